@@ -1,0 +1,34 @@
+// Log lines of this process, on standard error, through spdlog. Standard output is kept for results.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+namespace switchyard::log {
+
+enum class Level { debug, info, warn, error };
+
+// Call once per process. `rank` and `size` go in front of each line when size > 1.
+void set_up(int rank, int size, Level level = Level::info);
+void write(Level level, const std::string& line);
+
+template <class... Args>
+void debug(fmt::format_string<Args...> format, Args&&... args) {
+  write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+  write(Level::info, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void warn(fmt::format_string<Args...> format, Args&&... args) {
+  write(Level::warn, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void error(fmt::format_string<Args...> format, Args&&... args) {
+  write(Level::error, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace switchyard::log

@@ -1,0 +1,46 @@
+// Runs a kernel on the device of a Context. The only place that starts kernels.
+#pragma once
+
+#include <algorithm>
+
+#include "device/context.hpp"
+#include "device/cpu/concurrent_team.hpp"
+#include "device/cpu/thread_scratch.hpp"
+#include "device/team.hpp"
+#if defined(__CUDACC__)
+#include "device/cuda/launch.cuh"
+#endif
+
+namespace switchyard::device {
+
+// f(i) for i in [0, count): elementwise, no order.
+template <class Functor>
+void for_each(Context& context, index_t count, const Functor& f) {
+#if defined(__CUDACC__)
+  if (context.device() == DeviceKind::cuda) return cuda::for_each(context, count, f);
+#endif
+  constexpr index_t piece = 8192;  // 32 KiB of float: a few microseconds of work
+  context.pool().parallel_for((count + piece - 1) / piece, [&](index_t p) {
+    const index_t end = std::min(count, (p + 1) * piece);
+    for (index_t i = p * piece; i < end; ++i) f(i);
+  });
+}
+
+// f(team, row) for row in [0, rows); see team.hpp for the shape of f.
+template <class Functor>
+void for_each_row(Context& context, index_t rows, const Functor& f) {
+#if defined(__CUDACC__)
+  if (context.device() == DeviceKind::cuda) return cuda::for_each_row(context, rows, f);
+#endif
+  if (context.executor() == CpuExecutor::concurrent_team) {
+    return cpu::run_with_concurrent_team(context.team_size(), rows, f);
+  }
+  constexpr index_t pieces_per_thread = 4;
+  const index_t pieces = std::min<index_t>(rows, context.pool().size() * pieces_per_thread);
+  context.pool().parallel_for(pieces, [&](index_t p) {
+    const SerialTeam team(cpu::thread_scratch(f.scratch_bytes()));
+    for (index_t row = rows * p / pieces; row < rows * (p + 1) / pieces; ++row) f(team, row);
+  });
+}
+
+}  // namespace switchyard::device

@@ -1,0 +1,94 @@
+// What a single-source kernel is written against.
+//
+// A row kernel is a functor
+//   struct Kernel {
+//     index_t scratch_bytes() const;                              // shared by the team, 0 if none is used
+//     template <class Team> SY_HD void operator()(const Team& team, index_t row) const;
+//   };
+// A team has
+//   team.for_each(n, f)     f(i) for i in [0, n), spread over the team's threads; no order
+//   team.sum(n, f)          sum of f(i) (float or double, as f returns), the same value on every thread
+//   team.max(n, f)          maximum of f(i) (float), the same value on every thread; -infinity for n = 0
+//   team.sync()             all threads of the team reach this before one goes on; after writes to shared places
+//   team.scratch<T>(bytes)  the team's shared scratch from an offset in bytes
+//   team.once(f)            f() by one thread
+// sum and max begin and end with a sync.
+//
+// Sums always use 32 lanes: lane l adds f(l), f(l + 32), f(l + 64), ... in that order, then a butterfly over 16, 8, 4,
+// 2, 1. It vectorises without fast-math and gives the same bits on every executor.
+#pragma once
+
+#include <cstddef>
+
+#include "base/host_device.hpp"
+#include "base/ids.hpp"
+
+namespace switchyard::device {
+
+inline constexpr int lane_count = 32;
+
+// Sum of the lanes: lane[l] += lane[l ^ offset] for offset 16, 8, 4, 2, 1. Every lane ends with the same bits, since
+// a + b == b + a.
+template <class T>
+SY_HD inline T butterfly_sum(const T (&lane)[lane_count]) {
+  T a[16], b[8], c[4];
+  for (int i = 0; i < 16; ++i) a[i] = lane[i] + lane[i + 16];
+  for (int i = 0; i < 8; ++i) b[i] = a[i] + a[i + 8];
+  for (int i = 0; i < 4; ++i) c[i] = b[i] + b[i + 4];
+  return (c[0] + c[2]) + (c[1] + c[3]);
+}
+
+// The production team of a CPU: one thread that owns the row.
+class SerialTeam {
+ public:
+  explicit SerialTeam(std::byte* scratch) : scratch_(scratch) {}
+
+  template <class F>
+  void for_each(index_t n, const F& f) const {
+    for (index_t i = 0; i < n; ++i) f(i);
+  }
+  template <class F>
+  auto sum(index_t n, const F& f) const {
+    using T = decltype(f(index_t{0}));
+    T lane[lane_count] = {};
+    index_t i = 0;
+    for (; i + lane_count <= n; i += lane_count) {
+      for (int l = 0; l < lane_count; ++l) lane[l] += f(i + l);
+    }
+    for (int l = 0; i + l < n; ++l) lane[l] += f(i + l);
+    return butterfly_sum(lane);
+  }
+  template <class F>
+  float max(index_t n, const F& f) const {
+    float lane[lane_count];
+    for (float& value : lane) value = -__builtin_inff();
+    index_t i = 0;
+    for (; i + lane_count <= n; i += lane_count) {
+      for (int l = 0; l < lane_count; ++l) {
+        const float value = f(i + l);
+        lane[l] = value > lane[l] ? value : lane[l];
+      }
+    }
+    for (int l = 0; i + l < n; ++l) {
+      const float value = f(i + l);
+      lane[l] = value > lane[l] ? value : lane[l];
+    }
+    float result = lane[0];
+    for (const float value : lane) result = value > result ? value : result;
+    return result;
+  }
+  void sync() const {}
+  template <class T>
+  T* scratch(index_t offset_bytes = 0) const {
+    return reinterpret_cast<T*>(scratch_ + offset_bytes);
+  }
+  template <class F>
+  void once(const F& f) const {
+    f();
+  }
+
+ private:
+  std::byte* scratch_;
+};
+
+}  // namespace switchyard::device

@@ -1,0 +1,41 @@
+// Memory that lives for one step.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "device/buffer.hpp"
+
+namespace switchyard::device {
+
+// An arena. allocate() moves a pointer; reset() gives all of it back at once. The first steps may add blocks; the
+// next reset() joins them into one, so a warm step allocates nothing. One owner thread: tasks of a parallel_for get
+// memory that was allocated before the loop. Contents are undefined until written.
+class Workspace {
+ public:
+  explicit Workspace(DeviceKind device = DeviceKind::cpu) : device_(device) {}
+
+  template <class T>
+  std::span<T> allocate(index_t count) {
+    return {static_cast<T*>(allocate_aligned(static_cast<std::size_t>(count) * sizeof(T))),
+            static_cast<std::size_t>(count)};
+  }
+  // All spans handed out since the last reset() end here.
+  void reset();
+
+  std::size_t used_bytes() const { return used_before_ + used_; }
+  std::size_t capacity_bytes() const;
+  std::size_t peak_bytes() const { return peak_; }
+
+ private:
+  void* allocate_aligned(std::size_t bytes);
+
+  DeviceKind device_;
+  std::vector<Buffer<std::byte>> blocks_;  // the last one is the one in use
+  std::size_t used_ = 0;                   // in the last block
+  std::size_t used_before_ = 0;            // in the blocks before it
+  std::size_t peak_ = 0;
+};
+
+}  // namespace switchyard::device

@@ -1,0 +1,40 @@
+// Owned arrays with a shape.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "device/buffer.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::tensor {
+
+using Shape = std::vector<index_t>;
+
+index_t element_count(const Shape& shape);
+std::string to_string(const Shape& shape);  // "1352 x 512"
+
+// An owned float32 array on one device, zeroed at first. Row-major.
+class Tensor {
+ public:
+  Tensor() = default;
+  explicit Tensor(Shape shape, device::DeviceKind device = device::DeviceKind::cpu)
+      : shape_(std::move(shape)), buffer_(element_count(shape_), device) {}
+
+  const Shape& shape() const { return shape_; }
+  index_t count() const { return buffer_.count(); }
+  float* data() { return buffer_.data(); }
+  const float* data() const { return buffer_.data(); }
+  std::span<float> span() { return buffer_.span(); }
+  std::span<const float> span() const { return buffer_.span(); }
+  // The first dimension as rows, all others as columns.
+  Matrix matrix() { return {data(), rows(), rows() == 0 ? 0 : count() / rows()}; }
+  ConstMatrix matrix() const { return {data(), rows(), rows() == 0 ? 0 : count() / rows()}; }
+
+ private:
+  index_t rows() const { return shape_.empty() ? 1 : shape_[0]; }
+  Shape shape_;
+  device::Buffer<float> buffer_;
+};
+
+}  // namespace switchyard::tensor

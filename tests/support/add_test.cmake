@@ -1,0 +1,29 @@
+# sy_test(<name> SOURCES <files> ROOMS <rooms> [RANKS <n>...] [LABELS <labels>] [TIMEOUT <seconds>] [LINKS <targets>])
+#
+# One executable and one ctest entry (per rank count if RANKS is given: then it runs under mpirun). A hang is a failure,
+# "no test ran" is a failure, a skipped test is a failure (tests/support/main.cpp).
+function(sy_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;ROOMS;RANKS;LABELS;LINKS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_executable(test_${name} ${ARG_SOURCES})
+  list(TRANSFORM ARG_ROOMS PREPEND sy_)
+  target_link_libraries(test_${name} PRIVATE sy_test_support ${ARG_ROOMS} ${ARG_LINKS})
+  if(ARG_RANKS)
+    target_link_libraries(test_${name} PRIVATE sy_test_mpi_main)
+    foreach(ranks IN LISTS ARG_RANKS)
+      add_test(NAME ${name}.ranks_${ranks}
+               COMMAND ${SY_TEST_MPIRUN} -n ${ranks} $<TARGET_FILE:test_${name}>)
+      set_tests_properties(${name}.ranks_${ranks} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "mpi;${ARG_LABELS}"
+                           PROCESSORS 2)
+    endforeach()
+  else()
+    target_link_libraries(test_${name} PRIVATE sy_test_main)
+    add_test(NAME ${name} COMMAND test_${name})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  endif()
+endfunction()
+
+# Oversubscription is wanted: four ranks on two cores. Root is how containers run.
+set(SY_TEST_MPIRUN ${CMAKE_SOURCE_DIR}/tests/support/mpirun.sh)
