@@ -1,0 +1,15 @@
+// Failures that all ranks agree on.
+#pragma once
+
+#include <functional>
+
+#include "comm/communicator.hpp"
+
+namespace switchyard::comm {
+
+// Runs `action` on this rank, then exchanges how it went. If it threw on any rank, every rank throws an Error of the
+// kind and message of the lowest such rank; so nobody is left waiting. Collective; `action` may itself be collective
+// only if it fails on all ranks or on none.
+void agree(Communicator& communicator, const std::function<void()>& action);
+
+}  // namespace switchyard::comm

@@ -1,0 +1,31 @@
+// Operations on rows: softmax, top-k, gathers, column sums. All are single-source kernels (kernels/rows.hpp).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "device/context.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::ops {
+
+// p = softmax(logits) per row. In and out may be the same place.
+void softmax(device::Context&, tensor::ConstMatrix logits, tensor::Matrix p);
+// y = log softmax(logits) per row.
+void log_softmax(device::Context&, tensor::ConstMatrix logits, tensor::Matrix y);
+// d_logits = d_y - exp(y) * sum(d_y), per row; y is the output of log_softmax. May be in place.
+void log_softmax_backward(device::Context&, tensor::ConstMatrix y, tensor::ConstMatrix d_y, tensor::Matrix d_logits);
+
+// The k largest of each row, largest first, ties to the lower column. experts: [rows, k].
+void top_k(device::Context&, tensor::ConstMatrix logits, index_t k, std::int32_t* experts);
+
+// d[r, c] = 0 where y[r, c] <= 0; y is the output of a ReLU. In place.
+void relu_backward(device::Context&, tensor::ConstMatrix y, tensor::Matrix d);
+
+// sums[c] = sum over rows of x[r, c], rows in order, accumulated in float64.
+void column_sums(device::Context&, tensor::ConstMatrix x, std::span<float> sums);
+
+// out row r = source row r.
+void gather_rows(device::Context&, tensor::RowSource source, tensor::Matrix out);
+
+}  // namespace switchyard::ops

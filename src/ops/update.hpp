@@ -1,0 +1,36 @@
+// Optimiser updates, elementwise. Gradients are multiplied by `gradient_scale` (clipping) first.
+#pragma once
+
+#include <span>
+
+#include "device/context.hpp"
+
+namespace switchyard::ops {
+
+// Adam (Kingma and Ba 2015), with L2 weight decay added to the gradient as in the reference experiments:
+// g = scale * gradient + decay * w; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
+// w -= rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon).
+struct AdamStep {
+  float learning_rate;
+  float beta1;
+  float beta2;
+  float epsilon;
+  float weight_decay;
+  float gradient_scale;
+  float bias_correction1;  // 1 - b1^t, from float64
+  float bias_correction2;  // 1 - b2^t
+};
+void adam_update(device::Context&, const AdamStep&, std::span<float> w, std::span<const float> gradient,
+                 std::span<float> first_moment, std::span<float> second_moment);
+
+// g = scale * gradient + decay * w; u = momentum * u + g; w -= rate * u.
+struct SgdStep {
+  float learning_rate;
+  float momentum;
+  float weight_decay;
+  float gradient_scale;
+};
+void sgd_update(device::Context&, const SgdStep&, std::span<float> w, std::span<const float> gradient,
+                std::span<float> velocity);
+
+}  // namespace switchyard::ops
