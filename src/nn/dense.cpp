@@ -20,19 +20,17 @@ void Dense::begin_forward(device::Workspace& workspace, const BatchTiles& tiles,
   const index_t rows = tiles.local_rows();
   record.output = {workspace.allocate<float>(rows * out_).data(), rows, out_};
   // A product needs its rows side by side; scattered ones are gathered, tile by tile, into the record.
-  if (record.input.table != nullptr) record.scratch = workspace.allocate<float>(rows * in_);
+  if (record.input.table != nullptr) record.gathered_input = workspace.allocate<float>(rows * in_);
 }
 
 void Dense::forward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
   const Range rows = tiles.rows(tile);
   if (rows.count() == 0) return;
-  tensor::ConstMatrix x{record.input.base, record.input.rows, in_, record.input.stride};
   if (record.input.table != nullptr) {
-    const tensor::Matrix gathered{record.scratch.data(), record.input.rows, in_};
     ops::gather_rows(context, record.input.rows_from(rows.begin, rows.count()),
-                     gathered.rows_from(rows.begin, rows.count()));
-    x = gathered;
+                     {record.gathered_input.data() + rows.begin * in_, rows.count(), in_});
   }
+  const tensor::ConstMatrix x = record.dense_input();
   ops::matmul({.m = rows.count(),
                .n = out_,
                .k = in_,
@@ -60,10 +58,7 @@ void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t 
                 dy.data, weight(), d_input.row(rows.begin));
   }
   if (parameters_[0].rule == GradientRule::per_tile) {
-    const tensor::ConstMatrix x = record.input.table != nullptr
-                                      ? tensor::ConstMatrix{record.scratch.data(), record.input.rows, in_}
-                                      : tensor::ConstMatrix{record.input.base, record.input.rows, in_, record.input.stride};
-    whole_rows_gradient(x.rows_from(rows.begin, rows.count()), dy, {0, in_}, partial);
+    whole_rows_gradient(record.dense_input().rows_from(rows.begin, rows.count()), dy, {0, in_}, partial);
     partial += in_ * out_;
   }
   ops::column_sums(context, dy, {partial, static_cast<std::size_t>(out_)});

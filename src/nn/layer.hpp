@@ -20,7 +20,13 @@ struct LayerRecord {
   tensor::Matrix d_output;            // gradient of output; backward overwrites it with the gradient before the ReLU
   std::span<std::uint8_t> winner;     // max pooling: place of each maximum in its window
   std::span<double> tile_statistics;  // batch norm: [tiles, width] of this rank
-  std::span<float> scratch;           // per tile, as the layer needs
+  std::span<float> gathered_input;    // dense layers behind scattered rows: the rows side by side
+
+  // The input rows as a matrix; they must lie in one, or have been gathered.
+  tensor::ConstMatrix dense_input() const {
+    if (input.table == nullptr) return {input.base, input.rows, input.cols, input.stride};
+    return {gathered_input.data(), input.rows, input.cols};
+  }
 };
 
 // A layer computes tile by tile; tiles of one layer are independent, so callers run them in parallel and chain layers
@@ -55,8 +61,8 @@ class Layer {
   virtual void backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
                         tensor::Matrix d_input, float* partial) const = 0;
 
-  // Rows [block.begin, block.end) of the gradient of the whole-rows parameter, over all `input` rows, which are in
-  // global order and dense: gradient[block.count(), columns]. Only for layers with such a parameter.
+  // Rows [block.begin, block.end) of the gradient of the whole-rows parameter (the first of parameters()), over all
+  // `input` rows, which are in global order: gradient[block.count(), columns]. Only for layers with such a parameter.
   virtual void whole_rows_gradient(tensor::ConstMatrix /*input*/, tensor::ConstMatrix /*d_output*/, Range /*block*/,
                                    float* /*gradient*/) const {}
 
