@@ -9,11 +9,11 @@ namespace switchyard::moe {
 
 std::string Experts::name(ExpertId id) { return fmt::format("experts/{:04}", id.value); }
 
-Experts::Expert::Expert(ExpertId id_in, const config::NetworkSpec& spec, nn::ImageShape input, index_t classes,
+Experts::Expert::Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
                         std::uint64_t seed)
-    : id(id_in), network(Experts::name(id_in), spec, input, classes, nn::GradientPolicy{}, seed), gradient(network, 1, 0) {}
+    : id(id_in), network(Experts::name(id_in), spec, input, classes, nn::GradientPolicy{}, seed), gradient(network, {}) {}
 
-Experts::Experts(const config::NetworkSpec& spec, nn::ImageShape input, index_t classes, std::span<const ExpertId> hosted,
+Experts::Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes, std::span<const ExpertId> hosted,
                  std::uint64_t seed) {
   for (const ExpertId id : hosted) {
     experts_.push_back(std::make_unique<Expert>(id, spec, input, classes, seed));
@@ -49,8 +49,8 @@ void Experts::forward(device::Context& context, const Exchange& exchange, nn::Mo
   }
   run_tiles(context, [&](Expert& expert, index_t tile) {
     expert.network.forward_tile(context, expert.tiles, tile, expert.record);
-    const Range rows = expert.tiles.rows(tile);
-    const tensor::Matrix y = expert.record.layers.back().output.rows_from(rows.begin, rows.count());
+    const IndexRange rows = expert.tiles.rows(tile);
+    const tensor::Matrix y = expert.record.layers.back().output.rows_from(rows.begin, rows.size());
     ops::log_softmax(context, y, y);
   });
 }
@@ -66,10 +66,10 @@ void Experts::begin_backward(device::Context& context) {
 
 void Experts::backward(device::Context& context) {
   run_tiles(context, [&](Expert& expert, index_t tile) {
-    const Range rows = expert.tiles.rows(tile);
+    const IndexRange rows = expert.tiles.rows(tile);
     nn::LayerRecord& last = expert.record.layers.back();
-    const tensor::Matrix dy = last.d_output.rows_from(rows.begin, rows.count());
-    ops::log_softmax_backward(context, last.output.rows_from(rows.begin, rows.count()), dy, dy);
+    const tensor::Matrix dy = last.d_output.rows_from(rows.begin, rows.size());
+    ops::log_softmax_backward(context, last.output.rows_from(rows.begin, rows.size()), dy, dy);
     expert.network.backward_tile(context, expert.tiles, tile, expert.record, expert.partials.data(), {});
   });
 }

@@ -8,8 +8,8 @@
 namespace switchyard::moe {
 
 struct LayerOptions {
-  config::NetworkSpec gate;
-  config::NetworkSpec expert;
+  std::vector<config::LayerSpec> gate;
+  std::vector<config::LayerSpec> expert;
   nn::ImageShape input;
   index_t outputs = 0;  // classes
   index_t top_k = 0;    // 0: dense

@@ -20,7 +20,7 @@ Placement Placement::make(config::PlacementRule rule, index_t experts, int ranks
   switch (rule) {
     case config::PlacementRule::block:
       for (int rank = 0; rank < ranks; ++rank) {
-        const Range share = partition(experts, ranks, rank);
+        const IndexRange share = partition(experts, ranks, rank);
         for (index_t e = share.begin; e < share.end; ++e) owner[static_cast<std::size_t>(e)] = GroupRank(rank);
       }
       break;

@@ -14,12 +14,12 @@ void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_siz
   tiles_per_rank_.clear();
   rows_per_rank_.clear();
   for (index_t rank = 0; rank < ranks; ++rank) {
-    const Range mine = partition(shards, ranks, rank);
-    tiles_per_rank_.push_back(mine.count());
+    const IndexRange mine = partition(shards, ranks, rank);
+    tiles_per_rank_.push_back(mine.size());
     rows_per_rank_.push_back(partition_begin(batch_size, shards, mine.end) -
                              partition_begin(batch_size, shards, mine.begin));
   }
-  const Range mine = partition(shards, ranks, communicator.rank().index());
+  const IndexRange mine = partition(shards, ranks, communicator.rank().index());
   first_row_ = partition_begin(batch_size, shards, mine.begin);
   begin_.clear();
   for (index_t shard = mine.begin; shard <= mine.end; ++shard) {

@@ -28,7 +28,7 @@ class BatchTiles {
 
   index_t local_count() const { return static_cast<index_t>(begin_.size()) - 1; }
   index_t total_count() const { return total_tiles_; }
-  Range rows(index_t tile) const { return {begin_[static_cast<std::size_t>(tile)], begin_[static_cast<std::size_t>(tile) + 1]}; }
+  IndexRange rows(index_t tile) const { return {begin_[static_cast<std::size_t>(tile)], begin_[static_cast<std::size_t>(tile) + 1]}; }
   index_t local_rows() const { return begin_.back(); }
   index_t total_rows() const { return total_rows_; }
   // Position in the global batch of this rank's first row.

@@ -51,9 +51,9 @@ void ConvStage::begin_forward(device::Workspace& workspace, const BatchTiles& ti
 // Sum and squared deviations of the tile; the whole batch's follow in join_forward_statistics.
 void ConvStage::forward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
   if (record.tile_statistics.empty()) return;  // evaluation: running statistics
-  const Range rows = tiles.rows(tile);
+  const IndexRange rows = tiles.rows(tile);
   auto* const moments = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
-  ops::conv_moments(context, shape_, record.input.rows_from(rows.begin, rows.count()), value(weight), value(bias),
+  ops::conv_moments(context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight), value(bias),
                     {moments, at(shape_.out_channels)});
 }
 
@@ -104,10 +104,10 @@ void ConvStage::set_scale_and_shift() {
 }
 
 void ConvStage::forward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
-  const Range rows = tiles.rows(tile);
-  ops::fused_conv_forward(context, shape_, record.input.rows_from(rows.begin, rows.count()), value(weight), value(bias),
+  const IndexRange rows = tiles.rows(tile);
+  ops::fused_conv_forward(context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight), value(bias),
                           normalised_ ? scale_.data() : nullptr, normalised_ ? shift_.data() : nullptr,
-                          record.output.rows_from(rows.begin, rows.count()),
+                          record.output.rows_from(rows.begin, rows.size()),
                           record.winner.data() + rows.begin * out_features());
 }
 
@@ -116,14 +116,14 @@ void ConvStage::begin_backward(device::Workspace& workspace, const BatchTiles& t
 }
 
 void ConvStage::backward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
-  const Range rows = tiles.rows(tile);
+  const IndexRange rows = tiles.rows(tile);
   const index_t channels = shape_.out_channels;
   double* const sums = record.tile_statistics.data() + tile * 2 * channels;
-  ops::fused_conv_bn_backward_sums(context, shape_, record.input.rows_from(rows.begin, rows.count()), value(weight),
+  ops::fused_conv_bn_backward_sums(context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight),
                                    value(bias), {mean_.data(), inv_std_.data(), value(gamma)},
-                                   record.output.rows_from(rows.begin, rows.count()),
+                                   record.output.rows_from(rows.begin, rows.size()),
                                    record.winner.data() + rows.begin * out_features(),
-                                   record.d_output.rows_from(rows.begin, rows.count()), {sums, at(channels)},
+                                   record.d_output.rows_from(rows.begin, rows.size()), {sums, at(channels)},
                                    {sums + channels, at(channels)});
 }
 
@@ -142,11 +142,11 @@ void ConvStage::join_backward_statistics(device::Workspace& workspace, const Bat
 void ConvStage::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
                          tensor::Matrix d_input, float* partial) const {
   SY_EXPECTS(d_input.data == nullptr, "the fused convolution is a network's first layer and gives no input gradient");
-  const Range rows = tiles.rows(tile);
+  const IndexRange rows = tiles.rows(tile);
   const index_t channels = shape_.out_channels;
-  const tensor::RowSource images = record.input.rows_from(rows.begin, rows.count());
-  const tensor::ConstMatrix out = record.output.rows_from(rows.begin, rows.count());
-  const tensor::ConstMatrix d_out = record.d_output.rows_from(rows.begin, rows.count());
+  const tensor::RowSource images = record.input.rows_from(rows.begin, rows.size());
+  const tensor::ConstMatrix out = record.output.rows_from(rows.begin, rows.size());
+  const tensor::ConstMatrix d_out = record.d_output.rows_from(rows.begin, rows.size());
   const std::uint8_t* const winner = record.winner.data() + rows.begin * out_features();
   float* const d_bias = partial + shape_.weight_count();
   if (!normalised_) {

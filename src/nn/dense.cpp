@@ -24,14 +24,14 @@ void Dense::begin_forward(device::Workspace& workspace, const BatchTiles& tiles,
 }
 
 void Dense::forward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
-  const Range rows = tiles.rows(tile);
-  if (rows.count() == 0) return;
+  const IndexRange rows = tiles.rows(tile);
+  if (rows.size() == 0) return;
   if (record.input.table != nullptr) {
-    ops::gather_rows(context, record.input.rows_from(rows.begin, rows.count()),
-                     {record.gathered_input.data() + rows.begin * in_, rows.count(), in_});
+    ops::gather_rows(context, record.input.rows_from(rows.begin, rows.size()),
+                     {record.gathered_input.data() + rows.begin * in_, rows.size(), in_});
   }
   const tensor::ConstMatrix x = record.dense_input();
-  ops::matmul({.m = rows.count(),
+  ops::matmul({.m = rows.size(),
                .n = out_,
                .k = in_,
                .lda = x.stride,
@@ -43,12 +43,12 @@ void Dense::forward(device::Context& context, const BatchTiles& tiles, index_t t
 
 void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
                      tensor::Matrix d_input, float* partial) const {
-  const Range rows = tiles.rows(tile);
-  const tensor::Matrix dy = record.d_output.rows_from(rows.begin, rows.count());
-  if (activation_ == Activation::relu) ops::relu_backward(context, record.output.rows_from(rows.begin, rows.count()), dy);
-  if (d_input.data != nullptr && rows.count() > 0) {
+  const IndexRange rows = tiles.rows(tile);
+  const tensor::Matrix dy = record.d_output.rows_from(rows.begin, rows.size());
+  if (activation_ == Activation::relu) ops::relu_backward(context, record.output.rows_from(rows.begin, rows.size()), dy);
+  if (d_input.data != nullptr && rows.size() > 0) {
     // dX = dY W^T
-    ops::matmul({.m = rows.count(),
+    ops::matmul({.m = rows.size(),
                  .n = in_,
                  .k = out_,
                  .lda = dy.stride,
@@ -58,16 +58,16 @@ void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t 
                 dy.data, weight(), d_input.row(rows.begin));
   }
   if (parameters_[0].rule == GradientRule::per_tile) {
-    whole_rows_gradient(record.dense_input().rows_from(rows.begin, rows.count()), dy, {0, in_}, partial);
+    whole_rows_gradient(record.dense_input().rows_from(rows.begin, rows.size()), dy, {0, in_}, partial);
     partial += in_ * out_;
   }
   ops::column_sums(context, dy, {partial, static_cast<std::size_t>(out_)});
 }
 
-void Dense::whole_rows_gradient(tensor::ConstMatrix input, tensor::ConstMatrix d_output, Range block,
+void Dense::whole_rows_gradient(tensor::ConstMatrix input, tensor::ConstMatrix d_output, IndexRange block,
                                 float* gradient) const {
   // dW[block] = X[:, block]^T dY
-  ops::matmul({.m = block.count(),
+  ops::matmul({.m = block.size(),
                .n = out_,
                .k = input.rows,
                .lda = input.stride,

@@ -25,7 +25,7 @@ class Dense final : public Layer {
   void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
   void backward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&, tensor::Matrix d_input,
                 float* partial) const override;
-  void whole_rows_gradient(tensor::ConstMatrix input, tensor::ConstMatrix d_output, Range block,
+  void whole_rows_gradient(tensor::ConstMatrix input, tensor::ConstMatrix d_output, IndexRange block,
                            float* gradient) const override;
 
  private:

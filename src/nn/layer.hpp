@@ -62,8 +62,8 @@ class Layer {
                         tensor::Matrix d_input, float* partial) const = 0;
 
   // Rows [block.begin, block.end) of the gradient of the whole-rows parameter (the first of parameters()), over all
-  // `input` rows, which are in global order: gradient[block.count(), columns]. Only for layers with such a parameter.
-  virtual void whole_rows_gradient(tensor::ConstMatrix /*input*/, tensor::ConstMatrix /*d_output*/, Range /*block*/,
+  // `input` rows, which are in global order: gradient[block.size(), columns]. Only for layers with such a parameter.
+  virtual void whole_rows_gradient(tensor::ConstMatrix /*input*/, tensor::ConstMatrix /*d_output*/, IndexRange /*block*/,
                                    float* /*gradient*/) const {}
 
  protected:

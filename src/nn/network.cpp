@@ -16,18 +16,18 @@ GradientRule GradientPolicy::rule(index_t in, index_t out) const {
   return batch_size * (in + out) < shards * in * out ? GradientRule::whole_rows : GradientRule::per_tile;
 }
 
-Network::Network(const std::string& name, const config::NetworkSpec& spec, ImageShape input, index_t outputs,
+Network::Network(const std::string& name, std::span<const config::LayerSpec> spec, ImageShape input, index_t outputs,
                  const GradientPolicy& policy, std::uint64_t seed) {
-  const auto& list = spec.layers;
+  const auto list = spec;
   std::size_t next = 0;
   if (!list.empty() && list[0].kind == Kind::conv) add_conv_stage(name, spec, next, input, seed);
   index_t features = input.features();
   for (int number = 1; next < list.size(); ++number) {
     if (list[next].kind != Kind::dense) {
       throw ConfigError(fmt::format(
-          "{} has '{}' as layer {} (after a first stage `conv:N [batch_norm] relu max_pool`, only `dense:N [relu]` can "
-          "follow); change model.{}",
-          name, config::to_string(list[next]), next + 1, name.starts_with("gate") ? "gate" : "expert"));
+          "layer {} of the network `{}` cannot stand there (after a first stage `conv:N [batch_norm] relu max_pool`, only "
+          "`dense:N [relu]` can follow); change model.gate or model.expert",
+          next + 1, name));
     }
     const index_t units = list[next].outputs < 0 ? outputs : list[next].outputs;
     const bool relu = next + 1 < list.size() && list[next + 1].kind == Kind::relu;
@@ -45,9 +45,9 @@ Network::Network(const std::string& name, const config::NetworkSpec& spec, Image
   }
 }
 
-void Network::add_conv_stage(const std::string& name, const config::NetworkSpec& spec, std::size_t& next,
+void Network::add_conv_stage(const std::string& name, std::span<const config::LayerSpec> spec, std::size_t& next,
                              ImageShape& shape, std::uint64_t seed) {
-  const auto& list = spec.layers;
+  const auto list = spec;
   const auto is = [&](std::size_t i, Kind kind) { return i < list.size() && list[i].kind == kind; };
   const bool norm = is(1, Kind::batch_norm);
   const std::size_t after = norm ? 2 : 1;

@@ -39,7 +39,7 @@ class Network {
  public:
   // `name` prefixes the parameters. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for a layer
   // that cannot stand where it stands.
-  Network(const std::string& name, const config::NetworkSpec& spec, ImageShape input, index_t outputs,
+  Network(const std::string& name, std::span<const config::LayerSpec> spec, ImageShape input, index_t outputs,
           const GradientPolicy& policy, std::uint64_t seed);
 
   index_t in_features() const { return layers_.front()->in_features(); }
@@ -68,7 +68,7 @@ class Network {
   void backward(device::Context& context, const BatchTiles& tiles, NetworkRecord& record, float* partials);
 
  private:
-  void add_conv_stage(const std::string& name, const config::NetworkSpec& spec, std::size_t& next, ImageShape& shape,
+  void add_conv_stage(const std::string& name, std::span<const config::LayerSpec> spec, std::size_t& next, ImageShape& shape,
                       std::uint64_t seed);
   tensor::Matrix input_gradient(NetworkRecord& record, std::size_t layer, tensor::Matrix d_input) const;
 

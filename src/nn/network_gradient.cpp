@@ -13,41 +13,41 @@ index_t NetworkGradient::block_count(index_t in, index_t out) {
   return std::min<index_t>(in, static_cast<index_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<index_t>(blocks, 1)))));
 }
 
-NetworkGradient::NetworkGradient(Network& network, int ranks, int rank)
+NetworkGradient::NetworkGradient(Network& network, Sharing sharing)
     : network_(&network), small_(network.partial_width()) {
   float* small = small_.data();
   for (index_t l = 0; l < network.layer_count(); ++l) {
     for (Parameter& parameter : network.layer(l).parameters()) {
       if (parameter.rule == GradientRule::whole_rows) {
-        add_whole_rows(l, parameter, ranks, rank);
+        add_whole_rows(l, parameter, sharing);
         continue;
       }
       const index_t rows = parameter.value.shape()[0];
-      slices_.push_back({parameter.name, parameter.value.shape(), {0, rows}, true, parameter.value.data(), small,
+      slices_.push_back({parameter.name, parameter.value.shape(), {0, rows}, sharing.replicated, parameter.value.data(), small,
                          parameter.value.count(), norm_entries_++});
       small += parameter.value.count();
     }
   }
 }
 
-void NetworkGradient::add_whole_rows(index_t layer, Parameter& parameter, int ranks, int rank) {
+void NetworkGradient::add_whole_rows(index_t layer, Parameter& parameter, Sharing sharing) {
   const index_t in = parameter.value.shape()[0];
   const index_t out = parameter.value.count() / in;
   const index_t count = block_count(in, out);
   WholeRows whole{layer, in, out, {}, {}, {}};
-  for (int r = 0; r < ranks; ++r) {
-    const Range share = partition(count, ranks, r);
+  for (int r = 0; r < sharing.ranks; ++r) {
+    const IndexRange share = partition(count, sharing.ranks, r);
     whole.rows_per_rank.push_back(partition_begin(in, count, share.end) - partition_begin(in, count, share.begin));
   }
-  const Range share = partition(count, ranks, rank);
+  const IndexRange share = partition(count, sharing.ranks, sharing.rank);
   whole.mine = {partition_begin(in, count, share.begin), partition_begin(in, count, share.end)};
-  whole.gradient = device::Buffer<float>(whole.mine.count() * out);
+  whole.gradient = device::Buffer<float>(whole.mine.size() * out);
   for (index_t b = share.begin; b < share.end; ++b) {
-    const Range rows = partition(in, count, b);
+    const IndexRange rows = partition(in, count, b);
     float* const gradient = whole.gradient.data() + (rows.begin - whole.mine.begin) * out;
     blocks_.push_back({layer, rows, gradient});
-    slices_.push_back({parameter.name, parameter.value.shape(), rows, ranks == 1 && count == 1,
-                       parameter.value.data() + rows.begin * out, gradient, rows.count() * out, norm_entries_ + b});
+    slices_.push_back({parameter.name, parameter.value.shape(), rows, false,
+                       parameter.value.data() + rows.begin * out, gradient, rows.size() * out, norm_entries_ + b});
   }
   norm_entries_ += count;
   whole_rows_.push_back(std::move(whole));
@@ -81,7 +81,7 @@ void NetworkGradient::gather_updated_values(comm::Communicator& communicator) {
   for (const WholeRows& whole : whole_rows_) {
     const std::span<float> value = network_->layer(whole.layer).parameters()[0].value.span();
     const std::span<const float> mine = value.subspan(static_cast<std::size_t>(whole.mine.begin * whole.out),
-                                                      static_cast<std::size_t>(whole.mine.count() * whole.out));
+                                                      static_cast<std::size_t>(whole.mine.size() * whole.out));
     communicator.all_gather_rows<float>(mine, value, whole.rows_per_rank, whole.out);
   }
 }

@@ -11,8 +11,8 @@ namespace switchyard::nn {
 struct ParameterSlice {
   std::string name;       // of the parameter
   tensor::Shape shape;    // of the parameter
-  Range rows;             // of its first dimension
-  bool whole = true;      // rows is all of them, and every rank of a replicated network holds the same
+  IndexRange rows;             // of its first dimension
+  bool shared = false;    // every rank holds and updates the same copy: small parameters of a replicated network
   float* value = nullptr;
   float* gradient = nullptr;
   index_t count = 0;      // elements
@@ -23,8 +23,13 @@ struct ParameterSlice {
 // fixed blocks of rows, of which this rank has a contiguous run: all of an expert's, its share of a replicated one's.
 class NetworkGradient {
  public:
-  // ranks = 1 for a network with one owner.
-  NetworkGradient(Network& network, int ranks, int rank);
+  // A replicated network's large updates are shared out among `ranks`; an owned one's (an expert's) are all here.
+  struct Sharing {
+    bool replicated = false;
+    int ranks = 1;
+    int rank = 0;
+  };
+  NetworkGradient(Network& network, Sharing sharing);
 
   // How many blocks a [in, out] matrix is cut into: a function of its shape only.
   static index_t block_count(index_t in, index_t out);
@@ -48,7 +53,7 @@ class NetworkGradient {
  private:
   struct Block {
     index_t layer;
-    Range rows;
+    IndexRange rows;
     float* gradient;
   };
   struct WholeRows {
@@ -56,10 +61,10 @@ class NetworkGradient {
     index_t in;
     index_t out;
     std::vector<index_t> rows_per_rank;
-    Range mine;
-    device::Buffer<float> gradient;  // [mine.count(), out]
+    IndexRange mine;
+    device::Buffer<float> gradient;  // [mine.size(), out]
   };
-  void add_whole_rows(index_t layer, Parameter& parameter, int ranks, int rank);
+  void add_whole_rows(index_t layer, Parameter& parameter, Sharing sharing);
 
   Network* network_;
   device::Buffer<float> small_;  // all per-tile parameters' gradients
