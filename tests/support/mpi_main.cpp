@@ -28,12 +28,15 @@ class RankListener : public testing::EmptyTestEventListener {
  public:
   RankListener(int rank, int size) : rank_(rank), size_(size) {}
 
+  // Remembered: GoogleTest holds its lock while it reports a result, so that one cannot ask for the test there.
+  void OnTestStart(const testing::TestInfo& info) override {
+    test_ = std::string(info.test_suite_name()) + "." + info.name();
+  }
+
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (!result.failed() && !result.skipped()) return;
-    const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
     // One write per failure, so that the output of ranks is not interleaved.
-    std::string text = "rank " + std::to_string(rank_) + " of " + std::to_string(size_) + ": failure in ";
-    if (test != nullptr) text += std::string(test->test_suite_name()) + "." + test->name();
+    std::string text = "rank " + std::to_string(rank_) + " of " + std::to_string(size_) + ": failure in " + test_;
     if (rank_ != 0) {
       text += std::string("\n") + (result.file_name() != nullptr ? result.file_name() : "unknown file") + ":" +
               std::to_string(result.line_number()) + "\n" + result.message();
@@ -44,6 +47,7 @@ class RankListener : public testing::EmptyTestEventListener {
  private:
   int rank_;
   int size_;
+  std::string test_ = "no test";
 };
 
 void use_rank_listener(int rank, int size) {
