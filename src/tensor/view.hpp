@@ -25,7 +25,9 @@ struct MatrixView {
       : data(data_in), rows(rows_in), cols(cols_in), stride(stride_in) {}
 
   // A view that may write converts to one that may only read.
-  constexpr MatrixView(const MatrixView<std::remove_const_t<T>>& other) requires std::is_const_v<T>
+  template <class U>
+    requires std::is_same_v<const U, T>
+  constexpr MatrixView(const MatrixView<U>& other)
       : data(other.data), rows(other.rows), cols(other.cols), stride(other.stride) {}
 
   SY_HD constexpr T* row(index_t r) const { return data + r * stride; }
