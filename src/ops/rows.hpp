@@ -14,9 +14,12 @@ void softmax(device::Context&, tensor::ConstMatrix logits, tensor::Matrix p);
 // y = log softmax(logits) per row.
 void log_softmax(device::Context&, tensor::ConstMatrix logits, tensor::Matrix y);
 // d_logits = d_y - exp(y) * sum(d_y), per row; y is the output of log_softmax. May be in place.
-void log_softmax_backward(device::Context&, tensor::ConstMatrix y, tensor::ConstMatrix d_y, tensor::Matrix d_logits);
+void log_softmax_backward(device::Context&, tensor::ConstMatrix y, tensor::ConstMatrix d_y,
+                          tensor::Matrix d_logits);
 
-// The k largest of each row, largest first, ties to the lower column. experts: [rows, k].
+// The k largest of each row, largest first, ties to the lower column. experts: [rows, k]. NaN, -infinity and
+// the lowest finite number count as equal and smallest, so the answer is the same everywhere; a caller to whom
+// a NaN logit is an error asks all_finite.
 void top_k(device::Context&, tensor::ConstMatrix logits, index_t k, std::int32_t* experts);
 
 // d[r, c] = 0 where y[r, c] <= 0; y is the output of a ReLU. In place.
@@ -27,5 +30,8 @@ void column_sums(device::Context&, tensor::ConstMatrix x, std::span<float> sums)
 
 // out row r = source row r.
 void gather_rows(device::Context&, tensor::RowSource source, tensor::Matrix out);
+
+// No element is NaN or infinite.
+bool all_finite(device::Context&, tensor::ConstMatrix x);
 
 }  // namespace switchyard::ops

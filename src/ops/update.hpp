@@ -9,7 +9,8 @@ namespace switchyard::ops {
 
 // Adam (Kingma and Ba 2015), with L2 weight decay added to the gradient as in the reference experiments:
 // g = scale * gradient + decay * w; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
-// w -= rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon).
+// w -= rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon),
+// evaluated as (rate / (1 - b1^t)) * m / (sqrt(v) * (1 / sqrt(1 - b2^t)) + epsilon).
 struct AdamStep {
   float learning_rate;
   float beta1;

@@ -1,0 +1,22 @@
+#include "ops/convert.hpp"
+
+#include "base/contract.hpp"
+#include "device/launch.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+struct ToBfloat16 {
+  const float* from;
+  bfloat16* to;
+  SY_HD void operator()(index_t i) const { to[i] = to_bfloat16(from[i]); }
+};
+
+}  // namespace
+
+void to_bfloat16(device::Context& context, std::span<const float> from, std::span<bfloat16> to) {
+  SY_EXPECTS(from.size() == to.size(), "{} values into {} places", from.size(), to.size());
+  device::for_each(context, static_cast<index_t>(from.size()), ToBfloat16{from.data(), to.data()});
+}
+
+}  // namespace switchyard::ops

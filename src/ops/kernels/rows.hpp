@@ -1,0 +1,172 @@
+// Row kernels of ops/rows.hpp, against Team (device/team.hpp).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#include "base/host_device.hpp"
+#include "ops/kernels/argmax.hpp"
+#include "ops/kernels/math.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::ops::kernels {
+
+// p_i = e^(x_i - m) / sum_j e^(x_j - m), m = max x. Each place is read before it is written: p may be the
+// logits.
+struct Softmax {
+  tensor::ConstMatrix logits;
+  tensor::Matrix p;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const x = logits.row(row);
+    float* const out = p.row(row);
+    const index_t n = logits.cols;
+    const float m = team.max(n, [&](index_t i) { return x[i]; });
+    team.for_each(n, [&](index_t i) { out[i] = exp(x[i] - m); });
+    const float sum = team.sum(n, [&](index_t i) { return out[i]; });
+    team.for_each(n, [&](index_t i) { out[i] /= sum; });
+  }
+};
+
+// y_i = (x_i - m) - log sum_j e^(x_j - m).
+struct LogSoftmax {
+  tensor::ConstMatrix logits;
+  tensor::Matrix y;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const x = logits.row(row);
+    float* const out = y.row(row);
+    const index_t n = logits.cols;
+    const float m = team.max(n, [&](index_t i) { return x[i]; });
+    const float log_sum = log(team.sum(n, [&](index_t i) { return exp(x[i] - m); }));
+    team.for_each(n, [&](index_t i) { out[i] = (x[i] - m) - log_sum; });
+  }
+};
+
+struct LogSoftmaxBackward {
+  tensor::ConstMatrix y;
+  tensor::ConstMatrix d_y;
+  tensor::Matrix d_logits;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const log_p = y.row(row);
+    const float* const d_out = d_y.row(row);
+    float* const d_in = d_logits.row(row);
+    const float sum = team.sum(y.cols, [&](index_t i) { return d_out[i]; });
+    team.for_each(y.cols, [&](index_t i) { d_in[i] = d_out[i] - exp(log_p[i]) * sum; });
+  }
+};
+
+// k rounds of argmax over what is left.
+struct TopK {
+  tensor::ConstMatrix logits;
+  index_t k;
+  std::int32_t* experts;  // [rows, k]
+
+  index_t scratch_bytes() const { return logits.cols * static_cast<index_t>(sizeof(float)); }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    constexpr float taken = -std::numeric_limits<float>::infinity();
+    constexpr float lowest = std::numeric_limits<float>::lowest();
+    const float* const x = logits.row(row);
+    float* const left = team.template scratch<float>();
+    // NaN and -infinity count as the smallest finite number, so that `taken` lies below all.
+    team.for_each(logits.cols, [&](index_t i) { left[i] = x[i] > lowest ? x[i] : lowest; });
+    for (index_t round = 0; round < k; ++round) {
+      const index_t best = argmax(team, logits.cols, [&](index_t i) { return left[i]; });
+      team.once([&] {
+        experts[row * k + round] = static_cast<std::int32_t>(best);
+        left[best] = taken;
+      });
+    }
+  }
+};
+
+struct ReluBackward {
+  tensor::ConstMatrix y;
+  tensor::Matrix d;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const out = y.row(row);
+    float* const gradient = d.row(row);
+    team.for_each(y.cols, [&](index_t i) { gradient[i] = out[i] <= 0.0F ? 0.0F : gradient[i]; });
+  }
+};
+
+// "Row" here is a block of columns. A thread keeps the sums of a few neighbouring columns in registers and
+// walks down the rows, so each column is added in row order on every executor.
+struct ColumnSums {
+  static constexpr index_t columns_per_thread = 32;
+  static constexpr index_t threads_per_block = 2;
+  static constexpr index_t block_columns = columns_per_thread * threads_per_block;
+
+  tensor::ConstMatrix x;
+  float* sums;  // [cols]
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t block) const {
+    team.for_each(threads_per_block, [&](index_t part) {
+      const index_t first = block * block_columns + part * columns_per_thread;
+      const index_t left = x.cols - first;
+      if (left >= columns_per_thread) {
+        add_columns(first);
+      } else {
+        for (index_t c = first; c < x.cols; ++c) add_column(c);
+      }
+    });
+  }
+
+ private:
+  SY_HD void add_columns(index_t first) const {
+    double sum[columns_per_thread] = {};
+    for (index_t r = 0; r < x.rows; ++r) {
+      const float* const in = x.row(r) + first;
+      for (index_t c = 0; c < columns_per_thread; ++c) sum[c] += static_cast<double>(in[c]);
+    }
+    for (index_t c = 0; c < columns_per_thread; ++c) sums[first + c] = static_cast<float>(sum[c]);
+  }
+  SY_HD void add_column(index_t c) const {
+    double sum = 0;
+    for (index_t r = 0; r < x.rows; ++r) sum += static_cast<double>(x(r, c));
+    sums[c] = static_cast<float>(sum);
+  }
+};
+
+struct GatherRows {
+  tensor::RowSource source;
+  tensor::Matrix out;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const from = source.row(row);
+    float* const to = out.row(row);
+    team.for_each(out.cols, [&](index_t i) { to[i] = from[i]; });
+  }
+};
+
+// finite[row] = 1 if no element of the row is NaN or infinite, else 0.
+struct RowIsFinite {
+  tensor::ConstMatrix x;
+  std::uint8_t* finite;  // [rows]
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const in = x.row(row);
+    // v - v is 0 for a finite v and NaN otherwise.
+    const float failures = team.max(x.cols, [&](index_t i) { return in[i] - in[i] == 0.0F ? 0.0F : 1.0F; });
+    team.once([&] { finite[row] = failures > 0.0F ? 0 : 1; });
+  }
+};
+
+}  // namespace switchyard::ops::kernels

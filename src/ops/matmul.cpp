@@ -1,0 +1,158 @@
+#include "ops/matmul.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <unordered_map>
+
+#include "base/contract.hpp"
+#include "ops/detail/onednn.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+struct Key {
+  MatmulShape shape;
+  dnnl_data_type_t type = dnnl_f32;  // of A and B
+  bool operator==(const Key&) const = default;
+};
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const {
+    const MatmulShape& s = key.shape;
+    const auto flags = static_cast<index_t>(s.transpose_a) | static_cast<index_t>(s.transpose_b) << 1 |
+                       static_cast<index_t>(s.accumulate) << 2 | static_cast<index_t>(s.epilogue) << 3 |
+                       static_cast<index_t>(key.type) << 5;
+    std::uint64_t hash = 0;
+    for (const index_t field : {s.m, s.n, s.k, s.lda, s.ldb, s.ldc, flags}) {
+      hash = (hash ^ static_cast<std::uint64_t>(field)) * 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
+      hash ^= hash >> 32U;
+    }
+    return hash;
+  }
+};
+
+std::string describe(const Key& key) {
+  const MatmulShape& s = key.shape;
+  const auto plain = [](Transpose t) { return t == Transpose::no ? "plain" : "transposed"; };
+  return fmt::format(
+      "the {} product {} x {} x {} (m, n, k; A {}, lda {}; B {}, ldb {}; ldc {}{}{})",
+      key.type == dnnl_bf16 ? "bfloat16" : "float32", s.m, s.n, s.k, plain(s.transpose_a), s.lda,
+      plain(s.transpose_b), s.ldb, s.ldc, s.accumulate ? ", added to C" : "",
+      s.epilogue == Epilogue::none ? "" : (s.epilogue == Epilogue::bias ? ", bias" : ", bias and ReLU"));
+}
+
+void check_shape(const MatmulShape& s, const float* bias) {
+  SY_EXPECTS(s.m >= 0 && s.n >= 0 && s.k >= 0, "a product {} x {} x {} has a negative size", s.m, s.n, s.k);
+  const index_t a_cols = s.transpose_a == Transpose::no ? s.k : s.m;
+  const index_t b_cols = s.transpose_b == Transpose::no ? s.n : s.k;
+  SY_EXPECTS(s.lda >= a_cols && s.ldb >= b_cols && s.ldc >= s.n,
+             "rows overlap in the product {} x {} x {}: lda {} (at least {}), ldb {} (at least {}), ldc {} (at "
+             "least {})",
+             s.m, s.n, s.k, s.lda, a_cols, s.ldb, b_cols, s.ldc, s.n);
+  SY_EXPECTS((bias != nullptr) == (s.epilogue != Epilogue::none),
+             "a bias is given if and only if the epilogue adds it");
+  SY_EXPECTS(!(s.accumulate && s.epilogue != Epilogue::none),
+             "a product is added to C or has an epilogue, not both");
+}
+
+// k = 0: the empty sum, then the epilogue.
+void write_empty_sum(const MatmulShape& s, float* c, const float* bias) {
+  if (s.accumulate) return;
+  for (index_t i = 0; i < s.m; ++i) {
+    float* const row = c + i * s.ldc;
+    for (index_t j = 0; j < s.n; ++j) {
+      const float value = bias == nullptr ? 0.0F : bias[j];
+      row[j] = s.epilogue == Epilogue::bias_relu ? std::max(value, 0.0F) : value;
+    }
+  }
+}
+
+detail::DnnlAttributes make_attributes(const MatmulShape& s, const std::string& subject) {
+  detail::DnnlAttributes attributes = detail::make_attributes();
+  if (!s.accumulate && s.epilogue != Epilogue::bias_relu) return attributes;
+  dnnl_post_ops_t post_ops = nullptr;
+  detail::check_dnnl(dnnl_post_ops_create(&post_ops), "plan", subject);
+  const detail::DnnlPostOps owned(post_ops);
+  detail::check_dnnl(s.accumulate ? dnnl_post_ops_append_sum(post_ops, 1.0F)
+                                  : dnnl_post_ops_append_eltwise(post_ops, 1.0F, dnnl_eltwise_relu, 0.0F, 0.0F),
+                     "plan", subject);
+  detail::check_dnnl(dnnl_primitive_attr_set_post_ops(attributes.get(), post_ops), "plan", subject);
+  return attributes;
+}
+
+detail::DnnlOperation build(const Key& key) {
+  const MatmulShape& s = key.shape;
+  const std::string subject = describe(key);
+  const bool plain_a = s.transpose_a == Transpose::no;
+  const bool plain_b = s.transpose_b == Transpose::no;
+  const auto a = detail::matrix_layout(key.type, s.m, s.k, plain_a ? s.lda : 1, plain_a ? 1 : s.lda);
+  const auto b = detail::matrix_layout(key.type, s.k, s.n, plain_b ? s.ldb : 1, plain_b ? 1 : s.ldb);
+  const auto c = detail::matrix_layout(dnnl_f32, s.m, s.n, s.ldc, 1);
+  const auto bias = detail::matrix_layout(dnnl_f32, 1, s.n, s.n, 1);
+  const bool with_bias = s.epilogue != Epilogue::none;
+
+  dnnl_matmul_desc_t operation;
+  detail::check_dnnl(dnnl_matmul_desc_init(&operation, &a, &b, with_bias ? &bias : nullptr, &c), "plan",
+                     subject);
+  const detail::DnnlAttributes attributes = make_attributes(s, subject);
+  auto description = detail::describe_operation(&operation, attributes.get(), nullptr, subject);
+  if (with_bias) {
+    return {std::move(description), {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS}, subject};
+  }
+  return {std::move(description), {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST}, subject};
+}
+
+// The operations of one thread. A model has a few dozen shapes; the limit only keeps a caller with ever new row
+// counts from growing without end.
+class OperationCache {
+ public:
+  detail::DnnlOperation& operation(const Key& key) {
+    if (last_ != nullptr && last_key_ == key) return *last_;
+    auto found = operations_.find(key);
+    if (found == operations_.end()) {
+      if (operations_.size() >= max_operations) operations_.clear();
+      last_ = nullptr;
+      found = operations_.emplace(key, build(key)).first;
+    }
+    last_key_ = key;
+    last_ = &found->second;  // elements of an unordered_map stay where they are
+    return *last_;
+  }
+
+ private:
+  static constexpr std::size_t max_operations = 1024;
+  detail::DnnlThread& thread_ =
+      detail::DnnlThread::of_this_thread();  // made before, so freed after the operations
+  std::unordered_map<Key, detail::DnnlOperation, KeyHash> operations_;
+  Key last_key_;
+  detail::DnnlOperation* last_ = nullptr;
+};
+
+void multiply(const Key& key, const void* a, const void* b, float* c, const float* bias) {
+  static thread_local OperationCache cache;
+  const MatmulShape& shape = key.shape;
+  check_shape(shape, bias);
+  if (shape.m == 0 || shape.n == 0) return;
+  if (shape.k == 0) return write_empty_sum(shape, c, bias);
+  detail::DnnlOperation& operation = cache.operation(key);
+  if (bias == nullptr) {
+    operation.run({a, b, c});
+  } else {
+    operation.run({a, b, c, bias});
+  }
+}
+
+}  // namespace
+
+void matmul(const MatmulShape& shape, const float* a, const float* b, float* c, const float* bias) {
+  multiply({shape, dnnl_f32}, a, b, c, bias);
+}
+
+void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, float* c, const float* bias) {
+  multiply({shape, dnnl_bf16}, a, b, c, bias);
+}
+
+}  // namespace switchyard::ops

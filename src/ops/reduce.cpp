@@ -1,0 +1,45 @@
+#include "ops/reduce.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/contract.hpp"
+#include "device/launch.hpp"
+#include "ops/kernels/reduce.hpp"
+
+namespace switchyard::ops {
+
+void sum_partials(device::Context& context, std::span<const float> partials, index_t partial_count,
+                  std::span<float> out) {
+  const auto count = static_cast<index_t>(out.size());
+  SY_EXPECTS(partial_count >= 0 && static_cast<index_t>(partials.size()) == partial_count * count,
+             "{} partial sums of {} elements are {} values", partial_count, count, partials.size());
+  if (partial_count == 0) {
+    std::fill(out.begin(), out.end(), 0.0F);
+    return;
+  }
+  constexpr index_t block = kernels::SumPartials::block;
+  device::for_each_row(context, (count + block - 1) / block,
+                       kernels::SumPartials{partials.data(), partial_count, count, out.data()});
+}
+
+double sum_tree(std::span<const double> values) {
+  if (values.empty()) return 0.0;
+  if (values.size() == 1) return values[0];
+  const std::size_t half = values.size() / 2;
+  return sum_tree(values.first(half)) + sum_tree(values.subspan(half));
+}
+
+double squared_sum(device::Context& context, std::span<const float> values) {
+  // Per thread, since tasks of a pool take norms of different tensors at the same time; kept, so that a warm
+  // call allocates nothing.
+  static thread_local std::vector<double> sums;
+  const auto count = static_cast<index_t>(values.size());
+  constexpr index_t piece = kernels::SquaredSumOfPiece::piece;
+  const index_t pieces = (count + piece - 1) / piece;
+  sums.resize(static_cast<std::size_t>(pieces));
+  device::for_each_row(context, pieces, kernels::SquaredSumOfPiece{values.data(), count, sums.data()});
+  return sum_tree(sums);
+}
+
+}  // namespace switchyard::ops

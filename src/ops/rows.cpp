@@ -1,0 +1,68 @@
+#include "ops/rows.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/contract.hpp"
+#include "device/launch.hpp"
+#include "ops/kernels/rows.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+void expect_same_size(const char* what, tensor::ConstMatrix a, tensor::ConstMatrix b) {
+  SY_EXPECTS(a.rows == b.rows && a.cols == b.cols, "{}: {} x {} against {} x {}", what, a.rows, a.cols, b.rows,
+             b.cols);
+}
+
+}  // namespace
+
+void softmax(device::Context& context, tensor::ConstMatrix logits, tensor::Matrix p) {
+  expect_same_size("softmax", logits, p);
+  device::for_each_row(context, logits.rows, kernels::Softmax{logits, p});
+}
+
+void log_softmax(device::Context& context, tensor::ConstMatrix logits, tensor::Matrix y) {
+  expect_same_size("log_softmax", logits, y);
+  device::for_each_row(context, logits.rows, kernels::LogSoftmax{logits, y});
+}
+
+void log_softmax_backward(device::Context& context, tensor::ConstMatrix y, tensor::ConstMatrix d_y,
+                          tensor::Matrix d_logits) {
+  expect_same_size("log_softmax_backward", y, d_y);
+  expect_same_size("log_softmax_backward", y, d_logits);
+  device::for_each_row(context, y.rows, kernels::LogSoftmaxBackward{y, d_y, d_logits});
+}
+
+void top_k(device::Context& context, tensor::ConstMatrix logits, index_t k, std::int32_t* experts) {
+  constexpr index_t max_cols = index_t{1} << 24;  // argmax carries places as float
+  SY_EXPECTS(k >= 0 && k <= logits.cols && logits.cols <= max_cols, "the {} largest of {} columns (at most {})",
+             k, logits.cols, max_cols);
+  device::for_each_row(context, logits.rows, kernels::TopK{logits, k, experts});
+}
+
+void relu_backward(device::Context& context, tensor::ConstMatrix y, tensor::Matrix d) {
+  expect_same_size("relu_backward", y, d);
+  device::for_each_row(context, y.rows, kernels::ReluBackward{y, d});
+}
+
+void column_sums(device::Context& context, tensor::ConstMatrix x, std::span<float> sums) {
+  SY_EXPECTS(static_cast<index_t>(sums.size()) == x.cols, "{} sums for {} columns", sums.size(), x.cols);
+  constexpr index_t block = kernels::ColumnSums::block_columns;
+  device::for_each_row(context, (x.cols + block - 1) / block, kernels::ColumnSums{x, sums.data()});
+}
+
+void gather_rows(device::Context& context, tensor::RowSource source, tensor::Matrix out) {
+  SY_EXPECTS(source.rows == out.rows && source.cols == out.cols, "{} x {} rows into {} x {}", source.rows,
+             source.cols, out.rows, out.cols);
+  device::for_each_row(context, out.rows, kernels::GatherRows{source, out});
+}
+
+bool all_finite(device::Context& context, tensor::ConstMatrix x) {
+  static thread_local std::vector<std::uint8_t> finite;  // kept, so that a warm call allocates nothing
+  finite.resize(static_cast<std::size_t>(x.rows));
+  device::for_each_row(context, x.rows, kernels::RowIsFinite{x, finite.data()});
+  return std::find(finite.begin(), finite.end(), 0) == finite.end();
+}
+
+}  // namespace switchyard::ops
