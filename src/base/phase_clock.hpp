@@ -13,20 +13,28 @@ inline constexpr std::size_t phase_count = 8;
 
 constexpr std::string_view name(Phase phase) {
   switch (phase) {
-    case Phase::data: return "data";
-    case Phase::gate: return "gate";
-    case Phase::exchange: return "exchange";
-    case Phase::experts: return "experts";
-    case Phase::combine: return "combine";
-    case Phase::reduction: return "reduction";
-    case Phase::update: return "update";
-    case Phase::other: return "other";
+    case Phase::data:
+      return "data";
+    case Phase::gate:
+      return "gate";
+    case Phase::exchange:
+      return "exchange";
+    case Phase::experts:
+      return "experts";
+    case Phase::combine:
+      return "combine";
+    case Phase::reduction:
+      return "reduction";
+    case Phase::update:
+      return "update";
+    case Phase::other:
+      return "other";
   }
   return "";
 }
 
-// One phase follows the other without a gap, so the phases' times add up to the whole. Local to a rank: waiting for
-// others counts for the phase that waits.
+// One phase follows the other without a gap, so the phases' times add up to the whole. Local to a rank: waiting
+// for others counts for the phase that waits.
 class PhaseClock {
  public:
   using Seconds = std::array<double, phase_count>;

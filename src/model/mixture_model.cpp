@@ -17,13 +17,14 @@ namespace {
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes) {
-  return {.gate = config::parse_network(config.model.gate, config::NetworkRole::gate),
-          .expert = config::parse_network(config.model.expert, config::NetworkRole::expert),
-          .input = input,
-          .outputs = classes,
-          .top_k = config.moe.top_k,
-          .gate_policy = {.replicated = true, .batch_size = config.train.batch_size, .shards = config.train.shards},
-          .seed = config.run.seed};
+  return {
+      .gate = config::parse_network(config.model.gate, config::NetworkRole::gate),
+      .expert = config::parse_network(config.model.expert, config::NetworkRole::expert),
+      .input = input,
+      .outputs = classes,
+      .top_k = config.moe.top_k,
+      .gate_policy = {.replicated = true, .batch_size = config.train.batch_size, .shards = config.train.shards},
+      .seed = config.run.seed};
 }
 
 }  // namespace
@@ -54,7 +55,8 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   const moe::Routing& routing = output_.routing;
   losses_ = workspace.allocate<float>(routing.samples);
   predicted_ = workspace.allocate<std::int32_t>(routing.samples);
-  posteriors_ = {workspace.allocate<float>(routing.samples * routing.slots).data(), routing.samples, routing.slots};
+  posteriors_ = {workspace.allocate<float>(routing.samples * routing.slots).data(), routing.samples,
+                 routing.slots};
   ops::mixture_forward(context,
                        {.gate_logits = routing.logits,
                         .experts = routing.experts.data(),
@@ -62,16 +64,18 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
                         .log_probs = output_.slot_rows.data(),
                         .labels = batch.labels.data(),
                         .classes = classes()},
-                       routing.log_weights, {.losses = losses_, .posteriors = posteriors_, .predicted = predicted_});
+                       routing.log_weights,
+                       {.losses = losses_, .posteriors = posteriors_, .predicted = predicted_});
   clock.enter(Phase::other);
   count_choices(batch, statistics);
   collect(context, batch, statistics);
   importance_loss_ = moe::importance_loss(statistics.importance, importance_weight_);
   moe::importance_gradient(statistics.importance, importance_weight_, importance_gradient_);
   if (!std::isfinite(statistics.loss_sum)) {
-    throw NumericError(fmt::format("the loss is {} (a weight or an activation is no longer finite); try a smaller "
-                                   "optim.learning_rate, warm-up (optim.warmup_steps) or clipping (optim.clip_norm)",
-                                   statistics.loss_sum));
+    throw NumericError(
+        fmt::format("the loss is {} (a weight or an activation is no longer finite); try a smaller "
+                    "optim.learning_rate, warm-up (optim.warmup_steps) or clipping (optim.clip_norm)",
+                    statistics.loss_sum));
   }
 }
 
@@ -103,9 +107,12 @@ void MixtureModel::collect(device::Context& context, const Batch& batch, moe::Ga
   for (index_t c = 0; c < width; ++c) {
     for (index_t tile = 0; tile < tiles.total_count(); ++tile) column[at(tile)] = all[at(tile * width + c)];
     const double sum = ops::sum_tree(column);
-    if (c == 0) statistics.loss_sum = sum;
-    else if (c == 1) statistics.entropy_sum = sum;
-    else statistics.importance[at(c - 2)] = sum;
+    if (c == 0)
+      statistics.loss_sum = sum;
+    else if (c == 1)
+      statistics.entropy_sum = sum;
+    else
+      statistics.importance[at(c - 2)] = sum;
   }
 }
 

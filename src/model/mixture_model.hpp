@@ -1,6 +1,7 @@
 // The original mixture of experts: gate, experts, likelihood and regulariser, assembled from a configuration.
 //
-// model: models, put together from the rooms below. A model knows its loss and its parameters; it does not step.
+// model: models, put together from the rooms below. A model knows its loss and its parameters; it does not
+// step.
 #pragma once
 
 #include <vector>
@@ -27,14 +28,15 @@ struct ModelArray {
   bool shared = false;  // every rank has it; one copy is written
 };
 
-// L = -(1/B) sum_n log sum_i p_i(x_n) y_{i,t_n} + importance regulariser (Krishnamurthy et al. 2023, the original
-// mixture; reference V1 and section 1.2). All methods are collective over the communicator's ranks.
+// L = -(1/B) sum_n log sum_i p_i(x_n) y_{i,t_n} + importance regulariser (Krishnamurthy et al. 2023, the
+// original mixture; reference V1 and section 1.2). All methods are collective over the communicator's ranks.
 class MixtureModel {
  public:
-  MixtureModel(const config::Config& config, nn::ImageShape input, index_t classes, comm::Communicator& communicator);
+  MixtureModel(const config::Config& config, nn::ImageShape input, index_t classes,
+               comm::Communicator& communicator);
 
-  // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank (they
-  // are summed where the step agrees). Throws NumericError on all ranks if the loss is not finite.
+  // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
+  // (they are summed where the step agrees). Throws NumericError on all ranks if the loss is not finite.
   void forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
                moe::GateStatistics& statistics);
   // The regulariser's value for the batch of the last forward, weighted.
@@ -49,7 +51,9 @@ class MixtureModel {
   std::vector<nn::ParameterSlice> slices();
   index_t norm_entries() const { return gate_entries_ + expert_entries_ * layer_.placement().expert_count(); }
 
-  index_t parameter_count() const { return gate_parameters_ + expert_parameters_ * layer_.placement().expert_count(); }
+  index_t parameter_count() const {
+    return gate_parameters_ + expert_parameters_ * layer_.placement().expert_count();
+  }
   index_t gate_parameters() const { return gate_parameters_; }
   index_t expert_parameters() const { return expert_parameters_; }
   // Parameters and state, for checkpoints.

@@ -21,15 +21,15 @@ index_t exclusive_scan(const std::vector<index_t>& counts, std::vector<index_t>&
 
 }  // namespace
 
-void DispatchPlan::build(device::Workspace& workspace, comm::Communicator& communicator, const Placement& placement,
-                         const Routing& routing) {
+void DispatchPlan::build(device::Workspace& workspace, comm::Communicator& communicator,
+                         const Placement& placement, const Routing& routing) {
   const auto ranks = static_cast<std::size_t>(communicator.size());
-  SY_EXPECTS(placement.rank_count() == communicator.size(), "a placement over {} ranks is used on {}", placement.rank_count(),
-             communicator.size());
+  SY_EXPECTS(placement.rank_count() == communicator.size(), "a placement over {} ranks is used on {}",
+             placement.rank_count(), communicator.size());
   self_ = communicator.rank().value;
   slots_per_sample_ = routing.slots;
-  for (auto* counts : {&home_.rows, &home_.first_row, &home_.slots, &home_.first_slot, &owner_.rows, &owner_.first_row,
-                       &owner_.slots, &owner_.first_slot}) {
+  for (auto* counts : {&home_.rows, &home_.first_row, &home_.slots, &home_.first_slot, &owner_.rows,
+                       &owner_.first_row, &owner_.slots, &owner_.first_slot}) {
     counts->assign(ranks, 0);
   }
   pack_home(workspace, placement, routing);
@@ -110,12 +110,12 @@ void DispatchPlan::exchange_entries(device::Workspace& workspace, comm::Communic
   owner_.slot_count = exclusive_scan(owner_.slots, owner_.first_slot);
   owner_entries_ = workspace.allocate<Entry>(owner_.slot_count);
   owner_.place = workspace.allocate<ExpertRow>(owner_.slot_count);
-  communicator.all_to_all_rows<Entry>(home_entries_.data(), {home_.slots, home_.first_slot}, owner_entries_.data(),
-                                      {owner_.slots, owner_.first_slot}, 1);
+  communicator.all_to_all_rows<Entry>(home_entries_.data(), {home_.slots, home_.first_slot},
+                                      owner_entries_.data(), {owner_.slots, owner_.first_slot}, 1);
 }
 
-// Walks the entries of all sources in rank order (the own rank's in its turn), so that an expert's rows come out in
-// the order of the global batch.
+// Walks the entries of all sources in rank order (the own rank's in its turn), so that an expert's rows come
+// out in the order of the global batch.
 void DispatchPlan::place_rows(device::Workspace& workspace, index_t local_experts) {
   expert_rows_.assign(at(local_experts), 0);
   expert_first_.resize(at(local_experts));
@@ -128,12 +128,15 @@ void DispatchPlan::place_rows(device::Workspace& workspace, index_t local_expert
       continue;
     }
     const index_t first = owner_.first_slot[at(source)];
-    for (index_t i = first; i < first + owner_.slots[at(source)]; ++i) owner_.place[at(i)] = place(owner_entries_[at(i)]);
+    for (index_t i = first; i < first + owner_.slots[at(source)]; ++i)
+      owner_.place[at(i)] = place(owner_entries_[at(i)]);
   }
 
   const index_t total = exclusive_scan(expert_rows_, expert_first_);
   source_ = workspace.allocate<std::int32_t>(total);
-  const auto source_at = [&](ExpertRow p) -> std::int32_t& { return source_[at(expert_first_[at(p.expert)] + p.row)]; };
+  const auto source_at = [&](ExpertRow p) -> std::int32_t& {
+    return source_[at(expert_first_[at(p.expert)] + p.row)];
+  };
   for (std::size_t i = 0; i < own_entries_.size(); ++i) source_at(own_place_[i]) = -1 - own_entries_[i].row;
   for (index_t source = 0; source < static_cast<index_t>(owner_.slots.size()); ++source) {
     const index_t first = owner_.first_slot[at(source)];

@@ -30,8 +30,9 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
   // Where every sample goes to a rank, as under dense gating, its rows are sent from where they lie.
   const float* send = samples.data;
   std::span<const index_t> first_row = zeros_;
-  const bool all_rows = samples.stride == cols &&
-                        std::ranges::all_of(home.rows, [&](index_t rows) { return rows == 0 || rows == samples.rows; });
+  const bool all_rows = samples.stride == cols && std::ranges::all_of(home.rows, [&](index_t rows) {
+                          return rows == 0 || rows == samples.rows;
+                        });
   if (all_rows) {
     zeros_.assign(home.rows.size(), 0);
     first_row = zeros_;
@@ -41,8 +42,10 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
     send = pack(context, rows, cols).data;
     first_row = home.first_row;
   }
-  const tensor::Matrix received{workspace.allocate<float>(owner.row_count * cols).data(), owner.row_count, cols};
-  communicator_->all_to_all_rows<float>(send, {home.rows, first_row}, received.data, {owner.rows, owner.first_row}, cols);
+  const tensor::Matrix received{workspace.allocate<float>(owner.row_count * cols).data(), owner.row_count,
+                                cols};
+  communicator_->all_to_all_rows<float>(send, {home.rows, first_row}, received.data,
+                                        {owner.rows, owner.first_row}, cols);
 
   const std::span<float> zero_row = workspace.allocate<float>(cols);
   std::ranges::fill(zero_row, 0.0F);
@@ -71,13 +74,15 @@ std::span<const float* const> Exchange::combine(device::Context& context, const 
   const std::span<const float*> rows = workspace.allocate<const float*>(owner.slot_count);
   for (index_t i = 0; i < owner.slot_count; ++i) rows[at(i)] = output_row(owner.place[at(i)]);
   const tensor::Matrix send = pack(context, rows, cols);
-  const tensor::Matrix received{workspace.allocate<float>(home.slot_count * cols).data(), home.slot_count, cols};
+  const tensor::Matrix received{workspace.allocate<float>(home.slot_count * cols).data(), home.slot_count,
+                                cols};
   communicator_->all_to_all_rows<float>(send.data, {owner.slots, owner.first_slot}, received.data,
                                         {home.slots, home.first_slot}, cols);
 
   const std::span<const float*> slots = workspace.allocate<const float*>(samples * plan.slots_per_sample());
   for (index_t i = 0; i < home.slot_count; ++i) slots[at(home.slot[at(i)])] = received.row(i);
-  for (std::size_t i = 0; i < plan.own_slot().size(); ++i) slots[at(plan.own_slot()[i])] = output_row(plan.own_place()[i]);
+  for (std::size_t i = 0; i < plan.own_slot().size(); ++i)
+    slots[at(plan.own_slot()[i])] = output_row(plan.own_place()[i]);
   return slots;
 }
 
@@ -85,7 +90,8 @@ std::span<float* const> Exchange::gradient_rows(device::Context& context, const 
                                                 std::span<const tensor::Matrix> d_outputs, index_t samples) {
   device::Workspace& workspace = context.workspace();
   const DispatchPlan::Home& home = plan.home();
-  d_message_ = {workspace.allocate<float>(home.slot_count * output_cols_).data(), home.slot_count, output_cols_};
+  d_message_ = {workspace.allocate<float>(home.slot_count * output_cols_).data(), home.slot_count,
+                output_cols_};
   const std::span<float*> slots = workspace.allocate<float*>(samples * plan.slots_per_sample());
   for (index_t i = 0; i < home.slot_count; ++i) slots[at(home.slot[at(i)])] = d_message_.row(i);
   for (std::size_t i = 0; i < plan.own_slot().size(); ++i) {
@@ -100,7 +106,8 @@ void Exchange::combine_backward(device::Context& context, const DispatchPlan& pl
   const DispatchPlan::Home& home = plan.home();
   const DispatchPlan::Owner& owner = plan.owner();
   const index_t cols = output_cols_;
-  const tensor::Matrix received{context.workspace().allocate<float>(owner.slot_count * cols).data(), owner.slot_count, cols};
+  const tensor::Matrix received{context.workspace().allocate<float>(owner.slot_count * cols).data(),
+                                owner.slot_count, cols};
   communicator_->all_to_all_rows<float>(d_message_.data, {home.slots, home.first_slot}, received.data,
                                         {owner.slots, owner.first_slot}, cols);
   const auto row_bytes = at(cols) * sizeof(float);

@@ -9,17 +9,20 @@ namespace switchyard::moe {
 
 std::string Experts::name(ExpertId id) { return fmt::format("experts/{:04}", id.value); }
 
-Experts::Expert::Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
-                        std::uint64_t seed)
-    : id(id_in), network(Experts::name(id_in), spec, input, classes, nn::GradientPolicy{}, seed), gradient(network, {}) {}
+Experts::Expert::Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input,
+                        index_t classes, std::uint64_t seed)
+    : id(id_in),
+      network(Experts::name(id_in), spec, input, classes, nn::GradientPolicy{}, seed),
+      gradient(network, {}) {}
 
-Experts::Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes, std::span<const ExpertId> hosted,
-                 std::uint64_t seed) {
+Experts::Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+                 std::span<const ExpertId> hosted, std::uint64_t seed) {
   for (const ExpertId id : hosted) {
     experts_.push_back(std::make_unique<Expert>(id, spec, input, classes, seed));
     if (experts_.back()->network.needs_batch_statistics()) {
-      throw ConfigError("model.expert has batch_norm (an expert's statistics would depend on who else was routed to it); "
-                        "use batch_norm in model.gate only");
+      throw ConfigError(
+          "model.expert has batch_norm (an expert's statistics would depend on who else was routed to it); "
+          "use batch_norm in model.gate only");
     }
   }
 }
@@ -59,7 +62,8 @@ void Experts::begin_backward(device::Context& context) {
   d_outputs_.clear();
   for (const auto& expert : experts_) {
     expert->network.begin_backward(context.workspace(), expert->tiles, expert->record);
-    expert->partials = context.workspace().allocate<float>(expert->tiles.local_count() * expert->network.partial_width());
+    expert->partials =
+        context.workspace().allocate<float>(expert->tiles.local_count() * expert->network.partial_width());
     d_outputs_.push_back(expert->record.layers.back().d_output);
   }
 }

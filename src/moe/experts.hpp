@@ -9,11 +9,11 @@
 
 namespace switchyard::moe {
 
-// An expert's output is a row of log-probabilities: its network followed by a log softmax (reference V1: the experts'
-// outputs are distributions; the mixture is never soft-maxed again).
+// An expert's output is a row of log-probabilities: its network followed by a log softmax (reference V1: the
+// experts' outputs are distributions; the mixture is never soft-maxed again).
 //
-// The owner computes an expert's whole gradient over its rows in global order, so no sum crosses ranks. (expert, tile)
-// pairs are spread over the pool.
+// The owner computes an expert's whole gradient over its rows in global order, so no sum crosses ranks.
+// (expert, tile) pairs are spread over the pool.
 class Experts {
  public:
   // Row counts are padded to a multiple of this, and cut into tiles of `tile_rows`.
@@ -21,8 +21,8 @@ class Experts {
   static constexpr index_t tile_rows = 128;
 
   // Networks named "experts/0003", by global id, so that initial weights do not depend on the placement.
-  Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes, std::span<const ExpertId> hosted,
-          std::uint64_t seed);
+  Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+          std::span<const ExpertId> hosted, std::uint64_t seed);
 
   index_t count() const { return static_cast<index_t>(experts_.size()); }
   ExpertId id(index_t local) const { return experts_[static_cast<std::size_t>(local)]->id; }
@@ -42,7 +42,8 @@ class Experts {
 
  private:
   struct Expert {
-    Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes, std::uint64_t seed);
+    Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+           std::uint64_t seed);
     ExpertId id;
     nn::Network network;
     nn::NetworkGradient gradient;

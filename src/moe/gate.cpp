@@ -12,18 +12,28 @@ Gate::Gate(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_
       slots_(top_k == 0 ? experts : top_k),
       dense_(top_k == 0) {}
 
-Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples, nn::Mode mode) {
+Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,
+                    nn::Mode mode) {
   network_.forward(context, tiles, samples, mode, record_);
   device::Workspace& workspace = context.workspace();
   const index_t rows = tiles.local_rows();
-  const auto matrix = [&] { return tensor::Matrix{workspace.allocate<float>(rows * slots_).data(), rows, slots_}; };
-  Routing routing{record_.layers.back().output, workspace.allocate<std::int32_t>(rows * slots_), matrix(), matrix(), rows, slots_};
+  const auto matrix = [&] {
+    return tensor::Matrix{workspace.allocate<float>(rows * slots_).data(), rows, slots_};
+  };
+  Routing routing{record_.layers.back().output,
+                  workspace.allocate<std::int32_t>(rows * slots_),
+                  matrix(),
+                  matrix(),
+                  rows,
+                  slots_};
   if (dense_) {
-    for (index_t i = 0; i < rows * slots_; ++i) routing.experts[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i % slots_);
+    for (index_t i = 0; i < rows * slots_; ++i)
+      routing.experts[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i % slots_);
   } else {
     ops::top_k(context, routing.logits, slots_, routing.experts.data());
   }
-  ops::gate_weights(context, routing.logits, routing.experts.data(), slots_, routing.weights, routing.log_weights);
+  ops::gate_weights(context, routing.logits, routing.experts.data(), slots_, routing.weights,
+                    routing.log_weights);
   return routing;
 }
 

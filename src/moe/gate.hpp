@@ -8,7 +8,8 @@
 
 namespace switchyard::moe {
 
-// Replicated on every rank; each computes its own shards. Batch statistics and gradients are those of the global batch.
+// Replicated on every rank; each computes its own shards. Batch statistics and gradients are those of the
+// global batch.
 class Gate {
  public:
   // top_k = 0 is dense. ranks and rank say which blocks of the large matrices this rank updates.
@@ -19,9 +20,10 @@ class Gate {
   nn::NetworkGradient& gradient() { return gradient_; }
   index_t slots() const { return slots_; }
 
-  // Scores this rank's samples and chooses. Collective if the network has batch norm. A NaN score is never chosen over
-  // a number; it shows in the loss, which all ranks see.
-  Routing route(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples, nn::Mode mode);
+  // Scores this rank's samples and chooses. Collective if the network has batch norm. A NaN score is never
+  // chosen over a number; it shows in the loss, which all ranks see.
+  Routing route(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,
+                nn::Mode mode);
   // [N, E], to be filled before backward.
   tensor::Matrix begin_backward(device::Context& context, const nn::BatchTiles& tiles);
   void backward(device::Context& context, const nn::BatchTiles& tiles);

@@ -26,14 +26,17 @@ void GateStatistics::clear() {
 }
 
 void GateStatistics::add(const GateStatistics& other) {
-  SY_EXPECTS(counts_.size() == other.counts_.size(), "statistics of {} and {} counts", counts_.size(), other.counts_.size());
+  SY_EXPECTS(counts_.size() == other.counts_.size(), "statistics of {} and {} counts", counts_.size(),
+             other.counts_.size());
   loss_sum += other.loss_sum;
   entropy_sum += other.entropy_sum;
   for (std::size_t e = 0; e < importance.size(); ++e) importance[e] += other.importance[e];
   for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
 }
 
-double GateStatistics::per_sample(double sum) const { return samples() > 0 ? sum / static_cast<double>(samples()) : 0.0; }
+double GateStatistics::per_sample(double sum) const {
+  return samples() > 0 ? sum / static_cast<double>(samples()) : 0.0;
+}
 
 double GateStatistics::error() const { return per_sample(static_cast<double>(errors())); }
 double GateStatistics::loss() const { return per_sample(loss_sum); }

@@ -9,8 +9,8 @@
 
 namespace switchyard::moe {
 
-// Sums and integer counts: nothing of size batch x experts. Sums of shards are float64 and added in shard order, counts
-// are integers, so that the numbers are the same on every layout.
+// Sums and integer counts: nothing of size batch x experts. Sums of shards are float64 and added in shard
+// order, counts are integers, so that the numbers are the same on every layout.
 class GateStatistics {
  public:
   GateStatistics() = default;
@@ -28,7 +28,8 @@ class GateStatistics {
   std::int64_t& sent_rows() { return counts_[2]; }
   // Samples for which expert e was chosen (all of a sample's slots count).
   std::int64_t& load(index_t e) { return counts_[first_load + static_cast<std::size_t>(e)]; }
-  // N[class][expert]: the expert with the largest gate weight, against the true label and against its own prediction.
+  // N[class][expert]: the expert with the largest gate weight, against the true label and against its own
+  // prediction.
   std::int64_t& by_label(index_t c, index_t e) { return counts_[table(0, c, e)]; }
   std::int64_t& by_prediction(index_t c, index_t e) { return counts_[table(1, c, e)]; }
   std::int64_t samples() const { return counts_[0]; }
@@ -39,15 +40,15 @@ class GateStatistics {
   std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
 
   // Derived (reference: specialisation, section 1.3). All entropies in bits, 0 log 0 = 0.
-  double error() const;                            // share of wrong predictions
-  double loss() const;                             // mean task loss
-  double sample_entropy() const;                   // H_s: mean entropy of a sample's gate weights
-  double usage_entropy() const;                    // H_u: entropy of the mean gate weights
-  double mutual_information_predicted() const;     // I(E;Y), Y the chosen expert's prediction
-  double mutual_information_true() const;          // I(E;Y), Y the true label
-  std::vector<double> expert_share() const;        // share of samples whose largest weight is e's
-  std::vector<double> importance_share() const;    // mean gate weight
-  std::vector<index_t> dead_experts() const;       // chosen for less than 1 sample in 1000
+  double error() const;                          // share of wrong predictions
+  double loss() const;                           // mean task loss
+  double sample_entropy() const;                 // H_s: mean entropy of a sample's gate weights
+  double usage_entropy() const;                  // H_u: entropy of the mean gate weights
+  double mutual_information_predicted() const;   // I(E;Y), Y the chosen expert's prediction
+  double mutual_information_true() const;        // I(E;Y), Y the true label
+  std::vector<double> expert_share() const;      // share of samples whose largest weight is e's
+  std::vector<double> importance_share() const;  // mean gate weight
+  std::vector<index_t> dead_experts() const;     // chosen for less than 1 sample in 1000
 
   double loss_sum = 0;
   double entropy_sum = 0;
@@ -57,7 +58,8 @@ class GateStatistics {
   static constexpr std::size_t first_load = 3;
   std::size_t table(std::size_t which, index_t c, index_t e) const {
     const std::size_t experts_count = importance.size();
-    return first_load + experts_count * (1 + which * static_cast<std::size_t>(classes_) + static_cast<std::size_t>(c)) +
+    return first_load +
+           experts_count * (1 + which * static_cast<std::size_t>(classes_) + static_cast<std::size_t>(c)) +
            static_cast<std::size_t>(e);
   }
   double mutual_information(std::size_t which) const;

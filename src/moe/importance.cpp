@@ -25,7 +25,8 @@ double importance_loss(std::span<const double> importance, double weight) {
   const auto experts = static_cast<double>(importance.size());
   const Sums sums = sums_of(importance);
   if (importance.size() < 2 || sums.total == 0.0) return 0.0;
-  return weight * experts * experts / (experts - 1.0) * (sums.squares / (sums.total * sums.total) - 1.0 / experts);
+  return weight * experts * experts / (experts - 1.0) *
+         (sums.squares / (sums.total * sums.total) - 1.0 / experts);
 }
 
 void importance_gradient(std::span<const double> importance, double weight, std::span<double> gradient) {

@@ -8,7 +8,8 @@ Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Plac
       outputs_(options.outputs),
       gate_(options.gate, options.input, placement_.expert_count(), options.top_k, options.gate_policy,
             communicator.size(), communicator.rank().value, options.seed),
-      experts_(options.expert, options.input, options.outputs, placement_.hosted_by(communicator.rank()), options.seed),
+      experts_(options.expert, options.input, options.outputs, placement_.hosted_by(communicator.rank()),
+               options.seed),
       exchange_(communicator, options.outputs) {}
 
 LayerOutput Layer::forward(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,

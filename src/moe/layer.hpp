@@ -29,8 +29,8 @@ class Layer {
   Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement);
 
   // route -> plan -> dispatch -> experts -> combine
-  LayerOutput forward(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples, nn::Mode mode,
-                      PhaseClock& clock);
+  LayerOutput forward(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,
+                      nn::Mode mode, PhaseClock& clock);
 
   // Where the loss writes its gradients: per slot a row of `outputs` values, and the gate's logits [N, E].
   struct Gradients {
@@ -38,8 +38,8 @@ class Layer {
     tensor::Matrix logits;
   };
   Gradients begin_backward(device::Context& context, const nn::BatchTiles& tiles);
-  // combine, experts, gate, mirrored with the same plan. Samples are data: they need no gradient, so dispatch has no
-  // mirror here.
+  // combine, experts, gate, mirrored with the same plan. Samples are data: they need no gradient, so dispatch
+  // has no mirror here.
   void backward(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);
   // Parameter gradients over the global batch.
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);

@@ -8,7 +8,8 @@ namespace switchyard::moe {
 Placement::Placement(std::vector<GroupRank> owner, int ranks)
     : owner_(std::move(owner)), hosted_(static_cast<std::size_t>(ranks)) {
   for (std::size_t e = 0; e < owner_.size(); ++e) {
-    SY_EXPECTS(owner_[e].value >= 0 && owner_[e].value < ranks, "expert {} is placed on rank {} of {}", e, owner_[e].value, ranks);
+    SY_EXPECTS(owner_[e].value >= 0 && owner_[e].value < ranks, "expert {} is placed on rank {} of {}", e,
+               owner_[e].value, ranks);
     auto& hosted = hosted_[static_cast<std::size_t>(owner_[e].value)];
     local_.emplace_back(static_cast<int>(hosted.size()));
     hosted.emplace_back(static_cast<int>(e));
@@ -25,7 +26,8 @@ Placement Placement::make(config::PlacementRule rule, index_t experts, int ranks
       }
       break;
     case config::PlacementRule::cyclic:
-      for (index_t e = 0; e < experts; ++e) owner[static_cast<std::size_t>(e)] = GroupRank(static_cast<int>(e % ranks));
+      for (index_t e = 0; e < experts; ++e)
+        owner[static_cast<std::size_t>(e)] = GroupRank(static_cast<int>(e % ranks));
       break;
   }
   return Placement(std::move(owner), ranks);

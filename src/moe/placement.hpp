@@ -1,7 +1,7 @@
 // Which rank hosts which expert.
 //
-// moe: gates and routing, the regularisers, placement, the dispatch plan, the exchange, experts, the layer that joins
-// them, and gate statistics. A layer's forward is route -> plan -> dispatch -> experts -> combine.
+// moe: gates and routing, the regularisers, placement, the dispatch plan, the exchange, experts, the layer that
+// joins them, and gate statistics. A layer's forward is route -> plan -> dispatch -> experts -> combine.
 #pragma once
 
 #include <span>
@@ -25,7 +25,9 @@ class Placement {
   GroupRank owner(ExpertId expert) const { return owner_[static_cast<std::size_t>(expert.value)]; }
   LocalExpert local(ExpertId expert) const { return local_[static_cast<std::size_t>(expert.value)]; }
   // Ascending.
-  std::span<const ExpertId> hosted_by(GroupRank rank) const { return hosted_[static_cast<std::size_t>(rank.value)]; }
+  std::span<const ExpertId> hosted_by(GroupRank rank) const {
+    return hosted_[static_cast<std::size_t>(rank.value)];
+  }
 
  private:
   std::vector<GroupRank> owner_;

@@ -57,10 +57,12 @@ std::span<const float> BatchTiles::gather_tiles(device::Workspace& workspace, st
 }
 
 tensor::ConstMatrix BatchTiles::gather_rows(device::Workspace& workspace, tensor::ConstMatrix mine) const {
-  SY_EXPECTS(mine.stride == mine.cols && mine.rows == local_rows(), "gather_rows needs {} dense rows, got {} (stride {}, {} columns)",
-             local_rows(), mine.rows, mine.stride, mine.cols);
-  const std::span<const float> all = gather(workspace, std::span<const float>(mine.data, static_cast<std::size_t>(mine.rows * mine.cols)),
-                                            rows_per_rank_, total_rows_, mine.cols);
+  SY_EXPECTS(mine.stride == mine.cols && mine.rows == local_rows(),
+             "gather_rows needs {} dense rows, got {} (stride {}, {} columns)", local_rows(), mine.rows,
+             mine.stride, mine.cols);
+  const std::span<const float> all =
+      gather(workspace, std::span<const float>(mine.data, static_cast<std::size_t>(mine.rows * mine.cols)),
+             rows_per_rank_, total_rows_, mine.cols);
   return {all.data(), total_rows_, mine.cols};
 }
 

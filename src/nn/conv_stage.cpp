@@ -16,8 +16,8 @@ std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
 
-ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name, const ops::FusedConvShape& shape,
-                     std::uint64_t seed)
+ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
+                     const ops::FusedConvShape& shape, std::uint64_t seed)
     : shape_(shape), normalised_(!norm_name.empty()) {
   const index_t channels = shape.out_channels;
   const index_t fan_in = shape.in_channels * 9;
@@ -36,32 +36,38 @@ ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
   for (auto* values : {&scale_, &shift_}) values->resize(at(channels));
 }
 
-void ConvStage::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode, LayerRecord& record) const {
+void ConvStage::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
+                              LayerRecord& record) const {
   const index_t rows = tiles.local_rows();
   record.output = {workspace.allocate<float>(rows * out_features()).data(), rows, out_features()};
   record.winner = workspace.allocate<std::uint8_t>(rows * out_features());
   if (normalised_ && mode == Mode::training) {
     constexpr index_t doubles_per_moments = sizeof(ops::Moments) / sizeof(double);
-    record.tile_statistics = workspace.allocate<double>(tiles.local_count() * shape_.out_channels * doubles_per_moments);
+    record.tile_statistics =
+        workspace.allocate<double>(tiles.local_count() * shape_.out_channels * doubles_per_moments);
   } else {
     record.tile_statistics = {};
   }
 }
 
 // Sum and squared deviations of the tile; the whole batch's follow in join_forward_statistics.
-void ConvStage::forward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
+void ConvStage::forward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
+                                   LayerRecord& record) const {
   if (record.tile_statistics.empty()) return;  // evaluation: running statistics
   const IndexRange rows = tiles.rows(tile);
-  auto* const moments = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
-  ops::conv_moments(context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight), value(bias),
-                    {moments, at(shape_.out_channels)});
+  auto* const moments =
+      reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
+  ops::conv_moments(context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight),
+                    value(bias), {moments, at(shape_.out_channels)});
 }
 
-void ConvStage::join_forward_statistics(device::Workspace& workspace, const BatchTiles& tiles, Mode mode, LayerRecord& record) {
+void ConvStage::join_forward_statistics(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
+                                        LayerRecord& record) {
   if (mode == Mode::evaluation) {
     for (index_t c = 0; c < shape_.out_channels; ++c) {
       mean_[at(c)] = state_[running_mean].value.data()[c];
-      inv_std_[at(c)] = 1.0 / std::sqrt(static_cast<double>(state_[running_var].value.data()[c]) + norm_epsilon);
+      inv_std_[at(c)] =
+          1.0 / std::sqrt(static_cast<double>(state_[running_var].value.data()[c]) + norm_epsilon);
     }
     return set_scale_and_shift();
   }
@@ -103,37 +109,42 @@ void ConvStage::set_scale_and_shift() {
   }
 }
 
-void ConvStage::forward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
+void ConvStage::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
+                        LayerRecord& record) const {
   const IndexRange rows = tiles.rows(tile);
-  ops::fused_conv_forward(context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight), value(bias),
-                          normalised_ ? scale_.data() : nullptr, normalised_ ? shift_.data() : nullptr,
-                          record.output.rows_from(rows.begin, rows.size()),
-                          record.winner.data() + rows.begin * out_features());
+  ops::fused_conv_forward(
+      context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight), value(bias),
+      normalised_ ? scale_.data() : nullptr, normalised_ ? shift_.data() : nullptr,
+      record.output.rows_from(rows.begin, rows.size()), record.winner.data() + rows.begin * out_features());
 }
 
-void ConvStage::begin_backward(device::Workspace& workspace, const BatchTiles& tiles, LayerRecord& record) const {
-  if (normalised_) record.tile_statistics = workspace.allocate<double>(tiles.local_count() * 2 * shape_.out_channels);
+void ConvStage::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
+                               LayerRecord& record) const {
+  if (normalised_)
+    record.tile_statistics = workspace.allocate<double>(tiles.local_count() * 2 * shape_.out_channels);
 }
 
-void ConvStage::backward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
+void ConvStage::backward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
+                                    LayerRecord& record) const {
   const IndexRange rows = tiles.rows(tile);
   const index_t channels = shape_.out_channels;
   double* const sums = record.tile_statistics.data() + tile * 2 * channels;
-  ops::fused_conv_bn_backward_sums(context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight),
-                                   value(bias), {mean_.data(), inv_std_.data(), value(gamma)},
-                                   record.output.rows_from(rows.begin, rows.size()),
-                                   record.winner.data() + rows.begin * out_features(),
-                                   record.d_output.rows_from(rows.begin, rows.size()), {sums, at(channels)},
-                                   {sums + channels, at(channels)});
+  ops::fused_conv_bn_backward_sums(
+      context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight), value(bias),
+      {mean_.data(), inv_std_.data(), value(gamma)}, record.output.rows_from(rows.begin, rows.size()),
+      record.winner.data() + rows.begin * out_features(), record.d_output.rows_from(rows.begin, rows.size()),
+      {sums, at(channels)}, {sums + channels, at(channels)});
 }
 
-void ConvStage::join_backward_statistics(device::Workspace& workspace, const BatchTiles& tiles, LayerRecord& record) {
+void ConvStage::join_backward_statistics(device::Workspace& workspace, const BatchTiles& tiles,
+                                         LayerRecord& record) {
   const index_t channels = shape_.out_channels;
   const std::span<const double> all = tiles.gather_tiles(workspace, record.tile_statistics, 2 * channels);
   const std::span<double> column = workspace.allocate<double>(tiles.total_count());
   const double places = static_cast<double>(tiles.total_rows() * shape_.conv_height() * shape_.conv_width());
   for (index_t c = 0; c < 2 * channels; ++c) {
-    for (index_t tile = 0; tile < tiles.total_count(); ++tile) column[at(tile)] = all[at(tile * 2 * channels + c)];
+    for (index_t tile = 0; tile < tiles.total_count(); ++tile)
+      column[at(tile)] = all[at(tile * 2 * channels + c)];
     const double mean = ops::sum_tree(column) / std::max(places, 1.0);
     (c < channels ? mean_dy_[at(c)] : mean_dy_xhat_[at(c - channels)]) = mean;
   }
@@ -141,7 +152,8 @@ void ConvStage::join_backward_statistics(device::Workspace& workspace, const Bat
 
 void ConvStage::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
                          tensor::Matrix d_input, float* partial) const {
-  SY_EXPECTS(d_input.data == nullptr, "the fused convolution is a network's first layer and gives no input gradient");
+  SY_EXPECTS(d_input.data == nullptr,
+             "the fused convolution is a network's first layer and gives no input gradient");
   const IndexRange rows = tiles.rows(tile);
   const index_t channels = shape_.out_channels;
   const tensor::RowSource images = record.input.rows_from(rows.begin, rows.size());
@@ -154,11 +166,12 @@ void ConvStage::backward(device::Context& context, const BatchTiles& tiles, inde
     return;
   }
   ops::fused_conv_bn_backward(context, shape_, images, value(weight), value(bias),
-                              {mean_.data(), inv_std_.data(), value(gamma)}, mean_dy_, mean_dy_xhat_, out, winner, d_out,
-                              partial);
+                              {mean_.data(), inv_std_.data(), value(gamma)}, mean_dy_, mean_dy_xhat_, out,
+                              winner, d_out, partial);
   const double* const sums = record.tile_statistics.data() + tile * 2 * channels;
   for (index_t c = 0; c < channels; ++c) {
-    d_bias[c] = 0.0F;  // the norm takes the mean away, so this bias has no effect and its gradient is exactly zero
+    d_bias[c] =
+        0.0F;  // the norm takes the mean away, so this bias has no effect and its gradient is exactly zero
     d_bias[channels + c] = static_cast<float>(sums[channels + c]);  // d_gamma = sum dy xhat
     d_bias[2 * channels + c] = static_cast<float>(sums[c]);         // d_beta = sum dy
   }

@@ -10,8 +10,8 @@
 
 namespace switchyard::nn {
 
-// Batch norm uses the statistics of the global batch in training (and keeps running ones, momentum 0.1, unbiased
-// variance), and the running ones in evaluation.
+// Batch norm uses the statistics of the global batch in training (and keeps running ones, momentum 0.1,
+// unbiased variance), and the running ones in evaluation.
 class ConvStage final : public Layer {
  public:
   // `conv_name` and `norm_name` are parameter prefixes; an empty norm_name means no batch norm.
@@ -35,7 +35,7 @@ class ConvStage final : public Layer {
                 float* partial) const override;
 
  private:
-  enum Index { weight, bias, gamma, beta };      // of parameters_
+  enum Index { weight, bias, gamma, beta };       // of parameters_
   enum StateIndex { running_mean, running_var };  // of state_
 
   const float* value(Index i) const { return parameters_[static_cast<std::size_t>(i)].value.data(); }

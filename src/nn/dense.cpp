@@ -16,14 +16,16 @@ Dense::Dense(const std::string& name, index_t in, index_t out, Activation activa
   initialize_uniform(parameters_[1], seed, in);
 }
 
-void Dense::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode, LayerRecord& record) const {
+void Dense::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode,
+                          LayerRecord& record) const {
   const index_t rows = tiles.local_rows();
   record.output = {workspace.allocate<float>(rows * out_).data(), rows, out_};
   // A product needs its rows side by side; scattered ones are gathered, tile by tile, into the record.
   if (record.input.table != nullptr) record.gathered_input = workspace.allocate<float>(rows * in_);
 }
 
-void Dense::forward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
+void Dense::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
+                    LayerRecord& record) const {
   const IndexRange rows = tiles.rows(tile);
   if (rows.size() == 0) return;
   if (record.input.table != nullptr) {
@@ -45,7 +47,8 @@ void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t 
                      tensor::Matrix d_input, float* partial) const {
   const IndexRange rows = tiles.rows(tile);
   const tensor::Matrix dy = record.d_output.rows_from(rows.begin, rows.size());
-  if (activation_ == Activation::relu) ops::relu_backward(context, record.output.rows_from(rows.begin, rows.size()), dy);
+  if (activation_ == Activation::relu)
+    ops::relu_backward(context, record.output.rows_from(rows.begin, rows.size()), dy);
   if (d_input.data != nullptr && rows.size() > 0) {
     // dX = dY W^T
     ops::matmul({.m = rows.size(),

@@ -11,7 +11,8 @@ namespace switchyard::nn {
 
 enum class Activation { none, relu };
 
-// weight is [in, out], so that forward is a plain product and the input gradient reads the same copy transposed.
+// weight is [in, out], so that forward is a plain product and the input gradient reads the same copy
+// transposed.
 class Dense final : public Layer {
  public:
   Dense(const std::string& name, index_t in, index_t out, Activation activation, GradientRule weight_rule,

@@ -22,8 +22,8 @@ struct ImageShape {
 // Decides the gradient rule of a dense layer's weight [in, out].
 struct GradientPolicy {
   // An expert's whole gradient is its owner's: one product over its rows.
-  // A replicated network moves either the rows (batch x (in + out)) or the partials (shards x in x out), whichever is
-  // fewer bytes; both numbers are the run's, so the choice is too.
+  // A replicated network moves either the rows (batch x (in + out)) or the partials (shards x in x out),
+  // whichever is fewer bytes; both numbers are the run's, so the choice is too.
   bool replicated = false;
   index_t batch_size = 0;
   index_t shards = 0;
@@ -34,11 +34,12 @@ struct NetworkRecord {
   std::vector<LayerRecord> layers;
 };
 
-// Built from a specification (config/network_spec.hpp). Holds parameters and no activations: those are the record's.
+// Built from a specification (config/network_spec.hpp). Holds parameters and no activations: those are the
+// record's.
 class Network {
  public:
-  // `name` prefixes the parameters. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for a layer
-  // that cannot stand where it stands.
+  // `name` prefixes the parameters. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for
+  // a layer that cannot stand where it stands.
   Network(const std::string& name, std::span<const config::LayerSpec> spec, ImageShape input, index_t outputs,
           const GradientPolicy& policy, std::uint64_t seed);
 
@@ -55,7 +56,8 @@ class Network {
   // record.layers.back().output.
   void begin_forward(device::Workspace& workspace, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
                      NetworkRecord& record) const;
-  void forward_tile(device::Context& context, const BatchTiles& tiles, index_t tile, NetworkRecord& record) const;
+  void forward_tile(device::Context& context, const BatchTiles& tiles, index_t tile,
+                    NetworkRecord& record) const;
   // All tiles over the pool. Collective over the batch's ranks where there are batch statistics.
   void forward(device::Context& context, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
                NetworkRecord& record);
@@ -68,8 +70,8 @@ class Network {
   void backward(device::Context& context, const BatchTiles& tiles, NetworkRecord& record, float* partials);
 
  private:
-  void add_conv_stage(const std::string& name, std::span<const config::LayerSpec> spec, std::size_t& next, ImageShape& shape,
-                      std::uint64_t seed);
+  void add_conv_stage(const std::string& name, std::span<const config::LayerSpec> spec, std::size_t& next,
+                      ImageShape& shape, std::uint64_t seed);
   tensor::Matrix input_gradient(NetworkRecord& record, std::size_t layer, tensor::Matrix d_input) const;
 
   std::vector<std::unique_ptr<Layer>> layers_;

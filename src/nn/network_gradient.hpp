@@ -7,23 +7,26 @@
 
 namespace switchyard::nn {
 
-// A run of rows of one parameter that this rank updates: value and gradient side by side. The unit of the optimiser.
+// A run of rows of one parameter that this rank updates: value and gradient side by side. The unit of the
+// optimiser.
 struct ParameterSlice {
-  std::string name;       // of the parameter
-  tensor::Shape shape;    // of the parameter
-  IndexRange rows;             // of its first dimension
-  bool shared = false;    // every rank holds and updates the same copy: small parameters of a replicated network
+  std::string name;     // of the parameter
+  tensor::Shape shape;  // of the parameter
+  IndexRange rows;      // of its first dimension
+  bool shared = false;  // every rank holds and updates the same copy: small parameters of a replicated network
   float* value = nullptr;
   float* gradient = nullptr;
-  index_t count = 0;      // elements
+  index_t count = 0;       // elements
   index_t norm_entry = 0;  // place of this slice in the network's table of squared norms
 };
 
-// Per-tile parameters lie one after the other in one array, as in a row of partials. A whole-rows parameter is cut into
-// fixed blocks of rows, of which this rank has a contiguous run: all of an expert's, its share of a replicated one's.
+// Per-tile parameters lie one after the other in one array, as in a row of partials. A whole-rows parameter is
+// cut into fixed blocks of rows, of which this rank has a contiguous run: all of an expert's, its share of a
+// replicated one's.
 class NetworkGradient {
  public:
-  // A replicated network's large updates are shared out among `ranks`; an owned one's (an expert's) are all here.
+  // A replicated network's large updates are shared out among `ranks`; an owned one's (an expert's) are all
+  // here.
   struct Sharing {
     bool replicated = false;
     int ranks = 1;
@@ -38,7 +41,8 @@ class NetworkGradient {
   void reduce_partials(device::Context& context, const BatchTiles& tiles, std::span<const float> partials);
   // Gathers rows (collective as above) and computes this rank's blocks.
   void compute_blocks(device::Context& context, const BatchTiles& tiles, const NetworkRecord& record);
-  // One block of this rank's, from rows that are all here: for callers that spread blocks of many networks over threads.
+  // One block of this rank's, from rows that are all here: for callers that spread blocks of many networks over
+  // threads.
   index_t local_block_count() const { return static_cast<index_t>(blocks_.size()); }
   void compute_local_block(index_t block, const NetworkRecord& record);
   // After an update: every rank gets the rows that the others changed. Collective over `communicator`.

@@ -1,7 +1,7 @@
 // What training changes: parameters, and the state that is kept beside them.
 //
-// nn: Parameter, Layer, dense, the fused convolution stage, Network. A layer's forward and backward are explicit; what
-// forward must remember is a record that backward consumes.
+// nn: Parameter, Layer, dense, the fused convolution stage, Network. A layer's forward and backward are
+// explicit; what forward must remember is a record that backward consumes.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,10 @@ namespace switchyard::nn {
 enum class GradientRule {
   // Each tile gives a partial sum; the partials of all tiles are added in a fixed tree. For small parameters.
   per_tile,
-  // One product over all rows in global order. Its output rows are cut into fixed blocks, which ranks share out when
-  // the parameter is replicated. For large matrices: per-tile partials would cost tiles x size of memory traffic.
+  // One product over all rows in global order. Its output rows are cut into fixed blocks, which ranks share out
+  // when
+  // the parameter is replicated. For large matrices: per-tile partials would cost tiles x size of memory
+  // traffic.
   whole_rows,
 };
 
@@ -32,8 +34,9 @@ struct StateArray {
   tensor::Tensor value;
 };
 
-// Fills with uniform values in [-1/sqrt(fan_in), 1/sqrt(fan_in)], a pure function of (seed, parameter name, element):
-// the common default initialisation of dense and convolutional layers (He et al. 2015 with a = sqrt(5)).
+// Fills with uniform values in [-1/sqrt(fan_in), 1/sqrt(fan_in)], a pure function of (seed, parameter name,
+// element): the common default initialisation of dense and convolutional layers (He et al. 2015 with a =
+// sqrt(5)).
 void initialize_uniform(Parameter& parameter, std::uint64_t seed, index_t fan_in);
 void initialize_constant(Parameter& parameter, float value);
 

@@ -6,7 +6,9 @@
 
 namespace switchyard::optim {
 
-double clip_scale(double norm, double max_norm) { return max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0; }
+double clip_scale(double norm, double max_norm) {
+  return max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0;
+}
 
 Optimizer::Optimizer(const config::Optim& options, std::vector<nn::ParameterSlice> slices)
     : options_(options), slices_(std::move(slices)), state_names_(state_names().size()) {
@@ -17,8 +19,10 @@ Optimizer::Optimizer(const config::Optim& options, std::vector<nn::ParameterSlic
 
 std::vector<std::string> Optimizer::state_names() const {
   switch (options_.name) {
-    case config::OptimizerKind::adam: return {"first_moment", "second_moment"};
-    case config::OptimizerKind::sgd: return options_.momentum > 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{};
+    case config::OptimizerKind::adam:
+      return {"first_moment", "second_moment"};
+    case config::OptimizerKind::sgd:
+      return options_.momentum > 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{};
   }
   return {};
 }
@@ -40,7 +44,9 @@ void Optimizer::update(device::Context& context, double learning_rate, double gr
     const std::span<float> value(slices_[i].value, length);
     const std::span<const float> gradient(slices_[i].gradient, length);
     switch (options_.name) {
-      case config::OptimizerKind::adam: ops::adam_update(context, adam, value, gradient, state(i, 0), state(i, 1)); break;
+      case config::OptimizerKind::adam:
+        ops::adam_update(context, adam, value, gradient, state(i, 0), state(i, 1));
+        break;
       case config::OptimizerKind::sgd:
         ops::sgd_update(context, sgd, value, gradient, state_names_ > 0 ? state(i, 0) : std::span<float>{});
         break;

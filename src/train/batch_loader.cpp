@@ -2,7 +2,8 @@
 
 namespace switchyard::train {
 
-BatchLoader::BatchLoader(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator)
+BatchLoader::BatchLoader(const config::Config& config, const data::Dataset& dataset,
+                         comm::Communicator& communicator)
     : dataset_(&dataset),
       communicator_(&communicator),
       shards_(config.train.shards),
@@ -11,7 +12,8 @@ BatchLoader::BatchLoader(const config::Config& config, const data::Dataset& data
       sampler_(config.run.seed, dataset.size(data::Split::train)) {}
 
 template <class SampleOf>
-model::Batch BatchLoader::load(device::Context& context, data::Split split, index_t size, const SampleOf& sample_of) {
+model::Batch BatchLoader::load(device::Context& context, data::Split split, index_t size,
+                               const SampleOf& sample_of) {
   tiles_.set_sharded(*communicator_, size, shards_);
   const index_t rows = tiles_.local_rows();
   samples_.resize(static_cast<std::size_t>(rows));
@@ -24,8 +26,8 @@ model::Batch BatchLoader::load(device::Context& context, data::Split split, inde
     const IndexRange part = tiles_.rows(tile);
     const auto first = static_cast<std::size_t>(part.begin);
     const auto count = static_cast<std::size_t>(part.size());
-    dataset_->fill(split, std::span<const index_t>(samples_).subspan(first, count), images.rows_from(part.begin, part.size()),
-                   labels.subspan(first, count));
+    dataset_->fill(split, std::span<const index_t>(samples_).subspan(first, count),
+                   images.rows_from(part.begin, part.size()), labels.subspan(first, count));
   });
   return {&tiles_, images, labels};
 }

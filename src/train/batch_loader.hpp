@@ -12,7 +12,8 @@
 
 namespace switchyard::train {
 
-// Local: which samples a rank works on is a pure function of (seed, step, ranks). Memory is the step's workspace.
+// Local: which samples a rank works on is a pure function of (seed, step, ranks). Memory is the step's
+// workspace.
 class BatchLoader {
  public:
   BatchLoader(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator);

@@ -16,8 +16,8 @@ Coordinator::Coordinator(comm::Communicator& communicator, index_t norm_entries)
       norm_entries_(static_cast<std::size_t>(norm_entries)),
       squares_(static_cast<std::size_t>(norm_entries)) {}
 
-Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& optimizer, moe::GateStatistics& statistics,
-                             bool stop_requested, bool out_of_time) {
+Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& optimizer,
+                             moe::GateStatistics& statistics, bool stop_requested, bool out_of_time) {
   const std::span<std::int64_t> counts = statistics.counts();
   message_.assign(norm_entries_ + counts.size() + 2, 0);
   for (const nn::ParameterSlice& slice : optimizer.slices()) {
@@ -37,9 +37,10 @@ Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& o
   for (std::size_t i = 0; i < norm_entries_; ++i) squares_[i] = std::bit_cast<double>(message_[i]);
   const double norm = std::sqrt(ops::sum_tree(squares_));
   if (!std::isfinite(norm)) {
-    throw NumericError(fmt::format("the norm of the gradient is {} (the loss is finite, so a derivative overflowed); try a "
-                                   "smaller optim.learning_rate or warm-up (optim.warmup_steps)",
-                                   norm));
+    throw NumericError(
+        fmt::format("the norm of the gradient is {} (the loss is finite, so a derivative overflowed); try a "
+                    "smaller optim.learning_rate or warm-up (optim.warmup_steps)",
+                    norm));
   }
   return {norm, stop > 0, time > 0};
 }

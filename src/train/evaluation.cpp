@@ -4,9 +4,12 @@ namespace switchyard::train {
 
 std::string_view name(data::Split split) {
   switch (split) {
-    case data::Split::train: return "train";
-    case data::Split::validation: return "validation";
-    case data::Split::test: return "test";
+    case data::Split::train:
+      return "train";
+    case data::Split::validation:
+      return "validation";
+    case data::Split::test:
+      return "test";
   }
   return "";
 }

@@ -21,13 +21,13 @@ struct RunState {
 
 // Collective. Arrays: parameters/NAME, optimizer/NAME/first_moment ..., state/NAME (running statistics);
 // scalars: state/step, state/epoch, state/batch, state/seed, ...; texts: config, build.
-void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunState& state,
-                     const config::Config& config, data::Position position, model::MixtureModel& model,
-                     optim::Optimizer& optimizer, const moe::GateStatistics& last_step,
-                     const checkpoint::SaveOptions& options);
+void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
+                     const RunState& state, const config::Config& config, data::Position position,
+                     model::MixtureModel& model, optim::Optimizer& optimizer,
+                     const moe::GateStatistics& last_step, const checkpoint::SaveOptions& options);
 
-// Local: what a checkpoint says of its run. `config` must agree in what fixes the order of samples and the sums: seed,
-// shards, batch size; DataError if not.
+// Local: what a checkpoint says of its run. `config` must agree in what fixes the order of samples and the
+// sums: seed, shards, batch size; DataError if not.
 RunState state_of(const checkpoint::Reader& reader, const config::Config& config);
 
 // Every rank reads what it now owns. optimizer may be null (evaluation).

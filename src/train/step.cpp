@@ -33,8 +33,8 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
                                       conditions.out_of_time);
   clock_.enter(Phase::update);
   report_.learning_rate = optim::learning_rate(options_, horizon_, step);
-  optimizer_->update(*context_, report_.learning_rate, optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm),
-                     step);
+  optimizer_->update(*context_, report_.learning_rate,
+                     optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm), step);
   clock_.enter(Phase::reduction);
   model_->gather_updated_values();
 

@@ -1,6 +1,7 @@
 // One training step.
 //
-// train: the step, the loop, the coordinator, evaluation, checkpoints of a run, its folder, metrics and what is printed.
+// train: the step, the loop, the coordinator, evaluation, checkpoints of a run, its folder, metrics and what is
+// printed.
 #pragma once
 
 #include "train/batch_loader.hpp"
@@ -30,7 +31,8 @@ class Step {
   Step(const config::Config& config, index_t horizon, BatchLoader& loader, model::MixtureModel& model,
        optim::Optimizer& optimizer, comm::Communicator& communicator, device::Context& context);
 
-  // Runs step `step` (from 0): afterwards the model has learned from that batch. The report lives until the next run().
+  // Runs step `step` (from 0): afterwards the model has learned from that batch. The report lives until the
+  // next run().
   const StepReport& run(index_t step, StopConditions conditions);
 
  private:
