@@ -6,7 +6,8 @@
 //     template <class Team> SY_HD void operator()(const Team& team, index_t row) const;
 //   };
 // A team has
-//   team.for_each(n, f)     f(i) for i in [0, n), spread over the team's threads; no order
+//   team.for_each(n, f)     f(i) for i in [0, n), spread over the team's threads; no order, but a thread gets the same i
+//                           in every call, so that places indexed by i need no sync between two calls
 //   team.sum(n, f)          sum of f(i) (float or double, as f returns), the same value on every thread
 //   team.max(n, f)          maximum of f(i) (float), the same value on every thread; -infinity for n = 0
 //   team.sync()             all threads of the team reach this before one goes on; after writes to shared places
@@ -36,6 +37,17 @@ SY_HD inline T butterfly_sum(const T (&lane)[lane_count]) {
   for (int i = 0; i < 8; ++i) b[i] = a[i] + a[i + 8];
   for (int i = 0; i < 4; ++i) c[i] = b[i] + b[i + 4];
   return (c[0] + c[2]) + (c[1] + c[3]);
+}
+
+// Maximum of the lanes by halves: a chain of 32 comparisons would cost more than a short row.
+SY_HD inline float halving_max(const float (&lane)[lane_count]) {
+  float a[16], b[8], c[4];
+  for (int i = 0; i < 16; ++i) a[i] = lane[i + 16] > lane[i] ? lane[i + 16] : lane[i];
+  for (int i = 0; i < 8; ++i) b[i] = a[i + 8] > a[i] ? a[i + 8] : a[i];
+  for (int i = 0; i < 4; ++i) c[i] = b[i + 4] > b[i] ? b[i + 4] : b[i];
+  const float even = c[2] > c[0] ? c[2] : c[0];
+  const float odd = c[3] > c[1] ? c[3] : c[1];
+  return odd > even ? odd : even;
 }
 
 // The production team of a CPU: one thread that owns the row.
@@ -73,9 +85,7 @@ class SerialTeam {
       const float value = f(i + l);
       lane[l] = value > lane[l] ? value : lane[l];
     }
-    float result = lane[0];
-    for (const float value : lane) result = value > result ? value : result;
-    return result;
+    return halving_max(lane);
   }
   void sync() const {}
   template <class T>

@@ -48,7 +48,7 @@ void relu_backward(device::Context& context, tensor::ConstMatrix y, tensor::Matr
 
 void column_sums(device::Context& context, tensor::ConstMatrix x, std::span<float> sums) {
   SY_EXPECTS(static_cast<index_t>(sums.size()) == x.cols, "{} sums for {} columns", sums.size(), x.cols);
-  constexpr index_t block = kernels::ColumnSums::block_columns;
+  constexpr index_t block = kernels::ColumnSums::block;
   device::for_each_row(context, (x.cols + block - 1) / block, kernels::ColumnSums{x, sums.data()});
 }
 

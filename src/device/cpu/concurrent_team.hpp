@@ -54,10 +54,10 @@ class ConcurrentTeam {
       shared_->lane[l] = static_cast<double>(value);
     }
     sync();
-    float result = static_cast<float>(shared_->lane[0]);
-    for (const double value : shared_->lane) result = static_cast<float>(value) > result ? static_cast<float>(value) : result;
+    float lane[lane_count];
+    for (int l = 0; l < lane_count; ++l) lane[l] = static_cast<float>(shared_->lane[l]);
     sync();
-    return result;
+    return halving_max(lane);
   }
   void sync() const { shared_->barrier.arrive_and_wait(); }
   template <class T>
