@@ -7,14 +7,15 @@
 #include <string>
 
 namespace switchyard {
-[[noreturn]] void contract_violated(const char* condition, const char* file, int line, const std::string& message);
+[[noreturn]] void contract_violated(const char* condition, const char* file, int line,
+                                    const std::string& message);
 }
 
 // SY_EXPECTS(condition, "format {}", values...): throws ContractViolation with the condition, place and values.
-#define SY_EXPECTS(condition, ...)                                                                       \
-  do {                                                                                                   \
-    if (!(condition)) [[unlikely]]                                                                       \
-      ::switchyard::contract_violated(#condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__));       \
+#define SY_EXPECTS(condition, ...)                                                                 \
+  do {                                                                                             \
+    if (!(condition)) [[unlikely]]                                                                 \
+      ::switchyard::contract_violated(#condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__)); \
   } while (false)
 
 #ifdef NDEBUG

@@ -3,6 +3,10 @@
 
 #if defined(__CUDACC__)
 #define SY_HD __host__ __device__
+// In front of an SY_HD function that the host alone ever calls (a team of real threads): nvcc then accepts
+// host-only calls in its body.
+#define SY_HOST_CALLS_ALLOWED _Pragma("nv_exec_check_disable")
 #else
 #define SY_HD
+#define SY_HOST_CALLS_ALLOWED
 #endif

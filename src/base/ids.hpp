@@ -1,5 +1,5 @@
-// Index types that must not be mixed up. A rank of the world is not a rank of a group; a global expert is not the
-// position of that expert on its owner.
+// Index types that must not be mixed up. A rank of the world is not a rank of a group; a global expert is not
+// the position of that expert on its owner.
 #pragma once
 
 #include <compare>

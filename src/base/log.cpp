@@ -10,10 +10,14 @@ namespace {
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warn: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warn:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -21,9 +25,11 @@ spdlog::level::level_enum to_spdlog(Level level) {
 }  // namespace
 
 void set_up(int rank, int size, Level level) {
-  auto logger = std::make_shared<spdlog::logger>("switchyard", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+  auto logger =
+      std::make_shared<spdlog::logger>("switchyard", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
   logger->set_level(to_spdlog(level));
-  logger->set_pattern(size > 1 ? fmt::format("switchyard[{}/{}] %^%l%$: %v", rank, size) : "switchyard %^%l%$: %v");
+  logger->set_pattern(size > 1 ? fmt::format("switchyard[{}/{}] %^%l%$: %v", rank, size)
+                               : "switchyard %^%l%$: %v");
   logger->flush_on(spdlog::level::debug);
   spdlog::set_default_logger(std::move(logger));
 }

@@ -1,7 +1,8 @@
-// Philox 4x32-10, the counter-based generator of Salmon et al. 2011 ("Parallel random numbers: as easy as 1, 2, 3").
+// Philox 4x32-10, the counter-based generator of Salmon et al. 2011 ("Parallel random numbers: as easy as 1, 2,
+// 3").
 //
-// Every random number of the program is a pure function of (seed, use, a, b, c): there is no state to carry, so a
-// number does not depend on ranks, threads or on what was drawn before.
+// Every random number of the program is a pure function of (seed, use, a, b, c): there is no state to carry, so
+// a number does not depend on ranks, threads or on what was drawn before.
 #pragma once
 
 #include <array>
@@ -30,8 +31,8 @@ struct Philox {
                  static_cast<std::uint32_t>(use));
   }
 
-  SY_HD static Philox block(std::uint32_t k0, std::uint32_t k1, std::uint32_t c0, std::uint32_t c1, std::uint32_t c2,
-                            std::uint32_t c3) {
+  SY_HD static Philox block(std::uint32_t k0, std::uint32_t k1, std::uint32_t c0, std::uint32_t c1,
+                            std::uint32_t c2, std::uint32_t c3) {
     for (int round = 0; round < 10; ++round) {
       const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c0;
       const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c2;

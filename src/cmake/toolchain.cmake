@@ -33,14 +33,20 @@ if(SWITCHYARD_CUDA)
   set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real)
   set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  set(CMAKE_CUDA_EXTENSIONS OFF)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)  # the binary starts on machines without CUDA
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)
   target_compile_definitions(sy_flags INTERFACE SWITCHYARD_CUDA=1)
-  # --fmad=false: as -ffp-contract=off. The host half gets the same flags as a plain C++ file.
-  string(REPLACE ";" "," sy_host_flags_comma "${sy_host_flags};-Wall;-Wextra")
-  target_compile_options(sy_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:
-    --fmad=false --expt-relaxed-constexpr --extended-lambda -Xcompiler=${sy_host_flags_comma}>)
+  # --fmad=false is -ffp-contract=off; --ftz=true is what flush_denormals_to_zero() sets on the CPU. --no-compress lets
+  # tests/gpu/device_code_test.py read the object files. The host half gets the same flags as a plain C++ file.
+  # FMT_USE_CONSTEXPR: fmt 9 switches half of its constexpr off under nvcc and then does not compile.
+  set(sy_cuda_flags --fmad=false --ftz=true --expt-relaxed-constexpr --no-compress -DFMT_USE_CONSTEXPR=1)
+  foreach(flag IN LISTS sy_host_flags ITEMS -Wall -Wextra)
+    list(APPEND sy_cuda_flags -Xcompiler=${flag})
+  endforeach()
   if(SWITCHYARD_WERROR)
-    target_compile_options(sy_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings -Xcompiler=-Werror>)
+    list(APPEND sy_cuda_flags --Werror=all-warnings -Xcompiler=-Werror)
   endif()
+  target_compile_options(sy_flags INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:${sy_cuda_flags}>")
 endif()

@@ -7,9 +7,9 @@
 
 namespace switchyard::comm {
 
-// Runs `action` on this rank, then exchanges how it went. If it threw on any rank, every rank throws an Error of the
-// kind and message of the lowest such rank; so nobody is left waiting. Collective; `action` may itself be collective
-// only if it fails on all ranks or on none.
+// Runs `action` on this rank, then exchanges how it went. If it threw on any rank, every rank throws an Error
+// of the kind and message of the lowest such rank; so nobody is left waiting. Collective; `action` may itself
+// be collective only if it fails on all ranks or on none.
 void agree(Communicator& communicator, const std::function<void()>& action);
 
 }  // namespace switchyard::comm

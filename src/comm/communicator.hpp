@@ -1,10 +1,11 @@
 // Messages between the ranks of one group.
 //
-// comm: Communicator and its implementations (local/, threads/, mpi/), typed collectives, agreement, the watchdog,
-// who shares a node. Nothing here knows what the bytes mean.
+// comm: Communicator and its implementations (local/, threads/, mpi/), typed collectives, agreement, the
+// watchdog, who shares a node. Nothing here knows what the bytes mean.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -13,22 +14,30 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "comm/operation.hpp"
 
 namespace switchyard::comm {
 
-// Blocks of bytes of one all-to-all or all-gather: rank r's block is `rows[r]` rows that start at row `first_row[r]`.
+class Watchdog;
+
+// Blocks of rows of one all-to-all or all-gather: rank r's block is `rows[r]` rows that start at row
+// `first_row[r]`.
 struct RowLayout {
   std::span<const index_t> rows;
   std::span<const index_t> first_row;
 };
 
-// A group of ranks. Every method but rank(), size() and abort() is collective over the group unless it says
-// otherwise, blocking, and called in the same order on every rank. Buffers are the caller's and are free again when
-// the call returns. Zero counts are allowed everywhere. A failure of the library throws MpiError; a rank that is gone
-// ends the process through the launcher or the watchdog.
+// A group of ranks. Every method but rank(), size(), set_phase(), set_watchdog() and abort() is collective over
+// the group unless it says otherwise, blocking, and called in the same order on every rank. Buffers are the
+// caller's, must not overlap where not said, and are free again when the call returns. Zero counts are allowed
+// everywhere. A failure of the library throws MpiError; a rank that is gone ends the process through the
+// launcher or the watchdog.
 //
-// Floating-point sums are not offered: their order would depend on the group. Gather the partials and add them in a
-// fixed order (ops/reduce.hpp).
+// The public methods check what the caller gave, tag the operation and tell the watchdog; the do_ methods
+// below, one set per implementation, move the bytes. Used by one thread.
+//
+// Floating-point sums are not offered: their order would depend on the group. Gather the partials and add them
+// in a fixed order (ops/reduce.hpp).
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -40,28 +49,34 @@ class Communicator {
   bool is_root() const { return rank().value == 0; }
 
   // What the next operations belong to: goes into the watchdog's message and, in checked builds, into every
-  // collective, where a mismatch between ranks is a ContractViolation that names both sides. Local.
-  virtual void set_phase(index_t step, std::string_view phase) = 0;
+  // collective, where a mismatch between ranks is a ContractViolation that names both sides. Local. A phase's
+  // name is at most 23 characters; more are cut off.
+  void set_phase(index_t step, std::string_view phase);
 
-  virtual void barrier() = 0;
+  // `watchdog` (may be null) sees every operation of this group, and of groups split off later; it must outlive
+  // them. Local.
+  void set_watchdog(Watchdog* watchdog) { watchdog_ = watchdog; }
+
+  void barrier();
 
   template <class T>
   void broadcast(std::span<T> data, GroupRank root) {
     broadcast_bytes(bytes(data), root);
   }
-  // Each rank's rows (mine = rows[rank] rows of row_elements), in rank order, to every rank. `all` holds the sum of
-  // rows. `mine` may be the place in `all` where it belongs.
+  // Each rank's rows (mine = rows[rank] rows of row_elements), in rank order, to every rank. `all` holds the
+  // sum of rows. `mine` may be the place in `all` where it belongs.
   template <class T>
   void all_gather_rows(std::span<const T> mine, std::span<T> all, std::span<const index_t> rows,
                        index_t row_elements) {
     all_gather_bytes(const_bytes(mine), bytes(all), rows, row_elements * element_bytes<T>());
   }
-  // One value (or a fixed-size block) per rank.
+  // One value (or a fixed-size block) per rank. Allocates its result; not for the path of a batch.
   template <class T>
   std::vector<T> all_gather(const T& mine) {
     std::vector<T> all(static_cast<std::size_t>(size()));
     const std::vector<index_t> rows(static_cast<std::size_t>(size()), 1);
-    all_gather_bytes(const_bytes(std::span<const T>(&mine, 1)), bytes(std::span<T>(all)), rows, element_bytes<T>());
+    all_gather_bytes(const_bytes(std::span<const T>(&mine, 1)), bytes(std::span<T>(all)), rows,
+                     element_bytes<T>());
     return all;
   }
   // send[r] goes to rank r; recv[r] came from rank r. `send` and `recv` hold size() blocks of block_elements.
@@ -69,17 +84,22 @@ class Communicator {
   void all_to_all(std::span<const T> send, std::span<T> recv, index_t block_elements) {
     all_to_all_bytes(const_bytes(send), bytes(recv), block_elements * element_bytes<T>());
   }
-  // Variable rows: to rank r go send_layout.rows[r] rows of `send`. The block of a rank to itself is copied.
+  // Variable rows: to rank r go send_layout.rows[r] rows of `send`; recv_layout.rows[r] rows come from it,
+  // which must be what it sends. The block of a rank to itself is copied, or left alone if it is in place
+  // already.
   template <class T>
-  void all_to_all_rows(const T* send, RowLayout send_layout, T* recv, RowLayout recv_layout, index_t row_elements) {
-    all_to_all_rows_bytes(reinterpret_cast<const std::byte*>(send), send_layout, reinterpret_cast<std::byte*>(recv),
-                          recv_layout, row_elements * element_bytes<T>());
+  void all_to_all_rows(const T* send, RowLayout send_layout, T* recv, RowLayout recv_layout,
+                       index_t row_elements) {
+    all_to_all_rows_bytes(reinterpret_cast<const std::byte*>(send), send_layout,
+                          reinterpret_cast<std::byte*>(recv), recv_layout, row_elements * element_bytes<T>());
   }
   // In place. Exact, so any order will do.
-  virtual void all_reduce_sum(std::span<std::int64_t> values) = 0;
-  virtual void all_reduce_max(std::span<std::int64_t> values) = 0;
+  void all_reduce_sum(std::span<std::int64_t> values);
+  void all_reduce_max(std::span<std::int64_t> values);
 
-  // From one rank to another; only those two call it. Blocking, in order between a pair.
+  // From one rank to another; only those two call it. Blocking (a send may return before its message is
+  // received), in order between a pair, never to oneself. A message of another size than the receiver's buffer
+  // is an MpiError there.
   template <class T>
   void send(std::span<const T> data, GroupRank to) {
     send_bytes(const_bytes(data), to);
@@ -89,8 +109,9 @@ class Communicator {
     receive_bytes(bytes(data), from);
   }
 
-  // A new group of the ranks that give the same color, ordered by rank.
-  virtual std::unique_ptr<Communicator> split(int color) = 0;
+  // A new group of the ranks that give the same color (0 or more), ordered by rank. It inherits phase and
+  // watchdog.
+  std::unique_ptr<Communicator> split(int color);
 
   // Ends every rank of the program with `code`, at once, without waiting for anybody. Local; never returns.
   [[noreturn]] virtual void abort(ExitCode code) = 0;
@@ -98,16 +119,38 @@ class Communicator {
  protected:
   Communicator() = default;
 
-  virtual void broadcast_bytes(std::span<std::byte> data, GroupRank root) = 0;
-  virtual void all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all,
-                                std::span<const index_t> rows, index_t row_bytes) = 0;
-  virtual void all_to_all_bytes(std::span<const std::byte> send, std::span<std::byte> recv, index_t block_bytes) = 0;
-  virtual void all_to_all_rows_bytes(const std::byte* send, RowLayout send_layout, std::byte* recv,
-                                     RowLayout recv_layout, index_t row_bytes) = 0;
-  virtual void send_bytes(std::span<const std::byte> data, GroupRank to) = 0;
-  virtual void receive_bytes(std::span<std::byte> data, GroupRank from) = 0;
+  // Called at the start of each collective, with the same tag on every rank of a correct program. A checking
+  // implementation compares the tags, at the latest before it moves the first byte.
+  virtual void announce(const OperationTag& tag) = 0;
+
+  // Arguments are valid when these are called: sizes match the group, no row is negative, row_bytes > 0.
+  virtual void do_barrier() = 0;
+  virtual void do_broadcast(std::span<std::byte> data, GroupRank root) = 0;
+  virtual void do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
+                             std::span<const index_t> rows, index_t row_bytes) = 0;
+  virtual void do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv,
+                             index_t block_bytes) = 0;
+  virtual void do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv,
+                                  RowLayout recv_layout, index_t row_bytes) = 0;
+  virtual void do_all_reduce_sum(std::span<std::int64_t> values) = 0;
+  virtual void do_all_reduce_max(std::span<std::int64_t> values) = 0;
+  virtual void do_send(std::span<const std::byte> data, GroupRank to) = 0;
+  virtual void do_receive(std::span<std::byte> data, GroupRank from) = 0;
+  virtual std::unique_ptr<Communicator> do_split(int color) = 0;
 
  private:
+  class Call;  // one operation: tags it and tells the watchdog, from its construction to its end
+
+  void broadcast_bytes(std::span<std::byte> data, GroupRank root);
+  void all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all,
+                        std::span<const index_t> rows, index_t row_bytes);
+  void all_to_all_bytes(std::span<const std::byte> send, std::span<std::byte> recv, index_t block_bytes);
+  void all_to_all_rows_bytes(const std::byte* send, RowLayout send_layout, std::byte* recv,
+                             RowLayout recv_layout, index_t row_bytes);
+  void send_bytes(std::span<const std::byte> data, GroupRank to);
+  void receive_bytes(std::span<std::byte> data, GroupRank from);
+  void require_layout(RowLayout layout) const;
+
   template <class T>
   static constexpr index_t element_bytes() {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -121,6 +164,11 @@ class Communicator {
   static std::span<const std::byte> const_bytes(std::span<const T> data) {
     return std::as_bytes(data);
   }
+
+  index_t step_ = 0;
+  index_t sequence_ = 0;
+  PhaseName phase_{"start"};
+  Watchdog* watchdog_ = nullptr;
 };
 
 }  // namespace switchyard::comm

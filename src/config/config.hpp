@@ -1,7 +1,8 @@
 // The configuration of a run: plain structs, one field table each.
 //
-// config: what a user may set, with defaults, ranges and help. Options, validation, printing and the documentation
-// all come from the field tables in fields.cpp; nothing else lists keys. No I/O of files here apart from text.
+// config: what a user may set, with defaults, ranges and help. Options, validation, printing and the
+// documentation all come from the field tables in fields.cpp; nothing else lists keys. No I/O of files here
+// apart from text.
 #pragma once
 
 #include <cstdint>
@@ -23,15 +24,15 @@ struct Run {
   DeviceChoice device = DeviceChoice::automatic;
   int threads = 0;  // per rank; 0: the rank's share of its processors
   ResumeMode resume = ResumeMode::never;
-  double max_minutes = 0;   // 0: no limit
+  double max_minutes = 0;    // 0: no limit
   double wait_seconds = 60;  // how long a rank waits for the others in one operation before the run ends
 };
 
 struct Data {
   DataSource source = DataSource::idx;
-  std::string dir;                 // idx: the folder of the four files
+  std::string dir;                         // idx: the folder of the four files
   std::int64_t validation_samples = 5000;  // taken from the training files
-  double mean = 0;                 // of the pixels as value/255
+  double mean = 0;                         // of the pixels as value/255
   double standard_deviation = 1;
   std::int64_t random_samples = 4096;  // random: training samples; a quarter of it for validation and for test
   std::int64_t random_features = 256;
@@ -39,7 +40,8 @@ struct Data {
 };
 
 struct Model {
-  std::string gate;    // the gate's layers (model/network_spec.hpp); its last dense layer has one output per expert
+  std::string
+      gate;  // the gate's layers (config/network_spec.hpp); its last dense layer has one output per expert
   std::string expert;  // an expert's layers; its last dense layer has one output per class
 };
 

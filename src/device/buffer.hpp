@@ -14,7 +14,12 @@ enum class DeviceKind { cpu, cuda };
 
 inline constexpr std::size_t alignment_bytes = 64;  // a cache line, and a 512-bit register
 
-// Raw memory, 64-byte aligned. Large blocks ask the kernel for huge pages. Throws OutOfMemory with the size.
+// count * element_bytes; ContractViolation if count is negative or the product is no size.
+std::size_t bytes_of(index_t count, std::size_t element_bytes);
+
+// Raw memory, 64-byte aligned (a GPU: 256). Large blocks ask the kernel for huge pages. Throws OutOfMemory with
+// the size. On a GPU: of the calling thread's current device, which is the Context's on the thread that made
+// it; tasks of a pool allocate none.
 void* allocate_bytes(DeviceKind device, std::size_t bytes);
 void free_bytes(DeviceKind device, void* data) noexcept;
 
@@ -27,7 +32,9 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(index_t count, DeviceKind device = DeviceKind::cpu);
   Buffer(Buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)), device_(other.device_) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        count_(std::exchange(other.count_, 0)),
+        device_(other.device_) {}
   Buffer& operator=(Buffer&& other) noexcept {
     if (this != &other) {
       free_bytes(device_, data_);
@@ -47,6 +54,7 @@ class Buffer {
   DeviceKind device() const { return device_; }
   std::span<T> span() { return {data_, static_cast<std::size_t>(count_)}; }
   std::span<const T> span() const { return {data_, static_cast<std::size_t>(count_)}; }
+  // Host memory only.
   T& operator[](index_t i) { return data_[i]; }
   const T& operator[](index_t i) const { return data_[i]; }
 
@@ -60,10 +68,10 @@ void zero_bytes(DeviceKind device, void* data, std::size_t bytes);
 
 template <class T>
 Buffer<T>::Buffer(index_t count, DeviceKind device)
-    : data_(static_cast<T*>(allocate_bytes(device, static_cast<std::size_t>(count) * sizeof(T)))),
+    : data_(static_cast<T*>(allocate_bytes(device, bytes_of(count, sizeof(T))))),
       count_(count),
       device_(device) {
-  zero_bytes(device, data_, static_cast<std::size_t>(count) * sizeof(T));
+  zero_bytes(device, data_, bytes_of(count, sizeof(T)));
 }
 
 }  // namespace switchyard::device

@@ -1,27 +1,32 @@
 // Where this rank computes.
 //
-// device: Context (device, threads, stream, workspace), Buffer, and launch: for_each, for_each_row. cpu/ and cuda/
-// hold what differs.
+// device: Context (device, threads, stream, workspace), Buffer, and launch: for_each, for_each_row. cpu/ and
+// cuda/ hold what differs.
 #pragma once
 
 #include <memory>
 
 #include "device/buffer.hpp"
+#include "device/stream.hpp"
 #include "device/thread_pool.hpp"
 #include "device/workspace.hpp"
 
 namespace switchyard::device {
 
-// How row kernels are executed on the CPU. `concurrent` runs each row with a team of real threads and a barrier;
-// it is slow and exists so that tests find a missing sync() or a race without a GPU.
+// How row kernels are executed on the CPU. `concurrent` runs each row with a team of real threads and a
+// barrier; it is slow and exists so that tests find a missing sync() or a race without a GPU.
 enum class CpuExecutor { serial_teams, concurrent_team };
 
-// One per rank, on main's stack (inside Runtime). Used by one thread at a time, apart from the tasks that its pool
-// runs. Everything an op needs to run: the device, the pool, the arena, and on a GPU the stream.
+// One per rank, on main's stack (inside Runtime). Used by one thread at a time, apart from the tasks that its
+// pool runs. Everything an op needs to run: the device, the pool, the arena, and on a GPU the stream.
 class Context {
  public:
   // A CPU context with `threads` threads.
   explicit Context(int threads);
+  // A context of a GPU with a stream of its own and `threads` host threads, for what stays on the host. The
+  // device becomes the calling thread's current one. Throws CudaError if there is no such device, NotBuilt
+  // without CUDA.
+  static Context cuda(int device_ordinal, int threads = 1);
   // Tests only: every row kernel runs with a team of `team_size` threads.
   static Context concurrent(int team_size);
   ~Context();
@@ -34,13 +39,16 @@ class Context {
   ThreadPool& pool() { return *pool_; }
   Workspace& workspace() { return *workspace_; }
   // cudaStream_t on a GPU, null on a CPU.
-  void* stream() const { return stream_; }
+  void* stream() const { return stream_.get(); }
+  // Waits until all kernels launched so far have ended; throws CudaError if one failed. Nothing to wait for on
+  // a CPU.
+  void synchronize();
 
  private:
   DeviceKind device_ = DeviceKind::cpu;
   CpuExecutor executor_ = CpuExecutor::serial_teams;
   int team_size_ = 1;
-  void* stream_ = nullptr;
+  Stream stream_;
   std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<Workspace> workspace_;
 };

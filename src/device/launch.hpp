@@ -1,4 +1,8 @@
 // Runs a kernel on the device of a Context. The only place that starts kernels.
+//
+// A file that launches is named under KERNELS in its room's CMakeLists.txt: a CUDA build compiles it with nvcc.
+// In any other file of a CUDA build these functions know the CPU only, and refuse a CUDA context. The two kinds
+// differ in namespace, so that the linker never takes one for the other.
 #pragma once
 
 #include <algorithm>
@@ -13,12 +17,24 @@
 
 namespace switchyard::device {
 
+[[noreturn]] void no_device_code();
+
+#if defined(__CUDACC__)
+inline namespace with_device_code {
+#else
+inline namespace host_code_only {
+#endif
+
 // f(i) for i in [0, count): elementwise, no order.
 template <class Functor>
 void for_each(Context& context, index_t count, const Functor& f) {
+  if (context.device() == DeviceKind::cuda) {
 #if defined(__CUDACC__)
-  if (context.device() == DeviceKind::cuda) return cuda::for_each(context, count, f);
+    return cuda::for_each(context, count, f);
+#else
+    no_device_code();
 #endif
+  }
   constexpr index_t piece = 8192;  // 32 KiB of float: a few microseconds of work
   context.pool().parallel_for((count + piece - 1) / piece, [&](index_t p) {
     const index_t end = std::min(count, (p + 1) * piece);
@@ -29,9 +45,13 @@ void for_each(Context& context, index_t count, const Functor& f) {
 // f(team, row) for row in [0, rows); see team.hpp for the shape of f.
 template <class Functor>
 void for_each_row(Context& context, index_t rows, const Functor& f) {
+  if (context.device() == DeviceKind::cuda) {
 #if defined(__CUDACC__)
-  if (context.device() == DeviceKind::cuda) return cuda::for_each_row(context, rows, f);
+    return cuda::for_each_row(context, rows, f);
+#else
+    no_device_code();
 #endif
+  }
   if (context.executor() == CpuExecutor::concurrent_team) {
     return cpu::run_with_concurrent_team(context.team_size(), rows, f);
   }
@@ -43,4 +63,5 @@ void for_each_row(Context& context, index_t rows, const Functor& f) {
   });
 }
 
+}  // inline namespace
 }  // namespace switchyard::device

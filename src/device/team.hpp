@@ -6,17 +6,21 @@
 //     template <class Team> SY_HD void operator()(const Team& team, index_t row) const;
 //   };
 // A team has
-//   team.for_each(n, f)     f(i) for i in [0, n), spread over the team's threads; no order, but a thread gets the same i
-//                           in every call, so that places indexed by i need no sync between two calls
+//   team.for_each(n, f)     f(i) for i in [0, n), spread over the team's threads; no order, but a thread gets
+//                           the same i in every call: places indexed by i need no sync between two calls
 //   team.sum(n, f)          sum of f(i) (float or double, as f returns), the same value on every thread
 //   team.max(n, f)          maximum of f(i) (float), the same value on every thread; -infinity for n = 0
-//   team.sync()             all threads of the team reach this before one goes on; after writes to shared places
-//   team.scratch<T>(bytes)  the team's shared scratch from an offset in bytes
+//   team.sync()             all threads reach this before one goes on; after writes to shared places
+//   team.scratch<T>(bytes)  the team's shared scratch from an offset in bytes; it starts at a multiple of
+//                           16 bytes and holds anything at first
 //   team.once(f)            f() by one thread
-// sum and max begin and end with a sync.
+// sum and max begin and end with a sync. All threads of a team reach every sum, max and sync. A functor is
+// copied to the GPU byte by byte: it is trivially copyable and holds numbers, views and pointers to memory of
+// the device.
 //
-// Sums always use 32 lanes: lane l adds f(l), f(l + 32), f(l + 64), ... in that order, then a butterfly over 16, 8, 4,
-// 2, 1. It vectorises without fast-math and gives the same bits on every executor.
+// Sums and maxima always use 32 lanes: lane l takes f(l), f(l + 32), f(l + 64), ... in that order, then a
+// butterfly over 16, 8, 4, 2, 1. It vectorises without fast-math and gives the same bits on every executor. A
+// maximum of +0 and -0 is the one that lane 0 keeps; a NaN never is the maximum.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +32,8 @@ namespace switchyard::device {
 
 inline constexpr int lane_count = 32;
 
-// Sum of the lanes: lane[l] += lane[l ^ offset] for offset 16, 8, 4, 2, 1. Every lane ends with the same bits, since
-// a + b == b + a.
+// Sum of the lanes: lane[l] += lane[l ^ offset] for offset 16, 8, 4, 2, 1. Every lane ends with the same bits,
+// since a + b == b + a.
 template <class T>
 SY_HD inline T butterfly_sum(const T (&lane)[lane_count]) {
   T a[16], b[8], c[4];
@@ -39,28 +43,30 @@ SY_HD inline T butterfly_sum(const T (&lane)[lane_count]) {
   return (c[0] + c[2]) + (c[1] + c[3]);
 }
 
-// Maximum of the lanes by halves: a chain of 32 comparisons would cost more than a short row.
-SY_HD inline float halving_max(const float (&lane)[lane_count]) {
+// The larger; the first if they are equal or not ordered.
+SY_HD inline float larger(float first, float second) { return second > first ? second : first; }
+
+// Maximum of the lanes as lane 0 sees it: lane[l] = larger(lane[l], lane[l ^ offset]) for offset 16, 8, 4,
+// 2, 1.
+SY_HD inline float butterfly_max(const float (&lane)[lane_count]) {
   float a[16], b[8], c[4];
-  for (int i = 0; i < 16; ++i) a[i] = lane[i + 16] > lane[i] ? lane[i + 16] : lane[i];
-  for (int i = 0; i < 8; ++i) b[i] = a[i + 8] > a[i] ? a[i + 8] : a[i];
-  for (int i = 0; i < 4; ++i) c[i] = b[i + 4] > b[i] ? b[i + 4] : b[i];
-  const float even = c[2] > c[0] ? c[2] : c[0];
-  const float odd = c[3] > c[1] ? c[3] : c[1];
-  return odd > even ? odd : even;
+  for (int i = 0; i < 16; ++i) a[i] = larger(lane[i], lane[i + 16]);
+  for (int i = 0; i < 8; ++i) b[i] = larger(a[i], a[i + 8]);
+  for (int i = 0; i < 4; ++i) c[i] = larger(b[i], b[i + 4]);
+  return larger(larger(c[0], c[2]), larger(c[1], c[3]));
 }
 
-// The production team of a CPU: one thread that owns the row.
+// The production team of a CPU: one thread that owns the row. (SY_HD, since functors are.)
 class SerialTeam {
  public:
-  explicit SerialTeam(std::byte* scratch) : scratch_(scratch) {}
+  SY_HD explicit SerialTeam(std::byte* scratch) : scratch_(scratch) {}
 
   template <class F>
-  void for_each(index_t n, const F& f) const {
+  SY_HD void for_each(index_t n, const F& f) const {
     for (index_t i = 0; i < n; ++i) f(i);
   }
   template <class F>
-  auto sum(index_t n, const F& f) const {
+  SY_HD auto sum(index_t n, const F& f) const {
     using T = decltype(f(index_t{0}));
     T lane[lane_count] = {};
     index_t i = 0;
@@ -71,29 +77,23 @@ class SerialTeam {
     return butterfly_sum(lane);
   }
   template <class F>
-  float max(index_t n, const F& f) const {
+  SY_HD float max(index_t n, const F& f) const {
     float lane[lane_count];
     for (float& value : lane) value = -__builtin_inff();
     index_t i = 0;
     for (; i + lane_count <= n; i += lane_count) {
-      for (int l = 0; l < lane_count; ++l) {
-        const float value = f(i + l);
-        lane[l] = value > lane[l] ? value : lane[l];
-      }
+      for (int l = 0; l < lane_count; ++l) lane[l] = larger(lane[l], f(i + l));
     }
-    for (int l = 0; i + l < n; ++l) {
-      const float value = f(i + l);
-      lane[l] = value > lane[l] ? value : lane[l];
-    }
-    return halving_max(lane);
+    for (int l = 0; i + l < n; ++l) lane[l] = larger(lane[l], f(i + l));
+    return butterfly_max(lane);
   }
-  void sync() const {}
+  SY_HD void sync() const {}
   template <class T>
-  T* scratch(index_t offset_bytes = 0) const {
+  SY_HD T* scratch(index_t offset_bytes = 0) const {
     return reinterpret_cast<T*>(scratch_ + offset_bytes);
   }
   template <class F>
-  void once(const F& f) const {
+  SY_HD void once(const F& f) const {
     f();
   }
 

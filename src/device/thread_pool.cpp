@@ -1,5 +1,8 @@
 #include "device/thread_pool.hpp"
 
+#include <chrono>
+#include <utility>
+
 #include "base/contract.hpp"
 #include "base/floating_point.hpp"
 #include "device/single_threaded_libraries.hpp"
@@ -11,8 +14,10 @@
 namespace switchyard::device {
 namespace {
 
-// About 20 microseconds of spinning: longer than the gap between two loops of a step, shorter than a time slice.
-constexpr int spin_rounds = 2000;
+// Longer than the gap between two loops of a step and than a wake-up, far shorter than a time slice.
+constexpr auto spin_time = std::chrono::microseconds(20);
+
+constexpr std::uint32_t open = std::uint32_t{1} << 31;
 
 thread_local bool inside_task = false;
 
@@ -22,52 +27,65 @@ void relax() {
 #endif
 }
 
+// Returns when `value` is no longer `old`: spins for spin_time, then sleeps until it is notified.
+void wait_while_equal(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+  constexpr int rounds_between_looks_at_the_clock = 16;
+  const auto deadline = std::chrono::steady_clock::now() + spin_time;
+  do {
+    for (int round = 0; round < rounds_between_looks_at_the_clock; ++round) {
+      if (value.load(std::memory_order_acquire) != old) return;
+      relax();
+    }
+  } while (std::chrono::steady_clock::now() < deadline);
+  value.wait(old, std::memory_order_acquire);
+}
+
+void set_up_thread() {
+  flush_denormals_to_zero();
+  use_libraries_single_threaded();
+}
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
   SY_EXPECTS(threads >= 1, "a pool needs at least one thread, got {}", threads);
-  flush_denormals_to_zero();
-  use_libraries_single_threaded();
+  set_up_thread();
   workers_.reserve(static_cast<std::size_t>(threads - 1));
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_.store(true, std::memory_order_release);
-    generation_.fetch_add(1, std::memory_order_release);
-  }
-  wake_.notify_all();
+  stopping_.store(true, std::memory_order_relaxed);
+  generation_.fetch_add(1);
+  generation_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
 void ThreadPool::run(index_t count, Invoke invoke, const void* context) {
   if (count <= 0) return;
-  if (workers_.empty() || count == 1 || inside_task) {
-    for (index_t i = 0; i < count; ++i) invoke(context, i);
-    return;
-  }
+  if (workers_.empty() || count == 1 || inside_task) return run_inline(count, invoke, context);
   invoke_ = invoke;
   context_ = context;
   count_ = count;
-  first_failure_ = nullptr;
   next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  {
-    const std::lock_guard lock(mutex_);  // a worker about to park must not miss this
-    generation_.fetch_add(1, std::memory_order_release);
-  }
-  wake_.notify_all();
+  loop_.store(open, std::memory_order_release);
+  generation_.fetch_add(1);
+  generation_.notify_all();
   take_tasks();
-  for (int round = 0; busy_.load(std::memory_order_acquire) != 0; ++round) {
-    if (round < spin_rounds) {
-      relax();
-    } else {
-      std::this_thread::yield();
+  close_loop_and_wait();
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void ThreadPool::run_inline(index_t count, Invoke invoke, const void* context) {
+  std::exception_ptr failure;
+  for (index_t i = 0; i < count; ++i) {
+    try {
+      invoke(context, i);
+    } catch (...) {
+      if (!failure) failure = std::current_exception();
     }
   }
-  if (first_failure_) std::rethrow_exception(first_failure_);
+  if (failure) std::rethrow_exception(failure);
 }
 
 void ThreadPool::take_tasks() {
@@ -78,31 +96,52 @@ void ThreadPool::take_tasks() {
     try {
       invoke_(context_, i);
     } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!first_failure_) first_failure_ = std::current_exception();
+      keep_failure(i);
     }
   }
   inside_task = false;
 }
 
+void ThreadPool::keep_failure(index_t i) {
+  const std::lock_guard lock(failure_mutex_);
+  if (failure_ && failed_index_ < i) return;
+  failure_ = std::current_exception();
+  failed_index_ = i;
+}
+
+bool ThreadPool::enter_loop() {
+  std::uint32_t state = loop_.load(std::memory_order_relaxed);
+  while ((state & open) != 0) {
+    if (loop_.compare_exchange_weak(state, state + 1, std::memory_order_acquire, std::memory_order_relaxed))
+      return true;
+  }
+  return false;
+}
+
+void ThreadPool::leave_loop() {
+  // 1 before: the caller has closed the loop and this was the last worker in it.
+  if (loop_.fetch_sub(1) == 1) loop_.notify_one();
+}
+
+void ThreadPool::close_loop_and_wait() {
+  std::uint32_t state = loop_.fetch_and(~open, std::memory_order_acquire) & ~open;
+  while (state != 0) {
+    wait_while_equal(loop_, state);
+    state = loop_.load(std::memory_order_acquire);
+  }
+}
+
 void ThreadPool::work() {
-  flush_denormals_to_zero();
-  use_libraries_single_threaded();
-  std::uint64_t seen = 0;
+  set_up_thread();
+  std::uint32_t seen = 0;
   while (true) {
-    int round = 0;
-    while (generation_.load(std::memory_order_acquire) == seen && round < spin_rounds) {
-      relax();
-      ++round;
-    }
-    if (generation_.load(std::memory_order_acquire) == seen) {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
-    }
+    wait_while_equal(generation_, seen);
     seen = generation_.load(std::memory_order_acquire);
-    if (stopping_.load(std::memory_order_acquire)) return;
-    take_tasks();
-    busy_.fetch_sub(1, std::memory_order_release);
+    if (stopping_.load(std::memory_order_relaxed)) return;
+    if (enter_loop()) {
+      take_tasks();
+      leave_loop();
+    }
   }
 }
 

@@ -5,7 +5,9 @@
 namespace switchyard::device {
 namespace {
 constexpr std::size_t smallest_block_bytes = std::size_t{1} << 20;
-constexpr std::size_t round_up(std::size_t bytes) { return (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes; }
+constexpr std::size_t round_up(std::size_t bytes) {
+  return (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
+}
 }  // namespace
 
 void* Workspace::allocate_aligned(std::size_t bytes) {
@@ -13,7 +15,8 @@ void* Workspace::allocate_aligned(std::size_t bytes) {
   if (blocks_.empty() || used_ + bytes > static_cast<std::size_t>(blocks_.back().count())) {
     used_before_ += used_;
     used_ = 0;
-    blocks_.emplace_back(static_cast<index_t>(std::max({bytes, smallest_block_bytes, capacity_bytes()})), device_);
+    blocks_.emplace_back(static_cast<index_t>(std::max({bytes, smallest_block_bytes, capacity_bytes()})),
+                         device_);
   }
   void* const place = blocks_.back().data() + used_;
   used_ += bytes;
@@ -22,12 +25,12 @@ void* Workspace::allocate_aligned(std::size_t bytes) {
 }
 
 void Workspace::reset() {
+  used_ = 0;
+  used_before_ = 0;
   if (blocks_.size() > 1) {
     blocks_.clear();
     blocks_.emplace_back(static_cast<index_t>(round_up(peak_ + peak_ / 8)), device_);
   }
-  used_ = 0;
-  used_before_ = 0;
 }
 
 std::size_t Workspace::capacity_bytes() const {

@@ -9,17 +9,16 @@
 
 namespace switchyard::device {
 
-// An arena. allocate() moves a pointer; reset() gives all of it back at once. The first steps may add blocks; the
-// next reset() joins them into one, so a warm step allocates nothing. One owner thread: tasks of a parallel_for get
-// memory that was allocated before the loop. Contents are undefined until written.
+// An arena. allocate() moves a pointer; reset() gives all of it back at once. The first steps may add blocks;
+// the next reset() joins them into one, so a warm step allocates nothing. One owner thread: tasks of a
+// parallel_for get memory that was allocated before the loop. Contents are undefined until written.
 class Workspace {
  public:
   explicit Workspace(DeviceKind device = DeviceKind::cpu) : device_(device) {}
 
   template <class T>
   std::span<T> allocate(index_t count) {
-    return {static_cast<T*>(allocate_aligned(static_cast<std::size_t>(count) * sizeof(T))),
-            static_cast<std::size_t>(count)};
+    return {static_cast<T*>(allocate_aligned(bytes_of(count, sizeof(T)))), static_cast<std::size_t>(count)};
   }
   // All spans handed out since the last reset() end here.
   void reset();

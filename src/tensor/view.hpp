@@ -19,27 +19,31 @@ struct MatrixView {
   index_t stride = 0;
 
   constexpr MatrixView() = default;
-  constexpr MatrixView(T* data_in, index_t rows_in, index_t cols_in) : MatrixView(data_in, rows_in, cols_in, cols_in) {}
+  constexpr MatrixView(T* data_in, index_t rows_in, index_t cols_in)
+      : MatrixView(data_in, rows_in, cols_in, cols_in) {}
   constexpr MatrixView(T* data_in, index_t rows_in, index_t cols_in, index_t stride_in)
       : data(data_in), rows(rows_in), cols(cols_in), stride(stride_in) {}
 
+  // A view that may write converts to one that may only read.
+  template <class U>
+  requires std::is_same_v<const U, T>
+  constexpr MatrixView(const MatrixView<U>& other)
+      : data(other.data), rows(other.rows), cols(other.cols), stride(other.stride) {}
+
   SY_HD constexpr T* row(index_t r) const { return data + r * stride; }
   SY_HD constexpr T& operator()(index_t r, index_t c) const { return data[r * stride + c]; }
-  constexpr MatrixView rows_from(index_t first, index_t count) const { return {row(first), count, cols, stride}; }
-  constexpr operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, cols, stride};
+  constexpr MatrixView rows_from(index_t first, index_t count) const {
+    return {row(first), count, cols, stride};
   }
 };
 
 using Matrix = MatrixView<float>;
 using ConstMatrix = MatrixView<const float>;
 
-// `rows` rows of `cols` floats, each where it lies: in one matrix, or wherever a table of pointers says. An expert
-// reads local and received rows through such a table, so that local rows are not copied.
+// `rows` rows of `cols` floats, each where it lies: in one matrix, or wherever a table of pointers says. An
+// expert reads local and received rows through such a table, so that local rows are not copied.
 struct RowSource {
-  const float* base = nullptr;          // used when table is null
+  const float* base = nullptr;  // used when table is null
   index_t stride = 0;
   const float* const* table = nullptr;  // one pointer per row
   index_t rows = 0;
@@ -54,8 +58,10 @@ struct RowSource {
   constexpr RowSource rows_from(index_t first, index_t count) const {
     RowSource part = *this;
     part.rows = count;
-    if (table != nullptr) part.table = table + first;
-    else part.base = base + first * stride;
+    if (table != nullptr)
+      part.table = table + first;
+    else
+      part.base = base + first * stride;
     return part;
   }
 };

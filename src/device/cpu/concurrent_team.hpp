@@ -1,12 +1,14 @@
-// Tests only: one row at a time, with a team of real threads and a barrier, so that ThreadSanitizer and wrong results
-// reveal a missing sync() or two threads that write one place.
+// Tests only: one row at a time, with a team of real threads and a barrier, so that ThreadSanitizer and wrong
+// results reveal a missing sync() or two threads that write one place.
 #pragma once
 
 #include <barrier>
 #include <cstddef>
+#include <cstring>
 #include <thread>
 #include <vector>
 
+#include "base/floating_point.hpp"
 #include "device/team.hpp"
 
 namespace switchyard::device::cpu {
@@ -24,11 +26,11 @@ class ConcurrentTeam {
       : shared_(&shared), rank_(rank), size_(size), scratch_(scratch) {}
 
   template <class F>
-  void for_each(index_t n, const F& f) const {
+  SY_HD void for_each(index_t n, const F& f) const {
     for (index_t i = rank_; i < n; i += size_) f(i);
   }
   template <class F>
-  auto sum(index_t n, const F& f) const {
+  SY_HD auto sum(index_t n, const F& f) const {
     using T = decltype(f(index_t{0}));
     sync();
     for (int l = rank_; l < lane_count; l += size_) {
@@ -43,29 +45,27 @@ class ConcurrentTeam {
     return butterfly_sum(lane);
   }
   template <class F>
-  float max(index_t n, const F& f) const {
+  SY_HD float max(index_t n, const F& f) const {
     sync();
     for (int l = rank_; l < lane_count; l += size_) {
       float value = -__builtin_inff();
-      for (index_t i = l; i < n; i += lane_count) {
-        const float candidate = f(i);
-        value = candidate > value ? candidate : value;
-      }
+      for (index_t i = l; i < n; i += lane_count) value = larger(value, f(i));
       shared_->lane[l] = static_cast<double>(value);
     }
     sync();
     float lane[lane_count];
     for (int l = 0; l < lane_count; ++l) lane[l] = static_cast<float>(shared_->lane[l]);
     sync();
-    return halving_max(lane);
+    return butterfly_max(lane);
   }
-  void sync() const { shared_->barrier.arrive_and_wait(); }
+  SY_HOST_CALLS_ALLOWED
+  SY_HD void sync() const { shared_->barrier.arrive_and_wait(); }
   template <class T>
-  T* scratch(index_t offset_bytes = 0) const {
+  SY_HD T* scratch(index_t offset_bytes = 0) const {
     return reinterpret_cast<T*>(scratch_ + offset_bytes);
   }
   template <class F>
-  void once(const F& f) const {
+  SY_HD void once(const F& f) const {
     if (rank_ == 0) f();
   }
 
@@ -76,11 +76,16 @@ class ConcurrentTeam {
   std::byte* scratch_;
 };
 
+// f(team, row) for row in [0, rows), in order. The scratch is full of NaNs at the start, so that a functor that
+// reads what it never wrote shows.
 template <class Functor>
 void run_with_concurrent_team(int team_size, index_t rows, const Functor& f) {
-  std::vector<std::max_align_t> scratch(static_cast<std::size_t>(f.scratch_bytes()) / sizeof(std::max_align_t) + 1);
+  std::vector<std::max_align_t> scratch(static_cast<std::size_t>(f.scratch_bytes()) / sizeof(std::max_align_t) +
+                                        1);
+  std::memset(scratch.data(), 0xff, scratch.size() * sizeof(std::max_align_t));
   TeamShared shared(team_size);
   const auto member = [&](int rank) {
+    flush_denormals_to_zero();
     const ConcurrentTeam team(shared, rank, team_size, reinterpret_cast<std::byte*>(scratch.data()));
     for (index_t row = 0; row < rows; ++row) {
       f(team, row);

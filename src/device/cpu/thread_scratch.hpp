@@ -7,7 +7,8 @@
 
 namespace switchyard::device::cpu {
 
-// At least `bytes` bytes, 64-byte aligned, contents undefined. Grows, never shrinks: a warm step allocates nothing.
+// At least `bytes` bytes, 64-byte aligned, contents undefined. Grows, never shrinks: a warm step allocates
+// nothing.
 std::byte* thread_scratch(index_t bytes);
 
 }  // namespace switchyard::device::cpu

@@ -7,7 +7,8 @@
 namespace switchyard::ops::kernels {
 
 // "Row" here is a block of neighbouring elements. The tree is walked depth first; level d of the scratch holds
-// the sum of the subtree that is being added at depth d. One i stays with one thread, so that no sync is needed.
+// the sum of the subtree that is being added at depth d. One i stays with one thread, so that no sync is
+// needed.
 struct SumPartials {
   static constexpr index_t block = 512;  // 2 KiB: every level of the tree stays in the first-level cache
 

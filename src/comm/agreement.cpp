@@ -1,0 +1,58 @@
+#include "comm/agreement.hpp"
+
+#include <exception>
+#include <new>
+#include <optional>
+#include <string>
+
+namespace switchyard::comm {
+namespace {
+
+struct Failure {
+  ErrorKind kind;
+  std::string message;
+};
+
+std::optional<Failure> run(const std::function<void()>& action) {
+  try {
+    action();
+    return std::nullopt;
+  } catch (const Error& error) {
+    return Failure{error.kind(), error.what()};
+  } catch (const std::bad_alloc&) {
+    return Failure{ErrorKind::out_of_memory, "out of host memory; use more ranks or a smaller batch"};
+  } catch (const std::exception& error) {
+    return Failure{ErrorKind::contract, std::string("an unexpected failure: ") + error.what()};
+  } catch (...) {
+    // Not let through: this rank would leave and the others would wait for it.
+    return Failure{ErrorKind::contract, "an unexpected failure of unknown type"};
+  }
+}
+
+}  // namespace
+
+void agree(Communicator& communicator, const std::function<void()>& action) {
+  const std::optional<Failure> mine = run(action);
+  // The lowest rank that failed gives the largest value; 0 if none did. One word, so that success is cheap.
+  const int size = communicator.size();
+  std::int64_t lowest_failed = mine ? size - communicator.rank().value : 0;
+  communicator.all_reduce_max({&lowest_failed, 1});
+  if (lowest_failed == 0) return;
+
+  const GroupRank source(size - static_cast<int>(lowest_failed));
+  struct Header {
+    std::int64_t kind;
+    std::int64_t message_bytes;
+  } header{};
+  std::string message;
+  if (communicator.rank() == source) {
+    header = {static_cast<std::int64_t>(mine->kind), static_cast<std::int64_t>(mine->message.size())};
+    message = mine->message;
+  }
+  communicator.broadcast(std::span<Header>(&header, 1), source);
+  message.resize(static_cast<std::size_t>(header.message_bytes));
+  communicator.broadcast(std::span<char>(message), source);
+  throw_error(static_cast<ErrorKind>(header.kind), message);
+}
+
+}  // namespace switchyard::comm

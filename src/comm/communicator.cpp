@@ -1,0 +1,141 @@
+#include "comm/communicator.hpp"
+
+#include <numeric>
+#include <utility>
+
+#include "base/contract.hpp"
+#include "comm/watchdog.hpp"
+
+namespace switchyard::comm {
+
+class Communicator::Call {
+ public:
+  struct Size {
+    index_t row_bytes = 0;
+    index_t rows = 0;
+  };
+
+  // A collective: announced to the other ranks.
+  Call(Communicator& communicator, Operation operation, Size size, GroupRank root = GroupRank{})
+      : Call(communicator, operation, size, root, communicator.sequence_++) {
+    communicator.announce(tag_);
+  }
+  static Call between_two(Communicator& communicator, Operation operation, Size size, GroupRank peer) {
+    return Call(communicator, operation, size, peer, communicator.sequence_);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+ private:
+  Call(Communicator& communicator, Operation operation, Size size, GroupRank root, index_t sequence)
+      : tag_{.step = communicator.step_,
+             .sequence = sequence,
+             .row_bytes = size.row_bytes,
+             .rows = size.rows,
+             .operation = operation,
+             .root = root.value,
+             .phase = communicator.phase_},
+        wait_(communicator.watchdog_, tag_) {}
+
+  OperationTag tag_;
+  WatchedWait wait_;
+};
+
+void Communicator::set_phase(index_t step, std::string_view phase) {
+  step_ = step;
+  phase_ = PhaseName(phase);
+}
+
+void Communicator::barrier() {
+  const Call call(*this, Operation::barrier, {});
+  do_barrier();
+}
+
+void Communicator::broadcast_bytes(std::span<std::byte> data, GroupRank root) {
+  SY_EXPECTS(root.value >= 0 && root.value < size(), "broadcast from rank {} of {}", root.value, size());
+  const Call call(*this, Operation::broadcast, {.row_bytes = std::ssize(data), .rows = 1}, root);
+  if (!data.empty()) do_broadcast(data, root);
+}
+
+void Communicator::all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all,
+                                    std::span<const index_t> rows, index_t row_bytes) {
+  SY_EXPECTS(std::ssize(rows) == size(), "row counts of {} ranks in a group of {}", rows.size(), size());
+  const index_t my_rows = rows[static_cast<std::size_t>(rank().value)];
+  const index_t all_rows = std::accumulate(rows.begin(), rows.end(), index_t{0});
+  SY_EXPECTS(std::ssize(mine) == my_rows * row_bytes, "{} bytes for {} rows of {} bytes", mine.size(), my_rows,
+             row_bytes);
+  SY_EXPECTS(std::ssize(all) == all_rows * row_bytes, "{} bytes for {} rows of {} bytes from all ranks",
+             all.size(), all_rows, row_bytes);
+  const Call call(*this, Operation::all_gather_rows, {.row_bytes = row_bytes, .rows = all_rows});
+  if (!all.empty()) do_all_gather(mine, all, rows, row_bytes);
+}
+
+void Communicator::all_to_all_bytes(std::span<const std::byte> send, std::span<std::byte> recv,
+                                    index_t block_bytes) {
+  SY_EXPECTS(std::ssize(send) == size() * block_bytes && send.size() == recv.size(),
+             "sending {} and receiving {} bytes for {} blocks of {} bytes", send.size(), recv.size(), size(),
+             block_bytes);
+  const Call call(*this, Operation::all_to_all, {.row_bytes = block_bytes});
+  if (block_bytes > 0) do_all_to_all(send, recv, block_bytes);
+}
+
+void Communicator::require_layout(RowLayout layout) const {
+  SY_EXPECTS(std::ssize(layout.rows) == size() && std::ssize(layout.first_row) == size(),
+             "a layout of {} counts and {} offsets in a group of {} ranks", layout.rows.size(),
+             layout.first_row.size(), size());
+  for (std::size_t r = 0; r < layout.rows.size(); ++r) {
+    SY_EXPECTS(layout.rows[r] >= 0 && layout.first_row[r] >= 0, "{} rows from row {} on, with rank {}",
+               layout.rows[r], layout.first_row[r], r);
+  }
+}
+
+void Communicator::all_to_all_rows_bytes(const std::byte* send, RowLayout send_layout, std::byte* recv,
+                                         RowLayout recv_layout, index_t row_bytes) {
+  SY_EXPECTS(row_bytes >= 0, "rows of {} bytes", row_bytes);
+  require_layout(send_layout);
+  require_layout(recv_layout);
+  const auto self = static_cast<std::size_t>(rank().value);
+  SY_EXPECTS(send_layout.rows[self] == recv_layout.rows[self], "rank {} sends itself {} rows and receives {}",
+             self, send_layout.rows[self], recv_layout.rows[self]);
+  const Call call(*this, Operation::all_to_all_rows, {.row_bytes = row_bytes});
+  if (row_bytes > 0) do_all_to_all_rows(send, send_layout, recv, recv_layout, row_bytes);
+}
+
+void Communicator::all_reduce_sum(std::span<std::int64_t> values) {
+  const Call call(*this, Operation::all_reduce_sum,
+                  {.row_bytes = element_bytes<std::int64_t>(), .rows = std::ssize(values)});
+  if (!values.empty()) do_all_reduce_sum(values);
+}
+
+void Communicator::all_reduce_max(std::span<std::int64_t> values) {
+  const Call call(*this, Operation::all_reduce_max,
+                  {.row_bytes = element_bytes<std::int64_t>(), .rows = std::ssize(values)});
+  if (!values.empty()) do_all_reduce_max(values);
+}
+
+void Communicator::send_bytes(std::span<const std::byte> data, GroupRank to) {
+  SY_EXPECTS(to.value >= 0 && to.value < size() && to != rank(), "rank {} of {} sends to rank {}", rank().value,
+             size(), to.value);
+  const Call call = Call::between_two(*this, Operation::send, {.row_bytes = std::ssize(data), .rows = 1}, to);
+  do_send(data, to);
+}
+
+void Communicator::receive_bytes(std::span<std::byte> data, GroupRank from) {
+  SY_EXPECTS(from.value >= 0 && from.value < size() && from != rank(), "rank {} of {} receives from rank {}",
+             rank().value, size(), from.value);
+  const Call call =
+      Call::between_two(*this, Operation::receive, {.row_bytes = std::ssize(data), .rows = 1}, from);
+  do_receive(data, from);
+}
+
+std::unique_ptr<Communicator> Communicator::split(int color) {
+  SY_EXPECTS(color >= 0, "color {}", color);
+  const Call call(*this, Operation::split, {});
+  std::unique_ptr<Communicator> group = do_split(color);
+  group->step_ = step_;
+  group->phase_ = phase_;
+  group->watchdog_ = watchdog_;
+  return group;
+}
+
+}  // namespace switchyard::comm

@@ -1,0 +1,192 @@
+#include "comm/mpi/mpi_communicator.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "base/contract.hpp"
+#include "comm/detail/copy_block.hpp"
+
+namespace switchyard::comm {
+
+using detail::copy_block;
+
+namespace {
+
+// Buffers without a row structure travel in pieces of this size; both sides cut alike.
+constexpr std::size_t piece_bytes = std::size_t{1} << 30;
+
+constexpr int message_tag = 0;
+
+// Calls `pass(piece)` for each piece of `data`; once with nothing if it is empty.
+template <class Byte, class Pass>
+void for_each_piece(std::span<Byte> data, const Pass& pass) {
+  do {
+    const std::span<Byte> piece = data.first(std::min(data.size(), piece_bytes));
+    pass(piece);
+    data = data.subspan(piece.size());
+  } while (!data.empty());
+}
+
+}  // namespace
+
+MpiCommunicator::MpiCommunicator(mpi::CommHandle comm, CollectiveChecks checks)
+    : comm_(std::move(comm)), checks_(checks) {
+  MPI_Comm_rank(comm_.get(), &rank_.value);
+  MPI_Comm_size(comm_.get(), &size_);
+  const auto ranks = static_cast<std::size_t>(size_);
+  for (Counts* counts : {&send_counts_, &recv_counts_}) {
+    counts->rows.resize(ranks);
+    counts->first_row.resize(ranks);
+  }
+  if (checks_ == CollectiveChecks::on) tags_.resize(ranks);
+}
+
+void MpiCommunicator::abort(ExitCode code) {
+  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  std::_Exit(static_cast<int>(code));  // not reached: MPI_Abort is not declared to never return
+}
+
+void MpiCommunicator::fail(int code, std::string_view call, const std::string& details) const {
+  mpi::throw_failed(code, call, rank_, size_, details);
+}
+
+MPI_Datatype MpiCommunicator::row_datatype(index_t row_bytes) {
+  const auto known = std::find_if(row_types_.begin(), row_types_.end(),
+                                  [&](const RowType& row_type) { return row_type.row_bytes == row_bytes; });
+  if (known != row_types_.end()) return known->type.get();
+  return row_types_.emplace_back(RowType{row_bytes, mpi::make_row_datatype(row_bytes)}).type.get();
+}
+
+void MpiCommunicator::Counts::assign(RowLayout layout, GroupRank skipped) {
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const bool empty = layout.rows[r] == 0 || static_cast<int>(r) == skipped.value;
+    rows[r] = empty ? 0 : mpi::to_int(layout.rows[r], "the number of rows that one rank sends to another");
+    first_row[r] = empty ? 0 : mpi::to_int(layout.first_row[r], "the first row of a rank's block");
+  }
+}
+
+void MpiCommunicator::announce(const OperationTag& tag) {
+  if (checks_ == CollectiveChecks::off) return;
+  constexpr int tag_bytes = sizeof(OperationTag);
+  if (const int code = MPI_Allgather(&tag, tag_bytes, MPI_BYTE, tags_.data(), tag_bytes, MPI_BYTE, comm_.get());
+      code != MPI_SUCCESS) {
+    fail(code, "MPI_Allgather", "comparing " + describe(tag));
+  }
+  for (int r = 1; r < size_; ++r) {
+    require_same_operation(tags_.front(), GroupRank(r), tags_[static_cast<std::size_t>(r)]);
+  }
+}
+
+void MpiCommunicator::do_barrier() {
+  if (const int code = MPI_Barrier(comm_.get()); code != MPI_SUCCESS) fail(code, "MPI_Barrier", "all ranks");
+}
+
+void MpiCommunicator::do_broadcast(std::span<std::byte> data, GroupRank root) {
+  for_each_piece(data, [&](std::span<std::byte> piece) {
+    const int code = MPI_Bcast(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, root.value, comm_.get());
+    if (code != MPI_SUCCESS) {
+      fail(code, "MPI_Bcast", fmt::format("{} bytes from rank {}", data.size(), root.value));
+    }
+  });
+}
+
+void MpiCommunicator::do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
+                                    std::span<const index_t> rows, index_t row_bytes) {
+  index_t first_row = 0;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    recv_counts_.rows[r] = mpi::to_int(rows[r], "the number of rows that one rank gives");
+    recv_counts_.first_row[r] = mpi::to_int(first_row, "the first row of a rank's block");
+    if (static_cast<int>(r) == rank_.value)
+      copy_block(mine.data(), all.data() + first_row * row_bytes, std::ssize(mine));
+    first_row += rows[r];
+  }
+  // Always in place, since MPI wants the same choice on all ranks.
+  const MPI_Datatype row_type = row_datatype(row_bytes);
+  if (const int code = MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all.data(), recv_counts_.rows.data(),
+                                      recv_counts_.first_row.data(), row_type, comm_.get());
+      code != MPI_SUCCESS) {
+    fail(code, "MPI_Allgatherv",
+         fmt::format("rows of {} bytes, [{}] of them", row_bytes, fmt::join(rows, " ")));
+  }
+}
+
+void MpiCommunicator::do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv,
+                                    index_t block_bytes) {
+  const MPI_Datatype block_type = row_datatype(block_bytes);
+  if (const int code = MPI_Alltoall(send.data(), 1, block_type, recv.data(), 1, block_type, comm_.get());
+      code != MPI_SUCCESS) {
+    fail(code, "MPI_Alltoall", fmt::format("blocks of {} bytes", block_bytes));
+  }
+}
+
+void MpiCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv,
+                                         RowLayout recv_layout, index_t row_bytes) {
+  const auto self = static_cast<std::size_t>(rank_.value);
+  if (send_layout.rows[self] > 0) {
+    copy_block(send + send_layout.first_row[self] * row_bytes, recv + recv_layout.first_row[self] * row_bytes,
+               send_layout.rows[self] * row_bytes);
+  }
+  if (size_ == 1) return;
+  send_counts_.assign(send_layout, rank_);
+  recv_counts_.assign(recv_layout, rank_);
+  const MPI_Datatype row_type = row_datatype(row_bytes);
+  if (const int code =
+          MPI_Alltoallv(send, send_counts_.rows.data(), send_counts_.first_row.data(), row_type, recv,
+                        recv_counts_.rows.data(), recv_counts_.first_row.data(), row_type, comm_.get());
+      code != MPI_SUCCESS) {
+    fail(code, "MPI_Alltoallv",
+         fmt::format("rows of {} bytes, [{}] to the ranks and [{}] from them", row_bytes,
+                     fmt::join(send_layout.rows, " "), fmt::join(recv_layout.rows, " ")));
+  }
+}
+
+void MpiCommunicator::all_reduce(std::span<std::int64_t> values, MPI_Op op) {
+  const int count = mpi::to_int(std::ssize(values), "the number of values to reduce");
+  if (const int code = MPI_Allreduce(MPI_IN_PLACE, values.data(), count, MPI_INT64_T, op, comm_.get());
+      code != MPI_SUCCESS) {
+    fail(code, "MPI_Allreduce", fmt::format("{} integers", count));
+  }
+}
+void MpiCommunicator::do_all_reduce_sum(std::span<std::int64_t> values) { all_reduce(values, MPI_SUM); }
+void MpiCommunicator::do_all_reduce_max(std::span<std::int64_t> values) { all_reduce(values, MPI_MAX); }
+
+void MpiCommunicator::do_send(std::span<const std::byte> data, GroupRank to) {
+  for_each_piece(data, [&](std::span<const std::byte> piece) {
+    const int code =
+        MPI_Send(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, to.value, message_tag, comm_.get());
+    if (code != MPI_SUCCESS) fail(code, "MPI_Send", fmt::format("{} bytes to rank {}", data.size(), to.value));
+  });
+}
+
+void MpiCommunicator::do_receive(std::span<std::byte> data, GroupRank from) {
+  for_each_piece(data, [&](std::span<std::byte> piece) {
+    const int expected_bytes = static_cast<int>(piece.size());
+    MPI_Status status;
+    const int code =
+        MPI_Recv(piece.data(), expected_bytes, MPI_BYTE, from.value, message_tag, comm_.get(), &status);
+    if (code != MPI_SUCCESS)
+      fail(code, "MPI_Recv", fmt::format("{} bytes from rank {}", data.size(), from.value));
+    int received_bytes = 0;
+    MPI_Get_count(&status, MPI_BYTE, &received_bytes);
+    if (received_bytes != expected_bytes) {  // MPI takes a shorter message for a good one
+      throw MpiError(
+          fmt::format("rank {} sent {} bytes to rank {}, which expected {} (the message does not fit); both "
+                      "must agree on the size before",
+                      from.value, received_bytes, rank_.value, expected_bytes));
+    }
+  });
+}
+
+std::unique_ptr<Communicator> MpiCommunicator::do_split(int color) {
+  MPI_Comm group = MPI_COMM_NULL;
+  if (const int code = MPI_Comm_split(comm_.get(), color, rank_.value, &group); code != MPI_SUCCESS) {
+    fail(code, "MPI_Comm_split", fmt::format("color {}", color));
+  }
+  return std::make_unique<MpiCommunicator>(mpi::CommHandle(group), checks_);
+}
+
+}  // namespace switchyard::comm

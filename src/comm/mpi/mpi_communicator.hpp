@@ -1,0 +1,65 @@
+// A group of ranks over MPI. Private to comm/mpi: others get it from MpiSession::world() and split().
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "comm/mpi/mpi_handles.hpp"
+#include "comm/mpi/mpi_session.hpp"
+
+namespace switchyard::comm {
+
+// Counts go to MPI in rows of a row type, never in bytes, which overflow 32 bits at 2 GiB. The types and all
+// count arrays are kept: once every row width was seen, a collective allocates nothing here.
+class MpiCommunicator final : public Communicator {
+ public:
+  // Takes over `comm`, whose error handler must be MPI_ERRORS_RETURN.
+  MpiCommunicator(mpi::CommHandle comm, CollectiveChecks checks);
+
+  GroupRank rank() const override { return rank_; }
+  int size() const override { return size_; }
+  [[noreturn]] void abort(ExitCode code) override;
+
+ private:
+  // One direction of an exchange, as MPI wants it.
+  struct Counts {
+    std::vector<int> rows;
+    std::vector<int> first_row;
+    // Leaves out the block with `skipped`.
+    void assign(RowLayout layout, GroupRank skipped);
+  };
+
+  void announce(const OperationTag& tag) override;
+  void do_barrier() override;
+  void do_broadcast(std::span<std::byte> data, GroupRank root) override;
+  void do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::span<const index_t> rows,
+                     index_t row_bytes) override;
+  void do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv, index_t block_bytes) override;
+  void do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv, RowLayout recv_layout,
+                          index_t row_bytes) override;
+  void do_all_reduce_sum(std::span<std::int64_t> values) override;
+  void do_all_reduce_max(std::span<std::int64_t> values) override;
+  void do_send(std::span<const std::byte> data, GroupRank to) override;
+  void do_receive(std::span<std::byte> data, GroupRank from) override;
+  std::unique_ptr<Communicator> do_split(int color) override;
+
+  void all_reduce(std::span<std::int64_t> values, MPI_Op op);
+  MPI_Datatype row_datatype(index_t row_bytes);
+  [[noreturn]] void fail(int code, std::string_view call, const std::string& details) const;
+
+  struct RowType {
+    index_t row_bytes;
+    mpi::DatatypeHandle type;
+  };
+
+  mpi::CommHandle comm_;
+  CollectiveChecks checks_;
+  GroupRank rank_;
+  int size_ = 0;
+  std::vector<RowType> row_types_;  // a handful: searched in order
+  Counts send_counts_, recv_counts_;
+  std::vector<OperationTag> tags_;  // of all ranks, when checks are on
+};
+
+}  // namespace switchyard::comm

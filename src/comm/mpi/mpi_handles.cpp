@@ -1,0 +1,76 @@
+#include "comm/mpi/mpi_handles.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <limits>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+namespace switchyard::comm::mpi {
+namespace {
+
+bool mpi_has_ended() {
+  int ended = 0;
+  return MPI_Finalized(&ended) != MPI_SUCCESS || ended != 0;
+}
+
+std::string error_text(int code) {
+  std::array<char, MPI_MAX_ERROR_STRING> text{};
+  int length = 0;
+  if (MPI_Error_string(code, text.data(), &length) != MPI_SUCCESS) return fmt::format("error code {}", code);
+  return {text.data(), static_cast<std::size_t>(length)};
+}
+
+}  // namespace
+
+void CommTraits::close(Handle handle) noexcept {
+  if (mpi_has_ended()) {
+    log::error("a communicator outlived MPI (defect of switchyard)");
+  } else if (const int code = MPI_Comm_free(&handle); code != MPI_SUCCESS) {
+    log::error("MPI_Comm_free failed ({})", error_text(code));
+  }
+}
+
+void DatatypeTraits::close(Handle handle) noexcept {
+  if (mpi_has_ended()) {
+    log::error("a row type outlived MPI (defect of switchyard)");
+  } else if (const int code = MPI_Type_free(&handle); code != MPI_SUCCESS) {
+    log::error("MPI_Type_free failed ({})", error_text(code));
+  }
+}
+
+void throw_failed(int code, std::string_view call, GroupRank rank, int size, const std::string& details) {
+  throw MpiError(
+      fmt::format("{} failed on rank {} of {} ({}; {}); look for an earlier message of another rank, and "
+                  "check the nodes and the network between them",
+                  call, rank.value, size, error_text(code), details));
+}
+
+int to_int(index_t count, std::string_view what) {
+  constexpr index_t largest = std::numeric_limits<int>::max();
+  if (count > largest) {
+    throw MpiError(
+        fmt::format("{} is {} (MPI counts in 32 bits, at most {}); use more ranks or a smaller batch", what,
+                    count, largest));
+  }
+  return static_cast<int>(count);
+}
+
+DatatypeHandle make_row_datatype(index_t row_bytes) {
+  MPI_Datatype type = MPI_DATATYPE_NULL;
+  const int bytes = to_int(row_bytes, "the width of a row in bytes");
+  if (const int code = MPI_Type_contiguous(bytes, MPI_BYTE, &type); code != MPI_SUCCESS) {
+    throw MpiError(
+        fmt::format("no MPI type for rows of {} bytes (MPI_Type_contiguous: {})", bytes, error_text(code)));
+  }
+  DatatypeHandle owned(type);
+  if (const int code = MPI_Type_commit(&type); code != MPI_SUCCESS) {
+    throw MpiError(
+        fmt::format("no MPI type for rows of {} bytes (MPI_Type_commit: {})", bytes, error_text(code)));
+  }
+  return owned;
+}
+
+}  // namespace switchyard::comm::mpi

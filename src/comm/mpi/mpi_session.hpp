@@ -1,0 +1,33 @@
+// The MPI library, from its start to its end.
+#pragma once
+
+#include <memory>
+
+#include "comm/communicator.hpp"
+
+namespace switchyard::comm {
+
+// Whether each collective first compares what all ranks are about to do: one small all-gather more per
+// collective.
+enum class CollectiveChecks { off, on };
+// on in checked builds (CMake: Debug, asan, tsan), off otherwise.
+CollectiveChecks default_checks();
+
+// Starts MPI and ends it; one per process, on main's stack inside Runtime, before every communicator and
+// outliving them all. Only main's thread may use it or them (thread level FUNNELED).
+//
+// Ending MPI waits for all ranks: a rank that fails alone must call Communicator::abort() before it leaves the
+// scope of this object.
+class MpiSession {
+ public:
+  // Throws MpiError if the library offers no thread support.
+  MpiSession();
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  // A group of all ranks. Collective.
+  std::unique_ptr<Communicator> world(CollectiveChecks checks = default_checks());
+};
+
+}  // namespace switchyard::comm

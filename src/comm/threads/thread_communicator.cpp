@@ -1,0 +1,135 @@
+#include "comm/threads/thread_communicator.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "base/contract.hpp"
+#include "comm/detail/copy_block.hpp"
+#include "comm/threads/thread_group.hpp"
+
+namespace switchyard::comm {
+
+using detail::copy_block;
+using threads::Posting;
+
+ThreadCommunicator::ThreadCommunicator(std::shared_ptr<threads::MeetingPlace> place, GroupRank rank)
+    : place_(std::move(place)), rank_(rank) {}
+
+void ThreadCommunicator::abort(ExitCode code) {
+  place_->program().fail(std::make_exception_ptr(GroupAborted(code)));
+  throw GroupAborted(code);
+}
+
+template <class Copy>
+void ThreadCommunicator::meet(Posting mine, const Copy& copy) {
+  mine.tag = tag_;
+  place_->posting(rank_) = std::move(mine);
+  place_->arrive();
+  // From here on all ranks reach depart(): a failure is kept until then.
+  std::exception_ptr failure;
+  try {
+    for (int r = 1; r < size(); ++r) require_same_operation(posting(0).tag, GroupRank(r), posting(r).tag);
+    copy();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  place_->depart();
+  if (failure) std::rethrow_exception(failure);
+}
+
+void ThreadCommunicator::do_barrier() {
+  meet({}, [] {});
+}
+
+void ThreadCommunicator::do_broadcast(std::span<std::byte> data, GroupRank root) {
+  meet({.data = data}, [&] { copy_block(posting(root.value).data.data(), data.data(), std::ssize(data)); });
+}
+
+void ThreadCommunicator::do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
+                                       std::span<const index_t> rows, index_t row_bytes) {
+  meet({.data = mine}, [&] {
+    std::byte* to = all.data();
+    for (int r = 0; r < size(); ++r) {
+      const index_t block_bytes = rows[static_cast<std::size_t>(r)] * row_bytes;
+      SY_EXPECTS(std::ssize(posting(r).data) == block_bytes, "rank {} gives {} bytes, rank {} expects {}", r,
+                 posting(r).data.size(), rank_.value, block_bytes);
+      copy_block(posting(r).data.data(), to, block_bytes);
+      to += block_bytes;
+    }
+  });
+}
+
+void ThreadCommunicator::do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv,
+                                       index_t block_bytes) {
+  meet({.data = send}, [&] {
+    for (int r = 0; r < size(); ++r) {
+      copy_block(posting(r).data.data() + rank_.value * block_bytes, recv.data() + r * block_bytes,
+                 block_bytes);
+    }
+  });
+}
+
+void ThreadCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv,
+                                            RowLayout recv_layout, index_t row_bytes) {
+  // Only the start of `data` is used: where it ends, the layout says.
+  meet({.data = {send, std::size_t{0}}, .layout = send_layout}, [&] {
+    const auto self = static_cast<std::size_t>(rank_.value);
+    for (int r = 0; r < size(); ++r) {
+      const auto source = static_cast<std::size_t>(r);
+      const RowLayout& sent = posting(r).layout;
+      SY_EXPECTS(sent.rows[self] == recv_layout.rows[source],
+                 "rank {} sends {} rows to rank {}, which expects {}", r, sent.rows[self], self,
+                 recv_layout.rows[source]);
+      if (sent.rows[self] == 0) continue;
+      copy_block(posting(r).data.data() + sent.first_row[self] * row_bytes,
+                 recv + recv_layout.first_row[source] * row_bytes, sent.rows[self] * row_bytes);
+    }
+  });
+}
+
+template <class Combine>
+void ThreadCommunicator::all_reduce(std::span<std::int64_t> values, const Combine& combine) {
+  meet({.values = values}, [&] {
+    reduced_.assign(posting(0).values.begin(), posting(0).values.end());
+    for (int r = 1; r < size(); ++r) {
+      std::transform(reduced_.begin(), reduced_.end(), posting(r).values.begin(), reduced_.begin(), combine);
+    }
+  });
+  std::copy(reduced_.begin(), reduced_.end(), values.begin());  // now that nobody reads them any more
+}
+
+void ThreadCommunicator::do_all_reduce_sum(std::span<std::int64_t> values) {
+  all_reduce(values, [](std::int64_t a, std::int64_t b) { return a + b; });
+}
+
+void ThreadCommunicator::do_all_reduce_max(std::span<std::int64_t> values) {
+  all_reduce(values, [](std::int64_t a, std::int64_t b) { return std::max(a, b); });
+}
+
+void ThreadCommunicator::do_send(std::span<const std::byte> data, GroupRank to) {
+  place_->send(data, rank_, to);
+}
+
+void ThreadCommunicator::do_receive(std::span<std::byte> data, GroupRank from) {
+  place_->receive(data, from, rank_);
+}
+
+std::unique_ptr<Communicator> ThreadCommunicator::do_split(int color) {
+  std::vector<int> members;
+  meet({.color = color}, [&] {
+    for (int r = 0; r < size(); ++r) {
+      if (posting(r).color == color) members.push_back(r);
+    }
+  });
+  std::shared_ptr<threads::MeetingPlace> subgroup;
+  if (members.front() == rank_.value) {
+    subgroup =
+        std::make_shared<threads::MeetingPlace>(place_->shared_program(), static_cast<int>(members.size()));
+  }
+  meet({.subgroup = subgroup}, [&] { subgroup = posting(members.front()).subgroup; });
+  const auto position = std::find(members.begin(), members.end(), rank_.value) - members.begin();
+  return std::make_unique<ThreadCommunicator>(subgroup, GroupRank(static_cast<int>(position)));
+}
+
+}  // namespace switchyard::comm

@@ -1,0 +1,69 @@
+#include "config/describe.hpp"
+
+#include <fmt/format.h>
+
+#include "config/messages.hpp"
+#include "config/parse.hpp"
+
+namespace switchyard::config {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+struct Describer {
+  std::string operator()(const Integer& type) const {
+    return fmt::format("whole number from {} to {}", type.min, type.max);
+  }
+  std::string operator()(const Number& type) const {
+    const Range& range = type.range;
+    if (range.min == -infinity && range.max == infinity) return "any number";
+    if (range.max == infinity) {
+      return range.min_excluded ? fmt::format("number above {}", range.min)
+                                : fmt::format("number, at least {}", range.min);
+    }
+    return fmt::format("number from {}{} to {}{}", range.min_excluded ? "above " : "", range.min,
+                       range.max_excluded ? "below " : "", range.max);
+  }
+  std::string operator()(const Text&) const { return "text without '#'"; }
+  std::string operator()(const Choice& type) const { return one_of(type.names); }
+};
+
+std::string code(const std::string& text) { return text.empty() ? "" : fmt::format("`{}`", text); }
+
+}  // namespace
+
+std::string describe_values(const Field& field) {
+  std::string values = std::visit(Describer{}, field.type);
+  if (!field.unit.empty()) values += fmt::format(" ({})", field.unit);
+  return values;
+}
+
+std::string describe_default(const Field& field) { return value_text(Config{}, field); }
+
+std::string configuration_markdown() {
+  std::string page =
+      "# Configuration\n\n"
+      "Every key of a configuration file. This page is generated; after a change of the field tables in\n"
+      "`src/config/fields.cpp`, run `switchyard help configuration > docs/configuration.md`.\n\n"
+      "A file holds `[section]` lines and `key = value` lines; `#` starts a comment. On the command line a key "
+      "is\n"
+      "written `--section.key=value`. The command line wins over the file, the file over the default. An "
+      "unknown key\n"
+      "and a key that is set twice are errors.\n\n"
+      "`model.gate` and `model.expert` are layers between spaces, in order: `conv:CHANNELS` (3x3, no "
+      "padding),\n"
+      "`batch_norm`, `relu`, `max_pool` (2x2) and `dense:UNITS`. The gate ends in `dense:experts`, the expert "
+      "in\n"
+      "`dense:classes`.\n";
+  for (const Section& section : sections()) {
+    page += fmt::format("\n## [{}]: {}\n\n| key | default | values | meaning |\n|---|---|---|---|\n",
+                        section.name, section.help);
+    for (const Field& field : section.fields) {
+      page += fmt::format("| `{}` | {} | {} | {} |\n", field.key, code(describe_default(field)),
+                          describe_values(field), field.help);
+    }
+  }
+  return page;
+}
+
+}  // namespace switchyard::config

@@ -1,0 +1,215 @@
+#include "config/fields.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "base/contract.hpp"
+
+namespace switchyard::config {
+namespace {
+
+// The words of the enumerations, each beside its enumerator.
+
+template <class Enum>
+struct Word {
+  Enum value;
+  std::string_view name;
+};
+
+constexpr std::array device_words = {Word{DeviceChoice::automatic, "auto"}, Word{DeviceChoice::cpu, "cpu"},
+                                     Word{DeviceChoice::cuda, "cuda"}};
+constexpr std::array resume_words = {Word{ResumeMode::never, "never"}, Word{ResumeMode::automatic, "auto"}};
+constexpr std::array source_words = {Word{DataSource::idx, "idx"}, Word{DataSource::random, "random"}};
+constexpr std::array placement_words = {Word{PlacementRule::block, "block"},
+                                        Word{PlacementRule::cyclic, "cyclic"}};
+constexpr std::array optimizer_words = {Word{OptimizerKind::adam, "adam"}, Word{OptimizerKind::sgd, "sgd"}};
+constexpr std::array schedule_words = {Word{ScheduleKind::constant, "constant"},
+                                       Word{ScheduleKind::cosine, "cosine"}};
+constexpr std::array precision_words = {Word{Precision::float32, "float32"}, Word{Precision::bf16, "bf16"}};
+
+template <const auto& words>
+constexpr auto names_of = [] {
+  std::array<std::string_view, words.size()> names;
+  for (std::size_t i = 0; i < words.size(); ++i) names[i] = words[i].name;
+  return names;
+}();
+
+// Builds the fields of the struct at Config::*section. The accessors are captureless lambdas, one per member.
+template <auto section>
+struct Table {
+  std::string_view name;
+
+  template <auto member>
+  constexpr Field integer(std::string_view key, std::int64_t min, std::int64_t max, std::string_view help,
+                          std::string_view unit = {}) const {
+    using Value = std::remove_cvref_t<decltype(std::declval<Config>().*section.*member)>;
+    // Evaluated by the compiler: a range that the member cannot hold does not compile.
+    if (!std::in_range<Value>(min) || !std::in_range<Value>(max))
+      throw std::logic_error("range exceeds member");
+    return {
+        name, key,
+        Integer{[](const Config& config) { return static_cast<std::int64_t>(config.*section.*member); },
+                [](Config& config, std::int64_t value) { config.*section.*member = static_cast<Value>(value); },
+                min, max},
+        help, unit};
+  }
+
+  template <auto member>
+  constexpr Field number(std::string_view key, Range range, std::string_view help,
+                         std::string_view unit = {}) const {
+    return {name, key,
+            Number{[](const Config& config) { return config.*section.*member; },
+                   [](Config& config, double value) { config.*section.*member = value; }, range},
+            help, unit};
+  }
+
+  template <auto member>
+  constexpr Field text(std::string_view key, std::string_view help) const {
+    return {name, key,
+            Text{[](const Config& config) -> const std::string& { return config.*section.*member; },
+                 [](Config& config, std::string value) { config.*section.*member = std::move(value); }},
+            help};
+  }
+
+  template <auto member, const auto& words>
+  constexpr Field choice(std::string_view key, std::string_view help) const {
+    return {name, key,
+            Choice{names_of<words>,
+                   [](const Config& config) {
+                     std::size_t i = 0;
+                     while (i < words.size() && words[i].value != config.*section.*member) ++i;
+                     SY_EXPECTS(i < words.size(), "an enumerator without a word: {}",
+                                static_cast<int>(config.*section.*member));
+                     return i;
+                   },
+                   [](Config& config, std::size_t i) { config.*section.*member = words[i].value; }},
+            help};
+  }
+};
+
+constexpr Range above_zero{.min = 0, .min_excluded = true};
+constexpr Range not_negative{.min = 0};
+constexpr Range fraction_below_one{.min = 0, .max = 1, .max_excluded = true};  // decay rates
+
+// No count may exceed this, so that the bytes of a matrix of two counts (1e9 x 1e9 x 8 < 2^63) still fit
+// index_t.
+constexpr std::int64_t largest_count = 1'000'000'000;
+
+constexpr Table<&Config::run> run{"run"};
+constexpr std::array run_fields = {
+    run.text<&Run::dir>("dir", "the run folder, made by train"),
+    run.integer<&Run::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
+                            "of the first weights and of the order of samples"),
+    run.choice<&Run::device, device_words>("device", "auto: cuda where a GPU can be used, else cpu"),
+    run.integer<&Run::threads>("threads", 0, 1024, "per rank; 0: the rank's share of its processors"),
+    run.choice<&Run::resume, resume_words>("resume",
+                                           "auto: train goes on with the run in run.dir if there is one"),
+    run.number<&Run::max_minutes>("max_minutes", not_negative,
+                                  "then saves, stops and exits with 75; 0: no limit", "minutes"),
+    run.number<&Run::wait_seconds>("wait_seconds", {.min = 1, .max = 86400},
+                                   "how long a rank waits for the others in one operation before the run ends",
+                                   "seconds"),
+};
+
+constexpr Table<&Config::data> data{"data"};
+constexpr std::array data_fields = {
+    data.choice<&Data::source, source_words>("source",
+                                             "idx: the four files of MNIST's format; random: made up"),
+    data.text<&Data::dir>("dir", "idx: the folder of the four files, plain or .gz"),
+    data.integer<&Data::validation_samples>("validation_samples", 0, largest_count,
+                                            "idx: taken from the training files", "samples"),
+    data.number<&Data::mean>("mean", {}, "of the pixels as value/255; subtracted"),
+    data.number<&Data::standard_deviation>("standard_deviation", above_zero,
+                                           "of the pixels as value/255; divided by"),
+    data.integer<&Data::random_samples>("random_samples", 4, largest_count,
+                                        "random: for training; a quarter of it for validation and for test",
+                                        "samples"),
+    data.integer<&Data::random_features>("random_features", 1, largest_count, "random: numbers in a sample"),
+    data.integer<&Data::random_classes>("random_classes", 2, largest_count, "random: classes"),
+};
+
+constexpr Table<&Config::model> model{"model"};
+constexpr std::array model_fields = {
+    model.text<&Model::gate>("gate",
+                             "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts"),
+    model.text<&Model::expert>("expert", "an expert's layers, such as: dense:64 relu dense:classes"),
+};
+
+constexpr Table<&Config::moe> moe{"moe"};
+constexpr std::array moe_fields = {
+    moe.integer<&Moe::experts>("experts", 1, 1'000'000, "how many, on all ranks together", "experts"),
+    moe.integer<&Moe::top_k>("top_k", 0, 1'000'000, "experts that see a sample; 0: dense, all of them",
+                             "experts"),
+    moe.number<&Moe::importance>("importance", not_negative,
+                                 "weight of the importance regulariser (Shazeer et al. 2017); 0: off"),
+    moe.choice<&Moe::placement, placement_words>(
+        "placement", "block: neighbouring experts share a rank; cyclic: expert e on rank e mod R"),
+};
+
+constexpr Table<&Config::optim> optim{"optim"};
+constexpr std::array optim_fields = {
+    optim.choice<&Optim::name, optimizer_words>("name", "the optimiser"),
+    optim.number<&Optim::learning_rate>("learning_rate", above_zero, "after warm-up, before decay"),
+    optim.number<&Optim::beta1>("beta1", fraction_below_one, "adam: decay of the gradient's mean"),
+    optim.number<&Optim::beta2>("beta2", fraction_below_one, "adam: decay of the squared gradient's mean"),
+    optim.number<&Optim::epsilon>("epsilon", above_zero, "adam: added to the denominator"),
+    optim.number<&Optim::momentum>("momentum", fraction_below_one, "sgd: decay of the velocity; 0: none"),
+    optim.number<&Optim::weight_decay>("weight_decay", not_negative,
+                                       "L2: times the weight, added to the gradient"),
+    optim.number<&Optim::clip_norm>("clip_norm", not_negative,
+                                    "largest norm of the whole gradient; 0: no clipping"),
+    optim.choice<&Optim::schedule, schedule_words>("schedule", "of the learning rate after warm-up"),
+    optim.integer<&Optim::warmup_steps>("warmup_steps", 0, largest_count,
+                                        "the learning rate rises linearly over these", "steps"),
+    optim.integer<&Optim::schedule_steps>("schedule_steps", 0, largest_count,
+                                          "the schedule's end; 0: epochs x steps per epoch", "steps"),
+};
+
+constexpr Table<&Config::train> train{"train"};
+constexpr std::array train_fields = {
+    train.integer<&Train::shards>(
+        "shards", 1, 1'000'000, "parts of the global batch whose sums are kept apart; part of the arithmetic"),
+    train.integer<&Train::batch_size>("batch_size", 1, largest_count, "the global batch, over all ranks",
+                                      "samples"),
+    train.integer<&Train::epochs>("epochs", 1, largest_count, "passes over the training samples", "epochs"),
+    train.integer<&Train::max_steps>("max_steps", 0, largest_count,
+                                     "stops after these, the schedule unchanged; 0: no limit", "steps"),
+    train.choice<&Train::precision, precision_words>("precision", "of the products; sums are float32 in both"),
+    train.integer<&Train::log_every_steps>("log_every_steps", 1, largest_count, "between two progress lines",
+                                           "steps"),
+};
+
+constexpr Table<&Config::checkpoint> checkpoint{"checkpoint"};
+constexpr std::array checkpoint_fields = {
+    checkpoint.integer<&Checkpoint::every_steps>(
+        "every_steps", 0, largest_count, "between two checkpoints; 0: at the end of every epoch", "steps"),
+    checkpoint.integer<&Checkpoint::keep_last>(
+        "keep_last", 1, largest_count, "newest checkpoints kept; the best one is kept besides", "files"),
+};
+
+constexpr std::array all_sections = {
+    Section{"run", "where and how it runs", run_fields},
+    Section{"data", "the samples", data_fields},
+    Section{"model", "the networks", model_fields},
+    Section{"moe", "the mixture of experts", moe_fields},
+    Section{"optim", "the optimiser and its schedule", optim_fields},
+    Section{"train", "the training loop", train_fields},
+    Section{"checkpoint", "what is saved, and when", checkpoint_fields},
+};
+
+}  // namespace
+
+bool Range::contains(double value) const {
+  return std::isfinite(value) && (min_excluded ? value > min : value >= min) &&
+         (max_excluded ? value < max : value <= max);
+}
+
+std::string Field::name() const { return fmt::format("{}.{}", section, key); }
+
+std::span<const Section> sections() { return all_sections; }
+
+}  // namespace switchyard::config

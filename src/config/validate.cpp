@@ -1,0 +1,93 @@
+#include "config/validate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "config/network_spec.hpp"
+#include "config/parse.hpp"
+
+namespace switchyard::config {
+namespace {
+
+template <class... Args>
+void require(bool holds, fmt::format_string<Args...> message, Args&&... args) {
+  if (!holds) throw ConfigError(fmt::format(message, std::forward<Args>(args)...));
+}
+
+// Each value through its own text: ranges, and that to_ini() could carry it.
+void check_fields(const Config& config) {
+  Config copy;
+  for (const Section& section : sections()) {
+    for (const Field& field : section.fields)
+      set(copy, field.name(), value_text(config, field), "configuration");
+  }
+}
+
+void check_data(const Config& config) {
+  require(
+      config.data.source != DataSource::idx || !config.data.dir.empty(),
+      "data.dir is empty (data.source = idx reads its four files there); give the folder, on the command line "
+      "with --data.dir=FOLDER, or set data.source = random");
+}
+
+void check_networks(const Config& config) {
+  for (const NetworkRole role : {NetworkRole::gate, NetworkRole::expert}) {
+    const bool is_gate = role == NetworkRole::gate;
+    const auto layers = parse_network(is_gate ? config.model.gate : config.model.expert, role);
+    const bool needs_image = std::any_of(layers.begin(), layers.end(), [](const LayerSpec& layer) {
+      return layer.kind == LayerSpec::Kind::conv || layer.kind == LayerSpec::Kind::max_pool;
+    });
+    require(
+        config.data.source != DataSource::random || !needs_image,
+        "model.{} has conv or max_pool layers (data.source = random makes flat samples, no images); use dense "
+        "layers, or data.source = idx",
+        is_gate ? "gate" : "expert");
+  }
+}
+
+void check_mixture(const Moe& moe) {
+  require(moe.top_k <= moe.experts,
+          "more top-k than experts (moe.top_k = {}, moe.experts = {}); lower moe.top_k, or set it to 0 for all "
+          "experts",
+          moe.top_k, moe.experts);
+  require(
+      moe.experts > 1 || moe.importance == 0,
+      "moe.importance = {} with one expert (there is nothing to balance); set it to 0, or raise moe.experts",
+      moe.importance);
+}
+
+void check_optimizer(const Optim& optim) {
+  const Optim defaults;
+  const bool sgd = optim.name == OptimizerKind::sgd;
+  require(sgd || optim.momentum == 0,
+          "optim.momentum = {} with optim.name = adam (only sgd has a momentum); set optim.beta1, or "
+          "optim.name = sgd",
+          optim.momentum);
+  require(!sgd || (optim.beta1 == defaults.beta1 && optim.beta2 == defaults.beta2 &&
+                   optim.epsilon == defaults.epsilon),
+          "optim.beta1, beta2 or epsilon is set with optim.name = sgd (only adam reads them; they are {}, {} "
+          "and {}); "
+          "remove them, or set optim.name = adam",
+          optim.beta1, optim.beta2, optim.epsilon);
+  require(optim.schedule_steps == 0 || optim.warmup_steps <= optim.schedule_steps,
+          "optim.warmup_steps = {} exceeds optim.schedule_steps = {} (the schedule would end during warm-up); "
+          "lower "
+          "optim.warmup_steps or raise optim.schedule_steps",
+          optim.warmup_steps, optim.schedule_steps);
+}
+
+}  // namespace
+
+void validate(const Config& config) {
+  check_fields(config);
+  require(!config.run.dir.empty(),
+          "run.dir is empty (a run keeps its files there); give a folder, such as runs/first");
+  check_data(config);
+  check_networks(config);
+  check_mixture(config.moe);
+  check_optimizer(config.optim);
+}
+
+}  // namespace switchyard::config

@@ -1,0 +1,119 @@
+// Learnable noise as a source of samples: for benchmarks and tests that need no files.
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "base/contract.hpp"
+#include "base/philox.hpp"
+#include "data/detail/sample_source.hpp"
+
+namespace switchyard::data::detail {
+namespace {
+
+constexpr index_t block_pixels = 16;  // bytes in a Philox block
+
+// The first counter of a stream: its kind in the top byte, the sample or the class below.
+enum class Stream : std::uint64_t { train = 0, validation = 1, test = 2, class_mean = 3 };
+
+std::uint64_t counter(Stream stream, index_t i) {
+  return static_cast<std::uint64_t>(stream) << 56 | static_cast<std::uint64_t>(i);
+}
+
+Stream stream_of(Split split) {
+  switch (split) {
+    case Split::train:
+      return Stream::train;
+    case Split::validation:
+      return Stream::validation;
+    case Split::test:
+      return Stream::test;
+  }
+  return Stream::train;
+}
+
+class RandomSource final : public SampleSource {
+ public:
+  RandomSource(const config::Data& config, std::uint64_t seed)
+      : shape_{1, 1, config.random_features},
+        class_count_(config.random_classes),
+        train_samples_(config.random_samples),
+        seed_(seed) {
+    SY_EXPECTS(config.random_samples >= 1 && config.random_features >= 1 && config.random_classes >= 1,
+               "random data of {} samples, {} features, {} classes", config.random_samples,
+               config.random_features, config.random_classes);
+    means_.resize(static_cast<std::size_t>(class_count_ * shape_.features()));
+    for (index_t c = 0; c < class_count_; ++c) draw_means(c);
+  }
+
+  const SampleShape& shape() const override { return shape_; }
+  index_t class_count() const override { return class_count_; }
+
+  index_t size(Split split) const override {
+    switch (split) {
+      case Split::train:
+        return train_samples_;
+      case Split::validation:
+      case Split::test:
+        return train_samples_ / 4;
+    }
+    return 0;
+  }
+
+  void fill(Split split, std::span<const index_t> samples, std::span<const float, 256> normalised,
+            tensor::Matrix images, std::span<std::int32_t> labels) const override {
+    const index_t features = shape_.features();
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      const std::uint64_t a = counter(stream_of(split), samples[i]);
+      const std::int32_t label = draw_label(a);
+      const std::uint8_t* mean = means_.data() + label * features;
+      float* out = images.row(static_cast<index_t>(i));
+      for (index_t first = 0; first < features; first += block_pixels) {
+        const auto noise = noise_block(a, first);
+        const index_t count = std::min(block_pixels, features - first);
+        for (index_t p = 0; p < count; ++p)
+          out[first + p] = normalised[mean[first + p] + (noise[static_cast<std::size_t>(p)] >> 1)];
+      }
+      labels[i] = label;
+    }
+  }
+
+ private:
+  using Block = std::array<std::uint8_t, block_pixels>;
+
+  // Block 0 of a stream is the label's, pixels follow.
+  Block noise_block(std::uint64_t a, index_t first_pixel) const {
+    const auto block = static_cast<std::uint32_t>(1 + first_pixel / block_pixels);
+    const Philox random = Philox::at(seed_, RandomUse::synthetic_data, a, block);
+    Block bytes;
+    for (std::size_t p = 0; p < bytes.size(); ++p)
+      bytes[p] = static_cast<std::uint8_t>(random.word[p / 4] >> (8 * (p % 4)));
+    return bytes;
+  }
+
+  std::int32_t draw_label(std::uint64_t a) const {
+    const std::uint64_t bits = Philox::at(seed_, RandomUse::synthetic_data, a, 0).bits64();
+    return static_cast<std::int32_t>(bits % static_cast<std::uint64_t>(class_count_));
+  }
+
+  void draw_means(index_t c) {
+    for (index_t f = 0; f < shape_.features(); ++f) {
+      const Block random = noise_block(counter(Stream::class_mean, c), f);
+      const bool high = random[static_cast<std::size_t>(f % block_pixels)] & 1;
+      means_[static_cast<std::size_t>(c * shape_.features() + f)] = high ? 80 : 48;
+    }
+  }
+
+  SampleShape shape_;
+  index_t class_count_;
+  index_t train_samples_;
+  std::uint64_t seed_;
+  std::vector<std::uint8_t> means_;  // class_count x features
+};
+
+}  // namespace
+
+std::unique_ptr<const SampleSource> make_random_source(const config::Data& config, std::uint64_t seed) {
+  return std::make_unique<RandomSource>(config, seed);
+}
+
+}  // namespace switchyard::data::detail

@@ -1,0 +1,159 @@
+#include "device/describe.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <charconv>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+namespace switchyard::device {
+namespace {
+
+std::string read_file(const char* path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// "key<tabs>: value" -> {key, value}; {line, ""} without a colon.
+std::pair<std::string_view, std::string_view> split_line(std::string_view line) {
+  const auto colon = line.find(':');
+  if (colon == std::string_view::npos) return {line, {}};
+  const auto trim = [](std::string_view part) {
+    const auto first = part.find_first_not_of(" \t");
+    if (first == std::string_view::npos) return std::string_view{};
+    return part.substr(first, part.find_last_not_of(" \t") - first + 1);
+  };
+  return {trim(line.substr(0, colon)), trim(line.substr(colon + 1))};
+}
+
+int to_int(std::string_view text) {
+  int value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+#if defined(__x86_64__)
+// The register states that the kernel saves (XCR0): an instruction set counts only if its registers are among
+// them.
+std::uint64_t enabled_states() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & bit_OSXSAVE) == 0) return 0;
+  unsigned low = 0, high = 0;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (std::uint64_t{high} << 32) | low;
+}
+
+void read_instruction_sets(MachineInfo& machine) {
+  constexpr std::uint64_t ymm = 0x6, zmm = 0xe6, tiles = 0x60000;
+  const std::uint64_t enabled = enabled_states();
+  const auto saves = [&](std::uint64_t states) { return (enabled & states) == states; };
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) {
+    machine.avx2 = (ebx & (1U << 5)) != 0 && saves(ymm);
+    machine.avx512f = (ebx & (1U << 16)) != 0 && saves(zmm);
+    machine.amx_bf16 = (edx & (1U << 22)) != 0 && saves(tiles);
+  }
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0) {
+    machine.avx512_bf16 = (eax & (1U << 5)) != 0 && saves(zmm);
+  }
+}
+#else
+void read_instruction_sets(MachineInfo&) {}
+#endif
+
+int threads_in_affinity_mask() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  return sched_getaffinity(0, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : 0;
+}
+
+std::string gibibytes(std::size_t bytes) {
+  return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / static_cast<double>(std::size_t{1} << 30));
+}
+
+}  // namespace
+
+void read_cpuinfo(const std::string& text, MachineInfo& machine) {
+  std::set<int> sockets;
+  std::set<std::pair<int, int>> cores;
+  int socket = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto [key, value] = split_line(line);
+    if (key == "processor") ++machine.hardware_threads;
+    if (key == "model name") machine.cpu_model = value;
+    if (key == "physical id") sockets.insert(socket = to_int(value));
+    if (key == "core id") cores.insert({socket, to_int(value)});
+  }
+  // Not every architecture and container shows the topology.
+  machine.sockets = sockets.empty() ? 1 : static_cast<int>(sockets.size());
+  machine.cores = cores.empty() ? machine.hardware_threads : static_cast<int>(cores.size());
+}
+
+void read_meminfo(const std::string& text, MachineInfo& machine) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto [key, value] = split_line(line);
+    std::size_t kibibytes = 0;
+    std::from_chars(value.data(), value.data() + value.size(), kibibytes);
+    if (key == "MemTotal") machine.memory_bytes = kibibytes * 1024;
+    if (key == "MemAvailable") machine.available_bytes = kibibytes * 1024;
+  }
+}
+
+std::string chosen_word(const std::string& text) {
+  const auto first = text.find('[');
+  const auto last = text.find(']', first);
+  if (first == std::string::npos || last == std::string::npos) return "unknown";
+  return text.substr(first + 1, last - first - 1);
+}
+
+MachineInfo describe_machine() {
+  MachineInfo machine;
+  read_cpuinfo(read_file("/proc/cpuinfo"), machine);
+  read_meminfo(read_file("/proc/meminfo"), machine);
+  read_instruction_sets(machine);
+  machine.usable_threads = threads_in_affinity_mask();
+  machine.huge_pages = chosen_word(read_file("/sys/kernel/mm/transparent_hugepage/enabled"));
+  machine.cuda = cuda_devices();
+  return machine;
+}
+
+std::string to_string(const MachineInfo& machine) {
+  std::string sets;
+  const auto add = [&](bool present, std::string_view name) {
+    if (present) sets += fmt::format("{}{}", sets.empty() ? "" : " ", name);
+  };
+  add(machine.avx2, "avx2");
+  add(machine.avx512f, "avx512f");
+  add(machine.avx512_bf16, "avx512_bf16");
+  add(machine.amx_bf16, "amx_bf16");
+  std::string text = fmt::format(
+      "processor: {}\nsockets: {}\ncores: {}\nhardware threads: {} ({} usable by this process)\n"
+      "instruction sets: {}\nmemory: {} ({} available)\nhuge pages: {}\n",
+      machine.cpu_model.empty() ? "unknown" : machine.cpu_model, machine.sockets, machine.cores,
+      machine.hardware_threads, machine.usable_threads,
+      sets.empty() ? "none of avx2 avx512f avx512_bf16 amx_bf16" : sets, gibibytes(machine.memory_bytes),
+      gibibytes(machine.available_bytes), machine.huge_pages);
+  if (machine.cuda.count() == 0) text += fmt::format("CUDA devices: none ({})\n", machine.cuda.why_none);
+  for (int ordinal = 0; ordinal < machine.cuda.count(); ++ordinal) {
+    const CudaDevice& device = machine.cuda.devices[static_cast<std::size_t>(ordinal)];
+    text += fmt::format("CUDA device {}: {}, compute capability {}.{}, {}\n", ordinal, device.name,
+                        device.compute_capability / 10, device.compute_capability % 10,
+                        gibibytes(device.memory_bytes));
+  }
+  return text;
+}
+
+}  // namespace switchyard::device

@@ -1,0 +1,91 @@
+// Which rows go where, computed once per layer and step and used by dispatch, combine and both their mirrors.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "device/workspace.hpp"
+#include "moe/placement.hpp"
+#include "moe/routing.hpp"
+
+namespace switchyard::moe {
+
+// One row of one expert on this rank.
+struct ExpertRow {
+  std::int32_t expert;  // LocalExpert
+  std::int32_t row;     // among the expert's rows
+};
+
+// A sample travels to a rank at most once, however many of its experts live there. What comes back travels per
+// slot.
+//
+//   samples [n]  --dispatch-->  message rows [source][position]  --table-->  expert rows [expert][row]
+//   slots [n, i] <--combine---  message slots [source][position] <----------
+//
+// Messages hold samples in ascending order, and sources are ranks with contiguous runs of the global batch: so
+// the rows of an expert are ordered by position in the global batch, on every layout. The block of a rank to
+// itself is never packed: its experts read the rows where they lie.
+class DispatchPlan {
+ public:
+  // Collective over the ranks of `placement`. Counts travel first, then one (row, expert) pair per slot.
+  void build(device::Workspace& workspace, comm::Communicator& communicator, const Placement& placement,
+             const Routing& routing);
+
+  struct Home {                              // what this rank sends out and gets back
+    std::vector<index_t> rows, first_row;    // per destination; the own rank's count is 0 in messages
+    std::vector<index_t> slots, first_slot;  // per destination; the own rank's count is 0 in messages
+    std::span<std::int32_t> sample;          // message row -> sample
+    std::span<std::int32_t> slot;            // message slot -> n * K + i
+    index_t row_count = 0;
+    index_t slot_count = 0;
+  };
+  struct Owner {                             // what this rank's experts receive and send back
+    std::vector<index_t> rows, first_row;    // per source
+    std::vector<index_t> slots, first_slot;  // per source
+    std::span<ExpertRow> place;              // message slot -> expert row
+    index_t row_count = 0;
+    index_t slot_count = 0;
+  };
+
+  const Home& home() const { return home_; }
+  const Owner& owner() const { return owner_; }
+  // The slots of this rank's samples whose experts are here: no message.
+  std::span<const std::int32_t> own_slot() const { return own_slot_; }  // -> n * K + i
+  std::span<const ExpertRow> own_place() const { return own_place_; }
+  // Rows of each local expert.
+  std::span<const index_t> expert_rows() const { return expert_rows_; }
+  // Expert row -> where it comes from: a message row, or -1 - sample for the own rank's. [local expert][row]
+  std::span<const std::int32_t> source_of(LocalExpert expert) const;
+
+  index_t slots_per_sample() const { return slots_per_sample_; }
+  // Rows that crossed to another rank: for the metrics.
+  index_t sent_rows() const { return home_.row_count; }
+
+ private:
+  struct Entry {          // what travels per slot
+    std::int32_t row;     // within the message
+    std::int32_t expert;  // LocalExpert at the destination
+  };
+  void pack_home(device::Workspace& workspace, const Placement& placement, const Routing& routing);
+  void exchange_entries(device::Workspace& workspace, comm::Communicator& communicator);
+  void place_rows(device::Workspace& workspace, index_t local_experts);
+
+  Home home_;
+  Owner owner_;
+  int self_ = 0;
+  index_t slots_per_sample_ = 0;
+  std::span<Entry> home_entries_;
+  std::span<Entry> owner_entries_;
+  std::span<Entry> own_entries_;  // row is the sample
+  std::span<std::int32_t> own_slot_;
+  std::span<ExpertRow> own_place_;
+  std::vector<index_t> expert_rows_;
+  std::vector<index_t> expert_first_;
+  std::span<std::int32_t> source_;
+  std::vector<std::int32_t> last_sample_;  // per destination
+  std::vector<index_t> counts_out_, counts_in_;
+};
+
+}  // namespace switchyard::moe

@@ -1,0 +1,100 @@
+#include "moe/experts.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "ops/rows.hpp"
+
+namespace switchyard::moe {
+
+std::string Experts::name(ExpertId id) { return fmt::format("experts/{:04}", id.value); }
+
+Experts::Expert::Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input,
+                        index_t classes, std::uint64_t seed)
+    : id(id_in),
+      network(Experts::name(id_in), spec, input, classes, nn::GradientPolicy{}, seed),
+      gradient(network, {}) {}
+
+Experts::Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+                 std::span<const ExpertId> hosted, std::uint64_t seed) {
+  for (const ExpertId id : hosted) {
+    experts_.push_back(std::make_unique<Expert>(id, spec, input, classes, seed));
+    if (experts_.back()->network.needs_batch_statistics()) {
+      throw ConfigError(
+          "model.expert has batch_norm (an expert's statistics would depend on who else was routed to it); "
+          "use batch_norm in model.gate only");
+    }
+  }
+}
+
+// body(expert, tile) for every tile of every expert, spread over the pool.
+void Experts::run_tiles(device::Context& context, const auto& body) {
+  tasks_.clear();
+  for (std::size_t e = 0; e < experts_.size(); ++e) {
+    for (index_t tile = 0; tile < experts_[e]->tiles.local_count(); ++tile) {
+      tasks_.push_back({static_cast<std::int32_t>(e), static_cast<std::int32_t>(tile)});
+    }
+  }
+  context.pool().parallel_for(static_cast<index_t>(tasks_.size()), [&](index_t t) {
+    const Task task = tasks_[static_cast<std::size_t>(t)];
+    body(*experts_[static_cast<std::size_t>(task.expert)], index_t{task.part});
+  });
+}
+
+void Experts::forward(device::Context& context, const Exchange& exchange, nn::Mode mode) {
+  outputs_.clear();
+  for (std::size_t e = 0; e < experts_.size(); ++e) {
+    Expert& expert = *experts_[e];
+    const tensor::RowSource input = exchange.expert_input(LocalExpert(static_cast<int>(e)));
+    expert.tiles.set_local(input.rows, tile_rows);
+    expert.network.begin_forward(context.workspace(), expert.tiles, input, mode, expert.record);
+    outputs_.push_back(expert.record.layers.back().output);
+  }
+  run_tiles(context, [&](Expert& expert, index_t tile) {
+    expert.network.forward_tile(context, expert.tiles, tile, expert.record);
+    const IndexRange rows = expert.tiles.rows(tile);
+    const tensor::Matrix y = expert.record.layers.back().output.rows_from(rows.begin, rows.size());
+    ops::log_softmax(context, y, y);
+  });
+}
+
+void Experts::begin_backward(device::Context& context) {
+  d_outputs_.clear();
+  for (const auto& expert : experts_) {
+    expert->network.begin_backward(context.workspace(), expert->tiles, expert->record);
+    expert->partials =
+        context.workspace().allocate<float>(expert->tiles.local_count() * expert->network.partial_width());
+    d_outputs_.push_back(expert->record.layers.back().d_output);
+  }
+}
+
+void Experts::backward(device::Context& context) {
+  run_tiles(context, [&](Expert& expert, index_t tile) {
+    const IndexRange rows = expert.tiles.rows(tile);
+    nn::LayerRecord& last = expert.record.layers.back();
+    const tensor::Matrix dy = last.d_output.rows_from(rows.begin, rows.size());
+    ops::log_softmax_backward(context, last.output.rows_from(rows.begin, rows.size()), dy, dy);
+    expert.network.backward_tile(context, expert.tiles, tile, expert.record, expert.partials.data(), {});
+  });
+}
+
+void Experts::reduce_gradients(device::Context& context) {
+  tasks_.clear();
+  for (std::size_t e = 0; e < experts_.size(); ++e) {
+    // Part -1 adds the tiles' partials; the others are blocks of the large matrices.
+    for (index_t part = -1; part < experts_[e]->gradient.local_block_count(); ++part) {
+      tasks_.push_back({static_cast<std::int32_t>(e), static_cast<std::int32_t>(part)});
+    }
+  }
+  context.pool().parallel_for(static_cast<index_t>(tasks_.size()), [&](index_t t) {
+    const Task task = tasks_[static_cast<std::size_t>(t)];
+    Expert& expert = *experts_[static_cast<std::size_t>(task.expert)];
+    if (task.part < 0) {
+      expert.gradient.reduce_partials(context, expert.tiles, expert.partials);
+    } else {
+      expert.gradient.compute_local_block(task.part, expert.record);
+    }
+  });
+}
+
+}  // namespace switchyard::moe

@@ -1,0 +1,66 @@
+// The experts that live on this rank.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "moe/exchange.hpp"
+#include "nn/network_gradient.hpp"
+
+namespace switchyard::moe {
+
+// An expert's output is a row of log-probabilities: its network followed by a log softmax (reference V1: the
+// experts' outputs are distributions; the mixture is never soft-maxed again).
+//
+// The owner computes an expert's whole gradient over its rows in global order, so no sum crosses ranks.
+// (expert, tile) pairs are spread over the pool.
+class Experts {
+ public:
+  // Row counts are padded to a multiple of this, and cut into tiles of `tile_rows`.
+  static constexpr index_t row_multiple = 64;
+  static constexpr index_t tile_rows = 128;
+
+  // Networks named "experts/0003", by global id, so that initial weights do not depend on the placement.
+  Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+          std::span<const ExpertId> hosted, std::uint64_t seed);
+
+  index_t count() const { return static_cast<index_t>(experts_.size()); }
+  ExpertId id(index_t local) const { return experts_[static_cast<std::size_t>(local)]->id; }
+  nn::Network& network(index_t local) { return experts_[static_cast<std::size_t>(local)]->network; }
+  nn::NetworkGradient& gradient(index_t local) { return experts_[static_cast<std::size_t>(local)]->gradient; }
+  static std::string name(ExpertId id);
+
+  // Reads exchange.expert_input(e); afterwards outputs()[e] holds log-probabilities.
+  void forward(device::Context& context, const Exchange& exchange, nn::Mode mode);
+  std::span<const tensor::Matrix> outputs() const { return outputs_; }
+  // Allocates d_outputs(), which the caller fills before backward.
+  void begin_backward(device::Context& context);
+  std::span<const tensor::Matrix> d_outputs() const { return d_outputs_; }
+  void backward(device::Context& context);
+  // Parameter gradients, from what backward left.
+  void reduce_gradients(device::Context& context);
+
+ private:
+  struct Expert {
+    Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+           std::uint64_t seed);
+    ExpertId id;
+    nn::Network network;
+    nn::NetworkGradient gradient;
+    nn::BatchTiles tiles;
+    nn::NetworkRecord record;
+    std::span<float> partials;
+  };
+  struct Task {
+    std::int32_t expert;
+    std::int32_t part;  // tile, or block of a gradient
+  };
+  void run_tiles(device::Context& context, const auto& body);
+
+  std::vector<std::unique_ptr<Expert>> experts_;
+  std::vector<tensor::Matrix> outputs_;
+  std::vector<tensor::Matrix> d_outputs_;
+  std::vector<Task> tasks_;
+};
+
+}  // namespace switchyard::moe

@@ -1,0 +1,99 @@
+#include "moe/gate_statistics.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/contract.hpp"
+
+namespace switchyard::moe {
+namespace {
+
+// -p log2 p
+double entropy_term(double p) { return p > 0.0 ? -p * std::log2(p) : 0.0; }
+
+}  // namespace
+
+GateStatistics::GateStatistics(index_t experts, index_t classes)
+    : importance(static_cast<std::size_t>(experts), 0.0),
+      classes_(classes),
+      counts_(first_load + static_cast<std::size_t>(experts * (1 + 2 * classes)), 0) {}
+
+void GateStatistics::clear() {
+  loss_sum = 0;
+  entropy_sum = 0;
+  std::ranges::fill(importance, 0.0);
+  std::ranges::fill(counts_, 0);
+}
+
+void GateStatistics::add(const GateStatistics& other) {
+  SY_EXPECTS(counts_.size() == other.counts_.size(), "statistics of {} and {} counts", counts_.size(),
+             other.counts_.size());
+  loss_sum += other.loss_sum;
+  entropy_sum += other.entropy_sum;
+  for (std::size_t e = 0; e < importance.size(); ++e) importance[e] += other.importance[e];
+  for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+}
+
+double GateStatistics::per_sample(double sum) const {
+  return samples() > 0 ? sum / static_cast<double>(samples()) : 0.0;
+}
+
+double GateStatistics::error() const { return per_sample(static_cast<double>(errors())); }
+double GateStatistics::loss() const { return per_sample(loss_sum); }
+double GateStatistics::sample_entropy() const { return per_sample(entropy_sum); }
+
+double GateStatistics::usage_entropy() const {
+  double sum = 0;
+  for (const double share : importance_share()) sum += entropy_term(share);
+  return sum;
+}
+
+// I = H(E) + H(Y) - H(E, Y) of the count table
+double GateStatistics::mutual_information(std::size_t which) const {
+  std::vector<double> by_expert(importance.size(), 0.0);
+  double joint = 0;
+  double class_entropy = 0;
+  for (index_t c = 0; c < classes_; ++c) {
+    double in_class = 0;
+    for (index_t e = 0; e < experts(); ++e) {
+      const double share = per_sample(static_cast<double>(counts_[table(which, c, e)]));
+      joint += entropy_term(share);
+      in_class += share;
+      by_expert[static_cast<std::size_t>(e)] += share;
+    }
+    class_entropy += entropy_term(in_class);
+  }
+  double expert_entropy = 0;
+  for (const double share : by_expert) expert_entropy += entropy_term(share);
+  return std::max(0.0, expert_entropy + class_entropy - joint);  // rounding can give -1e-16
+}
+
+double GateStatistics::mutual_information_true() const { return mutual_information(0); }
+double GateStatistics::mutual_information_predicted() const { return mutual_information(1); }
+
+std::vector<double> GateStatistics::expert_share() const {
+  std::vector<double> share(importance.size(), 0.0);
+  for (index_t e = 0; e < experts(); ++e) {
+    std::int64_t count = 0;
+    for (index_t c = 0; c < classes_; ++c) count += by_label(c, e);
+    share[static_cast<std::size_t>(e)] = per_sample(static_cast<double>(count));
+  }
+  return share;
+}
+
+std::vector<double> GateStatistics::importance_share() const {
+  std::vector<double> share = importance;
+  for (double& value : share) value = per_sample(value);
+  return share;
+}
+
+std::vector<index_t> GateStatistics::dead_experts() const {
+  std::vector<index_t> dead;
+  const std::vector<double> share = expert_share();
+  for (index_t e = 0; e < experts(); ++e) {
+    if (samples() > 0 && share[static_cast<std::size_t>(e)] < 1e-3) dead.push_back(e);
+  }
+  return dead;
+}
+
+}  // namespace switchyard::moe

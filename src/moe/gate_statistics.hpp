@@ -1,0 +1,72 @@
+// What the gate and the experts did, exact over the global batch or a whole split.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/ids.hpp"
+
+namespace switchyard::moe {
+
+// Sums and integer counts: nothing of size batch x experts. Sums of shards are float64 and added in shard
+// order, counts are integers, so that the numbers are the same on every layout.
+class GateStatistics {
+ public:
+  GateStatistics() = default;
+  GateStatistics(index_t experts, index_t classes);
+
+  index_t experts() const { return static_cast<index_t>(importance.size()); }
+  index_t classes() const { return classes_; }
+  void clear();
+  // All counts in one array, for one all-reduce.
+  std::span<std::int64_t> counts() { return counts_; }
+  void add(const GateStatistics& other);
+
+  std::int64_t& samples() { return counts_[0]; }
+  std::int64_t& errors() { return counts_[1]; }
+  std::int64_t& sent_rows() { return counts_[2]; }
+  // Samples for which expert e was chosen (all of a sample's slots count).
+  std::int64_t& load(index_t e) { return counts_[first_load + static_cast<std::size_t>(e)]; }
+  // N[class][expert]: the expert with the largest gate weight, against the true label and against its own
+  // prediction.
+  std::int64_t& by_label(index_t c, index_t e) { return counts_[table(0, c, e)]; }
+  std::int64_t& by_prediction(index_t c, index_t e) { return counts_[table(1, c, e)]; }
+  std::int64_t samples() const { return counts_[0]; }
+  std::int64_t errors() const { return counts_[1]; }
+  std::int64_t sent_rows() const { return counts_[2]; }
+  std::int64_t load(index_t e) const { return counts_[first_load + static_cast<std::size_t>(e)]; }
+  std::int64_t by_label(index_t c, index_t e) const { return counts_[table(0, c, e)]; }
+  std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
+
+  // Derived (reference: specialisation, section 1.3). All entropies in bits, 0 log 0 = 0.
+  double error() const;                          // share of wrong predictions
+  double loss() const;                           // mean task loss
+  double sample_entropy() const;                 // H_s: mean entropy of a sample's gate weights
+  double usage_entropy() const;                  // H_u: entropy of the mean gate weights
+  double mutual_information_predicted() const;   // I(E;Y), Y the chosen expert's prediction
+  double mutual_information_true() const;        // I(E;Y), Y the true label
+  std::vector<double> expert_share() const;      // share of samples whose largest weight is e's
+  std::vector<double> importance_share() const;  // mean gate weight
+  std::vector<index_t> dead_experts() const;     // chosen for less than 1 sample in 1000
+
+  double loss_sum = 0;
+  double entropy_sum = 0;
+  std::vector<double> importance;  // sum of gate weights per expert
+
+ private:
+  static constexpr std::size_t first_load = 3;
+  std::size_t table(std::size_t which, index_t c, index_t e) const {
+    const std::size_t experts_count = importance.size();
+    return first_load +
+           experts_count * (1 + which * static_cast<std::size_t>(classes_) + static_cast<std::size_t>(c)) +
+           static_cast<std::size_t>(e);
+  }
+  double mutual_information(std::size_t which) const;
+  double per_sample(double sum) const;
+
+  index_t classes_ = 0;
+  std::vector<std::int64_t> counts_ = std::vector<std::int64_t>(first_load, 0);
+};
+
+}  // namespace switchyard::moe

@@ -1,0 +1,63 @@
+// The mixture-of-experts layer.
+#pragma once
+
+#include "base/phase_clock.hpp"
+#include "moe/experts.hpp"
+#include "moe/gate.hpp"
+
+namespace switchyard::moe {
+
+struct LayerOptions {
+  std::vector<config::LayerSpec> gate;
+  std::vector<config::LayerSpec> expert;
+  nn::ImageShape input;
+  index_t outputs = 0;  // classes
+  index_t top_k = 0;    // 0: dense
+  nn::GradientPolicy gate_policy;
+  std::uint64_t seed = 0;
+};
+
+// What forward leaves: the choice, and per slot where its expert's log-probabilities lie. Memory of the step.
+struct LayerOutput {
+  Routing routing;
+  std::span<const float* const> slot_rows;  // [N * K] rows of `outputs` values
+};
+
+// Collective over the communicator's ranks in every call, in the order of the calls below.
+class Layer {
+ public:
+  Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement);
+
+  // route -> plan -> dispatch -> experts -> combine
+  LayerOutput forward(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,
+                      nn::Mode mode, PhaseClock& clock);
+
+  // Where the loss writes its gradients: per slot a row of `outputs` values, and the gate's logits [N, E].
+  struct Gradients {
+    std::span<float* const> slot_rows;
+    tensor::Matrix logits;
+  };
+  Gradients begin_backward(device::Context& context, const nn::BatchTiles& tiles);
+  // combine, experts, gate, mirrored with the same plan. Samples are data: they need no gradient, so dispatch
+  // has no mirror here.
+  void backward(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);
+  // Parameter gradients over the global batch.
+  void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);
+
+  Gate& gate() { return gate_; }
+  Experts& experts() { return experts_; }
+  const Placement& placement() const { return placement_; }
+  const DispatchPlan& plan() const { return plan_; }
+  index_t outputs() const { return outputs_; }
+
+ private:
+  comm::Communicator* communicator_;
+  Placement placement_;
+  index_t outputs_;
+  Gate gate_;
+  Experts experts_;
+  DispatchPlan plan_;
+  Exchange exchange_;
+};
+
+}  // namespace switchyard::moe

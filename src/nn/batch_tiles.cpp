@@ -1,0 +1,69 @@
+#include "nn/batch_tiles.hpp"
+
+#include <algorithm>
+
+#include "base/contract.hpp"
+
+namespace switchyard::nn {
+
+void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards) {
+  communicator_ = &communicator;
+  total_tiles_ = shards;
+  total_rows_ = batch_size;
+  const index_t ranks = communicator.size();
+  tiles_per_rank_.clear();
+  rows_per_rank_.clear();
+  for (index_t rank = 0; rank < ranks; ++rank) {
+    const IndexRange mine = partition(shards, ranks, rank);
+    tiles_per_rank_.push_back(mine.size());
+    rows_per_rank_.push_back(partition_begin(batch_size, shards, mine.end) -
+                             partition_begin(batch_size, shards, mine.begin));
+  }
+  const IndexRange mine = partition(shards, ranks, communicator.rank().index());
+  first_row_ = partition_begin(batch_size, shards, mine.begin);
+  begin_.clear();
+  for (index_t shard = mine.begin; shard <= mine.end; ++shard) {
+    begin_.push_back(partition_begin(batch_size, shards, shard) - first_row_);
+  }
+}
+
+void BatchTiles::set_local(index_t rows, index_t tile_rows) {
+  communicator_ = nullptr;
+  total_rows_ = rows;
+  first_row_ = 0;
+  begin_.clear();
+  for (index_t first = 0; first < rows; first += tile_rows) begin_.push_back(first);
+  begin_.push_back(rows);
+  total_tiles_ = local_count();
+}
+
+template <class T>
+std::span<const T> BatchTiles::gather(device::Workspace& workspace, std::span<const T> mine,
+                                      std::span<const index_t> per_rank, index_t total, index_t width) const {
+  if (!distributed()) return mine;
+  const std::span<T> all = workspace.allocate<T>(total * width);
+  communicator_->all_gather_rows<T>(mine, all, per_rank, width);
+  return all;
+}
+
+std::span<const double> BatchTiles::gather_tiles(device::Workspace& workspace, std::span<const double> mine,
+                                                 index_t width) const {
+  return gather(workspace, mine, tiles_per_rank_, total_tiles_, width);
+}
+
+std::span<const float> BatchTiles::gather_tiles(device::Workspace& workspace, std::span<const float> mine,
+                                                index_t width) const {
+  return gather(workspace, mine, tiles_per_rank_, total_tiles_, width);
+}
+
+tensor::ConstMatrix BatchTiles::gather_rows(device::Workspace& workspace, tensor::ConstMatrix mine) const {
+  SY_EXPECTS(mine.stride == mine.cols && mine.rows == local_rows(),
+             "gather_rows needs {} dense rows, got {} (stride {}, {} columns)", local_rows(), mine.rows,
+             mine.stride, mine.cols);
+  const std::span<const float> all =
+      gather(workspace, std::span<const float>(mine.data, static_cast<std::size_t>(mine.rows * mine.cols)),
+             rows_per_rank_, total_rows_, mine.cols);
+  return {all.data(), total_rows_, mine.cols};
+}
+
+}  // namespace switchyard::nn

@@ -1,0 +1,65 @@
+// How the rows of a batch are cut, and who holds them.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/partition.hpp"
+#include "comm/communicator.hpp"
+#include "device/workspace.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::nn {
+
+// The rows of one network in one step, cut into tiles by a function of the problem's shape only. A tile is the
+// unit of arithmetic: one library call, one partial sum. Threads and ranks take whole tiles, so bits do not
+// depend on them.
+//
+// Two kinds:
+//  - a sharded batch: the global batch of B samples in S shards; ranks hold contiguous runs of shards in rank
+//  order.
+//    Sums over the batch are gathered from all ranks and added in shard order.
+//  - the rows of one expert on its owner: everything is local.
+// Rebuilt every step without allocating once warm.
+class BatchTiles {
+ public:
+  // The sharded batch as rank `communicator.rank()` sees it. The communicator must outlive this object.
+  void set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards);
+  // `rows` rows on this rank alone, in tiles of at most `tile_rows`.
+  void set_local(index_t rows, index_t tile_rows);
+
+  index_t local_count() const { return static_cast<index_t>(begin_.size()) - 1; }
+  index_t total_count() const { return total_tiles_; }
+  IndexRange rows(index_t tile) const {
+    return {begin_[static_cast<std::size_t>(tile)], begin_[static_cast<std::size_t>(tile) + 1]};
+  }
+  index_t local_rows() const { return begin_.back(); }
+  index_t total_rows() const { return total_rows_; }
+  // Position in the global batch of this rank's first row.
+  index_t first_row() const { return first_row_; }
+  bool distributed() const { return communicator_ != nullptr && communicator_->size() > 1; }
+
+  // mine: [local_count, width]. Returns [total_count, width] in tile order. Collective over the batch's ranks.
+  // The result lives in the workspace (or is `mine`).
+  std::span<const double> gather_tiles(device::Workspace& workspace, std::span<const double> mine,
+                                       index_t width) const;
+  std::span<const float> gather_tiles(device::Workspace& workspace, std::span<const float> mine,
+                                      index_t width) const;
+  // All rows of the batch in global order. mine: [local_rows, cols], dense (stride == cols). Collective.
+  tensor::ConstMatrix gather_rows(device::Workspace& workspace, tensor::ConstMatrix mine) const;
+
+ private:
+  template <class T>
+  std::span<const T> gather(device::Workspace& workspace, std::span<const T> mine,
+                            std::span<const index_t> per_rank, index_t total, index_t width) const;
+
+  comm::Communicator* communicator_ = nullptr;
+  index_t total_tiles_ = 0;
+  index_t total_rows_ = 0;
+  index_t first_row_ = 0;
+  std::vector<index_t> begin_ = {0};
+  std::vector<index_t> tiles_per_rank_;
+  std::vector<index_t> rows_per_rank_;
+};
+
+}  // namespace switchyard::nn

@@ -1,0 +1,77 @@
+// One layer of a network.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "device/context.hpp"
+#include "nn/batch_tiles.hpp"
+#include "nn/parameter.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::nn {
+
+enum class Mode { training, evaluation };
+
+// What one layer's forward leaves for its backward, for one batch. All memory is the step's workspace.
+struct LayerRecord {
+  tensor::RowSource input;  // [rows, in_features]
+  tensor::Matrix output;    // [rows, out_features], dense
+  tensor::Matrix d_output;  // gradient of output; backward overwrites it with the gradient before the ReLU
+  std::span<std::uint8_t> winner;     // max pooling: place of each maximum in its window
+  std::span<double> tile_statistics;  // batch norm: [tiles, width] of this rank
+  std::span<float> gathered_input;    // dense layers behind scattered rows: the rows side by side
+
+  // The input rows as a matrix; they must lie in one, or have been gathered.
+  tensor::ConstMatrix dense_input() const {
+    if (input.table == nullptr) return {input.base, input.rows, input.cols, input.stride};
+    return {gathered_input.data(), input.rows, input.cols};
+  }
+};
+
+// A layer computes tile by tile; tiles of one layer are independent, so callers run them in parallel and chain
+// layers within a tile while its rows are in cache. Only batch statistics need all tiles at once: then
+// `forward_statistics` runs for every tile, `join_forward_statistics` (collective over the batch's ranks) once,
+// and `forward` after that; the same for backward. begin_* allocate from the workspace and are called by the
+// workspace's owner.
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  virtual index_t in_features() const = 0;
+  virtual index_t out_features() const = 0;
+  virtual std::span<Parameter> parameters() = 0;
+  virtual std::span<StateArray> state() { return {}; }
+
+  virtual bool needs_batch_statistics() const { return false; }
+
+  // record.input is set. Allocates record.output and what else forward needs.
+  virtual void begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
+                             LayerRecord& record) const = 0;
+  virtual void forward_statistics(device::Context&, const BatchTiles&, index_t /*tile*/, LayerRecord&) const {}
+  virtual void join_forward_statistics(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) {}
+  virtual void forward(device::Context& context, const BatchTiles& tiles, index_t tile,
+                       LayerRecord& record) const = 0;
+
+  // record.d_output is set before the tile's backward.
+  virtual void begin_backward(device::Workspace&, const BatchTiles&, LayerRecord&) const {}
+  virtual void backward_statistics(device::Context&, const BatchTiles&, index_t /*tile*/, LayerRecord&) const {}
+  virtual void join_backward_statistics(device::Workspace&, const BatchTiles&, LayerRecord&) {}
+  // Writes the tile's rows of d_input (unless d_input.data is null), and the tile's partial gradients of the
+  // per-tile parameters, one after the other in the order of parameters(), at `partial`.
+  virtual void backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
+                        tensor::Matrix d_input, float* partial) const = 0;
+
+  // Rows [block.begin, block.end) of the gradient of the whole-rows parameter (the first of parameters()), over
+  // all `input` rows, which are in global order: gradient[block.size(), columns]. Only for layers with such a
+  // parameter.
+  virtual void whole_rows_gradient(tensor::ConstMatrix /*input*/, tensor::ConstMatrix /*d_output*/,
+                                   IndexRange /*block*/, float* /*gradient*/) const {}
+
+ protected:
+  Layer() = default;
+};
+
+}  // namespace switchyard::nn

@@ -1,0 +1,82 @@
+// Layers in a row: a gate's or an expert's network.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/network_spec.hpp"
+#include "nn/layer.hpp"
+
+namespace switchyard::nn {
+
+struct ImageShape {
+  index_t channels = 1;
+  index_t height = 1;
+  index_t width = 1;
+  index_t features() const { return channels * height * width; }
+};
+
+// Decides the gradient rule of a dense layer's weight [in, out].
+struct GradientPolicy {
+  // An expert's whole gradient is its owner's: one product over its rows.
+  // A replicated network moves either the rows (batch x (in + out)) or the partials (shards x in x out),
+  // whichever is fewer bytes; both numbers are the run's, so the choice is too.
+  bool replicated = false;
+  index_t batch_size = 0;
+  index_t shards = 0;
+  GradientRule rule(index_t in, index_t out) const;
+};
+
+struct NetworkRecord {
+  std::vector<LayerRecord> layers;
+};
+
+// Built from a specification (config/network_spec.hpp). Holds parameters and no activations: those are the
+// record's.
+class Network {
+ public:
+  // `name` prefixes the parameters. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for
+  // a layer that cannot stand where it stands.
+  Network(const std::string& name, std::span<const config::LayerSpec> spec, ImageShape input, index_t outputs,
+          const GradientPolicy& policy, std::uint64_t seed);
+
+  index_t in_features() const { return layers_.front()->in_features(); }
+  index_t out_features() const { return layers_.back()->out_features(); }
+  index_t layer_count() const { return static_cast<index_t>(layers_.size()); }
+  Layer& layer(index_t i) { return *layers_[static_cast<std::size_t>(i)]; }
+  // Sum of the sizes of the per-tile parameters: the width of a row of partial gradients.
+  index_t partial_width() const { return partial_width_; }
+  bool needs_batch_statistics() const;
+  index_t parameter_count();
+
+  // forward = begin_forward; for each tile: forward_tile; with statistics only through forward(). The result is
+  // record.layers.back().output.
+  void begin_forward(device::Workspace& workspace, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
+                     NetworkRecord& record) const;
+  void forward_tile(device::Context& context, const BatchTiles& tiles, index_t tile,
+                    NetworkRecord& record) const;
+  // All tiles over the pool. Collective over the batch's ranks where there are batch statistics.
+  void forward(device::Context& context, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
+               NetworkRecord& record);
+
+  // Allocates the gradients of all activations; the caller then writes record.layers.back().d_output.
+  void begin_backward(device::Workspace& workspace, const BatchTiles& tiles, NetworkRecord& record) const;
+  // partials: [local tiles, partial_width()]. d_input: [rows, in] or null.
+  void backward_tile(device::Context& context, const BatchTiles& tiles, index_t tile, NetworkRecord& record,
+                     float* partials, tensor::Matrix d_input) const;
+  void backward(device::Context& context, const BatchTiles& tiles, NetworkRecord& record, float* partials);
+
+ private:
+  void add_conv_stage(const std::string& name, std::span<const config::LayerSpec> spec, std::size_t& next,
+                      ImageShape& shape, std::uint64_t seed);
+  tensor::Matrix input_gradient(NetworkRecord& record, std::size_t layer, tensor::Matrix d_input) const;
+
+  std::vector<std::unique_ptr<Layer>> layers_;
+  std::vector<index_t> partial_offset_;  // per layer
+  index_t partial_width_ = 0;
+};
+
+}  // namespace switchyard::nn

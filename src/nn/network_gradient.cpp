@@ -1,0 +1,110 @@
+#include "nn/network_gradient.hpp"
+
+#include <bit>
+
+#include "ops/reduce.hpp"
+
+namespace switchyard::nn {
+
+index_t NetworkGradient::block_count(index_t in, index_t out) {
+  // 256 KiB of float a block: large enough for a full-speed product, small enough to share out. A power of two,
+  // so that 2, 4 and 8 ranks or threads get equal shares.
+  const index_t blocks = (in * out + 65535) / 65536;
+  return std::min<index_t>(
+      in, static_cast<index_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<index_t>(blocks, 1)))));
+}
+
+NetworkGradient::NetworkGradient(Network& network, Sharing sharing)
+    : network_(&network), small_(network.partial_width()) {
+  float* small = small_.data();
+  for (index_t l = 0; l < network.layer_count(); ++l) {
+    for (Parameter& parameter : network.layer(l).parameters()) {
+      if (parameter.rule == GradientRule::whole_rows) {
+        add_whole_rows(l, parameter, sharing);
+        continue;
+      }
+      const index_t rows = parameter.value.shape()[0];
+      slices_.push_back({parameter.name,
+                         parameter.value.shape(),
+                         {0, rows},
+                         sharing.replicated,
+                         parameter.value.data(),
+                         small,
+                         parameter.value.count(),
+                         norm_entries_++});
+      small += parameter.value.count();
+    }
+  }
+}
+
+void NetworkGradient::add_whole_rows(index_t layer, Parameter& parameter, Sharing sharing) {
+  const index_t in = parameter.value.shape()[0];
+  const index_t out = parameter.value.count() / in;
+  const index_t count = block_count(in, out);
+  WholeRows whole{layer, in, out, {}, {}, {}};
+  for (int r = 0; r < sharing.ranks; ++r) {
+    const IndexRange share = partition(count, sharing.ranks, r);
+    whole.rows_per_rank.push_back(partition_begin(in, count, share.end) -
+                                  partition_begin(in, count, share.begin));
+  }
+  const IndexRange share = partition(count, sharing.ranks, sharing.rank);
+  whole.mine = {partition_begin(in, count, share.begin), partition_begin(in, count, share.end)};
+  whole.gradient = device::Buffer<float>(whole.mine.size() * out);
+  for (index_t b = share.begin; b < share.end; ++b) {
+    const IndexRange rows = partition(in, count, b);
+    float* const gradient = whole.gradient.data() + (rows.begin - whole.mine.begin) * out;
+    blocks_.push_back({layer, rows, gradient});
+    slices_.push_back({parameter.name, parameter.value.shape(), rows, false,
+                       parameter.value.data() + rows.begin * out, gradient, rows.size() * out,
+                       norm_entries_ + b});
+  }
+  norm_entries_ += count;
+  whole_rows_.push_back(std::move(whole));
+}
+
+void NetworkGradient::reduce_partials(device::Context& context, const BatchTiles& tiles,
+                                      std::span<const float> partials) {
+  const std::span<const float> all =
+      tiles.gather_tiles(context.workspace(), partials, network_->partial_width());
+  ops::sum_partials(context, all, tiles.total_count(), small_.span());
+}
+
+void NetworkGradient::compute_blocks(device::Context& context, const BatchTiles& tiles,
+                                     const NetworkRecord& record) {
+  for (const WholeRows& whole : whole_rows_) {
+    const LayerRecord& layer = record.layers[static_cast<std::size_t>(whole.layer)];
+    const tensor::ConstMatrix x = tiles.gather_rows(context.workspace(), layer.dense_input());
+    const tensor::ConstMatrix dy = tiles.gather_rows(context.workspace(), layer.d_output);
+    context.pool().parallel_for(static_cast<index_t>(blocks_.size()), [&](index_t b) {
+      const Block& block = blocks_[static_cast<std::size_t>(b)];
+      if (block.layer == whole.layer)
+        network_->layer(block.layer).whole_rows_gradient(x, dy, block.rows, block.gradient);
+    });
+  }
+}
+
+void NetworkGradient::compute_local_block(index_t index, const NetworkRecord& record) {
+  const Block& block = blocks_[static_cast<std::size_t>(index)];
+  const LayerRecord& layer = record.layers[static_cast<std::size_t>(block.layer)];
+  network_->layer(block.layer)
+      .whole_rows_gradient(layer.dense_input(), layer.d_output, block.rows, block.gradient);
+}
+
+void NetworkGradient::gather_updated_values(comm::Communicator& communicator) {
+  if (communicator.size() == 1) return;
+  for (const WholeRows& whole : whole_rows_) {
+    const std::span<float> value = network_->layer(whole.layer).parameters()[0].value.span();
+    const std::span<const float> mine = value.subspan(static_cast<std::size_t>(whole.mine.begin * whole.out),
+                                                      static_cast<std::size_t>(whole.mine.size() * whole.out));
+    communicator.all_gather_rows<float>(mine, value, whole.rows_per_rank, whole.out);
+  }
+}
+
+index_t NetworkGradient::gathered_bytes(index_t batch_size, index_t shards) const {
+  index_t floats = shards * network_->partial_width();
+  for (const WholeRows& whole : whole_rows_)
+    floats += (batch_size + whole.in) * whole.out + batch_size * whole.in;
+  return floats * static_cast<index_t>(sizeof(float));
+}
+
+}  // namespace switchyard::nn

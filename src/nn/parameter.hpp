@@ -1,0 +1,43 @@
+// What training changes: parameters, and the state that is kept beside them.
+//
+// nn: Parameter, Layer, dense, the fused convolution stage, Network. A layer's forward and backward are
+// explicit; what forward must remember is a record that backward consumes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tensor/tensor.hpp"
+
+namespace switchyard::nn {
+
+// How the gradient of a parameter over all rows comes about (design: "Same bits on any layout").
+enum class GradientRule {
+  // Each tile gives a partial sum; the partials of all tiles are added in a fixed tree. For small parameters.
+  per_tile,
+  // One product over all rows in global order. Its output rows are cut into fixed blocks, which ranks share out
+  // when
+  // the parameter is replicated. For large matrices: per-tile partials would cost tiles x size of memory
+  // traffic.
+  whole_rows,
+};
+
+struct Parameter {
+  std::string name;  // "gate/dense_1/weight": the path in checkpoints, and the key of its initial values
+  tensor::Tensor value;
+  GradientRule rule = GradientRule::per_tile;
+};
+
+// Not trained, yet part of the model: running statistics of batch norm. The same on every rank.
+struct StateArray {
+  std::string name;
+  tensor::Tensor value;
+};
+
+// Fills with uniform values in [-1/sqrt(fan_in), 1/sqrt(fan_in)], a pure function of (seed, parameter name,
+// element): the common default initialisation of dense and convolutional layers (He et al. 2015 with a =
+// sqrt(5)).
+void initialize_uniform(Parameter& parameter, std::uint64_t seed, index_t fan_in);
+void initialize_constant(Parameter& parameter, float value);
+
+}  // namespace switchyard::nn

@@ -1,0 +1,44 @@
+// This rank's share of a batch, as rows ready for the model.
+#pragma once
+
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "data/batches.hpp"
+#include "data/dataset.hpp"
+#include "data/sampler.hpp"
+#include "device/context.hpp"
+#include "model/mixture_model.hpp"
+
+namespace switchyard::train {
+
+// Local: which samples a rank works on is a pure function of (seed, step, ranks). Memory is the step's
+// workspace.
+class BatchLoader {
+ public:
+  BatchLoader(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator);
+
+  const data::Batching& training() const { return training_; }
+  const data::Dataset& dataset() const { return *dataset_; }
+  // The batch of training step `step` (from 0), samples in the order of its epoch.
+  model::Batch training_batch(device::Context& context, index_t step);
+  // Batch `batch` of a split in the order of its files.
+  index_t evaluation_batches(data::Split split) const;
+  model::Batch evaluation_batch(device::Context& context, data::Split split, index_t batch);
+
+ private:
+  // Places [0, size) of the global batch hold samples sample_of(place).
+  template <class SampleOf>
+  model::Batch load(device::Context& context, data::Split split, index_t size, const SampleOf& sample_of);
+
+  const data::Dataset* dataset_;
+  comm::Communicator* communicator_;
+  index_t shards_;
+  index_t batch_size_;
+  data::Batching training_;
+  data::Sampler sampler_;
+  nn::BatchTiles tiles_;
+  std::vector<index_t> samples_;
+};
+
+}  // namespace switchyard::train

@@ -1,0 +1,48 @@
+#include "train/coordinator.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "base/error.hpp"
+#include "ops/reduce.hpp"
+
+namespace switchyard::train {
+
+Coordinator::Coordinator(comm::Communicator& communicator, index_t norm_entries)
+    : communicator_(&communicator),
+      norm_entries_(static_cast<std::size_t>(norm_entries)),
+      squares_(static_cast<std::size_t>(norm_entries)) {}
+
+Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& optimizer,
+                             moe::GateStatistics& statistics, bool stop_requested, bool out_of_time) {
+  const std::span<std::int64_t> counts = statistics.counts();
+  message_.assign(norm_entries_ + counts.size() + 2, 0);
+  for (const nn::ParameterSlice& slice : optimizer.slices()) {
+    if (slice.shared && !communicator_->is_root()) continue;  // one rank speaks for all copies
+    const double square = ops::squared_sum(context, {slice.gradient, static_cast<std::size_t>(slice.count)});
+    message_[static_cast<std::size_t>(slice.norm_entry)] = std::bit_cast<std::int64_t>(square);
+  }
+  std::ranges::copy(counts, message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_));
+  std::int64_t& stop = message_[message_.size() - 2];
+  std::int64_t& time = message_[message_.size() - 1];
+  stop = stop_requested ? 1 : 0;
+  time = out_of_time && communicator_->is_root() ? 1 : 0;
+
+  communicator_->all_reduce_sum(message_);
+
+  std::copy_n(message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_), counts.size(), counts.begin());
+  for (std::size_t i = 0; i < norm_entries_; ++i) squares_[i] = std::bit_cast<double>(message_[i]);
+  const double norm = std::sqrt(ops::sum_tree(squares_));
+  if (!std::isfinite(norm)) {
+    throw NumericError(
+        fmt::format("the norm of the gradient is {} (the loss is finite, so a derivative overflowed); try a "
+                    "smaller optim.learning_rate or warm-up (optim.warmup_steps)",
+                    norm));
+  }
+  return {norm, stop > 0, time > 0};
+}
+
+}  // namespace switchyard::train

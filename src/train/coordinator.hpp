@@ -1,0 +1,39 @@
+// The one point of a step where all ranks agree.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "moe/gate_statistics.hpp"
+#include "optim/optimizer.hpp"
+
+namespace switchyard::train {
+
+struct Agreement {
+  double gradient_norm = 0;     // of the whole model, before clipping
+  bool stop_requested = false;  // by a signal to any rank
+  bool out_of_time = false;     // run.max_minutes
+};
+
+// Joins what every rank knows of a step: the squared norms of the gradients it owns, its counts, whether it was
+// asked to stop. One all-reduce of integers carries all of it: a norm travels as the bit pattern of a float64
+// to which every other rank adds zero, so the sum is exact, and every rank then adds the norms in the order of
+// the global table.
+class Coordinator {
+ public:
+  Coordinator(comm::Communicator& communicator, index_t norm_entries);
+
+  // Collective. statistics' counts become those of the global batch. Throws NumericError on all ranks if the
+  // norm is not finite. out_of_time of the root rank counts.
+  Agreement agree(device::Context& context, const optim::Optimizer& optimizer, moe::GateStatistics& statistics,
+                  bool stop_requested, bool out_of_time);
+
+ private:
+  comm::Communicator* communicator_;
+  std::size_t norm_entries_;
+  std::vector<std::int64_t> message_;
+  std::vector<double> squares_;
+};
+
+}  // namespace switchyard::train

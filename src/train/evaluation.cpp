@@ -1,0 +1,37 @@
+#include "train/evaluation.hpp"
+
+namespace switchyard::train {
+
+std::string_view name(data::Split split) {
+  switch (split) {
+    case data::Split::train:
+      return "train";
+    case data::Split::validation:
+      return "validation";
+    case data::Split::test:
+      return "test";
+  }
+  return "";
+}
+
+moe::GateStatistics evaluate(data::Split split, BatchLoader& loader, model::MixtureModel& model,
+                             comm::Communicator& communicator, device::Context& context) {
+  const index_t experts = model.layer().placement().expert_count();
+  moe::GateStatistics total(experts, model.classes());
+  moe::GateStatistics batch_statistics(experts, model.classes());
+  PhaseClock clock;
+  const index_t batches = loader.evaluation_batches(split);
+  for (index_t b = 0; b < batches; ++b) {
+    communicator.set_phase(b, name(split));
+    context.workspace().reset();
+    batch_statistics.clear();
+    const model::Batch batch = loader.evaluation_batch(context, split, b);
+    model.forward(context, batch, nn::Mode::evaluation, clock, batch_statistics);
+    total.add(batch_statistics);
+  }
+  // Sums are the whole split's on every rank already; counts are still this rank's.
+  communicator.all_reduce_sum(total.counts());
+  return total;
+}
+
+}  // namespace switchyard::train

@@ -1,0 +1,14 @@
+// The model on a whole split, without learning.
+#pragma once
+
+#include "train/batch_loader.hpp"
+
+namespace switchyard::train {
+
+// Exact over the split, whatever the batch size and the ranks. Collective.
+moe::GateStatistics evaluate(data::Split split, BatchLoader& loader, model::MixtureModel& model,
+                             comm::Communicator& communicator, device::Context& context);
+
+std::string_view name(data::Split split);
+
+}  // namespace switchyard::train

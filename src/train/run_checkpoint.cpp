@@ -1,0 +1,93 @@
+#include "train/run_checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include "base/build_info.hpp"
+#include "base/error.hpp"
+#include "config/parse.hpp"
+
+namespace switchyard::train {
+namespace {
+
+// The slices of all arrays that this rank reads; with `writing`, only those whose one valid copy it holds.
+std::vector<checkpoint::Slice> slices_of(model::MixtureModel& model, optim::Optimizer* optimizer, bool writing,
+                                         bool is_root) {
+  std::vector<checkpoint::Slice> slices;
+  const auto add = [&](std::string path, const tensor::Shape& shape, IndexRange rows, float* data,
+                       bool shared) {
+    if (writing && shared && !is_root) return;
+    slices.push_back({std::move(path), checkpoint::DType::float32, shape, rows.begin, rows.size(),
+                      reinterpret_cast<std::byte*>(data)});
+  };
+  for (const model::ModelArray& a : model.parameters())
+    add("parameters/" + a.name, a.shape, a.rows, a.data, a.shared);
+  for (const model::ModelArray& a : model.state()) add("buffers/" + a.name, a.shape, a.rows, a.data, a.shared);
+  if (optimizer != nullptr) {
+    const std::vector<std::string> names = optimizer->state_names();
+    for (std::size_t s = 0; s < optimizer->slices().size(); ++s) {
+      const nn::ParameterSlice& slice = optimizer->slices()[s];
+      for (std::size_t n = 0; n < names.size(); ++n) {
+        add("optimizer/" + slice.name + "/" + names[n], slice.shape, slice.rows, optimizer->state(s, n).data(),
+            slice.shared);
+      }
+    }
+  }
+  return slices;
+}
+
+void expect(const checkpoint::Reader& reader, const std::string& path, std::int64_t expected, const char* key) {
+  const std::int64_t found = reader.integer(path);
+  if (found != expected) {
+    throw DataError(
+        fmt::format("the checkpoint was made with {} = {}, and this run has {} (its samples and sums would be "
+                    "others); resume with the run's own configuration",
+                    key, found, expected));
+  }
+}
+
+}  // namespace
+
+void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
+                     const RunState& state, const config::Config& config, data::Position position,
+                     model::MixtureModel& model, optim::Optimizer& optimizer,
+                     const moe::GateStatistics& last_step, const checkpoint::SaveOptions& options) {
+  checkpoint::Header header;
+  header.integers = {{"state/step", state.step},
+                     {"state/epoch", position.epoch},
+                     {"state/batch", position.batch},
+                     {"state/seed", static_cast<std::int64_t>(config.run.seed)},
+                     {"state/shards", config.train.shards},
+                     {"state/batch_size", config.train.batch_size},
+                     {"state/schedule_steps", state.horizon},
+                     {"state/best_step", state.best_step}};
+  header.numbers = {{"state/best_error", state.best_error}};
+  header.texts = {{"config", config::to_ini(config)}, {"build", describe(build_info())}};
+
+  std::vector<checkpoint::Slice> slices = slices_of(model, &optimizer, true, communicator.is_root());
+  std::vector<double> importance = last_step.importance;
+  std::vector<std::int64_t> load(importance.size());
+  for (std::size_t e = 0; e < load.size(); ++e) load[e] = last_step.load(static_cast<index_t>(e));
+  if (communicator.is_root()) {
+    const tensor::Shape shape{static_cast<index_t>(load.size())};
+    slices.push_back({"statistics/importance", checkpoint::DType::float64, shape, 0, shape[0],
+                      reinterpret_cast<std::byte*>(importance.data())});
+    slices.push_back({"statistics/load", checkpoint::DType::int64, shape, 0, shape[0],
+                      reinterpret_cast<std::byte*>(load.data())});
+  }
+  communicator.set_phase(state.step, "save");
+  checkpoint::save(communicator, folder, state.step, header, slices, options);
+}
+
+RunState state_of(const checkpoint::Reader& reader, const config::Config& config) {
+  expect(reader, "state/seed", static_cast<std::int64_t>(config.run.seed), "run.seed");
+  expect(reader, "state/shards", config.train.shards, "train.shards");
+  expect(reader, "state/batch_size", config.train.batch_size, "train.batch_size");
+  return {reader.integer("state/step"), reader.integer("state/schedule_steps"),
+          reader.number("state/best_error"), reader.integer("state/best_step")};
+}
+
+void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer) {
+  for (const checkpoint::Slice& slice : slices_of(model, optimizer, false, false)) reader.read(slice);
+}
+
+}  // namespace switchyard::train

@@ -1,0 +1,36 @@
+// A run's state as a checkpoint, and back.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "checkpoint/checkpoint.hpp"
+#include "data/batches.hpp"
+#include "model/mixture_model.hpp"
+#include "optim/optimizer.hpp"
+
+namespace switchyard::train {
+
+// What a run is, apart from arrays. `step` counts finished steps, so it is also the next one's number.
+struct RunState {
+  index_t step = 0;
+  index_t horizon = 0;  // of the schedule
+  double best_error = 1.0;
+  index_t best_step = -1;
+};
+
+// Collective. Arrays: parameters/NAME, optimizer/NAME/first_moment ..., state/NAME (running statistics);
+// scalars: state/step, state/epoch, state/batch, state/seed, ...; texts: config, build.
+void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
+                     const RunState& state, const config::Config& config, data::Position position,
+                     model::MixtureModel& model, optim::Optimizer& optimizer,
+                     const moe::GateStatistics& last_step, const checkpoint::SaveOptions& options);
+
+// Local: what a checkpoint says of its run. `config` must agree in what fixes the order of samples and the
+// sums: seed, shards, batch size; DataError if not.
+RunState state_of(const checkpoint::Reader& reader, const config::Config& config);
+
+// Every rank reads what it now owns. optimizer may be null (evaluation).
+void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer);
+
+}  // namespace switchyard::train

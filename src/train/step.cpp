@@ -1,0 +1,46 @@
+#include "train/step.hpp"
+
+#include "optim/schedule.hpp"
+
+namespace switchyard::train {
+
+Step::Step(const config::Config& config, index_t horizon, BatchLoader& loader, model::MixtureModel& model,
+           optim::Optimizer& optimizer, comm::Communicator& communicator, device::Context& context)
+    : options_(config.optim),
+      horizon_(horizon),
+      loader_(&loader),
+      model_(&model),
+      optimizer_(&optimizer),
+      communicator_(&communicator),
+      context_(&context),
+      coordinator_(communicator, model.norm_entries()) {
+  report_.statistics = moe::GateStatistics(config.moe.experts, model.classes());
+}
+
+const StepReport& Step::run(index_t step, StopConditions conditions) {
+  communicator_->set_phase(step, "train");
+  context_->workspace().reset();
+  report_.statistics.clear();
+  (void)clock_.take();
+
+  clock_.enter(Phase::data);
+  const model::Batch batch = loader_->training_batch(*context_, step);
+  model_->forward(*context_, batch, nn::Mode::training, clock_, report_.statistics);
+  model_->backward(*context_, batch, clock_);
+  model_->reduce_gradients(*context_, batch, clock_);
+  clock_.enter(Phase::reduction);
+  report_.agreed = coordinator_.agree(*context_, *optimizer_, report_.statistics, conditions.stop_requested,
+                                      conditions.out_of_time);
+  clock_.enter(Phase::update);
+  report_.learning_rate = optim::learning_rate(options_, horizon_, step);
+  optimizer_->update(*context_, report_.learning_rate,
+                     optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm), step);
+  clock_.enter(Phase::reduction);
+  model_->gather_updated_values();
+
+  report_.importance_loss = model_->importance_loss();
+  report_.seconds = clock_.take();
+  return report_;
+}
+
+}  // namespace switchyard::train

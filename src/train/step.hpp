@@ -1,0 +1,51 @@
+// One training step.
+//
+// train: the step, the loop, the coordinator, evaluation, checkpoints of a run, its folder, metrics and what is
+// printed.
+#pragma once
+
+#include "train/batch_loader.hpp"
+#include "train/coordinator.hpp"
+
+namespace switchyard::train {
+
+struct StepReport {
+  moe::GateStatistics statistics;  // exact over the global batch
+  double importance_loss = 0;
+  double learning_rate = 0;
+  Agreement agreed;
+  PhaseClock::Seconds seconds{};  // of this rank
+
+  double loss() const { return statistics.loss() + importance_loss; }
+};
+
+// What a step asks of the run around it, sampled once per step and rank.
+struct StopConditions {
+  bool stop_requested = false;
+  bool out_of_time = false;
+};
+
+// Holds what a step needs and reuses its memory: a warm step allocates nothing in our code. Collective.
+class Step {
+ public:
+  Step(const config::Config& config, index_t horizon, BatchLoader& loader, model::MixtureModel& model,
+       optim::Optimizer& optimizer, comm::Communicator& communicator, device::Context& context);
+
+  // Runs step `step` (from 0): afterwards the model has learned from that batch. The report lives until the
+  // next run().
+  const StepReport& run(index_t step, StopConditions conditions);
+
+ private:
+  config::Optim options_;
+  index_t horizon_;
+  BatchLoader* loader_;
+  model::MixtureModel* model_;
+  optim::Optimizer* optimizer_;
+  comm::Communicator* communicator_;
+  device::Context* context_;
+  Coordinator coordinator_;
+  PhaseClock clock_;
+  StepReport report_;
+};
+
+}  // namespace switchyard::train

@@ -1,0 +1,35 @@
+// What the conformance checks run over. Each executable of this folder defines harnesses() for its
+// communicators.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+
+namespace switchyard::comm {
+
+struct Harness {
+  std::string name;
+  // Calls the body once per rank, and returns when all have returned.
+  std::function<void(const std::function<void(Communicator&)>& body)> run;
+};
+
+std::vector<Harness> harnesses();
+
+// Base of the parametrised tests.
+class OverCommunicators : public testing::TestWithParam<Harness> {
+ protected:
+  static void on_all_ranks(const std::function<void(Communicator&)>& body) { GetParam().run(body); }
+};
+
+inline std::string harness_name(const testing::TestParamInfo<Harness>& info) { return info.param.name; }
+
+// Small integers with plain names, for expectations.
+inline int rank_of(const Communicator& communicator) { return communicator.rank().value; }
+inline std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+}  // namespace switchyard::comm

@@ -1,0 +1,83 @@
+// Every file under configs/ is what a newcomer runs first: each must parse and pass validation.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/options.hpp"
+#include "config/network_spec.hpp"
+#include "support/config_error.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+using Words = std::vector<std::string>;
+
+const std::string folder = SY_SOURCE_DIR "/configs/";
+
+Words config_files() {
+  Words files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file()) files.push_back(std::filesystem::relative(entry.path(), folder));
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+class ConfigFile : public testing::TestWithParam<std::string> {};
+
+TEST_P(ConfigFile, parses_and_is_valid) {
+  EXPECT_NO_THROW(parse_run_options(Words{folder + GetParam(), "--data.dir=/data"})) << GetParam();
+}
+
+INSTANTIATE_TEST_SUITE_P(Configs, ConfigFile, testing::ValuesIn(config_files()), [](const auto& file) {
+  std::string name = file.param;
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+  return name;
+});
+
+TEST(Configs, fashion_mnist_and_the_bench_need_nothing_more) {
+  for (const char* file : {"fashion_mnist/original.ini", "fashion_mnist/top2.ini", "bench/large_experts.ini"}) {
+    EXPECT_NO_THROW(parse_run_options(Words{folder + file})) << file;
+  }
+}
+
+TEST(Configs, mnist_asks_for_its_folder) {
+  const std::string message =
+      test::config_error_of([] { parse_run_options(Words{folder + "mnist/original.ini"}); });
+  EXPECT_THAT(message, testing::HasSubstr("--data.dir=FOLDER"));
+}
+
+// Parameters of a network of dense layers on flat samples.
+index_t dense_parameters(const std::string& text, config::NetworkRole role, index_t inputs,
+                         index_t task_outputs) {
+  index_t parameters = 0;
+  for (const config::LayerSpec& layer : config::parse_network(text, role)) {
+    if (layer.kind != config::LayerSpec::Kind::dense) continue;
+    const index_t outputs = layer.outputs == config::LayerSpec::from_task ? task_outputs : layer.outputs;
+    parameters += (inputs + 1) * outputs;
+    inputs = outputs;
+  }
+  return parameters;
+}
+
+TEST(Configs, large_experts_are_nearly_all_of_the_bench_memory) {
+  const config::Config config = parse_run_options(Words{folder + "bench/large_experts.ini"}).config;
+  const index_t expert = dense_parameters(config.model.expert, config::NetworkRole::expert,
+                                          config.data.random_features, config.data.random_classes);
+  const index_t gate = dense_parameters(config.model.gate, config::NetworkRole::gate,
+                                        config.data.random_features, config.moe.experts);
+  constexpr double bytes_per_parameter = 16;  // float32: weight, gradient, Adam's two moments
+  const double experts_bytes = static_cast<double>(expert * config.moe.experts) * bytes_per_parameter;
+  EXPECT_GE(experts_bytes, 2.5e9);
+  EXPECT_LE(experts_bytes, 3.0e9);
+  EXPECT_LT(static_cast<double>(gate) * bytes_per_parameter, 0.01 * experts_bytes);
+}
+
+}  // namespace
+}  // namespace switchyard::cli

@@ -1,0 +1,192 @@
+#include "cli/options.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "config/parse.hpp"
+#include "support/config_error.hpp"
+#include "support/temporary_file.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+using config::Config;
+using test::config_error_of;
+using test::TemporaryFile;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using Words = std::vector<std::string>;
+
+constexpr std::string_view small_run =
+    "[data]\nsource = random\n[model]\ngate = dense:experts\nexpert = dense:classes\n[train]\nbatch_size = "
+    "64\n";
+
+ParsedRun run_with(Words overrides) {
+  const TemporaryFile file(small_run);
+  overrides.insert(overrides.begin(), file.path());
+  return parse_run_options(overrides);
+}
+
+std::string run_error(const Words& overrides) {
+  return config_error_of([&] { run_with(overrides); });
+}
+
+TEST(Options, default_then_file_then_command_line) {
+  const ParsedRun plain = run_with({});
+  EXPECT_EQ(plain.config.train.epochs, Config{}.train.epochs);
+  EXPECT_EQ(plain.config.train.batch_size, 64);
+  EXPECT_THAT(plain.overridden_keys, IsEmpty());
+  const ParsedRun changed = run_with({"--train.batch_size=32", "--moe.top_k", "2"});
+  EXPECT_EQ(changed.config.train.batch_size, 32);
+  EXPECT_EQ(changed.config.moe.top_k, 2);
+  EXPECT_THAT(changed.overridden_keys, ElementsAre("train.batch_size", "moe.top_k"));
+}
+
+TEST(Options, the_file_may_stand_anywhere) {
+  const TemporaryFile file(small_run);
+  EXPECT_EQ(parse_run_options(Words{"--moe.experts=3", file.path(), "--run.seed", "9"}).config.moe.experts, 3);
+  EXPECT_EQ(parse_run_options(Words{"--run.seed", "9", "--", file.path()}).config.run.seed, 9u);
+}
+
+TEST(Options, values_may_hold_equals_signs_spaces_and_signs) {
+  EXPECT_EQ(run_with({"--data.dir=/a=b c"}).config.data.dir, "/a=b c");
+  EXPECT_EQ(run_with({"--data.mean=-0.5"}).config.data.mean, -0.5);
+  EXPECT_EQ(run_with({"--data.mean", "-0.5"}).config.data.mean, -0.5);
+  EXPECT_EQ(run_with({"--model.expert=dense:8 relu dense:classes"}).config.model.expert,
+            "dense:8 relu dense:classes");
+}
+
+TEST(Options, an_unknown_key_names_the_nearest) {
+  for (const Words& words :
+       {Words{"--moe.expert=5"}, Words{"--moe.expert", "5"}, Words{"--moe.expert"}, Words{"--moe.expert="}}) {
+    EXPECT_THAT(run_error(words),
+                HasSubstr("unknown key 'moe.expert' (command line); did you mean 'moe.experts'?"))
+        << words[0];
+  }
+  EXPECT_THAT(run_error({"--learning_rate=1"}), HasSubstr("did you mean 'optim.learning_rate'?"));
+  EXPECT_THAT(run_error({"--=1"}), HasSubstr("command line"));
+}
+
+TEST(Options, keys_are_not_guessed_from_their_start) {
+  EXPECT_THAT(run_error({"--train.batch=5"}), HasSubstr("unknown key 'train.batch'"));
+}
+
+TEST(Options, a_repeated_key_is_an_error) {
+  EXPECT_EQ(run_error({"--run.seed=1", "--moe.experts=2", "--run.seed", "2"}),
+            "--run.seed is given twice (command line, '1' and '2'); keep one of them");
+}
+
+TEST(Options, a_key_without_a_value_is_an_error) {
+  for (const Words& words : {Words{"--data.dir"}, Words{"--data.dir="}, Words{"--data.dir", "--run.seed=3"},
+                             Words{"--data.dir", "--run.seed"}}) {
+    EXPECT_THAT(run_error(words), HasSubstr("--data.dir has no value (command line); write --data.dir=VALUE"))
+        << words.size();
+  }
+}
+
+TEST(Options, a_short_option_is_no_option) {
+  EXPECT_THAT(run_error({"-s"}),
+              HasSubstr("'-s' is no option (command line); options are written --section.key=value"));
+  EXPECT_THAT(run_error({"-run.seed=3"}), HasSubstr("'-run.seed=3' is no option"));
+}
+
+TEST(Options, a_bad_value_says_that_it_came_from_the_command_line) {
+  EXPECT_THAT(run_error({"--train.batch_size=0"}),
+              HasSubstr("train.batch_size = '0' is out of range (command line); allowed: whole number from 1"));
+  EXPECT_THAT(run_error({"--run.device=gpu"}), HasSubstr("allowed: auto, cpu or cuda"));
+}
+
+TEST(Options, rules_hold_for_the_file_and_the_command_line_together) {
+  EXPECT_THAT(run_error({"--moe.top_k=6"}), HasSubstr("more top-k than experts"));
+  EXPECT_NO_THROW(run_with({"--moe.top_k=6", "--moe.experts=6"}));
+}
+
+TEST(Options, one_file_is_needed) {
+  EXPECT_THAT(config_error_of([] { parse_run_options(Words{}); }), HasSubstr("no configuration file is given"));
+  EXPECT_THAT(config_error_of([] {
+                parse_run_options(Words{"a.ini", "b.ini"});
+              }),
+              HasSubstr("one configuration file is expected, but 'a.ini' and 'b.ini' are given"));
+  EXPECT_THAT(config_error_of([] { parse_run_options(Words{"absent.ini"}); }),
+              AllOf(HasSubstr("'absent.ini' (No such file or directory)"), HasSubstr("; give the path")));
+}
+
+TEST(Options, mistakes_in_the_file_name_its_line) {
+  const TemporaryFile file("[train]\nbatchsize = 5\n");
+  EXPECT_THAT(
+      config_error_of([&] { parse_run_options(Words{file.path()}); }),
+      HasSubstr("unknown key 'train.batchsize' (" + file.path() + ":2); did you mean 'train.batch_size'?"));
+}
+
+TEST(Help, is_asked_for_before_the_positional_part) {
+  EXPECT_TRUE(asks_for_help(Words{"a.ini", "--help"}));
+  EXPECT_TRUE(asks_for_help(Words{"-h"}));
+  EXPECT_FALSE(asks_for_help(Words{"a.ini", "--", "--help"}));
+  EXPECT_FALSE(asks_for_help(Words{}));
+}
+
+TEST(Help, lists_every_key_with_values_and_default_in_columns) {
+  const std::string help = run_options_help();
+  for (const std::string& key : config::known_keys()) EXPECT_THAT(help, HasSubstr("\n  --" + key + " "));
+  EXPECT_THAT(help, HasSubstr("\n[moe] the mixture of experts\n"
+                              "  --moe.experts     how many, on all ranks together\n"
+                              "                    whole number from 1 to 1000000 (experts); default 5\n"
+                              "  --moe.top_k       experts that see"));
+  EXPECT_THAT(help, HasSubstr("number above 0; default 0.001\n"));
+  EXPECT_THAT(help, HasSubstr("  text without '#'; no default\n"));
+}
+
+Config stored_run() { return run_with({}).config; }
+
+TEST(Resume, takes_the_allowed_keys_and_keeps_the_rest) {
+  const CommandLine line = parse_command_line(
+      Words{"runs/a", "--run.threads=2", "--run.max_minutes=30", "--run.device=cpu", "--run.wait_seconds=5",
+            "--train.max_steps=7", "--train.log_every_steps=1", "--checkpoint.every_steps=3",
+            "--checkpoint.keep_last=4", "--data.dir=/elsewhere"});
+  EXPECT_THAT(line.positionals, ElementsAre("runs/a"));
+  const ParsedRun run = parse_overrides(stored_run(), line, resume_rule());
+  EXPECT_EQ(run.config.run.threads, 2);
+  EXPECT_EQ(run.config.run.max_minutes, 30);
+  EXPECT_EQ(run.config.run.device, config::DeviceChoice::cpu);
+  EXPECT_EQ(run.config.run.wait_seconds, 5);
+  EXPECT_EQ(run.config.train.max_steps, 7);
+  EXPECT_EQ(run.config.train.log_every_steps, 1);
+  EXPECT_EQ(run.config.checkpoint.every_steps, 3);
+  EXPECT_EQ(run.config.checkpoint.keep_last, 4);
+  EXPECT_EQ(run.config.data.dir, "/elsewhere");
+  EXPECT_EQ(run.config.train.batch_size, 64);
+  EXPECT_EQ(run.overridden_keys.size(), 9u);
+}
+
+TEST(Resume, any_other_key_is_an_error_that_says_why) {
+  for (const std::string& key : config::known_keys()) {
+    const auto& allowed = resume_rule().allowed_keys;
+    if (std::find(allowed.begin(), allowed.end(), key) != allowed.end()) continue;
+    const CommandLine line = parse_command_line(Words{"--" + key + "=1"});
+    EXPECT_THAT(
+        config_error_of([&] { parse_overrides(stored_run(), line, resume_rule()); }),
+        AllOf(HasSubstr(key + " cannot be changed here (a resumed run computes what the whole run would have"),
+              HasSubstr("start a new run with 'switchyard train'"),
+              HasSubstr("May be changed: run.threads, run.max_minutes, run.device,")))
+        << key;
+  }
+}
+
+// A key that is renamed in the table must be renamed in the rule.
+TEST(Resume, allows_only_keys_that_exist) {
+  for (const std::string_view key : resume_rule().allowed_keys)
+    EXPECT_NO_THROW(config::find_field(key, "test"));
+}
+
+TEST(Resume, bad_values_are_refused_as_for_a_new_run) {
+  const CommandLine line = parse_command_line(Words{"--checkpoint.keep_last=0"});
+  EXPECT_THAT(config_error_of([&] { parse_overrides(stored_run(), line, resume_rule()); }),
+              HasSubstr("checkpoint.keep_last = '0' is out of range (command line)"));
+}
+
+}  // namespace
+}  // namespace switchyard::cli

@@ -1,0 +1,96 @@
+#include "config/network_spec.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/config_error.hpp"
+
+namespace switchyard::config {
+namespace {
+
+using Kind = LayerSpec::Kind;
+using test::config_error_of;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string gate_error(std::string_view text) {
+  return config_error_of([&] { parse_network(text, NetworkRole::gate); });
+}
+
+TEST(Network, reads_every_layer) {
+  EXPECT_THAT(parse_network("conv:8 batch_norm relu max_pool dense:512 relu dense:experts", NetworkRole::gate),
+              ElementsAre(LayerSpec{Kind::conv, 8}, LayerSpec{Kind::batch_norm, 0}, LayerSpec{Kind::relu, 0},
+                          LayerSpec{Kind::max_pool, 0}, LayerSpec{Kind::dense, 512}, LayerSpec{Kind::relu, 0},
+                          LayerSpec{Kind::dense, LayerSpec::from_task}));
+  EXPECT_THAT(parse_network("dense:classes", NetworkRole::expert),
+              ElementsAre(LayerSpec{Kind::dense, LayerSpec::from_task}));
+}
+
+TEST(Network, comes_back_from_its_text) {
+  const std::string gate = "conv:8 batch_norm relu max_pool dense:512 relu dense:32 relu dense:experts";
+  EXPECT_EQ(to_string(parse_network("\t " + gate + "  ", NetworkRole::gate), NetworkRole::gate), gate);
+  EXPECT_EQ(to_string(parse_network("relu \t  dense:classes", NetworkRole::expert), NetworkRole::expert),
+            "relu dense:classes");
+}
+
+TEST(Network, needs_a_layer) {
+  EXPECT_THAT(gate_error(""),
+              AllOf(HasSubstr("model.gate is empty"), HasSubstr("such as: dense:32 relu dense:experts")));
+  EXPECT_THAT(gate_error(" \t "), HasSubstr("model.gate is empty"));
+}
+
+TEST(Network, an_unknown_layer_names_the_nearest_and_its_place) {
+  EXPECT_EQ(
+      gate_error("conv:8 rleu dense:experts"),
+      "model.gate: layer 2 'rleu' is no layer (column 8 of 'conv:8 rleu dense:experts'); did you mean 'relu'? "
+      "layers are conv, batch_norm, relu, max_pool or dense");
+  EXPECT_THAT(gate_error("Dense:5 dense:experts"), HasSubstr("did you mean 'dense'?"));
+  EXPECT_THAT(gate_error(":5 dense:experts"), HasSubstr("layer 1 ':5' is no layer"));
+}
+
+TEST(Network, counts_are_whole_numbers_above_zero) {
+  for (const auto text : {"dense dense:experts", "dense: dense:experts"}) {
+    EXPECT_THAT(gate_error(text), AllOf(HasSubstr("says no number of units"), HasSubstr("write dense:UNITS")))
+        << text;
+  }
+  EXPECT_THAT(gate_error("conv dense:experts"), HasSubstr("says no number of channels"));
+  EXPECT_THAT(gate_error("conv:0 dense:experts"), HasSubstr("has 0 channels"));
+  EXPECT_THAT(gate_error("dense:-5 dense:experts"), HasSubstr("has -5 units"));
+  EXPECT_THAT(gate_error("dense:1000000001 dense:experts"), HasSubstr("has 1000000001 units"));
+  EXPECT_THAT(gate_error("dense:99999999999999999999 dense:experts"),
+              HasSubstr("has 99999999999999999999 units"));
+  for (const auto text :
+       {"dense:8x dense:experts", "dense:2.5 dense:experts", "dense:8:8 dense:experts",
+        "dense:-1x dense:experts", "conv:experts dense:experts", "dense:classes dense:experts"}) {
+    EXPECT_THAT(gate_error(text), HasSubstr("for a number of")) << text;
+  }
+  EXPECT_NO_THROW(parse_network("dense:1 dense:1000000000 dense:experts", NetworkRole::gate));
+}
+
+TEST(Network, layers_without_a_count_take_none) {
+  for (const auto text : {"relu:3 dense:experts", "max_pool:2 dense:experts", "batch_norm: dense:experts"}) {
+    EXPECT_THAT(gate_error(text), HasSubstr("has a number, which this layer does not take")) << text;
+  }
+}
+
+TEST(Network, the_last_layer_is_the_task) {
+  for (const auto text : {"dense:5", "dense:32 relu", "dense:experts relu"}) {
+    EXPECT_THAT(gate_error(text),
+                HasSubstr(*text == 'd' && text[6] == 'e' ? "must be the last" : "end with dense:experts"))
+        << text;
+  }
+  EXPECT_THAT(gate_error("dense:experts dense:experts"), HasSubstr("layer 1 'dense:experts' must be the last"));
+  EXPECT_THAT(config_error_of([] { parse_network("dense:7", NetworkRole::expert); }),
+              AllOf(HasSubstr("model.expert: layer 1 'dense:7' cannot be the last"),
+                    HasSubstr("end with dense:classes")));
+}
+
+TEST(Network, images_end_at_the_first_dense_layer) {
+  EXPECT_THAT(gate_error("dense:9 conv:1 dense:experts"),
+              HasSubstr("layer 2 'conv:1' comes after a dense layer, whose output is no image"));
+  EXPECT_THAT(gate_error("dense:9 relu max_pool dense:experts"), HasSubstr("layer 3 'max_pool' comes after"));
+}
+
+}  // namespace
+}  // namespace switchyard::config

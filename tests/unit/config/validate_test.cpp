@@ -1,0 +1,127 @@
+#include "config/validate.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "support/config_error.hpp"
+
+namespace switchyard::config {
+namespace {
+
+using test::config_error_of;
+using testing::AllOf;
+using testing::HasSubstr;
+
+Config valid() {
+  Config config;
+  config.data.dir = "data";
+  config.model.gate = "conv:8 batch_norm relu max_pool dense:32 relu dense:experts";
+  config.model.expert = "conv:1 relu max_pool dense:32 relu dense:classes";
+  return config;
+}
+
+std::string error_of(const std::function<void(Config&)>& change) {
+  Config config = valid();
+  change(config);
+  return config_error_of([&] { validate(config); });
+}
+
+TEST(Validate, accepts_what_is_right) {
+  EXPECT_NO_THROW(validate(valid()));
+  Config config = valid();
+  config.moe.top_k = config.moe.experts;
+  config.optim.warmup_steps = config.optim.schedule_steps = 100;
+  config.optim.name = OptimizerKind::sgd;
+  config.optim.momentum = 0.9;
+  EXPECT_NO_THROW(validate(config));
+  config.data.source = DataSource::random;
+  config.data.dir = "";
+  config.model.gate = "dense:experts";
+  config.model.expert = "dense:4 relu dense:classes";
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(Validate, the_defaults_lack_data_and_networks) {
+  EXPECT_THAT(config_error_of([] { validate(Config{}); }), HasSubstr("data.dir"));
+}
+
+TEST(Validate, more_top_k_than_experts) {
+  EXPECT_THAT(error_of([](Config& c) { c.moe.top_k = 6; }),
+              AllOf(HasSubstr("more top-k than experts (moe.top_k = 6, moe.experts = 5)"),
+                    HasSubstr("; lower moe.top_k")));
+}
+
+TEST(Validate, importance_needs_two_experts) {
+  EXPECT_THAT(error_of([](Config& c) {
+                c.moe.experts = 1;
+                c.moe.importance = 0.2;
+              }),
+              HasSubstr("moe.importance = 0.2 with one expert"));
+}
+
+TEST(Validate, idx_needs_a_folder) {
+  EXPECT_THAT(error_of([](Config& c) { c.data.dir = ""; }),
+              AllOf(HasSubstr("data.dir is empty (data.source = idx"), HasSubstr("--data.dir=FOLDER")));
+}
+
+TEST(Validate, a_run_needs_a_folder) {
+  EXPECT_THAT(error_of([](Config& c) { c.run.dir = ""; }), HasSubstr("run.dir is empty"));
+}
+
+TEST(Validate, both_networks_are_required) {
+  EXPECT_THAT(error_of([](Config& c) { c.model.gate = ""; }), HasSubstr("model.gate is empty"));
+  EXPECT_THAT(error_of([](Config& c) { c.model.expert = ""; }), HasSubstr("model.expert is empty"));
+  EXPECT_THAT(error_of([](Config& c) { c.model.expert = "dense:experts"; }),
+              HasSubstr("model.expert: layer 1"));
+}
+
+TEST(Validate, flat_samples_take_no_image_layers) {
+  for (const auto gate : {"conv:8 relu dense:experts", "max_pool dense:experts"}) {
+    EXPECT_THAT(error_of([&](Config& c) {
+                  c.data.source = DataSource::random;
+                  c.model.gate = gate;
+                }),
+                HasSubstr("model.gate has conv or max_pool layers (data.source = random"));
+  }
+}
+
+TEST(Validate, warm_up_ends_before_the_schedule) {
+  const auto warm_up = [](std::int64_t steps) {
+    return [steps](Config& c) {
+      c.optim.schedule_steps = 100;
+      c.optim.warmup_steps = steps;
+    };
+  };
+  EXPECT_THAT(error_of(warm_up(101)), HasSubstr("optim.warmup_steps = 101 exceeds optim.schedule_steps = 100"));
+  Config unset = valid();
+  unset.optim.warmup_steps = 101;  // schedule_steps = 0: known only with the data
+  EXPECT_NO_THROW(validate(unset));
+}
+
+TEST(Validate, a_setting_that_the_optimiser_ignores_is_an_error) {
+  EXPECT_THAT(error_of([](Config& c) { c.optim.momentum = 0.9; }),
+              HasSubstr("optim.momentum = 0.9 with optim.name = adam"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.optim.name = OptimizerKind::sgd;
+                c.optim.beta1 = 0.8;
+              }),
+              HasSubstr("with optim.name = sgd (only adam reads them; they are 0.8, 0.999 and 1e-08)"));
+}
+
+TEST(Validate, checks_ranges_of_a_configuration_made_by_code) {
+  EXPECT_THAT(error_of([](Config& c) { c.train.batch_size = 0; }),
+              HasSubstr("train.batch_size = '0' is out of range"));
+  EXPECT_THAT(error_of([](Config& c) { c.train.shards = -3; }),
+              HasSubstr("train.shards = '-3' is out of range"));
+  EXPECT_THAT(error_of([](Config& c) { c.optim.learning_rate = std::numeric_limits<double>::quiet_NaN(); }),
+              HasSubstr("optim.learning_rate = 'nan' is out of range"));
+  EXPECT_THAT(error_of([](Config& c) { c.data.dir = "a#b"; }), HasSubstr("data.dir = 'a#b' has a '#'"));
+  EXPECT_THAT(error_of([](Config& c) { c.run.seed = std::numeric_limits<std::uint64_t>::max(); }),
+              HasSubstr("run.seed"));
+}
+
+}  // namespace
+}  // namespace switchyard::config

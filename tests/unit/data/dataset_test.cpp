@@ -1,0 +1,239 @@
+#include "data/dataset.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "support/idx_files.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace switchyard::data {
+namespace {
+
+using test::Bytes;
+using test::LabelledImages;
+using testing::AllOf;
+using testing::HasSubstr;
+
+// Image i of a set is its number, low byte first, then values that vary: samples can be told apart by their
+// pixels.
+LabelledImages numbered_images(std::uint32_t count, std::uint32_t classes) {
+  LabelledImages images{count, 2, 3, {}, {}};
+  for (std::uint32_t i = 0; i < count; ++i) {
+    for (const std::uint32_t value : {i & 255, i >> 8, i * 7, i * 31, 255 - i, std::uint32_t{0}})
+      images.pixels.push_back(static_cast<std::uint8_t>(value));
+    images.labels.push_back(static_cast<std::uint8_t>(i * 13 % classes));
+  }
+  return images;
+}
+
+class IdxDataset : public testing::Test {
+ protected:
+  IdxDataset() {
+    config_.dir = dir_.path().string();
+    config_.validation_samples = 100;
+    write("train", train_);
+    write("t10k", test_);
+  }
+  void write(const std::string& prefix, const LabelledImages& images) {
+    test::write_idx_pair(dir_.path(), prefix, images);
+  }
+  template <class Failure>
+  std::string failure() {
+    try {
+      load_dataset(config_, 1);
+    } catch (const Failure& error) {
+      EXPECT_THAT(error.what(), HasSubstr("; "));
+      return error.what();
+    }
+    return "no error";
+  }
+  // Which image of the training files a filled row came from.
+  static index_t number_of(const std::vector<float>& row) {
+    return std::lround(row[0] * 255) + 256 * std::lround(row[1] * 255);
+  }
+  static std::vector<index_t> numbers_of(const Dataset& dataset, Split split) {
+    std::vector<index_t> numbers;
+    std::vector<float> row(6);
+    std::int32_t label = 0;
+    for (index_t i = 0; i < dataset.size(split); ++i) {
+      dataset.fill(split, {&i, 1}, {row.data(), 1, 6}, {&label, 1});
+      numbers.push_back(number_of(row));
+      EXPECT_EQ(label, numbers.back() * 13 % 7);
+    }
+    return numbers;
+  }
+
+  test::TemporaryDirectory dir_;
+  LabelledImages train_ = numbered_images(700, 7);
+  LabelledImages test_ = numbered_images(50, 7);
+  config::Data config_;
+};
+
+TEST_F(IdxDataset, has_the_shape_the_classes_and_the_sizes_of_the_files) {
+  const Dataset dataset = load_dataset(config_, 1);
+  EXPECT_EQ(dataset.shape(), (SampleShape{1, 2, 3}));
+  EXPECT_EQ(dataset.shape().features(), 6);
+  EXPECT_EQ(dataset.class_count(), 7);
+  EXPECT_EQ(dataset.size(Split::train), 600);
+  EXPECT_EQ(dataset.size(Split::validation), 100);
+  EXPECT_EQ(dataset.size(Split::test), 50);
+}
+
+TEST_F(IdxDataset, reads_compressed_files_alike) {
+  const Dataset plain = load_dataset(config_, 1);
+  test::TemporaryDirectory compressed_dir;
+  test::write_idx_pair(compressed_dir.path(), "train", train_, test::Encoding::gzip);
+  test::write_idx_pair(compressed_dir.path(), "t10k", test_, test::Encoding::gzip);
+  config_.dir = compressed_dir.path().string();
+  const Dataset compressed = load_dataset(config_, 1);
+  EXPECT_EQ(numbers_of(plain, Split::train), numbers_of(compressed, Split::train));
+}
+
+TEST_F(IdxDataset, validation_and_training_samples_part_the_training_files) {
+  const Dataset dataset = load_dataset(config_, 1);
+  const auto train = numbers_of(dataset, Split::train);
+  const auto validation = numbers_of(dataset, Split::validation);
+  EXPECT_TRUE(std::is_sorted(train.begin(), train.end()));
+  EXPECT_TRUE(std::is_sorted(validation.begin(), validation.end()));
+  std::set<index_t> all(train.begin(), train.end());
+  all.insert(validation.begin(), validation.end());
+  EXPECT_EQ(all.size(), 700u);
+  EXPECT_EQ(*all.rbegin(), 699);
+  // Spread over the files: 100 of 700 at random leave each quarter with 25 +- 4.
+  for (index_t quarter = 0; quarter < 4; ++quarter) {
+    const auto inside = [&](index_t i) { return i * 4 / 700 == quarter; };
+    EXPECT_NEAR(static_cast<double>(std::count_if(validation.begin(), validation.end(), inside)), 25, 16);
+  }
+}
+
+TEST_F(IdxDataset, the_validation_split_does_not_depend_on_the_seed) {
+  EXPECT_EQ(numbers_of(load_dataset(config_, 1), Split::validation),
+            numbers_of(load_dataset(config_, 2), Split::validation));
+}
+
+TEST_F(IdxDataset, a_smaller_validation_split_is_part_of_a_larger_one) {
+  const auto large = numbers_of(load_dataset(config_, 1), Split::validation);
+  config_.validation_samples = 40;
+  const auto small = numbers_of(load_dataset(config_, 1), Split::validation);
+  EXPECT_TRUE(std::includes(large.begin(), large.end(), small.begin(), small.end()));
+  config_.validation_samples = 0;
+  EXPECT_EQ(load_dataset(config_, 1).size(Split::train), 700);
+}
+
+TEST_F(IdxDataset, fill_gives_normalised_rows_in_the_order_asked_for) {
+  config_.mean = 0.2860;
+  config_.standard_deviation = 0.3530;
+  const Dataset dataset = load_dataset(config_, 1);
+  const std::vector<index_t> samples = {49, 0, 7, 7, 31};
+  const index_t stride = 9;  // rows may lie apart; what is between them stays as it was
+  std::vector<float> rows(samples.size() * stride, -77.0f);
+  std::vector<std::int32_t> labels(samples.size());
+  dataset.fill(Split::test, samples, {rows.data(), 5, 6, stride}, labels);
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const auto sample = static_cast<std::size_t>(samples[i]);
+    EXPECT_EQ(labels[i], test_.labels[sample]);
+    for (std::size_t f = 0; f < 6; ++f) {
+      const double expected = (test_.pixels[sample * 6 + f] / 255.0 - 0.2860) / 0.3530;
+      EXPECT_EQ(rows[i * stride + f], static_cast<float>(expected));
+    }
+    for (std::size_t f = 6; f < stride; ++f) EXPECT_EQ(rows[i * stride + f], -77.0f);
+  }
+}
+
+// Every row length modulo the eight pixels that fill takes at a time, and a real one; every pixel value.
+TEST_F(IdxDataset, fill_agrees_with_a_naive_loop_for_any_row_length) {
+  for (const std::uint32_t width : {1, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 784}) {
+    LabelledImages images{40, 1, width, {}, Bytes(40, 3)};
+    for (std::uint32_t i = 0; i < 40 * width; ++i)
+      images.pixels.push_back(static_cast<std::uint8_t>(i * 2654435761u >> 11));
+    write("train", images);
+    write("t10k", images);
+    config_.validation_samples = 0;
+    config_.mean = 0.13;
+    config_.standard_deviation = 0.31;
+    const Dataset dataset = load_dataset(config_, 1);
+    std::vector<index_t> samples;
+    for (index_t i = 0; i < 40; ++i) samples.push_back(i * 7 % 40);
+    std::vector<float> rows(40 * width);
+    std::vector<std::int32_t> labels(40);
+    dataset.fill(Split::train, samples, {rows.data(), 40, width}, labels);
+    for (std::size_t i = 0; i < 40; ++i) {
+      for (std::size_t f = 0; f < width; ++f) {
+        const double pixel = images.pixels[static_cast<std::size_t>(samples[i]) * width + f];
+        ASSERT_EQ(rows[i * width + f], static_cast<float>((pixel / 255 - 0.13) / 0.31)) << i << ' ' << f;
+      }
+    }
+  }
+}
+
+TEST_F(IdxDataset, fill_refuses_what_does_not_fit) {
+  const Dataset dataset = load_dataset(config_, 1);
+  std::vector<float> rows(12);
+  std::vector<std::int32_t> labels(2);
+  const std::vector<index_t> good = {0, 49}, beyond = {0, 50}, negative = {-1, 0};
+  dataset.fill(Split::test, good, {rows.data(), 2, 6}, labels);
+  dataset.fill(Split::test, {}, {rows.data(), 0, 6}, {});
+  EXPECT_THROW(dataset.fill(Split::test, beyond, {rows.data(), 2, 6}, labels), ContractViolation);
+  EXPECT_THROW(dataset.fill(Split::test, negative, {rows.data(), 2, 6}, labels), ContractViolation);
+  EXPECT_THROW(dataset.fill(Split::test, good, {rows.data(), 1, 6}, labels), ContractViolation);
+  EXPECT_THROW(dataset.fill(Split::test, good, {rows.data(), 2, 5}, labels), ContractViolation);
+  EXPECT_THROW(dataset.fill(Split::test, good, {rows.data(), 2, 6}, {labels.data(), 1}), ContractViolation);
+}
+
+TEST_F(IdxDataset, a_validation_split_that_leaves_nothing_is_a_configuration_error) {
+  config_.validation_samples = 699;
+  EXPECT_EQ(load_dataset(config_, 1).size(Split::train), 1);
+  for (const index_t count : {700, 5000, -1}) {
+    config_.validation_samples = count;
+    EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr(fmt::format("data.validation_samples = {}", count)),
+                                              HasSubstr("holds 700"), HasSubstr("below 700")));
+  }
+}
+
+TEST_F(IdxDataset, an_empty_folder_name_is_a_configuration_error) {
+  config_.dir = "";
+  EXPECT_THAT(failure<ConfigError>(), HasSubstr("data.dir is empty"));
+}
+
+TEST_F(IdxDataset, a_missing_file_is_named) {
+  std::filesystem::remove(dir_.path() / "t10k-labels-idx1-ubyte");
+  EXPECT_THAT(failure<DataError>(),
+              AllOf(HasSubstr("t10k-labels-idx1-ubyte"), HasSubstr("dataset-fashion-mnist")));
+}
+
+TEST_F(IdxDataset, images_and_labels_that_differ_in_number_are_refused) {
+  test::write_file(dir_.path() / "t10k-labels-idx1-ubyte", test::idx_bytes({49}, Bytes(49)));
+  EXPECT_THAT(failure<DataError>(), AllOf(HasSubstr("holds 50 images"), HasSubstr("holds 49 labels")));
+}
+
+TEST_F(IdxDataset, images_of_two_sizes_are_refused) {
+  test_.height = 3;
+  test_.width = 2;
+  write("t10k", test_);
+  EXPECT_THAT(failure<DataError>(), AllOf(HasSubstr("of 2 x 3 pixels"), HasSubstr("of 3 x 2")));
+}
+
+TEST_F(IdxDataset, labels_and_images_swapped_are_refused) {
+  std::filesystem::rename(dir_.path() / "train-labels-idx1-ubyte", dir_.path() / "aside");
+  std::filesystem::rename(dir_.path() / "train-images-idx3-ubyte", dir_.path() / "train-labels-idx1-ubyte");
+  std::filesystem::rename(dir_.path() / "aside", dir_.path() / "train-images-idx3-ubyte");
+  EXPECT_THAT(failure<DataError>(), HasSubstr("0x00000801 instead of 0x00000803"));
+}
+
+TEST_F(IdxDataset, the_largest_label_of_any_split_counts) {
+  test_.labels[3] = 255;
+  write("t10k", test_);
+  EXPECT_EQ(load_dataset(config_, 1).class_count(), 256);
+}
+
+}  // namespace
+}  // namespace switchyard::data
