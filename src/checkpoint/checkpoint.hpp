@@ -21,6 +21,10 @@
 
 namespace switchyard::checkpoint {
 
+namespace detail {
+class FileReader;
+}
+
 inline constexpr int schema_version = 1;
 
 enum class DType { float32, float64, int64 };
@@ -81,8 +85,7 @@ class Reader {
   void read(const Slice& slice) const;
 
  private:
-  class File;
-  std::unique_ptr<File> file_;
+  std::unique_ptr<detail::FileReader> file_;
 };
 
 // `switchyard verify`: checks the digest, the schema and every data set's CRC. Throws DataError that says what and where.

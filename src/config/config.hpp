@@ -39,10 +39,10 @@ struct Data {
   std::int64_t random_classes = 10;
 };
 
+// Layers as config/network_spec.hpp reads them.
 struct Model {
-  std::string
-      gate;  // the gate's layers (config/network_spec.hpp); its last dense layer has one output per expert
-  std::string expert;  // an expert's layers; its last dense layer has one output per class
+  std::string gate;    // its last dense layer has one output per expert
+  std::string expert;  // its last dense layer has one output per class
 };
 
 struct Moe {

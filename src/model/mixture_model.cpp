@@ -72,7 +72,7 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   importance_loss_ = moe::importance_loss(statistics.importance, importance_weight_);
   moe::importance_gradient(statistics.importance, importance_weight_, importance_gradient_);
   if (!std::isfinite(statistics.loss_sum)) {
-    throw NumericError(
+    throw_agreed(ErrorKind::numeric, 
         fmt::format("the loss is {} (a weight or an activation is no longer finite); try a smaller "
                     "optim.learning_rate, warm-up (optim.warmup_steps) or clipping (optim.clip_norm)",
                     statistics.loss_sum));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 
 #include "config/parse.hpp"
 #include "support/config_error.hpp"
@@ -105,6 +106,25 @@ TEST(Options, rules_hold_for_the_file_and_the_command_line_together) {
   EXPECT_NO_THROW(run_with({"--moe.top_k=6", "--moe.experts=6"}));
 }
 
+// Arguments that no one would write: a CommandLine or a ConfigError, no other exception, no crash.
+TEST(Options, random_arguments_are_no_crash) {
+  std::mt19937 random(1);
+  constexpr std::string_view bytes = "--==..  aerundsti0159\"\n\xff";
+  const auto keys = config::known_keys();
+  for (int i = 0; i < 500; ++i) {
+    Words words(random() % 5);
+    for (std::string& word : words) {
+      if (random() % 2 == 0) word = "--" + keys[random() % keys.size()];
+      for (unsigned length = random() % 8; length > 0; --length) word += bytes[random() % bytes.size()];
+    }
+    try {
+      parse_command_line(words);
+    } catch (const ConfigError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("command line"));
+    }
+  }
+}
+
 TEST(Options, one_file_is_needed) {
   EXPECT_THAT(config_error_of([] { parse_run_options(Words{}); }), HasSubstr("no configuration file is given"));
   EXPECT_THAT(config_error_of([] {
@@ -174,6 +194,14 @@ TEST(Resume, any_other_key_is_an_error_that_says_why) {
               HasSubstr("May be changed: run.threads, run.max_minutes, run.device,")))
         << key;
   }
+}
+
+// What the arithmetic or the schedule reads is fixed when a run starts.
+TEST(Resume, allows_nothing_that_changes_the_numbers) {
+  EXPECT_THAT(resume_rule().allowed_keys,
+              testing::UnorderedElementsAre("run.threads", "run.max_minutes", "run.device", "run.wait_seconds",
+                                            "train.max_steps", "train.log_every_steps",
+                                            "checkpoint.every_steps", "checkpoint.keep_last", "data.dir"));
 }
 
 // A key that is renamed in the table must be renamed in the rule.

@@ -1,0 +1,166 @@
+#include "checkpoint/detail/file_writer.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/contract.hpp"
+#include "base/hash.hpp"
+#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/user_block.hpp"
+
+namespace switchyard::checkpoint::detail {
+namespace {
+
+// Modification times would make two files of the same content differ.
+void omit_times(const PropertiesId& properties) {
+  check(H5Pset_obj_track_times(properties.get(), false), "switching object times off");
+}
+
+void write_attribute(const DatasetId& dataset, const char* name, hid_t type, const void* value) {
+  const SpaceId space = space_of({});
+  const auto attribute = checked<AttributeId>(
+      H5Acreate2(dataset.get(), name, type, space.get(), H5P_DEFAULT, H5P_DEFAULT), "creating an attribute");
+  check(H5Awrite(attribute.get(), type, value), "writing an attribute");
+}
+
+// Closing can write, so it can fail.
+void close_dataset(DatasetId& dataset, const std::string& path) {
+  check(H5Dclose(dataset.release()), fmt::format("closing data set '{}'", path));
+}
+
+}  // namespace
+
+FileWriter::FileWriter(const std::filesystem::path& file, index_t expected_bytes, ReserveSpace space) : path_(file) {
+  {
+    const LibraryLock lock;
+    auto file_creation = checked<PropertiesId>(H5Pcreate(H5P_FILE_CREATE), "creating file properties");
+    check(H5Pset_userblock(file_creation.get(), user_block_bytes), "making room for the user block");
+    omit_times(file_creation);  // of the root group
+    group_creation_ = checked<PropertiesId>(H5Pcreate(H5P_GROUP_CREATE), "creating group properties");
+    omit_times(group_creation_);
+    dataset_creation_ = checked<PropertiesId>(H5Pcreate(H5P_DATASET_CREATE), "creating data set properties");
+    omit_times(dataset_creation_);
+    check(H5Pset_layout(dataset_creation_.get(), H5D_CONTIGUOUS), "choosing the layout");
+    check(H5Pset_alloc_time(dataset_creation_.get(), H5D_ALLOC_TIME_EARLY), "choosing early allocation");
+    check(H5Pset_fill_time(dataset_creation_.get(), H5D_FILL_TIME_NEVER), "switching filling off");
+    file_ = checked<FileId>(H5Fcreate(file.c_str(), H5F_ACC_EXCL, file_creation.get(), file_access().get()),
+                            "creating the file");
+  }
+  try {
+    if (space == ReserveSpace::yes) reserve(expected_bytes);
+  } catch (...) {
+    abandon();
+    throw;
+  }
+}
+
+FileWriter::~FileWriter() {
+  if (file_ || array_) abandon();
+  const LibraryLock lock;
+  group_creation_.reset();
+  dataset_creation_.reset();
+}
+
+// Beyond the end of the file (FALLOC_FL_KEEP_SIZE), since its size is the library's to set. posix_fallocate would set
+// it, and would write to every block where the file system knows no reservation.
+void FileWriter::reserve(index_t bytes) {
+  const FileDescriptor file = open_file(path_, O_WRONLY);
+  int status = 0;
+  do status = ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, bytes);
+  while (status != 0 && errno == EINTR);
+  if (status == 0 || errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS) return;
+  fail_with_errno("reserving space");
+}
+
+void FileWriter::create_groups_above(const std::string& path) {
+  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string group = path.substr(0, slash);
+    if (!groups_.insert(group).second) continue;
+    // Not left to H5Pset_create_intermediate_group: groups made by it carry times.
+    const auto id = checked<GroupId>(
+        H5Gcreate2(file_.get(), group.c_str(), H5P_DEFAULT, group_creation_.get(), H5P_DEFAULT),
+        fmt::format("creating group '{}'", group));
+  }
+}
+
+DatasetId FileWriter::create(const std::string& path, hid_t type, const tensor::Shape& shape) {
+  create_groups_above(path);
+  const SpaceId space = space_of(shape);
+  return checked<DatasetId>(H5Dcreate2(file_.get(), path.c_str(), type, space.get(), H5P_DEFAULT,
+                                       dataset_creation_.get(), H5P_DEFAULT),
+                            fmt::format("creating data set '{}'", path));
+}
+
+void FileWriter::write_header_value(const std::string& path, hid_t type, std::span<const std::byte> bytes) {
+  DatasetId dataset = create(path, type, {});
+  check(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()),
+        fmt::format("writing '{}'", path));
+  const std::uint32_t crc = crc32(bytes);
+  const std::uint8_t yes = 1;
+  write_attribute(dataset, checksum_attribute, H5T_STD_U32LE, &crc);
+  write_attribute(dataset, header_attribute, H5T_STD_U8LE, &yes);
+  close_dataset(dataset, path);
+}
+
+void FileWriter::write(const std::string& path, std::int64_t value) {
+  const LibraryLock lock;
+  write_header_value(path, type_id(DType::int64), std::as_bytes(std::span(&value, 1)));
+}
+
+void FileWriter::write(const std::string& path, double value) {
+  const LibraryLock lock;
+  write_header_value(path, type_id(DType::float64), std::as_bytes(std::span(&value, 1)));
+}
+
+void FileWriter::write(const std::string& path, const std::string& text) {
+  const LibraryLock lock;
+  const std::string stored = text.empty() ? std::string(1, '\0') : text;  // HDF5 has no text of size zero
+  const TypeId type = text_type(stored.size());
+  write_header_value(path, type.get(), std::as_bytes(std::span(stored)));
+}
+
+void FileWriter::begin_array(const std::string& path, DType dtype, const tensor::Shape& shape) {
+  SY_EXPECTS(!array_, "'{}' begins before '{}' has ended", path, array_path_);
+  const LibraryLock lock;
+  array_path_ = path;
+  array_type_ = type_id(dtype);
+  array_crc32_ = 0;
+  array_ = create(path, array_type_, shape);
+}
+
+void FileWriter::append(const Piece& piece, std::span<const std::byte> data) {
+  array_crc32_ = crc32(data, array_crc32_);
+  const LibraryLock lock;
+  const auto in_file = checked<SpaceId>(H5Dget_space(array_.get()), "asking for a space");
+  select(in_file, piece);
+  const SpaceId in_memory = memory_space(piece);
+  check(H5Dwrite(array_.get(), array_type_, in_memory.get(), in_file.get(), H5P_DEFAULT, data.data()),
+        fmt::format("writing '{}'", array_path_));
+}
+
+void FileWriter::end_array() {
+  const LibraryLock lock;
+  write_attribute(array_, checksum_attribute, H5T_STD_U32LE, &array_crc32_);
+  close_dataset(array_, array_path_);
+}
+
+void FileWriter::close() {
+  SY_EXPECTS(!array_, "closed before '{}' has ended", array_path_);
+  const LibraryLock lock;
+  // release(): if this fails, the id is never touched again. A second H5Fclose, or H5close, can crash then.
+  check(H5Fclose(file_.release()), "closing the file");
+}
+
+// On the way out of a failure. Cutting the file to nothing frees its space at once, also if the library should keep its
+// descriptor open; and with space free again, the library can write what it still holds and let go of the file.
+void FileWriter::abandon() noexcept {
+  if (::truncate(path_.c_str(), 0) != 0) log::debug("cannot cut '{}' to nothing (errno {})", path_.string(), errno);
+  const LibraryLock lock;
+  array_.reset();
+  file_.reset();
+}
+
+}  // namespace switchyard::checkpoint::detail

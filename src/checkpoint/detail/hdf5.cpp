@@ -1,0 +1,94 @@
+#include "checkpoint/detail/hdf5.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <string_view>
+
+namespace switchyard::checkpoint::detail {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the types below are those of the file and of memory");
+
+std::mutex& library_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+// A failed write reads "file write failed: time = ..., filename = ..., errno = 28, error message = 'No space left on
+// device', buf = 0x...": keeps the first words and the system's own.
+std::string shortened(std::string_view message) {
+  constexpr std::string_view marker = "error message = '";
+  const std::size_t quote = message.find(marker);
+  if (quote == std::string_view::npos) return std::string(message);
+  const std::size_t begin = quote + marker.size();
+  const std::size_t end = message.find('\'', begin);
+  return fmt::format("{}: {}", message.substr(0, message.find(':')), message.substr(begin, end - begin));
+}
+
+herr_t keep_innermost(unsigned position, const H5E_error2_t* error, void* text) {
+  if (position == 0 && error->desc != nullptr) *static_cast<std::string*>(text) = error->desc;
+  return 0;
+}
+
+std::vector<hsize_t> extents(const std::vector<index_t>& values) { return {values.begin(), values.end()}; }
+
+}  // namespace
+
+LibraryLock::LibraryLock() : lock_(library_mutex()) {
+  static const bool no_work_at_exit = H5dont_atexit() >= 0;  // before the library's first other call
+  static_cast<void>(no_work_at_exit);
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // per thread where the library has thread safety; we print its errors
+}
+
+void fail_in_library(const std::string& what) {
+  std::string message;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &message);
+  throw Failure(fmt::format("{}: {}", what, message.empty() ? "HDF5 gives no reason" : shortened(message)));
+}
+
+PropertiesId file_access() {
+  auto access = checked<PropertiesId>(H5Pcreate(H5P_FILE_ACCESS), "creating file properties");
+  check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), "choosing format v110");
+  check(H5Pset_file_locking(access.get(), false, true), "switching file locks off");
+  return access;
+}
+
+hid_t type_id(DType dtype) {
+  switch (dtype) {
+    case DType::float32: return H5T_IEEE_F32LE;
+    case DType::float64: return H5T_IEEE_F64LE;
+    case DType::int64: return H5T_STD_I64LE;
+  }
+  return H5I_INVALID_HID;
+}
+
+TypeId text_type(std::size_t bytes) {
+  auto type = checked<TypeId>(H5Tcopy(H5T_C_S1), "creating a text type");
+  check(H5Tset_size(type.get(), bytes), "setting the size of a text");
+  check(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), "setting the padding of a text");
+  check(H5Tset_cset(type.get(), H5T_CSET_UTF8), "setting the characters of a text");
+  return type;
+}
+
+SpaceId space_of(const tensor::Shape& shape) {
+  if (shape.empty()) return checked<SpaceId>(H5Screate(H5S_SCALAR), "creating a scalar space");
+  const std::vector<hsize_t> dims = extents(shape);
+  return checked<SpaceId>(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), "creating a space");
+}
+
+void select(const SpaceId& space, const Piece& piece) {
+  if (piece.count.empty()) return;  // a scalar is always selected whole
+  const std::vector<hsize_t> start = extents(piece.start);
+  const std::vector<hsize_t> count = extents(piece.count);
+  check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
+        "selecting rows");
+}
+
+SpaceId memory_space(const Piece& piece) {
+  const auto elements = static_cast<hsize_t>(piece.elements);
+  return checked<SpaceId>(H5Screate_simple(1, &elements, nullptr), "creating a space");
+}
+
+}  // namespace switchyard::checkpoint::detail

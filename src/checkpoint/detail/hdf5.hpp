@@ -1,0 +1,75 @@
+// The HDF5 C library: its lock, its ids as owning handles, its errors as Failure. Included in checkpoint/detail only.
+#pragma once
+
+#include <hdf5.h>
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/unique_handle.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "checkpoint/detail/pieces.hpp"
+#include "checkpoint/detail/posix_file.hpp"
+
+namespace switchyard::checkpoint::detail {
+
+// Held during every call into libhdf5, closing an id included: the serial library may be built without thread safety,
+// and ranks can be threads of one process. Not recursive, and never held across a message between ranks. The first
+// lock sets the library up: no work at exit (it crashes after a file that could not be closed).
+class LibraryLock {
+ public:
+  LibraryLock();
+
+ private:
+  std::unique_lock<std::mutex> lock_;
+};
+
+template <herr_t (*close_function)(hid_t)>
+struct IdTraits {
+  using Handle = hid_t;
+  static Handle none() noexcept { return H5I_INVALID_HID; }
+  static void close(Handle id) noexcept {
+    if (close_function(id) < 0) log::debug("HDF5 could not close an id");
+  }
+};
+using FileId = UniqueHandle<IdTraits<H5Fclose>>;
+using GroupId = UniqueHandle<IdTraits<H5Gclose>>;
+using DatasetId = UniqueHandle<IdTraits<H5Dclose>>;
+using SpaceId = UniqueHandle<IdTraits<H5Sclose>>;
+using TypeId = UniqueHandle<IdTraits<H5Tclose>>;
+using AttributeId = UniqueHandle<IdTraits<H5Aclose>>;
+using PropertiesId = UniqueHandle<IdTraits<H5Pclose>>;
+
+// Throws Failure("what: innermost message of the library").
+[[noreturn]] void fail_in_library(const std::string& what);
+
+// For the result of any call: negative means failure. `what` names the action: "creating data set 'config'".
+inline void check(herr_t status, const std::string& what) {
+  if (status < 0) fail_in_library(what);
+}
+template <class Id>
+Id checked(hid_t id, const std::string& what) {
+  if (id < 0) fail_in_library(what);
+  return Id(id);
+}
+
+// How files are opened and created: format v110 only, no file locks (Lustre and NFS refuse them).
+PropertiesId file_access();
+// The little-endian type in the file, which is also the type in memory. Not owned.
+hid_t type_id(DType dtype);
+// A fixed-length UTF-8 text, padded with NUL.
+TypeId text_type(std::size_t bytes);
+SpaceId space_of(const tensor::Shape& shape);
+// Selects the box of `piece` in the space of its array.
+void select(const SpaceId& space, const Piece& piece);
+// The space of a piece in memory: its elements in a row.
+SpaceId memory_space(const Piece& piece);
+
+// Every data set has one: CRC-32 (IEEE, as zlib) of its raw little-endian bytes.
+inline constexpr const char* checksum_attribute = "crc32";
+// Marks a data set that came from a Header and not from a Slice.
+inline constexpr const char* header_attribute = "header";
+
+}  // namespace switchyard::checkpoint::detail

@@ -1,0 +1,123 @@
+#include "checkpoint/detail/publish.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <span>
+
+#include "base/log.hpp"
+#include "checkpoint/detail/posix_file.hpp"
+
+namespace switchyard::checkpoint::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view name_prefix = "step-";
+constexpr std::string_view name_suffix = ".h5";
+constexpr std::string_view temporary_suffix = ".tmp";
+
+void remove_or_warn(const fs::path& file) {
+  std::error_code error;
+  fs::remove(file, error);
+  if (error) log::warn("cannot remove '{}' ({}); remove it by hand", file.string(), error.message());
+}
+
+bool is_leftover(std::string_view name) {
+  if (!name.ends_with(temporary_suffix)) return false;
+  name.remove_suffix(temporary_suffix.size());
+  return step_of(name).has_value() || name == latest_pointer || name == best_pointer;
+}
+
+// Under its temporary name, on the disk.
+std::unique_ptr<TemporaryFile> write_pointer(const fs::path& folder, const char* pointer, const std::string& target) {
+  auto temporary = std::make_unique<TemporaryFile>(folder, pointer);
+  const FileDescriptor file = open_file(temporary->path(), O_WRONLY | O_CREAT | O_TRUNC);
+  const std::string line = target + "\n";
+  write_at(file, 0, std::as_bytes(std::span(line)));
+  sync(file);
+  return temporary;
+}
+
+}  // namespace
+
+std::string file_name(index_t step) { return fmt::format("{}{:07}{}", name_prefix, step, name_suffix); }
+
+std::optional<index_t> step_of(std::string_view name) {
+  if (!name.starts_with(name_prefix) || !name.ends_with(name_suffix)) return std::nullopt;
+  name.remove_prefix(name_prefix.size());
+  name.remove_suffix(name_suffix.size());
+  index_t step = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
+  if (error != std::errc{} || end != name.data() + name.size() || step < 0) return std::nullopt;
+  return step;
+}
+
+std::vector<index_t> steps_in(const fs::path& folder) {
+  std::vector<index_t> steps;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::optional<index_t> step = step_of(entry.path().filename().string());
+    if (step && entry.path().filename() == file_name(*step)) steps.push_back(*step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+std::optional<std::string> pointer_target(const fs::path& folder, const char* pointer) {
+  std::ifstream file(folder / pointer);
+  std::string target;
+  if (!std::getline(file, target) || !step_of(target)) return std::nullopt;
+  return target;
+}
+
+TemporaryFile::TemporaryFile(const fs::path& folder, const std::string& final_name)
+    : path_(folder / (final_name + std::string(temporary_suffix))), final_path_(folder / final_name) {}
+
+TemporaryFile::~TemporaryFile() {
+  if (!published_) remove_or_warn(path_);
+}
+
+void TemporaryFile::publish() {
+  rename_file(path_, final_path_);
+  published_ = true;
+}
+
+void remove_leftovers(const fs::path& folder) {
+  std::vector<fs::path> leftovers;  // listed first: removing while listing is not defined
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    if (is_leftover(entry.path().filename().string())) leftovers.push_back(entry.path());
+  for (const fs::path& leftover : leftovers) {
+    log::info("removing '{}', which an interrupted run has left", leftover.string());
+    remove_or_warn(leftover);
+  }
+}
+
+void publish(TemporaryFile& file, const fs::path& folder, index_t step, const SaveOptions& options) {
+  const std::string name = file_name(step);
+  const auto latest = write_pointer(folder, latest_pointer, name);
+  const auto best = options.is_best ? write_pointer(folder, best_pointer, name) : nullptr;
+  file.publish();
+  sync_folder(folder);  // the checkpoint has its name before a pointer names it
+  latest->publish();
+  if (best) best->publish();
+  sync_folder(folder);
+}
+
+void remove_old(const fs::path& folder, index_t step, index_t keep_last) {
+  std::set<std::string> keep;
+  for (const char* pointer : {latest_pointer, best_pointer})
+    if (const auto target = pointer_target(folder, pointer)) keep.insert(*target);
+  std::vector<index_t> steps = steps_in(folder);
+  std::erase_if(steps, [&](index_t other) { return other > step; });
+  const index_t old = std::max<index_t>(std::ssize(steps) - keep_last, 0);
+  for (const index_t other : std::span(steps).first(static_cast<std::size_t>(old)))
+    if (!keep.contains(file_name(other))) remove_or_warn(folder / file_name(other));
+}
+
+}  // namespace switchyard::checkpoint::detail

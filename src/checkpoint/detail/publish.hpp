@@ -1,0 +1,57 @@
+// The folder of checkpoints: names, pointers, publication, removal of old files. No HDF5, no messages; used by the root.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/checkpoint.hpp"
+
+namespace switchyard::checkpoint::detail {
+
+inline constexpr const char* latest_pointer = "latest";
+inline constexpr const char* best_pointer = "best";
+
+// "step-0000200.h5"; more digits where the step needs them.
+std::string file_name(index_t step);
+// Of such a name; nothing if it is another kind of name.
+std::optional<index_t> step_of(std::string_view file_name);
+// The steps of which the folder has a file, ascending. Whether the files are whole is not looked at.
+std::vector<index_t> steps_in(const std::filesystem::path& folder);
+// The file name in the pointer file; nothing if there is no pointer or it holds no name of a checkpoint.
+std::optional<std::string> pointer_target(const std::filesystem::path& folder, const char* pointer);
+
+// A file under a temporary name, removed again unless it was published.
+class TemporaryFile {
+ public:
+  // Names it only; the file is created by whoever writes it.
+  TemporaryFile(const std::filesystem::path& folder, const std::string& final_name);
+  ~TemporaryFile();
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  // Gives it its final name, replacing what has this name. Throws Failure.
+  void publish();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path final_path_;
+  bool published_ = false;
+};
+
+// Temporary files that a killed run has left. Failure to remove one is a warning.
+void remove_leftovers(const std::filesystem::path& folder);
+
+// `file` is written and on the disk. Gives it its name, then moves `latest` (and `best`). All that needs space is done
+// before the first name changes, so that a full disk changes nothing. Throws Failure.
+void publish(TemporaryFile& file, const std::filesystem::path& folder, index_t step, const SaveOptions& options);
+
+// Removes checkpoints older than the newest `keep_last` ones up to `step`. Never touches those that `latest` and `best`
+// name, nor steps beyond `step`, which a run that was resumed from an older checkpoint has yet to reach. Failure to
+// remove one is a warning.
+void remove_old(const std::filesystem::path& folder, index_t step, index_t keep_last);
+
+}  // namespace switchyard::checkpoint::detail

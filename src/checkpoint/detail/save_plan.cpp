@@ -1,0 +1,170 @@
+#include "checkpoint/detail/save_plan.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "base/contract.hpp"
+#include "checkpoint/detail/pieces.hpp"
+
+namespace switchyard::checkpoint::detail {
+namespace {
+
+constexpr std::size_t most_dimensions = 32;  // of HDF5
+
+// Descriptions travel as bytes: the path's length and characters, then integers.
+class Packer {
+ public:
+  void add(index_t value) {
+    const auto bytes = std::as_bytes(std::span(&value, 1));
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  void add(const std::string& text) {
+    add(std::ssize(text));
+    const auto bytes = std::as_bytes(std::span(text));
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+class Unpacker {
+ public:
+  explicit Unpacker(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  bool done() const { return bytes_.empty(); }
+  index_t integer() {
+    index_t value = 0;
+    std::memcpy(&value, take(sizeof value).data(), sizeof value);
+    return value;
+  }
+  std::string text() {
+    const auto bytes = take(static_cast<std::size_t>(integer()));
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+
+ private:
+  std::span<const std::byte> take(std::size_t count) {
+    SY_EXPECTS(count <= bytes_.size(), "a description of slices ends {} bytes early", count - bytes_.size());
+    const auto taken = bytes_.first(count);
+    bytes_ = bytes_.subspan(count);
+    return taken;
+  }
+  std::span<const std::byte> bytes_;
+};
+
+void pack(Packer& packer, const Slice& slice) {
+  packer.add(slice.path);
+  packer.add(static_cast<index_t>(slice.dtype));
+  packer.add(std::ssize(slice.shape));
+  for (const index_t extent : slice.shape) packer.add(extent);
+  packer.add(slice.first_row);
+  packer.add(slice.rows);
+}
+
+Slice unpack(Unpacker& unpacker) {
+  Slice slice;
+  slice.path = unpacker.text();
+  slice.dtype = static_cast<DType>(unpacker.integer());
+  slice.shape.resize(static_cast<std::size_t>(unpacker.integer()));
+  for (index_t& extent : slice.shape) extent = unpacker.integer();
+  slice.first_row = unpacker.integer();
+  slice.rows = unpacker.integer();
+  return slice;
+}
+
+void check_slice(const Slice& slice, GroupRank owner) {
+  SY_EXPECTS(slice.shape.size() <= most_dimensions, "'{}' on rank {} has {} dimensions", slice.path, owner.value,
+             slice.shape.size());
+  for (const index_t extent : slice.shape)
+    SY_EXPECTS(extent >= 0, "'{}' on rank {} has shape {}", slice.path, owner.value, tensor::to_string(slice.shape));
+  SY_EXPECTS(slice.first_row >= 0 && slice.rows >= 0 && slice.first_row + slice.rows <= all_rows(slice.shape).rows,
+             "'{}' on rank {}: rows {} to {} of shape {}", slice.path, owner.value, slice.first_row,
+             slice.first_row + slice.rows, tensor::to_string(slice.shape));
+}
+
+void check_coverage(const ArrayPlan& array) {
+  index_t next = 0;
+  for (const Part& part : array.parts) {
+    SY_EXPECTS(part.first_row == next, "'{}': rows up to {} are given, the next ones (rank {}) begin at {}",
+               array.path, next, part.owner.value, part.first_row);
+    next += part.rows;
+  }
+  SY_EXPECTS(next == all_rows(array.shape).rows, "'{}' of shape {}: only the first {} rows are given by any rank",
+             array.path, tensor::to_string(array.shape), next);
+}
+
+void add_slice(std::map<std::string, ArrayPlan>& arrays, const Slice& slice, Part part) {
+  check_slice(slice, part.owner);
+  ArrayPlan& array = arrays.try_emplace(slice.path, ArrayPlan{slice.path, slice.dtype, slice.shape, {}}).first->second;
+  SY_EXPECTS(array.dtype == slice.dtype && array.shape == slice.shape,
+             "'{}' is {} {} on one rank and {} {} on rank {}", slice.path, name(array.dtype),
+             tensor::to_string(array.shape), name(slice.dtype), tensor::to_string(slice.shape), part.owner.value);
+  if (part.rows > 0) array.parts.push_back(part);
+}
+
+}  // namespace
+
+index_t SavePlan::data_bytes() const {
+  index_t bytes = 0;
+  for (const ArrayPlan& array : arrays) bytes += tensor::element_count(array.shape) * element_bytes(array.dtype);
+  return bytes;
+}
+
+SavePlan gather_save_plan(comm::Communicator& communicator, std::span<const Slice> slices) {
+  Packer mine;
+  for (const Slice& slice : slices) pack(mine, slice);
+  const std::vector<index_t> sizes = communicator.all_gather(std::ssize(mine.bytes()));
+  std::vector<std::byte> all(static_cast<std::size_t>(std::accumulate(sizes.begin(), sizes.end(), index_t{0})));
+  communicator.all_gather_rows(mine.bytes(), std::span(all), std::span<const index_t>(sizes), 1);
+
+  // No check above this line: from here on every rank sees the same and throws the same.
+  std::map<std::string, ArrayPlan> arrays;
+  std::size_t offset = 0;
+  for (int rank = 0; rank < communicator.size(); ++rank) {
+    const auto bytes = static_cast<std::size_t>(sizes[static_cast<std::size_t>(rank)]);
+    Unpacker unpacker(std::span<const std::byte>(all).subspan(offset, bytes));
+    for (index_t position = 0; !unpacker.done(); ++position) {
+      const Slice slice = unpack(unpacker);
+      add_slice(arrays, slice, Part{GroupRank{rank}, position, slice.first_row, slice.rows});
+    }
+    offset += bytes;
+  }
+
+  SavePlan plan;
+  for (auto& [path, array] : arrays) {
+    std::sort(array.parts.begin(), array.parts.end(),
+              [](const Part& a, const Part& b) { return a.first_row < b.first_row; });
+    check_coverage(array);
+    plan.arrays.push_back(std::move(array));
+  }
+  return plan;
+}
+
+void check_paths(const SavePlan& plan, const Header& header) {
+  std::set<std::string> paths;
+  const auto add = [&](const std::string& path) {
+    const bool well_formed = !path.empty() && path.front() != '/' && path.back() != '/' &&
+                             path.find("//") == std::string::npos && path.find('\0') == std::string::npos &&
+                             path != "." && !path.starts_with("./") && path.find("/./") == std::string::npos &&
+                             !path.ends_with("/.");
+    SY_EXPECTS(well_formed, "'{}' is no path of a checkpoint: they read \"parameters/gate/weight\"", path);
+    SY_EXPECTS(paths.insert(path).second, "two things are called '{}'", path);
+  };
+  for (const ArrayPlan& array : plan.arrays) add(array.path);
+  for (const auto& [path, value] : header.integers) add(path);
+  for (const auto& [path, value] : header.numbers) add(path);
+  for (const auto& [path, value] : header.texts) {
+    add(path);
+    SY_EXPECTS(value.find('\0') == std::string::npos, "the text '{}' holds a NUL character", path);
+  }
+  for (const std::string& path : paths)
+    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
+      SY_EXPECTS(!paths.contains(path.substr(0, slash)), "'{}' is a value and the group of '{}'",
+                 path.substr(0, slash), path);
+}
+
+}  // namespace switchyard::checkpoint::detail

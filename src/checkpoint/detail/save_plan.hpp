@@ -1,0 +1,43 @@
+// What all ranks together want to save: who owns which rows of which array.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.hpp"
+#include "comm/communicator.hpp"
+
+namespace switchyard::checkpoint::detail {
+
+// Rows of one array that one rank holds.
+struct Part {
+  GroupRank owner;
+  index_t slice = 0;  // position in the owner's list of slices
+  index_t first_row = 0;
+  index_t rows = 0;
+};
+
+struct ArrayPlan {
+  std::string path;
+  DType dtype = DType::float32;
+  tensor::Shape shape;
+  std::vector<Part> parts;  // in the order of rows, which they cover once
+};
+
+// The same on every rank; a function of the gathered slices only. So every rank knows, without being told, which piece
+// the root wants next.
+struct SavePlan {
+  std::vector<ArrayPlan> arrays;  // sorted by path
+  index_t data_bytes() const;
+};
+
+// Collective. Gathers the descriptions of the slices (not their data) on every rank. Throws ContractViolation, the same
+// on every rank, if the slices of an array disagree, overlap, or leave rows out.
+SavePlan gather_save_plan(comm::Communicator& communicator, std::span<const Slice> slices);
+
+// Throws ContractViolation if two of the paths in plan and header are the same, one is a group of another, or one is not
+// of the form "a/b/c". Local.
+void check_paths(const SavePlan& plan, const Header& header);
+
+}  // namespace switchyard::checkpoint::detail

@@ -1,0 +1,135 @@
+#include "checkpoint/detail/user_block.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "base/hash.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "checkpoint/detail/posix_file.hpp"
+
+namespace switchyard::checkpoint::detail {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "fields are copied as they are in memory");
+
+constexpr std::array<char, 8> magic = {'S', 'Y', 'C', 'K', 'P', 'T', '\r', '\n'};
+constexpr std::size_t schema_offset = 8;
+constexpr std::size_t block_size_offset = 12;
+constexpr std::size_t file_size_offset = 16;
+constexpr std::size_t digest_offset = 24;
+constexpr std::size_t checksum_offset = 508;
+// Small enough to stay in the second-level cache between the read and the hash.
+constexpr std::size_t read_bytes = std::size_t{1} << 18;
+
+template <class T>
+void put(std::span<std::byte> bytes, std::size_t offset, const T& value) {
+  std::memcpy(bytes.data() + offset, &value, sizeof value);
+}
+template <class T>
+T get(std::span<const std::byte> bytes, std::size_t offset) {
+  T value;
+  std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+struct HashStateDelete {
+  void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+};
+
+std::array<std::byte, 16> digest_behind_block(const FileDescriptor& file, index_t file_bytes) {
+  const std::unique_ptr<XXH3_state_t, HashStateDelete> state(XXH3_createState());
+  if (state == nullptr || XXH3_128bits_reset(state.get()) == XXH_ERROR) throw Failure("starting a digest: no memory");
+  std::vector<std::byte> buffer(read_bytes);
+  for (index_t offset = user_block_bytes; offset < file_bytes;) {
+    const auto bytes = static_cast<std::size_t>(std::min<index_t>(std::ssize(buffer), file_bytes - offset));
+    read_at(file, offset, std::span(buffer).first(bytes));
+    if (XXH3_128bits_update(state.get(), buffer.data(), bytes) == XXH_ERROR) throw Failure("computing a digest");
+    offset += static_cast<index_t>(bytes);
+  }
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state.get()));
+  return std::bit_cast<std::array<std::byte, 16>>(canonical);
+}
+
+}  // namespace
+
+std::array<std::byte, user_block_bytes> encode(const UserBlock& block) {
+  std::array<std::byte, user_block_bytes> bytes{};
+  put(bytes, 0, magic);
+  put(bytes, schema_offset, block.schema_version);
+  put(bytes, block_size_offset, static_cast<std::uint32_t>(user_block_bytes));
+  put(bytes, file_size_offset, block.file_bytes);
+  put(bytes, digest_offset, block.digest);
+  put(bytes, checksum_offset, crc32(std::span(bytes).first(checksum_offset)));
+  return bytes;
+}
+
+UserBlock decode(std::span<const std::byte, user_block_bytes> bytes) {
+  if (get<std::array<char, 8>>(bytes, 0) != magic)
+    throw Failure("it does not begin as a checkpoint does: it is another kind of file, or damaged");
+  const auto stored = get<std::uint32_t>(bytes, checksum_offset);
+  const std::uint32_t computed = crc32(bytes.first(checksum_offset));
+  if (stored != computed)
+    throw Failure(fmt::format("its first {} bytes are damaged: their CRC-32 is {:08x}, stored is {:08x}",
+                              user_block_bytes, computed, stored));
+  UserBlock block;
+  block.schema_version = get<std::uint32_t>(bytes, schema_offset);
+  if (block.schema_version != static_cast<std::uint32_t>(schema_version))
+    throw Failure(fmt::format("it has schema version {}, this program reads version {}: use the program that wrote it",
+                              block.schema_version, schema_version));
+  block.file_bytes = get<index_t>(bytes, file_size_offset);
+  block.digest = get<std::array<std::byte, 16>>(bytes, digest_offset);
+  return block;
+}
+
+UserBlock seal(const std::filesystem::path& path) {
+  const FileDescriptor file = open_file(path, O_RDWR);
+  UserBlock block;
+  block.schema_version = static_cast<std::uint32_t>(schema_version);
+  block.file_bytes = size_bytes(file);
+  block.digest = digest_behind_block(file, block.file_bytes);
+  write_at(file, 0, encode(block));
+  sync(file);
+  return block;
+}
+
+UserBlock verify_bytes(const std::filesystem::path& path) {
+  // Asked before opening: opening a pipe would wait for its writer.
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) throw Failure("there is no such file");
+  if (!std::filesystem::is_regular_file(status))
+    throw Failure(std::filesystem::is_directory(status) ? "it is a folder" : "it is not a regular file");
+
+  const FileDescriptor file = open_file(path, O_RDONLY);
+  const index_t bytes = size_bytes(file);
+  if (bytes == 0) throw Failure("it is empty");
+  if (bytes < user_block_bytes)
+    throw Failure(fmt::format("it has {} bytes, a checkpoint has more than {}", bytes, user_block_bytes));
+  std::array<std::byte, user_block_bytes> head;
+  read_at(file, 0, head);
+  const UserBlock block = decode(head);
+  if (block.file_bytes != bytes)
+    throw Failure(fmt::format("it has {} bytes and was written with {}: it was {}", bytes, block.file_bytes,
+                              bytes < block.file_bytes ? "cut short" : "added to"));
+  const std::array<std::byte, 16> computed = digest_behind_block(file, bytes);
+  if (computed != block.digest)
+    throw Failure(fmt::format("its content is damaged: its digest is {}, stored is {}", hex(computed),
+                              hex(block.digest)));
+  return block;
+}
+
+std::string hex(const std::array<std::byte, 16>& digest) {
+  std::string text;
+  for (const std::byte byte : digest) text += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  return text;
+}
+
+}  // namespace switchyard::checkpoint::detail

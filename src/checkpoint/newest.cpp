@@ -1,0 +1,58 @@
+// Which checkpoint to resume from.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/publish.hpp"
+#include "checkpoint/detail/user_block.hpp"
+
+namespace switchyard::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+// In the order to try: what `latest` names, then older ones from new to old, then those beyond `latest`, which a crash
+// has left between two renames or an earlier run before a resume. Without a pointer: from new to old.
+std::vector<std::string> candidates(const fs::path& folder) {
+  std::vector<index_t> steps = detail::steps_in(folder);
+  std::reverse(steps.begin(), steps.end());
+  std::vector<std::string> names;
+  if (const auto target = detail::pointer_target(folder, detail::latest_pointer)) {
+    const index_t latest = *detail::step_of(*target);
+    std::erase(steps, latest);
+    std::stable_partition(steps.begin(), steps.end(), [&](index_t step) { return step < latest; });
+    names.push_back(*target);
+  } else if (!steps.empty()) {
+    log::warn("'{}' is missing or names no checkpoint; trying the files by their steps",
+              (folder / detail::latest_pointer).string());
+  }
+  for (const index_t step : steps) names.push_back(detail::file_name(step));
+  return names;
+}
+
+}  // namespace
+
+fs::path newest_valid(const fs::path& folder) {
+  if (!fs::is_directory(folder))
+    throw DataError(fmt::format("there is no checkpoint in '{}' (there is no such folder); give a run folder that "
+                                "`switchyard train` has made",
+                                folder.string()));
+  const std::vector<std::string> names = candidates(folder);
+  for (const std::string& name : names) {
+    try {
+      detail::verify_bytes(folder / name);
+      return folder / name;
+    } catch (const detail::Failure& failure) {
+      log::warn("passing over the checkpoint '{}' ({}); trying an older one", (folder / name).string(), failure.what());
+    }
+  }
+  throw DataError(fmt::format("there is no whole checkpoint in '{}' ({}); start the run again with `switchyard train`",
+                              folder.string(),
+                              names.empty() ? "it holds none" : fmt::format("{} tried", names.size())));
+}
+
+}  // namespace switchyard::checkpoint

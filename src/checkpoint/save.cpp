@@ -1,0 +1,207 @@
+// Saving. One rank, the root, writes; the others send it their rows, piece by piece, in an order that all ranks derive
+// from the gathered plan.
+//
+// A failure on the root does not stop the sending: the root goes on receiving, throws the pieces away, and reports at
+// the end. This costs the time of a save in a rare case, and keeps the owners free of waiting for a word from the root
+// before each piece.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+
+#include "base/contract.hpp"
+#include "base/log.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/publish.hpp"
+#include "checkpoint/detail/save.hpp"
+#include "checkpoint/detail/save_plan.hpp"
+#include "checkpoint/detail/user_block.hpp"
+#include "comm/agreement.hpp"
+
+namespace switchyard::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+using detail::ArrayPlan;
+using detail::Part;
+using detail::Piece;
+using detail::SavePlan;
+
+constexpr const char* schema_path = "schema_version";
+
+// What the file will take on the disk, from above.
+index_t expected_bytes(const SavePlan& plan, const Header& header) {
+  index_t bytes = detail::user_block_bytes + detail::file_overhead_bytes + plan.data_bytes();
+  const auto add_object = [&](const std::string& path) {
+    const auto levels = 1 + std::count(path.begin(), path.end(), '/');  // as if no two shared a group
+    bytes += levels * detail::object_overhead_bytes + std::ssize(path);
+  };
+  for (const ArrayPlan& array : plan.arrays) add_object(array.path);
+  for (const auto& [path, value] : header.integers) add_object(path);
+  for (const auto& [path, value] : header.numbers) add_object(path);
+  for (const auto& [path, text] : header.texts) {
+    add_object(path);
+    bytes += std::ssize(text);
+  }
+  return bytes;
+}
+
+// Calls use(part, piece, bytes of the piece) for all pieces of an array, in the order in which they are written.
+template <class Use>
+void for_each_part_piece(const ArrayPlan& array, const Use& use) {
+  const index_t unit = detail::element_bytes(array.dtype);
+  for (const Part& part : array.parts)
+    for (const Piece& piece : detail::cut(array.shape, {part.first_row, part.rows}, detail::piece_bytes / unit))
+      use(part, piece, static_cast<std::size_t>(piece.elements * unit));
+}
+
+// Where a piece of this rank's own rows lies in memory.
+std::span<const std::byte> bytes_of(const Slice& slice, const Piece& piece) {
+  const index_t row_elements = slice.shape.empty() ? 1 : tensor::element_count(slice.shape) / slice.shape[0];
+  const index_t unit = detail::element_bytes(slice.dtype);
+  const index_t offset = (piece.first_element - slice.first_row * row_elements) * unit;
+  return {slice.data + offset, static_cast<std::size_t>(piece.elements * unit)};
+}
+
+// The root's side: the file under its temporary name, until it is published or destroyed.
+class RootWriter {
+ public:
+  RootWriter(const fs::path& folder, index_t step, index_t expected, detail::ReserveSpace reserve)
+      : temporary_(folder, detail::file_name(step)),
+        writer_(temporary_.path(), expected, reserve),
+        buffer_(static_cast<std::size_t>(detail::piece_bytes)) {}
+
+  void write(const Header& header) {
+    writer_.write(schema_path, std::int64_t{schema_version});
+    for (const auto& [path, value] : header.integers) writer_.write(path, value);
+    for (const auto& [path, value] : header.numbers) writer_.write(path, value);
+    for (const auto& [path, text] : header.texts) writer_.write(path, text);
+  }
+
+  // Receives every piece of the plan, also after a failure. Throws the first failure at the end.
+  void write(comm::Communicator& communicator, const SavePlan& plan, std::span<const Slice> slices) {
+    std::exception_ptr failure;
+    const auto attempt = [&](const auto& action) {
+      if (failure) return;
+      try {
+        action();
+      } catch (const detail::Failure&) {
+        failure = std::current_exception();
+      }
+    };
+    for (const ArrayPlan& array : plan.arrays) {
+      attempt([&] { writer_.begin_array(array.path, array.dtype, array.shape); });
+      for_each_part_piece(array, [&](const Part& part, const Piece& piece, std::size_t bytes) {
+        if (part.owner == communicator.rank()) {
+          attempt([&] { writer_.append(piece, bytes_of(slices[static_cast<std::size_t>(part.slice)], piece)); });
+        } else {
+          const auto received = std::span(buffer_).first(bytes);
+          communicator.receive(received, part.owner);
+          attempt([&] { writer_.append(piece, received); });
+        }
+      });
+      attempt([&] { writer_.end_array(); });
+    }
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  void publish(const fs::path& folder, index_t step, const SaveOptions& options) {
+    writer_.close();
+    detail::seal(temporary_.path());
+    detail::publish(temporary_, folder, step, options);
+  }
+
+ private:
+  detail::TemporaryFile temporary_;  // destroyed last: removes the name after the writer has let go
+  detail::FileWriter writer_;
+  std::vector<std::byte> buffer_;
+};
+
+// The other ranks' side.
+void send_pieces(comm::Communicator& communicator, const SavePlan& plan, std::span<const Slice> slices) {
+  for (const ArrayPlan& array : plan.arrays)
+    for_each_part_piece(array, [&](const Part& part, const Piece& piece, std::size_t) {
+      if (part.owner != communicator.rank()) return;
+      communicator.send(bytes_of(slices[static_cast<std::size_t>(part.slice)], piece), GroupRank{0});
+    });
+}
+
+void check_folder(const fs::path& folder) {
+  if (!fs::exists(folder)) throw detail::Failure(fmt::format("there is no folder '{}'", folder.string()));
+  if (!fs::is_directory(folder)) throw detail::Failure(fmt::format("'{}' is not a folder", folder.string()));
+}
+
+[[noreturn]] void throw_unwritable(const fs::path& folder, index_t step, index_t needed, const std::string& reason) {
+  std::error_code error;
+  const fs::space_info space = fs::space(folder, error);
+  throw DataError(fmt::format(
+      "cannot write the checkpoint '{}' ({}; it needs {} bytes, {} bytes are free); see that the folder exists, can be "
+      "written and has space, then `switchyard resume`",
+      (folder / detail::file_name(step)).string(), reason, needed,
+      error ? "an unknown number of" : fmt::format("{}", space.available)));
+}
+
+// The checkpoint is published: what fails from here on is not worth ending a run.
+void remove_old_or_warn(const fs::path& folder, index_t step, index_t keep_last) {
+  try {
+    detail::remove_old(folder, step, keep_last);
+  } catch (const fs::filesystem_error& error) {
+    log::warn("cannot look for old checkpoints in '{}' ({}); remove them by hand", folder.string(), error.what());
+  }
+}
+
+}  // namespace
+
+void detail::save(comm::Communicator& communicator, const fs::path& folder, index_t step, const Header& header,
+                  std::span<const Slice> slices, const SaveOptions& options, ReserveSpace reserve) {
+  const SavePlan plan = gather_save_plan(communicator, slices);
+  const index_t needed = expected_bytes(plan, header);
+  std::optional<RootWriter> writer;  // on the root
+  const auto on_disk = [&](const auto& action) {
+    std::string reason;
+    try {
+      action();
+      return;
+    } catch (const Failure& failure) {
+      reason = failure.what();
+    } catch (const fs::filesystem_error& error) {
+      reason = error.what();
+    }
+    writer.reset();  // before the others hear of it, so that the folder is as it was when they throw
+    throw_unwritable(folder, step, needed, reason);
+  };
+
+  comm::agree(communicator, [&] {
+    SY_EXPECTS(step >= 0, "step {}", step);
+    SY_EXPECTS(options.keep_last >= 1, "keep_last is {}", options.keep_last);
+    for (const Slice& slice : slices)
+      SY_EXPECTS(slice.data != nullptr || slice.rows == 0 || tensor::element_count(slice.shape) == 0,
+                 "'{}' has no data", slice.path);
+    if (!communicator.is_root()) return;
+    check_paths(plan, header);
+    on_disk([&] {
+      check_folder(folder);
+      remove_leftovers(folder);
+      writer.emplace(folder, step, needed, reserve);
+      writer->write(header);
+    });
+  });
+  comm::agree(communicator, [&] {
+    if (!communicator.is_root()) return send_pieces(communicator, plan, slices);
+    on_disk([&] {
+      writer->write(communicator, plan, slices);
+      writer->publish(folder, step, options);
+    });
+    remove_old_or_warn(folder, step, options.keep_last);
+  });
+}
+
+void save(comm::Communicator& communicator, const fs::path& folder, index_t step, const Header& header,
+          std::span<const Slice> slices, const SaveOptions& options) {
+  detail::save(communicator, folder, step, header, slices, options, detail::ReserveSpace::yes);
+}
+
+}  // namespace switchyard::checkpoint

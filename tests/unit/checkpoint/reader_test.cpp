@@ -1,0 +1,94 @@
+#include <cstring>
+
+#include "comm/threads/thread_group.hpp"
+#include "fixture.hpp"
+
+namespace switchyard::checkpoint {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+TEST(Reader, reads_any_run_of_rows) {
+  ScratchFolder folder;
+  Content content = small_content();
+  const Reader reader(save_from(2, folder.path(), 1, content));
+  for (const char* path : {"parameters/gate/dense_1/weight", "parameters/expert_3/weight", "statistics/load"}) {
+    const Content::Array& array = content.arrays.at(path);
+    const index_t row_bytes = std::ssize(array.bytes) / array.shape[0];
+    for (index_t first = 0; first <= array.shape[0]; ++first)
+      for (index_t rows = 0; first + rows <= array.shape[0]; ++rows) {
+        // One byte on each side that must stay as it is.
+        std::vector<std::byte> bytes(static_cast<std::size_t>(rows * row_bytes) + 2, std::byte{0xab});
+        reader.read({path, array.dtype, array.shape, first, rows, bytes.data() + 1});
+        EXPECT_EQ(std::memcmp(bytes.data() + 1, array.bytes.data() + first * row_bytes, bytes.size() - 2), 0);
+        EXPECT_EQ(bytes.front(), std::byte{0xab});
+        EXPECT_EQ(bytes.back(), std::byte{0xab});
+      }
+  }
+}
+
+TEST(Reader, opens_on_every_rank_and_gives_each_its_rows) {
+  ScratchFolder folder;
+  Content content = small_content();
+  const fs::path file = save_from(1, folder.path(), 1, content);
+  Content loaded = small_content();
+  for (auto& [path, array] : loaded.arrays) std::fill(array.bytes.begin(), array.bytes.end(), std::byte{0});
+  comm::run_ranks(3, [&](comm::Communicator& communicator) {
+    const Reader reader(communicator, file);
+    for (const Slice& slice : slices_of(loaded, communicator.rank().value, 3)) reader.read(slice);
+  });
+  for (const auto& [path, array] : content.arrays) EXPECT_EQ(loaded.arrays.at(path).bytes, array.bytes) << path;
+}
+
+TEST(Reader, fails_alike_on_every_rank) {
+  ScratchFolder folder;
+  const fs::path file = folder.path() / "step-0000001.h5";
+  write_file(file, std::vector<std::byte>(2000));
+  std::vector<std::string> messages(3);
+  comm::run_ranks(3, [&](comm::Communicator& communicator) {
+    messages[static_cast<std::size_t>(communicator.rank().value)] =
+        message_of(ErrorKind::data, [&] { Reader(communicator, file); });
+  });
+  EXPECT_THAT(messages[0], HasSubstr("does not begin as a checkpoint does"));
+  EXPECT_EQ(messages[1], messages[0]);
+  EXPECT_EQ(messages[2], messages[0]);
+}
+
+TEST(Reader, says_what_was_asked_and_what_there_is) {
+  ScratchFolder folder;
+  Content content = small_content();
+  const fs::path file = save_from(1, folder.path(), 1, content);
+  const Reader reader(file);
+  std::vector<std::byte> bytes(4096);
+  const auto read = [&](const Slice& slice) {
+    return message_of(ErrorKind::data, [&] { reader.read(slice); });
+  };
+  const std::string weight = "parameters/gate/dense_1/weight";
+  EXPECT_THAT(read({weight, DType::float32, {7, 6}, 0, 7, bytes.data()}),
+              AllOf(HasSubstr(weight), HasSubstr("7 x 6"), HasSubstr("7 x 5"), HasSubstr(file.string())));
+  EXPECT_THAT(read({weight, DType::float64, {7, 5}, 0, 7, bytes.data()}),
+              AllOf(HasSubstr("float64"), HasSubstr("float32")));
+  EXPECT_THAT(read({"parameters/absent", DType::float32, {7, 5}, 0, 7, bytes.data()}),
+              AllOf(HasSubstr("parameters/absent"), HasSubstr("nothing of this name")));
+  EXPECT_THAT(message_of(ErrorKind::data, [&] { reader.integer("state/loss"); }),
+              AllOf(HasSubstr("int64"), HasSubstr("float64")));
+  EXPECT_THAT(message_of(ErrorKind::data, [&] { reader.number("config"); }), HasSubstr("a text"));
+  EXPECT_THAT(message_of(ErrorKind::data, [&] { reader.text(weight); }), HasSubstr("7 x 5"));
+  EXPECT_THAT(message_of(ErrorKind::contract,
+                         [&] { reader.read({weight, DType::float32, {7, 5}, 3, 5, bytes.data()}); }),
+              HasSubstr("rows 3 to 8"));
+  EXPECT_TRUE(reader.contains(weight));
+  EXPECT_FALSE(reader.contains("parameters"));
+}
+
+TEST(Reader, moves) {
+  ScratchFolder folder;
+  Content content = small_content();
+  Reader first(save_from(1, folder.path(), 1, content));
+  const Reader second(std::move(first));
+  EXPECT_EQ(second.integer("state/step"), 200);
+}
+
+}  // namespace
+}  // namespace switchyard::checkpoint
