@@ -44,8 +44,10 @@ class MixtureModel {
   // Gradients of all activations, then of all parameters.
   void backward(device::Context& context, const Batch& batch, PhaseClock& clock);
   void reduce_gradients(device::Context& context, const Batch& batch, PhaseClock& clock);
-  // After the update of slices().
-  void gather_updated_values();
+  // After the update of slices(): every rank gets what the others changed.
+  void gather_updated_values(device::Context& context);
+  // After parameters() were written from outside. Local.
+  void values_changed(device::Context& context) { layer_.values_changed(context); }
 
   // What this rank updates; norm_entry counts over all networks of the model.
   std::vector<nn::ParameterSlice> slices();

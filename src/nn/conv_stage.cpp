@@ -70,8 +70,10 @@ void ConvStage::forward_statistics(device::Context& context, const BatchTiles& t
   const std::span<double> patch_sums = of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_));
   ops::conv_patch_sums(context, shape_, record.input.rows_from(rows.begin, rows.size()),
                        of_tile(record.scratch, tile, scratch_floats(tiles)), patch_sums);
-  auto* const moments = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
-  ops::conv_moments(context, shape_, patch_sums, value(weight), value(bias), {moments, at(shape_.out_channels)});
+  auto* const moments =
+      reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
+  ops::conv_moments(context, shape_, patch_sums, value(weight), value(bias),
+                    {moments, at(shape_.out_channels)});
 }
 
 void ConvStage::join_forward_statistics(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
@@ -129,7 +131,8 @@ void ConvStage::forward(device::Context& context, const BatchTiles& tiles, index
       record.output.rows_from(rows.begin, rows.size()), record.winner.data() + rows.begin * out_features());
 }
 
-void ConvStage::begin_backward(device::Workspace& workspace, const BatchTiles& tiles, LayerRecord& record) const {
+void ConvStage::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
+                               LayerRecord& record) const {
   if (!normalised_) return;
   record.tile_statistics = workspace.allocate<double>(tiles.local_count() * 2 * shape_.out_channels);
   record.tile_products = workspace.allocate<double>(tiles.local_count() * shape_.weight_count());
@@ -143,16 +146,17 @@ ops::PooledGradient ConvStage::pooled_gradient(const LayerRecord& record, IndexR
 ops::ConvTileGradient ConvStage::tile_gradient(const LayerRecord& record, index_t tile) const {
   const index_t channels = shape_.out_channels;
   const std::span<double> sums = of_tile(record.tile_statistics, tile, 2 * channels);
-  return {sums.first(at(channels)), sums.subspan(at(channels)), of_tile(record.tile_products, tile, shape_.weight_count())};
+  return {sums.first(at(channels)), sums.subspan(at(channels)),
+          of_tile(record.tile_products, tile, shape_.weight_count())};
 }
 
 void ConvStage::backward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
                                     LayerRecord& record) const {
   const IndexRange rows = tiles.rows(tile);
-  ops::fused_conv_bn_backward_sums(context, shape_, record.input.rows_from(rows.begin, rows.size()), norm_view(),
-                                   of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)),
-                                   pooled_gradient(record, rows), of_tile(record.scratch, tile, scratch_floats(tiles)),
-                                   tile_gradient(record, tile));
+  ops::fused_conv_bn_backward_sums(
+      context, shape_, record.input.rows_from(rows.begin, rows.size()), norm_view(),
+      of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), pooled_gradient(record, rows),
+      of_tile(record.scratch, tile, scratch_floats(tiles)), tile_gradient(record, tile));
 }
 
 void ConvStage::join_backward_statistics(device::Workspace& workspace, const BatchTiles& tiles,
@@ -178,14 +182,14 @@ void ConvStage::backward(device::Context& context, const BatchTiles& tiles, inde
   float* const d_bias = partial + shape_.weight_count();
   if (!normalised_) {
     ops::fused_conv_backward(context, shape_, record.input.rows_from(rows.begin, rows.size()),
-                             pooled_gradient(record, rows), of_tile(record.scratch, tile, scratch_floats(tiles)),
-                             partial, d_bias);
+                             pooled_gradient(record, rows),
+                             of_tile(record.scratch, tile, scratch_floats(tiles)), partial, d_bias);
     return;
   }
   const ops::ConvTileGradient sums = tile_gradient(record, tile);
   ops::fused_conv_bn_backward(context, shape_, norm_view(),
-                              of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), sums, mean_dy_,
-                              mean_dy_xhat_, partial);
+                              of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), sums,
+                              mean_dy_, mean_dy_xhat_, partial);
   for (index_t c = 0; c < channels; ++c) {
     d_bias[c] = 0.0F;  // the norm takes the mean away, so this bias has no effect and its gradient is zero
     d_bias[channels + c] = static_cast<float>(sums.sum_dy_xhat[at(c)]);  // d_gamma

@@ -77,6 +77,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     loader.emplace(config, *dataset, communicator);
     model.emplace(config, nn::ImageShape{shape.channels, shape.height, shape.width}, dataset->class_count(), communicator);
     train::load_arrays(reader, *model, nullptr);
+    model->values_changed(context);
   });
   const moe::GateStatistics statistics = train::evaluate(split, *loader, *model, communicator, context);
   if (runtime.is_root()) {
