@@ -42,6 +42,10 @@ std::string percent_cell(std::int64_t count, std::int64_t whole) {
   return fmt::format("{:.0f}", 100.0 * static_cast<double>(count) / static_cast<double>(whole));
 }
 
+bool evaluated(const moe::GateStatistics* statistics) {
+  return statistics != nullptr && statistics->samples() > 0;
+}
+
 using ValueOf = double (moe::GateStatistics::*)() const;
 
 std::string score_row(std::string_view label, ValueOf value_of, int decimals, std::string_view note,
@@ -56,11 +60,11 @@ std::string score_row(std::string_view label, ValueOf value_of, int decimals, st
 std::string score_table(const Result& result) {
   std::string out = fmt::format("{:<14}", "result");
   std::vector<const moe::GateStatistics*> splits;
-  if (result.test != nullptr) {
+  if (evaluated(result.test)) {
     splits.push_back(result.test);
     out += fmt::format("{:>12}", "test");
   }
-  if (result.validation != nullptr) {
+  if (evaluated(result.validation)) {
     splits.push_back(result.validation);
     out += fmt::format("{:>12}", "validation");
   }
@@ -94,7 +98,7 @@ std::string usage_bars(const moe::GateStatistics& statistics, std::string_view s
                        length.empty() ? "" : "  ", length);
   }
   if (shown < statistics.experts()) {
-    out += fmt::format("  ({} are in summary.json)\n", range_text("expert", shown, statistics.experts()));
+    out += fmt::format("  (more in metrics.jsonl: {})\n", range_text("expert", shown, statistics.experts()));
   }
   return out;
 }
@@ -126,7 +130,7 @@ std::string class_table(const moe::GateStatistics& statistics, std::string_view 
   if (classes < statistics.classes()) {
     cut += (cut.empty() ? "" : " and ") + range_text("class", classes, statistics.classes());
   }
-  return cut.empty() ? out : fmt::format("{}  ({} are in metrics.jsonl, class_by_expert)\n", out, cut);
+  return cut.empty() ? out : fmt::format("{}  (more in metrics.jsonl, class_by_expert: {})\n", out, cut);
 }
 
 std::string dead_expert_warning(const moe::GateStatistics& statistics, std::string_view split,
@@ -150,9 +154,9 @@ std::string dead_expert_warning(const moe::GateStatistics& statistics, std::stri
 }
 
 std::string result_text(const Result& result, const TextStyle& style) {
-  const bool has_test = result.test != nullptr;
+  const bool has_test = evaluated(result.test);
   const moe::GateStatistics* shown = has_test ? result.test : result.validation;
-  if (shown == nullptr) return "";
+  if (!evaluated(shown)) return "";
   const std::string_view split = has_test ? "test" : "validation";
   std::string out =
       score_table(result) + "\n" + usage_bars(*shown, split, style) + "\n" + class_table(*shown, split, style);
