@@ -56,6 +56,6 @@ ExitCode exit_code(ErrorKind kind) {
   return ExitCode::internal;
 }
 
-void throw_error(ErrorKind kind, const std::string& message) { throw Error(kind, message); }
+void throw_agreed(ErrorKind kind, const std::string& message) { throw AgreedError(kind, message); }
 
 }  // namespace switchyard

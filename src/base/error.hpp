@@ -70,7 +70,12 @@ using OutOfMemory = ErrorOf<ErrorKind::out_of_memory>;
 using TimeoutError = ErrorOf<ErrorKind::timeout>;
 using NumericError = ErrorOf<ErrorKind::numeric>;
 
-// Throws an Error of that kind: for a failure that arrived from another rank as (kind, message).
-[[noreturn]] void throw_error(ErrorKind kind, const std::string& message);
+// A failure that every rank throws at the same point of the program: ranks can leave in an orderly way. Any other Error
+// is one rank's own, and must end the others.
+class AgreedError : public Error {
+ public:
+  using Error::Error;
+};
+[[noreturn]] void throw_agreed(ErrorKind kind, const std::string& message);
 
 }  // namespace switchyard

@@ -52,7 +52,7 @@ void agree(Communicator& communicator, const std::function<void()>& action) {
   communicator.broadcast(std::span<Header>(&header, 1), source);
   message.resize(static_cast<std::size_t>(header.message_bytes));
   communicator.broadcast(std::span<char>(message), source);
-  throw_error(static_cast<ErrorKind>(header.kind), message);
+  throw_agreed(static_cast<ErrorKind>(header.kind), message);
 }
 
 }  // namespace switchyard::comm

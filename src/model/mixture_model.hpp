@@ -49,13 +49,11 @@ class MixtureModel {
 
   // What this rank updates; norm_entry counts over all networks of the model.
   std::vector<nn::ParameterSlice> slices();
-  index_t norm_entries() const { return gate_entries_ + expert_entries_ * layer_.placement().expert_count(); }
+  index_t norm_entries() const;
 
-  index_t parameter_count() const {
-    return gate_parameters_ + expert_parameters_ * layer_.placement().expert_count();
-  }
-  index_t gate_parameters() const { return gate_parameters_; }
-  index_t expert_parameters() const { return expert_parameters_; }
+  index_t parameter_count() const;
+  index_t gate_parameters() const { return options_.gate.parameter_count(); }
+  index_t expert_parameters() const { return options_.expert.parameter_count(); }
   // Parameters and state, for checkpoints.
   std::vector<ModelArray> parameters();
   std::vector<ModelArray> state();
@@ -63,14 +61,15 @@ class MixtureModel {
   index_t classes() const { return layer_.outputs(); }
 
  private:
+  index_t gate_entries() const;
+  index_t expert_entries() const;
   void collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
 
   comm::Communicator* communicator_;
   double importance_weight_;
+  moe::LayerOptions options_;
   moe::Layer layer_;
-  index_t gate_entries_ = 0, expert_entries_ = 0;
-  index_t gate_parameters_ = 0, expert_parameters_ = 0;
 
   // Of the batch between forward and backward; memory of the step.
   moe::LayerOutput output_;

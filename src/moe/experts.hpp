@@ -21,7 +21,7 @@ class Experts {
   static constexpr index_t tile_rows = 128;
 
   // Networks named "experts/0003", by global id, so that initial weights do not depend on the placement.
-  Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+  Experts(const nn::NetworkShape& shape,
           std::span<const ExpertId> hosted, std::uint64_t seed);
 
   index_t count() const { return static_cast<index_t>(experts_.size()); }
@@ -42,7 +42,7 @@ class Experts {
 
  private:
   struct Expert {
-    Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+    Expert(ExpertId id_in, const nn::NetworkShape& shape,
            std::uint64_t seed);
     ExpertId id;
     nn::Network network;

@@ -6,9 +6,9 @@ Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Plac
     : communicator_(&communicator),
       placement_(std::move(placement)),
       outputs_(options.outputs),
-      gate_(options.gate, options.input, placement_.expert_count(), options.top_k, options.gate_policy,
+      gate_(options.gate, placement_.expert_count(), options.top_k, options.gate_policy,
             communicator.size(), communicator.rank().value, options.seed),
-      experts_(options.expert, options.input, options.outputs, placement_.hosted_by(communicator.rank()),
+      experts_(options.expert, placement_.hosted_by(communicator.rank()),
                options.seed),
       exchange_(communicator, options.outputs) {}
 

@@ -8,9 +8,8 @@
 namespace switchyard::moe {
 
 struct LayerOptions {
-  std::vector<config::LayerSpec> gate;
-  std::vector<config::LayerSpec> expert;
-  nn::ImageShape input;
+  nn::NetworkShape gate;
+  nn::NetworkShape expert;
   index_t outputs = 0;  // classes
   index_t top_k = 0;    // 0: dense
   nn::GradientPolicy gate_policy;

@@ -14,6 +14,15 @@ index_t NetworkGradient::block_count(index_t in, index_t out) {
       in, static_cast<index_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<index_t>(blocks, 1)))));
 }
 
+index_t NetworkGradient::norm_entries(const NetworkShape& shape, const GradientPolicy& policy) {
+  index_t entries = shape.conv ? (shape.batch_norm ? 4 : 2) : 0;
+  for (const DenseShape& layer : shape.dense) {
+    const bool whole_rows = policy.rule(layer.in, layer.out) == GradientRule::whole_rows;
+    entries += 1 + (whole_rows ? block_count(layer.in, layer.out) : 1);
+  }
+  return entries;
+}
+
 NetworkGradient::NetworkGradient(Network& network, Sharing sharing)
     : network_(&network), small_(network.partial_width()) {
   float* small = small_.data();

@@ -1,9 +1,11 @@
-# sy_test(<name> SOURCES <files> ROOMS <rooms> [RANKS <n>...] [LABELS <labels>] [TIMEOUT <seconds>] [LINKS <targets>])
+# sy_test(<name> SOURCES <files> ROOMS <rooms> [RANKS <n>...] [LABELS <labels>] [TIMEOUT <seconds>] [LINKS <targets>]
+#         [BUILD_ONLY])
 #
 # One executable and one ctest entry (per rank count if RANKS is given: then it runs under mpirun). A hang is a failure,
-# "no test ran" is a failure, a skipped test is a failure (tests/support/main.cpp).
+# "no test ran" is a failure, a skipped test is a failure (tests/support/main.cpp). BUILD_ONLY: no ctest entry, for what
+# this machine cannot run.
 function(sy_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;ROOMS;RANKS;LABELS;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "BUILD_ONLY" "TIMEOUT" "SOURCES;ROOMS;RANKS;LABELS;LINKS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
@@ -20,6 +22,9 @@ function(sy_test name)
     endforeach()
   else()
     target_link_libraries(test_${name} PRIVATE sy_test_main)
+    if(ARG_BUILD_ONLY)
+      return()
+    endif()
     add_test(NAME ${name} COMMAND test_${name})
     set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
   endif()

@@ -2,21 +2,11 @@
 // kernels with host threads instead.
 #pragma once
 
-#include <cstddef>
 #include <type_traits>
 
-#include "base/ids.hpp"
+#include "device/cuda/launch_shape.hpp"
 
 namespace switchyard::device::cuda {
-
-inline constexpr std::size_t largest_functor_bytes = 4000;  // a kernel's parameters have 4 KiB everywhere
-
-struct LaunchShape {
-  index_t blocks = 0;
-  int threads_per_block = 0;
-  index_t shared_bytes = 0;  // per block; above 48 KiB the kernel is opted in first
-  void* stream = nullptr;
-};
 
 // Calls cudaLaunchKernelExC: stream-ordered, returns at once. `arguments` holds one pointer per parameter of
 // the kernel. Throws CudaError, also if a block would need more shared memory than the device has.

@@ -9,7 +9,7 @@ namespace {
 
 TEST(Error, keeps_its_kind_when_it_crosses_ranks) {
   try {
-    throw_error(ErrorKind::numeric, "the loss is nan");
+    throw_agreed(ErrorKind::numeric, "the loss is nan");
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::numeric);
     EXPECT_EQ(exit_code(error.kind()), ExitCode::numeric);

@@ -1,0 +1,174 @@
+#include "train/loop.hpp"
+
+#include <fmt/format.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/log.hpp"
+#include "train/evaluation.hpp"
+#include "train/result_text.hpp"
+#include "train/stop_request.hpp"
+
+namespace switchyard::train {
+namespace {
+
+index_t schedule_horizon(const config::Config& config, const BatchLoader& loader) {
+  if (config.optim.schedule_steps > 0) return config.optim.schedule_steps;
+  return config.train.epochs * loader.training().batches_per_epoch();
+}
+
+index_t final_step(const config::Config& config, const BatchLoader& loader) {
+  const index_t all = config.train.epochs * loader.training().batches_per_epoch();
+  return config.train.max_steps > 0 ? std::min(all, config.train.max_steps) : all;
+}
+
+}  // namespace
+
+Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
+           device::Context& context, const RunFolder* folder, std::filesystem::path checkpoint_folder)
+    : config_(config),
+      communicator_(&communicator),
+      context_(&context),
+      folder_(folder),
+      checkpoint_folder_(std::move(checkpoint_folder)),
+      loader_(config, dataset, communicator),
+      model_(config, {dataset.shape().channels, dataset.shape().height, dataset.shape().width}, dataset.class_count(),
+             communicator),
+      optimizer_(config.optim, model_.slices()),
+      state_{.step = 0, .horizon = schedule_horizon(config, loader_)},
+      last_step_(final_step(config, loader_)),
+      step_(config, state_.horizon, loader_, model_, optimizer_, communicator, context),
+      last_batch_(config.moe.experts, model_.classes()) {}
+
+void Loop::restore(const checkpoint::Reader& reader) {
+  state_ = state_of(reader, config_);
+  load_arrays(reader, model_, &optimizer_);
+  saved_step_ = state_.step;
+  if (state_.horizon != schedule_horizon(config_, loader_)) {
+    throw DataError(fmt::format("the checkpoint's schedule ends at step {} and this configuration's at {} (the learning rates would be "
+                                "others); leave train.epochs and optim.schedule_steps as the run has them",
+                                state_.horizon, schedule_horizon(config_, loader_)));
+  }
+}
+
+Outcome Loop::run() {
+  if (folder_ != nullptr) {
+    cut_metrics(folder_->metrics_file(), state_.step);
+    metrics_ = std::make_unique<MetricsWriter>(folder_->metrics_file());
+    progress_ = std::make_unique<ProgressLine>(
+        std::cout, ProgressLine::Options{.epochs = config_.train.epochs,
+                                         .steps = last_step_,
+                                         .first_step = state_.step,
+                                         .steps_per_line = config_.train.log_every_steps,
+                                         .terminal = detect_terminal(1)});
+  }
+  while (state_.step < last_step_) {
+    train_one_step();
+    if (epoch_ends() || state_.step == last_step_) evaluate_epoch();
+    const bool stopping = agreed_.stop_requested || agreed_.out_of_time;
+    if (is_saving_step() || stopping || is_best_ || state_.step == last_step_) save();
+    if (stopping && state_.step < last_step_) {
+      Outcome outcome{ExitCode::stopped_early,
+                      fmt::format("stopped after step {} of {} ({}); go on with `switchyard resume {}`", state_.step,
+                                  last_step_, agreed_.out_of_time ? "run.max_minutes is over" : "a signal asked for it",
+                                  config_.run.dir)};
+      write_summary(outcome);
+      return outcome;
+    }
+  }
+  return finish();
+}
+
+bool Loop::epoch_ends() const { return state_.step % loader_.training().batches_per_epoch() == 0; }
+
+bool Loop::is_saving_step() const {
+  return config_.checkpoint.every_steps > 0 ? state_.step % config_.checkpoint.every_steps == 0 : epoch_ends();
+}
+
+void Loop::train_one_step() {
+  const bool out_of_time = config_.run.max_minutes > 0 && elapsed_seconds() > 60.0 * config_.run.max_minutes;
+  const StepReport& report = step_.run(state_.step, {stop_requested(), out_of_time});
+  const data::Position position = loader_.training().position_of(state_.step);
+  ++state_.step;
+  agreed_ = report.agreed;
+  last_loss_ = report.loss();
+  last_batch_ = report.statistics;
+  training_seconds_ += std::accumulate(report.seconds.begin(), report.seconds.end(), 0.0);
+  trained_samples_ += report.statistics.samples();
+  is_best_ = false;
+  if (folder_ == nullptr) return;
+  metrics_->write(step_object({.step = state_.step,
+                               .epoch = position.epoch + 1,
+                               .loss = report.loss(),
+                               .importance_loss = report.importance_loss,
+                               .gradient_norm = report.agreed.gradient_norm,
+                               .learning_rate = report.learning_rate},
+                              report.statistics, report.seconds));
+  progress_->update({.epoch = position.epoch + 1,
+                     .step = state_.step,
+                     .samples = report.statistics.samples(),
+                     .loss = report.loss(),
+                     .error = report.statistics.error()});
+}
+
+void Loop::evaluate_epoch() {
+  const auto begin = std::chrono::steady_clock::now();
+  validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+  if (validation_->samples() > 0 && validation_->error() < state_.best_error) {
+    state_.best_error = validation_->error();
+    state_.best_step = state_.step;
+    is_best_ = true;
+  }
+  if (folder_ == nullptr) return;
+  const index_t epoch = loader_.training().position_of(state_.step - 1).epoch + 1;
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  metrics_->write(evaluation_record_object({"validation", state_.step, epoch, seconds.count()}, *validation_));
+  progress_->print(evaluation_line(epoch, "validation", *validation_));
+}
+
+void Loop::save() {
+  if (saved_step_ == state_.step) return;
+  save_checkpoint(*communicator_, checkpoint_folder_, state_, config_, loader_.training().position_of(state_.step), model_,
+                  optimizer_, last_batch_, {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
+  saved_step_ = state_.step;
+}
+
+Outcome Loop::finish() {
+  if (!validation_) validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+  test_ = evaluate(data::Split::test, loader_, model_, *communicator_, *context_);
+  const Outcome outcome{ExitCode::ok, fmt::format("finished all {} steps", last_step_)};
+  if (folder_ != nullptr) {
+    const Result result{&*validation_, &*test_, config_.moe.importance};
+    std::cout << '\n' << result_text(result, detect_terminal(1).style) << std::flush;
+  }
+  write_summary(outcome);
+  return outcome;
+}
+
+void Loop::write_summary(const Outcome& outcome) {
+  if (folder_ == nullptr) return;
+  Summary summary;
+  summary.steps = state_.step;
+  summary.parameters = model_.parameter_count();
+  summary.seed = config_.run.seed;
+  summary.samples_per_second = training_seconds_ > 0 ? static_cast<double>(trained_samples_) / training_seconds_ : 0;
+  summary.seconds = training_seconds_;
+  summary.train_loss = last_loss_;
+  summary.validation = validation_ ? &*validation_ : nullptr;
+  summary.test = test_ ? &*test_ : nullptr;
+  if (state_.best_step >= 0) {
+    summary.best = BestEvaluation{state_.best_step, loader_.training().position_of(state_.best_step - 1).epoch + 1,
+                                  state_.best_error};
+  }
+  summary.exit_code = outcome.code;
+  summary.exit_reason = outcome.reason;
+  folder_->write_summary(summary_object(summary, build_info()));
+}
+
+double Loop::elapsed_seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+}  // namespace switchyard::train

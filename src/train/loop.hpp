@@ -1,0 +1,77 @@
+// A training run from its first step, or from a checkpoint, to its end.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "train/progress_line.hpp"
+#include "train/run_checkpoint.hpp"
+#include "train/run_folder.hpp"
+#include "train/step.hpp"
+#include "train/summary.hpp"
+
+namespace switchyard::train {
+
+struct Outcome {
+  ExitCode code = ExitCode::ok;
+  std::string reason;  // a sentence
+};
+
+// Everything a run owns on this rank. All public methods are collective. Only the root writes files (checkpoints take
+// everybody) and prints; a failure of the root alone is the root's own Error, which ends all ranks.
+class Loop {
+ public:
+  // folder is given on the root rank and null elsewhere; checkpoint_folder is the same path on all ranks.
+  Loop(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
+       device::Context& context, const RunFolder* folder, std::filesystem::path checkpoint_folder);
+
+  model::MixtureModel& model() { return model_; }
+  const BatchLoader& loader() const { return loader_; }
+  index_t last_step() const { return last_step_; }
+  index_t horizon() const { return state_.horizon; }
+
+  // Goes on where the checkpoint stands.
+  void restore(const checkpoint::Reader& reader);
+  // Trains to the last step or until asked to stop, evaluates at the end of every epoch and at the end, saves.
+  Outcome run();
+
+ private:
+  bool epoch_ends() const;
+  bool is_saving_step() const;
+  void train_one_step();
+  void evaluate_epoch();
+  void save();
+  Outcome finish();
+  void write_summary(const Outcome& outcome);
+  double elapsed_seconds() const;
+
+  config::Config config_;
+  comm::Communicator* communicator_;
+  device::Context* context_;
+  const RunFolder* folder_;
+  std::filesystem::path checkpoint_folder_;
+  BatchLoader loader_;
+  model::MixtureModel model_;
+  optim::Optimizer optimizer_;
+  RunState state_;
+  index_t last_step_;
+  Step step_;
+
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Agreement agreed_;
+  moe::GateStatistics last_batch_;
+  double last_loss_ = 0;
+  double training_seconds_ = 0;
+  index_t trained_samples_ = 0;
+  index_t saved_step_ = -1;
+  bool is_best_ = false;
+  std::optional<moe::GateStatistics> validation_;
+  std::optional<moe::GateStatistics> test_;
+
+  // Root only.
+  std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<ProgressLine> progress_;
+};
+
+}  // namespace switchyard::train
