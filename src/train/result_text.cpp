@@ -13,10 +13,9 @@ namespace {
 constexpr index_t experts_shown = 64;
 constexpr index_t classes_shown = 20;
 
-// [begin, end)
-std::string range_text(std::string_view what, index_t begin, index_t end) {
-  return end - begin == 1 ? fmt::format("{} {}", what, begin)
-                          : fmt::format("{}s {} to {}", what, begin, end - 1);
+// "expert 64", "experts 64 to 79".
+std::string range_text(std::string_view one, std::string_view many, index_t begin, index_t end) {
+  return end - begin == 1 ? fmt::format("{} {}", one, begin) : fmt::format("{} {} to {}", many, begin, end - 1);
 }
 
 // `fraction` of `columns`, in eighths of a column where the characters exist.
@@ -98,7 +97,8 @@ std::string usage_bars(const moe::GateStatistics& statistics, std::string_view s
                        length.empty() ? "" : "  ", length);
   }
   if (shown < statistics.experts()) {
-    out += fmt::format("  (more in metrics.jsonl: {})\n", range_text("expert", shown, statistics.experts()));
+    out += fmt::format("  (more in metrics.jsonl: {})\n",
+                       range_text("expert", "experts", shown, statistics.experts()));
   }
   return out;
 }
@@ -108,7 +108,10 @@ std::string class_table(const moe::GateStatistics& statistics, std::string_view 
   constexpr index_t cell_columns = 4;
   const index_t experts = std::min(statistics.experts(), experts_shown);
   const index_t classes = std::min(statistics.classes(), classes_shown);
-  const index_t per_block = std::max<index_t>((style.columns - head_columns) / cell_columns, 1);
+  // Blocks of equal width: 64 experts in 100 columns are 4 x 16, not 3 x 21 and 1.
+  const index_t room = std::max<index_t>((style.columns - head_columns) / cell_columns, 1);
+  const index_t blocks = std::max<index_t>((experts + room - 1) / room, 1);
+  const index_t per_block = (experts + blocks - 1) / blocks;
   std::string out =
       fmt::format("class by expert on {}: % of a class's samples that go to each expert (. is none)\n", split);
   for (index_t begin = 0; begin < experts; begin += per_block) {
@@ -126,9 +129,9 @@ std::string class_table(const moe::GateStatistics& statistics, std::string_view 
     }
   }
   std::string cut;
-  if (experts < statistics.experts()) cut = range_text("expert", experts, statistics.experts());
+  if (experts < statistics.experts()) cut = range_text("expert", "experts", experts, statistics.experts());
   if (classes < statistics.classes()) {
-    cut += (cut.empty() ? "" : " and ") + range_text("class", classes, statistics.classes());
+    cut += (cut.empty() ? "" : " and ") + range_text("class", "classes", classes, statistics.classes());
   }
   return cut.empty() ? out : fmt::format("{}  (more in metrics.jsonl, class_by_expert: {})\n", out, cut);
 }

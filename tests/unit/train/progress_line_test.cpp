@@ -102,7 +102,7 @@ TEST_F(ProgressLineTest, overwrites_its_line_on_a_terminal_twice_a_second) {
 TEST_F(ProgressLineTest, stays_narrower_than_the_terminal) {
   ProgressLine line = make(true, 0, 20);
   run(line, 1, 1, 1.0);
-  EXPECT_EQ(taken(), "\repoch 1/2  step 1/10\x1b[K");
+  EXPECT_EQ(taken(), "\repoch 1/2  step 1/1\x1b[K");
 }
 
 TEST_F(ProgressLineTest, survives_a_clock_that_stands_still) {

@@ -39,9 +39,9 @@ TEST(ResultText, is_the_whole_result) {
       "  error             0.1000      0.0000\n"
       "  loss              0.3125      0.0000\n"
       "  H_s                0.210       0.000  bits, gate weights of a sample; low is decided\n"
-      "  H_u                1.576       1.000  bits, usage of the experts; at most 2.00\n"
-      "  I(E;Y)             1.330       1.000  bits, expert and predicted class\n"
-      "  I(E;Y) true        1.330       1.000  bits, expert and true class\n"
+      "  H_u                1.588       1.000  bits, usage of the experts; at most 2.00\n"
+      "  I(E;Y)             1.335       1.000  bits, expert and predicted class\n"
+      "  I(E;Y) true        1.335       1.000  bits, expert and true class\n"
       "\n"
       "experts on test\n"
       "  expert   share  importance\n"
@@ -112,6 +112,8 @@ TEST(ClassTable, stays_readable_with_64_experts_and_more) {
   for (const index_t experts : {64, 200}) {
     const std::string text = class_table(large_statistics(100, experts), "test", {});
     for (const std::string& line : lines_of(text)) EXPECT_LE(line.size(), 100U) << line;
+    EXPECT_THAT(
+        text, HasSubstr("  class  samples  48  49  50  51  52  53  54  55  56  57  58  59  60  61  62  63\n"));
     // A title, 4 blocks of a head and 20 classes, a note.
     EXPECT_EQ(lines_of(text).size(), 1U + 4U * 21U + 1U);
   }
