@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "train/metrics.hpp"
 #include "train/progress_line.hpp"
 #include "train/run_checkpoint.hpp"
 #include "train/run_folder.hpp"
