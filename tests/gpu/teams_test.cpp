@@ -1,4 +1,5 @@
-// Needs a GPU: the executors of src/device/cuda against the CPU, bit for bit, with copies and memory of the device.
+// Needs a GPU: the executors of src/device/cuda against the CPU, bit for bit, with copies and memory of the
+// device.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -64,7 +65,8 @@ TEST(Gpu, sums_and_maxima_have_the_bits_of_the_cpu) {
     Buffer<float> sums(rows, context.device());
     Buffer<float> maxima(rows, context.device());
     Buffer<double> double_sums(rows, context.device());
-    test::sums_through_scratch(context, {in.data(), rows, cols}, sums.data(), double_sums.data(), maxima.data());
+    test::sums_through_scratch(context, {in.data(), rows, cols}, sums.data(), double_sums.data(),
+                               maxima.data());
     return Result{on_host(context, sums), on_host(context, maxima), on_host(context, double_sums)};
   };
   for (const index_t cols : {1, 31, 33, 1024, 1025, 20'000}) {
@@ -93,8 +95,9 @@ TEST(Gpu, says_how_much_shared_memory_a_row_may_have) {
   Buffer<double> double_sums(1, DeviceKind::cuda);
   const index_t cols = 1 << 20;
   const Buffer<float> in(cols, DeviceKind::cuda);
-  EXPECT_THROW(test::sums_through_scratch(context, {in.data(), 1, cols}, sums.data(), double_sums.data(), sums.data()),
-               CudaError);
+  EXPECT_THROW(
+      test::sums_through_scratch(context, {in.data(), 1, cols}, sums.data(), double_sums.data(), sums.data()),
+      CudaError);
   context.synchronize();  // the context still works
 }
 
