@@ -46,7 +46,6 @@ case "$code" in
   0)
     echo
     echo "Results are in $run_dir: summary.json (the result), metrics.jsonl (every step), checkpoints/, config.ini."
-    echo "A page of them:  build/release/switchyard report $run_dir"
     ;;
   75) echo "Stopped early. Go on with:  launch/run.sh -n 2 build/release/switchyard resume $run_dir" >&2 ;;
 esac
