@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <string>
 #include <unordered_map>
 
 #include "base/contract.hpp"
+#include "base/error.hpp"
 #include "ops/detail/onednn.hpp"
 
 namespace switchyard::ops {
@@ -86,6 +88,13 @@ detail::DnnlAttributes make_attributes(const MatmulShape& s, const std::string& 
 detail::DnnlOperation build(const Key& key) {
   const MatmulShape& s = key.shape;
   const std::string subject = describe(key);
+  // Beyond 32 bits oneDNN 2.6 divides by zero while it plans, on some processors, instead of saying no.
+  for (const index_t size : {s.m, s.n, s.k, s.lda, s.ldb, s.ldc}) {
+    if (size > std::numeric_limits<std::int32_t>::max()) {
+      throw BlasError(
+          fmt::format("oneDNN cannot run {} (a size above 2147483647); use more shards or ranks", subject));
+    }
+  }
   const bool plain_a = s.transpose_a == Transpose::no;
   const bool plain_b = s.transpose_b == Transpose::no;
   const auto a = detail::matrix_layout(key.type, s.m, s.k, plain_a ? s.lda : 1, plain_a ? 1 : s.lda);
