@@ -34,9 +34,12 @@ struct MatmulShape {
   auto operator<=>(const MatmulShape&) const = default;
 };
 
-// One single-threaded library call: bits depend on the shape and the values only. May be called from tasks of a
-// pool at the same time. The primitive for a new shape is built once per thread (about 0.25 ms) and kept. m = 0
-// or n = 0 is allowed; k = 0 gives C = 0 (or the bias). Throws BlasError with the shape.
+// One single-threaded library call: bits depend on the shape (strides included) and the values only. The
+// library may cut the sum over k by m and n, so a tile has the bits of the whole product at some shapes only:
+// cut a product the same way on every layout. (tests/conformance/ops/matmul_rows_test.cpp lists shapes where
+// tiles agree in float32.) May be called from tasks of a pool at the same time. For k < 256 and for bfloat16 a
+// primitive is built once per thread and shape (about 0.25 ms) and kept. m = 0 or n = 0 is allowed; k = 0 gives
+// C = 0 (or the bias). Throws BlasError with the shape.
 void matmul(const MatmulShape& shape, const float* a, const float* b, float* c, const float* bias = nullptr);
 // bf16 operands, float32 accumulation, bias and result.
 void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, float* c,
