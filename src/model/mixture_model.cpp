@@ -26,17 +26,21 @@ nn::NetworkShape expert_shape(const config::Config& config, nn::ImageShape input
   return shape;
 }
 
+}  // namespace
+
 moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes) {
   const auto gate = config::parse_network(config.model.gate, config::NetworkRole::gate);
   return {.gate = nn::NetworkShape::resolve("gate", gate, input, config.moe.experts),
           .expert = expert_shape(config, input, classes),
           .outputs = classes,
           .top_k = config.moe.top_k,
-          .gate_policy = {.replicated = true, .batch_size = config.train.batch_size, .shards = config.train.shards},
+          .gate_options = {{.replicated = true,
+                            .batch_size = config.train.batch_size,
+                            .shards = config.train.shards},
+                           config.train.precision},
+          .expert_options = {{}, config.train.precision},
           .seed = config.run.seed};
 }
-
-}  // namespace
 
 MixtureModel::MixtureModel(const config::Config& config, nn::ImageShape input, index_t classes,
                            comm::Communicator& communicator)
@@ -52,7 +56,7 @@ index_t MixtureModel::expert_entries() const {
   return nn::NetworkGradient::norm_entries(options_.expert, nn::GradientPolicy{});
 }
 index_t MixtureModel::gate_entries() const {
-  return nn::NetworkGradient::norm_entries(options_.gate, options_.gate_policy);
+  return nn::NetworkGradient::norm_entries(options_.gate, options_.gate_options.policy);
 }
 index_t MixtureModel::norm_entries() const {
   return gate_entries() + expert_entries() * layer_.placement().expert_count();
@@ -86,10 +90,10 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   importance_loss_ = moe::importance_loss(statistics.importance, importance_weight_);
   moe::importance_gradient(statistics.importance, importance_weight_, importance_gradient_);
   if (!std::isfinite(statistics.loss_sum)) {
-    throw_agreed(ErrorKind::numeric, 
-        fmt::format("the loss is {} (a weight or an activation is no longer finite); try a smaller "
-                    "optim.learning_rate, warm-up (optim.warmup_steps) or clipping (optim.clip_norm)",
-                    statistics.loss_sum));
+    throw_agreed(ErrorKind::numeric,
+                 fmt::format("the loss is {} (a weight or an activation is no longer finite); try a smaller "
+                             "optim.learning_rate, warm-up (optim.warmup_steps) or clipping (optim.clip_norm)",
+                             statistics.loss_sum));
   }
 }
 
@@ -174,7 +178,10 @@ void MixtureModel::reduce_gradients(device::Context& context, const Batch& batch
   layer_.reduce_gradients(context, *batch.tiles, clock);
 }
 
-void MixtureModel::gather_updated_values() { layer_.gate().gradient().gather_updated_values(*communicator_); }
+void MixtureModel::gather_updated_values(device::Context& context) {
+  layer_.gate().gradient().gather_updated_values(*communicator_);
+  values_changed(context);
+}
 
 std::vector<nn::ParameterSlice> MixtureModel::slices() {
   std::vector<nn::ParameterSlice> all;

@@ -25,15 +25,17 @@ std::size_t resolve_conv(std::string_view name, std::span<const config::LayerSpe
   shape.batch_norm = is(1, Kind::batch_norm);
   const std::size_t after = shape.batch_norm ? 2 : 1;
   if (!is(after, Kind::relu) || !is(after + 1, Kind::max_pool)) {
-    throw ConfigError(fmt::format("the {} begins with a convolution that is not followed by `[batch_norm] relu max_pool` "
-                                  "(the stage is one fused kernel); write `conv:N relu max_pool` or `conv:N batch_norm "
-                                  "relu max_pool`",
-                                  name));
+    throw ConfigError(
+        fmt::format("the {} begins with a convolution that is not followed by `[batch_norm] relu max_pool` "
+                    "(the stage is one fused kernel); write `conv:N relu max_pool` or `conv:N batch_norm "
+                    "relu max_pool`",
+                    name));
   }
   if (image.channels > 4 || image.height < 4 || image.width < 4) {
-    throw ConfigError(fmt::format("the {} convolves samples of {} x {} x {} (channels x height x width), and the fused "
-                                  "stage needs 1 to 4 channels and at least 4 x 4 pixels; use dense layers for such data",
-                                  name, image.channels, image.height, image.width));
+    throw ConfigError(
+        fmt::format("the {} convolves samples of {} x {} x {} (channels x height x width), and the fused "
+                    "stage needs 1 to 4 channels and at least 4 x 4 pixels; use dense layers for such data",
+                    name, image.channels, image.height, image.width));
   }
   shape.conv = ops::FusedConvShape{image.channels, image.height, image.width, spec[0].outputs};
   image = {shape.conv->out_channels, shape.conv->pooled_height(), shape.conv->pooled_width()};
@@ -42,17 +44,18 @@ std::size_t resolve_conv(std::string_view name, std::span<const config::LayerSpe
 
 }  // namespace
 
-NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config::LayerSpec> spec, ImageShape input,
-                                   index_t outputs) {
+NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config::LayerSpec> spec,
+                                   ImageShape input, index_t outputs) {
   NetworkShape shape;
   std::size_t next = 0;
   if (!spec.empty() && spec[0].kind == Kind::conv) next = resolve_conv(name, spec, input, shape);
   index_t features = input.features();
   while (next < spec.size()) {
     if (spec[next].kind != Kind::dense) {
-      throw ConfigError(fmt::format("layer {} of the {} cannot stand there (after a first stage `conv:N [batch_norm] relu "
-                                    "max_pool`, only `dense:N [relu]` can follow); change model.{}",
-                                    next + 1, name, name));
+      throw ConfigError(
+          fmt::format("layer {} of the {} cannot stand there (after a first stage `conv:N [batch_norm] relu "
+                      "max_pool`, only `dense:N [relu]` can follow); change model.{}",
+                      next + 1, name, name));
     }
     const index_t units = spec[next].outputs == config::LayerSpec::from_task ? outputs : spec[next].outputs;
     const bool relu = next + 1 < spec.size() && spec[next + 1].kind == Kind::relu;
@@ -70,16 +73,24 @@ index_t NetworkShape::parameter_count() const {
   return count;
 }
 
-Network::Network(const std::string& name, const NetworkShape& shape, const GradientPolicy& policy, std::uint64_t seed) {
+index_t NetworkShape::multiply_adds() const {
+  index_t count = conv ? conv->conv_height() * conv->conv_width() * conv->weight_count() : 0;
+  for (const DenseShape& layer : dense) count += layer.in * layer.out;
+  return count;
+}
+
+Network::Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
+                 std::uint64_t seed) {
   if (shape.conv) {
-    layers_.push_back(std::make_unique<ConvStage>(name + "/conv_1", shape.batch_norm ? name + "/batch_norm_1" : "",
-                                                  *shape.conv, seed));
+    layers_.push_back(std::make_unique<ConvStage>(
+        name + "/conv_1", shape.batch_norm ? name + "/batch_norm_1" : "", *shape.conv, seed));
   }
   int number = 0;
   for (const DenseShape& layer : shape.dense) {
-    layers_.push_back(std::make_unique<Dense>(fmt::format("{}/dense_{}", name, ++number), layer.in, layer.out,
-                                              layer.relu ? Activation::relu : Activation::none,
-                                              policy.rule(layer.in, layer.out), seed));
+    const Dense::Options dense{layer.relu ? Activation::relu : Activation::none,
+                               options.policy.rule(layer.in, layer.out), options.precision};
+    layers_.push_back(
+        std::make_unique<Dense>(fmt::format("{}/dense_{}", name, ++number), layer.in, layer.out, dense, seed));
   }
   for (const auto& layer : layers_) {
     partial_offset_.push_back(partial_width_);
@@ -94,6 +105,10 @@ bool Network::needs_batch_statistics() const {
     if (layer->needs_batch_statistics()) return true;
   }
   return false;
+}
+
+void Network::values_changed(device::Context& context) {
+  for (const auto& layer : layers_) layer->values_changed(context);
 }
 
 void Network::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, tensor::RowSource input,

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "train/metrics.hpp"
 #include "train/progress_line.hpp"
 #include "train/run_checkpoint.hpp"
 #include "train/run_folder.hpp"
@@ -18,8 +19,9 @@ struct Outcome {
   std::string reason;  // a sentence
 };
 
-// Everything a run owns on this rank. All public methods are collective. Only the root writes files (checkpoints take
-// everybody) and prints; a failure of the root alone is the root's own Error, which ends all ranks.
+// Everything a run owns on this rank. All public methods are collective. Only the root writes files
+// (checkpoints take everybody) and prints; a failure of the root alone is the root's own Error, which ends all
+// ranks.
 class Loop {
  public:
   // folder is given on the root rank and null elsewhere; checkpoint_folder is the same path on all ranks.

@@ -36,7 +36,7 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
   optimizer_->update(*context_, report_.learning_rate,
                      optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm), step);
   clock_.enter(Phase::reduction);
-  model_->gather_updated_values();
+  model_->gather_updated_values(*context_);
 
   report_.importance_loss = model_->importance_loss();
   report_.seconds = clock_.take();
