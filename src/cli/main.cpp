@@ -31,6 +31,7 @@ constexpr Command commands[] = {
     {"train", "trains; makes a run folder", train_help, train, nullptr},
     {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr},
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
+    {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
     {"verify", "whether a checkpoint is whole", verify_help, nullptr, verify},
     {"diff", "whether two checkpoints agree, bit for bit", diff_help, nullptr, diff},

@@ -28,6 +28,9 @@ struct ModelArray {
   bool shared = false;  // every rank has it; one copy is written
 };
 
+// What a configuration makes of samples of that shape, before anything is allocated. Throws ConfigError.
+moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes);
+
 // L = -(1/B) sum_n log sum_i p_i(x_n) y_{i,t_n} + importance regulariser (Krishnamurthy et al. 2023, the
 // original mixture; reference V1 and section 1.2). All methods are collective over the communicator's ranks.
 class MixtureModel {

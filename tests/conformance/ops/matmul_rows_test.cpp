@@ -1,5 +1,7 @@
-// The property on which equal bits on any layout rest: a row of a product does not depend on the other rows of
-// the call or on its place among them, and an output block equals the same block of the whole product.
+// At the shapes of our models a row of a float32 product does not depend on the other rows of the call or on
+// its place among them, and an output block equals the same block of the whole product. oneDNN does not promise
+// this (it fails for fewer than 16 rows, and at some sizes above 1,000): a new version that breaks it is to be
+// noticed here.
 #include "conformance/ops/executors.hpp"
 #include "ops/matmul.hpp"
 
@@ -24,9 +26,13 @@ const Product products[] = {
     {512, 64, 10, Transpose::no, Transpose::yes},
     {512, 5, 512, Transpose::no, Transpose::no, Epilogue::bias},
     {512, 512, 5, Transpose::no, Transpose::yes},
+    {256, 32, 32, Transpose::no, Transpose::no, Epilogue::bias_relu},
     {256, 32, 2, Transpose::no, Transpose::no, Epilogue::bias_relu},
     {1352, 512, 512, Transpose::yes, Transpose::no},
     {169, 64, 512, Transpose::yes, Transpose::no},
+    {169, 64, 64, Transpose::yes, Transpose::no},
+    {64, 169, 255, Transpose::yes, Transpose::no},
+    {169, 64, 256, Transpose::yes, Transpose::no},
     {512, 5, 512, Transpose::yes, Transpose::no},
 };
 
@@ -38,11 +44,15 @@ struct Operands {
         bias(random_values(p.n, 3)) {}
 
   // C[rows first_row.., cols first_col..] of the whole product, computed alone.
-  std::vector<float> block(index_t first_row, index_t rows, index_t first_col, index_t cols) const {
+  // The operands begin at places a_start and b_start of their arrays.
+  std::vector<float> block(index_t first_row, index_t rows, index_t first_col, index_t cols,
+                           index_t a_start = 0, index_t b_start = 0) const {
     const index_t lda = product.transpose_a == Transpose::no ? product.k : product.m;
     const index_t ldb = product.transpose_b == Transpose::no ? product.n : product.k;
-    const float* const a_block = a.data() + first_row * (product.transpose_a == Transpose::no ? lda : 1);
-    const float* const b_block = b.data() + first_col * (product.transpose_b == Transpose::no ? 1 : ldb);
+    const float* const a_block =
+        a.data() + a_start + first_row * (product.transpose_a == Transpose::no ? lda : 1);
+    const float* const b_block =
+        b.data() + b_start + first_col * (product.transpose_b == Transpose::no ? 1 : ldb);
     std::vector<float> c(static_cast<std::size_t>(rows * cols));
     matmul({rows, cols, product.k, lda, ldb, cols, product.transpose_a, product.transpose_b, false,
             product.epilogue},
@@ -73,7 +83,7 @@ TEST(MatmulRows, do_not_depend_on_the_other_rows) {
   for (const Product& product : products) {
     const Operands operands(product);
     const std::vector<float> whole = operands.block(0, product.m, 0, product.n);
-    for (const index_t rows : {64, 128, 27, 1, 63}) {
+    for (const index_t rows : {64, 128, 27, 16, 63}) {
       for (const index_t first : {index_t{0}, index_t{64}, index_t{37}}) {
         if (first + rows > product.m) continue;
         EXPECT_TRUE(same_bits(operands.block(first, rows, 0, product.n),
@@ -96,6 +106,16 @@ TEST(MatmulRows, have_the_same_bits_in_an_output_block) {
             << describe(product) << ", columns " << first << " to " << first + cols;
       }
     }
+  }
+}
+
+TEST(MatmulRows, do_not_depend_on_where_the_operands_lie) {
+  for (const Product& product : products) {
+    Operands operands(product);
+    const std::vector<float> whole = operands.block(0, product.m, 0, product.n);
+    operands.a.insert(operands.a.begin(), 0.0F);  // 4 bytes further
+    operands.b.insert(operands.b.begin(), 3, 0.0F);
+    EXPECT_TRUE(same_bits(operands.block(0, product.m, 0, product.n, 1, 3), whole)) << describe(product);
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 
 #include "base/error.hpp"
 #include "conformance/ops/executors.hpp"
@@ -67,8 +66,9 @@ void expect_near(const Case& c, const reference::Array& expected) {
   EXPECT_TRUE(c.c.padding_is_untouched());
 }
 
-const index_t shapes[][3] = {{1, 1, 1},     {1, 7, 5},    {7, 1, 5},   {5, 7, 1}, {31, 33, 32}, {64, 64, 169},
-                             {27, 64, 100}, {33, 10, 64}, {4, 100, 0}, {0, 4, 5}, {4, 0, 5}};
+const index_t shapes[][3] = {{1, 1, 1},     {1, 7, 5},     {7, 1, 5},     {5, 7, 1},    {31, 33, 32},
+                             {64, 64, 169}, {27, 64, 100}, {27, 64, 300}, {33, 5, 257}, {33, 10, 64},
+                             {4, 100, 0},   {0, 4, 5},     {4, 0, 5}};
 
 TEST(Matmul, equals_the_reference_in_every_arrangement) {
   for (const auto& [m, n, k] : shapes) {
@@ -147,25 +147,14 @@ TEST(Matmul, refuses_what_it_cannot_mean) {
   shape.m = -1;
   refused(shape);
   shape = good;
+  shape.k = shape.lda = index_t{1} << 40;  // divides by zero inside oneDNN 2.6
+  refused(shape);
+  shape = good;
   shape.epilogue = Epilogue::bias;
   refused(shape);           // no bias given
   refused(good, b.data());  // a bias without an epilogue
   shape.accumulate = true;
   refused(shape, b.data());
-}
-
-TEST(Matmul, names_the_shape_when_the_library_refuses) {
-  // 2^40 x 2^40 floats overflow what oneDNN can address.
-  const MatmulShape shape{
-      .m = index_t{1} << 40, .n = 3, .k = index_t{1} << 40, .lda = index_t{1} << 40, .ldb = 3, .ldc = 3};
-  float value = 0;
-  try {
-    matmul(shape, &value, &value, &value);
-    FAIL() << "a product of 2^80 elements ran";
-  } catch (const BlasError& error) {
-    EXPECT_NE(std::string(error.what()).find("1099511627776 x 3 x 1099511627776"), std::string::npos)
-        << error.what();
-  }
 }
 
 }  // namespace
