@@ -46,6 +46,7 @@ case "$code" in
   0)
     echo
     echo "Results are in $run_dir: summary.json (the result), metrics.jsonl (every step), checkpoints/, config.ini."
+    echo "Evaluate its last checkpoint again:  build/release/switchyard eval $run_dir/checkpoints/$(cat "$run_dir/checkpoints/latest")"
     ;;
   75) echo "Stopped early. Go on with:  launch/run.sh -n 2 build/release/switchyard resume $run_dir" >&2 ;;
 esac

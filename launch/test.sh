@@ -24,8 +24,6 @@ for option in "$@"; do
 done
 # Open MPI's own shared memory looks like races to ThreadSanitizer; ranks are threads there.
 [ "$preset" != tsan ] || ctest_options+=(-LE mpi)
-# Open MPI and PMIx leave memory behind at exit.
-export LSAN_OPTIONS="suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0${LSAN_OPTIONS:+:$LSAN_OPTIONS}"
 
 launch/install.sh
 cmake --preset "$preset" -DSWITCHYARD_TESTS=ON ${cmake_options[@]+"${cmake_options[@]}"} >/dev/null
