@@ -70,7 +70,9 @@ Outcome Loop::run() {
   }
   while (state_.step < last_step_) {
     train_one_step();
-    if (epoch_ends() || state_.step == last_step_) evaluate_epoch();
+    // Not at a last step in the middle of an epoch: the run may be resumed, and must then hold what a run
+    // that did not stop there holds. finish() evaluates it for the summary alone.
+    if (epoch_ends()) evaluate_epoch();
     const bool stopping = agreed_.stop_requested || agreed_.out_of_time;
     if (is_saving_step() || stopping || is_best_ || state_.step == last_step_) save();
     if (stopping && state_.step < last_step_) {
@@ -121,6 +123,7 @@ void Loop::train_one_step() {
 void Loop::evaluate_epoch() {
   const auto begin = std::chrono::steady_clock::now();
   validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+  validation_step_ = state_.step;
   if (validation_->samples() > 0 && validation_->error() < state_.best_error) {
     state_.best_error = validation_->error();
     state_.best_step = state_.step;
@@ -142,7 +145,8 @@ void Loop::save() {
 }
 
 Outcome Loop::finish() {
-  if (!validation_) validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+  if (validation_step_ != state_.step)
+    validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
   test_ = evaluate(data::Split::test, loader_, model_, *communicator_, *context_);
   const Outcome outcome{ExitCode::ok, fmt::format("finished all {} steps", last_step_)};
   if (folder_ != nullptr) {

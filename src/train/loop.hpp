@@ -35,7 +35,8 @@ class Loop {
 
   // Goes on where the checkpoint stands.
   void restore(const checkpoint::Reader& reader);
-  // Trains to the last step or until asked to stop, evaluates at the end of every epoch and at the end, saves.
+  // Trains to the last step or until asked to stop, evaluates at the end of every epoch and at the end,
+  // saves.
   Outcome run();
 
  private:
@@ -68,7 +69,8 @@ class Loop {
   index_t trained_samples_ = 0;
   index_t saved_step_ = -1;
   bool is_best_ = false;
-  std::optional<moe::GateStatistics> validation_;
+  std::optional<moe::GateStatistics> validation_;  // the newest
+  index_t validation_step_ = -1;                   // of validation_
   std::optional<moe::GateStatistics> test_;
 
   // Root only.

@@ -59,6 +59,7 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
   const double step_seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
   time["step"] = step_seconds;
   time["samples_per_second"] = rate(statistics.samples(), step_seconds);
+  time["sent_rows"] = statistics.sent_rows();
   return {{"kind", "step"},
           {"step", record.step},
           {"epoch", record.epoch},
@@ -76,7 +77,6 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
           {"mi_predicted", statistics.mutual_information_predicted()},
           {"mi_true", statistics.mutual_information_true()},
           {"dead_experts", statistics.dead_experts()},
-          {"sent_rows", statistics.sent_rows()},
           {"time", std::move(time)}};
 }
 

@@ -1,8 +1,9 @@
 // metrics.jsonl: one JSON object per line, in the order of steps.
 //
-// Whatever depends on the machine's clock is in the member "time", and nothing else is: without it, the files
-// of two runs of one configuration and seed are equal byte for byte, on any layout. Numbers print with the
-// fewest digits that give the same double when read; NaN and infinities, which JSON lacks, print as null.
+// Whatever depends on the machine's clock or on the layout (rows sent between ranks) is in the member "time",
+// and nothing else is: without it, the files of two runs of one configuration and seed are equal byte for byte,
+// on any layout. Numbers print with the fewest digits that give the same double when read; NaN and infinities,
+// which JSON lacks, print as null.
 #pragma once
 
 #include <filesystem>
