@@ -52,7 +52,6 @@ void check_same_run(const config::Config& wanted, const config::Config& stored) 
 
 int run(Runtime& runtime, Prepared& prepared) {
   comm::Communicator& communicator = runtime.communicator();
-  train::watch_stop_signals();
   device::Context& context = runtime.start_device(prepared.config.run);
   std::optional<data::Dataset> dataset;
   comm::agree(communicator,
@@ -88,6 +87,7 @@ std::string newest_or_none(const train::RunFolder& folder) {
 }  // namespace
 
 int train(Runtime& runtime, Arguments arguments) {
+  train::watch_stop_signals();
   Prepared prepared;
   comm::Communicator& communicator = runtime.communicator();
   comm::agree(communicator, [&] { prepared.config = parse_run_options(arguments).config; });
@@ -102,6 +102,7 @@ int train(Runtime& runtime, Arguments arguments) {
 }
 
 int resume(Runtime& runtime, Arguments arguments) {
+  train::watch_stop_signals();
   Prepared prepared;
   comm::Communicator& communicator = runtime.communicator();
   CommandLine line;
