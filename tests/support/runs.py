@@ -201,7 +201,8 @@ class RunTest(unittest.TestCase):
         self.expect(finished, code, *fragments)
         self.assertLess(finished.seconds, within_seconds, finished)
         for fragment in fragments[:1]:
-            self.assertEqual(finished.err.count(fragment), 1, finished)
+            lines = [line for line in finished.err.splitlines() if fragment in line]
+            self.assertEqual(len(lines), 1, finished)
         if kind is not None:
             self.assertEqual(finished.err.count(kind + ": "), 1, finished)
         return finished

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "base/build_info.hpp"
+#include "base/error.hpp"
 #include "cli/commands/commands.hpp"
 #include "comm/launch_check.hpp"
 #include "device/affinity.hpp"
@@ -10,7 +11,11 @@
 
 namespace switchyard::cli {
 
-int doctor(Arguments) {
+int doctor(Arguments arguments) {
+  if (!arguments.empty()) {
+    throw ConfigError(
+        fmt::format("doctor takes no arguments ('{}' was given); try `switchyard doctor`", arguments[0]));
+  }
   const auto launch = comm::find_launch();
   std::cout << describe(build_info()) << '\n'
             << device::to_string(device::describe_machine())
