@@ -87,7 +87,8 @@ Json evaluation_object(const moe::GateStatistics& statistics) {
           {"h_u", statistics.usage_entropy()},
           {"mi_predicted", statistics.mutual_information_predicted()},
           {"mi_true", statistics.mutual_information_true()},
-          {"expert_share", statistics.expert_share()}};
+          {"expert_share", statistics.expert_share()},
+          {"class_by_expert", class_table(statistics, &moe::GateStatistics::by_label)}};
 }
 
 Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics) {
@@ -95,7 +96,6 @@ Json evaluation_record_object(const EvaluationRecord& record, const moe::GateSta
       {"kind", "evaluation"}, {"split", record.split}, {"step", record.step}, {"epoch", record.epoch}};
   object.update(evaluation_object(statistics));
   object["importance_share"] = statistics.importance_share();
-  object["class_by_expert"] = class_table(statistics, &moe::GateStatistics::by_label);
   object["class_by_expert_predicted"] = class_table(statistics, &moe::GateStatistics::by_prediction);
   object["dead_experts"] = statistics.dead_experts();
   object["time"] = {{"evaluation", record.seconds},

@@ -41,7 +41,7 @@ struct EvaluationRecord {
 // {"kind": "evaluation", ...}, with the class-by-expert tables (rows: classes).
 Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics);
 
-// error, loss, h_s, h_u, mi_predicted, mi_true, expert_share: what metrics.jsonl, summary.json and `switchyard
+// error, loss, h_s, h_u, mi_predicted, mi_true, expert_share, class_by_expert: what metrics.jsonl, summary.json and `switchyard
 // eval` all say of a split. Entropies in bits.
 Json evaluation_object(const moe::GateStatistics& statistics);
 

@@ -97,7 +97,7 @@ std::string usage_bars(const moe::GateStatistics& statistics, std::string_view s
                        length.empty() ? "" : "  ", length);
   }
   if (shown < statistics.experts()) {
-    out += fmt::format("  (more in metrics.jsonl: {})\n",
+    out += fmt::format("  (more in summary.json, expert_share: {})\n",
                        range_text("expert", "experts", shown, statistics.experts()));
   }
   return out;
@@ -133,7 +133,7 @@ std::string class_table(const moe::GateStatistics& statistics, std::string_view 
   if (classes < statistics.classes()) {
     cut += (cut.empty() ? "" : " and ") + range_text("class", "classes", classes, statistics.classes());
   }
-  return cut.empty() ? out : fmt::format("{}  (more in metrics.jsonl, class_by_expert: {})\n", out, cut);
+  return cut.empty() ? out : fmt::format("{}  (more in summary.json, class_by_expert: {})\n", out, cut);
 }
 
 std::string dead_expert_warning(const moe::GateStatistics& statistics, std::string_view split,

@@ -89,9 +89,9 @@ TEST(UsageBars, use_eighths_of_a_column_where_the_characters_exist) {
 TEST(UsageBars, end_after_64_experts_with_a_note) {
   EXPECT_THAT(usage_bars(large_statistics(64, 64), "test", {}), Not(HasSubstr("metrics.jsonl")));
   EXPECT_THAT(usage_bars(large_statistics(65, 65), "test", {}),
-              HasSubstr("\n  (more in metrics.jsonl: expert 64)\n"));
+              HasSubstr("\n  (more in summary.json, expert_share: expert 64)\n"));
   EXPECT_THAT(usage_bars(large_statistics(80, 80), "test", {}),
-              HasSubstr("\n  (more in metrics.jsonl: experts 64 to 79)\n"));
+              HasSubstr("\n  (more in summary.json, expert_share: experts 64 to 79)\n"));
 }
 
 TEST(ClassTable, folds_experts_that_do_not_fit) {
@@ -118,10 +118,10 @@ TEST(ClassTable, stays_readable_with_64_experts_and_more) {
     EXPECT_EQ(lines_of(text).size(), 1U + 4U * 21U + 1U);
   }
   EXPECT_THAT(class_table(large_statistics(100, 64), "test", {}),
-              HasSubstr("\n  (more in metrics.jsonl, class_by_expert: classes 20 to 99)\n"));
+              HasSubstr("\n  (more in summary.json, class_by_expert: classes 20 to 99)\n"));
   EXPECT_THAT(
       class_table(large_statistics(100, 200), "test", {}),
-      HasSubstr("\n  (more in metrics.jsonl, class_by_expert: experts 64 to 199 and classes 20 to 99)\n"));
+      HasSubstr("\n  (more in summary.json, class_by_expert: experts 64 to 199 and classes 20 to 99)\n"));
 }
 
 TEST(DeadExpertWarning, raises_a_weight_that_is_set) {
