@@ -104,11 +104,15 @@ class Running:
             if self.process.poll() is not None:
                 return False
             time.sleep(0.005)
-        self.kill()
+        self._kill()
         raise AssertionError(f"waited {limit_seconds} s for something that never came\n{self._finished()}")
 
     def kill(self):
         """Every rank and the launcher, with SIGKILL."""
+        self._kill()
+        self._finished()
+
+    def _kill(self):
         for pid in self.rank_pids().values():
             _send(pid, signal.SIGKILL)
         _send(self.process.pid, signal.SIGKILL)
@@ -118,7 +122,7 @@ class Running:
         try:
             self.process.wait(limit_seconds)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self._kill()
             raise AssertionError(f"it hangs: no end within {limit_seconds} s\n{self._finished()}") from None
         return self._finished()
 
