@@ -40,7 +40,8 @@ struct Slice {
   std::byte* data = nullptr;  // read when saving, written when loading
 };
 
-// What is written once, the same on every rank.
+// What is written once, the same on every rank: scalar data sets, as arrays are data sets. All paths of slices
+// and header differ, and none is the group of another. "schema_version" is ours.
 struct Header {
   std::map<std::string, std::int64_t> integers;  // "state/step"
   std::map<std::string, double> numbers;
@@ -50,19 +51,22 @@ struct Header {
 // The folder RUN/checkpoints: step-0000200.h5 files, the pointers `latest` and `best` (text files with a file
 // name).
 struct SaveOptions {
-  index_t keep_last = 2;
-  bool is_best = false;  // moves `best` here too
+  index_t keep_last = 2;  // at least 1
+  bool is_best = false;   // moves `best` here too
 };
 
 // Collective. Writes folder/step-NNNNNNN.h5 in bounded pieces through the root rank: to a temporary name,
 // flush, fsync, rename, fsync the folder, then moves `latest` and removes what is neither among the last
 // `keep_last` nor best. Slices of all ranks together cover every array once. On failure (a full disk, an
-// unwritable folder) every rank throws the same DataError and the folder holds what it held before.
+// unwritable folder) every rank throws the same DataError and the folder holds what it held before. The folder
+// must exist; temporary files in it that an interrupted run has left are removed. The root holds at most 8 MiB
+// of the others' data at a time. One process may write to a folder.
 void save(comm::Communicator& communicator, const std::filesystem::path& folder, index_t step,
           const Header& header, std::span<const Slice> slices, const SaveOptions& options);
 
-// The newest checkpoint of `folder` that is whole: `latest` if it verifies, else older ones, with a warning
-// that names what was passed over. Local. Throws DataError if there is none.
+// The newest checkpoint of `folder` that is whole: `latest` if it verifies (bytes and digest), else older
+// ones by step, then newer ones, with a warning that names what was passed over. Local. Throws DataError if
+// there is none.
 std::filesystem::path newest_valid(const std::filesystem::path& folder);
 
 // An open checkpoint, verified.
@@ -79,7 +83,7 @@ class Reader {
   double number(const std::string& path) const;
   std::string text(const std::string& path) const;
   bool contains(const std::string& path) const;
-  // All array paths, sorted, with shape and type.
+  // All arrays (not the header), sorted by path, with shape and type; data is null.
   std::vector<Slice> arrays() const;
   // Reads the rows that `slice` names into slice.data. Throws DataError if the array is missing or has another
   // shape or type, with both values.
@@ -92,15 +96,19 @@ class Reader {
 // `switchyard verify`: checks the digest, the schema and every data set's CRC. Throws DataError that says what
 // and where.
 void verify(const std::filesystem::path& file);
-// `switchyard inspect`: what the file holds, as readable text.
+// `switchyard inspect`: header, a table of arrays (shape, min, max, mean, share of zeros), totals. Verifies the
+// bytes and reads every array. Throws DataError.
 std::string inspect(const std::filesystem::path& file);
 
 struct Difference {
   bool equal = true;
-  std::string text;  // the first parameter and index that differ, with both values; and how many differ in all
+  // Lines: the first array (by path) and index that differ, with both values and their bits; up to ten arrays
+  // with the number of elements that differ or what is missing; how many arrays differ in all.
+  std::string text;
 };
-// `switchyard diff`: exact by default; `tolerance` is an absolute bound. Compares state and arrays; the
-// configuration's run folder, threads and the build do not count.
+// `switchyard diff`: bit for bit by default; `tolerance` is an absolute bound on floating-point differences.
+// Compares all arrays, and the integers and numbers under "state/"; texts (the configuration, the build) and
+// what is under "info/" do not count.
 Difference diff(const std::filesystem::path& a, const std::filesystem::path& b, double tolerance = 0);
 
 }  // namespace switchyard::checkpoint

@@ -71,7 +71,7 @@ class RootWriter {
       if (failure) return;
       try {
         action();
-      } catch (const detail::Failure&) {
+      } catch (...) {  // whatever it is, nobody may be left sending
         failure = std::current_exception();
       }
     };
@@ -124,8 +124,7 @@ void check_folder(const fs::path& folder) {
   const fs::space_info space = fs::space(folder, error);
   throw DataError(
       fmt::format("cannot write the checkpoint '{}' ({}; it needs {} bytes, {} bytes are free); see that the "
-                  "folder exists, can be "
-                  "written and has space, then `switchyard resume`",
+                  "folder exists, can be written and has space, then `switchyard resume`",
                   (folder / detail::file_name(step)).string(), reason, needed,
                   error ? "an unknown number of" : fmt::format("{}", space.available)));
 }
@@ -148,17 +147,18 @@ void detail::save(comm::Communicator& communicator, const fs::path& folder, inde
   const index_t needed = expected_file_bytes(plan, header);
   std::optional<RootWriter> writer;  // on the root
   const auto on_disk = [&](const auto& action) {
-    std::string reason;
     try {
-      action();
-      return;
+      try {
+        action();
+      } catch (...) {
+        writer.reset();  // before the others hear of it, so that the folder is as it was when they throw
+        throw;
+      }
     } catch (const Failure& failure) {
-      reason = failure.what();
+      throw_unwritable(folder, step, needed, failure.what());
     } catch (const fs::filesystem_error& error) {
-      reason = error.what();
+      throw_unwritable(folder, step, needed, error.what());
     }
-    writer.reset();  // before the others hear of it, so that the folder is as it was when they throw
-    throw_unwritable(folder, step, needed, reason);
   };
 
   comm::agree(communicator, [&] {

@@ -31,24 +31,30 @@ constexpr Command commands[] = {
     {"train", "trains; makes a run folder", train_help, train, nullptr},
     {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr},
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
+    {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
     {"verify", "whether a checkpoint is whole", verify_help, nullptr, verify},
     {"diff", "whether two checkpoints agree, bit for bit", diff_help, nullptr, diff},
+    {"bench", "step, exchange, matmul: times, percentiles, share of the machine's limit", bench_help, bench,
+     nullptr},
     {"doctor", "what this machine offers and what will be used", doctor_help, nullptr, doctor},
 };
 
 std::string usage() {
-  std::string text = "switchyard trains mixtures of experts, with the experts spread over MPI ranks.\n\nusage: switchyard COMMAND ...\n\n";
+  std::string text =
+      "switchyard trains mixtures of experts, with the experts spread over MPI ranks.\n\nusage: switchyard "
+      "COMMAND ...\n\n";
   for (const Command& command : commands) text += fmt::format("  {:<10} {}\n", command.name, command.summary);
-  text += "\nswitchyard COMMAND --help tells more; switchyard help configuration lists every key.\n"
-          "One rank: switchyard train FILE.ini. Several: mpirun -n 4 switchyard train FILE.ini.\n";
+  text +=
+      "\nswitchyard COMMAND --help tells more; switchyard help configuration lists every key.\n"
+      "One rank: switchyard train FILE.ini. Several: mpirun -n 4 switchyard train FILE.ini.\n";
   return text;
 }
 
 int code_of(ExitCode code) { return static_cast<int>(code); }
 
-// Runs `action` and says once what went wrong. A failure that all ranks share ends in an orderly way; one of this rank
-// alone ends the others through the launcher, since they may be waiting for it.
+// Runs `action` and says once what went wrong. A failure that all ranks share ends in an orderly way; one of
+// this rank alone ends the others through the launcher, since they may be waiting for it.
 int guarded(comm::Communicator* communicator, const std::function<int()>& action) {
   const auto alone = [&](std::string_view kind, std::string_view message, ExitCode code) {
     log::error("{}: {}", kind, message);
@@ -58,16 +64,20 @@ int guarded(comm::Communicator* communicator, const std::function<int()>& action
   try {
     return action();
   } catch (const AgreedError& error) {
-    if (communicator == nullptr || communicator->is_root()) log::error("{}: {}", name(error.kind()), error.what());
+    if (communicator == nullptr || communicator->is_root())
+      log::error("{}: {}", name(error.kind()), error.what());
     if (communicator != nullptr) communicator->barrier();
     return code_of(exit_code(error.kind()));
   } catch (const Error& error) {
     return alone(name(error.kind()), error.what(), exit_code(error.kind()));
   } catch (const std::bad_alloc&) {
-    return alone(name(ErrorKind::out_of_memory), "out of host memory (the system refused); use more ranks, a smaller batch or a smaller model",
+    return alone(name(ErrorKind::out_of_memory),
+                 "out of host memory (the system refused); use more ranks, a smaller batch or a smaller model",
                  exit_code(ErrorKind::out_of_memory));
   } catch (const std::exception& error) {
-    return alone("unexpected failure", fmt::format("{}; this is a defect of switchyard, please report it", error.what()), ExitCode::internal);
+    return alone("unexpected failure",
+                 fmt::format("{}; this is a defect of switchyard, please report it", error.what()),
+                 ExitCode::internal);
   }
 }
 

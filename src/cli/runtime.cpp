@@ -38,17 +38,20 @@ device::Context& Runtime::start_device(const config::Run& run) {
   communicator_->set_watchdog(watchdog_.get());
   comm::agree(*communicator_, [&] {
     if (run.device == config::DeviceChoice::cuda) {
-      throw NotBuilt("run.device = cuda is not available (training on a GPU is not part of this version; kernels are compiled for it "
-                     "only); use run.device = cpu");
+      throw NotBuilt(
+          "run.device = cuda is not available (training on a GPU is not part of this version; kernels are "
+          "compiled for it "
+          "only); use run.device = cpu");
     }
   });
   const int processors = static_cast<int>(device::allowed_processors().size());
   threads_ = run.threads > 0 ? run.threads : comm::default_threads(processors, nodes_);
   const int wanted = threads_ * nodes_.ranks_sharing_processors;
   if (wanted > processors) {
-    warnings_.push_back(fmt::format("{} rank(s) x {} thread(s) share {} processor(s): steps will be slower; start fewer ranks, set "
-                                    "run.threads, or let the launcher bind each rank to processors of its own",
-                                    nodes_.ranks_sharing_processors, threads_, processors));
+    warnings_.push_back(fmt::format(
+        "{} rank(s) x {} thread(s) share {} processor(s): steps will be slower; start fewer ranks, set "
+        "run.threads, or let the launcher bind each rank to processors of its own",
+        nodes_.ranks_sharing_processors, threads_, processors));
   }
   context_.emplace(threads_);
   return *context_;

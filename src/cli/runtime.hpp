@@ -30,8 +30,8 @@ class Runtime {
   const comm::NodeLayout& nodes() const { return nodes_; }
   bool is_root() const { return communicator_->is_root(); }
 
-  // Makes the device and the watchdog as `run` says. Call once; collective. Throws on all ranks alike if the choice
-  // cannot be had.
+  // Makes the device and the watchdog as `run` says. Call once; collective. Throws on all ranks alike if the
+  // choice cannot be had.
   device::Context& start_device(const config::Run& run);
   // What the user should know about threads and processors, found by start_device.
   const std::vector<std::string>& warnings() const { return warnings_; }

@@ -72,12 +72,6 @@ void read_instruction_sets(MachineInfo& machine) {
 void read_instruction_sets(MachineInfo&) {}
 #endif
 
-int threads_in_affinity_mask() {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  return sched_getaffinity(0, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : 0;
-}
-
 std::string gibibytes(std::size_t bytes) {
   return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / static_cast<double>(std::size_t{1} << 30));
 }
@@ -119,12 +113,18 @@ std::string chosen_word(const std::string& text) {
   return text.substr(first + 1, last - first - 1);
 }
 
+int usable_hardware_threads() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  return sched_getaffinity(0, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : 1;
+}
+
 MachineInfo describe_machine() {
   MachineInfo machine;
   read_cpuinfo(read_file("/proc/cpuinfo"), machine);
   read_meminfo(read_file("/proc/meminfo"), machine);
   read_instruction_sets(machine);
-  machine.usable_threads = threads_in_affinity_mask();
+  machine.usable_threads = usable_hardware_threads();
   machine.huge_pages = chosen_word(read_file("/sys/kernel/mm/transparent_hugepage/enabled"));
   machine.cuda = cuda_devices();
   return machine;

@@ -13,7 +13,8 @@ struct MachineInfo {
   int sockets = 0;
   int cores = 0;  // physical, of the machine (of the container: those it shows)
   int hardware_threads = 0;
-  int usable_threads = 0;  // in this process's affinity mask: a launcher may have bound the rank to a few
+  int usable_threads =
+      0;  // of them in this process's affinity mask: a launcher may have bound the rank to a few
 
   // Instruction sets that change the speed of products, and their bits: present, and switched on by the kernel.
   bool avx2 = false;
@@ -32,6 +33,9 @@ struct MachineInfo {
 
 // Reads /proc, /sys and cpuid. What cannot be read stays at its default; never throws for that.
 MachineInfo describe_machine();
+
+// Hardware threads in the calling thread's affinity mask; 1 if that cannot be read.
+int usable_hardware_threads();
 
 // Several lines, "name: value" each, for a person.
 std::string to_string(const MachineInfo& machine);

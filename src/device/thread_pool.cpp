@@ -5,6 +5,7 @@
 
 #include "base/contract.hpp"
 #include "base/floating_point.hpp"
+#include "device/describe.hpp"
 #include "device/single_threaded_libraries.hpp"
 
 #if defined(__SSE2__)
@@ -14,8 +15,11 @@
 namespace switchyard::device {
 namespace {
 
-// Longer than the gap between two loops of a step and than a wake-up, far shorter than a time slice.
-constexpr auto spin_time = std::chrono::microseconds(20);
+// Longer than most gaps between two loops of a step and than a wake-up, far shorter than a time slice
+// (milliseconds).
+constexpr auto spin_where_threads_have_cores = std::chrono::microseconds(50);
+// Where they share cores, who spins keeps another thread from its work.
+constexpr auto spin_where_threads_share_cores = std::chrono::microseconds(2);
 
 constexpr std::uint32_t open = std::uint32_t{1} << 31;
 
@@ -27,8 +31,9 @@ void relax() {
 #endif
 }
 
-// Returns when `value` is no longer `old`: spins for spin_time, then sleeps until it is notified.
-void wait_while_equal(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+// Returns when `value` is no longer `old`: spins for a while, then sleeps until it is notified.
+void wait_while_equal(const std::atomic<std::uint32_t>& value, std::uint32_t old,
+                      std::chrono::microseconds spin_time) {
   constexpr int rounds_between_looks_at_the_clock = 16;
   const auto deadline = std::chrono::steady_clock::now() + spin_time;
   do {
@@ -50,6 +55,8 @@ void set_up_thread() {
 ThreadPool::ThreadPool(int threads) {
   SY_EXPECTS(threads >= 1, "a pool needs at least one thread, got {}", threads);
   set_up_thread();
+  const bool have_cores = threads <= usable_hardware_threads();
+  spin_time_ = have_cores ? spin_where_threads_have_cores : spin_where_threads_share_cores;
   workers_.reserve(static_cast<std::size_t>(threads - 1));
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
 }
@@ -126,7 +133,7 @@ void ThreadPool::leave_loop() {
 void ThreadPool::close_loop_and_wait() {
   std::uint32_t state = loop_.fetch_and(~open, std::memory_order_acquire) & ~open;
   while (state != 0) {
-    wait_while_equal(loop_, state);
+    wait_while_equal(loop_, state, spin_time_);
     state = loop_.load(std::memory_order_acquire);
   }
 }
@@ -135,7 +142,7 @@ void ThreadPool::work() {
   set_up_thread();
   std::uint32_t seen = 0;
   while (true) {
-    wait_while_equal(generation_, seen);
+    wait_while_equal(generation_, seen, spin_time_);
     seen = generation_.load(std::memory_order_acquire);
     if (stopping_.load(std::memory_order_relaxed)) return;
     if (enter_loop()) {

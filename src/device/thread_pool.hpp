@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <mutex>
@@ -64,6 +65,7 @@ class ThreadPool {
   std::exception_ptr failure_;
   index_t failed_index_ = 0;
 
+  std::chrono::microseconds spin_time_{0};
   std::vector<std::thread> workers_;
 };
 

@@ -13,10 +13,11 @@ constexpr std::size_t round_up(std::size_t bytes) {
 void* Workspace::allocate_aligned(std::size_t bytes) {
   bytes = round_up(bytes);
   if (blocks_.empty() || used_ + bytes > static_cast<std::size_t>(blocks_.back().count())) {
-    used_before_ += used_;
-    used_ = 0;
+    // First, since it may throw: all that was handed out then stays as it is.
     blocks_.emplace_back(static_cast<index_t>(std::max({bytes, smallest_block_bytes, capacity_bytes()})),
                          device_);
+    used_before_ += used_;
+    used_ = 0;
   }
   void* const place = blocks_.back().data() + used_;
   used_ += bytes;

@@ -26,6 +26,8 @@ nn::NetworkShape expert_shape(const config::Config& config, nn::ImageShape input
   return shape;
 }
 
+}  // namespace
+
 moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes) {
   const auto gate = config::parse_network(config.model.gate, config::NetworkRole::gate);
   return {.gate = nn::NetworkShape::resolve("gate", gate, input, config.moe.experts),
@@ -39,8 +41,6 @@ moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape inp
           .expert_options = {{}, config.train.precision},
           .seed = config.run.seed};
 }
-
-}  // namespace
 
 MixtureModel::MixtureModel(const config::Config& config, nn::ImageShape input, index_t classes,
                            comm::Communicator& communicator)

@@ -28,6 +28,9 @@ struct ModelArray {
   bool shared = false;  // every rank has it; one copy is written
 };
 
+// What a configuration makes of samples of that shape, before anything is allocated. Throws ConfigError.
+moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes);
+
 // L = -(1/B) sum_n log sum_i p_i(x_n) y_{i,t_n} + importance regulariser (Krishnamurthy et al. 2023, the
 // original mixture; reference V1 and section 1.2). All methods are collective over the communicator's ranks.
 class MixtureModel {
@@ -56,6 +59,10 @@ class MixtureModel {
   index_t parameter_count() const;
   index_t gate_parameters() const { return options_.gate.parameter_count(); }
   index_t expert_parameters() const { return options_.expert.parameter_count(); }
+  // Of one sample's forward through the gate and the experts that see it.
+  index_t multiply_adds_per_sample() const {
+    return options_.gate.multiply_adds() + layer_.gate().slots() * options_.expert.multiply_adds();
+  }
   // Parameters and state, for checkpoints.
   std::vector<ModelArray> parameters();
   std::vector<ModelArray> state();

@@ -48,6 +48,7 @@ class Layer {
   void values_changed(device::Context& context);
 
   Gate& gate() { return gate_; }
+  const Gate& gate() const { return gate_; }
   Experts& experts() { return experts_; }
   const Placement& placement() const { return placement_; }
   const DispatchPlan& plan() const { return plan_; }

@@ -59,8 +59,8 @@ std::span<const float> BatchTiles::gather_tiles(device::Workspace& workspace, st
 ProductRows BatchTiles::gather_rows(device::Workspace& workspace, const ProductRows& mine) const {
   SY_EXPECTS(mine.rows == local_rows(), "gather_rows needs {} rows, got {}", local_rows(), mine.rows);
   const auto count = static_cast<std::size_t>(mine.rows * mine.cols);
-  ProductRows all{nullptr, nullptr, total_rows_, mine.cols};
-  if (mine.bf16 != nullptr) {
+  ProductRows all{mine.in_bf16, nullptr, nullptr, total_rows_, mine.cols};
+  if (mine.in_bf16) {
     all.bf16 = gather(workspace, std::span<const ops::bfloat16>(mine.bf16, count), rows_per_rank_, total_rows_,
                       mine.cols)
                    .data();

@@ -12,16 +12,17 @@
 
 namespace switchyard::nn {
 
-// Rows side by side, in the precision in which products read them: one of the two pointers is set.
+// Rows side by side, in the precision in which products read them.
 struct ProductRows {
+  bool in_bf16 = false;  // which of the two holds the rows
   const float* f32 = nullptr;
   const ops::bfloat16* bf16 = nullptr;
   index_t rows = 0;
   index_t cols = 0;
 
   ProductRows rows_from(index_t first, index_t count) const {
-    return {f32 != nullptr ? f32 + first * cols : nullptr, bf16 != nullptr ? bf16 + first * cols : nullptr,
-            count, cols};
+    return {in_bf16, f32 != nullptr ? f32 + first * cols : nullptr,
+            bf16 != nullptr ? bf16 + first * cols : nullptr, count, cols};
   }
 };
 

@@ -33,7 +33,8 @@ void Dense::begin_forward(device::Workspace& workspace, const BatchTiles& tiles,
   if (record.input.table != nullptr) record.gathered_input = workspace.allocate<float>(rows * in_);
   record.input_bf16 = {};
   record.d_output_bf16 = {};
-  if (options_.precision == Precision::bf16) record.input_bf16 = workspace.allocate<ops::bfloat16>(rows * in_);
+  record.products_in_bf16 = options_.precision == Precision::bf16;
+  if (record.products_in_bf16) record.input_bf16 = workspace.allocate<ops::bfloat16>(rows * in_);
 }
 
 void Dense::begin_backward(device::Workspace& workspace, const BatchTiles& tiles, LayerRecord& record) const {
@@ -45,7 +46,7 @@ void Dense::begin_backward(device::Workspace& workspace, const BatchTiles& tiles
 // rows times the weight, in the layer's precision.
 void Dense::product(const ops::MatmulShape& shape, const ProductRows& rows, float* result,
                     const float* bias) const {
-  if (rows.bf16 != nullptr) {
+  if (rows.in_bf16) {
     ops::matmul(shape, rows.bf16, weight_bf16_.data(), result, bias);
   } else {
     ops::matmul(shape, rows.f32, weight(), result, bias);
@@ -118,7 +119,7 @@ void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_o
                                .ldb = out_,
                                .ldc = out_,
                                .transpose_a = ops::Transpose::yes};
-  if (input.bf16 != nullptr) {
+  if (input.in_bf16) {
     ops::matmul(shape, input.bf16 + block.begin, d_output.bf16, gradient);
   } else {
     ops::matmul(shape, input.f32 + block.begin, d_output.f32, gradient);

@@ -24,17 +24,19 @@ struct LayerRecord {
   std::span<double> tile_products;      // batch norm: [tiles, width] sums between the two passes of backward
   std::span<float> scratch;             // [tiles, width] of the layer's kernels
   std::span<float> gathered_input;      // dense layers behind scattered rows: the rows side by side
+  bool products_in_bf16 = false;        // on every rank, also one without rows
   std::span<ops::bfloat16> input_bf16;  // products in bf16: copies of input and d_output
   std::span<ops::bfloat16> d_output_bf16;
 
   // The rows that the layer's products read; only for layers that have products.
   ProductRows product_input() const {
-    if (!input_bf16.empty()) return {nullptr, input_bf16.data(), input.rows, input.cols};
-    return {input.table == nullptr ? input.base : gathered_input.data(), nullptr, input.rows, input.cols};
+    if (products_in_bf16) return {true, nullptr, input_bf16.data(), input.rows, input.cols};
+    return {false, input.table == nullptr ? input.base : gathered_input.data(), nullptr, input.rows,
+            input.cols};
   }
   ProductRows product_d_output() const {
-    if (!d_output_bf16.empty()) return {nullptr, d_output_bf16.data(), d_output.rows, d_output.cols};
-    return {d_output.data, nullptr, d_output.rows, d_output.cols};
+    if (products_in_bf16) return {true, nullptr, d_output_bf16.data(), d_output.rows, d_output.cols};
+    return {false, d_output.data, nullptr, d_output.rows, d_output.cols};
   }
 };
 

@@ -73,6 +73,12 @@ index_t NetworkShape::parameter_count() const {
   return count;
 }
 
+index_t NetworkShape::multiply_adds() const {
+  index_t count = conv ? conv->conv_height() * conv->conv_width() * conv->weight_count() : 0;
+  for (const DenseShape& layer : dense) count += layer.in * layer.out;
+  return count;
+}
+
 Network::Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
                  std::uint64_t seed) {
   if (shape.conv) {

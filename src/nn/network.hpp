@@ -51,6 +51,8 @@ struct NetworkShape {
   static NetworkShape resolve(std::string_view name, std::span<const config::LayerSpec> spec, ImageShape input,
                               index_t outputs);
   index_t parameter_count() const;
+  // Of one sample, forward.
+  index_t multiply_adds() const;
 };
 
 struct NetworkOptions {

@@ -21,30 +21,33 @@ index_t count(std::span<const float> values) { return static_cast<index_t>(value
 index_t count(std::span<const double> values) { return static_cast<index_t>(values.size()); }
 
 void expect_shape(const FusedConvShape& s) {
-  SY_EXPECTS(s.in_channels >= 1 && s.in_channels <= 4,
-             "the fused convolution takes 1 to 4 input channels, got {} (it keeps a patch of each in registers); use "
-             "the library convolution for more",
-             s.in_channels);
-  SY_EXPECTS(s.height >= 4 && s.width >= 4,
-             "an image of {} x {} leaves nothing to pool (a 3x3 convolution and a 2x2 window need 4 x 4 pixels)",
-             s.height, s.width);
+  SY_EXPECTS(
+      s.in_channels >= 1 && s.in_channels <= 4,
+      "the fused convolution takes 1 to 4 input channels, got {} (it keeps a patch of each in registers); use "
+      "the library convolution for more",
+      s.in_channels);
+  SY_EXPECTS(
+      s.height >= 4 && s.width >= 4,
+      "an image of {} x {} leaves nothing to pool (a 3x3 convolution and a 2x2 window need 4 x 4 pixels)",
+      s.height, s.width);
   SY_EXPECTS(s.out_channels >= 1, "a convolution needs at least one output channel, got {}", s.out_channels);
 }
 
 void expect_images(const FusedConvShape& s, const tensor::RowSource& images) {
-  SY_EXPECTS(images.cols == s.in_features(), "an image of {} x {} x {} has {} values, the rows have {}", s.in_channels,
-             s.height, s.width, s.in_features(), images.cols);
+  SY_EXPECTS(images.cols == s.in_features(), "an image of {} x {} x {} has {} values, the rows have {}",
+             s.in_channels, s.height, s.width, s.in_features(), images.cols);
 }
 
 void expect_pooled(const FusedConvShape& s, index_t rows, const char* name, const tensor::ConstMatrix& matrix) {
-  SY_EXPECTS(matrix.rows == rows && matrix.cols == s.out_features(), "{} is {} x {}, {} images of this shape give {} x {}",
-             name, matrix.rows, matrix.cols, rows, rows, s.out_features());
+  SY_EXPECTS(matrix.rows == rows && matrix.cols == s.out_features(),
+             "{} is {} x {}, {} images of this shape give {} x {}", name, matrix.rows, matrix.cols, rows, rows,
+             s.out_features());
 }
 
 void expect_workspace(const FusedConvShape& s, index_t rows, std::span<const float> workspace) {
   SY_EXPECTS(count(workspace) >= fused_conv_workspace_floats(s, rows),
-             "the workspace holds {} floats, {} rows need {} (fused_conv_workspace_floats)", count(workspace), rows,
-             fused_conv_workspace_floats(s, rows));
+             "the workspace holds {} floats, {} rows need {} (fused_conv_workspace_floats)", count(workspace),
+             rows, fused_conv_workspace_floats(s, rows));
 }
 
 void expect_patch_sums(const FusedConvShape& s, std::span<const double> patch_sums) {
@@ -54,14 +57,15 @@ void expect_patch_sums(const FusedConvShape& s, std::span<const double> patch_su
 }
 
 void expect_channels(const FusedConvShape& s, const char* name, index_t values) {
-  SY_EXPECTS(values == s.out_channels, "{} holds {} values for {} output channels", name, values, s.out_channels);
+  SY_EXPECTS(values == s.out_channels, "{} holds {} values for {} output channels", name, values,
+             s.out_channels);
 }
 
 void expect_tile(const FusedConvShape& s, const ConvTileGradient& tile) {
   expect_channels(s, "sum_dy", count(tile.sum_dy));
   expect_channels(s, "sum_dy_xhat", count(tile.sum_dy_xhat));
-  SY_EXPECTS(count(tile.sum_dy_x) == s.weight_count(), "sum_dy_x holds {} values for {} weights", count(tile.sum_dy_x),
-             s.weight_count());
+  SY_EXPECTS(count(tile.sum_dy_x) == s.weight_count(), "sum_dy_x holds {} values for {} weights",
+             count(tile.sum_dy_x), s.weight_count());
 }
 
 // The mean of the first image, by which a tile's pixels are shifted.
@@ -95,8 +99,8 @@ struct CombineChunks {
 // Sums of dy * (x_k - pivot) per weight and of dy per channel, over the rows of a tile.
 template <class T>
 void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
-                         const double* pivot, const PooledGradient& pooled, std::span<float> workspace, T* sum_dy_x,
-                         T* sum_dy) {
+                         const double* pivot, const PooledGradient& pooled, std::span<float> workspace,
+                         T* sum_dy_x, T* sum_dy) {
   expect_shape(shape);
   expect_images(shape, images);
   expect_pooled(shape, images.rows, "out", pooled.out);
@@ -129,7 +133,9 @@ index_t fused_conv_workspace_floats(const FusedConvShape& shape, index_t rows) {
   return chunk_count(rows) * std::max(gradients, kernels::PatchSumLayout{shape.in_channels}.count());
 }
 
-index_t conv_patch_sums_count(const FusedConvShape& shape) { return 2 + patch_size(shape) * (1 + patch_size(shape)); }
+index_t conv_patch_sums_count(const FusedConvShape& shape) {
+  return 2 + patch_size(shape) * (1 + patch_size(shape));
+}
 
 void conv_patch_sums(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
                      std::span<float> workspace, std::span<double> patch_sums) {
@@ -175,27 +181,29 @@ void fused_conv_forward(device::Context& context, const FusedConvShape& shape, t
 }
 
 void fused_conv_backward(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
-                         const PooledGradient& pooled, std::span<float> workspace, float* d_weight, float* d_bias) {
+                         const PooledGradient& pooled, std::span<float> workspace, float* d_weight,
+                         float* d_bias) {
   sum_patch_gradients(context, shape, images, nullptr, pooled, workspace, d_weight, d_bias);
 }
 
-void fused_conv_bn_backward_sums(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
-                                 const ConvBatchNormView& bn, std::span<const double> patch_sums,
-                                 const PooledGradient& pooled, std::span<float> workspace,
-                                 const ConvTileGradient& tile) {
+void fused_conv_bn_backward_sums(device::Context& context, const FusedConvShape& shape,
+                                 tensor::RowSource images, const ConvBatchNormView& bn,
+                                 std::span<const double> patch_sums, const PooledGradient& pooled,
+                                 std::span<float> workspace, const ConvTileGradient& tile) {
   expect_patch_sums(shape, patch_sums);
   expect_tile(shape, tile);
   const kernels::PatchSumView view(patch_sums.data(), patch_size(shape));
   sum_patch_gradients(context, shape, images, view.pivot, pooled, workspace, tile.sum_dy_x.data(),
                       tile.sum_dy.data());
-  device::for_each(context, shape.out_channels,
-                   kernels::ConvSumDyXhat{view, bn, tile.sum_dy.data(), tile.sum_dy_x.data(),
-                                          tile.sum_dy_xhat.data()});
+  device::for_each(
+      context, shape.out_channels,
+      kernels::ConvSumDyXhat{view, bn, tile.sum_dy.data(), tile.sum_dy_x.data(), tile.sum_dy_xhat.data()});
 }
 
 void fused_conv_bn_backward(device::Context& context, const FusedConvShape& shape, const ConvBatchNormView& bn,
                             std::span<const double> patch_sums, const ConvTileGradient& tile,
-                            std::span<const double> mean_dy, std::span<const double> mean_dy_xhat, float* d_weight) {
+                            std::span<const double> mean_dy, std::span<const double> mean_dy_xhat,
+                            float* d_weight) {
   expect_shape(shape);
   expect_patch_sums(shape, patch_sums);
   expect_tile(shape, tile);

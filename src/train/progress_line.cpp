@@ -32,6 +32,18 @@ ProgressLine::Clock ProgressLine::steady_clock() {
 ProgressLine::ProgressLine(std::ostream& out, const Options& options, Clock clock)
     : out_(out), options_(options), clock_(std::move(clock)), start_(clock_()), interval_start_(start_) {}
 
+ProgressLine::~ProgressLine() {
+  try {
+    end_line();
+  } catch (...) {  // a stream that was told to throw: nothing left to print on
+  }
+}
+
+void ProgressLine::end_line() {
+  if (line_is_open_) out_ << '\n' << std::flush;
+  line_is_open_ = false;
+}
+
 bool ProgressLine::is_due(index_t step, double now) const {
   if (step >= options_.steps) return true;
   if (options_.terminal.live) return now - interval_start_ >= live_interval_seconds;
@@ -75,8 +87,7 @@ void ProgressLine::update(const StepProgress& step) {
 }
 
 void ProgressLine::print(std::string_view text) {
-  if (line_is_open_) out_ << '\n';
-  line_is_open_ = false;
+  end_line();
   out_ << text << '\n' << std::flush;
   restart_interval(clock_());
 }

@@ -51,6 +51,10 @@ class ProgressLine {
 
   // Time begins to count now.
   ProgressLine(std::ostream& out, const Options& options, Clock clock = steady_clock());
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  // Ends a live line, so that what follows, an error message perhaps, begins on its own.
+  ~ProgressLine();
 
   // After every step; prints when it is time. The rate is that of the steps since the last print, the time left
   // follows from all steps and everything in between them (evaluation, saving).
@@ -63,6 +67,7 @@ class ProgressLine {
 
  private:
   bool is_due(index_t step, double now) const;
+  void end_line();
   void restart_interval(double now);
 
   std::ostream& out_;

@@ -13,10 +13,9 @@ namespace {
 constexpr index_t experts_shown = 64;
 constexpr index_t classes_shown = 20;
 
-// [begin, end)
-std::string range_text(std::string_view what, index_t begin, index_t end) {
-  return end - begin == 1 ? fmt::format("{} {}", what, begin)
-                          : fmt::format("{}s {} to {}", what, begin, end - 1);
+// "expert 64", "experts 64 to 79".
+std::string range_text(std::string_view one, std::string_view many, index_t begin, index_t end) {
+  return end - begin == 1 ? fmt::format("{} {}", one, begin) : fmt::format("{} {} to {}", many, begin, end - 1);
 }
 
 // `fraction` of `columns`, in eighths of a column where the characters exist.
@@ -42,6 +41,10 @@ std::string percent_cell(std::int64_t count, std::int64_t whole) {
   return fmt::format("{:.0f}", 100.0 * static_cast<double>(count) / static_cast<double>(whole));
 }
 
+bool evaluated(const moe::GateStatistics* statistics) {
+  return statistics != nullptr && statistics->samples() > 0;
+}
+
 using ValueOf = double (moe::GateStatistics::*)() const;
 
 std::string score_row(std::string_view label, ValueOf value_of, int decimals, std::string_view note,
@@ -56,11 +59,11 @@ std::string score_row(std::string_view label, ValueOf value_of, int decimals, st
 std::string score_table(const Result& result) {
   std::string out = fmt::format("{:<14}", "result");
   std::vector<const moe::GateStatistics*> splits;
-  if (result.test != nullptr) {
+  if (evaluated(result.test)) {
     splits.push_back(result.test);
     out += fmt::format("{:>12}", "test");
   }
-  if (result.validation != nullptr) {
+  if (evaluated(result.validation)) {
     splits.push_back(result.validation);
     out += fmt::format("{:>12}", "validation");
   }
@@ -94,7 +97,8 @@ std::string usage_bars(const moe::GateStatistics& statistics, std::string_view s
                        length.empty() ? "" : "  ", length);
   }
   if (shown < statistics.experts()) {
-    out += fmt::format("  ({} are in summary.json)\n", range_text("expert", shown, statistics.experts()));
+    out += fmt::format("  (more in metrics.jsonl: {})\n",
+                       range_text("expert", "experts", shown, statistics.experts()));
   }
   return out;
 }
@@ -104,7 +108,10 @@ std::string class_table(const moe::GateStatistics& statistics, std::string_view 
   constexpr index_t cell_columns = 4;
   const index_t experts = std::min(statistics.experts(), experts_shown);
   const index_t classes = std::min(statistics.classes(), classes_shown);
-  const index_t per_block = std::max<index_t>((style.columns - head_columns) / cell_columns, 1);
+  // Blocks of equal width: 64 experts in 100 columns are 4 x 16, not 3 x 21 and 1.
+  const index_t room = std::max<index_t>((style.columns - head_columns) / cell_columns, 1);
+  const index_t blocks = std::max<index_t>((experts + room - 1) / room, 1);
+  const index_t per_block = (experts + blocks - 1) / blocks;
   std::string out =
       fmt::format("class by expert on {}: % of a class's samples that go to each expert (. is none)\n", split);
   for (index_t begin = 0; begin < experts; begin += per_block) {
@@ -122,11 +129,11 @@ std::string class_table(const moe::GateStatistics& statistics, std::string_view 
     }
   }
   std::string cut;
-  if (experts < statistics.experts()) cut = range_text("expert", experts, statistics.experts());
+  if (experts < statistics.experts()) cut = range_text("expert", "experts", experts, statistics.experts());
   if (classes < statistics.classes()) {
-    cut += (cut.empty() ? "" : " and ") + range_text("class", classes, statistics.classes());
+    cut += (cut.empty() ? "" : " and ") + range_text("class", "classes", classes, statistics.classes());
   }
-  return cut.empty() ? out : fmt::format("{}  ({} are in metrics.jsonl, class_by_expert)\n", out, cut);
+  return cut.empty() ? out : fmt::format("{}  (more in metrics.jsonl, class_by_expert: {})\n", out, cut);
 }
 
 std::string dead_expert_warning(const moe::GateStatistics& statistics, std::string_view split,
@@ -150,9 +157,9 @@ std::string dead_expert_warning(const moe::GateStatistics& statistics, std::stri
 }
 
 std::string result_text(const Result& result, const TextStyle& style) {
-  const bool has_test = result.test != nullptr;
+  const bool has_test = evaluated(result.test);
   const moe::GateStatistics* shown = has_test ? result.test : result.validation;
-  if (shown == nullptr) return "";
+  if (!evaluated(shown)) return "";
   const std::string_view split = has_test ? "test" : "validation";
   std::string out =
       score_table(result) + "\n" + usage_bars(*shown, split, style) + "\n" + class_table(*shown, split, style);

@@ -9,7 +9,7 @@
 namespace switchyard::train {
 
 struct Result {
-  const moe::GateStatistics* validation = nullptr;  // null: not evaluated
+  const moe::GateStatistics* validation = nullptr;  // null or without samples: not evaluated
   const moe::GateStatistics* test = nullptr;
   double importance_weight = 0;  // moe.importance of the run, for the advice on dead experts
 };

@@ -8,7 +8,7 @@ namespace switchyard::train {
 namespace {
 
 Json split_object(const moe::GateStatistics* statistics) {
-  return statistics == nullptr ? Json(nullptr) : evaluation_object(*statistics);
+  return statistics == nullptr || statistics->samples() == 0 ? Json(nullptr) : evaluation_object(*statistics);
 }
 
 Json best_object(const std::optional<BestEvaluation>& best) {

@@ -28,7 +28,7 @@ struct Summary {
   double samples_per_second = 0;
   double seconds = 0;
   double train_loss = 0;                            // total loss of the last step
-  const moe::GateStatistics* validation = nullptr;  // null: not evaluated; null in the file too
+  const moe::GateStatistics* validation = nullptr;  // null or without samples: null in the file
   const moe::GateStatistics* test = nullptr;
   std::optional<BestEvaluation> best;
   ExitCode exit_code = ExitCode::ok;

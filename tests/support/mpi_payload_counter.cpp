@@ -9,6 +9,7 @@ namespace switchyard::comm {
 namespace {
 
 std::int64_t payload_bytes = 0;
+std::int64_t self_payload_bytes = 0;
 
 int rank_in(MPI_Comm comm) {
   int rank = 0;
@@ -22,16 +23,17 @@ int size_of(MPI_Comm comm) {
   return size;
 }
 
-void count(std::int64_t elements, MPI_Datatype type) {
+void count(std::int64_t elements, MPI_Datatype type, std::int64_t& total_bytes = payload_bytes) {
   int bytes = 0;
   PMPI_Type_size(type, &bytes);
-  payload_bytes += elements * bytes;
+  total_bytes += elements * bytes;
 }
 
 }  // namespace
 
 std::int64_t mpi_payload_bytes() { return payload_bytes; }
-void reset_mpi_payload() { payload_bytes = 0; }
+std::int64_t mpi_self_payload_bytes() { return self_payload_bytes; }
+void reset_mpi_payload() { payload_bytes = self_payload_bytes = 0; }
 
 extern "C" {
 
@@ -39,7 +41,7 @@ int MPI_Alltoallv(const void* send, const int send_counts[], const int send_offs
                   void* recv, const int recv_counts[], const int recv_offsets[], MPI_Datatype recv_type,
                   MPI_Comm comm) {
   for (int r = 0; r < size_of(comm); ++r) {
-    if (r != rank_in(comm)) count(send_counts[r], send_type);
+    count(send_counts[r], send_type, r == rank_in(comm) ? self_payload_bytes : payload_bytes);
   }
   return PMPI_Alltoallv(send, send_counts, send_offsets, send_type, recv, recv_counts, recv_offsets, recv_type,
                         comm);

@@ -153,6 +153,9 @@ void FileWriter::close() {
   const LibraryLock lock;
   // release(): if this fails, the id is never touched again. A second H5Fclose, or H5close, can crash then.
   check(H5Fclose(file_.release()), "closing the file");
+  // The library has set the size, but not always given back what was reserved beyond it.
+  if (::truncate(path_.c_str(), static_cast<off_t>(std::filesystem::file_size(path_))) != 0)
+    fail_with_errno("giving back reserved space");
   closed_ = true;
 }
 

@@ -13,7 +13,8 @@ namespace {
 
 void expect_files(Arguments files, std::size_t count, std::string_view usage) {
   if (files.size() != count) {
-    throw ConfigError(fmt::format("{} file(s) were given where {} is right; usage: {}", files.size(), count, usage));
+    throw ConfigError(
+        fmt::format("{} file(s) were given where {} is right; usage: {}", files.size(), count, usage));
   }
 }
 
@@ -45,7 +46,9 @@ int diff(Arguments arguments) {
     const char* const begin = word.data() + std::min(prefix.size(), word.size());
     const auto parsed = std::from_chars(begin, end, tolerance);
     if (!word.starts_with(prefix) || parsed.ec != std::errc() || parsed.ptr != end || !(tolerance >= 0)) {
-      throw ConfigError(fmt::format("'{}' is no option of diff (there is --tolerance=NUMBER, at least 0); try `switchyard diff --help`", word));
+      throw ConfigError(fmt::format(
+          "'{}' is no option of diff (there is --tolerance=NUMBER, at least 0); try `switchyard diff --help`",
+          word));
     }
   }
   expect_files(files, 2, "switchyard diff A B [--tolerance=NUMBER]");
@@ -55,13 +58,16 @@ int diff(Arguments arguments) {
 }
 
 std::string inspect_help() {
-  return "usage: switchyard inspect CHECKPOINT\n\nPrints what a checkpoint holds: state, arrays with shapes and ranges, totals.\n";
+  return "usage: switchyard inspect CHECKPOINT\n\nPrints what a checkpoint holds: state, arrays with shapes "
+         "and ranges, totals.\n";
 }
 std::string verify_help() {
-  return "usage: switchyard verify CHECKPOINT\n\nChecks the whole file and every array against their checksums. Exit 0: whole; 3: not, and where.\n";
+  return "usage: switchyard verify CHECKPOINT\n\nChecks the whole file and every array against their "
+         "checksums. Exit 0: whole; 3: not, and where.\n";
 }
 std::string diff_help() {
-  return "usage: switchyard diff A B [--tolerance=NUMBER]\n\nCompares two checkpoints bit for bit (or to an absolute tolerance). Exit 0: equal; 1: not, with the\n"
+  return "usage: switchyard diff A B [--tolerance=NUMBER]\n\nCompares two checkpoints bit for bit (or to an "
+         "absolute tolerance). Exit 0: equal; 1: not, with the\n"
          "first array and index that differ.\n";
 }
 

@@ -1,4 +1,5 @@
-// The sub-commands. Each takes the arguments after its name and returns the exit code; failures are thrown as Error.
+// The sub-commands. Each takes the arguments after its name and returns the exit code; failures are thrown as
+// Error.
 #pragma once
 
 #include <span>

@@ -20,14 +20,16 @@ int doctor(Arguments arguments) {
   std::cout << describe(build_info()) << '\n'
             << device::to_string(device::describe_machine())
             << fmt::format("processors for this process: {}\n", device::allowed_processors().size())
-            << fmt::format("launcher: {}\n", launch ? fmt::format("{}, {} processes", launch->launcher, launch->processes)
-                                                    : "none (one rank; use mpirun -n N for more)")
+            << fmt::format("launcher: {}\n",
+                           launch ? fmt::format("{}, {} processes", launch->launcher, launch->processes)
+                                  : "none (one rank; use mpirun -n N for more)")
             << "training device: cpu\n";
   return 0;
 }
 
 std::string doctor_help() {
-  return "usage: switchyard doctor\n\nPrints what this machine offers (processors, instruction sets, memory, GPUs, launcher) and what will be used.\n";
+  return "usage: switchyard doctor\n\nPrints what this machine offers (processors, instruction sets, memory, "
+         "GPUs, launcher) and what will be used.\n";
 }
 
 }  // namespace switchyard::cli

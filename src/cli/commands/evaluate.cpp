@@ -33,7 +33,8 @@ data::Split take_split(std::vector<std::string>& arguments) {
     for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
       if (name == train::name(split)) return split;
     }
-    throw ConfigError(fmt::format("--split={} is no split (there are train, validation and test); try --split=test", name));
+    throw ConfigError(
+        fmt::format("--split={} is no split (there are train, validation and test); try --split=test", name));
   }
   return data::Split::test;
 }
@@ -56,9 +57,10 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     split = take_split(words);
     line = parse_command_line(words);
     if (line.positionals.size() != 1) {
-      throw ConfigError(fmt::format("eval takes one checkpoint or run folder, and {} were given; try `switchyard eval "
-                                    "runs/latest`",
-                                    line.positionals.size()));
+      throw ConfigError(
+          fmt::format("eval takes one checkpoint or run folder, and {} were given; try `switchyard eval "
+                      "runs/latest`",
+                      line.positionals.size()));
     }
     if (runtime.is_root()) file = checkpoint_file(line.positionals[0]);
   });
@@ -67,7 +69,9 @@ int evaluate(Runtime& runtime, Arguments arguments) {
 
   config::Config config;
   std::optional<data::Dataset> dataset;
-  comm::agree(communicator, [&] { config = parse_overrides(parse_ini(reader.text("config"), file), line, evaluation_rule()).config; });
+  comm::agree(communicator, [&] {
+    config = parse_overrides(parse_ini(reader.text("config"), file), line, evaluation_rule()).config;
+  });
   device::Context& context = runtime.start_device(config.run);
   comm::agree(communicator, [&] { dataset = data::load_dataset(config.data, config.run.seed); });
   std::optional<train::BatchLoader> loader;
@@ -75,7 +79,8 @@ int evaluate(Runtime& runtime, Arguments arguments) {
   const data::SampleShape shape = dataset->shape();
   comm::agree(communicator, [&] {
     loader.emplace(config, *dataset, communicator);
-    model.emplace(config, nn::ImageShape{shape.channels, shape.height, shape.width}, dataset->class_count(), communicator);
+    model.emplace(config, nn::ImageShape{shape.channels, shape.height, shape.width}, dataset->class_count(),
+                  communicator);
     train::load_arrays(reader, *model, nullptr);
     model->values_changed(context);
   });
@@ -93,9 +98,12 @@ int evaluate(Runtime& runtime, Arguments arguments) {
 }
 
 std::string evaluate_help() {
-  return "usage: switchyard eval CHECKPOINT|RUN [--split=test|validation|train] [--data.dir=FOLDER] [--run.threads=N]\n\n"
-         "Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON object: error, loss,\n"
-         "h_s, h_u, mi_predicted, mi_true (bits), expert_share. The numbers do not depend on the number of ranks.\n";
+  return "usage: switchyard eval CHECKPOINT|RUN [--split=test|validation|train] [--data.dir=FOLDER] "
+         "[--run.threads=N]\n\n"
+         "Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON "
+         "object: error, loss,\n"
+         "h_s, h_u, mi_predicted, mi_true (bits), expert_share. The numbers do not depend on the number of "
+         "ranks.\n";
 }
 
 }  // namespace switchyard::cli

@@ -10,7 +10,7 @@
 namespace switchyard::cli {
 
 // On the root's standard output.
-void print_start_table(Runtime& runtime, const config::Config& config, const data::Dataset& dataset, train::Loop& loop,
-                       const std::string& checkpoint);
+void print_start_table(Runtime& runtime, const config::Config& config, const data::Dataset& dataset,
+                       train::Loop& loop, const std::string& checkpoint);
 
 }  // namespace switchyard::cli

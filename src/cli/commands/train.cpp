@@ -39,21 +39,23 @@ void check_same_run(const config::Config& wanted, const config::Config& stored) 
     const config::Field& field = config::find_field(key, "the run");
     const std::string now = config::value_text(wanted, field);
     const std::string then = config::value_text(stored, field);
-    const bool allowed = key == "run.dir" || key == "run.resume" || std::ranges::find(rule.allowed_keys, key) != rule.allowed_keys.end();
+    const bool allowed = key == "run.dir" || key == "run.resume" ||
+                         std::ranges::find(rule.allowed_keys, key) != rule.allowed_keys.end();
     if (now != then && !allowed) {
-      throw ConfigError(fmt::format("the run in {} has {} = {}, and this command says {} ({}); use another run.dir, or leave the key "
-                                    "as it was",
-                                    wanted.run.dir, key, then, now, rule.why));
+      throw ConfigError(fmt::format(
+          "the run in {} has {} = {}, and this command says {} ({}); use another run.dir, or leave the key "
+          "as it was",
+          wanted.run.dir, key, then, now, rule.why));
     }
   }
 }
 
 int run(Runtime& runtime, Prepared& prepared) {
   comm::Communicator& communicator = runtime.communicator();
-  train::watch_stop_signals();
   device::Context& context = runtime.start_device(prepared.config.run);
   std::optional<data::Dataset> dataset;
-  comm::agree(communicator, [&] { dataset = data::load_dataset(prepared.config.data, prepared.config.run.seed); });
+  comm::agree(communicator,
+              [&] { dataset = data::load_dataset(prepared.config.data, prepared.config.run.seed); });
 
   const std::filesystem::path folder = prepared.config.run.dir;
   std::optional<train::Loop> loop;
@@ -78,12 +80,14 @@ int run(Runtime& runtime, Prepared& prepared) {
 
 // Root only.
 std::string newest_or_none(const train::RunFolder& folder) {
-  return folder.has_checkpoint() ? checkpoint::newest_valid(folder.checkpoint_folder()).string() : std::string();
+  return folder.has_checkpoint() ? checkpoint::newest_valid(folder.checkpoint_folder()).string()
+                                 : std::string();
 }
 
 }  // namespace
 
 int train(Runtime& runtime, Arguments arguments) {
+  train::watch_stop_signals();
   Prepared prepared;
   comm::Communicator& communicator = runtime.communicator();
   comm::agree(communicator, [&] { prepared.config = parse_run_options(arguments).config; });
@@ -98,13 +102,16 @@ int train(Runtime& runtime, Arguments arguments) {
 }
 
 int resume(Runtime& runtime, Arguments arguments) {
+  train::watch_stop_signals();
   Prepared prepared;
   comm::Communicator& communicator = runtime.communicator();
   CommandLine line;
   comm::agree(communicator, [&] {
     line = parse_command_line(arguments);
     if (line.positionals.size() != 1) {
-      throw ConfigError(fmt::format("resume takes one run folder, and {} were given; try `switchyard resume runs/latest`", line.positionals.size()));
+      throw ConfigError(
+          fmt::format("resume takes one run folder, and {} were given; try `switchyard resume runs/latest`",
+                      line.positionals.size()));
     }
   });
   std::string config_text;
@@ -131,8 +138,10 @@ int resume(Runtime& runtime, Arguments arguments) {
 
 std::string train_help() {
   return "usage: switchyard train FILE.ini [--section.key=value ...]\n\n"
-         "Trains as the configuration file says and makes the run folder run.dir: config.ini, metrics.jsonl, summary.json,\n"
-         "checkpoints/. With --run.resume=auto a folder that holds a run goes on where it was: the one command for a\n"
+         "Trains as the configuration file says and makes the run folder run.dir: config.ini, metrics.jsonl, "
+         "summary.json,\n"
+         "checkpoints/. With --run.resume=auto a folder that holds a run goes on where it was: the one command "
+         "for a\n"
          "requeued job. SIGUSR1 saves and leaves with exit code 75.\n\n" +
          run_options_help();
 }
@@ -140,7 +149,8 @@ std::string train_help() {
 std::string resume_help() {
   std::string text =
       "usage: switchyard resume RUN [--section.key=value ...]\n\n"
-      "Goes on from the newest valid checkpoint of the run folder RUN, on any number of ranks, to the same bits as a run\n"
+      "Goes on from the newest valid checkpoint of the run folder RUN, on any number of ranks, to the same "
+      "bits as a run\n"
       "that never stopped. Keys that may be overridden:\n";
   for (const std::string_view key : resume_rule().allowed_keys) text += fmt::format("  {}\n", key);
   return text;

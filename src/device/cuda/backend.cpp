@@ -15,7 +15,9 @@ CudaDevices cuda_devices() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) {
     (void)cudaGetLastError();
-    found.why_none = cudaGetErrorString(status);
+    int driver_version = 0;
+    const bool no_driver = cudaDriverGetVersion(&driver_version) == cudaSuccess && driver_version == 0;
+    found.why_none = no_driver ? "this machine has no CUDA driver" : cudaGetErrorString(status);
   } else if (count == 0) {
     found.why_none = "the driver shows no device";
   }

@@ -1,4 +1,5 @@
-// Batch norm behind a convolution, from the sums of a tile: a few hundred float64 operations per output channel.
+// Batch norm behind a convolution, from the sums of a tile: a few hundred float64 operations per output
+// channel.
 #pragma once
 
 #include "ops/fused_conv.hpp"
@@ -9,7 +10,10 @@ namespace switchyard::ops::kernels {
 // The span of conv_patch_sums. x' = x - pivot.
 struct PatchSumView {
   explicit PatchSumView(const double* patch_sums, index_t patch_size_in)
-      : places(patch_sums), pivot(patch_sums + 1), sums(patch_sums + 2), products(sums + patch_size_in),
+      : places(patch_sums),
+        pivot(patch_sums + 1),
+        sums(patch_sums + 2),
+        products(sums + patch_size_in),
         patch_size(patch_size_in) {}
 
   const double* places;
@@ -38,7 +42,8 @@ struct PatchSumView {
   }
 };
 
-// Channel c: mean = base + w.s / n and m2 = w' (G - s s' / n) w, with s and G the sums of x' and of its products.
+// Channel c: mean = base + w.s / n and m2 = w' (G - s s' / n) w, with s and G the sums of x' and of its
+// products.
 struct ConvMoments {
   PatchSumView patches;
   const float* weight;
@@ -83,7 +88,8 @@ struct ConvSumDyXhat {
 // Weight i = (c, k): the sum of d_conv x_k, where x_k = x'_k + pivot and
 //   sum d_conv x'_k = gamma inv_std (sum dy x'_k - mean_dy s_k - mean_dy_xhat sum xhat x'_k),
 //   sum d_conv      = gamma inv_std (sum dy - n mean_dy - mean_dy_xhat sum xhat),
-//   sum xhat x'_k   = inv_std (sum_k' w_k' G_kk' + (base - mean) s_k), sum xhat = inv_std (w . s + n (base - mean)).
+//   sum xhat x'_k   = inv_std (sum_k' w_k' G_kk' + (base - mean) s_k), sum xhat = inv_std (w . s + n (base -
+//   mean)).
 struct ConvBatchNormWeightGradient {
   PatchSumView patches;
   ConvBatchNormView bn;

@@ -1,8 +1,9 @@
 // An image in a team's scratch, its even and odd columns apart.
 //
-// A 2x2 pooling window at (Y, X) needs the 4x4 patch of the image whose corner is (2Y, 2X). With E[X] = image[2X] and
-// O[X] = image[2X + 1] of one image row, the patch's columns are E[X], O[X], E[X + 1], O[X + 1]: unit-stride loads for
-// neighbouring windows. The four convolution outputs of a window then stay in registers until they are pooled.
+// A 2x2 pooling window at (Y, X) needs the 4x4 patch of the image whose corner is (2Y, 2X). With E[X] =
+// image[2X] and O[X] = image[2X + 1] of one image row, the patch's columns are E[X], O[X], E[X + 1], O[X + 1]:
+// unit-stride loads for neighbouring windows. The four convolution outputs of a window then stay in registers
+// until they are pooled.
 #pragma once
 
 #include <cstdint>
@@ -34,14 +35,16 @@ struct ConvGeometry {
   SY_HD index_t patch_size() const { return 9 * in_channels; }
   SY_HD index_t weight_count() const { return out_channels * patch_size(); }
   // E of an image row begins here, O half_stride later.
-  SY_HD index_t row_offset(index_t channel, index_t y) const { return (channel * height + y) * 2 * half_stride; }
+  SY_HD index_t row_offset(index_t channel, index_t y) const {
+    return (channel * height + y) * 2 * half_stride;
+  }
   // A pack that begins at E[X + 1] or O[X + 1] may end one float after the last row.
   SY_HD index_t split_floats() const { return in_channels * height * 2 * half_stride + pack_lanes; }
 };
 
-// Fills `split` (ConvGeometry::split_floats) from an image; `pivot` is subtracted from every pixel. The places after the
-// last column hold the pixels that follow in memory, or -pivot after the last: results must not depend on them.
-// The caller puts a sync before the first read.
+// Fills `split` (ConvGeometry::split_floats) from an image; `pivot` is subtracted from every pixel. The places
+// after the last column hold the pixels that follow in memory, or -pivot after the last: results must not
+// depend on them. The caller puts a sync before the first read.
 template <class Team>
 SY_HD inline void split_columns(const Team& team, const ConvGeometry& geometry, const float* image, float pivot,
                                 float* split) {
@@ -77,7 +80,7 @@ struct GridPlace {
 // Columns 0 to 3 of the patches whose first column is 2x, of the image row whose E begins at `split_row`.
 template <class P>
 SY_ALWAYS_INLINE SY_HD inline void load_columns(const float* split_row, index_t half_stride, index_t x,
-                                                      P (&column)[4]) {
+                                                P (&column)[4]) {
   column[0] = P::load(split_row + x);
   column[1] = P::load(split_row + half_stride + x);
   column[2] = P::load(split_row + x + 1);

@@ -1,4 +1,5 @@
-// 3x3 valid convolution, affine, ReLU and 2x2 max pooling of one sample, and the weight gradients of a few samples.
+// 3x3 valid convolution, affine, ReLU and 2x2 max pooling of one sample, and the weight gradients of a few
+// samples.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace switchyard::ops::kernels {
 
-// Row r: out[r] and winner[r] from images.row(r). 
+// Row r: out[r] and winner[r] from images.row(r).
 struct FusedConvForward {
   ConvGeometry g;
   tensor::RowSource images;
@@ -35,7 +36,8 @@ struct FusedConvForward {
     team.sync();
     const index_t packs = (g.pooled_width + width - 1) / width;
     team.for_each(g.pooled_height * packs, [=, this](index_t item) SY_ALWAYS_INLINE {
-      const FusedConvForward local = *this;  // a copy, which stores through pointers cannot change, stays in registers
+      const FusedConvForward local =
+          *this;  // a copy, which stores through pointers cannot change, stays in registers
       const GridPlace place(item, packs);
       const index_t y = place.row;
       const index_t x = place.column * width;
@@ -70,16 +72,20 @@ struct FusedConvForward {
   // The windows (y, x), (y, x + 1), ... of `channels` channels from c on.
   template <class P, int channels>
   SY_ALWAYS_INLINE SY_HD void pool_channels(const float* split, const float* folded, index_t row, index_t c,
-                                                  index_t y, index_t x) const {
+                                            index_t y, index_t x) const {
     const index_t stride = 1 + g.patch_size();
     P z[channels][2][2];  // the convolution at the four places of the windows
     unrolled<channels>([&](auto j) SY_ALWAYS_INLINE {
-      unrolled<4>([&](auto place) SY_ALWAYS_INLINE { z[j][place / 2][place % 2] = P::broadcast(folded[(c + j) * stride]); });
+      unrolled<4>([&](auto place) SY_ALWAYS_INLINE {
+        z[j][place / 2][place % 2] = P::broadcast(folded[(c + j) * stride]);
+      });
     });
     for (index_t channel = 0; channel < g.in_channels; ++channel) {
       const float* const first_row = split + g.row_offset(channel, 2 * y);
       P patch[4][4];
-      unrolled<4>([&](auto r) SY_ALWAYS_INLINE { load_columns(first_row + r * 2 * g.half_stride, g.half_stride, x, patch[r]); });
+      unrolled<4>([&](auto r) SY_ALWAYS_INLINE {
+        load_columns(first_row + r * 2 * g.half_stride, g.half_stride, x, patch[r]);
+      });
       unrolled<channels>([&](auto j) SY_ALWAYS_INLINE {
         const float* const w = folded + (c + j) * stride + 1 + channel * 9;
         unrolled<9>([&](auto k) SY_ALWAYS_INLINE {
@@ -94,7 +100,8 @@ struct FusedConvForward {
     unrolled<channels>([&](auto j) SY_ALWAYS_INLINE { pool(z[j], row, c + j, y, x); });
   }
 
-  // The largest of four, the first on ties (a NaN in the first place stays), then ReLU, which lets a NaN through.
+  // The largest of four, the first on ties (a NaN in the first place stays), then ReLU, which lets a NaN
+  // through.
   template <class P>
   SY_ALWAYS_INLINE SY_HD void pool(const P (&z)[2][2], index_t row, index_t c, index_t y, index_t x) const {
     const auto upper_right = z[0][1] > z[0][0];
@@ -111,8 +118,8 @@ struct FusedConvForward {
   }
 };
 
-// Rows are taken in chunks of this many, a chunk by one team. The sums of a chunk are kept in float32 lanes across its
-// rows, so that adding up the lanes costs little, and chunks are added in float64.
+// Rows are taken in chunks of this many, a chunk by one team. The sums of a chunk are kept in float32 lanes
+// across its rows, so that adding up the lanes costs little, and chunks are added in float64.
 inline constexpr index_t rows_per_chunk = 8;
 
 // Chunk i: partials[i] = sums over the chunk's rows and windows,
@@ -146,21 +153,24 @@ struct PatchGradients {
       split_columns(team, g, images.row(row), pivot_value, split);
       team.sync();
       team.for_each(g.out_channels * g.in_channels * parts, [&](index_t item) SY_ALWAYS_INLINE {
-        const PatchGradients local = *this;  // a copy, which stores through pointers cannot change, stays in registers
+        const PatchGradients local =
+            *this;  // a copy, which stores through pointers cannot change, stays in registers
         const index_t pair = item / parts;
         local.template add_row<Pack<width>>(split, row, pair / g.in_channels, pair % g.in_channels,
                                             (item % parts) * width, lanes);
       });
       team.sync();  // the next row overwrites the image
     }
-    team.for_each(sum_count(), [&](index_t i) { partials[chunk * sum_count() + i] = lane_sum(lanes + i * pack_lanes); });
+    team.for_each(sum_count(),
+                  [&](index_t i) { partials[chunk * sum_count() + i] = lane_sum(lanes + i * pack_lanes); });
   }
 
  private:
-  // One row's part of the nine sums of (out channel c, in channel), lanes from `lane` on; and of channel c's dy.
+  // One row's part of the nine sums of (out channel c, in channel), lanes from `lane` on; and of channel c's
+  // dy.
   template <class P>
   SY_ALWAYS_INLINE SY_HD void add_row(const float* split, index_t row, index_t c, index_t channel, index_t lane,
-                                            float* lanes) const {
+                                      float* lanes) const {
     float* const weight_lanes = lanes + (c * g.in_channels + channel) * 9 * pack_lanes + lane;
     float* const bias_lanes = lanes + (g.weight_count() + c) * pack_lanes + lane;
     P sum[9];
@@ -180,7 +190,8 @@ struct PatchGradients {
         unrolled<4>([&](auto r) SY_ALWAYS_INLINE {
           P column[4];
           load_columns(split + g.row_offset(channel, 2 * y + r), g.half_stride, x, column);
-          unrolled<3>([&](auto kx) SY_ALWAYS_INLINE { patch[r][kx] = select(is_right, column[kx + 1], column[kx]); });
+          unrolled<3>([&](auto kx)
+                          SY_ALWAYS_INLINE { patch[r][kx] = select(is_right, column[kx + 1], column[kx]); });
         });
         unrolled<9>([&](auto k) SY_ALWAYS_INLINE {
           sum[k] = fma(dy, select(is_lower, patch[k / 3 + 1][k % 3], patch[k / 3][k % 3]), sum[k]);

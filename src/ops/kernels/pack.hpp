@@ -1,9 +1,9 @@
-// A run of neighbouring floats that one thread of a team handles at once: a vector register on the CPU, a single float
-// on a GPU.
+// A run of neighbouring floats that one thread of a team handles at once: a vector register on the CPU, a
+// single float on a GPU.
 //
-// A kernel is written once for any width; every operation acts on each lane alone, so a lane's bits do not depend on
-// the width. Sums over places use `pack_lanes` lanes whatever the width is: a thread of width 1 takes one of them, a
-// thread of width 16 all.
+// A kernel is written once for any width; every operation acts on each lane alone, so a lane's bits do not
+// depend on the width. Sums over places use `pack_lanes` lanes whatever the width is: a thread of width 1 takes
+// one of them, a thread of width 16 all.
 #pragma once
 
 #include <cmath>
@@ -32,16 +32,16 @@ inline constexpr int pack_width = 1;
 template <>
 inline constexpr int pack_width<device::SerialTeam> = pack_lanes;
 
-// f(0), f(1), ... f(count - 1) with the index as a compile-time constant, so that arrays of packs stay in registers.
+// f(0), f(1), ... f(count - 1) with the index as a compile-time constant, so that arrays of packs stay in
+// registers.
 template <int count, class F>
 SY_ALWAYS_INLINE SY_HD inline void unrolled(const F& f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) {
-    (f(std::integral_constant<int, i>{}), ...);
-  }(std::make_integer_sequence<int, count>{});
+  [&]<int... i>(std::integer_sequence<int, i...>) { (f(std::integral_constant<int, i>{}), ...); }
+  (std::make_integer_sequence<int, count>{});
 }
 
-// The portable form. "first" operations touch only the first n places (n may be negative or above the width): lanes
-// from n on load as zero and are not stored.
+// The portable form. "first" operations touch only the first n places (n may be negative or above the width):
+// lanes from n on load as zero and are not stored.
 template <int width>
 struct Pack {
   struct Mask {
@@ -163,7 +163,8 @@ struct Pack<16> {
   friend Pack fma(Pack a, Pack b, Pack c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   friend Pack operator+(Pack a, Pack b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend Pack operator-(Pack a, Pack b) { return {_mm512_sub_ps(a.v, b.v)}; }
-  friend Pack max(Pack a, Pack b) { return {_mm512_max_ps(a.v, b.v)}; }
+  // All lanes of the masked form: g++ 12 warns of an uninitialised value inside the plain one.
+  friend Pack max(Pack a, Pack b) { return {_mm512_maskz_max_ps(0xffff, a.v, b.v)}; }
   friend Mask operator>(Pack a, Pack b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
   friend Pack select(Mask m, Pack yes, Pack no) { return {_mm512_mask_blend_ps(m.bits, no.v, yes.v)}; }
   friend Mask select(Mask m, Mask yes, Mask no) {

@@ -1,27 +1,11 @@
 // What an operation over MPI costs: bytes on the wire, allocations of ours, and errors where MPI has limits.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "base/error.hpp"
 #include "conformance/comm/harness.hpp"
+#include "support/allocation_counter.hpp"
 #include "support/mpi_main.hpp"
 #include "support/mpi_payload_counter.hpp"
-
-namespace {
-// MPI allocates with malloc, so that operator new counts the C++ code only.
-std::atomic<std::int64_t> allocations = 0;
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* const memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace switchyard::comm {
 namespace {
@@ -70,6 +54,7 @@ TEST(MpiCost, rows_for_oneself_are_not_sent) {
   reset_mpi_payload();
   exchange.run(comm);
   EXPECT_EQ(mpi_payload_bytes(), 0);
+  EXPECT_EQ(mpi_self_payload_bytes(), 0);
   EXPECT_EQ(exchange.recv, exchange.send);
 }
 
@@ -106,9 +91,9 @@ TEST(MpiCost, a_warm_collective_allocates_nothing) {
     comm.barrier();
   };
   step();
-  const std::int64_t before = allocations;
+  const std::int64_t before = allocations();
   step();
-  EXPECT_EQ(allocations - before, 0);
+  EXPECT_EQ(allocations() - before, 0);
 }
 
 TEST(MpiCost, counts_above_32_bits_are_an_error_with_the_number) {

@@ -15,8 +15,8 @@ struct SquarePlusIndex {
   SY_HD void operator()(index_t i) const { out[i] = x[i] * x[i] + static_cast<float>(i); }
 };
 
-// Per row: the sum of squares in float and in double, and their maximum, all read in reverse from scratch, so that a
-// missing sync or a wrong order of sums shows.
+// Per row: the sum of squares in float and in double, and their maximum, all read in reverse from scratch, so
+// that a missing sync or a wrong order of sums shows.
 struct SumsThroughScratch {
   tensor::ConstMatrix in;
   float* sums;
@@ -32,7 +32,8 @@ struct SumsThroughScratch {
     team.for_each(in.cols, [&](index_t i) { squares[i] = x[i] * x[i]; });
     team.sync();
     const float sum = team.sum(in.cols, [&](index_t i) { return squares[last - i]; });
-    const double double_sum = team.sum(in.cols, [&](index_t i) { return static_cast<double>(squares[last - i]); });
+    const double double_sum =
+        team.sum(in.cols, [&](index_t i) { return static_cast<double>(squares[last - i]); });
     const float max = team.max(in.cols, [&](index_t i) { return squares[last - i]; });
     team.once([&] {
       sums[row] = sum;
@@ -42,8 +43,8 @@ struct SumsThroughScratch {
   }
 };
 
-// Per row, in place and without scratch: x = (x - max) / (1 + sum of |x|), then reversed. The reversal reads what other
-// threads wrote.
+// Per row, in place and without scratch: x = (x - max) / (1 + sum of |x|), then reversed. The reversal reads
+// what other threads wrote.
 struct NormalizeAndReverse {
   tensor::Matrix x;
 

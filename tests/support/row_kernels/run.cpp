@@ -9,7 +9,8 @@ void square_plus_index(Context& context, index_t count, const float* x, float* o
   for_each(context, count, SquarePlusIndex{x, out});
 }
 
-void sums_through_scratch(Context& context, tensor::ConstMatrix in, float* sums, double* double_sums, float* maxima) {
+void sums_through_scratch(Context& context, tensor::ConstMatrix in, float* sums, double* double_sums,
+                          float* maxima) {
   for_each_row(context, in.rows, SumsThroughScratch{in, sums, double_sums, maxima});
 }
 

@@ -1,4 +1,5 @@
-// The kernels of row_kernels.hpp as plain functions, on the device of a context. All pointers are memory of that device.
+// The kernels of row_kernels.hpp as plain functions, on the device of a context. All pointers are memory of
+// that device.
 #pragma once
 
 #include "device/context.hpp"
@@ -7,7 +8,8 @@
 namespace switchyard::device::test {
 
 void square_plus_index(Context& context, index_t count, const float* x, float* out);
-void sums_through_scratch(Context& context, tensor::ConstMatrix in, float* sums, double* double_sums, float* maxima);
+void sums_through_scratch(Context& context, tensor::ConstMatrix in, float* sums, double* double_sums,
+                          float* maxima);
 void normalize_and_reverse(Context& context, tensor::Matrix x);
 
 }  // namespace switchyard::device::test

@@ -1,7 +1,7 @@
-// A GPU of host threads: what src/device/cuda/block_team.cuh and launch.cuh use of CUDA. Include it before them, and
-// put tests/support/simulated_gpu in front of the include path, so that kernels are started by the launch_kernel.hpp
-// that lies there. Slow (a thread of the GPU is a thread of the host), and the only way to execute the teams of a GPU
-// where there is none.
+// A GPU of host threads: what src/device/cuda/block_team.cuh and launch.cuh use of CUDA. Include it before
+// them, and put tests/support/simulated_gpu in front of the include path, so that kernels are started by the
+// launch_kernel.hpp that lies there. Slow (a thread of the GPU is a thread of the host), and the only way to
+// execute the teams of a GPU where there is none.
 #pragma once
 
 #include <barrier>

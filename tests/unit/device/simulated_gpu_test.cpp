@@ -51,8 +51,9 @@ TEST(SimulatedGpu, sums_and_maxima_through_scratch_have_the_bits_of_the_cpu) {
     const tensor::ConstMatrix matrix(in.data(), rows, cols);
     for_each_row(context, rows,
                  test::SumsThroughScratch{matrix, cpu_sums.data(), cpu_doubles.data(), cpu_maxima.data()});
-    cuda::for_each_row(context, rows,
-                       test::SumsThroughScratch{matrix, gpu_sums.data(), gpu_doubles.data(), gpu_maxima.data()});
+    cuda::for_each_row(
+        context, rows,
+        test::SumsThroughScratch{matrix, gpu_sums.data(), gpu_doubles.data(), gpu_maxima.data()});
     expect_same_bits(cpu_sums, gpu_sums, cols);
     expect_same_bits(cpu_doubles, gpu_doubles, cols);
     expect_same_bits(cpu_maxima, gpu_maxima, cols);

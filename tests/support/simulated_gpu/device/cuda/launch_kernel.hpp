@@ -1,4 +1,5 @@
-// Takes the place of src/device/cuda/launch_kernel.hpp: runs a kernel with host threads, one block after the other.
+// Takes the place of src/device/cuda/launch_kernel.hpp: runs a kernel with host threads, one block after the
+// other.
 #pragma once
 
 #include <cstddef>
@@ -14,17 +15,19 @@
 
 namespace switchyard::device::cuda {
 
-// The dynamic shared memory of the one block that runs: what kernels declare `extern __shared__`. The most that a block
-// can have on sm_90.
+// The dynamic shared memory of the one block that runs: what kernels declare `extern __shared__`. The most that
+// a block can have on sm_90.
 alignas(16) inline std::byte shared_memory[227 << 10];
 
-// Returns when the kernel has ended. std::logic_error if it wrote past its shared memory, or asked for too much.
+// Returns when the kernel has ended. std::logic_error if it wrote past its shared memory, or asked for too
+// much.
 template <class... Parameters>
 void launch_kernel(void (*kernel)(Parameters...), const LaunchShape& shape,
                    std::type_identity_t<Parameters>... arguments) {
   constexpr std::byte unwritten{0xff};  // a NaN, if read as a number
   const auto shared_bytes = static_cast<std::size_t>(shape.shared_bytes);
-  if (shared_bytes > sizeof(shared_memory)) throw std::logic_error("the launch asks for more shared memory than sm_90 has");
+  if (shared_bytes > sizeof(shared_memory))
+    throw std::logic_error("the launch asks for more shared memory than sm_90 has");
   std::memset(shared_memory, static_cast<int>(unwritten), sizeof(shared_memory));
   simulated_gpu::Block block(shape.threads_per_block);
   {
