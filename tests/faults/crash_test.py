@@ -58,7 +58,7 @@ class Crash(runs.RunTest):
         for ranks in (2, 3):
             with self.subTest(ranks=ranks):
                 finished, run = self.run_with("1:4:stop", ranks, run_wait_seconds=2)
-                self.expect(finished, 6, "has waited", "step 4", "phase train", "rank 0", "operation")
+                self.expect(finished, 6, "has waited", "step 4", "phase train", "switchyard: rank ", "operation ")
                 self.assertLess(finished.seconds, 10, finished)
         self.check_resumes(run, ranks)
 

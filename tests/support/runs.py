@@ -21,6 +21,9 @@ import h5py
 import numpy
 
 MPIRUN = pathlib.Path(__file__).resolve().parent / "mpirun.sh"
+# When a rank ends with a failure, mpirun sends the others SIGTERM and waits a second before SIGKILL: a second for each
+# of a hundred failures on purpose.
+NO_GRACE = {"OMPI_MCA_odls_base_sigkill_timeout": "0"}
 IMAGE_SIDE = 16
 CLASSES = 6
 EXPERTS = 5
@@ -74,7 +77,7 @@ class Running:
         self._ranks = ranks
         self.process = subprocess.Popen(
             command, stdout=self._out, stderr=self._err, stdin=subprocess.DEVNULL, start_new_session=True,
-            cwd=cwd, env={**os.environ, **(environment or {})})
+            cwd=cwd, env={**os.environ, **NO_GRACE, **(environment or {})})
 
     def rank_pids(self):
         """Rank -> process id, of the ranks that live now."""
