@@ -21,6 +21,9 @@ import h5py
 import numpy
 
 MPIRUN = pathlib.Path(__file__).resolve().parent / "mpirun.sh"
+# When a rank ends with a failure, mpirun sends the others SIGTERM and waits a second before SIGKILL: a second for each
+# of a hundred failures on purpose.
+NO_GRACE = {"OMPI_MCA_odls_base_sigkill_timeout": "0"}
 IMAGE_SIDE = 16
 CLASSES = 6
 EXPERTS = 5
@@ -74,7 +77,7 @@ class Running:
         self._ranks = ranks
         self.process = subprocess.Popen(
             command, stdout=self._out, stderr=self._err, stdin=subprocess.DEVNULL, start_new_session=True,
-            cwd=cwd, env={**os.environ, **(environment or {})})
+            cwd=cwd, env={**os.environ, **NO_GRACE, **(environment or {})})
 
     def rank_pids(self):
         """Rank -> process id, of the ranks that live now."""
@@ -104,11 +107,15 @@ class Running:
             if self.process.poll() is not None:
                 return False
             time.sleep(0.005)
-        self.kill()
+        self._kill()
         raise AssertionError(f"waited {limit_seconds} s for something that never came\n{self._finished()}")
 
     def kill(self):
         """Every rank and the launcher, with SIGKILL."""
+        self._kill()
+        self._finished()
+
+    def _kill(self):
         for pid in self.rank_pids().values():
             _send(pid, signal.SIGKILL)
         _send(self.process.pid, signal.SIGKILL)
@@ -118,7 +125,7 @@ class Running:
         try:
             self.process.wait(limit_seconds)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self._kill()
             raise AssertionError(f"it hangs: no end within {limit_seconds} s\n{self._finished()}") from None
         return self._finished()
 
