@@ -70,8 +70,8 @@ using OutOfMemory = ErrorOf<ErrorKind::out_of_memory>;
 using TimeoutError = ErrorOf<ErrorKind::timeout>;
 using NumericError = ErrorOf<ErrorKind::numeric>;
 
-// A failure that every rank throws at the same point of the program: ranks can leave in an orderly way. Any other Error
-// is one rank's own, and must end the others.
+// A failure that every rank throws at the same point of the program: ranks can leave in an orderly way. Any
+// other Error is one rank's own, and must end the others.
 class AgreedError : public Error {
  public:
   using Error::Error;

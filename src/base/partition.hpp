@@ -34,8 +34,4 @@ constexpr index_t round_up(index_t value, index_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-constexpr index_t round_up(index_t value, index_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
 }  // namespace switchyard

@@ -1,10 +1,10 @@
 // Checkpoints: one HDF5 file per step, free of any layout.
 //
-// checkpoint: HDF5 handles; write, publish, verify, load, compare. It stores named arrays and scalars; what they mean
-// is train/'s business. hdf5.h is included in detail/ only.
+// checkpoint: HDF5 handles; write, publish, verify, load, compare. It stores named arrays and scalars; what
+// they mean is train/'s business. hdf5.h is included in detail/ only.
 //
-// The file: a 512-byte user block (magic, schema version, file size, XXH3-128 of all bytes behind the block), then
-// HDF5 (libver v110). Every data set has the attribute `crc32` of its raw little-endian bytes.
+// The file: a 512-byte user block (magic, schema version, file size, XXH3-128 of all bytes behind the block),
+// then HDF5 (libver v110). Every data set has the attribute `crc32` of its raw little-endian bytes.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +29,8 @@ inline constexpr int schema_version = 1;
 
 enum class DType { float32, float64, int64 };
 
-// Rows [first_row, first_row + rows) of the array `path`, of which this rank holds the one valid copy. Scalars have
-// an empty shape, first_row 0 and rows 1.
+// Rows [first_row, first_row + rows) of the array `path`, of which this rank holds the one valid copy. Scalars
+// have an empty shape, first_row 0 and rows 1.
 struct Slice {
   std::string path;  // "parameters/gate/dense_1/weight"
   DType dtype = DType::float32;
@@ -40,28 +40,33 @@ struct Slice {
   std::byte* data = nullptr;  // read when saving, written when loading
 };
 
-// What is written once, the same on every rank.
+// What is written once, the same on every rank: scalar data sets, as arrays are data sets. All paths of slices
+// and header differ, and none is the group of another. "schema_version" is ours.
 struct Header {
   std::map<std::string, std::int64_t> integers;  // "state/step"
   std::map<std::string, double> numbers;
   std::map<std::string, std::string> texts;  // "config", "build"
 };
 
-// The folder RUN/checkpoints: step-0000200.h5 files, the pointers `latest` and `best` (text files with a file name).
+// The folder RUN/checkpoints: step-0000200.h5 files, the pointers `latest` and `best` (text files with a file
+// name).
 struct SaveOptions {
-  index_t keep_last = 2;
-  bool is_best = false;  // moves `best` here too
+  index_t keep_last = 2;  // at least 1
+  bool is_best = false;   // moves `best` here too
 };
 
-// Collective. Writes folder/step-NNNNNNN.h5 in bounded pieces through the root rank: to a temporary name, flush,
-// fsync, rename, fsync the folder, then moves `latest` and removes what is neither among the last `keep_last` nor
-// best. Slices of all ranks together cover every array once. On failure (a full disk, an unwritable folder) every rank
-// throws the same DataError and the folder holds what it held before.
-void save(comm::Communicator& communicator, const std::filesystem::path& folder, index_t step, const Header& header,
-          std::span<const Slice> slices, const SaveOptions& options);
+// Collective. Writes folder/step-NNNNNNN.h5 in bounded pieces through the root rank: to a temporary name,
+// flush, fsync, rename, fsync the folder, then moves `latest` and removes what is neither among the last
+// `keep_last` nor best. Slices of all ranks together cover every array once. On failure (a full disk, an
+// unwritable folder) every rank throws the same DataError and the folder holds what it held before. The folder
+// must exist; temporary files in it that an interrupted run has left are removed. The root holds at most 8 MiB
+// of the others' data at a time. One process may write to a folder.
+void save(comm::Communicator& communicator, const std::filesystem::path& folder, index_t step,
+          const Header& header, std::span<const Slice> slices, const SaveOptions& options);
 
-// The newest checkpoint of `folder` that is whole: `latest` if it verifies, else older ones, with a warning that names
-// what was passed over. Local. Throws DataError if there is none.
+// The newest checkpoint of `folder` that is whole: `latest` if it verifies (bytes and digest), else older
+// ones by step, then newer ones, with a warning that names what was passed over. Local. Throws DataError if
+// there is none.
 std::filesystem::path newest_valid(const std::filesystem::path& folder);
 
 // An open checkpoint, verified.
@@ -78,27 +83,32 @@ class Reader {
   double number(const std::string& path) const;
   std::string text(const std::string& path) const;
   bool contains(const std::string& path) const;
-  // All array paths, sorted, with shape and type.
+  // All arrays (not the header), sorted by path, with shape and type; data is null.
   std::vector<Slice> arrays() const;
-  // Reads the rows that `slice` names into slice.data. Throws DataError if the array is missing or has another shape
-  // or type, with both values.
+  // Reads the rows that `slice` names into slice.data. Throws DataError if the array is missing or has another
+  // shape or type, with both values.
   void read(const Slice& slice) const;
 
  private:
   std::unique_ptr<detail::FileReader> file_;
 };
 
-// `switchyard verify`: checks the digest, the schema and every data set's CRC. Throws DataError that says what and where.
+// `switchyard verify`: checks the digest, the schema and every data set's CRC. Throws DataError that says what
+// and where.
 void verify(const std::filesystem::path& file);
-// `switchyard inspect`: what the file holds, as readable text.
+// `switchyard inspect`: header, a table of arrays (shape, min, max, mean, share of zeros), totals. Verifies the
+// bytes and reads every array. Throws DataError.
 std::string inspect(const std::filesystem::path& file);
 
 struct Difference {
   bool equal = true;
-  std::string text;  // the first parameter and index that differ, with both values; and how many differ in all
+  // Lines: the first array (by path) and index that differ, with both values and their bits; up to ten arrays
+  // with the number of elements that differ or what is missing; how many arrays differ in all.
+  std::string text;
 };
-// `switchyard diff`: exact by default; `tolerance` is an absolute bound. Compares state and arrays; the configuration's
-// run folder, threads and the build do not count.
+// `switchyard diff`: bit for bit by default; `tolerance` is an absolute bound on floating-point differences.
+// Compares all arrays, and the integers and numbers under "state/"; texts (the configuration, the build) and
+// what is under "info/" do not count.
 Difference diff(const std::filesystem::path& a, const std::filesystem::path& b, double tolerance = 0);
 
 }  // namespace switchyard::checkpoint

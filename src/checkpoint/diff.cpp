@@ -23,13 +23,17 @@ using detail::FileReader;
 
 constexpr std::size_t most_listed = 10;  // arrays, and missing paths
 
-// Arrays, and the state's integers and numbers. Texts (the configuration, the build) and what only informs do not count.
+// Arrays, and the state's integers and numbers. Texts (the configuration, the build) and what only informs do
+// not count.
 bool counts(const Entry& entry) {
   if (entry.path.starts_with("info/")) return false;
   switch (entry.kind) {
-    case Entry::Kind::array: return true;
-    case Entry::Kind::header_value: return entry.path.starts_with("state/");
-    case Entry::Kind::text: return false;
+    case Entry::Kind::array:
+      return true;
+    case Entry::Kind::header_value:
+      return entry.path.starts_with("state/");
+    case Entry::Kind::text:
+      return false;
   }
   return false;
 }
@@ -73,16 +77,20 @@ struct ArrayDifference {
   }
 };
 
-ArrayDifference compare_elements(const FileReader& a, const FileReader& b, const Entry& entry, double tolerance) {
+ArrayDifference compare_elements(const FileReader& a, const FileReader& b, const Entry& entry,
+                                 double tolerance) {
   ArrayDifference difference;
   std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(entry.bytes(), detail::piece_bytes)));
   const auto compare_piece = [&](const detail::Piece& piece, std::span<const std::byte> bytes_a) {
     const auto bytes_b = std::span(buffer).first(bytes_a.size());
     detail::reading(b.path(), [&] { b.read_piece(entry, piece, bytes_b.data()); });
     switch (entry.dtype) {
-      case DType::float32: return difference.add<float>(bytes_a, bytes_b, piece.first_element, tolerance);
-      case DType::float64: return difference.add<double>(bytes_a, bytes_b, piece.first_element, tolerance);
-      case DType::int64: return difference.add<std::int64_t>(bytes_a, bytes_b, piece.first_element, tolerance);
+      case DType::float32:
+        return difference.add<float>(bytes_a, bytes_b, piece.first_element, tolerance);
+      case DType::float64:
+        return difference.add<double>(bytes_a, bytes_b, piece.first_element, tolerance);
+      case DType::int64:
+        return difference.add<std::int64_t>(bytes_a, bytes_b, piece.first_element, tolerance);
     }
   };
   detail::reading(a.path(), [&] { a.for_each_piece(entry, compare_piece); });
@@ -102,18 +110,21 @@ std::string place(index_t element, const tensor::Shape& shape) {
 // Compares path by path and keeps what to say about those that differ.
 class Comparison {
  public:
-  Comparison(const FileReader& a, const FileReader& b, double tolerance) : a_(a), b_(b), tolerance_(tolerance) {}
+  Comparison(const FileReader& a, const FileReader& b, double tolerance)
+      : a_(a), b_(b), tolerance_(tolerance) {}
 
   void compare(const std::string& path) {
     ++compared_;
     const Entry* a = a_.find(path);
     const Entry* b = b_.find(path);
     if (a == nullptr || b == nullptr) {
-      const std::string text = fmt::format("'{}' is in '{}' only", path, (a != nullptr ? a_ : b_).path().string());
+      const std::string text =
+          fmt::format("'{}' is in '{}' only", path, (a != nullptr ? a_ : b_).path().string());
       return note(text, text);
     }
     if (a->kind != b->kind || a->dtype != b->dtype || a->shape != b->shape) {
-      const std::string text = fmt::format("'{}' is {} in the first, {} in the second", path, describe(*a), describe(*b));
+      const std::string text =
+          fmt::format("'{}' is {} in the first, {} in the second", path, describe(*a), describe(*b));
       return note(text, text);
     }
     elements_ += a->elements();
@@ -128,7 +139,8 @@ class Comparison {
   Difference result() const {
     if (differing_ == 0) {
       const std::string bound = tolerance_ > 0 ? fmt::format("within {:g}", tolerance_) : "bit for bit";
-      return {true, fmt::format("the same {}: {} arrays and state values, {} elements\n", bound, compared_, elements_)};
+      return {true, fmt::format("the same {}: {} arrays and state values, {} elements\n", bound, compared_,
+                                elements_)};
     }
     std::string text = fmt::format("first difference: {}\n", first_);
     for (const std::string& line : lines_) text += "  " + line + "\n";

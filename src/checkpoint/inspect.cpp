@@ -89,9 +89,12 @@ Statistics statistics_of(const FileReader& file, const Entry& entry) {
   Statistics statistics;
   file.for_each_piece(entry, [&](const detail::Piece&, std::span<const std::byte> bytes) {
     switch (entry.dtype) {
-      case DType::float32: return statistics.add<float>(bytes);
-      case DType::float64: return statistics.add<double>(bytes);
-      case DType::int64: return statistics.add<std::int64_t>(bytes);
+      case DType::float32:
+        return statistics.add<float>(bytes);
+      case DType::float64:
+        return statistics.add<double>(bytes);
+      case DType::int64:
+        return statistics.add<std::int64_t>(bytes);
     }
   });
   return statistics;
@@ -99,7 +102,8 @@ Statistics statistics_of(const FileReader& file, const Entry& entry) {
 
 std::string value_text(const FileReader& file, const Entry& entry) {
   switch (entry.kind) {
-    case Entry::Kind::text: break;
+    case Entry::Kind::text:
+      break;
     case Entry::Kind::array:
     case Entry::Kind::header_value:
       return entry.dtype == DType::int64 ? fmt::format("{}", file.read_integer(entry))
@@ -129,7 +133,9 @@ std::string array_table(const FileReader& file) {
   for (const Entry& entry : file.entries()) {
     if (entry.kind != Entry::Kind::array) continue;
     const Statistics found = statistics_of(file, entry);
-    const auto number = [&](double value) { return found.count == found.nans ? "-" : fmt::format("{:.6g}", value); };
+    const auto number = [&](double value) {
+      return found.count == found.nans ? "-" : fmt::format("{:.6g}", value);
+    };
     const auto count = static_cast<double>(found.count);
     table.add({entry.path, detail::name(entry.dtype), tensor::to_string(entry.shape), number(found.min),
                number(found.max), found.count == 0 ? "-" : fmt::format("{:.6g}", found.sum / count),
@@ -157,7 +163,8 @@ std::string totals_table(const FileReader& file) {
   Table table({Align::left, Align::right, Align::right, Align::right});
   table.add({"total", "arrays", "elements", "bytes"});
   const auto add = [&](const std::string& name, const Total& total) {
-    table.add({name, fmt::format("{}", total.arrays), fmt::format("{}", total.elements), fmt::format("{}", total.bytes)});
+    table.add({name, fmt::format("{}", total.arrays), fmt::format("{}", total.elements),
+               fmt::format("{}", total.bytes)});
   };
   for (const auto& [name, total] : totals) add(name, total);
   add("all", all);

@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// In the order to try: what `latest` names, then older ones from new to old, then those beyond `latest`, which a crash
-// has left between two renames or an earlier run before a resume. Without a pointer: from new to old.
+// In the order to try: what `latest` names, then older ones from new to old, then those beyond `latest`, which
+// a crash has left between two renames or an earlier run before a resume. Without a pointer: from new to old.
 std::vector<std::string> candidates(const fs::path& folder) {
   std::vector<index_t> steps = detail::steps_in(folder);
   std::reverse(steps.begin(), steps.end());
@@ -38,21 +38,23 @@ std::vector<std::string> candidates(const fs::path& folder) {
 
 fs::path newest_valid(const fs::path& folder) {
   if (!fs::is_directory(folder))
-    throw DataError(fmt::format("there is no checkpoint in '{}' (there is no such folder); give a run folder that "
-                                "`switchyard train` has made",
-                                folder.string()));
+    throw DataError(
+        fmt::format("there is no checkpoint in '{}' (there is no such folder); give a run folder that "
+                    "`switchyard train` has made",
+                    folder.string()));
   const std::vector<std::string> names = candidates(folder);
   for (const std::string& name : names) {
     try {
       detail::verify_bytes(folder / name);
       return folder / name;
     } catch (const detail::Failure& failure) {
-      log::warn("passing over the checkpoint '{}' ({}); trying an older one", (folder / name).string(), failure.what());
+      log::warn("passing over the checkpoint '{}' ({}); trying an older one", (folder / name).string(),
+                failure.what());
     }
   }
-  throw DataError(fmt::format("there is no whole checkpoint in '{}' ({}); start the run again with `switchyard train`",
-                              folder.string(),
-                              names.empty() ? "it holds none" : fmt::format("{} tried", names.size())));
+  throw DataError(
+      fmt::format("there is no whole checkpoint in '{}' ({}); start the run again with `switchyard train`",
+                  folder.string(), names.empty() ? "it holds none" : fmt::format("{} tried", names.size())));
 }
 
 }  // namespace switchyard::checkpoint

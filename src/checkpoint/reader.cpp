@@ -38,10 +38,11 @@ const Entry& entry_of(const FileReader& file, const std::string& path, const std
                       const Condition& condition) {
   const Entry* entry = file.find(path);
   if (entry == nullptr || !condition(*entry))
-    throw DataError(fmt::format("the checkpoint '{}' has no '{}' that is {} ({}); `switchyard inspect` lists what it "
-                                "holds: resume with the configuration that it was written with",
-                                file.path().string(), path, wanted,
-                                entry == nullptr ? "it has nothing of this name" : "it is " + describe(*entry)));
+    throw DataError(
+        fmt::format("the checkpoint '{}' has no '{}' that is {} ({}); `switchyard inspect` lists what it "
+                    "holds: resume with the configuration that it was written with",
+                    file.path().string(), path, wanted,
+                    entry == nullptr ? "it has nothing of this name" : "it is " + describe(*entry)));
   return *entry;
 }
 
@@ -95,9 +96,10 @@ std::vector<Slice> Reader::arrays() const {
 }
 
 void Reader::read(const Slice& slice) const {
-  const Entry& entry = entry_of(*file_, slice.path, describe(slice.dtype, slice.shape), [&](const Entry& found) {
-    return found.kind != Entry::Kind::text && found.dtype == slice.dtype && found.shape == slice.shape;
-  });
+  const Entry& entry =
+      entry_of(*file_, slice.path, describe(slice.dtype, slice.shape), [&](const Entry& found) {
+        return found.kind != Entry::Kind::text && found.dtype == slice.dtype && found.shape == slice.shape;
+      });
   SY_EXPECTS(slice.first_row >= 0 && slice.rows >= 0 &&
                  slice.first_row + slice.rows <= detail::all_rows(slice.shape).rows,
              "'{}': rows {} to {} of shape {}", slice.path, slice.first_row, slice.first_row + slice.rows,
@@ -113,9 +115,10 @@ void verify(const fs::path& file) {
       const std::uint32_t stored = reader.stored_crc32(entry);
       const std::uint32_t computed = reader.computed_crc32(entry);
       if (stored != computed)
-        throw detail::Failure(fmt::format("'{}' has CRC-32 {:08x}, stored is {:08x}: something has changed it and "
-                                          "renewed the digest",
-                                          entry.path, computed, stored));
+        throw detail::Failure(
+            fmt::format("'{}' has CRC-32 {:08x}, stored is {:08x}: something has changed it and "
+                        "renewed the digest",
+                        entry.path, computed, stored));
     }
   });
 }

@@ -1,13 +1,12 @@
-// Saving. One rank, the root, writes; the others send it their rows, piece by piece, in an order that all ranks derive
-// from the gathered plan.
+// Saving. One rank, the root, writes; the others send it their rows, piece by piece, in an order that all ranks
+// derive from the gathered plan.
 //
-// A failure on the root does not stop the sending: the root goes on receiving, throws the pieces away, and reports at
-// the end. This costs the time of a save in a rare case, and keeps the owners free of waiting for a word from the root
-// before each piece.
+// A failure on the root does not stop the sending: the root goes on receiving, throws the pieces away, and
+// reports at the end. This costs the time of a save in a rare case, and keeps the owners free of waiting for a
+// word from the root before each piece.
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <exception>
 #include <optional>
 
@@ -32,24 +31,8 @@ using detail::SavePlan;
 
 constexpr const char* schema_path = "schema_version";
 
-// What the file will take on the disk, from above.
-index_t expected_bytes(const SavePlan& plan, const Header& header) {
-  index_t bytes = detail::user_block_bytes + detail::file_overhead_bytes + plan.data_bytes();
-  const auto add_object = [&](const std::string& path) {
-    const auto levels = 1 + std::count(path.begin(), path.end(), '/');  // as if no two shared a group
-    bytes += levels * detail::object_overhead_bytes + std::ssize(path);
-  };
-  for (const ArrayPlan& array : plan.arrays) add_object(array.path);
-  for (const auto& [path, value] : header.integers) add_object(path);
-  for (const auto& [path, value] : header.numbers) add_object(path);
-  for (const auto& [path, text] : header.texts) {
-    add_object(path);
-    bytes += std::ssize(text);
-  }
-  return bytes;
-}
-
-// Calls use(part, piece, bytes of the piece) for all pieces of an array, in the order in which they are written.
+// Calls use(part, piece, bytes of the piece) for all pieces of an array, in the order in which they are
+// written.
 template <class Use>
 void for_each_part_piece(const ArrayPlan& array, const Use& use) {
   const index_t unit = detail::element_bytes(array.dtype);
@@ -88,7 +71,7 @@ class RootWriter {
       if (failure) return;
       try {
         action();
-      } catch (const detail::Failure&) {
+      } catch (...) {  // whatever it is, nobody may be left sending
         failure = std::current_exception();
       }
     };
@@ -96,7 +79,8 @@ class RootWriter {
       attempt([&] { writer_.begin_array(array.path, array.dtype, array.shape); });
       for_each_part_piece(array, [&](const Part& part, const Piece& piece, std::size_t bytes) {
         if (part.owner == communicator.rank()) {
-          attempt([&] { writer_.append(piece, bytes_of(slices[static_cast<std::size_t>(part.slice)], piece)); });
+          attempt(
+              [&] { writer_.append(piece, bytes_of(slices[static_cast<std::size_t>(part.slice)], piece)); });
         } else {
           const auto received = std::span(buffer_).first(bytes);
           communicator.receive(received, part.owner);
@@ -134,14 +118,15 @@ void check_folder(const fs::path& folder) {
   if (!fs::is_directory(folder)) throw detail::Failure(fmt::format("'{}' is not a folder", folder.string()));
 }
 
-[[noreturn]] void throw_unwritable(const fs::path& folder, index_t step, index_t needed, const std::string& reason) {
+[[noreturn]] void throw_unwritable(const fs::path& folder, index_t step, index_t needed,
+                                   const std::string& reason) {
   std::error_code error;
   const fs::space_info space = fs::space(folder, error);
-  throw DataError(fmt::format(
-      "cannot write the checkpoint '{}' ({}; it needs {} bytes, {} bytes are free); see that the folder exists, can be "
-      "written and has space, then `switchyard resume`",
-      (folder / detail::file_name(step)).string(), reason, needed,
-      error ? "an unknown number of" : fmt::format("{}", space.available)));
+  throw DataError(
+      fmt::format("cannot write the checkpoint '{}' ({}; it needs {} bytes, {} bytes are free); see that the "
+                  "folder exists, can be written and has space, then `switchyard resume`",
+                  (folder / detail::file_name(step)).string(), reason, needed,
+                  error ? "an unknown number of" : fmt::format("{}", space.available)));
 }
 
 // The checkpoint is published: what fails from here on is not worth ending a run.
@@ -149,7 +134,8 @@ void remove_old_or_warn(const fs::path& folder, index_t step, index_t keep_last)
   try {
     detail::remove_old(folder, step, keep_last);
   } catch (const fs::filesystem_error& error) {
-    log::warn("cannot look for old checkpoints in '{}' ({}); remove them by hand", folder.string(), error.what());
+    log::warn("cannot look for old checkpoints in '{}' ({}); remove them by hand", folder.string(),
+              error.what());
   }
 }
 
@@ -158,20 +144,21 @@ void remove_old_or_warn(const fs::path& folder, index_t step, index_t keep_last)
 void detail::save(comm::Communicator& communicator, const fs::path& folder, index_t step, const Header& header,
                   std::span<const Slice> slices, const SaveOptions& options, ReserveSpace reserve) {
   const SavePlan plan = gather_save_plan(communicator, slices);
-  const index_t needed = expected_bytes(plan, header);
+  const index_t needed = expected_file_bytes(plan, header);
   std::optional<RootWriter> writer;  // on the root
   const auto on_disk = [&](const auto& action) {
-    std::string reason;
     try {
-      action();
-      return;
+      try {
+        action();
+      } catch (...) {
+        writer.reset();  // before the others hear of it, so that the folder is as it was when they throw
+        throw;
+      }
     } catch (const Failure& failure) {
-      reason = failure.what();
+      throw_unwritable(folder, step, needed, failure.what());
     } catch (const fs::filesystem_error& error) {
-      reason = error.what();
+      throw_unwritable(folder, step, needed, error.what());
     }
-    writer.reset();  // before the others hear of it, so that the folder is as it was when they throw
-    throw_unwritable(folder, step, needed, reason);
   };
 
   comm::agree(communicator, [&] {

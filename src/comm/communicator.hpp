@@ -56,6 +56,7 @@ class Communicator {
   // `watchdog` (may be null) sees every operation of this group, and of groups split off later; it must outlive
   // them. Local.
   void set_watchdog(Watchdog* watchdog) { watchdog_ = watchdog; }
+  Watchdog* watchdog() const { return watchdog_; }
 
   void barrier();
 

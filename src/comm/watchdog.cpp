@@ -38,6 +38,11 @@ Watchdog::~Watchdog() {
   thread_.join();
 }
 
+double Watchdog::limit_seconds() const {
+  const std::lock_guard lock(mutex_);
+  return limit_seconds_;
+}
+
 void Watchdog::set_limit_seconds(double limit_seconds) {
   const std::lock_guard lock(mutex_);
   limit_seconds_ = limit_seconds;

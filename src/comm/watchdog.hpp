@@ -38,6 +38,7 @@ class Watchdog {
   // For the wait under way, too. The runtime calls it at the start of a phase whose waits are of another
   // length, such as saving.
   void set_limit_seconds(double limit_seconds);
+  double limit_seconds() const;
 
   void begin(const OperationTag& tag);
   void end();
@@ -51,7 +52,7 @@ class Watchdog {
   const WorldRank rank_;
   const Expired expired_;
 
-  std::mutex mutex_;  // guards all below
+  mutable std::mutex mutex_;  // guards all below
   std::condition_variable wake_;
   double limit_seconds_;
   bool waiting_ = false;
@@ -63,6 +64,25 @@ class Watchdog {
   bool stop_ = false;
 
   std::thread thread_;  // last: starts when all else is there
+};
+
+// Longer waits from construction to destruction: for what takes its time in proportion to bytes, such as saving.
+class LongerWaits {
+ public:
+  LongerWaits(Watchdog* watchdog, double extra_seconds) : watchdog_(watchdog) {
+    if (watchdog_ == nullptr) return;
+    limit_seconds_ = watchdog_->limit_seconds();
+    if (limit_seconds_ > 0) watchdog_->set_limit_seconds(limit_seconds_ + extra_seconds);
+  }
+  ~LongerWaits() {
+    if (watchdog_ != nullptr) watchdog_->set_limit_seconds(limit_seconds_);
+  }
+  LongerWaits(const LongerWaits&) = delete;
+  LongerWaits& operator=(const LongerWaits&) = delete;
+
+ private:
+  Watchdog* watchdog_;
+  double limit_seconds_ = 0;
 };
 
 // A wait that the watchdog, if there is one, watches from construction to destruction.

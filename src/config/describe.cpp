@@ -41,20 +41,21 @@ std::string describe_values(const Field& field) {
 std::string describe_default(const Field& field) { return value_text(Config{}, field); }
 
 std::string configuration_markdown() {
-  std::string page =
-      "# Configuration\n\n"
-      "Every key of a configuration file. This page is generated; after a change of the field tables in\n"
-      "`src/config/fields.cpp`, run `switchyard help configuration > docs/configuration.md`.\n\n"
-      "A file holds `[section]` lines and `key = value` lines; `#` starts a comment. On the command line a key "
-      "is\n"
-      "written `--section.key=value`. The command line wins over the file, the file over the default. An "
-      "unknown key\n"
-      "and a key that is set twice are errors.\n\n"
-      "`model.gate` and `model.expert` are layers between spaces, in order: `conv:CHANNELS` (3x3, no "
-      "padding),\n"
-      "`batch_norm`, `relu`, `max_pool` (2x2) and `dense:UNITS`. The gate ends in `dense:experts`, the expert "
-      "in\n"
-      "`dense:classes`.\n";
+  // Raw, so that a line here is a line of the page.
+  std::string page = R"(# Configuration
+
+Every key of a configuration file. This page is generated; after a change of the field tables in
+`src/config/fields.cpp`, run `switchyard help configuration > docs/configuration.md`.
+
+A file holds `[section]` lines and `key = value` lines; `#` starts a comment. On the command line a key is
+written `--section.key=value`. The command line wins over the file, the file over the default. An unknown
+key and a key that is set twice are errors.
+
+`model.gate` and `model.expert` are layers in order, with spaces between. A network on images may begin
+with `conv:CHANNELS relu max_pool` or `conv:CHANNELS batch_norm relu max_pool` (convolution 3x3 without
+padding, pooling 2x2); all other layers are `dense:UNITS`, each with or without a `relu` after it. The gate
+ends in `dense:experts`, the expert in `dense:classes`.
+)";
   for (const Section& section : sections()) {
     page += fmt::format("\n## [{}]: {}\n\n| key | default | values | meaning |\n|---|---|---|---|\n",
                         section.name, section.help);

@@ -6,13 +6,13 @@
 //     template <class Team> SY_HD void operator()(const Team& team, index_t row) const;
 //   };
 // A team has
-//   team.for_each(n, f)     f(i) for i in [0, n), spread over the team's threads; no order
+//   team.for_each(n, f)     f(i) for i in [0, n), spread over the team's threads; no order, but a thread gets
+//                           the same i in every call: places indexed by i need no sync between two calls
 //   team.sum(n, f)          sum of f(i) (float or double, as f returns), the same value on every thread
 //   team.max(n, f)          maximum of f(i) (float), the same value on every thread; -infinity for n = 0
-//   team.sync()             all threads of the team reach this before one goes on; after writes to shared
-//   places team.scratch<T>(bytes)  the team's shared scratch from an offset in bytes; it starts at a multiple
-//   of 16 bytes and
-//                           holds anything at first
+//   team.sync()             all threads reach this before one goes on; after writes to shared places
+//   team.scratch<T>(bytes)  the team's shared scratch from an offset in bytes; it starts at a multiple of
+//                           16 bytes and holds anything at first
 //   team.once(f)            f() by one thread
 // sum and max begin and end with a sync. All threads of a team reach every sum, max and sync. A functor is
 // copied to the GPU byte by byte: it is trivially copyable and holds numbers, views and pointers to memory of

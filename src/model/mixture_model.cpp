@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "base/error.hpp"
@@ -16,35 +15,54 @@ namespace {
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
-moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes) {
-  return {
-      .gate = config::parse_network(config.model.gate, config::NetworkRole::gate),
-      .expert = config::parse_network(config.model.expert, config::NetworkRole::expert),
-      .input = input,
-      .outputs = classes,
-      .top_k = config.moe.top_k,
-      .gate_policy = {.replicated = true, .batch_size = config.train.batch_size, .shards = config.train.shards},
-      .seed = config.run.seed};
+nn::NetworkShape expert_shape(const config::Config& config, nn::ImageShape input, index_t classes) {
+  const auto spec = config::parse_network(config.model.expert, config::NetworkRole::expert);
+  nn::NetworkShape shape = nn::NetworkShape::resolve("expert", spec, input, classes);
+  if (shape.batch_norm) {
+    throw ConfigError(
+        "model.expert has batch_norm (an expert's statistics would depend on who else was routed to it); "
+        "use batch_norm in model.gate only");
+  }
+  return shape;
 }
 
 }  // namespace
+
+moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes) {
+  const auto gate = config::parse_network(config.model.gate, config::NetworkRole::gate);
+  return {.gate = nn::NetworkShape::resolve("gate", gate, input, config.moe.experts),
+          .expert = expert_shape(config, input, classes),
+          .outputs = classes,
+          .top_k = config.moe.top_k,
+          .gate_options = {{.replicated = true,
+                            .batch_size = config.train.batch_size,
+                            .shards = config.train.shards},
+                           config.train.precision},
+          .expert_options = {{}, config.train.precision},
+          .seed = config.run.seed};
+}
 
 MixtureModel::MixtureModel(const config::Config& config, nn::ImageShape input, index_t classes,
                            comm::Communicator& communicator)
     : communicator_(&communicator),
       importance_weight_(config.moe.importance),
-      layer_(layer_options(config, input, classes), communicator,
+      options_(layer_options(config, input, classes)),
+      layer_(options_, communicator,
              moe::Placement::make(config.moe.placement, config.moe.experts, communicator.size())),
-      importance_gradient_(at(config.moe.experts), 0.0) {
-  gate_entries_ = layer_.gate().gradient().norm_entries();
-  gate_parameters_ = layer_.gate().network().parameter_count();
-  // A rank without experts learns from the others what an expert is like.
-  std::array<std::int64_t, 2> expert{};
-  moe::Experts& experts = layer_.experts();
-  if (experts.count() > 0) expert = {experts.gradient(0).norm_entries(), experts.network(0).parameter_count()};
-  communicator.all_reduce_max(expert);
-  expert_entries_ = expert[0];
-  expert_parameters_ = expert[1];
+      importance_gradient_(at(config.moe.experts), 0.0) {}
+
+// From the shape, since a rank may host no expert.
+index_t MixtureModel::expert_entries() const {
+  return nn::NetworkGradient::norm_entries(options_.expert, nn::GradientPolicy{});
+}
+index_t MixtureModel::gate_entries() const {
+  return nn::NetworkGradient::norm_entries(options_.gate, options_.gate_options.policy);
+}
+index_t MixtureModel::norm_entries() const {
+  return gate_entries() + expert_entries() * layer_.placement().expert_count();
+}
+index_t MixtureModel::parameter_count() const {
+  return gate_parameters() + expert_parameters() * layer_.placement().expert_count();
 }
 
 void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
@@ -72,10 +90,10 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   importance_loss_ = moe::importance_loss(statistics.importance, importance_weight_);
   moe::importance_gradient(statistics.importance, importance_weight_, importance_gradient_);
   if (!std::isfinite(statistics.loss_sum)) {
-    throw_agreed(ErrorKind::numeric, 
-        fmt::format("the loss is {} (a weight or an activation is no longer finite); try a smaller "
-                    "optim.learning_rate, warm-up (optim.warmup_steps) or clipping (optim.clip_norm)",
-                    statistics.loss_sum));
+    throw_agreed(ErrorKind::numeric,
+                 fmt::format("the loss is {} (a weight or an activation is no longer finite); try a smaller "
+                             "optim.learning_rate, warm-up (optim.warmup_steps) or clipping (optim.clip_norm)",
+                             statistics.loss_sum));
   }
 }
 
@@ -160,7 +178,10 @@ void MixtureModel::reduce_gradients(device::Context& context, const Batch& batch
   layer_.reduce_gradients(context, *batch.tiles, clock);
 }
 
-void MixtureModel::gather_updated_values() { layer_.gate().gradient().gather_updated_values(*communicator_); }
+void MixtureModel::gather_updated_values(device::Context& context) {
+  layer_.gate().gradient().gather_updated_values(*communicator_);
+  values_changed(context);
+}
 
 std::vector<nn::ParameterSlice> MixtureModel::slices() {
   std::vector<nn::ParameterSlice> all;
@@ -168,7 +189,7 @@ std::vector<nn::ParameterSlice> MixtureModel::slices() {
   moe::Experts& experts = layer_.experts();
   for (index_t e = 0; e < experts.count(); ++e) {
     for (nn::ParameterSlice slice : experts.gradient(e).slices()) {
-      slice.norm_entry += gate_entries_ + experts.id(e).index() * expert_entries_;
+      slice.norm_entry += gate_entries() + experts.id(e).index() * expert_entries();
       all.push_back(slice);
     }
   }

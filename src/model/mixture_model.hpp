@@ -28,6 +28,9 @@ struct ModelArray {
   bool shared = false;  // every rank has it; one copy is written
 };
 
+// What a configuration makes of samples of that shape, before anything is allocated. Throws ConfigError.
+moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes);
+
 // L = -(1/B) sum_n log sum_i p_i(x_n) y_{i,t_n} + importance regulariser (Krishnamurthy et al. 2023, the
 // original mixture; reference V1 and section 1.2). All methods are collective over the communicator's ranks.
 class MixtureModel {
@@ -44,18 +47,22 @@ class MixtureModel {
   // Gradients of all activations, then of all parameters.
   void backward(device::Context& context, const Batch& batch, PhaseClock& clock);
   void reduce_gradients(device::Context& context, const Batch& batch, PhaseClock& clock);
-  // After the update of slices().
-  void gather_updated_values();
+  // After the update of slices(): every rank gets what the others changed.
+  void gather_updated_values(device::Context& context);
+  // After parameters() were written from outside. Local.
+  void values_changed(device::Context& context) { layer_.values_changed(context); }
 
   // What this rank updates; norm_entry counts over all networks of the model.
   std::vector<nn::ParameterSlice> slices();
-  index_t norm_entries() const { return gate_entries_ + expert_entries_ * layer_.placement().expert_count(); }
+  index_t norm_entries() const;
 
-  index_t parameter_count() const {
-    return gate_parameters_ + expert_parameters_ * layer_.placement().expert_count();
+  index_t parameter_count() const;
+  index_t gate_parameters() const { return options_.gate.parameter_count(); }
+  index_t expert_parameters() const { return options_.expert.parameter_count(); }
+  // Of one sample's forward through the gate and the experts that see it.
+  index_t multiply_adds_per_sample() const {
+    return options_.gate.multiply_adds() + layer_.gate().slots() * options_.expert.multiply_adds();
   }
-  index_t gate_parameters() const { return gate_parameters_; }
-  index_t expert_parameters() const { return expert_parameters_; }
   // Parameters and state, for checkpoints.
   std::vector<ModelArray> parameters();
   std::vector<ModelArray> state();
@@ -63,14 +70,15 @@ class MixtureModel {
   index_t classes() const { return layer_.outputs(); }
 
  private:
+  index_t gate_entries() const;
+  index_t expert_entries() const;
   void collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
 
   comm::Communicator* communicator_;
   double importance_weight_;
+  moe::LayerOptions options_;
   moe::Layer layer_;
-  index_t gate_entries_ = 0, expert_entries_ = 0;
-  index_t gate_parameters_ = 0, expert_parameters_ = 0;
 
   // Of the batch between forward and backward; memory of the step.
   moe::LayerOutput output_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/partition.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::moe {

@@ -9,22 +9,13 @@ namespace switchyard::moe {
 
 std::string Experts::name(ExpertId id) { return fmt::format("experts/{:04}", id.value); }
 
-Experts::Expert::Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input,
-                        index_t classes, std::uint64_t seed)
-    : id(id_in),
-      network(Experts::name(id_in), spec, input, classes, nn::GradientPolicy{}, seed),
-      gradient(network, {}) {}
+Experts::Expert::Expert(ExpertId id_in, const nn::NetworkShape& shape, const nn::NetworkOptions& options,
+                        std::uint64_t seed)
+    : id(id_in), network(Experts::name(id_in), shape, options, seed), gradient(network, {}) {}
 
-Experts::Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+Experts::Experts(const nn::NetworkShape& shape, const nn::NetworkOptions& options,
                  std::span<const ExpertId> hosted, std::uint64_t seed) {
-  for (const ExpertId id : hosted) {
-    experts_.push_back(std::make_unique<Expert>(id, spec, input, classes, seed));
-    if (experts_.back()->network.needs_batch_statistics()) {
-      throw ConfigError(
-          "model.expert has batch_norm (an expert's statistics would depend on who else was routed to it); "
-          "use batch_norm in model.gate only");
-    }
-  }
+  for (const ExpertId id : hosted) experts_.push_back(std::make_unique<Expert>(id, shape, options, seed));
 }
 
 // body(expert, tile) for every tile of every expert, spread over the pool.

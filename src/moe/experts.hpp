@@ -21,8 +21,8 @@ class Experts {
   static constexpr index_t tile_rows = 128;
 
   // Networks named "experts/0003", by global id, so that initial weights do not depend on the placement.
-  Experts(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
-          std::span<const ExpertId> hosted, std::uint64_t seed);
+  Experts(const nn::NetworkShape& shape, const nn::NetworkOptions& options, std::span<const ExpertId> hosted,
+          std::uint64_t seed);
 
   index_t count() const { return static_cast<index_t>(experts_.size()); }
   ExpertId id(index_t local) const { return experts_[static_cast<std::size_t>(local)]->id; }
@@ -42,7 +42,7 @@ class Experts {
 
  private:
   struct Expert {
-    Expert(ExpertId id_in, std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t classes,
+    Expert(ExpertId id_in, const nn::NetworkShape& shape, const nn::NetworkOptions& options,
            std::uint64_t seed);
     ExpertId id;
     nn::Network network;

@@ -5,9 +5,9 @@
 
 namespace switchyard::moe {
 
-Gate::Gate(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t experts, index_t top_k,
-           const nn::GradientPolicy& policy, int ranks, int rank, std::uint64_t seed)
-    : network_("gate", spec, input, experts, policy, seed),
+Gate::Gate(const nn::NetworkShape& shape, index_t experts, index_t top_k, const nn::NetworkOptions& options,
+           int ranks, int rank, std::uint64_t seed)
+    : network_("gate", shape, options, seed),
       gradient_(network_, {.replicated = true, .ranks = ranks, .rank = rank}),
       slots_(top_k == 0 ? experts : top_k),
       dense_(top_k == 0) {}

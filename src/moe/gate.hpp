@@ -13,8 +13,8 @@ namespace switchyard::moe {
 class Gate {
  public:
   // top_k = 0 is dense. ranks and rank say which blocks of the large matrices this rank updates.
-  Gate(std::span<const config::LayerSpec> spec, nn::ImageShape input, index_t experts, index_t top_k,
-       const nn::GradientPolicy& policy, int ranks, int rank, std::uint64_t seed);
+  Gate(const nn::NetworkShape& shape, index_t experts, index_t top_k, const nn::NetworkOptions& options,
+       int ranks, int rank, std::uint64_t seed);
 
   nn::Network& network() { return network_; }
   nn::NetworkGradient& gradient() { return gradient_; }

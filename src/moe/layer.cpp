@@ -6,10 +6,9 @@ Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Plac
     : communicator_(&communicator),
       placement_(std::move(placement)),
       outputs_(options.outputs),
-      gate_(options.gate, options.input, placement_.expert_count(), options.top_k, options.gate_policy,
-            communicator.size(), communicator.rank().value, options.seed),
-      experts_(options.expert, options.input, options.outputs, placement_.hosted_by(communicator.rank()),
-               options.seed),
+      gate_(options.gate, placement_.expert_count(), options.top_k, options.gate_options, communicator.size(),
+            communicator.rank().value, options.seed),
+      experts_(options.expert, options.expert_options, placement_.hosted_by(communicator.rank()), options.seed),
       exchange_(communicator, options.outputs) {}
 
 LayerOutput Layer::forward(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,
@@ -46,6 +45,11 @@ void Layer::reduce_gradients(device::Context& context, const nn::BatchTiles& til
   experts_.reduce_gradients(context);
   clock.enter(Phase::reduction);
   gate_.reduce_gradients(context, tiles);
+}
+
+void Layer::values_changed(device::Context& context) {
+  gate_.network().values_changed(context);
+  for (index_t e = 0; e < experts_.count(); ++e) experts_.network(e).values_changed(context);
 }
 
 }  // namespace switchyard::moe

@@ -8,12 +8,12 @@
 namespace switchyard::moe {
 
 struct LayerOptions {
-  std::vector<config::LayerSpec> gate;
-  std::vector<config::LayerSpec> expert;
-  nn::ImageShape input;
+  nn::NetworkShape gate;
+  nn::NetworkShape expert;
   index_t outputs = 0;  // classes
   index_t top_k = 0;    // 0: dense
-  nn::GradientPolicy gate_policy;
+  nn::NetworkOptions gate_options;
+  nn::NetworkOptions expert_options;
   std::uint64_t seed = 0;
 };
 
@@ -44,7 +44,11 @@ class Layer {
   // Parameter gradients over the global batch.
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);
 
+  // After parameters were written from outside: an update, a checkpoint. Local.
+  void values_changed(device::Context& context);
+
   Gate& gate() { return gate_; }
+  const Gate& gate() const { return gate_; }
   Experts& experts() { return experts_; }
   const Placement& placement() const { return placement_; }
   const DispatchPlan& plan() const { return plan_; }

@@ -56,14 +56,19 @@ std::span<const float> BatchTiles::gather_tiles(device::Workspace& workspace, st
   return gather(workspace, mine, tiles_per_rank_, total_tiles_, width);
 }
 
-tensor::ConstMatrix BatchTiles::gather_rows(device::Workspace& workspace, tensor::ConstMatrix mine) const {
-  SY_EXPECTS(mine.stride == mine.cols && mine.rows == local_rows(),
-             "gather_rows needs {} dense rows, got {} (stride {}, {} columns)", local_rows(), mine.rows,
-             mine.stride, mine.cols);
-  const std::span<const float> all =
-      gather(workspace, std::span<const float>(mine.data, static_cast<std::size_t>(mine.rows * mine.cols)),
-             rows_per_rank_, total_rows_, mine.cols);
-  return {all.data(), total_rows_, mine.cols};
+ProductRows BatchTiles::gather_rows(device::Workspace& workspace, const ProductRows& mine) const {
+  SY_EXPECTS(mine.rows == local_rows(), "gather_rows needs {} rows, got {}", local_rows(), mine.rows);
+  const auto count = static_cast<std::size_t>(mine.rows * mine.cols);
+  ProductRows all{mine.in_bf16, nullptr, nullptr, total_rows_, mine.cols};
+  if (mine.in_bf16) {
+    all.bf16 = gather(workspace, std::span<const ops::bfloat16>(mine.bf16, count), rows_per_rank_, total_rows_,
+                      mine.cols)
+                   .data();
+  } else {
+    all.f32 = gather(workspace, std::span<const float>(mine.f32, count), rows_per_rank_, total_rows_, mine.cols)
+                  .data();
+  }
+  return all;
 }
 
 }  // namespace switchyard::nn

@@ -7,9 +7,24 @@
 #include "base/partition.hpp"
 #include "comm/communicator.hpp"
 #include "device/workspace.hpp"
+#include "ops/matmul.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::nn {
+
+// Rows side by side, in the precision in which products read them.
+struct ProductRows {
+  bool in_bf16 = false;  // which of the two holds the rows
+  const float* f32 = nullptr;
+  const ops::bfloat16* bf16 = nullptr;
+  index_t rows = 0;
+  index_t cols = 0;
+
+  ProductRows rows_from(index_t first, index_t count) const {
+    return {in_bf16, f32 != nullptr ? f32 + first * cols : nullptr,
+            bf16 != nullptr ? bf16 + first * cols : nullptr, count, cols};
+  }
+};
 
 // The rows of one network in one step, cut into tiles by a function of the problem's shape only. A tile is the
 // unit of arithmetic: one library call, one partial sum. Threads and ranks take whole tiles, so bits do not
@@ -45,8 +60,8 @@ class BatchTiles {
                                        index_t width) const;
   std::span<const float> gather_tiles(device::Workspace& workspace, std::span<const float> mine,
                                       index_t width) const;
-  // All rows of the batch in global order. mine: [local_rows, cols], dense (stride == cols). Collective.
-  tensor::ConstMatrix gather_rows(device::Workspace& workspace, tensor::ConstMatrix mine) const;
+  // All rows of the batch in global order, from this rank's rows. Collective.
+  ProductRows gather_rows(device::Workspace& workspace, const ProductRows& mine) const;
 
  private:
   template <class T>

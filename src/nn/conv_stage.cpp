@@ -14,6 +14,12 @@ constexpr double norm_momentum = 0.1;
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
+// The tile's row of [tiles, width].
+template <class T>
+std::span<T> of_tile(std::span<T> all, index_t tile, index_t width) {
+  return all.subspan(at(tile * width), at(width));
+}
+
 }  // namespace
 
 ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
@@ -36,29 +42,38 @@ ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
   for (auto* values : {&scale_, &shift_}) values->resize(at(channels));
 }
 
+// Floats of kernel workspace for one tile; tiles differ by at most one row.
+index_t ConvStage::scratch_floats(const BatchTiles& tiles) const {
+  index_t rows = 0;
+  for (index_t tile = 0; tile < tiles.local_count(); ++tile) rows = std::max(rows, tiles.rows(tile).size());
+  return ops::fused_conv_workspace_floats(shape_, rows);
+}
+
 void ConvStage::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
                               LayerRecord& record) const {
   const index_t rows = tiles.local_rows();
   record.output = {workspace.allocate<float>(rows * out_features()).data(), rows, out_features()};
   record.winner = workspace.allocate<std::uint8_t>(rows * out_features());
+  record.scratch = workspace.allocate<float>(tiles.local_count() * scratch_floats(tiles));
+  record.tile_statistics = {};
   if (normalised_ && mode == Mode::training) {
-    constexpr index_t doubles_per_moments = sizeof(ops::Moments) / sizeof(double);
-    record.tile_statistics =
-        workspace.allocate<double>(tiles.local_count() * shape_.out_channels * doubles_per_moments);
-  } else {
-    record.tile_statistics = {};
+    record.tile_statistics = workspace.allocate<double>(tiles.local_count() * moments_width());
+    record.tile_sums = workspace.allocate<double>(tiles.local_count() * ops::conv_patch_sums_count(shape_));
   }
 }
 
-// Sum and squared deviations of the tile; the whole batch's follow in join_forward_statistics.
+// Moments of the tile; the whole batch's follow in join_forward_statistics.
 void ConvStage::forward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
                                    LayerRecord& record) const {
   if (record.tile_statistics.empty()) return;  // evaluation: running statistics
   const IndexRange rows = tiles.rows(tile);
+  const std::span<double> patch_sums = of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_));
+  ops::conv_patch_sums(context, shape_, record.input.rows_from(rows.begin, rows.size()),
+                       of_tile(record.scratch, tile, scratch_floats(tiles)), patch_sums);
   auto* const moments =
       reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
-  ops::conv_moments(context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight),
-                    value(bias), {moments, at(shape_.out_channels)});
+  ops::conv_moments(context, shape_, patch_sums, value(weight), value(bias),
+                    {moments, at(shape_.out_channels)});
 }
 
 void ConvStage::join_forward_statistics(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
@@ -71,9 +86,7 @@ void ConvStage::join_forward_statistics(device::Workspace& workspace, const Batc
     }
     return set_scale_and_shift();
   }
-  constexpr index_t doubles_per_moments = sizeof(ops::Moments) / sizeof(double);
-  const std::span<const double> all =
-      tiles.gather_tiles(workspace, record.tile_statistics, shape_.out_channels * doubles_per_moments);
+  const std::span<const double> all = tiles.gather_tiles(workspace, record.tile_statistics, moments_width());
   const auto* const moments = reinterpret_cast<const ops::Moments*>(all.data());
   const std::span<ops::Moments> batch = workspace.allocate<ops::Moments>(shape_.out_channels);
   for (index_t c = 0; c < shape_.out_channels; ++c) {
@@ -120,20 +133,30 @@ void ConvStage::forward(device::Context& context, const BatchTiles& tiles, index
 
 void ConvStage::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
                                LayerRecord& record) const {
-  if (normalised_)
-    record.tile_statistics = workspace.allocate<double>(tiles.local_count() * 2 * shape_.out_channels);
+  if (!normalised_) return;
+  record.tile_statistics = workspace.allocate<double>(tiles.local_count() * 2 * shape_.out_channels);
+  record.tile_products = workspace.allocate<double>(tiles.local_count() * shape_.weight_count());
+}
+
+ops::PooledGradient ConvStage::pooled_gradient(const LayerRecord& record, IndexRange rows) const {
+  return {record.output.rows_from(rows.begin, rows.size()), record.winner.data() + rows.begin * out_features(),
+          record.d_output.rows_from(rows.begin, rows.size())};
+}
+
+ops::ConvTileGradient ConvStage::tile_gradient(const LayerRecord& record, index_t tile) const {
+  const index_t channels = shape_.out_channels;
+  const std::span<double> sums = of_tile(record.tile_statistics, tile, 2 * channels);
+  return {sums.first(at(channels)), sums.subspan(at(channels)),
+          of_tile(record.tile_products, tile, shape_.weight_count())};
 }
 
 void ConvStage::backward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
                                     LayerRecord& record) const {
   const IndexRange rows = tiles.rows(tile);
-  const index_t channels = shape_.out_channels;
-  double* const sums = record.tile_statistics.data() + tile * 2 * channels;
   ops::fused_conv_bn_backward_sums(
-      context, shape_, record.input.rows_from(rows.begin, rows.size()), value(weight), value(bias),
-      {mean_.data(), inv_std_.data(), value(gamma)}, record.output.rows_from(rows.begin, rows.size()),
-      record.winner.data() + rows.begin * out_features(), record.d_output.rows_from(rows.begin, rows.size()),
-      {sums, at(channels)}, {sums + channels, at(channels)});
+      context, shape_, record.input.rows_from(rows.begin, rows.size()), norm_view(),
+      of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), pooled_gradient(record, rows),
+      of_tile(record.scratch, tile, scratch_floats(tiles)), tile_gradient(record, tile));
 }
 
 void ConvStage::join_backward_statistics(device::Workspace& workspace, const BatchTiles& tiles,
@@ -156,24 +179,21 @@ void ConvStage::backward(device::Context& context, const BatchTiles& tiles, inde
              "the fused convolution is a network's first layer and gives no input gradient");
   const IndexRange rows = tiles.rows(tile);
   const index_t channels = shape_.out_channels;
-  const tensor::RowSource images = record.input.rows_from(rows.begin, rows.size());
-  const tensor::ConstMatrix out = record.output.rows_from(rows.begin, rows.size());
-  const tensor::ConstMatrix d_out = record.d_output.rows_from(rows.begin, rows.size());
-  const std::uint8_t* const winner = record.winner.data() + rows.begin * out_features();
   float* const d_bias = partial + shape_.weight_count();
   if (!normalised_) {
-    ops::fused_conv_backward(context, shape_, images, out, winner, d_out, partial, d_bias);
+    ops::fused_conv_backward(context, shape_, record.input.rows_from(rows.begin, rows.size()),
+                             pooled_gradient(record, rows),
+                             of_tile(record.scratch, tile, scratch_floats(tiles)), partial, d_bias);
     return;
   }
-  ops::fused_conv_bn_backward(context, shape_, images, value(weight), value(bias),
-                              {mean_.data(), inv_std_.data(), value(gamma)}, mean_dy_, mean_dy_xhat_, out,
-                              winner, d_out, partial);
-  const double* const sums = record.tile_statistics.data() + tile * 2 * channels;
+  const ops::ConvTileGradient sums = tile_gradient(record, tile);
+  ops::fused_conv_bn_backward(context, shape_, norm_view(),
+                              of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), sums,
+                              mean_dy_, mean_dy_xhat_, partial);
   for (index_t c = 0; c < channels; ++c) {
-    d_bias[c] =
-        0.0F;  // the norm takes the mean away, so this bias has no effect and its gradient is exactly zero
-    d_bias[channels + c] = static_cast<float>(sums[channels + c]);  // d_gamma = sum dy xhat
-    d_bias[2 * channels + c] = static_cast<float>(sums[c]);         // d_beta = sum dy
+    d_bias[c] = 0.0F;  // the norm takes the mean away, so this bias has no effect and its gradient is zero
+    d_bias[channels + c] = static_cast<float>(sums.sum_dy_xhat[at(c)]);  // d_gamma
+    d_bias[2 * channels + c] = static_cast<float>(sums.sum_dy[at(c)]);   // d_beta
   }
 }
 

@@ -39,6 +39,15 @@ class ConvStage final : public Layer {
   enum StateIndex { running_mean, running_var };  // of state_
 
   const float* value(Index i) const { return parameters_[static_cast<std::size_t>(i)].value.data(); }
+  index_t moments_width() const {
+    return shape_.out_channels * static_cast<index_t>(sizeof(ops::Moments) / sizeof(double));
+  }
+  index_t scratch_floats(const BatchTiles& tiles) const;
+  ops::PooledGradient pooled_gradient(const LayerRecord& record, IndexRange rows) const;
+  ops::ConvTileGradient tile_gradient(const LayerRecord& record, index_t tile) const;
+  ops::ConvBatchNormView norm_view() const {
+    return {value(weight), value(bias), mean_.data(), inv_std_.data(), value(gamma)};
+  }
   void update_running(std::span<const ops::Moments> batch);
   void set_scale_and_shift();
 

@@ -1,83 +1,129 @@
 #include "nn/dense.hpp"
 
-#include "ops/matmul.hpp"
+#include "base/contract.hpp"
+#include "ops/convert.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::nn {
 
-Dense::Dense(const std::string& name, index_t in, index_t out, Activation activation, GradientRule weight_rule,
-             std::uint64_t seed)
+Dense::Dense(const std::string& name, index_t in, index_t out, const Options& options, std::uint64_t seed)
     : in_(in),
       out_(out),
-      activation_(activation),
-      parameters_{Parameter{name + "/weight", tensor::Tensor({in, out}), weight_rule},
+      options_(options),
+      parameters_{Parameter{name + "/weight", tensor::Tensor({in, out}), options.weight_rule},
                   Parameter{name + "/bias", tensor::Tensor({out}), GradientRule::per_tile}} {
   initialize_uniform(parameters_[0], seed, in);
   initialize_uniform(parameters_[1], seed, in);
+  if (options_.precision == Precision::bf16) weight_bf16_ = device::Buffer<ops::bfloat16>(in * out);
+}
+
+void Dense::values_changed(device::Context& context) {
+  if (options_.precision == Precision::bf16)
+    ops::to_bfloat16(context, parameters_[0].value.span(), weight_bf16_.span());
 }
 
 void Dense::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode,
                           LayerRecord& record) const {
   const index_t rows = tiles.local_rows();
+  SY_EXPECTS(record.input.table != nullptr || record.input.stride == in_, "rows of {} floats lie {} apart", in_,
+             record.input.stride);
   record.output = {workspace.allocate<float>(rows * out_).data(), rows, out_};
   // A product needs its rows side by side; scattered ones are gathered, tile by tile, into the record.
+  record.gathered_input = {};
   if (record.input.table != nullptr) record.gathered_input = workspace.allocate<float>(rows * in_);
+  record.input_bf16 = {};
+  record.d_output_bf16 = {};
+  record.products_in_bf16 = options_.precision == Precision::bf16;
+  if (record.products_in_bf16) record.input_bf16 = workspace.allocate<ops::bfloat16>(rows * in_);
+}
+
+void Dense::begin_backward(device::Workspace& workspace, const BatchTiles& tiles, LayerRecord& record) const {
+  if (options_.precision == Precision::bf16) {
+    record.d_output_bf16 = workspace.allocate<ops::bfloat16>(tiles.local_rows() * out_);
+  }
+}
+
+// rows times the weight, in the layer's precision.
+void Dense::product(const ops::MatmulShape& shape, const ProductRows& rows, float* result,
+                    const float* bias) const {
+  if (rows.in_bf16) {
+    ops::matmul(shape, rows.bf16, weight_bf16_.data(), result, bias);
+  } else {
+    ops::matmul(shape, rows.f32, weight(), result, bias);
+  }
 }
 
 void Dense::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
                     LayerRecord& record) const {
   const IndexRange rows = tiles.rows(tile);
-  if (rows.size() == 0) return;
-  if (record.input.table != nullptr) {
-    ops::gather_rows(context, record.input.rows_from(rows.begin, rows.size()),
-                     {record.gathered_input.data() + rows.begin * in_, rows.size(), in_});
+  if (rows.empty()) return;
+  const tensor::RowSource x = record.input.rows_from(rows.begin, rows.size());
+  const auto first = static_cast<std::size_t>(rows.begin * in_);
+  const auto count = static_cast<std::size_t>(rows.size() * in_);
+  if (x.table != nullptr) {
+    ops::gather_rows(context, x, {record.gathered_input.data() + first, rows.size(), in_});
   }
-  const tensor::ConstMatrix x = record.dense_input();
-  ops::matmul({.m = rows.size(),
-               .n = out_,
-               .k = in_,
-               .lda = x.stride,
-               .ldb = out_,
-               .ldc = out_,
-               .epilogue = activation_ == Activation::relu ? ops::Epilogue::bias_relu : ops::Epilogue::bias},
-              x.row(rows.begin), weight(), record.output.row(rows.begin), bias());
+  if (options_.precision == Precision::bf16) {
+    const float* const source = x.table != nullptr ? record.gathered_input.data() + first : x.base;
+    ops::to_bfloat16(context, {source, count}, record.input_bf16.subspan(first, count));
+  }
+  product(
+      {.m = rows.size(),
+       .n = out_,
+       .k = in_,
+       .lda = in_,
+       .ldb = out_,
+       .ldc = out_,
+       .epilogue = options_.activation == Activation::relu ? ops::Epilogue::bias_relu : ops::Epilogue::bias},
+      record.product_input().rows_from(rows.begin, rows.size()), record.output.row(rows.begin), bias());
 }
 
 void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
                      tensor::Matrix d_input, float* partial) const {
   const IndexRange rows = tiles.rows(tile);
   const tensor::Matrix dy = record.d_output.rows_from(rows.begin, rows.size());
-  if (activation_ == Activation::relu)
+  if (options_.activation == Activation::relu) {
     ops::relu_backward(context, record.output.rows_from(rows.begin, rows.size()), dy);
-  if (d_input.data != nullptr && rows.size() > 0) {
-    // dX = dY W^T
-    ops::matmul({.m = rows.size(),
-                 .n = in_,
-                 .k = out_,
-                 .lda = dy.stride,
-                 .ldb = out_,
-                 .ldc = d_input.stride,
-                 .transpose_b = ops::Transpose::yes},
-                dy.data, weight(), d_input.row(rows.begin));
   }
-  if (parameters_[0].rule == GradientRule::per_tile) {
-    whole_rows_gradient(record.dense_input().rows_from(rows.begin, rows.size()), dy, {0, in_}, partial);
+  if (options_.precision == Precision::bf16) {
+    const auto count = static_cast<std::size_t>(rows.size() * out_);
+    ops::to_bfloat16(context, {dy.data, count},
+                     record.d_output_bf16.subspan(static_cast<std::size_t>(rows.begin * out_), count));
+  }
+  const ProductRows dy_rows = record.product_d_output().rows_from(rows.begin, rows.size());
+  if (d_input.data != nullptr && !rows.empty()) {
+    // dX = dY W^T
+    product({.m = rows.size(),
+             .n = in_,
+             .k = out_,
+             .lda = out_,
+             .ldb = out_,
+             .ldc = d_input.stride,
+             .transpose_b = ops::Transpose::yes},
+            dy_rows, d_input.row(rows.begin), nullptr);
+  }
+  if (options_.weight_rule == GradientRule::per_tile) {
+    whole_rows_gradient(record.product_input().rows_from(rows.begin, rows.size()), dy_rows, {0, in_}, partial);
     partial += in_ * out_;
   }
   ops::column_sums(context, dy, {partial, static_cast<std::size_t>(out_)});
 }
 
-void Dense::whole_rows_gradient(tensor::ConstMatrix input, tensor::ConstMatrix d_output, IndexRange block,
+void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_output, IndexRange block,
                                 float* gradient) const {
   // dW[block] = X[:, block]^T dY
-  ops::matmul({.m = block.size(),
-               .n = out_,
-               .k = input.rows,
-               .lda = input.stride,
-               .ldb = d_output.stride,
-               .ldc = out_,
-               .transpose_a = ops::Transpose::yes},
-              input.data + block.begin, d_output.data, gradient);
+  const ops::MatmulShape shape{.m = block.size(),
+                               .n = out_,
+                               .k = input.rows,
+                               .lda = in_,
+                               .ldb = out_,
+                               .ldc = out_,
+                               .transpose_a = ops::Transpose::yes};
+  if (input.in_bf16) {
+    ops::matmul(shape, input.bf16 + block.begin, d_output.bf16, gradient);
+  } else {
+    ops::matmul(shape, input.f32 + block.begin, d_output.f32, gradient);
+  }
 }
 
 }  // namespace switchyard::nn

@@ -5,18 +5,26 @@
 #include <cstdint>
 #include <string>
 
+#include "config/config.hpp"
 #include "nn/layer.hpp"
 
 namespace switchyard::nn {
 
 enum class Activation { none, relu };
+using config::Precision;
 
 // weight is [in, out], so that forward is a plain product and the input gradient reads the same copy
 // transposed.
 class Dense final : public Layer {
  public:
-  Dense(const std::string& name, index_t in, index_t out, Activation activation, GradientRule weight_rule,
-        std::uint64_t seed);
+  struct Options {
+    Activation activation = Activation::none;
+    GradientRule weight_rule = GradientRule::per_tile;
+    // bf16: products read copies of rows and weights in bf16 and accumulate in float32; all that is kept is
+    // float32.
+    Precision precision = Precision::float32;
+  };
+  Dense(const std::string& name, index_t in, index_t out, const Options& options, std::uint64_t seed);
 
   index_t in_features() const override { return in_; }
   index_t out_features() const override { return out_; }
@@ -26,17 +34,21 @@ class Dense final : public Layer {
   void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
   void backward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&, tensor::Matrix d_input,
                 float* partial) const override;
-  void whole_rows_gradient(tensor::ConstMatrix input, tensor::ConstMatrix d_output, IndexRange block,
+  void begin_backward(device::Workspace&, const BatchTiles&, LayerRecord&) const override;
+  void whole_rows_gradient(const ProductRows& input, const ProductRows& d_output, IndexRange block,
                            float* gradient) const override;
+  void values_changed(device::Context&) override;
 
  private:
+  void product(const ops::MatmulShape& shape, const ProductRows& rows, float* result, const float* bias) const;
   const float* weight() const { return parameters_[0].value.data(); }
   const float* bias() const { return parameters_[1].value.data(); }
 
   index_t in_;
   index_t out_;
-  Activation activation_;
+  Options options_;
   std::array<Parameter, 2> parameters_;  // weight, bias
+  device::Buffer<ops::bfloat16> weight_bf16_;
 };
 
 }  // namespace switchyard::nn

@@ -18,14 +18,25 @@ struct LayerRecord {
   tensor::RowSource input;  // [rows, in_features]
   tensor::Matrix output;    // [rows, out_features], dense
   tensor::Matrix d_output;  // gradient of output; backward overwrites it with the gradient before the ReLU
-  std::span<std::uint8_t> winner;     // max pooling: place of each maximum in its window
-  std::span<double> tile_statistics;  // batch norm: [tiles, width] of this rank
-  std::span<float> gathered_input;    // dense layers behind scattered rows: the rows side by side
+  std::span<std::uint8_t> winner;       // max pooling: place of each maximum in its window
+  std::span<double> tile_statistics;    // batch norm: [tiles, width] of this rank, to be joined over all ranks
+  std::span<double> tile_sums;          // batch norm: [tiles, width] sums that backward needs again
+  std::span<double> tile_products;      // batch norm: [tiles, width] sums between the two passes of backward
+  std::span<float> scratch;             // [tiles, width] of the layer's kernels
+  std::span<float> gathered_input;      // dense layers behind scattered rows: the rows side by side
+  bool products_in_bf16 = false;        // on every rank, also one without rows
+  std::span<ops::bfloat16> input_bf16;  // products in bf16: copies of input and d_output
+  std::span<ops::bfloat16> d_output_bf16;
 
-  // The input rows as a matrix; they must lie in one, or have been gathered.
-  tensor::ConstMatrix dense_input() const {
-    if (input.table == nullptr) return {input.base, input.rows, input.cols, input.stride};
-    return {gathered_input.data(), input.rows, input.cols};
+  // The rows that the layer's products read; only for layers that have products.
+  ProductRows product_input() const {
+    if (products_in_bf16) return {true, nullptr, input_bf16.data(), input.rows, input.cols};
+    return {false, input.table == nullptr ? input.base : gathered_input.data(), nullptr, input.rows,
+            input.cols};
+  }
+  ProductRows product_d_output() const {
+    if (products_in_bf16) return {true, nullptr, d_output_bf16.data(), d_output.rows, d_output.cols};
+    return {false, d_output.data, nullptr, d_output.rows, d_output.cols};
   }
 };
 
@@ -67,8 +78,11 @@ class Layer {
   // Rows [block.begin, block.end) of the gradient of the whole-rows parameter (the first of parameters()), over
   // all `input` rows, which are in global order: gradient[block.size(), columns]. Only for layers with such a
   // parameter.
-  virtual void whole_rows_gradient(tensor::ConstMatrix /*input*/, tensor::ConstMatrix /*d_output*/,
+  virtual void whole_rows_gradient(const ProductRows& /*input*/, const ProductRows& /*d_output*/,
                                    IndexRange /*block*/, float* /*gradient*/) const {}
+
+  // The parameters were written from outside (an update, a checkpoint): copies in other precisions follow.
+  virtual void values_changed(device::Context&) {}
 
  protected:
   Layer() = default;

@@ -16,27 +16,81 @@ GradientRule GradientPolicy::rule(index_t in, index_t out) const {
   return batch_size * (in + out) < shards * in * out ? GradientRule::whole_rows : GradientRule::per_tile;
 }
 
-Network::Network(const std::string& name, std::span<const config::LayerSpec> spec, ImageShape input,
-                 index_t outputs, const GradientPolicy& policy, std::uint64_t seed) {
-  const auto list = spec;
+namespace {
+
+// The fused first stage at the head of `spec`; returns how many layers it takes up.
+std::size_t resolve_conv(std::string_view name, std::span<const config::LayerSpec> spec, ImageShape& image,
+                         NetworkShape& shape) {
+  const auto is = [&](std::size_t i, Kind kind) { return i < spec.size() && spec[i].kind == kind; };
+  shape.batch_norm = is(1, Kind::batch_norm);
+  const std::size_t after = shape.batch_norm ? 2 : 1;
+  if (!is(after, Kind::relu) || !is(after + 1, Kind::max_pool)) {
+    throw ConfigError(
+        fmt::format("the {} begins with a convolution that is not followed by `[batch_norm] relu max_pool` "
+                    "(the stage is one fused kernel); write `conv:N relu max_pool` or `conv:N batch_norm "
+                    "relu max_pool`",
+                    name));
+  }
+  if (image.channels > 4 || image.height < 4 || image.width < 4) {
+    throw ConfigError(
+        fmt::format("the {} convolves samples of {} x {} x {} (channels x height x width), and the fused "
+                    "stage needs 1 to 4 channels and at least 4 x 4 pixels; use dense layers for such data",
+                    name, image.channels, image.height, image.width));
+  }
+  shape.conv = ops::FusedConvShape{image.channels, image.height, image.width, spec[0].outputs};
+  image = {shape.conv->out_channels, shape.conv->pooled_height(), shape.conv->pooled_width()};
+  return after + 2;
+}
+
+}  // namespace
+
+NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config::LayerSpec> spec,
+                                   ImageShape input, index_t outputs) {
+  NetworkShape shape;
   std::size_t next = 0;
-  if (!list.empty() && list[0].kind == Kind::conv) add_conv_stage(name, spec, next, input, seed);
+  if (!spec.empty() && spec[0].kind == Kind::conv) next = resolve_conv(name, spec, input, shape);
   index_t features = input.features();
-  for (int number = 1; next < list.size(); ++number) {
-    if (list[next].kind != Kind::dense) {
+  while (next < spec.size()) {
+    if (spec[next].kind != Kind::dense) {
       throw ConfigError(
-          fmt::format("layer {} of the network `{}` cannot stand there (after a first stage `conv:N "
-                      "[batch_norm] relu max_pool`, only "
-                      "`dense:N [relu]` can follow); change model.gate or model.expert",
-                      next + 1, name));
+          fmt::format("layer {} of the {} cannot stand there (after a first stage `conv:N [batch_norm] relu "
+                      "max_pool`, only `dense:N [relu]` can follow); change model.{}",
+                      next + 1, name, name));
     }
-    const index_t units = list[next].outputs < 0 ? outputs : list[next].outputs;
-    const bool relu = next + 1 < list.size() && list[next + 1].kind == Kind::relu;
-    layers_.push_back(std::make_unique<Dense>(fmt::format("{}/dense_{}", name, number), features, units,
-                                              relu ? Activation::relu : Activation::none,
-                                              policy.rule(features, units), seed));
+    const index_t units = spec[next].outputs == config::LayerSpec::from_task ? outputs : spec[next].outputs;
+    const bool relu = next + 1 < spec.size() && spec[next + 1].kind == Kind::relu;
+    shape.dense.push_back({features, units, relu});
     features = units;
     next += relu ? 2 : 1;
+  }
+  return shape;
+}
+
+index_t NetworkShape::parameter_count() const {
+  index_t count = 0;
+  if (conv) count += conv->weight_count() + conv->out_channels * (batch_norm ? 3 : 1);
+  for (const DenseShape& layer : dense) count += (layer.in + 1) * layer.out;
+  return count;
+}
+
+index_t NetworkShape::multiply_adds() const {
+  index_t count = conv ? conv->conv_height() * conv->conv_width() * conv->weight_count() : 0;
+  for (const DenseShape& layer : dense) count += layer.in * layer.out;
+  return count;
+}
+
+Network::Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
+                 std::uint64_t seed) {
+  if (shape.conv) {
+    layers_.push_back(std::make_unique<ConvStage>(
+        name + "/conv_1", shape.batch_norm ? name + "/batch_norm_1" : "", *shape.conv, seed));
+  }
+  int number = 0;
+  for (const DenseShape& layer : shape.dense) {
+    const Dense::Options dense{layer.relu ? Activation::relu : Activation::none,
+                               options.policy.rule(layer.in, layer.out), options.precision};
+    layers_.push_back(
+        std::make_unique<Dense>(fmt::format("{}/dense_{}", name, ++number), layer.in, layer.out, dense, seed));
   }
   for (const auto& layer : layers_) {
     partial_offset_.push_back(partial_width_);
@@ -46,31 +100,6 @@ Network::Network(const std::string& name, std::span<const config::LayerSpec> spe
   }
 }
 
-void Network::add_conv_stage(const std::string& name, std::span<const config::LayerSpec> spec,
-                             std::size_t& next, ImageShape& shape, std::uint64_t seed) {
-  const auto list = spec;
-  const auto is = [&](std::size_t i, Kind kind) { return i < list.size() && list[i].kind == kind; };
-  const bool norm = is(1, Kind::batch_norm);
-  const std::size_t after = norm ? 2 : 1;
-  if (!is(after, Kind::relu) || !is(after + 1, Kind::max_pool)) {
-    throw ConfigError(fmt::format(
-        "{} begins with a convolution that is not followed by `[batch_norm] relu max_pool` "
-        "(the stage is one fused kernel); write `conv:N relu max_pool` or `conv:N batch_norm relu max_pool`",
-        name));
-  }
-  if (shape.channels > 4 || shape.height < 4 || shape.width < 4) {
-    throw ConfigError(fmt::format(
-        "{} convolves samples of {} x {} x {} (channels x height x width), and the fused stage needs 1 "
-        "to 4 channels and at least 4 x 4 pixels; use dense layers for such data",
-        name, shape.channels, shape.height, shape.width));
-  }
-  const ops::FusedConvShape conv{shape.channels, shape.height, shape.width, list[0].outputs};
-  layers_.push_back(
-      std::make_unique<ConvStage>(name + "/conv_1", norm ? name + "/batch_norm_1" : "", conv, seed));
-  shape = {conv.out_channels, conv.pooled_height(), conv.pooled_width()};
-  next = after + 2;
-}
-
 bool Network::needs_batch_statistics() const {
   for (const auto& layer : layers_) {
     if (layer->needs_batch_statistics()) return true;
@@ -78,12 +107,8 @@ bool Network::needs_batch_statistics() const {
   return false;
 }
 
-index_t Network::parameter_count() {
-  index_t count = 0;
-  for (const auto& layer : layers_) {
-    for (const Parameter& parameter : layer->parameters()) count += parameter.value.count();
-  }
-  return count;
+void Network::values_changed(device::Context& context) {
+  for (const auto& layer : layers_) layer->values_changed(context);
 }
 
 void Network::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, tensor::RowSource input,

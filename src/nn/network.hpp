@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "config/config.hpp"
 #include "config/network_spec.hpp"
 #include "nn/layer.hpp"
+#include "ops/fused_conv.hpp"
 
 namespace switchyard::nn {
 
@@ -30,6 +33,33 @@ struct GradientPolicy {
   GradientRule rule(index_t in, index_t out) const;
 };
 
+struct DenseShape {
+  index_t in = 0;
+  index_t out = 0;
+  bool relu = false;
+};
+
+// The layers that a specification stands for, with all sizes known: what a network will be, before it holds any
+// memory.
+struct NetworkShape {
+  std::optional<ops::FusedConvShape> conv;
+  bool batch_norm = false;
+  std::vector<DenseShape> dense;
+
+  // `name` is for messages. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for a layer
+  // that cannot stand where it stands.
+  static NetworkShape resolve(std::string_view name, std::span<const config::LayerSpec> spec, ImageShape input,
+                              index_t outputs);
+  index_t parameter_count() const;
+  // Of one sample, forward.
+  index_t multiply_adds() const;
+};
+
+struct NetworkOptions {
+  GradientPolicy policy;
+  config::Precision precision = config::Precision::float32;
+};
+
 struct NetworkRecord {
   std::vector<LayerRecord> layers;
 };
@@ -40,8 +70,8 @@ class Network {
  public:
   // `name` prefixes the parameters. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for
   // a layer that cannot stand where it stands.
-  Network(const std::string& name, std::span<const config::LayerSpec> spec, ImageShape input, index_t outputs,
-          const GradientPolicy& policy, std::uint64_t seed);
+  Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
+          std::uint64_t seed);
 
   index_t in_features() const { return layers_.front()->in_features(); }
   index_t out_features() const { return layers_.back()->out_features(); }
@@ -50,7 +80,9 @@ class Network {
   // Sum of the sizes of the per-tile parameters: the width of a row of partial gradients.
   index_t partial_width() const { return partial_width_; }
   bool needs_batch_statistics() const;
-  index_t parameter_count();
+
+  // After the parameters were written from outside.
+  void values_changed(device::Context& context);
 
   // forward = begin_forward; for each tile: forward_tile; with statistics only through forward(). The result is
   // record.layers.back().output.
@@ -70,8 +102,6 @@ class Network {
   void backward(device::Context& context, const BatchTiles& tiles, NetworkRecord& record, float* partials);
 
  private:
-  void add_conv_stage(const std::string& name, std::span<const config::LayerSpec> spec, std::size_t& next,
-                      ImageShape& shape, std::uint64_t seed);
   tensor::Matrix input_gradient(NetworkRecord& record, std::size_t layer, tensor::Matrix d_input) const;
 
   std::vector<std::unique_ptr<Layer>> layers_;

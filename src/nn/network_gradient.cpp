@@ -14,6 +14,15 @@ index_t NetworkGradient::block_count(index_t in, index_t out) {
       in, static_cast<index_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<index_t>(blocks, 1)))));
 }
 
+index_t NetworkGradient::norm_entries(const NetworkShape& shape, const GradientPolicy& policy) {
+  index_t entries = shape.conv ? (shape.batch_norm ? 4 : 2) : 0;
+  for (const DenseShape& layer : shape.dense) {
+    const bool whole_rows = policy.rule(layer.in, layer.out) == GradientRule::whole_rows;
+    entries += 1 + (whole_rows ? block_count(layer.in, layer.out) : 1);
+  }
+  return entries;
+}
+
 NetworkGradient::NetworkGradient(Network& network, Sharing sharing)
     : network_(&network), small_(network.partial_width()) {
   float* small = small_.data();
@@ -73,8 +82,8 @@ void NetworkGradient::compute_blocks(device::Context& context, const BatchTiles&
                                      const NetworkRecord& record) {
   for (const WholeRows& whole : whole_rows_) {
     const LayerRecord& layer = record.layers[static_cast<std::size_t>(whole.layer)];
-    const tensor::ConstMatrix x = tiles.gather_rows(context.workspace(), layer.dense_input());
-    const tensor::ConstMatrix dy = tiles.gather_rows(context.workspace(), layer.d_output);
+    const ProductRows x = tiles.gather_rows(context.workspace(), layer.product_input());
+    const ProductRows dy = tiles.gather_rows(context.workspace(), layer.product_d_output());
     context.pool().parallel_for(static_cast<index_t>(blocks_.size()), [&](index_t b) {
       const Block& block = blocks_[static_cast<std::size_t>(b)];
       if (block.layer == whole.layer)
@@ -87,7 +96,7 @@ void NetworkGradient::compute_local_block(index_t index, const NetworkRecord& re
   const Block& block = blocks_[static_cast<std::size_t>(index)];
   const LayerRecord& layer = record.layers[static_cast<std::size_t>(block.layer)];
   network_->layer(block.layer)
-      .whole_rows_gradient(layer.dense_input(), layer.d_output, block.rows, block.gradient);
+      .whole_rows_gradient(layer.product_input(), layer.product_d_output(), block.rows, block.gradient);
 }
 
 void NetworkGradient::gather_updated_values(comm::Communicator& communicator) {

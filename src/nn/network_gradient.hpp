@@ -49,6 +49,8 @@ class NetworkGradient {
   void gather_updated_values(comm::Communicator& communicator);
 
   std::span<ParameterSlice> slices() { return slices_; }
+  // The length of that table for a network that is not here.
+  static index_t norm_entries(const NetworkShape& shape, const GradientPolicy& policy);
   // Length of the network's table of squared norms, which is the same on every rank.
   index_t norm_entries() const { return norm_entries_; }
   // Bytes that this rank receives per step: for `plan`.

@@ -1,5 +1,6 @@
-// The first layer of our image models in one pass: 3x3 valid convolution of few channels, [batch norm], ReLU, 2x2 max
-// pooling. Several times faster than a library convolution, since nothing but the pooled result touches memory.
+// The first layer of our image models in one pass: 3x3 valid convolution of few channels, [batch norm], ReLU,
+// 2x2 max pooling. Several times faster than a library convolution, since nothing but the pooled result touches
+// memory.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@
 
 namespace switchyard::ops {
 
-// Images are [in_channels][height][width], rows of a RowSource. Results are [out_channels][pooled_height][pooled_width].
+// Images are [in_channels][height][width], rows of a RowSource. Results are
+// [out_channels][pooled_height][pooled_width].
 struct FusedConvShape {
   index_t in_channels = 1;  // at most 4
   index_t height = 0;
@@ -26,8 +28,8 @@ struct FusedConvShape {
   index_t weight_count() const { return out_channels * in_channels * 9; }
 };
 
-// count, mean and sum of squared deviations of one channel's convolution outputs, mergeable exactly in a fixed order
-// (Chan, Golub and LeVeque 1979).
+// count, mean and sum of squared deviations of one channel's convolution outputs, mergeable exactly in a fixed
+// order (Chan, Golub and LeVeque 1979).
 struct Moments {
   double count = 0;
   double mean = 0;
@@ -35,39 +37,73 @@ struct Moments {
 };
 Moments merge(const Moments& a, const Moments& b);
 
-// Moments of the convolution (with bias) per channel over the rows, merged in row order. moments: [out_channels].
-// The rows are one tile: the result depends on the tile's rows only.
-void conv_moments(device::Context&, const FusedConvShape&, tensor::RowSource images, const float* weight,
-                  const float* bias, std::span<Moments> moments);
+// Floats of workspace that a call with this many rows needs at most. The caller passes it, since a call may be
+// a task of the pool, where the arena of the context has another owner. Contents do not matter before and
+// after.
+index_t fused_conv_workspace_floats(const FusedConvShape&, index_t rows);
 
-// out = maxpool(relu(scale_c * (conv + bias) + shift_c)), out [rows, out_features]. scale and shift may be null (1, 0).
-// winner[row, out_feature] in 0..3 is the place in the window (first on ties); needed by backward.
+// What batch norm needs to know of a tile's images, for its statistics and for its gradient. With x_k the pixel
+// that weight k = (in channel, ky, kx) meets at a place of the convolution, z = bias + sum_k w_k x_k, and so
+// sums of z, z^2 and z x_k over the places follow from sums of x_k and x_k x_k', which are the same for every
+// output channel and every weight. For one input channel they cost a third of one convolution to eight
+// channels, and no pass is needed later.
+//
+// Layout, P = 9 * in_channels: [places, pivot, sums [P], products [P][P]], of pixel - pivot. The pivot is the
+// mean of the first image: without it, pixels far from zero would lose the digits that the variance is made of.
+index_t conv_patch_sums_count(const FusedConvShape&);
+void conv_patch_sums(device::Context&, const FusedConvShape&, tensor::RowSource images,
+                     std::span<float> workspace, std::span<double> patch_sums);
+
+// Moments of the convolution (with bias) per channel over all places, those that pooling drops too.
+// moments: [out_channels].
+void conv_moments(device::Context&, const FusedConvShape&, std::span<const double> patch_sums,
+                  const float* weight, const float* bias, std::span<Moments> moments);
+
+// out = maxpool(relu(scale_c * (conv + bias) + shift_c)), out [rows, out_features]. scale and shift may be null
+// (1, 0). winner[row, out_feature] in 0..3 is the place in the window (first on ties); needed by backward, may
+// be null.
 void fused_conv_forward(device::Context&, const FusedConvShape&, tensor::RowSource images, const float* weight,
                         const float* bias, const float* scale, const float* shift, tensor::Matrix out,
                         std::uint8_t* winner);
 
-// Gradient sums over the rows of one tile, without batch norm: d_weight [weight_count], d_bias [out_channels],
-// written (not added). d_out is the gradient of `out`.
-void fused_conv_backward(device::Context&, const FusedConvShape&, tensor::RowSource images, tensor::ConstMatrix out,
-                         const std::uint8_t* winner, tensor::ConstMatrix d_out, float* d_weight, float* d_bias);
+// What forward left, and the gradient of its result.
+struct PooledGradient {
+  tensor::ConstMatrix out;
+  const std::uint8_t* winner = nullptr;
+  tensor::ConstMatrix d_out;
+};
 
-// With batch norm: y = gamma * xhat + beta, xhat = (conv + bias - mean) * inv_std.
-struct BatchNormView {
-  const double* mean = nullptr;     // [out_channels], of the global batch
+// Gradient sums over the rows of one tile, without batch norm: d_weight [weight_count], d_bias [out_channels],
+// written (not added).
+void fused_conv_backward(device::Context&, const FusedConvShape&, tensor::RowSource images,
+                         const PooledGradient&, std::span<float> workspace, float* d_weight, float* d_bias);
+
+// With batch norm: y = gamma * xhat + beta, xhat = (z - mean) * inv_std, z = conv + bias.
+struct ConvBatchNormView {
+  const float* weight = nullptr;  // of the convolution
+  const float* bias = nullptr;
+  const double* mean = nullptr;  // [out_channels], of the global batch
   const double* inv_std = nullptr;
   const float* gamma = nullptr;
 };
-// First pass, per tile: sum_dy[c] = sum of dy and sum_dy_xhat[c] = sum of dy * xhat over all rows and places, where dy
-// is the gradient at the batch norm's output (zero where not the window's winner or where ReLU cut).
+// The gradient sums of one tile, over rows and places; dy is the gradient at the batch norm's output (zero
+// where not the window's winner or where ReLU cut).
+struct ConvTileGradient {
+  std::span<double> sum_dy;       // [out_channels]: d_beta
+  std::span<double> sum_dy_xhat;  // [out_channels]: d_gamma
+  std::span<double> sum_dy_x;     // [weight_count]: of dy * (x_k - pivot), for the second pass
+};
+// First pass, per tile; patch_sums is what conv_patch_sums gave for the tile's images.
 void fused_conv_bn_backward_sums(device::Context&, const FusedConvShape&, tensor::RowSource images,
-                                 const float* weight, const float* bias, const BatchNormView&, tensor::ConstMatrix out,
-                                 const std::uint8_t* winner, tensor::ConstMatrix d_out, std::span<double> sum_dy,
-                                 std::span<double> sum_dy_xhat);
-// Second pass, with the sums of the global batch divided by its number of places:
-// d_conv = gamma * inv_std * (dy - mean_dy - xhat * mean_dy_xhat); d_weight [weight_count] is the tile's sum.
-void fused_conv_bn_backward(device::Context&, const FusedConvShape&, tensor::RowSource images, const float* weight,
-                            const float* bias, const BatchNormView&, std::span<const double> mean_dy,
-                            std::span<const double> mean_dy_xhat, tensor::ConstMatrix out, const std::uint8_t* winner,
-                            tensor::ConstMatrix d_out, float* d_weight);
+                                 const ConvBatchNormView&, std::span<const double> patch_sums,
+                                 const PooledGradient&, std::span<float> workspace,
+                                 const ConvTileGradient& tile);
+// Second pass, per tile, with the sums of the global batch divided by its number of places:
+// d_conv = gamma * inv_std * (dy - mean_dy - xhat * mean_dy_xhat); d_weight [weight_count] is the tile's sum,
+// written. It needs sums only, no image. (The gradient of the bias is zero.)
+void fused_conv_bn_backward(device::Context&, const FusedConvShape&, const ConvBatchNormView&,
+                            std::span<const double> patch_sums, const ConvTileGradient& tile,
+                            std::span<const double> mean_dy, std::span<const double> mean_dy_xhat,
+                            float* d_weight);
 
 }  // namespace switchyard::ops

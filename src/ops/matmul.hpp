@@ -1,7 +1,7 @@
 // Matrix products, through oneDNN on the CPU.
 //
-// ops: matmul and conv2d (vendor libraries), and single-source kernels (kernels/) behind plain functions. An op knows
-// nothing of ranks: callers cut work into tiles by the problem's shape and give each task whole tiles.
+// ops: matmul and conv2d (vendor libraries), and single-source kernels (kernels/) behind plain functions. An op
+// knows nothing of ranks: callers cut work into tiles by the problem's shape and give each task whole tiles.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ struct bfloat16 {
 enum class Transpose { no, yes };
 enum class Epilogue { none, bias, bias_relu };
 
-// C[m, n] = op(A)[m, k] op(B)[k, n] (+ C), then the epilogue. Row-major; lda, ldb, ldc are the distances of rows of A,
-// B, C as stored. bias has n elements.
+// C[m, n] = op(A)[m, k] op(B)[k, n] (+ C), then the epilogue. Row-major; lda, ldb, ldc are the distances of
+// rows of A, B, C as stored. bias has n elements.
 struct MatmulShape {
   index_t m = 0;
   index_t n = 0;
@@ -34,11 +34,15 @@ struct MatmulShape {
   auto operator<=>(const MatmulShape&) const = default;
 };
 
-// One single-threaded library call: bits depend on the shape and the values only. May be called from tasks of a pool
-// at the same time. The primitive for a new shape is built once per thread (about 0.25 ms) and kept. m = 0 or n = 0 is
-// allowed; k = 0 gives C = 0 (or the bias). Throws BlasError with the shape.
+// One single-threaded library call: bits depend on the shape (strides included) and the values only. The
+// library may cut the sum over k by m and n, so a tile has the bits of the whole product at some shapes only:
+// cut a product the same way on every layout. (tests/conformance/ops/matmul_rows_test.cpp lists shapes where
+// tiles agree in float32.) May be called from tasks of a pool at the same time. For k < 256 and for bfloat16 a
+// primitive is built once per thread and shape (about 0.25 ms) and kept. m = 0 or n = 0 is allowed; k = 0 gives
+// C = 0 (or the bias). Throws BlasError with the shape.
 void matmul(const MatmulShape& shape, const float* a, const float* b, float* c, const float* bias = nullptr);
 // bf16 operands, float32 accumulation, bias and result.
-void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, float* c, const float* bias = nullptr);
+void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, float* c,
+            const float* bias = nullptr);
 
 }  // namespace switchyard::ops

@@ -1,10 +1,8 @@
 #include "ops/reduce.hpp"
 
-#include <algorithm>
-#include <vector>
-
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/detail/row_results.hpp"
 #include "ops/kernels/reduce.hpp"
 
 namespace switchyard::ops {
@@ -15,7 +13,7 @@ void sum_partials(device::Context& context, std::span<const float> partials, ind
   SY_EXPECTS(partial_count >= 0 && static_cast<index_t>(partials.size()) == partial_count * count,
              "{} partial sums of {} elements are {} values", partial_count, count, partials.size());
   if (partial_count == 0) {
-    std::fill(out.begin(), out.end(), 0.0F);
+    device::zero_bytes(context.device(), out.data(), out.size_bytes());
     return;
   }
   constexpr index_t block = kernels::SumPartials::block;
@@ -31,15 +29,13 @@ double sum_tree(std::span<const double> values) {
 }
 
 double squared_sum(device::Context& context, std::span<const float> values) {
-  // Per thread, since tasks of a pool take norms of different tensors at the same time; kept, so that a warm
-  // call allocates nothing.
-  static thread_local std::vector<double> sums;
+  static thread_local detail::RowResults<double> sums;
   const auto count = static_cast<index_t>(values.size());
   constexpr index_t piece = kernels::SquaredSumOfPiece::piece;
   const index_t pieces = (count + piece - 1) / piece;
-  sums.resize(static_cast<std::size_t>(pieces));
-  device::for_each_row(context, pieces, kernels::SquaredSumOfPiece{values.data(), count, sums.data()});
-  return sum_tree(sums);
+  device::for_each_row(context, pieces,
+                       kernels::SquaredSumOfPiece{values.data(), count, sums.places(context, pieces)});
+  return sum_tree(sums.read(context, pieces));
 }
 
 }  // namespace switchyard::ops

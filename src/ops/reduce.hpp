@@ -9,7 +9,8 @@ namespace switchyard::ops {
 
 // out[i] = the sum of partials[p * count + i] over p, in the order of the fixed binary tree
 // sum(0..P) = sum(0..P/2) + sum(P/2..P): a function of P only.
-void sum_partials(device::Context&, std::span<const float> partials, index_t partial_count, std::span<float> out);
+void sum_partials(device::Context&, std::span<const float> partials, index_t partial_count,
+                  std::span<float> out);
 // The same tree for float64 on the host.
 double sum_tree(std::span<const double> values);
 

@@ -1,10 +1,10 @@
 #include "ops/rows.hpp"
 
 #include <algorithm>
-#include <vector>
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/detail/row_results.hpp"
 #include "ops/kernels/rows.hpp"
 
 namespace switchyard::ops {
@@ -48,7 +48,7 @@ void relu_backward(device::Context& context, tensor::ConstMatrix y, tensor::Matr
 
 void column_sums(device::Context& context, tensor::ConstMatrix x, std::span<float> sums) {
   SY_EXPECTS(static_cast<index_t>(sums.size()) == x.cols, "{} sums for {} columns", sums.size(), x.cols);
-  constexpr index_t block = kernels::ColumnSums::block_columns;
+  constexpr index_t block = kernels::ColumnSums::block;
   device::for_each_row(context, (x.cols + block - 1) / block, kernels::ColumnSums{x, sums.data()});
 }
 
@@ -59,10 +59,9 @@ void gather_rows(device::Context& context, tensor::RowSource source, tensor::Mat
 }
 
 bool all_finite(device::Context& context, tensor::ConstMatrix x) {
-  static thread_local std::vector<std::uint8_t> finite;  // kept, so that a warm call allocates nothing
-  finite.resize(static_cast<std::size_t>(x.rows));
-  device::for_each_row(context, x.rows, kernels::RowIsFinite{x, finite.data()});
-  return std::find(finite.begin(), finite.end(), 0) == finite.end();
+  static thread_local detail::RowResults<std::uint8_t> finite;
+  device::for_each_row(context, x.rows, kernels::RowIsFinite{x, finite.places(context, x.rows)});
+  return std::ranges::all_of(finite.read(context, x.rows), [](std::uint8_t row) { return row != 0; });
 }
 
 }  // namespace switchyard::ops

@@ -26,8 +26,13 @@ void adam_update(device::Context& context, const AdamStep& step, std::span<float
 
 void sgd_update(device::Context& context, const SgdStep& step, std::span<float> w,
                 std::span<const float> gradient, std::span<float> velocity) {
-  SY_EXPECTS(gradient.size() == w.size() && velocity.size() == w.size(),
+  const bool plain = velocity.empty() && step.momentum == 0.0F;
+  SY_EXPECTS(gradient.size() == w.size() && (plain || velocity.size() == w.size()),
              "{} weights, {} gradients, {} velocities", w.size(), gradient.size(), velocity.size());
+  if (plain) {
+    return device::for_each(context, static_cast<index_t>(w.size()),
+                            kernels::PlainSgd{step, w.data(), gradient.data()});
+  }
   device::for_each(context, static_cast<index_t>(w.size()),
                    kernels::Sgd{step, w.data(), gradient.data(), velocity.data()});
 }

@@ -31,6 +31,7 @@ struct SgdStep {
   float weight_decay;
   float gradient_scale;
 };
+// velocity may be empty if momentum is 0.
 void sgd_update(device::Context&, const SgdStep&, std::span<float> w, std::span<const float> gradient,
                 std::span<float> velocity);
 

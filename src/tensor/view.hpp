@@ -26,7 +26,7 @@ struct MatrixView {
 
   // A view that may write converts to one that may only read.
   template <class U>
-    requires std::is_same_v<T, const U>
+  requires std::is_same_v<T, const U>
   constexpr MatrixView(const MatrixView<U>& other)
       : data(other.data), rows(other.rows), cols(other.cols), stride(other.stride) {}
 

@@ -37,7 +37,8 @@ Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& o
   for (std::size_t i = 0; i < norm_entries_; ++i) squares_[i] = std::bit_cast<double>(message_[i]);
   const double norm = std::sqrt(ops::sum_tree(squares_));
   if (!std::isfinite(norm)) {
-    throw_agreed(ErrorKind::numeric, 
+    throw_agreed(
+        ErrorKind::numeric,
         fmt::format("the norm of the gradient is {} (the loss is finite, so a derivative overflowed); try a "
                     "smaller optim.learning_rate or warm-up (optim.warmup_steps)",
                     norm));

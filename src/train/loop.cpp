@@ -34,22 +34,26 @@ Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Com
       folder_(folder),
       checkpoint_folder_(std::move(checkpoint_folder)),
       loader_(config, dataset, communicator),
-      model_(config, {dataset.shape().channels, dataset.shape().height, dataset.shape().width}, dataset.class_count(),
-             communicator),
+      model_(config, {dataset.shape().channels, dataset.shape().height, dataset.shape().width},
+             dataset.class_count(), communicator),
       optimizer_(config.optim, model_.slices()),
       state_{.step = 0, .horizon = schedule_horizon(config, loader_)},
       last_step_(final_step(config, loader_)),
       step_(config, state_.horizon, loader_, model_, optimizer_, communicator, context),
-      last_batch_(config.moe.experts, model_.classes()) {}
+      last_batch_(config.moe.experts, model_.classes()) {
+  model_.values_changed(context);
+}
 
 void Loop::restore(const checkpoint::Reader& reader) {
   state_ = state_of(reader, config_);
   load_arrays(reader, model_, &optimizer_);
+  model_.values_changed(*context_);
   saved_step_ = state_.step;
   if (state_.horizon != schedule_horizon(config_, loader_)) {
-    throw DataError(fmt::format("the checkpoint's schedule ends at step {} and this configuration's at {} (the learning rates would be "
-                                "others); leave train.epochs and optim.schedule_steps as the run has them",
-                                state_.horizon, schedule_horizon(config_, loader_)));
+    throw DataError(fmt::format(
+        "the checkpoint's schedule ends at step {} and this configuration's at {} (the learning rates would be "
+        "others); leave train.epochs and optim.schedule_steps as the run has them",
+        state_.horizon, schedule_horizon(config_, loader_)));
   }
 }
 
@@ -66,14 +70,17 @@ Outcome Loop::run() {
   }
   while (state_.step < last_step_) {
     train_one_step();
-    if (epoch_ends() || state_.step == last_step_) evaluate_epoch();
+    // Not at a last step in the middle of an epoch: the run may be resumed, and must then hold what a run
+    // that did not stop there holds. finish() evaluates it for the summary alone.
+    if (epoch_ends()) evaluate_epoch();
     const bool stopping = agreed_.stop_requested || agreed_.out_of_time;
     if (is_saving_step() || stopping || is_best_ || state_.step == last_step_) save();
     if (stopping && state_.step < last_step_) {
-      Outcome outcome{ExitCode::stopped_early,
-                      fmt::format("stopped after step {} of {} ({}); go on with `switchyard resume {}`", state_.step,
-                                  last_step_, agreed_.out_of_time ? "run.max_minutes is over" : "a signal asked for it",
-                                  config_.run.dir)};
+      Outcome outcome{
+          ExitCode::stopped_early,
+          fmt::format("stopped after step {} of {} ({}); go on with `switchyard resume {}`", state_.step,
+                      last_step_, agreed_.out_of_time ? "run.max_minutes is over" : "a signal asked for it",
+                      config_.run.dir)};
       write_summary(outcome);
       return outcome;
     }
@@ -116,6 +123,7 @@ void Loop::train_one_step() {
 void Loop::evaluate_epoch() {
   const auto begin = std::chrono::steady_clock::now();
   validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+  validation_step_ = state_.step;
   if (validation_->samples() > 0 && validation_->error() < state_.best_error) {
     state_.best_error = validation_->error();
     state_.best_step = state_.step;
@@ -130,13 +138,15 @@ void Loop::evaluate_epoch() {
 
 void Loop::save() {
   if (saved_step_ == state_.step) return;
-  save_checkpoint(*communicator_, checkpoint_folder_, state_, config_, loader_.training().position_of(state_.step), model_,
-                  optimizer_, last_batch_, {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
+  save_checkpoint(*communicator_, checkpoint_folder_, state_, config_,
+                  loader_.training().position_of(state_.step), model_, optimizer_, last_batch_,
+                  {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
 }
 
 Outcome Loop::finish() {
-  if (!validation_) validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+  if (validation_step_ != state_.step)
+    validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
   test_ = evaluate(data::Split::test, loader_, model_, *communicator_, *context_);
   const Outcome outcome{ExitCode::ok, fmt::format("finished all {} steps", last_step_)};
   if (folder_ != nullptr) {
@@ -153,14 +163,15 @@ void Loop::write_summary(const Outcome& outcome) {
   summary.steps = state_.step;
   summary.parameters = model_.parameter_count();
   summary.seed = config_.run.seed;
-  summary.samples_per_second = training_seconds_ > 0 ? static_cast<double>(trained_samples_) / training_seconds_ : 0;
+  summary.samples_per_second =
+      training_seconds_ > 0 ? static_cast<double>(trained_samples_) / training_seconds_ : 0;
   summary.seconds = training_seconds_;
   summary.train_loss = last_loss_;
   summary.validation = validation_ ? &*validation_ : nullptr;
   summary.test = test_ ? &*test_ : nullptr;
   if (state_.best_step >= 0) {
-    summary.best = BestEvaluation{state_.best_step, loader_.training().position_of(state_.best_step - 1).epoch + 1,
-                                  state_.best_error};
+    summary.best = BestEvaluation{
+        state_.best_step, loader_.training().position_of(state_.best_step - 1).epoch + 1, state_.best_error};
   }
   summary.exit_code = outcome.code;
   summary.exit_reason = outcome.reason;

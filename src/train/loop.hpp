@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "train/metrics.hpp"
 #include "train/progress_line.hpp"
 #include "train/run_checkpoint.hpp"
 #include "train/run_folder.hpp"
@@ -18,8 +19,9 @@ struct Outcome {
   std::string reason;  // a sentence
 };
 
-// Everything a run owns on this rank. All public methods are collective. Only the root writes files (checkpoints take
-// everybody) and prints; a failure of the root alone is the root's own Error, which ends all ranks.
+// Everything a run owns on this rank. All public methods are collective. Only the root writes files
+// (checkpoints take everybody) and prints; a failure of the root alone is the root's own Error, which ends all
+// ranks.
 class Loop {
  public:
   // folder is given on the root rank and null elsewhere; checkpoint_folder is the same path on all ranks.
@@ -33,7 +35,8 @@ class Loop {
 
   // Goes on where the checkpoint stands.
   void restore(const checkpoint::Reader& reader);
-  // Trains to the last step or until asked to stop, evaluates at the end of every epoch and at the end, saves.
+  // Trains to the last step or until asked to stop, evaluates at the end of every epoch and at the end,
+  // saves.
   Outcome run();
 
  private:
@@ -66,7 +69,8 @@ class Loop {
   index_t trained_samples_ = 0;
   index_t saved_step_ = -1;
   bool is_best_ = false;
-  std::optional<moe::GateStatistics> validation_;
+  std::optional<moe::GateStatistics> validation_;  // the newest
+  index_t validation_step_ = -1;                   // of validation_
   std::optional<moe::GateStatistics> test_;
 
   // Root only.

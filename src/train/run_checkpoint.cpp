@@ -4,6 +4,7 @@
 
 #include "base/build_info.hpp"
 #include "base/error.hpp"
+#include "comm/watchdog.hpp"
 #include "config/parse.hpp"
 
 namespace switchyard::train {
@@ -75,6 +76,10 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
                       reinterpret_cast<std::byte*>(load.data())});
   }
   communicator.set_phase(state.step, "save");
+  // The others wait while one rank writes: 20 MB/s is a slow shared file system.
+  const double copies = 1.0 + static_cast<double>(optimizer.state_names().size());
+  const double bytes = copies * static_cast<double>(model.parameter_count()) * sizeof(float);
+  const comm::LongerWaits waits(communicator.watchdog(), bytes / 20e6);
   checkpoint::save(communicator, folder, state.step, header, slices, options);
 }
 

@@ -13,7 +13,8 @@ Step::Step(const config::Config& config, index_t horizon, BatchLoader& loader, m
       optimizer_(&optimizer),
       communicator_(&communicator),
       context_(&context),
-      coordinator_(communicator, model.norm_entries()) {
+      coordinator_(communicator, model.norm_entries()),
+      fault_(FaultInjection::from_environment(WorldRank(communicator.rank().value))) {
   report_.statistics = moe::GateStatistics(config.moe.experts, model.classes());
 }
 
@@ -26,6 +27,7 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
   clock_.enter(Phase::data);
   const model::Batch batch = loader_->training_batch(*context_, step);
   model_->forward(*context_, batch, nn::Mode::training, clock_, report_.statistics);
+  fault_.strike(step);
   model_->backward(*context_, batch, clock_);
   model_->reduce_gradients(*context_, batch, clock_);
   clock_.enter(Phase::reduction);
@@ -36,7 +38,7 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
   optimizer_->update(*context_, report_.learning_rate,
                      optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm), step);
   clock_.enter(Phase::reduction);
-  model_->gather_updated_values();
+  model_->gather_updated_values(*context_);
 
   report_.importance_loss = model_->importance_loss();
   report_.seconds = clock_.take();

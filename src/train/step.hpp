@@ -6,6 +6,7 @@
 
 #include "train/batch_loader.hpp"
 #include "train/coordinator.hpp"
+#include "train/fault_injection.hpp"
 
 namespace switchyard::train {
 
@@ -44,6 +45,7 @@ class Step {
   comm::Communicator* communicator_;
   device::Context* context_;
   Coordinator coordinator_;
+  FaultInjection fault_;
   PhaseClock clock_;
   StepReport report_;
 };

@@ -32,3 +32,12 @@ endfunction()
 
 # Oversubscription is wanted: four ranks on two cores. Root is how containers run.
 set(SY_TEST_MPIRUN ${CMAKE_SOURCE_DIR}/tests/support/mpirun.sh)
+
+# Every folder here that has a CMakeLists.txt.
+function(sy_test_folders)
+  file(GLOB lists CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt)
+  foreach(list IN LISTS lists)
+    get_filename_component(folder ${list} DIRECTORY)
+    add_subdirectory(${folder})
+  endforeach()
+endfunction()

@@ -1,5 +1,6 @@
-// mend_checkpoint FILE...: makes a checkpoint that a test has edited (with h5py, say) valid again: renews the CRC-32 of
-// every data set and the user block. Not part of the program, which has no business calling a changed file whole.
+// mend_checkpoint FILE...: makes a checkpoint that a test has edited (with h5py, say) valid again: renews the
+// CRC-32 of every data set and the user block. Not part of the program, which has no business calling a changed
+// file whole.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -27,9 +28,9 @@ void write_checksum(const FileId& file, const std::string& path, std::uint32_t c
   if (H5Aexists(dataset.get(), checksum_attribute) > 0)
     check(H5Adelete(dataset.get(), checksum_attribute), "removing the old checksum");
   const SpaceId space = space_of({});
-  const auto attribute = checked<AttributeId>(H5Acreate2(dataset.get(), checksum_attribute, H5T_STD_U32LE, space.get(),
-                                                         H5P_DEFAULT, H5P_DEFAULT),
-                                              "creating a checksum");
+  const auto attribute = checked<AttributeId>(
+      H5Acreate2(dataset.get(), checksum_attribute, H5T_STD_U32LE, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+      "creating a checksum");
   check(H5Awrite(attribute.get(), H5T_STD_U32LE, &checksum), "writing a checksum");
 }
 
@@ -37,7 +38,8 @@ void mend(const std::filesystem::path& path) {
   const auto checksums = checksums_of(path);
   {
     const LibraryLock lock;
-    const auto file = checked<FileId>(H5Fopen(path.c_str(), H5F_ACC_RDWR, file_access().get()), "opening the file");
+    const auto file =
+        checked<FileId>(H5Fopen(path.c_str(), H5F_ACC_RDWR, file_access().get()), "opening the file");
     for (const auto& [dataset, checksum] : checksums) write_checksum(file, dataset, checksum);
   }
   seal(path);

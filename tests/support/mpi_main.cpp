@@ -11,7 +11,6 @@
 
 #include "base/floating_point.hpp"
 #include "base/log.hpp"
-#include "comm/mpi/mpi_session.hpp"
 #include "comm/watchdog.hpp"
 
 namespace switchyard::comm {
@@ -21,6 +20,7 @@ namespace {
 constexpr double wait_limit_seconds = 25;
 
 Communicator* world_of_tests = nullptr;
+MpiSession* session_of_tests = nullptr;
 
 // In place of GoogleTest's printer on every rank but 0: only failures, each with its rank. On rank 0 the usual
 // printer stays and this adds the rank to its failures.
@@ -36,7 +36,8 @@ class RankListener : public testing::EmptyTestEventListener {
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (!result.failed() && !result.skipped()) return;
     // One write per failure, so that the output of ranks is not interleaved.
-    std::string text = "rank " + std::to_string(rank_) + " of " + std::to_string(size_) + ": failure in " + test_;
+    std::string text =
+        "rank " + std::to_string(rank_) + " of " + std::to_string(size_) + ": failure in " + test_;
     if (rank_ != 0) {
       text += std::string("\n") + (result.file_name() != nullptr ? result.file_name() : "unknown file") + ":" +
               std::to_string(result.line_number()) + "\n" + result.message();
@@ -77,17 +78,18 @@ int run(MpiSession& session) {
   Watchdog watchdog(WorldRank(rank), wait_limit_seconds);
   world->set_watchdog(&watchdog);
   world_of_tests = world.get();
+  session_of_tests = &session;
   use_rank_listener(rank, world->size());
   std::int64_t failed = run_tests(rank);
   world->set_phase(0, "end of the tests");
   world->all_reduce_max({&failed, 1});
-  world_of_tests = nullptr;
   return failed == 0 ? 0 : 1;
 }
 
 }  // namespace
 
 Communicator& test_world() { return *world_of_tests; }
+MpiSession& test_mpi_session() { return *session_of_tests; }
 
 }  // namespace switchyard::comm
 

@@ -1,36 +1,22 @@
 // A file with the given bytes, removed with the object.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <atomic>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
+
+#include "support/temporary_directory.hpp"
 
 namespace switchyard::test {
 
 class TemporaryFile {
  public:
-  explicit TemporaryFile(std::string_view bytes) {
-    static std::atomic<int> count{0};  // several files of one test
-    path_ = std::filesystem::path(testing::TempDir()) /
-            ("switchyard_test_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
-    std::ofstream(path_, std::ios::binary) << bytes;
-  }
-  ~TemporaryFile() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  explicit TemporaryFile(std::string_view bytes) { std::ofstream(path(), std::ios::binary) << bytes; }
 
-  std::string path() const { return path_.string(); }
+  std::string path() const { return (directory_.path() / "file").string(); }
 
  private:
-  std::filesystem::path path_;
+  TemporaryDirectory directory_;
 };
 
 }  // namespace switchyard::test

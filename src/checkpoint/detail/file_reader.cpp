@@ -87,8 +87,9 @@ Entry FileReader::describe(const std::string& path) const {
 }
 
 const Entry* FileReader::find(std::string_view path) const {
-  const auto at = std::lower_bound(entries_.begin(), entries_.end(), path,
-                                   [](const Entry& entry, std::string_view wanted) { return entry.path < wanted; });
+  const auto at =
+      std::lower_bound(entries_.begin(), entries_.end(), path,
+                       [](const Entry& entry, std::string_view wanted) { return entry.path < wanted; });
   return at != entries_.end() && at->path == path ? &*at : nullptr;
 }
 
@@ -116,8 +117,8 @@ void FileReader::read_piece(const Entry& entry, const Piece& piece, std::byte* d
         fmt::format("reading '{}'", entry.path));
 }
 
-void FileReader::for_each_piece(const Entry& entry,
-                                const std::function<void(const Piece&, std::span<const std::byte>)>& use) const {
+void FileReader::for_each_piece(
+    const Entry& entry, const std::function<void(const Piece&, std::span<const std::byte>)>& use) const {
   const index_t unit = element_bytes(entry.dtype);
   std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(entry.bytes(), piece_bytes)));
   for (const Piece& piece : cut(entry.shape, all_rows(entry.shape), piece_bytes / unit)) {
@@ -161,7 +162,8 @@ std::uint32_t FileReader::stored_crc32(const Entry& entry) const {
       checked<AttributeId>(H5Aopen(dataset.get(), checksum_attribute, H5P_DEFAULT),
                            fmt::format("looking for the attribute {} of '{}'", checksum_attribute, entry.path));
   std::uint32_t value = 0;
-  check(H5Aread(attribute.get(), H5T_STD_U32LE, &value), fmt::format("reading the checksum of '{}'", entry.path));
+  check(H5Aread(attribute.get(), H5T_STD_U32LE, &value),
+        fmt::format("reading the checksum of '{}'", entry.path));
   return value;
 }
 

@@ -16,7 +16,11 @@ namespace switchyard::checkpoint::detail {
 
 // One data set.
 struct Entry {
-  enum class Kind { array, header_value, text };  // from a Slice; from Header::integers or numbers; from Header::texts
+  enum class Kind {
+    array,
+    header_value,
+    text
+  };  // from a Slice; from Header::integers or numbers; from Header::texts
 
   std::string path;
   Kind kind = Kind::array;
@@ -28,8 +32,8 @@ struct Entry {
   index_t bytes() const { return kind == Kind::text ? text_bytes : elements() * element_bytes(dtype); }
 };
 
-// Opens a file that has been verified (user_block.hpp): libhdf5 is not made for damaged ones. Local; used by one
-// thread; takes the library's lock in each call. Errors are Failures.
+// Opens a file that has been verified (user_block.hpp): libhdf5 is not made for damaged ones. Local; used by
+// one thread; takes the library's lock in each call. Errors are Failures.
 class FileReader {
  public:
   explicit FileReader(const std::filesystem::path& file);
@@ -45,7 +49,8 @@ class FileReader {
 
   void read_rows(const Entry& entry, RowRange range, std::byte* data) const;
   void read_piece(const Entry& entry, const Piece& piece, std::byte* data) const;
-  // Calls `use` with each piece of a number or an array, in row-major order. The bytes are valid until it returns.
+  // Calls `use` with each piece of a number or an array, in row-major order. The bytes are valid until it
+  // returns.
   void for_each_piece(const Entry& entry,
                       const std::function<void(const Piece&, std::span<const std::byte>)>& use) const;
   std::string read_text(const Entry& entry) const;

@@ -33,7 +33,8 @@ void close_dataset(DatasetId& dataset, const std::string& path) {
 
 }  // namespace
 
-FileWriter::FileWriter(const std::filesystem::path& file, index_t expected_bytes, ReserveSpace space) : path_(file) {
+FileWriter::FileWriter(const std::filesystem::path& file, index_t expected_bytes, ReserveSpace space)
+    : path_(file) {
   {
     const LibraryLock lock;
     auto file_creation = checked<PropertiesId>(H5Pcreate(H5P_FILE_CREATE), "creating file properties");
@@ -58,14 +59,14 @@ FileWriter::FileWriter(const std::filesystem::path& file, index_t expected_bytes
 }
 
 FileWriter::~FileWriter() {
-  if (file_ || array_) abandon();
+  if (!closed_) abandon();
   const LibraryLock lock;
   group_creation_.reset();
   dataset_creation_.reset();
 }
 
-// Beyond the end of the file (FALLOC_FL_KEEP_SIZE), since its size is the library's to set. posix_fallocate would set
-// it, and would write to every block where the file system knows no reservation.
+// Beyond the end of the file (FALLOC_FL_KEEP_SIZE), since its size is the library's to set. posix_fallocate
+// would set it, and would write to every block where the file system knows no reservation.
 void FileWriter::reserve(index_t bytes) {
   const FileDescriptor file = open_file(path_, O_WRONLY);
   int status = 0;
@@ -152,12 +153,18 @@ void FileWriter::close() {
   const LibraryLock lock;
   // release(): if this fails, the id is never touched again. A second H5Fclose, or H5close, can crash then.
   check(H5Fclose(file_.release()), "closing the file");
+  // The library has set the size, but not always given back what was reserved beyond it.
+  if (::truncate(path_.c_str(), static_cast<off_t>(std::filesystem::file_size(path_))) != 0)
+    fail_with_errno("giving back reserved space");
+  closed_ = true;
 }
 
-// On the way out of a failure. Cutting the file to nothing frees its space at once, also if the library should keep its
-// descriptor open; and with space free again, the library can write what it still holds and let go of the file.
+// On the way out of a failure. Cutting the file to nothing frees its space at once, also if the library should
+// keep its descriptor open; and with space free again, the library can write what it still holds and let go of
+// the file.
 void FileWriter::abandon() noexcept {
-  if (::truncate(path_.c_str(), 0) != 0) log::debug("cannot cut '{}' to nothing (errno {})", path_.string(), errno);
+  if (::truncate(path_.c_str(), 0) != 0)
+    log::debug("cannot cut '{}' to nothing (errno {})", path_.string(), errno);
   const LibraryLock lock;
   array_.reset();
   file_.reset();

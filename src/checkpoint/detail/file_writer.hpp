@@ -14,13 +14,14 @@ namespace switchyard::checkpoint::detail {
 
 enum class ReserveSpace { yes, no };  // no: for tests of a disk that fills up later
 
-// Creates the file, takes values and arrays in any order that the caller repeats for the same content (object addresses
-// follow it), and closes it. The same calls give the same bytes: no times, no padding that is not zero. Used by one
-// thread; takes the library's lock in each call. Errors are Failures. Destroyed before close() has returned, it gives
-// the disk space back; removing the name is the caller's.
+// Creates the file, takes values and arrays in any order that the caller repeats for the same content (object
+// addresses follow it), and closes it. The same calls give the same bytes: no times, no padding that is not
+// zero. Used by one thread; takes the library's lock in each call. Errors are Failures. Destroyed before
+// close() has returned, it gives the disk space back; removing the name is the caller's.
 class FileWriter {
  public:
-  // Fails if the file exists. `expected_bytes` are reserved, so that a full disk is found before hours of writing.
+  // Fails if the file exists. `expected_bytes` are reserved, so that a full disk is found before hours of
+  // writing.
   FileWriter(const std::filesystem::path& file, index_t expected_bytes, ReserveSpace reserve);
   ~FileWriter();
   FileWriter(const FileWriter&) = delete;
@@ -35,8 +36,8 @@ class FileWriter {
   void append(const Piece& piece, std::span<const std::byte> data);
   void end_array();
 
-  // The library writes what it still holds. It cannot be asked again: after a failure, the file and what the library
-  // keeps of it are left alone until the process ends.
+  // The library writes what it still holds. It cannot be asked again: after a failure, the file and what the
+  // library keeps of it are left alone until the process ends.
   void close();
 
  private:
@@ -48,6 +49,7 @@ class FileWriter {
 
   std::filesystem::path path_;
   FileId file_;
+  bool closed_ = false;
   PropertiesId group_creation_;
   PropertiesId dataset_creation_;
   std::set<std::string> groups_;
@@ -57,11 +59,5 @@ class FileWriter {
   hid_t array_type_ = H5I_INVALID_HID;
   std::uint32_t array_crc32_ = 0;
 };
-
-// At most this many bytes are spent on each data set or group besides its data: object header, link, checksum, and its
-// share of the blocks in which the library hands out space. Measured 330 to 900; only the reservation depends on it.
-inline constexpr index_t object_overhead_bytes = 1024;
-// And on the file: superblock, root group, the last blocks.
-inline constexpr index_t file_overhead_bytes = 16 * 1024;
 
 }  // namespace switchyard::checkpoint::detail

@@ -9,15 +9,16 @@
 namespace switchyard::checkpoint::detail {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the types below are those of the file and of memory");
+static_assert(std::endian::native == std::endian::little,
+              "the types below are those of the file and of memory");
 
 std::mutex& library_mutex() {
   static std::mutex mutex;
   return mutex;
 }
 
-// A failed write reads "file write failed: time = ..., filename = ..., errno = 28, error message = 'No space left on
-// device', buf = 0x...": keeps the first words and the system's own.
+// A failed write reads "file write failed: time = ..., filename = ..., errno = 28, error message = 'No space
+// left on device', buf = 0x...": keeps the first words and the system's own.
 std::string shortened(std::string_view message) {
   constexpr std::string_view marker = "error message = '";
   const std::size_t quote = message.find(marker);
@@ -39,7 +40,8 @@ std::vector<hsize_t> extents(const std::vector<index_t>& values) { return {value
 LibraryLock::LibraryLock() : lock_(library_mutex()) {
   static const bool no_work_at_exit = H5dont_atexit() >= 0;  // before the library's first other call
   static_cast<void>(no_work_at_exit);
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // per thread where the library has thread safety; we print its errors
+  H5Eset_auto2(H5E_DEFAULT, nullptr,
+               nullptr);  // per thread where the library has thread safety; we print its errors
 }
 
 void fail_in_library(const std::string& what) {
@@ -57,9 +59,12 @@ PropertiesId file_access() {
 
 hid_t type_id(DType dtype) {
   switch (dtype) {
-    case DType::float32: return H5T_IEEE_F32LE;
-    case DType::float64: return H5T_IEEE_F64LE;
-    case DType::int64: return H5T_STD_I64LE;
+    case DType::float32:
+      return H5T_IEEE_F32LE;
+    case DType::float64:
+      return H5T_IEEE_F64LE;
+    case DType::int64:
+      return H5T_STD_I64LE;
   }
   return H5I_INVALID_HID;
 }
@@ -75,7 +80,8 @@ TypeId text_type(std::size_t bytes) {
 SpaceId space_of(const tensor::Shape& shape) {
   if (shape.empty()) return checked<SpaceId>(H5Screate(H5S_SCALAR), "creating a scalar space");
   const std::vector<hsize_t> dims = extents(shape);
-  return checked<SpaceId>(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), "creating a space");
+  return checked<SpaceId>(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
+                          "creating a space");
 }
 
 void select(const SpaceId& space, const Piece& piece) {

@@ -1,4 +1,5 @@
-// The HDF5 C library: its lock, its ids as owning handles, its errors as Failure. Included in checkpoint/detail only.
+// The HDF5 C library: its lock, its ids as owning handles, its errors as Failure. Included in checkpoint/detail
+// only.
 #pragma once
 
 #include <hdf5.h>
@@ -15,9 +16,10 @@
 
 namespace switchyard::checkpoint::detail {
 
-// Held during every call into libhdf5, closing an id included: the serial library may be built without thread safety,
-// and ranks can be threads of one process. Not recursive, and never held across a message between ranks. The first
-// lock sets the library up: no work at exit (it crashes after a file that could not be closed).
+// Held during every call into libhdf5, closing an id included: the serial library may be built without thread
+// safety, and ranks can be threads of one process. Not recursive, and never held across a message between
+// ranks. The first lock sets the library up: no work at exit (it crashes after a file that could not be
+// closed).
 class LibraryLock {
  public:
   LibraryLock();

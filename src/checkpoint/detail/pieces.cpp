@@ -8,18 +8,23 @@ namespace switchyard::checkpoint::detail {
 
 index_t element_bytes(DType dtype) {
   switch (dtype) {
-    case DType::float32: return 4;
+    case DType::float32:
+      return 4;
     case DType::float64:
-    case DType::int64: return 8;
+    case DType::int64:
+      return 8;
   }
   return 0;
 }
 
 const char* name(DType dtype) {
   switch (dtype) {
-    case DType::float32: return "float32";
-    case DType::float64: return "float64";
-    case DType::int64: return "int64";
+    case DType::float32:
+      return "float32";
+    case DType::float64:
+      return "float64";
+    case DType::int64:
+      return "int64";
   }
   return "unknown";
 }

@@ -30,9 +30,9 @@ struct Piece {
   index_t elements = 0;
 };
 
-// Cuts rows into pieces of at most `max_elements` (at least 1), in row-major order: runs of rows where a row fits, else
-// runs along the first dimension whose slices fit. A function of its arguments only, so that the rank that sends and
-// the rank that receives cut alike. No rows or no elements: no pieces.
+// Cuts rows into pieces of at most `max_elements` (at least 1), in row-major order: runs of rows where a row
+// fits, else runs along the first dimension whose slices fit. A function of its arguments only, so that the
+// rank that sends and the rank that receives cut alike. No rows or no elements: no pieces.
 std::vector<Piece> cut(const tensor::Shape& shape, RowRange range, index_t max_elements);
 
 }  // namespace switchyard::checkpoint::detail

@@ -64,7 +64,8 @@ void sync(const FileDescriptor& file) {
 void sync_folder(const std::filesystem::path& folder) {
   const FileDescriptor descriptor = open_file(folder, O_RDONLY | O_DIRECTORY);
   // Some network file systems cannot sync a folder and say EINVAL; there is nothing better to do on them.
-  if (::fsync(descriptor.get()) != 0 && errno != EINVAL) fail_with_errno("flushing the folder to the disk (fsync)");
+  if (::fsync(descriptor.get()) != 0 && errno != EINVAL)
+    fail_with_errno("flushing the folder to the disk (fsync)");
 }
 
 void rename_file(const std::filesystem::path& from, const std::filesystem::path& to) {
@@ -73,9 +74,10 @@ void rename_file(const std::filesystem::path& from, const std::filesystem::path&
 }
 
 void throw_unreadable(const std::filesystem::path& file, const std::string& reason) {
-  throw DataError(fmt::format("cannot use the checkpoint '{}' ({}); `switchyard verify` tells which checkpoints are "
-                              "whole: resume from an older one",
-                              file.string(), reason));
+  throw DataError(
+      fmt::format("cannot use the checkpoint '{}' ({}); `switchyard verify` tells which checkpoints are "
+                  "whole: resume from an older one",
+                  file.string(), reason));
 }
 
 }  // namespace switchyard::checkpoint::detail

@@ -12,8 +12,8 @@
 
 namespace switchyard::checkpoint::detail {
 
-// A reason in a few words, without the file's name or a remedy: inside detail/ only. The public functions turn it into
-// a DataError that adds both (see `reading` below and save.cpp).
+// A reason in a few words, without the file's name or a remedy: inside detail/ only. The public functions turn
+// it into a DataError that adds both (see `reading` below and save.cpp).
 class Failure : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -25,6 +25,8 @@ constexpr std::string_view temporary_suffix = ".tmp";
 
 void remove_or_warn(const fs::path& file) {
   std::error_code error;
+  if (!fs::exists(file, error))
+    return;  // asked first: a read-only file system refuses to remove what is not there
   fs::remove(file, error);
   if (error) log::warn("cannot remove '{}' ({}); remove it by hand", file.string(), error.message());
 }
@@ -36,7 +38,8 @@ bool is_leftover(std::string_view name) {
 }
 
 // Under its temporary name, on the disk.
-std::unique_ptr<TemporaryFile> write_pointer(const fs::path& folder, const char* pointer, const std::string& target) {
+std::unique_ptr<TemporaryFile> write_pointer(const fs::path& folder, const char* pointer,
+                                             const std::string& target) {
   auto temporary = std::make_unique<TemporaryFile>(folder, pointer);
   const FileDescriptor file = open_file(temporary->path(), O_WRONLY | O_CREAT | O_TRUNC);
   const std::string line = target + "\n";

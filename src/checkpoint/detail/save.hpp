@@ -9,8 +9,10 @@
 
 namespace switchyard::checkpoint::detail {
 
-// As checkpoint::save. Without a reservation, a disk can fill up in the middle of writing or when the file is closed.
-void save(comm::Communicator& communicator, const std::filesystem::path& folder, index_t step, const Header& header,
-          std::span<const Slice> slices, const SaveOptions& options, ReserveSpace reserve);
+// As checkpoint::save. Without a reservation, a disk can fill up in the middle of writing or when the file is
+// closed.
+void save(comm::Communicator& communicator, const std::filesystem::path& folder, index_t step,
+          const Header& header, std::span<const Slice> slices, const SaveOptions& options,
+          ReserveSpace reserve);
 
 }  // namespace switchyard::checkpoint::detail

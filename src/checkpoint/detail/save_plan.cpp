@@ -14,6 +14,19 @@ namespace {
 
 constexpr std::size_t most_dimensions = 32;  // of HDF5
 
+// Of libhdf5 1.10.8 with format v110: object header, link, checksum, and a share of the blocks in which it
+// hands out space. Measured 200 to 410 bytes per data set or group, with 20 to 10,000 of them, and 2 KiB for
+// the file.
+constexpr index_t object_overhead_bytes = 512;
+constexpr index_t file_overhead_bytes = 16 * 1024;
+
+// Calls use(group) for "a" and "a/b" of "a/b/c".
+template <class Use>
+void for_each_group_above(const std::string& path, const Use& use) {
+  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
+    use(path.substr(0, slash));
+}
+
 // Descriptions travel as bytes: the path's length and characters, then integers.
 class Packer {
  public:
@@ -77,13 +90,15 @@ Slice unpack(Unpacker& unpacker) {
 }
 
 void check_slice(const Slice& slice, GroupRank owner) {
-  SY_EXPECTS(slice.shape.size() <= most_dimensions, "'{}' on rank {} has {} dimensions", slice.path, owner.value,
-             slice.shape.size());
+  SY_EXPECTS(slice.shape.size() <= most_dimensions, "'{}' on rank {} has {} dimensions", slice.path,
+             owner.value, slice.shape.size());
   for (const index_t extent : slice.shape)
-    SY_EXPECTS(extent >= 0, "'{}' on rank {} has shape {}", slice.path, owner.value, tensor::to_string(slice.shape));
-  SY_EXPECTS(slice.first_row >= 0 && slice.rows >= 0 && slice.first_row + slice.rows <= all_rows(slice.shape).rows,
-             "'{}' on rank {}: rows {} to {} of shape {}", slice.path, owner.value, slice.first_row,
-             slice.first_row + slice.rows, tensor::to_string(slice.shape));
+    SY_EXPECTS(extent >= 0, "'{}' on rank {} has shape {}", slice.path, owner.value,
+               tensor::to_string(slice.shape));
+  SY_EXPECTS(
+      slice.first_row >= 0 && slice.rows >= 0 && slice.first_row + slice.rows <= all_rows(slice.shape).rows,
+      "'{}' on rank {}: rows {} to {} of shape {}", slice.path, owner.value, slice.first_row,
+      slice.first_row + slice.rows, tensor::to_string(slice.shape));
 }
 
 void check_coverage(const ArrayPlan& array) {
@@ -93,16 +108,19 @@ void check_coverage(const ArrayPlan& array) {
                array.path, next, part.owner.value, part.first_row);
     next += part.rows;
   }
-  SY_EXPECTS(next == all_rows(array.shape).rows, "'{}' of shape {}: only the first {} rows are given by any rank",
-             array.path, tensor::to_string(array.shape), next);
+  SY_EXPECTS(next == all_rows(array.shape).rows,
+             "'{}' of shape {}: only the first {} rows are given by any rank", array.path,
+             tensor::to_string(array.shape), next);
 }
 
 void add_slice(std::map<std::string, ArrayPlan>& arrays, const Slice& slice, Part part) {
   check_slice(slice, part.owner);
-  ArrayPlan& array = arrays.try_emplace(slice.path, ArrayPlan{slice.path, slice.dtype, slice.shape, {}}).first->second;
+  ArrayPlan& array =
+      arrays.try_emplace(slice.path, ArrayPlan{slice.path, slice.dtype, slice.shape, {}}).first->second;
   SY_EXPECTS(array.dtype == slice.dtype && array.shape == slice.shape,
              "'{}' is {} {} on one rank and {} {} on rank {}", slice.path, name(array.dtype),
-             tensor::to_string(array.shape), name(slice.dtype), tensor::to_string(slice.shape), part.owner.value);
+             tensor::to_string(array.shape), name(slice.dtype), tensor::to_string(slice.shape),
+             part.owner.value);
   if (part.rows > 0) array.parts.push_back(part);
 }
 
@@ -110,7 +128,8 @@ void add_slice(std::map<std::string, ArrayPlan>& arrays, const Slice& slice, Par
 
 index_t SavePlan::data_bytes() const {
   index_t bytes = 0;
-  for (const ArrayPlan& array : arrays) bytes += tensor::element_count(array.shape) * element_bytes(array.dtype);
+  for (const ArrayPlan& array : arrays)
+    bytes += tensor::element_count(array.shape) * element_bytes(array.dtype);
   return bytes;
 }
 
@@ -144,6 +163,24 @@ SavePlan gather_save_plan(comm::Communicator& communicator, std::span<const Slic
   return plan;
 }
 
+index_t expected_file_bytes(const SavePlan& plan, const Header& header) {
+  index_t bytes = file_overhead_bytes + plan.data_bytes();
+  std::set<std::string> objects;
+  const auto add = [&](const std::string& path) {
+    objects.insert(path);
+    for_each_group_above(path, [&](const std::string& group) { objects.insert(group); });
+  };
+  for (const ArrayPlan& array : plan.arrays) add(array.path);
+  for (const auto& [path, value] : header.integers) add(path);
+  for (const auto& [path, value] : header.numbers) add(path);
+  for (const auto& [path, text] : header.texts) {
+    add(path);
+    bytes += std::ssize(text);
+  }
+  for (const std::string& object : objects) bytes += object_overhead_bytes + std::ssize(object);
+  return bytes;
+}
+
 void check_paths(const SavePlan& plan, const Header& header) {
   std::set<std::string> paths;
   const auto add = [&](const std::string& path) {
@@ -162,9 +199,9 @@ void check_paths(const SavePlan& plan, const Header& header) {
     SY_EXPECTS(value.find('\0') == std::string::npos, "the text '{}' holds a NUL character", path);
   }
   for (const std::string& path : paths)
-    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
-      SY_EXPECTS(!paths.contains(path.substr(0, slash)), "'{}' is a value and the group of '{}'",
-                 path.substr(0, slash), path);
+    for_each_group_above(path, [&](const std::string& group) {
+      SY_EXPECTS(!paths.contains(group), "'{}' is a value and the group of '{}'", group, path);
+    });
 }
 
 }  // namespace switchyard::checkpoint::detail

@@ -25,19 +25,23 @@ struct ArrayPlan {
   std::vector<Part> parts;  // in the order of rows, which they cover once
 };
 
-// The same on every rank; a function of the gathered slices only. So every rank knows, without being told, which piece
-// the root wants next.
+// The same on every rank; a function of the gathered slices only. So every rank knows, without being told,
+// which piece the root wants next.
 struct SavePlan {
   std::vector<ArrayPlan> arrays;  // sorted by path
   index_t data_bytes() const;
 };
 
-// Collective. Gathers the descriptions of the slices (not their data) on every rank. Throws ContractViolation, the same
-// on every rank, if the slices of an array disagree, overlap, or leave rows out.
+// Collective. Gathers the descriptions of the slices (not their data) on every rank. Throws ContractViolation,
+// the same on every rank, if the slices of an array disagree, overlap, or leave rows out.
 SavePlan gather_save_plan(comm::Communicator& communicator, std::span<const Slice> slices);
 
-// Throws ContractViolation if two of the paths in plan and header are the same, one is a group of another, or one is not
-// of the form "a/b/c". Local.
+// What the file takes on the disk, from above: data and texts, and the library's overhead. Only the reservation
+// and the message of a full disk depend on it.
+index_t expected_file_bytes(const SavePlan& plan, const Header& header);
+
+// Throws ContractViolation if two of the paths in plan and header are the same, one is a group of another, or
+// one is not of the form "a/b/c". Local.
 void check_paths(const SavePlan& plan, const Header& header);
 
 }  // namespace switchyard::checkpoint::detail

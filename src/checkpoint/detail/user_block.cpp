@@ -45,12 +45,14 @@ struct HashStateDelete {
 
 std::array<std::byte, 16> digest_behind_block(const FileDescriptor& file, index_t file_bytes) {
   const std::unique_ptr<XXH3_state_t, HashStateDelete> state(XXH3_createState());
-  if (state == nullptr || XXH3_128bits_reset(state.get()) == XXH_ERROR) throw Failure("starting a digest: no memory");
+  if (state == nullptr || XXH3_128bits_reset(state.get()) == XXH_ERROR)
+    throw Failure("starting a digest: no memory");
   std::vector<std::byte> buffer(read_bytes);
   for (index_t offset = user_block_bytes; offset < file_bytes;) {
     const auto bytes = static_cast<std::size_t>(std::min<index_t>(std::ssize(buffer), file_bytes - offset));
     read_at(file, offset, std::span(buffer).first(bytes));
-    if (XXH3_128bits_update(state.get(), buffer.data(), bytes) == XXH_ERROR) throw Failure("computing a digest");
+    if (XXH3_128bits_update(state.get(), buffer.data(), bytes) == XXH_ERROR)
+      throw Failure("computing a digest");
     offset += static_cast<index_t>(bytes);
   }
   XXH128_canonical_t canonical;
@@ -82,8 +84,9 @@ UserBlock decode(std::span<const std::byte, user_block_bytes> bytes) {
   UserBlock block;
   block.schema_version = get<std::uint32_t>(bytes, schema_offset);
   if (block.schema_version != static_cast<std::uint32_t>(schema_version))
-    throw Failure(fmt::format("it has schema version {}, this program reads version {}: use the program that wrote it",
-                              block.schema_version, schema_version));
+    throw Failure(
+        fmt::format("it has schema version {}, this program reads version {}: use the program that wrote it",
+                    block.schema_version, schema_version));
   block.file_bytes = get<index_t>(bytes, file_size_offset);
   block.digest = get<std::array<std::byte, 16>>(bytes, digest_offset);
   return block;

@@ -1,4 +1,5 @@
-// The first 512 bytes of a checkpoint, which HDF5 leaves to us: what is needed to trust the rest before HDF5 parses it.
+// The first 512 bytes of a checkpoint, which HDF5 leaves to us: what is needed to trust the rest before HDF5
+// parses it.
 //
 //   offset  bytes  content (little-endian)
 //        0      8  magic "SYCKPT\r\n"
@@ -9,8 +10,8 @@
 //       40    468  zero
 //      508      4  CRC-32 of the 508 bytes in front of it
 //
-// The magic, the version and the last four bytes keep their places in every schema version, so that any version of the
-// program can tell a damaged file from one of another version.
+// The magic, the version and the last four bytes keep their places in every schema version, so that any version
+// of the program can tell a damaged file from one of another version.
 #pragma once
 
 #include <array>
@@ -36,9 +37,11 @@ std::array<std::byte, user_block_bytes> encode(const UserBlock& block);
 // Checks magic, CRC and schema version, in this order. Throws Failure.
 UserBlock decode(std::span<const std::byte, user_block_bytes> bytes);
 
-// Computes the digest of the file as it is, writes the user block and waits until all is on the disk. Throws Failure.
+// Computes the digest of the file as it is, writes the user block and waits until all is on the disk. Throws
+// Failure.
 UserBlock seal(const std::filesystem::path& file);
-// Checks the user block, the size and the digest, without HDF5. Throws Failure: what is wrong. Reads the whole file.
+// Checks the user block, the size and the digest, without HDF5. Throws Failure: what is wrong. Reads the whole
+// file.
 UserBlock verify_bytes(const std::filesystem::path& file);
 
 std::string hex(const std::array<std::byte, 16>& digest);

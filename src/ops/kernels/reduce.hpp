@@ -7,7 +7,8 @@
 namespace switchyard::ops::kernels {
 
 // "Row" here is a block of neighbouring elements. The tree is walked depth first; level d of the scratch holds
-// the sum of the subtree that is being added at depth d.
+// the sum of the subtree that is being added at depth d. One i stays with one thread, so that no sync is
+// needed.
 struct SumPartials {
   static constexpr index_t block = 512;  // 2 KiB: every level of the tree stays in the first-level cache
 
@@ -46,7 +47,6 @@ struct SumPartials {
       add(team, first, n, middle, end, right_level);
       team.for_each(n, [&](index_t i) { level[i] += right_level[i]; });
     }
-    team.sync();
   }
 };
 

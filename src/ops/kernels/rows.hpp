@@ -101,43 +101,26 @@ struct ReluBackward {
   }
 };
 
-// "Row" here is a block of columns. A thread keeps the sums of a few neighbouring columns in registers and
-// walks down the rows, so each column is added in row order on every executor.
+// "Row" here is a block of columns, whose sums lie in the scratch. A team gives one i to the same thread in
+// every for_each, so that no sync is needed on the way down the rows, and each column is added in row order.
 struct ColumnSums {
-  static constexpr index_t columns_per_thread = 32;
-  static constexpr index_t threads_per_block = 2;
-  static constexpr index_t block_columns = columns_per_thread * threads_per_block;
+  static constexpr index_t block = 128;
 
   tensor::ConstMatrix x;
   float* sums;  // [cols]
 
-  index_t scratch_bytes() const { return 0; }
+  index_t scratch_bytes() const { return block * static_cast<index_t>(sizeof(double)); }
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t block) const {
-    team.for_each(threads_per_block, [&](index_t part) {
-      const index_t first = block * block_columns + part * columns_per_thread;
-      const index_t left = x.cols - first;
-      if (left >= columns_per_thread) {
-        add_columns(first);
-      } else {
-        for (index_t c = first; c < x.cols; ++c) add_column(c);
-      }
-    });
-  }
-
- private:
-  SY_HD void add_columns(index_t first) const {
-    double sum[columns_per_thread] = {};
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const index_t first = row * block;
+    const index_t n = x.cols - first < block ? x.cols - first : block;
+    double* const sum = team.template scratch<double>();
+    team.for_each(n, [&](index_t c) { sum[c] = 0; });
     for (index_t r = 0; r < x.rows; ++r) {
       const float* const in = x.row(r) + first;
-      for (index_t c = 0; c < columns_per_thread; ++c) sum[c] += static_cast<double>(in[c]);
+      team.for_each(n, [&](index_t c) { sum[c] += static_cast<double>(in[c]); });
     }
-    for (index_t c = 0; c < columns_per_thread; ++c) sums[first + c] = static_cast<float>(sum[c]);
-  }
-  SY_HD void add_column(index_t c) const {
-    double sum = 0;
-    for (index_t r = 0; r < x.rows; ++r) sum += static_cast<double>(x(r, c));
-    sums[c] = static_cast<float>(sum);
+    team.for_each(n, [&](index_t c) { sums[first + c] = static_cast<float>(sum[c]); });
   }
 };
 

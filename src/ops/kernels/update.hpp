@@ -45,4 +45,15 @@ struct Sgd {
   }
 };
 
+// Without momentum there is no velocity to keep.
+struct PlainSgd {
+  SgdStep step;
+  float* w;
+  const float* gradient;
+
+  SY_HD void operator()(index_t i) const {
+    w[i] -= step.learning_rate * (step.gradient_scale * gradient[i] + step.weight_decay * w[i]);
+  }
+};
+
 }  // namespace switchyard::ops::kernels

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct Harness {
 };
 
 std::vector<Harness> harnesses();
+
+// How GoogleTest prints the parameter of a failed test.
+inline void PrintTo(const Harness& harness, std::ostream* out) { *out << harness.name; }
 
 // Base of the parametrised tests.
 class OverCommunicators : public testing::TestWithParam<Harness> {

@@ -24,8 +24,8 @@ void require(bool condition, const std::string& what) {
   if (!condition) throw std::system_error(errno, std::generic_category(), what);
 }
 
-// Rows of the array at `position` that a rank holds: rank 0 two rows in three, the last rank the rest, those between
-// nothing; but every fifth array belongs to rank 1 as a whole.
+// Rows of the array at `position` that a rank holds: rank 0 two rows in three, the last rank the rest, those
+// between nothing; but every fifth array belongs to rank 1 as a whole.
 detail::RowRange rows_on(int rank, int ranks, std::size_t position, index_t rows) {
   if (ranks == 1) return {0, rows};
   if (position % 5 == 1) return rank == 1 ? detail::RowRange{0, rows} : detail::RowRange{};
@@ -57,7 +57,8 @@ SmallDisk::SmallDisk(index_t size_bytes) {
 SmallDisk::~SmallDisk() { EXPECT_EQ(::umount2(path().c_str(), MNT_DETACH), 0); }
 
 void SmallDisk::make_read_only() {
-  require(::mount("tmpfs", path().c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) == 0, "remounting read-only");
+  require(::mount("tmpfs", path().c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) == 0,
+          "remounting read-only");
 }
 
 Content small_content() {
@@ -73,7 +74,8 @@ Content small_content() {
   for (int expert = 0; expert < 12; ++expert) {
     std::vector<float> values(3 * 2 * 2 * 4);
     std::iota(values.begin(), values.end(), static_cast<float>(100 * expert));
-    content.add<float>("parameters/expert_" + std::to_string(expert) + "/weight", DType::float32, {3, 2, 2, 4}, values);
+    content.add<float>("parameters/expert_" + std::to_string(expert) + "/weight", DType::float32, {3, 2, 2, 4},
+                       values);
   }
   content.add<double>("statistics/importance", DType::float64, {4},
                       {1.0 / 3, std::numeric_limits<double>::quiet_NaN(), 5e-324, -1e300});
@@ -98,8 +100,8 @@ std::vector<Slice> slices_of(Content& content, int rank, int ranks) {
   return slices;
 }
 
-fs::path save_from(int ranks, const fs::path& folder, index_t step, Content& content, const SaveOptions& options,
-                   detail::ReserveSpace reserve) {
+fs::path save_from(int ranks, const fs::path& folder, index_t step, Content& content,
+                   const SaveOptions& options, detail::ReserveSpace reserve) {
   const auto body = [&](comm::Communicator& communicator) {
     const std::vector<Slice> slices = slices_of(content, communicator.rank().value, ranks);
     detail::save(communicator, folder, step, content.header, slices, options, reserve);

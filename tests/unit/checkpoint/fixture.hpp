@@ -1,4 +1,5 @@
-// What the tests of this room share: a folder of their own, content to save, and saving it from any number of ranks.
+// What the tests of this room share: a folder of their own, content to save, and saving it from any number of
+// ranks.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -77,8 +78,8 @@ Content small_content();
 std::vector<Slice> slices_of(Content& content, int rank, int ranks);
 
 // Saves from that many ranks: 1 uses LocalCommunicator, more run as threads. Returns the file.
-fs::path save_from(int ranks, const fs::path& folder, index_t step, Content& content, const SaveOptions& options = {},
-                   detail::ReserveSpace reserve = detail::ReserveSpace::yes);
+fs::path save_from(int ranks, const fs::path& folder, index_t step, Content& content,
+                   const SaveOptions& options = {}, detail::ReserveSpace reserve = detail::ReserveSpace::yes);
 
 // What `action` throws; the test fails if it throws nothing or another kind.
 std::string message_of(ErrorKind kind, const std::function<void()>& action);

@@ -1,5 +1,6 @@
 #include <string_view>
 
+#include "base/log.hpp"
 #include "fixture.hpp"
 
 namespace switchyard::checkpoint {
@@ -28,6 +29,7 @@ class NewestValid : public testing::Test {
   std::string newest() const { return newest_valid(folder()).filename().string(); }
   // With what was written to standard error meanwhile.
   std::string warnings() const {
+    log::set_up(0, 1);
     testing::internal::CaptureStderr();
     newest_valid(folder());
     return testing::internal::GetCapturedStderr();
@@ -49,7 +51,8 @@ TEST_F(NewestValid, falls_back_to_older_ones_and_says_so) {
   EXPECT_THAT(warnings(), AllOf(HasSubstr("step-0000300.h5"), HasSubstr("damaged")));
   fs::resize_file(folder() / "step-0000200.h5", 700);
   EXPECT_EQ(newest(), "step-0000100.h5");
-  EXPECT_THAT(warnings(), AllOf(HasSubstr("step-0000300.h5"), HasSubstr("step-0000200.h5"), HasSubstr("cut short")));
+  EXPECT_THAT(warnings(),
+              AllOf(HasSubstr("step-0000300.h5"), HasSubstr("step-0000200.h5"), HasSubstr("cut short")));
 }
 
 TEST_F(NewestValid, prefers_older_ones_to_those_beyond_latest) {
@@ -75,7 +78,8 @@ TEST_F(NewestValid, says_that_there_is_none) {
   EXPECT_THAT(message_of(ErrorKind::data, [&] { newest_valid(folder()); }), HasSubstr("3 tried"));
   ScratchFolder empty;
   EXPECT_THAT(message_of(ErrorKind::data, [&] { newest_valid(empty.path()); }), HasSubstr("holds none"));
-  EXPECT_THAT(message_of(ErrorKind::data, [&] { newest_valid(empty.path() / "absent"); }), HasSubstr("no such folder"));
+  EXPECT_THAT(message_of(ErrorKind::data, [&] { newest_valid(empty.path() / "absent"); }),
+              HasSubstr("no such folder"));
 }
 
 }  // namespace

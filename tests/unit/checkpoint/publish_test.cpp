@@ -23,7 +23,8 @@ TEST(FileName, carries_the_step_both_ways) {
   EXPECT_EQ(detail::file_name(123456789), "step-123456789.h5");
   EXPECT_EQ(detail::step_of("step-0000200.h5"), 200);
   EXPECT_EQ(detail::step_of("step-123456789.h5"), 123456789);
-  for (const char* name : {"step-.h5", "step-12a.h5", "step--12.h5", "step-1.h5.tmp", "../step-1.h5", "latest", ""})
+  for (const char* name :
+       {"step-.h5", "step-12a.h5", "step--12.h5", "step-1.h5.tmp", "../step-1.h5", "latest", ""})
     EXPECT_EQ(detail::step_of(name), std::nullopt) << name;
 }
 
@@ -52,13 +53,15 @@ TEST(Publish, leaves_steps_alone_that_the_run_has_yet_to_reach) {
   Content content = small_content();
   for (const index_t step : {100, 200, 300}) save_from(1, folder.path(), step, content, {.keep_last = 3});
   save_from(1, folder.path(), 150, content, {.keep_last = 1});  // resumed from step 100
-  EXPECT_THAT(names_in(folder.path()), ElementsAre("latest", "step-0000150.h5", "step-0000200.h5", "step-0000300.h5"));
+  EXPECT_THAT(names_in(folder.path()),
+              ElementsAre("latest", "step-0000150.h5", "step-0000200.h5", "step-0000300.h5"));
   EXPECT_EQ(pointer(folder.path(), "latest"), "step-0000150.h5");
 }
 
 TEST(Publish, removes_what_a_killed_run_has_left_and_nothing_else) {
   ScratchFolder folder;
-  for (const char* name : {"step-0000100.h5.tmp", "latest.tmp", "best.tmp", "notes.tmp", "step-one.h5.tmp", "notes.txt"})
+  for (const char* name :
+       {"step-0000100.h5.tmp", "latest.tmp", "best.tmp", "notes.tmp", "step-one.h5.tmp", "notes.txt"})
     touch(folder.path() / name);
   Content content = small_content();
   save_from(1, folder.path(), 200, content);

@@ -76,7 +76,9 @@ TEST(Reader, says_what_was_asked_and_what_there_is) {
   EXPECT_THAT(message_of(ErrorKind::data, [&] { reader.number("config"); }), HasSubstr("a text"));
   EXPECT_THAT(message_of(ErrorKind::data, [&] { reader.text(weight); }), HasSubstr("7 x 5"));
   EXPECT_THAT(message_of(ErrorKind::contract,
-                         [&] { reader.read({weight, DType::float32, {7, 5}, 3, 5, bytes.data()}); }),
+                         [&] {
+                           reader.read({weight, DType::float32, {7, 5}, 3, 5, bytes.data()});
+                         }),
               HasSubstr("rows 3 to 8"));
   EXPECT_TRUE(reader.contains(weight));
   EXPECT_FALSE(reader.contains("parameters"));

@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+
+#include <cstring>
+#include <iostream>
+
+#include "cli/bench/bench.hpp"
+#include "cli/bench/timing.hpp"
+#include "moe/exchange.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+constexpr index_t row_floats = 1024;
+
+// Top-1 rows, the same number to every rank, in a random-looking order: sample n goes to expert (7 n) mod R on
+// rank (7 n) mod R.
+struct Workload {
+  device::Buffer<float> samples;
+  device::Buffer<std::int32_t> experts;
+  moe::Routing routing;
+};
+
+Workload make_workload(index_t rows_per_pair, int ranks) {
+  const index_t rows = rows_per_pair * ranks;
+  Workload w{device::Buffer<float>(rows * row_floats), device::Buffer<std::int32_t>(rows), {}};
+  for (index_t i = 0; i < rows * row_floats; ++i) w.samples[i] = static_cast<float>(i % 1000);
+  for (index_t n = 0; n < rows; ++n) w.experts[n] = static_cast<std::int32_t>((7 * n) % ranks);
+  w.routing.experts = w.experts.span();
+  w.routing.samples = rows;
+  w.routing.slots = 1;
+  return w;
+}
+
+struct Result {
+  Times plan, dispatch, raw, copy;
+};
+
+// raw: the same bytes between the same ranks from one block to another, nothing packed. copy: one pass over the
+// bytes.
+Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair) {
+  comm::Communicator& communicator = runtime.communicator();
+  const int ranks = communicator.size();
+  const Workload w = make_workload(rows_per_pair, ranks);
+  const moe::Placement placement = moe::Placement::make(config::PlacementRule::block, ranks, ranks);
+  moe::Exchange exchange(communicator, row_floats);
+  moe::DispatchPlan plan;
+
+  const index_t off_rank = rows_per_pair * (ranks - 1);
+  std::vector<index_t> counts(static_cast<std::size_t>(ranks), rows_per_pair);
+  std::vector<index_t> first(static_cast<std::size_t>(ranks));
+  counts[static_cast<std::size_t>(communicator.rank().value)] = 0;
+  for (std::size_t r = 1; r < first.size(); ++r) first[r] = first[r - 1] + counts[r - 1];
+  device::Buffer<float> out(off_rank * row_floats), in(off_rank * row_floats);
+
+  Result result;
+  constexpr int warm = 5;
+  for (int i = 0; i < 45; ++i) {
+    context.workspace().reset();
+    communicator.barrier();
+    const double planned =
+        seconds_of([&] { plan.build(context.workspace(), communicator, placement, w.routing); });
+    communicator.barrier();
+    const double dispatched = seconds_of([&] {
+      exchange.dispatch(context, plan, {w.samples.data(), w.routing.samples, row_floats}, 1);
+    });
+    communicator.barrier();
+    const double raw = seconds_of([&] {
+      communicator.all_to_all_rows<float>(out.data(), {counts, first}, in.data(), {counts, first}, row_floats);
+    });
+    communicator.barrier();
+    const double copied = seconds_of([&] {
+      std::memcpy(out.data(), in.data(), static_cast<std::size_t>(off_rank * row_floats) * sizeof(float));
+    });
+    if (i < warm) continue;
+    result.plan.add(planned);
+    result.dispatch.add(dispatched);
+    result.raw.add(raw);
+    result.copy.add(copied);
+  }
+  return result;
+}
+
+}  // namespace
+
+int bench_exchange(Runtime& runtime, Arguments) {
+  device::Context& context = runtime.start_device({.threads = 1});
+  if (runtime.communicator().size() == 1) {
+    std::cout << "bench exchange measures rows between ranks; try mpirun -n 2 switchyard bench exchange\n";
+    return 0;
+  }
+  if (runtime.is_root()) {
+    std::cout << fmt::format(
+        "top-1 rows of {} floats between {} ranks; the limit is the raw exchange of the same bytes plus one "
+        "copy of "
+        "them (root's times, medians; p10 to p90)\n\n{:>9} {:>9} {:>10} {:>19} {:>9} {:>9} {:>9} {:>9}\n",
+        row_floats, runtime.communicator().size(), "MiB/pair", "plan us", "dispatch us", "p10..p90", "raw us",
+        "copy us", "limit us", "times");
+  }
+  for (const index_t mebibytes : {1, 8, 32}) {
+    const Result r =
+        measure(runtime, context, mebibytes * (1 << 20) / (row_floats * static_cast<index_t>(sizeof(float))));
+    const double limit = r.raw.median() + r.copy.median();
+    if (!runtime.is_root()) continue;
+    std::cout << fmt::format(
+        "{:>9} {:>9.0f} {:>10.0f} {:>19} {:>9.0f} {:>9.0f} {:>9.0f} {:>9.2f}\n", mebibytes,
+        r.plan.median() * 1e6, r.dispatch.median() * 1e6,
+        fmt::format("{:.0f}..{:.0f}", r.dispatch.percentile(0.1) * 1e6, r.dispatch.percentile(0.9) * 1e6),
+        r.raw.median() * 1e6, r.copy.median() * 1e6, limit * 1e6, r.dispatch.median() / limit);
+  }
+  return 0;
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,92 @@
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "cli/bench/bench.hpp"
+#include "cli/bench/timing.hpp"
+#include "device/describe.hpp"
+#include "ops/convert.hpp"
+#include "ops/matmul.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+struct Case {
+  std::string_view what;
+  ops::MatmulShape shape;
+};
+
+// The products of the Fashion-MNIST mixture at batch 512, and one large square.
+constexpr auto no = ops::Transpose::no;
+constexpr auto yes = ops::Transpose::yes;
+constexpr ops::MatmulShape shape(index_t m, index_t k, index_t n, ops::Transpose a, ops::Transpose b) {
+  return {.m = m,
+          .n = n,
+          .k = k,
+          .lda = a == yes ? m : k,
+          .ldb = b == yes ? k : n,
+          .ldc = n,
+          .transpose_a = a,
+          .transpose_b = b};
+}
+const Case cases[] = {
+    {"large square", shape(1024, 1024, 1024, no, no)},
+    {"whole batch", shape(512, 1352, 512, no, no)},
+    {"forward, a shard", shape(64, 1352, 512, no, no)},
+    {"input gradient, a shard", shape(64, 512, 1352, no, yes)},
+    {"weight gradient, a block", shape(84, 512, 512, yes, no)},
+    {"expert forward, a tile", shape(128, 169, 64, no, no)},
+    {"expert weight gradient", shape(169, 512, 64, yes, no)},
+};
+
+template <class T>
+Times time_case(const ops::MatmulShape& s, const T* a, const T* b, float* c) {
+  Times times;
+  const double work = 2.0 * static_cast<double>(s.m * s.n * s.k);
+  const int repeats = std::max(1, static_cast<int>(5e7 / work));
+  ops::matmul(s, a, b, c);
+  for (int i = 0; i < 21; ++i) {
+    times.add(seconds_of([&] {
+                for (int r = 0; r < repeats; ++r) ops::matmul(s, a, b, c);
+              }) /
+              repeats);
+  }
+  return times;
+}
+
+}  // namespace
+
+int bench_matmul(Runtime& runtime, Arguments) {
+  if (!runtime.is_root()) return 0;
+  device::Context context(1);
+  const index_t most = 1024 * 1352;
+  device::Buffer<float> a(most), b(most), c(most);
+  for (index_t i = 0; i < most; ++i) {
+    a[i] = static_cast<float>(i % 13) * 0.1F - 0.6F;
+    b[i] = static_cast<float>(i % 7) * 0.1F - 0.3F;
+  }
+  device::Buffer<ops::bfloat16> a16(most), b16(most);
+  ops::to_bfloat16(context, a.span(), a16.span());
+  ops::to_bfloat16(context, b.span(), b16.span());
+  const double peak = measure_fma_peak();
+  const device::MachineInfo machine = device::describe_machine();
+  std::cout << fmt::format(
+                   "one core of {}; float32 fused multiply-add peak {:.0f} GFLOP/s{}\n\n", machine.cpu_model,
+                   peak * 1e-9,
+                   machine.amx_bf16 ? "; bf16 runs on AMX" : "; no AMX: bf16 products are not faster here")
+            << fmt::format("{:<26} {:>16} {:>9} {:>9} {:>9} {:>8} {:>7} {:>9}\n", "product", "m x k x n",
+                           "p10 us", "median us", "p90 us", "GFLOP/s", "share", "bf16 GF/s");
+  for (const Case& test : cases) {
+    const ops::MatmulShape& s = test.shape;
+    const double work = 2.0 * static_cast<double>(s.m * s.n * s.k);
+    const Times f32 = time_case(s, a.data(), b.data(), c.data());
+    const Times bf16 = time_case(s, a16.data(), b16.data(), c.data());
+    std::cout << fmt::format("{:<26} {:>16} {:>9.1f} {:>9.1f} {:>9.1f} {:>8.1f} {:>6.0f}% {:>9.1f}\n",
+                             test.what, fmt::format("{}x{}x{}", s.m, s.k, s.n), f32.percentile(0.1) * 1e6,
+                             f32.median() * 1e6, f32.percentile(0.9) * 1e6, work / f32.median() * 1e-9,
+                             100.0 * work / f32.median() / peak, work / bf16.median() * 1e-9);
+  }
+  return 0;
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,43 @@
+// Times of something repeated, and what they are compared with.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+namespace switchyard::cli {
+
+// Seconds per call. The machine is shared: medians and percentiles, no means.
+class Times {
+ public:
+  void add(double seconds) { seconds_.push_back(seconds); }
+  // share in [0, 1]: 0.5 is the median.
+  double percentile(double share) const {
+    std::vector<double> sorted = seconds_;
+    std::ranges::sort(sorted);
+    if (sorted.empty()) return 0;
+    return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5)];
+  }
+  double median() const { return percentile(0.5); }
+  double sum() const {
+    double total = 0;
+    for (const double s : seconds_) total += s;
+    return total;
+  }
+
+ private:
+  std::vector<double> seconds_;
+};
+
+template <class Action>
+double seconds_of(const Action& action) {
+  const auto begin = std::chrono::steady_clock::now();
+  action();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Fused multiply-adds of float32 that one core does per second, from registers: the limit of any product. In
+// FLOP/s.
+double measure_fma_peak();
+
+}  // namespace switchyard::cli

@@ -1,0 +1,29 @@
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "cli/bench/bench.hpp"
+
+namespace switchyard::cli {
+
+int bench(Runtime& runtime, Arguments arguments) {
+  const std::string name = arguments.empty() ? "" : arguments[0];
+  if (name == "step") return bench_step(runtime, arguments.subspan(1));
+  if (name == "exchange") return bench_exchange(runtime, arguments.subspan(1));
+  if (name == "matmul") return bench_matmul(runtime, arguments.subspan(1));
+  throw_agreed(ErrorKind::config,
+               fmt::format("'{}' is no benchmark (there are step, exchange and matmul); try `switchyard bench "
+                           "step configs/fashion_mnist/original.ini`",
+                           name));
+}
+
+std::string bench_help() {
+  return "usage: switchyard bench step FILE.ini [--section.key=value ...]\n"
+         "       switchyard bench exchange | matmul\n\n"
+         "step      times train.max_steps training steps (200 if not set) by phase, and as a share of the "
+         "float32 matrix limit\n"
+         "exchange  the exchange of top-1 rows against the raw exchange of the same bytes; start it on 2 or "
+         "more ranks\n"
+         "matmul    the products of the Fashion-MNIST mixture against the core's fused multiply-add peak\n";
+}
+
+}  // namespace switchyard::cli

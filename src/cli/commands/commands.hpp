@@ -1,0 +1,37 @@
+// The sub-commands. Each takes the arguments after its name and returns the exit code; failures are thrown as
+// Error.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "cli/runtime.hpp"
+
+namespace switchyard::cli {
+
+using Arguments = std::span<const std::string>;
+
+// On all ranks of a launch.
+int train(Runtime& runtime, Arguments arguments);
+int resume(Runtime& runtime, Arguments arguments);
+int evaluate(Runtime& runtime, Arguments arguments);
+int bench(Runtime& runtime, Arguments arguments);
+
+// On one process.
+int inspect(Arguments arguments);
+int verify(Arguments arguments);
+int diff(Arguments arguments);
+int plan(Arguments arguments);
+int doctor(Arguments arguments);
+
+std::string train_help();
+std::string resume_help();
+std::string evaluate_help();
+std::string bench_help();
+std::string inspect_help();
+std::string verify_help();
+std::string diff_help();
+std::string plan_help();
+std::string doctor_help();
+
+}  // namespace switchyard::cli

@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "base/build_info.hpp"
+#include "base/error.hpp"
+#include "cli/commands/commands.hpp"
+#include "comm/launch_check.hpp"
+#include "device/affinity.hpp"
+#include "device/describe.hpp"
+
+namespace switchyard::cli {
+
+int doctor(Arguments arguments) {
+  if (!arguments.empty()) {
+    throw ConfigError(
+        fmt::format("doctor takes no arguments ('{}' was given); try `switchyard doctor`", arguments[0]));
+  }
+  const auto launch = comm::find_launch();
+  std::cout << describe(build_info()) << '\n'
+            << device::to_string(device::describe_machine())
+            << fmt::format("processors for this process: {}\n", device::allowed_processors().size())
+            << fmt::format("launcher: {}\n",
+                           launch ? fmt::format("{}, {} processes", launch->launcher, launch->processes)
+                                  : "none (one rank; use mpirun -n N for more)")
+            << "training device: cpu\n";
+  return 0;
+}
+
+std::string doctor_help() {
+  return "usage: switchyard doctor\n\nPrints what this machine offers (processors, instruction sets, memory, "
+         "GPUs, launcher) and what will be used.\n";
+}
+
+}  // namespace switchyard::cli

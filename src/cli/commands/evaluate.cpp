@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/commands/commands.hpp"
+#include "cli/ini.hpp"
+#include "cli/options.hpp"
+#include "comm/agreement.hpp"
+#include "train/evaluation.hpp"
+#include "train/metrics.hpp"
+#include "train/run_checkpoint.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+constexpr std::string_view evaluation_keys[] = {"data.dir", "run.threads", "run.device", "run.wait_seconds"};
+
+const OverrideRule& evaluation_rule() {
+  static const OverrideRule rule{evaluation_keys, "an evaluation uses the checkpoint's own configuration",
+                                 "leave it out"};
+  return rule;
+}
+
+// Takes --split=NAME out of the arguments; the rest are configuration keys.
+data::Split take_split(std::vector<std::string>& arguments) {
+  for (auto it = arguments.begin(); it != arguments.end(); ++it) {
+    if (!it->starts_with("--split=")) continue;
+    const std::string name = it->substr(8);
+    arguments.erase(it);
+    for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
+      if (name == train::name(split)) return split;
+    }
+    throw ConfigError(
+        fmt::format("--split={} is no split (there are train, validation and test); try --split=test", name));
+  }
+  return data::Split::test;
+}
+
+// A run folder stands for its newest checkpoint.
+std::string checkpoint_file(const std::string& path) {
+  const std::filesystem::path checkpoints = std::filesystem::path(path) / "checkpoints";
+  return std::filesystem::is_directory(checkpoints) ? checkpoint::newest_valid(checkpoints).string() : path;
+}
+
+}  // namespace
+
+int evaluate(Runtime& runtime, Arguments arguments) {
+  comm::Communicator& communicator = runtime.communicator();
+  std::vector<std::string> words(arguments.begin(), arguments.end());
+  data::Split split = data::Split::test;
+  CommandLine line;
+  std::string file;
+  comm::agree(communicator, [&] {
+    split = take_split(words);
+    line = parse_command_line(words);
+    if (line.positionals.size() != 1) {
+      throw ConfigError(
+          fmt::format("eval takes one checkpoint or run folder, and {} were given; try `switchyard eval "
+                      "runs/latest`",
+                      line.positionals.size()));
+    }
+    if (runtime.is_root()) file = checkpoint_file(line.positionals[0]);
+  });
+  runtime.broadcast(file);
+  const checkpoint::Reader reader(communicator, file);
+
+  config::Config config;
+  std::optional<data::Dataset> dataset;
+  comm::agree(communicator, [&] {
+    config = parse_overrides(parse_ini(reader.text("config"), file), line, evaluation_rule()).config;
+  });
+  device::Context& context = runtime.start_device(config.run);
+  comm::agree(communicator, [&] { dataset = data::load_dataset(config.data, config.run.seed); });
+  std::optional<train::BatchLoader> loader;
+  std::optional<model::MixtureModel> model;
+  const data::SampleShape shape = dataset->shape();
+  comm::agree(communicator, [&] {
+    loader.emplace(config, *dataset, communicator);
+    model.emplace(config, nn::ImageShape{shape.channels, shape.height, shape.width}, dataset->class_count(),
+                  communicator);
+    train::load_arrays(reader, *model, nullptr);
+    model->values_changed(context);
+  });
+  const moe::GateStatistics statistics = train::evaluate(split, *loader, *model, communicator, context);
+  if (runtime.is_root()) {
+    train::Json object = train::evaluation_object(statistics);
+    object["split"] = train::name(split);
+    object["samples"] = statistics.samples();
+    object["step"] = reader.integer("state/step");
+    object["checkpoint"] = file;
+    std::cout << object.dump() << std::endl;
+  }
+  communicator.barrier();
+  return 0;
+}
+
+std::string evaluate_help() {
+  return "usage: switchyard eval CHECKPOINT|RUN [--split=test|validation|train] [--data.dir=FOLDER] "
+         "[--run.threads=N]\n\n"
+         "Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON "
+         "object: error, loss,\n"
+         "h_s, h_u, mi_predicted, mi_true (bits), expert_share. The numbers do not depend on the number of "
+         "ranks.\n";
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,145 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <iostream>
+
+#include "cli/commands/commands.hpp"
+#include "cli/options.hpp"
+#include "data/batches.hpp"
+#include "data/dataset.hpp"
+#include "model/mixture_model.hpp"
+#include "optim/optimizer.hpp"
+#include "train/terminal.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+constexpr double float_bytes = sizeof(float);
+
+std::string mebibytes(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
+
+// Takes --ranks=N out of the arguments.
+int take_ranks(std::vector<std::string>& arguments) {
+  for (auto it = arguments.begin(); it != arguments.end(); ++it) {
+    if (!it->starts_with("--ranks=")) continue;
+    int ranks = 0;
+    const char* const end = it->data() + it->size();
+    const auto parsed = std::from_chars(it->data() + 8, end, ranks);
+    if (parsed.ec != std::errc() || parsed.ptr != end || ranks < 1 || ranks > 100'000) {
+      throw ConfigError(fmt::format("'{}' is no number of ranks (1 to 100000); try --ranks=4", *it));
+    }
+    arguments.erase(it);
+    return ranks;
+  }
+  return 1;
+}
+
+// Floats of activations and their gradients for `rows` rows of a network.
+double activation_floats(const nn::NetworkShape& shape, double rows) {
+  double width = 0;
+  if (shape.conv)
+    width += static_cast<double>(shape.conv->out_features()) * 2.25;  // and the winners, a byte each
+  for (const nn::DenseShape& layer : shape.dense) width += 2.0 * static_cast<double>(layer.out);
+  return rows * width;
+}
+
+struct Plan {
+  config::Config config;
+  moe::LayerOptions options;
+  int ranks;
+  double features;
+  double states;  // of the optimiser, per parameter
+};
+
+void print_gradients(const Plan& p) {
+  std::cout << "gradients of the gate's matrices (the same rule on every rank count)\n";
+  for (const nn::DenseShape& layer : p.options.gate.dense) {
+    const bool whole = p.options.gate_options.policy.rule(layer.in, layer.out) == nn::GradientRule::whole_rows;
+    const double rows = static_cast<double>(p.config.train.batch_size * (layer.in + layer.out)) * float_bytes;
+    const double partials = static_cast<double>(p.config.train.shards * layer.in * layer.out) * float_bytes;
+    std::cout << fmt::format(
+        "  {:>5} x {:<5} {}\n", layer.in, layer.out,
+        whole ? fmt::format("rows are gathered, {} blocks are shared out ({} a step; partial sums would be {})",
+                            nn::NetworkGradient::block_count(layer.in, layer.out), mebibytes(rows),
+                            mebibytes(partials))
+              : fmt::format("a partial sum per shard ({} a step; rows would be {})", mebibytes(partials),
+                            mebibytes(rows)));
+  }
+}
+
+// What rank `rank` holds and receives; averages where routing decides.
+void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
+  const double batch = static_cast<double>(p.config.train.batch_size);
+  const IndexRange shards = data::rank_shards(p.config.train.shards, p.ranks, rank);
+  const double rows = static_cast<double>(
+      data::shard_run_samples(p.config.train.batch_size, p.config.train.shards, shards).size());
+  const double hosted = static_cast<double>(placement.hosted_by(GroupRank(rank)).size());
+  const double experts = static_cast<double>(placement.expert_count());
+  const double slots = p.config.moe.top_k == 0 ? experts : static_cast<double>(p.config.moe.top_k);
+  const double rows_per_expert = batch * slots / experts;
+
+  const double gate = static_cast<double>(p.options.gate.parameter_count());
+  const double expert = static_cast<double>(p.options.expert.parameter_count());
+  const double parameters =
+      (gate * (1.0 + (1.0 + p.states) / p.ranks) + hosted * expert * (2.0 + p.states)) * float_bytes;
+  const double activations = (activation_floats(p.options.gate, rows) + rows * p.features +
+                              hosted * activation_floats(p.options.expert, rows_per_expert)) *
+                             float_bytes;
+  // A sample comes to this rank once, however many of its experts are here.
+  const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
+  const double dispatch = (batch - rows) * chance * p.features * float_bytes;
+  const double outputs =
+      2.0 * rows * slots * (1.0 - hosted / experts) * static_cast<double>(p.options.outputs) * float_bytes;
+  std::cout << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
+                           mebibytes(parameters), mebibytes(activations),
+                           p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
+}
+
+}  // namespace
+
+int plan(Arguments arguments) {
+  std::vector<std::string> words(arguments.begin(), arguments.end());
+  const int ranks = take_ranks(words);
+  const config::Config config = parse_run_options(words).config;
+  const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
+  const data::SampleShape shape = dataset.shape();
+  const Plan p{config,
+               model::layer_options(config, {shape.channels, shape.height, shape.width}, dataset.class_count()),
+               ranks, static_cast<double>(shape.features()),
+               static_cast<double>(optim::Optimizer(config.optim, {}).state_names().size())};
+  const moe::Placement placement = moe::Placement::make(config.moe.placement, config.moe.experts, ranks);
+  const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};
+
+  std::cout << fmt::format("{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n",
+                           config.moe.experts, ranks,
+                           config.moe.top_k == 0 ? "dense" : fmt::format("top-{}", config.moe.top_k),
+                           train::grouped(p.options.gate.parameter_count() +
+                                          config.moe.experts * p.options.expert.parameter_count()),
+                           train::grouped(p.options.gate.parameter_count()),
+                           train::grouped(p.options.expert.parameter_count()))
+            << fmt::format("{} steps per epoch, {} epochs; batch {} in {} shards\n\n",
+                           batching.batches_per_epoch(), config.train.epochs, config.train.batch_size,
+                           config.train.shards);
+  print_gradients(p);
+  std::cout << fmt::format(
+      "\nby rank (estimates; dispatched rows under balanced routing)\n  {:>4} {:>8} {:>8} {:>14} {:>14} {:>14} "
+      "{:>14}\n",
+      "rank", "experts", "samples", "parameters", "activations", "rows in/step", "outputs/step");
+  for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(p, placement, rank);
+  if (ranks > 64) std::cout << "  ...\n";
+  const double state = static_cast<double>(p.options.gate.parameter_count() +
+                                           config.moe.experts * p.options.expert.parameter_count()) *
+                       (1.0 + p.states) * float_bytes;
+  std::cout << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n",
+                           mebibytes(state), config.checkpoint.keep_last, config.run.dir);
+  return 0;
+}
+
+std::string plan_help() {
+  return "usage: switchyard plan FILE.ini [--ranks=N] [--section.key=value ...]\n\n"
+         "Prints what a run on N ranks would do: which rank hosts how many experts, memory per rank, how "
+         "gradients are joined,\n"
+         "bytes per step, checkpoint size. Starts no training and writes nothing.\n";
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,93 @@
+#include "cli/commands/start_table.hpp"
+
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "base/build_info.hpp"
+#include "config/parse.hpp"
+#include "device/describe.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+using Rows = std::vector<std::pair<std::string, std::string>>;
+
+std::string text_of(const config::Config& config, std::string_view key) {
+  return config::value_text(config, config::find_field(key, "start"));
+}
+
+Rows data_rows(const config::Config& config, const data::Dataset& dataset) {
+  const data::SampleShape shape = dataset.shape();
+  return {{"source", config.data.source == config::DataSource::idx ? config.data.dir : "random"},
+          {"samples",
+           fmt::format("{} train, {} validation, {} test", train::grouped(dataset.size(data::Split::train)),
+                       train::grouped(dataset.size(data::Split::validation)),
+                       train::grouped(dataset.size(data::Split::test)))},
+          {"shape", fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height, shape.width,
+                                dataset.class_count())}};
+}
+
+Rows model_rows(const config::Config& config, train::Loop& loop) {
+  return {
+      {"gate", config.model.gate},
+      {"expert", config.model.expert},
+      {"experts", fmt::format("{}, {}", config.moe.experts,
+                              config.moe.top_k == 0 ? "dense (every expert sees every sample)"
+                                                    : fmt::format("top-{}", config.moe.top_k))},
+      {"importance", fmt::format("{}", config.moe.importance)},
+      {"parameters", fmt::format("{} (gate {}, an expert {})", train::grouped(loop.model().parameter_count()),
+                                 train::grouped(loop.model().gate_parameters()),
+                                 train::grouped(loop.model().expert_parameters()))}};
+}
+
+Rows layout_rows(const Runtime& runtime, train::Loop& loop, int ranks) {
+  std::string hosted;
+  for (int rank = 0; rank < std::min(ranks, 16); ++rank) {
+    hosted += fmt::format("{}{}", rank == 0 ? "" : " ",
+                          loop.model().layer().placement().hosted_by(GroupRank(rank)).size());
+  }
+  if (ranks > 16) hosted += " ...";
+  return {{"ranks", fmt::format("{} on {} node(s)", ranks, runtime.nodes().nodes)},
+          {"threads", fmt::format("{} per rank", runtime.threads())},
+          {"experts per rank", hosted}};
+}
+
+Rows training_rows(const config::Config& config, train::Loop& loop, const std::string& checkpoint) {
+  return {
+      {"steps",
+       fmt::format("{} ({} per epoch), batch {} in {} shards", train::grouped(loop.last_step()),
+                   loop.loader().training().batches_per_epoch(), config.train.batch_size, config.train.shards)},
+      {"optimizer", fmt::format("{}, rate {}, weight decay {}, clip {}", text_of(config, "optim.name"),
+                                config.optim.learning_rate, config.optim.weight_decay, config.optim.clip_norm)},
+      {"schedule", fmt::format("{}, warm-up {} steps, horizon {}", text_of(config, "optim.schedule"),
+                               config.optim.warmup_steps, loop.horizon())},
+      {"precision", text_of(config, "train.precision")},
+      {"seed", fmt::format("{}", config.run.seed)},
+      {"run folder", config.run.dir},
+      {"goes on from", checkpoint.empty() ? "the start" : checkpoint}};
+}
+
+}  // namespace
+
+void print_start_table(Runtime& runtime, const config::Config& config, const data::Dataset& dataset,
+                       train::Loop& loop, const std::string& checkpoint) {
+  if (!runtime.is_root()) return;
+  const device::MachineInfo machine = device::describe_machine();
+  train::StartTable table;
+  table.sections.push_back({"data", data_rows(config, dataset)});
+  table.sections.push_back({"model", model_rows(config, loop)});
+  table.sections.push_back({"layout", layout_rows(runtime, loop, runtime.communicator().size())});
+  table.sections.push_back({"training", training_rows(config, loop, checkpoint)});
+  table.sections.push_back({"machine",
+                            {{"device", fmt::format("cpu: {}, {} cores", machine.cpu_model, machine.cores)},
+                             {"instructions", machine.amx_bf16      ? "AVX-512, AMX bf16"
+                                              : machine.avx512_bf16 ? "AVX-512, AVX-512 bf16 (no AMX)"
+                                              : machine.avx512f     ? "AVX-512"
+                                                                    : "AVX2 or less"},
+                             {"build", describe(build_info())}}});
+  table.warnings = runtime.warnings();
+  std::cout << train::start_table(table, train::detect_terminal(1).style) << std::flush;
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,130 @@
+// The program: finds the sub-command, runs it, and turns what it throws into one sentence and an exit code.
+#include <fmt/format.h>
+
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "base/build_info.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/options.hpp"
+#include "comm/launch_check.hpp"
+#include "config/describe.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+struct Command {
+  std::string_view name;
+  std::string_view summary;
+  std::string (*help)();
+  int (*on_ranks)(Runtime&, Arguments);  // or
+  int (*on_one)(Arguments);
+};
+
+constexpr Command commands[] = {
+    {"train", "trains; makes a run folder", train_help, train, nullptr},
+    {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr},
+    {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
+    {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
+    {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
+    {"verify", "whether a checkpoint is whole", verify_help, nullptr, verify},
+    {"diff", "whether two checkpoints agree, bit for bit", diff_help, nullptr, diff},
+    {"bench", "step, exchange, matmul: times, percentiles, share of the machine's limit", bench_help, bench,
+     nullptr},
+    {"doctor", "what this machine offers and what will be used", doctor_help, nullptr, doctor},
+};
+
+std::string usage() {
+  std::string text =
+      "switchyard trains mixtures of experts, with the experts spread over MPI ranks.\n\nusage: switchyard "
+      "COMMAND ...\n\n";
+  for (const Command& command : commands) text += fmt::format("  {:<10} {}\n", command.name, command.summary);
+  text +=
+      "\nswitchyard COMMAND --help tells more; switchyard help configuration lists every key.\n"
+      "One rank: switchyard train FILE.ini. Several: mpirun -n 4 switchyard train FILE.ini.\n";
+  return text;
+}
+
+int code_of(ExitCode code) { return static_cast<int>(code); }
+
+// Runs `action` and says once what went wrong. A failure that all ranks share ends in an orderly way; one of
+// this rank alone ends the others through the launcher, since they may be waiting for it.
+int guarded(comm::Communicator* communicator, const std::function<int()>& action) {
+  const auto alone = [&](std::string_view kind, std::string_view message, ExitCode code) {
+    log::error("{}: {}", kind, message);
+    if (communicator != nullptr && communicator->size() > 1) communicator->abort(code);
+    return code_of(code);
+  };
+  try {
+    return action();
+  } catch (const AgreedError& error) {
+    if (communicator == nullptr || communicator->is_root())
+      log::error("{}: {}", name(error.kind()), error.what());
+    if (communicator != nullptr) communicator->barrier();
+    return code_of(exit_code(error.kind()));
+  } catch (const Error& error) {
+    return alone(name(error.kind()), error.what(), exit_code(error.kind()));
+  } catch (const std::bad_alloc&) {
+    return alone(name(ErrorKind::out_of_memory),
+                 "out of host memory (the system refused); use more ranks, a smaller batch or a smaller model",
+                 exit_code(ErrorKind::out_of_memory));
+  } catch (const std::exception& error) {
+    return alone("unexpected failure",
+                 fmt::format("{}; this is a defect of switchyard, please report it", error.what()),
+                 ExitCode::internal);
+  }
+}
+
+int run_command(const Command& command, Arguments arguments) {
+  if (asks_for_help(arguments)) {
+    std::cout << command.help();
+    return 0;
+  }
+  if (command.on_one != nullptr) {
+    log::set_up(0, 1);
+    const auto launch = comm::find_launch();
+    if (launch && launch->process != 0) return 0;  // once is enough
+    return guarded(nullptr, [&] { return command.on_one(arguments); });
+  }
+  return guarded(nullptr, [&] {
+    Runtime runtime;
+    return guarded(&runtime.communicator(), [&] { return command.on_ranks(runtime, arguments); });
+  });
+}
+
+int run(const std::vector<std::string>& words) {
+  if (words.empty()) {
+    std::cerr << usage();
+    return code_of(ExitCode::config);
+  }
+  const std::string& name = words[0];
+  if (name == "--version" || name == "version") {
+    std::cout << describe(build_info()) << '\n';
+    return 0;
+  }
+  if (name == "help" || name == "--help" || name == "-h") {
+    std::cout << (words.size() > 1 && words[1] == "configuration" ? config::configuration_markdown() : usage());
+    return 0;
+  }
+  for (const Command& command : commands) {
+    if (command.name == name) return run_command(command, Arguments(words).subspan(1));
+  }
+  const auto launch = comm::find_launch();
+  if (!launch || launch->process == 0) {
+    std::cerr << fmt::format("switchyard: unknown command '{}'\n\n", name) << usage();
+  }
+  return code_of(ExitCode::config);
+}
+
+}  // namespace
+}  // namespace switchyard::cli
+
+int main(int argc, char** argv) {
+  return switchyard::cli::run(std::vector<std::string>(argv + 1, argv + argc));
+}

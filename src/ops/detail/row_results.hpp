@@ -1,0 +1,37 @@
+// One small result per row of a kernel, for the host.
+#pragma once
+
+#include <span>
+
+#include "device/buffer.hpp"
+#include "device/copy.hpp"
+
+namespace switchyard::ops::detail {
+
+// Grows only, so that a warm op allocates nothing. An op keeps one per thread, since tasks of a pool may run
+// the same op on different data at the same time.
+template <class T>
+class RowResults {
+ public:
+  // Where a kernel writes, on the context's device.
+  T* places(device::Context& context, index_t count) {
+    if (count > device_.count() || context.device() != device_.device()) {
+      device_ = device::Buffer<T>(count, context.device());
+      if (context.device() != device::DeviceKind::cpu) host_ = device::Buffer<T>(count);
+    }
+    return device_.data();
+  }
+  // The first `count` results, once the kernels launched before are done.
+  std::span<const T> read(device::Context& context, index_t count) {
+    const auto size = static_cast<std::size_t>(count);
+    if (context.device() == device::DeviceKind::cpu) return device_.span().first(size);
+    device::copy_to_host<T>(context, device_.span().first(size), host_.span().first(size));
+    return host_.span().first(size);
+  }
+
+ private:
+  device::Buffer<T> device_;
+  device::Buffer<T> host_;  // empty where the device is the host
+};
+
+}  // namespace switchyard::ops::detail

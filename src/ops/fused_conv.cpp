@@ -1,0 +1,218 @@
+#include "ops/fused_conv.hpp"
+
+#include <algorithm>
+
+#include "base/contract.hpp"
+#include "device/launch.hpp"
+#include "ops/kernels/conv_batch_norm.hpp"
+#include "ops/kernels/fused_conv.hpp"
+#include "ops/kernels/patch_sums.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+using kernels::ConvGeometry;
+
+index_t chunk_count(index_t rows) { return (rows + kernels::rows_per_chunk - 1) / kernels::rows_per_chunk; }
+
+index_t patch_size(const FusedConvShape& shape) { return 9 * shape.in_channels; }
+
+index_t count(std::span<const float> values) { return static_cast<index_t>(values.size()); }
+index_t count(std::span<const double> values) { return static_cast<index_t>(values.size()); }
+
+void expect_shape(const FusedConvShape& s) {
+  SY_EXPECTS(
+      s.in_channels >= 1 && s.in_channels <= 4,
+      "the fused convolution takes 1 to 4 input channels, got {} (it keeps a patch of each in registers); use "
+      "the library convolution for more",
+      s.in_channels);
+  SY_EXPECTS(
+      s.height >= 4 && s.width >= 4,
+      "an image of {} x {} leaves nothing to pool (a 3x3 convolution and a 2x2 window need 4 x 4 pixels)",
+      s.height, s.width);
+  SY_EXPECTS(s.out_channels >= 1, "a convolution needs at least one output channel, got {}", s.out_channels);
+}
+
+void expect_images(const FusedConvShape& s, const tensor::RowSource& images) {
+  SY_EXPECTS(images.cols == s.in_features(), "an image of {} x {} x {} has {} values, the rows have {}",
+             s.in_channels, s.height, s.width, s.in_features(), images.cols);
+}
+
+void expect_pooled(const FusedConvShape& s, index_t rows, const char* name, const tensor::ConstMatrix& matrix) {
+  SY_EXPECTS(matrix.rows == rows && matrix.cols == s.out_features(),
+             "{} is {} x {}, {} images of this shape give {} x {}", name, matrix.rows, matrix.cols, rows, rows,
+             s.out_features());
+}
+
+void expect_workspace(const FusedConvShape& s, index_t rows, std::span<const float> workspace) {
+  SY_EXPECTS(count(workspace) >= fused_conv_workspace_floats(s, rows),
+             "the workspace holds {} floats, {} rows need {} (fused_conv_workspace_floats)", count(workspace),
+             rows, fused_conv_workspace_floats(s, rows));
+}
+
+void expect_patch_sums(const FusedConvShape& s, std::span<const double> patch_sums) {
+  SY_EXPECTS(count(patch_sums) == conv_patch_sums_count(s),
+             "patch_sums holds {} values, this shape has {} (conv_patch_sums_count)", count(patch_sums),
+             conv_patch_sums_count(s));
+}
+
+void expect_channels(const FusedConvShape& s, const char* name, index_t values) {
+  SY_EXPECTS(values == s.out_channels, "{} holds {} values for {} output channels", name, values,
+             s.out_channels);
+}
+
+void expect_tile(const FusedConvShape& s, const ConvTileGradient& tile) {
+  expect_channels(s, "sum_dy", count(tile.sum_dy));
+  expect_channels(s, "sum_dy_xhat", count(tile.sum_dy_xhat));
+  SY_EXPECTS(count(tile.sum_dy_x) == s.weight_count(), "sum_dy_x holds {} values for {} weights",
+             count(tile.sum_dy_x), s.weight_count());
+}
+
+// The mean of the first image, by which a tile's pixels are shifted.
+struct FirstImageMean {
+  tensor::RowSource images;
+  double* mean;
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const image = images.row(row);
+    const float sum = team.sum(images.cols, [&](index_t i) { return image[i]; });
+    // A float, so that pixel - pivot is the same difference wherever it is taken.
+    team.once([&] { *mean = static_cast<double>(sum / static_cast<float>(images.cols)); });
+  }
+};
+
+// to[i] = the sum over the chunks of partials[chunk * stride + i], in float64 and in the order of the chunks.
+template <class T>
+struct CombineChunks {
+  const float* partials;
+  index_t chunks;
+  index_t stride;
+  T* to;
+  SY_HD void operator()(index_t i) const {
+    double sum = 0;
+    for (index_t c = 0; c < chunks; ++c) sum += static_cast<double>(partials[c * stride + i]);
+    to[i] = static_cast<T>(sum);
+  }
+};
+
+// Sums of dy * (x_k - pivot) per weight and of dy per channel, over the rows of a tile.
+template <class T>
+void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
+                         const double* pivot, const PooledGradient& pooled, std::span<float> workspace,
+                         T* sum_dy_x, T* sum_dy) {
+  expect_shape(shape);
+  expect_images(shape, images);
+  expect_pooled(shape, images.rows, "out", pooled.out);
+  expect_pooled(shape, images.rows, "d_out", pooled.d_out);
+  expect_workspace(shape, images.rows, workspace);
+  float* const partials = workspace.data();
+  const index_t chunks = chunk_count(images.rows);
+  const index_t weights = shape.weight_count();
+  const index_t stride = weights + shape.out_channels;
+  device::for_each_row(context, chunks,
+                       kernels::PatchGradients{ConvGeometry(shape), images, pivot, pooled.out, pooled.winner,
+                                               pooled.d_out, partials});
+  device::for_each(context, weights, CombineChunks<T>{partials, chunks, stride, sum_dy_x});
+  device::for_each(context, shape.out_channels, CombineChunks<T>{partials + weights, chunks, stride, sum_dy});
+}
+
+}  // namespace
+
+Moments merge(const Moments& a, const Moments& b) {
+  // m2 = m2_a + m2_b + delta^2 n_a n_b / n, mean = mean_a + delta n_b / n. An empty side changes nothing.
+  if (a.count == 0) return b;
+  if (b.count == 0) return a;
+  const double n = a.count + b.count;
+  const double delta = b.mean - a.mean;
+  return {n, a.mean + delta * (b.count / n), a.m2 + b.m2 + delta * delta * (a.count * b.count / n)};
+}
+
+index_t fused_conv_workspace_floats(const FusedConvShape& shape, index_t rows) {
+  const index_t gradients = shape.weight_count() + shape.out_channels;
+  return chunk_count(rows) * std::max(gradients, kernels::PatchSumLayout{shape.in_channels}.count());
+}
+
+index_t conv_patch_sums_count(const FusedConvShape& shape) {
+  return 2 + patch_size(shape) * (1 + patch_size(shape));
+}
+
+void conv_patch_sums(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
+                     std::span<float> workspace, std::span<double> patch_sums) {
+  expect_shape(shape);
+  expect_images(shape, images);
+  expect_workspace(shape, images.rows, workspace);
+  expect_patch_sums(shape, patch_sums);
+  const kernels::PatchSumLayout layout{shape.in_channels};
+  const index_t patch = patch_size(shape);
+  double* const places = patch_sums.data();
+  double* const pivot = places + 1;
+  double* const sums = pivot + 1;
+  double* const products = sums + patch;
+  const double place_count = static_cast<double>(images.rows * shape.conv_height() * shape.conv_width());
+  device::for_each(context, 2, [=](index_t i) { places[i] = i == 0 ? place_count : 0.0; });
+  device::for_each_row(context, std::min<index_t>(images.rows, 1), FirstImageMean{images, pivot});
+  float* const partials = workspace.data();
+  const index_t chunks = chunk_count(images.rows);
+  device::for_each_row(context, chunks, kernels::PatchSums{ConvGeometry(shape), images, pivot, partials});
+  device::for_each(context, patch,
+                   CombineChunks<double>{partials + layout.product_count(), chunks, layout.count(), sums});
+  device::for_each(context, patch * patch, kernels::CombineProducts{layout, partials, chunks, products});
+}
+
+void conv_moments(device::Context& context, const FusedConvShape& shape, std::span<const double> patch_sums,
+                  const float* weight, const float* bias, std::span<Moments> moments) {
+  expect_shape(shape);
+  expect_patch_sums(shape, patch_sums);
+  expect_channels(shape, "moments", static_cast<index_t>(moments.size()));
+  const kernels::PatchSumView view(patch_sums.data(), patch_size(shape));
+  device::for_each(context, shape.out_channels, kernels::ConvMoments{view, weight, bias, moments.data()});
+}
+
+void fused_conv_forward(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
+                        const float* weight, const float* bias, const float* scale, const float* shift,
+                        tensor::Matrix out, std::uint8_t* winner) {
+  expect_shape(shape);
+  expect_images(shape, images);
+  expect_pooled(shape, images.rows, "out", out);
+  device::for_each_row(
+      context, images.rows,
+      kernels::FusedConvForward{ConvGeometry(shape), images, weight, bias, scale, shift, out, winner});
+}
+
+void fused_conv_backward(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
+                         const PooledGradient& pooled, std::span<float> workspace, float* d_weight,
+                         float* d_bias) {
+  sum_patch_gradients(context, shape, images, nullptr, pooled, workspace, d_weight, d_bias);
+}
+
+void fused_conv_bn_backward_sums(device::Context& context, const FusedConvShape& shape,
+                                 tensor::RowSource images, const ConvBatchNormView& bn,
+                                 std::span<const double> patch_sums, const PooledGradient& pooled,
+                                 std::span<float> workspace, const ConvTileGradient& tile) {
+  expect_patch_sums(shape, patch_sums);
+  expect_tile(shape, tile);
+  const kernels::PatchSumView view(patch_sums.data(), patch_size(shape));
+  sum_patch_gradients(context, shape, images, view.pivot, pooled, workspace, tile.sum_dy_x.data(),
+                      tile.sum_dy.data());
+  device::for_each(
+      context, shape.out_channels,
+      kernels::ConvSumDyXhat{view, bn, tile.sum_dy.data(), tile.sum_dy_x.data(), tile.sum_dy_xhat.data()});
+}
+
+void fused_conv_bn_backward(device::Context& context, const FusedConvShape& shape, const ConvBatchNormView& bn,
+                            std::span<const double> patch_sums, const ConvTileGradient& tile,
+                            std::span<const double> mean_dy, std::span<const double> mean_dy_xhat,
+                            float* d_weight) {
+  expect_shape(shape);
+  expect_patch_sums(shape, patch_sums);
+  expect_tile(shape, tile);
+  expect_channels(shape, "mean_dy", count(mean_dy));
+  expect_channels(shape, "mean_dy_xhat", count(mean_dy_xhat));
+  const kernels::PatchSumView view(patch_sums.data(), patch_size(shape));
+  device::for_each(context, shape.weight_count(),
+                   kernels::ConvBatchNormWeightGradient{view, bn, tile.sum_dy.data(), tile.sum_dy_x.data(),
+                                                        mean_dy.data(), mean_dy_xhat.data(), d_weight});
+}
+
+}  // namespace switchyard::ops

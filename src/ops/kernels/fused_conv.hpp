@@ -1,0 +1,206 @@
+// 3x3 valid convolution, affine, ReLU and 2x2 max pooling of one sample, and the weight gradients of a few
+// samples.
+#pragma once
+
+#include <cstdint>
+
+#include "ops/kernels/conv_image.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::ops::kernels {
+
+// Row r: out[r] and winner[r] from images.row(r).
+struct FusedConvForward {
+  ConvGeometry g;
+  tensor::RowSource images;
+  const float* weight;
+  const float* bias;
+  const float* scale;  // null: 1
+  const float* shift;  // null: 0
+  tensor::Matrix out;
+  std::uint8_t* winner;  // null: not wanted
+
+  index_t scratch_bytes() const {
+    return (g.split_floats() + g.out_channels * (1 + g.patch_size())) * static_cast<index_t>(sizeof(float));
+  }
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    constexpr int width = pack_width<Team>;
+    constexpr int channels_per_pass = 2;  // 8 accumulators and 16 inputs: what 32 registers hold
+    using P = Pack<width>;
+    float* const split = team.template scratch<float>();
+    float* const folded = split + g.split_floats();
+    split_columns(team, g, images.row(row), 0.0F, split);
+    fold(team, folded);
+    team.sync();
+    const index_t packs = (g.pooled_width + width - 1) / width;
+    team.for_each(g.pooled_height * packs, [=, this](index_t item) SY_ALWAYS_INLINE {
+      const FusedConvForward local =
+          *this;  // a copy, which stores through pointers cannot change, stays in registers
+      const GridPlace place(item, packs);
+      const index_t y = place.row;
+      const index_t x = place.column * width;
+      index_t c = 0;
+      for (; c + channels_per_pass <= local.g.out_channels; c += channels_per_pass) {
+        local.template pool_channels<P, channels_per_pass>(split, folded, row, c, y, x);
+      }
+      for (; c < local.g.out_channels; ++c) local.template pool_channels<P, 1>(split, folded, row, c, y, x);
+    });
+  }
+
+ private:
+  // scale (w * x + b) + shift = (scale w) x + (scale b + shift), folded in float64 and rounded once.
+  // Per channel: the bias, then the weights.
+  template <class Team>
+  SY_HD void fold(const Team& team, float* folded) const {
+    const index_t patch = g.patch_size();
+    team.for_each(g.out_channels, [&](index_t c) SY_ALWAYS_INLINE {
+      const double factor = scale != nullptr ? static_cast<double>(scale[c]) : 1.0;
+      const double offset = shift != nullptr ? static_cast<double>(shift[c]) : 0.0;
+      float* const to = folded + c * (1 + patch);
+      const float* const from = weight + c * patch;
+      to[0] = static_cast<float>(factor * static_cast<double>(bias[c]) + offset);
+      for (index_t k = 0; k < patch; k += 9) {
+        unrolled<9>([&](auto i) SY_ALWAYS_INLINE {
+          to[1 + k + i] = static_cast<float>(factor * static_cast<double>(from[k + i]));
+        });
+      }
+    });
+  }
+
+  // The windows (y, x), (y, x + 1), ... of `channels` channels from c on.
+  template <class P, int channels>
+  SY_ALWAYS_INLINE SY_HD void pool_channels(const float* split, const float* folded, index_t row, index_t c,
+                                            index_t y, index_t x) const {
+    const index_t stride = 1 + g.patch_size();
+    P z[channels][2][2];  // the convolution at the four places of the windows
+    unrolled<channels>([&](auto j) SY_ALWAYS_INLINE {
+      unrolled<4>([&](auto place) SY_ALWAYS_INLINE {
+        z[j][place / 2][place % 2] = P::broadcast(folded[(c + j) * stride]);
+      });
+    });
+    for (index_t channel = 0; channel < g.in_channels; ++channel) {
+      const float* const first_row = split + g.row_offset(channel, 2 * y);
+      P patch[4][4];
+      unrolled<4>([&](auto r) SY_ALWAYS_INLINE {
+        load_columns(first_row + r * 2 * g.half_stride, g.half_stride, x, patch[r]);
+      });
+      unrolled<channels>([&](auto j) SY_ALWAYS_INLINE {
+        const float* const w = folded + (c + j) * stride + 1 + channel * 9;
+        unrolled<9>([&](auto k) SY_ALWAYS_INLINE {
+          const P weight_k = P::broadcast(w[k]);
+          unrolled<4>([&](auto place) SY_ALWAYS_INLINE {
+            P& sum = z[j][place / 2][place % 2];
+            sum = fma(patch[place / 2 + k / 3][place % 2 + k % 3], weight_k, sum);
+          });
+        });
+      });
+    }
+    unrolled<channels>([&](auto j) SY_ALWAYS_INLINE { pool(z[j], row, c + j, y, x); });
+  }
+
+  // The largest of four, the first on ties (a NaN in the first place stays), then ReLU, which lets a NaN
+  // through.
+  template <class P>
+  SY_ALWAYS_INLINE SY_HD void pool(const P (&z)[2][2], index_t row, index_t c, index_t y, index_t x) const {
+    const auto upper_right = z[0][1] > z[0][0];
+    const auto lower_right = z[1][1] > z[1][0];
+    const P upper = max(z[0][1], z[0][0]);
+    const P lower = max(z[1][1], z[1][0]);
+    const auto is_lower = lower > upper;
+    const index_t feature = (c * g.pooled_height + y) * g.pooled_width + x;
+    max(P::broadcast(0), max(lower, upper)).store_first(out.row(row) + feature, g.pooled_width - x);
+    if (winner != nullptr) {
+      P::store_bits_first(winner + row * out.cols + feature, g.pooled_width - x,
+                          select(is_lower, lower_right, upper_right), is_lower);
+    }
+  }
+};
+
+// Rows are taken in chunks of this many, a chunk by one team. The sums of a chunk are kept in float32 lanes
+// across its rows, so that adding up the lanes costs little, and chunks are added in float64.
+inline constexpr index_t rows_per_chunk = 8;
+
+// Chunk i: partials[i] = sums over the chunk's rows and windows,
+//   [weight_count]  dy * (x - pivot), x the pixel under the weight when the window's winner is computed
+//   [out_channels]  dy
+// where dy = d_out where out > 0, else 0. Lane l adds the windows with X mod 16 = l by rows, then Y, then X.
+struct PatchGradients {
+  ConvGeometry g;
+  tensor::RowSource images;
+  const double* pivot;  // null: 0
+  tensor::ConstMatrix out;
+  const std::uint8_t* winner;
+  tensor::ConstMatrix d_out;
+  float* partials;
+
+  SY_HD index_t sum_count() const { return g.weight_count() + g.out_channels; }
+  index_t scratch_bytes() const {
+    return (g.split_floats() + sum_count() * pack_lanes) * static_cast<index_t>(sizeof(float));
+  }
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t chunk) const {
+    constexpr int width = pack_width<Team>;
+    constexpr index_t parts = pack_lanes / width;
+    float* const split = team.template scratch<float>();
+    float* const lanes = split + g.split_floats();
+    const float pivot_value = pivot != nullptr ? static_cast<float>(*pivot) : 0.0F;
+    team.for_each(sum_count() * pack_lanes, [&](index_t i) { lanes[i] = 0; });
+    const index_t end = (chunk + 1) * rows_per_chunk < images.rows ? (chunk + 1) * rows_per_chunk : images.rows;
+    for (index_t row = chunk * rows_per_chunk; row < end; ++row) {
+      split_columns(team, g, images.row(row), pivot_value, split);
+      team.sync();
+      team.for_each(g.out_channels * g.in_channels * parts, [&](index_t item) SY_ALWAYS_INLINE {
+        const PatchGradients local =
+            *this;  // a copy, which stores through pointers cannot change, stays in registers
+        const index_t pair = item / parts;
+        local.template add_row<Pack<width>>(split, row, pair / g.in_channels, pair % g.in_channels,
+                                            (item % parts) * width, lanes);
+      });
+      team.sync();  // the next row overwrites the image
+    }
+    team.for_each(sum_count(),
+                  [&](index_t i) { partials[chunk * sum_count() + i] = lane_sum(lanes + i * pack_lanes); });
+  }
+
+ private:
+  // One row's part of the nine sums of (out channel c, in channel), lanes from `lane` on; and of channel c's
+  // dy.
+  template <class P>
+  SY_ALWAYS_INLINE SY_HD void add_row(const float* split, index_t row, index_t c, index_t channel, index_t lane,
+                                      float* lanes) const {
+    float* const weight_lanes = lanes + (c * g.in_channels + channel) * 9 * pack_lanes + lane;
+    float* const bias_lanes = lanes + (g.weight_count() + c) * pack_lanes + lane;
+    P sum[9];
+    unrolled<9>([&](auto k) SY_ALWAYS_INLINE { sum[k] = P::load(weight_lanes + k * pack_lanes); });
+    P sum_dy = P::load(bias_lanes);
+    const P zero = P::broadcast(0);
+    for (index_t y = 0; y < g.pooled_height; ++y) {
+      for (index_t x = lane; x - lane < g.pooled_width; x += pack_lanes) {
+        const index_t feature = (c * g.pooled_height + y) * g.pooled_width + x;
+        const index_t n = g.pooled_width - x;
+        typename P::Mask is_right, is_lower;
+        P::load_bits_first(winner + row * out.cols + feature, n, is_right, is_lower);
+        const P dy = select(P::load_first(out.row(row) + feature, n) > zero,
+                            P::load_first(d_out.row(row) + feature, n), zero);
+        sum_dy = sum_dy + dy;
+        P patch[4][3];  // of the patch's four columns the three under the winner
+        unrolled<4>([&](auto r) SY_ALWAYS_INLINE {
+          P column[4];
+          load_columns(split + g.row_offset(channel, 2 * y + r), g.half_stride, x, column);
+          unrolled<3>([&](auto kx)
+                          SY_ALWAYS_INLINE { patch[r][kx] = select(is_right, column[kx + 1], column[kx]); });
+        });
+        unrolled<9>([&](auto k) SY_ALWAYS_INLINE {
+          sum[k] = fma(dy, select(is_lower, patch[k / 3 + 1][k % 3], patch[k / 3][k % 3]), sum[k]);
+        });
+      }
+    }
+    unrolled<9>([&](auto k) SY_ALWAYS_INLINE { sum[k].store(weight_lanes + k * pack_lanes); });
+    if (channel == 0) sum_dy.store(bias_lanes);
+  }
+};
+
+}  // namespace switchyard::ops::kernels

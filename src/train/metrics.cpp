@@ -1,0 +1,142 @@
+#include "train/metrics.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+namespace switchyard::train {
+namespace {
+
+using CountOf = std::int64_t (moe::GateStatistics::*)(index_t, index_t) const;
+
+// [classes][experts]
+Json class_table(const moe::GateStatistics& statistics, CountOf count_of) {
+  Json table = Json::array();
+  for (index_t c = 0; c < statistics.classes(); ++c) {
+    Json row = Json::array();
+    for (index_t e = 0; e < statistics.experts(); ++e) row.push_back((statistics.*count_of)(c, e));
+    table.push_back(std::move(row));
+  }
+  return table;
+}
+
+Json load_of(const moe::GateStatistics& statistics) {
+  Json load = Json::array();
+  for (index_t e = 0; e < statistics.experts(); ++e) load.push_back(statistics.load(e));
+  return load;
+}
+
+double rate(std::int64_t samples, double seconds) {
+  return seconds > 0 ? static_cast<double>(samples) / seconds : 0.0;
+}
+
+bool belongs(const std::string& line, index_t step) {
+  const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return false;  // also of what is no JSON
+  const auto found = object.find("step");
+  return found == object.end() || (found->is_number() && found->get<double>() <= static_cast<double>(step));
+}
+
+}  // namespace
+
+Json step_object(const StepRecord& record, const moe::GateStatistics& statistics,
+                 const PhaseClock::Seconds& seconds) {
+  Json time;
+  for (std::size_t phase = 0; phase < phase_count; ++phase) {
+    time[std::string(name(static_cast<Phase>(phase)))] = seconds[phase];
+  }
+  const double step_seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+  time["step"] = step_seconds;
+  time["samples_per_second"] = rate(statistics.samples(), step_seconds);
+  time["sent_rows"] = statistics.sent_rows();
+  return {{"kind", "step"},
+          {"step", record.step},
+          {"epoch", record.epoch},
+          {"samples", statistics.samples()},
+          {"loss", record.loss},
+          {"task_loss", statistics.loss()},
+          {"importance_loss", record.importance_loss},
+          {"error", statistics.error()},
+          {"gradient_norm", record.gradient_norm},
+          {"learning_rate", record.learning_rate},
+          {"importance", statistics.importance},
+          {"load", load_of(statistics)},
+          {"h_s", statistics.sample_entropy()},
+          {"h_u", statistics.usage_entropy()},
+          {"mi_predicted", statistics.mutual_information_predicted()},
+          {"mi_true", statistics.mutual_information_true()},
+          {"dead_experts", statistics.dead_experts()},
+          {"time", std::move(time)}};
+}
+
+Json evaluation_object(const moe::GateStatistics& statistics) {
+  return {{"error", statistics.error()},
+          {"loss", statistics.loss()},
+          {"h_s", statistics.sample_entropy()},
+          {"h_u", statistics.usage_entropy()},
+          {"mi_predicted", statistics.mutual_information_predicted()},
+          {"mi_true", statistics.mutual_information_true()},
+          {"expert_share", statistics.expert_share()},
+          {"class_by_expert", class_table(statistics, &moe::GateStatistics::by_label)}};
+}
+
+Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics) {
+  Json object = {
+      {"kind", "evaluation"}, {"split", record.split}, {"step", record.step}, {"epoch", record.epoch}};
+  object.update(evaluation_object(statistics));
+  object["importance_share"] = statistics.importance_share();
+  object["class_by_expert_predicted"] = class_table(statistics, &moe::GateStatistics::by_prediction);
+  object["dead_experts"] = statistics.dead_experts();
+  object["time"] = {{"evaluation", record.seconds},
+                    {"samples_per_second", rate(statistics.samples(), record.seconds)}};
+  return object;
+}
+
+MetricsWriter::MetricsWriter(std::filesystem::path path)
+    : path_(std::move(path)), file_(detail::open_file(path_, O_WRONLY | O_CREAT | O_APPEND)) {}
+
+void MetricsWriter::write(const Json& object) {
+  struct stat before {};
+  if (::fstat(file_.get(), &before) != 0) detail::throw_file_error("look at", path_, errno);
+  const std::string line = object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  try {
+    detail::write_all(file_, line, path_);
+  } catch (const DataError&) {
+    // A part of the line may be there. If this fails too, cut_metrics() takes the torn line out at resume.
+    if (::ftruncate(file_.get(), before.st_size) != 0)
+      log::warn("'{}' may end with a torn line", path_.string());
+    throw;
+  }
+}
+
+index_t cut_metrics(const std::filesystem::path& path, index_t step) {
+  if (!std::filesystem::exists(path)) return 0;
+  errno = 0;
+  std::ifstream lines(path);
+  if (!lines) detail::throw_file_error("read", path, errno);
+  detail::ReplacementFile kept(path);
+  index_t removed = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (belongs(line, step)) {
+      kept.write(line + "\n");
+    } else {
+      ++removed;
+    }
+  }
+  if (lines.bad()) detail::throw_file_error("read", path, errno);
+  kept.publish();
+  return removed;
+}
+
+}  // namespace switchyard::train

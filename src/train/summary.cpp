@@ -1,0 +1,42 @@
+#include "train/summary.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "train/metrics.hpp"
+
+namespace switchyard::train {
+namespace {
+
+Json split_object(const moe::GateStatistics* statistics) {
+  return statistics == nullptr || statistics->samples() == 0 ? Json(nullptr) : evaluation_object(*statistics);
+}
+
+Json best_object(const std::optional<BestEvaluation>& best) {
+  if (!best) return nullptr;
+  return {{"step", best->step}, {"epoch", best->epoch}, {"error", best->error}};
+}
+
+}  // namespace
+
+Json summary_object(const Summary& summary, const BuildInfo& build) {
+  return {{"steps", summary.steps},
+          {"parameters", summary.parameters},
+          {"seed", summary.seed},
+          {"train",
+           {{"samples_per_second", summary.samples_per_second},
+            {"seconds", summary.seconds},
+            {"loss", summary.train_loss}}},
+          {"validation", split_object(summary.validation)},
+          {"test", split_object(summary.test)},
+          {"best", best_object(summary.best)},
+          {"exit", {{"code", static_cast<int>(summary.exit_code)}, {"reason", summary.exit_reason}}},
+          {"build",
+           {{"version", build.version},
+            {"commit", build.commit},
+            {"compiler", build.compiler},
+            {"build_type", build.build_type},
+            {"arch", build.arch},
+            {"cuda", build.cuda}}}};
+}
+
+}  // namespace switchyard::train

@@ -1,0 +1,133 @@
+// Time per image of the fused convolution on one core: bench_fused_conv [--benchmark_filter=...]. The counter
+// `per_row` is what to read. The arguments are in channels, out channels, and the side of a square image.
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "base/floating_point.hpp"
+#include "ops/fused_conv.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+constexpr index_t rows = 64;  // one tile
+
+// A tile of images, forward's result and a gradient for it.
+struct Tile {
+  explicit Tile(const benchmark::State& state)
+      : shape{state.range(0), state.range(2), state.range(2), state.range(1)},
+        images(fill(rows * shape.in_features())),
+        weight(fill(shape.weight_count())),
+        bias(fill(shape.out_channels)),
+        gamma(fill(shape.out_channels)),
+        out(fill(rows * shape.out_features())),
+        d_out(fill(rows * shape.out_features())),
+        winner(out.size()),
+        workspace(static_cast<std::size_t>(fused_conv_workspace_floats(shape, rows))),
+        patch_sums(static_cast<std::size_t>(conv_patch_sums_count(shape))),
+        moments(bias.size()),
+        mean(bias.size()),
+        inv_std(bias.size(), 1.0),
+        sum_dy(bias.size()),
+        sum_dy_xhat(bias.size()),
+        sum_dy_x(weight.size()),
+        d_weight(weight.size()),
+        d_bias(bias.size()) {
+    forward();
+    conv_patch_sums(context, shape, source(), workspace, patch_sums);
+  }
+
+  static std::vector<float> fill(index_t count) {
+    std::vector<float> values(static_cast<std::size_t>(count));
+    float x = 0.3F;
+    for (float& value : values) {
+      x = 3.9F * x * (1.0F - x);  // the logistic map: chaotic enough for branches and denormals not to matter
+      value = x - 0.5F;
+    }
+    return values;
+  }
+  tensor::RowSource source() const { return tensor::ConstMatrix(images.data(), rows, shape.in_features()); }
+  PooledGradient pooled() const {
+    const index_t cols = shape.out_features();
+    return {{out.data(), rows, cols}, winner.data(), {d_out.data(), rows, cols}};
+  }
+  ConvBatchNormView batch_norm() const {
+    return {weight.data(), bias.data(), mean.data(), inv_std.data(), gamma.data()};
+  }
+  ConvTileGradient gradient() { return {sum_dy, sum_dy_xhat, sum_dy_x}; }
+  void forward() {
+    fused_conv_forward(context, shape, source(), weight.data(), bias.data(), gamma.data(), bias.data(),
+                       tensor::Matrix(out.data(), rows, shape.out_features()), winner.data());
+  }
+
+  device::Context context{1};
+  FusedConvShape shape;
+  std::vector<float> images, weight, bias, gamma, out, d_out;
+  std::vector<std::uint8_t> winner;
+  std::vector<float> workspace;
+  std::vector<double> patch_sums;
+  std::vector<Moments> moments;
+  std::vector<double> mean, inv_std, sum_dy, sum_dy_xhat, sum_dy_x;
+  std::vector<float> d_weight, d_bias;
+};
+
+template <class Call>
+void measure(benchmark::State& state, const Call& call) {
+  Tile tile(state);
+  for (auto _ : state) {
+    call(tile);
+    benchmark::ClobberMemory();
+  }
+  state.counters["per_row"] = benchmark::Counter(static_cast<double>(rows * state.iterations()),
+                                                 benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+void moments(benchmark::State& state) {
+  measure(state, [](Tile& t) {
+    conv_patch_sums(t.context, t.shape, t.source(), t.workspace, t.patch_sums);
+    conv_moments(t.context, t.shape, t.patch_sums, t.weight.data(), t.bias.data(), t.moments);
+  });
+}
+void forward(benchmark::State& state) {
+  measure(state, [](Tile& t) { t.forward(); });
+}
+void backward(benchmark::State& state) {
+  measure(state, [](Tile& t) {
+    fused_conv_backward(t.context, t.shape, t.source(), t.pooled(), t.workspace, t.d_weight.data(),
+                        t.d_bias.data());
+  });
+}
+void bn_backward_sums(benchmark::State& state) {
+  measure(state, [](Tile& t) {
+    fused_conv_bn_backward_sums(t.context, t.shape, t.source(), t.batch_norm(), t.patch_sums, t.pooled(),
+                                t.workspace, t.gradient());
+  });
+}
+void bn_backward(benchmark::State& state) {
+  measure(state, [](Tile& t) {
+    fused_conv_bn_backward(t.context, t.shape, t.batch_norm(), t.patch_sums, t.gradient(), t.sum_dy,
+                           t.sum_dy_xhat, t.d_weight.data());
+  });
+}
+
+void shapes(benchmark::internal::Benchmark* bench) {
+  bench->Args({1, 1, 28})->Args({1, 8, 28})->Args({3, 8, 32})->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK(moments)->Apply(shapes);
+BENCHMARK(forward)->Apply(shapes);
+BENCHMARK(backward)->Apply(shapes);
+BENCHMARK(bn_backward_sums)->Apply(shapes);
+BENCHMARK(bn_backward)->Apply(shapes);
+
+}  // namespace
+}  // namespace switchyard::ops
+
+int main(int argc, char** argv) {
+  switchyard::flush_denormals_to_zero();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

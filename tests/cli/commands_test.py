@@ -1,0 +1,224 @@
+"""Each command from a user's side: what it prints, and its exit code."""
+
+import json
+import re
+
+import h5py
+
+import runs
+
+COMMANDS = ("train", "resume", "eval", "inspect", "verify", "diff", "doctor")
+
+
+class Help(runs.RunTest):
+    def test_help_of_every_command(self):
+        for command in COMMANDS:
+            with self.subTest(command=command):
+                finished = self.expect(runs.switchyard(command, "--help"), 0)
+                self.assertIn(f"usage: switchyard {command}", finished.out)
+                self.assertEqual(finished.err, "")
+
+    def test_the_list_of_commands(self):
+        for words in (["help"], ["--help"], ["-h"]):
+            finished = self.expect(runs.switchyard(*words), 0)
+            for command in COMMANDS:
+                self.assertRegex(finished.out, rf"(?m)^  {command} ")
+
+    def test_the_list_tells_of_every_command_of_these_tests(self):
+        listed = re.findall(r"(?m)^  (\w+) +\S", runs.switchyard("help").out)
+        for command in listed:
+            with self.subTest(command=command):
+                self.expect(runs.switchyard(command, "--help"), 0)
+
+    def test_every_key_is_documented(self):
+        finished = self.expect(runs.switchyard("help", "configuration"), 0)
+        for name in runs.BASE_KEYS:
+            section, key = name.split(".")
+            self.assertRegex(finished.out, rf"(?s)## \[{section}\].*`{key}`")
+
+    def test_version(self):
+        for word in ("--version", "version"):
+            finished = self.expect(runs.switchyard(word), 0)
+            self.assertRegex(finished.out, r"switchyard \d+\.\d+")
+
+    def test_no_command(self):
+        self.expect(runs.switchyard(), 2, "usage: switchyard COMMAND")
+
+    def test_unknown_command(self):
+        for ranks in (0, 1, 2, 3):
+            with self.subTest(ranks=ranks):
+                self.expect_failure(runs.switchyard("trian", ranks=ranks), 2, "unknown command 'trian'")
+
+    def test_doctor(self):
+        for ranks in (0, 2):
+            finished = self.expect(runs.switchyard("doctor", ranks=ranks), 0)
+            self.assertEqual(finished.out.count("processors for this process: "), 1)
+            self.assertIn("training device: cpu", finished.out)
+
+
+class OfCheckpoints(runs.RunTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        config, cls.run_folder = cls.write_config(moe_top_k=2, train_max_steps=16)
+        cls.trained = runs.switchyard("train", config, ranks=2)
+        if cls.trained.code != 0:
+            raise AssertionError(cls.trained)
+        cls.checkpoint = runs.newest_checkpoint(cls.run_folder)
+
+    def copy_of_checkpoint(self):
+        copy = self.new_path("copy.h5")
+        copy.write_bytes(self.checkpoint.read_bytes())
+        return copy
+
+    def evaluate(self, *arguments, ranks=0):
+        finished = self.expect(runs.switchyard("eval", *arguments, ranks=ranks), 0)
+        self.assertEqual(len(finished.out.splitlines()), 1, finished)
+        return json.loads(finished.out)
+
+    def test_the_run_folder(self):
+        names = sorted(entry.name for entry in self.run_folder.iterdir())
+        self.assertEqual(names, ["checkpoints", "config.ini", "lock", "metrics.jsonl", "summary.json"])
+        self.assertIn("experts per rank", self.trained.out)
+        self.assertIn("finished all 16 steps", self.trained.out)
+
+    def test_the_summary(self):
+        found = runs.summary(self.run_folder)
+        self.assertEqual(found["steps"], 16)
+        self.assertEqual(found["exit"]["code"], 0)
+        self.assertGreater(found["train"]["samples_per_second"], 0)
+        # Counted from the layers: gate 8 x 9 + 8, batch norm 2 x 8, 392 x 64 + 64, 64 x 5 + 5; an expert 9 + 1,
+        # 49 x 16 + 16, 16 x 6 + 6.
+        gate = 80 + 16 + 392 * 64 + 64 + 64 * 5 + 5
+        expert = 10 + 49 * 16 + 16 + 16 * 6 + 6
+        self.assertEqual(found["parameters"], gate + 5 * expert)
+        for split in ("validation", "test"):
+            self.assertEqual(len(found[split]["expert_share"]), runs.EXPERTS)
+            self.assertAlmostEqual(sum(found[split]["expert_share"]), 1.0, places=6)
+            self.assertLess(found[split]["error"], 0.9)
+
+    def test_the_effective_configuration_trains_the_same(self):
+        again = self.new_path()
+        finished = runs.switchyard("train", self.run_folder / "config.ini", f"--run.dir={again}")
+        self.expect(finished, 0)
+        self.assert_same_run(self.run_folder, again)
+
+    def test_eval_prints_the_numbers_of_the_run(self):
+        expected = runs.summary(self.run_folder)
+        for ranks in (0, 1, 2, 3):
+            for split in ("test", "validation"):
+                with self.subTest(ranks=ranks, split=split):
+                    found = self.evaluate(self.checkpoint, f"--split={split}", ranks=ranks)
+                    self.assertEqual({key: found[key] for key in expected[split]}, expected[split])
+                    self.assertEqual((found["split"], found["step"]), (split, 16))
+        self.assertEqual(self.evaluate(self.run_folder)["error"], expected["test"]["error"])
+
+    def test_eval_sees_an_expert_without_weights(self):
+        used = max(range(runs.EXPERTS),
+                   key=lambda e: runs.summary(self.run_folder)["test"]["expert_share"][e])
+        copy = self.copy_of_checkpoint()
+
+        def zero_weights(file):
+            def zero(path, item):
+                if isinstance(item, h5py.Dataset):
+                    item[...] = 0
+
+            file[f"parameters/experts/{used:04}"].visititems(zero)
+
+        runs.edit_checkpoint(copy, zero_weights)
+        whole = runs.summary(self.run_folder)["test"]
+        for ranks in (0, 2):
+            found = self.evaluate(copy, ranks=ranks)
+            self.assertNotEqual(found["loss"], whole["loss"])
+            self.assertNotEqual(found["error"], whole["error"])
+            self.assertEqual(found["h_s"], whole["h_s"], "the gate is as it was")
+
+    def test_a_person_understands_the_file(self):
+        expected = {
+            "parameters/gate/conv_1/weight": (8, 1, 3, 3),
+            "parameters/gate/dense_1/weight": (392, 64),
+            "parameters/gate/dense_1/bias": (64,),
+            "parameters/gate/dense_2/weight": (64, 5),
+            "parameters/experts/0000/conv_1/weight": (1, 1, 3, 3),
+            "parameters/experts/0004/dense_1/weight": (49, 16),
+            "parameters/experts/0004/dense_2/weight": (16, 6),
+            "optimizer/experts/0004/dense_2/weight/first_moment": (16, 6),
+            "optimizer/gate/dense_1/weight/second_moment": (392, 64),
+            "statistics/load": (5,),
+            "statistics/importance": (5,),
+        }
+        with h5py.File(self.checkpoint, "r") as file:
+            for path, shape in expected.items():
+                with self.subTest(path=path):
+                    self.assertIn(path, file)
+                    self.assertEqual(file[path].shape, shape)
+            self.assertEqual(sorted(file["parameters/experts"]), [f"{e:04}" for e in range(runs.EXPERTS)])
+            self.assertEqual(int(file["state/step"][()]), 16)
+            self.assertEqual(int(file["state/seed"][()]), 7)
+            self.assertEqual(int(file["state/shards"][()]), 8)
+            self.assertEqual(int(file["state/epoch"][()]), 2)
+            self.assertEqual(int(file["schema_version"][()]), 1)
+            config = file["config"][()].decode()
+            self.assertIn("[moe]", config)
+            self.assertRegex(config, r"(?m)^top_k = 2\b")
+            self.assertIn("switchyard", file["build"][()].decode())
+            self.assertEqual(int(file["statistics/load"][()].sum()),
+                             2 * runs.metrics(self.run_folder)[-2]["samples"])
+
+            def check(path, item):
+                if isinstance(item, h5py.Dataset):
+                    self.assertIn("crc32", item.attrs, path)
+
+            file.visititems(check)
+
+    def test_inspect(self):
+        finished = self.expect(runs.switchyard("inspect", self.checkpoint), 0)
+        for fragment in ("state/step", "parameters/experts/0004/dense_1/weight", "49 x 16", "total"):
+            self.assertIn(fragment, finished.out)
+
+    def test_verify(self):
+        for ranks in (0, 2):
+            finished = self.expect(runs.switchyard("verify", self.checkpoint, ranks=ranks), 0)
+            self.assertEqual(finished.out.count(": whole"), 1)
+
+    def test_diff_with_a_tolerance(self):
+        copy = self.copy_of_checkpoint()
+
+        def move(file):
+            file["parameters/gate/dense_2/bias"][3] += 0.25
+
+        runs.edit_checkpoint(copy, move)
+        finished = self.expect(runs.switchyard("diff", self.checkpoint, copy), 1)
+        self.assertIn("parameters/gate/dense_2/bias", finished.out)
+        self.assertIn("[3]", finished.out)
+        self.expect(runs.switchyard("diff", self.checkpoint, copy, "--tolerance=0.5"), 0)
+        self.expect(runs.switchyard("diff", self.checkpoint, copy, "--tolerance=0.1"), 1)
+
+    def test_wrong_uses(self):
+        nothing = self.folder / "nothing.h5"
+        uses = [
+            (["inspect"], 2, "usage: switchyard inspect"),
+            (["verify", "a", "b"], 2, "usage: switchyard verify"),
+            (["diff", "a"], 2, "usage: switchyard diff"),
+            (["diff", "a", "b", "--tolerance=-1"], 2, "is no option of diff"),
+            (["eval"], 2, "eval takes one checkpoint"),
+            (["eval", self.checkpoint, "--split=all"], 2, "--split=all is no split"),
+            (["eval", self.checkpoint, "--moe.top_k=1"], 2, "moe.top_k"),
+            (["resume"], 2, "resume takes one run folder"),
+            (["resume", self.folder], 3, "there is no run in"),
+            (["verify", nothing], 3, "there is no such file"),
+            (["inspect", nothing], 3, "there is no such file"),
+            (["diff", self.checkpoint, nothing], 3, "there is no such file"),
+            (["eval", nothing], 3, "there is no such file"),
+            (["doctor", "twice"], 2, "doctor takes no arguments"),
+        ]
+        for arguments, code, fragment in uses:
+            with self.subTest(arguments=arguments):
+                self.expect_failure(runs.switchyard(*arguments), code, fragment)
+        for arguments, code, fragment in uses[4:9] + uses[12:13]:
+            with self.subTest(arguments=arguments, ranks=3):
+                self.expect_failure(runs.switchyard(*arguments, ranks=3), code, fragment)
+
+
+if __name__ == "__main__":
+    runs.main()

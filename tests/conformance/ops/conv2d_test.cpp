@@ -1,0 +1,104 @@
+#include "ops/conv2d.hpp"
+
+#include <cmath>
+
+#include "base/error.hpp"
+#include "conformance/ops/executors.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+const reference::ConvCase cases[] = {
+    {1, 1, 3, 3, 1, 3, 3, 1, 1, 0, 0},      // one place
+    {2, 3, 8, 9, 5, 3, 3, 1, 1, 0, 0},      // odd channels
+    {3, 16, 14, 14, 32, 3, 3, 1, 1, 1, 1},  // the blocks that oneDNN likes
+    {2, 32, 7, 5, 16, 1, 1, 1, 1, 0, 0},    // 1 x 1
+    {2, 17, 11, 8, 19, 5, 3, 2, 3, 2, 1},   // everything uneven
+};
+
+Conv2dShape shape_of(const reference::ConvCase& c) {
+  return {.batch = c.batch,
+          .in_channels = c.in_channels,
+          .height = c.height,
+          .width = c.width,
+          .out_channels = c.out_channels,
+          .kernel_height = c.kernel_height,
+          .kernel_width = c.kernel_width,
+          .stride_height = c.stride_height,
+          .stride_width = c.stride_width,
+          .padding_height = c.padding_height,
+          .padding_width = c.padding_width};
+}
+
+std::vector<double> wide(const std::vector<float>& values) { return {values.begin(), values.end()}; }
+
+// `terms` products of values near 1, in any order.
+void expect_near(const std::vector<float>& got, const std::vector<double>& expected, index_t terms) {
+  ASSERT_EQ(got.size(), expected.size());
+  const double tolerance = 0x1p-24 * static_cast<double>(terms + 2) * (static_cast<double>(terms) + 4);
+  for (std::size_t i = 0; i < got.size(); ++i)
+    ASSERT_NEAR(static_cast<double>(got[i]), expected[i], tolerance) << i;
+}
+
+TEST(Conv2d, equals_the_reference_in_all_three_passes) {
+  for (const reference::ConvCase& c : cases) {
+    const Conv2dShape shape = shape_of(c);
+    const auto x = random_values(shape.in_count(), 1), weight = random_values(shape.weight_count(), 2);
+    const auto bias = random_values(shape.out_channels, 3), d_y = random_values(shape.out_count(), 4);
+    Conv2d conv(shape);
+    conv.set_weights(weight.data(), bias.data());
+
+    std::vector<float> y(d_y.size()), d_x(x.size()), d_weight(weight.size()), d_bias(bias.size());
+    conv.forward(x.data(), y.data());
+    const index_t terms = c.in_channels * c.kernel_height * c.kernel_width;
+    expect_near(y, reference::conv2d(c, wide(x), wide(weight), wide(bias)), terms);
+
+    const auto expected = reference::conv2d_gradients(c, wide(x), wide(weight), wide(d_y));
+    conv.backward_data(d_y.data(), d_x.data());
+    expect_near(d_x, expected.x, terms / c.in_channels * c.out_channels);
+    conv.backward_weights(x.data(), d_y.data(), d_weight.data(), d_bias.data());
+    expect_near(d_weight, expected.weight, shape.batch * shape.out_height() * shape.out_width());
+    expect_near(d_bias, expected.bias, shape.batch * shape.out_height() * shape.out_width());
+  }
+}
+
+TEST(Conv2d, repeats_its_bits_and_follows_new_weights) {
+  const Conv2dShape shape = shape_of(cases[2]);
+  const auto x = random_values(shape.in_count(), 1), weight = random_values(shape.weight_count(), 2);
+  const std::vector<float> bias(static_cast<std::size_t>(shape.out_channels)), zeros(weight.size());
+  Conv2d conv(shape);
+  std::vector<float> first(static_cast<std::size_t>(shape.out_count())), second = first, third = first;
+  conv.set_weights(weight.data(), bias.data());
+  conv.forward(x.data(), first.data());
+  conv.set_weights(zeros.data(), bias.data());
+  conv.forward(x.data(), second.data());
+  EXPECT_EQ(second, std::vector<float>(second.size(), 0.0F));
+  Conv2d other(shape);
+  other.set_weights(weight.data(), bias.data());
+  other.forward(x.data(), third.data());
+  EXPECT_TRUE(same_bits(first, third));
+}
+
+TEST(Conv2d, of_no_images_has_zero_weight_gradients) {
+  Conv2dShape shape = shape_of(cases[1]);
+  shape.batch = 0;
+  Conv2d conv(shape);
+  std::vector<float> weight(static_cast<std::size_t>(shape.weight_count()), 1.0F), bias(5, 1.0F);
+  conv.set_weights(weight.data(), bias.data());
+  conv.forward(nullptr, nullptr);
+  conv.backward_data(nullptr, nullptr);
+  conv.backward_weights(nullptr, nullptr, weight.data(), bias.data());
+  EXPECT_EQ(weight, std::vector<float>(weight.size(), 0.0F));
+  EXPECT_EQ(bias, std::vector<float>(5, 0.0F));
+}
+
+TEST(Conv2d, refuses_a_kernel_larger_than_the_image_and_missing_weights) {
+  Conv2dShape shape = shape_of(cases[0]);
+  Conv2d conv(shape);
+  EXPECT_THROW(conv.forward(nullptr, nullptr), ContractViolation);
+  shape.kernel_height = 4;
+  EXPECT_THROW(Conv2d{shape}, ContractViolation);
+}
+
+}  // namespace
+}  // namespace switchyard::ops

@@ -1,0 +1,75 @@
+#include "ops/reduce.hpp"
+
+#include <cmath>
+
+#include "base/error.hpp"
+#include "conformance/ops/executors.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+// The documented tree, in the type of the op.
+template <class T>
+T tree(const std::vector<T>& values, std::size_t begin, std::size_t end) {
+  if (begin == end) return 0;
+  if (end - begin == 1) return values[begin];
+  const std::size_t middle = begin + (end - begin) / 2;
+  return tree(values, begin, middle) + tree(values, middle, end);
+}
+
+TEST(SumPartials, adds_in_the_order_of_the_documented_tree) {
+  for (const index_t partials : {0, 1, 2, 3, 5, 7, 8, 13, 64}) {
+    for (const index_t count : {0, 1, 33, 511, 512, 1025}) {
+      const std::vector<float> x = random_values(partials * count, 1);
+      const auto sums = on_every_executor("sum_partials", [&](device::Context& context) {
+        std::vector<float> out(static_cast<std::size_t>(count), -1.0F);
+        sum_partials(context, x, partials, out);
+        return out;
+      });
+      for (index_t i = 0; i < count; ++i) {
+        std::vector<float> column;
+        for (index_t p = 0; p < partials; ++p) column.push_back(x[static_cast<std::size_t>(p * count + i)]);
+        ASSERT_EQ(sums[static_cast<std::size_t>(i)], tree(column, 0, column.size()))
+            << partials << " partials, element " << i;
+      }
+    }
+  }
+}
+
+TEST(SumPartials, refuses_a_wrong_number_of_values) {
+  device::Context context(1);
+  std::vector<float> out(4);
+  EXPECT_THROW(sum_partials(context, std::vector<float>(7), 2, out), ContractViolation);
+}
+
+TEST(SumTree, adds_in_the_order_of_the_documented_tree) {
+  for (std::size_t count = 0; count < 20; ++count) {
+    std::vector<double> values;
+    for (std::size_t i = 0; i < count; ++i) values.push_back(std::sin(static_cast<double>(i)) * 1e3);
+    EXPECT_EQ(sum_tree(values), tree(values, 0, count)) << count;
+  }
+}
+
+TEST(SquaredSum, is_a_float64_sum) {
+  for (const index_t count : {0, 1, 31, 33, 8191, 8192, 8193, 40000}) {
+    const std::vector<float> x = random_values(count, 2);
+    const auto sum = on_every_executor(
+        "squared_sum", [&](device::Context& context) { return std::vector<double>{squared_sum(context, x)}; });
+    double expected = 0;
+    for (const float v : x) expected += static_cast<double>(v) * static_cast<double>(v);
+    EXPECT_NEAR(sum[0], expected, 1e-13 * expected) << count;
+  }
+}
+
+TEST(SquaredSum, can_run_in_tasks_of_a_pool) {
+  device::Context context(3);
+  const std::vector<float> x = random_values(20000, 3);
+  const double alone = squared_sum(context, x);
+  std::vector<double> sums(12);
+  context.pool().parallel_for(12,
+                              [&](index_t i) { sums[static_cast<std::size_t>(i)] = squared_sum(context, x); });
+  EXPECT_EQ(sums, std::vector<double>(12, alone));
+}
+
+}  // namespace
+}  // namespace switchyard::ops

@@ -1,0 +1,78 @@
+#include "ops/update.hpp"
+
+#include <cmath>
+
+#include "base/error.hpp"
+#include "conformance/ops/executors.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+constexpr int steps = 5;
+
+TEST(AdamUpdate, follows_the_reference_for_some_steps) {
+  const double rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, decay = 1e-2, scale = 0.5;
+  for (const index_t count : edge_sizes) {
+    const std::vector<float> start = random_values(count, 1);
+    const auto gradient = [&](int t) { return random_values(count, 10 + static_cast<unsigned>(t)); };
+    const auto weights = on_every_executor("adam_update", [&](device::Context& context) {
+      std::vector<float> w = start, m(start.size()), v(start.size());
+      for (int t = 1; t <= steps; ++t) {
+        const AdamStep step{.learning_rate = static_cast<float>(rate),
+                            .beta1 = static_cast<float>(beta1),
+                            .beta2 = static_cast<float>(beta2),
+                            .epsilon = static_cast<float>(epsilon),
+                            .weight_decay = static_cast<float>(decay),
+                            .gradient_scale = static_cast<float>(scale),
+                            .bias_correction1 = static_cast<float>(1 - std::pow(beta1, t)),
+                            .bias_correction2 = static_cast<float>(1 - std::pow(beta2, t))};
+        adam_update(context, step, w, gradient(t), m, v);
+      }
+      return w;
+    });
+    for (std::size_t i = 0; i < start.size(); ++i) {
+      reference::AdamState s{static_cast<double>(start[i]), 0, 0};
+      for (int t = 1; t <= steps; ++t) {
+        s = reference::adam(s, static_cast<double>(gradient(t)[i]), rate, beta1, beta2, epsilon, decay, scale,
+                            t);
+      }
+      // Each step moves w by at most about `rate`; 1 - float(0.999) is off by 3e-5 of itself.
+      EXPECT_NEAR(static_cast<double>(weights[i]), s.w, steps * (rate * 1e-4 + 0x1p-24 * std::abs(s.w)));
+    }
+  }
+}
+
+TEST(SgdUpdate, follows_the_reference_for_some_steps) {
+  const double rate = 0.1, momentum = 0.9, decay = 1e-2, scale = 0.5;
+  for (const index_t count : edge_sizes) {
+    const std::vector<float> start = random_values(count, 1);
+    const auto gradient = [&](int t) { return random_values(count, 10 + static_cast<unsigned>(t)); };
+    const auto weights = on_every_executor("sgd_update", [&](device::Context& context) {
+      std::vector<float> w = start, u(start.size());
+      const SgdStep step{.learning_rate = static_cast<float>(rate),
+                         .momentum = static_cast<float>(momentum),
+                         .weight_decay = static_cast<float>(decay),
+                         .gradient_scale = static_cast<float>(scale)};
+      for (int t = 1; t <= steps; ++t) sgd_update(context, step, w, gradient(t), u);
+      return w;
+    });
+    for (std::size_t i = 0; i < start.size(); ++i) {
+      reference::SgdState s{static_cast<double>(start[i]), 0};
+      for (int t = 1; t <= steps; ++t)
+        s = reference::sgd(s, static_cast<double>(gradient(t)[i]), rate, momentum, decay, scale);
+      EXPECT_NEAR(static_cast<double>(weights[i]), s.w, 1e-6);  // a few roundings of values near 1 per step
+    }
+  }
+}
+
+TEST(AdamUpdate, refuses_arrays_of_different_length_and_a_step_zero) {
+  device::Context context(1);
+  std::vector<float> three(3), four(4);
+  AdamStep step{1e-3F, 0.9F, 0.999F, 1e-8F, 0.0F, 1.0F, 0.1F, 0.001F};
+  EXPECT_THROW(adam_update(context, step, three, four, three, three), ContractViolation);
+  step.bias_correction1 = 0.0F;
+  EXPECT_THROW(adam_update(context, step, three, three, three, three), ContractViolation);
+}
+
+}  // namespace
+}  // namespace switchyard::ops

@@ -1,0 +1,132 @@
+"""launch/run.sh gives back the ranks' exit code, turns TERM, INT and HUP into an orderly stop, and adds no noise.
+
+Arguments: the root of the project and the program launch_rank."""
+
+import fcntl
+import os
+import pathlib
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+import unittest
+
+RANK = sys.argv.pop(2)
+ROOT = pathlib.Path(sys.argv.pop(1)).resolve()
+RUN = str(ROOT / "launch" / "run.sh")
+LIMIT_SECONDS = 60
+
+
+def run(*arguments, **environment):
+    """(code, standard output, standard error) of launch/run.sh with these arguments."""
+    done = subprocess.run([RUN, *arguments], capture_output=True, text=True, timeout=LIMIT_SECONDS,
+                          env={**os.environ, **environment})
+    return done.returncode, done.stdout, done.stderr
+
+
+class ExitCodes(unittest.TestCase):
+    def test_of_the_ranks_come_back_without_noise(self):
+        for code in [0, 3, 75]:
+            self.assertEqual(run("-n", "2", RANK, "exit", str(code)),
+                             (code, "2 ranks run\nranks left together\n", ""))
+
+    def test_of_a_watchdog_comes_back_and_the_others_end(self):
+        started = time.monotonic()
+        self.assertEqual(run("-n", "3", RANK, "leave", "6"), (6, "3 ranks run\n", ""))
+        self.assertLess(time.monotonic() - started, 15)
+
+    def test_of_a_killed_rank_is_137_and_said(self):
+        code, _, errors = run("-n", "2", RANK, "kill")
+        self.assertEqual(code, 137)
+        self.assertIn("killed by signal 9", errors)
+        self.assertEqual(len(errors.splitlines()), 1, errors)
+
+    def test_more_ranks_than_processors(self):
+        ranks = 2 * os.cpu_count() + 1
+        self.assertEqual(run("-n", str(ranks), RANK, "exit", "0")[1].splitlines()[0], f"{ranks} ranks run")
+
+    def test_the_lines_of_mpirun_can_be_seen(self):
+        self.assertIn("non-zero", run("-n", "2", RANK, "exit", "3", SWITCHYARD_MPIRUN_VERBOSE="1")[2])
+
+
+class Arguments(unittest.TestCase):
+    def test_one_rank_count_is_not_needed(self):
+        self.assertEqual(run(RANK, "exit", "3")[0], 3)
+
+    def test_options_of_mpirun_end_with_a_double_dash(self):
+        code, output, _ = run("-n", "2", "--tag-output", "--", RANK, "exit", "0")
+        self.assertEqual(code, 0)
+        self.assertIn("[1,0]<stdout>", output)
+        code, _, errors = run("-n", "2", "--tag-output", RANK, "exit", "0")
+        self.assertEqual(code, 2)
+        self.assertIn("must end with --", errors)
+
+    def test_mistakes_are_explained(self):
+        for arguments, words in [([], "no program given"), (["-n", "two", RANK], "not 'two'"), (["-n", "0", RANK], "not '0'"),
+                                 (["-n"], "number of ranks"), (["-n", "2", "./no-such-program"], "does not exist")]:
+            code, _, errors = run(*arguments)
+            self.assertEqual(code, 2, arguments)
+            self.assertIn(words, errors)
+
+    def test_a_start_that_mpirun_refuses_is_explained(self):
+        code, _, errors = run("-n", "2", "--mca", "rmaps", "none-such", "--", RANK, "exit", "0")
+        self.assertNotEqual(code, 0)
+        self.assertIn("SWITCHYARD_MPIRUN_VERBOSE", errors)
+
+
+class Signals(unittest.TestCase):
+    """A terminal of its own for each run: Ctrl-C then reaches the whole process group, as it does for a person."""
+
+    def start(self):
+        self.terminal, inside = pty.openpty()
+
+        def own_the_terminal():
+            os.setsid()
+            fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
+
+        self.process = subprocess.Popen([RUN, "-n", "2", RANK, "wait"], stdin=inside, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, preexec_fn=own_the_terminal)
+        os.close(inside)
+        self.addCleanup(os.close, self.terminal)
+        self.addCleanup(self.process.kill)
+        self.assertEqual(self.process.stdout.readline(), "2 ranks run\n")
+
+    def finish(self):
+        output, errors = self.process.communicate(timeout=LIMIT_SECONDS)
+        return self.process.returncode, output, errors
+
+    def assert_orderly_stop(self, name):
+        code, output, errors = self.finish()
+        self.assertEqual((code, output), (75, "ranks left together\n"))
+        self.assertIn(f"got {name}; asked the ranks to write a checkpoint", errors)
+
+    def test_term_and_hup_become_an_orderly_stop(self):
+        for name in ["TERM", "HUP"]:
+            self.start()
+            self.process.send_signal(getattr(signal, f"SIG{name}"))
+            self.assert_orderly_stop(name)
+
+    def test_ctrl_c_becomes_an_orderly_stop(self):
+        self.start()
+        os.write(self.terminal, b"\x03")
+        self.assert_orderly_stop("INT")
+
+    def test_usr1_is_passed_on(self):
+        self.start()
+        self.process.send_signal(signal.SIGUSR1)
+        self.assertEqual(self.finish(), (75, "ranks left together\n", ""))
+
+    def test_a_second_term_ends_the_ranks_at_once(self):
+        self.start()
+        self.process.send_signal(signal.SIGTERM)
+        self.assertIn("asked the ranks", self.process.stderr.readline())
+        self.process.send_signal(signal.SIGTERM)
+        code, _, errors = self.finish()
+        self.assertNotIn(code, [0])
+        self.assertIn("ending the ranks", errors)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,119 @@
+"""What the sources must hold to: who may include whom, how long a file may be, what may not be left behind.
+
+A rule takes the text of a file and its path below src/, and yields findings as (line number, sentence)."""
+
+import pathlib
+import re
+
+# A room and the rooms that it may include besides itself: docs/architecture.md, "Rooms".
+_LOWER = ["base", "config", "device", "tensor"]
+ALLOWED = {
+    "base": [],
+    "config": ["base"],
+    "device": ["base"],
+    "tensor": ["base", "device"],
+    "ops": ["base", "device", "tensor"],
+    "comm": ["base", "device"],
+    "data": _LOWER,
+    "nn": [*_LOWER, "ops", "comm"],
+    "moe": [*_LOWER, "ops", "comm", "nn"],
+    "model": [*_LOWER, "ops", "comm", "nn", "moe"],
+    "optim": [*_LOWER, "ops", "comm", "nn"],
+    "checkpoint": [*_LOWER, "comm", "nn"],
+}
+ALLOWED["train"] = list(ALLOWED)
+ALLOWED["cli"] = list(ALLOWED)
+
+# A third-party header (a pattern of the whole name) and the path prefixes below src/ that may include it.
+VENDOR_HEADERS = [
+    (r"mpi\.h|mpi/.*", ["comm/mpi/"]),
+    (r"nccl.*\.h", ["comm/nccl/"]),
+    (r"cublas.*\.h", ["ops/"]),
+    (r"cuda.*|cooperative_groups.*|cub/.*|device_launch_parameters\.h", ["device/cuda/", "ops/", "comm/nccl/"]),
+    (r"dnnl.*|oneapi/.*", ["ops/"]),
+    (r"hdf5.*|H5.*", ["checkpoint/"]),
+    (r"boost/.*", ["cli/"]),
+    (r"omp\.h", ["device/single_threaded_libraries.cpp"]),
+]
+
+SOURCE_SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh", ".h"}
+LONGEST_FILE_LINES = 500
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def includes(text):
+    """(line number, opening mark, name) of each include."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = _INCLUDE.match(line)
+        if match:
+            yield number, match.group(1), match.group(2)
+
+
+def room_findings(text, path):
+    """Includes of a room that this room may not know."""
+    room = path.parts[0]
+    if room not in ALLOWED:
+        yield 0, f"{room} is no room of the table in tests/lint/rules.py"
+        return
+    for number, mark, name in includes(text):
+        target = name.split("/")[0]
+        if "/" in name and target in ALLOWED:
+            if target != room and target not in ALLOWED[room]:
+                yield number, f"{room} may not include {target} ({name})"
+            elif target != room and "/detail/" in name:
+                yield number, f"{name} is private to {target}"
+            if mark == "<":
+                yield number, f'a header of ours is included as "{name}"'
+        elif mark == '"':
+            yield number, f'"{name}" names no room (headers are included as "room/file.hpp")'
+
+
+def vendor_findings(text, path):
+    """Third-party headers outside the one place that knows the library."""
+    for number, _, name in includes(text):
+        for pattern, places in VENDOR_HEADERS:
+            if re.fullmatch(pattern, name):
+                if not any(path.as_posix().startswith(place) for place in places):
+                    yield number, f"{name} may only be included in {', '.join(places)}"
+                break
+
+
+def header_findings(text, path):
+    """Headers without an include guard."""
+    if path.suffix == ".hpp" and not re.search(r"^#pragma once$", text, re.MULTILINE):
+        yield 0, "has no #pragma once"
+
+
+def length_findings(text, _path):
+    """Files too long to read at a sitting."""
+    lines = len(text.splitlines())
+    if lines >= LONGEST_FILE_LINES:
+        yield lines, f"has {lines} lines, {LONGEST_FILE_LINES} or more"
+
+
+def leftover_findings(text, _path):
+    """Marks of unfinished work."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = re.search(r"\b(TODO|FIXME|XXX)\b", line)
+        if match:
+            yield number, f"{match.group(1)} is left behind"
+
+
+INCLUDE_RULES = [room_findings, vendor_findings, header_findings]
+TEXT_RULES = [length_findings, leftover_findings]
+
+
+def source_files(root):
+    return sorted(p for p in pathlib.Path(root).rglob("*") if p.suffix in SOURCE_SUFFIXES and p.is_file())
+
+
+def findings(root, rules):
+    """Every finding under `root` (the folder src/, or one built like it), as "path:line: sentence"."""
+    result = []
+    for file in source_files(root):
+        path = file.relative_to(root)
+        text = file.read_text(encoding="utf-8")
+        for rule in rules:
+            result += [f"{path.as_posix()}:{number}: {sentence}" for number, sentence in rule(text, path)]
+    return result

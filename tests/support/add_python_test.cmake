@@ -1,0 +1,31 @@
+# sy_python_test(<name> SCRIPT <file> [LABELS <labels>] [TIMEOUT <seconds>])
+#
+# A test of the finished program, written in Python (tests/support/runs.py). It starts ranks of its own, so ctest runs
+# none beside it.
+include_guard(GLOBAL)
+
+# Debian's python3, since h5py is a package of it; another python3 may come first in PATH.
+find_program(SWITCHYARD_PYTHON python3 HINTS /usr/bin NO_DEFAULT_PATH)
+find_program(SWITCHYARD_PYTHON python3)
+set(sy_python_error 1)
+if(SWITCHYARD_PYTHON)
+  execute_process(COMMAND ${SWITCHYARD_PYTHON} -c "import h5py, numpy" RESULT_VARIABLE sy_python_error
+                  OUTPUT_QUIET ERROR_QUIET)
+endif()
+if(NOT sy_python_error EQUAL 0)
+  message(FATAL_ERROR "the tests of the program need Python 3 with h5py and numpy (found: ${SWITCHYARD_PYTHON}, which "
+                      "cannot import them); install python3-h5py, or configure with -DSWITCHYARD_TESTS=OFF")
+endif()
+
+function(sy_python_test name)
+  cmake_parse_arguments(ARG "" "SCRIPT;TIMEOUT" "LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  # -B: no compiled files in the source folder.
+  add_test(NAME ${name}
+           COMMAND ${SWITCHYARD_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SCRIPT} $<TARGET_FILE:switchyard>
+                   $<TARGET_FILE:mend_checkpoint>)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "program;${ARG_LABELS}" RUN_SERIAL ON
+                       ENVIRONMENT "PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/support")
+endfunction()

@@ -1,0 +1,319 @@
+"""Runs of the program, for the tests that look at it from outside: start it, read what it leaves, compare.
+
+A test file ends with `runs.main()` and is called as `test.py SWITCHYARD MEND_CHECKPOINT [unittest's arguments]`.
+Nothing is imported from the program: checkpoints are read with h5py, as a user would.
+"""
+
+import gzip
+import json
+import os
+import pathlib
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import h5py
+import numpy
+
+MPIRUN = pathlib.Path(__file__).resolve().parent / "mpirun.sh"
+# When a rank ends with a failure, mpirun sends the others SIGTERM and waits a second before SIGKILL: a second for each
+# of a hundred failures on purpose.
+NO_GRACE = {"OMPI_MCA_odls_base_sigkill_timeout": "0"}
+IMAGE_SIDE = 16
+CLASSES = 6
+EXPERTS = 5
+
+# Small, but of every kind: a convolution with and without batch norm, a large matrix of the gate whose gradient is
+# computed over whole rows (8 shards x 392 x 64 > 128 rows x (392 + 64)), small ones that are summed by shards.
+BASE_KEYS = {
+    "run.seed": 7,
+    "run.threads": 1,
+    "run.wait_seconds": 30,
+    "data.mean": 0.3,
+    "data.standard_deviation": 0.25,
+    "data.validation_samples": 400,
+    "model.gate": "conv:8 batch_norm relu max_pool dense:64 relu dense:experts",
+    "model.expert": "conv:1 relu max_pool dense:16 relu dense:classes",
+    "moe.experts": EXPERTS,
+    "moe.importance": 0.2,
+    "optim.learning_rate": 3e-3,
+    "optim.clip_norm": 1.0,
+    "optim.schedule": "cosine",
+    "optim.warmup_steps": 10,
+    "train.batch_size": 128,
+    "train.epochs": 10,
+    "train.log_every_steps": 20,
+}
+
+_binary = None
+_mend = None
+
+
+class Finished:
+    """A run of the program that has ended."""
+
+    def __init__(self, code, out, err, seconds):
+        self.code, self.out, self.err, self.seconds = code, out, err, seconds
+
+    def __str__(self):
+        return f"exit code {self.code} after {self.seconds:.1f} s\n--- output\n{self.out}\n--- errors\n{self.err}"
+
+
+class Running:
+    """A run under way. ranks = 0: without a launcher. A hang is a failure: wait() kills all and raises."""
+
+    def __init__(self, *arguments, ranks=0, environment=None, cwd=None):
+        command = [str(_binary)] + [str(a) for a in arguments]
+        if ranks > 0:
+            command = [str(MPIRUN), "-n", str(ranks)] + command
+        self._out = tempfile.TemporaryFile()
+        self._err = tempfile.TemporaryFile()
+        self._start = time.monotonic()
+        self._ranks = ranks
+        self.process = subprocess.Popen(
+            command, stdout=self._out, stderr=self._err, stdin=subprocess.DEVNULL, start_new_session=True,
+            cwd=cwd, env={**os.environ, **NO_GRACE, **(environment or {})})
+
+    def rank_pids(self):
+        """Rank -> process id, of the ranks that live now."""
+        if self._ranks == 0:
+            return {0: self.process.pid}
+        pids = {}
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if parent != self.process.pid:
+                    continue
+                for word in (entry / "environ").read_bytes().split(b"\0"):
+                    if word.startswith(b"OMPI_COMM_WORLD_RANK="):
+                        pids[int(word.split(b"=")[1])] = int(entry.name)
+            except (OSError, ValueError, IndexError):  # it ended meanwhile
+                continue
+        return pids
+
+    def wait_until(self, condition, limit_seconds=20):
+        """Until condition() holds or the program ends; False if it ended first."""
+        end = time.monotonic() + limit_seconds
+        while time.monotonic() < end:
+            if condition():
+                return True
+            if self.process.poll() is not None:
+                return False
+            time.sleep(0.005)
+        self._kill()
+        raise AssertionError(f"waited {limit_seconds} s for something that never came\n{self._finished()}")
+
+    def kill(self):
+        """Every rank and the launcher, with SIGKILL."""
+        self._kill()
+        self._finished()
+
+    def _kill(self):
+        for pid in self.rank_pids().values():
+            _send(pid, signal.SIGKILL)
+        _send(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def wait(self, limit_seconds=30):
+        try:
+            self.process.wait(limit_seconds)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            raise AssertionError(f"it hangs: no end within {limit_seconds} s\n{self._finished()}") from None
+        return self._finished()
+
+    def _finished(self):
+        texts = []
+        for file in (self._out, self._err):
+            with file:
+                file.seek(0)
+                texts.append(file.read().decode(errors="replace"))
+        return Finished(self.process.returncode, *texts, time.monotonic() - self._start)
+
+
+def _send(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def switchyard(*arguments, ranks=0, limit_seconds=30, environment=None, cwd=None):
+    """Runs it to its end."""
+    return Running(*arguments, ranks=ranks, environment=environment, cwd=cwd).wait(limit_seconds)
+
+
+class RunTest(unittest.TestCase):
+    """A folder and a data set for the tests of one class; helpers that train and compare."""
+
+    train_samples = 1300  # 900 after the validation split: 7 batches of 128 and one of 4
+    test_samples = 300
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="switchyard_test_"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.data = cls.folder / "data"
+        write_data_set(cls.data, cls.train_samples, cls.test_samples)
+        cls._count = 0
+
+    @classmethod
+    def new_path(cls, name="run"):
+        cls._count += 1
+        return cls.folder / f"{cls._count:03}_{name}"
+
+    @classmethod
+    def write_config(cls, **sections):
+        """A configuration file of BASE_KEYS; a key of `sections` is written section_key (moe_top_k=2)."""
+        keys = dict(BASE_KEYS)
+        keys["data.dir"] = cls.data
+        keys["run.dir"] = cls.new_path()
+        for name, value in sections.items():
+            section, key = name.split("_", 1)
+            keys[f"{section}.{key}"] = value
+        file = cls.new_path("config.ini")
+        by_section = {}
+        for name, value in keys.items():
+            section, key = name.split(".")
+            by_section.setdefault(section, []).append(f"{key} = {value}")
+        file.write_text("".join(f"[{s}]\n" + "\n".join(lines) + "\n" for s, lines in by_section.items()))
+        return file, pathlib.Path(keys["run.dir"])
+
+    def train(self, ranks=1, code=0, limit_seconds=40, **sections):
+        """Trains in a new folder and gives it back."""
+        config, run = self.write_config(**sections)
+        self.expect(switchyard("train", config, ranks=ranks, limit_seconds=limit_seconds), code)
+        return run
+
+    def resume(self, run, *arguments, ranks=1, code=0, limit_seconds=40):
+        finished = switchyard("resume", run, *arguments, ranks=ranks, limit_seconds=limit_seconds)
+        return self.expect(finished, code)
+
+    def expect(self, finished, code, *fragments):
+        """The exit code, and fragments of the errors."""
+        self.assertEqual(finished.code, code, finished)
+        for fragment in fragments:
+            self.assertIn(fragment, finished.err, finished)
+        return finished
+
+    def expect_failure(self, finished, code, *fragments, within_seconds=10, kind=None):
+        """It ended in time with this code, and said why once, not once per rank."""
+        self.expect(finished, code, *fragments)
+        self.assertLess(finished.seconds, within_seconds, finished)
+        for fragment in fragments[:1]:
+            lines = [line for line in finished.err.splitlines() if fragment in line]
+            self.assertEqual(len(lines), 1, finished)
+        if kind is not None:
+            self.assertEqual(finished.err.count(kind + ": "), 1, finished)
+        return finished
+
+    def assert_same_checkpoint(self, a, b):
+        """By the program and by a comparison of our own."""
+        finished = switchyard("diff", a, b)
+        self.assertEqual(finished.code, 0, finished)
+        self.assertIn("the same bit for bit", finished.out)
+        self.assert_same_arrays(a, b)
+
+    def assert_same_arrays(self, a, b):
+        ours, theirs = checkpoint_bytes(a), checkpoint_bytes(b)
+        self.assertEqual(sorted(ours), sorted(theirs))
+        self.assertTrue(any(path.startswith("parameters/experts/") for path in ours), sorted(ours))
+        for path, content in ours.items():
+            self.assertEqual(content, theirs[path], f"{path} of {a} and {b} differ")
+
+    def assert_same_run(self, a, b):
+        """The last checkpoint, and metrics apart from times."""
+        self.assertEqual(newest_checkpoint(a).name, newest_checkpoint(b).name)
+        self.assert_same_checkpoint(newest_checkpoint(a), newest_checkpoint(b))
+        ours, theirs = metrics(a), metrics(b)
+        for index, (x, y) in enumerate(zip(ours, theirs)):
+            self.assertEqual(x, y, f"line {index + 1} of metrics.jsonl of {a} and {b}")
+        self.assertEqual(len(ours), len(theirs), f"lines of metrics.jsonl of {a} and {b}")
+        self.assertEqual(results(a), results(b))
+
+
+def write_idx(path, array):
+    """An array of unsigned bytes in IDX form; compressed if the name ends in .gz."""
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    content = header + array.astype(numpy.uint8).tobytes()
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+
+
+def write_data_set(folder, train_samples, test_samples, seed=1):
+    """Noisy pictures of CLASSES patterns: a small model learns them in a few steps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = numpy.random.default_rng(seed)
+    patterns = random.random((CLASSES, IMAGE_SIDE, IMAGE_SIDE)) < 0.3
+    for prefix, count in (("train", train_samples), ("t10k", test_samples)):
+        labels = random.integers(0, CLASSES, count)
+        noise = random.integers(0, 160, (count, IMAGE_SIDE, IMAGE_SIDE))
+        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", numpy.minimum(255, noise + 120 * patterns[labels]))
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
+
+
+def newest_checkpoint(run):
+    folder = pathlib.Path(run) / "checkpoints"
+    return folder / (folder / "latest").read_text().strip()
+
+
+def checkpoint_at(run, step):
+    return pathlib.Path(run) / "checkpoints" / f"step-{step:07}.h5"
+
+
+def checkpoint_bytes(file):
+    """Path -> (type, shape, raw bytes) of all data sets but texts: those tell of the folder and the machine."""
+    found = {}
+
+    def visit(path, item):
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu":
+            value = numpy.asarray(item[()])
+            found[path] = (item.dtype.str, item.shape, value.tobytes())
+
+    with h5py.File(file, "r") as opened:
+        opened.visititems(visit)
+    return found
+
+
+def edit_checkpoint(file, change):
+    """Calls change(h5py file, writable), then makes the checksums right again."""
+    with h5py.File(file, "r+") as opened:
+        change(opened)
+    subprocess.run([str(_mend), str(file)], check=True)
+
+
+def metrics(run):
+    """The objects of metrics.jsonl without their times."""
+    objects = [json.loads(line) for line in (pathlib.Path(run) / "metrics.jsonl").read_text().splitlines()]
+    for found in objects:
+        del found["time"]
+    return objects
+
+
+def summary(run):
+    return json.loads((pathlib.Path(run) / "summary.json").read_text())
+
+
+def results(run):
+    """What summary.json says, apart from times, exit and build."""
+    found = summary(run)
+    return {key: found[key] for key in ("steps", "parameters", "seed", "validation", "test", "best")}
+
+
+def main():
+    """unittest's main, but a skipped test is a failure, and so is no test at all."""
+    global _binary, _mend
+    if len(sys.argv) < 3:
+        sys.exit(f"usage: {sys.argv[0]} SWITCHYARD MEND_CHECKPOINT [arguments of unittest]")
+    _binary, _mend = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+    program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
+    result = program.result
+    if result.testsRun == 0 or result.skipped or result.expectedFailures:
+        sys.exit("no test ran, or one was skipped: that counts as a failure")
+    sys.exit(not result.wasSuccessful())

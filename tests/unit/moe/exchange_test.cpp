@@ -1,0 +1,175 @@
+// The plan and the exchange against what they promise, for random routings on 1 to 7 ranks.
+#include "moe/exchange.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/philox.hpp"
+#include "comm/threads/thread_group.hpp"
+#include "nn/batch_tiles.hpp"
+
+namespace switchyard::moe {
+namespace {
+
+struct Setting {
+  int ranks;
+  index_t batch;
+  index_t shards;
+  index_t experts;
+  index_t slots;
+  bool one_expert_takes_all = false;
+};
+
+constexpr index_t features = 6;
+constexpr index_t outputs = 3;
+
+// The experts of a sample: different ones, a pure function of the sample.
+std::vector<std::int32_t> experts_of(const Setting& s, index_t sample) {
+  std::vector<std::int32_t> all(static_cast<std::size_t>(s.experts));
+  for (std::size_t e = 0; e < all.size(); ++e) all[e] = static_cast<std::int32_t>(e);
+  if (s.one_expert_takes_all || s.slots == s.experts) return {all.begin(), all.begin() + s.slots};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto draw =
+        Philox::at(3, RandomUse::test, static_cast<std::uint64_t>(sample), static_cast<std::uint32_t>(i))
+            .word[0];
+    std::swap(all[i], all[i + draw % (all.size() - i)]);
+  }
+  return {all.begin(), all.begin() + s.slots};
+}
+
+float feature(index_t sample, index_t i) { return static_cast<float>(sample * 100 + i); }
+// What expert e makes of a sample; and the gradient that comes back for it.
+float output(index_t e, index_t sample, index_t c) { return static_cast<float>(e * 10000 + sample * 10 + c); }
+float gradient(index_t e, index_t sample, index_t c) { return -output(e, sample, c) - 0.5F; }
+
+// Everything of one rank. gtest's failures may come from any thread.
+void check_rank(const Setting& s, comm::Communicator& communicator) {
+  const Placement placement = Placement::make(config::PlacementRule::block, s.experts, s.ranks);
+  nn::BatchTiles tiles;
+  tiles.set_sharded(communicator, s.batch, s.shards);
+  device::Context context(1);
+  const index_t rows = tiles.local_rows();
+  std::vector<float> samples(static_cast<std::size_t>(rows * features));
+  std::vector<std::int32_t> experts;
+  for (index_t n = 0; n < rows; ++n) {
+    for (index_t i = 0; i < features; ++i)
+      samples[static_cast<std::size_t>(n * features + i)] = feature(tiles.first_row() + n, i);
+    for (const std::int32_t e : experts_of(s, tiles.first_row() + n)) experts.push_back(e);
+  }
+  Routing routing;
+  routing.experts = experts;
+  routing.samples = rows;
+  routing.slots = s.slots;
+
+  DispatchPlan plan;
+  plan.build(context.workspace(), communicator, placement, routing);
+  std::set<std::pair<index_t, index_t>> crossings;  // (sample, rank): each travels once
+  for (std::size_t i = 0; i < experts.size(); ++i) {
+    const GroupRank owner = placement.owner(ExpertId(experts[i]));
+    if (owner != communicator.rank()) crossings.insert({static_cast<index_t>(i) / s.slots, owner.index()});
+  }
+  EXPECT_EQ(plan.sent_rows(), static_cast<index_t>(crossings.size()));
+
+  Exchange exchange(communicator, outputs);
+  exchange.dispatch(context, plan, {samples.data(), rows, features}, 4);
+  const auto hosted = placement.hosted_by(communicator.rank());
+  std::vector<std::vector<index_t>> expected_rows(
+      hosted.size());  // samples of each local expert in global order
+  for (index_t sample = 0; sample < s.batch; ++sample) {
+    for (const std::int32_t e : experts_of(s, sample)) {
+      if (placement.owner(ExpertId(e)) == communicator.rank()) {
+        expected_rows[static_cast<std::size_t>(placement.local(ExpertId(e)).value)].push_back(sample);
+      }
+    }
+  }
+  std::vector<std::vector<float>> memory, d_memory;
+  std::vector<tensor::Matrix> results, d_results;
+  for (std::size_t e = 0; e < hosted.size(); ++e) {
+    const tensor::RowSource input = exchange.expert_input(LocalExpert(static_cast<int>(e)));
+    const auto count = static_cast<index_t>(expected_rows[e].size());
+    EXPECT_EQ(input.rows, round_up(count, 4));
+    memory.emplace_back(static_cast<std::size_t>(input.rows * outputs), 7.0F);
+    d_memory.emplace_back(static_cast<std::size_t>(input.rows * outputs), 7.0F);
+    for (index_t r = 0; r < input.rows; ++r) {
+      for (index_t i = 0; i < features; ++i) {
+        EXPECT_EQ(input.row(r)[i],
+                  r < count ? feature(expected_rows[e][static_cast<std::size_t>(r)], i) : 0.0F);
+      }
+      for (index_t c = 0; c < outputs && r < count; ++c) {
+        memory[e][static_cast<std::size_t>(r * outputs + c)] =
+            output(hosted[e].index(), expected_rows[e][static_cast<std::size_t>(r)], c);
+      }
+    }
+    results.push_back({memory[e].data(), input.rows, outputs});
+    d_results.push_back({d_memory[e].data(), input.rows, outputs});
+  }
+
+  const auto slots = exchange.combine(context, plan, results, rows);
+  const auto d_slots = exchange.gradient_rows(context, plan, d_results, rows);
+  ASSERT_EQ(slots.size(), experts.size());
+  for (std::size_t i = 0; i < experts.size(); ++i) {
+    const index_t sample = tiles.first_row() + static_cast<index_t>(i) / s.slots;
+    for (index_t c = 0; c < outputs; ++c) {
+      EXPECT_EQ(slots[i][c], output(experts[i], sample, c));
+      d_slots[i][c] = gradient(experts[i], sample, c);
+    }
+  }
+  exchange.combine_backward(context, plan, d_results);
+  for (std::size_t e = 0; e < hosted.size(); ++e) {
+    const auto count = static_cast<index_t>(expected_rows[e].size());
+    for (index_t r = 0; r < d_results[e].rows; ++r) {
+      for (index_t c = 0; c < outputs; ++c) {
+        EXPECT_EQ(
+            d_results[e](r, c),
+            r < count ? gradient(hosted[e].index(), expected_rows[e][static_cast<std::size_t>(r)], c) : 0.0F);
+      }
+    }
+  }
+}
+
+void check(const Setting& setting) {
+  SCOPED_TRACE(testing::Message() << setting.ranks << " ranks, batch " << setting.batch << ", "
+                                  << setting.experts << " experts, top-" << setting.slots);
+  comm::run_ranks(setting.ranks, [&](comm::Communicator& communicator) { check_rank(setting, communicator); });
+}
+
+TEST(Exchange, brings_every_row_to_its_expert_in_global_order_and_back) {
+  for (const int ranks : {1, 2, 3, 4, 7}) {
+    check({ranks, 53, 8, 5, 1});
+    check({ranks, 53, 8, 5, 2});
+    check({ranks, 53, 8, 5, 5});  // dense
+  }
+}
+
+TEST(Exchange, works_where_ranks_hold_no_samples_or_no_experts) {
+  check({7, 3, 2, 9, 2});   // two shards on seven ranks, three samples
+  check({7, 40, 8, 2, 1});  // two experts on seven ranks
+  check({3, 1, 8, 4, 4});
+}
+
+TEST(Exchange, works_where_one_expert_takes_all) {
+  for (const int ranks : {1, 2, 3}) check({ranks, 64, 8, 4, 1, true});
+}
+
+TEST(Placement, block_and_cyclic_cover_every_expert_once) {
+  for (const auto rule : {config::PlacementRule::block, config::PlacementRule::cyclic}) {
+    for (const int ranks : {1, 2, 3, 7}) {
+      const Placement placement = Placement::make(rule, 5, ranks);
+      std::set<int> seen;
+      for (int rank = 0; rank < ranks; ++rank) {
+        int local = 0;
+        for (const ExpertId id : placement.hosted_by(GroupRank(rank))) {
+          EXPECT_EQ(placement.owner(id), GroupRank(rank));
+          EXPECT_EQ(placement.local(id), LocalExpert(local++));
+          EXPECT_TRUE(seen.insert(id.value).second);
+        }
+      }
+      EXPECT_EQ(seen.size(), 5U);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace switchyard::moe

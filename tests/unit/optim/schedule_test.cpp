@@ -1,0 +1,64 @@
+#include "optim/schedule.hpp"
+
+#include <gtest/gtest.h>
+
+#include "optim/optimizer.hpp"
+
+namespace switchyard::optim {
+namespace {
+
+TEST(Schedule, warms_up_in_equal_steps_to_the_full_rate) {
+  config::Optim options;
+  options.learning_rate = 0.1;
+  options.warmup_steps = 4;
+  EXPECT_DOUBLE_EQ(learning_rate(options, 100, 0), 0.025);
+  EXPECT_DOUBLE_EQ(learning_rate(options, 100, 3), 0.1);
+  EXPECT_DOUBLE_EQ(learning_rate(options, 100, 50), 0.1);
+}
+
+TEST(Schedule, falls_along_half_a_cosine_from_the_end_of_warm_up_to_the_horizon) {
+  config::Optim options;
+  options.learning_rate = 0.2;
+  options.warmup_steps = 10;
+  options.schedule = config::ScheduleKind::cosine;
+  EXPECT_DOUBLE_EQ(learning_rate(options, 110, 10), 0.2);
+  EXPECT_NEAR(learning_rate(options, 110, 60), 0.1, 1e-15);
+  EXPECT_NEAR(learning_rate(options, 110, 110), 0.0, 1e-15);
+  EXPECT_NEAR(learning_rate(options, 110, 500), 0.0, 1e-15);
+  EXPECT_GT(learning_rate(options, 110, 30), learning_rate(options, 110, 31));
+}
+
+TEST(Clipping, brings_the_norm_down_to_the_bound_and_leaves_smaller_ones) {
+  EXPECT_DOUBLE_EQ(clip_scale(4.0, 1.0), 0.25);
+  EXPECT_DOUBLE_EQ(clip_scale(0.5, 1.0), 1.0);
+  EXPECT_DOUBLE_EQ(clip_scale(4.0, 0.0), 1.0);  // off
+}
+
+TEST(Optimizer, names_its_state) {
+  config::Optim options;
+  EXPECT_EQ(Optimizer(options, {}).state_names(), (std::vector<std::string>{"first_moment", "second_moment"}));
+  options.name = config::OptimizerKind::sgd;
+  EXPECT_TRUE(Optimizer(options, {}).state_names().empty());
+  options.momentum = 0.9;
+  EXPECT_EQ(Optimizer(options, {}).state_names(), std::vector<std::string>{"velocity"});
+}
+
+// w = 1, g = 2: the first Adam step moves by the rate, whatever the gradient's size; SGD by rate * scale * g.
+TEST(Optimizer, takes_the_known_first_steps) {
+  device::Context context(1);
+  for (const auto kind : {config::OptimizerKind::adam, config::OptimizerKind::sgd}) {
+    config::Optim options;
+    options.name = kind;
+    float w = 1.0F;
+    float g = 2.0F;
+    nn::ParameterSlice slice;
+    slice.value = &w;
+    slice.gradient = &g;
+    slice.count = 1;
+    Optimizer(options, {slice}).update(context, 0.1, 0.5, 0);
+    EXPECT_NEAR(w, kind == config::OptimizerKind::adam ? 0.9 : 1.0 - 0.1 * 0.5 * 2.0, 1e-6);
+  }
+}
+
+}  // namespace
+}  // namespace switchyard::optim

@@ -1,0 +1,66 @@
+// A warm training step allocates nothing in our code.
+#include "support/allocation_counter.hpp"
+
+#include <gtest/gtest.h>
+
+#include "comm/local/local_communicator.hpp"
+#include "train/step.hpp"
+
+namespace switchyard::train {
+namespace {
+
+config::Config make_config(index_t top_k) {
+  config::Config config;
+  config.data.source = config::DataSource::random;
+  config.data.random_samples = 1000;
+  config.data.random_features = 40;
+  config.data.random_classes = 5;
+  config.model = {"dense:64 relu dense:experts", "dense:16 relu dense:classes"};
+  config.moe.experts = 6;
+  config.moe.top_k = top_k;
+  config.moe.importance = 0.2;
+  config.optim.clip_norm = 1.0;
+  config.train.batch_size = 300;  // three whole batches and a short one
+  return config;
+}
+
+std::int64_t allocations_of_warm_steps(index_t top_k, int threads) {
+  const config::Config config = make_config(top_k);
+  const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
+  comm::LocalCommunicator communicator;
+  device::Context context(threads);
+  BatchLoader loader(config, dataset, communicator);
+  model::MixtureModel model(config, {1, 1, 40}, dataset.class_count(), communicator);
+  model.values_changed(context);
+  optim::Optimizer optimizer(config.optim, model.slices());
+  Step step(config, 100, loader, model, optimizer, communicator, context);
+  // A library primitive is built when a thread meets a shape for the first time, and which thread takes which
+  // tile is left to chance: two epochs at a time, until two went by without a first time.
+  index_t next = 0;
+  std::int64_t allocated = 1;
+  for (int attempt = 0; attempt < 40 && allocated != 0; ++attempt) {
+    const std::int64_t before = allocations();
+    for (int i = 0; i < 8; ++i) step.run(next++, {});
+    allocated = allocations() - before;
+  }
+  return allocated;
+}
+
+TEST(Step, allocates_nothing_once_it_is_warm) {
+  for (const index_t top_k : {0, 2}) {
+    for (const int threads : {1, 2}) {
+      EXPECT_EQ(allocations_of_warm_steps(top_k, threads), 0)
+          << "top_k " << top_k << ", " << threads << " threads";
+    }
+  }
+}
+
+TEST(AllocationCounter, counts) {
+  const std::int64_t before = allocations();
+  auto* const number = new int(1);
+  EXPECT_EQ(allocations() - before, 1);
+  delete number;
+}
+
+}  // namespace
+}  // namespace switchyard::train
