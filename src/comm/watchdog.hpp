@@ -66,7 +66,8 @@ class Watchdog {
   std::thread thread_;  // last: starts when all else is there
 };
 
-// Longer waits from construction to destruction: for what takes its time in proportion to bytes, such as saving.
+// Longer waits from construction to destruction: for what takes its time in proportion to bytes, such as
+// saving.
 class LongerWaits {
  public:
   LongerWaits(Watchdog* watchdog, double extra_seconds) : watchdog_(watchdog) {

@@ -41,8 +41,8 @@ struct EvaluationRecord {
 // {"kind": "evaluation", ...}, with the class-by-expert tables (rows: classes).
 Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics);
 
-// error, loss, h_s, h_u, mi_predicted, mi_true, expert_share, class_by_expert: what metrics.jsonl, summary.json and `switchyard
-// eval` all say of a split. Entropies in bits.
+// error, loss, h_s, h_u, mi_predicted, mi_true, expert_share, class_by_expert: what metrics.jsonl, summary.json
+// and `switchyard eval` all say of a split. Entropies in bits.
 Json evaluation_object(const moe::GateStatistics& statistics);
 
 // Appends to metrics.jsonl. A line is one write(2): it is whole in the kernel before the next step begins, and

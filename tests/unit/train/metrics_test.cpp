@@ -97,9 +97,8 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
 
 TEST(EvaluationObject, has_the_names_that_all_readers_know) {
   const Json object = evaluation_object(test::sample_statistics());
-  EXPECT_THAT(keys(object),
-              testing::ElementsAre("error", "loss", "h_s", "h_u", "mi_predicted", "mi_true", "expert_share",
-                                                 "class_by_expert"));
+  EXPECT_THAT(keys(object), testing::ElementsAre("error", "loss", "h_s", "h_u", "mi_predicted", "mi_true",
+                                                 "expert_share", "class_by_expert"));
   EXPECT_EQ(object["error"], 0.1);
   EXPECT_EQ(object["expert_share"].dump(), "[0.45,0.3,0.25,0.0]");
 }
