@@ -75,14 +75,7 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   predicted_ = workspace.allocate<std::int32_t>(routing.samples);
   posteriors_ = {workspace.allocate<float>(routing.samples * routing.slots).data(), routing.samples,
                  routing.slots};
-  ops::mixture_forward(context,
-                       {.gate_logits = routing.logits,
-                        .experts = routing.experts.data(),
-                        .slots = routing.slots,
-                        .log_probs = output_.slot_rows.data(),
-                        .labels = batch.labels.data(),
-                        .classes = classes()},
-                       routing.log_weights,
+  ops::mixture_forward(context, mixture_batch(batch), routing.log_weights,
                        {.losses = losses_, .posteriors = posteriors_, .predicted = predicted_});
   clock.enter(Phase::other);
   count_choices(batch, statistics);
@@ -95,6 +88,16 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
                              "optim.learning_rate, warm-up (optim.warmup_steps) or clipping (optim.clip_norm)",
                              statistics.loss_sum));
   }
+}
+
+ops::MixtureBatch MixtureModel::mixture_batch(const Batch& batch) const {
+  const moe::Routing& routing = output_.routing;
+  return {.gate_logits = routing.logits,
+          .experts = routing.experts.data(),
+          .slots = routing.slots,
+          .log_probs = output_.slot_rows.data(),
+          .labels = batch.labels.data(),
+          .classes = classes()};
 }
 
 // Sums over the global batch: a float64 partial per shard, added in shard order.
@@ -162,14 +165,8 @@ void MixtureModel::backward(device::Context& context, const Batch& batch, PhaseC
   const moe::Routing& routing = output_.routing;
   const moe::Layer::Gradients gradients = layer_.begin_backward(context, *batch.tiles);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(batch.tiles->total_rows()));
-  ops::mixture_backward(context,
-                        {.gate_logits = routing.logits,
-                         .experts = routing.experts.data(),
-                         .slots = routing.slots,
-                         .log_probs = output_.slot_rows.data(),
-                         .labels = batch.labels.data(),
-                         .classes = classes()},
-                        routing.weights, posteriors_, scale, importance_gradient_,
+  ops::mixture_backward(context, mixture_batch(batch), routing.weights, posteriors_, scale,
+                        importance_gradient_,
                         {.d_log_probs = gradients.slot_rows.data(), .d_logits = gradients.logits});
   layer_.backward(context, *batch.tiles, clock);
 }

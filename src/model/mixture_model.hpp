@@ -9,6 +9,7 @@
 #include "config/config.hpp"
 #include "moe/gate_statistics.hpp"
 #include "moe/layer.hpp"
+#include "ops/mixture.hpp"
 
 namespace switchyard::model {
 
@@ -72,6 +73,7 @@ class MixtureModel {
  private:
   index_t gate_entries() const;
   index_t expert_entries() const;
+  ops::MixtureBatch mixture_batch(const Batch& batch) const;
   void collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
 
