@@ -15,6 +15,7 @@
 #include "cli/options.hpp"
 #include "comm/launch_check.hpp"
 #include "config/describe.hpp"
+#include "train/stop_request.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -25,11 +26,12 @@ struct Command {
   std::string (*help)();
   int (*on_ranks)(Runtime&, Arguments);  // or
   int (*on_one)(Arguments);
+  bool stops_on_signals = false;  // with a checkpoint; other commands just end
 };
 
 constexpr Command commands[] = {
-    {"train", "trains; makes a run folder", train_help, train, nullptr},
-    {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr},
+    {"train", "trains; makes a run folder", train_help, train, nullptr, true},
+    {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr, true},
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
@@ -92,6 +94,7 @@ int run_command(const Command& command, Arguments arguments) {
     if (launch && launch->process != 0) return 0;  // once is enough
     return guarded(nullptr, [&] { return command.on_one(arguments); });
   }
+  if (command.stops_on_signals) train::block_stop_signals();
   return guarded(nullptr, [&] {
     Runtime runtime;
     return guarded(&runtime.communicator(), [&] { return command.on_ranks(runtime, arguments); });

@@ -1,26 +1,29 @@
 #include "train/stop_request.hpp"
 
-#include <atomic>
 #include <csignal>
 
 namespace switchyard::train {
 namespace {
 
-// A signal handler can reach nothing but a variable of the file.
-std::atomic<bool> requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
-
-extern "C" void note_signal(int) { requested.store(true, std::memory_order_relaxed); }
+constexpr int stop_signals[] = {SIGUSR1, SIGTERM, SIGINT};
 
 }  // namespace
 
-void watch_stop_signals() {
-  struct sigaction action {};
-  action.sa_handler = note_signal;
-  action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGUSR1, SIGTERM, SIGINT}) sigaction(signal, &action, nullptr);
+void block_stop_signals() {
+  sigset_t mask;
+  sigemptyset(&mask);
+  for (const int signal : stop_signals) sigaddset(&mask, signal);
+  sigprocmask(SIG_BLOCK, &mask, nullptr);
 }
 
-bool stop_requested() { return requested.load(std::memory_order_relaxed); }
+bool stop_requested() {
+  sigset_t pending;
+  sigemptyset(&pending);
+  sigpending(&pending);
+  for (const int signal : stop_signals) {
+    if (sigismember(&pending, signal) == 1) return true;
+  }
+  return false;
+}
 
 }  // namespace switchyard::train

@@ -14,7 +14,6 @@
 #include "comm/agreement.hpp"
 #include "config/parse.hpp"
 #include "train/loop.hpp"
-#include "train/stop_request.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -87,7 +86,6 @@ std::string newest_or_none(const train::RunFolder& folder) {
 }  // namespace
 
 int train(Runtime& runtime, Arguments arguments) {
-  train::watch_stop_signals();
   Prepared prepared;
   comm::Communicator& communicator = runtime.communicator();
   comm::agree(communicator, [&] { prepared.config = parse_run_options(arguments).config; });
@@ -102,7 +100,6 @@ int train(Runtime& runtime, Arguments arguments) {
 }
 
 int resume(Runtime& runtime, Arguments arguments) {
-  train::watch_stop_signals();
   Prepared prepared;
   comm::Communicator& communicator = runtime.communicator();
   CommandLine line;
