@@ -27,25 +27,33 @@ struct FusedConvForward {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     constexpr int width = pack_width<Team>;
-    constexpr int channels_per_pass = 2;  // 8 accumulators and 16 inputs: what 32 registers hold
     using P = Pack<width>;
+    // Eight accumulators hide the latency of a fused multiply-add, and with sixteen inputs fill the 32
+    // registers: two channels of one row of windows, or the last of an odd number of channels in two rows.
+    constexpr index_t rows_per_item = width > 1 ? 2 : 1;
     float* const split = team.template scratch<float>();
     float* const folded = split + g.split_floats();
     split_columns(team, g, images.row(row), 0.0F, split);
     fold(team, folded);
     team.sync();
     const index_t packs = (g.pooled_width + width - 1) / width;
-    team.for_each(g.pooled_height * packs, [=, this](index_t item) SY_ALWAYS_INLINE {
-      const FusedConvForward local =
-          *this;  // a copy, which stores through pointers cannot change, stays in registers
+    const index_t items = (g.pooled_height + rows_per_item - 1) / rows_per_item * packs;
+    team.for_each(items, [=, this](index_t item) SY_ALWAYS_INLINE {
+      const FusedConvForward k = *this;  // a copy stays in registers: no store can change it
       const GridPlace place(item, packs);
-      const index_t y = place.row;
+      const index_t first = place.row * rows_per_item;
+      const index_t end = first + rows_per_item < k.g.pooled_height ? first + rows_per_item : k.g.pooled_height;
       const index_t x = place.column * width;
       index_t c = 0;
-      for (; c + channels_per_pass <= local.g.out_channels; c += channels_per_pass) {
-        local.template pool_channels<P, channels_per_pass>(split, folded, row, c, y, x);
+      for (; c + 2 <= k.g.out_channels; c += 2) {
+        for (index_t y = first; y < end; ++y) k.template pool_windows<P, 2, 1>(split, folded, row, c, y, x);
       }
-      for (; c < local.g.out_channels; ++c) local.template pool_channels<P, 1>(split, folded, row, c, y, x);
+      if (c == k.g.out_channels) return;
+      if (end - first == 2) {
+        k.template pool_windows<P, 1, 2>(split, folded, row, c, first, x);
+      } else {
+        k.template pool_windows<P, 1, 1>(split, folded, row, c, first, x);
+      }
     });
   }
 
@@ -69,45 +77,48 @@ struct FusedConvForward {
     });
   }
 
-  // The windows (y, x), (y, x + 1), ... of `channels` channels from c on.
-  template <class P, int channels>
-  SY_ALWAYS_INLINE SY_HD void pool_channels(const float* split, const float* folded, index_t row, index_t c,
-                                            index_t y, index_t x) const {
+  // The windows (y, x), (y, x + 1), ... and those of the rows below, of `channels` channels from c on.
+  template <class P, int channels, int rows>
+  SY_ALWAYS_INLINE SY_HD void pool_windows(const float* split, const float* folded, index_t row, index_t c,
+                                           index_t y, index_t x) const {
     const index_t stride = 1 + g.patch_size();
-    P z[channels][2][2];  // the convolution at the four places of the windows
+    P z[channels][2 * rows][2];  // the convolution at the four places of each window
     unrolled<channels>([&](auto j) SY_ALWAYS_INLINE {
-      unrolled<4>([&](auto place) SY_ALWAYS_INLINE {
-        z[j][place / 2][place % 2] = P::broadcast(folded[(c + j) * stride]);
-      });
+      const P bias_j = P::broadcast(folded[(c + j) * stride]);
+      unrolled<4 * rows>([&](auto i) SY_ALWAYS_INLINE { z[j][i / 2][i % 2] = bias_j; });
     });
     for (index_t channel = 0; channel < g.in_channels; ++channel) {
       const float* const first_row = split + g.row_offset(channel, 2 * y);
-      P patch[4][4];
-      unrolled<4>([&](auto r) SY_ALWAYS_INLINE {
+      P patch[2 * rows + 2][4];
+      unrolled<2 * rows + 2>([&](auto r) SY_ALWAYS_INLINE {
         load_columns(first_row + r * 2 * g.half_stride, g.half_stride, x, patch[r]);
       });
       unrolled<channels>([&](auto j) SY_ALWAYS_INLINE {
         const float* const w = folded + (c + j) * stride + 1 + channel * 9;
         unrolled<9>([&](auto k) SY_ALWAYS_INLINE {
           const P weight_k = P::broadcast(w[k]);
-          unrolled<4>([&](auto place) SY_ALWAYS_INLINE {
-            P& sum = z[j][place / 2][place % 2];
-            sum = fma(patch[place / 2 + k / 3][place % 2 + k % 3], weight_k, sum);
+          unrolled<4 * rows>([&](auto i) SY_ALWAYS_INLINE {
+            P& sum = z[j][i / 2][i % 2];
+            sum = fma(patch[i / 2 + k / 3][i % 2 + k % 3], weight_k, sum);
           });
         });
       });
     }
-    unrolled<channels>([&](auto j) SY_ALWAYS_INLINE { pool(z[j], row, c + j, y, x); });
+    unrolled<channels>([&](auto j) SY_ALWAYS_INLINE {
+      unrolled<rows>([&](auto r)
+                         SY_ALWAYS_INLINE { pool(z[j][2 * r], z[j][2 * r + 1], row, c + j, y + r, x); });
+    });
   }
 
   // The largest of four, the first on ties (a NaN in the first place stays), then ReLU, which lets a NaN
   // through.
   template <class P>
-  SY_ALWAYS_INLINE SY_HD void pool(const P (&z)[2][2], index_t row, index_t c, index_t y, index_t x) const {
-    const auto upper_right = z[0][1] > z[0][0];
-    const auto lower_right = z[1][1] > z[1][0];
-    const P upper = max(z[0][1], z[0][0]);
-    const P lower = max(z[1][1], z[1][0]);
+  SY_ALWAYS_INLINE SY_HD void pool(const P (&top)[2], const P (&bottom)[2], index_t row, index_t c, index_t y,
+                                   index_t x) const {
+    const auto upper_right = top[1] > top[0];
+    const auto lower_right = bottom[1] > bottom[0];
+    const P upper = max(top[1], top[0]);
+    const P lower = max(bottom[1], bottom[0]);
     const auto is_lower = lower > upper;
     const index_t feature = (c * g.pooled_height + y) * g.pooled_width + x;
     max(P::broadcast(0), max(lower, upper)).store_first(out.row(row) + feature, g.pooled_width - x);
@@ -153,11 +164,10 @@ struct PatchGradients {
       split_columns(team, g, images.row(row), pivot_value, split);
       team.sync();
       team.for_each(g.out_channels * g.in_channels * parts, [&](index_t item) SY_ALWAYS_INLINE {
-        const PatchGradients local =
-            *this;  // a copy, which stores through pointers cannot change, stays in registers
+        const PatchGradients k = *this;  // a copy stays in registers: no store can change it
         const index_t pair = item / parts;
-        local.template add_row<Pack<width>>(split, row, pair / g.in_channels, pair % g.in_channels,
-                                            (item % parts) * width, lanes);
+        k.template add_row<Pack<width>>(split, row, pair / g.in_channels, pair % g.in_channels,
+                                        (item % parts) * width, lanes);
       });
       team.sync();  // the next row overwrites the image
     }
@@ -175,8 +185,9 @@ struct PatchGradients {
     float* const bias_lanes = lanes + (g.weight_count() + c) * pack_lanes + lane;
     P sum[9];
     unrolled<9>([&](auto k) SY_ALWAYS_INLINE { sum[k] = P::load(weight_lanes + k * pack_lanes); });
-    P sum_dy = P::load(bias_lanes);
     const P zero = P::broadcast(0);
+    const bool owns_bias = channel == 0;  // one of the threads that share the out channel
+    P sum_dy = owns_bias ? P::load(bias_lanes) : zero;
     for (index_t y = 0; y < g.pooled_height; ++y) {
       for (index_t x = lane; x - lane < g.pooled_width; x += pack_lanes) {
         const index_t feature = (c * g.pooled_height + y) * g.pooled_width + x;
@@ -199,7 +210,7 @@ struct PatchGradients {
       }
     }
     unrolled<9>([&](auto k) SY_ALWAYS_INLINE { sum[k].store(weight_lanes + k * pack_lanes); });
-    if (channel == 0) sum_dy.store(bias_lanes);
+    if (owns_bias) sum_dy.store(bias_lanes);
   }
 };
 

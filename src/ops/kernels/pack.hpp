@@ -3,19 +3,29 @@
 //
 // A kernel is written once for any width; every operation acts on each lane alone, so a lane's bits do not
 // depend on the width. Sums over places use `pack_lanes` lanes whatever the width is: a thread of width 1 takes
-// one of them, a thread of width 16 all.
+// one of them, a thread of width 16 all. So AVX-512, AVX2, the GPU and the concurrent team of the tests give
+// the same bits.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "base/host_device.hpp"
 #include "base/ids.hpp"
 #include "device/team.hpp"
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
-#define SY_PACK_AVX512 1
+// nvcc takes no vector registers in a function that is for the device too: its CPU half computes float by
+// float.
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && !defined(__CUDACC__)
+#define SY_PACK_WIDTH 16
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__BMI2__) && !defined(__CUDACC__)
+#define SY_PACK_WIDTH 8
+#else
+#define SY_PACK_WIDTH 1
+#endif
+#if SY_PACK_WIDTH > 1
 #include <immintrin.h>
 #endif
 
@@ -26,110 +36,125 @@ namespace switchyard::ops::kernels {
 
 inline constexpr int pack_lanes = 16;  // one 512-bit register
 
-// Lanes of one thread of a team. A GPU's team and the concurrent team of the tests take one lane per thread.
+// Lanes of one thread of a team.
 template <class Team>
 inline constexpr int pack_width = 1;
 template <>
-inline constexpr int pack_width<device::SerialTeam> = pack_lanes;
+inline constexpr int pack_width<device::SerialTeam> = SY_PACK_WIDTH;
 
 // f(0), f(1), ... f(count - 1) with the index as a compile-time constant, so that arrays of packs stay in
 // registers.
 template <int count, class F>
 SY_ALWAYS_INLINE SY_HD inline void unrolled(const F& f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) { (f(std::integral_constant<int, i>{}), ...); }
+  [&]<int... i>(std::integer_sequence<int, i...>) SY_ALWAYS_INLINE {
+    (f(std::integral_constant<int, i>{}), ...);
+  }
   (std::make_integer_sequence<int, count>{});
 }
 
-// The portable form. "first" operations touch only the first n places (n may be negative or above the width):
-// lanes from n on load as zero and are not stored.
 template <int width>
-struct Pack {
-  struct Mask {
-    bool lane[width];
-  };
-  float lane[width];
+struct Pack;
 
-  SY_HD static Pack broadcast(float value) {
-    Pack p;
-    for (int l = 0; l < width; ++l) p.lane[l] = value;
-    return p;
-  }
-  SY_HD static Pack load(const float* from) {
-    Pack p;
-    for (int l = 0; l < width; ++l) p.lane[l] = from[l];
-    return p;
-  }
-  SY_HD static Pack load_first(const float* from, index_t n) {
-    Pack p;
-    for (int l = 0; l < width; ++l) p.lane[l] = l < n ? from[l] : 0.0F;
-    return p;
-  }
-  // even lane l = from[2 l], odd lane l = from[2 l + 1], where n counts floats of `from`.
+// "first" operations touch only the first n places (n may be negative or above the width): lanes from n on load
+// as zero and are not stored.
+template <>
+struct Pack<1> {
+  struct Mask {
+    bool value;
+  };
+  float value;
+
+  SY_HD static Pack broadcast(float v) { return {v}; }
+  SY_HD static Pack load(const float* from) { return {*from}; }
+  SY_HD static Pack load_first(const float* from, index_t n) { return {n > 0 ? *from : 0.0F}; }
+  // even lane l = from[2 l], odd lane l = from[2 l + 1]; n counts floats of `from`.
   SY_HD static void load_pairs_first(const float* from, index_t n, Pack& even, Pack& odd) {
-    for (int l = 0; l < width; ++l) {
-      even.lane[l] = 2 * l < n ? from[2 * l] : 0.0F;
-      odd.lane[l] = 2 * l + 1 < n ? from[2 * l + 1] : 0.0F;
-    }
+    even.value = n > 0 ? from[0] : 0.0F;
+    odd.value = n > 1 ? from[1] : 0.0F;
   }
-  SY_HD void store(float* to) const {
-    for (int l = 0; l < width; ++l) to[l] = lane[l];
-  }
+  SY_HD void store(float* to) const { *to = value; }
   SY_HD void store_first(float* to, index_t n) const {
-    for (int l = 0; l < width && l < n; ++l) to[l] = lane[l];
+    if (n > 0) *to = value;
   }
-  SY_HD friend Pack fma(const Pack& a, const Pack& b, const Pack& c) {
-    Pack p;
-    for (int l = 0; l < width; ++l) p.lane[l] = std::fma(a.lane[l], b.lane[l], c.lane[l]);
-    return p;
-  }
-  SY_HD friend Pack operator+(const Pack& a, const Pack& b) {
-    Pack p;
-    for (int l = 0; l < width; ++l) p.lane[l] = a.lane[l] + b.lane[l];
-    return p;
-  }
-  SY_HD friend Pack operator-(const Pack& a, const Pack& b) {
-    Pack p;
-    for (int l = 0; l < width; ++l) p.lane[l] = a.lane[l] - b.lane[l];
-    return p;
-  }
+  SY_HD friend Pack fma(Pack a, Pack b, Pack c) { return {std::fma(a.value, b.value, c.value)}; }
+  SY_HD friend Pack operator+(Pack a, Pack b) { return {a.value + b.value}; }
+  SY_HD friend Pack operator-(Pack a, Pack b) { return {a.value - b.value}; }
   // a where a > b, else b: b on ties and where one is a NaN.
-  SY_HD friend Pack max(const Pack& a, const Pack& b) {
-    Pack p;
-    for (int l = 0; l < width; ++l) p.lane[l] = a.lane[l] > b.lane[l] ? a.lane[l] : b.lane[l];
-    return p;
-  }
-  SY_HD friend Mask operator>(const Pack& a, const Pack& b) {
-    Mask m;
-    for (int l = 0; l < width; ++l) m.lane[l] = a.lane[l] > b.lane[l];
-    return m;
-  }
-  SY_HD friend Pack select(const Mask& m, const Pack& yes, const Pack& no) {
-    Pack p;
-    for (int l = 0; l < width; ++l) p.lane[l] = m.lane[l] ? yes.lane[l] : no.lane[l];
-    return p;
-  }
-  SY_HD friend Mask select(const Mask& m, const Mask& yes, const Mask& no) {
-    Mask r;
-    for (int l = 0; l < width; ++l) r.lane[l] = m.lane[l] ? yes.lane[l] : no.lane[l];
-    return r;
-  }
+  SY_HD friend Pack max(Pack a, Pack b) { return {a.value > b.value ? a.value : b.value}; }
+  SY_HD friend Mask operator>(Pack a, Pack b) { return {a.value > b.value}; }
+  SY_HD friend Pack select(Mask m, Pack yes, Pack no) { return m.value ? yes : no; }
+  SY_HD friend Mask select(Mask m, Mask yes, Mask no) { return m.value ? yes : no; }
   // One byte per lane: bit 0 and bit 1.
-  SY_HD static void store_bits_first(std::uint8_t* to, index_t n, const Mask& bit0, const Mask& bit1) {
-    for (int l = 0; l < width && l < n; ++l) {
-      to[l] = static_cast<std::uint8_t>((bit0.lane[l] ? 1 : 0) | (bit1.lane[l] ? 2 : 0));
-    }
+  SY_HD static void store_bits_first(std::uint8_t* to, index_t n, Mask bit0, Mask bit1) {
+    if (n > 0) *to = static_cast<std::uint8_t>((bit0.value ? 1 : 0) | (bit1.value ? 2 : 0));
   }
   SY_HD static void load_bits_first(const std::uint8_t* from, index_t n, Mask& bit0, Mask& bit1) {
-    for (int l = 0; l < width; ++l) {
-      const int bits = l < n ? from[l] : 0;
-      bit0.lane[l] = (bits & 1) != 0;
-      bit1.lane[l] = (bits & 2) != 0;
-    }
+    const int bits = n > 0 ? *from : 0;
+    bit0.value = (bits & 1) != 0;
+    bit1.value = (bits & 2) != 0;
   }
 };
 
-#if defined(SY_PACK_AVX512)
-// The same in one register; lanes outside a mask are neither read nor written.
+#if SY_PACK_WIDTH == 8
+// One AVX register. A mask is the sign bit of each lane.
+template <>
+struct Pack<8> {
+  struct Mask {
+    __m256 v;
+  };
+  __m256 v;
+
+  static __m256i first(index_t n) {
+    const int lanes = n > 8 ? 8 : static_cast<int>(n < 0 ? 0 : n);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static Pack broadcast(float value) { return {_mm256_set1_ps(value)}; }
+  static Pack load(const float* from) { return {_mm256_loadu_ps(from)}; }
+  static Pack load_first(const float* from, index_t n) { return {_mm256_maskload_ps(from, first(n))}; }
+  static void load_pairs_first(const float* from, index_t n, Pack& even, Pack& odd) {
+    const __m256 low = n >= 16 ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, first(n));
+    const __m256 high = n >= 16 ? _mm256_loadu_ps(from + 8) : _mm256_maskload_ps(from + 8, first(n - 8));
+    // The shuffle works within halves and leaves 64-bit pieces in the order 0 2 1 3.
+    const __m256d even_pieces = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0x88));
+    const __m256d odd_pieces = _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0xdd));
+    even.v = _mm256_castpd_ps(_mm256_permute4x64_pd(even_pieces, 0xd8));
+    odd.v = _mm256_castpd_ps(_mm256_permute4x64_pd(odd_pieces, 0xd8));
+  }
+  void store(float* to) const { _mm256_storeu_ps(to, v); }
+  void store_first(float* to, index_t n) const { _mm256_maskstore_ps(to, first(n), v); }
+  friend Pack fma(Pack a, Pack b, Pack c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+  friend Pack operator+(Pack a, Pack b) { return {_mm256_add_ps(a.v, b.v)}; }
+  friend Pack operator-(Pack a, Pack b) { return {_mm256_sub_ps(a.v, b.v)}; }
+  friend Pack max(Pack a, Pack b) { return {_mm256_max_ps(a.v, b.v)}; }
+  friend Mask operator>(Pack a, Pack b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ)}; }
+  friend Pack select(Mask m, Pack yes, Pack no) { return {_mm256_blendv_ps(no.v, yes.v, m.v)}; }
+  friend Mask select(Mask m, Mask yes, Mask no) { return {_mm256_blendv_ps(no.v, yes.v, m.v)}; }
+  static void store_bits_first(std::uint8_t* to, index_t n, Mask bit0, Mask bit1) {
+    const std::uint64_t bytes =
+        _pdep_u64(static_cast<std::uint64_t>(_mm256_movemask_ps(bit0.v)), 0x0101010101010101U) |
+        _pdep_u64(static_cast<std::uint64_t>(_mm256_movemask_ps(bit1.v)), 0x0202020202020202U);
+    if (n >= 8) {
+      std::memcpy(to, &bytes, 8);
+    } else {
+      for (index_t l = 0; l < n; ++l) to[l] = static_cast<std::uint8_t>(bytes >> (8 * l));
+    }
+  }
+  static void load_bits_first(const std::uint8_t* from, index_t n, Mask& bit0, Mask& bit1) {
+    std::uint64_t bytes = 0;
+    if (n >= 8) {
+      std::memcpy(&bytes, from, 8);
+    } else {
+      for (index_t l = 0; l < n; ++l) bytes |= static_cast<std::uint64_t>(from[l]) << (8 * l);
+    }
+    const __m256i bits = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(bytes)));
+    bit0.v = _mm256_castsi256_ps(_mm256_slli_epi32(bits, 31));
+    bit1.v = _mm256_castsi256_ps(_mm256_slli_epi32(bits, 30));
+  }
+};
+#endif
+
+#if SY_PACK_WIDTH == 16
+// One AVX-512 register; lanes outside a mask are neither read nor written.
 template <>
 struct Pack<16> {
   struct Mask {

@@ -54,18 +54,17 @@ struct PatchSums {
       split_columns(team, g, images.row(row), static_cast<float>(*pivot), split);
       team.sync();
       team.for_each(g.in_channels * parts, [&](index_t item) SY_ALWAYS_INLINE {
-        const PatchSums local =
-            *this;  // a copy, which stores through pointers cannot change, stays in registers
-        local.template add_sums<P>(split, item / parts, (item % parts) * width, lanes);
+        const PatchSums k = *this;  // a copy stays in registers: no store can change it
+        k.template add_sums<P>(split, item / parts, (item % parts) * width, lanes);
       });
       team.for_each(g.in_channels * g.in_channels * distances * parts, [&](index_t item) SY_ALWAYS_INLINE {
-        const PatchSums local = *this;
+        const PatchSums k = *this;  // a copy stays in registers: no store can change it
         const index_t pair = item / (distances * parts);
         const int dy = static_cast<int>(item / parts % distances) - 2;
         const index_t a = pair / g.in_channels;
         const index_t b = pair % g.in_channels;
         if (a < b || (a == b && dy >= 0))
-          local.template add_products<P>(split, a, b, dy, (item % parts) * width, lanes);
+          k.template add_products<P>(split, a, b, dy, (item % parts) * width, lanes);
       });
       team.sync();  // the next row overwrites the image
     }
