@@ -150,7 +150,7 @@ void conv_patch_sums(device::Context& context, const FusedConvShape& shape, tens
   double* const sums = pivot + 1;
   double* const products = sums + patch;
   const double place_count = static_cast<double>(images.rows * shape.conv_height() * shape.conv_width());
-  device::for_each(context, 2, [=](index_t i) { places[i] = i == 0 ? place_count : 0.0; });
+  device::for_each(context, 2, kernels::BeginPatchSums{places, place_count});
   device::for_each_row(context, std::min<index_t>(images.rows, 1), FirstImageMean{images, pivot});
   float* const partials = workspace.data();
   const index_t chunks = chunk_count(images.rows);

@@ -173,4 +173,12 @@ struct CombineProducts {
   }
 };
 
+// The head of a tile's patch sums: the number of places, and a pivot of zero until there is an image.
+struct BeginPatchSums {
+  double* places;  // and behind it the pivot
+  double place_count;
+
+  SY_HD void operator()(index_t i) const { places[i] = i == 0 ? place_count : 0.0; }
+};
+
 }  // namespace switchyard::ops::kernels
