@@ -10,8 +10,8 @@
 #   signal ends the ranks at once.
 # * mpirun's own lines about non-zero exit codes are silenced (SWITCHYARD_MPIRUN_VERBOSE=1 shows them), since the
 #   program has already said why it stopped.
-# * More ranks than processors are allowed. Ranks are bound only where there is one per processor; fewer are left free, so that each
-#   computes with its share of the processors.
+# * More ranks than processors are allowed. Ranks are not bound: each computes with its share of the processors, and a rank whose
+#   processor is taken by somebody else moves on. Where ranks take up all processors, a rank that waits yields its own.
 #
 # Open MPI sleeps twice odls_base_sigkill_timeout (1 s) after any non-zero exit. A longer time would only matter to a TERM sent to
 # mpirun itself; set OMPI_MCA_odls_base_sigkill_timeout for that.
@@ -54,10 +54,8 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1  # in container
 if [ -n "$ranks" ] && on_this_machine_only; then
   processors=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)  # nproc heeds these two, and the affinity mask
   export OMPI_MCA_rmaps_base_oversubscribe="${OMPI_MCA_rmaps_base_oversubscribe:-1}"
-  if [ "$ranks" -ne "$processors" ]; then
-    export OMPI_MCA_hwloc_base_binding_policy="${OMPI_MCA_hwloc_base_binding_policy:-none}"
-  fi
-  if [ "$ranks" -gt "$processors" ]; then
+  export OMPI_MCA_hwloc_base_binding_policy="${OMPI_MCA_hwloc_base_binding_policy:-none}"
+  if [ "$ranks" -ge "$processors" ]; then
     export OMPI_MCA_mpi_yield_when_idle="${OMPI_MCA_mpi_yield_when_idle:-1}"
   fi
 fi
