@@ -65,6 +65,24 @@ TEST(SgdUpdate, follows_the_reference_for_some_steps) {
   }
 }
 
+TEST(SgdUpdate, without_momentum_needs_no_velocity) {
+  const SgdStep step{.learning_rate = 0.1F, .momentum = 0.0F, .weight_decay = 1e-2F, .gradient_scale = 0.5F};
+  const std::vector<float> start = random_values(33, 1), gradient = random_values(33, 2);
+  const auto update = [&](std::size_t velocities) {
+    return on_every_executor("sgd_update", [&](device::Context& context) {
+      std::vector<float> w = start, u(velocities);
+      sgd_update(context, step, w, gradient, u);
+      return w;
+    });
+  };
+  EXPECT_TRUE(same_bits(update(0), update(33)));
+  device::Context context(1);
+  std::vector<float> w = start, none;
+  SgdStep with_momentum = step;
+  with_momentum.momentum = 0.9F;
+  EXPECT_THROW(sgd_update(context, with_momentum, w, gradient, none), ContractViolation);
+}
+
 TEST(AdamUpdate, refuses_arrays_of_different_length_and_a_step_zero) {
   device::Context context(1);
   std::vector<float> three(3), four(4);
