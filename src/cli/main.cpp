@@ -55,6 +55,13 @@ std::string usage() {
 
 int code_of(ExitCode code) { return static_cast<int>(code); }
 
+// Whether this is the process that speaks for a launch before its ranks know each other. The others then leave
+// with 0: a launcher ends everybody at the first other code, perhaps before the one that speaks has spoken.
+bool is_first_process() {
+  const auto launch = comm::find_launch();
+  return !launch || launch->process == 0;
+}
+
 // Runs `action` and says once what went wrong. A failure that all ranks share ends in an orderly way; one of
 // this rank alone ends the others through the launcher, since they may be waiting for it.
 int guarded(comm::Communicator* communicator, const std::function<int()>& action) {
@@ -71,6 +78,8 @@ int guarded(comm::Communicator* communicator, const std::function<int()>& action
     if (communicator != nullptr) communicator->barrier();
     return code_of(exit_code(error.kind()));
   } catch (const Error& error) {
+    const bool before_ranks_met = communicator == nullptr && error.kind() == ErrorKind::config;
+    if (before_ranks_met && !is_first_process()) return 0;
     return alone(name(error.kind()), error.what(), exit_code(error.kind()));
   } catch (const std::bad_alloc&) {
     return alone(name(ErrorKind::out_of_memory),
@@ -90,8 +99,7 @@ int run_command(const Command& command, Arguments arguments) {
   }
   if (command.on_one != nullptr) {
     log::set_up(0, 1);
-    const auto launch = comm::find_launch();
-    if (launch && launch->process != 0) return 0;  // once is enough
+    if (!is_first_process()) return 0;  // once is enough
     return guarded(nullptr, [&] { return command.on_one(arguments); });
   }
   if (command.stops_on_signals) train::block_stop_signals();
@@ -103,6 +111,7 @@ int run_command(const Command& command, Arguments arguments) {
 
 int run(const std::vector<std::string>& words) {
   if (words.empty()) {
+    if (!is_first_process()) return 0;
     std::cerr << usage();
     return code_of(ExitCode::config);
   }
@@ -118,10 +127,8 @@ int run(const std::vector<std::string>& words) {
   for (const Command& command : commands) {
     if (command.name == name) return run_command(command, Arguments(words).subspan(1));
   }
-  const auto launch = comm::find_launch();
-  if (!launch || launch->process == 0) {
-    std::cerr << fmt::format("switchyard: unknown command '{}'\n\n", name) << usage();
-  }
+  if (!is_first_process()) return 0;
+  std::cerr << fmt::format("switchyard: unknown command '{}'\n\n", name) << usage();
   return code_of(ExitCode::config);
 }
 
