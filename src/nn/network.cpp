@@ -100,13 +100,6 @@ Network::Network(const std::string& name, const NetworkShape& shape, const Netwo
   }
 }
 
-bool Network::needs_batch_statistics() const {
-  for (const auto& layer : layers_) {
-    if (layer->needs_batch_statistics()) return true;
-  }
-  return false;
-}
-
 void Network::values_changed(device::Context& context) {
   for (const auto& layer : layers_) layer->values_changed(context);
 }

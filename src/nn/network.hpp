@@ -79,7 +79,6 @@ class Network {
   Layer& layer(index_t i) { return *layers_[static_cast<std::size_t>(i)]; }
   // Sum of the sizes of the per-tile parameters: the width of a row of partial gradients.
   index_t partial_width() const { return partial_width_; }
-  bool needs_batch_statistics() const;
 
   // After the parameters were written from outside.
   void values_changed(device::Context& context);

@@ -109,11 +109,4 @@ void NetworkGradient::gather_updated_values(comm::Communicator& communicator) {
   }
 }
 
-index_t NetworkGradient::gathered_bytes(index_t batch_size, index_t shards) const {
-  index_t floats = shards * network_->partial_width();
-  for (const WholeRows& whole : whole_rows_)
-    floats += (batch_size + whole.in) * whole.out + batch_size * whole.in;
-  return floats * static_cast<index_t>(sizeof(float));
-}
-
 }  // namespace switchyard::nn

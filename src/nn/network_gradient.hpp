@@ -53,8 +53,6 @@ class NetworkGradient {
   static index_t norm_entries(const NetworkShape& shape, const GradientPolicy& policy);
   // Length of the network's table of squared norms, which is the same on every rank.
   index_t norm_entries() const { return norm_entries_; }
-  // Bytes that this rank receives per step: for `plan`.
-  index_t gathered_bytes(index_t batch_size, index_t shards) const;
 
  private:
   struct Block {
