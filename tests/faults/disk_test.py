@@ -92,11 +92,13 @@ class Disk(runs.RunTest):
         """Wherever the disk fills up (configuration, metrics, data, close, pointer, summary), it is a DataError, and
         what was published before stays whole. A checkpoint of this model has about 410 kB."""
         seen = set()
-        for kilobytes in (4, 8, 16, 408, 416, 420, 424, 428, 432, 436, 440, 840, 844, 848):
-            with self.subTest(kilobytes=kilobytes):
+        sizes = (4, 8, 16, 408, 416, 420, 424, 428, 432, 436, 440, 840, 844, 848)
+        for number, kilobytes in enumerate(sizes):
+            ranks = RANKS[number % len(RANKS)]
+            with self.subTest(kilobytes=kilobytes, ranks=ranks):
                 disk = self.mount(f"size={kilobytes}k")
                 config, run = self.write_config(run_dir=disk / "run", train_max_steps=4, checkpoint_every_steps=2)
-                finished = runs.switchyard("train", config, ranks=0)
+                finished = runs.switchyard("train", config, ranks=ranks)
                 seen.add(finished.code)
                 if finished.code != 0:
                     self.expect_failure(finished, 3, "No space left on device", kind="DataError")
