@@ -19,6 +19,7 @@ enum class RandomUse : std::uint32_t {
   synthetic_data = 3,
   split = 4,
   test = 5,
+  gate_noise = 6,
 };
 
 struct Philox {

@@ -12,9 +12,22 @@ namespace switchyard::config {
 
 enum class DeviceChoice { automatic, cpu, cuda };
 enum class ResumeMode { never, automatic };
-enum class DataSource { idx, random };
+enum class DataSource { idx, random, clusters };
+enum class SampleOrder { shuffled, fixed };
+// What the mixture's output is and how it is scored; model/objective.hpp has the formulas.
+enum class Loss { likelihood, cross_entropy, logistic, double_softmax };
+enum class InitialValues { uniform, normal };
+// What multiplies a chosen expert's output.
+enum class GateValue { softmax, noisy_softmax, noisy_logit };
+enum class GateNoise { none, uniform };
+enum class NoiseDraw { every_step, once };
+enum class NoiseWhen { training, always };
 enum class PlacementRule { block, cyclic };
-enum class OptimizerKind { adam, sgd };
+enum class OptimizerKind { adam, sgd, normalised_sgd };
+// The gate's: that of the experts, or one of its own.
+enum class GateOptimizer { same, adam, sgd, normalised_sgd };
+// The norm that normalised_sgd divides a network's gradient by.
+enum class GradientNorm { whole, sum_of_tensors };
 enum class ScheduleKind { constant, cosine };
 enum class Precision { float32, bf16 };
 
@@ -37,24 +50,50 @@ struct Data {
   std::int64_t random_samples = 4096;  // random: training samples; a quarter of it for validation and for test
   std::int64_t random_features = 256;
   std::int64_t random_classes = 10;
+  // clusters: Definition 3.1 of Chen et al. 2022; ranges are those of its uniform draws.
+  std::uint64_t seed = 0;  // random, clusters: of the samples; 0: run.seed
+  std::int64_t clusters = 4;
+  std::int64_t cluster_patches = 4;
+  std::int64_t cluster_patch_size = 50;
+  std::int64_t cluster_samples = 16000;  // for training, and as many for test
+  double cluster_signal_min = 0.5;       // alpha
+  double cluster_signal_max = 2;
+  double cluster_center_min = 1;  // beta
+  double cluster_center_max = 2;
+  double cluster_noise_min = 0.5;  // gamma
+  double cluster_noise_max = 3;
+  double cluster_patch_noise = 1;  // sigma_p
+  double cluster_scale = 10;       // multiplies every number of a sample
 };
 
 // Layers as config/network_spec.hpp reads them.
 struct Model {
   std::string gate;    // its last dense layer has one output per expert
   std::string expert;  // its last dense layer has one output per class
+  Loss loss = Loss::likelihood;
+  InitialValues init = InitialValues::uniform;
+  double gate_init_scale = 1;  // uniform: times the default bound; normal: the standard deviation
+  double expert_init_scale = 1;
 };
 
 struct Moe {
   std::int64_t experts = 5;
   std::int64_t top_k = 0;  // 0: dense, every expert sees every sample
-  double importance = 0;   // weight of the importance regulariser
+  GateValue gate_value = GateValue::softmax;
+  GateNoise noise = GateNoise::none;
+  NoiseDraw noise_draw = NoiseDraw::every_step;
+  NoiseWhen noise_when = NoiseWhen::training;
+  double importance = 0;  // weight of the importance regulariser
+  double balance = 0;     // weight of the Switch balance loss
   PlacementRule placement = PlacementRule::block;
 };
 
 struct Optim {
   OptimizerKind name = OptimizerKind::adam;
   double learning_rate = 1e-3;
+  GateOptimizer gate_name = GateOptimizer::same;
+  double gate_learning_rate = 0;  // 0: learning_rate
+  GradientNorm gradient_norm = GradientNorm::whole;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
@@ -71,6 +110,12 @@ struct Train {
   std::int64_t batch_size = 512;
   std::int64_t epochs = 20;
   std::int64_t max_steps = 0;  // 0: no limit; only stops, never changes the schedule
+  SampleOrder order = SampleOrder::shuffled;
+  // Ends the run before its last step, when the loss of a batch falls to stop_loss, or lies stop_loss_rise
+  // above the smallest so far; from stop_after_steps on. 0: never.
+  double stop_loss = 0;
+  double stop_loss_rise = 0;
+  std::int64_t stop_after_steps = 0;
   Precision precision = Precision::float32;
   std::int64_t log_every_steps = 50;
 };

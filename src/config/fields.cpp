@@ -23,10 +23,29 @@ struct Word {
 constexpr std::array device_words = {Word{DeviceChoice::automatic, "auto"}, Word{DeviceChoice::cpu, "cpu"},
                                      Word{DeviceChoice::cuda, "cuda"}};
 constexpr std::array resume_words = {Word{ResumeMode::never, "never"}, Word{ResumeMode::automatic, "auto"}};
-constexpr std::array source_words = {Word{DataSource::idx, "idx"}, Word{DataSource::random, "random"}};
+constexpr std::array source_words = {Word{DataSource::idx, "idx"}, Word{DataSource::random, "random"},
+                                     Word{DataSource::clusters, "clusters"}};
+constexpr std::array order_words = {Word{SampleOrder::shuffled, "shuffled"}, Word{SampleOrder::fixed, "fixed"}};
+constexpr std::array loss_words = {Word{Loss::likelihood, "likelihood"},
+                                   Word{Loss::cross_entropy, "cross_entropy"}, Word{Loss::logistic, "logistic"},
+                                   Word{Loss::double_softmax, "double_softmax"}};
+constexpr std::array init_words = {Word{InitialValues::uniform, "uniform"},
+                                   Word{InitialValues::normal, "normal"}};
+constexpr std::array gate_value_words = {Word{GateValue::softmax, "softmax"},
+                                         Word{GateValue::noisy_softmax, "noisy_softmax"},
+                                         Word{GateValue::noisy_logit, "noisy_logit"}};
+constexpr std::array noise_words = {Word{GateNoise::none, "none"}, Word{GateNoise::uniform, "uniform"}};
+constexpr std::array draw_words = {Word{NoiseDraw::every_step, "every_step"}, Word{NoiseDraw::once, "once"}};
+constexpr std::array when_words = {Word{NoiseWhen::training, "training"}, Word{NoiseWhen::always, "always"}};
 constexpr std::array placement_words = {Word{PlacementRule::block, "block"},
                                         Word{PlacementRule::cyclic, "cyclic"}};
-constexpr std::array optimizer_words = {Word{OptimizerKind::adam, "adam"}, Word{OptimizerKind::sgd, "sgd"}};
+constexpr std::array optimizer_words = {Word{OptimizerKind::adam, "adam"}, Word{OptimizerKind::sgd, "sgd"},
+                                        Word{OptimizerKind::normalised_sgd, "normalised_sgd"}};
+constexpr std::array gate_optimizer_words = {Word{GateOptimizer::same, "same"},
+                                             Word{GateOptimizer::adam, "adam"}, Word{GateOptimizer::sgd, "sgd"},
+                                             Word{GateOptimizer::normalised_sgd, "normalised_sgd"}};
+constexpr std::array norm_words = {Word{GradientNorm::whole, "whole"},
+                                   Word{GradientNorm::sum_of_tensors, "sum_of_tensors"}};
 constexpr std::array schedule_words = {Word{ScheduleKind::constant, "constant"},
                                        Word{ScheduleKind::cosine, "cosine"}};
 constexpr std::array precision_words = {Word{Precision::float32, "float32"}, Word{Precision::bf16, "bf16"}};
@@ -117,8 +136,10 @@ constexpr std::array run_fields = {
 
 constexpr Table<&Config::data> data{"data"};
 constexpr std::array data_fields = {
-    data.choice<&Data::source, source_words>("source",
-                                             "idx: the four files of MNIST's format; random: made up"),
+    data.choice<&Data::source, source_words>(
+        "source",
+        "idx: the four files of MNIST's format; random: made up; clusters: "
+        "the clustered patches of Chen et al. 2022"),
     data.text<&Data::dir>("dir", "idx: the folder of the four files, plain or .gz"),
     data.integer<&Data::validation_samples>("validation_samples", 0, largest_count,
                                             "idx: taken from the training files", "samples"),
@@ -130,6 +151,26 @@ constexpr std::array data_fields = {
                                         "samples"),
     data.integer<&Data::random_features>("random_features", 1, largest_count, "random: numbers in a sample"),
     data.integer<&Data::random_classes>("random_classes", 2, largest_count, "random: classes"),
+    data.integer<&Data::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
+                              "random, clusters: of the samples; 0: run.seed"),
+    data.integer<&Data::clusters>("clusters", 2, 1'000'000, "clusters: how many (K)"),
+    data.integer<&Data::cluster_patches>("cluster_patches", 3, 1'000'000, "clusters: patches of a sample (P)"),
+    data.integer<&Data::cluster_patch_size>("cluster_patch_size", 4, 1'000'000,
+                                            "clusters: numbers in a patch (d), at least 2 K"),
+    data.integer<&Data::cluster_samples>("cluster_samples", 1, largest_count,
+                                         "clusters: for training, and as many for test", "samples"),
+    data.number<&Data::cluster_signal_min>("cluster_signal_min", above_zero,
+                                           "clusters: feature signal (alpha), uniform from"),
+    data.number<&Data::cluster_signal_max>("cluster_signal_max", above_zero, "clusters: ... to"),
+    data.number<&Data::cluster_center_min>("cluster_center_min", above_zero,
+                                           "clusters: cluster centre (beta), uniform from"),
+    data.number<&Data::cluster_center_max>("cluster_center_max", above_zero, "clusters: ... to"),
+    data.number<&Data::cluster_noise_min>("cluster_noise_min", above_zero,
+                                          "clusters: feature noise (gamma), uniform from"),
+    data.number<&Data::cluster_noise_max>("cluster_noise_max", above_zero, "clusters: ... to"),
+    data.number<&Data::cluster_patch_noise>("cluster_patch_noise", not_negative,
+                                            "clusters: norm of a random patch (sigma_p)"),
+    data.number<&Data::cluster_scale>("cluster_scale", above_zero, "clusters: multiplies every number"),
 };
 
 constexpr Table<&Config::model> model{"model"};
@@ -137,6 +178,16 @@ constexpr std::array model_fields = {
     model.text<&Model::gate>("gate",
                              "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts"),
     model.text<&Model::expert>("expert", "an expert's layers, such as: dense:64 relu dense:classes"),
+    model.choice<&Model::loss, loss_words>(
+        "loss",
+        "likelihood: of the mixture of the experts' distributions; the others score the gate-weighted sum "
+        "of their outputs"),
+    model.choice<&Model::init, init_words>(
+        "init", "of first weights; uniform: up to 1/sqrt(inputs); normal: standard deviation 1"),
+    model.number<&Model::gate_init_scale>("gate_init_scale", not_negative,
+                                          "multiplies the gate's first weights"),
+    model.number<&Model::expert_init_scale>("expert_init_scale", not_negative,
+                                            "multiplies the experts' first weights"),
 };
 
 constexpr Table<&Config::moe> moe{"moe"};
@@ -144,16 +195,32 @@ constexpr std::array moe_fields = {
     moe.integer<&Moe::experts>("experts", 1, 1'000'000, "how many, on all ranks together", "experts"),
     moe.integer<&Moe::top_k>("top_k", 0, 1'000'000, "experts that see a sample; 0: dense, all of them",
                              "experts"),
+    moe.choice<&Moe::gate_value, gate_value_words>(
+        "gate_value",
+        "what multiplies an expert's output: the softmax of the scores, of the scores with noise, or "
+        "the noisy score itself"),
+    moe.choice<&Moe::noise, noise_words>(
+        "noise", "added to the scores before the top k are chosen; uniform: from [0, 1)"),
+    moe.choice<&Moe::noise_draw, draw_words>("noise_draw", "every_step, or once for each sample"),
+    moe.choice<&Moe::noise_when, when_words>("noise_when", "training, or always: in evaluation too"),
     moe.number<&Moe::importance>("importance", not_negative,
                                  "weight of the importance regulariser (Shazeer et al. 2017); 0: off"),
+    moe.number<&Moe::balance>("balance", not_negative,
+                              "weight of the balance loss (Fedus et al. 2021, Switch); 0: off"),
     moe.choice<&Moe::placement, placement_words>(
         "placement", "block: neighbouring experts share a rank; cyclic: expert e on rank e mod R"),
 };
 
 constexpr Table<&Config::optim> optim{"optim"};
 constexpr std::array optim_fields = {
-    optim.choice<&Optim::name, optimizer_words>("name", "the optimiser"),
+    optim.choice<&Optim::name, optimizer_words>(
+        "name", "the optimiser; normalised_sgd divides each network's gradient by its norm"),
     optim.number<&Optim::learning_rate>("learning_rate", above_zero, "after warm-up, before decay"),
+    optim.choice<&Optim::gate_name, gate_optimizer_words>("gate_name", "the gate's optimiser"),
+    optim.number<&Optim::gate_learning_rate>("gate_learning_rate", not_negative,
+                                             "the gate's; 0: learning_rate"),
+    optim.choice<&Optim::gradient_norm, norm_words>(
+        "gradient_norm", "normalised_sgd: norm of the whole gradient, or the sum of its tensors' norms"),
     optim.number<&Optim::beta1>("beta1", fraction_below_one, "adam: decay of the gradient's mean"),
     optim.number<&Optim::beta2>("beta2", fraction_below_one, "adam: decay of the squared gradient's mean"),
     optim.number<&Optim::epsilon>("epsilon", above_zero, "adam: added to the denominator"),
@@ -178,6 +245,14 @@ constexpr std::array train_fields = {
     train.integer<&Train::epochs>("epochs", 1, largest_count, "passes over the training samples", "epochs"),
     train.integer<&Train::max_steps>("max_steps", 0, largest_count,
                                      "stops after these, the schedule unchanged; 0: no limit", "steps"),
+    train.choice<&Train::order, order_words>("order", "of the samples in an epoch"),
+    train.number<&Train::stop_loss>("stop_loss", not_negative,
+                                    "ends the run when a batch's loss is at most this; 0: never"),
+    train.number<&Train::stop_loss_rise>(
+        "stop_loss_rise", not_negative,
+        "ends the run when a batch's loss is this much above the smallest so far; 0: never"),
+    train.integer<&Train::stop_after_steps>("stop_after_steps", 0, largest_count,
+                                            "the two above count from here on", "steps"),
     train.choice<&Train::precision, precision_words>("precision", "of the products; sums are float32 in both"),
     train.integer<&Train::log_every_steps>("log_every_steps", 1, largest_count, "between two progress lines",
                                            "steps"),

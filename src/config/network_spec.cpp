@@ -24,10 +24,13 @@ struct KindWord {
   std::string_view outputs;  // what the number after ':' counts; empty: takes none
 };
 
-constexpr std::array kind_words = {KindWord{Kind::conv, "conv", "channels"},
-                                   KindWord{Kind::batch_norm, "batch_norm", ""},
-                                   KindWord{Kind::relu, "relu", ""}, KindWord{Kind::max_pool, "max_pool", ""},
-                                   KindWord{Kind::dense, "dense", "units"}};
+constexpr std::array kind_words = {
+    KindWord{Kind::conv, "conv", "channels"}, KindWord{Kind::batch_norm, "batch_norm", ""},
+    KindWord{Kind::relu, "relu", ""},         KindWord{Kind::max_pool, "max_pool", ""},
+    KindWord{Kind::dense, "dense", "units"},  KindWord{Kind::patch_filters, "patch_filters", "filters"},
+    KindWord{Kind::bias, "bias", ""},         KindWord{Kind::cubic, "cubic", ""},
+    KindWord{Kind::celu, "celu", ""},         KindWord{Kind::gelu, "gelu", ""},
+    KindWord{Kind::tanh, "tanh", ""},         KindWord{Kind::sum, "sum", "outputs"}};
 
 const KindWord& word_of(Kind kind) {
   return *std::find_if(kind_words.begin(), kind_words.end(),
@@ -64,9 +67,15 @@ std::vector<Token> split(std::string_view whole, NetworkRole role) {
 }
 
 index_t parse_outputs(const Token& token, const KindWord& word, std::string_view count) {
-  const std::string try_this = fmt::format("write {}:{}, a whole number from 1 to {}", word.name,
-                                           word.outputs == "units" ? "UNITS" : "CHANNELS", largest_outputs);
-  if (word.kind == Kind::dense && count == outputs_word(token.role)) return LayerSpec::from_task;
+  std::string capitals(word.outputs);
+  std::ranges::transform(capitals, capitals.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
+  const bool may_be_last = word.kind == Kind::dense || word.kind == Kind::sum;
+  if (may_be_last && count == outputs_word(token.role)) return LayerSpec::from_task;
+  if (word.kind == Kind::sum) {
+    token.reject("does not name the outputs", fmt::format("write sum:{}", outputs_word(token.role)));
+  }
+  const std::string try_this =
+      fmt::format("write {}:{}, a whole number from 1 to {}", word.name, capitals, largest_outputs);
   if (count.empty()) token.reject(fmt::format("says no number of {}", word.outputs), try_this);
   index_t outputs = 0;
   const char* end = count.data() + count.size();
@@ -117,7 +126,7 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
   for (const Token& token : tokens) {
     const LayerSpec layer = parse_layer(token);
     const bool is_last = token.position == tokens.size();
-    if (is_last && layer != LayerSpec{Kind::dense, LayerSpec::from_task}) {
+    if (is_last && layer.outputs != LayerSpec::from_task) {
       token.reject("cannot be the last", fmt::format("end with {}", last));
     }
     if (!is_last && layer.outputs == LayerSpec::from_task) {

@@ -1,5 +1,5 @@
 // The layers of a gate or an expert, as model.gate and model.expert write them:
-// "conv:8 batch_norm relu max_pool dense:512 relu dense:experts".
+// "conv:8 batch_norm relu max_pool dense:512 relu dense:experts", "patch_filters:8 cubic sum:classes".
 #pragma once
 
 #include <span>
@@ -16,15 +16,22 @@ struct LayerSpec {
     conv,        // 3x3, stride 1, no padding: H x W becomes (H-2) x (W-2)
     batch_norm,  // statistics over the global batch
     relu,
-    max_pool,  // 2x2, stride 2: H x W becomes floor(H/2) x floor(W/2)
-    dense,     // flattens what it is given
+    max_pool,       // 2x2, stride 2: H x W becomes floor(H/2) x floor(W/2)
+    dense,          // flattens what it is given
+    patch_filters,  // so many filters for each output, applied to every patch (row) of the sample
+    bias,           // of the filters
+    cubic,          // z^3
+    celu,
+    gelu,
+    tanh,
+    sum,  // over patches and over an output's filters
   };
 
   // The last layer's outputs: the words `experts` and `classes`, which the model resolves.
   static constexpr index_t from_task = -1;
 
   Kind kind = Kind::dense;
-  index_t outputs = 0;  // conv: channels; dense: units or from_task; 0 for the others
+  index_t outputs = 0;  // conv: channels; patch_filters: filters; dense: units or from_task; sum: from_task
 
   bool operator==(const LayerSpec&) const = default;
 };
@@ -32,8 +39,8 @@ struct LayerSpec {
 // Which network a text describes: names the key in messages and the word of the last layer.
 enum class NetworkRole { gate, expert };
 
-// At least one layer; the last one is dense with outputs == from_task, and no other is. A malformed text is a
-// ConfigError that quotes the layer, its position and the whole text.
+// At least one layer; the last one is dense or sum with outputs == from_task, and no other is. A malformed text
+// is a ConfigError that quotes the layer, its position and the whole text.
 std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role);
 
 // One space between layers; parse_network gives the same layers back.

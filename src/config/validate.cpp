@@ -30,6 +30,20 @@ void check_data(const Config& config) {
       config.data.source != DataSource::idx || !config.data.dir.empty(),
       "data.dir is empty (data.source = idx reads its four files there); give the folder, on the command line "
       "with --data.dir=FOLDER, or set data.source = random");
+  const Data& data = config.data;
+  require(data.cluster_patch_size >= 2 * data.clusters,
+          "data.cluster_patch_size = {} is below 2 x {} clusters (signals and centres are orthogonal); raise "
+          "it, or "
+          "lower data.clusters",
+          data.cluster_patch_size, data.clusters);
+  const auto range = [](const char* name, double min, double max) {
+    require(min <= max,
+            "data.{0}_min = {1} is above data.{0}_max = {2} (numbers are drawn between them); swap them", name,
+            min, max);
+  };
+  range("cluster_signal", data.cluster_signal_min, data.cluster_signal_max);
+  range("cluster_center", data.cluster_center_min, data.cluster_center_max);
+  range("cluster_noise", data.cluster_noise_min, data.cluster_noise_max);
 }
 
 void check_networks(const Config& config) {
@@ -39,15 +53,29 @@ void check_networks(const Config& config) {
     const bool needs_image = std::any_of(layers.begin(), layers.end(), [](const LayerSpec& layer) {
       return layer.kind == LayerSpec::Kind::conv || layer.kind == LayerSpec::Kind::max_pool;
     });
-    require(
-        config.data.source != DataSource::random || !needs_image,
-        "model.{} has conv or max_pool layers (data.source = random makes flat samples, no images); use dense "
-        "layers, or data.source = idx",
-        is_gate ? "gate" : "expert");
+    require(config.data.source == DataSource::idx || !needs_image,
+            "model.{} has conv or max_pool layers (only data.source = idx has images); use dense layers, or "
+            "data.source = idx",
+            is_gate ? "gate" : "expert");
   }
 }
 
-void check_mixture(const Moe& moe) {
+void check_mixture(const Moe& moe, Loss loss) {
+  require(
+      loss != Loss::likelihood || moe.gate_value != GateValue::noisy_logit,
+      "moe.gate_value = noisy_logit with model.loss = likelihood (a mixture's weights are probabilities); use "
+      "another gate_value, or another loss");
+  require(
+      moe.noise != GateNoise::none || moe.gate_value == GateValue::softmax,
+      "moe.gate_value names noise, and moe.noise = none (there is none to add); set moe.noise = uniform, or "
+      "moe.gate_value = softmax");
+  require(
+      moe.noise == GateNoise::none || moe.top_k > 0,
+      "moe.noise = uniform with moe.top_k = 0 (every expert sees every sample, so noise chooses nothing); set "
+      "moe.top_k, or moe.noise = none");
+  require(moe.experts > 1 || moe.balance == 0,
+          "moe.balance = {} with one expert (there is nothing to balance); set it to 0, or raise moe.experts",
+          moe.balance);
   require(moe.top_k <= moe.experts,
           "more top-k than experts (moe.top_k = {}, moe.experts = {}); lower moe.top_k, or set it to 0 for all "
           "experts",
@@ -60,14 +88,16 @@ void check_mixture(const Moe& moe) {
 
 void check_optimizer(const Optim& optim) {
   const Optim defaults;
-  const bool sgd = optim.name == OptimizerKind::sgd;
+  const bool adam = optim.name == OptimizerKind::adam || optim.gate_name == GateOptimizer::adam;
+  const bool sgd = optim.name != OptimizerKind::adam || optim.gate_name == GateOptimizer::sgd ||
+                   optim.gate_name == GateOptimizer::normalised_sgd;
   require(sgd || optim.momentum == 0,
           "optim.momentum = {} with optim.name = adam (only sgd has a momentum); set optim.beta1, or "
           "optim.name = sgd",
           optim.momentum);
-  require(!sgd || (optim.beta1 == defaults.beta1 && optim.beta2 == defaults.beta2 &&
+  require(adam || (optim.beta1 == defaults.beta1 && optim.beta2 == defaults.beta2 &&
                    optim.epsilon == defaults.epsilon),
-          "optim.beta1, beta2 or epsilon is set with optim.name = sgd (only adam reads them; they are {}, {} "
+          "optim.beta1, beta2 or epsilon is set without adam (only adam reads them; they are {}, {} "
           "and {}); "
           "remove them, or set optim.name = adam",
           optim.beta1, optim.beta2, optim.epsilon);
@@ -86,7 +116,7 @@ void validate(const Config& config) {
           "run.dir is empty (a run keeps its files there); give a folder, such as runs/first");
   check_data(config);
   check_networks(config);
-  check_mixture(config.moe);
+  check_mixture(config.moe, config.model.loss);
   check_optimizer(config.optim);
 }
 

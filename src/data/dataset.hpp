@@ -1,7 +1,6 @@
-// The samples of a run: three splits of images with labels, handed out as normalised rows.
+// The samples of a run: three splits of samples with labels, handed out as rows of floats.
 //
-// data: data sets, the order of samples, batches. No communication: every rank holds the whole data set as
-// bytes.
+// data: data sets, the order of samples, batches. No communication: every rank holds the whole data set.
 #pragma once
 
 #include <array>
@@ -11,6 +10,7 @@
 
 #include "base/ids.hpp"
 #include "config/config.hpp"
+#include "tensor/sample_shape.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::data {
@@ -20,15 +20,6 @@ class SampleSource;
 }
 
 enum class Split { train, validation, test };
-
-struct SampleShape {
-  index_t channels = 1;
-  index_t height = 1;
-  index_t width = 1;
-
-  constexpr index_t features() const { return channels * height * width; }
-  constexpr bool operator==(const SampleShape&) const = default;
-};
 
 // How a pixel becomes a number: (value / 255 - mean) / standard_deviation.
 struct Normalisation {
@@ -44,19 +35,27 @@ class Dataset {
   Dataset& operator=(Dataset&&) noexcept;
   ~Dataset();
 
-  const SampleShape& shape() const;
+  const tensor::SampleShape& shape() const;
   // Labels lie in [0, class_count).
   index_t class_count() const;
   index_t size(Split split) const;
+  // Groups lie in [0, group_count): clusters, for analysis only. 0: the data have none.
+  index_t group_count() const;
+  // All samples of the split as floats, [size, features], if the data set holds them so: batches then point to
+  // them. Else null.
+  const float* rows(Split split) const;
 
   // Row i of `images` becomes sample samples[i] of the split, its pixels (channel, then height, then width)
-  // normalised in double and rounded once, and labels[i] its label. Samples may repeat. Allocates nothing.
-  // Contract: images is samples.size() x features, labels.size() == samples.size(), every sample in [0,
-  // size(split)).
-  void fill(Split split, std::span<const index_t> samples, tensor::Matrix images,
-            std::span<std::int32_t> labels) const;
+  // normalised in double and rounded once. Samples may repeat. Allocates nothing. Contract: images is
+  // samples.size() x features, every sample in [0, size(split)).
+  void fill(Split split, std::span<const index_t> samples, tensor::Matrix images) const;
+  // labels[i], groups[i] of samples[i]; the contract is fill's.
+  void fill_labels(Split split, std::span<const index_t> samples, std::span<std::int32_t> labels) const;
+  void fill_groups(Split split, std::span<const index_t> samples, std::span<std::int32_t> groups) const;
 
  private:
+  void expect_samples(Split split, std::span<const index_t> samples) const;
+
   std::unique_ptr<const detail::SampleSource> source_;
   std::array<float, 256> normalised_;  // by pixel value
 };
@@ -66,7 +65,8 @@ class Dataset {
 // source = idx: train-{images-idx3,labels-idx1}-ubyte and t10k-... in data.dir, plain or .gz. The validation
 // split is `validation_samples` of the training files' samples, chosen by a permutation that depends on nothing
 // but their number: runs with different seeds, and resumed runs, share it. Both splits keep the files' order.
-// source = random: learnable noise, made on the fly as a pure function of (seed, split, sample).
+// source = random: learnable noise, made on the fly as a pure function of (seed, split, sample); source =
+// clusters: the patches of Chen et al. 2022, likewise. Their seed is data.seed, or `seed` if that is 0.
 //
 // Blocking and local; on many ranks each rank calls it, and a failure is one rank's until the caller agrees on
 // it. Throws DataError for a file that is missing, damaged or at odds with another, ConfigError for a

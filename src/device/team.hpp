@@ -68,6 +68,7 @@ class SerialTeam {
   template <class F>
   SY_HD auto sum(index_t n, const F& f) const {
     using T = decltype(f(index_t{0}));
+    if (n <= short_count) return short_sum<T>(n, f);
     T lane[lane_count] = {};
     index_t i = 0;
     for (; i + lane_count <= n; i += lane_count) {
@@ -78,6 +79,7 @@ class SerialTeam {
   }
   template <class F>
   SY_HD float max(index_t n, const F& f) const {
+    if (n <= short_count) return short_max(n, f);
     float lane[lane_count];
     for (float& value : lane) value = -__builtin_inff();
     index_t i = 0;
@@ -98,6 +100,27 @@ class SerialTeam {
   }
 
  private:
+  // A row that fills so few lanes gives the same bits without the others: they hold zero or -infinity.
+  static constexpr int short_count = 8;
+
+  template <class T, class F>
+  SY_HD static T short_sum(index_t n, const F& f) {
+    T lane[short_count] = {};
+    for (index_t i = 0; i < n; ++i) lane[i] += f(i);
+    T c[4];
+    for (int i = 0; i < 4; ++i) c[i] = lane[i] + lane[i + 4];
+    return (c[0] + c[2]) + (c[1] + c[3]);
+  }
+  template <class F>
+  SY_HD static float short_max(index_t n, const F& f) {
+    float lane[short_count];
+    for (float& value : lane) value = -__builtin_inff();
+    for (index_t i = 0; i < n; ++i) lane[i] = larger(lane[i], f(i));
+    float c[4];
+    for (int i = 0; i < 4; ++i) c[i] = larger(lane[i], lane[i + 4]);
+    return larger(larger(c[0], c[2]), larger(c[1], c[3]));
+  }
+
   std::byte* scratch_;
 };
 

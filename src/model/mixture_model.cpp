@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "moe/balance.hpp"
 #include "moe/importance.hpp"
-#include "ops/mixture.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::model {
@@ -15,9 +15,9 @@ namespace {
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
-nn::NetworkShape expert_shape(const config::Config& config, nn::ImageShape input, index_t classes) {
+nn::NetworkShape expert_shape(const config::Config& config, const Task& task, index_t outputs) {
   const auto spec = config::parse_network(config.model.expert, config::NetworkRole::expert);
-  nn::NetworkShape shape = nn::NetworkShape::resolve("expert", spec, input, classes);
+  nn::NetworkShape shape = nn::NetworkShape::resolve("expert", spec, task.sample, outputs);
   if (shape.batch_norm) {
     throw ConfigError(
         "model.expert has batch_norm (an expert's statistics would depend on who else was routed to it); "
@@ -28,60 +28,63 @@ nn::NetworkShape expert_shape(const config::Config& config, nn::ImageShape input
 
 }  // namespace
 
-moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes) {
+moe::LayerOptions layer_options(const config::Config& config, const Task& task) {
   const auto gate = config::parse_network(config.model.gate, config::NetworkRole::gate);
-  return {.gate = nn::NetworkShape::resolve("gate", gate, input, config.moe.experts),
-          .expert = expert_shape(config, input, classes),
-          .outputs = classes,
-          .top_k = config.moe.top_k,
+  const std::unique_ptr<Objective> objective = Objective::make(config.model.loss, task.classes);
+  const config::InitialValues init = config.model.init;
+  return {.gate = nn::NetworkShape::resolve("gate", gate, task.sample, config.moe.experts),
+          .expert = expert_shape(config, task, objective->outputs()),
+          .outputs = objective->outputs(),
+          .routing = {.experts = config.moe.experts,
+                      .top_k = config.moe.top_k,
+                      .value = config.moe.gate_value,
+                      .noise = config.moe.noise,
+                      .noise_draw = config.moe.noise_draw,
+                      .noise_when = config.moe.noise_when},
+          .head = objective->head(),
           .gate_options = {{.replicated = true,
                             .batch_size = config.train.batch_size,
                             .shards = config.train.shards},
-                           config.train.precision},
-          .expert_options = {{}, config.train.precision},
+                           config.train.precision,
+                           {init, config.model.gate_init_scale}},
+          .expert_options = {{}, config.train.precision, {init, config.model.expert_init_scale}},
           .seed = config.run.seed};
 }
 
-MixtureModel::MixtureModel(const config::Config& config, nn::ImageShape input, index_t classes,
-                           comm::Communicator& communicator)
+MixtureModel::MixtureModel(const config::Config& config, const Task& task, comm::Communicator& communicator)
     : communicator_(&communicator),
+      task_(task),
       importance_weight_(config.moe.importance),
-      options_(layer_options(config, input, classes)),
+      balance_weight_(config.moe.balance),
+      objective_(Objective::make(config.model.loss, task.classes)),
+      options_(layer_options(config, task)),
       layer_(options_, communicator,
-             moe::Placement::make(config.moe.placement, config.moe.experts, communicator.size())),
-      importance_gradient_(at(config.moe.experts), 0.0) {}
+             moe::Placement::make(config.moe.placement, config.moe.experts, communicator.size())) {
+  const std::size_t experts = at(config.moe.experts);
+  if (importance_weight_ > 0) importance_gradient_.resize(experts);
+  if (balance_weight_ > 0) {
+    for (auto* values : {&load_, &probability_, &balance_gradient_}) values->resize(experts);
+  }
+  // From the shapes, since a rank may host no expert.
+  norm_table_.add(nn::NetworkGradient::norm_parameters(options_.gate, options_.gate_options.policy));
+  const std::vector<index_t> expert =
+      nn::NetworkGradient::norm_parameters(options_.expert, options_.expert_options.policy);
+  for (std::size_t e = 0; e < experts; ++e) norm_table_.add(expert);
+}
 
-// From the shape, since a rank may host no expert.
-index_t MixtureModel::expert_entries() const {
-  return nn::NetworkGradient::norm_entries(options_.expert, nn::GradientPolicy{});
-}
-index_t MixtureModel::gate_entries() const {
-  return nn::NetworkGradient::norm_entries(options_.gate, options_.gate_options.policy);
-}
-index_t MixtureModel::norm_entries() const {
-  return gate_entries() + expert_entries() * layer_.placement().expert_count();
-}
 index_t MixtureModel::parameter_count() const {
   return gate_parameters() + expert_parameters() * layer_.placement().expert_count();
 }
 
 void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
                            moe::GateStatistics& statistics) {
-  output_ = layer_.forward(context, *batch.tiles, batch.images, mode, clock);
+  output_ = layer_.forward(context, *batch.tiles, batch.samples, mode, clock);
   clock.enter(Phase::combine);
-  device::Workspace& workspace = context.workspace();
-  const moe::Routing& routing = output_.routing;
-  losses_ = workspace.allocate<float>(routing.samples);
-  predicted_ = workspace.allocate<std::int32_t>(routing.samples);
-  posteriors_ = {workspace.allocate<float>(routing.samples * routing.slots).data(), routing.samples,
-                 routing.slots};
-  ops::mixture_forward(context, mixture_batch(batch), routing.log_weights,
-                       {.losses = losses_, .posteriors = posteriors_, .predicted = predicted_});
+  scores_ = objective_->forward(context, output_, batch.labels);
   clock.enter(Phase::other);
   count_choices(batch, statistics);
   collect(context, batch, statistics);
-  importance_loss_ = moe::importance_loss(statistics.importance, importance_weight_);
-  moe::importance_gradient(statistics.importance, importance_weight_, importance_gradient_);
+  regularise(batch.tiles->total_rows(), statistics);
   if (!std::isfinite(statistics.loss_sum)) {
     throw_agreed(ErrorKind::numeric,
                  fmt::format("the loss is {} (a weight or an activation is no longer finite); try a smaller "
@@ -90,17 +93,19 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   }
 }
 
-ops::MixtureBatch MixtureModel::mixture_batch(const Batch& batch) const {
-  const moe::Routing& routing = output_.routing;
-  return {.gate_logits = routing.logits,
-          .experts = routing.experts.data(),
-          .slots = routing.slots,
-          .log_probs = output_.slot_rows.data(),
-          .labels = batch.labels.data(),
-          .classes = classes()};
+void MixtureModel::regularise(index_t samples, const moe::GateStatistics& statistics) {
+  if (importance_weight_ > 0) {
+    regulariser_losses_.importance = moe::importance_loss(statistics.importance, importance_weight_);
+    moe::importance_gradient(statistics.importance, importance_weight_, importance_gradient_);
+  }
+  if (balance_weight_ > 0) {
+    regulariser_losses_.balance = moe::balance_loss(load_, probability_, balance_weight_);
+    moe::balance_gradient(load_, samples, balance_weight_, balance_gradient_);
+  }
 }
 
-// Sums over the global batch: a float64 partial per shard, added in shard order.
+// Sums over the global batch: a float64 partial per shard, added in shard order. Columns: loss, entropy,
+// importance [E], and for the balance loss load [E] and probability [E].
 void MixtureModel::collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics) {
   device::Workspace& workspace = context.workspace();
   const nn::BatchTiles& tiles = *batch.tiles;
@@ -109,31 +114,41 @@ void MixtureModel::collect(device::Context& context, const Batch& batch, moe::Ga
   ops::entropy_rows(context, routing.weights, entropies);
 
   const index_t experts = statistics.experts();
-  const index_t width = 2 + experts;  // loss, entropy, importance
+  const bool balanced = balance_weight_ > 0;
+  const index_t width = 2 + experts * (balanced ? 3 : 1);
   const std::span<double> mine = workspace.allocate<double>(tiles.local_count() * width);
   std::ranges::fill(mine, 0.0);
-  for (index_t tile = 0; tile < tiles.local_count(); ++tile) {
+  context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
     double* const sums = mine.data() + tile * width;
+    double* const importance = sums + 2;
     const IndexRange rows = tiles.rows(tile);
     for (index_t n = rows.begin; n < rows.end; ++n) {
-      sums[0] += static_cast<double>(losses_[at(n)]);
+      sums[0] += static_cast<double>(scores_.losses[at(n)]);
       sums[1] += entropies[at(n)];
       for (index_t i = 0; i < routing.slots; ++i) {
-        sums[2 + routing.experts[at(n * routing.slots + i)]] += static_cast<double>(routing.weights(n, i));
+        const std::int32_t expert = routing.experts[at(n * routing.slots + i)];
+        importance[expert] += static_cast<double>(routing.weights(n, i));
+        if (balanced) importance[experts + expert] += 1.0;
       }
     }
-  }
+    if (balanced) {
+      ops::add_probabilities(context, routing.scores.rows_from(rows.begin, rows.size()),
+                             {importance + 2 * experts, at(experts)});
+    }
+  });
   const std::span<const double> all = tiles.gather_tiles(workspace, mine, width);
   const std::span<double> column = workspace.allocate<double>(tiles.total_count());
-  for (index_t c = 0; c < width; ++c) {
+  const auto sum_of = [&](index_t c) {
     for (index_t tile = 0; tile < tiles.total_count(); ++tile) column[at(tile)] = all[at(tile * width + c)];
-    const double sum = ops::sum_tree(column);
-    if (c == 0)
-      statistics.loss_sum = sum;
-    else if (c == 1)
-      statistics.entropy_sum = sum;
-    else
-      statistics.importance[at(c - 2)] = sum;
+    return ops::sum_tree(column);
+  };
+  statistics.loss_sum = sum_of(0);
+  statistics.entropy_sum = sum_of(1);
+  for (index_t e = 0; e < experts; ++e) {
+    statistics.importance[at(e)] = sum_of(2 + e);
+    if (!balanced) continue;
+    load_[at(e)] = sum_of(2 + experts + e);
+    probability_[at(e)] = sum_of(2 + 2 * experts + e);
   }
 }
 
@@ -143,32 +158,26 @@ void MixtureModel::count_choices(const Batch& batch, moe::GateStatistics& statis
   statistics.sent_rows() += layer_.plan().sent_rows();
   for (index_t n = 0; n < routing.samples; ++n) {
     const std::int32_t label = batch.labels[at(n)];
-    statistics.errors() += predicted_[at(n)] != label ? 1 : 0;
+    statistics.errors() += scores_.predicted[at(n)] != label ? 1 : 0;
     index_t chosen = 0;
     for (index_t i = 0; i < routing.slots; ++i) {
       ++statistics.load(routing.experts[at(n * routing.slots + i)]);
       if (routing.weights(n, i) > routing.weights(n, chosen)) chosen = i;
     }
-    const float* const row = output_.slot_rows[at(n * routing.slots + chosen)];
-    index_t prediction = 0;
-    for (index_t c = 1; c < classes(); ++c) {
-      if (row[c] > row[prediction]) prediction = c;
-    }
     const index_t expert = routing.experts[at(n * routing.slots + chosen)];
     ++statistics.by_label(label, expert);
-    ++statistics.by_prediction(prediction, expert);
+    ++statistics.by_prediction(objective_->class_of(output_.slot_rows[at(n * routing.slots + chosen)]), expert);
+    if (!batch.groups.empty()) ++statistics.by_group(batch.groups[at(n)], expert);
   }
 }
 
 void MixtureModel::backward(device::Context& context, const Batch& batch, PhaseClock& clock) {
   clock.enter(Phase::combine);
-  const moe::Routing& routing = output_.routing;
   const moe::Layer::Gradients gradients = layer_.begin_backward(context, *batch.tiles);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(batch.tiles->total_rows()));
-  ops::mixture_backward(context, mixture_batch(batch), routing.weights, posteriors_, scale,
-                        importance_gradient_,
-                        {.d_log_probs = gradients.slot_rows.data(), .d_logits = gradients.logits});
-  layer_.backward(context, *batch.tiles, clock);
+  objective_->backward(context, output_, batch.labels, scale, layer_.gate().measure(), gradients);
+  layer_.backward(context, *batch.tiles, output_.routing, gradients,
+                  {.importance = importance_gradient_, .probability = balance_gradient_}, clock);
 }
 
 void MixtureModel::reduce_gradients(device::Context& context, const Batch& batch, PhaseClock& clock) {
@@ -186,7 +195,8 @@ std::vector<nn::ParameterSlice> MixtureModel::slices() {
   moe::Experts& experts = layer_.experts();
   for (index_t e = 0; e < experts.count(); ++e) {
     for (nn::ParameterSlice slice : experts.gradient(e).slices()) {
-      slice.norm_entry += gate_entries() + experts.id(e).index() * expert_entries();
+      slice.unit = 1 + experts.id(e).index();
+      slice.norm_entry += norm_table_.unit_begin[at(slice.unit)];
       all.push_back(slice);
     }
   }

@@ -1,23 +1,32 @@
-// The original mixture of experts: gate, experts, likelihood and regulariser, assembled from a configuration.
+// A mixture of experts: gate, experts, objective and regularisers, assembled from a configuration.
 //
 // model: models, put together from the rooms below. A model knows its loss and its parameters; it does not
 // step.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "config/config.hpp"
+#include "model/objective.hpp"
 #include "moe/gate_statistics.hpp"
 #include "moe/layer.hpp"
-#include "ops/mixture.hpp"
 
 namespace switchyard::model {
 
-// One rank's share of a batch. images: [N, features] in global order, labels: [N].
+// What the data ask of a model.
+struct Task {
+  tensor::SampleShape sample;
+  index_t classes = 0;
+  index_t groups = 0;  // kinds of samples besides classes, for analysis
+};
+
+// One rank's share of a batch, in global order.
 struct Batch {
   const nn::BatchTiles* tiles = nullptr;
-  tensor::ConstMatrix images;
-  std::span<const std::int32_t> labels;
+  moe::Samples samples;
+  std::span<const std::int32_t> labels;  // [N]
+  std::span<const std::int32_t> groups;  // [N], or empty
 };
 
 // An array of the model for a checkpoint: rows [rows.begin, rows.end) of the whole are at `data`.
@@ -30,21 +39,29 @@ struct ModelArray {
 };
 
 // What a configuration makes of samples of that shape, before anything is allocated. Throws ConfigError.
-moe::LayerOptions layer_options(const config::Config& config, nn::ImageShape input, index_t classes);
+moe::LayerOptions layer_options(const config::Config& config, const Task& task);
 
-// L = -(1/B) sum_n log sum_i p_i(x_n) y_{i,t_n} + importance regulariser (Krishnamurthy et al. 2023, the
-// original mixture; reference V1 and section 1.2). All methods are collective over the communicator's ranks.
+// What the regularisers add to the loss of the last forward's batch, weighted.
+struct RegulariserLosses {
+  double importance = 0;
+  double balance = 0;
+
+  double total() const { return importance + balance; }
+};
+
+// L = the objective's mean over the global batch + regularisers. All methods are collective over the
+// communicator's ranks.
 class MixtureModel {
  public:
-  MixtureModel(const config::Config& config, nn::ImageShape input, index_t classes,
-               comm::Communicator& communicator);
+  MixtureModel(const config::Config& config, const Task& task, comm::Communicator& communicator);
 
   // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
   // (they are summed where the step agrees). Throws NumericError on all ranks if the loss is not finite.
   void forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
                moe::GateStatistics& statistics);
-  // The regulariser's value for the batch of the last forward, weighted.
-  double importance_loss() const { return importance_loss_; }
+  const RegulariserLosses& regulariser_losses() const { return regulariser_losses_; }
+  // Of the size that forward() fills.
+  moe::GateStatistics statistics() const { return {options_.routing.experts, task_.classes, task_.groups}; }
   // Gradients of all activations, then of all parameters.
   void backward(device::Context& context, const Batch& batch, PhaseClock& clock);
   void reduce_gradients(device::Context& context, const Batch& batch, PhaseClock& clock);
@@ -53,9 +70,10 @@ class MixtureModel {
   // After parameters() were written from outside. Local.
   void values_changed(device::Context& context) { layer_.values_changed(context); }
 
-  // What this rank updates; norm_entry counts over all networks of the model.
+  // What this rank updates; norm_entry is a place in norm_table().
   std::vector<nn::ParameterSlice> slices();
-  index_t norm_entries() const;
+  // Over all networks of the model, the same on every rank.
+  const nn::NormTable& norm_table() const { return norm_table_; }
 
   index_t parameter_count() const;
   index_t gate_parameters() const { return options_.gate.parameter_count(); }
@@ -68,27 +86,29 @@ class MixtureModel {
   std::vector<ModelArray> parameters();
   std::vector<ModelArray> state();
   moe::Layer& layer() { return layer_; }
-  index_t classes() const { return layer_.outputs(); }
+  index_t classes() const { return task_.classes; }
 
  private:
-  index_t gate_entries() const;
-  index_t expert_entries() const;
-  ops::MixtureBatch mixture_batch(const Batch& batch) const;
   void collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
+  void regularise(index_t samples, const moe::GateStatistics& statistics);
 
   comm::Communicator* communicator_;
+  Task task_;
   double importance_weight_;
+  double balance_weight_;
+  std::unique_ptr<Objective> objective_;
   moe::LayerOptions options_;
   moe::Layer layer_;
+  nn::NormTable norm_table_;
 
   // Of the batch between forward and backward; memory of the step.
   moe::LayerOutput output_;
-  tensor::Matrix posteriors_;
-  std::span<float> losses_;
-  std::span<std::int32_t> predicted_;
+  Scores scores_;
+  RegulariserLosses regulariser_losses_;
   std::vector<double> importance_gradient_;
-  double importance_loss_ = 0;
+  std::vector<double> load_, probability_;  // [E] over the global batch, only for the balance loss
+  std::vector<double> balance_gradient_;
 };
 
 }  // namespace switchyard::model

@@ -21,7 +21,7 @@ tensor::Matrix pack(device::Context& context, std::span<const float* const> rows
 
 }  // namespace
 
-void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tensor::ConstMatrix samples,
+void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tensor::RowSource samples,
                         index_t row_multiple) {
   device::Workspace& workspace = context.workspace();
   const DispatchPlan::Home& home = plan.home();
@@ -29,11 +29,11 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
   const index_t cols = samples.cols;
 
   // Where every sample goes to a rank, as under dense gating, its rows are sent from where they lie.
-  const float* send = samples.data;
+  const float* send = samples.base;
   std::span<const index_t> first_row = zeros_;
-  const bool all_rows = samples.stride == cols && std::ranges::all_of(home.rows, [&](index_t rows) {
-                          return rows == 0 || rows == samples.rows;
-                        });
+  const bool all_rows =
+      samples.table == nullptr && samples.stride == cols &&
+      std::ranges::all_of(home.rows, [&](index_t rows) { return rows == 0 || rows == samples.rows; });
   if (all_rows) {
     zeros_.assign(home.rows.size(), 0);
     first_row = zeros_;

@@ -21,7 +21,7 @@ class Exchange {
   // Sends each sample's row to the ranks of its experts. Afterwards expert_input(e) names the rows of local
   // expert e in global order, padded with rows of zeros to a multiple of `row_multiple`: a library product for
   // a new row count costs far more to build than the padding costs to compute.
-  void dispatch(device::Context& context, const DispatchPlan& plan, tensor::ConstMatrix samples,
+  void dispatch(device::Context& context, const DispatchPlan& plan, tensor::RowSource samples,
                 index_t row_multiple);
   tensor::RowSource expert_input(LocalExpert expert) const {
     return inputs_[static_cast<std::size_t>(expert.value)];

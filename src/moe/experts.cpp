@@ -13,8 +13,9 @@ Experts::Expert::Expert(ExpertId id_in, const nn::NetworkShape& shape, const nn:
                         std::uint64_t seed)
     : id(id_in), network(Experts::name(id_in), shape, options, seed), gradient(network, {}) {}
 
-Experts::Experts(const nn::NetworkShape& shape, const nn::NetworkOptions& options,
-                 std::span<const ExpertId> hosted, std::uint64_t seed) {
+Experts::Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
+                 std::span<const ExpertId> hosted, std::uint64_t seed)
+    : head_(head) {
   for (const ExpertId id : hosted) experts_.push_back(std::make_unique<Expert>(id, shape, options, seed));
 }
 
@@ -43,6 +44,7 @@ void Experts::forward(device::Context& context, const Exchange& exchange, nn::Mo
   }
   run_tiles(context, [&](Expert& expert, index_t tile) {
     expert.network.forward_tile(context, expert.tiles, tile, expert.record);
+    if (head_ == ExpertHead::none) return;
     const IndexRange rows = expert.tiles.rows(tile);
     const tensor::Matrix y = expert.record.layers.back().output.rows_from(rows.begin, rows.size());
     ops::log_softmax(context, y, y);
@@ -61,10 +63,12 @@ void Experts::begin_backward(device::Context& context) {
 
 void Experts::backward(device::Context& context) {
   run_tiles(context, [&](Expert& expert, index_t tile) {
-    const IndexRange rows = expert.tiles.rows(tile);
-    nn::LayerRecord& last = expert.record.layers.back();
-    const tensor::Matrix dy = last.d_output.rows_from(rows.begin, rows.size());
-    ops::log_softmax_backward(context, last.output.rows_from(rows.begin, rows.size()), dy, dy);
+    if (head_ == ExpertHead::log_softmax) {
+      const IndexRange rows = expert.tiles.rows(tile);
+      nn::LayerRecord& last = expert.record.layers.back();
+      const tensor::Matrix dy = last.d_output.rows_from(rows.begin, rows.size());
+      ops::log_softmax_backward(context, last.output.rows_from(rows.begin, rows.size()), dy, dy);
+    }
     expert.network.backward_tile(context, expert.tiles, tile, expert.record, expert.partials.data(), {});
   });
 }

@@ -9,9 +9,12 @@
 
 namespace switchyard::moe {
 
-// An expert's output is a row of log-probabilities: its network followed by a log softmax (reference V1: the
-// experts' outputs are distributions; the mixture is never soft-maxed again).
-//
+// What follows an expert's network.
+enum class ExpertHead {
+  none,
+  log_softmax,  // a row of log-probabilities: the experts' outputs are distributions (reference V1)
+};
+
 // The owner computes an expert's whole gradient over its rows in global order, so no sum crosses ranks.
 // (expert, tile) pairs are spread over the pool.
 class Experts {
@@ -21,8 +24,8 @@ class Experts {
   static constexpr index_t tile_rows = 128;
 
   // Networks named "experts/0003", by global id, so that initial weights do not depend on the placement.
-  Experts(const nn::NetworkShape& shape, const nn::NetworkOptions& options, std::span<const ExpertId> hosted,
-          std::uint64_t seed);
+  Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
+          std::span<const ExpertId> hosted, std::uint64_t seed);
 
   index_t count() const { return static_cast<index_t>(experts_.size()); }
   ExpertId id(index_t local) const { return experts_[static_cast<std::size_t>(local)]->id; }
@@ -30,7 +33,7 @@ class Experts {
   nn::NetworkGradient& gradient(index_t local) { return experts_[static_cast<std::size_t>(local)]->gradient; }
   static std::string name(ExpertId id);
 
-  // Reads exchange.expert_input(e); afterwards outputs()[e] holds log-probabilities.
+  // Reads exchange.expert_input(e); afterwards outputs()[e] holds the head's rows.
   void forward(device::Context& context, const Exchange& exchange, nn::Mode mode);
   std::span<const tensor::Matrix> outputs() const { return outputs_; }
   // Allocates d_outputs(), which the caller fills before backward.
@@ -57,6 +60,7 @@ class Experts {
   };
   void run_tiles(device::Context& context, const auto& body);
 
+  ExpertHead head_;
   std::vector<std::unique_ptr<Expert>> experts_;
   std::vector<tensor::Matrix> outputs_;
   std::vector<tensor::Matrix> d_outputs_;

@@ -1,49 +1,75 @@
 #include "moe/gate.hpp"
 
-#include "ops/mixture.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::moe {
 
-Gate::Gate(const nn::NetworkShape& shape, index_t experts, index_t top_k, const nn::NetworkOptions& options,
-           int ranks, int rank, std::uint64_t seed)
-    : network_("gate", shape, options, seed),
+Gate::Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::NetworkOptions& options, int ranks,
+           int rank, std::uint64_t seed)
+    : options_(gate),
+      seed_(seed),
+      network_("gate", shape, options, seed),
       gradient_(network_, {.replicated = true, .ranks = ranks, .rank = rank}),
-      slots_(top_k == 0 ? experts : top_k),
-      dense_(top_k == 0) {}
+      slots_(gate.top_k == 0 ? gate.experts : gate.top_k) {}
 
-Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,
+tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatrix logits,
+                                    const Samples& samples, nn::Mode mode) const {
+  const bool wanted = options_.noise != config::GateNoise::none &&
+                      (mode == nn::Mode::training || options_.noise_when == config::NoiseWhen::always);
+  if (!wanted) return logits;
+  const std::uint32_t step = options_.noise_draw == config::NoiseDraw::once ? 0 : samples.step;
+  const tensor::Matrix noisy{context.workspace().allocate<float>(logits.rows * logits.cols).data(), logits.rows,
+                             logits.cols};
+  ops::add_uniform_noise(context, logits, samples.ids, {seed_, step, samples.stream}, noisy);
+  return noisy;
+}
+
+Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
                     nn::Mode mode) {
-  network_.forward(context, tiles, samples, mode, record_);
+  network_.forward(context, tiles, samples.rows, mode, record_);
   device::Workspace& workspace = context.workspace();
   const index_t rows = tiles.local_rows();
   const auto matrix = [&] {
     return tensor::Matrix{workspace.allocate<float>(rows * slots_).data(), rows, slots_};
   };
-  Routing routing{record_.layers.back().output,
-                  workspace.allocate<std::int32_t>(rows * slots_),
-                  matrix(),
-                  matrix(),
-                  rows,
-                  slots_};
-  if (dense_) {
+  Routing routing;
+  routing.samples = rows;
+  routing.slots = slots_;
+  routing.logits = record_.layers.back().output;
+  routing.noisy = add_noise(context, routing.logits, samples, mode);
+  routing.scores = options_.value == config::GateValue::noisy_softmax ? routing.noisy : routing.logits;
+  routing.experts = workspace.allocate<std::int32_t>(rows * slots_);
+  if (options_.top_k == 0) {
     for (index_t i = 0; i < rows * slots_; ++i)
       routing.experts[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i % slots_);
   } else {
-    ops::top_k(context, routing.logits, slots_, routing.experts.data());
+    ops::top_k(context, routing.noisy, slots_, routing.experts.data());
   }
-  ops::gate_weights(context, routing.logits, routing.experts.data(), slots_, routing.weights,
+  routing.weights = matrix();
+  routing.log_weights = matrix();
+  ops::gate_weights(context, routing.scores, routing.experts.data(), slots_, routing.weights,
                     routing.log_weights);
+  routing.factors = routing.weights;
+  if (measure() == ops::GateMeasure::score) {
+    routing.factors = matrix();
+    ops::gather_scores(context, routing.noisy, routing.experts.data(), slots_, routing.factors);
+  }
   return routing;
 }
 
-tensor::Matrix Gate::begin_backward(device::Context& context, const nn::BatchTiles& tiles) {
+void Gate::backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
+                    tensor::ConstMatrix d_slots, const RegulariserGradients& regularisers) {
   network_.begin_backward(context.workspace(), tiles, record_);
   partials_ = context.workspace().allocate<float>(tiles.local_count() * network_.partial_width());
-  return record_.layers.back().d_output;
-}
-
-void Gate::backward(device::Context& context, const nn::BatchTiles& tiles) {
+  ops::gate_backward(context,
+                     {.scores = routing.scores,
+                      .experts = routing.experts.data(),
+                      .weights = routing.weights,
+                      .measure = measure(),
+                      .d_slots = d_slots,
+                      .importance = regularisers.importance,
+                      .probability = regularisers.probability},
+                     record_.layers.back().d_output);
   network_.backward(context, tiles, record_, partials_.data());
 }
 

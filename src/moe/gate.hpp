@@ -3,38 +3,62 @@
 
 #include <cstdint>
 
+#include "config/config.hpp"
 #include "moe/routing.hpp"
 #include "nn/network_gradient.hpp"
 
 namespace switchyard::moe {
 
+struct GateOptions {
+  index_t experts = 0;
+  index_t top_k = 0;  // 0: dense
+  config::GateValue value = config::GateValue::softmax;
+  config::GateNoise noise = config::GateNoise::none;
+  config::NoiseDraw noise_draw = config::NoiseDraw::every_step;
+  config::NoiseWhen noise_when = config::NoiseWhen::training;
+};
+
+// Gradients of regularisers that depend on sums over the batch, so that they are the same for every sample.
+// Empty: none.
+struct RegulariserGradients {
+  std::span<const double> importance = {};   // [E], by a sample's gate weight
+  std::span<const double> probability = {};  // [E], by a sample's full softmax over all experts
+};
+
 // Replicated on every rank; each computes its own shards. Batch statistics and gradients are those of the
 // global batch.
 class Gate {
  public:
-  // top_k = 0 is dense. ranks and rank say which blocks of the large matrices this rank updates.
-  Gate(const nn::NetworkShape& shape, index_t experts, index_t top_k, const nn::NetworkOptions& options,
-       int ranks, int rank, std::uint64_t seed);
+  // ranks and rank say which blocks of the large matrices this rank updates.
+  Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::NetworkOptions& options, int ranks,
+       int rank, std::uint64_t seed);
 
   nn::Network& network() { return network_; }
   nn::NetworkGradient& gradient() { return gradient_; }
   index_t slots() const { return slots_; }
+  ops::GateMeasure measure() const {
+    return options_.value == config::GateValue::noisy_logit ? ops::GateMeasure::score
+                                                            : ops::GateMeasure::weight;
+  }
 
   // Scores this rank's samples and chooses. Collective if the network has batch norm. A NaN score is never
   // chosen over a number; it shows in the loss, which all ranks see.
-  Routing route(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,
-                nn::Mode mode);
-  // [N, E], to be filled before backward.
-  tensor::Matrix begin_backward(device::Context& context, const nn::BatchTiles& tiles);
-  void backward(device::Context& context, const nn::BatchTiles& tiles);
+  Routing route(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples, nn::Mode mode);
+  // d_slots: [N, K], as ops::GateGradient says, by measure(). `routing` is route()'s.
+  void backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
+                tensor::ConstMatrix d_slots, const RegulariserGradients& regularisers);
   // Sums over the global batch. Collective.
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles);
 
  private:
+  tensor::ConstMatrix add_noise(device::Context& context, tensor::ConstMatrix logits, const Samples& samples,
+                                nn::Mode mode) const;
+
+  GateOptions options_;
+  std::uint64_t seed_;
   nn::Network network_;
   nn::NetworkGradient gradient_;
   index_t slots_;
-  bool dense_;
   nn::NetworkRecord record_;
   std::span<float> partials_;
 };

@@ -13,10 +13,11 @@ double entropy_term(double p) { return p > 0.0 ? -p * std::log2(p) : 0.0; }
 
 }  // namespace
 
-GateStatistics::GateStatistics(index_t experts, index_t classes)
+GateStatistics::GateStatistics(index_t experts, index_t classes, index_t groups)
     : importance(static_cast<std::size_t>(experts), 0.0),
       classes_(classes),
-      counts_(first_load + static_cast<std::size_t>(experts * (1 + 2 * classes)), 0) {}
+      groups_(groups),
+      counts_(first_load + static_cast<std::size_t>(experts * (1 + 2 * classes + groups)), 0) {}
 
 void GateStatistics::clear() {
   loss_sum = 0;
@@ -67,6 +68,23 @@ double GateStatistics::mutual_information(std::size_t which) const {
   for (const double share : by_expert) expert_entropy += entropy_term(share);
   return std::max(0.0, expert_entropy + class_entropy - joint);  // rounding can give -1e-16
 }
+
+// -sum_m (n_m / n) sum_k (n_km / n_m) ln (n_km / n_m) = -sum_mk (n_km / n) ln (n_km / n_m)
+double GateStatistics::dispatch_entropy(std::size_t which, index_t kinds) const {
+  double sum = 0;
+  for (index_t e = 0; e < experts(); ++e) {
+    double of_expert = 0;
+    for (index_t k = 0; k < kinds; ++k) of_expert += static_cast<double>(counts_[table(which, k, e)]);
+    for (index_t k = 0; k < kinds; ++k) {
+      const auto count = static_cast<double>(counts_[table(which, k, e)]);
+      if (count > 0) sum -= per_sample(count) * std::log(count / of_expert);
+    }
+  }
+  return sum;
+}
+
+double GateStatistics::dispatch_entropy() const { return dispatch_entropy(2, groups_); }
+double GateStatistics::dispatch_entropy_label() const { return dispatch_entropy(0, classes_); }
 
 double GateStatistics::mutual_information_true() const { return mutual_information(0); }
 double GateStatistics::mutual_information_predicted() const { return mutual_information(1); }

@@ -14,10 +14,12 @@ namespace switchyard::moe {
 class GateStatistics {
  public:
   GateStatistics() = default;
-  GateStatistics(index_t experts, index_t classes);
+  // groups: kinds of samples that the data say besides classes (clusters); 0 if none.
+  GateStatistics(index_t experts, index_t classes, index_t groups = 0);
 
   index_t experts() const { return static_cast<index_t>(importance.size()); }
   index_t classes() const { return classes_; }
+  index_t groups() const { return groups_; }
   void clear();
   // All counts in one array, for one all-reduce.
   std::span<std::int64_t> counts() { return counts_; }
@@ -32,6 +34,9 @@ class GateStatistics {
   // prediction.
   std::int64_t& by_label(index_t c, index_t e) { return counts_[table(0, c, e)]; }
   std::int64_t& by_prediction(index_t c, index_t e) { return counts_[table(1, c, e)]; }
+  // N[group][expert], as by_label.
+  std::int64_t& by_group(index_t g, index_t e) { return counts_[table(2, g, e)]; }
+  std::int64_t by_group(index_t g, index_t e) const { return counts_[table(2, g, e)]; }
   std::int64_t samples() const { return counts_[0]; }
   std::int64_t errors() const { return counts_[1]; }
   std::int64_t sent_rows() const { return counts_[2]; }
@@ -40,12 +45,17 @@ class GateStatistics {
   std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
 
   // Derived (reference: specialisation, section 1.3). All entropies in bits, 0 log 0 = 0.
-  double error() const;                          // share of wrong predictions
-  double loss() const;                           // mean task loss
-  double sample_entropy() const;                 // H_s: mean entropy of a sample's gate weights
-  double usage_entropy() const;                  // H_u: entropy of the mean gate weights
-  double mutual_information_predicted() const;   // I(E;Y), Y the chosen expert's prediction
-  double mutual_information_true() const;        // I(E;Y), Y the true label
+  double error() const;                         // share of wrong predictions
+  double loss() const;                          // mean task loss
+  double sample_entropy() const;                // H_s: mean entropy of a sample's gate weights
+  double usage_entropy() const;                 // H_u: entropy of the mean gate weights
+  double mutual_information_predicted() const;  // I(E;Y), Y the chosen expert's prediction
+  double mutual_information_true() const;       // I(E;Y), Y the true label
+  // Chen et al. 2022, equation 6.1, in nats: the entropy of the groups (or labels) within an expert's samples,
+  // weighted by the expert's share. 0: every expert sees one group; ln of the number of groups: routing ignores
+  // them.
+  double dispatch_entropy() const;  // of groups
+  double dispatch_entropy_label() const;
   std::vector<double> expert_share() const;      // share of samples whose largest weight is e's
   std::vector<double> importance_share() const;  // mean gate weight
   std::vector<index_t> dead_experts() const;     // chosen for less than 1 sample in 1000
@@ -63,9 +73,11 @@ class GateStatistics {
            static_cast<std::size_t>(e);
   }
   double mutual_information(std::size_t which) const;
+  double dispatch_entropy(std::size_t which, index_t kinds) const;
   double per_sample(double sum) const;
 
   index_t classes_ = 0;
+  index_t groups_ = 0;
   std::vector<std::int64_t> counts_ = std::vector<std::int64_t>(first_load, 0);
 };
 

@@ -6,18 +6,19 @@ Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Plac
     : communicator_(&communicator),
       placement_(std::move(placement)),
       outputs_(options.outputs),
-      gate_(options.gate, placement_.expert_count(), options.top_k, options.gate_options, communicator.size(),
-            communicator.rank().value, options.seed),
-      experts_(options.expert, options.expert_options, placement_.hosted_by(communicator.rank()), options.seed),
+      gate_(options.gate, options.routing, options.gate_options, communicator.size(), communicator.rank().value,
+            options.seed),
+      experts_(options.expert, options.head, options.expert_options, placement_.hosted_by(communicator.rank()),
+               options.seed),
       exchange_(communicator, options.outputs) {}
 
-LayerOutput Layer::forward(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,
+LayerOutput Layer::forward(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
                            nn::Mode mode, PhaseClock& clock) {
   clock.enter(Phase::gate);
   const Routing routing = gate_.route(context, tiles, samples, mode);
   clock.enter(Phase::exchange);
   plan_.build(context.workspace(), *communicator_, placement_, routing);
-  exchange_.dispatch(context, plan_, samples, Experts::row_multiple);
+  exchange_.dispatch(context, plan_, samples.rows, Experts::row_multiple);
   clock.enter(Phase::experts);
   experts_.forward(context, exchange_, mode);
   clock.enter(Phase::combine);
@@ -27,17 +28,20 @@ LayerOutput Layer::forward(device::Context& context, const nn::BatchTiles& tiles
 
 Layer::Gradients Layer::begin_backward(device::Context& context, const nn::BatchTiles& tiles) {
   experts_.begin_backward(context);
-  return {exchange_.gradient_rows(context, plan_, experts_.d_outputs(), tiles.local_rows()),
-          gate_.begin_backward(context, tiles)};
+  const index_t samples = tiles.local_rows();
+  const index_t slots = gate_.slots();
+  return {exchange_.gradient_rows(context, plan_, experts_.d_outputs(), samples),
+          {context.workspace().allocate<float>(samples * slots).data(), samples, slots}};
 }
 
-void Layer::backward(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock) {
+void Layer::backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
+                     const Gradients& gradients, const RegulariserGradients& regularisers, PhaseClock& clock) {
   clock.enter(Phase::combine);
   exchange_.combine_backward(context, plan_, experts_.d_outputs());
   clock.enter(Phase::experts);
   experts_.backward(context);
   clock.enter(Phase::gate);
-  gate_.backward(context, tiles);
+  gate_.backward(context, tiles, routing, gradients.slots, regularisers);
 }
 
 void Layer::reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock) {

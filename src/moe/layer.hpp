@@ -10,14 +10,15 @@ namespace switchyard::moe {
 struct LayerOptions {
   nn::NetworkShape gate;
   nn::NetworkShape expert;
-  index_t outputs = 0;  // classes
-  index_t top_k = 0;    // 0: dense
+  index_t outputs = 0;  // of an expert
+  GateOptions routing;
+  ExpertHead head = ExpertHead::log_softmax;
   nn::NetworkOptions gate_options;
   nn::NetworkOptions expert_options;
   std::uint64_t seed = 0;
 };
 
-// What forward leaves: the choice, and per slot where its expert's log-probabilities lie. Memory of the step.
+// What forward leaves: the choice, and per slot where its expert's output lies. Memory of the step.
 struct LayerOutput {
   Routing routing;
   std::span<const float* const> slot_rows;  // [N * K] rows of `outputs` values
@@ -29,18 +30,20 @@ class Layer {
   Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement);
 
   // route -> plan -> dispatch -> experts -> combine
-  LayerOutput forward(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix samples,
+  LayerOutput forward(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
                       nn::Mode mode, PhaseClock& clock);
 
-  // Where the loss writes its gradients: per slot a row of `outputs` values, and the gate's logits [N, E].
+  // Where the loss writes its gradients: per slot a row of `outputs` values, and [N, K] what ops::GateGradient
+  // says.
   struct Gradients {
     std::span<float* const> slot_rows;
-    tensor::Matrix logits;
+    tensor::Matrix slots;
   };
   Gradients begin_backward(device::Context& context, const nn::BatchTiles& tiles);
-  // combine, experts, gate, mirrored with the same plan. Samples are data: they need no gradient, so dispatch
-  // has no mirror here.
-  void backward(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);
+  // combine, experts, gate, mirrored with the same plan; `routing` is the one of forward. Samples are data:
+  // they need no gradient, so dispatch has no mirror here.
+  void backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
+                const Gradients& gradients, const RegulariserGradients& regularisers, PhaseClock& clock);
   // Parameter gradients over the global batch.
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);
 

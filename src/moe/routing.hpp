@@ -4,17 +4,29 @@
 #include <cstdint>
 #include <span>
 
+#include "ops/gating.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::moe {
 
+// This rank's samples of a batch, where they lie.
+struct Samples {
+  tensor::RowSource rows;        // [N, D]
+  std::span<const index_t> ids;  // [N], within their split: noise belongs to a sample, not to its place
+  std::uint32_t step = 0;        // of noise that is drawn anew
+  std::uint32_t stream = 0;      // 0 in training, other numbers for the splits that are evaluated
+};
+
 // N samples with K slots each. Dense gating is K = E with slot i = expert i; top-k slots are ordered by falling
-// logit, ties to the lower expert. All memory is the step's workspace.
+// score, ties to the lower expert. All memory is the step's workspace.
 struct Routing {
-  tensor::ConstMatrix logits;       // [N, E]
+  tensor::ConstMatrix logits;       // [N, E], of the network
+  tensor::ConstMatrix noisy;        // [N, E], by which the experts are chosen; logits where there is no noise
   std::span<std::int32_t> experts;  // [N, K] global expert ids
+  tensor::ConstMatrix scores;       // [N, E], of which the weights are the softmax: logits or noisy
   tensor::Matrix weights;           // [N, K] gate weights
   tensor::Matrix log_weights;       // [N, K]
+  tensor::Matrix factors;  // [N, K], what multiplies an expert's output: weights, or the scores themselves
   index_t samples = 0;
   index_t slots = 0;
 };

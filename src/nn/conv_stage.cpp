@@ -23,14 +23,14 @@ std::span<T> of_tile(std::span<T> all, index_t tile, index_t width) {
 }  // namespace
 
 ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
-                     const ops::FusedConvShape& shape, std::uint64_t seed)
+                     const ops::FusedConvShape& shape, std::uint64_t seed, const InitialWeights& initial)
     : shape_(shape), normalised_(!norm_name.empty()) {
   const index_t channels = shape.out_channels;
   const index_t fan_in = shape.in_channels * 9;
   parameters_.push_back({conv_name + "/weight", tensor::Tensor({channels, shape.in_channels, 3, 3})});
   parameters_.push_back({conv_name + "/bias", tensor::Tensor({channels})});
-  initialize_uniform(parameters_[weight], seed, fan_in);
-  initialize_uniform(parameters_[bias], seed, fan_in);
+  initialize(parameters_[weight], seed, fan_in, initial);
+  initialize(parameters_[bias], seed, fan_in, initial);
   if (!normalised_) return;
   parameters_.push_back({norm_name + "/gamma", tensor::Tensor({channels})});
   parameters_.push_back({norm_name + "/beta", tensor::Tensor({channels})});

@@ -16,7 +16,7 @@ class ConvStage final : public Layer {
  public:
   // `conv_name` and `norm_name` are parameter prefixes; an empty norm_name means no batch norm.
   ConvStage(const std::string& conv_name, const std::string& norm_name, const ops::FusedConvShape& shape,
-            std::uint64_t seed);
+            std::uint64_t seed, const InitialWeights& initial = {});
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.out_features(); }

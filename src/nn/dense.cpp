@@ -12,8 +12,8 @@ Dense::Dense(const std::string& name, index_t in, index_t out, const Options& op
       options_(options),
       parameters_{Parameter{name + "/weight", tensor::Tensor({in, out}), options.weight_rule},
                   Parameter{name + "/bias", tensor::Tensor({out}), GradientRule::per_tile}} {
-  initialize_uniform(parameters_[0], seed, in);
-  initialize_uniform(parameters_[1], seed, in);
+  initialize(parameters_[0], seed, in, options_.initial);
+  initialize(parameters_[1], seed, in, options_.initial);
   if (options_.precision == Precision::bf16) weight_bf16_ = device::Buffer<ops::bfloat16>(in * out);
 }
 

@@ -23,6 +23,7 @@ class Dense final : public Layer {
     // bf16: products read copies of rows and weights in bf16 and accumulate in float32; all that is kept is
     // float32.
     Precision precision = Precision::float32;
+    InitialWeights initial = {};
   };
   Dense(const std::string& name, index_t in, index_t out, const Options& options, std::uint64_t seed);
 

@@ -18,11 +18,13 @@ struct LayerRecord {
   tensor::RowSource input;  // [rows, in_features]
   tensor::Matrix output;    // [rows, out_features], dense
   tensor::Matrix d_output;  // gradient of output; backward overwrites it with the gradient before the ReLU
-  std::span<std::uint8_t> winner;       // max pooling: place of each maximum in its window
-  std::span<double> tile_statistics;    // batch norm: [tiles, width] of this rank, to be joined over all ranks
-  std::span<double> tile_sums;          // batch norm: [tiles, width] sums that backward needs again
-  std::span<double> tile_products;      // batch norm: [tiles, width] sums between the two passes of backward
-  std::span<float> scratch;             // [tiles, width] of the layer's kernels
+  std::span<std::uint8_t> winner;     // max pooling: place of each maximum in its window
+  std::span<double> tile_statistics;  // batch norm: [tiles, width] of this rank, to be joined over all ranks
+  std::span<double> tile_sums;        // batch norm: [tiles, width] sums that backward needs again
+  std::span<double> tile_products;    // batch norm: [tiles, width] sums between the two passes of backward
+  std::span<float> scratch;           // [tiles, width] of the layer's kernels
+  tensor::Matrix patch_sums;          // patch filters: see ops::PatchFilterRecord
+  tensor::Matrix filtered;
   std::span<float> gathered_input;      // dense layers behind scattered rows: the rows side by side
   bool products_in_bf16 = false;        // on every rank, also one without rows
   std::span<ops::bfloat16> input_bf16;  // products in bf16: copies of input and d_output

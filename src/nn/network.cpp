@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "nn/conv_stage.hpp"
 #include "nn/dense.hpp"
+#include "nn/patch_filters.hpp"
 
 namespace switchyard::nn {
 
@@ -19,8 +20,8 @@ GradientRule GradientPolicy::rule(index_t in, index_t out) const {
 namespace {
 
 // The fused first stage at the head of `spec`; returns how many layers it takes up.
-std::size_t resolve_conv(std::string_view name, std::span<const config::LayerSpec> spec, ImageShape& image,
-                         NetworkShape& shape) {
+std::size_t resolve_conv(std::string_view name, std::span<const config::LayerSpec> spec,
+                         tensor::SampleShape& image, NetworkShape& shape) {
   const auto is = [&](std::size_t i, Kind kind) { return i < spec.size() && spec[i].kind == kind; };
   shape.batch_norm = is(1, Kind::batch_norm);
   const std::size_t after = shape.batch_norm ? 2 : 1;
@@ -42,20 +43,68 @@ std::size_t resolve_conv(std::string_view name, std::span<const config::LayerSpe
   return after + 2;
 }
 
+std::optional<ops::PatchActivation> activation_of(Kind kind) {
+  switch (kind) {
+    case Kind::relu:
+      return ops::PatchActivation::relu;
+    case Kind::cubic:
+      return ops::PatchActivation::cubic;
+    case Kind::celu:
+      return ops::PatchActivation::celu;
+    case Kind::gelu:
+      return ops::PatchActivation::gelu;
+    case Kind::tanh:
+      return ops::PatchActivation::tanh;
+    case Kind::conv:
+    case Kind::batch_norm:
+    case Kind::max_pool:
+    case Kind::dense:
+    case Kind::patch_filters:
+    case Kind::bias:
+    case Kind::sum:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// `patch_filters:N [bias] [ACTIVATION] sum`, all there is.
+ops::PatchFilterShape resolve_patch_filters(std::string_view name, std::span<const config::LayerSpec> spec,
+                                            tensor::SampleShape sample, index_t outputs) {
+  ops::PatchFilterShape shape{sample.channels * sample.height, sample.width, outputs, spec[0].outputs};
+  std::size_t next = 1;
+  if (next < spec.size() && spec[next].kind == Kind::bias) {
+    shape.bias = true;
+    ++next;
+  }
+  if (next < spec.size() && activation_of(spec[next].kind))
+    shape.activation = *activation_of(spec[next++].kind);
+  if (next + 1 != spec.size() || spec[next].kind != Kind::sum) {
+    throw ConfigError(fmt::format(
+        "the {} begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum` (one "
+        "fused layer, with the activation relu, cubic, celu, gelu, tanh or none); change model.{}",
+        name, name));
+  }
+  return shape;
+}
+
 }  // namespace
 
 NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config::LayerSpec> spec,
-                                   ImageShape input, index_t outputs) {
+                                   tensor::SampleShape input, index_t outputs) {
   NetworkShape shape;
+  if (!spec.empty() && spec[0].kind == Kind::patch_filters) {
+    shape.patch_filters = resolve_patch_filters(name, spec, input, outputs);
+    return shape;
+  }
   std::size_t next = 0;
   if (!spec.empty() && spec[0].kind == Kind::conv) next = resolve_conv(name, spec, input, shape);
   index_t features = input.features();
   while (next < spec.size()) {
     if (spec[next].kind != Kind::dense) {
-      throw ConfigError(
-          fmt::format("layer {} of the {} cannot stand there (after a first stage `conv:N [batch_norm] relu "
-                      "max_pool`, only `dense:N [relu]` can follow); change model.{}",
-                      next + 1, name, name));
+      throw ConfigError(fmt::format(
+          "layer {} of the {} cannot stand there (after a first stage `conv:N [batch_norm] relu "
+          "max_pool`, only `dense:N [relu]` can follow; patch filters stand alone); change model.{}",
+          next + 1, name, name));
     }
     const index_t units = spec[next].outputs == config::LayerSpec::from_task ? outputs : spec[next].outputs;
     const bool relu = next + 1 < spec.size() && spec[next + 1].kind == Kind::relu;
@@ -69,12 +118,14 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
 index_t NetworkShape::parameter_count() const {
   index_t count = 0;
   if (conv) count += conv->weight_count() + conv->out_channels * (batch_norm ? 3 : 1);
+  if (patch_filters) count += patch_filters->weight_count() + patch_filters->bias_count();
   for (const DenseShape& layer : dense) count += (layer.in + 1) * layer.out;
   return count;
 }
 
 index_t NetworkShape::multiply_adds() const {
   index_t count = conv ? conv->conv_height() * conv->conv_width() * conv->weight_count() : 0;
+  if (patch_filters) count += patch_filters->filtered_patches() * patch_filters->weight_count();
   for (const DenseShape& layer : dense) count += layer.in * layer.out;
   return count;
 }
@@ -83,12 +134,16 @@ Network::Network(const std::string& name, const NetworkShape& shape, const Netwo
                  std::uint64_t seed) {
   if (shape.conv) {
     layers_.push_back(std::make_unique<ConvStage>(
-        name + "/conv_1", shape.batch_norm ? name + "/batch_norm_1" : "", *shape.conv, seed));
+        name + "/conv_1", shape.batch_norm ? name + "/batch_norm_1" : "", *shape.conv, seed, options.initial));
+  }
+  if (shape.patch_filters) {
+    layers_.push_back(
+        std::make_unique<PatchFilters>(name + "/patch_filters_1", *shape.patch_filters, seed, options.initial));
   }
   int number = 0;
   for (const DenseShape& layer : shape.dense) {
     const Dense::Options dense{layer.relu ? Activation::relu : Activation::none,
-                               options.policy.rule(layer.in, layer.out), options.precision};
+                               options.policy.rule(layer.in, layer.out), options.precision, options.initial};
     layers_.push_back(
         std::make_unique<Dense>(fmt::format("{}/dense_{}", name, ++number), layer.in, layer.out, dense, seed));
   }

@@ -12,15 +12,10 @@
 #include "config/network_spec.hpp"
 #include "nn/layer.hpp"
 #include "ops/fused_conv.hpp"
+#include "ops/patch_filters.hpp"
+#include "tensor/sample_shape.hpp"
 
 namespace switchyard::nn {
-
-struct ImageShape {
-  index_t channels = 1;
-  index_t height = 1;
-  index_t width = 1;
-  index_t features() const { return channels * height * width; }
-};
 
 // Decides the gradient rule of a dense layer's weight [in, out].
 struct GradientPolicy {
@@ -44,12 +39,13 @@ struct DenseShape {
 struct NetworkShape {
   std::optional<ops::FusedConvShape> conv;
   bool batch_norm = false;
+  std::optional<ops::PatchFilterShape> patch_filters;  // then it is the only layer
   std::vector<DenseShape> dense;
 
   // `name` is for messages. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for a layer
   // that cannot stand where it stands.
-  static NetworkShape resolve(std::string_view name, std::span<const config::LayerSpec> spec, ImageShape input,
-                              index_t outputs);
+  static NetworkShape resolve(std::string_view name, std::span<const config::LayerSpec> spec,
+                              tensor::SampleShape input, index_t outputs);
   index_t parameter_count() const;
   // Of one sample, forward.
   index_t multiply_adds() const;
@@ -58,6 +54,7 @@ struct NetworkShape {
 struct NetworkOptions {
   GradientPolicy policy;
   config::Precision precision = config::Precision::float32;
+  InitialWeights initial = {};
 };
 
 struct NetworkRecord {

@@ -14,11 +14,25 @@ index_t NetworkGradient::block_count(index_t in, index_t out) {
       in, static_cast<index_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<index_t>(blocks, 1)))));
 }
 
-index_t NetworkGradient::norm_entries(const NetworkShape& shape, const GradientPolicy& policy) {
-  index_t entries = shape.conv ? (shape.batch_norm ? 4 : 2) : 0;
+void NormTable::add(const std::vector<index_t>& parameters) {
+  parameter.insert(parameter.end(), parameters.begin(), parameters.end());
+  unit_begin.push_back(static_cast<index_t>(parameter.size()));
+}
+
+std::vector<index_t> NetworkGradient::norm_parameters(const NetworkShape& shape, const GradientPolicy& policy) {
+  std::vector<index_t> entries;
+  index_t next = 0;
+  const auto add_parameter = [&](index_t blocks) {
+    entries.insert(entries.end(), static_cast<std::size_t>(blocks), next);
+    ++next;
+  };
+  const index_t small = (shape.conv ? (shape.batch_norm ? 4 : 2) : 0) +
+                        (shape.patch_filters ? (shape.patch_filters->bias ? 2 : 1) : 0);
+  for (index_t i = 0; i < small; ++i) add_parameter(1);
   for (const DenseShape& layer : shape.dense) {
     const bool whole_rows = policy.rule(layer.in, layer.out) == GradientRule::whole_rows;
-    entries += 1 + (whole_rows ? block_count(layer.in, layer.out) : 1);
+    add_parameter(whole_rows ? block_count(layer.in, layer.out) : 1);
+    add_parameter(1);
   }
   return entries;
 }

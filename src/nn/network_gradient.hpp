@@ -17,7 +17,18 @@ struct ParameterSlice {
   float* value = nullptr;
   float* gradient = nullptr;
   index_t count = 0;       // elements
-  index_t norm_entry = 0;  // place of this slice in the network's table of squared norms
+  index_t norm_entry = 0;  // place of this slice in the table of squared norms
+  index_t unit = 0;        // the network: 0 is the gate, 1 + e expert e
+};
+
+// What the entries of a model's table of squared norms belong to.
+struct NormTable {
+  std::vector<index_t> unit_begin = {0};  // entries of unit u: [unit_begin[u], unit_begin[u + 1])
+  std::vector<index_t> parameter;         // per entry; the blocks of a parameter are neighbours
+
+  // Appends a unit.
+  void add(const std::vector<index_t>& parameters);
+  index_t entries() const { return unit_begin.back(); }
 };
 
 // Per-tile parameters lie one after the other in one array, as in a row of partials. A whole-rows parameter is
@@ -49,9 +60,9 @@ class NetworkGradient {
   void gather_updated_values(comm::Communicator& communicator);
 
   std::span<ParameterSlice> slices() { return slices_; }
-  // The length of that table for a network that is not here.
-  static index_t norm_entries(const NetworkShape& shape, const GradientPolicy& policy);
-  // Length of the network's table of squared norms, which is the same on every rank.
+  // The parameter of each norm entry, for a network that need not be here.
+  static std::vector<index_t> norm_parameters(const NetworkShape& shape, const GradientPolicy& policy);
+  // Entries of the network in the table of squared norms, the same on every rank.
   index_t norm_entries() const { return norm_entries_; }
 
  private:

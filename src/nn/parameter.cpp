@@ -2,19 +2,41 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "base/hash.hpp"
 #include "base/philox.hpp"
 
 namespace switchyard::nn {
 
-void initialize_uniform(Parameter& parameter, std::uint64_t seed, index_t fan_in) {
-  const auto bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(fan_in)));
-  const std::uint64_t key = seed ^ fnv1a(parameter.name);
-  const std::span<float> values = parameter.value.span();
+namespace {
+
+void fill_uniform(std::span<float> values, std::uint64_t key, float bound) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Philox block = Philox::at(key, RandomUse::initial_weights, i / 4);
     values[i] = (2.0F * block.uniform(static_cast<int>(i % 4)) - 1.0F) * bound;
+  }
+}
+
+// Box and Muller 1958, one value of each pair.
+void fill_normal(std::span<float> values, std::uint64_t key, double deviation) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Philox block = Philox::at(key, RandomUse::initial_weights, i);
+    const double radius = std::sqrt(-2.0 * std::log(1.0 - block.uniform64(0)));
+    values[i] = static_cast<float>(deviation * radius * std::cos(2.0 * std::numbers::pi * block.uniform64(1)));
+  }
+}
+
+}  // namespace
+
+void initialize(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights) {
+  const std::uint64_t key = seed ^ fnv1a(parameter.name);
+  switch (weights.distribution) {
+    case config::InitialValues::uniform:
+      return fill_uniform(parameter.value.span(), key,
+                          static_cast<float>(weights.scale / std::sqrt(static_cast<double>(fan_in))));
+    case config::InitialValues::normal:
+      return fill_normal(parameter.value.span(), key, weights.scale);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "config/config.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
@@ -34,10 +35,16 @@ struct StateArray {
   tensor::Tensor value;
 };
 
-// Fills with uniform values in [-1/sqrt(fan_in), 1/sqrt(fan_in)], a pure function of (seed, parameter name,
-// element): the common default initialisation of dense and convolutional layers (He et al. 2015 with a =
-// sqrt(5)).
-void initialize_uniform(Parameter& parameter, std::uint64_t seed, index_t fan_in);
+// How first weights and biases are drawn.
+struct InitialWeights {
+  // uniform: in [-b, b] with b = scale / sqrt(fan_in); scale 1 is the common default of dense and convolutional
+  // layers (He et al. 2015 with a = sqrt(5)). normal: standard deviation `scale`, whatever fan_in is.
+  config::InitialValues distribution = config::InitialValues::uniform;
+  double scale = 1;  // 0: zeros
+};
+
+// Fills with values that are a pure function of (seed, parameter name, element).
+void initialize(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights = {});
 void initialize_constant(Parameter& parameter, float value);
 
 }  // namespace switchyard::nn

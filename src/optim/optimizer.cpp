@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ops/reduce.hpp"
 #include "ops/update.hpp"
 
 namespace switchyard::optim {
@@ -10,47 +11,91 @@ double clip_scale(double norm, double max_norm) {
   return max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0;
 }
 
-Optimizer::Optimizer(const config::Optim& options, std::vector<nn::ParameterSlice> slices)
-    : options_(options), slices_(std::move(slices)), state_names_(state_names().size()) {
-  for (const nn::ParameterSlice& slice : slices_) {
-    for (std::size_t name = 0; name < state_names_; ++name) states_.emplace_back(slice.count);
+config::OptimizerKind kind_of_unit(const config::Optim& options, index_t unit) {
+  if (unit > 0) return options.name;
+  switch (options.gate_name) {
+    case config::GateOptimizer::same:
+      return options.name;
+    case config::GateOptimizer::adam:
+      return config::OptimizerKind::adam;
+    case config::GateOptimizer::sgd:
+      return config::OptimizerKind::sgd;
+    case config::GateOptimizer::normalised_sgd:
+      return config::OptimizerKind::normalised_sgd;
   }
+  return options.name;
 }
 
-std::vector<std::string> Optimizer::state_names() const {
-  switch (options_.name) {
+std::vector<std::string> state_names(const config::Optim& options, index_t unit) {
+  switch (kind_of_unit(options, unit)) {
     case config::OptimizerKind::adam:
       return {"first_moment", "second_moment"};
     case config::OptimizerKind::sgd:
-      return options_.momentum > 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{};
+    case config::OptimizerKind::normalised_sgd:
+      return options.momentum > 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{};
   }
   return {};
 }
 
-void Optimizer::update(device::Context& context, double learning_rate, double gradient_scale, index_t step) {
-  const auto count = static_cast<double>(step + 1);
-  const ops::AdamStep adam{static_cast<float>(learning_rate),
-                           static_cast<float>(options_.beta1),
-                           static_cast<float>(options_.beta2),
-                           static_cast<float>(options_.epsilon),
-                           static_cast<float>(options_.weight_decay),
-                           static_cast<float>(gradient_scale),
-                           static_cast<float>(1.0 - std::pow(options_.beta1, count)),
-                           static_cast<float>(1.0 - std::pow(options_.beta2, count))};
-  const ops::SgdStep sgd{static_cast<float>(learning_rate), static_cast<float>(options_.momentum),
-                         static_cast<float>(options_.weight_decay), static_cast<float>(gradient_scale)};
+Optimizer::Optimizer(const config::Optim& options, const nn::NormTable& norms,
+                     std::vector<nn::ParameterSlice> slices)
+    : options_(options), norms_(norms), slices_(std::move(slices)), states_(slices_.size()) {
   for (std::size_t i = 0; i < slices_.size(); ++i) {
-    const auto length = static_cast<std::size_t>(slices_[i].count);
-    const std::span<float> value(slices_[i].value, length);
-    const std::span<const float> gradient(slices_[i].gradient, length);
-    switch (options_.name) {
-      case config::OptimizerKind::adam:
-        ops::adam_update(context, adam, value, gradient, state(i, 0), state(i, 1));
-        break;
-      case config::OptimizerKind::sgd:
-        ops::sgd_update(context, sgd, value, gradient, state_names_ > 0 ? state(i, 0) : std::span<float>{});
-        break;
+    for (std::size_t name = 0; name < state_names(i).size(); ++name) states_[i].emplace_back(slices_[i].count);
+  }
+}
+
+double Optimizer::unit_norm(index_t unit, std::span<const double> squares) const {
+  const index_t begin = norms_.unit_begin[static_cast<std::size_t>(unit)];
+  const index_t end = norms_.unit_begin[static_cast<std::size_t>(unit) + 1];
+  const auto norm_of = [&](index_t first, index_t last) {
+    return std::sqrt(ops::sum_tree(
+        squares.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first))));
+  };
+  if (options_.gradient_norm == config::GradientNorm::whole) return norm_of(begin, end);
+  double sum = 0;
+  for (index_t first = begin; first < end;) {
+    index_t last = first + 1;
+    const auto parameter = [&](index_t entry) { return norms_.parameter[static_cast<std::size_t>(entry)]; };
+    while (last < end && parameter(last) == parameter(first)) ++last;
+    sum += norm_of(first, last);
+    first = last;
+  }
+  return sum;
+}
+
+void Optimizer::update(device::Context& context, const UpdateStep& step) {
+  const auto count = static_cast<double>(step.step + 1);
+  const double gate_rate =
+      options_.gate_learning_rate > 0 ? options_.gate_learning_rate / options_.learning_rate : 1;
+  for (std::size_t i = 0; i < slices_.size(); ++i) {
+    const nn::ParameterSlice& slice = slices_[i];
+    const auto length = static_cast<std::size_t>(slice.count);
+    const std::span<float> value(slice.value, length);
+    const std::span<const float> gradient(slice.gradient, length);
+    const double rate = step.learning_rate * (slice.unit == 0 ? gate_rate : 1.0);
+    const config::OptimizerKind kind = kind_of_unit(options_, slice.unit);
+    if (kind == config::OptimizerKind::adam) {
+      const ops::AdamStep adam{static_cast<float>(rate),
+                               static_cast<float>(options_.beta1),
+                               static_cast<float>(options_.beta2),
+                               static_cast<float>(options_.epsilon),
+                               static_cast<float>(options_.weight_decay),
+                               static_cast<float>(step.gradient_scale),
+                               static_cast<float>(1.0 - std::pow(options_.beta1, count)),
+                               static_cast<float>(1.0 - std::pow(options_.beta2, count))};
+      ops::adam_update(context, adam, value, gradient, state(i, 0), state(i, 1));
+      continue;
     }
+    double scale = step.gradient_scale;
+    if (kind == config::OptimizerKind::normalised_sgd) {
+      const double norm = unit_norm(slice.unit, step.squares);
+      if (norm == 0.0) continue;
+      scale = 1.0 / norm;
+    }
+    const ops::SgdStep sgd{static_cast<float>(rate), static_cast<float>(options_.momentum),
+                           static_cast<float>(options_.weight_decay), static_cast<float>(scale)};
+    ops::sgd_update(context, sgd, value, gradient, states_[i].empty() ? std::span<float>{} : state(i, 0));
   }
 }
 

@@ -14,28 +14,44 @@ namespace switchyard::optim {
 // is 0.
 double clip_scale(double norm, double max_norm);
 
+// The optimiser of the gate (unit 0) or of an expert.
+config::OptimizerKind kind_of_unit(const config::Optim& options, index_t unit);
+// Its state arrays: {"first_moment", "second_moment"}, or {"velocity"}, or none.
+std::vector<std::string> state_names(const config::Optim& options, index_t unit);
+
+// What an update needs to know of its step.
+struct UpdateStep {
+  index_t step = 0;  // counts from 0
+  double learning_rate = 0;
+  double gradient_scale = 1;        // clipping
+  std::span<const double> squares;  // squared norms of gradients by the model's norm table
+};
+
 // Moments live beside the slices, so the optimiser is sharded exactly as the updates are. Every update is
 // elementwise: bits do not depend on how slices are cut.
+//
+// normalised_sgd (Chen et al. 2022, Algorithm 1) divides the gradient of a unit by its norm, that of the whole
+// unit over all ranks; a unit whose gradient is zero (an expert without samples) stays as it is.
 class Optimizer {
  public:
-  Optimizer(const config::Optim& options, std::vector<nn::ParameterSlice> slices);
+  Optimizer(const config::Optim& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices);
 
-  // Names of the state arrays of this optimiser: {"first_moment", "second_moment"}, or {"velocity"}, or none.
-  std::vector<std::string> state_names() const;
   // One array per slice and name, in the order of slices() and state_names(); same element count as the slice.
-  std::span<float> state(std::size_t slice, std::size_t name) {
-    return states_[slice * state_names_ + name].span();
-  }
+  std::span<float> state(std::size_t slice, std::size_t name) { return states_[slice][name].span(); }
   const std::vector<nn::ParameterSlice>& slices() const { return slices_; }
+  std::vector<std::string> state_names(std::size_t slice) const {
+    return optim::state_names(options_, slices_[slice].unit);
+  }
 
-  // step counts from 0.
-  void update(device::Context& context, double learning_rate, double gradient_scale, index_t step);
+  void update(device::Context& context, const UpdateStep& step);
 
  private:
+  double unit_norm(index_t unit, std::span<const double> squares) const;
+
   config::Optim options_;
+  nn::NormTable norms_;
   std::vector<nn::ParameterSlice> slices_;
-  std::size_t state_names_ = 0;
-  std::vector<device::Buffer<float>> states_;
+  std::vector<std::vector<device::Buffer<float>>> states_;  // [slice][name]
 };
 
 }  // namespace switchyard::optim

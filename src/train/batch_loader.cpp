@@ -1,5 +1,7 @@
 #include "train/batch_loader.hpp"
 
+#include <algorithm>
+
 namespace switchyard::train {
 
 BatchLoader::BatchLoader(const config::Config& config, const data::Dataset& dataset,
@@ -9,7 +11,37 @@ BatchLoader::BatchLoader(const config::Config& config, const data::Dataset& data
       shards_(config.train.shards),
       batch_size_(config.train.batch_size),
       training_{dataset.size(data::Split::train), config.train.batch_size},
-      sampler_(config.run.seed, dataset.size(data::Split::train)) {}
+      sampler_(config.run.seed, dataset.size(data::Split::train)),
+      order_(config.train.order) {}
+
+model::Task task_of(const data::Dataset& dataset) {
+  return {dataset.shape(), dataset.class_count(), dataset.group_count()};
+}
+
+// samples_ as rows: where they lie if the data set holds them as floats, else made in the step's memory.
+tensor::RowSource BatchLoader::rows_of(device::Context& context, data::Split split) {
+  const auto count = static_cast<index_t>(samples_.size());
+  const index_t features = dataset_->shape().features();
+  if (const float* const all = dataset_->rows(split)) {
+    const bool neighbours =
+        count == 0 || (samples_.back() - samples_.front() == count - 1 && std::ranges::is_sorted(samples_));
+    if (neighbours) {
+      return tensor::ConstMatrix{all + (count == 0 ? 0 : samples_.front()) * features, count, features};
+    }
+    const std::span<const float*> table = context.workspace().allocate<const float*>(count);
+    for (std::size_t n = 0; n < samples_.size(); ++n) table[n] = all + samples_[n] * features;
+    return {table.data(), count, features};
+  }
+  const tensor::Matrix rows{context.workspace().allocate<float>(count * features).data(), count, features};
+  context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
+    const IndexRange part = tiles_.rows(tile);
+    dataset_->fill(split,
+                   std::span<const index_t>(samples_).subspan(static_cast<std::size_t>(part.begin),
+                                                              static_cast<std::size_t>(part.size())),
+                   rows.rows_from(part.begin, part.size()));
+  });
+  return tensor::ConstMatrix(rows);
+}
 
 template <class SampleOf>
 model::Batch BatchLoader::load(device::Context& context, data::Split split, index_t size,
@@ -19,33 +51,44 @@ model::Batch BatchLoader::load(device::Context& context, data::Split split, inde
   samples_.resize(static_cast<std::size_t>(rows));
   for (index_t n = 0; n < rows; ++n) samples_[static_cast<std::size_t>(n)] = sample_of(tiles_.first_row() + n);
 
-  const index_t features = dataset_->shape().features();
-  const tensor::Matrix images{context.workspace().allocate<float>(rows * features).data(), rows, features};
+  model::Batch loaded;
+  loaded.tiles = &tiles_;
+  loaded.samples.rows = rows_of(context, split);
+  loaded.samples.ids = samples_;
   const std::span<std::int32_t> labels = context.workspace().allocate<std::int32_t>(rows);
-  context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
-    const IndexRange part = tiles_.rows(tile);
-    const auto first = static_cast<std::size_t>(part.begin);
-    const auto count = static_cast<std::size_t>(part.size());
-    dataset_->fill(split, std::span<const index_t>(samples_).subspan(first, count),
-                   images.rows_from(part.begin, part.size()), labels.subspan(first, count));
-  });
-  return {&tiles_, images, labels};
+  dataset_->fill_labels(split, samples_, labels);
+  loaded.labels = labels;
+  if (dataset_->group_count() > 0) {
+    const std::span<std::int32_t> groups = context.workspace().allocate<std::int32_t>(rows);
+    dataset_->fill_groups(split, samples_, groups);
+    loaded.groups = groups;
+  }
+  return loaded;
 }
 
 model::Batch BatchLoader::training_batch(device::Context& context, index_t step) {
   const data::Position position = training_.position_of(step);
   const IndexRange places = training_.places_of(position.batch);
-  return load(context, data::Split::train, places.size(),
-              [&](index_t place) { return sampler_.sample_at(position.epoch, places.begin + place); });
+  model::Batch batch = load(context, data::Split::train, places.size(), [&](index_t place) {
+    const index_t position_in_epoch = places.begin + place;
+    return order_ == config::SampleOrder::fixed ? position_in_epoch
+                                                : sampler_.sample_at(position.epoch, position_in_epoch);
+  });
+  batch.samples.step = static_cast<std::uint32_t>(step);
+  return batch;
 }
 
 index_t BatchLoader::evaluation_batches(data::Split split) const {
-  return data::Batching{dataset_->size(split), batch_size_}.batches_per_epoch();
+  const index_t samples = dataset_->size(split);
+  return samples == 0 ? 0 : data::Batching{samples, batch_size_}.batches_per_epoch();
 }
 
 model::Batch BatchLoader::evaluation_batch(device::Context& context, data::Split split, index_t batch) {
   const IndexRange places = data::Batching{dataset_->size(split), batch_size_}.places_of(batch);
-  return load(context, split, places.size(), [&](index_t place) { return places.begin + place; });
+  model::Batch loaded =
+      load(context, split, places.size(), [&](index_t place) { return places.begin + place; });
+  loaded.samples.stream = 1 + static_cast<std::uint32_t>(split);
+  return loaded;
 }
 
 }  // namespace switchyard::train

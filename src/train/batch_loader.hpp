@@ -1,4 +1,4 @@
-// This rank's share of a batch, as rows ready for the model.
+// This rank's share of a batch, ready for the model.
 #pragma once
 
 #include <vector>
@@ -11,6 +11,8 @@
 #include "model/mixture_model.hpp"
 
 namespace switchyard::train {
+
+model::Task task_of(const data::Dataset& dataset);
 
 // Local: which samples a rank works on is a pure function of (seed, step, ranks). Memory is the step's
 // workspace.
@@ -30,6 +32,7 @@ class BatchLoader {
   // Places [0, size) of the global batch hold samples sample_of(place).
   template <class SampleOf>
   model::Batch load(device::Context& context, data::Split split, index_t size, const SampleOf& sample_of);
+  tensor::RowSource rows_of(device::Context& context, data::Split split);
 
   const data::Dataset* dataset_;
   comm::Communicator* communicator_;
@@ -37,6 +40,7 @@ class BatchLoader {
   index_t batch_size_;
   data::Batching training_;
   data::Sampler sampler_;
+  config::SampleOrder order_;
   nn::BatchTiles tiles_;
   std::vector<index_t> samples_;
 };

@@ -43,7 +43,7 @@ Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& o
                     "smaller optim.learning_rate or warm-up (optim.warmup_steps)",
                     norm));
   }
-  return {norm, stop > 0, time > 0};
+  return {norm, squares_, stop > 0, time > 0};
 }
 
 }  // namespace switchyard::train

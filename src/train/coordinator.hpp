@@ -11,7 +11,9 @@
 namespace switchyard::train {
 
 struct Agreement {
-  double gradient_norm = 0;     // of the whole model, before clipping
+  double gradient_norm = 0;  // of the whole model, before clipping
+  // The squared norms by the model's norm table; lives until the next agreement.
+  std::span<const double> squares;
   bool stop_requested = false;  // by a signal to any rank
   bool out_of_time = false;     // run.max_minutes
 };

@@ -16,9 +16,8 @@ std::string_view name(data::Split split) {
 
 moe::GateStatistics evaluate(data::Split split, BatchLoader& loader, model::MixtureModel& model,
                              comm::Communicator& communicator, device::Context& context) {
-  const index_t experts = model.layer().placement().expert_count();
-  moe::GateStatistics total(experts, model.classes());
-  moe::GateStatistics batch_statistics(experts, model.classes());
+  moe::GateStatistics total = model.statistics();
+  moe::GateStatistics batch_statistics = model.statistics();
   PhaseClock clock;
   const index_t batches = loader.evaluation_batches(split);
   for (index_t b = 0; b < batches; ++b) {

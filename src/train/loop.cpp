@@ -34,13 +34,12 @@ Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Com
       folder_(folder),
       checkpoint_folder_(std::move(checkpoint_folder)),
       loader_(config, dataset, communicator),
-      model_(config, {dataset.shape().channels, dataset.shape().height, dataset.shape().width},
-             dataset.class_count(), communicator),
-      optimizer_(config.optim, model_.slices()),
+      model_(config, task_of(dataset), communicator),
+      optimizer_(config.optim, model_.norm_table(), model_.slices()),
       state_{.step = 0, .horizon = schedule_horizon(config, loader_)},
       last_step_(final_step(config, loader_)),
       step_(config, state_.horizon, loader_, model_, optimizer_, communicator, context),
-      last_batch_(config.moe.experts, model_.classes()) {
+      last_batch_(model_.statistics()) {
   model_.values_changed(context);
 }
 
@@ -68,14 +67,14 @@ Outcome Loop::run() {
                                          .steps_per_line = config_.train.log_every_steps,
                                          .terminal = detect_terminal(1)});
   }
-  while (state_.step < last_step_) {
+  while (state_.step < last_step_ && !state_.ended) {
     train_one_step();
     // Not at a last step in the middle of an epoch: the run may be resumed, and must then hold what a run
     // that did not stop there holds. finish() evaluates it for the summary alone.
     if (epoch_ends()) evaluate_epoch();
     const bool stopping = agreed_.stop_requested || agreed_.out_of_time;
-    if (is_saving_step() || stopping || is_best_ || state_.step == last_step_) save();
-    if (stopping && state_.step < last_step_) {
+    if (is_saving_step() || stopping || is_best_ || state_.step == last_step_ || state_.ended) save();
+    if (stopping && state_.step < last_step_ && !state_.ended) {
       Outcome outcome{
           ExitCode::stopped_early,
           fmt::format("stopped after step {} of {} ({}); go on with `switchyard resume {}`", state_.step,
@@ -105,11 +104,12 @@ void Loop::train_one_step() {
   training_seconds_ += std::accumulate(report.seconds.begin(), report.seconds.end(), 0.0);
   trained_samples_ += report.statistics.samples();
   is_best_ = false;
+  look_for_end(report.loss());
   if (folder_ == nullptr) return;
   metrics_->write(step_object({.step = state_.step,
                                .epoch = position.epoch + 1,
                                .loss = report.loss(),
-                               .importance_loss = report.importance_loss,
+                               .regularisers = report.regularisers,
                                .gradient_norm = report.agreed.gradient_norm,
                                .learning_rate = report.learning_rate},
                               report.statistics, report.seconds));
@@ -120,11 +120,20 @@ void Loop::train_one_step() {
                      .error = report.statistics.error()});
 }
 
+void Loop::look_for_end(double loss) {
+  const config::Train& train = config_.train;
+  state_.smallest_loss = std::min(state_.smallest_loss, loss);
+  if (state_.step < train.stop_after_steps) return;
+  state_.ended = (train.stop_loss > 0 && loss <= train.stop_loss) ||
+                 (train.stop_loss_rise > 0 && loss > state_.smallest_loss + train.stop_loss_rise);
+}
+
 void Loop::evaluate_epoch() {
+  if (loader_.dataset().size(data::Split::validation) == 0) return;
   const auto begin = std::chrono::steady_clock::now();
   validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
   validation_step_ = state_.step;
-  if (validation_->samples() > 0 && validation_->error() < state_.best_error) {
+  if (validation_->error() < state_.best_error) {
     state_.best_error = validation_->error();
     state_.best_step = state_.step;
     is_best_ = true;
@@ -148,7 +157,12 @@ Outcome Loop::finish() {
   if (validation_step_ != state_.step)
     validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
   test_ = evaluate(data::Split::test, loader_, model_, *communicator_, *context_);
-  const Outcome outcome{ExitCode::ok, fmt::format("finished all {} steps", last_step_)};
+  if (loader_.dataset().group_count() > 0)
+    training_ = evaluate(data::Split::train, loader_, model_, *communicator_, *context_);
+  const Outcome outcome{
+      ExitCode::ok, state_.ended ? fmt::format("ended after step {} of {} by train.stop_loss or stop_loss_rise",
+                                               state_.step, last_step_)
+                                 : fmt::format("finished all {} steps", last_step_)};
   if (folder_ != nullptr) {
     const Result result{&*validation_, &*test_, config_.moe.importance};
     std::cout << '\n' << result_text(result, detect_terminal(1).style) << std::flush;
@@ -169,6 +183,7 @@ void Loop::write_summary(const Outcome& outcome) {
   summary.train_loss = last_loss_;
   summary.validation = validation_ ? &*validation_ : nullptr;
   summary.test = test_ ? &*test_ : nullptr;
+  summary.training = training_ ? &*training_ : nullptr;
   if (state_.best_step >= 0) {
     summary.best = BestEvaluation{
         state_.best_step, loader_.training().position_of(state_.best_step - 1).epoch + 1, state_.best_error};

@@ -43,6 +43,7 @@ class Loop {
   bool epoch_ends() const;
   bool is_saving_step() const;
   void train_one_step();
+  void look_for_end(double loss);
   void evaluate_epoch();
   void save();
   Outcome finish();
@@ -72,6 +73,7 @@ class Loop {
   std::optional<moe::GateStatistics> validation_;  // the newest
   index_t validation_step_ = -1;                   // of validation_
   std::optional<moe::GateStatistics> test_;
+  std::optional<moe::GateStatistics> training_;  // only where the data have clusters
 
   // Root only.
   std::unique_ptr<MetricsWriter> metrics_;

@@ -20,12 +20,12 @@ namespace {
 
 using CountOf = std::int64_t (moe::GateStatistics::*)(index_t, index_t) const;
 
-// [classes][experts]
-Json class_table(const moe::GateStatistics& statistics, CountOf count_of) {
+// [kinds][experts]
+Json count_table(const moe::GateStatistics& statistics, index_t kinds, CountOf count_of) {
   Json table = Json::array();
-  for (index_t c = 0; c < statistics.classes(); ++c) {
+  for (index_t k = 0; k < kinds; ++k) {
     Json row = Json::array();
-    for (index_t e = 0; e < statistics.experts(); ++e) row.push_back((statistics.*count_of)(c, e));
+    for (index_t e = 0; e < statistics.experts(); ++e) row.push_back((statistics.*count_of)(k, e));
     table.push_back(std::move(row));
   }
   return table;
@@ -60,35 +60,44 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
   time["step"] = step_seconds;
   time["samples_per_second"] = rate(statistics.samples(), step_seconds);
   time["sent_rows"] = statistics.sent_rows();
-  return {{"kind", "step"},
-          {"step", record.step},
-          {"epoch", record.epoch},
-          {"samples", statistics.samples()},
-          {"loss", record.loss},
-          {"task_loss", statistics.loss()},
-          {"importance_loss", record.importance_loss},
-          {"error", statistics.error()},
-          {"gradient_norm", record.gradient_norm},
-          {"learning_rate", record.learning_rate},
-          {"importance", statistics.importance},
-          {"load", load_of(statistics)},
-          {"h_s", statistics.sample_entropy()},
-          {"h_u", statistics.usage_entropy()},
-          {"mi_predicted", statistics.mutual_information_predicted()},
-          {"mi_true", statistics.mutual_information_true()},
-          {"dead_experts", statistics.dead_experts()},
-          {"time", std::move(time)}};
+  Json object = {{"kind", "step"},
+                 {"step", record.step},
+                 {"epoch", record.epoch},
+                 {"samples", statistics.samples()},
+                 {"loss", record.loss},
+                 {"task_loss", statistics.loss()},
+                 {"importance_loss", record.regularisers.importance},
+                 {"balance_loss", record.regularisers.balance},
+                 {"error", statistics.error()},
+                 {"gradient_norm", record.gradient_norm},
+                 {"learning_rate", record.learning_rate},
+                 {"importance", statistics.importance},
+                 {"load", load_of(statistics)},
+                 {"h_s", statistics.sample_entropy()},
+                 {"h_u", statistics.usage_entropy()},
+                 {"mi_predicted", statistics.mutual_information_predicted()},
+                 {"mi_true", statistics.mutual_information_true()}};
+  if (statistics.groups() > 0) object["dispatch_entropy"] = statistics.dispatch_entropy();
+  object["dead_experts"] = statistics.dead_experts();
+  object["time"] = std::move(time);
+  return object;
 }
 
 Json evaluation_object(const moe::GateStatistics& statistics) {
-  return {{"error", statistics.error()},
-          {"loss", statistics.loss()},
-          {"h_s", statistics.sample_entropy()},
-          {"h_u", statistics.usage_entropy()},
-          {"mi_predicted", statistics.mutual_information_predicted()},
-          {"mi_true", statistics.mutual_information_true()},
-          {"expert_share", statistics.expert_share()},
-          {"class_by_expert", class_table(statistics, &moe::GateStatistics::by_label)}};
+  Json object = {{"error", statistics.error()},
+                 {"loss", statistics.loss()},
+                 {"h_s", statistics.sample_entropy()},
+                 {"h_u", statistics.usage_entropy()},
+                 {"mi_predicted", statistics.mutual_information_predicted()},
+                 {"mi_true", statistics.mutual_information_true()},
+                 {"dispatch_entropy_label", statistics.dispatch_entropy_label()}};
+  if (statistics.groups() > 0) object["dispatch_entropy"] = statistics.dispatch_entropy();
+  object["expert_share"] = statistics.expert_share();
+  object["class_by_expert"] = count_table(statistics, statistics.classes(), &moe::GateStatistics::by_label);
+  if (statistics.groups() > 0) {
+    object["cluster_by_expert"] = count_table(statistics, statistics.groups(), &moe::GateStatistics::by_group);
+  }
+  return object;
 }
 
 Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics) {
@@ -96,7 +105,8 @@ Json evaluation_record_object(const EvaluationRecord& record, const moe::GateSta
       {"kind", "evaluation"}, {"split", record.split}, {"step", record.step}, {"epoch", record.epoch}};
   object.update(evaluation_object(statistics));
   object["importance_share"] = statistics.importance_share();
-  object["class_by_expert_predicted"] = class_table(statistics, &moe::GateStatistics::by_prediction);
+  object["class_by_expert_predicted"] =
+      count_table(statistics, statistics.classes(), &moe::GateStatistics::by_prediction);
   object["dead_experts"] = statistics.dead_experts();
   object["time"] = {{"evaluation", record.seconds},
                     {"samples_per_second", rate(statistics.samples(), record.seconds)}};

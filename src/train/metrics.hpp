@@ -12,7 +12,7 @@
 
 #include "base/ids.hpp"
 #include "base/phase_clock.hpp"
-#include "moe/gate_statistics.hpp"
+#include "model/mixture_model.hpp"
 #include "train/detail/file.hpp"
 
 namespace switchyard::train {
@@ -24,7 +24,7 @@ struct StepRecord {
   index_t step = 0;   // 1 is the first
   index_t epoch = 0;  // 1 is the first
   double loss = 0;    // total: task and regularisers
-  double importance_loss = 0;
+  model::RegulariserLosses regularisers;
   double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
 };
@@ -41,8 +41,9 @@ struct EvaluationRecord {
 // {"kind": "evaluation", ...}, with the class-by-expert tables (rows: classes).
 Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics);
 
-// error, loss, h_s, h_u, mi_predicted, mi_true, expert_share, class_by_expert: what metrics.jsonl, summary.json
-// and `switchyard eval` all say of a split. Entropies in bits.
+// error, loss, h_s, h_u, mi_predicted, mi_true (bits), dispatch_entropy_label (nats), expert_share,
+// class_by_expert; with clusters in the data dispatch_entropy (nats) and cluster_by_expert: what metrics.jsonl,
+// summary.json and `switchyard eval` all say of a split.
 Json evaluation_object(const moe::GateStatistics& statistics);
 
 // Appends to metrics.jsonl. A line is one write(2): it is whole in the kernel before the next step begins, and

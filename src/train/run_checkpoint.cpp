@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/build_info.hpp"
 #include "base/error.hpp"
 #include "comm/watchdog.hpp"
@@ -24,9 +26,9 @@ std::vector<checkpoint::Slice> slices_of(model::MixtureModel& model, optim::Opti
     add("parameters/" + a.name, a.shape, a.rows, a.data, a.shared);
   for (const model::ModelArray& a : model.state()) add("buffers/" + a.name, a.shape, a.rows, a.data, a.shared);
   if (optimizer != nullptr) {
-    const std::vector<std::string> names = optimizer->state_names();
     for (std::size_t s = 0; s < optimizer->slices().size(); ++s) {
       const nn::ParameterSlice& slice = optimizer->slices()[s];
+      const std::vector<std::string> names = optimizer->state_names(s);
       for (std::size_t n = 0; n < names.size(); ++n) {
         add("optimizer/" + slice.name + "/" + names[n], slice.shape, slice.rows, optimizer->state(s, n).data(),
             slice.shared);
@@ -60,8 +62,9 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
                      {"state/shards", config.train.shards},
                      {"state/batch_size", config.train.batch_size},
                      {"state/schedule_steps", state.horizon},
-                     {"state/best_step", state.best_step}};
-  header.numbers = {{"state/best_error", state.best_error}};
+                     {"state/best_step", state.best_step},
+                     {"state/ended", state.ended ? 1 : 0}};
+  header.numbers = {{"state/best_error", state.best_error}, {"state/smallest_loss", state.smallest_loss}};
   header.texts = {{"config", config::to_ini(config)}, {"build", describe(build_info())}};
 
   std::vector<checkpoint::Slice> slices = slices_of(model, &optimizer, true, communicator.is_root());
@@ -77,7 +80,8 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
   }
   communicator.set_phase(state.step, "save");
   // The others wait while one rank writes: 20 MB/s is a slow shared file system.
-  const double copies = 1.0 + static_cast<double>(optimizer.state_names().size());
+  const double copies = 1.0 + static_cast<double>(std::max(optim::state_names(config.optim, 0).size(),
+                                                           optim::state_names(config.optim, 1).size()));
   const double bytes = copies * static_cast<double>(model.parameter_count()) * sizeof(float);
   const comm::LongerWaits waits(communicator.watchdog(), bytes / 20e6);
   checkpoint::save(communicator, folder, state.step, header, slices, options);
@@ -87,8 +91,9 @@ RunState state_of(const checkpoint::Reader& reader, const config::Config& config
   expect(reader, "state/seed", static_cast<std::int64_t>(config.run.seed), "run.seed");
   expect(reader, "state/shards", config.train.shards, "train.shards");
   expect(reader, "state/batch_size", config.train.batch_size, "train.batch_size");
-  return {reader.integer("state/step"), reader.integer("state/schedule_steps"),
-          reader.number("state/best_error"), reader.integer("state/best_step")};
+  return {reader.integer("state/step"),         reader.integer("state/schedule_steps"),
+          reader.number("state/best_error"),    reader.integer("state/best_step"),
+          reader.number("state/smallest_loss"), reader.integer("state/ended") != 0};
 }
 
 void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer) {

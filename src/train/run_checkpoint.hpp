@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <string>
 
 #include "checkpoint/checkpoint.hpp"
@@ -17,6 +18,8 @@ struct RunState {
   index_t horizon = 0;  // of the schedule
   double best_error = 1.0;
   index_t best_step = -1;
+  double smallest_loss = std::numeric_limits<double>::max();  // of a batch, regularisers included
+  bool ended = false;                                         // by train.stop_loss or stop_loss_rise
 };
 
 // Collective. Arrays: parameters/NAME, optimizer/NAME/first_moment ..., state/NAME (running statistics);

@@ -13,9 +13,9 @@ Step::Step(const config::Config& config, index_t horizon, BatchLoader& loader, m
       optimizer_(&optimizer),
       communicator_(&communicator),
       context_(&context),
-      coordinator_(communicator, model.norm_entries()),
+      coordinator_(communicator, model.norm_table().entries()),
       fault_(FaultInjection::from_environment(WorldRank(communicator.rank().value))) {
-  report_.statistics = moe::GateStatistics(config.moe.experts, model.classes());
+  report_.statistics = model.statistics();
 }
 
 const StepReport& Step::run(index_t step, StopConditions conditions) {
@@ -35,12 +35,15 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
                                       conditions.out_of_time);
   clock_.enter(Phase::update);
   report_.learning_rate = optim::learning_rate(options_, horizon_, step);
-  optimizer_->update(*context_, report_.learning_rate,
-                     optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm), step);
+  optimizer_->update(*context_,
+                     {.step = step,
+                      .learning_rate = report_.learning_rate,
+                      .gradient_scale = optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm),
+                      .squares = report_.agreed.squares});
   clock_.enter(Phase::reduction);
   model_->gather_updated_values(*context_);
 
-  report_.importance_loss = model_->importance_loss();
+  report_.regularisers = model_->regulariser_losses();
   report_.seconds = clock_.take();
   return report_;
 }

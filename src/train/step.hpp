@@ -12,12 +12,12 @@ namespace switchyard::train {
 
 struct StepReport {
   moe::GateStatistics statistics;  // exact over the global batch
-  double importance_loss = 0;
+  model::RegulariserLosses regularisers;
   double learning_rate = 0;
   Agreement agreed;
   PhaseClock::Seconds seconds{};  // of this rank
 
-  double loss() const { return statistics.loss() + importance_loss; }
+  double loss() const { return statistics.loss() + regularisers.total(); }
 };
 
 // What a step asks of the run around it, sampled once per step and rank.

@@ -19,13 +19,18 @@ Json best_object(const std::optional<BestEvaluation>& best) {
 }  // namespace
 
 Json summary_object(const Summary& summary, const BuildInfo& build) {
+  Json train = {{"samples_per_second", summary.samples_per_second},
+                {"seconds", summary.seconds},
+                {"loss", summary.train_loss}};
+  if (summary.training != nullptr) {
+    Json evaluated = evaluation_object(*summary.training);
+    evaluated.erase("loss");  // the last step's stays
+    train.update(evaluated);
+  }
   return {{"steps", summary.steps},
           {"parameters", summary.parameters},
           {"seed", summary.seed},
-          {"train",
-           {{"samples_per_second", summary.samples_per_second},
-            {"seconds", summary.seconds},
-            {"loss", summary.train_loss}}},
+          {"train", std::move(train)},
           {"validation", split_object(summary.validation)},
           {"test", split_object(summary.test)},
           {"best", best_object(summary.best)},

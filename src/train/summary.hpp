@@ -28,6 +28,7 @@ struct Summary {
   double samples_per_second = 0;
   double seconds = 0;
   double train_loss = 0;                            // total loss of the last step
+  const moe::GateStatistics* training = nullptr;    // the training split, where it was evaluated
   const moe::GateStatistics* validation = nullptr;  // null or without samples: null in the file
   const moe::GateStatistics* test = nullptr;
   std::optional<BestEvaluation> best;

@@ -34,7 +34,7 @@ TEST(Payload, of_a_top_1_dispatch_is_the_rows_that_leave_their_rank) {
   world.barrier();
   comm::reset_mpi_payload();
   plan.build(context.workspace(), world, placement, routing);
-  exchange.dispatch(context, plan, {samples.data(), tiles.local_rows(), features}, 64);
+  exchange.dispatch(context, plan, tensor::ConstMatrix(samples.data(), tiles.local_rows(), features), 64);
   const auto sent = static_cast<double>(comm::mpi_payload_bytes());
   const double rows = static_cast<double>(leaving * features) * sizeof(float);
   EXPECT_EQ(plan.sent_rows(), leaving);

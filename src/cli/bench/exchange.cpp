@@ -61,7 +61,7 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
         seconds_of([&] { plan.build(context.workspace(), communicator, placement, w.routing); });
     communicator.barrier();
     const double dispatched = seconds_of([&] {
-      exchange.dispatch(context, plan, {w.samples.data(), w.routing.samples, row_floats}, 1);
+      exchange.dispatch(context, plan, tensor::ConstMatrix(w.samples.data(), w.routing.samples, row_floats), 1);
     });
     communicator.barrier();
     const double raw = seconds_of([&] {

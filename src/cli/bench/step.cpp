@@ -41,11 +41,9 @@ Measured measure(const config::Config& config, index_t steps, Runtime& runtime, 
                  const data::Dataset& dataset, double& flops_per_sample) {
   comm::Communicator& communicator = runtime.communicator();
   train::BatchLoader loader(config, dataset, communicator);
-  const data::SampleShape shape = dataset.shape();
-  model::MixtureModel model(config, {shape.channels, shape.height, shape.width}, dataset.class_count(),
-                            communicator);
+  model::MixtureModel model(config, train::task_of(dataset), communicator);
   model.values_changed(context);
-  optim::Optimizer optimizer(config.optim, model.slices());
+  optim::Optimizer optimizer(config.optim, model.norm_table(), model.slices());
   train::Step step(config, steps, loader, model, optimizer, communicator, context);
   // Forward, input gradient and weight gradient: three products, two operations for each multiply-add.
   flops_per_sample = 6.0 * static_cast<double>(model.multiply_adds_per_sample());

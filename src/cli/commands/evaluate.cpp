@@ -76,11 +76,9 @@ int evaluate(Runtime& runtime, Arguments arguments) {
   comm::agree(communicator, [&] { dataset = data::load_dataset(config.data, config.run.seed); });
   std::optional<train::BatchLoader> loader;
   std::optional<model::MixtureModel> model;
-  const data::SampleShape shape = dataset->shape();
   comm::agree(communicator, [&] {
     loader.emplace(config, *dataset, communicator);
-    model.emplace(config, nn::ImageShape{shape.channels, shape.height, shape.width}, dataset->class_count(),
-                  communicator);
+    model.emplace(config, train::task_of(*dataset), communicator);
     train::load_arrays(reader, *model, nullptr);
     model->values_changed(context);
   });

@@ -9,6 +9,7 @@
 #include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
 #include "optim/optimizer.hpp"
+#include "train/batch_loader.hpp"
 #include "train/terminal.hpp"
 
 namespace switchyard::cli {
@@ -39,6 +40,8 @@ double activation_floats(const nn::NetworkShape& shape, double rows) {
   double width = 0;
   if (shape.conv)
     width += static_cast<double>(shape.conv->out_features()) * 2.25;  // and the winners, a byte each
+  if (shape.patch_filters)
+    width += static_cast<double>(shape.patch_filters->filtered_patches() * shape.patch_filters->units());
   for (const nn::DenseShape& layer : shape.dense) width += 2.0 * static_cast<double>(layer.out);
   return rows * width;
 }
@@ -102,11 +105,10 @@ int plan(Arguments arguments) {
   const int ranks = take_ranks(words);
   const config::Config config = parse_run_options(words).config;
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
-  const data::SampleShape shape = dataset.shape();
-  const Plan p{config,
-               model::layer_options(config, {shape.channels, shape.height, shape.width}, dataset.class_count()),
-               ranks, static_cast<double>(shape.features()),
-               static_cast<double>(optim::Optimizer(config.optim, {}).state_names().size())};
+  const tensor::SampleShape shape = dataset.shape();
+  const Plan p{config, model::layer_options(config, train::task_of(dataset)), ranks,
+               static_cast<double>(shape.features()),
+               static_cast<double>(optim::state_names(config.optim, 1).size())};
   const moe::Placement placement = moe::Placement::make(config.moe.placement, config.moe.experts, ranks);
   const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};
 

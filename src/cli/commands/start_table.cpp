@@ -17,9 +17,21 @@ std::string text_of(const config::Config& config, std::string_view key) {
   return config::value_text(config, config::find_field(key, "start"));
 }
 
+std::string source_text(const config::Data& data) {
+  switch (data.source) {
+    case config::DataSource::idx:
+      return data.dir;
+    case config::DataSource::random:
+      return "random";
+    case config::DataSource::clusters:
+      return fmt::format("{} clusters of patches", data.clusters);
+  }
+  return "";
+}
+
 Rows data_rows(const config::Config& config, const data::Dataset& dataset) {
-  const data::SampleShape shape = dataset.shape();
-  return {{"source", config.data.source == config::DataSource::idx ? config.data.dir : "random"},
+  const tensor::SampleShape shape = dataset.shape();
+  return {{"source", source_text(config.data)},
           {"samples",
            fmt::format("{} train, {} validation, {} test", train::grouped(dataset.size(data::Split::train)),
                        train::grouped(dataset.size(data::Split::validation)),

@@ -102,7 +102,7 @@ class IdxSource final : public SampleSource {
       (is_validation[static_cast<std::size_t>(row)] ? validation_rows_ : train_rows_).push_back(row);
   }
 
-  const SampleShape& shape() const override { return shape_; }
+  const tensor::SampleShape& shape() const override { return shape_; }
   index_t class_count() const override { return class_count_; }
 
   index_t size(Split split) const override {
@@ -118,18 +118,22 @@ class IdxSource final : public SampleSource {
   }
 
   void fill(Split split, std::span<const index_t> samples, std::span<const float, 256> normalised,
-            tensor::Matrix images, std::span<std::int32_t> labels) const override {
-    const LabelledImages& pair = split == Split::test ? test_ : train_;
+            tensor::Matrix images) const override {
+    const LabelledImages& pair = pair_of(split);
     const index_t features = shape_.features();
     for (std::size_t i = 0; i < samples.size(); ++i) {
       if (i + 1 < samples.size()) prefetch(pair.pixels(file_row(split, samples[i + 1])), features);
-      const index_t row = file_row(split, samples[i]);
-      look_up(pair.pixels(row), features, normalised, images.row(static_cast<index_t>(i)));
-      labels[i] = pair.labels.values[static_cast<std::size_t>(row)];
+      look_up(pair.pixels(file_row(split, samples[i])), features, normalised,
+              images.row(static_cast<index_t>(i)));
     }
   }
 
+  std::int32_t label(Split split, index_t sample) const override {
+    return pair_of(split).labels.values[static_cast<std::size_t>(file_row(split, sample))];
+  }
+
  private:
+  const LabelledImages& pair_of(Split split) const { return split == Split::test ? test_ : train_; }
   index_t file_row(Split split, index_t sample) const {
     switch (split) {
       case Split::train:
@@ -144,7 +148,7 @@ class IdxSource final : public SampleSource {
 
   LabelledImages train_;
   LabelledImages test_;
-  SampleShape shape_;
+  tensor::SampleShape shape_;
   index_t class_count_;
   std::vector<index_t> train_rows_;  // of train_, ascending
   std::vector<index_t> validation_rows_;

@@ -45,7 +45,7 @@ class RandomSource final : public SampleSource {
     for (index_t c = 0; c < class_count_; ++c) draw_means(c);
   }
 
-  const SampleShape& shape() const override { return shape_; }
+  const tensor::SampleShape& shape() const override { return shape_; }
   index_t class_count() const override { return class_count_; }
 
   index_t size(Split split) const override {
@@ -60,12 +60,11 @@ class RandomSource final : public SampleSource {
   }
 
   void fill(Split split, std::span<const index_t> samples, std::span<const float, 256> normalised,
-            tensor::Matrix images, std::span<std::int32_t> labels) const override {
+            tensor::Matrix images) const override {
     const index_t features = shape_.features();
     for (std::size_t i = 0; i < samples.size(); ++i) {
       const std::uint64_t a = counter(stream_of(split), samples[i]);
-      const std::int32_t label = draw_label(a);
-      const std::uint8_t* mean = means_.data() + label * features;
+      const std::uint8_t* mean = means_.data() + draw_label(a) * features;
       float* out = images.row(static_cast<index_t>(i));
       for (index_t first = 0; first < features; first += block_pixels) {
         const auto noise = noise_block(a, first);
@@ -73,8 +72,11 @@ class RandomSource final : public SampleSource {
         for (index_t p = 0; p < count; ++p)
           out[first + p] = normalised[mean[first + p] + (noise[static_cast<std::size_t>(p)] >> 1)];
       }
-      labels[i] = label;
     }
+  }
+
+  std::int32_t label(Split split, index_t sample) const override {
+    return draw_label(counter(stream_of(split), sample));
   }
 
  private:
@@ -103,7 +105,7 @@ class RandomSource final : public SampleSource {
     }
   }
 
-  SampleShape shape_;
+  tensor::SampleShape shape_;
   index_t class_count_;
   index_t train_samples_;
   std::uint64_t seed_;

@@ -1,4 +1,4 @@
-// Where a Dataset's pixels come from: the interface, and the two sources.
+// Where a Dataset's samples come from: the interface, and the sources.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,18 @@ namespace switchyard::data::detail {
 class SampleSource {
  public:
   virtual ~SampleSource() = default;
-  virtual const SampleShape& shape() const = 0;
+  virtual const tensor::SampleShape& shape() const = 0;
   virtual index_t class_count() const = 0;
   virtual index_t size(Split split) const = 0;
+  // Kinds of samples besides classes, for analysis: 0 if the data say none.
+  virtual index_t group_count() const { return 0; }
+  // All samples of a split side by side, if the source holds them as floats; else null.
+  virtual const float* rows(Split) const { return nullptr; }
   // As Dataset::fill, whose checks have passed. `normalised` has an entry per pixel value.
   virtual void fill(Split split, std::span<const index_t> samples, std::span<const float, 256> normalised,
-                    tensor::Matrix images, std::span<std::int32_t> labels) const = 0;
+                    tensor::Matrix rows) const = 0;
+  virtual std::int32_t label(Split split, index_t sample) const = 0;
+  virtual std::int32_t group(Split, index_t /*sample*/) const { return 0; }
 };
 
 // The IDX files in config.dir; reads them whole.
@@ -29,5 +35,10 @@ std::unique_ptr<const SampleSource> load_idx_source(const config::Data& config);
 // plus uniform noise in [0, 127]: two classes differ by 32 at half of the places, against a noise of standard
 // deviation 37.
 std::unique_ptr<const SampleSource> make_random_source(const config::Data& config, std::uint64_t seed);
+
+// Definition 3.1 of Chen et al. 2022 with uniform draws: a pure function of (seed, split, sample), held as
+// floats. A row is P patches of d numbers; groups are clusters; classes are y = -1 and y = +1. No validation
+// samples.
+std::unique_ptr<const SampleSource> make_cluster_source(const config::Data& config, std::uint64_t seed);
 
 }  // namespace switchyard::data::detail

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "conformance/ops/executors.hpp"
+#include "ops/gating.hpp"
 #include "ops/mixture.hpp"
 
 namespace switchyard::ops {
@@ -44,8 +45,7 @@ struct MixtureData {
   MixtureData& operator=(const MixtureData&) = delete;
 
   MixtureBatch batch() const {
-    return {.gate_logits = {gate_logits.data(), samples, experts},
-            .experts = chosen.data(),
+    return {.samples = samples,
             .slots = slots,
             .log_probs = rows.data(),
             .labels = labels.data(),
@@ -94,8 +94,16 @@ struct MixtureRun {
     std::vector<float*> d_rows;
     for (index_t i = 0; i < data.samples * data.slots; ++i)
       d_rows.push_back(d_log_probs.data() + i * data.classes);
-    mixture_backward(context, data.batch(), w, h, scale, importance,
-                     {d_rows.data(), {d_logits.data(), data.samples, data.experts}});
+    std::vector<float> d_log_weights(weights.size());
+    const tensor::Matrix d_log_w(d_log_weights.data(), data.samples, data.slots);
+    mixture_backward(context, data.batch(), h, scale, {d_rows.data(), d_log_w});
+    gate_backward(context,
+                  {.scores = {data.gate_logits.data(), data.samples, data.experts},
+                   .experts = data.chosen.data(),
+                   .weights = w,
+                   .d_slots = d_log_w,
+                   .importance = importance},
+                  {d_logits.data(), data.samples, data.experts});
     entropy_rows(context, w, entropies);
   }
 

@@ -109,8 +109,8 @@ TEST(Mixture, predicts_the_lower_class_of_a_tie) {
       std::vector<float> w(2), log_w(2), h(2), loss(1);
       std::vector<std::int32_t> predicted(1);
       gate_weights(context, {logits.data(), 1, 2}, experts.data(), 2, {w.data(), 1, 2}, {log_w.data(), 1, 2});
-      mixture_forward(context, {{logits.data(), 1, 2}, experts.data(), 2, places.data(), labels.data(), 3},
-                      tensor::ConstMatrix(log_w.data(), 1, 2), {loss, {h.data(), 1, 2}, predicted});
+      mixture_forward(context, {1, 2, places.data(), labels.data(), 3}, tensor::ConstMatrix(log_w.data(), 1, 2),
+                      {loss, {h.data(), 1, 2}, predicted});
       return predicted;
     })[0];
   };
@@ -127,8 +127,8 @@ TEST(Mixture, survives_probabilities_that_float32_cannot_hold) {
   std::vector<float> w(2), log_w(2), h(2), loss(1);
   std::vector<std::int32_t> predicted(1);
   gate_weights(context, {logits.data(), 1, 2}, experts.data(), 2, {w.data(), 1, 2}, {log_w.data(), 1, 2});
-  mixture_forward(context, {{logits.data(), 1, 2}, experts.data(), 2, places.data(), labels.data(), 2},
-                  tensor::ConstMatrix(log_w.data(), 1, 2), {loss, {h.data(), 1, 2}, predicted});
+  mixture_forward(context, {1, 2, places.data(), labels.data(), 2}, tensor::ConstMatrix(log_w.data(), 1, 2),
+                  {loss, {h.data(), 1, 2}, predicted});
   EXPECT_NEAR(loss[0], 200 + std::log(2.0) - std::log1p(std::exp(-1.0)), 3e-5);  // an ulp of 200 is 1.5e-5
   EXPECT_NEAR(h[0], 1 / (1 + std::exp(-1.0)), 2e-5);
 }

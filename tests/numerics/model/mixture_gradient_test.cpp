@@ -16,7 +16,7 @@ namespace {
 struct Setting {
   std::string gate;
   std::string expert;
-  nn::ImageShape image;
+  tensor::SampleShape image;
   index_t top_k;
   double importance;
   config::Precision precision = config::Precision::float32;
@@ -68,19 +68,22 @@ Outcome run_model(const Setting& setting, int ranks) {
   const config::Config config = make_config(setting);
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(1);
-    MixtureModel model(config, setting.image, classes, communicator);
+    MixtureModel model(config, {setting.image, classes}, communicator);
     model.values_changed(context);
     nn::BatchTiles tiles;
     tiles.set_sharded(communicator, samples, config.train.shards);
     const index_t features = setting.image.features();
     device::Buffer<float> images(std::max<index_t>(tiles.local_rows() * features, 1));
     std::vector<std::int32_t> labels;
+    std::vector<index_t> ids;
     for (index_t n = 0; n < tiles.local_rows(); ++n) {
       const index_t sample = tiles.first_row() + n;
       for (index_t i = 0; i < features; ++i) images[n * features + i] = static_cast<float>(pixel(sample, i));
       labels.push_back(static_cast<std::int32_t>(sample % classes));
+      ids.push_back(sample);
     }
-    const Batch batch{&tiles, {images.data(), tiles.local_rows(), features}, labels};
+    const moe::Samples rows{tensor::ConstMatrix(images.data(), tiles.local_rows(), features), ids};
+    const Batch batch{&tiles, rows, labels, {}};
     PhaseClock clock;
     moe::GateStatistics statistics(experts, classes);
     model.forward(context, batch, nn::Mode::training, clock, statistics);
@@ -88,14 +91,14 @@ Outcome run_model(const Setting& setting, int ranks) {
     model.reduce_gradients(context, batch, clock);
     collect(model, mutex, outcome);
     if (communicator.is_root()) {
-      outcome.loss = statistics.loss_sum / static_cast<double>(samples) + model.importance_loss();
+      outcome.loss = statistics.loss_sum / static_cast<double>(samples) + model.regulariser_losses().total();
     }
   });
   return outcome;
 }
 
 reference::MixtureCase make_reference(const Setting& setting) {
-  const moe::LayerOptions options = layer_options(make_config(setting), setting.image, classes);
+  const moe::LayerOptions options = layer_options(make_config(setting), {setting.image, classes});
   reference::MixtureCase test{options.gate, options.expert, experts, setting.top_k, setting.importance, {}, {}};
   for (index_t n = 0; n < samples; ++n) {
     reference::Values image;
@@ -133,7 +136,7 @@ void expect_equal(const Setting& setting, double loss_tolerance, double gradient
 
 const std::string conv_gate = "conv:2 batch_norm relu max_pool dense:6 relu dense:experts";
 const std::string conv_expert = "conv:1 relu max_pool dense:4 relu dense:classes";
-constexpr nn::ImageShape image{1, 8, 8};
+constexpr tensor::SampleShape image{1, 8, 8};
 
 TEST(MixtureGradient, of_the_dense_mixture) {
   expect_equal({conv_gate, conv_expert, image, 0, 0.0}, 1e-6, 2e-6);
@@ -158,7 +161,7 @@ TEST(MixtureGradient, in_bf16_is_that_of_float32_but_for_rounded_operands) {
 
 TEST(MixtureGradient, has_both_rules_for_the_gate) {
   const moe::LayerOptions options =
-      layer_options(make_config({conv_gate, conv_expert, image, 0, 0.0}), image, classes);
+      layer_options(make_config({conv_gate, conv_expert, image, 0, 0.0}), {image, classes});
   EXPECT_EQ(options.gate_options.policy.rule(18, 6), nn::GradientRule::whole_rows);
   EXPECT_EQ(options.gate_options.policy.rule(6, 4), nn::GradientRule::per_tile);
 }

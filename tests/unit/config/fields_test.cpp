@@ -84,9 +84,9 @@ TEST(Fields, enumerations_use_the_documented_words) {
   };
   EXPECT_EQ(words("run.device"), "auto cpu cuda ");
   EXPECT_EQ(words("run.resume"), "never auto ");
-  EXPECT_EQ(words("data.source"), "idx random ");
+  EXPECT_EQ(words("data.source"), "idx random clusters ");
   EXPECT_EQ(words("moe.placement"), "block cyclic ");
-  EXPECT_EQ(words("optim.name"), "adam sgd ");
+  EXPECT_EQ(words("optim.name"), "adam sgd normalised_sgd ");
   EXPECT_EQ(words("optim.schedule"), "constant cosine ");
   EXPECT_EQ(words("train.precision"), "float32 bf16 ");
 

@@ -44,7 +44,8 @@ TEST(Network, an_unknown_layer_names_the_nearest_and_its_place) {
   EXPECT_EQ(
       gate_error("conv:8 rleu dense:experts"),
       "model.gate: layer 2 'rleu' is no layer (column 8 of 'conv:8 rleu dense:experts'); did you mean 'relu'? "
-      "layers are conv, batch_norm, relu, max_pool or dense");
+      "layers are conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, gelu, tanh or "
+      "sum");
   EXPECT_THAT(gate_error("Dense:5 dense:experts"), HasSubstr("did you mean 'dense'?"));
   EXPECT_THAT(gate_error(":5 dense:experts"), HasSubstr("layer 1 ':5' is no layer"));
 }

@@ -84,7 +84,7 @@ TEST(Validate, flat_samples_take_no_image_layers) {
                   c.data.source = DataSource::random;
                   c.model.gate = gate;
                 }),
-                HasSubstr("model.gate has conv or max_pool layers (data.source = random"));
+                HasSubstr("model.gate has conv or max_pool layers (only data.source = idx has images)"));
   }
 }
 
@@ -108,7 +108,7 @@ TEST(Validate, a_setting_that_the_optimiser_ignores_is_an_error) {
                 c.optim.name = OptimizerKind::sgd;
                 c.optim.beta1 = 0.8;
               }),
-              HasSubstr("with optim.name = sgd (only adam reads them; they are 0.8, 0.999 and 1e-08)"));
+              HasSubstr("without adam (only adam reads them; they are 0.8, 0.999 and 1e-08)"));
 }
 
 TEST(Validate, checks_ranges_of_a_configuration_made_by_code) {

@@ -65,7 +65,8 @@ class IdxDataset : public testing::Test {
     std::vector<float> row(6);
     std::int32_t label = 0;
     for (index_t i = 0; i < dataset.size(split); ++i) {
-      dataset.fill(split, {&i, 1}, {row.data(), 1, 6}, {&label, 1});
+      dataset.fill(split, {&i, 1}, {row.data(), 1, 6});
+      dataset.fill_labels(split, {&i, 1}, {&label, 1});
       numbers.push_back(number_of(row));
       EXPECT_EQ(label, numbers.back() * 13 % 7);
     }
@@ -80,7 +81,7 @@ class IdxDataset : public testing::Test {
 
 TEST_F(IdxDataset, has_the_shape_the_classes_and_the_sizes_of_the_files) {
   const Dataset dataset = load_dataset(config_, 1);
-  EXPECT_EQ(dataset.shape(), (SampleShape{1, 2, 3}));
+  EXPECT_EQ(dataset.shape(), (tensor::SampleShape{1, 2, 3}));
   EXPECT_EQ(dataset.shape().features(), 6);
   EXPECT_EQ(dataset.class_count(), 7);
   EXPECT_EQ(dataset.size(Split::train), 600);
@@ -137,7 +138,8 @@ TEST_F(IdxDataset, fill_gives_normalised_rows_in_the_order_asked_for) {
   const index_t stride = 9;  // rows may lie apart; what is between them stays as it was
   std::vector<float> rows(samples.size() * stride, -77.0f);
   std::vector<std::int32_t> labels(samples.size());
-  dataset.fill(Split::test, samples, {rows.data(), 5, 6, stride}, labels);
+  dataset.fill(Split::test, samples, {rows.data(), 5, 6, stride});
+  dataset.fill_labels(Split::test, samples, labels);
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const auto sample = static_cast<std::size_t>(samples[i]);
     EXPECT_EQ(labels[i], test_.labels[sample]);
@@ -165,7 +167,8 @@ TEST_F(IdxDataset, fill_agrees_with_a_naive_loop_for_any_row_length) {
     for (index_t i = 0; i < 40; ++i) samples.push_back(i * 7 % 40);
     std::vector<float> rows(40 * width);
     std::vector<std::int32_t> labels(40);
-    dataset.fill(Split::train, samples, {rows.data(), 40, width}, labels);
+    dataset.fill(Split::train, samples, {rows.data(), 40, width});
+    dataset.fill_labels(Split::train, samples, labels);
     for (std::size_t i = 0; i < 40; ++i) {
       for (std::size_t f = 0; f < width; ++f) {
         const double pixel = images.pixels[static_cast<std::size_t>(samples[i]) * width + f];
@@ -180,13 +183,14 @@ TEST_F(IdxDataset, fill_refuses_what_does_not_fit) {
   std::vector<float> rows(12);
   std::vector<std::int32_t> labels(2);
   const std::vector<index_t> good = {0, 49}, beyond = {0, 50}, negative = {-1, 0};
-  dataset.fill(Split::test, good, {rows.data(), 2, 6}, labels);
-  dataset.fill(Split::test, {}, {rows.data(), 0, 6}, {});
-  EXPECT_THROW(dataset.fill(Split::test, beyond, {rows.data(), 2, 6}, labels), ContractViolation);
-  EXPECT_THROW(dataset.fill(Split::test, negative, {rows.data(), 2, 6}, labels), ContractViolation);
-  EXPECT_THROW(dataset.fill(Split::test, good, {rows.data(), 1, 6}, labels), ContractViolation);
-  EXPECT_THROW(dataset.fill(Split::test, good, {rows.data(), 2, 5}, labels), ContractViolation);
-  EXPECT_THROW(dataset.fill(Split::test, good, {rows.data(), 2, 6}, {labels.data(), 1}), ContractViolation);
+  dataset.fill(Split::test, good, {rows.data(), 2, 6});
+  dataset.fill_labels(Split::test, good, labels);
+  dataset.fill(Split::test, {}, {rows.data(), 0, 6});
+  EXPECT_THROW(dataset.fill(Split::test, beyond, {rows.data(), 2, 6}), ContractViolation);
+  EXPECT_THROW(dataset.fill(Split::test, negative, {rows.data(), 2, 6}), ContractViolation);
+  EXPECT_THROW(dataset.fill(Split::test, good, {rows.data(), 1, 6}), ContractViolation);
+  EXPECT_THROW(dataset.fill(Split::test, good, {rows.data(), 2, 5}), ContractViolation);
+  EXPECT_THROW(dataset.fill_labels(Split::test, good, {labels.data(), 1}), ContractViolation);
 }
 
 TEST_F(IdxDataset, a_validation_split_that_leaves_nothing_is_a_configuration_error) {

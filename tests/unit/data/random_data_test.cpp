@@ -20,7 +20,8 @@ Rows fill(const Dataset& dataset, Split split, const std::vector<index_t>& sampl
   const index_t features = dataset.shape().features();
   Rows rows{std::vector<float>(static_cast<std::size_t>(count * features)),
             std::vector<std::int32_t>(samples.size())};
-  dataset.fill(split, samples, {rows.values.data(), count, features}, rows.labels);
+  dataset.fill(split, samples, {rows.values.data(), count, features});
+  dataset.fill_labels(split, samples, rows.labels);
   return rows;
 }
 
@@ -41,7 +42,7 @@ config::Data random_config(index_t features = 50) {
 
 TEST(RandomData, has_the_configured_sizes) {
   const Dataset dataset = load_dataset(random_config(), 1);
-  EXPECT_EQ(dataset.shape(), (SampleShape{1, 1, 50}));
+  EXPECT_EQ(dataset.shape(), (tensor::SampleShape{1, 1, 50}));
   EXPECT_EQ(dataset.class_count(), 7);
   EXPECT_EQ(dataset.size(Split::train), 1000);
   EXPECT_EQ(dataset.size(Split::validation), 250);

@@ -73,7 +73,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   EXPECT_EQ(plan.sent_rows(), static_cast<index_t>(crossings.size()));
 
   Exchange exchange(communicator, outputs);
-  exchange.dispatch(context, plan, {samples.data(), rows, features}, 4);
+  exchange.dispatch(context, plan, tensor::ConstMatrix(samples.data(), rows, features), 4);
   const auto hosted = placement.hosted_by(communicator.rank());
   std::vector<std::vector<index_t>> expected_rows(
       hosted.size());  // samples of each local expert in global order

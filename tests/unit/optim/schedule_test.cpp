@@ -36,11 +36,11 @@ TEST(Clipping, brings_the_norm_down_to_the_bound_and_leaves_smaller_ones) {
 
 TEST(Optimizer, names_its_state) {
   config::Optim options;
-  EXPECT_EQ(Optimizer(options, {}).state_names(), (std::vector<std::string>{"first_moment", "second_moment"}));
+  EXPECT_EQ(state_names(options, 1), (std::vector<std::string>{"first_moment", "second_moment"}));
   options.name = config::OptimizerKind::sgd;
-  EXPECT_TRUE(Optimizer(options, {}).state_names().empty());
+  EXPECT_TRUE(state_names(options, 1).empty());
   options.momentum = 0.9;
-  EXPECT_EQ(Optimizer(options, {}).state_names(), std::vector<std::string>{"velocity"});
+  EXPECT_EQ(state_names(options, 1), std::vector<std::string>{"velocity"});
 }
 
 // w = 1, g = 2: the first Adam step moves by the rate, whatever the gradient's size; SGD by rate * scale * g.
@@ -55,7 +55,10 @@ TEST(Optimizer, takes_the_known_first_steps) {
     slice.value = &w;
     slice.gradient = &g;
     slice.count = 1;
-    Optimizer(options, {slice}).update(context, 0.1, 0.5, 0);
+    nn::NormTable norms;
+    norms.add({0});
+    Optimizer(options, norms, {slice})
+        .update(context, {.step = 0, .learning_rate = 0.1, .gradient_scale = 0.5, .squares = {}});
     EXPECT_NEAR(w, kind == config::OptimizerKind::adam ? 0.9 : 1.0 - 0.1 * 0.5 * 2.0, 1e-6);
   }
 }

@@ -30,9 +30,9 @@ std::int64_t allocations_of_warm_steps(index_t top_k, int threads) {
   comm::LocalCommunicator communicator;
   device::Context context(threads);
   BatchLoader loader(config, dataset, communicator);
-  model::MixtureModel model(config, {1, 1, 40}, dataset.class_count(), communicator);
+  model::MixtureModel model(config, task_of(dataset), communicator);
   model.values_changed(context);
-  optim::Optimizer optimizer(config.optim, model.slices());
+  optim::Optimizer optimizer(config.optim, model.norm_table(), model.slices());
   Step step(config, 100, loader, model, optimizer, communicator, context);
   // A library primitive is built when a thread meets a shape for the first time, and which thread takes which
   // tile is left to chance: two epochs at a time, until two went by without a first time.

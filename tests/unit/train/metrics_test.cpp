@@ -38,7 +38,7 @@ std::vector<std::string> keys(const Json& object) {
 const StepRecord step_7 = {.step = 7,
                            .epoch = 2,
                            .loss = 0.5,
-                           .importance_loss = 0.1875,
+                           .regularisers = {.importance = 0.1875, .balance = 0},
                            .gradient_norm = 2.5,
                            .learning_rate = 0.001};
 
@@ -56,7 +56,7 @@ TEST(StepObject, says_what_the_step_did) {
   EXPECT_EQ(
       object.dump(),
 
-      R"({"kind":"step","step":7,"epoch":2,"samples":1000,"loss":0.5,"task_loss":0.3125,"importance_loss":0.1875,)"
+      R"({"kind":"step","step":7,"epoch":2,"samples":1000,"loss":0.5,"task_loss":0.3125,"importance_loss":0.1875,"balance_loss":0.0,)"
       R"("error":0.1,"gradient_norm":2.5,"learning_rate":0.001,"importance":[430.0,310.0,255.0,5.0],)"
       R"("load":[450,300,250,0],"h_s":0.21,"h_u":0,"mi_predicted":0,)"
       R"("mi_true":0,"dead_experts":[3],)"
@@ -81,10 +81,10 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
   moe::GateStatistics statistics = test::sample_statistics();
   statistics.by_prediction(2, 0) = 51;
   const Json object = evaluation_record_object({"validation", 540, 3, 2.0}, statistics);
-  EXPECT_THAT(keys(object),
-              testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "h_s", "h_u",
-                                   "mi_predicted", "mi_true", "expert_share", "class_by_expert",
-                                   "importance_share", "class_by_expert_predicted", "dead_experts", "time"));
+  EXPECT_THAT(keys(object), testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "h_s",
+                                                 "h_u", "mi_predicted", "mi_true", "dispatch_entropy_label",
+                                                 "expert_share", "class_by_expert", "importance_share",
+                                                 "class_by_expert_predicted", "dead_experts", "time"));
   EXPECT_EQ(object["kind"], "evaluation");
   EXPECT_EQ(object["split"], "validation");
   EXPECT_EQ(object["step"], 540);
@@ -98,7 +98,7 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
 TEST(EvaluationObject, has_the_names_that_all_readers_know) {
   const Json object = evaluation_object(test::sample_statistics());
   EXPECT_THAT(keys(object), testing::ElementsAre("error", "loss", "h_s", "h_u", "mi_predicted", "mi_true",
-                                                 "expert_share", "class_by_expert"));
+                                                 "dispatch_entropy_label", "expert_share", "class_by_expert"));
   EXPECT_EQ(object["error"], 0.1);
   EXPECT_EQ(object["expert_share"].dump(), "[0.45,0.3,0.25,0.0]");
 }

@@ -1,0 +1,179 @@
+// The clustered patches of Chen et al. 2022 as a source of samples.
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+#include <vector>
+
+#include "base/contract.hpp"
+#include "base/philox.hpp"
+#include "data/detail/sample_source.hpp"
+
+namespace switchyard::data::detail {
+namespace {
+
+// The first counter of a stream: its kind in the top byte, the sample or the vector below.
+enum class Stream : std::uint64_t { train = 0, test = 1, vectors = 2 };
+
+// Numbers of one sample or vector, in the order in which they are asked for.
+class Draws {
+ public:
+  Draws(std::uint64_t seed, Stream stream, index_t i)
+      : seed_(seed), counter_(static_cast<std::uint64_t>(stream) << 56 | static_cast<std::uint64_t>(i)) {}
+
+  // Uniform in [0, 1).
+  double uniform() {
+    if (half_ == 2) {
+      block_ = Philox::at(seed_, RandomUse::synthetic_data, counter_, next_block_++);
+      half_ = 0;
+    }
+    return block_.uniform64(half_++);
+  }
+  double uniform(double min, double max) { return min + (max - min) * uniform(); }
+  index_t below(index_t n) { return std::min(n - 1, static_cast<index_t>(uniform() * static_cast<double>(n))); }
+  double sign() { return uniform() < 0.5 ? -1.0 : 1.0; }
+  // Standard normal (Box and Muller 1958), both of a pair.
+  double normal() {
+    if (has_spare_) {
+      has_spare_ = false;
+      return spare_;
+    }
+    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
+    const double angle = 2.0 * std::numbers::pi * uniform();
+    spare_ = radius * std::sin(angle);
+    has_spare_ = true;
+    return radius * std::cos(angle);
+  }
+
+ private:
+  std::uint64_t seed_;
+  std::uint64_t counter_;
+  Philox block_{};
+  std::uint32_t next_block_ = 0;
+  int half_ = 2;
+  double spare_ = 0;
+  bool has_spare_ = false;
+};
+
+using Vector = std::vector<double>;
+
+double dot(const Vector& a, const Vector& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
+
+// `count` orthonormal vectors: Gram-Schmidt over normal draws. Projecting twice leaves rounding errors only.
+std::vector<Vector> draw_orthonormal(std::uint64_t seed, index_t count, index_t size) {
+  std::vector<Vector> vectors;
+  for (index_t i = 0; i < count; ++i) {
+    Draws draws(seed, Stream::vectors, i);
+    Vector v(static_cast<std::size_t>(size));
+    for (double& value : v) value = draws.normal();
+    for (int pass = 0; pass < 2; ++pass) {
+      for (const Vector& other : vectors) {
+        const double along = dot(v, other);
+        for (std::size_t j = 0; j < v.size(); ++j) v[j] -= along * other[j];
+      }
+    }
+    const double norm = std::sqrt(dot(v, v));
+    for (double& value : v) value /= norm;
+    vectors.push_back(std::move(v));
+  }
+  return vectors;
+}
+
+struct Samples {
+  std::vector<float> rows;  // [samples, patches * patch size]
+  std::vector<std::int32_t> labels;
+  std::vector<std::int32_t> clusters;
+};
+
+class ClusterSource final : public SampleSource {
+ public:
+  ClusterSource(const config::Data& config, std::uint64_t seed)
+      : config_(config),
+        seed_(seed),
+        shape_{1, config.cluster_patches, config.cluster_patch_size},
+        vectors_(draw_orthonormal(seed, 2 * config.clusters, config.cluster_patch_size)),
+        train_(draw(Stream::train)),
+        test_(draw(Stream::test)) {}
+
+  const tensor::SampleShape& shape() const override { return shape_; }
+  index_t class_count() const override { return 2; }
+  index_t group_count() const override { return config_.clusters; }
+  index_t size(Split split) const override { return split == Split::validation ? 0 : config_.cluster_samples; }
+
+  const float* rows(Split split) const override { return of(split).rows.data(); }
+  void fill(Split split, std::span<const index_t> samples, std::span<const float, 256>,
+            tensor::Matrix rows) const override {
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      const float* const from = of(split).rows.data() + samples[i] * shape_.features();
+      std::copy_n(from, shape_.features(), rows.row(static_cast<index_t>(i)));
+    }
+  }
+  std::int32_t label(Split split, index_t sample) const override {
+    return of(split).labels[static_cast<std::size_t>(sample)];
+  }
+  std::int32_t group(Split split, index_t sample) const override {
+    return of(split).clusters[static_cast<std::size_t>(sample)];
+  }
+
+ private:
+  const Samples& of(Split split) const { return split == Split::test ? test_ : train_; }
+
+  Samples draw(Stream stream) const {
+    const auto count = static_cast<std::size_t>(config_.cluster_samples);
+    Samples samples{std::vector<float>(count * static_cast<std::size_t>(shape_.features())),
+                    std::vector<std::int32_t>(count), std::vector<std::int32_t>(count)};
+    for (std::size_t n = 0; n < count; ++n) {
+      float* const row = samples.rows.data() + static_cast<index_t>(n) * shape_.features();
+      draw_sample(Draws(seed_, stream, static_cast<index_t>(n)), row, samples.labels[n], samples.clusters[n]);
+    }
+    return samples;
+  }
+
+  // Definition 3.1: the patches y alpha v_k, beta c_k, epsilon gamma v_k' and P - 3 of noise, shuffled.
+  void draw_sample(Draws draws, float* row, std::int32_t& label, std::int32_t& cluster) const {
+    const index_t k = draws.below(config_.clusters);
+    const index_t other = (k + 1 + draws.below(config_.clusters - 1)) % config_.clusters;
+    const double y = draws.sign();
+    const double epsilon = draws.sign();
+    const double alpha = draws.uniform(config_.cluster_signal_min, config_.cluster_signal_max);
+    const double beta = draws.uniform(config_.cluster_center_min, config_.cluster_center_max);
+    const double gamma = draws.uniform(config_.cluster_noise_min, config_.cluster_noise_max);
+    label = y > 0 ? 1 : 0;
+    cluster = static_cast<std::int32_t>(k);
+
+    const index_t patches = config_.cluster_patches;
+    const index_t size = config_.cluster_patch_size;
+    const auto write = [&](index_t patch, double factor, index_t vector) {
+      const Vector& v = vectors_[static_cast<std::size_t>(vector)];
+      for (index_t i = 0; i < size; ++i)
+        row[patch * size + i] =
+            static_cast<float>(config_.cluster_scale * factor * v[static_cast<std::size_t>(i)]);
+    };
+    write(0, y * alpha, k);
+    write(1, beta, config_.clusters + k);
+    write(2, epsilon * gamma, other);
+    const double deviation = config_.cluster_patch_noise / std::sqrt(static_cast<double>(size));
+    for (index_t i = 3 * size; i < patches * size; ++i)
+      row[i] = static_cast<float>(config_.cluster_scale * deviation * draws.normal());
+    // Fisher and Yates.
+    for (index_t p = patches - 1; p > 0; --p) {
+      const index_t q = draws.below(p + 1);
+      if (q != p) std::swap_ranges(row + p * size, row + (p + 1) * size, row + q * size);
+    }
+  }
+
+  config::Data config_;
+  std::uint64_t seed_;
+  tensor::SampleShape shape_;
+  std::vector<Vector> vectors_;  // label signals v_1..v_K, then cluster centres c_1..c_K
+  Samples train_;
+  Samples test_;
+};
+
+}  // namespace
+
+std::unique_ptr<const SampleSource> make_cluster_source(const config::Data& config, std::uint64_t seed) {
+  return std::make_unique<ClusterSource>(config, seed);
+}
+
+}  // namespace switchyard::data::detail

@@ -1,0 +1,123 @@
+#include "model/objective.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "ops/mixture.hpp"
+#include "ops/weighted_sum.hpp"
+
+namespace switchyard::model {
+namespace {
+
+Scores allocate_scores(device::Workspace& workspace, index_t samples) {
+  return {workspace.allocate<float>(samples), workspace.allocate<std::int32_t>(samples)};
+}
+
+class LikelihoodObjective final : public Objective {
+ public:
+  explicit LikelihoodObjective(index_t classes) : classes_(classes) {}
+
+  moe::ExpertHead head() const override { return moe::ExpertHead::log_softmax; }
+  index_t outputs() const override { return classes_; }
+
+  Scores forward(device::Context& context, const moe::LayerOutput& output,
+                 std::span<const std::int32_t> labels) override {
+    const moe::Routing& routing = output.routing;
+    device::Workspace& workspace = context.workspace();
+    const Scores scores = allocate_scores(workspace, routing.samples);
+    posteriors_ = {workspace.allocate<float>(routing.samples * routing.slots).data(), routing.samples,
+                   routing.slots};
+    ops::mixture_forward(context, batch(output, labels), routing.log_weights,
+                         {.losses = scores.losses, .posteriors = posteriors_, .predicted = scores.predicted});
+    return scores;
+  }
+
+  void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
+                float scale, ops::GateMeasure, const moe::Layer::Gradients& gradients) override {
+    ops::mixture_backward(context, batch(output, labels), posteriors_, scale,
+                          {gradients.slot_rows.data(), gradients.slots});
+  }
+
+ private:
+  ops::MixtureBatch batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels) const {
+    return {.samples = output.routing.samples,
+            .slots = output.routing.slots,
+            .log_probs = output.slot_rows.data(),
+            .labels = labels.data(),
+            .classes = classes_};
+  }
+
+  index_t classes_;
+  tensor::Matrix posteriors_;
+};
+
+class WeightedSumObjective final : public Objective {
+ public:
+  WeightedSumObjective(ops::SumLoss loss, index_t classes)
+      : loss_(loss), outputs_(loss == ops::SumLoss::logistic ? 1 : classes) {}
+
+  moe::ExpertHead head() const override { return moe::ExpertHead::none; }
+  index_t outputs() const override { return outputs_; }
+  std::int32_t class_of(const float* row) const override {
+    return loss_ == ops::SumLoss::logistic ? (row[0] > 0.0F ? 1 : 0) : Objective::class_of(row);
+  }
+
+  Scores forward(device::Context& context, const moe::LayerOutput& output,
+                 std::span<const std::int32_t> labels) override {
+    const index_t samples = output.routing.samples;
+    const Scores scores = allocate_scores(context.workspace(), samples);
+    d_sum_ = {context.workspace().allocate<float>(samples * outputs_).data(), samples, outputs_};
+    ops::weighted_sum_forward(context, batch(output, labels), {scores.losses, scores.predicted, d_sum_});
+    return scores;
+  }
+
+  void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
+                float scale, ops::GateMeasure measure, const moe::Layer::Gradients& gradients) override {
+    ops::weighted_sum_backward(context, batch(output, labels), d_sum_, scale, measure,
+                               {gradients.slot_rows.data(), gradients.slots});
+  }
+
+ private:
+  ops::WeightedSumBatch batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels) const {
+    return {.loss = loss_,
+            .slots = output.routing.slots,
+            .outputs = outputs_,
+            .rows = output.slot_rows.data(),
+            .weights = output.routing.factors,
+            .labels = labels.data()};
+  }
+
+  ops::SumLoss loss_;
+  index_t outputs_;
+  tensor::Matrix d_sum_;
+};
+
+}  // namespace
+
+std::unique_ptr<Objective> Objective::make(config::Loss loss, index_t classes) {
+  switch (loss) {
+    case config::Loss::likelihood:
+      return std::make_unique<LikelihoodObjective>(classes);
+    case config::Loss::cross_entropy:
+      return std::make_unique<WeightedSumObjective>(ops::SumLoss::cross_entropy, classes);
+    case config::Loss::double_softmax:
+      return std::make_unique<WeightedSumObjective>(ops::SumLoss::double_softmax, classes);
+    case config::Loss::logistic:
+      if (classes != 2) {
+        throw ConfigError(fmt::format(
+            "model.loss = logistic with {} classes (it tells two apart); use cross_entropy", classes));
+      }
+      return std::make_unique<WeightedSumObjective>(ops::SumLoss::logistic, classes);
+  }
+  return nullptr;
+}
+
+std::int32_t Objective::class_of(const float* row) const {
+  std::int32_t best = 0;
+  for (std::int32_t c = 1; c < static_cast<std::int32_t>(outputs()); ++c) {
+    if (row[c] > row[best]) best = c;
+  }
+  return best;
+}
+
+}  // namespace switchyard::model

@@ -1,0 +1,50 @@
+// How the experts' outputs become a prediction and a loss.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "config/config.hpp"
+#include "moe/layer.hpp"
+
+namespace switchyard::model {
+
+// Of one rank's samples; memory of the step.
+struct Scores {
+  std::span<float> losses;            // [N]
+  std::span<std::int32_t> predicted;  // [N]
+};
+
+// One of model.loss:
+//   likelihood      -log sum_i w_i y_{i,t}, the experts' outputs are distributions (Krishnamurthy et al. 2023,
+//   reference
+//                   V1; Jacobs et al. 1991 for categories)
+//   cross_entropy, logistic, double_softmax    of F = sum_i w_i f_i (ops/weighted_sum.hpp; Chen et al. 2022)
+// Local; forward leaves what backward needs, in the step's memory.
+class Objective {
+ public:
+  // Throws ConfigError if the loss does not fit the classes.
+  static std::unique_ptr<Objective> make(config::Loss loss, index_t classes);
+  virtual ~Objective() = default;
+  Objective(const Objective&) = delete;
+  Objective& operator=(const Objective&) = delete;
+
+  virtual moe::ExpertHead head() const = 0;
+  // Of an expert.
+  virtual index_t outputs() const = 0;
+  // The class that one expert's output row names.
+  virtual std::int32_t class_of(const float* row) const;
+
+  virtual Scores forward(device::Context& context, const moe::LayerOutput& output,
+                         std::span<const std::int32_t> labels) = 0;
+  // `scale` is 1 / B of the global batch.
+  virtual void backward(device::Context& context, const moe::LayerOutput& output,
+                        std::span<const std::int32_t> labels, float scale, ops::GateMeasure measure,
+                        const moe::Layer::Gradients& gradients) = 0;
+
+ protected:
+  Objective() = default;
+};
+
+}  // namespace switchyard::model

@@ -1,0 +1,66 @@
+#include "nn/patch_filters.hpp"
+
+#include <algorithm>
+
+#include "base/contract.hpp"
+
+namespace switchyard::nn {
+
+PatchFilters::PatchFilters(const std::string& name, const ops::PatchFilterShape& shape, std::uint64_t seed,
+                           const InitialWeights& initial)
+    : shape_(shape) {
+  parameters_.push_back({name + "/weight", tensor::Tensor({shape.patch_size, shape.units()})});
+  if (shape.bias) parameters_.push_back({name + "/bias", tensor::Tensor({shape.units()})});
+  for (Parameter& parameter : parameters_) initialize(parameter, seed, shape.patch_size, initial);
+}
+
+void PatchFilters::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode,
+                                 LayerRecord& record) const {
+  const index_t rows = tiles.local_rows();
+  const auto matrix = [&](index_t cols) {
+    return tensor::Matrix{workspace.allocate<float>(rows * cols).data(), rows, cols};
+  };
+  record.output = matrix(shape_.outputs);
+  record.filtered = matrix(shape_.filtered_patches() * shape_.units());
+  record.patch_sums = shape_.sums_first() ? matrix(shape_.patch_size) : tensor::Matrix{};
+}
+
+ops::PatchFilterRecord PatchFilters::record_of(const LayerRecord& record, IndexRange rows) {
+  return {record.patch_sums.data != nullptr ? record.patch_sums.rows_from(rows.begin, rows.size())
+                                            : tensor::Matrix{},
+          record.filtered.rows_from(rows.begin, rows.size())};
+}
+
+void PatchFilters::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
+                           LayerRecord& record) const {
+  const IndexRange rows = tiles.rows(tile);
+  ops::patch_filters_forward(context, shape_, record.input.rows_from(rows.begin, rows.size()),
+                             parameters_[0].value.data(), shape_.bias ? parameters_[1].value.data() : nullptr,
+                             record_of(record, rows), record.output.rows_from(rows.begin, rows.size()));
+}
+
+// For one tile, the longest.
+index_t PatchFilters::workspace_floats(const BatchTiles& tiles) const {
+  index_t rows = 0;
+  for (index_t tile = 0; tile < tiles.local_count(); ++tile) rows = std::max(rows, tiles.rows(tile).size());
+  return ops::patch_filters_workspace_floats(shape_, rows);
+}
+
+void PatchFilters::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
+                                  LayerRecord& record) const {
+  record.scratch = workspace.allocate<float>(tiles.local_count() * workspace_floats(tiles));
+}
+
+void PatchFilters::backward(device::Context& context, const BatchTiles& tiles, index_t tile,
+                            LayerRecord& record, tensor::Matrix d_input, float* partial) const {
+  SY_EXPECTS(d_input.data == nullptr, "patch filters are a network's first layer and give no input gradient");
+  const IndexRange rows = tiles.rows(tile);
+  const index_t floats = workspace_floats(tiles);
+  ops::patch_filters_backward(
+      context, shape_, record.input.rows_from(rows.begin, rows.size()),
+      record.d_output.rows_from(rows.begin, rows.size()), record_of(record, rows),
+      record.scratch.subspan(static_cast<std::size_t>(tile * floats), static_cast<std::size_t>(floats)),
+      partial, shape_.bias ? partial + shape_.weight_count() : nullptr);
+}
+
+}  // namespace switchyard::nn

@@ -1,0 +1,38 @@
+// Filters shared over the patches of a sample, activation, sum: a whole network in one fused layer.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/layer.hpp"
+#include "ops/patch_filters.hpp"
+
+namespace switchyard::nn {
+
+// The experts of Chen et al. 2022 (two layers, the second fixed to ones), and with one filter and no activation
+// their router. The first layer of its network: gives no input gradient. Reads scattered rows where they lie.
+class PatchFilters final : public Layer {
+ public:
+  PatchFilters(const std::string& name, const ops::PatchFilterShape& shape, std::uint64_t seed,
+               const InitialWeights& initial);
+
+  index_t in_features() const override { return shape_.in_features(); }
+  index_t out_features() const override { return shape_.outputs; }
+  std::span<Parameter> parameters() override { return parameters_; }
+
+  void begin_forward(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) const override;
+  void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
+  void begin_backward(device::Workspace&, const BatchTiles&, LayerRecord&) const override;
+  void backward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&, tensor::Matrix d_input,
+                float* partial) const override;
+
+ private:
+  index_t workspace_floats(const BatchTiles& tiles) const;
+  static ops::PatchFilterRecord record_of(const LayerRecord& record, IndexRange rows);
+
+  ops::PatchFilterShape shape_;
+  std::vector<Parameter> parameters_;  // weight, and bias if there is one
+};
+
+}  // namespace switchyard::nn

@@ -1,0 +1,76 @@
+#include "ops/gating.hpp"
+
+#include "base/contract.hpp"
+#include "device/launch.hpp"
+#include "ops/kernels/gating.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+void expect_shape(const char* what, tensor::ConstMatrix m, index_t rows, index_t cols) {
+  SY_EXPECTS(m.rows == rows && m.cols == cols, "{} is {} x {}, not {} x {}", what, m.rows, m.cols, rows, cols);
+}
+
+void expect_slots(index_t slots, index_t experts) {
+  SY_EXPECTS(slots >= 1 && slots <= experts, "{} slots for {} experts", slots, experts);
+}
+
+const double* data_or_null(std::span<const double> values) { return values.empty() ? nullptr : values.data(); }
+
+}  // namespace
+
+void add_uniform_noise(device::Context& context, tensor::ConstMatrix logits, std::span<const index_t> ids,
+                       NoiseKey key, tensor::Matrix noisy) {
+  expect_shape("noisy", noisy, logits.rows, logits.cols);
+  SY_EXPECTS(static_cast<index_t>(ids.size()) == logits.rows && key.stream < 4,
+             "{} ids for {} samples, stream {}", ids.size(), logits.rows, key.stream);
+  device::for_each_row(context, logits.rows, kernels::AddUniformNoise{logits, ids.data(), key, noisy});
+}
+
+void gate_weights(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
+                  index_t slots, tensor::Matrix weights, tensor::Matrix log_weights) {
+  expect_slots(slots, scores.cols);
+  expect_shape("weights", weights, scores.rows, slots);
+  expect_shape("log_weights", log_weights, scores.rows, slots);
+  device::for_each_row(context, scores.rows,
+                       kernels::GateWeights{scores, experts, slots, weights, log_weights});
+}
+
+void gather_scores(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
+                   index_t slots, tensor::Matrix values) {
+  expect_slots(slots, scores.cols);
+  expect_shape("values", values, scores.rows, slots);
+  SY_EXPECTS(values.stride == slots, "values {} apart, not {}", values.stride, slots);
+  device::for_each(context, scores.rows * slots, kernels::GatherScores{scores, experts, values});
+}
+
+void gate_backward(device::Context& context, const GateGradient& g, tensor::Matrix d_scores) {
+  const index_t samples = g.scores.rows;
+  const index_t experts = g.scores.cols;
+  const index_t slots = g.weights.cols;
+  expect_slots(slots, experts);
+  expect_shape("weights", g.weights, samples, slots);
+  expect_shape("d_slots", g.d_slots, samples, slots);
+  expect_shape("d_scores", d_scores, samples, experts);
+  for (const auto& gradient : {g.importance, g.probability}) {
+    SY_EXPECTS(gradient.empty() || static_cast<index_t>(gradient.size()) == experts,
+               "a regulariser's gradient has {} values for {} experts", gradient.size(), experts);
+  }
+  device::for_each_row(
+      context, samples,
+      kernels::GateBackward{g, data_or_null(g.importance), data_or_null(g.probability), d_scores});
+}
+
+void add_probabilities(device::Context& context, tensor::ConstMatrix scores, std::span<double> sums) {
+  SY_EXPECTS(static_cast<index_t>(sums.size()) == scores.cols, "{} sums for {} experts", sums.size(),
+             scores.cols);
+  device::for_each_row(context, 1, kernels::AddProbabilities{scores, sums.data()});
+}
+
+void entropy_rows(device::Context& context, tensor::ConstMatrix weights, std::span<double> entropies) {
+  SY_EXPECTS(static_cast<index_t>(entropies.size()) == weights.rows, "{} entropies for {} rows",
+             entropies.size(), weights.rows);
+  device::for_each_row(context, weights.rows, kernels::EntropyOfRow{weights, entropies.data()});
+}
+
+}  // namespace switchyard::ops

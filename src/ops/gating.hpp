@@ -1,0 +1,67 @@
+// From a gate's scores to the weights of the chosen experts, and back.
+//
+// A sample has K slots; slot i of sample n holds expert experts[n, i]. With a dense gate K = E and slot i holds
+// expert i.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "device/context.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::ops {
+
+// Which noise a sample gets: a pure function of this and of the sample's id, whatever the layout.
+struct NoiseKey {
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;    // at most 2^32 - 1
+  std::uint32_t stream = 0;  // below 4: training, or the split that is evaluated
+};
+
+// noisy = logits + r, r uniform in [0, 1), a number of its own for each of the N samples and E experts. ids:
+// [N], below 2^40; E at most 2^22.
+void add_uniform_noise(device::Context&, tensor::ConstMatrix logits, std::span<const index_t> ids, NoiseKey key,
+                       tensor::Matrix noisy);
+
+// Writes weights and log_weights, [N, K] each. K >= 2, or E = 1: softmax over the scores of the sample's slots.
+// K = 1 < E: the chosen expert's probability under the softmax over all E, so that the gate still learns.
+void gate_weights(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts, index_t slots,
+                  tensor::Matrix weights, tensor::Matrix log_weights);
+
+// values[n, i] = scores[n, experts[n, i]]
+void gather_scores(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts, index_t slots,
+                   tensor::Matrix values);
+
+// What multiplies an expert's output, and so what its gradient is by.
+enum class GateMeasure {
+  weight,  // the softmax weight; d_slots is by its logarithm
+  score,   // the score itself; d_slots is by it
+};
+
+struct GateGradient {
+  tensor::ConstMatrix scores;             // [N, E], those that the weights are the softmax of
+  const std::int32_t* experts = nullptr;  // [N, K]
+  tensor::ConstMatrix weights;            // [N, K]
+  GateMeasure measure = GateMeasure::weight;
+  tensor::ConstMatrix d_slots;  // [N, K]
+  // g_e = dR/dw_e of a regulariser R of the weights' sums over the batch: the same for every sample. Empty:
+  // none.
+  std::span<const double> importance = {};
+  // c_e = dR/dp_e of a regulariser R of the sums of the full softmax p over all E. Empty: none.
+  std::span<const double> probability = {};
+};
+// d_scores: [N, E], written in full. With l_i = d_slots_i (by log w) + w_i g_i:
+//   K >= 2:    d z_i = l_i - w_i sum_j l_j for the experts in slots, 0 for all others
+//   K = 1 < E: d z_j = l ([j = e] - p_j) over all E, e the chosen expert
+// plus d_slots of the chosen experts if the score itself is the measure, plus p_j (c_j - sum_e p_e c_e).
+void gate_backward(device::Context&, const GateGradient&, tensor::Matrix d_scores);
+
+// sums[e] += p_e over the rows, p the full softmax of a row's scores: the gate's mean probabilities, in float64
+// and in the order of the rows.
+void add_probabilities(device::Context&, tensor::ConstMatrix scores, std::span<double> sums);
+
+// entropies[n] = -sum_i w_{n,i} log2 w_{n,i} in float64, with 0 log 0 = 0.
+void entropy_rows(device::Context&, tensor::ConstMatrix weights, std::span<double> entropies);
+
+}  // namespace switchyard::ops

@@ -1,0 +1,181 @@
+// Kernels of ops/gating.hpp: one row is one sample.
+#pragma once
+
+#include <cstdint>
+
+#include "base/host_device.hpp"
+#include "base/philox.hpp"
+#include "ops/gating.hpp"
+#include "ops/kernels/math.hpp"
+
+namespace switchyard::ops::kernels {
+
+struct AddUniformNoise {
+  tensor::ConstMatrix logits;
+  const index_t* ids;
+  NoiseKey key;
+  tensor::Matrix noisy;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const auto id = static_cast<std::uint64_t>(ids[row]) | static_cast<std::uint64_t>(key.stream) << 62U;
+    const float* const z = logits.row(row);
+    float* const out = noisy.row(row);
+    // Four numbers to a block.
+    team.for_each((logits.cols + 3) / 4, [&](index_t block) {
+      const Philox r =
+          Philox::at(key.seed, RandomUse::gate_noise, id | static_cast<std::uint64_t>(block) << 40U, key.step);
+      const index_t first = 4 * block;
+      const index_t count = logits.cols - first < 4 ? logits.cols - first : 4;
+      for (index_t i = 0; i < count; ++i) out[first + i] = z[first + i] + r.uniform(static_cast<int>(i));
+    });
+  }
+};
+
+// w_s = e^(z_s - m) / sum_j e^(z_j - m), where j runs over the sample's slots, or over all experts if there is
+// one slot.
+struct GateWeights {
+  tensor::ConstMatrix logits;
+  const std::int32_t* experts;
+  index_t slots;
+  tensor::Matrix weights;
+  tensor::Matrix log_weights;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const z = logits.row(row);
+    const std::int32_t* const expert = experts + row * slots;
+    if (slots == 1) {
+      normalise(team, row, logits.cols, [&](index_t i) { return z[i]; });
+    } else {
+      normalise(team, row, slots, [&](index_t i) { return z[expert[i]]; });
+    }
+  }
+
+ private:
+  template <class Team, class Candidate>
+  SY_HD void normalise(const Team& team, index_t row, index_t candidates, const Candidate& candidate) const {
+    const float* const z = logits.row(row);
+    const std::int32_t* const expert = experts + row * slots;
+    const float m = team.max(candidates, candidate);
+    const float log_sum = log(team.sum(candidates, [&](index_t i) { return exp(candidate(i) - m); }));
+    team.for_each(slots, [&](index_t i) {
+      const float log_weight = (z[expert[i]] - m) - log_sum;
+      log_weights(row, i) = log_weight;
+      weights(row, i) = exp(log_weight);
+    });
+  }
+};
+
+struct GatherScores {
+  tensor::ConstMatrix scores;
+  const std::int32_t* experts;
+  tensor::Matrix values;
+
+  SY_HD void operator()(index_t i) const { values.data[i] = scores(i / values.cols, experts[i]); }
+};
+
+struct GateBackward {
+  GateGradient g;
+  const double* importance;   // [E], or null
+  const double* probability;  // [E], or null
+  tensor::Matrix d_scores;
+
+  // l: [K]
+  index_t scratch_bytes() const { return g.weights.cols * static_cast<index_t>(sizeof(float)); }
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const index_t slots = g.weights.cols;
+    const index_t n = d_scores.cols;
+    const std::int32_t* const expert = g.experts + row * slots;
+    const float* const w = g.weights.row(row);
+    const float* const d = g.d_slots.row(row);
+    float* const d_z = d_scores.row(row);
+    float* const l = team.template scratch<float>();
+    const bool by_weight = g.measure == GateMeasure::weight;
+    team.for_each(slots, [&](index_t i) {
+      const double regulariser =
+          importance != nullptr ? static_cast<double>(w[i]) * importance[expert[i]] : 0.0;
+      l[i] = (by_weight ? d[i] : 0.0F) + static_cast<float>(regulariser);
+    });
+    team.for_each(n, [&](index_t e) { d_z[e] = 0.0F; });
+    team.sync();
+    if (slots == 1) {
+      if (by_weight || importance != nullptr) through_full_softmax(team, row, expert[0], l[0]);
+    } else {
+      const float sum = team.sum(slots, [&](index_t i) { return l[i]; });
+      team.for_each(slots, [&](index_t i) { d_z[expert[i]] = l[i] - w[i] * sum; });
+    }
+    team.sync();
+    if (!by_weight) {
+      team.for_each(slots, [&](index_t i) { d_z[expert[i]] += d[i]; });
+      team.sync();
+    }
+    if (probability != nullptr) add_probability(team, row);
+  }
+
+ private:
+  template <class Team>
+  SY_HD void through_full_softmax(const Team& team, index_t row, std::int32_t expert, float l) const {
+    const float* const z = g.scores.row(row);
+    float* const d_z = d_scores.row(row);
+    const index_t n = d_scores.cols;
+    const float m = team.max(n, [&](index_t e) { return z[e]; });
+    const float sum = team.sum(n, [&](index_t e) { return exp(z[e] - m); });
+    team.for_each(n, [&](index_t e) { d_z[e] = l * ((e == expert ? 1.0F : 0.0F) - exp(z[e] - m) / sum); });
+  }
+
+  template <class Team>
+  SY_HD void add_probability(const Team& team, index_t row) const {
+    const float* const z = g.scores.row(row);
+    float* const d_z = d_scores.row(row);
+    const index_t n = d_scores.cols;
+    const float m = team.max(n, [&](index_t e) { return z[e]; });
+    const float sum = team.sum(n, [&](index_t e) { return exp(z[e] - m); });
+    const double mean =
+        team.sum(n, [&](index_t e) { return static_cast<double>(exp(z[e] - m) / sum) * probability[e]; });
+    team.for_each(n, [&](index_t e) {
+      d_z[e] += static_cast<float>(static_cast<double>(exp(z[e] - m) / sum) * (probability[e] - mean));
+    });
+  }
+};
+
+// "Row" here is all of the samples: sums[e] += p_e, sample after sample.
+struct AddProbabilities {
+  tensor::ConstMatrix scores;
+  double* sums;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t) const {
+    for (index_t row = 0; row < scores.rows; ++row) {
+      const float* const z = scores.row(row);
+      const float m = team.max(scores.cols, [&](index_t e) { return z[e]; });
+      const float sum = team.sum(scores.cols, [&](index_t e) { return exp(z[e] - m); });
+      team.for_each(scores.cols, [&](index_t e) { sums[e] += static_cast<double>(exp(z[e] - m) / sum); });
+    }
+  }
+};
+
+// The logarithm is float32 (within one unit in the last place); products and sum are float64.
+struct EntropyOfRow {
+  tensor::ConstMatrix weights;
+  double* entropies;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    constexpr double log2_e = 1.4426950408889634;
+    const float* const w = weights.row(row);
+    const double sum = team.sum(weights.cols, [&](index_t i) {
+      const float log_w = w[i] > 0.0F ? log(w[i]) : 0.0F;
+      return static_cast<double>(w[i]) * static_cast<double>(log_w);
+    });
+    team.once([&] { entropies[row] = -log2_e * sum; });
+  }
+};
+
+}  // namespace switchyard::ops::kernels

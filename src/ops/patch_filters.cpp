@@ -1,0 +1,67 @@
+#include "ops/patch_filters.hpp"
+
+#include "base/contract.hpp"
+#include "device/launch.hpp"
+#include "ops/kernels/patch_filters.hpp"
+#include "ops/kernels/reduce.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+index_t chunk_count(index_t rows) {
+  return (rows + kernels::patch_filter_chunk - 1) / kernels::patch_filter_chunk;
+}
+
+void expect_matrix(const char* what, tensor::ConstMatrix m, index_t rows, index_t cols) {
+  SY_EXPECTS(m.rows == rows && m.cols == cols, "{} is {} x {}, not {} x {}", what, m.rows, m.cols, rows, cols);
+}
+
+void expect_record(const PatchFilterShape& shape, const PatchFilterRecord& record, index_t rows) {
+  expect_matrix("filtered", record.filtered, rows, shape.filtered_patches() * shape.units());
+  if (shape.sums_first()) expect_matrix("sums", record.sums, rows, shape.patch_size);
+}
+
+}  // namespace
+
+void patch_filters_forward(device::Context& context, const PatchFilterShape& shape, tensor::RowSource samples,
+                           const float* weight, const float* bias, const PatchFilterRecord& record,
+                           tensor::Matrix out) {
+  SY_EXPECTS(samples.cols == shape.in_features(), "{} numbers a sample for {} patches of {}", samples.cols,
+             shape.patches, shape.patch_size);
+  SY_EXPECTS((bias != nullptr) == shape.bias, "a bias and the shape disagree");
+  expect_matrix("out", out, samples.rows, shape.outputs);
+  expect_record(shape, record, samples.rows);
+  device::for_each_row(context, samples.rows,
+                       kernels::PatchFiltersForward{shape, samples, weight, bias, record, out});
+}
+
+index_t patch_filters_workspace_floats(const PatchFilterShape& shape, index_t rows) {
+  return chunk_count(rows) * (shape.weight_count() + shape.bias_count());
+}
+
+void patch_filters_backward(device::Context& context, const PatchFilterShape& shape, tensor::RowSource samples,
+                            tensor::ConstMatrix d_out, const PatchFilterRecord& record,
+                            std::span<float> workspace, float* d_weight, float* d_bias) {
+  expect_matrix("d_out", d_out, samples.rows, shape.outputs);
+  expect_record(shape, record, samples.rows);
+  SY_EXPECTS(static_cast<index_t>(workspace.size()) >= patch_filters_workspace_floats(shape, samples.rows),
+             "{} floats of workspace for {} rows", workspace.size(), samples.rows);
+  device::for_each_row(context, samples.rows,
+                       kernels::PatchFiltersActivationBackward{shape, d_out, record.filtered});
+  const tensor::RowSource inputs = shape.sums_first() ? tensor::RowSource(record.sums) : samples;
+  float* const partials = workspace.data();
+  const kernels::PatchFilterGradients gradients{shape, inputs, record.filtered, partials};
+  const index_t chunks = chunk_count(samples.rows);
+  device::for_each_row(context, chunks, gradients);
+  const index_t stride = gradients.sum_count();
+  device::for_each(context, shape.weight_count(),
+                   kernels::CombineChunks<float>{partials, chunks, stride, d_weight});
+  if (!shape.bias) return;
+  // The sum over patches met the bias once for each patch.
+  const double copies = shape.sums_first() ? static_cast<double>(shape.patches) : 1.0;
+  device::for_each(
+      context, shape.bias_count(),
+      kernels::CombineChunks<float>{partials + shape.weight_count(), chunks, stride, d_bias, copies});
+}
+
+}  // namespace switchyard::ops

@@ -1,0 +1,54 @@
+// A two-layer network shared over patches, whose second layer is fixed to ones (Chen et al. 2022, section 3):
+//
+//   f_o(x) = sum_p sum_j activation(<w_{o,j}, x_p> + b_{o,j}),   p over patches, j over an output's filters
+//
+// Without an activation the sum over patches comes first, which is the same and P times cheaper.
+#pragma once
+
+#include <span>
+
+#include "device/context.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::ops {
+
+// gelu is x Phi(x) with the tanh approximation (Hendrycks and Gimpel 2016); celu has alpha = 1 (Barron 2017).
+enum class PatchActivation { none, relu, cubic, celu, gelu, tanh };
+
+struct PatchFilterShape {
+  index_t patches = 0;     // P
+  index_t patch_size = 0;  // d
+  index_t outputs = 0;
+  index_t filters = 0;  // of each output
+  PatchActivation activation = PatchActivation::none;
+  bool bias = false;
+
+  constexpr index_t in_features() const { return patches * patch_size; }
+  // Filters in all; weight is [patch_size, units()], unit o * filters + j.
+  constexpr index_t units() const { return outputs * filters; }
+  constexpr bool sums_first() const { return activation == PatchActivation::none; }
+  // Patches that meet the filters: all, or their sum.
+  constexpr index_t filtered_patches() const { return sums_first() ? 1 : patches; }
+  constexpr index_t weight_count() const { return patch_size * units(); }
+  constexpr index_t bias_count() const { return bias ? units() : 0; }
+};
+
+// What backward needs of forward, for the same rows. Written by forward; backward overwrites `filtered`.
+struct PatchFilterRecord {
+  tensor::Matrix sums;      // [rows, patch_size], the sum over patches; only with sums_first()
+  tensor::Matrix filtered;  // [rows, filtered_patches() * units()], before the activation
+};
+
+// out: [rows, outputs]. bias may be null. samples: [rows, in_features()].
+void patch_filters_forward(device::Context&, const PatchFilterShape&, tensor::RowSource samples,
+                           const float* weight, const float* bias, const PatchFilterRecord&,
+                           tensor::Matrix out);
+
+// Floats that backward needs for `rows` rows.
+index_t patch_filters_workspace_floats(const PatchFilterShape&, index_t rows);
+// d_out: [rows, outputs]. d_weight: [weight_count()], d_bias: [bias_count()] or null.
+void patch_filters_backward(device::Context&, const PatchFilterShape&, tensor::RowSource samples,
+                            tensor::ConstMatrix d_out, const PatchFilterRecord&, std::span<float> workspace,
+                            float* d_weight, float* d_bias);
+
+}  // namespace switchyard::ops
