@@ -64,6 +64,10 @@ struct SaveOptions {
 void save(comm::Communicator& communicator, const std::filesystem::path& folder, index_t step,
           const Header& header, std::span<const Slice> slices, const SaveOptions& options);
 
+// Local. Writes `file` in the format of a checkpoint, whole or not at all: each slice is a whole array. Throws
+// DataError.
+void write_arrays(const std::filesystem::path& file, const Header& header, std::span<const Slice> arrays);
+
 // The newest checkpoint of `folder` that is whole: `latest` if it verifies (bytes and digest), else older
 // ones by step, then newer ones, with a warning that names what was passed over. Local. Throws DataError if
 // there is none.

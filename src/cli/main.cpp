@@ -34,6 +34,7 @@ constexpr Command commands[] = {
     {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr, true},
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
+    {"samples", "writes the data of a configuration as HDF5", samples_help, nullptr, samples},
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
     {"verify", "whether a checkpoint is whole", verify_help, nullptr, verify},
     {"diff", "whether two checkpoints agree, bit for bit", diff_help, nullptr, diff},

@@ -23,6 +23,7 @@ int verify(Arguments arguments);
 int diff(Arguments arguments);
 int plan(Arguments arguments);
 int doctor(Arguments arguments);
+int samples(Arguments arguments);
 
 std::string train_help();
 std::string resume_help();
@@ -33,5 +34,6 @@ std::string verify_help();
 std::string diff_help();
 std::string plan_help();
 std::string doctor_help();
+std::string samples_help();
 
 }  // namespace switchyard::cli

@@ -13,7 +13,7 @@ struct Identity {
 };
 
 struct Relu {
-  SY_HD float value(float z) const { return z > 0.0F ? z : z * 0.0F; }  // a NaN stays one
+  SY_HD float value(float z) const { return z <= 0.0F ? 0.0F : z; }  // a NaN stays one
   SY_HD float derivative(float z) const { return z > 0.0F ? 1.0F : 0.0F; }
 };
 
@@ -24,8 +24,14 @@ struct Cubic {
 
 // max(0, z) + min(0, e^z - 1)
 struct Celu {
-  SY_HD float value(float z) const { return z > 0.0F ? z : exp(z) - 1.0F; }
-  SY_HD float derivative(float z) const { return z > 0.0F ? 1.0F : exp(z); }
+  SY_HD float value(float z) const {
+    const float below = exp(z) - 1.0F;
+    return z > 0.0F ? z : below;
+  }
+  SY_HD float derivative(float z) const {
+    const float below = exp(z);
+    return z > 0.0F ? 1.0F : below;
+  }
 };
 
 // 1 - 2 / (e^2z + 1): within 1.2e-7 of tanh everywhere, and its limits are exact. The relative error near zero
@@ -52,7 +58,7 @@ struct Gelu {
   }
 };
 
-// f(Relu{}) and so on: the choice is made once, outside the loops.
+// f(Relu{}) and so on: the choice is made once, outside the loops, and f is a loop that vectorises.
 template <class F>
 SY_HD void with_activation(PatchActivation activation, const F& f) {
   switch (activation) {

@@ -208,6 +208,9 @@ struct Pack<16> {
 };
 #endif
 
+template <class P>
+inline constexpr index_t pack_floats = static_cast<index_t>(sizeof(P) / sizeof(float));
+
 // Sum of the lanes in one fixed order: a butterfly over 8, 4, 2, 1.
 SY_HD inline float lane_sum(const float* lane) {
   float a[8], b[4];

@@ -37,10 +37,11 @@ struct PatchFiltersForward {
     const index_t units = shape.units();
     float* const active = team.template scratch<float>();
     team.for_each(units, [&](index_t u) { active[u] = 0.0F; });
-    with_activation(shape.activation, [&](auto activation) {
-      for (index_t p = 0; p < shape.filtered_patches(); ++p) {
+    const index_t patches = shape.filtered_patches();
+    with_activation(shape.activation, [=, &team](auto activation) SY_ALWAYS_INLINE {
+      for (index_t p = 0; p < patches; ++p) {
         const float* const z_p = z + p * units;
-        team.for_each(units, [&](index_t u) { active[u] += activation.value(z_p[u]); });
+        team.for_each(units, [=](index_t u) SY_ALWAYS_INLINE { active[u] += activation.value(z_p[u]); });
       }
     });
     team.sync();
@@ -64,45 +65,72 @@ struct PatchFiltersForward {
     }
   }
 
-  // z[p][u] = b_u + sum_i w[i][u] x[p][i], by the index i.
+  // z[p][u] = b_u + sum_i w[i][u] x[p][i], by the index i. Eight chains of multiply-adds hide its latency: four
+  // patches by two packs of units, or one patch (a sum, or what is left over) by eight.
   template <class Team>
   SY_HD void filter(const Team& team, const float* x, float* z) const {
     constexpr int width = pack_width<Team>;
-    constexpr index_t patches_at_once = 4;  // chains of multiply-adds that hide its latency
+    using P = Pack<width>;
     const index_t packs = (shape.units() + width - 1) / width;
-    const index_t groups = (shape.filtered_patches() + patches_at_once - 1) / patches_at_once;
-    team.for_each(groups * packs, [=, this](index_t item) SY_ALWAYS_INLINE {
+    const index_t fours = shape.filtered_patches() / 4;
+    const index_t groups = fours + shape.filtered_patches() % 4;
+    const index_t columns = (packs + 1) / 2;  // of two packs
+    team.for_each(groups * columns, [=, this](index_t item) SY_ALWAYS_INLINE {
       const PatchFiltersForward k = *this;  // a copy stays in registers: no store can change it
-      const index_t first = item / packs * patches_at_once;
-      const index_t unit = item % packs * width;
-      const index_t left = k.shape.filtered_patches() - first;
-      if (left >= patches_at_once) {
-        k.template filter_patches<Pack<width>, patches_at_once>(x, z, first, unit);
+      const index_t group = item / columns;
+      const index_t pack = item % columns * 2;
+      if (group < fours) {
+        if (pack + 1 < packs) {
+          k.template filter_patches<P, 4, 2>(x, z, 4 * group, pack * width);
+        } else {
+          k.template filter_patches<P, 4, 1>(x, z, 4 * group, pack * width);
+        }
       } else {
-        for (index_t p = first; p < first + left; ++p) k.template filter_patches<Pack<width>, 1>(x, z, p, unit);
+        const index_t patch = 4 * fours + group - fours;
+        // The first of four columns takes all of them.
+        if (pack % 8 == 0 && pack + 8 <= packs) {
+          k.template filter_patches<P, 1, 8>(x, z, patch, pack * width);
+        } else if (pack / 8 * 8 + 8 > packs) {
+          k.template filter_patches<P, 1, 1>(x, z, patch, pack * width);
+          if (pack + 1 < packs) k.template filter_patches<P, 1, 1>(x, z, patch, (pack + 1) * width);
+        }
       }
     });
   }
 
-  template <class P, int count>
+  template <class P, int patches, int packs>
   SY_ALWAYS_INLINE SY_HD void filter_patches(const float* x, float* z, index_t first, index_t unit) const {
     const index_t units = shape.units();
     const index_t size = shape.patch_size;
-    // The sum over patches has met the bias once for each patch.
+    const index_t width = pack_floats<P>;
     const float copies = shape.sums_first() ? static_cast<float>(shape.patches) : 1.0F;
-    const P start = bias == nullptr
-                        ? P::broadcast(0)
-                        : fma(P::broadcast(copies), P::load_first(bias + unit, units - unit), P::broadcast(0));
-    P sum[count];
-    unrolled<count>([&](auto p) SY_ALWAYS_INLINE { sum[p] = start; });
+    P sum[patches][packs];
+    unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
+      // The sum over patches has met the bias once for each patch.
+      const index_t column = unit + u * width;
+      const P start = bias == nullptr ? P::broadcast(0)
+                                      : fma(P::broadcast(copies), P::load_first(bias + column, units - column),
+                                            P::broadcast(0));
+      unrolled<patches>([&](auto p) SY_ALWAYS_INLINE { sum[p][u] = start; });
+    });
     const float* const x_first = x + first * size;
     for (index_t i = 0; i < size; ++i) {
-      const P w = P::load_first(weight + i * units + unit, units - unit);
-      unrolled<count>([&](auto p)
-                          SY_ALWAYS_INLINE { sum[p] = fma(P::broadcast(x_first[p * size + i]), w, sum[p]); });
+      P w[packs];
+      unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
+        const index_t column = unit + u * width;
+        w[u] = P::load_first(weight + i * units + column, units - column);
+      });
+      unrolled<patches>([&](auto p) SY_ALWAYS_INLINE {
+        const P value = P::broadcast(x_first[p * size + i]);
+        unrolled<packs>([&](auto u) SY_ALWAYS_INLINE { sum[p][u] = fma(value, w[u], sum[p][u]); });
+      });
     }
-    unrolled<count>([&](auto p)
-                        SY_ALWAYS_INLINE { sum[p].store_first(z + (first + p) * units + unit, units - unit); });
+    unrolled<patches>([&](auto p) SY_ALWAYS_INLINE {
+      unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
+        const index_t column = unit + u * width;
+        sum[p][u].store_first(z + (first + p) * units + column, units - column);
+      });
+    });
   }
 };
 
@@ -126,10 +154,13 @@ struct PatchFiltersActivationBackward {
       team.for_each(filters, [&](index_t j) { dy_of_unit[o * filters + j] = value; });
     }
     team.sync();
-    with_activation(shape.activation, [&](auto activation) {
-      for (index_t p = 0; p < shape.filtered_patches(); ++p) {
-        float* const z = filtered.row(row) + p * units;
-        team.for_each(units, [&](index_t u) { z[u] = dy_of_unit[u] * activation.derivative(z[u]); });
+    float* const first = filtered.row(row);
+    const index_t patches = shape.filtered_patches();
+    with_activation(shape.activation, [=, &team](auto activation) SY_ALWAYS_INLINE {
+      for (index_t p = 0; p < patches; ++p) {
+        float* const z = first + p * units;
+        team.for_each(units,
+                      [=](index_t u) SY_ALWAYS_INLINE { z[u] = dy_of_unit[u] * activation.derivative(z[u]); });
       }
     });
   }

@@ -1,0 +1,99 @@
+// samples: the data of a configuration as an HDF5 file.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <numeric>
+#include <vector>
+
+#include "base/error.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/options.hpp"
+#include "config/parse.hpp"
+#include "data/dataset.hpp"
+#include "train/evaluation.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+constexpr std::string_view out_option = "--out=";
+
+// Takes --out=FILE out of the arguments.
+std::string take_out(std::vector<std::string>& words) {
+  std::string file;
+  std::erase_if(words, [&](const std::string& word) {
+    if (!word.starts_with(out_option)) return false;
+    file = word.substr(out_option.size());
+    return true;
+  });
+  if (file.empty()) {
+    throw ConfigError(
+        "samples was not told where to write (--out is missing or empty); try `switchyard samples FILE.ini "
+        "--out=samples.h5`");
+  }
+  return file;
+}
+
+// One split's arrays and the memory that they point to.
+struct SplitArrays {
+  std::vector<float> rows;
+  std::vector<std::int64_t> labels, clusters;
+
+  SplitArrays(const data::Dataset& dataset, data::Split split) {
+    const auto count = static_cast<std::size_t>(dataset.size(split));
+    const index_t features = dataset.shape().features();
+    std::vector<index_t> samples(count);
+    std::iota(samples.begin(), samples.end(), index_t{0});
+    rows.resize(count * static_cast<std::size_t>(features));
+    dataset.fill(split, samples, {rows.data(), static_cast<index_t>(count), features});
+    std::vector<std::int32_t> numbers(count);
+    dataset.fill_labels(split, samples, numbers);
+    labels.assign(numbers.begin(), numbers.end());
+    if (dataset.group_count() == 0) return;
+    dataset.fill_groups(split, samples, numbers);
+    clusters.assign(numbers.begin(), numbers.end());
+  }
+
+  void add_to(std::vector<checkpoint::Slice>& arrays, std::string_view split,
+              const tensor::SampleShape& shape) {
+    const auto count = static_cast<index_t>(labels.size());
+    const auto add = [&](std::string_view name, checkpoint::DType type, tensor::Shape dimensions, void* data) {
+      arrays.push_back({fmt::format("{}/{}", split, name), type, std::move(dimensions), 0, count,
+                        static_cast<std::byte*>(data)});
+    };
+    add("samples", checkpoint::DType::float32, {count, shape.channels, shape.height, shape.width}, rows.data());
+    add("labels", checkpoint::DType::int64, {count}, labels.data());
+    if (!clusters.empty()) add("clusters", checkpoint::DType::int64, {count}, clusters.data());
+  }
+};
+
+}  // namespace
+
+int samples(Arguments arguments) {
+  std::vector<std::string> words(arguments.begin(), arguments.end());
+  const std::string file = take_out(words);
+  const config::Config config = parse_run_options(words).config;
+  const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
+  std::vector<std::unique_ptr<SplitArrays>> splits;
+  std::vector<checkpoint::Slice> arrays;
+  for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
+    if (dataset.size(split) == 0) continue;
+    splits.push_back(std::make_unique<SplitArrays>(dataset, split));
+    splits.back()->add_to(arrays, train::name(split), dataset.shape());
+  }
+  checkpoint::Header header;
+  header.texts = {{"config", config::to_ini(config)}};
+  checkpoint::write_arrays(file, header, arrays);
+  for (const checkpoint::Slice& array : arrays)
+    std::cout << fmt::format("{}/{}: {}\n", file, array.path, fmt::join(array.shape, " x "));
+  return 0;
+}
+
+std::string samples_help() {
+  return "usage: switchyard samples FILE.ini --out=FILE.h5 [--section.key=value ...]\n\n"
+         "Writes the samples that a run of FILE.ini would see, as floats, to an HDF5 file that h5py opens: "
+         "SPLIT/samples\n"
+         "(samples x channels x height x width), SPLIT/labels, and SPLIT/clusters where the data have them.\n";
+}
+
+}  // namespace switchyard::cli
