@@ -1,97 +1,13 @@
-"""Studies: the same results on any layout, after a kill and after a stop; failures and refusals."""
+"""Studies: what comes out, the same on every layout, and what is refused."""
 
 import csv
 import json
-import os
-import signal
-import time
 
 import runs
-
-BASE = """
-[run]
-threads = 1
-[data]
-source = random
-random_samples = 512
-random_features = 16
-random_classes = 4
-[model]
-gate = dense:8 relu dense:experts
-expert = dense:8 relu dense:classes
-[moe]
-experts = 3
-[optim]
-learning_rate = 1e-2
-[train]
-batch_size = 64
-epochs = 3
-"""
-
-TWO_ARMS = """
-[study]
-dir = {dir}
-seeds = 2
-selection_seeds = 2
-selection_epochs = 2
-metrics = test.error test.mi_predicted test.accuracy_percent
-baseline = plain
-published = published.csv
-[quick]
-dir = {dir}_quick
-seeds = 1
-selection_seeds = 1
-train.epochs = 1
-[all]
-train.batch_size = 32
-[arm.plain]
-config = base.ini
-title = Plain mixture
-[arm.sparse]
-config = base.ini
-moe.top_k = 1 | 2
-moe.importance = 0.2
-"""
-
-PUBLISHED = "arm,metric,step,value,std\nplain,test.error,,0.25,0.01\nplain,test.error,10,0.5,\n"
+import studies
 
 
-class StudyTest(runs.RunTest):
-    def setUp(self):
-        (self.folder / "base.ini").write_text(BASE)
-        (self.folder / "published.csv").write_text(PUBLISHED)
-
-    def write_study(self, text=TWO_ARMS, more=""):
-        """A study file and the study's folder, which is new."""
-        folder = self.new_path("study")
-        file = self.folder / f"{folder.name}.ini"
-        file.write_text((text + more).replace("{dir}", str(folder)))
-        return file, folder
-
-    def study(self, file, *arguments, ranks=0, code=0, limit_seconds=60):
-        finished = runs.switchyard("study", file, *arguments, ranks=ranks, limit_seconds=limit_seconds)
-        return self.expect(finished, code)
-
-    def straight(self, text=TWO_ARMS, more=""):
-        file, folder = self.write_study(text, more)
-        self.study(file)
-        return folder
-
-    def assert_same_results(self, a, b):
-        self.assertEqual((a / "runs.csv").read_text(), (b / "runs.csv").read_text())
-
-
-def summaries(folder):
-    """Path below the folder -> what changes if the file is written again, of finished runs."""
-    found = {}
-    for file in folder.rglob("summary.json"):
-        if json.loads(file.read_text())["exit"]["code"] == 0:
-            status = file.stat()
-            found[str(file.relative_to(folder))] = (status.st_ino, status.st_mtime_ns)
-    return found
-
-
-class Results(StudyTest):
+class Results(studies.StudyTest):
     def test_are_the_same_on_every_layout(self):
         first = self.straight()
         for ranks, per_run in ((1, 1), (2, 1), (2, 2)):
@@ -176,87 +92,11 @@ class Results(StudyTest):
                 self.assertEqual((folder / "runs" / "wild" / "seed-0001" / "failed.json").stat().st_mtime_ns, before)
 
 
-class Interrupted(StudyTest):
-    """Longer runs with checkpoints between, so that they are met in the middle."""
-
-    LONGER = TWO_ARMS.replace("train.batch_size = 32", "train.batch_size = 8\ncheckpoint.every_steps = 20")
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls._expected = None
-
-    def expected(self):
-        if Interrupted._expected is None:
-            Interrupted._expected = self.straight(self.LONGER)
-        return Interrupted._expected
-
-    def wait_for(self, running, folder, finished, begun=True):
-        """Until so many runs are finished and another one is in its middle."""
-        def in_the_middle():
-            if len(summaries_of(folder)) < finished:
-                return False
-            return not begun or any(not (file.parent.parent / "summary.json").exists()
-                                    for file in folder.rglob("checkpoints/latest"))
-        self.assertTrue(running.wait_until(in_the_middle), "it ended before it could be interrupted")
-
-    def test_killed_and_started_again(self):
-        for ranks, finished in ((0, 1), (2, 4)):
-            with self.subTest(ranks=ranks, finished=finished):
-                expected = self.expected()
-                file, folder = self.write_study(self.LONGER)
-                running = runs.Running("study", file, ranks=ranks)
-                self.wait_for(running, folder, finished)
-                running.kill()
-                before = summaries(folder)
-                self.assertGreaterEqual(len(before), finished)
-                self.study(file, ranks=ranks)
-                after = summaries(folder)
-                self.assertEqual(len(after), 8)
-                self.assertEqual({path: after[path] for path in before}, before)
-                self.assert_same_results(expected, folder)
-                self.study(file, ranks=2)  # nothing is left to do
-                self.assertEqual(summaries(folder), after)
-
-    def test_stopped_by_a_signal_to_one_rank(self):
-        for ranks, number in ((0, signal.SIGUSR1), (2, signal.SIGTERM)):
-            with self.subTest(ranks=ranks):
-                self.check_stop(ranks, number)
-
-    def check_stop(self, ranks, number):
-        expected = self.expected()
-        file, folder = self.write_study(self.LONGER)
-        running = runs.Running("study", file, ranks=ranks)
-        self.wait_for(running, folder, 1)
-        os.kill(running.rank_pids()[max(ranks - 1, 0)], number)
-        finished = self.expect(running.wait(), 75)
-        self.assertIn("go on with the same command", finished.out)
-        self.assertLess(len(summaries(folder)), 8)
-        self.assertFalse((folder / "stop").exists())
-        self.assertTrue((folder / "study.json").exists())
-        self.study(file, ranks=2)
-        self.assert_same_results(expected, folder)
-
-    def test_a_second_writer_is_kept_out(self):
-        file, folder = self.write_study(self.LONGER)
-        running = runs.Running("study", file)
-        try:
-            self.wait_for(running, folder, 0, begun=False)
-            self.assertTrue(running.wait_until(lambda: (folder / "lock").exists()))
-            self.expect_failure(runs.switchyard("study", file, ranks=2), 3, "is in use", kind="DataError")
-        finally:
-            running.kill()
-
-
-def summaries_of(folder):
-    return [file for file in folder.rglob("summary.json")] if folder.exists() else []
-
-
-class Refused(StudyTest):
+class Refused(studies.StudyTest):
     def test_a_changed_study(self):
         file, folder = self.write_study()
         self.study(file)
-        before = summaries(folder)
+        before = studies.summaries(folder)
         for old, new, fragment in (("[all]\n", "[all]\noptim.beta1 = 0.5\n", "optim.beta1 = 0.9"),
                                    ("importance = 0.2", "importance = 0.3", "moe.importance = 0.2")):
             changed = self.folder / "changed.ini"
@@ -264,10 +104,10 @@ class Refused(StudyTest):
             for ranks in (0, 2):
                 finished = runs.switchyard("study", changed, ranks=ranks)
                 self.expect_failure(finished, 2, fragment, "changed.ini now says", kind="ConfigError")
-        self.assertEqual(summaries(folder), before)
+        self.assertEqual(studies.summaries(folder), before)
         # What does not change a result may change, and more seeds are more runs.
         self.study(file, "--study.seeds=3")
-        self.assertEqual({path: summaries(folder)[path] for path in before}, before)
+        self.assertEqual({path: studies.summaries(folder)[path] for path in before}, before)
 
     def test_mistakes_in_the_file(self):
         for more, fragment in (("[arm.third]\nconfig = absent.ini\n", "cannot read the configuration file"),
@@ -291,27 +131,6 @@ class Refused(StudyTest):
             with self.subTest(arguments=arguments):
                 self.expect_failure(runs.switchyard("study", *arguments, ranks=3), 2, fragment, kind="ConfigError")
         self.assertFalse(folder.exists())
-
-
-class Failing(StudyTest):
-    def test_a_group_that_fails_ends_a_group_that_waits(self):
-        text = TWO_ARMS.split("[arm.sparse]")[0].replace("seeds = 2", "seeds = 1")
-        more = "[arm.broken]\nconfig = base.ini\ndata.source = idx\ndata.dir = /nowhere\n"
-        file, folder = self.write_study(text, more)
-        for ranks, per_run in ((2, 1), (4, 2)):
-            with self.subTest(ranks=ranks):
-                finished = runs.switchyard("study", file, f"--study.ranks_per_run={per_run}", ranks=ranks)
-                self.expect_failure(finished, 3, "/nowhere", kind="DataError")
-
-    def test_a_group_waits_longer_than_an_operation_may(self):
-        text = TWO_ARMS.split("[arm.sparse]")[0].replace("seeds = 2", "seeds = 1")
-        more = "run.wait_seconds = 1\n[arm.long]\nconfig = base.ini\nrun.wait_seconds = 1\ntrain.batch_size = 2\n" \
-               "train.epochs = 60\n"
-        file, folder = self.write_study(text, more)
-        begin = time.monotonic()
-        self.study(file, ranks=2)
-        self.assertGreater(time.monotonic() - begin, 2, "the long arm is too short for this test")
-        self.assertEqual(len(summaries(folder)), 2)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ int study(Runtime& runtime, Arguments arguments) {
       spec, {.world = &world,
              .device = [&](const config::Run& run) -> device::Context& { return runtime.adjust_device(run); },
              .threads = runtime.threads(),
+             .warnings = runtime.warnings(),
              .read_config = read_config,
              .out = &std::cout});
   if (runtime.is_root()) std::cout << outcome.reason << "; results are in " << spec.options.dir << std::endl;

@@ -34,7 +34,7 @@ class Study {
   bool run_stage(const std::vector<Job>& jobs);
   std::vector<Job> open_jobs(const std::vector<Job>& jobs);
   bool run_share(const std::vector<Job>& jobs);
-  void run_job(const Job& job, bool& stopped);
+  bool run_job(const Job& job);
   void select(int level);
   void write_results() const;
   void remove_unneeded_checkpoints(int level) const;
@@ -89,8 +89,10 @@ Study::Study(const Spec& spec, const Means& means)
 
 Outcome Study::run() {
   if (world_->is_root()) {
-    const StudyLayout layout{.ranks = world_->size(), .groups = groups_, .threads = means_.threads};
-    *means_.out << start_table(study_table(spec_, layout, *progress_), detect_terminal(1).style) << std::flush;
+    StartTable table =
+        study_table(spec_, {.ranks = world_->size(), .groups = groups_, .threads = means_.threads}, *progress_);
+    table.warnings = means_.warnings;
+    *means_.out << start_table(table, detect_terminal(1).style) << std::flush;
   }
   const int highest = *std::ranges::max_element(level_);
   bool stopped = false;
@@ -148,12 +150,9 @@ std::vector<Job> Study::open_jobs(const std::vector<Job>& jobs) {
 bool Study::run_share(const std::vector<Job>& jobs) {
   const int mine = world_->rank().value / group_->size();
   const std::vector<std::vector<std::size_t>> dealt = deal(jobs, groups_);
-  bool stopped = false;
   try {
     for (const std::size_t i : dealt[static_cast<std::size_t>(mine)]) {
-      stopped = stopped || runner_->stop_requested();
-      if (stopped) break;
-      run_job(jobs[i], stopped);
+      if (runner_->stop_requested() || !run_job(jobs[i])) return false;
     }
   } catch (const AgreedError& error) {
     if (groups_ == 1) throw;
@@ -162,22 +161,23 @@ bool Study::run_share(const std::vector<Job>& jobs) {
     group_->barrier();
     throw;
   }
-  return !stopped;
+  return true;
 }
 
-// Collective over the group.
-void Study::run_job(const Job& job, bool& stopped) {
+// False: it was stopped. Collective over the group.
+bool Study::run_job(const Job& job) {
   const auto begin = std::chrono::steady_clock::now();
   const Ended ended = runner_->run(job);
   wait_without_limit();
-  stopped = ended == Ended::stopped;
-  if (stopped || !group_->is_root()) return;
+  if (ended == Ended::stopped) return false;
+  if (!group_->is_root()) return true;
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   const RunResult run = read_run(spec_.options, job.folder, job.seed);
   *means_.out << run_line(spec_, job, run, seconds.count(), *progress_) + "\n" << std::flush;
   const bool is_needed = job.purpose == Purpose::result && last_level_[job.arm] > level_[job.arm];
   if (ended == Ended::finished && !is_needed && !spec_.options.keep_checkpoints)
     remove_checkpoints(path(job.folder));
+  return true;
 }
 
 void Study::select(int level) {
