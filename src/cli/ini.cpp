@@ -32,13 +32,17 @@ std::string_view content(std::string_view line) {
   return line.substr(first, line.find_last_not_of(white) - first + 1);
 }
 
-// The name in a "[name]" line; unknown names end here, at their line, even when no key follows.
+// The name in a "[name]" line.
 std::string_view section_name(std::string_view header, std::string_view where) {
   if (header.back() != ']') {
     throw ConfigError(
         fmt::format("section line {} has no ']' ({}); write [section]", config::in_quotes(header), where));
   }
-  const std::string_view name = header.substr(1, header.size() - 2);
+  return header.substr(1, header.size() - 2);
+}
+
+// Unknown names end at their own line, even when no key follows.
+void require_known_section(std::string_view name, std::string_view where) {
   std::vector<std::string_view> names;
   for (const config::Section& section : config::sections()) names.push_back(section.name);
   if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -46,22 +50,18 @@ std::string_view section_name(std::string_view header, std::string_view where) {
                                   config::in_quotes(name), where, config::nearest(name, names),
                                   config::one_of(names)));
   }
-  return name;
 }
-
-struct KeyAndValue {
-  std::string key;  // "section.key"
-  std::string value;
-};
 
 // One line through Boost. Its parser takes a whole file but tells no line numbers, so each line goes there
 // alone, under the section in which it stands ("" for none).
-KeyAndValue parse_line(std::string_view section, std::string_view line, std::string_view where) {
+config::Setting parse_line(std::string_view section, std::string_view line, std::string_view where) {
   std::istringstream stream(section.empty() ? std::string(line) : fmt::format("[{}]\n{}", section, line));
   try {
     // Unregistered options come back as they are: config::set() knows the keys, and the nearest one.
     const auto parsed = po::parse_config_file(stream, po::options_description(), /*allow_unregistered=*/true);
-    return {parsed.options.at(0).string_key, parsed.options.at(0).value.at(0)};
+    const std::string& name = parsed.options.at(0).string_key;  // "section.key"
+    return {std::string(section), section.empty() ? name : name.substr(section.size() + 1),
+            parsed.options.at(0).value.at(0), std::string(where)};
   } catch (const po::error&) {
     throw ConfigError(
         fmt::format("line {} is neither a section nor a setting ({}); write key = value, or start it "
@@ -72,7 +72,8 @@ KeyAndValue parse_line(std::string_view section, std::string_view line, std::str
 
 }  // namespace
 
-config::Config parse_ini(std::string_view text, std::string_view origin, config::Config base) {
+void for_each_setting(std::string_view text, std::string_view origin,
+                      const std::function<void(const config::Setting&)>& use) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // the byte-order mark that some editors write
   std::map<std::string, int, std::less<>> line_of_key;
   std::string_view section;
@@ -84,17 +85,28 @@ config::Config parse_ini(std::string_view text, std::string_view origin, config:
     if (line.empty()) continue;
     if (line.front() == '[') {
       section = section_name(line, where);
+      use({.section = std::string(section), .key = {}, .value = {}, .where = where});
       continue;
     }
-    const KeyAndValue setting = parse_line(section, line, where);
-    config::set(base, setting.key, setting.value, where);
-    const auto [first, is_new] = line_of_key.emplace(setting.key, number);
+    const config::Setting setting = parse_line(section, line, where);
+    use(setting);
+    const auto [first, is_new] = line_of_key.emplace(setting.name(), number);
     if (!is_new) {
       throw ConfigError(
           fmt::format("{} is set twice ({} and line {} of the same file); keep one of the two lines",
-                      setting.key, where, first->second));
+                      setting.name(), where, first->second));
     }
   }
+}
+
+config::Config parse_ini(std::string_view text, std::string_view origin, config::Config base) {
+  for_each_setting(text, origin, [&](const config::Setting& setting) {
+    if (setting.key.empty()) {
+      require_known_section(setting.section, setting.where);
+    } else {
+      config::set(base, setting.name(), setting.value, setting.where);
+    }
+  });
   return base;
 }
 

@@ -32,6 +32,8 @@ struct Command {
 constexpr Command commands[] = {
     {"train", "trains; makes a run folder", train_help, train, nullptr, true},
     {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr, true},
+    {"study", "arms x values x seeds: runs, their selection and tables; resumable", study_help, study, nullptr,
+     true},
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
     {"samples", "writes the data of a configuration as HDF5", samples_help, nullptr, samples},

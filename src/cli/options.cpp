@@ -20,10 +20,9 @@ namespace po = boost::program_options;
 
 constexpr std::string_view command_line = "command line";
 
-po::options_description option_table() {
+po::options_description option_table(const KnownKeys& keys) {
   po::options_description table;
-  for (const std::string& key : config::known_keys())
-    table.add_options()(key.c_str(), po::value<std::string>());
+  for (const std::string& key : keys.names) table.add_options()(key.c_str(), po::value<std::string>());
   return table;
 }
 
@@ -33,9 +32,9 @@ std::string key_of(std::string_view token) {
   return std::string(token.substr(0, token.find('=')));
 }
 
-[[noreturn]] void reject_missing_value(std::string_view token) {
+[[noreturn]] void reject_missing_value(std::string_view token, const KnownKeys& keys) {
   const std::string key = key_of(token);
-  config::find_field(key, command_line);  // an unknown key is the greater mistake
+  keys.find(key, command_line);  // an unknown key is the greater mistake
   throw ConfigError(
       fmt::format("--{0} has no value (command line); write --{0}=VALUE, or leave it away for the "
                   "value of the file or the default",
@@ -44,9 +43,9 @@ std::string key_of(std::string_view token) {
 
 // Boost's parsing; its exceptions become ours. Guessing of abbreviated keys is off: a new key must not change
 // what an old command means.
-std::vector<po::option> split(std::span<const std::string> arguments) {
+std::vector<po::option> split(std::span<const std::string> arguments, const KnownKeys& keys) {
   using namespace po::command_line_style;
-  const po::options_description table = option_table();
+  const po::options_description table = option_table(keys);
   try {
     return po::command_line_parser(std::vector<std::string>(arguments.begin(), arguments.end()))
         .options(table)
@@ -54,20 +53,20 @@ std::vector<po::option> split(std::span<const std::string> arguments) {
         .run()
         .options;
   } catch (const po::unknown_option& error) {
-    config::find_field(key_of(error.get_option_name()), command_line);
+    keys.find(key_of(error.get_option_name()), command_line);
     throw ConfigError(fmt::format("{} (command line); write --section.key=value", error.what()));
   } catch (const po::invalid_command_line_syntax& error) {
-    reject_missing_value(error.tokens());
+    reject_missing_value(error.tokens(), keys);
   } catch (const po::error& error) {
     throw ConfigError(fmt::format("{} (command line); write --section.key=value", error.what()));
   }
 }
 
-void add_override(CommandLine& line, const po::option& option) {
+void add_override(CommandLine& line, const po::option& option, const KnownKeys& keys) {
   const auto& tokens = option.original_tokens;
   // "--data.dir --run.seed=3": Boost takes the second for the value of the first.
   if (option.value.empty() || (tokens.size() > 1 && tokens[1].starts_with("--")))
-    reject_missing_value(tokens.at(0));
+    reject_missing_value(tokens.at(0), keys);
   const Override added{option.string_key, option.value[0]};
   for (const Override& earlier : line.overrides) {
     if (earlier.key != added.key) continue;
@@ -104,11 +103,16 @@ constexpr OverrideRule the_resume_rule{
 
 }  // namespace
 
-CommandLine parse_command_line(std::span<const std::string> arguments) {
+KnownKeys run_keys() {
+  return {config::known_keys(),
+          [](std::string_view name, std::string_view where) { config::find_field(name, where); }};
+}
+
+CommandLine parse_command_line(std::span<const std::string> arguments, const KnownKeys& keys) {
   CommandLine line;
-  for (const po::option& option : split(arguments)) {
+  for (const po::option& option : split(arguments, keys)) {
     if (!option.string_key.empty()) {
-      add_override(line, option);
+      add_override(line, option, keys);
       continue;
     }
     const std::string& word = option.value.at(0);

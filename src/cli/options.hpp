@@ -3,6 +3,7 @@
 // With ini.cpp the only place that knows Boost.Program_options. The keys come from config's field tables.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,9 +25,16 @@ struct CommandLine {
   std::vector<Override> overrides;
 };
 
+// The keys that a command's options may name.
+struct KnownKeys {
+  std::vector<std::string> names;                                           // "section.key"
+  std::function<void(std::string_view name, std::string_view where)> find;  // ConfigError if unknown
+};
+KnownKeys run_keys();
+
 // Accepts --section.key=value and --section.key value, in any order with positionals; after `--` all are
 // positional. Unknown key, a key given twice, a key without a value, a short option: ConfigError.
-CommandLine parse_command_line(std::span<const std::string> arguments);
+CommandLine parse_command_line(std::span<const std::string> arguments, const KnownKeys& keys = run_keys());
 
 // True if --help or -h is among the arguments (before `--`). Ask this before parsing them.
 bool asks_for_help(std::span<const std::string> arguments);
@@ -36,7 +44,7 @@ struct ParsedRun {
   std::vector<std::string> overridden_keys;  // of the command line, in its order
 };
 
-// For `train`, `study` and `plan`: FILE.ini [--section.key=value ...]. Reads the file; any mistake in it or in
+// For `train` and `plan`: FILE.ini [--section.key=value ...]. Reads the file; any mistake in it or in
 // the arguments is a ConfigError.
 ParsedRun parse_run_options(std::span<const std::string> arguments);
 

@@ -36,16 +36,9 @@ Runtime::~Runtime() {
 device::Context& Runtime::start_device(const config::Run& run) {
   watchdog_ = std::make_unique<comm::Watchdog>(WorldRank(communicator_->rank().value), run.wait_seconds);
   communicator_->set_watchdog(watchdog_.get());
-  comm::agree(*communicator_, [&] {
-    if (run.device == config::DeviceChoice::cuda) {
-      throw NotBuilt(
-          "run.device = cuda is not available (training on a GPU is not part of this version; kernels are "
-          "compiled for it "
-          "only); use run.device = cpu");
-    }
-  });
+  comm::agree(*communicator_, [&] { require_device(run); });
   const int processors = static_cast<int>(device::allowed_processors().size());
-  threads_ = run.threads > 0 ? run.threads : comm::default_threads(processors, nodes_);
+  threads_ = threads_of(run);
   const int wanted = threads_ * nodes_.ranks_sharing_processors;
   if (wanted > processors) {
     warnings_.push_back(fmt::format(
@@ -57,11 +50,25 @@ device::Context& Runtime::start_device(const config::Run& run) {
   return *context_;
 }
 
-void Runtime::broadcast(std::string& text) {
-  auto size = static_cast<std::int64_t>(text.size());
-  communicator_->broadcast(std::span<std::int64_t>(&size, 1), GroupRank(0));
-  text.resize(static_cast<std::size_t>(size));
-  communicator_->broadcast(std::span<char>(text), GroupRank(0));
+device::Context& Runtime::adjust_device(const config::Run& run) {
+  watchdog_->set_limit_seconds(run.wait_seconds);
+  if (threads_of(run) != threads_) {
+    threads_ = threads_of(run);
+    context_.emplace(threads_);
+  }
+  return *context_;
+}
+
+int Runtime::threads_of(const config::Run& run) const {
+  if (run.threads > 0) return run.threads;
+  return comm::default_threads(static_cast<int>(device::allowed_processors().size()), nodes_);
+}
+
+void require_device(const config::Run& run) {
+  if (run.device != config::DeviceChoice::cuda) return;
+  throw NotBuilt(
+      "run.device = cuda is not available (training on a GPU is not part of this version; kernels are compiled "
+      "for it only); use run.device = cpu");
 }
 
 }  // namespace switchyard::cli

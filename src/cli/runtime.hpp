@@ -33,13 +33,15 @@ class Runtime {
   // Makes the device and the watchdog as `run` says. Call once; collective. Throws on all ranks alike if the
   // choice cannot be had.
   device::Context& start_device(const config::Run& run);
+  // After start_device, for a further run in this process: the same with other numbers. Local.
+  device::Context& adjust_device(const config::Run& run);
   // What the user should know about threads and processors, found by start_device.
   const std::vector<std::string>& warnings() const { return warnings_; }
   int threads() const { return threads_; }
 
-  void broadcast(std::string& text);
-
  private:
+  int threads_of(const config::Run& run) const;
+
   std::unique_ptr<comm::MpiSession> mpi_;
   std::unique_ptr<comm::Watchdog> watchdog_;
   std::unique_ptr<comm::Communicator> communicator_;
@@ -48,5 +50,8 @@ class Runtime {
   int threads_ = 0;
   std::vector<std::string> warnings_;
 };
+
+// NotBuilt if a run cannot have the device that it asks for.
+void require_device(const config::Run& run);
 
 }  // namespace switchyard::cli

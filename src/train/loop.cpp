@@ -39,7 +39,8 @@ Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Com
       state_{.step = 0, .horizon = schedule_horizon(config, loader_)},
       last_step_(final_step(config, loader_)),
       step_(config, state_.horizon, loader_, model_, optimizer_, communicator, context),
-      last_batch_(model_.statistics()) {
+      last_batch_(model_.statistics()),
+      out_(&std::cout) {
   model_.values_changed(context);
 }
 
@@ -61,11 +62,11 @@ Outcome Loop::run() {
     cut_metrics(folder_->metrics_file(), state_.step);
     metrics_ = std::make_unique<MetricsWriter>(folder_->metrics_file());
     progress_ = std::make_unique<ProgressLine>(
-        std::cout, ProgressLine::Options{.epochs = config_.train.epochs,
-                                         .steps = last_step_,
-                                         .first_step = state_.step,
-                                         .steps_per_line = config_.train.log_every_steps,
-                                         .terminal = detect_terminal(1)});
+        *out_, ProgressLine::Options{.epochs = config_.train.epochs,
+                                     .steps = last_step_,
+                                     .first_step = state_.step,
+                                     .steps_per_line = config_.train.log_every_steps,
+                                     .terminal = detect_terminal(1)});
   }
   while (state_.step < last_step_ && !state_.ended) {
     train_one_step();
@@ -165,7 +166,7 @@ Outcome Loop::finish() {
                                  : fmt::format("finished all {} steps", last_step_)};
   if (folder_ != nullptr) {
     const Result result{&*validation_, &*test_, config_.moe.importance};
-    std::cout << '\n' << result_text(result, detect_terminal(1).style) << std::flush;
+    *out_ << '\n' << result_text(result, detect_terminal(1).style) << std::flush;
   }
   write_summary(outcome);
   return outcome;

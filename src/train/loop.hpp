@@ -1,6 +1,7 @@
 // A training run from its first step, or from a checkpoint, to its end.
 #pragma once
 
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,9 @@ class Loop {
   // folder is given on the root rank and null elsewhere; checkpoint_folder is the same path on all ranks.
   Loop(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
        device::Context& context, const RunFolder* folder, std::filesystem::path checkpoint_folder);
+
+  // Where the root writes progress and the result: standard output, unless this is called before run().
+  void set_output(std::ostream& out) { out_ = &out; }
 
   model::MixtureModel& model() { return model_; }
   const BatchLoader& loader() const { return loader_; }
@@ -76,6 +80,7 @@ class Loop {
   std::optional<moe::GateStatistics> training_;  // only where the data have clusters
 
   // Root only.
+  std::ostream* out_;
   std::unique_ptr<MetricsWriter> metrics_;
   std::unique_ptr<ProgressLine> progress_;
 };

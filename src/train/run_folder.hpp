@@ -46,12 +46,8 @@ class RunFolder {
  private:
   explicit RunFolder(std::filesystem::path path);
   void make() const;
-  void take_lock();
 
   std::filesystem::path path_;
-  // An flock(2) on `lock`: the kernel drops it when this process ends, however it ends, so that a killed run
-  // can be resumed at once. The file itself stays: removing it would let two processes hold locks on two files
-  // of one name.
   detail::FileDescriptor lock_;
 };
 

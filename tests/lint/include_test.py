@@ -70,12 +70,14 @@ class Planted(unittest.TestCase):
         self.assert_found("device/a.cpp", "#include <cuda_runtime.h>", "device/cuda/")
         self.assert_found("device/thread_pool.cpp", "#include <omp.h>", "single_threaded_libraries")
         self.assert_found("config/a.cpp", "#include <boost/program_options.hpp>", "cli/")
+        self.assert_found("train/a.cpp", "#include <boost/math/distributions/students_t.hpp>", "train/study/")
         self.assert_found("data/a.cpp", "#include <hdf5.h>", "checkpoint/")
 
     def test_a_vendor_header_in_its_place_is_not(self):
         for path, header in [("comm/mpi/a.cpp", "mpi.h"), ("comm/nccl/a.cpp", "nccl.h"), ("comm/nccl/a.cpp", "cuda_runtime.h"),
                              ("device/cuda/a.cu", "cuda_runtime.h"), ("ops/a.cpp", "cublas_v2.h"), ("ops/a.cpp", "dnnl.hpp"),
                              ("checkpoint/a.cpp", "hdf5.h"), ("cli/a.cpp", "boost/program_options.hpp"),
+                             ("train/study/a.cpp", "boost/math/distributions/students_t.hpp"),
                              ("device/single_threaded_libraries.cpp", "omp.h")]:
             self.assert_clean(path, f"#include <{header}>")
 

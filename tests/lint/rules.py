@@ -32,6 +32,7 @@ VENDOR_HEADERS = [
     (r"cuda.*|cooperative_groups.*|cub/.*|device_launch_parameters\.h", ["device/cuda/", "ops/", "comm/nccl/"]),
     (r"dnnl.*|oneapi/.*", ["ops/"]),
     (r"hdf5.*|H5.*", ["checkpoint/"]),
+    (r"boost/math/.*", ["train/study/"]),
     (r"boost/.*", ["cli/"]),
     (r"omp\.h", ["device/single_threaded_libraries.cpp"]),
 ]

@@ -14,6 +14,7 @@ using Arguments = std::span<const std::string>;
 // On all ranks of a launch.
 int train(Runtime& runtime, Arguments arguments);
 int resume(Runtime& runtime, Arguments arguments);
+int study(Runtime& runtime, Arguments arguments);
 int evaluate(Runtime& runtime, Arguments arguments);
 int bench(Runtime& runtime, Arguments arguments);
 
@@ -27,6 +28,7 @@ int samples(Arguments arguments);
 
 std::string train_help();
 std::string resume_help();
+std::string study_help();
 std::string evaluate_help();
 std::string bench_help();
 std::string inspect_help();

@@ -9,6 +9,7 @@
 #include "cli/ini.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
+#include "comm/text.hpp"
 #include "train/evaluation.hpp"
 #include "train/metrics.hpp"
 #include "train/run_checkpoint.hpp"
@@ -64,7 +65,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     }
     if (runtime.is_root()) file = checkpoint_file(line.positionals[0]);
   });
-  runtime.broadcast(file);
+  comm::broadcast(communicator, file);
   const checkpoint::Reader reader(communicator, file);
 
   config::Config config;

@@ -5,30 +5,23 @@
 #include <iostream>
 #include <optional>
 
-#include "base/build_info.hpp"
 #include "base/log.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/start_table.hpp"
 #include "cli/ini.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
+#include "comm/text.hpp"
 #include "config/parse.hpp"
-#include "train/loop.hpp"
+#include "train/run.hpp"
 
 namespace switchyard::cli {
 namespace {
 
-// A run that is about to start or to go on, as the ranks agreed on it.
-struct Prepared {
-  config::Config config;
-  std::optional<train::RunFolder> folder;  // root only
-  std::string checkpoint;                  // to go on from; empty: from the start
-};
-
 // What the newest valid checkpoint says its configuration is.
-config::Config stored_config(const std::string& checkpoint) {
-  const checkpoint::Reader reader{std::filesystem::path(checkpoint)};
-  return parse_ini(reader.text("config"), checkpoint);
+config::Config stored_config(const std::filesystem::path& checkpoint) {
+  const checkpoint::Reader reader{checkpoint};
+  return parse_ini(reader.text("config"), checkpoint.string());
 }
 
 // `wanted` may differ from the run's own configuration in the keys that a resume may override.
@@ -49,58 +42,40 @@ void check_same_run(const config::Config& wanted, const config::Config& stored) 
   }
 }
 
-int run(Runtime& runtime, Prepared& prepared) {
+int run(Runtime& runtime, train::PreparedRun& prepared) {
   comm::Communicator& communicator = runtime.communicator();
   device::Context& context = runtime.start_device(prepared.config.run);
   std::optional<data::Dataset> dataset;
   comm::agree(communicator,
               [&] { dataset = data::load_dataset(prepared.config.data, prepared.config.run.seed); });
-
-  const std::filesystem::path folder = prepared.config.run.dir;
-  std::optional<train::Loop> loop;
-  const train::RunFolder* const run_folder = prepared.folder ? &*prepared.folder : nullptr;
-  comm::agree(communicator, [&] {
-    loop.emplace(prepared.config, *dataset, communicator, context, run_folder, folder / "checkpoints");
-  });
-  if (!prepared.checkpoint.empty()) {
-    const checkpoint::Reader reader(communicator, prepared.checkpoint);
-    comm::agree(communicator, [&] { loop->restore(reader); });
-  }
-  comm::agree(communicator, [&] {
-    if (prepared.folder) prepared.folder->write_config(config::to_ini(prepared.config));
-  });
-  print_start_table(runtime, prepared.config, *dataset, *loop, prepared.checkpoint);
-
-  const train::Outcome outcome = loop->run();
-  if (runtime.is_root()) std::cout << outcome.reason << "; results are in " << folder.string() << std::endl;
+  const train::Outcome outcome =
+      train::run(prepared, {.communicator = &communicator,
+                            .context = &context,
+                            .dataset = &*dataset,
+                            .out = &std::cout,
+                            .announce = [&](train::Loop& loop) {
+                              print_start_table(runtime, prepared.config, *dataset, loop, prepared.checkpoint);
+                            }});
+  if (runtime.is_root())
+    std::cout << outcome.reason << "; results are in " << prepared.config.run.dir << std::endl;
   communicator.barrier();
   return static_cast<int>(outcome.code);
-}
-
-// Root only.
-std::string newest_or_none(const train::RunFolder& folder) {
-  return folder.has_checkpoint() ? checkpoint::newest_valid(folder.checkpoint_folder()).string()
-                                 : std::string();
 }
 
 }  // namespace
 
 int train(Runtime& runtime, Arguments arguments) {
-  Prepared prepared;
   comm::Communicator& communicator = runtime.communicator();
-  comm::agree(communicator, [&] { prepared.config = parse_run_options(arguments).config; });
-  comm::agree(communicator, [&] {
-    if (!runtime.is_root()) return;
-    prepared.folder = train::RunFolder::create(prepared.config.run.dir, prepared.config.run.resume);
-    prepared.checkpoint = newest_or_none(*prepared.folder);
-    if (!prepared.checkpoint.empty()) check_same_run(prepared.config, stored_config(prepared.checkpoint));
-  });
-  runtime.broadcast(prepared.checkpoint);
+  config::Config wanted;
+  comm::agree(communicator, [&] { wanted = parse_run_options(arguments).config; });
+  train::PreparedRun prepared = train::prepare_run(
+      communicator, wanted,
+      [&](const std::filesystem::path& checkpoint) { check_same_run(wanted, stored_config(checkpoint)); });
   return run(runtime, prepared);
 }
 
 int resume(Runtime& runtime, Arguments arguments) {
-  Prepared prepared;
+  train::PreparedRun prepared;
   comm::Communicator& communicator = runtime.communicator();
   CommandLine line;
   comm::agree(communicator, [&] {
@@ -115,7 +90,7 @@ int resume(Runtime& runtime, Arguments arguments) {
   comm::agree(communicator, [&] {
     if (!runtime.is_root()) return;
     prepared.folder = train::RunFolder::open(line.positionals[0]);
-    prepared.checkpoint = newest_or_none(*prepared.folder);
+    prepared.checkpoint = train::newest_checkpoint(*prepared.folder);
     if (prepared.checkpoint.empty()) {
       log::warn("{} holds no checkpoint yet: the run starts again from step 0", line.positionals[0]);
       config_text = read_ini_file(prepared.folder->config_file().string());
@@ -123,8 +98,8 @@ int resume(Runtime& runtime, Arguments arguments) {
       config_text = checkpoint::Reader(std::filesystem::path(prepared.checkpoint)).text("config");
     }
   });
-  runtime.broadcast(prepared.checkpoint);
-  runtime.broadcast(config_text);
+  comm::broadcast(communicator, prepared.checkpoint);
+  comm::broadcast(communicator, config_text);
   comm::agree(communicator, [&] {
     config::Config stored = parse_ini(config_text, line.positionals[0]);
     stored.run.dir = line.positionals[0];  // the folder may have moved

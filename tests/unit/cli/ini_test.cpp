@@ -57,6 +57,24 @@ TEST(Ini, an_empty_value_is_an_empty_text_and_no_number) {
   EXPECT_THAT(error_of("[data]\nmean = # forgotten\n"), HasSubstr("data.mean = '' is empty (run.ini:2)"));
 }
 
+TEST(Ini, hands_over_sections_and_settings_whatever_their_names) {
+  std::vector<std::string> seen;
+  for_each_setting(
+      "a.b = 1\n[arm.x]\n[quick]\ntrain.epochs = 2 | 3 # why\n", "s.ini", [&](const config::Setting& setting) {
+        seen.push_back(setting.where + " " + setting.section + " " + setting.key + " " + setting.value);
+      });
+  EXPECT_THAT(seen, testing::ElementsAre("s.ini:1  a.b 1", "s.ini:2 arm.x  ", "s.ini:3 quick  ",
+                                         "s.ini:4 quick train.epochs 2 | 3"));
+}
+
+TEST(Ini, refuses_a_key_twice_in_any_section) {
+  const auto ignore = [](const config::Setting&) {};
+  EXPECT_THAT(config_error_of([&] {
+                for_each_setting("[arm.x]\nk = 1\n[arm.y]\nk = 1\n[arm.x]\nk = 2\n", "s.ini", ignore);
+              }),
+              HasSubstr("arm.x.k is set twice (s.ini:6 and line 2"));
+}
+
 TEST(Ini, says_the_line_of_a_mistake) {
   EXPECT_THAT(error_of("# one\n[moe]\n\nexpert = 5\n"),
               HasSubstr("unknown key 'moe.expert' (run.ini:4); did you mean 'moe.experts'?"));

@@ -1,0 +1,90 @@
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "base/error.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/ini.hpp"
+#include "cli/options.hpp"
+#include "comm/agreement.hpp"
+#include "train/study/check.hpp"
+#include "train/study/study.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+config::Config read_config(const std::string& path) { return parse_ini(read_ini_file(path), path); }
+
+KnownKeys study_keys() {
+  return {train::study::known_keys(),
+          [](std::string_view name, std::string_view where) { train::study::find_field(name, where); }};
+}
+
+train::study::Spec read_spec(Arguments arguments) {
+  const CommandLine line = parse_command_line(arguments, study_keys());
+  if (line.positionals.size() != 1) {
+    throw ConfigError(
+        fmt::format("study takes one study file, and {} were given; try `switchyard study FILE.ini`",
+                    line.positionals.size()));
+  }
+  std::vector<config::Setting> overrides;
+  for (const Override& given : line.overrides)
+    overrides.push_back({.section = {}, .key = given.key, .value = given.value, .where = "command line"});
+  const std::string& file = line.positionals[0];
+  std::vector<config::Setting> settings;
+  for_each_setting(read_ini_file(file), file,
+                   [&](const config::Setting& setting) { settings.push_back(setting); });
+  return train::study::read_spec(file, settings, overrides, read_config);
+}
+
+}  // namespace
+
+int study(Runtime& runtime, Arguments arguments) {
+  comm::Communicator& world = runtime.communicator();
+  train::study::Spec spec;
+  config::Run first;
+  comm::agree(world, [&] {
+    spec = read_spec(arguments);
+    train::study::check_study(spec, world.size(), [&](const config::Config& config) {
+      require_device(config.run);
+      first = config.run;
+    });
+  });
+  runtime.start_device(first);
+  const train::Outcome outcome = train::study::run_study(
+      spec, {.world = &world,
+             .device = [&](const config::Run& run) -> device::Context& { return runtime.adjust_device(run); },
+             .threads = runtime.threads(),
+             .warnings = runtime.warnings(),
+             .read_config = read_config,
+             .out = &std::cout});
+  if (runtime.is_root()) std::cout << outcome.reason << "; results are in " << spec.options.dir << std::endl;
+  world.barrier();
+  return static_cast<int>(outcome.code);
+}
+
+std::string study_help() {
+  std::string text =
+      "usage: switchyard study FILE.ini [--study.key=value ...]\n\n"
+      "Makes the runs of a study: every arm of the file with every seed; for an arm with several values of a "
+      "key "
+      "first\n"
+      "shorter series that select among them. Writes runs.csv, study.md and study.json into the study's "
+      "folder. "
+      "The same\n"
+      "command goes on where a study was stopped or killed. SIGUSR1 saves the runs under way and leaves with "
+      "exit "
+      "code 75.\n"
+      "docs/studies.md shows how a study is written.\n\n[study]\n";
+  std::size_t width = 0;
+  for (const train::study::Field& field : train::study::fields()) width = std::max(width, field.key.size());
+  for (const train::study::Field& field : train::study::fields()) {
+    const std::string standard = train::study::describe_default(field);
+    text += fmt::format("  --study.{:<{}}  {}\n          {:<{}}  {}{}\n", field.key, width, field.help, "",
+                        width, train::study::describe_values(field),
+                        standard.empty() ? "; no default" : fmt::format("; default {}", standard));
+  }
+  return text;
+}
+
+}  // namespace switchyard::cli

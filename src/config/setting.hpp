@@ -1,0 +1,17 @@
+// One line of a configuration file, or one option, before anybody has looked at its key or value.
+#pragma once
+
+#include <string>
+
+namespace switchyard::config {
+
+struct Setting {
+  std::string section;  // "" outside of a section
+  std::string key;      // without the section; "" for the line that begins the section
+  std::string value;
+  std::string where;  // for messages: "run.ini:12", "command line"
+
+  std::string name() const { return section.empty() ? key : section + "." + key; }
+};
+
+}  // namespace switchyard::config

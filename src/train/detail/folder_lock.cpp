@@ -1,0 +1,69 @@
+#include "train/detail/folder_lock.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+namespace switchyard::train::detail {
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};  // HOST_NAME_MAX is 64 on Linux
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "an unknown host";
+}
+
+// What lock_folder() of the holder wrote; it may be between taking the lock and writing.
+std::string lock_holder(const FileDescriptor& lock) {
+  std::array<char, 512> text{};
+  const ssize_t size = ::pread(lock.get(), text.data(), text.size(), 0);
+  std::string holder(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  if (const auto end = holder.find('\n'); end != std::string::npos) holder.resize(end);
+  return holder.empty() ? "another process" : holder;
+}
+
+// 0, or the errno of the failure.
+int try_lock(const FileDescriptor& lock) {
+  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+// Lustre mounted without `flock`, some NFS and FUSE file systems.
+bool has_no_locks(int error_number) {
+  return error_number == ENOSYS || error_number == EOPNOTSUPP || error_number == ENOLCK;
+}
+
+}  // namespace
+
+FileDescriptor lock_folder(const std::filesystem::path& folder, const LockWords& words) {
+  const std::filesystem::path file = folder / "lock";
+  FileDescriptor lock = open_file(file, O_RDWR | O_CREAT);
+  const int error_number = try_lock(lock);
+  if (error_number == EWOULDBLOCK) {
+    throw DataError(
+        fmt::format("the {} '{}' is in use ({} is writing to it); wait until that {} has ended, or use another "
+                    "folder (--{}=PATH)",
+                    words.folder, folder.string(), lock_holder(lock), words.writer, words.key));
+  }
+  if (has_no_locks(error_number)) {
+    log::warn("the file system of '{}' has no locks ({}); make sure yourself that no second {} writes there",
+              folder.string(), std::generic_category().message(error_number), words.writer);
+  } else if (error_number != 0) {
+    throw_file_error("lock", file, error_number);
+  }
+  if (::ftruncate(lock.get(), 0) != 0) throw_file_error("write to", file, errno);
+  write_all(lock, fmt::format("process {} on {}\n", ::getpid(), host_name()), file);
+  return lock;
+}
+
+}  // namespace switchyard::train::detail

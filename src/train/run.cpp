@@ -1,0 +1,47 @@
+#include "train/run.hpp"
+
+#include "comm/agreement.hpp"
+#include "comm/text.hpp"
+#include "config/parse.hpp"
+
+namespace switchyard::train {
+
+std::string newest_checkpoint(const RunFolder& folder) {
+  return folder.has_checkpoint() ? checkpoint::newest_valid(folder.checkpoint_folder()).string()
+                                 : std::string();
+}
+
+PreparedRun prepare_run(comm::Communicator& communicator, const config::Config& config,
+                        const std::function<void(const std::filesystem::path& checkpoint)>& check) {
+  PreparedRun prepared{.config = config, .folder = {}, .checkpoint = {}};
+  comm::agree(communicator, [&] {
+    if (!communicator.is_root()) return;
+    prepared.folder = RunFolder::create(config.run.dir, config.run.resume);
+    prepared.checkpoint = newest_checkpoint(*prepared.folder);
+    if (!prepared.checkpoint.empty()) check(prepared.checkpoint);
+  });
+  comm::broadcast(communicator, prepared.checkpoint);
+  return prepared;
+}
+
+Outcome run(PreparedRun& prepared, const RunMeans& means) {
+  comm::Communicator& communicator = *means.communicator;
+  const RunFolder* const folder = prepared.folder ? &*prepared.folder : nullptr;
+  std::optional<Loop> loop;
+  comm::agree(communicator, [&] {
+    loop.emplace(prepared.config, *means.dataset, communicator, *means.context, folder,
+                 std::filesystem::path(prepared.config.run.dir) / "checkpoints");
+  });
+  loop->set_output(*means.out);
+  if (!prepared.checkpoint.empty()) {
+    const checkpoint::Reader reader(communicator, prepared.checkpoint);
+    comm::agree(communicator, [&] { loop->restore(reader); });
+  }
+  comm::agree(communicator, [&] {
+    if (folder != nullptr) folder->write_config(config::to_ini(prepared.config));
+  });
+  means.announce(*loop);
+  return loop->run();
+}
+
+}  // namespace switchyard::train

@@ -1,0 +1,82 @@
+#include "train/study/group_runner.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <ostream>
+
+#include "comm/agreement.hpp"
+#include "config/parse.hpp"
+#include "train/run.hpp"
+#include "train/stop_request.hpp"
+#include "train/study/run_state.hpp"
+
+namespace switchyard::train::study {
+namespace {
+
+std::string key_of(const config::Config& config) {
+  std::string key;
+  for (const config::Section& section : config::sections()) {
+    if (section.name != "data") continue;
+    for (const config::Field& field : section.fields)
+      key += fmt::format("{}={}\n", field.key, config::value_text(config, field));
+  }
+  if (config.data.source == config::DataSource::random) key += fmt::format("seed={}\n", config.run.seed);
+  return key;
+}
+
+// A NumericError that every rank of the group threw.
+bool is_shared_numeric(const Error& error, const comm::Communicator& group) {
+  return error.kind() == ErrorKind::numeric &&
+         (group.size() == 1 || dynamic_cast<const AgreedError*>(&error) != nullptr);
+}
+
+}  // namespace
+
+const data::Dataset& DatasetCache::get(const config::Config& config) {
+  constexpr std::size_t most = 4;  // some hundred megabytes of images at most
+  const std::string key = key_of(config);
+  const auto found = loaded_.find(key);
+  if (found != loaded_.end()) return found->second;
+  if (loaded_.size() == most) loaded_.clear();
+  return loaded_.emplace(key, data::load_dataset(config.data, config.run.seed)).first->second;
+}
+
+GroupRunner::GroupRunner(comm::Communicator& group, std::function<device::Context&(const config::Run&)> device)
+    : group_(&group), device_(std::move(device)) {}
+
+Ended GroupRunner::run(const Job& job) {
+  std::optional<std::string> failure;
+  try {
+    return train(job);
+  } catch (const Error& error) {
+    if (!is_shared_numeric(error, *group_)) throw;
+    failure = error.what();
+  }
+  comm::agree(*group_, [&] {
+    if (group_->is_root()) record_failure(job.config.run.dir, ErrorKind::numeric, *failure);
+  });
+  return Ended::failed;
+}
+
+Ended GroupRunner::train(const Job& job) {
+  device::Context& context = device_(job.config.run);
+  const data::Dataset* dataset = nullptr;
+  comm::agree(*group_, [&] { dataset = &datasets_.get(job.config); });
+  // The stored configuration was compared before (check_same_run).
+  PreparedRun prepared = prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
+  std::ostream silence(nullptr);
+  const Outcome outcome = train::run(
+      prepared,
+      {.communicator = group_, .context = &context, .dataset = dataset, .out = &silence, .announce = [](Loop&) {
+       }});
+  return outcome.code == ExitCode::ok ? Ended::finished : Ended::stopped;
+}
+
+bool GroupRunner::stop_requested() {
+  std::int64_t asked = train::stop_requested() ? 1 : 0;
+  group_->all_reduce_max({&asked, 1});
+  return asked != 0;
+}
+
+}  // namespace switchyard::train::study

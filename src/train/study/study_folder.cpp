@@ -1,0 +1,36 @@
+#include "train/study/study_folder.hpp"
+
+#include <system_error>
+
+#include "train/detail/folder_lock.hpp"
+
+namespace switchyard::train::study {
+namespace {
+
+constexpr detail::LockWords study_lock{.folder = "study's folder", .writer = "study", .key = "study.dir"};
+
+detail::FileDescriptor make_and_lock(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) detail::throw_file_error("make the study's folder", path, error.value());
+  return detail::lock_folder(path, study_lock);
+}
+
+}  // namespace
+
+StudyFolder::StudyFolder(const std::filesystem::path& path) : path_(path), lock_(make_and_lock(path)) {}
+
+void StudyFolder::write(std::string_view name, std::string_view text) const {
+  detail::ReplacementFile file(path_ / name);
+  file.write(text);
+  file.publish();
+}
+
+void remove_checkpoints(const std::filesystem::path& run_folder) {
+  const std::filesystem::path folder = run_folder / "checkpoints";
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);
+  if (error) detail::throw_file_error("remove", folder, error.value());
+}
+
+}  // namespace switchyard::train::study

@@ -1,0 +1,35 @@
+// The folder of one study: who may write there, and its files.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include "train/detail/file.hpp"
+
+namespace switchyard::train::study {
+
+// Held for writing by this process as long as the object lives. Only the world's root makes one. Failures are
+// DataErrors.
+//
+//   runs/ARM/seed-0001/                     runs with the selected values (train/run_folder.hpp)
+//   selection/ARM/key=value/seed-0001/      runs that select
+//   runs.csv, study.md, study.json          results
+//   lock                                    who writes here
+//   stop                                    while it runs: somebody asked to stop (stop_relay.hpp)
+class StudyFolder {
+ public:
+  // Makes the folder and its parents, and takes the lock.
+  explicit StudyFolder(const std::filesystem::path& path);
+
+  // Replaces the file `name` whole or not at all.
+  void write(std::string_view name, std::string_view text) const;
+
+ private:
+  std::filesystem::path path_;
+  detail::FileDescriptor lock_;
+};
+
+// Removes the checkpoints of a run that needs them no more.
+void remove_checkpoints(const std::filesystem::path& run_folder);
+
+}  // namespace switchyard::train::study

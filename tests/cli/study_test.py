@@ -1,0 +1,137 @@
+"""Studies: what comes out, the same on every layout, and what is refused."""
+
+import csv
+import json
+
+import runs
+import studies
+
+
+class Results(studies.StudyTest):
+    def test_are_the_same_on_every_layout(self):
+        first = self.straight()
+        for ranks, per_run in ((1, 1), (2, 1), (2, 2)):
+            with self.subTest(ranks=ranks, ranks_per_run=per_run):
+                file, folder = self.write_study()
+                self.study(file, f"--study.ranks_per_run={per_run}", ranks=ranks)
+                self.assert_same_results(first, folder)
+
+    def test_hold_every_run_and_the_selection(self):
+        folder = self.straight()
+        with open(folder / "runs.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([(row["stage"], row["arm"], row["seed"]) for row in rows],
+                         [("result", "plain", "1"), ("result", "plain", "2")]
+                         + [("selection", "sparse", seed) for seed in "1212"]
+                         + [("result", "sparse", "1"), ("result", "sparse", "2")])
+        found = json.loads((folder / "study.json").read_text())
+        plain, sparse = found["arms"]
+        self.assertEqual(plain["title"], "Plain mixture")
+        errors = [runs.summary(folder / run["folder"])["test"]["error"] for run in plain["runs"]]
+        self.assertEqual([run["metrics"]["test.error"] for run in plain["runs"]], errors)
+        self.assertAlmostEqual(plain["summary"]["test.error"]["mean"], sum(errors) / 2, 12)
+        # The combination with the smaller mean validation error won, and the results were made with it.
+        means = []
+        for top_k in "12":
+            of_value = [runs.summary(folder / "selection" / "sparse" / f"moe.top_k={top_k}" / f"seed-000{seed}")
+                        for seed in (1, 2)]
+            self.assertEqual([summary["steps"] for summary in of_value], [32, 32])  # selection_epochs
+            means.append(sum(summary["validation"]["error"] for summary in of_value) / 2)
+        for candidate, mean in zip(sparse["selection"], means):
+            self.assertAlmostEqual(candidate["mean"], mean, 12)
+        best = "12"[means.index(min(means))]
+        self.assertEqual(sparse["values"], {"moe.top_k": best})
+        config = (folder / "runs" / "sparse" / "seed-0002" / "config.ini").read_text()
+        self.assertIn(f"top_k = {best}\n", config)
+        self.assertEqual(runs.summary(folder / "runs" / "sparse" / "seed-0002")["steps"], 48)
+        self.assertEqual({difference["arm"] for difference in found["differences"]}, {"sparse"})
+        self.assertEqual(found["published"][0]["value"], 0.25)
+        self.assertIn("| Plain mixture |", (folder / "study.md").read_text())
+        self.assertEqual(list(folder.rglob("*.h5")), [])
+
+    def test_a_run_is_what_train_makes(self):
+        folder = self.straight()
+        config = (folder / "runs" / "plain" / "seed-0002" / "config.ini").read_text()
+        file, run = self.new_path("alone.ini"), self.new_path("alone")
+        file.write_text(config)
+        self.expect(runs.switchyard("train", file, f"--run.dir={run}"), 0)
+        self.assertEqual(runs.results(run), runs.results(folder / "runs" / "plain" / "seed-0002"))
+
+    def test_checkpoints_stay_until_the_last_arm_that_comes_after(self):
+        more = "after = plain\n[arm.third]\nconfig = base.ini\nafter = sparse\ndata.source = idx\ndata.dir = /nowhere\n"
+        file, folder = self.write_study(more=more)
+        self.study(file, code=3)  # the third arm cannot run: what it comes after must still be there
+        kept = {path.relative_to(folder).parts[1] for path in folder.rglob("*.h5")}
+        self.assertEqual(kept, {"sparse"})
+        file, folder = self.write_study()
+        self.study(file, "--study.keep_checkpoints=yes")
+        self.assertTrue((folder / "runs" / "plain" / "seed-0001" / "checkpoints" / "latest").exists())
+
+    def test_quick(self):
+        file, folder = self.write_study()
+        self.study(file, "--study.quick=yes")
+        self.assertFalse(folder.exists())
+        quick = folder.parent / (folder.name + "_quick")
+        found = json.loads((quick / "study.json").read_text())
+        self.assertEqual([len(arm["runs"]) for arm in found["arms"]], [1, 1])
+        self.assertEqual(runs.summary(quick / "runs" / "plain" / "seed-0001")["steps"], 16)
+
+    def test_a_numeric_failure_is_recorded_and_the_study_goes_on(self):
+        more = "[arm.wild]\nconfig = base.ini\noptim.learning_rate = 1e30\n"
+        for ranks, per_run in ((0, 1), (2, 2)):
+            with self.subTest(ranks=ranks):
+                file, folder = self.write_study(more=more)
+                self.study(file, f"--study.ranks_per_run={per_run}", ranks=ranks)
+                failure = json.loads((folder / "runs" / "wild" / "seed-0001" / "failed.json").read_text())
+                self.assertEqual(failure["kind"], "NumericError")
+                found = json.loads((folder / "study.json").read_text())
+                self.assertEqual([[run["status"] for run in arm["runs"]] for arm in found["arms"]],
+                                 [["finished"] * 2, ["finished"] * 2, ["failed"] * 2])
+                before = (folder / "runs" / "wild" / "seed-0001" / "failed.json").stat().st_mtime_ns
+                self.study(file, f"--study.ranks_per_run={per_run}", ranks=ranks)
+                self.assertEqual((folder / "runs" / "wild" / "seed-0001" / "failed.json").stat().st_mtime_ns, before)
+
+
+class Refused(studies.StudyTest):
+    def test_a_changed_study(self):
+        file, folder = self.write_study()
+        self.study(file)
+        before = studies.summaries(folder)
+        for old, new, fragment in (("[all]\n", "[all]\noptim.beta1 = 0.5\n", "optim.beta1 = 0.9"),
+                                   ("importance = 0.2", "importance = 0.3", "moe.importance = 0.2")):
+            changed = self.folder / "changed.ini"
+            changed.write_text(file.read_text().replace(old, new))
+            for ranks in (0, 2):
+                finished = runs.switchyard("study", changed, ranks=ranks)
+                self.expect_failure(finished, 2, fragment, "changed.ini now says", kind="ConfigError")
+        self.assertEqual(studies.summaries(folder), before)
+        # What does not change a result may change, and more seeds are more runs.
+        self.study(file, "--study.seeds=3")
+        self.assertEqual({path: studies.summaries(folder)[path] for path in before}, before)
+
+    def test_mistakes_in_the_file(self):
+        for more, fragment in (("[arm.third]\nconfig = absent.ini\n", "cannot read the configuration file"),
+                               ("[arm.third]\nconfig = base.ini\nmoe.top_k = 9\n", "the arm third"),
+                               ("[arm.third]\nconfig = base.ini\nmoe.topk = 1\n", "did you mean 'moe.top_k'"),
+                               ("[arm.third]\nconfig = base.ini\nafter = fourth\n", "names no arm"),
+                               ("[arm.third]\nconfig = base.ini\nrun.device = cuda\n", "run.device = cuda")):
+            file, folder = self.write_study(more=more)
+            with self.subTest(fragment=fragment):
+                self.expect_failure(runs.switchyard("study", file, ranks=2), 2, fragment)
+                self.assertFalse(folder.exists())
+
+    def test_mistakes_on_the_command_line(self):
+        file, folder = self.write_study()
+        for arguments, fragment in (([], "study takes one study file"),
+                                    ([file, "--study.sedes=1"], "did you mean 'study.seeds'?"),
+                                    ([file, "--moe.top_k=1"], "unknown key 'moe.top_k'"),
+                                    ([file, "--study.ranks_per_run=2"], "does not divide the 3 rank(s)"),
+                                    ([file, "--study.select_by=test.eror"], "did you mean 'test.error'?"),
+                                    ([file, "--study.published=absent.csv"], "cannot read the published values")):
+            with self.subTest(arguments=arguments):
+                self.expect_failure(runs.switchyard("study", *arguments, ranks=3), 2, fragment, kind="ConfigError")
+        self.assertFalse(folder.exists())
+
+
+if __name__ == "__main__":
+    runs.main()

@@ -1,0 +1,87 @@
+"""Small studies for the tests of `switchyard study`."""
+
+import json
+
+import runs
+
+BASE = """
+[run]
+threads = 1
+[data]
+source = random
+random_samples = 512
+random_features = 16
+random_classes = 4
+[model]
+gate = dense:8 relu dense:experts
+expert = dense:8 relu dense:classes
+[moe]
+experts = 3
+[optim]
+learning_rate = 1e-2
+[train]
+batch_size = 64
+epochs = 3
+"""
+
+TWO_ARMS = """
+[study]
+dir = {dir}
+seeds = 2
+selection_seeds = 2
+selection_epochs = 2
+metrics = test.error test.mi_predicted test.accuracy_percent
+baseline = plain
+published = published.csv
+[quick]
+dir = {dir}_quick
+seeds = 1
+selection_seeds = 1
+train.epochs = 1
+[all]
+train.batch_size = 32
+[arm.plain]
+config = base.ini
+title = Plain mixture
+[arm.sparse]
+config = base.ini
+moe.top_k = 1 | 2
+moe.importance = 0.2
+"""
+
+PUBLISHED = "arm,metric,step,value,std\nplain,test.error,,0.25,0.01\nplain,test.error,10,0.5,\n"
+
+
+class StudyTest(runs.RunTest):
+    def setUp(self):
+        (self.folder / "base.ini").write_text(BASE)
+        (self.folder / "published.csv").write_text(PUBLISHED)
+
+    def write_study(self, text=TWO_ARMS, more=""):
+        """A study file and the study's folder, which is new."""
+        folder = self.new_path("study")
+        file = self.folder / f"{folder.name}.ini"
+        file.write_text((text + more).replace("{dir}", str(folder)))
+        return file, folder
+
+    def study(self, file, *arguments, ranks=0, code=0, limit_seconds=60):
+        finished = runs.switchyard("study", file, *arguments, ranks=ranks, limit_seconds=limit_seconds)
+        return self.expect(finished, code)
+
+    def straight(self, text=TWO_ARMS, more=""):
+        file, folder = self.write_study(text, more)
+        self.study(file)
+        return folder
+
+    def assert_same_results(self, a, b):
+        self.assertEqual((a / "runs.csv").read_text(), (b / "runs.csv").read_text())
+
+
+def summaries(folder):
+    """Path below the folder -> what changes if the file is written again, of finished runs."""
+    found = {}
+    for file in folder.rglob("summary.json"):
+        if json.loads(file.read_text())["exit"]["code"] == 0:
+            status = file.stat()
+            found[str(file.relative_to(folder))] = (status.st_ino, status.st_mtime_ns)
+    return found

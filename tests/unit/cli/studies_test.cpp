@@ -1,0 +1,42 @@
+// Every study under configs/studies/ must parse, and so must all configurations of its arms, quick or not.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/ini.hpp"
+#include "train/study/check.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+const std::filesystem::path folder = SY_SOURCE_DIR "/configs/studies";
+
+train::study::Spec read(const std::string& file, const std::string& quick) {
+  std::vector<config::Setting> settings;
+  for_each_setting(read_ini_file(file), file,
+                   [&](const config::Setting& setting) { settings.push_back(setting); });
+  return train::study::read_spec(file, settings,
+                                 {{.section = {}, .key = "study.quick", .value = quick, .where = "test"}},
+                                 [](const std::string& path) { return parse_ini(read_ini_file(path), path); });
+}
+
+TEST(Studies, are_valid) {
+  int studies = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".ini") continue;
+    ++studies;
+    for (const char* quick : {"no", "yes"}) {
+      EXPECT_NO_THROW({
+        const train::study::Spec spec = read(entry.path().string(), quick);
+        train::study::check_study(spec, static_cast<int>(spec.options.ranks_per_run),
+                                  [](const config::Config&) {});
+      }) << entry.path();
+    }
+  }
+  EXPECT_GT(studies, 0);
+}
+
+}  // namespace
+}  // namespace switchyard::cli

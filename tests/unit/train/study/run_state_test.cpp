@@ -1,0 +1,92 @@
+#include "train/study/run_state.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "config/parse.hpp"
+#include "support/config_error.hpp"
+#include "support/temporary_directory.hpp"
+#include "train/study/metric_path.hpp"
+#include "unit/train/study/fixture.hpp"
+
+namespace switchyard::train::study {
+namespace {
+
+using switchyard::test::config_error_of;
+using testing::HasSubstr;
+
+class StudyRunState : public testing::Test {
+ protected:
+  void write(const std::string& name, const std::string& text) const { std::ofstream(run() / name) << text; }
+  const std::filesystem::path& run() const { return folder_.path(); }
+
+  switchyard::test::TemporaryDirectory folder_;
+};
+
+TEST_F(StudyRunState, a_run_without_an_end_goes_on) {
+  EXPECT_EQ(run_status(run() / "absent"), RunStatus::missing);
+  EXPECT_EQ(run_status(run()), RunStatus::missing);
+  write("config.ini", "");
+  EXPECT_EQ(run_status(run()), RunStatus::unfinished);
+  write("summary.json", R"({"exit": {"code": 75, "reason": "a signal"}})");
+  EXPECT_EQ(run_status(run()), RunStatus::unfinished);
+  for (const char* damaged : {"", "{\"exit\": {\"code\": 0", "[]", "{\"exit\": 0}", "{}"}) {
+    write("summary.json", damaged);
+    EXPECT_EQ(run_status(run()), RunStatus::unfinished) << damaged;
+  }
+}
+
+TEST_F(StudyRunState, a_finished_and_a_failed_run_are_done) {
+  write("config.ini", "");
+  write("summary.json", R"({"exit": {"code": 0}, "test": {"error": 0.25}})");
+  EXPECT_EQ(run_status(run()), RunStatus::finished);
+  EXPECT_EQ(metric(*read_summary(run()), "test.error"), 0.25);
+  record_failure(run(), ErrorKind::numeric, "the loss is nan");
+  EXPECT_EQ(run_status(run()), RunStatus::failed);
+  std::ifstream file(run() / "failed.json");
+  EXPECT_EQ(nlohmann::json::parse(file).dump(), R"({"kind":"NumericError","message":"the loss is nan"})");
+}
+
+TEST_F(StudyRunState, a_stored_run_must_be_the_one_asked_for) {
+  const Spec spec = test::spec_of(test::two_arms());
+  const Job job = result_jobs(spec, 0, 0)[0];
+  config::Config stored = job.config;
+  const auto check = [&] { check_same_run(run(), job, spec, [&](const std::string&) { return stored; }); };
+  check();  // nothing is stored
+  write("config.ini", "");
+  stored.run.dir = "elsewhere";
+  stored.run.threads = 3;
+  stored.checkpoint.keep_last = 9;
+  check();
+  stored.train.max_steps = 5;
+  EXPECT_THAT(config_error_of(check), testing::AllOf(HasSubstr("train.max_steps = 5"),
+                                                     HasSubstr("the arm plain"), HasSubstr("now says 0")));
+}
+
+TEST(StudyMetric, is_found_by_path) {
+  const auto summary =
+      nlohmann::json::parse(R"({"test": {"error": 0.25, "h_s": null, "share": [1]}, "steps": 3})");
+  EXPECT_EQ(metric(summary, "test.error"), 0.25);
+  EXPECT_EQ(metric(summary, "test.accuracy_percent"), 75);
+  EXPECT_EQ(metric(summary, "steps"), 3);
+  for (const char* none : {"", ".", "test", "test.", "test.h_s", "test.share", "test.error.x",
+                           "validation.error", "validation.accuracy_percent"}) {
+    EXPECT_EQ(metric(summary, none), std::nullopt) << none;
+  }
+}
+
+TEST(StudyMetric, must_be_one_of_a_summary) {
+  for (const char* known :
+       {"test.error", "validation.mi_true", "train.loss", "best.error", "test.accuracy_percent"}) {
+    EXPECT_NO_THROW(require_metric(known, "study.metrics", "s.ini")) << known;
+  }
+  EXPECT_THAT(config_error_of([] { require_metric("test.eror", "study.metrics", "s.ini"); }),
+              HasSubstr("study.metrics = 'test.eror' is no number of summary.json (s.ini); did you mean "
+                        "'test.error'?"));
+}
+
+}  // namespace
+}  // namespace switchyard::train::study
