@@ -33,6 +33,7 @@ constexpr Command commands[] = {
     {"train", "trains; makes a run folder", train_help, train, nullptr, true},
     {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr, true},
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
+    {"report", "one self-contained HTML page of a run or study", report_help, nullptr, report},
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
     {"verify", "whether a checkpoint is whole", verify_help, nullptr, verify},

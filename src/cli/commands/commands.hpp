@@ -21,6 +21,7 @@ int bench(Runtime& runtime, Arguments arguments);
 int inspect(Arguments arguments);
 int verify(Arguments arguments);
 int diff(Arguments arguments);
+int report(Arguments arguments);
 int plan(Arguments arguments);
 int doctor(Arguments arguments);
 
@@ -31,6 +32,7 @@ std::string bench_help();
 std::string inspect_help();
 std::string verify_help();
 std::string diff_help();
+std::string report_help();
 std::string plan_help();
 std::string doctor_help();
 
