@@ -10,7 +10,7 @@
 namespace switchyard::train::report {
 namespace {
 
-constexpr double bar_height = 13;
+constexpr std::size_t many_rows = 16;
 
 double largest(const BarChart& chart) {
   double high = 0;
@@ -26,7 +26,11 @@ double largest(const BarChart& chart) {
 
 Figure draw(const BarChart& chart) {
   if (chart.row_names.empty() || chart.series.empty()) return {chart.title, {}, "", "Nothing was recorded."};
-  RowFrameSize size{440, bar_height * static_cast<double>(chart.series.size()) + 10, chart.row_names.size()};
+  // Many rows are lower, so that they can be seen at once; a label still fits.
+  const bool many = chart.row_names.size() > many_rows;
+  const double bar_height = many ? 5 : 13;
+  RowFrameSize size{440, bar_height * static_cast<double>(chart.series.size()) + (many ? 5 : 10),
+                    chart.row_names.size()};
   for (const std::string& name : chart.row_names) size.left = std::max(size.left, text_width(name) + 10);
   Svg svg(size.width, row_frame_height(size), fmt::format("{}: {}", chart.title, chart.x_label));
   const Frame frame = draw_row_frame(svg, size, {chart.x_label, nice_ticks(0, largest(chart), 5), chart.style});
@@ -39,7 +43,7 @@ Figure draw(const BarChart& chart) {
       svg.element("rect",
                   {{"class", "area " + colour_class(s)},
                    {"x", frame.left},
-                   {"y", top + 5 + bar_height * static_cast<double>(s)},
+                   {"y", top + (many ? 2 : 5) + bar_height * static_cast<double>(s)},
                    {"width", std::max(frame.x(value) - frame.left, 0.5)},
                    {"height", bar_height - 1}},
                   fmt::format("{}, {}: {}", chart.row_names[row], chart.series[s].name,

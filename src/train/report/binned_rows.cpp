@@ -8,6 +8,8 @@ namespace switchyard::train::report {
 BinnedRows::BinnedRows(index_t limit) : limit_(std::max<index_t>(limit, 2)) {}
 
 void BinnedRows::Bin::add(const Bin& other) {
+  if (records == 0) first = other.first;
+  last = other.last;
   records += other.records;
   x_sum += other.x_sum;
   sums.resize(std::max(sums.size(), other.sums.size()));
@@ -20,7 +22,7 @@ void BinnedRows::add(double x, std::span<const double> values) {
     // With an odd limit the merged last bin has room left.
     if (bins_.empty() || bins_.back().records == records_per_bin_) bins_.emplace_back();
   }
-  bins_.back().add({1, x, {values.begin(), values.end()}});
+  bins_.back().add({1, x, x, x, {values.begin(), values.end()}});
 }
 
 void BinnedRows::merge_neighbours() {
@@ -39,7 +41,7 @@ std::vector<BinnedRows::Row> BinnedRows::means() const {
   std::vector<Row> rows;
   rows.reserve(bins_.size());
   for (const Bin& bin : bins_) {
-    Row row{bin.x_sum / static_cast<double>(bin.records), bin.sums};
+    Row row{bin.x_sum / static_cast<double>(bin.records), bin.first, bin.last, bin.sums};
     for (double& value : row.values) value /= static_cast<double>(bin.records);
     row.values.resize(columns);
     rows.push_back(std::move(row));

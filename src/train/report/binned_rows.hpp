@@ -18,7 +18,9 @@ class BinnedRows {
   void add(double x, std::span<const double> values);
 
   struct Row {
-    double x = 0;  // mean of its records
+    double x = 0;      // mean of its records
+    double first = 0;  // x of its first record
+    double last = 0;
     std::vector<double> values;
   };
   std::vector<Row> means() const;
@@ -29,6 +31,8 @@ class BinnedRows {
   struct Bin {
     index_t records = 0;
     double x_sum = 0;
+    double first = 0;
+    double last = 0;
     std::vector<double> sums;
     void add(const Bin& other);
   };

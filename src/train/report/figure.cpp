@@ -69,11 +69,19 @@ std::string figure_html(const Figure& figure) {
 }
 
 std::string figure_grid(const std::vector<Figure>& figures) {
-  if (figures.empty()) return "";
-  const bool small = figures.front().width == FigureWidth::small;
-  std::string out = fmt::format("<div class=\"{}\">\n", small ? "grid three" : "grid");
-  for (const Figure& figure : figures) out += figure_html(figure);
-  return out + "</div>\n";
+  std::string shown;
+  std::string without;
+  bool small = false;
+  for (const Figure& figure : figures) {
+    if (figure.svg.empty()) {
+      without += fmt::format("<p class=\"note\">{}: {}</p>\n", escape(figure.title), figure.note);
+    } else {
+      shown += figure_html(figure);
+      small = figure.width == FigureWidth::small;
+    }
+  }
+  if (shown.empty()) return without;
+  return fmt::format("<div class=\"{}\">\n{}</div>\n{}", small ? "grid three" : "grid", shown, without);
 }
 
 }  // namespace switchyard::train::report

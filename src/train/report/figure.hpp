@@ -32,7 +32,7 @@ struct Figure {
 
 // <figure>...</figure>. Legends are HTML, not SVG, so that they wrap on a narrow screen.
 std::string figure_html(const Figure& figure);
-// Several, beside each other where there is room.
+// Several, beside each other where there is room. Those without a picture are named below, with their note.
 std::string figure_grid(const std::vector<Figure>& figures);
 
 }  // namespace switchyard::train::report

@@ -11,7 +11,8 @@
 namespace switchyard::train::report {
 namespace {
 
-constexpr double dark_from = 0.7;  // of a row: from here on the text is light on a light page, and the reverse
+constexpr double dark_from =
+    0.7;  // of the darkest: from here on the text is light on a light page, and the reverse
 constexpr std::size_t half_width_columns = 10;
 
 struct Layout {
@@ -22,13 +23,23 @@ struct Layout {
   double cell_height = 0;
   bool has_counts = false;
   std::size_t label_every = 1;
+  double largest_share = 0;  // of a row: the darkest cell
 };
+
+double sum_of(const std::vector<std::int64_t>& counts) {
+  return static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+}
 
 Layout layout_of(const HeatMap& map) {
   const auto columns = static_cast<double>(map.counts.front().size());
   std::int64_t largest = 0;
-  for (const auto& row : map.counts) largest = std::max(largest, std::ranges::max(row));
   Layout layout;
+  for (const auto& row : map.counts) {
+    const std::int64_t count = std::ranges::max(row);
+    largest = std::max(largest, count);
+    if (count > 0)
+      layout.largest_share = std::max(layout.largest_share, static_cast<double>(count) / sum_of(row));
+  }
   layout.width = map.counts.front().size() > half_width_columns ? 900 : 440;
   layout.left = text_width(fmt::format("{}", map.counts.size() - 1)) + 14;
   layout.cell_width = (layout.width - layout.left - 4) / columns;
@@ -41,13 +52,14 @@ Layout layout_of(const HeatMap& map) {
 
 void draw_row(Svg& svg, const HeatMap& map, const Layout& layout, std::size_t row) {
   const auto& counts = map.counts[row];
-  const auto sum = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+  const double sum = sum_of(counts);
   const double y = layout.top + layout.cell_height * static_cast<double>(row);
   if (layout.cell_height > 13 || row % 2 == 0) {
     svg.text(layout.left - 6, y + layout.cell_height / 2 + 4, "tick end", fmt::format("{}", row));
   }
   for (std::size_t column = 0; column < counts.size(); ++column) {
     const double share = sum > 0 ? static_cast<double>(counts[column]) / sum : 0;
+    const double darkness = share > 0 ? share / layout.largest_share : 0;
     const double x = layout.left + layout.cell_width * static_cast<double>(column);
     svg.element("rect",
                 {{"class", "cell"},
@@ -55,12 +67,12 @@ void draw_row(Svg& svg, const HeatMap& map, const Layout& layout, std::size_t ro
                  {"y", y},
                  {"width", layout.cell_width},
                  {"height", layout.cell_height},
-                 {"fill-opacity", fmt::format("{:.3f}", share)}},
+                 {"fill-opacity", fmt::format("{:.3f}", darkness)}},
                 fmt::format("{} {}, {} {}: {}, {} of the row", map.row_label, row, map.column_label, column,
                             counts[column], number_text(share, NumberStyle::percent)));
     if (!layout.has_counts || counts[column] == 0) continue;
     svg.text(x + layout.cell_width / 2, y + layout.cell_height / 2 + 4,
-             share >= dark_from ? "count on-dark" : "count", fmt::format("{}", counts[column]));
+             darkness >= dark_from ? "count on-dark" : "count", fmt::format("{}", counts[column]));
   }
 }
 
@@ -72,15 +84,16 @@ Figure draw(const HeatMap& map) {
   const auto rows = static_cast<double>(map.counts.size());
   Svg svg(layout.width, layout.top + rows * layout.cell_height + 4,
           fmt::format("{}: {} by {}", map.title, map.row_label, map.column_label));
-  svg.text(2, 13, "label", fmt::format("{} ↓", map.row_label));
-  svg.text(layout.width - 4, 13, "label end", fmt::format("{} →", map.column_label));
+  svg.text(2, 13, "label", fmt::format("{} ↓  {} →", map.row_label, map.column_label));
   for (std::size_t column = 0; column < map.counts.front().size(); column += layout.label_every) {
     svg.text(layout.left + layout.cell_width * (static_cast<double>(column) + 0.5), layout.top - 7,
              "tick middle", fmt::format("{}", column));
   }
   for (std::size_t row = 0; row < map.counts.size(); ++row) draw_row(svg, map, layout, row);
   const bool whole = layout.width > 440;
-  return {map.title, {}, svg.finish(), map.note, whole ? FigureWidth::whole : FigureWidth::half};
+  std::string note = fmt::format("{} The colour is the share of the row; the darkest is {}.", map.note,
+                                 number_text(layout.largest_share, NumberStyle::percent));
+  return {map.title, {}, svg.finish(), std::move(note), whole ? FigureWidth::whole : FigureWidth::half};
 }
 
 }  // namespace switchyard::train::report

@@ -17,8 +17,9 @@ struct HeatMap {
   std::string note;
 };
 
-// Rows and columns are numbered from 0. A cell's colour is its share of its row: a row that is one dark cell is
-// a class that one expert took. The count is written in the cell where it fits, and is in the tooltip anyway.
+// Rows and columns are numbered from 0. A cell's colour is its share of its row, from none to the largest share
+// of the map: a row that is one dark cell is a class that one expert took. The count is written in the cell
+// where it fits, and is in the tooltip anyway.
 Figure draw(const HeatMap& map);
 
 }  // namespace switchyard::train::report

@@ -154,7 +154,7 @@ Figure draw(const LineChart& chart) {
   Svg svg(size.width, size.height, fmt::format("{}: {} over {}", chart.title, chart.y_label, chart.x_label));
   const Frame frame =
       draw_frame(svg, size, {chart.x_label, ticks_within(x.low, x.high, small ? 4 : 6, TickKind::whole)},
-                 {chart.y_label, nice_ticks(y.low, y.high, 5), chart.y_style});
+                 {chart.y_label, nice_ticks(y.low, y.high, small ? 4 : 5), chart.y_style});
   for (const Curve& curve : chart.curves) draw_band(svg, frame, curve);
   if (chart.reference) {
     const double place = frame.y(chart.reference->value);

@@ -46,7 +46,8 @@ std::vector<StackedRow> shares_of_evaluations(const RunData& run) {
   for (const Json& record : run.evaluations) {
     std::vector<double> share = numbers_of(record, "expert_share");
     if (string_of(record, "split") != "validation" || share.size() != experts) continue;
-    rows.push_back({number_of(record, "epoch"), std::move(share)});
+    const double epoch = number_of(record, "epoch");
+    rows.push_back({epoch, std::move(share), epoch, epoch});
   }
   return rows;
 }
@@ -56,7 +57,7 @@ std::vector<StackedRow> shares_of_steps(const RunData& run) {
   for (const BinnedRows::Row& bin : run.steps.load.means()) {
     const double sum = std::accumulate(bin.values.begin(), bin.values.end(), 0.0);
     if (sum <= 0) continue;
-    StackedRow row{bin.x, bin.values};
+    StackedRow row{bin.x, bin.values, bin.first, bin.last};
     for (double& part : row.parts) part /= sum;
     rows.push_back(std::move(row));
   }
@@ -111,7 +112,7 @@ Figure class_map(const RunData& run, std::string_view name, std::string_view tit
   map.row_label = rows;
   map.column_label = "expert with the largest weight";
   map.counts = counts_of(found.object, name);
-  map.note = "Samples; the colour is the share of the row.";
+  map.note = "Samples.";
   return draw(map);
 }
 
@@ -137,7 +138,7 @@ LineChart bits_chart(const RunData& run, std::string title, std::string_view fir
   std::erase_if(chart.curves, [](const Curve& curve) { return curve.points.empty(); });
   if (const index_t experts = run.experts(); experts > 1) {
     const double most = std::log2(static_cast<double>(experts));
-    chart.reference = ReferenceLine{most, fmt::format("log2 {} = {:.3f}", experts, most)};
+    chart.reference = ReferenceLine{most, fmt::format("log₂ {} = {:.3f}", experts, most)};
   }
   return chart;
 }

@@ -40,13 +40,14 @@ std::string run_time(const RunData& run) {
     chart.names.emplace_back(name(static_cast<Phase>(phase)));
   }
   for (const BinnedRows::Row& bin : steps.phases.means()) {
-    StackedRow row{bin.x, bin.values};
+    StackedRow row{bin.x, bin.values, bin.first, bin.last};
     for (double& part : row.parts) part *= 1000;
     chart.rows.push_back(std::move(row));
   }
-  chart.note =
-      fmt::format("Each bar is the mean of {} steps. Waiting for other ranks counts for the phase that waits.",
-                  steps.phases.records_per_bin());
+  chart.note = fmt::format(
+      "Each bar is the mean of {} steps (the last one of those that are left). Waiting for other ranks counts "
+      "for the phase that waits.",
+      steps.phases.records_per_bin());
   return "<div class=\"grid\">\n" + figure_html(draw(chart)) + totals_table(steps) + "</div>\n";
 }
 

@@ -6,11 +6,15 @@
 namespace switchyard::train::report {
 namespace {
 
-// The smallest 1, 2 or 5 times a power of ten that is at least `raw`, to rounding.
+// The 1, 2 or 5 times a power of ten that is nearest to `raw` by ratio: the geometric means of neighbours
+// divide.
 double nice_step(double raw, TickKind kind) {
   const double power = std::pow(10.0, std::floor(std::log10(raw)));
   const double fraction = raw / power;
-  const double factor = fraction <= 1.0001 ? 1 : fraction <= 2.0001 ? 2 : fraction <= 5.0001 ? 5 : 10;
+  const double factor = fraction < std::sqrt(2.0)    ? 1
+                        : fraction < std::sqrt(10.0) ? 2
+                        : fraction < std::sqrt(50.0) ? 5
+                                                     : 10;
   const double step = factor * power;
   return kind == TickKind::whole ? std::max(1.0, step) : step;
 }

@@ -48,18 +48,10 @@ void draw_area(Svg& svg, const Frame& frame, const StackedChart& chart, std::siz
   svg.text(frame.right + 6, middle + 4, "label", chart.names[part]);
 }
 
-// Half of the distance between rows: bars fill the axis, and the first and last are whole.
-double half_step(const StackedChart& chart) {
-  const std::size_t rows = chart.rows.size();
-  if (rows < 2) return 0.5;
-  return (chart.rows.back().x - chart.rows.front().x) / static_cast<double>(rows - 1) / 2;
-}
-
 void draw_bars(Svg& svg, const Frame& frame, const StackedChart& chart, std::size_t part, const Layer& layer) {
-  const double half = half_step(chart);
   for (std::size_t r = 0; r < chart.rows.size(); ++r) {
-    const double left = frame.x(chart.rows[r].x - half);
-    const double right = frame.x(chart.rows[r].x + half);
+    const double left = frame.x(chart.rows[r].first - 0.5);
+    const double right = frame.x(chart.rows[r].last + 0.5);
     const double top = frame.y(layer.above[r]);
     const double height = frame.y(layer.below[r]) - top;
     if (height <= 0) continue;
@@ -69,9 +61,9 @@ void draw_bars(Svg& svg, const Frame& frame, const StackedChart& chart, std::siz
                  {"y", top},
                  {"width", std::max(right - left - 1, 0.5)},
                  {"height", height}},
-                fmt::format("{}: {} around {}", chart.names[part],
+                fmt::format("{}: {} from {} to {}", chart.names[part],
                             number_text(layer.above[r] - layer.below[r], chart.y_style),
-                            number_text(std::round(chart.rows[r].x))));
+                            number_text(chart.rows[r].first), number_text(chart.rows[r].last)));
   }
 }
 
@@ -96,10 +88,11 @@ Figure draw(const StackedChart& given) {
     for (const std::string& name : chart.names)
       size.right_room = std::max(size.right_room, text_width(name) + 8);
   }
-  const double half = areas ? 0 : half_step(chart);
+  const double begin = areas ? chart.rows.front().x : chart.rows.front().first - 0.5;
+  const double end = areas ? chart.rows.back().x : chart.rows.back().last + 0.5;
   const double high = chart.whole_is_one ? 1 : largest_sum(layers);
   Svg svg(size.width, size.height, fmt::format("{}: {} over {}", chart.title, chart.y_label, chart.x_label));
-  const Ticks x = ticks_within(chart.rows.front().x - half, chart.rows.back().x + half, 6, TickKind::whole);
+  const Ticks x = ticks_within(begin, end, 6, TickKind::whole);
   const Frame frame =
       draw_frame(svg, size, {chart.x_label, x}, {chart.y_label, nice_ticks(0, high, 5), chart.y_style});
   std::vector<LegendEntry> legend;

@@ -12,6 +12,8 @@ namespace switchyard::train::report {
 struct StackedRow {
   double x = 0;
   std::vector<double> parts;  // as many as there are names
+  double first = 0;           // bars go from here to `last`, both included
+  double last = 0;
 };
 
 enum class StackForm { area, bars };

@@ -57,7 +57,8 @@ std::string folder_link(const std::filesystem::path& target, const std::filesyst
   std::error_code error;
   std::filesystem::path relative = std::filesystem::proximate(target, page_folder, error);
   if (error) relative = target;
-  return fmt::format("<a href=\"{}\">{}</a>", escape(link_text(relative.generic_string() + "/")), escape(text));
+  return fmt::format("<a class=\"whole-line\" href=\"{}\">{}</a>",
+                     escape(link_text(relative.generic_string() + "/")), escape(text));
 }
 
 }  // namespace
@@ -70,7 +71,7 @@ std::string study_results(const StudyData& study) {
 
 std::string study_runs(const StudyData& study, const std::filesystem::path& folder,
                        const std::filesystem::path& page_folder) {
-  Table table{{"arm", "folder", "status", "seed"}, {}, 3};
+  Table table{{"arm", "status", "folder", "seed"}, {}, 3};
   for (const std::string& metric : study.metrics) table.head.push_back(metric);
   for (const StudyArm& arm : study.arms) {
     for (const StudyRun& run : arm.runs) {
@@ -78,8 +79,8 @@ std::string study_runs(const StudyData& study, const std::filesystem::path& fold
       std::error_code error;
       const bool exists = std::filesystem::is_directory(target, error);
       std::vector<std::string> row = {
-          escape(arm.title), exists ? folder_link(target, page_folder, run.folder) : escape(run.folder),
-          escape(run.status), fmt::format("{:.0f}", run.seed)};
+          escape(arm.name), escape(run.status),
+          exists ? folder_link(target, page_folder, run.folder) : escape(run.folder), number_text(run.seed)};
       for (const std::string& metric : study.metrics) {
         const auto found = run.metrics.find(metric);
         row.push_back(found == run.metrics.end() ? "–" : data_element(found->second, style_of(metric)));

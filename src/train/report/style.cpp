@@ -9,20 +9,20 @@ std::string_view style_sheet() {
   return R"(:root {
   --page: #f5f6f7; --card: #fff; --text: #1b1f24; --muted: #57606a; --rule: #d8dce1; --grid: #e7eaed;
   --link: #0b5cad; --heat: #0b5fa5; --on-heat: #fff; --warning: #9a4b00; --warning-page: #fff6e9; --published: #1b1f24;
-  --c0: #0072b2; --c1: #d55e00; --c2: #00845f; --c3: #b0529a; --c4: #8f6d00; --c5: #3795c9; --c6: #606871; --c7: #b3262e;
+  --c0: #0072b2; --c1: #d55e00; --c2: #00845f; --c3: #b0529a; --c4: #8f6d00; --c5: #3795c9; --c6: #b3262e; --c7: #606871;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #101317; --card: #191d23; --text: #e6e9ec; --muted: #9fa8b2; --rule: #333a43; --grid: #272d35;
     --link: #7cbcff; --heat: #4da3f5; --on-heat: #0d1116; --warning: #ffb866; --warning-page: #2a2114; --published: #fff;
-    --c0: #4ea9e6; --c1: #ff8c42; --c2: #2bbd90; --c3: #e08fcb; --c4: #e3c34c; --c5: #9db4ff; --c6: #a8b0b9; --c7: #ff7a75;
+    --c0: #4ea9e6; --c1: #ff8c42; --c2: #2bbd90; --c3: #e08fcb; --c4: #e3c34c; --c5: #9db4ff; --c6: #ff7a75; --c7: #a8b0b9;
   }
 }
 @media print {
   :root {
     --page: #fff; --card: #fff; --text: #000; --muted: #444; --rule: #bbb; --grid: #e5e5e5; --link: #000;
     --heat: #0b5fa5; --on-heat: #fff; --warning: #7a3b00; --warning-page: #fff; --published: #000;
-    --c0: #0072b2; --c1: #d55e00; --c2: #00845f; --c3: #b0529a; --c4: #8f6d00; --c5: #3795c9; --c6: #606871; --c7: #b3262e;
+    --c0: #0072b2; --c1: #d55e00; --c2: #00845f; --c3: #b0529a; --c4: #8f6d00; --c5: #3795c9; --c6: #b3262e; --c7: #606871;
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   figure, .tiles > div, tr { break-inside: avoid; }
@@ -42,6 +42,7 @@ header p, footer, .note { color: var(--muted); }
 header p { margin: 0; overflow-wrap: anywhere; }
 footer { margin-top: 36px; font-size: 13px; }
 a { color: var(--link); }
+.whole-line { white-space: nowrap; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 10px; margin: 20px 0 0; }
 .tiles > div { background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: 10px 14px; min-width: 0; }
 .tiles dt { color: var(--muted); font-size: 13px; }
@@ -66,13 +67,14 @@ table { border-collapse: collapse; background: var(--card); font-size: 14px; }
 th, td { padding: 6px 12px; border: 1px solid var(--rule); text-align: right; white-space: nowrap; }
 th { font-weight: 600; vertical-align: bottom; }
 .text { text-align: left; }
-td.text { white-space: normal; min-width: 90px; }
+td.text { white-space: normal; min-width: 130px; overflow-wrap: anywhere; }
 details { background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: 8px 16px; margin-bottom: 10px; }
 summary { cursor: pointer; font-weight: 600; }
 pre { overflow-x: auto; font: 13px/1.45 ui-monospace, "Liberation Mono", "DejaVu Sans Mono", monospace; margin: 8px 0; }
 svg text { font-size: 12px; fill: var(--text); }
 svg .tick, svg .label { fill: var(--muted); }
 svg .row-name { font-weight: 600; }
+svg .row-name, svg .label { paint-order: stroke; stroke: var(--card); stroke-width: 3px; }
 .middle, .count { text-anchor: middle; }
 .end { text-anchor: end; }
 line.grid { stroke: var(--grid); }
@@ -103,6 +105,12 @@ svg text.on-dark { fill: var(--on-heat); }
   .tiles { grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); gap: 8px; }
   .tiles > div { padding: 8px 10px; }
   .tiles dd { font-size: 18px; }
+  th, td { padding: 5px 8px; }
+  tr > :first-child:nth-last-child(-n+4) { min-width: 0; }
+}
+@media print {
+  .grid { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .grid.three { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 }
 )";
 }
