@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "train/report/html.hpp"
@@ -22,16 +23,16 @@ std::string subtitle(const StudyData& study) {
 
 std::vector<std::string> warnings_of(const StudyData& study) {
   std::vector<std::string> warnings;
-  for (const std::string_view status : {"failed", "missing"}) {
+  for (const auto& [status, one, many] : {std::tuple{"failed", "run failed", "runs failed"},
+                                          std::tuple{"missing", "run is missing", "runs are missing"}}) {
     std::string arms;
     std::ptrdiff_t all = 0;
     for (const StudyArm& arm : study.arms) {
-      const auto count = std::ranges::count(arm.runs, status, &StudyRun::status);
+      const auto count = std::ranges::count(arm.runs, std::string_view(status), &StudyRun::status);
       if (count > 0) arms += fmt::format("{}{} ({})", arms.empty() ? "" : ", ", arm.title, count);
       all += count;
     }
-    if (all > 0)
-      warnings.push_back(fmt::format("{} {} {}: {}.", all, all == 1 ? "run is" : "runs are", status, arms));
+    if (all > 0) warnings.push_back(fmt::format("{} {}: {}.", all, all == 1 ? one : many, arms));
   }
   return warnings;
 }

@@ -46,7 +46,7 @@ TEST_F(StudyPage, shows_the_numbers) {
   EXPECT_THAT(page, HasSubstr("<data value=\"0.11\">11.00%</data> ± <data value=\"0.02\">2.00%</data>"));
   EXPECT_THAT(page, HasSubstr("moe.importance = 0.2"));
   EXPECT_THAT(page, HasSubstr("chosen (by validation.error)"));
-  EXPECT_THAT(page, HasSubstr("1 run is failed: Other &amp; &lt;more&gt; (1)."));
+  EXPECT_THAT(page, HasSubstr("1 run failed: Other &amp; &lt;more&gt; (1)."));
   EXPECT_THAT(page, HasSubstr("Other &amp; &lt;more&gt; (n = 1): 25.00%, interval from 12.50% to 37.50%"));
   EXPECT_THAT(page, HasSubstr("published: 0.4000 at 3"));
   EXPECT_THAT(page, HasSubstr("published: 2.250 ± 0.1250 at 2"));
