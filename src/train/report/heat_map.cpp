@@ -11,8 +11,8 @@
 namespace switchyard::train::report {
 namespace {
 
-constexpr double dark_from =
-    0.7;  // of the darkest: from here on the text is light on a light page, and the reverse
+// Of the strongest colour: from here on the text is light on a light page, and dark on a dark one.
+constexpr double strong_from = 0.7;
 constexpr std::size_t half_width_columns = 10;
 
 struct Layout {
@@ -23,7 +23,7 @@ struct Layout {
   double cell_height = 0;
   bool has_counts = false;
   std::size_t label_every = 1;
-  double largest_share = 0;  // of a row: the darkest cell
+  double largest_share = 0;  // of a row: the strongest cell
 };
 
 double sum_of(const std::vector<std::int64_t>& counts) {
@@ -59,7 +59,7 @@ void draw_row(Svg& svg, const HeatMap& map, const Layout& layout, std::size_t ro
   }
   for (std::size_t column = 0; column < counts.size(); ++column) {
     const double share = sum > 0 ? static_cast<double>(counts[column]) / sum : 0;
-    const double darkness = share > 0 ? share / layout.largest_share : 0;
+    const double strength = share > 0 ? share / layout.largest_share : 0;
     const double x = layout.left + layout.cell_width * static_cast<double>(column);
     svg.element("rect",
                 {{"class", "cell"},
@@ -67,12 +67,12 @@ void draw_row(Svg& svg, const HeatMap& map, const Layout& layout, std::size_t ro
                  {"y", y},
                  {"width", layout.cell_width},
                  {"height", layout.cell_height},
-                 {"fill-opacity", fmt::format("{:.3f}", darkness)}},
+                 {"fill-opacity", fmt::format("{:.3f}", strength)}},
                 fmt::format("{} {}, {} {}: {}, {} of the row", map.row_label, row, map.column_label, column,
                             counts[column], number_text(share, NumberStyle::percent)));
     if (!layout.has_counts || counts[column] == 0) continue;
     svg.text(x + layout.cell_width / 2, y + layout.cell_height / 2 + 4,
-             darkness >= dark_from ? "count on-dark" : "count", fmt::format("{}", counts[column]));
+             strength >= strong_from ? "count on-dark" : "count", fmt::format("{}", counts[column]));
   }
 }
 
@@ -91,7 +91,7 @@ Figure draw(const HeatMap& map) {
   }
   for (std::size_t row = 0; row < map.counts.size(); ++row) draw_row(svg, map, layout, row);
   const bool whole = layout.width > 440;
-  std::string note = fmt::format("{} The colour is the share of the row; the darkest is {}.", map.note,
+  std::string note = fmt::format("{} The colour is the share of the row; the strongest is {}.", map.note,
                                  number_text(layout.largest_share, NumberStyle::percent));
   return {map.title, {}, svg.finish(), std::move(note), whole ? FigureWidth::whole : FigureWidth::half};
 }

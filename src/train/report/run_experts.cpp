@@ -56,7 +56,7 @@ std::vector<StackedRow> shares_of_steps(const RunData& run) {
   std::vector<StackedRow> rows;
   for (const BinnedRows::Row& bin : run.steps.load.means()) {
     const double sum = std::accumulate(bin.values.begin(), bin.values.end(), 0.0);
-    if (sum <= 0) continue;
+    if (!(sum > 0)) continue;
     StackedRow row{bin.x, bin.values, bin.first, bin.last};
     for (double& part : row.parts) part /= sum;
     rows.push_back(std::move(row));

@@ -67,7 +67,7 @@ table { border-collapse: collapse; background: var(--card); font-size: 14px; }
 th, td { padding: 6px 12px; border: 1px solid var(--rule); text-align: right; white-space: nowrap; }
 th { font-weight: 600; vertical-align: bottom; }
 .text { text-align: left; }
-td.text { white-space: normal; min-width: 130px; overflow-wrap: anywhere; }
+td.text { white-space: normal; min-width: 150px; overflow-wrap: break-word; }
 details { background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: 8px 16px; margin-bottom: 10px; }
 summary { cursor: pointer; font-weight: 600; }
 pre { overflow-x: auto; font: 13px/1.45 ui-monospace, "Liberation Mono", "DejaVu Sans Mono", monospace; margin: 8px 0; }

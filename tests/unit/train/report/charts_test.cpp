@@ -109,7 +109,7 @@ TEST(HeatMap, colours_by_share_of_the_row_and_writes_counts) {
   const Figure figure = draw(map);
   expect_whole(figure);
   EXPECT_THAT(figure.svg, HasSubstr("fill-opacity=\"0.333\""));
-  EXPECT_THAT(figure.note, HasSubstr("darkest is 75.00%"));
+  EXPECT_THAT(figure.note, HasSubstr("strongest is 75.00%"));
   EXPECT_THAT(figure.svg, HasSubstr("true class 0, expert 1: 10, 25.00% of the row"));
   EXPECT_THAT(figure.svg, HasSubstr(">30</text>"));
   EXPECT_EQ(figure.width, FigureWidth::half);
