@@ -30,9 +30,8 @@ TEST(NiceTicks, are_1_2_or_5_times_a_power_of_ten) {
 }
 
 TEST(NiceTicks, end_where_the_values_do_if_that_is_a_tick) {
-  const Ticks ticks = nice_ticks(0.1, 0.3, 2);
-  EXPECT_DOUBLE_EQ(ticks.low, 0.1);
-  EXPECT_DOUBLE_EQ(ticks.high, 0.3) << "0.3 / 0.1 is not quite 3";
+  EXPECT_DOUBLE_EQ(nice_ticks(0.3, 0.8, 5).low, 0.3) << "0.3 / 0.1 is not quite 3";
+  EXPECT_DOUBLE_EQ(nice_ticks(0, 0.1 + 0.2, 3).high, 0.3) << "0.1 + 0.2 is a little more than 0.3";
 }
 
 TEST(NiceTicks, hold_every_span) {
