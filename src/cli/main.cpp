@@ -35,6 +35,7 @@ constexpr Command commands[] = {
     {"study", "arms x values x seeds: runs, their selection and tables; resumable", study_help, study, nullptr,
      true},
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
+    {"report", "one self-contained HTML page of a run or study", report_help, nullptr, report},
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
     {"samples", "writes the data of a configuration as HDF5", samples_help, nullptr, samples},
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},

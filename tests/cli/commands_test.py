@@ -7,7 +7,7 @@ import h5py
 
 import runs
 
-COMMANDS = ("train", "resume", "eval", "inspect", "verify", "diff", "doctor")
+COMMANDS = ("train", "resume", "eval", "inspect", "verify", "diff", "report", "doctor")
 
 
 class Help(runs.RunTest):

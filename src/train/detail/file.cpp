@@ -35,9 +35,9 @@ std::string_view advice(int error_number) {
   }
 }
 
-void sync(const FileDescriptor& file, const std::filesystem::path& path) {
+void sync(const FileDescriptor& file, const std::filesystem::path& path, std::string_view place) {
   // EINVAL: the file system does not sync this kind of file (folders on some network file systems).
-  if (::fsync(file.get()) != 0 && errno != EINVAL) throw_file_error("flush", path, errno);
+  if (::fsync(file.get()) != 0 && errno != EINVAL) throw_file_error("flush", path, errno, place);
 }
 
 }  // namespace
@@ -50,46 +50,49 @@ void FileTraits::close(Handle descriptor) noexcept {
   }
 }
 
-void throw_file_error(std::string_view action, const std::filesystem::path& path, int error_number) {
-  throw DataError(fmt::format("cannot {} '{}' ({}); {}", action, path.string(),
-                              std::generic_category().message(error_number), advice(error_number)));
+void throw_file_error(std::string_view action, const std::filesystem::path& path, int error_number,
+                      std::string_view place) {
+  throw DataError(fmt::format("cannot {} '{}' ({}); {} ({})", action, path.string(),
+                              std::generic_category().message(error_number), advice(error_number), place));
 }
 
-FileDescriptor open_file(const std::filesystem::path& path, int flags) {
+FileDescriptor open_file(const std::filesystem::path& path, int flags, std::string_view place) {
   int descriptor = -1;
   do {
     descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
   } while (descriptor < 0 && errno == EINTR);
-  if (descriptor < 0) throw_file_error("open", path, errno);
+  if (descriptor < 0) throw_file_error("open", path, errno, place);
   return FileDescriptor(descriptor);
 }
 
-void write_all(const FileDescriptor& file, std::string_view bytes, const std::filesystem::path& path) {
+void write_all(const FileDescriptor& file, std::string_view bytes, const std::filesystem::path& path,
+               std::string_view place) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw_file_error("write to", path, errno);
+    if (written < 0) throw_file_error("write to", path, errno, place);
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
 }
 
-ReplacementFile::ReplacementFile(std::filesystem::path path)
+ReplacementFile::ReplacementFile(std::filesystem::path path, std::string_view place)
     : path_(std::move(path)),
       temporary_(path_.string() + ".tmp"),
-      file_(open_file(temporary_, O_WRONLY | O_CREAT | O_TRUNC)) {}
+      place_(place),
+      file_(open_file(temporary_, O_WRONLY | O_CREAT | O_TRUNC, place)) {}
 
 ReplacementFile::~ReplacementFile() {
   if (!published_) ::unlink(temporary_.c_str());
 }
 
-void ReplacementFile::write(std::string_view bytes) { write_all(file_, bytes, temporary_); }
+void ReplacementFile::write(std::string_view bytes) { write_all(file_, bytes, temporary_, place_); }
 
 void ReplacementFile::publish() {
-  sync(file_, temporary_);
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) throw_file_error("replace", path_, errno);
+  sync(file_, temporary_, place_);
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) throw_file_error("replace", path_, errno, place_);
   published_ = true;
   const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
-  sync(open_file(folder, O_RDONLY | O_DIRECTORY), folder);
+  sync(open_file(folder, O_RDONLY | O_DIRECTORY, place_), folder, place_);
 }
 
 }  // namespace switchyard::train::detail

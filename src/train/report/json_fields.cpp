@@ -1,0 +1,80 @@
+#include "train/report/json_fields.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <system_error>
+
+#include "base/error.hpp"
+
+namespace switchyard::train::report {
+namespace {
+
+constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
+
+double as_number(const Json& value) { return value.is_number() ? value.get<double>() : nothing; }
+
+}  // namespace
+
+const Json& member(const Json& object, std::string_view name) {
+  static const Json null;
+  if (!object.is_object()) return null;
+  const auto found = object.find(name);
+  return found == object.end() ? null : *found;
+}
+
+double number_of(const Json& object, std::string_view name) { return as_number(member(object, name)); }
+
+std::string string_of(const Json& object, std::string_view name) {
+  const Json& value = member(object, name);
+  return value.is_string() ? value.get<std::string>() : "";
+}
+
+std::vector<double> numbers_of(const Json& object, std::string_view name) {
+  std::vector<double> numbers;
+  const Json& array = member(object, name);
+  if (!array.is_array()) return numbers;
+  for (const Json& value : array) numbers.push_back(as_number(value));
+  return numbers;
+}
+
+std::vector<std::vector<std::int64_t>> counts_of(const Json& object, std::string_view name) {
+  const Json& table = member(object, name);
+  if (!table.is_array()) return {};
+  std::vector<std::vector<std::int64_t>> counts;
+  for (const Json& row : table) {
+    if (!row.is_array() || row.size() != table[0].size()) return {};
+    counts.emplace_back();
+    for (const Json& value : row) {
+      if (!value.is_number_integer()) return {};
+      counts.back().push_back(value.get<std::int64_t>());
+    }
+  }
+  return counts;
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) {
+    throw DataError(fmt::format("cannot read '{}' ({}); check that it is a file and that you may read it",
+                                path.string(), std::generic_category().message(errno)));
+  }
+  return text;
+}
+
+Json read_object(const std::filesystem::path& path, std::string_view made_by) {
+  Json object = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) {
+    throw DataError(fmt::format(
+        "'{}' is no JSON object (it was cut off or changed); take it away, or write it again with {}",
+        path.string(), made_by));
+  }
+  return object;
+}
+
+}  // namespace switchyard::train::report

@@ -1,0 +1,94 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "train/report/html.hpp"
+#include "train/report/study_sections.hpp"
+#include "train/report/text.hpp"
+
+namespace switchyard::train::report {
+namespace {
+
+std::string with_deviation(double mean, double deviation, NumberStyle style) {
+  std::string out = data_element(mean, style);
+  if (std::isfinite(deviation)) out += " ± " + data_element(deviation, style);
+  return out;
+}
+
+std::string published_cell(const PublishedValue* published, NumberStyle style) {
+  if (published == nullptr) return "–";
+  return with_deviation(published->value, published->deviation.value_or(std::nan("")), style);
+}
+
+std::string results_table(const StudyData& study, const std::string& metric) {
+  const NumberStyle style = style_of(metric);
+  Table table{{"arm", "settings", "mean ± std", "n", "best", "published"}, {}, 2};
+  for (const StudyArm& arm : study.arms) {
+    const bool is_baseline = arm.name == study.baseline;
+    const std::string title =
+        escape(arm.title) + (is_baseline ? " <span class=\"note\">(baseline)</span>" : "");
+    const auto found = arm.summary.find(metric);
+    const StudySummary summary =
+        found == arm.summary.end() ? StudySummary{0, std::nan(""), std::nan(""), std::nan("")} : found->second;
+    table.rows.push_back({title, escape(arm.values.empty() ? "–" : arm.values),
+                          with_deviation(summary.mean, summary.deviation, style), number_text(summary.n),
+                          data_element(summary.best, style),
+                          published_cell(study.published_for(arm.name, metric), style)});
+  }
+  return fmt::format("<h3>{}</h3>\n{}", escape(metric), table_html(table));
+}
+
+std::string selection_table(const StudyData& study) {
+  const NumberStyle style = style_of(study.select_by);
+  Table table{{"arm", "settings tried", "mean ± std", "n", "failed"}, {}, 2};
+  for (const StudyArm& arm : study.arms) {
+    for (const StudyCandidate& candidate : arm.selection) {
+      table.rows.push_back({escape(arm.title), escape(candidate.values),
+                            with_deviation(candidate.summary.mean, candidate.summary.deviation, style),
+                            number_text(candidate.summary.n), number_text(candidate.failed)});
+    }
+  }
+  if (table.rows.empty()) return "";
+  return details_html(fmt::format("How settings were chosen (by {})", study.select_by), table_html(table));
+}
+
+std::string folder_link(const std::filesystem::path& target, const std::filesystem::path& page_folder,
+                        const std::string& text) {
+  std::error_code error;
+  std::filesystem::path relative = std::filesystem::proximate(target, page_folder, error);
+  if (error) relative = target;
+  return fmt::format("<a class=\"whole-line\" href=\"{}\">{}</a>",
+                     escape(link_text(relative.generic_string() + "/")), escape(text));
+}
+
+}  // namespace
+
+std::string study_results(const StudyData& study) {
+  std::string out;
+  for (const std::string& metric : study.metrics) out += results_table(study, metric);
+  return out + selection_table(study);
+}
+
+std::string study_runs(const StudyData& study, const std::filesystem::path& folder,
+                       const std::filesystem::path& page_folder) {
+  Table table{{"arm", "status", "folder", "seed"}, {}, 3};
+  for (const std::string& metric : study.metrics) table.head.push_back(metric);
+  for (const StudyArm& arm : study.arms) {
+    for (const StudyRun& run : arm.runs) {
+      const std::filesystem::path target = run_folder(folder, run);
+      std::error_code error;
+      const bool exists = std::filesystem::is_directory(target, error);
+      std::vector<std::string> row = {
+          escape(arm.name), escape(run.status),
+          exists ? folder_link(target, page_folder, run.folder) : escape(run.folder), number_text(run.seed)};
+      for (const std::string& metric : study.metrics) {
+        const auto found = run.metrics.find(metric);
+        row.push_back(found == run.metrics.end() ? "–" : data_element(found->second, style_of(metric)));
+      }
+      table.rows.push_back(std::move(row));
+    }
+  }
+  return table_html(table);
+}
+
+}  // namespace switchyard::train::report
