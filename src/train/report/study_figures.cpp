@@ -22,13 +22,14 @@ constexpr Series all_series[] = {
     {"dispatch_entropy", "Dispatch entropy", "nats"},
 };
 
+// Per arm, of the runs that finished: one that broke off or diverged would bend the mean.
 std::vector<std::vector<StepSeries>> read_steps(const StudyData& study, const std::filesystem::path& folder) {
   std::vector<std::vector<StepSeries>> steps;
   for (const StudyArm& arm : study.arms) {
     steps.emplace_back();
     for (const StudyRun& run : arm.runs) {
       const std::filesystem::path path = run_folder(folder, run);
-      if (!run.folder.empty() && is_run(path)) steps.back().push_back(read_run(path).steps);
+      if (run.status == "finished" && is_run(path)) steps.back().push_back(read_run(path).steps);
     }
   }
   return steps;
@@ -126,7 +127,8 @@ std::string study_curves(const StudyData& study, const std::filesystem::path& fo
     out += fmt::format("<h3>{}</h3>\n{}", series.title, figure_grid(figures));
   }
   if (out.empty()) return "";
-  return "<p class=\"note\">Training batches; the band goes from the smallest to the largest run. Each run's "
+  return "<p class=\"note\">Training batches of the finished runs; the band goes from the smallest to the "
+         "largest run. Each run's "
          "steps are "
          "averaged to at most 400 points first.</p>\n" +
          out;

@@ -54,6 +54,7 @@ void write_study(const std::filesystem::path& folder) {
     }
     write_file(folder / fmt::format("runs/plain/seed-{}/metrics.jsonl", seed), metrics);
   }
+  write_file(folder / "runs/other/seed-2/metrics.jsonl", step_line(1, 99.0));
   write_file(folder / "study.json",
              R"({"name":"small <study>","metrics":["test.error","test.loss"],"baseline":"plain",
 "select_by":"validation.error","arms":[

@@ -59,6 +59,12 @@ TEST_F(StudyPage, links_to_the_folders_that_are_there_from_where_the_page_is) {
   EXPECT_THAT(page, Not(HasSubstr("other/seed-1/\"")));
 }
 
+TEST_F(StudyPage, draws_curves_of_finished_runs_alone) {
+  const std::string page = page_of(folder_.path(), folder_.path());
+  EXPECT_THAT(page, HasSubstr("mean of 2 runs"));
+  EXPECT_THAT(page, Not(HasSubstr("mean of 1 run"))) << "the other arm's only folder is of a failed run";
+}
+
 TEST_F(StudyPage, does_without_run_folders_and_optional_members) {
   std::filesystem::remove_all(folder_.path() / "runs");
   EXPECT_THAT(page_of(folder_.path(), folder_.path()), HasSubstr("published: 0.4000 at 3"));
