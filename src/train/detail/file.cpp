@@ -19,19 +19,17 @@ std::string_view advice(int error_number) {
   switch (error_number) {
     case ENOSPC:
     case EDQUOT:
-      return "free space there, or use another folder (--run.dir=PATH; for a study --study.dir=PATH)";
+      return "free space there, or use another folder";
     case EACCES:
     case EPERM:
     case EROFS:
-      return "use a folder that you may write to (--run.dir=PATH; for a study --study.dir=PATH)";
+      return "use a folder that you may write to";
     case ENOTDIR:
     case EISDIR:
     case EEXIST:
-      return "a file is where a folder should be, or the reverse: use another folder (--run.dir=PATH; for a "
-             "study --study.dir=PATH)";
+      return "a file is where a folder should be, or the reverse: use another folder";
     default:
-      return "check the path and the file system, or use another folder (--run.dir=PATH; for a study "
-             "--study.dir=PATH)";
+      return "check the path and the file system, or use another folder";
   }
 }
 
