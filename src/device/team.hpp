@@ -106,7 +106,11 @@ class SerialTeam {
   template <class T, class F>
   SY_HD static T short_sum(index_t n, const F& f) {
     T lane[short_count] = {};
-    for (index_t i = 0; i < n; ++i) lane[i] += f(i);
+    if (n == short_count) {  // a loop of known length vectorises
+      for (index_t i = 0; i < short_count; ++i) lane[i] += f(i);
+    } else {
+      for (index_t i = 0; i < n; ++i) lane[i] += f(i);
+    }
     T c[4];
     for (int i = 0; i < 4; ++i) c[i] = lane[i] + lane[i + 4];
     return (c[0] + c[2]) + (c[1] + c[3]);
@@ -115,7 +119,11 @@ class SerialTeam {
   SY_HD static float short_max(index_t n, const F& f) {
     float lane[short_count];
     for (float& value : lane) value = -__builtin_inff();
-    for (index_t i = 0; i < n; ++i) lane[i] = larger(lane[i], f(i));
+    if (n == short_count) {
+      for (index_t i = 0; i < short_count; ++i) lane[i] = larger(lane[i], f(i));
+    } else {
+      for (index_t i = 0; i < n; ++i) lane[i] = larger(lane[i], f(i));
+    }
     float c[4];
     for (int i = 0; i < 4; ++i) c[i] = larger(lane[i], lane[i + 4]);
     return larger(larger(c[0], c[2]), larger(c[1], c[3]));

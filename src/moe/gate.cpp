@@ -65,6 +65,7 @@ void Gate::backward(device::Context& context, const nn::BatchTiles& tiles, const
                      {.scores = routing.scores,
                       .experts = routing.experts.data(),
                       .weights = routing.weights,
+                      .log_weights = routing.log_weights,
                       .measure = measure(),
                       .d_slots = d_slots,
                       .importance = regularisers.importance,

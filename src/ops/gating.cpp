@@ -50,6 +50,7 @@ void gate_backward(device::Context& context, const GateGradient& g, tensor::Matr
   const index_t slots = g.weights.cols;
   expect_slots(slots, experts);
   expect_shape("weights", g.weights, samples, slots);
+  expect_shape("log_weights", g.log_weights, samples, slots);
   expect_shape("d_slots", g.d_slots, samples, slots);
   expect_shape("d_scores", d_scores, samples, experts);
   for (const auto& gradient : {g.importance, g.probability}) {

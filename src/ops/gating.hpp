@@ -43,6 +43,7 @@ struct GateGradient {
   tensor::ConstMatrix scores;             // [N, E], those that the weights are the softmax of
   const std::int32_t* experts = nullptr;  // [N, K]
   tensor::ConstMatrix weights;            // [N, K]
+  tensor::ConstMatrix log_weights;        // [N, K]
   GateMeasure measure = GateMeasure::weight;
   tensor::ConstMatrix d_slots;  // [N, K]
   // g_e = dR/dw_e of a regulariser R of the weights' sums over the batch: the same for every sample. Empty:

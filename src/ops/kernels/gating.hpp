@@ -122,10 +122,10 @@ struct GateBackward {
   SY_HD void through_full_softmax(const Team& team, index_t row, std::int32_t expert, float l) const {
     const float* const z = g.scores.row(row);
     float* const d_z = d_scores.row(row);
-    const index_t n = d_scores.cols;
-    const float m = team.max(n, [&](index_t e) { return z[e]; });
-    const float sum = team.sum(n, [&](index_t e) { return exp(z[e] - m); });
-    team.for_each(n, [&](index_t e) { d_z[e] = l * ((e == expert ? 1.0F : 0.0F) - exp(z[e] - m) / sum); });
+    // log p_e = z_e - log sum_j e^z_j, and the sum is known from the chosen expert's.
+    const float log_sum = z[expert] - g.log_weights(row, 0);
+    team.for_each(d_scores.cols,
+                  [=](index_t e) { d_z[e] = l * ((e == expert ? 1.0F : 0.0F) - exp(z[e] - log_sum)); });
   }
 
   template <class Team>

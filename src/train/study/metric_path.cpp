@@ -36,11 +36,12 @@ void add_paths(const nlohmann::json& value, const std::string& path, std::vector
 
 // With every part that a summary can have.
 nlohmann::json full_summary() {
-  moe::GateStatistics statistics(2, 2);
+  moe::GateStatistics statistics(2, 2, 2);
   statistics.samples() = 1;
   Summary summary;
   summary.validation = &statistics;
   summary.test = &statistics;
+  summary.training = &statistics;
   summary.best = BestEvaluation{};
   return summary_object(summary, {});
 }

@@ -7,12 +7,13 @@
 namespace switchyard::train::study {
 namespace {
 
+constexpr std::string_view study_place = "--study.dir=PATH";
 constexpr detail::LockWords study_lock{.folder = "study's folder", .writer = "study", .key = "study.dir"};
 
 detail::FileDescriptor make_and_lock(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error) detail::throw_file_error("make the study's folder", path, error.value());
+  if (error) detail::throw_file_error("make the study's folder", path, error.value(), study_place);
   return detail::lock_folder(path, study_lock);
 }
 
@@ -21,7 +22,7 @@ detail::FileDescriptor make_and_lock(const std::filesystem::path& path) {
 StudyFolder::StudyFolder(const std::filesystem::path& path) : path_(path), lock_(make_and_lock(path)) {}
 
 void StudyFolder::write(std::string_view name, std::string_view text) const {
-  detail::ReplacementFile file(path_ / name);
+  detail::ReplacementFile file(path_ / name, study_place);
   file.write(text);
   file.publish();
 }
@@ -30,7 +31,7 @@ void remove_checkpoints(const std::filesystem::path& run_folder) {
   const std::filesystem::path folder = run_folder / "checkpoints";
   std::error_code error;
   std::filesystem::remove_all(folder, error);
-  if (error) detail::throw_file_error("remove", folder, error.value());
+  if (error) detail::throw_file_error("remove", folder, error.value(), study_place);
 }
 
 }  // namespace switchyard::train::study

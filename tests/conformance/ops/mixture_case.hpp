@@ -101,6 +101,7 @@ struct MixtureRun {
                   {.scores = {data.gate_logits.data(), data.samples, data.experts},
                    .experts = data.chosen.data(),
                    .weights = w,
+                   .log_weights = log_w,
                    .d_slots = d_log_w,
                    .importance = importance},
                   {d_logits.data(), data.samples, data.experts});
