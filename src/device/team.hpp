@@ -63,6 +63,7 @@ class SerialTeam {
 
   template <class F>
   SY_HD void for_each(index_t n, const F& f) const {
+#pragma GCC ivdep  // no order is promised, so no i may depend on another: the loop vectorises without checks
     for (index_t i = 0; i < n; ++i) f(i);
   }
   template <class F>

@@ -7,7 +7,6 @@
 #include "ops/kernels/conv_batch_norm.hpp"
 #include "ops/kernels/fused_conv.hpp"
 #include "ops/kernels/patch_sums.hpp"
-#include "ops/kernels/reduce.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -83,6 +82,20 @@ struct FirstImageMean {
   }
 };
 
+// to[i] = the sum over the chunks of partials[chunk * stride + i], in float64 and in the order of the chunks.
+template <class T>
+struct CombineChunks {
+  const float* partials;
+  index_t chunks;
+  index_t stride;
+  T* to;
+  SY_HD void operator()(index_t i) const {
+    double sum = 0;
+    for (index_t c = 0; c < chunks; ++c) sum += static_cast<double>(partials[c * stride + i]);
+    to[i] = static_cast<T>(sum);
+  }
+};
+
 // Sums of dy * (x_k - pivot) per weight and of dy per channel, over the rows of a tile.
 template <class T>
 void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
@@ -100,9 +113,8 @@ void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, 
   device::for_each_row(context, chunks,
                        kernels::PatchGradients{ConvGeometry(shape), images, pivot, pooled.out, pooled.winner,
                                                pooled.d_out, partials});
-  device::for_each(context, weights, kernels::CombineChunks<T>{partials, chunks, stride, sum_dy_x});
-  device::for_each(context, shape.out_channels,
-                   kernels::CombineChunks<T>{partials + weights, chunks, stride, sum_dy});
+  device::for_each(context, weights, CombineChunks<T>{partials, chunks, stride, sum_dy_x});
+  device::for_each(context, shape.out_channels, CombineChunks<T>{partials + weights, chunks, stride, sum_dy});
 }
 
 }  // namespace
@@ -143,9 +155,8 @@ void conv_patch_sums(device::Context& context, const FusedConvShape& shape, tens
   float* const partials = workspace.data();
   const index_t chunks = chunk_count(images.rows);
   device::for_each_row(context, chunks, kernels::PatchSums{ConvGeometry(shape), images, pivot, partials});
-  device::for_each(
-      context, patch,
-      kernels::CombineChunks<double>{partials + layout.product_count(), chunks, layout.count(), sums});
+  device::for_each(context, patch,
+                   CombineChunks<double>{partials + layout.product_count(), chunks, layout.count(), sums});
   device::for_each(context, patch * patch, kernels::CombineProducts{layout, partials, chunks, products});
 }
 

@@ -71,6 +71,10 @@ void add_probabilities(device::Context& context, tensor::ConstMatrix scores, std
 void entropy_rows(device::Context& context, tensor::ConstMatrix weights, std::span<double> entropies) {
   SY_EXPECTS(static_cast<index_t>(entropies.size()) == weights.rows, "{} entropies for {} rows",
              entropies.size(), weights.rows);
+  if (weights.cols == 1 && weights.stride == 1) {
+    device::for_each(context, weights.rows, kernels::EntropyOfOne{weights.data, entropies.data()});
+    return;
+  }
   device::for_each_row(context, weights.rows, kernels::EntropyOfRow{weights, entropies.data()});
 }
 

@@ -3,7 +3,7 @@
 #include "base/contract.hpp"
 #include "device/launch.hpp"
 #include "ops/kernels/patch_filters.hpp"
-#include "ops/kernels/reduce.hpp"
+#include "ops/rows.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -31,7 +31,10 @@ void patch_filters_forward(device::Context& context, const PatchFilterShape& sha
   SY_EXPECTS((bias != nullptr) == shape.bias, "a bias and the shape disagree");
   expect_matrix("out", out, samples.rows, shape.outputs);
   expect_record(shape, record, samples.rows);
-  device::for_each_row(context, samples.rows,
+  SY_EXPECTS(record.filtered.stride == record.filtered.cols, "rows of the record lie {} apart",
+             record.filtered.stride);
+  const index_t size = kernels::PatchFiltersForward::group_size(shape);
+  device::for_each_row(context, (samples.rows + size - 1) / size,
                        kernels::PatchFiltersForward{shape, samples, weight, bias, record, out});
 }
 
@@ -54,14 +57,12 @@ void patch_filters_backward(device::Context& context, const PatchFilterShape& sh
   const index_t chunks = chunk_count(samples.rows);
   device::for_each_row(context, chunks, gradients);
   const index_t stride = gradients.sum_count();
-  device::for_each(context, shape.weight_count(),
-                   kernels::CombineChunks<float>{partials, chunks, stride, d_weight});
-  if (!shape.bias) return;
-  // The sum over patches met the bias once for each patch.
-  const double copies = shape.sums_first() ? static_cast<double>(shape.patches) : 1.0;
-  device::for_each(
-      context, shape.bias_count(),
-      kernels::CombineChunks<float>{partials + shape.weight_count(), chunks, stride, d_bias, copies});
+  const auto add_chunks = [&](index_t first, index_t count, float* to) {
+    column_sums(context, tensor::ConstMatrix(partials + first, chunks, count, stride),
+                {to, static_cast<std::size_t>(count)});
+  };
+  add_chunks(0, shape.weight_count(), d_weight);
+  if (shape.bias) add_chunks(shape.weight_count(), shape.bias_count(), d_bias);
 }
 
 }  // namespace switchyard::ops

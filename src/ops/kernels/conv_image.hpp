@@ -71,8 +71,12 @@ SY_HD inline void split_columns(const Team& team, const ConvGeometry& geometry, 
 
 // Item i of a grid with `columns` columns. 32 bits: a 64-bit division costs as much as a row of a small image.
 struct GridPlace {
-  SY_HD GridPlace(index_t i, index_t columns)
-      : row(static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(columns)), column(i - row * columns) {}
+  // One column is common, and a division takes as long as the work at a place.
+  SY_HD GridPlace(index_t i, index_t columns) : row(i), column(0) {
+    if (columns == 1) return;
+    row = static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(columns);
+    column = i - row * columns;
+  }
   index_t row;
   index_t column;
 };

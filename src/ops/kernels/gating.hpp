@@ -160,6 +160,19 @@ struct AddProbabilities {
   }
 };
 
+// entropies[i] of a row with one weight: as EntropyOfRow, by element, so that it vectorises.
+struct EntropyOfOne {
+  const float* weights;
+  double* entropies;
+
+  SY_HD void operator()(index_t i) const {
+    constexpr double log2_e = 1.4426950408889634;
+    const float w = weights[i];
+    const float log_w = log(w > 0.0F ? w : 1.0F);
+    entropies[i] = -log2_e * (static_cast<double>(w) * static_cast<double>(log_w));
+  }
+};
+
 // The logarithm is float32 (within one unit in the last place); products and sum are float64.
 struct EntropyOfRow {
   tensor::ConstMatrix weights;

@@ -31,6 +31,7 @@
 
 // Where arrays of packs must become registers, the function or lambda that holds them has to be inlined.
 #define SY_ALWAYS_INLINE __attribute__((always_inline))
+#define SY_NO_INLINE __attribute__((noinline))
 
 namespace switchyard::ops::kernels {
 

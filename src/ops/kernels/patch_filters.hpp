@@ -3,12 +3,15 @@
 
 #include "base/host_device.hpp"
 #include "ops/kernels/activations.hpp"
+#include "ops/kernels/conv_image.hpp"
 #include "ops/kernels/pack.hpp"
 #include "ops/patch_filters.hpp"
 
 namespace switchyard::ops::kernels {
 
-// Row r: out[r], and the record that backward needs.
+// "Row" g: out[r] of the samples r of group g, and the record that backward needs. Samples are taken in groups,
+// so that there are vectors enough (patches of the samples, or their sums) to hide the latency of a
+// multiply-add.
 struct PatchFiltersForward {
   PatchFilterShape shape;
   tensor::RowSource samples;
@@ -17,118 +20,155 @@ struct PatchFiltersForward {
   PatchFilterRecord record;
   tensor::Matrix out;
 
-  // Per unit: the sum over patches after the activation.
-  index_t scratch_bytes() const { return shape.units() * static_cast<index_t>(sizeof(float)); }
+  static SY_HD index_t group_size(const PatchFilterShape& shape) { return shape.sums_first() ? 8 : 2; }
+
+  // The group's values after the activation.
+  index_t scratch_bytes() const {
+    return group_size(shape) * shape.filtered_patches() * shape.units() * static_cast<index_t>(sizeof(float));
+  }
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const x = samples.row(row);
-    float* const z = record.filtered.row(row);
+  SY_HD void operator()(const Team& team, index_t group) const {
+    const index_t first = group * group_size(shape);
+    const index_t left = samples.rows - first;
+    const index_t count = left < group_size(shape) ? left : group_size(shape);
     if (shape.sums_first()) {
-      float* const sum = record.sums.row(row);
-      add_patches(team, x, sum);
+      for (index_t row = first; row < first + count; ++row)
+        add_patches(team, samples.row(row), record.sums.row(row));
       team.sync();
-      filter(team, sum, z);
-    } else {
-      filter(team, x, z);
     }
+    filter(team, first, count);
     team.sync();
-
-    const index_t units = shape.units();
-    float* const active = team.template scratch<float>();
-    team.for_each(units, [&](index_t u) { active[u] = 0.0F; });
-    const index_t patches = shape.filtered_patches();
-    with_activation(shape.activation, [=, &team](auto activation) SY_ALWAYS_INLINE {
-      for (index_t p = 0; p < patches; ++p) {
-        const float* const z_p = z + p * units;
-        team.for_each(units, [=](index_t u) SY_ALWAYS_INLINE { active[u] += activation.value(z_p[u]); });
-      }
-    });
-    team.sync();
-    float* const y = out.row(row);
-    const index_t filters = shape.filters;
-    team.for_each(shape.outputs, [&](index_t o) {
-      float sum = 0;
-      for (index_t j = 0; j < filters; ++j) sum += active[o * filters + j];
-      y[o] = sum;
-    });
+    activate(team, first, count);
   }
 
  private:
   template <class Team>
   SY_HD void add_patches(const Team& team, const float* x, float* sum) const {
     const index_t size = shape.patch_size;
-    team.for_each(size, [&](index_t i) { sum[i] = x[i]; });
+    team.for_each(size, [=](index_t i) { sum[i] = x[i]; });
     for (index_t p = 1; p < shape.patches; ++p) {
       const float* const x_p = x + p * size;
-      team.for_each(size, [&](index_t i) { sum[i] += x_p[i]; });
+      team.for_each(size, [=](index_t i) { sum[i] += x_p[i]; });
     }
   }
 
-  // z[p][u] = b_u + sum_i w[i][u] x[p][i], by the index i. Eight chains of multiply-adds hide its latency: four
-  // patches by two packs of units, or one patch (a sum, or what is left over) by eight.
+  // y_o = sum_j sum_p activation(z[p][o, j]). The activation runs over all of the group at once, so that its
+  // loop is long enough for vector registers.
   template <class Team>
-  SY_HD void filter(const Team& team, const float* x, float* z) const {
+  SY_HD void activate(const Team& team, index_t first, index_t count) const {
     constexpr int width = pack_width<Team>;
     using P = Pack<width>;
+    const index_t units = shape.units();
+    const index_t patches = shape.filtered_patches();
+    const float* const z = record.filtered.row(first);
+    float* const active = team.template scratch<float>();
+    with_activation(shape.activation, [=, &team](auto activation) SY_ALWAYS_INLINE {
+      team.for_each(count * patches * units,
+                    [=](index_t i) SY_ALWAYS_INLINE { active[i] = activation.value(z[i]); });
+    });
+    team.sync();
+    // The first patch's place takes the sum over patches.
+    const index_t packs = (units + width - 1) / width;
+    if (patches > 1) {
+      team.for_each(count * packs, [=](index_t item) SY_ALWAYS_INLINE {
+        const GridPlace place(item, packs);
+        const index_t unit = place.column * width;
+        float* const from = active + place.row * patches * units + unit;
+        P sum = P::load_first(from, units - unit);
+        for (index_t p = 1; p < patches; ++p) sum = sum + P::load_first(from + p * units, units - unit);
+        sum.store_first(from, units - unit);
+      });
+      team.sync();
+    }
+    const index_t filters = shape.filters;
+    const index_t outputs = shape.outputs;
+    const tensor::Matrix y = out;
+    team.for_each(count * outputs, [=](index_t item) SY_ALWAYS_INLINE {
+      const GridPlace place(item, outputs);
+      const float* const from = active + place.row * patches * units + place.column * filters;
+      float sum[4] = {};  // chains of additions
+      index_t j = 0;
+      for (; j + 4 <= filters; j += 4) unrolled<4>([&](auto k) SY_ALWAYS_INLINE { sum[k] += from[j + k]; });
+      for (; j < filters; ++j) sum[0] += from[j];
+      y(first + place.row, place.column) = (sum[0] + sum[2]) + (sum[1] + sum[3]);
+    });
+    team.sync();
+  }
+
+  // Vector v of the group: a patch of one of its samples, or a sum.
+  SY_HD const float* vector(index_t first, index_t v) const {
+    if (shape.sums_first()) return record.sums.row(first + v);
+    const index_t sample = v < shape.patches ? 0 : 1;  // of two: a division for each vector would cost
+    return samples.row(first + sample) + (v - sample * shape.patches) * shape.patch_size;
+  }
+
+  // z[v][u] = b_u + sum_i w[i][u] x[v][i], by the index i.
+  template <class Team>
+  SY_HD void filter(const Team& team, index_t first, index_t count) const {
+    constexpr int width = pack_width<Team>;
+    using P = Pack<width>;
+    const index_t vectors = count * shape.filtered_patches();
     const index_t packs = (shape.units() + width - 1) / width;
-    const index_t fours = shape.filtered_patches() / 4;
-    const index_t groups = fours + shape.filtered_patches() % 4;
-    const index_t columns = (packs + 1) / 2;  // of two packs
+    // Eight chains: eight vectors by one pack, or four by two.
+    const index_t at_once = packs == 1 ? 8 : 4;
+    const index_t columns = (packs + 1) / 2;
+    const index_t groups = (vectors + at_once - 1) / at_once;
     team.for_each(groups * columns, [=, this](index_t item) SY_ALWAYS_INLINE {
-      const PatchFiltersForward k = *this;  // a copy stays in registers: no store can change it
-      const index_t group = item / columns;
-      const index_t pack = item % columns * 2;
-      if (group < fours) {
-        if (pack + 1 < packs) {
-          k.template filter_patches<P, 4, 2>(x, z, 4 * group, pack * width);
-        } else {
-          k.template filter_patches<P, 4, 1>(x, z, 4 * group, pack * width);
+      const PatchFiltersForward& k = *this;
+      const GridPlace place(item, columns);
+      const index_t v = place.row * at_once;
+      const index_t pack = place.column * 2;
+      const index_t unit = pack * width;
+      if (v + at_once > vectors) {
+        for (index_t i = v; i < vectors; ++i) {
+          k.template filter_vectors<P, 1, 1>(first, i, unit);
+          if (pack + 1 < packs) k.template filter_vectors<P, 1, 1>(first, i, unit + width);
         }
+      } else if (packs == 1) {
+        k.template filter_vectors<P, 8, 1>(first, v, unit);
+      } else if (pack + 1 < packs) {
+        k.template filter_vectors<P, 4, 2>(first, v, unit);
       } else {
-        const index_t patch = 4 * fours + group - fours;
-        // The first of four columns takes all of them.
-        if (pack % 8 == 0 && pack + 8 <= packs) {
-          k.template filter_patches<P, 1, 8>(x, z, patch, pack * width);
-        } else if (pack / 8 * 8 + 8 > packs) {
-          k.template filter_patches<P, 1, 1>(x, z, patch, pack * width);
-          if (pack + 1 < packs) k.template filter_patches<P, 1, 1>(x, z, patch, (pack + 1) * width);
-        }
+        k.template filter_vectors<P, 4, 1>(first, v, unit);
       }
     });
   }
 
-  template <class P, int patches, int packs>
-  SY_ALWAYS_INLINE SY_HD void filter_patches(const float* x, float* z, index_t first, index_t unit) const {
+  template <class P, int vectors, int packs>
+  SY_NO_INLINE SY_HD void filter_vectors(index_t first, index_t v, index_t unit) const {
     const index_t units = shape.units();
     const index_t size = shape.patch_size;
     const index_t width = pack_floats<P>;
+    // The sum over patches has met the bias once for each patch.
     const float copies = shape.sums_first() ? static_cast<float>(shape.patches) : 1.0F;
-    P sum[patches][packs];
+    const float* x[vectors];
+    unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE { x[j] = vector(first, v + j); });
+    P sum[vectors][packs];
     unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
-      // The sum over patches has met the bias once for each patch.
       const index_t column = unit + u * width;
       const P start = bias == nullptr ? P::broadcast(0)
                                       : fma(P::broadcast(copies), P::load_first(bias + column, units - column),
                                             P::broadcast(0));
-      unrolled<patches>([&](auto p) SY_ALWAYS_INLINE { sum[p][u] = start; });
+      unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE { sum[j][u] = start; });
     });
-    const float* const x_first = x + first * size;
     for (index_t i = 0; i < size; ++i) {
       P w[packs];
       unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
         const index_t column = unit + u * width;
         w[u] = P::load_first(weight + i * units + column, units - column);
       });
-      unrolled<patches>([&](auto p) SY_ALWAYS_INLINE {
-        const P value = P::broadcast(x_first[p * size + i]);
-        unrolled<packs>([&](auto u) SY_ALWAYS_INLINE { sum[p][u] = fma(value, w[u], sum[p][u]); });
+      unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE {
+        const P value = P::broadcast(x[j][i]);
+        unrolled<packs>([&](auto u) SY_ALWAYS_INLINE { sum[j][u] = fma(value, w[u], sum[j][u]); });
       });
     }
-    unrolled<patches>([&](auto p) SY_ALWAYS_INLINE {
+    // Rows of the record lie side by side.
+    float* const z = record.filtered.row(first) + v * units;
+    unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE {
       unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
         const index_t column = unit + u * width;
-        sum[p][u].store_first(z + (first + p) * units + column, units - column);
+        sum[j][u].store_first(z + j * units + column, units - column);
       });
     });
   }
@@ -140,39 +180,51 @@ struct PatchFiltersActivationBackward {
   tensor::ConstMatrix d_out;
   tensor::Matrix filtered;
 
-  // Per unit: the gradient of its output.
-  index_t scratch_bytes() const { return shape.units() * static_cast<index_t>(sizeof(float)); }
+  // Per unit the gradient of its output, then the activation's derivatives.
+  index_t scratch_bytes() const {
+    return (1 + shape.filtered_patches()) * shape.units() * static_cast<index_t>(sizeof(float));
+  }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
+    constexpr int width = pack_width<Team>;
+    using P = Pack<width>;
     const index_t units = shape.units();
+    const index_t patches = shape.filtered_patches();
     const index_t filters = shape.filters;
     const float* const dy = d_out.row(row);
     float* const dy_of_unit = team.template scratch<float>();
+    float* const slope = dy_of_unit + units;
+    float* const z = filtered.row(row);
     for (index_t o = 0; o < shape.outputs; ++o) {
       const float value = dy[o];
-      team.for_each(filters, [&](index_t j) { dy_of_unit[o * filters + j] = value; });
+      team.for_each(filters, [=](index_t j) { dy_of_unit[o * filters + j] = value; });
     }
-    team.sync();
-    float* const first = filtered.row(row);
-    const index_t patches = shape.filtered_patches();
     with_activation(shape.activation, [=, &team](auto activation) SY_ALWAYS_INLINE {
-      for (index_t p = 0; p < patches; ++p) {
-        float* const z = first + p * units;
-        team.for_each(units,
-                      [=](index_t u) SY_ALWAYS_INLINE { z[u] = dy_of_unit[u] * activation.derivative(z[u]); });
-      }
+      team.for_each(patches * units,
+                    [=](index_t i) SY_ALWAYS_INLINE { slope[i] = activation.derivative(z[i]); });
     });
+    team.sync();
+    const index_t packs = (units + width - 1) / width;
+    const P zero = P::broadcast(0);
+    team.for_each(patches * packs, [=](index_t item) SY_ALWAYS_INLINE {
+      const GridPlace at(item, packs);
+      const index_t unit = at.column * width;
+      const index_t place = at.row * units + unit;
+      const index_t n = units - unit;
+      fma(P::load_first(slope + place, n), P::load_first(dy_of_unit + unit, n), zero).store_first(z + place, n);
+    });
+    team.sync();  // the next row uses the same scratch
   }
 };
 
 // Rows are taken in chunks of this many: the sums of a chunk are kept in float32 registers, chunks are added in
 // float64.
-inline constexpr index_t patch_filter_chunk = 64;
+inline constexpr index_t patch_filter_chunk = 32;
 
 // Chunk c: partials[c] = sums over the chunk's rows and patches of
 //   [patch_size, units]  x_i dz_u
-//   [units]              dz_u, if there is a bias
+//   [units]              dz_u, if there is a bias, times P where the sum over patches came first
 // in the order of rows, then patches.
 struct PatchFilterGradients {
   PatchFilterShape shape;
@@ -186,51 +238,60 @@ struct PatchFilterGradients {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t chunk) const {
     constexpr int width = pack_width<Team>;
-    constexpr index_t block = 10;  // inputs at once: as many chains of multiply-adds
+    using P = Pack<width>;
     const index_t packs = (shape.units() + width - 1) / width;
     const index_t blocks = (shape.patch_size + block - 1) / block;
-    team.for_each((blocks + (shape.bias ? 1 : 0)) * packs, [=, this](index_t item) SY_ALWAYS_INLINE {
-      const PatchFilterGradients k = *this;  // a copy stays in registers: no store can change it
-      const index_t unit = item % packs * width;
-      const index_t first = item / packs * block;
-      using P = Pack<width>;
-      if (item / packs == blocks) {
-        k.template add_bias<P>(chunk, unit);
-      } else if (first + block <= k.shape.patch_size) {
-        k.template add_inputs<P, block>(chunk, unit, first);
+    team.for_each((blocks + (shape.bias ? 1 : 0)) * packs, [=, this](index_t item) {
+      const GridPlace place(item, packs);
+      const index_t unit = place.column * width;
+      const index_t first = place.row * block;
+      if (place.row == blocks) {
+        add_bias<P>(chunk, unit);
+      } else if (shape.patch_size >= block) {
+        // The last block begins earlier, so that it is full, and stores what the one before did not.
+        const index_t start = first + block <= shape.patch_size ? first : shape.patch_size - block;
+        add_inputs<P, block>(chunk, unit, start, first - start);
       } else {
-        index_t i = first;
-        for (; i + 4 <= k.shape.patch_size; i += 4) k.template add_inputs<P, 4>(chunk, unit, i);
-        for (; i < k.shape.patch_size; ++i) k.template add_inputs<P, 1>(chunk, unit, i);
+        index_t i = 0;
+        for (; i + 4 <= shape.patch_size; i += 4) add_inputs<P, 4>(chunk, unit, i, 0);
+        for (; i < shape.patch_size; ++i) add_inputs<P, 1>(chunk, unit, i, 0);
       }
     });
   }
 
  private:
+  // Inputs at once: as many sums as registers hold.
+  static constexpr int block = 25;
+
   SY_HD index_t end_of(index_t chunk) const {
     const index_t end = (chunk + 1) * patch_filter_chunk;
     return end < inputs.rows ? end : inputs.rows;
   }
 
-  // Inputs [first, first + count) against the units from `unit` on.
+  // Inputs [first, first + count) against the units from `unit` on; the first `done` of them are not stored. A
+  // function of its own keeps what it needs in registers.
   template <class P, int count>
-  SY_ALWAYS_INLINE SY_HD void add_inputs(index_t chunk, index_t unit, index_t first) const {
+  SY_NO_INLINE SY_HD void add_inputs(index_t chunk, index_t unit, index_t first, index_t done) const {
     const index_t units = shape.units();
     const index_t size = shape.patch_size;
     const index_t patches = shape.filtered_patches();
     P sum[count];
     unrolled<count>([&](auto i) SY_ALWAYS_INLINE { sum[i] = P::broadcast(0); });
     const index_t end = end_of(chunk);
+    const float* dz = d_filtered.row(chunk * patch_filter_chunk) + unit;  // of all rows, side by side
     for (index_t row = chunk * patch_filter_chunk; row < end; ++row) {
       const float* x = inputs.row(row) + first;
-      const float* dz = d_filtered.row(row) + unit;
-      for (index_t p = 0; p < patches; ++p, x += size, dz += units) {
+      for (index_t p = 0; p < patches; ++p) {
         const P gradient = P::load_first(dz, units - unit);
         unrolled<count>([&](auto i) SY_ALWAYS_INLINE { sum[i] = fma(P::broadcast(x[i]), gradient, sum[i]); });
+        x += size;
+        dz += units;
       }
     }
     float* const to = partials + chunk * sum_count() + first * units + unit;
-    unrolled<count>([&](auto i) SY_ALWAYS_INLINE { sum[i].store_first(to + i * units, units - unit); });
+    unrolled<count>([&](auto i) SY_ALWAYS_INLINE {
+      if (i >= done) sum[i].store_first(to + i * units, units - unit);
+    });
   }
 
   template <class P>
@@ -244,6 +305,8 @@ struct PatchFilterGradients {
         sum = sum + P::load_first(dz + p * units, units - unit);
       }
     }
+    const float copies = shape.sums_first() ? static_cast<float>(shape.patches) : 1.0F;
+    sum = fma(P::broadcast(copies), sum, P::broadcast(0));
     sum.store_first(partials + chunk * sum_count() + shape.patch_size * units + unit, units - unit);
   }
 };

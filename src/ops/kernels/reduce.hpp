@@ -71,20 +71,4 @@ struct SquaredSumOfPiece {
   }
 };
 
-// to[i] = factor times the sum over the chunks of partials[chunk * stride + i], in float64 and in the order of
-// the chunks.
-template <class T>
-struct CombineChunks {
-  const float* partials;
-  index_t chunks;
-  index_t stride;
-  T* to;
-  double factor = 1;
-  SY_HD void operator()(index_t i) const {
-    double sum = 0;
-    for (index_t c = 0; c < chunks; ++c) sum += static_cast<double>(partials[c * stride + i]);
-    to[i] = static_cast<T>(factor * sum);
-  }
-};
-
 }  // namespace switchyard::ops::kernels
