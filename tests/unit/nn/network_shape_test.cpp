@@ -9,8 +9,8 @@ namespace switchyard::nn {
 namespace {
 
 using config::NetworkRole;
-using test::config_error_of;
 using ops::PatchActivation;
+using test::config_error_of;
 using testing::HasSubstr;
 
 NetworkShape shape_of(const std::string& text, tensor::SampleShape sample = {1, 4, 50}) {
