@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
+
+#include "support/reference_losses.hpp"
+#include "support/reference_patches.hpp"
 
 namespace switchyard::reference {
 namespace {
@@ -76,6 +80,12 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
                  p.at(name + "/batch_norm_1/beta"));
     for (Values& row : rows) row = relu_pool(*shape.conv, row);
   }
+  if (shape.patch_filters) {
+    const std::string prefix = name + "/patch_filters_1";
+    const Values& weight = p.at(prefix + "/weight");
+    const Values bias = shape.patch_filters->bias ? p.at(prefix + "/bias") : Values{};
+    for (Values& row : rows) row = patch_filters(*shape.patch_filters, row, weight, bias);
+  }
   int number = 0;
   for (const nn::DenseShape& layer : shape.dense) {
     const std::string prefix = name + "/dense_" + std::to_string(++number);
@@ -94,60 +104,141 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
   return rows;
 }
 
-Values softmax(const Values& logits) {
-  Values p;
-  double total = 0;
-  for (const double z : logits) p.push_back(std::exp(z)), total += p.back();
-  for (double& value : p) value /= total;
-  return p;
-}
+// What the gate does with one sample.
+struct Choice {
+  std::vector<std::int64_t> experts;  // in falling order of their scores
+  Values weights;                     // of the chosen
+  Values factors;                     // what multiplies the chosen experts' outputs
+  Values probabilities;               // of all
+  double margin = std::numeric_limits<double>::infinity();
+};
 
-// Gate weights of all experts: zero where not chosen.
-Values gate_weights(const Values& logits, std::int64_t top_k) {
-  const auto experts = static_cast<std::int64_t>(logits.size());
-  if (top_k == 0 || top_k == experts) return softmax(logits);
+Choice choose(const MixtureCase& test, const Values& logits, const Values& noise) {
+  Values noisy = logits;
+  for (std::size_t e = 0; e < noise.size(); ++e) noisy[e] += noise[e];
   std::vector<std::int64_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return logits[at(a)] > logits[at(b)]; });
-  Values chosen(logits.size(), 0.0);
-  if (top_k == 1) {
-    chosen[at(order[0])] = softmax(logits)[at(order[0])];
-    return chosen;
+  Choice choice;
+  if (test.top_k > 0) {
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return noisy[at(a)] > noisy[at(b)]; });
+    if (test.top_k < test.experts) {
+      choice.margin = noisy[at(order[at(test.top_k - 1)])] - noisy[at(order[at(test.top_k)])];
+    }
+    order.resize(at(test.top_k));
   }
-  double total = 0;
-  for (std::int64_t i = 0; i < top_k; ++i) total += std::exp(logits[at(order[at(i)])]);
-  for (std::int64_t i = 0; i < top_k; ++i)
-    chosen[at(order[at(i)])] = std::exp(logits[at(order[at(i)])]) / total;
-  return chosen;
+  choice.experts = order;
+  const Values& scores = test.gate_value == config::GateValue::noisy_softmax ? noisy : logits;
+  choice.probabilities = softmax_of(scores);
+  if (test.top_k == 1) {
+    choice.weights = {choice.probabilities[at(order[0])]};
+  } else {
+    Values of_chosen;
+    for (const std::int64_t e : order) of_chosen.push_back(scores[at(e)]);
+    choice.weights = softmax_of(of_chosen);
+  }
+  choice.factors = choice.weights;
+  if (test.gate_value == config::GateValue::noisy_logit) {
+    for (std::size_t i = 0; i < order.size(); ++i) choice.factors[i] = noisy[at(order[i])];
+  }
+  return choice;
 }
 
-}  // namespace
-
-double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
+std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parameters) {
   const std::vector<Values> logits = run(test.gate, "gate", parameters, test.images);
-  std::vector<std::vector<Values>> outputs;  // [expert][sample][class]
-  for (std::int64_t e = 0; e < test.experts; ++e) {
-    char name[32];
-    std::snprintf(name, sizeof name, "experts/%04d", static_cast<int>(e));
-    outputs.push_back(run(test.expert, name, parameters, test.images));
-    for (Values& row : outputs.back()) row = softmax(row);
+  std::vector<Choice> choices;
+  for (std::size_t n = 0; n < logits.size(); ++n) {
+    choices.push_back(choose(test, logits[n], test.noise.empty() ? Values{} : test.noise[n]));
   }
-  double loss = 0;
-  Values importance(at(test.experts), 0.0);
-  for (std::size_t n = 0; n < test.images.size(); ++n) {
-    const Values weights = gate_weights(logits[n], test.top_k);
+  return choices;
+}
+
+double sample_loss(const MixtureCase& test, const Choice& choice,
+                   const std::vector<std::vector<Values>>& outputs, std::size_t n) {
+  const std::int64_t label = test.labels[n];
+  if (test.loss == config::Loss::likelihood) {
     double likelihood = 0;
-    for (std::size_t e = 0; e < weights.size(); ++e) {
-      likelihood += weights[e] * outputs[e][n][at(test.labels[n])];
-      importance[e] += weights[e];
+    for (std::size_t i = 0; i < choice.experts.size(); ++i) {
+      likelihood += choice.weights[i] * softmax_of(outputs[at(choice.experts[i])][n])[at(label)];
     }
-    loss -= std::log(likelihood) / static_cast<double>(test.images.size());
+    return -std::log(likelihood);
+  }
+  Values sum(outputs[0][n].size(), 0.0);
+  for (std::size_t i = 0; i < choice.experts.size(); ++i) {
+    const Values& f = outputs[at(choice.experts[i])][n];
+    for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += choice.factors[i] * f[c];
+  }
+  switch (test.loss) {
+    case config::Loss::likelihood:
+      break;
+    case config::Loss::cross_entropy:
+      return cross_entropy(sum, label);
+    case config::Loss::logistic:
+      return logistic(sum[0], label);
+    case config::Loss::double_softmax:
+      return double_softmax(sum, label);
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+double importance_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
+  if (test.importance == 0) return 0;
+  Values importance(at(test.experts), 0.0);
+  for (const Choice& choice : choices) {
+    for (std::size_t i = 0; i < choice.experts.size(); ++i) {
+      importance[at(choice.experts[i])] += choice.weights[i];
+    }
   }
   const double experts = static_cast<double>(test.experts);
   const double mean = std::accumulate(importance.begin(), importance.end(), 0.0) / experts;
   double variance = 0;
   for (const double value : importance) variance += (value - mean) * (value - mean) / (experts - 1.0);
-  return loss + test.importance * variance / (mean * mean);
+  return test.importance * variance / (mean * mean);
+}
+
+// E sum_e f_e P_e
+double balance_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
+  Values slots(at(test.experts), 0.0);
+  Values probability(at(test.experts), 0.0);
+  double all_slots = 0;
+  for (const Choice& choice : choices) {
+    for (const std::int64_t e : choice.experts) slots[at(e)] += 1, all_slots += 1;
+    for (std::size_t e = 0; e < probability.size(); ++e) probability[e] += choice.probabilities[e];
+  }
+  double sum = 0;
+  for (std::size_t e = 0; e < slots.size(); ++e) {
+    sum += slots[e] / all_slots * (probability[e] / static_cast<double>(choices.size()));
+  }
+  return test.balance * static_cast<double>(test.experts) * sum;
+}
+
+}  // namespace
+
+double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
+  std::vector<std::vector<Values>> outputs;  // [expert][sample][output]
+  for (std::int64_t e = 0; e < test.experts; ++e) {
+    char name[32];
+    std::snprintf(name, sizeof name, "experts/%04d", static_cast<int>(e));
+    outputs.push_back(run(test.expert, name, parameters, test.images));
+  }
+  const std::vector<Choice> choices = choose_all(test, parameters);
+  double loss = 0;
+  for (std::size_t n = 0; n < choices.size(); ++n) loss += sample_loss(test, choices[n], outputs, n);
+  return loss / static_cast<double>(choices.size()) + importance_loss(test, choices) +
+         balance_loss(test, choices);
+}
+
+std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters) {
+  std::vector<std::int64_t> loads(at(test.experts), 0);
+  for (const Choice& choice : choose_all(test, parameters)) {
+    for (const std::int64_t e : choice.experts) ++loads[at(e)];
+  }
+  return loads;
+}
+
+double routing_margin(const MixtureCase& test, const Parameters& parameters) {
+  double margin = std::numeric_limits<double>::infinity();
+  for (const Choice& choice : choose_all(test, parameters)) margin = std::min(margin, choice.margin);
+  return margin;
 }
 
 Parameters mixture_gradient(const MixtureCase& test, Parameters parameters, double step) {

@@ -1,5 +1,5 @@
-// The original mixture of experts in plain float64 loops: the oracle of the model's loss and gradients. It
-// shares nothing with src/ but the shapes, and takes parameters by name.
+// A mixture of experts in plain float64 loops: the oracle of the model's loss and gradients. It shares nothing
+// with src/ but the shapes and the words of the configuration, and takes parameters by name.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/config.hpp"
 #include "nn/network.hpp"
 
 namespace switchyard::reference {
@@ -20,12 +21,22 @@ struct MixtureCase {
   std::int64_t experts = 0;
   std::int64_t top_k = 0;  // 0: dense
   double importance = 0;
+  double balance = 0;
+  config::Loss loss = config::Loss::likelihood;
+  config::GateValue gate_value = config::GateValue::softmax;
+  std::vector<Values> noise;  // [sample][expert], added to the logits before the choice; empty: none
   std::vector<Values> images;
   std::vector<std::int64_t> labels;
 };
 
-// Mean task loss plus regulariser, batch norm with the statistics of the whole batch.
+// Mean task loss plus regularisers, batch norm with the statistics of the whole batch. The share of slots in
+// the balance loss is a constant, as long as no choice changes.
 double mixture_loss(const MixtureCase& test, const Parameters& parameters);
+// Samples of each expert.
+std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters);
+// The smallest distance, over samples, of a chosen expert's score from that of one that was not chosen: finite
+// differences are right if it is far above their step. Infinity if every expert is chosen.
+double routing_margin(const MixtureCase& test, const Parameters& parameters);
 // Central differences of mixture_loss, for every element of every parameter.
 Parameters mixture_gradient(const MixtureCase& test, Parameters parameters, double step = 1e-6);
 

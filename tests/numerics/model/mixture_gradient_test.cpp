@@ -1,5 +1,5 @@
-// The model's loss and every parameter's gradient, on 1, 2 and 3 ranks, against finite differences of a naive
-// float64 model.
+// The model's loss and every parameter's gradient, on 1, 2, 3 and 7 ranks, against finite differences of a
+// naive float64 model.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -17,26 +17,45 @@ struct Setting {
   std::string gate;
   std::string expert;
   tensor::SampleShape image;
-  index_t top_k;
-  double importance;
+  index_t top_k = 0;
+  double importance = 0;
   config::Precision precision = config::Precision::float32;
+  config::Loss loss = config::Loss::likelihood;
+  config::GateValue gate_value = config::GateValue::softmax;
+  bool noise = false;
+  double balance = 0;
+  config::NoiseDraw noise_draw = config::NoiseDraw::every_step;
+  config::NoiseWhen noise_when = config::NoiseWhen::training;
+
+  index_t classes() const { return loss == config::Loss::logistic ? 2 : 3; }
 };
 
 constexpr index_t samples = 13;  // four shards of 3, 3, 3 and 4
-constexpr index_t classes = 3;
 constexpr index_t experts = 4;
+constexpr std::uint32_t step = 3;    // of the noise
+constexpr std::uint32_t stream = 2;  // of the noise in evaluation
 
 config::Config make_config(const Setting& setting) {
   config::Config config;
-  config.model = {setting.gate, setting.expert};
+  config.model.gate = setting.gate;
+  config.model.expert = setting.expert;
+  config.model.loss = setting.loss;
   config.moe.experts = experts;
   config.moe.top_k = setting.top_k;
   config.moe.importance = setting.importance;
+  config.moe.balance = setting.balance;
+  config.moe.gate_value = setting.gate_value;
+  config.moe.noise = setting.noise ? config::GateNoise::uniform : config::GateNoise::none;
+  config.moe.noise_draw = setting.noise_draw;
+  config.moe.noise_when = setting.noise_when;
   config.train.shards = 4;
   config.train.batch_size = samples;
   config.train.precision = setting.precision;
   return config;
 }
+
+// Ids are not places: a sample's noise must follow its id.
+index_t id_of(index_t sample) { return 100 + 7 * sample; }
 
 double pixel(index_t n, index_t i) {
   return 2.0 * Philox::at(7, RandomUse::test, static_cast<std::uint64_t>(n * 1000 + i)).uniform(0) - 1.0;
@@ -62,13 +81,14 @@ void collect(MixtureModel& model, std::mutex& mutex, Outcome& outcome) {
   }
 }
 
-Outcome run_model(const Setting& setting, int ranks) {
+// In evaluation there is a loss and no gradient.
+Outcome run_model(const Setting& setting, int ranks, nn::Mode mode = nn::Mode::training) {
   Outcome outcome;
   std::mutex mutex;
   const config::Config config = make_config(setting);
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(1);
-    MixtureModel model(config, {setting.image, classes}, communicator);
+    MixtureModel model(config, {setting.image, setting.classes()}, communicator);
     model.values_changed(context);
     nn::BatchTiles tiles;
     tiles.set_sharded(communicator, samples, config.train.shards);
@@ -79,16 +99,20 @@ Outcome run_model(const Setting& setting, int ranks) {
     for (index_t n = 0; n < tiles.local_rows(); ++n) {
       const index_t sample = tiles.first_row() + n;
       for (index_t i = 0; i < features; ++i) images[n * features + i] = static_cast<float>(pixel(sample, i));
-      labels.push_back(static_cast<std::int32_t>(sample % classes));
-      ids.push_back(sample);
+      labels.push_back(static_cast<std::int32_t>(sample % setting.classes()));
+      ids.push_back(id_of(sample));
     }
-    const moe::Samples rows{tensor::ConstMatrix(images.data(), tiles.local_rows(), features), ids};
+    const bool training = mode == nn::Mode::training;
+    const moe::Samples rows{tensor::ConstMatrix(images.data(), tiles.local_rows(), features), ids,
+                            training ? step : 0, training ? 0 : stream};
     const Batch batch{&tiles, rows, labels, {}};
     PhaseClock clock;
-    moe::GateStatistics statistics(experts, classes);
-    model.forward(context, batch, nn::Mode::training, clock, statistics);
-    model.backward(context, batch, clock);
-    model.reduce_gradients(context, batch, clock);
+    moe::GateStatistics statistics = model.statistics();
+    model.forward(context, batch, mode, clock, statistics);
+    if (training) {
+      model.backward(context, batch, clock);
+      model.reduce_gradients(context, batch, clock);
+    }
     collect(model, mutex, outcome);
     if (communicator.is_root()) {
       outcome.loss = statistics.loss_sum / static_cast<double>(samples) + model.regulariser_losses().total();
@@ -97,14 +121,45 @@ Outcome run_model(const Setting& setting, int ranks) {
   return outcome;
 }
 
-reference::MixtureCase make_reference(const Setting& setting) {
-  const moe::LayerOptions options = layer_options(make_config(setting), {setting.image, classes});
-  reference::MixtureCase test{options.gate, options.expert, experts, setting.top_k, setting.importance, {}, {}};
+// [sample][expert], as the op gives it (conformance/ops/noise_test.cpp) on logits of zero.
+std::vector<reference::Values> noise_of(std::uint64_t seed, std::uint32_t noise_step, std::uint32_t of_stream) {
+  std::vector<reference::Values> noise;
+  device::Context context(1);
+  const std::vector<float> zeros(experts);
+  for (index_t n = 0; n < samples; ++n) {
+    const index_t id = id_of(n);
+    std::vector<float> row(experts);
+    ops::add_uniform_noise(context, {zeros.data(), 1, experts}, {&id, 1}, {seed, noise_step, of_stream},
+                           {row.data(), 1, experts});
+    noise.emplace_back(row.begin(), row.end());
+  }
+  return noise;
+}
+
+reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode = nn::Mode::training) {
+  const config::Config config = make_config(setting);
+  const moe::LayerOptions options = layer_options(config, {setting.image, setting.classes()});
+  reference::MixtureCase test{.gate = options.gate,
+                              .expert = options.expert,
+                              .experts = experts,
+                              .top_k = setting.top_k,
+                              .importance = setting.importance,
+                              .balance = setting.balance,
+                              .loss = setting.loss,
+                              .gate_value = setting.gate_value,
+                              .noise = {},
+                              .images = {},
+                              .labels = {}};
+  const bool training = mode == nn::Mode::training;
+  if (setting.noise && (training || setting.noise_when == config::NoiseWhen::always)) {
+    const bool once = setting.noise_draw == config::NoiseDraw::once;
+    test.noise = noise_of(config.run.seed, once || !training ? 0 : step, training ? 0 : stream);
+  }
   for (index_t n = 0; n < samples; ++n) {
     reference::Values image;
     for (index_t i = 0; i < setting.image.features(); ++i) image.push_back(static_cast<float>(pixel(n, i)));
     test.images.push_back(std::move(image));
-    test.labels.push_back(n % classes);
+    test.labels.push_back(n % setting.classes());
   }
   return test;
 }
@@ -118,7 +173,11 @@ void expect_equal(const Setting& setting, double loss_tolerance, double gradient
     const Outcome outcome = run_model(setting, ranks);
     EXPECT_NEAR(outcome.loss, reference::mixture_loss(test, outcome.parameters), loss_tolerance)
         << ranks << " ranks";
-    if (expected.empty()) expected = reference::mixture_gradient(test, outcome.parameters);
+    if (expected.empty()) {
+      // No step of 1e-6 in a weight may change a choice.
+      ASSERT_GT(reference::routing_margin(test, outcome.parameters), 1e-4);
+      expected = reference::mixture_gradient(test, outcome.parameters);
+    }
     ASSERT_EQ(outcome.gradient.size(), expected.size());
     double largest = 0;
     for (const auto& [name, values] : expected)
@@ -159,9 +218,125 @@ TEST(MixtureGradient, in_bf16_is_that_of_float32_but_for_rounded_operands) {
   expect_equal({conv_gate, conv_expert, image, 0, 0.3, config::Precision::bf16}, 1e-2, 5e-2);
 }
 
+// Samples of 4 patches of 5 numbers.
+constexpr tensor::SampleShape patches{1, 4, 5};
+const std::string patch_gate = "patch_filters:1 sum:experts";
+const std::string patch_expert = "patch_filters:6 cubic sum:classes";
+
+// Every part of the settings that a test does not name is that of the published experiments.
+Setting clustered(config::Loss loss, config::GateValue value, index_t top_k = 1) {
+  return {.gate = patch_gate,
+          .expert = patch_expert,
+          .image = patches,
+          .top_k = top_k,
+          .loss = loss,
+          .gate_value = value,
+          .noise = true};
+}
+
+constexpr config::Loss losses[] = {config::Loss::likelihood, config::Loss::cross_entropy,
+                                   config::Loss::logistic, config::Loss::double_softmax};
+constexpr config::GateValue gate_values[] = {config::GateValue::softmax, config::GateValue::noisy_softmax,
+                                             config::GateValue::noisy_logit};
+
+template <class F>
+void for_losses_and_gate_values(const F& f) {
+  for (const config::Loss loss : losses) {
+    for (const config::GateValue value : gate_values) {
+      if (loss == config::Loss::likelihood && value == config::GateValue::noisy_logit) continue;  // refused
+      SCOPED_TRACE("loss " + std::to_string(static_cast<int>(loss)) + ", gate value " +
+                   std::to_string(static_cast<int>(value)));
+      f(loss, value);
+    }
+  }
+}
+
+TEST(ClusteredGradient, of_every_loss_and_gate_value_with_the_first_choice) {
+  for_losses_and_gate_values(
+      [](config::Loss loss, config::GateValue value) { expect_equal(clustered(loss, value), 1e-6, 2e-6); });
+}
+TEST(ClusteredGradient, of_every_loss_and_gate_value_with_two_choices_and_both_regularisers) {
+  for_losses_and_gate_values([](config::Loss loss, config::GateValue value) {
+    Setting setting = clustered(loss, value, 2);
+    setting.importance = 0.3;
+    setting.balance = 0.6;
+    expect_equal(setting, 1e-6, 2e-6);
+  });
+}
+TEST(ClusteredGradient, of_every_loss_without_noise_over_all_experts) {
+  for (const config::Loss loss : losses) {
+    SCOPED_TRACE(static_cast<int>(loss));
+    Setting setting = clustered(loss, config::GateValue::softmax, 0);
+    setting.noise = false;
+    setting.balance = 0.6;
+    expect_equal(setting, 1e-6, 2e-6);
+  }
+}
+TEST(ClusteredGradient, of_the_balance_loss_with_the_first_choice) {
+  for (const config::GateValue value : gate_values) {
+    SCOPED_TRACE(static_cast<int>(value));
+    Setting setting = clustered(config::Loss::logistic, value);
+    setting.balance = 1.5;
+    expect_equal(setting, 1e-6, 2e-6);
+  }
+}
+TEST(ClusteredGradient, of_every_activation_with_and_without_bias) {
+  for (const std::string activation : {"", "relu ", "cubic ", "celu ", "gelu ", "tanh "}) {
+    for (const std::string bias : {"", "bias "}) {
+      SCOPED_TRACE(bias + activation);
+      Setting setting = clustered(config::Loss::cross_entropy, config::GateValue::noisy_softmax);
+      setting.gate = "patch_filters:2 " + bias + activation + "sum:experts";
+      setting.expert = "patch_filters:3 " + bias + activation + "sum:classes";
+      expect_equal(setting, 1e-6, 3e-6);
+    }
+  }
+}
+TEST(ClusteredGradient, of_dense_experts_behind_a_gate_of_filters) {
+  Setting setting = clustered(config::Loss::double_softmax, config::GateValue::noisy_logit, 2);
+  setting.expert = "dense:7 relu dense:classes";
+  setting.balance = 0.2;
+  expect_equal(setting, 1e-6, 2e-6);
+}
+TEST(ClusteredGradient, of_filters_behind_a_dense_gate) {
+  Setting setting = clustered(config::Loss::logistic, config::GateValue::noisy_softmax);
+  setting.gate = "dense:24 relu dense:experts";
+  expect_equal(setting, 1e-6, 2e-6);
+}
+TEST(ClusteredGradient, of_noise_that_is_drawn_once) {
+  Setting setting = clustered(config::Loss::logistic, config::GateValue::noisy_logit);
+  setting.noise_draw = config::NoiseDraw::once;
+  expect_equal(setting, 1e-6, 2e-6);
+}
+
+// The noise moves samples between experts here: without it, or with another, the numbers above would differ.
+TEST(ClusteredGradient, has_noise_that_matters) {
+  const Setting setting = clustered(config::Loss::logistic, config::GateValue::noisy_softmax);
+  const reference::Parameters parameters = run_model(setting, 1).parameters;
+  reference::MixtureCase test = make_reference(setting);
+  const std::vector<std::int64_t> with_noise = reference::mixture_loads(test, parameters);
+  for (const std::int64_t load : with_noise) EXPECT_GT(load, 0) << "an expert's gradient is not looked at";
+  test.noise.clear();
+  EXPECT_NE(reference::mixture_loads(test, parameters), with_noise);
+}
+
+TEST(ClusteredEvaluation, is_without_noise_unless_it_is_wanted_always) {
+  for (const config::NoiseWhen when : {config::NoiseWhen::training, config::NoiseWhen::always}) {
+    for (const config::GateValue value : gate_values) {
+      Setting setting = clustered(config::Loss::logistic, value);
+      setting.noise_when = when;
+      const reference::MixtureCase test = make_reference(setting, nn::Mode::evaluation);
+      EXPECT_EQ(test.noise.empty(), when == config::NoiseWhen::training);
+      for (const int ranks : {1, 3}) {
+        const Outcome outcome = run_model(setting, ranks, nn::Mode::evaluation);
+        EXPECT_NEAR(outcome.loss, reference::mixture_loss(test, outcome.parameters), 1e-6) << ranks << " ranks";
+      }
+    }
+  }
+}
+
 TEST(MixtureGradient, has_both_rules_for_the_gate) {
   const moe::LayerOptions options =
-      layer_options(make_config({conv_gate, conv_expert, image, 0, 0.0}), {image, classes});
+      layer_options(make_config({conv_gate, conv_expert, image, 0, 0.0}), {image, 3});
   EXPECT_EQ(options.gate_options.policy.rule(18, 6), nn::GradientRule::whole_rows);
   EXPECT_EQ(options.gate_options.policy.rule(6, 4), nn::GradientRule::per_tile);
 }

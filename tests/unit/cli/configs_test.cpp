@@ -49,6 +49,22 @@ TEST(Configs, fashion_mnist_and_the_bench_need_nothing_more) {
   }
 }
 
+// Setting 1 of Chen et al. 2022: 8 experts of 16 filters on 4 clusters, full-batch steps.
+TEST(Configs, clusters_are_the_published_setting) {
+  const config::Config config = parse_run_options(Words{folder + "clusters/setting1_cubic.ini"}).config;
+  EXPECT_EQ(config.data.source, config::DataSource::clusters);
+  EXPECT_EQ(config.data.clusters, 4);
+  EXPECT_EQ(config.data.cluster_patches, 4);
+  EXPECT_EQ(config.data.cluster_patch_size, 50);
+  EXPECT_EQ(config.data.cluster_scale, 10);
+  EXPECT_EQ(config.train.batch_size, config.data.cluster_samples);
+  EXPECT_EQ(config.train.order, config::SampleOrder::fixed);
+  EXPECT_EQ(config.moe.experts, 8);
+  EXPECT_EQ(config.moe.top_k, 1);
+  EXPECT_EQ(config.model.gate_init_scale, 0);
+  EXPECT_EQ(config.optim.gate_learning_rate, 0.1);
+}
+
 TEST(Configs, mnist_asks_for_its_folder) {
   const std::string message =
       test::config_error_of([] { parse_run_options(Words{folder + "mnist/original.ini"}); });

@@ -93,5 +93,52 @@ TEST(Network, images_end_at_the_first_dense_layer) {
   EXPECT_THAT(gate_error("dense:9 relu max_pool dense:experts"), HasSubstr("layer 3 'max_pool' comes after"));
 }
 
+TEST(PatchFilters, are_read_with_bias_and_activation) {
+  EXPECT_THAT(parse_network("patch_filters:16 bias cubic sum:classes", NetworkRole::expert),
+              ElementsAre(LayerSpec{Kind::patch_filters, 16}, LayerSpec{Kind::bias, 0},
+                          LayerSpec{Kind::cubic, 0}, LayerSpec{Kind::sum, LayerSpec::from_task}));
+  const std::pair<std::string, Kind> activations[] = {{"relu", Kind::relu},
+                                                      {"cubic", Kind::cubic},
+                                                      {"celu", Kind::celu},
+                                                      {"gelu", Kind::gelu},
+                                                      {"tanh", Kind::tanh}};
+  for (const auto& [word, kind] : activations) {
+    const std::string text = "patch_filters:1 " + word + " sum:experts";
+    const auto layers = parse_network(text, NetworkRole::gate);
+    EXPECT_THAT(layers, ElementsAre(LayerSpec{Kind::patch_filters, 1}, LayerSpec{kind, 0},
+                                    LayerSpec{Kind::sum, LayerSpec::from_task}));
+    EXPECT_EQ(to_string(layers, NetworkRole::gate), text);
+  }
+}
+
+TEST(PatchFilters, need_a_number) {
+  for (const auto text : {"patch_filters sum:experts", "patch_filters: sum:experts"}) {
+    EXPECT_THAT(gate_error(text),
+                AllOf(HasSubstr("says no number of filters"), HasSubstr("write patch_filters:FILTERS")))
+        << text;
+  }
+  EXPECT_THAT(gate_error("patch_filters:0 sum:experts"), HasSubstr("has 0 filters"));
+  EXPECT_THAT(gate_error("patch_filters:-2 sum:experts"), HasSubstr("has -2 filters"));
+  EXPECT_THAT(gate_error("patch_filters:experts sum:experts"),
+              HasSubstr("has 'experts' for a number of filters"));
+  EXPECT_THAT(gate_error("patch_filters:2 cubic:3 sum:experts"),
+              HasSubstr("has a number, which this layer does not"));
+  EXPECT_THAT(gate_error("patch_filters:2 bias:1 sum:experts"),
+              HasSubstr("has a number, which this layer does not"));
+}
+
+TEST(PatchFilters, end_in_a_sum_that_names_its_outputs) {
+  for (const auto text : {"patch_filters:2 sum", "patch_filters:2 sum:", "patch_filters:2 sum:8",
+                          "patch_filters:2 sum:classes"}) {
+    EXPECT_THAT(gate_error(text), AllOf(HasSubstr("does not name the outputs"), HasSubstr("write sum:experts")))
+        << text;
+  }
+  EXPECT_THAT(config_error_of([] { parse_network("patch_filters:2 sum:experts", NetworkRole::expert); }),
+              AllOf(HasSubstr("model.expert: layer 2"), HasSubstr("write sum:classes")));
+  EXPECT_THAT(gate_error("patch_filters:2 cubic"), HasSubstr("layer 2 'cubic' cannot be the last"));
+  EXPECT_THAT(gate_error("patch_filters:2 sum:experts cubic"),
+              HasSubstr("layer 2 'sum:experts' must be the last"));
+}
+
 }  // namespace
 }  // namespace switchyard::config

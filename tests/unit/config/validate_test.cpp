@@ -123,5 +123,111 @@ TEST(Validate, checks_ranges_of_a_configuration_made_by_code) {
               HasSubstr("run.seed"));
 }
 
+// A valid run on clusters, for the rules of the mixture and of the data.
+Config clustered() {
+  Config config;
+  config.data.source = DataSource::clusters;
+  config.model.gate = "patch_filters:1 sum:experts";
+  config.model.expert = "patch_filters:8 cubic sum:classes";
+  config.model.loss = Loss::logistic;
+  config.moe.top_k = 1;
+  config.moe.noise = GateNoise::uniform;
+  config.optim.name = OptimizerKind::normalised_sgd;
+  config.optim.gate_name = GateOptimizer::sgd;
+  return config;
+}
+
+std::string clustered_error_of(const std::function<void(Config&)>& change) {
+  Config config = clustered();
+  change(config);
+  return config_error_of([&] { validate(config); });
+}
+
+TEST(ValidateClusters, accepts_what_is_right) {
+  EXPECT_NO_THROW(validate(clustered()));
+  Config config = clustered();
+  config.data.cluster_patch_size = 2 * config.data.clusters;
+  config.data.cluster_signal_min = config.data.cluster_signal_max = 1;
+  config.data.cluster_patch_noise = 0;
+  config.moe.gate_value = GateValue::noisy_logit;
+  config.moe.balance = 0.01;
+  EXPECT_NO_THROW(validate(config));
+  config.model.loss = Loss::likelihood;
+  config.moe.gate_value = GateValue::noisy_softmax;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateClusters, needs_room_for_orthogonal_vectors) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.cluster_patch_size = 7; }),
+              AllOf(HasSubstr("data.cluster_patch_size = 7 is below 2 x 4 clusters"), HasSubstr("; raise it")));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.clusters = 26; }),
+              HasSubstr("data.cluster_patch_size = 50 is below 2 x 26 clusters"));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.clusters = 1; }), HasSubstr("data.clusters"));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.cluster_patches = 2; }),
+              HasSubstr("data.cluster_patches"));
+}
+
+TEST(ValidateClusters, ranges_begin_before_they_end) {
+  const auto swapped = [](double Data::*min) {
+    return clustered_error_of([&](Config& c) { c.data.*min = 5; });
+  };
+  EXPECT_THAT(swapped(&Data::cluster_signal_min),
+              HasSubstr("data.cluster_signal_min = 5 is above data.cluster_signal_max = 2"));
+  EXPECT_THAT(swapped(&Data::cluster_center_min), HasSubstr("data.cluster_center_min = 5 is above"));
+  EXPECT_THAT(swapped(&Data::cluster_noise_min), HasSubstr("data.cluster_noise_min = 5 is above"));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.cluster_signal_min = 0; }),
+              HasSubstr("data.cluster_signal_min"));
+}
+
+TEST(ValidateClusters, a_likelihood_takes_no_scores_for_weights) {
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.model.loss = Loss::likelihood;
+                c.moe.gate_value = GateValue::noisy_logit;
+              }),
+              HasSubstr("moe.gate_value = noisy_logit with model.loss = likelihood"));
+}
+
+TEST(ValidateClusters, noise_is_there_if_it_is_named_and_chooses_something) {
+  for (const GateValue value : {GateValue::noisy_softmax, GateValue::noisy_logit}) {
+    EXPECT_THAT(clustered_error_of([&](Config& c) {
+                  c.moe.noise = GateNoise::none;
+                  c.moe.gate_value = value;
+                }),
+                HasSubstr("moe.gate_value names noise, and moe.noise = none"));
+  }
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.top_k = 0; }),
+              HasSubstr("moe.noise = uniform with moe.top_k = 0"));
+}
+
+TEST(ValidateClusters, balance_needs_two_experts) {
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.experts = 1;
+                c.moe.balance = 0.01;
+              }),
+              HasSubstr("moe.balance = 0.01 with one expert"));
+}
+
+TEST(ValidateClusters, clusters_are_no_images) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.model.expert = "conv:1 relu max_pool dense:classes"; }),
+              HasSubstr("model.expert has conv or max_pool layers (only data.source = idx has images)"));
+}
+
+// What either optimiser reads may be set.
+TEST(ValidateClusters, the_gates_optimiser_counts_too) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.optim.beta1 = 0.8; }), HasSubstr("is set without adam"));
+  Config config = clustered();
+  config.optim.gate_name = GateOptimizer::adam;
+  config.optim.beta1 = 0.8;
+  config.optim.momentum = 0.9;  // the experts'
+  EXPECT_NO_THROW(validate(config));
+  config = clustered();
+  config.optim.name = OptimizerKind::adam;
+  config.optim.momentum = 0.9;  // the gate's
+  EXPECT_NO_THROW(validate(config));
+  config.optim.gate_name = GateOptimizer::same;
+  EXPECT_THAT(config_error_of([&] { validate(config); }),
+              HasSubstr("optim.momentum = 0.9 with optim.name = adam"));
+}
+
 }  // namespace
 }  // namespace switchyard::config

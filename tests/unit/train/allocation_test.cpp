@@ -24,8 +24,26 @@ config::Config make_config(index_t top_k) {
   return config;
 }
 
-std::int64_t allocations_of_warm_steps(index_t top_k, int threads) {
-  const config::Config config = make_config(top_k);
+config::Config clustered_config() {
+  config::Config config;
+  config.data.source = config::DataSource::clusters;
+  config.data.cluster_samples = 1000;
+  config.model.gate = "patch_filters:1 sum:experts";
+  config.model.expert = "patch_filters:8 bias cubic sum:classes";
+  config.model.loss = config::Loss::logistic;
+  config.moe.experts = 6;
+  config.moe.top_k = 1;
+  config.moe.noise = config::GateNoise::uniform;
+  config.moe.gate_value = config::GateValue::noisy_softmax;
+  config.moe.balance = 0.01;
+  config.optim.name = config::OptimizerKind::normalised_sgd;
+  config.optim.gate_name = config::GateOptimizer::sgd;
+  config.optim.gradient_norm = config::GradientNorm::sum_of_tensors;
+  config.train.batch_size = 300;
+  return config;
+}
+
+std::int64_t allocations_of_warm_steps(const config::Config& config, int threads) {
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   comm::LocalCommunicator communicator;
   device::Context context(threads);
@@ -49,8 +67,18 @@ std::int64_t allocations_of_warm_steps(index_t top_k, int threads) {
 TEST(Step, allocates_nothing_once_it_is_warm) {
   for (const index_t top_k : {0, 2}) {
     for (const int threads : {1, 2}) {
-      EXPECT_EQ(allocations_of_warm_steps(top_k, threads), 0)
+      EXPECT_EQ(allocations_of_warm_steps(make_config(top_k), threads), 0)
           << "top_k " << top_k << ", " << threads << " threads";
+    }
+  }
+}
+
+TEST(Step, on_clusters_allocates_nothing_once_it_is_warm) {
+  for (const auto order : {config::SampleOrder::shuffled, config::SampleOrder::fixed}) {
+    for (const int threads : {1, 2}) {
+      config::Config config = clustered_config();
+      config.train.order = order;
+      EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << threads << " threads";
     }
   }
 }

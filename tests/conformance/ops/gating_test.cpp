@@ -1,0 +1,204 @@
+// From scores to the gradient of scores, for both measures and both regularisers.
+#include "ops/gating.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.hpp"
+#include "conformance/ops/executors.hpp"
+#include "numerics/ops/differences.hpp"
+#include "support/reference_losses.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+namespace naive = switchyard::reference;
+
+std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
+
+struct Size {
+  index_t samples, experts, slots;
+};
+const Size sizes[] = {{6, 8, 1},   {5, 4, 2}, {4, 5, 5},  {3, 64, 1},
+                      {2, 33, 33}, {3, 1, 1}, {2, 40, 7}, {0, 4, 1}};
+
+// What gate_backward is told, and what it must give: the gradient of
+//   sum_n ( sum_i d_ni (log w_ni, or z_e)  +  sum_i importance_e w_ni  +  sum_e probability_e p_ne )
+struct GateData {
+  Size size;
+  GateMeasure measure;
+  std::vector<float> scores, d_slots;
+  std::vector<std::int32_t> chosen;
+  std::vector<double> importance, probability;  // empty: none
+
+  GateData(const Size& size_in, GateMeasure measure_in, bool with_importance, bool with_probability)
+      : size(size_in),
+        measure(measure_in),
+        scores(random_values(size.samples * size.experts, 1, 2.0F)),
+        d_slots(random_values(size.samples * size.slots, 2)) {
+    std::mt19937 generator(3);
+    std::vector<std::int32_t> all(at(size.experts));
+    std::iota(all.begin(), all.end(), 0);
+    for (index_t n = 0; n < size.samples; ++n) {
+      if (size.slots < size.experts) std::shuffle(all.begin(), all.end(), generator);
+      chosen.insert(chosen.end(), all.begin(), all.begin() + size.slots);
+    }
+    const std::vector<float> c = random_values(2 * size.experts, 4);
+    if (with_importance) importance.assign(c.begin(), c.begin() + size.experts);
+    if (with_probability) probability.assign(c.begin() + size.experts, c.end());
+  }
+
+  double value(index_t n, const std::vector<double>& z) const {
+    std::vector<double> of_slots;
+    for (index_t i = 0; i < size.slots; ++i) of_slots.push_back(z[at(chosen[at(n * size.slots + i)])]);
+    const std::vector<double> p = naive::softmax_of(z);
+    std::vector<double> w = naive::softmax_of(of_slots);
+    if (size.slots == 1) w = {p[at(chosen[at(n)])]};
+    double sum = 0;
+    for (index_t i = 0; i < size.slots; ++i) {
+      const double by = measure == GateMeasure::weight ? std::log(w[at(i)]) : of_slots[at(i)];
+      sum += d_slots[at(n * size.slots + i)] * by;
+      if (!importance.empty()) sum += importance[at(chosen[at(n * size.slots + i)])] * w[at(i)];
+    }
+    for (std::size_t e = 0; e < probability.size(); ++e) sum += probability[e] * p[e];
+    return sum;
+  }
+
+  std::vector<float> backward(device::Context& context) const {
+    std::vector<float> weights(d_slots.size()), log_weights(d_slots.size());
+    const tensor::ConstMatrix z(scores.data(), size.samples, size.experts);
+    const tensor::Matrix w(weights.data(), size.samples, size.slots);
+    gate_weights(context, z, chosen.data(), size.slots, w, {log_weights.data(), size.samples, size.slots});
+    const PaddedMatrix d_scores(size.samples, size.experts, 2);
+    gate_backward(context,
+                  {.scores = z,
+                   .experts = chosen.data(),
+                   .weights = w,
+                   .measure = measure,
+                   .d_slots = {d_slots.data(), size.samples, size.slots},
+                   .importance = importance,
+                   .probability = probability},
+                  d_scores.view());
+    EXPECT_TRUE(d_scores.padding_is_untouched());
+    std::vector<float> result;
+    for (index_t n = 0; n < size.samples; ++n) {
+      result.insert(result.end(), d_scores.view().row(n), d_scores.view().row(n) + size.experts);
+    }
+    return result;
+  }
+};
+
+template <class F>
+void for_all_gates(const F& f) {
+  for (const Size& size : sizes) {
+    for (const GateMeasure measure : {GateMeasure::weight, GateMeasure::score}) {
+      for (const bool importance : {false, true}) {
+        for (const bool probability : {false, true}) {
+          SCOPED_TRACE(std::to_string(size.slots) + " of " + std::to_string(size.experts) +
+                       (measure == GateMeasure::weight ? " by weight" : " by score") +
+                       (importance ? ", importance" : "") + (probability ? ", probability" : ""));
+          f(GateData(size, measure, importance, probability));
+        }
+      }
+    }
+  }
+}
+
+TEST(GateBackward, equals_the_differences_of_what_it_derives) {
+  device::Context context(1);
+  for_all_gates([&](const GateData& data) {
+    const std::vector<float> got = data.backward(context);
+    for (index_t n = 0; n < data.size.samples; ++n) {
+      std::vector<double> z(data.scores.begin() + n * data.size.experts,
+                            data.scores.begin() + (n + 1) * data.size.experts);
+      const std::vector<double> expected = testing::central_differences(z, [&] { return data.value(n, z); });
+      for (index_t e = 0; e < data.size.experts; ++e) {
+        // Sums of up to 33 gradients of size 1 in float32.
+        ASSERT_NEAR(got[at(n * data.size.experts + e)], expected[at(e)], 2e-5)
+            << "sample " << n << ", expert " << e;
+      }
+    }
+  });
+}
+
+TEST(GateBackward, has_the_same_bits_on_every_executor) {
+  for_all_gates([&](const GateData& data) {
+    on_every_executor("gate_backward", [&](device::Context& context) { return data.backward(context); });
+  });
+}
+
+// The loss by the score itself reaches the chosen experts' scores and nothing else.
+TEST(GateBackward, by_score_is_the_slot_gradient_itself) {
+  device::Context context(1);
+  const GateData data({4, 6, 2}, GateMeasure::score, false, false);
+  const std::vector<float> got = data.backward(context);
+  std::vector<float> expected(got.size(), 0.0F);
+  for (index_t i = 0; i < 8; ++i) expected[at(i / 2 * 6 + data.chosen[at(i)])] = data.d_slots[at(i)];
+  EXPECT_EQ(got, expected);
+}
+
+TEST(GateBackward, refuses_regularisers_of_another_length) {
+  device::Context context(1);
+  GateData data({2, 4, 2}, GateMeasure::weight, true, true);
+  data.probability.pop_back();
+  EXPECT_THROW(data.backward(context), ContractViolation);
+  data.probability.clear();
+  data.importance.push_back(1);
+  EXPECT_THROW(data.backward(context), ContractViolation);
+}
+
+TEST(GatherScores, takes_the_chosen_experts_scores) {
+  for (const Size& size : sizes) {
+    const GateData data(size, GateMeasure::score, false, false);
+    const PaddedMatrix scores(data.scores, size.samples, size.experts, 3);
+    const std::vector<float> got = on_every_executor("gather_scores", [&](device::Context& context) {
+      std::vector<float> values(at(size.samples * size.slots), -7.0F);
+      gather_scores(context, scores.view(), data.chosen.data(), size.slots,
+                    {values.data(), size.samples, size.slots});
+      return values;
+    });
+    for (index_t i = 0; i < size.samples * size.slots; ++i) {
+      EXPECT_EQ(got[at(i)], scores.view()(i / size.slots, data.chosen[at(i)])) << i;
+    }
+  }
+}
+
+TEST(AddProbabilities, adds_the_softmax_of_every_row) {
+  for (const index_t experts : edge_sizes) {
+    if (experts == 0) continue;
+    for (const index_t samples : {0, 1, 50}) {
+      const std::vector<float> scores = random_values(samples * experts, 6, 3.0F);
+      std::vector<double> expected(at(experts), 0.5);
+      for (index_t n = 0; n < samples; ++n) {
+        const std::vector<double> p =
+            naive::softmax_of({scores.begin() + n * experts, scores.begin() + (n + 1) * experts});
+        for (std::size_t e = 0; e < p.size(); ++e) expected[e] += p[e];
+      }
+      const std::vector<double> got = on_every_executor("add_probabilities", [&](device::Context& context) {
+        std::vector<double> sums(at(experts), 0.5);  // it adds to what is there
+        add_probabilities(context, {scores.data(), samples, experts}, sums);
+        return sums;
+      });
+      for (std::size_t e = 0; e < got.size(); ++e) EXPECT_NEAR(got[e], expected[e], 1e-6 * (1 + expected[e]));
+      EXPECT_NEAR(std::accumulate(got.begin(), got.end(), 0.0) - 0.5 * static_cast<double>(experts),
+                  static_cast<double>(samples), 1e-5);
+    }
+  }
+}
+
+// In float64 and row by row: a sum over parts goes on where the last one stopped, bit for bit.
+TEST(AddProbabilities, goes_on_where_it_stopped) {
+  device::Context context(1);
+  const std::vector<float> scores = random_values(60 * 5, 7);
+  std::vector<double> whole(5), parts(5);
+  add_probabilities(context, {scores.data(), 60, 5}, whole);
+  add_probabilities(context, {scores.data(), 23, 5}, parts);
+  add_probabilities(context, {scores.data() + 23 * 5, 37, 5}, parts);
+  EXPECT_TRUE(same_bits(parts, whole));
+  EXPECT_THROW(add_probabilities(context, {scores.data(), 60, 5}, std::span(whole).first(4)),
+               ContractViolation);
+}
+
+}  // namespace
+}  // namespace switchyard::ops
