@@ -25,7 +25,7 @@ namespace detail {
 class FileReader;
 }
 
-inline constexpr int schema_version = 1;
+inline constexpr int schema_version = 2;
 
 enum class DType { float32, float64, int64 };
 

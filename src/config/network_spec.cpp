@@ -127,7 +127,8 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
     const LayerSpec layer = parse_layer(token);
     const bool is_last = token.position == tokens.size();
     if (is_last && layer.outputs != LayerSpec::from_task) {
-      token.reject("cannot be the last", fmt::format("end with {}", last));
+      token.reject("cannot be the last",
+                   fmt::format("end with {}, or after patch_filters with sum:{}", last, outputs_word(role)));
     }
     if (!is_last && layer.outputs == LayerSpec::from_task) {
       token.reject("must be the last", "give a number of units here, or remove what follows");

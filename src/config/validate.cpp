@@ -101,6 +101,17 @@ void check_optimizer(const Optim& optim) {
           "and {}); "
           "remove them, or set optim.name = adam",
           optim.beta1, optim.beta2, optim.epsilon);
+  const bool normalised =
+      optim.name == OptimizerKind::normalised_sgd || optim.gate_name == GateOptimizer::normalised_sgd;
+  require(normalised || optim.gradient_norm == defaults.gradient_norm,
+          "optim.gradient_norm = sum_of_tensors without normalised_sgd (nothing else divides by it); remove "
+          "it, or set "
+          "optim.name = normalised_sgd");
+  require(
+      !normalised || optim.clip_norm == 0,
+      "optim.clip_norm = {} with normalised_sgd (a gradient that is divided by its norm has nothing to clip); "
+      "remove it",
+      optim.clip_norm);
   require(optim.schedule_steps == 0 || optim.warmup_steps <= optim.schedule_steps,
           "optim.warmup_steps = {} exceeds optim.schedule_steps = {} (the schedule would end during warm-up); "
           "lower "

@@ -21,14 +21,16 @@ void PatchFilters::begin_forward(device::Workspace& workspace, const BatchTiles&
     return tensor::Matrix{workspace.allocate<float>(rows * cols).data(), rows, cols};
   };
   record.output = matrix(shape_.outputs);
-  record.filtered = matrix(shape_.filtered_patches() * shape_.units());
+  record.filtered =
+      shape_.is_linear_map() ? tensor::Matrix{} : matrix(shape_.filtered_patches() * shape_.units());
   record.patch_sums = shape_.sums_first() ? matrix(shape_.patch_size) : tensor::Matrix{};
 }
 
 ops::PatchFilterRecord PatchFilters::record_of(const LayerRecord& record, IndexRange rows) {
-  return {record.patch_sums.data != nullptr ? record.patch_sums.rows_from(rows.begin, rows.size())
-                                            : tensor::Matrix{},
-          record.filtered.rows_from(rows.begin, rows.size())};
+  const auto part = [&](const tensor::Matrix& all) {
+    return all.data != nullptr ? all.rows_from(rows.begin, rows.size()) : tensor::Matrix{};
+  };
+  return {part(record.patch_sums), part(record.filtered)};
 }
 
 void PatchFilters::forward(device::Context& context, const BatchTiles& tiles, index_t tile,

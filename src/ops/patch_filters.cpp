@@ -17,7 +17,8 @@ void expect_matrix(const char* what, tensor::ConstMatrix m, index_t rows, index_
 }
 
 void expect_record(const PatchFilterShape& shape, const PatchFilterRecord& record, index_t rows) {
-  expect_matrix("filtered", record.filtered, rows, shape.filtered_patches() * shape.units());
+  if (!shape.is_linear_map())
+    expect_matrix("filtered", record.filtered, rows, shape.filtered_patches() * shape.units());
   if (shape.sums_first()) expect_matrix("sums", record.sums, rows, shape.patch_size);
 }
 
@@ -31,8 +32,6 @@ void patch_filters_forward(device::Context& context, const PatchFilterShape& sha
   SY_EXPECTS((bias != nullptr) == shape.bias, "a bias and the shape disagree");
   expect_matrix("out", out, samples.rows, shape.outputs);
   expect_record(shape, record, samples.rows);
-  SY_EXPECTS(record.filtered.stride == record.filtered.cols, "rows of the record lie {} apart",
-             record.filtered.stride);
   const index_t size = kernels::PatchFiltersForward::group_size(shape);
   device::for_each_row(context, (samples.rows + size - 1) / size,
                        kernels::PatchFiltersForward{shape, samples, weight, bias, record, out});
@@ -49,11 +48,14 @@ void patch_filters_backward(device::Context& context, const PatchFilterShape& sh
   expect_record(shape, record, samples.rows);
   SY_EXPECTS(static_cast<index_t>(workspace.size()) >= patch_filters_workspace_floats(shape, samples.rows),
              "{} floats of workspace for {} rows", workspace.size(), samples.rows);
-  device::for_each_row(context, samples.rows,
-                       kernels::PatchFiltersActivationBackward{shape, d_out, record.filtered});
+  if (!shape.is_linear_map()) {
+    device::for_each_row(context, samples.rows,
+                         kernels::PatchFiltersActivationBackward{shape, d_out, record.filtered});
+  }
+  const tensor::ConstMatrix d_filtered = shape.is_linear_map() ? d_out : tensor::ConstMatrix(record.filtered);
   const tensor::RowSource inputs = shape.sums_first() ? tensor::RowSource(record.sums) : samples;
   float* const partials = workspace.data();
-  const kernels::PatchFilterGradients gradients{shape, inputs, record.filtered, partials};
+  const kernels::PatchFilterGradients gradients{shape, inputs, d_filtered, partials};
   const index_t chunks = chunk_count(samples.rows);
   device::for_each_row(context, chunks, gradients);
   const index_t stride = gradients.sum_count();

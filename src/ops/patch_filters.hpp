@@ -27,6 +27,8 @@ struct PatchFilterShape {
   // Filters in all; weight is [patch_size, units()], unit o * filters + j.
   constexpr index_t units() const { return outputs * filters; }
   constexpr bool sums_first() const { return activation == PatchActivation::none; }
+  // One filter for an output and no activation: what the filters give is the output.
+  constexpr bool is_linear_map() const { return sums_first() && filters == 1; }
   // Patches that meet the filters: all, or their sum.
   constexpr index_t filtered_patches() const { return sums_first() ? 1 : patches; }
   constexpr index_t weight_count() const { return patch_size * units(); }
@@ -35,8 +37,9 @@ struct PatchFilterShape {
 
 // What backward needs of forward, for the same rows. Written by forward; backward overwrites `filtered`.
 struct PatchFilterRecord {
-  tensor::Matrix sums;      // [rows, patch_size], the sum over patches; only with sums_first()
-  tensor::Matrix filtered;  // [rows, filtered_patches() * units()], before the activation
+  tensor::Matrix sums;  // [rows, patch_size], the sum over patches; only with sums_first()
+  // [rows, filtered_patches() * units()], before the activation; not used if is_linear_map()
+  tensor::Matrix filtered;
 };
 
 // out: [rows, outputs]. bias may be null. samples: [rows, in_features()].

@@ -157,7 +157,7 @@ class OfCheckpoints(runs.RunTest):
             self.assertEqual(int(file["state/seed"][()]), 7)
             self.assertEqual(int(file["state/shards"][()]), 8)
             self.assertEqual(int(file["state/epoch"][()]), 2)
-            self.assertEqual(int(file["schema_version"][()]), 1)
+            self.assertEqual(int(file["schema_version"][()]), 2)
             config = file["config"][()].decode()
             self.assertIn("[moe]", config)
             self.assertRegex(config, r"(?m)^top_k = 2\b")

@@ -56,6 +56,12 @@ struct Plan {
 
 void print_gradients(const Plan& p) {
   std::cout << "gradients of the gate's matrices (the same rule on every rank count)\n";
+  if (p.options.gate.patch_filters) {
+    const double floats = static_cast<double>(p.config.train.shards * p.options.gate.parameter_count());
+    std::cout << fmt::format("  {:>5} x {:<5} a partial sum per shard ({} a step)\n",
+                             p.options.gate.patch_filters->patch_size, p.options.gate.patch_filters->units(),
+                             mebibytes(floats * float_bytes));
+  }
   for (const nn::DenseShape& layer : p.options.gate.dense) {
     const bool whole = p.options.gate_options.policy.rule(layer.in, layer.out) == nn::GradientRule::whole_rows;
     const double rows = static_cast<double>(p.config.train.batch_size * (layer.in + layer.out)) * float_bytes;

@@ -40,6 +40,20 @@ Rows data_rows(const config::Config& config, const data::Dataset& dataset) {
                                 dataset.class_count())}};
 }
 
+std::string noise_text(const config::Config& config) {
+  if (config.moe.noise == config::GateNoise::none) return "none";
+  return fmt::format("{} ({}, {})", text_of(config, "moe.noise"), text_of(config, "moe.noise_draw"),
+                     text_of(config, "moe.noise_when"));
+}
+
+// "sgd, rate 0.1" where the gate has its own; empty where it shares the experts'.
+std::string gate_optimizer_text(const config::Config& config) {
+  if (config.optim.gate_name == config::GateOptimizer::same && config.optim.gate_learning_rate == 0) return "";
+  return fmt::format(
+      "; gate: {}, rate {}", text_of(config, "optim.gate_name"),
+      config.optim.gate_learning_rate > 0 ? config.optim.gate_learning_rate : config.optim.learning_rate);
+}
+
 Rows model_rows(const config::Config& config, train::Loop& loop) {
   return {
       {"gate", config.model.gate},
@@ -47,7 +61,9 @@ Rows model_rows(const config::Config& config, train::Loop& loop) {
       {"experts", fmt::format("{}, {}", config.moe.experts,
                               config.moe.top_k == 0 ? "dense (every expert sees every sample)"
                                                     : fmt::format("top-{}", config.moe.top_k))},
-      {"importance", fmt::format("{}", config.moe.importance)},
+      {"routing", fmt::format("weight {}, noise {}", text_of(config, "moe.gate_value"), noise_text(config))},
+      {"loss", fmt::format("{}, importance {}, balance {}", text_of(config, "model.loss"),
+                           config.moe.importance, config.moe.balance)},
       {"parameters", fmt::format("{} (gate {}, an expert {})", train::grouped(loop.model().parameter_count()),
                                  train::grouped(loop.model().gate_parameters()),
                                  train::grouped(loop.model().expert_parameters()))}};
@@ -66,18 +82,18 @@ Rows layout_rows(const Runtime& runtime, train::Loop& loop, int ranks) {
 }
 
 Rows training_rows(const config::Config& config, train::Loop& loop, const std::string& checkpoint) {
-  return {
-      {"steps",
-       fmt::format("{} ({} per epoch), batch {} in {} shards", train::grouped(loop.last_step()),
-                   loop.loader().training().batches_per_epoch(), config.train.batch_size, config.train.shards)},
-      {"optimizer", fmt::format("{}, rate {}, weight decay {}, clip {}", text_of(config, "optim.name"),
-                                config.optim.learning_rate, config.optim.weight_decay, config.optim.clip_norm)},
-      {"schedule", fmt::format("{}, warm-up {} steps, horizon {}", text_of(config, "optim.schedule"),
-                               config.optim.warmup_steps, loop.horizon())},
-      {"precision", text_of(config, "train.precision")},
-      {"seed", fmt::format("{}", config.run.seed)},
-      {"run folder", config.run.dir},
-      {"goes on from", checkpoint.empty() ? "the start" : checkpoint}};
+  return {{"steps", fmt::format("{} ({} per epoch), batch {} in {} shards", train::grouped(loop.last_step()),
+                                loop.loader().training().batches_per_epoch(), config.train.batch_size,
+                                config.train.shards)},
+          {"optimizer", fmt::format("{}, rate {}, weight decay {}, clip {}{}", text_of(config, "optim.name"),
+                                    config.optim.learning_rate, config.optim.weight_decay,
+                                    config.optim.clip_norm, gate_optimizer_text(config))},
+          {"schedule", fmt::format("{}, warm-up {} steps, horizon {}", text_of(config, "optim.schedule"),
+                                   config.optim.warmup_steps, loop.horizon())},
+          {"precision", text_of(config, "train.precision")},
+          {"seed", fmt::format("{}", config.run.seed)},
+          {"run folder", config.run.dir},
+          {"goes on from", checkpoint.empty() ? "the start" : checkpoint}};
 }
 
 }  // namespace

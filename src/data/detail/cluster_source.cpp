@@ -8,6 +8,7 @@
 #include "base/contract.hpp"
 #include "base/philox.hpp"
 #include "data/detail/sample_source.hpp"
+#include "device/buffer.hpp"
 
 namespace switchyard::data::detail {
 namespace {
@@ -80,7 +81,7 @@ std::vector<Vector> draw_orthonormal(std::uint64_t seed, index_t count, index_t 
 }
 
 struct Samples {
-  std::vector<float> rows;  // [samples, patches * patch size]
+  device::Buffer<float> rows;  // [samples, patches * patch size]
   std::vector<std::int32_t> labels;
   std::vector<std::int32_t> clusters;
 };
@@ -120,7 +121,7 @@ class ClusterSource final : public SampleSource {
 
   Samples draw(Stream stream) const {
     const auto count = static_cast<std::size_t>(config_.cluster_samples);
-    Samples samples{std::vector<float>(count * static_cast<std::size_t>(shape_.features())),
+    Samples samples{device::Buffer<float>(config_.cluster_samples * shape_.features()),
                     std::vector<std::int32_t>(count), std::vector<std::int32_t>(count)};
     for (std::size_t n = 0; n < count; ++n) {
       float* const row = samples.rows.data() + static_cast<index_t>(n) * shape_.features();

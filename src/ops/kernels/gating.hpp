@@ -61,11 +61,16 @@ struct GateWeights {
     const std::int32_t* const expert = experts + row * slots;
     const float m = team.max(candidates, candidate);
     const float log_sum = log(team.sum(candidates, [&](index_t i) { return exp(candidate(i) - m); }));
-    team.for_each(slots, [&](index_t i) {
+    const auto write = [&](index_t i) {
       const float log_weight = (z[expert[i]] - m) - log_sum;
       log_weights(row, i) = log_weight;
       weights(row, i) = exp(log_weight);
-    });
+    };
+    if (slots == 1) {
+      team.once([&] { write(0); });
+    } else {
+      team.for_each(slots, write);
+    }
   }
 };
 

@@ -22,6 +22,8 @@ struct PatchFiltersForward {
 
   static SY_HD index_t group_size(const PatchFilterShape& shape) { return shape.sums_first() ? 8 : 2; }
 
+  static constexpr index_t ahead = 8;  // rows, between a prefetch and its use
+
   // The group's values after the activation.
   index_t scratch_bytes() const {
     return group_size(shape) * shape.filtered_patches() * shape.units() * static_cast<index_t>(sizeof(float));
@@ -32,6 +34,10 @@ struct PatchFiltersForward {
     const index_t first = group * group_size(shape);
     const index_t left = samples.rows - first;
     const index_t count = left < group_size(shape) ? left : group_size(shape);
+    if (samples.table != nullptr) {
+      for (index_t row = first + ahead; row < first + ahead + count && row < samples.rows; ++row)
+        prefetch_row(samples.row(row), shape.in_features());
+    }
     if (shape.sums_first()) {
       for (index_t row = first; row < first + count; ++row)
         add_patches(team, samples.row(row), record.sums.row(row));
@@ -39,7 +45,7 @@ struct PatchFiltersForward {
     }
     filter(team, first, count);
     team.sync();
-    activate(team, first, count);
+    if (!shape.is_linear_map()) activate(team, first, count);
   }
 
  private:
@@ -53,19 +59,22 @@ struct PatchFiltersForward {
     }
   }
 
-  // y_o = sum_j sum_p activation(z[p][o, j]). The activation runs over all of the group at once, so that its
-  // loop is long enough for vector registers.
+  // y_o = sum_j sum_p activation(z[p][o, j]). The activation runs over all patches at once, so that its loop is
+  // long enough for vector registers.
   template <class Team>
   SY_HD void activate(const Team& team, index_t first, index_t count) const {
     constexpr int width = pack_width<Team>;
     using P = Pack<width>;
     const index_t units = shape.units();
     const index_t patches = shape.filtered_patches();
-    const float* const z = record.filtered.row(first);
+    const tensor::Matrix filtered = record.filtered;
     float* const active = team.template scratch<float>();
     with_activation(shape.activation, [=, &team](auto activation) SY_ALWAYS_INLINE {
-      team.for_each(count * patches * units,
-                    [=](index_t i) SY_ALWAYS_INLINE { active[i] = activation.value(z[i]); });
+      for (index_t row = 0; row < count; ++row) {
+        const float* const z = filtered.row(first + row);
+        float* const to = active + row * patches * units;
+        team.for_each(patches * units, [=](index_t i) SY_ALWAYS_INLINE { to[i] = activation.value(z[i]); });
+      }
     });
     team.sync();
     // The first patch's place takes the sum over patches.
@@ -82,25 +91,38 @@ struct PatchFiltersForward {
       team.sync();
     }
     const index_t filters = shape.filters;
-    const index_t outputs = shape.outputs;
-    const tensor::Matrix y = out;
-    team.for_each(count * outputs, [=](index_t item) SY_ALWAYS_INLINE {
-      const GridPlace place(item, outputs);
-      const float* const from = active + place.row * patches * units + place.column * filters;
-      float sum[4] = {};  // chains of additions
-      index_t j = 0;
-      for (; j + 4 <= filters; j += 4) unrolled<4>([&](auto k) SY_ALWAYS_INLINE { sum[k] += from[j + k]; });
-      for (; j < filters; ++j) sum[0] += from[j];
-      y(first + place.row, place.column) = (sum[0] + sum[2]) + (sum[1] + sum[3]);
-    });
-    team.sync();
+    for (index_t row = 0; row < count; ++row) {
+      const float* const of_row = active + row * patches * units;
+      float* const y = out.row(first + row);
+      if (filters == 1) {
+        team.for_each(shape.outputs, [=](index_t o) { y[o] = of_row[o]; });
+        continue;
+      }
+      team.for_each(shape.outputs, [=](index_t o) SY_ALWAYS_INLINE {
+        const float* const from = of_row + o * filters;
+        float sum[4] = {};  // chains of additions
+        index_t j = 0;
+        for (; j + 4 <= filters; j += 4) unrolled<4>([&](auto k) SY_ALWAYS_INLINE { sum[k] += from[j + k]; });
+        for (; j < filters; ++j) sum[0] += from[j];
+        y[o] = (sum[0] + sum[2]) + (sum[1] + sum[3]);
+      });
+    }
+    team.sync();  // the next group uses the same scratch
   }
 
-  // Vector v of the group: a patch of one of its samples, or a sum.
-  SY_HD const float* vector(index_t first, index_t v) const {
-    if (shape.sums_first()) return record.sums.row(first + v);
+  // Vector v of the group: a patch of one of its samples, or a sum; and where its filters' results go.
+  struct Vector {
+    const float* x;
+    float* z;
+  };
+  SY_HD Vector vector(index_t first, index_t v) const {
+    if (shape.sums_first()) {
+      return {record.sums.row(first + v), (shape.is_linear_map() ? out : record.filtered).row(first + v)};
+    }
     const index_t sample = v < shape.patches ? 0 : 1;  // of two: a division for each vector would cost
-    return samples.row(first + sample) + (v - sample * shape.patches) * shape.patch_size;
+    const index_t patch = v - sample * shape.patches;
+    return {samples.row(first + sample) + patch * shape.patch_size,
+            record.filtered.row(first + sample) + patch * shape.units()};
   }
 
   // z[v][u] = b_u + sum_i w[i][u] x[v][i], by the index i.
@@ -143,7 +165,7 @@ struct PatchFiltersForward {
     // The sum over patches has met the bias once for each patch.
     const float copies = shape.sums_first() ? static_cast<float>(shape.patches) : 1.0F;
     const float* x[vectors];
-    unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE { x[j] = vector(first, v + j); });
+    unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE { x[j] = vector(first, v + j).x; });
     P sum[vectors][packs];
     unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
       const index_t column = unit + u * width;
@@ -163,12 +185,11 @@ struct PatchFiltersForward {
         unrolled<packs>([&](auto u) SY_ALWAYS_INLINE { sum[j][u] = fma(value, w[u], sum[j][u]); });
       });
     }
-    // Rows of the record lie side by side.
-    float* const z = record.filtered.row(first) + v * units;
     unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE {
+      float* const z = vector(first, v + j).z;
       unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
         const index_t column = unit + u * width;
-        sum[j][u].store_first(z + j * units + column, units - column);
+        sum[j][u].store_first(z + column, units - column);
       });
     });
   }
@@ -196,9 +217,13 @@ struct PatchFiltersActivationBackward {
     float* const dy_of_unit = team.template scratch<float>();
     float* const slope = dy_of_unit + units;
     float* const z = filtered.row(row);
-    for (index_t o = 0; o < shape.outputs; ++o) {
-      const float value = dy[o];
-      team.for_each(filters, [=](index_t j) { dy_of_unit[o * filters + j] = value; });
+    if (filters == 1) {
+      team.for_each(units, [=](index_t u) { dy_of_unit[u] = dy[u]; });
+    } else {
+      for (index_t o = 0; o < shape.outputs; ++o) {
+        const float value = dy[o];
+        team.for_each(filters, [=](index_t j) { dy_of_unit[o * filters + j] = value; });
+      }
     }
     with_activation(shape.activation, [=, &team](auto activation) SY_ALWAYS_INLINE {
       team.for_each(patches * units,
@@ -278,9 +303,9 @@ struct PatchFilterGradients {
     P sum[count];
     unrolled<count>([&](auto i) SY_ALWAYS_INLINE { sum[i] = P::broadcast(0); });
     const index_t end = end_of(chunk);
-    const float* dz = d_filtered.row(chunk * patch_filter_chunk) + unit;  // of all rows, side by side
     for (index_t row = chunk * patch_filter_chunk; row < end; ++row) {
       const float* x = inputs.row(row) + first;
+      const float* dz = d_filtered.row(row) + unit;
       for (index_t p = 0; p < patches; ++p) {
         const P gradient = P::load_first(dz, units - unit);
         unrolled<count>([&](auto i) SY_ALWAYS_INLINE { sum[i] = fma(P::broadcast(x[i]), gradient, sum[i]); });

@@ -75,8 +75,13 @@ struct TopK {
     constexpr float taken = -std::numeric_limits<float>::infinity();
     constexpr float lowest = std::numeric_limits<float>::lowest();
     const float* const x = logits.row(row);
-    float* const left = team.template scratch<float>();
     // NaN and -infinity count as the smallest finite number, so that `taken` lies below all.
+    if (k == 1) {
+      const index_t best = argmax(team, logits.cols, [=](index_t i) { return x[i] > lowest ? x[i] : lowest; });
+      team.once([&] { experts[row] = static_cast<std::int32_t>(best); });
+      return;
+    }
+    float* const left = team.template scratch<float>();
     team.for_each(logits.cols, [&](index_t i) { left[i] = x[i] > lowest ? x[i] : lowest; });
     for (index_t round = 0; round < k; ++round) {
       const index_t best = argmax(team, logits.cols, [&](index_t i) { return left[i]; });

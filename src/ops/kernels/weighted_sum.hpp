@@ -50,7 +50,8 @@ struct WeightedSumForward {
     const float m = -y * sum;
     const float t = exp(m > 0.0F ? -m : m);
     team.once([&] {
-      output.losses[static_cast<std::size_t>(row)] = (m > 0.0F ? m : m - m) + log(1.0F + t);  // a NaN stays one
+      output.losses[static_cast<std::size_t>(row)] =
+          (m > 0.0F ? m : 0.0F) + log(1.0F + t);  // a NaN comes through t
       output.d_sum(row, 0) = -y * (m > 0.0F ? 1.0F / (1.0F + t) : t / (1.0F + t));
       output.predicted[static_cast<std::size_t>(row)] = sum > 0.0F ? 1 : 0;
     });

@@ -69,12 +69,14 @@ struct GateData {
     std::vector<float> weights(d_slots.size()), log_weights(d_slots.size());
     const tensor::ConstMatrix z(scores.data(), size.samples, size.experts);
     const tensor::Matrix w(weights.data(), size.samples, size.slots);
-    gate_weights(context, z, chosen.data(), size.slots, w, {log_weights.data(), size.samples, size.slots});
+    const tensor::Matrix log_w(log_weights.data(), size.samples, size.slots);
+    gate_weights(context, z, chosen.data(), size.slots, w, log_w);
     const PaddedMatrix d_scores(size.samples, size.experts, 2);
     gate_backward(context,
                   {.scores = z,
                    .experts = chosen.data(),
                    .weights = w,
+                   .log_weights = log_w,
                    .measure = measure,
                    .d_slots = {d_slots.data(), size.samples, size.slots},
                    .importance = importance,

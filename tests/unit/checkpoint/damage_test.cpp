@@ -112,7 +112,7 @@ TEST_F(Damage, another_schema_version_is_told_from_damage) {
   detail::UserBlock block = detail::verify_bytes(file_);
   block.schema_version = 7;
   detail::write_at(file, 0, detail::encode(block));
-  EXPECT_THAT(verify_message(file_), AllOf(HasSubstr("schema version 7"), HasSubstr("version 1")));
+  EXPECT_THAT(verify_message(file_), AllOf(HasSubstr("schema version 7"), HasSubstr("version 2")));
 }
 
 // Bytes changed by somebody who renews the digest: what the checksums in the file are for.

@@ -29,7 +29,7 @@ TEST(Inspect, shows_state_arrays_and_totals) {
   const std::string text = inspect(file);
   EXPECT_THAT(words_after(text, "checkpoint"), ElementsAre(file.string()));
   EXPECT_THAT(words_after(text, "size"), ElementsAre(std::to_string(fs::file_size(file)), "bytes"));
-  EXPECT_THAT(words_after(text, "schema_version"), ElementsAre("1"));
+  EXPECT_THAT(words_after(text, "schema_version"), ElementsAre("2"));
   EXPECT_THAT(words_after(text, "state/step"), ElementsAre("200"));
   EXPECT_THAT(words_after(text, "state/seed"), ElementsAre("-7"));
   EXPECT_THAT(words_after(text, "state/loss"), ElementsAre("0.1"));
