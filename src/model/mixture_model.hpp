@@ -78,9 +78,10 @@ class MixtureModel {
   index_t parameter_count() const;
   index_t gate_parameters() const { return options_.gate.parameter_count(); }
   index_t expert_parameters() const { return options_.expert.parameter_count(); }
-  // Of one sample's forward through the gate and the experts that see it.
-  index_t multiply_adds_per_sample() const {
-    return options_.gate.multiply_adds() + layer_.gate().slots() * options_.expert.multiply_adds();
+  // Of one sample in a training step, through the gate and the experts that see it.
+  index_t training_multiply_adds_per_sample() const {
+    return options_.gate.training_multiply_adds() +
+           layer_.gate().slots() * options_.expert.training_multiply_adds();
   }
   // Parameters and state, for checkpoints.
   std::vector<ModelArray> parameters();

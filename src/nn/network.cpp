@@ -123,6 +123,8 @@ index_t NetworkShape::parameter_count() const {
   return count;
 }
 
+index_t NetworkShape::training_multiply_adds() const { return (patch_filters ? 2 : 3) * multiply_adds(); }
+
 index_t NetworkShape::multiply_adds() const {
   index_t count = conv ? conv->conv_height() * conv->conv_width() * conv->weight_count() : 0;
   if (patch_filters) count += patch_filters->filtered_patches() * patch_filters->weight_count();

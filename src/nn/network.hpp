@@ -49,6 +49,9 @@ struct NetworkShape {
   index_t parameter_count() const;
   // Of one sample, forward.
   index_t multiply_adds() const;
+  // Of one sample in training: forward, weight gradients and, behind a first layer on samples, input gradients.
+  // The convolutions of small images are counted as if they had one, as the published counts do.
+  index_t training_multiply_adds() const;
 };
 
 struct NetworkOptions {

@@ -32,6 +32,12 @@ void gate_weights(device::Context& context, tensor::ConstMatrix scores, const st
   expect_slots(slots, scores.cols);
   expect_shape("weights", weights, scores.rows, slots);
   expect_shape("log_weights", log_weights, scores.rows, slots);
+  if (slots == 1) {
+    constexpr index_t block = kernels::samples_per_block;
+    device::for_each_row(context, (scores.rows + block - 1) / block,
+                         kernels::GateWeightsOfOne{scores, experts, weights, log_weights});
+    return;
+  }
   device::for_each_row(context, scores.rows,
                        kernels::GateWeights{scores, experts, slots, weights, log_weights});
 }

@@ -38,6 +38,11 @@ void top_k(device::Context& context, tensor::ConstMatrix logits, index_t k, std:
   constexpr index_t max_cols = index_t{1} << 24;  // argmax carries places as float
   SY_EXPECTS(k >= 0 && k <= logits.cols && logits.cols <= max_cols, "the {} largest of {} columns (at most {})",
              k, logits.cols, max_cols);
+  if (k == 1) {
+    constexpr index_t block = kernels::TopOne::block_size;
+    device::for_each_row(context, (logits.rows + block - 1) / block, kernels::TopOne{logits, experts});
+    return;
+  }
   device::for_each_row(context, logits.rows, kernels::TopK{logits, k, experts});
 }
 

@@ -28,6 +28,11 @@ void weighted_sum_forward(device::Context& context, const WeightedSumBatch& batc
                  static_cast<index_t>(output.predicted.size()) == samples,
              "{} losses and {} predictions for {} samples", output.losses.size(), output.predicted.size(),
              samples);
+  if (batch.loss == SumLoss::logistic && batch.slots == 1) {
+    constexpr index_t block = kernels::LogisticOfOne::block_size;
+    device::for_each_row(context, (samples + block - 1) / block, kernels::LogisticOfOne{batch, output});
+    return;
+  }
   device::for_each_row(context, samples, kernels::WeightedSumForward{batch, output});
 }
 

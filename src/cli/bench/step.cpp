@@ -45,8 +45,8 @@ Measured measure(const config::Config& config, index_t steps, Runtime& runtime, 
   model.values_changed(context);
   optim::Optimizer optimizer(config.optim, model.norm_table(), model.slices());
   train::Step step(config, steps, loader, model, optimizer, communicator, context);
-  // Forward, input gradient and weight gradient: three products, two operations for each multiply-add.
-  flops_per_sample = 6.0 * static_cast<double>(model.multiply_adds_per_sample());
+  // Two operations for each multiply-add.
+  flops_per_sample = 2.0 * static_cast<double>(model.training_multiply_adds_per_sample());
 
   Measured result;
   ReferenceProduct reference;
@@ -81,7 +81,7 @@ void print(const Measured& m, double flops_per_sample, int cores, std::string_vi
   std::cout << fmt::format("{:<10} {:>9.3f} {:>10.3f} {:>9.3f}\n\n", "step", m.step.percentile(0.1) * 1e3,
                            m.step.median() * 1e3, m.step.percentile(0.9) * 1e3)
             << fmt::format(
-                   "{:.0f} samples/s in {}; {:.2f} MFLOP a sample; {} core(s) at {:.1f} GFLOP/s (float32 512 x "
+                   "{:.0f} samples/s in {}; {:.3g} MFLOP a sample; {} core(s) at {:.1f} GFLOP/s (float32 512 x "
                    "1352 x 512, interleaved)\n",
                    rate, precision, flops_per_sample * 1e-6, cores, m.reference_flops * 1e-9)
             << fmt::format("share of the float32 matrix limit: {:.2f} ({:.0f} samples/s would be 1.00)\n",

@@ -33,8 +33,53 @@ struct AddUniformNoise {
   }
 };
 
-// w_s = e^(z_s - m) / sum_j e^(z_j - m), where j runs over the sample's slots, or over all experts if there is
-// one slot.
+// Samples that a kernel takes together where a sample alone is too little work for vector registers.
+inline constexpr index_t samples_per_block = 64;
+
+// One slot: w = e^(z_e - m) / sum_j e^(z_j - m) over all experts, added in their order. "Row" is a block of
+// samples.
+struct GateWeightsOfOne {
+  tensor::ConstMatrix logits;
+  const std::int32_t* experts;
+  tensor::Matrix weights;
+  tensor::Matrix log_weights;
+
+  // Per sample: the largest logit, then the sum.
+  index_t scratch_bytes() const { return 2 * samples_per_block * static_cast<index_t>(sizeof(float)); }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t block) const {
+    const index_t first = block * samples_per_block;
+    const index_t left = logits.rows - first;
+    const index_t n = left < samples_per_block ? left : samples_per_block;
+    float* const largest = team.template scratch<float>();
+    float* const sum = largest + samples_per_block;
+    const float* const z = logits.row(first);
+    const index_t stride = logits.stride;
+    // A sample stays with one thread: no sync is needed.
+    team.for_each(n, [=](index_t r) {
+      largest[r] = z[r * stride];
+      sum[r] = 0.0F;
+    });
+    for (index_t e = 1; e < logits.cols; ++e) {
+      team.for_each(n, [=](index_t r) { largest[r] = device::larger(largest[r], z[r * stride + e]); });
+    }
+    for (index_t e = 0; e < logits.cols; ++e) {
+      team.for_each(n, [=](index_t r) { sum[r] += exp(z[r * stride + e] - largest[r]); });
+    }
+    const std::int32_t* const expert = experts + first;
+    float* const log_w = log_weights.row(first);
+    float* const w = weights.row(first);
+    const index_t log_stride = log_weights.stride;
+    const index_t w_stride = weights.stride;
+    team.for_each(n, [=](index_t r) {
+      const float value = (z[r * stride + expert[r]] - largest[r]) - log(sum[r]);
+      log_w[r * log_stride] = value;
+      w[r * w_stride] = exp(value);
+    });
+  }
+};
+
+// Several slots: w_s = e^(z_s - m) / sum_j e^(z_j - m), where j runs over the sample's slots.
 struct GateWeights {
   tensor::ConstMatrix logits;
   const std::int32_t* experts;
@@ -47,30 +92,13 @@ struct GateWeights {
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const z = logits.row(row);
     const std::int32_t* const expert = experts + row * slots;
-    if (slots == 1) {
-      normalise(team, row, logits.cols, [&](index_t i) { return z[i]; });
-    } else {
-      normalise(team, row, slots, [&](index_t i) { return z[expert[i]]; });
-    }
-  }
-
- private:
-  template <class Team, class Candidate>
-  SY_HD void normalise(const Team& team, index_t row, index_t candidates, const Candidate& candidate) const {
-    const float* const z = logits.row(row);
-    const std::int32_t* const expert = experts + row * slots;
-    const float m = team.max(candidates, candidate);
-    const float log_sum = log(team.sum(candidates, [&](index_t i) { return exp(candidate(i) - m); }));
-    const auto write = [&](index_t i) {
+    const float m = team.max(slots, [&](index_t i) { return z[expert[i]]; });
+    const float log_sum = log(team.sum(slots, [&](index_t i) { return exp(z[expert[i]] - m); }));
+    team.for_each(slots, [&](index_t i) {
       const float log_weight = (z[expert[i]] - m) - log_sum;
       log_weights(row, i) = log_weight;
       weights(row, i) = exp(log_weight);
-    };
-    if (slots == 1) {
-      team.once([&] { write(0); });
-    } else {
-      team.for_each(slots, write);
-    }
+    });
   }
 };
 

@@ -64,6 +64,43 @@ struct LogSoftmaxBackward {
 };
 
 // k rounds of argmax over what is left.
+// TopK with k = 1. "Row" is a block of rows, since one alone is too little work for vector registers.
+struct TopOne {
+  static constexpr index_t block_size = 64;
+
+  tensor::ConstMatrix logits;
+  std::int32_t* experts;  // [rows]
+
+  // Per row: its largest value.
+  index_t scratch_bytes() const { return block_size * static_cast<index_t>(sizeof(float)); }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t block) const {
+    constexpr float lowest = std::numeric_limits<float>::lowest();  // as TopK
+    const index_t first = block * block_size;
+    const index_t left = logits.rows - first;
+    const index_t n = left < block_size ? left : block_size;
+    float* const largest = team.template scratch<float>();
+    std::int32_t* const best = experts + first;
+    const float* const z = logits.row(first);
+    const index_t stride = logits.stride;
+    // A row stays with one thread: no sync is needed.
+    team.for_each(n, [=](index_t r) {
+      const float value = z[r * stride];
+      largest[r] = value > lowest ? value : lowest;
+      best[r] = 0;
+    });
+    for (index_t e = 1; e < logits.cols; ++e) {
+      const auto expert = static_cast<std::int32_t>(e);
+      team.for_each(n, [=](index_t r) {
+        const float value = z[r * stride + e];
+        const bool better = value > largest[r];
+        best[r] = better ? expert : best[r];
+        largest[r] = better ? value : largest[r];
+      });
+    }
+  }
+};
+
 struct TopK {
   tensor::ConstMatrix logits;
   index_t k;
@@ -75,13 +112,8 @@ struct TopK {
     constexpr float taken = -std::numeric_limits<float>::infinity();
     constexpr float lowest = std::numeric_limits<float>::lowest();
     const float* const x = logits.row(row);
-    // NaN and -infinity count as the smallest finite number, so that `taken` lies below all.
-    if (k == 1) {
-      const index_t best = argmax(team, logits.cols, [=](index_t i) { return x[i] > lowest ? x[i] : lowest; });
-      team.once([&] { experts[row] = static_cast<std::int32_t>(best); });
-      return;
-    }
     float* const left = team.template scratch<float>();
+    // NaN and -infinity count as the smallest finite number, so that `taken` lies below all.
     team.for_each(logits.cols, [&](index_t i) { left[i] = x[i] > lowest ? x[i] : lowest; });
     for (index_t round = 0; round < k; ++round) {
       const index_t best = argmax(team, logits.cols, [&](index_t i) { return left[i]; });

@@ -10,6 +10,54 @@
 
 namespace switchyard::ops::kernels {
 
+// With m = -y F and t = e^-|m|: log(1 + e^m) = max(m, 0) + log(1 + t), and its derivative by F. A NaN comes
+// through t.
+struct Logistic {
+  float loss;
+  float derivative;
+
+  SY_HD Logistic(float sum, std::int32_t label) {
+    const float y = label == 1 ? 1.0F : -1.0F;
+    const float m = -y * sum;
+    const float t = exp(m > 0.0F ? -m : m);
+    const float share = (m > 0.0F ? 1.0F : t) / (1.0F + t);
+    loss = (m > 0.0F ? m : 0.0F) + log(1.0F + t);
+    derivative = -y * share;
+  }
+};
+
+// Logistic loss of one slot. "Row" is a block of samples, so that the loops fill vector registers.
+struct LogisticOfOne {
+  static constexpr index_t block_size = 64;
+  WeightedSumBatch batch;
+  WeightedSumOutput output;
+
+  // Per sample: F.
+  index_t scratch_bytes() const { return block_size * static_cast<index_t>(sizeof(float)); }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t block) const {
+    const index_t first = block * block_size;
+    const index_t left = batch.weights.rows - first;
+    const index_t n = left < block_size ? left : block_size;
+    float* const sum = team.template scratch<float>();
+    const float* const* const f = batch.rows + first;
+    const tensor::ConstMatrix w = batch.weights;
+    // A sample stays with one thread: no sync is needed.
+    team.for_each(n, [=](index_t r) { sum[r] = w(first + r, 0) * f[r][0]; });
+    const std::int32_t* const labels = batch.labels + first;
+    float* const losses = output.losses.data() + first;
+    float* const d = output.d_sum.row(first);
+    const index_t stride = output.d_sum.stride;
+    std::int32_t* const predicted = output.predicted.data() + first;
+    team.for_each(n, [=](index_t r) {
+      const Logistic of(sum[r], labels[r]);
+      losses[r] = of.loss;
+      d[r * stride] = of.derivative;
+      predicted[r] = sum[r] > 0.0F ? 1 : 0;
+    });
+  }
+};
+
 struct WeightedSumForward {
   WeightedSumBatch batch;
   WeightedSumOutput output;
@@ -43,16 +91,12 @@ struct WeightedSumForward {
   }
 
  private:
-  // With m = -y F and t = e^-|m|: log(1 + e^m) = max(m, 0) + log(1 + t).
   template <class Team>
   SY_HD void logistic(const Team& team, index_t row, float sum) const {
-    const float y = batch.labels[row] == 1 ? 1.0F : -1.0F;
-    const float m = -y * sum;
-    const float t = exp(m > 0.0F ? -m : m);
     team.once([&] {
-      output.losses[static_cast<std::size_t>(row)] =
-          (m > 0.0F ? m : 0.0F) + log(1.0F + t);  // a NaN comes through t
-      output.d_sum(row, 0) = -y * (m > 0.0F ? 1.0F / (1.0F + t) : t / (1.0F + t));
+      const Logistic of(sum, batch.labels[row]);
+      output.losses[static_cast<std::size_t>(row)] = of.loss;
+      output.d_sum(row, 0) = of.derivative;
       output.predicted[static_cast<std::size_t>(row)] = sum > 0.0F ? 1 : 0;
     });
   }
