@@ -15,7 +15,7 @@ enum class ResumeMode { never, automatic };
 enum class DataSource { idx, random, clusters };
 enum class SampleOrder { shuffled, fixed };
 // What the mixture's output is and how it is scored; model/objective.hpp has the formulas.
-enum class Loss { likelihood, cross_entropy, logistic, double_softmax };
+enum class Loss { likelihood, stochastic, cross_entropy, logistic, double_softmax };
 enum class InitialValues { uniform, normal };
 // What multiplies a chosen expert's output.
 enum class GateValue { softmax, noisy_softmax, noisy_logit };
@@ -83,8 +83,10 @@ struct Moe {
   GateNoise noise = GateNoise::none;
   NoiseDraw noise_draw = NoiseDraw::every_step;
   NoiseWhen noise_when = NoiseWhen::training;
-  double importance = 0;  // weight of the importance regulariser
-  double balance = 0;     // weight of the Switch balance loss
+  double importance = 0;    // weight of the importance regulariser
+  double balance = 0;       // weight of the Switch balance loss
+  double z_loss = 0;        // weight of the router z-loss
+  double gate_entropy = 0;  // weight of the entropy of a sample's gate probabilities
   PlacementRule placement = PlacementRule::block;
 };
 

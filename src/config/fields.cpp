@@ -26,7 +26,7 @@ constexpr std::array resume_words = {Word{ResumeMode::never, "never"}, Word{Resu
 constexpr std::array source_words = {Word{DataSource::idx, "idx"}, Word{DataSource::random, "random"},
                                      Word{DataSource::clusters, "clusters"}};
 constexpr std::array order_words = {Word{SampleOrder::shuffled, "shuffled"}, Word{SampleOrder::fixed, "fixed"}};
-constexpr std::array loss_words = {Word{Loss::likelihood, "likelihood"},
+constexpr std::array loss_words = {Word{Loss::likelihood, "likelihood"}, Word{Loss::stochastic, "stochastic"},
                                    Word{Loss::cross_entropy, "cross_entropy"}, Word{Loss::logistic, "logistic"},
                                    Word{Loss::double_softmax, "double_softmax"}};
 constexpr std::array init_words = {Word{InitialValues::uniform, "uniform"},
@@ -178,10 +178,11 @@ constexpr std::array model_fields = {
     model.text<&Model::gate>("gate",
                              "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts"),
     model.text<&Model::expert>("expert", "an expert's layers, such as: dense:64 relu dense:classes"),
-    model.choice<&Model::loss, loss_words>(
-        "loss",
-        "likelihood: of the mixture of the experts' distributions; the others score the gate-weighted sum "
-        "of their outputs"),
+    model.choice<&Model::loss, loss_words>("loss",
+                                           "likelihood: of the mixture of the experts' distributions; "
+                                           "stochastic: of competing experts, of which one "
+                                           "answers; the others score the gate-weighted sum "
+                                           "of their outputs"),
     model.choice<&Model::init, init_words>(
         "init", "of first weights; uniform: up to 1/sqrt(inputs); normal: standard deviation 1"),
     model.number<&Model::gate_init_scale>("gate_init_scale", not_negative,
@@ -207,6 +208,11 @@ constexpr std::array moe_fields = {
                                  "weight of the importance regulariser (Shazeer et al. 2017); 0: off"),
     moe.number<&Moe::balance>("balance", not_negative,
                               "weight of the balance loss (Fedus et al. 2021, Switch); 0: off"),
+    moe.number<&Moe::z_loss>("z_loss", not_negative,
+                             "weight of the router z-loss (Zoph et al. 2022, ST-MoE); 0: off"),
+    moe.number<&Moe::gate_entropy>(
+        "gate_entropy", not_negative,
+        "weight of the mean entropy of a sample's gate probabilities, in nats; 0: off"),
     moe.choice<&Moe::placement, placement_words>(
         "placement", "block: neighbouring experts share a rank; cyclic: expert e on rank e mod R"),
 };

@@ -61,10 +61,10 @@ void check_networks(const Config& config) {
 }
 
 void check_mixture(const Moe& moe, Loss loss) {
-  require(
-      loss != Loss::likelihood || moe.gate_value != GateValue::noisy_logit,
-      "moe.gate_value = noisy_logit with model.loss = likelihood (a mixture's weights are probabilities); use "
-      "another gate_value, or another loss");
+  require((loss != Loss::likelihood && loss != Loss::stochastic) || moe.gate_value != GateValue::noisy_logit,
+          "moe.gate_value = noisy_logit with model.loss = likelihood or stochastic (a mixture's weights are "
+          "probabilities); use "
+          "another gate_value, or another loss");
   require(
       moe.noise != GateNoise::none || moe.gate_value == GateValue::softmax,
       "moe.gate_value names noise, and moe.noise = none (there is none to add); set moe.noise = uniform, or "

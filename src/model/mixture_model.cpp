@@ -56,6 +56,8 @@ MixtureModel::MixtureModel(const config::Config& config, const Task& task, comm:
       task_(task),
       importance_weight_(config.moe.importance),
       balance_weight_(config.moe.balance),
+      z_loss_weight_(config.moe.z_loss),
+      entropy_weight_(config.moe.gate_entropy),
       objective_(Objective::make(config.model.loss, task.classes)),
       options_(layer_options(config, task)),
       layer_(options_, communicator,
@@ -102,39 +104,66 @@ void MixtureModel::regularise(index_t samples, const moe::GateStatistics& statis
     regulariser_losses_.balance = moe::balance_loss(load_, probability_, balance_weight_);
     moe::balance_gradient(load_, samples, balance_weight_, balance_gradient_);
   }
+  const auto count = static_cast<double>(samples);
+  regulariser_losses_.z_loss = z_loss_weight_ * squared_log_sum_ / count;
+  regulariser_losses_.entropy = entropy_weight_ * score_entropy_sum_ / count;
 }
 
-// Sums over the global batch: a float64 partial per shard, added in shard order. Columns: loss, entropy,
-// importance [E], and for the balance loss load [E] and probability [E].
+// The columns of a shard's sums.
+struct MixtureModel::SumColumns {
+  enum : index_t { loss, weight_entropy, squared_log_sum, score_entropy, importance };
+  index_t experts;
+  index_t load() const { return importance + experts; }  // from here on only for the balance loss
+  index_t probability() const { return importance + 2 * experts; }
+  index_t count(bool balanced) const { return importance + experts * (balanced ? 3 : 1); }
+};
+
+// One shard, sample after sample, in float64.
+void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const SampleValues& of,
+                             std::span<double> sums) const {
+  const moe::Routing& routing = output_.routing;
+  const SumColumns columns{options_.routing.experts};
+  const bool balanced = balance_weight_ > 0;
+  double* const importance = sums.data() + SumColumns::importance;
+  double* const load = sums.data() + columns.load();
+  for (index_t n = rows.begin; n < rows.end; ++n) {
+    sums[SumColumns::loss] += static_cast<double>(scores_.losses[at(n)]);
+    sums[SumColumns::weight_entropy] += of.weight_entropies[at(n)];
+    if (!of.score_entropies.empty()) {
+      sums[SumColumns::squared_log_sum] += of.squared_log_sums[at(n)];
+      sums[SumColumns::score_entropy] += of.score_entropies[at(n)];
+    }
+    for (index_t i = 0; i < routing.slots; ++i) {
+      const std::int32_t expert = routing.experts[at(n * routing.slots + i)];
+      importance[expert] += static_cast<double>(routing.weights(n, i));
+      if (balanced) load[expert] += 1.0;
+    }
+  }
+  if (balanced) {
+    ops::add_probabilities(context, routing.scores.rows_from(rows.begin, rows.size()),
+                           sums.subspan(at(columns.probability()), at(columns.experts)));
+  }
+}
+
+// Sums over the global batch: a partial per shard, added in shard order.
 void MixtureModel::collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics) {
   device::Workspace& workspace = context.workspace();
   const nn::BatchTiles& tiles = *batch.tiles;
   const moe::Routing& routing = output_.routing;
-  const std::span<double> entropies = workspace.allocate<double>(routing.samples);
-  ops::entropy_rows(context, routing.weights, entropies);
-
-  const index_t experts = statistics.experts();
+  SampleValues values{workspace.allocate<double>(routing.samples), {}, {}};
+  ops::entropy_rows(context, routing.weights, values.weight_entropies);
+  if (z_loss_weight_ > 0 || entropy_weight_ > 0) {
+    values.squared_log_sums = workspace.allocate<double>(routing.samples);
+    values.score_entropies = workspace.allocate<double>(routing.samples);
+    ops::score_statistics(context, routing.scores, values.squared_log_sums, values.score_entropies);
+  }
   const bool balanced = balance_weight_ > 0;
-  const index_t width = 2 + experts * (balanced ? 3 : 1);
+  const SumColumns columns{options_.routing.experts};
+  const index_t width = columns.count(balanced);
   const std::span<double> mine = workspace.allocate<double>(tiles.local_count() * width);
   std::ranges::fill(mine, 0.0);
   context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-    double* const sums = mine.data() + tile * width;
-    double* const importance = sums + 2;
-    const IndexRange rows = tiles.rows(tile);
-    for (index_t n = rows.begin; n < rows.end; ++n) {
-      sums[0] += static_cast<double>(scores_.losses[at(n)]);
-      sums[1] += entropies[at(n)];
-      for (index_t i = 0; i < routing.slots; ++i) {
-        const std::int32_t expert = routing.experts[at(n * routing.slots + i)];
-        importance[expert] += static_cast<double>(routing.weights(n, i));
-        if (balanced) importance[experts + expert] += 1.0;
-      }
-    }
-    if (balanced) {
-      ops::add_probabilities(context, routing.scores.rows_from(rows.begin, rows.size()),
-                             {importance + 2 * experts, at(experts)});
-    }
+    sum_shard(context, tiles.rows(tile), values, mine.subspan(at(tile * width), at(width)));
   });
   const std::span<const double> all = tiles.gather_tiles(workspace, mine, width);
   const std::span<double> column = workspace.allocate<double>(tiles.total_count());
@@ -142,13 +171,15 @@ void MixtureModel::collect(device::Context& context, const Batch& batch, moe::Ga
     for (index_t tile = 0; tile < tiles.total_count(); ++tile) column[at(tile)] = all[at(tile * width + c)];
     return ops::sum_tree(column);
   };
-  statistics.loss_sum = sum_of(0);
-  statistics.entropy_sum = sum_of(1);
-  for (index_t e = 0; e < experts; ++e) {
-    statistics.importance[at(e)] = sum_of(2 + e);
+  statistics.loss_sum = sum_of(SumColumns::loss);
+  statistics.entropy_sum = sum_of(SumColumns::weight_entropy);
+  squared_log_sum_ = sum_of(SumColumns::squared_log_sum);
+  score_entropy_sum_ = sum_of(SumColumns::score_entropy);
+  for (index_t e = 0; e < columns.experts; ++e) {
+    statistics.importance[at(e)] = sum_of(SumColumns::importance + e);
     if (!balanced) continue;
-    load_[at(e)] = sum_of(2 + experts + e);
-    probability_[at(e)] = sum_of(2 + 2 * experts + e);
+    load_[at(e)] = sum_of(columns.load() + e);
+    probability_[at(e)] = sum_of(columns.probability() + e);
   }
 }
 
@@ -177,7 +208,11 @@ void MixtureModel::backward(device::Context& context, const Batch& batch, PhaseC
   const auto scale = static_cast<float>(1.0 / static_cast<double>(batch.tiles->total_rows()));
   objective_->backward(context, output_, batch.labels, scale, layer_.gate().measure(), gradients);
   layer_.backward(context, *batch.tiles, output_.routing, gradients,
-                  {.importance = importance_gradient_, .probability = balance_gradient_}, clock);
+                  {.importance = importance_gradient_,
+                   .probability = balance_gradient_,
+                   .z_loss = z_loss_weight_,
+                   .entropy = entropy_weight_},
+                  clock);
 }
 
 void MixtureModel::reduce_gradients(device::Context& context, const Batch& batch, PhaseClock& clock) {

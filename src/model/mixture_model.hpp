@@ -45,8 +45,10 @@ moe::LayerOptions layer_options(const config::Config& config, const Task& task);
 struct RegulariserLosses {
   double importance = 0;
   double balance = 0;
+  double z_loss = 0;
+  double entropy = 0;
 
-  double total() const { return importance + balance; }
+  double total() const { return importance + balance + z_loss + entropy; }
 };
 
 // L = the objective's mean over the global batch + regularisers. All methods are collective over the
@@ -90,6 +92,15 @@ class MixtureModel {
   index_t classes() const { return task_.classes; }
 
  private:
+  struct SumColumns;
+  // Of each of this rank's samples; the last two only where a regulariser needs them.
+  struct SampleValues {
+    std::span<double> weight_entropies;
+    std::span<double> squared_log_sums;
+    std::span<double> score_entropies;
+  };
+  void sum_shard(device::Context& context, IndexRange rows, const SampleValues& of,
+                 std::span<double> sums) const;
   void collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
   void regularise(index_t samples, const moe::GateStatistics& statistics);
@@ -98,6 +109,8 @@ class MixtureModel {
   Task task_;
   double importance_weight_;
   double balance_weight_;
+  double z_loss_weight_;
+  double entropy_weight_;
   std::unique_ptr<Objective> objective_;
   moe::LayerOptions options_;
   moe::Layer layer_;
@@ -110,6 +123,8 @@ class MixtureModel {
   std::vector<double> importance_gradient_;
   std::vector<double> load_, probability_;  // [E] over the global batch, only for the balance loss
   std::vector<double> balance_gradient_;
+  double squared_log_sum_ = 0;  // over the global batch, only for the z-loss or the gate's entropy
+  double score_entropy_sum_ = 0;
 };
 
 }  // namespace switchyard::model

@@ -15,7 +15,7 @@ Scores allocate_scores(device::Workspace& workspace, index_t samples) {
 
 class LikelihoodObjective final : public Objective {
  public:
-  explicit LikelihoodObjective(index_t classes) : classes_(classes) {}
+  LikelihoodObjective(index_t classes, bool competing) : classes_(classes), competing_(competing) {}
 
   moe::ExpertHead head() const override { return moe::ExpertHead::log_softmax; }
   index_t outputs() const override { return classes_; }
@@ -44,10 +44,13 @@ class LikelihoodObjective final : public Objective {
             .slots = output.routing.slots,
             .log_probs = output.slot_rows.data(),
             .labels = labels.data(),
-            .classes = classes_};
+            .classes = classes_,
+            .power = competing_ ? 0.5F : 1.0F,
+            .one_answers = competing_};
   }
 
   index_t classes_;
+  bool competing_;  // the stochastic loss
   tensor::Matrix posteriors_;
 };
 
@@ -97,7 +100,9 @@ class WeightedSumObjective final : public Objective {
 std::unique_ptr<Objective> Objective::make(config::Loss loss, index_t classes) {
   switch (loss) {
     case config::Loss::likelihood:
-      return std::make_unique<LikelihoodObjective>(classes);
+      return std::make_unique<LikelihoodObjective>(classes, false);
+    case config::Loss::stochastic:
+      return std::make_unique<LikelihoodObjective>(classes, true);
     case config::Loss::cross_entropy:
       return std::make_unique<WeightedSumObjective>(ops::SumLoss::cross_entropy, classes);
     case config::Loss::double_softmax:

@@ -20,6 +20,7 @@ struct Scores {
 //   likelihood      -log sum_i w_i y_{i,t}, the experts' outputs are distributions (Krishnamurthy et al. 2023,
 //   reference
 //                   V1; Jacobs et al. 1991 for categories)
+//   stochastic      -log sum_i w_i y_{i,t}^(1/2); the expert with the largest weight answers (reference V2)
 //   cross_entropy, logistic, double_softmax    of F = sum_i w_i f_i (ops/weighted_sum.hpp; Chen et al. 2022)
 // Local; forward leaves what backward needs, in the step's memory.
 class Objective {

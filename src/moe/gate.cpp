@@ -61,6 +61,7 @@ void Gate::backward(device::Context& context, const nn::BatchTiles& tiles, const
                     tensor::ConstMatrix d_slots, const RegulariserGradients& regularisers) {
   network_.begin_backward(context.workspace(), tiles, record_);
   partials_ = context.workspace().allocate<float>(tiles.local_count() * network_.partial_width());
+  const auto samples = static_cast<double>(tiles.total_rows());
   ops::gate_backward(context,
                      {.scores = routing.scores,
                       .experts = routing.experts.data(),
@@ -69,7 +70,9 @@ void Gate::backward(device::Context& context, const nn::BatchTiles& tiles, const
                       .measure = measure(),
                       .d_slots = d_slots,
                       .importance = regularisers.importance,
-                      .probability = regularisers.probability},
+                      .probability = regularisers.probability,
+                      .z_loss = static_cast<float>(regularisers.z_loss / samples),
+                      .entropy = static_cast<float>(regularisers.entropy / samples)},
                      record_.layers.back().d_output);
   network_.backward(context, tiles, record_, partials_.data());
 }

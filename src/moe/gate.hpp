@@ -18,11 +18,13 @@ struct GateOptions {
   config::NoiseWhen noise_when = config::NoiseWhen::training;
 };
 
-// Gradients of regularisers that depend on sums over the batch, so that they are the same for every sample.
-// Empty: none.
+// Gradients of regularisers that depend on sums over the batch, so that they are the same for every sample
+// (empty: none), and weights of those that are means over samples.
 struct RegulariserGradients {
   std::span<const double> importance = {};   // [E], by a sample's gate weight
   std::span<const double> probability = {};  // [E], by a sample's full softmax over all experts
+  double z_loss = 0;                         // of the squared log sum of e^score
+  double entropy = 0;                        // of the entropy of the full softmax
 };
 
 // Replicated on every rank; each computes its own shards. Batch statistics and gradients are those of the

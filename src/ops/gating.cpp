@@ -74,6 +74,15 @@ void add_probabilities(device::Context& context, tensor::ConstMatrix scores, std
   device::for_each_row(context, 1, kernels::AddProbabilities{scores, sums.data()});
 }
 
+void score_statistics(device::Context& context, tensor::ConstMatrix scores, std::span<double> squared_log_sums,
+                      std::span<double> entropies) {
+  SY_EXPECTS(static_cast<index_t>(squared_log_sums.size()) == scores.rows &&
+                 static_cast<index_t>(entropies.size()) == scores.rows,
+             "{} and {} results for {} rows", squared_log_sums.size(), entropies.size(), scores.rows);
+  device::for_each_row(context, scores.rows,
+                       kernels::ScoreStatisticsOfRow{scores, squared_log_sums.data(), entropies.data()});
+}
+
 void entropy_rows(device::Context& context, tensor::ConstMatrix weights, std::span<double> entropies) {
   SY_EXPECTS(static_cast<index_t>(entropies.size()) == weights.rows, "{} entropies for {} rows",
              entropies.size(), weights.rows);

@@ -51,16 +51,25 @@ struct GateGradient {
   std::span<const double> importance = {};
   // c_e = dR/dp_e of a regulariser R of the sums of the full softmax p over all E. Empty: none.
   std::span<const double> probability = {};
+  // Weights of regularisers of each sample's own scores, divided by the samples of the global batch: of the
+  // squared log sum of e^z, and of the entropy of the full softmax in nats.
+  float z_loss = 0;
+  float entropy = 0;
 };
 // d_scores: [N, E], written in full. With l_i = d_slots_i (by log w) + w_i g_i:
 //   K >= 2:    d z_i = l_i - w_i sum_j l_j for the experts in slots, 0 for all others
 //   K = 1 < E: d z_j = l ([j = e] - p_j) over all E, e the chosen expert
-// plus d_slots of the chosen experts if the score itself is the measure, plus p_j (c_j - sum_e p_e c_e).
+// plus d_slots of the chosen experts if the score itself is the measure, plus p_j (c_j - sum_e p_e c_e), plus
+// p_j (2 z_loss L - entropy (log p_j + H)) with L = log sum_e e^z_e and H = -sum_e p_e log p_e.
 void gate_backward(device::Context&, const GateGradient&, tensor::Matrix d_scores);
 
 // sums[e] += p_e over the rows, p the full softmax of a row's scores: the gate's mean probabilities, in float64
 // and in the order of the rows.
 void add_probabilities(device::Context&, tensor::ConstMatrix scores, std::span<double> sums);
+
+// Of each row of scores, in float64: L^2 and H as above.
+void score_statistics(device::Context&, tensor::ConstMatrix scores, std::span<double> squared_log_sums,
+                      std::span<double> entropies);
 
 // entropies[n] = -sum_i w_{n,i} log2 w_{n,i} in float64, with 0 log 0 = 0.
 void entropy_rows(device::Context&, tensor::ConstMatrix weights, std::span<double> entropies);

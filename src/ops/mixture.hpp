@@ -20,11 +20,16 @@ struct MixtureBatch {
   const float* const* log_probs = nullptr;  // [N * K] rows of C log-probabilities, where they lie
   const std::int32_t* labels = nullptr;     // [N], in [0, C)
   index_t classes = 0;                      // C
+  // 1: the likelihood. 1/2: the loss of competing experts, -log sum_i w_i exp(-CE_i / 2) (Jacobs et al. 1991,
+  // for categories, as Krishnamurthy et al. 2023 code it; reference V2).
+  float power = 1;
+  // Who answers: the mixture, or the slot with the largest weight, ties to the lower slot.
+  bool one_answers = false;
 };
 
 struct MixtureOutput {
-  std::span<float> losses;    // [N], -log sum_i w_i y_{i,t}; not finite if no slot gives the label a chance
-  tensor::Matrix posteriors;  // [N, K], h_i = w_i y_{i,t} / sum_j w_j y_{j,t}
+  std::span<float> losses;  // [N], -log sum_i w_i y_{i,t}^power; not finite if no slot gives the label a chance
+  tensor::Matrix posteriors;          // [N, K], h_i = w_i y_{i,t}^power / sum_j w_j y_{j,t}^power
   std::span<std::int32_t> predicted;  // [N], argmax_c sum_i w_i y_{i,c}, ties to the lower class
   tensor::Matrix probabilities = {};  // [N, C], sum_i w_i y_{i,c}; not written if it has no data
 };
@@ -35,7 +40,7 @@ struct MixtureGradient {
   float* const* d_log_probs = nullptr;  // [N * K] rows of C, each written in full
   tensor::Matrix d_log_weights;         // [N, K]
 };
-// `scale` is 1 / B, of the global batch. d log y_{i,t} = d log w_i = -scale h_i.
+// `scale` is 1 / B, of the global batch. d log w_i = -scale h_i, d log y_{i,t} = -scale power h_i.
 void mixture_backward(device::Context&, const MixtureBatch&, tensor::ConstMatrix posteriors, float scale,
                       const MixtureGradient&);
 

@@ -68,6 +68,8 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
                  {"task_loss", statistics.loss()},
                  {"importance_loss", record.regularisers.importance},
                  {"balance_loss", record.regularisers.balance},
+                 {"z_loss", record.regularisers.z_loss},
+                 {"gate_entropy_loss", record.regularisers.entropy},
                  {"error", statistics.error()},
                  {"gradient_norm", record.gradient_norm},
                  {"learning_rate", record.learning_rate},

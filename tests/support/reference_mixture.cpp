@@ -110,6 +110,7 @@ struct Choice {
   Values weights;                     // of the chosen
   Values factors;                     // what multiplies the chosen experts' outputs
   Values probabilities;               // of all
+  double log_sum = 0;                 // log sum_e e^score
   double margin = std::numeric_limits<double>::infinity();
 };
 
@@ -129,6 +130,8 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
   choice.experts = order;
   const Values& scores = test.gate_value == config::GateValue::noisy_softmax ? noisy : logits;
   choice.probabilities = softmax_of(scores);
+  for (const double z : scores) choice.log_sum += std::exp(z);
+  choice.log_sum = std::log(choice.log_sum);
   if (test.top_k == 1) {
     choice.weights = {choice.probabilities[at(order[0])]};
   } else {
@@ -155,10 +158,12 @@ std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parame
 double sample_loss(const MixtureCase& test, const Choice& choice,
                    const std::vector<std::vector<Values>>& outputs, std::size_t n) {
   const std::int64_t label = test.labels[n];
-  if (test.loss == config::Loss::likelihood) {
+  if (test.loss == config::Loss::likelihood || test.loss == config::Loss::stochastic) {
+    const double power = test.loss == config::Loss::stochastic ? 0.5 : 1.0;
     double likelihood = 0;
     for (std::size_t i = 0; i < choice.experts.size(); ++i) {
-      likelihood += choice.weights[i] * softmax_of(outputs[at(choice.experts[i])][n])[at(label)];
+      likelihood +=
+          choice.weights[i] * std::pow(softmax_of(outputs[at(choice.experts[i])][n])[at(label)], power);
     }
     return -std::log(likelihood);
   }
@@ -169,6 +174,7 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
   }
   switch (test.loss) {
     case config::Loss::likelihood:
+    case config::Loss::stochastic:
       break;
     case config::Loss::cross_entropy:
       return cross_entropy(sum, label);
@@ -211,6 +217,17 @@ double balance_loss(const MixtureCase& test, const std::vector<Choice>& choices)
   return test.balance * static_cast<double>(test.experts) * sum;
 }
 
+// c mean L^2 + w mean H
+double own_losses(const MixtureCase& test, const std::vector<Choice>& choices) {
+  double sum = 0;
+  for (const Choice& choice : choices) {
+    double entropy = 0;
+    for (const double p : choice.probabilities) entropy -= p * std::log(p);
+    sum += test.z_loss * choice.log_sum * choice.log_sum + test.gate_entropy * entropy;
+  }
+  return sum / static_cast<double>(choices.size());
+}
+
 }  // namespace
 
 double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
@@ -224,7 +241,7 @@ double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
   double loss = 0;
   for (std::size_t n = 0; n < choices.size(); ++n) loss += sample_loss(test, choices[n], outputs, n);
   return loss / static_cast<double>(choices.size()) + importance_loss(test, choices) +
-         balance_loss(test, choices);
+         balance_loss(test, choices) + own_losses(test, choices);
 }
 
 std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters) {

@@ -22,6 +22,8 @@ struct MixtureCase {
   std::int64_t top_k = 0;  // 0: dense
   double importance = 0;
   double balance = 0;
+  double z_loss = 0;
+  double gate_entropy = 0;
   config::Loss loss = config::Loss::likelihood;
   config::GateValue gate_value = config::GateValue::softmax;
   std::vector<Values> noise;  // [sample][expert], added to the logits before the choice; empty: none

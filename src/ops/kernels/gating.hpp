@@ -110,6 +110,37 @@ struct GatherScores {
   SY_HD void operator()(index_t i) const { values.data[i] = scores(i / values.cols, experts[i]); }
 };
 
+// L = log sum_e e^z_e and H = -sum_e p_e log p_e of a row of scores, the same on every thread.
+struct ScoreStatistics {
+  float log_sum;
+  float entropy;
+
+  template <class Team>
+  SY_HD ScoreStatistics(const Team& team, const float* z, index_t n) {
+    const float m = team.max(n, [&](index_t e) { return z[e]; });
+    const float of_all = m + log(team.sum(n, [&](index_t e) { return exp(z[e] - m); }));
+    log_sum = of_all;
+    // p log p = 0 where p is: exp gives 0 below -87.
+    entropy = -team.sum(n, [&](index_t e) { return exp(z[e] - of_all) * (z[e] - of_all); });
+  }
+};
+
+struct ScoreStatisticsOfRow {
+  tensor::ConstMatrix scores;
+  double* squared_log_sums;
+  double* entropies;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const ScoreStatistics of(team, scores.row(row), scores.cols);
+    team.once([&] {
+      squared_log_sums[row] = static_cast<double>(of.log_sum) * static_cast<double>(of.log_sum);
+      entropies[row] = static_cast<double>(of.entropy);
+    });
+  }
+};
+
 struct GateBackward {
   GateGradient g;
   const double* importance;   // [E], or null
@@ -148,6 +179,10 @@ struct GateBackward {
       team.sync();
     }
     if (probability != nullptr) add_probability(team, row);
+    if (g.z_loss != 0.0F || g.entropy != 0.0F) {
+      team.sync();
+      add_own(team, row);
+    }
   }
 
  private:
@@ -159,6 +194,20 @@ struct GateBackward {
     const float log_sum = z[expert] - g.log_weights(row, 0);
     team.for_each(d_scores.cols,
                   [=](index_t e) { d_z[e] = l * ((e == expert ? 1.0F : 0.0F) - exp(z[e] - log_sum)); });
+  }
+
+  // The regularisers of the sample's own scores.
+  template <class Team>
+  SY_HD void add_own(const Team& team, index_t row) const {
+    const float* const z = g.scores.row(row);
+    float* const d_z = d_scores.row(row);
+    const ScoreStatistics of(team, z, d_scores.cols);
+    const float along = 2.0F * g.z_loss * of.log_sum;
+    const float weight = g.entropy;
+    team.for_each(d_scores.cols, [=](index_t e) {
+      const float log_p = z[e] - of.log_sum;
+      d_z[e] += exp(log_p) * (along - weight * (log_p + of.entropy));
+    });
   }
 
   template <class Team>

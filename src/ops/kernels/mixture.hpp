@@ -30,6 +30,7 @@ struct MixtureForward {
     weigh_by_label(team, row, log_w, log_y);
 
     const index_t classes = batch.classes;
+    if (batch.one_answers) return answer_of_one(team, row, log_w, log_y);
     float* const joint = team.template scratch<float>();
     float* const mixture = joint + joint_count();
     for (index_t i = 0; i < batch.slots; ++i) {
@@ -52,12 +53,19 @@ struct MixtureForward {
   }
 
  private:
-  // With a_i = log w_i + log y_{i,t}: loss = -logsumexp(a), h_i = e^(a_i + loss).
+  template <class Team>
+  SY_HD void answer_of_one(const Team& team, index_t row, const float* log_w, const float* const* log_y) const {
+    const float* const y = log_y[argmax(team, batch.slots, [&](index_t i) { return log_w[i]; })];
+    const index_t best = argmax(team, batch.classes, [&](index_t c) { return y[c]; });
+    team.once([&] { output.predicted[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(best); });
+  }
+
+  // With a_i = log w_i + power log y_{i,t}: loss = -logsumexp(a), h_i = e^(a_i + loss).
   template <class Team>
   SY_HD void weigh_by_label(const Team& team, index_t row, const float* log_w,
                             const float* const* log_y) const {
     const std::int32_t label = batch.labels[row];
-    const auto a = [&](index_t i) { return log_w[i] + log_y[i][label]; };
+    const auto a = [&](index_t i) { return log_w[i] + batch.power * log_y[i][label]; };
     const float m = team.max(batch.slots, a);
     const float loss = -(m + log(team.sum(batch.slots, [&](index_t i) { return exp(a(i) - m); })));
     team.for_each(batch.slots, [&](index_t i) { output.posteriors(row, i) = exp(a(i) + loss); });
@@ -77,9 +85,10 @@ struct MixtureBackward {
     const std::int32_t label = batch.labels[row];
     for (index_t i = 0; i < batch.slots; ++i) {
       float* const d_y = gradient.d_log_probs[row * batch.slots + i];
-      const float d_label = -scale * posteriors(row, i);
+      const float d_weight = -scale * posteriors(row, i);
+      const float d_label = batch.power * d_weight;
       team.for_each(batch.classes, [&](index_t c) { d_y[c] = c == label ? d_label : 0.0F; });
-      team.once([&] { gradient.d_log_weights(row, i) = d_label; });
+      team.once([&] { gradient.d_log_weights(row, i) = d_weight; });
     }
   }
 };

@@ -24,13 +24,15 @@ const Size sizes[] = {{6, 8, 1},   {5, 4, 2}, {4, 5, 5},  {3, 64, 1},
                       {2, 33, 33}, {3, 1, 1}, {2, 40, 7}, {0, 4, 1}};
 
 // What gate_backward is told, and what it must give: the gradient of
-//   sum_n ( sum_i d_ni (log w_ni, or z_e)  +  sum_i importance_e w_ni  +  sum_e probability_e p_ne )
+//   sum_n ( sum_i d_ni (log w_ni, or z_e)  +  sum_i importance_e w_ni  +  sum_e probability_e p_ne
+//           + z_loss (log sum_e e^z_e)^2 - entropy sum_e p_ne log p_ne )
 struct GateData {
   Size size;
   GateMeasure measure;
   std::vector<float> scores, d_slots;
   std::vector<std::int32_t> chosen;
   std::vector<double> importance, probability;  // empty: none
+  float z_loss = 0, entropy = 0;
 
   GateData(const Size& size_in, GateMeasure measure_in, bool with_importance, bool with_probability)
       : size(size_in),
@@ -62,6 +64,10 @@ struct GateData {
       if (!importance.empty()) sum += importance[at(chosen[at(n * size.slots + i)])] * w[at(i)];
     }
     for (std::size_t e = 0; e < probability.size(); ++e) sum += probability[e] * p[e];
+    double total = 0;
+    for (const double score : z) total += std::exp(score);
+    sum += z_loss * std::log(total) * std::log(total);
+    for (const double share : p) sum -= entropy * share * std::log(share);
     return sum;
   }
 
@@ -80,7 +86,9 @@ struct GateData {
                    .measure = measure,
                    .d_slots = {d_slots.data(), size.samples, size.slots},
                    .importance = importance,
-                   .probability = probability},
+                   .probability = probability,
+                   .z_loss = z_loss,
+                   .entropy = entropy},
                   d_scores.view());
     EXPECT_TRUE(d_scores.padding_is_untouched());
     std::vector<float> result;
@@ -101,6 +109,10 @@ void for_all_gates(const F& f) {
                        (measure == GateMeasure::weight ? " by weight" : " by score") +
                        (importance ? ", importance" : "") + (probability ? ", probability" : ""));
           f(GateData(size, measure, importance, probability));
+          GateData with_own(size, measure, importance, probability);
+          with_own.z_loss = 0.3F;
+          with_own.entropy = 0.8F;
+          f(with_own);
         }
       }
     }
@@ -162,6 +174,31 @@ TEST(GatherScores, takes_the_chosen_experts_scores) {
     });
     for (index_t i = 0; i < size.samples * size.slots; ++i) {
       EXPECT_EQ(got[at(i)], scores.view()(i / size.slots, data.chosen[at(i)])) << i;
+    }
+  }
+}
+
+TEST(ScoreStatistics, are_the_squared_log_sum_and_the_entropy_of_every_row) {
+  for (const index_t experts : edge_sizes) {
+    if (experts == 0) continue;
+    const index_t samples = 7;
+    std::vector<float> scores = random_values(samples * experts, 6, 3.0F);
+    if (experts > 1) scores[0] = -200.0F;  // a probability that float32 cannot hold
+    const std::vector<double> got = on_every_executor("score_statistics", [&](device::Context& context) {
+      std::vector<double> both(2 * at(samples));
+      score_statistics(context, {scores.data(), samples, experts}, std::span(both).first(at(samples)),
+                       std::span(both).subspan(at(samples)));
+      return both;
+    });
+    for (index_t n = 0; n < samples; ++n) {
+      double sum = 0;
+      double entropy = 0;
+      const std::vector<double> z(scores.begin() + n * experts, scores.begin() + (n + 1) * experts);
+      for (const double score : z) sum += std::exp(score);
+      for (const double p : naive::softmax_of(z)) entropy -= p > 0 ? p * std::log(p) : 0.0;
+      const double square = std::log(sum) * std::log(sum);
+      EXPECT_NEAR(got[at(n)], square, 5e-6 * (1 + square));
+      EXPECT_NEAR(got[at(samples + n)], entropy, 5e-6 * (1 + entropy));
     }
   }
 }

@@ -109,13 +109,38 @@ TEST(Mixture, predicts_the_lower_class_of_a_tie) {
       std::vector<float> w(2), log_w(2), h(2), loss(1);
       std::vector<std::int32_t> predicted(1);
       gate_weights(context, {logits.data(), 1, 2}, experts.data(), 2, {w.data(), 1, 2}, {log_w.data(), 1, 2});
-      mixture_forward(context, {1, 2, places.data(), labels.data(), 3}, tensor::ConstMatrix(log_w.data(), 1, 2),
-                      {loss, {h.data(), 1, 2}, predicted});
+      mixture_forward(
+          context,
+          {.samples = 1, .slots = 2, .log_probs = places.data(), .labels = labels.data(), .classes = 3},
+          tensor::ConstMatrix(log_w.data(), 1, 2), {loss, {h.data(), 1, 2}, predicted});
       return predicted;
     })[0];
   };
   EXPECT_EQ(predict(rows), 2);
   EXPECT_EQ(predict(tied), 1);
+}
+
+// Weights 0.6 and 0.4: the mixture says class 1, the heavier expert alone class 0.
+TEST(Mixture, lets_the_heaviest_slot_answer_for_competing_experts) {
+  const std::vector<float> logits = {std::log(0.6F), std::log(0.4F)};
+  const std::vector<float> rows = {std::log(0.55F), std::log(0.45F), std::log(0.1F), std::log(0.9F)};
+  const std::vector<std::int32_t> experts = {0, 1}, labels = {0};
+  const std::vector<const float*> places = {rows.data(), rows.data() + 2};
+  for (const bool one : {false, true}) {
+    const auto got = on_every_executor("competing experts", [&](device::Context& context) {
+      std::vector<float> w(2), log_w(2), h(2), loss(1);
+      std::vector<std::int32_t> predicted(1);
+      gate_weights(context, {logits.data(), 1, 2}, experts.data(), 2, {w.data(), 1, 2}, {log_w.data(), 1, 2});
+      const MixtureBatch batch{1, 2, places.data(), labels.data(), 2, one ? 0.5F : 1.0F, one};
+      mixture_forward(context, batch, tensor::ConstMatrix(log_w.data(), 1, 2),
+                      {loss, {h.data(), 1, 2}, predicted});
+      return std::vector<float>{static_cast<float>(predicted[0]), loss[0]};
+    });
+    EXPECT_EQ(got[0], one ? 0.0F : 1.0F);
+    const double expected =
+        one ? -std::log(0.6 * std::sqrt(0.55) + 0.4 * std::sqrt(0.1)) : -std::log(0.6 * 0.55 + 0.4 * 0.1);
+    EXPECT_NEAR(got[1], expected, 1e-6);
+  }
 }
 
 TEST(Mixture, survives_probabilities_that_float32_cannot_hold) {
@@ -127,8 +152,9 @@ TEST(Mixture, survives_probabilities_that_float32_cannot_hold) {
   std::vector<float> w(2), log_w(2), h(2), loss(1);
   std::vector<std::int32_t> predicted(1);
   gate_weights(context, {logits.data(), 1, 2}, experts.data(), 2, {w.data(), 1, 2}, {log_w.data(), 1, 2});
-  mixture_forward(context, {1, 2, places.data(), labels.data(), 2}, tensor::ConstMatrix(log_w.data(), 1, 2),
-                  {loss, {h.data(), 1, 2}, predicted});
+  mixture_forward(context,
+                  {.samples = 1, .slots = 2, .log_probs = places.data(), .labels = labels.data(), .classes = 2},
+                  tensor::ConstMatrix(log_w.data(), 1, 2), {loss, {h.data(), 1, 2}, predicted});
   EXPECT_NEAR(loss[0], 200 + std::log(2.0) - std::log1p(std::exp(-1.0)), 3e-5);  // an ulp of 200 is 1.5e-5
   EXPECT_NEAR(h[0], 1 / (1 + std::exp(-1.0)), 2e-5);
 }

@@ -24,6 +24,8 @@ struct Setting {
   config::GateValue gate_value = config::GateValue::softmax;
   bool noise = false;
   double balance = 0;
+  double z_loss = 0;
+  double gate_entropy = 0;
   config::NoiseDraw noise_draw = config::NoiseDraw::every_step;
   config::NoiseWhen noise_when = config::NoiseWhen::training;
 
@@ -44,6 +46,8 @@ config::Config make_config(const Setting& setting) {
   config.moe.top_k = setting.top_k;
   config.moe.importance = setting.importance;
   config.moe.balance = setting.balance;
+  config.moe.z_loss = setting.z_loss;
+  config.moe.gate_entropy = setting.gate_entropy;
   config.moe.gate_value = setting.gate_value;
   config.moe.noise = setting.noise ? config::GateNoise::uniform : config::GateNoise::none;
   config.moe.noise_draw = setting.noise_draw;
@@ -145,6 +149,8 @@ reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode = nn
                               .top_k = setting.top_k,
                               .importance = setting.importance,
                               .balance = setting.balance,
+                              .z_loss = setting.z_loss,
+                              .gate_entropy = setting.gate_entropy,
                               .loss = setting.loss,
                               .gate_value = setting.gate_value,
                               .noise = {},
@@ -234,8 +240,9 @@ Setting clustered(config::Loss loss, config::GateValue value, index_t top_k = 1)
           .noise = true};
 }
 
-constexpr config::Loss losses[] = {config::Loss::likelihood, config::Loss::cross_entropy,
-                                   config::Loss::logistic, config::Loss::double_softmax};
+constexpr config::Loss losses[] = {config::Loss::likelihood, config::Loss::stochastic,
+                                   config::Loss::cross_entropy, config::Loss::logistic,
+                                   config::Loss::double_softmax};
 constexpr config::GateValue gate_values[] = {config::GateValue::softmax, config::GateValue::noisy_softmax,
                                              config::GateValue::noisy_logit};
 
@@ -243,7 +250,8 @@ template <class F>
 void for_losses_and_gate_values(const F& f) {
   for (const config::Loss loss : losses) {
     for (const config::GateValue value : gate_values) {
-      if (loss == config::Loss::likelihood && value == config::GateValue::noisy_logit) continue;  // refused
+      const bool likelihood = loss == config::Loss::likelihood || loss == config::Loss::stochastic;
+      if (likelihood && value == config::GateValue::noisy_logit) continue;  // refused
       SCOPED_TRACE("loss " + std::to_string(static_cast<int>(loss)) + ", gate value " +
                    std::to_string(static_cast<int>(value)));
       f(loss, value);
@@ -269,6 +277,18 @@ TEST(ClusteredGradient, of_every_loss_without_noise_over_all_experts) {
     Setting setting = clustered(loss, config::GateValue::softmax, 0);
     setting.noise = false;
     setting.balance = 0.6;
+    expect_equal(setting, 1e-6, 2e-6);
+  }
+}
+TEST(MixtureGradient, of_the_z_loss_and_the_gates_entropy) {
+  for (const index_t top_k : {0, 1, 2}) {
+    SCOPED_TRACE(top_k);
+    Setting setting{conv_gate, conv_expert, image, top_k, 0.3};
+    setting.z_loss = 0.4;
+    expect_equal(setting, 1e-6, 2e-6);
+    setting.gate_entropy = 0.7;
+    expect_equal(setting, 1e-6, 2e-6);
+    setting.loss = config::Loss::stochastic;
     expect_equal(setting, 1e-6, 2e-6);
   }
 }
