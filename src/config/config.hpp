@@ -68,8 +68,8 @@ struct Data {
 
 // Layers as config/network_spec.hpp reads them.
 struct Model {
-  std::string gate;    // its last dense layer has one output per expert
-  std::string expert;  // its last dense layer has one output per class
+  std::string gate;    // ends in one output per expert
+  std::string expert;  // ends in one output per class; in one with Loss::logistic
   Loss loss = Loss::likelihood;
   InitialValues init = InitialValues::uniform;
   double gate_init_scale = 1;  // uniform: times the default bound; normal: the standard deviation

@@ -55,6 +55,10 @@ key and a key that is set twice are errors.
 with `conv:CHANNELS relu max_pool` or `conv:CHANNELS batch_norm relu max_pool` (convolution 3x3 without
 padding, pooling 2x2); all other layers are `dense:UNITS`, each with or without a `relu` after it. The gate
 ends in `dense:experts`, the expert in `dense:classes`.
+
+A network on patches is `patch_filters:N [bias] [ACTIVATION] sum:experts` or `sum:classes` and nothing else: N filters
+for every output, each applied to every patch (a row of the sample), an activation among `relu`, `cubic`, `celu`, `gelu`
+and `tanh` or none, and the sum over patches and filters.
 )";
   for (const Section& section : sections()) {
     page += fmt::format("\n## [{}]: {}\n\n| key | default | values | meaning |\n|---|---|---|---|\n",

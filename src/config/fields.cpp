@@ -186,9 +186,9 @@ constexpr std::array model_fields = {
     model.choice<&Model::init, init_words>(
         "init", "of first weights; uniform: up to 1/sqrt(inputs); normal: standard deviation 1"),
     model.number<&Model::gate_init_scale>("gate_init_scale", not_negative,
-                                          "multiplies the gate's first weights"),
+                                          "multiplies the gate's first weights and biases"),
     model.number<&Model::expert_init_scale>("expert_init_scale", not_negative,
-                                            "multiplies the experts' first weights"),
+                                            "multiplies the experts' first weights and biases"),
 };
 
 constexpr Table<&Config::moe> moe{"moe"};
@@ -223,16 +223,17 @@ constexpr std::array optim_fields = {
         "name", "the optimiser; normalised_sgd divides each network's gradient by its norm"),
     optim.number<&Optim::learning_rate>("learning_rate", above_zero, "after warm-up, before decay"),
     optim.choice<&Optim::gate_name, gate_optimizer_words>("gate_name", "the gate's optimiser"),
-    optim.number<&Optim::gate_learning_rate>("gate_learning_rate", not_negative,
-                                             "the gate's; 0: learning_rate"),
+    optim.number<&Optim::gate_learning_rate>(
+        "gate_learning_rate", not_negative, "the gate's, with the same warm-up and schedule; 0: learning_rate"),
     optim.choice<&Optim::gradient_norm, norm_words>(
         "gradient_norm", "normalised_sgd: norm of the whole gradient, or the sum of its tensors' norms"),
     optim.number<&Optim::beta1>("beta1", fraction_below_one, "adam: decay of the gradient's mean"),
     optim.number<&Optim::beta2>("beta2", fraction_below_one, "adam: decay of the squared gradient's mean"),
     optim.number<&Optim::epsilon>("epsilon", above_zero, "adam: added to the denominator"),
     optim.number<&Optim::momentum>("momentum", fraction_below_one, "sgd: decay of the velocity; 0: none"),
-    optim.number<&Optim::weight_decay>("weight_decay", not_negative,
-                                       "L2: times the weight, added to the gradient"),
+    optim.number<&Optim::weight_decay>(
+        "weight_decay", not_negative,
+        "L2: times the weight, added to the gradient (by normalised_sgd after it was divided)"),
     optim.number<&Optim::clip_norm>("clip_norm", not_negative,
                                     "largest norm of the whole gradient; 0: no clipping"),
     optim.choice<&Optim::schedule, schedule_words>("schedule", "of the learning rate after warm-up"),

@@ -31,6 +31,14 @@ void check_data(const Config& config) {
       "data.dir is empty (data.source = idx reads its four files there); give the folder, on the command line "
       "with --data.dir=FOLDER, or set data.source = random");
   const Data& data = config.data;
+  const Data defaults;
+  require(
+      data.source != DataSource::clusters ||
+          (data.mean == defaults.mean && data.standard_deviation == defaults.standard_deviation),
+      "data.mean or data.standard_deviation is set with data.source = clusters (its samples are numbers, not "
+      "pixels); remove them");
+  require(data.source != DataSource::idx || data.seed == 0,
+          "data.seed = {} with data.source = idx (files need no seed); remove it", data.seed);
   require(data.cluster_patch_size >= 2 * data.clusters,
           "data.cluster_patch_size = {} is below 2 x {} clusters (signals and centres are orthogonal); raise "
           "it, or "
@@ -53,6 +61,12 @@ void check_networks(const Config& config) {
     const bool needs_image = std::any_of(layers.begin(), layers.end(), [](const LayerSpec& layer) {
       return layer.kind == LayerSpec::Kind::conv || layer.kind == LayerSpec::Kind::max_pool;
     });
+    const bool has_filters = std::any_of(layers.begin(), layers.end(), [](const LayerSpec& layer) {
+      return layer.kind == LayerSpec::Kind::patch_filters;
+    });
+    require(config.train.precision == Precision::float32 || !has_filters,
+            "train.precision = bf16 with patch_filters in model.{} (they compute in float32 only); use float32",
+            is_gate ? "gate" : "expert");
     require(config.data.source == DataSource::idx || !needs_image,
             "model.{} has conv or max_pool layers (only data.source = idx has images); use dense layers, or "
             "data.source = idx",
@@ -73,6 +87,11 @@ void check_mixture(const Moe& moe, Loss loss) {
       moe.noise == GateNoise::none || moe.top_k > 0,
       "moe.noise = uniform with moe.top_k = 0 (every expert sees every sample, so noise chooses nothing); set "
       "moe.top_k, or moe.noise = none");
+  require(
+      (moe.top_k > 0 && moe.top_k < moe.experts) || moe.balance == 0 || moe.experts == 1,
+      "moe.balance = {} where every expert sees every sample (the load is even whatever the gate does); set "
+      "moe.top_k below moe.experts, or use moe.importance",
+      moe.balance);
   require(moe.experts > 1 || moe.balance == 0,
           "moe.balance = {} with one expert (there is nothing to balance); set it to 0, or raise moe.experts",
           moe.balance);
@@ -119,6 +138,14 @@ void check_optimizer(const Optim& optim) {
           optim.warmup_steps, optim.schedule_steps);
 }
 
+void check_end(const Train& train) {
+  require(train.stop_after_steps == 0 || train.stop_loss > 0 || train.stop_loss_rise > 0,
+          "train.stop_after_steps = {} without train.stop_loss or stop_loss_rise (nothing stops the run "
+          "early); set one "
+          "of them, or remove it",
+          train.stop_after_steps);
+}
+
 }  // namespace
 
 void validate(const Config& config) {
@@ -129,6 +156,7 @@ void validate(const Config& config) {
   check_networks(config);
   check_mixture(config.moe, config.model.loss);
   check_optimizer(config.optim);
+  check_end(config.train);
 }
 
 }  // namespace switchyard::config

@@ -45,9 +45,9 @@ class Dataset {
   // them. Else null.
   const float* rows(Split split) const;
 
-  // Row i of `images` becomes sample samples[i] of the split, its pixels (channel, then height, then width)
-  // normalised in double and rounded once. Samples may repeat. Allocates nothing. Contract: images is
-  // samples.size() x features, every sample in [0, size(split)).
+  // Row i of `images` becomes sample samples[i] of the split: its pixels (channel, then height, then width)
+  // normalised in double and rounded once, or the floats that the data set holds. Samples may repeat. Allocates
+  // nothing. Contract: images is samples.size() x features, every sample in [0, size(split)).
   void fill(Split split, std::span<const index_t> samples, tensor::Matrix images) const;
   // labels[i], groups[i] of samples[i]; the contract is fill's.
   void fill_labels(Split split, std::span<const index_t> samples, std::span<std::int32_t> labels) const;
@@ -66,7 +66,8 @@ class Dataset {
 // split is `validation_samples` of the training files' samples, chosen by a permutation that depends on nothing
 // but their number: runs with different seeds, and resumed runs, share it. Both splits keep the files' order.
 // source = random: learnable noise, made on the fly as a pure function of (seed, split, sample); source =
-// clusters: the patches of Chen et al. 2022, likewise. Their seed is data.seed, or `seed` if that is 0.
+// clusters: the patches of Chen et al. 2022, such a function too, drawn once and held as floats by every rank
+// (26 MB for the published sizes). Their seed is data.seed, or `seed` if that is 0.
 //
 // Blocking and local; on many ranks each rank calls it, and a failure is one rank's until the caller agrees on
 // it. Throws DataError for a file that is missing, damaged or at odds with another, ConfigError for a

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
+#include "base/contract.hpp"
 #include "base/error.hpp"
 #include "moe/balance.hpp"
 #include "moe/importance.hpp"
@@ -24,6 +26,20 @@ nn::NetworkShape expert_shape(const config::Config& config, const Task& task, in
         "use batch_norm in model.gate only");
   }
   return shape;
+}
+
+// NaN and infinities, by their exponent: a loop of integers vectorises.
+double count_not_finite(tensor::ConstMatrix scores) {
+  constexpr std::uint32_t exponent = 0x7f800000U;
+  std::int64_t count = 0;
+  for (index_t row = 0; row < scores.rows; ++row) {
+    const float* const z = scores.row(row);
+    std::int32_t of_row = 0;
+    for (index_t e = 0; e < scores.cols; ++e)
+      of_row += (std::bit_cast<std::uint32_t>(z[e]) & exponent) == exponent ? 1 : 0;
+    count += of_row;
+  }
+  return static_cast<double>(count);
 }
 
 }  // namespace
@@ -87,12 +103,18 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   count_choices(batch, statistics);
   collect(context, batch, statistics);
   regularise(batch.tiles->total_rows(), statistics);
-  if (!std::isfinite(statistics.loss_sum)) {
-    throw_agreed(ErrorKind::numeric,
-                 fmt::format("the loss is {} (a weight or an activation is no longer finite); try a smaller "
-                             "optim.learning_rate, warm-up (optim.warmup_steps) or clipping (optim.clip_norm)",
-                             statistics.loss_sum));
-  }
+  expect_finite(statistics);
+}
+
+void MixtureModel::expect_finite(const moe::GateStatistics& statistics) const {
+  if (std::isfinite(statistics.loss_sum) && bad_scores_ == 0) return;
+  const std::string what =
+      std::isfinite(statistics.loss_sum)
+          ? fmt::format("{} of the gate's scores are not finite (a weight of the gate overflowed)", bad_scores_)
+          : fmt::format("the loss is {} (a weight or an activation is no longer finite)", statistics.loss_sum);
+  throw_agreed(ErrorKind::numeric, what +
+                                       "; try a smaller optim.learning_rate, warm-up (optim.warmup_steps) or "
+                                       "clipping (optim.clip_norm)");
 }
 
 void MixtureModel::regularise(index_t samples, const moe::GateStatistics& statistics) {
@@ -111,7 +133,7 @@ void MixtureModel::regularise(index_t samples, const moe::GateStatistics& statis
 
 // The columns of a shard's sums.
 struct MixtureModel::SumColumns {
-  enum : index_t { loss, weight_entropy, squared_log_sum, score_entropy, importance };
+  enum : index_t { loss, bad_scores, weight_entropy, squared_log_sum, score_entropy, importance };
   index_t experts;
   index_t load() const { return importance + experts; }  // from here on only for the balance loss
   index_t probability() const { return importance + 2 * experts; }
@@ -124,6 +146,7 @@ void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const Sa
   const moe::Routing& routing = output_.routing;
   const SumColumns columns{options_.routing.experts};
   const bool balanced = balance_weight_ > 0;
+  sums[SumColumns::bad_scores] = count_not_finite(routing.noisy.rows_from(rows.begin, rows.size()));
   double* const importance = sums.data() + SumColumns::importance;
   double* const load = sums.data() + columns.load();
   for (index_t n = rows.begin; n < rows.end; ++n) {
@@ -171,6 +194,7 @@ void MixtureModel::collect(device::Context& context, const Batch& batch, moe::Ga
     for (index_t tile = 0; tile < tiles.total_count(); ++tile) column[at(tile)] = all[at(tile * width + c)];
     return ops::sum_tree(column);
   };
+  bad_scores_ = sum_of(SumColumns::bad_scores);
   statistics.loss_sum = sum_of(SumColumns::loss);
   statistics.entropy_sum = sum_of(SumColumns::weight_entropy);
   squared_log_sum_ = sum_of(SumColumns::squared_log_sum);
@@ -226,6 +250,9 @@ void MixtureModel::gather_updated_values(device::Context& context) {
 
 std::vector<nn::ParameterSlice> MixtureModel::slices() {
   std::vector<nn::ParameterSlice> all;
+  // The table was made from shapes, slices by networks: they must agree.
+  SY_EXPECTS(layer_.gate().gradient().norm_entries() == norm_table_.unit_begin[1],
+             "{} norm entries of the gate", layer_.gate().gradient().norm_entries());
   for (const nn::ParameterSlice& slice : layer_.gate().gradient().slices()) all.push_back(slice);
   moe::Experts& experts = layer_.experts();
   for (index_t e = 0; e < experts.count(); ++e) {

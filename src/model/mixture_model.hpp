@@ -58,7 +58,8 @@ class MixtureModel {
   MixtureModel(const config::Config& config, const Task& task, comm::Communicator& communicator);
 
   // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
-  // (they are summed where the step agrees). Throws NumericError on all ranks if the loss is not finite.
+  // (they are summed where the step agrees). Throws NumericError on all ranks if the loss or a score of the
+  // gate is not finite.
   void forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
                moe::GateStatistics& statistics);
   const RegulariserLosses& regulariser_losses() const { return regulariser_losses_; }
@@ -103,6 +104,7 @@ class MixtureModel {
                  std::span<double> sums) const;
   void collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
+  void expect_finite(const moe::GateStatistics& statistics) const;
   void regularise(index_t samples, const moe::GateStatistics& statistics);
 
   comm::Communicator* communicator_;
@@ -123,6 +125,7 @@ class MixtureModel {
   std::vector<double> importance_gradient_;
   std::vector<double> load_, probability_;  // [E] over the global batch, only for the balance loss
   std::vector<double> balance_gradient_;
+  double bad_scores_ = 0;       // over the global batch
   double squared_log_sum_ = 0;  // over the global batch, only for the z-loss or the gate's entropy
   double score_entropy_sum_ = 0;
 };

@@ -35,9 +35,9 @@ Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const
   Routing routing;
   routing.samples = rows;
   routing.slots = slots_;
-  routing.logits = record_.layers.back().output;
-  routing.noisy = add_noise(context, routing.logits, samples, mode);
-  routing.scores = options_.value == config::GateValue::noisy_softmax ? routing.noisy : routing.logits;
+  const tensor::ConstMatrix logits = record_.layers.back().output;
+  routing.noisy = add_noise(context, logits, samples, mode);
+  routing.scores = options_.value == config::GateValue::noisy_softmax ? routing.noisy : logits;
   routing.experts = workspace.allocate<std::int32_t>(rows * slots_);
   if (options_.top_k == 0) {
     for (index_t i = 0; i < rows * slots_; ++i)

@@ -44,7 +44,7 @@ class Gate {
   }
 
   // Scores this rank's samples and chooses. Collective if the network has batch norm. A NaN score is never
-  // chosen over a number; it shows in the loss, which all ranks see.
+  // chosen over a number; the model counts such scores, and all ranks see the count.
   Routing route(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples, nn::Mode mode);
   // d_slots: [N, K], as ops::GateGradient says, by measure(). `routing` is route()'s.
   void backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,

@@ -14,14 +14,13 @@ struct Samples {
   tensor::RowSource rows;        // [N, D]
   std::span<const index_t> ids;  // [N], within their split: noise belongs to a sample, not to its place
   std::uint32_t step = 0;        // of noise that is drawn anew
-  std::uint32_t stream = 0;      // 0 in training, other numbers for the splits that are evaluated
+  std::uint32_t stream = 0;      // 0 for the training split, other numbers for the others
 };
 
 // N samples with K slots each. Dense gating is K = E with slot i = expert i; top-k slots are ordered by falling
 // score, ties to the lower expert. All memory is the step's workspace.
 struct Routing {
-  tensor::ConstMatrix logits;       // [N, E], of the network
-  tensor::ConstMatrix noisy;        // [N, E], by which the experts are chosen; logits where there is no noise
+  tensor::ConstMatrix noisy;        // [N, E], by which the experts are chosen; without noise the network's own
   std::span<std::int32_t> experts;  // [N, K] global expert ids
   tensor::ConstMatrix scores;       // [N, E], of which the weights are the softmax: logits or noisy
   tensor::Matrix weights;           // [N, K] gate weights

@@ -80,8 +80,10 @@ ops::PatchFilterShape resolve_patch_filters(std::string_view name, std::span<con
     shape.activation = *activation_of(spec[next++].kind);
   if (next + 1 != spec.size() || spec[next].kind != Kind::sum) {
     throw ConfigError(fmt::format(
-        "the {} begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum` (one "
-        "fused layer, with the activation relu, cubic, celu, gelu, tanh or none); change model.{}",
+        "the {} begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum:WORD` (one "
+        "fused layer, with an activation among relu, cubic, celu, gelu, tanh, or without one; WORD is experts "
+        "in a gate, classes "
+        "in an expert); change model.{}",
         name, name));
   }
   return shape;

@@ -2,14 +2,13 @@
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/detail/expect_shape.hpp"
 #include "ops/kernels/gating.hpp"
 
 namespace switchyard::ops {
 namespace {
 
-void expect_shape(const char* what, tensor::ConstMatrix m, index_t rows, index_t cols) {
-  SY_EXPECTS(m.rows == rows && m.cols == cols, "{} is {} x {}, not {} x {}", what, m.rows, m.cols, rows, cols);
-}
+using detail::expect_shape;
 
 void expect_slots(index_t slots, index_t experts) {
   SY_EXPECTS(slots >= 1 && slots <= experts, "{} slots for {} experts", slots, experts);
@@ -33,7 +32,7 @@ void gate_weights(device::Context& context, tensor::ConstMatrix scores, const st
   expect_shape("weights", weights, scores.rows, slots);
   expect_shape("log_weights", log_weights, scores.rows, slots);
   if (slots == 1) {
-    constexpr index_t block = kernels::samples_per_block;
+    constexpr index_t block = kernels::rows_per_block;
     device::for_each_row(context, (scores.rows + block - 1) / block,
                          kernels::GateWeightsOfOne{scores, experts, weights, log_weights});
     return;

@@ -16,7 +16,7 @@ namespace switchyard::ops {
 struct NoiseKey {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;    // at most 2^32 - 1
-  std::uint32_t stream = 0;  // below 4: training, or the split that is evaluated
+  std::uint32_t stream = 0;  // below 4: the split
 };
 
 // noisy = logits + r, r uniform in [0, 1), a number of its own for each of the N samples and E experts. ids:

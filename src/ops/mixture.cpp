@@ -2,15 +2,12 @@
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/detail/expect_shape.hpp"
 #include "ops/kernels/mixture.hpp"
 
 namespace switchyard::ops {
 namespace {
-
-void expect_shape(const char* what, tensor::ConstMatrix m, index_t rows, index_t cols) {
-  SY_EXPECTS(m.rows == rows && m.cols == cols, "{} is {} x {}, not {} x {}", what, m.rows, m.cols, rows, cols);
-}
-
+using detail::expect_shape;
 }  // namespace
 
 void mixture_forward(device::Context& context, const MixtureBatch& batch, tensor::ConstMatrix log_weights,

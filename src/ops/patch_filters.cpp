@@ -2,24 +2,23 @@
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/detail/expect_shape.hpp"
 #include "ops/kernels/patch_filters.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::ops {
 namespace {
 
+using detail::expect_shape;
+
 index_t chunk_count(index_t rows) {
   return (rows + kernels::patch_filter_chunk - 1) / kernels::patch_filter_chunk;
 }
 
-void expect_matrix(const char* what, tensor::ConstMatrix m, index_t rows, index_t cols) {
-  SY_EXPECTS(m.rows == rows && m.cols == cols, "{} is {} x {}, not {} x {}", what, m.rows, m.cols, rows, cols);
-}
-
 void expect_record(const PatchFilterShape& shape, const PatchFilterRecord& record, index_t rows) {
   if (!shape.is_linear_map())
-    expect_matrix("filtered", record.filtered, rows, shape.filtered_patches() * shape.units());
-  if (shape.sums_first()) expect_matrix("sums", record.sums, rows, shape.patch_size);
+    expect_shape("filtered", record.filtered, rows, shape.filtered_patches() * shape.units());
+  if (shape.sums_first()) expect_shape("sums", record.sums, rows, shape.patch_size);
 }
 
 }  // namespace
@@ -30,7 +29,7 @@ void patch_filters_forward(device::Context& context, const PatchFilterShape& sha
   SY_EXPECTS(samples.cols == shape.in_features(), "{} numbers a sample for {} patches of {}", samples.cols,
              shape.patches, shape.patch_size);
   SY_EXPECTS((bias != nullptr) == shape.bias, "a bias and the shape disagree");
-  expect_matrix("out", out, samples.rows, shape.outputs);
+  expect_shape("out", out, samples.rows, shape.outputs);
   expect_record(shape, record, samples.rows);
   const index_t size = kernels::PatchFiltersForward::group_size(shape);
   device::for_each_row(context, (samples.rows + size - 1) / size,
@@ -44,7 +43,10 @@ index_t patch_filters_workspace_floats(const PatchFilterShape& shape, index_t ro
 void patch_filters_backward(device::Context& context, const PatchFilterShape& shape, tensor::RowSource samples,
                             tensor::ConstMatrix d_out, const PatchFilterRecord& record,
                             std::span<float> workspace, float* d_weight, float* d_bias) {
-  expect_matrix("d_out", d_out, samples.rows, shape.outputs);
+  SY_EXPECTS(samples.cols == shape.in_features(), "{} numbers a sample for {} patches of {}", samples.cols,
+             shape.patches, shape.patch_size);
+  SY_EXPECTS((d_bias != nullptr) == shape.bias, "a bias gradient and the shape disagree");
+  expect_shape("d_out", d_out, samples.rows, shape.outputs);
   expect_record(shape, record, samples.rows);
   SY_EXPECTS(static_cast<index_t>(workspace.size()) >= patch_filters_workspace_floats(shape, samples.rows),
              "{} floats of workspace for {} rows", workspace.size(), samples.rows);

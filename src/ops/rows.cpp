@@ -39,7 +39,7 @@ void top_k(device::Context& context, tensor::ConstMatrix logits, index_t k, std:
   SY_EXPECTS(k >= 0 && k <= logits.cols && logits.cols <= max_cols, "the {} largest of {} columns (at most {})",
              k, logits.cols, max_cols);
   if (k == 1) {
-    constexpr index_t block = kernels::TopOne::block_size;
+    constexpr index_t block = kernels::rows_per_block;
     device::for_each_row(context, (logits.rows + block - 1) / block, kernels::TopOne{logits, experts});
     return;
   }

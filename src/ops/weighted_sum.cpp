@@ -2,14 +2,13 @@
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/detail/expect_shape.hpp"
 #include "ops/kernels/weighted_sum.hpp"
 
 namespace switchyard::ops {
 namespace {
 
-void expect_shape(const char* what, tensor::ConstMatrix m, index_t rows, index_t cols) {
-  SY_EXPECTS(m.rows == rows && m.cols == cols, "{} is {} x {}, not {} x {}", what, m.rows, m.cols, rows, cols);
-}
+using detail::expect_shape;
 
 void expect_batch(const WeightedSumBatch& batch) {
   SY_EXPECTS(batch.outputs >= 1 && (batch.loss == SumLoss::logistic) == (batch.outputs == 1),
@@ -29,7 +28,7 @@ void weighted_sum_forward(device::Context& context, const WeightedSumBatch& batc
              "{} losses and {} predictions for {} samples", output.losses.size(), output.predicted.size(),
              samples);
   if (batch.loss == SumLoss::logistic && batch.slots == 1) {
-    constexpr index_t block = kernels::LogisticOfOne::block_size;
+    constexpr index_t block = kernels::rows_per_block;
     device::for_each_row(context, (samples + block - 1) / block, kernels::LogisticOfOne{batch, output});
     return;
   }

@@ -87,7 +87,8 @@ model::Batch BatchLoader::evaluation_batch(device::Context& context, data::Split
   const IndexRange places = data::Batching{dataset_->size(split), batch_size_}.places_of(batch);
   model::Batch loaded =
       load(context, split, places.size(), [&](index_t place) { return places.begin + place; });
-  loaded.samples.stream = 1 + static_cast<std::uint32_t>(split);
+  // A training sample keeps the noise that it is trained with, where that is drawn once.
+  loaded.samples.stream = split == data::Split::train ? 0 : static_cast<std::uint32_t>(split);
   return loaded;
 }
 

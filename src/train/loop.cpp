@@ -100,7 +100,7 @@ void Loop::train_one_step() {
   const data::Position position = loader_.training().position_of(state_.step);
   ++state_.step;
   agreed_ = report.agreed;
-  last_loss_ = report.loss();
+  state_.last_loss = report.loss();
   last_batch_ = report.statistics;
   training_seconds_ += std::accumulate(report.seconds.begin(), report.seconds.end(), 0.0);
   trained_samples_ += report.statistics.samples();
@@ -181,7 +181,7 @@ void Loop::write_summary(const Outcome& outcome) {
   summary.samples_per_second =
       training_seconds_ > 0 ? static_cast<double>(trained_samples_) / training_seconds_ : 0;
   summary.seconds = training_seconds_;
-  summary.train_loss = last_loss_;
+  summary.train_loss = state_.last_loss;
   summary.validation = validation_ ? &*validation_ : nullptr;
   summary.test = test_ ? &*test_ : nullptr;
   summary.training = training_ ? &*training_ : nullptr;

@@ -69,7 +69,6 @@ class Loop {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   Agreement agreed_;
   moe::GateStatistics last_batch_;
-  double last_loss_ = 0;
   double training_seconds_ = 0;
   index_t trained_samples_ = 0;
   index_t saved_step_ = -1;

@@ -30,7 +30,7 @@ struct RunMeans {
   comm::Communicator* communicator = nullptr;
   device::Context* context = nullptr;
   const data::Dataset* dataset = nullptr;
-  std::ostream* out = nullptr;               // of the root: progress and result
+  std::ostream* out = nullptr;               // progress and result, on every rank; only the root writes
   std::function<void(Loop& loop)> announce;  // before the first step, on all ranks
 };
 // Trains to the end, or until it is asked to stop. Collective. A failure that all ranks share is an

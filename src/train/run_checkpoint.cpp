@@ -64,7 +64,9 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
                      {"state/schedule_steps", state.horizon},
                      {"state/best_step", state.best_step},
                      {"state/ended", state.ended ? 1 : 0}};
-  header.numbers = {{"state/best_error", state.best_error}, {"state/smallest_loss", state.smallest_loss}};
+  header.numbers = {{"state/best_error", state.best_error},
+                    {"state/smallest_loss", state.smallest_loss},
+                    {"state/last_loss", state.last_loss}};
   header.texts = {{"config", config::to_ini(config)}, {"build", describe(build_info())}};
 
   std::vector<checkpoint::Slice> slices = slices_of(model, &optimizer, true, communicator.is_root());
@@ -93,7 +95,8 @@ RunState state_of(const checkpoint::Reader& reader, const config::Config& config
   expect(reader, "state/batch_size", config.train.batch_size, "train.batch_size");
   return {reader.integer("state/step"),         reader.integer("state/schedule_steps"),
           reader.number("state/best_error"),    reader.integer("state/best_step"),
-          reader.number("state/smallest_loss"), reader.integer("state/ended") != 0};
+          reader.number("state/smallest_loss"), reader.number("state/last_loss"),
+          reader.integer("state/ended") != 0};
 }
 
 void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer) {

@@ -19,10 +19,11 @@ struct RunState {
   double best_error = 1.0;
   index_t best_step = -1;
   double smallest_loss = std::numeric_limits<double>::max();  // of a batch, regularisers included
+  double last_loss = 0;                                       // of the last step's batch
   bool ended = false;                                         // by train.stop_loss or stop_loss_rise
 };
 
-// Collective. Arrays: parameters/NAME, optimizer/NAME/first_moment ..., state/NAME (running statistics);
+// Collective. Arrays: parameters/NAME, optimizer/NAME/first_moment ..., buffers/NAME (running statistics);
 // scalars: state/step, state/epoch, state/batch, state/seed, ...; texts: config, build.
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
                      const RunState& state, const config::Config& config, data::Position position,

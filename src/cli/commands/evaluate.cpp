@@ -101,7 +101,10 @@ std::string evaluate_help() {
          "[--run.threads=N]\n\n"
          "Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON "
          "object: error, loss,\n"
-         "h_s, h_u, mi_predicted, mi_true (bits), expert_share. The numbers do not depend on the number of "
+         "h_s, h_u, mi_predicted, mi_true (bits), dispatch_entropy_label (nats), expert_share, "
+         "class_by_expert; "
+         "dispatch_entropy and\ncluster_by_expert where the data carry clusters. The numbers do not depend on "
+         "the number of "
          "ranks.\n";
 }
 

@@ -40,8 +40,12 @@ double activation_floats(const nn::NetworkShape& shape, double rows) {
   double width = 0;
   if (shape.conv)
     width += static_cast<double>(shape.conv->out_features()) * 2.25;  // and the winners, a byte each
-  if (shape.patch_filters)
-    width += static_cast<double>(shape.patch_filters->filtered_patches() * shape.patch_filters->units());
+  if (shape.patch_filters) {
+    const ops::PatchFilterShape& filters = *shape.patch_filters;
+    width += 2.0 * static_cast<double>(filters.outputs);
+    if (filters.sums_first()) width += static_cast<double>(filters.patch_size);
+    if (!filters.is_linear_map()) width += static_cast<double>(filters.filtered_patches() * filters.units());
+  }
   for (const nn::DenseShape& layer : shape.dense) width += 2.0 * static_cast<double>(layer.out);
   return rows * width;
 }

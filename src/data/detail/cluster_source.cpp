@@ -1,6 +1,7 @@
 // The clustered patches of Chen et al. 2022 as a source of samples.
-#include <array>
+#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numbers>
 #include <numeric>
 #include <vector>
@@ -62,6 +63,7 @@ double dot(const Vector& a, const Vector& b) { return std::inner_product(a.begin
 
 // `count` orthonormal vectors: Gram-Schmidt over normal draws. Projecting twice leaves rounding errors only.
 std::vector<Vector> draw_orthonormal(std::uint64_t seed, index_t count, index_t size) {
+  SY_EXPECTS(count <= size, "{} orthonormal vectors of {} numbers", count, size);
   std::vector<Vector> vectors;
   for (index_t i = 0; i < count; ++i) {
     Draws draws(seed, Stream::vectors, i);
@@ -101,7 +103,7 @@ class ClusterSource final : public SampleSource {
   index_t group_count() const override { return config_.clusters; }
   index_t size(Split split) const override { return split == Split::validation ? 0 : config_.cluster_samples; }
 
-  const float* rows(Split split) const override { return of(split).rows.data(); }
+  const float* rows(Split split) const override { return size(split) == 0 ? nullptr : of(split).rows.data(); }
   void fill(Split split, std::span<const index_t> samples, std::span<const float, 256>,
             tensor::Matrix rows) const override {
     for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -120,6 +122,8 @@ class ClusterSource final : public SampleSource {
   const Samples& of(Split split) const { return split == Split::test ? test_ : train_; }
 
   Samples draw(Stream stream) const {
+    SY_EXPECTS(config_.clusters >= 2 && config_.cluster_patches >= 3, "{} clusters, {} patches",
+               config_.clusters, config_.cluster_patches);
     const auto count = static_cast<std::size_t>(config_.cluster_samples);
     Samples samples{device::Buffer<float>(config_.cluster_samples * shape_.features()),
                     std::vector<std::int32_t>(count), std::vector<std::int32_t>(count)};

@@ -69,18 +69,6 @@ SY_HD inline void split_columns(const Team& team, const ConvGeometry& geometry, 
   team.for_each(pack_lanes / width, [&](index_t p) { P::broadcast(0).store(end + p * width); });
 }
 
-// Item i of a grid with `columns` columns. 32 bits: a 64-bit division costs as much as a row of a small image.
-struct GridPlace {
-  // One column is common, and a division takes as long as the work at a place.
-  SY_HD GridPlace(index_t i, index_t columns) : row(i), column(0) {
-    if (columns == 1) return;
-    row = static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(columns);
-    column = i - row * columns;
-  }
-  index_t row;
-  index_t column;
-};
-
 // Columns 0 to 3 of the patches whose first column is 2x, of the image row whose E begins at `split_row`.
 template <class P>
 SY_ALWAYS_INLINE SY_HD inline void load_columns(const float* split_row, index_t half_stride, index_t x,

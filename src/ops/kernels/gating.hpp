@@ -7,6 +7,7 @@
 #include "base/philox.hpp"
 #include "ops/gating.hpp"
 #include "ops/kernels/math.hpp"
+#include "ops/kernels/pack.hpp"
 
 namespace switchyard::ops::kernels {
 
@@ -33,9 +34,6 @@ struct AddUniformNoise {
   }
 };
 
-// Samples that a kernel takes together where a sample alone is too little work for vector registers.
-inline constexpr index_t samples_per_block = 64;
-
 // One slot: w = e^(z_e - m) / sum_j e^(z_j - m) over all experts, added in their order. "Row" is a block of
 // samples.
 struct GateWeightsOfOne {
@@ -45,14 +43,14 @@ struct GateWeightsOfOne {
   tensor::Matrix log_weights;
 
   // Per sample: the largest logit, then the sum.
-  index_t scratch_bytes() const { return 2 * samples_per_block * static_cast<index_t>(sizeof(float)); }
+  index_t scratch_bytes() const { return 2 * rows_per_block * static_cast<index_t>(sizeof(float)); }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
-    const index_t first = block * samples_per_block;
+    const index_t first = block * rows_per_block;
     const index_t left = logits.rows - first;
-    const index_t n = left < samples_per_block ? left : samples_per_block;
+    const index_t n = left < rows_per_block ? left : rows_per_block;
     float* const largest = team.template scratch<float>();
-    float* const sum = largest + samples_per_block;
+    float* const sum = largest + rows_per_block;
     const float* const z = logits.row(first);
     const index_t stride = logits.stride;
     // A sample stays with one thread: no sync is needed.

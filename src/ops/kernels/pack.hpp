@@ -217,6 +217,21 @@ SY_HD inline void prefetch_row([[maybe_unused]] const float* row, [[maybe_unused
 #endif
 }
 
+// Rows that a kernel takes together where one alone is too little work for vector registers.
+inline constexpr index_t rows_per_block = 64;
+
+// Item i of a grid with `columns` columns. 32 bits: a 64-bit division costs as much as a row of a small image.
+struct GridPlace {
+  // One column is common, and a division takes as long as the work at a place.
+  SY_HD GridPlace(index_t i, index_t columns) : row(i), column(0) {
+    if (columns == 1) return;
+    row = static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(columns);
+    column = i - row * columns;
+  }
+  index_t row;
+  index_t column;
+};
+
 template <class P>
 inline constexpr index_t pack_floats = static_cast<index_t>(sizeof(P) / sizeof(float));
 

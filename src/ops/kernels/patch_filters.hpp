@@ -3,7 +3,6 @@
 
 #include "base/host_device.hpp"
 #include "ops/kernels/activations.hpp"
-#include "ops/kernels/conv_image.hpp"
 #include "ops/kernels/pack.hpp"
 #include "ops/patch_filters.hpp"
 
@@ -107,7 +106,6 @@ struct PatchFiltersForward {
         y[o] = (sum[0] + sum[2]) + (sum[1] + sum[3]);
       });
     }
-    team.sync();  // the next group uses the same scratch
   }
 
   // Vector v of the group: a patch of one of its samples, or a sum; and where its filters' results go.
@@ -239,7 +237,6 @@ struct PatchFiltersActivationBackward {
       const index_t n = units - unit;
       fma(P::load_first(slope + place, n), P::load_first(dy_of_unit + unit, n), zero).store_first(z + place, n);
     });
-    team.sync();  // the next row uses the same scratch
   }
 };
 

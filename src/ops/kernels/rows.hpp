@@ -7,6 +7,7 @@
 #include "base/host_device.hpp"
 #include "ops/kernels/argmax.hpp"
 #include "ops/kernels/math.hpp"
+#include "ops/kernels/pack.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
@@ -63,22 +64,19 @@ struct LogSoftmaxBackward {
   }
 };
 
-// k rounds of argmax over what is left.
 // TopK with k = 1. "Row" is a block of rows, since one alone is too little work for vector registers.
 struct TopOne {
-  static constexpr index_t block_size = 64;
-
   tensor::ConstMatrix logits;
   std::int32_t* experts;  // [rows]
 
   // Per row: its largest value.
-  index_t scratch_bytes() const { return block_size * static_cast<index_t>(sizeof(float)); }
+  index_t scratch_bytes() const { return rows_per_block * static_cast<index_t>(sizeof(float)); }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
     constexpr float lowest = std::numeric_limits<float>::lowest();  // as TopK
-    const index_t first = block * block_size;
+    const index_t first = block * rows_per_block;
     const index_t left = logits.rows - first;
-    const index_t n = left < block_size ? left : block_size;
+    const index_t n = left < rows_per_block ? left : rows_per_block;
     float* const largest = team.template scratch<float>();
     std::int32_t* const best = experts + first;
     const float* const z = logits.row(first);
@@ -101,6 +99,7 @@ struct TopOne {
   }
 };
 
+// k rounds of argmax over what is left.
 struct TopK {
   tensor::ConstMatrix logits;
   index_t k;

@@ -6,6 +6,7 @@
 #include "base/host_device.hpp"
 #include "ops/kernels/argmax.hpp"
 #include "ops/kernels/math.hpp"
+#include "ops/kernels/pack.hpp"
 #include "ops/weighted_sum.hpp"
 
 namespace switchyard::ops::kernels {
@@ -28,17 +29,16 @@ struct Logistic {
 
 // Logistic loss of one slot. "Row" is a block of samples, so that the loops fill vector registers.
 struct LogisticOfOne {
-  static constexpr index_t block_size = 64;
   WeightedSumBatch batch;
   WeightedSumOutput output;
 
   // Per sample: F.
-  index_t scratch_bytes() const { return block_size * static_cast<index_t>(sizeof(float)); }
+  index_t scratch_bytes() const { return rows_per_block * static_cast<index_t>(sizeof(float)); }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
-    const index_t first = block * block_size;
+    const index_t first = block * rows_per_block;
     const index_t left = batch.weights.rows - first;
-    const index_t n = left < block_size ? left : block_size;
+    const index_t n = left < rows_per_block ? left : rows_per_block;
     float* const sum = team.template scratch<float>();
     const float* const* const f = batch.rows + first;
     const tensor::ConstMatrix w = batch.weights;
