@@ -25,12 +25,20 @@ void check_fields(const Config& config) {
   }
 }
 
+// The sources that read images from files.
+bool has_images(const Data& data) { return data.source == DataSource::idx || data.source == DataSource::cifar; }
+
 void check_data(const Config& config) {
-  require(
-      config.data.source != DataSource::idx || !config.data.dir.empty(),
-      "data.dir is empty (data.source = idx reads its four files there); give the folder, on the command line "
-      "with --data.dir=FOLDER, or set data.source = random");
   const Data& data = config.data;
+  const bool cifar = data.source == DataSource::cifar;
+  require(!has_images(data) || !data.dir.empty(),
+          "data.dir is empty (data.source = {} reads its files there); give the folder, on the command line "
+          "with --data.dir=FOLDER, or set data.source = random",
+          cifar ? "cifar" : "idx");
+  require(cifar || data.labels == LabelLevel::fine,
+          "data.labels = coarse without data.source = cifar (only CIFAR-100 has two labels); remove it");
+  require(cifar || data.augment == Augmentation::none,
+          "data.augment = flip_crop without data.source = cifar (no other samples are augmented); remove it");
   require(data.cluster_patch_size >= 2 * data.clusters,
           "data.cluster_patch_size = {} is below 2 x {} clusters (signals and centres are orthogonal); raise "
           "it, or "
@@ -53,9 +61,9 @@ void check_networks(const Config& config) {
     const bool needs_image = std::any_of(layers.begin(), layers.end(), [](const LayerSpec& layer) {
       return layer.kind == LayerSpec::Kind::conv || layer.kind == LayerSpec::Kind::max_pool;
     });
-    require(config.data.source == DataSource::idx || !needs_image,
-            "model.{} has conv or max_pool layers (only data.source = idx has images); use dense layers, or "
-            "data.source = idx",
+    require(has_images(config.data) || !needs_image,
+            "model.{} has conv or max_pool layers (only data.source = idx and cifar have images); use dense "
+            "layers, or data.source = idx",
             is_gate ? "gate" : "expert");
   }
 }
