@@ -20,6 +20,7 @@ enum class RandomUse : std::uint32_t {
   split = 4,
   test = 5,
   gate_noise = 6,
+  augmentation = 7,
 };
 
 struct Philox {

@@ -7,12 +7,17 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace switchyard::config {
 
 enum class DeviceChoice { automatic, cpu, cuda };
 enum class ResumeMode { never, automatic };
-enum class DataSource { idx, random, clusters };
+enum class DataSource { idx, cifar, random, clusters };
+// Which of CIFAR-100's two labels a sample has.
+enum class LabelLevel { fine, coarse };
+// What happens to an image of the training split each time that training visits it.
+enum class Augmentation { none, flip_crop };
 enum class SampleOrder { shuffled, fixed };
 // What the mixture's output is and how it is scored; model/objective.hpp has the formulas.
 enum class Loss { likelihood, stochastic, cross_entropy, logistic, double_softmax };
@@ -43,10 +48,12 @@ struct Run {
 
 struct Data {
   DataSource source = DataSource::idx;
-  std::string dir;                         // idx: the folder of the four files
-  std::int64_t validation_samples = 5000;  // taken from the training files
-  double mean = 0;                         // of the pixels as value/255
-  double standard_deviation = 1;
+  std::string dir;                            // idx, cifar: the folder of the files
+  std::int64_t validation_samples = 5000;     // taken from the training files
+  LabelLevel labels = LabelLevel::fine;       // cifar: of CIFAR-100
+  Augmentation augment = Augmentation::none;  // cifar: of training images
+  std::vector<double> mean = {0};  // of the pixels as value/255; one for all channels or one for each
+  std::vector<double> standard_deviation = {1};
   std::int64_t random_samples = 4096;  // random: training samples; a quarter of it for validation and for test
   std::int64_t random_features = 256;
   std::int64_t random_classes = 10;

@@ -10,19 +10,23 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
+std::string describe(const Range& range) {
+  if (range.min == -infinity && range.max == infinity) return "any number";
+  if (range.max == infinity) {
+    return range.min_excluded ? fmt::format("number above {}", range.min)
+                              : fmt::format("number, at least {}", range.min);
+  }
+  return fmt::format("number from {}{} to {}{}", range.min_excluded ? "above " : "", range.min,
+                     range.max_excluded ? "below " : "", range.max);
+}
+
 struct Describer {
   std::string operator()(const Integer& type) const {
     return fmt::format("whole number from {} to {}", type.min, type.max);
   }
-  std::string operator()(const Number& type) const {
-    const Range& range = type.range;
-    if (range.min == -infinity && range.max == infinity) return "any number";
-    if (range.max == infinity) {
-      return range.min_excluded ? fmt::format("number above {}", range.min)
-                                : fmt::format("number, at least {}", range.min);
-    }
-    return fmt::format("number from {}{} to {}{}", range.min_excluded ? "above " : "", range.min,
-                       range.max_excluded ? "below " : "", range.max);
+  std::string operator()(const Number& type) const { return describe(type.range); }
+  std::string operator()(const Numbers& type) const {
+    return describe(type.range) + "; or several, with a space between";
   }
   std::string operator()(const Text&) const { return "text without '#'"; }
   std::string operator()(const Choice& type) const { return one_of(type.names); }

@@ -23,8 +23,12 @@ struct Word {
 constexpr std::array device_words = {Word{DeviceChoice::automatic, "auto"}, Word{DeviceChoice::cpu, "cpu"},
                                      Word{DeviceChoice::cuda, "cuda"}};
 constexpr std::array resume_words = {Word{ResumeMode::never, "never"}, Word{ResumeMode::automatic, "auto"}};
-constexpr std::array source_words = {Word{DataSource::idx, "idx"}, Word{DataSource::random, "random"},
+constexpr std::array source_words = {Word{DataSource::idx, "idx"}, Word{DataSource::cifar, "cifar"},
+                                     Word{DataSource::random, "random"},
                                      Word{DataSource::clusters, "clusters"}};
+constexpr std::array label_words = {Word{LabelLevel::fine, "fine"}, Word{LabelLevel::coarse, "coarse"}};
+constexpr std::array augment_words = {Word{Augmentation::none, "none"},
+                                      Word{Augmentation::flip_crop, "flip_crop"}};
 constexpr std::array order_words = {Word{SampleOrder::shuffled, "shuffled"}, Word{SampleOrder::fixed, "fixed"}};
 constexpr std::array loss_words = {Word{Loss::likelihood, "likelihood"}, Word{Loss::stochastic, "stochastic"},
                                    Word{Loss::cross_entropy, "cross_entropy"}, Word{Loss::logistic, "logistic"},
@@ -87,6 +91,18 @@ struct Table {
   }
 
   template <auto member>
+  constexpr Field numbers(std::string_view key, Range range, std::string_view help) const {
+    return {name, key,
+            Numbers{[](const Config& config) -> const std::vector<double>& { return config.*section.*member; },
+                    [](Config& config, std::vector<double> values) {
+                      SY_EXPECTS(!values.empty(), "no number");
+                      config.*section.*member = std::move(values);
+                    },
+                    range},
+            help};
+  }
+
+  template <auto member>
   constexpr Field text(std::string_view key, std::string_view help) const {
     return {name, key,
             Text{[](const Config& config) -> const std::string& { return config.*section.*member; },
@@ -138,14 +154,23 @@ constexpr Table<&Config::data> data{"data"};
 constexpr std::array data_fields = {
     data.choice<&Data::source, source_words>(
         "source",
-        "idx: the four files of MNIST's format; random: made up; clusters: "
-        "the clustered patches of Chen et al. 2022"),
-    data.text<&Data::dir>("dir", "idx: the folder of the four files, plain or .gz"),
+        "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; random: "
+        "made up; clusters: the clustered patches of Chen et al. 2022"),
+    data.text<&Data::dir>("dir", "idx, cifar: the folder of the files, plain or .gz"),
     data.integer<&Data::validation_samples>("validation_samples", 0, largest_count,
-                                            "idx: taken from the training files", "samples"),
-    data.number<&Data::mean>("mean", {}, "of the pixels as value/255; subtracted"),
-    data.number<&Data::standard_deviation>("standard_deviation", above_zero,
-                                           "of the pixels as value/255; divided by"),
+                                            "idx, cifar: taken from the training files", "samples"),
+    data.choice<&Data::labels, label_words>(
+        "labels",
+        "cifar: of CIFAR-100, the 100 fine or the 20 coarse ones; fine: the coarse one is the cluster"),
+    data.choice<&Data::augment, augment_words>(
+        "augment",
+        "cifar: of training images; flip_crop: flipped or not, then 32x32 of the image padded by 4 with its "
+        "reflection"),
+    data.numbers<&Data::mean>("mean", {},
+                              "of the pixels as value/255, for all channels or for each; subtracted"),
+    data.numbers<&Data::standard_deviation>(
+        "standard_deviation", above_zero,
+        "of the pixels as value/255, for all channels or for each; divided by"),
     data.integer<&Data::random_samples>("random_samples", 4, largest_count,
                                         "random: for training; a quarter of it for validation and for test",
                                         "samples"),

@@ -10,12 +10,13 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "config/config.hpp"
 
 namespace switchyard::config {
 
-// How a field of each type is read and written in a whole Config, and which values it may hold. All four types
+// How a field of each type is read and written in a whole Config, and which values it may hold. All five types
 // are plain constants; the accessors come from the pointers to members in fields.cpp.
 
 struct Integer {
@@ -41,6 +42,13 @@ struct Number {
   Range range;
 };
 
+// One number or more, with a space between.
+struct Numbers {
+  const std::vector<double>& (*get)(const Config&);
+  void (*set)(Config&, std::vector<double>);  // expects one at least
+  Range range;                                // of each
+};
+
 struct Text {
   const std::string& (*get)(const Config&);
   void (*set)(Config&, std::string);
@@ -55,7 +63,7 @@ struct Choice {
 struct Field {
   std::string_view section;
   std::string_view key;
-  std::variant<Integer, Number, Text, Choice> type;
+  std::variant<Integer, Number, Numbers, Text, Choice> type;
   std::string_view help;  // one line
   std::string_view unit = {};
 

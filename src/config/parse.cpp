@@ -1,6 +1,7 @@
 #include "config/parse.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -44,13 +45,13 @@ std::string nearest_key(std::string_view word) {
   });
 }
 
-// The whole text as a number, or a rejection that says `kind` of number it is not.
+// `text`, the whole value or a part of it, as a number, or a rejection that says `kind` of number it is not.
 template <class Value>
-Value parse_number(const Assignment& wanted, std::string_view kind) {
+Value parse_number(const Assignment& wanted, std::string_view text, std::string_view kind) {
   if (wanted.text.empty()) reject(wanted, "is empty");
   Value value{};
-  const char* end = wanted.text.data() + wanted.text.size();
-  const auto [stopped, error] = std::from_chars(wanted.text.data(), end, value);
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
   if (error == std::errc::invalid_argument || stopped != end) reject(wanted, fmt::format("is not a {}", kind));
   if (error == std::errc::result_out_of_range) reject(wanted, "is out of range");
   return value;
@@ -71,14 +72,26 @@ struct Setter {
   const Assignment& wanted;
 
   void operator()(const Integer& type) const {
-    const auto value = parse_number<std::int64_t>(wanted, "whole number");
+    const auto value = parse_number<std::int64_t>(wanted, wanted.text, "whole number");
     if (value < type.min || value > type.max) reject(wanted, "is out of range");
     type.set(config, value);
   }
   void operator()(const Number& type) const {
-    const auto value = parse_number<double>(wanted, "number");
+    const auto value = parse_number<double>(wanted, wanted.text, "number");
     if (!type.range.contains(value)) reject(wanted, "is out of range");
     type.set(config, value);
+  }
+  void operator()(const Numbers& type) const {
+    std::vector<double> values;
+    for (std::string_view rest = wanted.text;;) {
+      const std::size_t space = rest.find(' ');
+      values.push_back(
+          parse_number<double>(wanted, rest.substr(0, space), "number, or numbers with one space between"));
+      if (!type.range.contains(values.back())) reject(wanted, "is out of range");
+      if (space == rest.npos) break;
+      rest.remove_prefix(space + 1);
+    }
+    type.set(config, std::move(values));
   }
   void operator()(const Text& type) const {
     check_text(wanted);
@@ -96,6 +109,9 @@ struct Printer {
 
   std::string operator()(const Integer& type) const { return fmt::format("{}", type.get(config)); }
   std::string operator()(const Number& type) const { return fmt::format("{}", type.get(config)); }
+  std::string operator()(const Numbers& type) const {
+    return fmt::format("{}", fmt::join(type.get(config), " "));
+  }
   std::string operator()(const Text& type) const { return type.get(config); }
   std::string operator()(const Choice& type) const { return std::string(type.names[type.get(config)]); }
 };

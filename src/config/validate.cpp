@@ -25,20 +25,28 @@ void check_fields(const Config& config) {
   }
 }
 
+// The sources that read images from files.
+bool has_images(const Data& data) { return data.source == DataSource::idx || data.source == DataSource::cifar; }
+
 void check_data(const Config& config) {
-  require(
-      config.data.source != DataSource::idx || !config.data.dir.empty(),
-      "data.dir is empty (data.source = idx reads its four files there); give the folder, on the command line "
-      "with --data.dir=FOLDER, or set data.source = random");
   const Data& data = config.data;
+  const bool cifar = data.source == DataSource::cifar;
+  require(!has_images(data) || !data.dir.empty(),
+          "data.dir is empty (data.source = {} reads its files there); give the folder, on the command line "
+          "with --data.dir=FOLDER, or set data.source = random",
+          cifar ? "cifar" : "idx");
+  require(cifar || data.labels == LabelLevel::fine,
+          "data.labels = coarse without data.source = cifar (only CIFAR-100 has two labels); remove it");
+  require(cifar || data.augment == Augmentation::none,
+          "data.augment = flip_crop without data.source = cifar (no other samples are augmented); remove it");
   const Data defaults;
   require(
       data.source != DataSource::clusters ||
           (data.mean == defaults.mean && data.standard_deviation == defaults.standard_deviation),
       "data.mean or data.standard_deviation is set with data.source = clusters (its samples are numbers, not "
       "pixels); remove them");
-  require(data.source != DataSource::idx || data.seed == 0,
-          "data.seed = {} with data.source = idx (files need no seed); remove it", data.seed);
+  require(!has_images(data) || data.seed == 0,
+          "data.seed = {} with samples from files (they need no seed); remove it", data.seed);
   require(data.cluster_patch_size >= 2 * data.clusters,
           "data.cluster_patch_size = {} is below 2 x {} clusters (signals and centres are orthogonal); raise "
           "it, or "
@@ -67,9 +75,9 @@ void check_networks(const Config& config) {
     require(config.train.precision == Precision::float32 || !has_filters,
             "train.precision = bf16 with patch_filters in model.{} (they compute in float32 only); use float32",
             is_gate ? "gate" : "expert");
-    require(config.data.source == DataSource::idx || !needs_image,
-            "model.{} has conv or max_pool layers (only data.source = idx has images); use dense layers, or "
-            "data.source = idx",
+    require(has_images(config.data) || !needs_image,
+            "model.{} has conv or max_pool layers (only data.source = idx and cifar have images); use dense "
+            "layers, or data.source = idx",
             is_gate ? "gate" : "expert");
   }
 }

@@ -1,6 +1,9 @@
 #include "data/dataset.hpp"
 
+#include <fmt/format.h>
+
 #include "base/contract.hpp"
+#include "base/error.hpp"
 #include "data/detail/sample_source.hpp"
 
 namespace switchyard::data {
@@ -10,6 +13,8 @@ std::unique_ptr<const detail::SampleSource> make_source(const config::Data& conf
   switch (config.source) {
     case config::DataSource::idx:
       return detail::load_idx_source(config);
+    case config::DataSource::cifar:
+      return detail::load_cifar_source(config);
     case config::DataSource::random:
       return detail::make_random_source(config, seed);
     case config::DataSource::clusters:
@@ -19,16 +24,36 @@ std::unique_ptr<const detail::SampleSource> make_source(const config::Data& conf
   return nullptr;
 }
 
+// `values` for each of so many channels: one value stands for all.
+std::vector<double> per_channel(std::string_view key, const std::vector<double>& values, index_t channels) {
+  const auto given = static_cast<index_t>(values.size());
+  if (given == 1) return std::vector<double>(static_cast<std::size_t>(channels), values.front());
+  if (given != channels)
+    throw ConfigError(fmt::format("{} has {} numbers but the samples have {} {}; give one number{}", key, given,
+                                  channels, channels == 1 ? "channel" : "channels",
+                                  channels == 1 ? "" : fmt::format(" for all channels, or {}", channels)));
+  return values;
+}
+
+PixelTable table_of(double mean, double standard_deviation) {
+  SY_EXPECTS(standard_deviation > 0, "data.standard_deviation = {}", standard_deviation);
+  PixelTable table;
+  for (std::size_t value = 0; value < table.size(); ++value)
+    table[value] = static_cast<float>((static_cast<double>(value) / 255.0 - mean) / standard_deviation);
+  return table;
+}
+
 }  // namespace
 
 Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisation normalisation)
     : source_(std::move(source)) {
   SY_EXPECTS(source_ != nullptr, "a data set without a source");
-  SY_EXPECTS(normalisation.standard_deviation > 0, "data.standard_deviation = {}",
-             normalisation.standard_deviation);
-  for (std::size_t value = 0; value < normalised_.size(); ++value)
-    normalised_[value] = static_cast<float>((static_cast<double>(value) / 255.0 - normalisation.mean) /
-                                            normalisation.standard_deviation);
+  const auto channels = static_cast<std::size_t>(shape().channels);
+  SY_EXPECTS(normalisation.mean.size() == channels && normalisation.standard_deviation.size() == channels,
+             "{} means and {} standard deviations for {} channels", normalisation.mean.size(),
+             normalisation.standard_deviation.size(), channels);
+  for (std::size_t c = 0; c < channels; ++c)
+    normalised_.push_back(table_of(normalisation.mean[c], normalisation.standard_deviation[c]));
 }
 
 Dataset::Dataset(Dataset&&) noexcept = default;
@@ -47,13 +72,15 @@ void Dataset::expect_samples(Split split, std::span<const index_t> samples) cons
     SY_EXPECTS(sample >= 0 && sample < available, "sample {} of a split of {}", sample, available);
 }
 
-void Dataset::fill(Split split, std::span<const index_t> samples, tensor::Matrix images) const {
+void Dataset::fill(Split split, std::span<const index_t> samples, tensor::Matrix images,
+                   const std::optional<Visit>& visit) const {
   const auto count = static_cast<index_t>(samples.size());
   SY_EXPECTS(images.rows == count && images.cols == shape().features(),
              "{} samples of {} features into {} x {} values", count, shape().features(), images.rows,
              images.cols);
   expect_samples(split, samples);
-  source_->fill(split, samples, normalised_, images);
+  SY_EXPECTS(!visit || split == Split::train, "a visit to split {}", static_cast<int>(split));
+  source_->fill({split, samples, normalised_, visit}, images);
 }
 
 void Dataset::fill_labels(Split split, std::span<const index_t> samples, std::span<std::int32_t> labels) const {
@@ -70,7 +97,11 @@ void Dataset::fill_groups(Split split, std::span<const index_t> samples, std::sp
 
 Dataset load_dataset(const config::Data& config, std::uint64_t seed) {
   const std::uint64_t own_seed = config.seed != 0 ? config.seed : seed;
-  return Dataset(make_source(config, own_seed), {config.mean, config.standard_deviation});
+  auto source = make_source(config, own_seed);
+  const index_t channels = source->shape().channels;
+  return Dataset(std::move(source),
+                 {per_channel("data.mean", config.mean, channels),
+                  per_channel("data.standard_deviation", config.standard_deviation, channels)});
 }
 
 }  // namespace switchyard::data

@@ -6,7 +6,9 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "config/config.hpp"
@@ -21,11 +23,20 @@ class SampleSource;
 
 enum class Split { train, validation, test };
 
-// How a pixel becomes a number: (value / 255 - mean) / standard_deviation.
-struct Normalisation {
-  double mean = 0;
-  double standard_deviation = 1;
+// A visit of training to its samples: what augmentation depends on besides the sample. 0 <= epoch < 2^32.
+struct Visit {
+  std::uint64_t seed = 0;  // the run's
+  index_t epoch = 0;
 };
+
+// How a pixel becomes a number: (value / 255 - mean) / standard_deviation, of its channel.
+struct Normalisation {
+  std::vector<double> mean;  // one per channel
+  std::vector<double> standard_deviation;
+};
+
+// By pixel value.
+using PixelTable = std::array<float, 256>;
 
 // Immutable after construction: any number of threads may fill from it at once.
 class Dataset {
@@ -39,16 +50,19 @@ class Dataset {
   // Labels lie in [0, class_count).
   index_t class_count() const;
   index_t size(Split split) const;
-  // Groups lie in [0, group_count): clusters, for analysis only. 0: the data have none.
+  // Groups lie in [0, group_count): clusters or coarse labels, for analysis only. 0: the data have none.
   index_t group_count() const;
   // All samples of the split as floats, [size, features], if the data set holds them so: batches then point to
   // them. Else null.
   const float* rows(Split split) const;
 
   // Row i of `images` becomes sample samples[i] of the split: its pixels (channel, then height, then width)
-  // normalised in double and rounded once, or the floats that the data set holds. Samples may repeat. Allocates
-  // nothing. Contract: images is samples.size() x features, every sample in [0, size(split)).
-  void fill(Split split, std::span<const index_t> samples, tensor::Matrix images) const;
+  // normalised in double and rounded once, or the floats that the data set holds. With a visit, samples are
+  // augmented if data.augment says so, each as a function of (seed, epoch, sample); without one, as in
+  // evaluation, never. Samples may repeat. Allocates nothing. Contract: images is samples.size() x features,
+  // every sample in [0, size(split)); a visit is to the training split.
+  void fill(Split split, std::span<const index_t> samples, tensor::Matrix images,
+            const std::optional<Visit>& visit = {}) const;
   // labels[i], groups[i] of samples[i]; the contract is fill's.
   void fill_labels(Split split, std::span<const index_t> samples, std::span<std::int32_t> labels) const;
   void fill_groups(Split split, std::span<const index_t> samples, std::span<std::int32_t> groups) const;
@@ -57,7 +71,7 @@ class Dataset {
   void expect_samples(Split split, std::span<const index_t> samples) const;
 
   std::unique_ptr<const detail::SampleSource> source_;
-  std::array<float, 256> normalised_;  // by pixel value
+  std::vector<PixelTable> normalised_;  // one per channel
 };
 
 // Loads the data set that [data] describes.
@@ -65,13 +79,16 @@ class Dataset {
 // source = idx: train-{images-idx3,labels-idx1}-ubyte and t10k-... in data.dir, plain or .gz. The validation
 // split is `validation_samples` of the training files' samples, chosen by a permutation that depends on nothing
 // but their number: runs with different seeds, and resumed runs, share it. Both splits keep the files' order.
+// source = cifar: the binary version of CIFAR-10 or CIFAR-100, whichever data.dir holds, plain or .gz; the
+// validation split is made alike. Fine labels of CIFAR-100 have their coarse labels as groups.
 // source = random: learnable noise, made on the fly as a pure function of (seed, split, sample); source =
 // clusters: the patches of Chen et al. 2022, such a function too, drawn once and held as floats by every rank
 // (26 MB for the published sizes). Their seed is data.seed, or `seed` if that is 0.
 //
 // Blocking and local; on many ranks each rank calls it, and a failure is one rank's until the caller agrees on
 // it. Throws DataError for a file that is missing, damaged or at odds with another, ConfigError for a
-// validation split that leaves no training sample.
+// validation split that leaves no training sample, coarse labels of CIFAR-10, and numbers of data.mean or
+// data.standard_deviation that are neither one nor one per channel.
 Dataset load_dataset(const config::Data& config, std::uint64_t seed);
 
 }  // namespace switchyard::data

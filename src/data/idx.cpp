@@ -2,79 +2,27 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <zlib.h>
 
-#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <limits>
 #include <span>
 #include <string>
-#include <system_error>
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
-#include "base/unique_handle.hpp"
+#include "data/detail/byte_reader.hpp"
 
 namespace switchyard::data {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct GzTraits {
-  using Handle = gzFile;
-  static Handle none() noexcept { return nullptr; }
-  static void close(Handle handle) noexcept { gzclose_r(handle); }
-};
-
-// A file, decompressed on the way if its content is gzip. zlib verifies the checksum when the end is reached.
-class ByteReader {
- public:
-  explicit ByteReader(const fs::path& file) : file_(file), handle_(gzopen(file.c_str(), "rb")) {
-    if (!handle_)
-      throw DataError(fmt::format("{} cannot be opened ({}); check its permissions", file.string(),
-                                  std::generic_category().message(errno)));
-    gzbuffer(handle_.get(), 1u << 17);
-  }
-
-  // Fills `bytes` as far as the file goes and returns how many were read.
-  std::size_t read(std::span<std::uint8_t> bytes) {
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-      const auto wanted = static_cast<unsigned>(std::min<std::size_t>(bytes.size() - done, 1u << 30));
-      const int got = gzread(handle_.get(), bytes.data() + done, wanted);
-      check_stream(got);
-      if (got == 0) break;
-      done += static_cast<std::size_t>(got);
-    }
-    return done;
-  }
-
- private:
-  // A stream that ends early is reported by zlib as Z_BUF_ERROR beside a short count.
-  void check_stream(int got) {
-    int code = Z_OK;
-    const char* reason = gzerror(handle_.get(), &code);
-    if (got >= 0 && (code == Z_OK || code == Z_STREAM_END)) return;
-    throw DataError(fmt::format(
-        "{} cannot be read to its end ({}); it is truncated or damaged, install or download it again",
-        file_.string(), code == Z_ERRNO ? std::generic_category().message(errno) : reason));
-  }
-
-  fs::path file_;
-  UniqueHandle<GzTraits> handle_;
-};
-
 fs::path existing_file(const fs::path& file) {
-  std::error_code ignored;
-  if (fs::exists(file, ignored)) return file;
-  fs::path compressed = file;
-  compressed += ".gz";
-  if (fs::exists(compressed, ignored)) return compressed;
+  if (auto found = detail::plain_or_compressed(file)) return *std::move(found);
   throw DataError(fmt::format(
       "neither {} nor {} exists; install the Debian package dataset-fashion-mnist "
       "(data.dir = /usr/share/datasets/fashion-mnist) or set data.dir to the folder of the four IDX files",
-      file.string(), compressed.filename().string()));
+      file.string(), file.filename().string() + ".gz"));
 }
 
 std::uint32_t big_endian(std::span<const std::uint8_t> bytes, std::size_t at) {
@@ -82,7 +30,7 @@ std::uint32_t big_endian(std::span<const std::uint8_t> bytes, std::size_t at) {
          std::uint32_t{bytes[at + 2]} << 8 | bytes[at + 3];
 }
 
-std::vector<index_t> read_header(ByteReader& reader, const fs::path& file, int dimension_count) {
+std::vector<index_t> read_header(detail::ByteReader& reader, const fs::path& file, int dimension_count) {
   std::array<std::uint8_t, 4 * 4> buffer{};
   const auto header = std::span(buffer).first(4 + 4 * static_cast<std::size_t>(dimension_count));
   const std::size_t got = reader.read(header);
@@ -124,24 +72,16 @@ IdxArray read_idx(const fs::path& file, int dimension_count) {
   SY_EXPECTS(dimension_count >= 1 && dimension_count <= 3, "{} dimensions", dimension_count);
   IdxArray array;
   array.file = existing_file(file);
-  ByteReader reader(array.file);
+  detail::ByteReader reader(array.file);
   array.dimensions = read_header(reader, array.file, dimension_count);
   const std::size_t count = element_count(array.dimensions, array.file);
 
-  // Space doubles as bytes arrive, so that a header that lies costs no memory.
-  constexpr std::size_t first_bytes = std::size_t{1} << 20;
-  std::size_t got = 0;
-  while (got < count) {
-    array.values.resize(std::min(count, std::max(first_bytes, 2 * got)));
-    const std::size_t space = array.values.size() - got;
-    const std::size_t read = reader.read(std::span(array.values).subspan(got));
-    got += read;
-    if (read < space)
-      throw DataError(
-          fmt::format("{} holds {} of the {} bytes of data that its header announces ({}); it is truncated, "
-                      "install or download it again",
-                      array.file.string(), got, count, fmt::join(array.dimensions, " x ")));
-  }
+  reader.append_to(array.values, count);
+  if (array.values.size() < count)
+    throw DataError(
+        fmt::format("{} holds {} of the {} bytes of data that its header announces ({}); it is truncated, "
+                    "install or download it again",
+                    array.file.string(), array.values.size(), count, fmt::join(array.dimensions, " x ")));
   std::array<std::uint8_t, 1> beyond{};
   if (reader.read(beyond) != 0)
     throw DataError(

@@ -10,6 +10,7 @@ BatchLoader::BatchLoader(const config::Config& config, const data::Dataset& data
       communicator_(&communicator),
       shards_(config.train.shards),
       batch_size_(config.train.batch_size),
+      seed_(config.run.seed),
       training_{dataset.size(data::Split::train), config.train.batch_size},
       sampler_(config.run.seed, dataset.size(data::Split::train)),
       order_(config.train.order) {}
@@ -19,7 +20,8 @@ model::Task task_of(const data::Dataset& dataset) {
 }
 
 // samples_ as rows: where they lie if the data set holds them as floats, else made in the step's memory.
-tensor::RowSource BatchLoader::rows_of(device::Context& context, data::Split split) {
+tensor::RowSource BatchLoader::rows_of(device::Context& context, data::Split split,
+                                       const std::optional<data::Visit>& visit) {
   const auto count = static_cast<index_t>(samples_.size());
   const index_t features = dataset_->shape().features();
   if (const float* const all = dataset_->rows(split)) {
@@ -38,14 +40,14 @@ tensor::RowSource BatchLoader::rows_of(device::Context& context, data::Split spl
     dataset_->fill(split,
                    std::span<const index_t>(samples_).subspan(static_cast<std::size_t>(part.begin),
                                                               static_cast<std::size_t>(part.size())),
-                   rows.rows_from(part.begin, part.size()));
+                   rows.rows_from(part.begin, part.size()), visit);
   });
   return tensor::ConstMatrix(rows);
 }
 
 template <class SampleOf>
 model::Batch BatchLoader::load(device::Context& context, data::Split split, index_t size,
-                               const SampleOf& sample_of) {
+                               const std::optional<data::Visit>& visit, const SampleOf& sample_of) {
   tiles_.set_sharded(*communicator_, size, shards_);
   const index_t rows = tiles_.local_rows();
   samples_.resize(static_cast<std::size_t>(rows));
@@ -53,7 +55,7 @@ model::Batch BatchLoader::load(device::Context& context, data::Split split, inde
 
   model::Batch loaded;
   loaded.tiles = &tiles_;
-  loaded.samples.rows = rows_of(context, split);
+  loaded.samples.rows = rows_of(context, split, visit);
   loaded.samples.ids = samples_;
   const std::span<std::int32_t> labels = context.workspace().allocate<std::int32_t>(rows);
   dataset_->fill_labels(split, samples_, labels);
@@ -69,7 +71,8 @@ model::Batch BatchLoader::load(device::Context& context, data::Split split, inde
 model::Batch BatchLoader::training_batch(device::Context& context, index_t step) {
   const data::Position position = training_.position_of(step);
   const IndexRange places = training_.places_of(position.batch);
-  model::Batch batch = load(context, data::Split::train, places.size(), [&](index_t place) {
+  const data::Visit visit{seed_, position.epoch};
+  model::Batch batch = load(context, data::Split::train, places.size(), visit, [&](index_t place) {
     const index_t position_in_epoch = places.begin + place;
     return order_ == config::SampleOrder::fixed ? position_in_epoch
                                                 : sampler_.sample_at(position.epoch, position_in_epoch);
@@ -86,7 +89,7 @@ index_t BatchLoader::evaluation_batches(data::Split split) const {
 model::Batch BatchLoader::evaluation_batch(device::Context& context, data::Split split, index_t batch) {
   const IndexRange places = data::Batching{dataset_->size(split), batch_size_}.places_of(batch);
   model::Batch loaded =
-      load(context, split, places.size(), [&](index_t place) { return places.begin + place; });
+      load(context, split, places.size(), std::nullopt, [&](index_t place) { return places.begin + place; });
   // A training sample keeps the noise that it is trained with, where that is drawn once.
   loaded.samples.stream = split == data::Split::train ? 0 : static_cast<std::uint32_t>(split);
   return loaded;

@@ -1,6 +1,7 @@
 // This rank's share of a batch, ready for the model.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -31,13 +32,16 @@ class BatchLoader {
  private:
   // Places [0, size) of the global batch hold samples sample_of(place).
   template <class SampleOf>
-  model::Batch load(device::Context& context, data::Split split, index_t size, const SampleOf& sample_of);
-  tensor::RowSource rows_of(device::Context& context, data::Split split);
+  model::Batch load(device::Context& context, data::Split split, index_t size,
+                    const std::optional<data::Visit>& visit, const SampleOf& sample_of);
+  tensor::RowSource rows_of(device::Context& context, data::Split split,
+                            const std::optional<data::Visit>& visit);
 
   const data::Dataset* dataset_;
   comm::Communicator* communicator_;
   index_t shards_;
   index_t batch_size_;
+  std::uint64_t seed_;
   data::Batching training_;
   data::Sampler sampler_;
   config::SampleOrder order_;

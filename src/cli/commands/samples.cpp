@@ -93,7 +93,8 @@ std::string samples_help() {
   return "usage: switchyard samples FILE.ini --out=FILE.h5 [--section.key=value ...]\n\n"
          "Writes the samples that a run of FILE.ini would see, as floats, to an HDF5 file that h5py opens: "
          "SPLIT/samples\n"
-         "(samples x channels x height x width), SPLIT/labels, and SPLIT/clusters where the data have them.\n";
+         "(samples x channels x height x width), SPLIT/labels, and SPLIT/clusters where the data have them\n"
+         "(for fine labels of CIFAR-100: the coarse labels). Nothing is augmented.\n";
 }
 
 }  // namespace switchyard::cli

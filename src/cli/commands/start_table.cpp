@@ -21,6 +21,8 @@ std::string source_text(const config::Data& data) {
   switch (data.source) {
     case config::DataSource::idx:
       return data.dir;
+    case config::DataSource::cifar:
+      return data.augment == config::Augmentation::flip_crop ? data.dir + ", flipped and cropped" : data.dir;
     case config::DataSource::random:
       return "random";
     case config::DataSource::clusters:

@@ -104,10 +104,10 @@ class ClusterSource final : public SampleSource {
   index_t size(Split split) const override { return split == Split::validation ? 0 : config_.cluster_samples; }
 
   const float* rows(Split split) const override { return size(split) == 0 ? nullptr : of(split).rows.data(); }
-  void fill(Split split, std::span<const index_t> samples, std::span<const float, 256>,
-            tensor::Matrix rows) const override {
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      const float* const from = of(split).rows.data() + samples[i] * shape_.features();
+  void fill(const Request& request, tensor::Matrix rows) const override {
+    const float* const all = of(request.split).rows.data();
+    for (std::size_t i = 0; i < request.samples.size(); ++i) {
+      const float* const from = all + request.samples[i] * shape_.features();
       std::copy_n(from, shape_.features(), rows.row(static_cast<index_t>(i)));
     }
   }

@@ -59,11 +59,11 @@ class RandomSource final : public SampleSource {
     return 0;
   }
 
-  void fill(Split split, std::span<const index_t> samples, std::span<const float, 256> normalised,
-            tensor::Matrix images) const override {
+  void fill(const Request& request, tensor::Matrix images) const override {
     const index_t features = shape_.features();
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      const std::uint64_t a = counter(stream_of(split), samples[i]);
+    const PixelTable& normalised = request.normalised.front();
+    for (std::size_t i = 0; i < request.samples.size(); ++i) {
+      const std::uint64_t a = counter(stream_of(request.split), request.samples[i]);
       const std::uint8_t* mean = means_.data() + draw_label(a) * features;
       float* out = images.row(static_cast<index_t>(i));
       for (index_t first = 0; first < features; first += block_pixels) {

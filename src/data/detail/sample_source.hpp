@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "config/config.hpp"
@@ -10,6 +11,14 @@
 #include "tensor/view.hpp"
 
 namespace switchyard::data::detail {
+
+// What a source is asked for; Dataset's checks have passed.
+struct Request {
+  Split split;
+  std::span<const index_t> samples;
+  std::span<const PixelTable> normalised;  // one per channel
+  std::optional<Visit> visit;
+};
 
 class SampleSource {
  public:
@@ -21,15 +30,17 @@ class SampleSource {
   virtual index_t group_count() const { return 0; }
   // All samples of a split side by side, if the source holds them as floats; else null.
   virtual const float* rows(Split) const { return nullptr; }
-  // As Dataset::fill, whose checks have passed. `normalised` has an entry per pixel value.
-  virtual void fill(Split split, std::span<const index_t> samples, std::span<const float, 256> normalised,
-                    tensor::Matrix rows) const = 0;
+  // As Dataset::fill.
+  virtual void fill(const Request& request, tensor::Matrix rows) const = 0;
   virtual std::int32_t label(Split split, index_t sample) const = 0;
   virtual std::int32_t group(Split, index_t /*sample*/) const { return 0; }
 };
 
 // The IDX files in config.dir; reads them whole.
 std::unique_ptr<const SampleSource> load_idx_source(const config::Data& config);
+
+// The binary files of CIFAR-10 or CIFAR-100 in config.dir; reads them whole.
+std::unique_ptr<const SampleSource> load_cifar_source(const config::Data& config);
 
 // Learnable noise. A pixel is the mean of its class at that place (48 or 80, drawn once per class and place)
 // plus uniform noise in [0, 127]: two classes differ by 32 at half of the places, against a noise of standard

@@ -21,7 +21,8 @@ std::string key_of(const config::Config& config) {
     for (const config::Field& field : section.fields)
       key += fmt::format("{}={}\n", field.key, config::value_text(config, field));
   }
-  if (config.data.source == config::DataSource::random) key += fmt::format("seed={}\n", config.run.seed);
+  // Samples that are made up follow run.seed where they have no seed of their own; files ignore it.
+  if (config.data.seed == 0) key += fmt::format("seed={}\n", config.run.seed);
   return key;
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <vector>
 
 #include "config/parse.hpp"
 #include "config/validate.hpp"
@@ -40,8 +41,8 @@ TEST(Ini, takes_comments_spaces_and_windows_lines) {
       "#mean = 9\r\n   \t\r\nmean=0.25\r\nstandard_deviation   =   2\r\n",
       "run.ini");
   EXPECT_EQ(config.data.dir, "/a = b");
-  EXPECT_EQ(config.data.mean, 0.25);
-  EXPECT_EQ(config.data.standard_deviation, 2);
+  EXPECT_EQ(config.data.mean, std::vector{0.25});
+  EXPECT_EQ(config.data.standard_deviation, std::vector{2.0});
 }
 
 TEST(Ini, takes_full_names_outside_of_a_section) {

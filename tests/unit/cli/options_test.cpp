@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <random>
+#include <vector>
 
 #include "config/parse.hpp"
 #include "support/config_error.hpp"
@@ -55,8 +56,8 @@ TEST(Options, the_file_may_stand_anywhere) {
 
 TEST(Options, values_may_hold_equals_signs_spaces_and_signs) {
   EXPECT_EQ(run_with({"--data.dir=/a=b c"}).config.data.dir, "/a=b c");
-  EXPECT_EQ(run_with({"--data.mean=-0.5"}).config.data.mean, -0.5);
-  EXPECT_EQ(run_with({"--data.mean", "-0.5"}).config.data.mean, -0.5);
+  EXPECT_EQ(run_with({"--data.mean=-0.5"}).config.data.mean, std::vector{-0.5});
+  EXPECT_EQ(run_with({"--data.mean", "-0.5"}).config.data.mean, std::vector{-0.5});
   EXPECT_EQ(run_with({"--model.expert=dense:8 relu dense:classes"}).config.model.expert,
             "dense:8 relu dense:classes");
 }

@@ -19,7 +19,7 @@ TEST(Describe, says_which_values) {
   EXPECT_EQ(values("optim.clip_norm"), "number, at least 0");
   EXPECT_EQ(values("optim.beta1"), "number from 0 to below 1");
   EXPECT_EQ(values("run.wait_seconds"), "number from 1 to 86400 (seconds)");
-  EXPECT_EQ(values("data.mean"), "any number");
+  EXPECT_EQ(values("data.mean"), "any number; or several, with a space between");
   EXPECT_EQ(values("data.dir"), "text without '#'");
   EXPECT_EQ(values("run.device"), "auto, cpu or cuda");
 }

@@ -63,6 +63,8 @@ TEST(Fields, each_row_changes_its_own_member) {
       text->set(config, "changed");
     } else if (const auto* number = std::get_if<Number>(&field.type)) {
       number->set(config, 0.625);
+    } else if (const auto* numbers = std::get_if<Numbers>(&field.type)) {
+      numbers->set(config, {0.625, 2});
     } else if (const auto* integer = std::get_if<Integer>(&field.type)) {
       integer->set(config, 77);
     } else {
@@ -84,7 +86,9 @@ TEST(Fields, enumerations_use_the_documented_words) {
   };
   EXPECT_EQ(words("run.device"), "auto cpu cuda ");
   EXPECT_EQ(words("run.resume"), "never auto ");
-  EXPECT_EQ(words("data.source"), "idx random clusters ");
+  EXPECT_EQ(words("data.source"), "idx cifar random clusters ");
+  EXPECT_EQ(words("data.labels"), "fine coarse ");
+  EXPECT_EQ(words("data.augment"), "none flip_crop ");
   EXPECT_EQ(words("moe.placement"), "block cyclic ");
   EXPECT_EQ(words("optim.name"), "adam sgd normalised_sgd ");
   EXPECT_EQ(words("optim.schedule"), "constant cosine ");

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "support/config_error.hpp"
 
@@ -36,7 +37,7 @@ TEST(Set, reads_each_type) {
   EXPECT_EQ(config.run.threads, 3);
   EXPECT_EQ(config.run.seed, 9223372036854775807u);
   EXPECT_EQ(config.optim.learning_rate, 2.5e-4);
-  EXPECT_EQ(config.data.mean, -0.5);
+  EXPECT_EQ(config.data.mean, std::vector{-0.5});
   EXPECT_EQ(config.data.dir, "/data/with = and spaces");
   EXPECT_EQ(config.optim.schedule, ScheduleKind::cosine);
   set(config, "data.dir", "", "test");
@@ -97,9 +98,24 @@ TEST(Set, takes_the_whole_text_or_nothing) {
     EXPECT_THAT(message, HasSubstr("allowed: whole number from 1 to 1000000")) << text;
   }
   for (const auto text : {" 1", "1 ", "1,5", "1e", "0.1f", "one"}) {
+    EXPECT_THAT(error_of("optim.learning_rate", text), HasSubstr("is not a number")) << text;
     EXPECT_THAT(error_of("data.mean", text), HasSubstr("is not a number")) << text;
   }
   EXPECT_THAT(error_of("data.mean", ""), HasSubstr("data.mean = '' is empty (run.ini:12)"));
+}
+
+TEST(Set, reads_several_numbers) {
+  Config config;
+  set(config, "data.mean", "0.5074 -0.4867 4411e-4", "test");
+  EXPECT_EQ(config.data.mean, (std::vector{0.5074, -0.4867, 0.4411}));
+  for (const auto text : {"1  2", "1 2 ", " 1 2", "1 two", "1, 2", "1\t2"})
+    EXPECT_THAT(error_of("data.mean", text), HasSubstr("is not a number, or numbers with one space between"))
+        << text;
+  EXPECT_EQ(
+      error_of("data.standard_deviation", "1 0"),
+      "data.standard_deviation = '1 0' is out of range (run.ini:12); allowed: number above 0; or several, "
+      "with a space between");
+  EXPECT_THAT(error_of("data.mean", "1 nan"), HasSubstr("is out of range"));
 }
 
 TEST(Set, a_choice_lists_its_words) {
@@ -169,8 +185,8 @@ TEST(ToIni, comes_back_bit_for_bit) {
   config.run.resume = ResumeMode::automatic;
   config.data.source = DataSource::random;
   config.data.dir = "";
-  config.data.mean = -0.0;
-  config.data.standard_deviation = std::numeric_limits<double>::min();
+  config.data.mean = {-0.0, 1.0 / 3};
+  config.data.standard_deviation = {std::numeric_limits<double>::min()};
   config.moe.placement = PlacementRule::cyclic;
   config.optim.name = OptimizerKind::sgd;
   config.optim.learning_rate = 0.1 + 0.2;  // 0.30000000000000004
@@ -183,7 +199,9 @@ TEST(ToIni, comes_back_bit_for_bit) {
   EXPECT_EQ(to_ini(back), to_ini(config));
   EXPECT_EQ(back.run.dir, config.run.dir);
   EXPECT_EQ(back.run.seed, config.run.seed);
-  EXPECT_TRUE(std::signbit(back.data.mean));
+  ASSERT_EQ(back.data.mean.size(), 2u);
+  EXPECT_TRUE(std::signbit(back.data.mean[0]));
+  EXPECT_EQ(back.data.mean[1], config.data.mean[1]);
   EXPECT_EQ(back.data.standard_deviation, config.data.standard_deviation);
   EXPECT_EQ(back.optim.learning_rate, config.optim.learning_rate);
   EXPECT_EQ(back.optim.beta1, config.optim.beta1);

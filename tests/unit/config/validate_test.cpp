@@ -67,6 +67,26 @@ TEST(Validate, idx_needs_a_folder) {
               AllOf(HasSubstr("data.dir is empty (data.source = idx"), HasSubstr("--data.dir=FOLDER")));
 }
 
+TEST(Validate, cifar_has_images_labels_and_augmentation) {
+  const auto cifar = [](Config& c) {
+    c.data.source = DataSource::cifar;
+    c.data.labels = LabelLevel::coarse;
+    c.data.augment = Augmentation::flip_crop;
+  };
+  Config config = valid();
+  cifar(config);
+  EXPECT_NO_THROW(validate(config));
+  EXPECT_THAT(error_of([&](Config& c) {
+                cifar(c);
+                c.data.dir = "";
+              }),
+              HasSubstr("data.dir is empty (data.source = cifar"));
+  EXPECT_THAT(error_of([](Config& c) { c.data.labels = LabelLevel::coarse; }),
+              HasSubstr("data.labels = coarse without data.source = cifar"));
+  EXPECT_THAT(error_of([](Config& c) { c.data.augment = Augmentation::flip_crop; }),
+              HasSubstr("data.augment = flip_crop without data.source = cifar"));
+}
+
 TEST(Validate, a_run_needs_a_folder) {
   EXPECT_THAT(error_of([](Config& c) { c.run.dir = ""; }), HasSubstr("run.dir is empty"));
 }
@@ -80,11 +100,12 @@ TEST(Validate, both_networks_are_required) {
 
 TEST(Validate, flat_samples_take_no_image_layers) {
   for (const auto gate : {"conv:8 relu dense:experts", "max_pool dense:experts"}) {
-    EXPECT_THAT(error_of([&](Config& c) {
-                  c.data.source = DataSource::random;
-                  c.model.gate = gate;
-                }),
-                HasSubstr("model.gate has conv or max_pool layers (only data.source = idx has images)"));
+    EXPECT_THAT(
+        error_of([&](Config& c) {
+          c.data.source = DataSource::random;
+          c.model.gate = gate;
+        }),
+        HasSubstr("model.gate has conv or max_pool layers (only data.source = idx and cifar have images)"));
   }
 }
 
@@ -208,8 +229,9 @@ TEST(ValidateClusters, balance_needs_two_experts) {
 }
 
 TEST(ValidateClusters, clusters_are_no_images) {
-  EXPECT_THAT(clustered_error_of([](Config& c) { c.model.expert = "conv:1 relu max_pool dense:classes"; }),
-              HasSubstr("model.expert has conv or max_pool layers (only data.source = idx has images)"));
+  EXPECT_THAT(
+      clustered_error_of([](Config& c) { c.model.expert = "conv:1 relu max_pool dense:classes"; }),
+      HasSubstr("model.expert has conv or max_pool layers (only data.source = idx and cifar have images)"));
 }
 
 // What either optimiser reads may be set.

@@ -131,8 +131,8 @@ TEST_F(IdxDataset, a_smaller_validation_split_is_part_of_a_larger_one) {
 }
 
 TEST_F(IdxDataset, fill_gives_normalised_rows_in_the_order_asked_for) {
-  config_.mean = 0.2860;
-  config_.standard_deviation = 0.3530;
+  config_.mean = {0.2860};
+  config_.standard_deviation = {0.3530};
   const Dataset dataset = load_dataset(config_, 1);
   const std::vector<index_t> samples = {49, 0, 7, 7, 31};
   const index_t stride = 9;  // rows may lie apart; what is between them stays as it was
@@ -160,8 +160,8 @@ TEST_F(IdxDataset, fill_agrees_with_a_naive_loop_for_any_row_length) {
     write("train", images);
     write("t10k", images);
     config_.validation_samples = 0;
-    config_.mean = 0.13;
-    config_.standard_deviation = 0.31;
+    config_.mean = {0.13};
+    config_.standard_deviation = {0.31};
     const Dataset dataset = load_dataset(config_, 1);
     std::vector<index_t> samples;
     for (index_t i = 0; i < 40; ++i) samples.push_back(i * 7 % 40);
@@ -201,6 +201,14 @@ TEST_F(IdxDataset, a_validation_split_that_leaves_nothing_is_a_configuration_err
     EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr(fmt::format("data.validation_samples = {}", count)),
                                               HasSubstr("holds 700"), HasSubstr("below 700")));
   }
+}
+
+TEST_F(IdxDataset, images_of_one_channel_take_one_mean) {
+  config_.mean = {0.1, 0.2, 0.3};
+  EXPECT_THAT(failure<ConfigError>(), HasSubstr("data.mean has 3 numbers but the samples have 1 channel;"));
+  config_.mean = {0.1};
+  config_.standard_deviation = {1, 1};
+  EXPECT_THAT(failure<ConfigError>(), HasSubstr("data.standard_deviation has 2 numbers"));
 }
 
 TEST_F(IdxDataset, an_empty_folder_name_is_a_configuration_error) {

@@ -80,8 +80,8 @@ TEST(RandomData, features_lie_in_the_range_of_pixels_and_are_normalised) {
     EXPECT_GE(value, 48 / 255.0f);
     EXPECT_LE(value, 207 / 255.0f);
   }
-  config.mean = 0.5;
-  config.standard_deviation = 0.25;
+  config.mean = {0.5};
+  config.standard_deviation = {0.25};
   const Rows normalised = fill(load_dataset(config, 1), Split::train, {5});
   for (std::size_t f = 0; f < 50; ++f) EXPECT_NEAR(normalised.values[f], (plain.values[f] - 0.5) / 0.25, 1e-6);
 }

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "comm/local/local_communicator.hpp"
+#include "support/cifar_files.hpp"
+#include "support/temporary_directory.hpp"
 #include "train/step.hpp"
 
 namespace switchyard::train {
@@ -81,6 +83,18 @@ TEST(Step, on_clusters_allocates_nothing_once_it_is_warm) {
       EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << threads << " threads";
     }
   }
+}
+
+TEST(Step, on_augmented_images_allocates_nothing_once_it_is_warm) {
+  const test::TemporaryDirectory dir;
+  test::write_cifar100(dir.path(), 100, 20);
+  config::Config config = make_config(0);
+  config.data.source = config::DataSource::cifar;
+  config.data.dir = dir.path().string();
+  config.data.validation_samples = 0;
+  config.data.augment = config::Augmentation::flip_crop;
+  config.train.batch_size = 30;
+  EXPECT_EQ(allocations_of_warm_steps(config, 2), 0);
 }
 
 TEST(AllocationCounter, counts) {

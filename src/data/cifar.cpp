@@ -1,0 +1,113 @@
+#include "data/cifar.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <span>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "data/detail/byte_reader.hpp"
+
+namespace switchyard::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 5> cifar10_train = {
+    "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"};
+constexpr std::array<std::string_view, 1> cifar10_test = {"test_batch.bin"};
+constexpr std::array<std::string_view, 1> cifar100_train = {"train.bin"};
+constexpr std::array<std::string_view, 1> cifar100_test = {"test.bin"};
+
+constexpr std::string_view source_of_files =
+    "get the binary version from the CIFAR page of the University of Toronto and set data.dir to its folder, "
+    "cifar-10-batches-bin or cifar-100-binary";
+
+std::string_view name_of(CifarKind kind) { return kind == CifarKind::cifar10 ? "CIFAR-10" : "CIFAR-100"; }
+
+bool any_exists(const fs::path& dir, std::span<const std::string_view> names) {
+  return std::ranges::any_of(
+      names, [&](std::string_view name) { return detail::plain_or_compressed(dir / name).has_value(); });
+}
+
+CifarKind kind_in(const fs::path& dir) {
+  const bool cifar10 = any_exists(dir, cifar10_train) || any_exists(dir, cifar10_test);
+  const bool cifar100 = any_exists(dir, cifar100_train) || any_exists(dir, cifar100_test);
+  if (cifar10 != cifar100) return cifar10 ? CifarKind::cifar10 : CifarKind::cifar100;
+  constexpr std::string_view names =
+      "data_batch_1.bin to data_batch_5.bin and test_batch.bin of CIFAR-10, train.bin and test.bin of "
+      "CIFAR-100, "
+      "each plain or .gz";
+  if (cifar10)
+    throw DataError(
+        fmt::format("{} holds files of both CIFAR-10 and CIFAR-100 (looked for {}); keep each data set in a "
+                    "folder of its own",
+                    dir.string(), names));
+  throw DataError(fmt::format("{} holds no file of CIFAR-10 or CIFAR-100 (looked for {}); {}", dir.string(),
+                              names, source_of_files));
+}
+
+// Labels of the records that `file` added to `records` from row `first` on.
+void check_labels(const CifarRecords& records, index_t first, const fs::path& file) {
+  const auto check = [&](index_t row, index_t byte, std::string_view what, index_t classes) {
+    const index_t value = records.record(row)[byte];
+    if (value < classes) return;
+    throw DataError(
+        fmt::format("{} has the {} {} at byte {} ({} has 0 to {}); it is damaged or no such file, download it "
+                    "again",
+                    file.string(), what, value, (row - first) * records.record_bytes() + byte,
+                    name_of(records.kind), classes - 1));
+  };
+  for (index_t row = first; row < records.count(); ++row) {
+    if (records.kind == CifarKind::cifar10) {
+      check(row, 0, "label", cifar10_classes);
+    } else {
+      check(row, 0, "coarse label", cifar100_coarse_classes);
+      check(row, 1, "fine label", cifar100_fine_classes);
+    }
+  }
+}
+
+void append_file(const fs::path& named, CifarRecords& records) {
+  const auto file = detail::plain_or_compressed(named);
+  if (!file)
+    throw DataError(fmt::format("neither {} nor {}.gz exists (the folder holds other files of {}); {}",
+                                named.string(), named.filename().string(), name_of(records.kind),
+                                source_of_files));
+  const index_t first = records.count();
+  const std::size_t before = records.bytes.size();
+  detail::ByteReader(*file).append_to(records.bytes, std::numeric_limits<std::size_t>::max());
+  const auto got = static_cast<index_t>(records.bytes.size() - before);
+  const index_t whole = got / records.record_bytes();
+  if (got == 0)
+    throw DataError(fmt::format("{} is empty (a record of {} has {} bytes); download it again", file->string(),
+                                name_of(records.kind), records.record_bytes()));
+  if (got % records.record_bytes() != 0)
+    throw DataError(fmt::format(
+        "{} has {} bytes and ends within the record at byte {} (a record of {} has {} bytes); it is truncated "
+        "or "
+        "no such file, download it again",
+        file->string(), got, whole * records.record_bytes(), name_of(records.kind), records.record_bytes()));
+  check_labels(records, first, *file);
+}
+
+CifarRecords read_files(CifarKind kind, const fs::path& dir, std::span<const std::string_view> names) {
+  CifarRecords records{kind, {}};
+  for (const std::string_view name : names) append_file(dir / name, records);
+  records.bytes.shrink_to_fit();
+  return records;
+}
+
+}  // namespace
+
+Cifar read_cifar(const fs::path& dir) {
+  const CifarKind kind = kind_in(dir);
+  if (kind == CifarKind::cifar10)
+    return {kind, read_files(kind, dir, cifar10_train), read_files(kind, dir, cifar10_test)};
+  return {kind, read_files(kind, dir, cifar100_train), read_files(kind, dir, cifar100_test)};
+}
+
+}  // namespace switchyard::data

@@ -1,0 +1,150 @@
+"""CIFAR's binary files: augmented training gives the same bits on any layout and through stops; missing files."""
+
+import numpy
+
+import runs
+
+CLASSES = 10
+# 340 training samples after the validation split, batch 64: the sixth step of an epoch has 20 samples.
+KEYS = {
+    "data_source": "cifar",
+    "data_validation_samples": 60,
+    "data_augment": "flip_crop",
+    "data_mean": "0.5074 0.4867 0.4411",
+    "data_standard_deviation": "0.2011 0.1987 0.2025",
+    "model_gate": "dense:16 relu dense:experts",
+    "model_expert": "dense:8 relu dense:classes",
+    "moe_importance": 0.2,
+    "train_batch_size": 64,
+    "checkpoint_every_steps": 5,
+}
+STEPS = 16  # into the third epoch
+
+
+def images(labels, classes, random):
+    """Noise and a brightness of each channel that tells the class: no flip and no crop hides it."""
+    levels = numpy.stack([40 + 50 * (labels * step % classes) / classes * 3 for step in (1, 3, 7)], axis=1)
+    noise = random.integers(-40, 41, (len(labels), 3, 32, 32))
+    return numpy.clip(levels[:, :, None, None] + noise, 0, 255).astype(numpy.uint8)
+
+
+def write_records(file, label_columns, classes, random):
+    """Label bytes, then pixels; the last column decides what the image shows."""
+    labels = numpy.stack(label_columns, axis=1).astype(numpy.uint8)
+    pixels = images(label_columns[-1], classes, random).reshape(len(labels), -1)
+    content = numpy.concatenate([labels, pixels], axis=1).tobytes()
+    file.write_bytes(runs.gzip.compress(content, mtime=0) if file.suffix == ".gz" else content)
+
+
+def write_cifar10(folder):
+    folder.mkdir()
+    random = numpy.random.default_rng(1)
+    for batch in range(1, 6):
+        name = f"data_batch_{batch}.bin" + (".gz" if batch % 2 else "")
+        write_records(folder / name, [random.integers(0, CLASSES, 80)], CLASSES, random)
+    write_records(folder / "test_batch.bin", [random.integers(0, CLASSES, 100)], CLASSES, random)
+
+
+def write_cifar100(folder):
+    folder.mkdir()
+    random = numpy.random.default_rng(2)
+    for name, count in (("train.bin", 400), ("test.bin.gz", 100)):
+        fine = random.integers(0, 100, count)
+        write_records(folder / name, [fine // 5, fine], 100, random)
+
+
+class Cifar(runs.RunTest):
+    train_samples = 500  # of the made-up data set, not used here
+    test_samples = 100
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cifar10, cls.cifar100 = cls.folder / "cifar-10-batches-bin", cls.folder / "cifar-100-binary"
+        write_cifar10(cls.cifar10)
+        write_cifar100(cls.cifar100)
+
+    def run_to(self, step, ranks, **sections):
+        keys = {**KEYS, "data_dir": self.cifar10, "train_max_steps": step, **sections}
+        return self.train(ranks=ranks, **keys)
+
+    def test_layouts(self):
+        straight = self.run_to(STEPS, 1)
+        losses = [m["task_loss"] for m in runs.metrics(straight) if m["kind"] == "step"]
+        self.assertEqual(len(losses), STEPS)
+        self.assertLess(losses[-1], 0.8 * losses[0], "the run learned nothing: equal bits would prove nothing")
+        for ranks, threads in ((2, 1), (3, 1), (1, 2)):
+            with self.subTest(ranks=ranks, threads=threads):
+                self.assert_same_run(straight, self.run_to(STEPS, ranks, run_threads=threads))
+
+    def test_augmentation_changes_the_run(self):
+        files = [runs.newest_checkpoint(self.run_to(2, 1, data_augment=augment)) for augment in ("none", "flip_crop")]
+        self.assertEqual(runs.switchyard("diff", *files).code, 1)
+
+    def test_stopped_within_epochs_and_moved(self):
+        straight = self.run_to(STEPS, 1)
+        run = self.run_to(4, 2)
+        self.resume(run, "--train.max_steps=9", ranks=3)
+        self.resume(run, f"--train.max_steps={STEPS}", ranks=1)
+        self.assert_same_run(straight, run)
+
+    def test_resume_refuses_another_augmentation(self):
+        run = self.run_to(2, 1)
+        finished = runs.switchyard("resume", run, "--data.augment=none", ranks=2)
+        self.expect_failure(finished, 2, "data.augment", kind="ConfigError")
+
+    def test_fine_labels_have_coarse_groups(self):
+        straight = self.run_to(8, 1, data_dir=self.cifar100)
+        found = [m for m in runs.metrics(straight) if m["kind"] == "evaluation" and m["split"] == "test"]
+        table = numpy.array(runs.summary(straight)["test"]["cluster_by_expert"])
+        self.assertEqual((table.shape, table.sum()), ((20, runs.EXPERTS), 100), found)
+        self.assert_same_run(straight, self.run_to(8, 3, data_dir=self.cifar100))
+
+    def test_coarse_labels(self):
+        run = self.run_to(2, 2, data_dir=self.cifar100, data_labels="coarse")
+        test = runs.summary(run)["test"]
+        self.assertEqual(len(test["class_by_expert"]), 20)
+        self.assertNotIn("cluster_by_expert", test)
+
+    def test_evaluation_is_not_augmented(self):
+        run = self.run_to(2, 1)
+        splits = {}
+        for split in ("train", "test"):
+            finished = self.expect(runs.switchyard("eval", run, f"--split={split}"), 0)
+            splits[split] = runs.json.loads(finished.out)
+        other = runs.switchyard("eval", run, "--split=train", ranks=3)
+        self.assertEqual(runs.json.loads(other.out), splits["train"])
+        self.assertEqual(splits["test"]["error"], runs.summary(run)["test"]["error"])
+
+    def check_failure(self, code, *fragments, kind, **sections):
+        for ranks in (0, 2, 3):
+            with self.subTest(ranks=ranks):
+                keys = {**KEYS, "data_dir": self.cifar10, "train_max_steps": 2, **sections}
+                config, _ = self.write_config(**keys)
+                finished = runs.switchyard("train", config, ranks=ranks)
+                self.expect_failure(finished, code, *fragments, kind=kind)
+
+    def test_missing_files_say_where_to_get_them(self):
+        self.check_failure(3, "holds no file of CIFAR-10 or CIFAR-100", "data_batch_1.bin to data_batch_5.bin",
+                           "the binary version from the CIFAR page of the University of Toronto", kind="DataError",
+                           data_dir=self.folder / "nowhere")
+
+    def test_coarse_labels_of_cifar10(self):
+        self.check_failure(2, "data.labels = coarse but", "holds CIFAR-10", kind="ConfigError", data_labels="coarse")
+
+    def test_wrong_count_of_means(self):
+        self.check_failure(2, "data.mean has 2 numbers but the samples have 3 channels", kind="ConfigError",
+                           data_mean="0.5 0.5")
+
+    def test_label_out_of_range(self):
+        folder = self.new_path("data")
+        write_cifar10(folder)
+        file = folder / "test_batch.bin"
+        content = bytearray(file.read_bytes())
+        content[7 * 3073] = 200
+        file.write_bytes(content)
+        self.check_failure(3, "test_batch.bin has the label 200 at byte 21511", kind="DataError", data_dir=folder)
+
+
+if __name__ == "__main__":
+    runs.main()
