@@ -22,7 +22,9 @@ std::string key_of(const config::Config& config) {
       key += fmt::format("{}={}\n", field.key, config::value_text(config, field));
   }
   // Samples that are made up follow run.seed where they have no seed of their own; files ignore it.
-  if (config.data.seed == 0) key += fmt::format("seed={}\n", config.run.seed);
+  const bool made_up =
+      config.data.source == config::DataSource::random || config.data.source == config::DataSource::clusters;
+  if (made_up && config.data.seed == 0) key += fmt::format("seed={}\n", config.run.seed);
   return key;
 }
 
