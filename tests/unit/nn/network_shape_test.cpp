@@ -57,7 +57,8 @@ TEST(PatchFilterNetwork, stands_alone) {
                           "patch_filters:3 batch_norm sum:classes", "patch_filters:3 dense:5 sum:classes"}) {
     EXPECT_THAT(
         config_error_of([&] { shape_of(text); }),
-        HasSubstr("the expert begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum:WORD`"))
+        HasSubstr(
+            "the expert begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum:WORD`"))
         << text;
   }
   for (const auto text : {"dense:5 patch_filters:3 sum:classes", "dense:5 sum:classes", "sum:classes",
