@@ -68,6 +68,7 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
   const auto count = static_cast<double>(step.step + 1);
   const double gate_rate =
       options_.gate_learning_rate > 0 ? options_.gate_learning_rate / options_.learning_rate : 1;
+  double norm = 0;  // of the unit at hand, where it is divided by
   for (std::size_t i = 0; i < slices_.size(); ++i) {
     const nn::ParameterSlice& slice = slices_[i];
     const auto length = static_cast<std::size_t>(slice.count);
@@ -89,7 +90,8 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
     }
     double scale = step.gradient_scale;
     if (kind == config::OptimizerKind::normalised_sgd) {
-      const double norm = unit_norm(slice.unit, step.squares);
+      // The slices of a unit are neighbours: its norm is added up once.
+      if (i == 0 || slices_[i - 1].unit != slice.unit) norm = unit_norm(slice.unit, step.squares);
       if (norm == 0.0) continue;
       scale = 1.0 / norm;
     }
