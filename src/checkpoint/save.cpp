@@ -29,8 +29,6 @@ using detail::Part;
 using detail::Piece;
 using detail::SavePlan;
 
-constexpr const char* schema_path = "schema_version";
-
 // Calls use(part, piece, bytes of the piece) for all pieces of an array, in the order in which they are
 // written.
 template <class Use>
@@ -57,12 +55,7 @@ class RootWriter {
         writer_(temporary_.path(), expected, reserve),
         buffer_(static_cast<std::size_t>(detail::piece_bytes)) {}
 
-  void write(const Header& header) {
-    writer_.write(schema_path, std::int64_t{schema_version});
-    for (const auto& [path, value] : header.integers) writer_.write(path, value);
-    for (const auto& [path, value] : header.numbers) writer_.write(path, value);
-    for (const auto& [path, text] : header.texts) writer_.write(path, text);
-  }
+  void write(const Header& header) { writer_.write(header); }
 
   // Receives every piece of the plan, also after a failure. Throws the first failure at the end.
   void write(comm::Communicator& communicator, const SavePlan& plan, std::span<const Slice> slices) {

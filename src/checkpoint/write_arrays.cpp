@@ -20,10 +20,7 @@ void write_whole(const fs::path& file, const Header& header, std::span<const Sli
   const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
   detail::TemporaryFile temporary(folder, file.filename().string());
   detail::FileWriter writer(temporary.path(), expected, detail::ReserveSpace::yes);
-  writer.write("schema_version", std::int64_t{schema_version});
-  for (const auto& [path, value] : header.integers) writer.write(path, value);
-  for (const auto& [path, value] : header.numbers) writer.write(path, value);
-  for (const auto& [path, text] : header.texts) writer.write(path, text);
+  writer.write(header);
   for (const Slice& array : arrays) {
     const index_t unit = detail::element_bytes(array.dtype);
     writer.begin_array(array.path, array.dtype, array.shape);

@@ -123,6 +123,13 @@ void FileWriter::write(const std::string& path, const std::string& text) {
   write_header_value(path, type.get(), std::as_bytes(std::span(stored)));
 }
 
+void FileWriter::write(const Header& header) {
+  write("schema_version", std::int64_t{schema_version});
+  for (const auto& [path, value] : header.integers) write(path, value);
+  for (const auto& [path, value] : header.numbers) write(path, value);
+  for (const auto& [path, text] : header.texts) write(path, text);
+}
+
 void FileWriter::begin_array(const std::string& path, DType dtype, const tensor::Shape& shape) {
   SY_EXPECTS(!array_, "'{}' begins before '{}' has ended", path, array_path_);
   const LibraryLock lock;

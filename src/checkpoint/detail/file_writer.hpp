@@ -31,6 +31,9 @@ class FileWriter {
   void write(const std::string& path, double value);
   void write(const std::string& path, const std::string& text);
 
+  // The schema version, then all of the header.
+  void write(const Header& header);
+
   // An array: begin, its pieces in row-major order, end.
   void begin_array(const std::string& path, DType dtype, const tensor::Shape& shape);
   void append(const Piece& piece, std::span<const std::byte> data);
