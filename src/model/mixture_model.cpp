@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "base/contract.hpp"
@@ -11,6 +10,7 @@
 #include "moe/balance.hpp"
 #include "moe/importance.hpp"
 #include "ops/reduce.hpp"
+#include "ops/rows.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -26,20 +26,6 @@ nn::NetworkShape expert_shape(const config::Config& config, const Task& task, in
         "use batch_norm in model.gate only");
   }
   return shape;
-}
-
-// NaN and infinities, by their exponent: a loop of integers vectorises.
-double count_not_finite(tensor::ConstMatrix scores) {
-  constexpr std::uint32_t exponent = 0x7f800000U;
-  std::int64_t count = 0;
-  for (index_t row = 0; row < scores.rows; ++row) {
-    const float* const z = scores.row(row);
-    std::int32_t of_row = 0;
-    for (index_t e = 0; e < scores.cols; ++e)
-      of_row += (std::bit_cast<std::uint32_t>(z[e]) & exponent) == exponent ? 1 : 0;
-    count += of_row;
-  }
-  return static_cast<double>(count);
 }
 
 }  // namespace
@@ -110,7 +96,7 @@ void MixtureModel::expect_finite(const moe::GateStatistics& statistics) const {
   if (std::isfinite(statistics.loss_sum) && bad_scores_ == 0) return;
   const std::string what =
       std::isfinite(statistics.loss_sum)
-          ? fmt::format("{} of the gate's scores are not finite (a weight of the gate overflowed)", bad_scores_)
+          ? std::string("a score of the gate is not finite (one of its weights overflowed)")
           : fmt::format("the loss is {} (a weight or an activation is no longer finite)", statistics.loss_sum);
   throw_agreed(ErrorKind::numeric, what +
                                        "; try a smaller optim.learning_rate, warm-up (optim.warmup_steps) or "
@@ -146,7 +132,8 @@ void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const Sa
   const moe::Routing& routing = output_.routing;
   const SumColumns columns{options_.routing.experts};
   const bool balanced = balance_weight_ > 0;
-  sums[SumColumns::bad_scores] = count_not_finite(routing.noisy.rows_from(rows.begin, rows.size()));
+  const tensor::ConstMatrix scores = routing.noisy.rows_from(rows.begin, rows.size());
+  sums[SumColumns::bad_scores] = ops::all_finite(context, scores) ? 0.0 : 1.0;
   double* const importance = sums.data() + SumColumns::importance;
   double* const load = sums.data() + columns.load();
   for (index_t n = rows.begin; n < rows.end; ++n) {

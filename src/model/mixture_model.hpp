@@ -125,7 +125,7 @@ class MixtureModel {
   std::vector<double> importance_gradient_;
   std::vector<double> load_, probability_;  // [E] over the global batch, only for the balance loss
   std::vector<double> balance_gradient_;
-  double bad_scores_ = 0;       // over the global batch
+  double bad_scores_ = 0;       // shards of the global batch that have some
   double squared_log_sum_ = 0;  // over the global batch, only for the z-loss or the gate's entropy
   double score_entropy_sum_ = 0;
 };
