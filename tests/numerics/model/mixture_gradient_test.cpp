@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <mutex>
 
+#include "base/error.hpp"
 #include "base/philox.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "model/mixture_model.hpp"
@@ -85,14 +87,16 @@ void collect(MixtureModel& model, std::mutex& mutex, Outcome& outcome) {
   }
 }
 
-// In evaluation there is a loss and no gradient.
-Outcome run_model(const Setting& setting, int ranks, nn::Mode mode = nn::Mode::training) {
+// In evaluation there is a loss and no gradient. `change` sees the model before its first batch.
+Outcome run_model(const Setting& setting, int ranks, nn::Mode mode = nn::Mode::training,
+                  const std::function<void(MixtureModel&)>& change = {}) {
   Outcome outcome;
   std::mutex mutex;
   const config::Config config = make_config(setting);
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(1);
     MixtureModel model(config, {setting.image, setting.classes()}, communicator);
+    if (change) change(model);
     model.values_changed(context);
     nn::BatchTiles tiles;
     tiles.set_sharded(communicator, samples, config.train.shards);
@@ -350,6 +354,20 @@ TEST(ClusteredEvaluation, is_without_noise_unless_it_is_wanted_always) {
         const Outcome outcome = run_model(setting, ranks, nn::Mode::evaluation);
         EXPECT_NEAR(outcome.loss, reference::mixture_loss(test, outcome.parameters), 1e-6) << ranks << " ranks";
       }
+    }
+  }
+}
+
+// Expert 3's score is a NaN, so that it is never chosen: no weight, loss or gradient of a sample shows it.
+TEST(MixtureScores, that_are_no_numbers_are_an_error_on_all_ranks_though_the_loss_is_a_number) {
+  const Setting setting{"dense:experts", "dense:5 relu dense:classes", {1, 1, 20}, 2};
+  const auto break_score = [](MixtureModel& model) {
+    model.layer().gate().network().layer(0).parameters()[1].value.data()[3] = std::nanf("");
+  };
+  for (const int ranks : {1, 3}) {
+    for (const nn::Mode mode : {nn::Mode::training, nn::Mode::evaluation}) {
+      EXPECT_THROW(run_model(setting, ranks, mode, break_score), AgreedError) << ranks << " ranks";
+      EXPECT_TRUE(std::isfinite(run_model(setting, ranks, mode).loss));
     }
   }
 }
