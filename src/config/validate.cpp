@@ -126,9 +126,9 @@ void check_gate(const Config& config) {
       "model.loss = predicted_loss needs a gate that ends in dense:experts, moe.top_k = 0 and moe.gate_value = "
       "softmax (the gate predicts every expert's loss)");
   require(
-      moe.expert_temperature == 1 || (loss == Loss::likelihood && by_network),
-      "moe.expert_temperature = {} without model.loss = likelihood and a gate with a network (it divides that "
-      "gate's scores); set it to 1",
+      moe.expert_temperature == 1 || (loss == Loss::likelihood && by_network && kind == Kind::dense),
+      "moe.expert_temperature = {} without model.loss = likelihood and a gate that ends in dense:experts (it "
+      "divides that gate's scores where the experts learn from them); set it to 1",
       moe.expert_temperature);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "moe/gate.hpp"
 #include "nn/network.hpp"
 
 namespace switchyard::reference {
@@ -16,6 +17,9 @@ using Values = std::vector<double>;
 using Parameters = std::map<std::string, Values>;  // "gate/dense_1/weight" -> elements, row-major
 
 struct MixtureCase {
+  moe::GateKind kind = moe::GateKind::network;
+  std::vector<std::int64_t> expert_of_label;  // GateKind::labels
+  double expert_temperature = 1;
   nn::NetworkShape gate;
   nn::NetworkShape expert;
   std::int64_t experts = 0;
@@ -39,7 +43,9 @@ std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameter
 // The smallest distance, over samples, of a chosen expert's score from that of one that was not chosen: finite
 // differences are right if it is far above their step. Infinity if every expert is chosen.
 double routing_margin(const MixtureCase& test, const Parameters& parameters);
-// Central differences of mixture_loss, for every element of every parameter.
+// Central differences of mixture_loss, for every element of every parameter. The experts' are those of the loss
+// that experts see: with the gate's scores divided by the temperature, and without the errors of predicted
+// losses, which the gate alone answers for.
 Parameters mixture_gradient(const MixtureCase& test, Parameters parameters, double step = 1e-6);
 
 }  // namespace switchyard::reference

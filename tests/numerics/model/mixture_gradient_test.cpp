@@ -15,6 +15,8 @@
 namespace switchyard::model {
 namespace {
 
+constexpr index_t experts = 4;
+
 struct Setting {
   std::string gate;
   std::string expert;
@@ -30,12 +32,14 @@ struct Setting {
   double gate_entropy = 0;
   config::NoiseDraw noise_draw = config::NoiseDraw::every_step;
   config::NoiseWhen noise_when = config::NoiseWhen::training;
+  double expert_temperature = 1;
+  std::string partition = {};
 
   index_t classes() const { return loss == config::Loss::logistic ? 2 : 3; }
+  index_t expert_count() const { return gate == "none" ? 1 : !partition.empty() ? 2 : experts; }
 };
 
-constexpr index_t samples = 13;  // four shards of 3, 3, 3 and 4
-constexpr index_t experts = 4;
+constexpr index_t samples = 13;      // four shards of 3, 3, 3 and 4
 constexpr std::uint32_t step = 3;    // of the noise
 constexpr std::uint32_t stream = 2;  // of the noise in evaluation
 
@@ -44,7 +48,9 @@ config::Config make_config(const Setting& setting) {
   config.model.gate = setting.gate;
   config.model.expert = setting.expert;
   config.model.loss = setting.loss;
-  config.moe.experts = experts;
+  config.moe.experts = setting.expert_count();
+  config.moe.expert_temperature = setting.expert_temperature;
+  config.moe.partition = setting.partition;
   config.moe.top_k = setting.top_k;
   config.moe.importance = setting.importance;
   config.moe.balance = setting.balance;
@@ -147,9 +153,13 @@ std::vector<reference::Values> noise_of(std::uint64_t seed, std::uint32_t noise_
 reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode = nn::Mode::training) {
   const config::Config config = make_config(setting);
   const moe::LayerOptions options = layer_options(config, {setting.image, setting.classes()});
-  reference::MixtureCase test{.gate = options.gate,
+  const std::vector<std::int32_t>& expert_of_label = options.routing.expert_of_label;
+  reference::MixtureCase test{.kind = options.routing.kind,
+                              .expert_of_label = {expert_of_label.begin(), expert_of_label.end()},
+                              .expert_temperature = setting.expert_temperature,
+                              .gate = options.gate,
                               .expert = options.expert,
-                              .experts = experts,
+                              .experts = setting.expert_count(),
                               .top_k = setting.top_k,
                               .importance = setting.importance,
                               .balance = setting.balance,
@@ -226,6 +236,58 @@ TEST(MixtureGradient, of_dense_layers_behind_scattered_rows) {
 // it out.
 TEST(MixtureGradient, in_bf16_is_that_of_float32_but_for_rounded_operands) {
   expect_equal({conv_gate, conv_expert, image, 0, 0.3, config::Precision::bf16}, 1e-2, 5e-2);
+}
+
+const std::string attentive_gate = "conv:2 batch_norm relu max_pool dense:6 relu attention:experts";
+
+TEST(AttentiveGradient, of_the_gate_and_of_the_experts_through_their_keys) {
+  expect_equal({attentive_gate, conv_expert, image}, 1e-6, 2e-6);
+}
+TEST(AttentiveGradient, without_a_relu_in_front_of_the_query_and_behind_the_hidden_vector) {
+  expect_equal({"dense:7 attention:experts", "dense:3 dense:classes", image}, 1e-6, 2e-6);
+}
+TEST(AttentiveGradient, of_every_regulariser_of_the_scores) {
+  Setting setting{attentive_gate, conv_expert, image, 0, 0.7};
+  setting.z_loss = 0.4;
+  setting.gate_entropy = 0.3;
+  expect_equal(setting, 1e-6, 2e-6);
+}
+TEST(AttentiveGradient, of_every_other_loss) {
+  for (const config::Loss loss : {config::Loss::stochastic, config::Loss::cross_entropy, config::Loss::logistic,
+                                  config::Loss::double_softmax}) {
+    SCOPED_TRACE(static_cast<int>(loss));
+    expect_equal({.gate = attentive_gate, .expert = conv_expert, .image = image, .loss = loss}, 1e-6, 2e-6);
+  }
+}
+TEST(GateGradient, of_two_temperatures) {
+  for (const index_t top_k : {0, 2}) {
+    expect_equal({.gate = conv_gate,
+                  .expert = conv_expert,
+                  .image = image,
+                  .top_k = top_k,
+                  .importance = 0.3,
+                  .expert_temperature = 2.5},
+                 1e-6, 2e-6);
+  }
+}
+TEST(GateGradient, of_predicted_losses) {
+  expect_equal({.gate = conv_gate, .expert = conv_expert, .image = image, .loss = config::Loss::predicted_loss},
+               1e-6, 2e-6);
+}
+TEST(GateGradient, of_experts_of_which_the_loudest_answers) {
+  expect_equal({.gate = "loudest:experts", .expert = conv_expert, .image = image}, 1e-6, 2e-6);
+}
+TEST(GateGradient, of_experts_by_label) {
+  for (const config::Loss loss : {config::Loss::likelihood, config::Loss::cross_entropy}) {
+    expect_equal(
+        {.gate = "labels:experts", .expert = conv_expert, .image = image, .loss = loss, .partition = "0 2|1"},
+        1e-6, 2e-6);
+  }
+}
+TEST(GateGradient, of_a_single_expert) {
+  for (const config::Loss loss : {config::Loss::likelihood, config::Loss::cross_entropy}) {
+    expect_equal({.gate = "none", .expert = conv_expert, .image = image, .loss = loss}, 1e-6, 2e-6);
+  }
 }
 
 // Samples of 4 patches of 5 numbers.
