@@ -31,6 +31,8 @@ class Experts {
   ExpertId id(index_t local) const { return experts_[static_cast<std::size_t>(local)]->id; }
   nn::Network& network(index_t local) { return experts_[static_cast<std::size_t>(local)]->network; }
   nn::NetworkGradient& gradient(index_t local) { return experts_[static_cast<std::size_t>(local)]->gradient; }
+  // On every rank, also on one that hosts none.
+  bool frozen() const { return frozen_; }
   static std::string name(ExpertId id);
 
   // Reads exchange.expert_input(e); afterwards outputs()[e] holds the head's rows.
@@ -61,6 +63,7 @@ class Experts {
   void run_tiles(device::Context& context, const auto& body);
 
   ExpertHead head_;
+  bool frozen_;
   std::vector<std::unique_ptr<Expert>> experts_;
   std::vector<tensor::Matrix> outputs_;
   std::vector<tensor::Matrix> d_outputs_;

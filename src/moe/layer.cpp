@@ -27,32 +27,39 @@ LayerOutput Layer::forward(device::Context& context, const nn::BatchTiles& tiles
 }
 
 Layer::Gradients Layer::begin_backward(device::Context& context, const nn::BatchTiles& tiles) {
-  experts_.begin_backward(context);
   const index_t samples = tiles.local_rows();
   const index_t slots = gate_.slots();
-  return {exchange_.gradient_rows(context, plan_, experts_.d_outputs(), samples),
-          {context.workspace().allocate<float>(samples * slots).data(), samples, slots}};
+  Gradients gradients{{}, {context.workspace().allocate<float>(samples * slots).data(), samples, slots}};
+  if (experts_.frozen()) return gradients;
+  experts_.begin_backward(context);
+  gradients.slot_rows = exchange_.gradient_rows(context, plan_, experts_.d_outputs(), samples);
+  return gradients;
 }
 
 void Layer::backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
                      const Gradients& gradients, const RegulariserGradients& regularisers, PhaseClock& clock) {
-  clock.enter(Phase::combine);
-  exchange_.combine_backward(context, plan_, experts_.d_outputs());
-  clock.enter(Phase::experts);
-  experts_.backward(context);
+  if (!experts_.frozen()) {
+    clock.enter(Phase::combine);
+    exchange_.combine_backward(context, plan_, experts_.d_outputs());
+    clock.enter(Phase::experts);
+    experts_.backward(context);
+  }
+  if (gate_.network().frozen()) return;
   clock.enter(Phase::gate);
   gate_.backward(context, tiles, routing, gradients.slots, regularisers);
 }
 
 void Layer::reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock) {
   clock.enter(Phase::experts);
-  experts_.reduce_gradients(context);
+  if (!experts_.frozen()) experts_.reduce_gradients(context);
   clock.enter(Phase::reduction);
-  gate_.reduce_gradients(context, tiles);
+  if (!gate_.network().frozen()) gate_.reduce_gradients(context, tiles);
 }
 
-void Layer::values_changed(device::Context& context) {
-  gate_.network().values_changed(context);
+void Layer::values_changed(device::Context& context, Changed changed) {
+  const bool all = changed == Changed::all;
+  if (all || !gate_.network().frozen()) gate_.network().values_changed(context);
+  if (!all && experts_.frozen()) return;
   for (index_t e = 0; e < experts_.count(); ++e) experts_.network(e).values_changed(context);
 }
 

@@ -58,6 +58,7 @@ struct NetworkOptions {
   GradientPolicy policy;
   config::Precision precision = config::Precision::float32;
   InitialWeights initial = {};
+  bool frozen = false;
 };
 
 struct NetworkRecord {
@@ -75,6 +76,8 @@ class Network {
 
   index_t in_features() const { return layers_.front()->in_features(); }
   index_t out_features() const { return layers_.back()->out_features(); }
+  // Training leaves it as it is: it runs in evaluation mode, has no gradient and no backward.
+  bool frozen() const { return frozen_; }
   index_t layer_count() const { return static_cast<index_t>(layers_.size()); }
   Layer& layer(index_t i) { return *layers_[static_cast<std::size_t>(i)]; }
   // Sum of the sizes of the per-tile parameters: the width of a row of partial gradients.
@@ -106,6 +109,9 @@ class Network {
   std::vector<std::unique_ptr<Layer>> layers_;
   std::vector<index_t> partial_offset_;  // per layer
   index_t partial_width_ = 0;
+  bool frozen_ = false;
+
+  Mode mode_of(Mode of_step) const { return frozen_ ? Mode::evaluation : of_step; }
 };
 
 }  // namespace switchyard::nn

@@ -37,7 +37,7 @@ void mixture_forward(device::Context&, const MixtureBatch&, tensor::ConstMatrix 
                      const MixtureOutput&);
 
 struct MixtureGradient {
-  float* const* d_log_probs = nullptr;  // [N * K] rows of C, each written in full
+  float* const* d_log_probs = nullptr;  // [N * K] rows of C, each written in full; null: not wanted
   tensor::Matrix d_log_weights;         // [N, K]
 };
 // `scale` is 1 / B, of the global batch. d log w_i = -scale h_i, d log y_{i,t} = -scale power h_i.
