@@ -92,6 +92,7 @@ moe::LayerOptions layer_options(const config::Config& config, const Task& task) 
   const moe::GateKind kind = gate_kind(gate);
   const std::unique_ptr<Objective> objective = Objective::make(config, task.classes);
   const config::InitialValues init = config.model.init;
+  const auto draw = static_cast<std::uint32_t>(config.init.draw);
   nn::NetworkShape expert = expert_shape(config, task, objective->outputs());
   expert.shows_hidden = kind == moe::GateKind::attention;
   return {.gate = gate_shape(gate, kind, config, task, expert.hidden()),
@@ -113,8 +114,12 @@ moe::LayerOptions layer_options(const config::Config& config, const Task& task) 
                             .batch_size = config.train.batch_size,
                             .shards = config.train.shards},
                            config.train.precision,
-                           {init, config.model.gate_init_scale}},
-          .expert_options = {{}, config.train.precision, {init, config.model.expert_init_scale}},
+                           {init, config.model.gate_init_scale, draw},
+                           config.train.freeze == config::Freeze::gate},
+          .expert_options = {{},
+                             config.train.precision,
+                             {init, config.model.expert_init_scale, draw},
+                             config.train.freeze == config::Freeze::experts},
           .seed = config.run.seed};
 }
 
@@ -300,14 +305,15 @@ void MixtureModel::reduce_gradients(device::Context& context, const Batch& batch
 
 void MixtureModel::gather_updated_values(device::Context& context) {
   layer_.gate().gradient().gather_updated_values(*communicator_);
-  values_changed(context);
+  layer_.values_changed(context, moe::Layer::Changed::trained);
 }
 
 std::vector<nn::ParameterSlice> MixtureModel::slices() {
   std::vector<nn::ParameterSlice> all;
   // The table was made from shapes, slices by networks: they must agree.
-  SY_EXPECTS(layer_.gate().gradient().norm_entries() == norm_table_.unit_begin[1],
-             "{} norm entries of the gate", layer_.gate().gradient().norm_entries());
+  SY_EXPECTS(
+      layer_.gate().network().frozen() || layer_.gate().gradient().norm_entries() == norm_table_.unit_begin[1],
+      "{} norm entries of the gate", layer_.gate().gradient().norm_entries());
   for (const nn::ParameterSlice& slice : layer_.gate().gradient().slices()) all.push_back(slice);
   moe::Experts& experts = layer_.experts();
   for (index_t e = 0; e < experts.count(); ++e) {

@@ -15,7 +15,7 @@ Experts::Expert::Expert(ExpertId id_in, const nn::NetworkShape& shape, const nn:
 
 Experts::Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
                  std::span<const ExpertId> hosted, std::uint64_t seed)
-    : head_(head), shows_hidden_(shape.shows_hidden) {
+    : head_(head), shows_hidden_(shape.shows_hidden), frozen_(options.frozen) {
   for (const ExpertId id : hosted) experts_.push_back(std::make_unique<Expert>(id, shape, options, seed));
 }
 

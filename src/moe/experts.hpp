@@ -32,6 +32,8 @@ class Experts {
   ExpertId id(index_t local) const { return experts_[static_cast<std::size_t>(local)]->id; }
   nn::Network& network(index_t local) { return experts_[static_cast<std::size_t>(local)]->network; }
   nn::NetworkGradient& gradient(index_t local) { return experts_[static_cast<std::size_t>(local)]->gradient; }
+  // On every rank, also on one that hosts none.
+  bool frozen() const { return frozen_; }
   static std::string name(ExpertId id);
 
   // Reads exchange.expert_input(e); afterwards returned() holds the head's rows, and the hidden vectors if the
@@ -64,6 +66,7 @@ class Experts {
 
   ExpertHead head_;
   bool shows_hidden_;
+  bool frozen_;
   std::vector<std::unique_ptr<Expert>> experts_;
   std::array<std::vector<tensor::Matrix>, part_count> returned_, d_returned_;
   std::vector<Task> tasks_;

@@ -146,7 +146,8 @@ index_t NetworkShape::multiply_adds() const {
 }
 
 Network::Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
-                 std::uint64_t seed) {
+                 std::uint64_t seed)
+    : frozen_(options.frozen) {
   if (shape.conv) {
     layers_.push_back(std::make_unique<ConvStage>(
         name + "/conv_1", shape.batch_norm ? name + "/batch_norm_1" : "", *shape.conv, seed, options.initial));
@@ -188,7 +189,7 @@ void Network::begin_forward(device::Workspace& workspace, const BatchTiles& tile
   record.layers.resize(layers_.size());
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     record.layers[i].input = i == 0 ? input : tensor::RowSource(record.layers[i - 1].output);
-    layers_[i]->begin_forward(workspace, tiles, mode, record.layers[i]);
+    layers_[i]->begin_forward(workspace, tiles, mode_of(mode), record.layers[i]);
   }
 }
 
@@ -207,7 +208,7 @@ void Network::forward(device::Context& context, const BatchTiles& tiles, tensor:
       context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
         head.forward_statistics(context, tiles, tile, record.layers[first]);
       });
-      head.join_forward_statistics(context.workspace(), tiles, mode, record.layers[first]);
+      head.join_forward_statistics(context.workspace(), tiles, mode_of(mode), record.layers[first]);
     }
     std::size_t end = first + 1;
     while (end < layers_.size() && !layers_[end]->needs_batch_statistics()) ++end;

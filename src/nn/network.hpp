@@ -65,6 +65,7 @@ struct NetworkOptions {
   GradientPolicy policy;
   config::Precision precision = config::Precision::float32;
   InitialWeights initial = {};
+  bool frozen = false;
 };
 
 struct NetworkRecord {
@@ -81,6 +82,8 @@ class Network {
   Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
           std::uint64_t seed);
 
+  // Training leaves it as it is: it runs in evaluation mode, has no gradient and no backward.
+  bool frozen() const { return frozen_; }
   index_t layer_count() const { return static_cast<index_t>(layers_.size()); }
   Layer& layer(index_t i) { return *layers_[static_cast<std::size_t>(i)]; }
   // The shown hidden vectors of a forward, [rows, hidden]; and where their gradient from outside goes,
@@ -117,8 +120,11 @@ class Network {
   std::vector<std::unique_ptr<Layer>> layers_;
   std::vector<index_t> partial_offset_;  // per layer
   index_t partial_width_ = 0;
+  bool frozen_ = false;
   std::size_t hidden_layer_ = no_layer;
   static constexpr std::size_t no_layer = static_cast<std::size_t>(-1);
+
+  Mode mode_of(Mode of_step) const { return frozen_ ? Mode::evaluation : of_step; }
 };
 
 }  // namespace switchyard::nn

@@ -38,7 +38,8 @@ std::vector<index_t> NetworkGradient::norm_parameters(const NetworkShape& shape,
 }
 
 NetworkGradient::NetworkGradient(Network& network, Sharing sharing)
-    : network_(&network), small_(network.partial_width()) {
+    : network_(&network), small_(network.frozen() ? 0 : network.partial_width()) {
+  if (network.frozen()) return;
   float* small = small_.data();
   for (index_t l = 0; l < network.layer_count(); ++l) {
     for (Parameter& parameter : network.layer(l).parameters()) {

@@ -34,6 +34,7 @@ struct Setting {
   config::NoiseWhen noise_when = config::NoiseWhen::training;
   double expert_temperature = 1;
   std::string partition = {};
+  config::Freeze freeze = config::Freeze::none;
 
   index_t classes() const { return loss == config::Loss::logistic ? 2 : 3; }
   index_t expert_count() const { return gate == "none" ? 1 : !partition.empty() ? 2 : experts; }
@@ -63,6 +64,7 @@ config::Config make_config(const Setting& setting) {
   config.train.shards = 4;
   config.train.batch_size = samples;
   config.train.precision = setting.precision;
+  config.train.freeze = setting.freeze;
   return config;
 }
 
@@ -432,6 +434,46 @@ TEST(MixtureScores, that_are_no_numbers_are_an_error_on_all_ranks_though_the_los
       EXPECT_TRUE(std::isfinite(run_model(setting, ranks, mode).loss));
     }
   }
+}
+
+// Bit for bit, and nothing else has one.
+TEST(FrozenGradient, of_what_trains_is_that_of_the_whole_model) {
+  const std::string gate =
+      "conv:2 relu max_pool dense:6 relu dense:experts";  // the norm would use other statistics
+  Setting by_score = clustered(config::Loss::logistic, config::GateValue::noisy_logit);
+  by_score.balance = 0.6;
+  for (Setting setting : {Setting{gate, conv_expert, image, 0, 0.7}, Setting{gate, conv_expert, image, 2, 0.0},
+                          Setting{gate, conv_expert, image, 0, 0.0, config::Precision::bf16}, by_score,
+                          Setting{"conv:2 relu max_pool dense:6 relu attention:experts", conv_expert, image}}) {
+    const Outcome whole = run_model(setting, 1);
+    for (const config::Freeze freeze : {config::Freeze::gate, config::Freeze::experts}) {
+      setting.freeze = freeze;
+      reference::Parameters expected;
+      for (const auto& [name, values] : whole.gradient) {
+        const bool trains = name.starts_with("gate/") == (freeze == config::Freeze::experts);
+        if (trains) expected[name] = values;
+      }
+      ASSERT_FALSE(expected.empty());
+      for (const int ranks : {1, 2, 3, 7}) {
+        SCOPED_TRACE(std::to_string(ranks) + " ranks, freeze " + std::to_string(static_cast<int>(freeze)));
+        const Outcome outcome = run_model(setting, ranks);
+        EXPECT_EQ(outcome.loss, whole.loss);
+        EXPECT_EQ(outcome.gradient, expected);
+      }
+    }
+  }
+}
+
+TEST(FrozenGate, normalises_with_its_running_statistics) {
+  Setting setting{conv_gate, conv_expert, image, 0, 0.0};
+  const auto change = [](MixtureModel& model) {
+    for (const ModelArray& array : model.state()) std::fill_n(array.data, array.rows.size(), 0.25F);
+  };
+  const double in_evaluation = run_model(setting, 1, nn::Mode::evaluation, change).loss;
+  EXPECT_NE(run_model(setting, 1, nn::Mode::training, change).loss, in_evaluation);
+  setting.freeze = config::Freeze::gate;
+  for (const int ranks : {1, 3, 7})
+    EXPECT_EQ(run_model(setting, ranks, nn::Mode::training, change).loss, in_evaluation) << ranks << " ranks";
 }
 
 TEST(MixtureGradient, has_both_rules_for_the_gate) {

@@ -75,6 +75,15 @@ TEST(Step, allocates_nothing_once_it_is_warm) {
   }
 }
 
+TEST(Step, with_a_frozen_network_allocates_nothing_once_it_is_warm) {
+  for (const auto freeze : {config::Freeze::gate, config::Freeze::experts}) {
+    config::Config config = make_config(2);
+    config.moe.importance = 0;
+    config.train.freeze = freeze;
+    EXPECT_EQ(allocations_of_warm_steps(config, 2), 0);
+  }
+}
+
 TEST(Step, on_clusters_allocates_nothing_once_it_is_warm) {
   for (const auto order : {config::SampleOrder::shuffled, config::SampleOrder::fixed}) {
     for (const int threads : {1, 2}) {
