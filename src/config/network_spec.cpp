@@ -24,13 +24,19 @@ struct KindWord {
   std::string_view outputs;  // what the number after ':' counts; empty: takes none
 };
 
-constexpr std::array kind_words = {
-    KindWord{Kind::conv, "conv", "channels"}, KindWord{Kind::batch_norm, "batch_norm", ""},
-    KindWord{Kind::relu, "relu", ""},         KindWord{Kind::max_pool, "max_pool", ""},
-    KindWord{Kind::dense, "dense", "units"},  KindWord{Kind::patch_filters, "patch_filters", "filters"},
-    KindWord{Kind::bias, "bias", ""},         KindWord{Kind::cubic, "cubic", ""},
-    KindWord{Kind::celu, "celu", ""},         KindWord{Kind::gelu, "gelu", ""},
-    KindWord{Kind::tanh, "tanh", ""},         KindWord{Kind::sum, "sum", "outputs"}};
+constexpr std::array kind_words = {KindWord{Kind::conv, "conv", "channels"},
+                                   KindWord{Kind::padded_conv, "padded_conv", "channels"},
+                                   KindWord{Kind::batch_norm, "batch_norm", ""},
+                                   KindWord{Kind::relu, "relu", ""},
+                                   KindWord{Kind::max_pool, "max_pool", ""},
+                                   KindWord{Kind::dense, "dense", "units"},
+                                   KindWord{Kind::patch_filters, "patch_filters", "filters"},
+                                   KindWord{Kind::bias, "bias", ""},
+                                   KindWord{Kind::cubic, "cubic", ""},
+                                   KindWord{Kind::celu, "celu", ""},
+                                   KindWord{Kind::gelu, "gelu", ""},
+                                   KindWord{Kind::tanh, "tanh", ""},
+                                   KindWord{Kind::sum, "sum", "outputs"}};
 
 const KindWord& word_of(Kind kind) {
   return *std::find_if(kind_words.begin(), kind_words.end(),
@@ -133,7 +139,7 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
     if (!is_last && layer.outputs == LayerSpec::from_task) {
       token.reject("must be the last", "give a number of units here, or remove what follows");
     }
-    if (flat && (layer.kind == Kind::conv || layer.kind == Kind::max_pool)) {
+    if (flat && (layer.kind == Kind::conv || layer.kind == Kind::padded_conv || layer.kind == Kind::max_pool)) {
       token.reject("comes after a dense layer, whose output is no image",
                    "move it before the first dense layer");
     }

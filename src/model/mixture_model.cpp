@@ -17,25 +17,15 @@ namespace {
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
-nn::NetworkShape expert_shape(const config::Config& config, const Task& task, index_t outputs) {
-  const auto spec = config::parse_network(config.model.expert, config::NetworkRole::expert);
-  nn::NetworkShape shape = nn::NetworkShape::resolve("expert", spec, task.sample, outputs);
-  if (shape.batch_norm) {
-    throw ConfigError(
-        "model.expert has batch_norm (an expert's statistics would depend on who else was routed to it); "
-        "use batch_norm in model.gate only");
-  }
-  return shape;
-}
-
 }  // namespace
 
 moe::LayerOptions layer_options(const config::Config& config, const Task& task) {
   const auto gate = config::parse_network(config.model.gate, config::NetworkRole::gate);
+  const auto expert = config::parse_network(config.model.expert, config::NetworkRole::expert);
   const std::unique_ptr<Objective> objective = Objective::make(config.model.loss, task.classes);
   const config::InitialValues init = config.model.init;
   return {.gate = nn::NetworkShape::resolve("gate", gate, task.sample, config.moe.experts),
-          .expert = expert_shape(config, task, objective->outputs()),
+          .expert = nn::NetworkShape::resolve("expert", expert, task.sample, objective->outputs()),
           .outputs = objective->outputs(),
           .routing = {.experts = config.moe.experts,
                       .top_k = config.moe.top_k,
@@ -268,12 +258,15 @@ std::vector<ModelArray> MixtureModel::parameters() {
 
 std::vector<ModelArray> MixtureModel::state() {
   std::vector<ModelArray> arrays;
-  nn::Network& gate = layer_.gate().network();
-  for (index_t l = 0; l < gate.layer_count(); ++l) {
-    for (nn::StateArray& s : gate.layer(l).state()) {
-      arrays.push_back({s.name, s.value.shape(), {0, s.value.shape()[0]}, s.value.data(), true});
+  const auto add = [&](nn::Network& network, bool shared) {
+    for (index_t l = 0; l < network.layer_count(); ++l) {
+      for (nn::StateArray& s : network.layer(l).state()) {
+        arrays.push_back({s.name, s.value.shape(), {0, s.value.shape()[0]}, s.value.data(), shared});
+      }
     }
-  }
+  };
+  add(layer_.gate().network(), true);
+  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(e), false);
   return arrays;
 }
 

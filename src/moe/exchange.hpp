@@ -26,6 +26,8 @@ class Exchange {
   tensor::RowSource expert_input(LocalExpert expert) const {
     return inputs_[static_cast<std::size_t>(expert.value)];
   }
+  // Rows of expert_input(expert) that are samples; the others are padding.
+  index_t expert_samples(LocalExpert expert) const { return samples_[static_cast<std::size_t>(expert.value)]; }
 
   // outputs[e]: [rows of e (padded), cols]. Returns, for each of this rank's slots [N * K], where its expert's
   // output row lies.
@@ -43,6 +45,7 @@ class Exchange {
   comm::Communicator* communicator_;
   index_t output_cols_;
   std::vector<tensor::RowSource> inputs_;
+  std::vector<index_t> samples_;
   std::vector<index_t> zeros_;
   tensor::Matrix d_message_;  // gradient rows on their way to the experts: [home slots, cols]
 };

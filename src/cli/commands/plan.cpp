@@ -40,6 +40,11 @@ double activation_floats(const nn::NetworkShape& shape, double rows) {
   double width = 0;
   if (shape.conv)
     width += static_cast<double>(shape.conv->out_features()) * 2.25;  // and the winners, a byte each
+  for (const nn::PaddedConvShape& layer : shape.padded_convs) {
+    width += static_cast<double>(layer.norm_pool().in_features()) +
+             static_cast<double>(layer.out_features()) * (layer.max_pool ? 2.25 : 2.0);
+    if (layer.in_order == ops::ImageOrder::channels_first) width += static_cast<double>(layer.in_features());
+  }
   if (shape.patch_filters) {
     const ops::PatchFilterShape& filters = *shape.patch_filters;
     width += 2.0 * static_cast<double>(filters.outputs);
