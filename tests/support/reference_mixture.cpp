@@ -13,24 +13,36 @@ namespace {
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-// [out_channels][height - 2][width - 2] of every image.
-std::vector<Values> convolve(const ops::FusedConvShape& shape, const std::vector<Values>& images,
-                             const Values& weight, const Values& bias) {
-  const std::int64_t height = shape.height - 2;
-  const std::int64_t width = shape.width - 2;
+// A convolution and what follows it, as the text of the network says.
+struct Convolution {
+  std::int64_t in_channels, height, width, out_channels;
+  std::int64_t padding;
+  bool batch_norm, relu, max_pool;
+
+  std::int64_t out_height() const { return height + 2 * padding - 2; }
+  std::int64_t out_width() const { return width + 2 * padding - 2; }
+};
+
+// [out_channels][out_height][out_width] of every image. An empty bias is none.
+std::vector<Values> convolve(const Convolution& conv, const std::vector<Values>& images, const Values& weight,
+                             const Values& bias) {
+  const auto pixel = [&](const Values& image, std::int64_t c, std::int64_t y, std::int64_t x) {
+    const bool inside = y >= 0 && y < conv.height && x >= 0 && x < conv.width;
+    return inside ? image[at((c * conv.height + y) * conv.width + x)] : 0.0;
+  };
   std::vector<Values> results;
   for (const Values& image : images) {
-    Values out(at(shape.out_channels * height * width));
-    for (std::int64_t o = 0; o < shape.out_channels; ++o)
-      for (std::int64_t y = 0; y < height; ++y)
-        for (std::int64_t x = 0; x < width; ++x) {
-          double sum = bias[at(o)];
-          for (std::int64_t c = 0; c < shape.in_channels; ++c)
+    Values out;
+    for (std::int64_t o = 0; o < conv.out_channels; ++o)
+      for (std::int64_t y = 0; y < conv.out_height(); ++y)
+        for (std::int64_t x = 0; x < conv.out_width(); ++x) {
+          double sum = bias.empty() ? 0.0 : bias[at(o)];
+          for (std::int64_t c = 0; c < conv.in_channels; ++c)
             for (std::int64_t dy = 0; dy < 3; ++dy)
               for (std::int64_t dx = 0; dx < 3; ++dx)
-                sum += weight[at(((o * shape.in_channels + c) * 3 + dy) * 3 + dx)] *
-                       image[at((c * shape.height + y + dy) * shape.width + x + dx)];
-          out[at((o * height + y) * width + x)] = sum;
+                sum += weight[at(((o * conv.in_channels + c) * 3 + dy) * 3 + dx)] *
+                       pixel(image, c, y + dy - conv.padding, x + dx - conv.padding);
+          out.push_back(sum);
         }
     results.push_back(std::move(out));
   }
@@ -38,6 +50,7 @@ std::vector<Values> convolve(const ops::FusedConvShape& shape, const std::vector
 }
 
 void batch_norm(std::vector<Values>& rows, std::int64_t channels, const Values& gamma, const Values& beta) {
+  if (rows.empty()) return;  // an expert without samples
   const std::int64_t places = static_cast<std::int64_t>(rows[0].size()) / channels;
   for (std::int64_t c = 0; c < channels; ++c) {
     double mean = 0;
@@ -55,14 +68,17 @@ void batch_norm(std::vector<Values>& rows, std::int64_t channels, const Values& 
   }
 }
 
-Values relu_pool(const ops::FusedConvShape& shape, const Values& in) {
-  const std::int64_t height = shape.height - 2;
-  const std::int64_t width = shape.width - 2;
+Values relu_pool(const Convolution& conv, Values in) {
+  if (conv.relu)
+    for (double& value : in) value = std::max(value, 0.0);
+  if (!conv.max_pool) return in;
+  const std::int64_t height = conv.out_height();
+  const std::int64_t width = conv.out_width();
   Values out;
-  for (std::int64_t c = 0; c < shape.out_channels; ++c)
+  for (std::int64_t c = 0; c < conv.out_channels; ++c)
     for (std::int64_t y = 0; y + 1 < height; y += 2)
       for (std::int64_t x = 0; x + 1 < width; x += 2) {
-        double best = 0;
+        double best = -std::numeric_limits<double>::infinity();
         for (std::int64_t dy = 0; dy < 2; ++dy)
           for (std::int64_t dx = 0; dx < 2; ++dx)
             best = std::max(best, in[at((c * height + y + dy) * width + x + dx)]);
@@ -71,14 +87,31 @@ Values relu_pool(const ops::FusedConvShape& shape, const Values& in) {
   return out;
 }
 
+std::vector<Convolution> convolutions(const nn::NetworkShape& shape) {
+  std::vector<Convolution> all;
+  if (shape.conv) {
+    const ops::FusedConvShape& s = *shape.conv;
+    all.push_back({s.in_channels, s.height, s.width, s.out_channels, s.padding, shape.batch_norm, true, true});
+  }
+  for (const nn::PaddedConvShape& s : shape.padded_convs) {
+    all.push_back({s.in_channels, s.height, s.width, s.out_channels, 1, s.batch_norm, s.relu, s.max_pool});
+  }
+  return all;
+}
+
 std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, const Parameters& p,
                         std::vector<Values> rows) {
-  if (shape.conv) {
-    rows = convolve(*shape.conv, rows, p.at(name + "/conv_1/weight"), p.at(name + "/conv_1/bias"));
-    if (shape.batch_norm)
-      batch_norm(rows, shape.conv->out_channels, p.at(name + "/batch_norm_1/gamma"),
-                 p.at(name + "/batch_norm_1/beta"));
-    for (Values& row : rows) row = relu_pool(*shape.conv, row);
+  int conv_number = 0;
+  int norm_number = 0;
+  for (const Convolution& conv : convolutions(shape)) {
+    const std::string prefix = name + "/conv_" + std::to_string(++conv_number);
+    const bool has_bias = conv.padding == 0 || !conv.batch_norm;
+    rows = convolve(conv, rows, p.at(prefix + "/weight"), has_bias ? p.at(prefix + "/bias") : Values{});
+    if (conv.batch_norm) {
+      const std::string norm = name + "/batch_norm_" + std::to_string(++norm_number);
+      batch_norm(rows, conv.out_channels, p.at(norm + "/gamma"), p.at(norm + "/beta"));
+    }
+    for (Values& row : rows) row = relu_pool(conv, std::move(row));
   }
   if (shape.patch_filters) {
     const std::string prefix = name + "/patch_filters_1";
@@ -155,6 +188,28 @@ std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parame
   return choices;
 }
 
+// [expert][sample][output], of the samples that chose the expert; a batch norm sees those alone.
+std::vector<std::vector<Values>> expert_outputs(const MixtureCase& test, const Parameters& parameters,
+                                                const std::vector<Choice>& choices) {
+  std::vector<std::vector<Values>> outputs;
+  for (std::int64_t e = 0; e < test.experts; ++e) {
+    char name[32];
+    std::snprintf(name, sizeof name, "experts/%04d", static_cast<int>(e));
+    std::vector<std::size_t> samples;
+    std::vector<Values> images;
+    for (std::size_t n = 0; n < choices.size(); ++n) {
+      const auto& chosen = choices[n].experts;
+      if (std::find(chosen.begin(), chosen.end(), e) == chosen.end()) continue;
+      samples.push_back(n);
+      images.push_back(test.images[n]);
+    }
+    const std::vector<Values> results = run(test.expert, name, parameters, images);
+    auto& of_expert = outputs.emplace_back(choices.size());
+    for (std::size_t i = 0; i < samples.size(); ++i) of_expert[samples[i]] = results[i];
+  }
+  return outputs;
+}
+
 double sample_loss(const MixtureCase& test, const Choice& choice,
                    const std::vector<std::vector<Values>>& outputs, std::size_t n) {
   const std::int64_t label = test.labels[n];
@@ -167,7 +222,7 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
     }
     return -std::log(likelihood);
   }
-  Values sum(outputs[0][n].size(), 0.0);
+  Values sum(outputs[at(choice.experts[0])][n].size(), 0.0);
   for (std::size_t i = 0; i < choice.experts.size(); ++i) {
     const Values& f = outputs[at(choice.experts[i])][n];
     for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += choice.factors[i] * f[c];
@@ -231,13 +286,8 @@ double own_losses(const MixtureCase& test, const std::vector<Choice>& choices) {
 }  // namespace
 
 double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
-  std::vector<std::vector<Values>> outputs;  // [expert][sample][output]
-  for (std::int64_t e = 0; e < test.experts; ++e) {
-    char name[32];
-    std::snprintf(name, sizeof name, "experts/%04d", static_cast<int>(e));
-    outputs.push_back(run(test.expert, name, parameters, test.images));
-  }
   const std::vector<Choice> choices = choose_all(test, parameters);
+  const std::vector<std::vector<Values>> outputs = expert_outputs(test, parameters, choices);
   double loss = 0;
   for (std::size_t n = 0; n < choices.size(); ++n) loss += sample_loss(test, choices[n], outputs, n);
   return loss / static_cast<double>(choices.size()) + importance_loss(test, choices) +
