@@ -74,17 +74,6 @@ nn::NetworkShape gate_shape(std::span<const config::LayerSpec> gate, moe::GateKi
   return {};
 }
 
-nn::NetworkShape expert_shape(const config::Config& config, const Task& task, index_t outputs) {
-  const auto spec = config::parse_network(config.model.expert, config::NetworkRole::expert);
-  nn::NetworkShape shape = nn::NetworkShape::resolve("expert", spec, task.sample, outputs);
-  if (shape.batch_norm) {
-    throw ConfigError(
-        "model.expert has batch_norm (an expert's statistics would depend on who else was routed to it); "
-        "use batch_norm in model.gate only");
-  }
-  return shape;
-}
-
 }  // namespace
 
 moe::LayerOptions layer_options(const config::Config& config, const Task& task) {
@@ -93,7 +82,9 @@ moe::LayerOptions layer_options(const config::Config& config, const Task& task) 
   const std::unique_ptr<Objective> objective = Objective::make(config, task.classes);
   const config::InitialValues init = config.model.init;
   const auto draw = static_cast<std::uint32_t>(config.init.draw);
-  nn::NetworkShape expert = expert_shape(config, task, objective->outputs());
+  nn::NetworkShape expert = nn::NetworkShape::resolve(
+      "expert", config::parse_network(config.model.expert, config::NetworkRole::expert), task.sample,
+      objective->outputs());
   expert.shows_hidden = kind == moe::GateKind::attention;
   return {.gate = gate_shape(gate, kind, config, task, expert.hidden()),
           .expert = expert,
@@ -342,12 +333,15 @@ std::vector<ModelArray> MixtureModel::parameters() {
 
 std::vector<ModelArray> MixtureModel::state() {
   std::vector<ModelArray> arrays;
-  nn::Network& gate = layer_.gate().network();
-  for (index_t l = 0; l < gate.layer_count(); ++l) {
-    for (nn::StateArray& s : gate.layer(l).state()) {
-      arrays.push_back({s.name, s.value.shape(), {0, s.value.shape()[0]}, s.value.data(), true});
+  const auto add = [&](nn::Network& network, bool shared) {
+    for (index_t l = 0; l < network.layer_count(); ++l) {
+      for (nn::StateArray& s : network.layer(l).state()) {
+        arrays.push_back({s.name, s.value.shape(), {0, s.value.shape()[0]}, s.value.data(), shared});
+      }
     }
-  }
+  };
+  add(layer_.gate().network(), true);
+  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(e), false);
   return arrays;
 }
 

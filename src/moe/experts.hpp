@@ -17,7 +17,8 @@ enum class ExpertHead {
 };
 
 // The owner computes an expert's whole gradient over its rows in global order, so no sum crosses ranks.
-// (expert, tile) pairs are spread over the pool.
+// (expert, tile) pairs are spread over the pool. Batch norm in an expert uses the statistics of the samples
+// that the batch sent to it, all of which its owner has.
 class Experts {
  public:
   // Row counts are padded to a multiple of this, and cut into tiles of `tile_rows`.
@@ -62,7 +63,11 @@ class Experts {
     std::int32_t expert;
     std::int32_t part;  // tile, or block of a gradient
   };
+  // All experts have one shape, so their networks the same stages (nn/network.hpp).
+  index_t stage_count() const { return experts_.empty() ? 0 : experts_.front()->network.stage_count(); }
   void run_tiles(device::Context& context, const auto& body);
+  void apply_head(device::Context& context, Expert& expert, index_t tile) const;
+  void apply_head_backward(device::Context& context, Expert& expert, index_t tile) const;
 
   ExpertHead head_;
   bool shows_hidden_;

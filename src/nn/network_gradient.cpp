@@ -26,8 +26,8 @@ std::vector<index_t> NetworkGradient::norm_parameters(const NetworkShape& shape,
     entries.insert(entries.end(), static_cast<std::size_t>(blocks), next);
     ++next;
   };
-  const index_t small = (shape.conv ? (shape.batch_norm ? 4 : 2) : 0) +
-                        (shape.patch_filters ? (shape.patch_filters->bias ? 2 : 1) : 0);
+  const index_t small =
+      shape.conv_parameters() + (shape.patch_filters ? (shape.patch_filters->bias ? 2 : 1) : 0);
   for (index_t i = 0; i < small; ++i) add_parameter(1);
   for (const DenseShape& layer : shape.dense) {
     const bool whole_rows = policy.rule(layer.in, layer.out) == GradientRule::whole_rows;

@@ -234,6 +234,33 @@ TEST(MixtureGradient, of_top_1_with_importance) {
 TEST(MixtureGradient, of_dense_layers_behind_scattered_rows) {
   expect_equal({"dense:24 relu dense:experts", "dense:5 relu dense:classes", {1, 1, 20}, 2, 0.3}, 1e-6, 2e-6);
 }
+const std::string deep_gate =
+    "padded_conv:3 batch_norm relu max_pool padded_conv:4 batch_norm relu max_pool dense:6 relu dense:experts";
+const std::string deep_expert =
+    "padded_conv:2 relu max_pool padded_conv:3 batch_norm relu max_pool dense:4 relu dense:classes";
+
+TEST(MixtureGradient, of_several_padded_convolutions_with_batch_norm_in_gate_and_experts) {
+  for (const index_t top_k : {0, 1, 2}) {
+    SCOPED_TRACE(top_k);
+    expect_equal({deep_gate, deep_expert, image, top_k, 0.7}, 1e-6, 4e-6);
+  }
+}
+// 5 channels: no fused first stage; layers with and without each part, and odd sizes.
+TEST(MixtureGradient, of_convolutions_with_and_without_what_may_follow) {
+  const std::string gate = "padded_conv:3 padded_conv:2 batch_norm max_pool padded_conv:2 relu dense:experts";
+  const std::string expert = "padded_conv:1 max_pool padded_conv:17 batch_norm padded_conv:1 dense:classes";
+  expect_equal({gate, expert, {5, 5, 4}, 2, 0.3}, 1e-6, 4e-6);
+}
+TEST(MixtureGradient, of_batch_norm_behind_an_experts_only_convolution) {
+  for (const std::string expert :
+       {"conv:2 batch_norm relu max_pool dense:classes", "padded_conv:2 batch_norm relu max_pool dense:classes",
+        "conv:2 batch_norm relu max_pool padded_conv:3 batch_norm relu dense:classes"}) {
+    for (const index_t top_k : {0, 1}) {
+      SCOPED_TRACE(expert + " top-" + std::to_string(top_k));
+      expect_equal({conv_gate, expert, image, top_k, 0.7}, 1e-6, 4e-6);
+    }
+  }
+}
 // bf16 keeps 8 bits: operands are off by up to 2^-9, and so are products; sums of few terms average little of
 // it out.
 TEST(MixtureGradient, in_bf16_is_that_of_float32_but_for_rounded_operands) {

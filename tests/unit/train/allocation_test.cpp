@@ -106,6 +106,23 @@ TEST(Step, on_augmented_images_allocates_nothing_once_it_is_warm) {
   EXPECT_EQ(allocations_of_warm_steps(config, 2), 0);
 }
 
+TEST(Step, of_several_convolutions_with_batch_norm_allocates_nothing_once_it_is_warm) {
+  const test::TemporaryDirectory dir;
+  test::write_cifar100(dir.path(), 100, 20);
+  for (const index_t top_k : {0, 1}) {
+    config::Config config = make_config(top_k);
+    config.data.source = config::DataSource::cifar;
+    config.data.dir = dir.path().string();
+    config.data.validation_samples = 0;
+    config.model.gate =
+        "padded_conv:4 relu max_pool padded_conv:6 batch_norm relu max_pool dense:16 relu dense:experts";
+    config.model.expert = "padded_conv:3 batch_norm relu max_pool padded_conv:5 batch_norm relu dense:classes";
+    config.moe.experts = 3;
+    config.train.batch_size = 30;
+    EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << "top_k " << top_k;
+  }
+}
+
 TEST(AllocationCounter, counts) {
   const std::int64_t before = allocations();
   auto* const number = new int(1);
