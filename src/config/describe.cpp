@@ -32,6 +32,16 @@ struct Describer {
   std::string operator()(const Choice& type) const { return one_of(type.names); }
 };
 
+// Of a cell: a bar would end it.
+std::string escaped(std::string_view text) {
+  std::string cell;
+  for (const char c : text) {
+    if (c == '|') cell += '\\';
+    cell += c;
+  }
+  return cell;
+}
+
 std::string code(const std::string& text) { return text.empty() ? "" : fmt::format("`{}`", text); }
 
 }  // namespace
@@ -60,6 +70,10 @@ with `conv:CHANNELS relu max_pool` or `conv:CHANNELS batch_norm relu max_pool` (
 padding, pooling 2x2); all other layers are `dense:UNITS`, each with or without a `relu` after it. The gate
 ends in `dense:experts`, the expert in `dense:classes`.
 
+A gate may also end in `attention:experts`, a query for the experts' hidden vectors (those of the dense layer before an
+expert's last, before its `relu`). Three gates have no layers: `loudest:experts`, where the most certain expert answers;
+`labels:experts`, where `moe.partition` says whose a label is; and `none` for a single expert.
+
 A network on patches is `patch_filters:N [bias] [ACTIVATION] sum:experts` or `sum:classes` and nothing else: N filters
 for every output, each applied to every patch (a row of the sample), an activation among `relu`, `cubic`, `celu`, `gelu`
 and `tanh` or none, and the sum over patches and filters.
@@ -69,7 +83,7 @@ and `tanh` or none, and the sum over patches and filters.
                         section.name, section.help);
     for (const Field& field : section.fields) {
       page += fmt::format("| `{}` | {} | {} | {} |\n", field.key, code(describe_default(field)),
-                          describe_values(field), field.help);
+                          describe_values(field), escaped(field.help));
     }
   }
   return page;
