@@ -32,6 +32,16 @@ struct Describer {
   std::string operator()(const Choice& type) const { return one_of(type.names); }
 };
 
+// Of a cell: a bar would end it.
+std::string escaped(std::string_view text) {
+  std::string cell;
+  for (const char c : text) {
+    if (c == '|') cell += '\\';
+    cell += c;
+  }
+  return cell;
+}
+
 std::string code(const std::string& text) { return text.empty() ? "" : fmt::format("`{}`", text); }
 
 }  // namespace
@@ -67,6 +77,10 @@ were sent to it: all of them if the gate is dense, under top-k routing those tha
 that sends an expert fewer than two samples leaves its running mean and variance, with which evaluation
 normalises, as they are. A `padded_conv` before a `batch_norm` has no bias.
 
+A gate may also end in `attention:experts`, a query for the experts' hidden vectors (those of the dense layer before an
+expert's last, before its `relu`). Three gates have no layers: `loudest:experts`, where the most certain expert answers;
+`labels:experts`, where `moe.partition` says whose a label is; and `none` for a single expert.
+
 A network on patches is `patch_filters:N [bias] [ACTIVATION] sum:experts` or `sum:classes` and nothing else: N filters
 for every output, each applied to every patch (a row of the sample), an activation among `relu`, `cubic`, `celu`, `gelu`
 and `tanh` or none, and the sum over patches and filters.
@@ -76,7 +90,7 @@ and `tanh` or none, and the sum over patches and filters.
                         section.name, section.help);
     for (const Field& field : section.fields) {
       page += fmt::format("| `{}` | {} | {} | {} |\n", field.key, code(describe_default(field)),
-                          describe_values(field), field.help);
+                          describe_values(field), escaped(field.help));
     }
   }
   return page;

@@ -78,6 +78,7 @@ class MixtureModel {
   // Over all networks of the model, the same on every rank.
   const nn::NormTable& norm_table() const { return norm_table_; }
 
+  const moe::LayerOptions& options() const { return options_; }
   index_t parameter_count() const;
   index_t gate_parameters() const { return options_.gate.parameter_count(); }
   index_t expert_parameters() const { return options_.expert.parameter_count(); }

@@ -56,6 +56,10 @@ class Gate {
   nn::Network& network() { return network_; }
   nn::NetworkGradient& gradient() { return gradient_; }
   index_t slots() const { return slots_; }
+  // Whether it has scores that learn.
+  bool has_network() const {
+    return options_.kind == GateKind::network || options_.kind == GateKind::attention;
+  }
   ops::GateMeasure measure() const { return options_.measure; }
 
   // Chooses the experts of this rank's samples, and weighs them unless that takes what they return. Collective
@@ -76,9 +80,6 @@ class Gate {
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles);
 
  private:
-  bool has_network() const {
-    return options_.kind == GateKind::network || options_.kind == GateKind::attention;
-  }
   tensor::ConstMatrix add_noise(device::Context& context, tensor::ConstMatrix logits, const Samples& samples,
                                 nn::Mode mode) const;
   void choose(device::Context& context, const Samples& samples, Routing& routing) const;

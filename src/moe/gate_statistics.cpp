@@ -51,21 +51,22 @@ double GateStatistics::usage_entropy() const {
 
 // I = H(E) + H(Y) - H(E, Y) of the count table
 double GateStatistics::mutual_information(std::size_t which) const {
-  std::vector<double> by_expert(importance.size(), 0.0);
+  const auto term = [&](std::int64_t count) { return entropy_term(per_sample(static_cast<double>(count))); };
+  std::vector<std::int64_t> by_expert(importance.size(), 0);
   double joint = 0;
   double class_entropy = 0;
   for (index_t c = 0; c < classes_; ++c) {
-    double in_class = 0;
+    std::int64_t in_class = 0;
     for (index_t e = 0; e < experts(); ++e) {
-      const double share = per_sample(static_cast<double>(counts_[table(which, c, e)]));
-      joint += entropy_term(share);
-      in_class += share;
-      by_expert[static_cast<std::size_t>(e)] += share;
+      const std::int64_t count = counts_[table(which, c, e)];
+      joint += term(count);
+      in_class += count;
+      by_expert[static_cast<std::size_t>(e)] += count;
     }
-    class_entropy += entropy_term(in_class);
+    class_entropy += term(in_class);
   }
   double expert_entropy = 0;
-  for (const double share : by_expert) expert_entropy += entropy_term(share);
+  for (const std::int64_t count : by_expert) expert_entropy += term(count);
   return std::max(0.0, expert_entropy + class_entropy - joint);  // rounding can give -1e-16
 }
 

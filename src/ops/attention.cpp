@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/contract.hpp"
 #include "device/launch.hpp"
 #include "ops/detail/expect_shape.hpp"
 #include "ops/kernels/attention.hpp"
@@ -10,6 +11,8 @@ namespace switchyard::ops {
 namespace {
 
 float scale_of(const AttentionBatch& batch) {
+  SY_EXPECTS(batch.u.cols >= 1 && batch.experts >= 1, "hidden vectors of {} of {} experts", batch.u.cols,
+             batch.experts);
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(batch.u.cols)));
 }
 

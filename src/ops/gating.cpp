@@ -48,6 +48,7 @@ void choose_one(device::Context& context, tensor::ConstMatrix values, tensor::Ma
 
 void certainties(device::Context& context, const float* const* log_probs, index_t classes,
                  tensor::Matrix values) {
+  SY_EXPECTS(classes >= 1, "{} classes", classes);
   device::for_each_row(context, values.rows, kernels::Certainties{log_probs, classes, values});
 }
 

@@ -168,7 +168,8 @@ Outcome Loop::finish() {
                                                state_.step, last_step_)
                                  : fmt::format("finished all {} steps", last_step_)};
   if (folder_ != nullptr) {
-    const Result result{&*validation_, &*test_, config_.moe.importance};
+    Result result{&*validation_, &*test_, std::nullopt};
+    if (model_.layer().gate().has_network()) result.importance_weight = config_.moe.importance;
     *out_ << '\n' << result_text(result, detect_terminal(1).style) << std::flush;
   }
   write_summary(outcome);

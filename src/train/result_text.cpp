@@ -70,10 +70,12 @@ std::string score_table(const Result& result) {
   if (splits.empty()) return "";
   out += '\n';
   using S = moe::GateStatistics;
-  const double bound = std::log2(static_cast<double>(std::max<index_t>(splits.front()->experts(), 1)));
-  const std::string usage_note = fmt::format("bits, usage of the experts; at most {:.2f}", bound);
   out += score_row("error", &S::error, 4, "", splits);
   out += score_row("loss", &S::loss, 4, "", splits);
+  const index_t experts = splits.front()->experts();
+  if (experts < 2) return out;
+  const double bound = std::log2(static_cast<double>(experts));
+  const std::string usage_note = fmt::format("bits, usage of the experts; at most {:.2f}", bound);
   out += score_row("H_s", &S::sample_entropy, 3, "bits, gate weights of a sample; low is decided", splits);
   out += score_row("H_u", &S::usage_entropy, 3, usage_note, splits);
   out += score_row("I(E;Y)", &S::mutual_information_predicted, 3, "bits, expert and predicted class", splits);
@@ -143,13 +145,14 @@ std::string importance_advice(double weight) {
 }
 
 std::string dead_expert_warning(const moe::GateStatistics& statistics, std::string_view split,
-                                double importance_weight, const TextStyle& style) {
+                                std::optional<double> importance_weight, const TextStyle& style) {
   const std::vector<index_t> dead = statistics.dead_experts();
   if (dead.empty()) return "";
+  const std::string advice = importance_weight ? importance_advice(*importance_weight) + "," : "try";
   const std::string text = fmt::format(
-      "dead experts: {} (chosen for less than 1 sample in 1000 of {}); {}, fewer experts (moe.experts) or "
+      "dead experts: {} (chosen for less than 1 sample in 1000 of {}); {} fewer experts (moe.experts) or "
       "another seed (run.seed)",
-      dead_experts_text(statistics), split, importance_advice(importance_weight));
+      dead_experts_text(statistics), split, advice);
   std::string out;
   for (const std::string& line : wrap(text, style.columns - 9)) {
     out += fmt::format("{}{}\n", out.empty() ? "warning: " : "         ", line);
@@ -162,6 +165,7 @@ std::string result_text(const Result& result, const TextStyle& style) {
   const moe::GateStatistics* shown = has_test ? result.test : result.validation;
   if (!evaluated(shown)) return "";
   const std::string_view split = has_test ? "test" : "validation";
+  if (shown->experts() < 2) return score_table(result);
   std::string out =
       score_table(result) + "\n" + usage_bars(*shown, split, style) + "\n" + class_table(*shown, split, style);
   const std::string warning = dead_expert_warning(*shown, split, result.importance_weight, style);

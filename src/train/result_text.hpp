@@ -1,6 +1,7 @@
 // The result of a run as a person reads it: errors and entropies, and what every expert did.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "moe/gate_statistics.hpp"
@@ -11,14 +12,15 @@ namespace switchyard::train {
 struct Result {
   const moe::GateStatistics* validation = nullptr;  // null or without samples: not evaluated
   const moe::GateStatistics* test = nullptr;
-  double importance_weight = 0;  // moe.importance of the run, for the advice on dead experts
+  // moe.importance of the run, for the advice on dead experts; nothing where the gate cannot learn to balance.
+  std::optional<double> importance_weight = 0;
 };
 
-// The parts below in order, for the test split, or the validation split where there is no test. Every line ends
-// with a line break. Empty if nothing was evaluated.
+// The parts below in order, for the test split, or the validation split where there is no test; of a single
+// expert the scores alone. Every line ends with a line break. Empty if nothing was evaluated.
 std::string result_text(const Result& result, const TextStyle& style);
 
-// Error, loss, entropies and mutual information, a column per split.
+// Error, loss and, of several experts, entropies and mutual information, a column per split.
 std::string score_table(const Result& result);
 // A line per expert: its share of the samples, its mean gate weight, a bar.
 std::string usage_bars(const moe::GateStatistics& statistics, std::string_view split, const TextStyle& style);
@@ -29,6 +31,6 @@ std::string class_table(const moe::GateStatistics& statistics, std::string_view 
 std::string importance_advice(double importance_weight);
 // Empty where no expert is dead.
 std::string dead_expert_warning(const moe::GateStatistics& statistics, std::string_view split,
-                                double importance_weight, const TextStyle& style);
+                                std::optional<double> importance_weight, const TextStyle& style);
 
 }  // namespace switchyard::train

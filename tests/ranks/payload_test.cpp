@@ -30,7 +30,7 @@ TEST(Payload, of_a_top_1_dispatch_is_the_rows_that_leave_their_rank) {
   routing.samples = tiles.local_rows();
   routing.slots = 1;
   DispatchPlan plan;
-  Exchange exchange(world, 10);
+  Exchange exchange(world, {10, 0});
   world.barrier();
   comm::reset_mpi_payload();
   plan.build(context.workspace(), world, placement, routing);

@@ -68,6 +68,16 @@ std::vector<double> column_sums(const Array& x) {
   return sums;
 }
 
+std::vector<double> attention_scores(const std::vector<double>& u, const std::vector<double>& h) {
+  std::vector<double> scores;
+  for (std::size_t first = 0; first < h.size(); first += u.size()) {
+    double product = 0;
+    for (std::size_t c = 0; c < u.size(); ++c) product += u[c] * h[first + c];
+    scores.push_back(product / std::sqrt(static_cast<double>(u.size())));
+  }
+  return scores;
+}
+
 MixtureResult mixture(const MixtureCase& c) {
   const std::size_t samples = c.labels.size();
   const std::size_t slots = samples == 0 ? 0 : c.experts[0].size();

@@ -49,6 +49,9 @@ struct MixtureResult {
 };
 MixtureResult mixture(const MixtureCase& c);
 
+// One sample's scores by attention: u . h_i / sqrt(d) of a vector u of d and hidden vectors h, [E][d] flat.
+std::vector<double> attention_scores(const std::vector<double>& u, const std::vector<double>& h);
+
 // Dense NCHW arrays.
 struct ConvCase {
   int batch, in_channels, height, width, out_channels, kernel_height, kernel_width;

@@ -246,13 +246,13 @@ def write_idx(path, array):
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
-def write_data_set(folder, train_samples, test_samples, seed=1):
-    """Noisy pictures of CLASSES patterns: a small model learns them in a few steps."""
+def write_data_set(folder, train_samples, test_samples, seed=1, equal_classes=False):
+    """Noisy pictures of CLASSES patterns: a small model learns them in a few steps. equal_classes: labels in turn."""
     folder.mkdir(parents=True, exist_ok=True)
     random = numpy.random.default_rng(seed)
     patterns = random.random((CLASSES, IMAGE_SIDE, IMAGE_SIDE)) < 0.3
     for prefix, count in (("train", train_samples), ("t10k", test_samples)):
-        labels = random.integers(0, CLASSES, count)
+        labels = numpy.arange(count) % CLASSES if equal_classes else random.integers(0, CLASSES, count)
         noise = random.integers(0, 160, (count, IMAGE_SIDE, IMAGE_SIDE))
         write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", numpy.minimum(255, noise + 120 * patterns[labels]))
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)

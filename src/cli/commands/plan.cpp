@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "cli/commands/commands.hpp"
+#include "cli/commands/routing_text.hpp"
 #include "cli/options.hpp"
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
@@ -52,6 +53,11 @@ double activation_floats(const nn::NetworkShape& shape, double rows) {
     if (!filters.is_linear_map()) width += static_cast<double>(filters.filtered_patches() * filters.units());
   }
   for (const nn::DenseShape& layer : shape.dense) width += 2.0 * static_cast<double>(layer.out);
+  // The vector behind its ReLU is another one, and its gradient comes from two sides.
+  if (shape.shows_hidden) {
+    const bool relu = shape.dense[shape.dense.size() - 2].relu;
+    width += (relu ? 3.0 : 1.0) * static_cast<double>(shape.hidden());
+  }
   return rows * width;
 }
 
@@ -64,6 +70,7 @@ struct Plan {
 };
 
 void print_gradients(const Plan& p) {
+  if (p.options.gate.empty()) return;
   std::cout << "gradients of the gate's matrices (the same rule on every rank count)\n";
   const auto print_partials = [&](index_t rows, index_t columns, index_t parameters) {
     const double floats = static_cast<double>(p.config.train.shards * parameters);
@@ -89,6 +96,7 @@ void print_gradients(const Plan& p) {
               : fmt::format("a partial sum per shard ({} a step; rows would be {})", mebibytes(partials),
                             mebibytes(rows)));
   }
+  std::cout << '\n';
 }
 
 // What rank `rank` holds and receives; averages where routing decides.
@@ -99,7 +107,7 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
       data::shard_run_samples(p.config.train.batch_size, p.config.train.shards, shards).size());
   const double hosted = static_cast<double>(placement.hosted_by(GroupRank(rank)).size());
   const double experts = static_cast<double>(placement.expert_count());
-  const double slots = p.config.moe.top_k == 0 ? experts : static_cast<double>(p.config.moe.top_k);
+  const double slots = static_cast<double>(p.options.routing.slots());
   const double rows_per_expert = batch * slots / experts;
 
   const double gate = static_cast<double>(p.options.gate.parameter_count());
@@ -112,8 +120,10 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
   // A sample comes to this rank once, however many of its experts are here.
   const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
   const double dispatch = (batch - rows) * chance * p.features * float_bytes;
-  const double outputs =
-      2.0 * rows * slots * (1.0 - hosted / experts) * static_cast<double>(p.options.outputs) * float_bytes;
+  // Outputs, and the hidden vectors that attention looks at; their gradients go the other way.
+  const double returned =
+      static_cast<double>(p.options.outputs + (p.options.expert.shows_hidden ? p.options.expert.hidden() : 0));
+  const double outputs = 2.0 * rows * slots * (1.0 - hosted / experts) * returned * float_bytes;
   std::cout << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
                            mebibytes(parameters), mebibytes(activations),
                            p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
@@ -134,8 +144,7 @@ int plan(Arguments arguments) {
   const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};
 
   std::cout << fmt::format("{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n",
-                           config.moe.experts, ranks,
-                           config.moe.top_k == 0 ? "dense" : fmt::format("top-{}", config.moe.top_k),
+                           config.moe.experts, ranks, choice_text(p.options.routing),
                            train::grouped(p.options.gate.parameter_count() +
                                           config.moe.experts * p.options.expert.parameter_count()),
                            train::grouped(p.options.gate.parameter_count()),
@@ -145,7 +154,7 @@ int plan(Arguments arguments) {
                            config.train.shards);
   print_gradients(p);
   std::cout << fmt::format(
-      "\nby rank (estimates; dispatched rows under balanced routing)\n  {:>4} {:>8} {:>8} {:>14} {:>14} {:>14} "
+      "by rank (estimates; dispatched rows under balanced routing)\n  {:>4} {:>8} {:>8} {:>14} {:>14} {:>14} "
       "{:>14}\n",
       "rank", "experts", "samples", "parameters", "activations", "rows in/step", "outputs/step");
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(p, placement, rank);

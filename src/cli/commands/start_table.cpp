@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "base/build_info.hpp"
+#include "cli/commands/routing_text.hpp"
 #include "config/parse.hpp"
 #include "device/describe.hpp"
 
@@ -42,12 +43,6 @@ Rows data_rows(const config::Config& config, const data::Dataset& dataset) {
                                 dataset.class_count())}};
 }
 
-std::string noise_text(const config::Config& config) {
-  if (config.moe.noise == config::GateNoise::none) return "none";
-  return fmt::format("{} ({}, {})", text_of(config, "moe.noise"), text_of(config, "moe.noise_draw"),
-                     text_of(config, "moe.noise_when"));
-}
-
 // "sgd, rate 0.1" where the gate has its own; empty where it shares the experts'.
 std::string gate_optimizer_text(const config::Config& config) {
   if (config.optim.gate_name == config::GateOptimizer::same && config.optim.gate_learning_rate == 0) return "";
@@ -56,16 +51,26 @@ std::string gate_optimizer_text(const config::Config& config) {
       config.optim.gate_learning_rate > 0 ? config.optim.gate_learning_rate : config.optim.learning_rate);
 }
 
+std::string experts_text(const moe::GateOptions& gate) {
+  const std::string choice = choice_text(gate);
+  return fmt::format("{}, {}{}", gate.experts, choice,
+                     choice == "dense" ? " (every expert sees every sample)" : "");
+}
+
+std::string loss_text(const config::Config& config, const moe::Gate& gate) {
+  const std::string loss = text_of(config, "model.loss");
+  if (!gate.has_network()) return loss;
+  return fmt::format("{}, importance {}, balance {}", loss, config.moe.importance, config.moe.balance);
+}
+
 Rows model_rows(const config::Config& config, train::Loop& loop) {
+  const moe::LayerOptions& options = loop.model().options();
   return {
       {"gate", config.model.gate},
       {"expert", config.model.expert},
-      {"experts", fmt::format("{}, {}", config.moe.experts,
-                              config.moe.top_k == 0 ? "dense (every expert sees every sample)"
-                                                    : fmt::format("top-{}", config.moe.top_k))},
-      {"routing", fmt::format("weight {}, noise {}", text_of(config, "moe.gate_value"), noise_text(config))},
-      {"loss", fmt::format("{}, importance {}, balance {}", text_of(config, "model.loss"),
-                           config.moe.importance, config.moe.balance)},
+      {"experts", experts_text(options.routing)},
+      {"routing", routing_text(config, options)},
+      {"loss", loss_text(config, loop.model().layer().gate())},
       {"parameters", fmt::format("{} (gate {}, an expert {})", train::grouped(loop.model().parameter_count()),
                                  train::grouped(loop.model().gate_parameters()),
                                  train::grouped(loop.model().expert_parameters()))}};

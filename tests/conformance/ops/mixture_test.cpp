@@ -149,7 +149,7 @@ TEST(Mixture, lets_the_heaviest_slot_answer_for_competing_experts) {
       std::vector<float> w(2), log_w(2), h(2), loss(1);
       std::vector<std::int32_t> predicted(1);
       gate_weights(context, {logits.data(), 1, 2}, experts.data(), 2, {w.data(), 1, 2}, {log_w.data(), 1, 2});
-      const MixtureBatch batch{1, 2, places.data(), labels.data(), 2, one ? 0.5F : 1.0F, one};
+      const MixtureBatch batch{1, 2, places.data(), labels.data(), 2, one ? 0.5F : 1.0F, 1, one};
       mixture_forward(context, batch, tensor::ConstMatrix(log_w.data(), 1, 2),
                       {loss, {h.data(), 1, 2}, predicted});
       return std::vector<float>{static_cast<float>(predicted[0]), loss[0]};
@@ -158,6 +158,64 @@ TEST(Mixture, lets_the_heaviest_slot_answer_for_competing_experts) {
     const double expected =
         one ? -std::log(0.6 * std::sqrt(0.55) + 0.4 * std::sqrt(0.1)) : -std::log(0.6 * 0.55 + 0.4 * 0.1);
     EXPECT_NEAR(got[1], expected, 1e-6);
+  }
+}
+
+// Everything that a temperature has a say in, and the losses, in which it has none.
+struct TemperatureRun {
+  std::vector<float> losses, of_weights, of_experts, d_log_weights, d_log_probs;
+
+  TemperatureRun(device::Context& context, const MixtureData& data, float temperature)
+      : losses(static_cast<std::size_t>(data.samples)),
+        of_weights(data.rows.size()),
+        of_experts(data.rows.size()),
+        d_log_weights(data.rows.size()),
+        d_log_probs(data.log_probs.size()) {
+    const auto slots = [&](std::vector<float>& values) {
+      return tensor::Matrix(values.data(), data.samples, data.slots);
+    };
+    std::vector<float> weights(data.rows.size()), log_weights(data.rows.size());
+    gate_weights(context, {data.gate_logits.data(), data.samples, data.experts}, data.chosen.data(), data.slots,
+                 slots(weights), slots(log_weights));
+    MixtureBatch batch = data.batch();
+    batch.expert_temperature = temperature;
+    std::vector<std::int32_t> predicted(losses.size());
+    mixture_forward(context, batch, slots(log_weights),
+                    {.losses = losses,
+                     .posteriors = slots(of_weights),
+                     .predicted = predicted,
+                     .expert_posteriors = slots(of_experts)});
+    std::vector<float*> d_rows;
+    for (std::size_t i = 0; i < data.rows.size(); ++i)
+      d_rows.push_back(d_log_probs.data() + i * static_cast<std::size_t>(data.classes));
+    mixture_backward(context, batch, {slots(of_weights), slots(of_experts)}, 0.5F,
+                     {d_rows.data(), slots(d_log_weights)});
+  }
+};
+
+TEST(Mixture, lets_experts_learn_at_a_temperature_of_their_own) {
+  for (const Size& size : sizes) {
+    const MixtureData data(size.samples, size.experts, size.slots, size.classes, 1);
+    for (const float temperature : {0.3F, 2.5F, 100.0F}) {
+      SCOPED_TRACE(describe(size) + ", temperature " + std::to_string(temperature));
+      device::Context context(1);
+      const TemperatureRun run(context, data, temperature), without(context, data, 1);
+      EXPECT_TRUE(same_bits(run.losses, without.losses));
+      EXPECT_TRUE(same_bits(run.of_weights, without.of_weights));
+      EXPECT_TRUE(same_bits(run.d_log_weights, without.d_log_weights));
+      // The posteriors of a mixture whose scores were divided before the softmax.
+      reference::MixtureCase divided = data.reference_case();
+      for (double& z : divided.gate_logits.values) z /= static_cast<double>(temperature);
+      const reference::MixtureResult expected = reference::mixture(divided);
+      expect_near(run.of_experts, expected.posteriors.values, "posteriors of experts");
+      for (std::size_t i = 0; i < data.rows.size(); ++i) {
+        const auto label = static_cast<std::size_t>(data.labels[i / static_cast<std::size_t>(data.slots)]);
+        EXPECT_EQ(run.d_log_probs[i * static_cast<std::size_t>(data.classes) + label],
+                  -0.5F * run.of_experts[i]);
+      }
+    }
+    on_every_executor(describe(size),
+                      [&](device::Context& context) { return TemperatureRun(context, data, 2.5F).of_experts; });
   }
 }
 
@@ -188,6 +246,17 @@ TEST(Mixture, refuses_views_that_do_not_fit) {
                             {fit.data(), 2, 2}),
                ContractViolation);
   EXPECT_THROW(entropy_rows(context, {fit.data(), 2, 2}, std::span<double>()), ContractViolation);
+  EXPECT_THROW(TemperatureRun(context, data, 0), ContractViolation);
+  EXPECT_THROW(TemperatureRun(context, data, -1), ContractViolation);
+  MixtureBatch warm = data.batch();
+  warm.expert_temperature = 2;
+  const tensor::Matrix fits(fit.data(), 2, 2);
+  std::vector<std::int32_t> predicted(2);
+  EXPECT_THROW(mixture_forward(context, warm, fits, {small, fits, predicted}), ContractViolation)
+      << "the experts' posteriors have no room";
+  std::vector<float*> rows(4, fit.data());
+  EXPECT_THROW(mixture_backward(context, warm, {fits, {small.data(), 1, 2}}, 1, {rows.data(), fits}),
+               ContractViolation);
 }
 
 }  // namespace

@@ -151,6 +151,62 @@ TEST(ReluBackward, cuts_where_the_output_is_zero) {
   });
 }
 
+TEST(ReluBackward, works_out_of_place) {
+  for_each_size([](index_t rows, index_t cols, index_t padding) {
+    std::vector<float> y = random_values(rows * cols, 6);
+    for (float& v : y) v = std::max(v, 0.0F);
+    const std::vector<float> d = random_values(rows * cols, 7);
+    const auto got = run_rows("relu_backward", y, rows, cols, padding,
+                              [&](device::Context& context, tensor::ConstMatrix out, tensor::Matrix d_x) {
+                                const PaddedMatrix d_y(d, rows, cols, padding + 2);
+                                const std::vector<float> before = d_y.all();
+                                relu_backward(context, out, d_y.view(), d_x);
+                                EXPECT_TRUE(same_bits(d_y.all(), before));
+                              });
+    for (std::size_t i = 0; i < y.size(); ++i) ASSERT_EQ(got[i], y[i] > 0 ? d[i] : 0.0F);
+  });
+}
+
+// A NaN goes through, so that whoever looks for one finds it.
+TEST(Relu, is_the_larger_of_a_number_and_zero) {
+  for_each_size([](index_t rows, index_t cols, index_t padding) {
+    std::vector<float> x = random_values(rows * cols, 10);
+    if (x.size() > 1) x[1] = nan;
+    const auto y = run_rows("relu", x, rows, cols, padding, relu);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if (std::isnan(x[i])) {
+        ASSERT_TRUE(std::isnan(y[i]));
+      } else {
+        ASSERT_EQ(y[i], std::max(x[i], 0.0F));
+      }
+    }
+  });
+}
+
+TEST(Add, adds_to_what_is_there) {
+  for_each_size([](index_t rows, index_t cols, index_t padding) {
+    const std::vector<float> x = random_values(rows * cols, 11), y = random_values(rows * cols, 12);
+    const auto got = run_rows("add", x, rows, cols, padding,
+                              [&](device::Context& context, tensor::ConstMatrix in, tensor::Matrix sum) {
+                                for (index_t r = 0; r < rows; ++r)
+                                  std::copy_n(y.data() + r * cols, cols, sum.row(r));
+                                add(context, in, sum);
+                              });
+    for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(got[i], y[i] + x[i]);
+  });
+}
+
+TEST(Rows, of_another_shape_are_refused) {
+  device::Context context(1);
+  std::vector<float> values(6);
+  const tensor::Matrix fits(values.data(), 2, 3);
+  const tensor::Matrix turned(values.data(), 3, 2);
+  EXPECT_THROW(relu(context, fits, turned), ContractViolation);
+  EXPECT_THROW(add(context, fits, turned), ContractViolation);
+  EXPECT_THROW(relu_backward(context, fits, turned, fits), ContractViolation);
+  EXPECT_THROW(relu_backward(context, fits, fits, turned), ContractViolation);
+}
+
 TEST(ColumnSums, are_float64_sums_rounded_once) {
   for (const index_t rows : {0, 1, 7, 100}) {
     for (const index_t cols : {0, 1, 33, 127, 128, 129, 300}) {

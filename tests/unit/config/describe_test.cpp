@@ -39,6 +39,24 @@ TEST(Markdown, has_a_row_for_every_key) {
   }
 }
 
+// A bar inside a cell, such as that of a partition, would begin another one.
+TEST(Markdown, has_four_cells_in_every_row) {
+  std::istringstream page(configuration_markdown());
+  bool found_a_bar = false;
+  for (std::string line; std::getline(page, line);) {
+    if (!line.starts_with("| `")) continue;
+    int ends = 0;
+    for (std::size_t i = 1; i < line.size(); ++i) {
+      if (line[i] != '|') continue;
+      const bool inside = line[i - 1] == '\\';
+      found_a_bar = found_a_bar || inside;
+      ends += inside ? 0 : 1;
+    }
+    EXPECT_EQ(ends, 4) << line;
+  }
+  EXPECT_TRUE(found_a_bar);
+}
+
 TEST(Markdown, is_what_the_documentation_holds) {
   const std::string path = SY_SOURCE_DIR "/docs/configuration.md";
   std::ostringstream page;

@@ -47,9 +47,8 @@ TEST(Network, an_unknown_layer_names_the_nearest_and_its_place) {
   EXPECT_EQ(
       gate_error("conv:8 rleu dense:experts"),
       "model.gate: layer 2 'rleu' is no layer (column 8 of 'conv:8 rleu dense:experts'); did you mean 'relu'? "
-      "layers are conv, padded_conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, "
-      "gelu, tanh or "
-      "sum");
+      "layers are conv, padded_conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, gelu, "
+      "tanh, sum, attention, loudest or labels");
   EXPECT_THAT(gate_error("Dense:5 dense:experts"), HasSubstr("did you mean 'dense'?"));
   EXPECT_THAT(gate_error(":5 dense:experts"), HasSubstr("layer 1 ':5' is no layer"));
 }
@@ -146,6 +145,76 @@ TEST(PatchFilters, end_in_a_sum_that_names_its_outputs) {
   EXPECT_THAT(gate_error("patch_filters:2 cubic"), HasSubstr("layer 2 'cubic' cannot be the last"));
   EXPECT_THAT(gate_error("patch_filters:2 sum:experts cubic"),
               HasSubstr("layer 2 'sum:experts' must be the last"));
+}
+
+std::string expert_error(std::string_view text) {
+  return config_error_of([&] { parse_network(text, NetworkRole::expert); });
+}
+
+TEST(Gate, may_score_experts_in_another_way_than_by_a_dense_layer) {
+  const std::pair<std::string, Kind> gates[] = {{"attention:experts", Kind::attention},
+                                                {"dense:7 attention:experts", Kind::attention},
+                                                {"conv:2 relu max_pool attention:experts", Kind::attention},
+                                                {"loudest:experts", Kind::loudest},
+                                                {"labels:experts", Kind::labels},
+                                                {"dense:7 relu dense:experts", Kind::dense},
+                                                {"patch_filters:2 sum:experts", Kind::dense}};
+  for (const auto& [text, kind] : gates) {
+    const auto layers = parse_network(text, NetworkRole::gate);
+    EXPECT_EQ(scoring_layer(layers), kind) << text;
+    EXPECT_EQ(layers.back().outputs, LayerSpec::from_task) << text;
+    EXPECT_EQ(to_string(layers, NetworkRole::gate), text);
+  }
+}
+
+TEST(Gate, may_be_none) {
+  for (const auto text : {"none", "  none\t"}) {
+    const auto layers = parse_network(text, NetworkRole::gate);
+    EXPECT_TRUE(layers.empty()) << text;
+    EXPECT_EQ(scoring_layer(layers), Kind::dense);
+    EXPECT_EQ(to_string(layers, NetworkRole::gate), "none");
+  }
+  EXPECT_THAT(gate_error("none dense:experts"), HasSubstr("layer 1 'none' is no layer"));
+  EXPECT_THAT(gate_error("dense:4 none"), HasSubstr("layer 2 'none' is no layer"));
+  EXPECT_THAT(gate_error("none:experts"), HasSubstr("layer 1 'none:experts' is no layer"));
+  EXPECT_THAT(expert_error("none"), HasSubstr("model.expert: layer 1 'none' is no layer"));
+}
+
+TEST(Gate, names_the_experts_that_it_scores) {
+  for (const std::string word : {"attention", "loudest", "labels"}) {
+    for (const char* const count : {"", ":", ":5", ":classes"}) {
+      EXPECT_EQ(gate_error(word + count), "model.gate: layer 1 '" + word + count +
+                                              "' does not name the outputs (column 1 of '" + word + count +
+                                              "'); write " + word + ":experts");
+    }
+  }
+}
+
+TEST(Gate, ends_where_experts_are_scored) {
+  EXPECT_EQ(gate_error("attention:experts relu dense:experts"),
+            "model.gate: layer 1 'attention:experts' must be the last (column 1 of 'attention:experts relu "
+            "dense:experts'); give a number of units here, or remove what follows");
+  EXPECT_THAT(gate_error("loudest:experts attention:experts"),
+              HasSubstr("layer 1 'loudest:experts' must be the last"));
+}
+
+TEST(Gate, stands_alone_if_it_reads_no_features) {
+  EXPECT_EQ(gate_error("dense:8 relu loudest:experts"),
+            "model.gate: layer 3 'loudest:experts' stands behind other layers, and it reads none (column 14 of "
+            "'dense:8 relu loudest:experts'); write loudest:experts alone");
+  EXPECT_THAT(gate_error("relu labels:experts"),
+              AllOf(HasSubstr("layer 2 'labels:experts' stands behind other layers"),
+                    HasSubstr("; write labels:experts alone")));
+}
+
+TEST(Gate, has_layers_that_no_expert_has) {
+  for (const std::string word : {"attention", "loudest", "labels"}) {
+    for (const char* const count : {"", ":classes", ":experts", ":3"}) {
+      EXPECT_EQ(expert_error("dense:8 " + word + count),
+                "model.expert: layer 2 '" + word + count + "' is a layer of gates (column 9 of 'dense:8 " +
+                    word + count + "'); end an expert with dense:classes");
+    }
+  }
 }
 
 }  // namespace

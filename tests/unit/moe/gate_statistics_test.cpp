@@ -85,6 +85,36 @@ TEST_P(KnownAnswers, a_perfect_partition_tells_the_class_from_the_expert) {
   EXPECT_THAT(statistics.dead_experts(), testing::IsEmpty());
 }
 
+// Seven classes to each expert, as labels:experts would route them: what is left in doubt is the class.
+TEST_P(KnownAnswers, a_partition_of_equal_classes_tells_log2_of_the_experts) {
+  const index_t experts = GetParam();
+  const index_t classes = 7 * experts;
+  std::vector<Sample> samples;
+  for (index_t i = 0; i < 3 * classes; ++i) {
+    const index_t label = i % classes;
+    // A wrong prediction within the expert's own classes says as much of the expert.
+    samples.push_back({one_hot(experts, label / 7), label, i % 2 == 0 ? label : label / 7 * 7, 0});
+  }
+  const GateStatistics statistics = counted(samples, experts, classes);
+  const double bits = std::log2(static_cast<double>(experts));
+  EXPECT_NEAR(statistics.mutual_information_true(), bits, 1e-12);
+  EXPECT_NEAR(statistics.mutual_information_predicted(), bits, 1e-12);
+  EXPECT_NEAR(statistics.usage_entropy(), bits, 1e-12);
+  EXPECT_EQ(statistics.sample_entropy(), 0.0);
+}
+
+// Exactly: the shares of 39 classes are numbers that float64 rounds.
+TEST(GateStatistics, of_a_single_expert_are_zero) {
+  std::vector<Sample> samples;
+  for (index_t i = 0; i < 211; ++i) samples.push_back({{1.0}, i % 39, i % 23, 0.5});
+  const GateStatistics statistics = counted(samples, 1, 39);
+  EXPECT_EQ(statistics.mutual_information_true(), 0.0);
+  EXPECT_EQ(statistics.mutual_information_predicted(), 0.0);
+  EXPECT_EQ(statistics.usage_entropy(), 0.0);
+  EXPECT_EQ(statistics.sample_entropy(), 0.0);
+  EXPECT_THAT(statistics.expert_share(), testing::ElementsAre(1.0));
+}
+
 TEST_P(KnownAnswers, one_expert_for_everything_tells_nothing) {
   const index_t experts = GetParam();
   std::vector<Sample> samples;

@@ -84,6 +84,27 @@ TEST(Step, with_a_frozen_network_allocates_nothing_once_it_is_warm) {
   }
 }
 
+TEST(Step, with_another_gate_allocates_nothing_once_it_is_warm) {
+  for (const char* const gate :
+       {"dense:64 relu attention:experts", "loudest:experts", "labels:experts", "none"}) {
+    config::Config config = make_config(0);
+    config.model.gate = gate;
+    config.moe.importance = 0;
+    if (config.model.gate == "labels:experts") {
+      config.moe.partition = "0 | 1 | 2 | 3 | 4";
+      config.moe.experts = 5;
+    }
+    if (config.model.gate == "none") config.moe.experts = 1;
+    EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << gate;
+  }
+  config::Config config = make_config(0);
+  config.model.loss = config::Loss::predicted_loss;
+  EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << "predicted losses";
+  config = make_config(2);
+  config.moe.expert_temperature = 2.5;
+  EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << "two temperatures";
+}
+
 TEST(Step, on_clusters_allocates_nothing_once_it_is_warm) {
   for (const auto order : {config::SampleOrder::shuffled, config::SampleOrder::fixed}) {
     for (const int threads : {1, 2}) {

@@ -75,6 +75,16 @@ TEST(ResultText, shows_what_was_evaluated) {
   }
 }
 
+TEST(ResultText, of_a_single_expert_has_no_tables_of_experts) {
+  moe::GateStatistics test = test::statistics_of({{30}, {10}});
+  test.errors() = 4;
+  test.loss_sum = 10;
+  EXPECT_EQ(result_text({nullptr, &test, 0.0}, {}),
+            "result                test\n"
+            "  error             0.1000\n"
+            "  loss              0.2500\n");
+}
+
 TEST(UsageBars, use_eighths_of_a_column_where_the_characters_exist) {
   const moe::GateStatistics statistics = test::statistics_of({{800, 390, 10, 1}});
   const std::vector<std::string> lines =
@@ -131,6 +141,12 @@ TEST(DeadExpertWarning, raises_a_weight_that_is_set) {
       HasSubstr(
           "of validation); try a larger importance regulariser (--moe.importance=0.4; it is 0.2), fewer"));
   EXPECT_EQ(dead_expert_warning(test::statistics_of({{8, 0}, {0, 8}}), "test", 0, {}), "");
+}
+
+TEST(DeadExpertWarning, advises_no_regulariser_where_the_gate_cannot_learn) {
+  EXPECT_EQ(dead_expert_warning(test::sample_statistics(), "test", std::nullopt, {.columns = 500}),
+            "warning: dead experts: 3 (chosen for less than 1 sample in 1000 of test); try fewer experts "
+            "(moe.experts) or another seed (run.seed)\n");
 }
 
 }  // namespace

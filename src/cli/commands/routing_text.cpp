@@ -1,0 +1,58 @@
+#include "cli/commands/routing_text.hpp"
+
+#include <fmt/format.h>
+
+#include "config/parse.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+std::string text_of(const config::Config& config, std::string_view key) {
+  return config::value_text(config, config::find_field(key, "start"));
+}
+
+std::string noise_text(const config::Config& config) {
+  if (config.moe.noise == config::GateNoise::none) return "none";
+  return fmt::format("{} ({}, {})", text_of(config, "moe.noise"), text_of(config, "moe.noise_draw"),
+                     text_of(config, "moe.noise_when"));
+}
+
+std::string temperature_text(const config::Config& config) {
+  if (config.moe.expert_temperature == 1) return "";
+  return fmt::format(", experts learn at temperature {}", config.moe.expert_temperature);
+}
+
+}  // namespace
+
+std::string choice_text(const moe::GateOptions& gate) {
+  switch (gate.kind) {
+    case moe::GateKind::labels:
+      return "one by its label";
+    case moe::GateKind::single:
+      return "nothing to choose";
+    case moe::GateKind::network:
+    case moe::GateKind::attention:
+    case moe::GateKind::loudest:
+      return gate.top_k == 0 ? "dense" : fmt::format("top-{}", gate.top_k);
+  }
+  return "";
+}
+
+std::string routing_text(const config::Config& config, const moe::LayerOptions& options) {
+  switch (options.routing.kind) {
+    case moe::GateKind::network:
+      return fmt::format("weight {}, noise {}{}", text_of(config, "moe.gate_value"), noise_text(config),
+                         temperature_text(config));
+    case moe::GateKind::attention:
+      return fmt::format("queries and keys of width {}", options.expert.hidden());
+    case moe::GateKind::loudest:
+      return "the most certain expert answers";
+    case moe::GateKind::labels:
+      return fmt::format("labels {}", config.moe.partition);
+    case moe::GateKind::single:
+      return "none, a single expert";
+  }
+  return "";
+}
+
+}  // namespace switchyard::cli
