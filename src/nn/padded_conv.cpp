@@ -10,9 +10,12 @@ namespace {
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
-// Images whose input and convolution together fill half of a core's second-level cache, at most 128.
+// Images whose input and convolution together fill half of a core's second-level cache, at most 128. A piece
+// copies the weights into the library's order: where they are many, it holds at least twice as many values, so
+// that the copy is cheap beside the arithmetic.
 index_t piece_rows(const PaddedConvShape& shape) {
-  constexpr index_t floats = (index_t{1} << 20) / static_cast<index_t>(sizeof(float));
+  constexpr index_t cache_floats = (index_t{1} << 20) / static_cast<index_t>(sizeof(float));
+  const index_t floats = std::max(cache_floats, 2 * shape.weight_count());
   const index_t of_image = shape.in_features() + shape.norm_pool().in_features();
   index_t rows = 1;
   while (rows < 128 && 2 * rows * of_image <= floats) rows *= 2;

@@ -2,6 +2,7 @@
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/kernels/channel_moments.hpp"
 #include "ops/kernels/norm_pool.hpp"
 
 namespace switchyard::ops {

@@ -17,7 +17,7 @@ constexpr index_t rows = 64;  // one tile
 // A tile of images, forward's result and a gradient for it.
 struct Tile {
   explicit Tile(const benchmark::State& state)
-      : shape{state.range(0), state.range(2), state.range(2), state.range(1)},
+      : shape{state.range(0), state.range(2), state.range(2), state.range(1), state.range(3)},
         images(fill(rows * shape.in_features())),
         weight(fill(shape.weight_count())),
         bias(fill(shape.out_channels)),
@@ -113,7 +113,11 @@ void bn_backward(benchmark::State& state) {
 }
 
 void shapes(benchmark::internal::Benchmark* bench) {
-  bench->Args({1, 1, 28})->Args({1, 8, 28})->Args({3, 8, 32})->Unit(benchmark::kMicrosecond);
+  for (const auto& sizes :
+       {std::vector<std::int64_t>{1, 1, 28, 0}, {1, 8, 28, 0}, {3, 8, 32, 0}, {3, 16, 32, 1}, {3, 64, 32, 1}}) {
+    bench->Args(sizes);  // in channels, out channels, height and width, padding
+  }
+  bench->Unit(benchmark::kMicrosecond);
 }
 BENCHMARK(moments)->Apply(shapes);
 BENCHMARK(forward)->Apply(shapes);

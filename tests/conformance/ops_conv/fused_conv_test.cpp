@@ -261,6 +261,8 @@ TEST(FusedConv, refuses_what_it_cannot_do) {
   EXPECT_THROW(c.forward(context), ContractViolation);
   c.shape = {1, 3, 8, 2};
   EXPECT_THROW(c.forward(context), ContractViolation);
+  c.shape = {1, 8, 8, 2, 2};
+  EXPECT_THROW(c.forward(context), ContractViolation);
   c.shape = {1, 8, 8, 0};
   EXPECT_THROW(c.forward(context), ContractViolation);
   c.shape = {1, 8, 9, 2};  // not the images that the case holds
