@@ -88,7 +88,8 @@ TEST(Mixture, gives_the_weights_their_gradient_without_the_rows) {
   const auto backward = [&](device::Context& context, float* const* rows) {
     const MixtureRun run(context, data, 0.5F, {});
     std::vector<float> d_log_weights(run.weights.size(), -7.0F);
-    mixture_backward(context, data.batch(), {run.posteriors.data(), data.samples, data.slots}, 0.5F,
+    const tensor::ConstMatrix posteriors(run.posteriors.data(), data.samples, data.slots);
+    mixture_backward(context, data.batch(), {posteriors, posteriors}, 0.5F,
                      {rows, {d_log_weights.data(), data.samples, data.slots}});
     return d_log_weights;
   };
