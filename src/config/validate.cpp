@@ -141,13 +141,28 @@ void check_init(const Init& init) {
 
 // What only a network that is trained would read.
 void check_freeze(const Config& config) {
-  if (config.train.freeze != Freeze::gate) return;
+  using Kind = LayerSpec::Kind;
+  const Freeze freeze = config.train.freeze;
+  if (freeze == Freeze::none) return;
   const Moe& moe = config.moe;
+  const std::vector<LayerSpec> gate = parse_network(config.model.gate, NetworkRole::gate);
+  const bool has_network =
+      !gate.empty() && scoring_layer(gate) != Kind::loudest && scoring_layer(gate) != Kind::labels;
+  require(has_network,
+          "train.freeze = {} with model.gate = '{}' (that gate has no network, so {}); set it to none",
+          freeze == Freeze::gate ? "gate" : "experts", config.model.gate,
+          freeze == Freeze::gate ? "it never changes" : "nothing would be trained");
+  require(
+      freeze != Freeze::experts || moe.expert_temperature == 1,
+      "moe.expert_temperature = {} with train.freeze = experts (only experts that learn read it); set it to 1",
+      moe.expert_temperature);
+  if (freeze == Freeze::experts) return;
+  // An attentive gate's scores are also the experts', through their hidden vectors.
   for (const auto& [key, weight] :
        {std::pair{"importance", moe.importance}, std::pair{"balance", moe.balance},
         std::pair{"z_loss", moe.z_loss}, std::pair{"gate_entropy", moe.gate_entropy}}) {
-    require(weight == 0, "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0",
-            key, weight);
+    require(weight == 0 || scoring_layer(gate) == Kind::attention,
+            "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", key, weight);
   }
   const Optim defaults;
   require(config.optim.gate_name == defaults.gate_name &&

@@ -166,7 +166,9 @@ TEST(PredictionErrors, send_a_step_of_fixed_size_towards_the_log_probability) {
       const float log_prob = test.log_prob_of_label(i);
       EXPECT_EQ(got[at(i)], score > log_prob ? scale : score < log_prob ? -scale : 0.0F) << i;
     }
-    if (size.samples > 0) EXPECT_EQ(got[0], 0.0F) << "a right prediction has no gradient";
+    if (size.samples > 0) {
+      EXPECT_EQ(got[0], 0.0F) << "a right prediction has no gradient";
+    }
   }
 }
 

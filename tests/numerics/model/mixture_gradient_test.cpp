@@ -469,9 +469,11 @@ TEST(FrozenGradient, of_what_trains_is_that_of_the_whole_model) {
       "conv:2 relu max_pool dense:6 relu dense:experts";  // the norm would use other statistics
   Setting by_score = clustered(config::Loss::logistic, config::GateValue::noisy_logit);
   by_score.balance = 0.6;
-  for (Setting setting : {Setting{gate, conv_expert, image, 0, 0.7}, Setting{gate, conv_expert, image, 2, 0.0},
-                          Setting{gate, conv_expert, image, 0, 0.0, config::Precision::bf16}, by_score,
-                          Setting{"conv:2 relu max_pool dense:6 relu attention:experts", conv_expert, image}}) {
+  for (Setting setting :
+       {Setting{gate, conv_expert, image, 0, 0.7}, Setting{gate, conv_expert, image, 2, 0.0},
+        Setting{gate, conv_expert, image, 0, 0.0, config::Precision::bf16}, by_score,
+        Setting{"conv:2 relu max_pool dense:6 relu attention:experts", conv_expert, image},
+        Setting{"conv:2 relu max_pool dense:6 relu attention:experts", conv_expert, image, 0, 0.7}}) {
     const Outcome whole = run_model(setting, 1);
     for (const config::Freeze freeze : {config::Freeze::gate, config::Freeze::experts}) {
       setting.freeze = freeze;

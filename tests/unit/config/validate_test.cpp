@@ -239,6 +239,38 @@ TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
   config.moe.importance = 0.2;
   config.optim.gate_learning_rate = 0.1;
   EXPECT_NO_THROW(validate(config));
+  // The scores of an attentive gate are also the experts'.
+  config = valid();
+  config.model.gate = "dense:8 attention:experts";
+  config.moe.importance = 0.2;
+  config.train.freeze = Freeze::gate;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateFreeze, something_is_frozen_and_something_is_not) {
+  for (const auto& [freeze, fragment] : {std::pair{Freeze::gate,
+                                                   "train.freeze = gate with model.gate = 'labels:experts' "
+                                                   "(that gate has no network, so it never changes)"},
+                                         {Freeze::experts, "nothing would be trained"}}) {
+    EXPECT_THAT(error_of([&](Config& c) {
+                  c.model.gate = "labels:experts";
+                  c.moe.experts = 2;
+                  c.moe.partition = "0 1 | 2";
+                  c.train.freeze = freeze;
+                }),
+                HasSubstr(fragment));
+    EXPECT_THAT(error_of([&](Config& c) {
+                  c.model.gate = "none";
+                  c.moe.experts = 1;
+                  c.train.freeze = freeze;
+                }),
+                HasSubstr("with model.gate = 'none'"));
+  }
+  EXPECT_THAT(error_of([](Config& c) {
+                c.moe.expert_temperature = 2;
+                c.train.freeze = Freeze::experts;
+              }),
+              HasSubstr("moe.expert_temperature = 2 with train.freeze = experts"));
 }
 
 TEST(ValidateClusters, a_likelihood_takes_no_scores_for_weights) {

@@ -1,0 +1,35 @@
+// Frozen experts want no gradient of their hidden vectors.
+#include "conformance/ops/executors.hpp"
+#include "ops/attention.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+TEST(AttentionGradient, of_the_queries_is_the_same_without_that_of_hidden_vectors) {
+  for (const auto& [samples, experts, width] :
+       {std::array<index_t, 3>{5, 4, 7}, {3, 1, 33}, {2, 33, 64}, {0, 2, 3}}) {
+    const std::vector<float> u = random_values(samples * width, 1);
+    const std::vector<float> d_scores = random_values(samples * experts, 2);
+    const std::vector<float> hidden = random_values(samples * experts * width, 3);
+    std::vector<float> d_hidden(hidden.size());
+    std::vector<const float*> rows;
+    std::vector<float*> d_rows;
+    for (index_t i = 0; i < samples * experts; ++i) {
+      rows.push_back(hidden.data() + i * width);
+      d_rows.push_back(d_hidden.data() + i * width);
+    }
+    const auto of_queries = [&](device::Context& context, float* const* wanted) {
+      std::vector<float> d_u(u.size(), -7.0F);
+      attention_backward(context, {{u.data(), samples, width}, rows.data(), experts},
+                         {d_scores.data(), samples, experts}, {{d_u.data(), samples, width}, wanted});
+      return d_u;
+    };
+    device::Context serial(1);
+    const std::vector<float> expected = of_queries(serial, d_rows.data());
+    const auto without = [&](device::Context& context) { return of_queries(context, nullptr); };
+    EXPECT_EQ(on_every_executor("without hidden vectors", without), expected);
+  }
+}
+
+}  // namespace
+}  // namespace switchyard::ops
