@@ -20,7 +20,11 @@ tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatri
   const std::uint32_t step = options_.noise_draw == config::NoiseDraw::once ? 0 : samples.step;
   const tensor::Matrix noisy{context.workspace().allocate<float>(logits.rows * logits.cols).data(), logits.rows,
                              logits.cols};
-  ops::add_uniform_noise(context, logits, samples.ids, {seed_, step, samples.stream}, noisy);
+  const bool normal = options_.noise == config::GateNoise::normal;
+  ops::add_noise(
+      context, logits, samples.ids, {seed_, step, samples.stream},
+      {normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform, static_cast<float>(options_.noise_scale)},
+      noisy);
   return noisy;
 }
 
@@ -36,6 +40,7 @@ Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const
   routing.samples = rows;
   routing.slots = slots_;
   const tensor::ConstMatrix logits = record_.layers.back().output;
+  routing.clean = logits;
   routing.noisy = add_noise(context, logits, samples, mode);
   routing.scores = options_.value == config::GateValue::noisy_softmax ? routing.noisy : logits;
   routing.experts = workspace.allocate<std::int32_t>(rows * slots_);
@@ -71,10 +76,24 @@ void Gate::backward(device::Context& context, const nn::BatchTiles& tiles, const
                       .d_slots = d_slots,
                       .importance = regularisers.importance,
                       .probability = regularisers.probability,
+                      .sample_probability = regularisers.sample_probability,
+                      .sample_scale = regularisers.sample_scale,
                       .z_loss = static_cast<float>(regularisers.z_loss / samples),
                       .entropy = static_cast<float>(regularisers.entropy / samples)},
                      record_.layers.back().d_output);
+  if (!regularisers.load.empty()) {
+    ops::expected_load_backward(context, expected_load(routing), regularisers.load,
+                                record_.layers.back().d_output);
+  }
   network_.backward(context, tiles, record_, partials_.data());
+}
+
+ops::ExpectedLoad Gate::expected_load(const Routing& routing) const {
+  return {.clean = routing.clean,
+          .noisy = routing.noisy,
+          .experts = routing.experts.data(),
+          .slots = routing.slots,
+          .deviation = static_cast<float>(options_.noise_scale)};
 }
 
 void Gate::reduce_gradients(device::Context& context, const nn::BatchTiles& tiles) {

@@ -6,6 +6,7 @@
 #include "config/config.hpp"
 #include "moe/routing.hpp"
 #include "nn/network_gradient.hpp"
+#include "ops/load.hpp"
 
 namespace switchyard::moe {
 
@@ -14,17 +15,22 @@ struct GateOptions {
   index_t top_k = 0;  // 0: dense
   config::GateValue value = config::GateValue::softmax;
   config::GateNoise noise = config::GateNoise::none;
+  double noise_scale = 1;
   config::NoiseDraw noise_draw = config::NoiseDraw::every_step;
   config::NoiseWhen noise_when = config::NoiseWhen::training;
 };
 
 // Gradients of regularisers that depend on sums over the batch, so that they are the same for every sample
-// (empty: none), and weights of those that are means over samples.
+// (empty: none), weights of those that are means over samples, and a gradient for each sample.
 struct RegulariserGradients {
   std::span<const double> importance = {};   // [E], by a sample's gate weight
   std::span<const double> probability = {};  // [E], by a sample's full softmax over all experts
+  std::span<const double> load = {};         // [E], by a sample's expected load (ops/load.hpp)
   double z_loss = 0;                         // of the squared log sum of e^score
   double entropy = 0;                        // of the entropy of the full softmax
+  // sample_scale times [N, E] by a sample's full softmax (no data: none)
+  tensor::ConstMatrix sample_probability = {};
+  double sample_scale = 0;
 };
 
 // Replicated on every rank; each computes its own shards. Batch statistics and gradients are those of the
@@ -49,6 +55,12 @@ class Gate {
   // d_slots: [N, K], as ops::GateGradient says, by measure(). `routing` is route()'s.
   void backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
                 tensor::ConstMatrix d_slots, const RegulariserGradients& regularisers);
+  // What layer `layer` made of this rank's samples in route(); from 1 on.
+  tensor::ConstMatrix layer_output(index_t layer) const {
+    return record_.layers[static_cast<std::size_t>(layer - 1)].output;
+  }
+  // What each sample adds to the experts' expected load. The scores have normal noise.
+  ops::ExpectedLoad expected_load(const Routing& routing) const;
   // Sums over the global batch. Collective.
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles);
 

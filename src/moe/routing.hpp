@@ -21,8 +21,9 @@ struct Samples {
 // score, ties to the lower expert. All memory is the step's workspace.
 struct Routing {
   tensor::ConstMatrix noisy;        // [N, E], by which the experts are chosen; without noise the network's own
+  tensor::ConstMatrix clean;        // [N, E], the network's own
   std::span<std::int32_t> experts;  // [N, K] global expert ids
-  tensor::ConstMatrix scores;       // [N, E], of which the weights are the softmax: logits or noisy
+  tensor::ConstMatrix scores;       // [N, E], of which the weights are the softmax: clean or noisy
   tensor::Matrix weights;           // [N, K] gate weights
   tensor::Matrix log_weights;       // [N, K]
   tensor::Matrix factors;  // [N, K], what multiplies an expert's output: weights, or the scores themselves

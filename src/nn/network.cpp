@@ -117,6 +117,17 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
   return shape;
 }
 
+index_t NetworkShape::layer_count() const {
+  return (conv ? 1 : 0) + (patch_filters ? 1 : 0) + static_cast<index_t>(dense.size());
+}
+
+index_t NetworkShape::layer_outputs(index_t layer) const {
+  SY_EXPECTS(layer >= 1 && layer <= layer_count(), "layer {} of {}", layer, layer_count());
+  if (layer == 1 && conv) return conv->out_features();
+  if (layer == 1 && patch_filters) return patch_filters->outputs;
+  return dense[static_cast<std::size_t>(layer - (conv || patch_filters ? 2 : 1))].out;
+}
+
 index_t NetworkShape::parameter_count() const {
   index_t count = 0;
   if (conv) count += conv->weight_count() + conv->out_channels * (batch_norm ? 3 : 1);

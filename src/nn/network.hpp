@@ -46,6 +46,9 @@ struct NetworkShape {
   // that cannot stand where it stands.
   static NetworkShape resolve(std::string_view name, std::span<const config::LayerSpec> spec,
                               tensor::SampleShape input, index_t outputs);
+  index_t layer_count() const;
+  // Width of the output of a layer, from 1 on.
+  index_t layer_outputs(index_t layer) const;
   index_t parameter_count() const;
   // Of one sample, forward.
   index_t multiply_adds() const;

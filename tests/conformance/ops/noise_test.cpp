@@ -20,11 +20,11 @@ std::vector<index_t> counted_ids(index_t count, index_t first = 0) {
 
 // [ids, experts], on logits of zero.
 std::vector<float> noise_of(device::Context& context, const std::vector<index_t>& ids, index_t experts,
-                            NoiseKey key) {
+                            NoiseKey key, Noise kind = {}) {
   const auto rows = static_cast<index_t>(ids.size());
   const std::vector<float> zeros(static_cast<std::size_t>(rows * experts));
   std::vector<float> noise(zeros.size(), -1.0F);
-  add_uniform_noise(context, {zeros.data(), rows, experts}, ids, key, {noise.data(), rows, experts});
+  add_noise(context, {zeros.data(), rows, experts}, ids, key, kind, {noise.data(), rows, experts});
   return noise;
 }
 std::vector<float> noise_of(const std::vector<index_t>& ids, index_t experts, NoiseKey key) {
@@ -77,7 +77,7 @@ TEST(GateNoise, is_added_to_the_logits) {
   const NoiseKey key{.seed = 3, .step = 2};
   const PaddedMatrix in(logits, 3, 7, 2);
   const PaddedMatrix noisy(3, 7, 4);
-  add_uniform_noise(context, in.view(), ids, key, noisy.view());
+  add_noise(context, in.view(), ids, key, {}, noisy.view());
   const std::vector<float> noise = noise_of(ids, 7, key);
   for (index_t n = 0; n < 3; ++n) {
     for (index_t e = 0; e < 7; ++e) {
@@ -166,9 +166,9 @@ TEST(GateNoise, refuses_ids_and_streams_that_do_not_fit) {
   EXPECT_THROW(noise_of(counted_ids(2), 3, {.stream = 4}), ContractViolation);
   device::Context context(1);
   std::vector<float> values(6);
-  EXPECT_THROW(add_uniform_noise(context, {values.data(), 2, 3}, counted_ids(1), {}, {values.data(), 2, 3}),
+  EXPECT_THROW(add_noise(context, {values.data(), 2, 3}, counted_ids(1), {}, {}, {values.data(), 2, 3}),
                ContractViolation);
-  EXPECT_THROW(add_uniform_noise(context, {values.data(), 2, 3}, counted_ids(2), {}, {values.data(), 3, 2}),
+  EXPECT_THROW(add_noise(context, {values.data(), 2, 3}, counted_ids(2), {}, {}, {values.data(), 3, 2}),
                ContractViolation);
 }
 

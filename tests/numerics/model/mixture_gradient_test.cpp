@@ -130,15 +130,16 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode = nn::Mode::t
 }
 
 // [sample][expert], as the op gives it (conformance/ops/noise_test.cpp) on logits of zero.
-std::vector<reference::Values> noise_of(std::uint64_t seed, std::uint32_t noise_step, std::uint32_t of_stream) {
+std::vector<reference::Values> noise_of(std::uint64_t seed, std::uint32_t noise_step, std::uint32_t of_stream,
+                                        ops::Noise kind) {
   std::vector<reference::Values> noise;
   device::Context context(1);
   const std::vector<float> zeros(experts);
   for (index_t n = 0; n < samples; ++n) {
     const index_t id = id_of(n);
     std::vector<float> row(experts);
-    ops::add_uniform_noise(context, {zeros.data(), 1, experts}, {&id, 1}, {seed, noise_step, of_stream},
-                           {row.data(), 1, experts});
+    ops::add_noise(context, {zeros.data(), 1, experts}, {&id, 1}, {seed, noise_step, of_stream}, kind,
+                   {row.data(), 1, experts});
     noise.emplace_back(row.begin(), row.end());
   }
   return noise;
