@@ -72,15 +72,16 @@ Values relu_pool(const ops::FusedConvShape& shape, const Values& in) {
 }
 
 std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, const Parameters& p,
-                        std::vector<Values> rows) {
-  if (shape.conv) {
+                        std::vector<Values> rows,
+                        std::int64_t layers = std::numeric_limits<std::int64_t>::max()) {
+  if (shape.conv && layers-- > 0) {
     rows = convolve(*shape.conv, rows, p.at(name + "/conv_1/weight"), p.at(name + "/conv_1/bias"));
     if (shape.batch_norm)
       batch_norm(rows, shape.conv->out_channels, p.at(name + "/batch_norm_1/gamma"),
                  p.at(name + "/batch_norm_1/beta"));
     for (Values& row : rows) row = relu_pool(*shape.conv, row);
   }
-  if (shape.patch_filters) {
+  if (shape.patch_filters && layers-- > 0) {
     const std::string prefix = name + "/patch_filters_1";
     const Values& weight = p.at(prefix + "/weight");
     const Values bias = shape.patch_filters->bias ? p.at(prefix + "/bias") : Values{};
@@ -88,6 +89,7 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
   }
   int number = 0;
   for (const nn::DenseShape& layer : shape.dense) {
+    if (layers-- <= 0) break;
     const std::string prefix = name + "/dense_" + std::to_string(++number);
     const Values& weight = p.at(prefix + "/weight");
     const Values& bias = p.at(prefix + "/bias");
@@ -110,6 +112,7 @@ struct Choice {
   Values weights;                     // of the chosen
   Values factors;                     // what multiplies the chosen experts' outputs
   Values probabilities;               // of all
+  Values chances;                     // of all: to be chosen under noise that is drawn anew for one of them
   double log_sum = 0;                 // log sum_e e^score
   double margin = std::numeric_limits<double>::infinity();
 };
@@ -128,6 +131,15 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
     order.resize(at(test.top_k));
   }
   choice.experts = order;
+  if (test.load > 0) {
+    for (std::size_t e = 0; e < logits.size(); ++e) {
+      Values others = noisy;
+      others.erase(others.begin() + static_cast<std::ptrdiff_t>(e));
+      std::sort(others.rbegin(), others.rend());
+      const double distance = (logits[e] - others[at(test.top_k - 1)]) / test.noise_scale;
+      choice.chances.push_back(0.5 * std::erfc(-distance / std::sqrt(2.0)));
+    }
+  }
   const Values& scores = test.gate_value == config::GateValue::noisy_softmax ? noisy : logits;
   choice.probabilities = softmax_of(scores);
   for (const double z : scores) choice.log_sum += std::exp(z);
@@ -186,6 +198,15 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
   return std::numeric_limits<double>::quiet_NaN();
 }
 
+// The squared coefficient of variation.
+double variation(const Values& values) {
+  const double count = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  double variance = 0;
+  for (const double value : values) variance += (value - mean) * (value - mean) / (count - 1.0);
+  return variance / (mean * mean);
+}
+
 double importance_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
   if (test.importance == 0) return 0;
   Values importance(at(test.experts), 0.0);
@@ -194,11 +215,43 @@ double importance_loss(const MixtureCase& test, const std::vector<Choice>& choic
       importance[at(choice.experts[i])] += choice.weights[i];
     }
   }
+  return test.importance * variation(importance);
+}
+
+double load_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
+  if (test.load == 0) return 0;
+  Values load(at(test.experts), 0.0);
+  for (const Choice& choice : choices) {
+    for (std::size_t e = 0; e < load.size(); ++e) load[e] += choice.chances[e];
+  }
+  return test.load * variation(load);
+}
+
+// Both forms from their definitions, pair by pair.
+double similarity_loss(const MixtureCase& test, const std::vector<Choice>& choices,
+                       const std::vector<Values>& distances) {
+  double all = 0, pairs = 0, scaled = 0, same = 0, different = 0;
+  for (std::size_t a = 0; a < choices.size(); ++a) {
+    for (std::size_t b = 0; b < choices.size(); ++b) {
+      if (a != b) all += distances[a][b], pairs += 1;
+    }
+  }
+  for (std::size_t a = 0; a < choices.size(); ++a) {
+    for (std::size_t b = 0; b < choices.size(); ++b) {
+      if (a == b) continue;
+      for (std::size_t e = 0; e < at(test.experts); ++e) {
+        for (std::size_t f = 0; f < at(test.experts); ++f) {
+          const double both = distances[a][b] * choices[a].probabilities[e] * choices[b].probabilities[f];
+          if (e == f) scaled += both / (all / pairs) / pairs;
+          (e == f ? same : different) += both;
+        }
+      }
+    }
+  }
   const double experts = static_cast<double>(test.experts);
-  const double mean = std::accumulate(importance.begin(), importance.end(), 0.0) / experts;
-  double variance = 0;
-  for (const double value : importance) variance += (value - mean) * (value - mean) / (experts - 1.0);
-  return test.importance * variance / (mean * mean);
+  const double samples = static_cast<double>(choices.size());
+  return test.similarity * scaled + test.similarity_same * same / experts -
+         test.similarity_different * different / (experts * experts - experts) / (samples * samples);
 }
 
 // E sum_e f_e P_e
@@ -230,7 +283,22 @@ double own_losses(const MixtureCase& test, const std::vector<Choice>& choices) {
 
 }  // namespace
 
-double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
+std::vector<Values> pairwise_distances(const MixtureCase& test, const Parameters& parameters) {
+  const std::vector<Values> rows = run(test.gate, "gate", parameters, test.images, test.similarity_layer);
+  std::vector<Values> distances;
+  for (const Values& a : rows) {
+    Values& of_a = distances.emplace_back();
+    for (const Values& b : rows) {
+      double square = 0;
+      for (std::size_t i = 0; i < a.size(); ++i) square += (a[i] - b[i]) * (a[i] - b[i]);
+      of_a.push_back(std::sqrt(square));
+    }
+  }
+  return distances;
+}
+
+double mixture_loss(const MixtureCase& test, const Parameters& parameters,
+                    const std::vector<Values>& distances) {
   std::vector<std::vector<Values>> outputs;  // [expert][sample][output]
   for (std::int64_t e = 0; e < test.experts; ++e) {
     char name[32];
@@ -241,7 +309,8 @@ double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
   double loss = 0;
   for (std::size_t n = 0; n < choices.size(); ++n) loss += sample_loss(test, choices[n], outputs, n);
   return loss / static_cast<double>(choices.size()) + importance_loss(test, choices) +
-         balance_loss(test, choices) + own_losses(test, choices);
+         balance_loss(test, choices) + own_losses(test, choices) + load_loss(test, choices) +
+         similarity_loss(test, choices, distances.empty() ? pairwise_distances(test, parameters) : distances);
 }
 
 std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters) {
@@ -260,13 +329,14 @@ double routing_margin(const MixtureCase& test, const Parameters& parameters) {
 
 Parameters mixture_gradient(const MixtureCase& test, Parameters parameters, double step) {
   Parameters gradient;
+  const std::vector<Values> distances = pairwise_distances(test, parameters);
   for (auto& [name, values] : parameters) {
     for (double& value : values) {
       const double kept = value;
       value = kept + step;
-      const double above = mixture_loss(test, parameters);
+      const double above = mixture_loss(test, parameters, distances);
       value = kept - step;
-      const double below = mixture_loss(test, parameters);
+      const double below = mixture_loss(test, parameters, distances);
       value = kept;
       gradient[name].push_back((above - below) / (2.0 * step));
     }

@@ -132,7 +132,8 @@ SY_HD inline float normal_density(float x) {
 
 // A standard normal number from 32 random bits: the inverse of the distribution function at (m + 1/2) 2^-32, m
 // the upper 31 bits, with the sign of the lowest. Giles 2012, "Approximating the erfinv function"
-// (single precision), within 1e-6 of the exact inverse; the largest is 6.3.
+// (single precision): within 2e-6 of the exact inverse up to 5.4 (7 numbers in 10^8 are larger), within 3e-3 up
+// to the largest, 6.34.
 SY_HD inline float normal_of(std::uint32_t bits) {
   constexpr float root_two = 1.4142135623730951F;
   const float u = (static_cast<float>(bits >> 1U) + 0.5F) * 0x1.0p-32F;  // in (0, 1/2]
