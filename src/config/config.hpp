@@ -20,7 +20,7 @@ enum class LabelLevel { fine, coarse };
 enum class Augmentation { none, flip_crop };
 enum class SampleOrder { shuffled, fixed };
 // What the mixture's output is and how it is scored; model/objective.hpp has the formulas.
-enum class Loss { likelihood, stochastic, cross_entropy, logistic, double_softmax };
+enum class Loss { likelihood, stochastic, predicted_loss, cross_entropy, logistic, double_softmax };
 enum class InitialValues { uniform, normal };
 // What multiplies a chosen expert's output.
 enum class GateValue { softmax, noisy_softmax, noisy_logit };
@@ -75,7 +75,7 @@ struct Data {
 
 // Layers as config/network_spec.hpp reads them.
 struct Model {
-  std::string gate;    // ends in one output per expert
+  std::string gate;    // ends in one output per expert; "none": one expert
   std::string expert;  // ends in one output per class; in one with Loss::logistic
   Loss loss = Loss::likelihood;
   InitialValues init = InitialValues::uniform;
@@ -86,6 +86,9 @@ struct Model {
 struct Moe {
   std::int64_t experts = 5;
   std::int64_t top_k = 0;  // 0: dense, every expert sees every sample
+  std::string partition;   // with model.gate = labels:experts: the labels of each expert, "0 7 | 1 9"
+  // The experts learn from the mixture with gate softmax(z / T), the gate from that with softmax(z).
+  double expert_temperature = 1;
   GateValue gate_value = GateValue::softmax;
   GateNoise noise = GateNoise::none;
   double noise_scale = 0;  // uniform: range, 0: 1; normal: standard deviation, 0: 1/E

@@ -30,8 +30,11 @@ constexpr std::array label_words = {Word{LabelLevel::fine, "fine"}, Word{LabelLe
 constexpr std::array augment_words = {Word{Augmentation::none, "none"},
                                       Word{Augmentation::flip_crop, "flip_crop"}};
 constexpr std::array order_words = {Word{SampleOrder::shuffled, "shuffled"}, Word{SampleOrder::fixed, "fixed"}};
-constexpr std::array loss_words = {Word{Loss::likelihood, "likelihood"}, Word{Loss::stochastic, "stochastic"},
-                                   Word{Loss::cross_entropy, "cross_entropy"}, Word{Loss::logistic, "logistic"},
+constexpr std::array loss_words = {Word{Loss::likelihood, "likelihood"},
+                                   Word{Loss::stochastic, "stochastic"},
+                                   Word{Loss::predicted_loss, "predicted_loss"},
+                                   Word{Loss::cross_entropy, "cross_entropy"},
+                                   Word{Loss::logistic, "logistic"},
                                    Word{Loss::double_softmax, "double_softmax"}};
 constexpr std::array init_words = {Word{InitialValues::uniform, "uniform"},
                                    Word{InitialValues::normal, "normal"}};
@@ -202,12 +205,15 @@ constexpr std::array data_fields = {
 constexpr Table<&Config::model> model{"model"};
 constexpr std::array model_fields = {
     model.text<&Model::gate>("gate",
-                             "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts"),
+                             "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts, or "
+                             "ending in attention:experts; loudest:experts: no gate, the most certain expert "
+                             "answers; labels:experts: moe.partition; none: a single expert"),
     model.text<&Model::expert>("expert", "an expert's layers, such as: dense:64 relu dense:classes"),
     model.choice<&Model::loss, loss_words>("loss",
                                            "likelihood: of the mixture of the experts' distributions; "
                                            "stochastic: of competing experts, of which one "
-                                           "answers; the others score the gate-weighted sum "
+                                           "answers; predicted_loss: the gate predicts the experts' losses and "
+                                           "the best one answers; the others score the gate-weighted sum "
                                            "of their outputs"),
     model.choice<&Model::init, init_words>(
         "init", "of first weights; uniform: up to 1/sqrt(inputs); normal: standard deviation 1"),
@@ -222,6 +228,11 @@ constexpr std::array moe_fields = {
     moe.integer<&Moe::experts>("experts", 1, 1'000'000, "how many, on all ranks together", "experts"),
     moe.integer<&Moe::top_k>("top_k", 0, 1'000'000, "experts that see a sample; 0: dense, all of them",
                              "experts"),
+    moe.text<&Moe::partition>("partition",
+                              "with model.gate = labels:experts: each expert's labels, such as: 0 7 | 1 9"),
+    moe.number<&Moe::expert_temperature>(
+        "expert_temperature", above_zero,
+        "divides the scores by which experts learn, not those by which the gate does; 1: the same"),
     moe.choice<&Moe::gate_value, gate_value_words>(
         "gate_value",
         "what multiplies an expert's output: the softmax of the scores, of the scores with noise, or "

@@ -24,13 +24,21 @@ struct KindWord {
   std::string_view outputs;  // what the number after ':' counts; empty: takes none
 };
 
-constexpr std::array kind_words = {
-    KindWord{Kind::conv, "conv", "channels"}, KindWord{Kind::batch_norm, "batch_norm", ""},
-    KindWord{Kind::relu, "relu", ""},         KindWord{Kind::max_pool, "max_pool", ""},
-    KindWord{Kind::dense, "dense", "units"},  KindWord{Kind::patch_filters, "patch_filters", "filters"},
-    KindWord{Kind::bias, "bias", ""},         KindWord{Kind::cubic, "cubic", ""},
-    KindWord{Kind::celu, "celu", ""},         KindWord{Kind::gelu, "gelu", ""},
-    KindWord{Kind::tanh, "tanh", ""},         KindWord{Kind::sum, "sum", "outputs"}};
+constexpr std::array kind_words = {KindWord{Kind::conv, "conv", "channels"},
+                                   KindWord{Kind::batch_norm, "batch_norm", ""},
+                                   KindWord{Kind::relu, "relu", ""},
+                                   KindWord{Kind::max_pool, "max_pool", ""},
+                                   KindWord{Kind::dense, "dense", "units"},
+                                   KindWord{Kind::patch_filters, "patch_filters", "filters"},
+                                   KindWord{Kind::bias, "bias", ""},
+                                   KindWord{Kind::cubic, "cubic", ""},
+                                   KindWord{Kind::celu, "celu", ""},
+                                   KindWord{Kind::gelu, "gelu", ""},
+                                   KindWord{Kind::tanh, "tanh", ""},
+                                   KindWord{Kind::sum, "sum", "outputs"},
+                                   KindWord{Kind::attention, "attention", "outputs"},
+                                   KindWord{Kind::loudest, "loudest", "outputs"},
+                                   KindWord{Kind::labels, "labels", "outputs"}};
 
 const KindWord& word_of(Kind kind) {
   return *std::find_if(kind_words.begin(), kind_words.end(),
@@ -66,13 +74,22 @@ std::vector<Token> split(std::string_view whole, NetworkRole role) {
   return tokens;
 }
 
+// Layers that score experts in another way than by outputs of their own.
+bool only_in_gates(Kind kind) {
+  return kind == Kind::attention || kind == Kind::loudest || kind == Kind::labels;
+}
+
 index_t parse_outputs(const Token& token, const KindWord& word, std::string_view count) {
   std::string capitals(word.outputs);
   std::ranges::transform(capitals, capitals.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
-  const bool may_be_last = word.kind == Kind::dense || word.kind == Kind::sum;
-  if (may_be_last && count == outputs_word(token.role)) return LayerSpec::from_task;
-  if (word.kind == Kind::sum) {
-    token.reject("does not name the outputs", fmt::format("write sum:{}", outputs_word(token.role)));
+  if (only_in_gates(word.kind) && token.role != NetworkRole::gate) {
+    token.reject("is a layer of gates", "end an expert with dense:classes");
+  }
+  const bool names_outputs = word.kind == Kind::sum || only_in_gates(word.kind);
+  if ((names_outputs || word.kind == Kind::dense) && count == outputs_word(token.role))
+    return LayerSpec::from_task;
+  if (names_outputs) {
+    token.reject("does not name the outputs", fmt::format("write {}:{}", word.name, outputs_word(token.role)));
   }
   const std::string try_this =
       fmt::format("write {}:{}, a whole number from 1 to {}", word.name, capitals, largest_outputs);
@@ -115,6 +132,7 @@ LayerSpec parse_layer(const Token& token) {
 std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
   const std::vector<Token> tokens = split(text, role);
   const std::string last = fmt::format("dense:{}", outputs_word(role));
+  if (role == NetworkRole::gate && tokens.size() == 1 && tokens[0].text == "none") return {};
   if (tokens.empty()) {
     throw ConfigError(
         fmt::format("{} is empty (a network has at least one layer); write its layers, such as: "
@@ -137,13 +155,21 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
       token.reject("comes after a dense layer, whose output is no image",
                    "move it before the first dense layer");
     }
+    if ((layer.kind == Kind::loudest || layer.kind == Kind::labels) && tokens.size() > 1) {
+      token.reject("stands behind other layers, and it reads none", fmt::format("write {} alone", token.text));
+    }
     flat = flat || layer.kind == Kind::dense;
     layers.push_back(layer);
   }
   return layers;
 }
 
+LayerSpec::Kind scoring_layer(std::span<const LayerSpec> gate) {
+  return !gate.empty() && only_in_gates(gate.back().kind) ? gate.back().kind : Kind::dense;
+}
+
 std::string to_string(std::span<const LayerSpec> layers, NetworkRole role) {
+  if (layers.empty() && role == NetworkRole::gate) return "none";
   std::string text;
   for (const LayerSpec& layer : layers) {
     if (!text.empty()) text += ' ';

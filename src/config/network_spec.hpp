@@ -1,5 +1,6 @@
 // The layers of a gate or an expert, as model.gate and model.expert write them:
-// "conv:8 batch_norm relu max_pool dense:512 relu dense:experts", "patch_filters:8 cubic sum:classes".
+// "conv:8 batch_norm relu max_pool dense:512 relu dense:experts", "patch_filters:8 cubic sum:classes". A gate
+// may end in attention:experts, or be loudest:experts, labels:experts or none (moe/gate.hpp has what they do).
 #pragma once
 
 #include <span>
@@ -24,14 +25,18 @@ struct LayerSpec {
     celu,
     gelu,
     tanh,
-    sum,  // over patches and over an output's filters
+    sum,        // over patches and over an output's filters
+    attention,  // gate: scores experts by a query of its input and the experts' hidden vectors
+    loudest,    // gate: the expert that is most certain answers
+    labels,     // gate: moe.partition says which expert a label belongs to
   };
 
   // The last layer's outputs: the words `experts` and `classes`, which the model resolves.
   static constexpr index_t from_task = -1;
 
   Kind kind = Kind::dense;
-  index_t outputs = 0;  // conv: channels; patch_filters: filters; dense: units or from_task; sum: from_task
+  index_t outputs = 0;  // conv: channels; patch_filters: filters; dense: units or from_task; sum and the gate's
+                        // own last layers: from_task
 
   bool operator==(const LayerSpec&) const = default;
 };
@@ -39,9 +44,12 @@ struct LayerSpec {
 // Which network a text describes: names the key in messages and the word of the last layer.
 enum class NetworkRole { gate, expert };
 
-// At least one layer; the last one is dense or sum with outputs == from_task, and no other is. A malformed text
-// is a ConfigError that quotes the layer, its position and the whole text.
+// The last layer has outputs == from_task, and no other has. "none" is a gate without layers, of a single
+// expert. A malformed text is a ConfigError that quotes the layer, its position and the whole text.
 std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role);
+
+// The layer that scores the experts, if it is one of the gate's own; dense otherwise, also for none.
+LayerSpec::Kind scoring_layer(std::span<const LayerSpec> gate);
 
 // One space between layers; parse_network gives the same layers back.
 std::string to_string(std::span<const LayerSpec> layers, NetworkRole role);

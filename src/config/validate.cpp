@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "config/class_partition.hpp"
 #include "config/network_spec.hpp"
 #include "config/parse.hpp"
 
@@ -82,11 +83,62 @@ void check_networks(const Config& config) {
   }
 }
 
+// Whether the loss reads distributions, of experts that end in a softmax.
+bool mixes_distributions(Loss loss) {
+  return loss == Loss::likelihood || loss == Loss::stochastic || loss == Loss::predicted_loss;
+}
+
+// What the kinds of gates need, and what has no meaning with them.
+void check_gate(const Config& config) {
+  using Kind = LayerSpec::Kind;
+  const Moe& moe = config.moe;
+  const Loss loss = config.model.loss;
+  const std::vector<LayerSpec> gate = parse_network(config.model.gate, NetworkRole::gate);
+  const Kind kind = scoring_layer(gate);
+  require(
+      !gate.empty() || moe.experts == 1,
+      "model.gate = none with moe.experts = {} (nothing chooses among the experts); write its layers, such as: "
+      "dense:32 relu dense:experts, or set moe.experts = 1",
+      moe.experts);
+  require(
+      (kind == Kind::labels) == !moe.partition.empty(),
+      "moe.partition = '{}' with model.gate = '{}' (the partition is what a gate labels:experts reads); set "
+      "both, or neither",
+      moe.partition, config.model.gate);
+  if (kind == Kind::labels) parse_partition(moe.partition, moe.experts);
+  const bool by_network = !gate.empty() && (kind == Kind::dense || kind == Kind::attention);
+  const double regularisers = moe.importance + moe.balance + moe.load + moe.z_loss + moe.gate_entropy +
+                              moe.similarity + moe.similarity_same + moe.similarity_different;
+  require(by_network || regularisers == 0,
+          "a regulariser of the gate is set with model.gate = '{}' (it has no scores that could learn); remove "
+          "moe.importance, balance, load, z_loss, gate_entropy and similarity",
+          config.model.gate);
+  require(
+      (!gate.empty() && kind == Kind::dense) ||
+          (moe.noise == GateNoise::none && (moe.top_k == 0 || moe.experts == 1)),
+      "moe.top_k = {} or moe.noise is set with model.gate = '{}' (only scores of the gate's own can choose "
+      "before an expert ran; train densely, then distil: init.from); set moe.top_k = 0 and moe.noise = none",
+      moe.top_k, config.model.gate);
+  require(kind != Kind::loudest || loss == Loss::likelihood,
+          "model.gate = loudest:experts with another loss than model.loss = likelihood (certainty is of "
+          "distributions, and one expert answers); set model.loss = likelihood");
+  require(
+      loss != Loss::predicted_loss ||
+          (!gate.empty() && kind == Kind::dense && moe.top_k == 0 && moe.gate_value == GateValue::softmax),
+      "model.loss = predicted_loss needs a gate that ends in dense:experts, moe.top_k = 0 and moe.gate_value = "
+      "softmax (the gate predicts every expert's loss)");
+  require(
+      moe.expert_temperature == 1 || (loss == Loss::likelihood && by_network && kind == Kind::dense),
+      "moe.expert_temperature = {} without model.loss = likelihood and a gate that ends in dense:experts (it "
+      "divides that gate's scores where the experts learn from them); set it to 1",
+      moe.expert_temperature);
+}
+
 void check_mixture(const Moe& moe, Loss loss) {
-  require((loss != Loss::likelihood && loss != Loss::stochastic) || moe.gate_value != GateValue::noisy_logit,
-          "moe.gate_value = noisy_logit with model.loss = likelihood or stochastic (a mixture's weights are "
-          "probabilities); use "
-          "another gate_value, or another loss");
+  require(
+      !mixes_distributions(loss) || moe.gate_value != GateValue::noisy_logit,
+      "moe.gate_value = noisy_logit with model.loss = likelihood, stochastic or predicted_loss (a mixture's "
+      "weights are probabilities); use another gate_value, or another loss");
   require(
       moe.noise != GateNoise::none || moe.gate_value == GateValue::softmax,
       "moe.gate_value names noise, and moe.noise = none (there is none to add); set moe.noise = uniform, or "
@@ -189,6 +241,7 @@ void validate(const Config& config) {
           "run.dir is empty (a run keeps its files there); give a folder, such as runs/first");
   check_data(config);
   check_networks(config);
+  check_gate(config);
   check_mixture(config.moe, config.model.loss);
   check_similarity(config.moe);
   check_optimizer(config.optim);

@@ -7,6 +7,7 @@
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
+#include "config/class_partition.hpp"
 #include "moe/balance.hpp"
 #include "moe/importance.hpp"
 #include "ops/reduce.hpp"
@@ -16,6 +17,62 @@ namespace switchyard::model {
 namespace {
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
+
+using Kind = config::LayerSpec::Kind;
+
+moe::GateKind gate_kind(std::span<const config::LayerSpec> gate) {
+  if (gate.empty()) return moe::GateKind::single;
+  const Kind scoring = config::scoring_layer(gate);
+  if (scoring == Kind::attention) return moe::GateKind::attention;
+  if (scoring == Kind::loudest) return moe::GateKind::loudest;
+  if (scoring == Kind::labels) return moe::GateKind::labels;
+  return moe::GateKind::network;
+}
+
+// The partition by label. Throws ConfigError unless it has the task's classes, all of them.
+std::vector<std::int32_t> expert_of_label(const config::Config& config, index_t classes) {
+  const auto groups = config::parse_partition(config.moe.partition, config.moe.experts);
+  std::vector<std::int32_t> expert(at(classes), -1);
+  for (std::size_t e = 0; e < groups.size(); ++e) {
+    for (const std::int32_t label : groups[e]) {
+      if (label >= classes) {
+        throw ConfigError(fmt::format(
+            "moe.partition has label {}, and the data have {} classes (from 0); remove it", label, classes));
+      }
+      expert[at(label)] = static_cast<std::int32_t>(e);
+    }
+  }
+  const auto missing = std::ranges::find(expert, -1);
+  if (missing != expert.end()) {
+    throw ConfigError(
+        fmt::format("moe.partition leaves out label {} of {} (its samples would have no expert); add it",
+                    missing - expert.begin(), classes));
+  }
+  return expert;
+}
+
+// The gate's network, if it has one: `hidden` is the width of an expert's hidden vector.
+nn::NetworkShape gate_shape(std::span<const config::LayerSpec> gate, moe::GateKind kind,
+                            const config::Config& config, const Task& task, index_t hidden) {
+  switch (kind) {
+    case moe::GateKind::network:
+      return nn::NetworkShape::resolve("gate", gate, task.sample, config.moe.experts);
+    case moe::GateKind::attention:
+      if (hidden == 0) {
+        throw ConfigError(
+            fmt::format("model.gate ends in attention:experts, and model.expert = '{}' has no hidden vector to "
+                        "attend to (that of the dense layer before the last); write such as: dense:32 relu "
+                        "dense:classes",
+                        config.model.expert));
+      }
+      return nn::NetworkShape::resolve("gate", gate, task.sample, hidden);
+    case moe::GateKind::loudest:
+    case moe::GateKind::labels:
+    case moe::GateKind::single:
+      return {};
+  }
+  return {};
+}
 
 nn::NetworkShape expert_shape(const config::Config& config, const Task& task, index_t outputs) {
   const auto spec = config::parse_network(config.model.expert, config::NetworkRole::expert);
@@ -28,16 +85,13 @@ nn::NetworkShape expert_shape(const config::Config& config, const Task& task, in
   return shape;
 }
 
-nn::NetworkShape gate_shape(const config::Config& config, const Task& task) {
-  const auto spec = config::parse_network(config.model.gate, config::NetworkRole::gate);
-  nn::NetworkShape shape = nn::NetworkShape::resolve("gate", spec, task.sample, config.moe.experts);
-  if (config.moe.similarity_layer > shape.layer_count()) {
+void check_similarity_layer(const config::Moe& moe, const nn::NetworkShape& gate) {
+  if (moe.similarity_layer > gate.layer_count()) {
     throw ConfigError(fmt::format(
         "moe.similarity_layer = {} (model.gate has {} layers with weights); give one of them, or 0 for the "
         "samples themselves",
-        config.moe.similarity_layer, shape.layer_count()));
+        moe.similarity_layer, gate.layer_count()));
   }
-  return shape;
 }
 
 // V-MoE (Riquelme et al. 2021) has normal noise with standard deviation 1/E.
@@ -49,18 +103,29 @@ double noise_scale(const config::Moe& moe) {
 }  // namespace
 
 moe::LayerOptions layer_options(const config::Config& config, const Task& task) {
-  const std::unique_ptr<Objective> objective = Objective::make(config.model.loss, task.classes);
+  const auto gate = config::parse_network(config.model.gate, config::NetworkRole::gate);
+  const moe::GateKind kind = gate_kind(gate);
+  const std::unique_ptr<Objective> objective = Objective::make(config, task.classes);
   const config::InitialValues init = config.model.init;
-  return {.gate = gate_shape(config, task),
-          .expert = expert_shape(config, task, objective->outputs()),
+  nn::NetworkShape expert = expert_shape(config, task, objective->outputs());
+  expert.shows_hidden = kind == moe::GateKind::attention;
+  const nn::NetworkShape network = gate_shape(gate, kind, config, task, expert.hidden());
+  check_similarity_layer(config.moe, network);
+  return {.gate = network,
+          .expert = expert,
           .outputs = objective->outputs(),
-          .routing = {.experts = config.moe.experts,
+          .routing = {.kind = kind,
+                      .experts = config.moe.experts,
                       .top_k = config.moe.top_k,
+                      .classes = task.classes,
+                      .measure = objective->measure(),
                       .value = config.moe.gate_value,
                       .noise = config.moe.noise,
                       .noise_scale = noise_scale(config.moe),
                       .noise_draw = config.moe.noise_draw,
-                      .noise_when = config.moe.noise_when},
+                      .noise_when = config.moe.noise_when,
+                      .expert_of_label = kind == moe::GateKind::labels ? expert_of_label(config, task.classes)
+                                                                       : std::vector<std::int32_t>{}},
           .head = objective->head(),
           .gate_options = {{.replicated = true,
                             .batch_size = config.train.batch_size,
@@ -81,7 +146,7 @@ MixtureModel::MixtureModel(const config::Config& config, const Task& task, comm:
       load_weight_(config.moe.load),
       similarity_weights_{config.moe.similarity, config.moe.similarity_same, config.moe.similarity_different},
       similarity_layer_(config.moe.similarity_layer),
-      objective_(Objective::make(config.model.loss, task.classes)),
+      objective_(Objective::make(config, task.classes)),
       options_(layer_options(config, task)),
       layer_(options_, communicator,
              moe::Placement::make(config.moe.placement, config.moe.experts, communicator.size())) {
@@ -106,7 +171,9 @@ index_t MixtureModel::parameter_count() const {
 
 void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
                            moe::GateStatistics& statistics) {
-  output_ = layer_.forward(context, *batch.tiles, batch.samples, mode, clock);
+  moe::Samples samples = batch.samples;
+  samples.labels = batch.labels;
+  output_ = layer_.forward(context, *batch.tiles, samples, mode, clock);
   clock.enter(Phase::combine);
   scores_ = objective_->forward(context, output_, batch.labels);
   clock.enter(Phase::other);
@@ -272,11 +339,12 @@ void MixtureModel::count_choices(const Batch& batch, moe::GateStatistics& statis
     index_t chosen = 0;
     for (index_t i = 0; i < routing.slots; ++i) {
       ++statistics.load(routing.experts[at(n * routing.slots + i)]);
-      if (routing.weights(n, i) > routing.weights(n, chosen)) chosen = i;
+      if (routing.log_weights(n, i) > routing.log_weights(n, chosen)) chosen = i;
     }
     const index_t expert = routing.experts[at(n * routing.slots + chosen)];
     ++statistics.by_label(label, expert);
-    ++statistics.by_prediction(objective_->class_of(output_.slot_rows[at(n * routing.slots + chosen)]), expert);
+    ++statistics.by_prediction(objective_->class_of(output_.slot_rows()[at(n * routing.slots + chosen)]),
+                               expert);
     if (!batch.groups.empty()) ++statistics.by_group(batch.groups[at(n)], expert);
   }
 }
@@ -285,8 +353,8 @@ void MixtureModel::backward(device::Context& context, const Batch& batch, PhaseC
   clock.enter(Phase::combine);
   const moe::Layer::Gradients gradients = layer_.begin_backward(context, *batch.tiles);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(batch.tiles->total_rows()));
-  objective_->backward(context, output_, batch.labels, scale, layer_.gate().measure(), gradients);
-  layer_.backward(context, *batch.tiles, output_.routing, gradients,
+  objective_->backward(context, output_, batch.labels, scale, gradients);
+  layer_.backward(context, *batch.tiles, output_, gradients,
                   {.importance = importance_gradient_,
                    .probability = balance_gradient_,
                    .load = load_gradient_,

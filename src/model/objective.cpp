@@ -13,9 +13,14 @@ Scores allocate_scores(device::Workspace& workspace, index_t samples) {
   return {workspace.allocate<float>(samples), workspace.allocate<std::int32_t>(samples)};
 }
 
+tensor::Matrix allocate_slots(device::Workspace& workspace, const moe::Routing& routing) {
+  return {workspace.allocate<float>(routing.samples * routing.slots).data(), routing.samples, routing.slots};
+}
+
 class LikelihoodObjective final : public Objective {
  public:
-  LikelihoodObjective(index_t classes, bool competing) : classes_(classes), competing_(competing) {}
+  LikelihoodObjective(index_t classes, bool competing, double expert_temperature)
+      : classes_(classes), competing_(competing), expert_temperature_(static_cast<float>(expert_temperature)) {}
 
   moe::ExpertHead head() const override { return moe::ExpertHead::log_softmax; }
   index_t outputs() const override { return classes_; }
@@ -25,41 +30,95 @@ class LikelihoodObjective final : public Objective {
     const moe::Routing& routing = output.routing;
     device::Workspace& workspace = context.workspace();
     const Scores scores = allocate_scores(workspace, routing.samples);
-    posteriors_ = {workspace.allocate<float>(routing.samples * routing.slots).data(), routing.samples,
-                   routing.slots};
+    const tensor::Matrix posteriors = allocate_slots(workspace, routing);
+    const tensor::Matrix of_experts =
+        expert_temperature_ == 1.0F ? posteriors : allocate_slots(workspace, routing);
     ops::mixture_forward(context, batch(output, labels), routing.log_weights,
-                         {.losses = scores.losses, .posteriors = posteriors_, .predicted = scores.predicted});
+                         {.losses = scores.losses,
+                          .posteriors = posteriors,
+                          .predicted = scores.predicted,
+                          .expert_posteriors = of_experts});
+    posteriors_ = {posteriors, of_experts};
     return scores;
   }
 
   void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
-                float scale, ops::GateMeasure, const moe::Layer::Gradients& gradients) override {
+                float scale, const moe::Layer::Gradients& gradients) override {
     ops::mixture_backward(context, batch(output, labels), posteriors_, scale,
-                          {gradients.slot_rows.data(), gradients.slots});
+                          {gradients.slot_rows().data(), gradients.slots});
   }
 
  private:
   ops::MixtureBatch batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels) const {
     return {.samples = output.routing.samples,
             .slots = output.routing.slots,
-            .log_probs = output.slot_rows.data(),
+            .log_probs = output.slot_rows().data(),
             .labels = labels.data(),
             .classes = classes_,
             .power = competing_ ? 0.5F : 1.0F,
+            .expert_temperature = expert_temperature_,
             .one_answers = competing_};
   }
 
   index_t classes_;
   bool competing_;  // the stochastic loss
+  float expert_temperature_;
+  ops::Posteriors posteriors_;
+};
+
+class PredictedLossObjective final : public Objective {
+ public:
+  explicit PredictedLossObjective(index_t classes) : classes_(classes) {}
+
+  moe::ExpertHead head() const override { return moe::ExpertHead::log_softmax; }
+  ops::GateMeasure measure() const override { return ops::GateMeasure::score; }
+  index_t outputs() const override { return classes_; }
+
+  Scores forward(device::Context& context, const moe::LayerOutput& output,
+                 std::span<const std::int32_t> labels) override {
+    device::Workspace& workspace = context.workspace();
+    const moe::Routing& routing = output.routing;
+    const Scores scores = allocate_scores(workspace, routing.samples);
+    const tensor::Matrix answering = allocate_slots(workspace, routing);
+    ops::choose_one(context, routing.scores, answering);
+    posteriors_ = allocate_slots(workspace, routing);
+    ops::mixture_forward(context, batch(output, labels), answering,
+                         {.losses = scores.losses, .posteriors = posteriors_, .predicted = scores.predicted});
+    ops::add_prediction_errors(context, batch(output, labels), routing.scores, scores.losses);
+    return scores;
+  }
+
+  void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
+                float scale, const moe::Layer::Gradients& gradients) override {
+    ops::mixture_backward(context, batch(output, labels), {posteriors_, posteriors_}, scale,
+                          {gradients.slot_rows().data(), gradients.slots});
+    ops::prediction_error_backward(context, batch(output, labels), output.routing.scores, scale,
+                                   gradients.slots);
+  }
+
+ private:
+  ops::MixtureBatch batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels) const {
+    return {.samples = output.routing.samples,
+            .slots = output.routing.slots,
+            .log_probs = output.slot_rows().data(),
+            .labels = labels.data(),
+            .classes = classes_,
+            .one_answers = true};
+  }
+
+  index_t classes_;
   tensor::Matrix posteriors_;
 };
 
 class WeightedSumObjective final : public Objective {
  public:
-  WeightedSumObjective(ops::SumLoss loss, index_t classes)
-      : loss_(loss), outputs_(loss == ops::SumLoss::logistic ? 1 : classes) {}
+  WeightedSumObjective(ops::SumLoss loss, config::GateValue value, index_t classes)
+      : loss_(loss), value_(value), outputs_(loss == ops::SumLoss::logistic ? 1 : classes) {}
 
   moe::ExpertHead head() const override { return moe::ExpertHead::none; }
+  ops::GateMeasure measure() const override {
+    return value_ == config::GateValue::noisy_logit ? ops::GateMeasure::score : ops::GateMeasure::weight;
+  }
   index_t outputs() const override { return outputs_; }
   std::int32_t class_of(const float* row) const override {
     return loss_ == ops::SumLoss::logistic ? (row[0] > 0.0F ? 1 : 0) : Objective::class_of(row);
@@ -75,9 +134,9 @@ class WeightedSumObjective final : public Objective {
   }
 
   void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
-                float scale, ops::GateMeasure measure, const moe::Layer::Gradients& gradients) override {
-    ops::weighted_sum_backward(context, batch(output, labels), d_sum_, scale, measure,
-                               {gradients.slot_rows.data(), gradients.slots});
+                float scale, const moe::Layer::Gradients& gradients) override {
+    ops::weighted_sum_backward(context, batch(output, labels), d_sum_, scale, measure(),
+                               {gradients.slot_rows().data(), gradients.slots});
   }
 
  private:
@@ -85,34 +144,38 @@ class WeightedSumObjective final : public Objective {
     return {.loss = loss_,
             .slots = output.routing.slots,
             .outputs = outputs_,
-            .rows = output.slot_rows.data(),
+            .rows = output.slot_rows().data(),
             .weights = output.routing.factors,
             .labels = labels.data()};
   }
 
   ops::SumLoss loss_;
+  config::GateValue value_;
   index_t outputs_;
   tensor::Matrix d_sum_;
 };
 
 }  // namespace
 
-std::unique_ptr<Objective> Objective::make(config::Loss loss, index_t classes) {
-  switch (loss) {
+std::unique_ptr<Objective> Objective::make(const config::Config& config, index_t classes) {
+  const config::GateValue value = config.moe.gate_value;
+  switch (config.model.loss) {
     case config::Loss::likelihood:
-      return std::make_unique<LikelihoodObjective>(classes, false);
+      return std::make_unique<LikelihoodObjective>(classes, false, config.moe.expert_temperature);
     case config::Loss::stochastic:
-      return std::make_unique<LikelihoodObjective>(classes, true);
+      return std::make_unique<LikelihoodObjective>(classes, true, config.moe.expert_temperature);
+    case config::Loss::predicted_loss:
+      return std::make_unique<PredictedLossObjective>(classes);
     case config::Loss::cross_entropy:
-      return std::make_unique<WeightedSumObjective>(ops::SumLoss::cross_entropy, classes);
+      return std::make_unique<WeightedSumObjective>(ops::SumLoss::cross_entropy, value, classes);
     case config::Loss::double_softmax:
-      return std::make_unique<WeightedSumObjective>(ops::SumLoss::double_softmax, classes);
+      return std::make_unique<WeightedSumObjective>(ops::SumLoss::double_softmax, value, classes);
     case config::Loss::logistic:
       if (classes != 2) {
         throw ConfigError(fmt::format(
             "model.loss = logistic with {} classes (it tells two apart); use cross_entropy", classes));
       }
-      return std::make_unique<WeightedSumObjective>(ops::SumLoss::logistic, classes);
+      return std::make_unique<WeightedSumObjective>(ops::SumLoss::logistic, value, classes);
   }
   return nullptr;
 }

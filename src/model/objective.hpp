@@ -21,17 +21,23 @@ struct Scores {
 //   reference
 //                   V1; Jacobs et al. 1991 for categories)
 //   stochastic      -log sum_i w_i y_{i,t}^(1/2); the expert with the largest weight answers (reference V2)
+//   predicted_loss  -log y_{e,t} of the expert e with the largest score, which answers, + sum_i |z_i - log
+//   y_{i,t}|:
+//                   the gate's scores z learn to predict what each expert gives the label; the experts see
+//                   nothing of the second term (reference V7, "loss gate")
 //   cross_entropy, logistic, double_softmax    of F = sum_i w_i f_i (ops/weighted_sum.hpp; Chen et al. 2022)
 // Local; forward leaves what backward needs, in the step's memory.
 class Objective {
  public:
   // Throws ConfigError if the loss does not fit the classes.
-  static std::unique_ptr<Objective> make(config::Loss loss, index_t classes);
+  static std::unique_ptr<Objective> make(const config::Config& config, index_t classes);
   virtual ~Objective() = default;
   Objective(const Objective&) = delete;
   Objective& operator=(const Objective&) = delete;
 
   virtual moe::ExpertHead head() const = 0;
+  // What the gradient of a slot is by.
+  virtual ops::GateMeasure measure() const { return ops::GateMeasure::weight; }
   // Of an expert.
   virtual index_t outputs() const = 0;
   // The class that one expert's output row names.
@@ -41,7 +47,7 @@ class Objective {
                          std::span<const std::int32_t> labels) = 0;
   // `scale` is 1 / B of the global batch.
   virtual void backward(device::Context& context, const moe::LayerOutput& output,
-                        std::span<const std::int32_t> labels, float scale, ops::GateMeasure measure,
+                        std::span<const std::int32_t> labels, float scale,
                         const moe::Layer::Gradients& gradients) = 0;
 
  protected:

@@ -11,12 +11,17 @@ namespace {
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
-// Rows that are to be sent side by side: each copied once, from where it lies.
-tensor::Matrix pack(device::Context& context, std::span<const float* const> rows, index_t cols) {
-  const auto count = static_cast<index_t>(rows.size());
-  const tensor::Matrix packed{context.workspace().allocate<float>(count * cols).data(), count, cols};
-  ops::gather_rows(context, tensor::RowSource(rows.data(), count, cols), packed);
-  return packed;
+tensor::Matrix allocate(device::Context& context, index_t rows, index_t cols) {
+  return {context.workspace().allocate<float>(rows * cols).data(), rows, cols};
+}
+
+// Columns [first, first + width) of every row.
+tensor::Matrix columns(tensor::Matrix m, index_t first, index_t width) {
+  return {m.data + first, m.rows, width, m.stride};
+}
+
+float* row_of(std::span<const tensor::Matrix> experts, ExpertRow place) {
+  return experts[at(place.expert)].row(place.row);
 }
 
 }  // namespace
@@ -40,11 +45,12 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
   } else {
     const std::span<const float*> rows = workspace.allocate<const float*>(home.row_count);
     for (index_t i = 0; i < home.row_count; ++i) rows[at(i)] = samples.row(home.sample[at(i)]);
-    send = pack(context, rows, cols).data;
+    const tensor::Matrix packed = allocate(context, home.row_count, cols);
+    ops::gather_rows(context, tensor::RowSource(rows.data(), home.row_count, cols), packed);
+    send = packed.data;
     first_row = home.first_row;
   }
-  const tensor::Matrix received{workspace.allocate<float>(owner.row_count * cols).data(), owner.row_count,
-                                cols};
+  const tensor::Matrix received = allocate(context, owner.row_count, cols);
   communicator_->all_to_all_rows<float>(send, {home.rows, first_row}, received.data,
                                         {owner.rows, owner.first_row}, cols);
 
@@ -64,63 +70,72 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
   }
 }
 
-std::span<const float* const> Exchange::combine(device::Context& context, const DispatchPlan& plan,
-                                                std::span<const tensor::Matrix> outputs, index_t samples) {
+void Exchange::for_each_part(const auto& body) const {
+  index_t first = 0;
+  for (std::size_t part = 0; part < part_count; ++part) {
+    if (widths_[part] > 0) body(part, widths_[part], first);
+    first += widths_[part];
+  }
+}
+
+SlotParts<const float> Exchange::combine(device::Context& context, const DispatchPlan& plan,
+                                         const ExpertParts& experts, index_t samples) {
   device::Workspace& workspace = context.workspace();
   const DispatchPlan::Home& home = plan.home();
   const DispatchPlan::Owner& owner = plan.owner();
-  const auto output_row = [&](ExpertRow p) { return outputs[at(p.expert)].row(p.row); };
-  const index_t cols = output_cols_;
-
-  const std::span<const float*> rows = workspace.allocate<const float*>(owner.slot_count);
-  for (index_t i = 0; i < owner.slot_count; ++i) rows[at(i)] = output_row(owner.place[at(i)]);
-  const tensor::Matrix send = pack(context, rows, cols);
-  const tensor::Matrix received{workspace.allocate<float>(home.slot_count * cols).data(), home.slot_count,
-                                cols};
+  const tensor::Matrix send = allocate(context, owner.slot_count, message_cols());
+  for_each_part([&](std::size_t part, index_t width, index_t first) {
+    const std::span<const float*> rows = workspace.allocate<const float*>(owner.slot_count);
+    for (index_t i = 0; i < owner.slot_count; ++i) rows[at(i)] = row_of(experts[part], owner.place[at(i)]);
+    ops::gather_rows(context, tensor::RowSource(rows.data(), owner.slot_count, width),
+                     columns(send, first, width));
+  });
+  const tensor::Matrix received = allocate(context, home.slot_count, message_cols());
   communicator_->all_to_all_rows<float>(send.data, {owner.slots, owner.first_slot}, received.data,
-                                        {home.slots, home.first_slot}, cols);
+                                        {home.slots, home.first_slot}, message_cols());
 
-  const std::span<const float*> slots = workspace.allocate<const float*>(samples * plan.slots_per_sample());
-  for (index_t i = 0; i < home.slot_count; ++i) slots[at(home.slot[at(i)])] = received.row(i);
-  for (std::size_t i = 0; i < plan.own_slot().size(); ++i)
-    slots[at(plan.own_slot()[i])] = output_row(plan.own_place()[i]);
+  SlotParts<const float> slots;
+  for_each_part([&](std::size_t part, index_t, index_t first) {
+    const std::span<const float*> rows = workspace.allocate<const float*>(samples * plan.slots_per_sample());
+    for (index_t i = 0; i < home.slot_count; ++i) rows[at(home.slot[at(i)])] = received.row(i) + first;
+    for (std::size_t i = 0; i < plan.own_slot().size(); ++i)
+      rows[at(plan.own_slot()[i])] = row_of(experts[part], plan.own_place()[i]);
+    slots[part] = rows;
+  });
   return slots;
 }
 
-std::span<float* const> Exchange::gradient_rows(device::Context& context, const DispatchPlan& plan,
-                                                std::span<const tensor::Matrix> d_outputs, index_t samples) {
-  device::Workspace& workspace = context.workspace();
+SlotParts<float> Exchange::gradient_rows(device::Context& context, const DispatchPlan& plan,
+                                         const ExpertParts& d_experts, index_t samples) {
   const DispatchPlan::Home& home = plan.home();
-  d_message_ = {workspace.allocate<float>(home.slot_count * output_cols_).data(), home.slot_count,
-                output_cols_};
-  const std::span<float*> slots = workspace.allocate<float*>(samples * plan.slots_per_sample());
-  for (index_t i = 0; i < home.slot_count; ++i) slots[at(home.slot[at(i)])] = d_message_.row(i);
-  for (std::size_t i = 0; i < plan.own_slot().size(); ++i) {
-    const ExpertRow p = plan.own_place()[i];
-    slots[at(plan.own_slot()[i])] = d_outputs[at(p.expert)].row(p.row);
-  }
+  d_message_ = allocate(context, home.slot_count, message_cols());
+  SlotParts<float> slots;
+  for_each_part([&](std::size_t part, index_t, index_t first) {
+    const std::span<float*> rows = context.workspace().allocate<float*>(samples * plan.slots_per_sample());
+    for (index_t i = 0; i < home.slot_count; ++i) rows[at(home.slot[at(i)])] = d_message_.row(i) + first;
+    for (std::size_t i = 0; i < plan.own_slot().size(); ++i)
+      rows[at(plan.own_slot()[i])] = row_of(d_experts[part], plan.own_place()[i]);
+    slots[part] = rows;
+  });
   return slots;
 }
 
 void Exchange::combine_backward(device::Context& context, const DispatchPlan& plan,
-                                std::span<const tensor::Matrix> d_outputs) {
+                                const ExpertParts& d_experts) {
   const DispatchPlan::Home& home = plan.home();
   const DispatchPlan::Owner& owner = plan.owner();
-  const index_t cols = output_cols_;
-  const tensor::Matrix received{context.workspace().allocate<float>(owner.slot_count * cols).data(),
-                                owner.slot_count, cols};
+  const tensor::Matrix received = allocate(context, owner.slot_count, message_cols());
   communicator_->all_to_all_rows<float>(d_message_.data, {home.slots, home.first_slot}, received.data,
-                                        {owner.slots, owner.first_slot}, cols);
-  const auto row_bytes = at(cols) * sizeof(float);
-  for (index_t i = 0; i < owner.slot_count; ++i) {
-    const ExpertRow p = owner.place[at(i)];
-    std::memcpy(d_outputs[at(p.expert)].row(p.row), received.row(i), row_bytes);
-  }
-  for (std::size_t e = 0; e < d_outputs.size(); ++e) {
-    for (index_t row = plan.expert_rows()[e]; row < d_outputs[e].rows; ++row) {
-      std::memset(d_outputs[e].row(row), 0, row_bytes);
+                                        {owner.slots, owner.first_slot}, message_cols());
+  for_each_part([&](std::size_t part, index_t width, index_t first) {
+    const auto row_bytes = at(width) * sizeof(float);
+    for (index_t i = 0; i < owner.slot_count; ++i)
+      std::memcpy(row_of(d_experts[part], owner.place[at(i)]), received.row(i) + first, row_bytes);
+    for (std::size_t e = 0; e < d_experts[part].size(); ++e) {
+      const tensor::Matrix d = d_experts[part][e];
+      for (index_t row = plan.expert_rows()[e]; row < d.rows; ++row) std::memset(d.row(row), 0, row_bytes);
     }
-  }
+  });
 }
 
 }  // namespace switchyard::moe

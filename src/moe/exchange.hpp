@@ -1,6 +1,7 @@
 // Moves rows between ranks as a dispatch plan says, there and back.
 #pragma once
 
+#include <array>
 #include <span>
 #include <vector>
 
@@ -10,13 +11,26 @@
 
 namespace switchyard::moe {
 
+// What an expert returns of a row; both travel side by side in one message row.
+enum Part : std::size_t {
+  output_part,
+  hidden_part,  // the hidden vector, where the gate asks for it
+  part_count,
+};
+// Of one row; 0: that part is not returned. The same on every rank, also on one that hosts no expert.
+using PartWidths = std::array<index_t, part_count>;
+// By local expert: [rows of the expert (padded), width]. Empty for a part that is not returned.
+using ExpertParts = std::array<std::span<const tensor::Matrix>, part_count>;
+// By slot of this rank's samples, [N * K]: where the row lies.
+template <class T>
+using SlotParts = std::array<std::span<T* const>, part_count>;
+
 // One layer's exchange in one step. Each function is collective over the plan's ranks and blocking; results
 // live in the step's workspace. Rows of the own rank are never packed: tables point to where they lie.
 class Exchange {
  public:
-  // output_cols: width of an expert's output row, the same on every rank, also on one that hosts no expert.
-  Exchange(comm::Communicator& communicator, index_t output_cols)
-      : communicator_(&communicator), output_cols_(output_cols) {}
+  Exchange(comm::Communicator& communicator, const PartWidths& widths)
+      : communicator_(&communicator), widths_(widths) {}
 
   // Sends each sample's row to the ranks of its experts. Afterwards expert_input(e) names the rows of local
   // expert e in global order, padded with rows of zeros to a multiple of `row_multiple`: a library product for
@@ -27,24 +41,27 @@ class Exchange {
     return inputs_[static_cast<std::size_t>(expert.value)];
   }
 
-  // outputs[e]: [rows of e (padded), cols]. Returns, for each of this rank's slots [N * K], where its expert's
-  // output row lies.
-  std::span<const float* const> combine(device::Context& context, const DispatchPlan& plan,
-                                        std::span<const tensor::Matrix> outputs, index_t samples);
+  // Returns, for each of this rank's slots, where what its expert returned lies.
+  SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan, const ExpertParts& experts,
+                                 index_t samples);
 
   // The mirror of combine. First the places where the gradient row of each slot is to be written, then the
-  // transport: afterwards d_outputs[e] holds the gradient of every row of expert e, and zeros in the padding.
-  std::span<float* const> gradient_rows(device::Context& context, const DispatchPlan& plan,
-                                        std::span<const tensor::Matrix> d_outputs, index_t samples);
-  void combine_backward(device::Context& context, const DispatchPlan& plan,
-                        std::span<const tensor::Matrix> d_outputs);
+  // transport: afterwards d_experts holds the gradient of every row of every local expert, and zeros in the
+  // padding.
+  SlotParts<float> gradient_rows(device::Context& context, const DispatchPlan& plan,
+                                 const ExpertParts& d_experts, index_t samples);
+  void combine_backward(device::Context& context, const DispatchPlan& plan, const ExpertParts& d_experts);
 
  private:
+  index_t message_cols() const { return widths_[output_part] + widths_[hidden_part]; }
+  // body(part, width, first column in a message) for every part that is returned.
+  void for_each_part(const auto& body) const;
+
   comm::Communicator* communicator_;
-  index_t output_cols_;
+  PartWidths widths_;
   std::vector<tensor::RowSource> inputs_;
   std::vector<index_t> zeros_;
-  tensor::Matrix d_message_;  // gradient rows on their way to the experts: [home slots, cols]
+  tensor::Matrix d_message_;  // gradient rows on their way to the experts: [home slots, message_cols()]
 };
 
 }  // namespace switchyard::moe

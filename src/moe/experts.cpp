@@ -15,7 +15,7 @@ Experts::Expert::Expert(ExpertId id_in, const nn::NetworkShape& shape, const nn:
 
 Experts::Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
                  std::span<const ExpertId> hosted, std::uint64_t seed)
-    : head_(head) {
+    : head_(head), shows_hidden_(shape.shows_hidden) {
   for (const ExpertId id : hosted) experts_.push_back(std::make_unique<Expert>(id, shape, options, seed));
 }
 
@@ -34,13 +34,14 @@ void Experts::run_tiles(device::Context& context, const auto& body) {
 }
 
 void Experts::forward(device::Context& context, const Exchange& exchange, nn::Mode mode) {
-  outputs_.clear();
+  for (auto& part : returned_) part.clear();
   for (std::size_t e = 0; e < experts_.size(); ++e) {
     Expert& expert = *experts_[e];
     const tensor::RowSource input = exchange.expert_input(LocalExpert(static_cast<int>(e)));
     expert.tiles.set_local(input.rows, tile_rows);
     expert.network.begin_forward(context.workspace(), expert.tiles, input, mode, expert.record);
-    outputs_.push_back(expert.record.layers.back().output);
+    returned_[output_part].push_back(expert.record.layers.back().output);
+    if (shows_hidden_) returned_[hidden_part].push_back(expert.network.hidden(expert.record));
   }
   run_tiles(context, [&](Expert& expert, index_t tile) {
     expert.network.forward_tile(context, expert.tiles, tile, expert.record);
@@ -52,12 +53,13 @@ void Experts::forward(device::Context& context, const Exchange& exchange, nn::Mo
 }
 
 void Experts::begin_backward(device::Context& context) {
-  d_outputs_.clear();
+  for (auto& part : d_returned_) part.clear();
   for (const auto& expert : experts_) {
     expert->network.begin_backward(context.workspace(), expert->tiles, expert->record);
     expert->partials =
         context.workspace().allocate<float>(expert->tiles.local_count() * expert->network.partial_width());
-    d_outputs_.push_back(expert->record.layers.back().d_output);
+    d_returned_[output_part].push_back(expert->record.layers.back().d_output);
+    if (shows_hidden_) d_returned_[hidden_part].push_back(expert->record.d_hidden);
   }
 }
 

@@ -1,6 +1,7 @@
 // The experts that live on this rank.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -33,12 +34,13 @@ class Experts {
   nn::NetworkGradient& gradient(index_t local) { return experts_[static_cast<std::size_t>(local)]->gradient; }
   static std::string name(ExpertId id);
 
-  // Reads exchange.expert_input(e); afterwards outputs()[e] holds the head's rows.
+  // Reads exchange.expert_input(e); afterwards returned() holds the head's rows, and the hidden vectors if the
+  // networks show them.
   void forward(device::Context& context, const Exchange& exchange, nn::Mode mode);
-  std::span<const tensor::Matrix> outputs() const { return outputs_; }
-  // Allocates d_outputs(), which the caller fills before backward.
+  ExpertParts returned() const { return {returned_[output_part], returned_[hidden_part]}; }
+  // Allocates d_returned(), which the caller fills before backward.
   void begin_backward(device::Context& context);
-  std::span<const tensor::Matrix> d_outputs() const { return d_outputs_; }
+  ExpertParts d_returned() const { return {d_returned_[output_part], d_returned_[hidden_part]}; }
   void backward(device::Context& context);
   // Parameter gradients, from what backward left.
   void reduce_gradients(device::Context& context);
@@ -61,9 +63,9 @@ class Experts {
   void run_tiles(device::Context& context, const auto& body);
 
   ExpertHead head_;
+  bool shows_hidden_;
   std::vector<std::unique_ptr<Expert>> experts_;
-  std::vector<tensor::Matrix> outputs_;
-  std::vector<tensor::Matrix> d_outputs_;
+  std::array<std::vector<tensor::Matrix>, part_count> returned_, d_returned_;
   std::vector<Task> tasks_;
 };
 

@@ -1,8 +1,24 @@
 #include "moe/gate.hpp"
 
+#include <algorithm>
+
 #include "ops/rows.hpp"
 
 namespace switchyard::moe {
+namespace {
+
+tensor::Matrix allocate(device::Context& context, index_t rows, index_t cols) {
+  return {context.workspace().allocate<float>(rows * cols).data(), rows, cols};
+}
+
+void fill(tensor::Matrix m, float value) { std::fill_n(m.data, m.rows * m.cols, value); }
+
+}  // namespace
+
+index_t GateOptions::slots() const {
+  if (kind == GateKind::labels) return 1;
+  return top_k == 0 ? experts : top_k;
+}
 
 Gate::Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::NetworkOptions& options, int ranks,
            int rank, std::uint64_t seed)
@@ -10,7 +26,7 @@ Gate::Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::Net
       seed_(seed),
       network_("gate", shape, options, seed),
       gradient_(network_, {.replicated = true, .ranks = ranks, .rank = rank}),
-      slots_(gate.top_k == 0 ? gate.experts : gate.top_k) {}
+      slots_(gate.slots()) {}
 
 tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatrix logits,
                                     const Samples& samples, nn::Mode mode) const {
@@ -18,8 +34,7 @@ tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatri
                       (mode == nn::Mode::training || options_.noise_when == config::NoiseWhen::always);
   if (!wanted) return logits;
   const std::uint32_t step = options_.noise_draw == config::NoiseDraw::once ? 0 : samples.step;
-  const tensor::Matrix noisy{context.workspace().allocate<float>(logits.rows * logits.cols).data(), logits.rows,
-                             logits.cols};
+  const tensor::Matrix noisy = allocate(context, logits.rows, logits.cols);
   const bool normal = options_.noise == config::GateNoise::normal;
   ops::add_noise(
       context, logits, samples.ids, {seed_, step, samples.stream},
@@ -28,44 +43,92 @@ tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatri
   return noisy;
 }
 
-Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
-                    nn::Mode mode) {
-  network_.forward(context, tiles, samples.rows, mode, record_);
-  device::Workspace& workspace = context.workspace();
-  const index_t rows = tiles.local_rows();
-  const auto matrix = [&] {
-    return tensor::Matrix{workspace.allocate<float>(rows * slots_).data(), rows, slots_};
-  };
-  Routing routing;
-  routing.samples = rows;
-  routing.slots = slots_;
-  const tensor::ConstMatrix logits = record_.layers.back().output;
-  routing.clean = logits;
-  routing.noisy = add_noise(context, logits, samples, mode);
-  routing.scores = options_.value == config::GateValue::noisy_softmax ? routing.noisy : logits;
-  routing.experts = workspace.allocate<std::int32_t>(rows * slots_);
-  if (options_.top_k == 0) {
-    for (index_t i = 0; i < rows * slots_; ++i)
-      routing.experts[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i % slots_);
+void Gate::choose(device::Context& context, const Samples& samples, Routing& routing) const {
+  if (options_.kind == GateKind::labels) {
+    for (std::size_t n = 0; n < routing.experts.size(); ++n)
+      routing.experts[n] = options_.expert_of_label[static_cast<std::size_t>(samples.labels[n])];
+  } else if (options_.top_k == 0) {
+    for (std::size_t i = 0; i < routing.experts.size(); ++i)
+      routing.experts[i] = static_cast<std::int32_t>(static_cast<index_t>(i) % slots_);
   } else {
     ops::top_k(context, routing.noisy, slots_, routing.experts.data());
   }
-  routing.weights = matrix();
-  routing.log_weights = matrix();
-  ops::gate_weights(context, routing.scores, routing.experts.data(), slots_, routing.weights,
-                    routing.log_weights);
+}
+
+Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
+                    nn::Mode mode) {
+  const index_t rows = tiles.local_rows();
+  Routing routing;
+  routing.samples = rows;
+  routing.slots = slots_;
+  routing.experts = context.workspace().allocate<std::int32_t>(rows * slots_);
+  routing.weights = allocate(context, rows, slots_);
+  routing.log_weights = allocate(context, rows, slots_);
   routing.factors = routing.weights;
-  if (measure() == ops::GateMeasure::score) {
-    routing.factors = matrix();
-    ops::gather_scores(context, routing.noisy, routing.experts.data(), slots_, routing.factors);
+  routing.scores = routing.noisy = allocate(context, rows, 0);
+  if (has_network()) network_.forward(context, tiles, samples.rows, mode, record_);
+  switch (options_.kind) {
+    case GateKind::network: {
+      const tensor::ConstMatrix logits = record_.layers.back().output;
+      routing.clean = logits;
+      routing.noisy = add_noise(context, logits, samples, mode);
+      routing.scores = options_.value == config::GateValue::noisy_softmax ? routing.noisy : logits;
+      choose(context, samples, routing);
+      weigh_by_scores(context, routing);
+      break;
+    }
+    case GateKind::attention:
+    case GateKind::loudest:
+      choose(context, samples, routing);
+      break;
+    case GateKind::labels:
+    case GateKind::single:
+      choose(context, samples, routing);
+      fill(routing.weights, 1.0F);
+      fill(routing.log_weights, 0.0F);
+      break;
   }
   return routing;
 }
 
-void Gate::backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
-                    tensor::ConstMatrix d_slots, const RegulariserGradients& regularisers) {
+void Gate::weigh_by_scores(device::Context& context, Routing& routing) const {
+  ops::gate_weights(context, routing.scores, routing.experts.data(), slots_, routing.weights,
+                    routing.log_weights);
+  if (options_.value == config::GateValue::noisy_logit) {
+    routing.factors = allocate(context, routing.samples, slots_);
+    ops::gather_scores(context, routing.noisy, routing.experts.data(), slots_, routing.factors);
+  }
+}
+
+ops::AttentionBatch Gate::attention(const SlotParts<const float>& returned) const {
+  return {record_.layers.back().output, returned[hidden_part].data(), options_.experts};
+}
+
+void Gate::weigh(device::Context& context, const SlotParts<const float>& returned, Routing& routing) const {
+  if (options_.kind == GateKind::attention) {
+    const tensor::Matrix scores = allocate(context, routing.samples, options_.experts);
+    ops::attention_scores(context, attention(returned), scores);
+    routing.scores = routing.noisy = scores;
+    weigh_by_scores(context, routing);
+  } else if (options_.kind == GateKind::loudest) {
+    // The weights are those that would mix the experts; the logarithms let one of them answer.
+    const tensor::Matrix certainty = allocate(context, routing.samples, slots_);
+    ops::certainties(context, returned[output_part].data(), options_.classes, certainty);
+    ops::softmax(context, certainty, routing.weights);
+    ops::choose_one(context, certainty, routing.log_weights);
+    routing.scores = routing.noisy = certainty;
+  }
+}
+
+void Gate::backward_scores(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
+                           const SlotParts<const float>& returned, tensor::ConstMatrix d_slots,
+                           const RegulariserGradients& regularisers, const SlotParts<float>& d_returned) {
+  if (!has_network()) return;
   network_.begin_backward(context.workspace(), tiles, record_);
   partials_ = context.workspace().allocate<float>(tiles.local_count() * network_.partial_width());
+  const tensor::Matrix d_output = record_.layers.back().d_output;
+  const bool attentive = options_.kind == GateKind::attention;
+  const tensor::Matrix d_scores = attentive ? allocate(context, routing.samples, options_.experts) : d_output;
   const auto samples = static_cast<double>(tiles.total_rows());
   ops::gate_backward(context,
                      {.scores = routing.scores,
@@ -80,12 +143,17 @@ void Gate::backward(device::Context& context, const nn::BatchTiles& tiles, const
                       .sample_scale = regularisers.sample_scale,
                       .z_loss = static_cast<float>(regularisers.z_loss / samples),
                       .entropy = static_cast<float>(regularisers.entropy / samples)},
-                     record_.layers.back().d_output);
+                     d_scores);
   if (!regularisers.load.empty()) {
-    ops::expected_load_backward(context, expected_load(routing), regularisers.load,
-                                record_.layers.back().d_output);
+    ops::expected_load_backward(context, expected_load(routing), regularisers.load, d_scores);
   }
-  network_.backward(context, tiles, record_, partials_.data());
+  if (attentive) {
+    ops::attention_backward(context, attention(returned), d_scores, {d_output, d_returned[hidden_part].data()});
+  }
+}
+
+void Gate::backward_network(device::Context& context, const nn::BatchTiles& tiles) {
+  if (has_network()) network_.backward(context, tiles, record_, partials_.data());
 }
 
 ops::ExpectedLoad Gate::expected_load(const Routing& routing) const {
@@ -97,6 +165,7 @@ ops::ExpectedLoad Gate::expected_load(const Routing& routing) const {
 }
 
 void Gate::reduce_gradients(device::Context& context, const nn::BatchTiles& tiles) {
+  if (!has_network()) return;
   gradient_.reduce_partials(context, tiles, partials_);
   gradient_.compute_blocks(context, tiles, record_);
 }

@@ -1,23 +1,41 @@
-// The gate: a network that scores the experts, and the choice that follows from the scores.
+// The gate: what scores the experts for a sample, and the choice that follows from the scores.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "config/config.hpp"
+#include "moe/exchange.hpp"
 #include "moe/routing.hpp"
 #include "nn/network_gradient.hpp"
+#include "ops/attention.hpp"
 #include "ops/load.hpp"
 
 namespace switchyard::moe {
 
+// Where the scores come from (Krishnamurthy et al. 2023; the reference's names in brackets).
+enum class GateKind {
+  network,    // a network of the sample (V1, V3)
+  attention,  // a query by a network of the sample, keys by the experts' hidden vectors (V4)
+  loudest,    // the certainty of the experts' outputs; the most certain one answers, no gradient (V7)
+  labels,     // a partition of the labels by hand (section 2.5); for training experts, it needs the answer
+  single,     // one expert, nothing to choose (V6)
+};
+
 struct GateOptions {
+  GateKind kind = GateKind::network;
   index_t experts = 0;
-  index_t top_k = 0;  // 0: dense
+  index_t top_k = 0;    // 0: dense
+  index_t classes = 0;  // loudest: of an expert's distribution
+  ops::GateMeasure measure = ops::GateMeasure::weight;
   config::GateValue value = config::GateValue::softmax;
   config::GateNoise noise = config::GateNoise::none;
   double noise_scale = 1;
   config::NoiseDraw noise_draw = config::NoiseDraw::every_step;
   config::NoiseWhen noise_when = config::NoiseWhen::training;
+  std::vector<std::int32_t> expert_of_label = {};  // labels
+
+  index_t slots() const;  // K
 };
 
 // Gradients of regularisers that depend on sums over the batch, so that they are the same for every sample
@@ -33,8 +51,8 @@ struct RegulariserGradients {
   double sample_scale = 0;
 };
 
-// Replicated on every rank; each computes its own shards. Batch statistics and gradients are those of the
-// global batch.
+// Its network, which may have no layers, is replicated on every rank; each computes its own shards. Batch
+// statistics and gradients are those of the global batch.
 class Gate {
  public:
   // ranks and rank say which blocks of the large matrices this rank updates.
@@ -44,17 +62,22 @@ class Gate {
   nn::Network& network() { return network_; }
   nn::NetworkGradient& gradient() { return gradient_; }
   index_t slots() const { return slots_; }
-  ops::GateMeasure measure() const {
-    return options_.value == config::GateValue::noisy_logit ? ops::GateMeasure::score
-                                                            : ops::GateMeasure::weight;
-  }
+  ops::GateMeasure measure() const { return options_.measure; }
 
-  // Scores this rank's samples and chooses. Collective if the network has batch norm. A NaN score is never
-  // chosen over a number; the model counts such scores, and all ranks see the count.
+  // Chooses the experts of this rank's samples, and weighs them unless that takes what they return. Collective
+  // if the network has batch norm. A NaN score is never chosen over a number; the model counts such scores, and
+  // all ranks see the count.
   Routing route(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples, nn::Mode mode);
-  // d_slots: [N, K], as ops::GateGradient says, by measure(). `routing` is route()'s.
-  void backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
-                tensor::ConstMatrix d_slots, const RegulariserGradients& regularisers);
+  // Completes the scores and weights of `routing` with what the experts returned. Local.
+  void weigh(device::Context& context, const SlotParts<const float>& returned, Routing& routing) const;
+
+  // The gradients of scores and, for attention, of queries and of the experts' hidden vectors, which are
+  // written to d_returned. d_slots: [N, K], as ops::GateGradient says, by measure(). Local.
+  void backward_scores(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
+                       const SlotParts<const float>& returned, tensor::ConstMatrix d_slots,
+                       const RegulariserGradients& regularisers, const SlotParts<float>& d_returned);
+  // Through the network. Collective if it has batch norm.
+  void backward_network(device::Context& context, const nn::BatchTiles& tiles);
   // What layer `layer` made of this rank's samples in route(); from 1 on.
   tensor::ConstMatrix layer_output(index_t layer) const {
     return record_.layers[static_cast<std::size_t>(layer - 1)].output;
@@ -65,8 +88,14 @@ class Gate {
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles);
 
  private:
+  bool has_network() const {
+    return options_.kind == GateKind::network || options_.kind == GateKind::attention;
+  }
   tensor::ConstMatrix add_noise(device::Context& context, tensor::ConstMatrix logits, const Samples& samples,
                                 nn::Mode mode) const;
+  void choose(device::Context& context, const Samples& samples, Routing& routing) const;
+  void weigh_by_scores(device::Context& context, Routing& routing) const;
+  ops::AttentionBatch attention(const SlotParts<const float>& returned) const;
 
   GateOptions options_;
   std::uint64_t seed_;

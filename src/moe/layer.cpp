@@ -10,38 +10,42 @@ Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Plac
             options.seed),
       experts_(options.expert, options.head, options.expert_options, placement_.hosted_by(communicator.rank()),
                options.seed),
-      exchange_(communicator, options.outputs) {}
+      exchange_(communicator, {options.outputs, options.expert.shows_hidden ? options.expert.hidden() : 0}) {}
 
 LayerOutput Layer::forward(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
                            nn::Mode mode, PhaseClock& clock) {
   clock.enter(Phase::gate);
-  const Routing routing = gate_.route(context, tiles, samples, mode);
+  LayerOutput output;
+  output.routing = gate_.route(context, tiles, samples, mode);
   clock.enter(Phase::exchange);
-  plan_.build(context.workspace(), *communicator_, placement_, routing);
+  plan_.build(context.workspace(), *communicator_, placement_, output.routing);
   exchange_.dispatch(context, plan_, samples.rows, Experts::row_multiple);
   clock.enter(Phase::experts);
   experts_.forward(context, exchange_, mode);
   clock.enter(Phase::combine);
-  const auto slot_rows = exchange_.combine(context, plan_, experts_.outputs(), routing.samples);
-  return {routing, slot_rows};
+  output.returned = exchange_.combine(context, plan_, experts_.returned(), output.routing.samples);
+  gate_.weigh(context, output.returned, output.routing);
+  return output;
 }
 
 Layer::Gradients Layer::begin_backward(device::Context& context, const nn::BatchTiles& tiles) {
   experts_.begin_backward(context);
   const index_t samples = tiles.local_rows();
   const index_t slots = gate_.slots();
-  return {exchange_.gradient_rows(context, plan_, experts_.d_outputs(), samples),
+  return {exchange_.gradient_rows(context, plan_, experts_.d_returned(), samples),
           {context.workspace().allocate<float>(samples * slots).data(), samples, slots}};
 }
 
-void Layer::backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
+void Layer::backward(device::Context& context, const nn::BatchTiles& tiles, const LayerOutput& output,
                      const Gradients& gradients, const RegulariserGradients& regularisers, PhaseClock& clock) {
   clock.enter(Phase::combine);
-  exchange_.combine_backward(context, plan_, experts_.d_outputs());
+  gate_.backward_scores(context, tiles, output.routing, output.returned, gradients.slots, regularisers,
+                        gradients.returned);
+  exchange_.combine_backward(context, plan_, experts_.d_returned());
   clock.enter(Phase::experts);
   experts_.backward(context);
   clock.enter(Phase::gate);
-  gate_.backward(context, tiles, routing, gradients.slots, regularisers);
+  gate_.backward_network(context, tiles);
 }
 
 void Layer::reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock) {

@@ -18,10 +18,11 @@ struct LayerOptions {
   std::uint64_t seed = 0;
 };
 
-// What forward leaves: the choice, and per slot where its expert's output lies. Memory of the step.
+// What forward leaves: the choice, and per slot where what its expert returned lies. Memory of the step.
 struct LayerOutput {
   Routing routing;
-  std::span<const float* const> slot_rows;  // [N * K] rows of `outputs` values
+  SlotParts<const float> returned;
+  std::span<const float* const> slot_rows() const { return returned[output_part]; }  // rows of `outputs` values
 };
 
 // Collective over the communicator's ranks in every call, in the order of the calls below.
@@ -29,20 +30,21 @@ class Layer {
  public:
   Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement);
 
-  // route -> plan -> dispatch -> experts -> combine
+  // route -> plan -> dispatch -> experts -> combine; a gate that looks at what experts return weighs them last
   LayerOutput forward(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
                       nn::Mode mode, PhaseClock& clock);
 
   // Where the loss writes its gradients: per slot a row of `outputs` values, and [N, K] what ops::GateGradient
   // says.
   struct Gradients {
-    std::span<float* const> slot_rows;
+    SlotParts<float> returned;  // the hidden part is the gate's to write
     tensor::Matrix slots;
+    std::span<float* const> slot_rows() const { return returned[output_part]; }
   };
   Gradients begin_backward(device::Context& context, const nn::BatchTiles& tiles);
-  // combine, experts, gate, mirrored with the same plan; `routing` is the one of forward. Samples are data:
-  // they need no gradient, so dispatch has no mirror here.
-  void backward(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
+  // combine, experts, gate, mirrored with the same plan; `output` is the one of forward. Samples are data: they
+  // need no gradient, so dispatch has no mirror here.
+  void backward(device::Context& context, const nn::BatchTiles& tiles, const LayerOutput& output,
                 const Gradients& gradients, const RegulariserGradients& regularisers, PhaseClock& clock);
   // Parameter gradients over the global batch.
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);

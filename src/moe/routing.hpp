@@ -15,17 +15,19 @@ struct Samples {
   std::span<const index_t> ids;  // [N], within their split: noise belongs to a sample, not to its place
   std::uint32_t step = 0;        // of noise that is drawn anew
   std::uint32_t stream = 0;      // 0 for the training split, other numbers for the others
+  std::span<const std::int32_t> labels = {};  // [N], read by a gate that routes by them alone
 };
 
 // N samples with K slots each. Dense gating is K = E with slot i = expert i; top-k slots are ordered by falling
-// score, ties to the lower expert. All memory is the step's workspace.
+// score, ties to the lower expert. All memory is the step's workspace. A gate that scores experts by what they
+// return writes scores and weights after combine; one without scores has matrices of no columns for them.
 struct Routing {
-  tensor::ConstMatrix noisy;        // [N, E], by which the experts are chosen; without noise the network's own
-  tensor::ConstMatrix clean;        // [N, E], the network's own
+  tensor::ConstMatrix noisy;        // [N, E], by which the experts are chosen; without noise the scores
+  tensor::ConstMatrix clean;        // [N, E], the scores without noise
   std::span<std::int32_t> experts;  // [N, K] global expert ids
   tensor::ConstMatrix scores;       // [N, E], of which the weights are the softmax: clean or noisy
   tensor::Matrix weights;           // [N, K] gate weights
-  tensor::Matrix log_weights;       // [N, K]
+  tensor::Matrix log_weights;       // [N, K]; 0 and -infinity where one of several experts answers alone
   tensor::Matrix factors;  // [N, K], what multiplies an expert's output: weights, or the scores themselves
   index_t samples = 0;
   index_t slots = 0;

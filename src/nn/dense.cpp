@@ -11,9 +11,9 @@ Dense::Dense(const std::string& name, index_t in, index_t out, const Options& op
       out_(out),
       options_(options),
       parameters_{Parameter{name + "/weight", tensor::Tensor({in, out}), options.weight_rule},
-                  Parameter{name + "/bias", tensor::Tensor({out}), GradientRule::per_tile}} {
-  initialize(parameters_[0], seed, in, options_.initial);
-  initialize(parameters_[1], seed, in, options_.initial);
+                  Parameter{name + "/bias", tensor::Tensor({options.bias ? out : 0}), GradientRule::per_tile}} {
+  SY_EXPECTS(options.bias || options.activation == Activation::none, "{} has a ReLU and no bias", name);
+  for (Parameter& parameter : parameters()) initialize(parameter, seed, in, options_.initial);
   if (options_.precision == Precision::bf16) weight_bf16_ = device::Buffer<ops::bfloat16>(in * out);
 }
 
@@ -53,6 +53,11 @@ void Dense::product(const ops::MatmulShape& shape, const ProductRows& rows, floa
   }
 }
 
+ops::Epilogue Dense::epilogue() const {
+  if (!options_.bias) return ops::Epilogue::none;
+  return options_.activation == Activation::relu ? ops::Epilogue::bias_relu : ops::Epilogue::bias;
+}
+
 void Dense::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
                     LayerRecord& record) const {
   const IndexRange rows = tiles.rows(tile);
@@ -67,15 +72,8 @@ void Dense::forward(device::Context& context, const BatchTiles& tiles, index_t t
     const float* const source = x.table != nullptr ? record.gathered_input.data() + first : x.base;
     ops::to_bfloat16(context, {source, count}, record.input_bf16.subspan(first, count));
   }
-  product(
-      {.m = rows.size(),
-       .n = out_,
-       .k = in_,
-       .lda = in_,
-       .ldb = out_,
-       .ldc = out_,
-       .epilogue = options_.activation == Activation::relu ? ops::Epilogue::bias_relu : ops::Epilogue::bias},
-      record.product_input().rows_from(rows.begin, rows.size()), record.output.row(rows.begin), bias());
+  product({.m = rows.size(), .n = out_, .k = in_, .lda = in_, .ldb = out_, .ldc = out_, .epilogue = epilogue()},
+          record.product_input().rows_from(rows.begin, rows.size()), record.output.row(rows.begin), bias());
 }
 
 void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
@@ -83,7 +81,7 @@ void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t 
   const IndexRange rows = tiles.rows(tile);
   const tensor::Matrix dy = record.d_output.rows_from(rows.begin, rows.size());
   if (options_.activation == Activation::relu) {
-    ops::relu_backward(context, record.output.rows_from(rows.begin, rows.size()), dy);
+    ops::relu_backward(context, record.output.rows_from(rows.begin, rows.size()), dy, dy);
   }
   if (options_.precision == Precision::bf16) {
     const auto count = static_cast<std::size_t>(rows.size() * out_);
@@ -106,7 +104,7 @@ void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t 
     whole_rows_gradient(record.product_input().rows_from(rows.begin, rows.size()), dy_rows, {0, in_}, partial);
     partial += in_ * out_;
   }
-  ops::column_sums(context, dy, {partial, static_cast<std::size_t>(out_)});
+  if (options_.bias) ops::column_sums(context, dy, {partial, static_cast<std::size_t>(out_)});
 }
 
 void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_output, IndexRange block,

@@ -1,4 +1,4 @@
-// y = relu(x W + b), or without the ReLU.
+// y = relu(x W + b), or without the ReLU or the b.
 #pragma once
 
 #include <array>
@@ -19,6 +19,7 @@ class Dense final : public Layer {
  public:
   struct Options {
     Activation activation = Activation::none;
+    bool bias = true;
     GradientRule weight_rule = GradientRule::per_tile;
     // bf16: products read copies of rows and weights in bf16 and accumulate in float32; all that is kept is
     // float32.
@@ -29,7 +30,7 @@ class Dense final : public Layer {
 
   index_t in_features() const override { return in_; }
   index_t out_features() const override { return out_; }
-  std::span<Parameter> parameters() override { return parameters_; }
+  std::span<Parameter> parameters() override { return std::span(parameters_).first(options_.bias ? 2 : 1); }
 
   void begin_forward(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) const override;
   void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
@@ -43,12 +44,13 @@ class Dense final : public Layer {
  private:
   void product(const ops::MatmulShape& shape, const ProductRows& rows, float* result, const float* bias) const;
   const float* weight() const { return parameters_[0].value.data(); }
-  const float* bias() const { return parameters_[1].value.data(); }
+  const float* bias() const { return options_.bias ? parameters_[1].value.data() : nullptr; }
+  ops::Epilogue epilogue() const;
 
   index_t in_;
   index_t out_;
   Options options_;
-  std::array<Parameter, 2> parameters_;  // weight, bias
+  std::array<Parameter, 2> parameters_;  // weight, and the bias if there is one
   device::Buffer<ops::bfloat16> weight_bf16_;
 };
 

@@ -7,6 +7,8 @@
 #include "nn/conv_stage.hpp"
 #include "nn/dense.hpp"
 #include "nn/patch_filters.hpp"
+#include "nn/relu.hpp"
+#include "ops/rows.hpp"
 
 namespace switchyard::nn {
 
@@ -62,6 +64,9 @@ std::optional<ops::PatchActivation> activation_of(Kind kind) {
     case Kind::patch_filters:
     case Kind::bias:
     case Kind::sum:
+    case Kind::attention:
+    case Kind::loudest:
+    case Kind::labels:
       return std::nullopt;
   }
   return std::nullopt;
@@ -102,6 +107,12 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
   if (!spec.empty() && spec[0].kind == Kind::conv) next = resolve_conv(name, spec, input, shape);
   index_t features = input.features();
   while (next < spec.size()) {
+    if (spec[next].kind == Kind::attention) {
+      // A query of the features, then the map that takes keys' scores to hidden vectors: u = (g W_q) W_k.
+      shape.dense.push_back({.in = features, .out = outputs, .bias = false, .name = "query"});
+      shape.dense.push_back({.in = outputs, .out = outputs, .bias = false, .name = "key"});
+      return shape;
+    }
     if (spec[next].kind != Kind::dense) {
       throw ConfigError(fmt::format(
           "layer {} of the {} cannot stand there (after a first stage `conv:N [batch_norm] relu "
@@ -110,7 +121,7 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
     }
     const index_t units = spec[next].outputs == config::LayerSpec::from_task ? outputs : spec[next].outputs;
     const bool relu = next + 1 < spec.size() && spec[next + 1].kind == Kind::relu;
-    shape.dense.push_back({features, units, relu});
+    shape.dense.push_back({.in = features, .out = units, .relu = relu});
     features = units;
     next += relu ? 2 : 1;
   }
@@ -132,7 +143,7 @@ index_t NetworkShape::parameter_count() const {
   index_t count = 0;
   if (conv) count += conv->weight_count() + conv->out_channels * (batch_norm ? 3 : 1);
   if (patch_filters) count += patch_filters->weight_count() + patch_filters->bias_count();
-  for (const DenseShape& layer : dense) count += (layer.in + 1) * layer.out;
+  for (const DenseShape& layer : dense) count += (layer.in + (layer.bias ? 1 : 0)) * layer.out;
   return count;
 }
 
@@ -156,11 +167,20 @@ Network::Network(const std::string& name, const NetworkShape& shape, const Netwo
         std::make_unique<PatchFilters>(name + "/patch_filters_1", *shape.patch_filters, seed, options.initial));
   }
   int number = 0;
-  for (const DenseShape& layer : shape.dense) {
-    const Dense::Options dense{layer.relu ? Activation::relu : Activation::none,
-                               options.policy.rule(layer.in, layer.out), options.precision, options.initial};
-    layers_.push_back(
-        std::make_unique<Dense>(fmt::format("{}/dense_{}", name, ++number), layer.in, layer.out, dense, seed));
+  for (std::size_t i = 0; i < shape.dense.size(); ++i) {
+    const DenseShape& layer = shape.dense[i];
+    const bool hidden = shape.shows_hidden && i + 2 == shape.dense.size();
+    const std::string layer_name = layer.name.empty() ? fmt::format("{}/dense_{}", name, ++number)
+                                                      : fmt::format("{}/{}", name, layer.name);
+    const Dense::Options dense{.activation = layer.relu && !hidden ? Activation::relu : Activation::none,
+                               .bias = layer.bias,
+                               .weight_rule = options.policy.rule(layer.in, layer.out),
+                               .precision = options.precision,
+                               .initial = options.initial};
+    layers_.push_back(std::make_unique<Dense>(layer_name, layer.in, layer.out, dense, seed));
+    if (!hidden) continue;
+    hidden_layer_ = layers_.size() - 1;
+    if (layer.relu) layers_.push_back(std::make_unique<Relu>(layer.out));
   }
   for (const auto& layer : layers_) {
     partial_offset_.push_back(partial_width_);
@@ -217,6 +237,10 @@ void Network::begin_backward(device::Workspace& workspace, const BatchTiles& til
                       layer.output.rows, layer.output.cols};
     layers_[i]->begin_backward(workspace, tiles, layer);
   }
+  record.d_hidden = {};
+  if (hidden_layer_ == no_layer) return;
+  const tensor::Matrix hidden = record.layers[hidden_layer_].output;
+  record.d_hidden = {workspace.allocate<float>(hidden.rows * hidden.cols).data(), hidden.rows, hidden.cols};
 }
 
 tensor::Matrix Network::input_gradient(NetworkRecord& record, std::size_t layer, tensor::Matrix d_input) const {
@@ -225,10 +249,21 @@ tensor::Matrix Network::input_gradient(NetworkRecord& record, std::size_t layer,
 
 void Network::backward_tile(device::Context& context, const BatchTiles& tiles, index_t tile,
                             NetworkRecord& record, float* partials, tensor::Matrix d_input) const {
-  for (std::size_t i = layers_.size(); i-- > 0;) {
-    layers_[i]->backward(context, tiles, tile, record.layers[i], input_gradient(record, i, d_input),
-                         partials + tile * partial_width_ + partial_offset_[i]);
+  for (std::size_t i = layers_.size(); i-- > 0;)
+    backward_layer(context, tiles, tile, record, i, partials, d_input);
+}
+
+void Network::backward_layer(device::Context& context, const BatchTiles& tiles, index_t tile,
+                             NetworkRecord& record, std::size_t layer, float* partials,
+                             tensor::Matrix d_input) const {
+  LayerRecord& of_layer = record.layers[layer];
+  if (layer == hidden_layer_) {
+    const IndexRange rows = tiles.rows(tile);
+    ops::add(context, record.d_hidden.rows_from(rows.begin, rows.size()),
+             of_layer.d_output.rows_from(rows.begin, rows.size()));
   }
+  layers_[layer]->backward(context, tiles, tile, of_layer, input_gradient(record, layer, d_input),
+                           partials + tile * partial_width_ + partial_offset_[layer]);
 }
 
 void Network::backward(device::Context& context, const BatchTiles& tiles, NetworkRecord& record,
@@ -238,17 +273,16 @@ void Network::backward(device::Context& context, const BatchTiles& tiles, Networ
     std::size_t first = end - 1;
     while (first > 0 && !layers_[first]->needs_batch_statistics()) --first;
     const bool statistics = layers_[first]->needs_batch_statistics();
-    const auto backward_layer = [&](std::size_t i, index_t tile) {
-      layers_[i]->backward(context, tiles, tile, record.layers[i], input_gradient(record, i, {}),
-                           partials + tile * partial_width_ + partial_offset_[i]);
+    const auto layer_backward = [&](std::size_t i, index_t tile) {
+      backward_layer(context, tiles, tile, record, i, partials, {});
     };
     context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-      for (std::size_t i = end; i-- > first + (statistics ? 1 : 0);) backward_layer(i, tile);
+      for (std::size_t i = end; i-- > first + (statistics ? 1 : 0);) layer_backward(i, tile);
       if (statistics) layers_[first]->backward_statistics(context, tiles, tile, record.layers[first]);
     });
     if (statistics) {
       layers_[first]->join_backward_statistics(context.workspace(), tiles, record.layers[first]);
-      context.pool().parallel_for(tiles.local_count(), [&](index_t tile) { backward_layer(first, tile); });
+      context.pool().parallel_for(tiles.local_count(), [&](index_t tile) { layer_backward(first, tile); });
     }
     end = first;
   }

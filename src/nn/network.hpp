@@ -32,6 +32,8 @@ struct DenseShape {
   index_t in = 0;
   index_t out = 0;
   bool relu = false;
+  bool bias = true;
+  std::string_view name = {};  // in place of "dense_3"; such layers are not counted
 };
 
 // The layers that a specification stands for, with all sizes known: what a network will be, before it holds any
@@ -41,11 +43,16 @@ struct NetworkShape {
   bool batch_norm = false;
   std::optional<ops::PatchFilterShape> patch_filters;  // then it is the only layer
   std::vector<DenseShape> dense;
+  // The layer before the last shows its output before its ReLU: an expert's hidden vector. Set by its reader.
+  bool shows_hidden = false;
 
   // `name` is for messages. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for a layer
   // that cannot stand where it stands.
   static NetworkShape resolve(std::string_view name, std::span<const config::LayerSpec> spec,
                               tensor::SampleShape input, index_t outputs);
+  bool empty() const { return !conv && !patch_filters && dense.empty(); }
+  // Width of the layer before the last; 0 if there is none or it is no dense one.
+  index_t hidden() const { return dense.size() < 2 ? 0 : dense[dense.size() - 2].out; }
   index_t layer_count() const;
   // Width of the output of a layer, from 1 on.
   index_t layer_outputs(index_t layer) const;
@@ -65,10 +72,11 @@ struct NetworkOptions {
 
 struct NetworkRecord {
   std::vector<LayerRecord> layers;
+  tensor::Matrix d_hidden;  // gradient of the hidden vectors from outside, added to that of the layers behind
 };
 
 // Built from a specification (config/network_spec.hpp). Holds parameters and no activations: those are the
-// record's.
+// record's. May have no layer at all: a gate that computes nothing.
 class Network {
  public:
   // `name` prefixes the parameters. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for
@@ -76,10 +84,11 @@ class Network {
   Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
           std::uint64_t seed);
 
-  index_t in_features() const { return layers_.front()->in_features(); }
-  index_t out_features() const { return layers_.back()->out_features(); }
   index_t layer_count() const { return static_cast<index_t>(layers_.size()); }
   Layer& layer(index_t i) { return *layers_[static_cast<std::size_t>(i)]; }
+  // The shown hidden vectors of a forward, [rows, hidden]; and where their gradient from outside goes,
+  // allocated by begin_backward and written by the caller in full.
+  tensor::Matrix hidden(const NetworkRecord& record) const { return record.layers[hidden_layer_].output; }
   // Sum of the sizes of the per-tile parameters: the width of a row of partial gradients.
   index_t partial_width() const { return partial_width_; }
 
@@ -105,10 +114,14 @@ class Network {
 
  private:
   tensor::Matrix input_gradient(NetworkRecord& record, std::size_t layer, tensor::Matrix d_input) const;
+  void backward_layer(device::Context& context, const BatchTiles& tiles, index_t tile, NetworkRecord& record,
+                      std::size_t layer, float* partials, tensor::Matrix d_input) const;
 
   std::vector<std::unique_ptr<Layer>> layers_;
   std::vector<index_t> partial_offset_;  // per layer
   index_t partial_width_ = 0;
+  std::size_t hidden_layer_ = no_layer;
+  static constexpr std::size_t no_layer = static_cast<std::size_t>(-1);
 };
 
 }  // namespace switchyard::nn

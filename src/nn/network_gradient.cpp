@@ -32,7 +32,7 @@ std::vector<index_t> NetworkGradient::norm_parameters(const NetworkShape& shape,
   for (const DenseShape& layer : shape.dense) {
     const bool whole_rows = policy.rule(layer.in, layer.out) == GradientRule::whole_rows;
     add_parameter(whole_rows ? block_count(layer.in, layer.out) : 1);
-    add_parameter(1);
+    if (layer.bias) add_parameter(1);
   }
   return entries;
 }

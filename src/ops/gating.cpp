@@ -41,6 +41,16 @@ void gate_weights(device::Context& context, tensor::ConstMatrix scores, const st
                        kernels::GateWeights{scores, experts, slots, weights, log_weights});
 }
 
+void choose_one(device::Context& context, tensor::ConstMatrix values, tensor::Matrix log_weights) {
+  expect_shape("log_weights", log_weights, values.rows, values.cols);
+  device::for_each_row(context, values.rows, kernels::ChooseOne{values, log_weights});
+}
+
+void certainties(device::Context& context, const float* const* log_probs, index_t classes,
+                 tensor::Matrix values) {
+  device::for_each_row(context, values.rows, kernels::Certainties{log_probs, classes, values});
+}
+
 void gather_scores(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
                    index_t slots, tensor::Matrix values) {
   expect_slots(slots, scores.cols);

@@ -36,6 +36,14 @@ void add_noise(device::Context&, tensor::ConstMatrix logits, std::span<const ind
 void gate_weights(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts, index_t slots,
                   tensor::Matrix weights, tensor::Matrix log_weights);
 
+// One of several answers alone: log_weights[n, i] = 0 for the largest of values[n], ties to the lower slot, and
+// -infinity for the others.
+void choose_one(device::Context&, tensor::ConstMatrix values, tensor::Matrix log_weights);
+
+// The certainty of distributions, for a gate without a network ("loudest expert", reference V7): -H_2 of each
+// of the [N * K] rows of C log-probabilities, in bits; [N, K].
+void certainties(device::Context&, const float* const* log_probs, index_t classes, tensor::Matrix values);
+
 // values[n, i] = scores[n, experts[n, i]]
 void gather_scores(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts, index_t slots,
                    tensor::Matrix values);

@@ -22,8 +22,13 @@ void log_softmax_backward(device::Context&, tensor::ConstMatrix y, tensor::Const
 // a NaN logit is an error asks all_finite.
 void top_k(device::Context&, tensor::ConstMatrix logits, index_t k, std::int32_t* experts);
 
-// d[r, c] = 0 where y[r, c] <= 0; y is the output of a ReLU. In place.
-void relu_backward(device::Context&, tensor::ConstMatrix y, tensor::Matrix d);
+// y[r, c] = max(x[r, c], 0)
+void relu(device::Context&, tensor::ConstMatrix x, tensor::Matrix y);
+// d_x[r, c] = d_y[r, c], 0 where y[r, c] <= 0; y is the output of a ReLU. May be in place.
+void relu_backward(device::Context&, tensor::ConstMatrix y, tensor::ConstMatrix d_y, tensor::Matrix d_x);
+
+// y += x
+void add(device::Context&, tensor::ConstMatrix x, tensor::Matrix y);
 
 // sums[c] = sum over rows of x[r, c], rows in order, accumulated in float64.
 void column_sums(device::Context&, tensor::ConstMatrix x, std::span<float> sums);

@@ -97,6 +97,7 @@ Json evaluation_object(const moe::GateStatistics& statistics) {
                  {"dispatch_entropy_label", statistics.dispatch_entropy_label()}};
   if (statistics.groups() > 0) object["dispatch_entropy"] = statistics.dispatch_entropy();
   object["expert_share"] = statistics.expert_share();
+  object["load"] = load_of(statistics);
   object["class_by_expert"] = count_table(statistics, statistics.classes(), &moe::GateStatistics::by_label);
   if (statistics.groups() > 0) {
     object["cluster_by_expert"] = count_table(statistics, statistics.groups(), &moe::GateStatistics::by_group);

@@ -71,8 +71,18 @@ Values relu_pool(const ops::FusedConvShape& shape, const Values& in) {
   return out;
 }
 
+// x W
+Values product(const Values& x, const Values& weight, std::int64_t outputs) {
+  Values y(at(outputs));
+  for (std::size_t i = 0; i < x.size(); ++i)
+    for (std::int64_t o = 0; o < outputs; ++o) y[at(o)] += x[i] * weight[i * at(outputs) + at(o)];
+  return y;
+}
+
+// `hidden`, if given, gets what the dense layer before the last puts out before its ReLU. Layers of attention
+// are not run.
 std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, const Parameters& p,
-                        std::vector<Values> rows,
+                        std::vector<Values> rows, std::vector<Values>* hidden = nullptr,
                         std::int64_t layers = std::numeric_limits<std::int64_t>::max()) {
   if (shape.conv && layers-- > 0) {
     rows = convolve(*shape.conv, rows, p.at(name + "/conv_1/weight"), p.at(name + "/conv_1/bias"));
@@ -87,9 +97,9 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
     const Values bias = shape.patch_filters->bias ? p.at(prefix + "/bias") : Values{};
     for (Values& row : rows) row = patch_filters(*shape.patch_filters, row, weight, bias);
   }
-  int number = 0;
+  std::size_t number = 0;
   for (const nn::DenseShape& layer : shape.dense) {
-    if (layers-- <= 0) break;
+    if (!layer.name.empty() || layers-- <= 0) break;
     const std::string prefix = name + "/dense_" + std::to_string(++number);
     const Values& weight = p.at(prefix + "/weight");
     const Values& bias = p.at(prefix + "/bias");
@@ -98,8 +108,11 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
       for (std::int64_t o = 0; o < layer.out; ++o) {
         double sum = bias[at(o)];
         for (std::int64_t i = 0; i < layer.in; ++i) sum += row[at(i)] * weight[at(i * layer.out + o)];
-        out[at(o)] = layer.relu ? std::max(sum, 0.0) : sum;
+        out[at(o)] = sum;
       }
+      if (hidden != nullptr && number + 1 == shape.dense.size()) hidden->push_back(out);
+      if (layer.relu)
+        for (double& value : out) value = std::max(value, 0.0);
       row = std::move(out);
     }
   }
@@ -111,10 +124,17 @@ struct Choice {
   std::vector<std::int64_t> experts;  // in falling order of their scores
   Values weights;                     // of the chosen
   Values factors;                     // what multiplies the chosen experts' outputs
+  Values scores;                      // of all
   Values probabilities;               // of all
   Values chances;                     // of all: to be chosen under noise that is drawn anew for one of them
   double log_sum = 0;                 // log sum_e e^score
   double margin = std::numeric_limits<double>::infinity();
+};
+
+// What every expert makes of every sample: [expert][sample].
+struct Returned {
+  std::vector<std::vector<Values>> outputs;
+  std::vector<std::vector<Values>> hidden;  // pre-ReLU, of the dense layer before the last
 };
 
 Choice choose(const MixtureCase& test, const Values& logits, const Values& noise) {
@@ -141,6 +161,7 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
     }
   }
   const Values& scores = test.gate_value == config::GateValue::noisy_softmax ? noisy : logits;
+  choice.scores = scores;
   choice.probabilities = softmax_of(scores);
   for (const double z : scores) choice.log_sum += std::exp(z);
   choice.log_sum = std::log(choice.log_sum);
@@ -158,24 +179,120 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
   return choice;
 }
 
-std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parameters) {
-  const std::vector<Values> logits = run(test.gate, "gate", parameters, test.images);
+Returned run_experts(const MixtureCase& test, const Parameters& parameters) {
+  Returned returned;
+  for (std::int64_t e = 0; e < test.experts; ++e) {
+    char name[32];
+    std::snprintf(name, sizeof name, "experts/%04d", static_cast<int>(e));
+    returned.hidden.emplace_back();
+    returned.outputs.push_back(run(test.expert, name, parameters, test.images, &returned.hidden.back()));
+  }
+  return returned;
+}
+
+// a_i = (W_q g) . (W_k h_i) / sqrt(d). The model holds W_q as [in, d] and W_k as [d, hidden].
+Values attend(const Parameters& parameters, const Values& g, const Returned& returned, std::size_t n) {
+  const auto d = static_cast<std::int64_t>(returned.hidden[0][n].size());
+  const Values q = product(g, parameters.at("gate/query/weight"), d);
+  const Values& w_k = parameters.at("gate/key/weight");
+  Values scores;
+  for (const std::vector<Values>& hidden : returned.hidden) {
+    double score = 0;
+    for (std::int64_t r = 0; r < d; ++r) {
+      double key = 0;
+      for (std::int64_t c = 0; c < d; ++c) key += w_k[at(r * d + c)] * hidden[n][at(c)];
+      score += q[at(r)] * key;
+    }
+    scores.push_back(score / std::sqrt(static_cast<double>(d)));
+  }
+  return scores;
+}
+
+// Expert e alone, with the given scores of all.
+Choice only(std::int64_t e, const Values& scores, double margin) {
+  return {.experts = {e},
+          .weights = {1.0},
+          .factors = {1.0},
+          .scores = scores,
+          .probabilities = softmax_of(scores),
+          .chances = {},
+          .margin = margin};
+}
+
+// The expert with the largest score.
+Choice only_best(const Values& scores) {
+  const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
+  double margin = std::numeric_limits<double>::infinity();
+  for (std::size_t e = 0; e < scores.size(); ++e)
+    if (static_cast<std::ptrdiff_t>(e) != best) margin = std::min(margin, scores[at(best)] - scores[e]);
+  return only(best, scores, margin);
+}
+
+std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parameters,
+                               const Returned& returned) {
+  std::vector<Values> g(test.images.size());
+  if (!test.gate.empty()) g = run(test.gate, "gate", parameters, test.images);
   std::vector<Choice> choices;
-  for (std::size_t n = 0; n < logits.size(); ++n) {
-    choices.push_back(choose(test, logits[n], test.noise.empty() ? Values{} : test.noise[n]));
+  for (std::size_t n = 0; n < g.size(); ++n) {
+    switch (test.kind) {
+      case moe::GateKind::network:
+        choices.push_back(choose(test, g[n], test.noise.empty() ? Values{} : test.noise[n]));
+        break;
+      case moe::GateKind::attention:
+        choices.push_back(choose(test, attend(parameters, g[n], returned, n), {}));
+        break;
+      case moe::GateKind::loudest: {
+        Values certainty;
+        for (const std::vector<Values>& outputs : returned.outputs) {
+          certainty.push_back(0);
+          for (const double y : softmax_of(outputs[n])) certainty.back() += y * std::log2(y);
+        }
+        choices.push_back(only_best(certainty));
+        break;
+      }
+      case moe::GateKind::labels:
+        choices.push_back(only(test.expert_of_label[at(test.labels[n])], Values(at(test.experts)),
+                               std::numeric_limits<double>::infinity()));
+        break;
+      case moe::GateKind::single:
+        choices.push_back(only(0, {0.0}, std::numeric_limits<double>::infinity()));
+        break;
+    }
+    if (test.loss == config::Loss::predicted_loss) choices.back() = only_best(choices.back().scores);
   }
   return choices;
 }
 
+// Of the weights that the experts see.
+Values tempered(const Choice& choice, double temperature) {
+  Values weights;
+  double sum = 0;
+  for (const double w : choice.weights) {
+    weights.push_back(std::pow(w, 1.0 / temperature));
+    sum += weights.back();
+  }
+  for (double& w : weights) w /= sum;
+  return weights;
+}
+
+enum class View { whole, of_experts };
+
 double sample_loss(const MixtureCase& test, const Choice& choice,
-                   const std::vector<std::vector<Values>>& outputs, std::size_t n) {
+                   const std::vector<std::vector<Values>>& outputs, std::size_t n, View view) {
   const std::int64_t label = test.labels[n];
+  if (test.loss == config::Loss::predicted_loss) {
+    double loss = -std::log(softmax_of(outputs[at(choice.experts[0])][n])[at(label)]);
+    for (std::size_t e = 0; e < outputs.size() && view == View::whole; ++e)
+      loss += std::abs(choice.scores[e] - std::log(softmax_of(outputs[e][n])[at(label)]));
+    return loss;
+  }
   if (test.loss == config::Loss::likelihood || test.loss == config::Loss::stochastic) {
     const double power = test.loss == config::Loss::stochastic ? 0.5 : 1.0;
     double likelihood = 0;
+    const Values weights =
+        view == View::of_experts ? tempered(choice, test.expert_temperature) : choice.weights;
     for (std::size_t i = 0; i < choice.experts.size(); ++i) {
-      likelihood +=
-          choice.weights[i] * std::pow(softmax_of(outputs[at(choice.experts[i])][n])[at(label)], power);
+      likelihood += weights[i] * std::pow(softmax_of(outputs[at(choice.experts[i])][n])[at(label)], power);
     }
     return -std::log(likelihood);
   }
@@ -187,6 +304,7 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
   switch (test.loss) {
     case config::Loss::likelihood:
     case config::Loss::stochastic:
+    case config::Loss::predicted_loss:
       break;
     case config::Loss::cross_entropy:
       return cross_entropy(sum, label);
@@ -230,6 +348,7 @@ double load_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
 // Both forms from their definitions, pair by pair.
 double similarity_loss(const MixtureCase& test, const std::vector<Choice>& choices,
                        const std::vector<Values>& distances) {
+  if (test.similarity == 0 && test.similarity_same == 0 && test.similarity_different == 0) return 0;
   double all = 0, pairs = 0, scaled = 0, same = 0, different = 0;
   for (std::size_t a = 0; a < choices.size(); ++a) {
     for (std::size_t b = 0; b < choices.size(); ++b) {
@@ -284,7 +403,8 @@ double own_losses(const MixtureCase& test, const std::vector<Choice>& choices) {
 }  // namespace
 
 std::vector<Values> pairwise_distances(const MixtureCase& test, const Parameters& parameters) {
-  const std::vector<Values> rows = run(test.gate, "gate", parameters, test.images, test.similarity_layer);
+  const std::vector<Values> rows =
+      run(test.gate, "gate", parameters, test.images, nullptr, test.similarity_layer);
   std::vector<Values> distances;
   for (const Values& a : rows) {
     Values& of_a = distances.emplace_back();
@@ -297,25 +417,29 @@ std::vector<Values> pairwise_distances(const MixtureCase& test, const Parameters
   return distances;
 }
 
-double mixture_loss(const MixtureCase& test, const Parameters& parameters,
-                    const std::vector<Values>& distances) {
-  std::vector<std::vector<Values>> outputs;  // [expert][sample][output]
-  for (std::int64_t e = 0; e < test.experts; ++e) {
-    char name[32];
-    std::snprintf(name, sizeof name, "experts/%04d", static_cast<int>(e));
-    outputs.push_back(run(test.expert, name, parameters, test.images));
-  }
-  const std::vector<Choice> choices = choose_all(test, parameters);
+namespace {
+
+double loss_of(const MixtureCase& test, const Parameters& parameters, View view,
+               const std::vector<Values>& distances) {
+  const Returned returned = run_experts(test, parameters);
+  const std::vector<Choice> choices = choose_all(test, parameters, returned);
   double loss = 0;
-  for (std::size_t n = 0; n < choices.size(); ++n) loss += sample_loss(test, choices[n], outputs, n);
+  for (std::size_t n = 0; n < choices.size(); ++n)
+    loss += sample_loss(test, choices[n], returned.outputs, n, view);
   return loss / static_cast<double>(choices.size()) + importance_loss(test, choices) +
          balance_loss(test, choices) + own_losses(test, choices) + load_loss(test, choices) +
-         similarity_loss(test, choices, distances.empty() ? pairwise_distances(test, parameters) : distances);
+         similarity_loss(test, choices, distances);
+}
+
+}  // namespace
+
+double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
+  return loss_of(test, parameters, View::whole, pairwise_distances(test, parameters));
 }
 
 std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters) {
   std::vector<std::int64_t> loads(at(test.experts), 0);
-  for (const Choice& choice : choose_all(test, parameters)) {
+  for (const Choice& choice : choose_all(test, parameters, run_experts(test, parameters))) {
     for (const std::int64_t e : choice.experts) ++loads[at(e)];
   }
   return loads;
@@ -323,7 +447,8 @@ std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameter
 
 double routing_margin(const MixtureCase& test, const Parameters& parameters) {
   double margin = std::numeric_limits<double>::infinity();
-  for (const Choice& choice : choose_all(test, parameters)) margin = std::min(margin, choice.margin);
+  for (const Choice& choice : choose_all(test, parameters, run_experts(test, parameters)))
+    margin = std::min(margin, choice.margin);
   return margin;
 }
 
@@ -331,12 +456,13 @@ Parameters mixture_gradient(const MixtureCase& test, Parameters parameters, doub
   Parameters gradient;
   const std::vector<Values> distances = pairwise_distances(test, parameters);
   for (auto& [name, values] : parameters) {
+    const View view = name.starts_with("experts/") ? View::of_experts : View::whole;
     for (double& value : values) {
       const double kept = value;
       value = kept + step;
-      const double above = mixture_loss(test, parameters, distances);
+      const double above = loss_of(test, parameters, view, distances);
       value = kept - step;
-      const double below = mixture_loss(test, parameters, distances);
+      const double below = loss_of(test, parameters, view, distances);
       value = kept;
       gradient[name].push_back((above - below) / (2.0 * step));
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "moe/gate.hpp"
 #include "nn/network.hpp"
 
 namespace switchyard::reference {
@@ -16,6 +17,9 @@ using Values = std::vector<double>;
 using Parameters = std::map<std::string, Values>;  // "gate/dense_1/weight" -> elements, row-major
 
 struct MixtureCase {
+  moe::GateKind kind = moe::GateKind::network;
+  std::vector<std::int64_t> expert_of_label;  // GateKind::labels
+  double expert_temperature = 1;
   nn::NetworkShape gate;
   nn::NetworkShape expert;
   std::int64_t experts = 0;
@@ -41,16 +45,17 @@ struct MixtureCase {
 // makes of them.
 std::vector<Values> pairwise_distances(const MixtureCase& test, const Parameters& parameters);
 // Mean task loss plus regularisers, batch norm with the statistics of the whole batch. The share of slots in
-// the balance loss is a constant, as long as no choice changes. `distances` are those of the similarity
-// regulariser, which knows no gradient of them; empty: of these parameters.
-double mixture_loss(const MixtureCase& test, const Parameters& parameters,
-                    const std::vector<Values>& distances = {});
+// the balance loss is a constant, as long as no choice changes.
+double mixture_loss(const MixtureCase& test, const Parameters& parameters);
 // Samples of each expert.
 std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters);
 // The smallest distance, over samples, of a chosen expert's score from that of one that was not chosen: finite
 // differences are right if it is far above their step. Infinity if every expert is chosen.
 double routing_margin(const MixtureCase& test, const Parameters& parameters);
-// Central differences of mixture_loss, for every element of every parameter, with the distances held fixed.
+// Central differences of mixture_loss, for every element of every parameter, with the distances of the
+// similarity regulariser held fixed. The experts' are those of the loss that experts see: with the gate's
+// scores divided by the temperature, and without the errors of predicted losses, which the gate alone answers
+// for.
 Parameters mixture_gradient(const MixtureCase& test, Parameters parameters, double step = 1e-6);
 
 }  // namespace switchyard::reference

@@ -42,7 +42,7 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
   const int ranks = communicator.size();
   const Workload w = make_workload(rows_per_pair, ranks);
   const moe::Placement placement = moe::Placement::make(config::PlacementRule::block, ranks, ranks);
-  moe::Exchange exchange(communicator, row_floats);
+  moe::Exchange exchange(communicator, {row_floats, 0});
   moe::DispatchPlan plan;
 
   const index_t off_rank = rows_per_pair * (ranks - 1);

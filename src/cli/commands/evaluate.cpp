@@ -17,7 +17,9 @@
 namespace switchyard::cli {
 namespace {
 
-constexpr std::string_view evaluation_keys[] = {"data.dir", "run.threads", "run.device", "run.wait_seconds"};
+// A mixture that was trained densely may be asked with fewer experts a sample.
+constexpr std::string_view evaluation_keys[] = {"data.dir", "moe.top_k", "run.threads", "run.device",
+                                                "run.wait_seconds"};
 
 const OverrideRule& evaluation_rule() {
   static const OverrideRule rule{evaluation_keys, "an evaluation uses the checkpoint's own configuration",
@@ -90,6 +92,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     object["samples"] = statistics.samples();
     object["step"] = reader.integer("state/step");
     object["checkpoint"] = file;
+    object["time"] = {{"sent_rows", statistics.sent_rows()}};
     std::cout << object.dump() << std::endl;
   }
   communicator.barrier();
@@ -98,14 +101,15 @@ int evaluate(Runtime& runtime, Arguments arguments) {
 
 std::string evaluate_help() {
   return "usage: switchyard eval CHECKPOINT|RUN [--split=test|validation|train] [--data.dir=FOLDER] "
-         "[--run.threads=N]\n\n"
+         "[--moe.top_k=K] [--run.threads=N]\n\n"
          "Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON "
          "object: error, loss,\n"
          "h_s, h_u, mi_predicted, mi_true (bits), dispatch_entropy_label (nats), expert_share, "
          "class_by_expert; "
          "dispatch_entropy and\ncluster_by_expert where the data carry clusters. The numbers do not depend on "
          "the number of "
-         "ranks.\n";
+         "ranks,\nbut for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one expert a "
+         "sample of a mixture that\nwas trained with more; load counts what each expert computed.\n";
 }
 
 }  // namespace switchyard::cli

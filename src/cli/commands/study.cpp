@@ -7,6 +7,7 @@
 #include "cli/ini.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
+#include "config/parse.hpp"
 #include "train/study/check.hpp"
 #include "train/study/study.hpp"
 
@@ -16,8 +17,15 @@ namespace {
 config::Config read_config(const std::string& path) { return parse_ini(read_ini_file(path), path); }
 
 KnownKeys study_keys() {
-  return {train::study::known_keys(),
-          [](std::string_view name, std::string_view where) { train::study::find_field(name, where); }};
+  std::vector<std::string> names = train::study::known_keys();
+  for (std::string& key : config::known_keys()) names.push_back(std::move(key));
+  return {std::move(names), [](std::string_view name, std::string_view where) {
+            if (name.starts_with("study.")) {
+              train::study::find_field(name, where);
+            } else {
+              config::find_field(name, where);
+            }
+          }};
 }
 
 train::study::Spec read_spec(Arguments arguments) {
@@ -65,7 +73,7 @@ int study(Runtime& runtime, Arguments arguments) {
 
 std::string study_help() {
   std::string text =
-      "usage: switchyard study FILE.ini [--study.key=value ...]\n\n"
+      "usage: switchyard study FILE.ini [--study.key=value ...] [--section.key=value ...]\n\n"
       "Makes the runs of a study: every arm of the file with every seed; for an arm with several values of a "
       "key "
       "first\n"
@@ -75,7 +83,9 @@ std::string study_help() {
       "command goes on where a study was stopped or killed. SIGUSR1 saves the runs under way and leaves with "
       "exit "
       "code 75.\n"
-      "docs/studies.md shows how a study is written.\n\n[study]\n";
+      "docs/studies.md shows how a study is written. A key of a run, such as --data.dir=FOLDER, counts as one "
+      "of "
+      "[all].\n\n[study]\n";
   std::size_t width = 0;
   for (const train::study::Field& field : train::study::fields()) width = std::max(width, field.key.size());
   for (const train::study::Field& field : train::study::fields()) {

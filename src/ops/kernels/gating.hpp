@@ -6,6 +6,7 @@
 #include "base/host_device.hpp"
 #include "base/philox.hpp"
 #include "ops/gating.hpp"
+#include "ops/kernels/argmax.hpp"
 #include "ops/kernels/math.hpp"
 #include "ops/kernels/pack.hpp"
 
@@ -102,6 +103,41 @@ struct GateWeights {
       log_weights(row, i) = log_weight;
       weights(row, i) = exp(log_weight);
     });
+  }
+};
+
+struct ChooseOne {
+  tensor::ConstMatrix values;
+  tensor::Matrix log_weights;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const v = values.row(row);
+    const index_t best = argmax(team, values.cols, [&](index_t i) { return v[i]; });
+    float* const out = log_weights.row(row);
+    team.for_each(values.cols, [&](index_t i) { out[i] = i == best ? 0.0F : -__builtin_inff(); });
+  }
+};
+
+struct Certainties {
+  const float* const* log_probs;
+  index_t classes;
+  tensor::Matrix values;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    constexpr float bits = 1.44269504F;  // log2 e
+    for (index_t i = 0; i < values.cols; ++i) {
+      const float* const y = log_probs[row * values.cols + i];
+      // 0 log 0 = 0: exp gives 0 below -87, and a row of log-probabilities holds no -infinity but there.
+      const float sum = team.sum(classes, [&](index_t c) {
+        const float p = exp(y[c]);
+        return p > 0.0F ? p * y[c] : 0.0F;
+      });
+      team.once([&] { values(row, i) = bits * sum; });
+    }
   }
 };
 

@@ -69,13 +69,66 @@ struct MixtureForward {
     const float m = team.max(batch.slots, a);
     const float loss = -(m + log(team.sum(batch.slots, [&](index_t i) { return exp(a(i) - m); })));
     team.for_each(batch.slots, [&](index_t i) { output.posteriors(row, i) = exp(a(i) + loss); });
+    if (batch.expert_temperature != 1.0F) weigh_for_experts(team, row, log_w, log_y);
     team.once([&] { output.losses[static_cast<std::size_t>(row)] = loss; });
+  }
+
+  // softmax(z / T)_i is w_i^(1/T) but for a factor that all slots share.
+  template <class Team>
+  SY_HD void weigh_for_experts(const Team& team, index_t row, const float* log_w,
+                               const float* const* log_y) const {
+    const std::int32_t label = batch.labels[row];
+    const auto a = [&](index_t i) {
+      return log_w[i] / batch.expert_temperature + batch.power * log_y[i][label];
+    };
+    const float m = team.max(batch.slots, a);
+    const float sum = team.sum(batch.slots, [&](index_t i) { return exp(a(i) - m); });
+    team.for_each(batch.slots, [&](index_t i) { output.expert_posteriors(row, i) = exp(a(i) - m) / sum; });
+  }
+};
+
+struct AddPredictionErrors {
+  MixtureBatch batch;
+  tensor::ConstMatrix scores;
+  float* losses;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const z = scores.row(row);
+    const float* const* const log_y = batch.log_probs + row * batch.slots;
+    const std::int32_t label = batch.labels[row];
+    const float sum = team.sum(batch.slots, [&](index_t i) {
+      const float error = z[i] - log_y[i][label];
+      return error < 0.0F ? -error : error;
+    });
+    team.once([&] { losses[row] += sum; });
+  }
+};
+
+struct PredictionErrorBackward {
+  MixtureBatch batch;
+  tensor::ConstMatrix scores;
+  float scale;
+  tensor::Matrix d_scores;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const z = scores.row(row);
+    const float* const* const log_y = batch.log_probs + row * batch.slots;
+    const std::int32_t label = batch.labels[row];
+    float* const d_z = d_scores.row(row);
+    team.for_each(batch.slots, [&](index_t i) {
+      const float error = z[i] - log_y[i][label];
+      d_z[i] = error > 0.0F ? scale : error < 0.0F ? -scale : 0.0F;
+    });
   }
 };
 
 struct MixtureBackward {
   MixtureBatch batch;
-  tensor::ConstMatrix posteriors;
+  Posteriors posteriors;
   float scale;
   MixtureGradient gradient;
 
@@ -85,8 +138,8 @@ struct MixtureBackward {
     const std::int32_t label = batch.labels[row];
     for (index_t i = 0; i < batch.slots; ++i) {
       float* const d_y = gradient.d_log_probs[row * batch.slots + i];
-      const float d_weight = -scale * posteriors(row, i);
-      const float d_label = batch.power * d_weight;
+      const float d_weight = -scale * posteriors.of_weights(row, i);
+      const float d_label = batch.power * (-scale * posteriors.of_experts(row, i));
       team.for_each(batch.classes, [&](index_t c) { d_y[c] = c == label ? d_label : 0.0F; });
       team.once([&] { gradient.d_log_weights(row, i) = d_weight; });
     }

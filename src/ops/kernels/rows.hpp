@@ -124,16 +124,44 @@ struct TopK {
   }
 };
 
+struct Relu {
+  tensor::ConstMatrix x;
+  tensor::Matrix y;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const in = x.row(row);
+    float* const out = y.row(row);
+    team.for_each(x.cols, [&](index_t i) { out[i] = in[i] <= 0.0F ? 0.0F : in[i]; });
+  }
+};
+
+struct AddRows {
+  tensor::ConstMatrix x;
+  tensor::Matrix y;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const in = x.row(row);
+    float* const out = y.row(row);
+    team.for_each(x.cols, [&](index_t i) { out[i] += in[i]; });
+  }
+};
+
 struct ReluBackward {
   tensor::ConstMatrix y;
-  tensor::Matrix d;
+  tensor::ConstMatrix d_y;
+  tensor::Matrix d_x;
 
   index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const out = y.row(row);
-    float* const gradient = d.row(row);
-    team.for_each(y.cols, [&](index_t i) { gradient[i] = out[i] <= 0.0F ? 0.0F : gradient[i]; });
+    const float* const from = d_y.row(row);
+    float* const to = d_x.row(row);
+    team.for_each(y.cols, [&](index_t i) { to[i] = out[i] <= 0.0F ? 0.0F : from[i]; });
   }
 };
 

@@ -51,11 +51,16 @@ Setting run_key(const Setting& setting) {
 
 Setting run_key_of_all(const Setting& setting) {
   if (setting.value.find('|') != setting.value.npos) {
-    throw ConfigError(fmt::format("{} = {} has several values in [{}] ({}); put a grid into the arms",
-                                  setting.key, config::in_quotes(setting.value), setting.section,
-                                  setting.where));
+    throw ConfigError(fmt::format("{} = {} has several values for all arms ({}); put a grid into the arms",
+                                  setting.key, config::in_quotes(setting.value), setting.where));
   }
   return run_key(setting);
+}
+
+// In the place of an earlier line of [all].
+void replace_of_all(Spec& spec, const Setting& setting) {
+  std::erase_if(spec.all, [&](const Setting& earlier) { return earlier.key == setting.key; });
+  spec.all.push_back(run_key_of_all(setting));
 }
 
 // The keys of [quick] in the place of those of [study] and [all].
@@ -66,8 +71,7 @@ void apply_quick(Spec& spec, const std::vector<Setting>& settings) {
       set(spec.options, "study." + setting.key, setting.value, setting.where);
       continue;
     }
-    std::erase_if(spec.all, [&](const Setting& earlier) { return earlier.key == setting.key; });
-    spec.all.push_back(run_key_of_all(setting));
+    replace_of_all(spec, setting);
   }
 }
 
@@ -145,7 +149,13 @@ Spec read_spec(const std::string& file, const std::vector<Setting>& settings,
   Spec spec{.file = file, .options = {}, .all = {}, .arms = {}, .published = {}};
   for (const Setting& setting : settings) add(spec, setting);
   const auto apply_overrides = [&] {
-    for (const Setting& setting : overrides) set(spec.options, setting.name(), setting.value, setting.where);
+    for (const Setting& setting : overrides) {
+      if (setting.key.starts_with("study.")) {
+        set(spec.options, setting.key, setting.value, setting.where);
+      } else {
+        replace_of_all(spec, setting);
+      }
+    }
   };
   apply_overrides();  // may ask for quick
   Spec quick = spec;

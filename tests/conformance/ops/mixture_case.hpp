@@ -96,7 +96,7 @@ struct MixtureRun {
       d_rows.push_back(d_log_probs.data() + i * data.classes);
     std::vector<float> d_log_weights(weights.size());
     const tensor::Matrix d_log_w(d_log_weights.data(), data.samples, data.slots);
-    mixture_backward(context, data.batch(), h, scale, {d_rows.data(), d_log_w});
+    mixture_backward(context, data.batch(), {h, h}, scale, {d_rows.data(), d_log_w});
     gate_backward(context,
                   {.scores = {data.gate_logits.data(), data.samples, data.experts},
                    .experts = data.chosen.data(),

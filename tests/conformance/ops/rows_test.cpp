@@ -145,7 +145,7 @@ TEST(ReluBackward, cuts_where_the_output_is_zero) {
                               [&](device::Context& context, tensor::ConstMatrix out, tensor::Matrix gradient) {
                                 for (index_t r = 0; r < rows; ++r)
                                   std::copy_n(d.data() + r * cols, cols, gradient.row(r));
-                                relu_backward(context, out, gradient);
+                                relu_backward(context, out, gradient, gradient);
                               });
     for (std::size_t i = 0; i < y.size(); ++i) ASSERT_EQ(got[i], y[i] > 0 ? d[i] : 0.0F);
   });

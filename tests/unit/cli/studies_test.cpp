@@ -18,7 +18,8 @@ train::study::Spec read(const std::string& file, const std::string& quick) {
   for_each_setting(read_ini_file(file), file,
                    [&](const config::Setting& setting) { settings.push_back(setting); });
   return train::study::read_spec(file, settings,
-                                 {{.section = {}, .key = "study.quick", .value = quick, .where = "test"}},
+                                 {{.section = {}, .key = "study.quick", .value = quick, .where = "test"},
+                                  {.section = {}, .key = "data.dir", .value = "/data", .where = "test"}},
                                  [](const std::string& path) { return parse_ini(read_ini_file(path), path); });
 }
 

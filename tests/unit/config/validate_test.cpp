@@ -270,6 +270,16 @@ TEST(ValidateSimilarity, has_one_form) {
   EXPECT_NO_THROW(validate(config));
 }
 
+TEST(ValidateSimilarity, needs_a_gate_with_scores) {
+  for (const auto weight : {&Moe::similarity, &Moe::similarity_same, &Moe::similarity_different}) {
+    EXPECT_THAT(clustered_error_of([&](Config& c) {
+                  c.model.gate = "loudest:experts";
+                  c.moe.*weight = 0.5;
+                }),
+                HasSubstr("a regulariser of the gate is set with model.gate = 'loudest:experts'"));
+  }
+}
+
 TEST(ValidateSimilarity, is_there_if_its_layer_is_named) {
   EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.similarity_layer = 2; }),
               HasSubstr("moe.similarity_layer = 2 without a similarity regulariser"));

@@ -20,6 +20,7 @@ struct Setting {
   index_t experts;
   index_t slots;
   bool one_expert_takes_all = false;
+  index_t hidden = 0;  // width of what experts return besides their outputs
 };
 
 constexpr index_t features = 6;
@@ -43,6 +44,8 @@ float feature(index_t sample, index_t i) { return static_cast<float>(sample * 10
 // What expert e makes of a sample; and the gradient that comes back for it.
 float output(index_t e, index_t sample, index_t c) { return static_cast<float>(e * 10000 + sample * 10 + c); }
 float gradient(index_t e, index_t sample, index_t c) { return -output(e, sample, c) - 0.5F; }
+// The hidden vector counts its columns on.
+index_t first_column(Part part) { return part == output_part ? 0 : outputs; }
 
 // Everything of one rank. gtest's failures may come from any thread.
 void check_rank(const Setting& s, comm::Communicator& communicator) {
@@ -72,7 +75,8 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   }
   EXPECT_EQ(plan.sent_rows(), static_cast<index_t>(crossings.size()));
 
-  Exchange exchange(communicator, outputs);
+  const PartWidths widths{outputs, s.hidden};
+  Exchange exchange(communicator, widths);
   exchange.dispatch(context, plan, tensor::ConstMatrix(samples.data(), rows, features), 4);
   const auto hosted = placement.hosted_by(communicator.rank());
   std::vector<std::vector<index_t>> expected_rows(
@@ -84,46 +88,60 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
       }
     }
   }
-  std::vector<std::vector<float>> memory, d_memory;
-  std::vector<tensor::Matrix> results, d_results;
+  // What every local expert returns, and room for the gradients; both parts.
+  std::vector<std::vector<float>> memory;
+  memory.reserve(4 * hosted.size());
+  std::array<std::vector<tensor::Matrix>, part_count> results, d_results;
+  const auto allocate = [&](std::vector<tensor::Matrix>& matrices, index_t count, index_t width) {
+    memory.emplace_back(static_cast<std::size_t>(count * width), 7.0F);
+    matrices.push_back({memory.back().data(), count, width});
+  };
   for (std::size_t e = 0; e < hosted.size(); ++e) {
     const tensor::RowSource input = exchange.expert_input(LocalExpert(static_cast<int>(e)));
     const auto count = static_cast<index_t>(expected_rows[e].size());
     EXPECT_EQ(input.rows, round_up(count, 4));
-    memory.emplace_back(static_cast<std::size_t>(input.rows * outputs), 7.0F);
-    d_memory.emplace_back(static_cast<std::size_t>(input.rows * outputs), 7.0F);
+    for (const Part part : {output_part, hidden_part}) {
+      allocate(results[part], input.rows, widths[part]);
+      allocate(d_results[part], input.rows, widths[part]);
+      for (index_t r = 0; r < count; ++r) {
+        for (index_t c = 0; c < widths[part]; ++c) {
+          results[part][e](r, c) =
+              output(hosted[e].index(), expected_rows[e][static_cast<std::size_t>(r)], first_column(part) + c);
+        }
+      }
+    }
     for (index_t r = 0; r < input.rows; ++r) {
       for (index_t i = 0; i < features; ++i) {
         EXPECT_EQ(input.row(r)[i],
                   r < count ? feature(expected_rows[e][static_cast<std::size_t>(r)], i) : 0.0F);
       }
-      for (index_t c = 0; c < outputs && r < count; ++c) {
-        memory[e][static_cast<std::size_t>(r * outputs + c)] =
-            output(hosted[e].index(), expected_rows[e][static_cast<std::size_t>(r)], c);
-      }
     }
-    results.push_back({memory[e].data(), input.rows, outputs});
-    d_results.push_back({d_memory[e].data(), input.rows, outputs});
   }
 
-  const auto slots = exchange.combine(context, plan, results, rows);
-  const auto d_slots = exchange.gradient_rows(context, plan, d_results, rows);
-  ASSERT_EQ(slots.size(), experts.size());
-  for (std::size_t i = 0; i < experts.size(); ++i) {
-    const index_t sample = tiles.first_row() + static_cast<index_t>(i) / s.slots;
-    for (index_t c = 0; c < outputs; ++c) {
-      EXPECT_EQ(slots[i][c], output(experts[i], sample, c));
-      d_slots[i][c] = gradient(experts[i], sample, c);
+  const ExpertParts d_parts{d_results[output_part], d_results[hidden_part]};
+  const auto slots = exchange.combine(context, plan, {results[output_part], results[hidden_part]}, rows);
+  const auto d_slots = exchange.gradient_rows(context, plan, d_parts, rows);
+  for (const Part part : {output_part, hidden_part}) {
+    ASSERT_EQ(slots[part].size(), widths[part] > 0 ? experts.size() : 0U);
+    for (std::size_t i = 0; i < slots[part].size(); ++i) {
+      const index_t sample = tiles.first_row() + static_cast<index_t>(i) / s.slots;
+      for (index_t c = 0; c < widths[part]; ++c) {
+        EXPECT_EQ(slots[part][i][c], output(experts[i], sample, first_column(part) + c));
+        d_slots[part][i][c] = gradient(experts[i], sample, first_column(part) + c);
+      }
     }
   }
-  exchange.combine_backward(context, plan, d_results);
+  exchange.combine_backward(context, plan, d_parts);
   for (std::size_t e = 0; e < hosted.size(); ++e) {
     const auto count = static_cast<index_t>(expected_rows[e].size());
-    for (index_t r = 0; r < d_results[e].rows; ++r) {
-      for (index_t c = 0; c < outputs; ++c) {
-        EXPECT_EQ(
-            d_results[e](r, c),
-            r < count ? gradient(hosted[e].index(), expected_rows[e][static_cast<std::size_t>(r)], c) : 0.0F);
+    for (const Part part : {output_part, hidden_part}) {
+      for (index_t r = 0; r < d_results[part][e].rows; ++r) {
+        for (index_t c = 0; c < widths[part]; ++c) {
+          EXPECT_EQ(d_results[part][e](r, c),
+                    r < count ? gradient(hosted[e].index(), expected_rows[e][static_cast<std::size_t>(r)],
+                                         first_column(part) + c)
+                              : 0.0F);
+        }
       }
     }
   }
@@ -143,6 +161,13 @@ TEST(Exchange, brings_every_row_to_its_expert_in_global_order_and_back) {
   }
 }
 
+TEST(Exchange, brings_hidden_vectors_back_beside_the_outputs) {
+  for (const int ranks : {1, 2, 3, 7}) {
+    check({.ranks = ranks, .batch = 53, .shards = 8, .experts = 5, .slots = 5, .hidden = 4});
+    check({.ranks = ranks, .batch = 53, .shards = 8, .experts = 5, .slots = 2, .hidden = 1});
+  }
+}
+
 TEST(Exchange, works_where_ranks_hold_no_samples_or_no_experts) {
   check({7, 3, 2, 9, 2});   // two shards on seven ranks, three samples
   check({7, 40, 8, 2, 1});  // two experts on seven ranks
@@ -150,7 +175,7 @@ TEST(Exchange, works_where_ranks_hold_no_samples_or_no_experts) {
 }
 
 TEST(Exchange, works_where_one_expert_takes_all) {
-  for (const int ranks : {1, 2, 3}) check({ranks, 64, 8, 4, 1, true});
+  for (const int ranks : {1, 2, 3}) check({ranks, 64, 8, 4, 1, true, 0});
 }
 
 TEST(Placement, block_and_cyclic_cover_every_expert_once) {

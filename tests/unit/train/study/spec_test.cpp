@@ -5,6 +5,7 @@
 
 #include "support/config_error.hpp"
 #include "train/study/check.hpp"
+#include "train/study/grid.hpp"
 #include "unit/train/study/fixture.hpp"
 
 namespace switchyard::train::study {
@@ -55,6 +56,25 @@ TEST(StudySpec, quick_replaces_study_and_all_and_the_command_line_wins) {
   EXPECT_EQ(quick.all[0].key, "moe.experts");
   EXPECT_EQ(quick.all[0].value, "2");
   EXPECT_EQ(quick.all[1].key, "train.epochs");
+}
+
+TEST(StudySpec, a_key_of_a_run_on_the_command_line_is_one_of_all) {
+  std::vector<Line> lines = test::two_arms();
+  lines.insert(lines.end(), {{"quick", "", ""}, {"quick", "train.epochs", "1"}});
+  const Spec spec = test::spec_of(
+      lines, {{"", "study.quick", "yes"}, {"", "train.epochs", "4"}, {"", "data.dir", "/elsewhere"}});
+  ASSERT_EQ(spec.all.size(), 3u);
+  EXPECT_EQ(spec.all[1].key, "train.epochs");
+  EXPECT_EQ(spec.all[1].value, "4");
+  EXPECT_EQ(run_config(spec, spec.arms[0], {}, 1, "folder").data.dir, "/elsewhere");
+  EXPECT_THAT(config_error_of([&] {
+                test::spec_of(lines, {{"", "moe.importance", "0.1 | 0.2"}});
+              }),
+              HasSubstr("put a grid into the arms"));
+  EXPECT_THAT(config_error_of([&] {
+                test::spec_of(lines, {{"", "run.seed", "4"}});
+              }),
+              HasSubstr("run.seed is set by the study itself"));
 }
 
 TEST(StudySpec, refuses_unknown_names_with_their_line) {

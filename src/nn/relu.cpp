@@ -1,0 +1,30 @@
+#include "nn/relu.hpp"
+
+#include "base/contract.hpp"
+#include "ops/rows.hpp"
+
+namespace switchyard::nn {
+
+void Relu::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode,
+                         LayerRecord& record) const {
+  SY_EXPECTS(record.input.table == nullptr, "a ReLU of scattered rows");
+  const index_t rows = tiles.local_rows();
+  record.output = {workspace.allocate<float>(rows * features_).data(), rows, features_};
+}
+
+void Relu::forward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
+  const IndexRange rows = tiles.rows(tile);
+  const tensor::RowSource x = record.input.rows_from(rows.begin, rows.size());
+  ops::relu(context, {x.base, rows.size(), features_, x.stride},
+            record.output.rows_from(rows.begin, rows.size()));
+}
+
+void Relu::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
+                    tensor::Matrix d_input, float*) const {
+  const IndexRange rows = tiles.rows(tile);
+  ops::relu_backward(context, record.output.rows_from(rows.begin, rows.size()),
+                     record.d_output.rows_from(rows.begin, rows.size()),
+                     d_input.rows_from(rows.begin, rows.size()));
+}
+
+}  // namespace switchyard::nn

@@ -1,0 +1,31 @@
+#include "ops/attention.hpp"
+
+#include <cmath>
+
+#include "device/launch.hpp"
+#include "ops/detail/expect_shape.hpp"
+#include "ops/kernels/attention.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+float scale_of(const AttentionBatch& batch) {
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(batch.u.cols)));
+}
+
+}  // namespace
+
+void attention_scores(device::Context& context, const AttentionBatch& batch, tensor::Matrix scores) {
+  detail::expect_shape("scores", scores, batch.u.rows, batch.experts);
+  device::for_each_row(context, batch.u.rows, kernels::AttentionScores{batch, scale_of(batch), scores});
+}
+
+void attention_backward(device::Context& context, const AttentionBatch& batch, tensor::ConstMatrix d_scores,
+                        const AttentionGradient& gradient) {
+  detail::expect_shape("d_scores", d_scores, batch.u.rows, batch.experts);
+  detail::expect_shape("d_u", gradient.d_u, batch.u.rows, batch.u.cols);
+  device::for_each_row(context, batch.u.rows,
+                       kernels::AttentionBackward{batch, scale_of(batch), d_scores, gradient});
+}
+
+}  // namespace switchyard::ops
