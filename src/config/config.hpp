@@ -22,6 +22,8 @@ enum class SampleOrder { shuffled, fixed };
 // What the mixture's output is and how it is scored; model/objective.hpp has the formulas.
 enum class Loss { likelihood, stochastic, predicted_loss, cross_entropy, logistic, double_softmax };
 enum class InitialValues { uniform, normal };
+// The networks that a new run reads from another run's checkpoint.
+enum class InitParts { all, gate, experts };
 // What multiplies a chosen expert's output.
 enum class GateValue { softmax, noisy_softmax, noisy_logit };
 enum class GateNoise { none, uniform, normal };
@@ -35,6 +37,8 @@ enum class GateOptimizer { same, adam, sgd, normalised_sgd };
 enum class GradientNorm { whole, sum_of_tensors };
 enum class ScheduleKind { constant, cosine };
 enum class Precision { float32, bf16 };
+// The networks that training leaves as they are.
+enum class Freeze { none, gate, experts };
 
 struct Run {
   std::string dir = "runs/latest";  // the run folder
@@ -81,6 +85,13 @@ struct Model {
   InitialValues init = InitialValues::uniform;
   double gate_init_scale = 1;  // uniform: times the default bound; normal: the standard deviation
   double expert_init_scale = 1;
+};
+
+// The first weights of a new run; a run that is resumed has its own.
+struct Init {
+  std::string from;  // a checkpoint, or a run folder: its newest one; empty: none
+  InitParts parts = InitParts::all;
+  std::int64_t draw = 0;  // of what is not read: one of many draws that run.seed gives
 };
 
 struct Moe {
@@ -134,6 +145,7 @@ struct Train {
   double stop_loss = 0;
   double stop_loss_rise = 0;
   std::int64_t stop_after_steps = 0;
+  Freeze freeze = Freeze::none;
   Precision precision = Precision::float32;
   std::int64_t log_every_steps = 50;
 };
@@ -147,6 +159,7 @@ struct Config {
   Run run;
   Data data;
   Model model;
+  Init init;
   Moe moe;
   Optim optim;
   Train train;

@@ -57,8 +57,15 @@ key and a key that is set twice are errors.
 
 `model.gate` and `model.expert` are layers in order, with spaces between. A network on images may begin
 with `conv:CHANNELS relu max_pool` or `conv:CHANNELS batch_norm relu max_pool` (convolution 3x3 without
-padding, pooling 2x2); all other layers are `dense:UNITS`, each with or without a `relu` after it. The gate
-ends in `dense:experts`, the expert in `dense:classes`.
+padding, pooling 2x2), and go on, or begin, with any number of `padded_conv:CHANNELS` (convolution 3x3 with
+a border of zeros), each with or without `batch_norm`, `relu` and `max_pool` after it, in that order; all
+other layers are `dense:UNITS`, each with or without a `relu` after it. The gate ends in `dense:experts`,
+the expert in `dense:classes`. Convolutions compute in float32, whatever `train.precision` is.
+
+`batch_norm` takes mean and variance over the global batch, in an expert over the samples of the batch that
+were sent to it: all of them if the gate is dense, under top-k routing those that chose the expert. A batch
+that sends an expert fewer than two samples leaves its running mean and variance, with which evaluation
+normalises, as they are. A `padded_conv` before a `batch_norm` has no bias.
 
 A network on patches is `patch_filters:N [bias] [ACTIVATION] sum:experts` or `sum:classes` and nothing else: N filters
 for every output, each applied to every patch (a row of the sample), an activation among `relu`, `cubic`, `celu`, `gelu`

@@ -38,6 +38,8 @@ constexpr std::array loss_words = {Word{Loss::likelihood, "likelihood"},
                                    Word{Loss::double_softmax, "double_softmax"}};
 constexpr std::array init_words = {Word{InitialValues::uniform, "uniform"},
                                    Word{InitialValues::normal, "normal"}};
+constexpr std::array part_words = {Word{InitParts::all, "all"}, Word{InitParts::gate, "gate"},
+                                   Word{InitParts::experts, "experts"}};
 constexpr std::array gate_value_words = {Word{GateValue::softmax, "softmax"},
                                          Word{GateValue::noisy_softmax, "noisy_softmax"},
                                          Word{GateValue::noisy_logit, "noisy_logit"}};
@@ -57,6 +59,8 @@ constexpr std::array norm_words = {Word{GradientNorm::whole, "whole"},
 constexpr std::array schedule_words = {Word{ScheduleKind::constant, "constant"},
                                        Word{ScheduleKind::cosine, "cosine"}};
 constexpr std::array precision_words = {Word{Precision::float32, "float32"}, Word{Precision::bf16, "bf16"}};
+constexpr std::array freeze_words = {Word{Freeze::none, "none"}, Word{Freeze::gate, "gate"},
+                                     Word{Freeze::experts, "experts"}};
 
 template <const auto& words>
 constexpr auto names_of = [] {
@@ -223,6 +227,14 @@ constexpr std::array model_fields = {
                                             "multiplies the experts' first weights and biases"),
 };
 
+constexpr Table<&Config::init> init{"init"};
+constexpr std::array init_fields = {
+    init.text<&Init::from>("from", "a checkpoint, or a run folder: its newest checkpoint; empty: none is read"),
+    init.choice<&Init::parts, part_words>("parts", "what is read of it"),
+    init.integer<&Init::draw>("draw", 0, std::numeric_limits<std::uint32_t>::max(),
+                              "which of the draws that run.seed gives, for all that is not read"),
+};
+
 constexpr Table<&Config::moe> moe{"moe"};
 constexpr std::array moe_fields = {
     moe.integer<&Moe::experts>("experts", 1, 1'000'000, "how many, on all ranks together", "experts"),
@@ -314,6 +326,7 @@ constexpr std::array train_fields = {
         "ends the run when a batch's loss is this much above the smallest so far; 0: never"),
     train.integer<&Train::stop_after_steps>("stop_after_steps", 0, largest_count,
                                             "the two above count from here on", "steps"),
+    train.choice<&Train::freeze, freeze_words>("freeze", "networks that training leaves as they are"),
     train.choice<&Train::precision, precision_words>("precision", "of the products; sums are float32 in both"),
     train.integer<&Train::log_every_steps>("log_every_steps", 1, largest_count, "between two progress lines",
                                            "steps"),
@@ -331,6 +344,7 @@ constexpr std::array all_sections = {
     Section{"run", "where and how it runs", run_fields},
     Section{"data", "the samples", data_fields},
     Section{"model", "the networks", model_fields},
+    Section{"init", "the first weights of a new run", init_fields},
     Section{"moe", "the mixture of experts", moe_fields},
     Section{"optim", "the optimiser and its schedule", optim_fields},
     Section{"train", "the training loop", train_fields},

@@ -25,6 +25,7 @@ struct KindWord {
 };
 
 constexpr std::array kind_words = {KindWord{Kind::conv, "conv", "channels"},
+                                   KindWord{Kind::padded_conv, "padded_conv", "channels"},
                                    KindWord{Kind::batch_norm, "batch_norm", ""},
                                    KindWord{Kind::relu, "relu", ""},
                                    KindWord{Kind::max_pool, "max_pool", ""},
@@ -151,7 +152,7 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
     if (!is_last && layer.outputs == LayerSpec::from_task) {
       token.reject("must be the last", "give a number of units here, or remove what follows");
     }
-    if (flat && (layer.kind == Kind::conv || layer.kind == Kind::max_pool)) {
+    if (flat && (layer.kind == Kind::conv || layer.kind == Kind::padded_conv || layer.kind == Kind::max_pool)) {
       token.reject("comes after a dense layer, whose output is no image",
                    "move it before the first dense layer");
     }

@@ -14,8 +14,9 @@ namespace switchyard::config {
 
 struct LayerSpec {
   enum class Kind {
-    conv,        // 3x3, stride 1, no padding: H x W becomes (H-2) x (W-2)
-    batch_norm,  // statistics over the global batch
+    conv,         // 3x3, stride 1, no padding: H x W becomes (H-2) x (W-2)
+    padded_conv,  // 3x3, stride 1, a border of zeros: H x W stays
+    batch_norm,   // statistics over the global batch
     relu,
     max_pool,       // 2x2, stride 2: H x W becomes floor(H/2) x floor(W/2)
     dense,          // flattens what it is given
@@ -35,8 +36,8 @@ struct LayerSpec {
   static constexpr index_t from_task = -1;
 
   Kind kind = Kind::dense;
-  index_t outputs = 0;  // conv: channels; patch_filters: filters; dense: units or from_task; sum and the gate's
-                        // own last layers: from_task
+  index_t outputs = 0;  // conv, padded_conv: channels; patch_filters: filters; dense: units or from_task; sum
+                        // and the gate's own last layers: from_task
 
   bool operator==(const LayerSpec&) const = default;
 };

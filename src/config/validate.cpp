@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.hpp"
 #include "config/class_partition.hpp"
@@ -134,6 +135,31 @@ void check_gate(const Config& config) {
       moe.expert_temperature);
 }
 
+void check_init(const Init& init) {
+  require(init.parts == InitParts::all || !init.from.empty(),
+          "init.parts = {} without init.from (nothing is read); give the checkpoint, or remove it",
+          init.parts == InitParts::gate ? "gate" : "experts");
+}
+
+// What only a network that is trained would read.
+void check_freeze(const Config& config) {
+  if (config.train.freeze != Freeze::gate) return;
+  const Moe& moe = config.moe;
+  for (const auto& [key, weight] :
+       {std::pair{"importance", moe.importance}, std::pair{"balance", moe.balance}, std::pair{"load", moe.load},
+        std::pair{"z_loss", moe.z_loss}, std::pair{"gate_entropy", moe.gate_entropy},
+        std::pair{"similarity", moe.similarity}, std::pair{"similarity_same", moe.similarity_same},
+        std::pair{"similarity_different", moe.similarity_different}}) {
+    require(weight == 0, "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0",
+            key, weight);
+  }
+  const Optim defaults;
+  require(config.optim.gate_name == defaults.gate_name &&
+              config.optim.gate_learning_rate == defaults.gate_learning_rate,
+          "optim.gate_name or optim.gate_learning_rate is set with train.freeze = gate (the gate has no "
+          "optimiser); remove it");
+}
+
 void check_mixture(const Moe& moe, Loss loss) {
   require(
       !mixes_distributions(loss) || moe.gate_value != GateValue::noisy_logit,
@@ -245,6 +271,8 @@ void validate(const Config& config) {
   check_mixture(config.moe, config.model.loss);
   check_similarity(config.moe);
   check_optimizer(config.optim);
+  check_init(config.init);
+  check_freeze(config);
   check_end(config.train);
 }
 

@@ -74,17 +74,6 @@ nn::NetworkShape gate_shape(std::span<const config::LayerSpec> gate, moe::GateKi
   return {};
 }
 
-nn::NetworkShape expert_shape(const config::Config& config, const Task& task, index_t outputs) {
-  const auto spec = config::parse_network(config.model.expert, config::NetworkRole::expert);
-  nn::NetworkShape shape = nn::NetworkShape::resolve("expert", spec, task.sample, outputs);
-  if (shape.batch_norm) {
-    throw ConfigError(
-        "model.expert has batch_norm (an expert's statistics would depend on who else was routed to it); "
-        "use batch_norm in model.gate only");
-  }
-  return shape;
-}
-
 void check_similarity_layer(const config::Moe& moe, const nn::NetworkShape& gate) {
   if (moe.similarity_layer > gate.layer_count()) {
     throw ConfigError(fmt::format(
@@ -107,7 +96,10 @@ moe::LayerOptions layer_options(const config::Config& config, const Task& task) 
   const moe::GateKind kind = gate_kind(gate);
   const std::unique_ptr<Objective> objective = Objective::make(config, task.classes);
   const config::InitialValues init = config.model.init;
-  nn::NetworkShape expert = expert_shape(config, task, objective->outputs());
+  const auto draw = static_cast<std::uint32_t>(config.init.draw);
+  nn::NetworkShape expert = nn::NetworkShape::resolve(
+      "expert", config::parse_network(config.model.expert, config::NetworkRole::expert), task.sample,
+      objective->outputs());
   expert.shows_hidden = kind == moe::GateKind::attention;
   const nn::NetworkShape network = gate_shape(gate, kind, config, task, expert.hidden());
   check_similarity_layer(config.moe, network);
@@ -131,8 +123,12 @@ moe::LayerOptions layer_options(const config::Config& config, const Task& task) 
                             .batch_size = config.train.batch_size,
                             .shards = config.train.shards},
                            config.train.precision,
-                           {init, config.model.gate_init_scale}},
-          .expert_options = {{}, config.train.precision, {init, config.model.expert_init_scale}},
+                           {init, config.model.gate_init_scale, draw},
+                           config.train.freeze == config::Freeze::gate},
+          .expert_options = {{},
+                             config.train.precision,
+                             {init, config.model.expert_init_scale, draw},
+                             config.train.freeze == config::Freeze::experts},
           .seed = config.run.seed};
 }
 
@@ -371,14 +367,15 @@ void MixtureModel::reduce_gradients(device::Context& context, const Batch& batch
 
 void MixtureModel::gather_updated_values(device::Context& context) {
   layer_.gate().gradient().gather_updated_values(*communicator_);
-  values_changed(context);
+  layer_.values_changed(context, moe::Layer::Changed::trained);
 }
 
 std::vector<nn::ParameterSlice> MixtureModel::slices() {
   std::vector<nn::ParameterSlice> all;
   // The table was made from shapes, slices by networks: they must agree.
-  SY_EXPECTS(layer_.gate().gradient().norm_entries() == norm_table_.unit_begin[1],
-             "{} norm entries of the gate", layer_.gate().gradient().norm_entries());
+  SY_EXPECTS(
+      layer_.gate().network().frozen() || layer_.gate().gradient().norm_entries() == norm_table_.unit_begin[1],
+      "{} norm entries of the gate", layer_.gate().gradient().norm_entries());
   for (const nn::ParameterSlice& slice : layer_.gate().gradient().slices()) all.push_back(slice);
   moe::Experts& experts = layer_.experts();
   for (index_t e = 0; e < experts.count(); ++e) {
@@ -407,12 +404,15 @@ std::vector<ModelArray> MixtureModel::parameters() {
 
 std::vector<ModelArray> MixtureModel::state() {
   std::vector<ModelArray> arrays;
-  nn::Network& gate = layer_.gate().network();
-  for (index_t l = 0; l < gate.layer_count(); ++l) {
-    for (nn::StateArray& s : gate.layer(l).state()) {
-      arrays.push_back({s.name, s.value.shape(), {0, s.value.shape()[0]}, s.value.data(), true});
+  const auto add = [&](nn::Network& network, bool shared) {
+    for (index_t l = 0; l < network.layer_count(); ++l) {
+      for (nn::StateArray& s : network.layer(l).state()) {
+        arrays.push_back({s.name, s.value.shape(), {0, s.value.shape()[0]}, s.value.data(), shared});
+      }
     }
-  }
+  };
+  add(layer_.gate().network(), true);
+  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(e), false);
   return arrays;
 }
 

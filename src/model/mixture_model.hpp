@@ -75,7 +75,7 @@ class MixtureModel {
   // After the update of slices(): every rank gets what the others changed.
   void gather_updated_values(device::Context& context);
   // After parameters() were written from outside. Local.
-  void values_changed(device::Context& context) { layer_.values_changed(context); }
+  void values_changed(device::Context& context) { layer_.values_changed(context, moe::Layer::Changed::all); }
 
   // What this rank updates; norm_entry is a place in norm_table().
   std::vector<nn::ParameterSlice> slices();

@@ -58,6 +58,7 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
   std::ranges::fill(zero_row, 0.0F);
   const auto experts = static_cast<index_t>(plan.expert_rows().size());
   inputs_.resize(at(experts));
+  samples_.resize(at(experts));
   for (index_t e = 0; e < experts; ++e) {
     const std::span<const std::int32_t> source = plan.source_of(LocalExpert(static_cast<int>(e)));
     const index_t padded = round_up(static_cast<index_t>(source.size()), row_multiple);
@@ -66,6 +67,7 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
     for (std::size_t r = 0; r < source.size(); ++r) {
       table[r] = source[r] >= 0 ? received.row(source[r]) : samples.row(-1 - source[r]);
     }
+    samples_[at(e)] = static_cast<index_t>(source.size());
     inputs_[at(e)] = tensor::RowSource(table.data(), padded, cols);
   }
 }

@@ -40,6 +40,8 @@ class Exchange {
   tensor::RowSource expert_input(LocalExpert expert) const {
     return inputs_[static_cast<std::size_t>(expert.value)];
   }
+  // Rows of expert_input(expert) that are samples; the others are padding.
+  index_t expert_samples(LocalExpert expert) const { return samples_[static_cast<std::size_t>(expert.value)]; }
 
   // Returns, for each of this rank's slots, where what its expert returned lies.
   SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan, const ExpertParts& experts,
@@ -60,6 +62,7 @@ class Exchange {
   comm::Communicator* communicator_;
   PartWidths widths_;
   std::vector<tensor::RowSource> inputs_;
+  std::vector<index_t> samples_;
   std::vector<index_t> zeros_;
   tensor::Matrix d_message_;  // gradient rows on their way to the experts: [home slots, message_cols()]
 };

@@ -15,7 +15,7 @@ Experts::Expert::Expert(ExpertId id_in, const nn::NetworkShape& shape, const nn:
 
 Experts::Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
                  std::span<const ExpertId> hosted, std::uint64_t seed)
-    : head_(head), shows_hidden_(shape.shows_hidden) {
+    : head_(head), shows_hidden_(shape.shows_hidden), frozen_(options.frozen) {
   for (const ExpertId id : hosted) experts_.push_back(std::make_unique<Expert>(id, shape, options, seed));
 }
 
@@ -38,18 +38,28 @@ void Experts::forward(device::Context& context, const Exchange& exchange, nn::Mo
   for (std::size_t e = 0; e < experts_.size(); ++e) {
     Expert& expert = *experts_[e];
     const tensor::RowSource input = exchange.expert_input(LocalExpert(static_cast<int>(e)));
-    expert.tiles.set_local(input.rows, tile_rows);
+    expert.tiles.set_local(input.rows, exchange.expert_samples(LocalExpert(static_cast<int>(e))), tile_rows);
     expert.network.begin_forward(context.workspace(), expert.tiles, input, mode, expert.record);
     returned_[output_part].push_back(expert.record.layers.back().output);
     if (shows_hidden_) returned_[hidden_part].push_back(expert.network.hidden(expert.record));
   }
-  run_tiles(context, [&](Expert& expert, index_t tile) {
-    expert.network.forward_tile(context, expert.tiles, tile, expert.record);
-    if (head_ == ExpertHead::none) return;
-    const IndexRange rows = expert.tiles.rows(tile);
-    const tensor::Matrix y = expert.record.layers.back().output.rows_from(rows.begin, rows.size());
-    ops::log_softmax(context, y, y);
-  });
+  for (index_t stage = 0; stage < stage_count(); ++stage) {
+    const bool last = stage + 1 == stage_count();
+    run_tiles(context, [&](Expert& expert, index_t tile) {
+      expert.network.forward_tile(context, expert.tiles, stage, tile, expert.record);
+      if (last) apply_head(context, expert, tile);
+    });
+    for (const auto& expert : experts_) {
+      expert->network.join_forward(context.workspace(), expert->tiles, stage, mode, expert->record);
+    }
+  }
+}
+
+void Experts::apply_head(device::Context& context, Expert& expert, index_t tile) const {
+  if (head_ == ExpertHead::none) return;
+  const IndexRange rows = expert.tiles.rows(tile);
+  const tensor::Matrix y = expert.record.layers.back().output.rows_from(rows.begin, rows.size());
+  ops::log_softmax(context, y, y);
 }
 
 void Experts::begin_backward(device::Context& context) {
@@ -64,15 +74,24 @@ void Experts::begin_backward(device::Context& context) {
 }
 
 void Experts::backward(device::Context& context) {
-  run_tiles(context, [&](Expert& expert, index_t tile) {
-    if (head_ == ExpertHead::log_softmax) {
-      const IndexRange rows = expert.tiles.rows(tile);
-      nn::LayerRecord& last = expert.record.layers.back();
-      const tensor::Matrix dy = last.d_output.rows_from(rows.begin, rows.size());
-      ops::log_softmax_backward(context, last.output.rows_from(rows.begin, rows.size()), dy, dy);
+  for (index_t stage = stage_count(); stage-- > 0;) {
+    const bool last = stage + 1 == stage_count();
+    run_tiles(context, [&](Expert& expert, index_t tile) {
+      if (last) apply_head_backward(context, expert, tile);
+      expert.network.backward_tile(context, expert.tiles, stage, tile, expert.record, expert.partials.data());
+    });
+    for (const auto& expert : experts_) {
+      expert->network.join_backward(context.workspace(), expert->tiles, stage, expert->record);
     }
-    expert.network.backward_tile(context, expert.tiles, tile, expert.record, expert.partials.data(), {});
-  });
+  }
+}
+
+void Experts::apply_head_backward(device::Context& context, Expert& expert, index_t tile) const {
+  if (head_ == ExpertHead::none) return;
+  const IndexRange rows = expert.tiles.rows(tile);
+  nn::LayerRecord& last = expert.record.layers.back();
+  const tensor::Matrix dy = last.d_output.rows_from(rows.begin, rows.size());
+  ops::log_softmax_backward(context, last.output.rows_from(rows.begin, rows.size()), dy, dy);
 }
 
 void Experts::reduce_gradients(device::Context& context) {

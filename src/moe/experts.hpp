@@ -17,7 +17,8 @@ enum class ExpertHead {
 };
 
 // The owner computes an expert's whole gradient over its rows in global order, so no sum crosses ranks.
-// (expert, tile) pairs are spread over the pool.
+// (expert, tile) pairs are spread over the pool. Batch norm in an expert uses the statistics of the samples
+// that the batch sent to it, all of which its owner has.
 class Experts {
  public:
   // Row counts are padded to a multiple of this, and cut into tiles of `tile_rows`.
@@ -32,6 +33,8 @@ class Experts {
   ExpertId id(index_t local) const { return experts_[static_cast<std::size_t>(local)]->id; }
   nn::Network& network(index_t local) { return experts_[static_cast<std::size_t>(local)]->network; }
   nn::NetworkGradient& gradient(index_t local) { return experts_[static_cast<std::size_t>(local)]->gradient; }
+  // On every rank, also on one that hosts none.
+  bool frozen() const { return frozen_; }
   static std::string name(ExpertId id);
 
   // Reads exchange.expert_input(e); afterwards returned() holds the head's rows, and the hidden vectors if the
@@ -60,10 +63,15 @@ class Experts {
     std::int32_t expert;
     std::int32_t part;  // tile, or block of a gradient
   };
+  // All experts have one shape, so their networks the same stages (nn/network.hpp).
+  index_t stage_count() const { return experts_.empty() ? 0 : experts_.front()->network.stage_count(); }
   void run_tiles(device::Context& context, const auto& body);
+  void apply_head(device::Context& context, Expert& expert, index_t tile) const;
+  void apply_head_backward(device::Context& context, Expert& expert, index_t tile) const;
 
   ExpertHead head_;
   bool shows_hidden_;
+  bool frozen_;
   std::vector<std::unique_ptr<Expert>> experts_;
   std::array<std::vector<tensor::Matrix>, part_count> returned_, d_returned_;
   std::vector<Task> tasks_;

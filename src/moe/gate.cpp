@@ -123,11 +123,12 @@ void Gate::weigh(device::Context& context, const SlotParts<const float>& returne
 void Gate::backward_scores(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
                            const SlotParts<const float>& returned, tensor::ConstMatrix d_slots,
                            const RegulariserGradients& regularisers, const SlotParts<float>& d_returned) {
-  if (!has_network()) return;
+  const bool attentive = options_.kind == GateKind::attention;
+  // The experts learn from their keys, also where the queries stay as they are.
+  if (!has_network() || (network_.frozen() && !attentive)) return;
   network_.begin_backward(context.workspace(), tiles, record_);
   partials_ = context.workspace().allocate<float>(tiles.local_count() * network_.partial_width());
   const tensor::Matrix d_output = record_.layers.back().d_output;
-  const bool attentive = options_.kind == GateKind::attention;
   const tensor::Matrix d_scores = attentive ? allocate(context, routing.samples, options_.experts) : d_output;
   const auto samples = static_cast<double>(tiles.total_rows());
   ops::gate_backward(context,
@@ -153,7 +154,7 @@ void Gate::backward_scores(device::Context& context, const nn::BatchTiles& tiles
 }
 
 void Gate::backward_network(device::Context& context, const nn::BatchTiles& tiles) {
-  if (has_network()) network_.backward(context, tiles, record_, partials_.data());
+  if (has_network() && !network_.frozen()) network_.backward(context, tiles, record_, partials_.data());
 }
 
 ops::ExpectedLoad Gate::expected_load(const Routing& routing) const {

@@ -99,6 +99,25 @@ std::vector<double> GateStatistics::expert_share() const {
   return share;
 }
 
+double GateStatistics::largest_share() const {
+  const std::vector<double> share = expert_share();
+  return share.empty() ? 0.0 : std::ranges::max(share);
+}
+
+double GateStatistics::least_active_share() const {
+  return std::min(0.01, 0.5 / static_cast<double>(std::max<index_t>(experts(), 1)));
+}
+
+index_t GateStatistics::active_experts() const {
+  const double least = least_active_share();
+  return std::ranges::count_if(expert_share(), [&](double share) { return share > least; });
+}
+
+bool GateStatistics::is_collapsed() const {
+  if (experts() < 2 || samples() == 0) return false;
+  return largest_share() > 0.9 || 2 * active_experts() < experts();
+}
+
 std::vector<double> GateStatistics::importance_share() const {
   std::vector<double> share = importance;
   for (double& value : share) value = per_sample(value);

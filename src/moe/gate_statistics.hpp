@@ -59,6 +59,13 @@ class GateStatistics {
   std::vector<double> expert_share() const;      // share of samples whose largest weight is e's
   std::vector<double> importance_share() const;  // mean gate weight
   std::vector<index_t> dead_experts() const;     // chosen for less than 1 sample in 1000
+  double largest_share() const;                  // the largest of expert_share()
+  // Experts with a larger share than least_active_share(): 1%, or half of an even share where there are more
+  // than 50 experts.
+  index_t active_experts() const;
+  double least_active_share() const;
+  // One of several experts has more than 90% of the samples, or fewer than half of them are active.
+  bool is_collapsed() const;
 
   double loss_sum = 0;
   double entropy_sum = 0;

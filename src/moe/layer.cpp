@@ -29,11 +29,13 @@ LayerOutput Layer::forward(device::Context& context, const nn::BatchTiles& tiles
 }
 
 Layer::Gradients Layer::begin_backward(device::Context& context, const nn::BatchTiles& tiles) {
-  experts_.begin_backward(context);
   const index_t samples = tiles.local_rows();
   const index_t slots = gate_.slots();
-  return {exchange_.gradient_rows(context, plan_, experts_.d_returned(), samples),
-          {context.workspace().allocate<float>(samples * slots).data(), samples, slots}};
+  Gradients gradients{{}, {context.workspace().allocate<float>(samples * slots).data(), samples, slots}};
+  if (experts_.frozen()) return gradients;
+  experts_.begin_backward(context);
+  gradients.returned = exchange_.gradient_rows(context, plan_, experts_.d_returned(), samples);
+  return gradients;
 }
 
 void Layer::backward(device::Context& context, const nn::BatchTiles& tiles, const LayerOutput& output,
@@ -41,22 +43,26 @@ void Layer::backward(device::Context& context, const nn::BatchTiles& tiles, cons
   clock.enter(Phase::combine);
   gate_.backward_scores(context, tiles, output.routing, output.returned, gradients.slots, regularisers,
                         gradients.returned);
-  exchange_.combine_backward(context, plan_, experts_.d_returned());
-  clock.enter(Phase::experts);
-  experts_.backward(context);
+  if (!experts_.frozen()) {
+    exchange_.combine_backward(context, plan_, experts_.d_returned());
+    clock.enter(Phase::experts);
+    experts_.backward(context);
+  }
   clock.enter(Phase::gate);
   gate_.backward_network(context, tiles);
 }
 
 void Layer::reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock) {
   clock.enter(Phase::experts);
-  experts_.reduce_gradients(context);
+  if (!experts_.frozen()) experts_.reduce_gradients(context);
   clock.enter(Phase::reduction);
-  gate_.reduce_gradients(context, tiles);
+  if (!gate_.network().frozen()) gate_.reduce_gradients(context, tiles);
 }
 
-void Layer::values_changed(device::Context& context) {
-  gate_.network().values_changed(context);
+void Layer::values_changed(device::Context& context, Changed changed) {
+  const bool all = changed == Changed::all;
+  if (all || !gate_.network().frozen()) gate_.network().values_changed(context);
+  if (!all && experts_.frozen()) return;
   for (index_t e = 0; e < experts_.count(); ++e) experts_.network(e).values_changed(context);
 }
 

@@ -34,8 +34,8 @@ class Layer {
   LayerOutput forward(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
                       nn::Mode mode, PhaseClock& clock);
 
-  // Where the loss writes its gradients: per slot a row of `outputs` values, and [N, K] what ops::GateGradient
-  // says.
+  // Where the loss writes its gradients: per slot a row of `outputs` values (none if the experts are frozen),
+  // and [N, K] what ops::GateGradient says.
   struct Gradients {
     SlotParts<float> returned;  // the hidden part is the gate's to write
     tensor::Matrix slots;
@@ -43,14 +43,17 @@ class Layer {
   };
   Gradients begin_backward(device::Context& context, const nn::BatchTiles& tiles);
   // combine, experts, gate, mirrored with the same plan; `output` is the one of forward. Samples are data: they
-  // need no gradient, so dispatch has no mirror here.
+  // need no gradient, so dispatch has no mirror here. A frozen network has no backward, and frozen experts no
+  // mirror of combine.
   void backward(device::Context& context, const nn::BatchTiles& tiles, const LayerOutput& output,
                 const Gradients& gradients, const RegulariserGradients& regularisers, PhaseClock& clock);
   // Parameter gradients over the global batch.
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);
 
-  // After parameters were written from outside: an update, a checkpoint. Local.
-  void values_changed(device::Context& context);
+  // After parameters were written from outside: all of them, by a checkpoint, or those that are trained, by an
+  // update. Local.
+  enum class Changed { all, trained };
+  void values_changed(device::Context& context, Changed changed);
 
   Gate& gate() { return gate_; }
   const Gate& gate() const { return gate_; }

@@ -25,11 +25,16 @@ void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_siz
   for (index_t shard = mine.begin; shard <= mine.end; ++shard) {
     begin_.push_back(partition_begin(batch_size, shards, shard) - first_row_);
   }
+  local_samples_ = local_rows();
+  total_samples_ = batch_size;
 }
 
-void BatchTiles::set_local(index_t rows, index_t tile_rows) {
+void BatchTiles::set_local(index_t rows, index_t samples, index_t tile_rows) {
+  SY_EXPECTS(samples <= rows, "{} samples in {} rows", samples, rows);
   communicator_ = nullptr;
   total_rows_ = rows;
+  local_samples_ = samples;
+  total_samples_ = samples;
   first_row_ = 0;
   begin_.clear();
   for (index_t first = 0; first < rows; first += tile_rows) begin_.push_back(first);

@@ -1,6 +1,7 @@
 // How the rows of a batch are cut, and who holds them.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -40,16 +41,24 @@ class BatchTiles {
  public:
   // The sharded batch as rank `communicator.rank()` sees it. The communicator must outlive this object.
   void set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards);
-  // `rows` rows on this rank alone, in tiles of at most `tile_rows`.
-  void set_local(index_t rows, index_t tile_rows);
+  // `rows` rows on this rank alone, in tiles of at most `tile_rows`. Those from `samples` on are padding: rows
+  // of zeros whose results nobody reads and whose output gradients are zero. Batch statistics leave them out.
+  void set_local(index_t rows, index_t samples, index_t tile_rows);
 
   index_t local_count() const { return static_cast<index_t>(begin_.size()) - 1; }
   index_t total_count() const { return total_tiles_; }
   IndexRange rows(index_t tile) const {
     return {begin_[static_cast<std::size_t>(tile)], begin_[static_cast<std::size_t>(tile) + 1]};
   }
+  // rows(tile) without the padding.
+  IndexRange samples(index_t tile) const {
+    const IndexRange all = rows(tile);
+    return {std::min(all.begin, local_samples_), std::min(all.end, local_samples_)};
+  }
   index_t local_rows() const { return begin_.back(); }
   index_t total_rows() const { return total_rows_; }
+  // Of all tiles, without the padding.
+  index_t total_samples() const { return total_samples_; }
   // Position in the global batch of this rank's first row.
   index_t first_row() const { return first_row_; }
   bool distributed() const { return communicator_ != nullptr && communicator_->size() > 1; }
@@ -71,6 +80,8 @@ class BatchTiles {
   comm::Communicator* communicator_ = nullptr;
   index_t total_tiles_ = 0;
   index_t total_rows_ = 0;
+  index_t local_samples_ = 0;
+  index_t total_samples_ = 0;
   index_t first_row_ = 0;
   std::vector<index_t> begin_ = {0};
   std::vector<index_t> tiles_per_rank_;

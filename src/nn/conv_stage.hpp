@@ -2,16 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "nn/batch_norm.hpp"
 #include "nn/layer.hpp"
 #include "ops/fused_conv.hpp"
 
 namespace switchyard::nn {
 
-// Batch norm uses the statistics of the global batch in training (and keeps running ones, momentum 0.1,
-// unbiased variance), and the running ones in evaluation.
+// A padded convolution before a batch norm has no bias, which the norm would take away.
 class ConvStage final : public Layer {
  public:
   // `conv_name` and `norm_name` are parameter prefixes; an empty norm_name means no batch norm.
@@ -21,9 +22,9 @@ class ConvStage final : public Layer {
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.out_features(); }
   std::span<Parameter> parameters() override { return parameters_; }
-  std::span<StateArray> state() override { return state_; }
+  std::span<StateArray> state() override { return norm_ ? norm_->state() : std::span<StateArray>(); }
 
-  bool needs_batch_statistics() const override { return normalised_; }
+  bool needs_batch_statistics() const override { return norm_.has_value(); }
   void begin_forward(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) const override;
   void forward_statistics(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
   void join_forward_statistics(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) override;
@@ -35,30 +36,26 @@ class ConvStage final : public Layer {
                 float* partial) const override;
 
  private:
-  enum Index { weight, bias, gamma, beta };       // of parameters_
-  enum StateIndex { running_mean, running_var };  // of state_
-
-  const float* value(Index i) const { return parameters_[static_cast<std::size_t>(i)].value.data(); }
-  index_t moments_width() const {
-    return shape_.out_channels * static_cast<index_t>(sizeof(ops::Moments) / sizeof(double));
+  const float* value(index_t parameter) const {
+    return parameters_[static_cast<std::size_t>(parameter)].value.data();
   }
+  const float* weight() const { return value(0); }
+  bool has_bias() const { return !norm_ || shape_.padding == 0; }
+  const float* bias() const { return has_bias() ? value(1) : no_bias_.data(); }
+  // Of parameters_; beta follows.
+  index_t gamma() const { return has_bias() ? 2 : 1; }
+  index_t moments_width() const { return shape_.out_channels * BatchNorm::moments_width; }
   index_t scratch_floats(const BatchTiles& tiles) const;
   ops::PooledGradient pooled_gradient(const LayerRecord& record, IndexRange rows) const;
   ops::ConvTileGradient tile_gradient(const LayerRecord& record, index_t tile) const;
   ops::ConvBatchNormView norm_view() const {
-    return {value(weight), value(bias), mean_.data(), inv_std_.data(), value(gamma)};
+    return {weight(), bias(), norm_->mean().data(), norm_->inv_std().data(), value(gamma())};
   }
-  void update_running(std::span<const ops::Moments> batch);
-  void set_scale_and_shift();
 
   ops::FusedConvShape shape_;
-  bool normalised_;
-  std::vector<Parameter> parameters_;
-  std::vector<StateArray> state_;
-
-  // The statistics in force for the current batch, per channel: written by join_*, read by all tiles after it.
-  std::vector<double> mean_, inv_std_, mean_dy_, mean_dy_xhat_;
-  std::vector<float> scale_, shift_;
+  std::optional<BatchNorm> norm_;
+  std::vector<Parameter> parameters_;  // weight, [bias], [gamma, beta]
+  std::vector<float> no_bias_;         // zeros, where there is none
 };
 
 }  // namespace switchyard::nn

@@ -18,6 +18,8 @@ struct LayerRecord {
   tensor::RowSource input;  // [rows, in_features]
   tensor::Matrix output;    // [rows, out_features], dense
   tensor::Matrix d_output;  // gradient of output; backward overwrites it with the gradient before the ReLU
+  tensor::Matrix
+      convolved;  // padded convolutions: before what follows; backward overwrites it with its gradient
   std::span<std::uint8_t> winner;     // max pooling: place of each maximum in its window
   std::span<double> tile_statistics;  // batch norm: [tiles, width] of this rank, to be joined over all ranks
   std::span<double> tile_sums;        // batch norm: [tiles, width] sums that backward needs again
@@ -25,7 +27,7 @@ struct LayerRecord {
   std::span<float> scratch;           // [tiles, width] of the layer's kernels
   tensor::Matrix patch_sums;          // patch filters: see ops::PatchFilterRecord
   tensor::Matrix filtered;
-  std::span<float> gathered_input;      // dense layers behind scattered rows: the rows side by side
+  std::span<float> gathered_input;      // the rows side by side, in the order of values that the layer reads
   bool products_in_bf16 = false;        // on every rank, also one without rows
   std::span<ops::bfloat16> input_bf16;  // products in bf16: copies of input and d_output
   std::span<ops::bfloat16> d_output_bf16;

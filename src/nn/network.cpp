@@ -21,28 +21,72 @@ GradientRule GradientPolicy::rule(index_t in, index_t out) const {
 
 namespace {
 
-// The fused first stage at the head of `spec`; returns how many layers it takes up.
-std::size_t resolve_conv(std::string_view name, std::span<const config::LayerSpec> spec,
-                         tensor::SampleShape& image, NetworkShape& shape) {
-  const auto is = [&](std::size_t i, Kind kind) { return i < spec.size() && spec[i].kind == kind; };
-  shape.batch_norm = is(1, Kind::batch_norm);
-  const std::size_t after = shape.batch_norm ? 2 : 1;
-  if (!is(after, Kind::relu) || !is(after + 1, Kind::max_pool)) {
+// What a network's text says of its images, layer by layer.
+struct ImageLayers {
+  std::string_view name;  // of the network, for messages
+  std::span<const config::LayerSpec> spec;
+  std::size_t next;           // layer to read
+  tensor::SampleShape image;  // at that layer
+
+  bool is(std::size_t i, Kind kind) const { return i < spec.size() && spec[i].kind == kind; }
+  bool take(Kind kind) {
+    if (!is(next, kind)) return false;
+    ++next;
+    return true;
+  }
+};
+
+// The fused first stage `conv:N [batch_norm] relu max_pool`.
+void resolve_conv(ImageLayers& layers, NetworkShape& shape) {
+  const tensor::SampleShape image = layers.image;
+  const index_t channels = layers.spec[layers.next++].outputs;
+  shape.batch_norm = layers.take(Kind::batch_norm);
+  if (!layers.take(Kind::relu) || !layers.take(Kind::max_pool)) {
     throw ConfigError(
         fmt::format("the {} begins with a convolution that is not followed by `[batch_norm] relu max_pool` "
                     "(the stage is one fused kernel); write `conv:N relu max_pool` or `conv:N batch_norm "
-                    "relu max_pool`",
-                    name));
+                    "relu max_pool`, or padded_conv:N, which any of these may follow",
+                    layers.name));
   }
   if (image.channels > 4 || image.height < 4 || image.width < 4) {
     throw ConfigError(
         fmt::format("the {} convolves samples of {} x {} x {} (channels x height x width), and the fused "
                     "stage needs 1 to 4 channels and at least 4 x 4 pixels; use dense layers for such data",
-                    name, image.channels, image.height, image.width));
+                    layers.name, image.channels, image.height, image.width));
   }
-  shape.conv = ops::FusedConvShape{image.channels, image.height, image.width, spec[0].outputs};
-  image = {shape.conv->out_channels, shape.conv->pooled_height(), shape.conv->pooled_width()};
-  return after + 2;
+  shape.conv = ops::FusedConvShape{image.channels, image.height, image.width, channels};
+  layers.image = {shape.conv->out_channels, shape.conv->pooled_height(), shape.conv->pooled_width()};
+}
+
+// `padded_conv:N [batch_norm] [relu] [max_pool]`. As the first stage of an image of few channels it is the
+// fused kernel too, where there is pooling.
+void resolve_padded_conv(ImageLayers& layers, NetworkShape& shape) {
+  const bool first = layers.next == 0;
+  const tensor::SampleShape image = layers.image;
+  PaddedConvShape conv{.in_channels = image.channels,
+                       .height = image.height,
+                       .width = image.width,
+                       .out_channels = layers.spec[layers.next++].outputs};
+  conv.batch_norm = layers.take(Kind::batch_norm);
+  conv.relu = layers.take(Kind::relu);
+  conv.max_pool = layers.take(Kind::max_pool);
+  if (conv.max_pool && (image.height < 2 || image.width < 2)) {
+    throw ConfigError(fmt::format(
+        "layer {} of the {}, max_pool, is given images of {} x {} pixels (it takes the largest of 2 x 2); "
+        "remove it, or pool less often before it",
+        layers.next, layers.name, image.height, image.width));
+  }
+  layers.image = {conv.out_channels, conv.norm_pool().out_height(), conv.norm_pool().out_width()};
+  if (first && conv.relu && conv.max_pool && conv.in_channels <= 4) {
+    shape.conv = ops::FusedConvShape{conv.in_channels, conv.height, conv.width, conv.out_channels, 1};
+    shape.batch_norm = conv.batch_norm;
+    return;
+  }
+  if (!shape.padded_convs.empty()) {
+    shape.padded_convs.back().out_order = ops::ImageOrder::channels_last;
+    conv.in_order = ops::ImageOrder::channels_last;
+  }
+  shape.padded_convs.push_back(conv);
 }
 
 std::optional<ops::PatchActivation> activation_of(Kind kind) {
@@ -58,6 +102,7 @@ std::optional<ops::PatchActivation> activation_of(Kind kind) {
     case Kind::tanh:
       return ops::PatchActivation::tanh;
     case Kind::conv:
+    case Kind::padded_conv:
     case Kind::batch_norm:
     case Kind::max_pool:
     case Kind::dense:
@@ -103,10 +148,11 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
     shape.patch_filters = resolve_patch_filters(name, spec, input, outputs);
     return shape;
   }
-  std::size_t next = 0;
-  if (!spec.empty() && spec[0].kind == Kind::conv) next = resolve_conv(name, spec, input, shape);
-  index_t features = input.features();
-  while (next < spec.size()) {
+  ImageLayers images{name, spec, 0, input};
+  if (images.is(0, Kind::conv)) resolve_conv(images, shape);
+  while (images.is(images.next, Kind::padded_conv)) resolve_padded_conv(images, shape);
+  index_t features = images.image.features();
+  for (std::size_t next = images.next; next < spec.size();) {
     if (spec[next].kind == Kind::attention) {
       // A query of the features, then the map that takes keys' scores to hidden vectors: u = (g W_q) W_k.
       shape.dense.push_back({.in = features, .out = outputs, .bias = false, .name = "query"});
@@ -115,8 +161,10 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
     }
     if (spec[next].kind != Kind::dense) {
       throw ConfigError(fmt::format(
-          "layer {} of the {} cannot stand there (after a first stage `conv:N [batch_norm] relu "
-          "max_pool`, only `dense:N [relu]` can follow; patch filters stand alone); change model.{}",
+          "layer {} of the {} cannot stand there (convolutions come first: `conv:N [batch_norm] relu "
+          "max_pool`, "
+          "then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`; after them only `dense:N [relu]` "
+          "can follow; patch filters stand alone); change model.{}",
           next + 1, name, name));
     }
     const index_t units = spec[next].outputs == config::LayerSpec::from_task ? outputs : spec[next].outputs;
@@ -129,19 +177,41 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
 }
 
 index_t NetworkShape::layer_count() const {
-  return (conv ? 1 : 0) + (patch_filters ? 1 : 0) + static_cast<index_t>(dense.size());
+  return (conv ? 1 : 0) + static_cast<index_t>(padded_convs.size()) + (patch_filters ? 1 : 0) +
+         static_cast<index_t>(dense.size());
 }
 
 index_t NetworkShape::layer_outputs(index_t layer) const {
   SY_EXPECTS(layer >= 1 && layer <= layer_count(), "layer {} of {}", layer, layer_count());
-  if (layer == 1 && conv) return conv->out_features();
-  if (layer == 1 && patch_filters) return patch_filters->outputs;
-  return dense[static_cast<std::size_t>(layer - (conv || patch_filters ? 2 : 1))].out;
+  index_t left = layer - 1;
+  if (conv && left-- == 0) return conv->out_features();
+  const auto padded = static_cast<index_t>(padded_convs.size());
+  if (left < padded) return padded_convs[static_cast<std::size_t>(left)].out_features();
+  left -= padded;
+  if (patch_filters && left-- == 0) return patch_filters->outputs;
+  return dense[static_cast<std::size_t>(left)].out;
+}
+
+namespace {
+
+// Tensors of the first stage: weight, bias (but for a padded convolution before a norm), gamma and beta.
+index_t fused_parameters(const NetworkShape& shape) {
+  if (!shape.batch_norm) return 2;
+  return shape.conv->padding > 0 ? 3 : 4;
+}
+
+}  // namespace
+
+index_t NetworkShape::conv_parameters() const {
+  index_t count = conv ? fused_parameters(*this) : 0;
+  for (const PaddedConvShape& layer : padded_convs) count += layer.parameters();
+  return count;
 }
 
 index_t NetworkShape::parameter_count() const {
   index_t count = 0;
-  if (conv) count += conv->weight_count() + conv->out_channels * (batch_norm ? 3 : 1);
+  if (conv) count += conv->weight_count() + conv->out_channels * (fused_parameters(*this) - 1);
+  for (const PaddedConvShape& layer : padded_convs) count += layer.parameter_count();
   if (patch_filters) count += patch_filters->weight_count() + patch_filters->bias_count();
   for (const DenseShape& layer : dense) count += (layer.in + (layer.bias ? 1 : 0)) * layer.out;
   return count;
@@ -151,16 +221,41 @@ index_t NetworkShape::training_multiply_adds() const { return (patch_filters ? 2
 
 index_t NetworkShape::multiply_adds() const {
   index_t count = conv ? conv->conv_height() * conv->conv_width() * conv->weight_count() : 0;
+  for (const PaddedConvShape& layer : padded_convs) count += layer.multiply_adds();
   if (patch_filters) count += patch_filters->filtered_patches() * patch_filters->weight_count();
   for (const DenseShape& layer : dense) count += layer.in * layer.out;
   return count;
 }
 
 Network::Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
-                 std::uint64_t seed) {
+                 std::uint64_t seed)
+    : frozen_(options.frozen) {
+  add_layers(name, shape, options, seed);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (layers_[i]->needs_batch_statistics()) normalised_.push_back(i);
+    partial_offset_.push_back(partial_width_);
+    for (const Parameter& parameter : layers_[i]->parameters()) {
+      if (parameter.rule == GradientRule::per_tile) partial_width_ += parameter.value.count();
+    }
+  }
+}
+
+// Layers are numbered by their kind: gate/conv_1, gate/conv_2, gate/batch_norm_1, gate/dense_1.
+void Network::add_layers(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
+                         std::uint64_t seed) {
+  int convs = 0;
+  int norms = 0;
+  const auto conv_name = [&] { return fmt::format("{}/conv_{}", name, ++convs); };
+  const auto norm_name = [&](bool there) {
+    return there ? fmt::format("{}/batch_norm_{}", name, ++norms) : std::string();
+  };
   if (shape.conv) {
-    layers_.push_back(std::make_unique<ConvStage>(
-        name + "/conv_1", shape.batch_norm ? name + "/batch_norm_1" : "", *shape.conv, seed, options.initial));
+    layers_.push_back(std::make_unique<ConvStage>(conv_name(), norm_name(shape.batch_norm), *shape.conv, seed,
+                                                  options.initial));
+  }
+  for (const PaddedConvShape& layer : shape.padded_convs) {
+    layers_.push_back(
+        std::make_unique<PaddedConv>(conv_name(), norm_name(layer.batch_norm), layer, seed, options.initial));
   }
   if (shape.patch_filters) {
     layers_.push_back(
@@ -182,12 +277,14 @@ Network::Network(const std::string& name, const NetworkShape& shape, const Netwo
     hidden_layer_ = layers_.size() - 1;
     if (layer.relu) layers_.push_back(std::make_unique<Relu>(layer.out));
   }
-  for (const auto& layer : layers_) {
-    partial_offset_.push_back(partial_width_);
-    for (const Parameter& parameter : layer->parameters()) {
-      if (parameter.rule == GradientRule::per_tile) partial_width_ += parameter.value.count();
-    }
-  }
+}
+
+std::size_t Network::stage_begin(index_t stage) const {
+  return stage == 0 ? 0 : normalised_[static_cast<std::size_t>(stage) - 1];
+}
+
+std::size_t Network::stage_end(index_t stage) const {
+  return stage + 1 == stage_count() ? layers_.size() : normalised_[static_cast<std::size_t>(stage)];
 }
 
 void Network::values_changed(device::Context& context) {
@@ -199,33 +296,33 @@ void Network::begin_forward(device::Workspace& workspace, const BatchTiles& tile
   record.layers.resize(layers_.size());
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     record.layers[i].input = i == 0 ? input : tensor::RowSource(record.layers[i - 1].output);
-    layers_[i]->begin_forward(workspace, tiles, mode, record.layers[i]);
+    layers_[i]->begin_forward(workspace, tiles, mode_of(mode), record.layers[i]);
   }
 }
 
-void Network::forward_tile(device::Context& context, const BatchTiles& tiles, index_t tile,
+void Network::forward_tile(device::Context& context, const BatchTiles& tiles, index_t stage, index_t tile,
                            NetworkRecord& record) const {
-  for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->forward(context, tiles, tile, record.layers[i]);
+  const std::size_t end = stage_end(stage);
+  for (std::size_t i = stage_begin(stage); i < end; ++i) {
+    layers_[i]->forward(context, tiles, tile, record.layers[i]);
+  }
+  if (end < layers_.size()) layers_[end]->forward_statistics(context, tiles, tile, record.layers[end]);
+}
+
+void Network::join_forward(device::Workspace& workspace, const BatchTiles& tiles, index_t stage, Mode mode,
+                           NetworkRecord& record) {
+  const std::size_t next = stage_end(stage);
+  if (next < layers_.size())
+    layers_[next]->join_forward_statistics(workspace, tiles, mode_of(mode), record.layers[next]);
 }
 
 void Network::forward(device::Context& context, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
                       NetworkRecord& record) {
   begin_forward(context.workspace(), tiles, input, mode, record);
-  // Runs of layers between two points where statistics of the whole batch are needed.
-  for (std::size_t first = 0; first < layers_.size();) {
-    Layer& head = *layers_[first];
-    if (head.needs_batch_statistics()) {
-      context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-        head.forward_statistics(context, tiles, tile, record.layers[first]);
-      });
-      head.join_forward_statistics(context.workspace(), tiles, mode, record.layers[first]);
-    }
-    std::size_t end = first + 1;
-    while (end < layers_.size() && !layers_[end]->needs_batch_statistics()) ++end;
-    context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-      for (std::size_t i = first; i < end; ++i) layers_[i]->forward(context, tiles, tile, record.layers[i]);
-    });
-    first = end;
+  for (index_t stage = 0; stage < stage_count(); ++stage) {
+    context.pool().parallel_for(tiles.local_count(),
+                                [&](index_t tile) { forward_tile(context, tiles, stage, tile, record); });
+    join_forward(context.workspace(), tiles, stage, mode, record);
   }
 }
 
@@ -243,48 +340,41 @@ void Network::begin_backward(device::Workspace& workspace, const BatchTiles& til
   record.d_hidden = {workspace.allocate<float>(hidden.rows * hidden.cols).data(), hidden.rows, hidden.cols};
 }
 
-tensor::Matrix Network::input_gradient(NetworkRecord& record, std::size_t layer, tensor::Matrix d_input) const {
-  return layer == 0 ? d_input : record.layers[layer - 1].d_output;
+void Network::backward_tile(device::Context& context, const BatchTiles& tiles, index_t stage, index_t tile,
+                            NetworkRecord& record, float* partials) const {
+  const auto layer = [&](std::size_t i) {
+    if (i == hidden_layer_) {
+      const IndexRange rows = tiles.rows(tile);
+      ops::add(context, record.d_hidden.rows_from(rows.begin, rows.size()),
+               record.layers[i].d_output.rows_from(rows.begin, rows.size()));
+    }
+    // Samples are data and need no gradient.
+    const tensor::Matrix d_input = i == 0 ? tensor::Matrix() : record.layers[i - 1].d_output;
+    layers_[i]->backward(context, tiles, tile, record.layers[i], d_input,
+                         partials + tile * partial_width_ + partial_offset_[i]);
+  };
+  // The first layer of a stage but stage 0 has its sums taken here, and its backward in the stage before.
+  const std::size_t begin = stage_begin(stage);
+  const std::size_t end = stage_end(stage);
+  if (end < layers_.size()) layer(end);
+  for (std::size_t i = end; i-- > begin + (stage > 0 ? 1 : 0);) layer(i);
+  if (stage > 0) layers_[begin]->backward_statistics(context, tiles, tile, record.layers[begin]);
 }
 
-void Network::backward_tile(device::Context& context, const BatchTiles& tiles, index_t tile,
-                            NetworkRecord& record, float* partials, tensor::Matrix d_input) const {
-  for (std::size_t i = layers_.size(); i-- > 0;)
-    backward_layer(context, tiles, tile, record, i, partials, d_input);
-}
-
-void Network::backward_layer(device::Context& context, const BatchTiles& tiles, index_t tile,
-                             NetworkRecord& record, std::size_t layer, float* partials,
-                             tensor::Matrix d_input) const {
-  LayerRecord& of_layer = record.layers[layer];
-  if (layer == hidden_layer_) {
-    const IndexRange rows = tiles.rows(tile);
-    ops::add(context, record.d_hidden.rows_from(rows.begin, rows.size()),
-             of_layer.d_output.rows_from(rows.begin, rows.size()));
-  }
-  layers_[layer]->backward(context, tiles, tile, of_layer, input_gradient(record, layer, d_input),
-                           partials + tile * partial_width_ + partial_offset_[layer]);
+void Network::join_backward(device::Workspace& workspace, const BatchTiles& tiles, index_t stage,
+                            NetworkRecord& record) {
+  if (stage == 0) return;
+  const std::size_t first = stage_begin(stage);
+  layers_[first]->join_backward_statistics(workspace, tiles, record.layers[first]);
 }
 
 void Network::backward(device::Context& context, const BatchTiles& tiles, NetworkRecord& record,
                        float* partials) {
-  for (std::size_t end = layers_.size(); end > 0;) {
-    // The run [first, end): its first layer may need statistics; the ones behind it do not.
-    std::size_t first = end - 1;
-    while (first > 0 && !layers_[first]->needs_batch_statistics()) --first;
-    const bool statistics = layers_[first]->needs_batch_statistics();
-    const auto layer_backward = [&](std::size_t i, index_t tile) {
-      backward_layer(context, tiles, tile, record, i, partials, {});
-    };
+  for (index_t stage = stage_count(); stage-- > 0;) {
     context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-      for (std::size_t i = end; i-- > first + (statistics ? 1 : 0);) layer_backward(i, tile);
-      if (statistics) layers_[first]->backward_statistics(context, tiles, tile, record.layers[first]);
+      backward_tile(context, tiles, stage, tile, record, partials);
     });
-    if (statistics) {
-      layers_[first]->join_backward_statistics(context.workspace(), tiles, record.layers[first]);
-      context.pool().parallel_for(tiles.local_count(), [&](index_t tile) { layer_backward(first, tile); });
-    }
-    end = first;
+    join_backward(context.workspace(), tiles, stage, record);
   }
 }
 

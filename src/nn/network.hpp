@@ -11,6 +11,7 @@
 #include "config/config.hpp"
 #include "config/network_spec.hpp"
 #include "nn/layer.hpp"
+#include "nn/padded_conv.hpp"
 #include "ops/fused_conv.hpp"
 #include "ops/patch_filters.hpp"
 #include "tensor/sample_shape.hpp"
@@ -39,8 +40,9 @@ struct DenseShape {
 // The layers that a specification stands for, with all sizes known: what a network will be, before it holds any
 // memory.
 struct NetworkShape {
-  std::optional<ops::FusedConvShape> conv;
-  bool batch_norm = false;
+  std::optional<ops::FusedConvShape> conv;  // a first stage of few channels, with pooling
+  bool batch_norm = false;                  // behind `conv`
+  std::vector<PaddedConvShape> padded_convs;
   std::optional<ops::PatchFilterShape> patch_filters;  // then it is the only layer
   std::vector<DenseShape> dense;
   // The layer before the last shows its output before its ReLU: an expert's hidden vector. Set by its reader.
@@ -50,13 +52,15 @@ struct NetworkShape {
   // that cannot stand where it stands.
   static NetworkShape resolve(std::string_view name, std::span<const config::LayerSpec> spec,
                               tensor::SampleShape input, index_t outputs);
-  bool empty() const { return !conv && !patch_filters && dense.empty(); }
+  bool empty() const { return !conv && padded_convs.empty() && !patch_filters && dense.empty(); }
   // Width of the layer before the last; 0 if there is none or it is no dense one.
   index_t hidden() const { return dense.size() < 2 ? 0 : dense[dense.size() - 2].out; }
   index_t layer_count() const;
   // Width of the output of a layer, from 1 on.
   index_t layer_outputs(index_t layer) const;
   index_t parameter_count() const;
+  // Tensors of the convolutions.
+  index_t conv_parameters() const;
   // Of one sample, forward.
   index_t multiply_adds() const;
   // Of one sample in training: forward, weight gradients and, behind a first layer on samples, input gradients.
@@ -68,6 +72,7 @@ struct NetworkOptions {
   GradientPolicy policy;
   config::Precision precision = config::Precision::float32;
   InitialWeights initial = {};
+  bool frozen = false;
 };
 
 struct NetworkRecord {
@@ -84,6 +89,8 @@ class Network {
   Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
           std::uint64_t seed);
 
+  // Training leaves it as it is: it runs in evaluation mode, has no gradient and no backward.
+  bool frozen() const { return frozen_; }
   index_t layer_count() const { return static_cast<index_t>(layers_.size()); }
   Layer& layer(index_t i) { return *layers_[static_cast<std::size_t>(i)]; }
   // The shown hidden vectors of a forward, [rows, hidden]; and where their gradient from outside goes,
@@ -95,33 +102,48 @@ class Network {
   // After the parameters were written from outside.
   void values_changed(device::Context& context);
 
-  // forward = begin_forward; for each tile: forward_tile; with statistics only through forward(). The result is
+  // forward = begin_forward; then for each stage: forward_tile of all tiles, join_forward. A stage ends where
+  // statistics of the whole batch are needed, so a network without batch norm has one. The result is
   // record.layers.back().output.
+  index_t stage_count() const { return static_cast<index_t>(normalised_.size()) + 1; }
   void begin_forward(device::Workspace& workspace, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
                      NetworkRecord& record) const;
-  void forward_tile(device::Context& context, const BatchTiles& tiles, index_t tile,
+  void forward_tile(device::Context& context, const BatchTiles& tiles, index_t stage, index_t tile,
                     NetworkRecord& record) const;
+  // Nothing after the last stage. Collective over the batch's ranks.
+  void join_forward(device::Workspace& workspace, const BatchTiles& tiles, index_t stage, Mode mode,
+                    NetworkRecord& record);
   // All tiles over the pool. Collective over the batch's ranks where there are batch statistics.
   void forward(device::Context& context, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
                NetworkRecord& record);
 
-  // Allocates the gradients of all activations; the caller then writes record.layers.back().d_output.
+  // Allocates the gradients of all activations; the caller then writes record.layers.back().d_output. The
+  // stages follow from the last to the first.
   void begin_backward(device::Workspace& workspace, const BatchTiles& tiles, NetworkRecord& record) const;
-  // partials: [local tiles, partial_width()]. d_input: [rows, in] or null.
-  void backward_tile(device::Context& context, const BatchTiles& tiles, index_t tile, NetworkRecord& record,
-                     float* partials, tensor::Matrix d_input) const;
+  // partials: [local tiles, partial_width()].
+  void backward_tile(device::Context& context, const BatchTiles& tiles, index_t stage, index_t tile,
+                     NetworkRecord& record, float* partials) const;
+  // Nothing after stage 0. Collective over the batch's ranks.
+  void join_backward(device::Workspace& workspace, const BatchTiles& tiles, index_t stage,
+                     NetworkRecord& record);
   void backward(device::Context& context, const BatchTiles& tiles, NetworkRecord& record, float* partials);
 
  private:
-  tensor::Matrix input_gradient(NetworkRecord& record, std::size_t layer, tensor::Matrix d_input) const;
-  void backward_layer(device::Context& context, const BatchTiles& tiles, index_t tile, NetworkRecord& record,
-                      std::size_t layer, float* partials, tensor::Matrix d_input) const;
+  void add_layers(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
+                  std::uint64_t seed);
+  // The layers of a stage are [begin, end); the layer at `end` then takes its statistics.
+  std::size_t stage_begin(index_t stage) const;
+  std::size_t stage_end(index_t stage) const;
 
   std::vector<std::unique_ptr<Layer>> layers_;
+  std::vector<std::size_t> normalised_;  // layers that need statistics of the whole batch
   std::vector<index_t> partial_offset_;  // per layer
   index_t partial_width_ = 0;
+  bool frozen_ = false;
   std::size_t hidden_layer_ = no_layer;
   static constexpr std::size_t no_layer = static_cast<std::size_t>(-1);
+
+  Mode mode_of(Mode of_step) const { return frozen_ ? Mode::evaluation : of_step; }
 };
 
 }  // namespace switchyard::nn

@@ -26,8 +26,8 @@ std::vector<index_t> NetworkGradient::norm_parameters(const NetworkShape& shape,
     entries.insert(entries.end(), static_cast<std::size_t>(blocks), next);
     ++next;
   };
-  const index_t small = (shape.conv ? (shape.batch_norm ? 4 : 2) : 0) +
-                        (shape.patch_filters ? (shape.patch_filters->bias ? 2 : 1) : 0);
+  const index_t small =
+      shape.conv_parameters() + (shape.patch_filters ? (shape.patch_filters->bias ? 2 : 1) : 0);
   for (index_t i = 0; i < small; ++i) add_parameter(1);
   for (const DenseShape& layer : shape.dense) {
     const bool whole_rows = policy.rule(layer.in, layer.out) == GradientRule::whole_rows;
@@ -38,7 +38,8 @@ std::vector<index_t> NetworkGradient::norm_parameters(const NetworkShape& shape,
 }
 
 NetworkGradient::NetworkGradient(Network& network, Sharing sharing)
-    : network_(&network), small_(network.partial_width()) {
+    : network_(&network), small_(network.frozen() ? 0 : network.partial_width()) {
+  if (network.frozen()) return;
   float* small = small_.data();
   for (index_t l = 0; l < network.layer_count(); ++l) {
     for (Parameter& parameter : network.layer(l).parameters()) {

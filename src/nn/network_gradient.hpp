@@ -33,7 +33,7 @@ struct NormTable {
 
 // Per-tile parameters lie one after the other in one array, as in a row of partials. A whole-rows parameter is
 // cut into fixed blocks of rows, of which this rank has a contiguous run: all of an expert's, its share of a
-// replicated one's.
+// replicated one's. A frozen network has no gradient: no slices and no memory.
 class NetworkGradient {
  public:
   // A replicated network's large updates are shared out among `ranks`; an owned one's (an expert's) are all

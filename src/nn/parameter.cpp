@@ -11,17 +11,17 @@ namespace switchyard::nn {
 
 namespace {
 
-void fill_uniform(std::span<float> values, std::uint64_t key, float bound) {
+void fill_uniform(std::span<float> values, std::uint64_t key, std::uint32_t draw, float bound) {
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const Philox block = Philox::at(key, RandomUse::initial_weights, i / 4);
+    const Philox block = Philox::at(key, RandomUse::initial_weights, i / 4, draw);
     values[i] = (2.0F * block.uniform(static_cast<int>(i % 4)) - 1.0F) * bound;
   }
 }
 
 // Box and Muller 1958, one value of each pair.
-void fill_normal(std::span<float> values, std::uint64_t key, double deviation) {
+void fill_normal(std::span<float> values, std::uint64_t key, std::uint32_t draw, double deviation) {
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const Philox block = Philox::at(key, RandomUse::initial_weights, i);
+    const Philox block = Philox::at(key, RandomUse::initial_weights, i, draw);
     const double radius = std::sqrt(-2.0 * std::log(1.0 - block.uniform64(0)));
     values[i] = static_cast<float>(deviation * radius * std::cos(2.0 * std::numbers::pi * block.uniform64(1)));
   }
@@ -33,10 +33,10 @@ void initialize(Parameter& parameter, std::uint64_t seed, index_t fan_in, const 
   const std::uint64_t key = seed ^ fnv1a(parameter.name);
   switch (weights.distribution) {
     case config::InitialValues::uniform:
-      return fill_uniform(parameter.value.span(), key,
+      return fill_uniform(parameter.value.span(), key, weights.draw,
                           static_cast<float>(weights.scale / std::sqrt(static_cast<double>(fan_in))));
     case config::InitialValues::normal:
-      return fill_normal(parameter.value.span(), key, weights.scale);
+      return fill_normal(parameter.value.span(), key, weights.draw, weights.scale);
   }
 }
 

@@ -41,9 +41,11 @@ struct InitialWeights {
   // layers (He et al. 2015 with a = sqrt(5)). normal: standard deviation `scale`, whatever fan_in is.
   config::InitialValues distribution = config::InitialValues::uniform;
   double scale = 1;  // 0: zeros
+  // Draws of one seed are independent of each other.
+  std::uint32_t draw = 0;
 };
 
-// Fills with values that are a pure function of (seed, parameter name, element).
+// Fills with values that are a pure function of (seed, draw, parameter name, element).
 void initialize(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights = {});
 void initialize_constant(Parameter& parameter, float value);
 

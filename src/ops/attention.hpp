@@ -22,7 +22,7 @@ void attention_scores(device::Context&, const AttentionBatch&, tensor::Matrix sc
 
 struct AttentionGradient {
   tensor::Matrix d_u;                // [N, d]
-  float* const* d_hidden = nullptr;  // [N * E] rows of d, each written in full
+  float* const* d_hidden = nullptr;  // [N * E] rows of d, each written in full; null: not wanted
 };
 // d u_n = sum_i d a_{n,i} h_{n,i} / sqrt(d), experts in order; d h_{n,i} = d a_{n,i} u_n / sqrt(d).
 void attention_backward(device::Context&, const AttentionBatch&, tensor::ConstMatrix d_scores,

@@ -4,33 +4,65 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/contract.hpp"
 #include "device/buffer.hpp"
 #include "ops/detail/onednn.hpp"
+#include "ops/detail/plan_cache.hpp"
 
 namespace switchyard::ops {
 namespace {
 
-std::string describe(const char* pass, const Conv2dShape& s) {
+enum class Pass : index_t { forward, backward_data, backward_weights };
+
+struct Key {
+  Pass pass = Pass::forward;
+  bool bias = false;  // added, or its gradient wanted
+  Conv2dShape shape;
+  bool operator==(const Key&) const = default;
+};
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const {
+    const Conv2dShape& s = key.shape;
+    return detail::hash_of({static_cast<index_t>(key.pass) * 2 + (key.bias ? 1 : 0), s.batch, s.in_channels,
+                            s.height, s.width, s.out_channels, s.kernel_height, s.kernel_width, s.stride_height,
+                            s.stride_width, s.padding_height, s.padding_width});
+  }
+};
+
+const char* name(Pass pass) {
+  switch (pass) {
+    case Pass::forward:
+      return "forward";
+    case Pass::backward_data:
+      return "backward, data";
+    case Pass::backward_weights:
+      return "backward, weights";
+  }
+  return "";
+}
+
+std::string describe(Pass pass, const Conv2dShape& s) {
   return fmt::format(
       "the convolution ({}) of {} images {} x {} x {} with {} kernels {} x {} (stride {} x {}, padding {} x "
       "{})",
-      pass, s.batch, s.in_channels, s.height, s.width, s.out_channels, s.kernel_height, s.kernel_width,
+      name(pass), s.batch, s.in_channels, s.height, s.width, s.out_channels, s.kernel_height, s.kernel_width,
       s.stride_height, s.stride_width, s.padding_height, s.padding_width);
 }
 
-void check_shape(const Conv2dShape& s) {
+void check_shape(Pass pass, const Conv2dShape& s) {
   SY_EXPECTS(s.batch >= 0 && s.in_channels > 0 && s.out_channels > 0 && s.kernel_height > 0 &&
                  s.kernel_width > 0 && s.stride_height > 0 && s.stride_width > 0 && s.padding_height >= 0 &&
                  s.padding_width >= 0,
-             "a size of {} is out of range", describe("any pass", s));
+             "a size of {} is out of range", describe(pass, s));
   SY_EXPECTS(
       s.height + 2 * s.padding_height >= s.kernel_height && s.width + 2 * s.padding_width >= s.kernel_width,
-      "the kernel is larger than the padded image in {}", describe("any pass", s));
+      "the kernel is larger than the padded image in {}", describe(pass, s));
 }
 
-// Copies an array between the caller's dense layout and the one that an operation wants. Where the two are the
+// Copies weights between the caller's dense layout and the one that an operation wants. Where the two are the
 // same, nothing is copied and the caller's memory is used.
 class Reorder {
  public:
@@ -66,161 +98,120 @@ class Reorder {
   device::Buffer<std::byte> room_;
 };
 
-// The array layouts of a convolution: free for oneDNN to choose, or as the caller has them.
+// The array layouts of a convolution. oneDNN chooses that of the weights.
 struct Layouts {
-  dnnl_memory_desc_t x, weight, bias, y;
-};
-using MakeLayout = dnnl_memory_desc_t (*)(std::initializer_list<index_t>);
-Layouts make_layouts(const Conv2dShape& s, MakeLayout make) {
-  return {make({s.batch, s.in_channels, s.height, s.width}),
-          make({s.out_channels, s.in_channels, s.kernel_height, s.kernel_width}),
-          detail::dense_layout({s.out_channels}),
-          make({s.batch, s.out_channels, s.out_height(), s.out_width()})};
-}
+  explicit Layouts(const Conv2dShape& s)
+      : x(detail::channels_last_layout({s.batch, s.in_channels, s.height, s.width})),
+        weight(detail::any_layout({s.out_channels, s.in_channels, s.kernel_height, s.kernel_width})),
+        dense_weight(detail::dense_layout({s.out_channels, s.in_channels, s.kernel_height, s.kernel_width})),
+        bias(detail::dense_layout({s.out_channels})),
+        y(detail::channels_last_layout({s.batch, s.out_channels, s.out_height(), s.out_width()})),
+        strides{s.stride_height, s.stride_width},
+        padding{s.padding_height, s.padding_width} {}
 
-struct Window {
+  dnnl_memory_desc_t x, weight, dense_weight, bias, y;
   dnnl_dims_t strides, padding;
 };
 
-detail::DnnlPrimitiveDesc describe_forward(const Layouts& any, const Window& window,
-                                           const std::string& subject) {
+detail::DnnlPrimitiveDesc describe_pass(const Key& key, const Layouts& l, const std::string& subject) {
   dnnl_convolution_desc_t operation;
-  detail::check_dnnl(dnnl_convolution_forward_desc_init(&operation, dnnl_forward_training,
-                                                        dnnl_convolution_direct, &any.x, &any.weight, &any.bias,
-                                                        &any.y, window.strides, window.padding, window.padding),
-                     "plan", subject);
-  return detail::describe_operation(&operation, detail::make_attributes().get(), nullptr, subject);
+  const dnnl_memory_desc_t* const bias = key.bias ? &l.bias : nullptr;
+  detail::DnnlPrimitiveDesc forward;  // the hint of a backward pass
+  const auto plan = [&](dnnl_status_t status) {
+    detail::check_dnnl(status, "plan", subject);
+    return detail::describe_operation(&operation, detail::make_attributes().get(), forward.get(), subject);
+  };
+  const auto plan_forward = [&](const dnnl_memory_desc_t* with_bias) {
+    return plan(dnnl_convolution_forward_desc_init(&operation, dnnl_forward_training, dnnl_convolution_direct,
+                                                   &l.x, &l.weight, with_bias, &l.y, l.strides, l.padding,
+                                                   l.padding));
+  };
+  if (key.pass == Pass::forward) return plan_forward(bias);
+  forward = plan_forward(nullptr);
+  if (key.pass == Pass::backward_data) {
+    return plan(dnnl_convolution_backward_data_desc_init(&operation, dnnl_convolution_direct, &l.x, &l.weight,
+                                                         &l.y, l.strides, l.padding, l.padding));
+  }
+  return plan(dnnl_convolution_backward_weights_desc_init(&operation, dnnl_convolution_direct, &l.x, &l.weight,
+                                                          bias, &l.y, l.strides, l.padding, l.padding));
 }
 
-detail::DnnlPrimitiveDesc describe_backward_data(const Layouts& any, const Window& window,
-                                                 const_dnnl_primitive_desc_t forward,
-                                                 const std::string& subject) {
-  dnnl_convolution_desc_t operation;
-  detail::check_dnnl(
-      dnnl_convolution_backward_data_desc_init(&operation, dnnl_convolution_direct, &any.x, &any.weight, &any.y,
-                                               window.strides, window.padding, window.padding),
-      "plan", subject);
-  return detail::describe_operation(&operation, detail::make_attributes().get(), forward, subject);
+struct Plan {
+  detail::DnnlOperation operation;
+  Reorder weight;  // into the operation, or out of it
+};
+
+Plan build(const Key& key) {
+  const std::string subject = describe(key.pass, key.shape);
+  const Layouts layouts(key.shape);
+  detail::DnnlPrimitiveDesc description = describe_pass(key, layouts, subject);
+  const auto operation = [&](std::initializer_list<int> arguments) {
+    return detail::DnnlOperation(std::move(description), arguments, subject);
+  };
+  Plan plan;
+  switch (key.pass) {
+    case Pass::forward:
+      plan.operation = key.bias ? operation({DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS})
+                                : operation({DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST});
+      plan.weight = {layouts.dense_weight, plan.operation.layout(DNNL_ARG_WEIGHTS), subject};
+      break;
+    case Pass::backward_data:
+      plan.operation = operation({DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC});
+      plan.weight = {layouts.dense_weight, plan.operation.layout(DNNL_ARG_WEIGHTS), subject};
+      break;
+    case Pass::backward_weights:
+      plan.operation =
+          key.bias ? operation({DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS})
+                   : operation({DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS});
+      plan.weight = {plan.operation.layout(DNNL_ARG_DIFF_WEIGHTS), layouts.dense_weight, subject};
+      break;
+  }
+  return plan;
 }
 
-detail::DnnlPrimitiveDesc describe_backward_weights(const Layouts& any, const Window& window,
-                                                    const_dnnl_primitive_desc_t forward,
-                                                    const std::string& subject) {
-  dnnl_convolution_desc_t operation;
-  detail::check_dnnl(dnnl_convolution_backward_weights_desc_init(&operation, dnnl_convolution_direct, &any.x,
-                                                                 &any.weight, &any.bias, &any.y, window.strides,
-                                                                 window.padding, window.padding),
-                     "plan", subject);
-  return detail::describe_operation(&operation, detail::make_attributes().get(), forward, subject);
+Plan& plan_of(const Key& key) {
+  static thread_local detail::PlanCache<Key, Plan, KeyHash> cache;
+  return cache.plan(key, build);
 }
 
 }  // namespace
 
-struct Conv2d::Plan {
-  explicit Plan(const Conv2dShape& shape_in);
-  void build_forward(const Layouts& any, const Layouts& dense, const Window& window);
-  void build_backward(const Layouts& any, const Layouts& dense, const Window& window);
-
-  Conv2dShape shape;
-  bool weights_set = false;
-  device::Buffer<float> bias;
-
-  detail::DnnlOperation forward;
-  Reorder forward_x, forward_weight, forward_y;
-  const void* forward_weight_data = nullptr;  // in forward's layout
-  detail::DnnlOperation backward_data;
-  Reorder data_d_y, data_weight, data_d_x;
-  const void* data_weight_data = nullptr;  // in backward_data's layout
-  detail::DnnlOperation backward_weights;
-  Reorder weights_x, weights_d_y, weights_d_weight;
-  // The dense weights, kept where an operation reads them as they are.
-  device::Buffer<float> dense_weight;
-};
-
-Conv2d::Plan::Plan(const Conv2dShape& shape_in)
-    : shape(shape_in), bias(shape.out_channels), dense_weight(shape.weight_count()) {
+void conv2d_forward(const Conv2dShape& shape, const float* x, const float* weight, const float* bias,
+                    float* y) {
+  check_shape(Pass::forward, shape);
   if (shape.batch == 0) return;
-  const Layouts any = make_layouts(shape, detail::any_layout);
-  const Layouts dense = make_layouts(shape, detail::dense_layout);
-  const Window window{{shape.stride_height, shape.stride_width}, {shape.padding_height, shape.padding_width}};
-  build_forward(any, dense, window);
-  build_backward(any, dense, window);
+  Plan& plan = plan_of({Pass::forward, bias != nullptr, shape});
+  const void* const in = plan.weight.in(weight);
+  if (bias != nullptr) {
+    plan.operation.run({x, in, y, bias});
+  } else {
+    plan.operation.run({x, in, y});
+  }
 }
 
-void Conv2d::Plan::build_forward(const Layouts& any, const Layouts& dense, const Window& window) {
-  const std::string subject = describe("forward", shape);
-  forward = {describe_forward(any, window, subject),
-             {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST},
-             subject};
-  forward_x = {dense.x, forward.layout(DNNL_ARG_SRC), subject};
-  forward_weight = {dense.weight, forward.layout(DNNL_ARG_WEIGHTS), subject};
-  forward_y = {forward.layout(DNNL_ARG_DST), dense.y, subject};
+void conv2d_backward_data(const Conv2dShape& shape, const float* d_y, const float* weight, float* d_x) {
+  check_shape(Pass::backward_data, shape);
+  if (shape.batch == 0) return;
+  Plan& plan = plan_of({Pass::backward_data, false, shape});
+  plan.operation.run({d_y, plan.weight.in(weight), d_x});
 }
 
-void Conv2d::Plan::build_backward(const Layouts& any, const Layouts& dense, const Window& window) {
-  const std::string data = describe("backward, data", shape);
-  backward_data = {describe_backward_data(any, window, forward.description(), data),
-                   {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC},
-                   data};
-  data_d_y = {dense.y, backward_data.layout(DNNL_ARG_DIFF_DST), data};
-  data_weight = {dense.weight, backward_data.layout(DNNL_ARG_WEIGHTS), data};
-  data_d_x = {backward_data.layout(DNNL_ARG_DIFF_SRC), dense.x, data};
-
-  const std::string weights = describe("backward, weights", shape);
-  backward_weights = {describe_backward_weights(any, window, forward.description(), weights),
-                      {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS},
-                      weights};
-  weights_x = {dense.x, backward_weights.layout(DNNL_ARG_SRC), weights};
-  weights_d_y = {dense.y, backward_weights.layout(DNNL_ARG_DIFF_DST), weights};
-  weights_d_weight = {backward_weights.layout(DNNL_ARG_DIFF_WEIGHTS), dense.weight, weights};
-}
-
-Conv2d::Conv2d(const Conv2dShape& shape) {
-  check_shape(shape);
-  plan_ = std::make_unique<Plan>(shape);
-}
-Conv2d::~Conv2d() = default;
-Conv2d::Conv2d(Conv2d&&) noexcept = default;
-Conv2d& Conv2d::operator=(Conv2d&&) noexcept = default;
-
-const Conv2dShape& Conv2d::shape() const { return plan_->shape; }
-
-void Conv2d::set_weights(const float* weight, const float* bias) {
-  Plan& plan = *plan_;
-  std::copy_n(weight, plan.shape.weight_count(), plan.dense_weight.data());
-  std::copy_n(bias, plan.shape.out_channels, plan.bias.data());
-  plan.weights_set = true;
-  if (plan.shape.batch == 0) return;
-  plan.forward_weight_data = plan.forward_weight.in(plan.dense_weight.data());
-  plan.data_weight_data = plan.data_weight.in(plan.dense_weight.data());
-}
-
-void Conv2d::forward(const float* x, float* y) {
-  Plan& plan = *plan_;
-  SY_EXPECTS(plan.weights_set, "set_weights() comes before forward()");
-  if (plan.shape.batch == 0) return;
-  plan.forward.run({plan.forward_x.in(x), plan.forward_weight_data, plan.bias.data(), plan.forward_y.place(y)});
-  plan.forward_y.out(y);
-}
-
-void Conv2d::backward_data(const float* d_y, float* d_x) {
-  Plan& plan = *plan_;
-  SY_EXPECTS(plan.weights_set, "set_weights() comes before backward_data()");
-  if (plan.shape.batch == 0) return;
-  plan.backward_data.run({plan.data_d_y.in(d_y), plan.data_weight_data, plan.data_d_x.place(d_x)});
-  plan.data_d_x.out(d_x);
-}
-
-void Conv2d::backward_weights(const float* x, const float* d_y, float* d_weight, float* d_bias) {
-  Plan& plan = *plan_;
-  if (plan.shape.batch == 0) {
-    std::fill_n(d_weight, plan.shape.weight_count(), 0.0F);
-    std::fill_n(d_bias, plan.shape.out_channels, 0.0F);
+void conv2d_backward_weights(const Conv2dShape& shape, const float* x, const float* d_y, float* d_weight,
+                             float* d_bias) {
+  check_shape(Pass::backward_weights, shape);
+  if (shape.batch == 0) {
+    std::fill_n(d_weight, shape.weight_count(), 0.0F);
+    if (d_bias != nullptr) std::fill_n(d_bias, shape.out_channels, 0.0F);
     return;
   }
-  plan.backward_weights.run(
-      {plan.weights_x.in(x), plan.weights_d_y.in(d_y), plan.weights_d_weight.place(d_weight), d_bias});
-  plan.weights_d_weight.out(d_weight);
+  Plan& plan = plan_of({Pass::backward_weights, d_bias != nullptr, shape});
+  void* const to = plan.weight.place(d_weight);
+  if (d_bias != nullptr) {
+    plan.operation.run({x, d_y, to, d_bias});
+  } else {
+    plan.operation.run({x, d_y, to});
+  }
+  plan.weight.out(d_weight);
 }
 
 }  // namespace switchyard::ops

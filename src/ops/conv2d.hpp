@@ -2,17 +2,17 @@
 // models, with up to four, run in ops/fused_conv.hpp.)
 #pragma once
 
-#include <memory>
-
 #include "base/ids.hpp"
 
 namespace switchyard::ops {
 
-// y[n, o, p, q] = bias[o] + sum over i, u, v of
-//     weight[o, i, u, v] * x[n, i, p * stride_height + u - padding_height, q * stride_width + v -
-//     padding_width],
-// x is 0 outside the image. Arrays are dense: x [batch, in_channels, height, width], y [batch, out_channels,
-// out_height, out_width], weight [out_channels, in_channels, kernel_height, kernel_width], bias [out_channels].
+// y[n, p, q, o] = bias[o] + sum over i, u, v of
+//     weight[o, i, u, v] * x[n, p * stride_height + u - padding_height, q * stride_width + v - padding_width,
+//     i],
+// x is 0 outside the image. Images are dense and their channels come last, the order in which oneDNN needs no
+// copy of them and a pass over channels is a pass over neighbours: x [batch, height, width, in_channels],
+// y [batch, out_height, out_width, out_channels]; weight [out_channels, in_channels, kernel_height,
+// kernel_width], bias [out_channels].
 struct Conv2dShape {
   index_t batch = 0;
   index_t in_channels = 0;
@@ -34,34 +34,17 @@ struct Conv2dShape {
   auto operator<=>(const Conv2dShape&) const = default;
 };
 
-// The plan of one convolution: the layouts that oneDNN chose, its operations, the reordered weights, and room
-// for reordered images. Calls are single-threaded, allocate nothing once each was made once, and give bits that
-// depend on the shape and the values only.
-//
-// Belongs to the thread that made it: a task that convolves a tile has a plan for that tile. Every call throws
-// BlasError with the shape when oneDNN fails. batch = 0 is allowed.
-class Conv2d {
- public:
-  explicit Conv2d(const Conv2dShape& shape);
-  ~Conv2d();
-  Conv2d(Conv2d&&) noexcept;
-  Conv2d& operator=(Conv2d&&) noexcept;
+// Each is one single-threaded library call behind a copy of the weights into the library's layout; bits depend
+// on the shape and the values only. May be called from tasks of a pool at the same time. An operation is built
+// once per thread and shape (about a millisecond) and kept, so callers keep the number of row counts small.
+// batch = 0 is allowed. Throws BlasError with the shape.
 
-  const Conv2dShape& shape() const;
-
-  // Copies the weights into the layouts that forward and backward_data read, and the bias. Call after each
-  // update.
-  void set_weights(const float* weight, const float* bias);
-  // Writes y.
-  void forward(const float* x, float* y);
-  // Writes d_x from the gradient of y, with the weights that were set.
-  void backward_data(const float* d_y, float* d_x);
-  // Writes (not adds) the sums over the batch.
-  void backward_weights(const float* x, const float* d_y, float* d_weight, float* d_bias);
-
- private:
-  struct Plan;
-  std::unique_ptr<Plan> plan_;
-};
+// Writes y. bias may be null.
+void conv2d_forward(const Conv2dShape&, const float* x, const float* weight, const float* bias, float* y);
+// Writes d_x.
+void conv2d_backward_data(const Conv2dShape&, const float* d_y, const float* weight, float* d_x);
+// Writes (not adds) the sums over the batch. d_bias may be null.
+void conv2d_backward_weights(const Conv2dShape&, const float* x, const float* d_y, float* d_weight,
+                             float* d_bias);
 
 }  // namespace switchyard::ops

@@ -26,10 +26,11 @@ void expect_shape(const FusedConvShape& s) {
       "the fused convolution takes 1 to 4 input channels, got {} (it keeps a patch of each in registers); use "
       "the library convolution for more",
       s.in_channels);
-  SY_EXPECTS(
-      s.height >= 4 && s.width >= 4,
-      "an image of {} x {} leaves nothing to pool (a 3x3 convolution and a 2x2 window need 4 x 4 pixels)",
-      s.height, s.width);
+  SY_EXPECTS(s.padding == 0 || s.padding == 1, "a padding of {} (0 or 1 with a 3x3 convolution)", s.padding);
+  SY_EXPECTS(s.conv_height() >= 2 && s.conv_width() >= 2,
+             "an image of {} x {} with padding {} leaves nothing to pool (a 3x3 convolution and a 2x2 window "
+             "need 4 x 4 pixels with the padding)",
+             s.height, s.width, s.padding);
   SY_EXPECTS(s.out_channels >= 1, "a convolution needs at least one output channel, got {}", s.out_channels);
 }
 
@@ -118,15 +119,6 @@ void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, 
 }
 
 }  // namespace
-
-Moments merge(const Moments& a, const Moments& b) {
-  // m2 = m2_a + m2_b + delta^2 n_a n_b / n, mean = mean_a + delta n_b / n. An empty side changes nothing.
-  if (a.count == 0) return b;
-  if (b.count == 0) return a;
-  const double n = a.count + b.count;
-  const double delta = b.mean - a.mean;
-  return {n, a.mean + delta * (b.count / n), a.m2 + b.m2 + delta * delta * (a.count * b.count / n)};
-}
 
 index_t fused_conv_workspace_floats(const FusedConvShape& shape, index_t rows) {
   const index_t gradients = shape.weight_count() + shape.out_channels;

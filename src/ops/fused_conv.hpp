@@ -1,5 +1,5 @@
-// The first layer of our image models in one pass: 3x3 valid convolution of few channels, [batch norm], ReLU,
-// 2x2 max pooling. Several times faster than a library convolution, since nothing but the pooled result touches
+// The first layer of our image models in one pass: 3x3 convolution of few channels, [batch norm], ReLU, 2x2 max
+// pooling. Several times faster than a library convolution, since nothing but the pooled result touches
 // memory.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <span>
 
 #include "device/context.hpp"
+#include "ops/moments.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -18,24 +19,16 @@ struct FusedConvShape {
   index_t height = 0;
   index_t width = 0;
   index_t out_channels = 1;
+  index_t padding = 0;  // 0 or 1: a border of zeros around the image
 
-  index_t conv_height() const { return height - 2; }
-  index_t conv_width() const { return width - 2; }
+  index_t conv_height() const { return height + 2 * padding - 2; }
+  index_t conv_width() const { return width + 2 * padding - 2; }
   index_t pooled_height() const { return conv_height() / 2; }  // an odd last row or column is dropped
   index_t pooled_width() const { return conv_width() / 2; }
   index_t in_features() const { return in_channels * height * width; }
   index_t out_features() const { return out_channels * pooled_height() * pooled_width(); }
   index_t weight_count() const { return out_channels * in_channels * 9; }
 };
-
-// count, mean and sum of squared deviations of one channel's convolution outputs, mergeable exactly in a fixed
-// order (Chan, Golub and LeVeque 1979).
-struct Moments {
-  double count = 0;
-  double mean = 0;
-  double m2 = 0;
-};
-Moments merge(const Moments& a, const Moments& b);
 
 // Floats of workspace that a call with this many rows needs at most. The caller passes it, since a call may be
 // a task of the pool, where the arena of the context has another owner. Contents do not matter before and

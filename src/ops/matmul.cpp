@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <limits>
 #include <string>
-#include <unordered_map>
 
 #include "base/contract.hpp"
 #include "ops/detail/onednn.hpp"
+#include "ops/detail/plan_cache.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -26,12 +26,7 @@ struct KeyHash {
     const auto flags = static_cast<index_t>(s.transpose_a) | static_cast<index_t>(s.transpose_b) << 1 |
                        static_cast<index_t>(s.accumulate) << 2 | static_cast<index_t>(s.epilogue) << 3 |
                        static_cast<index_t>(key.type) << 5;
-    std::uint64_t hash = 0;
-    for (const index_t field : {s.m, s.n, s.k, s.lda, s.ldb, s.ldc, flags}) {
-      hash = (hash ^ static_cast<std::uint64_t>(field)) * 0x9e3779b97f4a7c15U;  // 2^64 / golden ratio
-      hash ^= hash >> 32U;
-    }
-    return hash;
+    return detail::hash_of({s.m, s.n, s.k, s.lda, s.ldb, s.ldc, flags});
   }
 };
 
@@ -134,35 +129,9 @@ detail::DnnlOperation build(const Key& key) {
   return {std::move(description), {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST}, subject};
 }
 
-// The operations of one thread. A model has a few dozen shapes; the limit only keeps a caller with ever new row
-// counts from growing without end.
-class OperationCache {
- public:
-  detail::DnnlOperation& operation(const Key& key) {
-    if (last_ != nullptr && last_key_ == key) return *last_;
-    auto found = operations_.find(key);
-    if (found == operations_.end()) {
-      if (operations_.size() >= max_operations) operations_.clear();
-      last_ = nullptr;
-      found = operations_.emplace(key, build(key)).first;
-    }
-    last_key_ = key;
-    last_ = &found->second;  // elements of an unordered_map stay where they are
-    return *last_;
-  }
-
- private:
-  static constexpr std::size_t max_operations = 1024;
-  detail::DnnlThread& thread_ =
-      detail::DnnlThread::of_this_thread();  // made before, so freed after the operations
-  std::unordered_map<Key, detail::DnnlOperation, KeyHash> operations_;
-  Key last_key_;
-  detail::DnnlOperation* last_ = nullptr;
-};
-
 void multiply_by_primitive(const Key& key, const void* a, const void* b, float* c, const float* bias) {
-  static thread_local OperationCache cache;
-  detail::DnnlOperation& operation = cache.operation(key);
+  static thread_local detail::PlanCache<Key, detail::DnnlOperation, KeyHash> cache;
+  detail::DnnlOperation& operation = cache.plan(key, build);
   if (bias == nullptr) {
     operation.run({a, b, c});
   } else {

@@ -41,7 +41,7 @@ void mixture_forward(device::Context&, const MixtureBatch&, tensor::ConstMatrix 
                      const MixtureOutput&);
 
 struct MixtureGradient {
-  float* const* d_log_probs = nullptr;  // [N * K] rows of C, each written in full
+  float* const* d_log_probs = nullptr;  // [N * K] rows of C, each written in full; null: not wanted
   tensor::Matrix d_log_weights;         // [N, K]
 };
 // What mixture_forward found, [N, K] each.

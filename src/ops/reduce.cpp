@@ -38,4 +38,9 @@ double squared_sum(device::Context& context, std::span<const float> values) {
   return sum_tree(sums.read(context, pieces));
 }
 
+void add_to(device::Context& context, std::span<const float> values, std::span<float> sums) {
+  SY_EXPECTS(values.size() == sums.size(), "{} values to {} sums", values.size(), sums.size());
+  device::for_each(context, static_cast<index_t>(sums.size()), kernels::AddTo{values.data(), sums.data()});
+}
+
 }  // namespace switchyard::ops

@@ -13,6 +13,8 @@ void sum_partials(device::Context&, std::span<const float> partials, index_t par
                   std::span<float> out);
 // The same tree for float64 on the host.
 double sum_tree(std::span<const double> values);
+// sums[i] += values[i]
+void add_to(device::Context&, std::span<const float> values, std::span<float> sums);
 
 // Sum of squares in float64: pieces of 8192, each with the 32 lanes of a team, the pieces by sum_tree.
 double squared_sum(device::Context&, std::span<const float> values);

@@ -38,7 +38,7 @@ void weighted_sum_forward(device::Context&, const WeightedSumBatch&, const Weigh
 // `scale` is 1 / B, of the global batch. d f_i = scale w_i dF in full; d_slots_i = scale <f_i, dF>, times w_i
 // if the measure is the weight (the gradient is then by its logarithm).
 struct WeightedSumGradient {
-  float* const* d_rows = nullptr;  // [N * K] rows of `outputs`
+  float* const* d_rows = nullptr;  // [N * K] rows of `outputs`; null: not wanted
   tensor::Matrix d_slots;          // [N, K]
 };
 void weighted_sum_backward(device::Context&, const WeightedSumBatch&, tensor::ConstMatrix d_sum, float scale,

@@ -40,7 +40,8 @@ Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Com
       last_step_(final_step(config, loader_)),
       step_(config, state_.horizon, loader_, model_, optimizer_, communicator, context),
       last_batch_(model_.statistics()),
-      out_(&std::cout) {
+      out_(&std::cout),
+      collapse_watch_(config) {
   model_.values_changed(context);
 }
 
@@ -144,6 +145,8 @@ void Loop::evaluate_epoch() {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   metrics_->write(evaluation_record_object({"validation", state_.step, epoch, seconds.count()}, *validation_));
   progress_->print(evaluation_line(epoch, "validation", *validation_));
+  if (const std::string warning = collapse_watch_.look(*validation_); !warning.empty())
+    progress_->print(warning);
 }
 
 void Loop::save() {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "train/collapse_watch.hpp"
 #include "train/metrics.hpp"
 #include "train/progress_line.hpp"
 #include "train/run_checkpoint.hpp"
@@ -82,6 +83,7 @@ class Loop {
   std::ostream* out_;
   std::unique_ptr<MetricsWriter> metrics_;
   std::unique_ptr<ProgressLine> progress_;
+  CollapseWatch collapse_watch_;
 };
 
 }  // namespace switchyard::train

@@ -96,6 +96,8 @@ Json evaluation_object(const moe::GateStatistics& statistics) {
                  {"mi_true", statistics.mutual_information_true()},
                  {"dispatch_entropy_label", statistics.dispatch_entropy_label()}};
   if (statistics.groups() > 0) object["dispatch_entropy"] = statistics.dispatch_entropy();
+  object["largest_share"] = statistics.largest_share();
+  object["active_experts"] = statistics.active_experts();
   object["expert_share"] = statistics.expert_share();
   object["load"] = load_of(statistics);
   object["class_by_expert"] = count_table(statistics, statistics.classes(), &moe::GateStatistics::by_label);

@@ -136,19 +136,20 @@ std::string class_table(const moe::GateStatistics& statistics, std::string_view 
   return cut.empty() ? out : fmt::format("{}  (more in summary.json, class_by_expert: {})\n", out, cut);
 }
 
+std::string importance_advice(double weight) {
+  return weight > 0 ? fmt::format("try a larger importance regulariser (--moe.importance={:g}; it is {:g})",
+                                  2 * weight, weight)
+                    : std::string("try the importance regulariser (--moe.importance=0.2; it is 0)");
+}
+
 std::string dead_expert_warning(const moe::GateStatistics& statistics, std::string_view split,
                                 double importance_weight, const TextStyle& style) {
   const std::vector<index_t> dead = statistics.dead_experts();
   if (dead.empty()) return "";
-  const std::string advice =
-      importance_weight > 0
-          ? fmt::format("try a larger importance regulariser (--moe.importance={:g}; it is {:g})",
-                        2 * importance_weight, importance_weight)
-          : std::string("try the importance regulariser (--moe.importance=0.2; it is 0)");
   const std::string text = fmt::format(
       "dead experts: {} (chosen for less than 1 sample in 1000 of {}); {}, fewer experts (moe.experts) or "
       "another seed (run.seed)",
-      dead_experts_text(statistics), split, advice);
+      dead_experts_text(statistics), split, importance_advice(importance_weight));
   std::string out;
   for (const std::string& line : wrap(text, style.columns - 9)) {
     out += fmt::format("{}{}\n", out.empty() ? "warning: " : "         ", line);

@@ -25,6 +25,8 @@ std::string usage_bars(const moe::GateStatistics& statistics, std::string_view s
 // A row per class, a column per expert; percentages of the row. Columns that do not fit are folded below; more
 // than 64 experts and 20 classes are cut, with a note where the rest is.
 std::string class_table(const moe::GateStatistics& statistics, std::string_view split, const TextStyle& style);
+// "try ...", against experts that get too few samples; without the end of a sentence.
+std::string importance_advice(double importance_weight);
 // Empty where no expert is dead.
 std::string dead_expert_warning(const moe::GateStatistics& statistics, std::string_view split,
                                 double importance_weight, const TextStyle& style);

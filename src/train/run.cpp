@@ -13,7 +13,7 @@ std::string newest_checkpoint(const RunFolder& folder) {
 
 PreparedRun prepare_run(comm::Communicator& communicator, const config::Config& config,
                         const std::function<void(const std::filesystem::path& checkpoint)>& check) {
-  PreparedRun prepared{.config = config, .folder = {}, .checkpoint = {}};
+  PreparedRun prepared{.config = config, .folder = {}, .checkpoint = {}, .inherited = {}};
   comm::agree(communicator, [&] {
     if (!communicator.is_root()) return;
     prepared.folder = RunFolder::create(config.run.dir, config.run.resume);
@@ -36,6 +36,9 @@ Outcome run(PreparedRun& prepared, const RunMeans& means) {
   if (!prepared.checkpoint.empty()) {
     const checkpoint::Reader reader(communicator, prepared.checkpoint);
     comm::agree(communicator, [&] { loop->restore(reader); });
+  } else {
+    prepared.inherited = inherit_weights(communicator, prepared.config.init, loop->model());
+    loop->model().values_changed(*means.context);
   }
   comm::agree(communicator, [&] {
     if (folder != nullptr) folder->write_config(config::to_ini(prepared.config));

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "train/inherited_weights.hpp"
 #include "train/loop.hpp"
 
 namespace switchyard::train {
@@ -16,6 +17,7 @@ struct PreparedRun {
   config::Config config;
   std::optional<RunFolder> folder;  // root only
   std::string checkpoint;           // to go on from; empty: from the start
+  InheritedWeights inherited;       // of a run from the start, once it has begun
 };
 
 // Makes or opens config.run.dir as config.run.resume says, and finds the checkpoint to go on from. If there is

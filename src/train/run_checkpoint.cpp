@@ -89,6 +89,11 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
   checkpoint::save(communicator, folder, state.step, header, slices, options);
 }
 
+std::string checkpoint_file(const std::filesystem::path& path) {
+  return std::filesystem::is_directory(path) ? checkpoint::newest_valid(path / "checkpoints").string()
+                                             : path.string();
+}
+
 RunState state_of(const checkpoint::Reader& reader, const config::Config& config) {
   expect(reader, "state/seed", static_cast<std::int64_t>(config.run.seed), "run.seed");
   expect(reader, "state/shards", config.train.shards, "train.shards");

@@ -30,6 +30,10 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
                      model::MixtureModel& model, optim::Optimizer& optimizer,
                      const moe::GateStatistics& last_step, const checkpoint::SaveOptions& options);
 
+// The checkpoint that `path` stands for: itself, or the newest valid one of a run folder. Local. Throws
+// DataError if the folder holds none; a file is not looked at.
+std::string checkpoint_file(const std::filesystem::path& path);
+
 // Local: what a checkpoint says of its run. `config` must agree in what fixes the order of samples and the
 // sums: seed, shards, batch size; DataError if not.
 RunState state_of(const checkpoint::Reader& reader, const config::Config& config);

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import runs
 import studies
@@ -92,6 +93,81 @@ class Results(studies.StudyTest):
                 self.assertEqual((folder / "runs" / "wild" / "seed-0001" / "failed.json").stat().st_mtime_ns, before)
 
 
+class After(studies.StudyTest):
+    PLAIN = studies.TWO_ARMS.split("[arm.sparse]")[0]
+    READS_PLAIN = """
+[arm.frozen]
+config = base.ini
+after = plain
+init.from = {study}/runs/plain/seed-{seed}
+init.parts = gate
+train.freeze = gate
+[arm.second]
+config = base.ini
+after = frozen
+init.from = {study}/runs/frozen/seed-{seed}
+"""
+
+    def test_an_arm_begins_with_the_weights_of_another(self):
+        file, folder = self.write_study(self.PLAIN, self.READS_PLAIN)
+        for ranks in (0, 2):
+            file, folder = self.write_study(self.PLAIN, self.READS_PLAIN)
+            self.study(file, "--study.keep_checkpoints=yes", ranks=ranks)
+            for seed in ("seed-0001", "seed-0002"):
+                gates = []
+                for arm in ("plain", "frozen", "second"):
+                    found = runs.checkpoint_bytes(runs.newest_checkpoint(folder / "runs" / arm / seed))
+                    gates.append({p: c for p, c in found.items() if p.startswith("parameters/gate/")})
+                self.assertEqual(gates[0], gates[1])
+                self.assertNotEqual(gates[1], gates[2])
+
+    def test_checkpoints_stay_until_they_are_read(self):
+        file, folder = self.write_study(self.PLAIN, self.READS_PLAIN)
+        self.study(file, ranks=2)
+        found = json.loads((folder / "study.json").read_text())
+        self.assertEqual({run["status"] for arm in found["arms"] for run in arm["runs"]}, {"finished"})
+        self.assertEqual(list(folder.rglob("*.h5")), [])
+
+    def test_is_skipped_where_the_needed_run_failed(self):
+        wild = self.PLAIN.replace("[arm.plain]", "[arm.plain]\noptim.learning_rate = 1e30")
+        more = self.READS_PLAIN + "[arm.other]\nconfig = base.ini\n[arm.grid]\nconfig = base.ini\nafter = plain\n" \
+            "init.from = {study}/runs/plain/seed-{seed}\nmoe.top_k = 1 | 2\n"
+        for ranks in (0, 2):
+            file, folder = self.write_study(wild, more)
+            with self.subTest(ranks=ranks):
+                finished = self.study(file, ranks=ranks)
+                self.assertIn("frozen seed 2: skipped (the run of plain with this seed failed)", finished.out)
+                self.assertIn("second seed 1: skipped (the run of frozen with this seed was skipped)", finished.out)
+                self.assertEqual(self.statuses(folder), {"plain": "failed", "frozen": "skipped", "second": "skipped",
+                                                         "other": "finished", "grid": "missing"})
+                with open(folder / "runs.csv", newline="") as rows:
+                    selection = [row["status"] for row in csv.DictReader(rows) if row["stage"] == "selection"]
+                self.assertEqual(selection, ["skipped"] * 4)
+                self.assertIn("runs were skipped", self.report_of(folder))
+                before = self.statuses(folder)
+                self.study(file, ranks=ranks)  # nothing is left to do
+                self.assertEqual(self.statuses(folder), before)
+                # What was skipped is made once the needed run is there.
+                shutil.rmtree(folder / "runs" / "plain")
+                file.write_text(file.read_text().replace("1e30", "1e-2"))
+                self.study(file, ranks=ranks)
+                self.assertEqual(set(self.statuses(folder).values()), {"finished"})
+                self.assertEqual(list(folder.rglob("skipped.json")), [])
+
+    def statuses(self, folder):
+        """Arm -> the status of all its runs."""
+        found = {}
+        for arm in json.loads((folder / "study.json").read_text())["arms"]:
+            status = {run["status"] for run in arm["runs"]}
+            self.assertEqual(len(status), 1, arm)
+            found[arm["name"]] = status.pop()
+        return found
+
+    def report_of(self, folder):
+        self.expect(runs.switchyard("report", folder), 0)
+        return (folder / "report.html").read_text()
+
+
 class Refused(studies.StudyTest):
     def test_a_changed_study(self):
         file, folder = self.write_study()
@@ -114,6 +190,8 @@ class Refused(studies.StudyTest):
                                ("[arm.third]\nconfig = base.ini\nmoe.top_k = 9\n", "the arm third"),
                                ("[arm.third]\nconfig = base.ini\nmoe.topk = 1\n", "did you mean 'moe.top_k'"),
                                ("[arm.third]\nconfig = base.ini\nafter = fourth\n", "names no arm"),
+                               ("[arm.third]\nconfig = base.ini\ninit.from = {study}/runs/plain/seed-{seed}\n",
+                                "reads the runs of plain, and `after` does not name it"),
                                ("[arm.third]\nconfig = base.ini\nrun.device = cuda\n", "run.device = cuda")):
             file, folder = self.write_study(more=more)
             with self.subTest(fragment=fragment):

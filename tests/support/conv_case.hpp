@@ -84,8 +84,9 @@ struct ConvCase {
   }
 
   reference::ConvSizes sizes() const {
-    return {static_cast<int>(rows), static_cast<int>(shape.in_channels), static_cast<int>(shape.height),
-            static_cast<int>(shape.width), static_cast<int>(shape.out_channels)};
+    return {
+        static_cast<int>(rows),        static_cast<int>(shape.in_channels),  static_cast<int>(shape.height),
+        static_cast<int>(shape.width), static_cast<int>(shape.out_channels), static_cast<int>(shape.padding)};
   }
   reference::Doubles reference_conv() const {
     return reference::convolve(sizes(), to_doubles(images), to_doubles(weight), to_doubles(bias));

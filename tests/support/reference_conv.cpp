@@ -50,6 +50,10 @@ std::size_t at(int i) { return static_cast<std::size_t>(i); }
 std::size_t ConvSizes::image(int row, int channel, int y, int x) const {
   return index4(row, channel, in_channels, y, height, x, width);
 }
+double ConvSizes::pixel(const Doubles& images, int row, int channel, int y, int x) const {
+  if (y < 0 || y >= height || x < 0 || x >= width) return 0;
+  return images[image(row, channel, y, x)];
+}
 std::size_t ConvSizes::weight(int out_channel, int in_channel, int ky, int kx) const {
   return index4(out_channel, in_channel, in_channels, ky, 3, kx, 3);
 }
@@ -68,7 +72,8 @@ Doubles convolve(const ConvSizes& s, const Doubles& images, const Doubles& weigh
   for_each_place(s, [&](int row, int c, int y, int x) {
     double sum = bias[at(c)];
     for_each_weight(s, [&](int channel, int ky, int kx) {
-      sum += weight[s.weight(c, channel, ky, kx)] * images[s.image(row, channel, y + ky, x + kx)];
+      sum += weight[s.weight(c, channel, ky, kx)] *
+             s.pixel(images, row, channel, y + ky - s.padding, x + kx - s.padding);
     });
     places[s.place(row, c, y, x)] = sum;
   });
@@ -130,7 +135,8 @@ ConvGradient convolve_backward(const ConvSizes& s, const Doubles& images, const 
     const double d = d_places[s.place(row, c, y, x)];
     result.bias[at(c)] += d;
     for_each_weight(s, [&](int channel, int ky, int kx) {
-      result.weight[s.weight(c, channel, ky, kx)] += d * images[s.image(row, channel, y + ky, x + kx)];
+      result.weight[s.weight(c, channel, ky, kx)] +=
+          d * s.pixel(images, row, channel, y + ky - s.padding, x + kx - s.padding);
     });
   });
   return result;

@@ -10,19 +10,22 @@ namespace switchyard::reference {
 using Doubles = std::vector<double>;
 
 // Images are [rows][in_channels][height][width], weights [out_channels][in_channels][3][3], the convolution
-// [rows][out_channels][height - 2][width - 2], pooled values [rows][out_channels][(height - 2) / 2][(width - 2)
-// / 2].
+// [rows][out_channels][conv_height][conv_width], pooled values
+// [rows][out_channels][pooled_height][pooled_width].
 struct ConvSizes {
   int rows = 0;
   int in_channels = 1;
   int height = 0;
   int width = 0;
   int out_channels = 1;
+  int padding = 0;  // zeros around the image
 
-  int conv_height() const { return height - 2; }
-  int conv_width() const { return width - 2; }
-  int pooled_height() const { return (height - 2) / 2; }
-  int pooled_width() const { return (width - 2) / 2; }
+  int conv_height() const { return height + 2 * padding - 2; }
+  int conv_width() const { return width + 2 * padding - 2; }
+  int pooled_height() const { return conv_height() / 2; }
+  int pooled_width() const { return conv_width() / 2; }
+  // The pixel under a weight, 0 in the padding.
+  double pixel(const Doubles& images, int row, int channel, int y, int x) const;
   std::size_t image(int row, int channel, int y, int x) const;
   std::size_t weight(int out_channel, int in_channel, int ky, int kx) const;
   std::size_t place(int row, int channel, int y, int x) const;

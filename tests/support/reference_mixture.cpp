@@ -13,24 +13,36 @@ namespace {
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-// [out_channels][height - 2][width - 2] of every image.
-std::vector<Values> convolve(const ops::FusedConvShape& shape, const std::vector<Values>& images,
-                             const Values& weight, const Values& bias) {
-  const std::int64_t height = shape.height - 2;
-  const std::int64_t width = shape.width - 2;
+// A convolution and what follows it, as the text of the network says.
+struct Convolution {
+  std::int64_t in_channels, height, width, out_channels;
+  std::int64_t padding;
+  bool batch_norm, relu, max_pool;
+
+  std::int64_t out_height() const { return height + 2 * padding - 2; }
+  std::int64_t out_width() const { return width + 2 * padding - 2; }
+};
+
+// [out_channels][out_height][out_width] of every image. An empty bias is none.
+std::vector<Values> convolve(const Convolution& conv, const std::vector<Values>& images, const Values& weight,
+                             const Values& bias) {
+  const auto pixel = [&](const Values& image, std::int64_t c, std::int64_t y, std::int64_t x) {
+    const bool inside = y >= 0 && y < conv.height && x >= 0 && x < conv.width;
+    return inside ? image[at((c * conv.height + y) * conv.width + x)] : 0.0;
+  };
   std::vector<Values> results;
   for (const Values& image : images) {
-    Values out(at(shape.out_channels * height * width));
-    for (std::int64_t o = 0; o < shape.out_channels; ++o)
-      for (std::int64_t y = 0; y < height; ++y)
-        for (std::int64_t x = 0; x < width; ++x) {
-          double sum = bias[at(o)];
-          for (std::int64_t c = 0; c < shape.in_channels; ++c)
+    Values out;
+    for (std::int64_t o = 0; o < conv.out_channels; ++o)
+      for (std::int64_t y = 0; y < conv.out_height(); ++y)
+        for (std::int64_t x = 0; x < conv.out_width(); ++x) {
+          double sum = bias.empty() ? 0.0 : bias[at(o)];
+          for (std::int64_t c = 0; c < conv.in_channels; ++c)
             for (std::int64_t dy = 0; dy < 3; ++dy)
               for (std::int64_t dx = 0; dx < 3; ++dx)
-                sum += weight[at(((o * shape.in_channels + c) * 3 + dy) * 3 + dx)] *
-                       image[at((c * shape.height + y + dy) * shape.width + x + dx)];
-          out[at((o * height + y) * width + x)] = sum;
+                sum += weight[at(((o * conv.in_channels + c) * 3 + dy) * 3 + dx)] *
+                       pixel(image, c, y + dy - conv.padding, x + dx - conv.padding);
+          out.push_back(sum);
         }
     results.push_back(std::move(out));
   }
@@ -38,6 +50,7 @@ std::vector<Values> convolve(const ops::FusedConvShape& shape, const std::vector
 }
 
 void batch_norm(std::vector<Values>& rows, std::int64_t channels, const Values& gamma, const Values& beta) {
+  if (rows.empty()) return;  // an expert without samples
   const std::int64_t places = static_cast<std::int64_t>(rows[0].size()) / channels;
   for (std::int64_t c = 0; c < channels; ++c) {
     double mean = 0;
@@ -55,14 +68,17 @@ void batch_norm(std::vector<Values>& rows, std::int64_t channels, const Values& 
   }
 }
 
-Values relu_pool(const ops::FusedConvShape& shape, const Values& in) {
-  const std::int64_t height = shape.height - 2;
-  const std::int64_t width = shape.width - 2;
+Values relu_pool(const Convolution& conv, Values in) {
+  if (conv.relu)
+    for (double& value : in) value = std::max(value, 0.0);
+  if (!conv.max_pool) return in;
+  const std::int64_t height = conv.out_height();
+  const std::int64_t width = conv.out_width();
   Values out;
-  for (std::int64_t c = 0; c < shape.out_channels; ++c)
+  for (std::int64_t c = 0; c < conv.out_channels; ++c)
     for (std::int64_t y = 0; y + 1 < height; y += 2)
       for (std::int64_t x = 0; x + 1 < width; x += 2) {
-        double best = 0;
+        double best = -std::numeric_limits<double>::infinity();
         for (std::int64_t dy = 0; dy < 2; ++dy)
           for (std::int64_t dx = 0; dx < 2; ++dx)
             best = std::max(best, in[at((c * height + y + dy) * width + x + dx)]);
@@ -79,17 +95,35 @@ Values product(const Values& x, const Values& weight, std::int64_t outputs) {
   return y;
 }
 
+std::vector<Convolution> convolutions(const nn::NetworkShape& shape) {
+  std::vector<Convolution> all;
+  if (shape.conv) {
+    const ops::FusedConvShape& s = *shape.conv;
+    all.push_back({s.in_channels, s.height, s.width, s.out_channels, s.padding, shape.batch_norm, true, true});
+  }
+  for (const nn::PaddedConvShape& s : shape.padded_convs) {
+    all.push_back({s.in_channels, s.height, s.width, s.out_channels, 1, s.batch_norm, s.relu, s.max_pool});
+  }
+  return all;
+}
+
 // `hidden`, if given, gets what the dense layer before the last puts out before its ReLU. Layers of attention
 // are not run.
 std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, const Parameters& p,
                         std::vector<Values> rows, std::vector<Values>* hidden = nullptr,
                         std::int64_t layers = std::numeric_limits<std::int64_t>::max()) {
-  if (shape.conv && layers-- > 0) {
-    rows = convolve(*shape.conv, rows, p.at(name + "/conv_1/weight"), p.at(name + "/conv_1/bias"));
-    if (shape.batch_norm)
-      batch_norm(rows, shape.conv->out_channels, p.at(name + "/batch_norm_1/gamma"),
-                 p.at(name + "/batch_norm_1/beta"));
-    for (Values& row : rows) row = relu_pool(*shape.conv, row);
+  int conv_number = 0;
+  int norm_number = 0;
+  for (const Convolution& conv : convolutions(shape)) {
+    if (layers-- <= 0) break;
+    const std::string prefix = name + "/conv_" + std::to_string(++conv_number);
+    const bool has_bias = conv.padding == 0 || !conv.batch_norm;
+    rows = convolve(conv, rows, p.at(prefix + "/weight"), has_bias ? p.at(prefix + "/bias") : Values{});
+    if (conv.batch_norm) {
+      const std::string norm = name + "/batch_norm_" + std::to_string(++norm_number);
+      batch_norm(rows, conv.out_channels, p.at(norm + "/gamma"), p.at(norm + "/beta"));
+    }
+    for (Values& row : rows) row = relu_pool(conv, std::move(row));
   }
   if (shape.patch_filters && layers-- > 0) {
     const std::string prefix = name + "/patch_filters_1";
@@ -179,13 +213,31 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
   return choice;
 }
 
-Returned run_experts(const MixtureCase& test, const Parameters& parameters) {
+// By all samples, or by those that chose the expert; a batch norm sees those alone.
+Returned run_experts(const MixtureCase& test, const Parameters& parameters,
+                     const std::vector<Choice>* choices) {
   Returned returned;
   for (std::int64_t e = 0; e < test.experts; ++e) {
     char name[32];
     std::snprintf(name, sizeof name, "experts/%04d", static_cast<int>(e));
-    returned.hidden.emplace_back();
-    returned.outputs.push_back(run(test.expert, name, parameters, test.images, &returned.hidden.back()));
+    std::vector<std::size_t> samples;
+    std::vector<Values> images;
+    for (std::size_t n = 0; n < test.images.size(); ++n) {
+      if (choices != nullptr) {
+        const auto& chosen = (*choices)[n].experts;
+        if (std::find(chosen.begin(), chosen.end(), e) == chosen.end()) continue;
+      }
+      samples.push_back(n);
+      images.push_back(test.images[n]);
+    }
+    std::vector<Values> hidden;
+    const std::vector<Values> outputs = run(test.expert, name, parameters, images, &hidden);
+    auto& of_expert = returned.outputs.emplace_back(test.images.size());
+    auto& hidden_of_expert = returned.hidden.emplace_back(test.images.size());
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      of_expert[samples[i]] = outputs[i];
+      if (!hidden.empty()) hidden_of_expert[samples[i]] = hidden[i];
+    }
   }
   return returned;
 }
@@ -263,6 +315,24 @@ std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parame
   return choices;
 }
 
+struct Evaluated {
+  std::vector<Choice> choices;
+  Returned returned;
+};
+
+Evaluated evaluate(const MixtureCase& test, const Parameters& parameters) {
+  Evaluated evaluated;
+  const bool chooses_by_experts = test.kind == moe::GateKind::attention || test.kind == moe::GateKind::loudest;
+  if (chooses_by_experts || test.loss == config::Loss::predicted_loss) {
+    evaluated.returned = run_experts(test, parameters, nullptr);
+    evaluated.choices = choose_all(test, parameters, evaluated.returned);
+  } else {
+    evaluated.choices = choose_all(test, parameters, {});
+    evaluated.returned = run_experts(test, parameters, &evaluated.choices);
+  }
+  return evaluated;
+}
+
 // Of the weights that the experts see.
 Values tempered(const Choice& choice, double temperature) {
   Values weights;
@@ -296,7 +366,7 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
     }
     return -std::log(likelihood);
   }
-  Values sum(outputs[0][n].size(), 0.0);
+  Values sum(outputs[at(choice.experts[0])][n].size(), 0.0);
   for (std::size_t i = 0; i < choice.experts.size(); ++i) {
     const Values& f = outputs[at(choice.experts[i])][n];
     for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += choice.factors[i] * f[c];
@@ -421,8 +491,9 @@ namespace {
 
 double loss_of(const MixtureCase& test, const Parameters& parameters, View view,
                const std::vector<Values>& distances) {
-  const Returned returned = run_experts(test, parameters);
-  const std::vector<Choice> choices = choose_all(test, parameters, returned);
+  const Evaluated evaluated = evaluate(test, parameters);
+  const Returned& returned = evaluated.returned;
+  const std::vector<Choice>& choices = evaluated.choices;
   double loss = 0;
   for (std::size_t n = 0; n < choices.size(); ++n)
     loss += sample_loss(test, choices[n], returned.outputs, n, view);
@@ -439,7 +510,7 @@ double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
 
 std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters) {
   std::vector<std::int64_t> loads(at(test.experts), 0);
-  for (const Choice& choice : choose_all(test, parameters, run_experts(test, parameters))) {
+  for (const Choice& choice : evaluate(test, parameters).choices) {
     for (const std::int64_t e : choice.experts) ++loads[at(e)];
   }
   return loads;
@@ -447,8 +518,7 @@ std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameter
 
 double routing_margin(const MixtureCase& test, const Parameters& parameters) {
   double margin = std::numeric_limits<double>::infinity();
-  for (const Choice& choice : choose_all(test, parameters, run_experts(test, parameters)))
-    margin = std::min(margin, choice.margin);
+  for (const Choice& choice : evaluate(test, parameters).choices) margin = std::min(margin, choice.margin);
   return margin;
 }
 

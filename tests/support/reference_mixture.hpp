@@ -44,8 +44,8 @@ struct MixtureCase {
 // Euclidean distances of all pairs of samples: of the images, or of what layer `similarity_layer` of the gate
 // makes of them.
 std::vector<Values> pairwise_distances(const MixtureCase& test, const Parameters& parameters);
-// Mean task loss plus regularisers, batch norm with the statistics of the whole batch. The share of slots in
-// the balance loss is a constant, as long as no choice changes.
+// Mean task loss plus regularisers, batch norm with the statistics of the whole batch, in an expert of the
+// samples that chose it. The share of slots in the balance loss is a constant, as long as no choice changes.
 double mixture_loss(const MixtureCase& test, const Parameters& parameters);
 // Samples of each expert.
 std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters);

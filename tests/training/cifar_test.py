@@ -20,6 +20,17 @@ KEYS = {
 }
 STEPS = 16  # into the third epoch
 
+# Batches of 160, 160 and 20: under a dense gate an expert's rows fill one tile of 128 and a part of the next, which is
+# padded; under top-1 routing some of the twelve experts see no sample of a short batch.
+CONVOLUTIONS = {
+    "model_gate": "padded_conv:4 batch_norm relu max_pool padded_conv:6 batch_norm relu max_pool dense:16 relu "
+                  "dense:experts",
+    "model_expert": "padded_conv:3 relu max_pool padded_conv:18 batch_norm relu max_pool dense:8 relu dense:classes",
+    "train_batch_size": 160,
+    "optim_learning_rate": 5e-3,
+}
+ROUTING = {0: {"moe_top_k": 0, "moe_experts": 5}, 1: {"moe_top_k": 1, "moe_experts": 12}}
+
 
 def images(labels, classes, random):
     """Noise and a brightness of each channel that tells the class: no flip and no crop hides it."""
@@ -77,6 +88,42 @@ class Cifar(runs.RunTest):
             with self.subTest(ranks=ranks, threads=threads):
                 self.assert_same_run(straight, self.run_to(STEPS, ranks, run_threads=threads))
 
+    def test_convolutions_with_batch_norm_on_any_layout(self):
+        for top_k, routing in ROUTING.items():
+            keys = {**CONVOLUTIONS, **routing}
+            straight = self.run_to(8, 1, **keys)
+            losses = [m["task_loss"] for m in runs.metrics(straight) if m["kind"] == "step"]
+            self.assertLess(losses[-1], 0.98 * losses[0], "the run learned nothing: equal bits would prove nothing")
+            self.check_running_statistics(straight, routing["moe_experts"])
+            for ranks, threads in ((2, 1), (3, 1), (4, 1), (1, 2)):
+                with self.subTest(top_k=top_k, ranks=ranks, threads=threads):
+                    self.assert_same_run(straight, self.run_to(8, ranks, run_threads=threads, **keys))
+
+    def check_running_statistics(self, run, experts):
+        """Each expert has its own, beside its parameters."""
+        found = set()
+        with runs.h5py.File(runs.newest_checkpoint(run), "r") as file:
+            for expert in range(experts):
+                norm = file[f"buffers/experts/{expert:04}/batch_norm_1"]
+                self.assertEqual((norm["running_mean"].shape, norm["running_variance"].shape), ((18,), (18,)))
+                found.add(norm["running_mean"][:].tobytes())
+                self.assertNotIn("bias", file[f"parameters/experts/{expert:04}/conv_2"])
+        # Under top-1 routing some experts are sent nothing and keep the zeros that all begin with.
+        self.assertGreater(len(found), 3, "experts share their statistics")
+
+    def test_convolutions_stopped_and_moved(self):
+        for top_k, routing in ROUTING.items():
+            with self.subTest(top_k=top_k):
+                keys = {**CONVOLUTIONS, **routing}
+                straight = self.run_to(8, 1, **keys)
+                run = self.run_to(4, 2, **keys)
+                self.resume(run, "--train.max_steps=6", ranks=4)
+                self.resume(run, "--train.max_steps=8", ranks=1)
+                self.assert_same_run(straight, run)
+                test = runs.summary(straight)["test"]
+                other = runs.switchyard("eval", run, "--split=test", ranks=3)
+                self.assertEqual(runs.json.loads(other.out)["error"], test["error"])
+
     def test_augmentation_changes_the_run(self):
         files = [runs.newest_checkpoint(self.run_to(2, 1, data_augment=augment)) for augment in ("none", "flip_crop")]
         self.assertEqual(runs.switchyard("diff", *files).code, 1)
@@ -115,6 +162,13 @@ class Cifar(runs.RunTest):
         other = runs.switchyard("eval", run, "--split=train", ranks=3)
         self.assertEqual(runs.json.loads(other.out), splits["train"])
         self.assertEqual(splits["test"]["error"], runs.summary(run)["test"]["error"])
+
+    def test_networks_that_do_not_fit_the_images(self):
+        layers = "padded_conv:2 max_pool max_pool dense:classes"
+        self.check_failure(2, "layer 3 of the expert cannot stand there", "any number of `padded_conv:N",
+                           kind="ConfigError", model_expert=layers)
+        layers = "dense:8 batch_norm relu dense:experts"
+        self.check_failure(2, "layer 2 of the gate cannot stand there", kind="ConfigError", model_gate=layers)
 
     def check_failure(self, code, *fragments, kind, **sections):
         for ranks in (0, 2, 3):

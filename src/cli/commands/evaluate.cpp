@@ -42,12 +42,6 @@ data::Split take_split(std::vector<std::string>& arguments) {
   return data::Split::test;
 }
 
-// A run folder stands for its newest checkpoint.
-std::string checkpoint_file(const std::string& path) {
-  const std::filesystem::path checkpoints = std::filesystem::path(path) / "checkpoints";
-  return std::filesystem::is_directory(checkpoints) ? checkpoint::newest_valid(checkpoints).string() : path;
-}
-
 }  // namespace
 
 int evaluate(Runtime& runtime, Arguments arguments) {
@@ -65,7 +59,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                       "runs/latest`",
                       line.positionals.size()));
     }
-    if (runtime.is_root()) file = checkpoint_file(line.positionals[0]);
+    if (runtime.is_root()) file = train::checkpoint_file(line.positionals[0]);
   });
   comm::broadcast(communicator, file);
   const checkpoint::Reader reader(communicator, file);
@@ -104,7 +98,8 @@ std::string evaluate_help() {
          "[--moe.top_k=K] [--run.threads=N]\n\n"
          "Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON "
          "object: error, loss,\n"
-         "h_s, h_u, mi_predicted, mi_true (bits), dispatch_entropy_label (nats), expert_share, "
+         "h_s, h_u, mi_predicted, mi_true (bits), dispatch_entropy_label (nats), largest_share, "
+         "active_experts, expert_share, "
          "class_by_expert; "
          "dispatch_entropy and\ncluster_by_expert where the data carry clusters. The numbers do not depend on "
          "the number of "

@@ -40,6 +40,11 @@ double activation_floats(const nn::NetworkShape& shape, double rows) {
   double width = 0;
   if (shape.conv)
     width += static_cast<double>(shape.conv->out_features()) * 2.25;  // and the winners, a byte each
+  for (const nn::PaddedConvShape& layer : shape.padded_convs) {
+    width += static_cast<double>(layer.norm_pool().in_features()) +
+             static_cast<double>(layer.out_features()) * (layer.max_pool ? 2.25 : 2.0);
+    if (layer.in_order == ops::ImageOrder::channels_first) width += static_cast<double>(layer.in_features());
+  }
   if (shape.patch_filters) {
     const ops::PatchFilterShape& filters = *shape.patch_filters;
     width += 2.0 * static_cast<double>(filters.outputs);
@@ -60,11 +65,17 @@ struct Plan {
 
 void print_gradients(const Plan& p) {
   std::cout << "gradients of the gate's matrices (the same rule on every rank count)\n";
-  if (p.options.gate.patch_filters) {
-    const double floats = static_cast<double>(p.config.train.shards * p.options.gate.parameter_count());
-    std::cout << fmt::format("  {:>5} x {:<5} a partial sum per shard ({} a step)\n",
-                             p.options.gate.patch_filters->patch_size, p.options.gate.patch_filters->units(),
+  const auto print_partials = [&](index_t rows, index_t columns, index_t parameters) {
+    const double floats = static_cast<double>(p.config.train.shards * parameters);
+    std::cout << fmt::format("  {:>5} x {:<5} a partial sum per shard ({} a step)\n", rows, columns,
                              mebibytes(floats * float_bytes));
+  };
+  for (const nn::PaddedConvShape& layer : p.options.gate.padded_convs) {
+    print_partials(9 * layer.in_channels, layer.out_channels, layer.weight_count());
+  }
+  if (p.options.gate.patch_filters) {
+    const ops::PatchFilterShape& filters = *p.options.gate.patch_filters;
+    print_partials(filters.patch_size, filters.units(), p.options.gate.parameter_count());
   }
   for (const nn::DenseShape& layer : p.options.gate.dense) {
     const bool whole = p.options.gate_options.policy.rule(layer.in, layer.out) == nn::GradientRule::whole_rows;

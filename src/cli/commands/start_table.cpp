@@ -83,32 +83,56 @@ Rows layout_rows(const Runtime& runtime, train::Loop& loop, int ranks) {
           {"experts per rank", hosted}};
 }
 
-Rows training_rows(const config::Config& config, train::Loop& loop, const std::string& checkpoint) {
+std::string first_weights_text(const config::Config& config, const train::InheritedWeights& inherited) {
+  const std::string drawn = config.init.draw == 0 ? "drawn" : fmt::format("draw {}", config.init.draw);
+  if (inherited.checkpoint.empty()) return drawn;
+  const std::string& from = inherited.checkpoint;
+  if (config.init.parts == config::InitParts::experts)
+    return fmt::format("experts of {}; gate {}", from, drawn);
+  std::string text = config.init.parts == config::InitParts::all
+                         ? fmt::format("gate and experts of {}", from)
+                         : fmt::format("gate of {}; experts {}", from, drawn);
+  if (!inherited.drawn_arrays.empty())
+    text += fmt::format("; {} {}", fmt::join(inherited.drawn_arrays, ", "), drawn);
+  return text;
+}
+
+// "adam, rate 0.001, weight decay 0, clip 0", and the gate's own where it has one.
+std::string optimizer_text(const config::Config& config) {
+  return fmt::format("{}, rate {}, weight decay {}, clip {}{}", text_of(config, "optim.name"),
+                     config.optim.learning_rate, config.optim.weight_decay, config.optim.clip_norm,
+                     gate_optimizer_text(config));
+}
+
+Rows training_rows(const train::PreparedRun& prepared, train::Loop& loop) {
+  const config::Config& config = prepared.config;
+  const bool resumed = !prepared.checkpoint.empty();
   return {{"steps", fmt::format("{} ({} per epoch), batch {} in {} shards", train::grouped(loop.last_step()),
                                 loop.loader().training().batches_per_epoch(), config.train.batch_size,
                                 config.train.shards)},
-          {"optimizer", fmt::format("{}, rate {}, weight decay {}, clip {}{}", text_of(config, "optim.name"),
-                                    config.optim.learning_rate, config.optim.weight_decay,
-                                    config.optim.clip_norm, gate_optimizer_text(config))},
+          {"frozen", text_of(config, "train.freeze")},
+          {"optimizer", optimizer_text(config)},
           {"schedule", fmt::format("{}, warm-up {} steps, horizon {}", text_of(config, "optim.schedule"),
                                    config.optim.warmup_steps, loop.horizon())},
           {"precision", text_of(config, "train.precision")},
           {"seed", fmt::format("{}", config.run.seed)},
           {"run folder", config.run.dir},
-          {"goes on from", checkpoint.empty() ? "the start" : checkpoint}};
+          {"first weights", resumed ? "the run's own" : first_weights_text(config, prepared.inherited)},
+          {"goes on from", resumed ? prepared.checkpoint : "the start"}};
 }
 
 }  // namespace
 
-void print_start_table(Runtime& runtime, const config::Config& config, const data::Dataset& dataset,
-                       train::Loop& loop, const std::string& checkpoint) {
+void print_start_table(Runtime& runtime, const train::PreparedRun& prepared, const data::Dataset& dataset,
+                       train::Loop& loop) {
   if (!runtime.is_root()) return;
+  const config::Config& config = prepared.config;
   const device::MachineInfo machine = device::describe_machine();
   train::StartTable table;
   table.sections.push_back({"data", data_rows(config, dataset)});
   table.sections.push_back({"model", model_rows(config, loop)});
   table.sections.push_back({"layout", layout_rows(runtime, loop, runtime.communicator().size())});
-  table.sections.push_back({"training", training_rows(config, loop, checkpoint)});
+  table.sections.push_back({"training", training_rows(prepared, loop)});
   table.sections.push_back({"machine",
                             {{"device", fmt::format("cpu: {}, {} cores", machine.cpu_model, machine.cores)},
                              {"instructions", machine.amx_bf16      ? "AVX-512, AMX bf16"

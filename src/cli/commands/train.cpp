@@ -48,14 +48,12 @@ int run(Runtime& runtime, train::PreparedRun& prepared) {
   std::optional<data::Dataset> dataset;
   comm::agree(communicator,
               [&] { dataset = data::load_dataset(prepared.config.data, prepared.config.run.seed); });
-  const train::Outcome outcome =
-      train::run(prepared, {.communicator = &communicator,
-                            .context = &context,
-                            .dataset = &*dataset,
-                            .out = &std::cout,
-                            .announce = [&](train::Loop& loop) {
-                              print_start_table(runtime, prepared.config, *dataset, loop, prepared.checkpoint);
-                            }});
+  const train::Outcome outcome = train::run(
+      prepared, {.communicator = &communicator,
+                 .context = &context,
+                 .dataset = &*dataset,
+                 .out = &std::cout,
+                 .announce = [&](train::Loop& loop) { print_start_table(runtime, prepared, *dataset, loop); }});
   if (runtime.is_root())
     std::cout << outcome.reason << "; results are in " << prepared.config.run.dir << std::endl;
   communicator.barrier();

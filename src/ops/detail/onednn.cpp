@@ -97,6 +97,10 @@ dnnl_memory_desc_t any_layout(std::initializer_list<index_t> dims) {
   return tagged_layout(dims, dnnl_format_tag_any);
 }
 
+dnnl_memory_desc_t channels_last_layout(std::initializer_list<index_t> dims) {
+  return tagged_layout(dims, dnnl_nhwc);
+}
+
 dnnl_memory_desc_t matrix_layout(dnnl_data_type_t type, index_t rows, index_t cols, index_t row_stride,
                                  index_t col_stride) {
   const dnnl_dim_t dims[] = {rows, cols};

@@ -53,6 +53,8 @@ class DnnlThread {
 // A float32 array of dense rows in the order of `dims`, or of a layout that oneDNN may choose.
 dnnl_memory_desc_t dense_layout(std::initializer_list<index_t> dims);
 dnnl_memory_desc_t any_layout(std::initializer_list<index_t> dims);
+// Images of dims batch, channels, height, width with the channels of a pixel side by side.
+dnnl_memory_desc_t channels_last_layout(std::initializer_list<index_t> dims);
 // Element (i, j) of a rows x cols matrix lies at i * row_stride + j * col_stride.
 dnnl_memory_desc_t matrix_layout(dnnl_data_type_t type, index_t rows, index_t cols, index_t row_stride,
                                  index_t col_stride);

@@ -38,12 +38,11 @@ struct AttentionBackward {
     team.for_each(d, [&](index_t c) { d_u[c] = 0.0F; });
     for (index_t i = 0; i < batch.experts; ++i) {
       const float* const h = batch.hidden[row * batch.experts + i];
-      float* const d_h = gradient.d_hidden[row * batch.experts + i];
       const float d_product = scale * d_scores(row, i);
-      team.for_each(d, [&](index_t c) {
-        d_u[c] += d_product * h[c];
-        d_h[c] = d_product * u[c];
-      });
+      team.for_each(d, [&](index_t c) { d_u[c] += d_product * h[c]; });
+      if (gradient.d_hidden == nullptr) continue;
+      float* const d_h = gradient.d_hidden[row * batch.experts + i];
+      team.for_each(d, [&](index_t c) { d_h[c] = d_product * u[c]; });
     }
   }
 };

@@ -18,16 +18,18 @@ struct ConvGeometry {
   explicit ConvGeometry(const FusedConvShape& s)
       : in_channels(s.in_channels),
         out_channels(s.out_channels),
-        height(s.height),
-        width(s.width),
+        height(s.height + 2 * s.padding),
+        width(s.width + 2 * s.padding),
+        padding(s.padding),
         conv_height(s.conv_height()),
         conv_width(s.conv_width()),
         pooled_height(s.pooled_height()),
         pooled_width(s.pooled_width()),
-        half_stride(((s.width + 1) / 2 + pack_lanes - 1) / pack_lanes * pack_lanes) {}
+        half_stride(((width + 1) / 2 + pack_lanes - 1) / pack_lanes * pack_lanes) {}
 
   index_t in_channels, out_channels;
-  index_t height, width;
+  index_t height, width;  // with the padding
+  index_t padding;
   index_t conv_height, conv_width;
   index_t pooled_height, pooled_width;
   index_t half_stride;  // floats of E or O of one image row: ceil(width / 2), rounded up to whole packs
@@ -42,6 +44,46 @@ struct ConvGeometry {
   SY_HD index_t split_floats() const { return in_channels * height * 2 * half_stride + pack_lanes; }
 };
 
+// The floats behind the last row, which a pack may read.
+template <class Team>
+SY_HD inline void clear_end(const Team& team, const ConvGeometry& g, float* split) {
+  constexpr int width = pack_width<Team>;
+  float* const end = split + g.split_floats() - pack_lanes;
+  team.for_each(pack_lanes / width, [&](index_t p) { Pack<width>::broadcast(0).store(end + p * width); });
+}
+
+// split_columns with a border of zeros: column 2X is pixel 2X - 1 of the image, column 2X + 1 pixel 2X.
+template <class Team>
+SY_HD inline void split_padded_columns(const Team& team, const ConvGeometry& g, const float* image, float pivot,
+                                       float* split) {
+  constexpr int width = pack_width<Team>;
+  using P = Pack<width>;
+  const index_t image_height = g.height - 2;
+  const index_t image_width = g.width - 2;
+  const index_t pixels = g.in_channels * image_height * image_width;
+  const P shift = P::broadcast(pivot);
+  const P border = P::broadcast(0) - shift;
+  team.for_each(g.in_channels * g.height, [&](index_t row) SY_ALWAYS_INLINE {
+    const GridPlace place(row, g.height);  // channel and row of the padded image
+    float* const even = split + row * 2 * g.half_stride;
+    float* const odd = even + g.half_stride;
+    if (place.column == 0 || place.column == g.height - 1) {
+      for (index_t x = 0; x < 2 * g.half_stride; x += width) border.store(even + x);
+      return;
+    }
+    const index_t first = (place.row * image_height + place.column - 1) * image_width;
+    for (index_t x = 0; x < g.half_stride; x += width) {
+      P at_even, at_odd;
+      P::load_pairs_first(image + first + 2 * x, pixels - first - 2 * x, at_even, at_odd);
+      (at_odd - shift).store_first(even + x + 1, g.half_stride - x - 1);
+      (at_even - shift).store(odd + x);
+    }
+    even[0] = -pivot;
+    ((g.width - 1) % 2 == 0 ? even : odd)[(g.width - 1) / 2] = -pivot;
+  });
+  clear_end(team, g, split);
+}
+
 // Fills `split` (ConvGeometry::split_floats) from an image; `pivot` is subtracted from every pixel. The places
 // after the last column hold the pixels that follow in memory, or -pivot after the last: results must not
 // depend on them. The caller puts a sync before the first read.
@@ -52,8 +94,9 @@ SY_HD inline void split_columns(const Team& team, const ConvGeometry& geometry, 
   using P = Pack<width>;
   const ConvGeometry g = geometry;  // a local copy, which stores through pointers cannot change
   const index_t packs = g.half_stride / width;
-  const index_t pixels = g.in_channels * g.height * g.width;
   const P shift = P::broadcast(pivot);
+  if (g.padding == 1) return split_padded_columns(team, g, image, pivot, split);
+  const index_t pixels = g.in_channels * g.height * g.width;
   team.for_each(g.in_channels * g.height, [&](index_t row) SY_ALWAYS_INLINE {
     const float* const from = image + row * g.width;
     const index_t left = pixels - row * g.width;
@@ -65,8 +108,7 @@ SY_HD inline void split_columns(const Team& team, const ConvGeometry& geometry, 
       (odd - shift).store(to + g.half_stride + x);
     }
   });
-  float* const end = split + g.split_floats() - pack_lanes;
-  team.for_each(pack_lanes / width, [&](index_t p) { P::broadcast(0).store(end + p * width); });
+  clear_end(team, g, split);
 }
 
 // Columns 0 to 3 of the patches whose first column is 2x, of the image row whose E begins at `split_row`.

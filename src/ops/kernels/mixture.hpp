@@ -137,10 +137,12 @@ struct MixtureBackward {
   SY_HD void operator()(const Team& team, index_t row) const {
     const std::int32_t label = batch.labels[row];
     for (index_t i = 0; i < batch.slots; ++i) {
-      float* const d_y = gradient.d_log_probs[row * batch.slots + i];
       const float d_weight = -scale * posteriors.of_weights(row, i);
-      const float d_label = batch.power * (-scale * posteriors.of_experts(row, i));
-      team.for_each(batch.classes, [&](index_t c) { d_y[c] = c == label ? d_label : 0.0F; });
+      if (gradient.d_log_probs != nullptr) {
+        float* const d_y = gradient.d_log_probs[row * batch.slots + i];
+        const float d_label = batch.power * (-scale * posteriors.of_experts(row, i));
+        team.for_each(batch.classes, [&](index_t c) { d_y[c] = c == label ? d_label : 0.0F; });
+      }
       team.once([&] { gradient.d_log_weights(row, i) = d_weight; });
     }
   }

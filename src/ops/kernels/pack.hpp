@@ -80,6 +80,7 @@ struct Pack<1> {
   SY_HD friend Pack fma(Pack a, Pack b, Pack c) { return {std::fma(a.value, b.value, c.value)}; }
   SY_HD friend Pack operator+(Pack a, Pack b) { return {a.value + b.value}; }
   SY_HD friend Pack operator-(Pack a, Pack b) { return {a.value - b.value}; }
+  SY_HD friend Pack operator*(Pack a, Pack b) { return {a.value * b.value}; }
   // a where a > b, else b: b on ties and where one is a NaN.
   SY_HD friend Pack max(Pack a, Pack b) { return {a.value > b.value ? a.value : b.value}; }
   SY_HD friend Mask operator>(Pack a, Pack b) { return {a.value > b.value}; }
@@ -126,6 +127,7 @@ struct Pack<8> {
   friend Pack fma(Pack a, Pack b, Pack c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
   friend Pack operator+(Pack a, Pack b) { return {_mm256_add_ps(a.v, b.v)}; }
   friend Pack operator-(Pack a, Pack b) { return {_mm256_sub_ps(a.v, b.v)}; }
+  friend Pack operator*(Pack a, Pack b) { return {_mm256_mul_ps(a.v, b.v)}; }
   friend Pack max(Pack a, Pack b) { return {_mm256_max_ps(a.v, b.v)}; }
   friend Mask operator>(Pack a, Pack b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ)}; }
   friend Pack select(Mask m, Pack yes, Pack no) { return {_mm256_blendv_ps(no.v, yes.v, m.v)}; }
@@ -189,6 +191,7 @@ struct Pack<16> {
   friend Pack fma(Pack a, Pack b, Pack c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   friend Pack operator+(Pack a, Pack b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend Pack operator-(Pack a, Pack b) { return {_mm512_sub_ps(a.v, b.v)}; }
+  friend Pack operator*(Pack a, Pack b) { return {_mm512_mul_ps(a.v, b.v)}; }
   // All lanes of the masked form: g++ 12 warns of an uninitialised value inside the plain one.
   friend Pack max(Pack a, Pack b) { return {_mm512_maskz_max_ps(0xffff, a.v, b.v)}; }
   friend Mask operator>(Pack a, Pack b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }

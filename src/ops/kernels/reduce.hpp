@@ -71,4 +71,10 @@ struct SquaredSumOfPiece {
   }
 };
 
+struct AddTo {
+  const float* values;
+  float* sums;
+  SY_HD void operator()(index_t i) const { sums[i] += values[i]; }
+};
+
 }  // namespace switchyard::ops::kernels

@@ -143,10 +143,12 @@ struct WeightedSumBackward {
     const float* const d = d_sum.row(row);
     for (index_t i = 0; i < batch.slots; ++i) {
       const float* const f = batch.rows[row * batch.slots + i];
-      float* const d_f = gradient.d_rows[row * batch.slots + i];
       const float w = batch.weights(row, i);
       const float factor = scale * w;
-      team.for_each(batch.outputs, [&](index_t c) { d_f[c] = factor * d[c]; });
+      if (gradient.d_rows != nullptr) {
+        float* const d_f = gradient.d_rows[row * batch.slots + i];
+        team.for_each(batch.outputs, [&](index_t c) { d_f[c] = factor * d[c]; });
+      }
       const float along = team.sum(batch.outputs, [&](index_t c) { return f[c] * d[c]; });
       team.once([&] { gradient.d_slots(row, i) = (measure == GateMeasure::weight ? factor : scale) * along; });
     }

@@ -14,7 +14,7 @@ namespace switchyard::train::report {
 struct StudyRun {
   double seed = 0;
   std::string folder;  // as study.json has it: below the study's folder, or absolute
-  std::string status;  // "finished", "failed", "missing"
+  std::string status;  // "finished", "failed", "skipped", "missing"
   std::map<std::string, double> metrics;
 };
 

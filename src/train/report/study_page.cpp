@@ -24,6 +24,7 @@ std::string subtitle(const StudyData& study) {
 std::vector<std::string> warnings_of(const StudyData& study) {
   std::vector<std::string> warnings;
   for (const auto& [status, one, many] : {std::tuple{"failed", "run failed", "runs failed"},
+                                          std::tuple{"skipped", "run was skipped", "runs were skipped"},
                                           std::tuple{"missing", "run is missing", "runs are missing"}}) {
     std::string arms;
     std::ptrdiff_t all = 0;

@@ -2,11 +2,51 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "train/study/metric_path.hpp"
 #include "train/study/run_state.hpp"
 
 namespace switchyard::train::study {
+namespace {
+
+// The arms whose runs init.from names: "{study}/runs/ARM/...".
+std::vector<std::string> arms_read_by(const Spec& spec, const Arm& arm) {
+  const auto is_from = [](const Setting& setting) { return setting.key == "init.from"; };
+  auto setting = std::ranges::find_if(arm.keys, is_from);
+  if (setting == arm.keys.end()) {
+    setting = std::ranges::find_if(spec.all, is_from);
+    if (setting == spec.all.end()) return {};
+  }
+  std::vector<std::string> arms;
+  for (const std::string& value : values_of(*setting)) {
+    const std::string_view runs = "{study}/runs/";
+    if (value.starts_with(runs))
+      arms.push_back(value.substr(runs.size(), value.find('/', runs.size()) - runs.size()));
+  }
+  return arms;
+}
+
+// An arm that reads another one's runs must start after them and find one for each of its seeds.
+void check_arms_read(const Spec& spec, const Arm& arm) {
+  for (const std::string& read : arms_read_by(spec, arm)) {
+    if (std::ranges::find(arm.after, read) == arm.after.end()) {
+      throw ConfigError(fmt::format(
+          "init.from of the arm {} reads the runs of {}, and `after` does not name it ({}: they may not "
+          "have ended, and their checkpoints may be gone); write after = {}",
+          arm.name, read, spec.file, read));
+    }
+    if (combinations(arm).size() > 1 && spec.options.selection_seeds > spec.options.seeds) {
+      throw ConfigError(fmt::format(
+          "study.selection_seeds = {} exceeds study.seeds = {} ({}: the arm {} selects with seeds of "
+          "which {} has no run); lower study.selection_seeds",
+          spec.options.selection_seeds, spec.options.seeds, spec.file, arm.name, read));
+    }
+  }
+}
+
+}  // namespace
 
 void check_study(const Spec& spec, int ranks, const std::function<void(const config::Config&)>& check_run) {
   if (ranks % spec.options.ranks_per_run != 0) {
@@ -18,6 +58,7 @@ void check_study(const Spec& spec, int ranks, const std::function<void(const con
   require_metric(spec.options.select_by, "study.select_by", spec.file);
   for (const std::string& path : spec.options.metrics) require_metric(path, "study.metrics", spec.file);
   for (const Arm& arm : spec.arms) {
+    check_arms_read(spec, arm);
     for (const Values& values : combinations(arm))
       check_run(run_config(spec, arm, values, spec.options.first_seed, spec.options.dir));
   }

@@ -42,7 +42,7 @@ std::string selection_runs_text(const ArmResult& arm) {
 std::string arms_table(const Results& results) {
   std::vector<std::string> head = {"arm", "n"};
   for (const std::string& metric : results.options.metrics) head.push_back(metric);
-  head.insert(head.end(), {"failed", "selected", "selection runs"});
+  head.insert(head.end(), {"failed", "skipped", "selected", "selection runs"});
   std::vector<std::vector<std::string>> rows = {head};
   for (const ArmResult& arm : results.arms) {
     std::vector<std::string> row = {arm.title, fmt::format("{}", count(arm.runs, RunStatus::finished))};
@@ -50,7 +50,8 @@ std::string arms_table(const Results& results) {
       const Moments found = moments_of_metric(arm.runs, m);
       row.push_back(with_deviation(found.mean, found.standard_deviation));
     }
-    row.push_back(fmt::format("{}", count(arm.runs, RunStatus::failed)));
+    for (const RunStatus status : {RunStatus::failed, RunStatus::skipped})
+      row.push_back(fmt::format("{}", count(arm.runs, status)));
     row.push_back(selected_text(arm));
     row.push_back(selection_runs_text(arm));
     rows.push_back(std::move(row));

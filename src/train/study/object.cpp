@@ -19,7 +19,7 @@ Json values_object(const Values& values) {
   return object;
 }
 
-// "finished", "failed" or "missing": of a reader's view, what is unfinished is missing.
+// "finished", "failed", "skipped" or "missing": of a reader's view, what is unfinished is missing.
 std::string status_text(RunStatus status) {
   return std::string(name(is_done(status) ? status : RunStatus::missing));
 }

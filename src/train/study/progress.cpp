@@ -19,6 +19,13 @@ std::string arm_text(const Spec& spec, std::size_t arm) {
   return text;
 }
 
+// "[12/40] original (moe.top_k=2) seed 3".
+std::string job_text(const Spec& spec, const Job& job, Progress& progress) {
+  const std::string of = job.purpose == Purpose::selection ? fmt::format(" ({})", text_of(job.values)) : "";
+  return fmt::format("[{}/{}] {}{} seed {}", progress.done(), progress.total(), spec.arms[job.arm].name, of,
+                     job.seed);
+}
+
 }  // namespace
 
 Progress::Progress(const Spec& spec) : folder_(spec.options.dir) {
@@ -54,11 +61,13 @@ std::string run_line(const Spec& spec, const Job& job, const RunResult& run, dou
   for (std::size_t m = 0; m < std::min(most_metrics, run.metrics.size()); ++m) {
     if (spec.options.metrics[m] != spec.options.select_by) add(spec.options.metrics[m], run.metrics[m]);
   }
-  const std::string of = job.purpose == Purpose::selection ? fmt::format(" ({})", text_of(job.values)) : "";
-  return fmt::format("[{}/{}] {}{} seed {}: {} ({}; about {} left)", progress.done(), progress.total(),
-                     spec.arms[job.arm].name, of, job.seed,
+  return fmt::format("{}: {} ({}; about {} left)", job_text(spec, job, progress),
                      run.status == RunStatus::finished ? values : name(run.status), duration_text(seconds),
                      duration_text(progress.seconds_left()));
+}
+
+std::string skip_line(const Spec& spec, const Job& job, std::string_view reason, Progress& progress) {
+  return fmt::format("{}: skipped ({})", job_text(spec, job, progress), reason);
 }
 
 StartTable study_table(const Spec& spec, const StudyLayout& layout, Progress& progress) {

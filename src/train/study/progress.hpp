@@ -34,6 +34,9 @@ class Progress {
 std::string run_line(const Spec& spec, const Job& job, const RunResult& run, double seconds,
                      Progress& progress);
 
+// "[13/40] distilled seed 3: skipped (the run of attentive with this seed failed)". No line break.
+std::string skip_line(const Spec& spec, const Job& job, std::string_view reason, Progress& progress);
+
 struct StudyLayout {
   int ranks = 1;
   int groups = 1;

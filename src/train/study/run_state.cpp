@@ -25,6 +25,13 @@ constexpr std::array<std::string_view, 9> free_keys = {"run.dir",
                                                        "checkpoint.keep_last"};
 
 std::filesystem::path failure_file(const std::filesystem::path& folder) { return folder / "failed.json"; }
+std::filesystem::path skip_file(const std::filesystem::path& folder) { return folder / "skipped.json"; }
+
+void write_object(const std::filesystem::path& path, const nlohmann::ordered_json& object) {
+  detail::ReplacementFile file(path);
+  file.write(object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  file.publish();
+}
 
 }  // namespace
 
@@ -38,6 +45,8 @@ std::string_view name(RunStatus status) {
       return "finished";
     case RunStatus::failed:
       return "failed";
+    case RunStatus::skipped:
+      return "skipped";
   }
   return "";
 }
@@ -57,14 +66,39 @@ RunStatus run_status(const std::filesystem::path& folder) {
   if (std::filesystem::exists(failure_file(folder), ignored)) return RunStatus::failed;
   if (read_summary(folder)) return RunStatus::finished;
   const bool begun = std::filesystem::exists(folder / "config.ini", ignored);
-  return begun ? RunStatus::unfinished : RunStatus::missing;
+  if (begun) return RunStatus::unfinished;
+  return std::filesystem::exists(skip_file(folder), ignored) ? RunStatus::skipped : RunStatus::missing;
 }
 
 void record_failure(const std::filesystem::path& folder, ErrorKind kind, std::string_view message) {
-  const nlohmann::ordered_json object = {{"kind", switchyard::name(kind)}, {"message", message}};
-  detail::ReplacementFile file(failure_file(folder));
-  file.write(object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-  file.publish();
+  write_object(failure_file(folder), {{"kind", switchyard::name(kind)}, {"message", message}});
+}
+
+void record_skip(const std::filesystem::path& folder, std::string_view reason) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) detail::throw_file_error("make the folder", folder, error.value());
+  write_object(skip_file(folder), {{"reason", reason}});
+}
+
+void remove_skip(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::remove(skip_file(folder), error);
+  if (error) detail::throw_file_error("remove", skip_file(folder), error.value());
+}
+
+std::string reason_to_skip(const Spec& spec, const Job& job,
+                           const std::vector<std::optional<std::size_t>>& selected) {
+  for (const std::string& name : spec.arms[job.arm].after) {
+    const auto arm = static_cast<std::size_t>(find_arm(spec, name));
+    if (!selected[arm]) return fmt::format("of {} no values were selected", name);
+    const RunStatus status =
+        run_status(std::filesystem::path(spec.options.dir) / result_folder(spec.arms[arm], job.seed));
+    if (status == RunStatus::failed || status == RunStatus::skipped)
+      return fmt::format("the run of {} with this seed {}", name,
+                         status == RunStatus::failed ? "failed" : "was skipped");
+  }
+  return {};
 }
 
 void check_same_run(const std::filesystem::path& folder, const Job& job, const Spec& spec,

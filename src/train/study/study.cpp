@@ -33,6 +33,7 @@ class Study {
   bool run_level(int level);
   bool run_stage(const std::vector<Job>& jobs);
   std::vector<Job> open_jobs(const std::vector<Job>& jobs);
+  bool is_open_job(const Job& job);
   bool run_share(const std::vector<Job>& jobs);
   bool run_job(const Job& job);
   void select(int level);
@@ -128,6 +129,22 @@ bool Study::run_stage(const std::vector<Job>& jobs) {
   return stopped == 0;
 }
 
+// Records, and says, that a run is skipped; a record of an earlier time counts no more. Root only; local.
+bool Study::is_open_job(const Job& job) {
+  const RunStatus status = run_status(path(job.folder));
+  if (status != RunStatus::missing && status != RunStatus::skipped) return !is_done(status);
+  const std::string reason = reason_to_skip(spec_, job, selected_);
+  if (reason.empty()) {
+    if (status == RunStatus::skipped) remove_skip(path(job.folder));
+    return true;
+  }
+  if (status == RunStatus::missing) {
+    record_skip(path(job.folder), reason);
+    *means_.out << skip_line(spec_, job, reason, *progress_) + "\n" << std::flush;
+  }
+  return false;
+}
+
 // Those that are not done, on every rank alike.
 std::vector<Job> Study::open_jobs(const std::vector<Job>& jobs) {
   std::vector<char> is_open(jobs.size());
@@ -135,7 +152,7 @@ std::vector<Job> Study::open_jobs(const std::vector<Job>& jobs) {
     if (!world_->is_root()) return;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       check_same_run(path(jobs[i].folder), jobs[i], spec_, means_.read_config);
-      is_open[i] = is_done(run_status(path(jobs[i].folder))) ? 0 : 1;
+      is_open[i] = is_open_job(jobs[i]) ? 1 : 0;
     }
   });
   world_->broadcast(std::span<char>(is_open), GroupRank(0));

@@ -29,6 +29,18 @@ inline std::vector<float> random_values(index_t count, unsigned seed, float spre
   return values;
 }
 
+// [batch][places][channels] as [batch][channels][places], the reference's order.
+template <class T>
+std::vector<T> channels_first(const std::vector<T>& images, index_t batch, index_t places, index_t channels) {
+  std::vector<T> result(images.size());
+  for (index_t n = 0; n < batch; ++n)
+    for (index_t p = 0; p < places; ++p)
+      for (index_t c = 0; c < channels; ++c)
+        result[static_cast<std::size_t>((n * channels + c) * places + p)] =
+            images[static_cast<std::size_t>((n * places + p) * channels + c)];
+  return result;
+}
+
 inline reference::Array to_array(tensor::ConstMatrix m) {
   reference::Array a(static_cast<std::size_t>(m.rows), static_cast<std::size_t>(m.cols));
   for (index_t r = 0; r < m.rows; ++r)

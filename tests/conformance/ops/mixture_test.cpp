@@ -82,6 +82,24 @@ TEST(Mixture, gives_gradient_to_the_label_of_each_slot_only) {
   }
 }
 
+// Frozen experts want none.
+TEST(Mixture, gives_the_weights_their_gradient_without_the_rows) {
+  const MixtureData data(4, 6, 3, 5, 2);
+  const auto backward = [&](device::Context& context, float* const* rows) {
+    const MixtureRun run(context, data, 0.5F, {});
+    std::vector<float> d_log_weights(run.weights.size(), -7.0F);
+    mixture_backward(context, data.batch(), {run.posteriors.data(), data.samples, data.slots}, 0.5F,
+                     {rows, {d_log_weights.data(), data.samples, data.slots}});
+    return d_log_weights;
+  };
+  std::vector<float> space(data.log_probs.size());
+  std::vector<float*> rows;
+  for (index_t i = 0; i < data.samples * data.slots; ++i) rows.push_back(space.data() + i * data.classes);
+  device::Context context(1);
+  const std::vector<float> with_rows = backward(context, rows.data());
+  EXPECT_EQ(on_every_executor("no rows", [&](device::Context& c) { return backward(c, nullptr); }), with_rows);
+}
+
 TEST(Mixture, gives_no_gradient_to_experts_without_a_slot) {
   const MixtureData data(6, 16, 2, 5, 3);
   device::Context context(1);

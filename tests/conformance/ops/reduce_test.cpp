@@ -71,5 +71,19 @@ TEST(SquaredSum, can_run_in_tasks_of_a_pool) {
   EXPECT_EQ(sums, std::vector<double>(12, alone));
 }
 
+TEST(AddTo, adds_element_by_element) {
+  const std::vector<float> values = random_values(10'000, 1);
+  const auto sums = on_every_executor("add_to", [&](device::Context& context) {
+    std::vector<float> result = random_values(10'000, 2);
+    add_to(context, values, result);
+    return result;
+  });
+  const std::vector<float> before = random_values(10'000, 2);
+  for (std::size_t i = 0; i < sums.size(); ++i) ASSERT_EQ(sums[i], before[i] + values[i]) << i;
+  device::Context context(1);
+  std::vector<float> shorter(9'999);
+  EXPECT_THROW(add_to(context, values, shorter), ContractViolation);
+}
+
 }  // namespace
 }  // namespace switchyard::ops

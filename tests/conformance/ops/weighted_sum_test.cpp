@@ -176,6 +176,25 @@ TEST(WeightedSum, has_the_same_bits_on_every_executor) {
   }
 }
 
+// Frozen experts want none.
+TEST(WeightedSum, gives_the_weights_their_gradient_without_the_rows) {
+  for (const Size& size : sizes) {
+    for (const GateMeasure measure : {GateMeasure::weight, GateMeasure::score}) {
+      const SumData data(size, 2);
+      device::Context serial(1);
+      const SumRun with_rows(serial, data, 0.1F, measure);
+      const auto without = on_every_executor(describe(size), [&](device::Context& context) {
+        SumRun got(context, data, 0.1F, measure);
+        std::ranges::fill(got.d_slots, -7.0F);
+        weighted_sum_backward(context, data.batch(), {got.d_sum.data(), size.samples, size.outputs}, 0.1F,
+                              measure, {nullptr, {got.d_slots.data(), size.samples, size.slots}});
+        return got.d_slots;
+      });
+      EXPECT_EQ(without, with_rows.d_slots) << describe(size);
+    }
+  }
+}
+
 // One slot of weight 1: F is the row itself.
 struct OneSample {
   float loss;

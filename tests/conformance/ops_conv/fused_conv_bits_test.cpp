@@ -60,8 +60,10 @@ void expect_same(const AllOps& a, const AllOps& b) {
 }
 
 TEST(FusedConvBits, are_the_same_on_every_executor) {
-  for (const auto& [shape, rows] :
-       {std::pair<FusedConvShape, index_t>{{1, 28, 28, 3}, 11}, {{2, 9, 37, 2}, 3}, {{3, 7, 7, 1}, 9}}) {
+  for (const auto& [shape, rows] : {std::pair<FusedConvShape, index_t>{{1, 28, 28, 3}, 11},
+                                    {{2, 9, 37, 2}, 3},
+                                    {{3, 7, 7, 1}, 9},
+                                    {{3, 8, 32, 2, 1}, 9}}) {
     const AllOps expected(device::Context(1), shape, rows);
     expect_same(expected, AllOps(device::Context(3), shape, rows));
     expect_same(expected, AllOps(device::Context::concurrent(1), shape, rows));

@@ -20,24 +20,27 @@ using testing::to_doubles;
 using testing::Values;
 
 struct Problem {
-  FusedConvShape shape;  // in channels, height, width, out channels
+  FusedConvShape shape;  // in channels, height, width, out channels, padding
   index_t rows;
 };
 
 // The smallest image, odd sizes, one to four packs per row, sizes at and next to a pack's end, every channel
 // count; no row, one row, whole and broken chunks of eight rows.
 const Problem problems[] = {
-    {{1, 28, 28, 8}, 3}, {{1, 28, 28, 1}, 9}, {{1, 4, 4, 1}, 1},   {{1, 4, 4, 3}, 17},  {{2, 5, 7, 2}, 8},
-    {{3, 27, 29, 5}, 2}, {{4, 9, 34, 3}, 2},  {{1, 34, 4, 2}, 2},  {{3, 32, 32, 4}, 1}, {{1, 6, 35, 2}, 2},
-    {{1, 5, 66, 1}, 2},  {{2, 4, 69, 2}, 1},  {{4, 7, 130, 1}, 1}, {{1, 28, 28, 8}, 0}, {{2, 29, 27, 7}, 10},
-    {{4, 4, 5, 1}, 3},   {{1, 33, 33, 1}, 2}, {{1, 36, 36, 2}, 2}, {{1, 37, 37, 2}, 2},
+    {{1, 28, 28, 8}, 3},    {{1, 28, 28, 1}, 9},   {{1, 4, 4, 1}, 1},     {{1, 4, 4, 3}, 17},
+    {{2, 5, 7, 2}, 8},      {{3, 27, 29, 5}, 2},   {{4, 9, 34, 3}, 2},    {{1, 34, 4, 2}, 2},
+    {{3, 32, 32, 4}, 1},    {{1, 6, 35, 2}, 2},    {{1, 5, 66, 1}, 2},    {{2, 4, 69, 2}, 1},
+    {{4, 7, 130, 1}, 1},    {{1, 28, 28, 8}, 0},   {{2, 29, 27, 7}, 10},  {{4, 4, 5, 1}, 3},
+    {{1, 33, 33, 1}, 2},    {{1, 36, 36, 2}, 2},   {{1, 37, 37, 2}, 2},   {{3, 32, 32, 4, 1}, 9},
+    {{1, 2, 2, 3, 1}, 2},   {{2, 5, 7, 2, 1}, 8},  {{1, 3, 31, 2, 1}, 3}, {{4, 30, 62, 1, 1}, 1},
+    {{1, 29, 29, 2, 1}, 1}, {{2, 6, 33, 1, 1}, 2},
 };
 
 std::string name(const Problem& p) {
   const FusedConvShape& s = p.shape;
   return std::to_string(p.rows) + " images of " + std::to_string(s.in_channels) + " x " +
          std::to_string(s.height) + " x " + std::to_string(s.width) + " to " + std::to_string(s.out_channels) +
-         " channels";
+         " channels, padding " + std::to_string(s.padding);
 }
 
 // |actual - expected| <= tolerance * (1 + largest |expected|): the sums cancel, so a value is held to the size

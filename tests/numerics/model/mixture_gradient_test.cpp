@@ -25,6 +25,33 @@ TEST(MixtureGradient, of_top_1_with_importance) {
 TEST(MixtureGradient, of_dense_layers_behind_scattered_rows) {
   expect_equal({"dense:24 relu dense:experts", "dense:5 relu dense:classes", {1, 1, 20}, 2, 0.3}, 1e-6, 2e-6);
 }
+const std::string deep_gate =
+    "padded_conv:3 batch_norm relu max_pool padded_conv:4 batch_norm relu max_pool dense:6 relu dense:experts";
+const std::string deep_expert =
+    "padded_conv:2 relu max_pool padded_conv:3 batch_norm relu max_pool dense:4 relu dense:classes";
+
+TEST(MixtureGradient, of_several_padded_convolutions_with_batch_norm_in_gate_and_experts) {
+  for (const index_t top_k : {0, 1, 2}) {
+    SCOPED_TRACE(top_k);
+    expect_equal({deep_gate, deep_expert, image, top_k, 0.7}, 1e-6, 4e-6);
+  }
+}
+// 5 channels: no fused first stage; layers with and without each part, and odd sizes.
+TEST(MixtureGradient, of_convolutions_with_and_without_what_may_follow) {
+  const std::string gate = "padded_conv:3 padded_conv:2 batch_norm max_pool padded_conv:2 relu dense:experts";
+  const std::string expert = "padded_conv:1 max_pool padded_conv:17 batch_norm padded_conv:1 dense:classes";
+  expect_equal({gate, expert, {5, 5, 4}, 2, 0.3}, 1e-6, 4e-6);
+}
+TEST(MixtureGradient, of_batch_norm_behind_an_experts_only_convolution) {
+  for (const std::string expert :
+       {"conv:2 batch_norm relu max_pool dense:classes", "padded_conv:2 batch_norm relu max_pool dense:classes",
+        "conv:2 batch_norm relu max_pool padded_conv:3 batch_norm relu dense:classes"}) {
+    for (const index_t top_k : {0, 1}) {
+      SCOPED_TRACE(expert + " top-" + std::to_string(top_k));
+      expect_equal({conv_gate, expert, image, top_k, 0.7}, 1e-6, 4e-6);
+    }
+  }
+}
 // bf16 keeps 8 bits: operands are off by up to 2^-9, and so are products; sums of few terms average little of
 // it out.
 TEST(MixtureGradient, in_bf16_is_that_of_float32_but_for_rounded_operands) {
@@ -195,6 +222,46 @@ TEST(MixtureScores, that_are_no_numbers_are_an_error_on_all_ranks_though_the_los
       EXPECT_TRUE(std::isfinite(run_model(setting, ranks, mode).loss));
     }
   }
+}
+
+// Bit for bit, and nothing else has one.
+TEST(FrozenGradient, of_what_trains_is_that_of_the_whole_model) {
+  const std::string gate =
+      "conv:2 relu max_pool dense:6 relu dense:experts";  // the norm would use other statistics
+  Setting by_score = clustered(config::Loss::logistic, config::GateValue::noisy_logit);
+  by_score.balance = 0.6;
+  for (Setting setting : {Setting{gate, conv_expert, image, 0, 0.7}, Setting{gate, conv_expert, image, 2, 0.0},
+                          Setting{gate, conv_expert, image, 0, 0.0, config::Precision::bf16}, by_score,
+                          Setting{"conv:2 relu max_pool dense:6 relu attention:experts", conv_expert, image}}) {
+    const Outcome whole = run_model(setting, 1);
+    for (const config::Freeze freeze : {config::Freeze::gate, config::Freeze::experts}) {
+      setting.freeze = freeze;
+      reference::Parameters expected;
+      for (const auto& [name, values] : whole.gradient) {
+        const bool trains = name.starts_with("gate/") == (freeze == config::Freeze::experts);
+        if (trains) expected[name] = values;
+      }
+      ASSERT_FALSE(expected.empty());
+      for (const int ranks : {1, 2, 3, 7}) {
+        SCOPED_TRACE(std::to_string(ranks) + " ranks, freeze " + std::to_string(static_cast<int>(freeze)));
+        const Outcome outcome = run_model(setting, ranks);
+        EXPECT_EQ(outcome.loss, whole.loss);
+        EXPECT_EQ(outcome.gradient, expected);
+      }
+    }
+  }
+}
+
+TEST(FrozenGate, normalises_with_its_running_statistics) {
+  Setting setting{conv_gate, conv_expert, image, 0, 0.0};
+  const auto change = [](MixtureModel& model) {
+    for (const ModelArray& array : model.state()) std::fill_n(array.data, array.rows.size(), 0.25F);
+  };
+  const double in_evaluation = run_model(setting, 1, nn::Mode::evaluation, change).loss;
+  EXPECT_NE(run_model(setting, 1, nn::Mode::training, change).loss, in_evaluation);
+  setting.freeze = config::Freeze::gate;
+  for (const int ranks : {1, 3, 7})
+    EXPECT_EQ(run_model(setting, ranks, nn::Mode::training, change).loss, in_evaluation) << ranks << " ranks";
 }
 
 TEST(MixtureGradient, has_both_rules_for_the_gate) {

@@ -91,6 +91,7 @@ config::Config make_config(const Setting& setting) {
   config.train.shards = 4;
   config.train.batch_size = samples;
   config.train.precision = setting.precision;
+  config.train.freeze = setting.freeze;
   return config;
 }
 

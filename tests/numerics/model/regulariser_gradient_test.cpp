@@ -44,6 +44,17 @@ TEST(SimilarityGradient, of_the_output_of_every_layer_of_the_gate) {
     expect_equal(setting, 2e-6, 3e-6);
   }
 }
+TEST(SimilarityGradient, of_the_output_of_convolutions_in_the_librarys_order) {
+  for (const index_t layer : {1, 2, 3}) {
+    SCOPED_TRACE(layer);
+    Setting setting{
+        "padded_conv:3 batch_norm relu max_pool padded_conv:4 relu max_pool dense:6 relu dense:experts",
+        conv_expert, image};
+    setting.similarity = 3;
+    setting.similarity_layer = layer;
+    expect_equal(setting, 2e-6, 4e-6);
+  }
+}
 TEST(SimilarityGradient, of_an_attentive_gate) {
   for (const index_t layer : {0, 2}) {
     SCOPED_TRACE(layer);

@@ -23,7 +23,7 @@ constexpr double difference_step = 1e-6;
 constexpr double tolerance = 2e-5;
 constexpr double epsilon = 1e-5;  // of batch norm
 
-const FusedConvShape shapes[] = {{1, 28, 28, 3}, {3, 7, 9, 2}, {2, 8, 8, 4}};
+const FusedConvShape shapes[] = {{1, 28, 28, 3}, {3, 7, 9, 2}, {2, 8, 8, 4}, {3, 7, 8, 2, 1}};
 constexpr index_t tile_rows[] = {9, 4};
 
 struct Batch {

@@ -23,12 +23,15 @@ TEST(Network, reads_every_layer) {
               ElementsAre(LayerSpec{Kind::conv, 8}, LayerSpec{Kind::batch_norm, 0}, LayerSpec{Kind::relu, 0},
                           LayerSpec{Kind::max_pool, 0}, LayerSpec{Kind::dense, 512}, LayerSpec{Kind::relu, 0},
                           LayerSpec{Kind::dense, LayerSpec::from_task}));
+  EXPECT_THAT(parse_network("padded_conv:16 relu padded_conv:32 dense:classes", NetworkRole::expert),
+              ElementsAre(LayerSpec{Kind::padded_conv, 16}, LayerSpec{Kind::relu, 0},
+                          LayerSpec{Kind::padded_conv, 32}, LayerSpec{Kind::dense, LayerSpec::from_task}));
   EXPECT_THAT(parse_network("dense:classes", NetworkRole::expert),
               ElementsAre(LayerSpec{Kind::dense, LayerSpec::from_task}));
 }
 
 TEST(Network, comes_back_from_its_text) {
-  const std::string gate = "conv:8 batch_norm relu max_pool dense:512 relu dense:32 relu dense:experts";
+  const std::string gate = "conv:8 batch_norm relu max_pool padded_conv:9 dense:512 relu dense:experts";
   EXPECT_EQ(to_string(parse_network("\t " + gate + "  ", NetworkRole::gate), NetworkRole::gate), gate);
   EXPECT_EQ(to_string(parse_network("relu \t  dense:classes", NetworkRole::expert), NetworkRole::expert),
             "relu dense:classes");
@@ -44,7 +47,8 @@ TEST(Network, an_unknown_layer_names_the_nearest_and_its_place) {
   EXPECT_EQ(
       gate_error("conv:8 rleu dense:experts"),
       "model.gate: layer 2 'rleu' is no layer (column 8 of 'conv:8 rleu dense:experts'); did you mean 'relu'? "
-      "layers are conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, gelu, tanh or "
+      "layers are conv, padded_conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, "
+      "gelu, tanh or "
       "sum");
   EXPECT_THAT(gate_error("Dense:5 dense:experts"), HasSubstr("did you mean 'dense'?"));
   EXPECT_THAT(gate_error(":5 dense:experts"), HasSubstr("layer 1 ':5' is no layer"));
@@ -56,6 +60,8 @@ TEST(Network, counts_are_whole_numbers_above_zero) {
         << text;
   }
   EXPECT_THAT(gate_error("conv dense:experts"), HasSubstr("says no number of channels"));
+  EXPECT_THAT(gate_error("padded_conv dense:experts"),
+              AllOf(HasSubstr("says no number of channels"), HasSubstr("write padded_conv:CHANNELS")));
   EXPECT_THAT(gate_error("conv:0 dense:experts"), HasSubstr("has 0 channels"));
   EXPECT_THAT(gate_error("dense:-5 dense:experts"), HasSubstr("has -5 units"));
   EXPECT_THAT(gate_error("dense:1000000001 dense:experts"), HasSubstr("has 1000000001 units"));
@@ -90,6 +96,8 @@ TEST(Network, the_last_layer_is_the_task) {
 TEST(Network, images_end_at_the_first_dense_layer) {
   EXPECT_THAT(gate_error("dense:9 conv:1 dense:experts"),
               HasSubstr("layer 2 'conv:1' comes after a dense layer, whose output is no image"));
+  EXPECT_THAT(gate_error("dense:9 relu padded_conv:1 dense:experts"),
+              HasSubstr("layer 3 'padded_conv:1' comes after a dense layer, whose output is no image"));
   EXPECT_THAT(gate_error("dense:9 relu max_pool dense:experts"), HasSubstr("layer 3 'max_pool' comes after"));
 }
 

@@ -200,6 +200,49 @@ TEST(ValidateClusters, ranges_begin_before_they_end) {
               HasSubstr("data.cluster_signal_min"));
 }
 
+TEST(ValidateInit, parts_need_a_source) {
+  for (const auto& [parts, name] : {std::pair{InitParts::gate, "gate"}, {InitParts::experts, "experts"}}) {
+    Config config = valid();
+    config.init.parts = parts;
+    EXPECT_THAT(config_error_of([&] { validate(config); }),
+                HasSubstr(std::string("init.parts = ") + name + " without init.from"));
+    config.init.from = "runs/a";
+    EXPECT_NO_THROW(validate(config));
+  }
+}
+
+TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
+  const auto error_of_frozen = [](const std::function<void(Config&)>& change) {
+    return error_of([&](Config& c) {
+      c.train.freeze = Freeze::gate;
+      change(c);
+    });
+  };
+  Config config = valid();
+  config.train.freeze = Freeze::gate;
+  EXPECT_NO_THROW(validate(config));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.importance = 0.2; }),
+              HasSubstr("moe.importance = 0.2 with train.freeze = gate"));
+  EXPECT_THAT(error_of_frozen([](Config& c) {
+                c.moe.top_k = 1;
+                c.moe.balance = 0.3;
+              }),
+              HasSubstr("moe.balance = 0.3 with train.freeze = gate"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.z_loss = 0.4; }), HasSubstr("moe.z_loss = 0.4 with"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.gate_entropy = 0.5; }),
+              HasSubstr("moe.gate_entropy = 0.5 with"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.similarity_same = 0.5; }),
+              HasSubstr("moe.similarity_same = 0.5 with"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_learning_rate = 0.1; }),
+              HasSubstr("optim.gate_learning_rate is set with train.freeze = gate"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_name = GateOptimizer::sgd; }),
+              HasSubstr("optim.gate_name or"));
+  config.train.freeze = Freeze::experts;
+  config.moe.importance = 0.2;
+  config.optim.gate_learning_rate = 0.1;
+  EXPECT_NO_THROW(validate(config));
+}
+
 TEST(ValidateClusters, a_likelihood_takes_no_scores_for_weights) {
   EXPECT_THAT(clustered_error_of([](Config& c) {
                 c.model.loss = Loss::likelihood;

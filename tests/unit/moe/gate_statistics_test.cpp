@@ -149,6 +149,45 @@ TEST(GateStatistics, calls_an_expert_dead_below_one_sample_in_a_thousand) {
   EXPECT_THAT(statistics.dead_experts(), testing::ElementsAre(2));
 }
 
+// Samples of one class, so many to each expert.
+GateStatistics spread(const std::vector<std::int64_t>& samples) {
+  GateStatistics statistics(static_cast<index_t>(samples.size()), 1);
+  for (std::size_t e = 0; e < samples.size(); ++e) {
+    statistics.samples() += samples[e];
+    statistics.by_label(0, static_cast<index_t>(e)) = samples[e];
+  }
+  return statistics;
+}
+
+TEST(GateStatistics, says_how_many_experts_have_more_than_one_sample_in_a_hundred) {
+  const GateStatistics statistics = spread({500, 480, 11, 9});
+  EXPECT_EQ(statistics.largest_share(), 0.5);
+  EXPECT_EQ(statistics.active_experts(), 3);
+  EXPECT_EQ(spread({990, 10}).active_experts(), 1) << "1% is not above 1%";
+  EXPECT_EQ(GateStatistics(3, 1).active_experts(), 0);
+  EXPECT_EQ(GateStatistics(3, 1).largest_share(), 0);
+}
+
+// An even share of 200 experts is half a percent.
+TEST(GateStatistics, takes_half_of_an_even_share_where_there_are_many_experts) {
+  std::vector<std::int64_t> samples(200, 100);
+  EXPECT_EQ(spread(samples).active_experts(), 200);
+  EXPECT_FALSE(spread(samples).is_collapsed());
+  for (std::size_t e = 0; e < 101; ++e) samples[e] = 0;
+  EXPECT_EQ(spread(samples).active_experts(), 99);
+  EXPECT_TRUE(spread(samples).is_collapsed());
+  EXPECT_EQ(spread(std::vector<std::int64_t>(50, 1)).least_active_share(), 0.01);
+}
+
+TEST(GateStatistics, collapses_where_one_expert_has_nine_tenths_or_most_have_nothing) {
+  EXPECT_TRUE(spread({901, 50, 49}).is_collapsed());
+  EXPECT_FALSE(spread({900, 51, 49}).is_collapsed());
+  EXPECT_TRUE(spread({500, 500, 0, 0, 0}).is_collapsed());
+  EXPECT_FALSE(spread({500, 500, 0, 0}).is_collapsed()) << "half of them are active";
+  EXPECT_FALSE(spread({1000}).is_collapsed()) << "one expert has no choice";
+  EXPECT_FALSE(GateStatistics(4, 1).is_collapsed()) << "without samples";
+}
+
 TEST(GateStatistics, permutes_with_its_experts_and_changes_in_nothing_else) {
   constexpr index_t experts = 5;
   const std::vector<std::size_t> to = {3, 0, 4, 1, 2};  // expert e becomes expert to[e]

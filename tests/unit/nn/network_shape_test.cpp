@@ -1,4 +1,4 @@
-// What a network's text becomes once the data are known: patch filters stand alone.
+// What a network's text becomes once the data are known.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -80,6 +80,92 @@ TEST(PatchFilterNetwork, has_an_entry_for_each_tensor_in_the_table_of_norms) {
               static_cast<index_t>(NetworkGradient::norm_parameters(shape, {}).size()))
         << text;
   }
+}
+
+const char* const cifar_expert =
+    "padded_conv:16 relu max_pool padded_conv:32 batch_norm relu max_pool padded_conv:64 relu max_pool "
+    "padded_conv:128 batch_norm relu max_pool dense:1024 relu dense:256 relu dense:classes";
+constexpr tensor::SampleShape cifar{3, 32, 32};
+
+// Sizes and, with 100 classes, the number of parameters that were published.
+TEST(ImageNetwork, is_the_published_expert_for_cifar_100) {
+  const auto layers = config::parse_network(cifar_expert, NetworkRole::expert);
+  const NetworkShape shape = NetworkShape::resolve("expert", layers, cifar, 100);
+  EXPECT_EQ(shape.parameter_count(), 911'012);
+  ASSERT_TRUE(shape.conv.has_value());  // of three channels: the fused stage
+  EXPECT_EQ(shape.conv->padding, 1);
+  EXPECT_EQ(shape.conv->out_features(), 16 * 16 * 16);
+  EXPECT_FALSE(shape.batch_norm);
+  ASSERT_EQ(shape.padded_convs.size(), 3U);
+  EXPECT_EQ(shape.padded_convs[0].in_features(), 16 * 16 * 16);
+  EXPECT_TRUE(shape.padded_convs[0].batch_norm);
+  EXPECT_FALSE(shape.padded_convs[1].batch_norm);
+  EXPECT_EQ(shape.padded_convs[2].out_features(), 128 * 2 * 2);
+  EXPECT_EQ(shape.dense[0].in, 512);
+  EXPECT_EQ(shape.multiply_adds(),
+            32 * 32 * 27 * 16 + 3 * 256 * 9 * 16 * 32 + 512 * 1024 + 1024 * 256 + 256 * 100);
+}
+
+TEST(ImageNetwork, keeps_the_librarys_order_between_convolutions) {
+  using ops::ImageOrder;
+  const auto convs =
+      shape_of("padded_conv:5 padded_conv:6 relu padded_conv:7 dense:classes", cifar).padded_convs;
+  EXPECT_EQ(convs[0].in_order, ImageOrder::channels_first);
+  EXPECT_EQ(convs[0].out_order, ImageOrder::channels_last);
+  EXPECT_EQ(convs[1].in_order, ImageOrder::channels_last);
+  EXPECT_EQ(convs[2].in_order, ImageOrder::channels_last);
+  EXPECT_EQ(convs[2].out_order, ImageOrder::channels_first);
+}
+
+TEST(ImageNetwork, has_its_tensors_in_the_table_of_norms_and_its_names_in_order) {
+  for (const auto text : {cifar_expert, "conv:3 batch_norm relu max_pool padded_conv:2 dense:classes",
+                          "padded_conv:3 batch_norm relu max_pool padded_conv:2 batch_norm dense:classes",
+                          "padded_conv:3 dense:classes"}) {
+    const NetworkShape shape = shape_of(text, cifar);
+    Network network("experts/0000", shape, {}, 1);
+    EXPECT_EQ(NetworkGradient(network, {}).norm_entries(),
+              static_cast<index_t>(NetworkGradient::norm_parameters(shape, {}).size()))
+        << text;
+    index_t parameters = 0;
+    for (index_t l = 0; l < network.layer_count(); ++l)
+      for (const Parameter& parameter : network.layer(l).parameters()) parameters += parameter.value.count();
+    EXPECT_EQ(parameters, shape.parameter_count()) << text;
+  }
+  Network network("gate", shape_of(cifar_expert, cifar), {}, 1);
+  std::vector<std::string> names;
+  for (index_t l = 0; l < network.layer_count(); ++l) {
+    for (const Parameter& parameter : network.layer(l).parameters()) names.push_back(parameter.name);
+    for (const StateArray& state : network.layer(l).state()) names.push_back(state.name);
+  }
+  names.resize(14);
+  EXPECT_THAT(names, testing::ElementsAre(
+                         "gate/conv_1/weight", "gate/conv_1/bias", "gate/conv_2/weight",
+                         "gate/batch_norm_1/gamma", "gate/batch_norm_1/beta", "gate/batch_norm_1/running_mean",
+                         "gate/batch_norm_1/running_variance", "gate/conv_3/weight", "gate/conv_3/bias",
+                         "gate/conv_4/weight", "gate/batch_norm_2/gamma", "gate/batch_norm_2/beta",
+                         "gate/batch_norm_2/running_mean", "gate/batch_norm_2/running_variance"));
+}
+
+TEST(ImageNetwork, says_what_cannot_stand_where) {
+  EXPECT_EQ(
+      config_error_of([] { shape_of("padded_conv:3 max_pool max_pool dense:classes", cifar); }),
+      "layer 3 of the expert cannot stand there (convolutions come first: `conv:N [batch_norm] relu max_pool`, "
+      "then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`; after them only `dense:N [relu]` can "
+      "follow; patch filters stand alone); change model.expert");
+  for (const auto text :
+       {"batch_norm dense:classes", "padded_conv:3 relu batch_norm dense:classes",
+        "padded_conv:3 conv:2 relu max_pool dense:classes", "dense:3 batch_norm dense:classes"}) {
+    EXPECT_THAT(config_error_of([&] { shape_of(text, cifar); }), HasSubstr("of the expert cannot stand there"))
+        << text;
+  }
+  EXPECT_EQ(config_error_of([] {
+              shape_of("padded_conv:3 max_pool padded_conv:2 relu max_pool dense:classes", {5, 3, 9});
+            }),
+            "layer 5 of the expert, max_pool, is given images of 1 x 4 pixels (it takes the largest of 2 x 2); "
+            "remove "
+            "it, or pool less often before it");
+  EXPECT_THAT(config_error_of([] { shape_of("conv:3 dense:classes", cifar); }),
+              HasSubstr("or padded_conv:N, which any of these may follow"));
 }
 
 TEST(NormTable, keeps_the_networks_apart) {

@@ -70,6 +70,20 @@ TEST(InitialWeights, are_a_pure_function_of_seed_name_and_element) {
   }
 }
 
+TEST(InitialWeights, of_another_draw_are_others) {
+  for (const InitialValues distribution : {InitialValues::uniform, InitialValues::normal}) {
+    const std::vector<float> first = initial("w", many, 5, 9, {distribution, 1});
+    const std::vector<float> second = initial("w", many, 5, 9, {distribution, 1, 1});
+    EXPECT_EQ(initial("w", many, 5, 9, {distribution, 1, 0}), first);
+    EXPECT_EQ(initial("w", many, 5, 9, {distribution, 1, 1}), second);
+    double products = 0;
+    for (std::size_t i = 0; i < first.size(); ++i) products += first[i] * second[i];
+    const double deviation = mean_power(first, 2) * static_cast<double>(many);
+    EXPECT_NEAR(products / deviation, 0, few_deviations);
+    EXPECT_NEAR(mean_power(second, 2) / mean_power(first, 2), 1, few_deviations * std::sqrt(2.0) * 2);
+  }
+}
+
 TEST(InitialWeights, of_scale_zero_are_zeros) {
   for (const InitialValues distribution : {InitialValues::uniform, InitialValues::normal}) {
     for (const float v : initial("gate/w", 100, 5, 9, {distribution, 0})) EXPECT_EQ(v, 0.0F);

@@ -92,6 +92,15 @@ TEST(Step, with_every_regulariser_allocates_nothing_once_it_is_warm) {
   }
 }
 
+TEST(Step, with_a_frozen_network_allocates_nothing_once_it_is_warm) {
+  for (const auto freeze : {config::Freeze::gate, config::Freeze::experts}) {
+    config::Config config = make_config(2);
+    config.moe.importance = 0;
+    config.train.freeze = freeze;
+    EXPECT_EQ(allocations_of_warm_steps(config, 2), 0);
+  }
+}
+
 TEST(Step, on_clusters_allocates_nothing_once_it_is_warm) {
   for (const auto order : {config::SampleOrder::shuffled, config::SampleOrder::fixed}) {
     for (const int threads : {1, 2}) {
@@ -112,6 +121,23 @@ TEST(Step, on_augmented_images_allocates_nothing_once_it_is_warm) {
   config.data.augment = config::Augmentation::flip_crop;
   config.train.batch_size = 30;
   EXPECT_EQ(allocations_of_warm_steps(config, 2), 0);
+}
+
+TEST(Step, of_several_convolutions_with_batch_norm_allocates_nothing_once_it_is_warm) {
+  const test::TemporaryDirectory dir;
+  test::write_cifar100(dir.path(), 100, 20);
+  for (const index_t top_k : {0, 1}) {
+    config::Config config = make_config(top_k);
+    config.data.source = config::DataSource::cifar;
+    config.data.dir = dir.path().string();
+    config.data.validation_samples = 0;
+    config.model.gate =
+        "padded_conv:4 relu max_pool padded_conv:6 batch_norm relu max_pool dense:16 relu dense:experts";
+    config.model.expert = "padded_conv:3 batch_norm relu max_pool padded_conv:5 batch_norm relu dense:classes";
+    config.moe.experts = 3;
+    config.train.batch_size = 30;
+    EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << "top_k " << top_k;
+  }
 }
 
 TEST(AllocationCounter, counts) {

@@ -81,10 +81,11 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
   moe::GateStatistics statistics = test::sample_statistics();
   statistics.by_prediction(2, 0) = 51;
   const Json object = evaluation_record_object({"validation", 540, 3, 2.0}, statistics);
-  EXPECT_THAT(keys(object), testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "h_s",
-                                                 "h_u", "mi_predicted", "mi_true", "dispatch_entropy_label",
-                                                 "expert_share", "class_by_expert", "importance_share",
-                                                 "class_by_expert_predicted", "dead_experts", "time"));
+  EXPECT_THAT(keys(object),
+              testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "h_s", "h_u",
+                                   "mi_predicted", "mi_true", "dispatch_entropy_label", "largest_share",
+                                   "active_experts", "expert_share", "class_by_expert", "importance_share",
+                                   "class_by_expert_predicted", "dead_experts", "time"));
   EXPECT_EQ(object["kind"], "evaluation");
   EXPECT_EQ(object["split"], "validation");
   EXPECT_EQ(object["step"], 540);
@@ -98,7 +99,10 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
 TEST(EvaluationObject, has_the_names_that_all_readers_know) {
   const Json object = evaluation_object(test::sample_statistics());
   EXPECT_THAT(keys(object), testing::ElementsAre("error", "loss", "h_s", "h_u", "mi_predicted", "mi_true",
-                                                 "dispatch_entropy_label", "expert_share", "class_by_expert"));
+                                                 "dispatch_entropy_label", "largest_share", "active_experts",
+                                                 "expert_share", "class_by_expert"));
+  EXPECT_EQ(object["largest_share"], 0.45);
+  EXPECT_EQ(object["active_experts"].dump(), "3");
   EXPECT_EQ(object["error"], 0.1);
   EXPECT_EQ(object["expert_share"].dump(), "[0.45,0.3,0.25,0.0]");
 }

@@ -50,6 +50,38 @@ TEST_F(StudyRunState, a_finished_and_a_failed_run_are_done) {
   EXPECT_EQ(nlohmann::json::parse(file).dump(), R"({"kind":"NumericError","message":"the loss is nan"})");
 }
 
+TEST_F(StudyRunState, a_skipped_run_is_done_until_its_record_goes) {
+  const auto folder = run() / "runs" / "new";
+  record_skip(folder, "the run of plain failed");
+  EXPECT_EQ(run_status(folder), RunStatus::skipped);
+  EXPECT_TRUE(is_done(RunStatus::skipped));
+  std::ifstream file(folder / "skipped.json");
+  EXPECT_EQ(nlohmann::json::parse(file).dump(), R"({"reason":"the run of plain failed"})");
+  remove_skip(folder);
+  EXPECT_EQ(run_status(folder), RunStatus::missing);
+  record_skip(run(), "x");
+  write("config.ini", "");
+  EXPECT_EQ(run_status(run()), RunStatus::unfinished) << "a run that began is not skipped";
+}
+
+TEST_F(StudyRunState, a_run_is_skipped_after_one_of_its_seed_that_gave_no_result) {
+  const Spec spec = test::spec_of(test::two_arms(), {{"", "study.dir", run().string()}});
+  const std::vector<Job> jobs = result_jobs(spec, 1, 0);  // of the arm grid, after plain
+  const std::vector<std::optional<std::size_t>> selected = {0, 0};
+  const auto reason = [&](const Job& job) { return reason_to_skip(spec, job, selected); };
+  const auto plain = [&](const char* seed) { return run() / "runs" / "plain" / seed; };
+  for (const Job& job : jobs) EXPECT_EQ(reason(job), "");
+  std::filesystem::create_directories(plain("seed-0001"));
+  record_failure(plain("seed-0001"), ErrorKind::numeric, "the loss is nan");
+  record_skip(plain("seed-0003"), "another one");
+  EXPECT_EQ(reason(jobs[0]), "the run of plain with this seed failed");
+  EXPECT_EQ(reason(jobs[1]), "");
+  EXPECT_EQ(reason(jobs[2]), "the run of plain with this seed was skipped");
+  EXPECT_EQ(reason(selection_jobs(spec, 1)[0]), "the run of plain with this seed failed");
+  EXPECT_EQ(reason(result_jobs(spec, 0, 0)[0]), "") << "it comes after none";
+  EXPECT_EQ(reason_to_skip(spec, jobs[1], {std::nullopt, 0}), "of plain no values were selected");
+}
+
 TEST_F(StudyRunState, a_stored_run_must_be_the_one_asked_for) {
   const Spec spec = test::spec_of(test::two_arms());
   const Job job = result_jobs(spec, 0, 0)[0];

@@ -92,11 +92,20 @@ TEST(StudyTables, csv_has_a_row_per_run) {
 TEST(StudyTables, markdown_has_means_the_best_published_values_and_differences) {
   const auto published = parse_published("arm,metric,step,value,std\nplain,test.error,,0.55,0.02\n", "p.csv");
   const std::string text = results_markdown(two_arms(), published);
-  EXPECT_THAT(text, HasSubstr("| Plain | 3 | 0.6 ± 0.1 | 0 | - | 0 |\n"));
-  EXPECT_THAT(text, HasSubstr("| Other | 2 | 0.35 ± 0.071 | 1 | moe.top_k=2 | 4 |\n"));
+  EXPECT_THAT(text, HasSubstr("| Plain | 3 | 0.6 ± 0.1 | 0 | 0 | - | 0 |\n"));
+  EXPECT_THAT(text, HasSubstr("| Other | 2 | 0.35 ± 0.071 | 1 | 0 | moe.top_k=2 | 4 |\n"));
   EXPECT_THAT(text, HasSubstr("| Plain | 2 | 0.7 | 0.55 ± 0.02 |\n"));
   EXPECT_THAT(text, HasSubstr("## Differences to Plain"));
   EXPECT_THAT(text, HasSubstr("| Other | test.error | 2 | -0.2 | -1.47 to +1.07 |\n"));
+}
+
+TEST(StudyTables, say_what_was_skipped) {
+  Results results = two_arms();
+  results.arms[1].runs[1].status = RunStatus::skipped;
+  EXPECT_THAT(results_csv(results), HasSubstr("\nresult,other,2,moe.top_k=2,skipped,\n"));
+  EXPECT_THAT(results_markdown(results, {}),
+              HasSubstr("| Other | 2 | 0.35 ± 0.071 | 0 | 1 | moe.top_k=2 | 4 |\n"));
+  EXPECT_EQ(results_object(results, {})["arms"][1]["runs"][1]["status"], "skipped");
 }
 
 TEST(StudyTables, object_has_what_readers_expect) {

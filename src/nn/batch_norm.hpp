@@ -1,0 +1,60 @@
+// The statistics of a batch norm: those of the batch in force, and the running ones.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "nn/layer.hpp"
+#include "ops/moments.hpp"
+
+namespace switchyard::nn {
+
+// y = gamma * xhat + beta, xhat = (z - mean) / sqrt(variance + 1e-5), per channel. In training with the mean
+// and the variance of the whole batch; in evaluation with the running ones, which training moves a tenth of the
+// way to the batch's (with the unbiased variance). A batch of fewer than two samples leaves them where they
+// are: an expert may have been sent none.
+//
+// Part of a layer, which owns gamma and beta. join_* are called once between the layer's passes over tiles,
+// which then read what they left.
+class BatchNorm {
+ public:
+  static constexpr index_t moments_width = static_cast<index_t>(sizeof(ops::Moments) / sizeof(double));
+
+  // `name` prefixes the running statistics.
+  BatchNorm(const std::string& name, index_t channels);
+
+  index_t channels() const { return static_cast<index_t>(mean_.size()); }
+  std::span<StateArray> state() { return state_; }
+
+  // tile_moments: [tiles of this rank, channels] Moments. Collective over the batch's ranks in training.
+  void join_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
+                    std::span<const double> tile_moments, const float* gamma, const float* beta);
+  // tile_sums: [tiles of this rank, 2, channels], of dy and of dy xhat; `places` values of a channel in a
+  // sample. Collective over the batch's ranks.
+  void join_backward(device::Workspace& workspace, const BatchTiles& tiles, std::span<const double> tile_sums,
+                     index_t places);
+
+  std::span<const double> mean() const { return mean_; }
+  std::span<const double> inv_std() const { return inv_std_; }
+  // y = scale * z + shift
+  const float* scale() const { return scale_.data(); }
+  const float* shift() const { return shift_.data(); }
+  // Over all places of the batch.
+  std::span<const double> mean_dy() const { return mean_dy_; }
+  std::span<const double> mean_dy_xhat() const { return mean_dy_xhat_; }
+
+ private:
+  enum StateIndex { running_mean, running_variance };  // of state_
+
+  void use_running();
+  void use_batch(device::Workspace& workspace, const BatchTiles& tiles, std::span<const double> tile_moments);
+  void update_running(index_t channel, const ops::Moments& batch);
+
+  std::array<StateArray, 2> state_;
+  std::vector<double> mean_, inv_std_, mean_dy_, mean_dy_xhat_;
+  std::vector<float> scale_, shift_;
+};
+
+}  // namespace switchyard::nn

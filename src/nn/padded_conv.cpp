@@ -1,0 +1,232 @@
+#include "nn/padded_conv.hpp"
+
+#include <algorithm>
+
+#include "base/contract.hpp"
+#include "ops/reduce.hpp"
+
+namespace switchyard::nn {
+namespace {
+
+std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
+
+// Images whose input and convolution together fill half of a core's second-level cache, at most 128.
+index_t piece_rows(const PaddedConvShape& shape) {
+  constexpr index_t floats = (index_t{1} << 20) / static_cast<index_t>(sizeof(float));
+  const index_t of_image = shape.in_features() + shape.norm_pool().in_features();
+  index_t rows = 1;
+  while (rows < 128 && 2 * rows * of_image <= floats) rows *= 2;
+  return rows;
+}
+
+}  // namespace
+
+PaddedConv::PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape,
+                       std::uint64_t seed, const InitialWeights& initial)
+    : shape_(shape), piece_rows_(piece_rows(shape)) {
+  const index_t channels = shape.out_channels;
+  const index_t fan_in = shape.in_channels * 9;
+  const auto add = [&](const std::string& name, tensor::Shape sizes) -> Parameter& {
+    return parameters_.emplace_back(Parameter{name, tensor::Tensor(std::move(sizes))});
+  };
+  initialize(add(conv_name + "/weight", {channels, shape.in_channels, 3, 3}), seed, fan_in, initial);
+  if (!shape.batch_norm) {
+    initialize(add(conv_name + "/bias", {channels}), seed, fan_in, initial);
+    return;
+  }
+  norm_.emplace(norm_name, channels);
+  initialize_constant(add(norm_name + "/gamma", {channels}), 1.0F);
+  add(norm_name + "/beta", {channels});
+}
+
+ops::Conv2dShape PaddedConv::conv(index_t rows) const {
+  return {.batch = rows,
+          .in_channels = shape_.in_channels,
+          .height = shape_.height,
+          .width = shape_.width,
+          .out_channels = shape_.out_channels,
+          .kernel_height = 3,
+          .kernel_width = 3,
+          .padding_height = 1,
+          .padding_width = 1};
+}
+
+ops::NormView PaddedConv::norm_view() const {
+  if (!norm_) return {};
+  return {norm_->mean().data(), norm_->inv_std().data(), gamma()};
+}
+
+template <class Body>
+void PaddedConv::for_each_piece(IndexRange rows, const Body& body) const {
+  for (index_t first = rows.begin; first < rows.end; first += piece_rows_) {
+    body(IndexRange{first, std::min(rows.end, first + piece_rows_)});
+  }
+}
+
+void PaddedConv::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
+                               LayerRecord& record) const {
+  const index_t rows = tiles.local_rows();
+  const index_t channels = shape_.out_channels;
+  const ops::NormPoolShape after = shape_.norm_pool();
+  const auto matrix = [&](index_t cols) {
+    return tensor::Matrix{workspace.allocate<float>(rows * cols).data(), rows, cols};
+  };
+  record.output = matrix(after.out_features());
+  record.convolved = matrix(after.in_features());
+  record.winner = {};
+  if (shape_.max_pool) record.winner = workspace.allocate<std::uint8_t>(rows * after.out_features());
+  // The library reads rows side by side, channels last.
+  record.gathered_input = {};
+  const bool as_it_lies = record.input.table == nullptr && record.input.stride == in_features() &&
+                          shape_.in_order == ops::ImageOrder::channels_last;
+  if (!as_it_lies) record.gathered_input = workspace.allocate<float>(rows * in_features());
+  record.tile_statistics = {};
+  if (norm_ && mode == Mode::training) {
+    record.tile_statistics =
+        workspace.allocate<double>(tiles.local_count() * channels * BatchNorm::moments_width);
+    record.tile_sums = workspace.allocate<double>(rows * channels * BatchNorm::moments_width);  // of rows
+  }
+}
+
+const float* PaddedConv::library_input(const LayerRecord& record, index_t row) const {
+  return (record.gathered_input.empty() ? record.input.base : record.gathered_input.data()) +
+         row * in_features();
+}
+
+void PaddedConv::convolve(device::Context& context, IndexRange piece, LayerRecord& record) const {
+  if (!record.gathered_input.empty()) {
+    SY_EXPECTS(shape_.in_order == ops::ImageOrder::channels_first,
+               "images of {} channels come from the layer before, side by side", shape_.in_channels);
+    ops::reorder_images(
+        context, record.input.rows_from(piece.begin, piece.size()), shape_.in_channels,
+        shape_.height * shape_.width, ops::ImageOrder::channels_last,
+        {record.gathered_input.data() + piece.begin * in_features(), piece.size(), in_features()});
+  }
+  ops::conv2d_forward(conv(piece.size()), library_input(record, piece.begin), weight(), bias(),
+                      record.convolved.row(piece.begin));
+}
+
+void PaddedConv::normalise_and_pool(device::Context& context, IndexRange piece, LayerRecord& record) const {
+  ops::norm_pool_forward(context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, piece.size()),
+                         norm_ ? norm_->scale() : nullptr, norm_ ? norm_->shift() : nullptr,
+                         record.output.rows_from(piece.begin, piece.size()),
+                         shape_.max_pool ? record.winner.data() + piece.begin * out_features() : nullptr);
+}
+
+// The convolution, and the moments of the tile's samples; the whole batch's follow in join_forward_statistics.
+void PaddedConv::forward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
+                                    LayerRecord& record) const {
+  const index_t channels = shape_.out_channels;
+  const bool training = !record.tile_statistics.empty();
+  const IndexRange samples = tiles.samples(tile);
+  auto* const of_rows = reinterpret_cast<ops::Moments*>(record.tile_sums.data());
+  for_each_piece(tiles.rows(tile), [&](IndexRange piece) {
+    convolve(context, piece, record);
+    const index_t count = std::min(piece.end, samples.end) - piece.begin;
+    if (!training || count <= 0) return;
+    ops::channel_moments(context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
+                         {of_rows + piece.begin * channels, at(count * channels)});
+  });
+  if (!training) return;
+  auto* const of_tile = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels;
+  ops::merge_moments(context, {of_rows + samples.begin * channels, at(samples.size() * channels)},
+                     {of_tile, at(channels)});
+}
+
+void PaddedConv::join_forward_statistics(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
+                                         LayerRecord& record) {
+  norm_->join_forward(workspace, tiles, mode, record.tile_statistics, gamma(), beta());
+}
+
+void PaddedConv::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
+                         LayerRecord& record) const {
+  for_each_piece(tiles.rows(tile), [&](IndexRange piece) {
+    if (!norm_) convolve(context, piece, record);
+    normalise_and_pool(context, piece, record);
+  });
+}
+
+void PaddedConv::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
+                                LayerRecord& record) const {
+  // The weight gradient of a piece that is not its tile's first.
+  record.scratch =
+      workspace.allocate<float>(tiles.local_count() * (shape_.weight_count() + shape_.out_channels));
+  if (!norm_) return;
+  const index_t width = 2 * shape_.out_channels;
+  record.tile_statistics = workspace.allocate<double>(tiles.local_count() * width);
+  record.tile_sums = workspace.allocate<double>(tiles.local_rows() * width);
+}
+
+ops::NormPoolGradient PaddedConv::gradient(const LayerRecord& record, IndexRange rows) const {
+  return {record.output.rows_from(rows.begin, rows.size()),
+          shape_.max_pool ? record.winner.data() + rows.begin * out_features() : nullptr,
+          record.d_output.rows_from(rows.begin, rows.size())};
+}
+
+void PaddedConv::backward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
+                                     LayerRecord& record) const {
+  const index_t width = 2 * shape_.out_channels;
+  const IndexRange samples = tiles.samples(tile);
+  const std::span<double> of_rows =
+      record.tile_sums.subspan(at(samples.begin * width), at(samples.size() * width));
+  ops::norm_pool_backward_sums(context, shape_.norm_pool(), norm_view(),
+                               record.convolved.rows_from(samples.begin, samples.size()),
+                               gradient(record, samples), of_rows);
+  ops::add_backward_sums(context, norm_view(), of_rows,
+                         record.tile_statistics.subspan(at(tile * width), at(width)));
+}
+
+void PaddedConv::join_backward_statistics(device::Workspace& workspace, const BatchTiles& tiles,
+                                          LayerRecord& record) {
+  norm_->join_backward(workspace, tiles, record.tile_statistics, shape_.norm_pool().places());
+}
+
+void PaddedConv::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
+                          tensor::Matrix d_input, float* partial) const {
+  const IndexRange rows = tiles.rows(tile);
+  const IndexRange samples = tiles.samples(tile);
+  const index_t channels = shape_.out_channels;
+  // Weight, then bias where there is one.
+  const std::span<float> sums{partial, at(shape_.weight_count() + (norm_ ? 0 : channels))};
+  const std::span<float> more =
+      record.scratch.subspan(at(tile * (shape_.weight_count() + channels)), sums.size());
+  const std::span<const double> mean_dy = norm_ ? norm_->mean_dy() : std::span<const double>();
+  const std::span<const double> mean_dy_xhat = norm_ ? norm_->mean_dy_xhat() : std::span<const double>();
+  if (rows.empty()) std::ranges::fill(sums, 0.0F);
+  for_each_piece(rows, [&](IndexRange piece) {
+    const tensor::Matrix z = record.convolved.rows_from(piece.begin, piece.size());
+    ops::norm_pool_backward(context, shape_.norm_pool(), norm_view(), mean_dy, mean_dy_xhat,
+                            gradient(record, piece), samples.end - piece.begin, z);
+    const bool first = piece.begin == rows.begin;
+    float* const to = first ? sums.data() : more.data();
+    ops::conv2d_backward_weights(conv(piece.size()), library_input(record, piece.begin), z.data, to,
+                                 norm_ ? nullptr : to + shape_.weight_count());
+    if (!first) ops::add_to(context, more, sums);
+    if (d_input.data != nullptr) input_gradient(context, piece, record, d_input);
+  });
+  if (!norm_) return;
+  const double* const of_tile = record.tile_statistics.data() + tile * 2 * channels;
+  float* const d_gamma = partial + shape_.weight_count();
+  for (index_t c = 0; c < channels; ++c) {
+    d_gamma[c] = static_cast<float>(of_tile[channels + c]);
+    d_gamma[channels + c] = static_cast<float>(of_tile[c]);  // d_beta
+  }
+}
+
+// The piece's convolved values are their gradient by now. A copy of the input that the weight gradient has read
+// makes room for the gradient in the library's order.
+void PaddedConv::input_gradient(device::Context& context, IndexRange piece, LayerRecord& record,
+                                tensor::Matrix d_input) const {
+  const bool reordered = shape_.in_order == ops::ImageOrder::channels_first;
+  float* const copy = record.gathered_input.data() + piece.begin * in_features();
+  SY_EXPECTS(d_input.stride == in_features(), "gradient rows of {} floats lie {} apart", in_features(),
+             d_input.stride);
+  ops::conv2d_backward_data(conv(piece.size()), record.convolved.row(piece.begin), weight(),
+                            reordered ? copy : d_input.row(piece.begin));
+  if (!reordered) return;
+  ops::reorder_images(context, tensor::ConstMatrix(copy, piece.size(), in_features()), shape_.in_channels,
+                      shape_.height * shape_.width, ops::ImageOrder::channels_first,
+                      d_input.rows_from(piece.begin, piece.size()));
+}
+
+}  // namespace switchyard::nn

@@ -1,0 +1,88 @@
+// 3x3 convolution with a border of zeros, [batch norm], [ReLU], [2x2 max pooling], of any number of channels.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nn/batch_norm.hpp"
+#include "nn/layer.hpp"
+#include "ops/conv2d.hpp"
+#include "ops/norm_pool.hpp"
+
+namespace switchyard::nn {
+
+struct PaddedConvShape {
+  index_t in_channels = 0;
+  index_t height = 0;
+  index_t width = 0;
+  index_t out_channels = 0;
+  bool batch_norm = false;  // then the convolution has no bias, which the norm would take away
+  bool relu = false;
+  bool max_pool = false;
+  ops::ImageOrder in_order = ops::ImageOrder::channels_first;
+  ops::ImageOrder out_order = ops::ImageOrder::channels_first;
+
+  index_t in_features() const { return in_channels * height * width; }
+  ops::NormPoolShape norm_pool() const { return {height, width, out_channels, relu, max_pool, out_order}; }
+  index_t out_features() const { return norm_pool().out_features(); }
+  index_t weight_count() const { return out_channels * in_channels * 9; }
+  index_t parameter_count() const { return weight_count() + out_channels * (batch_norm ? 2 : 1); }
+  // Tensors: weight and bias, or weight, gamma and beta.
+  index_t parameters() const { return batch_norm ? 3 : 2; }
+  index_t multiply_adds() const { return height * width * weight_count(); }
+};
+
+// Between two of these, images lie in the order of the library (channels last). A tile is worked through in
+// pieces of a few images, whose convolutions stay in the cache until what follows has read them; how many is a
+// function of the shape only.
+class PaddedConv final : public Layer {
+ public:
+  // `conv_name` and `norm_name` are parameter prefixes; norm_name is not used without batch norm.
+  PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape,
+             std::uint64_t seed, const InitialWeights& initial = {});
+
+  index_t in_features() const override { return shape_.in_features(); }
+  index_t out_features() const override { return shape_.out_features(); }
+  std::span<Parameter> parameters() override { return parameters_; }
+  std::span<StateArray> state() override { return norm_ ? norm_->state() : std::span<StateArray>(); }
+
+  bool needs_batch_statistics() const override { return norm_.has_value(); }
+  void begin_forward(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) const override;
+  void forward_statistics(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
+  void join_forward_statistics(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) override;
+  void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
+  void begin_backward(device::Workspace&, const BatchTiles&, LayerRecord&) const override;
+  void backward_statistics(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
+  void join_backward_statistics(device::Workspace&, const BatchTiles&, LayerRecord&) override;
+  void backward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&, tensor::Matrix d_input,
+                float* partial) const override;
+
+ private:
+  const float* value(index_t parameter) const {
+    return parameters_[static_cast<std::size_t>(parameter)].value.data();
+  }
+  const float* weight() const { return value(0); }
+  const float* bias() const { return norm_ ? nullptr : value(1); }
+  const float* gamma() const { return value(1); }
+  const float* beta() const { return value(2); }
+  ops::Conv2dShape conv(index_t rows) const;
+  ops::NormView norm_view() const;
+
+  // body(rows) for each piece of the rows.
+  template <class Body>
+  void for_each_piece(IndexRange rows, const Body& body) const;
+  const float* library_input(const LayerRecord& record, index_t row) const;
+  void convolve(device::Context& context, IndexRange piece, LayerRecord& record) const;
+  void normalise_and_pool(device::Context& context, IndexRange piece, LayerRecord& record) const;
+  ops::NormPoolGradient gradient(const LayerRecord& record, IndexRange rows) const;
+  void input_gradient(device::Context& context, IndexRange piece, LayerRecord& record,
+                      tensor::Matrix d_input) const;
+
+  PaddedConvShape shape_;
+  index_t piece_rows_;
+  std::optional<BatchNorm> norm_;
+  std::vector<Parameter> parameters_;  // weight, and bias or gamma and beta
+};
+
+}  // namespace switchyard::nn

@@ -1,0 +1,405 @@
+// Batch norm, ReLU and 2x2 max pooling of convolutions whose channels lie side by side: a pack holds
+// neighbouring channels of one place.
+#pragma once
+
+#include <cstdint>
+
+#include "ops/kernels/pack.hpp"
+#include "ops/norm_pool.hpp"
+
+namespace switchyard::ops::kernels {
+
+// Image `row` from the one order to the other.
+struct ReorderImage {
+  tensor::RowSource images;
+  index_t channels;
+  index_t places;
+  ImageOrder to;
+  tensor::Matrix out;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const from = images.row(row);
+    float* const image = out.row(row);
+    const bool last = to == ImageOrder::channels_last;
+    const ReorderImage k = *this;
+    team.for_each(places, [=](index_t p) {
+      for (index_t c = 0; c < k.channels; ++c) {
+        const index_t first_order = c * k.places + p;
+        const index_t last_order = p * k.channels + c;
+        if (last) {
+          image[last_order] = from[first_order];
+        } else {
+          image[first_order] = from[last_order];
+        }
+      }
+    });
+  }
+};
+
+// A pack of `n` (or fewer) results of neighbouring channels, which lie `stride` apart.
+template <class P>
+SY_ALWAYS_INLINE SY_HD inline void store_channels(P values, float* to, index_t stride, index_t n) {
+  if (stride == 1) return values.store_first(to, n);
+  float lane[pack_floats<P>];
+  values.store(lane);
+  for (index_t l = 0; l < pack_floats<P> && l < n; ++l) to[l * stride] = lane[l];
+}
+template <class P>
+SY_ALWAYS_INLINE SY_HD inline P load_channels(const float* from, index_t stride, index_t n) {
+  if (stride == 1) return P::load_first(from, n);
+  float lane[pack_floats<P>] = {};
+  for (index_t l = 0; l < pack_floats<P> && l < n; ++l) lane[l] = from[l * stride];
+  return P::load(lane);
+}
+
+// float64 values, rounded.
+template <class P>
+SY_ALWAYS_INLINE SY_HD inline P load_rounded(const double* from, index_t n) {
+  float lane[pack_floats<P>] = {};
+  for (index_t l = 0; l < pack_floats<P> && l < n; ++l) lane[l] = static_cast<float>(from[l]);
+  return P::load(lane);
+}
+
+// The sizes of a NormPoolShape, computed once on the host.
+struct NormPoolGeometry {
+  explicit NormPoolGeometry(const NormPoolShape& s)
+      : height(s.height),
+        width(s.width),
+        channels(s.channels),
+        out_height(s.out_height()),
+        out_width(s.out_width()),
+        window(s.max_pool ? 2 : 1),
+        place_stride(s.out_order == ImageOrder::channels_last ? s.channels : 1),
+        channel_stride(s.out_order == ImageOrder::channels_last ? 1 : s.out_height() * s.out_width()),
+        relu(s.relu) {}
+
+  index_t height, width, channels;
+  index_t out_height, out_width;
+  index_t window;
+  index_t place_stride, channel_stride;  // of the result
+  bool relu;
+
+  template <class P>
+  SY_HD index_t packs() const {
+    return (channels + pack_floats<P> - 1) / pack_floats<P>;
+  }
+  // Of z.
+  SY_HD index_t place(index_t y, index_t x, index_t c) const { return (y * width + x) * channels + c; }
+  SY_HD index_t out_place(index_t y, index_t x, index_t c) const {
+    return (y * out_width + x) * place_stride + c * channel_stride;
+  }
+  SY_HD index_t winner_place(index_t y, index_t x, index_t c) const {
+    return (y * out_width + x) * channels + c;
+  }
+};
+
+// of_rows[row][c], in two passes over a row, which the cache holds: its mean, and the squares around it. Four
+// sums each, so that an addition need not wait for the one before.
+struct RowMoments {
+  index_t places;
+  index_t channels;
+  tensor::ConstMatrix z;
+  Moments* of_rows;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    using P = Pack<pack_width<Team>>;
+    constexpr index_t width = pack_floats<P>;
+    const RowMoments k = *this;
+    team.for_each((channels + width - 1) / width, [=](index_t pack) SY_ALWAYS_INLINE {
+      const index_t c = pack * width;
+      const index_t n = k.channels - c;
+      const float* const from = k.z.row(row) + c;
+      float lane[width], squares[width];
+      const P zero = P::broadcast(0);
+      k.template sum<P>(from, n, zero, false).store(lane);
+      const auto count = static_cast<float>(k.places);
+      for (index_t l = 0; l < width; ++l) lane[l] /= count;
+      const P centre = P::load(lane);
+      float rest[width];
+      k.template sum<P>(from, n, centre, false).store(rest);
+      k.template sum<P>(from, n, centre, true).store(squares);
+      for (index_t l = 0; l < width && l < n; ++l) {
+        // What rounding left between the centre and the mean is taken out of both.
+        const double left = static_cast<double>(rest[l]) / static_cast<double>(k.places);
+        const double m2 = static_cast<double>(squares[l]) - left * static_cast<double>(rest[l]);
+        k.of_rows[row * k.channels + c + l] = {static_cast<double>(k.places),
+                                               static_cast<double>(lane[l]) + left, m2 < 0 ? 0 : m2};
+      }
+    });
+  }
+
+ private:
+  template <class P>
+  SY_ALWAYS_INLINE SY_HD P sum(const float* from, index_t n, P centre, bool squared) const {
+    const P zero = P::broadcast(0);
+    P part[4] = {zero, zero, zero, zero};
+    const auto add = [&](P& to, index_t p) SY_ALWAYS_INLINE {
+      const P d = P::load_first(from + p * channels, n) - centre;
+      to = squared ? fma(d, d, to) : to + d;
+    };
+    index_t p = 0;
+    for (; p + 4 <= places; p += 4) {
+      unrolled<4>([&](auto i) SY_ALWAYS_INLINE { add(part[i], p + i); });
+    }
+    for (; p < places; ++p) add(part[0], p);
+    return (part[0] + part[1]) + (part[2] + part[3]);
+  }
+};
+
+struct MergeMoments {
+  const Moments* of_rows;
+  index_t rows;
+  index_t channels;
+  Moments* moments;
+
+  SY_HD void operator()(index_t c) const {
+    Moments all;
+    for (index_t row = 0; row < rows; ++row) all = merge(all, of_rows[row * channels + c]);
+    moments[c] = all;
+  }
+};
+
+// Row r: out[r] and winner[r] from z[r].
+struct NormPoolForward {
+  NormPoolGeometry g;
+  tensor::ConstMatrix z;
+  const float* scale;  // null: 1
+  const float* shift;  // null: 0
+  tensor::Matrix out;
+  std::uint8_t* winner;  // null without pooling
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    using P = Pack<pack_width<Team>>;
+    const index_t packs = g.packs<P>();
+    team.for_each(g.out_height * packs, [=, this](index_t item) SY_ALWAYS_INLINE {
+      const NormPoolForward k = *this;  // a copy stays in registers: no store can change it
+      const GridPlace place(item, packs);
+      k.template row_of_windows<P>(row, place.row, place.column * pack_floats<P>);
+    });
+  }
+
+ private:
+  template <class P>
+  SY_ALWAYS_INLINE SY_HD void row_of_windows(index_t row, index_t y, index_t c) const {
+    const index_t n = g.channels - c;
+    const bool affine = scale != nullptr;
+    const P zero = P::broadcast(0);
+    const P a = affine ? P::load_first(scale + c, n) : zero;
+    const P b = affine ? P::load_first(shift + c, n) : zero;
+    const float* const in = z.row(row);
+    const auto value = [&](index_t py, index_t px) SY_ALWAYS_INLINE {
+      const P v = P::load_first(in + g.place(py, px, c), n);
+      return affine ? fma(a, v, b) : v;
+    };
+    for (index_t x = 0; x < g.out_width; ++x) {
+      P best;
+      if (g.window == 1) {
+        best = value(y, x);
+      } else {
+        // The largest of four, the first on ties (a NaN in the first place stays).
+        const P top[2] = {value(2 * y, 2 * x), value(2 * y, 2 * x + 1)};
+        const P bottom[2] = {value(2 * y + 1, 2 * x), value(2 * y + 1, 2 * x + 1)};
+        const auto upper_right = top[1] > top[0];
+        const auto lower_right = bottom[1] > bottom[0];
+        const P upper = max(top[1], top[0]);
+        const P lower = max(bottom[1], bottom[0]);
+        const auto is_lower = lower > upper;
+        best = max(lower, upper);
+        P::store_bits_first(winner + row * out.cols + g.winner_place(y, x, c), n,
+                            select(is_lower, lower_right, upper_right), is_lower);
+      }
+      if (g.relu) best = max(zero, best);  // lets a NaN through
+      store_channels(best, out.row(row) + g.out_place(y, x, c), g.channel_stride, n);
+    }
+  }
+};
+
+// The gradient at the norm's output, window by window.
+struct WindowGradient {
+  NormPoolGeometry g;
+  tensor::ConstMatrix out;
+  const std::uint8_t* winner;
+  tensor::ConstMatrix d_out;
+
+  // Of channels c and following at window (y, x): the gradient, and where in the window it goes.
+  template <class P>
+  struct At {
+    P dy;
+    typename P::Mask is_right, is_lower;
+  };
+  template <class P>
+  SY_ALWAYS_INLINE SY_HD At<P> at(index_t row, index_t y, index_t x, index_t c) const {
+    const index_t n = g.channels - c;
+    const index_t place = g.out_place(y, x, c);
+    const P zero = P::broadcast(0);
+    At<P> result;
+    result.dy = load_channels<P>(d_out.row(row) + place, g.channel_stride, n);
+    if (g.relu) {
+      const P value = load_channels<P>(out.row(row) + place, g.channel_stride, n);
+      result.dy = select(value > zero, result.dy, zero);
+    }
+    if (g.window == 2) {
+      P::load_bits_first(winner + row * out.cols + g.winner_place(y, x, c), n, result.is_right,
+                         result.is_lower);
+    } else {
+      result.is_right = result.is_lower = zero > zero;
+    }
+    return result;
+  }
+};
+
+// of_rows[row] = sums over the row's windows of dy [channels] and of dy (z - mean) [channels].
+struct NormPoolBackwardSums {
+  WindowGradient gradient;
+  tensor::ConstMatrix z;
+  const double* mean;
+  double* of_rows;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    using P = Pack<pack_width<Team>>;
+    team.for_each(gradient.g.packs<P>(), [=, this](index_t pack) SY_ALWAYS_INLINE {
+      const NormPoolBackwardSums k = *this;  // a copy stays in registers: no store can change it
+      k.template add_channels<P>(row, pack * pack_floats<P>);
+    });
+  }
+
+ private:
+  template <class P>
+  SY_ALWAYS_INLINE SY_HD void add_channels(index_t row, index_t c) const {
+    const NormPoolGeometry& g = gradient.g;
+    const index_t n = g.channels - c;
+    const float* const in = z.row(row);
+    const P centre = load_rounded<P>(mean + c, n);
+    P sum = P::broadcast(0);
+    P product = P::broadcast(0);
+    for (index_t y = 0; y < g.out_height; ++y) {
+      for (index_t x = 0; x < g.out_width; ++x) {
+        const auto w = gradient.at<P>(row, y, x, c);
+        const auto value = [&](index_t i, index_t j) SY_ALWAYS_INLINE {
+          return P::load_first(in + g.place(g.window * y + i, g.window * x + j, c), n);
+        };
+        P won = value(0, 0);
+        if (g.window == 2) {
+          won = select(w.is_lower, select(w.is_right, value(1, 1), value(1, 0)),
+                       select(w.is_right, value(0, 1), won));
+        }
+        sum = sum + w.dy;
+        product = fma(w.dy, won - centre, product);
+      }
+    }
+    float sums[pack_floats<P>], products[pack_floats<P>];
+    sum.store(sums);
+    product.store(products);
+    double* const to = of_rows + row * 2 * g.channels + c;
+    for (index_t l = 0; l < pack_floats<P> && l < n; ++l) {
+      // The mean was rounded above: mean' - mean is put back.
+      const double rounded = static_cast<double>(static_cast<float>(mean[c + l])) - mean[c + l];
+      to[l] = static_cast<double>(sums[l]);
+      to[g.channels + l] = static_cast<double>(products[l]) + rounded * static_cast<double>(sums[l]);
+    }
+  }
+};
+
+// sums[i], i = c or channels + c.
+struct AddBackwardSums {
+  const double* of_rows;
+  index_t rows;
+  index_t channels;
+  const double* inv_std;
+  double* sums;
+
+  SY_HD void operator()(index_t i) const {
+    double sum = 0;
+    for (index_t row = 0; row < rows; ++row) sum += of_rows[row * 2 * channels + i];
+    sums[i] = i < channels ? sum : inv_std[i - channels] * sum;
+  }
+};
+
+// Row r: z[r] becomes its gradient.
+struct NormPoolBackward {
+  WindowGradient gradient;
+  NormView norm;  // null: none
+  const double* mean_dy;
+  const double* mean_dy_xhat;
+  index_t samples;
+  tensor::Matrix z;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    using P = Pack<pack_width<Team>>;
+    const NormPoolGeometry& g = gradient.g;
+    if (row >= samples) {
+      const tensor::Matrix all = z;
+      team.for_each(z.cols, [=](index_t i) { all(row, i) = 0; });
+      return;
+    }
+    const index_t packs = g.packs<P>();
+    const index_t window_rows = (g.height + g.window - 1) / g.window;
+    team.for_each(window_rows * packs, [=, this](index_t item) SY_ALWAYS_INLINE {
+      const NormPoolBackward k = *this;  // a copy stays in registers: no store can change it
+      const GridPlace place(item, packs);
+      k.template row_of_windows<P>(row, place.row, place.column * pack_floats<P>);
+    });
+  }
+
+ private:
+  // gamma inv_std (dy - mean_dy + (z - mean) slope), slope = -inv_std mean_dy_xhat.
+  template <class P>
+  struct Affine {
+    P centre, slope, mean_dy, factor;
+  };
+  template <class P>
+  SY_ALWAYS_INLINE SY_HD Affine<P> affine(index_t c, index_t n) const {
+    float slope[pack_floats<P>] = {}, factor[pack_floats<P>] = {};
+    for (index_t l = 0; l < pack_floats<P> && l < n; ++l) {
+      slope[l] = static_cast<float>(-norm.inv_std[c + l] * mean_dy_xhat[c + l]);
+      factor[l] = static_cast<float>(static_cast<double>(norm.gamma[c + l]) * norm.inv_std[c + l]);
+    }
+    return {load_rounded<P>(norm.mean + c, n), P::load(slope), load_rounded<P>(mean_dy + c, n),
+            P::load(factor)};
+  }
+
+  template <class P>
+  SY_ALWAYS_INLINE SY_HD void row_of_windows(index_t row, index_t y, index_t c) const {
+    const NormPoolGeometry& g = gradient.g;
+    const index_t n = g.channels - c;
+    const P zero = P::broadcast(0);
+    const bool normalised = norm.mean != nullptr;
+    const Affine<P> a = normalised ? affine<P>(c, n) : Affine<P>{zero, zero, zero, zero};
+    float* const values = z.row(row);
+    const auto put = [&](index_t py, index_t px, P dy) SY_ALWAYS_INLINE {
+      if (py >= g.height || px >= g.width) return;
+      float* const at = values + g.place(py, px, c);
+      if (normalised) dy = a.factor * fma(P::load_first(at, n) - a.centre, a.slope, dy - a.mean_dy);
+      dy.store_first(at, n);
+    };
+    const index_t windows = (g.width + g.window - 1) / g.window;
+    for (index_t x = 0; x < windows; ++x) {
+      // An odd last row or column is in no window.
+      const bool pooled = y < g.out_height && x < g.out_width;
+      const auto none = zero > zero;
+      const auto w = pooled ? gradient.at<P>(row, y, x, c) : WindowGradient::At<P>{zero, none, none};
+      if (g.window == 1) {
+        put(y, x, w.dy);
+        continue;
+      }
+      const P upper = select(w.is_lower, zero, w.dy);
+      const P lower = select(w.is_lower, w.dy, zero);
+      put(2 * y, 2 * x, select(w.is_right, zero, upper));
+      put(2 * y, 2 * x + 1, select(w.is_right, upper, zero));
+      put(2 * y + 1, 2 * x, select(w.is_right, zero, lower));
+      put(2 * y + 1, 2 * x + 1, select(w.is_right, lower, zero));
+    }
+  }
+};
+
+}  // namespace switchyard::ops::kernels

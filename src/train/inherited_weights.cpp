@@ -1,0 +1,115 @@
+#include "train/inherited_weights.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/error.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "comm/agreement.hpp"
+#include "comm/text.hpp"
+#include "train/run_checkpoint.hpp"
+
+namespace switchyard::train {
+namespace {
+
+// An array of the model, and where a checkpoint holds it.
+struct Wanted {
+  model::ModelArray array;
+  std::string path;
+};
+
+std::vector<Wanted> wanted_arrays(model::MixtureModel& model, config::InitParts parts) {
+  std::vector<Wanted> wanted;
+  const auto add = [&](const std::vector<model::ModelArray>& arrays, const char* group) {
+    for (const model::ModelArray& array : arrays) {
+      const auto part = array.shared ? config::InitParts::gate : config::InitParts::experts;
+      if (parts == config::InitParts::all || parts == part) wanted.push_back({array, group + array.name});
+    }
+  };
+  add(model.parameters(), "parameters/");
+  add(model.state(), "buffers/");
+  return wanted;
+}
+
+void check_expert_count(const checkpoint::Reader& reader, index_t expected) {
+  const std::string group = "parameters/experts/";
+  std::set<std::string> found;
+  for (const checkpoint::Slice& array : reader.arrays()) {
+    if (array.path.starts_with(group))
+      found.insert(array.path.substr(group.size(), array.path.find('/', group.size()) - group.size()));
+  }
+  if (std::ssize(found) == expected) return;
+  throw ConfigError(
+      fmt::format("it holds {} experts, and this run has {} (every expert is read by its number); set "
+                  "moe.experts = {}, or init.parts = gate",
+                  found.size(), expected, found.size()));
+}
+
+// Local; reads nothing before everything is known to fit.
+std::vector<std::string> read(const checkpoint::Reader& reader, config::InitParts parts,
+                              model::MixtureModel& model) {
+  if (parts != config::InitParts::gate) check_expert_count(reader, model.layer().placement().expert_count());
+  std::map<std::string, tensor::Shape> stored;
+  for (const checkpoint::Slice& array : reader.arrays()) stored[array.path] = array.shape;
+
+  std::vector<checkpoint::Slice> slices;
+  std::vector<std::string> drawn;
+  index_t found_of_gate = 0;
+  for (const Wanted& wanted : wanted_arrays(model, parts)) {
+    const model::ModelArray& array = wanted.array;
+    const auto found = stored.find(wanted.path);
+    if (found == stored.end() && array.shared) {
+      drawn.push_back(array.name);
+      continue;
+    }
+    if (found == stored.end() || found->second != array.shape) {
+      throw ConfigError(fmt::format(
+          "its array '{}' {}, and this run's has the shape {}; give this run the network of that one "
+          "(`switchyard inspect` lists its arrays), or set init.parts = {}",
+          wanted.path,
+          found == stored.end() ? "is missing" : "has the shape " + tensor::to_string(found->second),
+          tensor::to_string(array.shape), array.shared ? "experts" : "gate"));
+    }
+    if (array.shared) ++found_of_gate;
+    slices.push_back({wanted.path, checkpoint::DType::float32, array.shape, array.rows.begin, array.rows.size(),
+                      reinterpret_cast<std::byte*>(array.data)});
+  }
+  if (parts != config::InitParts::experts && found_of_gate == 0 &&
+      (parts == config::InitParts::gate || !drawn.empty())) {
+    throw ConfigError(
+        "it holds nothing of this run's gate (its arrays have other names); give model.gate the layers that "
+        "it shares with that gate, or set init.parts = experts");
+  }
+  for (const checkpoint::Slice& slice : slices) reader.read(slice);
+  return drawn;
+}
+
+}  // namespace
+
+InheritedWeights inherit_weights(comm::Communicator& communicator, const config::Init& init,
+                                 model::MixtureModel& model) {
+  InheritedWeights inherited;
+  if (init.from.empty()) return inherited;
+  try {
+    comm::agree(communicator, [&] {
+      if (!communicator.is_root()) return;
+      if (!std::filesystem::exists(init.from)) {
+        throw DataError(
+            "there is no such file or folder (first weights are read from there); give a checkpoint, or "
+            "a run folder that holds one");
+      }
+      inherited.checkpoint = checkpoint_file(init.from);
+    });
+    comm::broadcast(communicator, inherited.checkpoint);
+    const checkpoint::Reader reader(communicator, inherited.checkpoint);
+    comm::agree(communicator, [&] { inherited.drawn_arrays = read(reader, init.parts, model); });
+  } catch (const AgreedError& error) {
+    throw_agreed(error.kind(), fmt::format("init.from = {}: {}", init.from, error.what()));
+  }
+  return inherited;
+}
+
+}  // namespace switchyard::train

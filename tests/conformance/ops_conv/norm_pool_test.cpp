@@ -1,0 +1,278 @@
+// What follows a convolution of many channels, against the float64 reference, on every executor.
+#include "ops/norm_pool.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "base/error.hpp"
+#include "conformance/ops/executors.hpp"
+#include "support/reference_norm_pool.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+namespace naive = switchyard::reference;
+using Doubles = std::vector<double>;
+
+constexpr double epsilon = 1e-5;
+
+Doubles wide(const std::vector<float>& values) { return {values.begin(), values.end()}; }
+std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
+
+// One or more packs of channels with and without a rest, odd sizes, one pixel, no row.
+struct Problem {
+  index_t rows, height, width, channels;
+};
+const Problem problems[] = {{5, 4, 4, 16}, {3, 5, 7, 3},  {2, 2, 2, 33}, {4, 1, 1, 17},
+                            {9, 3, 3, 1},  {1, 6, 8, 32}, {0, 4, 4, 2}};
+
+template <class F>
+void for_each_shape(const F& f) {
+  for (const Problem& p : problems) {
+    for (const bool relu : {false, true}) {
+      for (const bool max_pool : {false, true}) {
+        if (max_pool && (p.height < 2 || p.width < 2)) continue;
+        for (const ImageOrder order : {ImageOrder::channels_first, ImageOrder::channels_last}) {
+          const NormPoolShape shape{p.height, p.width, p.channels, relu, max_pool, order};
+          SCOPED_TRACE(::testing::Message()
+                       << p.rows << " rows of " << p.height << " x " << p.width << " x " << p.channels
+                       << (relu ? ", relu" : "") << (max_pool ? ", pooled" : "")
+                       << (order == ImageOrder::channels_last ? ", channels last" : ""));
+          f(shape, p.rows);
+        }
+      }
+    }
+  }
+}
+
+// Inputs of one shape, and the calls.
+struct Case {
+  Case(const NormPoolShape& shape_in, index_t rows_in, float mean = 0.0F)
+      : shape(shape_in),
+        rows(rows_in),
+        z(random_values(rows * shape.in_features(), 1)),
+        gamma(random_values(shape.channels, 2)),
+        beta(random_values(shape.channels, 3)),
+        d_out(random_values(rows * shape.out_features(), 4)) {
+    for (float& value : z) value += mean;
+    if (shape.channels > 1) gamma[1] = 0;  // of which xhat cannot be read back
+    sizes = {static_cast<int>(rows),
+             static_cast<int>(shape.height),
+             static_cast<int>(shape.width),
+             static_cast<int>(shape.channels),
+             shape.relu,
+             shape.max_pool};
+    const naive::ChannelStatistics batch = naive::channel_statistics(sizes, wide(z));
+    for (index_t c = 0; c < shape.channels; ++c) {
+      mean_of.push_back(batch.mean[at(c)]);
+      inv_std.push_back(1.0 / std::sqrt(batch.variance[at(c)] + epsilon));
+      scale.push_back(static_cast<float>(gamma[at(c)] * inv_std.back()));
+      shift.push_back(static_cast<float>(beta[at(c)] - gamma[at(c)] * inv_std.back() * mean_of.back()));
+    }
+  }
+
+  tensor::ConstMatrix z_view() const { return {z.data(), rows, shape.in_features()}; }
+  tensor::ConstMatrix rows_of(const std::vector<float>& values) const {
+    return {values.data(), rows, shape.out_features()};
+  }
+  NormView norm() const { return {mean_of.data(), inv_std.data(), gamma.data()}; }
+  // Channels last.
+  std::vector<float> in_reference_order(const std::vector<float>& results) const {
+    if (shape.out_order == ImageOrder::channels_last) return results;
+    return channels_first(results, rows, shape.channels, shape.out_height() * shape.out_width());
+  }
+
+  struct Forward {
+    std::vector<float> out;
+    std::vector<std::uint8_t> winner;
+  };
+  Forward forward(device::Context& context) const {
+    Forward result{std::vector<float>(d_out.size(), -1.0F), {}};
+    if (shape.max_pool) result.winner.assign(d_out.size(), 99);
+    norm_pool_forward(context, shape, z_view(), scale.data(), shift.data(),
+                      {result.out.data(), rows, shape.out_features()},
+                      shape.max_pool ? result.winner.data() : nullptr);
+    return result;
+  }
+  NormPoolGradient gradient(const Forward& from) const {
+    return {rows_of(from.out), shape.max_pool ? from.winner.data() : nullptr, rows_of(d_out)};
+  }
+  Doubles backward_sums(device::Context& context, const Forward& from) const {
+    Doubles of_rows(at(rows * 2 * shape.channels)), sums(at(2 * shape.channels));
+    norm_pool_backward_sums(context, shape, norm(), z_view(), gradient(from), of_rows);
+    add_backward_sums(context, norm(), of_rows, sums);
+    return sums;
+  }
+  // mean_dy, then mean_dy_xhat; empty: no norm.
+  std::vector<float> backward(device::Context& context, const Forward& from, const Doubles& means,
+                              index_t samples) const {
+    std::vector<float> d_z = z;
+    const std::span<const double> all(means);
+    const std::size_t half = means.size() / 2;
+    norm_pool_backward(context, shape, means.empty() ? NormView{} : norm(), all.first(half), all.subspan(half),
+                       gradient(from), samples, {d_z.data(), rows, shape.in_features()});
+    return d_z;
+  }
+  // The gradient at the norm's output.
+  Doubles reference_dy() const {
+    const auto forward = naive::norm_pool(sizes, wide(z), wide(scale), wide(shift));
+    return naive::norm_pool_backward(sizes, forward, wide(in_reference_order(d_out)));
+  }
+
+  NormPoolShape shape;
+  index_t rows;
+  std::vector<float> z, gamma, beta, d_out;
+  naive::NormPoolSizes sizes;
+  Doubles mean_of, inv_std;
+  std::vector<float> scale, shift;
+};
+
+template <class Actual>
+void expect_close(const Actual& actual, const Doubles& expected, double tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  double size = 1;
+  for (const double value : expected) size = std::max(size, std::abs(value));
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    ASSERT_NEAR(static_cast<double>(actual[i]), expected[i], tolerance * size) << "at " << i;
+}
+
+TEST(NormPool, forward_is_that_of_the_reference) {
+  for_each_shape([](const NormPoolShape& shape, index_t rows) {
+    const Case c(shape, rows);
+    const auto out = on_every_executor("forward", [&](device::Context& context) {
+      const Case::Forward result = c.forward(context);
+      std::vector<float> all = result.out;
+      all.insert(all.end(), result.winner.begin(), result.winner.end());
+      return all;
+    });
+    const auto expected = naive::norm_pool(c.sizes, wide(c.z), wide(c.scale), wide(c.shift));
+    const auto split = out.begin() + static_cast<std::ptrdiff_t>(c.d_out.size());
+    expect_close(c.in_reference_order({out.begin(), split}), expected.out, 1e-6);
+  });
+}
+
+TEST(NormPool, gives_ties_to_the_first_and_lets_a_nan_through) {
+  device::Context context(1);
+  const NormPoolShape shape{2, 2, 17, true, true, ImageOrder::channels_last};
+  std::vector<float> z(at(shape.in_features()), 3.0F), out(17);
+  std::vector<std::uint8_t> winner(17, 99);
+  z[16] = std::numeric_limits<float>::quiet_NaN();
+  norm_pool_forward(context, shape, {z.data(), 1, 68}, nullptr, nullptr, {out.data(), 1, 17}, winner.data());
+  EXPECT_EQ(winner, std::vector<std::uint8_t>(17, 0));
+  EXPECT_EQ(out[15], 3.0F);
+  EXPECT_TRUE(std::isnan(out[16]));
+}
+
+// Channels far from zero keep their variance.
+TEST(NormPool, moments_are_those_of_two_passes) {
+  for (const float mean : {0.0F, 300.0F}) {
+    for_each_shape([&](const NormPoolShape& shape, index_t rows) {
+      if (shape.relu || shape.max_pool) return;
+      const Case c(shape, rows, mean);
+      const auto values = on_every_executor("moments", [&](device::Context& context) {
+        std::vector<Moments> of_rows(at(rows * shape.channels)), all(at(shape.channels));
+        channel_moments(context, shape, c.z_view(), of_rows);
+        merge_moments(context, of_rows, all);
+        Doubles flat;
+        for (const Moments& m : all) flat.insert(flat.end(), {m.count, m.mean, m.m2});
+        return flat;
+      });
+      const double count = static_cast<double>(rows * shape.places());
+      const naive::ChannelStatistics expected = naive::channel_statistics(c.sizes, wide(c.z));
+      for (std::size_t i = 0; i < expected.mean.size(); ++i) {
+        ASSERT_EQ(values[3 * i], count);
+        ASSERT_NEAR(values[3 * i + 1], expected.mean[i], 1e-6 * (1 + static_cast<double>(mean) / 100));
+        ASSERT_NEAR(values[3 * i + 2], count * expected.variance[i], 2e-6 * (1 + count));
+      }
+    });
+  }
+}
+
+TEST(NormPool, backward_without_a_norm_is_that_of_the_reference) {
+  for_each_shape([](const NormPoolShape& shape, index_t rows) {
+    const Case c(shape, rows);
+    const auto d_z = on_every_executor("backward", [&](device::Context& context) {
+      return c.backward(context, c.forward(context), {}, rows);
+    });
+    EXPECT_EQ(wide(d_z), c.reference_dy());  // nothing is computed, only placed
+  });
+}
+
+TEST(NormPool, backward_with_a_norm_is_that_of_the_reference) {
+  for_each_shape([](const NormPoolShape& shape, index_t rows) {
+    if (rows == 0) return;
+    const Case c(shape, rows);
+    const auto expected =
+        naive::batch_norm_backward(c.sizes, wide(c.z), c.reference_dy(), wide(c.gamma), epsilon);
+    const Doubles sums = on_every_executor(
+        "sums", [&](device::Context& context) { return c.backward_sums(context, c.forward(context)); });
+    const auto half = sums.begin() + static_cast<std::ptrdiff_t>(shape.channels);
+    expect_close(Doubles(sums.begin(), half), expected.beta, 1e-6);
+    expect_close(Doubles(half, sums.end()), expected.gamma, 2e-6);
+    Doubles means = sums;
+    for (double& value : means) value /= static_cast<double>(rows * shape.places());
+    const auto d_z = on_every_executor("backward", [&](device::Context& context) {
+      return c.backward(context, c.forward(context), means, rows);
+    });
+    expect_close(d_z, expected.z, 2e-6);
+  });
+}
+
+TEST(NormPool, gives_padding_no_gradient) {
+  device::Context context(1);
+  const Case c({4, 4, 5, true, true, ImageOrder::channels_last}, 6);
+  const Doubles means(10, 0.5);
+  const auto all = c.backward(context, c.forward(context), means, 6);
+  auto expected = all;
+  std::fill(expected.begin() + 2 * 80, expected.end(), 0.0F);
+  EXPECT_NE(all, expected);
+  EXPECT_EQ(c.backward(context, c.forward(context), means, 2), expected);
+  std::fill(expected.begin(), expected.end(), 0.0F);
+  EXPECT_EQ(c.backward(context, c.forward(context), means, -3), expected);  // padding began in a piece before
+}
+
+TEST(ReorderImages, goes_there_and_back) {
+  const std::vector<float> images = random_values(3 * 5 * 7, 1);
+  const auto last = on_every_executor("channels last", [&](device::Context& context) {
+    std::vector<float> result(images.size());
+    reorder_images(context, tensor::ConstMatrix(images.data(), 3, 35), 5, 7, ImageOrder::channels_last,
+                   {result.data(), 3, 35});
+    return result;
+  });
+  EXPECT_EQ(channels_first(last, 3, 7, 5), images);
+  const auto back = on_every_executor("channels first", [&](device::Context& context) {
+    std::vector<float> result(images.size());
+    reorder_images(context, tensor::ConstMatrix(last.data(), 3, 35), 5, 7, ImageOrder::channels_first,
+                   {result.data(), 3, 35});
+    return result;
+  });
+  EXPECT_EQ(back, images);
+}
+
+TEST(NormPool, refuses_sizes_that_do_not_fit) {
+  device::Context context(1);
+  Case c({4, 4, 5, true, true, ImageOrder::channels_last}, 2);
+  const Case::Forward forward = c.forward(context);
+  std::vector<float> out(forward.out.size());
+  const tensor::Matrix result{out.data(), 2, c.shape.out_features()};
+  EXPECT_THROW(norm_pool_forward(context, c.shape, c.z_view(), nullptr, nullptr, result, nullptr),
+               ContractViolation);
+  std::vector<std::uint8_t> winner(out.size());
+  EXPECT_THROW(norm_pool_forward(context, c.shape, c.z_view(), c.scale.data(), nullptr, result, winner.data()),
+               ContractViolation);
+  NormPoolShape larger = c.shape;
+  larger.channels = 6;
+  EXPECT_THROW(norm_pool_forward(context, larger, c.z_view(), nullptr, nullptr, result, winner.data()),
+               ContractViolation);
+  EXPECT_THROW(channel_moments(context, c.shape, c.z_view(), {}), ContractViolation);
+  EXPECT_THROW(norm_pool_backward_sums(context, c.shape, c.norm(), c.z_view(), c.gradient(forward), {}),
+               ContractViolation);
+  EXPECT_THROW(c.backward(context, forward, Doubles(2), 2), ContractViolation);
+  EXPECT_THROW(reorder_images(context, c.z_view(), 5, 15, ImageOrder::channels_first, result),
+               ContractViolation);
+}
+
+}  // namespace
+}  // namespace switchyard::ops

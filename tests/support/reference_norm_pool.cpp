@@ -1,0 +1,95 @@
+#include "support/reference_norm_pool.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace switchyard::reference {
+namespace {
+
+std::size_t at(int i) { return static_cast<std::size_t>(i); }
+
+std::size_t index(int row, int height, int y, int width, int x, int channels, int c) {
+  return ((at(row) * at(height) + at(y)) * at(width) + at(x)) * at(channels) + at(c);
+}
+
+template <class F>
+void for_each_value(const NormPoolSizes& s, const F& f) {
+  for (int row = 0; row < s.rows; ++row)
+    for (int y = 0; y < s.height; ++y)
+      for (int x = 0; x < s.width; ++x)
+        for (int c = 0; c < s.channels; ++c) f(s.in(row, y, x, c), at(c));
+}
+
+}  // namespace
+
+std::size_t NormPoolSizes::in(int row, int y, int x, int c) const {
+  return index(row, height, y, width, x, channels, c);
+}
+std::size_t NormPoolSizes::out(int row, int y, int x, int c) const {
+  return index(row, out_height(), y, out_width(), x, channels, c);
+}
+
+NormPool norm_pool(const NormPoolSizes& s, const std::vector<double>& z, const std::vector<double>& scale,
+                   const std::vector<double>& shift) {
+  NormPool result{std::vector<double>(s.out_count()), std::vector<std::size_t>(s.out_count())};
+  const int window = s.max_pool ? 2 : 1;
+  for (int row = 0; row < s.rows; ++row)
+    for (int y = 0; y < s.out_height(); ++y)
+      for (int x = 0; x < s.out_width(); ++x)
+        for (int c = 0; c < s.channels; ++c) {
+          const std::size_t to = s.out(row, y, x, c);
+          for (int i = 0; i < window * window; ++i) {
+            const std::size_t from = s.in(row, window * y + i / window, window * x + i % window, c);
+            const double value = scale[at(c)] * z[from] + shift[at(c)];
+            if (i == 0 || value > result.out[to]) {
+              result.out[to] = value;
+              result.source[to] = from;
+            }
+          }
+          if (s.relu) result.out[to] = std::max(result.out[to], 0.0);
+        }
+  return result;
+}
+
+std::vector<double> norm_pool_backward(const NormPoolSizes& s, const NormPool& forward,
+                                       const std::vector<double>& d_out) {
+  std::vector<double> dy(s.in_count(), 0.0);
+  for (std::size_t i = 0; i < d_out.size(); ++i) {
+    if (!s.relu || forward.out[i] > 0) dy[forward.source[i]] = d_out[i];
+  }
+  return dy;
+}
+
+ChannelStatistics channel_statistics(const NormPoolSizes& s, const std::vector<double>& z) {
+  ChannelStatistics result{std::vector<double>(at(s.channels)), std::vector<double>(at(s.channels))};
+  const double n = static_cast<double>(s.rows * s.height * s.width);
+  for_each_value(s, [&](std::size_t i, std::size_t c) { result.mean[c] += z[i] / n; });
+  for_each_value(s, [&](std::size_t i, std::size_t c) {
+    result.variance[c] += (z[i] - result.mean[c]) * (z[i] - result.mean[c]) / n;
+  });
+  return result;
+}
+
+// Ioffe and Szegedy 2015, section 3.
+BatchNormGradient batch_norm_backward(const NormPoolSizes& s, const std::vector<double>& z,
+                                      const std::vector<double>& dy, const std::vector<double>& gamma,
+                                      double epsilon) {
+  const ChannelStatistics batch = channel_statistics(s, z);
+  const double n = static_cast<double>(s.rows * s.height * s.width);
+  BatchNormGradient result{std::vector<double>(z.size()), std::vector<double>(at(s.channels)),
+                           std::vector<double>(at(s.channels))};
+  const auto xhat = [&](std::size_t i, std::size_t c) {
+    return (z[i] - batch.mean[c]) / std::sqrt(batch.variance[c] + epsilon);
+  };
+  for_each_value(s, [&](std::size_t i, std::size_t c) {
+    result.beta[c] += dy[i];
+    result.gamma[c] += dy[i] * xhat(i, c);
+  });
+  for_each_value(s, [&](std::size_t i, std::size_t c) {
+    result.z[i] = gamma[c] / std::sqrt(batch.variance[c] + epsilon) *
+                  (dy[i] - result.beta[c] / n - xhat(i, c) * result.gamma[c] / n);
+  });
+  return result;
+}
+
+}  // namespace switchyard::reference

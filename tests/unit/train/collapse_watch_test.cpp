@@ -1,0 +1,52 @@
+#include "train/collapse_watch.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "unit/train/sample_statistics.hpp"
+
+namespace switchyard::train {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+const moe::GateStatistics good = test::statistics_of({{200, 200, 200, 200, 200}});
+const moe::GateStatistics collapsed = test::statistics_of({{8, 9, 10, 970, 3}});
+
+TEST(CollapseWatch, warns_where_a_collapse_begins) {
+  CollapseWatch watch(config::Config{});
+  EXPECT_EQ(watch.look(good), "");
+  EXPECT_EQ(
+      watch.look(collapsed),
+      "warning: expert 3 takes 97% of the samples, 1 of 5 experts is above 1% (the gate collapses); try the "
+      "importance regulariser (--moe.importance=0.2; it is 0), or look at class_by_expert in metrics.jsonl");
+  EXPECT_EQ(watch.look(collapsed), "");
+  EXPECT_EQ(watch.look(good), "");
+  EXPECT_NE(watch.look(collapsed), "") << "it begins again";
+}
+
+TEST(CollapseWatch, says_how_many_experts_are_left) {
+  CollapseWatch watch(config::Config{});
+  EXPECT_THAT(watch.look(test::statistics_of({{600, 400, 0, 0, 0}})),
+              HasSubstr("expert 0 takes 60% of the samples, 2 of 5 experts are above 1% (the gate"));
+  CollapseWatch many(config::Config{});
+  std::vector<std::int64_t> samples(200, 0);
+  samples[7] = 10;
+  EXPECT_THAT(many.look(test::statistics_of({samples})),
+              HasSubstr("expert 7 takes 100% of the samples, 1 of 200 experts is above 0.25%"));
+}
+
+TEST(CollapseWatch, gives_advice_that_the_run_can_take) {
+  config::Config config;
+  config.moe.importance = 0.2;
+  EXPECT_THAT(CollapseWatch(config).look(collapsed), HasSubstr("--moe.importance=0.4; it is 0.2"));
+  config.moe.importance = 0;
+  config.train.freeze = config::Freeze::gate;
+  EXPECT_THAT(CollapseWatch(config).look(collapsed),
+              AllOf(HasSubstr("it is frozen"), Not(HasSubstr("importance"))));
+}
+
+}  // namespace
+}  // namespace switchyard::train
