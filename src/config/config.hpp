@@ -26,7 +26,7 @@ enum class InitialValues { uniform, normal };
 enum class InitParts { all, gate, experts };
 // What multiplies a chosen expert's output.
 enum class GateValue { softmax, noisy_softmax, noisy_logit };
-enum class GateNoise { none, uniform };
+enum class GateNoise { none, uniform, normal };
 enum class NoiseDraw { every_step, once };
 enum class NoiseWhen { training, always };
 enum class PlacementRule { block, cyclic };
@@ -102,12 +102,18 @@ struct Moe {
   double expert_temperature = 1;
   GateValue gate_value = GateValue::softmax;
   GateNoise noise = GateNoise::none;
+  double noise_scale = 0;  // uniform: range, 0: 1; normal: standard deviation, 0: 1/E
   NoiseDraw noise_draw = NoiseDraw::every_step;
   NoiseWhen noise_when = NoiseWhen::training;
   double importance = 0;    // weight of the importance regulariser
   double balance = 0;       // weight of the Switch balance loss
+  double load = 0;          // weight of the load regulariser
   double z_loss = 0;        // weight of the router z-loss
   double gate_entropy = 0;  // weight of the entropy of a sample's gate probabilities
+  double similarity = 0;    // weight of the sample-similarity regulariser, or the two published ones
+  double similarity_same = 0;
+  double similarity_different = 0;
+  std::int64_t similarity_layer = 0;  // of the gate, whose output distances are taken of; 0: the inputs
   PlacementRule placement = PlacementRule::block;
 };
 

@@ -43,7 +43,8 @@ constexpr std::array part_words = {Word{InitParts::all, "all"}, Word{InitParts::
 constexpr std::array gate_value_words = {Word{GateValue::softmax, "softmax"},
                                          Word{GateValue::noisy_softmax, "noisy_softmax"},
                                          Word{GateValue::noisy_logit, "noisy_logit"}};
-constexpr std::array noise_words = {Word{GateNoise::none, "none"}, Word{GateNoise::uniform, "uniform"}};
+constexpr std::array noise_words = {Word{GateNoise::none, "none"}, Word{GateNoise::uniform, "uniform"},
+                                    Word{GateNoise::normal, "normal"}};
 constexpr std::array draw_words = {Word{NoiseDraw::every_step, "every_step"}, Word{NoiseDraw::once, "once"}};
 constexpr std::array when_words = {Word{NoiseWhen::training, "training"}, Word{NoiseWhen::always, "always"}};
 constexpr std::array placement_words = {Word{PlacementRule::block, "block"},
@@ -249,18 +250,35 @@ constexpr std::array moe_fields = {
         "what multiplies an expert's output: the softmax of the scores, of the scores with noise, or "
         "the noisy score itself"),
     moe.choice<&Moe::noise, noise_words>(
-        "noise", "added to the scores before the top k are chosen; uniform: from [0, 1)"),
+        "noise",
+        "added to the scores before the top k are chosen; uniform: from [0, noise_scale); normal: with mean 0"),
+    moe.number<&Moe::noise_scale>("noise_scale", not_negative,
+                                  "of the noise; 0: uniform up to 1, normal with standard deviation 1/experts"),
     moe.choice<&Moe::noise_draw, draw_words>("noise_draw", "every_step, or once for each sample"),
     moe.choice<&Moe::noise_when, when_words>("noise_when", "training, or always: in evaluation too"),
     moe.number<&Moe::importance>("importance", not_negative,
                                  "weight of the importance regulariser (Shazeer et al. 2017); 0: off"),
     moe.number<&Moe::balance>("balance", not_negative,
                               "weight of the balance loss (Fedus et al. 2021, Switch); 0: off"),
+    moe.number<&Moe::load>(
+        "load", not_negative,
+        "weight of the load regulariser (Shazeer et al. 2017), for top k with normal noise; 0: off"),
     moe.number<&Moe::z_loss>("z_loss", not_negative,
                              "weight of the router z-loss (Zoph et al. 2022, ST-MoE); 0: off"),
     moe.number<&Moe::gate_entropy>(
         "gate_entropy", not_negative,
         "weight of the mean entropy of a sample's gate probabilities, in nats; 0: off"),
+    moe.number<&Moe::similarity>(
+        "similarity", not_negative,
+        "weight of the sample-similarity regulariser (Krishnamurthy et al. 2023) with distances divided by "
+        "their mean, of the softmax over all experts, with top k too; 0: off"),
+    moe.number<&Moe::similarity_same>("similarity_same", not_negative,
+                                      "the same as published, with plain distances: of one expert's samples"),
+    moe.number<&Moe::similarity_different>("similarity_different", not_negative,
+                                           "as published: of different experts' samples"),
+    moe.integer<&Moe::similarity_layer>(
+        "similarity_layer", 0, 1'000,
+        "distances of 0: the samples; k: the output of the gate's k-th layer with weights", "layers"),
     moe.choice<&Moe::placement, placement_words>(
         "placement", "block: neighbouring experts share a rank; cyclic: expert e on rank e mod R"),
 };

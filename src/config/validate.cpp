@@ -108,9 +108,11 @@ void check_gate(const Config& config) {
       moe.partition, config.model.gate);
   if (kind == Kind::labels) parse_partition(moe.partition, moe.experts);
   const bool by_network = !gate.empty() && (kind == Kind::dense || kind == Kind::attention);
-  require(by_network || (moe.importance == 0 && moe.balance == 0 && moe.z_loss == 0 && moe.gate_entropy == 0),
+  const double regularisers = moe.importance + moe.balance + moe.load + moe.z_loss + moe.gate_entropy +
+                              moe.similarity + moe.similarity_same + moe.similarity_different;
+  require(by_network || regularisers == 0,
           "a regulariser of the gate is set with model.gate = '{}' (it has no scores that could learn); remove "
-          "moe.importance, moe.balance, moe.z_loss and moe.gate_entropy",
+          "moe.importance, balance, load, z_loss, gate_entropy and similarity",
           config.model.gate);
   require(
       (!gate.empty() && kind == Kind::dense) ||
@@ -159,8 +161,10 @@ void check_freeze(const Config& config) {
   if (freeze == Freeze::experts) return;
   // An attentive gate's scores are also the experts', through their hidden vectors.
   for (const auto& [key, weight] :
-       {std::pair{"importance", moe.importance}, std::pair{"balance", moe.balance},
-        std::pair{"z_loss", moe.z_loss}, std::pair{"gate_entropy", moe.gate_entropy}}) {
+       {std::pair{"importance", moe.importance}, std::pair{"balance", moe.balance}, std::pair{"load", moe.load},
+        std::pair{"z_loss", moe.z_loss}, std::pair{"gate_entropy", moe.gate_entropy},
+        std::pair{"similarity", moe.similarity}, std::pair{"similarity_same", moe.similarity_same},
+        std::pair{"similarity_different", moe.similarity_different}}) {
     require(weight == 0 || scoring_layer(gate) == Kind::attention,
             "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", key, weight);
   }
@@ -180,10 +184,18 @@ void check_mixture(const Moe& moe, Loss loss) {
       moe.noise != GateNoise::none || moe.gate_value == GateValue::softmax,
       "moe.gate_value names noise, and moe.noise = none (there is none to add); set moe.noise = uniform, or "
       "moe.gate_value = softmax");
+  require(moe.noise == GateNoise::none || moe.top_k > 0,
+          "moe.noise = {} with moe.top_k = 0 (every expert sees every sample, so noise chooses nothing); set "
+          "moe.top_k, or moe.noise = none",
+          moe.noise == GateNoise::normal ? "normal" : "uniform");
   require(
-      moe.noise == GateNoise::none || moe.top_k > 0,
-      "moe.noise = uniform with moe.top_k = 0 (every expert sees every sample, so noise chooses nothing); set "
-      "moe.top_k, or moe.noise = none");
+      moe.noise != GateNoise::none || moe.noise_scale == 0,
+      "moe.noise_scale = {} with moe.noise = none (there is no noise to scale); remove it, or set moe.noise",
+      moe.noise_scale);
+  require(moe.load == 0 || (moe.noise == GateNoise::normal && moe.top_k > 0 && moe.top_k < moe.experts),
+          "moe.load = {} needs moe.noise = normal and moe.top_k below moe.experts (it derives the chance that "
+          "noise chooses an expert; moe.top_k = {}, moe.experts = {}); set them, or use moe.importance",
+          moe.load, moe.top_k, moe.experts);
   require(
       (moe.top_k > 0 && moe.top_k < moe.experts) || moe.balance == 0 || moe.experts == 1,
       "moe.balance = {} where every expert sees every sample (the load is even whatever the gate does); set "
@@ -200,6 +212,25 @@ void check_mixture(const Moe& moe, Loss loss) {
       moe.experts > 1 || moe.importance == 0,
       "moe.importance = {} with one expert (there is nothing to balance); set it to 0, or raise moe.experts",
       moe.importance);
+}
+
+void check_similarity(const Moe& moe) {
+  const bool published = moe.similarity_same > 0 || moe.similarity_different > 0;
+  require(
+      moe.similarity == 0 || !published,
+      "moe.similarity = {} together with moe.similarity_same = {} and moe.similarity_different = {} (they are "
+      "two forms of one regulariser); set moe.similarity alone, or the other two",
+      moe.similarity, moe.similarity_same, moe.similarity_different);
+  require(
+      moe.similarity > 0 || published || moe.similarity_layer == 0,
+      "moe.similarity_layer = {} without a similarity regulariser (nothing takes distances of it); remove it, "
+      "or set moe.similarity",
+      moe.similarity_layer);
+  require(
+      moe.experts > 1 || (moe.similarity == 0 && !published),
+      "moe.similarity = {}, similarity_same = {} or similarity_different = {} with one expert (all samples go "
+      "to it); set them to 0, or raise moe.experts",
+      moe.similarity, moe.similarity_same, moe.similarity_different);
 }
 
 void check_optimizer(const Optim& optim) {
@@ -253,6 +284,7 @@ void validate(const Config& config) {
   check_networks(config);
   check_gate(config);
   check_mixture(config.moe, config.model.loss);
+  check_similarity(config.moe);
   check_optimizer(config.optim);
   check_init(config.init);
   check_freeze(config);

@@ -74,6 +74,21 @@ nn::NetworkShape gate_shape(std::span<const config::LayerSpec> gate, moe::GateKi
   return {};
 }
 
+void check_similarity_layer(const config::Moe& moe, const nn::NetworkShape& gate) {
+  if (moe.similarity_layer > gate.layer_count()) {
+    throw ConfigError(fmt::format(
+        "moe.similarity_layer = {} (model.gate has {} layers with weights); give one of them, or 0 for the "
+        "samples themselves",
+        moe.similarity_layer, gate.layer_count()));
+  }
+}
+
+// V-MoE (Riquelme et al. 2021) has normal noise with standard deviation 1/E.
+double noise_scale(const config::Moe& moe) {
+  if (moe.noise_scale > 0) return moe.noise_scale;
+  return moe.noise == config::GateNoise::normal ? 1.0 / static_cast<double>(moe.experts) : 1.0;
+}
+
 }  // namespace
 
 moe::LayerOptions layer_options(const config::Config& config, const Task& task) {
@@ -86,7 +101,9 @@ moe::LayerOptions layer_options(const config::Config& config, const Task& task) 
       "expert", config::parse_network(config.model.expert, config::NetworkRole::expert), task.sample,
       objective->outputs());
   expert.shows_hidden = kind == moe::GateKind::attention;
-  return {.gate = gate_shape(gate, kind, config, task, expert.hidden()),
+  const nn::NetworkShape network = gate_shape(gate, kind, config, task, expert.hidden());
+  check_similarity_layer(config.moe, network);
+  return {.gate = network,
           .expert = expert,
           .outputs = objective->outputs(),
           .routing = {.kind = kind,
@@ -96,6 +113,7 @@ moe::LayerOptions layer_options(const config::Config& config, const Task& task) 
                       .measure = objective->measure(),
                       .value = config.moe.gate_value,
                       .noise = config.moe.noise,
+                      .noise_scale = noise_scale(config.moe),
                       .noise_draw = config.moe.noise_draw,
                       .noise_when = config.moe.noise_when,
                       .expert_of_label = kind == moe::GateKind::labels ? expert_of_label(config, task.classes)
@@ -121,6 +139,9 @@ MixtureModel::MixtureModel(const config::Config& config, const Task& task, comm:
       balance_weight_(config.moe.balance),
       z_loss_weight_(config.moe.z_loss),
       entropy_weight_(config.moe.gate_entropy),
+      load_weight_(config.moe.load),
+      similarity_weights_{config.moe.similarity, config.moe.similarity_same, config.moe.similarity_different},
+      similarity_layer_(config.moe.similarity_layer),
       objective_(Objective::make(config, task.classes)),
       options_(layer_options(config, task)),
       layer_(options_, communicator,
@@ -129,6 +150,9 @@ MixtureModel::MixtureModel(const config::Config& config, const Task& task, comm:
   if (importance_weight_ > 0) importance_gradient_.resize(experts);
   if (balance_weight_ > 0) {
     for (auto* values : {&load_, &probability_, &balance_gradient_}) values->resize(experts);
+  }
+  if (load_weight_ > 0) {
+    for (auto* values : {&expected_load_, &load_gradient_}) values->resize(experts);
   }
   // From the shapes, since a rank may host no expert.
   norm_table_.add(nn::NetworkGradient::norm_parameters(options_.gate, options_.gate_options.policy));
@@ -150,7 +174,7 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   scores_ = objective_->forward(context, output_, batch.labels);
   clock.enter(Phase::other);
   count_choices(batch, statistics);
-  collect(context, batch, statistics);
+  collect(context, batch, mode, statistics);
   regularise(batch.tiles->total_rows(), statistics);
   expect_finite(statistics);
 }
@@ -178,23 +202,43 @@ void MixtureModel::regularise(index_t samples, const moe::GateStatistics& statis
   const auto count = static_cast<double>(samples);
   regulariser_losses_.z_loss = z_loss_weight_ * squared_log_sum_ / count;
   regulariser_losses_.entropy = entropy_weight_ * score_entropy_sum_ / count;
+  if (load_weight_ > 0) {
+    regulariser_losses_.load = moe::importance_loss(expected_load_, load_weight_);
+    moe::importance_gradient(expected_load_, load_weight_, load_gradient_);
+  }
+  if (similarity_weights_.any()) {
+    const index_t experts = options_.routing.experts;
+    regulariser_losses_.similarity =
+        moe::similarity_loss(similarity_weights_, similarity_sums_, samples, experts);
+    similarity_slope_ = moe::similarity_slope(similarity_weights_, similarity_sums_, samples, experts);
+  }
 }
 
 // The columns of a shard's sums.
 struct MixtureModel::SumColumns {
-  enum : index_t { loss, bad_scores, weight_entropy, squared_log_sum, score_entropy, importance };
+  enum : index_t {
+    loss,
+    bad_scores,
+    weight_entropy,
+    squared_log_sum,
+    score_entropy,
+    distance,
+    same_expert,
+    importance
+  };
   index_t experts;
-  index_t load() const { return importance + experts; }  // from here on only for the balance loss
-  index_t probability() const { return importance + 2 * experts; }
-  index_t count(bool balanced) const { return importance + experts * (balanced ? 3 : 1); }
+  bool balanced;  // has load and probability
+  bool loaded;    // has expected_load
+  index_t load() const { return importance + experts; }
+  index_t probability() const { return load() + experts; }
+  index_t expected_load() const { return importance + experts * (balanced ? 3 : 1); }
+  index_t count() const { return expected_load() + (loaded ? experts : 0); }
 };
 
 // One shard, sample after sample, in float64.
-void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const SampleValues& of,
-                             std::span<double> sums) const {
+void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const SumColumns& columns,
+                             const SampleValues& of, std::span<double> sums) const {
   const moe::Routing& routing = output_.routing;
-  const SumColumns columns{options_.routing.experts};
-  const bool balanced = balance_weight_ > 0;
   const tensor::ConstMatrix scores = routing.noisy.rows_from(rows.begin, rows.size());
   sums[SumColumns::bad_scores] = ops::all_finite(context, scores) ? 0.0 : 1.0;
   double* const importance = sums.data() + SumColumns::importance;
@@ -206,37 +250,59 @@ void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const Sa
       sums[SumColumns::squared_log_sum] += of.squared_log_sums[at(n)];
       sums[SumColumns::score_entropy] += of.score_entropies[at(n)];
     }
+    if (!of.similarity.distances.empty()) {
+      sums[SumColumns::distance] += of.similarity.distances[at(n)];
+      sums[SumColumns::same_expert] += of.similarity.same_expert[at(n)];
+    }
     for (index_t i = 0; i < routing.slots; ++i) {
       const std::int32_t expert = routing.experts[at(n * routing.slots + i)];
       importance[expert] += static_cast<double>(routing.weights(n, i));
-      if (balanced) load[expert] += 1.0;
+      if (columns.balanced) load[expert] += 1.0;
     }
   }
-  if (balanced) {
+  if (columns.balanced) {
     ops::add_probabilities(context, routing.scores.rows_from(rows.begin, rows.size()),
                            sums.subspan(at(columns.probability()), at(columns.experts)));
   }
+  if (columns.loaded) {
+    ops::ExpectedLoad load_of = layer_.gate().expected_load(routing);
+    load_of.clean = load_of.clean.rows_from(rows.begin, rows.size());
+    load_of.noisy = load_of.noisy.rows_from(rows.begin, rows.size());
+    load_of.experts += rows.begin * routing.slots;
+    ops::add_expected_load(context, load_of, sums.subspan(at(columns.expected_load()), at(columns.experts)));
+  }
+}
+
+// Of the inputs, or of what a layer of the gate made of them.
+moe::SimilarityTerms MixtureModel::measure_similarity(device::Context& context, const Batch& batch) {
+  const tensor::RowSource features = similarity_layer_ == 0
+                                         ? batch.samples.rows
+                                         : tensor::RowSource(layer_.gate().layer_output(similarity_layer_));
+  return pairs_.measure(context, *batch.tiles, features, output_.routing.scores);
 }
 
 // Sums over the global batch: a partial per shard, added in shard order.
-void MixtureModel::collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics) {
+void MixtureModel::collect(device::Context& context, const Batch& batch, nn::Mode mode,
+                           moe::GateStatistics& statistics) {
   device::Workspace& workspace = context.workspace();
   const nn::BatchTiles& tiles = *batch.tiles;
   const moe::Routing& routing = output_.routing;
-  SampleValues values{workspace.allocate<double>(routing.samples), {}, {}};
+  SampleValues values{workspace.allocate<double>(routing.samples), {}, {}, {}};
   ops::entropy_rows(context, routing.weights, values.weight_entropies);
   if (z_loss_weight_ > 0 || entropy_weight_ > 0) {
     values.squared_log_sums = workspace.allocate<double>(routing.samples);
     values.score_entropies = workspace.allocate<double>(routing.samples);
     ops::score_statistics(context, routing.scores, values.squared_log_sums, values.score_entropies);
   }
-  const bool balanced = balance_weight_ > 0;
-  const SumColumns columns{options_.routing.experts};
-  const index_t width = columns.count(balanced);
+  const bool training = mode == nn::Mode::training;
+  if (training && similarity_weights_.any()) values.similarity = measure_similarity(context, batch);
+  sample_distances_ = values.similarity.weighted_distances;
+  const SumColumns columns{options_.routing.experts, balance_weight_ > 0, training && load_weight_ > 0};
+  const index_t width = columns.count();
   const std::span<double> mine = workspace.allocate<double>(tiles.local_count() * width);
   std::ranges::fill(mine, 0.0);
   context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-    sum_shard(context, tiles.rows(tile), values, mine.subspan(at(tile * width), at(width)));
+    sum_shard(context, tiles.rows(tile), columns, values, mine.subspan(at(tile * width), at(width)));
   });
   const std::span<const double> all = tiles.gather_tiles(workspace, mine, width);
   const std::span<double> column = workspace.allocate<double>(tiles.total_count());
@@ -249,9 +315,11 @@ void MixtureModel::collect(device::Context& context, const Batch& batch, moe::Ga
   statistics.entropy_sum = sum_of(SumColumns::weight_entropy);
   squared_log_sum_ = sum_of(SumColumns::squared_log_sum);
   score_entropy_sum_ = sum_of(SumColumns::score_entropy);
+  similarity_sums_ = {sum_of(SumColumns::distance), sum_of(SumColumns::same_expert)};
   for (index_t e = 0; e < columns.experts; ++e) {
     statistics.importance[at(e)] = sum_of(SumColumns::importance + e);
-    if (!balanced) continue;
+    if (load_weight_ > 0) expected_load_[at(e)] = columns.loaded ? sum_of(columns.expected_load() + e) : 0.0;
+    if (!columns.balanced) continue;
     load_[at(e)] = sum_of(columns.load() + e);
     probability_[at(e)] = sum_of(columns.probability() + e);
   }
@@ -285,8 +353,11 @@ void MixtureModel::backward(device::Context& context, const Batch& batch, PhaseC
   layer_.backward(context, *batch.tiles, output_, gradients,
                   {.importance = importance_gradient_,
                    .probability = balance_gradient_,
+                   .load = load_gradient_,
                    .z_loss = z_loss_weight_,
-                   .entropy = entropy_weight_},
+                   .entropy = entropy_weight_,
+                   .sample_probability = sample_distances_,
+                   .sample_scale = similarity_slope_},
                   clock);
 }
 

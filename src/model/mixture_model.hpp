@@ -11,6 +11,7 @@
 #include "model/objective.hpp"
 #include "moe/gate_statistics.hpp"
 #include "moe/layer.hpp"
+#include "moe/similarity.hpp"
 
 namespace switchyard::model {
 
@@ -41,14 +42,17 @@ struct ModelArray {
 // What a configuration makes of samples of that shape, before anything is allocated. Throws ConfigError.
 moe::LayerOptions layer_options(const config::Config& config, const Task& task);
 
-// What the regularisers add to the loss of the last forward's batch, weighted.
+// What the regularisers add to the loss of the last forward's batch, weighted. load and similarity are of
+// training batches only, and 0 in evaluation.
 struct RegulariserLosses {
   double importance = 0;
   double balance = 0;
   double z_loss = 0;
   double entropy = 0;
+  double load = 0;
+  double similarity = 0;
 
-  double total() const { return importance + balance + z_loss + entropy; }
+  double total() const { return importance + balance + z_loss + entropy + load + similarity; }
 };
 
 // L = the objective's mean over the global batch + regularisers. All methods are collective over the
@@ -95,15 +99,17 @@ class MixtureModel {
 
  private:
   struct SumColumns;
-  // Of each of this rank's samples; the last two only where a regulariser needs them.
+  // Of each of this rank's samples; all but the first only where a regulariser needs them.
   struct SampleValues {
     std::span<double> weight_entropies;
     std::span<double> squared_log_sums;
     std::span<double> score_entropies;
+    moe::SimilarityTerms similarity;
   };
-  void sum_shard(device::Context& context, IndexRange rows, const SampleValues& of,
+  void sum_shard(device::Context& context, IndexRange rows, const SumColumns& columns, const SampleValues& of,
                  std::span<double> sums) const;
-  void collect(device::Context& context, const Batch& batch, moe::GateStatistics& statistics);
+  void collect(device::Context& context, const Batch& batch, nn::Mode mode, moe::GateStatistics& statistics);
+  moe::SimilarityTerms measure_similarity(device::Context& context, const Batch& batch);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
   void expect_finite(const moe::GateStatistics& statistics) const;
   void regularise(index_t samples, const moe::GateStatistics& statistics);
@@ -114,6 +120,9 @@ class MixtureModel {
   double balance_weight_;
   double z_loss_weight_;
   double entropy_weight_;
+  double load_weight_;
+  moe::SimilarityWeights similarity_weights_;
+  index_t similarity_layer_;
   std::unique_ptr<Objective> objective_;
   moe::LayerOptions options_;
   moe::Layer layer_;
@@ -129,6 +138,12 @@ class MixtureModel {
   double bad_scores_ = 0;       // shards of the global batch that have some
   double squared_log_sum_ = 0;  // over the global batch, only for the z-loss or the gate's entropy
   double score_entropy_sum_ = 0;
+  std::vector<double> expected_load_,
+      load_gradient_;  // [E] over the global batch, only for the load regulariser
+  moe::SimilarityPairs pairs_;
+  moe::SimilaritySums similarity_sums_;   // over the global batch
+  tensor::ConstMatrix sample_distances_;  // [N, E]: V of moe/similarity.hpp, of this rank
+  double similarity_slope_ = 0;
 };
 
 }  // namespace switchyard::model

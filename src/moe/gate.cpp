@@ -35,7 +35,11 @@ tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatri
   if (!wanted) return logits;
   const std::uint32_t step = options_.noise_draw == config::NoiseDraw::once ? 0 : samples.step;
   const tensor::Matrix noisy = allocate(context, logits.rows, logits.cols);
-  ops::add_uniform_noise(context, logits, samples.ids, {seed_, step, samples.stream}, noisy);
+  const bool normal = options_.noise == config::GateNoise::normal;
+  ops::add_noise(
+      context, logits, samples.ids, {seed_, step, samples.stream},
+      {normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform, static_cast<float>(options_.noise_scale)},
+      noisy);
   return noisy;
 }
 
@@ -66,6 +70,7 @@ Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const
   switch (options_.kind) {
     case GateKind::network: {
       const tensor::ConstMatrix logits = record_.layers.back().output;
+      routing.clean = logits;
       routing.noisy = add_noise(context, logits, samples, mode);
       routing.scores = options_.value == config::GateValue::noisy_softmax ? routing.noisy : logits;
       choose(context, samples, routing);
@@ -135,9 +140,14 @@ void Gate::backward_scores(device::Context& context, const nn::BatchTiles& tiles
                       .d_slots = d_slots,
                       .importance = regularisers.importance,
                       .probability = regularisers.probability,
+                      .sample_probability = regularisers.sample_probability,
+                      .sample_scale = regularisers.sample_scale,
                       .z_loss = static_cast<float>(regularisers.z_loss / samples),
                       .entropy = static_cast<float>(regularisers.entropy / samples)},
                      d_scores);
+  if (!regularisers.load.empty()) {
+    ops::expected_load_backward(context, expected_load(routing), regularisers.load, d_scores);
+  }
   if (attentive) {
     ops::attention_backward(context, attention(returned), d_scores, {d_output, d_returned[hidden_part].data()});
   }
@@ -145,6 +155,14 @@ void Gate::backward_scores(device::Context& context, const nn::BatchTiles& tiles
 
 void Gate::backward_network(device::Context& context, const nn::BatchTiles& tiles) {
   if (has_network() && !network_.frozen()) network_.backward(context, tiles, record_, partials_.data());
+}
+
+ops::ExpectedLoad Gate::expected_load(const Routing& routing) const {
+  return {.clean = routing.clean,
+          .noisy = routing.noisy,
+          .experts = routing.experts.data(),
+          .slots = routing.slots,
+          .deviation = static_cast<float>(options_.noise_scale)};
 }
 
 void Gate::reduce_gradients(device::Context& context, const nn::BatchTiles& tiles) {

@@ -9,6 +9,7 @@
 #include "moe/routing.hpp"
 #include "nn/network_gradient.hpp"
 #include "ops/attention.hpp"
+#include "ops/load.hpp"
 
 namespace switchyard::moe {
 
@@ -29,6 +30,7 @@ struct GateOptions {
   ops::GateMeasure measure = ops::GateMeasure::weight;
   config::GateValue value = config::GateValue::softmax;
   config::GateNoise noise = config::GateNoise::none;
+  double noise_scale = 1;
   config::NoiseDraw noise_draw = config::NoiseDraw::every_step;
   config::NoiseWhen noise_when = config::NoiseWhen::training;
   std::vector<std::int32_t> expert_of_label = {};  // labels
@@ -37,12 +39,16 @@ struct GateOptions {
 };
 
 // Gradients of regularisers that depend on sums over the batch, so that they are the same for every sample
-// (empty: none), and weights of those that are means over samples.
+// (empty: none), weights of those that are means over samples, and a gradient for each sample.
 struct RegulariserGradients {
   std::span<const double> importance = {};   // [E], by a sample's gate weight
   std::span<const double> probability = {};  // [E], by a sample's full softmax over all experts
+  std::span<const double> load = {};         // [E], by a sample's expected load (ops/load.hpp)
   double z_loss = 0;                         // of the squared log sum of e^score
   double entropy = 0;                        // of the entropy of the full softmax
+  // sample_scale times [N, E] by a sample's full softmax (no data: none)
+  tensor::ConstMatrix sample_probability = {};
+  double sample_scale = 0;
 };
 
 // Its network, which may have no layers, is replicated on every rank; each computes its own shards. Batch
@@ -76,6 +82,12 @@ class Gate {
                        const RegulariserGradients& regularisers, const SlotParts<float>& d_returned);
   // Through the network. Collective if it has batch norm.
   void backward_network(device::Context& context, const nn::BatchTiles& tiles);
+  // What layer `layer` made of this rank's samples in route(); from 1 on.
+  tensor::ConstMatrix layer_output(index_t layer) const {
+    return record_.layers[static_cast<std::size_t>(layer - 1)].output;
+  }
+  // What each sample adds to the experts' expected load. The scores have normal noise.
+  ops::ExpectedLoad expected_load(const Routing& routing) const;
   // Sums over the global batch. Collective.
   void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles);
 

@@ -6,7 +6,8 @@
 
 namespace switchyard::moe {
 
-// importance[e] = sum over the global batch of the gate weight of expert e. With mean m and unbiased variance
+// importance[e] = sum over the global batch of the gate weight of expert e, or, for the load regulariser of the
+// same paper, of its expected load (ops/load.hpp). With mean m and unbiased variance
 // s^2 (divisor E - 1), the loss is weight * s^2 / m^2. It does not change when all samples count twice, nor
 // with the number of ranks. One expert: 0.
 double importance_loss(std::span<const double> importance, double weight);

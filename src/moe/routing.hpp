@@ -23,8 +23,9 @@ struct Samples {
 // return writes scores and weights after combine; one without scores has matrices of no columns for them.
 struct Routing {
   tensor::ConstMatrix noisy;        // [N, E], by which the experts are chosen; without noise the scores
+  tensor::ConstMatrix clean;        // [N, E], the scores without noise
   std::span<std::int32_t> experts;  // [N, K] global expert ids
-  tensor::ConstMatrix scores;       // [N, E], of which the weights are the softmax: logits or noisy
+  tensor::ConstMatrix scores;       // [N, E], of which the weights are the softmax: clean or noisy
   tensor::Matrix weights;           // [N, K] gate weights
   tensor::Matrix log_weights;       // [N, K]; 0 and -infinity where one of several experts answers alone
   tensor::Matrix factors;  // [N, K], what multiplies an expert's output: weights, or the scores themselves

@@ -176,6 +176,22 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
   return shape;
 }
 
+index_t NetworkShape::layer_count() const {
+  return (conv ? 1 : 0) + static_cast<index_t>(padded_convs.size()) + (patch_filters ? 1 : 0) +
+         static_cast<index_t>(dense.size());
+}
+
+index_t NetworkShape::layer_outputs(index_t layer) const {
+  SY_EXPECTS(layer >= 1 && layer <= layer_count(), "layer {} of {}", layer, layer_count());
+  index_t left = layer - 1;
+  if (conv && left-- == 0) return conv->out_features();
+  const auto padded = static_cast<index_t>(padded_convs.size());
+  if (left < padded) return padded_convs[static_cast<std::size_t>(left)].out_features();
+  left -= padded;
+  if (patch_filters && left-- == 0) return patch_filters->outputs;
+  return dense[static_cast<std::size_t>(left)].out;
+}
+
 namespace {
 
 // Tensors of the first stage: weight, bias (but for a padded convolution before a norm), gamma and beta.

@@ -55,6 +55,9 @@ struct NetworkShape {
   bool empty() const { return !conv && padded_convs.empty() && !patch_filters && dense.empty(); }
   // Width of the layer before the last; 0 if there is none or it is no dense one.
   index_t hidden() const { return dense.size() < 2 ? 0 : dense[dense.size() - 2].out; }
+  index_t layer_count() const;
+  // Width of the output of a layer, from 1 on.
+  index_t layer_outputs(index_t layer) const;
   index_t parameter_count() const;
   // Tensors of the convolutions.
   index_t conv_parameters() const;

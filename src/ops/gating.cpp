@@ -18,12 +18,12 @@ const double* data_or_null(std::span<const double> values) { return values.empty
 
 }  // namespace
 
-void add_uniform_noise(device::Context& context, tensor::ConstMatrix logits, std::span<const index_t> ids,
-                       NoiseKey key, tensor::Matrix noisy) {
+void add_noise(device::Context& context, tensor::ConstMatrix logits, std::span<const index_t> ids, NoiseKey key,
+               Noise noise, tensor::Matrix noisy) {
   expect_shape("noisy", noisy, logits.rows, logits.cols);
   SY_EXPECTS(static_cast<index_t>(ids.size()) == logits.rows && key.stream < 4,
              "{} ids for {} samples, stream {}", ids.size(), logits.rows, key.stream);
-  device::for_each_row(context, logits.rows, kernels::AddUniformNoise{logits, ids.data(), key, noisy});
+  device::for_each_row(context, logits.rows, kernels::AddNoise{logits, ids.data(), key, noise, noisy});
 }
 
 void gate_weights(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
@@ -72,6 +72,9 @@ void gate_backward(device::Context& context, const GateGradient& g, tensor::Matr
   for (const auto& gradient : {g.importance, g.probability}) {
     SY_EXPECTS(gradient.empty() || static_cast<index_t>(gradient.size()) == experts,
                "a regulariser's gradient has {} values for {} experts", gradient.size(), experts);
+  }
+  if (g.sample_probability.data != nullptr) {
+    expect_shape("sample_probability", g.sample_probability, samples, experts);
   }
   device::for_each_row(
       context, samples,

@@ -19,10 +19,17 @@ struct NoiseKey {
   std::uint32_t stream = 0;  // below 4: the split
 };
 
-// noisy = logits + r, r uniform in [0, 1), a number of its own for each of the N samples and E experts. ids:
-// [N], below 2^40; E at most 2^22.
-void add_uniform_noise(device::Context&, tensor::ConstMatrix logits, std::span<const index_t> ids, NoiseKey key,
-                       tensor::Matrix noisy);
+// How it is spread: uniform in [0, scale), or normal with mean 0 and standard deviation scale.
+enum class NoiseSpread { uniform, normal };
+struct Noise {
+  NoiseSpread spread = NoiseSpread::uniform;
+  float scale = 1;
+};
+
+// noisy = logits + r, a number of its own for each of the N samples and E experts. ids: [N], below 2^40; E at
+// most 2^22.
+void add_noise(device::Context&, tensor::ConstMatrix logits, std::span<const index_t> ids, NoiseKey key,
+               Noise noise, tensor::Matrix noisy);
 
 // Writes weights and log_weights, [N, K] each. K >= 2, or E = 1: softmax over the scores of the sample's slots.
 // K = 1 < E: the chosen expert's probability under the softmax over all E, so that the gate still learns.
@@ -59,6 +66,10 @@ struct GateGradient {
   std::span<const double> importance = {};
   // c_e = dR/dp_e of a regulariser R of the sums of the full softmax p over all E. Empty: none.
   std::span<const double> probability = {};
+  // v_e, [N, E]: sample_scale * v_e is added to c_e of that sample: of an R that differs from sample to sample.
+  // No data: none.
+  tensor::ConstMatrix sample_probability = {};
+  double sample_scale = 0;
   // Weights of regularisers of each sample's own scores, divided by the samples of the global batch: of the
   // squared log sum of e^z, and of the entropy of the full softmax in nats.
   float z_loss = 0;

@@ -70,6 +70,8 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
                  {"balance_loss", record.regularisers.balance},
                  {"z_loss", record.regularisers.z_loss},
                  {"gate_entropy_loss", record.regularisers.entropy},
+                 {"load_loss", record.regularisers.load},
+                 {"similarity_loss", record.regularisers.similarity},
                  {"error", statistics.error()},
                  {"gradient_norm", record.gradient_norm},
                  {"learning_rate", record.learning_rate},

@@ -110,10 +110,12 @@ std::vector<Convolution> convolutions(const nn::NetworkShape& shape) {
 // `hidden`, if given, gets what the dense layer before the last puts out before its ReLU. Layers of attention
 // are not run.
 std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, const Parameters& p,
-                        std::vector<Values> rows, std::vector<Values>* hidden = nullptr) {
+                        std::vector<Values> rows, std::vector<Values>* hidden = nullptr,
+                        std::int64_t layers = std::numeric_limits<std::int64_t>::max()) {
   int conv_number = 0;
   int norm_number = 0;
   for (const Convolution& conv : convolutions(shape)) {
+    if (layers-- <= 0) break;
     const std::string prefix = name + "/conv_" + std::to_string(++conv_number);
     const bool has_bias = conv.padding == 0 || !conv.batch_norm;
     rows = convolve(conv, rows, p.at(prefix + "/weight"), has_bias ? p.at(prefix + "/bias") : Values{});
@@ -123,7 +125,7 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
     }
     for (Values& row : rows) row = relu_pool(conv, std::move(row));
   }
-  if (shape.patch_filters) {
+  if (shape.patch_filters && layers-- > 0) {
     const std::string prefix = name + "/patch_filters_1";
     const Values& weight = p.at(prefix + "/weight");
     const Values bias = shape.patch_filters->bias ? p.at(prefix + "/bias") : Values{};
@@ -131,7 +133,7 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
   }
   std::size_t number = 0;
   for (const nn::DenseShape& layer : shape.dense) {
-    if (!layer.name.empty()) break;
+    if (!layer.name.empty() || layers-- <= 0) break;
     const std::string prefix = name + "/dense_" + std::to_string(++number);
     const Values& weight = p.at(prefix + "/weight");
     const Values& bias = p.at(prefix + "/bias");
@@ -158,6 +160,7 @@ struct Choice {
   Values factors;                     // what multiplies the chosen experts' outputs
   Values scores;                      // of all
   Values probabilities;               // of all
+  Values chances;                     // of all: to be chosen under noise that is drawn anew for one of them
   double log_sum = 0;                 // log sum_e e^score
   double margin = std::numeric_limits<double>::infinity();
 };
@@ -182,6 +185,15 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
     order.resize(at(test.top_k));
   }
   choice.experts = order;
+  if (test.load > 0) {
+    for (std::size_t e = 0; e < logits.size(); ++e) {
+      Values others = noisy;
+      others.erase(others.begin() + static_cast<std::ptrdiff_t>(e));
+      std::sort(others.rbegin(), others.rend());
+      const double distance = (logits[e] - others[at(test.top_k - 1)]) / test.noise_scale;
+      choice.chances.push_back(0.5 * std::erfc(-distance / std::sqrt(2.0)));
+    }
+  }
   const Values& scores = test.gate_value == config::GateValue::noisy_softmax ? noisy : logits;
   choice.scores = scores;
   choice.probabilities = softmax_of(scores);
@@ -255,6 +267,7 @@ Choice only(std::int64_t e, const Values& scores, double margin) {
           .factors = {1.0},
           .scores = scores,
           .probabilities = softmax_of(scores),
+          .chances = {},
           .margin = margin};
 }
 
@@ -373,6 +386,15 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
   return std::numeric_limits<double>::quiet_NaN();
 }
 
+// The squared coefficient of variation.
+double variation(const Values& values) {
+  const double count = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  double variance = 0;
+  for (const double value : values) variance += (value - mean) * (value - mean) / (count - 1.0);
+  return variance / (mean * mean);
+}
+
 double importance_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
   if (test.importance == 0) return 0;
   Values importance(at(test.experts), 0.0);
@@ -381,11 +403,44 @@ double importance_loss(const MixtureCase& test, const std::vector<Choice>& choic
       importance[at(choice.experts[i])] += choice.weights[i];
     }
   }
+  return test.importance * variation(importance);
+}
+
+double load_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
+  if (test.load == 0) return 0;
+  Values load(at(test.experts), 0.0);
+  for (const Choice& choice : choices) {
+    for (std::size_t e = 0; e < load.size(); ++e) load[e] += choice.chances[e];
+  }
+  return test.load * variation(load);
+}
+
+// Both forms from their definitions, pair by pair.
+double similarity_loss(const MixtureCase& test, const std::vector<Choice>& choices,
+                       const std::vector<Values>& distances) {
+  if (test.similarity == 0 && test.similarity_same == 0 && test.similarity_different == 0) return 0;
+  double all = 0, pairs = 0, scaled = 0, same = 0, different = 0;
+  for (std::size_t a = 0; a < choices.size(); ++a) {
+    for (std::size_t b = 0; b < choices.size(); ++b) {
+      if (a != b) all += distances[a][b], pairs += 1;
+    }
+  }
+  for (std::size_t a = 0; a < choices.size(); ++a) {
+    for (std::size_t b = 0; b < choices.size(); ++b) {
+      if (a == b) continue;
+      for (std::size_t e = 0; e < at(test.experts); ++e) {
+        for (std::size_t f = 0; f < at(test.experts); ++f) {
+          const double both = distances[a][b] * choices[a].probabilities[e] * choices[b].probabilities[f];
+          if (e == f) scaled += both / (all / pairs) / pairs;
+          (e == f ? same : different) += both;
+        }
+      }
+    }
+  }
   const double experts = static_cast<double>(test.experts);
-  const double mean = std::accumulate(importance.begin(), importance.end(), 0.0) / experts;
-  double variance = 0;
-  for (const double value : importance) variance += (value - mean) * (value - mean) / (experts - 1.0);
-  return test.importance * variance / (mean * mean);
+  const double samples = static_cast<double>(choices.size());
+  return test.similarity * scaled + test.similarity_same * same / experts -
+         test.similarity_different * different / (experts * experts - experts) / (samples * samples);
 }
 
 // E sum_e f_e P_e
@@ -415,7 +470,27 @@ double own_losses(const MixtureCase& test, const std::vector<Choice>& choices) {
   return sum / static_cast<double>(choices.size());
 }
 
-double loss_of(const MixtureCase& test, const Parameters& parameters, View view) {
+}  // namespace
+
+std::vector<Values> pairwise_distances(const MixtureCase& test, const Parameters& parameters) {
+  const std::vector<Values> rows =
+      run(test.gate, "gate", parameters, test.images, nullptr, test.similarity_layer);
+  std::vector<Values> distances;
+  for (const Values& a : rows) {
+    Values& of_a = distances.emplace_back();
+    for (const Values& b : rows) {
+      double square = 0;
+      for (std::size_t i = 0; i < a.size(); ++i) square += (a[i] - b[i]) * (a[i] - b[i]);
+      of_a.push_back(std::sqrt(square));
+    }
+  }
+  return distances;
+}
+
+namespace {
+
+double loss_of(const MixtureCase& test, const Parameters& parameters, View view,
+               const std::vector<Values>& distances) {
   const Evaluated evaluated = evaluate(test, parameters);
   const Returned& returned = evaluated.returned;
   const std::vector<Choice>& choices = evaluated.choices;
@@ -423,13 +498,14 @@ double loss_of(const MixtureCase& test, const Parameters& parameters, View view)
   for (std::size_t n = 0; n < choices.size(); ++n)
     loss += sample_loss(test, choices[n], returned.outputs, n, view);
   return loss / static_cast<double>(choices.size()) + importance_loss(test, choices) +
-         balance_loss(test, choices) + own_losses(test, choices);
+         balance_loss(test, choices) + own_losses(test, choices) + load_loss(test, choices) +
+         similarity_loss(test, choices, distances);
 }
 
 }  // namespace
 
 double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
-  return loss_of(test, parameters, View::whole);
+  return loss_of(test, parameters, View::whole, pairwise_distances(test, parameters));
 }
 
 std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters) {
@@ -448,14 +524,15 @@ double routing_margin(const MixtureCase& test, const Parameters& parameters) {
 
 Parameters mixture_gradient(const MixtureCase& test, Parameters parameters, double step) {
   Parameters gradient;
+  const std::vector<Values> distances = pairwise_distances(test, parameters);
   for (auto& [name, values] : parameters) {
     const View view = name.starts_with("experts/") ? View::of_experts : View::whole;
     for (double& value : values) {
       const double kept = value;
       value = kept + step;
-      const double above = loss_of(test, parameters, view);
+      const double above = loss_of(test, parameters, view, distances);
       value = kept - step;
-      const double below = loss_of(test, parameters, view);
+      const double below = loss_of(test, parameters, view, distances);
       value = kept;
       gradient[name].push_back((above - below) / (2.0 * step));
     }

@@ -28,6 +28,12 @@ struct MixtureCase {
   double balance = 0;
   double z_loss = 0;
   double gate_entropy = 0;
+  double load = 0;
+  double noise_scale = 1;
+  double similarity = 0;
+  double similarity_same = 0;
+  double similarity_different = 0;
+  std::int64_t similarity_layer = 0;
   config::Loss loss = config::Loss::likelihood;
   config::GateValue gate_value = config::GateValue::softmax;
   std::vector<Values> noise;  // [sample][expert], added to the logits before the choice; empty: none
@@ -35,6 +41,9 @@ struct MixtureCase {
   std::vector<std::int64_t> labels;
 };
 
+// Euclidean distances of all pairs of samples: of the images, or of what layer `similarity_layer` of the gate
+// makes of them.
+std::vector<Values> pairwise_distances(const MixtureCase& test, const Parameters& parameters);
 // Mean task loss plus regularisers, batch norm with the statistics of the whole batch, in an expert of the
 // samples that chose it. The share of slots in the balance loss is a constant, as long as no choice changes.
 double mixture_loss(const MixtureCase& test, const Parameters& parameters);
@@ -43,9 +52,10 @@ std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameter
 // The smallest distance, over samples, of a chosen expert's score from that of one that was not chosen: finite
 // differences are right if it is far above their step. Infinity if every expert is chosen.
 double routing_margin(const MixtureCase& test, const Parameters& parameters);
-// Central differences of mixture_loss, for every element of every parameter. The experts' are those of the loss
-// that experts see: with the gate's scores divided by the temperature, and without the errors of predicted
-// losses, which the gate alone answers for.
+// Central differences of mixture_loss, for every element of every parameter, with the distances of the
+// similarity regulariser held fixed. The experts' are those of the loss that experts see: with the gate's
+// scores divided by the temperature, and without the errors of predicted losses, which the gate alone answers
+// for.
 Parameters mixture_gradient(const MixtureCase& test, Parameters parameters, double step = 1e-6);
 
 }  // namespace switchyard::reference

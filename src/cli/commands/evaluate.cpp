@@ -103,7 +103,8 @@ std::string evaluate_help() {
          "class_by_expert; "
          "dispatch_entropy and\ncluster_by_expert where the data carry clusters. The numbers do not depend on "
          "the number of "
-         "ranks,\nbut for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one expert a "
+         "ranks,\nbut for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one expert "
+         "a "
          "sample of a mixture that\nwas trained with more; load counts what each expert computed.\n";
 }
 

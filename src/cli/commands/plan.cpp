@@ -99,6 +99,22 @@ void print_gradients(const Plan& p) {
   std::cout << '\n';
 }
 
+// Every rank gets the rows that the others hold and works on the pairs of its own samples.
+void print_similarity(const Plan& p) {
+  const config::Moe& moe = p.config.moe;
+  if (!moe::SimilarityWeights{moe.similarity, moe.similarity_same, moe.similarity_different}.any()) return;
+  const double batch = static_cast<double>(p.config.train.batch_size);
+  const double width = moe.similarity_layer == 0
+                           ? p.features
+                           : static_cast<double>(p.options.gate.layer_outputs(moe.similarity_layer));
+  const double columns = width + static_cast<double>(moe.experts);
+  std::cout << fmt::format(
+      "sample similarity: rows of {:.0f} features and {} probabilities are gathered ({} a step); {:.2g} GFLOP "
+      "a "
+      "step, shared out\n",
+      width, moe.experts, mebibytes(batch * columns * float_bytes), 2e-9 * batch * batch * columns);
+}
+
 // What rank `rank` holds and receives; averages where routing decides.
 void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
   const double batch = static_cast<double>(p.config.train.batch_size);
@@ -153,6 +169,7 @@ int plan(Arguments arguments) {
                            batching.batches_per_epoch(), config.train.epochs, config.train.batch_size,
                            config.train.shards);
   print_gradients(p);
+  print_similarity(p);
   std::cout << fmt::format(
       "by rank (estimates; dispatched rows under balanced routing)\n  {:>4} {:>8} {:>8} {:>14} {:>14} {:>14} "
       "{:>14}\n",

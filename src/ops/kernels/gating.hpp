@@ -12,10 +12,11 @@
 
 namespace switchyard::ops::kernels {
 
-struct AddUniformNoise {
+struct AddNoise {
   tensor::ConstMatrix logits;
   const index_t* ids;
   NoiseKey key;
+  Noise noise;
   tensor::Matrix noisy;
 
   index_t scratch_bytes() const { return 0; }
@@ -30,7 +31,11 @@ struct AddUniformNoise {
           Philox::at(key.seed, RandomUse::gate_noise, id | static_cast<std::uint64_t>(block) << 40U, key.step);
       const index_t first = 4 * block;
       const index_t count = logits.cols - first < 4 ? logits.cols - first : 4;
-      for (index_t i = 0; i < count; ++i) out[first + i] = z[first + i] + r.uniform(static_cast<int>(i));
+      for (index_t i = 0; i < count; ++i) {
+        const int lane = static_cast<int>(i);
+        const float drawn = noise.spread == NoiseSpread::uniform ? r.uniform(lane) : normal_of(r.word[lane]);
+        out[first + i] = z[first + i] + noise.scale * drawn;
+      }
     });
   }
 };
@@ -212,7 +217,7 @@ struct GateBackward {
       team.for_each(slots, [&](index_t i) { d_z[expert[i]] += d[i]; });
       team.sync();
     }
-    if (probability != nullptr) add_probability(team, row);
+    if (probability != nullptr || g.sample_probability.data != nullptr) add_probability(team, row);
     if (g.z_loss != 0.0F || g.entropy != 0.0F) {
       team.sync();
       add_own(team, row);
@@ -251,10 +256,14 @@ struct GateBackward {
     const index_t n = d_scores.cols;
     const float m = team.max(n, [&](index_t e) { return z[e]; });
     const float sum = team.sum(n, [&](index_t e) { return exp(z[e] - m); });
-    const double mean =
-        team.sum(n, [&](index_t e) { return static_cast<double>(exp(z[e] - m) / sum) * probability[e]; });
+    const float* const own = g.sample_probability.data != nullptr ? g.sample_probability.row(row) : nullptr;
+    const auto c = [&](index_t e) {
+      return (probability != nullptr ? probability[e] : 0.0) +
+             (own != nullptr ? g.sample_scale * static_cast<double>(own[e]) : 0.0);
+    };
+    const double mean = team.sum(n, [&](index_t e) { return static_cast<double>(exp(z[e] - m) / sum) * c(e); });
     team.for_each(n, [&](index_t e) {
-      d_z[e] += static_cast<float>(static_cast<double>(exp(z[e] - m) / sum) * (probability[e] - mean));
+      d_z[e] += static_cast<float>(static_cast<double>(exp(z[e] - m) / sum) * (c(e) - mean));
     });
   }
 };

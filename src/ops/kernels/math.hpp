@@ -1,4 +1,5 @@
-// exp and log of float32, ours, so that every executor and every compiler gives the same bits.
+// exp, log and the normal distribution of float32, ours, so that every executor and every compiler gives the
+// same bits.
 //
 // Straight-line code without table or library call, always inlined: a loop over them vectorises (16 elements to
 // a 512-bit register). Polynomials and the split of ln 2 as in Moshier's Cephes (expf, logf), evaluated with
@@ -6,6 +7,7 @@
 // exp within 1.00 ulp, log within 0.83.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -83,5 +85,70 @@ SY_HD __attribute__((always_inline)) inline float log(float x) {
 // No float64 version: a call with a double is a mistake, not a conversion.
 float exp(double) = delete;
 float log(double) = delete;
+
+namespace detail {
+// c[0] x^n + ... + c[n]
+template <int count>
+SY_HD inline float polynomial(float x, const float (&c)[count]) {
+  float sum = c[0];
+  for (int i = 1; i < count; ++i) sum = fused_multiply_add(sum, x, c[i]);
+  return sum;
+}
+}  // namespace detail
+
+// 1 - erf(x). Polynomials of Moshier's Cephes (erfcf): 1 - x T(x^2) below 1, e^(-x^2) / x times P or R of
+// 1 / x^2 above. Within 2e-7 everywhere, and within 5e-6 of itself up to 5 (x^2 is rounded before e^-x^2).
+SY_HD inline float erfc(float x) {
+  const float a = x < 0.0F ? -x : x;
+  if (a < 1.0F) {
+    constexpr float t[] = {7.853861353153693e-5F,  -8.010193625184903e-4F, 5.188327685732524e-3F,
+                           -2.685381193529856e-2F, 1.128358514861418e-1F,  -3.761262582423300e-1F,
+                           1.128379165726710F};
+    return 1.0F - x * detail::polynomial(x * x, t);
+  }
+  constexpr float p[] = {2.326819970068386e-2F,  -1.387039388740657e-1F, 3.687424674597105e-1F,
+                         -5.824733027278666e-1F, 6.210004621745983e-1F,  -4.944515323274145e-1F,
+                         3.404879937665872e-1F,  -2.741127028184656e-1F, 5.638259427386472e-1F};
+  constexpr float r[] = {-1.047766399936249e+1F, 1.297719955372516e+1F, -7.495518717768503F,
+                         2.921019019210786F,     -1.015265279202700F,   4.218463358204948e-1F,
+                         -2.820767439740514e-1F, 5.641895067754075e-1F};
+  const float inverse = 1.0F / a;
+  const float square = inverse * inverse;
+  const float upper =
+      exp(-(a * a)) * inverse * (a < 2.0F ? detail::polynomial(square, p) : detail::polynomial(square, r));
+  if (x != x) return x;
+  return x < 0.0F ? 2.0F - upper : upper;
+}
+
+// The distribution function of the standard normal distribution, within 1e-7, and its density.
+SY_HD inline float normal_cdf(float x) {
+  constexpr float root_half = 0.70710678118654752F;
+  return 0.5F * erfc(-root_half * x);
+}
+SY_HD inline float normal_density(float x) {
+  constexpr float inverse_root_two_pi = 0.39894228040143268F;
+  return inverse_root_two_pi * exp(-0.5F * (x * x));
+}
+
+// A standard normal number from 32 random bits: the inverse of the distribution function at (m + 1/2) 2^-32, m
+// the upper 31 bits, with the sign of the lowest. Giles 2012, "Approximating the erfinv function"
+// (single precision): within 2e-6 of the exact inverse up to 5.4 (7 numbers in 10^8 are larger), within 3e-3 up
+// to the largest, 6.34.
+SY_HD inline float normal_of(std::uint32_t bits) {
+  constexpr float root_two = 1.4142135623730951F;
+  const float u = (static_cast<float>(bits >> 1U) + 0.5F) * 0x1.0p-32F;  // in (0, 1/2]
+  const float x = 1.0F - 2.0F * u;
+  const float w = -log(4.0F * u * (1.0F - u));  // of 1 - x^2, exact where x is near 1
+  constexpr float centre[] = {2.81022636e-08F,  3.43273939e-07F, -3.5233877e-06F,
+                              -4.39150654e-06F, 2.1858087e-04F,  -1.25372503e-03F,
+                              -4.17768164e-03F, 2.46640727e-01F, 1.50140941F};
+  constexpr float tail[] = {-2.00214257e-04F, 1.00950558e-04F, 1.34934322e-03F,
+                            -3.67342844e-03F, 5.73950773e-03F, -7.6224613e-03F,
+                            9.43887047e-03F,  1.00167406F,     2.83297682F};
+  const float p =
+      w < 5.0F ? detail::polynomial(w - 2.5F, centre) : detail::polynomial(std::sqrt(w) - 3.0F, tail);
+  const float value = root_two * (p * x);
+  return (bits & 1U) != 0 ? -value : value;
+}
 
 }  // namespace switchyard::ops::kernels

@@ -25,7 +25,8 @@ const Size sizes[] = {{6, 8, 1},   {5, 4, 2}, {4, 5, 5},  {3, 64, 1},
 
 // What gate_backward is told, and what it must give: the gradient of
 //   sum_n ( sum_i d_ni (log w_ni, or z_e)  +  sum_i importance_e w_ni  +  sum_e probability_e p_ne
-//           + z_loss (log sum_e e^z_e)^2 - entropy sum_e p_ne log p_ne )
+//           + sample_scale sum_e sample_probability_ne p_ne  +  z_loss (log sum_e e^z_e)^2 - entropy sum_e p_ne
+//           log p_ne )
 struct GateData {
   Size size;
   GateMeasure measure;
@@ -33,6 +34,8 @@ struct GateData {
   std::vector<std::int32_t> chosen;
   std::vector<double> importance, probability;  // empty: none
   float z_loss = 0, entropy = 0;
+  std::vector<float> sample_probability;  // [N, E], empty: none
+  double sample_scale = 0.7;
 
   GateData(const Size& size_in, GateMeasure measure_in, bool with_importance, bool with_probability)
       : size(size_in),
@@ -64,11 +67,20 @@ struct GateData {
       if (!importance.empty()) sum += importance[at(chosen[at(n * size.slots + i)])] * w[at(i)];
     }
     for (std::size_t e = 0; e < probability.size(); ++e) sum += probability[e] * p[e];
+    for (std::size_t e = 0; e < p.size() && !sample_probability.empty(); ++e) {
+      sum += sample_scale * sample_probability[at(n) * p.size() + e] * p[e];
+    }
     double total = 0;
     for (const double score : z) total += std::exp(score);
     sum += z_loss * std::log(total) * std::log(total);
     for (const double share : p) sum -= entropy * share * std::log(share);
     return sum;
+  }
+
+  tensor::ConstMatrix sample_view() const {
+    return sample_probability.empty()
+               ? tensor::ConstMatrix()
+               : tensor::ConstMatrix(sample_probability.data(), size.samples, size.experts);
   }
 
   std::vector<float> backward(device::Context& context) const {
@@ -87,6 +99,8 @@ struct GateData {
                    .d_slots = {d_slots.data(), size.samples, size.slots},
                    .importance = importance,
                    .probability = probability,
+                   .sample_probability = sample_view(),
+                   .sample_scale = sample_scale,
                    .z_loss = z_loss,
                    .entropy = entropy},
                   d_scores.view());
@@ -112,6 +126,8 @@ void for_all_gates(const F& f) {
           GateData with_own(size, measure, importance, probability);
           with_own.z_loss = 0.3F;
           with_own.entropy = 0.8F;
+          f(with_own);
+          with_own.sample_probability = random_values(size.samples * size.experts, 5);
           f(with_own);
         }
       }
@@ -160,6 +176,23 @@ TEST(GateBackward, refuses_regularisers_of_another_length) {
   data.probability.clear();
   data.importance.push_back(1);
   EXPECT_THROW(data.backward(context), ContractViolation);
+  data.importance.clear();
+  EXPECT_NO_THROW(data.backward(context));
+  data.sample_probability.resize(9);
+  --data.size.samples;  // of the view: one row too few
+  const tensor::ConstMatrix short_of_a_row = data.sample_view();
+  ++data.size.samples;
+  std::vector<float> values(8);
+  const tensor::ConstMatrix two_slots(values.data(), 2, 2);
+  EXPECT_THROW(gate_backward(context,
+                             {.scores = {data.scores.data(), 2, 4},
+                              .experts = data.chosen.data(),
+                              .weights = two_slots,
+                              .log_weights = two_slots,
+                              .d_slots = two_slots,
+                              .sample_probability = short_of_a_row},
+                             {values.data(), 2, 4}),
+               ContractViolation);
 }
 
 TEST(GatherScores, takes_the_chosen_experts_scores) {

@@ -82,5 +82,57 @@ TEST(Log, has_the_limits_of_a_logarithm) {
   EXPECT_TRUE(std::isnan(log(std::numeric_limits<float>::quiet_NaN())));
 }
 
+TEST(Erfc, is_that_of_float64) {
+  double worst = 0, worst_relative = 0;
+  for_each_sampled_float([&](float x) {
+    if (std::isnan(x)) {
+      ASSERT_TRUE(std::isnan(erfc(x)));
+      return;
+    }
+    const double exact = std::erfc(static_cast<double>(x));
+    const double error = std::abs(static_cast<double>(erfc(x)) - exact);
+    worst = std::max(worst, error);
+    if (x < 5.0F) worst_relative = std::max(worst_relative, error / exact);
+  });
+  EXPECT_LT(worst, 2e-7);
+  EXPECT_LT(worst_relative, 5e-6);
+  EXPECT_EQ(erfc(0.0F), 1.0F);
+  EXPECT_EQ(erfc(infinity), 0.0F);
+  EXPECT_EQ(erfc(-infinity), 2.0F);
+}
+
+TEST(NormalCdf, is_that_of_float64_and_rises_with_the_density) {
+  double worst = 0, worst_density = 0;
+  for (float x = -9.0F; x < 9.0F; x += 1e-3F) {
+    const double exact = 0.5 * std::erfc(-static_cast<double>(x) / std::sqrt(2.0));
+    const double density = std::exp(-0.5 * std::pow(static_cast<double>(x), 2)) / std::sqrt(2 * M_PI);
+    worst = std::max(worst, std::abs(static_cast<double>(normal_cdf(x)) - exact));
+    worst_density = std::max(worst_density, std::abs(static_cast<double>(normal_density(x)) - density));
+  }
+  EXPECT_LT(worst, 1e-7);
+  EXPECT_LT(worst_density, 1e-7);
+}
+
+// Of every 1009th number of 32 bits: the distribution function of the result is the share of bits before it.
+TEST(NormalOf, is_the_inverse_of_the_distribution_function) {
+  double worst = 0, worst_of_tail = 0;
+  for (std::uint64_t bits = 0; bits <= 0xffffffffU; bits += bits < 1000 ? 1 : 1009) {
+    const auto half = static_cast<std::uint32_t>(bits);
+    const double below = (static_cast<double>(half >> 1U) + 0.5) / 4294967296.0;  // of -value or value
+    const float value = normal_of(half);
+    ASSERT_EQ(std::signbit(value), (half & 1U) != 0 && value != 0.0F) << half;
+    const double x = std::abs(static_cast<double>(value));
+    // The error of x is that of the probability over the density.
+    const double error = std::abs(0.5 * std::erfc(x / std::sqrt(2.0)) - below);
+    double& of_part = x < 5.4 ? worst : worst_of_tail;
+    of_part = std::max(of_part, error / (std::exp(-0.5 * x * x) / std::sqrt(2 * M_PI)));
+  }
+  EXPECT_LT(worst, 2e-6);
+  EXPECT_LT(worst_of_tail, 3e-3);
+  EXPECT_GT(normal_of(0), 6.2F);
+  EXPECT_LT(normal_of(1), -6.2F);
+  EXPECT_EQ(normal_of(0xfffffffeU), 0.0F);
+}
+
 }  // namespace
 }  // namespace switchyard::ops::kernels

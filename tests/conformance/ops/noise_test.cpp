@@ -20,11 +20,11 @@ std::vector<index_t> counted_ids(index_t count, index_t first = 0) {
 
 // [ids, experts], on logits of zero.
 std::vector<float> noise_of(device::Context& context, const std::vector<index_t>& ids, index_t experts,
-                            NoiseKey key) {
+                            NoiseKey key, Noise kind = {}) {
   const auto rows = static_cast<index_t>(ids.size());
   const std::vector<float> zeros(static_cast<std::size_t>(rows * experts));
   std::vector<float> noise(zeros.size(), -1.0F);
-  add_uniform_noise(context, {zeros.data(), rows, experts}, ids, key, {noise.data(), rows, experts});
+  add_noise(context, {zeros.data(), rows, experts}, ids, key, kind, {noise.data(), rows, experts});
   return noise;
 }
 std::vector<float> noise_of(const std::vector<index_t>& ids, index_t experts, NoiseKey key) {
@@ -70,6 +70,37 @@ TEST(GateNoise, is_uniform_from_zero_to_below_one) {
   }
 }
 
+TEST(GateNoise, is_uniform_up_to_its_scale) {
+  device::Context context(1);
+  const std::vector<float> unit = noise_of(context, counted_ids(50), 6, {.seed = 1});
+  const std::vector<float> scaled = noise_of(context, counted_ids(50), 6, {.seed = 1}, {.scale = 0.25F});
+  for (std::size_t i = 0; i < unit.size(); ++i) EXPECT_EQ(scaled[i], 0.25F * unit[i]);
+}
+
+TEST(GateNoise, is_normal_with_its_scale_for_standard_deviation) {
+  device::Context context(1);
+  for (const float scale : {1.0F, 0.125F}) {
+    const std::vector<float> noise =
+        noise_of(context, counted_ids(40000), 6, {.seed = 1, .step = 5}, {NoiseSpread::normal, scale});
+    const auto count = static_cast<double>(noise.size());
+    double moments[4] = {};
+    std::size_t tail = 0, inner = 0;
+    for (const float r : noise) {
+      const double x = static_cast<double>(r) / scale;
+      for (int m = 0; m < 4; ++m) moments[m] += std::pow(x, m + 1) / count;
+      tail += std::abs(x) > 3 ? 1 : 0;
+      inner += std::abs(x) < 0.6744897501960817 ? 1 : 0;
+    }
+    // Five standard deviations: the m-th power of a normal number has variance 1, 2, 15 and 96.
+    EXPECT_NEAR(moments[0], 0, 5 * std::sqrt(1 / count));
+    EXPECT_NEAR(moments[1], 1, 5 * std::sqrt(2 / count));
+    EXPECT_NEAR(moments[2], 0, 5 * std::sqrt(15 / count));
+    EXPECT_NEAR(moments[3], 3, 5 * std::sqrt(96 / count));
+    EXPECT_NEAR(static_cast<double>(inner), count / 2, 5 * std::sqrt(count / 4));
+    EXPECT_NEAR(static_cast<double>(tail), 0.0026998 * count, 5 * std::sqrt(0.0027 * count));
+  }
+}
+
 TEST(GateNoise, is_added_to_the_logits) {
   device::Context context(1);
   const std::vector<float> logits = random_values(3 * 7, 1, 5.0F);
@@ -77,7 +108,7 @@ TEST(GateNoise, is_added_to_the_logits) {
   const NoiseKey key{.seed = 3, .step = 2};
   const PaddedMatrix in(logits, 3, 7, 2);
   const PaddedMatrix noisy(3, 7, 4);
-  add_uniform_noise(context, in.view(), ids, key, noisy.view());
+  add_noise(context, in.view(), ids, key, {}, noisy.view());
   const std::vector<float> noise = noise_of(ids, 7, key);
   for (index_t n = 0; n < 3; ++n) {
     for (index_t e = 0; e < 7; ++e) {
@@ -158,6 +189,10 @@ TEST(GateNoise, has_the_same_bits_on_every_executor) {
       on_every_executor(std::to_string(experts) + " experts", [&](device::Context& context) {
         return noise_of(context, counted_ids(rows, 77), experts, {.seed = 4, .step = 1, .stream = 3});
       });
+      on_every_executor(std::to_string(experts) + " experts, normal", [&](device::Context& context) {
+        return noise_of(context, counted_ids(rows, 77), experts, {.seed = 4, .step = 1, .stream = 3},
+                        {NoiseSpread::normal, 0.3F});
+      });
     }
   }
 }
@@ -166,9 +201,9 @@ TEST(GateNoise, refuses_ids_and_streams_that_do_not_fit) {
   EXPECT_THROW(noise_of(counted_ids(2), 3, {.stream = 4}), ContractViolation);
   device::Context context(1);
   std::vector<float> values(6);
-  EXPECT_THROW(add_uniform_noise(context, {values.data(), 2, 3}, counted_ids(1), {}, {values.data(), 2, 3}),
+  EXPECT_THROW(add_noise(context, {values.data(), 2, 3}, counted_ids(1), {}, {}, {values.data(), 2, 3}),
                ContractViolation);
-  EXPECT_THROW(add_uniform_noise(context, {values.data(), 2, 3}, counted_ids(2), {}, {values.data(), 3, 2}),
+  EXPECT_THROW(add_noise(context, {values.data(), 2, 3}, counted_ids(2), {}, {}, {values.data(), 3, 2}),
                ContractViolation);
 }
 

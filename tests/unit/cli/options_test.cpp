@@ -155,9 +155,9 @@ TEST(Help, lists_every_key_with_values_and_default_in_columns) {
   for (const std::string& key : config::known_keys()) EXPECT_THAT(help, HasSubstr("\n  --" + key + " "));
   EXPECT_THAT(help,
               HasSubstr("\n[moe] the mixture of experts\n"
-                        "  --moe.experts             how many, on all ranks together\n"
-                        "                            whole number from 1 to 1000000 (experts); default 5\n"
-                        "  --moe.top_k               experts that see"));
+                        "  --moe.experts               how many, on all ranks together\n"
+                        "                              whole number from 1 to 1000000 (experts); default 5\n"
+                        "  --moe.top_k                 experts that see"));
   EXPECT_THAT(help, HasSubstr("number above 0; default 0.001\n"));
   EXPECT_THAT(help, HasSubstr("  text without '#'; no default\n"));
 }

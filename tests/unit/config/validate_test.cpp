@@ -231,6 +231,8 @@ TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
   EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.z_loss = 0.4; }), HasSubstr("moe.z_loss = 0.4 with"));
   EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.gate_entropy = 0.5; }),
               HasSubstr("moe.gate_entropy = 0.5 with"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.similarity_same = 0.5; }),
+              HasSubstr("moe.similarity_same = 0.5 with"));
   EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_learning_rate = 0.1; }),
               HasSubstr("optim.gate_learning_rate is set with train.freeze = gate"));
   EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_name = GateOptimizer::sgd; }),
@@ -291,6 +293,81 @@ TEST(ValidateClusters, noise_is_there_if_it_is_named_and_chooses_something) {
   }
   EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.top_k = 0; }),
               HasSubstr("moe.noise = uniform with moe.top_k = 0"));
+}
+
+TEST(ValidateNoise, has_a_scale_only_where_there_is_noise) {
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.noise = GateNoise::none;
+                c.moe.gate_value = GateValue::softmax;
+                c.moe.noise_scale = 0.5;
+              }),
+              HasSubstr("moe.noise_scale = 0.5 with moe.noise = none"));
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.noise = GateNoise::normal;
+                c.moe.top_k = 0;
+              }),
+              HasSubstr("moe.noise = normal with moe.top_k = 0"));
+}
+
+TEST(ValidateLoad, needs_normal_noise_and_a_choice) {
+  const auto load = [](auto change) {
+    return clustered_error_of([&](Config& c) {
+      c.moe.load = 0.1;
+      c.moe.noise = GateNoise::normal;
+      change(c);
+    });
+  };
+  EXPECT_THAT(load([](Config& c) { c.moe.noise = GateNoise::uniform; }),
+              HasSubstr("moe.load = 0.1 needs moe.noise = normal and moe.top_k below moe.experts"));
+  EXPECT_THAT(load([](Config& c) { c.moe.top_k = c.moe.experts; }), HasSubstr("moe.load = 0.1 needs"));
+  Config config = clustered();
+  config.moe.load = 0.1;
+  config.moe.noise = GateNoise::normal;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateSimilarity, has_one_form) {
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.similarity = 1;
+                c.moe.similarity_same = 1e-6;
+              }),
+              HasSubstr("moe.similarity = 1 together with moe.similarity_same = 1e-06 and "
+                        "moe.similarity_different = 0"));
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.similarity = 1;
+                c.moe.similarity_different = 0.5;
+              }),
+              HasSubstr("moe.similarity_different = 0.5 (they are two forms"));
+  Config config = clustered();
+  config.moe.similarity_same = 1e-6;
+  config.moe.similarity_different = 0.1;
+  config.moe.similarity_layer = 1;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateSimilarity, needs_a_gate_with_scores) {
+  for (const auto weight : {&Moe::similarity, &Moe::similarity_same, &Moe::similarity_different}) {
+    EXPECT_THAT(clustered_error_of([&](Config& c) {
+                  c.model.gate = "loudest:experts";
+                  c.moe.*weight = 0.5;
+                }),
+                HasSubstr("a regulariser of the gate is set with model.gate = 'loudest:experts'"));
+  }
+}
+
+TEST(ValidateSimilarity, is_there_if_its_layer_is_named) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.similarity_layer = 2; }),
+              HasSubstr("moe.similarity_layer = 2 without a similarity regulariser"));
+}
+
+TEST(ValidateSimilarity, needs_two_experts) {
+  for (const auto weight : {&Moe::similarity, &Moe::similarity_same, &Moe::similarity_different}) {
+    EXPECT_THAT(clustered_error_of([&](Config& c) {
+                  c.moe.experts = 1;
+                  c.moe.*weight = 0.5;
+                }),
+                HasSubstr("with one expert (all samples go to it)"));
+  }
 }
 
 TEST(ValidateClusters, balance_needs_two_experts) {

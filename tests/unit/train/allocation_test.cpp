@@ -75,6 +75,23 @@ TEST(Step, allocates_nothing_once_it_is_warm) {
   }
 }
 
+TEST(Step, with_every_regulariser_allocates_nothing_once_it_is_warm) {
+  for (const index_t layer : {0, 1}) {
+    for (const int threads : {1, 2}) {
+      config::Config config = make_config(2);
+      config.moe.noise = config::GateNoise::normal;
+      config.moe.load = 0.1;
+      config.moe.balance = 0.01;
+      config.moe.z_loss = 0.001;
+      config.moe.gate_entropy = 0.01;
+      config.moe.similarity = 1;
+      config.moe.similarity_layer = layer;
+      EXPECT_EQ(allocations_of_warm_steps(config, threads), 0)
+          << "layer " << layer << ", " << threads << " threads";
+    }
+  }
+}
+
 TEST(Step, with_a_frozen_network_allocates_nothing_once_it_is_warm) {
   for (const auto freeze : {config::Freeze::gate, config::Freeze::experts}) {
     config::Config config = make_config(2);

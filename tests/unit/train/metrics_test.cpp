@@ -56,7 +56,7 @@ TEST(StepObject, says_what_the_step_did) {
   EXPECT_EQ(
       object.dump(),
 
-      R"({"kind":"step","step":7,"epoch":2,"samples":1000,"loss":0.5,"task_loss":0.3125,"importance_loss":0.1875,"balance_loss":0.0,"z_loss":0.0,"gate_entropy_loss":0.0,)"
+      R"({"kind":"step","step":7,"epoch":2,"samples":1000,"loss":0.5,"task_loss":0.3125,"importance_loss":0.1875,"balance_loss":0.0,"z_loss":0.0,"gate_entropy_loss":0.0,"load_loss":0.0,"similarity_loss":0.0,)"
       R"("error":0.1,"gradient_norm":2.5,"learning_rate":0.001,"importance":[430.0,310.0,255.0,5.0],)"
       R"("load":[450,300,250,0],"h_s":0.21,"h_u":0,"mi_predicted":0,)"
       R"("mi_true":0,"dead_experts":[3],)"

@@ -1,0 +1,139 @@
+#include "moe/similarity.hpp"
+
+#include <algorithm>
+
+#include "base/contract.hpp"
+#include "ops/pairwise.hpp"
+#include "ops/rows.hpp"
+
+namespace switchyard::moe {
+namespace {
+
+// E (E - 1) B^2
+double other_pairs(index_t samples, index_t experts) {
+  const auto e = static_cast<double>(experts);
+  const auto b = static_cast<double>(samples);
+  return e * (e - 1.0) * b * b;
+}
+
+tensor::Matrix allocate_matrix(device::Workspace& workspace, index_t rows, index_t cols) {
+  return {workspace.allocate<float>(rows * cols).data(), rows, cols};
+}
+
+// The rows of all ranks, side by side.
+tensor::ConstMatrix gather(device::Workspace& workspace, const nn::BatchTiles& tiles,
+                           tensor::ConstMatrix mine) {
+  const nn::ProductRows all =
+      tiles.gather_rows(workspace, {.f32 = mine.data, .rows = mine.rows, .cols = mine.cols});
+  return {all.f32, all.rows, all.cols};
+}
+
+tensor::ConstMatrix side_by_side(device::Context& context, tensor::RowSource rows) {
+  if (rows.table == nullptr && rows.stride == rows.cols) return {rows.base, rows.rows, rows.cols};
+  const tensor::Matrix copy = allocate_matrix(context.workspace(), rows.rows, rows.cols);
+  ops::gather_rows(context, rows, copy);
+  return copy;
+}
+
+// The batch and this rank's place in it.
+struct Pairs {
+  ops::PairwiseRows all;              // [B, D]
+  tensor::ConstMatrix probabilities;  // [B, E]
+  index_t first_row;                  // of this rank's samples
+
+  void add(device::Context& context, IndexRange block, std::span<float> memory,
+           const SimilarityTerms& terms) const;
+};
+
+// One block of this rank's rows against all rows, a block of columns at a time.
+void Pairs::add(device::Context& context, IndexRange block, std::span<float> memory,
+                const SimilarityTerms& terms) const {
+  const auto part = [&](index_t first, index_t count) {
+    return ops::PairwiseRows{
+        all.values.rows_from(first, count),
+        all.squared_norms.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))};
+  };
+  const ops::PairwiseRows rows = part(first_row + block.begin, block.size());
+  const auto sums = [&](std::span<double> of_all) {
+    return of_all.subspan(static_cast<std::size_t>(block.begin), static_cast<std::size_t>(block.size()));
+  };
+  const index_t experts = probabilities.cols;
+  for (index_t first = 0; first < all.values.rows; first += SimilarityPairs::column_block) {
+    const index_t count = std::min(SimilarityPairs::column_block, all.values.rows - first);
+    const tensor::Matrix distances(memory.data(), block.size(), count);
+    ops::pairwise_distances(context, rows, part(first, count), first_row + block.begin - first, distances,
+                            sums(terms.distances));
+    ops::matmul({.m = block.size(),
+                 .n = experts,
+                 .k = count,
+                 .lda = count,
+                 .ldb = experts,
+                 .ldc = experts,
+                 .accumulate = first > 0},
+                distances.data, probabilities.row(first), terms.weighted_distances.row(block.begin));
+  }
+  for (index_t n = block.begin; n < block.end; ++n) {
+    const float* const p = probabilities.row(first_row + n);
+    const float* const v = terms.weighted_distances.row(n);
+    double sum = 0;
+    for (index_t e = 0; e < experts; ++e) sum += static_cast<double>(p[e]) * static_cast<double>(v[e]);
+    terms.same_expert[static_cast<std::size_t>(n)] = sum;
+  }
+}
+
+}  // namespace
+
+double similarity_loss(const SimilarityWeights& weights, const SimilaritySums& sums, index_t samples,
+                       index_t experts) {
+  if (sums.distance == 0.0) return 0.0;
+  return weights.scaled * sums.same_expert / sums.distance +
+         weights.same * sums.same_expert / static_cast<double>(experts) -
+         weights.different * (sums.distance - sums.same_expert) / other_pairs(samples, experts);
+}
+
+double similarity_slope(const SimilarityWeights& weights, const SimilaritySums& sums, index_t samples,
+                        index_t experts) {
+  if (sums.distance == 0.0) return 0.0;
+  return 2.0 * (weights.scaled / sums.distance + weights.same / static_cast<double>(experts) +
+                weights.different / other_pairs(samples, experts));
+}
+
+SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::BatchTiles& tiles,
+                                         tensor::RowSource features, tensor::ConstMatrix scores) {
+  device::Workspace& workspace = context.workspace();
+  const index_t rows = tiles.local_rows();
+  SY_EXPECTS(features.rows == rows && scores.rows == rows,
+             "{} rows of features and {} of scores for {} samples", features.rows, scores.rows, rows);
+  const tensor::Matrix mine = allocate_matrix(workspace, rows, scores.cols);
+  ops::softmax(context, scores, mine);
+  const tensor::ConstMatrix all = gather(workspace, tiles, side_by_side(context, features));
+  const std::span<float> norms = workspace.allocate<float>(all.rows);
+  ops::squared_norms(context, all, norms);
+  const Pairs pairs{{all, norms}, gather(workspace, tiles, mine), tiles.first_row()};
+
+  const SimilarityTerms terms{allocate_matrix(workspace, rows, scores.cols), workspace.allocate<double>(rows),
+                              workspace.allocate<double>(rows)};
+  std::ranges::fill(terms.distances, 0.0);
+  blocks_.clear();
+  for (index_t tile = 0; tile < tiles.local_count(); ++tile) {
+    const IndexRange shard = tiles.rows(tile);
+    for (index_t first = shard.begin; first < shard.end; first += row_block) {
+      blocks_.push_back({first, std::min(first + row_block, shard.end)});
+    }
+  }
+  // A run of blocks shares the memory of one.
+  const auto blocks = static_cast<index_t>(blocks_.size());
+  const index_t runs = std::min<index_t>(blocks, context.pool().size());
+  constexpr auto block_size = static_cast<std::size_t>(row_block * column_block);
+  const std::span<float> memory = workspace.allocate<float>(runs * row_block * column_block);
+  context.pool().parallel_for(runs, [&](index_t run) {
+    const IndexRange mine_of_run = partition(blocks, runs, run);
+    for (index_t b = mine_of_run.begin; b < mine_of_run.end; ++b) {
+      pairs.add(context, blocks_[static_cast<std::size_t>(b)],
+                memory.subspan(static_cast<std::size_t>(run) * block_size, block_size), terms);
+    }
+  });
+  return terms;
+}
+
+}  // namespace switchyard::moe

@@ -1,0 +1,208 @@
+#include "numerics/model/mixture_runs.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <mutex>
+
+#include "base/philox.hpp"
+#include "comm/threads/thread_group.hpp"
+
+namespace switchyard::model {
+namespace {
+
+// Ids are not places: a sample's noise must follow its id.
+index_t id_of(index_t sample) { return 100 + 7 * sample; }
+
+double pixel(index_t n, index_t i) {
+  return 2.0 * Philox::at(7, RandomUse::test, static_cast<std::uint64_t>(n * 1000 + i)).uniform(0) - 1.0;
+}
+
+// Values and gradients of what this rank updates, put together over ranks under `mutex`.
+void collect(MixtureModel& model, std::mutex& mutex, Outcome& outcome) {
+  const std::lock_guard lock(mutex);
+  for (const nn::ParameterSlice& slice : model.slices()) {
+    const index_t width = slice.count / std::max<index_t>(slice.rows.size(), 1);
+    for (auto* target : {&outcome.parameters, &outcome.gradient}) {
+      auto& values = (*target)[slice.name];
+      values.resize(static_cast<std::size_t>(tensor::element_count(slice.shape)));
+      const float* const from = target == &outcome.parameters ? slice.value : slice.gradient;
+      std::copy_n(from, slice.count, values.begin() + slice.rows.begin * width);
+    }
+  }
+}
+
+// [sample][expert], as the op gives it (conformance/ops/noise_test.cpp) on logits of zero.
+std::vector<reference::Values> noise_of(std::uint64_t seed, std::uint32_t noise_step, std::uint32_t of_stream,
+                                        ops::Noise kind) {
+  std::vector<reference::Values> noise;
+  device::Context context(1);
+  const std::vector<float> zeros(experts);
+  for (index_t n = 0; n < samples; ++n) {
+    const index_t id = id_of(n);
+    std::vector<float> row(experts);
+    ops::add_noise(context, {zeros.data(), 1, experts}, {&id, 1}, {seed, noise_step, of_stream}, kind,
+                   {row.data(), 1, experts});
+    noise.emplace_back(row.begin(), row.end());
+  }
+  return noise;
+}
+
+double noise_scale_of(const Setting& setting) {
+  if (setting.noise_scale > 0) return setting.noise_scale;
+  return setting.normal ? 1.0 / static_cast<double>(experts) : 1.0;
+}
+
+}  // namespace
+
+Setting clustered(config::Loss loss, config::GateValue value, index_t top_k) {
+  return {.gate = patch_gate,
+          .expert = patch_expert,
+          .image = patches,
+          .top_k = top_k,
+          .loss = loss,
+          .gate_value = value,
+          .noise = true};
+}
+
+config::Config make_config(const Setting& setting) {
+  config::Config config;
+  config.model.gate = setting.gate;
+  config.model.expert = setting.expert;
+  config.model.loss = setting.loss;
+  config.moe.experts = setting.expert_count();
+  config.moe.expert_temperature = setting.expert_temperature;
+  config.moe.partition = setting.partition;
+  config.moe.top_k = setting.top_k;
+  config.moe.importance = setting.importance;
+  config.moe.balance = setting.balance;
+  config.moe.z_loss = setting.z_loss;
+  config.moe.gate_entropy = setting.gate_entropy;
+  config.moe.gate_value = setting.gate_value;
+  if (setting.noise) config.moe.noise = setting.normal ? config::GateNoise::normal : config::GateNoise::uniform;
+  config.moe.noise_scale = setting.noise_scale;
+  config.moe.load = setting.load;
+  config.moe.similarity = setting.similarity;
+  config.moe.similarity_same = setting.similarity_same;
+  config.moe.similarity_different = setting.similarity_different;
+  config.moe.similarity_layer = setting.similarity_layer;
+  config.moe.noise_draw = setting.noise_draw;
+  config.moe.noise_when = setting.noise_when;
+  config.train.shards = 4;
+  config.train.batch_size = samples;
+  config.train.precision = setting.precision;
+  config.train.freeze = setting.freeze;
+  return config;
+}
+
+Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
+                  const std::function<void(MixtureModel&)>& change) {
+  Outcome outcome;
+  std::mutex mutex;
+  const config::Config config = make_config(setting);
+  comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
+    device::Context context(1);
+    MixtureModel model(config, {setting.image, setting.classes()}, communicator);
+    if (change) change(model);
+    model.values_changed(context);
+    nn::BatchTiles tiles;
+    tiles.set_sharded(communicator, samples, config.train.shards);
+    const index_t features = setting.image.features();
+    device::Buffer<float> images(std::max<index_t>(tiles.local_rows() * features, 1));
+    std::vector<std::int32_t> labels;
+    std::vector<index_t> ids;
+    for (index_t n = 0; n < tiles.local_rows(); ++n) {
+      const index_t sample = tiles.first_row() + n;
+      for (index_t i = 0; i < features; ++i) images[n * features + i] = static_cast<float>(pixel(sample, i));
+      labels.push_back(static_cast<std::int32_t>(sample % setting.classes()));
+      ids.push_back(id_of(sample));
+    }
+    const bool training = mode == nn::Mode::training;
+    const moe::Samples rows{tensor::ConstMatrix(images.data(), tiles.local_rows(), features), ids,
+                            training ? step : 0, training ? 0 : stream};
+    const Batch batch{&tiles, rows, labels, {}};
+    PhaseClock clock;
+    moe::GateStatistics statistics = model.statistics();
+    model.forward(context, batch, mode, clock, statistics);
+    if (training) {
+      model.backward(context, batch, clock);
+      model.reduce_gradients(context, batch, clock);
+    }
+    collect(model, mutex, outcome);
+    if (communicator.is_root()) {
+      outcome.loss = statistics.loss_sum / static_cast<double>(samples) + model.regulariser_losses().total();
+    }
+  });
+  return outcome;
+}
+
+reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
+  const config::Config config = make_config(setting);
+  const moe::LayerOptions options = layer_options(config, {setting.image, setting.classes()});
+  const std::vector<std::int32_t>& expert_of_label = options.routing.expert_of_label;
+  reference::MixtureCase test{.kind = options.routing.kind,
+                              .expert_of_label = {expert_of_label.begin(), expert_of_label.end()},
+                              .expert_temperature = setting.expert_temperature,
+                              .gate = options.gate,
+                              .expert = options.expert,
+                              .experts = setting.expert_count(),
+                              .top_k = setting.top_k,
+                              .importance = setting.importance,
+                              .balance = setting.balance,
+                              .z_loss = setting.z_loss,
+                              .gate_entropy = setting.gate_entropy,
+                              .load = setting.load,
+                              .noise_scale = noise_scale_of(setting),
+                              .similarity = setting.similarity,
+                              .similarity_same = setting.similarity_same,
+                              .similarity_different = setting.similarity_different,
+                              .similarity_layer = setting.similarity_layer,
+                              .loss = setting.loss,
+                              .gate_value = setting.gate_value,
+                              .noise = {},
+                              .images = {},
+                              .labels = {}};
+  const bool training = mode == nn::Mode::training;
+  if (setting.noise && (training || setting.noise_when == config::NoiseWhen::always)) {
+    const bool once = setting.noise_draw == config::NoiseDraw::once;
+    test.noise = noise_of(config.run.seed, once || !training ? 0 : step, training ? 0 : stream,
+                          {setting.normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform,
+                           static_cast<float>(noise_scale_of(setting))});
+  }
+  for (index_t n = 0; n < samples; ++n) {
+    reference::Values pixels;
+    for (index_t i = 0; i < setting.image.features(); ++i) pixels.push_back(static_cast<float>(pixel(n, i)));
+    test.images.push_back(std::move(pixels));
+    test.labels.push_back(n % setting.classes());
+  }
+  return test;
+}
+
+void expect_equal(const Setting& setting, double loss_tolerance, double gradient_tolerance) {
+  const reference::MixtureCase test = make_reference(setting);
+  reference::Parameters expected;
+  for (const int ranks : {1, 2, 3, 7}) {
+    const Outcome outcome = run_model(setting, ranks);
+    EXPECT_NEAR(outcome.loss, reference::mixture_loss(test, outcome.parameters), loss_tolerance)
+        << ranks << " ranks";
+    if (expected.empty()) {
+      // No step of 1e-6 in a weight may change a choice.
+      ASSERT_GT(reference::routing_margin(test, outcome.parameters), 1e-4);
+      expected = reference::mixture_gradient(test, outcome.parameters);
+    }
+    ASSERT_EQ(outcome.gradient.size(), expected.size());
+    double largest = 0;
+    for (const auto& [name, values] : expected)
+      for (const double value : values) largest = std::max(largest, std::abs(value));
+    for (const auto& [name, values] : expected) {
+      const auto& found = outcome.gradient.at(name);
+      ASSERT_EQ(found.size(), values.size()) << name;
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        EXPECT_NEAR(found[i], values[i], gradient_tolerance * largest)
+            << name << "[" << i << "] on " << ranks << " ranks";
+      }
+    }
+  }
+}
+
+}  // namespace switchyard::model
