@@ -7,6 +7,7 @@
 
 #include "support/reference_losses.hpp"
 #include "support/reference_patches.hpp"
+#include "support/reference_regularisers.hpp"
 
 namespace switchyard::reference {
 namespace {
@@ -152,18 +153,6 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
   }
   return rows;
 }
-
-// What the gate does with one sample.
-struct Choice {
-  std::vector<std::int64_t> experts;  // in falling order of their scores
-  Values weights;                     // of the chosen
-  Values factors;                     // what multiplies the chosen experts' outputs
-  Values scores;                      // of all
-  Values probabilities;               // of all
-  Values chances;                     // of all: to be chosen under noise that is drawn anew for one of them
-  double log_sum = 0;                 // log sum_e e^score
-  double margin = std::numeric_limits<double>::infinity();
-};
 
 // What every expert makes of every sample: [expert][sample].
 struct Returned {
@@ -386,90 +375,6 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
   return std::numeric_limits<double>::quiet_NaN();
 }
 
-// The squared coefficient of variation.
-double variation(const Values& values) {
-  const double count = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
-  double variance = 0;
-  for (const double value : values) variance += (value - mean) * (value - mean) / (count - 1.0);
-  return variance / (mean * mean);
-}
-
-double importance_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
-  if (test.importance == 0) return 0;
-  Values importance(at(test.experts), 0.0);
-  for (const Choice& choice : choices) {
-    for (std::size_t i = 0; i < choice.experts.size(); ++i) {
-      importance[at(choice.experts[i])] += choice.weights[i];
-    }
-  }
-  return test.importance * variation(importance);
-}
-
-double load_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
-  if (test.load == 0) return 0;
-  Values load(at(test.experts), 0.0);
-  for (const Choice& choice : choices) {
-    for (std::size_t e = 0; e < load.size(); ++e) load[e] += choice.chances[e];
-  }
-  return test.load * variation(load);
-}
-
-// Both forms from their definitions, pair by pair.
-double similarity_loss(const MixtureCase& test, const std::vector<Choice>& choices,
-                       const std::vector<Values>& distances) {
-  if (test.similarity == 0 && test.similarity_same == 0 && test.similarity_different == 0) return 0;
-  double all = 0, pairs = 0, scaled = 0, same = 0, different = 0;
-  for (std::size_t a = 0; a < choices.size(); ++a) {
-    for (std::size_t b = 0; b < choices.size(); ++b) {
-      if (a != b) all += distances[a][b], pairs += 1;
-    }
-  }
-  for (std::size_t a = 0; a < choices.size(); ++a) {
-    for (std::size_t b = 0; b < choices.size(); ++b) {
-      if (a == b) continue;
-      for (std::size_t e = 0; e < at(test.experts); ++e) {
-        for (std::size_t f = 0; f < at(test.experts); ++f) {
-          const double both = distances[a][b] * choices[a].probabilities[e] * choices[b].probabilities[f];
-          if (e == f) scaled += both / (all / pairs) / pairs;
-          (e == f ? same : different) += both;
-        }
-      }
-    }
-  }
-  const double experts = static_cast<double>(test.experts);
-  const double samples = static_cast<double>(choices.size());
-  return test.similarity * scaled + test.similarity_same * same / experts -
-         test.similarity_different * different / (experts * experts - experts) / (samples * samples);
-}
-
-// E sum_e f_e P_e
-double balance_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
-  Values slots(at(test.experts), 0.0);
-  Values probability(at(test.experts), 0.0);
-  double all_slots = 0;
-  for (const Choice& choice : choices) {
-    for (const std::int64_t e : choice.experts) slots[at(e)] += 1, all_slots += 1;
-    for (std::size_t e = 0; e < probability.size(); ++e) probability[e] += choice.probabilities[e];
-  }
-  double sum = 0;
-  for (std::size_t e = 0; e < slots.size(); ++e) {
-    sum += slots[e] / all_slots * (probability[e] / static_cast<double>(choices.size()));
-  }
-  return test.balance * static_cast<double>(test.experts) * sum;
-}
-
-// c mean L^2 + w mean H
-double own_losses(const MixtureCase& test, const std::vector<Choice>& choices) {
-  double sum = 0;
-  for (const Choice& choice : choices) {
-    double entropy = 0;
-    for (const double p : choice.probabilities) entropy -= p * std::log(p);
-    sum += test.z_loss * choice.log_sum * choice.log_sum + test.gate_entropy * entropy;
-  }
-  return sum / static_cast<double>(choices.size());
-}
-
 }  // namespace
 
 std::vector<Values> pairwise_distances(const MixtureCase& test, const Parameters& parameters) {
@@ -497,9 +402,7 @@ double loss_of(const MixtureCase& test, const Parameters& parameters, View view,
   double loss = 0;
   for (std::size_t n = 0; n < choices.size(); ++n)
     loss += sample_loss(test, choices[n], returned.outputs, n, view);
-  return loss / static_cast<double>(choices.size()) + importance_loss(test, choices) +
-         balance_loss(test, choices) + own_losses(test, choices) + load_loss(test, choices) +
-         similarity_loss(test, choices, distances);
+  return loss / static_cast<double>(choices.size()) + regulariser_losses(test, choices, distances);
 }
 
 }  // namespace
