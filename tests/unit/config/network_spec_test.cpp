@@ -47,7 +47,8 @@ TEST(Network, an_unknown_layer_names_the_nearest_and_its_place) {
   EXPECT_EQ(
       gate_error("conv:8 rleu dense:experts"),
       "model.gate: layer 2 'rleu' is no layer (column 8 of 'conv:8 rleu dense:experts'); did you mean 'relu'? "
-      "layers are conv, padded_conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, gelu, "
+      "layers are conv, padded_conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, "
+      "gelu, "
       "tanh, sum, attention, loudest or labels");
   EXPECT_THAT(gate_error("Dense:5 dense:experts"), HasSubstr("did you mean 'dense'?"));
   EXPECT_THAT(gate_error(":5 dense:experts"), HasSubstr("layer 1 ':5' is no layer"));

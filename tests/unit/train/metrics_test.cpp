@@ -84,8 +84,8 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
   EXPECT_THAT(keys(object),
               testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "h_s", "h_u",
                                    "mi_predicted", "mi_true", "dispatch_entropy_label", "largest_share",
-                                   "active_experts", "expert_share", "class_by_expert", "importance_share",
-                                   "class_by_expert_predicted", "dead_experts", "time"));
+                                   "active_experts", "expert_share", "load", "class_by_expert",
+                                   "importance_share", "class_by_expert_predicted", "dead_experts", "time"));
   EXPECT_EQ(object["kind"], "evaluation");
   EXPECT_EQ(object["split"], "validation");
   EXPECT_EQ(object["step"], 540);
@@ -100,7 +100,7 @@ TEST(EvaluationObject, has_the_names_that_all_readers_know) {
   const Json object = evaluation_object(test::sample_statistics());
   EXPECT_THAT(keys(object), testing::ElementsAre("error", "loss", "h_s", "h_u", "mi_predicted", "mi_true",
                                                  "dispatch_entropy_label", "largest_share", "active_experts",
-                                                 "expert_share", "class_by_expert"));
+                                                 "expert_share", "load", "class_by_expert"));
   EXPECT_EQ(object["largest_share"], 0.45);
   EXPECT_EQ(object["active_experts"].dump(), "3");
   EXPECT_EQ(object["error"], 0.1);
