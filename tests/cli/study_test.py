@@ -202,7 +202,7 @@ class Refused(studies.StudyTest):
         file, folder = self.write_study()
         for arguments, fragment in (([], "study takes one study file"),
                                     ([file, "--study.sedes=1"], "did you mean 'study.seeds'?"),
-                                    ([file, "--moe.top_k=1"], "unknown key 'moe.top_k'"),
+                                    ([file, "--moe.topk=1"], "did you mean 'moe.top_k'?"),
                                     ([file, "--study.ranks_per_run=2"], "does not divide the 3 rank(s)"),
                                     ([file, "--study.select_by=test.eror"], "did you mean 'test.error'?"),
                                     ([file, "--study.published=absent.csv"], "cannot read the published values")):
