@@ -203,7 +203,7 @@ class OfCheckpoints(runs.RunTest):
             (["diff", "a", "b", "--tolerance=-1"], 2, "is no option of diff"),
             (["eval"], 2, "eval takes one checkpoint"),
             (["eval", self.checkpoint, "--split=all"], 2, "--split=all is no split"),
-            (["eval", self.checkpoint, "--moe.top_k=1"], 2, "moe.top_k"),
+            (["eval", self.checkpoint, "--moe.experts=3"], 2, "moe.experts"),
             (["resume"], 2, "resume takes one run folder"),
             (["resume", self.folder], 3, "there is no run in"),
             (["verify", nothing], 3, "there is no such file"),
