@@ -27,6 +27,7 @@ constexpr std::array table = {
           "train.epochs of these runs; 0: as the final ones"},
     Field{"select_by", Text{&Options::select_by},
           "a path into summary.json; the combination with the smallest mean wins"},
+    Field{"arms", Words{&Options::arms}, "only these of the file's arms, and in tables too; empty: all"},
     Field{"metrics", Words{&Options::metrics},
           "paths into summary.json; X.accuracy_percent stands for 100 (1 - X.error)"},
     Field{"baseline", Text{&Options::baseline},

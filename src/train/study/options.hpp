@@ -18,6 +18,7 @@ struct Options {
   std::int64_t selection_seeds = 3;
   std::int64_t selection_epochs = 0;
   std::string select_by = "validation.error";
+  std::vector<std::string> arms;  // empty: all
   std::vector<std::string> metrics = {"test.error"};
   std::string baseline;
   bool keep_checkpoints = false;

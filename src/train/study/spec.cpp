@@ -122,6 +122,27 @@ void require_arm(const Spec& spec, const std::string& name, const std::string& k
                                 spec.file, names_of_arms(spec)));
 }
 
+// study.arms: the others are as if the file did not have them. What an arm comes after has to be there.
+void keep_chosen_arms(Spec& spec) {
+  const std::vector<std::string>& chosen = spec.options.arms;
+  if (chosen.empty()) return;
+  for (const std::string& name : chosen) require_arm(spec, name, "study.arms");
+  const auto is_chosen = [&](const std::string& name) {
+    return std::ranges::find(chosen, name) != chosen.end();
+  };
+  for (const Arm& arm : spec.arms) {
+    if (!is_chosen(arm.name)) continue;
+    for (const std::string& needed : arm.after) {
+      if (is_chosen(needed)) continue;
+      throw ConfigError(
+          fmt::format("study.arms has {} and not {} (it comes after that arm and may need its runs); add it",
+                      arm.name, needed));
+    }
+  }
+  std::erase_if(spec.arms, [&](const Arm& arm) { return !is_chosen(arm.name); });
+  if (find_arm(spec, spec.options.baseline) < 0) spec.options.baseline.clear();
+}
+
 void check(const Spec& spec) {
   if (spec.options.dir.empty()) {
     throw ConfigError(fmt::format(
@@ -165,6 +186,7 @@ Spec read_spec(const std::string& file, const std::vector<Setting>& settings,
     apply_overrides();
   }
   check(spec);
+  keep_chosen_arms(spec);
   (void)levels(spec);
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();
   for (Arm& arm : spec.arms) {

@@ -77,6 +77,27 @@ TEST(StudySpec, a_key_of_a_run_on_the_command_line_is_one_of_all) {
               HasSubstr("run.seed is set by the study itself"));
 }
 
+TEST(StudySpec, keeps_the_arms_that_are_asked_for) {
+  const auto arms = [](const char* names) {
+    const Spec spec =
+        test::spec_of(test::two_arms(), {{"", "study.arms", names}, {"", "study.baseline", "plain"}});
+    std::vector<std::string> kept;
+    for (const Arm& arm : spec.arms) kept.push_back(arm.name);
+    return kept;
+  };
+  EXPECT_THAT(arms("plain"), ElementsAre("plain"));
+  EXPECT_THAT(arms("grid plain"), ElementsAre("plain", "grid"));
+  EXPECT_THAT(config_error_of([&] { arms("plane"); }), HasSubstr("study.arms = 'plane' names no arm"));
+  EXPECT_THAT(config_error_of([&] { arms("grid"); }), HasSubstr("study.arms has grid and not plain"));
+}
+
+TEST(StudySpec, leaves_out_the_baseline_with_its_arm) {
+  std::vector<Line> lines = test::two_arms();
+  lines.insert(lines.end(), {{"arm.third", "config", "c.ini"}});
+  const Spec spec = test::spec_of(lines, {{"", "study.arms", "third"}, {"", "study.baseline", "plain"}});
+  EXPECT_EQ(spec.options.baseline, "");
+}
+
 TEST(StudySpec, refuses_unknown_names_with_their_line) {
   EXPECT_THAT(refusal_of({"study", "sedes", "3"}),
               HasSubstr("unknown key 'study.sedes' (study.ini:15); did you mean 'study.seeds'?"));
