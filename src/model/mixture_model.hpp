@@ -8,19 +8,14 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "model/layer_options.hpp"
 #include "model/objective.hpp"
+#include "model/regularisers.hpp"
 #include "moe/gate_statistics.hpp"
 #include "moe/layer.hpp"
 #include "moe/similarity.hpp"
 
 namespace switchyard::model {
-
-// What the data ask of a model.
-struct Task {
-  tensor::SampleShape sample;
-  index_t classes = 0;
-  index_t groups = 0;  // kinds of samples besides classes, for analysis
-};
 
 // One rank's share of a batch, in global order.
 struct Batch {
@@ -39,22 +34,6 @@ struct ModelArray {
   bool shared = false;  // every rank has it; one copy is written
 };
 
-// What a configuration makes of samples of that shape, before anything is allocated. Throws ConfigError.
-moe::LayerOptions layer_options(const config::Config& config, const Task& task);
-
-// What the regularisers add to the loss of the last forward's batch, weighted. load and similarity are of
-// training batches only, and 0 in evaluation.
-struct RegulariserLosses {
-  double importance = 0;
-  double balance = 0;
-  double z_loss = 0;
-  double entropy = 0;
-  double load = 0;
-  double similarity = 0;
-
-  double total() const { return importance + balance + z_loss + entropy + load + similarity; }
-};
-
 // L = the objective's mean over the global batch + regularisers. All methods are collective over the
 // communicator's ranks.
 class MixtureModel {
@@ -66,7 +45,7 @@ class MixtureModel {
   // gate is not finite.
   void forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
                moe::GateStatistics& statistics);
-  const RegulariserLosses& regulariser_losses() const { return regulariser_losses_; }
+  const RegulariserLosses& regulariser_losses() const { return regularisers_.losses(); }
   // Of the size that forward() fills.
   moe::GateStatistics statistics() const { return {options_.routing.experts, task_.classes, task_.groups}; }
   // Gradients of all activations, then of all parameters.
@@ -99,31 +78,16 @@ class MixtureModel {
 
  private:
   struct SumColumns;
-  // Of each of this rank's samples; all but the first only where a regulariser needs them.
-  struct SampleValues {
-    std::span<double> weight_entropies;
-    std::span<double> squared_log_sums;
-    std::span<double> score_entropies;
-    moe::SimilarityTerms similarity;
-  };
-  void sum_shard(device::Context& context, IndexRange rows, const SumColumns& columns, const SampleValues& of,
+  void sum_shard(device::Context& context, IndexRange rows, std::span<const double> weight_entropies,
                  std::span<double> sums) const;
-  void collect(device::Context& context, const Batch& batch, nn::Mode mode, moe::GateStatistics& statistics);
-  moe::SimilarityTerms measure_similarity(device::Context& context, const Batch& batch);
+  void collect(device::Context& context, const nn::BatchTiles& tiles, moe::GateStatistics& statistics);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
   void expect_finite(const moe::GateStatistics& statistics) const;
-  void regularise(index_t samples, const moe::GateStatistics& statistics);
 
   comm::Communicator* communicator_;
   Task task_;
-  double importance_weight_;
-  double balance_weight_;
-  double z_loss_weight_;
-  double entropy_weight_;
-  double load_weight_;
-  moe::SimilarityWeights similarity_weights_;
-  index_t similarity_layer_;
   std::unique_ptr<Objective> objective_;
+  Regularisers regularisers_;
   moe::LayerOptions options_;
   moe::Layer layer_;
   nn::NormTable norm_table_;
@@ -131,19 +95,7 @@ class MixtureModel {
   // Of the batch between forward and backward; memory of the step.
   moe::LayerOutput output_;
   Scores scores_;
-  RegulariserLosses regulariser_losses_;
-  std::vector<double> importance_gradient_;
-  std::vector<double> load_, probability_;  // [E] over the global batch, only for the balance loss
-  std::vector<double> balance_gradient_;
-  double bad_scores_ = 0;       // shards of the global batch that have some
-  double squared_log_sum_ = 0;  // over the global batch, only for the z-loss or the gate's entropy
-  double score_entropy_sum_ = 0;
-  std::vector<double> expected_load_,
-      load_gradient_;  // [E] over the global batch, only for the load regulariser
-  moe::SimilarityPairs pairs_;
-  moe::SimilaritySums similarity_sums_;   // over the global batch
-  tensor::ConstMatrix sample_distances_;  // [N, E]: V of moe/similarity.hpp, of this rank
-  double similarity_slope_ = 0;
+  double bad_scores_ = 0;  // shards of the global batch that have some
 };
 
 }  // namespace switchyard::model

@@ -1,6 +1,7 @@
 // Says when the gate collapses: one expert takes nearly all samples, or most experts take none.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "config/config.hpp"
@@ -11,15 +12,18 @@ namespace switchyard::train {
 // Used by the coordinator, at every evaluation at the end of an epoch.
 class CollapseWatch {
  public:
-  explicit CollapseWatch(const config::Config& config)
-      : importance_(config.moe.importance), freeze_(config.train.freeze) {}
+  // importance: moe.importance of the run; nothing where the gate cannot learn to balance.
+  CollapseWatch(std::optional<double> importance, config::Freeze freeze)
+      : importance_(importance), freeze_(freeze) {}
 
   // One line, how the samples are spread and what to try, where a collapse begins; empty while it lasts and
   // where there is none.
   std::string look(const moe::GateStatistics& statistics);
 
  private:
-  double importance_;
+  std::string advice() const;
+
+  std::optional<double> importance_;
   config::Freeze freeze_;
   bool collapsed_ = false;
 };

@@ -41,7 +41,7 @@ Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Com
       step_(config, state_.horizon, loader_, model_, optimizer_, communicator, context),
       last_batch_(model_.statistics()),
       out_(&std::cout),
-      collapse_watch_(config) {
+      collapse_watch_(importance_weight(), config.train.freeze) {
   model_.values_changed(context);
 }
 
@@ -168,12 +168,15 @@ Outcome Loop::finish() {
                                                state_.step, last_step_)
                                  : fmt::format("finished all {} steps", last_step_)};
   if (folder_ != nullptr) {
-    Result result{&*validation_, &*test_, std::nullopt};
-    if (model_.layer().gate().has_network()) result.importance_weight = config_.moe.importance;
+    const Result result{&*validation_, &*test_, importance_weight()};
     *out_ << '\n' << result_text(result, detect_terminal(1).style) << std::flush;
   }
   write_summary(outcome);
   return outcome;
+}
+
+std::optional<double> Loop::importance_weight() {
+  return model_.layer().gate().has_network() ? std::optional(config_.moe.importance) : std::nullopt;
 }
 
 void Loop::write_summary(const Outcome& outcome) {

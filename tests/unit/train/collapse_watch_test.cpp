@@ -16,7 +16,7 @@ const moe::GateStatistics good = test::statistics_of({{200, 200, 200, 200, 200}}
 const moe::GateStatistics collapsed = test::statistics_of({{8, 9, 10, 970, 3}});
 
 TEST(CollapseWatch, warns_where_a_collapse_begins) {
-  CollapseWatch watch(config::Config{});
+  CollapseWatch watch(0.0, config::Freeze::none);
   EXPECT_EQ(watch.look(good), "");
   EXPECT_EQ(
       watch.look(collapsed),
@@ -28,10 +28,10 @@ TEST(CollapseWatch, warns_where_a_collapse_begins) {
 }
 
 TEST(CollapseWatch, says_how_many_experts_are_left) {
-  CollapseWatch watch(config::Config{});
+  CollapseWatch watch(0.0, config::Freeze::none);
   EXPECT_THAT(watch.look(test::statistics_of({{600, 400, 0, 0, 0}})),
               HasSubstr("expert 0 takes 60% of the samples, 2 of 5 experts are above 1% (the gate"));
-  CollapseWatch many(config::Config{});
+  CollapseWatch many(0.0, config::Freeze::none);
   std::vector<std::int64_t> samples(200, 0);
   samples[7] = 10;
   EXPECT_THAT(many.look(test::statistics_of({samples})),
@@ -39,13 +39,14 @@ TEST(CollapseWatch, says_how_many_experts_are_left) {
 }
 
 TEST(CollapseWatch, gives_advice_that_the_run_can_take) {
-  config::Config config;
-  config.moe.importance = 0.2;
-  EXPECT_THAT(CollapseWatch(config).look(collapsed), HasSubstr("--moe.importance=0.4; it is 0.2"));
-  config.moe.importance = 0;
-  config.train.freeze = config::Freeze::gate;
-  EXPECT_THAT(CollapseWatch(config).look(collapsed),
+  const auto advice = [](std::optional<double> importance, config::Freeze freeze) {
+    return CollapseWatch(importance, freeze).look(collapsed);
+  };
+  EXPECT_THAT(advice(0.2, config::Freeze::none), HasSubstr("--moe.importance=0.4; it is 0.2"));
+  EXPECT_THAT(advice(0.0, config::Freeze::gate),
               AllOf(HasSubstr("it is frozen"), Not(HasSubstr("importance"))));
+  EXPECT_THAT(advice(std::nullopt, config::Freeze::none),
+              AllOf(HasSubstr("try fewer experts (moe.experts)"), Not(HasSubstr("importance"))));
 }
 
 }  // namespace

@@ -1,0 +1,124 @@
+#include "model/regularisers.hpp"
+
+#include "moe/balance.hpp"
+#include "moe/importance.hpp"
+
+namespace switchyard::model {
+namespace {
+
+std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
+
+std::vector<double> gradient_of(double weight, index_t experts) {
+  return std::vector<double>(weight > 0 ? at(experts) : 0);
+}
+
+}  // namespace
+
+Regularisers::Regularisers(const config::Moe& moe)
+    : experts_(moe.experts),
+      importance_(moe.importance),
+      balance_(moe.balance),
+      z_loss_(moe.z_loss),
+      entropy_(moe.gate_entropy),
+      load_(moe.load),
+      similarity_{moe.similarity, moe.similarity_same, moe.similarity_different},
+      similarity_layer_(moe.similarity_layer),
+      importance_gradient_(gradient_of(moe.importance, moe.experts)),
+      balance_gradient_(gradient_of(moe.balance, moe.experts)),
+      load_gradient_(gradient_of(moe.load, moe.experts)) {
+  const auto take = [&](index_t count) {
+    const index_t first = columns_.end;
+    columns_.end += count;
+    return first;
+  };
+  columns_.scores = take(of_scores() ? 2 : 0);
+  columns_.pairs = take(similarity_.any() ? 2 : 0);
+  columns_.load = take(balance_ > 0 ? experts_ : 0);
+  columns_.probability = take(balance_ > 0 ? experts_ : 0);
+  columns_.expected_load = take(load_ > 0 ? experts_ : 0);
+}
+
+void Regularisers::look(device::Context& context, const nn::BatchTiles& tiles, const moe::Samples& samples,
+                        nn::Mode mode, const moe::Gate& gate, const moe::Routing& routing) {
+  device::Workspace& workspace = context.workspace();
+  const bool training = mode == nn::Mode::training;
+  routing_ = &routing;
+  if (of_scores()) {
+    squared_log_sums_ = workspace.allocate<double>(routing.samples);
+    score_entropies_ = workspace.allocate<double>(routing.samples);
+    ops::score_statistics(context, routing.scores, squared_log_sums_, score_entropies_);
+  }
+  with_load_ = training && load_ > 0;
+  if (with_load_) expected_load_ = gate.expected_load(routing);
+  terms_ = {};
+  if (training && similarity_.any()) {
+    const tensor::RowSource features =
+        similarity_layer_ == 0 ? samples.rows : tensor::RowSource(gate.layer_output(similarity_layer_));
+    terms_ = pairs_.measure(context, tiles, features, routing.scores);
+  }
+}
+
+void Regularisers::add_shard(device::Context& context, IndexRange rows, std::span<double> sums) const {
+  const moe::Routing& routing = *routing_;
+  for (index_t n = rows.begin; n < rows.end; ++n) {
+    if (of_scores()) {
+      sums[at(columns_.scores)] += squared_log_sums_[at(n)];
+      sums[at(columns_.scores + 1)] += score_entropies_[at(n)];
+    }
+    if (!terms_.distances.empty()) {
+      sums[at(columns_.pairs)] += terms_.distances[at(n)];
+      sums[at(columns_.pairs + 1)] += terms_.same_expert[at(n)];
+    }
+    for (index_t i = 0; balance_ > 0 && i < routing.slots; ++i)
+      sums[at(columns_.load + routing.experts[at(n * routing.slots + i)])] += 1.0;
+  }
+  if (balance_ > 0) {
+    ops::add_probabilities(context, routing.scores.rows_from(rows.begin, rows.size()),
+                           sums.subspan(at(columns_.probability), at(experts_)));
+  }
+  if (with_load_) {
+    ops::ExpectedLoad shard = expected_load_;
+    shard.clean = shard.clean.rows_from(rows.begin, rows.size());
+    shard.noisy = shard.noisy.rows_from(rows.begin, rows.size());
+    shard.experts += rows.begin * routing.slots;
+    ops::add_expected_load(context, shard, sums.subspan(at(columns_.expected_load), at(experts_)));
+  }
+}
+
+void Regularisers::complete(std::span<const double> sums, std::span<const double> importance, index_t samples) {
+  const auto of_experts = [&](index_t first) { return sums.subspan(at(first), at(experts_)); };
+  const auto count = static_cast<double>(samples);
+  if (importance_ > 0) {
+    losses_.importance = moe::importance_loss(importance, importance_);
+    moe::importance_gradient(importance, importance_, importance_gradient_);
+  }
+  if (balance_ > 0) {
+    losses_.balance = moe::balance_loss(of_experts(columns_.load), of_experts(columns_.probability), balance_);
+    moe::balance_gradient(of_experts(columns_.load), samples, balance_, balance_gradient_);
+  }
+  if (of_scores()) {
+    losses_.z_loss = z_loss_ * sums[at(columns_.scores)] / count;
+    losses_.entropy = entropy_ * sums[at(columns_.scores + 1)] / count;
+  }
+  if (load_ > 0) {
+    losses_.load = moe::importance_loss(of_experts(columns_.expected_load), load_);
+    moe::importance_gradient(of_experts(columns_.expected_load), load_, load_gradient_);
+  }
+  if (similarity_.any()) {
+    const moe::SimilaritySums pairs{sums[at(columns_.pairs)], sums[at(columns_.pairs + 1)]};
+    losses_.similarity = moe::similarity_loss(similarity_, pairs, samples, experts_);
+    similarity_slope_ = moe::similarity_slope(similarity_, pairs, samples, experts_);
+  }
+}
+
+moe::RegulariserGradients Regularisers::gradients() const {
+  return {.importance = importance_gradient_,
+          .probability = balance_gradient_,
+          .load = load_gradient_,
+          .z_loss = z_loss_,
+          .entropy = entropy_,
+          .sample_probability = terms_.weighted_distances,
+          .sample_scale = similarity_slope_};
+}
+
+}  // namespace switchyard::model

@@ -1,0 +1,76 @@
+// The regularisers of a mixture: what keeps experts in use, decided, or apart. docs/gates.md lists them.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "config/config.hpp"
+#include "moe/layer.hpp"
+#include "moe/similarity.hpp"
+
+namespace switchyard::model {
+
+// What they add to the loss of a batch, weighted. load and similarity are of training batches only, and 0 in
+// evaluation.
+struct RegulariserLosses {
+  double importance = 0;
+  double balance = 0;
+  double z_loss = 0;
+  double entropy = 0;
+  double load = 0;
+  double similarity = 0;
+
+  double total() const { return importance + balance + z_loss + entropy + load + similarity; }
+};
+
+// All that a configuration turns on, over one batch at a time: look() at this rank's samples, add_shard() for
+// each of its shards, complete() with the sums over all shards of all ranks. Losses and gradients are then
+// those of the global batch, the same on every rank. What look() leaves is memory of the step.
+class Regularisers {
+ public:
+  explicit Regularisers(const config::Moe& moe);
+
+  // Collective over the batch's ranks if samples are compared with each other.
+  void look(device::Context& context, const nn::BatchTiles& tiles, const moe::Samples& samples, nn::Mode mode,
+            const moe::Gate& gate, const moe::Routing& routing);
+  // How many sums a shard has.
+  index_t width() const { return columns_.end; }
+  // Adds samples `rows` of this rank to sums[width()], in order. Shards may be added at the same time.
+  void add_shard(device::Context& context, IndexRange rows, std::span<double> sums) const;
+  // sums: [width()] and importance: [E] over the global batch of `samples`.
+  void complete(std::span<const double> sums, std::span<const double> importance, index_t samples);
+
+  const RegulariserLosses& losses() const { return losses_; }
+  moe::RegulariserGradients gradients() const;
+
+ private:
+  // Where a shard's sums begin; those of what is off have no columns.
+  struct Columns {
+    index_t scores = 0;         // squared log sums, entropies
+    index_t pairs = 0;          // distances, the part within experts
+    index_t load = 0;           // [E] chosen slots
+    index_t probability = 0;    // [E]
+    index_t expected_load = 0;  // [E]
+    index_t end = 0;
+  };
+  bool of_scores() const { return z_loss_ > 0 || entropy_ > 0; }
+
+  index_t experts_;
+  double importance_, balance_, z_loss_, entropy_, load_;  // weights
+  moe::SimilarityWeights similarity_;
+  index_t similarity_layer_;
+  Columns columns_;
+  moe::SimilarityPairs pairs_;
+
+  // Of the batch at hand.
+  const moe::Routing* routing_ = nullptr;
+  bool with_load_ = false;
+  ops::ExpectedLoad expected_load_;
+  std::span<double> squared_log_sums_, score_entropies_;  // [N]
+  moe::SimilarityTerms terms_;                            // of a training batch
+  RegulariserLosses losses_;
+  std::vector<double> importance_gradient_, balance_gradient_, load_gradient_;  // [E]; empty: off
+  double similarity_slope_ = 0;
+};
+
+}  // namespace switchyard::model
