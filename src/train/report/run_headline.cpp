@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <span>
 
 #include "train/report/html.hpp"
 #include "train/report/run_sections.hpp"
@@ -31,7 +32,9 @@ Tile number_tile(std::string label, double value, std::string_view id, std::stri
 }
 
 void add_scores(const RunData& run, std::vector<Tile>& tiles) {
-  for (const Score& score : scores) {
+  // A single expert has nothing to choose, and so no entropies.
+  const std::span<const Score> shown = std::span(scores).first(run.experts() == 1 ? 2 : std::size(scores));
+  for (const Score& score : shown) {
     const Found found = find_evaluation(run, score.name);
     if (found.object.is_null()) continue;
     const std::string split = found.of.substr(0, found.of.find(','));

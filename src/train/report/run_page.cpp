@@ -18,14 +18,9 @@ std::string folder_name(const std::filesystem::path& folder) {
 
 std::string subtitle(const RunData& run) {
   constexpr std::pair<std::string_view, std::string_view> shown[] = {
-      {"moe.experts", "experts"},
-      {"moe.top_k", "top_k"},
-      {"moe.importance", "importance"},
-      {"optim.name", "optimiser"},
-      {"optim.learning_rate", "learning rate"},
-      {"train.batch_size", "batch"},
-      {"train.epochs", "epochs"},
-      {"run.seed", "seed"},
+      {"model.gate", "gate"},           {"moe.experts", "experts"},  {"moe.top_k", "top_k"},
+      {"moe.importance", "importance"}, {"optim.name", "optimiser"}, {"optim.learning_rate", "learning rate"},
+      {"train.batch_size", "batch"},    {"train.epochs", "epochs"},  {"run.seed", "seed"},
   };
   std::string out;
   for (const auto& [key, label] : shown) {
@@ -63,7 +58,7 @@ std::string run_page(const std::filesystem::path& folder) {
   const RunData run = read_run(folder);
   std::string html = run_headline(run) + warnings_html(run_warnings(run));
   add_section(html, "learning", "Learning", run_learning(run));
-  add_section(html, "experts", "Experts", run_experts(run));
+  if (run.experts() != 1) add_section(html, "experts", "Experts", run_experts(run));
   add_section(html, "time", "Time", run_time(run));
   add_section(html, "configuration", "Configuration", configuration(run));
   return document_html({fmt::format("Run {}", folder_name(folder)), subtitle(run), html});

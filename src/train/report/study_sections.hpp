@@ -8,7 +8,7 @@
 
 namespace switchyard::train::report {
 
-std::string study_results(const StudyData& study);      // a table of arms per metric, and how arms were chosen
+std::string study_results(const StudyData& study);      // tables of arms and metrics, and how arms were chosen
 std::string study_spread(const StudyData& study);       // box plots across seeds
 std::string study_differences(const StudyData& study);  // a forest plot per metric
 // Mean curves over steps: reads the metrics.jsonl of every finished run.

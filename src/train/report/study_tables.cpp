@@ -20,22 +20,44 @@ std::string published_cell(const PublishedValue* published, NumberStyle style) {
   return with_deviation(published->value, published->deviation.value_or(std::nan("")), style);
 }
 
-std::string results_table(const StudyData& study, const std::string& metric) {
-  const NumberStyle style = style_of(metric);
-  Table table{{"arm", "settings", "mean ± std", "n", "best", "published"}, {}, 2};
+std::string title_cell(const StudyData& study, const StudyArm& arm) {
+  return escape(arm.title) + (arm.name == study.baseline ? " <span class=\"note\">(baseline)</span>" : "");
+}
+
+StudySummary summary_of(const StudyArm& arm, const std::string& metric) {
+  const auto found = arm.summary.find(metric);
+  if (found != arm.summary.end()) return found->second;
+  return {0, std::nan(""), std::nan(""), std::nan("")};
+}
+
+// All metrics of all arms at once; scrolls sideways.
+std::string overview(const StudyData& study) {
+  Table table{{"arm", "settings", "n"}, {}, 2};
+  for (const std::string& metric : study.metrics) table.head.push_back(metric);
   for (const StudyArm& arm : study.arms) {
-    const bool is_baseline = arm.name == study.baseline;
-    const std::string title =
-        escape(arm.title) + (is_baseline ? " <span class=\"note\">(baseline)</span>" : "");
-    const auto found = arm.summary.find(metric);
-    const StudySummary summary =
-        found == arm.summary.end() ? StudySummary{0, std::nan(""), std::nan(""), std::nan("")} : found->second;
-    table.rows.push_back({title, escape(arm.values.empty() ? "–" : arm.values),
-                          with_deviation(summary.mean, summary.deviation, style), number_text(summary.n),
-                          data_element(summary.best, style),
+    std::vector<std::string> row = {
+        title_cell(study, arm), escape(arm.values.empty() ? "–" : arm.values),
+        study.metrics.empty() ? "–" : number_text(summary_of(arm, study.metrics[0]).n)};
+    for (const std::string& metric : study.metrics) {
+      const StudySummary summary = summary_of(arm, metric);
+      row.push_back(with_deviation(summary.mean, summary.deviation, style_of(metric)));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return table_html(table);
+}
+
+// One metric, with the best run and what was published.
+std::string metric_table(const StudyData& study, const std::string& metric) {
+  const NumberStyle style = style_of(metric);
+  Table table{{"arm", "mean ± std", "n", "best", "published"}, {}, 1};
+  for (const StudyArm& arm : study.arms) {
+    const StudySummary summary = summary_of(arm, metric);
+    table.rows.push_back({title_cell(study, arm), with_deviation(summary.mean, summary.deviation, style),
+                          number_text(summary.n), data_element(summary.best, style),
                           published_cell(study.published_for(arm.name, metric), style)});
   }
-  return fmt::format("<h3>{}</h3>\n{}", escape(metric), table_html(table));
+  return details_html(fmt::format("{}: mean, best run, published", metric), table_html(table));
 }
 
 std::string selection_table(const StudyData& study) {
@@ -64,8 +86,8 @@ std::string folder_link(const std::filesystem::path& target, const std::filesyst
 }  // namespace
 
 std::string study_results(const StudyData& study) {
-  std::string out;
-  for (const std::string& metric : study.metrics) out += results_table(study, metric);
+  std::string out = overview(study);
+  for (const std::string& metric : study.metrics) out += metric_table(study, metric);
   return out + selection_table(study);
 }
 
