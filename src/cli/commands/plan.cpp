@@ -66,7 +66,6 @@ struct Plan {
   moe::LayerOptions options;
   int ranks;
   double features;
-  double states;  // of the optimiser, per parameter
 };
 
 void print_gradients(const Plan& p) {
@@ -115,6 +114,21 @@ void print_similarity(const Plan& p) {
       width, moe.experts, mebibytes(batch * columns * float_bytes), 2e-9 * batch * batch * columns);
 }
 
+// Of the gate (unit 0) or of the experts.
+bool is_frozen(const config::Config& config, index_t unit) {
+  return config.train.freeze == (unit == 0 ? config::Freeze::gate : config::Freeze::experts);
+}
+
+// Floats of the optimiser's state for each of their parameters.
+double states(const config::Config& config, index_t unit) {
+  return is_frozen(config, unit) ? 0.0 : static_cast<double>(optim::state_names(config.optim, unit).size());
+}
+
+// Those and the gradient.
+double training_floats(const config::Config& config, index_t unit) {
+  return is_frozen(config, unit) ? 0.0 : 1.0 + states(config, unit);
+}
+
 // What rank `rank` holds and receives; averages where routing decides.
 void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
   const double batch = static_cast<double>(p.config.train.batch_size);
@@ -128,8 +142,9 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
 
   const double gate = static_cast<double>(p.options.gate.parameter_count());
   const double expert = static_cast<double>(p.options.expert.parameter_count());
-  const double parameters =
-      (gate * (1.0 + (1.0 + p.states) / p.ranks) + hosted * expert * (2.0 + p.states)) * float_bytes;
+  const double parameters = (gate * (1.0 + training_floats(p.config, 0) / p.ranks) +
+                             hosted * expert * (1.0 + training_floats(p.config, 1))) *
+                            float_bytes;
   const double activations = (activation_floats(p.options.gate, rows) + rows * p.features +
                               hosted * activation_floats(p.options.expert, rows_per_expert)) *
                              float_bytes;
@@ -154,8 +169,7 @@ int plan(Arguments arguments) {
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   const tensor::SampleShape shape = dataset.shape();
   const Plan p{config, model::layer_options(config, train::task_of(dataset)), ranks,
-               static_cast<double>(shape.features()),
-               static_cast<double>(optim::state_names(config.optim, 1).size())};
+               static_cast<double>(shape.features())};
   const moe::Placement placement = moe::Placement::make(config.moe.placement, config.moe.experts, ranks);
   const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};
 
@@ -176,9 +190,10 @@ int plan(Arguments arguments) {
       "rank", "experts", "samples", "parameters", "activations", "rows in/step", "outputs/step");
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(p, placement, rank);
   if (ranks > 64) std::cout << "  ...\n";
-  const double state = static_cast<double>(p.options.gate.parameter_count() +
-                                           config.moe.experts * p.options.expert.parameter_count()) *
-                       (1.0 + p.states) * float_bytes;
+  const double state = (static_cast<double>(p.options.gate.parameter_count()) * (1.0 + states(config, 0)) +
+                        static_cast<double>(config.moe.experts * p.options.expert.parameter_count()) *
+                            (1.0 + states(config, 1))) *
+                       float_bytes;
   std::cout << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n",
                            mebibytes(state), config.checkpoint.keep_last, config.run.dir);
   return 0;

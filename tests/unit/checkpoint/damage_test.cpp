@@ -42,7 +42,7 @@ class Damage : public testing::Test {
     return found;
   }
 
-  ScratchFolder folder_;
+  TemporaryDirectory folder_;
   Content content_;
   fs::path file_;
   std::vector<std::byte> original_;

@@ -21,7 +21,7 @@ class Diff : public testing::Test {
     change(changed);
     return diff(save_from(1, a_.path(), 1, original), save_from(2, b_.path(), 1, changed), tolerance);
   }
-  ScratchFolder a_, b_;
+  TemporaryDirectory a_, b_;
 };
 
 TEST_F(Diff, finds_no_difference_where_there_is_none) {

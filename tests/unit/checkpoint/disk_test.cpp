@@ -49,7 +49,7 @@ ssize_t open_hdf5_objects() {
 TEST(ExpectedFileBytes, bounds_the_file_from_above) {
   comm::LocalCommunicator local;
   for (Content content : {Content{}, small_content(), bulky_content()}) {
-    ScratchFolder folder;
+    TemporaryDirectory folder;
     const auto actual = static_cast<index_t>(fs::file_size(save_from(1, folder.path(), 1, content)));
     const auto plan = detail::gather_save_plan(local, slices_of(content, 0, 1));
     const index_t expected = detail::expected_file_bytes(plan, content.header);
@@ -62,7 +62,7 @@ TEST(ExpectedFileBytes, bounds_the_file_from_above) {
 TEST(Reservation, gives_back_what_it_has_too_much) {
   Content one_array;
   one_array.add<float>("a", DType::float32, {100}, std::vector<float>(100));
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   SmallDisk disk(1000 * page);
   for (Content content : {one_array, small_content(), bulky_content()})
     for (const fs::path& path : {folder.path(), disk.path()}) {
@@ -158,7 +158,7 @@ bool fails_at_close_and_goes_on() {
       failed_at_close |= std::string_view(error.what()).find("closing the file") != std::string_view::npos;
     }
   }
-  ScratchFolder roomy;
+  TemporaryDirectory roomy;
   verify(save_from(1, roomy.path(), 1, content));
   return failed_at_close;
 }
@@ -177,7 +177,7 @@ TEST(FullDisk, does_not_crash_at_exit_nor_spoil_the_next_save) {
 // Room for the checkpoint, but not for one more page: the pointers are written before the first name changes.
 TEST(FullDisk, while_the_pointers_are_written_changes_no_name) {
   Content content = small_content();
-  ScratchFolder roomy;
+  TemporaryDirectory roomy;
   const auto file_bytes = static_cast<index_t>(fs::file_size(save_from(1, roomy.path(), 1, content)));
   SmallDisk disk((file_bytes / page + 1) * page);
   EXPECT_THAT(save_message(disk.path(), content, detail::ReserveSpace::no),
@@ -195,7 +195,7 @@ TEST(UnwritableFolder, is_an_error_that_names_it) {
                 AllOf(HasSubstr(disk.path().string()), HasSubstr("Read-only file system")));
     EXPECT_THAT(names_in(disk.path()), ElementsAre("latest", "step-0000000.h5"));
   }
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   EXPECT_THAT(save_message(folder.path() / "absent", content, detail::ReserveSpace::yes, 3),
               AllOf(HasSubstr("absent"), HasSubstr("there is no folder")));
   write_file(folder.path() / "file", {});

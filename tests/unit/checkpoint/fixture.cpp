@@ -36,18 +36,6 @@ detail::RowRange rows_on(int rank, int ranks, std::size_t position, index_t rows
 
 }  // namespace
 
-ScratchFolder::ScratchFolder() {
-  std::string name = (fs::temp_directory_path() / "switchyard-checkpoint-XXXXXX").string();
-  require(mkdtemp(name.data()) != nullptr, "mkdtemp");
-  path_ = name;
-}
-
-ScratchFolder::~ScratchFolder() {
-  std::error_code error;
-  fs::remove_all(path_, error);
-  EXPECT_FALSE(error) << path_ << ": " << error.message();
-}
-
 SmallDisk::SmallDisk(index_t size_bytes) {
   const std::string options = "size=" + std::to_string(size_bytes);
   require(::mount("tmpfs", path().c_str(), "tmpfs", 0, options.c_str()) == 0,

@@ -15,23 +15,12 @@
 #include "base/error.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/save.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace switchyard::checkpoint {
 
 namespace fs = std::filesystem;
-
-// Removed with all it holds at the end of the test.
-class ScratchFolder {
- public:
-  ScratchFolder();
-  ~ScratchFolder();
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
+using switchyard::test::TemporaryDirectory;
 
 // A file system of this size in memory, mounted on a folder. Needs root: a test that cannot mount fails.
 class SmallDisk {
@@ -45,7 +34,7 @@ class SmallDisk {
   void make_read_only();
 
  private:
-  ScratchFolder folder_;
+  TemporaryDirectory folder_;
 };
 
 // The whole state, as one rank would hold it.

@@ -23,7 +23,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(Inspect, shows_state_arrays_and_totals) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   const fs::path file = save_from(1, folder.path(), 200, content);
   const std::string text = inspect(file);
@@ -59,7 +59,7 @@ TEST(Inspect, shows_state_arrays_and_totals) {
 }
 
 TEST(Inspect, aligns_its_columns) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   std::istringstream lines(inspect(save_from(1, folder.path(), 200, content)));
   std::size_t type_column = 0;

@@ -36,7 +36,7 @@ class NewestValid : public testing::Test {
   }
 
  private:
-  ScratchFolder folder_;
+  TemporaryDirectory folder_;
 };
 
 TEST_F(NewestValid, is_what_latest_names) {
@@ -76,7 +76,7 @@ TEST_F(NewestValid, needs_no_pointer) {
 TEST_F(NewestValid, says_that_there_is_none) {
   for (const int step : {1, 2, 3}) damage(folder() / ("step-0000" + std::to_string(step) + "00.h5"));
   EXPECT_THAT(message_of(ErrorKind::data, [&] { newest_valid(folder()); }), HasSubstr("3 tried"));
-  ScratchFolder empty;
+  TemporaryDirectory empty;
   EXPECT_THAT(message_of(ErrorKind::data, [&] { newest_valid(empty.path()); }), HasSubstr("holds none"));
   EXPECT_THAT(message_of(ErrorKind::data, [&] { newest_valid(empty.path() / "absent"); }),
               HasSubstr("no such folder"));

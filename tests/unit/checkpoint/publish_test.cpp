@@ -29,7 +29,7 @@ TEST(FileName, carries_the_step_both_ways) {
 }
 
 TEST(Publish, keeps_the_last_ones_and_the_best) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   const auto save_step = [&](index_t step, bool is_best) {
     save_from(1, folder.path(), step, content, {.keep_last = 2, .is_best = is_best});
@@ -49,7 +49,7 @@ TEST(Publish, keeps_the_last_ones_and_the_best) {
 }
 
 TEST(Publish, leaves_steps_alone_that_the_run_has_yet_to_reach) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   for (const index_t step : {100, 200, 300}) save_from(1, folder.path(), step, content, {.keep_last = 3});
   save_from(1, folder.path(), 150, content, {.keep_last = 1});  // resumed from step 100
@@ -59,7 +59,7 @@ TEST(Publish, leaves_steps_alone_that_the_run_has_yet_to_reach) {
 }
 
 TEST(Publish, removes_what_a_killed_run_has_left_and_nothing_else) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   for (const char* name :
        {"step-0000100.h5.tmp", "latest.tmp", "best.tmp", "notes.tmp", "step-one.h5.tmp", "notes.txt"})
     touch(folder.path() / name);
@@ -70,7 +70,7 @@ TEST(Publish, removes_what_a_killed_run_has_left_and_nothing_else) {
 }
 
 TEST(Publish, a_temporary_file_is_gone_unless_published) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   {
     const detail::TemporaryFile file(folder.path(), "a");
     touch(file.path());

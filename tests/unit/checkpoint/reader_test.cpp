@@ -10,7 +10,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 TEST(Reader, reads_any_run_of_rows) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   const Reader reader(save_from(2, folder.path(), 1, content));
   for (const char* path : {"parameters/gate/dense_1/weight", "parameters/expert_3/weight", "statistics/load"}) {
@@ -29,7 +29,7 @@ TEST(Reader, reads_any_run_of_rows) {
 }
 
 TEST(Reader, opens_on_every_rank_and_gives_each_its_rows) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   const fs::path file = save_from(1, folder.path(), 1, content);
   Content loaded = small_content();
@@ -42,7 +42,7 @@ TEST(Reader, opens_on_every_rank_and_gives_each_its_rows) {
 }
 
 TEST(Reader, fails_alike_on_every_rank) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   const fs::path file = folder.path() / "step-0000001.h5";
   write_file(file, std::vector<std::byte>(2000));
   std::vector<std::string> messages(3);
@@ -56,7 +56,7 @@ TEST(Reader, fails_alike_on_every_rank) {
 }
 
 TEST(Reader, says_what_was_asked_and_what_there_is) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   const fs::path file = save_from(1, folder.path(), 1, content);
   const Reader reader(file);
@@ -85,7 +85,7 @@ TEST(Reader, says_what_was_asked_and_what_there_is) {
 }
 
 TEST(Reader, moves) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   Reader first(save_from(1, folder.path(), 1, content));
   const Reader second(std::move(first));

@@ -31,7 +31,7 @@ void expect_holds(const fs::path& file, const Content& content) {
 
 TEST(Save, gives_back_what_was_saved_from_any_number_of_ranks) {
   for (const int ranks : {1, 2, 3, 5}) {
-    ScratchFolder folder;
+    TemporaryDirectory folder;
     Content content = small_content();
     const fs::path file = save_from(ranks, folder.path(), 200, content);
     expect_holds(file, content);
@@ -42,7 +42,7 @@ TEST(Save, gives_back_what_was_saved_from_any_number_of_ranks) {
 }
 
 TEST(Save, writes_the_same_bytes_from_any_number_of_ranks_at_any_time) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   const std::vector<std::byte> expected = bytes_of_file(save_from(1, folder.path(), 1, content));
   std::this_thread::sleep_for(
@@ -60,12 +60,12 @@ TEST(Save, moves_rows_larger_than_a_piece_between_ranks) {
   std::vector<float> values(static_cast<std::size_t>(3 * columns));
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 8191);
   content.add<float>("parameters/wide", DType::float32, {3, columns}, values);
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   expect_holds(save_from(3, folder.path(), 1, content), content);
 }
 
 TEST(Save, replaces_a_checkpoint_of_the_same_step) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   Content content = small_content();
   save_from(1, folder.path(), 200, content);
   content.values<float>("parameters/scale")[0] = 3;
@@ -73,7 +73,7 @@ TEST(Save, replaces_a_checkpoint_of_the_same_step) {
 }
 
 TEST(Save, refuses_rows_that_are_missing_given_twice_or_described_differently) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   std::vector<float> values(8, 1.0f);
   auto* data = reinterpret_cast<std::byte*>(values.data());
   const auto save_slices = [&](const std::vector<std::vector<Slice>>& per_rank) {
@@ -105,7 +105,7 @@ TEST(Save, refuses_rows_that_are_missing_given_twice_or_described_differently) {
 }
 
 TEST(Save, refuses_paths_that_no_file_can_hold) {
-  ScratchFolder folder;
+  TemporaryDirectory folder;
   comm::LocalCommunicator local;
   const auto save_header = [&](const Header& header) {
     return message_of(ErrorKind::contract, [&] { save(local, folder.path(), 1, header, {}, {}); });

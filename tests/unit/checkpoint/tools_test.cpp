@@ -26,7 +26,7 @@ std::string output_of(const std::string& command) {
 class Tools : public testing::Test {
  protected:
   Tools() : content_(small_content()), file_(save_from(2, folder_.path(), 200, content_)) {}
-  ScratchFolder folder_;
+  TemporaryDirectory folder_;
   Content content_;
   fs::path file_;
 };
