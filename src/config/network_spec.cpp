@@ -165,9 +165,18 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
   return layers;
 }
 
-LayerSpec::Kind scoring_layer(std::span<const LayerSpec> gate) {
-  return !gate.empty() && only_in_gates(gate.back().kind) ? gate.back().kind : Kind::dense;
+GateKind gate_kind(std::span<const LayerSpec> gate) {
+  if (gate.empty()) return GateKind::single;
+  const Kind last = gate.back().kind;
+  if (last == Kind::attention) return GateKind::attention;
+  if (last == Kind::loudest) return GateKind::loudest;
+  if (last == Kind::labels) return GateKind::labels;
+  return GateKind::network;
 }
+
+GateKind gate_kind(std::string_view gate) { return gate_kind(parse_network(gate, NetworkRole::gate)); }
+
+bool has_network(GateKind kind) { return kind == GateKind::network || kind == GateKind::attention; }
 
 std::string to_string(std::span<const LayerSpec> layers, NetworkRole role) {
   if (layers.empty() && role == NetworkRole::gate) return "none";

@@ -1,6 +1,6 @@
 // The layers of a gate or an expert, as model.gate and model.expert write them:
 // "conv:8 batch_norm relu max_pool dense:512 relu dense:experts", "patch_filters:8 cubic sum:classes". A gate
-// may end in attention:experts, or be loudest:experts, labels:experts or none (moe/gate.hpp has what they do).
+// may end in attention:experts, or be loudest:experts, labels:experts or none (GateKind).
 #pragma once
 
 #include <span>
@@ -49,8 +49,19 @@ enum class NetworkRole { gate, expert };
 // expert. A malformed text is a ConfigError that quotes the layer, its position and the whole text.
 std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role);
 
-// The layer that scores the experts, if it is one of the gate's own; dense otherwise, also for none.
-LayerSpec::Kind scoring_layer(std::span<const LayerSpec> gate);
+// Where the scores of the experts come from (Krishnamurthy et al. 2023; the reference's names in brackets).
+enum class GateKind {
+  network,    // a network of the sample (V1, V3)
+  attention,  // a query by a network of the sample, keys by the experts' hidden vectors (V4)
+  loudest,    // the certainty of the experts' outputs; the most certain one answers, no gradient (V7)
+  labels,     // a partition of the labels by hand (section 2.5); for training experts, it needs the answer
+  single,     // one expert, nothing to choose (V6)
+};
+GateKind gate_kind(std::span<const LayerSpec> gate);
+// Of a text that parse_network() accepts.
+GateKind gate_kind(std::string_view gate);
+// Whether it has weights, and scores that learn.
+bool has_network(GateKind kind);
 
 // One space between layers; parse_network gives the same layers back.
 std::string to_string(std::span<const LayerSpec> layers, NetworkRole role);

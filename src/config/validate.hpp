@@ -9,4 +9,7 @@ namespace switchyard::config {
 // broken rule is a ConfigError. Looks at no file, device or rank.
 void validate(const Config& config);
 
+// Whether a regulariser of the gate's scores would be accepted and could change something: for advice.
+bool takes_regularisers(const Config& config);
+
 }  // namespace switchyard::config

@@ -13,17 +13,6 @@ namespace {
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
-using Kind = config::LayerSpec::Kind;
-
-moe::GateKind gate_kind(std::span<const config::LayerSpec> gate) {
-  if (gate.empty()) return moe::GateKind::single;
-  const Kind scoring = config::scoring_layer(gate);
-  if (scoring == Kind::attention) return moe::GateKind::attention;
-  if (scoring == Kind::loudest) return moe::GateKind::loudest;
-  if (scoring == Kind::labels) return moe::GateKind::labels;
-  return moe::GateKind::network;
-}
-
 // The partition by label. Throws ConfigError unless it has the task's classes, all of them.
 std::vector<std::int32_t> expert_of_label(const config::Config& config, index_t classes) {
   const auto groups = config::parse_partition(config.moe.partition, config.moe.experts);
@@ -88,7 +77,7 @@ double noise_scale(const config::Moe& moe) {
 
 moe::LayerOptions layer_options(const config::Config& config, const Task& task) {
   const auto gate = config::parse_network(config.model.gate, config::NetworkRole::gate);
-  const moe::GateKind kind = gate_kind(gate);
+  const moe::GateKind kind = config::gate_kind(gate);
   const std::unique_ptr<Objective> objective = Objective::make(config, task.classes);
   const config::InitialValues init = config.model.init;
   const auto draw = static_cast<std::uint32_t>(config.init.draw);

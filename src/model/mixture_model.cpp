@@ -38,11 +38,9 @@ index_t MixtureModel::parameter_count() const {
 
 void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
                            moe::GateStatistics& statistics) {
-  moe::Samples samples = batch.samples;
-  samples.labels = batch.labels;
-  output_ = layer_.forward(context, *batch.tiles, samples, mode, clock);
+  output_ = layer_.forward(context, *batch.tiles, batch.samples, mode, clock);
   clock.enter(Phase::combine);
-  scores_ = objective_->forward(context, output_, batch.labels);
+  scores_ = objective_->forward(context, output_, batch.samples.labels);
   clock.enter(Phase::other);
   count_choices(batch, statistics);
   regularisers_.look(context, *batch.tiles, batch.samples, mode, layer_.gate(), output_.routing);
@@ -54,7 +52,7 @@ void MixtureModel::expect_finite(const moe::GateStatistics& statistics) const {
   if (std::isfinite(statistics.loss_sum) && bad_scores_ == 0) return;
   const std::string what =
       std::isfinite(statistics.loss_sum)
-          ? std::string("a score of the gate is not finite (one of its weights overflowed)")
+          ? std::string("a score of the gate is not finite (a weight or an activation overflowed)")
           : fmt::format("the loss is {} (a weight or an activation is no longer finite)", statistics.loss_sum);
   throw_agreed(ErrorKind::numeric, what +
                                        "; try a smaller optim.learning_rate, warm-up (optim.warmup_steps) or "
@@ -119,7 +117,7 @@ void MixtureModel::count_choices(const Batch& batch, moe::GateStatistics& statis
   statistics.samples() += routing.samples;
   statistics.sent_rows() += layer_.plan().sent_rows();
   for (index_t n = 0; n < routing.samples; ++n) {
-    const std::int32_t label = batch.labels[at(n)];
+    const std::int32_t label = batch.samples.labels[at(n)];
     statistics.errors() += scores_.predicted[at(n)] != label ? 1 : 0;
     index_t chosen = 0;
     for (index_t i = 0; i < routing.slots; ++i) {
@@ -138,7 +136,7 @@ void MixtureModel::backward(device::Context& context, const Batch& batch, PhaseC
   clock.enter(Phase::combine);
   const moe::Layer::Gradients gradients = layer_.begin_backward(context, *batch.tiles);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(batch.tiles->total_rows()));
-  objective_->backward(context, output_, batch.labels, scale, gradients);
+  objective_->backward(context, output_, batch.samples.labels, scale, gradients);
   layer_.backward(context, *batch.tiles, output_, gradients, regularisers_.gradients(), clock);
 }
 

@@ -20,8 +20,7 @@ namespace switchyard::model {
 // One rank's share of a batch, in global order.
 struct Batch {
   const nn::BatchTiles* tiles = nullptr;
-  moe::Samples samples;
-  std::span<const std::int32_t> labels;  // [N]
+  moe::Samples samples;                  // with labels
   std::span<const std::int32_t> groups;  // [N], or empty
 };
 

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "ops/mixture.hpp"
 #include "ops/weighted_sum.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -14,7 +15,7 @@ Scores allocate_scores(device::Workspace& workspace, index_t samples) {
 }
 
 tensor::Matrix allocate_slots(device::Workspace& workspace, const moe::Routing& routing) {
-  return {workspace.allocate<float>(routing.samples * routing.slots).data(), routing.samples, routing.slots};
+  return tensor::allocate_matrix(workspace, routing.samples, routing.slots);
 }
 
 class LikelihoodObjective final : public Objective {
@@ -80,7 +81,7 @@ class PredictedLossObjective final : public Objective {
     const moe::Routing& routing = output.routing;
     const Scores scores = allocate_scores(workspace, routing.samples);
     const tensor::Matrix answering = allocate_slots(workspace, routing);
-    ops::choose_one(context, routing.scores, answering);
+    ops::choose_one(context, routing.log_weights, answering);  // as statistics count
     posteriors_ = allocate_slots(workspace, routing);
     ops::mixture_forward(context, batch(output, labels), answering,
                          {.losses = scores.losses, .posteriors = posteriors_, .predicted = scores.predicted});
@@ -128,7 +129,7 @@ class WeightedSumObjective final : public Objective {
                  std::span<const std::int32_t> labels) override {
     const index_t samples = output.routing.samples;
     const Scores scores = allocate_scores(context.workspace(), samples);
-    d_sum_ = {context.workspace().allocate<float>(samples * outputs_).data(), samples, outputs_};
+    d_sum_ = tensor::allocate_matrix(context.workspace(), samples, outputs_);
     ops::weighted_sum_forward(context, batch(output, labels), {scores.losses, scores.predicted, d_sum_});
     return scores;
   }

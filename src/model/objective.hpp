@@ -16,16 +16,13 @@ struct Scores {
   std::span<std::int32_t> predicted;  // [N]
 };
 
-// One of model.loss:
-//   likelihood      -log sum_i w_i y_{i,t}, the experts' outputs are distributions (Krishnamurthy et al. 2023,
-//   reference
-//                   V1; Jacobs et al. 1991 for categories)
-//   stochastic      -log sum_i w_i y_{i,t}^(1/2); the expert with the largest weight answers (reference V2)
-//   predicted_loss  -log y_{e,t} of the expert e with the largest score, which answers, + sum_i |z_i - log
-//   y_{i,t}|:
-//                   the gate's scores z learn to predict what each expert gives the label; the experts see
-//                   nothing of the second term (reference V7, "loss gate")
-//   cross_entropy, logistic, double_softmax    of F = sum_i w_i f_i (ops/weighted_sum.hpp; Chen et al. 2022)
+// One of model.loss; V1, V2 and V7 are the reference's names (Krishnamurthy et al. 2023):
+//   likelihood      -log sum_i w_i y_{i,t} of the experts' distributions y_i (V1; Jacobs et al. 1991)
+//   stochastic      -log sum_i w_i y_{i,t}^(1/2); the expert with the largest weight answers (V2)
+//   predicted_loss  -log y_{e,t} + sum_i |z_i - log y_{i,t}|, e the expert with the largest score z, which
+//                   answers. The gate learns from the second term alone, the experts from the first (V7)
+//   cross_entropy, logistic, double_softmax
+//                   of F = sum_i w_i f_i (ops/weighted_sum.hpp; Chen et al. 2022)
 // Local; forward leaves what backward needs, in the step's memory.
 class Objective {
  public:

@@ -1,7 +1,7 @@
 #include "model/regularisers.hpp"
 
 #include "moe/balance.hpp"
-#include "moe/importance.hpp"
+#include "moe/variation.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -89,8 +89,8 @@ void Regularisers::complete(std::span<const double> sums, std::span<const double
   const auto of_experts = [&](index_t first) { return sums.subspan(at(first), at(experts_)); };
   const auto count = static_cast<double>(samples);
   if (importance_ > 0) {
-    losses_.importance = moe::importance_loss(importance, importance_);
-    moe::importance_gradient(importance, importance_, importance_gradient_);
+    losses_.importance = moe::squared_variation(importance, importance_);
+    moe::squared_variation_gradient(importance, importance_, importance_gradient_);
   }
   if (balance_ > 0) {
     losses_.balance = moe::balance_loss(of_experts(columns_.load), of_experts(columns_.probability), balance_);
@@ -101,8 +101,8 @@ void Regularisers::complete(std::span<const double> sums, std::span<const double
     losses_.entropy = entropy_ * sums[at(columns_.scores + 1)] / count;
   }
   if (load_ > 0) {
-    losses_.load = moe::importance_loss(of_experts(columns_.expected_load), load_);
-    moe::importance_gradient(of_experts(columns_.expected_load), load_, load_gradient_);
+    losses_.load = moe::squared_variation(of_experts(columns_.expected_load), load_);
+    moe::squared_variation_gradient(of_experts(columns_.expected_load), load_, load_gradient_);
   }
   if (similarity_.any()) {
     const moe::SimilaritySums pairs{sums[at(columns_.pairs)], sums[at(columns_.pairs + 1)]};

@@ -5,15 +5,12 @@
 
 #include "base/partition.hpp"
 #include "ops/rows.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::moe {
 namespace {
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
-
-tensor::Matrix allocate(device::Context& context, index_t rows, index_t cols) {
-  return {context.workspace().allocate<float>(rows * cols).data(), rows, cols};
-}
 
 // Columns [first, first + width) of every row.
 tensor::Matrix columns(tensor::Matrix m, index_t first, index_t width) {
@@ -45,12 +42,12 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
   } else {
     const std::span<const float*> rows = workspace.allocate<const float*>(home.row_count);
     for (index_t i = 0; i < home.row_count; ++i) rows[at(i)] = samples.row(home.sample[at(i)]);
-    const tensor::Matrix packed = allocate(context, home.row_count, cols);
+    const tensor::Matrix packed = tensor::allocate_matrix(context.workspace(), home.row_count, cols);
     ops::gather_rows(context, tensor::RowSource(rows.data(), home.row_count, cols), packed);
     send = packed.data;
     first_row = home.first_row;
   }
-  const tensor::Matrix received = allocate(context, owner.row_count, cols);
+  const tensor::Matrix received = tensor::allocate_matrix(context.workspace(), owner.row_count, cols);
   communicator_->all_to_all_rows<float>(send, {home.rows, first_row}, received.data,
                                         {owner.rows, owner.first_row}, cols);
 
@@ -85,14 +82,14 @@ SlotParts<const float> Exchange::combine(device::Context& context, const Dispatc
   device::Workspace& workspace = context.workspace();
   const DispatchPlan::Home& home = plan.home();
   const DispatchPlan::Owner& owner = plan.owner();
-  const tensor::Matrix send = allocate(context, owner.slot_count, message_cols());
+  const tensor::Matrix send = tensor::allocate_matrix(context.workspace(), owner.slot_count, message_cols());
   for_each_part([&](std::size_t part, index_t width, index_t first) {
     const std::span<const float*> rows = workspace.allocate<const float*>(owner.slot_count);
     for (index_t i = 0; i < owner.slot_count; ++i) rows[at(i)] = row_of(experts[part], owner.place[at(i)]);
     ops::gather_rows(context, tensor::RowSource(rows.data(), owner.slot_count, width),
                      columns(send, first, width));
   });
-  const tensor::Matrix received = allocate(context, home.slot_count, message_cols());
+  const tensor::Matrix received = tensor::allocate_matrix(context.workspace(), home.slot_count, message_cols());
   communicator_->all_to_all_rows<float>(send.data, {owner.slots, owner.first_slot}, received.data,
                                         {home.slots, home.first_slot}, message_cols());
 
@@ -110,7 +107,7 @@ SlotParts<const float> Exchange::combine(device::Context& context, const Dispatc
 SlotParts<float> Exchange::gradient_rows(device::Context& context, const DispatchPlan& plan,
                                          const ExpertParts& d_experts, index_t samples) {
   const DispatchPlan::Home& home = plan.home();
-  d_message_ = allocate(context, home.slot_count, message_cols());
+  d_message_ = tensor::allocate_matrix(context.workspace(), home.slot_count, message_cols());
   SlotParts<float> slots;
   for_each_part([&](std::size_t part, index_t, index_t first) {
     const std::span<float*> rows = context.workspace().allocate<float*>(samples * plan.slots_per_sample());
@@ -126,7 +123,8 @@ void Exchange::combine_backward(device::Context& context, const DispatchPlan& pl
                                 const ExpertParts& d_experts) {
   const DispatchPlan::Home& home = plan.home();
   const DispatchPlan::Owner& owner = plan.owner();
-  const tensor::Matrix received = allocate(context, owner.slot_count, message_cols());
+  const tensor::Matrix received =
+      tensor::allocate_matrix(context.workspace(), owner.slot_count, message_cols());
   communicator_->all_to_all_rows<float>(d_message_.data, {home.slots, home.first_slot}, received.data,
                                         {owner.slots, owner.first_slot}, message_cols());
   for_each_part([&](std::size_t part, index_t width, index_t first) {

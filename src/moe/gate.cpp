@@ -2,14 +2,12 @@
 
 #include <algorithm>
 
+#include "base/contract.hpp"
 #include "ops/rows.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::moe {
 namespace {
-
-tensor::Matrix allocate(device::Context& context, index_t rows, index_t cols) {
-  return {context.workspace().allocate<float>(rows * cols).data(), rows, cols};
-}
 
 void fill(tensor::Matrix m, float value) { std::fill_n(m.data, m.rows * m.cols, value); }
 
@@ -34,7 +32,7 @@ tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatri
                       (mode == nn::Mode::training || options_.noise_when == config::NoiseWhen::always);
   if (!wanted) return logits;
   const std::uint32_t step = options_.noise_draw == config::NoiseDraw::once ? 0 : samples.step;
-  const tensor::Matrix noisy = allocate(context, logits.rows, logits.cols);
+  const tensor::Matrix noisy = tensor::allocate_matrix(context.workspace(), logits.rows, logits.cols);
   const bool normal = options_.noise == config::GateNoise::normal;
   ops::add_noise(
       context, logits, samples.ids, {seed_, step, samples.stream},
@@ -45,9 +43,11 @@ tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatri
 
 void Gate::choose(device::Context& context, const Samples& samples, Routing& routing) const {
   if (options_.kind == GateKind::labels) {
+    SY_EXPECTS(samples.labels.size() == routing.experts.size(), "{} labels for {} samples",
+               samples.labels.size(), routing.experts.size());
     for (std::size_t n = 0; n < routing.experts.size(); ++n)
       routing.experts[n] = options_.expert_of_label[static_cast<std::size_t>(samples.labels[n])];
-  } else if (options_.top_k == 0) {
+  } else if (options_.kind != GateKind::network || options_.top_k == 0) {
     for (std::size_t i = 0; i < routing.experts.size(); ++i)
       routing.experts[i] = static_cast<std::int32_t>(static_cast<index_t>(i) % slots_);
   } else {
@@ -62,10 +62,10 @@ Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const
   routing.samples = rows;
   routing.slots = slots_;
   routing.experts = context.workspace().allocate<std::int32_t>(rows * slots_);
-  routing.weights = allocate(context, rows, slots_);
-  routing.log_weights = allocate(context, rows, slots_);
+  routing.weights = tensor::allocate_matrix(context.workspace(), rows, slots_);
+  routing.log_weights = tensor::allocate_matrix(context.workspace(), rows, slots_);
   routing.factors = routing.weights;
-  routing.scores = routing.noisy = allocate(context, rows, 0);
+  routing.scores = routing.noisy = tensor::allocate_matrix(context.workspace(), rows, 0);
   if (has_network()) network_.forward(context, tiles, samples.rows, mode, record_);
   switch (options_.kind) {
     case GateKind::network: {
@@ -95,7 +95,7 @@ void Gate::weigh_by_scores(device::Context& context, Routing& routing) const {
   ops::gate_weights(context, routing.scores, routing.experts.data(), slots_, routing.weights,
                     routing.log_weights);
   if (options_.value == config::GateValue::noisy_logit) {
-    routing.factors = allocate(context, routing.samples, slots_);
+    routing.factors = tensor::allocate_matrix(context.workspace(), routing.samples, slots_);
     ops::gather_scores(context, routing.noisy, routing.experts.data(), slots_, routing.factors);
   }
 }
@@ -106,13 +106,14 @@ ops::AttentionBatch Gate::attention(const SlotParts<const float>& returned) cons
 
 void Gate::weigh(device::Context& context, const SlotParts<const float>& returned, Routing& routing) const {
   if (options_.kind == GateKind::attention) {
-    const tensor::Matrix scores = allocate(context, routing.samples, options_.experts);
+    const tensor::Matrix scores =
+        tensor::allocate_matrix(context.workspace(), routing.samples, options_.experts);
     ops::attention_scores(context, attention(returned), scores);
     routing.scores = routing.noisy = scores;
     weigh_by_scores(context, routing);
   } else if (options_.kind == GateKind::loudest) {
     // The weights are those that would mix the experts; the logarithms let one of them answer.
-    const tensor::Matrix certainty = allocate(context, routing.samples, slots_);
+    const tensor::Matrix certainty = tensor::allocate_matrix(context.workspace(), routing.samples, slots_);
     ops::certainties(context, returned[output_part].data(), options_.classes, certainty);
     ops::softmax(context, certainty, routing.weights);
     ops::choose_one(context, certainty, routing.log_weights);
@@ -126,10 +127,14 @@ void Gate::backward_scores(device::Context& context, const nn::BatchTiles& tiles
   const bool attentive = options_.kind == GateKind::attention;
   // The experts learn from their keys, also where the queries stay as they are.
   if (!has_network() || (network_.frozen() && !attentive)) return;
-  network_.begin_backward(context.workspace(), tiles, record_);
-  partials_ = context.workspace().allocate<float>(tiles.local_count() * network_.partial_width());
-  const tensor::Matrix d_output = record_.layers.back().d_output;
-  const tensor::Matrix d_scores = attentive ? allocate(context, routing.samples, options_.experts) : d_output;
+  tensor::Matrix d_output;
+  if (!network_.frozen()) {
+    network_.begin_backward(context.workspace(), tiles, record_);
+    partials_ = context.workspace().allocate<float>(tiles.local_count() * network_.partial_width());
+    d_output = record_.layers.back().d_output;
+  }
+  const tensor::Matrix d_scores =
+      attentive ? tensor::allocate_matrix(context.workspace(), routing.samples, options_.experts) : d_output;
   const auto samples = static_cast<double>(tiles.total_rows());
   ops::gate_backward(context,
                      {.scores = routing.scores,

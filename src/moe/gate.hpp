@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "config/network_spec.hpp"
 #include "moe/exchange.hpp"
 #include "moe/routing.hpp"
 #include "nn/network_gradient.hpp"
@@ -13,14 +14,7 @@
 
 namespace switchyard::moe {
 
-// Where the scores come from (Krishnamurthy et al. 2023; the reference's names in brackets).
-enum class GateKind {
-  network,    // a network of the sample (V1, V3)
-  attention,  // a query by a network of the sample, keys by the experts' hidden vectors (V4)
-  loudest,    // the certainty of the experts' outputs; the most certain one answers, no gradient (V7)
-  labels,     // a partition of the labels by hand (section 2.5); for training experts, it needs the answer
-  single,     // one expert, nothing to choose (V6)
-};
+using config::GateKind;
 
 struct GateOptions {
   GateKind kind = GateKind::network;

@@ -15,7 +15,7 @@ struct Samples {
   std::span<const index_t> ids;  // [N], within their split: noise belongs to a sample, not to its place
   std::uint32_t step = 0;        // of noise that is drawn anew
   std::uint32_t stream = 0;      // 0 for the training split, other numbers for the others
-  std::span<const std::int32_t> labels = {};  // [N], read by a gate that routes by them alone
+  std::span<const std::int32_t> labels = {};  // [N], of the classes; a gate may route by them
 };
 
 // N samples with K slots each. Dense gating is K = E with slot i = expert i; top-k slots are ordered by falling

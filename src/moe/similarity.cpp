@@ -5,6 +5,7 @@
 #include "base/contract.hpp"
 #include "ops/pairwise.hpp"
 #include "ops/rows.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::moe {
 namespace {
@@ -14,10 +15,6 @@ double other_pairs(index_t samples, index_t experts) {
   const auto e = static_cast<double>(experts);
   const auto b = static_cast<double>(samples);
   return e * (e - 1.0) * b * b;
-}
-
-tensor::Matrix allocate_matrix(device::Workspace& workspace, index_t rows, index_t cols) {
-  return {workspace.allocate<float>(rows * cols).data(), rows, cols};
 }
 
 // The rows of all ranks, side by side.
@@ -30,7 +27,7 @@ tensor::ConstMatrix gather(device::Workspace& workspace, const nn::BatchTiles& t
 
 tensor::ConstMatrix side_by_side(device::Context& context, tensor::RowSource rows) {
   if (rows.table == nullptr && rows.stride == rows.cols) return {rows.base, rows.rows, rows.cols};
-  const tensor::Matrix copy = allocate_matrix(context.workspace(), rows.rows, rows.cols);
+  const tensor::Matrix copy = tensor::allocate_matrix(context.workspace(), rows.rows, rows.cols);
   ops::gather_rows(context, rows, copy);
   return copy;
 }
@@ -104,15 +101,15 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
   const index_t rows = tiles.local_rows();
   SY_EXPECTS(features.rows == rows && scores.rows == rows,
              "{} rows of features and {} of scores for {} samples", features.rows, scores.rows, rows);
-  const tensor::Matrix mine = allocate_matrix(workspace, rows, scores.cols);
+  const tensor::Matrix mine = tensor::allocate_matrix(workspace, rows, scores.cols);
   ops::softmax(context, scores, mine);
   const tensor::ConstMatrix all = gather(workspace, tiles, side_by_side(context, features));
   const std::span<float> norms = workspace.allocate<float>(all.rows);
   ops::squared_norms(context, all, norms);
   const Pairs pairs{{all, norms}, gather(workspace, tiles, mine), tiles.first_row()};
 
-  const SimilarityTerms terms{allocate_matrix(workspace, rows, scores.cols), workspace.allocate<double>(rows),
-                              workspace.allocate<double>(rows)};
+  const SimilarityTerms terms{tensor::allocate_matrix(workspace, rows, scores.cols),
+                              workspace.allocate<double>(rows), workspace.allocate<double>(rows)};
   std::ranges::fill(terms.distances, 0.0);
   blocks_.clear();
   for (index_t tile = 0; tile < tiles.local_count(); ++tile) {

@@ -22,7 +22,7 @@ struct LayerRecord {
       convolved;  // padded convolutions: before what follows; backward overwrites it with its gradient
   std::span<std::uint8_t> winner;     // max pooling: place of each maximum in its window
   std::span<double> tile_statistics;  // batch norm: [tiles, width] of this rank, to be joined over all ranks
-  std::span<double> tile_sums;        // batch norm: [tiles, width] sums that backward needs again
+  std::span<double> tile_sums;        // batch norm: [tiles or rows, width], sums before they are a tile's
   std::span<double> tile_products;    // batch norm: [tiles, width] sums between the two passes of backward
   std::span<float> scratch;           // [tiles, width] of the layer's kernels
   tensor::Matrix patch_sums;          // patch filters: see ops::PatchFilterRecord

@@ -80,12 +80,11 @@ struct NetworkRecord {
   tensor::Matrix d_hidden;  // gradient of the hidden vectors from outside, added to that of the layers behind
 };
 
-// Built from a specification (config/network_spec.hpp). Holds parameters and no activations: those are the
+// Built from a shape. Holds parameters and no activations: those are the
 // record's. May have no layer at all: a gate that computes nothing.
 class Network {
  public:
-  // `name` prefixes the parameters. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for
-  // a layer that cannot stand where it stands.
+  // `name` prefixes the parameters.
   Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
           std::uint64_t seed);
 

@@ -2,6 +2,7 @@
 
 #include "base/contract.hpp"
 #include "ops/rows.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::nn {
 
@@ -9,7 +10,7 @@ void Relu::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, 
                          LayerRecord& record) const {
   SY_EXPECTS(record.input.table == nullptr, "a ReLU of scattered rows");
   const index_t rows = tiles.local_rows();
-  record.output = {workspace.allocate<float>(rows * features_).data(), rows, features_};
+  record.output = tensor::allocate_matrix(workspace, rows, features_);
 }
 
 void Relu::forward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {

@@ -21,7 +21,7 @@ struct AttentionBatch {
 void attention_scores(device::Context&, const AttentionBatch&, tensor::Matrix scores);
 
 struct AttentionGradient {
-  tensor::Matrix d_u;                // [N, d]
+  tensor::Matrix d_u;                // [N, d]; no data: not wanted
   float* const* d_hidden = nullptr;  // [N * E] rows of d, each written in full; null: not wanted
 };
 // d u_n = sum_i d a_{n,i} h_{n,i} / sqrt(d), experts in order; d h_{n,i} = d a_{n,i} u_n / sqrt(d).

@@ -33,7 +33,8 @@ struct MixtureBatch {
 struct MixtureOutput {
   std::span<float> losses;  // [N], -log sum_i w_i y_{i,t}^power; not finite if no slot gives the label a chance
   tensor::Matrix posteriors;              // [N, K], h_i = w_i y_{i,t}^power / sum_j w_j y_{j,t}^power
-  std::span<std::int32_t> predicted;      // [N], argmax_c sum_i w_i y_{i,c}, ties to the lower class
+  std::span<std::int32_t> predicted;      // [N], the argmax over c of sum_i w_i y_{i,c}, or of the one that
+                                          // answers; ties to the lower class
   tensor::Matrix probabilities = {};      // [N, C], sum_i w_i y_{i,c}; not written if it has no data
   tensor::Matrix expert_posteriors = {};  // [N, K], h_i with w_i^(1/T) for w_i; written only if T is not 1
 };

@@ -59,7 +59,7 @@ model::Batch BatchLoader::load(device::Context& context, data::Split split, inde
   loaded.samples.ids = samples_;
   const std::span<std::int32_t> labels = context.workspace().allocate<std::int32_t>(rows);
   dataset_->fill_labels(split, samples_, labels);
-  loaded.labels = labels;
+  loaded.samples.labels = labels;
   if (dataset_->group_count() > 0) {
     const std::span<std::int32_t> groups = context.workspace().allocate<std::int32_t>(rows);
     dataset_->fill_groups(split, samples_, groups);

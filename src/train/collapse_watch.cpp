@@ -21,8 +21,8 @@ std::string CollapseWatch::look(const moe::GateStatistics& statistics) {
   const std::vector<double> share = statistics.expert_share();
   const index_t active = statistics.active_experts();
   return fmt::format(
-      "warning: expert {} takes {:.0f}% of the samples, {} of {} experts {} above {:.2g}% (the gate "
-      "collapses); {}, or look at class_by_expert in metrics.jsonl",
+      "warning: expert {} takes {:.0f}% of the samples, {} of {} experts {} above {:.2g}% (a "
+      "collapse); {}, or look at class_by_expert in metrics.jsonl",
       std::ranges::max_element(share) - share.begin(), 100 * statistics.largest_share(), active,
       statistics.experts(), active == 1 ? "is" : "are", 100 * statistics.least_active_share(), advice());
 }

@@ -48,6 +48,32 @@ void check_expert_count(const checkpoint::Reader& reader, index_t expected) {
                   found.size(), expected, found.size()));
 }
 
+// An expert of the file that has more than this run's is another function: a norm, for one. This rank looks at
+// the experts that it hosts.
+void check_nothing_left(const std::map<std::string, tensor::Shape>& stored,
+                        const std::vector<checkpoint::Slice>& wanted, config::InitParts parts) {
+  if (parts == config::InitParts::gate) return;
+  std::set<std::string> paths;
+  std::set<std::string> hosted;  // "experts/0003/"
+  const auto expert_of = [](const std::string& path) {
+    const std::size_t begin = path.find("/experts/");
+    if (begin == path.npos) return std::string();
+    return path.substr(begin + 1, path.find('/', begin + 9) - begin);
+  };
+  for (const checkpoint::Slice& slice : wanted) {
+    paths.insert(slice.path);
+    hosted.insert(expert_of(slice.path));
+  }
+  for (const auto& [path, shape] : stored) {
+    const bool of_network = path.starts_with("parameters/experts/") || path.starts_with("buffers/experts/");
+    if (!of_network || !hosted.contains(expert_of(path)) || paths.contains(path)) continue;
+    throw ConfigError(fmt::format(
+        "its array '{}' is not of this run's experts (they would be another function without it); give "
+        "this run the network of that one, or set init.parts = gate",
+        path));
+  }
+}
+
 // Local; reads nothing before everything is known to fit.
 std::vector<std::string> read(const checkpoint::Reader& reader, config::InitParts parts,
                               model::MixtureModel& model) {
@@ -83,6 +109,7 @@ std::vector<std::string> read(const checkpoint::Reader& reader, config::InitPart
         "it holds nothing of this run's gate (its arrays have other names); give model.gate the layers that "
         "it shares with that gate, or set init.parts = experts");
   }
+  check_nothing_left(stored, slices, parts);
   for (const checkpoint::Slice& slice : slices) reader.read(slice);
   return drawn;
 }
@@ -106,6 +133,13 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const config:
     comm::broadcast(communicator, inherited.checkpoint);
     const checkpoint::Reader reader(communicator, inherited.checkpoint);
     comm::agree(communicator, [&] { inherited.drawn_arrays = read(reader, init.parts, model); });
+    if (init.draw > 0 && init.parts == config::InitParts::all && inherited.drawn_arrays.empty()) {
+      throw_agreed(
+          ErrorKind::config,
+          fmt::format("init.draw = {} with all weights read (there is nothing to draw); set it to 0, or set "
+                      "init.parts = gate or experts",
+                      init.draw));
+    }
   } catch (const AgreedError& error) {
     throw_agreed(error.kind(), fmt::format("init.from = {}: {}", init.from, error.what()));
   }

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/log.hpp"
+#include "config/validate.hpp"
 #include "train/evaluation.hpp"
 #include "train/result_text.hpp"
 #include "train/stop_request.hpp"
@@ -175,8 +176,8 @@ Outcome Loop::finish() {
   return outcome;
 }
 
-std::optional<double> Loop::importance_weight() {
-  return model_.layer().gate().has_network() ? std::optional(config_.moe.importance) : std::nullopt;
+std::optional<double> Loop::importance_weight() const {
+  return config::takes_regularisers(config_) ? std::optional(config_.moe.importance) : std::nullopt;
 }
 
 void Loop::write_summary(const Outcome& outcome) {

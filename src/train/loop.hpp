@@ -54,8 +54,8 @@ class Loop {
   Outcome finish();
   void write_summary(const Outcome& outcome);
   double elapsed_seconds() const;
-  // For advice; nothing where the gate cannot learn to balance.
-  std::optional<double> importance_weight();
+  // For advice; nothing where no regulariser may be set.
+  std::optional<double> importance_weight() const;
 
   config::Config config_;
   comm::Communicator* communicator_;

@@ -42,7 +42,7 @@ struct EvaluationRecord {
 Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics);
 
 // error, loss, h_s, h_u, mi_predicted, mi_true (bits), dispatch_entropy_label (nats), largest_share,
-// active_experts, expert_share, class_by_expert; with clusters in the data dispatch_entropy (nats) and
+// active_experts, expert_share, load, class_by_expert; with clusters in the data dispatch_entropy (nats) and
 // cluster_by_expert: what metrics.jsonl, summary.json and `switchyard eval` all say of a split.
 Json evaluation_object(const moe::GateStatistics& statistics);
 

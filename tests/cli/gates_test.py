@@ -28,10 +28,10 @@ class Table(runs.RunTest):
 
     def test_the_table_says_what_was_decided(self):
         dense = "5, dense (every expert sees every sample)"
-        regularised = "likelihood, importance 0.2, balance 0"
+        regularised = "likelihood + 0.2 importance"
         for name, experts, routing, loss in (
                 ("network", dense, "weight softmax, noise none", regularised),
-                ("noise", "5, top-1", "weight noisy_softmax, noise uniform (every_step, training)", regularised),
+                ("noise", "5, top-1", "weight noisy_softmax, noise uniform of scale 1 (every_step, training)", regularised),
                 ("temperature", "5, top-2", "weight softmax, noise none, experts learn at temperature 2.5", regularised),
                 ("attention", dense, "queries and keys of width 16", regularised),
                 ("loudest", dense, "the most certain expert answers", "likelihood"),

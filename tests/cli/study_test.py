@@ -128,6 +128,19 @@ init.from = {study}/runs/frozen/seed-{seed}
         self.assertEqual({run["status"] for arm in found["arms"] for run in arm["runs"]}, {"finished"})
         self.assertEqual(list(folder.rglob("*.h5")), [])
 
+    def test_may_be_made_in_parts(self):
+        file, folder = self.write_study(self.PLAIN, self.READS_PLAIN)
+        self.study(file, "--study.arms=plain")
+        self.assertNotEqual(list(folder.rglob("*.h5")), [], "another part reads them")
+        plain = studies.summaries(folder)
+        self.study(file, "--study.arms=plain frozen", ranks=2)
+        self.study(file, ranks=2)
+        self.assertEqual({path: studies.summaries(folder)[path] for path in plain}, plain, "made once")
+        self.assertEqual(list(folder.rglob("*.h5")), [])
+        whole, straight = self.write_study(self.PLAIN, self.READS_PLAIN)
+        self.study(whole, ranks=2)
+        self.assert_same_results(folder, straight)
+
     def test_is_skipped_where_the_needed_run_failed(self):
         wild = self.PLAIN.replace("[arm.plain]", "[arm.plain]\noptim.learning_rate = 1e30")
         more = self.READS_PLAIN + "[arm.other]\nconfig = base.ini\n[arm.grid]\nconfig = base.ini\nafter = plain\n" \

@@ -20,13 +20,14 @@ GATES = {
     "attentive": {"model_gate": f"{CONV} dense:16 relu attention:experts", "moe_importance": 0},
     "attentive, regularised": {"model_gate": "conv:8 relu max_pool attention:experts", "moe_importance": 0.4,
                                "model_expert": "conv:1 relu max_pool dense:32 dense:classes", "moe_z_loss": 0.01,
-                               "moe_gate_entropy": 0.1},
+                               "moe_gate_entropy": 0.1, "moe_similarity": 0.5},
     "stochastic": {"model_loss": "stochastic"},
     "predicted losses": {"model_loss": "predicted_loss"},
     "two temperatures": {"moe_expert_temperature": 2.5},
     "loudest": {"model_gate": "loudest:experts", "moe_importance": 0},
     "labels": {"model_gate": "labels:experts", "moe_partition": "0 5 | 1 | 2 | 3 | 4", "moe_importance": 0},
     "none": {"model_gate": "none", "moe_experts": 1, "moe_importance": 0},
+    "none, top-1": {"model_gate": "none", "moe_experts": 1, "moe_importance": 0, "moe_top_k": 1},
     "top-1 with noise": {"moe_top_k": 1, "moe_noise": "uniform", "moe_gate_value": "noisy_softmax"},
 }
 
@@ -93,6 +94,9 @@ class Layout(GateTest):
     def test_a_single_expert(self):
         self.check("none")
 
+    def test_a_single_expert_as_the_first_choice(self):
+        self.check("none, top-1")
+
     def test_top_1_with_noise(self):
         self.check("top-1 with noise")
 
@@ -102,7 +106,7 @@ class Order(GateTest):
     softmax of scores and the mixture are added in the experts' order."""
 
     ORDER = [3, 0, 4, 1, 2]  # the expert that comes to place e
-    COUNTS = ("expert_share", "class_by_expert")
+    COUNTS = ("expert_share", "class_by_expert", "load", "largest_share", "active_experts")
 
     @staticmethod
     def permute(order, last_layer):
@@ -129,7 +133,10 @@ class Order(GateTest):
         before, after = self.evaluate(run), self.evaluate(permuted, ranks=2)
         self.assertGreater(len(set(before["expert_share"])), 1, "experts without a difference would prove nothing")
         self.assertEqual(after["error"], before["error"])
-        self.assertEqual(after["expert_share"], [before["expert_share"][e] for e in self.ORDER])
+        for key in ("expert_share", "load"):
+            self.assertEqual(after[key], [before[key][e] for e in self.ORDER], key)
+        for key in ("largest_share", "active_experts"):
+            self.assertEqual(after[key], before[key], key)
         self.assertEqual(after["class_by_expert"], [[row[e] for e in self.ORDER] for row in before["class_by_expert"]])
         rounded = {"loss": 1e-6, "h_s": 1e-6, "h_u": 1e-6, "mi_predicted": 1e-12, "mi_true": 1e-12,
                    "dispatch_entropy_label": 1e-12}

@@ -42,6 +42,23 @@ data::Split take_split(std::vector<std::string>& arguments) {
   return data::Split::test;
 }
 
+// The run's configuration without what only training reads, so that another moe.top_k may be asked for.
+config::Config without_training(config::Config config) {
+  const config::Moe defaults;
+  config::Moe& moe = config.moe;
+  moe.importance = moe.balance = moe.load = moe.z_loss = moe.gate_entropy = 0;
+  moe.similarity = moe.similarity_same = moe.similarity_different = 0;
+  moe.similarity_layer = 0;
+  moe.expert_temperature = 1;
+  // Noise that is added in training alone; a gate value that is named after it needs it to be named.
+  if (moe.noise_when == config::NoiseWhen::training && moe.gate_value == config::GateValue::softmax) {
+    moe.noise = defaults.noise;
+    moe.noise_scale = defaults.noise_scale;
+  }
+  config.train.freeze = config::Freeze::none;
+  return config;
+}
+
 }  // namespace
 
 int evaluate(Runtime& runtime, Arguments arguments) {
@@ -67,7 +84,8 @@ int evaluate(Runtime& runtime, Arguments arguments) {
   config::Config config;
   std::optional<data::Dataset> dataset;
   comm::agree(communicator, [&] {
-    config = parse_overrides(parse_ini(reader.text("config"), file), line, evaluation_rule()).config;
+    config = parse_overrides(without_training(parse_ini(reader.text("config"), file)), line, evaluation_rule())
+                 .config;
   });
   device::Context& context = runtime.start_device(config.run);
   comm::agree(communicator, [&] { dataset = data::load_dataset(config.data, config.run.seed); });

@@ -68,8 +68,13 @@ struct Plan {
   double features;
 };
 
+// Of the gate (unit 0) or of the experts.
+bool is_frozen(const config::Config& config, index_t unit) {
+  return config.train.freeze == (unit == 0 ? config::Freeze::gate : config::Freeze::experts);
+}
+
 void print_gradients(const Plan& p) {
-  if (p.options.gate.empty()) return;
+  if (p.options.gate.empty() || is_frozen(p.config, 0)) return;
   std::cout << "gradients of the gate's matrices (the same rule on every rank count)\n";
   const auto print_partials = [&](index_t rows, index_t columns, index_t parameters) {
     const double floats = static_cast<double>(p.config.train.shards * parameters);
@@ -114,11 +119,6 @@ void print_similarity(const Plan& p) {
       width, moe.experts, mebibytes(batch * columns * float_bytes), 2e-9 * batch * batch * columns);
 }
 
-// Of the gate (unit 0) or of the experts.
-bool is_frozen(const config::Config& config, index_t unit) {
-  return config.train.freeze == (unit == 0 ? config::Freeze::gate : config::Freeze::experts);
-}
-
 // Floats of the optimiser's state for each of their parameters.
 double states(const config::Config& config, index_t unit) {
   return is_frozen(config, unit) ? 0.0 : static_cast<double>(optim::state_names(config.optim, unit).size());
@@ -151,10 +151,12 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
   // A sample comes to this rank once, however many of its experts are here.
   const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
   const double dispatch = (batch - rows) * chance * p.features * float_bytes;
-  // Outputs, and the hidden vectors that attention looks at; their gradients go the other way.
+  // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
+  // learns from them.
   const double returned =
       static_cast<double>(p.options.outputs + (p.options.expert.shows_hidden ? p.options.expert.hidden() : 0));
-  const double outputs = 2.0 * rows * slots * (1.0 - hosted / experts) * returned * float_bytes;
+  const double outputs =
+      (is_frozen(p.config, 1) ? 1.0 : 2.0) * rows * slots * (1.0 - hosted / experts) * returned * float_bytes;
   std::cout << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
                            mebibytes(parameters), mebibytes(activations),
                            p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));

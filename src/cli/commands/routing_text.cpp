@@ -7,14 +7,10 @@
 namespace switchyard::cli {
 namespace {
 
-std::string text_of(const config::Config& config, std::string_view key) {
-  return config::value_text(config, config::find_field(key, "start"));
-}
-
-std::string noise_text(const config::Config& config) {
+std::string noise_text(const config::Config& config, const moe::GateOptions& gate) {
   if (config.moe.noise == config::GateNoise::none) return "none";
-  return fmt::format("{} ({}, {})", text_of(config, "moe.noise"), text_of(config, "moe.noise_draw"),
-                     text_of(config, "moe.noise_when"));
+  return fmt::format("{} of scale {:.4g} ({}, {})", text_of(config, "moe.noise"), gate.noise_scale,
+                     text_of(config, "moe.noise_draw"), text_of(config, "moe.noise_when"));
 }
 
 std::string temperature_text(const config::Config& config) {
@@ -23,6 +19,10 @@ std::string temperature_text(const config::Config& config) {
 }
 
 }  // namespace
+
+std::string text_of(const config::Config& config, std::string_view key) {
+  return config::value_text(config, config::find_field(key, "start"));
+}
 
 std::string choice_text(const moe::GateOptions& gate) {
   switch (gate.kind) {
@@ -41,8 +41,8 @@ std::string choice_text(const moe::GateOptions& gate) {
 std::string routing_text(const config::Config& config, const moe::LayerOptions& options) {
   switch (options.routing.kind) {
     case moe::GateKind::network:
-      return fmt::format("weight {}, noise {}{}", text_of(config, "moe.gate_value"), noise_text(config),
-                         temperature_text(config));
+      return fmt::format("weight {}, noise {}{}", text_of(config, "moe.gate_value"),
+                         noise_text(config, options.routing), temperature_text(config));
     case moe::GateKind::attention:
       return fmt::format("queries and keys of width {}", options.expert.hidden());
     case moe::GateKind::loudest:

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "config/config.hpp"
 #include "moe/layer.hpp"
 
 namespace switchyard::cli {
 
+// The value of a key, for tables.
+std::string text_of(const config::Config& config, std::string_view key);
 // Which experts see a sample: "dense", "top-2", "one by its label".
 std::string choice_text(const moe::GateOptions& gate);
 // What weighs them, as far as it has a say with this kind of gate: "weight softmax, noise none".

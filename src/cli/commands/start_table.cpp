@@ -14,10 +14,6 @@ namespace {
 
 using Rows = std::vector<std::pair<std::string, std::string>>;
 
-std::string text_of(const config::Config& config, std::string_view key) {
-  return config::value_text(config, config::find_field(key, "start"));
-}
-
 std::string source_text(const config::Data& data) {
   switch (data.source) {
     case config::DataSource::idx:
@@ -57,10 +53,18 @@ std::string experts_text(const moe::GateOptions& gate) {
                      choice == "dense" ? " (every expert sees every sample)" : "");
 }
 
-std::string loss_text(const config::Config& config, const moe::Gate& gate) {
-  const std::string loss = text_of(config, "model.loss");
-  if (!gate.has_network()) return loss;
-  return fmt::format("{}, importance {}, balance {}", loss, config.moe.importance, config.moe.balance);
+// "likelihood + 0.2 importance + 1 similarity"
+std::string loss_text(const config::Config& config) {
+  std::string text = text_of(config, "model.loss");
+  const config::Moe& moe = config.moe;
+  for (const auto& [name, weight] :
+       {std::pair{"importance", moe.importance}, std::pair{"balance", moe.balance}, std::pair{"load", moe.load},
+        std::pair{"z_loss", moe.z_loss}, std::pair{"gate_entropy", moe.gate_entropy},
+        std::pair{"similarity", moe.similarity}, std::pair{"similarity_same", moe.similarity_same},
+        std::pair{"similarity_different", moe.similarity_different}}) {
+    if (weight > 0) text += fmt::format(" + {} {}", weight, name);
+  }
+  return text;
 }
 
 Rows model_rows(const config::Config& config, train::Loop& loop) {
@@ -70,7 +74,7 @@ Rows model_rows(const config::Config& config, train::Loop& loop) {
       {"expert", config.model.expert},
       {"experts", experts_text(options.routing)},
       {"routing", routing_text(config, options)},
-      {"loss", loss_text(config, loop.model().layer().gate())},
+      {"loss", loss_text(config)},
       {"parameters", fmt::format("{} (gate {}, an expert {})", train::grouped(loop.model().parameter_count()),
                                  train::grouped(loop.model().gate_parameters()),
                                  train::grouped(loop.model().expert_parameters()))}};

@@ -33,16 +33,19 @@ struct AttentionBackward {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const u = batch.u.row(row);
-    float* const d_u = gradient.d_u.row(row);
     const index_t d = batch.u.cols;
-    team.for_each(d, [&](index_t c) { d_u[c] = 0.0F; });
-    for (index_t i = 0; i < batch.experts; ++i) {
-      const float* const h = batch.hidden[row * batch.experts + i];
+    for (index_t i = 0; i < batch.experts && gradient.d_hidden != nullptr; ++i) {
       const float d_product = scale * d_scores(row, i);
-      team.for_each(d, [&](index_t c) { d_u[c] += d_product * h[c]; });
-      if (gradient.d_hidden == nullptr) continue;
       float* const d_h = gradient.d_hidden[row * batch.experts + i];
       team.for_each(d, [&](index_t c) { d_h[c] = d_product * u[c]; });
+    }
+    if (gradient.d_u.data == nullptr) return;
+    float* const d_u = gradient.d_u.row(row);
+    team.for_each(d, [&](index_t c) { d_u[c] = 0.0F; });
+    for (index_t i = 0; i < batch.experts; ++i) {
+      const float d_product = scale * d_scores(row, i);
+      const float* const h = batch.hidden[row * batch.experts + i];
+      team.for_each(d, [&](index_t c) { d_u[c] += d_product * h[c]; });
     }
   }
 };

@@ -131,10 +131,10 @@ struct Certainties {
     constexpr float bits = 1.44269504F;  // log2 e
     for (index_t i = 0; i < values.cols; ++i) {
       const float* const y = log_probs[row * values.cols + i];
-      // 0 log 0 = 0: exp gives 0 below -87, and a row of log-probabilities holds no -infinity but there.
+      // 0 log 0 = 0: exp gives 0 below -87.
       const float sum = team.sum(classes, [&](index_t c) {
         const float p = exp(y[c]);
-        return p > 0.0F ? p * y[c] : 0.0F;
+        return p != 0.0F ? p * y[c] : 0.0F;  // a NaN stays one, and is never the largest
       });
       team.once([&] { values(row, i) = bits * sum; });
     }

@@ -60,6 +60,18 @@ std::string list_text(const std::vector<index_t>& ids) {
   return out;
 }
 
+// Whether the run could take a regulariser of the gate's scores: as config::takes_regularisers, of what is
+// known.
+bool takes_regularisers(const RunData& run) {
+  const auto value = [&](std::string_view key) {
+    const auto found = run.settings.find(key);
+    return found == run.settings.end() ? std::string_view() : std::string_view(found->second);
+  };
+  const std::string_view gate = value("model.gate");
+  const bool frozen = value("train.freeze") == "gate" && !gate.ends_with("attention:experts");
+  return gate != "none" && gate != "loudest:experts" && gate != "labels:experts" && !frozen;
+}
+
 std::string dead_expert_warning(const RunData& run) {
   const Found found = find_evaluation(run, "expert_share");
   const std::vector<double> share = numbers_of(found.object, "expert_share");
@@ -69,10 +81,10 @@ std::string dead_expert_warning(const RunData& run) {
   }
   if (dead.empty()) return "";
   return fmt::format(
-      "Dead experts: {} of {} ({}). They are chosen for less than 1 sample in 1000 ({}); try a larger "
-      "importance "
-      "regulariser (moe.importance), fewer experts (moe.experts) or another seed (run.seed).",
-      dead.size(), share.size(), list_text(dead), found.of);
+      "Dead experts: {} of {} ({}). They are chosen for less than 1 sample in 1000 ({}); try {}fewer experts "
+      "(moe.experts) or another seed (run.seed).",
+      dead.size(), share.size(), list_text(dead), found.of,
+      takes_regularisers(run) ? "a larger importance regulariser (moe.importance), " : "");
 }
 
 }  // namespace

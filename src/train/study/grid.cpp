@@ -48,6 +48,7 @@ void check_for_study(const config::Config& config, const Spec& spec, const Arm& 
 }  // namespace
 
 std::vector<std::string> values_of(const Setting& setting) {
+  if (setting.key == "moe.partition") return {std::string(trimmed(setting.value))};  // its own | stand in it
   std::vector<std::string> values;
   std::string_view rest = setting.value;
   while (true) {

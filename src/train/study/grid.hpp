@@ -12,7 +12,8 @@ namespace switchyard::train::study {
 // Key and value of every key that has several, in the order of the file.
 using Values = std::vector<std::pair<std::string, std::string>>;
 
-// The values of a setting, without white space around them. ConfigError if one is empty or there twice.
+// The values of a setting, without white space around them; of moe.partition always one. ConfigError if one is
+// empty or there twice.
 std::vector<std::string> values_of(const Setting& setting);
 
 // All combinations; the last key varies fastest. One, and empty, for an arm without a grid.

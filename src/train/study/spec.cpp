@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/error.hpp"
 #include "config/messages.hpp"
 #include "config/parse.hpp"
+#include "train/study/grid.hpp"
 
 namespace switchyard::train::study {
 namespace {
@@ -50,7 +52,7 @@ Setting run_key(const Setting& setting) {
 }
 
 Setting run_key_of_all(const Setting& setting) {
-  if (setting.value.find('|') != setting.value.npos) {
+  if (values_of(setting).size() > 1) {
     throw ConfigError(fmt::format("{} = {} has several values for all arms ({}); put a grid into the arms",
                                   setting.key, config::in_quotes(setting.value), setting.where));
   }
@@ -103,8 +105,8 @@ void add(Spec& spec, const Setting& setting) {
     const std::string name = setting.section.substr(arm_prefix.size());
     if (find_arm(spec, name) < 0) {
       check_arm_name(name, setting.where);
-      spec.arms.push_back(
-          {.name = name, .title = name, .config_file = {}, .base = {}, .after = {}, .keys = {}});
+      Arm& arm = spec.arms.emplace_back();
+      arm.name = arm.title = name;
     }
     if (!setting.key.empty()) add_to_arm(spec.arms[static_cast<std::size_t>(find_arm(spec, name))], setting);
   }
@@ -139,6 +141,11 @@ void keep_chosen_arms(Spec& spec) {
                       arm.name, needed));
     }
   }
+  std::vector<std::string> read_later;
+  for (const Arm& arm : spec.arms) {
+    if (!is_chosen(arm.name)) read_later.insert(read_later.end(), arm.after.begin(), arm.after.end());
+  }
+  for (Arm& arm : spec.arms) arm.read_later = std::ranges::find(read_later, arm.name) != read_later.end();
   std::erase_if(spec.arms, [&](const Arm& arm) { return !is_chosen(arm.name); });
   if (find_arm(spec, spec.options.baseline) < 0) spec.options.baseline.clear();
 }
@@ -222,6 +229,9 @@ std::vector<int> levels(const Spec& spec) {
 std::vector<int> last_levels(const Spec& spec) {
   const std::vector<int> level = levels(spec);
   std::vector<int> last = level;
+  for (std::size_t a = 0; a < spec.arms.size(); ++a) {
+    if (spec.arms[a].read_later) last[a] = std::numeric_limits<int>::max();
+  }
   for (std::size_t a = 0; a < spec.arms.size(); ++a) {
     for (const std::string& name : spec.arms[a].after) {
       int& of_other = last[static_cast<std::size_t>(find_arm(spec, name))];

@@ -29,6 +29,7 @@ struct Arm {
   config::Config base;             // what config_file says
   std::vector<std::string> after;  // arms whose runs end before this one's start
   std::vector<Setting> keys;       // of runs; the section is empty, the key "optim.beta1"
+  bool read_later = false;         // by an arm of the file that study.arms leaves out
 };
 
 struct Spec {
@@ -50,7 +51,7 @@ Spec read_spec(const std::string& file, const std::vector<Setting>& settings,
 std::vector<int> levels(const Spec& spec);
 
 // The highest level at which checkpoints of each arm may still be read: its own, or of an arm that names it in
-// `after`.
+// `after`; beyond all levels for one that another part of the study may read.
 std::vector<int> last_levels(const Spec& spec);
 
 // The index of the arm called `name`, or -1.

@@ -119,8 +119,8 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
     }
     const bool training = mode == nn::Mode::training;
     const moe::Samples rows{tensor::ConstMatrix(images.data(), tiles.local_rows(), features), ids,
-                            training ? step : 0, training ? 0 : stream};
-    const Batch batch{&tiles, rows, labels, {}};
+                            training ? step : 0, training ? 0 : stream, labels};
+    const Batch batch{&tiles, rows, {}};
     PhaseClock clock;
     moe::GateStatistics statistics = model.statistics();
     model.forward(context, batch, mode, clock, statistics);

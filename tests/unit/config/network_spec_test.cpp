@@ -153,16 +153,20 @@ std::string expert_error(std::string_view text) {
 }
 
 TEST(Gate, may_score_experts_in_another_way_than_by_a_dense_layer) {
-  const std::pair<std::string, Kind> gates[] = {{"attention:experts", Kind::attention},
-                                                {"dense:7 attention:experts", Kind::attention},
-                                                {"conv:2 relu max_pool attention:experts", Kind::attention},
-                                                {"loudest:experts", Kind::loudest},
-                                                {"labels:experts", Kind::labels},
-                                                {"dense:7 relu dense:experts", Kind::dense},
-                                                {"patch_filters:2 sum:experts", Kind::dense}};
+  const std::pair<std::string, GateKind> gates[] = {
+      {"attention:experts", GateKind::attention},
+      {"dense:7 attention:experts", GateKind::attention},
+      {"conv:2 relu max_pool attention:experts", GateKind::attention},
+      {"loudest:experts", GateKind::loudest},
+      {"labels:experts", GateKind::labels},
+      {"dense:7 relu dense:experts", GateKind::network},
+      {"patch_filters:2 sum:experts", GateKind::network}};
   for (const auto& [text, kind] : gates) {
     const auto layers = parse_network(text, NetworkRole::gate);
-    EXPECT_EQ(scoring_layer(layers), kind) << text;
+    EXPECT_EQ(gate_kind(layers), kind) << text;
+    EXPECT_EQ(gate_kind(text), kind);
+    EXPECT_EQ(has_network(kind), text.find("dense") != text.npos || text.find("conv") != text.npos ||
+                                     text.starts_with("attention") || text.starts_with("patch"));
     EXPECT_EQ(layers.back().outputs, LayerSpec::from_task) << text;
     EXPECT_EQ(to_string(layers, NetworkRole::gate), text);
   }
@@ -172,7 +176,7 @@ TEST(Gate, may_be_none) {
   for (const auto text : {"none", "  none\t"}) {
     const auto layers = parse_network(text, NetworkRole::gate);
     EXPECT_TRUE(layers.empty()) << text;
-    EXPECT_EQ(scoring_layer(layers), Kind::dense);
+    EXPECT_EQ(gate_kind(layers), GateKind::single);
     EXPECT_EQ(to_string(layers, NetworkRole::gate), "none");
   }
   EXPECT_THAT(gate_error("none dense:experts"), HasSubstr("layer 1 'none' is no layer"));

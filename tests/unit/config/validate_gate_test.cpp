@@ -81,17 +81,78 @@ TEST(ValidateGate, a_partition_is_read) {
 }
 
 TEST(ValidateGate, a_regulariser_needs_scores_that_learn) {
+  const std::pair<const char*, double Moe::*> weights[] = {
+      {"importance", &Moe::importance},
+      {"balance", &Moe::balance},
+      {"load", &Moe::load},
+      {"z_loss", &Moe::z_loss},
+      {"gate_entropy", &Moe::gate_entropy},
+      {"similarity", &Moe::similarity},
+      {"similarity_same", &Moe::similarity_same},
+      {"similarity_different", &Moe::similarity_different}};
   for (const std::string text : gates_without_scores_to_learn) {
-    for (double Moe::*weight : {&Moe::importance, &Moe::balance, &Moe::z_loss, &Moe::gate_entropy, &Moe::load,
-                                &Moe::similarity, &Moe::similarity_same, &Moe::similarity_different}) {
+    for (const auto& [key, weight] : weights) {
       EXPECT_EQ(error_of([&](Config& c) {
                   gate(text)(c);
                   c.moe.*weight = 0.1;
                 }),
-                "a regulariser of the gate is set with model.gate = '" + text +
-                    "' (it has no scores that could learn); remove moe.importance, balance, load, z_loss, "
-                    "gate_entropy and similarity");
+                "moe." + std::string(key) + " = 0.1 with model.gate = '" + text +
+                    "' (it has no scores that could learn); set it to 0");
     }
+  }
+}
+
+TEST(ValidateGate, a_gate_without_a_network_has_nothing_to_set) {
+  const std::function<void(Config&)> faults[] = {[](Config& c) { c.optim.gate_learning_rate = 0.1; },
+                                                 [](Config& c) { c.optim.gate_name = GateOptimizer::sgd; },
+                                                 [](Config& c) { c.model.gate_init_scale = 2; }};
+  for (const std::string text : gates_without_scores_to_learn) {
+    for (const auto& fault : faults) {
+      EXPECT_EQ(
+          error_of([&](Config& c) {
+            gate(text)(c);
+            fault(c);
+          }),
+          "optim.gate_name, optim.gate_learning_rate or model.gate_init_scale is set with model.gate = '" +
+              text + "' (it has no weights); remove them");
+    }
+    EXPECT_THAT(error_of([&](Config& c) {
+                  gate(text)(c);
+                  c.init.from = "run";
+                  c.init.parts = InitParts::gate;
+                }),
+                HasSubstr("init.parts = gate with model.gate = '" + text));
+    EXPECT_THAT(error_of([&](Config& c) {
+                  gate(text)(c);
+                  c.train.freeze = Freeze::experts;
+                }),
+                HasSubstr("train.freeze = experts with model.gate = '" + text));
+  }
+}
+
+TEST(ValidateGate, where_every_expert_sees_every_sample_no_load_is_uneven) {
+  for (double Moe::*weight : {&Moe::balance, &Moe::load}) {
+    EXPECT_THAT(
+        error_of([&](Config& c) {
+          gate("attention:experts")(c);
+          c.moe.*weight = 0.1;
+        }),
+        HasSubstr("where every expert must see every sample (the load is even whatever the gate does); use "
+                  "moe.importance"));
+  }
+}
+
+TEST(ValidateGate, regularisers_are_advised_where_they_may_be_set) {
+  Config config = valid();
+  EXPECT_TRUE(takes_regularisers(config));
+  config.train.freeze = Freeze::gate;
+  EXPECT_FALSE(takes_regularisers(config));
+  config.model.gate = "attention:experts";
+  EXPECT_TRUE(takes_regularisers(config)) << "an attentive gate's scores are also the experts'";
+  for (const std::string text : gates_without_scores_to_learn) {
+    config = valid();
+    gate(text)(config);
+    EXPECT_FALSE(takes_regularisers(config)) << text;
   }
 }
 
@@ -155,16 +216,17 @@ TEST(ValidateGate, a_temperature_divides_scores_of_a_likelihood) {
                                                  gate("loudest:experts"),
                                                  gate("labels:experts"),
                                                  gate("none"),
+                                                 [](Config& c) { c.moe.top_k = 1; },
                                                  [](Config& c) { c.model.loss = Loss::stochastic; },
                                                  [](Config& c) { c.model.loss = Loss::cross_entropy; }};
   for (const auto& fault : faults) {
-    EXPECT_EQ(
-        error_of([&](Config& c) {
-          fault(c);
-          c.moe.expert_temperature = 2.5;
-        }),
-        "moe.expert_temperature = 2.5 without model.loss = likelihood and a gate that ends in dense:experts "
-        "(it divides that gate's scores where the experts learn from them); set it to 1");
+    EXPECT_EQ(error_of([&](Config& c) {
+                fault(c);
+                c.moe.expert_temperature = 2.5;
+              }),
+              "moe.expert_temperature = 2.5 without model.loss = likelihood, a gate that ends in dense:experts "
+              "and several "
+              "experts a sample (it divides their scores where the experts learn from them); set it to 1");
   }
   for (const double bad : {0.0, -1.0}) {
     EXPECT_THAT(error_of([&](Config& c) { c.moe.expert_temperature = bad; }),

@@ -87,13 +87,14 @@ TEST(Validate, both_networks_are_required) {
 }
 
 TEST(Validate, flat_samples_take_no_image_layers) {
-  for (const auto gate : {"conv:8 relu dense:experts", "max_pool dense:experts"}) {
-    EXPECT_THAT(
-        error_of([&](Config& c) {
-          c.data.source = DataSource::random;
-          c.model.gate = gate;
-        }),
-        HasSubstr("model.gate has conv or max_pool layers (only data.source = idx and cifar have images)"));
+  for (const auto gate :
+       {"conv:8 relu dense:experts", "max_pool dense:experts", "padded_conv:8 relu dense:experts"}) {
+    EXPECT_THAT(error_of([&](Config& c) {
+                  c.data.source = DataSource::random;
+                  c.model.gate = gate;
+                }),
+                HasSubstr("model.gate has conv, padded_conv or max_pool layers (only data.source = idx and "
+                          "cifar have images)"));
   }
 }
 
@@ -297,6 +298,11 @@ TEST(ValidateNoise, has_a_scale_only_where_there_is_noise) {
               HasSubstr("moe.noise = normal with moe.top_k = 0"));
 }
 
+TEST(ValidateNoise, has_a_scale_that_float32_scores_feel) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.noise_scale = 1e-50; }),
+              HasSubstr("moe.noise_scale = 1e-50 (float32 scores"));
+}
+
 TEST(ValidateLoad, needs_normal_noise_and_a_choice) {
   const auto load = [](auto change) {
     return clustered_error_of([&](Config& c) {
@@ -339,7 +345,7 @@ TEST(ValidateSimilarity, needs_a_gate_with_scores) {
                   c.model.gate = "loudest:experts";
                   c.moe.*weight = 0.5;
                 }),
-                HasSubstr("a regulariser of the gate is set with model.gate = 'loudest:experts'"));
+                HasSubstr("with model.gate = 'loudest:experts' (it has no scores that could learn)"));
   }
 }
 
@@ -367,9 +373,9 @@ TEST(ValidateClusters, balance_needs_two_experts) {
 }
 
 TEST(ValidateClusters, clusters_are_no_images) {
-  EXPECT_THAT(
-      clustered_error_of([](Config& c) { c.model.expert = "conv:1 relu max_pool dense:classes"; }),
-      HasSubstr("model.expert has conv or max_pool layers (only data.source = idx and cifar have images)"));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.model.expert = "conv:1 relu max_pool dense:classes"; }),
+              HasSubstr("model.expert has conv, padded_conv or max_pool layers (only data.source = idx and "
+                        "cifar have images)"));
 }
 
 // What either optimiser reads may be set.

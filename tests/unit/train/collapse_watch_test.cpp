@@ -20,7 +20,7 @@ TEST(CollapseWatch, warns_where_a_collapse_begins) {
   EXPECT_EQ(watch.look(good), "");
   EXPECT_EQ(
       watch.look(collapsed),
-      "warning: expert 3 takes 97% of the samples, 1 of 5 experts is above 1% (the gate collapses); try the "
+      "warning: expert 3 takes 97% of the samples, 1 of 5 experts is above 1% (a collapse); try the "
       "importance regulariser (--moe.importance=0.2; it is 0), or look at class_by_expert in metrics.jsonl");
   EXPECT_EQ(watch.look(collapsed), "");
   EXPECT_EQ(watch.look(good), "");
@@ -30,7 +30,7 @@ TEST(CollapseWatch, warns_where_a_collapse_begins) {
 TEST(CollapseWatch, says_how_many_experts_are_left) {
   CollapseWatch watch(0.0, config::Freeze::none);
   EXPECT_THAT(watch.look(test::statistics_of({{600, 400, 0, 0, 0}})),
-              HasSubstr("expert 0 takes 60% of the samples, 2 of 5 experts are above 1% (the gate"));
+              HasSubstr("expert 0 takes 60% of the samples, 2 of 5 experts are above 1% (a coll"));
   CollapseWatch many(0.0, config::Freeze::none);
   std::vector<std::int64_t> samples(200, 0);
   samples[7] = 10;

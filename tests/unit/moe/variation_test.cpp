@@ -1,4 +1,4 @@
-#include "moe/importance.hpp"
+#include "moe/variation.hpp"
 
 #include <gtest/gtest.h>
 
@@ -34,37 +34,37 @@ class ImportanceLoss : public testing::TestWithParam<std::size_t> {};
 INSTANTIATE_TEST_SUITE_P(experts, ImportanceLoss, testing::Values(2, 3, 5, 64));
 
 TEST_P(ImportanceLoss, is_zero_for_equal_experts) {
-  EXPECT_NEAR(importance_loss(std::vector<double>(GetParam(), 102.4), 1.0), 0.0, 1e-12);
+  EXPECT_NEAR(squared_variation(std::vector<double>(GetParam(), 102.4), 1.0), 0.0, 1e-12);
 }
 
 TEST_P(ImportanceLoss, is_the_number_of_experts_when_one_takes_all) {
   std::vector<double> importance(GetParam(), 0.0);
   importance.back() = 512;
-  EXPECT_NEAR(importance_loss(importance, 1.0), static_cast<double>(GetParam()), 1e-12);
-  EXPECT_NEAR(importance_loss(importance, 0.25), 0.25 * static_cast<double>(GetParam()), 1e-12);
+  EXPECT_NEAR(squared_variation(importance, 1.0), static_cast<double>(GetParam()), 1e-12);
+  EXPECT_NEAR(squared_variation(importance, 0.25), 0.25 * static_cast<double>(GetParam()), 1e-12);
 }
 
 TEST_P(ImportanceLoss, is_the_squared_coefficient_of_variation) {
   const std::vector<double> importance = random_importance(GetParam());
-  EXPECT_NEAR(importance_loss(importance, 0.7), reference_loss(importance, 0.7), 1e-12);
+  EXPECT_NEAR(squared_variation(importance, 0.7), reference_loss(importance, 0.7), 1e-12);
 }
 
 TEST_P(ImportanceLoss, does_not_change_when_every_sample_counts_twice) {
   const std::vector<double> once = random_importance(GetParam());
   std::vector<double> twice = once;
   for (double& value : twice) value *= 2;
-  EXPECT_EQ(importance_loss(once, 1.0), importance_loss(twice, 1.0)) << "a factor of two is exact";
+  EXPECT_EQ(squared_variation(once, 1.0), squared_variation(twice, 1.0)) << "a factor of two is exact";
   std::vector<double> gradient_once(once.size());
   std::vector<double> gradient_twice(once.size());
-  importance_gradient(once, 1.0, gradient_once);
-  importance_gradient(twice, 1.0, gradient_twice);
+  squared_variation_gradient(once, 1.0, gradient_once);
+  squared_variation_gradient(twice, 1.0, gradient_twice);
   for (std::size_t e = 0; e < once.size(); ++e) EXPECT_EQ(gradient_once[e], 2 * gradient_twice[e]);
 }
 
 TEST_P(ImportanceLoss, has_the_gradient_of_finite_differences) {
   const std::vector<double> importance = random_importance(GetParam());
   std::vector<double> gradient(importance.size());
-  importance_gradient(importance, 0.7, gradient);
+  squared_variation_gradient(importance, 0.7, gradient);
   const double scale = std::abs(*std::ranges::max_element(gradient, {}, [](double g) { return std::abs(g); }));
   for (std::size_t e = 0; e < importance.size(); ++e) {
     // Central: the error of the formula is O(step^2), that of rounding O(1e-16 / step).
@@ -82,7 +82,7 @@ TEST_P(ImportanceLoss, has_the_gradient_of_finite_differences) {
 TEST_P(ImportanceLoss, has_a_gradient_across_its_scale) {
   const std::vector<double> importance = random_importance(GetParam());
   std::vector<double> gradient(importance.size());
-  importance_gradient(importance, 1.0, gradient);
+  squared_variation_gradient(importance, 1.0, gradient);
   EXPECT_NEAR(std::inner_product(gradient.begin(), gradient.end(), importance.begin(), 0.0), 0.0, 1e-12);
 }
 
@@ -90,8 +90,8 @@ TEST(ImportanceLossOfFew, is_zero_for_one_expert_and_for_no_samples) {
   for (const std::vector<double>& importance :
        {std::vector<double>{5.0}, std::vector<double>{0.0, 0.0}, std::vector<double>{}}) {
     std::vector<double> gradient(importance.size(), std::numeric_limits<double>::quiet_NaN());
-    importance_gradient(importance, 1.0, gradient);
-    EXPECT_EQ(importance_loss(importance, 1.0), 0.0);
+    squared_variation_gradient(importance, 1.0, gradient);
+    EXPECT_EQ(squared_variation(importance, 1.0), 0.0);
     for (const double value : gradient) EXPECT_EQ(value, 0.0);
   }
 }
