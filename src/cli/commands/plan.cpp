@@ -113,9 +113,8 @@ void print_similarity(const Plan& p) {
                            : static_cast<double>(p.options.gate.layer_outputs(moe.similarity_layer));
   const double columns = width + static_cast<double>(moe.experts);
   std::cout << fmt::format(
-      "sample similarity: rows of {:.0f} features and {} probabilities are gathered ({} a step); {:.2g} GFLOP "
-      "a "
-      "step, shared out\n",
+      "sample similarity: rows of {:.0f} features and {} probabilities are gathered ({} a step);"
+      " {:.2g} GFLOP a step, shared out\n",
       width, moe.experts, mebibytes(batch * columns * float_bytes), 2e-9 * batch * batch * columns);
 }
 

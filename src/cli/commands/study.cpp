@@ -72,20 +72,15 @@ int study(Runtime& runtime, Arguments arguments) {
 }
 
 std::string study_help() {
-  std::string text =
-      "usage: switchyard study FILE.ini [--study.key=value ...] [--section.key=value ...]\n\n"
-      "Makes the runs of a study: every arm of the file with every seed; for an arm with several values of a "
-      "key "
-      "first\n"
-      "shorter series that select among them. Writes runs.csv, study.md and study.json into the study's "
-      "folder. "
-      "The same\n"
-      "command goes on where a study was stopped or killed. SIGUSR1 saves the runs under way and leaves with "
-      "exit "
-      "code 75.\n"
-      "docs/studies.md shows how a study is written. A key of a run, such as --data.dir=FOLDER, counts as one "
-      "of "
-      "[all].\n\n[study]\n";
+  std::string text = R"(usage: switchyard study FILE.ini [--study.key=value ...] [--section.key=value ...]
+
+Makes the runs of a study: every arm of the file with every seed; for an arm with several values of a key first
+shorter series that select among them. Writes runs.csv, study.md and study.json into the study's folder. The same
+command goes on where a study was stopped or killed. SIGUSR1 saves the runs under way and leaves with exit code 75.
+docs/studies.md shows how a study is written. A key of a run, such as --data.dir=FOLDER, counts as one of [all].
+
+[study]
+)";
   std::size_t width = 0;
   for (const train::study::Field& field : train::study::fields()) width = std::max(width, field.key.size());
   for (const train::study::Field& field : train::study::fields()) {
