@@ -33,14 +33,16 @@ bool mixes_distributions(Loss loss) {
 
 void check_partition(const Config& config, GateKind kind) {
   const Moe& moe = config.moe;
-  require(kind != GateKind::single || moe.experts == 1,
-          "model.gate = none with moe.experts = {} (nothing chooses among the experts); write its layers, such as: "
-          "dense:32 relu dense:experts, or set moe.experts = 1",
-          moe.experts);
-  require((kind == GateKind::labels) == !moe.partition.empty(),
-          "moe.partition = '{}' with model.gate = '{}' (the partition is what a gate labels:experts reads); set "
-          "both, or neither",
-          moe.partition, config.model.gate);
+  require(
+      kind != GateKind::single || moe.experts == 1,
+      "model.gate = none with moe.experts = {} (nothing chooses among the experts); write its layers, such as: "
+      "dense:32 relu dense:experts, or set moe.experts = 1",
+      moe.experts);
+  require(
+      (kind == GateKind::labels) == !moe.partition.empty(),
+      "moe.partition = '{}' with model.gate = '{}' (the partition is what a gate labels:experts reads); set "
+      "both, or neither",
+      moe.partition, config.model.gate);
   if (kind == GateKind::labels) parse_partition(moe.partition, moe.experts);
 }
 
@@ -49,14 +51,16 @@ void check_gate_without_network(const Config& config, GateKind kind) {
   if (has_network(kind)) return;
   const std::string& gate = config.model.gate;
   for (const Regulariser& r : regularisers(config.moe)) {
-    require(r.weight == 0, "moe.{} = {} with model.gate = '{}' (it has no scores that could learn); set it to 0",
-            r.key, r.weight, gate);
+    require(r.weight == 0,
+            "moe.{} = {} with model.gate = '{}' (it has no scores that could learn); set it to 0", r.key,
+            r.weight, gate);
   }
   const Config defaults;
   require(config.optim.gate_name == defaults.optim.gate_name &&
               config.optim.gate_learning_rate == defaults.optim.gate_learning_rate &&
               config.model.gate_init_scale == defaults.model.gate_init_scale,
-          "optim.gate_name, optim.gate_learning_rate or model.gate_init_scale is set with model.gate = '{}' (it has "
+          "optim.gate_name, optim.gate_learning_rate or model.gate_init_scale is set with model.gate = '{}' "
+          "(it has "
           "no weights); remove them",
           gate);
   require(config.train.freeze == Freeze::none,
@@ -64,7 +68,8 @@ void check_gate_without_network(const Config& config, GateKind kind) {
           config.train.freeze == Freeze::gate ? "gate" : "experts", gate,
           config.train.freeze == Freeze::gate ? "it never changes" : "nothing would be trained");
   require(config.init.parts != InitParts::gate,
-          "init.parts = gate with model.gate = '{}' (that gate has no network to read); use experts or all", gate);
+          "init.parts = gate with model.gate = '{}' (that gate has no network to read); use experts or all",
+          gate);
 }
 
 // Only scores of the gate's own can choose before an expert ran, and only those can be told to ignore losses.
@@ -74,22 +79,25 @@ void check_choice(const Config& config, GateKind kind) {
   const bool chooses = moe.noise != GateNoise::none || moe.top_k != 0;
   require(kind != GateKind::single || moe.noise == GateNoise::none,
           "moe.noise is set with model.gate = none (there is one expert and no score); set it to none");
-  require(kind == GateKind::network || kind == GateKind::single || moe.experts == 1 || !chooses,
-          "moe.top_k = {} or moe.noise is set with model.gate = '{}' (only scores of the gate's own can choose "
-          "before an expert ran; train densely, then distil: init.from); set moe.top_k = 0 and moe.noise = none",
-          moe.top_k, config.model.gate);
+  require(
+      kind == GateKind::network || kind == GateKind::single || moe.experts == 1 || !chooses,
+      "moe.top_k = {} or moe.noise is set with model.gate = '{}' (only scores of the gate's own can choose "
+      "before an expert ran; train densely, then distil: init.from); set moe.top_k = 0 and moe.noise = none",
+      moe.top_k, config.model.gate);
   const bool dense_only = kind == GateKind::attention || loss == Loss::predicted_loss;
-  require(!dense_only || (moe.balance == 0 && moe.load == 0),
-          "moe.balance = {} or moe.load = {} where every expert must see every sample (the load is even whatever "
-          "the gate does); use moe.importance",
-          moe.balance, moe.load);
+  require(
+      !dense_only || (moe.balance == 0 && moe.load == 0),
+      "moe.balance = {} or moe.load = {} where every expert must see every sample (the load is even whatever "
+      "the gate does); use moe.importance",
+      moe.balance, moe.load);
   require(kind != GateKind::loudest || loss == Loss::likelihood,
           "model.gate = loudest:experts with another loss than model.loss = likelihood (certainty is of "
           "distributions, and one expert answers); set model.loss = likelihood");
-  require(loss != Loss::predicted_loss ||
-              (kind == GateKind::network && moe.top_k == 0 && moe.gate_value == GateValue::softmax),
-          "model.loss = predicted_loss needs a gate that ends in dense:experts, moe.top_k = 0 and moe.gate_value = "
-          "softmax (the gate predicts every expert's loss)");
+  require(
+      loss != Loss::predicted_loss ||
+          (kind == GateKind::network && moe.top_k == 0 && moe.gate_value == GateValue::softmax),
+      "model.loss = predicted_loss needs a gate that ends in dense:experts, moe.top_k = 0 and moe.gate_value = "
+      "softmax (the gate predicts every expert's loss)");
   require(moe.expert_temperature == 1 ||
               (loss == Loss::likelihood && kind == GateKind::network && moe.top_k != 1 && moe.experts > 1),
           "moe.expert_temperature = {} without model.loss = likelihood, a gate that ends in dense:experts and "
@@ -105,14 +113,16 @@ void check_init(const Init& init) {
 
 // What only a network that is trained would read.
 void check_freeze(const Config& config, GateKind kind) {
-  require(config.train.freeze != Freeze::experts || config.moe.expert_temperature == 1,
-          "moe.expert_temperature = {} with train.freeze = experts (only experts that learn read it); set it to 1",
-          config.moe.expert_temperature);
+  require(
+      config.train.freeze != Freeze::experts || config.moe.expert_temperature == 1,
+      "moe.expert_temperature = {} with train.freeze = experts (only experts that learn read it); set it to 1",
+      config.moe.expert_temperature);
   if (config.train.freeze != Freeze::gate) return;
   // An attentive gate's scores are also the experts', through their hidden vectors.
   for (const Regulariser& r : regularisers(config.moe)) {
     require(r.weight == 0 || kind == GateKind::attention,
-            "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", r.key, r.weight);
+            "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", r.key,
+            r.weight);
   }
   const Optim defaults;
   require(config.optim.gate_name == defaults.gate_name &&
@@ -139,7 +149,8 @@ void check_mixture(const Moe& moe, Loss loss) {
       "moe.noise_scale = {} with moe.noise = none (there is no noise to scale); remove it, or set moe.noise",
       moe.noise_scale);
   require(moe.noise_scale == 0 || moe.noise_scale >= 1e-6,
-          "moe.noise_scale = {} (float32 scores of the order of 1 do not feel it); give at least 1e-6, or 0 for the "
+          "moe.noise_scale = {} (float32 scores of the order of 1 do not feel it); give at least 1e-6, or 0 "
+          "for the "
           "default",
           moe.noise_scale);
   require(moe.load == 0 || (moe.noise == GateNoise::normal && moe.top_k > 0 && moe.top_k < moe.experts),
