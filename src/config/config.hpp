@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace switchyard::config {
@@ -116,6 +117,20 @@ struct Moe {
   std::int64_t similarity_layer = 0;  // of the gate, whose output distances are taken of; 0: the inputs
   PlacementRule placement = PlacementRule::block;
 };
+
+// The weights of the regularisers, each with its key.
+struct Regulariser {
+  std::string_view key;
+  double Moe::*weight;
+};
+inline constexpr Regulariser regularisers[] = {{"importance", &Moe::importance},
+                                               {"balance", &Moe::balance},
+                                               {"load", &Moe::load},
+                                               {"z_loss", &Moe::z_loss},
+                                               {"gate_entropy", &Moe::gate_entropy},
+                                               {"similarity", &Moe::similarity},
+                                               {"similarity_same", &Moe::similarity_same},
+                                               {"similarity_different", &Moe::similarity_different}};
 
 struct Optim {
   OptimizerKind name = OptimizerKind::adam;

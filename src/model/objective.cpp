@@ -18,6 +18,16 @@ tensor::Matrix allocate_slots(device::Workspace& workspace, const moe::Routing& 
   return tensor::allocate_matrix(workspace, routing.samples, routing.slots);
 }
 
+// What the losses of distributions read; power, temperature and who answers are the loss's own.
+ops::MixtureBatch mixture_batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels,
+                                index_t classes) {
+  return {.samples = output.routing.samples,
+          .slots = output.routing.slots,
+          .log_probs = output.slot_rows().data(),
+          .labels = labels.data(),
+          .classes = classes};
+}
+
 class LikelihoodObjective final : public Objective {
  public:
   LikelihoodObjective(index_t classes, bool competing, double expert_temperature)
@@ -51,14 +61,11 @@ class LikelihoodObjective final : public Objective {
 
  private:
   ops::MixtureBatch batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels) const {
-    return {.samples = output.routing.samples,
-            .slots = output.routing.slots,
-            .log_probs = output.slot_rows().data(),
-            .labels = labels.data(),
-            .classes = classes_,
-            .power = competing_ ? 0.5F : 1.0F,
-            .expert_temperature = expert_temperature_,
-            .one_answers = competing_};
+    ops::MixtureBatch batch = mixture_batch(output, labels, classes_);
+    batch.power = competing_ ? 0.5F : 1.0F;
+    batch.expert_temperature = expert_temperature_;
+    batch.one_answers = competing_;
+    return batch;
   }
 
   index_t classes_;
@@ -99,12 +106,9 @@ class PredictedLossObjective final : public Objective {
 
  private:
   ops::MixtureBatch batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels) const {
-    return {.samples = output.routing.samples,
-            .slots = output.routing.slots,
-            .log_probs = output.slot_rows().data(),
-            .labels = labels.data(),
-            .classes = classes_,
-            .one_answers = true};
+    ops::MixtureBatch batch = mixture_batch(output, labels, classes_);
+    batch.one_answers = true;
+    return batch;
   }
 
   index_t classes_;

@@ -57,9 +57,7 @@ class Gate {
   nn::NetworkGradient& gradient() { return gradient_; }
   index_t slots() const { return slots_; }
   // Whether it has scores that learn.
-  bool has_network() const {
-    return options_.kind == GateKind::network || options_.kind == GateKind::attention;
-  }
+  bool has_network() const { return config::has_network(options_.kind); }
   ops::GateMeasure measure() const { return options_.measure; }
 
   // Chooses the experts of this rank's samples, and weighs them unless that takes what they return. Collective

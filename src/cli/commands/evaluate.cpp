@@ -46,8 +46,7 @@ data::Split take_split(std::vector<std::string>& arguments) {
 config::Config without_training(config::Config config) {
   const config::Moe defaults;
   config::Moe& moe = config.moe;
-  moe.importance = moe.balance = moe.load = moe.z_loss = moe.gate_entropy = 0;
-  moe.similarity = moe.similarity_same = moe.similarity_different = 0;
+  for (const config::Regulariser& regulariser : config::regularisers) moe.*regulariser.weight = 0;
   moe.similarity_layer = 0;
   moe.expert_temperature = 1;
   // Noise that is added in training alone; a gate value that is named after it needs it to be named.

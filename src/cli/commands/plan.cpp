@@ -68,13 +68,8 @@ struct Plan {
   double features;
 };
 
-// Of the gate (unit 0) or of the experts.
-bool is_frozen(const config::Config& config, index_t unit) {
-  return config.train.freeze == (unit == 0 ? config::Freeze::gate : config::Freeze::experts);
-}
-
 void print_gradients(const Plan& p) {
-  if (p.options.gate.empty() || is_frozen(p.config, 0)) return;
+  if (p.options.gate.empty() || p.options.gate_options.frozen) return;
   std::cout << "gradients of the gate's matrices (the same rule on every rank count)\n";
   const auto print_partials = [&](index_t rows, index_t columns, index_t parameters) {
     const double floats = static_cast<double>(p.config.train.shards * parameters);
@@ -118,15 +113,18 @@ void print_similarity(const Plan& p) {
       width, moe.experts, mebibytes(batch * columns * float_bytes), 2e-9 * batch * batch * columns);
 }
 
-// Floats of the optimiser's state for each of their parameters.
-double states(const config::Config& config, index_t unit) {
-  return is_frozen(config, unit) ? 0.0 : static_cast<double>(optim::state_names(config.optim, unit).size());
+// The gate is unit 0.
+bool is_frozen(const Plan& p, index_t unit) {
+  return (unit == 0 ? p.options.gate_options : p.options.expert_options).frozen;
+}
+
+// Floats of the optimiser's state for each parameter of a unit.
+double states(const Plan& p, index_t unit) {
+  return is_frozen(p, unit) ? 0.0 : static_cast<double>(optim::state_names(p.config.optim, unit).size());
 }
 
 // Those and the gradient.
-double training_floats(const config::Config& config, index_t unit) {
-  return is_frozen(config, unit) ? 0.0 : 1.0 + states(config, unit);
-}
+double training_floats(const Plan& p, index_t unit) { return is_frozen(p, unit) ? 0.0 : 1.0 + states(p, unit); }
 
 // What rank `rank` holds and receives; averages where routing decides.
 void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
@@ -141,9 +139,9 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
 
   const double gate = static_cast<double>(p.options.gate.parameter_count());
   const double expert = static_cast<double>(p.options.expert.parameter_count());
-  const double parameters = (gate * (1.0 + training_floats(p.config, 0) / p.ranks) +
-                             hosted * expert * (1.0 + training_floats(p.config, 1))) *
-                            float_bytes;
+  const double parameters =
+      (gate * (1.0 + training_floats(p, 0) / p.ranks) + hosted * expert * (1.0 + training_floats(p, 1))) *
+      float_bytes;
   const double activations = (activation_floats(p.options.gate, rows) + rows * p.features +
                               hosted * activation_floats(p.options.expert, rows_per_expert)) *
                              float_bytes;
@@ -154,8 +152,8 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
   // learns from them.
   const double returned =
       static_cast<double>(p.options.outputs + (p.options.expert.shows_hidden ? p.options.expert.hidden() : 0));
-  const double outputs =
-      (is_frozen(p.config, 1) ? 1.0 : 2.0) * rows * slots * (1.0 - hosted / experts) * returned * float_bytes;
+  const double outputs = (p.options.expert_options.frozen ? 1.0 : 2.0) * rows * slots *
+                         (1.0 - hosted / experts) * returned * float_bytes;
   std::cout << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
                            mebibytes(parameters), mebibytes(activations),
                            p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
@@ -191,10 +189,10 @@ int plan(Arguments arguments) {
       "rank", "experts", "samples", "parameters", "activations", "rows in/step", "outputs/step");
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(p, placement, rank);
   if (ranks > 64) std::cout << "  ...\n";
-  const double state = (static_cast<double>(p.options.gate.parameter_count()) * (1.0 + states(config, 0)) +
-                        static_cast<double>(config.moe.experts * p.options.expert.parameter_count()) *
-                            (1.0 + states(config, 1))) *
-                       float_bytes;
+  const double state =
+      (static_cast<double>(p.options.gate.parameter_count()) * (1.0 + states(p, 0)) +
+       static_cast<double>(config.moe.experts * p.options.expert.parameter_count()) * (1.0 + states(p, 1))) *
+      float_bytes;
   std::cout << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n",
                            mebibytes(state), config.checkpoint.keep_last, config.run.dir);
   return 0;

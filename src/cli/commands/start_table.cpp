@@ -56,13 +56,8 @@ std::string experts_text(const moe::GateOptions& gate) {
 // "likelihood + 0.2 importance + 1 similarity"
 std::string loss_text(const config::Config& config) {
   std::string text = text_of(config, "model.loss");
-  const config::Moe& moe = config.moe;
-  for (const auto& [name, weight] :
-       {std::pair{"importance", moe.importance}, std::pair{"balance", moe.balance}, std::pair{"load", moe.load},
-        std::pair{"z_loss", moe.z_loss}, std::pair{"gate_entropy", moe.gate_entropy},
-        std::pair{"similarity", moe.similarity}, std::pair{"similarity_same", moe.similarity_same},
-        std::pair{"similarity_different", moe.similarity_different}}) {
-    if (weight > 0) text += fmt::format(" + {} {}", weight, name);
+  for (const auto& [key, member] : config::regularisers) {
+    if (const double weight = config.moe.*member; weight > 0) text += fmt::format(" + {} {}", weight, key);
   }
   return text;
 }

@@ -1,30 +1,11 @@
 #include "config/detail/validate_mixture.hpp"
 
-#include <array>
-#include <string_view>
-
 #include "config/class_partition.hpp"
 #include "config/detail/require.hpp"
 #include "config/network_spec.hpp"
 
 namespace switchyard::config::detail {
 namespace {
-
-struct Regulariser {
-  std::string_view key;
-  double weight;
-};
-
-std::array<Regulariser, 8> regularisers(const Moe& moe) {
-  return {Regulariser{"importance", moe.importance},
-          {"balance", moe.balance},
-          {"load", moe.load},
-          {"z_loss", moe.z_loss},
-          {"gate_entropy", moe.gate_entropy},
-          {"similarity", moe.similarity},
-          {"similarity_same", moe.similarity_same},
-          {"similarity_different", moe.similarity_different}};
-}
 
 // Whether the loss reads distributions, of experts that end in a softmax.
 bool mixes_distributions(Loss loss) {
@@ -50,10 +31,10 @@ void check_partition(const Config& config, GateKind kind) {
 void check_gate_without_network(const Config& config, GateKind kind) {
   if (has_network(kind)) return;
   const std::string& gate = config.model.gate;
-  for (const Regulariser& r : regularisers(config.moe)) {
-    require(r.weight == 0,
-            "moe.{} = {} with model.gate = '{}' (it has no scores that could learn); set it to 0", r.key,
-            r.weight, gate);
+  for (const auto& [key, member] : regularisers) {
+    const double weight = config.moe.*member;
+    require(weight == 0, "moe.{} = {} with model.gate = '{}' (it has no scores that could learn); set it to 0",
+            key, weight, gate);
   }
   const Config defaults;
   require(config.optim.gate_name == defaults.optim.gate_name &&
@@ -119,10 +100,10 @@ void check_freeze(const Config& config, GateKind kind) {
       config.moe.expert_temperature);
   if (config.train.freeze != Freeze::gate) return;
   // An attentive gate's scores are also the experts', through their hidden vectors.
-  for (const Regulariser& r : regularisers(config.moe)) {
-    require(r.weight == 0 || kind == GateKind::attention,
-            "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", r.key,
-            r.weight);
+  for (const auto& [key, member] : regularisers) {
+    const double weight = config.moe.*member;
+    require(weight == 0 || kind == GateKind::attention,
+            "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", key, weight);
   }
   const Optim defaults;
   require(config.optim.gate_name == defaults.gate_name &&

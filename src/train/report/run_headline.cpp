@@ -3,6 +3,9 @@
 #include <cmath>
 #include <span>
 
+#include "base/error.hpp"
+#include "config/parse.hpp"
+#include "config/validate.hpp"
 #include "train/report/html.hpp"
 #include "train/report/run_sections.hpp"
 #include "train/report/text.hpp"
@@ -60,16 +63,18 @@ std::string list_text(const std::vector<index_t>& ids) {
   return out;
 }
 
-// Whether the run could take a regulariser of the gate's scores: as config::takes_regularisers, of what is
-// known.
+// As config::takes_regularisers, of what config.ini says; where it says too little, advice may name one.
 bool takes_regularisers(const RunData& run) {
-  const auto value = [&](std::string_view key) {
-    const auto found = run.settings.find(key);
-    return found == run.settings.end() ? std::string_view() : std::string_view(found->second);
-  };
-  const std::string_view gate = value("model.gate");
-  const bool frozen = value("train.freeze") == "gate" && !gate.ends_with("attention:experts");
-  return gate != "none" && gate != "loudest:experts" && gate != "labels:experts" && !frozen;
+  config::Config config;
+  try {
+    for (const std::string_view key : {"model.gate", "moe.experts", "train.freeze"}) {
+      const auto found = run.settings.find(key);
+      if (found != run.settings.end()) config::set(config, key, found->second, "config.ini");
+    }
+    return config::takes_regularisers(config);
+  } catch (const ConfigError&) {
+    return true;
+  }
 }
 
 std::string dead_expert_warning(const RunData& run) {
