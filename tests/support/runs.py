@@ -306,12 +306,17 @@ def results(run):
     return {key: found[key] for key in ("steps", "parameters", "seed", "validation", "test", "best")}
 
 
+def use(binary, mend_checkpoint):
+    """The program, and the tool that makes the checksums of an edited checkpoint right again."""
+    global _binary, _mend
+    _binary, _mend = pathlib.Path(binary).resolve(), pathlib.Path(mend_checkpoint).resolve()
+
+
 def main():
     """unittest's main, but a skipped test is a failure, and so is no test at all."""
-    global _binary, _mend
     if len(sys.argv) < 3:
         sys.exit(f"usage: {sys.argv[0]} SWITCHYARD MEND_CHECKPOINT [arguments of unittest]")
-    _binary, _mend = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+    use(*sys.argv[1:3])
     program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False, verbosity=2)
     result = program.result
     if result.testsRun == 0 or result.skipped or result.expectedFailures:
