@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "base/host_name.hpp"
+
 namespace switchyard::log {
 namespace {
 
@@ -28,7 +30,7 @@ void set_up(int rank, int size, Level level) {
   auto logger =
       std::make_shared<spdlog::logger>("switchyard", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
   logger->set_level(to_spdlog(level));
-  logger->set_pattern(size > 1 ? fmt::format("switchyard[{}/{}] %^%l%$: %v", rank, size)
+  logger->set_pattern(size > 1 ? fmt::format("switchyard[{}/{} {}] %^%l%$: %v", rank, size, host_name())
                                : "switchyard %^%l%$: %v");
   logger->flush_on(spdlog::level::debug);
   spdlog::set_default_logger(std::move(logger));

@@ -10,7 +10,8 @@ namespace switchyard::log {
 
 enum class Level { debug, info, warn, error };
 
-// Call once per process. `rank` and `size` go in front of each line when size > 1.
+// Lines go to standard error from the first one on. Call once the ranks are known: rank, size and host then go
+// in front of each line when size > 1.
 void set_up(int rank, int size, Level level = Level::info);
 void write(Level level, const std::string& line);
 

@@ -169,8 +169,11 @@ void detail::save(comm::Communicator& communicator, const fs::path& folder, inde
       writer->write(header);
     });
   });
+  // Not under agree(): the root waits for every piece, so an owner that fails must end it, not wait for its
+  // word.
+  if (!communicator.is_root()) send_pieces(communicator, plan, slices);
   comm::agree(communicator, [&] {
-    if (!communicator.is_root()) return send_pieces(communicator, plan, slices);
+    if (!communicator.is_root()) return;
     on_disk([&] {
       writer->write(communicator, plan, slices);
       writer->publish(folder, step, options);

@@ -1,6 +1,7 @@
 // The program: finds the sub-command, runs it, and turns what it throws into one sentence and an exit code.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <exception>
 #include <functional>
 #include <iostream>
@@ -67,23 +68,24 @@ bool is_first_process() {
 }
 
 // Runs `action` and says once what went wrong. A failure that all ranks share ends in an orderly way; one of
-// this rank alone ends the others through the launcher, since they may be waiting for it.
-int guarded(comm::Communicator* communicator, const std::function<int()>& action) {
+// this rank alone ends the others through the launcher, since they may be waiting for it. `runtime`: null for a
+// command of one process.
+int guarded(Runtime* runtime, const std::function<int()>& action) {
   const auto alone = [&](std::string_view kind, std::string_view message, ExitCode code) {
     log::error("{}: {}", kind, message);
-    if (communicator != nullptr && communicator->size() > 1) communicator->abort(code);
+    if (runtime != nullptr) runtime->abort(code);
     return code_of(code);
   };
   try {
     return action();
-  } catch (const AgreedError& error) {
-    if (communicator == nullptr || communicator->is_root())
-      log::error("{}: {}", name(error.kind()), error.what());
-    if (communicator != nullptr) communicator->barrier();
+  } catch (const AgreedError& error) {  // ranks know each other: only they agree
+    if (runtime->is_root()) log::error("{}: {}", name(error.kind()), error.what());
+    runtime->communicator().barrier();
     return code_of(exit_code(error.kind()));
   } catch (const Error& error) {
-    const bool before_ranks_met = communicator == nullptr && error.kind() == ErrorKind::config;
-    if (before_ranks_met && !is_first_process()) return 0;
+    // Each process of such a launch throws it.
+    const bool is_lonely = runtime != nullptr && runtime->has_started() && runtime->communicator().size() == 1;
+    if (is_lonely && error.kind() == ErrorKind::config && !is_first_process()) return 0;
     return alone(name(error.kind()), error.what(), exit_code(error.kind()));
   } catch (const std::bad_alloc&) {
     return alone(name(ErrorKind::out_of_memory),
@@ -94,6 +96,19 @@ int guarded(comm::Communicator* communicator, const std::function<int()>& action
                  fmt::format("{}; this is a defect of switchyard, please report it", error.what()),
                  ExitCode::internal);
   }
+}
+
+// run.wait_seconds if the command line sets it, since the configuration is read after the first waits. What is
+// no number is refused later, with the other options.
+double first_wait_limit(Arguments arguments) {
+  constexpr std::string_view option = "--run.wait_seconds=";
+  for (const std::string& word : arguments) {
+    double seconds = 0;
+    if (!word.starts_with(option)) continue;
+    const auto [end, error] = std::from_chars(word.data() + option.size(), word.data() + word.size(), seconds);
+    if (error == std::errc() && end == word.data() + word.size() && seconds > 0) return seconds;
+  }
+  return comm::start_limit_seconds;
 }
 
 int run_command(const Command& command, Arguments arguments) {
@@ -107,9 +122,10 @@ int run_command(const Command& command, Arguments arguments) {
     return guarded(nullptr, [&] { return command.on_one(arguments); });
   }
   if (command.stops_on_signals) train::block_stop_signals();
-  return guarded(nullptr, [&] {
-    Runtime runtime;
-    return guarded(&runtime.communicator(), [&] { return command.on_ranks(runtime, arguments); });
+  Runtime runtime(first_wait_limit(arguments));
+  return guarded(&runtime, [&] {
+    runtime.start();
+    return command.on_ranks(runtime, arguments);
   });
 }
 

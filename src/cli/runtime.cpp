@@ -15,27 +15,72 @@
 
 namespace switchyard::cli {
 
-Runtime::Runtime() {
+namespace {
+
+WorldRank launched_rank() {
+  const std::optional<comm::Launch> launch = comm::find_launch();
+  return WorldRank(launch ? launch->process : 0);
+}
+
+std::unique_ptr<comm::Board> launched_board() {
+  const std::optional<comm::Launch> launch = comm::find_launch();
+  return launch ? comm::Board::open(*launch) : nullptr;
+}
+
+}  // namespace
+
+Runtime::Runtime(double limit_seconds) : watchdog_(launched_rank(), limit_seconds, launched_board()) {}
+
+void Runtime::start() {
   flush_denormals_to_zero();
   device::use_libraries_single_threaded();
   if (comm::launched_by_mpi()) {
-    mpi_ = std::make_unique<comm::MpiSession>();
+    mpi_ = std::make_unique<comm::MpiSession>(&watchdog_);
     communicator_ = mpi_->world();
   } else {
     communicator_ = std::make_unique<comm::LocalCommunicator>();
   }
+  communicator_->set_watchdog(&watchdog_);
   log::set_up(communicator_->rank().value, communicator_->size());
   comm::check_world_size(communicator_->size());
   nodes_ = comm::find_node_layout(*communicator_);
+  watchdog_.set_other_hosts(nodes_.other_hosts);
+}
+
+void Runtime::abort(ExitCode code) {
+  if (mpi_ == nullptr) return;
+  // Ending the others may hang where the network is what failed.
+  constexpr double enough_seconds = 5;
+  watchdog_.leave_within(enough_seconds, static_cast<int>(code));
+  mpi_->abort(code);
 }
 
 Runtime::~Runtime() {
-  communicator_.reset();  // before the watchdog that watches it, and before MPI ends
+  communicator_.reset();  // before MPI ends
+}
+
+config::Config Runtime::read_config(const std::function<config::Config()>& read) {
+  config::Config config;
+  comm::agree(*communicator_, [&] {
+    const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "configuration");
+    config = read();
+    watchdog_.set_limit_seconds(config.run.wait_seconds);
+  });
+  return config;
+}
+
+data::Dataset Runtime::read_data(const config::Config& config) {
+  std::optional<data::Dataset> dataset;
+  communicator_->set_phase(0, "read data");
+  comm::agree(*communicator_, [&] {
+    const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "data");
+    dataset = data::load_dataset(config.data, config.run.seed);
+  });
+  return *std::move(dataset);
 }
 
 device::Context& Runtime::start_device(const config::Run& run) {
-  watchdog_ = std::make_unique<comm::Watchdog>(WorldRank(communicator_->rank().value), run.wait_seconds);
-  communicator_->set_watchdog(watchdog_.get());
+  watchdog_.set_limit_seconds(run.wait_seconds);
   comm::agree(*communicator_, [&] { require_device(run); });
   const int processors = static_cast<int>(device::allowed_processors().size());
   threads_ = threads_of(run);
@@ -51,7 +96,7 @@ device::Context& Runtime::start_device(const config::Run& run) {
 }
 
 device::Context& Runtime::adjust_device(const config::Run& run) {
-  watchdog_->set_limit_seconds(run.wait_seconds);
+  watchdog_.set_limit_seconds(run.wait_seconds);
   if (threads_of(run) != threads_) {
     threads_ = threads_of(run);
     context_.emplace(threads_);

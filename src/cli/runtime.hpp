@@ -3,6 +3,7 @@
 // cli: main, the sub-commands, options (Boost.Program_options) and Runtime.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "comm/node_layout.hpp"
 #include "comm/watchdog.hpp"
 #include "config/config.hpp"
+#include "data/dataset.hpp"
 #include "device/context.hpp"
 
 namespace switchyard::cli {
@@ -20,18 +22,38 @@ namespace switchyard::cli {
 // One on main's stack. MPI is started only if a launcher started this process; a plain run is a group of one.
 class Runtime {
  public:
-  // Throws ConfigError if a launcher started several processes that do not see each other.
-  Runtime();
+  // Starts the watchdog, which sees all that follows until MPI has ended. `limit_seconds`: of waits, until
+  // start_device().
+  explicit Runtime(double limit_seconds);
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
   ~Runtime();
 
+  // Call once, first. Collective over all processes of the launch; a failure of one of them is its own, and
+  // abort() ends the others. Throws ConfigError if a launcher started several processes that do not see each
+  // other.
+  void start();
+  // Ends all processes of the launch with `code`, without waiting for anybody; returns only where this process
+  // is alone.
+  void abort(ExitCode code);
+
+  // After start().
   comm::Communicator& communicator() { return *communicator_; }
+  bool has_started() const { return communicator_ != nullptr; }
+  comm::Watchdog& watchdog() { return watchdog_; }
   const comm::NodeLayout& nodes() const { return nodes_; }
   bool is_root() const { return communicator_->is_root(); }
 
-  // Makes the device and the watchdog as `run` says. Call once; collective. Throws on all ranks alike if the
-  // choice cannot be had.
+  // What `read`, run on every rank, gives; the watchdog's limit is that of the configuration from then on.
+  // Collective; ranks agree on failures. Reading files counts as a wait.
+  config::Config read_config(const std::function<config::Config()>& read);
+
+  // The samples that `config` names, on every rank. Collective; ranks agree on failures. Reading files counts
+  // as a wait.
+  data::Dataset read_data(const config::Config& config);
+
+  // Makes the device, and sets the watchdog's limit, as `run` says. Call once; collective. Throws on all ranks
+  // alike if the choice cannot be had.
   device::Context& start_device(const config::Run& run);
   // After start_device, for a further run in this process: the same with other numbers. Local.
   device::Context& adjust_device(const config::Run& run);
@@ -42,8 +64,8 @@ class Runtime {
  private:
   int threads_of(const config::Run& run) const;
 
+  comm::Watchdog watchdog_;
   std::unique_ptr<comm::MpiSession> mpi_;
-  std::unique_ptr<comm::Watchdog> watchdog_;
   std::unique_ptr<comm::Communicator> communicator_;
   comm::NodeLayout nodes_;
   std::optional<device::Context> context_;

@@ -1,9 +1,13 @@
 #include "comm/agreement.hpp"
 
+#include <fmt/format.h>
+
 #include <exception>
 #include <new>
 #include <optional>
 #include <string>
+
+#include "base/host_name.hpp"
 
 namespace switchyard::comm {
 namespace {
@@ -13,10 +17,14 @@ struct Failure {
   std::string message;
 };
 
+// An MpiError goes through: this rank cannot talk to the others, and they wait for what it did not send. It
+// ends all.
 std::optional<Failure> run(const std::function<void()>& action) {
   try {
     action();
     return std::nullopt;
+  } catch (const MpiError&) {
+    throw;
   } catch (const Error& error) {
     return Failure{error.kind(), error.what()};
   } catch (const std::bad_alloc&) {
@@ -47,7 +55,9 @@ void agree(Communicator& communicator, const std::function<void()>& action) {
   std::string message;
   if (communicator.rank() == source) {
     header = {static_cast<std::int64_t>(mine->kind), static_cast<std::int64_t>(mine->message.size())};
-    message = mine->message;
+    // The root speaks for all, under its own name.
+    message = source.value == 0 ? mine->message
+                                : fmt::format("rank {} on {}: {}", source.value, host_name(), mine->message);
   }
   communicator.broadcast(std::span<Header>(&header, 1), source);
   message.resize(static_cast<std::size_t>(header.message_bytes));

@@ -1,14 +1,14 @@
 #include "comm/node_layout.hpp"
 
-#include <unistd.h>
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <string>
 
 #include "base/contract.hpp"
 #include "base/hash.hpp"
+#include "base/host_name.hpp"
 #include "device/affinity.hpp"
 
 namespace switchyard::comm {
@@ -31,11 +31,7 @@ RankLocation make_location(std::string_view host, std::span<const int> processor
   return location;
 }
 
-RankLocation my_location() {
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';  // then all such ranks count as one node
-  return make_location(host.data(), device::allowed_processors());
-}
+RankLocation my_location() { return make_location(host_name(), device::allowed_processors()); }
 
 NodeLayout make_node_layout(std::span<const RankLocation> locations, GroupRank rank) {
   SY_EXPECTS(rank.value >= 0 && rank.value < std::ssize(locations), "rank {} of {}", rank.value,
@@ -54,6 +50,8 @@ NodeLayout make_node_layout(std::span<const RankLocation> locations, GroupRank r
     hosts.insert(location.host);
   }
   layout.nodes = static_cast<int>(hosts.size());
+  hosts.erase(mine.host);
+  layout.other_hosts = fmt::format("{}", fmt::join(hosts, ", "));
   layout.ranks_on_node = static_cast<int>(std::ranges::count_if(locations, on_my_node));
   layout.node_rank = NodeRank(static_cast<int>(std::ranges::count_if(before_me, on_my_node)));
   layout.ranks_sharing_processors = static_cast<int>(std::ranges::count_if(locations, sharing));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/ids.hpp"
@@ -18,6 +19,7 @@ struct NodeLayout {
   // Ranks on this node with exactly the affinity mask of this one: several where the launcher bound no rank.
   int ranks_sharing_processors = 1;
   int position_among_sharers = 0;
+  std::string other_hosts;  // "node2, node3", sorted
 };
 
 // What a rank tells the others. Plain bytes.

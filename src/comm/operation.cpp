@@ -32,6 +32,12 @@ std::string_view name(Operation operation) {
       return "send";
     case Operation::receive:
       return "receive";
+    case Operation::start:
+      return "start";
+    case Operation::finish:
+      return "finish";
+    case Operation::read_files:
+      return "read_files";
   }
   return "unknown operation";
 }

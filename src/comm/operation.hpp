@@ -23,6 +23,9 @@ enum class Operation : std::int32_t {
   split,
   send,
   receive,
+  start,       // of MPI
+  finish,      // of MPI
+  read_files,  // waits for the file system, not for other ranks
 };
 std::string_view name(Operation operation);
 

@@ -1,18 +1,69 @@
 #include "comm/watchdog.hpp"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
+#include <new>
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/host_name.hpp"
 
 namespace switchyard::comm {
 namespace {
 
 // Short against any limit worth setting, long against the cost of looking.
 constexpr std::chrono::milliseconds poll_interval{100};
+// What one look may add to a wait: a look that comes later than this was late because the process did not run.
+constexpr double longest_look_seconds = 1;
+// How long a machine on which nobody is missing lets the others speak first.
+constexpr double grace_seconds = 2;
+// How long a silent rank lives on after another rank of its machine took the voice.
+constexpr std::chrono::milliseconds quiet_interval{1500};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double clock_seconds(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+bool is_local(const OperationTag& tag) { return tag.operation == Operation::read_files; }
+
+std::string place(const OperationTag& tag) {
+  return fmt::format("operation {}, step {}, phase {}", name(tag.operation), tag.step, tag.phase.view());
+}
+
+std::string ranks_text(const std::vector<Board::Slot>& slots) {
+  std::string text = slots.size() == 1 ? "rank " : "ranks ";
+  constexpr std::size_t named = 8;
+  for (std::size_t i = 0; i < std::min(named, slots.size()); ++i)
+    text += fmt::format("{}{}", i == 0 ? "" : ", ", slots[i].rank.value);
+  if (slots.size() > named) text += fmt::format(" and {} more", slots.size() - named);
+  return text;
+}
+
+bool is_gone(const Board::Slot& slot) {
+  return slot.activity.process > 0 &&
+         ::access(fmt::format("/proc/{}", slot.activity.process).c_str(), F_OK) != 0;
+}
+
+// Why the rank of this slot is missing.
+std::string reason(const Board::Slot& slot, bool is_silent) {
+  const std::string last = place(slot.activity.tag);
+  if (slot.activity.state == Activity::State::left) return "it has come to its end";
+  if (is_gone(slot)) return fmt::format("its process is gone; last seen in {}", last);
+  if (is_silent)
+    return fmt::format("it does not run, for {:.1f} s now; last seen in {}", slot.silent_seconds, last);
+  if (slot.activity.state == Activity::State::reading)
+    return fmt::format("it waits for files itself, {}", last);
+  return fmt::format("it computes, or is stuck in a call of its own, since {}", last);
+}
 
 }  // namespace
 
@@ -26,8 +77,15 @@ void Watchdog::print_and_exit(std::string_view sentence) {
   ::_exit(static_cast<int>(ExitCode::timeout));
 }
 
-Watchdog::Watchdog(WorldRank rank, double limit_seconds, Expired expired)
-    : rank_(rank), expired_(std::move(expired)), limit_seconds_(limit_seconds), thread_([this] { watch(); }) {}
+Watchdog::Watchdog(WorldRank rank, double limit_seconds, std::unique_ptr<Board> board, Expired expired)
+    : rank_(rank),
+      host_(host_name()),
+      board_(std::move(board)),
+      expired_(std::move(expired)),
+      limit_seconds_(limit_seconds) {
+  publish(Activity::State::working);  // now, so that a rank that stops at once is known to have come
+  thread_ = std::thread([this] { watch(); });
+}
 
 Watchdog::~Watchdog() {
   {
@@ -36,6 +94,7 @@ Watchdog::~Watchdog() {
   }
   wake_.notify_one();
   thread_.join();
+  publish(Activity::State::left);
 }
 
 double Watchdog::limit_seconds() const {
@@ -48,17 +107,28 @@ void Watchdog::set_limit_seconds(double limit_seconds) {
   limit_seconds_ = limit_seconds;
 }
 
+void Watchdog::set_other_hosts(std::string other_hosts) {
+  const std::lock_guard lock(mutex_);
+  other_hosts_ = std::move(other_hosts);
+}
+
+void Watchdog::set_group(int group) {
+  const std::lock_guard lock(mutex_);
+  group_ = group;
+}
+
 void Watchdog::begin(const OperationTag& tag) {
-  bool wake = false;
-  {
-    const std::lock_guard lock(mutex_);
-    tag_ = tag;
-    start_ = Clock::now();
-    waiting_ = true;
-    ++waits_;
-    wake = std::exchange(asleep_, false);
+  const std::lock_guard lock(mutex_);
+  tag_ = tag;
+  start_ = Clock::now();
+  if (is_local(tag)) {
+    pthread_getcpuclockid(pthread_self(), &waiter_clock_);
+    waiter_seconds_ = clock_seconds(waiter_clock_);
   }
-  if (wake) wake_.notify_one();
+  waited_seconds_ = 0;
+  waiting_ = true;
+  ++waits_;
+  publish(waiting_state());
 }
 
 void Watchdog::end() {
@@ -66,37 +136,121 @@ void Watchdog::end() {
   waiting_ = false;
 }
 
+void Watchdog::leave_within(double seconds, int code) {
+  const std::lock_guard lock(mutex_);
+  leave_after_seconds_ = seconds;
+  leave_code_ = code;
+}
+
 void Watchdog::watch() {
   std::unique_lock lock(mutex_);
-  std::uint64_t waits_seen = 0;
+  Clock::time_point last_look = Clock::now();
   while (!stop_) {
-    if (!waiting_ && waits_ == waits_seen) {
-      asleep_ = true;
-      wake_.wait(lock, [this] { return !asleep_ || stop_; });
-    } else {
-      waits_seen = waits_;
-      wake_.wait_for(lock, poll_interval, [this] { return stop_; });
-    }
-    if (!stop_ && waiting_) check(lock);
+    publish(waiting_ ? waiting_state() : Activity::State::working);
+    wake_.wait_for(lock, poll_interval, [this] { return stop_; });
+    const double look_seconds = std::min(seconds_since(last_look), longest_look_seconds);
+    last_look = Clock::now();
+    if (stop_) break;
+    if (leave_after_seconds_ >= 0 && (leave_after_seconds_ -= look_seconds) < 0) ::_exit(leave_code_);
+    if (!waiting_) continue;
+    waited_seconds_ = std::min(waited_seconds_ + counted_seconds(look_seconds), seconds_since(start_));
+    check(lock);
   }
 }
 
+Activity::State Watchdog::waiting_state() const {
+  return is_local(tag_) ? Activity::State::reading : Activity::State::waiting;
+}
+
+void Watchdog::publish(Activity::State state) const {
+  if (board_ != nullptr) board_->publish({state, ::getpid(), group_, tag_, waited_seconds_});
+}
+
+// A thread that computes while it reads does not wait.
+double Watchdog::counted_seconds(double look_seconds) {
+  if (!is_local(tag_)) return look_seconds;
+  const double computed = std::exchange(waiter_seconds_, clock_seconds(waiter_clock_));
+  return waiter_seconds_ > computed ? 0 : look_seconds;
+}
+
+std::vector<Board::Slot> Watchdog::missing_ranks() const {
+  std::vector<Board::Slot> missing;
+  if (board_ == nullptr) return missing;
+  for (const Board::Slot& slot : board_->slots()) {
+    if (slot.activity.group != group_) continue;
+    const bool waits_like_us = slot.activity.state == Activity::State::waiting;
+    if (!waits_like_us || slot.silent_seconds > silence_seconds()) missing.push_back(slot);
+  }
+  return missing;
+}
+
+// A rank that reads files and gets on with it: it has a limit of its own.
+bool Watchdog::reads_on(const Board::Slot& slot) const {
+  return slot.activity.state == Activity::State::reading && slot.silent_seconds <= silence_seconds() &&
+         slot.activity.waited_seconds < limit_seconds_ / 2;
+}
+
+double Watchdog::silence_seconds() const { return std::clamp(limit_seconds_ / 2, 1.0, 5.0); }
+
 void Watchdog::check(std::unique_lock<std::mutex>& lock) {
-  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  if (limit_seconds_ <= 0 || seconds <= limit_seconds_ || reported_wait_ == waits_) return;
+  if (limit_seconds_ <= 0 || waited_seconds_ <= limit_seconds_ || reported_wait_ == waits_) return;
+  const std::vector<Board::Slot> missing = is_local(tag_) ? std::vector<Board::Slot>() : missing_ranks();
+  if (!missing.empty() && std::ranges::all_of(missing, [&](const Board::Slot& slot) { return reads_on(slot); }))
+    return;
+  const bool others_may_know = board_ != nullptr && !is_local(tag_) && missing.empty();
+  if (others_may_know && waited_seconds_ <= limit_seconds_ + grace_seconds) return;
   reported_wait_ = waits_;
-  // On the stack: the rank may be stuck inside the allocator.
-  std::array<char, 512> sentence;
-  const auto written = fmt::format_to_n(
-      sentence.data(), sentence.size(),
-      "switchyard: rank {} has waited {:.1f} s for the other ranks (operation {}, step {}, phase {}; the limit "
-      "is {:g} "
-      "s); look for a rank that stopped or is slower than the rest, or raise run.wait_seconds\n",
-      rank_.value, seconds, name(tag_.operation), tag_.step, tag_.phase.view(), limit_seconds_);
-  const std::size_t length = std::min(written.size, sentence.size());
+  const bool speaks = board_ == nullptr || board_->claim_voice();
+  std::string said;
+  try {
+    if (speaks) said = sentence(missing);
+  } catch (const std::bad_alloc&) {
+    said = "switchyard: waited too long, and has no memory to say for whom\n";
+  }
   lock.unlock();
-  expired_({sentence.data(), length});
+  if (!speaks) std::this_thread::sleep_for(quiet_interval);
+  expired_(said);
   lock.lock();
+}
+
+std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
+  const std::string waited =
+      fmt::format("rank {} on {} has waited {:.1f} s", rank_.value, host_, waited_seconds_);
+  const std::string where = fmt::format("{}; the limit is {:g} s", place(tag_), limit_seconds_);
+  if (is_local(tag_)) {
+    return fmt::format(
+        "switchyard: {} for files ({}); look whether the file system answers and the name is that of a regular "
+        "file, or "
+        "raise run.wait_seconds\n",
+        waited, where);
+  }
+  if (!missing.empty()) {
+    const Board::Slot& first = missing.front();
+    return fmt::format(
+        "switchyard: {} on {} {} missing (rank {}: {}); {} for the other ranks ({}); look there for a process "
+        "that "
+        "stopped or is slower than the rest, or raise run.wait_seconds\n",
+        ranks_text(missing), host_, missing.size() == 1 ? "is" : "are", first.rank.value,
+        reason(first, first.silent_seconds > silence_seconds()), waited, where);
+  }
+  if (tag_.operation == Operation::start) {
+    return fmt::format(
+        "switchyard: {} for MPI to start ({}); see that all hosts reach each other: a network interface that "
+        "each host "
+        "has with the same address (docker0) must be left out, with mpirun --mca btl_tcp_if_include NETWORK "
+        "--mca "
+        "oob_tcp_if_include NETWORK\n",
+        waited, where);
+  }
+  const std::string there =
+      other_hosts_.empty()
+          ? std::string("nobody on this machine is missing")
+          : fmt::format("nobody on {} is missing: look at {} and the network", host_, other_hosts_);
+  return fmt::format(
+      "switchyard: {} for the other ranks ({}); {}; look for a rank that stopped or is slower than the rest, "
+      "or raise "
+      "run.wait_seconds\n",
+      waited, where, there);
 }
 
 }  // namespace switchyard::comm

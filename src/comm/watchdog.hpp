@@ -1,36 +1,54 @@
-// Ends a rank that waits too long for the others.
+// Ends a rank that waits too long.
 #pragma once
+
+#include <time.h>
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <thread>
 
 #include "base/ids.hpp"
+#include "comm/board.hpp"
 #include "comm/operation.hpp"
 
 namespace switchyard::comm {
 
-// Watches the operations of one rank from a thread of its own that makes no MPI call. If one lasts longer than
-// the limit, it says so in one sentence and ends the process; the launcher then ends the other ranks. One per
-// rank, made by the runtime before any communicator that uses it and destroyed after them.
+// Until the configuration is known: MPI's start on many nodes, and programs on a slow file system.
+inline constexpr double start_limit_seconds = 120;
+
+// Watches the waits of one rank from a thread of its own that makes no MPI call, from the first lines of main
+// until MPI has ended. If one lasts longer than the limit, one rank of the machine says in one sentence who is
+// missing, and the process ends; the launcher then ends the other ranks. Destroyed after every communicator
+// that uses it.
+//
+// What a rank does is left on the board of its machine, at the start of each wait and ten times a second.
+// Missing is a rank that never came, does not run (its watchdog is silent), has ended, computes, or waits for
+// files. If nobody of this machine is missing, the machine with the missing rank is given two seconds to speak
+// first.
+//
+// Time in which this process did not run, such as that of a suspended job, is no wait; nor is time in which a
+// thread that reads files computes, so that data of any size may be read and decoded.
 //
 // begin() and end() are called by the rank's one communicating thread. They allocate nothing and cost two
-// uncontended locks; only the first wait after a quiet spell has to wake the watching thread.
+// uncontended locks and a few stores.
 class Watchdog {
  public:
-  // What happens when a wait is too long. Gets the whole sentence, newline included; called on the watching
-  // thread.
+  // What happens when a wait is too long. Gets the whole sentence, newline included, or nothing if another rank
+  // of this machine speaks; called on the watching thread.
   using Expired = std::function<void(std::string_view sentence)>;
   // Writes to file descriptor 2 and leaves with ExitCode::timeout at once: no handler or destructor runs, since
   // the rank's main thread is stuck inside a library.
   static void print_and_exit(std::string_view sentence);
 
-  // limit_seconds <= 0: no limit.
-  Watchdog(WorldRank rank, double limit_seconds, Expired expired = print_and_exit);
+  // limit_seconds <= 0: no limit. Without a board nobody is named.
+  Watchdog(WorldRank rank, double limit_seconds, std::unique_ptr<Board> board = nullptr,
+           Expired expired = print_and_exit);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
@@ -39,31 +57,54 @@ class Watchdog {
   // length, such as saving.
   void set_limit_seconds(double limit_seconds);
   double limit_seconds() const;
+  // The other machines of the run, for the sentence: "node2, node3". Known once the ranks know each other.
+  void set_other_hosts(std::string other_hosts);
+  // For a program whose ranks fall into groups that do not wait for each other: only ranks of the same number
+  // are missed.
+  void set_group(int group);
 
   void begin(const OperationTag& tag);
   void end();
+  // After this long the process leaves with `code`, silently, whatever it is doing: for an end that may itself
+  // hang.
+  void leave_within(double seconds, int code);
 
  private:
   using Clock = std::chrono::steady_clock;
 
   void watch();
+  Activity::State waiting_state() const;
+  void publish(Activity::State state) const;
+  double counted_seconds(double look_seconds);
   void check(std::unique_lock<std::mutex>& lock);
+  std::vector<Board::Slot> missing_ranks() const;
+  bool reads_on(const Board::Slot& slot) const;
+  double silence_seconds() const;  // of a rank that does not run
+  std::string sentence(const std::vector<Board::Slot>& missing) const;
 
   const WorldRank rank_;
+  const std::string host_;
+  const std::unique_ptr<Board> board_;  // may be null
   const Expired expired_;
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable wake_;
   double limit_seconds_;
+  std::string other_hosts_;
+  int group_ = 0;
   bool waiting_ = false;
   OperationTag tag_;
-  Clock::time_point start_;
+  Clock::time_point start_;          // of the wait
+  clockid_t waiter_clock_ = -1;      // what the waiting thread computes
+  double waiter_seconds_ = 0;        // of it, when last looked at
+  double waited_seconds_ = 0;        // of which this process was running
   std::uint64_t waits_ = 0;          // waits begun so far
   std::uint64_t reported_wait_ = 0;  // the last one that was too long: each is reported once
-  bool asleep_ = false;              // the watching thread sleeps until the next begin()
+  double leave_after_seconds_ = -1;  // below 0: never
+  int leave_code_ = 0;
   bool stop_ = false;
 
-  std::thread thread_;  // last: starts when all else is there
+  std::thread thread_;  // starts when all else is there
 };
 
 // Longer waits from construction to destruction: for what takes its time in proportion to bytes, such as
@@ -92,6 +133,9 @@ class WatchedWait {
   WatchedWait(Watchdog* watchdog, const OperationTag& tag) : watchdog_(watchdog) {
     if (watchdog_ != nullptr) watchdog_->begin(tag);
   }
+  // For `what` ("configuration", at most 23 characters) to come from, or MPI to begin or end.
+  WatchedWait(Watchdog* watchdog, Operation operation, std::string_view what)
+      : WatchedWait(watchdog, OperationTag{.operation = operation, .phase = PhaseName(what)}) {}
   ~WatchedWait() {
     if (watchdog_ != nullptr) watchdog_->end();
   }

@@ -91,15 +91,13 @@ void print(const Measured& m, double flops_per_sample, int cores, std::string_vi
 }  // namespace
 
 int bench_step(Runtime& runtime, Arguments arguments) {
-  config::Config config;
+  const config::Config config = runtime.read_config([&] { return parse_run_options(arguments).config; });
   comm::Communicator& communicator = runtime.communicator();
-  comm::agree(communicator, [&] { config = parse_run_options(arguments).config; });
   device::Context& context = runtime.start_device(config.run);
-  std::optional<data::Dataset> dataset;
-  comm::agree(communicator, [&] { dataset = data::load_dataset(config.data, config.run.seed); });
+  const data::Dataset dataset = runtime.read_data(config);
   const index_t steps = config.train.max_steps > 0 ? config.train.max_steps : 200;
   double flops_per_sample = 0;
-  const Measured measured = measure(config, steps, runtime, context, *dataset, flops_per_sample);
+  const Measured measured = measure(config, steps, runtime, context, dataset, flops_per_sample);
   const int cores = communicator.size() * runtime.threads();
   if (runtime.is_root()) {
     for (const std::string& warning : runtime.warnings()) std::cout << "warning: " << warning << '\n';

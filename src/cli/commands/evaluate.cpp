@@ -75,24 +75,23 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                       "runs/latest`",
                       line.positionals.size()));
     }
+    const comm::WatchedWait wait(&runtime.watchdog(), comm::Operation::read_files, "run folder");
     if (runtime.is_root()) file = train::checkpoint_file(line.positionals[0]);
   });
   comm::broadcast(communicator, file);
   const checkpoint::Reader reader(communicator, file);
 
-  config::Config config;
-  std::optional<data::Dataset> dataset;
-  comm::agree(communicator, [&] {
-    config = parse_overrides(without_training(parse_ini(reader.text("config"), file)), line, evaluation_rule())
-                 .config;
+  const config::Config config = runtime.read_config([&] {
+    return parse_overrides(without_training(parse_ini(reader.text("config"), file)), line, evaluation_rule())
+        .config;
   });
   device::Context& context = runtime.start_device(config.run);
-  comm::agree(communicator, [&] { dataset = data::load_dataset(config.data, config.run.seed); });
+  const data::Dataset dataset = runtime.read_data(config);
   std::optional<train::BatchLoader> loader;
   std::optional<model::MixtureModel> model;
   comm::agree(communicator, [&] {
-    loader.emplace(config, *dataset, communicator);
-    model.emplace(config, train::task_of(*dataset), communicator);
+    loader.emplace(config, dataset, communicator);
+    model.emplace(config, train::task_of(dataset), communicator);
     train::load_arrays(reader, *model, nullptr);
     model->values_changed(context);
   });

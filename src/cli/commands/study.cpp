@@ -50,15 +50,16 @@ train::study::Spec read_spec(Arguments arguments) {
 int study(Runtime& runtime, Arguments arguments) {
   comm::Communicator& world = runtime.communicator();
   train::study::Spec spec;
-  config::Run first;
-  comm::agree(world, [&] {
+  const config::Config first = runtime.read_config([&] {
+    config::Config newest;
     spec = read_spec(arguments);
     train::study::check_study(spec, world.size(), [&](const config::Config& config) {
       require_device(config.run);
-      first = config.run;
+      newest = config;
     });
+    return newest;
   });
-  runtime.start_device(first);
+  runtime.start_device(first.run);
   const train::Outcome outcome = train::study::run_study(
       spec, {.world = &world,
              .device = [&](const config::Run& run) -> device::Context& { return runtime.adjust_device(run); },

@@ -45,15 +45,13 @@ void check_same_run(const config::Config& wanted, const config::Config& stored) 
 int run(Runtime& runtime, train::PreparedRun& prepared) {
   comm::Communicator& communicator = runtime.communicator();
   device::Context& context = runtime.start_device(prepared.config.run);
-  std::optional<data::Dataset> dataset;
-  comm::agree(communicator,
-              [&] { dataset = data::load_dataset(prepared.config.data, prepared.config.run.seed); });
+  const data::Dataset dataset = runtime.read_data(prepared.config);
   const train::Outcome outcome = train::run(
       prepared, {.communicator = &communicator,
                  .context = &context,
-                 .dataset = &*dataset,
+                 .dataset = &dataset,
                  .out = &std::cout,
-                 .announce = [&](train::Loop& loop) { print_start_table(runtime, prepared, *dataset, loop); }});
+                 .announce = [&](train::Loop& loop) { print_start_table(runtime, prepared, dataset, loop); }});
   if (runtime.is_root())
     std::cout << outcome.reason << "; results are in " << prepared.config.run.dir << std::endl;
   communicator.barrier();
@@ -64,8 +62,7 @@ int run(Runtime& runtime, train::PreparedRun& prepared) {
 
 int train(Runtime& runtime, Arguments arguments) {
   comm::Communicator& communicator = runtime.communicator();
-  config::Config wanted;
-  comm::agree(communicator, [&] { wanted = parse_run_options(arguments).config; });
+  const config::Config wanted = runtime.read_config([&] { return parse_run_options(arguments).config; });
   train::PreparedRun prepared = train::prepare_run(
       communicator, wanted,
       [&](const std::filesystem::path& checkpoint) { check_same_run(wanted, stored_config(checkpoint)); });
@@ -87,6 +84,7 @@ int resume(Runtime& runtime, Arguments arguments) {
   std::string config_text;
   comm::agree(communicator, [&] {
     if (!runtime.is_root()) return;
+    const comm::WatchedWait wait(&runtime.watchdog(), comm::Operation::read_files, "run folder");
     prepared.folder = train::RunFolder::open(line.positionals[0]);
     prepared.checkpoint = train::newest_checkpoint(*prepared.folder);
     if (prepared.checkpoint.empty()) {
@@ -98,10 +96,10 @@ int resume(Runtime& runtime, Arguments arguments) {
   });
   comm::broadcast(communicator, prepared.checkpoint);
   comm::broadcast(communicator, config_text);
-  comm::agree(communicator, [&] {
+  prepared.config = runtime.read_config([&] {
     config::Config stored = parse_ini(config_text, line.positionals[0]);
     stored.run.dir = line.positionals[0];  // the folder may have moved
-    prepared.config = parse_overrides(std::move(stored), line, resume_rule()).config;
+    return parse_overrides(std::move(stored), line, resume_rule()).config;
   });
   return run(runtime, prepared);
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/host_name.hpp"
 #include "base/log.hpp"
 
 namespace switchyard::comm::mpi {
@@ -43,9 +44,9 @@ void DatatypeTraits::close(Handle handle) noexcept {
 
 void throw_failed(int code, std::string_view call, GroupRank rank, int size, const std::string& details) {
   throw MpiError(
-      fmt::format("{} failed on rank {} of {} ({}; {}); look for an earlier message of another rank, and "
+      fmt::format("{} failed on rank {} of {} on {} ({}; {}); look for an earlier message of another rank, and "
                   "check the nodes and the network between them",
-                  call, rank.value, size, error_text(code), details));
+                  call, rank.value, size, host_name(), error_text(code), details));
 }
 
 int to_int(index_t count, std::string_view what) {

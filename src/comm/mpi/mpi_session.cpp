@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "base/log.hpp"
 #include "comm/mpi/mpi_communicator.hpp"
 #include "comm/mpi/mpi_handles.hpp"
@@ -16,7 +18,8 @@ CollectiveChecks default_checks() {
 #endif
 }
 
-MpiSession::MpiSession() {
+MpiSession::MpiSession(Watchdog* watchdog) : watchdog_(watchdog) {
+  const WatchedWait wait(watchdog_, Operation::start, "start");
   int provided = MPI_THREAD_SINGLE;
   // A failure in here ends the process with MPI's own message: no other handler can be set before.
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
@@ -33,11 +36,18 @@ MpiSession::MpiSession() {
 }
 
 MpiSession::~MpiSession() {
+  const WatchedWait wait(watchdog_, Operation::finish, "end");
   if (MPI_Finalize() != MPI_SUCCESS) log::error("MPI_Finalize failed");
+}
+
+void MpiSession::abort(ExitCode code) {
+  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  std::_Exit(static_cast<int>(code));  // not reached: MPI_Abort is not declared to never return
 }
 
 std::unique_ptr<Communicator> MpiSession::world(CollectiveChecks checks) {
   // A copy, so that no message of ours meets one of a library.
+  const WatchedWait wait(watchdog_, Operation::start, "start");
   MPI_Comm copy = MPI_COMM_NULL;
   if (const int code = MPI_Comm_dup(MPI_COMM_WORLD, &copy); code != MPI_SUCCESS) {
     int rank = -1, size = -1;

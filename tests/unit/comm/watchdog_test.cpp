@@ -3,14 +3,21 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/host_name.hpp"
 #include "comm/communicator.hpp"
 #include "comm/threads/thread_group.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace switchyard::comm {
 namespace {
@@ -33,6 +40,15 @@ class Sentences {
     changed_.wait_for(lock, 20s, [this] { return !all_.empty(); });
     return all_.empty() ? "" : all_.front();
   }
+  // Whether as many came within 20 s.
+  bool wait_for(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 20s, [&] { return all_.size() >= count; });
+  }
+  std::vector<std::string> all() {
+    const std::lock_guard lock(mutex_);
+    return all_;
+  }
   std::size_t count() {
     const std::lock_guard lock(mutex_);
     return all_.size();
@@ -54,10 +70,10 @@ OperationTag dispatch_tag() {
 
 TEST(Watchdog, names_the_rank_the_step_the_phase_and_the_operation_once) {
   Sentences sentences;
-  Watchdog watchdog(WorldRank(3), 0.05, sentences.action());
+  Watchdog watchdog(WorldRank(3), 0.05, nullptr, sentences.action());
   const WatchedWait wait(&watchdog, dispatch_tag());
   const std::string sentence = sentences.first();
-  EXPECT_NE(sentence.find("rank 3 has waited 0."), std::string::npos) << sentence;
+  EXPECT_NE(sentence.find("rank 3 on " + host_name() + " has waited 0."), std::string::npos) << sentence;
   EXPECT_NE(sentence.find("operation all_to_all_rows, step 17, phase dispatch; the limit is 0.05 s"),
             std::string::npos)
       << sentence;
@@ -69,7 +85,7 @@ TEST(Watchdog, names_the_rank_the_step_the_phase_and_the_operation_once) {
 
 TEST(Watchdog, is_silent_about_many_short_waits_and_about_no_wait) {
   Sentences sentences;
-  Watchdog watchdog(WorldRank(0), 0.15, sentences.action());
+  Watchdog watchdog(WorldRank(0), 0.15, nullptr, sentences.action());
   for (int i = 0; i < 10; ++i) {
     const WatchedWait wait(&watchdog, dispatch_tag());
     std::this_thread::sleep_for(30ms);
@@ -80,7 +96,7 @@ TEST(Watchdog, is_silent_about_many_short_waits_and_about_no_wait) {
 
 TEST(Watchdog, wakes_again_after_a_quiet_spell) {
   Sentences sentences;
-  Watchdog watchdog(WorldRank(0), 0.05, sentences.action());
+  Watchdog watchdog(WorldRank(0), 0.05, nullptr, sentences.action());
   { const WatchedWait wait(&watchdog, dispatch_tag()); }
   std::this_thread::sleep_for(350ms);  // long enough for it to go to sleep
   const WatchedWait wait(&watchdog, dispatch_tag());
@@ -89,7 +105,7 @@ TEST(Watchdog, wakes_again_after_a_quiet_spell) {
 
 TEST(Watchdog, a_limit_can_be_raised_lowered_and_taken_away) {
   Sentences sentences;
-  Watchdog watchdog(WorldRank(0), 0, sentences.action());
+  Watchdog watchdog(WorldRank(0), 0, nullptr, sentences.action());
   const WatchedWait wait(&watchdog, dispatch_tag());
   std::this_thread::sleep_for(250ms);
   watchdog.set_limit_seconds(1000);
@@ -108,7 +124,7 @@ TEST(Watchdog, sees_the_operations_of_a_group_and_of_its_subgroups) {
     seen.set_value();
   });
   run_ranks(2, [&](Communicator& comm) {
-    Watchdog watchdog(WorldRank(comm.rank().value), comm.is_root() ? 0.05 : 0.0, sentences.action());
+    Watchdog watchdog(WorldRank(comm.rank().value), comm.is_root() ? 0.05 : 0.0, nullptr, sentences.action());
     comm.set_watchdog(&watchdog);
     const auto subgroup = comm.split(0);
     subgroup->set_phase(5, "saving");
@@ -117,8 +133,104 @@ TEST(Watchdog, sees_the_operations_of_a_group_and_of_its_subgroups) {
   });
   observer.join();
   const std::string sentence = sentences.first();
-  EXPECT_NE(sentence.find("rank 0 has waited"), std::string::npos) << sentence;
+  EXPECT_NE(sentence.find("rank 0 on"), std::string::npos) << sentence;
   EXPECT_NE(sentence.find("operation barrier, step 5, phase saving"), std::string::npos) << sentence;
+}
+
+// Two ranks of one machine, in one process.
+struct Machine {
+  test::TemporaryDirectory folder;
+  Sentences sentences;
+  Watchdog rank_0{WorldRank(0), 0.3, Board::open_file(folder.path() / "board", WorldRank(0)),
+                  sentences.action()};
+  Watchdog rank_1{WorldRank(1), 0.3, Board::open_file(folder.path() / "board", WorldRank(1)),
+                  sentences.action()};
+};
+
+TEST(Watchdog, names_the_rank_that_computes) {
+  Machine machine;
+  { const WatchedWait last(&machine.rank_1, dispatch_tag()); }
+  const WatchedWait wait(&machine.rank_0, dispatch_tag());
+  const std::string sentence = machine.sentences.first();
+  EXPECT_NE(sentence.find("rank 1 on"), std::string::npos) << sentence;
+  EXPECT_NE(
+      sentence.find("computes, or is stuck in a call of its own, since operation all_to_all_rows, step 17"),
+      std::string::npos)
+      << sentence;
+  EXPECT_NE(sentence.find("rank 0 on"), std::string::npos) << sentence;
+}
+
+TEST(Watchdog, one_rank_of_a_machine_speaks_for_all) {
+  Machine machine;
+  std::optional<Watchdog> third;
+  third.emplace(WorldRank(2), 0.3, Board::open_file(machine.folder.path() / "board", WorldRank(2)),
+                machine.sentences.action());
+  const WatchedWait wait_0(&machine.rank_0, dispatch_tag());
+  const WatchedWait wait_1(&machine.rank_1, dispatch_tag());
+  EXPECT_TRUE(machine.sentences.wait_for(2));
+  const std::vector<std::string> all = machine.sentences.all();
+  EXPECT_EQ(std::ranges::count(all, ""), 1) << "the other one leaves without a word";
+  EXPECT_EQ(std::ranges::count_if(all, [](const std::string& s) { return s.find("rank 2 on") != s.npos; }), 1);
+}
+
+TEST(Watchdog, where_nobody_is_missing_it_lets_other_machines_speak_first) {
+  Machine machine;
+  machine.rank_0.set_other_hosts("node7, node9");
+  machine.rank_1.set_limit_seconds(0);
+  const auto begin = std::chrono::steady_clock::now();
+  const WatchedWait wait_0(&machine.rank_0, dispatch_tag());
+  const WatchedWait wait_1(&machine.rank_1, dispatch_tag());
+  const std::string sentence = machine.sentences.first();
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 2s);
+  EXPECT_NE(sentence.find("look at node7, node9 and the network"), std::string::npos) << sentence;
+}
+
+TEST(Watchdog, a_rank_of_another_group_is_not_missed) {
+  Machine machine;
+  machine.rank_1.set_group(1);
+  const WatchedWait wait(&machine.rank_0, dispatch_tag());
+  EXPECT_EQ(machine.sentences.first().find("missing ("), std::string::npos) << machine.sentences.first();
+}
+
+TEST(Watchdog, a_thread_that_computes_while_it_reads_does_not_wait) {
+  Sentences sentences;
+  Watchdog watchdog(WorldRank(0), 0.3, nullptr, sentences.action());
+  const WatchedWait wait(&watchdog, Operation::read_files, "data");
+  const auto end = std::chrono::steady_clock::now() + 1s;
+  while (std::chrono::steady_clock::now() < end) {
+  }
+  EXPECT_EQ(sentences.count(), 0u);
+  const std::string sentence = sentences.first();  // now this thread sleeps
+  EXPECT_NE(sentence.find("for files (operation read_files, step 0, phase data"), std::string::npos)
+      << sentence;
+}
+
+TEST(Board, holds_what_each_rank_published_and_gives_the_voice_once) {
+  const test::TemporaryDirectory folder;
+  const auto first = Board::open_file(folder.path() / "board", WorldRank(0));
+  const auto second = Board::open_file(folder.path() / "board", WorldRank(5));
+  ASSERT_NE(first, nullptr);
+  ASSERT_NE(second, nullptr);
+  EXPECT_TRUE(first->slots().empty());
+  second->publish({.state = Activity::State::waiting, .process = 17, .tag = dispatch_tag()});
+  const std::vector<Board::Slot> slots = first->slots();
+  ASSERT_EQ(slots.size(), 1u);
+  EXPECT_EQ(slots[0].rank, WorldRank(5));
+  EXPECT_EQ(slots[0].activity.tag, dispatch_tag());
+  EXPECT_EQ(slots[0].activity.process, 17);
+  EXPECT_LT(slots[0].silent_seconds, 60);
+  EXPECT_TRUE(second->claim_voice());
+  EXPECT_FALSE(first->claim_voice());
+}
+
+TEST(Board, follows_no_link_and_takes_no_file_that_others_may_write) {
+  const test::TemporaryDirectory folder;
+  std::ofstream(folder.path() / "precious") << "precious";
+  std::filesystem::create_symlink("precious", folder.path() / "link");
+  EXPECT_EQ(Board::open_file(folder.path() / "link", WorldRank(0)), nullptr);
+  std::filesystem::permissions(folder.path() / "precious", std::filesystem::perms::all);
+  EXPECT_EQ(Board::open_file(folder.path() / "precious", WorldRank(0)), nullptr);
+  EXPECT_EQ(std::filesystem::file_size(folder.path() / "precious"), 8u);
 }
 
 TEST(WatchdogDeathTest, prints_the_sentence_and_leaves_with_the_timeout_code) {
@@ -129,7 +241,8 @@ TEST(WatchdogDeathTest, prints_the_sentence_and_leaves_with_the_timeout_code) {
         const WatchedWait wait(&watchdog, dispatch_tag());
         std::this_thread::sleep_for(20s);
       },
-      testing::ExitedWithCode(static_cast<int>(ExitCode::timeout)), "rank 1 has waited .*run.wait_seconds");
+      testing::ExitedWithCode(static_cast<int>(ExitCode::timeout)),
+      "rank 1 on .* has waited .*run.wait_seconds");
 }
 
 }  // namespace
