@@ -59,6 +59,7 @@ class Finished:
 
     def __init__(self, code, out, err, seconds):
         self.code, self.out, self.err, self.seconds = code, out, err, seconds
+        self.stopped = False  # by a signal, and then ended
 
     def __str__(self):
         return f"exit code {self.code} after {self.seconds:.1f} s\n--- output\n{self.out}\n--- errors\n{self.err}"
@@ -129,6 +130,18 @@ class Running:
             raise AssertionError(f"it hangs: no end within {limit_seconds} s\n{self._finished()}") from None
         return self._finished()
 
+    def wait_or_stop(self, limit_seconds):
+        """As wait(), but a run of one stopped process is ended and said to be `stopped`: nobody else could tell."""
+        end = time.monotonic() + limit_seconds
+        while self.process.poll() is None and time.monotonic() < end:
+            if self._ranks <= 1 and any(_is_stopped(pid) for pid in self.rank_pids().values()):
+                self._kill()
+                finished = self._finished()
+                finished.stopped = True
+                return finished
+            time.sleep(0.02)
+        return self.wait(1)
+
     def _finished(self):
         texts = []
         for file in (self._out, self._err):
@@ -136,6 +149,13 @@ class Running:
                 file.seek(0)
                 texts.append(file.read().decode(errors="replace"))
         return Finished(self.process.returncode, *texts, time.monotonic() - self._start)
+
+
+def _is_stopped(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    except OSError:  # it ended meanwhile
+        return False
 
 
 def _send(pid, number):

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Runs the random harnesses for as long as asked, and prints what they counted: faults at random calls and moments, random
+# configurations on random layouts, kills and damaged checkpoints, the fuzz targets. Fails if one promise was broken.
+#
+#   launch/soak.sh MINUTES [SEED]       the time is for all together; the seed defaults to the time of day
+#
+# The harnesses run one after the other, so that each has the machine for itself.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+minutes="${1:-}"
+seed="${2:-$(date +%s)}"
+[[ "$minutes" =~ ^[1-9][0-9]*$ && "$seed" =~ ^[0-9]+$ ]] || {
+  echo "usage: launch/soak.sh MINUTES [SEED]" >&2
+  exit 2
+}
+
+launch/install.sh
+cmake --preset release -DSWITCHYARD_TESTS=ON >/dev/null
+cmake --build --preset release --target switchyard mend_checkpoint fault_shim
+python=$(sed -n 's/^SWITCHYARD_PYTHON:[A-Z]*=//p' build/release/CMakeCache.txt)
+program=(build/release/switchyard build/release/tests/unit/checkpoint/mend_checkpoint)
+share=$((minutes * 60 / 4))
+failed=()
+
+# harness NAME OPTIONS...
+harness() {
+  PYTHONPATH=tests/support "$python" -B "tests/faults/$1.py" "${program[@]}" "${@:2}" --seed "$seed" --seconds "$share" \
+    --count 1000000 || failed+=("$1")
+}
+echo "launch/soak.sh: $minutes minutes, seed $seed"
+harness random_faults --shim=build/release/tests/support/libfault_shim.so
+harness random_layouts
+harness random_damage
+"$python" -B tests/fuzz/run.py --seconds "$share" --seed "$seed" || failed+=("fuzz")
+
+[ ${#failed[@]} -eq 0 ] || {
+  echo "launch/soak.sh: broken promises in: ${failed[*]}" >&2
+  exit 1
+}
+echo "launch/soak.sh: every promise held"
