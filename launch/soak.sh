@@ -25,11 +25,11 @@ failed=()
 
 # harness NAME OPTIONS...
 harness() {
-  PYTHONPATH=tests/support "$python" -B "tests/faults/$1.py" "${program[@]}" "${@:2}" --seed "$seed" --seconds "$share" \
+  PYTHONPATH=tests/support FAULT_SHIM="$PWD/build/release/tests/support/libfault_shim.so" "$python" -B "tests/faults/$1.py" "${program[@]}" "${@:2}" --seed "$seed" --seconds "$share" \
     --count 1000000 || failed+=("$1")
 }
 echo "launch/soak.sh: $minutes minutes, seed $seed"
-harness random_faults --shim=build/release/tests/support/libfault_shim.so
+harness random_faults
 harness random_layouts
 harness random_damage
 "$python" -B tests/fuzz/run.py --seconds "$share" --seed "$seed" || failed+=("fuzz")

@@ -117,7 +117,6 @@ int run_command(const Command& command, Arguments arguments) {
     return 0;
   }
   if (command.on_one != nullptr) {
-    log::set_up(0, 1);
     if (!is_first_process()) return 0;  // once is enough
     return guarded(nullptr, [&] { return command.on_one(arguments); });
   }
@@ -129,7 +128,14 @@ int run_command(const Command& command, Arguments arguments) {
   });
 }
 
+// Errors have their form from the first one on; Runtime says the rank once it is known for sure.
+void set_up_log() {
+  const auto launch = comm::find_launch();
+  log::set_up(launch ? launch->process : 0, launch ? launch->processes : 1);
+}
+
 int run(const std::vector<std::string>& words) {
+  set_up_log();
   if (words.empty()) {
     if (!is_first_process()) return 0;
     std::cerr << usage();

@@ -1,17 +1,15 @@
 """A fault at a random call or moment, on 1 to 8 ranks: the run ends in time, says why once, and goes on to the same bits.
 
-Called as random_faults.py SWITCHYARD MEND_CHECKPOINT --shim=libfault_shim.so ...; a fault is a failing, slow, stopping or
-killing call (tests/support/fault_shim.cpp), or a signal from outside. What is asserted of each that was delivered:
+A fault is a failing, slow, stopping or killing call (the library FAULT_SHIM, tests/support/fault_shim.cpp), or a signal
+from outside. What is asserted of each that was delivered:
 it ends within ten seconds plus run.wait_seconds (and what the machine needs for an undisturbed run) with a code that
 fits; standard error holds one sentence on it; a rank that is missing is named; nobody lives on; and the run, gone on,
 ends with the bits of an undisturbed one.
 """
 
 import os
-import pathlib
 import re
 import signal
-import sys
 import time
 
 import harness
@@ -32,7 +30,6 @@ CAUSE = re.compile(r"switchyard.*(?:error: |has waited|have waited|waits for|wai
 
 class Faults(harness.Harness):
     def __init__(self):
-        self.shim = pathlib.Path(take_option("--shim=")).resolve()
         super().__init__("random_faults", __doc__, default_count=25, unit="delivered faults")
         self.config = self.folder / "a.ini"
         configuration = dict(random_damage.CONFIGURATION)
@@ -75,10 +72,7 @@ class Faults(harness.Harness):
         function, action = random_call(random, ranks)
         nth = int(10 ** random.uniform(0, 3 if function == "new" else 2))
         mark = one.folder / "delivered"
-        environment = {"LD_PRELOAD": str(self.shim), "SWITCHYARD_SHIM": f"{function}:{nth}:{action}:{victim}",
-                       "SWITCHYARD_SHIM_MARK": str(mark)}
-        if function in FILE_CALLS:
-            environment["SWITCHYARD_SHIM_PATH"] = str(run)
+        environment = runs.fault(function, nth, action, victim, path=run if function in FILE_CALLS else None, mark=mark)
         what = f"{function} call {nth} of rank {victim} of {ranks}: {action}"
         finished = runs.Running("train", self.config, f"--run.dir={run}", ranks=ranks, environment=environment)
         finished = finished.wait_or_stop(limit_seconds)
@@ -146,14 +140,6 @@ class Expectation:
         elif finished.code != 0:  # some failures do no harm: a flush that is done again, a file that need not go
             harness.expect(finished.code in (3, 4) and len(causes) == 1, said)
             harness.expect("defect" not in finished.err, said)
-
-
-def take_option(prefix):
-    found = [word for word in sys.argv if word.startswith(prefix)]
-    if not found:
-        sys.exit(f"{prefix} is missing; {__doc__}")
-    sys.argv.remove(found[0])
-    return found[0].removeprefix(prefix)
 
 
 if __name__ == "__main__":

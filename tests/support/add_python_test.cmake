@@ -27,5 +27,5 @@ function(sy_python_test name)
            COMMAND ${SWITCHYARD_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SCRIPT} $<TARGET_FILE:switchyard>
                    $<TARGET_FILE:mend_checkpoint> ${ARG_ARGUMENTS})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "program;${ARG_LABELS}" RUN_SERIAL ON
-                       ENVIRONMENT "PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/support")
+                       ENVIRONMENT "PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/support;FAULT_SHIM=$<TARGET_FILE:fault_shim>")
 endfunction()

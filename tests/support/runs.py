@@ -165,6 +165,16 @@ def _send(pid, number):
         pass
 
 
+def fault(function, nth, action, rank=0, path=None, mark=None):
+    """Environment of a run in which one call fails, hangs or kills: tests/support/fault_shim.cpp."""
+    environment = {"LD_PRELOAD": os.environ["FAULT_SHIM"], "SWITCHYARD_SHIM": f"{function}:{nth}:{action}:{rank}"}
+    if path is not None:
+        environment["SWITCHYARD_SHIM_PATH"] = str(path)
+    if mark is not None:
+        environment["SWITCHYARD_SHIM_MARK"] = str(mark)
+    return environment
+
+
 def switchyard(*arguments, ranks=0, limit_seconds=30, environment=None, cwd=None):
     """Runs it to its end."""
     return Running(*arguments, ranks=ranks, environment=environment, cwd=cwd).wait(limit_seconds)
@@ -330,6 +340,10 @@ def use(binary, mend_checkpoint):
     """The program, and the tool that makes the checksums of an edited checkpoint right again."""
     global _binary, _mend
     _binary, _mend = pathlib.Path(binary).resolve(), pathlib.Path(mend_checkpoint).resolve()
+
+
+def program():
+    return _binary
 
 
 def main():
