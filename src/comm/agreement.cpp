@@ -54,10 +54,10 @@ void agree(Communicator& communicator, const std::function<void()>& action) {
   } header{};
   std::string message;
   if (communicator.rank() == source) {
-    header = {static_cast<std::int64_t>(mine->kind), static_cast<std::int64_t>(mine->message.size())};
     // The root speaks for all, under its own name.
     message = source.value == 0 ? mine->message
                                 : fmt::format("rank {} on {}: {}", source.value, host_name(), mine->message);
+    header = {static_cast<std::int64_t>(mine->kind), static_cast<std::int64_t>(message.size())};
   }
   communicator.broadcast(std::span<Header>(&header, 1), source);
   message.resize(static_cast<std::size_t>(header.message_bytes));

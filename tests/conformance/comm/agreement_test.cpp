@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "base/host_name.hpp"
 #include "conformance/comm/harness.hpp"
 
 namespace switchyard::comm {
@@ -23,6 +24,11 @@ std::string failure_of(Communicator& comm, const std::function<void()>& action) 
   return "no failure";
 }
 
+// What names the failing rank in front of the message; the root speaks under its own name.
+std::string in_front(int rank) {
+  return rank == 0 ? "" : "rank " + std::to_string(rank) + " on " + host_name() + ": ";
+}
+
 TEST_P(Agreement, passes_when_no_rank_fails) {
   on_all_ranks([](Communicator& comm) {
     int ran = 0;
@@ -37,7 +43,7 @@ TEST_P(Agreement, every_rank_gets_the_failure_of_the_one_that_failed) {
       const std::string failure = failure_of(comm, [&] {
         if (rank_of(comm) == failing) throw NumericError("a nan on rank " + std::to_string(failing));
       });
-      EXPECT_EQ(failure, "NumericError: a nan on rank " + std::to_string(failing));
+      EXPECT_EQ(failure, "NumericError: " + in_front(failing) + "a nan on rank " + std::to_string(failing));
     }
   });
 }
@@ -50,7 +56,7 @@ TEST_P(Agreement, the_lowest_of_several_failures_wins) {
       if (rank_of(comm) > lowest)
         throw ConfigError("a longer message of rank " + std::to_string(rank_of(comm)));
     });
-    EXPECT_EQ(failure, "DataError: ");
+    EXPECT_EQ(failure, "DataError: " + in_front(lowest));
   });
 }
 
@@ -67,7 +73,7 @@ TEST_P(Agreement, exceptions_that_are_not_ours_get_a_kind) {
                          [&] {
                            if (last) throw std::runtime_error("odd");
                          }),
-              "ContractViolation: an unexpected failure: odd");
+              "ContractViolation: " + in_front(comm.size() - 1) + "an unexpected failure: odd");
     EXPECT_EQ(failure_of(comm,
                          [&] {
                            if (last) throw 1;
