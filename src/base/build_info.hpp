@@ -7,7 +7,8 @@ namespace switchyard {
 
 struct BuildInfo {
   std::string version;
-  std::string commit;
+  std::string
+      commit;  // "+changes" behind it: of a tree that differed from it; empty: built outside of a checkout
   std::string compiler;
   std::string build_type;
   std::string arch;  // -march
@@ -15,6 +16,9 @@ struct BuildInfo {
 };
 
 BuildInfo build_info();
+// The linker's digest of this very program: two builds of one commit differ in it if anything in them differs.
+// Empty if it was linked without --build-id.
+std::string binary_id();
 // One line: version, commit, compiler, type, arch, cuda.
 std::string describe(const BuildInfo& info);
 
