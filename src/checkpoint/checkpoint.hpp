@@ -27,6 +27,9 @@ class FileReader;
 
 inline constexpr int schema_version = 2;
 
+// The library as it is loaded: "HDF5 1.10.8".
+std::string hdf5_library();
+
 enum class DType { float32, float64, int64 };
 
 // Rows [first_row, first_row + rows) of the array `path`, of which this rank holds the one valid copy. Scalars

@@ -123,7 +123,7 @@ int run_command(const Command& command, Arguments arguments) {
   if (command.stops_on_signals) train::block_stop_signals();
   Runtime runtime(first_wait_limit(arguments));
   return guarded(&runtime, [&] {
-    runtime.start();
+    runtime.start(command.name);
     return command.on_ranks(runtime, arguments);
   });
 }

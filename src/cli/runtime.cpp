@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "base/floating_point.hpp"
 #include "base/log.hpp"
+#include "cli/handshake.hpp"
 #include "comm/agreement.hpp"
 #include "comm/launch_check.hpp"
 #include "comm/local/local_communicator.hpp"
@@ -31,7 +32,7 @@ std::unique_ptr<comm::Board> launched_board() {
 
 Runtime::Runtime(double limit_seconds) : watchdog_(launched_rank(), limit_seconds, launched_board()) {}
 
-void Runtime::start() {
+void Runtime::start(std::string_view command) {
   flush_denormals_to_zero();
   device::use_libraries_single_threaded();
   if (comm::launched_by_mpi()) {
@@ -43,6 +44,7 @@ void Runtime::start() {
   communicator_->set_watchdog(&watchdog_);
   log::set_up(communicator_->rank().value, communicator_->size());
   comm::check_world_size(communicator_->size());
+  expect_same_program(*communicator_, command);  // before the first message that another program may not know
   nodes_ = comm::find_node_layout(*communicator_);
   watchdog_.set_other_hosts(nodes_.other_hosts);
 }
@@ -66,6 +68,7 @@ config::Config Runtime::read_config(const std::function<config::Config()>& read)
     config = read();
     watchdog_.set_limit_seconds(config.run.wait_seconds);
   });
+  expect_same_configuration(*communicator_, config);
   return config;
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -31,8 +32,8 @@ class Runtime {
 
   // Call once, first. Collective over all processes of the launch; a failure of one of them is its own, and
   // abort() ends the others. Throws ConfigError if a launcher started several processes that do not see each
-  // other.
-  void start();
+  // other, and on all ranks if they run another `command` or program (cli/handshake.hpp).
+  void start(std::string_view command);
   // Ends all processes of the launch with `code`, without waiting for anybody; returns only where this process
   // is alone.
   void abort(ExitCode code);
@@ -45,7 +46,8 @@ class Runtime {
   bool is_root() const { return communicator_->is_root(); }
 
   // What `read`, run on every rank, gives; the watchdog's limit is that of the configuration from then on.
-  // Collective; ranks agree on failures. Reading files counts as a wait.
+  // Collective; ranks agree on failures, and a ConfigError names what they do not have alike. Reading files
+  // counts as a wait.
   config::Config read_config(const std::function<config::Config()>& read);
 
   // The samples that `config` names, on every rank. Collective; ranks agree on failures. Reading files counts

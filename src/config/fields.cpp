@@ -82,20 +82,26 @@ struct Table {
     if (!std::in_range<Value>(min) || !std::in_range<Value>(max))
       throw std::logic_error("range exceeds member");
     return {
-        name, key,
+        name,
+        key,
         Integer{[](const Config& config) { return static_cast<std::int64_t>(config.*section.*member); },
                 [](Config& config, std::int64_t value) { config.*section.*member = static_cast<Value>(value); },
                 min, max},
-        help, unit};
+        help,
+        unit,
+        Scope::run};
   }
 
   template <auto member>
   constexpr Field number(std::string_view key, Range range, std::string_view help,
                          std::string_view unit = {}) const {
-    return {name, key,
+    return {name,
+            key,
             Number{[](const Config& config) { return config.*section.*member; },
                    [](Config& config, double value) { config.*section.*member = value; }, range},
-            help, unit};
+            help,
+            unit,
+            Scope::run};
   }
 
   template <auto member>
@@ -134,6 +140,11 @@ struct Table {
   }
 };
 
+constexpr Field per_rank(Field field) {
+  field.scope = Scope::rank;
+  return field;
+}
+
 constexpr Range above_zero{.min = 0, .min_excluded = true};
 constexpr Range not_negative{.min = 0};
 constexpr Range fraction_below_one{.min = 0, .max = 1, .max_excluded = true};  // decay rates
@@ -148,7 +159,7 @@ constexpr std::array run_fields = {
     run.integer<&Run::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
                             "of the first weights and of the order of samples"),
     run.choice<&Run::device, device_words>("device", "auto: cuda where a GPU can be used, else cpu"),
-    run.integer<&Run::threads>("threads", 0, 1024, "per rank; 0: the rank's share of its processors"),
+    per_rank(run.integer<&Run::threads>("threads", 0, 1024, "per rank; 0: the rank's share of its processors")),
     run.choice<&Run::resume, resume_words>("resume",
                                            "auto: train goes on with the run in run.dir if there is one"),
     run.number<&Run::max_minutes>("max_minutes", not_negative,
@@ -164,7 +175,7 @@ constexpr std::array data_fields = {
         "source",
         "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; random: "
         "made up; clusters: the clustered patches of Chen et al. 2022"),
-    data.text<&Data::dir>("dir", "idx, cifar: the folder of the files, plain or .gz"),
+    per_rank(data.text<&Data::dir>("dir", "idx, cifar: the folder of the files, plain or .gz")),
     data.integer<&Data::validation_samples>("validation_samples", 0, largest_count,
                                             "idx, cifar: taken from the training files", "samples"),
     data.choice<&Data::labels, label_words>(

@@ -60,12 +60,17 @@ struct Choice {
   void (*set)(Config&, std::size_t);
 };
 
+// What must have one value: all ranks of a run, or each rank alone (where it runs, where its copy of the data
+// lies; of the data's content the ranks compare a digest).
+enum class Scope { run, rank };
+
 struct Field {
   std::string_view section;
   std::string_view key;
   std::variant<Integer, Number, Numbers, Text, Choice> type;
   std::string_view help;  // one line
   std::string_view unit = {};
+  Scope scope = Scope::run;
 
   std::string name() const;  // "section.key", as on the command line
 };

@@ -54,6 +54,17 @@ _binary = None
 _mend = None
 
 
+class Rank:
+    """One rank of a launch whose ranks differ."""
+
+    def __init__(self, *arguments, binary=None, **environment):
+        self.arguments, self.binary, self.environment = arguments, binary, environment
+
+    def words(self):
+        settings = [word for name, value in self.environment.items() for word in ("-x", f"{name}={value}")]
+        return ["-n", "1", *settings, str(self.binary or _binary), *map(str, self.arguments)]
+
+
 class Finished:
     """A run of the program that has ended."""
 
@@ -68,10 +79,13 @@ class Finished:
 class Running:
     """A run under way. ranks = 0: without a launcher. A hang is a failure: wait() kills all and raises."""
 
-    def __init__(self, *arguments, ranks=0, environment=None, cwd=None):
+    def __init__(self, *arguments, ranks=0, environment=None, cwd=None, by_rank=()):
         command = [str(_binary)] + [str(a) for a in arguments]
         if ranks > 0:
             command = [str(MPIRUN), "-n", str(ranks)] + command
+        if by_rank:
+            command = [str(MPIRUN)] + [word for rank in by_rank for word in [":", *rank.words()]][1:]
+            ranks = len(by_rank)
         self._out = tempfile.TemporaryFile()
         self._err = tempfile.TemporaryFile()
         self._start = time.monotonic()
@@ -178,6 +192,15 @@ def fault(function, nth, action, rank=0, path=None, mark=None):
 def switchyard(*arguments, ranks=0, limit_seconds=30, environment=None, cwd=None):
     """Runs it to its end."""
     return Running(*arguments, ranks=ranks, environment=environment, cwd=cwd).wait(limit_seconds)
+
+
+def different_ranks(*by_rank, limit_seconds=60):
+    """One launch with a rank for each Rank, to its end."""
+    return Running(by_rank=by_rank).wait(limit_seconds)
+
+
+def binary():
+    return _binary
 
 
 class RunTest(unittest.TestCase):

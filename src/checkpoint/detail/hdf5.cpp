@@ -98,3 +98,14 @@ SpaceId memory_space(const Piece& piece) {
 }
 
 }  // namespace switchyard::checkpoint::detail
+
+namespace switchyard::checkpoint {
+
+std::string hdf5_library() {
+  const detail::LibraryLock lock;
+  unsigned major = 0, minor = 0, release = 0;
+  detail::check(H5get_libversion(&major, &minor, &release), "asking for the library's version");
+  return fmt::format("HDF5 {}.{}.{}", major, minor, release);
+}
+
+}  // namespace switchyard::checkpoint

@@ -2,11 +2,13 @@
 
 #include "base/error.hpp"
 #include "cli/bench/bench.hpp"
+#include "cli/handshake.hpp"
 
 namespace switchyard::cli {
 
 int bench(Runtime& runtime, Arguments arguments) {
   const std::string name = arguments.empty() ? "" : arguments[0];
+  comm::expect_same(runtime.communicator(), ErrorKind::config, compared_argument("the benchmark", name));
   if (name == "step") return bench_step(runtime, arguments.subspan(1));
   if (name == "exchange") return bench_exchange(runtime, arguments.subspan(1));
   if (name == "matmul") return bench_matmul(runtime, arguments.subspan(1));

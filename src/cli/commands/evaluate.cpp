@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/commands/commands.hpp"
+#include "cli/handshake.hpp"
 #include "cli/ini.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
@@ -78,6 +79,9 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     const comm::WatchedWait wait(&runtime.watchdog(), comm::Operation::read_files, "run folder");
     if (runtime.is_root()) file = train::checkpoint_file(line.positionals[0]);
   });
+  comm::expect_same(communicator, ErrorKind::config,
+                    std::vector{compared_argument("the checkpoint", line.positionals[0]),
+                                compared_argument("--split", train::name(split))});
   comm::broadcast(communicator, file);
   const checkpoint::Reader reader(communicator, file);
 

@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
+#include <iterator>
 
 #include "base/error.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/handshake.hpp"
 #include "cli/ini.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
@@ -28,7 +31,8 @@ KnownKeys study_keys() {
           }};
 }
 
-train::study::Spec read_spec(Arguments arguments) {
+// What the study is, and all that it was read from in `things`.
+train::study::Spec read_spec(Arguments arguments, std::vector<comm::Compared>& things) {
   const CommandLine line = parse_command_line(arguments, study_keys());
   if (line.positionals.size() != 1) {
     throw ConfigError(
@@ -42,7 +46,15 @@ train::study::Spec read_spec(Arguments arguments) {
   std::vector<config::Setting> settings;
   for_each_setting(read_ini_file(file), file,
                    [&](const config::Setting& setting) { settings.push_back(setting); });
-  return train::study::read_spec(file, settings, overrides, read_config);
+  for (const auto* list : {&settings, &overrides}) {
+    for (const config::Setting& setting : *list)
+      things.push_back(compared_argument(setting.name(), setting.value));
+  }
+  return train::study::read_spec(file, settings, overrides, [&](const std::string& path) {
+    config::Config base = read_config(path);
+    std::ranges::move(compared_configuration(base, path + ": "), std::back_inserter(things));
+    return base;
+  });
 }
 
 }  // namespace
@@ -50,15 +62,17 @@ train::study::Spec read_spec(Arguments arguments) {
 int study(Runtime& runtime, Arguments arguments) {
   comm::Communicator& world = runtime.communicator();
   train::study::Spec spec;
+  std::vector<comm::Compared> things;
   const config::Config first = runtime.read_config([&] {
     config::Config newest;
-    spec = read_spec(arguments);
+    spec = read_spec(arguments, things);
     train::study::check_study(spec, world.size(), [&](const config::Config& config) {
       require_device(config.run);
       newest = config;
     });
     return newest;
   });
+  comm::expect_same(world, ErrorKind::config, things);
   runtime.start_device(first.run);
   const train::Outcome outcome = train::study::run_study(
       spec, {.world = &world,

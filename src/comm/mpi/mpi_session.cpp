@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdlib>
+#include <string_view>
 
 #include "base/log.hpp"
 #include "comm/mpi/mpi_communicator.hpp"
@@ -16,6 +18,14 @@ CollectiveChecks default_checks() {
 #else
   return CollectiveChecks::off;
 #endif
+}
+
+std::string mpi_library() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);
+  const std::string_view version(text.data(), static_cast<std::size_t>(length));
+  return std::string(version.substr(0, version.find_first_of(",\n")));  // then who built it, and when
 }
 
 MpiSession::MpiSession(Watchdog* watchdog) : watchdog_(watchdog) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "comm/communicator.hpp"
 #include "comm/watchdog.hpp"
@@ -13,6 +14,9 @@ namespace switchyard::comm {
 enum class CollectiveChecks { off, on };
 // on in checked builds (CMake: Debug, asan, tsan), off otherwise.
 CollectiveChecks default_checks();
+
+// The library as it is loaded: "Open MPI v4.1.4". Works without MpiSession.
+std::string mpi_library();
 
 // Starts MPI and ends it; one per process, on main's stack inside Runtime, before every communicator and
 // outliving them all. Only main's thread may use it or them (thread level FUNNELED).

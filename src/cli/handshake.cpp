@@ -1,0 +1,67 @@
+#include "cli/handshake.hpp"
+
+#include <gnu/libc-version.h>
+
+#include <string>
+
+#include "base/build_info.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "comm/mpi/mpi_session.hpp"
+#include "config/parse.hpp"
+#include "ops/product_library.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+const std::string one_configuration =
+    "(all ranks of a run have one configuration); give every rank the same file and options; independent runs "
+    "are started one by one, not as the ranks of one launch";
+
+}  // namespace
+
+void expect_same_program(comm::Communicator& communicator, std::string_view command) {
+  const std::string one_command =
+      "(all ranks of a launch run one command); independent commands are started one by one";
+  const std::string one_build =
+      "(ranks of two programs would disagree about messages or round otherwise); install one build on every "
+      "host, and see that every rank starts it";
+  const std::string one_library =
+      "(results would depend on the host that computes them); give every host the same libraries";
+  const std::string one_instruction_set =
+      "(products would round otherwise from host to host); start all ranks on processors of one kind, or set "
+      "ONEDNN_MAX_CPU_ISA to the lesser of the two for every rank";
+  const BuildInfo build = build_info();
+  const std::vector<comm::Compared> things = {
+      {"the command", std::string(command), one_command},
+      {"the build", describe(build), one_build},
+      {"the digest of the program", binary_id(), one_build},
+      {"the MPI library", comm::mpi_library(), one_library},
+      {"the library of products", ops::product_library(), one_library},
+      {"the HDF5 library", checkpoint::hdf5_library(), one_library},
+      {"the C library", std::string("glibc ") + gnu_get_libc_version(), one_library},
+      {"the instruction set of products", ops::product_instruction_set(), one_instruction_set},
+  };
+  comm::expect_same(communicator, ErrorKind::config, things);
+}
+
+std::vector<comm::Compared> compared_configuration(const config::Config& config, std::string_view where) {
+  std::vector<comm::Compared> things;
+  for (const config::Section& section : config::sections()) {
+    for (const config::Field& field : section.fields) {
+      if (field.scope == config::Scope::rank) continue;
+      things.push_back(
+          {std::string(where) + field.name(), config::value_text(config, field), one_configuration});
+    }
+  }
+  return things;
+}
+
+void expect_same_configuration(comm::Communicator& communicator, const config::Config& config) {
+  comm::expect_same(communicator, ErrorKind::config, compared_configuration(config));
+}
+
+comm::Compared compared_argument(std::string_view what, std::string_view value) {
+  return {std::string(what), std::string(value), one_configuration};
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,27 @@
+// What the ranks of one command compare before they work together (comm/handshake.hpp says how).
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "comm/handshake.hpp"
+#include "config/config.hpp"
+
+namespace switchyard::cli {
+
+// The command, the program and its libraries, and the instructions that they use: another of them would run
+// other collectives or round otherwise. Before anything else that communicates. Collective; ConfigError.
+void expect_same_program(comm::Communicator& communicator, std::string_view command);
+
+// Every key and value of `config` that all ranks must have alike; `where` goes in front of each: "ARM: ".
+std::vector<comm::Compared> compared_configuration(const config::Config& config, std::string_view where = {});
+
+// The effective configuration, apart from keys that each rank may have of its own. Before any of it is acted
+// on. Collective; ConfigError.
+void expect_same_configuration(comm::Communicator& communicator, const config::Config& config);
+
+// A thing of the command line, such as the run folder.
+comm::Compared compared_argument(std::string_view what, std::string_view value);
+
+}  // namespace switchyard::cli
