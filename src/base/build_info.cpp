@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "sy_commit.hpp"  // made at every build by src/cmake/commit.cmake
+#include "base/commit.hpp"  // made at every build by src/cmake/commit.cmake
 
 namespace switchyard {
 namespace {
