@@ -79,7 +79,7 @@ std::filesystem::path newest_valid(const std::filesystem::path& folder);
 // An open checkpoint, verified.
 class Reader {
  public:
-  // Local. Verifies the whole file first (magic, schema, size, digest), before HDF5 parses a byte of it.
+  // Local. Verifies the whole file first (magic, schema, size, digest), before a byte of its content is used.
   explicit Reader(const std::filesystem::path& file);
   // Collective: the root verifies, all agree, then every rank opens.
   Reader(comm::Communicator& communicator, const std::filesystem::path& file);

@@ -77,13 +77,14 @@ struct ArrayDifference {
   }
 };
 
-ArrayDifference compare_elements(const FileReader& a, const FileReader& b, const Entry& entry,
-                                 double tolerance) {
+// `entry` is of `a`, `entry_b` of `b`: the same type and shape, in another place.
+ArrayDifference compare_elements(const FileReader& a, const Entry& entry, const FileReader& b,
+                                 const Entry& entry_b, double tolerance) {
   ArrayDifference difference;
   std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(entry.bytes(), detail::piece_bytes)));
   const auto compare_piece = [&](const detail::Piece& piece, std::span<const std::byte> bytes_a) {
     const auto bytes_b = std::span(buffer).first(bytes_a.size());
-    detail::reading(b.path(), [&] { b.read_piece(entry, piece, bytes_b.data()); });
+    detail::reading(b.path(), [&] { b.read_piece(entry_b, piece, bytes_b.data()); });
     switch (entry.dtype) {
       case DType::float32:
         return difference.add<float>(bytes_a, bytes_b, piece.first_element, tolerance);
@@ -128,7 +129,7 @@ class Comparison {
       return note(text, text);
     }
     elements_ += a->elements();
-    const ArrayDifference found = compare_elements(a_, b_, *a, tolerance_);
+    const ArrayDifference found = compare_elements(a_, *a, b_, *b, tolerance_);
     if (found.differing == 0) return;
     note(fmt::format("'{}'{}: {} in the first, {} in the second", path, place(found.first_element, a->shape),
                      found.first_a, found.first_b),

@@ -1,6 +1,6 @@
-// mend_checkpoint FILE...: makes a checkpoint that a test has edited (with h5py, say) valid again: renews the
-// CRC-32 of every data set and the user block. Not part of the program, which has no business calling a changed
-// file whole.
+// mend_checkpoint [--seal] FILE...: makes a checkpoint that a test has edited (with h5py, say) valid again:
+// renews the CRC-32 of every data set and the user block. --seal: the user block only, whatever is behind it.
+// Not part of the program, which has no business calling a changed file whole.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -8,8 +8,10 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "checkpoint/detail/file_reader.hpp"
+#include "checkpoint/detail/hdf5.hpp"
 #include "checkpoint/detail/user_block.hpp"
 
 namespace switchyard::checkpoint::detail {
@@ -49,13 +51,18 @@ void mend(const std::filesystem::path& path) {
 }  // namespace switchyard::checkpoint::detail
 
 int main(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
+  const bool seal_only = argc > 1 && std::string_view(argv[1]) == "--seal";
+  const int first = seal_only ? 2 : 1;
+  for (int i = first; i < argc; ++i) {
     try {
-      switchyard::checkpoint::detail::mend(argv[i]);
+      if (seal_only)
+        switchyard::checkpoint::detail::seal(argv[i]);
+      else
+        switchyard::checkpoint::detail::mend(argv[i]);
     } catch (const std::exception& error) {
       fmt::print(stderr, "cannot mend '{}' ({})\n", argv[i], error.what());
       return 1;
     }
   }
-  return argc > 1 ? 0 : 2;
+  return argc > first ? 0 : 2;
 }

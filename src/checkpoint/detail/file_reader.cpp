@@ -1,90 +1,16 @@
 #include "checkpoint/detail/file_reader.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "base/hash.hpp"
-#include "checkpoint/detail/posix_file.hpp"
 
 namespace switchyard::checkpoint::detail {
-namespace {
 
-// Called by the library for each object below the root; no exception may pass through it.
-herr_t collect_dataset(hid_t, const char* name, const H5O_info_t* info, void* paths) noexcept {
-  if (info->type == H5O_TYPE_DATASET) static_cast<std::vector<std::string>*>(paths)->emplace_back(name);
-  return 0;
-}
-
-std::vector<std::string> dataset_paths(const FileId& file) {
-  std::vector<std::string> paths;
-  check(H5Ovisit2(file.get(), H5_INDEX_NAME, H5_ITER_INC, collect_dataset, &paths, H5O_INFO_BASIC),
-        "listing the data sets");
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
-DatasetId open_dataset(const FileId& file, const std::string& path) {
-  return checked<DatasetId>(H5Dopen2(file.get(), path.c_str(), H5P_DEFAULT), fmt::format("opening '{}'", path));
-}
-
-std::optional<DType> dtype_of(const TypeId& type) {
-  for (const DType candidate : {DType::float32, DType::float64, DType::int64})
-    if (H5Tequal(type.get(), type_id(candidate)) > 0) return candidate;
-  return std::nullopt;
-}
-
-bool is_fixed_text(const TypeId& type) {
-  return H5Tget_class(type.get()) == H5T_STRING && H5Tis_variable_str(type.get()) == 0;
-}
-
-tensor::Shape shape_of(const DatasetId& dataset) {
-  const auto space = checked<SpaceId>(H5Dget_space(dataset.get()), "asking for a space");
-  const int dimensions = H5Sget_simple_extent_ndims(space.get());
-  check(dimensions, "asking for a shape");
-  std::vector<hsize_t> extents(static_cast<std::size_t>(dimensions));
-  check(H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr), "asking for a shape");
-  return {extents.begin(), extents.end()};
-}
-
-}  // namespace
-
-FileReader::FileReader(const std::filesystem::path& file) : path_(file) {
-  const LibraryLock lock;
-  file_ = checked<FileId>(H5Fopen(file.c_str(), H5F_ACC_RDONLY, file_access().get()), "opening the file");
-  try {
-    for (const std::string& path : dataset_paths(file_)) entries_.push_back(describe(path));
-  } catch (...) {
-    file_.reset();  // under the lock
-    throw;
-  }
-}
-
-FileReader::~FileReader() {
-  const LibraryLock lock;
-  file_.reset();
-}
-
-Entry FileReader::describe(const std::string& path) const {
-  const DatasetId dataset = open_dataset(file_, path);
-  const auto type = checked<TypeId>(H5Dget_type(dataset.get()), "asking for a type");
-  Entry entry;
-  entry.path = path;
-  entry.shape = shape_of(dataset);
-  if (is_fixed_text(type) && entry.shape.empty()) {
-    entry.kind = Entry::Kind::text;
-    entry.text_bytes = static_cast<index_t>(H5Tget_size(type.get()));
-    return entry;
-  }
-  const std::optional<DType> dtype = dtype_of(type);
-  if (!dtype)
-    throw Failure(fmt::format("'{}' is none of float32, float64, int64 and a text of fixed size", path));
-  entry.dtype = *dtype;
-  const bool in_header = H5Aexists(dataset.get(), header_attribute) > 0;
-  entry.kind = in_header ? Entry::Kind::header_value : Entry::Kind::array;
-  return entry;
-}
+FileReader::FileReader(const std::filesystem::path& file)
+    : path_(file), file_(open_file(file, O_RDONLY)), entries_(contents_of(file_)) {}
 
 const Entry* FileReader::find(std::string_view path) const {
   const auto at =
@@ -94,27 +20,16 @@ const Entry* FileReader::find(std::string_view path) const {
 }
 
 void FileReader::read_rows(const Entry& entry, RowRange range, std::byte* data) const {
-  const index_t elements = entry.elements();
-  if (elements == 0 || range.rows == 0) return;
-  Piece piece;  // all rows at once: they go straight to where the caller wants them
-  if (!entry.shape.empty()) {
-    piece.start.assign(entry.shape.size(), 0);
-    piece.start[0] = range.first_row;
-    piece.count = entry.shape;
-    piece.count[0] = range.rows;
-  }
-  piece.elements = entry.shape.empty() ? 1 : elements / entry.shape[0] * range.rows;
-  read_piece(entry, piece, data);
+  if (entry.elements() == 0) return;
+  const index_t row_bytes = entry.shape.empty() ? entry.bytes() : entry.bytes() / entry.shape[0];
+  read_at(file_, entry.offset + range.first_row * row_bytes,
+          std::span(data, static_cast<std::size_t>(range.rows * row_bytes)));
 }
 
 void FileReader::read_piece(const Entry& entry, const Piece& piece, std::byte* data) const {
-  const LibraryLock lock;
-  const DatasetId dataset = open_dataset(file_, entry.path);
-  const SpaceId in_file = space_of(entry.shape);
-  select(in_file, piece);
-  const SpaceId in_memory = memory_space(piece);
-  check(H5Dread(dataset.get(), type_id(entry.dtype), in_memory.get(), in_file.get(), H5P_DEFAULT, data),
-        fmt::format("reading '{}'", entry.path));
+  const index_t unit = element_bytes(entry.dtype);
+  read_at(file_, entry.offset + piece.first_element * unit,
+          std::span(data, static_cast<std::size_t>(piece.elements * unit)));
 }
 
 void FileReader::for_each_piece(
@@ -128,12 +43,8 @@ void FileReader::for_each_piece(
 }
 
 std::string FileReader::raw_text(const Entry& entry) const {
-  const LibraryLock lock;
-  const DatasetId dataset = open_dataset(file_, entry.path);
-  const auto type = checked<TypeId>(H5Dget_type(dataset.get()), "asking for a type");
   std::string text(static_cast<std::size_t>(entry.text_bytes), '\0');
-  check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()),
-        fmt::format("reading '{}'", entry.path));
+  read_at(file_, entry.offset, std::as_writable_bytes(std::span(text)));
   return text;
 }
 
@@ -156,15 +67,8 @@ double FileReader::read_number(const Entry& entry) const {
 }
 
 std::uint32_t FileReader::stored_crc32(const Entry& entry) const {
-  const LibraryLock lock;
-  const DatasetId dataset = open_dataset(file_, entry.path);
-  const auto attribute =
-      checked<AttributeId>(H5Aopen(dataset.get(), checksum_attribute, H5P_DEFAULT),
-                           fmt::format("looking for the attribute {} of '{}'", checksum_attribute, entry.path));
-  std::uint32_t value = 0;
-  check(H5Aread(attribute.get(), H5T_STD_U32LE, &value),
-        fmt::format("reading the checksum of '{}'", entry.path));
-  return value;
+  if (!entry.crc32) throw Failure(fmt::format("'{}' has no attribute {}", entry.path, checksum_attribute));
+  return *entry.crc32;
 }
 
 std::uint32_t FileReader::computed_crc32(const Entry& entry) const {

@@ -10,36 +10,17 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/hdf5.hpp"
+#include "checkpoint/detail/contents.hpp"
+#include "checkpoint/detail/pieces.hpp"
+#include "checkpoint/detail/posix_file.hpp"
 
 namespace switchyard::checkpoint::detail {
 
-// One data set.
-struct Entry {
-  enum class Kind {
-    array,
-    header_value,
-    text
-  };  // from a Slice; from Header::integers or numbers; from Header::texts
-
-  std::string path;
-  Kind kind = Kind::array;
-  DType dtype = DType::float32;  // not of a text
-  tensor::Shape shape;
-  index_t text_bytes = 0;
-
-  index_t elements() const { return tensor::element_count(shape); }
-  index_t bytes() const { return kind == Kind::text ? text_bytes : elements() * element_bytes(dtype); }
-};
-
-// Opens a file that has been verified (user_block.hpp): libhdf5 is not made for damaged ones. Local; used by
-// one thread; takes the library's lock in each call. Errors are Failures.
+// Opens a file that has been verified (user_block.hpp). Local; used by one thread; libhdf5 has no part in it
+// (contents.hpp). Errors are Failures.
 class FileReader {
  public:
   explicit FileReader(const std::filesystem::path& file);
-  ~FileReader();
-  FileReader(const FileReader&) = delete;
-  FileReader& operator=(const FileReader&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
   // Sorted by path.
@@ -47,6 +28,7 @@ class FileReader {
   // nullptr if there is none.
   const Entry* find(std::string_view path) const;
 
+  // Entries are those of this file: they say where in it the bytes are.
   void read_rows(const Entry& entry, RowRange range, std::byte* data) const;
   void read_piece(const Entry& entry, const Piece& piece, std::byte* data) const;
   // Calls `use` with each piece of a number or an array, in row-major order. The bytes are valid until it
@@ -62,11 +44,10 @@ class FileReader {
   std::uint32_t computed_crc32(const Entry& entry) const;
 
  private:
-  Entry describe(const std::string& path) const;
   std::string raw_text(const Entry& entry) const;
 
   std::filesystem::path path_;
-  FileId file_;
+  FileDescriptor file_;
   std::vector<Entry> entries_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/contract.hpp"
 #include "base/hash.hpp"
+#include "checkpoint/detail/contents.hpp"
 #include "checkpoint/detail/posix_file.hpp"
 #include "checkpoint/detail/user_block.hpp"
 

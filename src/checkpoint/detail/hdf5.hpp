@@ -69,9 +69,4 @@ void select(const SpaceId& space, const Piece& piece);
 // The space of a piece in memory: its elements in a row.
 SpaceId memory_space(const Piece& piece);
 
-// Every data set has one: CRC-32 (IEEE, as zlib) of its raw little-endian bytes.
-inline constexpr const char* checksum_attribute = "crc32";
-// Marks a data set that came from a Header and not from a Slice.
-inline constexpr const char* header_attribute = "header";
-
 }  // namespace switchyard::checkpoint::detail

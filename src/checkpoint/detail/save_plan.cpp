@@ -7,12 +7,11 @@
 #include <set>
 
 #include "base/contract.hpp"
+#include "checkpoint/detail/contents.hpp"
 #include "checkpoint/detail/pieces.hpp"
 
 namespace switchyard::checkpoint::detail {
 namespace {
-
-constexpr std::size_t most_dimensions = 32;  // of HDF5
 
 // Of libhdf5 1.10.8 with format v110: object header, link, checksum, and a share of the blocks in which it
 // hands out space. Measured 200 to 410 bytes per data set or group, with 20 to 10,000 of them, and 2 KiB for
@@ -184,11 +183,7 @@ index_t expected_file_bytes(const SavePlan& plan, const Header& header) {
 void check_paths(const SavePlan& plan, const Header& header) {
   std::set<std::string> paths;
   const auto add = [&](const std::string& path) {
-    const bool well_formed = !path.empty() && path.front() != '/' && path.back() != '/' &&
-                             path.find("//") == std::string::npos && path.find('\0') == std::string::npos &&
-                             path != "." && !path.starts_with("./") && path.find("/./") == std::string::npos &&
-                             !path.ends_with("/.");
-    SY_EXPECTS(well_formed, "'{}' is no path of a checkpoint: they read \"parameters/gate/weight\"", path);
+    SY_EXPECTS(is_path(path), "'{}' is no path of a checkpoint: they read \"parameters/gate/weight\"", path);
     SY_EXPECTS(paths.insert(path).second, "two things are called '{}'", path);
   };
   for (const ArrayPlan& array : plan.arrays) add(array.path);

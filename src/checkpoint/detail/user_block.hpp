@@ -1,5 +1,5 @@
-// The first 512 bytes of a checkpoint, which HDF5 leaves to us: what is needed to trust the rest before HDF5
-// parses it.
+// The first 512 bytes of a checkpoint, which HDF5 leaves to us: what is needed to find damage before the rest
+// is parsed.
 //
 //   offset  bytes  content (little-endian)
 //        0      8  magic "SYCKPT\r\n"
@@ -40,7 +40,7 @@ UserBlock decode(std::span<const std::byte, user_block_bytes> bytes);
 // Computes the digest of the file as it is, writes the user block and waits until all is on the disk. Throws
 // Failure.
 UserBlock seal(const std::filesystem::path& file);
-// Checks the user block, the size and the digest, without HDF5. Throws Failure: what is wrong. Reads the whole
+// Checks the user block, the size and the digest. Throws Failure: what is wrong. Reads the whole
 // file.
 UserBlock verify_bytes(const std::filesystem::path& file);
 

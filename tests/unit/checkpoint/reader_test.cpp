@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "comm/threads/thread_group.hpp"
@@ -25,6 +27,21 @@ TEST(Reader, reads_any_run_of_rows) {
         EXPECT_EQ(bytes.front(), std::byte{0xab});
         EXPECT_EQ(bytes.back(), std::byte{0xab});
       }
+  }
+}
+
+// A few members stand in a group's header; more of them in a heap of one block, of a table, of tables in
+// tables.
+TEST(Reader, finds_every_member_of_groups_of_every_size) {
+  TemporaryDirectory folder;
+  for (const int count : {1, 8, 9, 16, 60, 1300, 12000}) {
+    Header header;
+    for (int i = 0; i < count; ++i)
+      header.integers[fmt::format("state/a_name_that_takes_its_share_of_the_heap_{:060}", i)] = i;
+    const fs::path file = folder.path() / fmt::format("{}.h5", count);
+    write_arrays(file, header, {});
+    const Reader reader(file);
+    for (const auto& [path, value] : header.integers) ASSERT_EQ(reader.integer(path), value) << path;
   }
 }
 
