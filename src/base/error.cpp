@@ -24,6 +24,8 @@ std::string_view name(ErrorKind kind) {
       return "Hdf5Error";
     case ErrorKind::out_of_memory:
       return "OutOfMemory";
+    case ErrorKind::system:
+      return "SystemError";
     case ErrorKind::timeout:
       return "TimeoutError";
     case ErrorKind::numeric:
@@ -45,6 +47,7 @@ ExitCode exit_code(ErrorKind kind) {
     case ErrorKind::cuda:
     case ErrorKind::blas:
     case ErrorKind::out_of_memory:
+    case ErrorKind::system:
       return ExitCode::library;
     case ErrorKind::numeric:
       return ExitCode::numeric;

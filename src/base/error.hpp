@@ -21,6 +21,7 @@ enum class ErrorKind {
   blas,
   hdf5,
   out_of_memory,
+  system,
   timeout,
   numeric,
 };
@@ -67,6 +68,7 @@ using CudaError = ErrorOf<ErrorKind::cuda>;
 using BlasError = ErrorOf<ErrorKind::blas>;
 using Hdf5Error = ErrorOf<ErrorKind::hdf5>;
 using OutOfMemory = ErrorOf<ErrorKind::out_of_memory>;
+using SystemError = ErrorOf<ErrorKind::system>;  // what the system refuses: threads
 using TimeoutError = ErrorOf<ErrorKind::timeout>;
 using NumericError = ErrorOf<ErrorKind::numeric>;
 

@@ -1,22 +1,30 @@
 // The program: finds the sub-command, runs it, and turns what it throws into one sentence and an exit code.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <iterator>
 #include <new>
+#include <optional>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include "base/build_info.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/standard_streams.hpp"
+#include "base/stop_signals.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
 #include "comm/launch_check.hpp"
 #include "config/describe.hpp"
-#include "train/stop_request.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -60,11 +68,17 @@ std::string usage() {
 
 int code_of(ExitCode code) { return static_cast<int>(code); }
 
-// Whether this is the process that speaks for a launch before its ranks know each other. The others then leave
-// with 0: a launcher ends everybody at the first other code, perhaps before the one that speaks has spoken.
+// Whether this is the process that speaks for a launch before its ranks know each other.
 bool is_first_process() {
   const auto launch = comm::find_launch();
   return !launch || launch->process == 0;
+}
+
+// The code of another process, once the first one has spoken: a launcher ends everybody at the first code that
+// is not 0.
+int after_the_first(ExitCode code) {
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  return code_of(code);
 }
 
 // Runs `action` and says once what went wrong. A failure that all ranks share ends in an orderly way; one of
@@ -85,7 +99,8 @@ int guarded(Runtime* runtime, const std::function<int()>& action) {
   } catch (const Error& error) {
     // Each process of such a launch throws it.
     const bool is_lonely = runtime != nullptr && runtime->has_started() && runtime->communicator().size() == 1;
-    if (is_lonely && error.kind() == ErrorKind::config && !is_first_process()) return 0;
+    if (is_lonely && error.kind() == ErrorKind::config && !is_first_process())
+      return after_the_first(exit_code(error.kind()));
     return alone(name(error.kind()), error.what(), exit_code(error.kind()));
   } catch (const std::bad_alloc&) {
     return alone(name(ErrorKind::out_of_memory),
@@ -116,15 +131,17 @@ int run_command(const Command& command, Arguments arguments) {
     std::cout << command.help();
     return 0;
   }
-  if (command.on_one != nullptr) {
-    if (!is_first_process()) return 0;  // once is enough
-    return guarded(nullptr, [&] { return command.on_one(arguments); });
-  }
-  if (command.stops_on_signals) train::block_stop_signals();
-  Runtime runtime(first_wait_limit(arguments));
-  return guarded(&runtime, [&] {
-    runtime.start(command.name);
-    return command.on_ranks(runtime, arguments);
+  // Every process that was started does what it was told: a launch of several may check a file in each.
+  if (command.on_one != nullptr) return guarded(nullptr, [&] { return command.on_one(arguments); });
+  return guarded(nullptr, [&] {
+    std::optional<StopSignals> signals;
+    if (command.stops_on_signals)
+      signals.emplace(is_first_process() ? StopSignals::Says::what_it_does : StopSignals::Says::nothing);
+    Runtime runtime(first_wait_limit(arguments));
+    return guarded(&runtime, [&] {
+      runtime.start(command.name);
+      return command.on_ranks(runtime, arguments);
+    });
   });
 }
 
@@ -137,7 +154,7 @@ void set_up_log() {
 int run(const std::vector<std::string>& words) {
   set_up_log();
   if (words.empty()) {
-    if (!is_first_process()) return 0;
+    if (!is_first_process()) return after_the_first(ExitCode::config);
     std::cerr << usage();
     return code_of(ExitCode::config);
   }
@@ -153,14 +170,39 @@ int run(const std::vector<std::string>& words) {
   for (const Command& command : commands) {
     if (command.name == name) return run_command(command, Arguments(words).subspan(1));
   }
-  if (!is_first_process()) return 0;
+  if (!is_first_process()) return after_the_first(ExitCode::config);
   std::cerr << fmt::format("switchyard: unknown command '{}'\n\n", name) << usage();
   return code_of(ExitCode::config);
 }
 
 }  // namespace
+
+// A command whose product is its output has failed if that was lost. A run's product is its folder: it has gone
+// on without a reader, and says what else it could not print.
+int with_lost_output(int code, Arguments words, std::error_code failure) {
+  if (!failure) return code;
+  const auto command =
+      std::ranges::find_if(commands, [&](const Command& c) { return !words.empty() && c.name == words[0]; });
+  const bool makes_folder =
+      command != std::end(commands) && command->stops_on_signals && !asks_for_help(words.subspan(1));
+  if (makes_folder && is_reader_gone(failure)) return code;
+  log::error("DataError: cannot write standard output ({}){}; send it elsewhere", failure.message(),
+             makes_folder ? ", while the files of the run are complete" : "");
+  return code == 0 ? code_of(ExitCode::data) : code;
+}
+
 }  // namespace switchyard::cli
 
-int main(int argc, char** argv) {
-  return switchyard::cli::run(std::vector<std::string>(argv + 1, argv + argc));
+int main(int argc, char** argv) try {
+  using namespace switchyard;
+  secure_standard_streams();
+  StandardOutput output;
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const int code = cli::run(words);
+  return cli::with_lost_output(code, words, output.finish());
+} catch (const std::bad_alloc&) {  // before there is anything that could say it better
+  constexpr std::string_view line =
+      "switchyard error: OutOfMemory: out of host memory; free some, or raise the limit on it\n";
+  [[maybe_unused]] const ssize_t lost = ::write(STDERR_FILENO, line.data(), line.size());
+  return static_cast<int>(switchyard::ExitCode::library);
 }

@@ -39,6 +39,12 @@ std::optional<Failure> run(const std::function<void()>& action) {
 
 }  // namespace
 
+bool on_any_rank(Communicator& communicator, bool mine) {
+  std::int64_t any = mine ? 1 : 0;
+  communicator.all_reduce_max({&any, 1});
+  return any != 0;
+}
+
 void agree(Communicator& communicator, const std::function<void()>& action) {
   const std::optional<Failure> mine = run(action);
   // The lowest rank that failed gives the largest value; 0 if none did. One word, so that success is cheap.

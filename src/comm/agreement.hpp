@@ -13,4 +13,7 @@ namespace switchyard::comm {
 // is not agreed on: it is thrown as it is, on the rank that has it, and must end the others.
 void agree(Communicator& communicator, const std::function<void()>& action);
 
+// Whether `mine` is true on any rank: the same answer on all. Collective.
+bool on_any_rank(Communicator& communicator, bool mine);
+
 }  // namespace switchyard::comm

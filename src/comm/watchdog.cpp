@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/host_name.hpp"
+#include "base/thread.hpp"
 
 namespace switchyard::comm {
 namespace {
@@ -84,7 +85,7 @@ Watchdog::Watchdog(WorldRank rank, double limit_seconds, std::unique_ptr<Board> 
       expired_(std::move(expired)),
       limit_seconds_(limit_seconds) {
   publish(Activity::State::working);  // now, so that a rank that stops at once is known to have come
-  thread_ = std::thread([this] { watch(); });
+  thread_ = start_thread("the watchdog's thread", [this] { watch(); });
 }
 
 Watchdog::~Watchdog() {

@@ -1,10 +1,13 @@
 #include "device/thread_pool.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <utility>
 
 #include "base/contract.hpp"
 #include "base/floating_point.hpp"
+#include "base/thread.hpp"
 #include "device/describe.hpp"
 #include "device/single_threaded_libraries.hpp"
 
@@ -58,10 +61,18 @@ ThreadPool::ThreadPool(int threads) {
   const bool have_cores = threads <= usable_hardware_threads();
   spin_time_ = have_cores ? spin_where_threads_have_cores : spin_where_threads_share_cores;
   workers_.reserve(static_cast<std::size_t>(threads - 1));
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  try {
+    for (int i = 1; i < threads; ++i)
+      workers_.push_back(start_thread(fmt::format("thread {} of {}", i + 1, threads), [this] { work(); }));
+  } catch (...) {
+    end_workers();  // no destructor will
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { end_workers(); }
+
+void ThreadPool::end_workers() {
   stopping_.store(true, std::memory_order_relaxed);
   generation_.fetch_add(1);
   generation_.notify_all();

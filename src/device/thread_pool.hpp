@@ -42,6 +42,7 @@ class ThreadPool {
   void run(index_t count, Invoke invoke, const void* context);
   void run_inline(index_t count, Invoke invoke, const void* context);
   void work();
+  void end_workers();
   void take_tasks();
   void keep_failure(index_t i);
   bool enter_loop();

@@ -1,5 +1,8 @@
 #include "train/evaluation.hpp"
 
+#include "base/stop_signals.hpp"
+#include "comm/agreement.hpp"
+
 namespace switchyard::train {
 
 std::string_view name(data::Split split) {
@@ -14,14 +17,15 @@ std::string_view name(data::Split split) {
   return "";
 }
 
-moe::GateStatistics evaluate(data::Split split, BatchLoader& loader, model::MixtureModel& model,
-                             comm::Communicator& communicator, device::Context& context) {
+std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& loader, model::MixtureModel& model,
+                                            comm::Communicator& communicator, device::Context& context) {
   moe::GateStatistics total = model.statistics();
   moe::GateStatistics batch_statistics = model.statistics();
   PhaseClock clock;
   const index_t batches = loader.evaluation_batches(split);
   for (index_t b = 0; b < batches; ++b) {
     communicator.set_phase(b, name(split));
+    if (comm::on_any_rank(communicator, stop_requested())) return std::nullopt;
     context.workspace().reset();
     batch_statistics.clear();
     const model::Batch batch = loader.evaluation_batch(context, split, b);

@@ -7,13 +7,15 @@
 #include <numeric>
 
 #include "base/log.hpp"
+#include "base/stop_signals.hpp"
 #include "config/validate.hpp"
 #include "train/evaluation.hpp"
 #include "train/result_text.hpp"
-#include "train/stop_request.hpp"
 
 namespace switchyard::train {
 namespace {
+
+constexpr std::string_view signal_asked = "a signal asked for it";
 
 index_t schedule_horizon(const config::Config& config, const BatchLoader& loader) {
   if (config.optim.schedule_steps > 0) return config.optim.schedule_steps;
@@ -49,6 +51,7 @@ Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Com
 void Loop::restore(const checkpoint::Reader& reader) {
   state_ = state_of(reader, config_);
   load_arrays(reader, model_, &optimizer_);
+  load_last_step(reader, last_batch_);
   model_.values_changed(*context_);
   saved_step_ = state_.step;
   if (state_.horizon != schedule_horizon(config_, loader_)) {
@@ -70,24 +73,31 @@ Outcome Loop::run() {
                                      .steps_per_line = config_.train.log_every_steps,
                                      .terminal = detect_terminal(1)});
   }
+  if (!state_.evaluated) {
+    if (!evaluate_epoch()) return stopped(signal_asked);
+    saved_step_ = -1;  // what is stored does not know of this evaluation
+    save();
+  }
   while (state_.step < last_step_ && !state_.ended) {
     train_one_step();
     // Not at a last step in the middle of an epoch: the run may be resumed, and must then hold what a run
     // that did not stop there holds. finish() evaluates it for the summary alone.
     if (epoch_ends()) evaluate_epoch();
-    const bool stopping = agreed_.stop_requested || agreed_.out_of_time;
+    const bool stopping = agreed_.stop_requested || agreed_.out_of_time || !state_.evaluated;
     if (is_saving_step() || stopping || is_best_ || state_.step == last_step_ || state_.ended) save();
-    if (stopping && state_.step < last_step_ && !state_.ended) {
-      Outcome outcome{
-          ExitCode::stopped_early,
-          fmt::format("stopped after step {} of {} ({}); go on with `switchyard resume {}`", state_.step,
-                      last_step_, agreed_.out_of_time ? "run.max_minutes is over" : "a signal asked for it",
-                      config_.run.dir)};
-      write_summary(outcome);
-      return outcome;
-    }
+    const bool is_last = state_.step == last_step_ || state_.ended;
+    if (stopping && (!is_last || !state_.evaluated))
+      return stopped(agreed_.out_of_time ? "run.max_minutes is over" : signal_asked);
   }
   return finish();
+}
+
+Outcome Loop::stopped(std::string_view why) {
+  Outcome outcome{ExitCode::stopped_early,
+                  fmt::format("stopped after step {} of {} ({}); go on with `switchyard resume {}`",
+                              state_.step, last_step_, why, config_.run.dir)};
+  write_summary(outcome);
+  return outcome;
 }
 
 bool Loop::epoch_ends() const { return state_.step % loader_.training().batches_per_epoch() == 0; }
@@ -131,23 +141,30 @@ void Loop::look_for_end(double loss) {
                  (train.stop_loss_rise > 0 && loss > state_.smallest_loss + train.stop_loss_rise);
 }
 
-void Loop::evaluate_epoch() {
-  if (loader_.dataset().size(data::Split::validation) == 0) return;
+// False if a stop cut it off: state_.evaluated then says that it is yet to be made.
+bool Loop::evaluate_epoch() {
+  state_.evaluated = true;
+  if (loader_.dataset().size(data::Split::validation) == 0) return true;
   const auto begin = std::chrono::steady_clock::now();
-  validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+  std::optional<moe::GateStatistics> found =
+      evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+  state_.evaluated = found.has_value();
+  if (!found) return false;
+  validation_ = std::move(found);
   validation_step_ = state_.step;
   if (validation_->error() < state_.best_error) {
     state_.best_error = validation_->error();
     state_.best_step = state_.step;
     is_best_ = true;
   }
-  if (folder_ == nullptr) return;
+  if (folder_ == nullptr) return true;
   const index_t epoch = loader_.training().position_of(state_.step - 1).epoch + 1;
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   metrics_->write(evaluation_record_object({"validation", state_.step, epoch, seconds.count()}, *validation_));
   progress_->print(evaluation_line(epoch, "validation", *validation_));
   if (const std::string warning = collapse_watch_.look(*validation_); !warning.empty())
     progress_->print(warning);
+  return true;
 }
 
 void Loop::save() {
@@ -159,11 +176,14 @@ void Loop::save() {
 }
 
 Outcome Loop::finish() {
-  if (validation_step_ != state_.step)
-    validation_ = evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
-  test_ = evaluate(data::Split::test, loader_, model_, *communicator_, *context_);
-  if (loader_.dataset().group_count() > 0)
-    training_ = evaluate(data::Split::train, loader_, model_, *communicator_, *context_);
+  const auto made = [&](std::optional<moe::GateStatistics>& statistics, data::Split split) {
+    statistics = evaluate(split, loader_, model_, *communicator_, *context_);
+    return statistics.has_value();
+  };
+  const bool is_whole = (validation_step_ == state_.step || made(validation_, data::Split::validation)) &&
+                        made(test_, data::Split::test) &&
+                        (loader_.dataset().group_count() == 0 || made(training_, data::Split::train));
+  if (!is_whole) return stopped(signal_asked);
   const Outcome outcome{
       ExitCode::ok, state_.ended ? fmt::format("ended after step {} of {} by train.stop_loss or stop_loss_rise",
                                                state_.step, last_step_)

@@ -49,7 +49,8 @@ class Loop {
   bool is_saving_step() const;
   void train_one_step();
   void look_for_end(double loss);
-  void evaluate_epoch();
+  bool evaluate_epoch();
+  Outcome stopped(std::string_view why);
   void save();
   Outcome finish();
   void write_summary(const Outcome& outcome);

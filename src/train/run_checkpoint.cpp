@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 
 #include "base/build_info.hpp"
 #include "base/error.hpp"
@@ -38,6 +40,24 @@ std::vector<checkpoint::Slice> slices_of(model::MixtureModel& model, optim::Opti
   return slices;
 }
 
+// What is stored of the last step's statistics.
+struct LastStep {
+  explicit LastStep(const moe::GateStatistics& statistics)
+      : importance(statistics.importance), load(importance.size()) {
+    for (std::size_t e = 0; e < load.size(); ++e) load[e] = statistics.load(static_cast<index_t>(e));
+  }
+  std::array<checkpoint::Slice, 2> slices() {
+    const tensor::Shape shape{static_cast<index_t>(load.size())};
+    return {{{"statistics/importance", checkpoint::DType::float64, shape, 0, shape[0],
+              reinterpret_cast<std::byte*>(importance.data())},
+             {"statistics/load", checkpoint::DType::int64, shape, 0, shape[0],
+              reinterpret_cast<std::byte*>(load.data())}}};
+  }
+
+  std::vector<double> importance;
+  std::vector<std::int64_t> load;
+};
+
 void expect(const checkpoint::Reader& reader, const std::string& path, std::int64_t expected, const char* key) {
   const std::int64_t found = reader.integer(path);
   if (found != expected) {
@@ -63,23 +83,16 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
                      {"state/batch_size", config.train.batch_size},
                      {"state/schedule_steps", state.horizon},
                      {"state/best_step", state.best_step},
-                     {"state/ended", state.ended ? 1 : 0}};
+                     {"state/ended", state.ended ? 1 : 0},
+                     {"state/evaluated", state.evaluated ? 1 : 0}};
   header.numbers = {{"state/best_error", state.best_error},
                     {"state/smallest_loss", state.smallest_loss},
                     {"state/last_loss", state.last_loss}};
   header.texts = {{"config", config::to_ini(config)}, {"build", describe(build_info())}};
 
   std::vector<checkpoint::Slice> slices = slices_of(model, &optimizer, true, communicator.is_root());
-  std::vector<double> importance = last_step.importance;
-  std::vector<std::int64_t> load(importance.size());
-  for (std::size_t e = 0; e < load.size(); ++e) load[e] = last_step.load(static_cast<index_t>(e));
-  if (communicator.is_root()) {
-    const tensor::Shape shape{static_cast<index_t>(load.size())};
-    slices.push_back({"statistics/importance", checkpoint::DType::float64, shape, 0, shape[0],
-                      reinterpret_cast<std::byte*>(importance.data())});
-    slices.push_back({"statistics/load", checkpoint::DType::int64, shape, 0, shape[0],
-                      reinterpret_cast<std::byte*>(load.data())});
-  }
+  LastStep last(last_step);
+  if (communicator.is_root()) std::ranges::copy(last.slices(), std::back_inserter(slices));
   communicator.set_phase(state.step, "save");
   // The others wait while one rank writes: 20 MB/s is a slow shared file system.
   const double copies = 1.0 + static_cast<double>(std::max(optim::state_names(config.optim, 0).size(),
@@ -101,7 +114,14 @@ RunState state_of(const checkpoint::Reader& reader, const config::Config& config
   return {reader.integer("state/step"),         reader.integer("state/schedule_steps"),
           reader.number("state/best_error"),    reader.integer("state/best_step"),
           reader.number("state/smallest_loss"), reader.number("state/last_loss"),
-          reader.integer("state/ended") != 0};
+          reader.integer("state/ended") != 0,   reader.integer("state/evaluated") != 0};
+}
+
+void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_step) {
+  LastStep last(last_step);
+  for (const checkpoint::Slice& slice : last.slices()) reader.read(slice);
+  last_step.importance = last.importance;
+  for (std::size_t e = 0; e < last.load.size(); ++e) last_step.load(static_cast<index_t>(e)) = last.load[e];
 }
 
 void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer) {

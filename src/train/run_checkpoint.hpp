@@ -21,6 +21,7 @@ struct RunState {
   double smallest_loss = std::numeric_limits<double>::max();  // of a batch, regularisers included
   double last_loss = 0;                                       // of the last step's batch
   bool ended = false;                                         // by train.stop_loss or stop_loss_rise
+  bool evaluated = true;  // false: a stop cut the evaluation after this step off, and it is yet to be made
 };
 
 // Collective. Arrays: parameters/NAME, optimizer/NAME/first_moment ..., buffers/NAME (running statistics);
@@ -37,6 +38,10 @@ std::string checkpoint_file(const std::filesystem::path& path);
 // Local: what a checkpoint says of its run. `config` must agree in what fixes the order of samples and the
 // sums: seed, shards, batch size; DataError if not.
 RunState state_of(const checkpoint::Reader& reader, const config::Config& config);
+
+// What save_checkpoint() stored of `last_step`: importance and load, for a run that saves again before it makes
+// a step.
+void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_step);
 
 // Every rank reads what it now owns. optimizer may be null (evaluation).
 void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer);

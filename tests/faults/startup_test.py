@@ -54,7 +54,7 @@ class Startup(runs.RunTest):
         os.mkfifo(stuck)
         writer = os.open(stuck, os.O_RDWR)  # so that opening it works, and reading waits
         self.addCleanup(os.close, writer)
-        command = [str(word) for word in (runs.program(), "train", config, ":", "-n", "1", runs.program(), "train", stuck)]
+        command = [str(word) for word in (runs.binary(), "train", config, ":", "-n", "1", runs.binary(), "train", stuck)]
         finished = runs.Running(*command[1:], ranks=1).wait(60)
         self.assertIn(finished.code, (2, 3, 6), finished)
         self.assertIn(str(stuck) if finished.code != 6 else "rank 1 on ", finished.err, finished)

@@ -7,7 +7,8 @@
 //
 // FUNCTION: one of the functions below by name; `new` is operator new; `MPI` any MPI call that is listed here.
 // ACTION: a number: the call fails with that errno; fail: an MPI call returns MPI_ERR_OTHER, new throws; short:
-// a write writes half; stop: SIGSTOP; kill: SIGKILL; segv: SIGSEGV; exit: _exit(1); slow: one second passes.
+// a write writes half; stop: SIGSTOP; kill: SIGKILL; segv: SIGSEGV; exit: _exit(1); usr1: SIGUSR1 to the
+// process; slow: one second passes.
 // Calls count from MPI_Init on under a launcher (from the start of the process for MPI_Init itself and without
 // one).
 #include <dlfcn.h>
@@ -34,6 +35,7 @@ struct Fault {
   char action[16] = "";
   const char* path = nullptr;
   const char* mark = nullptr;
+  bool is_launched = false;
   bool counts = false;  // calls count from now on
   std::atomic<long> calls{0};
 };
@@ -53,7 +55,7 @@ Fault& fault() {
     if (rank >= 0 && std::atoi(mine != nullptr ? mine : "0") != rank) made->nth = 0;
     made->path = std::getenv("SWITCHYARD_SHIM_PATH");
     made->mark = std::getenv("SWITCHYARD_SHIM_MARK");
-    made->counts = mine == nullptr || std::strncmp(made->function, "MPI_Init", 8) == 0;
+    made->is_launched = mine != nullptr && std::strncmp(made->function, "MPI_Init", 8) != 0;
     return made;
   }();
   return the;
@@ -78,6 +80,8 @@ bool strikes(const char* function) {
     ::raise(SIGSEGV);
   } else if (action_is("exit")) {
     ::_exit(1);
+  } else if (action_is("usr1")) {
+    ::kill(::getpid(), SIGUSR1);
   } else if (action_is("slow")) {
     ::sleep(1);
   } else {
@@ -160,6 +164,14 @@ int open(const char* path, int flags, ...) {
   __builtin_va_end(list);
   if (fault().nth != 0 && is_watched(path) && strikes("open")) return failed<int>();
   return next_open(path, flags, mode);
+}
+
+// The libraries are set up, main comes next.
+int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(),
+                      void (*rtld_fini)(), void* stack_end) {
+  static const auto next_start = next<decltype(&__libc_start_main)>("__libc_start_main");
+  if (!fault().is_launched) fault().counts = true;
+  return next_start(main, argc, argv, init, fini, rtld_fini, stack_end);
 }
 
 int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {

@@ -79,7 +79,7 @@ class Finished:
 class Running:
     """A run under way. ranks = 0: without a launcher. A hang is a failure: wait() kills all and raises."""
 
-    def __init__(self, *arguments, ranks=0, environment=None, cwd=None, by_rank=()):
+    def __init__(self, *arguments, ranks=0, environment=None, cwd=None, stdout=None, by_rank=()):
         command = [str(_binary)] + [str(a) for a in arguments]
         if ranks > 0:
             command = [str(MPIRUN), "-n", str(ranks)] + command
@@ -91,7 +91,7 @@ class Running:
         self._start = time.monotonic()
         self._ranks = ranks
         self.process = subprocess.Popen(
-            command, stdout=self._out, stderr=self._err, stdin=subprocess.DEVNULL, start_new_session=True,
+            command, stdout=stdout if stdout is not None else self._out, stderr=self._err, stdin=subprocess.DEVNULL, start_new_session=True,
             cwd=cwd, env={**os.environ, **NO_GRACE, **(environment or {})})
 
     def rank_pids(self):
@@ -189,9 +189,9 @@ def fault(function, nth, action, rank=0, path=None, mark=None):
     return environment
 
 
-def switchyard(*arguments, ranks=0, limit_seconds=30, environment=None, cwd=None):
-    """Runs it to its end."""
-    return Running(*arguments, ranks=ranks, environment=environment, cwd=cwd).wait(limit_seconds)
+def switchyard(*arguments, ranks=0, limit_seconds=60, environment=None, cwd=None, stdout=None):
+    """Runs it to its end. Output that goes to `stdout` is not kept."""
+    return Running(*arguments, ranks=ranks, environment=environment, cwd=cwd, stdout=stdout).wait(limit_seconds)
 
 
 def different_ranks(*by_rank, limit_seconds=60):
@@ -368,10 +368,6 @@ def use(binary, mend_checkpoint):
     """The program, and the tool that makes the checksums of an edited checkpoint right again."""
     global _binary, _mend
     _binary, _mend = pathlib.Path(binary).resolve(), pathlib.Path(mend_checkpoint).resolve()
-
-
-def program():
-    return _binary
 
 
 def main():

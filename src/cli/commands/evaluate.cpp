@@ -99,7 +99,8 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     train::load_arrays(reader, *model, nullptr);
     model->values_changed(context);
   });
-  const moe::GateStatistics statistics = train::evaluate(split, *loader, *model, communicator, context);
+  // This command just ends at a signal, so there is always a value.
+  const moe::GateStatistics statistics = train::evaluate(split, *loader, *model, communicator, context).value();
   if (runtime.is_root()) {
     train::Json object = train::evaluation_object(statistics);
     object["split"] = train::name(split);

@@ -5,10 +5,10 @@
 #include <optional>
 #include <ostream>
 
+#include "base/stop_signals.hpp"
 #include "comm/agreement.hpp"
 #include "config/parse.hpp"
 #include "train/run.hpp"
-#include "train/stop_request.hpp"
 #include "train/study/run_state.hpp"
 
 namespace switchyard::train::study {
@@ -76,10 +76,6 @@ Ended GroupRunner::train(const Job& job) {
   return outcome.code == ExitCode::ok ? Ended::finished : Ended::stopped;
 }
 
-bool GroupRunner::stop_requested() {
-  std::int64_t asked = train::stop_requested() ? 1 : 0;
-  group_->all_reduce_max({&asked, 1});
-  return asked != 0;
-}
+bool GroupRunner::stop_requested() { return comm::on_any_rank(*group_, switchyard::stop_requested()); }
 
 }  // namespace switchyard::train::study

@@ -1,15 +1,11 @@
 #include "train/study/stop_relay.hpp"
 
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <fstream>
 #include <mutex>
 
-#include "train/stop_request.hpp"
+#include "base/stop_signals.hpp"
 
 namespace switchyard::train::study {
 
@@ -26,7 +22,7 @@ void StopRelay::watch(const std::stop_token& ends, const std::filesystem::path& 
     const bool marked = std::filesystem::exists(mark, ignored);
     const bool pending = stop_requested();
     if (pending && !marked) std::ofstream(mark) << "stop\n";
-    if (marked && !pending) ::kill(::getpid(), SIGUSR1);
+    if (marked && !pending) request_stop();
     never.wait_for(lock, ends, 500ms, [] { return false; });
   }
 }

@@ -8,9 +8,9 @@
 namespace switchyard::train::study {
 
 // Groups make runs of their own and meet only when all are done, so a signal that reached one rank would not
-// reach the rest. While this lives, a thread looks every half second whether a signal is pending in this
-// process (then it makes the file `mark`) and whether `mark` is there (then it sends this process SIGUSR1,
-// which stays pending until the next step asks for it: train/stop_request.hpp). Makes no MPI call.
+// reach the rest. While this lives, a thread looks every half second whether this process was asked to stop
+// (then it makes the file `mark`) and whether `mark` is there (then it asks this process:
+// base/stop_signals.hpp). Makes no MPI call.
 class StopRelay {
  public:
   explicit StopRelay(std::filesystem::path mark);

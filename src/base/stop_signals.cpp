@@ -1,0 +1,69 @@
+#include "base/stop_signals.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <string>
+
+#include "base/thread.hpp"
+
+namespace switchyard {
+namespace {
+
+// One flag for one process, as the signals are.
+std::atomic<bool> asked_to_stop{false};
+
+// Ends listen(): a real-time signal, which nobody else sends.
+int end_signal() { return SIGRTMIN; }
+
+sigset_t listened_to() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, end_signal()})
+    sigaddset(&signals, signal);
+  return signals;
+}
+
+// Unlike the log it needs no lock that a stuck thread may hold.
+void say(const std::string& line) {
+  [[maybe_unused]] const ssize_t lost = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace
+
+StopSignals::StopSignals(Says says) : says_(says) {
+  const sigset_t signals = listened_to();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  thread_ = start_thread("the thread that waits for signals", [this] { listen(); });
+}
+
+StopSignals::~StopSignals() {
+  pthread_kill(thread_.native_handle(), end_signal());
+  thread_.join();
+}
+
+void StopSignals::listen() const {
+  const sigset_t signals = listened_to();
+  while (true) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal == end_signal()) return;
+    const char* const name = ::sigabbrev_np(signal);
+    if (asked_to_stop.exchange(true)) {
+      say(fmt::format("switchyard: got {} after a first signal; ended at once, without a checkpoint\n", name));
+      ::_exit(128 + signal);
+    }
+    if (says_ == Says::what_it_does)
+      say(fmt::format(
+          "switchyard: got {}; a checkpoint is written, then the run ends (again: it ends at once)\n", name));
+  }
+}
+
+bool stop_requested() { return asked_to_stop.load(std::memory_order_relaxed); }
+
+void request_stop() { asked_to_stop.store(true, std::memory_order_relaxed); }
+
+}  // namespace switchyard
