@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "base/thread.hpp"
 
@@ -43,16 +44,19 @@ StopSignals::StopSignals(Says says) : says_(says) {
 StopSignals::~StopSignals() {
   pthread_kill(thread_.native_handle(), end_signal());
   thread_.join();
+  asked_to_stop = false;
 }
 
 void StopSignals::listen() const {
   const sigset_t signals = listened_to();
+  bool is_second = false;  // request_stop() is no signal
   while (true) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal == end_signal()) return;
     const char* const name = ::sigabbrev_np(signal);
-    if (asked_to_stop.exchange(true)) {
+    asked_to_stop = true;
+    if (std::exchange(is_second, true)) {
       say(fmt::format("switchyard: got {} after a first signal; ended at once, without a checkpoint\n", name));
       ::_exit(128 + signal);
     }

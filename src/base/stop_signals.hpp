@@ -19,7 +19,7 @@ class StopSignals {
   // `says`: whether this process tells the user what the first signal does.
   enum class Says { nothing, what_it_does };
   explicit StopSignals(Says says);
-  ~StopSignals();
+  ~StopSignals();  // forgets a request
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 

@@ -8,8 +8,8 @@
 #include <fstream>
 #include <thread>
 
+#include "base/stop_signals.hpp"
 #include "support/temporary_directory.hpp"
-#include "train/stop_request.hpp"
 
 namespace switchyard::train::study {
 namespace {
@@ -22,26 +22,14 @@ bool comes_true(const auto& condition) {
   return false;
 }
 
-// Takes the pending signal away again, for the tests after this one.
-void forget_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGUSR1);
-  const timespec now{};
-  while (sigtimedwait(&set, nullptr, &now) > 0) {
-  }
-}
-
 class StudyStopRelay : public testing::Test {
  protected:
-  void SetUp() override { block_stop_signals(); }
-  void TearDown() override { forget_signals(); }
-
+  StopSignals signals_{StopSignals::Says::nothing};
   switchyard::test::TemporaryDirectory folder_;
   std::filesystem::path mark_ = folder_.path() / "stop";
 };
 
-TEST_F(StudyStopRelay, makes_the_mark_when_a_signal_is_pending) {
+TEST_F(StudyStopRelay, makes_the_mark_when_a_signal_came) {
   const StopRelay relay(mark_);
   EXPECT_FALSE(std::filesystem::exists(mark_));
   ::kill(::getpid(), SIGUSR1);
