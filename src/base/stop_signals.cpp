@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <string>
@@ -50,16 +51,26 @@ StopSignals::~StopSignals() {
 void StopSignals::listen() const {
   const sigset_t signals = listened_to();
   bool is_second = false;  // request_stop() is no signal
+  int first = 0;
+  std::chrono::steady_clock::time_point first_time;
+  // The system repeats XCPU every second, and a launcher may pass on what a terminal has sent already.
+  const auto is_echo = [&](int signal) {
+    return signal == SIGXCPU ||
+           (signal == first && std::chrono::steady_clock::now() - first_time < std::chrono::seconds(1));
+  };
   while (true) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal == end_signal()) return;
     const char* const name = ::sigabbrev_np(signal);
     asked_to_stop = true;
+    if (is_second && is_echo(signal)) continue;
     if (std::exchange(is_second, true)) {
       say(fmt::format("switchyard: got {} after a first signal; ended at once, without a checkpoint\n", name));
       ::_exit(128 + signal);
     }
+    first = signal;
+    first_time = std::chrono::steady_clock::now();
     if (says_ == Says::what_it_does)
       say(fmt::format(
           "switchyard: got {}; a checkpoint is written, then the run ends (again: it ends at once)\n", name));
