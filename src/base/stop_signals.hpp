@@ -8,7 +8,8 @@ namespace switchyard {
 
 // While it lives, HUP, INT, TERM, USR1, USR2 and XCPU only ask this process to stop: the first one is noted,
 // and whoever has something to save asks stop_requested(); a second one ends the process at once, with 128 +
-// its number. One per process, made in main's thread before any other thread is there (MPI's, ours): they
+// its number. The same one within a second and a further XCPU are echoes of the first; a HUP that nohup ignores
+// stays ignored. One per process, made in main's thread before any other thread is there (MPI's, ours): they
 // inherit the mask.
 //
 // The signals are blocked, and a thread of its own waits for them. No handler runs in a thread that computes:

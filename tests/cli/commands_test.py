@@ -52,7 +52,7 @@ class Help(runs.RunTest):
     def test_doctor(self):
         for ranks in (0, 2):
             finished = self.expect(runs.switchyard("doctor", ranks=ranks), 0)
-            self.assertEqual(finished.out.count("processors for this process: "), 2)  # each process of the launch
+            self.assertEqual(finished.out.count("processors for this process: "), max(1, ranks))
             self.assertIn("training device: cpu", finished.out)
 
 
@@ -179,7 +179,7 @@ class OfCheckpoints(runs.RunTest):
     def test_verify(self):
         for ranks in (0, 2):
             finished = self.expect(runs.switchyard("verify", self.checkpoint, ranks=ranks), 0)
-            self.assertEqual(finished.out.count(": whole"), 2)  # each process of the launch
+            self.assertEqual(finished.out.count(": whole"), max(1, ranks))
 
     def test_diff_with_a_tolerance(self):
         copy = self.copy_of_checkpoint()
