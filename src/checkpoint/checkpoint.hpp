@@ -71,6 +71,9 @@ void save(comm::Communicator& communicator, const std::filesystem::path& folder,
 // DataError.
 void write_arrays(const std::filesystem::path& file, const Header& header, std::span<const Slice> arrays);
 
+// Where the checkpoint of `step` is, or would be.
+std::filesystem::path path_of(const std::filesystem::path& folder, index_t step);
+
 // The newest checkpoint of `folder` that is whole: `latest` if it verifies (bytes and digest), else older
 // ones by step, then newer ones, with a warning that names what was passed over. Local. Throws DataError if
 // there is none.

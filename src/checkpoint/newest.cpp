@@ -57,4 +57,8 @@ fs::path newest_valid(const fs::path& folder) {
                   folder.string(), names.empty() ? "it holds none" : fmt::format("{} tried", names.size())));
 }
 
+std::filesystem::path path_of(const std::filesystem::path& folder, index_t step) {
+  return folder / detail::file_name(step);
+}
+
 }  // namespace switchyard::checkpoint

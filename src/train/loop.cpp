@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "base/stop_signals.hpp"
+#include "comm/agreement.hpp"
 #include "config/validate.hpp"
 #include "train/evaluation.hpp"
 #include "train/result_text.hpp"
@@ -182,7 +183,8 @@ Outcome Loop::finish() {
   };
   const bool is_whole = (validation_step_ == state_.step || made(validation_, data::Split::validation)) &&
                         made(test_, data::Split::test) &&
-                        (loader_.dataset().group_count() == 0 || made(training_, data::Split::train));
+                        (loader_.dataset().group_count() == 0 || made(training_, data::Split::train)) &&
+                        evaluate_best();
   if (!is_whole) return stopped(signal_asked);
   const Outcome outcome{
       ExitCode::ok, state_.ended ? fmt::format("ended after step {} of {} by train.stop_loss or stop_loss_rise",
@@ -190,10 +192,38 @@ Outcome Loop::finish() {
                                  : fmt::format("finished all {} steps", last_step_)};
   if (folder_ != nullptr) {
     const Result result{&*validation_, &*test_, importance_weight()};
-    *out_ << '\n' << result_text(result, detect_terminal(1).style) << std::flush;
+    *out_ << '\n' << result_text(result, detect_terminal(1).style);
+    if (best_test_ && state_.best_step != state_.step) *out_ << best_line(*best());
+    *out_ << std::flush;
   }
   write_summary(outcome);
   return outcome;
+}
+
+// The last use of the model, which then has the weights of the best checkpoint. False if a stop cut it off.
+bool Loop::evaluate_best() {
+  if (state_.best_step < 0 || test_->samples() == 0) return true;
+  if (state_.best_step == state_.step) {
+    best_test_ = test_;
+    return true;
+  }
+  try {
+    const checkpoint::Reader reader(*communicator_, checkpoint::path_of(checkpoint_folder_, state_.best_step));
+    comm::agree(*communicator_, [&] { load_arrays(reader, model_, nullptr); });
+  } catch (const AgreedError& error) {
+    if (communicator_->is_root())
+      log::warn("no test figures of the best checkpoint, that of step {} ({})", state_.best_step, error.what());
+    return true;
+  }
+  model_.values_changed(*context_);
+  best_test_ = evaluate(data::Split::test, loader_, model_, *communicator_, *context_);
+  return best_test_.has_value();
+}
+
+std::optional<BestEvaluation> Loop::best() const {
+  if (state_.best_step < 0) return std::nullopt;
+  return BestEvaluation{state_.best_step, loader_.training().position_of(state_.best_step - 1).epoch + 1,
+                        state_.best_error, best_test_ ? &*best_test_ : nullptr};
 }
 
 std::optional<double> Loop::importance_weight() const {
@@ -213,10 +243,7 @@ void Loop::write_summary(const Outcome& outcome) {
   summary.validation = validation_ ? &*validation_ : nullptr;
   summary.test = test_ ? &*test_ : nullptr;
   summary.training = training_ ? &*training_ : nullptr;
-  if (state_.best_step >= 0) {
-    summary.best = BestEvaluation{
-        state_.best_step, loader_.training().position_of(state_.best_step - 1).epoch + 1, state_.best_error};
-  }
+  summary.best = best();
   summary.exit_code = outcome.code;
   summary.exit_reason = outcome.reason;
   folder_->write_summary(summary_object(summary, build_info()));

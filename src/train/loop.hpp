@@ -53,6 +53,8 @@ class Loop {
   Outcome stopped(std::string_view why);
   void save();
   Outcome finish();
+  bool evaluate_best();
+  std::optional<BestEvaluation> best() const;
   void write_summary(const Outcome& outcome);
   double elapsed_seconds() const;
   // For advice; nothing where no regulariser may be set.
@@ -80,7 +82,8 @@ class Loop {
   std::optional<moe::GateStatistics> validation_;  // the newest
   index_t validation_step_ = -1;                   // of validation_
   std::optional<moe::GateStatistics> test_;
-  std::optional<moe::GateStatistics> training_;  // only where the data have clusters
+  std::optional<moe::GateStatistics> best_test_;  // with the best checkpoint's weights
+  std::optional<moe::GateStatistics> training_;   // only where the data have clusters
 
   // Root only.
   std::ostream* out_;

@@ -83,6 +83,13 @@ std::string score_table(const Result& result) {
   return out;
 }
 
+std::string best_line(const BestEvaluation& best) {
+  return fmt::format(
+      "\nbest checkpoint: step {}, validation error {:.4f}; test error {:.4f}, loss {:.4f} (all above is of "
+      "the last step)\n",
+      best.step, best.error, best.test->error(), best.test->loss());
+}
+
 std::string usage_bars(const moe::GateStatistics& statistics, std::string_view split, const TextStyle& style) {
   const std::vector<double> share = statistics.expert_share();
   const std::vector<double> importance = statistics.importance_share();

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "moe/gate_statistics.hpp"
+#include "train/summary.hpp"
 #include "train/terminal.hpp"
 
 namespace switchyard::train {
@@ -20,6 +21,8 @@ struct Result {
 // expert the scores alone. Every line ends with a line break. Empty if nothing was evaluated.
 std::string result_text(const Result& result, const TextStyle& style);
 
+// What the best checkpoint, which is not the last step's, gives on the test split; `best.test` is there.
+std::string best_line(const BestEvaluation& best);
 // Error, loss and, of several experts, entropies and mutual information, a column per split.
 std::string score_table(const Result& result);
 // A line per expert: its share of the samples, its mean gate weight, a bar.

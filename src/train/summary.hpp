@@ -17,7 +17,8 @@ namespace switchyard::train {
 struct BestEvaluation {
   index_t step = 0;
   index_t epoch = 0;
-  double error = 0;
+  double error = 0;                           // on the validation split
+  const moe::GateStatistics* test = nullptr;  // with its weights; null: null in the file
 };
 
 struct Summary {
@@ -30,7 +31,7 @@ struct Summary {
   double train_loss = 0;                            // total loss of the last step
   const moe::GateStatistics* training = nullptr;    // the training split, where it was evaluated
   const moe::GateStatistics* validation = nullptr;  // null or without samples: null in the file
-  const moe::GateStatistics* test = nullptr;
+  const moe::GateStatistics* test = nullptr;        // with the last step's weights, as the two above
   std::optional<BestEvaluation> best;
   ExitCode exit_code = ExitCode::ok;
   std::string exit_reason;  // a sentence; why the run ended
