@@ -50,13 +50,10 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
 
 void MixtureModel::expect_finite(const moe::GateStatistics& statistics) const {
   if (std::isfinite(statistics.loss_sum) && bad_scores_ == 0) return;
-  const std::string what =
-      std::isfinite(statistics.loss_sum)
-          ? std::string("a score of the gate is not finite (a weight or an activation overflowed)")
-          : fmt::format("the loss is {} (a weight or an activation is no longer finite)", statistics.loss_sum);
-  throw_agreed(ErrorKind::numeric, what +
-                                       "; try a smaller optim.learning_rate, warm-up (optim.warmup_steps) or "
-                                       "clipping (optim.clip_norm)");
+  const std::string what = std::isfinite(statistics.loss_sum)
+                               ? std::string("a score of the gate is not finite")
+                               : fmt::format("the loss is {}", statistics.loss_sum);
+  throw_agreed(ErrorKind::numeric, what);
 }
 
 // The columns of a shard's sums; those of the regularisers follow.

@@ -57,6 +57,14 @@ void check_shape(const MatmulShape& s, const float* bias) {
   SY_EXPECTS(!(s.accumulate && wants_bias), "a product is added to C or has an epilogue, not both");
 }
 
+// C = max(C, 0) in place; a NaN stays one. oneDNN's own ReLU turns it into 0, and hides a weight that is none.
+void apply_relu(const MatmulShape& s, float* c) {
+  for (index_t i = 0; i < s.m; ++i) {
+    float* const row = c + i * s.ldc;
+    for (index_t j = 0; j < s.n; ++j) row[j] = row[j] <= 0.0F ? 0.0F : row[j];
+  }
+}
+
 // C = max(C + bias, 0) or C + bias, in place.
 void apply_epilogue(const MatmulShape& s, float* c, const float* bias) {
   if (s.epilogue == Epilogue::none) return;
@@ -96,13 +104,11 @@ void multiply_by_gemm(const Key& key, const float* a, const float* b, float* c, 
 
 detail::DnnlAttributes make_attributes(const MatmulShape& s, const std::string& subject) {
   detail::DnnlAttributes attributes = detail::make_attributes();
-  if (!s.accumulate && s.epilogue != Epilogue::bias_relu) return attributes;
+  if (!s.accumulate) return attributes;
   dnnl_post_ops_t post_ops = nullptr;
   detail::check_dnnl(dnnl_post_ops_create(&post_ops), "plan", subject);
   const detail::DnnlPostOps owned(post_ops);
-  detail::check_dnnl(s.accumulate ? dnnl_post_ops_append_sum(post_ops, 1.0F)
-                                  : dnnl_post_ops_append_eltwise(post_ops, 1.0F, dnnl_eltwise_relu, 0.0F, 0.0F),
-                     "plan", subject);
+  detail::check_dnnl(dnnl_post_ops_append_sum(post_ops, 1.0F), "plan", subject);
   detail::check_dnnl(dnnl_primitive_attr_set_post_ops(attributes.get(), post_ops), "plan", subject);
   return attributes;
 }
@@ -137,6 +143,7 @@ void multiply_by_primitive(const Key& key, const void* a, const void* b, float* 
   } else {
     operation.run({a, b, c, bias});
   }
+  if (key.shape.epilogue == Epilogue::bias_relu) apply_relu(key.shape, c);
 }
 
 }  // namespace

@@ -1,14 +1,29 @@
 #include "ops/update.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/detail/row_results.hpp"
 #include "ops/kernels/update.hpp"
 
 namespace switchyard::ops {
+namespace {
 
-void adam_update(device::Context& context, const AdamStep& step, std::span<float> w,
+// Runs the kernel that `make` gives for `count` elements; whether all that it updated is finite.
+template <class Make>
+bool run(device::Context& context, index_t count, const Make& make) {
+  static thread_local detail::RowResults<std::uint8_t> failed;
+  const index_t rows = (count + kernels::update_block - 1) / kernels::update_block;
+  device::for_each_row(context, rows, make(count, failed.places(context, rows)));
+  return std::ranges::none_of(failed.read(context, rows), [](std::uint8_t row) { return row != 0; });
+}
+
+}  // namespace
+
+bool adam_update(device::Context& context, const AdamStep& step, std::span<float> w,
                  std::span<const float> gradient, std::span<float> first_moment,
                  std::span<float> second_moment) {
   SY_EXPECTS(gradient.size() == w.size() && first_moment.size() == w.size() && second_moment.size() == w.size(),
@@ -16,24 +31,36 @@ void adam_update(device::Context& context, const AdamStep& step, std::span<float
              first_moment.size(), second_moment.size());
   SY_EXPECTS(step.bias_correction1 > 0 && step.bias_correction2 > 0,
              "bias corrections {} and {}; steps count from 1", step.bias_correction1, step.bias_correction2);
-  const double corrected_rate = step.learning_rate / step.bias_correction1;
-  const double inverse_root = 1.0 / std::sqrt(step.bias_correction2);
-  device::for_each(context, static_cast<index_t>(w.size()),
-                   kernels::Adam{step, static_cast<float>(corrected_rate), static_cast<float>(inverse_root),
-                                 w.data(), gradient.data(), first_moment.data(), second_moment.data()});
+  const double corrected_rate =
+      static_cast<double>(step.learning_rate) / static_cast<double>(step.bias_correction1);
+  const double inverse_root = 1.0 / std::sqrt(static_cast<double>(step.bias_correction2));
+  return run(context, static_cast<index_t>(w.size()), [&](index_t count, std::uint8_t* failed) {
+    return kernels::Adam{step,
+                         static_cast<float>(corrected_rate),
+                         static_cast<float>(inverse_root),
+                         w.data(),
+                         gradient.data(),
+                         first_moment.data(),
+                         second_moment.data(),
+                         count,
+                         failed};
+  });
 }
 
-void sgd_update(device::Context& context, const SgdStep& step, std::span<float> w,
+bool sgd_update(device::Context& context, const SgdStep& step, std::span<float> w,
                 std::span<const float> gradient, std::span<float> velocity) {
   const bool plain = velocity.empty() && step.momentum == 0.0F;
   SY_EXPECTS(gradient.size() == w.size() && (plain || velocity.size() == w.size()),
              "{} weights, {} gradients, {} velocities", w.size(), gradient.size(), velocity.size());
+  const auto count = static_cast<index_t>(w.size());
   if (plain) {
-    return device::for_each(context, static_cast<index_t>(w.size()),
-                            kernels::PlainSgd{step, w.data(), gradient.data()});
+    return run(context, count, [&](index_t n, std::uint8_t* failed) {
+      return kernels::PlainSgd{step, w.data(), gradient.data(), n, failed};
+    });
   }
-  device::for_each(context, static_cast<index_t>(w.size()),
-                   kernels::Sgd{step, w.data(), gradient.data(), velocity.data()});
+  return run(context, count, [&](index_t n, std::uint8_t* failed) {
+    return kernels::Sgd{step, w.data(), gradient.data(), velocity.data(), n, failed};
+  });
 }
 
 }  // namespace switchyard::ops

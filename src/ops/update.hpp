@@ -1,4 +1,5 @@
-// Optimiser updates, elementwise. Gradients are multiplied by `gradient_scale` (clipping) first.
+// Optimiser updates, elementwise. Gradients are multiplied by `gradient_scale` (clipping) first. The result
+// says whether all that was updated is finite: looked at while it is in cache.
 #pragma once
 
 #include <span>
@@ -10,19 +11,18 @@ namespace switchyard::ops {
 // Adam (Kingma and Ba 2015), with L2 weight decay added to the gradient as in the reference experiments:
 // g = scale * gradient + decay * w; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
 // w -= rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon),
-// evaluated as (rate / (1 - b1^t)) * m / (sqrt(v) * (1 / sqrt(1 - b2^t)) + epsilon), and b m as m - (1 - b) m:
-// the nearest float32 to 0.999 is 1.3e-5 of 1 - b away from it, that to 1 - b is 6e-8.
+// evaluated as (rate / (1 - b1^t)) * m / (sqrt(v) * (1 / sqrt(1 - b2^t)) + epsilon).
 struct AdamStep {
-  double learning_rate;
-  float one_minus_beta1;  // from float64
-  float one_minus_beta2;
+  float learning_rate;
+  float beta1;
+  float beta2;
   float epsilon;
   float weight_decay;
   float gradient_scale;
-  double bias_correction1;  // 1 - b1^t
-  double bias_correction2;  // 1 - b2^t
+  float bias_correction1;  // 1 - b1^t, from float64
+  float bias_correction2;  // 1 - b2^t
 };
-void adam_update(device::Context&, const AdamStep&, std::span<float> w, std::span<const float> gradient,
+bool adam_update(device::Context&, const AdamStep&, std::span<float> w, std::span<const float> gradient,
                  std::span<float> first_moment, std::span<float> second_moment);
 
 // g = scale * gradient + decay * w; u = momentum * u + g; w -= rate * u.
@@ -33,7 +33,7 @@ struct SgdStep {
   float gradient_scale;
 };
 // velocity may be empty if momentum is 0.
-void sgd_update(device::Context&, const SgdStep&, std::span<float> w, std::span<const float> gradient,
+bool sgd_update(device::Context&, const SgdStep&, std::span<float> w, std::span<const float> gradient,
                 std::span<float> velocity);
 
 }  // namespace switchyard::ops

@@ -64,6 +64,10 @@ double Optimizer::unit_norm(index_t unit, std::span<const double> squares) const
   return sum;
 }
 
+void Optimizer::note(std::size_t slice, bool is_finite) {
+  if (!is_finite && not_finite_.empty()) not_finite_ = slices_[slice].name;
+}
+
 void Optimizer::update(device::Context& context, const UpdateStep& step) {
   const auto count = static_cast<double>(step.step + 1);
   const double gate_rate =
@@ -77,15 +81,15 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
     const double rate = step.learning_rate * (slice.unit == 0 ? gate_rate : 1.0);
     const config::OptimizerKind kind = kind_of_unit(options_, slice.unit);
     if (kind == config::OptimizerKind::adam) {
-      const ops::AdamStep adam{rate,
-                               static_cast<float>(1.0 - options_.beta1),
-                               static_cast<float>(1.0 - options_.beta2),
+      const ops::AdamStep adam{static_cast<float>(rate),
+                               static_cast<float>(options_.beta1),
+                               static_cast<float>(options_.beta2),
                                static_cast<float>(options_.epsilon),
                                static_cast<float>(options_.weight_decay),
                                static_cast<float>(step.gradient_scale),
-                               1.0 - std::pow(options_.beta1, count),
-                               1.0 - std::pow(options_.beta2, count)};
-      ops::adam_update(context, adam, value, gradient, state(i, 0), state(i, 1));
+                               static_cast<float>(1.0 - std::pow(options_.beta1, count)),
+                               static_cast<float>(1.0 - std::pow(options_.beta2, count))};
+      note(i, ops::adam_update(context, adam, value, gradient, state(i, 0), state(i, 1)));
       continue;
     }
     double scale = step.gradient_scale;
@@ -97,7 +101,8 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
     }
     const ops::SgdStep sgd{static_cast<float>(rate), static_cast<float>(options_.momentum),
                            static_cast<float>(options_.weight_decay), static_cast<float>(scale)};
-    ops::sgd_update(context, sgd, value, gradient, states_[i].empty() ? std::span<float>{} : state(i, 0));
+    note(i,
+         ops::sgd_update(context, sgd, value, gradient, states_[i].empty() ? std::span<float>{} : state(i, 0)));
   }
 }
 

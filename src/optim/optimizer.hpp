@@ -44,14 +44,19 @@ class Optimizer {
   }
 
   void update(device::Context& context, const UpdateStep& step);
+  // The name of the first array that an update left with a weight or moment that is not finite; empty: none.
+  // Local.
+  const std::string& not_finite() const { return not_finite_; }
 
  private:
+  void note(std::size_t slice, bool is_finite);
   double unit_norm(index_t unit, std::span<const double> squares) const;
 
   config::Optim options_;
   nn::NormTable norms_;
   std::vector<nn::ParameterSlice> slices_;
   std::vector<std::vector<device::Buffer<float>>> states_;  // [slice][name]
+  std::string not_finite_;
 };
 
 }  // namespace switchyard::optim

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "comm/agreement.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::train {
@@ -16,32 +17,41 @@ Coordinator::Coordinator(comm::Communicator& communicator, index_t norm_entries)
       norm_entries_(static_cast<std::size_t>(norm_entries)),
       squares_(static_cast<std::size_t>(norm_entries)) {}
 
+void expect_finite_updates(comm::Communicator& communicator, const optim::Optimizer& optimizer) {
+  comm::agree(communicator, [&] {
+    if (optimizer.not_finite().empty()) return;
+    throw NumericError(
+        fmt::format("'{}' or its moments are not finite after an update", optimizer.not_finite()));
+  });
+}
+
 Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& optimizer,
                              moe::GateStatistics& statistics, bool stop_requested, bool out_of_time) {
   const std::span<std::int64_t> counts = statistics.counts();
-  message_.assign(norm_entries_ + counts.size() + 2, 0);
+  message_.assign(norm_entries_ + counts.size() + 3, 0);
   for (const nn::ParameterSlice& slice : optimizer.slices()) {
     if (slice.shared && !communicator_->is_root()) continue;  // one rank speaks for all copies
     const double square = ops::squared_sum(context, {slice.gradient, static_cast<std::size_t>(slice.count)});
     message_[static_cast<std::size_t>(slice.norm_entry)] = std::bit_cast<std::int64_t>(square);
   }
   std::ranges::copy(counts, message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_));
+  std::int64_t& broken = message_[message_.size() - 3];
   std::int64_t& stop = message_[message_.size() - 2];
   std::int64_t& time = message_[message_.size() - 1];
+  broken = optimizer.not_finite().empty() ? 0 : 1;
   stop = stop_requested ? 1 : 0;
   time = out_of_time && communicator_->is_root() ? 1 : 0;
 
   communicator_->all_reduce_sum(message_);
 
+  if (broken > 0) expect_finite_updates(*communicator_, optimizer);
   std::copy_n(message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_), counts.size(), counts.begin());
   for (std::size_t i = 0; i < norm_entries_; ++i) squares_[i] = std::bit_cast<double>(message_[i]);
   const double norm = std::sqrt(ops::sum_tree(squares_));
   if (!std::isfinite(norm)) {
     throw_agreed(
         ErrorKind::numeric,
-        fmt::format("the norm of the gradient is {} (the loss is finite, so a derivative overflowed); try a "
-                    "smaller optim.learning_rate or warm-up (optim.warmup_steps)",
-                    norm));
+        fmt::format("the norm of the gradient is {} (the loss is finite, so a derivative overflowed)", norm));
   }
   return {norm, squares_, stop > 0, time > 0};
 }

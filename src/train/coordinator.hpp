@@ -18,6 +18,10 @@ struct Agreement {
   bool out_of_time = false;     // run.max_minutes
 };
 
+// Throws NumericError on all ranks, with the name of the array and the rank that has it, if an update on any
+// rank left something that is not finite. Collective.
+void expect_finite_updates(comm::Communicator& communicator, const optim::Optimizer& optimizer);
+
 // Joins what every rank knows of a step: the squared norms of the gradients it owns, its counts, whether it was
 // asked to stop. One all-reduce of integers carries all of it: a norm travels as the bit pattern of a float64
 // to which every other rank adds zero, so the sum is exact, and every rank then adds the norms in the order of
@@ -27,7 +31,7 @@ class Coordinator {
   Coordinator(comm::Communicator& communicator, index_t norm_entries);
 
   // Collective. statistics' counts become those of the global batch. Throws NumericError on all ranks if the
-  // norm is not finite. out_of_time of the root rank counts.
+  // norm is not finite, or an earlier update left something that is not. out_of_time of the root rank counts.
   Agreement agree(device::Context& context, const optim::Optimizer& optimizer, moe::GateStatistics& statistics,
                   bool stop_requested, bool out_of_time);
 

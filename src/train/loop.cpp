@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/stop_signals.hpp"
 #include "comm/agreement.hpp"
@@ -64,6 +65,51 @@ void Loop::restore(const checkpoint::Reader& reader) {
 }
 
 Outcome Loop::run() {
+  try {
+    return train();
+  } catch (const AgreedError& error) {
+    if (error.kind() == ErrorKind::numeric) end_without_numbers(error);
+    note_end(error.kind(), error.what());
+    throw;
+  } catch (const Error& error) {
+    note_end(error.kind(), error.what());
+    throw;
+  }
+}
+
+// Every end leaves a summary, where the root still can write one.
+void Loop::note_end(ErrorKind kind, const std::string& message) {
+  try {
+    write_summary({exit_code(kind), fmt::format("{}: {}", name(kind), message)});
+  } catch (const std::exception& error) {
+    log::warn("no summary.json of this end ({})", error.what());
+  }
+}
+
+// Says what is not finite, and what can be done about it. Collective: all ranks have the same error.
+void Loop::end_without_numbers(const Error& error) {
+  std::string broken = first_not_finite(*communicator_, model_, optimizer_);
+  if (broken.empty()) broken = "all weights are finite: an input, an activation or a derivative overflowed";
+  const std::string newest =
+      saved_step_ >= 0 ? checkpoint::path_of(checkpoint_folder_, saved_step_).string() : std::string();
+  const std::string advice =
+      newest.empty()
+          ? std::string(
+                "there is no checkpoint yet; look at the data (data.mean, data.standard_deviation) and at "
+                "optim.learning_rate, optim.warmup_steps, optim.clip_norm and optim.epsilon, and start again")
+          : fmt::format(
+                "the newest checkpoint is finite ('{}'): to train on from it with another optim.learning_rate, "
+                "optim.clip_norm or optim.epsilon start a new run with --init.from={} (`switchyard resume` "
+                "would "
+                "repeat this, unless the machine is at fault)",
+                newest, newest);
+  const std::string message =
+      fmt::format("step {}: {} ({}); {}", step_under_way_, error.what(), broken, advice);
+  note_end(ErrorKind::numeric, message);
+  throw_agreed(ErrorKind::numeric, message);
+}
+
+Outcome Loop::train() {
   if (folder_ != nullptr) {
     cut_metrics(folder_->metrics_file(), state_.step);
     metrics_ = std::make_unique<MetricsWriter>(folder_->metrics_file());
@@ -108,6 +154,7 @@ bool Loop::is_saving_step() const {
 }
 
 void Loop::train_one_step() {
+  step_under_way_ = state_.step + 1;
   const bool out_of_time = config_.run.max_minutes > 0 && elapsed_seconds() > 60.0 * config_.run.max_minutes;
   const StepReport& report = step_.run(state_.step, {stop_requested(), out_of_time});
   const data::Position position = loader_.training().position_of(state_.step);
@@ -170,6 +217,10 @@ bool Loop::evaluate_epoch() {
 
 void Loop::save() {
   if (saved_step_ == state_.step) return;
+  // What is not finite is never published: not even as `best`, or as one of the last.
+  expect_finite_updates(*communicator_, optimizer_);
+  if (const std::string broken = first_not_finite_state(*communicator_, model_); !broken.empty())
+    throw_agreed(ErrorKind::numeric, broken);
   save_checkpoint(*communicator_, checkpoint_folder_, state_, config_,
                   loader_.training().position_of(state_.step), model_, optimizer_, last_batch_,
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});

@@ -51,6 +51,9 @@ class Loop {
   void look_for_end(double loss);
   bool evaluate_epoch();
   Outcome stopped(std::string_view why);
+  Outcome train();
+  void note_end(ErrorKind kind, const std::string& message);
+  [[noreturn]] void end_without_numbers(const Error& error);
   void save();
   Outcome finish();
   bool evaluate_best();
@@ -73,6 +76,7 @@ class Loop {
   Step step_;
 
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  index_t step_under_way_ = 0;  // counts from 1, as metrics do
   Agreement agreed_;
   moe::GateStatistics last_batch_;
   double training_seconds_ = 0;

@@ -8,6 +8,7 @@
 
 #include "base/build_info.hpp"
 #include "base/error.hpp"
+#include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
 #include "config/parse.hpp"
 
@@ -57,6 +58,28 @@ struct LastStep {
   std::vector<double> importance;
   std::vector<std::int64_t> load;
 };
+
+bool is_finite(const checkpoint::Slice& slice) {
+  const index_t row_elements =
+      slice.shape.empty() ? 1 : tensor::element_count(slice.shape) / std::max<index_t>(1, slice.shape[0]);
+  const auto* const values = reinterpret_cast<const float*>(slice.data);
+  float sum = 0;  // v - v is 0 for a finite v and NaN otherwise
+  for (index_t i = 0; i < slice.rows * row_elements; ++i) sum += values[i] - values[i];
+  return sum == 0.0F;
+}
+
+// The lowest rank's first, or nothing if all of every rank are finite.
+std::string agreed_name(comm::Communicator& communicator, const std::vector<checkpoint::Slice>& slices) {
+  try {
+    comm::agree(communicator, [&] {
+      for (const checkpoint::Slice& slice : slices)
+        if (!is_finite(slice)) throw NumericError(fmt::format("'{}' is not finite", slice.path));
+    });
+  } catch (const AgreedError& error) {
+    return error.what();
+  }
+  return {};
+}
 
 void expect(const checkpoint::Reader& reader, const std::string& path, std::int64_t expected, const char* key) {
   const std::int64_t found = reader.integer(path);
@@ -124,8 +147,27 @@ void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_
   for (std::size_t e = 0; e < last.load.size(); ++e) last_step.load(static_cast<index_t>(e)) = last.load[e];
 }
 
+std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,
+                             optim::Optimizer& optimizer) {
+  return agreed_name(communicator, slices_of(model, &optimizer, false, false));
+}
+
+std::string first_not_finite_state(comm::Communicator& communicator, model::MixtureModel& model) {
+  std::vector<checkpoint::Slice> slices = slices_of(model, nullptr, false, false);
+  std::erase_if(slices, [](const checkpoint::Slice& slice) { return !slice.path.starts_with("buffers/"); });
+  return agreed_name(communicator, slices);
+}
+
 void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer) {
-  for (const checkpoint::Slice& slice : slices_of(model, optimizer, false, false)) reader.read(slice);
+  for (const checkpoint::Slice& slice : slices_of(model, optimizer, false, false)) {
+    reader.read(slice);
+    if (is_finite(slice)) continue;
+    throw NumericError(
+        fmt::format("'{}' of the checkpoint is not finite (it was changed, or written by something else: what "
+                    "is not finite is never "
+                    "saved); remove that file, and `switchyard resume` goes on from the one before",
+                    slice.path));
+  }
 }
 
 }  // namespace switchyard::train

@@ -43,7 +43,16 @@ RunState state_of(const checkpoint::Reader& reader, const config::Config& config
 // a step.
 void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_step);
 
-// Every rank reads what it now owns. optimizer may be null (evaluation).
+// The first array of the model and the optimiser that holds a number that is not finite:
+// "'experts/0003/dense_1/weight' is not finite", with the rank that has it; empty if there is none. A pass over
+// all of it. Collective.
+std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,
+                             optim::Optimizer& optimizer);
+// Of running statistics alone, which no optimiser updates. Collective.
+std::string first_not_finite_state(comm::Communicator& communicator, model::MixtureModel& model);
+
+// Every rank reads what it now owns. Throws NumericError for an array that is not finite. optimizer may be null
+// (evaluation).
 void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer);
 
 }  // namespace switchyard::train

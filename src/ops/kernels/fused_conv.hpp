@@ -110,18 +110,17 @@ struct FusedConvForward {
     });
   }
 
-  // The largest of four, the first on ties (a NaN in the first place stays), then ReLU, which lets a NaN
-  // through.
+  // The largest of four, the first on ties, then ReLU. A NaN in any place stays one.
   template <class P>
   SY_ALWAYS_INLINE SY_HD void pool(const P (&top)[2], const P (&bottom)[2], index_t row, index_t c, index_t y,
                                    index_t x) const {
     const auto upper_right = top[1] > top[0];
     const auto lower_right = bottom[1] > bottom[0];
-    const P upper = max(top[1], top[0]);
-    const P lower = max(bottom[1], bottom[0]);
+    const P upper = max_or_nan(top[1], top[0]);
+    const P lower = max_or_nan(bottom[1], bottom[0]);
     const auto is_lower = lower > upper;
     const index_t feature = (c * g.pooled_height + y) * g.pooled_width + x;
-    max(P::broadcast(0), max(lower, upper)).store_first(out.row(row) + feature, g.pooled_width - x);
+    max(P::broadcast(0), max_or_nan(lower, upper)).store_first(out.row(row) + feature, g.pooled_width - x);
     if (winner != nullptr) {
       P::store_bits_first(winner + row * out.cols + feature, g.pooled_width - x,
                           select(is_lower, lower_right, upper_right), is_lower);

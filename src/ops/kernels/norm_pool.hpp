@@ -134,15 +134,15 @@ struct NormPoolForward {
       if (g.window == 1) {
         best = value(y, x);
       } else {
-        // The largest of four, the first on ties (a NaN in the first place stays).
+        // The largest of four, the first on ties. A NaN in any place stays one.
         const P top[2] = {value(2 * y, 2 * x), value(2 * y, 2 * x + 1)};
         const P bottom[2] = {value(2 * y + 1, 2 * x), value(2 * y + 1, 2 * x + 1)};
         const auto upper_right = top[1] > top[0];
         const auto lower_right = bottom[1] > bottom[0];
-        const P upper = max(top[1], top[0]);
-        const P lower = max(bottom[1], bottom[0]);
+        const P upper = max_or_nan(top[1], top[0]);
+        const P lower = max_or_nan(bottom[1], bottom[0]);
         const auto is_lower = lower > upper;
-        best = max(lower, upper);
+        best = max_or_nan(lower, upper);
         P::store_bits_first(winner + row * out.cols + g.winner_place(y, x, c), n,
                             select(is_lower, lower_right, upper_right), is_lower);
       }

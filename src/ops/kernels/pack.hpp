@@ -83,6 +83,8 @@ struct Pack<1> {
   SY_HD friend Pack operator*(Pack a, Pack b) { return {a.value * b.value}; }
   // a where a > b, else b: b on ties and where one is a NaN.
   SY_HD friend Pack max(Pack a, Pack b) { return {a.value > b.value ? a.value : b.value}; }
+  // As max, but a NaN on either side stays one.
+  SY_HD friend Pack max_or_nan(Pack a, Pack b) { return {a.value != a.value ? a.value : max(a, b).value}; }
   SY_HD friend Mask operator>(Pack a, Pack b) { return {a.value > b.value}; }
   SY_HD friend Pack select(Mask m, Pack yes, Pack no) { return m.value ? yes : no; }
   SY_HD friend Mask select(Mask m, Mask yes, Mask no) { return m.value ? yes : no; }
@@ -129,6 +131,9 @@ struct Pack<8> {
   friend Pack operator-(Pack a, Pack b) { return {_mm256_sub_ps(a.v, b.v)}; }
   friend Pack operator*(Pack a, Pack b) { return {_mm256_mul_ps(a.v, b.v)}; }
   friend Pack max(Pack a, Pack b) { return {_mm256_max_ps(a.v, b.v)}; }
+  friend Pack max_or_nan(Pack a, Pack b) {
+    return {_mm256_blendv_ps(max(a, b).v, a.v, _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q))};
+  }
   friend Mask operator>(Pack a, Pack b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ)}; }
   friend Pack select(Mask m, Pack yes, Pack no) { return {_mm256_blendv_ps(no.v, yes.v, m.v)}; }
   friend Mask select(Mask m, Mask yes, Mask no) { return {_mm256_blendv_ps(no.v, yes.v, m.v)}; }
@@ -194,6 +199,9 @@ struct Pack<16> {
   friend Pack operator*(Pack a, Pack b) { return {_mm512_mul_ps(a.v, b.v)}; }
   // All lanes of the masked form: g++ 12 warns of an uninitialised value inside the plain one.
   friend Pack max(Pack a, Pack b) { return {_mm512_maskz_max_ps(0xffff, a.v, b.v)}; }
+  friend Pack max_or_nan(Pack a, Pack b) {
+    return {_mm512_mask_max_ps(a.v, _mm512_cmp_ps_mask(a.v, a.v, _CMP_ORD_Q), a.v, b.v)};
+  }
   friend Mask operator>(Pack a, Pack b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
   friend Pack select(Mask m, Pack yes, Pack no) { return {_mm512_mask_blend_ps(m.bits, no.v, yes.v)}; }
   friend Mask select(Mask m, Mask yes, Mask no) {

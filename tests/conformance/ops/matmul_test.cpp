@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.hpp"
 #include "conformance/ops/executors.hpp"
@@ -155,6 +156,22 @@ TEST(Matmul, refuses_what_it_cannot_mean) {
   refused(good, b.data());  // a bias without an epilogue
   shape.accumulate = true;
   refused(shape, b.data());
+}
+
+// Of every way to multiply: by the primitive (short sums), by gemm (long ones), no sum at all.
+TEST(Matmul, relu_lets_a_nan_through) {
+  for (const index_t k : {0, 1, 8, 64, 300}) {
+    Case c(5, 33, k, Transpose::no, Transpose::no);
+    c.shape.epilogue = Epilogue::bias_relu;
+    c.bias[7] = std::numeric_limits<float>::quiet_NaN();
+    c.bias[9] = -std::numeric_limits<float>::infinity();
+    matmul(c.shape, c.a.view().data, c.b.view().data, c.c.view().data, c.bias_or_null());
+    for (index_t i = 0; i < c.shape.m; ++i) {
+      EXPECT_TRUE(std::isnan(c.c.view()(i, 7))) << "k " << k;
+      EXPECT_EQ(c.c.view()(i, 9), 0.0F) << "k " << k;
+      EXPECT_FALSE(std::isnan(c.c.view()(i, 8))) << "k " << k;
+    }
+  }
 }
 
 }  // namespace
