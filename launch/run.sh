@@ -5,20 +5,26 @@
 #   launch/run.sh -n 8 --hostfile hosts -- build/release/switchyard train FILE.ini     (options of mpirun end with --)
 #
 # What it adds to mpirun (Open MPI 4.1; all of it measured, see docs/launching.md):
-# * TERM, INT (Ctrl-C) and HUP ask the ranks to write a checkpoint and stop: they are passed on as USR1, since mpirun answers
-#   TERM by killing the ranks a second later and returning 1. The exit code is then the ranks' own, 75. A second such
-#   signal ends the ranks at once.
-# * mpirun's own lines about non-zero exit codes are silenced (SWITCHYARD_MPIRUN_VERBOSE=1 shows them), since the
-#   program has already said why it stopped.
+# * TERM, INT (Ctrl-C), HUP, USR2 and XCPU ask the ranks to write a checkpoint and stop: they are passed on as USR1, since
+#   mpirun answers TERM by killing the ranks a second later and returning 1. The exit code is then the ranks' own, 75. A
+#   second such signal ends the ranks at once. If this script is killed, mpirun gets TERM.
+# * What mpirun says passes through, but for its lines about non-zero exit codes, since the program has already said why it
+#   stopped (SWITCHYARD_MPIRUN_VERBOSE=1 shows them too). That a rank was killed by a signal is taken from what mpirun
+#   says, not from the exit code: mpirun has codes of its own above 128.
+# * mpirun waits without end for a host that it cannot reach. SWITCHYARD_LAUNCH_GRACE_SECONDS (30) after a rank left with a
+#   failure everything is ended, with that rank's code.
 # * More ranks than processors are allowed. Ranks are not bound: each computes with its share of the processors, and a rank whose
 #   processor is taken by somebody else moves on. Where ranks take up all processors, a rank that waits yields its own.
 #
 # Open MPI sleeps twice odls_base_sigkill_timeout (1 s) after any non-zero exit. A longer time would only matter to a TERM sent to
 # mpirun itself; set OMPI_MCA_odls_base_sigkill_timeout for that.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # called through sh
 set -u
 
+say() { echo "launch/run.sh on $(hostname): $1" >&2; }
+
 fail() {
-  echo "launch/run.sh: $1" >&2
+  say "$1"
   exit 2
 }
 
@@ -63,11 +69,88 @@ fi
 if [ -e /.dockerenv ] || [ -e /run/.containerenv ]; then
   export OMPI_MCA_btl_vader_single_copy_mechanism="${OMPI_MCA_btl_vader_single_copy_mechanism:-none}"
 fi
-[ "${SWITCHYARD_MPIRUN_VERBOSE:-0}" = 1 ] || mpirun_options=(--quiet ${mpirun_options[@]+"${mpirun_options[@]}"})
+
+# A host that no longer answers is noticed after 40 s instead of 8 minutes; its own daemon then ends as well.
+export OMPI_MCA_oob_tcp_keepalive_time="${OMPI_MCA_oob_tcp_keepalive_time:-20}"
+export OMPI_MCA_oob_tcp_keepalive_intvl="${OMPI_MCA_oob_tcp_keepalive_intvl:-5}"
+export OMPI_MCA_oob_tcp_keepalive_probes="${OMPI_MCA_oob_tcp_keepalive_probes:-4}"
+
+grace_seconds="${SWITCHYARD_LAUNCH_GRACE_SECONDS:-30}"
+[[ "$grace_seconds" =~ ^[0-9]+$ ]] || fail "SWITCHYARD_LAUNCH_GRACE_SECONDS needs a number, not '$grace_seconds'"
+scratch=$(mktemp -d) || fail "no temporary folder can be made; set TMPDIR to one that can be written"
+trap 'rm -rf "$scratch"' EXIT
+mkfifo "$scratch/errors"
 
 # A session of its own: a terminal sends Ctrl-C to the whole process group, and mpirun must not see it.
-setsid mpirun ${ranks:+-n "$ranks"} ${mpirun_options[@]+"${mpirun_options[@]}"} "$@" </dev/null &
+setpriv --pdeathsig TERM setsid mpirun ${ranks:+-n "$ranks"} ${mpirun_options[@]+"${mpirun_options[@]}"} "$@" \
+        </dev/null 2>"$scratch/errors" &
 mpirun_pid=$!
+
+# Notes what mpirun says in one of its framed blocks. Says whether a person should see it.
+note_block() {
+  case "$1" in
+    *"exited on signal "*) grep -o 'process rank .*' <<<"$1" >"$scratch/signal" ;;
+    *"non-zero exit code"* | *"with non-zero status"* | *"MPI_ABORT was invoked"*)
+      [[ "$1" =~ "Exit code:"\ +([0-9]+) ]] && echo "${BASH_REMATCH[1]}" >"$scratch/code" ;;
+    *"could not access"* | *"not enough slots"* | *"unable to"* | *"not able to"*) touch "$scratch/refused"; return 0 ;;
+    *"lost communication"*) touch "$scratch/failed"; return 0 ;;
+    *) return 0 ;;
+  esac
+  touch "$scratch/failed"
+  [ "${SWITCHYARD_MPIRUN_VERBOSE:-0}" = 1 ]
+}
+
+# Passes on what comes from mpirun and the ranks, a line at a time, and mpirun's framed blocks as a whole.
+pass_on_errors() {
+  trap '' TERM INT HUP USR1 USR2 XCPU
+  local line block="" frame="^-{60,}$"
+  while IFS= read -r line || [ -n "$line" ]; do
+    if [ -n "$block" ]; then
+      block+=$'\n'"$line"
+      if [[ "$line" =~ $frame ]]; then
+        if note_block "$block"; then printf '%s\n' "$block"; fi
+        block=""
+      fi
+    elif [[ "$line" =~ $frame ]]; then
+      block="$line"
+    elif [[ "$line" != "mpirun: Forwarding signal "* ]]; then
+      printf '%s\n' "$line"
+    fi
+  done >&2
+  if [ -n "$block" ]; then printf '%s\n' "$block" >&2; fi
+}
+pass_on_errors <"$scratch/errors" &
+errors_pid=$!
+
+# mpirun and what it started on this host.
+end_session() { pkill -KILL --session "$mpirun_pid"; }
+
+end_everything() {
+  kill -TERM "$mpirun_pid" 2>/dev/null
+  for _ in {1..50}; do
+    kill -0 "$mpirun_pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  end_session
+}
+
+# mpirun says at once that a rank left with a failure, but stays until it has heard from every host.
+end_after_grace() {
+  trap '' TERM INT HUP USR1 USR2 XCPU
+  while [ ! -e "$scratch/failed" ]; do
+    kill -0 "$mpirun_pid" 2>/dev/null || return
+    sleep 0.5
+  done
+  for ((second = 0; second < grace_seconds; ++second)); do
+    kill -0 "$mpirun_pid" 2>/dev/null || return
+    sleep 1
+  done
+  say "mpirun is still there $grace_seconds s after a rank or a host was lost; ending everything"
+  touch "$scratch/given_up"
+  end_everything
+}
+end_after_grace &
+grace_pid=$!
 
 signals=0
 interrupted=0
@@ -75,16 +158,17 @@ stop() {
   interrupted=1
   signals=$((signals + 1))
   if [ "$signals" -eq 1 ]; then
-    echo "launch/run.sh: got $1; asked the ranks to write a checkpoint and stop (again: ends them at once)" >&2
+    say "got $1; asked the ranks to write a checkpoint and stop (again: ends them at once)"
     kill -USR1 "$mpirun_pid" 2>/dev/null
   else
-    echo "launch/run.sh: got $1 again; ending the ranks" >&2
+    say "got $1 again; ending the ranks"
     kill -TERM "$mpirun_pid" 2>/dev/null
   fi
 }
-trap 'stop TERM' TERM
-trap 'stop INT' INT
-trap 'stop HUP' HUP
+for name in TERM INT HUP USR2 XCPU; do
+  # shellcheck disable=SC2064
+  trap "stop $name" "$name"
+done
 trap 'interrupted=1; kill -USR1 "$mpirun_pid" 2>/dev/null' USR1
 
 # A trapped signal ends wait early with a code of its own: wait again for the real one.
@@ -94,16 +178,22 @@ while :; do
   code=$?
   [ "$interrupted" -eq 1 ] || break
 done
+end_session
+wait "$errors_pid"
+[ ! -e "$scratch/given_up" ] || wait "$grace_pid"
 
-case "$code" in
-  0 | 2 | 3 | 4 | 5 | 6 | 70 | 75) ;;  # the program's own: docs/launching.md
-  137) echo "launch/run.sh: a rank was killed by signal 9 (KILL; a machine out of memory does that, see dmesg)" >&2 ;;
-  129 | 13[0-9] | 14[0-9] | 15[0-9]) echo "launch/run.sh: a rank ended by signal $((code - 128)) ($(kill -l "$code"))" >&2 ;;
-  *)
-    if [ "$signals" -lt 2 ]; then
-      echo "launch/run.sh: mpirun ended with code $code, which is none of switchyard's: it could not start the ranks, or" \
-           "was itself ended; SWITCHYARD_MPIRUN_VERBOSE=1 shows what it says" >&2
-    fi
-    ;;
-esac
+if [ -s "$scratch/signal" ]; then
+  say "$(sed -e 's/ with PID [0-9]*//' -e 's/^process //' "$scratch/signal")$(
+    grep -q 'signal 9 ' "$scratch/signal" && echo ' A machine out of memory does that, see dmesg there.')"
+elif [ -e "$scratch/refused" ]; then
+  say "mpirun could not start the ranks, what it says is above; look at -n, the host file and the program on each host"
+  code=2
+elif [ -e "$scratch/given_up" ]; then
+  code=$(cat "$scratch/code" 2>/dev/null || echo 6)
+else
+  case "$code" in
+    0 | 1 | 2 | 3 | 4 | 5 | 6 | 70 | 75) ;;  # the program's own: docs/launching.md
+    *) [ "$signals" -ge 2 ] || say "mpirun or a rank ended with code $code, which is none of switchyard's" ;;
+  esac
+fi
 exit "$code"

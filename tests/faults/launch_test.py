@@ -5,10 +5,12 @@ Arguments: the root of the project and the program launch_rank."""
 import fcntl
 import os
 import pathlib
+import platform
 import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 import unittest
@@ -17,6 +19,12 @@ RANK = sys.argv.pop(2)
 ROOT = pathlib.Path(sys.argv.pop(1)).resolve()
 RUN = str(ROOT / "launch" / "run.sh")
 LIMIT_SECONDS = 60
+NODE = platform.node().split(".")[0]
+AGENT = """#!/bin/bash
+shift
+rm -f {folder}/program
+exec bash -c "$*"
+"""
 
 
 def run(*arguments, **environment):
@@ -40,8 +48,14 @@ class ExitCodes(unittest.TestCase):
     def test_of_a_killed_rank_is_137_and_said(self):
         code, _, errors = run("-n", "2", RANK, "kill")
         self.assertEqual(code, 137)
-        self.assertIn("killed by signal 9", errors)
+        self.assertIn(f"rank 1 on node {NODE} exited on signal 9", errors)
         self.assertEqual(len(errors.splitlines()), 1, errors)
+
+    def test_a_code_of_a_rank_is_no_signal(self):
+        code, _, errors = run("-n", "2", RANK, "leave", "132")
+        self.assertEqual(code, 132)
+        self.assertIn("none of switchyard's", errors)
+        self.assertNotIn("signal", errors)
 
     def test_more_ranks_than_processors(self):
         ranks = 2 * os.cpu_count() + 1
@@ -70,10 +84,59 @@ class Arguments(unittest.TestCase):
             self.assertEqual(code, 2, arguments)
             self.assertIn(words, errors)
 
+    def test_works_through_sh(self):
+        done = subprocess.run(["sh", RUN, "-n", "2", RANK, "exit", "3"], capture_output=True, text=True,
+                              timeout=LIMIT_SECONDS)
+        self.assertEqual((done.returncode, done.stderr), (3, ""))
+
     def test_a_start_that_mpirun_refuses_is_explained(self):
-        code, _, errors = run("-n", "2", "--mca", "rmaps", "none-such", "--", RANK, "exit", "0")
-        self.assertNotEqual(code, 0)
-        self.assertIn("SWITCHYARD_MPIRUN_VERBOSE", errors)
+        for arguments, words in [(["--mca", "rmaps", "none-such"], "none-such"),
+                                 (["--host", "localhost:1"], "not enough slots")]:
+            code, _, errors = run("-n", "2", *arguments, "--", RANK, "exit", "0")
+            self.assertNotEqual(code, 0)
+            self.assertIn(words, errors)
+
+    def test_a_program_that_a_node_lacks_is_no_signal(self):
+        with tempfile.TemporaryDirectory() as folder:
+            agent = pathlib.Path(folder, "agent")  # stands for ssh to a host that has another folder in this place
+            agent.write_text(AGENT.format(folder=folder))
+            agent.chmod(0o755)
+            program = pathlib.Path(folder, "program")
+            program.symlink_to(pathlib.Path(RANK).resolve())
+            code, _, errors = run("-n", "1", "--host", "127.0.0.2:1", "--mca", "plm_rsh_agent", str(agent), "--",
+                                  str(program), "exit", "0")
+        self.assertEqual(code, 2, errors)
+        self.assertIn("unable to launch the specified application", errors)
+        self.assertIn("Node: 127.0.0.2", errors)
+        self.assertNotIn("ILL", errors)
+
+
+class BatchScript(unittest.TestCase):
+    """launch/slurm.sbatch with stand-ins for srun and scontrol; tests/cluster has the real ones."""
+
+    def submit(self, code, *arguments, **environment):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in [("srun", f'echo "srun $*"; exit {code}'), ("scontrol", 'echo "scontrol $*"')]:
+                program = pathlib.Path(folder, name)
+                program.write_text(f"#!/bin/sh\n{text}\n")
+                program.chmod(0o755)
+            done = subprocess.run(
+                ["bash", str(ROOT / "launch" / "slurm.sbatch"), "a.ini", *arguments], capture_output=True, text=True,
+                env={"PATH": f"{folder}:{os.environ['PATH']}", "SLURM_SUBMIT_DIR": folder, "SLURM_JOB_ID": "7",
+                     **environment})
+        return done.returncode, done.stdout, done.stderr
+
+    def test_needs_no_processors_per_task_and_takes_a_run_folder(self):
+        code, output, errors = self.submit(0, "--run.dir=here")
+        self.assertEqual((code, errors), (0, ""))
+        self.assertIn("--cpus-per-task=1 ", output)
+        self.assertEqual(output.count("--run.dir"), 1)
+        self.assertIn("--run.dir=runs/job-7", self.submit(0)[1])
+
+    def test_requeues_on_75_always_and_on_6_three_times(self):
+        for code, restarts, requeued in [(75, 9, True), (6, 2, True), (6, 3, False), (3, 0, False), (0, 0, False)]:
+            result, output, _ = self.submit(code, SLURM_RESTART_COUNT=str(restarts))
+            self.assertEqual((result, "scontrol requeue 7" in output), (code, requeued))
 
 
 class Signals(unittest.TestCase):
@@ -102,8 +165,8 @@ class Signals(unittest.TestCase):
         self.assertEqual((code, output), (75, "ranks left together\n"))
         self.assertIn(f"got {name}; asked the ranks to write a checkpoint", errors)
 
-    def test_term_and_hup_become_an_orderly_stop(self):
-        for name in ["TERM", "HUP"]:
+    def test_requests_of_a_scheduler_become_an_orderly_stop(self):
+        for name in ["TERM", "HUP", "USR2", "XCPU"]:
             self.start()
             self.process.send_signal(getattr(signal, f"SIG{name}"))
             self.assert_orderly_stop(name)
@@ -112,6 +175,18 @@ class Signals(unittest.TestCase):
         self.start()
         os.write(self.terminal, b"\x03")
         self.assert_orderly_stop("INT")
+
+    def test_nothing_stays_when_the_script_is_killed(self):
+        self.start()
+        mpirun = subprocess.run(["pgrep", "--parent", str(self.process.pid), "mpirun"], capture_output=True, text=True,
+                                check=True).stdout.strip()
+        self.process.kill()
+        self.process.wait()
+        end = time.monotonic() + LIMIT_SECONDS / 4
+        while left := subprocess.run(["pgrep", "--list-full", "--session", mpirun, "--runstates", "DIRST"],
+                                     capture_output=True, text=True).stdout:
+            self.assertLess(time.monotonic(), end, left)
+            time.sleep(0.1)
 
     def test_usr1_is_passed_on(self):
         self.start()
