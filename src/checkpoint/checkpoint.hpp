@@ -79,6 +79,10 @@ std::filesystem::path path_of(const std::filesystem::path& folder, index_t step)
 // there is none.
 std::filesystem::path newest_valid(const std::filesystem::path& folder);
 
+// Removes all checkpoints of `folder` but the one that `best` names; `latest` goes, too, unless it names the
+// same. False, and nothing is removed, if there is no best one. What cannot be removed is a warning. Local.
+bool keep_best_alone(const std::filesystem::path& folder);
+
 // An open checkpoint, verified.
 class Reader {
  public:

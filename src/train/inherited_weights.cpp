@@ -128,6 +128,12 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const config:
             "there is no such file or folder (first weights are read from there); give a checkpoint, or "
             "a run folder that holds one");
       }
+      const std::filesystem::path folder = std::filesystem::path(init.from) / "checkpoints";
+      if (std::filesystem::exists(folder / "best") && !std::filesystem::exists(folder / "latest")) {
+        throw DataError(
+            "its last checkpoint is gone (a study keeps the best one of a finished run alone); give a "
+            "checkpoint's file, or keep them all with study.keep_checkpoints = yes");
+      }
       inherited.checkpoint = checkpoint_file(init.from);
     });
     comm::broadcast(communicator, inherited.checkpoint);

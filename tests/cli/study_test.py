@@ -48,7 +48,7 @@ class Results(studies.StudyTest):
         self.assertEqual({difference["arm"] for difference in found["differences"]}, {"sparse"})
         self.assertEqual(found["published"][0]["value"], 0.25)
         self.assertIn("| Plain mixture |", (folder / "study.md").read_text())
-        self.assertEqual(list(folder.rglob("*.h5")), [])
+        self.assert_only_best_checkpoints(folder)
 
     def test_a_run_is_what_train_makes(self):
         folder = self.straight()
@@ -62,11 +62,30 @@ class Results(studies.StudyTest):
         more = "after = plain\n[arm.third]\nconfig = base.ini\nafter = sparse\ndata.source = idx\ndata.dir = /nowhere\n"
         file, folder = self.write_study(more=more)
         self.study(file, code=3)  # the third arm cannot run: what it comes after must still be there
-        kept = {path.relative_to(folder).parts[1] for path in folder.rglob("*.h5")}
-        self.assertEqual(kept, {"sparse"})
+        self.assertEqual(len(list(folder.glob("runs/sparse/*/checkpoints/latest"))), 2)
+        self.assert_only_best_checkpoints(folder / "runs" / "plain")
         file, folder = self.write_study()
         self.study(file, "--study.keep_checkpoints=yes")
         self.assertTrue((folder / "runs" / "plain" / "seed-0001" / "checkpoints" / "latest").exists())
+
+    def test_of_a_finished_run_the_best_checkpoint_stays(self):
+        file, folder = self.write_study()
+        self.assertNotIn("no checkpoint was kept", self.study(file).out)
+        for run in [*folder.glob("runs/*/*"), *folder.glob("selection/*/*/*")]:
+            best, = (run / "checkpoints").glob("*.h5")
+            evaluated = json.loads(self.expect(runs.switchyard("eval", best), 0).out)
+            said = runs.summary(run)["best"]
+            self.assertEqual((evaluated["step"], evaluated["error"]), (said["step"], said["test"]["error"]))
+        reader, _ = self.write_config(init_from=folder / "runs" / "plain" / "seed-0001")
+        if not (folder / "runs" / "plain" / "seed-0001" / "checkpoints" / "latest").exists():
+            self.expect(runs.switchyard("train", reader), 3, "its last checkpoint is gone (a study keeps the best one")
+
+    def test_without_a_validation_split_no_checkpoint_is_kept_and_that_is_said(self):
+        config, _ = self.write_config(data_validation_samples=0, train_epochs=1)
+        only = studies.TWO_ARMS.split("[arm.sparse]")[0].replace("config = base.ini", f"config = {config}")
+        file, folder = self.write_study(only)
+        self.assertIn("no checkpoint was kept of 2 of 2 runs", self.study(file).out)
+        self.assertEqual(list(folder.rglob("*.h5")), [])
 
     def test_quick(self):
         file, folder = self.write_study()
@@ -126,7 +145,7 @@ init.from = {study}/runs/frozen/seed-{seed}
         self.study(file, ranks=2)
         found = json.loads((folder / "study.json").read_text())
         self.assertEqual({run["status"] for arm in found["arms"] for run in arm["runs"]}, {"finished"})
-        self.assertEqual(list(folder.rglob("*.h5")), [])
+        self.assert_only_best_checkpoints(folder)
 
     def test_may_be_made_in_parts(self):
         file, folder = self.write_study(self.PLAIN, self.READS_PLAIN)
@@ -136,7 +155,7 @@ init.from = {study}/runs/frozen/seed-{seed}
         self.study(file, "--study.arms=plain frozen", ranks=2)
         self.study(file, ranks=2)
         self.assertEqual({path: studies.summaries(folder)[path] for path in plain}, plain, "made once")
-        self.assertEqual(list(folder.rglob("*.h5")), [])
+        self.assert_only_best_checkpoints(folder)
         whole, straight = self.write_study(self.PLAIN, self.READS_PLAIN)
         self.study(whole, ranks=2)
         self.assert_same_results(folder, straight)

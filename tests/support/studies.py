@@ -57,6 +57,13 @@ class StudyTest(runs.RunTest):
         (self.folder / "base.ini").write_text(BASE)
         (self.folder / "published.csv").write_text(PUBLISHED)
 
+    def assert_only_best_checkpoints(self, folder):
+        for checkpoints in folder.rglob("checkpoints"):
+            best = (checkpoints / "best").read_text().strip()
+            self.assertEqual({file.name for file in checkpoints.iterdir()} - {"best", "latest"}, {best})
+            if (checkpoints / "latest").exists():
+                self.assertEqual((checkpoints / "latest").read_text().strip(), best)
+
     def write_study(self, text=TWO_ARMS, more=""):
         """A study file and the study's folder, which is new."""
         folder = self.new_path("study")

@@ -124,3 +124,19 @@ void remove_old(const fs::path& folder, index_t step, index_t keep_last) {
 }
 
 }  // namespace switchyard::checkpoint::detail
+
+namespace switchyard::checkpoint {
+
+bool keep_best_alone(const std::filesystem::path& folder) {
+  const auto best = detail::pointer_target(folder, detail::best_pointer);
+  if (!best || !std::filesystem::exists(folder / *best)) return false;
+  // First: a pointer never names what is gone.
+  if (detail::pointer_target(folder, detail::latest_pointer) != best)
+    detail::remove_or_warn(folder / detail::latest_pointer);
+  for (const index_t step : detail::steps_in(folder)) {
+    if (detail::file_name(step) != *best) detail::remove_or_warn(folder / detail::file_name(step));
+  }
+  return true;
+}
+
+}  // namespace switchyard::checkpoint

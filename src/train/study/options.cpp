@@ -33,7 +33,7 @@ constexpr std::array table = {
     Field{"baseline", Text{&Options::baseline},
           "the arm from which differences of the others are taken, by seed; empty: none"},
     Field{"keep_checkpoints", YesNo{&Options::keep_checkpoints},
-          "no: those of a finished run are removed once no later arm (after) may need them"},
+          "no: of a finished run the best one alone stays, once no later arm (after) may need the last"},
     Field{"published", Text{&Options::published},
           "a file of arm,metric,step,value,std, beside the study file; empty: none"},
     Field{"quick", YesNo{&Options::quick}, "yes: the keys of [quick] replace those of [study] and [all]"},

@@ -38,7 +38,9 @@ class Study {
   bool run_job(const Job& job);
   void select(int level);
   void write_results() const;
+  std::vector<std::string> unneeded_folders(int level) const;
   void remove_unneeded_checkpoints(int level) const;
+  std::string checkpoint_note() const;
   Outcome finish(bool stopped);
 
   // Groups meet only after hours: a rank may wait for ever, apart from its waits inside a run.
@@ -221,20 +223,38 @@ void Study::write_results() const {
   });
 }
 
-// Also what a study that was killed left behind. Root only; local.
-void Study::remove_unneeded_checkpoints(int level) const {
-  if (spec_.options.keep_checkpoints) return;
+// Of finished runs whose checkpoints are needed no more once this level is done. Root only; local.
+std::vector<std::string> Study::unneeded_folders(int level) const {
+  std::vector<std::string> folders;
   for (std::size_t a = 0; a < spec_.arms.size(); ++a) {
-    std::vector<std::string> folders;
     if (level_[a] <= level) {
       for (const Job& job : selection_jobs(spec_, a)) folders.push_back(job.folder);
     }
     for (std::int64_t i = 0; last_level_[a] <= level && i < spec_.options.seeds; ++i)
       folders.push_back(result_folder(spec_.arms[a], spec_.options.first_seed + i));
-    for (const std::string& folder : folders) {
-      if (run_status(path(folder)) == RunStatus::finished) remove_checkpoints(path(folder));
-    }
   }
+  std::erase_if(folders,
+                [this](const std::string& folder) { return run_status(path(folder)) != RunStatus::finished; });
+  return folders;
+}
+
+// Also what a study that was killed left behind. Root only; local.
+void Study::remove_unneeded_checkpoints(int level) const {
+  if (spec_.options.keep_checkpoints) return;
+  for (const std::string& folder : unneeded_folders(level)) remove_checkpoints(path(folder));
+}
+
+// What became of the checkpoints, where some runs have kept none. Root only; local.
+std::string Study::checkpoint_note() const {
+  if (spec_.options.keep_checkpoints) return {};
+  const std::vector<std::string> folders = unneeded_folders(*std::ranges::max_element(level_));
+  const auto without = std::ranges::count_if(
+      folders, [this](const std::string& folder) { return !has_best_checkpoint(path(folder)); });
+  if (without == 0) return {};
+  return fmt::format(
+      "\nno checkpoint was kept of {} of {} runs (without a validation split none is the best; "
+      "study.keep_checkpoints = yes keeps the last ones)\n",
+      without, folders.size());
 }
 
 Outcome Study::finish(bool stopped) {
@@ -251,7 +271,8 @@ Outcome Study::finish(bool stopped) {
             fmt::format("stopped with {} of {} runs done (a signal asked for it); go on with the same command",
                         progress_->done(), progress_->total())};
   }
-  *means_.out << '\n' << results_markdown(read_results(spec_, selected_), spec_.published) << '\n';
+  *means_.out << '\n'
+              << results_markdown(read_results(spec_, selected_), spec_.published) << checkpoint_note() << '\n';
   return outcome;
 }
 

@@ -2,6 +2,7 @@
 
 #include <system_error>
 
+#include "checkpoint/checkpoint.hpp"
 #include "train/detail/folder_lock.hpp"
 
 namespace switchyard::train::study {
@@ -29,9 +30,15 @@ void StudyFolder::write(std::string_view name, std::string_view text) const {
 
 void remove_checkpoints(const std::filesystem::path& run_folder) {
   const std::filesystem::path folder = run_folder / "checkpoints";
+  if (checkpoint::keep_best_alone(folder)) return;
   std::error_code error;
   std::filesystem::remove_all(folder, error);
   if (error) detail::throw_file_error("remove", folder, error.value(), study_place);
+}
+
+bool has_best_checkpoint(const std::filesystem::path& run_folder) {
+  std::error_code ignored;
+  return std::filesystem::exists(run_folder / "checkpoints" / "best", ignored);
 }
 
 }  // namespace switchyard::train::study

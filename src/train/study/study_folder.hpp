@@ -29,7 +29,10 @@ class StudyFolder {
   detail::FileDescriptor lock_;
 };
 
-// Removes the checkpoints of a run that needs them no more.
+// Removes the checkpoints of a run that needs them no more, but for its best one. A run without a validation
+// split has none, and keeps none.
 void remove_checkpoints(const std::filesystem::path& run_folder);
+// Whether the run has one that is called its best.
+bool has_best_checkpoint(const std::filesystem::path& run_folder);
 
 }  // namespace switchyard::train::study

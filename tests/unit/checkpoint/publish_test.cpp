@@ -48,6 +48,26 @@ TEST(Publish, keeps_the_last_ones_and_the_best) {
   EXPECT_EQ(pointer(folder.path(), "best"), "step-0000500.h5");
 }
 
+TEST(Publish, may_keep_the_best_alone) {
+  TemporaryDirectory folder;
+  Content content = small_content();
+  for (const index_t step : {100, 200, 300})
+    save_from(1, folder.path(), step, content, {.keep_last = 3, .is_best = step == 200});
+  EXPECT_TRUE(keep_best_alone(folder.path()));
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("best", "step-0000200.h5"));
+  EXPECT_TRUE(keep_best_alone(folder.path()));
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("best", "step-0000200.h5"));
+
+  TemporaryDirectory last;
+  save_from(1, last.path(), 100, content, {.keep_last = 3});
+  EXPECT_FALSE(keep_best_alone(last.path()));
+  EXPECT_THAT(names_in(last.path()), ElementsAre("latest", "step-0000100.h5"));
+  save_from(1, last.path(), 200, content, {.keep_last = 3, .is_best = true});
+  EXPECT_TRUE(keep_best_alone(last.path()));
+  EXPECT_THAT(names_in(last.path()), ElementsAre("best", "latest", "step-0000200.h5"));
+  EXPECT_FALSE(keep_best_alone(last.path() / "nowhere"));
+}
+
 TEST(Publish, leaves_steps_alone_that_the_run_has_yet_to_reach) {
   TemporaryDirectory folder;
   Content content = small_content();
