@@ -118,7 +118,7 @@ class Failing(studies.StudyTest):
                "train.epochs = 240\n"
         file, folder = self.write_study(text, more)
         begin = time.monotonic()
-        self.study(file, ranks=2)
+        self.study(file, ranks=2, limit_seconds=300)
         self.assertGreater(time.monotonic() - begin, 2, "the long arm is too short for this test")
         self.assertEqual(len(studies.summaries(folder)), 2)
 
