@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -50,12 +51,13 @@ void check_for_study(const config::Config& config, const Spec& spec, const Arm& 
 std::vector<std::string> values_of(const Setting& setting) {
   if (setting.key == "moe.partition") return {std::string(trimmed(setting.value))};  // its own | stand in it
   std::vector<std::string> values;
+  std::set<std::string, std::less<>> seen;
   std::string_view rest = setting.value;
   while (true) {
     const std::size_t end = std::min(rest.find('|'), rest.size());
     const std::string value(trimmed(rest.substr(0, end)));
     const bool is_grid = !values.empty() || end < rest.size();
-    if ((value.empty() && is_grid) || std::ranges::find(values, value) != values.end()) {
+    if ((value.empty() && is_grid) || !seen.insert(value).second) {
       throw ConfigError(fmt::format("{} = {} has {} ({}); separate different values by |", setting.key,
                                     config::in_quotes(setting.value),
                                     value.empty() ? "an empty value" : "a value twice", setting.where));

@@ -12,9 +12,9 @@ std::string selection_folder(const Arm& arm, const Values& values, std::int64_t 
   return fmt::format("selection/{}/{}/seed-{}", arm.name, label_of(values), seed_text(seed));
 }
 
-Job make_job(const Spec& spec, std::size_t arm, std::size_t combination, std::int64_t seed, Purpose purpose) {
+Job make_job(const Spec& spec, std::size_t arm, std::size_t combination, const Values& values,
+             std::int64_t seed, Purpose purpose) {
   const Arm& of = spec.arms[arm];
-  const Values values = combinations(of)[combination];
   const std::string folder =
       purpose == Purpose::selection ? selection_folder(of, values, seed) : result_folder(of, seed);
   const std::string path = (std::filesystem::path(spec.options.dir) / folder).string();
@@ -38,19 +38,20 @@ std::string result_folder(const Arm& arm, std::int64_t seed) {
 
 std::vector<Job> selection_jobs(const Spec& spec, std::size_t arm) {
   std::vector<Job> jobs;
-  const std::size_t count = combinations(spec.arms[arm]).size();
-  if (count == 1) return jobs;
-  for (std::size_t c = 0; c < count; ++c) {
+  const std::vector<Values> grid = combinations(spec.arms[arm]);
+  if (grid.size() == 1) return jobs;
+  for (std::size_t c = 0; c < grid.size(); ++c) {
     for (std::int64_t i = 0; i < spec.options.selection_seeds; ++i)
-      jobs.push_back(make_job(spec, arm, c, spec.options.first_seed + i, Purpose::selection));
+      jobs.push_back(make_job(spec, arm, c, grid[c], spec.options.first_seed + i, Purpose::selection));
   }
   return jobs;
 }
 
 std::vector<Job> result_jobs(const Spec& spec, std::size_t arm, std::size_t combination) {
   std::vector<Job> jobs;
+  const Values values = combinations(spec.arms[arm])[combination];
   for (std::int64_t i = 0; i < spec.options.seeds; ++i)
-    jobs.push_back(make_job(spec, arm, combination, spec.options.first_seed + i, Purpose::result));
+    jobs.push_back(make_job(spec, arm, combination, values, spec.options.first_seed + i, Purpose::result));
   return jobs;
 }
 
