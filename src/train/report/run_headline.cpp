@@ -131,6 +131,12 @@ std::vector<std::string> run_warnings(const RunData& run) {
                                    string_of(member(run.summary, "exit"), "reason")));
   }
   if (!run.has_metrics) warnings.push_back("There is no metrics.jsonl: curves are missing.");
+  if (const double missing = run.steps.last_step - static_cast<double>(run.steps.records); missing > 0) {
+    warnings.push_back(fmt::format(
+        "metrics.jsonl lacks {:.0f} of the {:.0f} steps: curves have a gap there (the file was cut, or "
+        "lost its end in a power cut).",
+        missing, run.steps.last_step));
+  }
   if (run.torn_line) {
     warnings.push_back(
         "metrics.jsonl ends in the middle of a record, which is left out (the run was stopped while it wrote, "
