@@ -41,7 +41,7 @@ bool is_leftover(std::string_view name) {
 std::unique_ptr<TemporaryFile> write_pointer(const fs::path& folder, const char* pointer,
                                              const std::string& target) {
   auto temporary = std::make_unique<TemporaryFile>(folder, pointer);
-  const FileDescriptor file = open_file(temporary->path(), O_WRONLY | O_CREAT | O_TRUNC);
+  const FileDescriptor file = open_file(temporary->path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
   const std::string line = target + "\n";
   write_at(file, 0, std::as_bytes(std::span(line)));
   sync(file);
