@@ -1,8 +1,10 @@
 #include "train/run_folder.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <ranges>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -14,6 +16,18 @@ namespace switchyard::train {
 namespace {
 
 constexpr detail::LockWords run_folder_lock{.folder = "run folder", .writer = "run", .key = "run.dir"};
+
+// As create_directories(); returns what was not there before, inner folders last.
+std::vector<std::filesystem::path> make_folders(const std::filesystem::path& path, std::error_code& error) {
+  std::vector<std::filesystem::path> made;
+  std::error_code ignored;
+  for (std::filesystem::path folder = path;
+       !folder.empty() && !std::filesystem::exists(std::filesystem::symlink_status(folder, ignored));
+       folder = folder.parent_path())
+    made.insert(made.begin(), folder);
+  std::filesystem::create_directories(path, error);
+  return made;
+}
 
 }  // namespace
 
@@ -50,9 +64,19 @@ RunFolder RunFolder::open(const std::filesystem::path& path) {
   return folder;
 }
 
-void RunFolder::make() const {
+RunFolder::~RunFolder() {
+  if (made_.empty() || !lock_) return;
   std::error_code error;
-  std::filesystem::create_directories(path_, error);
+  if (std::filesystem::exists(config_file(), error) || error) return;
+  ::unlink((path_ / "lock").c_str());
+  // rmdir(2) leaves what somebody has put something into.
+  ::rmdir(checkpoint_folder().c_str());
+  for (const std::filesystem::path& folder : made_ | std::views::reverse) ::rmdir(folder.c_str());
+}
+
+void RunFolder::make() {
+  std::error_code error;
+  made_ = make_folders(path_, error);
   if (error) detail::throw_file_error("make the run folder", path_, error.value());
   std::filesystem::create_directories(checkpoint_folder(), error);
   if (error) detail::throw_file_error("make the folder", checkpoint_folder(), error.value());
@@ -70,6 +94,9 @@ bool RunFolder::has_checkpoint() const {
     const std::filesystem::path& file = entry->path();
     if (file.extension() == ".h5" && file.stem().string().starts_with("step-")) return true;
   }
+  // Otherwise a run whose checkpoints may not be read would begin again.
+  if (error == std::errc::permission_denied)
+    detail::throw_file_error("look into", checkpoint_folder(), error.value());
   return false;
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string_view>
+#include <vector>
 
 #include "config/config.hpp"
 #include "train/detail/file.hpp"
@@ -43,11 +44,17 @@ class RunFolder {
   void write_config(std::string_view text) const;
   void write_summary(const nlohmann::ordered_json& summary) const;
 
+  RunFolder(RunFolder&&) noexcept = default;
+  RunFolder& operator=(RunFolder&&) noexcept = default;
+  // Of a run that was refused before its config.ini was written: takes away the folders that create() made.
+  ~RunFolder();
+
  private:
   explicit RunFolder(std::filesystem::path path);
-  void make() const;
+  void make();
 
   std::filesystem::path path_;
+  std::vector<std::filesystem::path> made_;  // by make(), inner ones last
   detail::FileDescriptor lock_;
 };
 

@@ -56,9 +56,10 @@ class Data(runs.RunTest):
     def check(self, *fragments):
         for ranks in RANKS:
             with self.subTest(ranks=ranks):
-                config, _ = self.write_config(train_max_steps=3, data_dir=self.copy)
+                config, run = self.write_config(train_max_steps=3, data_dir=self.copy)
                 finished = runs.switchyard("train", config, ranks=ranks)
                 self.expect_failure(finished, 3, *fragments, kind="DataError")
+                self.assertFalse(run.exists())  # a refused run leaves nothing
 
     def test_missing_folder(self):
         self.copy = self.folder / "nowhere"
