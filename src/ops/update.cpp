@@ -31,9 +31,8 @@ bool adam_update(device::Context& context, const AdamStep& step, std::span<float
              first_moment.size(), second_moment.size());
   SY_EXPECTS(step.bias_correction1 > 0 && step.bias_correction2 > 0,
              "bias corrections {} and {}; steps count from 1", step.bias_correction1, step.bias_correction2);
-  const double corrected_rate =
-      static_cast<double>(step.learning_rate) / static_cast<double>(step.bias_correction1);
-  const double inverse_root = 1.0 / std::sqrt(static_cast<double>(step.bias_correction2));
+  const double corrected_rate = step.learning_rate / step.bias_correction1;
+  const double inverse_root = 1.0 / std::sqrt(step.bias_correction2);
   return run(context, static_cast<index_t>(w.size()), [&](index_t count, std::uint8_t* failed) {
     return kernels::Adam{step,
                          static_cast<float>(corrected_rate),

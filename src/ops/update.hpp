@@ -11,16 +11,17 @@ namespace switchyard::ops {
 // Adam (Kingma and Ba 2015), with L2 weight decay added to the gradient as in the reference experiments:
 // g = scale * gradient + decay * w; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
 // w -= rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon),
-// evaluated as (rate / (1 - b1^t)) * m / (sqrt(v) * (1 / sqrt(1 - b2^t)) + epsilon).
+// evaluated as (rate / (1 - b1^t)) * m / (sqrt(v) * (1 / sqrt(1 - b2^t)) + epsilon), and b m as m - (1 - b) m:
+// the nearest float32 to 0.999 is 1.3e-5 of 1 - b away from it, that to 1 - b is 6e-8.
 struct AdamStep {
-  float learning_rate;
-  float beta1;
-  float beta2;
+  double learning_rate;
+  float one_minus_beta1;  // from float64
+  float one_minus_beta2;
   float epsilon;
   float weight_decay;
   float gradient_scale;
-  float bias_correction1;  // 1 - b1^t, from float64
-  float bias_correction2;  // 1 - b2^t
+  double bias_correction1;  // 1 - b1^t
+  double bias_correction2;  // 1 - b2^t
 };
 bool adam_update(device::Context&, const AdamStep&, std::span<float> w, std::span<const float> gradient,
                  std::span<float> first_moment, std::span<float> second_moment);

@@ -81,14 +81,14 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
     const double rate = step.learning_rate * (slice.unit == 0 ? gate_rate : 1.0);
     const config::OptimizerKind kind = kind_of_unit(options_, slice.unit);
     if (kind == config::OptimizerKind::adam) {
-      const ops::AdamStep adam{static_cast<float>(rate),
-                               static_cast<float>(options_.beta1),
-                               static_cast<float>(options_.beta2),
+      const ops::AdamStep adam{rate,
+                               static_cast<float>(1.0 - options_.beta1),
+                               static_cast<float>(1.0 - options_.beta2),
                                static_cast<float>(options_.epsilon),
                                static_cast<float>(options_.weight_decay),
                                static_cast<float>(step.gradient_scale),
-                               static_cast<float>(1.0 - std::pow(options_.beta1, count)),
-                               static_cast<float>(1.0 - std::pow(options_.beta2, count))};
+                               1.0 - std::pow(options_.beta1, count),
+                               1.0 - std::pow(options_.beta2, count)};
       note(i, ops::adam_update(context, adam, value, gradient, state(i, 0), state(i, 1)));
       continue;
     }

@@ -27,6 +27,9 @@ SY_HD void update_row(const Team& team, index_t row, index_t count, std::uint8_t
   team.once([&] { failed[row] = failures > 0.0F ? 1 : 0; });
 }
 
+// beta * moment
+SY_HD inline float decayed(float moment, float one_minus_beta) { return moment - one_minus_beta * moment; }
+
 // The bias corrections are folded into two constants, so that an element takes one square root and one
 // division: rate / c1 and 1 / sqrt(c2). Square root and division are rounded correctly everywhere (nvcc:
 // without fast-math).
@@ -51,8 +54,8 @@ struct Adam {
 
   SY_HD void update(index_t i) const {
     const float g = step.gradient_scale * gradient[i] + step.weight_decay * w[i];
-    const float m = step.beta1 * first_moment[i] + (1.0F - step.beta1) * g;
-    const float v = step.beta2 * second_moment[i] + (1.0F - step.beta2) * (g * g);
+    const float m = decayed(first_moment[i], step.one_minus_beta1) + step.one_minus_beta1 * g;
+    const float v = decayed(second_moment[i], step.one_minus_beta2) + step.one_minus_beta2 * (g * g);
     first_moment[i] = m;
     second_moment[i] = v;
     w[i] -= corrected_rate * m / (std::sqrt(v) * inverse_root_second + step.epsilon);
