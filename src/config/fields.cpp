@@ -304,10 +304,13 @@ constexpr std::array optim_fields = {
         "gate_learning_rate", not_negative, "the gate's, with the same warm-up and schedule; 0: learning_rate"),
     optim.choice<&Optim::gradient_norm, norm_words>(
         "gradient_norm", "normalised_sgd: norm of the whole gradient, or the sum of its tensors' norms"),
-    optim.number<&Optim::beta1>("beta1", fraction_below_one, "adam: decay of the gradient's mean"),
-    optim.number<&Optim::beta2>("beta2", fraction_below_one, "adam: decay of the squared gradient's mean"),
-    optim.number<&Optim::epsilon>("epsilon", above_zero, "adam: added to the denominator"),
-    optim.number<&Optim::momentum>("momentum", fraction_below_one, "sgd: decay of the velocity; 0: none"),
+    optim.number<&Optim::beta1>("beta1", fraction_below_one,
+                                "adam: decay of the gradient's mean; at most 0.999999"),
+    optim.number<&Optim::beta2>("beta2", fraction_below_one,
+                                "adam: decay of the squared gradient's mean; at most 0.999999"),
+    optim.number<&Optim::epsilon>("epsilon", above_zero, "adam: added to the denominator; at least 1.2e-38"),
+    optim.number<&Optim::momentum>("momentum", fraction_below_one,
+                                   "sgd: decay of the velocity; 0: none; at most 0.999999"),
     optim.number<&Optim::weight_decay>(
         "weight_decay", not_negative,
         "L2: times the weight, added to the gradient (by normalised_sgd after it was divided)"),

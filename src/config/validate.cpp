@@ -1,6 +1,8 @@
 #include "config/validate.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "config/detail/require.hpp"
 #include "config/detail/validate_mixture.hpp"
@@ -95,6 +97,19 @@ void check_optimizer(const Optim& optim) {
           "and {}); "
           "remove them, or set optim.name = adam",
           optim.beta1, optim.beta2, optim.epsilon);
+  // A moment has 24 binary digits: it stands still where a step moves it by less than its 2^-24th part.
+  constexpr double smallest_share = 0x1p-20;
+  for (const auto& [key, decay] :
+       {std::pair{"beta1", optim.beta1}, {"beta2", optim.beta2}, {"momentum", optim.momentum}}) {
+    require(1.0 - decay >= smallest_share,
+            "optim.{} = {} is too near to 1 (a step would change {:.1g} of a moment, and float32 rounds that "
+            "away); use at most 0.999999",
+            key, decay, 1.0 - decay);
+  }
+  require(!adam || optim.epsilon >= static_cast<double>(std::numeric_limits<float>::min()),
+          "optim.epsilon = {} is 0 in float32 (its smallest number is {:.2g}; the step of a weight without a "
+          "gradient would be 0/0); use a larger one, such as {}",
+          optim.epsilon, std::numeric_limits<float>::min(), defaults.epsilon);
   const bool normalised =
       optim.name == OptimizerKind::normalised_sgd || optim.gate_name == GateOptimizer::normalised_sgd;
   require(normalised || optim.gradient_norm == defaults.gradient_norm,

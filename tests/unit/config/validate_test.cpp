@@ -121,6 +121,24 @@ TEST(Validate, a_setting_that_the_optimiser_ignores_is_an_error) {
               HasSubstr("without adam (only adam reads them; they are 0.8, 0.999 and 1e-08)"));
 }
 
+TEST(Validate, an_optimiser_that_float32_cannot_hold_is_an_error) {
+  EXPECT_THAT(error_of([](Config& c) { c.optim.beta2 = 0.99999999; }),
+              HasSubstr("optim.beta2 = 0.99999999 is too near to 1 (a step would change 1e-08 of a moment"));
+  EXPECT_THAT(error_of([](Config& c) { c.optim.beta1 = 0.9999999; }), HasSubstr("optim.beta1 = 0.9999999 is"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.optim.name = OptimizerKind::sgd;
+                c.optim.momentum = 0.99999999;
+              }),
+              HasSubstr("optim.momentum = 0.99999999 is too near to 1"));
+  EXPECT_THAT(error_of([](Config& c) { c.optim.epsilon = 1e-40; }),
+              HasSubstr("optim.epsilon = 1e-40 is 0 in float32"));
+  Config slow = valid();
+  slow.optim.beta1 = 0;
+  slow.optim.beta2 = 0.999999;
+  slow.optim.epsilon = 2e-38;
+  EXPECT_NO_THROW(validate(slow));
+}
+
 TEST(Validate, checks_ranges_of_a_configuration_made_by_code) {
   EXPECT_THAT(error_of([](Config& c) { c.train.batch_size = 0; }),
               HasSubstr("train.batch_size = '0' is out of range"));
