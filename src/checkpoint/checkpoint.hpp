@@ -14,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -70,6 +71,9 @@ void save(comm::Communicator& communicator, const std::filesystem::path& folder,
 // Local. Writes `file` in the format of a checkpoint, whole or not at all: each slice is a whole array. Throws
 // DataError.
 void write_arrays(const std::filesystem::path& file, const Header& header, std::span<const Slice> arrays);
+
+// What every file that this room writes begins with.
+inline constexpr std::string_view file_mark = "SYCKPT\r\n";
 
 // Where the checkpoint of `step` is, or would be.
 std::filesystem::path path_of(const std::filesystem::path& folder, index_t step);

@@ -34,27 +34,42 @@ std::vector<std::string> candidates(const fs::path& folder) {
   return names;
 }
 
+std::vector<std::string> candidates_or_throw(const fs::path& folder) {
+  std::error_code error;
+  const bool is_folder = fs::is_directory(folder, error);
+  if (!is_folder) {
+    throw DataError(fmt::format(
+        "there is no checkpoint in '{}' ({}); give a run folder that `switchyard train` has made",
+        folder.string(),
+        error && error != std::errc::no_such_file_or_directory ? error.message()
+                                                               : std::string("there is no such folder")));
+  }
+  try {
+    return candidates(folder);
+  } catch (const fs::filesystem_error& failure) {
+    throw DataError(fmt::format("cannot look into '{}' ({}); check its permissions", folder.string(),
+                                failure.code().message()));
+  }
+}
+
 }  // namespace
 
 fs::path newest_valid(const fs::path& folder) {
-  if (!fs::is_directory(folder))
-    throw DataError(
-        fmt::format("there is no checkpoint in '{}' (there is no such folder); give a run folder that "
-                    "`switchyard train` has made",
-                    folder.string()));
-  const std::vector<std::string> names = candidates(folder);
+  const std::vector<std::string> names = candidates_or_throw(folder);
+  std::string reason = "it holds none";
   for (const std::string& name : names) {
     try {
       detail::verify_bytes(folder / name);
       return folder / name;
     } catch (const detail::Failure& failure) {
+      reason = fmt::format("{} tried; {}: {}", names.size(), name, failure.what());
       log::warn("passing over the checkpoint '{}' ({}); trying an older one", (folder / name).string(),
                 failure.what());
     }
   }
   throw DataError(
       fmt::format("there is no whole checkpoint in '{}' ({}); start the run again with `switchyard train`",
-                  folder.string(), names.empty() ? "it holds none" : fmt::format("{} tried", names.size())));
+                  folder.string(), reason));
 }
 
 std::filesystem::path path_of(const std::filesystem::path& folder, index_t step) {

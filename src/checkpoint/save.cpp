@@ -107,8 +107,10 @@ void send_pieces(comm::Communicator& communicator, const SavePlan& plan, std::sp
 }
 
 void check_folder(const fs::path& folder) {
-  if (!fs::exists(folder)) throw detail::Failure(fmt::format("there is no folder '{}'", folder.string()));
-  if (!fs::is_directory(folder)) throw detail::Failure(fmt::format("'{}' is not a folder", folder.string()));
+  std::error_code error;
+  if (!fs::is_directory(folder, error))
+    throw detail::Failure(
+        fmt::format("'{}' is no folder{}", folder.string(), error ? ": " + error.message() : ""));
 }
 
 [[noreturn]] void throw_unwritable(const fs::path& folder, index_t step, index_t needed,

@@ -4,15 +4,12 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <sstream>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/regular_file.hpp"
 #include "config/messages.hpp"
 #include "config/parse.hpp"
 
@@ -114,25 +111,15 @@ std::string read_ini_file(const std::string& path) {
   constexpr std::string_view try_this =
       "give the path of a configuration file, such as "
       "configs/fashion_mnist/original.ini";
-  // A folder opens like a file on Linux, and only reading it fails, without a reason.
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
-    throw ConfigError(fmt::format("cannot read the configuration file {} (it is a folder); {}",
-                                  config::in_quotes(path), try_this));
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
+  if (const std::string reason = why_unreadable(path); !reason.empty()) {
     throw ConfigError(fmt::format("cannot read the configuration file {} ({}); {}", config::in_quotes(path),
-                                  std::strerror(errno), try_this));
+                                  reason, try_this));
   }
-  std::string text(largest_file_bytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > largest_file_bytes) {
-    throw ConfigError(fmt::format("{} is no configuration file (it has more than {} bytes); {}",
-                                  config::in_quotes(path), largest_file_bytes, try_this));
+  try {
+    return read_regular_file(path, largest_file_bytes);
+  } catch (const DataError& error) {
+    throw ConfigError(fmt::format("{}; {}", error.what(), try_this));
   }
-  return text;
 }
 
 }  // namespace switchyard::cli

@@ -19,6 +19,10 @@ namespace fs = std::filesystem;
 
 fs::path existing_file(const fs::path& file) {
   if (auto found = detail::plain_or_compressed(file)) return *std::move(found);
+  // "train-images.idx3-ubyte", as some unpackers and download pages have it.
+  std::string dotted = file.filename().string();
+  if (const std::size_t dash = dotted.find("-idx"); dash != std::string::npos) dotted[dash] = '.';
+  if (auto found = detail::plain_or_compressed(file.parent_path() / dotted)) return *std::move(found);
   throw DataError(fmt::format(
       "neither {} nor {} exists; install the Debian package dataset-fashion-mnist "
       "(data.dir = /usr/share/datasets/fashion-mnist) or set data.dir to the folder of the four IDX files",

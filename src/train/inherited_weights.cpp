@@ -123,7 +123,8 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const config:
   try {
     comm::agree(communicator, [&] {
       if (!communicator.is_root()) return;
-      if (!std::filesystem::exists(init.from)) {
+      std::error_code error;
+      if (!std::filesystem::exists(init.from, error) && !error) {
         throw DataError(
             "there is no such file or folder (first weights are read from there); give a checkpoint, or "
             "a run folder that holds one");

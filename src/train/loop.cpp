@@ -221,6 +221,9 @@ void Loop::save() {
   expect_finite_updates(*communicator_, optimizer_);
   if (const std::string broken = first_not_finite_state(*communicator_, model_); !broken.empty())
     throw_agreed(ErrorKind::numeric, broken);
+  comm::agree(*communicator_, [&] {
+    if (metrics_) metrics_->sync();
+  });
   save_checkpoint(*communicator_, checkpoint_folder_, state_, config_,
                   loader_.training().position_of(state_.step), model_, optimizer_, last_batch_,
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});

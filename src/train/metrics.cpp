@@ -14,6 +14,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/regular_file.hpp"
 
 namespace switchyard::train {
 namespace {
@@ -40,6 +41,8 @@ Json load_of(const moe::GateStatistics& statistics) {
 double rate(std::int64_t samples, double seconds) {
   return seconds > 0 ? static_cast<double>(samples) / seconds : 0.0;
 }
+
+constexpr std::string_view step_line = R"({"kind":"step",)";
 
 bool belongs(const std::string& line, index_t step) {
   const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -123,6 +126,10 @@ Json evaluation_record_object(const EvaluationRecord& record, const moe::GateSta
 MetricsWriter::MetricsWriter(std::filesystem::path path)
     : path_(std::move(path)), file_(detail::open_file(path_, O_WRONLY | O_CREAT | O_APPEND)) {}
 
+void MetricsWriter::sync() {
+  if (::fsync(file_.get()) != 0 && errno != EINVAL) detail::throw_file_error("flush", path_, errno);
+}
+
 void MetricsWriter::write(const Json& object) {
   struct stat before {};
   if (::fstat(file_.get(), &before) != 0) detail::throw_file_error("look at", path_, errno);
@@ -138,21 +145,32 @@ void MetricsWriter::write(const Json& object) {
 }
 
 index_t cut_metrics(const std::filesystem::path& path, index_t step) {
-  if (!std::filesystem::exists(path)) return 0;
-  errno = 0;
+  if (!is_there(path)) return 0;
+  if (const std::string reason = why_unreadable(path); !reason.empty()) {
+    throw DataError(fmt::format("cannot read '{}' ({}); take it away, and the run goes on with a new one",
+                                path.string(), reason));
+  }
   std::ifstream lines(path);
-  if (!lines) detail::throw_file_error("read", path, errno);
   detail::ReplacementFile kept(path);
   index_t removed = 0;
+  index_t steps = 0;
   for (std::string line; std::getline(lines, line);) {
     if (belongs(line, step)) {
       kept.write(line + "\n");
+      if (line.starts_with(step_line)) ++steps;
     } else {
       ++removed;
     }
   }
   if (lines.bad()) detail::throw_file_error("read", path, errno);
   kept.publish();
+  if (steps > 0 && steps < step) {
+    log::warn(
+        "'{}' has {} of the {} steps before the checkpoint (its end was lost, or it was changed); figures of a "
+        "report "
+        "have a gap there",
+        path.string(), steps, step);
+  }
   return removed;
 }
 

@@ -53,6 +53,8 @@ class MetricsWriter {
   // Opens or makes the file. Throws DataError.
   explicit MetricsWriter(std::filesystem::path path);
   // Throws DataError (a full disk, say); the file then ends with the line before.
+  // What was written has reached the disk when it returns: before a checkpoint is published.
+  void sync();
   void write(const Json& object);
 
  private:

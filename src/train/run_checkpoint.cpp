@@ -126,8 +126,9 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
 }
 
 std::string checkpoint_file(const std::filesystem::path& path) {
-  return std::filesystem::is_directory(path) ? checkpoint::newest_valid(path / "checkpoints").string()
-                                             : path.string();
+  std::error_code ignored;  // whoever opens it says what is wrong
+  return std::filesystem::is_directory(path, ignored) ? checkpoint::newest_valid(path / "checkpoints").string()
+                                                      : path.string();
 }
 
 RunState state_of(const checkpoint::Reader& reader, const config::Config& config) {

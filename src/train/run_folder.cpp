@@ -15,6 +15,15 @@
 namespace switchyard::train {
 namespace {
 
+std::string why_no_run(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (status.type() == std::filesystem::file_type::not_found) return "it does not exist";
+  if (error) return error.message();
+  return std::filesystem::is_directory(status) ? "it has neither a config.ini nor checkpoints"
+                                               : "it is no folder";
+}
+
 constexpr detail::LockWords run_folder_lock{.folder = "run folder", .writer = "run", .key = "run.dir"};
 
 // As create_directories(); returns what was not there before, inner folders last.
@@ -54,10 +63,7 @@ RunFolder RunFolder::open(const std::filesystem::path& path) {
     throw DataError(fmt::format(
         "there is no run in '{0}' ({1}); give the folder that `switchyard train` made, or start a run "
         "there with `switchyard train FILE.ini --run.dir={0}`",
-        path.string(),
-        std::filesystem::is_directory(path) ? "it has neither a config.ini nor checkpoints"
-        : std::filesystem::exists(path)     ? "it is a file"
-                                            : "it does not exist"));
+        path.string(), why_no_run(path)));
   }
   folder.make();
   folder.lock_ = detail::lock_folder(path, run_folder_lock);

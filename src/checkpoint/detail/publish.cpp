@@ -12,6 +12,7 @@
 #include <span>
 
 #include "base/log.hpp"
+#include "base/regular_file.hpp"
 #include "checkpoint/detail/posix_file.hpp"
 
 namespace switchyard::checkpoint::detail {
@@ -73,10 +74,11 @@ std::vector<index_t> steps_in(const fs::path& folder) {
 }
 
 std::optional<std::string> pointer_target(const fs::path& folder, const char* pointer) {
-  std::ifstream file(folder / pointer);
-  std::string target;
-  if (!std::getline(file, target) || !step_of(target)) return std::nullopt;
-  return target;
+  constexpr std::size_t most_bytes = 4096;
+  if (!is_there(folder / pointer)) return std::nullopt;
+  const std::string text = read_regular_file(folder / pointer, most_bytes);
+  const std::string target = text.substr(0, text.find('\n'));
+  return step_of(target) ? std::optional(target) : std::nullopt;
 }
 
 TemporaryFile::TemporaryFile(const fs::path& folder, const std::string& final_name)

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/hash.hpp"
+#include "base/regular_file.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/posix_file.hpp"
 
@@ -19,7 +20,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "fields are copied as they are in memory");
 
-constexpr std::array<char, 8> magic = {'S', 'Y', 'C', 'K', 'P', 'T', '\r', '\n'};
+constexpr std::array<char, 8> magic = {'S', 'Y', 'C', 'K', 'P', 'T', '\r', '\n'};  // file_mark
 constexpr std::size_t schema_offset = 8;
 constexpr std::size_t block_size_offset = 12;
 constexpr std::size_t file_size_offset = 16;
@@ -105,11 +106,7 @@ UserBlock seal(const std::filesystem::path& path) {
 
 UserBlock verify_bytes(const std::filesystem::path& path) {
   // Asked before opening: opening a pipe would wait for its writer.
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) throw Failure("there is no such file");
-  if (!std::filesystem::is_regular_file(status))
-    throw Failure(std::filesystem::is_directory(status) ? "it is a folder" : "it is not a regular file");
+  if (const std::string reason = why_unreadable(path); !reason.empty()) throw Failure(reason);
 
   const FileDescriptor file = open_file(path, O_RDONLY);
   const index_t bytes = size_bytes(file);

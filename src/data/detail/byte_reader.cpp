@@ -7,21 +7,26 @@
 #include <system_error>
 
 #include "base/error.hpp"
+#include "base/regular_file.hpp"
 
 namespace switchyard::data::detail {
 
 namespace fs = std::filesystem;
 
 std::optional<fs::path> plain_or_compressed(const fs::path& file) {
-  std::error_code ignored;
-  if (fs::exists(file, ignored)) return file;
+  // What is there and cannot be read is found: whoever reads it says why.
+  if (is_there(file)) return file;
   fs::path compressed = file;
   compressed += ".gz";
-  if (fs::exists(compressed, ignored)) return compressed;
+  if (is_there(compressed)) return compressed;
   return std::nullopt;
 }
 
-ByteReader::ByteReader(const fs::path& file) : file_(file), handle_(gzopen(file.c_str(), "rb")) {
+ByteReader::ByteReader(const fs::path& file) : file_(file) {
+  // Before opening: a pipe would wait for its writer.
+  if (const std::string reason = why_unreadable(file); !reason.empty())
+    throw DataError(fmt::format("{} cannot be opened ({}); check its permissions", file.string(), reason));
+  handle_ = decltype(handle_)(gzopen(file.c_str(), "rb"));
   if (!handle_)
     throw DataError(fmt::format("{} cannot be opened ({}); check its permissions", file.string(),
                                 std::generic_category().message(errno)));

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/regular_file.hpp"
 
 namespace switchyard::train::detail {
 namespace {
@@ -75,9 +76,13 @@ void write_all(const FileDescriptor& file, std::string_view bytes, const std::fi
 
 ReplacementFile::ReplacementFile(std::filesystem::path path, std::string_view place)
     : path_(std::move(path)),
-      temporary_(path_.string() + ".tmp"),
-      place_(place),
-      file_(open_file(temporary_, O_WRONLY | O_CREAT | O_TRUNC, place)) {}
+      // Of this process alone, so that several may write the same file, each whole.
+      temporary_(fmt::format("{}.{}.tmp", path_.string(), ::getpid())),
+      place_(place) {
+  expect_replaceable(path_, "", place_);
+  ::unlink(temporary_.c_str());  // of a run that was killed; a link, not what it names
+  file_ = open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, place);
+}
 
 ReplacementFile::~ReplacementFile() {
   if (!published_) ::unlink(temporary_.c_str());

@@ -7,19 +7,17 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "base/error.hpp"
+#include "base/host_name.hpp"
 #include "base/log.hpp"
 
 namespace switchyard::train::detail {
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};  // HOST_NAME_MAX is 64 on Linux
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "an unknown host";
-}
 
 // What lock_folder() of the holder wrote; it may be between taking the lock and writing.
 std::string lock_holder(const FileDescriptor& lock) {
@@ -47,8 +45,16 @@ bool has_no_locks(int error_number) {
 
 FileDescriptor lock_folder(const std::filesystem::path& folder, const LockWords& words) {
   const std::filesystem::path file = folder / "lock";
-  FileDescriptor lock = open_file(file, O_RDWR | O_CREAT);
-  const int error_number = try_lock(lock);
+  FileDescriptor lock = open_file(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK);
+  // A killed run's ranks may live on for a moment after the launcher has returned.
+  constexpr auto patience = std::chrono::seconds(2);
+  constexpr auto pause = std::chrono::milliseconds(50);
+  const auto start = std::chrono::steady_clock::now();
+  int error_number = try_lock(lock);
+  while (error_number == EWOULDBLOCK && std::chrono::steady_clock::now() - start < patience) {
+    std::this_thread::sleep_for(pause);
+    error_number = try_lock(lock);
+  }
   if (error_number == EWOULDBLOCK) {
     throw DataError(
         fmt::format("the {} '{}' is in use ({} is writing to it); wait until that {} has ended, or use another "

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/build_info.hpp"
+#include "train/report/pages.hpp"
 #include "train/report/text.hpp"
 
 namespace switchyard::train::report {
@@ -55,14 +56,14 @@ std::string warnings_html(const std::vector<std::string>& warnings) {
 }
 
 std::string document_html(const Document& document) {
-  return fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta name=\"color-scheme\" content=\"light dark\">\n"
-      "<title>{0}</title>\n<style>\n{1}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{0}</h1>\n"
-      "<p>{2}</p>\n</header>\n{3}<footer>Written by {4}.</footer>\n</main>\n</body>\n</html>\n",
-      escape(document.title), style_sheet(), document.subtitle_html, document.html,
-      escape(fmt::format("switchyard {}", build_info().version)));
+  return std::string(page_mark) +
+         fmt::format(
+             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+             "<meta name=\"color-scheme\" content=\"light dark\">\n"
+             "<title>{0}</title>\n<style>\n{1}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{0}</h1>\n"
+             "<p>{2}</p>\n</header>\n{3}<footer>Written by {4}.</footer>\n</main>\n</body>\n</html>\n",
+             escape(document.title), style_sheet(), document.subtitle_html, document.html,
+             escape(fmt::format("switchyard {}", build_info().version)));
 }
 
 }  // namespace switchyard::train::report

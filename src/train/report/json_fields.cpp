@@ -2,13 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <limits>
-#include <system_error>
 
 #include "base/error.hpp"
+#include "base/regular_file.hpp"
 
 namespace switchyard::train::report {
 namespace {
@@ -57,18 +54,28 @@ std::vector<std::vector<std::int64_t>> counts_of(const Json& object, std::string
 }
 
 std::string read_text(const std::filesystem::path& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
-    throw DataError(fmt::format("cannot read '{}' ({}); check that it is a file and that you may read it",
-                                path.string(), std::generic_category().message(errno)));
+  constexpr std::size_t most_bytes = std::size_t{1} << 30;
+  return read_regular_file(path, most_bytes);
+}
+
+Json parse_shallow(std::string_view text) {
+  constexpr int most_levels = 32;  // records of ours have four
+  int level = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') in_string = !in_string;
+    if (c == '\\' && in_string) ++i;
+    if (in_string) continue;
+    if (c == '[' || c == '{') ++level;
+    if (c == ']' || c == '}') --level;
+    if (level > most_levels) return Json::value_t::discarded;
   }
-  return text;
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
 Json read_object(const std::filesystem::path& path, std::string_view made_by) {
-  Json object = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+  Json object = parse_shallow(read_text(path));
   if (!object.is_object()) {
     throw DataError(fmt::format(
         "'{}' is no JSON object (it was cut off or changed); take it away, or write it again with {}",

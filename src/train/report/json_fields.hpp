@@ -20,6 +20,10 @@ std::vector<double> numbers_of(const Json& object, std::string_view name);
 // [rows][columns]; empty unless all rows are as long as the first and hold counts.
 std::vector<std::vector<std::int64_t>> counts_of(const Json& object, std::string_view name);
 
+// What the text says; what is no JSON, or nested deeper than anything that we write, is discarded: copies and
+// texts of deep values would use up the stack.
+Json parse_shallow(std::string_view text);
+
 // The bytes of a file. Throws DataError.
 std::string read_text(const std::filesystem::path& path);
 // A file that holds one object. DataError if it does not; `made_by` is the command that writes it again.

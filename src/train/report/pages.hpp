@@ -3,8 +3,14 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace switchyard::train::report {
+
+// What every page begins with: how a page of ours is told from another's.
+inline constexpr std::string_view page_mark =
+    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"generator\" "
+    "content=\"switchyard report\">\n";
 
 // Of a run folder: what its config.ini, metrics.jsonl and summary.json tell.
 std::string run_page(const std::filesystem::path& folder);

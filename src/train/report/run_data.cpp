@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/phase_clock.hpp"
+#include "base/regular_file.hpp"
 
 namespace switchyard::train::report {
 namespace {
@@ -57,12 +58,13 @@ bool is_record(const Json& object) {
 }
 
 void read_metrics(const std::filesystem::path& path, RunData& run) {
+  if (const std::string reason = why_unreadable(path); !reason.empty())
+    throw DataError(fmt::format("cannot read '{}' ({}); check the run folder", path.string(), reason));
   std::ifstream lines(path, std::ios::binary);
-  if (!lines) read_text(path);  // throws, with the reason
   std::string line;
   for (index_t number = 1; std::getline(lines, line); ++number) {
     if (line.empty()) continue;
-    Json record = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    Json record = parse_shallow(line);
     if (!is_record(record)) {
       // A run that was killed while it wrote leaves this, and the next `resume` takes it out.
       if (lines.peek() == std::ifstream::traits_type::eof()) {
@@ -135,21 +137,20 @@ Found find_evaluation(const RunData& run, std::string_view name) {
 
 bool is_run(const std::filesystem::path& folder) {
   std::error_code error;
-  return std::filesystem::exists(folder / "config.ini", error) ||
-         std::filesystem::exists(folder / "metrics.jsonl", error);
+  return is_there(folder / "config.ini") || is_there(folder / "metrics.jsonl");
 }
 
 RunData read_run(const std::filesystem::path& folder) {
   RunData run;
   run.folder = folder;
   std::error_code error;
-  if (std::filesystem::exists(folder / "config.ini", error)) {
+  if (is_there(folder / "config.ini")) {
     run.config_text = read_text(folder / "config.ini");
     run.settings = settings_of(run.config_text);
   }
-  run.has_metrics = std::filesystem::exists(folder / "metrics.jsonl", error);
+  run.has_metrics = is_there(folder / "metrics.jsonl");
   if (run.has_metrics) read_metrics(folder / "metrics.jsonl", run);
-  if (std::filesystem::exists(folder / "summary.json", error)) {
+  if (is_there(folder / "summary.json")) {
     run.summary = read_object(folder / "summary.json", "`switchyard resume`");
   }
   return run;

@@ -1,4 +1,5 @@
 #include "train/report/study_data.hpp"
+#include "base/regular_file.hpp"
 
 #include <fmt/format.h>
 
@@ -6,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "base/regular_file.hpp"
 
 namespace switchyard::train::report {
 namespace {
@@ -80,10 +82,7 @@ std::string StudyData::title_of(const std::string& arm) const {
   return found == arms.end() ? arm : found->title;
 }
 
-bool is_study(const std::filesystem::path& folder) {
-  std::error_code error;
-  return std::filesystem::exists(folder / "study.json", error);
-}
+bool is_study(const std::filesystem::path& folder) { return is_there(folder / "study.json"); }
 
 StudyData read_study(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "study.json";

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "train/study/grid.hpp"
 #include "train/study/metric_path.hpp"
 #include "train/study/run_state.hpp"
 
@@ -46,6 +47,16 @@ void check_arms_read(const Spec& spec, const Arm& arm) {
   }
 }
 
+void expect_countable(const Spec& spec) {
+  std::size_t runs = 0;
+  for (const Arm& arm : spec.arms) runs += combinations(arm).size();
+  runs *= static_cast<std::size_t>(std::max(spec.options.seeds, spec.options.selection_seeds));
+  if (runs <= most_runs) return;
+  throw ConfigError(
+      fmt::format("{} is a study of {} runs (more than {}); give fewer values or seeds (study.seeds)",
+                  spec.file, runs, most_runs));
+}
+
 }  // namespace
 
 void check_study(const Spec& spec, int ranks, const std::function<void(const config::Config&)>& check_run) {
@@ -55,6 +66,7 @@ void check_study(const Spec& spec, int ranks, const std::function<void(const con
         "of it, or set --study.ranks_per_run",
         spec.options.ranks_per_run, ranks, spec.file));
   }
+  expect_countable(spec);
   require_metric(spec.options.select_by, "study.select_by", spec.file);
   for (const std::string& path : spec.options.metrics) require_metric(path, "study.metrics", spec.file);
   for (const Arm& arm : spec.arms) {

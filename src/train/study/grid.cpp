@@ -68,7 +68,25 @@ std::vector<std::string> values_of(const Setting& setting) {
   }
 }
 
+namespace {
+
+// Counted before they are made.
+void expect_countable(const Arm& arm) {
+  std::size_t count = 1;
+  for (const Setting& setting : arm.keys) {
+    count *= values_of(setting).size();
+    if (count <= most_combinations) continue;
+    throw ConfigError(
+        fmt::format("the arm {} has more than {} combinations of values (its lists multiply, {}); give fewer "
+                    "values, or several studies",
+                    arm.name, most_combinations, setting.where));
+  }
+}
+
+}  // namespace
+
 std::vector<Values> combinations(const Arm& arm) {
+  expect_countable(arm);
   std::vector<Values> all = {{}};
   for (const Setting& setting : arm.keys) {
     const std::vector<std::string> values = values_of(setting);

@@ -16,6 +16,10 @@ using Values = std::vector<std::pair<std::string, std::string>>;
 // empty or there twice.
 std::vector<std::string> values_of(const Setting& setting);
 
+// A study of more runs than this is a mistake.
+inline constexpr std::size_t most_combinations = 10'000;
+inline constexpr std::size_t most_runs = 100'000;
+
 // All combinations; the last key varies fastest. One, and empty, for an arm without a grid.
 std::vector<Values> combinations(const Arm& arm);
 

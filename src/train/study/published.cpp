@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/error.hpp"
+#include "base/regular_file.hpp"
 #include "config/messages.hpp"
 
 namespace switchyard::train::study {
@@ -75,14 +76,13 @@ std::vector<PublishedValue> parse_published(std::string_view text, std::string_v
 }
 
 std::vector<PublishedValue> read_published(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    throw ConfigError(fmt::format(
-        "cannot read the published values in {} (study.published names it); give a file beside the study file",
-        config::in_quotes(path)));
+  constexpr std::size_t most_bytes = std::size_t{1} << 24;
+  try {
+    return parse_published(read_regular_file(path, most_bytes), path);
+  } catch (const DataError& error) {
+    throw ConfigError(
+        fmt::format("{} (study.published names it); give a file beside the study file", error.what()));
   }
-  return parse_published(text.str(), path);
 }
 
 const PublishedValue* find_published(const std::vector<PublishedValue>& values, std::string_view arm,

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/regular_file.hpp"
 #include "config/parse.hpp"
 #include "train/detail/file.hpp"
 
@@ -52,9 +53,11 @@ std::string_view name(RunStatus status) {
 }
 
 std::optional<nlohmann::json> read_summary(const std::filesystem::path& folder) {
-  std::ifstream file(folder / "summary.json");
-  if (!file) return std::nullopt;
-  nlohmann::json summary = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  const std::filesystem::path file = folder / "summary.json";
+  if (!why_unreadable(file).empty()) return std::nullopt;
+  constexpr std::size_t most_bytes = std::size_t{1} << 28;
+  nlohmann::json summary =
+      nlohmann::json::parse(read_regular_file(file, most_bytes), nullptr, /*allow_exceptions=*/false);
   if (!summary.is_object() || !summary.contains("exit") || !summary["exit"].is_object()) return std::nullopt;
   const auto code = summary["exit"].find("code");
   if (code == summary["exit"].end() || *code != static_cast<int>(ExitCode::ok)) return std::nullopt;
