@@ -22,9 +22,7 @@ struct DescriptorTraits {
 };
 using Descriptor = UniqueHandle<DescriptorTraits>;
 
-std::string reason_of(int error_number) {
-  return error_number == ENOENT ? "it does not exist" : std::generic_category().message(error_number);
-}
+std::string reason_of(int error_number) { return std::generic_category().message(error_number); }
 
 // Empty for a regular file.
 std::string kind_of(mode_t mode) {

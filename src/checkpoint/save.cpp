@@ -108,9 +108,9 @@ void send_pieces(comm::Communicator& communicator, const SavePlan& plan, std::sp
 
 void check_folder(const fs::path& folder) {
   std::error_code error;
-  if (!fs::is_directory(folder, error))
-    throw detail::Failure(
-        fmt::format("'{}' is no folder{}", folder.string(), error ? ": " + error.message() : ""));
+  if (fs::is_directory(folder, error)) return;
+  throw detail::Failure(fs::exists(folder, error) ? fmt::format("'{}' is not a folder", folder.string())
+                                                  : fmt::format("there is no folder '{}'", folder.string()));
 }
 
 [[noreturn]] void throw_unwritable(const fs::path& folder, index_t step, index_t needed,

@@ -118,7 +118,8 @@ std::string read_ini_file(const std::string& path) {
   try {
     return read_regular_file(path, largest_file_bytes);
   } catch (const DataError& error) {
-    throw ConfigError(fmt::format("{}; {}", error.what(), try_this));
+    throw ConfigError(
+        fmt::format("{} is no configuration file ({}); {}", config::in_quotes(path), error.what(), try_this));
   }
 }
 

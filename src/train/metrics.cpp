@@ -124,7 +124,8 @@ Json evaluation_record_object(const EvaluationRecord& record, const moe::GateSta
 }
 
 MetricsWriter::MetricsWriter(std::filesystem::path path)
-    : path_(std::move(path)), file_(detail::open_file(path_, O_WRONLY | O_CREAT | O_APPEND)) {}
+    : path_(std::move(path)),
+      file_(detail::open_file(path_, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK)) {}
 
 void MetricsWriter::sync() {
   if (::fsync(file_.get()) != 0 && errno != EINVAL) detail::throw_file_error("flush", path_, errno);

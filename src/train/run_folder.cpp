@@ -20,8 +20,7 @@ std::string why_no_run(const std::filesystem::path& path) {
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (status.type() == std::filesystem::file_type::not_found) return "it does not exist";
   if (error) return error.message();
-  return std::filesystem::is_directory(status) ? "it has neither a config.ini nor checkpoints"
-                                               : "it is no folder";
+  return std::filesystem::is_directory(status) ? "it has neither a config.ini nor checkpoints" : "it is a file";
 }
 
 constexpr detail::LockWords run_folder_lock{.folder = "run folder", .writer = "run", .key = "run.dir"};

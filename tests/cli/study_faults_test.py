@@ -97,7 +97,9 @@ class Interrupted(studies.StudyTest):
         try:
             self.wait_for(running, folder, 0, begun=False)
             self.assertTrue(running.wait_until(lambda: (folder / "lock").exists()))
-            self.expect_failure(runs.switchyard("study", file, ranks=2), 3, "is in use", kind="DataError")
+            os.kill(running.process.pid, signal.SIGSTOP)  # so that it cannot end before the second one gives up
+            self.expect_failure(runs.switchyard("study", file, ranks=2), 3, "is in use", kind="DataError",
+                                within_seconds=60)
         finally:
             running.kill()
 

@@ -76,8 +76,10 @@ void write_all(const FileDescriptor& file, std::string_view bytes, const std::fi
 
 ReplacementFile::ReplacementFile(std::filesystem::path path, std::string_view place)
     : path_(std::move(path)),
-      // Of this process alone, so that several may write the same file, each whole.
-      temporary_(fmt::format("{}.{}.tmp", path_.string(), ::getpid())),
+      // Beside --out several processes may write, each a whole file; a run folder has one writer, who takes
+      // away what a killed one has left.
+      temporary_(place == run_place ? path_.string() + ".tmp"
+                                    : fmt::format("{}.{}.tmp", path_.string(), ::getpid())),
       place_(place) {
   expect_replaceable(path_, "", place_);
   ::unlink(temporary_.c_str());  // of a run that was killed; a link, not what it names

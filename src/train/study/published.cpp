@@ -77,12 +77,13 @@ std::vector<PublishedValue> parse_published(std::string_view text, std::string_v
 
 std::vector<PublishedValue> read_published(const std::string& path) {
   constexpr std::size_t most_bytes = std::size_t{1} << 24;
-  try {
-    return parse_published(read_regular_file(path, most_bytes), path);
-  } catch (const DataError& error) {
+  if (const std::string reason = why_unreadable(path); !reason.empty()) {
     throw ConfigError(
-        fmt::format("{} (study.published names it); give a file beside the study file", error.what()));
+        fmt::format("cannot read the published values in {} ({}; study.published names it); give a file beside "
+                    "the study file",
+                    config::in_quotes(path), reason));
   }
+  return parse_published(read_regular_file(path, most_bytes), path);
 }
 
 const PublishedValue* find_published(const std::vector<PublishedValue>& values, std::string_view arm,

@@ -99,12 +99,12 @@ TEST_F(Damage, the_messages_say_what_is_wrong_with_which_file) {
   write_file(file_, std::as_bytes(std::span(text)));
   expect("does not begin as a checkpoint does");
   fs::remove(file_);
-  expect("there is no such file");
+  expect("No such file or directory");
   fs::create_directory(file_);
   expect("it is a folder");
   fs::remove(file_);
   ASSERT_EQ(::mkfifo(file_.c_str(), 0600), 0);
-  expect("it is not a regular file");  // and not a wait for somebody who writes into it
+  expect("not a regular file");  // and not a wait for somebody who writes into it
 }
 
 TEST_F(Damage, another_schema_version_is_told_from_damage) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,9 +125,14 @@ TEST_F(RunFolderTest, replaces_files_whole) {
 TEST_F(RunFolderTest, leaves_the_old_file_where_the_new_one_fails) {
   const RunFolder folder = RunFolder::create(run(), ResumeMode::never);
   folder.write_config("old");
-  std::filesystem::create_symlink("/dev/full", run() / "config.ini.tmp");
-  EXPECT_THAT(failure_of([&] { folder.write_config("new"); }),
-              HasSubstr("(No space left on device); free space"));
+  std::filesystem::create_symlink("config.ini", run() / "config.ini.tmp");  // is taken away, not followed
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &none);
+  EXPECT_THAT(failure_of([&] { folder.write_config("new"); }), HasSubstr("(File too large)"));
+  ::setrlimit(RLIMIT_FSIZE, &before);
   EXPECT_EQ(content(folder.config_file()), "old");
 }
 
