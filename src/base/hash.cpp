@@ -1,8 +1,12 @@
 #include "base/hash.hpp"
 
+#include <fmt/format.h>
+#include <xxhash.h>
 #include <zlib.h>
 
 #include <algorithm>
+#include <bit>
+#include <new>
 
 namespace switchyard {
 
@@ -17,6 +21,37 @@ std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t previous) {
     left -= piece;
   }
   return static_cast<std::uint32_t>(value);
+}
+
+struct ContentHash::State {
+  struct Delete {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+  std::unique_ptr<XXH3_state_t, Delete> xxh3{XXH3_createState()};
+};
+
+ContentHash::ContentHash() : state_(std::make_unique<State>()) {
+  if (state_->xxh3 == nullptr) throw std::bad_alloc();
+  XXH3_128bits_reset(state_->xxh3.get());  // it and the update below fail for a null state only
+}
+
+ContentHash::ContentHash(ContentHash&&) noexcept = default;
+ContentHash::~ContentHash() = default;
+
+void ContentHash::add(std::span<const std::byte> bytes) {
+  XXH3_128bits_update(state_->xxh3.get(), bytes.data(), bytes.size());
+}
+
+std::array<std::byte, 16> ContentHash::digest() const {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_->xxh3.get()));
+  return std::bit_cast<std::array<std::byte, 16>>(canonical);
+}
+
+std::string ContentHash::hex() const {
+  std::string text;
+  for (const std::byte byte : digest()) text += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  return text;
 }
 
 }  // namespace switchyard

@@ -1,15 +1,34 @@
 // Checksums of bytes.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace switchyard {
 
 // CRC-32 (IEEE, as zlib and gzip), continued from `previous` (0 to start).
 std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t previous = 0);
+
+// XXH3-128 of bytes that come in pieces: a digest of content, no signature.
+class ContentHash {
+ public:
+  ContentHash();
+  ContentHash(ContentHash&&) noexcept;
+  ~ContentHash();
+
+  void add(std::span<const std::byte> bytes);
+  std::array<std::byte, 16> digest() const;  // canonical: most significant byte first
+  std::string hex() const;                   // the same as 32 digits
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // 64-bit FNV-1a: a stable key for a name, for use as a random stream.
 constexpr std::uint64_t fnv1a(std::string_view text) {

@@ -50,8 +50,8 @@ class Runtime {
   // counts as a wait.
   config::Config read_config(const std::function<config::Config()>& read);
 
-  // The samples that `config` names, on every rank. Collective; ranks agree on failures. Reading files counts
-  // as a wait.
+  // The samples that `config` names, on every rank. Collective; ranks agree on failures, and a DataError says
+  // so if they have read different samples. Reading files counts as a wait.
   data::Dataset read_data(const config::Config& config);
 
   // Makes the device, and sets the watchdog's limit, as `run` says. Call once; collective. Throws on all ranks

@@ -54,6 +54,9 @@ Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisati
              normalisation.standard_deviation.size(), channels);
   for (std::size_t c = 0; c < channels; ++c)
     normalised_.push_back(table_of(normalisation.mean[c], normalisation.standard_deviation[c]));
+  ContentHash hash;
+  source_->add_content(hash);
+  identity_ = {size(Split::train), size(Split::validation), size(Split::test), hash.hex()};
 }
 
 Dataset::Dataset(Dataset&&) noexcept = default;
@@ -93,6 +96,12 @@ void Dataset::fill_groups(Split split, std::span<const index_t> samples, std::sp
   SY_EXPECTS(groups.size() == samples.size(), "{} samples into {} groups", samples.size(), groups.size());
   expect_samples(split, samples);
   for (std::size_t i = 0; i < samples.size(); ++i) groups[i] = source_->group(split, samples[i]);
+}
+
+std::string describe(const Identity& identity) {
+  return fmt::format("{} training, {} validation and {} test samples with the digest {}",
+                     identity.training_samples, identity.validation_samples, identity.test_samples,
+                     identity.digest);
 }
 
 Dataset load_dataset(const config::Data& config, std::uint64_t seed) {

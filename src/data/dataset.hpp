@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -38,6 +39,19 @@ struct Normalisation {
 // By pixel value.
 using PixelTable = std::array<float, 256>;
 
+// What a data set is, whichever folder it was read from: so ranks, and a run and what goes on with it, tell
+// whether theirs are one.
+struct Identity {
+  index_t training_samples = 0;
+  index_t validation_samples = 0;
+  index_t test_samples = 0;
+  std::string digest;  // of all samples and labels as the source holds them (pixels before normalisation)
+
+  bool operator==(const Identity&) const = default;
+};
+// "300 training, 0 validation and 100 test samples with the digest 1f00..."
+std::string describe(const Identity& identity);
+
 // Immutable after construction: any number of threads may fill from it at once.
 class Dataset {
  public:
@@ -50,6 +64,7 @@ class Dataset {
   // Labels lie in [0, class_count).
   index_t class_count() const;
   index_t size(Split split) const;
+  const Identity& identity() const { return identity_; }
   // Groups lie in [0, group_count): clusters or coarse labels, for analysis only. 0: the data have none.
   index_t group_count() const;
   // All samples of the split as floats, [size, features], if the data set holds them so: batches then point to
@@ -72,6 +87,7 @@ class Dataset {
 
   std::unique_ptr<const detail::SampleSource> source_;
   std::vector<PixelTable> normalised_;  // one per channel
+  Identity identity_;
 };
 
 // Loads the data set that [data] describes.

@@ -41,7 +41,7 @@ Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Com
       loader_(config, dataset, communicator),
       model_(config, task_of(dataset), communicator),
       optimizer_(config.optim, model_.norm_table(), model_.slices()),
-      state_{.step = 0, .horizon = schedule_horizon(config, loader_)},
+      state_{.step = 0, .horizon = schedule_horizon(config, loader_), .data = dataset.identity()},
       last_step_(final_step(config, loader_)),
       step_(config, state_.horizon, loader_, model_, optimizer_, communicator, context),
       last_batch_(model_.statistics()),
@@ -51,7 +51,14 @@ Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Com
 }
 
 void Loop::restore(const checkpoint::Reader& reader) {
-  state_ = state_of(reader, config_);
+  state_ = state_of(reader, config_, loader_.dataset().identity());
+  if (config_.train.max_steps > 0 && config_.train.max_steps < state_.step) {
+    throw ConfigError(
+        fmt::format("train.max_steps = {} but the run has done {} steps (a run does not go back); give at "
+                    "least {}, or 0 for no "
+                    "limit",
+                    config_.train.max_steps, state_.step, state_.step));
+  }
   load_arrays(reader, model_, &optimizer_);
   load_last_step(reader, last_batch_);
   model_.values_changed(*context_);
@@ -146,6 +153,8 @@ Outcome Loop::stopped(std::string_view why) {
   write_summary(outcome);
   return outcome;
 }
+
+bool Loop::is_over() const { return state_.step >= last_step_ || state_.ended; }
 
 bool Loop::epoch_ends() const { return state_.step % loader_.training().batches_per_epoch() == 0; }
 

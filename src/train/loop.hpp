@@ -36,10 +36,13 @@ class Loop {
   model::MixtureModel& model() { return model_; }
   const BatchLoader& loader() const { return loader_; }
   index_t last_step() const { return last_step_; }
+  index_t step() const { return state_.step; }
   index_t horizon() const { return state_.horizon; }
 
   // Goes on where the checkpoint stands.
   void restore(const checkpoint::Reader& reader);
+  // Whether no step is left to do.
+  bool is_over() const;
   // Trains to the last step or until asked to stop, evaluates at the end of every epoch and at the end,
   // saves.
   Outcome run();

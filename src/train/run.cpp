@@ -1,8 +1,12 @@
 #include "train/run.hpp"
 
+#include <fmt/format.h>
+
+#include "base/log.hpp"
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
 #include "config/parse.hpp"
+#include "train/shared_inputs.hpp"
 
 namespace switchyard::train {
 
@@ -20,9 +24,21 @@ PreparedRun prepare_run(comm::Communicator& communicator, const config::Config& 
     prepared.checkpoint = newest_checkpoint(*prepared.folder);
     if (!prepared.checkpoint.empty()) check(prepared.checkpoint);
   });
+  expect_folder_seen(communicator, config.run.dir);
   comm::broadcast(communicator, prepared.checkpoint);
   return prepared;
 }
+
+namespace {
+
+// Collective. A run that was over and was killed before it wrote its results has none.
+bool has_its_results(comm::Communicator& communicator, const Loop& loop, const RunFolder* folder) {
+  std::int64_t has = loop.is_over() && folder != nullptr && folder->has_result_of(loop.step()) ? 1 : 0;
+  communicator.all_reduce_max({&has, 1});
+  return has != 0;
+}
+
+}  // namespace
 
 Outcome run(PreparedRun& prepared, const RunMeans& means) {
   comm::Communicator& communicator = *means.communicator;
@@ -36,6 +52,13 @@ Outcome run(PreparedRun& prepared, const RunMeans& means) {
   if (!prepared.checkpoint.empty()) {
     const checkpoint::Reader reader(communicator, prepared.checkpoint);
     comm::agree(communicator, [&] { loop->restore(reader); });
+    if (communicator.is_root()) {
+      for (const std::string& warning : warnings_of(reader)) log::warn("{}", warning);
+    }
+    if (has_its_results(communicator, *loop, folder)) {
+      return {ExitCode::ok, fmt::format("the run has ended after step {} of {}: there was nothing left to do",
+                                        loop->step(), loop->last_step())};
+    }
   } else {
     prepared.inherited = inherit_weights(communicator, prepared.config.init, loop->model());
     loop->model().values_changed(*means.context);

@@ -11,6 +11,7 @@
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
 #include "config/parse.hpp"
+#include "ops/product_library.hpp"
 
 namespace switchyard::train {
 namespace {
@@ -81,6 +82,19 @@ std::string agreed_name(comm::Communicator& communicator, const std::vector<chec
   return {};
 }
 
+// What the bits of a run depend on besides its configuration and data.
+struct Computer {
+  const char* path;  // in a checkpoint
+  const char* name;
+  std::string value;  // here
+};
+
+std::array<Computer, 3> this_computer() {
+  return {{{"build", "the build", describe(build_info())},
+           {"products", "the library of products", ops::product_library()},
+           {"instruction_set", "the instruction set of products", ops::product_instruction_set()}}};
+}
+
 void expect(const checkpoint::Reader& reader, const std::string& path, std::int64_t expected, const char* key) {
   const std::int64_t found = reader.integer(path);
   if (found != expected) {
@@ -107,11 +121,15 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
                      {"state/schedule_steps", state.horizon},
                      {"state/best_step", state.best_step},
                      {"state/ended", state.ended ? 1 : 0},
-                     {"state/evaluated", state.evaluated ? 1 : 0}};
+                     {"state/evaluated", state.evaluated ? 1 : 0},
+                     {"data/training_samples", state.data.training_samples},
+                     {"data/validation_samples", state.data.validation_samples},
+                     {"data/test_samples", state.data.test_samples}};
   header.numbers = {{"state/best_error", state.best_error},
                     {"state/smallest_loss", state.smallest_loss},
                     {"state/last_loss", state.last_loss}};
-  header.texts = {{"config", config::to_ini(config)}, {"build", describe(build_info())}};
+  header.texts = {{"config", config::to_ini(config)}, {"data/digest", state.data.digest}};
+  for (const Computer& part : this_computer()) header.texts.emplace(part.path, part.value);
 
   std::vector<checkpoint::Slice> slices = slices_of(model, &optimizer, true, communicator.is_root());
   LastStep last(last_step);
@@ -131,14 +149,50 @@ std::string checkpoint_file(const std::filesystem::path& path) {
                                                       : path.string();
 }
 
-RunState state_of(const checkpoint::Reader& reader, const config::Config& config) {
+std::optional<data::Identity> stored_identity(const checkpoint::Reader& reader) {
+  if (!reader.contains("data/digest")) return std::nullopt;
+  return data::Identity{reader.integer("data/training_samples"), reader.integer("data/validation_samples"),
+                        reader.integer("data/test_samples"), reader.text("data/digest")};
+}
+
+std::vector<std::string> warnings_of(const checkpoint::Reader& reader) {
+  std::vector<std::string> warnings;
+  for (const Computer& part : this_computer()) {
+    const std::string then = reader.contains(part.path) ? reader.text(part.path) : "not known";
+    if (then == part.value) continue;
+    warnings.push_back(fmt::format(
+        "{} is {}, and was {} when the checkpoint was written (from here on steps may round otherwise "
+        "than those of a run that never stopped)",
+        part.name, part.value, then));
+  }
+  if (!stored_identity(reader)) {
+    warnings.emplace_back(
+        "the checkpoint does not say which data its run reads (an older version wrote it), so it cannot be "
+        "checked that they are still the same");
+  }
+  return warnings;
+}
+
+RunState state_of(const checkpoint::Reader& reader, const config::Config& config, const data::Identity& data) {
   expect(reader, "state/seed", static_cast<std::int64_t>(config.run.seed), "run.seed");
   expect(reader, "state/shards", config.train.shards, "train.shards");
   expect(reader, "state/batch_size", config.train.batch_size, "train.batch_size");
-  return {reader.integer("state/step"),         reader.integer("state/schedule_steps"),
-          reader.number("state/best_error"),    reader.integer("state/best_step"),
-          reader.number("state/smallest_loss"), reader.number("state/last_loss"),
-          reader.integer("state/ended") != 0,   reader.integer("state/evaluated") != 0};
+  if (const std::optional<data::Identity> stored = stored_identity(reader); stored && *stored != data) {
+    throw DataError(fmt::format(
+        "the data are not those that the run began with: then {}, now {} (the order of samples and the "
+        "validation split would be others); give the run its own data (data.dir), or start another "
+        "run from its weights (init.from)",
+        describe(*stored), describe(data)));
+  }
+  return {reader.integer("state/step"),
+          reader.integer("state/schedule_steps"),
+          reader.number("state/best_error"),
+          reader.integer("state/best_step"),
+          reader.number("state/smallest_loss"),
+          reader.number("state/last_loss"),
+          reader.integer("state/ended") != 0,
+          reader.integer("state/evaluated") != 0,
+          data};
 }
 
 void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_step) {

@@ -3,10 +3,13 @@
 
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/checkpoint.hpp"
 #include "data/batches.hpp"
+#include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
 #include "optim/optimizer.hpp"
 
@@ -22,10 +25,12 @@ struct RunState {
   double last_loss = 0;                                       // of the last step's batch
   bool ended = false;                                         // by train.stop_loss or stop_loss_rise
   bool evaluated = true;  // false: a stop cut the evaluation after this step off, and it is yet to be made
+  data::Identity data;    // that it reads
 };
 
 // Collective. Arrays: parameters/NAME, optimizer/NAME/first_moment ..., buffers/NAME (running statistics);
-// scalars: state/step, state/epoch, state/batch, state/seed, ...; texts: config, build.
+// scalars: state/step, state/epoch, state/batch, state/seed, ..., data/training_samples, ...; texts: config,
+// build, products, instruction_set, data/digest.
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
                      const RunState& state, const config::Config& config, data::Position position,
                      model::MixtureModel& model, optim::Optimizer& optimizer,
@@ -35,9 +40,17 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
 // DataError if the folder holds none; a file is not looked at.
 std::string checkpoint_file(const std::filesystem::path& path);
 
-// Local: what a checkpoint says of its run. `config` must agree in what fixes the order of samples and the
-// sums: seed, shards, batch size; DataError if not.
-RunState state_of(const checkpoint::Reader& reader, const config::Config& config);
+// The data that the checkpoint's run reads; nothing if it was written before checkpoints said so. Local.
+std::optional<data::Identity> stored_identity(const checkpoint::Reader& reader);
+
+// Local: what a checkpoint says of its run. What fixes the order of samples and the sums must agree with
+// `config` (seed, shards, batch size) and `data`; DataError if not.
+RunState state_of(const checkpoint::Reader& reader, const config::Config& config, const data::Identity& data);
+
+// What computed the run so far and is another now (the build, the library of products, its instruction set),
+// and data that cannot be compared: a sentence each. A resumed run may differ in bits from one that never
+// stopped.
+std::vector<std::string> warnings_of(const checkpoint::Reader& reader);
 
 // What save_checkpoint() stored of `last_step`: importance and load, for a run that saves again before it makes
 // a step.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <ranges>
 #include <string>
@@ -109,6 +110,16 @@ void RunFolder::write_config(std::string_view text) const {
   detail::ReplacementFile file(config_file());
   file.write(text);
   file.publish();
+}
+
+bool RunFolder::has_result_of(index_t steps) const {
+  std::ifstream file(summary_file());
+  const nlohmann::json summary = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!summary.is_object()) return false;
+  const nlohmann::json code = static_cast<int>(ExitCode::ok), done = steps;
+  const auto exit = summary.find("exit");
+  return exit != summary.end() && exit->is_object() && exit->value("code", nlohmann::json()) == code &&
+         summary.value("steps", nlohmann::json()) == done;
 }
 
 void RunFolder::write_summary(const nlohmann::ordered_json& summary) const {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ids.hpp"
 #include "config/config.hpp"
 #include "train/detail/file.hpp"
 
@@ -42,6 +43,8 @@ class RunFolder {
 
   // Both replace the file whole or not at all, and have reached the disk when they return.
   void write_config(std::string_view text) const;
+  // Whether summary.json says that the run has ended, with success, after `steps` steps.
+  bool has_result_of(index_t steps) const;
   void write_summary(const nlohmann::ordered_json& summary) const;
 
   RunFolder(RunFolder&&) noexcept = default;

@@ -1,6 +1,8 @@
 """Ranks of one launch that were started differently find it out before they do anything, and say what differs."""
 
+import gzip
 import os
+import shutil
 import subprocess
 
 import runs
@@ -46,7 +48,7 @@ class OtherRanks(runs.RunTest):
         run, other = self.train(train_max_steps=1), self.train(train_max_steps=1)
         self.check_refused([Rank("resume", run, "--train.max_steps=2"), Rank("resume", run, "--train.max_steps=3")], 2,
                            "ConfigError", "train.max_steps is 2")
-        self.check_refused([Rank("resume", run), Rank("resume", other)], 2, "ConfigError", f"run.dir is {run}")
+        self.check_refused([Rank("resume", run), Rank("resume", other)], 2, "ConfigError", f"the run folder is {run}")
         self.check_refused([Rank("eval", run), Rank("eval", other)], 2, "ConfigError", f"the checkpoint is {run}")
         self.check_refused([Rank("eval", run), Rank("eval", run, "--split=train")], 2, "ConfigError", "--split is test")
 
@@ -74,6 +76,45 @@ class OtherRanks(runs.RunTest):
         config, _ = self.write_config()
         self.check_refused([Rank("train", config, ONEDNN_MAX_CPU_ISA="SSE41"), Rank("train", config)], 2, "ConfigError",
                            "the instruction set of products is sse41", "ONEDNN_MAX_CPU_ISA")
+
+
+class OtherInputs(runs.RunTest):
+    train_samples = 500
+    test_samples = 100
+
+    def test_other_data(self):
+        config, run = self.write_config(train_max_steps=2)
+        copy, other, longer = self.new_path("copy"), self.new_path("other"), self.new_path("longer")
+        for folder, samples, seed in ((copy, 500, 1), (other, 500, 2), (longer, 505, 1)):
+            runs.write_data_set(folder, samples, self.test_samples, seed=seed)
+        for path in copy.glob("*.gz"):  # stored otherwise, the same data
+            path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+            path.unlink()
+        train = Rank("train", config)
+        for folder, difference in ((other, "the digest of the data is "), (longer, "the number of training samples is 100")):
+            finished = runs.different_ranks(train, train, Rank("train", config, f"--data.dir={folder}"))
+            self.expect_failure(finished, 3, difference, "on rank 0 (", "on rank 2 (", within_seconds=30, kind="DataError")
+            shutil.rmtree(run, ignore_errors=True)
+        self.expect(runs.different_ranks(train, Rank("train", config, f"--data.dir={copy}")), 0)
+        for command in ("eval", "resume"):
+            finished = runs.different_ranks(Rank(command, run), Rank(command, run, f"--data.dir={other}"))
+            self.expect_failure(finished, 3, "the digest of the data is ", within_seconds=30, kind="DataError")
+
+    def test_one_rank_does_not_see_the_run_folder(self):
+        """A relative folder, and one rank that starts elsewhere."""
+        config, _ = self.write_config(run_dir="here", train_max_steps=1)
+        first, second = self.new_path("first"), self.new_path("second")
+        first.mkdir()
+        second.mkdir()
+        (second / "here").mkdir()
+        (second / "here" / "lock").write_text("process 1 on elsewhere\n")
+        for folder, reason in ((self.new_path("none"), "no lock file"), (second, "another run")):
+            folder.mkdir(exist_ok=True)
+            for arguments in (["train", config, "--run.resume=auto"], ["resume", "here"]):
+                finished = runs.different_ranks(Rank(*arguments, folder=first), Rank(*arguments, folder=folder))
+                self.expect_failure(finished, 3, "is not seen here", reason, f"rank 1 on {os.uname().nodename}",
+                                    within_seconds=30, kind="DataError")
+                self.expect(runs.switchyard("train", config, "--run.resume=auto", cwd=first), 0)
 
 
 if __name__ == "__main__":

@@ -57,12 +57,13 @@ _mend = None
 class Rank:
     """One rank of a launch whose ranks differ."""
 
-    def __init__(self, *arguments, binary=None, **environment):
-        self.arguments, self.binary, self.environment = arguments, binary, environment
+    def __init__(self, *arguments, binary=None, folder=None, **environment):
+        self.arguments, self.binary, self.folder, self.environment = arguments, binary, folder, environment
 
     def words(self):
         settings = [word for name, value in self.environment.items() for word in ("-x", f"{name}={value}")]
-        return ["-n", "1", *settings, str(self.binary or _binary), *map(str, self.arguments)]
+        folder = ["-wdir", str(self.folder)] if self.folder else []
+        return ["-n", "1", *folder, *settings, str(self.binary or _binary), *map(str, self.arguments)]
 
 
 class Finished:

@@ -141,7 +141,7 @@ class Folder(runs.RunTest):
         before = runs.checkpoint_bytes(runs.newest_checkpoint(run)), runs.metrics(run), runs.results(run)
         for ranks in (0, 2):
             finished = self.resume(run, ranks=ranks)
-            self.assertIn("finished all 3 steps", finished.out)
+            self.assertIn("ended after step 3 of 3", finished.out)
         self.assertEqual(before, (runs.checkpoint_bytes(runs.newest_checkpoint(run)), runs.metrics(run),
                                   runs.results(run)))
 

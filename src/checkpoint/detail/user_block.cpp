@@ -2,12 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "base/hash.hpp"
@@ -40,25 +38,16 @@ T get(std::span<const std::byte> bytes, std::size_t offset) {
   return value;
 }
 
-struct HashStateDelete {
-  void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-};
-
 std::array<std::byte, 16> digest_behind_block(const FileDescriptor& file, index_t file_bytes) {
-  const std::unique_ptr<XXH3_state_t, HashStateDelete> state(XXH3_createState());
-  if (state == nullptr || XXH3_128bits_reset(state.get()) == XXH_ERROR)
-    throw Failure("starting a digest: no memory");
+  ContentHash hash;
   std::vector<std::byte> buffer(read_bytes);
   for (index_t offset = user_block_bytes; offset < file_bytes;) {
     const auto bytes = static_cast<std::size_t>(std::min<index_t>(std::ssize(buffer), file_bytes - offset));
     read_at(file, offset, std::span(buffer).first(bytes));
-    if (XXH3_128bits_update(state.get(), buffer.data(), bytes) == XXH_ERROR)
-      throw Failure("computing a digest");
+    hash.add(std::span(buffer).first(bytes));
     offset += static_cast<index_t>(bytes);
   }
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state.get()));
-  return std::bit_cast<std::array<std::byte, 16>>(canonical);
+  return hash.digest();
 }
 
 }  // namespace

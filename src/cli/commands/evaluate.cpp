@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/log.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/handshake.hpp"
 #include "cli/ini.hpp"
@@ -59,6 +60,17 @@ config::Config without_training(config::Config config) {
   return config;
 }
 
+// Says on standard error, too, if the data are not the run's own.
+train::Json data_object(const checkpoint::Reader& reader, const data::Dataset& dataset) {
+  const data::Identity& now = dataset.identity();
+  const std::optional<data::Identity> then = train::stored_identity(reader);
+  if (then && *then != now) {
+    log::warn("the data are not those of the checkpoint's run: the run's are {}, these {}", describe(*then),
+              describe(now));
+  }
+  return {{"digest", now.digest}, {"same_as_run", then ? train::Json(*then == now) : train::Json(nullptr)}};
+}
+
 }  // namespace
 
 int evaluate(Runtime& runtime, Arguments arguments) {
@@ -107,6 +119,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     object["samples"] = statistics.samples();
     object["step"] = reader.integer("state/step");
     object["checkpoint"] = file;
+    object["data"] = data_object(reader, dataset);
     object["time"] = {{"sent_rows", statistics.sent_rows()}};
     std::cout << object.dump() << std::endl;
   }
@@ -120,9 +133,10 @@ std::string evaluate_help() {
 
 Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON object: error, loss,
 h_s, h_u, mi_predicted, mi_true (bits), dispatch_entropy_label (nats), largest_share, active_experts, expert_share,
-load, class_by_expert; dispatch_entropy and cluster_by_expert where the data carry clusters. The numbers do not
-depend on the number of ranks, but for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one
-expert a sample of a mixture that was trained with more; load counts what each expert computed.
+load, class_by_expert; dispatch_entropy and cluster_by_expert where the data carry clusters; data.same_as_run, whether
+these are the data of the checkpoint's run. The numbers do not depend on the number of ranks, but for time.sent_rows,
+the rows that crossed to another rank. --moe.top_k=1 asks one expert a sample of a mixture that was trained with more;
+load counts what each expert computed.
 )";
 }
 

@@ -3,17 +3,20 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <optional>
+#include <string>
+#include <vector>
 
 #include "base/log.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/start_table.hpp"
+#include "cli/handshake.hpp"
 #include "cli/ini.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
 #include "config/parse.hpp"
 #include "train/run.hpp"
+#include "train/shared_inputs.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -24,21 +27,60 @@ config::Config stored_config(const std::filesystem::path& checkpoint) {
   return parse_ini(reader.text("config"), checkpoint.string());
 }
 
-// `wanted` may differ from the run's own configuration in the keys that a resume may override.
-void check_same_run(const config::Config& wanted, const config::Config& stored) {
-  const OverrideRule& rule = resume_rule();
+struct Changed {
+  std::string key, then, now;
+};
+
+// Keys whose values differ, but for the run folder, which may have moved, and how the command was told to take
+// it.
+std::vector<Changed> changes(const config::Config& then, const config::Config& now) {
+  std::vector<Changed> changed;
   for (const std::string& key : config::known_keys()) {
     const config::Field& field = config::find_field(key, "the run");
-    const std::string now = config::value_text(wanted, field);
-    const std::string then = config::value_text(stored, field);
-    const bool allowed = key == "run.dir" || key == "run.resume" ||
-                         std::ranges::find(rule.allowed_keys, key) != rule.allowed_keys.end();
-    if (now != then && !allowed) {
-      throw ConfigError(fmt::format(
-          "the run in {} has {} = {}, and this command says {} ({}); use another run.dir, or leave the key "
-          "as it was",
-          wanted.run.dir, key, then, now, rule.why));
-    }
+    Changed values{key, config::value_text(then, field), config::value_text(now, field)};
+    if (values.then != values.now && key != "run.dir" && key != "run.resume")
+      changed.push_back(std::move(values));
+  }
+  return changed;
+}
+
+bool may_change(const Changed& changed) {
+  return std::ranges::find(resume_rule().allowed_keys, changed.key) != resume_rule().allowed_keys.end();
+}
+
+// `wanted` may differ from the run's own configuration in the keys that a resume may override.
+void check_same_run(const config::Config& wanted, const config::Config& stored) {
+  for (const Changed& changed : changes(stored, wanted)) {
+    if (may_change(changed)) continue;
+    throw ConfigError(fmt::format(
+        "the run in {} has {} = {}, and this command says {} ({}); use another run.dir, or leave the key "
+        "as it was",
+        wanted.run.dir, changed.key, changed.then, changed.now, resume_rule().why));
+  }
+}
+
+// A run that goes on reads its checkpoint: whoever edited config.ini in its folder must hear that. Returns the
+// edits of keys that a resume may override.
+std::vector<Changed> check_config_file(const std::filesystem::path& file, const config::Config& stored) {
+  if (!std::filesystem::exists(file)) return {};
+  std::vector<Changed> edits = changes(stored, parse_ini(read_ini_file(file.string()), file.string()));
+  for (const Changed& edit : edits) {
+    if (may_change(edit)) continue;
+    throw ConfigError(fmt::format(
+        "{0} was changed: it has {1} = {2}, and the run has {3} (it goes on as its checkpoint says; {4}); "
+        "put the line back, or start another run with this file and the run's weights: `switchyard train "
+        "{0} --run.dir=PATH --init.from={5}`",
+        file.string(), edit.key, edit.now, edit.then, resume_rule().why, file.parent_path().string()));
+  }
+  return edits;
+}
+
+// What a resume goes on with that `line` does not say and config.ini says otherwise.
+void warn_of_edits(const std::filesystem::path& file, const config::Config& stored, const CommandLine& line) {
+  for (const Changed& edit : check_config_file(file, stored)) {
+    if (std::ranges::find(line.overrides, edit.key, &Override::key) != line.overrides.end()) continue;
+    log::warn("{} has {} = {}, and the run goes on with {} (as its checkpoint says); give --{}={} to change it",
+              file.string(), edit.key, edit.now, edit.then, edit.key, edit.now);
   }
 }
 
@@ -63,9 +105,12 @@ int run(Runtime& runtime, train::PreparedRun& prepared) {
 int train(Runtime& runtime, Arguments arguments) {
   comm::Communicator& communicator = runtime.communicator();
   const config::Config wanted = runtime.read_config([&] { return parse_run_options(arguments).config; });
-  train::PreparedRun prepared = train::prepare_run(
-      communicator, wanted,
-      [&](const std::filesystem::path& checkpoint) { check_same_run(wanted, stored_config(checkpoint)); });
+  train::PreparedRun prepared =
+      train::prepare_run(communicator, wanted, [&](const std::filesystem::path& checkpoint) {
+        const config::Config stored = stored_config(checkpoint);
+        check_same_run(wanted, stored);
+        check_config_file(std::filesystem::path(wanted.run.dir) / "config.ini", stored);
+      });
   return run(runtime, prepared);
 }
 
@@ -81,6 +126,7 @@ int resume(Runtime& runtime, Arguments arguments) {
                       line.positionals.size()));
     }
   });
+  comm::expect_same(communicator, ErrorKind::config, compared_argument("the run folder", line.positionals[0]));
   std::string config_text;
   comm::agree(communicator, [&] {
     if (!runtime.is_root()) return;
@@ -92,8 +138,10 @@ int resume(Runtime& runtime, Arguments arguments) {
       config_text = read_ini_file(prepared.folder->config_file().string());
     } else {
       config_text = checkpoint::Reader(std::filesystem::path(prepared.checkpoint)).text("config");
+      warn_of_edits(prepared.folder->config_file(), parse_ini(config_text, prepared.checkpoint), line);
     }
   });
+  train::expect_folder_seen(communicator, line.positionals[0]);
   comm::broadcast(communicator, prepared.checkpoint);
   comm::broadcast(communicator, config_text);
   prepared.config = runtime.read_config([&] {

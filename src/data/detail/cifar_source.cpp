@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <span>
 #include <utility>
 
 #include "base/error.hpp"
@@ -49,6 +50,11 @@ class CifarSource final : public SampleSource {
       }
       normalise(image, request.normalised, images.row(static_cast<index_t>(i)));
     }
+  }
+
+  void add_content(ContentHash& hash) const override {
+    for (const CifarRecords* records : {&files_.train, &files_.test})
+      hash.add(std::as_bytes(std::span(records->bytes)));
   }
 
   std::int32_t label(Split split, index_t sample) const override {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <numbers>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "base/contract.hpp"
@@ -111,6 +112,13 @@ class ClusterSource final : public SampleSource {
       std::copy_n(from, shape_.features(), rows.row(static_cast<index_t>(i)));
     }
   }
+  void add_content(ContentHash& hash) const override {
+    for (const Samples* samples : {&train_, &test_}) {
+      hash.add(std::as_bytes(std::span(samples->rows.data(), samples->labels.size() * features())));
+      hash.add(std::as_bytes(std::span(samples->labels)));
+      hash.add(std::as_bytes(std::span(samples->clusters)));
+    }
+  }
   std::int32_t label(Split split, index_t sample) const override {
     return of(split).labels[static_cast<std::size_t>(sample)];
   }
@@ -119,6 +127,7 @@ class ClusterSource final : public SampleSource {
   }
 
  private:
+  std::size_t features() const { return static_cast<std::size_t>(shape_.features()); }
   const Samples& of(Split split) const { return split == Split::test ? test_ : train_; }
 
   Samples draw(Stream stream) const {

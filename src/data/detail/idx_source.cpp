@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -73,6 +74,13 @@ class IdxSource final : public SampleSource {
     for (std::size_t i = 0; i < request.samples.size(); ++i) {
       if (i + 1 < request.samples.size()) prefetch(pixels(i + 1), features);
       look_up(pixels(i), features, request.normalised.front(), images.row(static_cast<index_t>(i)));
+    }
+  }
+
+  void add_content(ContentHash& hash) const override {
+    for (const LabelledImages* pair : {&train_, &test_}) {
+      hash.add(std::as_bytes(std::span(pair->images.values)));
+      hash.add(std::as_bytes(std::span(pair->labels.values)));
     }
   }
 

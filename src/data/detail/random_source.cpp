@@ -1,6 +1,7 @@
 // Learnable noise as a source of samples: for benchmarks and tests that need no files.
 #include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include "base/contract.hpp"
@@ -73,6 +74,12 @@ class RandomSource final : public SampleSource {
           out[first + p] = normalised[mean[first + p] + (noise[static_cast<std::size_t>(p)] >> 1)];
       }
     }
+  }
+
+  void add_content(ContentHash& hash) const override {  // samples are drawn as they are asked for
+    const std::array numbers{static_cast<std::uint64_t>(train_samples_), seed_};
+    hash.add(std::as_bytes(std::span(numbers)));
+    hash.add(std::as_bytes(std::span(means_)));
   }
 
   std::int32_t label(Split split, index_t sample) const override {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "base/hash.hpp"
 #include "config/config.hpp"
 #include "data/dataset.hpp"
 #include "tensor/view.hpp"
@@ -32,6 +33,9 @@ class SampleSource {
   virtual const float* rows(Split) const { return nullptr; }
   // As Dataset::fill.
   virtual void fill(const Request& request, tensor::Matrix rows) const = 0;
+  // All samples and labels, or what they are a function of; not how they are split. The same for the same
+  // samples, wherever and however they are stored.
+  virtual void add_content(ContentHash& hash) const = 0;
   virtual std::int32_t label(Split split, index_t sample) const = 0;
   virtual std::int32_t group(Split, index_t /*sample*/) const { return 0; }
 };

@@ -9,6 +9,7 @@
 #include "comm/agreement.hpp"
 #include "config/parse.hpp"
 #include "train/run.hpp"
+#include "train/shared_inputs.hpp"
 #include "train/study/run_state.hpp"
 
 namespace switchyard::train::study {
@@ -66,6 +67,7 @@ Ended GroupRunner::train(const Job& job) {
   device::Context& context = device_(job.config.run);
   const data::Dataset* dataset = nullptr;
   comm::agree(*group_, [&] { dataset = &datasets_.get(job.config); });
+  expect_same_data(*group_, dataset->identity());
   // The stored configuration was compared before (check_same_run).
   PreparedRun prepared = prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
   std::ostream silence(nullptr);

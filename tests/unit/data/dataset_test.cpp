@@ -247,5 +247,26 @@ TEST_F(IdxDataset, the_largest_label_of_any_split_counts) {
   EXPECT_EQ(load_dataset(config_, 1).class_count(), 256);
 }
 
+TEST_F(IdxDataset, is_told_apart_by_its_content_and_the_sizes_of_its_splits) {
+  const Identity first = load_dataset(config_, 1).identity();
+  EXPECT_EQ(first.training_samples + first.validation_samples, train_.count);
+  EXPECT_EQ(first.test_samples, test_.count);
+  EXPECT_EQ(first, load_dataset(config_, 2).identity());
+
+  config_.validation_samples = 101;
+  const Identity split_otherwise = load_dataset(config_, 1).identity();
+  EXPECT_EQ(split_otherwise.digest, first.digest);
+  EXPECT_NE(split_otherwise, first);
+
+  config_.validation_samples = 100;
+  for (std::vector<std::uint8_t>* bytes : {&test_.pixels, &test_.labels}) {
+    bytes->back() ^= 1;
+    write("t10k", test_);
+    const Identity changed = load_dataset(config_, 1).identity();
+    EXPECT_NE(changed.digest, first.digest);
+    bytes->back() ^= 1;
+  }
+}
+
 }  // namespace
 }  // namespace switchyard::data
