@@ -113,6 +113,15 @@ class OfCheckpoints(runs.RunTest):
                     self.assertEqual((found["split"], found["step"]), (split, 16))
         self.assertEqual(self.evaluate(self.run_folder)["error"], expected["test"]["error"])
 
+    def test_eval_refuses_a_split_without_samples(self):
+        config, run_folder = self.write_config(data_validation_samples=0, train_max_steps=2)
+        self.expect(runs.switchyard("train", config), 0)
+        for ranks in (0, 2):
+            with self.subTest(ranks=ranks):
+                finished = runs.switchyard("eval", run_folder, "--split=validation", ranks=ranks)
+                self.expect_failure(finished, 2, "the validation split has no samples")
+                self.assertEqual(finished.out, "")
+
     def test_eval_sees_an_expert_without_weights(self):
         used = max(range(runs.EXPERTS),
                    key=lambda e: runs.summary(self.run_folder)["test"]["expert_share"][e])

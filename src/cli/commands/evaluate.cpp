@@ -106,6 +106,12 @@ int evaluate(Runtime& runtime, Arguments arguments) {
   std::optional<train::BatchLoader> loader;
   std::optional<model::MixtureModel> model;
   comm::agree(communicator, [&] {
+    if (dataset.size(split) == 0) {
+      throw ConfigError(
+          fmt::format("the {} split has no samples to evaluate (an error over none would read as a perfect "
+                      "score); try another --split",
+                      train::name(split)));
+    }
     loader.emplace(config, dataset, communicator);
     model.emplace(config, train::task_of(dataset), communicator);
     train::load_arrays(reader, *model, nullptr);
