@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/contract.hpp"
 
@@ -44,8 +45,11 @@ double GateStatistics::loss() const { return per_sample(loss_sum); }
 double GateStatistics::sample_entropy() const { return per_sample(entropy_sum); }
 
 double GateStatistics::usage_entropy() const {
+  // Of the usage, which adds up to 1; a sample's weights do not where one of several experts is chosen.
+  const double total = std::accumulate(importance.begin(), importance.end(), 0.0);
+  if (total <= 0) return 0;
   double sum = 0;
-  for (const double share : importance_share()) sum += entropy_term(share);
+  for (const double weight : importance) sum += entropy_term(weight / total);
   return sum;
 }
 

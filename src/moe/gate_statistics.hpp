@@ -45,10 +45,10 @@ class GateStatistics {
   std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
 
   // Derived (reference: specialisation, section 1.3). All entropies in bits, 0 log 0 = 0.
-  double error() const;                         // share of wrong predictions
-  double loss() const;                          // mean task loss
-  double sample_entropy() const;                // H_s: mean entropy of a sample's gate weights
-  double usage_entropy() const;                 // H_u: entropy of the mean gate weights
+  double error() const;           // share of wrong predictions
+  double loss() const;            // mean task loss
+  double sample_entropy() const;  // H_s: mean entropy of a sample's gate weights
+  double usage_entropy() const;   // H_u: entropy of the usage, each expert's part of all gate weights
   double mutual_information_predicted() const;  // I(E;Y), Y the chosen expert's prediction
   double mutual_information_true() const;       // I(E;Y), Y the true label
   // Chen et al. 2022, equation 6.1, in nats: the entropy of the groups (or labels) within an expert's samples,

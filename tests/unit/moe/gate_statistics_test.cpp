@@ -139,6 +139,22 @@ TEST_P(KnownAnswers, an_undecided_gate_has_the_largest_sample_entropy) {
   for (const double share : statistics.importance_share()) EXPECT_NEAR(share, weight, 1e-12);
 }
 
+// Where one of several experts is chosen, a sample has that expert's weight alone: they do not add up to 1.
+TEST_P(KnownAnswers, the_usage_of_an_even_top_1_gate_has_the_largest_entropy) {
+  const index_t experts = GetParam();
+  GateStatistics statistics(experts, 2);
+  statistics.samples() = 10 * experts;
+  std::ranges::fill(statistics.importance, 10.0 / static_cast<double>(experts));
+  EXPECT_NEAR(statistics.usage_entropy(), std::log2(static_cast<double>(experts)), 1e-12);
+}
+
+TEST(GateStatistics, the_usage_of_a_top_1_gate_leaves_dead_experts_out) {
+  GateStatistics statistics(4, 2);
+  statistics.samples() = 100;
+  statistics.importance = {15.0, 0.0, 15.0, 0.0};
+  EXPECT_NEAR(statistics.usage_entropy(), 1.0, 1e-12);
+}
+
 // H(E) = 1, H(Y) = 1; the joint table {{3, 1}, {1, 3}} / 8 gives H(E, Y) = 2 * (3/8 log2(8/3) + 1/8 log2 8).
 TEST(GateStatistics, measures_a_partition_that_is_not_perfect) {
   GateStatistics statistics(2, 2);
