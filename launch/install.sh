@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs the packages of launch/packages.txt that are missing. With all in place it is one dpkg-query and prints nothing.
+# Installs the packages of launch/packages.txt, or of the list given, that are missing. With all in place it is one dpkg-query and prints nothing.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-mapfile -t packages < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$here/packages.txt")
+mapfile -t packages < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "${1:-$here/packages.txt}")
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "launch/install.sh: this system has no apt (it is neither Debian nor a relative of it); install the counterparts of" \
