@@ -19,6 +19,8 @@ struct Word {
   Enum value;
   std::string_view name;
 };
+template <class Enum>
+Word(Enum, std::string_view) -> Word<Enum>;  // clang++ 14 cannot tell by itself
 
 constexpr std::array device_words = {Word{DeviceChoice::automatic, "auto"}, Word{DeviceChoice::cpu, "cpu"},
                                      Word{DeviceChoice::cuda, "cuda"}};

@@ -1,0 +1,70 @@
+"""Inputs that the fuzz targets begin with: small and whole, one of each form that the program reads."""
+
+import gzip
+import json
+import pathlib
+import struct
+
+import h5py
+import numpy
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def config():
+    yield from (file.read_bytes() for file in sorted((ROOT / "configs").rglob("*.ini"))
+                if b"[study]" not in file.read_bytes())
+
+
+def study():
+    yield from (file.read_bytes() for file in sorted((ROOT / "configs").rglob("*.ini")) if b"[study]" in file.read_bytes())
+    yield b"[study]\nname = s\nseeds = 1,2\n[all]\noptim.beta1 = 0.8,0.9\n[arm a]\nconfig = a.ini\n[arm b]\nconfig = a.ini\nafter = a\n"
+
+
+def idx():
+    for shape in ((5,), (3, 4, 4)):
+        content = struct.pack(">HBB", 0, 8, len(shape)) + struct.pack(f">{len(shape)}I", *shape) + bytes(numpy.prod(shape))
+        yield content
+        yield gzip.compress(content, mtime=0)
+
+
+def cifar():
+    yield bytes(2 * 3073)
+    yield bytes(2 * 3074)
+    yield gzip.compress(bytes(3074), mtime=0)
+
+
+def checkpoint():
+    """What stands behind the user block, made as the program does."""
+    for members in (3, 12, 60):
+        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+        access.set_fapl_core(backing_store=False)
+        access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+        create = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+        create.set_userblock(512)
+        create.set_obj_track_times(False)
+        file = h5py.File(h5py.h5f.create(f"seed-{members}".encode(), h5py.h5f.ACC_TRUNC, fcpl=create, fapl=access))
+        file.create_dataset("config", data=b"[run]\n", dtype=h5py.string_dtype("utf-8", 6))
+        file["parameters/gate/weight"] = numpy.zeros((2, 3), "<f4")
+        for member in range(members):
+            file[f"state/{member}"] = numpy.int64(member)
+            file[f"state/{member}"].attrs["crc32"] = numpy.uint32(0)
+            file[f"state/{member}"].attrs["header"] = numpy.uint8(1)
+        file.flush()
+        image = file.id.get_file_image()
+        yield image[image.index(b"\x89HDF"):]  # some versions of libhdf5 leave the user block out
+
+
+def json_files():
+    yield json.dumps({"steps": 2, "parameters": 10, "seed": 1, "exit": 0, "test": {"loss": 0.5, "error": 0.1}}).encode()
+    yield b'{"kind": "step", "step": 1, "loss": 0.5, "load": [1, 2], "epoch": 0.5}\n{"kind": "validation", "step": 1, "loss": 1}\n'
+    yield json.dumps({"name": "s", "metrics": ["test.error"], "arms": [
+        {"name": "a", "title": "A", "runs": [{"seed": 1, "folder": "a", "metrics": {"test.error": 0.1}}]}]}).encode()
+
+
+TARGETS = {"config": config, "study": study, "idx": idx, "cifar": cifar, "checkpoint": checkpoint, "json": json_files}
+
+
+def write(target, folder):
+    for number, content in enumerate(TARGETS[target]()):
+        (folder / f"seed-{number}").write_bytes(content)
