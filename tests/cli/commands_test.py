@@ -215,10 +215,10 @@ class OfCheckpoints(runs.RunTest):
             (["eval", self.checkpoint, "--moe.experts=3"], 2, "moe.experts"),
             (["resume"], 2, "resume takes one run folder"),
             (["resume", self.folder], 3, "there is no run in"),
-            (["verify", nothing], 3, "there is no such file"),
-            (["inspect", nothing], 3, "there is no such file"),
-            (["diff", self.checkpoint, nothing], 3, "there is no such file"),
-            (["eval", nothing], 3, "there is no such file"),
+            (["verify", nothing], 3, "No such file or directory"),
+            (["inspect", nothing], 3, "No such file or directory"),
+            (["diff", self.checkpoint, nothing], 3, "No such file or directory"),
+            (["eval", nothing], 3, "No such file or directory"),
             (["doctor", "twice"], 2, "doctor takes no arguments"),
         ]
         for arguments, code, fragment in uses:

@@ -194,8 +194,8 @@ class Refusals(ReportTest):
         run = self.copy_of_run()
         self.report(run)
         before = (run / "report.html").read_bytes()
-        (run / "report.html.tmp").mkdir()
-        self.expect_failure(runs.switchyard("report", run), 3, "--out=FILE")
+        finished = runs.switchyard("report", run, environment=runs.fault("write", 1, "28", path=run))
+        self.expect_failure(finished, 3, "--out=FILE")
         self.assertEqual((run / "report.html").read_bytes(), before)
 
 

@@ -93,6 +93,10 @@ class Damage(runs.RunTest):
             file.create_dataset("config", data=text.encode(), dtype=h5py.string_dtype("utf-8", len(text)))
 
         runs.edit_checkpoint(self.file, widen)
+        stored = self.run_folder / "config.ini"  # edited alike: the two are compared first
+        text = stored.read_text()
+        self.addCleanup(stored.write_text, text)
+        stored.write_text(text.replace("dense:64", "dense:48"))
         self.expect(runs.switchyard("verify", self.file), 0)
         for ranks in RANKS:
             with self.subTest(ranks=ranks):
