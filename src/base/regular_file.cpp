@@ -10,17 +10,10 @@
 #include <system_error>
 
 #include "base/error.hpp"
-#include "base/unique_handle.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace switchyard {
 namespace {
-
-struct DescriptorTraits {
-  using Handle = int;
-  static Handle none() noexcept { return -1; }
-  static void close(Handle handle) noexcept { ::close(handle); }
-};
-using Descriptor = UniqueHandle<DescriptorTraits>;
 
 std::string reason_of(int error_number) { return std::generic_category().message(error_number); }
 
@@ -35,8 +28,8 @@ std::string kind_of(mode_t mode) {
 }
 
 // Without waiting for whoever should write to a pipe. `reason` says why it is none.
-Descriptor open_regular(const std::filesystem::path& path, std::string& reason) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+QuietDescriptor open_regular(const std::filesystem::path& path, std::string& reason) {
+  QuietDescriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
   struct stat found {};
   if (!file || ::fstat(file.get(), &found) != 0) {
     reason = reason_of(errno);
@@ -48,7 +41,7 @@ Descriptor open_regular(const std::filesystem::path& path, std::string& reason) 
 }
 
 // As many bytes as there are, at most `most`.
-std::string read_up_to(const Descriptor& file, std::size_t most, const std::filesystem::path& path) {
+std::string read_up_to(const QuietDescriptor& file, std::size_t most, const std::filesystem::path& path) {
   std::string text;
   while (text.size() < most) {
     const std::size_t before = text.size();
@@ -78,7 +71,7 @@ std::string why_unreadable(const std::filesystem::path& path) {
 
 std::string read_regular_file(const std::filesystem::path& path, std::size_t most_bytes) {
   std::string reason;
-  const Descriptor file = open_regular(path, reason);
+  const QuietDescriptor file = open_regular(path, reason);
   if (!file)
     throw DataError(
         fmt::format("'{}' cannot be read ({}); check the path and its permissions", path.string(), reason));
@@ -104,7 +97,7 @@ void expect_replaceable(const std::filesystem::path& path, std::string_view mark
   if (!S_ISREG(found.st_mode)) refuse(kind_of(found.st_mode));
   if (mark.empty()) return;
   std::string reason;
-  const Descriptor file = open_regular(path, reason);
+  const QuietDescriptor file = open_regular(path, reason);
   if (!file) refuse(reason);
   if (read_up_to(file, mark.size(), path) != mark) refuse("it is no file that this command makes");
 }

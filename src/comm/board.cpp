@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "base/unique_handle.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace switchyard::comm {
 namespace {
@@ -24,13 +24,6 @@ std::int64_t now_ns() {
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
-
-struct DescriptorTraits {
-  using Handle = int;
-  static Handle none() noexcept { return -1; }
-  static void close(Handle handle) noexcept { ::close(handle); }
-};
-using Descriptor = UniqueHandle<DescriptorTraits>;
 
 struct Place {
   std::filesystem::path file;
@@ -114,7 +107,7 @@ std::unique_ptr<Board> Board::open(const Launch& launch, const EnvironmentLookup
 
 std::unique_ptr<Board> Board::open_file(const std::filesystem::path& file, WorldRank rank) {
   if (rank.value < 0 || rank.value >= capacity) return nullptr;
-  const Descriptor descriptor(
+  const QuietDescriptor descriptor(
       ::open(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (!descriptor || !is_ours(descriptor.get())) return nullptr;
   // A new file is all zeros, which is an empty board; whoever comes later changes nothing by this.

@@ -45,10 +45,7 @@ MpiCommunicator::MpiCommunicator(mpi::CommHandle comm, CollectiveChecks checks)
   if (checks_ == CollectiveChecks::on) tags_.resize(ranks);
 }
 
-void MpiCommunicator::abort(ExitCode code) {
-  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
-  std::_Exit(static_cast<int>(code));  // not reached: MPI_Abort is not declared to never return
-}
+void MpiCommunicator::abort(ExitCode code) { mpi::abort_all(code); }
 
 void MpiCommunicator::fail(int code, std::string_view call, const std::string& details) const {
   mpi::throw_failed(code, call, rank_, size_, details);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdlib>
 #include <limits>
 
 #include "base/error.hpp"
@@ -47,6 +48,11 @@ void throw_failed(int code, std::string_view call, GroupRank rank, int size, con
       fmt::format("{} failed on rank {} of {} on {} ({}; {}); look for an earlier message of another rank, and "
                   "check the nodes and the network between them",
                   call, rank.value, size, host_name(), error_text(code), details));
+}
+
+void abort_all(ExitCode code) {
+  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  std::_Exit(static_cast<int>(code));  // not reached: MPI_Abort is not declared to never return
 }
 
 int to_int(index_t count, std::string_view what) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/unique_handle.hpp"
 
@@ -31,6 +32,9 @@ using DatatypeHandle = UniqueHandle<DatatypeTraits>;
 // Throws the MpiError of a call that returned `code`. `details`: peers and sizes.
 [[noreturn]] void throw_failed(int code, std::string_view call, GroupRank rank, int size,
                                const std::string& details);
+
+// Ends every rank of the program with `code`, at once.
+[[noreturn]] void abort_all(ExitCode code);
 
 // MPI's counts and offsets are 32 bits. Throws MpiError if `count` does not fit; `what` names it.
 int to_int(index_t count, std::string_view what);

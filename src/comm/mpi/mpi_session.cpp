@@ -50,10 +50,7 @@ MpiSession::~MpiSession() {
   if (MPI_Finalize() != MPI_SUCCESS) log::error("MPI_Finalize failed");
 }
 
-void MpiSession::abort(ExitCode code) {
-  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
-  std::_Exit(static_cast<int>(code));  // not reached: MPI_Abort is not declared to never return
-}
+void MpiSession::abort(ExitCode code) { mpi::abort_all(code); }
 
 std::unique_ptr<Communicator> MpiSession::world(CollectiveChecks checks) {
   // A copy, so that no message of ours meets one of a library.
