@@ -17,12 +17,9 @@ Coordinator::Coordinator(comm::Communicator& communicator, index_t norm_entries)
       norm_entries_(static_cast<std::size_t>(norm_entries)),
       squares_(static_cast<std::size_t>(norm_entries)) {}
 
-void expect_finite_updates(comm::Communicator& communicator, const optim::Optimizer& optimizer) {
-  comm::agree(communicator, [&] {
-    if (optimizer.not_finite().empty()) return;
-    throw NumericError(
-        fmt::format("'{}' or its moments are not finite after an update", optimizer.not_finite()));
-  });
+void expect_finite_updates(const optim::Optimizer& optimizer) {
+  if (optimizer.not_finite().empty()) return;
+  throw NumericError(fmt::format("'{}' or its moments are not finite after an update", optimizer.not_finite()));
 }
 
 Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& optimizer,
@@ -44,7 +41,7 @@ Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& o
 
   communicator_->all_reduce_sum(message_);
 
-  if (broken > 0) expect_finite_updates(*communicator_, optimizer);
+  if (broken > 0) comm::agree(*communicator_, [&] { expect_finite_updates(optimizer); });
   std::copy_n(message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_), counts.size(), counts.begin());
   for (std::size_t i = 0; i < norm_entries_; ++i) squares_[i] = std::bit_cast<double>(message_[i]);
   const double norm = std::sqrt(ops::sum_tree(squares_));

@@ -18,9 +18,9 @@ struct Agreement {
   bool out_of_time = false;     // run.max_minutes
 };
 
-// Throws NumericError on all ranks, with the name of the array and the rank that has it, if an update on any
-// rank left something that is not finite. Collective.
-void expect_finite_updates(comm::Communicator& communicator, const optim::Optimizer& optimizer);
+// Throws NumericError, with the name of the array, if an update of this rank left something that is not finite.
+// Local: for comm::agree().
+void expect_finite_updates(const optim::Optimizer& optimizer);
 
 // Joins what every rank knows of a step: the squared norms of the gradients it owns, its counts, whether it was
 // asked to stop. One all-reduce of integers carries all of it: a norm travels as the bit pattern of a float64

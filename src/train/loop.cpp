@@ -226,11 +226,10 @@ bool Loop::evaluate_epoch() {
 
 void Loop::save() {
   if (saved_step_ == state_.step) return;
-  // What is not finite is never published: not even as `best`, or as one of the last.
-  expect_finite_updates(*communicator_, optimizer_);
-  if (const std::string broken = first_not_finite_state(*communicator_, model_); !broken.empty())
-    throw_agreed(ErrorKind::numeric, broken);
   comm::agree(*communicator_, [&] {
+    // What is not finite is never published: not even as `best`, or as one of the last.
+    expect_finite_updates(optimizer_);
+    expect_finite_state(model_);
     if (metrics_) metrics_->sync();
   });
   save_checkpoint(*communicator_, checkpoint_folder_, state_, config_,

@@ -69,17 +69,9 @@ bool is_finite(const checkpoint::Slice& slice) {
   return sum == 0.0F;
 }
 
-// The lowest rank's first, or nothing if all of every rank are finite.
-std::string agreed_name(comm::Communicator& communicator, const std::vector<checkpoint::Slice>& slices) {
-  try {
-    comm::agree(communicator, [&] {
-      for (const checkpoint::Slice& slice : slices)
-        if (!is_finite(slice)) throw NumericError(fmt::format("'{}' is not finite", slice.path));
-    });
-  } catch (const AgreedError& error) {
-    return error.what();
-  }
-  return {};
+void expect_finite(const std::vector<checkpoint::Slice>& slices) {
+  for (const checkpoint::Slice& slice : slices)
+    if (!is_finite(slice)) throw NumericError(fmt::format("'{}' is not finite", slice.path));
 }
 
 // What the bits of a run depend on besides its configuration and data.
@@ -204,13 +196,18 @@ void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_
 
 std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,
                              optim::Optimizer& optimizer) {
-  return agreed_name(communicator, slices_of(model, &optimizer, false, false));
+  try {
+    comm::agree(communicator, [&] { expect_finite(slices_of(model, &optimizer, false, false)); });
+  } catch (const AgreedError& error) {
+    return error.what();  // of the lowest rank
+  }
+  return {};
 }
 
-std::string first_not_finite_state(comm::Communicator& communicator, model::MixtureModel& model) {
+void expect_finite_state(model::MixtureModel& model) {
   std::vector<checkpoint::Slice> slices = slices_of(model, nullptr, false, false);
   std::erase_if(slices, [](const checkpoint::Slice& slice) { return !slice.path.starts_with("buffers/"); });
-  return agreed_name(communicator, slices);
+  expect_finite(slices);
 }
 
 void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer) {

@@ -61,8 +61,9 @@ void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_
 // all of it. Collective.
 std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,
                              optim::Optimizer& optimizer);
-// Of running statistics alone, which no optimiser updates. Collective.
-std::string first_not_finite_state(comm::Communicator& communicator, model::MixtureModel& model);
+// Throws NumericError if this rank's running statistics, which no optimiser updates, are not finite. Local: for
+// comm::agree().
+void expect_finite_state(model::MixtureModel& model);
 
 // Every rank reads what it now owns. Throws NumericError for an array that is not finite. optimizer may be null
 // (evaluation).
