@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.hpp"
+#include "base/regular_file.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
@@ -130,7 +131,7 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const config:
             "a run folder that holds one");
       }
       const std::filesystem::path folder = std::filesystem::path(init.from) / "checkpoints";
-      if (std::filesystem::exists(folder / "best") && !std::filesystem::exists(folder / "latest")) {
+      if (is_there(folder / "best") && !is_there(folder / "latest")) {
         throw DataError(
             "its last checkpoint is gone (a study keeps the best one of a finished run alone); give a "
             "checkpoint's file, or keep them all with study.keep_checkpoints = yes");

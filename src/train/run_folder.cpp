@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ranges>
 #include <string>
 #include <system_error>
@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "train/detail/folder_lock.hpp"
+#include "train/summary.hpp"
 
 namespace switchyard::train {
 namespace {
@@ -113,13 +114,8 @@ void RunFolder::write_config(std::string_view text) const {
 }
 
 bool RunFolder::has_result_of(index_t steps) const {
-  std::ifstream file(summary_file());
-  const nlohmann::json summary = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!summary.is_object()) return false;
-  const nlohmann::json code = static_cast<int>(ExitCode::ok), done = steps;
-  const auto exit = summary.find("exit");
-  return exit != summary.end() && exit->is_object() && exit->value("code", nlohmann::json()) == code &&
-         summary.value("steps", nlohmann::json()) == done;
+  const std::optional<nlohmann::json> summary = finished_summary(summary_file());
+  return summary && summary->value("steps", nlohmann::json()) == nlohmann::json(steps);
 }
 
 void RunFolder::write_summary(const nlohmann::ordered_json& summary) const {

@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/host_name.hpp"
+#include "base/regular_file.hpp"
 #include "comm/agreement.hpp"
 #include "comm/handshake.hpp"
 #include "comm/text.hpp"
@@ -20,8 +19,8 @@ namespace {
 
 // Empty if it cannot be read.
 std::string content_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  constexpr std::size_t most_bytes = 4096;
+  return why_unreadable(path).empty() ? read_regular_file(path, most_bytes) : std::string();
 }
 
 bool comes_to_hold(const std::filesystem::path& path, const std::string& content) {
@@ -63,7 +62,7 @@ void expect_folder_seen(comm::Communicator& communicator, const std::filesystem:
         "the run folder '{}' that rank 0 on {} writes to is not seen here ({}); put it on storage that "
         "all hosts share, and start all ranks in one working folder",
         folder.string(), host,
-        std::filesystem::exists(lock) ? "the lock file here is of another run" : "it has no lock file here"));
+        is_there(lock) ? "the lock file here is of another run" : "it has no lock file here"));
   });
 }
 

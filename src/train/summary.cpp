@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/regular_file.hpp"
 #include "train/metrics.hpp"
 
 namespace switchyard::train {
@@ -43,6 +44,17 @@ Json summary_object(const Summary& summary, const BuildInfo& build) {
             {"build_type", build.build_type},
             {"arch", build.arch},
             {"cuda", build.cuda}}}};
+}
+
+std::optional<nlohmann::json> finished_summary(const std::filesystem::path& file) {
+  if (!why_unreadable(file).empty()) return std::nullopt;
+  constexpr std::size_t most_bytes = std::size_t{1} << 28;
+  nlohmann::json summary =
+      nlohmann::json::parse(read_regular_file(file, most_bytes), nullptr, /*allow_exceptions=*/false);
+  if (!summary.is_object() || !summary.contains("exit") || !summary["exit"].is_object()) return std::nullopt;
+  const auto code = summary["exit"].find("code");
+  if (code == summary["exit"].end() || *code != static_cast<int>(ExitCode::ok)) return std::nullopt;
+  return summary;
 }
 
 }  // namespace switchyard::train

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -39,5 +40,8 @@ struct Summary {
 
 // {"steps", "parameters", "seed", "train", "validation", "test", "best", "exit", "build"}
 nlohmann::ordered_json summary_object(const Summary& summary, const BuildInfo& build);
+
+// What `file` says of a run that has ended with success; nothing if there is none, or it says something else.
+std::optional<nlohmann::json> finished_summary(const std::filesystem::path& file);
 
 }  // namespace switchyard::train

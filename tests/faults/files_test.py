@@ -15,11 +15,8 @@ class Files(runs.RunTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.config, cls.run_folder = cls.write_config(train_max_steps=4, data_validation_samples=0, train_batch_size=50,
+        cls.config, cls.run_folder = cls.train_for_all(train_max_steps=4, data_validation_samples=0, train_batch_size=50,
                                                       checkpoint_every_steps=2)
-        finished = runs.switchyard("train", cls.config)
-        if finished.code != 0:
-            raise AssertionError(finished)
 
     def copy(self):
         return shutil.copytree(self.run_folder, self.new_path())
@@ -53,6 +50,9 @@ class Files(runs.RunTest):
             run = self.copy()
             arguments = [command, run, "--train.max_steps=6"] if command == "resume" else [command, run]
             self.in_place_of(run / name, lambda _: self.refused(runs.switchyard(*arguments)))
+        run = self.copy()  # an edited configuration is looked for there
+        self.in_place_of(run / "config.ini", lambda _: self.refused(runs.switchyard("resume", run, "--train.max_steps=6"),
+                                                                    code=2))
         config = self.new_path("a.ini")
         self.in_place_of(config, lambda _: self.refused(runs.switchyard("train", config), code=2))
         for name in ("train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte"):

@@ -131,7 +131,7 @@ namespace switchyard::checkpoint {
 
 bool keep_best_alone(const std::filesystem::path& folder) {
   const auto best = detail::pointer_target(folder, detail::best_pointer);
-  if (!best || !std::filesystem::exists(folder / *best)) return false;
+  if (!best || !is_there(folder / *best)) return false;
   // First: a pointer never names what is gone.
   if (detail::pointer_target(folder, detail::latest_pointer) != best)
     detail::remove_or_warn(folder / detail::latest_pointer);

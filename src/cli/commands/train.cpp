@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "base/regular_file.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/start_table.hpp"
 #include "cli/handshake.hpp"
@@ -62,7 +63,7 @@ void check_same_run(const config::Config& wanted, const config::Config& stored) 
 // A run that goes on reads its checkpoint: whoever edited config.ini in its folder must hear that. Returns the
 // edits of keys that a resume may override.
 std::vector<Changed> check_config_file(const std::filesystem::path& file, const config::Config& stored) {
-  if (!std::filesystem::exists(file)) return {};
+  if (!is_there(file)) return {};
   std::vector<Changed> edits = changes(stored, parse_ini(read_ini_file(file.string()), file.string()));
   for (const Changed& edit : edits) {
     if (may_change(edit)) continue;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "train/study/metric_path.hpp"
+#include "train/summary.hpp"
 
 namespace switchyard::train::study {
 namespace {
@@ -40,7 +41,7 @@ RunResult read_run(const Options& options, const std::string& folder, std::int64
                 .select_by = {},
                 .train_loss = {}};
   if (run.status != RunStatus::finished) return run;
-  const auto summary = read_summary(path);
+  const auto summary = finished_summary(path / "summary.json");
   if (!summary) return run;
   for (std::size_t m = 0; m < options.metrics.size(); ++m)
     run.metrics[m] = metric(*summary, options.metrics[m]);

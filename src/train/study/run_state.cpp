@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "base/regular_file.hpp"
 #include "config/parse.hpp"
 #include "train/detail/file.hpp"
+#include "train/summary.hpp"
 
 namespace switchyard::train::study {
 namespace {
@@ -52,22 +51,10 @@ std::string_view name(RunStatus status) {
   return "";
 }
 
-std::optional<nlohmann::json> read_summary(const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / "summary.json";
-  if (!why_unreadable(file).empty()) return std::nullopt;
-  constexpr std::size_t most_bytes = std::size_t{1} << 28;
-  nlohmann::json summary =
-      nlohmann::json::parse(read_regular_file(file, most_bytes), nullptr, /*allow_exceptions=*/false);
-  if (!summary.is_object() || !summary.contains("exit") || !summary["exit"].is_object()) return std::nullopt;
-  const auto code = summary["exit"].find("code");
-  if (code == summary["exit"].end() || *code != static_cast<int>(ExitCode::ok)) return std::nullopt;
-  return summary;
-}
-
 RunStatus run_status(const std::filesystem::path& folder) {
   std::error_code ignored;
   if (std::filesystem::exists(failure_file(folder), ignored)) return RunStatus::failed;
-  if (read_summary(folder)) return RunStatus::finished;
+  if (finished_summary(folder / "summary.json")) return RunStatus::finished;
   const bool begun = std::filesystem::exists(folder / "config.ini", ignored);
   if (begun) return RunStatus::unfinished;
   return std::filesystem::exists(skip_file(folder), ignored) ? RunStatus::skipped : RunStatus::missing;

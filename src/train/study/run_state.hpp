@@ -31,9 +31,6 @@ inline bool is_done(RunStatus status) {
   return status == RunStatus::finished || status == RunStatus::failed || status == RunStatus::skipped;
 }
 
-// summary.json of a finished run; nothing where there is none.
-std::optional<nlohmann::json> read_summary(const std::filesystem::path& folder);
-
 // Makes run_status() say `failed` from now on: failed.json with kind and message.
 void record_failure(const std::filesystem::path& folder, ErrorKind kind, std::string_view message);
 

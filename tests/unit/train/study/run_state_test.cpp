@@ -10,6 +10,7 @@
 #include "support/config_error.hpp"
 #include "support/temporary_directory.hpp"
 #include "train/study/metric_path.hpp"
+#include "train/summary.hpp"
 #include "unit/train/study/fixture.hpp"
 
 namespace switchyard::train::study {
@@ -43,7 +44,7 @@ TEST_F(StudyRunState, a_finished_and_a_failed_run_are_done) {
   write("config.ini", "");
   write("summary.json", R"({"exit": {"code": 0}, "test": {"error": 0.25}})");
   EXPECT_EQ(run_status(run()), RunStatus::finished);
-  EXPECT_EQ(metric(*read_summary(run()), "test.error"), 0.25);
+  EXPECT_EQ(metric(*finished_summary(run() / "summary.json"), "test.error"), 0.25);
   record_failure(run(), ErrorKind::numeric, "the loss is nan");
   EXPECT_EQ(run_status(run()), RunStatus::failed);
   std::ifstream file(run() / "failed.json");
