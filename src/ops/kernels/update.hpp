@@ -1,5 +1,5 @@
-// Elementwise kernels of ops/update.hpp, in rows of `block` elements: small enough to be in cache still when
-// the row is looked through for what is not finite.
+// Elementwise kernels of ops/update.hpp, in rows of `update_block` elements: small enough to be in cache still
+// when the row is looked through for what is not finite.
 #pragma once
 
 #include <cmath>
@@ -44,8 +44,8 @@ struct Adam {
   index_t count;
   std::uint8_t* failed;  // by row
 
-  // An infinite first moment makes the weight infinite or NaN; an infinite second one hides itself.
   index_t scratch_bytes() const { return 0; }
+  // An infinite first moment makes the weight infinite or NaN; an infinite second one hides itself.
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     update_row(
