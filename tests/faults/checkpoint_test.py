@@ -17,10 +17,7 @@ class Damage(runs.RunTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        config, cls.run_folder = cls.write_config(train_max_steps=2)
-        finished = runs.switchyard("train", config, ranks=2)
-        if finished.code != 0:
-            raise AssertionError(finished)
+        _, cls.run_folder = cls.train_for_all(ranks=2, train_max_steps=2)
         for other in (cls.run_folder / "checkpoints").glob("*.h5"):  # nothing else to go on from
             if other != runs.newest_checkpoint(cls.run_folder):
                 other.unlink()

@@ -63,10 +63,7 @@ class HostileCheckpoint(runs.RunTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.config, cls.run_folder = cls.write_config(train_max_steps=2)
-        finished = runs.switchyard("train", cls.config)
-        if finished.code != 0:
-            raise AssertionError(finished)
+        cls.config, cls.run_folder = cls.train_for_all(train_max_steps=2)
         cls.file = runs.newest_checkpoint(cls.run_folder)
         for other in (cls.run_folder / "checkpoints").glob("*.h5"):  # nothing else to go on from
             if other != cls.file:

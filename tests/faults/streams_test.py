@@ -15,10 +15,7 @@ class Streams(runs.RunTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.config, cls.run_folder = cls.write_config(train_max_steps=2)
-        finished = runs.switchyard("train", cls.config)
-        if finished.code != 0:
-            raise AssertionError(finished)
+        cls.config, cls.run_folder = cls.train_for_all(train_max_steps=2)
         cls.file = runs.newest_checkpoint(cls.run_folder)
 
     def shell(self, command):

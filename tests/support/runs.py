@@ -240,6 +240,15 @@ class RunTest(unittest.TestCase):
         file.write_text("".join(f"[{s}]\n" + "\n".join(lines) + "\n" for s, lines in by_section.items()))
         return file, pathlib.Path(keys["run.dir"])
 
+    @classmethod
+    def train_for_all(cls, ranks=0, **sections):
+        """A run that all tests of the class look at: its configuration and its folder."""
+        config, run = cls.write_config(**sections)
+        finished = switchyard("train", config, ranks=ranks)
+        if finished.code != 0:
+            raise AssertionError(finished)
+        return config, run
+
     def train(self, ranks=1, code=0, limit_seconds=40, **sections):
         """Trains in a new folder and gives it back."""
         config, run = self.write_config(**sections)
