@@ -59,6 +59,7 @@ class ClusterTest(runs.RunTest):
     def evaluate(self, run, split, ranks):
         finished = self.expect(runs.switchyard("eval", run, f"--split={split}", ranks=ranks), 0)
         found = json.loads(finished.out)
+        self.assertTrue(found.pop("data")["same_as_run"], finished)
         for key in ("split", "samples", "step", "checkpoint", "time"):
             del found[key]
         return found

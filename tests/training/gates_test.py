@@ -42,6 +42,7 @@ class GateTest(runs.RunTest):
     def evaluate(self, path, ranks=0, split="test"):
         finished = self.expect(runs.switchyard("eval", path, f"--split={split}", ranks=ranks), 0)
         found = json.loads(finished.out)
+        self.assertTrue(found.pop("data")["same_as_run"], finished)
         for key in ("checkpoint", "time"):
             del found[key]
         return found
