@@ -15,6 +15,10 @@ namespace {
 
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
+index_t training_multiply_adds(const nn::NetworkShape& shape, const nn::NetworkOptions& options) {
+  return options.frozen ? shape.multiply_adds() : shape.training_multiply_adds();
+}
+
 }  // namespace
 
 MixtureModel::MixtureModel(const config::Config& config, const Task& task, comm::Communicator& communicator)
@@ -34,6 +38,11 @@ MixtureModel::MixtureModel(const config::Config& config, const Task& task, comm:
 
 index_t MixtureModel::parameter_count() const {
   return gate_parameters() + expert_parameters() * layer_.placement().expert_count();
+}
+
+index_t MixtureModel::training_multiply_adds_per_sample() const {
+  return training_multiply_adds(options_.gate, options_.gate_options) +
+         layer_.gate().slots() * training_multiply_adds(options_.expert, options_.expert_options);
 }
 
 void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,

@@ -64,11 +64,9 @@ class MixtureModel {
   index_t parameter_count() const;
   index_t gate_parameters() const { return options_.gate.parameter_count(); }
   index_t expert_parameters() const { return options_.expert.parameter_count(); }
-  // Of one sample in a training step, through the gate and the experts that see it.
-  index_t training_multiply_adds_per_sample() const {
-    return options_.gate.training_multiply_adds() +
-           layer_.gate().slots() * options_.expert.training_multiply_adds();
-  }
+  // Of one sample in a training step, through the gate and the experts that see it; a frozen network has no
+  // gradients.
+  index_t training_multiply_adds_per_sample() const;
   // Parameters and state, for checkpoints.
   std::vector<ModelArray> parameters();
   std::vector<ModelArray> state();

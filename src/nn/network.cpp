@@ -217,13 +217,24 @@ index_t NetworkShape::parameter_count() const {
   return count;
 }
 
-index_t NetworkShape::training_multiply_adds() const { return (patch_filters ? 2 : 3) * multiply_adds(); }
-
 index_t NetworkShape::multiply_adds() const {
-  index_t count = conv ? conv->conv_height() * conv->conv_width() * conv->weight_count() : 0;
+  index_t count = conv ? conv->multiply_adds() : 0;
   for (const PaddedConvShape& layer : padded_convs) count += layer.multiply_adds();
   if (patch_filters) count += patch_filters->filtered_patches() * patch_filters->weight_count();
   for (const DenseShape& layer : dense) count += layer.in * layer.out;
+  return count;
+}
+
+index_t NetworkShape::training_multiply_adds() const {
+  index_t count = conv ? conv->multiply_adds() + conv->gradient_multiply_adds() : 0;
+  bool on_samples = !conv;
+  const auto add = [&](index_t forward) {
+    count += (on_samples ? 2 : 3) * forward;
+    on_samples = false;
+  };
+  for (const PaddedConvShape& layer : padded_convs) add(layer.multiply_adds());
+  if (patch_filters) add(patch_filters->filtered_patches() * patch_filters->weight_count());
+  for (const DenseShape& layer : dense) add(layer.in * layer.out);
   return count;
 }
 

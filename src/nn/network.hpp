@@ -63,8 +63,8 @@ struct NetworkShape {
   index_t conv_parameters() const;
   // Of one sample, forward.
   index_t multiply_adds() const;
-  // Of one sample in training: forward, weight gradients and, behind a first layer on samples, input gradients.
-  // The convolutions of small images are counted as if they had one, as the published counts do.
+  // Of one sample in training: forward, weight gradients and, behind the first layer, input gradients. Products
+  // and convolutions; not batch norm, activations and pooling.
   index_t training_multiply_adds() const;
 };
 

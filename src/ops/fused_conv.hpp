@@ -28,6 +28,9 @@ struct FusedConvShape {
   index_t in_features() const { return in_channels * height * width; }
   index_t out_features() const { return out_channels * pooled_height() * pooled_width(); }
   index_t weight_count() const { return out_channels * in_channels * 9; }
+  // Of one image: forward at the four places of each window, the gradient of the weights at its largest.
+  index_t gradient_multiply_adds() const { return pooled_height() * pooled_width() * weight_count(); }
+  index_t multiply_adds() const { return 4 * gradient_multiply_adds(); }
 };
 
 // Floats of workspace that a call with this many rows needs at most. The caller passes it, since a call may be

@@ -6,14 +6,15 @@
 #include "cli/bench/bench.hpp"
 #include "cli/bench/timing.hpp"
 #include "moe/exchange.hpp"
+#include "ops/rows.hpp"
 
 namespace switchyard::cli {
 namespace {
 
 constexpr index_t row_floats = 1024;
 
-// Top-1 rows, the same number to every rank, in a random-looking order: sample n goes to expert (7 n) mod R on
-// rank (7 n) mod R.
+// Top-1 rows, the same number to every rank, in a random-looking order: of every R samples in a row each goes
+// to another expert, and rank r has expert r.
 struct Workload {
   device::Buffer<float> samples;
   device::Buffer<std::int32_t> experts;
@@ -24,7 +25,7 @@ Workload make_workload(index_t rows_per_pair, int ranks) {
   const index_t rows = rows_per_pair * ranks;
   Workload w{device::Buffer<float>(rows * row_floats), device::Buffer<std::int32_t>(rows), {}};
   for (index_t i = 0; i < rows * row_floats; ++i) w.samples[i] = static_cast<float>(i % 1000);
-  for (index_t n = 0; n < rows; ++n) w.experts[n] = static_cast<std::int32_t>((7 * n) % ranks);
+  for (index_t n = 0; n < rows; ++n) w.experts[n] = static_cast<std::int32_t>((n + 3 * (n / ranks)) % ranks);
   w.routing.experts = w.experts.span();
   w.routing.samples = rows;
   w.routing.slots = 1;
@@ -32,11 +33,12 @@ Workload make_workload(index_t rows_per_pair, int ranks) {
 }
 
 struct Result {
-  Times plan, dispatch, raw, copy;
+  Times plan, dispatch, gathered, raw, copy;
 };
 
-// raw: the same bytes between the same ranks from one block to another, nothing packed. copy: one pass over the
-// bytes.
+// gathered: dispatch, and each expert's rows, which its tables name, side by side; an expert's first layer
+// gathers them tile by tile, and other programs count it as part of their exchange. raw: the same bytes between
+// the same ranks from one block to another, nothing packed. copy: one pass over the bytes.
 Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair) {
   comm::Communicator& communicator = runtime.communicator();
   const int ranks = communicator.size();
@@ -51,6 +53,8 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
   counts[static_cast<std::size_t>(communicator.rank().value)] = 0;
   for (std::size_t r = 1; r < first.size(); ++r) first[r] = first[r - 1] + counts[r - 1];
   device::Buffer<float> out(off_rank * row_floats), in(off_rank * row_floats);
+  const index_t arriving = rows_per_pair * ranks;  // the own ones, too
+  device::Buffer<float> side_by_side(arriving * row_floats);
 
   Result result;
   constexpr int warm = 5;
@@ -63,6 +67,10 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
     const double dispatched = seconds_of([&] {
       exchange.dispatch(context, plan, tensor::ConstMatrix(w.samples.data(), w.routing.samples, row_floats), 1);
     });
+    const double gathered = seconds_of([&] {
+      ops::gather_rows(context, exchange.expert_input(LocalExpert(0)),
+                       tensor::Matrix(side_by_side.data(), arriving, row_floats));
+    });
     communicator.barrier();
     const double raw = seconds_of([&] {
       communicator.all_to_all_rows<float>(out.data(), {counts, first}, in.data(), {counts, first}, row_floats);
@@ -74,6 +82,7 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
     if (i < warm) continue;
     result.plan.add(planned);
     result.dispatch.add(dispatched);
+    result.gathered.add(dispatched + gathered);
     result.raw.add(raw);
     result.copy.add(copied);
   }
@@ -90,11 +99,12 @@ int bench_exchange(Runtime& runtime, Arguments) {
   }
   if (runtime.is_root()) {
     std::cout << fmt::format(
-        "top-1 rows of {} floats between {} ranks; the limit is the raw exchange of the same bytes plus one "
-        "copy of "
-        "them (root's times, medians; p10 to p90)\n\n{:>9} {:>9} {:>10} {:>19} {:>9} {:>9} {:>9} {:>9}\n",
-        row_floats, runtime.communicator().size(), "MiB/pair", "plan us", "dispatch us", "p10..p90", "raw us",
-        "copy us", "limit us", "times");
+        "top-1 rows of {} floats between {} ranks (root's times, medians; p10 to p90)\n"
+        "limit: the raw exchange of the same bytes plus one copy of them\n"
+        "gathered: dispatch, and the rows of the expert side by side\n\n{:>9} {:>9} {:>11} {:>19} {:>11} {:>9} "
+        "{:>9} {:>9} {:>9} {:>9}\n",
+        row_floats, runtime.communicator().size(), "MiB/pair", "plan us", "dispatch us", "p10..p90",
+        "gathered us", "raw us", "copy us", "limit us", "dispatch", "gathered");
   }
   for (const index_t mebibytes : {1, 8, 32}) {
     const Result r =
@@ -102,10 +112,11 @@ int bench_exchange(Runtime& runtime, Arguments) {
     const double limit = r.raw.median() + r.copy.median();
     if (!runtime.is_root()) continue;
     std::cout << fmt::format(
-        "{:>9} {:>9.0f} {:>10.0f} {:>19} {:>9.0f} {:>9.0f} {:>9.0f} {:>9.2f}\n", mebibytes,
+        "{:>9} {:>9.0f} {:>11.0f} {:>19} {:>11.0f} {:>9.0f} {:>9.0f} {:>9.0f} {:>8.2f}x {:>8.2f}x\n", mebibytes,
         r.plan.median() * 1e6, r.dispatch.median() * 1e6,
         fmt::format("{:.0f}..{:.0f}", r.dispatch.percentile(0.1) * 1e6, r.dispatch.percentile(0.9) * 1e6),
-        r.raw.median() * 1e6, r.copy.median() * 1e6, limit * 1e6, r.dispatch.median() / limit);
+        r.gathered.median() * 1e6, r.raw.median() * 1e6, r.copy.median() * 1e6, limit * 1e6,
+        r.dispatch.median() / limit, r.gathered.median() / limit);
   }
   return 0;
 }

@@ -18,6 +18,7 @@ class Times {
     if (sorted.empty()) return 0;
     return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5)];
   }
+  std::size_t count() const { return seconds_.size(); }
   double median() const { return percentile(0.5); }
   double sum() const {
     double total = 0;

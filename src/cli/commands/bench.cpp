@@ -23,9 +23,10 @@ std::string bench_help() {
          "       switchyard bench exchange | matmul\n\n"
          "step      times train.max_steps training steps (200 if not set) by phase, and as a share of the "
          "float32 matrix limit\n"
-         "exchange  the exchange of top-1 rows against the raw exchange of the same bytes; start it on 2 or "
-         "more ranks\n"
-         "matmul    the products of the Fashion-MNIST mixture against the core's fused multiply-add peak\n";
+         "exchange  the exchange of top-1 rows, without and with a gather of what arrived, against the raw "
+         "exchange of the same bytes; start it on 2 or more ranks\n"
+         "matmul    the products of the Fashion-MNIST mixture against the core's fused multiply-add peak, and "
+         "in bf16 against float32\n";
 }
 
 }  // namespace switchyard::cli

@@ -106,6 +106,27 @@ TEST(ImageNetwork, is_the_published_expert_for_cifar_100) {
             32 * 32 * 27 * 16 + 3 * 256 * 9 * 16 * 32 + 512 * 1024 + 1024 * 256 + 256 * 100);
 }
 
+// By hand. Samples are data: what reads them gives them no gradient.
+TEST(TrainingMultiplyAdds, are_those_of_forward_weights_and_the_inputs_behind_the_first_layer) {
+  const auto of = [](const std::string& text, tensor::SampleShape sample, index_t classes) {
+    return NetworkShape::resolve("expert", config::parse_network(text, NetworkRole::expert), sample, classes)
+        .training_multiply_adds();
+  };
+  constexpr tensor::SampleShape digits{1, 28, 28};
+  EXPECT_EQ(of("dense:classes", digits, 10), 2 * 784 * 10);
+  EXPECT_EQ(of("dense:256 relu dense:classes", digits, 10), 2 * 784 * 256 + 3 * 256 * 10);
+  EXPECT_EQ(of("patch_filters:8 cubic sum:classes", {1, 4, 50}, 2), 2 * 4 * 16 * 50);
+  // The fused stage, 26 x 26 places: its gradient comes from one of the four in a window.
+  EXPECT_EQ(of("conv:8 relu max_pool dense:classes", digits, 10),
+            26 * 26 * 9 * 8 + 13 * 13 * 9 * 8 + 3 * (13 * 13 * 8) * 10);
+  // 25 x 25 places: the last row and column are in no window.
+  EXPECT_EQ(of("conv:8 relu max_pool dense:classes", {1, 27, 27}, 10),
+            24 * 24 * 9 * 8 + 12 * 12 * 9 * 8 + 3 * (12 * 12 * 8) * 10);
+  // A convolution that is not fused, as the first layer and behind another.
+  EXPECT_EQ(of("padded_conv:4 relu padded_conv:6 relu dense:classes", {5, 8, 8}, 10),
+            2 * 64 * 9 * 5 * 4 + 3 * 64 * 9 * 4 * 6 + 3 * (64 * 6) * 10);
+}
+
 TEST(ImageNetwork, keeps_the_librarys_order_between_convolutions) {
   using ops::ImageOrder;
   const auto convs =
