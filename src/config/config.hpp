@@ -41,6 +41,9 @@ enum class Precision { float32, bf16 };
 // The networks that training leaves as they are.
 enum class Freeze { none, gate, experts };
 
+// Of a count that follows from other things where nobody sets it; "auto" in a file.
+inline constexpr std::int64_t automatic_count = -1;
+
 struct Run {
   std::string dir = "runs/latest";  // the run folder
   std::uint64_t seed = 1;
@@ -53,8 +56,9 @@ struct Run {
 
 struct Data {
   DataSource source = DataSource::idx;
-  std::string dir;                            // idx, cifar: the folder of the files
-  std::int64_t validation_samples = 5000;     // taken from the training files
+  std::string dir;  // idx, cifar: the folder of the files
+  // idx, cifar: taken from the training files; automatic: a tenth of them, 5,000 at most.
+  std::int64_t validation_samples = automatic_count;
   LabelLevel labels = LabelLevel::fine;       // cifar: of CIFAR-100
   Augmentation augment = Augmentation::none;  // cifar: of training images
   std::vector<double> mean = {0};  // of the pixels as value/255; one for all channels or one for each

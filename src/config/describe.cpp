@@ -22,7 +22,9 @@ std::string describe(const Range& range) {
 
 struct Describer {
   std::string operator()(const Integer& type) const {
-    return fmt::format("whole number from {} to {}", type.min, type.max);
+    return fmt::format("{}whole number from {} to {}",
+                       type.automatic.empty() ? "" : fmt::format("{}, or ", type.automatic), type.min,
+                       type.max);
   }
   std::string operator()(const Number& type) const { return describe(type.range); }
   std::string operator()(const Numbers& type) const {

@@ -147,6 +147,12 @@ constexpr Field per_rank(Field field) {
   return field;
 }
 
+// A count that may also be automatic_count.
+constexpr Field or_auto(Field field) {
+  std::get<Integer>(field.type).automatic = "auto";
+  return field;
+}
+
 constexpr Range above_zero{.min = 0, .min_excluded = true};
 constexpr Range not_negative{.min = 0};
 constexpr Range fraction_below_one{.min = 0, .max = 1, .max_excluded = true};  // decay rates
@@ -178,8 +184,9 @@ constexpr std::array data_fields = {
         "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; random: "
         "made up; clusters: the clustered patches of Chen et al. 2022"),
     per_rank(data.text<&Data::dir>("dir", "idx, cifar: the folder of the files, plain or .gz")),
-    data.integer<&Data::validation_samples>("validation_samples", 0, largest_count,
-                                            "idx, cifar: taken from the training files", "samples"),
+    or_auto(data.integer<&Data::validation_samples>(
+        "validation_samples", 0, largest_count,
+        "idx, cifar: taken from the training files; auto: a tenth of them, 5,000 at most", "samples")),
     data.choice<&Data::labels, label_words>(
         "labels",
         "cifar: of CIFAR-100, the 100 fine or the 20 coarse ones; fine: the coarse one is the cluster"),

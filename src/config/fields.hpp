@@ -24,6 +24,7 @@ struct Integer {
   void (*set)(Config&, std::int64_t);  // expects a value in [min, max]
   std::int64_t min;
   std::int64_t max;
+  std::string_view automatic = {};  // the word for automatic_count, if the field may hold that
 };
 
 // Finite numbers from min to max, the ends included unless marked.

@@ -72,6 +72,7 @@ struct Setter {
   const Assignment& wanted;
 
   void operator()(const Integer& type) const {
+    if (!type.automatic.empty() && wanted.text == type.automatic) return type.set(config, automatic_count);
     const auto value = parse_number<std::int64_t>(wanted, wanted.text, "whole number");
     if (value < type.min || value > type.max) reject(wanted, "is out of range");
     type.set(config, value);
@@ -107,7 +108,11 @@ struct Setter {
 struct Printer {
   const Config& config;
 
-  std::string operator()(const Integer& type) const { return fmt::format("{}", type.get(config)); }
+  std::string operator()(const Integer& type) const {
+    const std::int64_t value = type.get(config);
+    if (!type.automatic.empty() && value == automatic_count) return std::string(type.automatic);
+    return fmt::format("{}", value);
+  }
   std::string operator()(const Number& type) const { return fmt::format("{}", type.get(config)); }
   std::string operator()(const Numbers& type) const {
     return fmt::format("{}", fmt::join(type.get(config), " "));

@@ -16,7 +16,7 @@ class FileSplit {
   struct Sizes {
     index_t train_rows = 0;  // at least 1
     index_t test_rows = 0;
-    index_t validation_samples = 0;
+    index_t validation_samples = 0;  // data.validation_samples
   };
 
   // `train_files` names them in the ConfigError for a validation split that leaves no training sample.

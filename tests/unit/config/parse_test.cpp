@@ -44,6 +44,18 @@ TEST(Set, reads_each_type) {
   EXPECT_EQ(config.data.dir, "");
 }
 
+TEST(Set, a_count_may_follow_from_other_things) {
+  Config config;
+  const Field& field = find_field("data.validation_samples", "test");
+  set(config, "data.validation_samples", "300", "test");
+  set(config, "data.validation_samples", "auto", "test");
+  EXPECT_EQ(config.data.validation_samples, automatic_count);
+  EXPECT_EQ(value_text(config, field), "auto");
+  EXPECT_THAT(error_of("data.validation_samples", "-1"),
+              HasSubstr("out of range (run.ini:12); allowed: auto, or whole number from 0"));
+  EXPECT_THAT(error_of("train.batch_size", "auto"), HasSubstr("is not a whole number"));
+}
+
 TEST(Set, out_of_range_names_key_value_range_and_place) {
   EXPECT_EQ(error_of("run.threads", "1025"),
             "run.threads = '1025' is out of range (run.ini:12); allowed: whole number from 0 to 1024");

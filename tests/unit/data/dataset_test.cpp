@@ -196,10 +196,29 @@ TEST_F(IdxDataset, fill_refuses_what_does_not_fit) {
 TEST_F(IdxDataset, a_validation_split_that_leaves_nothing_is_a_configuration_error) {
   config_.validation_samples = 699;
   EXPECT_EQ(load_dataset(config_, 1).size(Split::train), 1);
-  for (const index_t count : {700, 5000, -1}) {
+  for (const index_t count : {700, 5000}) {
     config_.validation_samples = count;
     EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr(fmt::format("data.validation_samples = {}", count)),
                                               HasSubstr("holds 700"), HasSubstr("below 700")));
+  }
+}
+
+TEST_F(IdxDataset, takes_a_tenth_for_validation_by_itself) {
+  config_.validation_samples = config::Data().validation_samples;
+  const Identity identity = load_dataset(config_, 1).identity();
+  EXPECT_EQ(identity.validation_samples, 70);
+  EXPECT_EQ(identity.training_samples, 630);
+}
+
+TEST_F(IdxDataset, takes_5000_for_validation_by_itself_at_most) {
+  for (const std::uint32_t count : {9, 49999, 50000, 60000}) {
+    write("train", numbered_images(count, 7));
+    const index_t expected = count == 9 ? 0 : count == 49999 ? 4999 : 5000;
+    config_.validation_samples = config::automatic_count;
+    const Dataset dataset = load_dataset(config_, 1);
+    EXPECT_EQ(dataset.size(Split::validation), expected);
+    config_.validation_samples = expected;
+    EXPECT_EQ(dataset.identity(), load_dataset(config_, 1).identity());
   }
 }
 
