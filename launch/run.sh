@@ -2,7 +2,7 @@
 # Starts a program on N MPI ranks of this machine, or of the allocation of a batch scheduler, and gives back its exit code.
 #
 #   launch/run.sh -n 4 build/release/switchyard train FILE.ini
-#   launch/run.sh -n 8 --hostfile hosts -- build/release/switchyard train FILE.ini     (options of mpirun end with --)
+#   launch/run.sh -n 4 --hostfile hosts -- build/release/switchyard train FILE.ini     (options of mpirun end with --)
 #
 # What it adds to mpirun (Open MPI 4.1; all of it measured, see docs/launching.md):
 # * TERM, INT (Ctrl-C), HUP, USR2 and XCPU ask the ranks to write a checkpoint and stop: they are passed on as USR1, since

@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
+#include <iterator>
 
 #include "base/build_info.hpp"
 #include "cli/commands/routing_text.hpp"
 #include "config/parse.hpp"
 #include "device/describe.hpp"
+#include "train/start_warnings.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -145,6 +148,8 @@ void print_start_table(Runtime& runtime, const train::PreparedRun& prepared, con
                                                                     : "AVX2 or less"},
                              {"build", describe(build_info())}}});
   table.warnings = runtime.warnings();
+  std::ranges::move(train::start_warnings(config, dataset, loop.model().layer().placement()),
+                    std::back_inserter(table.warnings));
   std::cout << train::start_table(table, train::detect_terminal(1).style) << std::flush;
 }
 

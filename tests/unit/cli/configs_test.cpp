@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <fstream>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -69,6 +71,48 @@ TEST(Configs, mnist_asks_for_its_folder) {
   const std::string message =
       test::config_error_of([] { parse_run_options(Words{folder + "mnist/original.ini"}); });
   EXPECT_THAT(message, testing::HasSubstr("--data.dir=FOLDER"));
+}
+
+// A "-n RANKS ... switchyard train FILE.ini --section.key=NUMBER ..." of a page or script.
+struct DocumentedLaunch {
+  std::string line;
+  int ranks;
+  Words words;
+};
+
+std::vector<DocumentedLaunch> documented_launches(const std::filesystem::path& file) {
+  static const std::regex launch("-n ([0-9]+) .*switchyard train ([^ ]+)");
+  static const std::regex option("--[a-z_.]+=[0-9]+");
+  std::vector<DocumentedLaunch> launches;
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch match;
+    if (!std::regex_search(line, match, launch)) continue;
+    const std::string ini = match[2] == "FILE.ini" ? "configs/fashion_mnist/original.ini" : match[2].str();
+    launches.push_back({line, std::stoi(match[1]), {SY_SOURCE_DIR "/" + ini}});
+    for (std::sregex_iterator found(line.begin(), line.end(), option); found != std::sregex_iterator(); ++found)
+      launches.back().words.push_back(found->str());
+  }
+  return launches;
+}
+
+TEST(Configs, documented_launches_give_every_rank_samples_and_an_expert) {
+  const std::filesystem::path root = SY_SOURCE_DIR;
+  std::vector<std::filesystem::path> files = {root / "README.md"};
+  for (const char* subfolder : {"docs", "launch"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root / subfolder))
+      files.push_back(entry.path());
+  }
+  std::size_t found = 0;
+  for (const std::filesystem::path& file : files) {
+    for (const DocumentedLaunch& launch : documented_launches(file)) {
+      ++found;
+      const config::Config config = parse_run_options(launch.words).config;
+      EXPECT_LE(launch.ranks, config.train.shards) << launch.line;
+      EXPECT_LE(launch.ranks, config.moe.experts) << launch.line;
+    }
+  }
+  EXPECT_GE(found, 5U);
 }
 
 // Parameters of a network of dense layers on flat samples.
