@@ -14,7 +14,10 @@ void expect_slots(index_t slots, index_t experts) {
   SY_EXPECTS(slots >= 1 && slots <= experts, "{} slots for {} experts", slots, experts);
 }
 
-const double* data_or_null(std::span<const double> values) { return values.empty() ? nullptr : values.data(); }
+template <class T>
+T* data_or_null(std::span<T> values) {
+  return values.empty() ? nullptr : values.data();
+}
 
 }  // namespace
 
@@ -27,14 +30,18 @@ void add_noise(device::Context& context, tensor::ConstMatrix logits, std::span<c
 }
 
 void gate_weights(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
-                  index_t slots, tensor::Matrix weights, tensor::Matrix log_weights) {
+                  index_t slots, tensor::Matrix weights, tensor::Matrix log_weights,
+                  std::span<double> entropies) {
   expect_slots(slots, scores.cols);
   expect_shape("weights", weights, scores.rows, slots);
   expect_shape("log_weights", log_weights, scores.rows, slots);
+  SY_EXPECTS(entropies.empty() || (slots == 1 && static_cast<index_t>(entropies.size()) == scores.rows),
+             "{} entropies for {} rows of {} slots", entropies.size(), scores.rows, slots);
   if (slots == 1) {
     constexpr index_t block = kernels::rows_per_block;
-    device::for_each_row(context, (scores.rows + block - 1) / block,
-                         kernels::GateWeightsOfOne{scores, experts, weights, log_weights});
+    device::for_each_row(
+        context, (scores.rows + block - 1) / block,
+        kernels::GateWeightsOfOne{scores, experts, weights, log_weights, data_or_null(entropies)});
     return;
   }
   device::for_each_row(context, scores.rows,
@@ -89,20 +96,17 @@ void add_probabilities(device::Context& context, tensor::ConstMatrix scores, std
 
 void score_statistics(device::Context& context, tensor::ConstMatrix scores, std::span<double> squared_log_sums,
                       std::span<double> entropies) {
-  SY_EXPECTS(static_cast<index_t>(squared_log_sums.size()) == scores.rows &&
-                 static_cast<index_t>(entropies.size()) == scores.rows,
-             "{} and {} results for {} rows", squared_log_sums.size(), entropies.size(), scores.rows);
-  device::for_each_row(context, scores.rows,
-                       kernels::ScoreStatisticsOfRow{scores, squared_log_sums.data(), entropies.data()});
+  const index_t rows = scores.rows;
+  SY_EXPECTS((squared_log_sums.empty() || static_cast<index_t>(squared_log_sums.size()) == rows) &&
+                 static_cast<index_t>(entropies.size()) == rows,
+             "{} and {} results for {} rows", squared_log_sums.size(), entropies.size(), rows);
+  device::for_each_row(context, rows,
+                       kernels::ScoreStatisticsOfRow{scores, data_or_null(squared_log_sums), entropies.data()});
 }
 
 void entropy_rows(device::Context& context, tensor::ConstMatrix weights, std::span<double> entropies) {
   SY_EXPECTS(static_cast<index_t>(entropies.size()) == weights.rows, "{} entropies for {} rows",
              entropies.size(), weights.rows);
-  if (weights.cols == 1 && weights.stride == 1) {
-    device::for_each(context, weights.rows, kernels::EntropyOfOne{weights.data, entropies.data()});
-    return;
-  }
   device::for_each_row(context, weights.rows, kernels::EntropyOfRow{weights, entropies.data()});
 }
 

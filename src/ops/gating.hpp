@@ -32,9 +32,10 @@ void add_noise(device::Context&, tensor::ConstMatrix logits, std::span<const ind
                Noise noise, tensor::Matrix noisy);
 
 // Writes weights and log_weights, [N, K] each. K >= 2, or E = 1: softmax over the scores of the sample's slots.
-// K = 1 < E: the chosen expert's probability under the softmax over all E, so that the gate still learns.
+// K = 1 < E: the chosen expert's probability under the softmax over all E, so that the gate still learns; then
+// entropies, [N], gets that softmax's entropy in bits (empty: not wanted).
 void gate_weights(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts, index_t slots,
-                  tensor::Matrix weights, tensor::Matrix log_weights);
+                  tensor::Matrix weights, tensor::Matrix log_weights, std::span<double> entropies = {});
 
 // One of several answers alone: log_weights[n, i] = 0 for the largest of values[n], ties to the lower slot, and
 // -infinity for the others.
@@ -77,7 +78,7 @@ struct GateGradient {
 };
 // d_scores: [N, E], written in full. With l_i = d_slots_i (by log w) + w_i g_i:
 //   K >= 2:    d z_i = l_i - w_i sum_j l_j for the experts in slots, 0 for all others
-//   K = 1 < E: d z_j = l ([j = e] - p_j) over all E, e the chosen expert
+//   K = 1 < E: d z_j = l ([j = e] - p_j) over all E, e the chosen expert; 1 - p_e is the sum of the others' p
 // plus d_slots of the chosen experts if the score itself is the measure, plus p_j (c_j - sum_e p_e c_e), plus
 // p_j (2 z_loss L - entropy (log p_j + H)) with L = log sum_e e^z_e and H = -sum_e p_e log p_e.
 void gate_backward(device::Context&, const GateGradient&, tensor::Matrix d_scores);
@@ -86,7 +87,7 @@ void gate_backward(device::Context&, const GateGradient&, tensor::Matrix d_score
 // and in the order of the rows.
 void add_probabilities(device::Context&, tensor::ConstMatrix scores, std::span<double> sums);
 
-// Of each row of scores, in float64: L^2 and H as above.
+// Of each row of scores: L^2 (empty: not wanted) and H as above, in nats.
 void score_statistics(device::Context&, tensor::ConstMatrix scores, std::span<double> squared_log_sums,
                       std::span<double> entropies);
 

@@ -88,11 +88,14 @@ MixtureResult mixture(const MixtureCase& c) {
     double chosen = 0;  // probability of all slots together
     for (const int e : c.experts[n]) chosen += full(n, static_cast<std::size_t>(e));
     if (slots == 1) chosen = 1;
-    double entropy = 0;
+    double entropy = 0;  // of the slots' weights; of one slot, of the softmax over all
+    for (std::size_t e = 0; slots == 1 && e < full.cols; ++e) {
+      entropy -= full(n, e) > 0 ? full(n, e) * std::log2(full(n, e)) : 0.0;
+    }
     for (std::size_t i = 0; i < slots; ++i) {
       const double w = full(n, static_cast<std::size_t>(c.experts[n][i])) / chosen;
       result.weights(n, i) = w;
-      entropy -= w > 0 ? w * std::log2(w) : 0.0;
+      if (slots > 1) entropy -= w > 0 ? w * std::log2(w) : 0.0;
       for (std::size_t k = 0; k < classes; ++k)
         result.probabilities(n, k) += w * std::exp(c.log_probs[n](i, k));
     }

@@ -82,6 +82,12 @@ SY_HD __attribute__((always_inline)) inline float log(float x) {
   return x < infinity ? result : x;  // +inf and NaN come back as they are
 }
 
+// log(1 + x) of x >= 0 with the digits of x: the rounding of 1 + x is divided out again (Kahan).
+SY_HD __attribute__((always_inline)) inline float log_of_one_plus(float x) {
+  const float sum = 1.0F + x;
+  return sum == 1.0F ? x : log(sum) * (x / (sum - 1.0F));
+}
+
 // No float64 version: a call with a double is a mistake, not a conversion.
 float exp(double) = delete;
 float log(double) = delete;

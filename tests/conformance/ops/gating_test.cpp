@@ -152,6 +152,80 @@ TEST(GateBackward, equals_the_differences_of_what_it_derives) {
   });
 }
 
+// The gradient of GateData::value() by its formula. long double has the digits that 1 - p_e takes away from a
+// decided gate.
+std::vector<long double> exact_gradient(const GateData& data) {
+  const auto experts = at(data.size.experts);
+  const auto slots = at(data.size.slots);
+  const auto softmax = [](const std::vector<long double>& z) {
+    const long double m = *std::max_element(z.begin(), z.end());
+    std::vector<long double> p;
+    for (const long double score : z) p.push_back(std::exp(score - m));
+    const long double sum = std::accumulate(p.begin(), p.end(), 0.0L);
+    for (long double& share : p) share /= sum;
+    return p;
+  };
+  const std::vector<long double> z(data.scores.begin(), data.scores.end());
+  const std::vector<long double> p = softmax(z);
+  std::vector<long double> d(experts, 0.0L), of_slots;
+  for (std::size_t i = 0; i < slots; ++i) of_slots.push_back(z[at(data.chosen[i])]);
+  const std::vector<long double> w = slots == 1 ? std::vector{p[at(data.chosen[0])]} : softmax(of_slots);
+  long double sum = 0;
+  for (std::size_t i = 0; i < slots; ++i) sum += data.d_slots[i];
+  for (std::size_t i = 0; i < slots; ++i)
+    d[at(data.chosen[i])] += data.d_slots[i] - (slots == 1 ? 0 : w[i] * sum);
+  long double entropy = 0;
+  long double mean = 0;
+  for (std::size_t e = 0; e < experts; ++e) {
+    entropy -= p[e] * std::log(p[e]);
+    if (!data.probability.empty()) mean += p[e] * data.probability[e];
+  }
+  const std::size_t top = at(std::max_element(z.begin(), z.end()) - z.begin());
+  const long double log_sum = z[top] - std::log(p[top]);
+  for (std::size_t e = 0; e < experts; ++e) {
+    if (slots == 1) d[e] -= sum * p[e];
+    if (!data.probability.empty()) d[e] += p[e] * (data.probability[e] - mean);
+    d[e] += p[e] * (2 * data.z_loss * log_sum - data.entropy * (std::log(p[e]) + entropy));
+  }
+  return d;
+}
+
+// A decided gate's gradient is small, and every digit of it counts: also where the scores are large, and for
+// the expert that is (nearly) certain.
+TEST(GateBackward, of_a_decided_gate_keeps_its_digits) {
+  device::Context context(1);
+  const auto expect_digits = [&](const GateData& data) {
+    const std::vector<float> got = data.backward(context);
+    const std::vector<long double> expected = exact_gradient(data);
+    for (std::size_t e = 0; e < got.size(); ++e) {
+      const auto exact = static_cast<double>(expected[e]);
+      EXPECT_NEAR(got[e], exact, 4e-6 * std::abs(exact)) << "expert " << e;
+    }
+  };
+  for (const float offset : {0.0F, 1000.0F, -1000.0F, 30000.0F}) {
+    for (const float lead : {0.0F, 4.0F, 16.0F, 25.0F, -16.0F}) {
+      for (const index_t slots : {1, 2, 4}) {
+        SCOPED_TRACE(::testing::Message() << offset << ", leads by " << lead << ", " << slots << " slots");
+        GateData data({1, 4, slots}, GateMeasure::weight, false, false);
+        data.scores = {offset - 1.5F, offset + lead, offset + 0.25F, offset - 0.5F};
+        data.chosen = {1, 2, 0, 3};
+        data.chosen.resize(at(slots));
+        expect_digits(data);
+        // Each regulariser alone, since two terms of opposite sign may cancel in the sum.
+        std::ranges::fill(data.d_slots, 0.0F);
+        data.probability = {0.5, -0.25, 1.0, 0.75};
+        expect_digits(data);
+        data.probability.clear();
+        data.entropy = 0.8F;
+        expect_digits(data);
+        data.entropy = 0;
+        data.z_loss = 0.3F;
+        expect_digits(data);
+      }
+    }
+  }
+}
+
 TEST(GateBackward, has_the_same_bits_on_every_executor) {
   for_all_gates([&](const GateData& data) {
     on_every_executor("gate_backward", [&](device::Context& context) { return data.backward(context); });
@@ -234,6 +308,38 @@ TEST(ScoreStatistics, are_the_squared_log_sum_and_the_entropy_of_every_row) {
       EXPECT_NEAR(got[at(samples + n)], entropy, 5e-6 * (1 + entropy));
     }
   }
+}
+
+// Even, decided, and with an expert that nobody asks; the logarithm and the entropy of a decided gate are
+// small.
+TEST(ScoreStatistics, have_the_digits_of_a_decided_gate) {
+  device::Context context(1);
+  for (const index_t experts : {1, 2, 8, 40}) {
+    for (const float lead : {0.0F, 1.0F, 12.0F, 16.0F, 40.0F, 200.0F}) {
+      SCOPED_TRACE(::testing::Message() << experts << " experts, one leads by " << lead);
+      std::vector<float> scores(at(experts), -lead);
+      scores.back() = 0;
+      std::vector<double> squared_log_sum(1), entropy(1);
+      score_statistics(context, {scores.data(), 1, experts}, squared_log_sum, entropy);
+      const long double others =
+          static_cast<long double>(experts - 1) * std::exp(-static_cast<long double>(lead));
+      const auto log_sum = static_cast<double>(std::log1p(others));
+      const auto expected = static_cast<double>(std::log1p(others) + lead * others / (1 + others));
+      EXPECT_NEAR(entropy[0], expected, 2e-6 * expected + 1e-37);
+      EXPECT_NEAR(std::sqrt(squared_log_sum[0]), log_sum, 2e-6 * log_sum + 1e-37);
+      std::vector<float> weight(1), log_weight(1);
+      std::vector<double> bits(1);
+      const std::int32_t chosen = 0;
+      gate_weights(context, {scores.data(), 1, experts}, &chosen, 1, {weight.data(), 1, 1},
+                   {log_weight.data(), 1, 1}, bits);
+      EXPECT_NEAR(bits[0], expected / std::log(2.0), 3e-7 * (1 + expected));
+    }
+  }
+  std::vector<double> two(2);
+  std::vector<float> values(4);
+  EXPECT_THROW(score_statistics(context, {values.data(), 2, 2}, two, std::span(two).first(1)),
+               ContractViolation);
+  EXPECT_NO_THROW(score_statistics(context, {values.data(), 2, 2}, {}, two));
 }
 
 TEST(AddProbabilities, adds_the_softmax_of_every_row) {

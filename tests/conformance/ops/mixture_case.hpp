@@ -88,7 +88,7 @@ struct MixtureRun {
         h(posteriors.data(), data.samples, data.slots);
     const tensor::Matrix log_w(log_weights.data(), data.samples, data.slots);
     gate_weights(context, {data.gate_logits.data(), data.samples, data.experts}, data.chosen.data(), data.slots,
-                 w, log_w);
+                 w, log_w, data.slots == 1 ? std::span(entropies) : std::span<double>());
     mixture_forward(context, data.batch(), log_w,
                     {losses, h, predicted, {probabilities.data(), data.samples, data.classes}});
     std::vector<float*> d_rows;
@@ -105,7 +105,7 @@ struct MixtureRun {
                    .d_slots = d_log_w,
                    .importance = importance},
                   {d_logits.data(), data.samples, data.experts});
-    entropy_rows(context, w, entropies);
+    if (data.slots > 1) entropy_rows(context, w, entropies);
   }
 
  private:
