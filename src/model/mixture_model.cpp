@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
@@ -53,35 +54,45 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   clock.enter(Phase::other);
   count_choices(batch, statistics);
   regularisers_.look(context, *batch.tiles, batch.samples, mode, layer_.gate(), output_.routing);
-  collect(context, *batch.tiles, statistics);
+  collect(context, batch, mode, statistics);
   expect_finite(statistics);
 }
 
 void MixtureModel::expect_finite(const moe::GateStatistics& statistics) const {
-  if (std::isfinite(statistics.loss_sum) && bad_scores_ == 0) return;
-  const std::string what = std::isfinite(statistics.loss_sum)
+  if (std::isfinite(statistics.task_loss_sum) && bad_scores_ == 0) return;
+  const std::string what = std::isfinite(statistics.task_loss_sum)
                                ? std::string("a score of the gate is not finite")
-                               : fmt::format("the loss is {}", statistics.loss_sum);
+                               : fmt::format("the loss is {}", statistics.task_loss_sum);
   throw_agreed(ErrorKind::numeric, what);
 }
 
 // The columns of a shard's sums; those of the regularisers follow.
 struct MixtureModel::SumColumns {
-  enum : index_t { loss, bad_scores, weight_entropy, importance };
+  enum : index_t { task_loss, likelihood_loss, bad_scores, entropy, chosen_entropy, importance };
   index_t experts;
   index_t regularisers() const { return importance + experts; }
 };
 
+// What is summed besides the losses that are trained; empty: zero. Entropies are in bits.
+struct MixtureModel::OfSamples {
+  std::span<const float> likelihood_losses;
+  std::span<const double> score_entropies;   // of the softmax over all experts
+  std::span<const double> weight_entropies;  // of the weights over the chosen ones
+};
+
 // One shard, sample after sample, in float64.
-void MixtureModel::sum_shard(device::Context& context, IndexRange rows,
-                             std::span<const double> weight_entropies, std::span<double> sums) const {
+void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const OfSamples& of,
+                             std::span<double> sums) const {
   const moe::Routing& routing = output_.routing;
   const tensor::ConstMatrix scores = routing.noisy.rows_from(rows.begin, rows.size());
   sums[SumColumns::bad_scores] = ops::all_finite(context, scores) ? 0.0 : 1.0;
   double* const importance = sums.data() + SumColumns::importance;
   for (index_t n = rows.begin; n < rows.end; ++n) {
-    sums[SumColumns::loss] += static_cast<double>(scores_.losses[at(n)]);
-    sums[SumColumns::weight_entropy] += weight_entropies[at(n)];
+    sums[SumColumns::task_loss] += static_cast<double>(scores_.losses[at(n)]);
+    if (!of.likelihood_losses.empty())
+      sums[SumColumns::likelihood_loss] += static_cast<double>(of.likelihood_losses[at(n)]);
+    if (!of.score_entropies.empty()) sums[SumColumns::entropy] += of.score_entropies[at(n)];
+    if (!of.weight_entropies.empty()) sums[SumColumns::chosen_entropy] += of.weight_entropies[at(n)];
     for (index_t i = 0; i < routing.slots; ++i) {
       const std::int32_t expert = routing.experts[at(n * routing.slots + i)];
       importance[expert] += static_cast<double>(routing.weights(n, i));
@@ -91,18 +102,42 @@ void MixtureModel::sum_shard(device::Context& context, IndexRange rows,
   regularisers_.add_shard(context, rows, sums.subspan(at(columns.regularisers())));
 }
 
+MixtureModel::OfSamples MixtureModel::of_samples(device::Context& context, const Batch& batch,
+                                                 nn::Mode mode) const {
+  device::Workspace& workspace = context.workspace();
+  const moe::Routing& routing = output_.routing;
+  OfSamples of;
+  if (mode == nn::Mode::evaluation) {
+    of.likelihood_losses = objective_->likelihood_losses(context, output_, batch.samples.labels, scores_);
+  }
+  const auto allocate = [&] { return workspace.allocate<double>(routing.samples); };
+  of.score_entropies = routing.entropies;
+  if (routing.slots > 1) {
+    const std::span<double> of_weights = allocate();
+    ops::entropy_rows(context, routing.weights, of_weights);
+    of.weight_entropies = of.score_entropies = of_weights;
+  }
+  if (routing.slots > 1 && routing.slots < options_.routing.experts) {
+    const std::span<double> of_scores = allocate();
+    ops::score_statistics(context, routing.scores, {}, of_scores);
+    for (double& entropy : of_scores) entropy *= std::numbers::log2e;
+    of.score_entropies = of_scores;
+  }
+  return of;
+}
+
 // Sums over the global batch: a partial per shard, added in shard order.
-void MixtureModel::collect(device::Context& context, const nn::BatchTiles& tiles,
+void MixtureModel::collect(device::Context& context, const Batch& batch, nn::Mode mode,
                            moe::GateStatistics& statistics) {
   device::Workspace& workspace = context.workspace();
-  const std::span<double> entropies = workspace.allocate<double>(output_.routing.samples);
-  ops::entropy_rows(context, output_.routing.weights, entropies);
+  const nn::BatchTiles& tiles = *batch.tiles;
+  const OfSamples of = of_samples(context, batch, mode);
   const SumColumns columns{options_.routing.experts};
   const index_t width = columns.regularisers() + regularisers_.width();
   const std::span<double> mine = workspace.allocate<double>(tiles.local_count() * width);
   std::ranges::fill(mine, 0.0);
   context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-    sum_shard(context, tiles.rows(tile), entropies, mine.subspan(at(tile * width), at(width)));
+    sum_shard(context, tiles.rows(tile), of, mine.subspan(at(tile * width), at(width)));
   });
   const std::span<const double> all = tiles.gather_tiles(workspace, mine, width);
   const std::span<double> column = workspace.allocate<double>(tiles.total_count());
@@ -112,8 +147,10 @@ void MixtureModel::collect(device::Context& context, const nn::BatchTiles& tiles
     sums[at(c)] = ops::sum_tree(column);
   }
   bad_scores_ = sums[SumColumns::bad_scores];
-  statistics.loss_sum = sums[SumColumns::loss];
-  statistics.entropy_sum = sums[SumColumns::weight_entropy];
+  statistics.task_loss_sum = sums[SumColumns::task_loss];
+  statistics.likelihood_loss_sum = sums[SumColumns::likelihood_loss];
+  statistics.entropy_sum = sums[SumColumns::entropy];
+  statistics.chosen_entropy_sum = sums[SumColumns::chosen_entropy];
   std::ranges::copy(sums.subspan(SumColumns::importance, at(columns.experts)), statistics.importance.begin());
   regularisers_.complete(sums.subspan(at(columns.regularisers())), statistics.importance, tiles.total_rows());
 }

@@ -75,9 +75,10 @@ class MixtureModel {
 
  private:
   struct SumColumns;
-  void sum_shard(device::Context& context, IndexRange rows, std::span<const double> weight_entropies,
-                 std::span<double> sums) const;
-  void collect(device::Context& context, const nn::BatchTiles& tiles, moe::GateStatistics& statistics);
+  struct OfSamples;
+  OfSamples of_samples(device::Context& context, const Batch& batch, nn::Mode mode) const;
+  void sum_shard(device::Context& context, IndexRange rows, const OfSamples& of, std::span<double> sums) const;
+  void collect(device::Context& context, const Batch& batch, nn::Mode mode, moe::GateStatistics& statistics);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
   void expect_finite(const moe::GateStatistics& statistics) const;
 

@@ -28,6 +28,14 @@ ops::MixtureBatch mixture_batch(const moe::LayerOutput& output, std::span<const 
           .classes = classes};
 }
 
+// Where one expert answers.
+std::span<const float> answer_losses(device::Context& context, const ops::MixtureBatch& batch,
+                                     const moe::Routing& routing) {
+  const std::span<float> losses = context.workspace().allocate<float>(routing.samples);
+  ops::answer_losses(context, batch, routing.log_weights, losses);
+  return losses;
+}
+
 class LikelihoodObjective final : public Objective {
  public:
   LikelihoodObjective(index_t classes, bool competing, double expert_temperature)
@@ -57,6 +65,14 @@ class LikelihoodObjective final : public Objective {
                 float scale, const moe::Layer::Gradients& gradients) override {
     ops::mixture_backward(context, batch(output, labels), posteriors_, scale,
                           {gradients.slot_rows().data(), gradients.slots});
+  }
+
+  // One slot's weight is a probability under all experts, so that the gate learns; the slot answers alone.
+  std::span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
+                                           std::span<const std::int32_t> labels,
+                                           const Scores& scores) const override {
+    const bool one_answers = competing_ || output.routing.slots == 1;
+    return one_answers ? answer_losses(context, batch(output, labels), output.routing) : scores.losses;
   }
 
  private:
@@ -102,6 +118,12 @@ class PredictedLossObjective final : public Objective {
                           {gradients.slot_rows().data(), gradients.slots});
     ops::prediction_error_backward(context, batch(output, labels), output.routing.scores, scale,
                                    gradients.slots);
+  }
+
+  std::span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
+                                           std::span<const std::int32_t> labels,
+                                           const Scores& /*scores*/) const override {
+    return answer_losses(context, batch(output, labels), output.routing);
   }
 
  private:
@@ -183,6 +205,13 @@ std::unique_ptr<Objective> Objective::make(const config::Config& config, index_t
       return std::make_unique<WeightedSumObjective>(ops::SumLoss::logistic, value, classes);
   }
   return nullptr;
+}
+
+std::span<const float> Objective::likelihood_losses(device::Context& /*context*/,
+                                                    const moe::LayerOutput& /*output*/,
+                                                    std::span<const std::int32_t> /*labels*/,
+                                                    const Scores& scores) const {
+  return scores.losses;
 }
 
 std::int32_t Objective::class_of(const float* row) const {

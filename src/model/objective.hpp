@@ -42,6 +42,12 @@ class Objective {
 
   virtual Scores forward(device::Context& context, const moe::LayerOutput& output,
                          std::span<const std::int32_t> labels) = 0;
+  // -ln of the probability that the prediction gives the label, [N], after forward: the losses themselves, but
+  // where training asks for something else (a weight that is no part of the prediction, a gate that learns
+  // another way).
+  virtual std::span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
+                                                   std::span<const std::int32_t> labels,
+                                                   const Scores& scores) const;
   // `scale` is 1 / B of the global batch.
   virtual void backward(device::Context& context, const moe::LayerOutput& output,
                         std::span<const std::int32_t> labels, float scale,

@@ -92,8 +92,9 @@ Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const
 }
 
 void Gate::weigh_by_scores(device::Context& context, Routing& routing) const {
+  if (slots_ == 1) routing.entropies = context.workspace().allocate<double>(routing.samples);
   ops::gate_weights(context, routing.scores, routing.experts.data(), slots_, routing.weights,
-                    routing.log_weights);
+                    routing.log_weights, routing.entropies);
   if (options_.value == config::GateValue::noisy_logit) {
     routing.factors = tensor::allocate_matrix(context.workspace(), routing.samples, slots_);
     ops::gather_scores(context, routing.noisy, routing.experts.data(), slots_, routing.factors);

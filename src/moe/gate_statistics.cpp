@@ -21,8 +21,8 @@ GateStatistics::GateStatistics(index_t experts, index_t classes, index_t groups)
       counts_(first_load + static_cast<std::size_t>(experts * (1 + 2 * classes + groups)), 0) {}
 
 void GateStatistics::clear() {
-  loss_sum = 0;
-  entropy_sum = 0;
+  task_loss_sum = likelihood_loss_sum = 0;
+  entropy_sum = chosen_entropy_sum = 0;
   std::ranges::fill(importance, 0.0);
   std::ranges::fill(counts_, 0);
 }
@@ -30,8 +30,10 @@ void GateStatistics::clear() {
 void GateStatistics::add(const GateStatistics& other) {
   SY_EXPECTS(counts_.size() == other.counts_.size(), "statistics of {} and {} counts", counts_.size(),
              other.counts_.size());
-  loss_sum += other.loss_sum;
+  task_loss_sum += other.task_loss_sum;
+  likelihood_loss_sum += other.likelihood_loss_sum;
   entropy_sum += other.entropy_sum;
+  chosen_entropy_sum += other.chosen_entropy_sum;
   for (std::size_t e = 0; e < importance.size(); ++e) importance[e] += other.importance[e];
   for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
 }
@@ -41,8 +43,10 @@ double GateStatistics::per_sample(double sum) const {
 }
 
 double GateStatistics::error() const { return per_sample(static_cast<double>(errors())); }
-double GateStatistics::loss() const { return per_sample(loss_sum); }
+double GateStatistics::task_loss() const { return per_sample(task_loss_sum); }
+double GateStatistics::likelihood_loss() const { return per_sample(likelihood_loss_sum); }
 double GateStatistics::sample_entropy() const { return per_sample(entropy_sum); }
+double GateStatistics::chosen_entropy() const { return per_sample(chosen_entropy_sum); }
 
 double GateStatistics::usage_entropy() const {
   // Of the usage, which adds up to 1; a sample's weights do not where one of several experts is chosen.

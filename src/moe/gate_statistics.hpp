@@ -45,9 +45,11 @@ class GateStatistics {
   std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
 
   // Derived (reference: specialisation, section 1.3). All entropies in bits, 0 log 0 = 0.
-  double error() const;           // share of wrong predictions
-  double loss() const;            // mean task loss
-  double sample_entropy() const;  // H_s: mean entropy of a sample's gate weights
+  double error() const;            // share of wrong predictions
+  double task_loss() const;        // mean of the objective that is trained
+  double likelihood_loss() const;  // mean -ln of the probability that the prediction gives the label
+  double sample_entropy() const;   // H_s: mean entropy of a sample's softmax over all experts
+  double chosen_entropy() const;  // mean entropy of its weights over the chosen experts: 0 for one, H_s for all
   double usage_entropy() const;   // H_u: entropy of the usage, each expert's part of all gate weights
   double mutual_information_predicted() const;  // I(E;Y), Y the chosen expert's prediction
   double mutual_information_true() const;       // I(E;Y), Y the true label
@@ -67,8 +69,10 @@ class GateStatistics {
   // One of several experts has more than 90% of the samples, or fewer than half of them are active.
   bool is_collapsed() const;
 
-  double loss_sum = 0;
+  double task_loss_sum = 0;
+  double likelihood_loss_sum = 0;  // of evaluations; a step does not ask for it
   double entropy_sum = 0;
+  double chosen_entropy_sum = 0;
   std::vector<double> importance;  // sum of gate weights per expert
 
  private:

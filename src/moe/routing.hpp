@@ -29,6 +29,8 @@ struct Routing {
   tensor::Matrix weights;           // [N, K] gate weights
   tensor::Matrix log_weights;       // [N, K]; 0 and -infinity where one of several experts answers alone
   tensor::Matrix factors;  // [N, K], what multiplies an expert's output: weights, or the scores themselves
+  std::span<double>
+      entropies;  // [N], in bits, of the softmax over all experts of a gate that chooses one of them
   index_t samples = 0;
   index_t slots = 0;
 };

@@ -29,6 +29,14 @@ void mixture_forward(device::Context& context, const MixtureBatch& batch, tensor
   device::for_each_row(context, samples, kernels::MixtureForward{batch, log_weights, output});
 }
 
+void answer_losses(device::Context& context, const MixtureBatch& batch, tensor::ConstMatrix log_weights,
+                   std::span<float> losses) {
+  expect_shape("log_weights", log_weights, batch.samples, batch.slots);
+  SY_EXPECTS(static_cast<index_t>(losses.size()) == batch.samples, "{} losses for {} samples", losses.size(),
+             batch.samples);
+  device::for_each_row(context, batch.samples, kernels::AnswerLosses{batch, log_weights, losses.data()});
+}
+
 void mixture_backward(device::Context& context, const MixtureBatch& batch, const Posteriors& posteriors,
                       float scale, const MixtureGradient& gradient) {
   expect_shape("posteriors", posteriors.of_weights, batch.samples, batch.slots);

@@ -41,6 +41,11 @@ struct MixtureOutput {
 void mixture_forward(device::Context&, const MixtureBatch&, tensor::ConstMatrix log_weights,
                      const MixtureOutput&);
 
+// losses[n] = -log y_{i,t}, i the slot with the largest log weight, ties to the lower: the negative log
+// likelihood of the labels where one slot answers. Reads samples, slots, log_probs and labels of the batch.
+void answer_losses(device::Context&, const MixtureBatch&, tensor::ConstMatrix log_weights,
+                   std::span<float> losses);
+
 struct MixtureGradient {
   float* const* d_log_probs = nullptr;  // [N * K] rows of C, each written in full; null: not wanted
   tensor::Matrix d_log_weights;         // [N, K]

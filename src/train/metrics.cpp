@@ -68,7 +68,7 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
                  {"epoch", record.epoch},
                  {"samples", statistics.samples()},
                  {"loss", record.loss},
-                 {"task_loss", statistics.loss()},
+                 {"task_loss", statistics.task_loss()},
                  {"importance_loss", record.regularisers.importance},
                  {"balance_loss", record.regularisers.balance},
                  {"z_loss", record.regularisers.z_loss},
@@ -81,6 +81,7 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
                  {"importance", statistics.importance},
                  {"load", load_of(statistics)},
                  {"h_s", statistics.sample_entropy()},
+                 {"h_s_chosen", statistics.chosen_entropy()},
                  {"h_u", statistics.usage_entropy()},
                  {"mi_predicted", statistics.mutual_information_predicted()},
                  {"mi_true", statistics.mutual_information_true()}};
@@ -92,8 +93,10 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
 
 Json evaluation_object(const moe::GateStatistics& statistics) {
   Json object = {{"error", statistics.error()},
-                 {"loss", statistics.loss()},
+                 {"loss", statistics.likelihood_loss()},
+                 {"task_loss", statistics.task_loss()},
                  {"h_s", statistics.sample_entropy()},
+                 {"h_s_chosen", statistics.chosen_entropy()},
                  {"h_u", statistics.usage_entropy()},
                  {"mi_predicted", statistics.mutual_information_predicted()},
                  {"mi_true", statistics.mutual_information_true()},

@@ -71,12 +71,13 @@ std::string score_table(const Result& result) {
   out += '\n';
   using S = moe::GateStatistics;
   out += score_row("error", &S::error, 4, "", splits);
-  out += score_row("loss", &S::loss, 4, "", splits);
+  out += score_row("loss", &S::likelihood_loss, 4, "", splits);
   const index_t experts = splits.front()->experts();
   if (experts < 2) return out;
   const double bound = std::log2(static_cast<double>(experts));
   const std::string usage_note = fmt::format("bits, usage of the experts; at most {:.2f}", bound);
-  out += score_row("H_s", &S::sample_entropy, 3, "bits, gate weights of a sample; low is decided", splits);
+  out += score_row("H_s", &S::sample_entropy, 3, "bits, softmax of a sample over all experts; low is decided",
+                   splits);
   out += score_row("H_u", &S::usage_entropy, 3, usage_note, splits);
   out += score_row("I(E;Y)", &S::mutual_information_predicted, 3, "bits, expert and predicted class", splits);
   out += score_row("I(E;Y) true", &S::mutual_information_true, 3, "bits, expert and true class", splits);
@@ -87,7 +88,7 @@ std::string best_line(const BestEvaluation& best) {
   return fmt::format(
       "\nbest checkpoint: step {}, validation error {:.4f}; test error {:.4f}, loss {:.4f} (all above is of "
       "the last step)\n",
-      best.step, best.error, best.test->error(), best.test->loss());
+      best.step, best.error, best.test->error(), best.test->likelihood_loss());
 }
 
 std::string usage_bars(const moe::GateStatistics& statistics, std::string_view split, const TextStyle& style) {

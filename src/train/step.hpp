@@ -17,7 +17,7 @@ struct StepReport {
   Agreement agreed;
   PhaseClock::Seconds seconds{};  // of this rank
 
-  double loss() const { return statistics.loss() + regularisers.total(); }
+  double loss() const { return statistics.task_loss() + regularisers.total(); }
 };
 
 // What a step asks of the run around it, sampled once per step and rank.

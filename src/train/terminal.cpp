@@ -138,7 +138,7 @@ std::string evaluation_line(index_t epoch, std::string_view split, const moe::Ga
   return fmt::format(
       "epoch {}: {} error {:.4f}, loss {:.4f}, H_s {:.2f}, H_u {:.2f}, I(E;Y) {:.2f} bits, largest expert "
       "{:.0f}%, dead {}",
-      epoch, split, statistics.error(), statistics.loss(), statistics.sample_entropy(),
+      epoch, split, statistics.error(), statistics.likelihood_loss(), statistics.sample_entropy(),
       statistics.usage_entropy(), statistics.mutual_information_predicted(), 100.0 * statistics.largest_share(),
       dead_experts_text(statistics));
 }

@@ -139,7 +139,7 @@ class Order(GateTest):
         for key in ("largest_share", "active_experts"):
             self.assertEqual(after[key], before[key], key)
         self.assertEqual(after["class_by_expert"], [[row[e] for e in self.ORDER] for row in before["class_by_expert"]])
-        rounded = {"loss": 1e-6, "h_s": 1e-6, "h_u": 1e-6, "mi_predicted": 1e-12, "mi_true": 1e-12,
+        rounded = {"loss": 1e-6, "task_loss": 1e-6, "h_s": 1e-6, "h_s_chosen": 1e-6, "h_u": 1e-6, "mi_predicted": 1e-12, "mi_true": 1e-12,
                    "dispatch_entropy_label": 1e-12}
         self.assertEqual(set(before), {*rounded, *self.COUNTS, "error", "split", "samples", "step"})
         for key, tolerance in rounded.items():

@@ -137,12 +137,12 @@ std::string evaluate_help() {
   return R"(usage: switchyard eval CHECKPOINT|RUN [--split=test|validation|train] [--data.dir=FOLDER] [--moe.top_k=K]
                        [--run.threads=N]
 
-Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON object: error, loss,
-h_s, h_u, mi_predicted, mi_true (bits), dispatch_entropy_label (nats), largest_share, active_experts, expert_share,
-load, class_by_expert; dispatch_entropy and cluster_by_expert where the data carry clusters; data.same_as_run, whether
-these are the data of the checkpoint's run. The numbers do not depend on the number of ranks, but for time.sent_rows,
-the rows that crossed to another rank. --moe.top_k=1 asks one expert a sample of a mixture that was trained with more;
-load counts what each expert computed.
+Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON object: error, loss
+(-ln of the label's probability), task_loss (model.loss), h_s, h_s_chosen, h_u, mi_predicted, mi_true (bits),
+dispatch_entropy_label (nats), largest_share, active_experts, expert_share, load, class_by_expert; dispatch_entropy and
+cluster_by_expert where the data carry clusters; data.same_as_run, whether these are the data of the checkpoint's run.
+The numbers do not depend on the number of ranks, but for time.sent_rows, the rows that crossed to another rank.
+--moe.top_k=1 asks one expert a sample of a mixture that was trained with more; load counts what each expert computed.
 )";
 }
 

@@ -10,6 +10,25 @@
 
 namespace switchyard::ops::kernels {
 
+// The row of the slot that answers alone.
+template <class Team>
+SY_HD const float* answer(const Team& team, const float* log_w, const float* const* log_y, index_t slots) {
+  return log_y[argmax(team, slots, [&](index_t i) { return log_w[i]; })];
+}
+
+struct AnswerLosses {
+  MixtureBatch batch;
+  tensor::ConstMatrix log_weights;
+  float* losses;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const y = answer(team, log_weights.row(row), batch.log_probs + row * batch.slots, batch.slots);
+    team.once([&] { losses[row] = -y[batch.labels[row]]; });
+  }
+};
+
 struct MixtureForward {
   MixtureBatch batch;
   tensor::ConstMatrix log_weights;
@@ -55,7 +74,7 @@ struct MixtureForward {
  private:
   template <class Team>
   SY_HD void answer_of_one(const Team& team, index_t row, const float* log_w, const float* const* log_y) const {
-    const float* const y = log_y[argmax(team, batch.slots, [&](index_t i) { return log_w[i]; })];
+    const float* const y = answer(team, log_w, log_y, batch.slots);
     const index_t best = argmax(team, batch.classes, [&](index_t c) { return y[c]; });
     team.once([&] { output.predicted[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(best); });
   }

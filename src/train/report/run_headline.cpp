@@ -25,7 +25,7 @@ constexpr Score scores[] = {
     {"loss", "loss", "-log p, nats"},
     {"mi_predicted", "I(E;Y), predicted", "bits, expert and its class"},
     {"mi_true", "I(E;Y), true", "bits, expert and true class"},
-    {"h_s", "H_s", "bits, gate weights of a sample"},
+    {"h_s", "H_s", "bits, softmax of a sample over all experts"},
     {"h_u", "H_u", "bits, usage of the experts"},
     {"dispatch_entropy", "dispatch entropy", "nats"},
 };

@@ -46,7 +46,7 @@ LineChart loss_chart(const RunData& run) {
       chart.curves.push_back({readable(part), run.steps.points(part), colour++, stroke, false, {}});
     }
   }
-  chart.curves.push_back(validation_curve(run, "loss"));
+  chart.curves.push_back(validation_curve(run, "task_loss"));
   return chart;
 }
 

@@ -127,6 +127,24 @@ struct PredictedLosses {
   float log_prob_of_label(index_t i) const { return data.rows[at(i)][data.labels[at(i / data.slots)]]; }
 };
 
+TEST(AnswerLosses, are_of_the_slot_with_the_largest_weight) {
+  for (const Size& size : sizes) {
+    const MixtureData data(size.samples, size.slots, size.slots, size.classes, 5);
+    std::vector<float> log_weights = random_values(size.samples * size.slots, 7);
+    for (std::size_t i = 1; i < log_weights.size(); i += 2) log_weights[i] = log_weights[i - 1];  // ties
+    const std::vector<float> got = on_every_executor("answer_losses", [&](device::Context& context) {
+      std::vector<float> losses(at(size.samples));
+      answer_losses(context, data.batch(), {log_weights.data(), size.samples, size.slots}, losses);
+      return losses;
+    });
+    for (index_t n = 0; n < size.samples; ++n) {
+      const auto first = log_weights.begin() + n * size.slots;
+      const index_t slot = std::max_element(first, first + size.slots) - first;
+      EXPECT_EQ(got[at(n)], -data.rows[at(n * size.slots + slot)][data.labels[at(n)]]) << "sample " << n;
+    }
+  }
+}
+
 TEST(PredictionErrors, are_added_to_the_losses) {
   for (const Size& size : sizes) {
     const PredictedLosses test(size);

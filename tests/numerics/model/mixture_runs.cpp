@@ -130,7 +130,8 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
     }
     collect(model, mutex, outcome);
     if (communicator.is_root()) {
-      outcome.loss = statistics.loss_sum / static_cast<double>(samples) + model.regulariser_losses().total();
+      outcome.loss =
+          statistics.task_loss_sum / static_cast<double>(samples) + model.regulariser_losses().total();
     }
   });
   return outcome;

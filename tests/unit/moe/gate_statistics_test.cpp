@@ -35,7 +35,7 @@ GateStatistics counted(const std::vector<Sample>& samples, index_t experts, inde
     statistics.load(expert) += 1;
     statistics.by_label(sample.label, expert) += 1;
     statistics.by_prediction(sample.predicted, expert) += 1;
-    statistics.loss_sum += sample.loss;
+    statistics.task_loss_sum += sample.loss;
     for (std::size_t e = 0; e < sample.gate.size(); ++e) {
       statistics.importance[e] += sample.gate[e];
       if (sample.gate[e] > 0) statistics.entropy_sum -= sample.gate[e] * std::log2(sample.gate[e]);
@@ -181,7 +181,7 @@ TEST(GateStatistics, gives_the_means_over_samples) {
       {{0.5, 0.5}, 0, 1, 2.0}, {{0.75, 0.25}, 1, 1, 0.5}, {{0.0, 1.0}, 1, 1, 0.25}, {{0.25, 0.75}, 0, 0, 0.25}};
   const GateStatistics statistics = counted(samples, 2, 2);
   EXPECT_DOUBLE_EQ(statistics.error(), 0.25);
-  EXPECT_DOUBLE_EQ(statistics.loss(), 0.75);
+  EXPECT_DOUBLE_EQ(statistics.task_loss(), 0.75);
   EXPECT_THAT(statistics.importance_share(), testing::ElementsAre(0.375, 0.625));
   EXPECT_THAT(statistics.expert_share(), testing::ElementsAre(0.5, 0.5));
 }
@@ -245,7 +245,7 @@ TEST(GateStatistics, permutes_with_its_experts_and_changes_in_nothing_else) {
   const GateStatistics a = counted(samples, experts, 7);
   const GateStatistics b = counted(permuted, experts, 7);
   EXPECT_EQ(a.error(), b.error());
-  EXPECT_EQ(a.loss(), b.loss());
+  EXPECT_EQ(a.task_loss(), b.task_loss());
   EXPECT_NEAR(a.sample_entropy(), b.sample_entropy(), 1e-12);
   EXPECT_NEAR(a.usage_entropy(), b.usage_entropy(), 1e-12);
   EXPECT_NEAR(a.mutual_information_true(), b.mutual_information_true(), 1e-12);
@@ -264,7 +264,7 @@ TEST(GateStatistics, adds_up_over_parts_of_the_samples) {
   GateStatistics sum = counted({samples.begin(), samples.begin() + 100}, 4, 3);
   sum.add(counted({samples.begin() + 100, samples.end()}, 4, 3));
   EXPECT_THAT(sum.counts(), testing::ElementsAreArray(GateStatistics(whole).counts()));
-  EXPECT_NEAR(sum.loss(), whole.loss(), 1e-12);
+  EXPECT_NEAR(sum.task_loss(), whole.task_loss(), 1e-12);
   EXPECT_NEAR(sum.sample_entropy(), whole.sample_entropy(), 1e-12);
   EXPECT_NEAR(sum.usage_entropy(), whole.usage_entropy(), 1e-12);
   EXPECT_THROW(sum.add(GateStatistics(5, 3)), ContractViolation);
@@ -275,7 +275,7 @@ TEST(GateStatistics, are_zero_without_samples) {
   statistics.clear();
   for (const GateStatistics& empty : {statistics, GateStatistics(), GateStatistics(4, 3)}) {
     EXPECT_EQ(empty.error(), 0.0);
-    EXPECT_EQ(empty.loss(), 0.0);
+    EXPECT_EQ(empty.task_loss(), 0.0);
     EXPECT_EQ(empty.sample_entropy(), 0.0);
     EXPECT_EQ(empty.usage_entropy(), 0.0);
     EXPECT_EQ(empty.mutual_information_true(), 0.0);

@@ -58,7 +58,7 @@ TEST(StepObject, says_what_the_step_did) {
 
       R"({"kind":"step","step":7,"epoch":2,"samples":1000,"loss":0.5,"task_loss":0.3125,"importance_loss":0.1875,"balance_loss":0.0,"z_loss":0.0,"gate_entropy_loss":0.0,"load_loss":0.0,"similarity_loss":0.0,)"
       R"("error":0.1,"gradient_norm":2.5,"learning_rate":0.001,"importance":[430.0,310.0,255.0,5.0],)"
-      R"("load":[450,300,250,0],"h_s":0.21,"h_u":0,"mi_predicted":0,)"
+      R"("load":[450,300,250,0],"h_s":0.21,"h_s_chosen":0.12,"h_u":0,"mi_predicted":0,)"
       R"("mi_true":0,"dead_experts":[3],)"
       R"("time":{"data":0.0,"gate":0.25,"exchange":0.5,"experts":0.0,"combine":0.0,"reduction":0.0,"update":0.0,)"
       R"("other":1.25,"step":2.0,"samples_per_second":500.0,"sent_rows":1234}})");
@@ -82,9 +82,9 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
   statistics.by_prediction(2, 0) = 51;
   const Json object = evaluation_record_object({"validation", 540, 3, 2.0}, statistics);
   EXPECT_THAT(keys(object),
-              testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "h_s", "h_u",
-                                   "mi_predicted", "mi_true", "dispatch_entropy_label", "largest_share",
-                                   "active_experts", "expert_share", "load", "class_by_expert",
+              testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "task_loss", "h_s",
+                                   "h_s_chosen", "h_u", "mi_predicted", "mi_true", "dispatch_entropy_label",
+                                   "largest_share", "active_experts", "expert_share", "load", "class_by_expert",
                                    "importance_share", "class_by_expert_predicted", "dead_experts", "time"));
   EXPECT_EQ(object["kind"], "evaluation");
   EXPECT_EQ(object["split"], "validation");
@@ -98,9 +98,10 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
 
 TEST(EvaluationObject, has_the_names_that_all_readers_know) {
   const Json object = evaluation_object(test::sample_statistics());
-  EXPECT_THAT(keys(object), testing::ElementsAre("error", "loss", "h_s", "h_u", "mi_predicted", "mi_true",
-                                                 "dispatch_entropy_label", "largest_share", "active_experts",
-                                                 "expert_share", "load", "class_by_expert"));
+  EXPECT_THAT(keys(object),
+              testing::ElementsAre("error", "loss", "task_loss", "h_s", "h_s_chosen", "h_u", "mi_predicted",
+                                   "mi_true", "dispatch_entropy_label", "largest_share", "active_experts",
+                                   "expert_share", "load", "class_by_expert"));
   EXPECT_EQ(object["largest_share"], 0.45);
   EXPECT_EQ(object["active_experts"].dump(), "3");
   EXPECT_EQ(object["error"], 0.1);

@@ -37,8 +37,8 @@ TEST(ResultText, is_the_whole_result) {
       result_text({&validation, &test, 0.0}, {}),
       "result                test  validation\n"
       "  error             0.1000      0.0000\n"
-      "  loss              0.3125      0.0000\n"
-      "  H_s                0.210       0.000  bits, gate weights of a sample; low is decided\n"
+      "  loss              0.2500      0.0000\n"
+      "  H_s                0.210       0.000  bits, softmax of a sample over all experts; low is decided\n"
       "  H_u                1.588       1.000  bits, usage of the experts; at most 2.00\n"
       "  I(E;Y)             1.335       1.000  bits, expert and predicted class\n"
       "  I(E;Y) true        1.335       1.000  bits, expert and true class\n"
@@ -78,7 +78,7 @@ TEST(ResultText, shows_what_was_evaluated) {
 TEST(ResultText, of_a_single_expert_has_no_tables_of_experts) {
   moe::GateStatistics test = test::statistics_of({{30}, {10}});
   test.errors() = 4;
-  test.loss_sum = 10;
+  test.likelihood_loss_sum = 10;
   EXPECT_EQ(result_text({nullptr, &test, 0.0}, {}),
             "result                test\n"
             "  error             0.1000\n"

@@ -23,8 +23,10 @@ moe::GateStatistics sample_statistics() {
   moe::GateStatistics statistics = statistics_of({{400, 0, 0, 0}, {0, 300, 1, 0}, {50, 0, 249, 0}});
   statistics.errors() = 100;
   statistics.sent_rows() = 1234;
-  statistics.loss_sum = 312.5;
+  statistics.task_loss_sum = 312.5;
+  statistics.likelihood_loss_sum = 250.0;
   statistics.entropy_sum = 210.0;
+  statistics.chosen_entropy_sum = 120.0;
   statistics.importance = {430.0, 310.0, 255.0, 5.0};
   return statistics;
 }

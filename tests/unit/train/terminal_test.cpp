@@ -121,7 +121,7 @@ TEST(StartTable, hangs_long_values_below_their_first_line) {
 
 TEST(EvaluationLine, says_what_the_experts_do) {
   EXPECT_EQ(evaluation_line(3, "validation", test::sample_statistics()),
-            "epoch 3: validation error 0.1000, loss 0.3125, H_s 0.21, H_u 1.59, I(E;Y) 1.34 bits, largest "
+            "epoch 3: validation error 0.1000, loss 0.2500, H_s 0.21, H_u 1.59, I(E;Y) 1.34 bits, largest "
             "expert 45%, "
             "dead 3");
   EXPECT_EQ(
