@@ -52,14 +52,14 @@ class Crash(runs.RunTest):
         running = runs.Running("train", config, ranks=3)
         self.assertTrue(running.wait_until(lambda: (run / "metrics.jsonl").exists()))
         os.kill(running.rank_pids()[1], signal.SIGKILL)
-        self.expect(running.wait(10), 137)
+        self.expect(running.wait(), 137)
 
     def test_a_rank_stops_for_ever(self):
+        wait_seconds = self.short_wait_seconds()
         for ranks in (2, 3):
             with self.subTest(ranks=ranks):
-                finished, run = self.run_with("1:4:stop", ranks, run_wait_seconds=2)
+                finished, run = self.run_with("1:4:stop", ranks, run_wait_seconds=wait_seconds)
                 self.expect(finished, 6, "has waited", "step 4", "phase train", "switchyard: rank ", "operation ")
-                self.assertLess(finished.seconds, 10, finished)
         self.check_resumes(run, ranks)
 
     def test_a_fault_that_cannot_be_read(self):

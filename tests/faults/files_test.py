@@ -113,7 +113,7 @@ class Files(runs.RunTest):
             path.chmod(0)
             try:
                 done = subprocess.run(["setpriv", "--reuid=54321", "--clear-groups", str(program), *map(str, arguments)],
-                                      timeout=120, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/")
+                                      timeout=runs.HANGS_SECONDS, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/")
                 self.assertEqual(done.returncode, 3, done)
                 self.assertIn("Permission denied", done.stderr)
             finally:
@@ -135,7 +135,7 @@ class Files(runs.RunTest):
         study = self.new_path("study.ini")
         study.write_text(f"[study]\ndir = {self.new_path()}\n[all]\nbase = {self.config}\n[arm a]\n"
                          f"optim.learning_rate = {values}\noptim.weight_decay = {values}\n")
-        finished = runs.switchyard("study", study, limit_seconds=60)
+        finished = runs.switchyard("study", study)
         self.assertEqual((finished.code, finished.err.count("ConfigError: ")), (2, 1), finished)
 
     def test_lines_that_are_missing_are_said(self):

@@ -18,9 +18,9 @@ volatile std::sig_atomic_t asked_to_stop = 0;
 
 void on_signal(int) { asked_to_stop = 1; }
 
-// Half a minute, then give up: nothing that goes wrong here may hang.
+// Longer than the tests wait, then give up: nothing that goes wrong here may stay.
 void wait_until_asked() {
-  for (int i = 0; i < 3000 && asked_to_stop == 0; ++i) usleep(10'000);
+  for (int i = 0; i < 60'000 && asked_to_stop == 0; ++i) usleep(10'000);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ import runs
 STEPS = 40
 DAMAGES_PER_RUN = 8
 CONFIGURATION = {
-    "run": {"seed": 5, "threads": 1, "wait_seconds": 60},
+    "run": {"seed": 5, "threads": 1, "wait_seconds": 120},
     "data": {"source": "random", "random_samples": 200, "random_features": 16, "random_classes": 4},
     "model": {"gate": "dense:8 relu dense:experts", "expert": "dense:12 relu dense:classes"},
     "moe": {"experts": 4, "top_k": 2, "importance": 0.1},
@@ -57,7 +57,7 @@ class Damage(harness.Harness):
         time.sleep(random.uniform(0, 1.5 * self.seconds * max(1, ranks / 2)))
         victims = list(running.rank_pids().values())
         if not victims or running.process.poll() is not None:
-            harness.expect(running.wait(300).code == 0, "a run that nobody touched failed")
+            harness.expect(running.wait().code == 0, "a run that nobody touched failed")
             return
         if random.random() < 0.5:
             running.kill()
@@ -66,7 +66,7 @@ class Damage(harness.Harness):
                 os.kill(random.choice(victims), signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            finished = running.wait(300)
+            finished = running.wait()
             harness.expect(finished.code in (0, 137, -signal.SIGKILL), finished)
         self.count("kills")
         self.count(self.unit)
@@ -87,7 +87,7 @@ class Damage(harness.Harness):
         for _ in range(DAMAGES_PER_RUN):
             what, content = damaged(one.random, whole)
             newest.write_bytes(content)
-            finished = runs.switchyard("verify", newest, limit_seconds=120)
+            finished = runs.switchyard("verify", newest)
             harness.expect(finished.code == 3 and finished.err.count("DataError: ") == 1, f"{what} of {newest}\n{finished}")
             self.count(what)
             self.count(self.unit)

@@ -7,6 +7,7 @@ fits; standard error holds one sentence on it; a rank that is missing is named; 
 ends with the bits of an undisturbed one.
 """
 
+import math
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ import random_configuration
 import random_damage
 import runs
 
-WAIT_SECONDS = 4
+SHORTEST_WAIT_SECONDS = 4
 GRACE_SECONDS = 10
 MPI_CALLS = ("MPI_Comm_dup", "MPI_Barrier", "MPI_Bcast", "MPI_Send", "MPI_Recv", "MPI_Allreduce", "MPI_Allgatherv",
              "MPI_Alltoall", "MPI_Alltoallv", "MPI_Type_commit")
@@ -32,9 +33,7 @@ class Faults(harness.Harness):
     def __init__(self):
         super().__init__("random_faults", __doc__, default_count=25, unit="delivered faults")
         self.config = self.folder / "a.ini"
-        configuration = dict(random_damage.CONFIGURATION)
-        configuration["run"] = {"seed": 5, "threads": 1, "wait_seconds": WAIT_SECONDS}
-        random_configuration.write(self.config, configuration)
+        random_configuration.write(self.config, random_damage.CONFIGURATION)
         self.straight = self.folder / "straight"
         finished = harness.train(self.config, f"--run.dir={self.straight}")
         harness.expect(finished.code == 0, finished)
@@ -44,7 +43,8 @@ class Faults(harness.Harness):
         run = one.folder / "run"
         undisturbed = self.undisturbed_seconds(ranks, one.folder / "probe") if one.number % 10 == 0 else self.seconds[ranks]
         fault = one.random.choice((self.fault_of_a_call, self.fault_of_a_call, self.fault_from_outside))
-        finished, expected, delivered = fault(one, run, ranks, GRACE_SECONDS + WAIT_SECONDS + 2 * undisturbed)
+        wait_seconds = max(SHORTEST_WAIT_SECONDS, math.ceil(undisturbed))  # no wait of a healthy run is as long
+        finished, expected, delivered = fault(one, run, ranks, wait_seconds, GRACE_SECONDS + wait_seconds + 2 * undisturbed)
         if delivered:
             self.count(self.unit)
             expected.check(finished)
@@ -66,7 +66,11 @@ class Faults(harness.Harness):
         self.seconds = {count: max(2.0, taken * max(1, count) / max(1, ranks)) for count in self.seconds}
         return self.seconds[ranks]
 
-    def fault_of_a_call(self, one, run, ranks, limit_seconds):
+    def start(self, run, ranks, wait_seconds, environment=None):
+        return runs.Running("train", self.config, f"--run.dir={run}", f"--run.wait_seconds={wait_seconds}", ranks=ranks,
+                            environment=environment)
+
+    def fault_of_a_call(self, one, run, ranks, wait_seconds, limit_seconds):
         random = one.random
         victim = random.randrange(max(1, ranks))
         function, action = random_call(random, ranks)
@@ -74,14 +78,14 @@ class Faults(harness.Harness):
         mark = one.folder / "delivered"
         environment = runs.fault(function, nth, action, victim, path=run if function in FILE_CALLS else None, mark=mark)
         what = f"{function} call {nth} of rank {victim} of {ranks}: {action}"
-        finished = runs.Running("train", self.config, f"--run.dir={run}", ranks=ranks, environment=environment)
-        finished = finished.wait_or_stop(limit_seconds)
+        running = self.start(run, ranks, wait_seconds, environment)
+        finished = running.wait_or_stop(limit_seconds)
         return finished, Expectation(what, action, victim, ranks), mark.exists()
 
-    def fault_from_outside(self, one, run, ranks, limit_seconds):
+    def fault_from_outside(self, one, run, ranks, wait_seconds, limit_seconds):
         random = one.random
         name = random.choice(SIGNALS)
-        running = runs.Running("train", self.config, f"--run.dir={run}", ranks=ranks)
+        running = self.start(run, ranks, wait_seconds)
         time.sleep(random.uniform(0, self.seconds[ranks]))
         pids = running.rank_pids()
         victim = random.choice(sorted(pids)) if pids else 0

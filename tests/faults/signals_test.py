@@ -23,18 +23,18 @@ class Signals(runs.RunTest):
         for number in ASKING:
             with self.subTest(signal=number):
                 running, run = self.start()
-                self.assertTrue(running.wait_until(lambda: (run / "metrics.jsonl").exists(), 60))
+                self.assertTrue(running.wait_until(lambda: (run / "metrics.jsonl").exists()))
                 os.kill(running.process.pid, number)
-                finished = self.expect(running.wait(60), 75)
+                finished = self.expect(running.wait(), 75)
                 self.assertEqual(finished.err.count("a checkpoint is written"), 1, finished)
                 step = runs.summary(run)["steps"]
                 self.assertEqual(runs.newest_checkpoint(run), runs.checkpoint_at(run, step))
 
     def test_one_of_several_ranks_is_asked(self):
         running, run = self.start(ranks=3)
-        self.assertTrue(running.wait_until(lambda: (run / "metrics.jsonl").exists(), 60))
+        self.assertTrue(running.wait_until(lambda: (run / "metrics.jsonl").exists()))
         os.kill(running.rank_pids()[2], signal.SIGUSR2)
-        self.expect(running.wait(60), 75)
+        self.expect(running.wait(), 75)
 
     def test_a_second_signal_ends_it_at_once(self):
         """While samples are made, which takes longer than anybody waits."""
@@ -44,11 +44,11 @@ class Signals(runs.RunTest):
         config.write_text("".join(line + "\n" for line in text.splitlines()
                                   if not line.startswith(("mean", "standard_deviation", "dir", "validation"))))
         running = runs.Running("train", config, f"--run.dir={run}")
-        self.assertTrue(running.wait_until(lambda: caught(running.process.pid), 60))
+        self.assertTrue(running.wait_until(lambda: caught(running.process.pid)))
         os.kill(running.process.pid, signal.SIGTERM)
-        self.assertTrue(running.wait_until(lambda: not pending(running.process.pid), 60))
+        self.assertTrue(running.wait_until(lambda: not pending(running.process.pid)))
         os.kill(running.process.pid, signal.SIGINT)
-        finished = running.wait(60)
+        finished = running.wait()
         self.assertEqual(finished.code, 128 + signal.SIGINT, finished)
         self.assertIn("got INT after a first signal", finished.err)
 

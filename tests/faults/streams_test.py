@@ -20,7 +20,7 @@ class Streams(runs.RunTest):
 
     def shell(self, command):
         """The exit code and standard error of a shell command; $S is the program."""
-        done = subprocess.run(["bash", "-c", command], env={**os.environ, "S": str(runs.binary())}, timeout=120,
+        done = subprocess.run(["bash", "-c", command], env={**os.environ, "S": str(runs.binary())}, timeout=runs.HANGS_SECONDS,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         return done.returncode, done.stderr
 
@@ -33,15 +33,13 @@ class Streams(runs.RunTest):
         for command in self.products():
             with self.subTest(command=command), open("/dev/full", "w") as full:
                 finished = runs.switchyard(*command, stdout=full)
-                self.expect_failure(finished, 3, "cannot write standard output (No space left on device)", kind="DataError",
-                                    within_seconds=60)
+                self.expect_failure(finished, 3, "cannot write standard output (No space left on device)", kind="DataError")
 
     def test_a_run_is_complete_and_says_that_its_output_was_lost(self):
         run = self.new_path()
         with open("/dev/full", "w") as full:
             finished = runs.switchyard("train", self.config, f"--run.dir={run}", stdout=full)
-        self.expect_failure(finished, 3, "cannot write standard output (No space", "the files of the run are complete",
-                            within_seconds=60)
+        self.expect_failure(finished, 3, "cannot write standard output (No space", "the files of the run are complete")
         self.assertEqual(runs.summary(run)["exit"]["code"], 0)
 
     def test_a_run_goes_on_without_its_reader(self):
@@ -53,7 +51,7 @@ class Streams(runs.RunTest):
                                        stdout=writer)
                 os.close(writer)
                 os.close(reader)
-                finished = running.wait(60)
+                finished = running.wait()
                 if ranks == 0:  # mpirun, which reads the ranks' output, has an opinion of its own on a lost reader
                     self.expect(finished, 0)
                 self.assertEqual(runs.summary(run)["exit"]["code"], 0)
@@ -87,7 +85,7 @@ class Streams(runs.RunTest):
                 done = subprocess.run(
                     ["setpriv", "--reuid=54321", "--clear-groups", str(program), "train", str(self.config),
                      f"--run.dir={run}/run_{limit}", f"--run.threads={threads}"],
-                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit)), timeout=120,
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit)), timeout=runs.HANGS_SECONDS,
                     stdin=subprocess.DEVNULL, capture_output=True, text=True)
                 self.assertEqual((done.returncode, done.stderr.count("SystemError: cannot start ")), (4, 1), done)
                 self.assertIn("run.threads", done.stderr)

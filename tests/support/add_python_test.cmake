@@ -1,4 +1,4 @@
-# sy_python_test(<name> SCRIPT <file> [ARGUMENTS <words>] [LABELS <labels>] [TIMEOUT <seconds>])
+# sy_python_test(<name> SCRIPT <file> [ARGUMENTS <words>] [LABELS <labels>])
 #
 # A test of the finished program, written in Python (tests/support/runs.py). It starts ranks of its own, so ctest runs
 # none beside it.
@@ -18,14 +18,11 @@ if(NOT sy_python_error EQUAL 0)
 endif()
 
 function(sy_python_test name)
-  cmake_parse_arguments(ARG "" "SCRIPT;TIMEOUT" "ARGUMENTS;LABELS" ${ARGN})
-  if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 120)
-  endif()
+  cmake_parse_arguments(ARG "" "SCRIPT" "ARGUMENTS;LABELS" ${ARGN})
   # -B: no compiled files in the source folder.
   add_test(NAME ${name}
            COMMAND ${SWITCHYARD_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SCRIPT} $<TARGET_FILE:switchyard>
                    $<TARGET_FILE:mend_checkpoint> ${ARG_ARGUMENTS})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "program;${ARG_LABELS}" RUN_SERIAL ON
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${SY_TEST_HANGS} LABELS "program;${ARG_LABELS}" RUN_SERIAL ON
                        ENVIRONMENT "PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/support;FAULT_SHIM=$<TARGET_FILE:fault_shim>")
 endfunction()

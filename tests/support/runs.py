@@ -6,6 +6,7 @@ Nothing is imported from the program: checkpoints are read with h5py, as a user 
 
 import gzip
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -24,6 +25,8 @@ MPIRUN = pathlib.Path(__file__).resolve().parent / "mpirun.sh"
 # When a rank ends with a failure, mpirun sends the others SIGTERM and waits a second before SIGKILL: a second for each
 # of a hundred failures on purpose.
 NO_GRACE = {"OMPI_MCA_odls_base_sigkill_timeout": "0"}
+# What takes this long hangs: everything here takes seconds, and a minute where each has twenty busy processes beside it.
+HANGS_SECONDS = 300
 IMAGE_SIDE = 16
 CLASSES = 6
 EXPERTS = 5
@@ -33,7 +36,7 @@ EXPERTS = 5
 BASE_KEYS = {
     "run.seed": 7,
     "run.threads": 1,
-    "run.wait_seconds": 30,
+    "run.wait_seconds": 120,
     "data.mean": 0.3,
     "data.standard_deviation": 0.25,
     "data.validation_samples": 400,
@@ -114,9 +117,9 @@ class Running:
                 continue
         return pids
 
-    def wait_until(self, condition, limit_seconds=20):
+    def wait_until(self, condition):
         """Until condition() holds or the program ends; False if it ended first."""
-        end = time.monotonic() + limit_seconds
+        end = time.monotonic() + HANGS_SECONDS
         while time.monotonic() < end:
             if condition():
                 return True
@@ -124,7 +127,7 @@ class Running:
                 return False
             time.sleep(0.005)
         self._kill()
-        raise AssertionError(f"waited {limit_seconds} s for something that never came\n{self._finished()}")
+        raise AssertionError(f"waited {HANGS_SECONDS} s for something that never came\n{self._finished()}")
 
     def kill(self):
         """Every rank and the launcher, with SIGKILL."""
@@ -137,7 +140,7 @@ class Running:
         _send(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def wait(self, limit_seconds=30):
+    def wait(self, limit_seconds=HANGS_SECONDS):
         try:
             self.process.wait(limit_seconds)
         except subprocess.TimeoutExpired:
@@ -190,14 +193,14 @@ def fault(function, nth, action, rank=0, path=None, mark=None):
     return environment
 
 
-def switchyard(*arguments, ranks=0, limit_seconds=60, environment=None, cwd=None, stdout=None):
+def switchyard(*arguments, ranks=0, environment=None, cwd=None, stdout=None):
     """Runs it to its end. Output that goes to `stdout` is not kept."""
-    return Running(*arguments, ranks=ranks, environment=environment, cwd=cwd, stdout=stdout).wait(limit_seconds)
+    return Running(*arguments, ranks=ranks, environment=environment, cwd=cwd, stdout=stdout).wait()
 
 
-def different_ranks(*by_rank, limit_seconds=60):
+def different_ranks(*by_rank):
     """One launch with a rank for each Rank, to its end."""
-    return Running(by_rank=by_rank).wait(limit_seconds)
+    return Running(by_rank=by_rank).wait()
 
 
 def binary():
@@ -249,15 +252,23 @@ class RunTest(unittest.TestCase):
             raise AssertionError(finished)
         return config, run
 
-    def train(self, ranks=1, code=0, limit_seconds=40, **sections):
+    @classmethod
+    def short_wait_seconds(cls):
+        """For run.wait_seconds: what a whole run of four ranks takes here and now, and so no wait of a healthy one."""
+        config, _ = cls.write_config(train_max_steps=2)
+        finished = switchyard("train", config, ranks=4)
+        if finished.code != 0:
+            raise AssertionError(finished)
+        return max(2, math.ceil(finished.seconds))
+
+    def train(self, ranks=1, code=0, **sections):
         """Trains in a new folder and gives it back."""
         config, run = self.write_config(**sections)
-        self.expect(switchyard("train", config, ranks=ranks, limit_seconds=limit_seconds), code)
+        self.expect(switchyard("train", config, ranks=ranks), code)
         return run
 
-    def resume(self, run, *arguments, ranks=1, code=0, limit_seconds=40):
-        finished = switchyard("resume", run, *arguments, ranks=ranks, limit_seconds=limit_seconds)
-        return self.expect(finished, code)
+    def resume(self, run, *arguments, ranks=1, code=0):
+        return self.expect(switchyard("resume", run, *arguments, ranks=ranks), code)
 
     def expect(self, finished, code, *fragments):
         """The exit code, and fragments of the errors."""
@@ -266,10 +277,9 @@ class RunTest(unittest.TestCase):
             self.assertIn(fragment, finished.err, finished)
         return finished
 
-    def expect_failure(self, finished, code, *fragments, within_seconds=10, kind=None):
-        """It ended in time with this code, and said why once, not once per rank."""
+    def expect_failure(self, finished, code, *fragments, kind=None):
+        """It ended with this code, not with that of a rank that waited, and said why once, not once per rank."""
         self.expect(finished, code, *fragments)
-        self.assertLess(finished.seconds, within_seconds, finished)
         for fragment in fragments[:1]:
             lines = [line for line in finished.err.splitlines() if fragment in line]
             self.assertEqual(len(lines), 1, finished)

@@ -71,9 +71,8 @@ class StudyTest(runs.RunTest):
         file.write_text((text + more).replace("{dir}", str(folder)))
         return file, folder
 
-    def study(self, file, *arguments, ranks=0, code=0, limit_seconds=60):
-        finished = runs.switchyard("study", file, *arguments, ranks=ranks, limit_seconds=limit_seconds)
-        return self.expect(finished, code)
+    def study(self, file, *arguments, ranks=0, code=0):
+        return self.expect(runs.switchyard("study", file, *arguments, ranks=ranks), code)
 
     def straight(self, text=TWO_ARMS, more=""):
         file, folder = self.write_study(text, more)

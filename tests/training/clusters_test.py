@@ -31,12 +31,11 @@ class ClusterTest(runs.RunTest):
     train_samples = 500  # of the made-up pictures, not used here
     test_samples = 100
 
-    def cluster_run(self, keys, ranks=1, code=0, limit_seconds=60):
+    def cluster_run(self, keys, ranks=1, code=0):
         """Trains configs/clusters/setting1_cubic.ini with other keys in a new folder and gives it back."""
         run = self.new_path()
         keys = {"run.threads": 1, **keys, "run.dir": run}
-        finished = runs.switchyard("train", CONFIG, *(f"--{key}={value}" for key, value in keys.items()), ranks=ranks,
-                                   limit_seconds=limit_seconds)
+        finished = runs.switchyard("train", CONFIG, *(f"--{key}={value}" for key, value in keys.items()), ranks=ranks)
         self.expect(finished, code)
         return run
 

@@ -11,7 +11,7 @@ namespace switchyard {
 namespace {
 
 bool is_asked_soon() {
-  for (int i = 0; i < 2000 && !stop_requested(); ++i)
+  for (int i = 0; i < 30'000 && !stop_requested(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   return stop_requested();
 }
@@ -34,7 +34,7 @@ TEST(StopSignalsDeathTest, the_second_one_ends_the_process_in_a_sentence) {
         ::kill(::getpid(), SIGUSR2);
         is_asked_soon();
         ::kill(::getpid(), SIGHUP);
-        std::this_thread::sleep_for(std::chrono::seconds(60));
+        std::this_thread::sleep_for(std::chrono::seconds(300));
       },
       testing::ExitedWithCode(128 + SIGHUP), "got HUP after a first signal; ended at once");
 }

@@ -15,7 +15,7 @@ namespace switchyard::train::study {
 namespace {
 
 bool comes_true(const auto& condition) {
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 30'000; ++i) {
     if (condition()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
