@@ -171,8 +171,9 @@ class Noise(runs.RunTest):
     def assert_reads(self, step, noise):
         """Every figure of the weights and the scores is that of undecided gates, or none is."""
         share = 1 / runs.EXPERTS
-        for name, undecided in (("h_s", 1), ("z_loss", math.log(runs.EXPERTS) ** 2), ("balance_loss", 1),
-                                ("gate_entropy_loss", math.log(runs.EXPERTS)), ("similarity_loss", share)):
+        nats = math.log(runs.EXPERTS)
+        for name, undecided in (("h_s", math.log2(runs.EXPERTS)), ("h_s_chosen", 1), ("z_loss", nats ** 2),
+                                ("balance_loss", 1), ("gate_entropy_loss", nats), ("similarity_loss", share)):
             with self.subTest(name):
                 self.assertEqual(abs(step[name] - undecided) > 1e-4 * undecided, noise, step)
         halves = numpy.array(step["load"]) / 2
