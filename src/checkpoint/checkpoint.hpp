@@ -83,6 +83,11 @@ std::filesystem::path path_of(const std::filesystem::path& folder, index_t step)
 // there is none.
 std::filesystem::path newest_valid(const std::filesystem::path& folder);
 
+// The checkpoint of `folder` that `name` says: what the pointers "best" and "latest" name, or a step. Whether
+// the file is whole is not looked at. Local. Throws DataError if there is none, with what there is; ConfigError
+// for another word.
+std::filesystem::path named(const std::filesystem::path& folder, std::string_view name);
+
 // Removes all checkpoints of `folder` but the one that `best` names; `latest` goes, too, unless it names the
 // same. False, and nothing is removed, if there is no best one. What cannot be removed is a warning. Local.
 bool keep_best_alone(const std::filesystem::path& folder);

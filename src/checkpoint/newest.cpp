@@ -1,10 +1,13 @@
-// Which checkpoint to resume from.
+// Which of a run's checkpoints: the newest whole one, or one by its name.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/log.hpp"
+#include "base/regular_file.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/posix_file.hpp"
 #include "checkpoint/detail/publish.hpp"
@@ -34,7 +37,9 @@ std::vector<std::string> candidates(const fs::path& folder) {
   return names;
 }
 
-std::vector<std::string> candidates_or_throw(const fs::path& folder) {
+// What `look` finds in `folder`; DataError if that cannot be looked into.
+template <class Look>
+auto look_into(const fs::path& folder, const Look& look) {
   std::error_code error;
   const bool is_folder = fs::is_directory(folder, error);
   if (!is_folder) {
@@ -45,17 +50,52 @@ std::vector<std::string> candidates_or_throw(const fs::path& folder) {
                                                                : std::string("there is no such folder")));
   }
   try {
-    return candidates(folder);
+    return look();
   } catch (const fs::filesystem_error& failure) {
     throw DataError(fmt::format("cannot look into '{}' ({}); check its permissions", folder.string(),
                                 failure.code().message()));
   }
 }
 
+// "best (step 20), latest (step 40), 30, 40", of the files that are there.
+std::string describe_checkpoints(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const char* pointer : {detail::best_pointer, detail::latest_pointer}) {
+    const auto target = detail::pointer_target(folder, pointer);
+    if (target && is_there(folder / *target))
+      names.push_back(fmt::format("{} (step {})", pointer, *detail::step_of(*target)));
+  }
+  for (const index_t step : detail::steps_in(folder)) names.push_back(fmt::format("{}", step));
+  return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+// The file name that `name` stands for; nothing for a pointer that is not there.
+std::optional<std::string> file_name_of(const fs::path& folder, std::string_view name) {
+  for (const char* pointer : {detail::best_pointer, detail::latest_pointer})
+    if (name == pointer) return detail::pointer_target(folder, pointer);
+  index_t step = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
+  if (error != std::errc{} || end != name.data() + name.size() || step < 0) {
+    throw ConfigError(
+        fmt::format("'{}' names no checkpoint (in '{}' there are: {}); give best, latest or a step", name,
+                    folder.string(), describe_checkpoints(folder)));
+  }
+  return detail::file_name(step);
+}
+
 }  // namespace
 
+fs::path named(const fs::path& folder, std::string_view name) {
+  return look_into(folder, [&] {
+    const std::optional<std::string> file = file_name_of(folder, name);
+    if (file && is_there(folder / *file)) return folder / *file;
+    throw DataError(fmt::format("there is no checkpoint '{}' in '{}' (there are: {}); give one of these", name,
+                                folder.string(), describe_checkpoints(folder)));
+  });
+}
+
 fs::path newest_valid(const fs::path& folder) {
-  const std::vector<std::string> names = candidates_or_throw(folder);
+  const std::vector<std::string> names = look_into(folder, [&] { return candidates(folder); });
   std::string reason = "it holds none";
   for (const std::string& name : names) {
     try {

@@ -125,6 +125,17 @@ CommandLine parse_command_line(std::span<const std::string> arguments, const Kno
   return line;
 }
 
+std::optional<std::string> take_option(std::vector<std::string>& words, std::string_view name) {
+  std::optional<std::string> value;
+  std::erase_if(words, [&](const std::string& word) {
+    if (!word.starts_with(name) || word.size() == name.size() || word[name.size()] != '=') return false;
+    if (value) throw ConfigError(fmt::format("{} is given twice; give it once", name));
+    value = word.substr(name.size() + 1);
+    return true;
+  });
+  return value;
+}
+
 bool asks_for_help(std::span<const std::string> arguments) {
   for (const std::string& argument : arguments) {
     if (argument == "--") return false;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ KnownKeys run_keys();
 // Accepts --section.key=value and --section.key value, in any order with positionals; after `--` all are
 // positional. Unknown key, a key given twice, a key without a value, a short option: ConfigError.
 CommandLine parse_command_line(std::span<const std::string> arguments, const KnownKeys& keys = run_keys());
+
+// Takes NAME=VALUE out of `words`, with the dashes of `name`: the value, or nothing. Given twice: ConfigError.
+std::optional<std::string> take_option(std::vector<std::string>& words, std::string_view name);
 
 // True if --help or -h is among the arguments (before `--`). Ask this before parsing them.
 bool asks_for_help(std::span<const std::string> arguments);

@@ -141,6 +141,22 @@ std::string checkpoint_file(const std::filesystem::path& path) {
                                                       : path.string();
 }
 
+std::string named_checkpoint(const std::filesystem::path& run, std::string_view name) {
+  std::error_code error;
+  const bool is_folder = std::filesystem::is_directory(run, error);
+  if (error) {
+    throw DataError(fmt::format("cannot look into '{}' ({}); give a run folder, or a checkpoint", run.string(),
+                                error.message()));
+  }
+  if (!is_folder) {
+    throw ConfigError(fmt::format(
+        "--checkpoint={} with the file '{}' (a file is one checkpoint; the option chooses among those of a run "
+        "folder); leave it out, or give the run folder",
+        name, run.string()));
+  }
+  return checkpoint::named(run / "checkpoints", name).string();
+}
+
 std::optional<data::Identity> stored_identity(const checkpoint::Reader& reader) {
   if (!reader.contains("data/digest")) return std::nullopt;
   return data::Identity{reader.integer("data/training_samples"), reader.integer("data/validation_samples"),

@@ -39,6 +39,9 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
 // The checkpoint that `path` stands for: itself, or the newest valid one of a run folder. Local. Throws
 // DataError if the folder holds none; a file is not looked at.
 std::string checkpoint_file(const std::filesystem::path& path);
+// The checkpoint of the run folder that --checkpoint=`name` says: "best", "latest" or a step, whole or not.
+// Local. Throws DataError if there is none, ConfigError if `run` is a file.
+std::string named_checkpoint(const std::filesystem::path& run, std::string_view name);
 
 // The data that the checkpoint's run reads; nothing if it was written before checkpoints said so. Local.
 std::optional<data::Identity> stored_identity(const checkpoint::Reader& reader);

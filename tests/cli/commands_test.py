@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import h5py
 
@@ -203,13 +204,59 @@ class OfCheckpoints(runs.RunTest):
         self.expect(runs.switchyard("diff", self.checkpoint, copy, "--tolerance=0.5"), 0)
         self.expect(runs.switchyard("diff", self.checkpoint, copy, "--tolerance=0.1"), 1)
 
+    def test_a_run_folder_stands_for_one_of_its_checkpoints(self):
+        steps = {int(file.stem.split("-")[1]) for file in self.run_folder.glob("checkpoints/step-*.h5")}
+        self.assertEqual(steps, {8, 16})
+        best = runs.summary(self.run_folder)["best"]["step"]
+        for option, step in (([], 16), (["--checkpoint=latest"], 16), (["--checkpoint=8"], 8), (["--checkpoint=best"], best)):
+            with self.subTest(option=option):
+                file = runs.checkpoint_at(self.run_folder, step)
+                verified = self.expect(runs.switchyard("verify", self.run_folder, *option), 0)
+                self.assertEqual(verified.out, f"{file}: whole\n")
+                inspected = [runs.switchyard("inspect", *words).out for words in ([file], [self.run_folder, *option])]
+                self.assertEqual(*inspected)
+                found = self.expect(runs.switchyard("diff", self.run_folder, self.run_folder, *option), 0)
+                self.assertEqual(found.out.count(f": {file}\n"), 2, found)
+                for ranks in (0, 2):
+                    self.assertEqual(self.evaluate(self.run_folder, *option, ranks=ranks)["step"], step)
+        self.expect(runs.switchyard("diff", self.run_folder, runs.checkpoint_at(self.run_folder, 8)), 1)
+
+    def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(self):
+        best = runs.summary(self.run_folder)["best"]["step"]
+        there = f"best (step {best}), latest (step 16), 8, 16"
+        for command in (["inspect"], ["verify"], ["diff", self.run_folder], ["eval"]):
+            for ranks in (0, 2) if command == ["eval"] else (0,):
+                with self.subTest(command=command, ranks=ranks):
+                    for name, code in ((9, 3), ("newest", 2), ("-8", 2), ("", 2)):
+                        finished = runs.switchyard(*command, self.run_folder, f"--checkpoint={name}", ranks=ranks)
+                        self.expect_failure(finished, code, there)
+                    finished = runs.switchyard(*command, self.checkpoint, "--checkpoint=best", ranks=ranks)
+                    self.expect_failure(finished, 2, "a file is one checkpoint")
+                    finished = runs.switchyard(*command, self.folder, "--checkpoint=best", ranks=ranks)
+                    self.expect_failure(finished, 3, "there is no checkpoint in")
+                    finished = runs.switchyard(*command, self.folder / "nowhere", "--checkpoint=best", ranks=ranks)
+                    self.expect_failure(finished, 3, "No such file or directory")
+
+    def test_verify_never_takes_another_checkpoint_than_the_one_asked_for(self):
+        copy = self.new_path("copy")
+        shutil.copytree(self.run_folder, copy)
+        content = bytearray(self.checkpoint.read_bytes())
+        content[len(content) // 2] ^= 1
+        runs.newest_checkpoint(copy).write_bytes(content)
+        self.expect_failure(runs.switchyard("verify", copy), 3, "step-0000016.h5")
+        self.expect(runs.switchyard("verify", copy, "--checkpoint=8"), 0)
+        (copy / "checkpoints/latest").unlink()
+        self.expect_failure(runs.switchyard("verify", copy), 3, "there is no checkpoint 'latest'")
+
     def test_wrong_uses(self):
         nothing = self.folder / "nothing.h5"
         uses = [
             (["inspect"], 2, "usage: switchyard inspect"),
             (["verify", "a", "b"], 2, "usage: switchyard verify"),
             (["diff", "a"], 2, "usage: switchyard diff"),
-            (["diff", "a", "b", "--tolerance=-1"], 2, "is no option of diff"),
+            (["diff", "a", "b", "--tolerance=-1"], 2, "--tolerance=-1 is no tolerance"),
+            (["diff", "a", "b", "--exact"], 2, "'--exact' is no option"),
+            (["inspect", "a", "--checkpoint=1", "--checkpoint=1"], 2, "--checkpoint is given twice"),
             (["eval"], 2, "eval takes one checkpoint"),
             (["eval", self.checkpoint, "--split=all"], 2, "--split=all is no split"),
             (["eval", self.checkpoint, "--moe.experts=3"], 2, "moe.experts"),
@@ -224,7 +271,7 @@ class OfCheckpoints(runs.RunTest):
         for arguments, code, fragment in uses:
             with self.subTest(arguments=arguments):
                 self.expect_failure(runs.switchyard(*arguments), code, fragment)
-        for arguments, code, fragment in uses[4:9] + uses[12:13]:
+        for arguments, code, fragment in uses[6:11] + uses[14:15]:
             with self.subTest(arguments=arguments, ranks=3):
                 self.expect_failure(runs.switchyard(*arguments, ranks=3), code, fragment)
 

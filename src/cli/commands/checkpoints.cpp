@@ -4,71 +4,104 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <filesystem>
 #include <iostream>
 
+#include "base/error.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/options.hpp"
+#include "train/run_checkpoint.hpp"
 
 namespace switchyard::cli {
 namespace {
 
-void expect_files(Arguments files, std::size_t count, std::string_view usage) {
-  if (files.size() != count) {
+using Words = std::vector<std::string>;
+namespace fs = std::filesystem;
+
+constexpr std::string_view inspect_usage = "switchyard inspect CHECKPOINT|RUN [--checkpoint=best|latest|STEP]";
+constexpr std::string_view verify_usage = "switchyard verify CHECKPOINT|RUN [--checkpoint=best|latest|STEP]";
+constexpr std::string_view diff_usage =
+    "switchyard diff A B [--checkpoint=best|latest|STEP] [--tolerance=NUMBER]";
+
+// The file that `word` means. These commands are about files: of a run folder they take the one that is asked
+// for, whole or not.
+fs::path file_of(const std::string& word, const std::optional<std::string>& name) {
+  std::error_code ignored;  // whoever opens it says what is wrong
+  if (!name && !fs::is_directory(word, ignored)) return word;
+  return train::named_checkpoint(word, name.value_or("latest"));
+}
+
+// The `count` checkpoints that the arguments mean.
+std::vector<fs::path> take_files(Words words, std::size_t count, std::string_view usage) {
+  const std::optional<std::string> name = take_option(words, "--checkpoint");
+  for (const std::string& word : words)
+    if (word.starts_with("--")) throw ConfigError(fmt::format("'{}' is no option; usage: {}", word, usage));
+  if (words.size() != count) {
     throw ConfigError(
-        fmt::format("{} file(s) were given where {} is right; usage: {}", files.size(), count, usage));
+        fmt::format("{} file(s) were given where {} is right; usage: {}", words.size(), count, usage));
   }
+  std::vector<fs::path> files;
+  for (const std::string& word : words) {
+    files.push_back(file_of(word, name));
+    if (files.back() != word && count > 1) std::cout << word << ": " << files.back().string() << '\n';
+  }
+  return files;
+}
+
+double take_tolerance(Words& words) {
+  const std::string text = take_option(words, "--tolerance").value_or("0");
+  double tolerance = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, tolerance);
+  if (parsed.ec != std::errc() || parsed.ptr != end || !(tolerance >= 0)) {
+    throw ConfigError(
+        fmt::format("--tolerance={} is no tolerance (a number, at least 0); usage: {}", text, diff_usage));
+  }
+  return tolerance;
+}
+
+std::string help(std::string_view usage, std::string_view text) {
+  return fmt::format(
+      "usage: {}\n\n{}\nOf a run folder: the checkpoint that RUN/checkpoints/latest names, or the one that "
+      "--checkpoint says.\n",
+      usage, text);
 }
 
 }  // namespace
 
 int inspect(Arguments arguments) {
-  expect_files(arguments, 1, "switchyard inspect CHECKPOINT");
-  std::cout << checkpoint::inspect(arguments[0]);
+  std::cout << checkpoint::inspect(take_files({arguments.begin(), arguments.end()}, 1, inspect_usage)[0]);
   return 0;
 }
 
 int verify(Arguments arguments) {
-  expect_files(arguments, 1, "switchyard verify CHECKPOINT");
-  checkpoint::verify(arguments[0]);
-  std::cout << arguments[0] << ": whole\n";
+  const fs::path file = take_files({arguments.begin(), arguments.end()}, 1, verify_usage)[0];
+  checkpoint::verify(file);
+  std::cout << file.string() << ": whole\n";
   return 0;
 }
 
 int diff(Arguments arguments) {
-  double tolerance = 0;
-  std::vector<std::string> files;
-  for (const std::string& word : arguments) {
-    if (!word.starts_with("--")) {
-      files.push_back(word);
-      continue;
-    }
-    const std::string_view prefix = "--tolerance=";
-    const char* const end = word.data() + word.size();
-    const char* const begin = word.data() + std::min(prefix.size(), word.size());
-    const auto parsed = std::from_chars(begin, end, tolerance);
-    if (!word.starts_with(prefix) || parsed.ec != std::errc() || parsed.ptr != end || !(tolerance >= 0)) {
-      throw ConfigError(fmt::format(
-          "'{}' is no option of diff (there is --tolerance=NUMBER, at least 0); try `switchyard diff --help`",
-          word));
-    }
-  }
-  expect_files(files, 2, "switchyard diff A B [--tolerance=NUMBER]");
+  Words words{arguments.begin(), arguments.end()};
+  const double tolerance = take_tolerance(words);
+  const std::vector<fs::path> files = take_files(std::move(words), 2, diff_usage);
   const checkpoint::Difference difference = checkpoint::diff(files[0], files[1], tolerance);
   std::cout << difference.text << (difference.text.ends_with('\n') ? "" : "\n");
   return difference.equal ? 0 : 1;
 }
 
 std::string inspect_help() {
-  return "usage: switchyard inspect CHECKPOINT\n\nPrints what a checkpoint holds: state, arrays with shapes "
-         "and ranges, totals.\n";
+  return help(inspect_usage, "Prints what a checkpoint holds: state, arrays with shapes and ranges, totals.");
 }
 std::string verify_help() {
-  return "usage: switchyard verify CHECKPOINT\n\nChecks the whole file and every array against their "
-         "checksums. Exit 0: whole; 3: not, and where.\n";
+  return help(
+      verify_usage,
+      "Checks the whole file and every array against their checksums. Exit 0: whole; 3: not, and where.");
 }
 std::string diff_help() {
-  return "usage: switchyard diff A B [--tolerance=NUMBER]\n\nCompares two checkpoints bit for bit (or to an "
-         "absolute tolerance). Exit 0: equal; 1: not, with the\n"
-         "first array and index that differ.\n";
+  return help(diff_usage,
+              "Compares two checkpoints bit for bit (or to an absolute tolerance). Exit 0: equal; 1: not, with "
+              "the\nfirst array and index that differ.");
 }
 
 }  // namespace switchyard::cli

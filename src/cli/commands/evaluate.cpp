@@ -31,17 +31,12 @@ const OverrideRule& evaluation_rule() {
 
 // Takes --split=NAME out of the arguments; the rest are configuration keys.
 data::Split take_split(std::vector<std::string>& arguments) {
-  for (auto it = arguments.begin(); it != arguments.end(); ++it) {
-    if (!it->starts_with("--split=")) continue;
-    const std::string name = it->substr(8);
-    arguments.erase(it);
-    for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
-      if (name == train::name(split)) return split;
-    }
-    throw ConfigError(
-        fmt::format("--split={} is no split (there are train, validation and test); try --split=test", name));
+  const std::string given = take_option(arguments, "--split").value_or("test");
+  for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
+    if (given == train::name(split)) return split;
   }
-  return data::Split::test;
+  throw ConfigError(
+      fmt::format("--split={} is no split (there are train, validation and test); try --split=test", given));
 }
 
 // The run's configuration without what only training reads, so that another moe.top_k may be asked for.
@@ -77,10 +72,12 @@ int evaluate(Runtime& runtime, Arguments arguments) {
   comm::Communicator& communicator = runtime.communicator();
   std::vector<std::string> words(arguments.begin(), arguments.end());
   data::Split split = data::Split::test;
+  std::optional<std::string> name;  // of the checkpoint
   CommandLine line;
   std::string file;
   comm::agree(communicator, [&] {
     split = take_split(words);
+    name = take_option(words, "--checkpoint");
     line = parse_command_line(words);
     if (line.positionals.size() != 1) {
       throw ConfigError(
@@ -89,10 +86,12 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                       line.positionals.size()));
     }
     const comm::WatchedWait wait(&runtime.watchdog(), comm::Operation::read_files, "run folder");
-    if (runtime.is_root()) file = train::checkpoint_file(line.positionals[0]);
+    const std::string& path = line.positionals[0];
+    if (runtime.is_root()) file = name ? train::named_checkpoint(path, *name) : train::checkpoint_file(path);
   });
   comm::expect_same(communicator, ErrorKind::config,
                     std::vector{compared_argument("the checkpoint", line.positionals[0]),
+                                compared_argument("--checkpoint", name.value_or("")),
                                 compared_argument("--split", train::name(split))});
   comm::broadcast(communicator, file);
   const checkpoint::Reader reader(communicator, file);
@@ -134,15 +133,16 @@ int evaluate(Runtime& runtime, Arguments arguments) {
 }
 
 std::string evaluate_help() {
-  return R"(usage: switchyard eval CHECKPOINT|RUN [--split=test|validation|train] [--data.dir=FOLDER] [--moe.top_k=K]
-                       [--run.threads=N]
+  return R"(usage: switchyard eval CHECKPOINT|RUN [--checkpoint=best|latest|STEP] [--split=test|validation|train]
+                       [--data.dir=FOLDER] [--moe.top_k=K] [--run.threads=N]
 
-Evaluates a checkpoint, or the newest one of a run folder, on a whole split and prints one JSON object: error, loss
-(-ln of the label's probability), task_loss (model.loss), h_s, h_s_chosen, h_u, mi_predicted, mi_true (bits),
-dispatch_entropy_label (nats), largest_share, active_experts, expert_share, load, class_by_expert; dispatch_entropy and
-cluster_by_expert where the data carry clusters; data.same_as_run, whether these are the data of the checkpoint's run.
-The numbers do not depend on the number of ranks, but for time.sent_rows, the rows that crossed to another rank.
---moe.top_k=1 asks one expert a sample of a mixture that was trained with more; load counts what each expert computed.
+Evaluates a checkpoint, or one of a run folder (--checkpoint; without it the newest whole one), on a whole split and
+prints one JSON object: error, loss (-ln of the label's probability), task_loss (model.loss), h_s, h_s_chosen, h_u,
+mi_predicted, mi_true (bits), dispatch_entropy_label (nats), largest_share, active_experts, expert_share, load,
+class_by_expert; dispatch_entropy and cluster_by_expert where the data carry clusters; data.same_as_run, whether these
+are the data of the checkpoint's run. The numbers do not depend on the number of ranks, but for time.sent_rows, the
+rows that crossed to another rank. --moe.top_k=1 asks one expert a sample of a mixture that was trained with more;
+load counts what each expert computed.
 )";
 }
 

@@ -22,18 +22,14 @@ std::string mebibytes(double bytes) { return fmt::format("{:.1f} MiB", bytes / (
 
 // Takes --ranks=N out of the arguments.
 int take_ranks(std::vector<std::string>& arguments) {
-  for (auto it = arguments.begin(); it != arguments.end(); ++it) {
-    if (!it->starts_with("--ranks=")) continue;
-    int ranks = 0;
-    const char* const end = it->data() + it->size();
-    const auto parsed = std::from_chars(it->data() + 8, end, ranks);
-    if (parsed.ec != std::errc() || parsed.ptr != end || ranks < 1 || ranks > 100'000) {
-      throw ConfigError(fmt::format("'{}' is no number of ranks (1 to 100000); try --ranks=4", *it));
-    }
-    arguments.erase(it);
-    return ranks;
+  const std::string text = take_option(arguments, "--ranks").value_or("1");
+  int ranks = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, ranks);
+  if (parsed.ec != std::errc() || parsed.ptr != end || ranks < 1 || ranks > 100'000) {
+    throw ConfigError(fmt::format("'--ranks={}' is no number of ranks (1 to 100000); try --ranks=4", text));
   }
-  return 1;
+  return ranks;
 }
 
 // Floats of activations and their gradients for `rows` rows of a network.

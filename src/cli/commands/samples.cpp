@@ -17,16 +17,9 @@
 namespace switchyard::cli {
 namespace {
 
-constexpr std::string_view out_option = "--out=";
-
 // Takes --out=FILE out of the arguments.
 std::string take_out(std::vector<std::string>& words) {
-  std::string file;
-  std::erase_if(words, [&](const std::string& word) {
-    if (!word.starts_with(out_option)) return false;
-    file = word.substr(out_option.size());
-    return true;
-  });
+  const std::string file = take_option(words, "--out").value_or("");
   if (file.empty()) {
     throw ConfigError(
         "samples was not told where to write (--out is missing or empty); try `switchyard samples FILE.ini "

@@ -82,5 +82,20 @@ TEST_F(NewestValid, says_that_there_is_none) {
               HasSubstr("no such folder"));
 }
 
+TEST_F(NewestValid, is_one_of_those_that_have_a_name) {
+  const auto found = [&](std::string_view name) { return named(folder(), name).filename().string(); };
+  EXPECT_EQ(found("latest"), "step-0000300.h5");
+  EXPECT_EQ(found("100"), "step-0000100.h5");
+  damage(folder() / "step-0000300.h5");
+  EXPECT_EQ(found("latest"), "step-0000300.h5") << "another one than was asked for";
+  EXPECT_THAT(message_of(ErrorKind::data, [&] { found("best"); }),
+              AllOf(HasSubstr("no checkpoint 'best'"), HasSubstr("latest (step 300), 100, 200, 300")));
+  EXPECT_THAT(message_of(ErrorKind::data, [&] { found("150"); }), HasSubstr("no checkpoint '150'"));
+  for (const char* word : {"", "newest", "-1", "1e2", "100 ", "../latest"})
+    EXPECT_THAT(message_of(ErrorKind::config, [&] { found(word); }), HasSubstr("names no checkpoint"));
+  point_latest_to(folder(), "step-0000400.h5\n");
+  EXPECT_THAT(message_of(ErrorKind::data, [&] { found("latest"); }), HasSubstr("(there are: 100, 200, 300)"));
+}
+
 }  // namespace
 }  // namespace switchyard::checkpoint
