@@ -4,7 +4,7 @@
 #
 #   launch/soak.sh MINUTES [SEED]       the time is for all together; the seed defaults to the time of day
 #
-# The harnesses run one after the other, so that each has the machine for itself.
+# The harnesses run one after the other.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,19 +20,19 @@ cmake --preset release -DSWITCHYARD_TESTS=ON >/dev/null
 cmake --build --preset release --target switchyard mend_checkpoint fault_shim
 python=$(sed -n 's/^SWITCHYARD_PYTHON:[A-Z]*=//p' build/release/CMakeCache.txt)
 program=(build/release/switchyard build/release/tests/unit/checkpoint/mend_checkpoint)
-share=$((minutes * 60 / 4))
 failed=()
 
-# harness NAME OPTIONS...
+# harness NAME PERCENT JOBS: so much of the time, with so many tries at once. A run with a fault mostly waits.
 harness() {
-  PYTHONPATH=tests/support FAULT_SHIM="$PWD/build/release/tests/support/libfault_shim.so" "$python" -B "tests/faults/$1.py" "${program[@]}" "${@:2}" --seed "$seed" --seconds "$share" \
+  PYTHONPATH=tests/support FAULT_SHIM="$PWD/build/release/tests/support/libfault_shim.so" \
+    "$python" -B "tests/faults/$1.py" "${program[@]}" --seed "$seed" --seconds $((minutes * 60 * $2 / 100)) --jobs "$3" \
     --count 1000000 || failed+=("$1")
 }
 echo "launch/soak.sh: $minutes minutes, seed $seed"
-harness random_faults
-harness random_layouts
-harness random_damage
-"$python" -B tests/fuzz/run.py --seconds "$share" --seed "$seed" || failed+=("fuzz")
+harness random_faults 50 4
+harness random_layouts 30 2
+harness random_damage 10 2
+"$python" -B tests/fuzz/run.py --seconds $((minutes * 60 / 10)) --seed "$seed" || failed+=("fuzz")
 
 [ ${#failed[@]} -eq 0 ] || {
   echo "launch/soak.sh: broken promises in: ${failed[*]}" >&2

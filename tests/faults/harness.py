@@ -1,17 +1,19 @@
 """What the random harnesses share: numbered tries that a seed determines, a stop after a count or a time, a count line.
 
-A harness is called as `random_x.py SWITCHYARD MEND_CHECKPOINT [--count N] [--seconds S] [--seed K] [--first I]`, like
-the tests. Try i draws from (seed, i) alone, so `--seed K --first I --count 1` repeats one try that failed.
+A harness is called as `random_x.py SWITCHYARD MEND_CHECKPOINT [--count N] [--seconds S] [--seed K] [--first I] [--jobs J]`,
+like the tests. Try i draws from (seed, i) alone, so `--seed K --first I --count 1` repeats one try that failed.
 """
 
 import argparse
 import dataclasses
+import itertools
 import os
 import pathlib
 import random
 import shutil
 import sys
 import tempfile
+import threading
 import time
 
 import runs
@@ -39,38 +41,31 @@ class Harness:
         parser.add_argument("--seconds", type=float, default=0, help="begin no try after this time; 0: no limit")
         parser.add_argument("--seed", type=int, default=1, help="of all tries (default %(default)s)")
         parser.add_argument("--first", type=int, default=0, help="number of the first try (default %(default)s)")
+        parser.add_argument("--jobs", type=int, default=1, help="tries at a time: most wait (default %(default)s)")
         self.arguments = parser.parse_args()
         self.name = name
         self.unit = unit
         self.counts = {unit: 0}
+        self._lock = threading.Lock()
+        self._failed = []
         runs.use(self.arguments.switchyard, self.arguments.mend_checkpoint)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"switchyard_{name}_"))
 
     def count(self, what, by=1):
-        self.counts[what] = self.counts.get(what, 0) + by
+        with self._lock:
+            self.counts[what] = self.counts.get(what, 0) + by
 
     def main(self, attempt):
         """Exits with 1 at the end if a try failed; its folder is then kept."""
-        arguments = self.arguments
         start = time.monotonic()
-        number = arguments.first
-        failed = []
-        while self.counts[self.unit] < arguments.count:
-            if arguments.seconds > 0 and time.monotonic() - start > arguments.seconds:
-                break
-            one = Try(number, random.Random(f"{arguments.seed}/{number}"), self.folder / f"try_{number:06}")
-            one.folder.mkdir()
-            try:
-                attempt(one)
-                self.expect_nobody_left(one.folder)
-                shutil.rmtree(one.folder, ignore_errors=True)
-            except (Failure, AssertionError) as failure:
-                failed.append(number)
-                print(f"{self.name}: try {number} failed ({one.folder} is kept; --seed {arguments.seed} --first {number} "
-                      f"--count 1 repeats it)\n{failure}", flush=True)
-                if len(failed) == 10:
-                    break
-            number += 1
+        numbers = itertools.count(self.arguments.first)
+        workers = [threading.Thread(target=self._work, args=(attempt, numbers, start))
+                   for _ in range(self.arguments.jobs)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        failed = self._failed
         if not failed:
             shutil.rmtree(self.folder, ignore_errors=True)
         counted = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items()))
@@ -78,6 +73,26 @@ class Harness:
         if self.counts[self.unit] == 0:
             sys.exit(f"{self.name}: no {self.unit} at all: that counts as a failure")
         sys.exit(1 if failed else 0)
+
+    def _work(self, attempt, numbers, start):
+        """One try after the other, until there are enough of them, or of failures."""
+        seconds = self.arguments.seconds
+        while self.counts[self.unit] < self.arguments.count and len(self._failed) < 10:
+            if seconds > 0 and time.monotonic() - start > seconds:
+                return
+            with self._lock:
+                number = next(numbers)
+            one = Try(number, random.Random(f"{self.arguments.seed}/{number}"), self.folder / f"try_{number:06}")
+            one.folder.mkdir()
+            try:
+                attempt(one)
+                self.expect_nobody_left(one.folder)
+                shutil.rmtree(one.folder, ignore_errors=True)
+            except Exception as failure:  # a defect of the harness is a failed try, too
+                self._failed.append(number)
+                kind = "" if isinstance(failure, (Failure, AssertionError)) else f"{type(failure).__name__}: "
+                print(f"{self.name}: try {number} failed ({one.folder} is kept; --seed {self.arguments.seed} "
+                      f"--first {number} --count 1 repeats it)\n{kind}{failure}", flush=True)
 
     @staticmethod
     def expect_nobody_left(folder):
