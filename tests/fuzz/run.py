@@ -5,6 +5,7 @@ crashed one, leaked, hung or took too much memory. The input is kept and named.
     tests/fuzz/run.py --seconds N [--target NAME] [--seed S]      N: of all targets together, after the build"""
 
 import argparse
+import os
 import pathlib
 import re
 import subprocess
@@ -18,6 +19,7 @@ BUILD = ROOT / "build" / "fuzz"
 FOUND = BUILD / "found"
 SECONDS_PER_INPUT = 20  # on a busy machine: a hang, not slowness
 MEMORY_MIB = 1024
+IN_MEMORY = pathlib.Path("/dev/shm")  # files of inputs are synced as a checkpoint is: on a disk that is most of the time
 
 
 def build(targets):
@@ -30,13 +32,15 @@ def build(targets):
 def run(target, seconds, seed):
     """Prints the counts; whether nothing was found."""
     FOUND.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as corpus:
+    folder = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=folder) as corpus:
         seeds.write(target, pathlib.Path(corpus))
         finished = subprocess.run(
             [BUILD / "tests" / "fuzz" / f"fuzz_{target}", corpus, f"-max_total_time={seconds}", f"-seed={seed}",
              f"-timeout={SECONDS_PER_INPUT}", f"-rss_limit_mb={MEMORY_MIB}", f"-artifact_prefix={FOUND}/{target}-",
              "-max_len=65536", "-print_final_stats=1"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            env={**os.environ, "TMPDIR": str(folder)} if folder else None)
     executed = re.search(r"number_of_executed_units: *(\d+)", finished.stdout)
     kept = re.search(r"Test unit written to (\S+)", finished.stdout)
     count = executed.group(1) if executed else "?"
