@@ -59,6 +59,7 @@ struct Data {
   std::string dir;  // idx, cifar: the folder of the files
   // idx, cifar: taken from the training files; automatic: a tenth of them, 5,000 at most.
   std::int64_t validation_samples = automatic_count;
+  bool validation_balanced = false;           // the same number of each class
   LabelLevel labels = LabelLevel::fine;       // cifar: of CIFAR-100
   Augmentation augment = Augmentation::none;  // cifar: of training images
   std::vector<double> mean = {0};  // of the pixels as value/255; one for all channels or one for each

@@ -28,6 +28,7 @@ constexpr std::array resume_words = {Word{ResumeMode::never, "never"}, Word{Resu
 constexpr std::array source_words = {Word{DataSource::idx, "idx"}, Word{DataSource::cifar, "cifar"},
                                      Word{DataSource::random, "random"},
                                      Word{DataSource::clusters, "clusters"}};
+constexpr std::array yes_no_words = {Word{false, "no"}, Word{true, "yes"}};
 constexpr std::array label_words = {Word{LabelLevel::fine, "fine"}, Word{LabelLevel::coarse, "coarse"}};
 constexpr std::array augment_words = {Word{Augmentation::none, "none"},
                                       Word{Augmentation::flip_crop, "flip_crop"}};
@@ -187,6 +188,10 @@ constexpr std::array data_fields = {
     or_auto(data.integer<&Data::validation_samples>(
         "validation_samples", 0, largest_count,
         "idx, cifar: taken from the training files; auto: a tenth of them, 5,000 at most", "samples")),
+    data.choice<&Data::validation_balanced, yes_no_words>(
+        "validation_balanced",
+        "idx, cifar: yes: the same number of each class for validation; the first classes have one more where "
+        "that does not divide"),
     data.choice<&Data::labels, label_words>(
         "labels",
         "cifar: of CIFAR-100, the 100 fine or the 20 coarse ones; fine: the coarse one is the cluster"),

@@ -33,6 +33,12 @@ void check_data(const Config& config) {
           "data.dir is empty (data.source = {} reads its files there); give the folder, on the command line "
           "with --data.dir=FOLDER, or set data.source = random",
           cifar ? "cifar" : "idx");
+  require(has_images(data) || !data.validation_balanced,
+          "data.validation_balanced = yes without data.source = idx or cifar (no other source has training "
+          "files to take validation samples from); remove it");
+  require(data.validation_samples != 0 || !data.validation_balanced,
+          "data.validation_balanced = yes with data.validation_samples = 0 (there is no validation split); "
+          "remove one of them");
   require(cifar || data.labels == LabelLevel::fine,
           "data.labels = coarse without data.source = cifar (only CIFAR-100 has two labels); remove it");
   require(cifar || data.augment == Augmentation::none,

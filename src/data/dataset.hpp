@@ -95,6 +95,7 @@ class Dataset {
 // source = idx: train-{images-idx3,labels-idx1}-ubyte and t10k-... in data.dir, plain or .gz. The validation
 // split is `validation_samples` of the training files' samples, chosen by a permutation that depends on nothing
 // but their number: runs with different seeds, and resumed runs, share it. Both splits keep the files' order.
+// With `validation_balanced` it has as many samples of each class.
 // source = cifar: the binary version of CIFAR-10 or CIFAR-100, whichever data.dir holds, plain or .gz; the
 // validation split is made alike. Fine labels of CIFAR-100 have their coarse labels as groups.
 // source = random: learnable noise, made on the fly as a pure function of (seed, split, sample); source =
@@ -103,8 +104,8 @@ class Dataset {
 //
 // Blocking and local; on many ranks each rank calls it, and a failure is one rank's until the caller agrees on
 // it. Throws DataError for a file that is missing, damaged or at odds with another, ConfigError for a
-// validation split that leaves no training sample, coarse labels of CIFAR-10, and numbers of data.mean or
-// data.standard_deviation that are neither one nor one per channel.
+// validation split that leaves no training sample or none of a class, coarse labels of CIFAR-10, and numbers of
+// data.mean or data.standard_deviation that are neither one nor one per channel.
 Dataset load_dataset(const config::Data& config, std::uint64_t seed);
 
 }  // namespace switchyard::data

@@ -1,5 +1,6 @@
 """What a run says at its start: what was decided, and what it will hardly have been meant to be."""
 
+import json
 import re
 
 import numpy
@@ -51,6 +52,21 @@ class Start(runs.RunTest):
             resumed = self.resume(each, "--train.max_steps=4", ranks=2)
             self.assertIn("450 train, 50 validation, 60 test", resumed.out)
         self.assert_same_run(run, same)
+
+    def test_a_balanced_validation_split_is_that_of_every_layout(self):
+        balanced = {"data_validation_balanced": "yes", "data_validation_samples": 62}
+        finished, alone = self.start(**balanced)
+        self.assertIn("438 train, 62 validation", finished.out)
+        _, spread = self.start(ranks=3, **balanced)
+        self.assert_same_run(alone, spread)
+        evaluated = self.expect(runs.switchyard("eval", alone, "--split=validation"), 0)
+        of_classes = [sum(row) for row in json.loads(evaluated.out)["class_by_expert"]]
+        self.assertEqual(of_classes, [11, 11, 10, 10, 10, 10])
+        refused = runs.switchyard("resume", alone, "--data.validation_balanced=no")
+        self.expect_failure(refused, 2, "data.validation_balanced")
+        _, other = self.start(data_validation_samples=62)
+        finished = runs.switchyard("diff", alone, other)
+        self.assertEqual(finished.code, 1, finished)
 
 
 if __name__ == "__main__":

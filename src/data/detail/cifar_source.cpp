@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "data/cifar.hpp"
@@ -21,7 +22,7 @@ class CifarSource final : public SampleSource {
       : files_(std::move(files)),
         labels_(config.labels),
         augment_(config.augment),
-        split_({files_.train.count(), files_.test.count(), config.validation_samples}, config.dir) {}
+        split_(config, labels_of(files_.train), files_.test.count(), config.dir) {}
 
   const tensor::SampleShape& shape() const override { return cifar_shape; }
   index_t class_count() const override {
@@ -58,14 +59,23 @@ class CifarSource final : public SampleSource {
   }
 
   std::int32_t label(Split split, index_t sample) const override {
-    const index_t row = split_.row(split, sample);
-    return labels_ == config::LabelLevel::fine ? of(split).fine_label(row) : of(split).coarse_label(row);
+    return label_of(of(split), split_.row(split, sample));
   }
   std::int32_t group(Split split, index_t sample) const override {
     return group_count() == 0 ? 0 : of(split).coarse_label(split_.row(split, sample));
   }
 
  private:
+  std::int32_t label_of(const CifarRecords& records, index_t row) const {
+    return labels_ == config::LabelLevel::fine ? records.fine_label(row) : records.coarse_label(row);
+  }
+  std::vector<std::int32_t> labels_of(const CifarRecords& records) const {
+    std::vector<std::int32_t> labels(static_cast<std::size_t>(records.count()));
+    for (std::size_t row = 0; row < labels.size(); ++row)
+      labels[row] = label_of(records, static_cast<index_t>(row));
+    return labels;
+  }
+
   static void normalise(const std::uint8_t* image, std::span<const PixelTable> tables, float* out) {
     constexpr index_t plane = cifar_shape.height * cifar_shape.width;
     for (index_t c = 0; c < cifar_shape.channels; ++c)

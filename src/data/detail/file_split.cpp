@@ -16,21 +16,52 @@ index_t validation_samples(index_t wanted, index_t rows) {
   return wanted == config::automatic_count ? std::min(most, rows / 10) : wanted;
 }
 
+// How many of `samples` validation rows are of each class that the files hold, where all are to be alike: the
+// first samples % classes of them get one more.
+std::vector<index_t> shares_of_classes(index_t samples, std::span<const std::int32_t> labels,
+                                       std::string_view train_files) {
+  std::vector<index_t> counts(1 + static_cast<std::size_t>(*std::ranges::max_element(labels)));
+  for (const std::int32_t label : labels) ++counts[static_cast<std::size_t>(label)];
+  const index_t classes = std::ranges::count_if(counts, [](index_t count) { return count > 0; });
+  std::vector<index_t> shares(counts.size());
+  index_t larger = samples % classes;
+  for (std::size_t c = 0; c < counts.size(); ++c) {
+    if (counts[c] == 0) continue;
+    shares[c] = samples / classes + (larger-- > 0 ? 1 : 0);
+    if (shares[c] < counts[c]) continue;
+    throw ConfigError(fmt::format(
+        "data.validation_balanced = yes takes {} of the {} validation samples from class {} ({} holds {} of "
+        "it, and one must stay for training); lower data.validation_samples, or set "
+        "data.validation_balanced = no",
+        shares[c], samples, c, train_files, counts[c]));
+  }
+  return shares;
+}
+
 }  // namespace
 
-FileSplit::FileSplit(const Sizes& sizes, std::string_view train_files) : test_rows_(sizes.test_rows) {
-  const index_t rows = sizes.train_rows;
-  const index_t samples = validation_samples(sizes.validation_samples, rows);
+FileSplit::FileSplit(const config::Data& config, std::span<const std::int32_t> train_labels, index_t test_rows,
+                     std::string_view train_files)
+    : test_rows_(test_rows) {
+  const auto rows = static_cast<index_t>(train_labels.size());
+  const index_t samples = validation_samples(config.validation_samples, rows);
   if (samples < 0 || samples >= rows)
     throw ConfigError(fmt::format(
         "data.validation_samples = {} leaves no training sample ({} holds {} samples); set it below {}, or to "
         "auto (a tenth of them, 5,000 at most)",
         samples, train_files, rows, rows));
+  std::vector<index_t> shares;
+  if (config.validation_balanced) shares = shares_of_classes(samples, train_labels, train_files);
   constexpr std::uint64_t split_seed = 20;
   const Permutation order(rows, split_seed, RandomUse::split);
   // A mark per row rather than a sort: both splits then keep the files' order.
   std::vector<char> is_validation(static_cast<std::size_t>(rows), 0);
-  for (index_t i = 0; i < samples; ++i) is_validation[static_cast<std::size_t>(order.at(0, i))] = 1;
+  for (index_t i = 0, taken = 0; taken < samples; ++i) {
+    const auto row = static_cast<std::size_t>(order.at(0, i));
+    if (!shares.empty() && shares[static_cast<std::size_t>(train_labels[row])]-- <= 0) continue;
+    is_validation[row] = 1;
+    ++taken;
+  }
   train_rows_.reserve(static_cast<std::size_t>(rows - samples));
   validation_rows_.reserve(static_cast<std::size_t>(samples));
   for (index_t row = 0; row < rows; ++row)

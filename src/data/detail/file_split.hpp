@@ -1,6 +1,8 @@
 // Which rows of a data set's files make up its three splits.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -9,18 +11,16 @@
 
 namespace switchyard::data::detail {
 
-// The validation split is some of the training files' rows, chosen by a permutation that depends on nothing but
-// their number, so that a smaller one is part of a larger one. All splits keep the files' order.
+// The validation split is some of the training files' rows, the first ones of a permutation that depends on
+// nothing but their number; balanced, the first ones of each class. So a smaller one is part of a larger one.
+// All splits keep the files' order.
 class FileSplit {
  public:
-  struct Sizes {
-    index_t train_rows = 0;  // at least 1
-    index_t test_rows = 0;
-    index_t validation_samples = 0;  // data.validation_samples
-  };
-
-  // `train_files` names them in the ConfigError for a validation split that leaves no training sample.
-  FileSplit(const Sizes& sizes, std::string_view train_files);
+  // Of training files' rows with these labels, one at least, as data.validation_samples and validation_balanced
+  // say. `train_files` names them in the ConfigError for a validation split that leaves no training sample, or,
+  // balanced, none of some class.
+  FileSplit(const config::Data& config, std::span<const std::int32_t> train_labels, index_t test_rows,
+            std::string_view train_files);
 
   index_t size(Split split) const;
   // The row of the test files for Split::test, of the training files otherwise. 0 <= sample < size(split).

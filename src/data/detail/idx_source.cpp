@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "data/detail/file_split.hpp"
@@ -22,6 +23,7 @@ struct LabelledImages {
   IdxArray labels;  // count
 
   index_t count() const { return images.dimensions[0]; }
+  std::vector<std::int32_t> classes() const { return {labels.values.begin(), labels.values.end()}; }
   index_t features() const { return images.dimensions[1] * images.dimensions[2]; }
   const std::uint8_t* pixels(index_t row) const { return images.values.data() + row * features(); }
 };
@@ -54,12 +56,12 @@ index_t largest_label(const LabelledImages& pair) {
 
 class IdxSource final : public SampleSource {
  public:
-  IdxSource(LabelledImages train, LabelledImages test, index_t validation_samples)
+  IdxSource(LabelledImages train, LabelledImages test, const config::Data& config)
       : train_(std::move(train)),
         test_(std::move(test)),
         shape_{1, train_.images.dimensions[1], train_.images.dimensions[2]},
         class_count_(1 + std::max(largest_label(train_), largest_label(test_))),
-        split_({train_.count(), test_.count(), validation_samples}, train_.images.file.string()) {}
+        split_(config, train_.classes(), test_.count(), train_.images.file.string()) {}
 
   const tensor::SampleShape& shape() const override { return shape_; }
   index_t class_count() const override { return class_count_; }
@@ -108,7 +110,7 @@ std::unique_ptr<const SampleSource> load_idx_source(const config::Data& config) 
   LabelledImages train = read_pair(config.dir, "train");
   LabelledImages test = read_pair(config.dir, "t10k");
   check_same_size(train, test);
-  return std::make_unique<IdxSource>(std::move(train), std::move(test), config.validation_samples);
+  return std::make_unique<IdxSource>(std::move(train), std::move(test), config);
 }
 
 }  // namespace switchyard::data::detail

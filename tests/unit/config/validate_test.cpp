@@ -69,6 +69,16 @@ TEST(Validate, cifar_has_images_labels_and_augmentation) {
                 c.data.dir = "";
               }),
               HasSubstr("data.dir is empty (data.source = cifar"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.data.validation_balanced = true;
+                c.data.validation_samples = 0;
+              }),
+              HasSubstr("data.validation_balanced = yes with data.validation_samples = 0"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.data.validation_balanced = true;
+                c.data.source = DataSource::random;
+              }),
+              HasSubstr("data.validation_balanced = yes without data.source = idx or cifar"));
   EXPECT_THAT(error_of([](Config& c) { c.data.labels = LabelLevel::coarse; }),
               HasSubstr("data.labels = coarse without data.source = cifar"));
   EXPECT_THAT(error_of([](Config& c) { c.data.augment = Augmentation::flip_crop; }),

@@ -175,6 +175,22 @@ TEST_P(CifarData, cifar10_has_no_coarse_labels) {
   EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr("data.labels = coarse"), HasSubstr("holds CIFAR-10")));
 }
 
+TEST_P(CifarData, a_balanced_validation_split_counts_the_labels_that_are_learnt) {
+  write("train.bin", records(true, 0, 400));
+  write("test.bin", records(true, 1000, 7));
+  config_.validation_balanced = true;
+  for (const auto& [level, classes] :
+       {std::pair{config::LabelLevel::fine, 100}, {config::LabelLevel::coarse, 20}}) {
+    config_.labels = level;
+    config_.validation_samples = 3 * classes;
+    const Dataset dataset = load();
+    std::map<std::int32_t, int> counts;
+    for (const std::int32_t label : labels_of(dataset, Split::validation)) ++counts[label];
+    EXPECT_EQ(std::ssize(counts), classes);
+    for (const auto& [label, count] : counts) EXPECT_EQ(count, 3) << label;
+  }
+}
+
 TEST_P(CifarData, validation_and_training_samples_part_the_training_files) {
   write_cifar10();
   config_.validation_samples = 20;

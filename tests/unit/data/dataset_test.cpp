@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "data/permutation.hpp"
 #include "support/idx_files.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -60,7 +62,7 @@ class IdxDataset : public testing::Test {
   static index_t number_of(const std::vector<float>& row) {
     return std::lround(row[0] * 255) + 256 * std::lround(row[1] * 255);
   }
-  static std::vector<index_t> numbers_of(const Dataset& dataset, Split split) {
+  std::vector<index_t> numbers_of(const Dataset& dataset, Split split) const {
     std::vector<index_t> numbers;
     std::vector<float> row(6);
     std::int32_t label = 0;
@@ -68,7 +70,7 @@ class IdxDataset : public testing::Test {
       dataset.fill(split, {&i, 1}, {row.data(), 1, 6});
       dataset.fill_labels(split, {&i, 1}, {&label, 1});
       numbers.push_back(number_of(row));
-      EXPECT_EQ(label, numbers.back() * 13 % 7);
+      EXPECT_EQ(label, train_.labels[static_cast<std::size_t>(numbers.back())]);
     }
     return numbers;
   }
@@ -220,6 +222,56 @@ TEST_F(IdxDataset, takes_5000_for_validation_by_itself_at_most) {
     config_.validation_samples = expected;
     EXPECT_EQ(dataset.identity(), load_dataset(config_, 1).identity());
   }
+}
+
+// The naive way: class by class, the first of its rows in the order of the permutation.
+std::vector<index_t> balanced_rows(const Bytes& labels, index_t samples) {
+  const Permutation order(std::ssize(labels), 20, RandomUse::split);
+  std::map<int, std::vector<index_t>> rows_of;
+  for (index_t i = 0; i < std::ssize(labels); ++i) {
+    const index_t row = order.at(0, i);
+    rows_of[labels[static_cast<std::size_t>(row)]].push_back(row);
+  }
+  std::vector<index_t> chosen;
+  index_t place = 0;
+  for (const auto& [label, rows] : rows_of) {
+    index_t count = samples / std::ssize(rows_of);
+    if (place++ < samples % std::ssize(rows_of)) ++count;
+    chosen.insert(chosen.end(), rows.begin(), rows.begin() + count);
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
+}
+
+TEST_F(IdxDataset, a_balanced_validation_split_has_as_many_of_each_class) {
+  // 0 has 1/8 of the samples, 1 half of them, 3 the rest; none is of class 2, 4 or 5.
+  for (std::size_t i = 0; i < train_.labels.size(); ++i)
+    train_.labels[i] = static_cast<std::uint8_t>(i % 8 == 0 ? 0 : i % 2 == 0 ? 1 : i % 3 == 0 ? 3 : 6);
+  write("train", train_);
+  config_.validation_balanced = true;
+  std::vector<index_t> smaller;
+  for (const index_t samples : {1, 3, 4, 50, 101, 200}) {
+    config_.validation_samples = samples;
+    const Dataset dataset = load_dataset(config_, 1);
+    const std::vector<index_t> found = numbers_of(dataset, Split::validation);
+    EXPECT_EQ(found, balanced_rows(train_.labels, samples)) << samples;
+    EXPECT_EQ(dataset.size(Split::train) + std::ssize(found), 700);
+    EXPECT_TRUE(std::includes(found.begin(), found.end(), smaller.begin(), smaller.end()));
+    smaller = found;
+  }
+  EXPECT_EQ(smaller, numbers_of(load_dataset(config_, 2), Split::validation)) << "of another seed";
+}
+
+TEST_F(IdxDataset, a_class_with_too_few_samples_for_a_balanced_split_is_named) {
+  std::ranges::fill(train_.labels, std::uint8_t{1});
+  for (std::size_t i = 0; i < 10; ++i) train_.labels[i * 7] = 3;
+  write("train", train_);
+  config_.validation_balanced = true;
+  config_.validation_samples = 19;  // 10 of class 1 and 9 of class 3
+  EXPECT_EQ(load_dataset(config_, 1).size(Split::validation), 19);
+  config_.validation_samples = 20;
+  EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr("takes 10 of the 20 validation samples from class 3"),
+                                            HasSubstr("holds 10 of it")));
 }
 
 TEST_F(IdxDataset, images_of_one_channel_take_one_mean) {
