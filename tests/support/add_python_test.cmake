@@ -1,7 +1,7 @@
 # sy_python_test(<name> SCRIPT <file> [ARGUMENTS <words>] [LABELS <labels>])
 #
-# A test of the finished program, written in Python (tests/support/runs.py). It starts ranks of its own, so ctest runs
-# none beside it.
+# A test of the finished program, written in Python (tests/support/runs.py). It starts ranks of its own, which wait for each
+# other and for the launcher most of the time.
 include_guard(GLOBAL)
 
 # Debian's python3, since h5py is a package of it; another python3 may come first in PATH.
@@ -23,6 +23,6 @@ function(sy_python_test name)
   add_test(NAME ${name}
            COMMAND ${SWITCHYARD_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SCRIPT} $<TARGET_FILE:switchyard>
                    $<TARGET_FILE:mend_checkpoint> ${ARG_ARGUMENTS})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${SY_TEST_HANGS} LABELS "program;${ARG_LABELS}" RUN_SERIAL ON
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${SY_TEST_HANGS} LABELS "program;${ARG_LABELS}"
                        ENVIRONMENT "PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/support;FAULT_SHIM=$<TARGET_FILE:fault_shim>")
 endfunction()

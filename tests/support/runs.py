@@ -261,13 +261,13 @@ class RunTest(unittest.TestCase):
             raise AssertionError(finished)
         return max(2, math.ceil(finished.seconds))
 
-    def train(self, ranks=1, code=0, **sections):
-        """Trains in a new folder and gives it back."""
+    def train(self, ranks=0, code=0, **sections):
+        """Trains in a new folder and gives it back. A launcher takes longer than such a run."""
         config, run = self.write_config(**sections)
         self.expect(switchyard("train", config, ranks=ranks), code)
         return run
 
-    def resume(self, run, *arguments, ranks=1, code=0):
+    def resume(self, run, *arguments, ranks=0, code=0):
         return self.expect(switchyard("resume", run, *arguments, ranks=ranks), code)
 
     def expect(self, finished, code, *fragments):

@@ -31,7 +31,7 @@ class ClusterTest(runs.RunTest):
     train_samples = 500  # of the made-up pictures, not used here
     test_samples = 100
 
-    def cluster_run(self, keys, ranks=1, code=0):
+    def cluster_run(self, keys, ranks=0, code=0):
         """Trains configs/clusters/setting1_cubic.ini with other keys in a new folder and gives it back."""
         run = self.new_path()
         keys = {"run.threads": 1, **keys, "run.dir": run}
@@ -39,7 +39,7 @@ class ClusterTest(runs.RunTest):
         self.expect(finished, code)
         return run
 
-    def small_run(self, keys=None, ranks=1, steps=STEPS):
+    def small_run(self, keys=None, ranks=0, steps=STEPS):
         return self.cluster_run({**SMALL, "train.max_steps": steps, **(keys or {})}, ranks=ranks)
 
     def assert_same_run(self, a, b):

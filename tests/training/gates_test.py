@@ -36,7 +36,7 @@ class GateTest(runs.RunTest):
     train_samples = 788  # 388 after the validation split: 3 batches of 128 and one of 4
     test_samples = 200
 
-    def train_gate(self, name, ranks=1, **keys):
+    def train_gate(self, name, ranks=0, **keys):
         return self.train(ranks=ranks, **{"train_max_steps": STEPS, "optim_warmup_steps": 2, **GATES[name], **keys})
 
     def evaluate(self, path, ranks=0, split="test"):
@@ -49,21 +49,18 @@ class GateTest(runs.RunTest):
 
 
 class Layout(GateTest):
-    """Batches of 128 and of 4 samples on 1 to 4 ranks, and a run that is stopped within an epoch on 3 and goes on with 2."""
+    """Batches of 128 and of 4 samples on 1 and 4 ranks, and a run that is stopped within an epoch on 3 and goes on with 2."""
 
     def check(self, name, first_steps=6):
         straight = self.train_gate(name)
         steps = [found for found in runs.metrics(straight) if found["kind"] == "step"]
         self.assertEqual([found["samples"] for found in steps[:4]], [128, 128, 128, 4])
         self.assertLess(steps[-1]["task_loss"], 0.97 * steps[0]["task_loss"], "equal bits of nothing learned prove little")
-        for ranks in (2, 3, 4):
-            other = self.train_gate(name, ranks)
-            self.assert_same_run(straight, other)
-            shutil.rmtree(other)
+        self.assert_same_run(straight, self.train_gate(name, ranks=4))
         moved = self.train_gate(name, ranks=3, train_max_steps=first_steps)
         self.resume(moved, f"--train.max_steps={STEPS}", ranks=2)
         self.assert_same_run(straight, moved)
-        for ranks, split in ((0, "validation"), (2, "test"), (4, "test")):
+        for ranks, split in ((0, "validation"), (3, "test")):
             expected = runs.summary(straight)[split]
             found = self.evaluate(straight, ranks, split)
             self.assertEqual({key: found[key] for key in expected}, expected)

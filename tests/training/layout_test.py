@@ -49,16 +49,16 @@ class Layout(runs.RunTest):
         self.assertEqual(runs.results(block), runs.results(cyclic))
 
     def test_fewer_shards_than_ranks(self):
-        alone = self.train(ranks=1, train_max_steps=STEPS, train_shards=2)
+        alone = self.train(train_max_steps=STEPS, train_shards=2)
         self.assert_same_run(alone, self.train(ranks=4, train_max_steps=STEPS, train_shards=2))
 
     def test_batches_smaller_than_the_ranks(self):
         keys = dict(train_max_steps=STEPS, train_batch_size=2, moe_top_k=1)
-        self.assert_same_run(self.train(ranks=1, **keys), self.train(ranks=4, **keys))
+        self.assert_same_run(self.train(**keys), self.train(ranks=4, **keys))
 
     def test_sgd_with_momentum_and_weight_decay(self):
         keys = dict(train_max_steps=STEPS, optim_name="sgd", optim_momentum=0.9, optim_weight_decay=1e-3)
-        self.assert_same_run(self.train(ranks=1, **keys), self.train(ranks=3, **keys))
+        self.assert_same_run(self.train(**keys), self.train(ranks=3, **keys))
 
 
 class PlantedDifference(runs.RunTest):

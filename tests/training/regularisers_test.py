@@ -49,11 +49,10 @@ class Regularisers(runs.RunTest):
         files = [runs.newest_checkpoint(run) for run in (alone, self.plain_run(keys))]
         self.assertEqual(runs.switchyard("diff", *files).code, 1, f"{name} changes nothing: equal bits prove nothing")
 
-        for ranks, threads in ((2, 1), (3, 2), (4, 1)):
-            with self.subTest(ranks=ranks, threads=threads):
-                self.assert_same_run(alone, self.train(ranks=ranks, run_threads=threads, **keys))
+        with self.subTest("four ranks"):
+            self.assert_same_run(alone, self.train(ranks=4, **keys))
         with self.subTest("goes on on another number of ranks"):
-            run = self.train(ranks=3, **{**keys, "train_max_steps": SAVED})
+            run = self.train(ranks=3, run_threads=2, **{**keys, "train_max_steps": SAVED})
             self.resume(run, f"--train.max_steps={STEPS}", ranks=2)
             self.assert_same_run(alone, run)
 

@@ -174,7 +174,7 @@ class Folder(runs.RunTest):
 
 class Uneven(runs.RunTest):
     def check_train_and_resume(self, ranks, start=None, **keys):
-        straight = self.train(ranks=1, train_max_steps=20, **keys)
+        straight = self.train(train_max_steps=20, **keys)
         run = self.train(ranks=ranks, train_max_steps=9, **keys)
         self.resume(run, "--train.max_steps=20", ranks=ranks)
         self.assert_same_run(straight, run)
@@ -186,7 +186,7 @@ class Uneven(runs.RunTest):
 
     def test_all_samples_routed_to_one_expert(self):
         keys = dict(moe_top_k=1, moe_importance=0)
-        first = self.train(ranks=1, train_max_steps=1, checkpoint_every_steps=1, **keys)
+        first = self.train(train_max_steps=1, checkpoint_every_steps=1, **keys)
 
         def favour_expert_4(file):
             bias = file["parameters/gate/dense_2/bias"]

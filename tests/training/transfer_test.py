@@ -120,8 +120,8 @@ class Frozen(TransferTest):
 
     def check_all_layouts(self, frozen, trained, **sections):
         keys = dict(init_from=self.source, **self.KEYS, **sections)
-        straight = self.train(ranks=1, run_threads=1, **keys)
-        for ranks, threads in ((1, 2), (2, 1), (3, 2), (4, 1)):
+        straight = self.train(**keys)
+        for ranks, threads in ((0, 2), (3, 2), (4, 1)):
             with self.subTest(ranks=ranks, threads=threads):
                 self.assert_same_run(straight, self.train(ranks=ranks, run_threads=threads, **keys))
         self.assertEqual(frozen(straight), frozen(self.source))
@@ -148,11 +148,11 @@ class Frozen(TransferTest):
                 source = self.new_path("source")
                 shutil.copytree(self.source, source)
                 keys = dict(init_from=source, train_freeze=frozen)
-                straight = self.train(ranks=2, train_max_steps=STEPS, **keys)
+                straight = self.train(train_max_steps=STEPS, **keys)
                 run = self.train(ranks=2, train_max_steps=7, **keys)
                 shutil.rmtree(source)
                 self.resume(run, "--train.max_steps=13", ranks=3)
-                finished = self.resume(run, f"--train.max_steps={STEPS}", ranks=1)
+                finished = self.resume(run, f"--train.max_steps={STEPS}")
                 self.assertIn("the run's own", finished.out)
                 self.assert_same_run(straight, run)
 
