@@ -12,7 +12,7 @@
 #   stopped (SWITCHYARD_MPIRUN_VERBOSE=1 shows them too). That a rank was killed by a signal is taken from what mpirun
 #   says, not from the exit code: mpirun has codes of its own above 128.
 # * mpirun waits without end for a host that it cannot reach. SWITCHYARD_LAUNCH_GRACE_SECONDS (30) after a rank left with a
-#   failure everything is ended, with that rank's code.
+#   failure, or a host fell silent, everything is ended, with that rank's code or with 6.
 # * More ranks than processors are allowed. Ranks are not bound: each computes with its share of the processors, and a rank whose
 #   processor is taken by somebody else moves on. Where ranks take up all processors, a rank that waits yields its own.
 #
@@ -91,9 +91,9 @@ note_block() {
   case "$1" in
     *"exited on signal "*) grep -o 'process rank .*' <<<"$1" >"$scratch/signal" ;;
     *"non-zero exit code"* | *"with non-zero status"* | *"MPI_ABORT was invoked"*)
-      [[ "$1" =~ "Exit code:"\ +([0-9]+) ]] && echo "${BASH_REMATCH[1]}" >"$scratch/code" ;;
+      [[ "$1" =~ ("Exit code:"|errorcode)\ +([0-9]+) ]] && echo "${BASH_REMATCH[2]}" >"$scratch/code" ;;
     *"could not access"* | *"not enough slots"* | *"unable to"* | *"not able to"*) touch "$scratch/refused"; return 0 ;;
-    *"lost communication"*) touch "$scratch/failed"; return 0 ;;
+    *"lost communication"*) touch "$scratch/failed" "$scratch/lost"; return 0 ;;
     *) return 0 ;;
   esac
   touch "$scratch/failed"
@@ -125,19 +125,29 @@ errors_pid=$!
 # mpirun and what it started on this host; other hosts' daemons end when their connection to mpirun does.
 end_session() { pkill -KILL --session "$mpirun_pid"; }
 
+# The addresses of hosts that have not acknowledged what mpirun sent them, for some 13 s: after six retransmissions.
+silent_hosts() {
+  ! on_this_machine_only || return 0
+  local address
+  awk 'NR == FNR { of_mpirun[$1]; next } $4 == "01" && $7 >= "00000006" && $10 in of_mpirun { print substr($3, 1, 8) }' \
+      <(readlink /proc/"$mpirun_pid"/fd/* | tr -cd '0-9\n') /proc/net/tcp | sort -u |
+    while read -r address; do
+      printf '%d.%d.%d.%d ' "0x${address:6:2}" "0x${address:4:2}" "0x${address:2:2}" "0x${address:0:2}"
+    done
+}
+
 # mpirun says at once that a rank left with a failure, but stays until it has heard from every host.
 end_after_grace() {
   trap '' INT HUP USR1 USR2 XCPU
-  while [ ! -e "$scratch/failed" ]; do
-    kill -0 "$mpirun_pid" 2>/dev/null || return
-    sleep 0.5
-  done
-  for ((second = 0; second < grace_seconds; ++second)); do
-    kill -0 "$mpirun_pid" 2>/dev/null || return
+  local seconds=0 silent
+  while [ "$seconds" -le "$grace_seconds" ]; do
     sleep 1
+    kill -0 "$mpirun_pid" 2>/dev/null || return
+    silent=$(silent_hosts 2>/dev/null)
+    if [ -e "$scratch/failed" ] || [ -n "$silent" ]; then seconds=$((seconds + 1)); else seconds=0; fi
   done
   touch "$scratch/given_up"
-  say "mpirun is still there $grace_seconds s after a rank or a host was lost; ending everything"
+  say "mpirun is still there $grace_seconds s after a rank or a host was lost${silent:+ (no answer from ${silent% })}; ending all"
   end_session
 }
 end_after_grace &
@@ -179,7 +189,8 @@ if [ -s "$scratch/signal" ]; then
 elif [ -e "$scratch/refused" ]; then
   say "mpirun could not start the ranks, what it says is above; look at -n, the host file and the program on each host"
   code=2
-elif [ -e "$scratch/given_up" ]; then
+elif [ -e "$scratch/given_up" ] || [ -e "$scratch/lost" ]; then
+  [ ! -e "$scratch/lost" ] || say "a host was lost, mpirun names it above"
   code=$(cat "$scratch/code" 2>/dev/null || echo 6)
 else
   case "$code" in

@@ -100,12 +100,12 @@ class Hosts:
         """state: up or down."""
         self.hosts[0].call("ip", "link", "set", host.link, state)
 
-    def start(self, root, *words, ranks=6, **environment):
-        """launch/run.sh on the first host, with all hosts."""
+    def start(self, root, *words, ranks=6, options=(), **environment):
+        """launch/run.sh on the first host, with all hosts; options are mpirun's."""
         ssh = (f"-i {self.folder}/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
                "-o ConnectTimeout=5")
         command = self.hosts[0].inside(
             root / "launch" / "run.sh", "-n", ranks, "--hostfile", self.folder / "hostfile", "--mca", "plm_rsh_args", ssh,
-            "--mca", "orte_keep_fqdn_hostnames", "1", "--bind-to", "none", "--", *words)
+            "--mca", "orte_keep_fqdn_hostnames", "1", "--bind-to", "none", *options, "--", *words)
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, **environment})

@@ -1,14 +1,28 @@
 #!/usr/bin/env bash
-# The cluster tests: three hosts as namespaces of this machine. Needs root, and the release build.
+# The cluster tests: three hosts as namespaces of this machine, under ssh and as a Slurm. Needs root, and the release build.
 #
-#   tests/cluster/run.sh [unittest's arguments]
+#   tests/cluster/run.sh           all, some 15 minutes: most of it is the time that Slurm takes to give up a node
+#   tests/cluster/run.sh --fast    what takes seconds; where it cannot run it says so and is content
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-if [ "$(id -u)" -ne 0 ] || ! unshare --net --uts --mount --pid --fork true 2>/dev/null; then
-  echo "tests/cluster/run.sh: not root, or namespaces are not allowed: not run"
-  exit 0
+hosts_tests=()
+slurm_tests=()
+cannot_run=1
+if [ "${1:-}" = --fast ]; then
+  hosts_tests=(WhatDiffers)
+  slurm_tests=(Stopped.test_usr1_without_processors_per_task_in_a_named_folder)
+  cannot_run=0
 fi
-launch/install.sh tests/cluster/packages.txt
-python3 -B tests/cluster/hosts_test.py . build/release/switchyard "$@"
+
+if [ "$(id -u)" -ne 0 ] || ! unshare --net --uts --mount --pid --fork true 2>/dev/null; then
+  echo "tests/cluster/run.sh: not root, or namespaces are not allowed: not run" >&2
+  exit "$cannot_run"
+fi
+launch/install.sh tests/cluster/packages.txt || exit "$cannot_run"
+
+build=build/release
+python3 -B tests/cluster/hosts_test.py . "$build/switchyard" "$build/tests/support/libfault_shim.so" \
+        ${hosts_tests[@]+"${hosts_tests[@]}"}
+python3 -B tests/cluster/slurm_test.py . "$build/switchyard" ${slurm_tests[@]+"${slurm_tests[@]}"}
 echo "tests/cluster/run.sh: passed"
