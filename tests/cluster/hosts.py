@@ -31,8 +31,10 @@ class Host:
         self.name = f"node{number}"
         self.address = f"10.77.0.{number}"
         self.link = f"n{number}"
+        # Its own /run and shared memory; /tmp is storage that all hosts share.
         # The host's first process: everything of the host ends with it, and it ends with this process.
-        setup = (f"hostname {self.name}; ip link set lo up; mount -t tmpfs none /run; mkdir /run/sshd; "
+        setup = (f"hostname {self.name}; ip link set lo up; mount -t tmpfs none /run; "
+                 f"mount -t tmpfs none /dev/shm; mkdir /run/sshd; "
                  f"touch {folder}/{self.name}; exec /usr/sbin/sshd -D -e -f {folder}/sshd_config 2>{folder}/{self.name}.log")
         self.outer = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--uts", "--mount", "--pid", "--fork",
