@@ -274,7 +274,9 @@ bool Loop::evaluate_best() {
     comm::agree(*communicator_, [&] { load_arrays(reader, model_, nullptr); });
   } catch (const AgreedError& error) {
     if (communicator_->is_root())
-      log::warn("no test figures of the best checkpoint, that of step {} ({})", state_.best_step, error.what());
+      log::warn(
+          "no test figures of the best checkpoint, that of step {} ({}); eval RUN --checkpoint=best makes them",
+          state_.best_step, error.what());
     return true;
   }
   model_.values_changed(*context_);
