@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace switchyard::log {
@@ -14,6 +15,8 @@ enum class Level { debug, info, warn, error };
 // in front of each line when size > 1.
 void set_up(int rank, int size, Level level = Level::info);
 void write(Level level, const std::string& line);
+// An error's line without memory, locks or spdlog: for when memory has run out, and for signal handlers.
+void error_at_once(std::string_view line) noexcept;
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {

@@ -1,6 +1,5 @@
 // The program: finds the sub-command, runs it, and turns what it throws into one sentence and an exit code.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "base/build_info.hpp"
+#include "base/crash.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/standard_streams.hpp"
@@ -196,13 +196,12 @@ int with_lost_output(int code, Arguments words, std::error_code failure) {
 int main(int argc, char** argv) try {
   using namespace switchyard;
   secure_standard_streams();
+  report_crashes_without_memory();
   StandardOutput output;
   const std::vector<std::string> words(argv + 1, argv + argc);
   const int code = cli::run(words);
   return cli::with_lost_output(code, words, output.finish());
 } catch (const std::bad_alloc&) {  // before there is anything that could say it better
-  constexpr std::string_view line =
-      "switchyard error: OutOfMemory: out of host memory; free some, or raise the limit on it\n";
-  [[maybe_unused]] const ssize_t lost = ::write(STDERR_FILENO, line.data(), line.size());
+  switchyard::log::error_at_once("OutOfMemory: out of host memory; free some, or raise the limit on it");
   return static_cast<int>(switchyard::ExitCode::library);
 }

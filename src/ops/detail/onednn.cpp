@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 #include <string_view>
 
 #include "base/contract.hpp"
+#include "base/crash.hpp"
 #include "base/error.hpp"
 #include "device/single_threaded_libraries.hpp"
 
@@ -58,6 +60,25 @@ dnnl_format_tag_t dense_tag(std::size_t dimensions) {
   constexpr dnnl_format_tag_t tags[] = {dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd};
   SY_EXPECTS(dimensions >= 1 && dimensions <= std::size(tags), "1 to 4 dimensions, got {}", dimensions);
   return tags[dimensions - 1];
+}
+
+// oneDNN 2.6 does not look whether it was given memory for the code that it generates, and would crash: ask
+// before, and let no other thread of ours build meanwhile. (Threads that build the same wait for each other
+// anyway.)
+DnnlPrimitive build_primitive(const DnnlPrimitiveDesc& description, const std::string& subject) {
+  constexpr std::size_t room_bytes = std::size_t{4}
+                                     << 20;  // a kernel takes 0.25 MiB, an operation some kernels
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  if (!has_memory(room_bytes)) {
+    throw OutOfMemory(fmt::format(
+        "no memory to build {} (the system refused {} bytes); raise the limit on memory, or use fewer threads "
+        "(run.threads), fewer ranks per host or a smaller model",
+        subject, room_bytes));
+  }
+  dnnl_primitive_t primitive = nullptr;
+  check_dnnl(dnnl_primitive_create(&primitive, description.get()), "build", subject);
+  return DnnlPrimitive(primitive);
 }
 
 }  // namespace
@@ -136,9 +157,7 @@ DnnlOperation::DnnlOperation(DnnlPrimitiveDesc description, std::initializer_lis
       subject_(std::move(subject)) {
   SY_EXPECTS(argument_count_ < max_arguments, "at most {} arguments, got {}", max_arguments - 1,
              argument_count_);
-  dnnl_primitive_t primitive = nullptr;
-  check_dnnl(dnnl_primitive_create(&primitive, description_.get()), "build", subject_);
-  primitive_ = DnnlPrimitive(primitive);
+  primitive_ = build_primitive(description_, subject_);
 
   int position = 0;
   const auto add = [&](int argument) {

@@ -1,0 +1,55 @@
+#include "base/crash.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+namespace switchyard {
+namespace {
+
+// What is refused while a library crashes: more than the 0.25 MiB that oneDNN takes for the code of a kernel,
+// since other threads may have given some back, and less than a healthy process could ever miss.
+constexpr std::size_t least_bytes = std::size_t{4} << 20;
+
+constexpr std::array crashes = {SIGSEGV, SIGBUS, SIGABRT};
+std::array<struct sigaction, crashes.size()> before;
+
+// Only what may be called wherever the process was.
+void on_crash(int signal) {
+  if (!has_memory(least_bytes)) {
+    log::error_at_once(
+        "OutOfMemory: out of host memory (a library crashed when the system refused it some); raise the limit "
+        "on "
+        "memory, or use fewer threads (run.threads), fewer ranks per host, a smaller batch or a smaller model");
+    ::_exit(static_cast<int>(ExitCode::library));
+  }
+  for (std::size_t i = 0; i < crashes.size(); ++i) ::sigaction(crashes[i], &before[i], nullptr);
+  ::raise(signal);  // comes when this function returns
+}
+
+}  // namespace
+
+bool has_memory(std::size_t bytes) noexcept {
+  void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  ::munmap(memory, bytes);
+  return true;
+}
+
+void report_crashes_without_memory() {
+  // A stack that cannot grow is such a crash, too.
+  static std::array<std::byte, std::size_t{64} << 10> stack;
+  const stack_t other = {.ss_sp = stack.data(), .ss_flags = 0, .ss_size = stack.size()};
+  ::sigaltstack(&other, nullptr);
+  struct sigaction action {};
+  action.sa_handler = on_crash;
+  action.sa_flags = SA_ONSTACK;
+  for (std::size_t i = 0; i < crashes.size(); ++i) ::sigaction(crashes[i], &action, &before[i]);
+}
+
+}  // namespace switchyard
