@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/host_name.hpp"
 #include "base/thread.hpp"
+#include "comm/launch_check.hpp"
 
 namespace switchyard::comm {
 namespace {
@@ -214,6 +215,16 @@ void Watchdog::check(std::unique_lock<std::mutex>& lock) {
   lock.lock();
 }
 
+std::string Watchdog::not_seen() const {
+  const std::optional<Launch> launch = find_launch();
+  if (board_ == nullptr || !launch) return "";
+  std::vector<Board::Slot> absent(static_cast<std::size_t>(launch->processes));
+  for (std::size_t r = 0; r < absent.size(); ++r) absent[r].rank = WorldRank(static_cast<int>(r));
+  for (const Board::Slot& seen : board_->slots())
+    std::erase_if(absent, [&](const Board::Slot& slot) { return slot.rank == seen.rank; });
+  return absent.empty() ? "" : fmt::format(" {} not seen on {};", ranks_text(absent), host_);
+}
+
 std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
   const std::string waited =
       fmt::format("rank {} on {} has waited {:.1f} s", rank_.value, host_, waited_seconds_);
@@ -236,12 +247,12 @@ std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
   }
   if (tag_.operation == Operation::start) {
     return fmt::format(
-        "switchyard: {} for MPI to start ({}); see that all hosts reach each other: a network interface that "
-        "each host "
-        "has with the same address (docker0) must be left out, with mpirun --mca btl_tcp_if_include NETWORK "
+        "switchyard: {} for MPI to start ({});{} see that each rank starts and that all hosts reach each "
+        "other: a "
+        "network interface that each host has with the same address (docker0) must be left out, with mpirun "
         "--mca "
-        "oob_tcp_if_include NETWORK\n",
-        waited, where);
+        "btl_tcp_if_include NETWORK --mca oob_tcp_if_include NETWORK\n",
+        waited, where, not_seen());
   }
   const std::string there =
       other_hosts_.empty()

@@ -80,6 +80,9 @@ class Watchdog {
   std::vector<Board::Slot> missing_ranks() const;
   bool reads_on(const Board::Slot& slot) const;
   double silence_seconds() const;  // of a rank that does not run
+  // Before MPI is up: ranks of the launch that never came to this machine's board, those of other hosts among
+  // them.
+  std::string not_seen() const;
   std::string sentence(const std::vector<Board::Slot>& missing) const;
 
   const WorldRank rank_;

@@ -42,6 +42,12 @@ class Startup(runs.RunTest):
                     finished.code = 6  # Open MPI 4.1.4's own mpirun sometimes crashes while it ends
                 self.check_missing(finished, 1, "does not run")
 
+    def test_a_rank_that_never_begins(self):
+        config, run = self.write_config(train_max_steps=2)
+        command = ["train", config, self.wait, f"--run.dir={run}"]
+        finished = runs.different_ranks(runs.Rank(*command), runs.Rank(600, binary="/bin/sleep"), runs.Rank(*command))
+        self.expect_failure(finished, 6, "for MPI to start", "; rank 1 not seen on ")
+
     def test_a_rank_stops_in_a_step(self):
         config, _ = self.write_config(train_epochs=100)
         for ranks, victim in ((2, 0), (4, 2)):
