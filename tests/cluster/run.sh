@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The cluster tests: three hosts as namespaces of this machine, under ssh and as a Slurm. Needs root and the release build.
 #
-#   tests/cluster/run.sh           all, some 15 minutes: most of it is the time that Slurm takes to give up a node
+#   tests/cluster/run.sh           all, some 20 minutes: most of it is the time that Slurm takes to give up a node
 #   tests/cluster/run.sh --fast    what takes seconds; where it cannot run it says so and is content
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
