@@ -24,8 +24,8 @@ void on_crash(int signal) {
   if (!has_memory(least_bytes)) {
     log::error_at_once(
         "OutOfMemory: out of host memory (a library crashed when the system refused it some); raise the limit "
-        "on "
-        "memory, or use fewer threads (run.threads), fewer ranks per host, a smaller batch or a smaller model");
+        "on memory, or use fewer threads (run.threads), fewer ranks per host, a smaller batch or a smaller "
+        "model");
     ::_exit(static_cast<int>(ExitCode::library));
   }
   for (std::size_t i = 0; i < crashes.size(); ++i) ::sigaction(crashes[i], &before[i], nullptr);

@@ -108,7 +108,8 @@ class Streams(runs.RunTest):
                     [str(runs.binary()), "train", str(self.config), f"--run.dir={self.new_path()}", "--run.threads=16"],
                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)), timeout=runs.HANGS_SECONDS,
                     stdin=subprocess.DEVNULL, capture_output=True, text=True)
-                self.assertIn(done.returncode, (0, 4), done)
+                # 3: libhdf5 does not say that what it lacked for a checkpoint was memory.
+                self.assertIn(done.returncode, (0, 3, 4), done)
                 self.assertEqual(done.stderr.count("switchyard error: "), int(done.returncode != 0), done)
 
     def test_each_process_of_a_launch_does_its_work(self):
