@@ -12,16 +12,12 @@
 namespace switchyard {
 namespace {
 
-// What is refused while a library crashes: more than the 0.25 MiB that oneDNN takes for the code of a kernel,
-// since other threads may have given some back, and less than a healthy process could ever miss.
-constexpr std::size_t least_bytes = std::size_t{4} << 20;
-
 constexpr std::array crashes = {SIGSEGV, SIGBUS, SIGABRT};
 std::array<struct sigaction, crashes.size()> before;
 
 // Only what may be called wherever the process was.
 void on_crash(int signal) {
-  if (!has_memory(least_bytes)) {
+  if (!has_spare_memory()) {
     log::error_at_once(
         "OutOfMemory: out of host memory (a library crashed when the system refused it some); raise the limit "
         "on memory, or use fewer threads (run.threads), fewer ranks per host, a smaller batch or a smaller "
@@ -34,10 +30,10 @@ void on_crash(int signal) {
 
 }  // namespace
 
-bool has_memory(std::size_t bytes) noexcept {
-  void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+bool has_spare_memory() noexcept {
+  void* const memory = ::mmap(nullptr, spare_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return false;
-  ::munmap(memory, bytes);
+  ::munmap(memory, spare_bytes);
   return true;
 }
 

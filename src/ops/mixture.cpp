@@ -8,6 +8,12 @@
 namespace switchyard::ops {
 namespace {
 using detail::expect_shape;
+
+void expect_losses(std::span<const float> losses, index_t samples) {
+  SY_EXPECTS(static_cast<index_t>(losses.size()) == samples, "{} losses for {} samples", losses.size(),
+             samples);
+}
+
 }  // namespace
 
 void mixture_forward(device::Context& context, const MixtureBatch& batch, tensor::ConstMatrix log_weights,
@@ -32,8 +38,7 @@ void mixture_forward(device::Context& context, const MixtureBatch& batch, tensor
 void answer_losses(device::Context& context, const MixtureBatch& batch, tensor::ConstMatrix log_weights,
                    std::span<float> losses) {
   expect_shape("log_weights", log_weights, batch.samples, batch.slots);
-  SY_EXPECTS(static_cast<index_t>(losses.size()) == batch.samples, "{} losses for {} samples", losses.size(),
-             batch.samples);
+  expect_losses(losses, batch.samples);
   device::for_each_row(context, batch.samples, kernels::AnswerLosses{batch, log_weights, losses.data()});
 }
 
@@ -48,8 +53,7 @@ void mixture_backward(device::Context& context, const MixtureBatch& batch, const
 void add_prediction_errors(device::Context& context, const MixtureBatch& batch, tensor::ConstMatrix scores,
                            std::span<float> losses) {
   expect_shape("scores", scores, batch.samples, batch.slots);
-  SY_EXPECTS(static_cast<index_t>(losses.size()) == batch.samples, "{} losses for {} samples", losses.size(),
-             batch.samples);
+  expect_losses(losses, batch.samples);
   device::for_each_row(context, batch.samples, kernels::AddPredictionErrors{batch, scores, losses.data()});
 }
 

@@ -66,15 +66,13 @@ dnnl_format_tag_t dense_tag(std::size_t dimensions) {
 // before, and let no other thread of ours build meanwhile. (Threads that build the same wait for each other
 // anyway.)
 DnnlPrimitive build_primitive(const DnnlPrimitiveDesc& description, const std::string& subject) {
-  constexpr std::size_t room_bytes = std::size_t{4}
-                                     << 20;  // a kernel takes 0.25 MiB, an operation some kernels
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
-  if (!has_memory(room_bytes)) {
+  if (!has_spare_memory()) {
     throw OutOfMemory(fmt::format(
         "no memory to build {} (the system refused {} bytes); raise the limit on memory, or use fewer threads "
         "(run.threads), fewer ranks per host or a smaller model",
-        subject, room_bytes));
+        subject, spare_bytes));
   }
   dnnl_primitive_t primitive = nullptr;
   check_dnnl(dnnl_primitive_create(&primitive, description.get()), "build", subject);
