@@ -13,6 +13,7 @@ import numpy
 import runs
 
 E, C = 4, 3
+LIT = {"all": 4, "three": 3}  # pixels
 WEIGHTS = {"importance": 0.3, "balance": 0.7, "z_loss": 0.2, "gate_entropy": 0.4, "similarity": 0.6}
 PARTS = {"importance": "importance_loss", "balance": "balance_loss", "z_loss": "z_loss",
          "gate_entropy": "gate_entropy_loss", "similarity": "similarity_loss"}
@@ -58,10 +59,13 @@ class Reference:
         numpy.add.at(self.usage, self.chosen, self.w)
         self.load = numpy.bincount(self.chosen.ravel(), minlength=E)
         rows = numpy.arange(self.n)
+        self.largest = self.chosen[rows, self.w.argmax(axis=1)]
+        self.by_label = self.table(labels)
+        self.by_prediction = self.table(self.y[rows, self.largest].argmax(axis=1))
+        self.share = self.by_label.sum(axis=0) / self.n
         self.task_loss = -numpy.log(self.mixture[rows, labels]).mean()
         answer = self.mixture / self.w.sum(axis=1, keepdims=True)
         self.loss = -numpy.log(answer[rows, labels]).mean()
-        self.largest = self.chosen[rows, self.w.argmax(axis=1)]
 
     def regularisers(self, f=None):
         f = self.load / self.load.sum() if f is None else f
@@ -82,26 +86,19 @@ class Reference:
 
     def shared_figures(self):
         predicted = self.mixture.argmax(axis=1)
-        by_label = self.table(self.labels)
-        by_prediction = self.table(self.y[numpy.arange(self.n), self.largest].argmax(axis=1))
-        share = by_label.sum(axis=0) / self.n
         return {"error": (predicted != self.labels).mean(), "task_loss": self.task_loss,
                 "h_s": entropy(self.p).mean(), "h_s_chosen": entropy(self.w / self.w.sum(axis=1, keepdims=True)).mean(),
-                "h_u": entropy(self.usage / self.usage.sum()), "mi_predicted": information(by_prediction),
-                "mi_true": information(by_label), "load": self.load.tolist(),
-                "dead_experts": [e for e in range(E) if share[e] < 1e-3]}
+                "h_u": entropy(self.usage / self.usage.sum()), "mi_predicted": information(self.by_prediction),
+                "mi_true": information(self.by_label), "load": self.load.tolist(),
+                "dead_experts": [e for e in range(E) if self.share[e] < 1e-3]}
 
     def evaluation(self):
-        by_label = self.table(self.labels)
-        share = by_label.sum(axis=0) / self.n
-        within = sum(-count / self.n * math.log(count / by_label[:, e].sum())
-                     for e in range(E) for count in by_label[:, e] if count > 0)
+        within = sum(-count / self.n * math.log(count / self.by_label[:, e].sum())
+                     for e in range(E) for count in self.by_label[:, e] if count > 0)
         return {**self.shared_figures(), "loss": self.loss, "dispatch_entropy_label": within,
-                "largest_share": share.max(), "active_experts": int((share > 0.01).sum()),
-                "expert_share": share.tolist(), "importance_share": (self.usage / self.n).tolist(),
-                "class_by_expert": by_label.tolist(),
-                "class_by_expert_predicted":
-                    self.table(self.y[numpy.arange(self.n), self.largest].argmax(axis=1)).tolist()}
+                "largest_share": self.share.max(), "active_experts": int((self.share > 0.01).sum()),
+                "expert_share": self.share.tolist(), "importance_share": (self.usage / self.n).tolist(),
+                "class_by_expert": self.by_label.tolist(), "class_by_expert_predicted": self.by_prediction.tolist()}
 
     def step(self):
         parts = self.regularisers()
@@ -134,22 +131,22 @@ class Figures(runs.RunTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.bright = {name: cls.write_pictures(name, pixels) for name, pixels in (("all", 4), ("three", 3))}
+        cls.bright = {name: cls.write_pictures(name) for name in LIT}
 
     @classmethod
-    def write_pictures(cls, name, pixels):
-        """24 training and 12 test pictures, of which the first `pixels` pixels are lit in turn."""
+    def write_pictures(cls, name):
+        """24 training and 12 test pictures, of which the first LIT[name] pixels are lit in turn."""
         folder = cls.folder / name
         folder.mkdir()
-        for prefix, count in (("train", 24), ("t10k", 12)):
-            pictures = numpy.zeros((count, 4))
-            pictures[numpy.arange(count), numpy.arange(count) % pixels] = 255
-            runs.write_idx(folder / f"{prefix}-images-idx3-ubyte", pictures.reshape(count, 2, 2))
-            runs.write_idx(folder / f"{prefix}-labels-idx1-ubyte", (numpy.arange(count) // pixels) % C)
+        for prefix, split in (("train", "train"), ("t10k", "test")):
+            x, labels = cls.batch(name, split)
+            runs.write_idx(folder / f"{prefix}-images-idx3-ubyte", 255 * x.reshape(-1, 2, 2))
+            runs.write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
         return folder
 
-    def batch(self, name, split):
-        count, pixels = (24 if split == "train" else 12), (4 if name == "all" else 3)
+    @staticmethod
+    def batch(name, split):
+        count, pixels = (24 if split == "train" else 12), LIT[name]
         x = numpy.zeros((count, 4))
         x[numpy.arange(count), numpy.arange(count) % pixels] = 1
         return x, (numpy.arange(count) // pixels) % C
@@ -211,9 +208,9 @@ class Figures(runs.RunTest):
                 self.expect_figures(step, expected, 1e-5)
                 self.assertEqual(set(step) - set(expected), {"kind", "load_loss"})
 
-    def known(self, name, gate, k, ranks=0):
+    def known(self, name, gate, k):
         checkpoint = self.checkpoint_of(name, k, self.parameters(gate))
-        return json.loads(self.expect(runs.switchyard("eval", checkpoint, ranks=ranks), 0).out)
+        return json.loads(self.expect(runs.switchyard("eval", checkpoint), 0).out)
 
     def test_an_even_gate_has_log2_of_the_experts(self):
         for k in (1, 2, E):
