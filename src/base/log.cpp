@@ -2,6 +2,7 @@
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
@@ -26,8 +27,15 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::info;
 }
 
-// What stands before an error's line.
-std::array<char, 512> error_prefix{"switchyard error: "};
+// What stands before each line.
+std::array<char, 512> name_of_process{"switchyard"};
+
+// In one piece, so that no other process's line comes between.
+void write_at_once(std::string_view before, std::string_view line) noexcept {
+  const auto part = [](std::string_view text) { return iovec{const_cast<char*>(text.data()), text.size()}; };
+  const std::array parts = {part(name_of_process.data()), part(before), part(line), part("\n")};
+  [[maybe_unused]] const ssize_t lost = ::writev(STDERR_FILENO, parts.data(), static_cast<int>(parts.size()));
+}
 
 }  // namespace
 
@@ -38,17 +46,15 @@ void set_up(int rank, int size, Level level) {
   const std::string name =
       size > 1 ? fmt::format("switchyard[{}/{} {}]", rank, size, host_name()) : "switchyard";
   logger->set_pattern(name + " %^%l%$: %v");
-  *fmt::format_to_n(error_prefix.data(), error_prefix.size() - 1, "{} error: ", name).out = '\0';
+  *fmt::format_to_n(name_of_process.data(), name_of_process.size() - 1, "{}", name).out = '\0';
   logger->flush_on(spdlog::level::debug);
   spdlog::set_default_logger(std::move(logger));
 }
 
 void write(Level level, const std::string& line) { spdlog::log(to_spdlog(level), "{}", line); }
 
-void error_at_once(std::string_view line) noexcept {
-  for (const std::string_view part : {std::string_view(error_prefix.data()), line, std::string_view("\n")}) {
-    [[maybe_unused]] const ssize_t lost = ::write(STDERR_FILENO, part.data(), part.size());
-  }
-}
+void say_at_once(std::string_view line) noexcept { write_at_once(": ", line); }
+
+void error_at_once(std::string_view line) noexcept { write_at_once(" error: ", line); }
 
 }  // namespace switchyard::log

@@ -15,7 +15,9 @@ enum class Level { debug, info, warn, error };
 // in front of each line when size > 1.
 void set_up(int rank, int size, Level level = Level::info);
 void write(Level level, const std::string& line);
-// An error's line without memory, locks or spdlog: for when memory has run out, and for signal handlers.
+// A line, and an error's, without memory, locks or spdlog: for when memory has run out or a stuck thread may
+// hold the lock, and for signal handlers.
+void say_at_once(std::string_view line) noexcept;
 void error_at_once(std::string_view line) noexcept;
 
 template <class... Args>

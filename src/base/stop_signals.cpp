@@ -7,9 +7,9 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
-#include <string>
 #include <utility>
 
+#include "base/log.hpp"
 #include "base/thread.hpp"
 
 namespace switchyard {
@@ -30,11 +30,6 @@ sigset_t listened_to() {
   ::sigaction(SIGHUP, nullptr, &hang_up);
   if (hang_up.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);  // nohup ignores it
   return signals;
-}
-
-// Unlike the log it needs no lock that a stuck thread may hold.
-void say(const std::string& line) {
-  [[maybe_unused]] const ssize_t lost = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
 }  // namespace
@@ -69,14 +64,14 @@ void StopSignals::listen() const {
     asked_to_stop = true;
     if (is_second && is_echo(signal)) continue;
     if (std::exchange(is_second, true)) {
-      say(fmt::format("switchyard: got {} after a first signal; ended at once, without a checkpoint\n", name));
+      log::say_at_once(fmt::format("got {} after a first signal; ended at once, without a checkpoint", name));
       ::_exit(128 + signal);
     }
     first = signal;
     first_time = std::chrono::steady_clock::now();
     if (says_ == Says::what_it_does)
-      say(fmt::format(
-          "switchyard: got {}; a checkpoint is written, then the run ends (again: it ends at once)\n", name));
+      log::say_at_once(
+          fmt::format("got {}; the run is asked to write a checkpoint and end (again: it ends at once)", name));
   }
 }
 

@@ -108,8 +108,8 @@ fs::path newest_valid(const fs::path& folder) {
     }
   }
   throw DataError(
-      fmt::format("there is no whole checkpoint in '{}' ({}); start the run again with `switchyard train`",
-                  folder.string(), reason));
+      fmt::format("there is no whole checkpoint in '{}' ({}); {}start the run again with `switchyard train`",
+                  folder.string(), reason, names.empty() ? "" : "mend that, bring back a copy of one, or "));
 }
 
 std::filesystem::path path_of(const std::filesystem::path& folder, index_t step) {

@@ -196,12 +196,15 @@ int with_lost_output(int code, Arguments words, std::error_code failure) {
 int main(int argc, char** argv) try {
   using namespace switchyard;
   secure_standard_streams();
-  report_crashes_without_memory();
+  report_ends_without_memory();
   StandardOutput output;
   const std::vector<std::string> words(argv + 1, argv + argc);
   const int code = cli::run(words);
-  return cli::with_lost_output(code, words, output.finish());
+  const int last = cli::with_lost_output(code, words, output.finish());
+  expect_own_end();
+  return last;
 } catch (const std::bad_alloc&) {  // before there is anything that could say it better
   switchyard::log::error_at_once("OutOfMemory: out of host memory; free some, or raise the limit on it");
+  switchyard::expect_own_end();
   return static_cast<int>(switchyard::ExitCode::library);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/crash.hpp"
 #include "base/error.hpp"
 #include "base/floating_point.hpp"
 #include "base/log.hpp"
@@ -55,6 +56,7 @@ void Runtime::abort(ExitCode code) {
   // Ending the others may hang where the network is what failed.
   constexpr double enough_seconds = 5;
   watchdog_.leave_within(enough_seconds, static_cast<int>(code));
+  expect_own_end();
   mpi_->abort(code);
 }
 

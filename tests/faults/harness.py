@@ -88,6 +88,8 @@ class Harness:
                 attempt(one)
                 self.expect_nobody_left(one.folder)
                 shutil.rmtree(one.folder, ignore_errors=True)
+            except runs.LauncherHangs:
+                self.count("tries that mpirun itself did not end")
             except Exception as failure:  # a defect of the harness is a failed try, too
                 self._failed.append(number)
                 kind = "" if isinstance(failure, (Failure, AssertionError)) else f"{type(failure).__name__}: "

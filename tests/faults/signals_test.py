@@ -26,7 +26,7 @@ class Signals(runs.RunTest):
                 self.assertTrue(running.wait_until(lambda: (run / "metrics.jsonl").exists()))
                 os.kill(running.process.pid, number)
                 finished = self.expect(running.wait(), 75)
-                self.assertEqual(finished.err.count("a checkpoint is written"), 1, finished)
+                self.assertEqual(finished.err.count("asked to write a checkpoint"), 1, finished)
                 step = runs.summary(run)["steps"]
                 self.assertEqual(runs.newest_checkpoint(run), runs.checkpoint_at(run, step))
 

@@ -57,6 +57,10 @@ _binary = None
 _mend = None
 
 
+class LauncherHangs(AssertionError):
+    """Every rank has ended and mpirun has not: Open MPI 4.1.4 may wait for itself there (launch/run.sh ends that)."""
+
+
 class Rank:
     """One rank of a launch whose ranks differ."""
 
@@ -144,8 +148,10 @@ class Running:
         try:
             self.process.wait(limit_seconds)
         except subprocess.TimeoutExpired:
+            alone = self._ranks > 0 and not self.rank_pids()
             self._kill()
-            raise AssertionError(f"it hangs: no end within {limit_seconds} s\n{self._finished()}") from None
+            hang, what = (LauncherHangs, "mpirun") if alone else (AssertionError, "it")
+            raise hang(f"{what} hangs: no end within {limit_seconds} s\n{self._finished()}") from None
         return self._finished()
 
     def wait_or_stop(self, limit_seconds):
