@@ -29,9 +29,9 @@ harness() {
     --count 1000000 || failed+=("$1")
 }
 echo "launch/soak.sh: $minutes minutes, seed $seed"
-harness random_faults 50 4
-harness random_layouts 30 2
-harness random_damage 10 2
+harness random_faults 62 4
+harness random_layouts 18 2
+harness random_damage 10 3
 "$python" -B tests/fuzz/run.py --seconds $((minutes * 60 / 10)) --seed "$seed" || failed+=("fuzz")
 
 [ ${#failed[@]} -eq 0 ] || {

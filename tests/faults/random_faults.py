@@ -51,6 +51,8 @@ class Faults(harness.Harness):
         else:
             self.count("faults that came too late")
             harness.expect(finished.code == 0, finished)
+            harness.compare(self.straight, run)
+            return
         again = harness.train(self.config, f"--run.dir={run}", "--run.resume=auto", ranks=one.random.choice((0, 2, 3)))
         harness.expect(again.code == 0, f"going on after\n{finished}\n---\n{again}")
         harness.compare(self.straight, run, warned=finished.err)
