@@ -13,7 +13,7 @@
 namespace switchyard::cli {
 namespace {
 
-const std::string one_configuration =
+constexpr std::string_view one_configuration =
     "(all ranks of a run have one configuration); give every rank the same file and options; independent runs "
     "are started one by one, not as the ranks of one launch";
 
@@ -49,8 +49,8 @@ std::vector<comm::Compared> compared_configuration(const config::Config& config,
   for (const config::Section& section : config::sections()) {
     for (const config::Field& field : section.fields) {
       if (field.scope == config::Scope::rank) continue;
-      things.push_back(
-          {std::string(where) + field.name(), config::value_text(config, field), one_configuration});
+      things.push_back({std::string(where) + field.name(), config::value_text(config, field),
+                        std::string(one_configuration)});
     }
   }
   return things;
@@ -61,7 +61,7 @@ void expect_same_configuration(comm::Communicator& communicator, const config::C
 }
 
 comm::Compared compared_argument(std::string_view what, std::string_view value) {
-  return {std::string(what), std::string(value), one_configuration};
+  return {std::string(what), std::string(value), std::string(one_configuration)};
 }
 
 }  // namespace switchyard::cli

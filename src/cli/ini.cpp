@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/lines.hpp"
 #include "base/regular_file.hpp"
 #include "config/messages.hpp"
 #include "config/parse.hpp"
@@ -53,6 +54,7 @@ void require_known_section(std::string_view name, std::string_view where) {
 // alone, under the section in which it stands ("" for none).
 config::Setting parse_line(std::string_view section, std::string_view line, std::string_view where) {
   std::istringstream stream(section.empty() ? std::string(line) : fmt::format("[{}]\n{}", section, line));
+  throw_what_fails(stream);
   try {
     // Unregistered options come back as they are: config::set() knows the keys, and the nearest one.
     const auto parsed = po::parse_config_file(stream, po::options_description(), /*allow_unregistered=*/true);

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/lines.hpp"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
@@ -83,7 +85,7 @@ void read_cpuinfo(const std::string& text, MachineInfo& machine) {
   std::set<std::pair<int, int>> cores;
   int socket = 0;
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
+  for (std::string line; next_line(lines, line);) {
     const auto [key, value] = split_line(line);
     if (key == "processor") ++machine.hardware_threads;
     if (key == "model name") machine.cpu_model = value;
@@ -97,7 +99,7 @@ void read_cpuinfo(const std::string& text, MachineInfo& machine) {
 
 void read_meminfo(const std::string& text, MachineInfo& machine) {
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
+  for (std::string line; next_line(lines, line);) {
     const auto [key, value] = split_line(line);
     std::size_t kibibytes = 0;
     std::from_chars(value.data(), value.data() + value.size(), kibibytes);

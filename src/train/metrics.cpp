@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/lines.hpp"
 #include "base/log.hpp"
 #include "base/regular_file.hpp"
 
@@ -158,7 +159,7 @@ index_t cut_metrics(const std::filesystem::path& path, index_t step) {
   detail::ReplacementFile kept(path);
   index_t removed = 0;
   index_t steps = 0;
-  for (std::string line; std::getline(lines, line);) {
+  for (std::string line; next_line(lines, line);) {
     if (belongs(line, step)) {
       kept.write(line + "\n");
       if (line.starts_with(step_line)) ++steps;

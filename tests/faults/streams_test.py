@@ -90,14 +90,18 @@ class Streams(runs.RunTest):
                 self.assertEqual((done.returncode, done.stderr.count("SystemError: cannot start ")), (4, 1), done)
                 self.assertIn("run.threads", done.stderr)
 
-    def test_memory_that_runs_out_at_once(self):
-        for call in (5, 16, 40):
+    def test_memory_that_is_refused_once(self):
+        """At each of the first calls, those before main too, and at some of the later ones. A library may do without."""
+        expected = runs.switchyard("plan", self.config)
+        self.assertEqual(expected.code, 0, expected)
+        for call in (*range(1, 250), *range(250, 2000, 23)):
             with self.subTest(call=call):
-                run = self.new_path()
-                finished = runs.switchyard("train", self.config, f"--run.dir={run}",
-                                           environment=runs.fault("new", call, "fail"))
-                self.assertEqual(finished.code, 4, finished)
-                self.assertEqual((finished.out, finished.err.count("switchyard error: OutOfMemory: ")), ("", 1), finished)
+                finished = runs.switchyard("plan", self.config, environment=runs.fault("new", call, "fail"))
+                self.assertIn(finished.code, (0, 4), finished)
+                if finished.code == 0:
+                    self.assertEqual(finished.out, expected.out)
+                else:
+                    self.assertEqual((finished.out, finished.err.count("switchyard error: OutOfMemory: ")), ("", 1), finished)
 
     def test_memory_that_runs_out_anywhere(self):
         """Also within a library that does not check what it is given: oneDNN 2.6 crashes there."""

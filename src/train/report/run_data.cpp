@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/error.hpp"
+#include "base/lines.hpp"
 #include "base/phase_clock.hpp"
 #include "base/regular_file.hpp"
 
@@ -62,7 +63,7 @@ void read_metrics(const std::filesystem::path& path, RunData& run) {
     throw DataError(fmt::format("cannot read '{}' ({}); check the run folder", path.string(), reason));
   std::ifstream lines(path, std::ios::binary);
   std::string line;
-  for (index_t number = 1; std::getline(lines, line); ++number) {
+  for (index_t number = 1; next_line(lines, line); ++number) {
     if (line.empty()) continue;
     Json record = parse_shallow(line);
     if (!is_record(record)) {

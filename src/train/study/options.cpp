@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/error.hpp"
+#include "base/lines.hpp"
 #include "config/messages.hpp"
 
 namespace switchyard::train::study {
@@ -123,6 +124,7 @@ std::string describe_default(const Field& field) {
 
 std::vector<std::string> words_of(std::string_view text) {
   std::istringstream stream{std::string(text)};
+  throw_what_fails(stream);
   std::vector<std::string> words;
   for (std::string word; stream >> word;) words.push_back(word);
   return words;

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/error.hpp"
+#include "base/lines.hpp"
 #include "base/regular_file.hpp"
 #include "config/messages.hpp"
 
@@ -56,7 +57,7 @@ std::vector<PublishedValue> parse_published(std::string_view text, std::string_v
   std::istringstream lines{std::string(text)};
   std::vector<PublishedValue> values;
   int number_of_line = 0;
-  for (std::string whole; std::getline(lines, whole);) {
+  for (std::string whole; next_line(lines, whole);) {
     const std::string at = fmt::format("{}:{}", where, ++number_of_line);
     const std::string_view line = without_line_end(whole);
     if (number_of_line == 1) {
