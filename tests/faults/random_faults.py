@@ -137,6 +137,8 @@ class Expectation:
         elif self.action == "stop":
             if self.ranks <= 1:
                 harness.expect(finished.stopped, said)  # nobody is there to miss it
+            elif finished.stopped:
+                harness.expect("finished all" in finished.out, said)  # all work was done, and the others had left
             elif finished.code != 0:
                 harness.expect(finished.code == 6 and len(causes) == 1, said)
                 harness.expect(re.search(rf"rank {self.victim}\b", causes[0]), f"rank {self.victim} is not named\n{said}")

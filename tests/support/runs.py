@@ -155,14 +155,19 @@ class Running:
         return self._finished()
 
     def wait_or_stop(self, limit_seconds):
-        """As wait(), but a run of one stopped process is ended and said to be `stopped`: nobody else could tell."""
+        """As wait(), but a run of which only stopped processes are left is ended and said to be `stopped`: nobody else could
+        tell. Of several, the others may be about to be ended: that is seen when the time is over."""
         end = time.monotonic() + limit_seconds
-        while self.process.poll() is None and time.monotonic() < end:
-            if self._ranks <= 1 and any(_is_stopped(pid) for pid in self.rank_pids().values()):
+        while self.process.poll() is None:
+            is_over = time.monotonic() > end
+            living = self.rank_pids().values() if self._ranks <= 1 or is_over else ()
+            if living and all(_is_stopped(pid) for pid in living):
                 self._kill()
                 finished = self._finished()
                 finished.stopped = True
                 return finished
+            if is_over:
+                break
             time.sleep(0.02)
         return self.wait(1)
 
