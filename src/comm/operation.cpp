@@ -36,6 +36,8 @@ std::string_view name(Operation operation) {
       return "start";
     case Operation::finish:
       return "finish";
+    case Operation::leave:
+      return "leave";
     case Operation::read_files:
       return "read_files";
   }

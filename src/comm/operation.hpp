@@ -25,6 +25,7 @@ enum class Operation : std::int32_t {
   receive,
   start,       // of MPI
   finish,      // of MPI
+  leave,       // the ranks of a machine, once MPI has ended
   read_files,  // waits for the file system, not for other ranks
 };
 std::string_view name(Operation operation);

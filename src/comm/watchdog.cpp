@@ -55,6 +55,13 @@ bool is_gone(const Board::Slot& slot) {
          ::access(fmt::format("/proc/{}", slot.activity.process).c_str(), F_OK) != 0;
 }
 
+// Past MPI's end.
+bool has_left(const Board::Slot& slot) {
+  const bool leaves =
+      slot.activity.state == Activity::State::waiting && slot.activity.tag.operation == Operation::leave;
+  return leaves || slot.activity.state == Activity::State::left || is_gone(slot);
+}
+
 // Why the rank of this slot is missing.
 std::string reason(const Board::Slot& slot, bool is_silent) {
   const std::string last = place(slot.activity.tag);
@@ -138,6 +145,13 @@ void Watchdog::end() {
   waiting_ = false;
 }
 
+void Watchdog::leave_together() {
+  const WatchedWait wait(this, Operation::leave, "end");
+  constexpr auto pause = std::chrono::milliseconds(1);
+  while (board_ != nullptr && !std::ranges::all_of(board_->slots(), has_left))
+    std::this_thread::sleep_for(pause);
+}
+
 void Watchdog::leave_within(double seconds, int code) {
   const std::lock_guard lock(mutex_);
   leave_after_seconds_ = seconds;
@@ -179,9 +193,12 @@ std::vector<Board::Slot> Watchdog::missing_ranks() const {
   std::vector<Board::Slot> missing;
   if (board_ == nullptr) return missing;
   for (const Board::Slot& slot : board_->slots()) {
-    if (slot.activity.group != group_) continue;
+    const bool is_last = tag_.operation == Operation::leave;  // all groups meet there
+    if (!is_last && slot.activity.group != group_) continue;
     const bool waits_like_us = slot.activity.state == Activity::State::waiting;
-    if (!waits_like_us || slot.silent_seconds > silence_seconds()) missing.push_back(slot);
+    const bool is_missing =
+        is_last ? !has_left(slot) : !waits_like_us || slot.silent_seconds > silence_seconds();
+    if (is_missing) missing.push_back(slot);
   }
   return missing;
 }

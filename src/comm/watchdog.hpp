@@ -65,6 +65,9 @@ class Watchdog {
 
   void begin(const OperationTag& tag);
   void end();
+  // Waits until every rank of this machine has called it, or is gone: after MPI, which lets a rank go before
+  // the others are through. Who stops on this last stretch is missed like anywhere else.
+  void leave_together();
   // After this long the process leaves with `code`, silently, whatever it is doing: for an end that may itself
   // hang.
   void leave_within(double seconds, int code);

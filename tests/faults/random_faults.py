@@ -105,7 +105,7 @@ class Faults(harness.Harness):
 def random_call(random, ranks):
     group = random.choice(("mpi", "mpi", "file", "file", "new") if ranks > 1 else ("file", "file", "new"))
     if group == "mpi":
-        return random.choice(MPI_CALLS + ("MPI_Init_thread", "MPI_Finalize")), random.choice(
+        return random.choice(MPI_CALLS + ("MPI_Init_thread", "MPI_Finalize", "MPI_Finalized")), random.choice(
             ("fail", "fail", "stop", "kill", "segv", "slow", "exit"))
     if group == "file":
         return random.choice(FILE_CALLS), random.choice((*(str(error) for error in ERRORS), "kill", "stop", "slow"))

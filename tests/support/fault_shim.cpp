@@ -5,7 +5,8 @@
 // SWITCHYARD_SHIM_PATH=PREFIX: only calls on files under PREFIX count, where the function is about a file.
 // SWITCHYARD_SHIM_MARK=FILE: made when the fault was delivered.
 //
-// FUNCTION: one of the functions below by name; `new` is operator new; `MPI` any MPI call that is listed here.
+// FUNCTION: one of the functions below by name; `new` is operator new; `MPI` any MPI call that is listed here;
+// `MPI_Finalized` the end of MPI_Finalize.
 // ACTION: a number: the call fails with that errno; fail: an MPI call returns MPI_ERR_OTHER, new throws; short:
 // a write writes half; stop: SIGSTOP; kill: SIGKILL; segv: SIGSEGV; exit: _exit(1); usr1: SIGUSR1 to the
 // process; slow: one second passes.
@@ -184,7 +185,9 @@ int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
 int MPI_Finalize() {
   NEXT(MPI_Finalize);
   strikes("MPI_Finalize");
-  return next_MPI_Finalize();
+  const int code = next_MPI_Finalize();
+  strikes("MPI_Finalized");
+  return code;
 }
 
 #define OF_MPI(name, parameters, arguments)                                           \

@@ -46,8 +46,11 @@ MpiSession::MpiSession(Watchdog* watchdog) : watchdog_(watchdog) {
 }
 
 MpiSession::~MpiSession() {
-  const WatchedWait wait(watchdog_, Operation::finish, "end");
-  if (MPI_Finalize() != MPI_SUCCESS) log::error("MPI_Finalize failed");
+  {
+    const WatchedWait wait(watchdog_, Operation::finish, "end");
+    if (MPI_Finalize() != MPI_SUCCESS) log::error("MPI_Finalize failed");
+  }
+  if (watchdog_ != nullptr) watchdog_->leave_together();
 }
 
 void MpiSession::abort(ExitCode code) { mpi::abort_all(code); }

@@ -194,6 +194,32 @@ TEST(Watchdog, a_rank_of_another_group_is_not_missed) {
   EXPECT_EQ(machine.sentences.first().find("missing ("), std::string::npos) << machine.sentences.first();
 }
 
+TEST(Watchdog, ranks_leave_together) {
+  Machine machine;
+  machine.rank_1.set_limit_seconds(0);
+  std::thread rank_1([&] {
+    std::this_thread::sleep_for(50ms);
+    machine.rank_1.leave_together();
+  });
+  machine.rank_0.leave_together();
+  rank_1.join();
+  EXPECT_EQ(machine.sentences.count(), 0u);
+}
+
+TEST(Watchdog, a_rank_that_does_not_leave_is_named) {
+  Machine machine;
+  machine.rank_1.set_group(1);  // all groups meet at the end
+  machine.rank_1.begin({.operation = Operation::finish, .phase = PhaseName("end")});
+  machine.rank_1.set_limit_seconds(0);
+  std::thread rank_0([&] { machine.rank_0.leave_together(); });
+  const std::string sentence = machine.sentences.first();
+  EXPECT_NE(sentence.find("rank 1 on"), std::string::npos) << sentence;
+  EXPECT_NE(sentence.find("is missing (rank 1: "), std::string::npos) << sentence;
+  EXPECT_NE(sentence.find("(operation leave"), std::string::npos) << sentence;
+  machine.rank_1.begin({.operation = Operation::leave, .phase = PhaseName("end")});
+  rank_0.join();
+}
+
 TEST(Watchdog, a_thread_that_computes_while_it_reads_does_not_wait) {
   Sentences sentences;
   Watchdog watchdog(WorldRank(0), 1, nullptr, sentences.action());
