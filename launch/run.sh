@@ -113,6 +113,9 @@ pass_on_errors() {
       fi
     elif [[ "$line" =~ $frame ]]; then
       block="$line"
+    elif [[ "$line" == "mpirun: Error: "* ]]; then
+      touch "$scratch/refused"
+      printf '%s\n' "$line"
     elif [[ "$line" != "mpirun: Forwarding signal "* ]]; then
       printf '%s\n' "$line"
     fi

@@ -74,6 +74,8 @@ void write_arrays(const std::filesystem::path& file, const Header& header, std::
 
 // What every file that this room writes begins with.
 inline constexpr std::string_view file_mark = "SYCKPT\r\n";
+// Those of a file of write_arrays(), which is no checkpoint.
+inline constexpr std::string_view arrays_mark = "SYARRS\r\n";
 
 // Where the checkpoint of `step` is, or would be.
 std::filesystem::path path_of(const std::filesystem::path& folder, index_t step);

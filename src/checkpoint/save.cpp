@@ -12,6 +12,7 @@
 
 #include "base/contract.hpp"
 #include "base/log.hpp"
+#include "base/regular_file.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/posix_file.hpp"
 #include "checkpoint/detail/publish.hpp"
@@ -166,6 +167,7 @@ void detail::save(comm::Communicator& communicator, const fs::path& folder, inde
     check_paths(plan, header);
     on_disk([&] {
       check_folder(folder);
+      expect_replaceable(folder / file_name(step), "", "--run.dir=PATH");
       remove_leftovers(folder);
       writer.emplace(folder, step, needed, reserve);
       writer->write(header);

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/file_writer.hpp"
@@ -18,7 +19,11 @@ void write_whole(const fs::path& file, const Header& header, std::span<const Sli
   index_t expected = 1 << 16;
   for (const Slice& array : arrays) expected += bytes_of(array);
   const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
-  detail::TemporaryFile temporary(folder, file.filename().string());
+  // Several processes may write one file, each a whole one.
+  const std::string suffix = fmt::format(".{}.tmp", ::getpid());
+  detail::TemporaryFile temporary(folder, file.filename().string(), suffix);
+  std::error_code ignored;
+  fs::remove(temporary.path(), ignored);  // of a process that was killed
   detail::FileWriter writer(temporary.path(), expected, detail::ReserveSpace::yes);
   writer.write(header);
   for (const Slice& array : arrays) {
@@ -31,7 +36,7 @@ void write_whole(const fs::path& file, const Header& header, std::span<const Sli
     writer.end_array();
   }
   writer.close();
-  detail::seal(temporary.path());
+  detail::seal(temporary.path(), arrays_mark);
   temporary.publish();
 }
 

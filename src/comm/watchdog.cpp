@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <future>
 #include <new>
 #include <utility>
 
@@ -24,6 +25,7 @@ constexpr double longest_look_seconds = 1;
 constexpr double grace_seconds = 2;
 // How long a silent rank lives on after another rank of its machine took the voice.
 constexpr std::chrono::milliseconds quiet_interval{1500};
+constexpr std::chrono::milliseconds interval_of_last_words{500};
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -53,6 +55,21 @@ std::string ranks_text(const std::vector<Board::Slot>& slots) {
 bool is_gone(const Board::Slot& slot) {
   return slot.activity.process > 0 &&
          ::access(fmt::format("/proc/{}", slot.activity.process).c_str(), F_OK) != 0;
+}
+
+// On a thread of its own, which is left behind if it hangs.
+void say_in_time(const Watchdog::LastWords& words, const std::string& sentence) {
+  constexpr auto longest = std::chrono::seconds(2);
+  try {
+    std::promise<void> said;
+    std::future<void> end = said.get_future();
+    std::thread([words, sentence, said = std::move(said)]() mutable {
+      words(sentence);
+      said.set_value();
+    }).detach();
+    end.wait_for(longest);
+  } catch (const std::exception&) {  // no memory or no thread: the end matters more
+  }
 }
 
 // Past MPI's end.
@@ -124,6 +141,11 @@ void Watchdog::set_other_hosts(std::string other_hosts) {
 void Watchdog::set_group(int group) {
   const std::lock_guard lock(mutex_);
   group_ = group;
+}
+
+void Watchdog::set_last_words(LastWords words) {
+  const std::lock_guard lock(mutex_);
+  last_words_ = std::move(words);
 }
 
 void Watchdog::begin(const OperationTag& tag) {
@@ -221,14 +243,22 @@ void Watchdog::check(std::unique_lock<std::mutex>& lock) {
   reported_wait_ = waits_;
   const bool speaks = board_ == nullptr || board_->claim_voice();
   std::string said;
+  LastWords last_words;
   try {
-    if (speaks) said = sentence(missing);
+    said = sentence(missing);
+    last_words = last_words_;
   } catch (const std::bad_alloc&) {
     said = "switchyard: waited too long, and has no memory to say for whom\n";
   }
   lock.unlock();
+  if (last_words) {
+    say_in_time(last_words, said);
+  } else if (speaks && board_ != nullptr) {
+    std::this_thread::sleep_for(
+        interval_of_last_words);  // once one rank has ended, the launcher ends the others
+  }
   if (!speaks) std::this_thread::sleep_for(quiet_interval);
-  expired_(said);
+  expired_(speaks ? std::string_view(said) : std::string_view());
   lock.lock();
 }
 
@@ -245,7 +275,7 @@ std::string Watchdog::not_seen() const {
 std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
   const std::string waited =
       fmt::format("rank {} on {} has waited {:.1f} s", rank_.value, host_, waited_seconds_);
-  const std::string where = fmt::format("{}; the limit is {:g} s", place(tag_), limit_seconds_);
+  const std::string where = fmt::format("{}; the limit is {:.3g} s", place(tag_), limit_seconds_);
   if (is_local(tag_)) {
     return fmt::format(
         "switchyard: {} for files ({}); look whether the file system answers and the name is that of a regular "

@@ -63,6 +63,11 @@ class Watchdog {
   // are missed.
   void set_group(int group);
 
+  // What this process does with the sentence before it ends, such as noting it in a file; it gets two seconds,
+  // since the file system may be what hangs. Empty: nothing.
+  using LastWords = std::function<void(std::string_view sentence)>;
+  void set_last_words(LastWords words);
+
   void begin(const OperationTag& tag);
   void end();
   // Waits until every rank of this machine has called it, or is gone: after MPI, which lets a rank go before
@@ -106,6 +111,7 @@ class Watchdog {
   double waited_seconds_ = 0;        // of which this process was running
   std::uint64_t waits_ = 0;          // waits begun so far
   std::uint64_t reported_wait_ = 0;  // the last one that was too long: each is reported once
+  LastWords last_words_;
   double leave_after_seconds_ = -1;  // below 0: never
   int leave_code_ = 0;
   bool stop_ = false;

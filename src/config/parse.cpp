@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -57,6 +59,15 @@ Value parse_number(const Assignment& wanted, std::string_view text, std::string_
   return value;
 }
 
+// Numbers are kept in 64 bits and used in 32.
+void check_float(const Assignment& wanted, double value) {
+  if (value == 0 || !std::isfinite(value)) return;
+  if (std::abs(value) < static_cast<double>(std::numeric_limits<float>::min()))
+    reject(wanted, "is 0 in float32, whose smallest number is 1.2e-38");
+  if (std::abs(value) > static_cast<double>(std::numeric_limits<float>::max()))
+    reject(wanted, "is infinite in float32, whose largest number is 3.4e38");
+}
+
 // What an INI line cannot carry: it would not come back from to_ini().
 void check_text(const Assignment& wanted) {
   const std::string_view text = wanted.text;
@@ -80,6 +91,7 @@ struct Setter {
   void operator()(const Number& type) const {
     const auto value = parse_number<double>(wanted, wanted.text, "number");
     if (!type.range.contains(value)) reject(wanted, "is out of range");
+    check_float(wanted, value);
     type.set(config, value);
   }
   void operator()(const Numbers& type) const {
@@ -89,6 +101,7 @@ struct Setter {
       values.push_back(
           parse_number<double>(wanted, rest.substr(0, space), "number, or numbers with one space between"));
       if (!type.range.contains(values.back())) reject(wanted, "is out of range");
+      check_float(wanted, values.back());
       if (space == rest.npos) break;
       rest.remove_prefix(space + 1);
     }

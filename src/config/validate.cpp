@@ -112,10 +112,6 @@ void check_optimizer(const Optim& optim) {
             "away); use at most 0.999999",
             key, decay, 1.0 - decay);
   }
-  require(!adam || optim.epsilon >= static_cast<double>(std::numeric_limits<float>::min()),
-          "optim.epsilon = {} is 0 in float32 (its smallest number is {:.2g}; the step of a weight without a "
-          "gradient would be 0/0); use a larger one, such as {}",
-          optim.epsilon, std::numeric_limits<float>::min(), defaults.epsilon);
   const bool normalised =
       optim.name == OptimizerKind::normalised_sgd || optim.gate_name == GateOptimizer::normalised_sgd;
   require(normalised || optim.gradient_norm == defaults.gradient_norm,

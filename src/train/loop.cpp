@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "base/stop_signals.hpp"
 #include "comm/agreement.hpp"
+#include "comm/watchdog.hpp"
 #include "config/validate.hpp"
 #include "train/evaluation.hpp"
 #include "train/result_text.hpp"
@@ -72,6 +73,7 @@ void Loop::restore(const checkpoint::Reader& reader) {
 }
 
 Outcome Loop::run() {
+  const NotedTimeout noted(*this);
   try {
     return train();
   } catch (const AgreedError& error) {
@@ -82,6 +84,23 @@ Outcome Loop::run() {
     note_end(error.kind(), error.what());
     throw;
   }
+}
+
+// While it lives, a rank that is waited for too long is noted as any other end: by the watchdog's thread, while
+// the loop's is stuck in a wait.
+Loop::NotedTimeout::NotedTimeout(Loop& loop)
+    : watchdog_(loop.folder_ != nullptr ? loop.communicator_->watchdog() : nullptr) {
+  if (watchdog_ == nullptr) return;
+  watchdog_->set_last_words([&loop](std::string_view sentence) {
+    constexpr std::string_view program = "switchyard: ";
+    if (sentence.starts_with(program)) sentence.remove_prefix(program.size());
+    if (sentence.ends_with('\n')) sentence.remove_suffix(1);
+    loop.note_end(ErrorKind::timeout, std::string(sentence));
+  });
+}
+
+Loop::NotedTimeout::~NotedTimeout() {
+  if (watchdog_ != nullptr) watchdog_->set_last_words({});
 }
 
 // Every end leaves a summary, where the root still can write one.
@@ -96,22 +115,28 @@ void Loop::note_end(ErrorKind kind, const std::string& message) {
 // Says what is not finite, and what can be done about it. Collective: all ranks have the same error.
 void Loop::end_without_numbers(const Error& error) {
   std::string broken = first_not_finite(*communicator_, model_, optimizer_);
+  // Arrays change in updates alone, the last of which was that of state_.step.
+  const bool is_update = !broken.empty() && state_.step > 0;
+  const bool is_evaluation = broken.empty() && state_.step == step_under_way_;
+  const std::string where = is_evaluation ? fmt::format("evaluation after step {}", state_.step)
+                                          : fmt::format("step {}", is_update ? state_.step : step_under_way_);
   if (broken.empty()) broken = "all weights are finite: an input, an activation or a derivative overflowed";
   const std::string newest =
       saved_step_ >= 0 ? checkpoint::path_of(checkpoint_folder_, saved_step_).string() : std::string();
   const std::string advice =
       newest.empty()
           ? std::string(
-                "there is no checkpoint yet; look at the data (data.mean, data.standard_deviation) and at "
-                "optim.learning_rate, optim.warmup_steps, optim.clip_norm and optim.epsilon, and start again")
+                "there is no checkpoint yet; look at the data (data.mean, data.standard_deviation), at scales "
+                "and "
+                "weights of losses that were set, and at optim.learning_rate, optim.warmup_steps, "
+                "optim.clip_norm "
+                "and optim.epsilon, and start again")
           : fmt::format(
                 "the newest checkpoint is finite ('{}'): to train on from it with another optim.learning_rate, "
                 "optim.clip_norm or optim.epsilon start a new run with --init.from={} (`switchyard resume` "
-                "would "
-                "repeat this, unless the machine is at fault)",
+                "would repeat this, unless the machine is at fault)",
                 newest, newest);
-  const std::string message =
-      fmt::format("step {}: {} ({}); {}", step_under_way_, error.what(), broken, advice);
+  const std::string message = fmt::format("{}: {} ({}); {}", where, error.what(), broken, advice);
   note_end(ErrorKind::numeric, message);
   throw_agreed(ErrorKind::numeric, message);
 }
@@ -230,6 +255,7 @@ void Loop::save() {
     // What is not finite is never published: not even as `best`, or as one of the last.
     expect_finite_updates(optimizer_);
     expect_finite_state(model_);
+    if (folder_ != nullptr) folder_->expect_held();
     if (metrics_) metrics_->sync();
   });
   save_checkpoint(*communicator_, checkpoint_folder_, state_, config_,

@@ -138,6 +138,11 @@ void MetricsWriter::sync() {
 void MetricsWriter::write(const Json& object) {
   struct stat before {};
   if (::fstat(file_.get(), &before) != 0) detail::throw_file_error("look at", path_, errno);
+  if (!lost_ && (before.st_nlink == 0 || before.st_size < size_)) {
+    lost_ = true;
+    log::warn("'{}' was {} while the run writes to it: lines are lost", path_.string(),
+              before.st_nlink == 0 ? "taken away" : "cut");
+  }
   const std::string line = object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   try {
     detail::write_all(file_, line, path_);
@@ -147,10 +152,22 @@ void MetricsWriter::write(const Json& object) {
       log::warn("'{}' may end with a torn line", path_.string());
     throw;
   }
+  size_ = before.st_size + std::ssize(line);
 }
 
 index_t cut_metrics(const std::filesystem::path& path, index_t step) {
-  if (!is_there(path)) return 0;
+  const auto warn_of_gap = [&](index_t steps) {
+    if (steps >= step) return;
+    log::warn(
+        "'{}' has {} of the {} steps before the checkpoint (its end was lost, or it was changed or taken "
+        "away); "
+        "figures of a report have a gap there",
+        path.string(), steps, step);
+  };
+  if (!is_there(path)) {
+    warn_of_gap(0);
+    return 0;
+  }
   if (const std::string reason = why_unreadable(path); !reason.empty()) {
     throw DataError(fmt::format("cannot read '{}' ({}); take it away, and the run goes on with a new one",
                                 path.string(), reason));
@@ -169,13 +186,7 @@ index_t cut_metrics(const std::filesystem::path& path, index_t step) {
   }
   if (lines.bad()) detail::throw_file_error("read", path, errno);
   kept.publish();
-  if (steps > 0 && steps < step) {
-    log::warn(
-        "'{}' has {} of the {} steps before the checkpoint (its end was lost, or it was changed); figures of a "
-        "report "
-        "have a gap there",
-        path.string(), steps, step);
-  }
+  warn_of_gap(steps);
   return removed;
 }
 

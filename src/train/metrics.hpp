@@ -61,6 +61,8 @@ class MetricsWriter {
  private:
   std::filesystem::path path_;
   detail::FileDescriptor file_;
+  index_t size_ = 0;   // of the file when the last line was written
+  bool lost_ = false;  // somebody took it away or cut it: said once
 };
 
 // Takes out of metrics.jsonl every line with a "step" greater than `step`, and every line that is no JSON

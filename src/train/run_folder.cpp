@@ -1,6 +1,7 @@
 #include "train/run_folder.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/regular_file.hpp"
 #include "train/detail/folder_lock.hpp"
 #include "train/summary.hpp"
 
@@ -55,6 +57,7 @@ RunFolder RunFolder::create(const std::filesystem::path& path, config::ResumeMod
         "folder (--run.dir=PATH)",
         path.string()));
   }
+  folder.expect_own_files();
   return folder;
 }
 
@@ -68,7 +71,38 @@ RunFolder RunFolder::open(const std::filesystem::path& path) {
   }
   folder.make();
   folder.lock_ = detail::lock_folder(path, run_folder_lock);
+  folder.expect_own_files();
   return folder;
+}
+
+// Now, and not when the run ends: what will be written replaces nothing that is another's.
+void RunFolder::expect_own_files() const {
+  for (const std::filesystem::path& file :
+       {metrics_file(), summary_file(), checkpoint_folder() / "latest", checkpoint_folder() / "best"})
+    expect_replaceable(file, "", detail::run_place);
+  if (has_run()) return;
+  for (const std::filesystem::path& file : {metrics_file(), summary_file()}) {
+    if (!is_there(file)) continue;
+    throw DataError(
+        fmt::format("there is a '{}' and no config.ini (it is another program's, or of a run whose config.ini "
+                    "was taken away); "
+                    "move it, or use another folder ({})",
+                    file.string(), detail::run_place));
+  }
+}
+
+void RunFolder::expect_held() const {
+  struct stat held {
+  }, there{};
+  const std::filesystem::path file = path_ / "lock";
+  if (::fstat(lock_.get(), &held) == 0 && ::stat(file.c_str(), &there) == 0 && held.st_ino == there.st_ino &&
+      held.st_dev == there.st_dev)
+    return;
+  throw DataError(
+      fmt::format("'{}' is gone or another file now (somebody took it away, and a second run may be writing to "
+                  "this folder); see "
+                  "that no other run is there, then `switchyard resume {}`",
+                  file.string(), path_.string()));
 }
 
 RunFolder::~RunFolder() {

@@ -41,6 +41,9 @@ class RunFolder {
   bool has_run() const;
   bool has_checkpoint() const;
 
+  // DataError unless the lock that this process holds is still the folder's: a user may have taken a "stale"
+  // one away, and a second run may be there.
+  void expect_held() const;
   // Both replace the file whole or not at all, and have reached the disk when they return.
   void write_config(std::string_view text) const;
   // Whether summary.json says that the run has ended, with success, after `steps` steps.
@@ -55,6 +58,7 @@ class RunFolder {
  private:
   explicit RunFolder(std::filesystem::path path);
   void make();
+  void expect_own_files() const;
 
   std::filesystem::path path_;
   std::vector<std::filesystem::path> made_;  // by make(), inner ones last

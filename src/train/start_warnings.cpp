@@ -45,6 +45,15 @@ void warn_of_idle_ranks(const config::Train& train, index_t samples, const moe::
   }
 }
 
+void warn_of_warm_up(const config::Config& config, index_t samples, Warnings& warnings) {
+  const index_t batch = std::max<index_t>(1, std::min(config.train.batch_size, samples));
+  const index_t steps = config.train.epochs * ((samples + batch - 1) / batch);
+  if (config.optim.warmup_steps < steps || config.optim.warmup_steps == 0) return;
+  warnings.push_back(fmt::format(
+      "the learning rate still rises when training ends (optim.warmup_steps = {} of {} steps); lower it",
+      config.optim.warmup_steps, steps));
+}
+
 // How often each class occurs in the training split; where all occur, some samples may not be counted.
 std::vector<index_t> class_counts(const data::Dataset& dataset) {
   constexpr index_t most = 4096;  // labels at a time
@@ -157,6 +166,7 @@ std::vector<std::string> start_warnings(const config::Config& config, const data
   Warnings warnings;
   const index_t samples = dataset.size(data::Split::train);
   warn_of_idle_ranks(config.train, samples, placement, warnings);
+  warn_of_warm_up(config, samples, warnings);
   if (config.train.batch_size > samples) {
     warnings.push_back(
         fmt::format("train.batch_size = {} exceeds the {} training samples (a step is an epoch); lower it",

@@ -161,6 +161,51 @@ class Files(runs.RunTest):
         self.expect(runs.switchyard("train", self.config, f"--data.dir={data}", f"--run.dir={run}"), 0)
         self.assert_same_arrays(runs.newest_checkpoint(run), runs.newest_checkpoint(self.run_folder))
 
+    def test_what_stands_where_a_run_will_end_is_found_before_it_begins(self):
+        """Also somebody else's results: a folder without config.ini that has them is not taken."""
+        for name in ("summary.json", "checkpoints/best", "checkpoints/latest"):
+            run = self.new_path()
+            (run / name).mkdir(parents=True)
+            finished = runs.switchyard("train", self.config, f"--run.dir={run}")
+            self.refused(finished)
+            self.assertNotIn("epoch", finished.out)
+        for name in ("summary.json", "metrics.jsonl"):
+            run = self.new_path()
+            run.mkdir()
+            (run / name).write_text("mine")
+            self.refused(runs.switchyard("train", self.config, f"--run.dir={run}", "--run.resume=auto"))
+            self.assertEqual((run / name).read_text(), "mine")
+
+    def test_samples_replace_samples_alone(self):
+        run = self.copy()
+        newest = runs.newest_checkpoint(run)
+        before = newest.read_bytes()
+        self.refused(runs.switchyard("samples", self.config, f"--out={newest}"))
+        self.assertEqual(newest.read_bytes(), before)
+        out = self.new_path("samples.h5")
+        for _ in range(2):
+            self.expect(runs.switchyard("samples", self.config, f"--out={out}"), 0)
+        shutil.copy(out, newest)
+        self.refused(runs.switchyard("verify", newest))
+        self.assertIn("passing over", self.expect(runs.switchyard("resume", run, "--train.max_steps=6"), 0).err)
+
+    def test_samples_of_every_process_of_a_launch(self):
+        out = self.new_path("samples.h5")
+        self.expect(runs.switchyard("samples", self.config, f"--out={out}", ranks=3), 0)
+        self.assertEqual([path.name for path in out.parent.glob(out.name + "*")], [out.name])
+
+    def test_metrics_that_somebody_took_away(self):
+        run = self.copy()
+        (run / "metrics.jsonl").unlink()
+        self.expect(runs.switchyard("resume", run, "--train.max_steps=6"), 0, "has 0 of the 4 steps")
+        config, run = self.write_config(train_epochs=100000, data_validation_samples=0, checkpoint_every_steps=100)
+        running = runs.Running("train", config)
+        metrics = run / "metrics.jsonl"
+        self.assertTrue(running.wait_until(lambda: metrics.exists() and metrics.stat().st_size > 0))
+        metrics.unlink()
+        (run / "lock").unlink()  # the next save ends it
+        self.expect(running.wait(), 3, "was taken away while the run writes to it", "a second run may be writing")
+
 
 if __name__ == "__main__":
     if os.getuid() != 0:

@@ -68,7 +68,7 @@ class Damage(harness.Harness):
                 pass
             finished = running.wait()
             # Open MPI 4.1.4's own mpirun sometimes crashes while it ends, after it has said what happened.
-            mpirun_crashed = finished.code == -signal.SIGSEGV and "exited on signal 9" in finished.err
+            mpirun_crashed = finished.code in (-signal.SIGSEGV, -signal.SIGPIPE) and "exited on signal 9" in finished.err
             harness.expect(finished.code in (0, 137, -signal.SIGKILL) or mpirun_crashed, finished)
         self.count("kills")
         self.count(self.unit)

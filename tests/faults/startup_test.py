@@ -52,9 +52,14 @@ class Startup(runs.RunTest):
         config, _ = self.write_config(train_epochs=100)
         for ranks, victim in ((2, 0), (4, 2)):
             with self.subTest(ranks=ranks, victim=victim):
-                finished = runs.switchyard("train", config, self.wait, f"--run.dir={self.new_path()}", ranks=ranks,
+                run = self.new_path()
+                finished = runs.switchyard("train", config, self.wait, f"--run.dir={run}", ranks=ranks,
                                            environment=runs.fault("MPI_Alltoallv", 9, "stop", victim))
                 self.check_missing(finished, victim, "step ")
+                if victim != 0:
+                    end = runs.summary(run)["exit"]
+                    self.assertEqual(end["code"], 6, end)
+                    self.assertIn(f"rank {victim} on ", end["reason"])
 
     def test_a_configuration_that_never_comes(self):
         config, _ = self.write_config(train_max_steps=2, run_wait_seconds=self.wait_seconds)

@@ -22,7 +22,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view name_prefix = "step-";
 constexpr std::string_view name_suffix = ".h5";
-constexpr std::string_view temporary_suffix = ".tmp";
 
 void remove_or_warn(const fs::path& file) {
   std::error_code error;
@@ -81,8 +80,8 @@ std::optional<std::string> pointer_target(const fs::path& folder, const char* po
   return step_of(target) ? std::optional(target) : std::nullopt;
 }
 
-TemporaryFile::TemporaryFile(const fs::path& folder, const std::string& final_name)
-    : path_(folder / (final_name + std::string(temporary_suffix))), final_path_(folder / final_name) {}
+TemporaryFile::TemporaryFile(const fs::path& folder, const std::string& final_name, std::string_view suffix)
+    : path_(folder / (final_name + std::string(suffix))), final_path_(folder / final_name) {}
 
 TemporaryFile::~TemporaryFile() {
   if (!published_) remove_or_warn(path_);

@@ -14,6 +14,7 @@ namespace switchyard::checkpoint::detail {
 
 inline constexpr const char* latest_pointer = "latest";
 inline constexpr const char* best_pointer = "best";
+inline constexpr std::string_view temporary_suffix = ".tmp";
 
 // "step-0000200.h5"; more digits where the step needs them.
 std::string file_name(index_t step);
@@ -28,7 +29,8 @@ std::optional<std::string> pointer_target(const std::filesystem::path& folder, c
 class TemporaryFile {
  public:
   // Names it only; the file is created by whoever writes it.
-  TemporaryFile(const std::filesystem::path& folder, const std::string& final_name);
+  TemporaryFile(const std::filesystem::path& folder, const std::string& final_name,
+                std::string_view suffix = temporary_suffix);
   ~TemporaryFile();
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;

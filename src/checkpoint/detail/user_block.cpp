@@ -18,7 +18,12 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "fields are copied as they are in memory");
 
-constexpr std::array<char, 8> magic = {'S', 'Y', 'C', 'K', 'P', 'T', '\r', '\n'};  // file_mark
+using Mark = std::array<char, 8>;
+Mark to_mark(std::string_view text) {
+  Mark mark{};
+  std::ranges::copy(text, mark.begin());
+  return mark;
+}
 constexpr std::size_t schema_offset = 8;
 constexpr std::size_t block_size_offset = 12;
 constexpr std::size_t file_size_offset = 16;
@@ -52,9 +57,9 @@ std::array<std::byte, 16> digest_behind_block(const FileDescriptor& file, index_
 
 }  // namespace
 
-std::array<std::byte, user_block_bytes> encode(const UserBlock& block) {
+std::array<std::byte, user_block_bytes> encode(const UserBlock& block, std::string_view mark) {
   std::array<std::byte, user_block_bytes> bytes{};
-  put(bytes, 0, magic);
+  put(bytes, 0, to_mark(mark));
   put(bytes, schema_offset, block.schema_version);
   put(bytes, block_size_offset, static_cast<std::uint32_t>(user_block_bytes));
   put(bytes, file_size_offset, block.file_bytes);
@@ -64,7 +69,9 @@ std::array<std::byte, user_block_bytes> encode(const UserBlock& block) {
 }
 
 UserBlock decode(std::span<const std::byte, user_block_bytes> bytes) {
-  if (get<std::array<char, 8>>(bytes, 0) != magic)
+  const Mark mark = get<Mark>(bytes, 0);
+  if (mark == to_mark(arrays_mark)) throw Failure("it holds samples, and is no checkpoint");
+  if (mark != to_mark(file_mark))
     throw Failure("it does not begin as a checkpoint does: it is another kind of file, or damaged");
   const auto stored = get<std::uint32_t>(bytes, checksum_offset);
   const std::uint32_t computed = crc32(bytes.first(checksum_offset));
@@ -82,13 +89,13 @@ UserBlock decode(std::span<const std::byte, user_block_bytes> bytes) {
   return block;
 }
 
-UserBlock seal(const std::filesystem::path& path) {
+UserBlock seal(const std::filesystem::path& path, std::string_view mark) {
   const FileDescriptor file = open_file(path, O_RDWR);
   UserBlock block;
   block.schema_version = static_cast<std::uint32_t>(schema_version);
   block.file_bytes = size_bytes(file);
   block.digest = digest_behind_block(file, block.file_bytes);
-  write_at(file, 0, encode(block));
+  write_at(file, 0, encode(block, mark));
   sync(file);
   return block;
 }

@@ -20,8 +20,10 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/ids.hpp"
+#include "checkpoint/checkpoint.hpp"
 
 namespace switchyard::checkpoint::detail {
 
@@ -33,13 +35,14 @@ struct UserBlock {
   std::array<std::byte, 16> digest{};
 };
 
-std::array<std::byte, user_block_bytes> encode(const UserBlock& block);
+// `mark`: the first eight bytes.
+std::array<std::byte, user_block_bytes> encode(const UserBlock& block, std::string_view mark = file_mark);
 // Checks magic, CRC and schema version, in this order. Throws Failure.
 UserBlock decode(std::span<const std::byte, user_block_bytes> bytes);
 
 // Computes the digest of the file as it is, writes the user block and waits until all is on the disk. Throws
 // Failure.
-UserBlock seal(const std::filesystem::path& file);
+UserBlock seal(const std::filesystem::path& file, std::string_view mark = file_mark);
 // Checks the user block, the size and the digest. Throws Failure: what is wrong. Reads the whole
 // file.
 UserBlock verify_bytes(const std::filesystem::path& file);

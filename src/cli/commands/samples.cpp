@@ -67,7 +67,7 @@ int samples(Arguments arguments) {
   std::vector<std::string> words(arguments.begin(), arguments.end());
   const std::string file = take_out(words);
   const config::Config config = parse_run_options(words).config;
-  expect_replaceable(file, checkpoint::file_mark, "--out=FILE");
+  expect_replaceable(file, checkpoint::arrays_mark, "--out=FILE");
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   std::vector<std::unique_ptr<SplitArrays>> splits;
   std::vector<checkpoint::Slice> arrays;

@@ -2,6 +2,7 @@
 
 #include <system_error>
 
+#include "base/regular_file.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "train/detail/folder_lock.hpp"
 
@@ -15,7 +16,11 @@ detail::FileDescriptor make_and_lock(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) detail::throw_file_error("make the study's folder", path, error.value(), study_place);
-  return detail::lock_folder(path, study_lock);
+  detail::FileDescriptor lock = detail::lock_folder(path, study_lock);
+  // Now, and not after all runs: none of them replaces what is another's.
+  for (const char* const name : {"runs.csv", "study.md", "study.json"})
+    expect_replaceable(path / name, "", study_place);
+  return lock;
 }
 
 }  // namespace

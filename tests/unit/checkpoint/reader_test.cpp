@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "base/error.hpp"
+#include "checkpoint/detail/user_block.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "fixture.hpp"
 
@@ -40,6 +42,8 @@ TEST(Reader, finds_every_member_of_groups_of_every_size) {
       header.integers[fmt::format("state/a_name_that_takes_its_share_of_the_heap_{:060}", i)] = i;
     const fs::path file = folder.path() / fmt::format("{}.h5", count);
     write_arrays(file, header, {});
+    EXPECT_THROW(Reader{file}, DataError) << "it is no checkpoint";
+    detail::seal(file);
     const Reader reader(file);
     for (const auto& [path, value] : header.integers) ASSERT_EQ(reader.integer(path), value) << path;
   }

@@ -71,7 +71,7 @@ TEST(Set, ranges_end_where_they_say) {
                                   {"train.batch_size", "1000000000"},
                                   {"optim.beta2", "0"},
                                   {"optim.beta2", "0.9999"},
-                                  {"optim.learning_rate", "1e-300"},
+                                  {"optim.learning_rate", "1.2e-38"},
                                   {"optim.clip_norm", "0"},
                                   {"run.wait_seconds", "1"},
                                   {"run.wait_seconds", "86400"},
@@ -198,13 +198,13 @@ TEST(ToIni, comes_back_bit_for_bit) {
   config.data.source = DataSource::random;
   config.data.dir = "";
   config.data.mean = {-0.0, 1.0 / 3};
-  config.data.standard_deviation = {std::numeric_limits<double>::min()};
+  config.data.standard_deviation = {std::numeric_limits<float>::min()};
   config.moe.placement = PlacementRule::cyclic;
   config.optim.name = OptimizerKind::sgd;
   config.optim.learning_rate = 0.1 + 0.2;  // 0.30000000000000004
   config.optim.beta1 = std::nextafter(1.0, 0.0);
   config.optim.weight_decay = 1.0 / 3;
-  config.optim.clip_norm = std::numeric_limits<double>::max();
+  config.optim.clip_norm = std::numeric_limits<float>::max();
   config.optim.schedule = ScheduleKind::cosine;
   config.train.precision = Precision::bf16;
   const Config back = read_back(to_ini(config));

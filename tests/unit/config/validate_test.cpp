@@ -141,7 +141,9 @@ TEST(Validate, an_optimiser_that_float32_cannot_hold_is_an_error) {
               }),
               HasSubstr("optim.momentum = 0.99999999 is too near to 1"));
   EXPECT_THAT(error_of([](Config& c) { c.optim.epsilon = 1e-40; }),
-              HasSubstr("optim.epsilon = 1e-40 is 0 in float32"));
+              HasSubstr("optim.epsilon = '1e-40' is 0 in float32, whose smallest number is 1.2e-38 ("));
+  EXPECT_THAT(error_of([](Config& c) { c.data.mean = {0, 1e39}; }), HasSubstr("is infinite in float32"));
+  EXPECT_THAT(error_of([](Config& c) { c.optim.learning_rate = 1e-50; }), HasSubstr("is 0 in float32"));
   Config slow = valid();
   slow.optim.beta1 = 0;
   slow.optim.beta2 = 0.999999;
@@ -327,8 +329,8 @@ TEST(ValidateNoise, has_a_scale_only_where_there_is_noise) {
 }
 
 TEST(ValidateNoise, has_a_scale_that_float32_scores_feel) {
-  EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.noise_scale = 1e-50; }),
-              HasSubstr("moe.noise_scale = 1e-50 (float32 scores"));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.noise_scale = 1e-30; }),
+              HasSubstr("moe.noise_scale = 1e-30 (float32 scores"));
 }
 
 TEST(ValidateLoad, needs_normal_noise_and_a_choice) {
