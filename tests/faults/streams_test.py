@@ -90,6 +90,15 @@ class Streams(runs.RunTest):
                 self.assertEqual((done.returncode, done.stderr.count("SystemError: cannot start ")), (4, 1), done)
                 self.assertIn("run.threads", done.stderr)
 
+    def test_memory_that_runs_out_at_once(self):
+        for call in (5, 16, 40):
+            with self.subTest(call=call):
+                run = self.new_path()
+                finished = runs.switchyard("train", self.config, f"--run.dir={run}",
+                                           environment=runs.fault("new", call, "fail"))
+                self.assertEqual(finished.code, 4, finished)
+                self.assertEqual((finished.out, finished.err.count("switchyard error: OutOfMemory: ")), ("", 1), finished)
+
     def test_memory_that_is_refused_once(self):
         """At each of the first calls, those before main too, and at some of the later ones. A library may do without."""
         expected = runs.switchyard("plan", self.config)
