@@ -113,10 +113,8 @@ pass_on_errors() {
       fi
     elif [[ "$line" =~ $frame ]]; then
       block="$line"
-    elif [[ "$line" == "mpirun: Error: "* ]]; then
-      touch "$scratch/refused"
-      printf '%s\n' "$line"
     elif [[ "$line" != "mpirun: Forwarding signal "* ]]; then
+      [[ "$line" != "mpirun: Error: "* ]] || touch "$scratch/refused"
       printf '%s\n' "$line"
     fi
   done >&2

@@ -72,9 +72,9 @@ void save(comm::Communicator& communicator, const std::filesystem::path& folder,
 // DataError.
 void write_arrays(const std::filesystem::path& file, const Header& header, std::span<const Slice> arrays);
 
-// What every file that this room writes begins with.
+// What every checkpoint begins with.
 inline constexpr std::string_view file_mark = "SYCKPT\r\n";
-// Those of a file of write_arrays(), which is no checkpoint.
+// What a file of write_arrays() begins with, which is no checkpoint.
 inline constexpr std::string_view arrays_mark = "SYARRS\r\n";
 
 // Where the checkpoint of `step` is, or would be.

@@ -170,8 +170,11 @@ void Watchdog::end() {
 void Watchdog::leave_together() {
   const WatchedWait wait(this, Operation::leave, "end");
   constexpr auto pause = std::chrono::milliseconds(1);
-  while (board_ != nullptr && !std::ranges::all_of(board_->slots(), has_left))
-    std::this_thread::sleep_for(pause);
+  try {
+    while (board_ != nullptr && !std::ranges::all_of(board_->slots(), has_left))
+      std::this_thread::sleep_for(pause);
+  } catch (const std::bad_alloc&) {  // a destructor is running: better alone than not at all
+  }
 }
 
 void Watchdog::leave_within(double seconds, int code) {
@@ -214,8 +217,8 @@ double Watchdog::counted_seconds(double look_seconds) {
 std::vector<Board::Slot> Watchdog::missing_ranks() const {
   std::vector<Board::Slot> missing;
   if (board_ == nullptr) return missing;
+  const bool is_last = tag_.operation == Operation::leave;  // all groups meet there
   for (const Board::Slot& slot : board_->slots()) {
-    const bool is_last = tag_.operation == Operation::leave;  // all groups meet there
     if (!is_last && slot.activity.group != group_) continue;
     const bool waits_like_us = slot.activity.state == Activity::State::waiting;
     const bool is_missing =
@@ -242,23 +245,24 @@ void Watchdog::check(std::unique_lock<std::mutex>& lock) {
   if (others_may_know && waited_seconds_ <= limit_seconds_ + grace_seconds) return;
   reported_wait_ = waits_;
   const bool speaks = board_ == nullptr || board_->claim_voice();
-  std::string said;
+  std::string said, line;
   LastWords last_words;
   try {
     said = sentence(missing);
+    line = fmt::format("switchyard: {}\n", said);
     last_words = last_words_;
   } catch (const std::bad_alloc&) {
-    said = "switchyard: waited too long, and has no memory to say for whom\n";
+    line = "switchyard: waited too long, and has no memory to say for whom\n";
   }
   lock.unlock();
   if (last_words) {
     say_in_time(last_words, said);
   } else if (speaks && board_ != nullptr) {
-    std::this_thread::sleep_for(
-        interval_of_last_words);  // once one rank has ended, the launcher ends the others
+    // Once one rank has ended, the launcher ends the others.
+    std::this_thread::sleep_for(interval_of_last_words);
   }
   if (!speaks) std::this_thread::sleep_for(quiet_interval);
-  expired_(speaks ? std::string_view(said) : std::string_view());
+  expired_(speaks ? std::string_view(line) : std::string_view());
   lock.lock();
 }
 
@@ -278,27 +282,27 @@ std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
   const std::string where = fmt::format("{}; the limit is {:.3g} s", place(tag_), limit_seconds_);
   if (is_local(tag_)) {
     return fmt::format(
-        "switchyard: {} for files ({}); look whether the file system answers and the name is that of a regular "
+        "{} for files ({}); look whether the file system answers and the name is that of a regular "
         "file, or "
-        "raise run.wait_seconds\n",
+        "raise run.wait_seconds",
         waited, where);
   }
   if (!missing.empty()) {
     const Board::Slot& first = missing.front();
     return fmt::format(
-        "switchyard: {} on {} {} missing (rank {}: {}); {} for the other ranks ({}); look there for a process "
+        "{} on {} {} missing (rank {}: {}); {} for the other ranks ({}); look there for a process "
         "that "
-        "stopped or is slower than the rest, or raise run.wait_seconds\n",
+        "stopped or is slower than the rest, or raise run.wait_seconds",
         ranks_text(missing), host_, missing.size() == 1 ? "is" : "are", first.rank.value,
         reason(first, first.silent_seconds > silence_seconds()), waited, where);
   }
   if (tag_.operation == Operation::start) {
     return fmt::format(
-        "switchyard: {} for MPI to start ({});{} see that each rank starts and that all hosts reach each "
+        "{} for MPI to start ({});{} see that each rank starts and that all hosts reach each "
         "other: a "
         "network interface that each host has with the same address (docker0) must be left out, with mpirun "
         "--mca "
-        "btl_tcp_if_include NETWORK --mca oob_tcp_if_include NETWORK\n",
+        "btl_tcp_if_include NETWORK --mca oob_tcp_if_include NETWORK",
         waited, where, not_seen());
   }
   const std::string there =
@@ -306,9 +310,9 @@ std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
           ? std::string("nobody on this machine is missing")
           : fmt::format("nobody on {} is missing: look at {} and the network", host_, other_hosts_);
   return fmt::format(
-      "switchyard: {} for the other ranks ({}); {}; look for a rank that stopped or is slower than the rest, "
+      "{} for the other ranks ({}); {}; look for a rank that stopped or is slower than the rest, "
       "or raise "
-      "run.wait_seconds\n",
+      "run.wait_seconds",
       waited, where, there);
 }
 

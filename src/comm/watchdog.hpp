@@ -63,8 +63,8 @@ class Watchdog {
   // are missed.
   void set_group(int group);
 
-  // What this process does with the sentence before it ends, such as noting it in a file; it gets two seconds,
-  // since the file system may be what hangs. Empty: nothing.
+  // What this process does with the sentence, without the program's name and a newline, before it ends, such as
+  // noting it in a file; it gets two seconds, since the file system may be what hangs. Empty: nothing.
   using LastWords = std::function<void(std::string_view sentence)>;
   void set_last_words(LastWords words);
 

@@ -60,8 +60,9 @@ Value parse_number(const Assignment& wanted, std::string_view text, std::string_
 }
 
 // Numbers are kept in 64 bits and used in 32.
-void check_float(const Assignment& wanted, double value) {
-  if (value == 0 || !std::isfinite(value)) return;
+void check_number(const Assignment& wanted, const Range& range, double value) {
+  if (!range.contains(value)) reject(wanted, "is out of range");
+  if (value == 0) return;
   if (std::abs(value) < static_cast<double>(std::numeric_limits<float>::min()))
     reject(wanted, "is 0 in float32, whose smallest number is 1.2e-38");
   if (std::abs(value) > static_cast<double>(std::numeric_limits<float>::max()))
@@ -90,8 +91,7 @@ struct Setter {
   }
   void operator()(const Number& type) const {
     const auto value = parse_number<double>(wanted, wanted.text, "number");
-    if (!type.range.contains(value)) reject(wanted, "is out of range");
-    check_float(wanted, value);
+    check_number(wanted, type.range, value);
     type.set(config, value);
   }
   void operator()(const Numbers& type) const {
@@ -100,8 +100,7 @@ struct Setter {
       const std::size_t space = rest.find(' ');
       values.push_back(
           parse_number<double>(wanted, rest.substr(0, space), "number, or numbers with one space between"));
-      if (!type.range.contains(values.back())) reject(wanted, "is out of range");
-      check_float(wanted, values.back());
+      check_number(wanted, type.range, values.back());
       if (space == rest.npos) break;
       rest.remove_prefix(space + 1);
     }

@@ -91,12 +91,8 @@ Outcome Loop::run() {
 Loop::NotedTimeout::NotedTimeout(Loop& loop)
     : watchdog_(loop.folder_ != nullptr ? loop.communicator_->watchdog() : nullptr) {
   if (watchdog_ == nullptr) return;
-  watchdog_->set_last_words([&loop](std::string_view sentence) {
-    constexpr std::string_view program = "switchyard: ";
-    if (sentence.starts_with(program)) sentence.remove_prefix(program.size());
-    if (sentence.ends_with('\n')) sentence.remove_suffix(1);
-    loop.note_end(ErrorKind::timeout, std::string(sentence));
-  });
+  watchdog_->set_last_words(
+      [&loop](std::string_view sentence) { loop.note_end(ErrorKind::timeout, std::string(sentence)); });
 }
 
 Loop::NotedTimeout::~NotedTimeout() {
@@ -127,10 +123,8 @@ void Loop::end_without_numbers(const Error& error) {
       newest.empty()
           ? std::string(
                 "there is no checkpoint yet; look at the data (data.mean, data.standard_deviation), at scales "
-                "and "
-                "weights of losses that were set, and at optim.learning_rate, optim.warmup_steps, "
-                "optim.clip_norm "
-                "and optim.epsilon, and start again")
+                "and weights of losses that were set, and at optim.learning_rate, optim.warmup_steps, "
+                "optim.clip_norm and optim.epsilon, and start again")
           : fmt::format(
                 "the newest checkpoint is finite ('{}'): to train on from it with another optim.learning_rate, "
                 "optim.clip_norm or optim.epsilon start a new run with --init.from={} (`switchyard resume` "

@@ -160,8 +160,7 @@ index_t cut_metrics(const std::filesystem::path& path, index_t step) {
     if (steps >= step) return;
     log::warn(
         "'{}' has {} of the {} steps before the checkpoint (its end was lost, or it was changed or taken "
-        "away); "
-        "figures of a report have a gap there",
+        "away); figures of a report have a gap there",
         path.string(), steps, step);
   };
   if (!is_there(path)) {

@@ -85,23 +85,21 @@ void RunFolder::expect_own_files() const {
     if (!is_there(file)) continue;
     throw DataError(
         fmt::format("there is a '{}' and no config.ini (it is another program's, or of a run whose config.ini "
-                    "was taken away); "
-                    "move it, or use another folder ({})",
+                    "was taken away); move it, or use another folder ({})",
                     file.string(), detail::run_place));
   }
 }
 
 void RunFolder::expect_held() const {
-  struct stat held {
-  }, there{};
+  struct stat held {};
+  struct stat there {};
   const std::filesystem::path file = path_ / "lock";
   if (::fstat(lock_.get(), &held) == 0 && ::stat(file.c_str(), &there) == 0 && held.st_ino == there.st_ino &&
       held.st_dev == there.st_dev)
     return;
   throw DataError(
       fmt::format("'{}' is gone or another file now (somebody took it away, and a second run may be writing to "
-                  "this folder); see "
-                  "that no other run is there, then `switchyard resume {}`",
+                  "this folder); see that no other run is there, then `switchyard resume {}`",
                   file.string(), path_.string()));
 }
 

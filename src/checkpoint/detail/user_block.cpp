@@ -18,13 +18,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "fields are copied as they are in memory");
 
-using Mark = std::array<char, 8>;
-Mark to_mark(std::string_view text) {
-  Mark mark{};
-  std::ranges::copy(text, mark.begin());
-  return mark;
-}
 constexpr std::size_t schema_offset = 8;
+static_assert(file_mark.size() == schema_offset && arrays_mark.size() == schema_offset);
 constexpr std::size_t block_size_offset = 12;
 constexpr std::size_t file_size_offset = 16;
 constexpr std::size_t digest_offset = 24;
@@ -59,7 +54,7 @@ std::array<std::byte, 16> digest_behind_block(const FileDescriptor& file, index_
 
 std::array<std::byte, user_block_bytes> encode(const UserBlock& block, std::string_view mark) {
   std::array<std::byte, user_block_bytes> bytes{};
-  put(bytes, 0, to_mark(mark));
+  std::memcpy(bytes.data(), mark.data(), mark.size());
   put(bytes, schema_offset, block.schema_version);
   put(bytes, block_size_offset, static_cast<std::uint32_t>(user_block_bytes));
   put(bytes, file_size_offset, block.file_bytes);
@@ -69,9 +64,9 @@ std::array<std::byte, user_block_bytes> encode(const UserBlock& block, std::stri
 }
 
 UserBlock decode(std::span<const std::byte, user_block_bytes> bytes) {
-  const Mark mark = get<Mark>(bytes, 0);
-  if (mark == to_mark(arrays_mark)) throw Failure("it holds samples, and is no checkpoint");
-  if (mark != to_mark(file_mark))
+  const std::string_view mark(reinterpret_cast<const char*>(bytes.data()), schema_offset);
+  if (mark == arrays_mark) throw Failure("it holds samples, and is no checkpoint");
+  if (mark != file_mark)
     throw Failure("it does not begin as a checkpoint does: it is another kind of file, or damaged");
   const auto stored = get<std::uint32_t>(bytes, checksum_offset);
   const std::uint32_t computed = crc32(bytes.first(checksum_offset));
