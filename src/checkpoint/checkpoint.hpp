@@ -90,6 +90,11 @@ std::filesystem::path newest_valid(const std::filesystem::path& folder);
 // for another word.
 std::filesystem::path named(const std::filesystem::path& folder, std::string_view name);
 
+// Makes `best` name the checkpoint of `step`, if that is there: a run may have been killed between giving the
+// checkpoint its name and moving the pointers. Local; for the process that writes to the folder. Throws
+// DataError.
+void point_best(const std::filesystem::path& folder, index_t step);
+
 // Removes all checkpoints of `folder` but the one that `best` names; `latest` goes, too, unless it names the
 // same. False, and nothing is removed, if there is no best one. What cannot be removed is a warning. Local.
 bool keep_best_alone(const std::filesystem::path& folder);

@@ -138,6 +138,7 @@ void Loop::end_without_numbers(const Error& error) {
 Outcome Loop::train() {
   if (folder_ != nullptr) {
     cut_metrics(folder_->metrics_file(), state_.step);
+    if (state_.best_step >= 0) checkpoint::point_best(checkpoint_folder_, state_.best_step);
     metrics_ = std::make_unique<MetricsWriter>(folder_->metrics_file());
     progress_ = std::make_unique<ProgressLine>(
         *out_, ProgressLine::Options{.epochs = config_.train.epochs,

@@ -119,6 +119,23 @@ class Changed(runs.RunTest):
         self.resume(self.run_folder)
         self.assertEqual(expected, runs.results(self.run_folder))
 
+    def test_a_run_that_was_killed_between_two_names(self):
+        config, undisturbed = self.write_config(train_max_steps=3, train_batch_size=100)
+        self.expect(runs.switchyard("train", config), 0)
+
+        def pointers(run):
+            return {name: (run / "checkpoints" / name).read_text() for name in ("latest", "best")}
+
+        for nth in range(1, 9):  # a checkpoint's own name, latest and, of the first two, best
+            with self.subTest(rename=nth):
+                run = self.new_path()
+                delivered = self.new_path()
+                killed = runs.switchyard("train", config, f"--run.dir={run}",
+                                         environment=runs.fault("rename", nth, "kill", path=run / "checkpoints", mark=delivered))
+                self.assertTrue(delivered.exists(), killed)
+                self.expect(runs.switchyard("train", config, f"--run.dir={run}", "--run.resume=auto"), 0)
+                self.assertEqual(pointers(undisturbed), pointers(run))
+
 
 if __name__ == "__main__":
     runs.main()

@@ -11,6 +11,7 @@
 #include <set>
 #include <span>
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/regular_file.hpp"
 #include "checkpoint/detail/posix_file.hpp"
@@ -127,6 +128,18 @@ void remove_old(const fs::path& folder, index_t step, index_t keep_last) {
 }  // namespace switchyard::checkpoint::detail
 
 namespace switchyard::checkpoint {
+
+void point_best(const std::filesystem::path& folder, index_t step) {
+  const std::string name = detail::file_name(step);
+  if (!is_there(folder / name) || detail::pointer_target(folder, detail::best_pointer) == name) return;
+  detail::remove_leftovers(folder);  // a temporary pointer may be among them
+  try {
+    detail::write_pointer(folder, detail::best_pointer, name)->publish();
+    detail::sync_folder(folder);
+  } catch (const detail::Failure& failure) {
+    throw DataError(failure.what());
+  }
+}
 
 bool keep_best_alone(const std::filesystem::path& folder) {
   const auto best = detail::pointer_target(folder, detail::best_pointer);

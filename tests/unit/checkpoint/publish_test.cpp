@@ -68,6 +68,21 @@ TEST(Publish, may_keep_the_best_alone) {
   EXPECT_FALSE(keep_best_alone(last.path() / "nowhere"));
 }
 
+TEST(Publish, a_best_pointer_can_be_put_right) {
+  TemporaryDirectory folder;
+  Content content = small_content();
+  for (const index_t step : {100, 200})
+    save_from(1, folder.path(), step, content, {.keep_last = 3, .is_best = step == 100});
+  point_best(folder.path(), 200);
+  EXPECT_EQ(pointer(folder.path(), "best"), "step-0000200.h5");
+  std::ofstream(folder.path() / "best") << "";
+  point_best(folder.path(), 300);  // which is not there
+  EXPECT_EQ(pointer(folder.path(), "best"), "");
+  point_best(folder.path(), 100);
+  EXPECT_EQ(pointer(folder.path(), "best"), "step-0000100.h5");
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("best", "latest", "step-0000100.h5", "step-0000200.h5"));
+}
+
 TEST(Publish, leaves_steps_alone_that_the_run_has_yet_to_reach) {
   TemporaryDirectory folder;
   Content content = small_content();
