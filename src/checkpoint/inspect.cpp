@@ -10,8 +10,8 @@
 #include <map>
 
 #include "checkpoint/checkpoint.hpp"
+#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/file_reader.hpp"
-#include "checkpoint/detail/posix_file.hpp"
 #include "checkpoint/detail/user_block.hpp"
 
 namespace switchyard::checkpoint {

@@ -7,11 +7,11 @@
 #include <charconv>
 
 #include "base/log.hpp"
-#include "base/regular_file.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/publish.hpp"
 #include "checkpoint/detail/user_block.hpp"
+#include "files/regular_file.hpp"
 
 namespace switchyard::checkpoint {
 namespace {
@@ -62,7 +62,7 @@ std::string describe_checkpoints(const fs::path& folder) {
   std::vector<std::string> names;
   for (const char* pointer : {detail::best_pointer, detail::latest_pointer}) {
     const auto target = detail::pointer_target(folder, pointer);
-    if (target && is_there(folder / *target))
+    if (target && files::is_there(folder / *target))
       names.push_back(fmt::format("{} (step {})", pointer, *detail::step_of(*target)));
   }
   for (const index_t step : detail::steps_in(folder)) names.push_back(fmt::format("{}", step));
@@ -88,7 +88,7 @@ std::optional<std::string> file_name_of(const fs::path& folder, std::string_view
 fs::path named(const fs::path& folder, std::string_view name) {
   return look_into(folder, [&] {
     const std::optional<std::string> file = file_name_of(folder, name);
-    if (file && is_there(folder / *file)) return folder / *file;
+    if (file && files::is_there(folder / *file)) return folder / *file;
     throw DataError(fmt::format("there is no checkpoint '{}' in '{}' (there are: {}); give one of these", name,
                                 folder.string(), describe_checkpoints(folder)));
   });

@@ -4,8 +4,8 @@
 
 #include "base/contract.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/file_reader.hpp"
-#include "checkpoint/detail/posix_file.hpp"
 #include "checkpoint/detail/user_block.hpp"
 #include "comm/agreement.hpp"
 

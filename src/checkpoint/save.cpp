@@ -12,14 +12,14 @@
 
 #include "base/contract.hpp"
 #include "base/log.hpp"
-#include "base/regular_file.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/publish.hpp"
 #include "checkpoint/detail/save.hpp"
 #include "checkpoint/detail/save_plan.hpp"
 #include "checkpoint/detail/user_block.hpp"
 #include "comm/agreement.hpp"
+#include "files/regular_file.hpp"
 
 namespace switchyard::checkpoint {
 namespace {
@@ -52,7 +52,7 @@ std::span<const std::byte> bytes_of(const Slice& slice, const Piece& piece) {
 class RootWriter {
  public:
   RootWriter(const fs::path& folder, index_t step, index_t expected, detail::ReserveSpace reserve)
-      : temporary_(folder, detail::file_name(step)),
+      : temporary_(folder / detail::file_name(step)),
         writer_(temporary_.path(), expected, reserve),
         buffer_(static_cast<std::size_t>(detail::piece_bytes)) {}
 
@@ -93,7 +93,7 @@ class RootWriter {
   }
 
  private:
-  detail::TemporaryFile temporary_;  // destroyed last: removes the name after the writer has let go
+  files::TemporaryName temporary_;  // destroyed last: removes the name after the writer has let go
   detail::FileWriter writer_;
   std::vector<std::byte> buffer_;
 };
@@ -167,7 +167,7 @@ void detail::save(comm::Communicator& communicator, const fs::path& folder, inde
     check_paths(plan, header);
     on_disk([&] {
       check_folder(folder);
-      expect_replaceable(folder / file_name(step), "", "--run.dir=PATH");
+      files::expect_replaceable(folder / file_name(step), "", "--run.dir=PATH");
       remove_leftovers(folder);
       writer.emplace(folder, step, needed, reserve);
       writer->write(header);

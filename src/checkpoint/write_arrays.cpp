@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/file_writer.hpp"
@@ -18,10 +17,8 @@ index_t bytes_of(const Slice& slice) {
 void write_whole(const fs::path& file, const Header& header, std::span<const Slice> arrays) {
   index_t expected = 1 << 16;
   for (const Slice& array : arrays) expected += bytes_of(array);
-  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
   // Several processes may write one file, each a whole one.
-  const std::string suffix = fmt::format(".{}.tmp", ::getpid());
-  detail::TemporaryFile temporary(folder, file.filename().string(), suffix);
+  files::TemporaryName temporary(file, files::suffix_of_process());
   std::error_code ignored;
   fs::remove(temporary.path(), ignored);  // of a process that was killed
   detail::FileWriter writer(temporary.path(), expected, detail::ReserveSpace::yes);

@@ -10,9 +10,9 @@
 
 #include "base/error.hpp"
 #include "base/lines.hpp"
-#include "base/regular_file.hpp"
 #include "config/messages.hpp"
 #include "config/parse.hpp"
+#include "files/regular_file.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -113,12 +113,12 @@ std::string read_ini_file(const std::string& path) {
   constexpr std::string_view try_this =
       "give the path of a configuration file, such as "
       "configs/fashion_mnist/original.ini";
-  if (const std::string reason = why_unreadable(path); !reason.empty()) {
+  if (const std::string reason = files::why_unreadable(path); !reason.empty()) {
     throw ConfigError(fmt::format("cannot read the configuration file {} ({}); {}", config::in_quotes(path),
                                   reason, try_this));
   }
   try {
-    return read_regular_file(path, largest_file_bytes);
+    return files::read_regular_file(path, largest_file_bytes);
   } catch (const DataError& error) {
     throw ConfigError(
         fmt::format("{} is no configuration file ({}); {}", config::in_quotes(path), error.what(), try_this));

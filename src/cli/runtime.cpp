@@ -14,7 +14,7 @@
 #include "comm/local/local_communicator.hpp"
 #include "device/affinity.hpp"
 #include "device/single_threaded_libraries.hpp"
-#include "train/shared_inputs.hpp"
+#include "run/shared_inputs.hpp"
 
 namespace switchyard::cli {
 
@@ -82,7 +82,7 @@ data::Dataset Runtime::read_data(const config::Config& config) {
     const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "data");
     dataset = data::load_dataset(config.data, config.run.seed);
   });
-  train::expect_same_data(*communicator_, dataset->identity());
+  run::expect_same_data(*communicator_, dataset->identity());
   return *std::move(dataset);
 }
 

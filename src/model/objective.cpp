@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "ops/mixture.hpp"
-#include "ops/weighted_sum.hpp"
+#include "ops/moe/mixture.hpp"
+#include "ops/moe/weighted_sum.hpp"
 #include "tensor/allocate.hpp"
 
 namespace switchyard::model {

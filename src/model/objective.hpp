@@ -22,7 +22,7 @@ struct Scores {
 //   predicted_loss  -log y_{e,t} + sum_i |z_i - log y_{i,t}|, e the expert with the largest score z, which
 //                   answers. The gate learns from the second term alone, the experts from the first (V7)
 //   cross_entropy, logistic, double_softmax
-//                   of F = sum_i w_i f_i (ops/weighted_sum.hpp; Chen et al. 2022)
+//                   of F = sum_i w_i f_i (ops/moe/weighted_sum.hpp; Chen et al. 2022)
 // Local; forward leaves what backward needs, in the step's memory.
 class Objective {
  public:

@@ -9,8 +9,8 @@
 #include "moe/exchange.hpp"
 #include "moe/routing.hpp"
 #include "nn/network_gradient.hpp"
-#include "ops/attention.hpp"
-#include "ops/load.hpp"
+#include "ops/moe/attention.hpp"
+#include "ops/moe/load.hpp"
 
 namespace switchyard::moe {
 
@@ -37,7 +37,7 @@ struct GateOptions {
 struct RegulariserGradients {
   std::span<const double> importance = {};   // [E], by a sample's gate weight
   std::span<const double> probability = {};  // [E], by a sample's full softmax over all experts
-  std::span<const double> load = {};         // [E], by a sample's expected load (ops/load.hpp)
+  std::span<const double> load = {};         // [E], by a sample's expected load (ops/moe/load.hpp)
   double z_loss = 0;                         // of the squared log sum of e^score
   double entropy = 0;                        // of the entropy of the full softmax
   // sample_scale times [N, E] by a sample's full softmax (no data: none)

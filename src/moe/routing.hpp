@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "ops/gating.hpp"
+#include "ops/moe/gating.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::moe {

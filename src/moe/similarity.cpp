@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/contract.hpp"
-#include "ops/pairwise.hpp"
+#include "ops/moe/pairwise.hpp"
 #include "ops/rows.hpp"
 #include "tensor/allocate.hpp"
 

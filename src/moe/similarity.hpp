@@ -49,11 +49,11 @@ struct SimilarityTerms {
   std::span<double> same_expert;      // [N]: sum over e of p_e(x) V_e(x)
 };
 
-// Distances come block by block from a matrix product (ops/pairwise.hpp), so that never more than row_block x
-// column_block of them are in memory per thread. Every rank needs all rows: per step each receives the others'
-// part of B (D + E) floats, and all ranks together compute 2 B^2 (D + E) floating-point operations. Blocks of
-// rows end with a shard, blocks of columns are counted in the global batch, so that bits do not depend on the
-// layout.
+// Distances come block by block from a matrix product (ops/moe/pairwise.hpp), so that never more than row_block
+// x column_block of them are in memory per thread. Every rank needs all rows: per step each receives the
+// others' part of B (D + E) floats, and all ranks together compute 2 B^2 (D + E) floating-point operations.
+// Blocks of rows end with a shard, blocks of columns are counted in the global batch, so that bits do not
+// depend on the layout.
 class SimilarityPairs {
  public:
   static constexpr index_t row_block = 128;

@@ -7,8 +7,8 @@
 namespace switchyard::moe {
 
 // amount[e]: what expert e got of the global batch; the sum of its gate weights (importance) or its expected
-// load (ops/load.hpp). With mean m and unbiased variance s^2 (divisor E - 1): weight * s^2 / m^2. It does not
-// change when all samples count twice, nor with the number of ranks. One expert: 0.
+// load (ops/moe/load.hpp). With mean m and unbiased variance s^2 (divisor E - 1): weight * s^2 / m^2. It does
+// not change when all samples count twice, nor with the number of ranks. One expert: 0.
 double squared_variation(std::span<const double> amount, double weight);
 // d loss / d amount[e], which is d loss / d gate weight of e, the same for every sample.
 //   s^2 / m^2 = E^2 / (E - 1) * (sum I^2 / (sum I)^2 - 1 / E)

@@ -1,7 +1,7 @@
 // A study file: its arms, levels and published values. All arms share one configuration.
 #include "cli/ini.hpp"
 #include "fuzz/target.hpp"
-#include "train/study/spec.hpp"
+#include "study/spec.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace switchyard;
@@ -9,8 +9,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::vector<config::Setting> settings;
     cli::for_each_setting(fuzz::text_of(data, size), "fuzz.ini",
                           [&](const config::Setting& setting) { settings.push_back(setting); });
-    const auto spec = train::study::read_spec((fuzz::folder() / "fuzz.ini").string(), settings, {},
-                                              [](const std::string&) { return config::Config{}; });
-    static_cast<void>(train::study::last_levels(spec));
+    const auto spec = study::read_spec((fuzz::folder() / "fuzz.ini").string(), settings, {},
+                                       [](const std::string&) { return config::Config{}; });
+    static_cast<void>(study::last_levels(spec));
   });
 }

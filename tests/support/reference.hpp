@@ -32,7 +32,7 @@ Array log_softmax(const Array& logits);
 std::vector<std::vector<int>> top_k(const Array& logits, std::size_t k);
 std::vector<double> column_sums(const Array& x);
 
-// The mixture of ops/mixture.hpp. Row n of `experts` names the experts in sample n's slots.
+// The mixture of ops/moe/mixture.hpp. Row n of `experts` names the experts in sample n's slots.
 struct MixtureCase {
   Array gate_logits;                      // [N, E]
   std::vector<std::vector<int>> experts;  // [N][K]

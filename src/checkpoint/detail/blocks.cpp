@@ -94,7 +94,7 @@ std::uint32_t lookup3(std::span<const std::byte> bytes) {
   return (c ^ b) - std::rotl(b, 24);
 }
 
-BlockFile::BlockFile(const FileDescriptor& file) : file_(file), size_(size_bytes(file)) {}
+BlockFile::BlockFile(const files::File& file) : file_(file), size_(file.size_bytes()) {}
 
 index_t BlockFile::offset(std::uint64_t address) const {
   if (address > static_cast<std::uint64_t>(size_ - user_block_bytes))
@@ -118,7 +118,7 @@ void BlockFile::claim(std::uint64_t address, std::uint64_t bytes, std::string_vi
 std::vector<std::byte> BlockFile::peek(std::uint64_t address, std::size_t bytes) const {
   const index_t begin = offset(address);
   std::vector<std::byte> found(std::min(bytes, static_cast<std::size_t>(size_ - begin)));
-  read_at(file_, begin, found);
+  file_.read_at(begin, found);
   return found;
 }
 

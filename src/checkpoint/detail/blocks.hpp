@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
-#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/failure.hpp"
 
 namespace switchyard::checkpoint::detail {
 
@@ -40,7 +40,7 @@ std::uint32_t lookup3(std::span<const std::byte> bytes);
 // One file under examination. Local, one thread. The file must outlive it.
 class BlockFile {
  public:
-  explicit BlockFile(const FileDescriptor& file);
+  explicit BlockFile(const files::File& file);
 
   index_t size() const { return size_; }
   // The place in the file of an address, which counts from the end of the user block.
@@ -62,7 +62,7 @@ class BlockFile {
  private:
   std::vector<std::byte> claimed_bytes(std::uint64_t address, std::uint64_t bytes, std::string_view signature);
 
-  const FileDescriptor& file_;
+  const files::File& file_;
   index_t size_ = 0;
   index_t claimed_ = 0;
   std::vector<std::pair<index_t, index_t>> claims_;  // begin and end

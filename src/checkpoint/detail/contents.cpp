@@ -147,7 +147,7 @@ Attribute read_attribute(std::span<const std::byte> bytes) {
 
 class Walk {
  public:
-  explicit Walk(const FileDescriptor& file) : file_(file) {}
+  explicit Walk(const files::File& file) : file_(file) {}
 
   std::vector<Entry> run() {
     try {
@@ -381,6 +381,6 @@ bool is_path(std::string_view path) {
   return true;
 }
 
-std::vector<Entry> contents_of(const FileDescriptor& file) { return Walk(file).run(); }
+std::vector<Entry> contents_of(const files::File& file) { return Walk(file).run(); }
 
 }  // namespace switchyard::checkpoint::detail

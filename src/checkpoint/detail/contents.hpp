@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.hpp"
+#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/pieces.hpp"
-#include "checkpoint/detail/posix_file.hpp"
 
 namespace switchyard::checkpoint::detail {
 
@@ -49,6 +49,6 @@ inline constexpr std::size_t most_dimensions = 32;  // of HDF5
 bool is_path(std::string_view path);
 
 // Sorted by path. Local. Throws Failure: path, what and its value.
-std::vector<Entry> contents_of(const FileDescriptor& file);
+std::vector<Entry> contents_of(const files::File& file);
 
 }  // namespace switchyard::checkpoint::detail

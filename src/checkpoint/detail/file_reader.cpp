@@ -10,7 +10,7 @@
 namespace switchyard::checkpoint::detail {
 
 FileReader::FileReader(const std::filesystem::path& file)
-    : path_(file), file_(open_file(file, O_RDONLY)), entries_(contents_of(file_)) {}
+    : path_(file), file_(file, O_RDONLY), entries_(contents_of(file_)) {}
 
 const Entry* FileReader::find(std::string_view path) const {
   const auto at =
@@ -22,14 +22,14 @@ const Entry* FileReader::find(std::string_view path) const {
 void FileReader::read_rows(const Entry& entry, RowRange range, std::byte* data) const {
   if (entry.elements() == 0) return;
   const index_t row_bytes = entry.shape.empty() ? entry.bytes() : entry.bytes() / entry.shape[0];
-  read_at(file_, entry.offset + range.first_row * row_bytes,
-          std::span(data, static_cast<std::size_t>(range.rows * row_bytes)));
+  file_.read_at(entry.offset + range.first_row * row_bytes,
+                std::span(data, static_cast<std::size_t>(range.rows * row_bytes)));
 }
 
 void FileReader::read_piece(const Entry& entry, const Piece& piece, std::byte* data) const {
   const index_t unit = element_bytes(entry.dtype);
-  read_at(file_, entry.offset + piece.first_element * unit,
-          std::span(data, static_cast<std::size_t>(piece.elements * unit)));
+  file_.read_at(entry.offset + piece.first_element * unit,
+                std::span(data, static_cast<std::size_t>(piece.elements * unit)));
 }
 
 void FileReader::for_each_piece(
@@ -44,7 +44,7 @@ void FileReader::for_each_piece(
 
 std::string FileReader::raw_text(const Entry& entry) const {
   std::string text(static_cast<std::size_t>(entry.text_bytes), '\0');
-  read_at(file_, entry.offset, std::as_writable_bytes(std::span(text)));
+  file_.read_at(entry.offset, std::as_writable_bytes(std::span(text)));
   return text;
 }
 

@@ -11,8 +11,8 @@
 
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/contents.hpp"
+#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/pieces.hpp"
-#include "checkpoint/detail/posix_file.hpp"
 
 namespace switchyard::checkpoint::detail {
 
@@ -47,7 +47,7 @@ class FileReader {
   std::string raw_text(const Entry& entry) const;
 
   std::filesystem::path path_;
-  FileDescriptor file_;
+  files::File file_;
   std::vector<Entry> entries_;
 };
 

@@ -9,7 +9,7 @@
 #include "base/contract.hpp"
 #include "base/hash.hpp"
 #include "checkpoint/detail/contents.hpp"
-#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/user_block.hpp"
 
 namespace switchyard::checkpoint::detail {
@@ -69,9 +69,9 @@ FileWriter::~FileWriter() {
 // Beyond the end of the file (FALLOC_FL_KEEP_SIZE), since its size is the library's to set. posix_fallocate
 // would set it, and would write to every block where the file system knows no reservation.
 void FileWriter::reserve(index_t bytes) {
-  const FileDescriptor file = open_file(path_, O_WRONLY);
+  const files::File file(path_, O_WRONLY);
   int status = 0;
-  do status = ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, bytes);
+  do status = ::fallocate(file.descriptor(), FALLOC_FL_KEEP_SIZE, 0, bytes);
   while (status != 0 && errno == EINTR);
   if (status == 0 || errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS) return;
   fail_with_errno("reserving space");

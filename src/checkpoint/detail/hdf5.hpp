@@ -11,8 +11,8 @@
 #include "base/log.hpp"
 #include "base/unique_handle.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/pieces.hpp"
-#include "checkpoint/detail/posix_file.hpp"
 
 namespace switchyard::checkpoint::detail {
 

@@ -13,8 +13,8 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/regular_file.hpp"
-#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/failure.hpp"
+#include "files/regular_file.hpp"
 
 namespace switchyard::checkpoint::detail {
 namespace {
@@ -24,28 +24,19 @@ namespace fs = std::filesystem;
 constexpr std::string_view name_prefix = "step-";
 constexpr std::string_view name_suffix = ".h5";
 
-void remove_or_warn(const fs::path& file) {
-  std::error_code error;
-  if (!fs::exists(file, error))
-    return;  // asked first: a read-only file system refuses to remove what is not there
-  fs::remove(file, error);
-  if (error) log::warn("cannot remove '{}' ({}); remove it by hand", file.string(), error.message());
-}
-
 bool is_leftover(std::string_view name) {
-  if (!name.ends_with(temporary_suffix)) return false;
-  name.remove_suffix(temporary_suffix.size());
+  if (!name.ends_with(files::temporary_suffix)) return false;
+  name.remove_suffix(files::temporary_suffix.size());
   return step_of(name).has_value() || name == latest_pointer || name == best_pointer;
 }
 
 // Under its temporary name, on the disk.
-std::unique_ptr<TemporaryFile> write_pointer(const fs::path& folder, const char* pointer,
-                                             const std::string& target) {
-  auto temporary = std::make_unique<TemporaryFile>(folder, pointer);
-  const FileDescriptor file = open_file(temporary->path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
-  const std::string line = target + "\n";
-  write_at(file, 0, std::as_bytes(std::span(line)));
-  sync(file);
+std::unique_ptr<files::TemporaryName> write_pointer(const fs::path& folder, const char* pointer,
+                                                    const std::string& target) {
+  auto temporary = std::make_unique<files::TemporaryName>(folder / pointer);
+  const files::File file(temporary->path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+  file.write(target + "\n");
+  file.sync();
   return temporary;
 }
 
@@ -75,22 +66,10 @@ std::vector<index_t> steps_in(const fs::path& folder) {
 
 std::optional<std::string> pointer_target(const fs::path& folder, const char* pointer) {
   constexpr std::size_t most_bytes = 4096;
-  if (!is_there(folder / pointer)) return std::nullopt;
-  const std::string text = read_regular_file(folder / pointer, most_bytes);
+  if (!files::is_there(folder / pointer)) return std::nullopt;
+  const std::string text = files::read_regular_file(folder / pointer, most_bytes);
   const std::string target = text.substr(0, text.find('\n'));
   return step_of(target) ? std::optional(target) : std::nullopt;
-}
-
-TemporaryFile::TemporaryFile(const fs::path& folder, const std::string& final_name, std::string_view suffix)
-    : path_(folder / (final_name + std::string(suffix))), final_path_(folder / final_name) {}
-
-TemporaryFile::~TemporaryFile() {
-  if (!published_) remove_or_warn(path_);
-}
-
-void TemporaryFile::publish() {
-  rename_file(path_, final_path_);
-  published_ = true;
 }
 
 void remove_leftovers(const fs::path& folder) {
@@ -99,19 +78,19 @@ void remove_leftovers(const fs::path& folder) {
     if (is_leftover(entry.path().filename().string())) leftovers.push_back(entry.path());
   for (const fs::path& leftover : leftovers) {
     log::info("removing '{}', which an interrupted run has left", leftover.string());
-    remove_or_warn(leftover);
+    files::remove_or_warn(leftover);
   }
 }
 
-void publish(TemporaryFile& file, const fs::path& folder, index_t step, const SaveOptions& options) {
+void publish(files::TemporaryName& file, const fs::path& folder, index_t step, const SaveOptions& options) {
   const std::string name = file_name(step);
   const auto latest = write_pointer(folder, latest_pointer, name);
   const auto best = options.is_best ? write_pointer(folder, best_pointer, name) : nullptr;
   file.publish();
-  sync_folder(folder);  // the checkpoint has its name before a pointer names it
+  files::sync_folder(folder);  // the checkpoint has its name before a pointer names it
   latest->publish();
   if (best) best->publish();
-  sync_folder(folder);
+  files::sync_folder(folder);
 }
 
 void remove_old(const fs::path& folder, index_t step, index_t keep_last) {
@@ -122,7 +101,7 @@ void remove_old(const fs::path& folder, index_t step, index_t keep_last) {
   std::erase_if(steps, [&](index_t other) { return other > step; });
   const index_t old = std::max<index_t>(std::ssize(steps) - keep_last, 0);
   for (const index_t other : std::span(steps).first(static_cast<std::size_t>(old)))
-    if (!keep.contains(file_name(other))) remove_or_warn(folder / file_name(other));
+    if (!keep.contains(file_name(other))) files::remove_or_warn(folder / file_name(other));
 }
 
 }  // namespace switchyard::checkpoint::detail
@@ -143,12 +122,12 @@ void point_best(const std::filesystem::path& folder, index_t step) {
 
 bool keep_best_alone(const std::filesystem::path& folder) {
   const auto best = detail::pointer_target(folder, detail::best_pointer);
-  if (!best || !is_there(folder / *best)) return false;
+  if (!best || !files::is_there(folder / *best)) return false;
   // First: a pointer never names what is gone.
   if (detail::pointer_target(folder, detail::latest_pointer) != best)
-    detail::remove_or_warn(folder / detail::latest_pointer);
+    files::remove_or_warn(folder / detail::latest_pointer);
   for (const index_t step : detail::steps_in(folder)) {
-    if (detail::file_name(step) != *best) detail::remove_or_warn(folder / detail::file_name(step));
+    if (detail::file_name(step) != *best) files::remove_or_warn(folder / detail::file_name(step));
   }
   return true;
 }

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.hpp"
+#include "files/replacement.hpp"
 
 namespace switchyard::checkpoint::detail {
 
 inline constexpr const char* latest_pointer = "latest";
 inline constexpr const char* best_pointer = "best";
-inline constexpr std::string_view temporary_suffix = ".tmp";
 
 // "step-0000200.h5"; more digits where the step needs them.
 std::string file_name(index_t step);
@@ -25,32 +25,12 @@ std::vector<index_t> steps_in(const std::filesystem::path& folder);
 // The file name in the pointer file; nothing if there is no pointer or it holds no name of a checkpoint.
 std::optional<std::string> pointer_target(const std::filesystem::path& folder, const char* pointer);
 
-// A file under a temporary name, removed again unless it was published.
-class TemporaryFile {
- public:
-  // Names it only; the file is created by whoever writes it.
-  TemporaryFile(const std::filesystem::path& folder, const std::string& final_name,
-                std::string_view suffix = temporary_suffix);
-  ~TemporaryFile();
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  // Gives it its final name, replacing what has this name. Throws Failure.
-  void publish();
-
- private:
-  std::filesystem::path path_;
-  std::filesystem::path final_path_;
-  bool published_ = false;
-};
-
 // Temporary files that a killed run has left. Failure to remove one is a warning.
 void remove_leftovers(const std::filesystem::path& folder);
 
 // `file` is written and on the disk. Gives it its name, then moves `latest` (and `best`). All that needs space
 // is done before the first name changes, so that a full disk changes nothing. Throws Failure.
-void publish(TemporaryFile& file, const std::filesystem::path& folder, index_t step,
+void publish(files::TemporaryName& file, const std::filesystem::path& folder, index_t step,
              const SaveOptions& options);
 
 // Removes checkpoints older than the newest `keep_last` ones up to `step`. Never touches those that `latest`

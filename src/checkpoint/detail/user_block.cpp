@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/hash.hpp"
-#include "base/regular_file.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/failure.hpp"
+#include "files/regular_file.hpp"
 
 namespace switchyard::checkpoint::detail {
 namespace {
@@ -38,12 +38,12 @@ T get(std::span<const std::byte> bytes, std::size_t offset) {
   return value;
 }
 
-std::array<std::byte, 16> digest_behind_block(const FileDescriptor& file, index_t file_bytes) {
+std::array<std::byte, 16> digest_behind_block(const files::File& file, index_t file_bytes) {
   ContentHash hash;
   std::vector<std::byte> buffer(read_bytes);
   for (index_t offset = user_block_bytes; offset < file_bytes;) {
     const auto bytes = static_cast<std::size_t>(std::min<index_t>(std::ssize(buffer), file_bytes - offset));
-    read_at(file, offset, std::span(buffer).first(bytes));
+    file.read_at(offset, std::span(buffer).first(bytes));
     hash.add(std::span(buffer).first(bytes));
     offset += static_cast<index_t>(bytes);
   }
@@ -85,27 +85,27 @@ UserBlock decode(std::span<const std::byte, user_block_bytes> bytes) {
 }
 
 UserBlock seal(const std::filesystem::path& path, std::string_view mark) {
-  const FileDescriptor file = open_file(path, O_RDWR);
+  const files::File file(path, O_RDWR);
   UserBlock block;
   block.schema_version = static_cast<std::uint32_t>(schema_version);
-  block.file_bytes = size_bytes(file);
+  block.file_bytes = file.size_bytes();
   block.digest = digest_behind_block(file, block.file_bytes);
-  write_at(file, 0, encode(block, mark));
-  sync(file);
+  file.write_at(0, encode(block, mark));
+  file.sync();
   return block;
 }
 
 UserBlock verify_bytes(const std::filesystem::path& path) {
   // Asked before opening: opening a pipe would wait for its writer.
-  if (const std::string reason = why_unreadable(path); !reason.empty()) throw Failure(reason);
+  if (const std::string reason = files::why_unreadable(path); !reason.empty()) throw Failure(reason);
 
-  const FileDescriptor file = open_file(path, O_RDONLY);
-  const index_t bytes = size_bytes(file);
+  const files::File file(path, O_RDONLY);
+  const index_t bytes = file.size_bytes();
   if (bytes == 0) throw Failure("it is empty");
   if (bytes < user_block_bytes)
     throw Failure(fmt::format("it has {} bytes, a checkpoint has more than {}", bytes, user_block_bytes));
   std::array<std::byte, user_block_bytes> head;
-  read_at(file, 0, head);
+  file.read_at(0, head);
   const UserBlock block = decode(head);
   if (block.file_bytes != bytes)
     throw Failure(fmt::format("it has {} bytes and was written with {}: it was {}", bytes, block.file_bytes,

@@ -10,7 +10,7 @@
 #include "base/error.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
-#include "train/run_checkpoint.hpp"
+#include "run/run_checkpoint.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -28,7 +28,7 @@ constexpr std::string_view diff_usage =
 fs::path file_of(const std::string& word, const std::optional<std::string>& name) {
   std::error_code ignored;  // whoever opens it says what is wrong
   if (!name && !fs::is_directory(word, ignored)) return word;
-  return train::named_checkpoint(word, name.value_or("latest"));
+  return run::named_checkpoint(word, name.value_or("latest"));
 }
 
 // The `count` checkpoints that the arguments mean.

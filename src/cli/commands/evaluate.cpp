@@ -12,9 +12,9 @@
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
+#include "run/metrics.hpp"
+#include "run/run_checkpoint.hpp"
 #include "train/evaluation.hpp"
-#include "train/metrics.hpp"
-#include "train/run_checkpoint.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -56,14 +56,14 @@ config::Config without_training(config::Config config) {
 }
 
 // Says on standard error, too, if the data are not the run's own.
-train::Json data_object(const checkpoint::Reader& reader, const data::Dataset& dataset) {
+run::Json data_object(const checkpoint::Reader& reader, const data::Dataset& dataset) {
   const data::Identity& now = dataset.identity();
-  const std::optional<data::Identity> then = train::stored_identity(reader);
+  const std::optional<data::Identity> then = run::stored_identity(reader);
   if (then && *then != now) {
     log::warn("the data are not those of the checkpoint's run: the run's are {}, these {}", describe(*then),
               describe(now));
   }
-  return {{"digest", now.digest}, {"same_as_run", then ? train::Json(*then == now) : train::Json(nullptr)}};
+  return {{"digest", now.digest}, {"same_as_run", then ? run::Json(*then == now) : run::Json(nullptr)}};
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     }
     const comm::WatchedWait wait(&runtime.watchdog(), comm::Operation::read_files, "run folder");
     const std::string& path = line.positionals[0];
-    if (runtime.is_root()) file = name ? train::named_checkpoint(path, *name) : train::checkpoint_file(path);
+    if (runtime.is_root()) file = name ? run::named_checkpoint(path, *name) : run::checkpoint_file(path);
   });
   comm::expect_same(communicator, ErrorKind::config,
                     std::vector{compared_argument("the checkpoint", line.positionals[0]),
@@ -113,13 +113,13 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     }
     loader.emplace(config, dataset, communicator);
     model.emplace(config, train::task_of(dataset), communicator);
-    train::load_arrays(reader, *model, nullptr);
+    run::load_arrays(reader, *model, nullptr);
     model->values_changed(context);
   });
   // This command just ends at a signal, so there is always a value.
   const moe::GateStatistics statistics = train::evaluate(split, *loader, *model, communicator, context).value();
   if (runtime.is_root()) {
-    train::Json object = train::evaluation_object(statistics);
+    run::Json object = run::evaluation_object(statistics);
     object["split"] = train::name(split);
     object["samples"] = statistics.samples();
     object["step"] = reader.integer("state/step");

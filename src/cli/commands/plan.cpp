@@ -6,12 +6,12 @@
 #include "cli/commands/commands.hpp"
 #include "cli/commands/routing_text.hpp"
 #include "cli/options.hpp"
+#include "console/terminal.hpp"
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
 #include "optim/optimizer.hpp"
 #include "train/batch_loader.hpp"
-#include "train/terminal.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -170,10 +170,10 @@ int plan(Arguments arguments) {
 
   std::cout << fmt::format("{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n",
                            config.moe.experts, ranks, choice_text(p.options.routing),
-                           train::grouped(p.options.gate.parameter_count() +
-                                          config.moe.experts * p.options.expert.parameter_count()),
-                           train::grouped(p.options.gate.parameter_count()),
-                           train::grouped(p.options.expert.parameter_count()))
+                           console::grouped(p.options.gate.parameter_count() +
+                                            config.moe.experts * p.options.expert.parameter_count()),
+                           console::grouped(p.options.gate.parameter_count()),
+                           console::grouped(p.options.expert.parameter_count()))
             << fmt::format("{} steps per epoch, {} epochs; batch {} in {} shards\n\n",
                            batching.batches_per_epoch(), config.train.epochs, config.train.batch_size,
                            config.train.shards);

@@ -1,5 +1,5 @@
 // report: one page of a run or study.
-#include "train/report.hpp"
+#include "report/write_report.hpp"
 
 #include <fmt/format.h>
 
@@ -33,7 +33,7 @@ int report(Arguments arguments) {
                     folders.size()));
   }
   if (file.empty()) file = folders[0] / "report.html";
-  const index_t bytes = train::write_report(folders[0], file);
+  const index_t bytes = report::write_report(folders[0], file);
   std::cout << fmt::format("{} ({} KiB)\n", file.string(), (bytes + 1023) / 1024);
   return 0;
 }

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "base/regular_file.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
 #include "config/parse.hpp"
 #include "data/dataset.hpp"
+#include "files/regular_file.hpp"
 #include "train/evaluation.hpp"
 
 namespace switchyard::cli {
@@ -67,7 +67,7 @@ int samples(Arguments arguments) {
   std::vector<std::string> words(arguments.begin(), arguments.end());
   const std::string file = take_out(words);
   const config::Config config = parse_run_options(words).config;
-  expect_replaceable(file, checkpoint::arrays_mark, "--out=FILE");
+  files::expect_replaceable(file, checkpoint::arrays_mark, "--out=FILE");
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   std::vector<std::unique_ptr<SplitArrays>> splits;
   std::vector<checkpoint::Slice> arrays;

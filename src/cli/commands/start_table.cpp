@@ -10,7 +10,7 @@
 #include "cli/commands/routing_text.hpp"
 #include "config/parse.hpp"
 #include "device/describe.hpp"
-#include "train/start_warnings.hpp"
+#include "run/start_warnings.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -35,9 +35,9 @@ Rows data_rows(const config::Config& config, const data::Dataset& dataset) {
   const tensor::SampleShape shape = dataset.shape();
   return {{"source", source_text(config.data)},
           {"samples",
-           fmt::format("{} train, {} validation, {} test", train::grouped(dataset.size(data::Split::train)),
-                       train::grouped(dataset.size(data::Split::validation)),
-                       train::grouped(dataset.size(data::Split::test)))},
+           fmt::format("{} train, {} validation, {} test", console::grouped(dataset.size(data::Split::train)),
+                       console::grouped(dataset.size(data::Split::validation)),
+                       console::grouped(dataset.size(data::Split::test)))},
           {"shape", fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height, shape.width,
                                 dataset.class_count())}};
 }
@@ -65,7 +65,7 @@ std::string loss_text(const config::Config& config) {
   return text;
 }
 
-Rows model_rows(const config::Config& config, train::Loop& loop) {
+Rows model_rows(const config::Config& config, run::Loop& loop) {
   const moe::LayerOptions& options = loop.model().options();
   return {
       {"gate", config.model.gate},
@@ -73,12 +73,12 @@ Rows model_rows(const config::Config& config, train::Loop& loop) {
       {"experts", experts_text(options.routing)},
       {"routing", routing_text(config, options)},
       {"loss", loss_text(config)},
-      {"parameters", fmt::format("{} (gate {}, an expert {})", train::grouped(loop.model().parameter_count()),
-                                 train::grouped(loop.model().gate_parameters()),
-                                 train::grouped(loop.model().expert_parameters()))}};
+      {"parameters", fmt::format("{} (gate {}, an expert {})", console::grouped(loop.model().parameter_count()),
+                                 console::grouped(loop.model().gate_parameters()),
+                                 console::grouped(loop.model().expert_parameters()))}};
 }
 
-Rows layout_rows(const Runtime& runtime, train::Loop& loop, int ranks) {
+Rows layout_rows(const Runtime& runtime, run::Loop& loop, int ranks) {
   std::string hosted;
   for (int rank = 0; rank < std::min(ranks, 16); ++rank) {
     hosted += fmt::format("{}{}", rank == 0 ? "" : " ",
@@ -90,7 +90,7 @@ Rows layout_rows(const Runtime& runtime, train::Loop& loop, int ranks) {
           {"experts per rank", hosted}};
 }
 
-std::string first_weights_text(const config::Config& config, const train::InheritedWeights& inherited) {
+std::string first_weights_text(const config::Config& config, const run::InheritedWeights& inherited) {
   const std::string drawn = config.init.draw == 0 ? "drawn" : fmt::format("draw {}", config.init.draw);
   if (inherited.checkpoint.empty()) return drawn;
   const std::string& from = inherited.checkpoint;
@@ -111,10 +111,10 @@ std::string optimizer_text(const config::Config& config) {
                      gate_optimizer_text(config));
 }
 
-Rows training_rows(const train::PreparedRun& prepared, train::Loop& loop) {
+Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
   const config::Config& config = prepared.config;
   const bool resumed = !prepared.checkpoint.empty();
-  return {{"steps", fmt::format("{} ({} per epoch), batch {} in {} shards", train::grouped(loop.last_step()),
+  return {{"steps", fmt::format("{} ({} per epoch), batch {} in {} shards", console::grouped(loop.last_step()),
                                 loop.loader().training().batches_per_epoch(), config.train.batch_size,
                                 config.train.shards)},
           {"frozen", text_of(config, "train.freeze")},
@@ -130,12 +130,12 @@ Rows training_rows(const train::PreparedRun& prepared, train::Loop& loop) {
 
 }  // namespace
 
-void print_start_table(Runtime& runtime, const train::PreparedRun& prepared, const data::Dataset& dataset,
-                       train::Loop& loop) {
+void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const data::Dataset& dataset,
+                       run::Loop& loop) {
   if (!runtime.is_root()) return;
   const config::Config& config = prepared.config;
   const device::MachineInfo machine = device::describe_machine();
-  train::StartTable table;
+  console::StartTable table;
   table.sections.push_back({"data", data_rows(config, dataset)});
   table.sections.push_back({"model", model_rows(config, loop)});
   table.sections.push_back({"layout", layout_rows(runtime, loop, runtime.communicator().size())});
@@ -148,9 +148,9 @@ void print_start_table(Runtime& runtime, const train::PreparedRun& prepared, con
                                                                     : "AVX2 or less"},
                              {"build", describe(build_info())}}});
   table.warnings = runtime.warnings();
-  std::ranges::move(train::start_warnings(config, dataset, loop.model().layer().placement()),
+  std::ranges::move(run::start_warnings(config, dataset, loop.model().layer().placement()),
                     std::back_inserter(table.warnings));
-  std::cout << train::start_table(table, train::detect_terminal(1).style) << std::flush;
+  std::cout << console::start_table(table, console::detect_terminal(1).style) << std::flush;
 }
 
 }  // namespace switchyard::cli

@@ -3,12 +3,12 @@
 
 #include "cli/runtime.hpp"
 #include "data/dataset.hpp"
-#include "train/run.hpp"
+#include "run/run.hpp"
 
 namespace switchyard::cli {
 
 // On the root's standard output.
-void print_start_table(Runtime& runtime, const train::PreparedRun& prepared, const data::Dataset& dataset,
-                       train::Loop& loop);
+void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const data::Dataset& dataset,
+                       run::Loop& loop);
 
 }  // namespace switchyard::cli

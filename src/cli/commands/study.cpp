@@ -11,8 +11,8 @@
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
 #include "config/parse.hpp"
-#include "train/study/check.hpp"
-#include "train/study/study.hpp"
+#include "study/check.hpp"
+#include "study/study.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -20,11 +20,11 @@ namespace {
 config::Config read_config(const std::string& path) { return parse_ini(read_ini_file(path), path); }
 
 KnownKeys study_keys() {
-  std::vector<std::string> names = train::study::known_keys();
+  std::vector<std::string> names = study::known_keys();
   for (std::string& key : config::known_keys()) names.push_back(std::move(key));
   return {std::move(names), [](std::string_view name, std::string_view where) {
             if (name.starts_with("study.")) {
-              train::study::find_field(name, where);
+              study::find_field(name, where);
             } else {
               config::find_field(name, where);
             }
@@ -32,7 +32,7 @@ KnownKeys study_keys() {
 }
 
 // What the study is, and all that it was read from in `things`.
-train::study::Spec read_spec(Arguments arguments, std::vector<comm::Compared>& things) {
+study::Spec read_spec(Arguments arguments, std::vector<comm::Compared>& things) {
   const CommandLine line = parse_command_line(arguments, study_keys());
   if (line.positionals.size() != 1) {
     throw ConfigError(
@@ -50,7 +50,7 @@ train::study::Spec read_spec(Arguments arguments, std::vector<comm::Compared>& t
     for (const config::Setting& setting : *list)
       things.push_back(compared_argument(setting.name(), setting.value));
   }
-  return train::study::read_spec(file, settings, overrides, [&](const std::string& path) {
+  return study::read_spec(file, settings, overrides, [&](const std::string& path) {
     config::Config base = read_config(path);
     std::ranges::move(compared_configuration(base, path + ": "), std::back_inserter(things));
     return base;
@@ -61,12 +61,12 @@ train::study::Spec read_spec(Arguments arguments, std::vector<comm::Compared>& t
 
 int study(Runtime& runtime, Arguments arguments) {
   comm::Communicator& world = runtime.communicator();
-  train::study::Spec spec;
+  study::Spec spec;
   std::vector<comm::Compared> things;
   const config::Config first = runtime.read_config([&] {
     config::Config newest;
     spec = read_spec(arguments, things);
-    train::study::check_study(spec, world.size(), [&](const config::Config& config) {
+    study::check_study(spec, world.size(), [&](const config::Config& config) {
       require_device(config.run);
       newest = config;
     });
@@ -74,7 +74,7 @@ int study(Runtime& runtime, Arguments arguments) {
   });
   comm::expect_same(world, ErrorKind::config, things);
   runtime.start_device(first.run);
-  const train::Outcome outcome = train::study::run_study(
+  const run::Outcome outcome = study::run_study(
       spec, {.world = &world,
              .device = [&](const config::Run& run) -> device::Context& { return runtime.adjust_device(run); },
              .threads = runtime.threads(),
@@ -97,11 +97,11 @@ docs/studies.md shows how a study is written. A key of a run, such as --data.dir
 [study]
 )";
   std::size_t width = 0;
-  for (const train::study::Field& field : train::study::fields()) width = std::max(width, field.key.size());
-  for (const train::study::Field& field : train::study::fields()) {
-    const std::string standard = train::study::describe_default(field);
+  for (const study::Field& field : study::fields()) width = std::max(width, field.key.size());
+  for (const study::Field& field : study::fields()) {
+    const std::string standard = study::describe_default(field);
     text += fmt::format("  --study.{:<{}}  {}\n          {:<{}}  {}{}\n", field.key, width, field.help, "",
-                        width, train::study::describe_values(field),
+                        width, study::describe_values(field),
                         standard.empty() ? "; no default" : fmt::format("; default {}", standard));
   }
   return text;

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/log.hpp"
-#include "base/regular_file.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/start_table.hpp"
 #include "cli/handshake.hpp"
@@ -16,8 +15,9 @@
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
 #include "config/parse.hpp"
-#include "train/run.hpp"
-#include "train/shared_inputs.hpp"
+#include "files/regular_file.hpp"
+#include "run/run.hpp"
+#include "run/shared_inputs.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -63,7 +63,7 @@ void check_same_run(const config::Config& wanted, const config::Config& stored) 
 // A run that goes on reads its checkpoint: whoever edited config.ini in its folder must hear that. Returns the
 // edits of keys that a resume may override.
 std::vector<Changed> check_config_file(const std::filesystem::path& file, const config::Config& stored) {
-  if (!is_there(file)) return {};
+  if (!files::is_there(file)) return {};
   std::vector<Changed> edits = changes(stored, parse_ini(read_ini_file(file.string()), file.string()));
   for (const Changed& edit : edits) {
     if (may_change(edit)) continue;
@@ -85,16 +85,16 @@ void warn_of_edits(const std::filesystem::path& file, const config::Config& stor
   }
 }
 
-int run(Runtime& runtime, train::PreparedRun& prepared) {
+int run(Runtime& runtime, run::PreparedRun& prepared) {
   comm::Communicator& communicator = runtime.communicator();
   device::Context& context = runtime.start_device(prepared.config.run);
   const data::Dataset dataset = runtime.read_data(prepared.config);
-  const train::Outcome outcome = train::run(
+  const run::Outcome outcome = run::execute(
       prepared, {.communicator = &communicator,
                  .context = &context,
                  .dataset = &dataset,
                  .out = &std::cout,
-                 .announce = [&](train::Loop& loop) { print_start_table(runtime, prepared, dataset, loop); }});
+                 .announce = [&](run::Loop& loop) { print_start_table(runtime, prepared, dataset, loop); }});
   if (runtime.is_root())
     std::cout << outcome.reason << "; results are in " << prepared.config.run.dir << std::endl;
   communicator.barrier();
@@ -106,8 +106,8 @@ int run(Runtime& runtime, train::PreparedRun& prepared) {
 int train(Runtime& runtime, Arguments arguments) {
   comm::Communicator& communicator = runtime.communicator();
   const config::Config wanted = runtime.read_config([&] { return parse_run_options(arguments).config; });
-  train::PreparedRun prepared =
-      train::prepare_run(communicator, wanted, [&](const std::filesystem::path& checkpoint) {
+  run::PreparedRun prepared =
+      run::prepare_run(communicator, wanted, [&](const std::filesystem::path& checkpoint) {
         const config::Config stored = stored_config(checkpoint);
         check_same_run(wanted, stored);
         check_config_file(std::filesystem::path(wanted.run.dir) / "config.ini", stored);
@@ -116,7 +116,7 @@ int train(Runtime& runtime, Arguments arguments) {
 }
 
 int resume(Runtime& runtime, Arguments arguments) {
-  train::PreparedRun prepared;
+  run::PreparedRun prepared;
   comm::Communicator& communicator = runtime.communicator();
   CommandLine line;
   comm::agree(communicator, [&] {
@@ -132,8 +132,8 @@ int resume(Runtime& runtime, Arguments arguments) {
   comm::agree(communicator, [&] {
     if (!runtime.is_root()) return;
     const comm::WatchedWait wait(&runtime.watchdog(), comm::Operation::read_files, "run folder");
-    prepared.folder = train::RunFolder::open(line.positionals[0]);
-    prepared.checkpoint = train::newest_checkpoint(*prepared.folder);
+    prepared.folder = run::RunFolder::open(line.positionals[0]);
+    prepared.checkpoint = run::newest_checkpoint(*prepared.folder);
     if (prepared.checkpoint.empty()) {
       log::warn("{} holds no checkpoint yet: the run starts again from step 0", line.positionals[0]);
       config_text = read_ini_file(prepared.folder->config_file().string());
@@ -142,7 +142,7 @@ int resume(Runtime& runtime, Arguments arguments) {
       warn_of_edits(prepared.folder->config_file(), parse_ini(config_text, prepared.checkpoint), line);
     }
   });
-  train::expect_folder_seen(communicator, line.positionals[0]);
+  run::expect_folder_seen(communicator, line.positionals[0]);
   comm::broadcast(communicator, prepared.checkpoint);
   comm::broadcast(communicator, config_text);
   prepared.config = runtime.read_config([&] {

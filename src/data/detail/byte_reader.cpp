@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include "base/error.hpp"
-#include "base/regular_file.hpp"
+#include "files/regular_file.hpp"
 
 namespace switchyard::data::detail {
 
@@ -15,16 +15,16 @@ namespace fs = std::filesystem;
 
 std::optional<fs::path> plain_or_compressed(const fs::path& file) {
   // What is there and cannot be read is found: whoever reads it says why.
-  if (is_there(file)) return file;
+  if (files::is_there(file)) return file;
   fs::path compressed = file;
   compressed += ".gz";
-  if (is_there(compressed)) return compressed;
+  if (files::is_there(compressed)) return compressed;
   return std::nullopt;
 }
 
 ByteReader::ByteReader(const fs::path& file) : file_(file) {
   // Before opening: a pipe would wait for its writer.
-  if (const std::string reason = why_unreadable(file); !reason.empty())
+  if (const std::string reason = files::why_unreadable(file); !reason.empty())
     throw DataError(fmt::format("{} cannot be opened ({}); check its permissions", file.string(), reason));
   handle_ = decltype(handle_)(gzopen(file.c_str(), "rb"));
   if (!handle_)

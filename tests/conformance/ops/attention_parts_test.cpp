@@ -1,6 +1,6 @@
 // Frozen experts want no gradient of their hidden vectors, and a frozen gate none of its queries.
 #include "conformance/ops/executors.hpp"
-#include "ops/attention.hpp"
+#include "ops/moe/attention.hpp"
 
 namespace switchyard::ops {
 namespace {

@@ -1,4 +1,4 @@
-#include "ops/attention.hpp"
+#include "ops/moe/attention.hpp"
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
 // From scores to the gradient of scores, for both measures and both regularisers.
-#include "ops/gating.hpp"
+#include "ops/moe/gating.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // The expected load under noise, its gradient, and what it is the expectation of.
-#include "ops/load.hpp"
+#include "ops/moe/load.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
-#include "ops/gating.hpp"
+#include "ops/moe/gating.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::ops {

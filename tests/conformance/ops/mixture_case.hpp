@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "conformance/ops/executors.hpp"
-#include "ops/gating.hpp"
-#include "ops/mixture.hpp"
+#include "ops/moe/gating.hpp"
+#include "ops/moe/mixture.hpp"
 
 namespace switchyard::ops {
 

@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 #include "conformance/ops/executors.hpp"
-#include "ops/gating.hpp"
+#include "ops/moe/gating.hpp"
 
 namespace switchyard::ops {
 namespace {

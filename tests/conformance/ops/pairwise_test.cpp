@@ -1,5 +1,5 @@
 // Distances from a matrix product against pair by pair in float64.
-#include "ops/pairwise.hpp"
+#include "ops/moe/pairwise.hpp"
 
 #include <cmath>
 
@@ -54,7 +54,7 @@ Distances distances_of(device::Context& context, const Rows& x, const Rows& y, i
   return result;
 }
 
-// The bound that ops/pairwise.hpp states.
+// The bound that ops/moe/pairwise.hpp states.
 double allowed(double squares, double distance) {
   const double e = 16 * std::ldexp(1.0, -24) * squares;
   return std::min(std::sqrt(e), distance > 0 ? e / distance : std::sqrt(e));

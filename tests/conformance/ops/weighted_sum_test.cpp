@@ -1,4 +1,4 @@
-#include "ops/weighted_sum.hpp"
+#include "ops/moe/weighted_sum.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "ops/mixture.hpp"
+#include "ops/moe/mixture.hpp"
 
 #include <cmath>
 

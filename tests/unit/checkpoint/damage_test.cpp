@@ -5,7 +5,7 @@
 #include <random>
 
 #include "base/hash.hpp"
-#include "checkpoint/detail/posix_file.hpp"
+#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/user_block.hpp"
 #include "fixture.hpp"
 
@@ -28,8 +28,8 @@ class Damage : public testing::Test {
   // Whether the file with these bits flipped is refused by its bytes alone. The file is whole again afterwards.
   bool flip_is_found(std::size_t position, std::byte bits) {
     const auto put = [&](std::byte byte) {
-      const detail::FileDescriptor file = detail::open_file(file_, O_WRONLY);
-      detail::write_at(file, static_cast<index_t>(position), {&byte, 1});
+      const files::File file(file_, O_WRONLY);
+      file.write_at(static_cast<index_t>(position), {&byte, 1});
     };
     put(original_[position] ^ bits);
     bool found = false;
@@ -108,10 +108,10 @@ TEST_F(Damage, the_messages_say_what_is_wrong_with_which_file) {
 }
 
 TEST_F(Damage, another_schema_version_is_told_from_damage) {
-  const detail::FileDescriptor file = detail::open_file(file_, O_WRONLY);
+  const files::File file(file_, O_WRONLY);
   detail::UserBlock block = detail::verify_bytes(file_);
   block.schema_version = 7;
-  detail::write_at(file, 0, detail::encode(block));
+  file.write_at(0, detail::encode(block));
   EXPECT_THAT(verify_message(file_), AllOf(HasSubstr("schema version 7"), HasSubstr("version 2")));
 }
 

@@ -107,12 +107,12 @@ TEST(Publish, removes_what_a_killed_run_has_left_and_nothing_else) {
 TEST(Publish, a_temporary_file_is_gone_unless_published) {
   TemporaryDirectory folder;
   {
-    const detail::TemporaryFile file(folder.path(), "a");
+    const files::TemporaryName file(folder.path() / "a");
     touch(file.path());
   }
   EXPECT_TRUE(names_in(folder.path()).empty());
   {
-    detail::TemporaryFile file(folder.path(), "a");
+    files::TemporaryName file(folder.path() / "a");
     touch(file.path());
     file.publish();
   }

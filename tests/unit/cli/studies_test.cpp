@@ -6,21 +6,21 @@
 #include <vector>
 
 #include "cli/ini.hpp"
-#include "train/study/check.hpp"
+#include "study/check.hpp"
 
 namespace switchyard::cli {
 namespace {
 
 const std::filesystem::path folder = SY_SOURCE_DIR "/configs/studies";
 
-train::study::Spec read(const std::string& file, const std::string& quick) {
+study::Spec read(const std::string& file, const std::string& quick) {
   std::vector<config::Setting> settings;
   for_each_setting(read_ini_file(file), file,
                    [&](const config::Setting& setting) { settings.push_back(setting); });
-  return train::study::read_spec(file, settings,
-                                 {{.section = {}, .key = "study.quick", .value = quick, .where = "test"},
-                                  {.section = {}, .key = "data.dir", .value = "/data", .where = "test"}},
-                                 [](const std::string& path) { return parse_ini(read_ini_file(path), path); });
+  return study::read_spec(file, settings,
+                          {{.section = {}, .key = "study.quick", .value = quick, .where = "test"},
+                           {.section = {}, .key = "data.dir", .value = "/data", .where = "test"}},
+                          [](const std::string& path) { return parse_ini(read_ini_file(path), path); });
 }
 
 TEST(Studies, are_valid) {
@@ -30,9 +30,8 @@ TEST(Studies, are_valid) {
     ++studies;
     for (const char* quick : {"no", "yes"}) {
       EXPECT_NO_THROW({
-        const train::study::Spec spec = read(entry.path().string(), quick);
-        train::study::check_study(spec, static_cast<int>(spec.options.ranks_per_run),
-                                  [](const config::Config&) {});
+        const study::Spec spec = read(entry.path().string(), quick);
+        study::check_study(spec, static_cast<int>(spec.options.ranks_per_run), [](const config::Config&) {});
       }) << entry.path();
     }
   }

@@ -156,7 +156,7 @@ TEST_P(SimilarityOfExperts, scaled_does_not_change_with_experts_that_nobody_uses
 }
 
 // A sample and its double are no pair of one sample: their distance is 0, as float32 sees it
-// (ops/pairwise.hpp).
+// (ops/moe/pairwise.hpp).
 TEST(SimilarityLoss, scaled_does_not_change_when_all_samples_count_twice_nor_with_their_unit) {
   const Batch once = random_batch(40, 30, 5);
   Batch twice = once, tripled = once;

@@ -1,0 +1,82 @@
+// The line that says how far training is: one that is overwritten on a terminal, one per interval elsewhere.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.hpp"
+#include "console/terminal.hpp"
+
+namespace switchyard::console {
+
+struct Progress {
+  index_t epoch = 0;
+  index_t epochs = 0;
+  index_t step = 0;  // steps done
+  index_t steps = 0;
+  double loss = 0;
+  double error = 0;
+  double samples_per_second = 0;
+  std::optional<double> seconds_left;
+};
+// "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left", without a line break.
+std::string progress_text(const Progress& progress);
+
+// What one step reports.
+struct StepProgress {
+  index_t epoch = 0;
+  index_t step = 0;     // steps done, this one included
+  index_t samples = 0;  // in the global batch
+  double loss = 0;
+  double error = 0;
+};
+
+// Used by the coordinator's thread only. Standard output may be a pipe that breaks: a stream in a bad state
+// ends the printing, not the run.
+class ProgressLine {
+ public:
+  // Seconds since any fixed moment; never runs backwards.
+  using Clock = std::function<double()>;
+
+  struct Options {
+    index_t epochs = 0;
+    index_t steps = 0;            // at which step training will end
+    index_t first_step = 0;       // steps done before this process began: not 0 after a resume
+    index_t steps_per_line = 50;  // where the line is not live
+    Terminal terminal;
+  };
+
+  // Time begins to count now.
+  ProgressLine(std::ostream& out, const Options& options, Clock clock = steady_clock());
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  // Ends a live line, so that what follows, an error message perhaps, begins on its own.
+  ~ProgressLine();
+
+  // After every step; prints when it is time. The rate is that of the steps since the last print, the time left
+  // follows from all steps and everything in between them (evaluation, saving).
+  void update(const StepProgress& step);
+  // Prints other text (an evaluation line) on a line of its own. What went before, an evaluation or a save,
+  // does not count as training in the next rate.
+  void print(std::string_view text);
+
+  static Clock steady_clock();
+
+ private:
+  bool is_due(index_t step, double now) const;
+  void end_line();
+  void restart_interval(double now);
+
+  std::ostream& out_;
+  Options options_;
+  Clock clock_;
+  double start_;
+  double interval_start_;
+  index_t interval_samples_ = 0;
+  bool line_is_open_ = false;  // a live line stands on the terminal without its line break
+};
+
+}  // namespace switchyard::console

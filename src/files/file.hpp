@@ -1,0 +1,77 @@
+// Files through POSIX calls: a full disk or a missing right is seen at once and with its reason.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "base/ids.hpp"
+#include "base/unique_handle.hpp"
+
+namespace switchyard::files {
+
+// Why a file cannot be used, in a few words and without a remedy: whoever knows what the file is for turns it
+// into a DataError that has one.
+class Failure : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// "cannot open 'a/b.h5': No space left on device".
+class SystemFailure : public Failure {
+ public:
+  SystemFailure(std::string_view action, const std::filesystem::path& path, int error_number);
+
+  const std::string& what_failed() const { return what_failed_; }  // "cannot open 'a/b.h5'"
+  int error_number() const { return error_number_; }
+
+ private:
+  std::string what_failed_;
+  int error_number_;
+};
+
+struct FileTraits {
+  using Handle = int;
+  static Handle none() noexcept { return -1; }
+  static void close(Handle descriptor) noexcept;  // logs a failure
+};
+
+// An open file and its name. What the system refuses is a SystemFailure.
+class File {
+ public:
+  File() = default;
+  // open(2) with O_CLOEXEC and mode 0666 less the umask.
+  File(std::filesystem::path path, int flags);
+
+  explicit operator bool() const { return static_cast<bool>(descriptor_); }
+  int descriptor() const { return descriptor_.get(); }
+  const std::filesystem::path& path() const { return path_; }
+
+  index_t size_bytes() const;
+  // No name leads to it any more.
+  bool is_removed() const;
+  // Its name still leads to it, and not to another file.
+  bool has_its_name() const;
+  // Fills `bytes` from `offset` on; a file that ends early is a Failure.
+  void read_at(index_t offset, std::span<std::byte> bytes) const;
+  void write_at(index_t offset, std::span<const std::byte> bytes) const;
+  // Behind what was written before.
+  void write(std::string_view bytes) const;
+  void truncate(index_t bytes) const;
+  // Waits until content and size are on the disk.
+  void sync() const;
+
+ private:
+  [[noreturn]] void fail(std::string_view action) const;
+
+  std::filesystem::path path_;
+  UniqueHandle<FileTraits> descriptor_;
+};
+
+// Waits until the names in a folder are on the disk.
+void sync_folder(const std::filesystem::path& folder);
+
+}  // namespace switchyard::files

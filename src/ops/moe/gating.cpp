@@ -1,0 +1,113 @@
+#include "ops/moe/gating.hpp"
+
+#include "base/contract.hpp"
+#include "device/launch.hpp"
+#include "ops/detail/expect_shape.hpp"
+#include "ops/moe/kernels/gating.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+using detail::expect_shape;
+
+void expect_slots(index_t slots, index_t experts) {
+  SY_EXPECTS(slots >= 1 && slots <= experts, "{} slots for {} experts", slots, experts);
+}
+
+template <class T>
+T* data_or_null(std::span<T> values) {
+  return values.empty() ? nullptr : values.data();
+}
+
+}  // namespace
+
+void add_noise(device::Context& context, tensor::ConstMatrix logits, std::span<const index_t> ids, NoiseKey key,
+               Noise noise, tensor::Matrix noisy) {
+  expect_shape("noisy", noisy, logits.rows, logits.cols);
+  SY_EXPECTS(static_cast<index_t>(ids.size()) == logits.rows && key.stream < 4,
+             "{} ids for {} samples, stream {}", ids.size(), logits.rows, key.stream);
+  device::for_each_row(context, logits.rows, kernels::AddNoise{logits, ids.data(), key, noise, noisy});
+}
+
+void gate_weights(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
+                  index_t slots, tensor::Matrix weights, tensor::Matrix log_weights,
+                  std::span<double> entropies) {
+  expect_slots(slots, scores.cols);
+  expect_shape("weights", weights, scores.rows, slots);
+  expect_shape("log_weights", log_weights, scores.rows, slots);
+  SY_EXPECTS(entropies.empty() || (slots == 1 && static_cast<index_t>(entropies.size()) == scores.rows),
+             "{} entropies for {} rows of {} slots", entropies.size(), scores.rows, slots);
+  if (slots == 1) {
+    constexpr index_t block = kernels::rows_per_block;
+    device::for_each_row(
+        context, (scores.rows + block - 1) / block,
+        kernels::GateWeightsOfOne{scores, experts, weights, log_weights, data_or_null(entropies)});
+    return;
+  }
+  device::for_each_row(context, scores.rows,
+                       kernels::GateWeights{scores, experts, slots, weights, log_weights});
+}
+
+void choose_one(device::Context& context, tensor::ConstMatrix values, tensor::Matrix log_weights) {
+  expect_shape("log_weights", log_weights, values.rows, values.cols);
+  device::for_each_row(context, values.rows, kernels::ChooseOne{values, log_weights});
+}
+
+void certainties(device::Context& context, const float* const* log_probs, index_t classes,
+                 tensor::Matrix values) {
+  SY_EXPECTS(classes >= 1, "{} classes", classes);
+  device::for_each_row(context, values.rows, kernels::Certainties{log_probs, classes, values});
+}
+
+void gather_scores(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
+                   index_t slots, tensor::Matrix values) {
+  expect_slots(slots, scores.cols);
+  expect_shape("values", values, scores.rows, slots);
+  SY_EXPECTS(values.stride == slots, "values {} apart, not {}", values.stride, slots);
+  device::for_each(context, scores.rows * slots, kernels::GatherScores{scores, experts, values});
+}
+
+void gate_backward(device::Context& context, const GateGradient& g, tensor::Matrix d_scores) {
+  const index_t samples = g.scores.rows;
+  const index_t experts = g.scores.cols;
+  const index_t slots = g.weights.cols;
+  expect_slots(slots, experts);
+  expect_shape("weights", g.weights, samples, slots);
+  expect_shape("log_weights", g.log_weights, samples, slots);
+  expect_shape("d_slots", g.d_slots, samples, slots);
+  expect_shape("d_scores", d_scores, samples, experts);
+  for (const auto& gradient : {g.importance, g.probability}) {
+    SY_EXPECTS(gradient.empty() || static_cast<index_t>(gradient.size()) == experts,
+               "a regulariser's gradient has {} values for {} experts", gradient.size(), experts);
+  }
+  if (g.sample_probability.data != nullptr) {
+    expect_shape("sample_probability", g.sample_probability, samples, experts);
+  }
+  device::for_each_row(
+      context, samples,
+      kernels::GateBackward{g, data_or_null(g.importance), data_or_null(g.probability), d_scores});
+}
+
+void add_probabilities(device::Context& context, tensor::ConstMatrix scores, std::span<double> sums) {
+  SY_EXPECTS(static_cast<index_t>(sums.size()) == scores.cols, "{} sums for {} experts", sums.size(),
+             scores.cols);
+  device::for_each_row(context, 1, kernels::AddProbabilities{scores, sums.data()});
+}
+
+void score_statistics(device::Context& context, tensor::ConstMatrix scores, std::span<double> squared_log_sums,
+                      std::span<double> entropies) {
+  const index_t rows = scores.rows;
+  SY_EXPECTS((squared_log_sums.empty() || static_cast<index_t>(squared_log_sums.size()) == rows) &&
+                 static_cast<index_t>(entropies.size()) == rows,
+             "{} and {} results for {} rows", squared_log_sums.size(), entropies.size(), rows);
+  device::for_each_row(context, rows,
+                       kernels::ScoreStatisticsOfRow{scores, data_or_null(squared_log_sums), entropies.data()});
+}
+
+void entropy_rows(device::Context& context, tensor::ConstMatrix weights, std::span<double> entropies) {
+  SY_EXPECTS(static_cast<index_t>(entropies.size()) == weights.rows, "{} entropies for {} rows",
+             entropies.size(), weights.rows);
+  device::for_each_row(context, weights.rows, kernels::EntropyOfRow{weights, entropies.data()});
+}
+
+}  // namespace switchyard::ops

@@ -1,0 +1,353 @@
+// Kernels of ops/moe/gating.hpp: one row is one sample.
+#pragma once
+
+#include <cstdint>
+
+#include "base/host_device.hpp"
+#include "base/philox.hpp"
+#include "ops/kernels/argmax.hpp"
+#include "ops/kernels/math.hpp"
+#include "ops/kernels/pack.hpp"
+#include "ops/moe/gating.hpp"
+
+namespace switchyard::ops::kernels {
+
+struct AddNoise {
+  tensor::ConstMatrix logits;
+  const index_t* ids;
+  NoiseKey key;
+  Noise noise;
+  tensor::Matrix noisy;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const auto id = static_cast<std::uint64_t>(ids[row]) | static_cast<std::uint64_t>(key.stream) << 62U;
+    const float* const z = logits.row(row);
+    float* const out = noisy.row(row);
+    // Four numbers to a block.
+    team.for_each((logits.cols + 3) / 4, [&](index_t block) {
+      const Philox r =
+          Philox::at(key.seed, RandomUse::gate_noise, id | static_cast<std::uint64_t>(block) << 40U, key.step);
+      const index_t first = 4 * block;
+      const index_t count = logits.cols - first < 4 ? logits.cols - first : 4;
+      for (index_t i = 0; i < count; ++i) {
+        const int lane = static_cast<int>(i);
+        const float drawn = noise.spread == NoiseSpread::uniform ? r.uniform(lane) : normal_of(r.word[lane]);
+        out[first + i] = z[first + i] + noise.scale * drawn;
+      }
+    });
+  }
+};
+
+// One slot: w = e^(z_e - m) / sum_j e^(z_j - m) over all experts, added in their order, and the entropy of that
+// softmax. "Row" is a block of samples.
+struct GateWeightsOfOne {
+  tensor::ConstMatrix logits;
+  const std::int32_t* experts;
+  tensor::Matrix weights;
+  tensor::Matrix log_weights;
+  double* entropies;  // [N], or null
+
+  // Per sample: the largest logit, the sum, and the sum of e^(z_j - m) (m - z_j).
+  index_t scratch_bytes() const { return 3 * rows_per_block * static_cast<index_t>(sizeof(float)); }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t block) const {
+    const index_t first = block * rows_per_block;
+    const index_t left = logits.rows - first;
+    const index_t n = left < rows_per_block ? left : rows_per_block;
+    float* const largest = team.template scratch<float>();
+    float* const sum = largest + rows_per_block;
+    float* const gaps = sum + rows_per_block;
+    const float* const z = logits.row(first);
+    const index_t stride = logits.stride;
+    // A sample stays with one thread: no sync is needed.
+    team.for_each(n, [=](index_t r) {
+      largest[r] = z[r * stride];
+      sum[r] = gaps[r] = 0.0F;
+    });
+    for (index_t e = 1; e < logits.cols; ++e) {
+      team.for_each(n, [=](index_t r) { largest[r] = device::larger(largest[r], z[r * stride + e]); });
+    }
+    for (index_t e = 0; e < logits.cols; ++e) {
+      team.for_each(n, [=](index_t r) {
+        const float gap = z[r * stride + e] - largest[r];
+        const float share = exp(gap);
+        sum[r] += share;
+        gaps[r] -= share * gap;
+      });
+    }
+    const std::int32_t* const expert = experts + first;
+    float* const log_w = log_weights.row(first);
+    float* const w = weights.row(first);
+    const index_t log_stride = log_weights.stride;
+    const index_t w_stride = weights.stride;
+    team.for_each(n, [=](index_t r) {
+      const float log_sum = log(sum[r]);
+      const float value = (z[r * stride + expert[r]] - largest[r]) - log_sum;
+      log_w[r * log_stride] = value;
+      w[r * w_stride] = exp(value);
+      gaps[r] = log_sum + gaps[r] / sum[r];
+    });
+    if (entropies == nullptr) return;
+    constexpr double log2_e = 1.4426950408889634;
+    double* const entropy = entropies + first;
+    team.for_each(n, [=](index_t r) { entropy[r] = log2_e * static_cast<double>(gaps[r]); });
+  }
+};
+
+// Several slots: w_s = e^(z_s - m) / sum_j e^(z_j - m), where j runs over the sample's slots.
+struct GateWeights {
+  tensor::ConstMatrix logits;
+  const std::int32_t* experts;
+  index_t slots;
+  tensor::Matrix weights;
+  tensor::Matrix log_weights;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const z = logits.row(row);
+    const std::int32_t* const expert = experts + row * slots;
+    const float m = team.max(slots, [&](index_t i) { return z[expert[i]]; });
+    const float log_sum = log(team.sum(slots, [&](index_t i) { return exp(z[expert[i]] - m); }));
+    team.for_each(slots, [&](index_t i) {
+      const float log_weight = (z[expert[i]] - m) - log_sum;
+      log_weights(row, i) = log_weight;
+      weights(row, i) = exp(log_weight);
+    });
+  }
+};
+
+struct ChooseOne {
+  tensor::ConstMatrix values;
+  tensor::Matrix log_weights;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const v = values.row(row);
+    const index_t best = argmax(team, values.cols, [&](index_t i) { return v[i]; });
+    float* const out = log_weights.row(row);
+    team.for_each(values.cols, [&](index_t i) { out[i] = i == best ? 0.0F : -__builtin_inff(); });
+  }
+};
+
+struct Certainties {
+  const float* const* log_probs;
+  index_t classes;
+  tensor::Matrix values;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    constexpr float bits = 1.44269504F;  // log2 e
+    for (index_t i = 0; i < values.cols; ++i) {
+      const float* const y = log_probs[row * values.cols + i];
+      // 0 log 0 = 0: exp gives 0 below -87.
+      const float sum = team.sum(classes, [&](index_t c) {
+        const float p = exp(y[c]);
+        return p != 0.0F ? p * y[c] : 0.0F;  // a NaN stays one, and is never the largest
+      });
+      team.once([&] { values(row, i) = bits * sum; });
+    }
+  }
+};
+
+struct GatherScores {
+  tensor::ConstMatrix scores;
+  const std::int32_t* experts;
+  tensor::Matrix values;
+
+  SY_HD void operator()(index_t i) const { values.data[i] = scores(i / values.cols, experts[i]); }
+};
+
+// L = log sum_e e^z_e and H = -sum_e p_e log p_e of a row of scores, the same on every thread. From d_e = z_e -
+// m, m the largest: in a decided gate 1 + the others' sum, and log p_e as z_e - L, lose the digits of the
+// others.
+struct ScoreStatistics {
+  float largest;   // m
+  float log_sum;   // L - m
+  float mean_gap;  // -sum_e p_e d_e, so that log p_e + H = d_e + mean_gap
+
+  template <class Team>
+  SY_HD ScoreStatistics(const Team& team, const float* z, index_t n) {
+    const float m = team.max(n, [&](index_t e) { return z[e]; });
+    const float below = team.sum(n, [&](index_t e) { return z[e] < m ? exp(z[e] - m) : 0.0F; });
+    const float ties = team.sum(n, [&](index_t e) { return z[e] < m ? 0.0F : 1.0F; });
+    const float gaps = team.sum(n, [&](index_t e) { return exp(z[e] - m) * (m - z[e]); });
+    const float others = below + (ties - 1.0F);
+    largest = m;
+    log_sum = log_of_one_plus(others);
+    mean_gap = gaps / (1.0F + others);
+  }
+
+  SY_HD float log_of_sum() const { return largest + log_sum; }
+  SY_HD float entropy() const { return log_sum + mean_gap; }  // neither is negative
+};
+
+struct ScoreStatisticsOfRow {
+  tensor::ConstMatrix scores;
+  double* squared_log_sums;  // or null
+  double* entropies;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const ScoreStatistics of(team, scores.row(row), scores.cols);
+    team.once([&] {
+      const auto log_sum = static_cast<double>(of.log_of_sum());
+      if (squared_log_sums != nullptr) squared_log_sums[row] = log_sum * log_sum;
+      entropies[row] = static_cast<double>(of.entropy());
+    });
+  }
+};
+
+struct GateBackward {
+  GateGradient g;
+  const double* importance;   // [E], or null
+  const double* probability;  // [E], or null
+  tensor::Matrix d_scores;
+
+  // l: [K]
+  index_t scratch_bytes() const { return g.weights.cols * static_cast<index_t>(sizeof(float)); }
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const index_t slots = g.weights.cols;
+    const index_t n = d_scores.cols;
+    const std::int32_t* const expert = g.experts + row * slots;
+    const float* const w = g.weights.row(row);
+    const float* const d = g.d_slots.row(row);
+    float* const d_z = d_scores.row(row);
+    float* const l = team.template scratch<float>();
+    const bool by_weight = g.measure == GateMeasure::weight;
+    team.for_each(slots, [&](index_t i) {
+      const double regulariser =
+          importance != nullptr ? static_cast<double>(w[i]) * importance[expert[i]] : 0.0;
+      l[i] = (by_weight ? d[i] : 0.0F) + static_cast<float>(regulariser);
+    });
+    team.for_each(n, [&](index_t e) { d_z[e] = 0.0F; });
+    team.sync();
+    if (slots == 1) {
+      if (by_weight || importance != nullptr) through_full_softmax(team, row, expert[0], l[0]);
+    } else {
+      through_softmax_of_slots(team, row, l);
+    }
+    team.sync();
+    if (!by_weight) {
+      team.for_each(slots, [&](index_t i) { d_z[expert[i]] += d[i]; });
+      team.sync();
+    }
+    if (probability != nullptr || g.sample_probability.data != nullptr) add_probability(team, row);
+    if (g.z_loss != 0.0F || g.entropy != 0.0F) {
+      team.sync();
+      add_own(team, row);
+    }
+  }
+
+ private:
+  // d z_i = l_i - w_i sum_j l_j. The gradients add up to zero, and the largest weight's is taken from that:
+  // where it is nearly 1, l_i - w_i sum_j l_j would cancel.
+  template <class Team>
+  SY_HD void through_softmax_of_slots(const Team& team, index_t row, const float* l) const {
+    const index_t slots = g.weights.cols;
+    const std::int32_t* const expert = g.experts + row * slots;
+    const float* const w = g.weights.row(row);
+    float* const d_z = d_scores.row(row);
+    const float sum = team.sum(slots, [&](index_t i) { return l[i]; });
+    const index_t top = argmax(team, slots, [&](index_t i) { return w[i]; });
+    const auto of_slot = [&](index_t i) { return l[i] - w[i] * sum; };
+    const float others = team.sum(slots, [&](index_t i) { return i == top ? 0.0F : of_slot(i); });
+    team.for_each(slots, [&](index_t i) { d_z[expert[i]] = i == top ? -others : of_slot(i); });
+  }
+
+  // d z_j = -l p_j, and l times the sum of the others' p for the chosen expert, since 1 - p_e would cancel in a
+  // decided gate. log p_j = (z_j - z_e) + log p_e: rounded in units of the scores' difference, not of the
+  // scores.
+  template <class Team>
+  SY_HD void through_full_softmax(const Team& team, index_t row, std::int32_t expert, float l) const {
+    const float* const z = g.scores.row(row);
+    float* const d_z = d_scores.row(row);
+    const index_t n = d_scores.cols;
+    const float log_p = g.log_weights(row, 0);
+    const float chosen = z[expert];
+    team.for_each(n, [=](index_t e) { d_z[e] = e == expert ? 0.0F : -l * exp((z[e] - chosen) + log_p); });
+    team.sync();
+    const float others = team.sum(n, [&](index_t e) { return d_z[e]; });
+    team.once([&] { d_z[expert] = -others; });
+  }
+
+  // The regularisers of the sample's own scores.
+  template <class Team>
+  SY_HD void add_own(const Team& team, index_t row) const {
+    const float* const z = g.scores.row(row);
+    float* const d_z = d_scores.row(row);
+    const ScoreStatistics of(team, z, d_scores.cols);
+    const float along = 2.0F * g.z_loss * of.log_of_sum();
+    const float weight = g.entropy;
+    team.for_each(d_scores.cols, [=](index_t e) {
+      const float d = z[e] - of.largest;
+      d_z[e] += exp(d - of.log_sum) * (along - weight * (d + of.mean_gap));
+    });
+  }
+
+  // p_e (c_e - sum_j p_j c_j), with c beside that of the likeliest expert, whose own difference would cancel.
+  template <class Team>
+  SY_HD void add_probability(const Team& team, index_t row) const {
+    const float* const z = g.scores.row(row);
+    float* const d_z = d_scores.row(row);
+    const index_t n = d_scores.cols;
+    const index_t likeliest = argmax(team, n, [&](index_t e) { return z[e]; });
+    const float m = z[likeliest];
+    const float sum = team.sum(n, [&](index_t e) { return exp(z[e] - m); });
+    const float* const own = g.sample_probability.data != nullptr ? g.sample_probability.row(row) : nullptr;
+    const auto value = [&](index_t e) {
+      return (probability != nullptr ? probability[e] : 0.0) +
+             (own != nullptr ? g.sample_scale * static_cast<double>(own[e]) : 0.0);
+    };
+    const double of_likeliest = value(likeliest);
+    const auto c = [&](index_t e) { return value(e) - of_likeliest; };
+    const double mean = team.sum(n, [&](index_t e) { return static_cast<double>(exp(z[e] - m) / sum) * c(e); });
+    team.for_each(n, [&](index_t e) {
+      d_z[e] += static_cast<float>(static_cast<double>(exp(z[e] - m) / sum) * (c(e) - mean));
+    });
+  }
+};
+
+// "Row" here is all of the samples: sums[e] += p_e, sample after sample.
+struct AddProbabilities {
+  tensor::ConstMatrix scores;
+  double* sums;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t) const {
+    for (index_t row = 0; row < scores.rows; ++row) {
+      const float* const z = scores.row(row);
+      const float m = team.max(scores.cols, [&](index_t e) { return z[e]; });
+      const float sum = team.sum(scores.cols, [&](index_t e) { return exp(z[e] - m); });
+      team.for_each(scores.cols, [&](index_t e) { sums[e] += static_cast<double>(exp(z[e] - m) / sum); });
+    }
+  }
+};
+
+// The logarithm is float32 (within one unit in the last place); products and sum are float64.
+struct EntropyOfRow {
+  tensor::ConstMatrix weights;
+  double* entropies;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    constexpr double log2_e = 1.4426950408889634;
+    const float* const w = weights.row(row);
+    const double sum = team.sum(weights.cols, [&](index_t i) {
+      const float log_w = w[i] > 0.0F ? log(w[i]) : 0.0F;
+      return static_cast<double>(w[i]) * static_cast<double>(log_w);
+    });
+    team.once([&] { entropies[row] = -log2_e * sum; });
+  }
+};
+
+}  // namespace switchyard::ops::kernels

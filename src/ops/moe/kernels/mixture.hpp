@@ -1,0 +1,170 @@
+// Kernels of ops/moe/mixture.hpp: one row is one sample.
+#pragma once
+
+#include <cstdint>
+
+#include "base/host_device.hpp"
+#include "ops/kernels/argmax.hpp"
+#include "ops/kernels/math.hpp"
+#include "ops/moe/mixture.hpp"
+
+namespace switchyard::ops::kernels {
+
+// The row of the slot that answers alone.
+template <class Team>
+SY_HD const float* answer(const Team& team, const float* log_w, const float* const* log_y, index_t slots) {
+  return log_y[argmax(team, slots, [&](index_t i) { return log_w[i]; })];
+}
+
+struct AnswerLosses {
+  MixtureBatch batch;
+  tensor::ConstMatrix log_weights;
+  float* losses;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const y = answer(team, log_weights.row(row), batch.log_probs + row * batch.slots, batch.slots);
+    team.once([&] { losses[row] = -y[batch.labels[row]]; });
+  }
+};
+
+struct MixtureForward {
+  MixtureBatch batch;
+  tensor::ConstMatrix log_weights;
+  MixtureOutput output;
+
+  // joint: [K, C], w_i y_{i,c}, rounded up so that a vectorised pass over it has no remainder; then mixture:
+  // [C].
+  static constexpr index_t pad = 16;
+  SY_HD index_t joint_count() const { return (batch.slots * batch.classes + pad - 1) / pad * pad; }
+  index_t scratch_bytes() const {
+    return (joint_count() + batch.classes) * static_cast<index_t>(sizeof(float));
+  }
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const log_w = log_weights.row(row);
+    const float* const* const log_y = batch.log_probs + row * batch.slots;
+    weigh_by_label(team, row, log_w, log_y);
+
+    const index_t classes = batch.classes;
+    if (batch.one_answers) return answer_of_one(team, row, log_w, log_y);
+    float* const joint = team.template scratch<float>();
+    float* const mixture = joint + joint_count();
+    for (index_t i = 0; i < batch.slots; ++i) {
+      const float* const y = log_y[i];
+      team.for_each(classes, [&](index_t c) { joint[i * classes + c] = log_w[i] + y[c]; });
+    }
+    team.for_each(joint_count() - batch.slots * classes,
+                  [&](index_t i) { joint[batch.slots * classes + i] = 0.0F; });
+    team.sync();
+    team.for_each(joint_count(), [&](index_t i) { joint[i] = exp(joint[i]); });
+    team.sync();
+    team.for_each(classes, [&](index_t c) {
+      float sum = 0;
+      for (index_t i = 0; i < batch.slots; ++i) sum += joint[i * classes + c];
+      mixture[c] = sum;
+      if (output.probabilities.data != nullptr) output.probabilities(row, c) = sum;
+    });
+    const index_t best = argmax(team, classes, [&](index_t c) { return mixture[c]; });
+    team.once([&] { output.predicted[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(best); });
+  }
+
+ private:
+  template <class Team>
+  SY_HD void answer_of_one(const Team& team, index_t row, const float* log_w, const float* const* log_y) const {
+    const float* const y = answer(team, log_w, log_y, batch.slots);
+    const index_t best = argmax(team, batch.classes, [&](index_t c) { return y[c]; });
+    team.once([&] { output.predicted[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(best); });
+  }
+
+  // With a_i = log w_i + power log y_{i,t}: loss = -logsumexp(a), h_i = e^(a_i + loss).
+  template <class Team>
+  SY_HD void weigh_by_label(const Team& team, index_t row, const float* log_w,
+                            const float* const* log_y) const {
+    const std::int32_t label = batch.labels[row];
+    const auto a = [&](index_t i) { return log_w[i] + batch.power * log_y[i][label]; };
+    const float m = team.max(batch.slots, a);
+    const float loss = -(m + log(team.sum(batch.slots, [&](index_t i) { return exp(a(i) - m); })));
+    team.for_each(batch.slots, [&](index_t i) { output.posteriors(row, i) = exp(a(i) + loss); });
+    if (batch.expert_temperature != 1.0F) weigh_for_experts(team, row, log_w, log_y);
+    team.once([&] { output.losses[static_cast<std::size_t>(row)] = loss; });
+  }
+
+  // softmax(z / T)_i is w_i^(1/T) but for a factor that all slots share.
+  template <class Team>
+  SY_HD void weigh_for_experts(const Team& team, index_t row, const float* log_w,
+                               const float* const* log_y) const {
+    const std::int32_t label = batch.labels[row];
+    const auto a = [&](index_t i) {
+      return log_w[i] / batch.expert_temperature + batch.power * log_y[i][label];
+    };
+    const float m = team.max(batch.slots, a);
+    const float sum = team.sum(batch.slots, [&](index_t i) { return exp(a(i) - m); });
+    team.for_each(batch.slots, [&](index_t i) { output.expert_posteriors(row, i) = exp(a(i) - m) / sum; });
+  }
+};
+
+struct AddPredictionErrors {
+  MixtureBatch batch;
+  tensor::ConstMatrix scores;
+  float* losses;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const z = scores.row(row);
+    const float* const* const log_y = batch.log_probs + row * batch.slots;
+    const std::int32_t label = batch.labels[row];
+    const float sum = team.sum(batch.slots, [&](index_t i) {
+      const float error = z[i] - log_y[i][label];
+      return error < 0.0F ? -error : error;
+    });
+    team.once([&] { losses[row] += sum; });
+  }
+};
+
+struct PredictionErrorBackward {
+  MixtureBatch batch;
+  tensor::ConstMatrix scores;
+  float scale;
+  tensor::Matrix d_scores;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const z = scores.row(row);
+    const float* const* const log_y = batch.log_probs + row * batch.slots;
+    const std::int32_t label = batch.labels[row];
+    float* const d_z = d_scores.row(row);
+    team.for_each(batch.slots, [&](index_t i) {
+      const float error = z[i] - log_y[i][label];
+      d_z[i] = error > 0.0F ? scale : error < 0.0F ? -scale : 0.0F;
+    });
+  }
+};
+
+struct MixtureBackward {
+  MixtureBatch batch;
+  Posteriors posteriors;
+  float scale;
+  MixtureGradient gradient;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const std::int32_t label = batch.labels[row];
+    for (index_t i = 0; i < batch.slots; ++i) {
+      const float d_weight = -scale * posteriors.of_weights(row, i);
+      if (gradient.d_log_probs != nullptr) {
+        float* const d_y = gradient.d_log_probs[row * batch.slots + i];
+        const float d_label = batch.power * (-scale * posteriors.of_experts(row, i));
+        team.for_each(batch.classes, [&](index_t c) { d_y[c] = c == label ? d_label : 0.0F; });
+      }
+      team.once([&] { gradient.d_log_weights(row, i) = d_weight; });
+    }
+  }
+};
+
+}  // namespace switchyard::ops::kernels

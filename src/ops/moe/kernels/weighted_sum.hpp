@@ -1,0 +1,158 @@
+// Kernels of ops/moe/weighted_sum.hpp: one row is one sample.
+#pragma once
+
+#include <cstdint>
+
+#include "base/host_device.hpp"
+#include "ops/kernels/argmax.hpp"
+#include "ops/kernels/math.hpp"
+#include "ops/kernels/pack.hpp"
+#include "ops/moe/weighted_sum.hpp"
+
+namespace switchyard::ops::kernels {
+
+// With m = -y F and t = e^-|m|: log(1 + e^m) = max(m, 0) + log(1 + t), and its derivative by F. A NaN comes
+// through t.
+struct Logistic {
+  float loss;
+  float derivative;
+
+  SY_HD Logistic(float sum, std::int32_t label) {
+    const float y = label == 1 ? 1.0F : -1.0F;
+    const float m = -y * sum;
+    const float t = exp(m > 0.0F ? -m : m);
+    const float share = (m > 0.0F ? 1.0F : t) / (1.0F + t);
+    loss = (m > 0.0F ? m : 0.0F) + log(1.0F + t);
+    derivative = -y * share;
+  }
+};
+
+// Logistic loss of one slot. "Row" is a block of samples, so that the loops fill vector registers.
+struct LogisticOfOne {
+  WeightedSumBatch batch;
+  WeightedSumOutput output;
+
+  // Per sample: F.
+  index_t scratch_bytes() const { return rows_per_block * static_cast<index_t>(sizeof(float)); }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t block) const {
+    const index_t first = block * rows_per_block;
+    const index_t left = batch.weights.rows - first;
+    const index_t n = left < rows_per_block ? left : rows_per_block;
+    float* const sum = team.template scratch<float>();
+    const float* const* const f = batch.rows + first;
+    const tensor::ConstMatrix w = batch.weights;
+    // A sample stays with one thread: no sync is needed.
+    team.for_each(n, [=](index_t r) { sum[r] = w(first + r, 0) * f[r][0]; });
+    const std::int32_t* const labels = batch.labels + first;
+    float* const losses = output.losses.data() + first;
+    float* const d = output.d_sum.row(first);
+    const index_t stride = output.d_sum.stride;
+    std::int32_t* const predicted = output.predicted.data() + first;
+    team.for_each(n, [=](index_t r) {
+      const Logistic of(sum[r], labels[r]);
+      losses[r] = of.loss;
+      d[r * stride] = of.derivative;
+      predicted[r] = sum[r] > 0.0F ? 1 : 0;
+    });
+  }
+};
+
+struct WeightedSumForward {
+  WeightedSumBatch batch;
+  WeightedSumOutput output;
+
+  // F, and for the double softmax q: [outputs] each.
+  index_t scratch_bytes() const { return 2 * batch.outputs * static_cast<index_t>(sizeof(float)); }
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const* const f = batch.rows + row * batch.slots;
+    const float* const w = batch.weights.row(row);
+    float* const sum = team.template scratch<float>();
+    team.for_each(batch.outputs, [&](index_t c) {
+      float value = 0;
+      for (index_t i = 0; i < batch.slots; ++i) value += w[i] * f[i][c];
+      sum[c] = value;
+    });
+    team.sync();
+    switch (batch.loss) {
+      case SumLoss::logistic:
+        return logistic(team, row, sum[0]);
+      case SumLoss::cross_entropy:
+        cross_entropy(team, row, sum);
+        break;
+      case SumLoss::double_softmax:
+        double_softmax(team, row, sum);
+        break;
+    }
+    const index_t best = argmax(team, batch.outputs, [&](index_t c) { return sum[c]; });
+    team.once([&] { output.predicted[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(best); });
+  }
+
+ private:
+  template <class Team>
+  SY_HD void logistic(const Team& team, index_t row, float sum) const {
+    team.once([&] {
+      const Logistic of(sum, batch.labels[row]);
+      output.losses[static_cast<std::size_t>(row)] = of.loss;
+      output.d_sum(row, 0) = of.derivative;
+      output.predicted[static_cast<std::size_t>(row)] = sum > 0.0F ? 1 : 0;
+    });
+  }
+
+  template <class Team>
+  SY_HD void cross_entropy(const Team& team, index_t row, const float* sum) const {
+    const index_t n = batch.outputs;
+    const std::int32_t label = batch.labels[row];
+    const float m = team.max(n, [&](index_t c) { return sum[c]; });
+    const float total = team.sum(n, [&](index_t c) { return exp(sum[c] - m); });
+    float* const d = output.d_sum.row(row);
+    team.for_each(n, [&](index_t c) { d[c] = exp(sum[c] - m) / total - (c == label ? 1.0F : 0.0F); });
+    team.once([&] { output.losses[static_cast<std::size_t>(row)] = -((sum[label] - m) - log(total)); });
+  }
+
+  // q = softmax(F), s = softmax(q): dL/dq = s - 1_t, dL/dF_c = q_c (dL/dq_c - <q, dL/dq>).
+  template <class Team>
+  SY_HD void double_softmax(const Team& team, index_t row, const float* sum) const {
+    const index_t n = batch.outputs;
+    const std::int32_t label = batch.labels[row];
+    float* const q = team.template scratch<float>(n * static_cast<index_t>(sizeof(float)));
+    float* const d = output.d_sum.row(row);
+    const float m = team.max(n, [&](index_t c) { return sum[c]; });
+    const float total = team.sum(n, [&](index_t c) { return exp(sum[c] - m); });
+    team.for_each(n, [&](index_t c) { q[c] = exp(sum[c] - m) / total; });
+    const float outer_total = team.sum(n, [&](index_t c) { return exp(q[c]); });
+    const auto d_q = [&](index_t c) { return exp(q[c]) / outer_total - (c == label ? 1.0F : 0.0F); };
+    const float mean = team.sum(n, [&](index_t c) { return q[c] * d_q(c); });
+    team.for_each(n, [&](index_t c) { d[c] = q[c] * (d_q(c) - mean); });
+    team.once([&] { output.losses[static_cast<std::size_t>(row)] = log(outer_total) - q[label]; });
+  }
+};
+
+struct WeightedSumBackward {
+  WeightedSumBatch batch;
+  tensor::ConstMatrix d_sum;
+  float scale;
+  GateMeasure measure;
+  WeightedSumGradient gradient;
+
+  index_t scratch_bytes() const { return 0; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const d = d_sum.row(row);
+    for (index_t i = 0; i < batch.slots; ++i) {
+      const float* const f = batch.rows[row * batch.slots + i];
+      const float w = batch.weights(row, i);
+      const float factor = scale * w;
+      if (gradient.d_rows != nullptr) {
+        float* const d_f = gradient.d_rows[row * batch.slots + i];
+        team.for_each(batch.outputs, [&](index_t c) { d_f[c] = factor * d[c]; });
+      }
+      const float along = team.sum(batch.outputs, [&](index_t c) { return f[c] * d[c]; });
+      team.once([&] { gradient.d_slots(row, i) = (measure == GateMeasure::weight ? factor : scale) * along; });
+    }
+  }
+};
+
+}  // namespace switchyard::ops::kernels

@@ -1,0 +1,47 @@
+#include "ops/moe/weighted_sum.hpp"
+
+#include "base/contract.hpp"
+#include "device/launch.hpp"
+#include "ops/detail/expect_shape.hpp"
+#include "ops/moe/kernels/weighted_sum.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+using detail::expect_shape;
+
+void expect_batch(const WeightedSumBatch& batch) {
+  SY_EXPECTS(batch.outputs >= 1 && (batch.loss == SumLoss::logistic) == (batch.outputs == 1),
+             "{} outputs for this loss", batch.outputs);
+  expect_shape("weights", batch.weights, batch.weights.rows, batch.slots);
+}
+
+}  // namespace
+
+void weighted_sum_forward(device::Context& context, const WeightedSumBatch& batch,
+                          const WeightedSumOutput& output) {
+  const index_t samples = batch.weights.rows;
+  expect_batch(batch);
+  expect_shape("d_sum", output.d_sum, samples, batch.outputs);
+  SY_EXPECTS(static_cast<index_t>(output.losses.size()) == samples &&
+                 static_cast<index_t>(output.predicted.size()) == samples,
+             "{} losses and {} predictions for {} samples", output.losses.size(), output.predicted.size(),
+             samples);
+  if (batch.loss == SumLoss::logistic && batch.slots == 1) {
+    constexpr index_t block = kernels::rows_per_block;
+    device::for_each_row(context, (samples + block - 1) / block, kernels::LogisticOfOne{batch, output});
+    return;
+  }
+  device::for_each_row(context, samples, kernels::WeightedSumForward{batch, output});
+}
+
+void weighted_sum_backward(device::Context& context, const WeightedSumBatch& batch, tensor::ConstMatrix d_sum,
+                           float scale, GateMeasure measure, const WeightedSumGradient& gradient) {
+  const index_t samples = batch.weights.rows;
+  expect_batch(batch);
+  expect_shape("d_sum", d_sum, samples, batch.outputs);
+  expect_shape("d_slots", gradient.d_slots, samples, batch.slots);
+  device::for_each_row(context, samples, kernels::WeightedSumBackward{batch, d_sum, scale, measure, gradient});
+}
+
+}  // namespace switchyard::ops

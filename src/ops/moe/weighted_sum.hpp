@@ -1,0 +1,47 @@
+// Losses of the gate-weighted sum of the chosen experts' outputs, F = sum_i w_i f_i, and their gradients.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "device/context.hpp"
+#include "ops/moe/gating.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::ops {
+
+enum class SumLoss {
+  cross_entropy,  // -log softmax(F)_t
+  logistic,       // log(1 + exp(-y F)), one output, y = -1 for class 0 and +1 for class 1
+  // -log softmax(softmax(F))_t: what the published code of Chen et al. 2022 computes, whose floor is
+  // log(1 + (C - 1) / e). For reproduction only.
+  double_softmax,
+};
+
+// Views of the N samples on this rank.
+struct WeightedSumBatch {
+  SumLoss loss = SumLoss::cross_entropy;
+  index_t slots = 0;                   // K
+  index_t outputs = 0;                 // of an expert: 1 for logistic, else the classes
+  const float* const* rows = nullptr;  // [N * K] rows of `outputs`, where they lie
+  tensor::ConstMatrix weights;         // [N, K], what multiplies them
+  const std::int32_t* labels = nullptr;
+};
+
+struct WeightedSumOutput {
+  std::span<float> losses;            // [N]
+  std::span<std::int32_t> predicted;  // [N]; argmax F, ties to the lower class; logistic: F > 0
+  tensor::Matrix d_sum;               // [N, outputs], the gradient of a sample's own loss by F
+};
+void weighted_sum_forward(device::Context&, const WeightedSumBatch&, const WeightedSumOutput&);
+
+// `scale` is 1 / B, of the global batch. d f_i = scale w_i dF in full; d_slots_i = scale <f_i, dF>, times w_i
+// if the measure is the weight (the gradient is then by its logarithm).
+struct WeightedSumGradient {
+  float* const* d_rows = nullptr;  // [N * K] rows of `outputs`; null: not wanted
+  tensor::Matrix d_slots;          // [N, K]
+};
+void weighted_sum_backward(device::Context&, const WeightedSumBatch&, tensor::ConstMatrix d_sum, float scale,
+                           GateMeasure measure, const WeightedSumGradient&);
+
+}  // namespace switchyard::ops

@@ -1,0 +1,83 @@
+#include "report/frame.hpp"
+
+#include <algorithm>
+
+namespace switchyard::report {
+namespace {
+
+constexpr double top_room = 26;     // the label of the vertical axis
+constexpr double bottom_room = 42;  // tick labels and the label of the horizontal axis
+constexpr double character_width = 7.4;
+
+bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
+
+void draw_x_axis(Svg& svg, const Frame& frame, const Axis& x) {
+  double free_from = -1e9;  // labels that would touch the one before are left out
+  for (const double value : x.ticks.values) {
+    const double place = frame.x(value);
+    svg.line(place, frame.top, place, frame.bottom, "grid");
+    const std::string label = tick_text(value, x.ticks.step, x.style);
+    const double half = text_width(label) / 2;
+    if (place - half < free_from) continue;
+    svg.text(place, frame.bottom + 16, "tick middle", label);
+    free_from = place + half + 5;
+  }
+  svg.line(frame.left, frame.bottom, frame.right, frame.bottom, "axis");
+  svg.text((frame.left + frame.right) / 2, frame.bottom + 35, "label middle", x.label);
+}
+
+}  // namespace
+
+double text_width(std::string_view text) {
+  return character_width * static_cast<double>(std::ranges::count_if(text, starts_character));
+}
+
+std::string shortened(std::string_view text, std::size_t columns) {
+  std::size_t characters = 0;
+  std::size_t cut = 0;  // where the last character that surely fits ends
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (!starts_character(text[i])) continue;
+    if (characters + 1 == columns) cut = i;
+    if (++characters > columns) return std::string(text.substr(0, cut)) + "…";
+  }
+  return std::string(text);
+}
+
+Frame draw_frame(Svg& svg, const FrameSize& size, const Axis& x, const Axis& y) {
+  double label_room = 0;
+  for (const double value : y.ticks.values) {
+    label_room = std::max(label_room, text_width(tick_text(value, y.ticks.step, y.style)));
+  }
+  Frame frame;
+  frame.left = label_room + 12;
+  frame.right = size.width - size.right_room;
+  frame.top = top_room;
+  frame.bottom = size.height - bottom_room;
+  frame.x = {x.ticks.low, x.ticks.high, frame.left, frame.right};
+  frame.y = {y.ticks.low, y.ticks.high, frame.bottom, frame.top};
+  for (const double value : y.ticks.values) {
+    const double place = frame.y(value);
+    svg.line(frame.left, place, frame.right, place, "grid");
+    svg.text(frame.left - 6, place + 4, "tick end", tick_text(value, y.ticks.step, y.style));
+  }
+  svg.text(2, 13, "label", y.label);
+  draw_x_axis(svg, frame, x);
+  return frame;
+}
+
+double row_frame_height(const RowFrameSize& size) {
+  return 8 + size.row_height * static_cast<double>(size.rows) + bottom_room;
+}
+
+Frame draw_row_frame(Svg& svg, const RowFrameSize& size, const Axis& x) {
+  Frame frame;
+  frame.left = size.left;
+  frame.right = size.width - 20;  // half of the last tick's label
+  frame.top = 8;
+  frame.bottom = row_frame_height(size) - bottom_room;
+  frame.x = {x.ticks.low, x.ticks.high, frame.left, frame.right};
+  draw_x_axis(svg, frame, x);
+  return frame;
+}
+
+}  // namespace switchyard::report

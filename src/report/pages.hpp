@@ -1,0 +1,25 @@
+// A whole page, from a folder. Both read files and write none; both throw DataError for a broken one.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace switchyard::report {
+
+// What every page begins with: how a page of ours is told from another's.
+inline constexpr std::string_view page_mark =
+    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"generator\" "
+    "content=\"switchyard report\">\n";
+
+// Of a run folder: what its config.ini, metrics.jsonl and summary.json tell.
+std::string run_page(const std::filesystem::path& folder);
+
+// Of a study folder: what its study.json and the metrics.jsonl of its runs tell. Links to the runs are relative
+// to `page_folder`, where the page will be.
+std::string study_page(const std::filesystem::path& folder, const std::filesystem::path& page_folder);
+
+// The page of either; DataError with what to try for a folder that is neither.
+std::string page_of(const std::filesystem::path& folder, const std::filesystem::path& page_folder);
+
+}  // namespace switchyard::report

@@ -1,0 +1,134 @@
+#include "report/row_plot.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "report/frame.hpp"
+#include "report/quartiles.hpp"
+
+namespace switchyard::report {
+namespace {
+
+constexpr double row_height = 46;  // the name, and a box below it
+constexpr double middle = 31;      // of the box, from the row's top
+constexpr double half_box = 8;
+constexpr std::size_t name_columns = 52;
+
+// Numbers of all rows that the axis must hold.
+Ticks axis_ticks(const std::vector<double>& values) {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -low;
+  for (const double value : values) {
+    if (!std::isfinite(value)) continue;
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  return nice_ticks(low, high, 5);
+}
+
+void draw_box(Svg& svg, const Frame& frame, double y, const BoxRow& row, NumberStyle style,
+              std::string_view colour) {
+  const Quartiles box = quartiles(row.values);
+  const auto whisker = [&](double from, double to) {
+    svg.line(frame.x(from), y, frame.x(to), y, "whisker");
+    svg.line(frame.x(to), y - 4, frame.x(to), y + 4, "whisker");
+  };
+  whisker(box.lower, box.lower_whisker);
+  whisker(box.upper, box.upper_whisker);
+  svg.element("rect",
+              {{"class", fmt::format("box {}", colour)},
+               {"x", frame.x(box.lower)},
+               {"y", y - half_box},
+               {"width", std::max(frame.x(box.upper) - frame.x(box.lower), 0.5)},
+               {"height", 2 * half_box}},
+              fmt::format("{}: median {}, quartiles {} and {}", row.name, number_text(box.median, style),
+                          number_text(box.lower, style), number_text(box.upper, style)));
+  svg.line(frame.x(box.median), y - half_box, frame.x(box.median), y + half_box, "median");
+}
+
+void draw_points(Svg& svg, const Frame& frame, double y, const BoxRow& row, NumberStyle style,
+                 std::string_view colour) {
+  for (std::size_t i = 0; i < row.values.size(); ++i) {
+    // Three heights, so that equal results stay apart.
+    const double offset = (static_cast<double>(i % 3) - 1) * 3.5;
+    const std::string& name = i < row.value_names.size() ? row.value_names[i] : row.name;
+    svg.element("circle",
+                {{"class", fmt::format("point {}", colour)},
+                 {"cx", frame.x(row.values[i])},
+                 {"cy", y + offset},
+                 {"r", 3}},
+                fmt::format("{}: {}", name, number_text(row.values[i], style)));
+  }
+}
+
+void draw_published(Svg& svg, const Frame& frame, double y, const BoxRow& row, NumberStyle style) {
+  if (!row.published) return;
+  const double x = frame.x(*row.published);
+  svg.element(
+      "path",
+      {{"class", "published"}, {"d", path_data({{x, y - 7}, {x + 6, y}, {x, y + 7}, {x - 6, y}}) + "Z"}},
+      fmt::format("{}, published: {}", row.name, number_text(*row.published, style)));
+}
+
+}  // namespace
+
+Figure draw(const BoxPlot& plot) {
+  std::vector<double> all;
+  for (const BoxRow& row : plot.rows) {
+    all.insert(all.end(), row.values.begin(), row.values.end());
+    if (row.published) all.push_back(*row.published);
+  }
+  if (all.empty()) return {plot.title, {}, "", "No run has this metric."};
+  const RowFrameSize size{440, row_height, plot.rows.size()};
+  Svg svg(size.width, row_frame_height(size), fmt::format("{}: {} per arm", plot.title, plot.x_label));
+  const Frame frame = draw_row_frame(svg, size, {plot.x_label, axis_ticks(all), plot.style});
+  bool has_published = false;
+  for (std::size_t i = 0; i < plot.rows.size(); ++i) {
+    const BoxRow& row = plot.rows[i];
+    const double top = frame.top + row_height * static_cast<double>(i);
+    const std::string colour = colour_class(i);
+    svg.text(frame.left, top + 16, "row-name",
+             fmt::format("{} (n = {})", shortened(row.name, name_columns - 9), row.values.size()));
+    if (row.values.size() > 1) draw_box(svg, frame, top + middle, row, plot.style, colour);
+    draw_points(svg, frame, top + middle, row, plot.style, colour);
+    draw_published(svg, frame, top + middle, row, plot.style);
+    has_published = has_published || row.published;
+  }
+  std::vector<LegendEntry> legend = {{"a run", 0, KeyShape::dot}};
+  if (has_published) legend.push_back({"published", 0, KeyShape::diamond});
+  return {plot.title, std::move(legend), svg.finish(),
+          "Box: quartiles and median; whiskers: to the furthest run within 1.5 box lengths."};
+}
+
+Figure draw(const ForestPlot& plot) {
+  std::vector<double> all = {0};
+  for (const ForestRow& row : plot.rows) all.insert(all.end(), {row.low, row.mean, row.high});
+  if (plot.rows.empty()) return {plot.title, {}, "", "There are no pairs to compare."};
+  const RowFrameSize size{440, row_height, plot.rows.size()};
+  Svg svg(size.width, row_frame_height(size), fmt::format("{}: {}", plot.title, plot.x_label));
+  const Frame frame = draw_row_frame(svg, size, {plot.x_label, axis_ticks(all), plot.style});
+  svg.line(frame.x(0), frame.top, frame.x(0), frame.bottom, "reference");
+  for (std::size_t i = 0; i < plot.rows.size(); ++i) {
+    const ForestRow& row = plot.rows[i];
+    const double top = frame.top + row_height * static_cast<double>(i);
+    const double y = top + middle;
+    svg.text(frame.left, top + 16, "row-name", shortened(row.name, name_columns));
+    if (std::isfinite(row.low) && std::isfinite(row.high)) {
+      svg.line(frame.x(row.low), y, frame.x(row.high), y, "interval");
+      for (const double end : {row.low, row.high})
+        svg.line(frame.x(end), y - 5, frame.x(end), y + 5, "interval");
+    }
+    if (!std::isfinite(row.mean)) continue;
+    svg.element(
+        "rect",
+        {{"class", "mean c0"}, {"x", frame.x(row.mean) - 5}, {"y", y - 5}, {"width", 10}, {"height", 10}},
+        fmt::format("{}: {}, interval from {} to {}", row.name, number_text(row.mean, plot.style),
+                    number_text(row.low, plot.style), number_text(row.high, plot.style)));
+  }
+  return {plot.title, {}, svg.finish(), plot.note};
+}
+
+}  // namespace switchyard::report

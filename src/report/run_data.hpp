@@ -1,0 +1,59 @@
+// What a run folder says, read for a report.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "report/binned_rows.hpp"
+#include "report/json_fields.hpp"
+#include "report/svg.hpp"
+
+namespace switchyard::report {
+
+// The step records of metrics.jsonl, in bounded memory.
+struct StepSeries {
+  std::map<std::string, BinnedRows, std::less<>> scalars;  // every member of a record that is a number
+  BinnedRows load;                                         // samples per expert
+  BinnedRows phases{24};                                   // seconds, in the order of base/phase_clock.hpp
+  std::vector<double> phase_totals;
+  index_t records = 0;
+  index_t without_loss = 0;  // records whose loss is no finite number
+  double samples = 0;
+  double last_step = 0;
+  double last_epoch = 0;
+
+  // Empty if no record has it.
+  std::vector<Point> points(std::string_view name) const;
+};
+
+struct RunData {
+  std::filesystem::path folder;
+  std::string config_text;                                   // empty: there is no config.ini
+  std::map<std::string, std::string, std::less<>> settings;  // "moe.experts" -> "5"
+  Json summary;                                              // null: not finished
+  bool has_metrics = false;
+  bool torn_line = false;  // metrics.jsonl ended in the middle of a record, which was left out
+  StepSeries steps;
+  std::vector<Json> evaluations;  // of metrics.jsonl, in its order, the tables only in the last of each split
+
+  index_t experts() const;  // 0: unknown
+};
+
+// A member of an evaluation, and which evaluation it is of.
+struct Found {
+  Json object;     // the evaluation that has it; null: none
+  std::string of;  // "test", "validation, step 216"
+};
+// The newest evaluation that has `name`, of the test split if any: summary.json's test and validation, then the
+// records of metrics.jsonl.
+Found find_evaluation(const RunData& run, std::string_view name);
+
+// Whether there is something of a run in the folder.
+bool is_run(const std::filesystem::path& folder);
+// Reads config.ini, metrics.jsonl and summary.json; each may be missing. Throws DataError for a broken one.
+RunData read_run(const std::filesystem::path& folder);
+
+}  // namespace switchyard::report

@@ -1,0 +1,154 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <span>
+
+#include "base/error.hpp"
+#include "config/parse.hpp"
+#include "config/validate.hpp"
+#include "report/html.hpp"
+#include "report/run_sections.hpp"
+#include "report/text.hpp"
+
+namespace switchyard::report {
+namespace {
+
+constexpr double dead_below = 0.001;  // of the samples, as metrics.jsonl's dead_experts
+
+struct Score {
+  std::string_view name;
+  std::string_view label;
+  std::string_view note;
+};
+constexpr Score scores[] = {
+    {"error", "error", "of the mixture"},
+    {"loss", "loss", "-log p, nats"},
+    {"mi_predicted", "I(E;Y), predicted", "bits, expert and its class"},
+    {"mi_true", "I(E;Y), true", "bits, expert and true class"},
+    {"h_s", "H_s", "bits, softmax of a sample over all experts"},
+    {"h_u", "H_u", "bits, usage of the experts"},
+    {"dispatch_entropy", "dispatch entropy", "nats"},
+};
+
+Tile number_tile(std::string label, double value, std::string_view id, std::string note = "") {
+  return {std::move(label), data_element(value, style_of(id), id), std::move(note)};
+}
+
+void add_scores(const RunData& run, std::vector<Tile>& tiles) {
+  // A single expert has nothing to choose, and so no entropies.
+  const std::span<const Score> shown = std::span(scores).first(run.experts() == 1 ? 2 : std::size(scores));
+  for (const Score& score : shown) {
+    const Found found = find_evaluation(run, score.name);
+    if (found.object.is_null()) continue;
+    const std::string split = found.of.substr(0, found.of.find(','));
+    std::string note(score.note);
+    if (found.of != split) note += found.of.substr(split.size());
+    tiles.push_back(number_tile(fmt::format("{} {}", split, score.label), number_of(found.object, score.name),
+                                fmt::format("{}.{}", split, score.name), note));
+  }
+}
+
+// Of the training steps alone.
+double samples_per_second(const RunData& run) {
+  const double stated = number_of(member(run.summary, "train"), "samples_per_second");
+  if (std::isfinite(stated)) return stated;
+  double seconds = 0;
+  for (const double phase : run.steps.phase_totals) seconds += phase;
+  return seconds > 0 ? run.steps.samples / seconds : std::nan("");
+}
+
+std::string list_text(const std::vector<index_t>& ids) {
+  std::string out;
+  for (const index_t id : ids) out += fmt::format("{}{}", out.empty() ? "" : ", ", id);
+  return out;
+}
+
+// As config::takes_regularisers, of what config.ini says; where it says too little, advice may name one.
+bool takes_regularisers(const RunData& run) {
+  config::Config config;
+  try {
+    for (const std::string_view key : {"model.gate", "moe.experts", "train.freeze"}) {
+      const auto found = run.settings.find(key);
+      if (found != run.settings.end()) config::set(config, key, found->second, "config.ini");
+    }
+    return config::takes_regularisers(config);
+  } catch (const ConfigError&) {
+    return true;
+  }
+}
+
+std::string dead_expert_warning(const RunData& run) {
+  const Found found = find_evaluation(run, "expert_share");
+  const std::vector<double> share = numbers_of(found.object, "expert_share");
+  std::vector<index_t> dead;
+  for (std::size_t e = 0; e < share.size(); ++e) {
+    if (share[e] < dead_below) dead.push_back(static_cast<index_t>(e));
+  }
+  if (dead.empty()) return "";
+  return fmt::format(
+      "Dead experts: {} of {} ({}). They are chosen for less than 1 sample in 1000 ({}); try {}fewer experts "
+      "(moe.experts) or another seed (run.seed).",
+      dead.size(), share.size(), list_text(dead), found.of,
+      takes_regularisers(run) ? "a larger importance regulariser (moe.importance), " : "");
+}
+
+}  // namespace
+
+std::string run_headline(const RunData& run) {
+  std::vector<Tile> tiles;
+  add_scores(run, tiles);
+  const Json& exit = member(run.summary, "exit");
+  const double steps = number_of(run.summary, "steps");
+  tiles.push_back(
+      number_tile("steps", std::isfinite(steps) ? steps : run.steps.last_step, "steps",
+                  run.steps.last_epoch > 0 ? fmt::format("{:.0f} epochs begun", run.steps.last_epoch) : ""));
+  tiles.push_back(number_tile("parameters", number_of(run.summary, "parameters"), "parameters"));
+  tiles.push_back(number_tile("samples per second", samples_per_second(run), "train.samples_per_second",
+                              "training steps alone"));
+  if (exit.is_object()) {
+    tiles.push_back(number_tile("exit code", number_of(exit, "code"), "exit.code", string_of(exit, "reason")));
+  } else {
+    tiles.push_back({"exit code", "–", "not finished"});
+  }
+  return tiles_html(tiles);
+}
+
+std::vector<std::string> run_warnings(const RunData& run) {
+  std::vector<std::string> warnings;
+  const double steps = number_of(run.summary, "steps");
+  const double code = number_of(member(run.summary, "exit"), "code");
+  if (run.summary.is_null()) {
+    warnings.push_back(
+        "The run has not finished: there is no summary.json. The page shows what was recorded so far.");
+  } else if (run.steps.last_step > steps) {
+    warnings.push_back(
+        fmt::format("The run went on after summary.json was written: the summary is of step {:.0f}, the last "
+                    "record of step {:.0f}.",
+                    steps, run.steps.last_step));
+  }
+  if (code != 0 && std::isfinite(code)) {
+    warnings.push_back(fmt::format("The run ended with exit code {:.0f}: {}.", code,
+                                   string_of(member(run.summary, "exit"), "reason")));
+  }
+  if (!run.has_metrics) warnings.push_back("There is no metrics.jsonl: curves are missing.");
+  if (const double missing = run.steps.last_step - static_cast<double>(run.steps.records); missing > 0) {
+    warnings.push_back(fmt::format(
+        "metrics.jsonl lacks {:.0f} of the {:.0f} steps: curves have a gap there (the file was cut, or "
+        "lost its end in a power cut).",
+        missing, run.steps.last_step));
+  }
+  if (run.torn_line) {
+    warnings.push_back(
+        "metrics.jsonl ends in the middle of a record, which is left out (the run was stopped while it wrote, "
+        "or is writing now).");
+  }
+  if (run.steps.without_loss > 0) {
+    warnings.push_back(
+        fmt::format("{} step records hold no finite loss: the training diverged, or the file was changed.",
+                    run.steps.without_loss));
+  }
+  if (std::string dead = dead_expert_warning(run); !dead.empty()) warnings.push_back(std::move(dead));
+  return warnings;
+}
+
+}  // namespace switchyard::report

@@ -1,0 +1,147 @@
+#include "report/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+
+namespace switchyard::report {
+namespace {
+
+constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
+constexpr std::string_view no_number = "–";
+
+// Bytes of the UTF-8 character that `text` begins with; 0 if it is none. Overlong forms and surrogates count
+// as none.
+std::size_t character_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xC2 && first < 0xE0   ? 2
+                             : first >= 0xE0 && first < 0xF0 ? 3
+                             : first >= 0xF0 && first < 0xF5 ? 4
+                                                             : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool overlong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
+  const bool outside = (first == 0xED && byte(1) >= 0xA0) || (first == 0xF4 && byte(1) >= 0x90);
+  const bool noncharacter = first == 0xEF && byte(1) == 0xBF && byte(2) >= 0xBE;  // XML forbids U+FFFE, U+FFFF
+  return overlong || outside || noncharacter ? 0 : length;
+}
+
+std::string_view entity(char c) {
+  switch (c) {
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '"':
+      return "&quot;";
+    case '\'':
+      return "&#39;";
+    default:
+      return "";
+  }
+}
+
+// "36527" -> "36,527"
+std::string with_thousands(double value) {
+  const std::string digits = fmt::format("{:.0f}", std::abs(value));
+  std::string out = value < 0 && digits != "0" ? "-" : "";
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
+    out += digits[i];
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string escape(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const char c = text.front();
+    const std::size_t length = character_length(text);
+    const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
+    if (const std::string_view written = entity(c); !written.empty()) {
+      out += written;
+    } else if (length == 0 || control) {
+      out += replacement;
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
+}
+
+std::string link_text(std::string_view path) {
+  std::string out;
+  for (const char c : path) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-._~/").find(c) != std::string_view::npos;
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+
+std::string number_text(double value, NumberStyle style) {
+  if (!std::isfinite(value)) return std::string(no_number);
+  if (style == NumberStyle::percent) return fmt::format("{:.2f}%", 100 * value);
+  const double size = std::abs(value);
+  if (size >= 1e15) return fmt::format("{:.3g}", value);
+  if (size >= 1000 || value == std::trunc(value)) return with_thousands(value);
+  if (size >= 100) return fmt::format("{:.1f}", value);
+  if (size >= 10) return fmt::format("{:.2f}", value);
+  if (size >= 1) return fmt::format("{:.3f}", value);
+  if (size >= 0.001) return fmt::format("{:.4f}", value);
+  return fmt::format("{:.2e}", value);
+}
+
+std::string tick_text(double value, double step, NumberStyle style) {
+  const double factor = style == NumberStyle::percent ? 100 : 1;
+  double shown = value * factor;
+  double shown_step = step * factor;
+  std::string_view unit = style == NumberStyle::percent ? "%" : "";
+  if (shown_step > 0 && std::abs(shown) + shown_step < 1e-4)
+    return value == 0 ? "0" : fmt::format("{:.3g}", shown);
+  if (style == NumberStyle::plain) {
+    constexpr std::array<std::pair<double, std::string_view>, 3> units = {{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}}};
+    for (const auto& [size, name] : units) {
+      // Below 10,000 the digits themselves are as short.
+      if (std::abs(value) < size * (size > 1e3 ? 1 : 10)) continue;
+      shown /= size;
+      shown_step /= size;
+      unit = name;
+      break;
+    }
+  }
+  // The smallest number of decimals with which the step is whole: 0.25 needs two.
+  int decimals = 0;
+  for (double scaled = shown_step; decimals < 6 && std::abs(scaled - std::round(scaled)) > 1e-6 * scaled;
+       ++decimals) {
+    scaled *= 10;
+  }
+  std::string text = fmt::format("{:.{}f}", shown, decimals);
+  if (text.starts_with('-') && text.find_first_not_of("-0.") == std::string::npos) text.erase(0, 1);
+  return text + std::string(unit);
+}
+
+std::string data_element(double value, NumberStyle style, std::string_view id) {
+  if (!std::isfinite(value)) return std::string(no_number);
+  const std::string attribute = id.empty() ? "" : fmt::format(" id=\"{}\"", escape(id));
+  return fmt::format("<data{} value=\"{}\">{}</data>", attribute, value, number_text(value, style));
+}
+
+NumberStyle style_of(std::string_view metric) {
+  return metric.ends_with("error") || metric.ends_with("share") ? NumberStyle::percent : NumberStyle::plain;
+}
+
+}  // namespace switchyard::report

@@ -1,0 +1,31 @@
+// Says when the gate collapses: one expert takes nearly all samples, or most experts take none.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "config/config.hpp"
+#include "moe/gate_statistics.hpp"
+
+namespace switchyard::run {
+
+// Used by the coordinator, at every evaluation at the end of an epoch.
+class CollapseWatch {
+ public:
+  // importance: moe.importance of the run; nothing where the gate cannot learn to balance.
+  CollapseWatch(std::optional<double> importance, config::Freeze freeze)
+      : importance_(importance), freeze_(freeze) {}
+
+  // One line, how the samples are spread and what to try, where a collapse begins; empty while it lasts and
+  // where there is none.
+  std::string look(const moe::GateStatistics& statistics);
+
+ private:
+  std::string advice() const;
+
+  std::optional<double> importance_;
+  config::Freeze freeze_;
+  bool collapsed_ = false;
+};
+
+}  // namespace switchyard::run

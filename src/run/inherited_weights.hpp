@@ -1,0 +1,27 @@
+// First weights that a new run reads from another run's checkpoint: section [init] of the configuration.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "config/config.hpp"
+#include "model/mixture_model.hpp"
+
+namespace switchyard::run {
+
+// What was read, for the table at the start.
+struct InheritedWeights {
+  std::string checkpoint;                 // the file; empty: nothing was read
+  std::vector<std::string> drawn_arrays;  // of the gate: the file lacks them, so they keep their first weights
+};
+
+// Reads parameters and running statistics of the networks that init.parts names, by name and experts by global
+// id; every rank what it owns, on any number of ranks. The optimiser starts anew. What the file lacks of the
+// gate keeps its first weights, if the file has some of it: a gate may get another last layer. Collective;
+// model.values_changed() is the caller's. All ranks throw the same: DataError if there is no whole checkpoint,
+// ConfigError for another number of experts or other shapes.
+InheritedWeights inherit_weights(comm::Communicator& communicator, const config::Init& init,
+                                 model::MixtureModel& model);
+
+}  // namespace switchyard::run

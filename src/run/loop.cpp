@@ -1,0 +1,343 @@
+#include "run/loop.hpp"
+
+#include <fmt/format.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/stop_signals.hpp"
+#include "comm/agreement.hpp"
+#include "comm/watchdog.hpp"
+#include "config/validate.hpp"
+#include "console/result_text.hpp"
+#include "train/evaluation.hpp"
+
+namespace switchyard::run {
+namespace {
+
+constexpr std::string_view signal_asked = "a signal asked for it";
+
+index_t schedule_horizon(const config::Config& config, const train::BatchLoader& loader) {
+  if (config.optim.schedule_steps > 0) return config.optim.schedule_steps;
+  return config.train.epochs * loader.training().batches_per_epoch();
+}
+
+index_t final_step(const config::Config& config, const train::BatchLoader& loader) {
+  const index_t all = config.train.epochs * loader.training().batches_per_epoch();
+  return config.train.max_steps > 0 ? std::min(all, config.train.max_steps) : all;
+}
+
+}  // namespace
+
+Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
+           device::Context& context, const RunFolder* folder, std::filesystem::path checkpoint_folder)
+    : config_(config),
+      communicator_(&communicator),
+      context_(&context),
+      folder_(folder),
+      checkpoint_folder_(std::move(checkpoint_folder)),
+      loader_(config, dataset, communicator),
+      model_(config, train::task_of(dataset), communicator),
+      optimizer_(config.optim, model_.norm_table(), model_.slices()),
+      state_{.step = 0, .horizon = schedule_horizon(config, loader_), .data = dataset.identity()},
+      last_step_(final_step(config, loader_)),
+      step_(config, state_.horizon, loader_, model_, optimizer_, communicator, context),
+      last_batch_(model_.statistics()),
+      out_(&std::cout),
+      collapse_watch_(importance_weight(), config.train.freeze) {
+  model_.values_changed(context);
+}
+
+void Loop::restore(const checkpoint::Reader& reader) {
+  state_ = state_of(reader, config_, loader_.dataset().identity());
+  if (config_.train.max_steps > 0 && config_.train.max_steps < state_.step) {
+    throw ConfigError(
+        fmt::format("train.max_steps = {} but the run has done {} steps (a run does not go back); give at "
+                    "least {}, or 0 for no "
+                    "limit",
+                    config_.train.max_steps, state_.step, state_.step));
+  }
+  load_arrays(reader, model_, &optimizer_);
+  load_last_step(reader, last_batch_);
+  model_.values_changed(*context_);
+  saved_step_ = state_.step;
+  if (state_.horizon != schedule_horizon(config_, loader_)) {
+    throw DataError(fmt::format(
+        "the checkpoint's schedule ends at step {} and this configuration's at {} (the learning rates would be "
+        "others); leave train.epochs and optim.schedule_steps as the run has them",
+        state_.horizon, schedule_horizon(config_, loader_)));
+  }
+}
+
+Outcome Loop::run() {
+  const NotedTimeout noted(*this);
+  try {
+    return train();
+  } catch (const AgreedError& error) {
+    if (error.kind() == ErrorKind::numeric) end_without_numbers(error);
+    note_end(error.kind(), error.what());
+    throw;
+  } catch (const Error& error) {
+    note_end(error.kind(), error.what());
+    throw;
+  }
+}
+
+// While it lives, a rank that is waited for too long is noted as any other end: by the watchdog's thread, while
+// the loop's is stuck in a wait.
+Loop::NotedTimeout::NotedTimeout(Loop& loop)
+    : watchdog_(loop.folder_ != nullptr ? loop.communicator_->watchdog() : nullptr) {
+  if (watchdog_ == nullptr) return;
+  watchdog_->set_last_words(
+      [&loop](std::string_view sentence) { loop.note_end(ErrorKind::timeout, std::string(sentence)); });
+}
+
+Loop::NotedTimeout::~NotedTimeout() {
+  if (watchdog_ != nullptr) watchdog_->set_last_words({});
+}
+
+// Every end leaves a summary, where the root still can write one.
+void Loop::note_end(ErrorKind kind, const std::string& message) {
+  try {
+    write_summary({exit_code(kind), fmt::format("{}: {}", name(kind), message)});
+  } catch (const std::exception&) {  // most likely for the reason of the end itself
+    log::warn("the end could not be noted in summary.json");
+  }
+}
+
+// Says what is not finite, and what can be done about it. Collective: all ranks have the same error.
+void Loop::end_without_numbers(const Error& error) {
+  std::string broken = first_not_finite(*communicator_, model_, optimizer_);
+  // Arrays change in updates alone, the last of which was that of state_.step.
+  const bool is_update = !broken.empty() && state_.step > 0;
+  const bool is_evaluation = broken.empty() && state_.step == step_under_way_;
+  const std::string where = is_evaluation ? fmt::format("evaluation after step {}", state_.step)
+                                          : fmt::format("step {}", is_update ? state_.step : step_under_way_);
+  if (broken.empty()) broken = "all weights are finite: an input, an activation or a derivative overflowed";
+  const std::string newest =
+      saved_step_ >= 0 ? checkpoint::path_of(checkpoint_folder_, saved_step_).string() : std::string();
+  const std::string advice =
+      newest.empty()
+          ? std::string(
+                "there is no checkpoint yet; look at the data (data.mean, data.standard_deviation), at scales "
+                "and weights of losses that were set, and at optim.learning_rate, optim.warmup_steps, "
+                "optim.clip_norm and optim.epsilon, and start again")
+          : fmt::format(
+                "the newest checkpoint is finite ('{}'): to train on from it with another optim.learning_rate, "
+                "optim.clip_norm or optim.epsilon start a new run with --init.from={} (`switchyard resume` "
+                "would repeat this, unless the machine is at fault)",
+                newest, newest);
+  const std::string message = fmt::format("{}: {} ({}); {}", where, error.what(), broken, advice);
+  note_end(ErrorKind::numeric, message);
+  throw_agreed(ErrorKind::numeric, message);
+}
+
+Outcome Loop::train() {
+  if (folder_ != nullptr) {
+    cut_metrics(folder_->metrics_file(), state_.step);
+    if (state_.best_step >= 0) checkpoint::point_best(checkpoint_folder_, state_.best_step);
+    metrics_ = std::make_unique<MetricsWriter>(folder_->metrics_file());
+    progress_ = std::make_unique<console::ProgressLine>(
+        *out_, console::ProgressLine::Options{.epochs = config_.train.epochs,
+                                              .steps = last_step_,
+                                              .first_step = state_.step,
+                                              .steps_per_line = config_.train.log_every_steps,
+                                              .terminal = console::detect_terminal(1)});
+  }
+  if (!state_.evaluated) {
+    if (!evaluate_epoch()) return stopped(signal_asked);
+    saved_step_ = -1;  // what is stored does not know of this evaluation
+    save();
+  }
+  while (state_.step < last_step_ && !state_.ended) {
+    train_one_step();
+    // Not at a last step in the middle of an epoch: the run may be resumed, and must then hold what a run
+    // that did not stop there holds. finish() evaluates it for the summary alone.
+    if (epoch_ends()) evaluate_epoch();
+    const bool stopping = agreed_.stop_requested || agreed_.out_of_time || !state_.evaluated;
+    if (is_saving_step() || stopping || is_best_ || state_.step == last_step_ || state_.ended) save();
+    const bool is_last = state_.step == last_step_ || state_.ended;
+    if (stopping && (!is_last || !state_.evaluated))
+      return stopped(agreed_.out_of_time ? "run.max_minutes is over" : signal_asked);
+  }
+  return finish();
+}
+
+Outcome Loop::stopped(std::string_view why) {
+  Outcome outcome{ExitCode::stopped_early,
+                  fmt::format("stopped after step {} of {} ({}); go on with `switchyard resume {}`",
+                              state_.step, last_step_, why, config_.run.dir)};
+  write_summary(outcome);
+  return outcome;
+}
+
+bool Loop::is_over() const { return state_.step >= last_step_ || state_.ended; }
+
+bool Loop::epoch_ends() const { return state_.step % loader_.training().batches_per_epoch() == 0; }
+
+bool Loop::is_saving_step() const {
+  return config_.checkpoint.every_steps > 0 ? state_.step % config_.checkpoint.every_steps == 0 : epoch_ends();
+}
+
+void Loop::train_one_step() {
+  step_under_way_ = state_.step + 1;
+  const bool out_of_time = config_.run.max_minutes > 0 && elapsed_seconds() > 60.0 * config_.run.max_minutes;
+  const train::StepReport& report = step_.run(state_.step, {stop_requested(), out_of_time});
+  const data::Position position = loader_.training().position_of(state_.step);
+  ++state_.step;
+  agreed_ = report.agreed;
+  state_.last_loss = report.loss();
+  last_batch_ = report.statistics;
+  training_seconds_ += std::accumulate(report.seconds.begin(), report.seconds.end(), 0.0);
+  trained_samples_ += report.statistics.samples();
+  is_best_ = false;
+  look_for_end(report.loss());
+  if (folder_ == nullptr) return;
+  metrics_->write(step_object({.step = state_.step,
+                               .epoch = position.epoch + 1,
+                               .loss = report.loss(),
+                               .regularisers = report.regularisers,
+                               .gradient_norm = report.agreed.gradient_norm,
+                               .learning_rate = report.learning_rate},
+                              report.statistics, report.seconds));
+  progress_->update({.epoch = position.epoch + 1,
+                     .step = state_.step,
+                     .samples = report.statistics.samples(),
+                     .loss = report.loss(),
+                     .error = report.statistics.error()});
+}
+
+void Loop::look_for_end(double loss) {
+  const config::Train& train = config_.train;
+  state_.smallest_loss = std::min(state_.smallest_loss, loss);
+  if (state_.step < train.stop_after_steps) return;
+  state_.ended = (train.stop_loss > 0 && loss <= train.stop_loss) ||
+                 (train.stop_loss_rise > 0 && loss > state_.smallest_loss + train.stop_loss_rise);
+}
+
+// False if a stop cut it off: state_.evaluated then says that it is yet to be made.
+bool Loop::evaluate_epoch() {
+  state_.evaluated = true;
+  if (loader_.dataset().size(data::Split::validation) == 0) return true;
+  const auto begin = std::chrono::steady_clock::now();
+  std::optional<moe::GateStatistics> found =
+      train::evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+  state_.evaluated = found.has_value();
+  if (!found) return false;
+  validation_ = std::move(found);
+  validation_step_ = state_.step;
+  if (validation_->error() < state_.best_error) {
+    state_.best_error = validation_->error();
+    state_.best_step = state_.step;
+    is_best_ = true;
+  }
+  if (folder_ == nullptr) return true;
+  const index_t epoch = loader_.training().position_of(state_.step - 1).epoch + 1;
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  metrics_->write(evaluation_record_object({"validation", state_.step, epoch, seconds.count()}, *validation_));
+  progress_->print(console::evaluation_line(epoch, "validation", *validation_));
+  if (const std::string warning = collapse_watch_.look(*validation_); !warning.empty())
+    progress_->print(warning);
+  return true;
+}
+
+void Loop::save() {
+  if (saved_step_ == state_.step) return;
+  comm::agree(*communicator_, [&] {
+    // What is not finite is never published: not even as `best`, or as one of the last.
+    train::expect_finite_updates(optimizer_);
+    expect_finite_state(model_);
+    if (folder_ != nullptr) folder_->expect_held();
+    if (metrics_) metrics_->sync();
+  });
+  save_checkpoint(*communicator_, checkpoint_folder_, state_, config_,
+                  loader_.training().position_of(state_.step), model_, optimizer_, last_batch_,
+                  {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
+  saved_step_ = state_.step;
+}
+
+Outcome Loop::finish() {
+  const auto made = [&](std::optional<moe::GateStatistics>& statistics, data::Split split) {
+    statistics = train::evaluate(split, loader_, model_, *communicator_, *context_);
+    return statistics.has_value();
+  };
+  const bool is_whole = (validation_step_ == state_.step || made(validation_, data::Split::validation)) &&
+                        made(test_, data::Split::test) &&
+                        (loader_.dataset().group_count() == 0 || made(training_, data::Split::train)) &&
+                        evaluate_best();
+  if (!is_whole) return stopped(signal_asked);
+  const Outcome outcome{
+      ExitCode::ok, state_.ended ? fmt::format("ended after step {} of {} by train.stop_loss or stop_loss_rise",
+                                               state_.step, last_step_)
+                                 : fmt::format("finished all {} steps", last_step_)};
+  if (folder_ != nullptr) {
+    const console::Result result{&*validation_, &*test_, importance_weight()};
+    *out_ << '\n' << console::result_text(result, console::detect_terminal(1).style);
+    if (best_test_ && state_.best_step != state_.step) {
+      *out_ << console::best_line(state_.best_step, state_.best_error, *best_test_);
+    }
+    *out_ << std::flush;
+  }
+  write_summary(outcome);
+  return outcome;
+}
+
+// The last use of the model, which then has the weights of the best checkpoint. False if a stop cut it off.
+bool Loop::evaluate_best() {
+  if (state_.best_step < 0 || test_->samples() == 0) return true;
+  if (state_.best_step == state_.step) {
+    best_test_ = test_;
+    return true;
+  }
+  try {
+    const checkpoint::Reader reader(*communicator_, checkpoint::path_of(checkpoint_folder_, state_.best_step));
+    comm::agree(*communicator_, [&] { load_arrays(reader, model_, nullptr); });
+  } catch (const AgreedError& error) {
+    if (communicator_->is_root())
+      log::warn(
+          "no test figures of the best checkpoint, that of step {} ({}); eval RUN --checkpoint=best makes them",
+          state_.best_step, error.what());
+    return true;
+  }
+  model_.values_changed(*context_);
+  best_test_ = train::evaluate(data::Split::test, loader_, model_, *communicator_, *context_);
+  return best_test_.has_value();
+}
+
+std::optional<BestEvaluation> Loop::best() const {
+  if (state_.best_step < 0) return std::nullopt;
+  return BestEvaluation{state_.best_step, loader_.training().position_of(state_.best_step - 1).epoch + 1,
+                        state_.best_error, best_test_ ? &*best_test_ : nullptr};
+}
+
+std::optional<double> Loop::importance_weight() const {
+  return config::takes_regularisers(config_) ? std::optional(config_.moe.importance) : std::nullopt;
+}
+
+void Loop::write_summary(const Outcome& outcome) {
+  if (folder_ == nullptr) return;
+  Summary summary;
+  summary.steps = state_.step;
+  summary.parameters = model_.parameter_count();
+  summary.seed = config_.run.seed;
+  summary.samples_per_second =
+      training_seconds_ > 0 ? static_cast<double>(trained_samples_) / training_seconds_ : 0;
+  summary.seconds = training_seconds_;
+  summary.train_loss = state_.last_loss;
+  summary.validation = validation_ ? &*validation_ : nullptr;
+  summary.test = test_ ? &*test_ : nullptr;
+  summary.training = training_ ? &*training_ : nullptr;
+  summary.best = best();
+  summary.exit_code = outcome.code;
+  summary.exit_reason = outcome.reason;
+  folder_->write_summary(summary_object(summary, build_info()));
+}
+
+double Loop::elapsed_seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+}  // namespace switchyard::run

@@ -1,0 +1,113 @@
+// A training run from its first step, or from a checkpoint, to its end.
+#pragma once
+
+#include <iosfwd>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "console/progress_line.hpp"
+#include "run/collapse_watch.hpp"
+#include "run/metrics.hpp"
+#include "run/run_checkpoint.hpp"
+#include "run/run_folder.hpp"
+#include "run/summary.hpp"
+#include "train/step.hpp"
+
+namespace switchyard::run {
+
+struct Outcome {
+  ExitCode code = ExitCode::ok;
+  std::string reason;  // a sentence
+};
+
+// Everything a run owns on this rank. All public methods are collective. Only the root writes files
+// (checkpoints take everybody) and prints; a failure of the root alone is the root's own Error, which ends all
+// ranks.
+class Loop {
+ public:
+  // folder is given on the root rank and null elsewhere; checkpoint_folder is the same path on all ranks.
+  Loop(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
+       device::Context& context, const RunFolder* folder, std::filesystem::path checkpoint_folder);
+
+  // Where the root writes progress and the result: standard output, unless this is called before run().
+  void set_output(std::ostream& out) { out_ = &out; }
+
+  model::MixtureModel& model() { return model_; }
+  const train::BatchLoader& loader() const { return loader_; }
+  index_t last_step() const { return last_step_; }
+  index_t step() const { return state_.step; }
+  index_t horizon() const { return state_.horizon; }
+
+  // Goes on where the checkpoint stands.
+  void restore(const checkpoint::Reader& reader);
+  // Whether no step is left to do.
+  bool is_over() const;
+  // Trains to the last step or until asked to stop, evaluates at the end of every epoch and at the end,
+  // saves.
+  Outcome run();
+
+ private:
+  class NotedTimeout {
+   public:
+    explicit NotedTimeout(Loop& loop);
+    ~NotedTimeout();
+    NotedTimeout(const NotedTimeout&) = delete;
+    NotedTimeout& operator=(const NotedTimeout&) = delete;
+
+   private:
+    comm::Watchdog* watchdog_;
+  };
+
+  bool epoch_ends() const;
+  bool is_saving_step() const;
+  void train_one_step();
+  void look_for_end(double loss);
+  bool evaluate_epoch();
+  Outcome stopped(std::string_view why);
+  Outcome train();
+  void note_end(ErrorKind kind, const std::string& message);
+  [[noreturn]] void end_without_numbers(const Error& error);
+  void save();
+  Outcome finish();
+  bool evaluate_best();
+  std::optional<BestEvaluation> best() const;
+  void write_summary(const Outcome& outcome);
+  double elapsed_seconds() const;
+  // For advice; nothing where no regulariser may be set.
+  std::optional<double> importance_weight() const;
+
+  config::Config config_;
+  comm::Communicator* communicator_;
+  device::Context* context_;
+  const RunFolder* folder_;
+  std::filesystem::path checkpoint_folder_;
+  train::BatchLoader loader_;
+  model::MixtureModel model_;
+  optim::Optimizer optimizer_;
+  RunState state_;
+  index_t last_step_;
+  train::Step step_;
+
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  index_t step_under_way_ = 0;  // counts from 1, as metrics do
+  train::Agreement agreed_;
+  moe::GateStatistics last_batch_;
+  double training_seconds_ = 0;
+  index_t trained_samples_ = 0;
+  index_t saved_step_ = -1;
+  bool is_best_ = false;
+  std::optional<moe::GateStatistics> validation_;  // the newest
+  index_t validation_step_ = -1;                   // of validation_
+  std::optional<moe::GateStatistics> test_;
+  std::optional<moe::GateStatistics> best_test_;  // with the best checkpoint's weights
+  std::optional<moe::GateStatistics> training_;   // only where the data have clusters
+
+  // Root only.
+  std::ostream* out_;
+  std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<console::ProgressLine> progress_;
+  CollapseWatch collapse_watch_;
+};
+
+}  // namespace switchyard::run

@@ -1,0 +1,195 @@
+#include "run/metrics.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/lines.hpp"
+#include "base/log.hpp"
+#include "files/regular_file.hpp"
+#include "files/replacement.hpp"
+
+namespace switchyard::run {
+namespace {
+
+using CountOf = std::int64_t (moe::GateStatistics::*)(index_t, index_t) const;
+
+// [kinds][experts]
+Json count_table(const moe::GateStatistics& statistics, index_t kinds, CountOf count_of) {
+  Json table = Json::array();
+  for (index_t k = 0; k < kinds; ++k) {
+    Json row = Json::array();
+    for (index_t e = 0; e < statistics.experts(); ++e) row.push_back((statistics.*count_of)(k, e));
+    table.push_back(std::move(row));
+  }
+  return table;
+}
+
+Json load_of(const moe::GateStatistics& statistics) {
+  Json load = Json::array();
+  for (index_t e = 0; e < statistics.experts(); ++e) load.push_back(statistics.load(e));
+  return load;
+}
+
+double rate(std::int64_t samples, double seconds) {
+  return seconds > 0 ? static_cast<double>(samples) / seconds : 0.0;
+}
+
+constexpr std::string_view step_line = R"({"kind":"step",)";
+
+bool belongs(const std::string& line, index_t step) {
+  const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return false;  // also of what is no JSON
+  const auto found = object.find("step");
+  return found == object.end() || (found->is_number() && found->get<double>() <= static_cast<double>(step));
+}
+
+}  // namespace
+
+Json step_object(const StepRecord& record, const moe::GateStatistics& statistics,
+                 const PhaseClock::Seconds& seconds) {
+  Json time;
+  for (std::size_t phase = 0; phase < phase_count; ++phase) {
+    time[std::string(name(static_cast<Phase>(phase)))] = seconds[phase];
+  }
+  const double step_seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+  time["step"] = step_seconds;
+  time["samples_per_second"] = rate(statistics.samples(), step_seconds);
+  time["sent_rows"] = statistics.sent_rows();
+  Json object = {{"kind", "step"},
+                 {"step", record.step},
+                 {"epoch", record.epoch},
+                 {"samples", statistics.samples()},
+                 {"loss", record.loss},
+                 {"task_loss", statistics.task_loss()},
+                 {"importance_loss", record.regularisers.importance},
+                 {"balance_loss", record.regularisers.balance},
+                 {"z_loss", record.regularisers.z_loss},
+                 {"gate_entropy_loss", record.regularisers.entropy},
+                 {"load_loss", record.regularisers.load},
+                 {"similarity_loss", record.regularisers.similarity},
+                 {"error", statistics.error()},
+                 {"gradient_norm", record.gradient_norm},
+                 {"learning_rate", record.learning_rate},
+                 {"importance", statistics.importance},
+                 {"load", load_of(statistics)},
+                 {"h_s", statistics.sample_entropy()},
+                 {"h_s_chosen", statistics.chosen_entropy()},
+                 {"h_u", statistics.usage_entropy()},
+                 {"mi_predicted", statistics.mutual_information_predicted()},
+                 {"mi_true", statistics.mutual_information_true()}};
+  if (statistics.groups() > 0) object["dispatch_entropy"] = statistics.dispatch_entropy();
+  object["dead_experts"] = statistics.dead_experts();
+  object["time"] = std::move(time);
+  return object;
+}
+
+Json evaluation_object(const moe::GateStatistics& statistics) {
+  Json object = {{"error", statistics.error()},
+                 {"loss", statistics.likelihood_loss()},
+                 {"task_loss", statistics.task_loss()},
+                 {"h_s", statistics.sample_entropy()},
+                 {"h_s_chosen", statistics.chosen_entropy()},
+                 {"h_u", statistics.usage_entropy()},
+                 {"mi_predicted", statistics.mutual_information_predicted()},
+                 {"mi_true", statistics.mutual_information_true()},
+                 {"dispatch_entropy_label", statistics.dispatch_entropy_label()}};
+  if (statistics.groups() > 0) object["dispatch_entropy"] = statistics.dispatch_entropy();
+  object["largest_share"] = statistics.largest_share();
+  object["active_experts"] = statistics.active_experts();
+  object["expert_share"] = statistics.expert_share();
+  object["load"] = load_of(statistics);
+  object["class_by_expert"] = count_table(statistics, statistics.classes(), &moe::GateStatistics::by_label);
+  if (statistics.groups() > 0) {
+    object["cluster_by_expert"] = count_table(statistics, statistics.groups(), &moe::GateStatistics::by_group);
+  }
+  return object;
+}
+
+Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics) {
+  Json object = {
+      {"kind", "evaluation"}, {"split", record.split}, {"step", record.step}, {"epoch", record.epoch}};
+  object.update(evaluation_object(statistics));
+  object["importance_share"] = statistics.importance_share();
+  object["class_by_expert_predicted"] =
+      count_table(statistics, statistics.classes(), &moe::GateStatistics::by_prediction);
+  object["dead_experts"] = statistics.dead_experts();
+  object["time"] = {{"evaluation", record.seconds},
+                    {"samples_per_second", rate(statistics.samples(), record.seconds)}};
+  return object;
+}
+
+MetricsWriter::MetricsWriter(std::filesystem::path path)
+    : file_(files::with_remedy(files::run_place, [&] {
+        return files::File(std::move(path), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
+      })) {}
+
+void MetricsWriter::sync() {
+  files::with_remedy(files::run_place, [&] { file_.sync(); });
+}
+
+void MetricsWriter::write(const Json& object) {
+  const std::string line = object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  files::with_remedy(files::run_place, [&] {
+    const index_t before = file_.size_bytes();
+    if (!lost_ && (file_.is_removed() || before < size_)) {
+      lost_ = true;
+      log::warn("'{}' was {} while the run writes to it: lines are lost", file_.path().string(),
+                file_.is_removed() ? "taken away" : "cut");
+    }
+    try {
+      file_.write(line);
+    } catch (const files::Failure&) {
+      // A part of the line may be there. If this fails too, cut_metrics() takes the torn line out at resume.
+      if (::ftruncate(file_.descriptor(), before) != 0)
+        log::warn("'{}' may end with a torn line", file_.path().string());
+      throw;
+    }
+    size_ = before + std::ssize(line);
+  });
+}
+
+index_t cut_metrics(const std::filesystem::path& path, index_t step) {
+  const auto warn_of_gap = [&](index_t steps) {
+    if (steps >= step) return;
+    log::warn(
+        "'{}' has {} of the {} steps before the checkpoint (its end was lost, or it was changed or taken away); "
+        "figures of a report have a gap there",
+        path.string(), steps, step);
+  };
+  if (!files::is_there(path)) {
+    warn_of_gap(0);
+    return 0;
+  }
+  if (const std::string reason = files::why_unreadable(path); !reason.empty()) {
+    throw DataError(fmt::format("cannot read '{}' ({}); take it away, and the run goes on with a new one",
+                                path.string(), reason));
+  }
+  std::ifstream lines(path);
+  files::ReplacementFile kept(path);
+  index_t removed = 0;
+  index_t steps = 0;
+  for (std::string line; next_line(lines, line);) {
+    if (belongs(line, step)) {
+      kept.write(line + "\n");
+      if (line.starts_with(step_line)) ++steps;
+    } else {
+      ++removed;
+    }
+  }
+  if (lines.bad()) files::throw_data_error(files::SystemFailure("read", path, errno));
+  kept.publish();
+  warn_of_gap(steps);
+  return removed;
+}
+
+}  // namespace switchyard::run

@@ -1,0 +1,73 @@
+// metrics.jsonl: one JSON object per line, in the order of steps.
+//
+// Whatever depends on the machine's clock or on the layout (rows sent between ranks) is in the member "time",
+// and nothing else is: without it, the files of two runs of one configuration and seed are equal byte for byte,
+// on any layout. Numbers print with the fewest digits that give the same double when read; NaN and infinities,
+// which JSON lacks, print as null.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "base/ids.hpp"
+#include "base/phase_clock.hpp"
+#include "files/file.hpp"
+#include "model/mixture_model.hpp"
+
+namespace switchyard::run {
+
+using Json = nlohmann::ordered_json;  // members keep the order in which they were added
+
+// What the statistics of the global batch do not hold.
+struct StepRecord {
+  index_t step = 0;   // 1 is the first
+  index_t epoch = 0;  // 1 is the first
+  double loss = 0;    // total: task and regularisers
+  model::RegulariserLosses regularisers;
+  double gradient_norm = 0;  // before clipping
+  double learning_rate = 0;
+};
+// {"kind": "step", ...}. `statistics` are those of the step's global batch, `seconds` the coordinator's times.
+Json step_object(const StepRecord& record, const moe::GateStatistics& statistics,
+                 const PhaseClock::Seconds& seconds);
+
+struct EvaluationRecord {
+  std::string split;  // "validation", "test"
+  index_t step = 0;   // steps done
+  index_t epoch = 0;  // epochs begun
+  double seconds = 0;
+};
+// {"kind": "evaluation", ...}, with the class-by-expert tables (rows: classes).
+Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics);
+
+// error, loss (a likelihood), task_loss, h_s, h_s_chosen, h_u, mi_predicted, mi_true (bits),
+// dispatch_entropy_label (nats), largest_share, active_experts, expert_share, load, class_by_expert; with
+// clusters in the data dispatch_entropy (nats) and cluster_by_expert: what metrics.jsonl, summary.json and
+// `switchyard eval` all say of a split.
+Json evaluation_object(const moe::GateStatistics& statistics);
+
+// Appends to metrics.jsonl. A line is one write(2): it is whole in the kernel before the next step begins, and
+// outlives a kill of this process. Local to the coordinator.
+class MetricsWriter {
+ public:
+  // Opens or makes the file. Throws DataError.
+  explicit MetricsWriter(std::filesystem::path path);
+  // Throws DataError (a full disk, say); the file then ends with the line before.
+  // What was written has reached the disk when it returns: before a checkpoint is published.
+  void sync();
+  void write(const Json& object);
+
+ private:
+  files::File file_;
+  index_t size_ = 0;   // of the file when the last line was written
+  bool lost_ = false;  // somebody took it away or cut it: said once
+};
+
+// Takes out of metrics.jsonl every line with a "step" greater than `step`, and every line that is no JSON
+// object (the torn last line of a killed run). Returns how many lines it took out. Called before a run goes on
+// from the checkpoint of `step`; -1 empties the file for a new start. The file is replaced whole or not at all;
+// a missing one stays missing. Needs memory for one line. Throws DataError.
+index_t cut_metrics(const std::filesystem::path& path, index_t step);
+
+}  // namespace switchyard::run

@@ -1,0 +1,241 @@
+#include "run/run_checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "base/build_info.hpp"
+#include "base/error.hpp"
+#include "comm/agreement.hpp"
+#include "comm/watchdog.hpp"
+#include "config/parse.hpp"
+#include "ops/product_library.hpp"
+
+namespace switchyard::run {
+namespace {
+
+// The slices of all arrays that this rank reads; with `writing`, only those whose one valid copy it holds.
+std::vector<checkpoint::Slice> slices_of(model::MixtureModel& model, optim::Optimizer* optimizer, bool writing,
+                                         bool is_root) {
+  std::vector<checkpoint::Slice> slices;
+  const auto add = [&](std::string path, const tensor::Shape& shape, IndexRange rows, float* data,
+                       bool shared) {
+    if (writing && shared && !is_root) return;
+    slices.push_back({std::move(path), checkpoint::DType::float32, shape, rows.begin, rows.size(),
+                      reinterpret_cast<std::byte*>(data)});
+  };
+  for (const model::ModelArray& a : model.parameters())
+    add("parameters/" + a.name, a.shape, a.rows, a.data, a.shared);
+  for (const model::ModelArray& a : model.state()) add("buffers/" + a.name, a.shape, a.rows, a.data, a.shared);
+  if (optimizer != nullptr) {
+    for (std::size_t s = 0; s < optimizer->slices().size(); ++s) {
+      const nn::ParameterSlice& slice = optimizer->slices()[s];
+      const std::vector<std::string> names = optimizer->state_names(s);
+      for (std::size_t n = 0; n < names.size(); ++n) {
+        add("optimizer/" + slice.name + "/" + names[n], slice.shape, slice.rows, optimizer->state(s, n).data(),
+            slice.shared);
+      }
+    }
+  }
+  return slices;
+}
+
+// What is stored of the last step's statistics.
+struct LastStep {
+  explicit LastStep(const moe::GateStatistics& statistics)
+      : importance(statistics.importance), load(importance.size()) {
+    for (std::size_t e = 0; e < load.size(); ++e) load[e] = statistics.load(static_cast<index_t>(e));
+  }
+  std::array<checkpoint::Slice, 2> slices() {
+    const tensor::Shape shape{static_cast<index_t>(load.size())};
+    return {{{"statistics/importance", checkpoint::DType::float64, shape, 0, shape[0],
+              reinterpret_cast<std::byte*>(importance.data())},
+             {"statistics/load", checkpoint::DType::int64, shape, 0, shape[0],
+              reinterpret_cast<std::byte*>(load.data())}}};
+  }
+
+  std::vector<double> importance;
+  std::vector<std::int64_t> load;
+};
+
+bool is_finite(const checkpoint::Slice& slice) {
+  const index_t row_elements =
+      slice.shape.empty() ? 1 : tensor::element_count(slice.shape) / std::max<index_t>(1, slice.shape[0]);
+  const auto* const values = reinterpret_cast<const float*>(slice.data);
+  float sum = 0;  // v - v is 0 for a finite v and NaN otherwise
+  for (index_t i = 0; i < slice.rows * row_elements; ++i) sum += values[i] - values[i];
+  return sum == 0.0F;
+}
+
+void expect_finite(const std::vector<checkpoint::Slice>& slices) {
+  for (const checkpoint::Slice& slice : slices)
+    if (!is_finite(slice)) throw NumericError(fmt::format("'{}' is not finite", slice.path));
+}
+
+// What the bits of a run depend on besides its configuration and data.
+struct Computer {
+  const char* path;  // in a checkpoint
+  const char* name;
+  std::string value;  // here
+};
+
+std::array<Computer, 3> this_computer() {
+  return {{{"build", "the build", describe(build_info())},
+           {"products", "the library of products", ops::product_library()},
+           {"instruction_set", "the instruction set of products", ops::product_instruction_set()}}};
+}
+
+void expect(const checkpoint::Reader& reader, const std::string& path, std::int64_t expected, const char* key) {
+  const std::int64_t found = reader.integer(path);
+  if (found != expected) {
+    throw DataError(
+        fmt::format("the checkpoint was made with {} = {}, and this run has {} (its samples and sums would be "
+                    "others); resume with the run's own configuration",
+                    key, found, expected));
+  }
+}
+
+}  // namespace
+
+void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
+                     const RunState& state, const config::Config& config, data::Position position,
+                     model::MixtureModel& model, optim::Optimizer& optimizer,
+                     const moe::GateStatistics& last_step, const checkpoint::SaveOptions& options) {
+  checkpoint::Header header;
+  header.integers = {{"state/step", state.step},
+                     {"state/epoch", position.epoch},
+                     {"state/batch", position.batch},
+                     {"state/seed", static_cast<std::int64_t>(config.run.seed)},
+                     {"state/shards", config.train.shards},
+                     {"state/batch_size", config.train.batch_size},
+                     {"state/schedule_steps", state.horizon},
+                     {"state/best_step", state.best_step},
+                     {"state/ended", state.ended ? 1 : 0},
+                     {"state/evaluated", state.evaluated ? 1 : 0},
+                     {"data/training_samples", state.data.training_samples},
+                     {"data/validation_samples", state.data.validation_samples},
+                     {"data/test_samples", state.data.test_samples}};
+  header.numbers = {{"state/best_error", state.best_error},
+                    {"state/smallest_loss", state.smallest_loss},
+                    {"state/last_loss", state.last_loss}};
+  header.texts = {{"config", config::to_ini(config)}, {"data/digest", state.data.digest}};
+  for (const Computer& part : this_computer()) header.texts.emplace(part.path, part.value);
+
+  std::vector<checkpoint::Slice> slices = slices_of(model, &optimizer, true, communicator.is_root());
+  LastStep last(last_step);
+  if (communicator.is_root()) std::ranges::copy(last.slices(), std::back_inserter(slices));
+  communicator.set_phase(state.step, "save");
+  // The others wait while one rank writes: 20 MB/s is a slow shared file system.
+  const double copies = 1.0 + static_cast<double>(std::max(optim::state_names(config.optim, 0).size(),
+                                                           optim::state_names(config.optim, 1).size()));
+  const double bytes = copies * static_cast<double>(model.parameter_count()) * sizeof(float);
+  const comm::LongerWaits waits(communicator.watchdog(), bytes / 20e6);
+  checkpoint::save(communicator, folder, state.step, header, slices, options);
+}
+
+std::string checkpoint_file(const std::filesystem::path& path) {
+  std::error_code ignored;  // whoever opens it says what is wrong
+  return std::filesystem::is_directory(path, ignored) ? checkpoint::newest_valid(path / "checkpoints").string()
+                                                      : path.string();
+}
+
+std::string named_checkpoint(const std::filesystem::path& run, std::string_view name) {
+  std::error_code error;
+  const bool is_folder = std::filesystem::is_directory(run, error);
+  if (error) {
+    throw DataError(fmt::format("cannot look into '{}' ({}); give a run folder, or a checkpoint", run.string(),
+                                error.message()));
+  }
+  if (!is_folder) {
+    throw ConfigError(fmt::format(
+        "--checkpoint={} with the file '{}' (a file is one checkpoint; the option chooses among those of a run "
+        "folder); leave it out, or give the run folder",
+        name, run.string()));
+  }
+  return checkpoint::named(run / "checkpoints", name).string();
+}
+
+std::optional<data::Identity> stored_identity(const checkpoint::Reader& reader) {
+  if (!reader.contains("data/digest")) return std::nullopt;
+  return data::Identity{reader.integer("data/training_samples"), reader.integer("data/validation_samples"),
+                        reader.integer("data/test_samples"), reader.text("data/digest")};
+}
+
+std::vector<std::string> warnings_of(const checkpoint::Reader& reader) {
+  std::vector<std::string> warnings;
+  for (const Computer& part : this_computer()) {
+    const std::string then = reader.contains(part.path) ? reader.text(part.path) : "not known";
+    if (then == part.value) continue;
+    warnings.push_back(fmt::format(
+        "{} is {}, and was {} when the checkpoint was written (from here on steps may round otherwise "
+        "than those of a run that never stopped)",
+        part.name, part.value, then));
+  }
+  if (!stored_identity(reader)) {
+    warnings.emplace_back(
+        "the checkpoint does not say which data its run reads (an older version wrote it), so it cannot be "
+        "checked that they are still the same");
+  }
+  return warnings;
+}
+
+RunState state_of(const checkpoint::Reader& reader, const config::Config& config, const data::Identity& data) {
+  expect(reader, "state/seed", static_cast<std::int64_t>(config.run.seed), "run.seed");
+  expect(reader, "state/shards", config.train.shards, "train.shards");
+  expect(reader, "state/batch_size", config.train.batch_size, "train.batch_size");
+  if (const std::optional<data::Identity> stored = stored_identity(reader); stored && *stored != data) {
+    throw DataError(fmt::format(
+        "the data are not those that the run began with: then {}, now {} (the order of samples and the "
+        "validation split would be others); give the run its own data (data.dir), or start another "
+        "run from its weights (init.from)",
+        describe(*stored), describe(data)));
+  }
+  return {reader.integer("state/step"),
+          reader.integer("state/schedule_steps"),
+          reader.number("state/best_error"),
+          reader.integer("state/best_step"),
+          reader.number("state/smallest_loss"),
+          reader.number("state/last_loss"),
+          reader.integer("state/ended") != 0,
+          reader.integer("state/evaluated") != 0,
+          data};
+}
+
+void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_step) {
+  LastStep last(last_step);
+  for (const checkpoint::Slice& slice : last.slices()) reader.read(slice);
+  last_step.importance = last.importance;
+  for (std::size_t e = 0; e < last.load.size(); ++e) last_step.load(static_cast<index_t>(e)) = last.load[e];
+}
+
+std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,
+                             optim::Optimizer& optimizer) {
+  try {
+    comm::agree(communicator, [&] { expect_finite(slices_of(model, &optimizer, false, false)); });
+  } catch (const AgreedError& error) {
+    return error.what();  // of the lowest rank
+  }
+  return {};
+}
+
+void expect_finite_state(model::MixtureModel& model) {
+  std::vector<checkpoint::Slice> slices = slices_of(model, nullptr, false, false);
+  std::erase_if(slices, [](const checkpoint::Slice& slice) { return !slice.path.starts_with("buffers/"); });
+  expect_finite(slices);
+}
+
+void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer) {
+  for (const checkpoint::Slice& slice : slices_of(model, optimizer, false, false)) {
+    reader.read(slice);
+    if (is_finite(slice)) continue;
+    throw NumericError(
+        fmt::format("'{}' of the checkpoint is not finite (it was changed, or written by something else: what "
+                    "is not finite is never "
+                    "saved); remove that file, and `switchyard resume` goes on from the one before",
+                    slice.path));
+  }
+}
+
+}  // namespace switchyard::run

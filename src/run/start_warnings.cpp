@@ -1,0 +1,180 @@
+#include "run/start_warnings.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+#include "console/terminal.hpp"
+#include "data/batches.hpp"
+
+namespace switchyard::run {
+namespace {
+
+using Warnings = std::vector<std::string>;
+
+// "1 of 4 ranks has", "2 of 4 ranks have".
+std::string some_of_ranks(int some, int ranks, std::string_view has, std::string_view have) {
+  return fmt::format("{} of {} ranks {}", some, ranks, some == 1 ? has : have);
+}
+
+void warn_of_idle_ranks(const config::Train& train, index_t samples, const moe::Placement& placement,
+                        Warnings& warnings) {
+  const int ranks = placement.rank_count();
+  const index_t batch = std::min(train.batch_size, samples);
+  int without_samples = 0;
+  int without_experts = 0;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const data::ShardRange run = data::rank_shards(train.shards, ranks, rank);
+    without_samples += data::shard_run_samples(batch, train.shards, run).size() == 0 ? 1 : 0;
+    without_experts += placement.hosted_by(GroupRank(rank)).empty() ? 1 : 0;
+  }
+  if (without_samples > 0) {
+    warnings.push_back(fmt::format(
+        "{} no samples in a step ({} samples in train.shards = {} parts); start fewer ranks, or raise {}",
+        some_of_ranks(without_samples, ranks, "has", "have"), batch, train.shards,
+        train.shards < ranks ? "train.shards" : "train.batch_size"));
+  }
+  if (without_experts > 0) {
+    warnings.push_back(fmt::format("{} no expert (moe.experts = {}); start fewer ranks, or raise moe.experts",
+                                   some_of_ranks(without_experts, ranks, "hosts", "host"),
+                                   placement.expert_count()));
+  }
+}
+
+void warn_of_warm_up(const config::Config& config, index_t samples, Warnings& warnings) {
+  const index_t batch = std::max<index_t>(1, std::min(config.train.batch_size, samples));
+  const index_t steps = config.train.epochs * ((samples + batch - 1) / batch);
+  if (config.optim.warmup_steps < steps || config.optim.warmup_steps == 0) return;
+  warnings.push_back(fmt::format(
+      "the learning rate still rises when training ends (optim.warmup_steps = {} of {} steps); lower it",
+      config.optim.warmup_steps, steps));
+}
+
+// How often each class occurs in the training split; where all occur, some samples may not be counted.
+std::vector<index_t> class_counts(const data::Dataset& dataset) {
+  constexpr index_t most = 4096;  // labels at a time
+  std::vector<index_t> counts(static_cast<std::size_t>(dataset.class_count()));
+  index_t unseen = dataset.class_count();
+  const index_t size = dataset.size(data::Split::train);
+  std::vector<index_t> samples;
+  std::vector<std::int32_t> labels;
+  for (index_t first = 0; first < size && unseen > 0; first += most) {
+    samples.resize(static_cast<std::size_t>(std::min(most, size - first)));
+    std::iota(samples.begin(), samples.end(), first);
+    labels.resize(samples.size());
+    dataset.fill_labels(data::Split::train, samples, labels);
+    for (const std::int32_t label : labels) unseen -= counts[static_cast<std::size_t>(label)]++ == 0 ? 1 : 0;
+  }
+  return counts;
+}
+
+void warn_of_classes(const data::Dataset& dataset, Warnings& warnings) {
+  const std::vector<index_t> counts = class_counts(dataset);
+  std::vector<std::size_t> missing;
+  for (std::size_t c = 0; c < counts.size(); ++c) {
+    if (counts[c] == 0) missing.push_back(c);
+  }
+  constexpr std::size_t listed = 10;
+  if (!missing.empty()) {
+    const std::span<const std::size_t> some = std::span(missing).first(std::min(listed, missing.size()));
+    warnings.push_back(
+        fmt::format("{} {}{} {} no training sample (of classes 0 to {}); number the labels from 0 without gaps",
+                    missing.size() == 1 ? "class" : "classes", fmt::join(some, ", "),
+                    missing.size() > listed ? fmt::format(" and {} more", missing.size() - listed) : "",
+                    missing.size() == 1 ? "has" : "have", counts.size() - 1));
+  }
+  if (missing.size() + 1 == counts.size()) {
+    const auto only = std::ranges::find_if(counts, [](index_t count) { return count > 0; });
+    warnings.push_back(
+        fmt::format("all training samples are of class {} (there is nothing to tell apart); look at the labels",
+                    only - counts.begin()));
+  }
+}
+
+struct Spread {
+  double mean = 0;
+  double deviation = 0;
+};
+
+// Of each channel's numbers, as the model sees them, over at most 1,000 training samples of the whole split.
+std::vector<Spread> channel_spreads(const data::Dataset& dataset) {
+  const tensor::SampleShape shape = dataset.shape();
+  const index_t size = dataset.size(data::Split::train);
+  const index_t count = std::min<index_t>(size, 1000);
+  const index_t plane = shape.height * shape.width;
+  std::vector<float> row(static_cast<std::size_t>(shape.features()));
+  std::vector<double> sums(static_cast<std::size_t>(shape.channels));
+  std::vector<double> squares(sums.size());
+  for (index_t i = 0; i < count; ++i) {
+    const std::array sample{i * size / count};
+    dataset.fill(data::Split::train, sample, {row.data(), 1, shape.features()});
+    for (index_t f = 0; f < shape.features(); ++f) {
+      const auto value = static_cast<double>(row[static_cast<std::size_t>(f)]);
+      sums[static_cast<std::size_t>(f / plane)] += value;
+      squares[static_cast<std::size_t>(f / plane)] += value * value;
+    }
+  }
+  const auto numbers = static_cast<double>(count * plane);
+  std::vector<Spread> spreads;
+  for (std::size_t c = 0; c < sums.size(); ++c) {
+    const double mean = sums[c] / numbers;
+    spreads.push_back({mean, std::sqrt(std::max(0.0, squares[c] / numbers - mean * mean))});
+  }
+  return spreads;
+}
+
+double of_channel(const std::vector<double>& values, std::size_t channel) {
+  return values.size() == 1 ? values.front() : values[channel];
+}
+
+// Pixels as value/255 deviate by 0.2 to 0.35 in photographs and drawings; divided by half of their range, as
+// many do, by 0.4 at least.
+bool is_normalised(const Spread& spread) {
+  return std::abs(spread.mean) <= 1 && spread.deviation >= 0.4 && spread.deviation <= 2.5;
+}
+
+void warn_of_pixels(const config::Data& data, const data::Dataset& dataset, Warnings& warnings) {
+  if (data.source != config::DataSource::idx && data.source != config::DataSource::cifar) return;
+  const config::Data plain;
+  const bool set = data.mean != plain.mean || data.standard_deviation != plain.standard_deviation;
+  const std::vector<Spread> spreads = channel_spreads(dataset);
+  if (set && std::ranges::all_of(spreads, is_normalised)) return;
+  std::vector<std::string> means, deviations, raw_means, raw_deviations;
+  for (std::size_t c = 0; c < spreads.size(); ++c) {
+    const double scale = of_channel(data.standard_deviation, c);
+    means.push_back(fmt::format("{:.3g}", spreads[c].mean));
+    deviations.push_back(fmt::format("{:.3g}", spreads[c].deviation));
+    raw_means.push_back(fmt::format("{:.4g}", spreads[c].mean * scale + of_channel(data.mean, c)));
+    raw_deviations.push_back(
+        fmt::format("{:.4g}", spreads[c].deviation > 0 ? spreads[c].deviation * scale : 1));
+  }
+  warnings.push_back(fmt::format(
+      "the pixels are not normalised (their mean is {}, their standard deviation {}); try data.mean = {} and "
+      "data.standard_deviation = {}",
+      fmt::join(means, " "), fmt::join(deviations, " "), fmt::join(raw_means, " "),
+      fmt::join(raw_deviations, " ")));
+}
+
+}  // namespace
+
+std::vector<std::string> start_warnings(const config::Config& config, const data::Dataset& dataset,
+                                        const moe::Placement& placement) {
+  Warnings warnings;
+  const index_t samples = dataset.size(data::Split::train);
+  warn_of_idle_ranks(config.train, samples, placement, warnings);
+  warn_of_warm_up(config, samples, warnings);
+  if (config.train.batch_size > samples) {
+    warnings.push_back(
+        fmt::format("train.batch_size = {} exceeds the {} training samples (a step is an epoch); lower it",
+                    config.train.batch_size, console::grouped(samples)));
+  }
+  warn_of_classes(dataset, warnings);
+  warn_of_pixels(config.data, dataset, warnings);
+  return warnings;
+}
+
+}  // namespace switchyard::run

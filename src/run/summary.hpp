@@ -1,0 +1,47 @@
+// summary.json: what came out of a run, in one object.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "base/build_info.hpp"
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "moe/gate_statistics.hpp"
+
+namespace switchyard::run {
+
+// The checkpoint with the smallest validation error so far.
+struct BestEvaluation {
+  index_t step = 0;
+  index_t epoch = 0;
+  double error = 0;                           // on the validation split
+  const moe::GateStatistics* test = nullptr;  // with its weights; null: null in the file
+};
+
+struct Summary {
+  index_t steps = 0;       // done since step 1, over all resumes
+  index_t parameters = 0;  // trainable numbers in all
+  std::uint64_t seed = 0;
+  // Of the training steps of this process: without evaluation, saving and what was done before a resume.
+  double samples_per_second = 0;
+  double seconds = 0;
+  double train_loss = 0;                            // total loss of the last step
+  const moe::GateStatistics* training = nullptr;    // the training split, where it was evaluated
+  const moe::GateStatistics* validation = nullptr;  // null or without samples: null in the file
+  const moe::GateStatistics* test = nullptr;        // with the last step's weights, as the two above
+  std::optional<BestEvaluation> best;
+  ExitCode exit_code = ExitCode::ok;
+  std::string exit_reason;  // a sentence; why the run ended
+};
+
+// {"steps", "parameters", "seed", "train", "validation", "test", "best", "exit", "build"}
+nlohmann::ordered_json summary_object(const Summary& summary, const BuildInfo& build);
+
+// What `file` says of a run that has ended with success; nothing if there is none, or it says something else.
+std::optional<nlohmann::json> finished_summary(const std::filesystem::path& file);
+
+}  // namespace switchyard::run

@@ -1,0 +1,84 @@
+#include "study/group_runner.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <ostream>
+
+#include "base/stop_signals.hpp"
+#include "comm/agreement.hpp"
+#include "config/parse.hpp"
+#include "run/run.hpp"
+#include "run/shared_inputs.hpp"
+#include "study/run_state.hpp"
+
+namespace switchyard::study {
+namespace {
+
+std::string key_of(const config::Config& config) {
+  std::string key;
+  for (const config::Section& section : config::sections()) {
+    if (section.name != "data") continue;
+    for (const config::Field& field : section.fields)
+      key += fmt::format("{}={}\n", field.key, config::value_text(config, field));
+  }
+  // Samples that are made up follow run.seed where they have no seed of their own; files ignore it.
+  const bool made_up =
+      config.data.source == config::DataSource::random || config.data.source == config::DataSource::clusters;
+  if (made_up && config.data.seed == 0) key += fmt::format("seed={}\n", config.run.seed);
+  return key;
+}
+
+// A NumericError that every rank of the group threw.
+bool is_shared_numeric(const Error& error, const comm::Communicator& group) {
+  return error.kind() == ErrorKind::numeric &&
+         (group.size() == 1 || dynamic_cast<const AgreedError*>(&error) != nullptr);
+}
+
+}  // namespace
+
+const data::Dataset& DatasetCache::get(const config::Config& config) {
+  constexpr std::size_t most = 4;  // some hundred megabytes of images at most
+  const std::string key = key_of(config);
+  const auto found = loaded_.find(key);
+  if (found != loaded_.end()) return found->second;
+  if (loaded_.size() == most) loaded_.clear();
+  return loaded_.emplace(key, data::load_dataset(config.data, config.run.seed)).first->second;
+}
+
+GroupRunner::GroupRunner(comm::Communicator& group, std::function<device::Context&(const config::Run&)> device)
+    : group_(&group), device_(std::move(device)) {}
+
+Ended GroupRunner::run(const Job& job) {
+  std::optional<std::string> failure;
+  try {
+    return train(job);
+  } catch (const Error& error) {
+    if (!is_shared_numeric(error, *group_)) throw;
+    failure = error.what();
+  }
+  comm::agree(*group_, [&] {
+    if (group_->is_root()) record_failure(job.config.run.dir, ErrorKind::numeric, *failure);
+  });
+  return Ended::failed;
+}
+
+Ended GroupRunner::train(const Job& job) {
+  device::Context& context = device_(job.config.run);
+  const data::Dataset* dataset = nullptr;
+  comm::agree(*group_, [&] { dataset = &datasets_.get(job.config); });
+  run::expect_same_data(*group_, dataset->identity());
+  // The stored configuration was compared before (check_same_run).
+  run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
+  std::ostream silence(nullptr);
+  const run::Outcome outcome = run::execute(prepared, {.communicator = group_,
+                                                       .context = &context,
+                                                       .dataset = dataset,
+                                                       .out = &silence,
+                                                       .announce = [](run::Loop&) {}});
+  return outcome.code == ExitCode::ok ? Ended::finished : Ended::stopped;
+}
+
+bool GroupRunner::stop_requested() { return comm::on_any_rank(*group_, switchyard::stop_requested()); }
+
+}  // namespace switchyard::study

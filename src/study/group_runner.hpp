@@ -1,0 +1,47 @@
+// One group of ranks that makes runs, one after the other.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "comm/communicator.hpp"
+#include "data/dataset.hpp"
+#include "device/context.hpp"
+#include "study/jobs.hpp"
+
+namespace switchyard::study {
+
+// The data sets of this process: the runs of a study mostly share one.
+class DatasetCache {
+ public:
+  // Valid until the next call. Local; throws as data::load_dataset.
+  const data::Dataset& get(const config::Config& config);
+
+ private:
+  std::map<std::string, data::Dataset> loaded_;  // by what the data set depends on
+};
+
+enum class Ended { finished, failed, stopped };
+
+class GroupRunner {
+ public:
+  // `device` gives the device for a run's choice; local. All must outlive the runner.
+  GroupRunner(comm::Communicator& group, std::function<device::Context&(const config::Run&)> device);
+
+  comm::Communicator& group() { return *group_; }
+  // Starts or goes on with a run, in silence. A NumericError on which the group agrees is recorded in the run's
+  // folder, and the run counts as failed; all else is thrown. Collective over the group.
+  Ended run(const Job& job);
+  // Whether a rank of the group was asked to stop. Collective over the group.
+  bool stop_requested();
+
+ private:
+  Ended train(const Job& job);
+
+  comm::Communicator* group_;
+  std::function<device::Context&(const config::Run&)> device_;
+  DatasetCache datasets_;
+};
+
+}  // namespace switchyard::study

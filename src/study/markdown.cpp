@@ -1,0 +1,115 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "study/tables.hpp"
+
+namespace switchyard::study {
+namespace {
+
+// Rows of cells as a Markdown table; the first is the head.
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::string text;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    for (const std::string& cell : rows[r]) text += fmt::format("| {} ", cell.empty() ? "-" : cell);
+    text += "|\n";
+    if (r > 0) continue;
+    for (std::size_t c = 0; c < rows[r].size(); ++c) text += "|---";
+    text += "|\n";
+  }
+  return text;
+}
+
+// "0.1134 ± 0.0021": more digits than a sample of ten runs supports would only be noise.
+std::string with_deviation(double value, double deviation) {
+  if (std::isnan(value)) return "";
+  return std::isnan(deviation) ? fmt::format("{:.4g}", value)
+                               : fmt::format("{:.4g} ± {:.2g}", value, deviation);
+}
+
+std::string selected_text(const ArmResult& arm) {
+  if (arm.candidates.empty()) return "";
+  return arm.selected ? text_of(arm.values) : "none";
+}
+
+std::string selection_runs_text(const ArmResult& arm) {
+  std::size_t runs = 0;
+  for (const Candidate& candidate : arm.candidates) runs += candidate.runs.size();
+  return fmt::format("{}", runs);
+}
+
+std::string arms_table(const Results& results) {
+  std::vector<std::string> head = {"arm", "n"};
+  for (const std::string& metric : results.options.metrics) head.push_back(metric);
+  head.insert(head.end(), {"failed", "skipped", "selected", "selection runs"});
+  std::vector<std::vector<std::string>> rows = {head};
+  for (const ArmResult& arm : results.arms) {
+    std::vector<std::string> row = {arm.title, fmt::format("{}", count(arm.runs, RunStatus::finished))};
+    for (std::size_t m = 0; m < results.options.metrics.size(); ++m) {
+      const Moments found = moments_of_metric(arm.runs, m);
+      row.push_back(with_deviation(found.mean, found.standard_deviation));
+    }
+    for (const RunStatus status : {RunStatus::failed, RunStatus::skipped})
+      row.push_back(fmt::format("{}", count(arm.runs, status)));
+    row.push_back(selected_text(arm));
+    row.push_back(selection_runs_text(arm));
+    rows.push_back(std::move(row));
+  }
+  return table(rows);
+}
+
+std::string best_table(const Results& results, const std::vector<PublishedValue>& published) {
+  std::vector<std::string> head = {"arm", "seed"};
+  for (const std::string& metric : results.options.metrics) {
+    head.push_back(metric);
+    if (!published.empty()) head.push_back("published");
+  }
+  std::vector<std::vector<std::string>> rows = {head};
+  for (const ArmResult& arm : results.arms) {
+    const RunResult* best = best_run(arm.runs);
+    std::vector<std::string> row = {arm.title, best == nullptr ? "" : fmt::format("{}", best->seed)};
+    for (std::size_t m = 0; m < results.options.metrics.size(); ++m) {
+      const bool known = best != nullptr && best->metrics[m].has_value();
+      row.push_back(known ? fmt::format("{:.4g}", *best->metrics[m]) : "");
+      if (published.empty()) continue;
+      const PublishedValue* value = find_published(published, arm.name, results.options.metrics[m]);
+      row.push_back(value == nullptr
+                        ? ""
+                        : with_deviation(value->value, value->standard_deviation.value_or(std::nan(""))));
+    }
+    rows.push_back(std::move(row));
+  }
+  return table(rows);
+}
+
+std::string differences_table(const Results& results, const ArmResult& baseline) {
+  std::vector<std::vector<std::string>> rows = {{"arm", "metric", "n", "mean", "95% interval"}};
+  for (const ArmResult& arm : results.arms) {
+    if (arm.name == baseline.name) continue;
+    for (std::size_t m = 0; m < results.options.metrics.size(); ++m) {
+      const Interval found = paired_difference(arm, baseline, m);
+      rows.push_back({arm.title, results.options.metrics[m], fmt::format("{}", found.n),
+                      found.n == 0 ? "" : fmt::format("{:+.3g}", found.mean),
+                      found.n < 2 ? "" : fmt::format("{:+.3g} to {:+.3g}", found.low, found.high)});
+    }
+  }
+  return table(rows);
+}
+
+}  // namespace
+
+std::string results_markdown(const Results& results, const std::vector<PublishedValue>& published) {
+  std::string text = fmt::format("# {}\n\nMean ± sample standard deviation of the n runs that finished.\n\n{}",
+                                 results.name, arms_table(results));
+  text += fmt::format("\n## The best run of each arm\n\nThe one with the smallest {}.\n\n{}",
+                      results.options.select_by, best_table(results, published));
+  const auto baseline = std::ranges::find(results.arms, results.options.baseline, &ArmResult::name);
+  if (baseline == results.arms.end() || results.arms.size() < 2) return text;
+  text += fmt::format(
+      "\n## Differences to {}\n\nBy seed, with Student's t over the n seeds that both arms finished.\n\n{}",
+      baseline->title, differences_table(results, *baseline));
+  return text;
+}
+
+}  // namespace switchyard::study

@@ -1,0 +1,47 @@
+// What a study says while it runs.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "console/terminal.hpp"
+#include "study/results.hpp"
+
+namespace switchyard::study {
+
+// How many runs of the study are done, counting those of other groups by their files. Local.
+class Progress {
+ public:
+  explicit Progress(const Spec& spec);
+
+  index_t total() const { return total_; }
+  // Looks into the folders of the runs that were not done before.
+  index_t done();
+  // What is left takes as long per run as it has since this object was made; NaN before the first run is done.
+  double seconds_left();
+
+ private:
+  std::filesystem::path folder_;
+  index_t total_ = 0;
+  std::vector<std::string> open_;  // folders of runs that are not done
+  index_t done_at_start_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// "[12/40] original seed 3: validation.error 0.1134, test.error 0.1201 (45s; about 12m 5s left)". No line
+// break.
+std::string run_line(const Spec& spec, const Job& job, const RunResult& run, double seconds,
+                     Progress& progress);
+
+// "[13/40] distilled seed 3: skipped (the run of attentive with this seed failed)". No line break.
+std::string skip_line(const Spec& spec, const Job& job, std::string_view reason, Progress& progress);
+
+struct StudyLayout {
+  int ranks = 1;
+  int groups = 1;
+  int threads = 1;  // per rank
+};
+console::StartTable study_table(const Spec& spec, const StudyLayout& layout, Progress& progress);
+
+}  // namespace switchyard::study

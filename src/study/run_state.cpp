@@ -1,0 +1,114 @@
+#include "study/run_state.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "config/parse.hpp"
+#include "files/replacement.hpp"
+#include "run/summary.hpp"
+
+namespace switchyard::study {
+namespace {
+
+// What changes neither the weights nor what is measured of them, and the study's own keys.
+constexpr std::array<std::string_view, 9> free_keys = {"run.dir",
+                                                       "run.resume",
+                                                       "run.threads",
+                                                       "run.device",
+                                                       "run.max_minutes",
+                                                       "run.wait_seconds",
+                                                       "train.log_every_steps",
+                                                       "checkpoint.every_steps",
+                                                       "checkpoint.keep_last"};
+
+std::filesystem::path failure_file(const std::filesystem::path& folder) { return folder / "failed.json"; }
+std::filesystem::path skip_file(const std::filesystem::path& folder) { return folder / "skipped.json"; }
+
+void write_object(const std::filesystem::path& path, const nlohmann::ordered_json& object) {
+  files::ReplacementFile file(path);
+  file.write(object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  file.publish();
+}
+
+}  // namespace
+
+std::string_view name(RunStatus status) {
+  switch (status) {
+    case RunStatus::missing:
+      return "missing";
+    case RunStatus::unfinished:
+      return "unfinished";
+    case RunStatus::finished:
+      return "finished";
+    case RunStatus::failed:
+      return "failed";
+    case RunStatus::skipped:
+      return "skipped";
+  }
+  return "";
+}
+
+RunStatus run_status(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (std::filesystem::exists(failure_file(folder), ignored)) return RunStatus::failed;
+  if (run::finished_summary(folder / "summary.json")) return RunStatus::finished;
+  const bool begun = std::filesystem::exists(folder / "config.ini", ignored);
+  if (begun) return RunStatus::unfinished;
+  return std::filesystem::exists(skip_file(folder), ignored) ? RunStatus::skipped : RunStatus::missing;
+}
+
+void record_failure(const std::filesystem::path& folder, ErrorKind kind, std::string_view message) {
+  write_object(failure_file(folder), {{"kind", switchyard::name(kind)}, {"message", message}});
+}
+
+void record_skip(const std::filesystem::path& folder, std::string_view reason) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) files::throw_data_error(files::SystemFailure("make the folder", folder, error.value()));
+  write_object(skip_file(folder), {{"reason", reason}});
+}
+
+void remove_skip(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::remove(skip_file(folder), error);
+  if (error) files::throw_data_error(files::SystemFailure("remove", skip_file(folder), error.value()));
+}
+
+std::string reason_to_skip(const Spec& spec, const Job& job,
+                           const std::vector<std::optional<std::size_t>>& selected) {
+  for (const std::string& name : spec.arms[job.arm].after) {
+    const auto arm = static_cast<std::size_t>(find_arm(spec, name));
+    if (!selected[arm]) return fmt::format("of {} no values were selected", name);
+    const RunStatus status =
+        run_status(std::filesystem::path(spec.options.dir) / result_folder(spec.arms[arm], job.seed));
+    if (status == RunStatus::failed || status == RunStatus::skipped)
+      return fmt::format("the run of {} with this seed {}", name,
+                         status == RunStatus::failed ? "failed" : "was skipped");
+  }
+  return {};
+}
+
+void check_same_run(const std::filesystem::path& folder, const Job& job, const Spec& spec,
+                    const ReadConfig& read_config) {
+  const std::filesystem::path file = folder / "config.ini";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return;
+  const config::Config stored = read_config(file.string());
+  for (const std::string& key : config::known_keys()) {
+    if (std::ranges::find(free_keys, key) != free_keys.end()) continue;
+    const config::Field& field = config::find_field(key, spec.file);
+    const std::string then = config::value_text(stored, field);
+    const std::string now = config::value_text(job.config, field);
+    if (then == now) continue;
+    throw ConfigError(
+        fmt::format("the run in {} has {} = {}, and the arm {} of {} now says {} (runs of two configurations "
+                    "would meet in one "
+                    "table); put the key back, use another --study.dir=PATH, or remove that run's folder",
+                    folder.string(), key, then, spec.arms[job.arm].name, spec.file, now));
+  }
+}
+
+}  // namespace switchyard::study

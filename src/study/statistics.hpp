@@ -1,0 +1,27 @@
+// The statistics of a study's tables.
+#pragma once
+
+#include <span>
+
+#include "base/ids.hpp"
+
+namespace switchyard::study {
+
+struct Moments {
+  index_t n = 0;
+  double mean = 0;                // NaN without values
+  double standard_deviation = 0;  // of the sample, n - 1; NaN for fewer than two values
+};
+Moments moments(std::span<const double> values);
+
+// The mean of paired differences and its confidence interval, from Student's t with n - 1 degrees of freedom:
+// mean +- t sd / sqrt(n). The ends are NaN for fewer than two values.
+struct Interval {
+  index_t n = 0;
+  double mean = 0;
+  double low = 0;
+  double high = 0;
+};
+Interval interval_of_mean(std::span<const double> values, double confidence = 0.95);
+
+}  // namespace switchyard::study

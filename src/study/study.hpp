@@ -1,0 +1,28 @@
+// A whole study on the ranks of the world.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+
+#include "comm/communicator.hpp"
+#include "device/context.hpp"
+#include "run/loop.hpp"
+#include "study/spec.hpp"
+
+namespace switchyard::study {
+
+struct Means {
+  comm::Communicator* world = nullptr;
+  std::function<device::Context&(const config::Run&)> device;  // for a run's choice; local
+  int threads = 1;                                             // per rank, for the table at the start
+  std::vector<std::string> warnings;                           // for the table, too
+  ReadConfig read_config;
+  std::ostream* out = nullptr;  // of the roots of groups
+};
+
+// Makes the runs that are not done, in stages: per level of arms, first those that select, then those of the
+// results. Writes the results after every stage. The outcome is stopped_early where a signal asked for it.
+// Collective over the world. What one group fails with, apart from a NumericError, ends all ranks.
+run::Outcome run_study(const Spec& spec, const Means& means);
+
+}  // namespace switchyard::study
