@@ -15,8 +15,7 @@ std::thread start_thread(std::string_view purpose, std::function<void()> body) {
   } catch (const std::system_error& error) {
     throw SystemError(
         fmt::format("cannot start {} ({}); lower run.threads, start fewer ranks, or raise the limit on "
-                    "processes (ulimit -u, the "
-                    "container's pids limit) or on memory",
+                    "processes (ulimit -u, the container's pids limit) or on memory",
                     purpose, error.code().message()));
   }
 }

@@ -111,8 +111,7 @@ config::Config parse_ini(std::string_view text, std::string_view origin, config:
 
 std::string read_ini_file(const std::string& path) {
   constexpr std::string_view try_this =
-      "give the path of a configuration file, such as "
-      "configs/fashion_mnist/original.ini";
+      "give the path of a configuration file, such as configs/fashion_mnist/original.ini";
   if (const std::string reason = files::why_unreadable(path); !reason.empty()) {
     throw ConfigError(fmt::format("cannot read the configuration file {} ({}); {}", config::in_quotes(path),
                                   reason, try_this));

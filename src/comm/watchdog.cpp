@@ -282,27 +282,23 @@ std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
   const std::string where = fmt::format("{}; the limit is {:.3g} s", place(tag_), limit_seconds_);
   if (is_local(tag_)) {
     return fmt::format(
-        "{} for files ({}); look whether the file system answers and the name is that of a regular "
-        "file, or "
-        "raise run.wait_seconds",
+        "switchyard: {} for files ({}); look whether the file system answers and the name is that of a regular "
+        "file, or raise run.wait_seconds\n",
         waited, where);
   }
   if (!missing.empty()) {
     const Board::Slot& first = missing.front();
     return fmt::format(
-        "{} on {} {} missing (rank {}: {}); {} for the other ranks ({}); look there for a process "
-        "that "
-        "stopped or is slower than the rest, or raise run.wait_seconds",
+        "switchyard: {} on {} {} missing (rank {}: {}); {} for the other ranks ({}); look there for a process "
+        "that stopped or is slower than the rest, or raise run.wait_seconds\n",
         ranks_text(missing), host_, missing.size() == 1 ? "is" : "are", first.rank.value,
         reason(first, first.silent_seconds > silence_seconds()), waited, where);
   }
   if (tag_.operation == Operation::start) {
     return fmt::format(
-        "{} for MPI to start ({});{} see that each rank starts and that all hosts reach each "
-        "other: a "
-        "network interface that each host has with the same address (docker0) must be left out, with mpirun "
-        "--mca "
-        "btl_tcp_if_include NETWORK --mca oob_tcp_if_include NETWORK",
+        "switchyard: {} for MPI to start ({});{} see that each rank starts and that all hosts reach each "
+        "other: a network interface that each host has with the same address (docker0) must be left out, with "
+        "mpirun --mca btl_tcp_if_include NETWORK --mca oob_tcp_if_include NETWORK\n",
         waited, where, not_seen());
   }
   const std::string there =
@@ -310,9 +306,8 @@ std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
           ? std::string("nobody on this machine is missing")
           : fmt::format("nobody on {} is missing: look at {} and the network", host_, other_hosts_);
   return fmt::format(
-      "{} for the other ranks ({}); {}; look for a rank that stopped or is slower than the rest, "
-      "or raise "
-      "run.wait_seconds",
+      "switchyard: {} for the other ranks ({}); {}; look for a rank that stopped or is slower than the rest, "
+      "or raise run.wait_seconds\n",
       waited, where, there);
 }
 

@@ -103,7 +103,7 @@ struct Init {
 struct Moe {
   std::int64_t experts = 5;
   std::int64_t top_k = 0;  // 0: dense, every expert sees every sample
-  std::string partition;   // with model.gate = labels:experts: the labels of each expert, "0 7 | 1 9"
+  std::string partition;   // with model.gate = by_label:experts: the labels of each expert, "0 7 | 1 9"
   // The experts learn from the mixture with gate softmax(z / T), the gate from that with softmax(z).
   double expert_temperature = 1;
   GateValue gate_value = GateValue::softmax;

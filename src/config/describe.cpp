@@ -80,8 +80,8 @@ that sends an expert fewer than two samples leaves its running mean and variance
 normalises, as they are. A `padded_conv` before a `batch_norm` has no bias.
 
 A gate may also end in `attention:experts`, a query for the experts' hidden vectors (those of the dense layer before an
-expert's last, before its `relu`). Three gates have no layers: `loudest:experts`, where the most certain expert answers;
-`labels:experts`, where `moe.partition` says whose a label is; and `none` for a single expert.
+expert's last, before its `relu`). Three gates have no layers: `most_certain:experts`, where the most certain expert answers;
+`by_label:experts`, where `moe.partition` says whose a label is; and `none` for a single expert.
 
 A network on patches is `patch_filters:N [bias] [ACTIVATION] sum:experts` or `sum:classes` and nothing else: N filters
 for every output, each applied to every patch (a row of the sample), an activation among `relu`, `cubic`, `celu`, `gelu`

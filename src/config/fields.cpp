@@ -233,10 +233,11 @@ constexpr std::array data_fields = {
 
 constexpr Table<&Config::model> model{"model"};
 constexpr std::array model_fields = {
-    model.text<&Model::gate>("gate",
-                             "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts, or "
-                             "ending in attention:experts; loudest:experts: no gate, the most certain expert "
-                             "answers; labels:experts: moe.partition; none: a single expert"),
+    model.text<&Model::gate>(
+        "gate",
+        "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts, or "
+        "ending in attention:experts; most_certain:experts: no gate, the most certain expert "
+        "answers; by_label:experts: moe.partition; none: a single expert"),
     model.text<&Model::expert>("expert", "an expert's layers, such as: dense:64 relu dense:classes"),
     model.choice<&Model::loss, loss_words>("loss",
                                            "likelihood: of the mixture of the experts' distributions; "
@@ -266,7 +267,7 @@ constexpr std::array moe_fields = {
     moe.integer<&Moe::top_k>("top_k", 0, 1'000'000, "experts that see a sample; 0: dense, all of them",
                              "experts"),
     moe.text<&Moe::partition>("partition",
-                              "with model.gate = labels:experts: each expert's labels, such as: 0 7 | 1 9"),
+                              "with model.gate = by_label:experts: each expert's labels, such as: 0 7 | 1 9"),
     moe.number<&Moe::expert_temperature>(
         "expert_temperature", above_zero,
         "divides the scores by which experts learn, not those by which the gate does; 1: the same"),

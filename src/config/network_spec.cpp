@@ -38,8 +38,8 @@ constexpr std::array kind_words = {KindWord{Kind::conv, "conv", "channels"},
                                    KindWord{Kind::tanh, "tanh", ""},
                                    KindWord{Kind::sum, "sum", "outputs"},
                                    KindWord{Kind::attention, "attention", "outputs"},
-                                   KindWord{Kind::loudest, "loudest", "outputs"},
-                                   KindWord{Kind::labels, "labels", "outputs"}};
+                                   KindWord{Kind::most_certain, "most_certain", "outputs"},
+                                   KindWord{Kind::by_label, "by_label", "outputs"}};
 
 const KindWord& word_of(Kind kind) {
   return *std::find_if(kind_words.begin(), kind_words.end(),
@@ -77,7 +77,7 @@ std::vector<Token> split(std::string_view whole, NetworkRole role) {
 
 // Layers that score experts in another way than by outputs of their own.
 bool only_in_gates(Kind kind) {
-  return kind == Kind::attention || kind == Kind::loudest || kind == Kind::labels;
+  return kind == Kind::attention || kind == Kind::most_certain || kind == Kind::by_label;
 }
 
 index_t parse_outputs(const Token& token, const KindWord& word, std::string_view count) {
@@ -156,7 +156,7 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
       token.reject("comes after a dense layer, whose output is no image",
                    "move it before the first dense layer");
     }
-    if ((layer.kind == Kind::loudest || layer.kind == Kind::labels) && tokens.size() > 1) {
+    if ((layer.kind == Kind::most_certain || layer.kind == Kind::by_label) && tokens.size() > 1) {
       token.reject("stands behind other layers, and it reads none", fmt::format("write {} alone", token.text));
     }
     flat = flat || layer.kind == Kind::dense;
@@ -169,8 +169,8 @@ GateKind gate_kind(std::span<const LayerSpec> gate) {
   if (gate.empty()) return GateKind::single;
   const Kind last = gate.back().kind;
   if (last == Kind::attention) return GateKind::attention;
-  if (last == Kind::loudest) return GateKind::loudest;
-  if (last == Kind::labels) return GateKind::labels;
+  if (last == Kind::most_certain) return GateKind::most_certain;
+  if (last == Kind::by_label) return GateKind::by_label;
   return GateKind::network;
 }
 

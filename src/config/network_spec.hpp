@@ -1,6 +1,6 @@
 // The layers of a gate or an expert, as model.gate and model.expert write them:
 // "conv:8 batch_norm relu max_pool dense:512 relu dense:experts", "patch_filters:8 cubic sum:classes". A gate
-// may end in attention:experts, or be loudest:experts, labels:experts or none (GateKind).
+// may end in attention:experts, or be most_certain:experts, by_label:experts or none (GateKind).
 #pragma once
 
 #include <span>
@@ -26,10 +26,10 @@ struct LayerSpec {
     celu,
     gelu,
     tanh,
-    sum,        // over patches and over an output's filters
-    attention,  // gate: scores experts by a query of its input and the experts' hidden vectors
-    loudest,    // gate: the expert that is most certain answers
-    labels,     // gate: moe.partition says which expert a label belongs to
+    sum,           // over patches and over an output's filters
+    attention,     // gate: scores experts by a query of its input and the experts' hidden vectors
+    most_certain,  // gate: the expert that is most certain answers
+    by_label,      // gate: moe.partition says which expert a label belongs to
   };
 
   // The last layer's outputs: the words `experts` and `classes`, which the model resolves.
@@ -51,11 +51,11 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role);
 
 // Where the scores of the experts come from (Krishnamurthy et al. 2023; the reference's names in brackets).
 enum class GateKind {
-  network,    // a network of the sample (V1, V3)
-  attention,  // a query by a network of the sample, keys by the experts' hidden vectors (V4)
-  loudest,    // the certainty of the experts' outputs; the most certain one answers, no gradient (V7)
-  labels,     // a partition of the labels by hand (section 2.5); for training experts, it needs the answer
-  single,     // one expert, nothing to choose (V6)
+  network,       // a network of the sample (V1, V3)
+  attention,     // a query by a network of the sample, keys by the experts' hidden vectors (V4)
+  most_certain,  // the certainty of the experts' outputs; the most certain one answers, no gradient (V7)
+  by_label,      // a partition of the labels by hand (section 2.5); for training experts, it needs the answer
+  single,        // one expert, nothing to choose (V6)
 };
 GateKind gate_kind(std::span<const LayerSpec> gate);
 // Of a text that parse_network() accepts.

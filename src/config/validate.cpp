@@ -53,8 +53,7 @@ void check_data(const Config& config) {
           "data.seed = {} with samples from files (they need no seed); remove it", data.seed);
   require(data.cluster_patch_size >= 2 * data.clusters,
           "data.cluster_patch_size = {} is below 2 x {} clusters (signals and centres are orthogonal); raise "
-          "it, or "
-          "lower data.clusters",
+          "it, or lower data.clusters",
           data.cluster_patch_size, data.clusters);
   const auto range = [](const char* name, double min, double max) {
     require(min <= max,
@@ -82,8 +81,7 @@ void check_networks(const Config& config) {
             is_gate ? "gate" : "expert");
     require(has_images(config.data) || !needs_image,
             "model.{} has conv, padded_conv or max_pool layers (only data.source = idx and cifar have images); "
-            "use dense "
-            "layers, or data.source = idx",
+            "use dense layers, or data.source = idx",
             is_gate ? "gate" : "expert");
   }
 }
@@ -99,8 +97,7 @@ void check_optimizer(const Optim& optim) {
           optim.momentum);
   require(adam || (optim.beta1 == defaults.beta1 && optim.beta2 == defaults.beta2 &&
                    optim.epsilon == defaults.epsilon),
-          "optim.beta1, beta2 or epsilon is set without adam (only adam reads them; they are {}, {} "
-          "and {}); "
+          "optim.beta1, beta2 or epsilon is set without adam (only adam reads them; they are {}, {} and {}); "
           "remove them, or set optim.name = adam",
           optim.beta1, optim.beta2, optim.epsilon);
   // A moment has 24 binary digits: it stands still where a step moves it by less than its 2^-24th part.
@@ -116,8 +113,7 @@ void check_optimizer(const Optim& optim) {
       optim.name == OptimizerKind::normalised_sgd || optim.gate_name == GateOptimizer::normalised_sgd;
   require(normalised || optim.gradient_norm == defaults.gradient_norm,
           "optim.gradient_norm = sum_of_tensors without normalised_sgd (nothing else divides by it); remove "
-          "it, or set "
-          "optim.name = normalised_sgd");
+          "it, or set optim.name = normalised_sgd");
   require(
       !normalised || optim.clip_norm == 0,
       "optim.clip_norm = {} with normalised_sgd (a gradient that is divided by its norm has nothing to clip); "
@@ -125,16 +121,14 @@ void check_optimizer(const Optim& optim) {
       optim.clip_norm);
   require(optim.schedule_steps == 0 || optim.warmup_steps <= optim.schedule_steps,
           "optim.warmup_steps = {} exceeds optim.schedule_steps = {} (the schedule would end during warm-up); "
-          "lower "
-          "optim.warmup_steps or raise optim.schedule_steps",
+          "lower optim.warmup_steps or raise optim.schedule_steps",
           optim.warmup_steps, optim.schedule_steps);
 }
 
 void check_end(const Train& train) {
   require(train.stop_after_steps == 0 || train.stop_loss > 0 || train.stop_loss_rise > 0,
           "train.stop_after_steps = {} without train.stop_loss or stop_loss_rise (nothing stops the run "
-          "early); set one "
-          "of them, or remove it",
+          "early); set one of them, or remove it",
           train.stop_after_steps);
 }
 

@@ -39,8 +39,7 @@ CifarKind kind_in(const fs::path& dir) {
   if (cifar10 != cifar100) return cifar10 ? CifarKind::cifar10 : CifarKind::cifar100;
   constexpr std::string_view names =
       "data_batch_1.bin to data_batch_5.bin and test_batch.bin of CIFAR-10, train.bin and test.bin of "
-      "CIFAR-100, "
-      "each plain or .gz";
+      "CIFAR-100, each plain or .gz";
   if (cifar10)
     throw DataError(
         fmt::format("{} holds files of both CIFAR-10 and CIFAR-100 (looked for {}); keep each data set in a "
@@ -88,8 +87,7 @@ void append_file(const fs::path& named, CifarRecords& records) {
   if (got % records.record_bytes() != 0)
     throw DataError(fmt::format(
         "{} has {} bytes and ends within the record at byte {} (a record of {} has {} bytes); it is truncated "
-        "or "
-        "no such file, download it again",
+        "or no such file, download it again",
         file->string(), got, whole * records.record_bytes(), name_of(records.kind), records.record_bytes()));
   check_labels(records, first, *file);
 }

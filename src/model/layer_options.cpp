@@ -50,8 +50,8 @@ nn::NetworkShape gate_shape(std::span<const config::LayerSpec> gate, moe::GateKi
                         config.model.expert));
       }
       return nn::NetworkShape::resolve("gate", gate, task.sample, hidden);
-    case moe::GateKind::loudest:
-    case moe::GateKind::labels:
+    case moe::GateKind::most_certain:
+    case moe::GateKind::by_label:
     case moe::GateKind::single:
       return {};
   }
@@ -100,8 +100,8 @@ moe::LayerOptions layer_options(const config::Config& config, const Task& task) 
                       .noise_scale = noise_scale(config.moe),
                       .noise_draw = config.moe.noise_draw,
                       .noise_when = config.moe.noise_when,
-                      .expert_of_label = kind == moe::GateKind::labels ? expert_of_label(config, task.classes)
-                                                                       : std::vector<std::int32_t>{}},
+                      .expert_of_label = kind == moe::GateKind::by_label ? expert_of_label(config, task.classes)
+                                                                         : std::vector<std::int32_t>{}},
           .head = objective->head(),
           .gate_options = {{.replicated = true,
                             .batch_size = config.train.batch_size,

@@ -53,7 +53,7 @@ void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mod
   scores_ = objective_->forward(context, output_, batch.samples.labels);
   clock.enter(Phase::other);
   count_choices(batch, statistics);
-  regularisers_.look(context, *batch.tiles, batch.samples, mode, layer_.gate(), output_.routing);
+  regularisers_.measure(context, *batch.tiles, batch.samples, mode, layer_.gate(), output_.routing);
   collect(context, batch, mode, statistics);
   expect_finite(statistics);
 }

@@ -38,8 +38,8 @@ Regularisers::Regularisers(const config::Moe& moe)
   columns_.expected_load = take(load_ > 0 ? experts_ : 0);
 }
 
-void Regularisers::look(device::Context& context, const nn::BatchTiles& tiles, const moe::Samples& samples,
-                        nn::Mode mode, const moe::Gate& gate, const moe::Routing& routing) {
+void Regularisers::measure(device::Context& context, const nn::BatchTiles& tiles, const moe::Samples& samples,
+                           nn::Mode mode, const moe::Gate& gate, const moe::Routing& routing) {
   device::Workspace& workspace = context.workspace();
   const bool training = mode == nn::Mode::training;
   routing_ = &routing;

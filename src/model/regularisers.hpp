@@ -23,16 +23,16 @@ struct RegulariserLosses {
   double total() const { return importance + balance + z_loss + entropy + load + similarity; }
 };
 
-// All that a configuration turns on, over one batch at a time: look() at this rank's samples, add_shard() for
+// All that a configuration turns on, over one batch at a time: measure() this rank's samples, add_shard() for
 // each of its shards, complete() with the sums over all shards of all ranks. Losses and gradients are then
-// those of the global batch, the same on every rank. What look() leaves is memory of the step.
+// those of the global batch, the same on every rank. What measure() leaves is memory of the step.
 class Regularisers {
  public:
   explicit Regularisers(const config::Moe& moe);
 
   // Collective over the batch's ranks if samples are compared with each other.
-  void look(device::Context& context, const nn::BatchTiles& tiles, const moe::Samples& samples, nn::Mode mode,
-            const moe::Gate& gate, const moe::Routing& routing);
+  void measure(device::Context& context, const nn::BatchTiles& tiles, const moe::Samples& samples,
+               nn::Mode mode, const moe::Gate& gate, const moe::Routing& routing);
   // How many sums a shard has.
   index_t width() const { return columns_.end; }
   // Adds samples `rows` of this rank to sums[width()], in order. Shards may be added at the same time.

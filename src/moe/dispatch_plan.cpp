@@ -28,48 +28,49 @@ void DispatchPlan::build(device::Workspace& workspace, comm::Communicator& commu
              placement.rank_count(), communicator.size());
   self_ = communicator.rank().value;
   slots_per_sample_ = routing.slots;
-  for (auto* counts : {&home_.rows, &home_.first_row, &home_.slots, &home_.first_slot, &owner_.rows,
-                       &owner_.first_row, &owner_.slots, &owner_.first_slot}) {
+  for (auto* counts : {&outbound_.rows, &outbound_.first_row, &outbound_.slots, &outbound_.first_slot,
+                       &inbound_.rows, &inbound_.first_row, &inbound_.slots, &inbound_.first_slot}) {
     counts->assign(ranks, 0);
   }
-  pack_home(workspace, placement, routing);
+  pack_outbound(workspace, placement, routing);
   exchange_entries(workspace, communicator);
   place_rows(workspace, static_cast<index_t>(placement.hosted_by(communicator.rank()).size()));
 }
 
 // Two passes over the slots: count, then write at the scanned offsets.
-void DispatchPlan::pack_home(device::Workspace& workspace, const Placement& placement, const Routing& routing) {
+void DispatchPlan::pack_outbound(device::Workspace& workspace, const Placement& placement,
+                                 const Routing& routing) {
   const index_t slots = routing.slots;
   const auto destination = [&](index_t s) { return placement.owner(ExpertId(routing.experts[at(s)])).index(); };
 
-  index_t own_count = 0;
-  last_sample_.assign(home_.rows.size(), -1);
+  index_t local_count = 0;
+  last_sample_.assign(outbound_.rows.size(), -1);
   for (index_t n = 0; n < routing.samples; ++n) {
     for (index_t s = n * slots; s < (n + 1) * slots; ++s) {
       const index_t d = destination(s);
       if (d == self_) {
-        ++own_count;
+        ++local_count;
         continue;
       }
-      ++home_.slots[at(d)];
+      ++outbound_.slots[at(d)];
       if (last_sample_[at(d)] != n) {
         last_sample_[at(d)] = static_cast<std::int32_t>(n);
-        ++home_.rows[at(d)];
+        ++outbound_.rows[at(d)];
       }
     }
   }
-  home_.row_count = exclusive_scan(home_.rows, home_.first_row);
-  home_.slot_count = exclusive_scan(home_.slots, home_.first_slot);
-  home_.sample = workspace.allocate<std::int32_t>(home_.row_count);
-  home_.slot = workspace.allocate<std::int32_t>(home_.slot_count);
-  home_entries_ = workspace.allocate<Entry>(home_.slot_count);
-  own_slot_ = workspace.allocate<std::int32_t>(own_count);
-  own_entries_ = workspace.allocate<Entry>(own_count);
-  own_place_ = workspace.allocate<ExpertRow>(own_count);
+  outbound_.row_count = exclusive_scan(outbound_.rows, outbound_.first_row);
+  outbound_.slot_count = exclusive_scan(outbound_.slots, outbound_.first_slot);
+  outbound_.sample = workspace.allocate<std::int32_t>(outbound_.row_count);
+  outbound_.slot = workspace.allocate<std::int32_t>(outbound_.slot_count);
+  outbound_entries_ = workspace.allocate<Entry>(outbound_.slot_count);
+  local_slot_ = workspace.allocate<std::int32_t>(local_count);
+  local_entries_ = workspace.allocate<Entry>(local_count);
+  local_place_ = workspace.allocate<ExpertRow>(local_count);
 
   // The counts become cursors and end as counts again.
-  std::ranges::fill(home_.rows, 0);
-  std::ranges::fill(home_.slots, 0);
+  std::ranges::fill(outbound_.rows, 0);
+  std::ranges::fill(outbound_.slots, 0);
   std::ranges::fill(last_sample_, -1);
   index_t own = 0;
   for (index_t n = 0; n < routing.samples; ++n) {
@@ -77,41 +78,42 @@ void DispatchPlan::pack_home(device::Workspace& workspace, const Placement& plac
       const index_t d = destination(s);
       const std::int32_t local = placement.local(ExpertId(routing.experts[at(s)])).value;
       if (d == self_) {
-        own_slot_[at(own)] = static_cast<std::int32_t>(s);
-        own_entries_[at(own)] = {static_cast<std::int32_t>(n), local};
+        local_slot_[at(own)] = static_cast<std::int32_t>(s);
+        local_entries_[at(own)] = {static_cast<std::int32_t>(n), local};
         ++own;
         continue;
       }
       if (last_sample_[at(d)] != n) {
         last_sample_[at(d)] = static_cast<std::int32_t>(n);
-        home_.sample[at(home_.first_row[at(d)] + home_.rows[at(d)]++)] = static_cast<std::int32_t>(n);
+        outbound_.sample[at(outbound_.first_row[at(d)] + outbound_.rows[at(d)]++)] =
+            static_cast<std::int32_t>(n);
       }
-      const index_t position = home_.first_slot[at(d)] + home_.slots[at(d)]++;
-      home_.slot[at(position)] = static_cast<std::int32_t>(s);
-      home_entries_[at(position)] = {static_cast<std::int32_t>(home_.rows[at(d)] - 1), local};
+      const index_t position = outbound_.first_slot[at(d)] + outbound_.slots[at(d)]++;
+      outbound_.slot[at(position)] = static_cast<std::int32_t>(s);
+      outbound_entries_[at(position)] = {static_cast<std::int32_t>(outbound_.rows[at(d)] - 1), local};
     }
   }
 }
 
 void DispatchPlan::exchange_entries(device::Workspace& workspace, comm::Communicator& communicator) {
-  const std::size_t ranks = home_.rows.size();
+  const std::size_t ranks = outbound_.rows.size();
   counts_out_.resize(2 * ranks);
   counts_in_.resize(2 * ranks);
   for (std::size_t r = 0; r < ranks; ++r) {
-    counts_out_[2 * r] = home_.rows[r];
-    counts_out_[2 * r + 1] = home_.slots[r];
+    counts_out_[2 * r] = outbound_.rows[r];
+    counts_out_[2 * r + 1] = outbound_.slots[r];
   }
   communicator.all_to_all<index_t>(counts_out_, counts_in_, 2);
   for (std::size_t r = 0; r < ranks; ++r) {
-    owner_.rows[r] = counts_in_[2 * r];
-    owner_.slots[r] = counts_in_[2 * r + 1];
+    inbound_.rows[r] = counts_in_[2 * r];
+    inbound_.slots[r] = counts_in_[2 * r + 1];
   }
-  owner_.row_count = exclusive_scan(owner_.rows, owner_.first_row);
-  owner_.slot_count = exclusive_scan(owner_.slots, owner_.first_slot);
-  owner_entries_ = workspace.allocate<Entry>(owner_.slot_count);
-  owner_.place = workspace.allocate<ExpertRow>(owner_.slot_count);
-  communicator.all_to_all_rows<Entry>(home_entries_.data(), {home_.slots, home_.first_slot},
-                                      owner_entries_.data(), {owner_.slots, owner_.first_slot}, 1);
+  inbound_.row_count = exclusive_scan(inbound_.rows, inbound_.first_row);
+  inbound_.slot_count = exclusive_scan(inbound_.slots, inbound_.first_slot);
+  inbound_entries_ = workspace.allocate<Entry>(inbound_.slot_count);
+  inbound_.place = workspace.allocate<ExpertRow>(inbound_.slot_count);
+  communicator.all_to_all_rows<Entry>(outbound_entries_.data(), {outbound_.slots, outbound_.first_slot},
+                                      inbound_entries_.data(), {inbound_.slots, inbound_.first_slot}, 1);
 }
 
 // Walks the entries of all sources in rank order (the own rank's in its turn), so that an expert's rows come
@@ -122,14 +124,14 @@ void DispatchPlan::place_rows(device::Workspace& workspace, index_t local_expert
   const auto place = [&](const Entry& entry) {
     return ExpertRow{entry.expert, static_cast<std::int32_t>(expert_rows_[at(entry.expert)]++)};
   };
-  for (index_t source = 0; source < static_cast<index_t>(owner_.slots.size()); ++source) {
+  for (index_t source = 0; source < static_cast<index_t>(inbound_.slots.size()); ++source) {
     if (source == self_) {
-      for (std::size_t i = 0; i < own_entries_.size(); ++i) own_place_[i] = place(own_entries_[i]);
+      for (std::size_t i = 0; i < local_entries_.size(); ++i) local_place_[i] = place(local_entries_[i]);
       continue;
     }
-    const index_t first = owner_.first_slot[at(source)];
-    for (index_t i = first; i < first + owner_.slots[at(source)]; ++i)
-      owner_.place[at(i)] = place(owner_entries_[at(i)]);
+    const index_t first = inbound_.first_slot[at(source)];
+    for (index_t i = first; i < first + inbound_.slots[at(source)]; ++i)
+      inbound_.place[at(i)] = place(inbound_entries_[at(i)]);
   }
 
   const index_t total = exclusive_scan(expert_rows_, expert_first_);
@@ -137,12 +139,13 @@ void DispatchPlan::place_rows(device::Workspace& workspace, index_t local_expert
   const auto source_at = [&](ExpertRow p) -> std::int32_t& {
     return source_[at(expert_first_[at(p.expert)] + p.row)];
   };
-  for (std::size_t i = 0; i < own_entries_.size(); ++i) source_at(own_place_[i]) = -1 - own_entries_[i].row;
-  for (index_t source = 0; source < static_cast<index_t>(owner_.slots.size()); ++source) {
-    const index_t first = owner_.first_slot[at(source)];
-    const index_t first_row = owner_.first_row[at(source)];
-    for (index_t i = first; i < first + owner_.slots[at(source)]; ++i) {
-      source_at(owner_.place[at(i)]) = static_cast<std::int32_t>(first_row + owner_entries_[at(i)].row);
+  for (std::size_t i = 0; i < local_entries_.size(); ++i)
+    source_at(local_place_[i]) = -1 - local_entries_[i].row;
+  for (index_t source = 0; source < static_cast<index_t>(inbound_.slots.size()); ++source) {
+    const index_t first = inbound_.first_slot[at(source)];
+    const index_t first_row = inbound_.first_row[at(source)];
+    for (index_t i = first; i < first + inbound_.slots[at(source)]; ++i) {
+      source_at(inbound_.place[at(i)]) = static_cast<std::int32_t>(first_row + inbound_entries_[at(i)].row);
     }
   }
 }

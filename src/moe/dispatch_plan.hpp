@@ -33,7 +33,7 @@ class DispatchPlan {
   void build(device::Workspace& workspace, comm::Communicator& communicator, const Placement& placement,
              const Routing& routing);
 
-  struct Home {                              // what this rank sends out and gets back
+  struct Outbound {                          // what this rank sends out and gets back
     std::vector<index_t> rows, first_row;    // per destination; the own rank's count is 0 in messages
     std::vector<index_t> slots, first_slot;  // per destination; the own rank's count is 0 in messages
     std::span<std::int32_t> sample;          // message row -> sample
@@ -41,7 +41,7 @@ class DispatchPlan {
     index_t row_count = 0;
     index_t slot_count = 0;
   };
-  struct Owner {                             // what this rank's experts receive and send back
+  struct Inbound {                           // what this rank's experts receive and send back
     std::vector<index_t> rows, first_row;    // per source
     std::vector<index_t> slots, first_slot;  // per source
     std::span<ExpertRow> place;              // message slot -> expert row
@@ -49,11 +49,11 @@ class DispatchPlan {
     index_t slot_count = 0;
   };
 
-  const Home& home() const { return home_; }
-  const Owner& owner() const { return owner_; }
+  const Outbound& outbound() const { return outbound_; }
+  const Inbound& inbound() const { return inbound_; }
   // The slots of this rank's samples whose experts are here: no message.
-  std::span<const std::int32_t> own_slot() const { return own_slot_; }  // -> n * K + i
-  std::span<const ExpertRow> own_place() const { return own_place_; }
+  std::span<const std::int32_t> local_slot() const { return local_slot_; }  // -> n * K + i
+  std::span<const ExpertRow> local_place() const { return local_place_; }
   // Rows of each local expert.
   std::span<const index_t> expert_rows() const { return expert_rows_; }
   // Expert row -> where it comes from: a message row, or -1 - sample for the own rank's. [local expert][row]
@@ -61,26 +61,26 @@ class DispatchPlan {
 
   index_t slots_per_sample() const { return slots_per_sample_; }
   // Rows that crossed to another rank: for the metrics.
-  index_t sent_rows() const { return home_.row_count; }
+  index_t sent_rows() const { return outbound_.row_count; }
 
  private:
   struct Entry {          // what travels per slot
     std::int32_t row;     // within the message
     std::int32_t expert;  // LocalExpert at the destination
   };
-  void pack_home(device::Workspace& workspace, const Placement& placement, const Routing& routing);
+  void pack_outbound(device::Workspace& workspace, const Placement& placement, const Routing& routing);
   void exchange_entries(device::Workspace& workspace, comm::Communicator& communicator);
   void place_rows(device::Workspace& workspace, index_t local_experts);
 
-  Home home_;
-  Owner owner_;
+  Outbound outbound_;
+  Inbound inbound_;
   int self_ = 0;
   index_t slots_per_sample_ = 0;
-  std::span<Entry> home_entries_;
-  std::span<Entry> owner_entries_;
-  std::span<Entry> own_entries_;  // row is the sample
-  std::span<std::int32_t> own_slot_;
-  std::span<ExpertRow> own_place_;
+  std::span<Entry> outbound_entries_;
+  std::span<Entry> inbound_entries_;
+  std::span<Entry> local_entries_;  // row is the sample
+  std::span<std::int32_t> local_slot_;
+  std::span<ExpertRow> local_place_;
   std::vector<index_t> expert_rows_;
   std::vector<index_t> expert_first_;
   std::span<std::int32_t> source_;

@@ -26,8 +26,8 @@ float* row_of(std::span<const tensor::Matrix> experts, ExpertRow place) {
 void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tensor::RowSource samples,
                         index_t row_multiple) {
   device::Workspace& workspace = context.workspace();
-  const DispatchPlan::Home& home = plan.home();
-  const DispatchPlan::Owner& owner = plan.owner();
+  const DispatchPlan::Outbound& outbound = plan.outbound();
+  const DispatchPlan::Inbound& inbound = plan.inbound();
   const index_t cols = samples.cols;
 
   // Where every sample goes to a rank, as under dense gating, its rows are sent from where they lie.
@@ -35,21 +35,21 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
   std::span<const index_t> first_row = zeros_;
   const bool all_rows =
       samples.table == nullptr && samples.stride == cols &&
-      std::ranges::all_of(home.rows, [&](index_t rows) { return rows == 0 || rows == samples.rows; });
+      std::ranges::all_of(outbound.rows, [&](index_t rows) { return rows == 0 || rows == samples.rows; });
   if (all_rows) {
-    zeros_.assign(home.rows.size(), 0);
+    zeros_.assign(outbound.rows.size(), 0);
     first_row = zeros_;
   } else {
-    const std::span<const float*> rows = workspace.allocate<const float*>(home.row_count);
-    for (index_t i = 0; i < home.row_count; ++i) rows[at(i)] = samples.row(home.sample[at(i)]);
-    const tensor::Matrix packed = tensor::allocate_matrix(context.workspace(), home.row_count, cols);
-    ops::gather_rows(context, tensor::RowSource(rows.data(), home.row_count, cols), packed);
+    const std::span<const float*> rows = workspace.allocate<const float*>(outbound.row_count);
+    for (index_t i = 0; i < outbound.row_count; ++i) rows[at(i)] = samples.row(outbound.sample[at(i)]);
+    const tensor::Matrix packed = tensor::allocate_matrix(context.workspace(), outbound.row_count, cols);
+    ops::gather_rows(context, tensor::RowSource(rows.data(), outbound.row_count, cols), packed);
     send = packed.data;
-    first_row = home.first_row;
+    first_row = outbound.first_row;
   }
-  const tensor::Matrix received = tensor::allocate_matrix(context.workspace(), owner.row_count, cols);
-  communicator_->all_to_all_rows<float>(send, {home.rows, first_row}, received.data,
-                                        {owner.rows, owner.first_row}, cols);
+  const tensor::Matrix received = tensor::allocate_matrix(context.workspace(), inbound.row_count, cols);
+  communicator_->all_to_all_rows<float>(send, {outbound.rows, first_row}, received.data,
+                                        {inbound.rows, inbound.first_row}, cols);
 
   const std::span<float> zero_row = workspace.allocate<float>(cols);
   std::ranges::fill(zero_row, 0.0F);
@@ -71,7 +71,7 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
 
 void Exchange::for_each_part(const auto& body) const {
   index_t first = 0;
-  for (std::size_t part = 0; part < part_count; ++part) {
+  for (std::size_t part = 0; part < Returned::count; ++part) {
     if (widths_[part] > 0) body(part, widths_[part], first);
     first += widths_[part];
   }
@@ -80,25 +80,26 @@ void Exchange::for_each_part(const auto& body) const {
 SlotParts<const float> Exchange::combine(device::Context& context, const DispatchPlan& plan,
                                          const ExpertParts& experts, index_t samples) {
   device::Workspace& workspace = context.workspace();
-  const DispatchPlan::Home& home = plan.home();
-  const DispatchPlan::Owner& owner = plan.owner();
-  const tensor::Matrix send = tensor::allocate_matrix(context.workspace(), owner.slot_count, message_cols());
+  const DispatchPlan::Outbound& outbound = plan.outbound();
+  const DispatchPlan::Inbound& inbound = plan.inbound();
+  const tensor::Matrix send = tensor::allocate_matrix(context.workspace(), inbound.slot_count, message_cols());
   for_each_part([&](std::size_t part, index_t width, index_t first) {
-    const std::span<const float*> rows = workspace.allocate<const float*>(owner.slot_count);
-    for (index_t i = 0; i < owner.slot_count; ++i) rows[at(i)] = row_of(experts[part], owner.place[at(i)]);
-    ops::gather_rows(context, tensor::RowSource(rows.data(), owner.slot_count, width),
+    const std::span<const float*> rows = workspace.allocate<const float*>(inbound.slot_count);
+    for (index_t i = 0; i < inbound.slot_count; ++i) rows[at(i)] = row_of(experts[part], inbound.place[at(i)]);
+    ops::gather_rows(context, tensor::RowSource(rows.data(), inbound.slot_count, width),
                      columns(send, first, width));
   });
-  const tensor::Matrix received = tensor::allocate_matrix(context.workspace(), home.slot_count, message_cols());
-  communicator_->all_to_all_rows<float>(send.data, {owner.slots, owner.first_slot}, received.data,
-                                        {home.slots, home.first_slot}, message_cols());
+  const tensor::Matrix received =
+      tensor::allocate_matrix(context.workspace(), outbound.slot_count, message_cols());
+  communicator_->all_to_all_rows<float>(send.data, {inbound.slots, inbound.first_slot}, received.data,
+                                        {outbound.slots, outbound.first_slot}, message_cols());
 
   SlotParts<const float> slots;
   for_each_part([&](std::size_t part, index_t, index_t first) {
     const std::span<const float*> rows = workspace.allocate<const float*>(samples * plan.slots_per_sample());
-    for (index_t i = 0; i < home.slot_count; ++i) rows[at(home.slot[at(i)])] = received.row(i) + first;
-    for (std::size_t i = 0; i < plan.own_slot().size(); ++i)
-      rows[at(plan.own_slot()[i])] = row_of(experts[part], plan.own_place()[i]);
+    for (index_t i = 0; i < outbound.slot_count; ++i) rows[at(outbound.slot[at(i)])] = received.row(i) + first;
+    for (std::size_t i = 0; i < plan.local_slot().size(); ++i)
+      rows[at(plan.local_slot()[i])] = row_of(experts[part], plan.local_place()[i]);
     slots[part] = rows;
   });
   return slots;
@@ -106,14 +107,15 @@ SlotParts<const float> Exchange::combine(device::Context& context, const Dispatc
 
 SlotParts<float> Exchange::gradient_rows(device::Context& context, const DispatchPlan& plan,
                                          const ExpertParts& d_experts, index_t samples) {
-  const DispatchPlan::Home& home = plan.home();
-  d_message_ = tensor::allocate_matrix(context.workspace(), home.slot_count, message_cols());
+  const DispatchPlan::Outbound& outbound = plan.outbound();
+  d_message_ = tensor::allocate_matrix(context.workspace(), outbound.slot_count, message_cols());
   SlotParts<float> slots;
   for_each_part([&](std::size_t part, index_t, index_t first) {
     const std::span<float*> rows = context.workspace().allocate<float*>(samples * plan.slots_per_sample());
-    for (index_t i = 0; i < home.slot_count; ++i) rows[at(home.slot[at(i)])] = d_message_.row(i) + first;
-    for (std::size_t i = 0; i < plan.own_slot().size(); ++i)
-      rows[at(plan.own_slot()[i])] = row_of(d_experts[part], plan.own_place()[i]);
+    for (index_t i = 0; i < outbound.slot_count; ++i)
+      rows[at(outbound.slot[at(i)])] = d_message_.row(i) + first;
+    for (std::size_t i = 0; i < plan.local_slot().size(); ++i)
+      rows[at(plan.local_slot()[i])] = row_of(d_experts[part], plan.local_place()[i]);
     slots[part] = rows;
   });
   return slots;
@@ -121,16 +123,16 @@ SlotParts<float> Exchange::gradient_rows(device::Context& context, const Dispatc
 
 void Exchange::combine_backward(device::Context& context, const DispatchPlan& plan,
                                 const ExpertParts& d_experts) {
-  const DispatchPlan::Home& home = plan.home();
-  const DispatchPlan::Owner& owner = plan.owner();
+  const DispatchPlan::Outbound& outbound = plan.outbound();
+  const DispatchPlan::Inbound& inbound = plan.inbound();
   const tensor::Matrix received =
-      tensor::allocate_matrix(context.workspace(), owner.slot_count, message_cols());
-  communicator_->all_to_all_rows<float>(d_message_.data, {home.slots, home.first_slot}, received.data,
-                                        {owner.slots, owner.first_slot}, message_cols());
+      tensor::allocate_matrix(context.workspace(), inbound.slot_count, message_cols());
+  communicator_->all_to_all_rows<float>(d_message_.data, {outbound.slots, outbound.first_slot}, received.data,
+                                        {inbound.slots, inbound.first_slot}, message_cols());
   for_each_part([&](std::size_t part, index_t width, index_t first) {
     const auto row_bytes = at(width) * sizeof(float);
-    for (index_t i = 0; i < owner.slot_count; ++i)
-      std::memcpy(row_of(d_experts[part], owner.place[at(i)]), received.row(i) + first, row_bytes);
+    for (index_t i = 0; i < inbound.slot_count; ++i)
+      std::memcpy(row_of(d_experts[part], inbound.place[at(i)]), received.row(i) + first, row_bytes);
     for (std::size_t e = 0; e < d_experts[part].size(); ++e) {
       const tensor::Matrix d = d_experts[part][e];
       for (index_t row = plan.expert_rows()[e]; row < d.rows; ++row) std::memset(d.row(row), 0, row_bytes);

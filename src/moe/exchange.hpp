@@ -12,18 +12,20 @@
 namespace switchyard::moe {
 
 // What an expert returns of a row; both travel side by side in one message row.
-enum Part : std::size_t {
-  output_part,
-  hidden_part,  // the hidden vector, where the gate asks for it
-  part_count,
+struct Returned {
+  enum : std::size_t {
+    output,
+    hidden,  // the hidden vector, where the gate asks for it
+    count,
+  };
 };
 // Of one row; 0: that part is not returned. The same on every rank, also on one that hosts no expert.
-using PartWidths = std::array<index_t, part_count>;
+using PartWidths = std::array<index_t, Returned::count>;
 // By local expert: [rows of the expert (padded), width]. Empty for a part that is not returned.
-using ExpertParts = std::array<std::span<const tensor::Matrix>, part_count>;
+using ExpertParts = std::array<std::span<const tensor::Matrix>, Returned::count>;
 // By slot of this rank's samples, [N * K]: where the row lies.
 template <class T>
-using SlotParts = std::array<std::span<T* const>, part_count>;
+using SlotParts = std::array<std::span<T* const>, Returned::count>;
 
 // One layer's exchange in one step. Each function is collective over the plan's ranks and blocking; results
 // live in the step's workspace. Rows of the own rank are never packed: tables point to where they lie.
@@ -55,7 +57,7 @@ class Exchange {
   void combine_backward(device::Context& context, const DispatchPlan& plan, const ExpertParts& d_experts);
 
  private:
-  index_t message_cols() const { return widths_[output_part] + widths_[hidden_part]; }
+  index_t message_cols() const { return widths_[Returned::output] + widths_[Returned::hidden]; }
   // body(part, width, first column in a message) for every part that is returned.
   void for_each_part(const auto& body) const;
 
@@ -64,7 +66,7 @@ class Exchange {
   std::vector<tensor::RowSource> inputs_;
   std::vector<index_t> samples_;
   std::vector<index_t> zeros_;
-  tensor::Matrix d_message_;  // gradient rows on their way to the experts: [home slots, message_cols()]
+  tensor::Matrix d_message_;  // gradient rows on their way to the experts: [outbound slots, message_cols()]
 };
 
 }  // namespace switchyard::moe

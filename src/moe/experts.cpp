@@ -40,8 +40,8 @@ void Experts::forward(device::Context& context, const Exchange& exchange, nn::Mo
     const tensor::RowSource input = exchange.expert_input(LocalExpert(static_cast<int>(e)));
     expert.tiles.set_local(input.rows, exchange.expert_samples(LocalExpert(static_cast<int>(e))), tile_rows);
     expert.network.begin_forward(context.workspace(), expert.tiles, input, mode, expert.record);
-    returned_[output_part].push_back(expert.record.layers.back().output);
-    if (shows_hidden_) returned_[hidden_part].push_back(expert.network.hidden(expert.record));
+    returned_[Returned::output].push_back(expert.record.layers.back().output);
+    if (shows_hidden_) returned_[Returned::hidden].push_back(expert.network.hidden(expert.record));
   }
   for (index_t stage = 0; stage < stage_count(); ++stage) {
     const bool last = stage + 1 == stage_count();
@@ -68,8 +68,8 @@ void Experts::begin_backward(device::Context& context) {
     expert->network.begin_backward(context.workspace(), expert->tiles, expert->record);
     expert->partials =
         context.workspace().allocate<float>(expert->tiles.local_count() * expert->network.partial_width());
-    d_returned_[output_part].push_back(expert->record.layers.back().d_output);
-    if (shows_hidden_) d_returned_[hidden_part].push_back(expert->record.d_hidden);
+    d_returned_[Returned::output].push_back(expert->record.layers.back().d_output);
+    if (shows_hidden_) d_returned_[Returned::hidden].push_back(expert->record.d_hidden);
   }
 }
 

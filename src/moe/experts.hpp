@@ -40,10 +40,10 @@ class Experts {
   // Reads exchange.expert_input(e); afterwards returned() holds the head's rows, and the hidden vectors if the
   // networks show them.
   void forward(device::Context& context, const Exchange& exchange, nn::Mode mode);
-  ExpertParts returned() const { return {returned_[output_part], returned_[hidden_part]}; }
+  ExpertParts returned() const { return {returned_[Returned::output], returned_[Returned::hidden]}; }
   // Allocates d_returned(), which the caller fills before backward.
   void begin_backward(device::Context& context);
-  ExpertParts d_returned() const { return {d_returned_[output_part], d_returned_[hidden_part]}; }
+  ExpertParts d_returned() const { return {d_returned_[Returned::output], d_returned_[Returned::hidden]}; }
   void backward(device::Context& context);
   // Parameter gradients, from what backward left.
   void reduce_gradients(device::Context& context);
@@ -73,7 +73,7 @@ class Experts {
   bool shows_hidden_;
   bool frozen_;
   std::vector<std::unique_ptr<Expert>> experts_;
-  std::array<std::vector<tensor::Matrix>, part_count> returned_, d_returned_;
+  std::array<std::vector<tensor::Matrix>, Returned::count> returned_, d_returned_;
   std::vector<Task> tasks_;
 };
 

@@ -14,7 +14,7 @@ void fill(tensor::Matrix m, float value) { std::fill_n(m.data, m.rows * m.cols, 
 }  // namespace
 
 index_t GateOptions::slots() const {
-  if (kind == GateKind::labels) return 1;
+  if (kind == GateKind::by_label) return 1;
   return top_k == 0 ? experts : top_k;
 }
 
@@ -42,7 +42,7 @@ tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatri
 }
 
 void Gate::choose(device::Context& context, const Samples& samples, Routing& routing) const {
-  if (options_.kind == GateKind::labels) {
+  if (options_.kind == GateKind::by_label) {
     SY_EXPECTS(samples.labels.size() == routing.experts.size(), "{} labels for {} samples",
                samples.labels.size(), routing.experts.size());
     for (std::size_t n = 0; n < routing.experts.size(); ++n)
@@ -78,10 +78,10 @@ Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const
       break;
     }
     case GateKind::attention:
-    case GateKind::loudest:
+    case GateKind::most_certain:
       choose(context, samples, routing);
       break;
-    case GateKind::labels:
+    case GateKind::by_label:
     case GateKind::single:
       choose(context, samples, routing);
       fill(routing.weights, 1.0F);
@@ -102,7 +102,7 @@ void Gate::weigh_by_scores(device::Context& context, Routing& routing) const {
 }
 
 ops::AttentionBatch Gate::attention(const SlotParts<const float>& returned) const {
-  return {record_.layers.back().output, returned[hidden_part].data(), options_.experts};
+  return {record_.layers.back().output, returned[Returned::hidden].data(), options_.experts};
 }
 
 void Gate::weigh(device::Context& context, const SlotParts<const float>& returned, Routing& routing) const {
@@ -112,10 +112,10 @@ void Gate::weigh(device::Context& context, const SlotParts<const float>& returne
     ops::attention_scores(context, attention(returned), scores);
     routing.scores = routing.noisy = scores;
     weigh_by_scores(context, routing);
-  } else if (options_.kind == GateKind::loudest) {
+  } else if (options_.kind == GateKind::most_certain) {
     // The weights are those that would mix the experts; the logarithms let one of them answer.
     const tensor::Matrix certainty = tensor::allocate_matrix(context.workspace(), routing.samples, slots_);
-    ops::certainties(context, returned[output_part].data(), options_.classes, certainty);
+    ops::certainties(context, returned[Returned::output].data(), options_.classes, certainty);
     ops::softmax(context, certainty, routing.weights);
     ops::choose_one(context, certainty, routing.log_weights);
     routing.scores = routing.noisy = certainty;
@@ -155,7 +155,8 @@ void Gate::backward_scores(device::Context& context, const nn::BatchTiles& tiles
     ops::expected_load_backward(context, expected_load(routing), regularisers.load, d_scores);
   }
   if (attentive) {
-    ops::attention_backward(context, attention(returned), d_scores, {d_output, d_returned[hidden_part].data()});
+    ops::attention_backward(context, attention(returned), d_scores,
+                            {d_output, d_returned[Returned::hidden].data()});
   }
 }
 

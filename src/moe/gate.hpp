@@ -20,7 +20,7 @@ struct GateOptions {
   GateKind kind = GateKind::network;
   index_t experts = 0;
   index_t top_k = 0;    // 0: dense
-  index_t classes = 0;  // loudest: of an expert's distribution
+  index_t classes = 0;  // most_certain: of an expert's distribution
   ops::GateMeasure measure = ops::GateMeasure::weight;
   config::GateValue value = config::GateValue::softmax;
   config::GateNoise noise = config::GateNoise::none;

@@ -22,7 +22,9 @@ struct LayerOptions {
 struct LayerOutput {
   Routing routing;
   SlotParts<const float> returned;
-  std::span<const float* const> slot_rows() const { return returned[output_part]; }  // rows of `outputs` values
+  std::span<const float* const> slot_rows() const {
+    return returned[Returned::output];
+  }  // rows of `outputs` values
 };
 
 // Collective over the communicator's ranks in every call, in the order of the calls below.
@@ -39,7 +41,7 @@ class Layer {
   struct Gradients {
     SlotParts<float> returned;  // the hidden part is the gate's to write
     tensor::Matrix slots;
-    std::span<float* const> slot_rows() const { return returned[output_part]; }
+    std::span<float* const> slot_rows() const { return returned[Returned::output]; }
   };
   Gradients begin_backward(device::Context& context, const nn::BatchTiles& tiles);
   // combine, experts, gate, mirrored with the same plan; `output` is the one of forward. Samples are data: they

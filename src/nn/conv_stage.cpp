@@ -48,7 +48,7 @@ void ConvStage::begin_forward(device::Workspace& workspace, const BatchTiles& ti
                               LayerRecord& record) const {
   const index_t rows = tiles.local_rows();
   record.output = {workspace.allocate<float>(rows * out_features()).data(), rows, out_features()};
-  record.winner = workspace.allocate<std::uint8_t>(rows * out_features());
+  record.argmax_place = workspace.allocate<std::uint8_t>(rows * out_features());
   record.scratch = workspace.allocate<float>(tiles.local_count() * scratch_floats(tiles));
   record.tile_statistics = {};
   if (norm_ && mode == Mode::training) {
@@ -81,7 +81,7 @@ void ConvStage::forward(device::Context& context, const BatchTiles& tiles, index
   ops::fused_conv_forward(context, shape_, record.input.rows_from(rows.begin, rows.size()), weight(), bias(),
                           norm_ ? norm_->scale() : nullptr, norm_ ? norm_->shift() : nullptr,
                           record.output.rows_from(rows.begin, rows.size()),
-                          record.winner.data() + rows.begin * out_features());
+                          record.argmax_place.data() + rows.begin * out_features());
 }
 
 void ConvStage::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
@@ -92,7 +92,8 @@ void ConvStage::begin_backward(device::Workspace& workspace, const BatchTiles& t
 }
 
 ops::PooledGradient ConvStage::pooled_gradient(const LayerRecord& record, IndexRange rows) const {
-  return {record.output.rows_from(rows.begin, rows.size()), record.winner.data() + rows.begin * out_features(),
+  return {record.output.rows_from(rows.begin, rows.size()),
+          record.argmax_place.data() + rows.begin * out_features(),
           record.d_output.rows_from(rows.begin, rows.size())};
 }
 

@@ -20,12 +20,12 @@ struct LayerRecord {
   tensor::Matrix d_output;  // gradient of output; backward overwrites it with the gradient before the ReLU
   tensor::Matrix
       convolved;  // padded convolutions: before what follows; backward overwrites it with its gradient
-  std::span<std::uint8_t> winner;     // max pooling: place of each maximum in its window
-  std::span<double> tile_statistics;  // batch norm: [tiles, width] of this rank, to be joined over all ranks
-  std::span<double> tile_sums;        // batch norm: [tiles or rows, width], sums before they are a tile's
-  std::span<double> tile_products;    // batch norm: [tiles, width] sums between the two passes of backward
-  std::span<float> scratch;           // [tiles, width] of the layer's kernels
-  tensor::Matrix patch_sums;          // patch filters: see ops::PatchFilterRecord
+  std::span<std::uint8_t> argmax_place;  // max pooling: place of each maximum in its window
+  std::span<double> tile_statistics;     // batch norm: [tiles, width] of this rank, to be joined over all ranks
+  std::span<double> tile_sums;           // batch norm: [tiles or rows, width], sums before they are a tile's
+  std::span<double> tile_products;       // batch norm: [tiles, width] sums between the two passes of backward
+  std::span<float> scratch;              // [tiles, width] of the layer's kernels
+  tensor::Matrix patch_sums;             // patch filters: see ops::PatchFilterRecord
   tensor::Matrix filtered;
   std::span<float> gathered_input;      // the rows side by side, in the order of values that the layer reads
   bool products_in_bf16 = false;        // on every rank, also one without rows

@@ -110,8 +110,8 @@ std::optional<ops::PatchActivation> activation_of(Kind kind) {
     case Kind::bias:
     case Kind::sum:
     case Kind::attention:
-    case Kind::loudest:
-    case Kind::labels:
+    case Kind::most_certain:
+    case Kind::by_label:
       return std::nullopt;
   }
   return std::nullopt;
@@ -130,10 +130,9 @@ ops::PatchFilterShape resolve_patch_filters(std::string_view name, std::span<con
     shape.activation = *activation_of(spec[next++].kind);
   if (next + 1 != spec.size() || spec[next].kind != Kind::sum) {
     throw ConfigError(fmt::format(
-        "the {} begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum:WORD` (one "
-        "fused layer, with an activation among relu, cubic, celu, gelu, tanh, or without one; WORD is experts "
-        "in a gate, classes "
-        "in an expert); change model.{}",
+        "the {} begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum:WORD` (one fused "
+        "layer, with an activation among relu, cubic, celu, gelu, tanh, or without one; WORD is experts in a "
+        "gate, classes in an expert); change model.{}",
         name, name));
   }
   return shape;
@@ -162,9 +161,8 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
     if (spec[next].kind != Kind::dense) {
       throw ConfigError(fmt::format(
           "layer {} of the {} cannot stand there (convolutions come first: `conv:N [batch_norm] relu "
-          "max_pool`, "
-          "then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`; after them only `dense:N [relu]` "
-          "can follow; patch filters stand alone); change model.{}",
+          "max_pool`, then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`; after them only "
+          "`dense:N [relu]` can follow; patch filters stand alone); change model.{}",
           next + 1, name, name));
     }
     const index_t units = spec[next].outputs == config::LayerSpec::from_task ? outputs : spec[next].outputs;

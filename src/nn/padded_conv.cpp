@@ -76,8 +76,8 @@ void PaddedConv::begin_forward(device::Workspace& workspace, const BatchTiles& t
   };
   record.output = matrix(after.out_features());
   record.convolved = matrix(after.in_features());
-  record.winner = {};
-  if (shape_.max_pool) record.winner = workspace.allocate<std::uint8_t>(rows * after.out_features());
+  record.argmax_place = {};
+  if (shape_.max_pool) record.argmax_place = workspace.allocate<std::uint8_t>(rows * after.out_features());
   // The library reads rows side by side, channels last.
   record.gathered_input = {};
   const bool as_it_lies = record.input.table == nullptr && record.input.stride == in_features() &&
@@ -113,7 +113,7 @@ void PaddedConv::normalise_and_pool(device::Context& context, IndexRange piece, 
   ops::norm_pool_forward(context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, piece.size()),
                          norm_ ? norm_->scale() : nullptr, norm_ ? norm_->shift() : nullptr,
                          record.output.rows_from(piece.begin, piece.size()),
-                         shape_.max_pool ? record.winner.data() + piece.begin * out_features() : nullptr);
+                         shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr);
 }
 
 // The convolution, and the moments of the tile's samples; the whole batch's follow in join_forward_statistics.
@@ -162,7 +162,7 @@ void PaddedConv::begin_backward(device::Workspace& workspace, const BatchTiles& 
 
 ops::NormPoolGradient PaddedConv::gradient(const LayerRecord& record, IndexRange rows) const {
   return {record.output.rows_from(rows.begin, rows.size()),
-          shape_.max_pool ? record.winner.data() + rows.begin * out_features() : nullptr,
+          shape_.max_pool ? record.argmax_place.data() + rows.begin * out_features() : nullptr,
           record.d_output.rows_from(rows.begin, rows.size())};
 }
 

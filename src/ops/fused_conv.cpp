@@ -112,8 +112,8 @@ void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, 
   const index_t weights = shape.weight_count();
   const index_t stride = weights + shape.out_channels;
   device::for_each_row(context, chunks,
-                       kernels::PatchGradients{ConvGeometry(shape), images, pivot, pooled.out, pooled.winner,
-                                               pooled.d_out, partials});
+                       kernels::PatchGradients{ConvGeometry(shape), images, pivot, pooled.out,
+                                               pooled.argmax_place, pooled.d_out, partials});
   device::for_each(context, weights, CombineChunks<T>{partials, chunks, stride, sum_dy_x});
   device::for_each(context, shape.out_channels, CombineChunks<T>{partials + weights, chunks, stride, sum_dy});
 }
@@ -163,13 +163,13 @@ void conv_moments(device::Context& context, const FusedConvShape& shape, std::sp
 
 void fused_conv_forward(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
                         const float* weight, const float* bias, const float* scale, const float* shift,
-                        tensor::Matrix out, std::uint8_t* winner) {
+                        tensor::Matrix out, std::uint8_t* argmax_place) {
   expect_shape(shape);
   expect_images(shape, images);
   expect_pooled(shape, images.rows, "out", out);
   device::for_each_row(
       context, images.rows,
-      kernels::FusedConvForward{ConvGeometry(shape), images, weight, bias, scale, shift, out, winner});
+      kernels::FusedConvForward{ConvGeometry(shape), images, weight, bias, scale, shift, out, argmax_place});
 }
 
 void fused_conv_backward(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,

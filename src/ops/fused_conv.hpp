@@ -56,16 +56,16 @@ void conv_moments(device::Context&, const FusedConvShape&, std::span<const doubl
                   const float* weight, const float* bias, std::span<Moments> moments);
 
 // out = maxpool(relu(scale_c * (conv + bias) + shift_c)), out [rows, out_features]. scale and shift may be null
-// (1, 0). winner[row, out_feature] in 0..3 is the place in the window (first on ties); needed by backward, may
-// be null.
+// (1, 0). argmax_place[row, out_feature] in 0..3 is the place in the window (first on ties); needed by
+// backward, may be null.
 void fused_conv_forward(device::Context&, const FusedConvShape&, tensor::RowSource images, const float* weight,
                         const float* bias, const float* scale, const float* shift, tensor::Matrix out,
-                        std::uint8_t* winner);
+                        std::uint8_t* argmax_place);
 
 // What forward left, and the gradient of its result.
 struct PooledGradient {
   tensor::ConstMatrix out;
-  const std::uint8_t* winner = nullptr;
+  const std::uint8_t* argmax_place = nullptr;
   tensor::ConstMatrix d_out;
 };
 
@@ -83,7 +83,7 @@ struct ConvBatchNormView {
   const float* gamma = nullptr;
 };
 // The gradient sums of one tile, over rows and places; dy is the gradient at the batch norm's output (zero
-// where not the window's winner or where ReLU cut).
+// where not the window's maximum or where ReLU cut).
 struct ConvTileGradient {
   std::span<double> sum_dy;       // [out_channels]: d_beta
   std::span<double> sum_dy_xhat;  // [out_channels]: d_gamma

@@ -26,16 +26,16 @@ void expect_result(const NormPoolShape& s, index_t rows, const char* name, tenso
              s.out_features());
 }
 
-void expect_winner(const NormPoolShape& s, const std::uint8_t* winner) {
-  SY_EXPECTS((winner != nullptr) == s.max_pool, "winners are kept if and only if there is pooling");
+void expect_argmax_place(const NormPoolShape& s, const std::uint8_t* argmax_place) {
+  SY_EXPECTS((argmax_place != nullptr) == s.max_pool, "winners are kept if and only if there is pooling");
 }
 
 kernels::WindowGradient window_gradient(const NormPoolShape& s, index_t rows,
                                         const NormPoolGradient& gradient) {
   expect_result(s, rows, "out", gradient.out);
   expect_result(s, rows, "d_out", gradient.d_out);
-  if (rows > 0) expect_winner(s, gradient.winner);
-  return {NormPoolGeometry(s), gradient.out, gradient.winner, gradient.d_out};
+  if (rows > 0) expect_argmax_place(s, gradient.argmax_place);
+  return {NormPoolGeometry(s), gradient.out, gradient.argmax_place, gradient.d_out};
 }
 
 }  // namespace
@@ -65,13 +65,13 @@ void merge_moments(device::Context& context, std::span<const Moments> of_rows, s
 }
 
 void norm_pool_forward(device::Context& context, const NormPoolShape& shape, tensor::ConstMatrix z,
-                       const float* scale, const float* shift, tensor::Matrix out, std::uint8_t* winner) {
+                       const float* scale, const float* shift, tensor::Matrix out, std::uint8_t* argmax_place) {
   expect_convolution(shape, z);
   expect_result(shape, z.rows, "out", out);
   SY_EXPECTS((scale != nullptr) == (shift != nullptr), "a scale and a shift come together");
-  if (z.rows > 0) expect_winner(shape, winner);
+  if (z.rows > 0) expect_argmax_place(shape, argmax_place);
   device::for_each_row(context, z.rows,
-                       kernels::NormPoolForward{NormPoolGeometry(shape), z, scale, shift, out, winner});
+                       kernels::NormPoolForward{NormPoolGeometry(shape), z, scale, shift, out, argmax_place});
 }
 
 void norm_pool_backward_sums(device::Context& context, const NormPoolShape& shape, const NormView& norm,

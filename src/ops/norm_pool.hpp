@@ -40,15 +40,16 @@ void channel_moments(device::Context&, const NormPoolShape&, tensor::ConstMatrix
 // Merged in the order of the rows; [channels].
 void merge_moments(device::Context&, std::span<const Moments> of_rows, std::span<Moments> moments);
 
-// out = maxpool(relu(scale_c * z + shift_c)). scale and shift may be null (1, 0), both or none. winner: a byte
-// for each result, channels last; 0..3 is the place in the window (the first on ties). Null without pooling.
+// out = maxpool(relu(scale_c * z + shift_c)). scale and shift may be null (1, 0), both or none. argmax_place: a
+// byte for each result, channels last; 0..3 is the place in the window (the first on ties). Null without
+// pooling.
 void norm_pool_forward(device::Context&, const NormPoolShape&, tensor::ConstMatrix z, const float* scale,
-                       const float* shift, tensor::Matrix out, std::uint8_t* winner);
+                       const float* shift, tensor::Matrix out, std::uint8_t* argmax_place);
 
 // What forward left, and the gradient of its result.
 struct NormPoolGradient {
   tensor::ConstMatrix out;
-  const std::uint8_t* winner = nullptr;
+  const std::uint8_t* argmax_place = nullptr;
   tensor::ConstMatrix d_out;
 };
 
@@ -60,7 +61,7 @@ struct NormView {
 };
 
 // First pass of backward, with batch norm. dy is the gradient at the norm's output: zero where not the window's
-// winner or where ReLU cut. Sums over places of each row: of_rows [rows][2][channels], of dy and of dy (z -
+// maximum or where ReLU cut. Sums over places of each row: of_rows [rows][2][channels], of dy and of dy (z -
 // mean).
 void norm_pool_backward_sums(device::Context&, const NormPoolShape&, const NormView&, tensor::ConstMatrix z,
                              const NormPoolGradient&, std::span<double> of_rows);

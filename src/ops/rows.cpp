@@ -48,14 +48,14 @@ void top_k(device::Context& context, tensor::ConstMatrix logits, index_t k, std:
 
 void relu(device::Context& context, tensor::ConstMatrix x, tensor::Matrix y) {
   expect_same_size("relu", x, y);
-  device::for_each_row(context, x.rows, kernels::Relu{x, y});
+  device::for_each_row(context, x.rows, kernels::ReluRows{x, y});
 }
 
 void relu_backward(device::Context& context, tensor::ConstMatrix y, tensor::ConstMatrix d_y,
                    tensor::Matrix d_x) {
   expect_same_size("relu_backward", y, d_y);
   expect_same_size("relu_backward", y, d_x);
-  device::for_each_row(context, y.rows, kernels::ReluBackward{y, d_y, d_x});
+  device::for_each_row(context, y.rows, kernels::ReluRowsBackward{y, d_y, d_x});
 }
 
 void add(device::Context& context, tensor::ConstMatrix x, tensor::Matrix y) {

@@ -74,8 +74,7 @@ void read_metrics(const std::filesystem::path& path, RunData& run) {
       }
       throw DataError(fmt::format(
           "line {} of '{}' is no record of a run (it was cut off or changed, and is not the last line); go on "
-          "with "
-          "the run by `switchyard resume`, which takes such lines out, or take the line out yourself",
+          "with the run by `switchyard resume`, which takes such lines out, or take the line out yourself",
           number, path.string()));
     }
     const std::string kind = string_of(record, "kind");

@@ -128,9 +128,7 @@ std::string study_curves(const StudyData& study, const std::filesystem::path& fo
   }
   if (out.empty()) return "";
   return "<p class=\"note\">Training batches of the finished runs; the band goes from the smallest to the "
-         "largest run. Each run's "
-         "steps are "
-         "averaged to at most 400 points first.</p>\n" +
+         "largest run. Each run's steps are averaged to at most 400 points first.</p>\n" +
          out;
 }
 

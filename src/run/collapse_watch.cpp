@@ -15,7 +15,7 @@ std::string CollapseWatch::advice() const {
   return "try fewer experts (moe.experts) or another seed (run.seed)";
 }
 
-std::string CollapseWatch::look(const moe::GateStatistics& statistics) {
+std::string CollapseWatch::observe(const moe::GateStatistics& statistics) {
   const bool collapsed = statistics.is_collapsed();
   if (std::exchange(collapsed_, collapsed) || !collapsed) return {};
   const std::vector<double> share = statistics.expert_share();

@@ -18,7 +18,7 @@ class CollapseWatch {
 
   // One line, how the samples are spread and what to try, where a collapse begins; empty while it lasts and
   // where there is none.
-  std::string look(const moe::GateStatistics& statistics);
+  std::string observe(const moe::GateStatistics& statistics);
 
  private:
   std::string advice() const;

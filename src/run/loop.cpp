@@ -56,8 +56,7 @@ void Loop::restore(const checkpoint::Reader& reader) {
   if (config_.train.max_steps > 0 && config_.train.max_steps < state_.step) {
     throw ConfigError(
         fmt::format("train.max_steps = {} but the run has done {} steps (a run does not go back); give at "
-                    "least {}, or 0 for no "
-                    "limit",
+                    "least {}, or 0 for no limit",
                     config_.train.max_steps, state_.step, state_.step));
   }
   load_arrays(reader, model_, &optimizer_);
@@ -239,7 +238,7 @@ bool Loop::evaluate_epoch() {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   metrics_->write(evaluation_record_object({"validation", state_.step, epoch, seconds.count()}, *validation_));
   progress_->print(console::evaluation_line(epoch, "validation", *validation_));
-  if (const std::string warning = collapse_watch_.look(*validation_); !warning.empty())
+  if (const std::string warning = collapse_watch_.observe(*validation_); !warning.empty())
     progress_->print(warning);
   return true;
 }

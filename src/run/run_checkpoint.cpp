@@ -232,8 +232,8 @@ void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, o
     if (is_finite(slice)) continue;
     throw NumericError(
         fmt::format("'{}' of the checkpoint is not finite (it was changed, or written by something else: what "
-                    "is not finite is never "
-                    "saved); remove that file, and `switchyard resume` goes on from the one before",
+                    "is not finite is never saved); remove that file, and `switchyard resume` goes on from the "
+                    "one before",
                     slice.path));
   }
 }

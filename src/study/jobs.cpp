@@ -55,12 +55,12 @@ std::vector<Job> result_jobs(const Spec& spec, std::size_t arm, std::size_t comb
   return jobs;
 }
 
-std::vector<std::vector<std::size_t>> deal(const std::vector<Job>& jobs, int groups) {
-  std::vector<std::vector<std::size_t>> dealt(static_cast<std::size_t>(groups));
-  for (std::size_t i = 0; i < jobs.size(); ++i) dealt[i % dealt.size()].push_back(i);
-  for (std::vector<std::size_t>& list : dealt)
+std::vector<std::vector<std::size_t>> assign_round_robin(const std::vector<Job>& jobs, int groups) {
+  std::vector<std::vector<std::size_t>> assigned(static_cast<std::size_t>(groups));
+  for (std::size_t i = 0; i < jobs.size(); ++i) assigned[i % assigned.size()].push_back(i);
+  for (std::vector<std::size_t>& list : assigned)
     std::ranges::stable_sort(list, {}, [&](std::size_t i) { return jobs[i].seed; });
-  return dealt;
+  return assigned;
 }
 
 }  // namespace switchyard::study

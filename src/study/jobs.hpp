@@ -31,6 +31,6 @@ std::vector<Job> result_jobs(const Spec& spec, std::size_t arm, std::size_t comb
 
 // Which of `jobs` (indices) each of `groups` groups makes, in order: job i goes to group i mod groups, so that
 // every group has equally many of every arm; a group makes its own by seed, so that all arms go on together.
-std::vector<std::vector<std::size_t>> deal(const std::vector<Job>& jobs, int groups);
+std::vector<std::vector<std::size_t>> assign_round_robin(const std::vector<Job>& jobs, int groups);
 
 }  // namespace switchyard::study

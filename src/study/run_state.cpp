@@ -105,8 +105,8 @@ void check_same_run(const std::filesystem::path& folder, const Job& job, const S
     if (then == now) continue;
     throw ConfigError(
         fmt::format("the run in {} has {} = {}, and the arm {} of {} now says {} (runs of two configurations "
-                    "would meet in one "
-                    "table); put the key back, use another --study.dir=PATH, or remove that run's folder",
+                    "would meet in one table); put the key back, use another --study.dir=PATH, or remove that "
+                    "run's folder",
                     folder.string(), key, then, spec.arms[job.arm].name, spec.file, now));
   }
 }

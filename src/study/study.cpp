@@ -168,9 +168,9 @@ std::vector<Job> Study::open_jobs(const std::vector<Job>& jobs) {
 // This group's share; other groups do theirs at the same time. False: asked to stop. Collective over the group.
 bool Study::run_share(const std::vector<Job>& jobs) {
   const int mine = world_->rank().value / group_->size();
-  const std::vector<std::vector<std::size_t>> dealt = deal(jobs, groups_);
+  const std::vector<std::vector<std::size_t>> assigned = assign_round_robin(jobs, groups_);
   try {
-    for (const std::size_t i : dealt[static_cast<std::size_t>(mine)]) {
+    for (const std::size_t i : assigned[static_cast<std::size_t>(mine)]) {
       if (runner_->stop_requested() || !run_job(jobs[i])) return false;
     }
   } catch (const AgreedError& error) {

@@ -24,7 +24,7 @@ struct Tile {
         gamma(fill(shape.out_channels)),
         out(fill(rows * shape.out_features())),
         d_out(fill(rows * shape.out_features())),
-        winner(out.size()),
+        argmax_place(out.size()),
         workspace(static_cast<std::size_t>(fused_conv_workspace_floats(shape, rows))),
         patch_sums(static_cast<std::size_t>(conv_patch_sums_count(shape))),
         moments(bias.size()),
@@ -51,7 +51,7 @@ struct Tile {
   tensor::RowSource source() const { return tensor::ConstMatrix(images.data(), rows, shape.in_features()); }
   PooledGradient pooled() const {
     const index_t cols = shape.out_features();
-    return {{out.data(), rows, cols}, winner.data(), {d_out.data(), rows, cols}};
+    return {{out.data(), rows, cols}, argmax_place.data(), {d_out.data(), rows, cols}};
   }
   ConvBatchNormView batch_norm() const {
     return {weight.data(), bias.data(), mean.data(), inv_std.data(), gamma.data()};
@@ -59,13 +59,13 @@ struct Tile {
   ConvTileGradient gradient() { return {sum_dy, sum_dy_xhat, sum_dy_x}; }
   void forward() {
     fused_conv_forward(context, shape, source(), weight.data(), bias.data(), gamma.data(), bias.data(),
-                       tensor::Matrix(out.data(), rows, shape.out_features()), winner.data());
+                       tensor::Matrix(out.data(), rows, shape.out_features()), argmax_place.data());
   }
 
   device::Context context{1};
   FusedConvShape shape;
   std::vector<float> images, weight, bias, gamma, out, d_out;
-  std::vector<std::uint8_t> winner;
+  std::vector<std::uint8_t> argmax_place;
   std::vector<float> workspace;
   std::vector<double> patch_sums;
   std::vector<Moments> moments;

@@ -9,8 +9,8 @@ GATES = {
     "noise": {"moe_top_k": 1, "moe_noise": "uniform", "moe_gate_value": "noisy_softmax"},
     "temperature": {"moe_top_k": 2, "moe_expert_temperature": 2.5},
     "attention": {"model_gate": "conv:4 relu max_pool attention:experts"},
-    "loudest": {"model_gate": "loudest:experts", "moe_importance": 0},
-    "labels": {"model_gate": "labels:experts", "moe_partition": "0 5 | 1 | 2 | 3 | 4", "moe_importance": 0},
+    "most_certain": {"model_gate": "most_certain:experts", "moe_importance": 0},
+    "labels": {"model_gate": "by_label:experts", "moe_partition": "0 5 | 1 | 2 | 3 | 4", "moe_importance": 0},
     "none": {"model_gate": "none", "moe_experts": 1, "moe_importance": 0},
 }
 
@@ -34,7 +34,7 @@ class Table(runs.RunTest):
                 ("noise", "5, top-1", "weight noisy_softmax, noise uniform of scale 1 (every_step, training)", regularised),
                 ("temperature", "5, top-2", "weight softmax, noise none, experts learn at temperature 2.5", regularised),
                 ("attention", dense, "queries and keys of width 16", regularised),
-                ("loudest", dense, "the most certain expert answers", "likelihood"),
+                ("most_certain", dense, "the most certain expert answers", "likelihood"),
                 ("labels", "5, one by its label", "labels 0 5 | 1 | 2 | 3 | 4", "likelihood"),
                 ("none", "1, nothing to choose", "none, a single expert", "likelihood")):
             with self.subTest(name):
@@ -87,7 +87,7 @@ class Plan(runs.RunTest):
             self.assertLess(plain[rank][-1], 0.3)
 
     def test_a_gate_without_a_network_has_no_gradients(self):
-        for name, experts, choice in (("loudest", 5, "dense"), ("labels", 5, "one by its label"),
+        for name, experts, choice in (("most_certain", 5, "dense"), ("labels", 5, "one by its label"),
                                       ("none", 1, "nothing to choose")):
             with self.subTest(name):
                 output, _ = self.plan(**{key: value for key, value in GATES[name].items() if key != "moe_importance"})

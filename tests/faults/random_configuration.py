@@ -3,10 +3,10 @@
 # A value is drawn for each key; the program may refuse what does not fit together.
 IMAGE_GATES = ("dense:experts", "dense:6 relu dense:experts", "conv:2 relu max_pool dense:experts",
                "conv:2 batch_norm relu max_pool dense:8 relu dense:experts", "padded_conv:2 relu max_pool dense:experts",
-               "conv:2 relu max_pool attention:experts", "dense:4 relu attention:experts", "loudest:experts", "none")
+               "conv:2 relu max_pool attention:experts", "dense:4 relu attention:experts", "most_certain:experts", "none")
 IMAGE_EXPERTS = ("dense:classes", "dense:5 relu dense:classes", "conv:1 relu max_pool dense:6 relu dense:classes",
                  "conv:2 batch_norm relu max_pool dense:4 dense:classes", "padded_conv:2 batch_norm relu max_pool dense:classes")
-ROW_GATES = ("dense:experts", "dense:4 relu dense:experts", "dense:4 relu attention:experts", "loudest:experts", "none")
+ROW_GATES = ("dense:experts", "dense:4 relu dense:experts", "dense:4 relu attention:experts", "most_certain:experts", "none")
 ROW_EXPERTS = ("dense:classes", "dense:4 relu dense:classes", "dense:6 relu dense:3 relu dense:classes")
 PATCH_GATES = ("patch_filters:1 sum:experts",)
 PATCH_EXPERTS = ("patch_filters:2 cubic sum:classes", "patch_filters:3 sum:classes", "patch_filters:2 bias celu sum:classes",
@@ -34,7 +34,7 @@ def draw(random, image_folder):
                      "cluster_patch_size": random.randint(4, 9), "cluster_samples": random.randint(8, 90)},
                     PATCH_GATES, PATCH_EXPERTS)}[kind]
     gate = random.choice(gates)
-    learned = gate not in ("none", "loudest:experts")
+    learned = gate not in ("none", "most_certain:experts")
     attentive = gate.endswith("attention:experts")
     if attentive:  # it attends to a hidden vector
         experts = [expert for expert in experts if " dense:classes" in expert]

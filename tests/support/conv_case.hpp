@@ -28,7 +28,7 @@ struct ConvCase {
     shift = fill(shape.out_channels, 2);
     d_out = fill(rows * shape.out_features(), 3);
     out.assign(d_out.size(), -1);
-    winner.assign(d_out.size(), 99);
+    argmax_place.assign(d_out.size(), 99);
     workspace.assign(static_cast<std::size_t>(ops::fused_conv_workspace_floats(shape, rows)), -1);
     patch_sums.assign(static_cast<std::size_t>(ops::conv_patch_sums_count(shape)), -1);
     moments.assign(bias.size(), {-1, -1, -1});
@@ -51,8 +51,9 @@ struct ConvCase {
 
   tensor::RowSource source() const { return tensor::ConstMatrix(images.data(), rows, shape.in_features()); }
   ops::PooledGradient pooled() const {
-    return {
-        {out.data(), rows, shape.out_features()}, winner.data(), {d_out.data(), rows, shape.out_features()}};
+    return {{out.data(), rows, shape.out_features()},
+            argmax_place.data(),
+            {d_out.data(), rows, shape.out_features()}};
   }
   ops::ConvBatchNormView batch_norm() const {
     return {weight.data(), bias.data(), mean.data(), inv_std.data(), scale.data()};
@@ -62,7 +63,7 @@ struct ConvCase {
   void forward(device::Context& context) { forward(context, source()); }
   void forward(device::Context& context, tensor::RowSource from) {
     ops::fused_conv_forward(context, shape, from, weight.data(), bias.data(), scale.data(), shift.data(),
-                            {out.data(), rows, shape.out_features()}, winner.data());
+                            {out.data(), rows, shape.out_features()}, argmax_place.data());
   }
   void backward(device::Context& context) { backward(context, source()); }
   void backward(device::Context& context, tensor::RowSource from) {
@@ -93,14 +94,16 @@ struct ConvCase {
   }
   // What forward wrote, so that a window whose places nearly tie has the same winner in the reference's
   // backward.
-  reference::Pooled pooled_result() const { return {to_doubles(out), {winner.begin(), winner.end()}}; }
+  reference::Pooled pooled_result() const {
+    return {to_doubles(out), {argmax_place.begin(), argmax_place.end()}};
+  }
 
   ops::FusedConvShape shape;
   index_t rows;
   std::mt19937 random;
   Values values;
   Floats images, weight, bias, scale, shift, d_out, out;
-  std::vector<std::uint8_t> winner;
+  std::vector<std::uint8_t> argmax_place;
   Floats workspace;
   std::vector<double> patch_sums;
   std::vector<ops::Moments> moments;

@@ -83,17 +83,17 @@ Doubles convolve(const ConvSizes& s, const Doubles& images, const Doubles& weigh
 Pooled pool(const ConvSizes& s, const Doubles& places) {
   Pooled result{Doubles(s.pooled_count()), std::vector<int>(s.pooled_count())};
   for_each_window(s, [&](int row, int c, int y, int x) {
-    int winner = 0;
+    int argmax_place = 0;
     double best = places[s.place(row, c, 2 * y, 2 * x)];
     for (int place = 1; place < 4; ++place) {
       const double value = places[s.place(row, c, 2 * y + place / 2, 2 * x + place % 2)];
       if (value > best) {
         best = value;
-        winner = place;
+        argmax_place = place;
       }
     }
     result.out[s.pooled(row, c, y, x)] = best > 0 ? best : 0;
-    result.winner[s.pooled(row, c, y, x)] = winner;
+    result.argmax_place[s.pooled(row, c, y, x)] = argmax_place;
   });
   return result;
 }
@@ -102,7 +102,7 @@ Doubles pool_backward(const ConvSizes& s, const Pooled& pooled, const Doubles& d
   Doubles d_places(s.place_count(), 0.0);
   for_each_window(s, [&](int row, int c, int y, int x) {
     const std::size_t i = s.pooled(row, c, y, x);
-    const int place = pooled.winner[i];
+    const int place = pooled.argmax_place[i];
     if (pooled.out[i] > 0) d_places[s.place(row, c, 2 * y + place / 2, 2 * x + place % 2)] = d_out[i];
   });
   return d_places;

@@ -39,7 +39,7 @@ Doubles convolve(const ConvSizes&, const Doubles& images, const Doubles& weight,
 
 struct Pooled {
   Doubles out;
-  std::vector<int> winner;  // 0 to 3, the first on ties
+  std::vector<int> argmax_place;  // 0 to 3, the first on ties
 };
 // Largest of each window, then ReLU.
 Pooled pool(const ConvSizes&, const Doubles& places);

@@ -282,7 +282,7 @@ std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parame
       case moe::GateKind::attention:
         choices.push_back(choose(test, attend(parameters, g[n], returned, n), {}));
         break;
-      case moe::GateKind::loudest: {
+      case moe::GateKind::most_certain: {
         Values certainty;
         for (const std::vector<Values>& outputs : returned.outputs) {
           certainty.push_back(0);
@@ -291,7 +291,7 @@ std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parame
         choices.push_back(only_best(certainty));
         break;
       }
-      case moe::GateKind::labels:
+      case moe::GateKind::by_label:
         choices.push_back(only(test.expert_of_label[at(test.labels[n])], Values(at(test.experts)),
                                std::numeric_limits<double>::infinity()));
         break;
@@ -311,7 +311,8 @@ struct Evaluated {
 
 Evaluated evaluate(const MixtureCase& test, const Parameters& parameters) {
   Evaluated evaluated;
-  const bool chooses_by_experts = test.kind == moe::GateKind::attention || test.kind == moe::GateKind::loudest;
+  const bool chooses_by_experts =
+      test.kind == moe::GateKind::attention || test.kind == moe::GateKind::most_certain;
   if (chooses_by_experts || test.loss == config::Loss::predicted_loss) {
     evaluated.returned = run_experts(test, parameters, nullptr);
     evaluated.choices = choose_all(test, parameters, evaluated.returned);

@@ -18,7 +18,7 @@ using Parameters = std::map<std::string, Values>;  // "gate/dense_1/weight" -> e
 
 struct MixtureCase {
   moe::GateKind kind = moe::GateKind::network;
-  std::vector<std::int64_t> expert_of_label;  // GateKind::labels
+  std::vector<std::int64_t> expert_of_label;  // GateKind::by_label
   double expert_temperature = 1;
   nn::NetworkShape gate;
   nn::NetworkShape expert;

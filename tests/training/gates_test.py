@@ -24,8 +24,8 @@ GATES = {
     "stochastic": {"model_loss": "stochastic"},
     "predicted losses": {"model_loss": "predicted_loss"},
     "two temperatures": {"moe_expert_temperature": 2.5},
-    "loudest": {"model_gate": "loudest:experts", "moe_importance": 0},
-    "labels": {"model_gate": "labels:experts", "moe_partition": "0 5 | 1 | 2 | 3 | 4", "moe_importance": 0},
+    "most_certain": {"model_gate": "most_certain:experts", "moe_importance": 0},
+    "labels": {"model_gate": "by_label:experts", "moe_partition": "0 5 | 1 | 2 | 3 | 4", "moe_importance": 0},
     "none": {"model_gate": "none", "moe_experts": 1, "moe_importance": 0},
     "none, top-1": {"model_gate": "none", "moe_experts": 1, "moe_importance": 0, "moe_top_k": 1},
     "top-1 with noise": {"moe_top_k": 1, "moe_noise": "uniform", "moe_gate_value": "noisy_softmax"},
@@ -83,8 +83,8 @@ class Layout(GateTest):
     def test_two_temperatures(self):
         self.check("two temperatures")
 
-    def test_loudest(self):
-        self.check("loudest")
+    def test_most_certain(self):
+        self.check("most_certain")
 
     def test_labels(self):
         self.check("labels")
@@ -157,8 +157,8 @@ class Order(GateTest):
         self.check("attentive")  # no parameter of the gate belongs to an expert
 
     # One expert answers: there is nothing to add.
-    def test_loudest(self):
-        self.check("loudest", exact=["loss"])
+    def test_most_certain(self):
+        self.check("most_certain", exact=["loss"])
 
     def test_predicted_losses(self):
         self.check("predicted losses", "dense_2")
@@ -197,7 +197,7 @@ class KnownAnswers(GateTest):
         expert = (9 + 1) + (49 * 16 + 16) + (16 * runs.CLASSES + runs.CLASSES)
         convolution = 4 * 9 + 4 + 2 * 4
         for name, experts, gate, groups in (
-                ("loudest", 5, 0, []), ("labels", 5, 0, []), ("none", 1, 0, []),
+                ("most_certain", 5, 0, []), ("labels", 5, 0, []), ("none", 1, 0, []),
                 ("attentive", 5, convolution + (196 * 16 + 16) + 2 * 16 * 16, ["conv_1", "dense_1", "key", "query"])):
             with self.subTest(name):
                 run = self.train_gate(name, train_max_steps=1)
@@ -222,11 +222,11 @@ class Faults(GateTest):
 
     def test_a_partition_leaves_out_a_label(self):
         self.check("moe.partition leaves out label 4 of 6 (its samples would have no expert); add it",
-                   model_gate="labels:experts", moe_experts=2, moe_partition="0 1 2 | 3 5")
+                   model_gate="by_label:experts", moe_experts=2, moe_partition="0 1 2 | 3 5")
 
     def test_a_partition_has_a_label_too_many(self):
         self.check("moe.partition has label 6, and the data have 6 classes (from 0); remove it",
-                   model_gate="labels:experts", moe_experts=2, moe_partition="0 1 2 | 3 4 5 6")
+                   model_gate="by_label:experts", moe_experts=2, moe_partition="0 1 2 | 3 4 5 6")
 
     def test_attention_finds_no_hidden_vector(self):
         self.check("model.gate ends in attention:experts, and model.expert = 'dense:classes' has no hidden vector",

@@ -96,7 +96,7 @@ class FirstWeights(TransferTest):
         weights = "parameters/gate/dense_"
         self.assert_all_differ(arrays(first, weights), arrays(second, weights))
         # The samples come in the same order: a gate that goes by their labels sends them to the same experts.
-        by_label = dict(model_gate="labels:experts", moe_partition="0 5 | 1 | 2 | 3 | 4", train_max_steps=STEPS)
+        by_label = dict(model_gate="by_label:experts", moe_partition="0 5 | 1 | 2 | 3 | 4", train_max_steps=STEPS)
         loads = [[line["load"] for line in runs.metrics(self.train(init_draw=draw, **by_label)) if line["kind"] == "step"]
                  for draw in (0, 1)]
         self.assertEqual(loads[0], loads[1])

@@ -26,13 +26,13 @@ std::string text_of(const config::Config& config, std::string_view key) {
 
 std::string choice_text(const moe::GateOptions& gate) {
   switch (gate.kind) {
-    case moe::GateKind::labels:
+    case moe::GateKind::by_label:
       return "one by its label";
     case moe::GateKind::single:
       return "nothing to choose";
     case moe::GateKind::network:
     case moe::GateKind::attention:
-    case moe::GateKind::loudest:
+    case moe::GateKind::most_certain:
       return gate.top_k == 0 ? "dense" : fmt::format("top-{}", gate.top_k);
   }
   return "";
@@ -45,9 +45,9 @@ std::string routing_text(const config::Config& config, const moe::LayerOptions& 
                          noise_text(config, options.routing), temperature_text(config));
     case moe::GateKind::attention:
       return fmt::format("queries and keys of width {}", options.expert.hidden());
-    case moe::GateKind::loudest:
+    case moe::GateKind::most_certain:
       return "the most certain expert answers";
-    case moe::GateKind::labels:
+    case moe::GateKind::by_label:
       return fmt::format("labels {}", config.moe.partition);
     case moe::GateKind::single:
       return "none, a single expert";

@@ -13,11 +13,11 @@ namespace switchyard::comm {
 using detail::copy_block;
 using threads::Posting;
 
-ThreadCommunicator::ThreadCommunicator(std::shared_ptr<threads::MeetingPlace> place, GroupRank rank)
+ThreadCommunicator::ThreadCommunicator(std::shared_ptr<threads::Rendezvous> place, GroupRank rank)
     : place_(std::move(place)), rank_(rank) {}
 
 void ThreadCommunicator::abort(ExitCode code) {
-  place_->program().fail(std::make_exception_ptr(GroupAborted(code)));
+  place_->world().fail(std::make_exception_ptr(GroupAborted(code)));
   throw GroupAborted(code);
 }
 
@@ -122,10 +122,9 @@ std::unique_ptr<Communicator> ThreadCommunicator::do_split(int color) {
       if (posting(r).color == color) members.push_back(r);
     }
   });
-  std::shared_ptr<threads::MeetingPlace> subgroup;
+  std::shared_ptr<threads::Rendezvous> subgroup;
   if (members.front() == rank_.value) {
-    subgroup =
-        std::make_shared<threads::MeetingPlace>(place_->shared_program(), static_cast<int>(members.size()));
+    subgroup = std::make_shared<threads::Rendezvous>(place_->shared_world(), static_cast<int>(members.size()));
   }
   meet({.subgroup = subgroup}, [&] { subgroup = posting(members.front()).subgroup; });
   const auto position = std::find(members.begin(), members.end(), rank_.value) - members.begin();

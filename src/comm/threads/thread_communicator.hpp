@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
-#include "comm/threads/meeting_place.hpp"
+#include "comm/threads/rendezvous.hpp"
 
 namespace switchyard::comm {
 
@@ -13,7 +13,7 @@ namespace switchyard::comm {
 // there, and go on once all have copied.
 class ThreadCommunicator final : public Communicator {
  public:
-  ThreadCommunicator(std::shared_ptr<threads::MeetingPlace> place, GroupRank rank);
+  ThreadCommunicator(std::shared_ptr<threads::Rendezvous> place, GroupRank rank);
 
   GroupRank rank() const override { return rank_; }
   int size() const override { return place_->size(); }
@@ -42,7 +42,7 @@ class ThreadCommunicator final : public Communicator {
   void all_reduce(std::span<std::int64_t> values, const Combine& combine);
   const threads::Posting& posting(int rank) const { return place_->posting(GroupRank(rank)); }
 
-  std::shared_ptr<threads::MeetingPlace> place_;
+  std::shared_ptr<threads::Rendezvous> place_;
   GroupRank rank_;
   OperationTag tag_;
   std::vector<std::int64_t> reduced_;

@@ -9,7 +9,7 @@
 
 #include "base/contract.hpp"
 #include "base/floating_point.hpp"
-#include "comm/threads/meeting_place.hpp"
+#include "comm/threads/rendezvous.hpp"
 #include "comm/threads/thread_communicator.hpp"
 #include "device/single_threaded_libraries.hpp"
 
@@ -22,34 +22,34 @@ GroupAborted::GroupAborted(ExitCode code)
 
 namespace {
 
-void run_rank(const std::shared_ptr<threads::MeetingPlace>& world, GroupRank rank,
+void run_rank(const std::shared_ptr<threads::Rendezvous>& everybody, GroupRank rank,
               const std::function<void(Communicator&)>& body) {
   flush_denormals_to_zero();
   device::use_libraries_single_threaded();
   try {
-    ThreadCommunicator communicator(world, rank);
+    ThreadCommunicator communicator(everybody, rank);
     body(communicator);
   } catch (...) {
-    world->program().fail(std::current_exception());
+    everybody->world().fail(std::current_exception());
   }
-  world->program().leave();
+  everybody->world().leave();
 }
 
 }  // namespace
 
 void run_ranks(int ranks, const std::function<void(Communicator&)>& body) {
   SY_EXPECTS(ranks >= 1, "{} ranks", ranks);
-  const auto program = std::make_shared<threads::Program>(ranks);
-  const auto world = std::make_shared<threads::MeetingPlace>(program, ranks);
+  const auto world = std::make_shared<threads::ThreadWorld>(ranks);
+  const auto everybody = std::make_shared<threads::Rendezvous>(world, ranks);
   {
     std::vector<std::jthread> threads;
     try {
-      for (int r = 0; r < ranks; ++r) threads.emplace_back([&, r] { run_rank(world, GroupRank(r), body); });
+      for (int r = 0; r < ranks; ++r) threads.emplace_back([&, r] { run_rank(everybody, GroupRank(r), body); });
     } catch (...) {
-      program->fail(std::current_exception());  // no thread could be made: those that run must not wait for it
+      world->fail(std::current_exception());  // no thread could be made: those that run must not wait for it
     }
   }
-  program->rethrow_failure();
+  world->rethrow_failure();
 }
 
 }  // namespace switchyard::comm

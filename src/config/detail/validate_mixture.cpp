@@ -20,11 +20,11 @@ void check_partition(const Config& config, GateKind kind) {
       "dense:32 relu dense:experts, or set moe.experts = 1",
       moe.experts);
   require(
-      (kind == GateKind::labels) == !moe.partition.empty(),
-      "moe.partition = '{}' with model.gate = '{}' (the partition is what a gate labels:experts reads); set "
+      (kind == GateKind::by_label) == !moe.partition.empty(),
+      "moe.partition = '{}' with model.gate = '{}' (the partition is what a gate by_label:experts reads); set "
       "both, or neither",
       moe.partition, config.model.gate);
-  if (kind == GateKind::labels) parse_partition(moe.partition, moe.experts);
+  if (kind == GateKind::by_label) parse_partition(moe.partition, moe.experts);
 }
 
 // A gate without a network has no weights to draw, train or keep apart, and no scores that learn.
@@ -41,8 +41,7 @@ void check_gate_without_network(const Config& config, GateKind kind) {
               config.optim.gate_learning_rate == defaults.optim.gate_learning_rate &&
               config.model.gate_init_scale == defaults.model.gate_init_scale,
           "optim.gate_name, optim.gate_learning_rate or model.gate_init_scale is set with model.gate = '{}' "
-          "(it has "
-          "no weights); remove them",
+          "(it has no weights); remove them",
           gate);
   require(config.train.freeze == Freeze::none,
           "train.freeze = {} with model.gate = '{}' (that gate has no network, so {}); set it to none",
@@ -71,8 +70,8 @@ void check_choice(const Config& config, GateKind kind) {
       "moe.balance = {} or moe.load = {} where every expert must see every sample (the load is even whatever "
       "the gate does); use moe.importance",
       moe.balance, moe.load);
-  require(kind != GateKind::loudest || loss == Loss::likelihood,
-          "model.gate = loudest:experts with another loss than model.loss = likelihood (certainty is of "
+  require(kind != GateKind::most_certain || loss == Loss::likelihood,
+          "model.gate = most_certain:experts with another loss than model.loss = likelihood (certainty is of "
           "distributions, and one expert answers); set model.loss = likelihood");
   require(
       loss != Loss::predicted_loss ||
@@ -131,8 +130,7 @@ void check_mixture(const Moe& moe, Loss loss) {
       moe.noise_scale);
   require(moe.noise_scale == 0 || moe.noise_scale >= 1e-6,
           "moe.noise_scale = {} (float32 scores of the order of 1 do not feel it); give at least 1e-6, or 0 "
-          "for the "
-          "default",
+          "for the default",
           moe.noise_scale);
   require(moe.load == 0 || (moe.noise == GateNoise::normal && moe.top_k > 0 && moe.top_k < moe.experts),
           "moe.load = {} needs moe.noise = normal and moe.top_k below moe.experts (it derives the chance that "

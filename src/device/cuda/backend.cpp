@@ -43,8 +43,7 @@ void* allocate(std::size_t bytes) {
     check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
     throw OutOfMemory(
         fmt::format("cannot allocate {} bytes on the GPU ({} of its {} bytes are free); use more ranks, a "
-                    "smaller batch or a smaller "
-                    "model",
+                    "smaller batch or a smaller model",
                     bytes, free_bytes, total_bytes));
   }
   check(status, "cudaMalloc");

@@ -20,8 +20,7 @@ void opt_in_to_shared_memory(const void* kernel, index_t bytes) {
   if (bytes > most_bytes) {
     throw CudaError(
         fmt::format("a row needs {} bytes of scratch (device {} gives a block {} bytes of shared memory); use "
-                    "narrower layers or "
-                    "fewer experts, or run on the CPU",
+                    "narrower layers or fewer experts, or run on the CPU",
                     bytes, device, most_bytes));
   }
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),

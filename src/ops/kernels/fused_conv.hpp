@@ -9,7 +9,7 @@
 
 namespace switchyard::ops::kernels {
 
-// Row r: out[r] and winner[r] from images.row(r).
+// Row r: out[r] and argmax_place[r] from images.row(r).
 struct FusedConvForward {
   ConvGeometry g;
   tensor::RowSource images;
@@ -18,7 +18,7 @@ struct FusedConvForward {
   const float* scale;  // null: 1
   const float* shift;  // null: 0
   tensor::Matrix out;
-  std::uint8_t* winner;  // null: not wanted
+  std::uint8_t* argmax_place;  // null: not wanted
 
   index_t scratch_bytes() const {
     return (g.split_floats() + g.out_channels * (1 + g.patch_size())) * static_cast<index_t>(sizeof(float));
@@ -121,8 +121,8 @@ struct FusedConvForward {
     const auto is_lower = lower > upper;
     const index_t feature = (c * g.pooled_height + y) * g.pooled_width + x;
     max(P::broadcast(0), max_or_nan(lower, upper)).store_first(out.row(row) + feature, g.pooled_width - x);
-    if (winner != nullptr) {
-      P::store_bits_first(winner + row * out.cols + feature, g.pooled_width - x,
+    if (argmax_place != nullptr) {
+      P::store_bits_first(argmax_place + row * out.cols + feature, g.pooled_width - x,
                           select(is_lower, lower_right, upper_right), is_lower);
     }
   }
@@ -133,7 +133,7 @@ struct FusedConvForward {
 inline constexpr index_t rows_per_chunk = 8;
 
 // Chunk i: partials[i] = sums over the chunk's rows and windows,
-//   [weight_count]  dy * (x - pivot), x the pixel under the weight when the window's winner is computed
+//   [weight_count]  dy * (x - pivot), x the pixel under the weight when the window's maximum is computed
 //   [out_channels]  dy
 // where dy = d_out where out > 0, else 0. Lane l adds the windows with X mod 16 = l by rows, then Y, then X.
 struct PatchGradients {
@@ -141,7 +141,7 @@ struct PatchGradients {
   tensor::RowSource images;
   const double* pivot;  // null: 0
   tensor::ConstMatrix out;
-  const std::uint8_t* winner;
+  const std::uint8_t* argmax_place;
   tensor::ConstMatrix d_out;
   float* partials;
 
@@ -192,11 +192,11 @@ struct PatchGradients {
         const index_t feature = (c * g.pooled_height + y) * g.pooled_width + x;
         const index_t n = g.pooled_width - x;
         typename P::Mask is_right, is_lower;
-        P::load_bits_first(winner + row * out.cols + feature, n, is_right, is_lower);
+        P::load_bits_first(argmax_place + row * out.cols + feature, n, is_right, is_lower);
         const P dy = select(P::load_first(out.row(row) + feature, n) > zero,
                             P::load_first(d_out.row(row) + feature, n), zero);
         sum_dy = sum_dy + dy;
-        P patch[4][3];  // of the patch's four columns the three under the winner
+        P patch[4][3];  // of the patch's four columns the three under the maximum
         unrolled<4>([&](auto r) SY_ALWAYS_INLINE {
           P column[4];
           load_columns(split + g.row_offset(channel, 2 * y + r), g.half_stride, x, column);

@@ -90,19 +90,19 @@ struct NormPoolGeometry {
   SY_HD index_t out_place(index_t y, index_t x, index_t c) const {
     return (y * out_width + x) * place_stride + c * channel_stride;
   }
-  SY_HD index_t winner_place(index_t y, index_t x, index_t c) const {
+  SY_HD index_t argmax_index(index_t y, index_t x, index_t c) const {
     return (y * out_width + x) * channels + c;
   }
 };
 
-// Row r: out[r] and winner[r] from z[r].
+// Row r: out[r] and argmax_place[r] from z[r].
 struct NormPoolForward {
   NormPoolGeometry g;
   tensor::ConstMatrix z;
   const float* scale;  // null: 1
   const float* shift;  // null: 0
   tensor::Matrix out;
-  std::uint8_t* winner;  // null without pooling
+  std::uint8_t* argmax_place;  // null without pooling
 
   index_t scratch_bytes() const { return 0; }
   template <class Team>
@@ -143,7 +143,7 @@ struct NormPoolForward {
         const P lower = max_or_nan(bottom[1], bottom[0]);
         const auto is_lower = lower > upper;
         best = max_or_nan(lower, upper);
-        P::store_bits_first(winner + row * out.cols + g.winner_place(y, x, c), n,
+        P::store_bits_first(argmax_place + row * out.cols + g.argmax_index(y, x, c), n,
                             select(is_lower, lower_right, upper_right), is_lower);
       }
       if (g.relu) best = max(zero, best);  // lets a NaN through
@@ -156,7 +156,7 @@ struct NormPoolForward {
 struct WindowGradient {
   NormPoolGeometry g;
   tensor::ConstMatrix out;
-  const std::uint8_t* winner;
+  const std::uint8_t* argmax_place;
   tensor::ConstMatrix d_out;
 
   // Of channels c and following at window (y, x): the gradient, and where in the window it goes.
@@ -177,7 +177,7 @@ struct WindowGradient {
       result.dy = select(value > zero, result.dy, zero);
     }
     if (g.window == 2) {
-      P::load_bits_first(winner + row * out.cols + g.winner_place(y, x, c), n, result.is_right,
+      P::load_bits_first(argmax_place + row * out.cols + g.argmax_index(y, x, c), n, result.is_right,
                          result.is_lower);
     } else {
       result.is_right = result.is_lower = zero > zero;

@@ -124,7 +124,7 @@ struct TopK {
   }
 };
 
-struct Relu {
+struct ReluRows {
   tensor::ConstMatrix x;
   tensor::Matrix y;
 
@@ -150,7 +150,7 @@ struct AddRows {
   }
 };
 
-struct ReluBackward {
+struct ReluRowsBackward {
   tensor::ConstMatrix y;
   tensor::ConstMatrix d_y;
   tensor::Matrix d_x;

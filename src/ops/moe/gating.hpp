@@ -41,8 +41,8 @@ void gate_weights(device::Context&, tensor::ConstMatrix scores, const std::int32
 // -infinity for the others.
 void choose_one(device::Context&, tensor::ConstMatrix values, tensor::Matrix log_weights);
 
-// The certainty of distributions, for a gate without a network ("loudest expert", reference V7): -H_2 of each
-// of the [N * K] rows of C log-probabilities, in bits; [N, K].
+// The certainty of distributions, for a gate without a network ("the most certain expert", reference V7): -H_2
+// of each of the [N * K] rows of C log-probabilities, in bits; [N, K].
 void certainties(device::Context&, const float* const* log_probs, index_t classes, tensor::Matrix values);
 
 // values[n, i] = scores[n, experts[n, i]]

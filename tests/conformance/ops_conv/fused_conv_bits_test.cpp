@@ -22,7 +22,7 @@ void expect_same_bits(const std::vector<T>& a, const std::vector<T>& b, const ch
 
 void expect_same_results(const ConvCase& a, const ConvCase& b) {
   expect_same_bits(a.out, b.out, "out");
-  expect_same_bits(a.winner, b.winner, "winner");
+  expect_same_bits(a.argmax_place, b.argmax_place, "argmax_place");
   expect_same_bits(a.d_weight, b.d_weight, "d_weight");
   expect_same_bits(a.d_bias, b.d_bias, "d_bias");
   expect_same_bits(a.patch_sums, b.patch_sums, "patch_sums");

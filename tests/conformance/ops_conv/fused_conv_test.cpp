@@ -68,7 +68,7 @@ TEST(FusedConv, forward_is_exact_on_integers_and_gives_ties_to_the_first) {
     const auto expected = reference::pool(
         sizes, reference::affine(sizes, c.reference_conv(), to_doubles(c.scale), to_doubles(c.shift)));
     EXPECT_EQ(to_doubles(c.out), expected.out);
-    EXPECT_EQ(std::vector<int>(c.winner.begin(), c.winner.end()), expected.winner);
+    EXPECT_EQ(std::vector<int>(c.argmax_place.begin(), c.argmax_place.end()), expected.argmax_place);
   }
 }
 

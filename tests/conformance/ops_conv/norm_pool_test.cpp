@@ -86,18 +86,18 @@ struct Case {
 
   struct Forward {
     std::vector<float> out;
-    std::vector<std::uint8_t> winner;
+    std::vector<std::uint8_t> argmax_place;
   };
   Forward forward(device::Context& context) const {
     Forward result{std::vector<float>(d_out.size(), -1.0F), {}};
-    if (shape.max_pool) result.winner.assign(d_out.size(), 99);
+    if (shape.max_pool) result.argmax_place.assign(d_out.size(), 99);
     norm_pool_forward(context, shape, z_view(), scale.data(), shift.data(),
                       {result.out.data(), rows, shape.out_features()},
-                      shape.max_pool ? result.winner.data() : nullptr);
+                      shape.max_pool ? result.argmax_place.data() : nullptr);
     return result;
   }
   NormPoolGradient gradient(const Forward& from) const {
-    return {rows_of(from.out), shape.max_pool ? from.winner.data() : nullptr, rows_of(d_out)};
+    return {rows_of(from.out), shape.max_pool ? from.argmax_place.data() : nullptr, rows_of(d_out)};
   }
   Doubles backward_sums(device::Context& context, const Forward& from) const {
     Doubles of_rows(at(rows * 2 * shape.channels)), sums(at(2 * shape.channels));
@@ -144,7 +144,7 @@ TEST(NormPool, forward_is_that_of_the_reference) {
     const auto out = on_every_executor("forward", [&](device::Context& context) {
       const Case::Forward result = c.forward(context);
       std::vector<float> all = result.out;
-      all.insert(all.end(), result.winner.begin(), result.winner.end());
+      all.insert(all.end(), result.argmax_place.begin(), result.argmax_place.end());
       return all;
     });
     const auto expected = naive::norm_pool(c.sizes, wide(c.z), wide(c.scale), wide(c.shift));
@@ -157,10 +157,11 @@ TEST(NormPool, gives_ties_to_the_first_and_lets_a_nan_through) {
   device::Context context(1);
   const NormPoolShape shape{2, 2, 17, true, true, ImageOrder::channels_last};
   std::vector<float> z(at(shape.in_features()), 3.0F), out(17);
-  std::vector<std::uint8_t> winner(17, 99);
+  std::vector<std::uint8_t> argmax_place(17, 99);
   z[16] = std::numeric_limits<float>::quiet_NaN();
-  norm_pool_forward(context, shape, {z.data(), 1, 68}, nullptr, nullptr, {out.data(), 1, 17}, winner.data());
-  EXPECT_EQ(winner, std::vector<std::uint8_t>(17, 0));
+  norm_pool_forward(context, shape, {z.data(), 1, 68}, nullptr, nullptr, {out.data(), 1, 17},
+                    argmax_place.data());
+  EXPECT_EQ(argmax_place, std::vector<std::uint8_t>(17, 0));
   EXPECT_EQ(out[15], 3.0F);
   EXPECT_TRUE(std::isnan(out[16]));
 }
@@ -259,12 +260,13 @@ TEST(NormPool, refuses_sizes_that_do_not_fit) {
   const tensor::Matrix result{out.data(), 2, c.shape.out_features()};
   EXPECT_THROW(norm_pool_forward(context, c.shape, c.z_view(), nullptr, nullptr, result, nullptr),
                ContractViolation);
-  std::vector<std::uint8_t> winner(out.size());
-  EXPECT_THROW(norm_pool_forward(context, c.shape, c.z_view(), c.scale.data(), nullptr, result, winner.data()),
-               ContractViolation);
+  std::vector<std::uint8_t> argmax_place(out.size());
+  EXPECT_THROW(
+      norm_pool_forward(context, c.shape, c.z_view(), c.scale.data(), nullptr, result, argmax_place.data()),
+      ContractViolation);
   NormPoolShape larger = c.shape;
   larger.channels = 6;
-  EXPECT_THROW(norm_pool_forward(context, larger, c.z_view(), nullptr, nullptr, result, winner.data()),
+  EXPECT_THROW(norm_pool_forward(context, larger, c.z_view(), nullptr, nullptr, result, argmax_place.data()),
                ContractViolation);
   EXPECT_THROW(channel_moments(context, c.shape, c.z_view(), {}), ContractViolation);
   EXPECT_THROW(norm_pool_backward_sums(context, c.shape, c.norm(), c.z_view(), c.gradient(forward), {}),

@@ -92,13 +92,13 @@ TEST(GateGradient, of_predicted_losses) {
   expect_equal({.gate = conv_gate, .expert = conv_expert, .image = image, .loss = config::Loss::predicted_loss},
                1e-6, 2e-6);
 }
-TEST(GateGradient, of_experts_of_which_the_loudest_answers) {
-  expect_equal({.gate = "loudest:experts", .expert = conv_expert, .image = image}, 1e-6, 2e-6);
+TEST(GateGradient, of_experts_of_which_the_most_certain_answers) {
+  expect_equal({.gate = "most_certain:experts", .expert = conv_expert, .image = image}, 1e-6, 2e-6);
 }
 TEST(GateGradient, of_experts_by_label) {
   for (const config::Loss loss : {config::Loss::likelihood, config::Loss::cross_entropy}) {
     expect_equal(
-        {.gate = "labels:experts", .expert = conv_expert, .image = image, .loss = loss, .partition = "0 2|1"},
+        {.gate = "by_label:experts", .expert = conv_expert, .image = image, .loss = loss, .partition = "0 2|1"},
         1e-6, 2e-6);
   }
 }

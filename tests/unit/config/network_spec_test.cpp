@@ -48,8 +48,7 @@ TEST(Network, an_unknown_layer_names_the_nearest_and_its_place) {
       gate_error("conv:8 rleu dense:experts"),
       "model.gate: layer 2 'rleu' is no layer (column 8 of 'conv:8 rleu dense:experts'); did you mean 'relu'? "
       "layers are conv, padded_conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, "
-      "gelu, "
-      "tanh, sum, attention, loudest or labels");
+      "gelu, tanh, sum, attention, most_certain or by_label");
   EXPECT_THAT(gate_error("Dense:5 dense:experts"), HasSubstr("did you mean 'dense'?"));
   EXPECT_THAT(gate_error(":5 dense:experts"), HasSubstr("layer 1 ':5' is no layer"));
 }
@@ -157,8 +156,8 @@ TEST(Gate, may_score_experts_in_another_way_than_by_a_dense_layer) {
       {"attention:experts", GateKind::attention},
       {"dense:7 attention:experts", GateKind::attention},
       {"conv:2 relu max_pool attention:experts", GateKind::attention},
-      {"loudest:experts", GateKind::loudest},
-      {"labels:experts", GateKind::labels},
+      {"most_certain:experts", GateKind::most_certain},
+      {"by_label:experts", GateKind::by_label},
       {"dense:7 relu dense:experts", GateKind::network},
       {"patch_filters:2 sum:experts", GateKind::network}};
   for (const auto& [text, kind] : gates) {
@@ -186,7 +185,7 @@ TEST(Gate, may_be_none) {
 }
 
 TEST(Gate, names_the_experts_that_it_scores) {
-  for (const std::string word : {"attention", "loudest", "labels"}) {
+  for (const std::string word : {"attention", "most_certain", "by_label"}) {
     for (const char* const count : {"", ":", ":5", ":classes"}) {
       EXPECT_EQ(gate_error(word + count), "model.gate: layer 1 '" + word + count +
                                               "' does not name the outputs (column 1 of '" + word + count +
@@ -199,21 +198,22 @@ TEST(Gate, ends_where_experts_are_scored) {
   EXPECT_EQ(gate_error("attention:experts relu dense:experts"),
             "model.gate: layer 1 'attention:experts' must be the last (column 1 of 'attention:experts relu "
             "dense:experts'); give a number of units here, or remove what follows");
-  EXPECT_THAT(gate_error("loudest:experts attention:experts"),
-              HasSubstr("layer 1 'loudest:experts' must be the last"));
+  EXPECT_THAT(gate_error("most_certain:experts attention:experts"),
+              HasSubstr("layer 1 'most_certain:experts' must be the last"));
 }
 
 TEST(Gate, stands_alone_if_it_reads_no_features) {
-  EXPECT_EQ(gate_error("dense:8 relu loudest:experts"),
-            "model.gate: layer 3 'loudest:experts' stands behind other layers, and it reads none (column 14 of "
-            "'dense:8 relu loudest:experts'); write loudest:experts alone");
-  EXPECT_THAT(gate_error("relu labels:experts"),
-              AllOf(HasSubstr("layer 2 'labels:experts' stands behind other layers"),
-                    HasSubstr("; write labels:experts alone")));
+  EXPECT_EQ(
+      gate_error("dense:8 relu most_certain:experts"),
+      "model.gate: layer 3 'most_certain:experts' stands behind other layers, and it reads none (column 14 of "
+      "'dense:8 relu most_certain:experts'); write most_certain:experts alone");
+  EXPECT_THAT(gate_error("relu by_label:experts"),
+              AllOf(HasSubstr("layer 2 'by_label:experts' stands behind other layers"),
+                    HasSubstr("; write by_label:experts alone")));
 }
 
 TEST(Gate, has_layers_that_no_expert_has) {
-  for (const std::string word : {"attention", "loudest", "labels"}) {
+  for (const std::string word : {"attention", "most_certain", "by_label"}) {
     for (const char* const count : {"", ":classes", ":experts", ":3"}) {
       EXPECT_EQ(expert_error("dense:8 " + word + count),
                 "model.expert: layer 2 '" + word + count + "' is a layer of gates (column 9 of 'dense:8 " +

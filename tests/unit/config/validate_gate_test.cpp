@@ -19,15 +19,15 @@ std::function<void(Config&)> gate(std::string text) {
   return [text = std::move(text)](Config& c) {
     c.model.gate = text;
     if (text == "none") c.moe.experts = 1;
-    if (text == "labels:experts") c.moe.partition = "0 5 | 1 6 | 2 7 | 3 8 | 4 9";
+    if (text == "by_label:experts") c.moe.partition = "0 5 | 1 6 | 2 7 | 3 8 | 4 9";
   };
 }
 
-const char* const gates_without_scores_to_learn[] = {"loudest:experts", "labels:experts", "none"};
+const char* const gates_without_scores_to_learn[] = {"most_certain:experts", "by_label:experts", "none"};
 
 TEST(ValidateGate, accepts_every_kind) {
-  for (const auto text :
-       {"attention:experts", "dense:8 relu attention:experts", "loudest:experts", "labels:experts", "none"}) {
+  for (const auto text : {"attention:experts", "dense:8 relu attention:experts", "most_certain:experts",
+                          "by_label:experts", "none"}) {
     Config config = valid();
     gate(text)(config);
     EXPECT_NO_THROW(validate(config)) << text;
@@ -36,7 +36,7 @@ TEST(ValidateGate, accepts_every_kind) {
   gate("attention:experts")(attentive);
   attentive.moe.importance = attentive.moe.z_loss = attentive.moe.gate_entropy = 0.1;
   EXPECT_NO_THROW(validate(attentive));
-  for (const auto text : {"attention:experts", "labels:experts", "none"}) {
+  for (const auto text : {"attention:experts", "by_label:experts", "none"}) {
     for (const Loss loss : {Loss::stochastic, Loss::cross_entropy, Loss::double_softmax}) {
       Config config = valid();
       gate(text)(config);
@@ -59,8 +59,8 @@ TEST(ValidateGate, none_chooses_among_one) {
 
 TEST(ValidateGate, a_partition_and_the_gate_that_reads_it_come_together) {
   EXPECT_EQ(
-      error_of([](Config& c) { c.model.gate = "labels:experts"; }),
-      "moe.partition = '' with model.gate = 'labels:experts' (the partition is what a gate labels:experts "
+      error_of([](Config& c) { c.model.gate = "by_label:experts"; }),
+      "moe.partition = '' with model.gate = 'by_label:experts' (the partition is what a gate by_label:experts "
       "reads); set both, or neither");
   EXPECT_THAT(
       error_of([](Config& c) { c.moe.partition = "0 | 1"; }),
@@ -74,7 +74,7 @@ TEST(ValidateGate, a_partition_and_the_gate_that_reads_it_come_together) {
 
 TEST(ValidateGate, a_partition_is_read) {
   EXPECT_THAT(error_of([](Config& c) {
-                gate("labels:experts")(c);
+                gate("by_label:experts")(c);
                 c.moe.experts = 4;
               }),
               HasSubstr("has 5 groups for moe.experts = 4"));
@@ -157,7 +157,7 @@ TEST(ValidateGate, regularisers_are_advised_where_they_may_be_set) {
 }
 
 TEST(ValidateGate, a_choice_before_an_expert_ran_needs_scores_of_its_own) {
-  for (const std::string text : {"attention:experts", "loudest:experts", "labels:experts"}) {
+  for (const std::string text : {"attention:experts", "most_certain:experts", "by_label:experts"}) {
     EXPECT_EQ(
         error_of([&](Config& c) {
           gate(text)(c);
@@ -174,14 +174,15 @@ TEST(ValidateGate, a_choice_before_an_expert_ran_needs_scores_of_its_own) {
   }
 }
 
-TEST(ValidateGate, the_loudest_speaks_for_a_likelihood) {
+TEST(ValidateGate, the_most_certain_speaks_for_a_likelihood) {
   for (const Loss loss : {Loss::stochastic, Loss::predicted_loss, Loss::cross_entropy, Loss::double_softmax}) {
-    EXPECT_EQ(error_of([&](Config& c) {
-                gate("loudest:experts")(c);
-                c.model.loss = loss;
-              }),
-              "model.gate = loudest:experts with another loss than model.loss = likelihood (certainty is of "
-              "distributions, and one expert answers); set model.loss = likelihood");
+    EXPECT_EQ(
+        error_of([&](Config& c) {
+          gate("most_certain:experts")(c);
+          c.model.loss = loss;
+        }),
+        "model.gate = most_certain:experts with another loss than model.loss = likelihood (certainty is of "
+        "distributions, and one expert answers); set model.loss = likelihood");
   }
 }
 
@@ -190,7 +191,7 @@ TEST(ValidateGate, predicted_losses_are_those_of_every_expert) {
   Config config = valid();
   predicted(config);
   EXPECT_NO_THROW(validate(config));
-  const std::function<void(Config&)> faults[] = {gate("attention:experts"), gate("labels:experts"),
+  const std::function<void(Config&)> faults[] = {gate("attention:experts"), gate("by_label:experts"),
                                                  gate("none"), [](Config& c) { c.moe.top_k = 2; },
                                                  [](Config& c) {
                                                    c.moe.noise = GateNoise::uniform;
@@ -213,8 +214,8 @@ TEST(ValidateGate, a_temperature_divides_scores_of_a_likelihood) {
   config.moe.top_k = 2;
   EXPECT_NO_THROW(validate(config));
   const std::function<void(Config&)> faults[] = {gate("attention:experts"),
-                                                 gate("loudest:experts"),
-                                                 gate("labels:experts"),
+                                                 gate("most_certain:experts"),
+                                                 gate("by_label:experts"),
                                                  gate("none"),
                                                  [](Config& c) { c.moe.top_k = 1; },
                                                  [](Config& c) { c.model.loss = Loss::stochastic; },
@@ -225,8 +226,8 @@ TEST(ValidateGate, a_temperature_divides_scores_of_a_likelihood) {
                 c.moe.expert_temperature = 2.5;
               }),
               "moe.expert_temperature = 2.5 without model.loss = likelihood, a gate that ends in dense:experts "
-              "and several "
-              "experts a sample (it divides their scores where the experts learn from them); set it to 1");
+              "and several experts a sample (it divides their scores where the experts learn from them); set "
+              "it to 1");
   }
   for (const double bad : {0.0, -1.0}) {
     EXPECT_THAT(error_of([&](Config& c) { c.moe.expert_temperature = bad; }),

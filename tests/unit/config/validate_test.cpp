@@ -270,11 +270,11 @@ TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
 
 TEST(ValidateFreeze, something_is_frozen_and_something_is_not) {
   for (const auto& [freeze, fragment] : {std::pair{Freeze::gate,
-                                                   "train.freeze = gate with model.gate = 'labels:experts' "
+                                                   "train.freeze = gate with model.gate = 'by_label:experts' "
                                                    "(that gate has no network, so it never changes)"},
                                          {Freeze::experts, "nothing would be trained"}}) {
     EXPECT_THAT(error_of([&](Config& c) {
-                  c.model.gate = "labels:experts";
+                  c.model.gate = "by_label:experts";
                   c.moe.experts = 2;
                   c.moe.partition = "0 1 | 2";
                   c.train.freeze = freeze;
@@ -372,10 +372,10 @@ TEST(ValidateSimilarity, has_one_form) {
 TEST(ValidateSimilarity, needs_a_gate_with_scores) {
   for (const auto weight : {&Moe::similarity, &Moe::similarity_same, &Moe::similarity_different}) {
     EXPECT_THAT(clustered_error_of([&](Config& c) {
-                  c.model.gate = "loudest:experts";
+                  c.model.gate = "most_certain:experts";
                   c.moe.*weight = 0.5;
                 }),
-                HasSubstr("with model.gate = 'loudest:experts' (it has no scores that could learn)"));
+                HasSubstr("with model.gate = 'most_certain:experts' (it has no scores that could learn)"));
   }
 }
 

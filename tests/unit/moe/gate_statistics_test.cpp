@@ -85,7 +85,7 @@ TEST_P(KnownAnswers, a_perfect_partition_tells_the_class_from_the_expert) {
   EXPECT_THAT(statistics.dead_experts(), testing::IsEmpty());
 }
 
-// Seven classes to each expert, as labels:experts would route them: what is left in doubt is the class.
+// Seven classes to each expert, as by_label:experts would route them: what is left in doubt is the class.
 TEST_P(KnownAnswers, a_partition_of_equal_classes_tells_log2_of_the_experts) {
   const index_t experts = GetParam();
   const index_t classes = 7 * experts;

@@ -183,8 +183,7 @@ TEST(ImageNetwork, says_what_cannot_stand_where) {
               shape_of("padded_conv:3 max_pool padded_conv:2 relu max_pool dense:classes", {5, 3, 9});
             }),
             "layer 5 of the expert, max_pool, is given images of 1 x 4 pixels (it takes the largest of 2 x 2); "
-            "remove "
-            "it, or pool less often before it");
+            "remove it, or pool less often before it");
   EXPECT_THAT(config_error_of([] { shape_of("conv:3 dense:classes", cifar); }),
               HasSubstr("or padded_conv:N, which any of these may follow"));
 }

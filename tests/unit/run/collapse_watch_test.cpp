@@ -17,30 +17,30 @@ const moe::GateStatistics collapsed = test::statistics_of({{8, 9, 10, 970, 3}});
 
 TEST(CollapseWatch, warns_where_a_collapse_begins) {
   CollapseWatch watch(0.0, config::Freeze::none);
-  EXPECT_EQ(watch.look(good), "");
+  EXPECT_EQ(watch.observe(good), "");
   EXPECT_EQ(
-      watch.look(collapsed),
+      watch.observe(collapsed),
       "warning: expert 3 takes 97% of the samples, 1 of 5 experts is above 1% (a collapse); try the "
       "importance regulariser (--moe.importance=0.2; it is 0), or look at class_by_expert in metrics.jsonl");
-  EXPECT_EQ(watch.look(collapsed), "");
-  EXPECT_EQ(watch.look(good), "");
-  EXPECT_NE(watch.look(collapsed), "") << "it begins again";
+  EXPECT_EQ(watch.observe(collapsed), "");
+  EXPECT_EQ(watch.observe(good), "");
+  EXPECT_NE(watch.observe(collapsed), "") << "it begins again";
 }
 
 TEST(CollapseWatch, says_how_many_experts_are_left) {
   CollapseWatch watch(0.0, config::Freeze::none);
-  EXPECT_THAT(watch.look(test::statistics_of({{600, 400, 0, 0, 0}})),
+  EXPECT_THAT(watch.observe(test::statistics_of({{600, 400, 0, 0, 0}})),
               HasSubstr("expert 0 takes 60% of the samples, 2 of 5 experts are above 1% (a coll"));
   CollapseWatch many(0.0, config::Freeze::none);
   std::vector<std::int64_t> samples(200, 0);
   samples[7] = 10;
-  EXPECT_THAT(many.look(test::statistics_of({samples})),
+  EXPECT_THAT(many.observe(test::statistics_of({samples})),
               HasSubstr("expert 7 takes 100% of the samples, 1 of 200 experts is above 0.25%"));
 }
 
 TEST(CollapseWatch, gives_advice_that_the_run_can_take) {
   const auto advice = [](std::optional<double> importance, config::Freeze freeze) {
-    return CollapseWatch(importance, freeze).look(collapsed);
+    return CollapseWatch(importance, freeze).observe(collapsed);
   };
   EXPECT_THAT(advice(0.2, config::Freeze::none), HasSubstr("--moe.importance=0.4; it is 0.2"));
   EXPECT_THAT(advice(0.0, config::Freeze::gate),

@@ -121,9 +121,9 @@ TEST(StudyJobs, are_dealt_evenly_by_arm_and_made_by_seed) {
     }
   }
   // Indices 0 to 3 are arm 0 with seeds 1 to 4, 4 to 7 arm 1.
-  EXPECT_THAT(deal(jobs, 2), ElementsAre(ElementsAre(0, 4, 2, 6), ElementsAre(1, 5, 3, 7)));
-  EXPECT_THAT(deal(jobs, 1), ElementsAre(ElementsAre(0, 4, 1, 5, 2, 6, 3, 7)));
-  EXPECT_EQ(deal(jobs, 9)[8].size(), 0u);
+  EXPECT_THAT(assign_round_robin(jobs, 2), ElementsAre(ElementsAre(0, 4, 2, 6), ElementsAre(1, 5, 3, 7)));
+  EXPECT_THAT(assign_round_robin(jobs, 1), ElementsAre(ElementsAre(0, 4, 1, 5, 2, 6, 3, 7)));
+  EXPECT_EQ(assign_round_robin(jobs, 9)[8].size(), 0u);
 }
 
 }  // namespace

@@ -103,11 +103,11 @@ TEST(Step, with_a_frozen_network_allocates_nothing_once_it_is_warm) {
 
 TEST(Step, with_another_gate_allocates_nothing_once_it_is_warm) {
   for (const char* const gate :
-       {"dense:64 relu attention:experts", "loudest:experts", "labels:experts", "none"}) {
+       {"dense:64 relu attention:experts", "most_certain:experts", "by_label:experts", "none"}) {
     config::Config config = make_config(0);
     config.model.gate = gate;
     config.moe.importance = 0;
-    if (config.model.gate == "labels:experts") {
+    if (config.model.gate == "by_label:experts") {
       config.moe.partition = "0 | 1 | 2 | 3 | 4";
       config.moe.experts = 5;
     }

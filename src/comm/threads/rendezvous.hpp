@@ -15,11 +15,11 @@ namespace switchyard::comm::threads {
 
 // All ranks of one run_ranks(), in whatever groups they are: one lock, one condition, one fate. One lock is
 // enough for tests, and lets a failure wake everybody wherever they wait.
-class Program {
+class ThreadWorld {
  public:
-  explicit Program(int ranks) : running_(ranks) {}
+  explicit ThreadWorld(int ranks) : running_(ranks) {}
 
-  // The first failure ends the program and wakes all who wait. A later one is a consequence and is dropped.
+  // The first failure ends the world and wakes all who wait. A later one is a consequence and is dropped.
   void fail(std::exception_ptr cause);
   // A rank is done with its body.
   void leave();
@@ -27,16 +27,16 @@ class Program {
   void rethrow_failure();
 
  private:
-  friend class MeetingPlace;
+  friend class Rendezvous;
 
   // With the lock held: a rank begins to wait, or is known to go on because what it waited for has come. When
-  // all that run wait, nothing can come any more: the program ends.
+  // all that run wait, nothing can come any more: the world ends.
   void blocks();
   void unblock(int ranks) { blocked_ -= ranks; }
   void end_if_deadlocked();
   void fail_locked(std::exception_ptr cause);
 
-  std::mutex mutex_;  // guards all below and all state of every MeetingPlace but the postings
+  std::mutex mutex_;  // guards all below and all state of every Rendezvous but the postings
   std::condition_variable changed_;
   int running_;
   int blocked_ = 0;
@@ -44,31 +44,31 @@ class Program {
   std::exception_ptr cause_;
 };
 
-class MeetingPlace;
+class Rendezvous;
 
 // What one rank brings to a collective. Written by its rank before arrive(), read by the others between
 // arrive() and depart().
 struct Posting {
   OperationTag tag = {};
   std::span<const std::byte> data = {};
-  RowLayout layout = {};                        // all_to_all_rows: how `data` is cut
-  std::span<const std::int64_t> values = {};    // all_reduce
-  int color = 0;                                // split
-  std::shared_ptr<MeetingPlace> subgroup = {};  // split: made by the lowest rank of a color
+  RowLayout layout = {};                      // all_to_all_rows: how `data` is cut
+  std::span<const std::int64_t> values = {};  // all_reduce
+  int color = 0;                              // split
+  std::shared_ptr<Rendezvous> subgroup = {};  // split: made by the lowest rank of a color
 };
 
 // One group.
-class MeetingPlace {
+class Rendezvous {
  public:
-  MeetingPlace(std::shared_ptr<Program> program, int size);
+  Rendezvous(std::shared_ptr<ThreadWorld> world, int size);
 
-  Program& program() { return *program_; }
-  const std::shared_ptr<Program>& shared_program() const { return program_; }
+  ThreadWorld& world() { return *world_; }
+  const std::shared_ptr<ThreadWorld>& shared_world() const { return world_; }
   int size() const { return size_; }
 
   Posting& posting(GroupRank rank) { return postings_[static_cast<std::size_t>(rank.value)]; }
 
-  // Returns when all ranks of the group have arrived; throws MpiError if the program ends first. Either all
+  // Returns when all ranks of the group have arrived; throws MpiError if the world ends first. Either all
   // ranks get past one meeting or none does.
   void arrive();
   // Returns when all ranks of the group are done with the postings. Not ended by a failure elsewhere: nobody
@@ -86,11 +86,11 @@ class MeetingPlace {
     bool receiver_waits = false;
   };
 
-  // True when the meeting took place, false if the program ended before.
+  // True when the meeting took place, false if the world ended before.
   bool meet(std::unique_lock<std::mutex>& lock, bool stop_when_ended);
   Mailbox& mailbox(GroupRank from, GroupRank to);
 
-  const std::shared_ptr<Program> program_;
+  const std::shared_ptr<ThreadWorld> world_;
   const int size_;
   std::vector<Posting> postings_;
   std::vector<Mailbox> mailboxes_;  // of (from, to), at from * size + to
