@@ -17,8 +17,7 @@ enum class GradientRule {
   // Each tile gives a partial sum; the partials of all tiles are added in a fixed tree. For small parameters.
   per_tile,
   // One product over all rows in global order. Its output rows are cut into fixed blocks, which ranks share out
-  // when
-  // the parameter is replicated. For large matrices: per-tile partials would cost tiles x size of memory
+  // when the parameter is replicated. For large matrices: per-tile partials would cost tiles x size of memory
   // traffic.
   whole_rows,
 };
