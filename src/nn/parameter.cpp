@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
+#include "base/box_muller.hpp"
 #include "base/hash.hpp"
 #include "base/philox.hpp"
 
@@ -18,12 +18,12 @@ void fill_uniform(std::span<float> values, std::uint64_t key, std::uint32_t draw
   }
 }
 
-// Box and Muller 1958, one value of each pair.
+// One value of each pair.
 void fill_normal(std::span<float> values, std::uint64_t key, std::uint32_t draw, double deviation) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Philox block = Philox::at(key, RandomUse::initial_weights, i, draw);
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - block.uniform64(0)));
-    values[i] = static_cast<float>(deviation * radius * std::cos(2.0 * std::numbers::pi * block.uniform64(1)));
+    const BoxMuller pair(block.uniform64(0), block.uniform64(1));
+    values[i] = static_cast<float>(deviation * pair.radius * std::cos(pair.angle));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "report/published_value.hpp"
 #include "report/run_data.hpp"
 
 namespace switchyard::report {
@@ -49,14 +50,6 @@ struct StudyDifference {
   double mean = 0;
   double low = 0;
   double high = 0;
-};
-
-struct PublishedValue {
-  std::string arm;
-  std::string metric;
-  std::optional<double> step;  // of a curve's point; without one it is a final value
-  double value = 0;
-  std::optional<double> deviation;
 };
 
 struct StudyData {

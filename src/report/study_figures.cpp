@@ -53,7 +53,7 @@ LineChart arm_chart(const StudyData& study, const StudyArm& arm, std::size_t ind
   chart.mark_name = "published";
   for (const PublishedValue& value : study.published) {
     if (value.arm == arm.name && value.metric == series.key && value.step) {
-      chart.marks.push_back({{*value.step, value.value}, value.deviation});
+      chart.marks.push_back({{*value.step, value.value}, value.standard_deviation});
     }
   }
   return chart;

@@ -17,7 +17,7 @@ std::string with_deviation(double mean, double deviation, NumberStyle style) {
 
 std::string published_cell(const PublishedValue* published, NumberStyle style) {
   if (published == nullptr) return "–";
-  return with_deviation(published->value, published->deviation.value_or(std::nan("")), style);
+  return with_deviation(published->value, published->standard_deviation.value_or(std::nan("")), style);
 }
 
 std::string title_cell(const StudyData& study, const StudyArm& arm) {

@@ -47,7 +47,7 @@ std::string arms_table(const Results& results) {
   for (const ArmResult& arm : results.arms) {
     std::vector<std::string> row = {arm.title, fmt::format("{}", count(arm.runs, RunStatus::finished))};
     for (std::size_t m = 0; m < results.options.metrics.size(); ++m) {
-      const Moments found = moments_of_metric(arm.runs, m);
+      const MeanAndDeviation found = mean_of_metric(arm.runs, m);
       row.push_back(with_deviation(found.mean, found.standard_deviation));
     }
     for (const RunStatus status : {RunStatus::failed, RunStatus::skipped})
@@ -59,7 +59,7 @@ std::string arms_table(const Results& results) {
   return table(rows);
 }
 
-std::string best_table(const Results& results, const std::vector<PublishedValue>& published) {
+std::string best_table(const Results& results, const std::vector<report::PublishedValue>& published) {
   std::vector<std::string> head = {"arm", "seed"};
   for (const std::string& metric : results.options.metrics) {
     head.push_back(metric);
@@ -73,7 +73,7 @@ std::string best_table(const Results& results, const std::vector<PublishedValue>
       const bool known = best != nullptr && best->metrics[m].has_value();
       row.push_back(known ? fmt::format("{:.4g}", *best->metrics[m]) : "");
       if (published.empty()) continue;
-      const PublishedValue* value = find_published(published, arm.name, results.options.metrics[m]);
+      const report::PublishedValue* value = find_published(published, arm.name, results.options.metrics[m]);
       row.push_back(value == nullptr
                         ? ""
                         : with_deviation(value->value, value->standard_deviation.value_or(std::nan(""))));
@@ -99,7 +99,7 @@ std::string differences_table(const Results& results, const ArmResult& baseline)
 
 }  // namespace
 
-std::string results_markdown(const Results& results, const std::vector<PublishedValue>& published) {
+std::string results_markdown(const Results& results, const std::vector<report::PublishedValue>& published) {
   std::string text = fmt::format("# {}\n\nMean ± sample standard deviation of the n runs that finished.\n\n{}",
                                  results.name, arms_table(results));
   text += fmt::format("\n## The best run of each arm\n\nThe one with the smallest {}.\n\n{}",

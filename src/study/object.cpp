@@ -37,7 +37,7 @@ Json summary_of(const ArmResult& arm, const std::vector<std::string>& names) {
   Json summary = Json::object();
   const RunResult* const best = best_run(arm.runs);
   for (std::size_t m = 0; m < names.size(); ++m) {
-    const Moments found = moments_of_metric(arm.runs, m);
+    const MeanAndDeviation found = mean_of_metric(arm.runs, m);
     summary[names[m]] = {{"n", found.n},
                          {"mean", number(found.mean)},
                          {"std", number(found.standard_deviation)},
@@ -49,7 +49,7 @@ Json summary_of(const ArmResult& arm, const std::vector<std::string>& names) {
 Json selection_of(const ArmResult& arm) {
   Json selection = Json::array();
   for (const Candidate& candidate : arm.candidates) {
-    const Moments found = moments_of_select_by(candidate.runs);
+    const MeanAndDeviation found = mean_of_select_by(candidate.runs);
     selection.push_back({{"values", values_object(candidate.values)},
                          {"n", found.n},
                          {"mean", number(found.mean)},
@@ -92,12 +92,12 @@ Json differences_of(const Results& results) {
 
 }  // namespace
 
-Json results_object(const Results& results, const std::vector<PublishedValue>& published) {
+Json results_object(const Results& results, const std::vector<report::PublishedValue>& published) {
   const std::vector<std::string>& names = results.options.metrics;
   Json arms = Json::array();
   for (const ArmResult& arm : results.arms) arms.push_back(arm_object(arm, names));
   Json others = Json::array();
-  for (const PublishedValue& value : published) {
+  for (const report::PublishedValue& value : published) {
     others.push_back({{"arm", value.arm},
                       {"metric", value.metric},
                       {"step", number(value.step)},

@@ -53,9 +53,9 @@ std::optional<double> number_or_nothing(std::string_view text, std::string_view 
 
 }  // namespace
 
-std::vector<PublishedValue> parse_published(std::string_view text, std::string_view where) {
+std::vector<report::PublishedValue> parse_published(std::string_view text, std::string_view where) {
   std::istringstream lines{std::string(text)};
-  std::vector<PublishedValue> values;
+  std::vector<report::PublishedValue> values;
   int number_of_line = 0;
   for (std::string whole; next_line(lines, whole);) {
     const std::string at = fmt::format("{}:{}", where, ++number_of_line);
@@ -76,7 +76,7 @@ std::vector<PublishedValue> parse_published(std::string_view text, std::string_v
   return values;
 }
 
-std::vector<PublishedValue> read_published(const std::string& path) {
+std::vector<report::PublishedValue> read_published(const std::string& path) {
   constexpr std::size_t most_bytes = std::size_t{1} << 24;
   if (const std::string reason = files::why_unreadable(path); !reason.empty()) {
     throw ConfigError(
@@ -87,9 +87,9 @@ std::vector<PublishedValue> read_published(const std::string& path) {
   return parse_published(files::read_regular_file(path, most_bytes), path);
 }
 
-const PublishedValue* find_published(const std::vector<PublishedValue>& values, std::string_view arm,
-                                     std::string_view metric) {
-  for (const PublishedValue& value : values) {
+const report::PublishedValue* find_published(const std::vector<report::PublishedValue>& values,
+                                             std::string_view arm, std::string_view metric) {
+  for (const report::PublishedValue& value : values) {
     if (value.arm == arm && value.metric == metric && !value.step) return &value;
   }
   return nullptr;

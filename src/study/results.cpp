@@ -83,22 +83,22 @@ Results read_results(const Spec& spec, const std::vector<std::optional<std::size
 
 std::optional<std::size_t> best_candidate(const std::vector<Candidate>& candidates) {
   const auto merit = [](const Candidate& candidate) {
-    return std::pair(count(candidate.runs, RunStatus::failed), moments_of_select_by(candidate.runs).mean);
+    return std::pair(count(candidate.runs, RunStatus::failed), mean_of_select_by(candidate.runs).mean);
   };
   std::optional<std::size_t> best;
   for (std::size_t c = 0; c < candidates.size(); ++c) {
-    if (moments_of_select_by(candidates[c].runs).n == 0) continue;
+    if (mean_of_select_by(candidates[c].runs).n == 0) continue;
     if (!best || merit(candidates[c]) < merit(candidates[*best])) best = c;
   }
   return best;
 }
 
-Moments moments_of_select_by(const std::vector<RunResult>& runs) {
-  return moments(values(runs, [](const RunResult& run) { return run.select_by; }));
+MeanAndDeviation mean_of_select_by(const std::vector<RunResult>& runs) {
+  return mean_and_deviation(values(runs, [](const RunResult& run) { return run.select_by; }));
 }
 
-Moments moments_of_metric(const std::vector<RunResult>& runs, std::size_t metric) {
-  return moments(values(runs, [&](const RunResult& run) { return run.metrics[metric]; }));
+MeanAndDeviation mean_of_metric(const std::vector<RunResult>& runs, std::size_t metric) {
+  return mean_and_deviation(values(runs, [&](const RunResult& run) { return run.metrics[metric]; }));
 }
 
 index_t count(const std::vector<RunResult>& runs, RunStatus status) {

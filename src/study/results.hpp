@@ -52,8 +52,8 @@ Results read_results(const Spec& spec, const std::vector<std::optional<std::size
 std::optional<std::size_t> best_candidate(const std::vector<Candidate>& candidates);
 
 // Of the runs that finished.
-Moments moments_of_select_by(const std::vector<RunResult>& runs);
-Moments moments_of_metric(const std::vector<RunResult>& runs, std::size_t metric);
+MeanAndDeviation mean_of_select_by(const std::vector<RunResult>& runs);
+MeanAndDeviation mean_of_metric(const std::vector<RunResult>& runs, std::size_t metric);
 index_t count(const std::vector<RunResult>& runs, RunStatus status);
 // The finished run with the smallest select_by (where no run has that: training loss); the first of equals.
 const RunResult* best_run(const std::vector<RunResult>& runs);

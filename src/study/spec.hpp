@@ -37,7 +37,7 @@ struct Spec {
   Options options;
   std::vector<Setting> all;  // keys of every arm's runs, as in Arm::keys
   std::vector<Arm> arms;     // in the order of the file
-  std::vector<PublishedValue> published;
+  std::vector<report::PublishedValue> published;
 };
 
 // From the settings of `file`, in order, and those of the command line ("study.seeds", section empty). Reads

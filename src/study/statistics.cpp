@@ -11,8 +11,8 @@ constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
-Moments moments(std::span<const double> values) {
-  Moments result{.n = std::ssize(values), .mean = unknown, .standard_deviation = unknown};
+MeanAndDeviation mean_and_deviation(std::span<const double> values) {
+  MeanAndDeviation result{.n = std::ssize(values), .mean = unknown, .standard_deviation = unknown};
   if (values.empty()) return result;
   const auto n = static_cast<double>(values.size());
   double sum = 0;
@@ -27,7 +27,7 @@ Moments moments(std::span<const double> values) {
 }
 
 Interval interval_of_mean(std::span<const double> values, double confidence) {
-  const Moments of = moments(values);
+  const MeanAndDeviation of = mean_and_deviation(values);
   Interval interval{.n = of.n, .mean = of.mean, .low = unknown, .high = unknown};
   if (of.n < 2) return interval;
   const auto n = static_cast<double>(of.n);

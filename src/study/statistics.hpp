@@ -7,12 +7,12 @@
 
 namespace switchyard::study {
 
-struct Moments {
+struct MeanAndDeviation {
   index_t n = 0;
   double mean = 0;                // NaN without values
   double standard_deviation = 0;  // of the sample, n - 1; NaN for fewer than two values
 };
-Moments moments(std::span<const double> values);
+MeanAndDeviation mean_and_deviation(std::span<const double> values);
 
 // The mean of paired differences and its confidence interval, from Student's t with n - 1 degrees of freedom:
 // mean +- t sd / sqrt(n). The ends are NaN for fewer than two values.

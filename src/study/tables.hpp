@@ -16,9 +16,10 @@ std::string results_csv(const Results& results);
 
 // For people: mean and sample standard deviation per arm, the best run of each beside the published value, and
 // the paired differences to the baseline with 95% confidence intervals.
-std::string results_markdown(const Results& results, const std::vector<PublishedValue>& published);
+std::string results_markdown(const Results& results, const std::vector<report::PublishedValue>& published);
 
 // docs/studies.md lists the members.
-nlohmann::ordered_json results_object(const Results& results, const std::vector<PublishedValue>& published);
+nlohmann::ordered_json results_object(const Results& results,
+                                      const std::vector<report::PublishedValue>& published);
 
 }  // namespace switchyard::study

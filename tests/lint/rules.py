@@ -31,7 +31,7 @@ ALLOWED = {
     "console": ["base", "config", "moe"],
 }
 ALLOWED["run"] = ["files", *ALLOWED["train"], "train", "checkpoint", "console"]
-ALLOWED["study"] = ["base", "files", "config", "device", "comm", "data", "moe", "checkpoint", "console", "run"]
+ALLOWED["study"] = ["base", "files", "config", "device", "comm", "data", "moe", "checkpoint", "report", "console", "run"]
 ALLOWED["cli"] = list(ALLOWED)
 
 # A third-party header (a pattern of the whole name) and the path prefixes below src/ that may include it.

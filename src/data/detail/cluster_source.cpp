@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <numbers>
 #include <numeric>
 #include <span>
 #include <vector>
 
+#include "base/box_muller.hpp"
 #include "base/contract.hpp"
 #include "base/philox.hpp"
 #include "data/detail/sample_source.hpp"
@@ -35,17 +35,17 @@ class Draws {
   double uniform(double min, double max) { return min + (max - min) * uniform(); }
   index_t below(index_t n) { return std::min(n - 1, static_cast<index_t>(uniform() * static_cast<double>(n))); }
   double sign() { return uniform() < 0.5 ? -1.0 : 1.0; }
-  // Standard normal (Box and Muller 1958), both of a pair.
+  // Standard normal, both of a pair.
   double normal() {
     if (has_spare_) {
       has_spare_ = false;
       return spare_;
     }
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
-    const double angle = 2.0 * std::numbers::pi * uniform();
-    spare_ = radius * std::sin(angle);
+    const double u = uniform();
+    const BoxMuller pair(u, uniform());
+    spare_ = pair.radius * std::sin(pair.angle);
     has_spare_ = true;
-    return radius * std::cos(angle);
+    return pair.radius * std::cos(pair.angle);
   }
 
  private:

@@ -13,7 +13,7 @@ namespace {
 const std::vector<double> student = {1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4};
 
 TEST(StudyStatistics, mean_and_sample_deviation) {
-  const Moments found = moments(student);
+  const MeanAndDeviation found = mean_and_deviation(student);
   EXPECT_EQ(found.n, 10);
   EXPECT_NEAR(found.mean, 1.58, 1e-15);
   EXPECT_NEAR(found.standard_deviation, 1.229995, 1e-6);
@@ -34,10 +34,10 @@ TEST(StudyStatistics, interval_of_two_values_uses_one_degree_of_freedom) {
 }
 
 TEST(StudyStatistics, few_values_have_no_deviation) {
-  EXPECT_TRUE(std::isnan(moments({}).mean));
+  EXPECT_TRUE(std::isnan(mean_and_deviation({}).mean));
   const std::vector<double> one = {3};
-  EXPECT_EQ(moments(one).mean, 3);
-  EXPECT_TRUE(std::isnan(moments(one).standard_deviation));
+  EXPECT_EQ(mean_and_deviation(one).mean, 3);
+  EXPECT_TRUE(std::isnan(mean_and_deviation(one).standard_deviation));
   EXPECT_TRUE(std::isnan(interval_of_mean(one).low));
   EXPECT_EQ(interval_of_mean(one).mean, 3);
 }
