@@ -110,11 +110,11 @@ namespace switchyard::checkpoint {
 
 void point_best(const std::filesystem::path& folder, index_t step) {
   const std::string name = detail::file_name(step);
-  if (!is_there(folder / name) || detail::pointer_target(folder, detail::best_pointer) == name) return;
+  if (!files::is_there(folder / name) || detail::pointer_target(folder, detail::best_pointer) == name) return;
   detail::remove_leftovers(folder);  // a temporary pointer may be among them
   try {
     detail::write_pointer(folder, detail::best_pointer, name)->publish();
-    detail::sync_folder(folder);
+    files::sync_folder(folder);
   } catch (const detail::Failure& failure) {
     throw DataError(failure.what());
   }

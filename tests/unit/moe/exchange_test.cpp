@@ -45,7 +45,7 @@ float feature(index_t sample, index_t i) { return static_cast<float>(sample * 10
 float output(index_t e, index_t sample, index_t c) { return static_cast<float>(e * 10000 + sample * 10 + c); }
 float gradient(index_t e, index_t sample, index_t c) { return -output(e, sample, c) - 0.5F; }
 // The hidden vector counts its columns on.
-index_t first_column(Part part) { return part == Returned::output ? 0 : outputs; }
+index_t first_column(std::size_t part) { return part == Returned::output ? 0 : outputs; }
 
 // Everything of one rank. gtest's failures may come from any thread.
 void check_rank(const Setting& s, comm::Communicator& communicator) {
@@ -100,7 +100,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
     const tensor::RowSource input = exchange.expert_input(LocalExpert(static_cast<int>(e)));
     const auto count = static_cast<index_t>(expected_rows[e].size());
     EXPECT_EQ(input.rows, round_up(count, 4));
-    for (const Part part : {Returned::output, Returned::hidden}) {
+    for (const auto part : {Returned::output, Returned::hidden}) {
       allocate(results[part], input.rows, widths[part]);
       allocate(d_results[part], input.rows, widths[part]);
       for (index_t r = 0; r < count; ++r) {
@@ -122,7 +122,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   const auto slots =
       exchange.combine(context, plan, {results[Returned::output], results[Returned::hidden]}, rows);
   const auto d_slots = exchange.gradient_rows(context, plan, d_parts, rows);
-  for (const Part part : {Returned::output, Returned::hidden}) {
+  for (const auto part : {Returned::output, Returned::hidden}) {
     ASSERT_EQ(slots[part].size(), widths[part] > 0 ? experts.size() : 0U);
     for (std::size_t i = 0; i < slots[part].size(); ++i) {
       const index_t sample = tiles.first_row() + static_cast<index_t>(i) / s.slots;
@@ -135,7 +135,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   exchange.combine_backward(context, plan, d_parts);
   for (std::size_t e = 0; e < hosted.size(); ++e) {
     const auto count = static_cast<index_t>(expected_rows[e].size());
-    for (const Part part : {Returned::output, Returned::hidden}) {
+    for (const auto part : {Returned::output, Returned::hidden}) {
       for (index_t r = 0; r < d_results[part][e].rows; ++r) {
         for (index_t c = 0; c < widths[part]; ++c) {
           EXPECT_EQ(d_results[part][e](r, c),
