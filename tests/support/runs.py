@@ -97,8 +97,8 @@ class Finished:
 class Running:
     """A run under way. ranks = 0: without a launcher. A hang is a failure: wait() kills all and raises."""
 
-    def __init__(self, *arguments, ranks=0, environment=None, cwd=None, stdout=None, by_rank=()):
-        command = [str(_binary)] + [str(a) for a in arguments]
+    def __init__(self, *arguments, ranks=0, environment=None, cwd=None, stdout=None, by_rank=(), binary=None):
+        command = [str(binary or _binary)] + [str(a) for a in arguments]
         if ranks > 0:
             command = [str(MPIRUN), "-n", str(ranks)] + command
         if by_rank:
@@ -340,14 +340,14 @@ def write_idx(path, array):
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
-def write_data_set(folder, train_samples, test_samples, seed=1, equal_classes=False):
-    """Noisy pictures of CLASSES patterns: a small model learns them in a few steps. equal_classes: labels in turn."""
+def write_data_set(folder, train_samples, test_samples, seed=1, equal_classes=False, classes=CLASSES, side=IMAGE_SIDE):
+    """Noisy pictures of a pattern per class: a small model learns them in a few steps. equal_classes: labels in turn."""
     folder.mkdir(parents=True, exist_ok=True)
     random = numpy.random.default_rng(seed)
-    patterns = random.random((CLASSES, IMAGE_SIDE, IMAGE_SIDE)) < 0.3
+    patterns = random.random((classes, side, side)) < 0.3
     for prefix, count in (("train", train_samples), ("t10k", test_samples)):
-        labels = numpy.arange(count) % CLASSES if equal_classes else random.integers(0, CLASSES, count)
-        noise = random.integers(0, 160, (count, IMAGE_SIDE, IMAGE_SIDE))
+        labels = numpy.arange(count) % classes if equal_classes else random.integers(0, classes, count)
+        noise = random.integers(0, 160, (count, side, side))
         write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", numpy.minimum(255, noise + 120 * patterns[labels]))
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
 

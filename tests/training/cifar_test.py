@@ -2,9 +2,9 @@
 
 import numpy
 
+import cifar_files
 import runs
 
-CLASSES = 10
 # 340 training samples after the validation split, batch 64: the sixth step of an epoch has 20 samples.
 KEYS = {
     "data_source": "cifar",
@@ -32,38 +32,6 @@ CONVOLUTIONS = {
 ROUTING = {0: {"moe_top_k": 0, "moe_experts": 5}, 1: {"moe_top_k": 1, "moe_experts": 12}}
 
 
-def images(labels, classes, random):
-    """Noise and a brightness of each channel that tells the class: no flip and no crop hides it."""
-    levels = numpy.stack([40 + 50 * (labels * step % classes) / classes * 3 for step in (1, 3, 7)], axis=1)
-    noise = random.integers(-40, 41, (len(labels), 3, 32, 32))
-    return numpy.clip(levels[:, :, None, None] + noise, 0, 255).astype(numpy.uint8)
-
-
-def write_records(file, label_columns, classes, random):
-    """Label bytes, then pixels; the last column decides what the image shows."""
-    labels = numpy.stack(label_columns, axis=1).astype(numpy.uint8)
-    pixels = images(label_columns[-1], classes, random).reshape(len(labels), -1)
-    content = numpy.concatenate([labels, pixels], axis=1).tobytes()
-    file.write_bytes(runs.gzip.compress(content, mtime=0) if file.suffix == ".gz" else content)
-
-
-def write_cifar10(folder):
-    folder.mkdir()
-    random = numpy.random.default_rng(1)
-    for batch in range(1, 6):
-        name = f"data_batch_{batch}.bin" + (".gz" if batch % 2 else "")
-        write_records(folder / name, [random.integers(0, CLASSES, 80)], CLASSES, random)
-    write_records(folder / "test_batch.bin", [random.integers(0, CLASSES, 100)], CLASSES, random)
-
-
-def write_cifar100(folder):
-    folder.mkdir()
-    random = numpy.random.default_rng(2)
-    for name, count in (("train.bin", 400), ("test.bin.gz", 100)):
-        fine = random.integers(0, 100, count)
-        write_records(folder / name, [fine // 5, fine], 100, random)
-
-
 class Cifar(runs.RunTest):
     train_samples = 500  # of the made-up data set, not used here
     test_samples = 100
@@ -72,8 +40,8 @@ class Cifar(runs.RunTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.cifar10, cls.cifar100 = cls.folder / "cifar-10-batches-bin", cls.folder / "cifar-100-binary"
-        write_cifar10(cls.cifar10)
-        write_cifar100(cls.cifar100)
+        cifar_files.write_cifar10(cls.cifar10)
+        cifar_files.write_cifar100(cls.cifar100)
 
     def run_to(self, step, ranks, **sections):
         keys = {**KEYS, "data_dir": self.cifar10, "train_max_steps": step, **sections}
@@ -193,7 +161,7 @@ class Cifar(runs.RunTest):
 
     def test_label_out_of_range(self):
         folder = self.new_path("data")
-        write_cifar10(folder)
+        cifar_files.write_cifar10(folder)
         file = folder / "test_batch.bin"
         content = bytearray(file.read_bytes())
         content[7 * 3073] = 200
