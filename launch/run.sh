@@ -21,14 +21,16 @@
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # called through sh
 set -u
 
-say() { echo "launch/run.sh on $(hostname): $1" >&2; }
+name=$(basename "$0")  # switchyard-run where it is installed
+[ "$name" != run.sh ] || name=launch/run.sh
+say() { echo "$name on $(hostname): $1" >&2; }
 
 fail() {
   say "$1"
   exit 2
 }
 
-usage="usage: launch/run.sh [-n RANKS] [MPIRUN OPTIONS --] PROGRAM [ARGUMENTS]"
+usage="usage: $name [-n RANKS] [MPIRUN OPTIONS --] PROGRAM [ARGUMENTS]"
 ranks=""
 if [ "${1:-}" = "-n" ] || [ "${1:-}" = "-np" ]; then
   ranks="${2:-}"
@@ -167,9 +169,9 @@ stop() {
     kill -TERM "$mpirun_pid" 2>/dev/null
   fi
 }
-for name in TERM INT HUP USR2 XCPU; do
+for signal in TERM INT HUP USR2 XCPU; do
   # shellcheck disable=SC2064
-  trap "stop $name" "$name"
+  trap "stop $signal" "$signal"
 done
 trap 'interrupted=1; kill -USR1 "$mpirun_pid" 2>/dev/null' USR1
 
