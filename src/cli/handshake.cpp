@@ -7,7 +7,6 @@
 #include "base/build_info.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/mpi/mpi_session.hpp"
-#include "config/parse.hpp"
 #include "ops/product_library.hpp"
 
 namespace switchyard::cli {
@@ -44,19 +43,17 @@ void expect_same_program(comm::Communicator& communicator, std::string_view comm
   comm::expect_same(communicator, ErrorKind::config, things);
 }
 
-std::vector<comm::Compared> compared_configuration(const config::Config& config, std::string_view where) {
+std::vector<comm::Compared> compared_configuration(const run::Config& config, std::string_view where) {
   std::vector<comm::Compared> things;
-  for (const config::Section& section : config::sections()) {
-    for (const config::Field& field : section.fields) {
-      if (field.scope == config::Scope::rank) continue;
-      things.push_back({std::string(where) + field.name(), config::value_text(config, field),
-                        std::string(one_configuration)});
-    }
+  for (const config::Key& key : run::schema().keys()) {
+    if (key.field->scope == config::Scope::rank) continue;
+    things.push_back(
+        {std::string(where) + key.name, run::schema().text(config, key), std::string(one_configuration)});
   }
   return things;
 }
 
-void expect_same_configuration(comm::Communicator& communicator, const config::Config& config) {
+void expect_same_configuration(comm::Communicator& communicator, const run::Config& config) {
   comm::expect_same(communicator, ErrorKind::config, compared_configuration(config));
 }
 

@@ -6,7 +6,7 @@
 
 #include "comm/communicator.hpp"
 #include "comm/handshake.hpp"
-#include "config/config.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::cli {
 
@@ -15,11 +15,11 @@ namespace switchyard::cli {
 void expect_same_program(comm::Communicator& communicator, std::string_view command);
 
 // Every key and value of `config` that all ranks must have alike; `where` goes in front of each: "ARM: ".
-std::vector<comm::Compared> compared_configuration(const config::Config& config, std::string_view where = {});
+std::vector<comm::Compared> compared_configuration(const run::Config& config, std::string_view where = {});
 
 // The effective configuration, apart from keys that each rank may have of its own. Before any of it is acted
 // on. Collective; ConfigError.
-void expect_same_configuration(comm::Communicator& communicator, const config::Config& config);
+void expect_same_configuration(comm::Communicator& communicator, const run::Config& config);
 
 // A thing of the command line, such as the run folder.
 comm::Compared compared_argument(std::string_view what, std::string_view value);

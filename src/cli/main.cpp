@@ -24,7 +24,6 @@
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
 #include "comm/launch_check.hpp"
-#include "config/describe.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -164,7 +163,7 @@ int run(const std::vector<std::string>& words) {
     return 0;
   }
   if (name == "help" || name == "--help" || name == "-h") {
-    std::cout << (words.size() > 1 && words[1] == "configuration" ? config::configuration_markdown() : usage());
+    std::cout << (words.size() > 1 && words[1] == "configuration" ? configuration_page() : usage());
     return 0;
   }
   for (const Command& command : commands) {

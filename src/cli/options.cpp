@@ -3,16 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/program_options.hpp>
 #include <new>
 
 #include "base/error.hpp"
-#include "cli/ini.hpp"
-#include "config/describe.hpp"
 #include "config/messages.hpp"
-#include "config/parse.hpp"
-#include "config/validate.hpp"
+#include "files/regular_file.hpp"
+#include "run/validate.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -21,10 +18,35 @@ namespace po = boost::program_options;
 
 constexpr std::string_view command_line = "command line";
 
-po::options_description option_table(const KnownKeys& keys) {
+po::options_description option_table(const KnownOptions& known) {
   po::options_description table;
-  for (const std::string& key : keys.names) table.add_options()(key.c_str(), po::value<std::string>());
+  for (const std::string_view name : known.own)
+    table.add_options()(std::string(name).c_str(), po::value<std::string>());
+  for (const config::SchemaOfAny* schema : known.schemas) {
+    for (const config::Key& key : schema->keys())
+      table.add_options()(key.name.c_str(), po::value<std::string>());
+  }
   return table;
+}
+
+// ConfigError unless one of them has this name; with the nearest one of the schema that has its section.
+void expect_known(const KnownOptions& known, std::string_view name) {
+  if (std::ranges::find(known.own, name) != known.own.end()) return;
+  const auto has_section = [&](const config::SchemaOfAny* schema) {
+    return std::ranges::any_of(schema->sections(), [&](const config::Section& section) {
+      return name.substr(0, name.find('.')) == section.name;
+    });
+  };
+  const auto found = std::ranges::find_if(known.schemas, has_section);
+  if (found != known.schemas.end()) {
+    (*found)->find(name, command_line);
+  } else if (!known.schemas.empty()) {
+    known.schemas.back()->find(name, command_line);
+  } else {
+    throw ConfigError(fmt::format(
+        "--{} is no option of this command (command line); {}", name,
+        known.own.empty() ? "it takes none" : fmt::format("there is --{}", fmt::join(known.own, ", --"))));
+  }
 }
 
 // "--optim.beta1=0.5" and "optim.beta1" give "optim.beta1".
@@ -33,20 +55,17 @@ std::string key_of(std::string_view token) {
   return std::string(token.substr(0, token.find('=')));
 }
 
-[[noreturn]] void reject_missing_value(std::string_view token, const KnownKeys& keys) {
+[[noreturn]] void reject_missing_value(std::string_view token, const KnownOptions& known) {
   const std::string key = key_of(token);
-  keys.find(key, command_line);  // an unknown key is the greater mistake
-  throw ConfigError(
-      fmt::format("--{0} has no value (command line); write --{0}=VALUE, or leave it away for the "
-                  "value of the file or the default",
-                  key));
+  expect_known(known, key);  // an unknown key is the greater mistake
+  throw ConfigError(fmt::format("--{0} has no value (command line); write --{0}=VALUE, or leave it away", key));
 }
 
 // Boost's parsing; its exceptions become ours. Guessing of abbreviated keys is off: a new key must not change
 // what an old command means.
-std::vector<po::option> split(std::span<const std::string> arguments, const KnownKeys& keys) {
+std::vector<po::option> split(std::span<const std::string> arguments, const KnownOptions& known) {
   using namespace po::command_line_style;
-  const po::options_description table = option_table(keys);
+  const po::options_description table = option_table(known);
   try {
     return po::command_line_parser(std::vector<std::string>(arguments.begin(), arguments.end()))
         .options(table)
@@ -55,68 +74,52 @@ std::vector<po::option> split(std::span<const std::string> arguments, const Know
         .options;
   } catch (const po::unknown_option& error) {
     const std::string key = key_of(error.get_option_name());
-    keys.find(key, command_line);
+    expect_known(known, key);
     // Boost's table lacks a key that is in ours where memory was short: it read the key's name from a stream.
-    if (std::ranges::find(keys.names, key) != keys.names.end()) throw std::bad_alloc();
-    throw ConfigError(fmt::format("{} (command line); write --section.key=value", error.what()));
+    throw std::bad_alloc();
   } catch (const po::invalid_command_line_syntax& error) {
-    reject_missing_value(error.tokens(), keys);
+    reject_missing_value(error.tokens(), known);
   } catch (const po::error& error) {
     throw ConfigError(fmt::format("{} (command line); write --section.key=value", error.what()));
   }
 }
 
-void add_override(CommandLine& line, const po::option& option, const KnownKeys& keys) {
+void add_option(CommandLine& line, const po::option& option, const KnownOptions& known) {
   const auto& tokens = option.original_tokens;
   // "--data.dir --run.seed=3": Boost takes the second for the value of the first.
   if (option.value.empty() || (tokens.size() > 1 && tokens[1].starts_with("--")))
-    reject_missing_value(tokens.at(0), keys);
+    reject_missing_value(tokens.at(0), known);
   const Override added{option.string_key, option.value[0]};
-  for (const Override& earlier : line.overrides) {
-    if (earlier.key != added.key) continue;
+  const auto twice = [&](const std::string& earlier) {
     throw ConfigError(fmt::format("--{} is given twice (command line, {} and {}); keep one of them", added.key,
-                                  config::in_quotes(earlier.value), config::in_quotes(added.value)));
+                                  config::in_quotes(earlier), config::in_quotes(added.value)));
+  };
+  for (const Override& earlier : line.overrides) {
+    if (earlier.key == added.key) twice(earlier.value);
   }
-  line.overrides.push_back(added);
+  if (std::ranges::find(known.own, added.key) == known.own.end()) {
+    line.overrides.push_back(added);
+  } else if (const auto [earlier, is_new] = line.options.emplace(added.key, added.value); !is_new) {
+    twice(earlier->second);
+  }
 }
 
-void apply(const std::vector<Override>& overrides, ParsedRun& run) {
-  for (const Override& override : overrides) {
-    config::set(run.config, override.key, override.value, command_line);
-    run.overridden_keys.push_back(override.key);
-  }
-  config::validate(run.config);
+run::Config with_overrides(run::Config config, const CommandLine& line) {
+  for (const Override& override : line.overrides)
+    run::schema().set(config, override.key, override.value, command_line);
+  run::validate(config);
+  return config;
 }
 
-// Not in the list, on purpose: train.epochs (it moves the end of the schedule), and whatever the arithmetic
-// reads.
-constexpr std::array<std::string_view, 9> resume_keys = {"run.threads",
-                                                         "run.max_minutes",
-                                                         "run.device",
-                                                         "run.wait_seconds",
-                                                         "train.max_steps",
-                                                         "train.log_every_steps",
-                                                         "checkpoint.every_steps",
-                                                         "checkpoint.keep_last",
-                                                         "data.dir"};
-
-constexpr OverrideRule the_resume_rule{
-    .allowed_keys = resume_keys,
-    .why = "a resumed run computes what the whole run would have; this key would change that",
-    .try_this = "to use another value, start a new run with 'switchyard train'"};
+constexpr std::size_t largest_file_bytes = 1 << 20;
 
 }  // namespace
 
-KnownKeys run_keys() {
-  return {config::known_keys(),
-          [](std::string_view name, std::string_view where) { config::find_field(name, where); }};
-}
-
-CommandLine parse_command_line(std::span<const std::string> arguments, const KnownKeys& keys) {
+CommandLine parse_command_line(std::span<const std::string> arguments, const KnownOptions& known) {
   CommandLine line;
-  for (const po::option& option : split(arguments, keys)) {
+  for (const po::option& option : split(arguments, known)) {
     if (!option.string_key.empty()) {
-      add_override(line, option, keys);
+      add_option(line, option, known);
       continue;
     }
     const std::string& word = option.value.at(0);
@@ -129,15 +132,9 @@ CommandLine parse_command_line(std::span<const std::string> arguments, const Kno
   return line;
 }
 
-std::optional<std::string> take_option(std::vector<std::string>& words, std::string_view name) {
-  std::optional<std::string> value;
-  std::erase_if(words, [&](const std::string& word) {
-    if (!word.starts_with(name) || word.size() == name.size() || word[name.size()] != '=') return false;
-    if (value) throw ConfigError(fmt::format("{} is given twice; give it once", name));
-    value = word.substr(name.size() + 1);
-    return true;
-  });
-  return value;
+std::optional<std::string> CommandLine::option(std::string_view name) const {
+  const auto found = options.find(name);
+  return found == options.end() ? std::nullopt : std::optional(found->second);
 }
 
 bool asks_for_help(std::span<const std::string> arguments) {
@@ -148,8 +145,24 @@ bool asks_for_help(std::span<const std::string> arguments) {
   return false;
 }
 
-ParsedRun parse_run_options(std::span<const std::string> arguments) {
-  const CommandLine line = parse_command_line(arguments);
+std::string read_ini_file(const std::string& path) {
+  constexpr std::string_view try_this =
+      "give the path of a configuration file, such as configs/fashion_mnist/original.ini";
+  if (const std::string reason = files::why_unreadable(path); !reason.empty()) {
+    throw ConfigError(fmt::format("cannot read the configuration file {} ({}); {}", config::in_quotes(path),
+                                  reason, try_this));
+  }
+  try {
+    return files::read_regular_file(path, largest_file_bytes);
+  } catch (const DataError& error) {
+    throw ConfigError(
+        fmt::format("{} is no configuration file ({}); {}", config::in_quotes(path), error.what(), try_this));
+  }
+}
+
+run::Config read_configuration(const std::string& path) { return run::parse_config(read_ini_file(path), path); }
+
+run::Config parse_run_options(const CommandLine& line) {
   if (line.positionals.empty()) {
     throw ConfigError(
         "no configuration file is given (command line); name one first, such as "
@@ -161,40 +174,24 @@ ParsedRun parse_run_options(std::span<const std::string> arguments) {
                     "one, and write settings as --section.key=value",
                     config::in_quotes(line.positionals[0]), config::in_quotes(line.positionals[1])));
   }
-  const std::string& path = line.positionals[0];
-  ParsedRun run{parse_ini(read_ini_file(path), path), {}};
-  apply(line.overrides, run);
-  return run;
+  return with_overrides(read_configuration(line.positionals[0]), line);
 }
 
-const OverrideRule& resume_rule() { return the_resume_rule; }
+std::vector<std::string_view> allowed_keys(const OverrideRule& rule) {
+  std::vector<std::string_view> allowed;
+  for (const config::Key& key : run::schema().keys()) {
+    if (rule.allows(*key.field)) allowed.push_back(key.name);
+  }
+  return allowed;
+}
 
-ParsedRun parse_overrides(config::Config base, const CommandLine& line, const OverrideRule& rule) {
+run::Config parse_overrides(run::Config base, const CommandLine& line, const OverrideRule& rule) {
   for (const Override& override : line.overrides) {
-    if (std::find(rule.allowed_keys.begin(), rule.allowed_keys.end(), override.key) != rule.allowed_keys.end())
-      continue;
+    if (rule.allows(*run::schema().find(override.key, command_line).field)) continue;
     throw ConfigError(fmt::format("{} cannot be changed here ({}); {}. May be changed: {}", override.key,
-                                  rule.why, rule.try_this, fmt::join(rule.allowed_keys, ", ")));
+                                  rule.why, rule.try_this, fmt::join(allowed_keys(rule), ", ")));
   }
-  ParsedRun run{std::move(base), {}};
-  apply(line.overrides, run);
-  return run;
-}
-
-std::string run_options_help() {
-  std::string help = "Settings: section.key of the file, written --section.key=value here.\n";
-  for (const config::Section& section : config::sections()) {
-    std::size_t width = 0;
-    for (const config::Field& field : section.fields) width = std::max(width, field.name().size());
-    help += fmt::format("\n[{}] {}\n", section.name, section.help);
-    for (const config::Field& field : section.fields) {
-      const std::string standard = config::describe_default(field);
-      help += fmt::format("  --{:<{}}  {}\n    {:<{}}  {}{}\n", field.name(), width, field.help, "", width,
-                          config::describe_values(field),
-                          standard.empty() ? "; no default" : fmt::format("; default {}", standard));
-    }
-  }
-  return help;
+  return with_overrides(std::move(base), line);
 }
 
 }  // namespace switchyard::cli

@@ -1,16 +1,16 @@
 // From a sub-command's arguments to a run configuration: default < configuration file < command line.
 //
-// With ini.cpp the only place that knows Boost.Program_options. The keys come from config's field tables.
+// The only place that knows Boost.Program_options. The keys come from the rooms' field tables.
 #pragma once
 
-#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "config/config.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::cli {
 
@@ -24,50 +24,57 @@ struct Override {
 struct CommandLine {
   std::vector<std::string> positionals;
   std::vector<Override> overrides;
+  std::map<std::string, std::string, std::less<>> options;  // the command's own: "ranks" of --ranks=4
+
+  std::optional<std::string> option(std::string_view name) const;
 };
 
-// The keys that a command's options may name.
-struct KnownKeys {
-  std::vector<std::string> names;                                           // "section.key"
-  std::function<void(std::string_view name, std::string_view where)> find;  // ConfigError if unknown
+// What a command's options may name.
+struct KnownOptions {
+  std::vector<const config::SchemaOfAny*> schemas = {};  // the keys of these: --section.key=value
+  std::vector<std::string_view> own = {};                // without a section: --ranks=4
 };
-KnownKeys run_keys();
 
-// Accepts --section.key=value and --section.key value, in any order with positionals; after `--` all are
-// positional. Unknown key, a key given twice, a key without a value, a short option: ConfigError.
-CommandLine parse_command_line(std::span<const std::string> arguments, const KnownKeys& keys = run_keys());
-
-// Takes NAME=VALUE out of `words`, with the dashes of `name`: the value, or nothing. Given twice: ConfigError.
-std::optional<std::string> take_option(std::vector<std::string>& words, std::string_view name);
+// Accepts --key=value and --key value, in any order with positionals; after `--` all are positional. Unknown
+// key, a key given twice, a key without a value, a short option: ConfigError.
+CommandLine parse_command_line(std::span<const std::string> arguments,
+                               const KnownOptions& known = {.schemas = {&run::schema()}});
 
 // True if --help or -h is among the arguments (before `--`). Ask this before parsing them.
 bool asks_for_help(std::span<const std::string> arguments);
 
-struct ParsedRun {
-  config::Config config;                     // validated
-  std::vector<std::string> overridden_keys;  // of the command line, in its order
-};
+// The text of a configuration file. A missing, unreadable or absurdly large file is a ConfigError with the
+// path.
+std::string read_ini_file(const std::string& path);
+// The configuration in that file, as it stands: not validated, since the command line may still change it.
+run::Config read_configuration(const std::string& path);
 
-// For `train` and `plan`: FILE.ini [--section.key=value ...]. Reads the file; any mistake in it or in
-// the arguments is a ConfigError.
-ParsedRun parse_run_options(std::span<const std::string> arguments);
+// For `train`, `plan` and others: FILE.ini [--section.key=value ...]. Reads the file; any mistake in it or in
+// the line is a ConfigError. The result is validated.
+run::Config parse_run_options(const CommandLine& line);
+inline run::Config parse_run_options(std::span<const std::string> arguments) {
+  return parse_run_options(parse_command_line(arguments));
+}
 
 // Which keys a command may override in a configuration that exists already, and why no other.
 struct OverrideRule {
-  std::span<const std::string_view> allowed_keys;
-  std::string_view why;  // "...cannot be changed (<why>); ..."
+  bool (*allows)(const config::Field& field);  // by its role
+  std::string_view why;                        // "...cannot be changed (<why>); ..."
   std::string_view try_this;
 };
 
-// For `resume`: what changes neither the weights nor their order in time.
-const OverrideRule& resume_rule();
+// For `resume`. Not train.epochs: it moves the end of the schedule.
+inline constexpr OverrideRule resume_rule{
+    .allows = run::may_change_on_resume,
+    .why = "a resumed run computes what the whole run would have; this key would change that",
+    .try_this = "to use another value, start a new run with 'switchyard train'"};
+
+// The keys that it allows, in the order of the tables.
+std::vector<std::string_view> allowed_keys(const OverrideRule& rule);
 
 // `base`, a stored configuration, with the overrides of `line`; validated. Leaves line.positionals to the
 // caller, who needs them to find `base`. A key outside the rule is a ConfigError that says why and lists the
 // allowed ones.
-ParsedRun parse_overrides(config::Config base, const CommandLine& line, const OverrideRule& rule);
-
-// The --section.key options, section by section, with values, defaults and meaning.
-std::string run_options_help();
+run::Config parse_overrides(run::Config base, const CommandLine& line, const OverrideRule& rule);
 
 }  // namespace switchyard::cli

@@ -64,8 +64,8 @@ Runtime::~Runtime() {
   communicator_.reset();  // before MPI ends
 }
 
-config::Config Runtime::read_config(const std::function<config::Config()>& read) {
-  config::Config config;
+run::Config Runtime::read_config(const std::function<run::Config()>& read) {
+  run::Config config;
   comm::agree(*communicator_, [&] {
     const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "configuration");
     config = read();
@@ -75,7 +75,7 @@ config::Config Runtime::read_config(const std::function<config::Config()>& read)
   return config;
 }
 
-data::Dataset Runtime::read_data(const config::Config& config) {
+data::Dataset Runtime::read_data(const run::Config& config) {
   std::optional<data::Dataset> dataset;
   communicator_->set_phase(0, "read data");
   comm::agree(*communicator_, [&] {
@@ -86,7 +86,7 @@ data::Dataset Runtime::read_data(const config::Config& config) {
   return *std::move(dataset);
 }
 
-device::Context& Runtime::start_device(const config::Run& run) {
+device::Context& Runtime::start_device(const run::Options& run) {
   watchdog_.set_limit_seconds(run.wait_seconds);
   comm::agree(*communicator_, [&] { require_device(run); });
   const int processors = static_cast<int>(device::allowed_processors().size());
@@ -102,7 +102,7 @@ device::Context& Runtime::start_device(const config::Run& run) {
   return *context_;
 }
 
-device::Context& Runtime::adjust_device(const config::Run& run) {
+device::Context& Runtime::adjust_device(const run::Options& run) {
   watchdog_.set_limit_seconds(run.wait_seconds);
   if (threads_of(run) != threads_) {
     threads_ = threads_of(run);
@@ -111,13 +111,13 @@ device::Context& Runtime::adjust_device(const config::Run& run) {
   return *context_;
 }
 
-int Runtime::threads_of(const config::Run& run) const {
+int Runtime::threads_of(const run::Options& run) const {
   if (run.threads > 0) return run.threads;
   return comm::default_threads(static_cast<int>(device::allowed_processors().size()), nodes_);
 }
 
-void require_device(const config::Run& run) {
-  if (run.device != config::DeviceChoice::cuda) return;
+void require_device(const run::Options& run) {
+  if (run.device != run::DeviceChoice::cuda) return;
   throw NotBuilt(
       "run.device = cuda is not available (training on a GPU is not part of this version; kernels are compiled "
       "for it only); use run.device = cpu");

@@ -14,9 +14,9 @@
 #include "comm/mpi/mpi_session.hpp"
 #include "comm/node_layout.hpp"
 #include "comm/watchdog.hpp"
-#include "config/config.hpp"
 #include "data/dataset.hpp"
 #include "device/context.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::cli {
 
@@ -48,23 +48,23 @@ class Runtime {
   // What `read`, run on every rank, gives; the watchdog's limit is that of the configuration from then on.
   // Collective; ranks agree on failures, and a ConfigError names what they do not have alike. Reading files
   // counts as a wait.
-  config::Config read_config(const std::function<config::Config()>& read);
+  run::Config read_config(const std::function<run::Config()>& read);
 
   // The samples that `config` names, on every rank. Collective; ranks agree on failures, and a DataError says
   // so if they have read different samples. Reading files counts as a wait.
-  data::Dataset read_data(const config::Config& config);
+  data::Dataset read_data(const run::Config& config);
 
   // Makes the device, and sets the watchdog's limit, as `run` says. Call once; collective. Throws on all ranks
   // alike if the choice cannot be had.
-  device::Context& start_device(const config::Run& run);
+  device::Context& start_device(const run::Options& run);
   // After start_device, for a further run in this process: the same with other numbers. Local.
-  device::Context& adjust_device(const config::Run& run);
+  device::Context& adjust_device(const run::Options& run);
   // What the user should know about threads and processors, found by start_device.
   const std::vector<std::string>& warnings() const { return warnings_; }
   int threads() const { return threads_; }
 
  private:
-  int threads_of(const config::Run& run) const;
+  int threads_of(const run::Options& run) const;
 
   comm::Watchdog watchdog_;
   std::unique_ptr<comm::MpiSession> mpi_;
@@ -76,6 +76,6 @@ class Runtime {
 };
 
 // NotBuilt if a run cannot have the device that it asks for.
-void require_device(const config::Run& run);
+void require_device(const run::Options& run);
 
 }  // namespace switchyard::cli

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace switchyard::config {
 
@@ -13,5 +15,10 @@ struct Setting {
 
   std::string name() const { return section.empty() ? key : section + "." + key; }
 };
+
+// `text` without white space at its ends.
+std::string_view trimmed(std::string_view text);
+// The words of a text, at white space.
+std::vector<std::string> words_of(std::string_view text);
 
 }  // namespace switchyard::config

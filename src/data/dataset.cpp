@@ -4,25 +4,11 @@
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
-#include "data/detail/sample_source.hpp"
+#include "data/detail/source.hpp"
+#include "data/options.hpp"
 
 namespace switchyard::data {
 namespace {
-
-std::unique_ptr<const detail::SampleSource> make_source(const config::Data& config, std::uint64_t seed) {
-  switch (config.source) {
-    case config::DataSource::idx:
-      return detail::load_idx_source(config);
-    case config::DataSource::cifar:
-      return detail::load_cifar_source(config);
-    case config::DataSource::random:
-      return detail::make_random_source(config, seed);
-    case config::DataSource::clusters:
-      return detail::make_cluster_source(config, seed);
-  }
-  SY_EXPECTS(false, "data.source {}", static_cast<int>(config.source));
-  return nullptr;
-}
 
 // `values` for each of so many channels: one value stands for all.
 std::vector<double> per_channel(std::string_view key, const std::vector<double>& values, index_t channels) {
@@ -104,13 +90,12 @@ std::string describe(const Identity& identity) {
                      identity.digest);
 }
 
-Dataset load_dataset(const config::Data& config, std::uint64_t seed) {
-  const std::uint64_t own_seed = config.seed != 0 ? config.seed : seed;
-  auto source = make_source(config, own_seed);
+Dataset load_dataset(const Options& options, std::uint64_t seed) {
+  auto source = detail::make_source(options, options.seed != 0 ? options.seed : seed);
   const index_t channels = source->shape().channels;
   return Dataset(std::move(source),
-                 {per_channel("data.mean", config.mean, channels),
-                  per_channel("data.standard_deviation", config.standard_deviation, channels)});
+                 {per_channel("data.mean", options.mean, channels),
+                  per_channel("data.standard_deviation", options.standard_deviation, channels)});
 }
 
 }  // namespace switchyard::data

@@ -12,11 +12,12 @@
 #include <vector>
 
 #include "base/ids.hpp"
-#include "config/config.hpp"
 #include "tensor/sample_shape.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::data {
+
+struct Options;
 
 namespace detail {
 class SampleSource;
@@ -73,7 +74,7 @@ class Dataset {
 
   // Row i of `images` becomes sample samples[i] of the split: its pixels (channel, then height, then width)
   // normalised in double and rounded once, or the floats that the data set holds. With a visit, samples are
-  // augmented if data.augment says so, each as a function of (seed, epoch, sample); without one, as in
+  // augmented if cifar.augment says so, each as a function of (seed, epoch, sample); without one, as in
   // evaluation, never. Samples may repeat. Allocates nothing. Contract: images is samples.size() x features,
   // every sample in [0, size(split)); a visit is to the training split.
   void fill(Split split, std::span<const index_t> samples, tensor::Matrix images,
@@ -106,6 +107,6 @@ class Dataset {
 // it. Throws DataError for a file that is missing, damaged or at odds with another, ConfigError for a
 // validation split that leaves no training sample or none of a class, coarse labels of CIFAR-10, and numbers of
 // data.mean or data.standard_deviation that are neither one nor one per channel.
-Dataset load_dataset(const config::Data& config, std::uint64_t seed);
+Dataset load_dataset(const Options& options, std::uint64_t seed);
 
 }  // namespace switchyard::data

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "config/class_partition.hpp"
 #include "model/objective.hpp"
+#include "moe/class_partition.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -14,8 +14,8 @@ namespace {
 std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 // The partition by label. Throws ConfigError unless it has the task's classes, all of them.
-std::vector<std::int32_t> expert_of_label(const config::Config& config, index_t classes) {
-  const auto groups = config::parse_partition(config.moe.partition, config.moe.experts);
+std::vector<std::int32_t> expert_of_label(const MixtureOptions& mixture, index_t classes) {
+  const auto groups = moe::parse_partition(mixture.moe.partition, mixture.moe.experts);
   std::vector<std::int32_t> expert(at(classes), -1);
   for (std::size_t e = 0; e < groups.size(); ++e) {
     for (const std::int32_t label : groups[e]) {
@@ -36,18 +36,18 @@ std::vector<std::int32_t> expert_of_label(const config::Config& config, index_t 
 }
 
 // The gate's network, if it has one: `hidden` is the width of an expert's hidden vector.
-nn::NetworkShape gate_shape(std::span<const config::LayerSpec> gate, moe::GateKind kind,
-                            const config::Config& config, const Task& task, index_t hidden) {
+nn::NetworkShape gate_shape(std::span<const nn::LayerSpec> gate, moe::GateKind kind,
+                            const MixtureOptions& mixture, const Task& task, index_t hidden) {
   switch (kind) {
     case moe::GateKind::network:
-      return nn::NetworkShape::resolve("gate", gate, task.sample, config.moe.experts);
+      return nn::NetworkShape::resolve("gate", gate, task.sample, mixture.moe.experts);
     case moe::GateKind::attention:
       if (hidden == 0) {
         throw ConfigError(
             fmt::format("model.gate ends in attention:experts, and model.expert = '{}' has no hidden vector to "
                         "attend to (that of the dense layer before the last); write such as: dense:32 relu "
                         "dense:classes",
-                        config.model.expert));
+                        mixture.networks.expert));
       }
       return nn::NetworkShape::resolve("gate", gate, task.sample, hidden);
     case moe::GateKind::most_certain:
@@ -58,7 +58,7 @@ nn::NetworkShape gate_shape(std::span<const config::LayerSpec> gate, moe::GateKi
   return {};
 }
 
-void check_similarity_layer(const config::Moe& moe, const nn::NetworkShape& gate) {
+void check_similarity_layer(const moe::Options& moe, const nn::NetworkShape& gate) {
   if (moe.similarity_layer > gate.layer_count()) {
     throw ConfigError(fmt::format(
         "moe.similarity_layer = {} (model.gate has {} layers with weights); give one of them, or 0 for the "
@@ -68,52 +68,50 @@ void check_similarity_layer(const config::Moe& moe, const nn::NetworkShape& gate
 }
 
 // V-MoE (Riquelme et al. 2021) has normal noise with standard deviation 1/E.
-double noise_scale(const config::Moe& moe) {
+double noise_scale(const moe::Options& moe) {
   if (moe.noise_scale > 0) return moe.noise_scale;
-  return moe.noise == config::GateNoise::normal ? 1.0 / static_cast<double>(moe.experts) : 1.0;
+  return moe.noise == moe::GateNoise::normal ? 1.0 / static_cast<double>(moe.experts) : 1.0;
 }
 
 }  // namespace
 
-moe::LayerOptions layer_options(const config::Config& config, const Task& task) {
-  const auto gate = config::parse_network(config.model.gate, config::NetworkRole::gate);
-  const moe::GateKind kind = config::gate_kind(gate);
-  const std::unique_ptr<Objective> objective = Objective::make(config, task.classes);
-  const config::InitialValues init = config.model.init;
-  const auto draw = static_cast<std::uint32_t>(config.init.draw);
-  nn::NetworkShape expert = nn::NetworkShape::resolve(
-      "expert", config::parse_network(config.model.expert, config::NetworkRole::expert), task.sample,
-      objective->outputs());
+moe::LayerOptions layer_options(const MixtureOptions& mixture, const Task& task) {
+  const auto gate = nn::parse_network(mixture.networks.gate, nn::NetworkRole::gate);
+  const moe::GateKind kind = moe::gate_kind(gate);
+  const std::unique_ptr<Objective> objective = Objective::make(mixture, task.classes);
+  const nn::InitialValues init = mixture.networks.init;
+  nn::NetworkShape expert =
+      nn::NetworkShape::resolve("expert", nn::parse_network(mixture.networks.expert, nn::NetworkRole::expert),
+                                task.sample, objective->outputs());
   expert.shows_hidden = kind == moe::GateKind::attention;
-  const nn::NetworkShape network = gate_shape(gate, kind, config, task, expert.hidden());
-  check_similarity_layer(config.moe, network);
-  return {.gate = network,
-          .expert = expert,
-          .outputs = objective->outputs(),
-          .routing = {.kind = kind,
-                      .experts = config.moe.experts,
-                      .top_k = config.moe.top_k,
-                      .classes = task.classes,
-                      .measure = objective->measure(),
-                      .value = config.moe.gate_value,
-                      .noise = config.moe.noise,
-                      .noise_scale = noise_scale(config.moe),
-                      .noise_draw = config.moe.noise_draw,
-                      .noise_when = config.moe.noise_when,
-                      .expert_of_label = kind == moe::GateKind::by_label ? expert_of_label(config, task.classes)
-                                                                         : std::vector<std::int32_t>{}},
-          .head = objective->head(),
-          .gate_options = {{.replicated = true,
-                            .batch_size = config.train.batch_size,
-                            .shards = config.train.shards},
-                           config.train.precision,
-                           {init, config.model.gate_init_scale, draw},
-                           config.train.freeze == config::Freeze::gate},
-          .expert_options = {{},
-                             config.train.precision,
-                             {init, config.model.expert_init_scale, draw},
-                             config.train.freeze == config::Freeze::experts},
-          .seed = config.run.seed};
+  const nn::NetworkShape network = gate_shape(gate, kind, mixture, task, expert.hidden());
+  check_similarity_layer(mixture.moe, network);
+  return {
+      .gate = network,
+      .expert = expert,
+      .outputs = objective->outputs(),
+      .routing = {.kind = kind,
+                  .experts = mixture.moe.experts,
+                  .top_k = mixture.moe.top_k,
+                  .classes = task.classes,
+                  .measure = objective->measure(),
+                  .value = mixture.moe.gate_value,
+                  .noise = mixture.moe.noise,
+                  .noise_scale = noise_scale(mixture.moe),
+                  .noise_draw = mixture.moe.noise_draw,
+                  .noise_when = mixture.moe.noise_when,
+                  .expert_of_label = kind == moe::GateKind::by_label ? expert_of_label(mixture, task.classes)
+                                                                     : std::vector<std::int32_t>{}},
+      .head = objective->head(),
+      .gate_options = {{.replicated = true, .batch_size = mixture.batch_size, .shards = mixture.shards},
+                       mixture.precision,
+                       {init, mixture.networks.gate_init_scale, mixture.draw},
+                       mixture.freeze == Freeze::gate},
+      .expert_options = {{},
+                         mixture.precision,
+                         {init, mixture.networks.expert_init_scale, mixture.draw},
+                         mixture.freeze == Freeze::experts},
+      .seed = mixture.seed};
 }
 
 }  // namespace switchyard::model

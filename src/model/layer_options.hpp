@@ -1,7 +1,7 @@
 // From a configuration to what the mixture's layer is made of.
 #pragma once
 
-#include "config/config.hpp"
+#include "model/options.hpp"
 #include "moe/layer.hpp"
 #include "tensor/sample_shape.hpp"
 
@@ -15,6 +15,6 @@ struct Task {
 };
 
 // What a configuration makes of samples of that shape, before anything is allocated. Throws ConfigError.
-moe::LayerOptions layer_options(const config::Config& config, const Task& task);
+moe::LayerOptions layer_options(const MixtureOptions& mixture, const Task& task);
 
 }  // namespace switchyard::model

@@ -22,19 +22,19 @@ index_t training_multiply_adds(const nn::NetworkShape& shape, const nn::NetworkO
 
 }  // namespace
 
-MixtureModel::MixtureModel(const config::Config& config, const Task& task, comm::Communicator& communicator)
+MixtureModel::MixtureModel(const MixtureOptions& mixture, const Task& task, comm::Communicator& communicator)
     : communicator_(&communicator),
       task_(task),
-      objective_(Objective::make(config, task.classes)),
-      regularisers_(config.moe),
-      options_(layer_options(config, task)),
+      objective_(Objective::make(mixture, task.classes)),
+      regularisers_(mixture.moe),
+      options_(layer_options(mixture, task)),
       layer_(options_, communicator,
-             moe::Placement::make(config.moe.placement, config.moe.experts, communicator.size())) {
+             moe::Placement::make(mixture.moe.placement, mixture.moe.experts, communicator.size())) {
   // From the shapes, since a rank may host no expert.
   norm_table_.add(nn::NetworkGradient::norm_parameters(options_.gate, options_.gate_options.policy));
   const std::vector<index_t> expert =
       nn::NetworkGradient::norm_parameters(options_.expert, options_.expert_options.policy);
-  for (index_t e = 0; e < config.moe.experts; ++e) norm_table_.add(expert);
+  for (index_t e = 0; e < mixture.moe.experts; ++e) norm_table_.add(expert);
 }
 
 index_t MixtureModel::parameter_count() const {

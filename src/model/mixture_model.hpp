@@ -7,9 +7,9 @@
 #include <memory>
 #include <vector>
 
-#include "config/config.hpp"
 #include "model/layer_options.hpp"
 #include "model/objective.hpp"
+#include "model/options.hpp"
 #include "model/regularisers.hpp"
 #include "moe/gate_statistics.hpp"
 #include "moe/layer.hpp"
@@ -37,7 +37,7 @@ struct ModelArray {
 // communicator's ranks.
 class MixtureModel {
  public:
-  MixtureModel(const config::Config& config, const Task& task, comm::Communicator& communicator);
+  MixtureModel(const MixtureOptions& mixture, const Task& task, comm::Communicator& communicator);
 
   // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
   // (they are summed where the step agrees). Throws NumericError on all ranks if the loss or a score of the

@@ -139,12 +139,12 @@ class PredictedLossObjective final : public Objective {
 
 class WeightedSumObjective final : public Objective {
  public:
-  WeightedSumObjective(ops::SumLoss loss, config::GateValue value, index_t classes)
+  WeightedSumObjective(ops::SumLoss loss, moe::GateValue value, index_t classes)
       : loss_(loss), value_(value), outputs_(loss == ops::SumLoss::logistic ? 1 : classes) {}
 
   moe::ExpertHead head() const override { return moe::ExpertHead::none; }
   ops::GateMeasure measure() const override {
-    return value_ == config::GateValue::noisy_logit ? ops::GateMeasure::score : ops::GateMeasure::weight;
+    return value_ == moe::GateValue::noisy_logit ? ops::GateMeasure::score : ops::GateMeasure::weight;
   }
   index_t outputs() const override { return outputs_; }
   std::int32_t class_of(const float* row) const override {
@@ -177,27 +177,27 @@ class WeightedSumObjective final : public Objective {
   }
 
   ops::SumLoss loss_;
-  config::GateValue value_;
+  moe::GateValue value_;
   index_t outputs_;
   tensor::Matrix d_sum_;
 };
 
 }  // namespace
 
-std::unique_ptr<Objective> Objective::make(const config::Config& config, index_t classes) {
-  const config::GateValue value = config.moe.gate_value;
-  switch (config.model.loss) {
-    case config::Loss::likelihood:
-      return std::make_unique<LikelihoodObjective>(classes, false, config.moe.expert_temperature);
-    case config::Loss::stochastic:
-      return std::make_unique<LikelihoodObjective>(classes, true, config.moe.expert_temperature);
-    case config::Loss::predicted_loss:
+std::unique_ptr<Objective> Objective::make(const MixtureOptions& mixture, index_t classes) {
+  const moe::GateValue value = mixture.moe.gate_value;
+  switch (mixture.networks.loss) {
+    case Loss::likelihood:
+      return std::make_unique<LikelihoodObjective>(classes, false, mixture.moe.expert_temperature);
+    case Loss::stochastic:
+      return std::make_unique<LikelihoodObjective>(classes, true, mixture.moe.expert_temperature);
+    case Loss::predicted_loss:
       return std::make_unique<PredictedLossObjective>(classes);
-    case config::Loss::cross_entropy:
+    case Loss::cross_entropy:
       return std::make_unique<WeightedSumObjective>(ops::SumLoss::cross_entropy, value, classes);
-    case config::Loss::double_softmax:
+    case Loss::double_softmax:
       return std::make_unique<WeightedSumObjective>(ops::SumLoss::double_softmax, value, classes);
-    case config::Loss::logistic:
+    case Loss::logistic:
       if (classes != 2) {
         throw ConfigError(fmt::format(
             "model.loss = logistic with {} classes (it tells two apart); use cross_entropy", classes));

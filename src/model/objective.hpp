@@ -5,7 +5,7 @@
 #include <memory>
 #include <span>
 
-#include "config/config.hpp"
+#include "model/options.hpp"
 #include "moe/layer.hpp"
 
 namespace switchyard::model {
@@ -27,7 +27,7 @@ struct Scores {
 class Objective {
  public:
   // Throws ConfigError if the loss does not fit the classes.
-  static std::unique_ptr<Objective> make(const config::Config& config, index_t classes);
+  static std::unique_ptr<Objective> make(const MixtureOptions& mixture, index_t classes);
   virtual ~Objective() = default;
   Objective(const Objective&) = delete;
   Objective& operator=(const Objective&) = delete;

@@ -14,7 +14,13 @@ std::vector<double> gradient_of(double weight, index_t experts) {
 
 }  // namespace
 
-Regularisers::Regularisers(const config::Moe& moe)
+double RegulariserLosses::total() const {
+  double sum = 0;
+  for (const RegulariserLoss& loss : regulariser_losses) sum += this->*loss.value;
+  return sum;
+}
+
+Regularisers::Regularisers(const moe::Options& moe)
     : experts_(moe.experts),
       importance_(moe.importance),
       balance_(moe.balance),

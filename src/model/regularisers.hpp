@@ -2,9 +2,10 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 #include <vector>
 
-#include "config/config.hpp"
+#include "model/options.hpp"
 #include "moe/layer.hpp"
 #include "moe/similarity.hpp"
 
@@ -20,15 +21,26 @@ struct RegulariserLosses {
   double load = 0;
   double similarity = 0;
 
-  double total() const { return importance + balance + z_loss + entropy + load + similarity; }
+  double total() const;
 };
+// Each with its name in metrics.jsonl, in the order in which they are added up.
+struct RegulariserLoss {
+  std::string_view name;
+  double RegulariserLosses::*value;
+};
+inline constexpr RegulariserLoss regulariser_losses[] = {{"importance_loss", &RegulariserLosses::importance},
+                                                         {"balance_loss", &RegulariserLosses::balance},
+                                                         {"z_loss", &RegulariserLosses::z_loss},
+                                                         {"gate_entropy_loss", &RegulariserLosses::entropy},
+                                                         {"load_loss", &RegulariserLosses::load},
+                                                         {"similarity_loss", &RegulariserLosses::similarity}};
 
 // All that a configuration turns on, over one batch at a time: measure() this rank's samples, add_shard() for
 // each of its shards, complete() with the sums over all shards of all ranks. Losses and gradients are then
 // those of the global batch, the same on every rank. What measure() leaves is memory of the step.
 class Regularisers {
  public:
-  explicit Regularisers(const config::Moe& moe);
+  explicit Regularisers(const moe::Options& moe);
 
   // Collective over the batch's ranks if samples are compared with each other.
   void measure(device::Context& context, const nn::BatchTiles& tiles, const moe::Samples& samples,

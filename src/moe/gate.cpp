@@ -28,12 +28,12 @@ Gate::Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::Net
 
 tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatrix logits,
                                     const Samples& samples, nn::Mode mode) const {
-  const bool wanted = options_.noise != config::GateNoise::none &&
-                      (mode == nn::Mode::training || options_.noise_when == config::NoiseWhen::always);
+  const bool wanted = options_.noise != GateNoise::none &&
+                      (mode == nn::Mode::training || options_.noise_when == NoiseWhen::always);
   if (!wanted) return logits;
-  const std::uint32_t step = options_.noise_draw == config::NoiseDraw::once ? 0 : samples.step;
+  const std::uint32_t step = options_.noise_draw == NoiseDraw::once ? 0 : samples.step;
   const tensor::Matrix noisy = tensor::allocate_matrix(context.workspace(), logits.rows, logits.cols);
-  const bool normal = options_.noise == config::GateNoise::normal;
+  const bool normal = options_.noise == GateNoise::normal;
   ops::add_noise(
       context, logits, samples.ids, {seed_, step, samples.stream},
       {normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform, static_cast<float>(options_.noise_scale)},
@@ -72,7 +72,7 @@ Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const
       const tensor::ConstMatrix logits = record_.layers.back().output;
       routing.clean = logits;
       routing.noisy = add_noise(context, logits, samples, mode);
-      routing.scores = options_.value == config::GateValue::noisy_softmax ? routing.noisy : logits;
+      routing.scores = options_.value == GateValue::noisy_softmax ? routing.noisy : logits;
       choose(context, samples, routing);
       weigh_by_scores(context, routing);
       break;
@@ -95,7 +95,7 @@ void Gate::weigh_by_scores(device::Context& context, Routing& routing) const {
   if (slots_ == 1) routing.entropies = context.workspace().allocate<double>(routing.samples);
   ops::gate_weights(context, routing.scores, routing.experts.data(), slots_, routing.weights,
                     routing.log_weights, routing.entropies);
-  if (options_.value == config::GateValue::noisy_logit) {
+  if (options_.value == GateValue::noisy_logit) {
     routing.factors = tensor::allocate_matrix(context.workspace(), routing.samples, slots_);
     ops::gather_scores(context, routing.noisy, routing.experts.data(), slots_, routing.factors);
   }

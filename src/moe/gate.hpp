@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "config/config.hpp"
-#include "config/network_spec.hpp"
 #include "moe/exchange.hpp"
+#include "moe/gate_kind.hpp"
+#include "moe/options.hpp"
 #include "moe/routing.hpp"
 #include "nn/network_gradient.hpp"
 #include "ops/moe/attention.hpp"
@@ -14,19 +14,17 @@
 
 namespace switchyard::moe {
 
-using config::GateKind;
-
 struct GateOptions {
   GateKind kind = GateKind::network;
   index_t experts = 0;
   index_t top_k = 0;    // 0: dense
   index_t classes = 0;  // most_certain: of an expert's distribution
   ops::GateMeasure measure = ops::GateMeasure::weight;
-  config::GateValue value = config::GateValue::softmax;
-  config::GateNoise noise = config::GateNoise::none;
+  GateValue value = GateValue::softmax;
+  GateNoise noise = GateNoise::none;
   double noise_scale = 1;
-  config::NoiseDraw noise_draw = config::NoiseDraw::every_step;
-  config::NoiseWhen noise_when = config::NoiseWhen::training;
+  NoiseDraw noise_draw = NoiseDraw::every_step;
+  NoiseWhen noise_when = NoiseWhen::training;
   std::vector<std::int32_t> expert_of_label = {};  // labels
 
   index_t slots() const;  // K
@@ -57,7 +55,7 @@ class Gate {
   nn::NetworkGradient& gradient() { return gradient_; }
   index_t slots() const { return slots_; }
   // Whether it has scores that learn.
-  bool has_network() const { return config::has_network(options_.kind); }
+  bool has_network() const { return moe::has_network(options_.kind); }
   ops::GateMeasure measure() const { return options_.measure; }
 
   // Chooses the experts of this rank's samples, and weighs them unless that takes what they return. Collective

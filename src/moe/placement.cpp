@@ -16,16 +16,16 @@ Placement::Placement(std::vector<GroupRank> owner, int ranks)
   }
 }
 
-Placement Placement::make(config::PlacementRule rule, index_t experts, int ranks) {
+Placement Placement::make(PlacementRule rule, index_t experts, int ranks) {
   std::vector<GroupRank> owner(static_cast<std::size_t>(experts));
   switch (rule) {
-    case config::PlacementRule::block:
+    case PlacementRule::block:
       for (int rank = 0; rank < ranks; ++rank) {
         const IndexRange share = partition(experts, ranks, rank);
         for (index_t e = share.begin; e < share.end; ++e) owner[static_cast<std::size_t>(e)] = GroupRank(rank);
       }
       break;
-    case config::PlacementRule::cyclic:
+    case PlacementRule::cyclic:
       for (index_t e = 0; e < experts; ++e)
         owner[static_cast<std::size_t>(e)] = GroupRank(static_cast<int>(e % ranks));
       break;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
-#include "config/config.hpp"
+#include "moe/options.hpp"
 
 namespace switchyard::moe {
 
@@ -18,7 +18,7 @@ class Placement {
   // owner[e] is the rank of expert e.
   Placement(std::vector<GroupRank> owner, int ranks);
   // block: neighbours together, rank r has [r E / R, (r + 1) E / R). cyclic: expert e on rank e mod R.
-  static Placement make(config::PlacementRule rule, index_t experts, int ranks);
+  static Placement make(PlacementRule rule, index_t experts, int ranks);
 
   index_t expert_count() const { return static_cast<index_t>(owner_.size()); }
   int rank_count() const { return static_cast<int>(hosted_.size()); }

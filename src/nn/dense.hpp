@@ -5,13 +5,12 @@
 #include <cstdint>
 #include <string>
 
-#include "config/config.hpp"
 #include "nn/layer.hpp"
+#include "nn/options.hpp"
 
 namespace switchyard::nn {
 
 enum class Activation { none, relu };
-using config::Precision;
 
 // weight is [in, out], so that forward is a plain product and the input gradient reads the same copy
 // transposed.

@@ -12,7 +12,7 @@
 
 namespace switchyard::nn {
 
-using Kind = config::LayerSpec::Kind;
+using Kind = LayerSpec::Kind;
 
 GradientRule GradientPolicy::rule(index_t in, index_t out) const {
   if (!replicated) return GradientRule::whole_rows;
@@ -24,7 +24,7 @@ namespace {
 // What a network's text says of its images, layer by layer.
 struct ImageLayers {
   std::string_view name;  // of the network, for messages
-  std::span<const config::LayerSpec> spec;
+  std::span<const LayerSpec> spec;
   std::size_t next;           // layer to read
   tensor::SampleShape image;  // at that layer
 
@@ -118,7 +118,7 @@ std::optional<ops::PatchActivation> activation_of(Kind kind) {
 }
 
 // `patch_filters:N [bias] [ACTIVATION] sum`, all there is.
-ops::PatchFilterShape resolve_patch_filters(std::string_view name, std::span<const config::LayerSpec> spec,
+ops::PatchFilterShape resolve_patch_filters(std::string_view name, std::span<const LayerSpec> spec,
                                             tensor::SampleShape sample, index_t outputs) {
   ops::PatchFilterShape shape{sample.channels * sample.height, sample.width, outputs, spec[0].outputs};
   std::size_t next = 1;
@@ -140,7 +140,7 @@ ops::PatchFilterShape resolve_patch_filters(std::string_view name, std::span<con
 
 }  // namespace
 
-NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config::LayerSpec> spec,
+NetworkShape NetworkShape::resolve(std::string_view name, std::span<const LayerSpec> spec,
                                    tensor::SampleShape input, index_t outputs) {
   NetworkShape shape;
   if (!spec.empty() && spec[0].kind == Kind::patch_filters) {
@@ -165,7 +165,7 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const config
           "`dense:N [relu]` can follow; patch filters stand alone); change model.{}",
           next + 1, name, name));
     }
-    const index_t units = spec[next].outputs == config::LayerSpec::from_task ? outputs : spec[next].outputs;
+    const index_t units = spec[next].outputs == LayerSpec::from_task ? outputs : spec[next].outputs;
     const bool relu = next + 1 < spec.size() && spec[next + 1].kind == Kind::relu;
     shape.dense.push_back({.in = features, .out = units, .relu = relu});
     features = units;

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "config/config.hpp"
-#include "config/network_spec.hpp"
 #include "nn/layer.hpp"
+#include "nn/network_spec.hpp"
+#include "nn/options.hpp"
 #include "nn/padded_conv.hpp"
 #include "ops/fused_conv.hpp"
 #include "ops/patch_filters.hpp"
@@ -50,8 +50,8 @@ struct NetworkShape {
 
   // `name` is for messages. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for a layer
   // that cannot stand where it stands.
-  static NetworkShape resolve(std::string_view name, std::span<const config::LayerSpec> spec,
-                              tensor::SampleShape input, index_t outputs);
+  static NetworkShape resolve(std::string_view name, std::span<const LayerSpec> spec, tensor::SampleShape input,
+                              index_t outputs);
   bool empty() const { return !conv && padded_convs.empty() && !patch_filters && dense.empty(); }
   // Width of the layer before the last; 0 if there is none or it is no dense one.
   index_t hidden() const { return dense.size() < 2 ? 0 : dense[dense.size() - 2].out; }
@@ -70,7 +70,7 @@ struct NetworkShape {
 
 struct NetworkOptions {
   GradientPolicy policy;
-  config::Precision precision = config::Precision::float32;
+  Precision precision = Precision::float32;
   InitialWeights initial = {};
   bool frozen = false;
 };

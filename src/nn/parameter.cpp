@@ -32,10 +32,10 @@ void fill_normal(std::span<float> values, std::uint64_t key, std::uint32_t draw,
 void initialize(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights) {
   const std::uint64_t key = seed ^ fnv1a(parameter.name);
   switch (weights.distribution) {
-    case config::InitialValues::uniform:
+    case InitialValues::uniform:
       return fill_uniform(parameter.value.span(), key, weights.draw,
                           static_cast<float>(weights.scale / std::sqrt(static_cast<double>(fan_in))));
-    case config::InitialValues::normal:
+    case InitialValues::normal:
       return fill_normal(parameter.value.span(), key, weights.draw, weights.scale);
   }
 }

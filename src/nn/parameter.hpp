@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "config/config.hpp"
+#include "nn/options.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
@@ -38,7 +38,7 @@ struct StateArray {
 struct InitialWeights {
   // uniform: in [-b, b] with b = scale / sqrt(fan_in); scale 1 is the common default of dense and convolutional
   // layers (He et al. 2015 with a = sqrt(5)). normal: standard deviation `scale`, whatever fan_in is.
-  config::InitialValues distribution = config::InitialValues::uniform;
+  InitialValues distribution = InitialValues::uniform;
   double scale = 1;  // 0: zeros
   // Draws of one seed are independent of each other.
   std::uint32_t draw = 0;

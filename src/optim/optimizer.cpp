@@ -11,34 +11,33 @@ double clip_scale(double norm, double max_norm) {
   return max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0;
 }
 
-config::OptimizerKind kind_of_unit(const config::Optim& options, index_t unit) {
+OptimizerKind kind_of_unit(const Options& options, index_t unit) {
   if (unit > 0) return options.name;
   switch (options.gate_name) {
-    case config::GateOptimizer::same:
+    case GateOptimizer::same:
       return options.name;
-    case config::GateOptimizer::adam:
-      return config::OptimizerKind::adam;
-    case config::GateOptimizer::sgd:
-      return config::OptimizerKind::sgd;
-    case config::GateOptimizer::normalised_sgd:
-      return config::OptimizerKind::normalised_sgd;
+    case GateOptimizer::adam:
+      return OptimizerKind::adam;
+    case GateOptimizer::sgd:
+      return OptimizerKind::sgd;
+    case GateOptimizer::normalised_sgd:
+      return OptimizerKind::normalised_sgd;
   }
   return options.name;
 }
 
-std::vector<std::string> state_names(const config::Optim& options, index_t unit) {
+std::vector<std::string> state_names(const Options& options, index_t unit) {
   switch (kind_of_unit(options, unit)) {
-    case config::OptimizerKind::adam:
+    case OptimizerKind::adam:
       return {"first_moment", "second_moment"};
-    case config::OptimizerKind::sgd:
-    case config::OptimizerKind::normalised_sgd:
+    case OptimizerKind::sgd:
+    case OptimizerKind::normalised_sgd:
       return options.momentum > 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{};
   }
   return {};
 }
 
-Optimizer::Optimizer(const config::Optim& options, const nn::NormTable& norms,
-                     std::vector<nn::ParameterSlice> slices)
+Optimizer::Optimizer(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices)
     : options_(options), norms_(norms), slices_(std::move(slices)), states_(slices_.size()) {
   for (std::size_t i = 0; i < slices_.size(); ++i) {
     for (std::size_t name = 0; name < state_names(i).size(); ++name) states_[i].emplace_back(slices_[i].count);
@@ -52,7 +51,7 @@ double Optimizer::unit_norm(index_t unit, std::span<const double> squares) const
     return std::sqrt(ops::sum_tree(
         squares.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first))));
   };
-  if (options_.gradient_norm == config::GradientNorm::whole) return norm_of(begin, end);
+  if (options_.gradient_norm == GradientNorm::whole) return norm_of(begin, end);
   double sum = 0;
   for (index_t first = begin; first < end;) {
     index_t last = first + 1;
@@ -79,8 +78,8 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
     const std::span<float> value(slice.value, length);
     const std::span<const float> gradient(slice.gradient, length);
     const double rate = step.learning_rate * (slice.unit == 0 ? gate_rate : 1.0);
-    const config::OptimizerKind kind = kind_of_unit(options_, slice.unit);
-    if (kind == config::OptimizerKind::adam) {
+    const OptimizerKind kind = kind_of_unit(options_, slice.unit);
+    if (kind == OptimizerKind::adam) {
       const ops::AdamStep adam{rate,
                                static_cast<float>(1.0 - options_.beta1),
                                static_cast<float>(1.0 - options_.beta2),
@@ -93,7 +92,7 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
       continue;
     }
     double scale = step.gradient_scale;
-    if (kind == config::OptimizerKind::normalised_sgd) {
+    if (kind == OptimizerKind::normalised_sgd) {
       // The slices of a unit are neighbours: its norm is added up once.
       if (i == 0 || slices_[i - 1].unit != slice.unit) norm = unit_norm(slice.unit, step.squares);
       if (norm == 0.0) continue;

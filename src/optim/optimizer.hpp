@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "config/config.hpp"
 #include "device/context.hpp"
 #include "nn/network_gradient.hpp"
+#include "optim/options.hpp"
 
 namespace switchyard::optim {
 
@@ -15,9 +15,9 @@ namespace switchyard::optim {
 double clip_scale(double norm, double max_norm);
 
 // The optimiser of the gate (unit 0) or of an expert.
-config::OptimizerKind kind_of_unit(const config::Optim& options, index_t unit);
+OptimizerKind kind_of_unit(const Options& options, index_t unit);
 // Its state arrays: {"first_moment", "second_moment"}, or {"velocity"}, or none.
-std::vector<std::string> state_names(const config::Optim& options, index_t unit);
+std::vector<std::string> state_names(const Options& options, index_t unit);
 
 // What an update needs to know of its step.
 struct UpdateStep {
@@ -34,7 +34,7 @@ struct UpdateStep {
 // unit over all ranks; a unit whose gradient is zero (an expert without samples) stays as it is.
 class Optimizer {
  public:
-  Optimizer(const config::Optim& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices);
+  Optimizer(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices);
 
   // One array per slice and name, in the order of slices() and state_names(); same element count as the slice.
   std::span<float> state(std::size_t slice, std::size_t name) { return states_[slice][name].span(); }
@@ -52,7 +52,7 @@ class Optimizer {
   void note(std::size_t slice, bool is_finite);
   double unit_norm(index_t unit, std::span<const double> squares) const;
 
-  config::Optim options_;
+  Options options_;
   nn::NormTable norms_;
   std::vector<nn::ParameterSlice> slices_;
   std::vector<std::vector<device::Buffer<float>>> states_;  // [slice][name]

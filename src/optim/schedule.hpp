@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/ids.hpp"
-#include "config/config.hpp"
+#include "optim/options.hpp"
 
 namespace switchyard::optim {
 
@@ -12,6 +12,6 @@ namespace switchyard::optim {
 // constant, or half a cosine from the full rate at the end of warm-up to 0 at `horizon` (Loshchilov and Hutter
 // 2017 without restarts). A pure function: a resumed run goes on where it was. Past the horizon the cosine
 // stays 0.
-double learning_rate(const config::Optim& options, index_t horizon, index_t step);
+double learning_rate(const Options& options, index_t horizon, index_t step);
 
 }  // namespace switchyard::optim

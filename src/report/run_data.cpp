@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/phase_clock.hpp"
+#include "config/ini.hpp"
 #include "files/regular_file.hpp"
 
 namespace switchyard::report {
@@ -84,24 +85,14 @@ void read_metrics(const std::filesystem::path& path, RunData& run) {
   if (lines.bad()) read_text(path);
 }
 
-std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
-}
-
-// Only to show values: the page must also open for a configuration of another version.
+// Only to show values: the page must also open for a configuration of another version, or one that is damaged.
 std::map<std::string, std::string, std::less<>> settings_of(std::string_view ini) {
   std::map<std::string, std::string, std::less<>> settings;
-  std::string section;
-  while (!ini.empty()) {
-    const auto end = std::min(ini.find('\n'), ini.size());
-    const std::string_view line = trimmed(ini.substr(0, end));
-    ini.remove_prefix(std::min(end + 1, ini.size()));
-    if (line.starts_with('[') && line.ends_with(']')) section = line.substr(1, line.size() - 2);
-    const auto equals = line.find('=');
-    if (line.starts_with('#') || equals == std::string_view::npos) continue;
-    settings[fmt::format("{}.{}", section, trimmed(line.substr(0, equals)))] = trimmed(line.substr(equals + 1));
+  try {
+    config::for_each_setting(ini, "config.ini", [&](const config::Setting& setting) {
+      if (!setting.key.empty()) settings[setting.name()] = setting.value;
+    });
+  } catch (const ConfigError&) {  // what was read so far is shown
   }
   return settings;
 }

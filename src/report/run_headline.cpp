@@ -3,9 +3,6 @@
 #include <cmath>
 #include <span>
 
-#include "base/error.hpp"
-#include "config/parse.hpp"
-#include "config/validate.hpp"
 #include "report/html.hpp"
 #include "report/run_sections.hpp"
 #include "report/text.hpp"
@@ -63,18 +60,10 @@ std::string list_text(const std::vector<index_t>& ids) {
   return out;
 }
 
-// As config::takes_regularisers, of what config.ini says; where it says too little, advice may name one.
+// Where there is no summary yet, advice may name one.
 bool takes_regularisers(const RunData& run) {
-  config::Config config;
-  try {
-    for (const std::string_view key : {"model.gate", "moe.experts", "train.freeze"}) {
-      const auto found = run.settings.find(key);
-      if (found != run.settings.end()) config::set(config, key, found->second, "config.ini");
-    }
-    return config::takes_regularisers(config);
-  } catch (const ConfigError&) {
-    return true;
-  }
+  const Json& told = member(run.summary, "takes_regularisers");
+  return !told.is_boolean() || told.get<bool>();
 }
 
 std::string dead_expert_warning(const RunData& run) {

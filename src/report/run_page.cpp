@@ -16,18 +16,12 @@ std::string folder_name(const std::filesystem::path& folder) {
   return path.filename().string();
 }
 
-std::string subtitle(const RunData& run) {
-  constexpr std::pair<std::string_view, std::string_view> shown[] = {
-      {"model.gate", "gate"},           {"moe.experts", "experts"},  {"moe.top_k", "top_k"},
-      {"moe.importance", "importance"}, {"optim.name", "optimiser"}, {"optim.learning_rate", "learning rate"},
-      {"train.batch_size", "batch"},    {"train.epochs", "epochs"},  {"run.seed", "seed"},
-  };
+std::string subtitle(const RunData& run, const Headline& headline) {
   std::string out;
-  for (const auto& [key, label] : shown) {
+  for (const auto& [key, label] : headline) {
     const auto found = run.settings.find(key);
     if (found == run.settings.end()) continue;
-    const std::string value = key == "moe.top_k" && found->second == "0" ? "all (dense)" : found->second;
-    out += fmt::format("{}{} {}", out.empty() ? "" : " · ", label, escape(value));
+    out += fmt::format("{}{} {}", out.empty() ? "" : " · ", label, escape(found->second));
   }
   return out;
 }
@@ -54,14 +48,14 @@ void add_section(std::string& out, std::string_view id, std::string_view title, 
 
 }  // namespace
 
-std::string run_page(const std::filesystem::path& folder) {
+std::string run_page(const std::filesystem::path& folder, const Headline& headline) {
   const RunData run = read_run(folder);
   std::string html = run_headline(run) + warnings_html(run_warnings(run));
   add_section(html, "learning", "Learning", run_learning(run));
   if (run.experts() != 1) add_section(html, "experts", "Experts", run_experts(run));
   add_section(html, "time", "Time", run_time(run));
   add_section(html, "configuration", "Configuration", configuration(run));
-  return document_html({fmt::format("Run {}", folder_name(folder)), subtitle(run), html});
+  return document_html({fmt::format("Run {}", folder_name(folder)), subtitle(run, headline), html});
 }
 
 }  // namespace switchyard::report

@@ -55,10 +55,11 @@ std::string study_page(const std::filesystem::path& folder, const std::filesyste
   return document_html({fmt::format("Study {}", study.name), subtitle(study), html});
 }
 
-std::string page_of(const std::filesystem::path& folder, const std::filesystem::path& page_folder) {
+std::string page_of(const std::filesystem::path& folder, const std::filesystem::path& page_folder,
+                    const Headline& headline) {
   std::error_code error;
   if (is_study(folder)) return study_page(folder, page_folder);
-  if (is_run(folder)) return run_page(folder);
+  if (is_run(folder)) return run_page(folder, headline);
   const char* why = std::filesystem::is_directory(folder, error)
                         ? "it holds neither a study.json nor a config.ini or metrics.jsonl"
                     : std::filesystem::exists(folder, error) ? "it is a file"

@@ -8,9 +8,10 @@
 
 namespace switchyard::report {
 
-index_t write_report(const std::filesystem::path& folder, const std::filesystem::path& file) {
+index_t write_report(const std::filesystem::path& folder, const std::filesystem::path& file,
+                     const Headline& headline) {
   constexpr std::string_view place = "--out=FILE";
-  const std::string page = report::page_of(folder, file.has_parent_path() ? file.parent_path() : ".");
+  const std::string page = report::page_of(folder, file.has_parent_path() ? file.parent_path() : ".", headline);
   files::expect_replaceable(file, report::page_mark, place);
   files::ReplacementFile output(file, place);
   output.write(page);

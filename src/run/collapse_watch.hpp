@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "config/config.hpp"
+#include "model/options.hpp"
 #include "moe/gate_statistics.hpp"
 
 namespace switchyard::run {
@@ -13,7 +13,7 @@ namespace switchyard::run {
 class CollapseWatch {
  public:
   // importance: moe.importance of the run; nothing where the gate cannot learn to balance.
-  CollapseWatch(std::optional<double> importance, config::Freeze freeze)
+  CollapseWatch(std::optional<double> importance, model::Freeze freeze)
       : importance_(importance), freeze_(freeze) {}
 
   // One line, how the samples are spread and what to try, where a collapse begins; empty while it lasts and
@@ -24,7 +24,7 @@ class CollapseWatch {
   std::string advice() const;
 
   std::optional<double> importance_;
-  config::Freeze freeze_;
+  model::Freeze freeze_;
   bool collapsed_ = false;
 };
 

@@ -22,12 +22,12 @@ struct Wanted {
   std::string path;
 };
 
-std::vector<Wanted> wanted_arrays(model::MixtureModel& model, config::InitParts parts) {
+std::vector<Wanted> wanted_arrays(model::MixtureModel& model, InitParts parts) {
   std::vector<Wanted> wanted;
   const auto add = [&](const std::vector<model::ModelArray>& arrays, const char* group) {
     for (const model::ModelArray& array : arrays) {
-      const auto part = array.shared ? config::InitParts::gate : config::InitParts::experts;
-      if (parts == config::InitParts::all || parts == part) wanted.push_back({array, group + array.name});
+      const auto part = array.shared ? InitParts::gate : InitParts::experts;
+      if (parts == InitParts::all || parts == part) wanted.push_back({array, group + array.name});
     }
   };
   add(model.parameters(), "parameters/");
@@ -52,8 +52,8 @@ void check_expert_count(const checkpoint::Reader& reader, index_t expected) {
 // An expert of the file that has more than this run's is another function: a norm, for one. This rank looks at
 // the experts that it hosts.
 void check_nothing_left(const std::map<std::string, tensor::Shape>& stored,
-                        const std::vector<checkpoint::Slice>& wanted, config::InitParts parts) {
-  if (parts == config::InitParts::gate) return;
+                        const std::vector<checkpoint::Slice>& wanted, InitParts parts) {
+  if (parts == InitParts::gate) return;
   std::set<std::string> paths;
   std::set<std::string> hosted;  // "experts/0003/"
   const auto expert_of = [](const std::string& path) {
@@ -76,9 +76,8 @@ void check_nothing_left(const std::map<std::string, tensor::Shape>& stored,
 }
 
 // Local; reads nothing before everything is known to fit.
-std::vector<std::string> read(const checkpoint::Reader& reader, config::InitParts parts,
-                              model::MixtureModel& model) {
-  if (parts != config::InitParts::gate) check_expert_count(reader, model.layer().placement().expert_count());
+std::vector<std::string> read(const checkpoint::Reader& reader, InitParts parts, model::MixtureModel& model) {
+  if (parts != InitParts::gate) check_expert_count(reader, model.layer().placement().expert_count());
   std::map<std::string, tensor::Shape> stored;
   for (const checkpoint::Slice& array : reader.arrays()) stored[array.path] = array.shape;
 
@@ -104,8 +103,7 @@ std::vector<std::string> read(const checkpoint::Reader& reader, config::InitPart
     slices.push_back({wanted.path, checkpoint::DType::float32, array.shape, array.rows.begin, array.rows.size(),
                       reinterpret_cast<std::byte*>(array.data)});
   }
-  if (parts != config::InitParts::experts && found_of_gate == 0 &&
-      (parts == config::InitParts::gate || !drawn.empty())) {
+  if (parts != InitParts::experts && found_of_gate == 0 && (parts == InitParts::gate || !drawn.empty())) {
     throw ConfigError(
         "it holds nothing of this run's gate (its arrays have other names); give model.gate the layers that "
         "it shares with that gate, or set init.parts = experts");
@@ -117,7 +115,7 @@ std::vector<std::string> read(const checkpoint::Reader& reader, config::InitPart
 
 }  // namespace
 
-InheritedWeights inherit_weights(comm::Communicator& communicator, const config::Init& init,
+InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init,
                                  model::MixtureModel& model) {
   InheritedWeights inherited;
   if (init.from.empty()) return inherited;
@@ -141,7 +139,7 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const config:
     comm::broadcast(communicator, inherited.checkpoint);
     const checkpoint::Reader reader(communicator, inherited.checkpoint);
     comm::agree(communicator, [&] { inherited.drawn_arrays = read(reader, init.parts, model); });
-    if (init.draw > 0 && init.parts == config::InitParts::all && inherited.drawn_arrays.empty()) {
+    if (init.draw > 0 && init.parts == InitParts::all && inherited.drawn_arrays.empty()) {
       throw_agreed(
           ErrorKind::config,
           fmt::format("init.draw = {} with all weights read (there is nothing to draw); set it to 0, or set "

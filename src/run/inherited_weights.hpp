@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
-#include "config/config.hpp"
 #include "model/mixture_model.hpp"
+#include "run/options.hpp"
 
 namespace switchyard::run {
 
@@ -21,7 +21,7 @@ struct InheritedWeights {
 // gate keeps its first weights, if the file has some of it: a gate may get another last layer. Collective;
 // model.values_changed() is the caller's. All ranks throw the same: DataError if there is no whole checkpoint,
 // ConfigError for another number of experts or other shapes.
-InheritedWeights inherit_weights(comm::Communicator& communicator, const config::Init& init,
+InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init,
                                  model::MixtureModel& model);
 
 }  // namespace switchyard::run

@@ -11,8 +11,8 @@
 #include "base/stop_signals.hpp"
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
-#include "config/validate.hpp"
 #include "console/result_text.hpp"
+#include "run/validate.hpp"
 #include "train/evaluation.hpp"
 
 namespace switchyard::run {
@@ -20,31 +20,31 @@ namespace {
 
 constexpr std::string_view signal_asked = "a signal asked for it";
 
-index_t schedule_horizon(const config::Config& config, const train::BatchLoader& loader) {
+index_t schedule_horizon(const Config& config, const train::BatchLoader& loader) {
   if (config.optim.schedule_steps > 0) return config.optim.schedule_steps;
   return config.train.epochs * loader.training().batches_per_epoch();
 }
 
-index_t final_step(const config::Config& config, const train::BatchLoader& loader) {
+index_t final_step(const Config& config, const train::BatchLoader& loader) {
   const index_t all = config.train.epochs * loader.training().batches_per_epoch();
   return config.train.max_steps > 0 ? std::min(all, config.train.max_steps) : all;
 }
 
 }  // namespace
 
-Loop::Loop(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
+Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
            device::Context& context, const RunFolder* folder, std::filesystem::path checkpoint_folder)
     : config_(config),
       communicator_(&communicator),
       context_(&context),
       folder_(folder),
       checkpoint_folder_(std::move(checkpoint_folder)),
-      loader_(config, dataset, communicator),
-      model_(config, train::task_of(dataset), communicator),
+      loader_(config.train, config.run.seed, dataset, communicator),
+      model_(mixture_options(config), train::task_of(dataset), communicator),
       optimizer_(config.optim, model_.norm_table(), model_.slices()),
       state_{.step = 0, .horizon = schedule_horizon(config, loader_), .data = dataset.identity()},
       last_step_(final_step(config, loader_)),
-      step_(config, state_.horizon, loader_, model_, optimizer_, communicator, context),
+      step_(config.optim, state_.horizon, loader_, model_, optimizer_, communicator, context),
       last_batch_(model_.statistics()),
       out_(&std::cout),
       collapse_watch_(importance_weight(), config.train.freeze) {
@@ -210,7 +210,7 @@ void Loop::train_one_step() {
 }
 
 void Loop::look_for_end(double loss) {
-  const config::Train& train = config_.train;
+  const train::Options& train = config_.train;
   state_.smallest_loss = std::min(state_.smallest_loss, loss);
   if (state_.step < train.stop_after_steps) return;
   state_.ended = (train.stop_loss > 0 && loss <= train.stop_loss) ||
@@ -313,7 +313,7 @@ std::optional<BestEvaluation> Loop::best() const {
 }
 
 std::optional<double> Loop::importance_weight() const {
-  return config::takes_regularisers(config_) ? std::optional(config_.moe.importance) : std::nullopt;
+  return takes_regularisers(config_) ? std::optional(config_.moe.importance) : std::nullopt;
 }
 
 void Loop::write_summary(const Outcome& outcome) {
@@ -330,6 +330,7 @@ void Loop::write_summary(const Outcome& outcome) {
   summary.test = test_ ? &*test_ : nullptr;
   summary.training = training_ ? &*training_ : nullptr;
   summary.best = best();
+  summary.takes_regularisers = takes_regularisers(config_);
   summary.exit_code = outcome.code;
   summary.exit_reason = outcome.reason;
   folder_->write_summary(summary_object(summary, build_info()));

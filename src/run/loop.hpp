@@ -27,7 +27,7 @@ struct Outcome {
 class Loop {
  public:
   // folder is given on the root rank and null elsewhere; checkpoint_folder is the same path on all ranks.
-  Loop(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
+  Loop(const Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
        device::Context& context, const RunFolder* folder, std::filesystem::path checkpoint_folder);
 
   // Where the root writes progress and the result: standard output, unless this is called before run().
@@ -77,7 +77,7 @@ class Loop {
   // For advice; nothing where no regulariser may be set.
   std::optional<double> importance_weight() const;
 
-  config::Config config_;
+  Config config_;
   comm::Communicator* communicator_;
   device::Context* context_;
   const RunFolder* folder_;

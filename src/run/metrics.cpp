@@ -65,19 +65,12 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
   time["step"] = step_seconds;
   time["samples_per_second"] = rate(statistics.samples(), step_seconds);
   time["sent_rows"] = statistics.sent_rows();
-  Json object = {{"kind", "step"},
-                 {"step", record.step},
-                 {"epoch", record.epoch},
-                 {"samples", statistics.samples()},
-                 {"loss", record.loss},
-                 {"task_loss", statistics.task_loss()},
-                 {"importance_loss", record.regularisers.importance},
-                 {"balance_loss", record.regularisers.balance},
-                 {"z_loss", record.regularisers.z_loss},
-                 {"gate_entropy_loss", record.regularisers.entropy},
-                 {"load_loss", record.regularisers.load},
-                 {"similarity_loss", record.regularisers.similarity},
-                 {"error", statistics.error()},
+  Json object = {{"kind", "step"},        {"step", record.step},
+                 {"epoch", record.epoch}, {"samples", statistics.samples()},
+                 {"loss", record.loss},   {"task_loss", statistics.task_loss()}};
+  for (const auto& [name, value] : model::regulariser_losses)
+    object[std::string(name)] = record.regularisers.*value;
+  object.update({{"error", statistics.error()},
                  {"gradient_norm", record.gradient_norm},
                  {"learning_rate", record.learning_rate},
                  {"importance", statistics.importance},
@@ -86,7 +79,7 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
                  {"h_s_chosen", statistics.chosen_entropy()},
                  {"h_u", statistics.usage_entropy()},
                  {"mi_predicted", statistics.mutual_information_predicted()},
-                 {"mi_true", statistics.mutual_information_true()}};
+                 {"mi_true", statistics.mutual_information_true()}});
   if (statistics.groups() > 0) object["dispatch_entropy"] = statistics.dispatch_entropy();
   object["dead_experts"] = statistics.dead_experts();
   object["time"] = std::move(time);

@@ -5,7 +5,6 @@
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
-#include "config/parse.hpp"
 #include "run/shared_inputs.hpp"
 
 namespace switchyard::run {
@@ -15,7 +14,7 @@ std::string newest_checkpoint(const RunFolder& folder) {
                                  : std::string();
 }
 
-PreparedRun prepare_run(comm::Communicator& communicator, const config::Config& config,
+PreparedRun prepare_run(comm::Communicator& communicator, const Config& config,
                         const std::function<void(const std::filesystem::path& checkpoint)>& check) {
   PreparedRun prepared{.config = config, .folder = {}, .checkpoint = {}, .inherited = {}};
   comm::agree(communicator, [&] {
@@ -64,7 +63,7 @@ Outcome execute(PreparedRun& prepared, const RunMeans& means) {
     loop->model().values_changed(*means.context);
   }
   comm::agree(communicator, [&] {
-    if (folder != nullptr) folder->write_config(config::to_ini(prepared.config));
+    if (folder != nullptr) folder->write_config(schema().to_ini(prepared.config));
   });
   means.announce(*loop);
   return loop->run();

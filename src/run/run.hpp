@@ -14,7 +14,7 @@ namespace switchyard::run {
 
 // A run that is about to start or to go on, as the ranks agreed on it.
 struct PreparedRun {
-  config::Config config;
+  Config config;
   std::optional<RunFolder> folder;  // root only
   std::string checkpoint;           // to go on from; empty: from the start
   InheritedWeights inherited;       // of a run from the start, once it has begun
@@ -22,7 +22,7 @@ struct PreparedRun {
 
 // Makes or opens config.run.dir as config.run.resume says, and finds the checkpoint to go on from. If there is
 // one, the root calls `check` with its path; what it throws refuses the run. Collective.
-PreparedRun prepare_run(comm::Communicator& communicator, const config::Config& config,
+PreparedRun prepare_run(comm::Communicator& communicator, const Config& config,
                         const std::function<void(const std::filesystem::path& checkpoint)>& check);
 
 // The path of the newest valid checkpoint, or nothing if the folder holds none. Local.

@@ -10,7 +10,6 @@
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
-#include "config/parse.hpp"
 #include "ops/product_library.hpp"
 
 namespace switchyard::run {
@@ -100,7 +99,7 @@ void expect(const checkpoint::Reader& reader, const std::string& path, std::int6
 }  // namespace
 
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
-                     const RunState& state, const config::Config& config, data::Position position,
+                     const RunState& state, const Config& config, data::Position position,
                      model::MixtureModel& model, optim::Optimizer& optimizer,
                      const moe::GateStatistics& last_step, const checkpoint::SaveOptions& options) {
   checkpoint::Header header;
@@ -120,7 +119,7 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
   header.numbers = {{"state/best_error", state.best_error},
                     {"state/smallest_loss", state.smallest_loss},
                     {"state/last_loss", state.last_loss}};
-  header.texts = {{"config", config::to_ini(config)}, {"data/digest", state.data.digest}};
+  header.texts = {{"config", schema().to_ini(config)}, {"data/digest", state.data.digest}};
   for (const Computer& part : this_computer()) header.texts.emplace(part.path, part.value);
 
   std::vector<checkpoint::Slice> slices = slices_of(model, &optimizer, true, communicator.is_root());
@@ -181,7 +180,7 @@ std::vector<std::string> warnings_of(const checkpoint::Reader& reader) {
   return warnings;
 }
 
-RunState state_of(const checkpoint::Reader& reader, const config::Config& config, const data::Identity& data) {
+RunState state_of(const checkpoint::Reader& reader, const Config& config, const data::Identity& data) {
   expect(reader, "state/seed", static_cast<std::int64_t>(config.run.seed), "run.seed");
   expect(reader, "state/shards", config.train.shards, "train.shards");
   expect(reader, "state/batch_size", config.train.batch_size, "train.batch_size");

@@ -12,6 +12,7 @@
 #include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
 #include "optim/optimizer.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::run {
 
@@ -32,7 +33,7 @@ struct RunState {
 // scalars: state/step, state/epoch, state/batch, state/seed, ..., data/training_samples, ...; texts: config,
 // build, products, instruction_set, data/digest.
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
-                     const RunState& state, const config::Config& config, data::Position position,
+                     const RunState& state, const Config& config, data::Position position,
                      model::MixtureModel& model, optim::Optimizer& optimizer,
                      const moe::GateStatistics& last_step, const checkpoint::SaveOptions& options);
 
@@ -48,7 +49,7 @@ std::optional<data::Identity> stored_identity(const checkpoint::Reader& reader);
 
 // Local: what a checkpoint says of its run. What fixes the order of samples and the sums must agree with
 // `config` (seed, shards, batch size) and `data`; DataError if not.
-RunState state_of(const checkpoint::Reader& reader, const config::Config& config, const data::Identity& data);
+RunState state_of(const checkpoint::Reader& reader, const Config& config, const data::Identity& data);
 
 // What computed the run so far and is another now (the build, the library of products, its instruction set),
 // and data that cannot be compared: a sentence each. A resumed run may differ in bits from one that never

@@ -45,12 +45,12 @@ std::vector<std::filesystem::path> make_folders(const std::filesystem::path& pat
 
 RunFolder::RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
 
-RunFolder RunFolder::create(const std::filesystem::path& path, config::ResumeMode mode) {
+RunFolder RunFolder::create(const std::filesystem::path& path, ResumeMode mode) {
   RunFolder folder(path);
   folder.make();
   // First: of a folder that is in use, this is what the user must know.
   folder.lock_ = files::lock_folder(path, run_folder_lock);
-  if (mode == config::ResumeMode::never && folder.has_run()) {
+  if (mode == ResumeMode::never && folder.has_run()) {
     throw DataError(fmt::format(
         "the folder '{0}' already holds a run (it has a config.ini or checkpoints); go on with it by "
         "`switchyard resume {0}`, let one command start or go on with --run.resume=auto, or use another "

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/ids.hpp"
-#include "config/config.hpp"
 #include "files/file.hpp"
+#include "run/options.hpp"
 
 namespace switchyard::run {
 
@@ -27,7 +27,7 @@ class RunFolder {
   // For `switchyard train`. Makes the folder, its parents and checkpoints/, and takes the lock. A folder that
   // holds a run is refused, except with ResumeMode::automatic: then has_checkpoint() tells the caller whether
   // to go on from a checkpoint or to start.
-  static RunFolder create(const std::filesystem::path& path, config::ResumeMode mode);
+  static RunFolder create(const std::filesystem::path& path, ResumeMode mode);
   // For `switchyard resume`. Takes the lock. Refused where there is no run; then nothing was written.
   static RunFolder open(const std::filesystem::path& path);
 

@@ -21,7 +21,7 @@ std::string some_of_ranks(int some, int ranks, std::string_view has, std::string
   return fmt::format("{} of {} ranks {}", some, ranks, some == 1 ? has : have);
 }
 
-void warn_of_idle_ranks(const config::Train& train, index_t samples, const moe::Placement& placement,
+void warn_of_idle_ranks(const train::Options& train, index_t samples, const moe::Placement& placement,
                         Warnings& warnings) {
   const int ranks = placement.rank_count();
   const index_t batch = std::min(train.batch_size, samples);
@@ -45,7 +45,7 @@ void warn_of_idle_ranks(const config::Train& train, index_t samples, const moe::
   }
 }
 
-void warn_of_warm_up(const config::Config& config, index_t samples, Warnings& warnings) {
+void warn_of_warm_up(const Config& config, index_t samples, Warnings& warnings) {
   const index_t batch = std::max<index_t>(1, std::min(config.train.batch_size, samples));
   const index_t steps = config.train.epochs * ((samples + batch - 1) / batch);
   if (config.optim.warmup_steps < steps || config.optim.warmup_steps == 0) return;
@@ -137,18 +137,18 @@ bool is_normalised(const Spread& spread) {
   return std::abs(spread.mean) <= 1 && spread.deviation >= 0.4 && spread.deviation <= 2.5;
 }
 
-void warn_of_pixels(const config::Data& data, const data::Dataset& dataset, Warnings& warnings) {
-  if (data.source != config::DataSource::idx && data.source != config::DataSource::cifar) return;
-  const config::Data plain;
-  const bool set = data.mean != plain.mean || data.standard_deviation != plain.standard_deviation;
+void warn_of_pixels(const data::Options& options, const data::Dataset& dataset, Warnings& warnings) {
+  if (!data::reads_images(options)) return;
+  const data::Options plain;
+  const bool set = options.mean != plain.mean || options.standard_deviation != plain.standard_deviation;
   const std::vector<Spread> spreads = channel_spreads(dataset);
   if (set && std::ranges::all_of(spreads, is_normalised)) return;
   std::vector<std::string> means, deviations, raw_means, raw_deviations;
   for (std::size_t c = 0; c < spreads.size(); ++c) {
-    const double scale = of_channel(data.standard_deviation, c);
+    const double scale = of_channel(options.standard_deviation, c);
     means.push_back(fmt::format("{:.3g}", spreads[c].mean));
     deviations.push_back(fmt::format("{:.3g}", spreads[c].deviation));
-    raw_means.push_back(fmt::format("{:.4g}", spreads[c].mean * scale + of_channel(data.mean, c)));
+    raw_means.push_back(fmt::format("{:.4g}", spreads[c].mean * scale + of_channel(options.mean, c)));
     raw_deviations.push_back(
         fmt::format("{:.4g}", spreads[c].deviation > 0 ? spreads[c].deviation * scale : 1));
   }
@@ -161,7 +161,7 @@ void warn_of_pixels(const config::Data& data, const data::Dataset& dataset, Warn
 
 }  // namespace
 
-std::vector<std::string> start_warnings(const config::Config& config, const data::Dataset& dataset,
+std::vector<std::string> start_warnings(const Config& config, const data::Dataset& dataset,
                                         const moe::Placement& placement) {
   Warnings warnings;
   const index_t samples = dataset.size(data::Split::train);

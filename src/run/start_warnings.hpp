@@ -5,16 +5,16 @@
 #include <string>
 #include <vector>
 
-#include "config/config.hpp"
 #include "data/dataset.hpp"
 #include "moe/placement.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::run {
 
 // One sentence each: ranks without samples or experts, a batch larger than the training split, classes without
 // a training sample, a single class, pixels that are not normalised. `placement` is the run's, on all its
 // ranks. Local; reads the labels of the training split until every class was seen, and up to 1,000 images.
-std::vector<std::string> start_warnings(const config::Config& config, const data::Dataset& dataset,
+std::vector<std::string> start_warnings(const Config& config, const data::Dataset& dataset,
                                         const moe::Placement& placement);
 
 }  // namespace switchyard::run

@@ -36,6 +36,7 @@ Json summary_object(const Summary& summary, const BuildInfo& build) {
           {"validation", split_object(summary.validation)},
           {"test", split_object(summary.test)},
           {"best", best_object(summary.best)},
+          {"takes_regularisers", summary.takes_regularisers},
           {"exit", {{"code", static_cast<int>(summary.exit_code)}, {"reason", summary.exit_reason}}},
           {"build",
            {{"version", build.version},

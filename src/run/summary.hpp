@@ -34,11 +34,13 @@ struct Summary {
   const moe::GateStatistics* validation = nullptr;  // null or without samples: null in the file
   const moe::GateStatistics* test = nullptr;        // with the last step's weights, as the two above
   std::optional<BestEvaluation> best;
+  bool takes_regularisers = true;  // run/validate.hpp; for advice in a report
   ExitCode exit_code = ExitCode::ok;
   std::string exit_reason;  // a sentence; why the run ended
 };
 
-// {"steps", "parameters", "seed", "train", "validation", "test", "best", "exit", "build"}
+// {"steps", "parameters", "seed", "train", "validation", "test", "best", "takes_regularisers", "exit",
+// "build"}
 nlohmann::ordered_json summary_object(const Summary& summary, const BuildInfo& build);
 
 // What `file` says of a run that has ended with success; nothing if there is none, or it says something else.

@@ -59,7 +59,7 @@ void expect_countable(const Spec& spec) {
 
 }  // namespace
 
-void check_study(const Spec& spec, int ranks, const std::function<void(const config::Config&)>& check_run) {
+void check_study(const Spec& spec, int ranks, const std::function<void(const run::Config&)>& check_run) {
   if (ranks % spec.options.ranks_per_run != 0) {
     throw ConfigError(fmt::format(
         "study.ranks_per_run = {} does not divide the {} rank(s) of this launch ({}); start a multiple "

@@ -8,17 +8,10 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "config/messages.hpp"
-#include "config/parse.hpp"
-#include "config/validate.hpp"
+#include "run/validate.hpp"
 
 namespace switchyard::study {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 std::string replaced(std::string text, std::string_view mark, std::string_view by) {
   for (std::size_t at = text.find(mark); at != text.npos; at = text.find(mark, at + by.size()))
@@ -38,7 +31,7 @@ std::vector<Setting> keys_of_run(const Spec& spec, const Arm& arm, const Values&
 }
 
 // Limits of one run make no sense in a study: it would end with its first run.
-void check_for_study(const config::Config& config, const Spec& spec, const Arm& arm) {
+void check_for_study(const run::Config& config, const Spec& spec, const Arm& arm) {
   if (config.run.max_minutes == 0) return;
   throw ConfigError(fmt::format(
       "run.max_minutes = {} in the arm {} ({}: it would stop the study at its first long run); set it "
@@ -49,13 +42,14 @@ void check_for_study(const config::Config& config, const Spec& spec, const Arm& 
 }  // namespace
 
 std::vector<std::string> values_of(const Setting& setting) {
-  if (setting.key == "moe.partition") return {std::string(trimmed(setting.value))};  // its own | stand in it
+  if (setting.key == "moe.partition")
+    return {std::string(config::trimmed(setting.value))};  // its own | stand in it
   std::vector<std::string> values;
   std::set<std::string, std::less<>> seen;
   std::string_view rest = setting.value;
   while (true) {
     const std::size_t end = std::min(rest.find('|'), rest.size());
-    const std::string value(trimmed(rest.substr(0, end)));
+    const std::string value(config::trimmed(rest.substr(0, end)));
     const bool is_grid = !values.empty() || end < rest.size();
     if ((value.empty() && is_grid) || !seen.insert(value).second) {
       throw ConfigError(fmt::format("{} = {} has {} ({}); separate different values by |", setting.key,
@@ -123,19 +117,19 @@ std::string label_of(const Values& values) {
   return exact ? label : fmt::format("{}-{:016x}", label, fnv1a(text));
 }
 
-config::Config run_config(const Spec& spec, const Arm& arm, const Values& values, std::int64_t seed,
-                          const std::string& folder) {
-  config::Config config = arm.base;
+run::Config run_config(const Spec& spec, const Arm& arm, const Values& values, std::int64_t seed,
+                       const std::string& folder) {
+  run::Config config = arm.base;
   for (const Setting& setting : keys_of_run(spec, arm, values)) {
     const std::string text =
         replaced(replaced(setting.value, "{seed}", seed_text(seed)), "{study}", spec.options.dir);
-    config::set(config, setting.key, text, setting.where);
+    run::schema().set(config, setting.key, text, setting.where);
   }
   config.run.dir = folder;
   config.run.seed = static_cast<std::uint64_t>(seed);
-  config.run.resume = config::ResumeMode::automatic;
+  config.run.resume = run::ResumeMode::automatic;
   try {
-    config::validate(config);
+    run::validate(config);
   } catch (const ConfigError& error) {
     throw ConfigError(fmt::format("the arm {}{}{} of {} cannot run: {}", arm.name,
                                   values.empty() ? "" : " with ", text_of(values), spec.file, error.what()));

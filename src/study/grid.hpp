@@ -31,8 +31,8 @@ std::string label_of(const Values& values);
 // The configuration of one run, validated: the arm's file, then [all], then the arm's keys with these values.
 // In values {seed} is the seed in four digits and {study} the study's folder. `folder` becomes run.dir.
 // ConfigError for a key or a whole that a run would refuse.
-config::Config run_config(const Spec& spec, const Arm& arm, const Values& values, std::int64_t seed,
-                          const std::string& folder);
+run::Config run_config(const Spec& spec, const Arm& arm, const Values& values, std::int64_t seed,
+                       const std::string& folder);
 
 // "0003": a seed in the names of folders.
 std::string seed_text(std::int64_t seed);

@@ -7,7 +7,6 @@
 
 #include "base/stop_signals.hpp"
 #include "comm/agreement.hpp"
-#include "config/parse.hpp"
 #include "run/run.hpp"
 #include "run/shared_inputs.hpp"
 #include "study/run_state.hpp"
@@ -15,17 +14,12 @@
 namespace switchyard::study {
 namespace {
 
-std::string key_of(const config::Config& config) {
-  std::string key;
-  for (const config::Section& section : config::sections()) {
-    if (section.name != "data") continue;
-    for (const config::Field& field : section.fields)
-      key += fmt::format("{}={}\n", field.key, config::value_text(config, field));
-  }
+// What the samples are a function of.
+std::string key_of(const run::Config& config) {
+  std::string key = config::Schema<data::Options>(data::sections(), "").to_ini(config.data);
   // Samples that are made up follow run.seed where they have no seed of their own; files ignore it.
-  const bool made_up =
-      config.data.source == config::DataSource::random || config.data.source == config::DataSource::clusters;
-  if (made_up && config.data.seed == 0) key += fmt::format("seed={}\n", config.run.seed);
+  if (!data::reads_images(config.data) && config.data.seed == 0)
+    key += fmt::format("seed={}\n", config.run.seed);
   return key;
 }
 
@@ -37,7 +31,7 @@ bool is_shared_numeric(const Error& error, const comm::Communicator& group) {
 
 }  // namespace
 
-const data::Dataset& DatasetCache::get(const config::Config& config) {
+const data::Dataset& DatasetCache::get(const run::Config& config) {
   constexpr std::size_t most = 4;  // some hundred megabytes of images at most
   const std::string key = key_of(config);
   const auto found = loaded_.find(key);
@@ -46,7 +40,7 @@ const data::Dataset& DatasetCache::get(const config::Config& config) {
   return loaded_.emplace(key, data::load_dataset(config.data, config.run.seed)).first->second;
 }
 
-GroupRunner::GroupRunner(comm::Communicator& group, std::function<device::Context&(const config::Run&)> device)
+GroupRunner::GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device)
     : group_(&group), device_(std::move(device)) {}
 
 Ended GroupRunner::run(const Job& job) {

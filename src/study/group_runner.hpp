@@ -16,7 +16,7 @@ namespace switchyard::study {
 class DatasetCache {
  public:
   // Valid until the next call. Local; throws as data::load_dataset.
-  const data::Dataset& get(const config::Config& config);
+  const data::Dataset& get(const run::Config& config);
 
  private:
   std::map<std::string, data::Dataset> loaded_;  // by what the data set depends on
@@ -27,7 +27,7 @@ enum class Ended { finished, failed, stopped };
 class GroupRunner {
  public:
   // `device` gives the device for a run's choice; local. All must outlive the runner.
-  GroupRunner(comm::Communicator& group, std::function<device::Context&(const config::Run&)> device);
+  GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device);
 
   comm::Communicator& group() { return *group_; }
   // Starts or goes on with a run, in silence. A NumericError on which the group agrees is recorded in the run's
@@ -40,7 +40,7 @@ class GroupRunner {
   Ended train(const Job& job);
 
   comm::Communicator* group_;
-  std::function<device::Context&(const config::Run&)> device_;
+  std::function<device::Context&(const run::Options&)> device_;
   DatasetCache datasets_;
 };
 

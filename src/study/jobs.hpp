@@ -18,7 +18,7 @@ struct Job {
   std::int64_t seed = 0;
   Purpose purpose = Purpose::result;
   std::string folder;  // below the study's: "runs/original/seed-0001"
-  config::Config config;
+  run::Config config;
 };
 
 // Where the run of a result is, whichever values are selected.

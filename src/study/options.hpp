@@ -1,12 +1,11 @@
-// What a study file's [study] says: a plain struct and its field table, the only place that lists the keys.
+// What a study file's [study] says.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
-#include <string_view>
-#include <variant>
 #include <vector>
+
+#include "config/schema.hpp"
 
 namespace switchyard::study {
 
@@ -26,42 +25,6 @@ struct Options {
   bool quick = false;
 };
 
-// How a key of each type is held. Unlike the run's fields (config/fields.hpp), which belong to one Config, a
-// pointer to a member is enough here.
-struct Whole {
-  std::int64_t Options::*member;
-  std::int64_t min;
-  std::int64_t max;
-};
-struct Text {
-  std::string Options::*member;
-};
-struct Words {  // separated by spaces
-  std::vector<std::string> Options::*member;
-};
-struct YesNo {
-  bool Options::*member;
-};
-
-struct Field {
-  std::string_view key;
-  std::variant<Whole, Text, Words, YesNo> type;
-  std::string_view help;
-};
-std::span<const Field> fields();
-
-// "study.dir" and so on, in table order.
-std::vector<std::string> known_keys();
-// The field called `name` ("study.dir"); ConfigError with the nearest known name if there is none.
-const Field& find_field(std::string_view name, std::string_view where);
-// Sets the field called `name` from text; ConfigError with name, value, allowed values and `where`.
-void set(Options& options, std::string_view name, std::string_view text, std::string_view where);
-// "whole number from 1 to 1000".
-std::string describe_values(const Field& field);
-// Of a study that sets nothing.
-std::string describe_default(const Field& field);
-
-// The words of a text, at white space.
-std::vector<std::string> words_of(std::string_view text);
+const config::Schema<Options>& schema();
 
 }  // namespace switchyard::study

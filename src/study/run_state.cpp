@@ -2,27 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
-#include "config/parse.hpp"
 #include "files/replacement.hpp"
 #include "run/summary.hpp"
 
 namespace switchyard::study {
 namespace {
 
-// What changes neither the weights nor what is measured of them, and the study's own keys.
-constexpr std::array<std::string_view, 9> free_keys = {"run.dir",
-                                                       "run.resume",
-                                                       "run.threads",
-                                                       "run.device",
-                                                       "run.max_minutes",
-                                                       "run.wait_seconds",
-                                                       "train.log_every_steps",
-                                                       "checkpoint.every_steps",
-                                                       "checkpoint.keep_last"};
+// What changes neither the weights nor what is measured of them, and which run it is.
+bool is_free(const config::Field& field) {
+  return field.role == config::Role::run || field.role == config::Role::placement ||
+         field.role == config::Role::output;
+}
 
 std::filesystem::path failure_file(const std::filesystem::path& folder) { return folder / "failed.json"; }
 std::filesystem::path skip_file(const std::filesystem::path& folder) { return folder / "skipped.json"; }
@@ -96,18 +88,14 @@ void check_same_run(const std::filesystem::path& folder, const Job& job, const S
   const std::filesystem::path file = folder / "config.ini";
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return;
-  const config::Config stored = read_config(file.string());
-  for (const std::string& key : config::known_keys()) {
-    if (std::ranges::find(free_keys, key) != free_keys.end()) continue;
-    const config::Field& field = config::find_field(key, spec.file);
-    const std::string then = config::value_text(stored, field);
-    const std::string now = config::value_text(job.config, field);
-    if (then == now) continue;
-    throw ConfigError(
-        fmt::format("the run in {} has {} = {}, and the arm {} of {} now says {} (runs of two configurations "
-                    "would meet in one table); put the key back, use another --study.dir=PATH, or remove that "
-                    "run's folder",
-                    folder.string(), key, then, spec.arms[job.arm].name, spec.file, now));
+  const run::Config stored = read_config(file.string());
+  for (const run::Difference& changed : run::differences(stored, job.config)) {
+    if (is_free(*changed.key->field)) continue;
+    throw ConfigError(fmt::format(
+        "the run in {} has {} = {}, and the arm {} of {} now says {} (runs of two configurations "
+        "would meet in one table); put the key back, use another --study.dir=PATH, or remove that "
+        "run's folder",
+        folder.string(), changed.key->name, changed.then, spec.arms[job.arm].name, spec.file, changed.now));
   }
 }
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
-#include "config/config.hpp"
+#include "run/config.hpp"
 #include "study/jobs.hpp"
 
 namespace switchyard::study {

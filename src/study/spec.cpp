@@ -3,20 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "base/error.hpp"
 #include "config/messages.hpp"
-#include "config/parse.hpp"
 #include "study/grid.hpp"
 
 namespace switchyard::study {
 namespace {
 
 constexpr std::string_view arm_prefix = "arm.";
-// Set by the study for each run.
-constexpr std::array<std::string_view, 3> own_keys = {"run.dir", "run.seed", "run.resume"};
 
 bool is_arm(std::string_view section) { return section.starts_with(arm_prefix); }
 
@@ -42,8 +38,8 @@ void check_arm_name(const std::string& name, const std::string& where) {
 
 // A key of a run, as it stands in [all], [quick] or an arm.
 Setting run_key(const Setting& setting) {
-  config::find_field(setting.key, setting.where);
-  if (std::ranges::find(own_keys, setting.key) != own_keys.end()) {
+  const config::Role role = run::schema().find(setting.key, setting.where).field->role;
+  if (role == config::Role::run || role == config::Role::seed) {
     throw ConfigError(fmt::format(
         "{} is set by the study itself ({}); remove the line, and see study.dir and study.first_seed",
         setting.key, setting.where));
@@ -70,7 +66,7 @@ void apply_quick(Spec& spec, const std::vector<Setting>& settings) {
   for (const Setting& setting : settings) {
     if (setting.section != "quick" || setting.key.empty()) continue;
     if (setting.key.find('.') == setting.key.npos) {
-      set(spec.options, "study." + setting.key, setting.value, setting.where);
+      schema().set(spec.options, "study." + setting.key, setting.value, setting.where);
       continue;
     }
     replace_of_all(spec, setting);
@@ -83,7 +79,7 @@ void add_to_arm(Arm& arm, const Setting& setting) {
   } else if (setting.key == "title") {
     arm.title = setting.value;
   } else if (setting.key == "after") {
-    arm.after = words_of(setting.value);
+    arm.after = config::words_of(setting.value);
   } else if (setting.key.find('.') == setting.key.npos) {
     throw ConfigError(
         fmt::format("unknown key {} of an arm ({}); an arm has config, title, after and keys of a run, written "
@@ -98,7 +94,7 @@ void add_to_arm(Arm& arm, const Setting& setting) {
 void add(Spec& spec, const Setting& setting) {
   check_section(setting);
   if (setting.section == "study" && !setting.key.empty()) {
-    set(spec.options, setting.name(), setting.value, setting.where);
+    schema().set(spec.options, setting.name(), setting.value, setting.where);
   } else if (setting.section == "all" && !setting.key.empty()) {
     spec.all.push_back(run_key_of_all(setting));
   } else if (is_arm(setting.section)) {
@@ -179,7 +175,7 @@ Spec read_spec(const std::string& file, const std::vector<Setting>& settings,
   const auto apply_overrides = [&] {
     for (const Setting& setting : overrides) {
       if (setting.key.starts_with("study.")) {
-        set(spec.options, setting.key, setting.value, setting.where);
+        schema().set(spec.options, setting.key, setting.value, setting.where);
       } else {
         replace_of_all(spec, setting);
       }

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "config/config.hpp"
 #include "config/setting.hpp"
+#include "run/config.hpp"
 #include "study/options.hpp"
 #include "study/published.hpp"
 
@@ -20,13 +20,13 @@ namespace switchyard::study {
 using config::Setting;
 
 // The configuration in a file; ConfigError where it cannot be read.
-using ReadConfig = std::function<config::Config(const std::string& path)>;
+using ReadConfig = std::function<run::Config(const std::string& path)>;
 
 struct Arm {
   std::string name;   // also a folder
   std::string title;  // for people
   std::string config_file;
-  config::Config base;             // what config_file says
+  run::Config base;                // what config_file says
   std::vector<std::string> after;  // arms whose runs end before this one's start
   std::vector<Setting> keys;       // of runs; the section is empty, the key "optim.beta1"
   bool read_later = false;         // by an arm of the file that study.arms leaves out

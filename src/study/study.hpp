@@ -13,9 +13,9 @@ namespace switchyard::study {
 
 struct Means {
   comm::Communicator* world = nullptr;
-  std::function<device::Context&(const config::Run&)> device;  // for a run's choice; local
-  int threads = 1;                                             // per rank, for the table at the start
-  std::vector<std::string> warnings;                           // for the table, too
+  std::function<device::Context&(const run::Options&)> device;  // for a run's choice; local
+  int threads = 1;                                              // per rank, for the table at the start
+  std::vector<std::string> warnings;                            // for the table, too
   ReadConfig read_config;
   std::ostream* out = nullptr;  // of the roots of groups
 };

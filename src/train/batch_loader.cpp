@@ -4,16 +4,16 @@
 
 namespace switchyard::train {
 
-BatchLoader::BatchLoader(const config::Config& config, const data::Dataset& dataset,
+BatchLoader::BatchLoader(const Options& options, std::uint64_t seed, const data::Dataset& dataset,
                          comm::Communicator& communicator)
     : dataset_(&dataset),
       communicator_(&communicator),
-      shards_(config.train.shards),
-      batch_size_(config.train.batch_size),
-      seed_(config.run.seed),
-      training_{dataset.size(data::Split::train), config.train.batch_size},
-      sampler_(config.run.seed, dataset.size(data::Split::train)),
-      order_(config.train.order) {}
+      shards_(options.shards),
+      batch_size_(options.batch_size),
+      seed_(seed),
+      training_{dataset.size(data::Split::train), options.batch_size},
+      sampler_(seed, dataset.size(data::Split::train)),
+      order_(options.order) {}
 
 model::Task task_of(const data::Dataset& dataset) {
   return {dataset.shape(), dataset.class_count(), dataset.group_count()};
@@ -74,8 +74,8 @@ model::Batch BatchLoader::training_batch(device::Context& context, index_t step)
   const data::Visit visit{seed_, position.epoch};
   model::Batch batch = load(context, data::Split::train, places.size(), visit, [&](index_t place) {
     const index_t position_in_epoch = places.begin + place;
-    return order_ == config::SampleOrder::fixed ? position_in_epoch
-                                                : sampler_.sample_at(position.epoch, position_in_epoch);
+    return order_ == SampleOrder::fixed ? position_in_epoch
+                                        : sampler_.sample_at(position.epoch, position_in_epoch);
   });
   batch.samples.step = static_cast<std::uint32_t>(step);
   return batch;

@@ -10,6 +10,7 @@
 #include "data/sampler.hpp"
 #include "device/context.hpp"
 #include "model/mixture_model.hpp"
+#include "train/options.hpp"
 
 namespace switchyard::train {
 
@@ -19,7 +20,9 @@ model::Task task_of(const data::Dataset& dataset);
 // workspace.
 class BatchLoader {
  public:
-  BatchLoader(const config::Config& config, const data::Dataset& dataset, comm::Communicator& communicator);
+  // `seed`: of the order of samples and of what is drawn for each visit.
+  BatchLoader(const Options& options, std::uint64_t seed, const data::Dataset& dataset,
+              comm::Communicator& communicator);
 
   const data::Batching& training() const { return training_; }
   const data::Dataset& dataset() const { return *dataset_; }
@@ -44,7 +47,7 @@ class BatchLoader {
   std::uint64_t seed_;
   data::Batching training_;
   data::Sampler sampler_;
-  config::SampleOrder order_;
+  SampleOrder order_;
   nn::BatchTiles tiles_;
   std::vector<index_t> samples_;
 };

@@ -4,9 +4,9 @@
 
 namespace switchyard::train {
 
-Step::Step(const config::Config& config, index_t horizon, BatchLoader& loader, model::MixtureModel& model,
+Step::Step(const optim::Options& options, index_t horizon, BatchLoader& loader, model::MixtureModel& model,
            optim::Optimizer& optimizer, comm::Communicator& communicator, device::Context& context)
-    : options_(config.optim),
+    : options_(options),
       horizon_(horizon),
       loader_(&loader),
       model_(&model),

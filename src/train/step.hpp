@@ -29,7 +29,7 @@ struct StopConditions {
 // Holds what a step needs and reuses its memory: a warm step allocates nothing in our code. Collective.
 class Step {
  public:
-  Step(const config::Config& config, index_t horizon, BatchLoader& loader, model::MixtureModel& model,
+  Step(const optim::Options& options, index_t horizon, BatchLoader& loader, model::MixtureModel& model,
        optim::Optimizer& optimizer, comm::Communicator& communicator, device::Context& context);
 
   // Runs step `step` (from 0): afterwards the model has learned from that batch. The report lives until the
@@ -37,7 +37,7 @@ class Step {
   const StepReport& run(index_t step, StopConditions conditions);
 
  private:
-  config::Optim options_;
+  optim::Options options_;
   index_t horizon_;
   BatchLoader* loader_;
   model::MixtureModel* model_;

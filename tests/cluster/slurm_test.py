@@ -20,9 +20,11 @@ threads = 1
 wait_seconds = 5
 [data]
 source = random
-random_samples = 192
-random_features = 8
-random_classes = 3
+
+[random]
+samples = 192
+features = 8
+classes = 3
 [model]
 gate = dense:4 relu dense:experts
 expert = dense:4 relu dense:classes

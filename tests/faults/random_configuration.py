@@ -26,13 +26,14 @@ def draw(random, image_folder):
     """Section -> key -> value. `image_folder`: IDX files for the runs that take images."""
     kind = random.choice(("images", "images", "rows", "rows", "patches"))
     data, gates, experts = {
-        "images": ({"source": "idx", "dir": image_folder, "validation_samples": random.choice((0, 20, 60)),
-                    "mean": 0.3, "standard_deviation": 0.25}, IMAGE_GATES, IMAGE_EXPERTS),
-        "rows": ({"source": "random", "random_samples": random.randint(8, 90), "random_features": random.randint(1, 20),
-                  "random_classes": random.randint(2, 5)}, ROW_GATES, ROW_EXPERTS),
-        "patches": ({"source": "clusters", "clusters": 2, "cluster_patches": random.randint(3, 5),
-                     "cluster_patch_size": random.randint(4, 9), "cluster_samples": random.randint(8, 90)},
-                    PATCH_GATES, PATCH_EXPERTS)}[kind]
+        "images": ({"data": {"source": "idx", "dir": image_folder, "validation_samples": random.choice((0, 20, 60)),
+                             "mean": 0.3, "standard_deviation": 0.25}}, IMAGE_GATES, IMAGE_EXPERTS),
+        "rows": ({"data": {"source": "random"},
+                  "random": {"samples": random.randint(8, 90), "features": random.randint(1, 20),
+                             "classes": random.randint(2, 5)}}, ROW_GATES, ROW_EXPERTS),
+        "patches": ({"data": {"source": "clusters"},
+                     "clusters": {"count": 2, "patches": random.randint(3, 5), "patch_size": random.randint(4, 9),
+                                  "samples": random.randint(8, 90)}}, PATCH_GATES, PATCH_EXPERTS)}[kind]
     gate = random.choice(gates)
     learned = gate not in ("none", "most_certain:experts")
     attentive = gate.endswith("attention:experts")
@@ -72,7 +73,7 @@ def draw(random, image_folder):
              "epochs": random.randint(1, 3), "order": random.choice(("shuffled", "shuffled", "fixed")),
              "precision": maybe(random, 0 if kind == "patches" else 0.2, "bf16", "float32"),
              "freeze": maybe(random, 0.1, random.choice(("gate", "experts")), "none")}
-    return {"run": {"seed": random.randint(0, 10**6), "threads": 1}, "data": data,
+    return {"run": {"seed": random.randint(0, 10**6), "threads": 1}, **data,
             "model": {"gate": gate, "expert": random.choice(experts), "loss": loss,
                       "init": random.choice(("uniform", "uniform", "normal")) if kind == "patches" else "uniform"},
             "moe": moe, "optim": optim, "train": train, "checkpoint": {"every_steps": random.choice((0, 1, 3))}}

@@ -16,7 +16,8 @@ STEPS = 20
 DAMAGES_PER_RUN = 8
 CONFIGURATION = {
     "run": {"seed": 5, "threads": 1, "wait_seconds": 120},
-    "data": {"source": "random", "random_samples": 200, "random_features": 16, "random_classes": 4},
+    "data": {"source": "random"},
+    "random": {"samples": 200, "features": 16, "classes": 4},
     "model": {"gate": "dense:8 relu dense:experts", "expert": "dense:12 relu dense:classes"},
     "moe": {"experts": 4, "top_k": 2, "importance": 0.1},
     "train": {"shards": 4, "batch_size": 20, "epochs": 2},

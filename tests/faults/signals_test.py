@@ -38,7 +38,7 @@ class Signals(runs.RunTest):
 
     def test_a_second_signal_ends_it_at_once(self):
         """While samples are made, which takes longer than anybody waits."""
-        config, run = self.write_config(data_source="random", data_random_samples=200_000_000, model_gate="dense:experts",
+        config, run = self.write_config(data_source="random", random_samples=200_000_000, model_gate="dense:experts",
                                         model_expert="dense:classes")
         text = config.read_text()
         config.write_text("".join(line + "\n" for line in text.splitlines()

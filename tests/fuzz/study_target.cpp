@@ -1,5 +1,5 @@
 // A study file: its arms, levels and published values. All arms share one configuration.
-#include "cli/ini.hpp"
+#include "config/ini.hpp"
 #include "fuzz/target.hpp"
 #include "study/spec.hpp"
 
@@ -7,10 +7,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace switchyard;
   return fuzz::may_be_refused([&] {
     std::vector<config::Setting> settings;
-    cli::for_each_setting(fuzz::text_of(data, size), "fuzz.ini",
-                          [&](const config::Setting& setting) { settings.push_back(setting); });
+    config::for_each_setting(fuzz::text_of(data, size), "fuzz.ini",
+                             [&](const config::Setting& setting) { settings.push_back(setting); });
     const auto spec = study::read_spec((fuzz::folder() / "fuzz.ini").string(), settings, {},
-                                       [](const std::string&) { return config::Config{}; });
+                                       [](const std::string&) { return run::Config{}; });
     static_cast<void>(study::last_levels(spec));
   });
 }

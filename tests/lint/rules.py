@@ -119,8 +119,20 @@ def leftover_findings(text, _path):
             yield number, f"{match.group(1)} is left behind"
 
 
+# Who may change a key, who reads it: the role of its field says that, in the one table that has it (docs/architecture.md,
+# "Options"). A list of keys elsewhere is forgotten when a key is added.
+_KEY = r'"(?:run|data|cifar|random|clusters|model|init|moe|optim|train|checkpoint|study)\.(?!(?:ini|json|md|bin)")[a-z]\w*"'
+_KEY_LIST = re.compile(rf'{_KEY}(?:,\s*"[^"]*")?\s*\}}?,\s*\{{?\s*{_KEY}')
+
+
+def key_list_findings(text, _path):
+    """Keys of a configuration one after the other: alone, or each with something beside it."""
+    for match in _KEY_LIST.finditer(text):
+        yield text.count("\n", 0, match.start()) + 1, "a list of keys outside the tables: ask the role of the field"
+
+
 INCLUDE_RULES = [room_findings, vendor_findings, header_findings]
-TEXT_RULES = [length_findings, leftover_findings]
+TEXT_RULES = [length_findings, leftover_findings, key_list_findings]
 
 
 def source_files(root):

@@ -1,4 +1,4 @@
-"""No file is too long and no unfinished work is marked in src/; planted offences are found."""
+"""No file in src/ is too long, marks unfinished work or lists keys of a configuration; planted offences are found."""
 
 import pathlib
 import sys
@@ -33,6 +33,13 @@ class Planted(unittest.TestCase):
         for mark in ["TODO", "FIXME", "XXX"]:
             self.assertEqual(self.findings(f"int a;\n// {mark}: later\n"), [f"a.cpp:2: {mark} is left behind"])
         self.assertEqual(self.findings("int mastodon;  // TODOS is a word of its own\n"), [])
+
+    def test_a_list_of_keys_is_found(self):
+        found = ["a.cpp:2: a list of keys outside the tables: ask the role of the field"]
+        for keys in ['"run.threads", "data.dir"', '"run.threads",\n    "data.dir"', '{"moe.top_k", "k"},\n  {"optim.name", "n"}']:
+            self.assertEqual(self.findings(f"int a;\nconst char* const keys[] = {{{keys}}};\n"), found, keys)
+        self.assertEqual(self.findings('text_of(config, "moe.noise"), text_of(config, "moe.noise_draw")\n'), [])
+        self.assertEqual(self.findings('open("run.ini", "train.bin");\n'), [])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ TEST(Payload, of_a_top_1_dispatch_is_the_rows_that_leave_their_rank) {
   constexpr index_t batch = 512;
   constexpr index_t features = 784;
   constexpr index_t experts = 8;
-  const Placement placement = Placement::make(config::PlacementRule::block, experts, world.size());
+  const Placement placement = Placement::make(moe::PlacementRule::block, experts, world.size());
   nn::BatchTiles tiles;
   tiles.set_sharded(world, batch, 8);
   device::Context context(1);

@@ -183,7 +183,7 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
       choice.chances.push_back(0.5 * std::erfc(-distance / std::sqrt(2.0)));
     }
   }
-  const Values& scores = test.gate_value == config::GateValue::noisy_softmax ? noisy : logits;
+  const Values& scores = test.gate_value == moe::GateValue::noisy_softmax ? noisy : logits;
   choice.scores = scores;
   choice.probabilities = softmax_of(scores);
   for (const double z : scores) choice.log_sum += std::exp(z);
@@ -196,7 +196,7 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
     choice.weights = softmax_of(of_chosen);
   }
   choice.factors = choice.weights;
-  if (test.gate_value == config::GateValue::noisy_logit) {
+  if (test.gate_value == moe::GateValue::noisy_logit) {
     for (std::size_t i = 0; i < order.size(); ++i) choice.factors[i] = noisy[at(order[i])];
   }
   return choice;
@@ -299,7 +299,7 @@ std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parame
         choices.push_back(only(0, {0.0}, std::numeric_limits<double>::infinity()));
         break;
     }
-    if (test.loss == config::Loss::predicted_loss) choices.back() = only_best(choices.back().scores);
+    if (test.loss == model::Loss::predicted_loss) choices.back() = only_best(choices.back().scores);
   }
   return choices;
 }
@@ -313,7 +313,7 @@ Evaluated evaluate(const MixtureCase& test, const Parameters& parameters) {
   Evaluated evaluated;
   const bool chooses_by_experts =
       test.kind == moe::GateKind::attention || test.kind == moe::GateKind::most_certain;
-  if (chooses_by_experts || test.loss == config::Loss::predicted_loss) {
+  if (chooses_by_experts || test.loss == model::Loss::predicted_loss) {
     evaluated.returned = run_experts(test, parameters, nullptr);
     evaluated.choices = choose_all(test, parameters, evaluated.returned);
   } else {
@@ -340,14 +340,14 @@ enum class View { whole, of_experts };
 double sample_loss(const MixtureCase& test, const Choice& choice,
                    const std::vector<std::vector<Values>>& outputs, std::size_t n, View view) {
   const std::int64_t label = test.labels[n];
-  if (test.loss == config::Loss::predicted_loss) {
+  if (test.loss == model::Loss::predicted_loss) {
     double loss = -std::log(softmax_of(outputs[at(choice.experts[0])][n])[at(label)]);
     for (std::size_t e = 0; e < outputs.size() && view == View::whole; ++e)
       loss += std::abs(choice.scores[e] - std::log(softmax_of(outputs[e][n])[at(label)]));
     return loss;
   }
-  if (test.loss == config::Loss::likelihood || test.loss == config::Loss::stochastic) {
-    const double power = test.loss == config::Loss::stochastic ? 0.5 : 1.0;
+  if (test.loss == model::Loss::likelihood || test.loss == model::Loss::stochastic) {
+    const double power = test.loss == model::Loss::stochastic ? 0.5 : 1.0;
     double likelihood = 0;
     const Values weights =
         view == View::of_experts ? tempered(choice, test.expert_temperature) : choice.weights;
@@ -362,15 +362,15 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
     for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += choice.factors[i] * f[c];
   }
   switch (test.loss) {
-    case config::Loss::likelihood:
-    case config::Loss::stochastic:
-    case config::Loss::predicted_loss:
+    case model::Loss::likelihood:
+    case model::Loss::stochastic:
+    case model::Loss::predicted_loss:
       break;
-    case config::Loss::cross_entropy:
+    case model::Loss::cross_entropy:
       return cross_entropy(sum, label);
-    case config::Loss::logistic:
+    case model::Loss::logistic:
       return logistic(sum[0], label);
-    case config::Loss::double_softmax:
+    case model::Loss::double_softmax:
       return double_softmax(sum, label);
   }
   return std::numeric_limits<double>::quiet_NaN();

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "config/config.hpp"
 #include "moe/gate.hpp"
 #include "nn/network.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::reference {
 
@@ -34,8 +34,8 @@ struct MixtureCase {
   double similarity_same = 0;
   double similarity_different = 0;
   std::int64_t similarity_layer = 0;
-  config::Loss loss = config::Loss::likelihood;
-  config::GateValue gate_value = config::GateValue::softmax;
+  model::Loss loss = model::Loss::likelihood;
+  moe::GateValue gate_value = moe::GateValue::softmax;
   std::vector<Values> noise;  // [sample][expert], added to the logits before the choice; empty: none
   std::vector<Values> images;
   std::vector<std::int64_t> labels;

@@ -9,9 +9,11 @@ BASE = """
 threads = 1
 [data]
 source = random
-random_samples = 512
-random_features = 16
-random_classes = 4
+
+[random]
+samples = 512
+features = 16
+classes = 4
 [model]
 gate = dense:8 relu dense:experts
 expert = dense:8 relu dense:classes

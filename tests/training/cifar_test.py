@@ -91,7 +91,7 @@ class Cifar(runs.RunTest):
         self.assertEqual(runs.json.loads(other.out)["error"], test["error"])
 
     def test_augmentation_changes_the_run(self):
-        files = [runs.newest_checkpoint(self.run_to(2, 0, data_augment=augment)) for augment in ("none", "flip_crop")]
+        files = [runs.newest_checkpoint(self.run_to(2, 0, cifar_augment=augment)) for augment in ("none", "flip_crop")]
         self.assertEqual(runs.switchyard("diff", *files).code, 1)
 
     def test_stopped_within_epochs_and_moved(self):
@@ -103,8 +103,8 @@ class Cifar(runs.RunTest):
 
     def test_resume_refuses_another_augmentation(self):
         run = self.run_to(2, 0)
-        finished = runs.switchyard("resume", run, "--data.augment=none", ranks=2)
-        self.expect_failure(finished, 2, "data.augment", kind="ConfigError")
+        finished = runs.switchyard("resume", run, "--cifar.augment=none", ranks=2)
+        self.expect_failure(finished, 2, "cifar.augment", kind="ConfigError")
 
     def test_fine_labels_have_coarse_groups(self):
         straight = self.run_to(8, 0, data_dir=self.cifar100)
@@ -114,7 +114,7 @@ class Cifar(runs.RunTest):
         self.assert_same_run(straight, self.run_to(8, 3, data_dir=self.cifar100))
 
     def test_coarse_labels(self):
-        run = self.run_to(2, 2, data_dir=self.cifar100, data_labels="coarse")
+        run = self.run_to(2, 2, data_dir=self.cifar100, cifar_labels="coarse")
         test = runs.summary(run)["test"]
         self.assertEqual(len(test["class_by_expert"]), 20)
         self.assertNotIn("cluster_by_expert", test)
@@ -153,7 +153,7 @@ class Cifar(runs.RunTest):
                            data_dir=self.folder / "nowhere")
 
     def test_coarse_labels_of_cifar10(self):
-        self.check_failure(2, "data.labels = coarse but", "holds CIFAR-10", kind="ConfigError", data_labels="coarse")
+        self.check_failure(2, "cifar.labels = coarse but", "holds CIFAR-10", kind="ConfigError", cifar_labels="coarse")
 
     def test_wrong_count_of_means(self):
         self.check_failure(2, "data.mean has 2 numbers but the samples have 3 channels", kind="ConfigError",

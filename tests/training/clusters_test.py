@@ -13,7 +13,7 @@ import runs
 CONFIG = pathlib.Path(__file__).resolve().parents[2] / "configs" / "clusters" / "setting1_cubic.ini"
 EXPERTS = 8
 STEPS = 60
-SMALL = {"data.cluster_samples": 1600, "train.batch_size": 1600, "train.epochs": 200, "checkpoint.every_steps": 200}
+SMALL = {"clusters.samples": 1600, "train.batch_size": 1600, "train.epochs": 200, "checkpoint.every_steps": 200}
 # What the published code computes, and everything else that the paper's formulas leave out.
 PUBLISHED = {
     "model.expert": "patch_filters:8 bias cubic sum:classes",

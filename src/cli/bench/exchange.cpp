@@ -43,7 +43,7 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
   comm::Communicator& communicator = runtime.communicator();
   const int ranks = communicator.size();
   const Workload w = make_workload(rows_per_pair, ranks);
-  const moe::Placement placement = moe::Placement::make(config::PlacementRule::block, ranks, ranks);
+  const moe::Placement placement = moe::Placement::make(moe::PlacementRule::block, ranks, ranks);
   moe::Exchange exchange(communicator, {row_floats, 0});
   moe::DispatchPlan plan;
 

@@ -46,14 +46,14 @@ struct Measured {
   ReferenceProduct reference;
 };
 
-Measured measure(const config::Config& config, index_t steps, Runtime& runtime, device::Context& context,
+Measured measure(const run::Config& config, index_t steps, Runtime& runtime, device::Context& context,
                  const data::Dataset& dataset, double& flops_per_sample) {
   comm::Communicator& communicator = runtime.communicator();
-  train::BatchLoader loader(config, dataset, communicator);
-  model::MixtureModel model(config, train::task_of(dataset), communicator);
+  train::BatchLoader loader(config.train, config.run.seed, dataset, communicator);
+  model::MixtureModel model(run::mixture_options(config), train::task_of(dataset), communicator);
   model.values_changed(context);
   optim::Optimizer optimizer(config.optim, model.norm_table(), model.slices());
-  train::Step step(config, steps, loader, model, optimizer, communicator, context);
+  train::Step step(config.optim, steps, loader, model, optimizer, communicator, context);
   // Two operations for each multiply-add.
   flops_per_sample = 2.0 * static_cast<double>(model.training_multiply_adds_per_sample());
 
@@ -91,18 +91,18 @@ void print_phases(const Measured& m) {
 }
 
 // What is exceeded was no limit.
-std::string_view why_above_one(config::Precision precision) {
-  if (precision == config::Precision::bf16) return "its products are bf16, and the limit is of float32";
+std::string_view why_above_one(nn::Precision precision) {
+  if (precision == nn::Precision::bf16) return "its products are bf16, and the limit is of float32";
   return "its products are faster than that of the limit, or the machine was slower while it ran the latter";
 }
 
-void print_share(const Measured& m, double flops_per_sample, int cores, config::Precision precision) {
+void print_share(const Measured& m, double flops_per_sample, int cores, nn::Precision precision) {
   const double rate = static_cast<double>(m.samples) / m.step.sum();
   const double limit = m.reference.flops_per_second(0.5) * cores / flops_per_sample;
   std::cout << fmt::format(
                    "{:.0f} samples/s in {}; {:.6g} MFLOP a sample (the multiply-adds of products and "
                    "convolutions that are done, times 2)\n",
-                   rate, precision == config::Precision::bf16 ? "bf16" : "float32", flops_per_sample * 1e-6)
+                   rate, precision == nn::Precision::bf16 ? "bf16" : "float32", flops_per_sample * 1e-6)
             << fmt::format(
                    "limit: {} core(s) at {:.1f} GFLOP/s, the median of {} float32 products of 512 x 1352 x 512 "
                    "between the steps (p10 {:.1f}, p90 {:.1f})\n",
@@ -116,7 +116,7 @@ void print_share(const Measured& m, double flops_per_sample, int cores, config::
 }  // namespace
 
 int bench_step(Runtime& runtime, Arguments arguments) {
-  const config::Config config = runtime.read_config([&] { return parse_run_options(arguments).config; });
+  const run::Config config = runtime.read_config([&] { return parse_run_options(arguments); });
   comm::Communicator& communicator = runtime.communicator();
   device::Context& context = runtime.start_device(config.run);
   const data::Dataset dataset = runtime.read_data(config);

@@ -15,7 +15,6 @@
 namespace switchyard::cli {
 namespace {
 
-using Words = std::vector<std::string>;
 namespace fs = std::filesystem;
 
 constexpr std::string_view inspect_usage = "switchyard inspect CHECKPOINT|RUN [--checkpoint=best|latest|STEP]";
@@ -31,25 +30,26 @@ fs::path file_of(const std::string& word, const std::optional<std::string>& name
   return run::named_checkpoint(word, name.value_or("latest"));
 }
 
-// The `count` checkpoints that the arguments mean.
-std::vector<fs::path> take_files(Words words, std::size_t count, std::string_view usage) {
-  const std::optional<std::string> name = take_option(words, "--checkpoint");
-  for (const std::string& word : words)
-    if (word.starts_with("--")) throw ConfigError(fmt::format("'{}' is no option; usage: {}", word, usage));
-  if (words.size() != count) {
-    throw ConfigError(
-        fmt::format("{} file(s) were given where {} is right; usage: {}", words.size(), count, usage));
+// The `count` checkpoints that the line means.
+std::vector<fs::path> files_of(const CommandLine& line, std::size_t count, std::string_view usage) {
+  if (line.positionals.size() != count) {
+    throw ConfigError(fmt::format("{} file(s) were given where {} is right; usage: {}", line.positionals.size(),
+                                  count, usage));
   }
   std::vector<fs::path> files;
-  for (const std::string& word : words) {
-    files.push_back(file_of(word, name));
+  for (const std::string& word : line.positionals) {
+    files.push_back(file_of(word, line.option("checkpoint")));
     if (files.back() != word && count > 1) std::cout << word << ": " << files.back().string() << '\n';
   }
   return files;
 }
 
-double take_tolerance(Words& words) {
-  const std::string text = take_option(words, "--tolerance").value_or("0");
+fs::path file_of(Arguments arguments, std::string_view usage) {
+  return files_of(parse_command_line(arguments, {.own = {"checkpoint"}}), 1, usage)[0];
+}
+
+double tolerance_of(const CommandLine& line) {
+  const std::string text = line.option("tolerance").value_or("0");
   double tolerance = 0;
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, tolerance);
@@ -70,21 +70,21 @@ std::string help(std::string_view usage, std::string_view text) {
 }  // namespace
 
 int inspect(Arguments arguments) {
-  std::cout << checkpoint::inspect(take_files({arguments.begin(), arguments.end()}, 1, inspect_usage)[0]);
+  std::cout << checkpoint::inspect(file_of(arguments, inspect_usage));
   return 0;
 }
 
 int verify(Arguments arguments) {
-  const fs::path file = take_files({arguments.begin(), arguments.end()}, 1, verify_usage)[0];
+  const fs::path file = file_of(arguments, verify_usage);
   checkpoint::verify(file);
   std::cout << file.string() << ": whole\n";
   return 0;
 }
 
 int diff(Arguments arguments) {
-  Words words{arguments.begin(), arguments.end()};
-  const double tolerance = take_tolerance(words);
-  const std::vector<fs::path> files = take_files(std::move(words), 2, diff_usage);
+  const CommandLine line = parse_command_line(arguments, {.own = {"checkpoint", "tolerance"}});
+  const double tolerance = tolerance_of(line);
+  const std::vector<fs::path> files = files_of(line, 2, diff_usage);
   const checkpoint::Difference difference = checkpoint::diff(files[0], files[1], tolerance);
   std::cout << difference.text << (difference.text.ends_with('\n') ? "" : "\n");
   return difference.equal ? 0 : 1;

@@ -27,6 +27,11 @@ int plan(Arguments arguments);
 int doctor(Arguments arguments);
 int samples(Arguments arguments);
 
+// The text of docs/configuration.md.
+std::string configuration_page();
+// All --section.key options of a run.
+std::string run_options_help();
+
 std::string train_help();
 std::string resume_help();
 std::string study_help();

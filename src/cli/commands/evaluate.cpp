@@ -8,7 +8,6 @@
 #include "base/log.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/handshake.hpp"
-#include "cli/ini.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
@@ -19,40 +18,17 @@
 namespace switchyard::cli {
 namespace {
 
-// A mixture that was trained densely may be asked with fewer experts a sample.
-constexpr std::string_view evaluation_keys[] = {"data.dir", "moe.top_k", "run.threads", "run.device",
-                                                "run.wait_seconds"};
+constexpr OverrideRule evaluation_rule{.allows = run::may_change_in_evaluation,
+                                       .why = "an evaluation uses the checkpoint's own configuration",
+                                       .try_this = "leave it out"};
 
-const OverrideRule& evaluation_rule() {
-  static const OverrideRule rule{evaluation_keys, "an evaluation uses the checkpoint's own configuration",
-                                 "leave it out"};
-  return rule;
-}
-
-// Takes --split=NAME out of the arguments; the rest are configuration keys.
-data::Split take_split(std::vector<std::string>& arguments) {
-  const std::string given = take_option(arguments, "--split").value_or("test");
+data::Split split_of(const CommandLine& line) {
+  const std::string given = line.option("split").value_or("test");
   for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
     if (given == train::name(split)) return split;
   }
   throw ConfigError(
       fmt::format("--split={} is no split (there are train, validation and test); try --split=test", given));
-}
-
-// The run's configuration without what only training reads, so that another moe.top_k may be asked for.
-config::Config without_training(config::Config config) {
-  const config::Moe defaults;
-  config::Moe& moe = config.moe;
-  for (const config::Regulariser& regulariser : config::regularisers) moe.*regulariser.weight = 0;
-  moe.similarity_layer = 0;
-  moe.expert_temperature = 1;
-  // Noise that is added in training alone; a gate value that is named after it needs it to be named.
-  if (moe.noise_when == config::NoiseWhen::training && moe.gate_value == config::GateValue::softmax) {
-    moe.noise = defaults.noise;
-    moe.noise_scale = defaults.noise_scale;
-  }
-  config.train.freeze = config::Freeze::none;
-  return config;
 }
 
 // Says on standard error, too, if the data are not the run's own.
@@ -70,15 +46,14 @@ run::Json data_object(const checkpoint::Reader& reader, const data::Dataset& dat
 
 int evaluate(Runtime& runtime, Arguments arguments) {
   comm::Communicator& communicator = runtime.communicator();
-  std::vector<std::string> words(arguments.begin(), arguments.end());
   data::Split split = data::Split::test;
   std::optional<std::string> name;  // of the checkpoint
   CommandLine line;
   std::string file;
   comm::agree(communicator, [&] {
-    split = take_split(words);
-    name = take_option(words, "--checkpoint");
-    line = parse_command_line(words);
+    line = parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"split", "checkpoint"}});
+    split = split_of(line);
+    name = line.option("checkpoint");
     if (line.positionals.size() != 1) {
       throw ConfigError(
           fmt::format("eval takes one checkpoint or run folder, and {} were given; try `switchyard eval "
@@ -96,9 +71,9 @@ int evaluate(Runtime& runtime, Arguments arguments) {
   comm::broadcast(communicator, file);
   const checkpoint::Reader reader(communicator, file);
 
-  const config::Config config = runtime.read_config([&] {
-    return parse_overrides(without_training(parse_ini(reader.text("config"), file)), line, evaluation_rule())
-        .config;
+  const run::Config config = runtime.read_config([&] {
+    return parse_overrides(run::without_training(run::parse_config(reader.text("config"), file)), line,
+                           evaluation_rule);
   });
   device::Context& context = runtime.start_device(config.run);
   const data::Dataset dataset = runtime.read_data(config);
@@ -111,8 +86,8 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                       "score); try another --split",
                       train::name(split)));
     }
-    loader.emplace(config, dataset, communicator);
-    model.emplace(config, train::task_of(dataset), communicator);
+    loader.emplace(config.train, config.run.seed, dataset, communicator);
+    model.emplace(run::mixture_options(config), train::task_of(dataset), communicator);
     run::load_arrays(reader, *model, nullptr);
     model->values_changed(context);
   });

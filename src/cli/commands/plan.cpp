@@ -20,9 +20,8 @@ constexpr double float_bytes = sizeof(float);
 
 std::string mebibytes(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
 
-// Takes --ranks=N out of the arguments.
-int take_ranks(std::vector<std::string>& arguments) {
-  const std::string text = take_option(arguments, "--ranks").value_or("1");
+int ranks_of(const CommandLine& line) {
+  const std::string text = line.option("ranks").value_or("1");
   int ranks = 0;
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, ranks);
@@ -58,7 +57,7 @@ double activation_floats(const nn::NetworkShape& shape, double rows) {
 }
 
 struct Plan {
-  config::Config config;
+  run::Config config;
   moe::LayerOptions options;
   int ranks;
   double features;
@@ -96,7 +95,7 @@ void print_gradients(const Plan& p) {
 
 // Every rank gets the rows that the others hold and works on the pairs of its own samples.
 void print_similarity(const Plan& p) {
-  const config::Moe& moe = p.config.moe;
+  const moe::Options& moe = p.config.moe;
   if (!moe::SimilarityWeights{moe.similarity, moe.similarity_same, moe.similarity_different}.any()) return;
   const double batch = static_cast<double>(p.config.train.batch_size);
   const double width = moe.similarity_layer == 0
@@ -158,12 +157,12 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
 }  // namespace
 
 int plan(Arguments arguments) {
-  std::vector<std::string> words(arguments.begin(), arguments.end());
-  const int ranks = take_ranks(words);
-  const config::Config config = parse_run_options(words).config;
+  const CommandLine line = parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"ranks"}});
+  const int ranks = ranks_of(line);
+  const run::Config config = parse_run_options(line);
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   const tensor::SampleShape shape = dataset.shape();
-  const Plan p{config, model::layer_options(config, train::task_of(dataset)), ranks,
+  const Plan p{config, model::layer_options(run::mixture_options(config), train::task_of(dataset)), ranks,
                static_cast<double>(shape.features())};
   const moe::Placement placement = moe::Placement::make(config.moe.placement, config.moe.experts, ranks);
   const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};

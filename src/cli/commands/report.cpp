@@ -9,31 +9,32 @@
 
 #include "base/error.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/options.hpp"
 
 namespace switchyard::cli {
+namespace {
+
+report::Headline headline_keys() {
+  report::Headline shown;
+  for (const config::Key& key : run::schema().keys()) {
+    if (!key.field->headline.empty()) shown.push_back({key.name, key.field->headline});
+  }
+  return shown;
+}
+
+}  // namespace
 
 int report(Arguments arguments) {
-  constexpr std::string_view out_option = "--out=";
-  std::vector<std::filesystem::path> folders;
-  std::filesystem::path file;
-  for (const std::string& word : arguments) {
-    if (!word.starts_with("--")) {
-      folders.emplace_back(word);
-    } else if (word.starts_with(out_option) && word.size() > out_option.size() && file.empty()) {
-      file = word.substr(out_option.size());
-    } else {
-      throw ConfigError(fmt::format(
-          "'{}' is no option of report (there is --out=FILE, once); try `switchyard report --help`", word));
-    }
-  }
-  if (folders.size() != 1) {
+  const CommandLine line = parse_command_line(arguments, {.own = {"out"}});
+  if (line.positionals.size() != 1) {
     throw ConfigError(
         fmt::format("report takes one folder of a run or study, and {} were given; try `switchyard "
                     "report runs/latest`",
-                    folders.size()));
+                    line.positionals.size()));
   }
-  if (file.empty()) file = folders[0] / "report.html";
-  const index_t bytes = report::write_report(folders[0], file);
+  const std::filesystem::path folder = line.positionals[0];
+  const std::filesystem::path file = line.option("out").value_or((folder / "report.html").string());
+  const index_t bytes = report::write_report(folder, file, headline_keys());
   std::cout << fmt::format("{} ({} KiB)\n", file.string(), (bytes + 1023) / 1024);
   return 0;
 }

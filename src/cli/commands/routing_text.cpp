@@ -2,27 +2,23 @@
 
 #include <fmt/format.h>
 
-#include "config/parse.hpp"
-
 namespace switchyard::cli {
 namespace {
 
-std::string noise_text(const config::Config& config, const moe::GateOptions& gate) {
-  if (config.moe.noise == config::GateNoise::none) return "none";
+std::string noise_text(const run::Config& config, const moe::GateOptions& gate) {
+  if (config.moe.noise == moe::GateNoise::none) return "none";
   return fmt::format("{} of scale {:.4g} ({}, {})", text_of(config, "moe.noise"), gate.noise_scale,
                      text_of(config, "moe.noise_draw"), text_of(config, "moe.noise_when"));
 }
 
-std::string temperature_text(const config::Config& config) {
+std::string temperature_text(const run::Config& config) {
   if (config.moe.expert_temperature == 1) return "";
   return fmt::format(", experts learn at temperature {}", config.moe.expert_temperature);
 }
 
 }  // namespace
 
-std::string text_of(const config::Config& config, std::string_view key) {
-  return config::value_text(config, config::find_field(key, "start"));
-}
+std::string text_of(const run::Config& config, std::string_view key) { return run::schema().text(config, key); }
 
 std::string choice_text(const moe::GateOptions& gate) {
   switch (gate.kind) {
@@ -38,7 +34,7 @@ std::string choice_text(const moe::GateOptions& gate) {
   return "";
 }
 
-std::string routing_text(const config::Config& config, const moe::LayerOptions& options) {
+std::string routing_text(const run::Config& config, const moe::LayerOptions& options) {
   switch (options.routing.kind) {
     case moe::GateKind::network:
       return fmt::format("weight {}, noise {}{}", text_of(config, "moe.gate_value"),

@@ -9,7 +9,6 @@
 #include "checkpoint/checkpoint.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
-#include "config/parse.hpp"
 #include "data/dataset.hpp"
 #include "files/regular_file.hpp"
 #include "train/evaluation.hpp"
@@ -17,9 +16,8 @@
 namespace switchyard::cli {
 namespace {
 
-// Takes --out=FILE out of the arguments.
-std::string take_out(std::vector<std::string>& words) {
-  const std::string file = take_option(words, "--out").value_or("");
+std::string out_of(const CommandLine& line) {
+  const std::string file = line.option("out").value_or("");
   if (file.empty()) {
     throw ConfigError(
         "samples was not told where to write (--out is missing or empty); try `switchyard samples FILE.ini "
@@ -64,9 +62,9 @@ struct SplitArrays {
 }  // namespace
 
 int samples(Arguments arguments) {
-  std::vector<std::string> words(arguments.begin(), arguments.end());
-  const std::string file = take_out(words);
-  const config::Config config = parse_run_options(words).config;
+  const CommandLine line = parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"out"}});
+  const std::string file = out_of(line);
+  const run::Config config = parse_run_options(line);
   files::expect_replaceable(file, checkpoint::arrays_mark, "--out=FILE");
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   std::vector<std::unique_ptr<SplitArrays>> splits;
@@ -77,7 +75,7 @@ int samples(Arguments arguments) {
     splits.back()->add_to(arrays, train::name(split), dataset.shape());
   }
   checkpoint::Header header;
-  header.texts = {{"config", config::to_ini(config)}};
+  header.texts = {{"config", run::schema().to_ini(config)}};
   checkpoint::write_arrays(file, header, arrays);
   for (const checkpoint::Slice& array : arrays)
     std::cout << fmt::format("{}/{}: {}\n", file, array.path, fmt::join(array.shape, " x "));

@@ -8,7 +8,6 @@
 
 #include "base/build_info.hpp"
 #include "cli/commands/routing_text.hpp"
-#include "config/parse.hpp"
 #include "device/describe.hpp"
 #include "run/start_warnings.hpp"
 
@@ -17,23 +16,9 @@ namespace {
 
 using Rows = std::vector<std::pair<std::string, std::string>>;
 
-std::string source_text(const config::Data& data) {
-  switch (data.source) {
-    case config::DataSource::idx:
-      return data.dir;
-    case config::DataSource::cifar:
-      return data.augment == config::Augmentation::flip_crop ? data.dir + ", flipped and cropped" : data.dir;
-    case config::DataSource::random:
-      return "random";
-    case config::DataSource::clusters:
-      return fmt::format("{} clusters of patches", data.clusters);
-  }
-  return "";
-}
-
-Rows data_rows(const config::Config& config, const data::Dataset& dataset) {
+Rows data_rows(const run::Config& config, const data::Dataset& dataset) {
   const tensor::SampleShape shape = dataset.shape();
-  return {{"source", source_text(config.data)},
+  return {{"source", data::describe(config.data)},
           {"samples",
            fmt::format("{} train, {} validation, {} test", console::grouped(dataset.size(data::Split::train)),
                        console::grouped(dataset.size(data::Split::validation)),
@@ -43,8 +28,8 @@ Rows data_rows(const config::Config& config, const data::Dataset& dataset) {
 }
 
 // "sgd, rate 0.1" where the gate has its own; empty where it shares the experts'.
-std::string gate_optimizer_text(const config::Config& config) {
-  if (config.optim.gate_name == config::GateOptimizer::same && config.optim.gate_learning_rate == 0) return "";
+std::string gate_optimizer_text(const run::Config& config) {
+  if (config.optim.gate_name == optim::GateOptimizer::same && config.optim.gate_learning_rate == 0) return "";
   return fmt::format(
       "; gate: {}, rate {}", text_of(config, "optim.gate_name"),
       config.optim.gate_learning_rate > 0 ? config.optim.gate_learning_rate : config.optim.learning_rate);
@@ -57,15 +42,15 @@ std::string experts_text(const moe::GateOptions& gate) {
 }
 
 // "likelihood + 0.2 importance + 1 similarity"
-std::string loss_text(const config::Config& config) {
+std::string loss_text(const run::Config& config) {
   std::string text = text_of(config, "model.loss");
-  for (const auto& [key, member] : config::regularisers) {
+  for (const auto& [key, member] : moe::regulariser_weights) {
     if (const double weight = config.moe.*member; weight > 0) text += fmt::format(" + {} {}", weight, key);
   }
   return text;
 }
 
-Rows model_rows(const config::Config& config, run::Loop& loop) {
+Rows model_rows(const run::Config& config, run::Loop& loop) {
   const moe::LayerOptions& options = loop.model().options();
   return {
       {"gate", config.model.gate},
@@ -90,13 +75,12 @@ Rows layout_rows(const Runtime& runtime, run::Loop& loop, int ranks) {
           {"experts per rank", hosted}};
 }
 
-std::string first_weights_text(const config::Config& config, const run::InheritedWeights& inherited) {
+std::string first_weights_text(const run::Config& config, const run::InheritedWeights& inherited) {
   const std::string drawn = config.init.draw == 0 ? "drawn" : fmt::format("draw {}", config.init.draw);
   if (inherited.checkpoint.empty()) return drawn;
   const std::string& from = inherited.checkpoint;
-  if (config.init.parts == config::InitParts::experts)
-    return fmt::format("experts of {}; gate {}", from, drawn);
-  std::string text = config.init.parts == config::InitParts::all
+  if (config.init.parts == run::InitParts::experts) return fmt::format("experts of {}; gate {}", from, drawn);
+  std::string text = config.init.parts == run::InitParts::all
                          ? fmt::format("gate and experts of {}", from)
                          : fmt::format("gate of {}; experts {}", from, drawn);
   if (!inherited.drawn_arrays.empty())
@@ -105,14 +89,14 @@ std::string first_weights_text(const config::Config& config, const run::Inherite
 }
 
 // "adam, rate 0.001, weight decay 0, clip 0", and the gate's own where it has one.
-std::string optimizer_text(const config::Config& config) {
+std::string optimizer_text(const run::Config& config) {
   return fmt::format("{}, rate {}, weight decay {}, clip {}{}", text_of(config, "optim.name"),
                      config.optim.learning_rate, config.optim.weight_decay, config.optim.clip_norm,
                      gate_optimizer_text(config));
 }
 
 Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
-  const config::Config& config = prepared.config;
+  const run::Config& config = prepared.config;
   const bool resumed = !prepared.checkpoint.empty();
   return {{"steps", fmt::format("{} ({} per epoch), batch {} in {} shards", console::grouped(loop.last_step()),
                                 loop.loader().training().batches_per_epoch(), config.train.batch_size,
@@ -133,7 +117,7 @@ Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
 void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const data::Dataset& dataset,
                        run::Loop& loop) {
   if (!runtime.is_root()) return;
-  const config::Config& config = prepared.config;
+  const run::Config& config = prepared.config;
   const device::MachineInfo machine = device::describe_machine();
   console::StartTable table;
   table.sections.push_back({"data", data_rows(config, dataset)});

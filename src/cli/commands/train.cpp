@@ -10,11 +10,9 @@
 #include "cli/commands/commands.hpp"
 #include "cli/commands/start_table.hpp"
 #include "cli/handshake.hpp"
-#include "cli/ini.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
-#include "config/parse.hpp"
 #include "files/regular_file.hpp"
 #include "run/run.hpp"
 #include "run/shared_inputs.hpp"
@@ -23,65 +21,53 @@ namespace switchyard::cli {
 namespace {
 
 // What the newest valid checkpoint says its configuration is.
-config::Config stored_config(const std::filesystem::path& checkpoint) {
+run::Config stored_config(const std::filesystem::path& checkpoint) {
   const checkpoint::Reader reader{checkpoint};
-  return parse_ini(reader.text("config"), checkpoint.string());
+  return run::parse_config(reader.text("config"), checkpoint.string());
 }
-
-struct Changed {
-  std::string key, then, now;
-};
 
 // Keys whose values differ, but for the run folder, which may have moved, and how the command was told to take
 // it.
-std::vector<Changed> changes(const config::Config& then, const config::Config& now) {
-  std::vector<Changed> changed;
-  for (const std::string& key : config::known_keys()) {
-    const config::Field& field = config::find_field(key, "the run");
-    Changed values{key, config::value_text(then, field), config::value_text(now, field)};
-    if (values.then != values.now && key != "run.dir" && key != "run.resume")
-      changed.push_back(std::move(values));
-  }
+std::vector<run::Difference> changes(const run::Config& then, const run::Config& now) {
+  std::vector<run::Difference> changed = run::differences(then, now);
+  std::erase_if(changed,
+                [](const run::Difference& values) { return values.key->field->role == config::Role::run; });
   return changed;
 }
 
-bool may_change(const Changed& changed) {
-  return std::ranges::find(resume_rule().allowed_keys, changed.key) != resume_rule().allowed_keys.end();
-}
-
 // `wanted` may differ from the run's own configuration in the keys that a resume may override.
-void check_same_run(const config::Config& wanted, const config::Config& stored) {
-  for (const Changed& changed : changes(stored, wanted)) {
-    if (may_change(changed)) continue;
+void check_same_run(const run::Config& wanted, const run::Config& stored) {
+  for (const run::Difference& changed : changes(stored, wanted)) {
+    if (run::may_change_on_resume(*changed.key->field)) continue;
     throw ConfigError(fmt::format(
         "the run in {} has {} = {}, and this command says {} ({}); use another run.dir, or leave the key "
         "as it was",
-        wanted.run.dir, changed.key, changed.then, changed.now, resume_rule().why));
+        wanted.run.dir, changed.key->name, changed.then, changed.now, resume_rule.why));
   }
 }
 
 // A run that goes on reads its checkpoint: whoever edited config.ini in its folder must hear that. Returns the
 // edits of keys that a resume may override.
-std::vector<Changed> check_config_file(const std::filesystem::path& file, const config::Config& stored) {
+std::vector<run::Difference> check_config_file(const std::filesystem::path& file, const run::Config& stored) {
   if (!files::is_there(file)) return {};
-  std::vector<Changed> edits = changes(stored, parse_ini(read_ini_file(file.string()), file.string()));
-  for (const Changed& edit : edits) {
-    if (may_change(edit)) continue;
+  std::vector<run::Difference> edits = changes(stored, read_configuration(file.string()));
+  for (const run::Difference& edit : edits) {
+    if (run::may_change_on_resume(*edit.key->field)) continue;
     throw ConfigError(fmt::format(
         "{0} was changed: it has {1} = {2}, and the run has {3} (it goes on as its checkpoint says; {4}); "
         "put the line back, or start another run with this file and the run's weights: `switchyard train "
         "{0} --run.dir=PATH --init.from={5}`",
-        file.string(), edit.key, edit.now, edit.then, resume_rule().why, file.parent_path().string()));
+        file.string(), edit.key->name, edit.now, edit.then, resume_rule.why, file.parent_path().string()));
   }
   return edits;
 }
 
 // What a resume goes on with that `line` does not say and config.ini says otherwise.
-void warn_of_edits(const std::filesystem::path& file, const config::Config& stored, const CommandLine& line) {
-  for (const Changed& edit : check_config_file(file, stored)) {
-    if (std::ranges::find(line.overrides, edit.key, &Override::key) != line.overrides.end()) continue;
+void warn_of_edits(const std::filesystem::path& file, const run::Config& stored, const CommandLine& line) {
+  for (const run::Difference& edit : check_config_file(file, stored)) {
+    if (std::ranges::find(line.overrides, edit.key->name, &Override::key) != line.overrides.end()) continue;
     log::warn("{} has {} = {}, and the run goes on with {} (as its checkpoint says); give --{}={} to change it",
-              file.string(), edit.key, edit.now, edit.then, edit.key, edit.now);
+              file.string(), edit.key->name, edit.now, edit.then, edit.key->name, edit.now);
   }
 }
 
@@ -105,10 +91,10 @@ int run(Runtime& runtime, run::PreparedRun& prepared) {
 
 int train(Runtime& runtime, Arguments arguments) {
   comm::Communicator& communicator = runtime.communicator();
-  const config::Config wanted = runtime.read_config([&] { return parse_run_options(arguments).config; });
+  const run::Config wanted = runtime.read_config([&] { return parse_run_options(arguments); });
   run::PreparedRun prepared =
       run::prepare_run(communicator, wanted, [&](const std::filesystem::path& checkpoint) {
-        const config::Config stored = stored_config(checkpoint);
+        const run::Config stored = stored_config(checkpoint);
         check_same_run(wanted, stored);
         check_config_file(std::filesystem::path(wanted.run.dir) / "config.ini", stored);
       });
@@ -139,16 +125,16 @@ int resume(Runtime& runtime, Arguments arguments) {
       config_text = read_ini_file(prepared.folder->config_file().string());
     } else {
       config_text = checkpoint::Reader(std::filesystem::path(prepared.checkpoint)).text("config");
-      warn_of_edits(prepared.folder->config_file(), parse_ini(config_text, prepared.checkpoint), line);
+      warn_of_edits(prepared.folder->config_file(), run::parse_config(config_text, prepared.checkpoint), line);
     }
   });
   run::expect_folder_seen(communicator, line.positionals[0]);
   comm::broadcast(communicator, prepared.checkpoint);
   comm::broadcast(communicator, config_text);
   prepared.config = runtime.read_config([&] {
-    config::Config stored = parse_ini(config_text, line.positionals[0]);
+    run::Config stored = run::parse_config(config_text, line.positionals[0]);
     stored.run.dir = line.positionals[0];  // the folder may have moved
-    return parse_overrides(std::move(stored), line, resume_rule()).config;
+    return parse_overrides(std::move(stored), line, resume_rule);
   });
   return run(runtime, prepared);
 }
@@ -169,7 +155,7 @@ std::string resume_help() {
       "Goes on from the newest valid checkpoint of the run folder RUN, on any number of ranks, to the same "
       "bits as a run\n"
       "that never stopped. Keys that may be overridden:\n";
-  for (const std::string_view key : resume_rule().allowed_keys) text += fmt::format("  {}\n", key);
+  for (const std::string_view key : allowed_keys(resume_rule)) text += fmt::format("  {}\n", key);
   return text;
 }
 

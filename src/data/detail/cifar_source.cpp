@@ -7,37 +7,37 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "config/field_table.hpp"
 #include "data/cifar.hpp"
 #include "data/detail/file_split.hpp"
 #include "data/detail/flip_crop.hpp"
 #include "data/detail/pixels.hpp"
-#include "data/detail/sample_source.hpp"
+#include "data/detail/source.hpp"
 
 namespace switchyard::data::detail {
 namespace {
 
 class CifarSource final : public SampleSource {
  public:
-  CifarSource(Cifar files, const config::Data& config)
+  CifarSource(Cifar files, const Options& options)
       : files_(std::move(files)),
-        labels_(config.labels),
-        augment_(config.augment),
-        split_(config, labels_of(files_.train), files_.test.count(), config.dir) {}
+        labels_(options.cifar.labels),
+        augment_(options.cifar.augment),
+        split_(options, labels_of(files_.train), files_.test.count(), options.dir) {}
 
   const tensor::SampleShape& shape() const override { return cifar_shape; }
   index_t class_count() const override {
     if (files_.kind == CifarKind::cifar10) return cifar10_classes;
-    return labels_ == config::LabelLevel::fine ? cifar100_fine_classes : cifar100_coarse_classes;
+    return labels_ == LabelLevel::fine ? cifar100_fine_classes : cifar100_coarse_classes;
   }
   index_t size(Split split) const override { return split_.size(split); }
   index_t group_count() const override {
-    return files_.kind == CifarKind::cifar100 && labels_ == config::LabelLevel::fine ? cifar100_coarse_classes
-                                                                                     : 0;
+    return files_.kind == CifarKind::cifar100 && labels_ == LabelLevel::fine ? cifar100_coarse_classes : 0;
   }
 
   void fill(const Request& request, tensor::Matrix images) const override {
     const CifarRecords& records = of(request.split);
-    const bool augmented = request.visit && augment_ == config::Augmentation::flip_crop;
+    const bool augmented = request.visit && augment_ == Augmentation::flip_crop;
     std::array<std::uint8_t, cifar_shape.features()> changed;
     const auto pixels = [&](std::size_t i) {
       return records.pixels(split_.row(request.split, request.samples[i]));
@@ -67,7 +67,7 @@ class CifarSource final : public SampleSource {
 
  private:
   std::int32_t label_of(const CifarRecords& records, index_t row) const {
-    return labels_ == config::LabelLevel::fine ? records.fine_label(row) : records.coarse_label(row);
+    return labels_ == LabelLevel::fine ? records.fine_label(row) : records.coarse_label(row);
   }
   std::vector<std::int32_t> labels_of(const CifarRecords& records) const {
     std::vector<std::int32_t> labels(static_cast<std::size_t>(records.count()));
@@ -85,23 +85,47 @@ class CifarSource final : public SampleSource {
   const CifarRecords& of(Split split) const { return split == Split::test ? files_.test : files_.train; }
 
   Cifar files_;
-  config::LabelLevel labels_;
-  config::Augmentation augment_;
+  LabelLevel labels_;
+  Augmentation augment_;
   FileSplit split_;
 };
 
+constexpr std::array label_words = {config::Word{LabelLevel::fine, "fine"},
+                                    config::Word{LabelLevel::coarse, "coarse"}};
+constexpr std::array augment_words = {config::Word{Augmentation::none, "none"},
+                                      config::Word{Augmentation::flip_crop, "flip_crop"}};
+constexpr config::FieldTable<CifarOptions> arithmetic{config::Role::arithmetic};
+constexpr std::array fields = {
+    arithmetic.choice<&CifarOptions::labels, label_words>(
+        "labels", "of CIFAR-100, the 100 fine or the 20 coarse ones; fine: the coarse one is the cluster"),
+    arithmetic.choice<&CifarOptions::augment, augment_words>(
+        "augment",
+        "of training images; flip_crop: flipped or not, then 32x32 of the image padded by 4 with its reflection"),
+};
+
+std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/) {
+  if (options.dir.empty())
+    throw ConfigError("data.dir is empty (data.source = cifar reads its files from there); set data.dir");
+  Cifar files = read_cifar(options.dir);
+  if (files.kind == CifarKind::cifar10 && options.cifar.labels == LabelLevel::coarse)
+    throw ConfigError(fmt::format(
+        "cifar.labels = coarse but {} holds CIFAR-10 (only CIFAR-100 has coarse labels); remove it, or "
+        "set data.dir to CIFAR-100",
+        options.dir));
+  return std::make_unique<CifarSource>(std::move(files), options);
+}
+
 }  // namespace
 
-std::unique_ptr<const SampleSource> load_cifar_source(const config::Data& config) {
-  if (config.dir.empty())
-    throw ConfigError("data.dir is empty (data.source = cifar reads its files from there); set data.dir");
-  Cifar files = read_cifar(config.dir);
-  if (files.kind == CifarKind::cifar10 && config.labels == config::LabelLevel::coarse)
-    throw ConfigError(fmt::format(
-        "data.labels = coarse but {} holds CIFAR-10 (only CIFAR-100 has coarse labels); remove it, or "
-        "set data.dir to CIFAR-100",
-        config.dir));
-  return std::make_unique<CifarSource>(std::move(files), config);
+SourceKind cifar_source() {
+  return {.reads_images = true,
+          .section = config::section_at<&Options::cifar>("cifar", "data.source = cifar", fields),
+          .describe =
+              [](const Options& options) {
+                return options.dir +
+                       (options.cifar.augment == Augmentation::flip_crop ? ", flipped and cropped" : "");
+              },
+          .make = make};
 }
 
 }  // namespace switchyard::data::detail

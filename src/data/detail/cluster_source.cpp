@@ -9,7 +9,9 @@
 #include "base/box_muller.hpp"
 #include "base/contract.hpp"
 #include "base/philox.hpp"
-#include "data/detail/sample_source.hpp"
+#include "config/field_table.hpp"
+#include "config/require.hpp"
+#include "data/detail/source.hpp"
 #include "device/buffer.hpp"
 
 namespace switchyard::data::detail {
@@ -89,20 +91,23 @@ struct Samples {
   std::vector<std::int32_t> clusters;
 };
 
+// Definition 3.1 of Chen et al. 2022 with uniform draws: a pure function of (seed, split, sample), held as
+// floats. A row is P patches of d numbers; groups are clusters; classes are y = -1 and y = +1. No validation
+// samples.
 class ClusterSource final : public SampleSource {
  public:
-  ClusterSource(const config::Data& config, std::uint64_t seed)
-      : config_(config),
+  ClusterSource(const ClusterOptions& options, std::uint64_t seed)
+      : options_(options),
         seed_(seed),
-        shape_{1, config.cluster_patches, config.cluster_patch_size},
-        vectors_(draw_orthonormal(seed, 2 * config.clusters, config.cluster_patch_size)),
+        shape_{1, options.patches, options.patch_size},
+        vectors_(draw_orthonormal(seed, 2 * options.count, options.patch_size)),
         train_(draw(Stream::train)),
         test_(draw(Stream::test)) {}
 
   const tensor::SampleShape& shape() const override { return shape_; }
   index_t class_count() const override { return 2; }
-  index_t group_count() const override { return config_.clusters; }
-  index_t size(Split split) const override { return split == Split::validation ? 0 : config_.cluster_samples; }
+  index_t group_count() const override { return options_.count; }
+  index_t size(Split split) const override { return split == Split::validation ? 0 : options_.samples; }
 
   const float* rows(Split split) const override { return size(split) == 0 ? nullptr : of(split).rows.data(); }
   void fill(const Request& request, tensor::Matrix rows) const override {
@@ -131,10 +136,10 @@ class ClusterSource final : public SampleSource {
   const Samples& of(Split split) const { return split == Split::test ? test_ : train_; }
 
   Samples draw(Stream stream) const {
-    SY_EXPECTS(config_.clusters >= 2 && config_.cluster_patches >= 3, "{} clusters, {} patches",
-               config_.clusters, config_.cluster_patches);
-    const auto count = static_cast<std::size_t>(config_.cluster_samples);
-    Samples samples{device::Buffer<float>(config_.cluster_samples * shape_.features()),
+    SY_EXPECTS(options_.count >= 2 && options_.patches >= 3, "{} clusters, {} patches", options_.count,
+               options_.patches);
+    const auto count = static_cast<std::size_t>(options_.samples);
+    Samples samples{device::Buffer<float>(options_.samples * shape_.features()),
                     std::vector<std::int32_t>(count), std::vector<std::int32_t>(count)};
     for (std::size_t n = 0; n < count; ++n) {
       float* const row = samples.rows.data() + static_cast<index_t>(n) * shape_.features();
@@ -145,30 +150,29 @@ class ClusterSource final : public SampleSource {
 
   // Definition 3.1: the patches y alpha v_k, beta c_k, epsilon gamma v_k' and P - 3 of noise, shuffled.
   void draw_sample(Draws draws, float* row, std::int32_t& label, std::int32_t& cluster) const {
-    const index_t k = draws.below(config_.clusters);
-    const index_t other = (k + 1 + draws.below(config_.clusters - 1)) % config_.clusters;
+    const index_t k = draws.below(options_.count);
+    const index_t other = (k + 1 + draws.below(options_.count - 1)) % options_.count;
     const double y = draws.sign();
     const double epsilon = draws.sign();
-    const double alpha = draws.uniform(config_.cluster_signal_min, config_.cluster_signal_max);
-    const double beta = draws.uniform(config_.cluster_center_min, config_.cluster_center_max);
-    const double gamma = draws.uniform(config_.cluster_noise_min, config_.cluster_noise_max);
+    const double alpha = draws.uniform(options_.signal_min, options_.signal_max);
+    const double beta = draws.uniform(options_.center_min, options_.center_max);
+    const double gamma = draws.uniform(options_.noise_min, options_.noise_max);
     label = y > 0 ? 1 : 0;
     cluster = static_cast<std::int32_t>(k);
 
-    const index_t patches = config_.cluster_patches;
-    const index_t size = config_.cluster_patch_size;
+    const index_t patches = options_.patches;
+    const index_t size = options_.patch_size;
     const auto write = [&](index_t patch, double factor, index_t vector) {
       const Vector& v = vectors_[static_cast<std::size_t>(vector)];
       for (index_t i = 0; i < size; ++i)
-        row[patch * size + i] =
-            static_cast<float>(config_.cluster_scale * factor * v[static_cast<std::size_t>(i)]);
+        row[patch * size + i] = static_cast<float>(options_.scale * factor * v[static_cast<std::size_t>(i)]);
     };
     write(0, y * alpha, k);
-    write(1, beta, config_.clusters + k);
+    write(1, beta, options_.count + k);
     write(2, epsilon * gamma, other);
-    const double deviation = config_.cluster_patch_noise / std::sqrt(static_cast<double>(size));
+    const double deviation = options_.patch_noise / std::sqrt(static_cast<double>(size));
     for (index_t i = 3 * size; i < patches * size; ++i)
-      row[i] = static_cast<float>(config_.cluster_scale * deviation * draws.normal());
+      row[i] = static_cast<float>(options_.scale * deviation * draws.normal());
     // Fisher and Yates.
     for (index_t p = patches - 1; p > 0; --p) {
       const index_t q = draws.below(p + 1);
@@ -176,7 +180,7 @@ class ClusterSource final : public SampleSource {
     }
   }
 
-  config::Data config_;
+  ClusterOptions options_;
   std::uint64_t seed_;
   tensor::SampleShape shape_;
   std::vector<Vector> vectors_;  // label signals v_1..v_K, then cluster centres c_1..c_K
@@ -184,10 +188,58 @@ class ClusterSource final : public SampleSource {
   Samples test_;
 };
 
+constexpr config::FieldTable<ClusterOptions> arithmetic{config::Role::arithmetic};
+constexpr std::array fields = {
+    arithmetic.integer<&ClusterOptions::count>("count", 2, 1'000'000, "clusters (K)"),
+    arithmetic.integer<&ClusterOptions::patches>("patches", 3, 1'000'000, "of a sample (P)"),
+    arithmetic.integer<&ClusterOptions::patch_size>("patch_size", 4, 1'000'000,
+                                                    "numbers in a patch (d), at least 2 K"),
+    arithmetic.integer<&ClusterOptions::samples>("samples", 1, config::largest_count,
+                                                 "for training, and as many for test", "samples"),
+    arithmetic.number<&ClusterOptions::signal_min>("signal_min", config::above_zero,
+                                                   "feature signal (alpha), uniform from"),
+    arithmetic.number<&ClusterOptions::signal_max>("signal_max", config::above_zero, "... to"),
+    arithmetic.number<&ClusterOptions::center_min>("center_min", config::above_zero,
+                                                   "cluster centre (beta), uniform from"),
+    arithmetic.number<&ClusterOptions::center_max>("center_max", config::above_zero, "... to"),
+    arithmetic.number<&ClusterOptions::noise_min>("noise_min", config::above_zero,
+                                                  "feature noise (gamma), uniform from"),
+    arithmetic.number<&ClusterOptions::noise_max>("noise_max", config::above_zero, "... to"),
+    arithmetic.number<&ClusterOptions::patch_noise>("patch_noise", config::not_negative,
+                                                    "norm of a random patch (sigma_p)"),
+    arithmetic.number<&ClusterOptions::scale>("scale", config::above_zero, "multiplies every number"),
+};
+
+void validate_clusters(const Options& options) {
+  const ClusterOptions& clusters = options.clusters;
+  config::require(
+      clusters.patch_size >= 2 * clusters.count,
+      "clusters.patch_size = {} is below 2 x {} clusters (signals and centres are orthogonal); raise "
+      "it, or lower clusters.count",
+      clusters.patch_size, clusters.count);
+  const auto range = [](const char* name, double min, double max) {
+    config::require(
+        min <= max,
+        "clusters.{0}_min = {1} is above clusters.{0}_max = {2} (numbers are drawn between them); swap them",
+        name, min, max);
+  };
+  range("signal", clusters.signal_min, clusters.signal_max);
+  range("center", clusters.center_min, clusters.center_max);
+  range("noise", clusters.noise_min, clusters.noise_max);
+}
+
 }  // namespace
 
-std::unique_ptr<const SampleSource> make_cluster_source(const config::Data& config, std::uint64_t seed) {
-  return std::make_unique<ClusterSource>(config, seed);
+SourceKind cluster_source() {
+  return {
+      .has_pixels = false,
+      .section = config::section_at<&Options::clusters>("clusters", "data.source = clusters", fields),
+      .describe =
+          [](const Options& options) { return fmt::format("{} clusters of patches", options.clusters.count); },
+      .make = [](const Options& options, std::uint64_t seed) -> std::unique_ptr<const SampleSource> {
+        return std::make_unique<ClusterSource>(options.clusters, seed);
+      },
+      .validate = validate_clusters};
 }
 
 }  // namespace switchyard::data::detail

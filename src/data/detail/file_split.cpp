@@ -40,18 +40,18 @@ std::vector<index_t> shares_of_classes(index_t samples, std::span<const std::int
 
 }  // namespace
 
-FileSplit::FileSplit(const config::Data& config, std::span<const std::int32_t> train_labels, index_t test_rows,
+FileSplit::FileSplit(const Options& options, std::span<const std::int32_t> train_labels, index_t test_rows,
                      std::string_view train_files)
     : test_rows_(test_rows) {
   const auto rows = static_cast<index_t>(train_labels.size());
-  const index_t samples = validation_samples(config.validation_samples, rows);
+  const index_t samples = validation_samples(options.validation_samples, rows);
   if (samples < 0 || samples >= rows)
     throw ConfigError(fmt::format(
         "data.validation_samples = {} leaves no training sample ({} holds {} samples); set it below {}, or to "
         "auto (a tenth of them, 5,000 at most)",
         samples, train_files, rows, rows));
   std::vector<index_t> shares;
-  if (config.validation_balanced) shares = shares_of_classes(samples, train_labels, train_files);
+  if (options.validation_balanced) shares = shares_of_classes(samples, train_labels, train_files);
   constexpr std::uint64_t split_seed = 20;
   const Permutation order(rows, split_seed, RandomUse::split);
   // A mark per row rather than a sort: both splits then keep the files' order.

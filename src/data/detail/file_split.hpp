@@ -8,6 +8,7 @@
 
 #include "base/ids.hpp"
 #include "data/dataset.hpp"
+#include "data/options.hpp"
 
 namespace switchyard::data::detail {
 
@@ -19,7 +20,7 @@ class FileSplit {
   // Of training files' rows with these labels, one at least, as data.validation_samples and validation_balanced
   // say. `train_files` names them in the ConfigError for a validation split that leaves no training sample, or,
   // balanced, none of some class.
-  FileSplit(const config::Data& config, std::span<const std::int32_t> train_labels, index_t test_rows,
+  FileSplit(const Options& options, std::span<const std::int32_t> train_labels, index_t test_rows,
             std::string_view train_files);
 
   index_t size(Split split) const;

@@ -11,7 +11,7 @@
 #include "base/error.hpp"
 #include "data/detail/file_split.hpp"
 #include "data/detail/pixels.hpp"
-#include "data/detail/sample_source.hpp"
+#include "data/detail/source.hpp"
 #include "data/idx.hpp"
 
 namespace switchyard::data::detail {
@@ -56,12 +56,12 @@ index_t largest_label(const LabelledImages& pair) {
 
 class IdxSource final : public SampleSource {
  public:
-  IdxSource(LabelledImages train, LabelledImages test, const config::Data& config)
+  IdxSource(LabelledImages train, LabelledImages test, const Options& options)
       : train_(std::move(train)),
         test_(std::move(test)),
         shape_{1, train_.images.dimensions[1], train_.images.dimensions[2]},
         class_count_(1 + std::max(largest_label(train_), largest_label(test_))),
-        split_(config, train_.classes(), test_.count(), train_.images.file.string()) {}
+        split_(options, train_.classes(), test_.count(), train_.images.file.string()) {}
 
   const tensor::SampleShape& shape() const override { return shape_; }
   index_t class_count() const override { return class_count_; }
@@ -100,17 +100,21 @@ class IdxSource final : public SampleSource {
   FileSplit split_;
 };
 
-}  // namespace
-
-std::unique_ptr<const SampleSource> load_idx_source(const config::Data& config) {
-  if (config.dir.empty())
+std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/) {
+  if (options.dir.empty())
     throw ConfigError(
         "data.dir is empty (data.source = idx reads its files from there); set data.dir, for example to "
         "/usr/share/datasets/fashion-mnist, or data.source = random");
-  LabelledImages train = read_pair(config.dir, "train");
-  LabelledImages test = read_pair(config.dir, "t10k");
+  LabelledImages train = read_pair(options.dir, "train");
+  LabelledImages test = read_pair(options.dir, "t10k");
   check_same_size(train, test);
-  return std::make_unique<IdxSource>(std::move(train), std::move(test), config);
+  return std::make_unique<IdxSource>(std::move(train), std::move(test), options);
+}
+
+}  // namespace
+
+SourceKind idx_source() {
+  return {.reads_images = true, .describe = [](const Options& options) { return options.dir; }, .make = make};
 }
 
 }  // namespace switchyard::data::detail

@@ -55,7 +55,7 @@ TEST(MixtureGradient, of_batch_norm_behind_an_experts_only_convolution) {
 // bf16 keeps 8 bits: operands are off by up to 2^-9, and so are products; sums of few terms average little of
 // it out.
 TEST(MixtureGradient, in_bf16_is_that_of_float32_but_for_rounded_operands) {
-  expect_equal({conv_gate, conv_expert, image, 0, 0.3, config::Precision::bf16}, 1e-2, 5e-2);
+  expect_equal({conv_gate, conv_expert, image, 0, 0.3, nn::Precision::bf16}, 1e-2, 5e-2);
 }
 
 TEST(AttentiveGradient, of_the_gate_and_of_the_experts_through_their_keys) {
@@ -71,8 +71,8 @@ TEST(AttentiveGradient, of_every_regulariser_of_the_scores) {
   expect_equal(setting, 1e-6, 2e-6);
 }
 TEST(AttentiveGradient, of_every_other_loss) {
-  for (const config::Loss loss : {config::Loss::stochastic, config::Loss::cross_entropy, config::Loss::logistic,
-                                  config::Loss::double_softmax}) {
+  for (const model::Loss loss : {model::Loss::stochastic, model::Loss::cross_entropy, model::Loss::logistic,
+                                 model::Loss::double_softmax}) {
     SCOPED_TRACE(static_cast<int>(loss));
     expect_equal({.gate = attentive_gate, .expert = conv_expert, .image = image, .loss = loss}, 1e-6, 2e-6);
   }
@@ -89,37 +89,36 @@ TEST(GateGradient, of_two_temperatures) {
   }
 }
 TEST(GateGradient, of_predicted_losses) {
-  expect_equal({.gate = conv_gate, .expert = conv_expert, .image = image, .loss = config::Loss::predicted_loss},
+  expect_equal({.gate = conv_gate, .expert = conv_expert, .image = image, .loss = model::Loss::predicted_loss},
                1e-6, 2e-6);
 }
 TEST(GateGradient, of_experts_of_which_the_most_certain_answers) {
   expect_equal({.gate = "most_certain:experts", .expert = conv_expert, .image = image}, 1e-6, 2e-6);
 }
 TEST(GateGradient, of_experts_by_label) {
-  for (const config::Loss loss : {config::Loss::likelihood, config::Loss::cross_entropy}) {
+  for (const model::Loss loss : {model::Loss::likelihood, model::Loss::cross_entropy}) {
     expect_equal(
         {.gate = "by_label:experts", .expert = conv_expert, .image = image, .loss = loss, .partition = "0 2|1"},
         1e-6, 2e-6);
   }
 }
 TEST(GateGradient, of_a_single_expert) {
-  for (const config::Loss loss : {config::Loss::likelihood, config::Loss::cross_entropy}) {
+  for (const model::Loss loss : {model::Loss::likelihood, model::Loss::cross_entropy}) {
     expect_equal({.gate = "none", .expert = conv_expert, .image = image, .loss = loss}, 1e-6, 2e-6);
   }
 }
 
-constexpr config::Loss losses[] = {config::Loss::likelihood, config::Loss::stochastic,
-                                   config::Loss::cross_entropy, config::Loss::logistic,
-                                   config::Loss::double_softmax};
-constexpr config::GateValue gate_values[] = {config::GateValue::softmax, config::GateValue::noisy_softmax,
-                                             config::GateValue::noisy_logit};
+constexpr model::Loss losses[] = {model::Loss::likelihood, model::Loss::stochastic, model::Loss::cross_entropy,
+                                  model::Loss::logistic, model::Loss::double_softmax};
+constexpr moe::GateValue gate_values[] = {moe::GateValue::softmax, moe::GateValue::noisy_softmax,
+                                          moe::GateValue::noisy_logit};
 
 template <class F>
 void for_losses_and_gate_values(const F& f) {
-  for (const config::Loss loss : losses) {
-    for (const config::GateValue value : gate_values) {
-      const bool likelihood = loss == config::Loss::likelihood || loss == config::Loss::stochastic;
-      if (likelihood && value == config::GateValue::noisy_logit) continue;  // refused
+  for (const model::Loss loss : losses) {
+    for (const moe::GateValue value : gate_values) {
+      const bool likelihood = loss == model::Loss::likelihood || loss == model::Loss::stochastic;
+      if (likelihood && value == moe::GateValue::noisy_logit) continue;  // refused
       SCOPED_TRACE("loss " + std::to_string(static_cast<int>(loss)) + ", gate value " +
                    std::to_string(static_cast<int>(value)));
       f(loss, value);
@@ -129,10 +128,10 @@ void for_losses_and_gate_values(const F& f) {
 
 TEST(ClusteredGradient, of_every_loss_and_gate_value_with_the_first_choice) {
   for_losses_and_gate_values(
-      [](config::Loss loss, config::GateValue value) { expect_equal(clustered(loss, value), 1e-6, 2e-6); });
+      [](model::Loss loss, moe::GateValue value) { expect_equal(clustered(loss, value), 1e-6, 2e-6); });
 }
 TEST(ClusteredGradient, of_every_loss_and_gate_value_with_two_choices_and_both_regularisers) {
-  for_losses_and_gate_values([](config::Loss loss, config::GateValue value) {
+  for_losses_and_gate_values([](model::Loss loss, moe::GateValue value) {
     Setting setting = clustered(loss, value, 2);
     setting.importance = 0.3;
     setting.balance = 0.6;
@@ -140,18 +139,18 @@ TEST(ClusteredGradient, of_every_loss_and_gate_value_with_two_choices_and_both_r
   });
 }
 TEST(ClusteredGradient, of_every_loss_without_noise_over_all_experts) {
-  for (const config::Loss loss : losses) {
+  for (const model::Loss loss : losses) {
     SCOPED_TRACE(static_cast<int>(loss));
-    Setting setting = clustered(loss, config::GateValue::softmax, 0);
+    Setting setting = clustered(loss, moe::GateValue::softmax, 0);
     setting.noise = false;
     setting.balance = 0.6;
     expect_equal(setting, 1e-6, 2e-6);
   }
 }
 TEST(ClusteredGradient, of_the_balance_loss_with_the_first_choice) {
-  for (const config::GateValue value : gate_values) {
+  for (const moe::GateValue value : gate_values) {
     SCOPED_TRACE(static_cast<int>(value));
-    Setting setting = clustered(config::Loss::logistic, value);
+    Setting setting = clustered(model::Loss::logistic, value);
     setting.balance = 1.5;
     expect_equal(setting, 1e-6, 2e-6);
   }
@@ -160,7 +159,7 @@ TEST(ClusteredGradient, of_every_activation_with_and_without_bias) {
   for (const std::string activation : {"", "relu ", "cubic ", "celu ", "gelu ", "tanh "}) {
     for (const std::string bias : {"", "bias "}) {
       SCOPED_TRACE(bias + activation);
-      Setting setting = clustered(config::Loss::cross_entropy, config::GateValue::noisy_softmax);
+      Setting setting = clustered(model::Loss::cross_entropy, moe::GateValue::noisy_softmax);
       setting.gate = "patch_filters:2 " + bias + activation + "sum:experts";
       setting.expert = "patch_filters:3 " + bias + activation + "sum:classes";
       expect_equal(setting, 1e-6, 3e-6);
@@ -168,25 +167,25 @@ TEST(ClusteredGradient, of_every_activation_with_and_without_bias) {
   }
 }
 TEST(ClusteredGradient, of_dense_experts_behind_a_gate_of_filters) {
-  Setting setting = clustered(config::Loss::double_softmax, config::GateValue::noisy_logit, 2);
+  Setting setting = clustered(model::Loss::double_softmax, moe::GateValue::noisy_logit, 2);
   setting.expert = "dense:7 relu dense:classes";
   setting.balance = 0.2;
   expect_equal(setting, 1e-6, 2e-6);
 }
 TEST(ClusteredGradient, of_filters_behind_a_dense_gate) {
-  Setting setting = clustered(config::Loss::logistic, config::GateValue::noisy_softmax);
+  Setting setting = clustered(model::Loss::logistic, moe::GateValue::noisy_softmax);
   setting.gate = "dense:24 relu dense:experts";
   expect_equal(setting, 1e-6, 2e-6);
 }
 TEST(ClusteredGradient, of_noise_that_is_drawn_once) {
-  Setting setting = clustered(config::Loss::logistic, config::GateValue::noisy_logit);
-  setting.noise_draw = config::NoiseDraw::once;
+  Setting setting = clustered(model::Loss::logistic, moe::GateValue::noisy_logit);
+  setting.noise_draw = moe::NoiseDraw::once;
   expect_equal(setting, 1e-6, 2e-6);
 }
 
 // The noise moves samples between experts here: without it, or with another, the numbers above would differ.
 TEST(ClusteredGradient, has_noise_that_matters) {
-  const Setting setting = clustered(config::Loss::logistic, config::GateValue::noisy_softmax);
+  const Setting setting = clustered(model::Loss::logistic, moe::GateValue::noisy_softmax);
   const reference::Parameters parameters = run_model(setting, 1).parameters;
   reference::MixtureCase test = make_reference(setting);
   const std::vector<std::int64_t> with_noise = reference::mixture_loads(test, parameters);
@@ -196,12 +195,12 @@ TEST(ClusteredGradient, has_noise_that_matters) {
 }
 
 TEST(ClusteredEvaluation, is_without_noise_unless_it_is_wanted_always) {
-  for (const config::NoiseWhen when : {config::NoiseWhen::training, config::NoiseWhen::always}) {
-    for (const config::GateValue value : gate_values) {
-      Setting setting = clustered(config::Loss::logistic, value);
+  for (const moe::NoiseWhen when : {moe::NoiseWhen::training, moe::NoiseWhen::always}) {
+    for (const moe::GateValue value : gate_values) {
+      Setting setting = clustered(model::Loss::logistic, value);
       setting.noise_when = when;
       const reference::MixtureCase test = make_reference(setting, nn::Mode::evaluation);
-      EXPECT_EQ(test.noise.empty(), when == config::NoiseWhen::training);
+      EXPECT_EQ(test.noise.empty(), when == moe::NoiseWhen::training);
       for (const int ranks : {1, 3}) {
         const Outcome outcome = run_model(setting, ranks, nn::Mode::evaluation);
         EXPECT_NEAR(outcome.loss, reference::mixture_loss(test, outcome.parameters), 1e-6) << ranks << " ranks";
@@ -228,19 +227,19 @@ TEST(MixtureScores, that_are_no_numbers_are_an_error_on_all_ranks_though_the_los
 TEST(FrozenGradient, of_what_trains_is_that_of_the_whole_model) {
   const std::string gate =
       "conv:2 relu max_pool dense:6 relu dense:experts";  // the norm would use other statistics
-  Setting by_score = clustered(config::Loss::logistic, config::GateValue::noisy_logit);
+  Setting by_score = clustered(model::Loss::logistic, moe::GateValue::noisy_logit);
   by_score.balance = 0.6;
   for (Setting setting :
        {Setting{gate, conv_expert, image, 0, 0.7}, Setting{gate, conv_expert, image, 2, 0.0},
-        Setting{gate, conv_expert, image, 0, 0.0, config::Precision::bf16}, by_score,
+        Setting{gate, conv_expert, image, 0, 0.0, nn::Precision::bf16}, by_score,
         Setting{"conv:2 relu max_pool dense:6 relu attention:experts", conv_expert, image},
         Setting{"conv:2 relu max_pool dense:6 relu attention:experts", conv_expert, image, 0, 0.7}}) {
     const Outcome whole = run_model(setting, 1);
-    for (const config::Freeze freeze : {config::Freeze::gate, config::Freeze::experts}) {
+    for (const model::Freeze freeze : {model::Freeze::gate, model::Freeze::experts}) {
       setting.freeze = freeze;
       reference::Parameters expected;
       for (const auto& [name, values] : whole.gradient) {
-        const bool trains = name.starts_with("gate/") == (freeze == config::Freeze::experts);
+        const bool trains = name.starts_with("gate/") == (freeze == model::Freeze::experts);
         if (trains) expected[name] = values;
       }
       ASSERT_FALSE(expected.empty());
@@ -261,7 +260,7 @@ TEST(FrozenGate, normalises_with_its_running_statistics) {
   };
   const double in_evaluation = run_model(setting, 1, nn::Mode::evaluation, change).loss;
   EXPECT_NE(run_model(setting, 1, nn::Mode::training, change).loss, in_evaluation);
-  setting.freeze = config::Freeze::gate;
+  setting.freeze = model::Freeze::gate;
   for (const int ranks : {1, 3, 7})
     EXPECT_EQ(run_model(setting, ranks, nn::Mode::training, change).loss, in_evaluation) << ranks << " ranks";
 }

@@ -55,7 +55,7 @@ double noise_scale_of(const Setting& setting) {
 
 }  // namespace
 
-Setting clustered(config::Loss loss, config::GateValue value, index_t top_k) {
+Setting clustered(model::Loss loss, moe::GateValue value, index_t top_k) {
   return {.gate = patch_gate,
           .expert = patch_expert,
           .image = patches,
@@ -65,8 +65,8 @@ Setting clustered(config::Loss loss, config::GateValue value, index_t top_k) {
           .noise = true};
 }
 
-config::Config make_config(const Setting& setting) {
-  config::Config config;
+run::Config make_config(const Setting& setting) {
+  run::Config config;
   config.model.gate = setting.gate;
   config.model.expert = setting.expert;
   config.model.loss = setting.loss;
@@ -79,7 +79,7 @@ config::Config make_config(const Setting& setting) {
   config.moe.z_loss = setting.z_loss;
   config.moe.gate_entropy = setting.gate_entropy;
   config.moe.gate_value = setting.gate_value;
-  if (setting.noise) config.moe.noise = setting.normal ? config::GateNoise::normal : config::GateNoise::uniform;
+  if (setting.noise) config.moe.noise = setting.normal ? moe::GateNoise::normal : moe::GateNoise::uniform;
   config.moe.noise_scale = setting.noise_scale;
   config.moe.load = setting.load;
   config.moe.similarity = setting.similarity;
@@ -99,7 +99,7 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
                   const std::function<void(MixtureModel&)>& change) {
   Outcome outcome;
   std::mutex mutex;
-  const config::Config config = make_config(setting);
+  const run::Config config = make_config(setting);
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(1);
     MixtureModel model(config, {setting.image, setting.classes()}, communicator);
@@ -138,7 +138,7 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
 }
 
 reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
-  const config::Config config = make_config(setting);
+  const run::Config config = make_config(setting);
   const moe::LayerOptions options = layer_options(config, {setting.image, setting.classes()});
   const std::vector<std::int32_t>& expert_of_label = options.routing.expert_of_label;
   reference::MixtureCase test{.kind = options.routing.kind,
@@ -164,8 +164,8 @@ reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
                               .images = {},
                               .labels = {}};
   const bool training = mode == nn::Mode::training;
-  if (setting.noise && (training || setting.noise_when == config::NoiseWhen::always)) {
-    const bool once = setting.noise_draw == config::NoiseDraw::once;
+  if (setting.noise && (training || setting.noise_when == moe::NoiseWhen::always)) {
+    const bool once = setting.noise_draw == moe::NoiseDraw::once;
     test.noise = noise_of(config.run.seed, once || !training ? 0 : step, training ? 0 : stream,
                           {setting.normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform,
                            static_cast<float>(noise_scale_of(setting))});

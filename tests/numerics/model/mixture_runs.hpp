@@ -17,15 +17,15 @@ struct Setting {
   tensor::SampleShape image;
   index_t top_k = 0;
   double importance = 0;
-  config::Precision precision = config::Precision::float32;
-  config::Loss loss = config::Loss::likelihood;
-  config::GateValue gate_value = config::GateValue::softmax;
+  nn::Precision precision = nn::Precision::float32;
+  model::Loss loss = model::Loss::likelihood;
+  moe::GateValue gate_value = moe::GateValue::softmax;
   bool noise = false;
   double balance = 0;
   double z_loss = 0;
   double gate_entropy = 0;
-  config::NoiseDraw noise_draw = config::NoiseDraw::every_step;
-  config::NoiseWhen noise_when = config::NoiseWhen::training;
+  moe::NoiseDraw noise_draw = moe::NoiseDraw::every_step;
+  moe::NoiseWhen noise_when = moe::NoiseWhen::training;
   bool normal = false;  // the noise
   double noise_scale = 0;
   double load = 0;
@@ -35,9 +35,9 @@ struct Setting {
   index_t similarity_layer = 0;
   double expert_temperature = 1;
   std::string partition = {};
-  config::Freeze freeze = config::Freeze::none;
+  model::Freeze freeze = model::Freeze::none;
 
-  index_t classes() const { return loss == config::Loss::logistic ? 2 : 3; }
+  index_t classes() const { return loss == model::Loss::logistic ? 2 : 3; }
   index_t expert_count() const { return gate == "none" ? 1 : !partition.empty() ? 2 : experts; }
 };
 
@@ -56,9 +56,9 @@ inline const std::string patch_gate = "patch_filters:1 sum:experts";
 inline const std::string patch_expert = "patch_filters:6 cubic sum:classes";
 
 // Every part of the settings that a test does not name is that of the published experiments.
-Setting clustered(config::Loss loss, config::GateValue value, index_t top_k = 1);
+Setting clustered(model::Loss loss, moe::GateValue value, index_t top_k = 1);
 
-config::Config make_config(const Setting& setting);
+run::Config make_config(const Setting& setting);
 reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode = nn::Mode::training);
 
 struct Outcome {

@@ -17,7 +17,7 @@ TEST(MixtureGradient, of_the_z_loss_and_the_gates_entropy) {
     expect_equal(setting, 1e-6, 2e-6);
     setting.gate_entropy = 0.7;
     expect_equal(setting, 1e-6, 2e-6);
-    setting.loss = config::Loss::stochastic;
+    setting.loss = model::Loss::stochastic;
     expect_equal(setting, 1e-6, 2e-6);
   }
 }
@@ -74,7 +74,7 @@ TEST(SimilarityGradient, of_the_published_form) {
   expect_equal(setting, 2e-6, 2e-6);
 }
 TEST(SimilarityGradient, of_scattered_rows_and_noisy_scores) {
-  Setting setting = clustered(config::Loss::logistic, config::GateValue::noisy_softmax);
+  Setting setting = clustered(model::Loss::logistic, moe::GateValue::noisy_softmax);
   setting.similarity = 3;
   expect_equal(setting, 1e-6, 2e-6);
 }
@@ -114,7 +114,7 @@ TEST(SimilarityGradient, of_both_forms_is_the_same_for_matching_weights) {
   }
 }
 
-Setting loaded(index_t top_k, config::GateValue value) {
+Setting loaded(index_t top_k, moe::GateValue value) {
   return {.gate = conv_gate,
           .expert = conv_expert,
           .image = image,
@@ -126,7 +126,7 @@ Setting loaded(index_t top_k, config::GateValue value) {
 }
 
 TEST(LoadGradient, of_normal_noise_with_one_to_all_but_one_choices) {
-  for (const config::GateValue value : {config::GateValue::softmax, config::GateValue::noisy_softmax}) {
+  for (const moe::GateValue value : {moe::GateValue::softmax, moe::GateValue::noisy_softmax}) {
     for (const index_t top_k : {1, 2, 3}) {
       SCOPED_TRACE(std::to_string(top_k) + ", gate value " + std::to_string(static_cast<int>(value)));
       Setting setting = loaded(top_k, value);
@@ -139,7 +139,7 @@ TEST(LoadGradient, of_normal_noise_with_one_to_all_but_one_choices) {
 }
 
 TEST(SimilarityAndLoad, are_of_training_only) {
-  Setting setting = loaded(2, config::GateValue::softmax);
+  Setting setting = loaded(2, moe::GateValue::softmax);
   setting.similarity = 3;
   Setting plain = setting;
   plain.load = plain.similarity = 0;

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cli/options.hpp"
-#include "config/network_spec.hpp"
+#include "nn/network_spec.hpp"
 #include "support/config_error.hpp"
 
 namespace switchyard::cli {
@@ -53,14 +53,14 @@ TEST(Configs, fashion_mnist_and_the_bench_need_nothing_more) {
 
 // Setting 1 of Chen et al. 2022: 8 experts of 16 filters on 4 clusters, full-batch steps.
 TEST(Configs, clusters_are_the_published_setting) {
-  const config::Config config = parse_run_options(Words{folder + "clusters/setting1_cubic.ini"}).config;
-  EXPECT_EQ(config.data.source, config::DataSource::clusters);
-  EXPECT_EQ(config.data.clusters, 4);
-  EXPECT_EQ(config.data.cluster_patches, 4);
-  EXPECT_EQ(config.data.cluster_patch_size, 50);
-  EXPECT_EQ(config.data.cluster_scale, 10);
-  EXPECT_EQ(config.train.batch_size, config.data.cluster_samples);
-  EXPECT_EQ(config.train.order, config::SampleOrder::fixed);
+  const run::Config config = parse_run_options(Words{folder + "clusters/setting1_cubic.ini"});
+  EXPECT_EQ(config.data.source, data::Source::clusters);
+  EXPECT_EQ(config.data.clusters.count, 4);
+  EXPECT_EQ(config.data.clusters.patches, 4);
+  EXPECT_EQ(config.data.clusters.patch_size, 50);
+  EXPECT_EQ(config.data.clusters.scale, 10);
+  EXPECT_EQ(config.train.batch_size, config.data.clusters.samples);
+  EXPECT_EQ(config.train.order, train::SampleOrder::fixed);
   EXPECT_EQ(config.moe.experts, 8);
   EXPECT_EQ(config.moe.top_k, 1);
   EXPECT_EQ(config.model.gate_init_scale, 0);
@@ -107,7 +107,7 @@ TEST(Configs, documented_launches_give_every_rank_samples_and_an_expert) {
   for (const std::filesystem::path& file : files) {
     for (const DocumentedLaunch& launch : documented_launches(file)) {
       ++found;
-      const config::Config config = parse_run_options(launch.words).config;
+      const run::Config config = parse_run_options(launch.words);
       EXPECT_LE(launch.ranks, config.train.shards) << launch.line;
       EXPECT_LE(launch.ranks, config.moe.experts) << launch.line;
     }
@@ -116,12 +116,11 @@ TEST(Configs, documented_launches_give_every_rank_samples_and_an_expert) {
 }
 
 // Parameters of a network of dense layers on flat samples.
-index_t dense_parameters(const std::string& text, config::NetworkRole role, index_t inputs,
-                         index_t task_outputs) {
+index_t dense_parameters(const std::string& text, nn::NetworkRole role, index_t inputs, index_t task_outputs) {
   index_t parameters = 0;
-  for (const config::LayerSpec& layer : config::parse_network(text, role)) {
-    if (layer.kind != config::LayerSpec::Kind::dense) continue;
-    const index_t outputs = layer.outputs == config::LayerSpec::from_task ? task_outputs : layer.outputs;
+  for (const nn::LayerSpec& layer : nn::parse_network(text, role)) {
+    if (layer.kind != nn::LayerSpec::Kind::dense) continue;
+    const index_t outputs = layer.outputs == nn::LayerSpec::from_task ? task_outputs : layer.outputs;
     parameters += (inputs + 1) * outputs;
     inputs = outputs;
   }
@@ -129,11 +128,11 @@ index_t dense_parameters(const std::string& text, config::NetworkRole role, inde
 }
 
 TEST(Configs, large_experts_are_nearly_all_of_the_bench_memory) {
-  const config::Config config = parse_run_options(Words{folder + "bench/large_experts.ini"}).config;
-  const index_t expert = dense_parameters(config.model.expert, config::NetworkRole::expert,
-                                          config.data.random_features, config.data.random_classes);
-  const index_t gate = dense_parameters(config.model.gate, config::NetworkRole::gate,
-                                        config.data.random_features, config.moe.experts);
+  const run::Config config = parse_run_options(Words{folder + "bench/large_experts.ini"});
+  const index_t expert = dense_parameters(config.model.expert, nn::NetworkRole::expert,
+                                          config.data.random.features, config.data.random.classes);
+  const index_t gate = dense_parameters(config.model.gate, nn::NetworkRole::gate, config.data.random.features,
+                                        config.moe.experts);
   constexpr double bytes_per_parameter = 16;  // float32: weight, gradient, Adam's two moments
   const double experts_bytes = static_cast<double>(expert * config.moe.experts) * bytes_per_parameter;
   EXPECT_GE(experts_bytes, 2.5e9);

@@ -3,31 +3,28 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <random>
 #include <vector>
 
-#include "config/parse.hpp"
 #include "support/config_error.hpp"
 #include "support/temporary_file.hpp"
 
 namespace switchyard::cli {
 namespace {
 
-using config::Config;
+using run::Config;
 using test::config_error_of;
 using test::TemporaryFile;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using Words = std::vector<std::string>;
 
 constexpr std::string_view small_run =
     "[data]\nsource = random\n[model]\ngate = dense:experts\nexpert = dense:classes\n[train]\nbatch_size = "
     "64\n";
 
-ParsedRun run_with(Words overrides) {
+Config run_with(Words overrides) {
   const TemporaryFile file(small_run);
   overrides.insert(overrides.begin(), file.path());
   return parse_run_options(overrides);
@@ -38,28 +35,25 @@ std::string run_error(const Words& overrides) {
 }
 
 TEST(Options, default_then_file_then_command_line) {
-  const ParsedRun plain = run_with({});
-  EXPECT_EQ(plain.config.train.epochs, Config{}.train.epochs);
-  EXPECT_EQ(plain.config.train.batch_size, 64);
-  EXPECT_THAT(plain.overridden_keys, IsEmpty());
-  const ParsedRun changed = run_with({"--train.batch_size=32", "--moe.top_k", "2"});
-  EXPECT_EQ(changed.config.train.batch_size, 32);
-  EXPECT_EQ(changed.config.moe.top_k, 2);
-  EXPECT_THAT(changed.overridden_keys, ElementsAre("train.batch_size", "moe.top_k"));
+  const Config plain = run_with({});
+  EXPECT_EQ(plain.train.epochs, Config{}.train.epochs);
+  EXPECT_EQ(plain.train.batch_size, 64);
+  const Config changed = run_with({"--train.batch_size=32", "--moe.top_k", "2"});
+  EXPECT_EQ(changed.train.batch_size, 32);
+  EXPECT_EQ(changed.moe.top_k, 2);
 }
 
 TEST(Options, the_file_may_stand_anywhere) {
   const TemporaryFile file(small_run);
-  EXPECT_EQ(parse_run_options(Words{"--moe.experts=3", file.path(), "--run.seed", "9"}).config.moe.experts, 3);
-  EXPECT_EQ(parse_run_options(Words{"--run.seed", "9", "--", file.path()}).config.run.seed, 9u);
+  EXPECT_EQ(parse_run_options(Words{"--moe.experts=3", file.path(), "--run.seed", "9"}).moe.experts, 3);
+  EXPECT_EQ(parse_run_options(Words{"--run.seed", "9", "--", file.path()}).run.seed, 9u);
 }
 
 TEST(Options, values_may_hold_equals_signs_spaces_and_signs) {
-  EXPECT_EQ(run_with({"--data.dir=/a=b c"}).config.data.dir, "/a=b c");
-  EXPECT_EQ(run_with({"--data.mean=-0.5"}).config.data.mean, std::vector{-0.5});
-  EXPECT_EQ(run_with({"--data.mean", "-0.5"}).config.data.mean, std::vector{-0.5});
-  EXPECT_EQ(run_with({"--model.expert=dense:8 relu dense:classes"}).config.model.expert,
-            "dense:8 relu dense:classes");
+  EXPECT_EQ(run_with({"--data.dir=/a=b c"}).data.dir, "/a=b c");
+  EXPECT_EQ(run_with({"--data.mean=-0.5"}).data.mean, std::vector{-0.5});
+  EXPECT_EQ(run_with({"--data.mean", "-0.5"}).data.mean, std::vector{-0.5});
+  EXPECT_EQ(run_with({"--model.expert=dense:8 relu dense:classes"}).model.expert, "dense:8 relu dense:classes");
 }
 
 TEST(Options, an_unknown_key_names_the_nearest) {
@@ -111,7 +105,7 @@ TEST(Options, rules_hold_for_the_file_and_the_command_line_together) {
 TEST(Options, random_arguments_are_no_crash) {
   std::mt19937 random(1);
   constexpr std::string_view bytes = "--==..  aerundsti0159\"\n\xff";
-  const auto keys = config::known_keys();
+  const auto keys = run::schema().names();
   for (int i = 0; i < 500; ++i) {
     Words words(random() % 5);
     for (std::string& word : words) {
@@ -143,6 +137,28 @@ TEST(Options, mistakes_in_the_file_name_its_line) {
       HasSubstr("unknown key 'train.batchsize' (" + file.path() + ":2); did you mean 'train.batch_size'?"));
 }
 
+TEST(ReadIniFile, gives_the_bytes) {
+  const TemporaryFile file("[moe]\r\nexperts = 3");
+  EXPECT_EQ(read_ini_file(file.path()), "[moe]\r\nexperts = 3");
+  const TemporaryFile empty("");
+  EXPECT_EQ(read_ini_file(empty.path()), "");
+}
+
+TEST(ReadIniFile, a_missing_file_names_the_path_and_what_to_try) {
+  EXPECT_EQ(
+      config_error_of([] { read_ini_file("configs/absent.ini"); }),
+      "cannot read the configuration file 'configs/absent.ini' (No such file or directory); give the path of a "
+      "configuration file, such as configs/fashion_mnist/original.ini");
+  EXPECT_THAT(config_error_of([] { read_ini_file("/"); }), HasSubstr("'/' (it is a folder)"));
+  EXPECT_THAT(config_error_of([] { read_ini_file(""); }), HasSubstr("cannot read the configuration file ''"));
+}
+
+TEST(ReadIniFile, refuses_what_cannot_be_a_configuration) {
+  const TemporaryFile file(std::string((1 << 20) + 1, '#'));
+  EXPECT_THAT(config_error_of([&] { read_ini_file(file.path()); }),
+              AllOf(HasSubstr("is no configuration file"), HasSubstr("1048576 bytes")));
+}
+
 TEST(Help, is_asked_for_before_the_positional_part) {
   EXPECT_TRUE(asks_for_help(Words{"a.ini", "--help"}));
   EXPECT_TRUE(asks_for_help(Words{"-h"}));
@@ -150,19 +166,7 @@ TEST(Help, is_asked_for_before_the_positional_part) {
   EXPECT_FALSE(asks_for_help(Words{}));
 }
 
-TEST(Help, lists_every_key_with_values_and_default_in_columns) {
-  const std::string help = run_options_help();
-  for (const std::string& key : config::known_keys()) EXPECT_THAT(help, HasSubstr("\n  --" + key + " "));
-  EXPECT_THAT(help,
-              HasSubstr("\n[moe] the mixture of experts\n"
-                        "  --moe.experts               how many, on all ranks together\n"
-                        "                              whole number from 1 to 1000000 (experts); default 5\n"
-                        "  --moe.top_k                 experts that see"));
-  EXPECT_THAT(help, HasSubstr("number above 0; default 0.001\n"));
-  EXPECT_THAT(help, HasSubstr("  text without '#'; no default\n"));
-}
-
-Config stored_run() { return run_with({}).config; }
+Config stored_run() { return run_with({}); }
 
 TEST(Resume, takes_the_allowed_keys_and_keeps_the_rest) {
   const CommandLine line = parse_command_line(
@@ -170,51 +174,36 @@ TEST(Resume, takes_the_allowed_keys_and_keeps_the_rest) {
             "--train.max_steps=7", "--train.log_every_steps=1", "--checkpoint.every_steps=3",
             "--checkpoint.keep_last=4", "--data.dir=/elsewhere"});
   EXPECT_THAT(line.positionals, ElementsAre("runs/a"));
-  const ParsedRun run = parse_overrides(stored_run(), line, resume_rule());
-  EXPECT_EQ(run.config.run.threads, 2);
-  EXPECT_EQ(run.config.run.max_minutes, 30);
-  EXPECT_EQ(run.config.run.device, config::DeviceChoice::cpu);
-  EXPECT_EQ(run.config.run.wait_seconds, 5);
-  EXPECT_EQ(run.config.train.max_steps, 7);
-  EXPECT_EQ(run.config.train.log_every_steps, 1);
-  EXPECT_EQ(run.config.checkpoint.every_steps, 3);
-  EXPECT_EQ(run.config.checkpoint.keep_last, 4);
-  EXPECT_EQ(run.config.data.dir, "/elsewhere");
-  EXPECT_EQ(run.config.train.batch_size, 64);
-  EXPECT_EQ(run.overridden_keys.size(), 9u);
+  const Config run = parse_overrides(stored_run(), line, resume_rule);
+  EXPECT_EQ(run.run.threads, 2);
+  EXPECT_EQ(run.run.max_minutes, 30);
+  EXPECT_EQ(run.run.device, run::DeviceChoice::cpu);
+  EXPECT_EQ(run.run.wait_seconds, 5);
+  EXPECT_EQ(run.train.max_steps, 7);
+  EXPECT_EQ(run.train.log_every_steps, 1);
+  EXPECT_EQ(run.checkpoint.every_steps, 3);
+  EXPECT_EQ(run.checkpoint.keep_last, 4);
+  EXPECT_EQ(run.data.dir, "/elsewhere");
+  EXPECT_EQ(run.train.batch_size, 64);
 }
 
 TEST(Resume, any_other_key_is_an_error_that_says_why) {
-  for (const std::string& key : config::known_keys()) {
-    const auto& allowed = resume_rule().allowed_keys;
-    if (std::find(allowed.begin(), allowed.end(), key) != allowed.end()) continue;
-    const CommandLine line = parse_command_line(Words{"--" + key + "=1"});
+  for (const config::Key& key : run::schema().keys()) {
+    if (run::may_change_on_resume(*key.field)) continue;
+    const CommandLine line = parse_command_line(Words{"--" + key.name + "=1"});
     EXPECT_THAT(
-        config_error_of([&] { parse_overrides(stored_run(), line, resume_rule()); }),
-        AllOf(HasSubstr(key + " cannot be changed here (a resumed run computes what the whole run would have"),
+        config_error_of([&] { parse_overrides(stored_run(), line, resume_rule); }),
+        AllOf(HasSubstr(key.name +
+                        " cannot be changed here (a resumed run computes what the whole run would have"),
               HasSubstr("start a new run with 'switchyard train'"),
-              HasSubstr("May be changed: run.threads, run.max_minutes, run.device,")))
-        << key;
+              HasSubstr("May be changed: run.device, run.threads, run.max_minutes,")))
+        << key.name;
   }
-}
-
-// What the arithmetic or the schedule reads is fixed when a run starts.
-TEST(Resume, allows_nothing_that_changes_the_numbers) {
-  EXPECT_THAT(resume_rule().allowed_keys,
-              testing::UnorderedElementsAre("run.threads", "run.max_minutes", "run.device", "run.wait_seconds",
-                                            "train.max_steps", "train.log_every_steps",
-                                            "checkpoint.every_steps", "checkpoint.keep_last", "data.dir"));
-}
-
-// A key that is renamed in the table must be renamed in the rule.
-TEST(Resume, allows_only_keys_that_exist) {
-  for (const std::string_view key : resume_rule().allowed_keys)
-    EXPECT_NO_THROW(config::find_field(key, "test"));
 }
 
 TEST(Resume, bad_values_are_refused_as_for_a_new_run) {
   const CommandLine line = parse_command_line(Words{"--checkpoint.keep_last=0"});
-  EXPECT_THAT(config_error_of([&] { parse_overrides(stored_run(), line, resume_rule()); }),
+  EXPECT_THAT(config_error_of([&] { parse_overrides(stored_run(), line, resume_rule); }),
               HasSubstr("checkpoint.keep_last = '0' is out of range (command line)"));
 }
 

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/ini.hpp"
+#include "cli/options.hpp"
+#include "config/ini.hpp"
 #include "study/check.hpp"
 
 namespace switchyard::cli {
@@ -15,12 +16,12 @@ const std::filesystem::path folder = SY_SOURCE_DIR "/configs/studies";
 
 study::Spec read(const std::string& file, const std::string& quick) {
   std::vector<config::Setting> settings;
-  for_each_setting(read_ini_file(file), file,
-                   [&](const config::Setting& setting) { settings.push_back(setting); });
+  config::for_each_setting(read_ini_file(file), file,
+                           [&](const config::Setting& setting) { settings.push_back(setting); });
   return study::read_spec(file, settings,
                           {{.section = {}, .key = "study.quick", .value = quick, .where = "test"},
                            {.section = {}, .key = "data.dir", .value = "/data", .where = "test"}},
-                          [](const std::string& path) { return parse_ini(read_ini_file(path), path); });
+                          read_configuration);
 }
 
 TEST(Studies, are_valid) {
@@ -31,7 +32,7 @@ TEST(Studies, are_valid) {
     for (const char* quick : {"no", "yes"}) {
       EXPECT_NO_THROW({
         const study::Spec spec = read(entry.path().string(), quick);
-        study::check_study(spec, static_cast<int>(spec.options.ranks_per_run), [](const config::Config&) {});
+        study::check_study(spec, static_cast<int>(spec.options.ranks_per_run), [](const run::Config&) {});
       }) << entry.path();
     }
   }

@@ -13,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "data/dataset.hpp"
+#include "data/options.hpp"
 #include "support/idx_files.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -56,7 +57,7 @@ Bytes records(bool cifar100, index_t first, index_t count) {
 class CifarData : public testing::TestWithParam<Encoding> {
  protected:
   CifarData() {
-    config_.source = config::DataSource::cifar;
+    config_.source = data::Source::cifar;
     config_.dir = dir_.path().string();
     config_.validation_samples = 0;
   }
@@ -89,7 +90,7 @@ class CifarData : public testing::TestWithParam<Encoding> {
 
   test::TemporaryDirectory dir_;
   std::filesystem::path written_;  // the last one
-  config::Data config_;
+  data::Options config_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Encodings, CifarData, testing::Values(Encoding::plain, Encoding::gzip),
@@ -161,7 +162,7 @@ TEST_P(CifarData, cifar100_has_fine_labels_and_coarse_groups) {
 
 TEST_P(CifarData, cifar100_takes_coarse_labels) {
   write_cifar100();
-  config_.labels = config::LabelLevel::coarse;
+  config_.cifar.labels = data::LabelLevel::coarse;
   const Dataset dataset = load();
   EXPECT_EQ(dataset.class_count(), 20);
   EXPECT_EQ(dataset.group_count(), 0);
@@ -171,8 +172,8 @@ TEST_P(CifarData, cifar100_takes_coarse_labels) {
 
 TEST_P(CifarData, cifar10_has_no_coarse_labels) {
   write_cifar10();
-  config_.labels = config::LabelLevel::coarse;
-  EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr("data.labels = coarse"), HasSubstr("holds CIFAR-10")));
+  config_.cifar.labels = data::LabelLevel::coarse;
+  EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr("cifar.labels = coarse"), HasSubstr("holds CIFAR-10")));
 }
 
 TEST_P(CifarData, a_balanced_validation_split_counts_the_labels_that_are_learnt) {
@@ -180,8 +181,8 @@ TEST_P(CifarData, a_balanced_validation_split_counts_the_labels_that_are_learnt)
   write("test.bin", records(true, 1000, 7));
   config_.validation_balanced = true;
   for (const auto& [level, classes] :
-       {std::pair{config::LabelLevel::fine, 100}, {config::LabelLevel::coarse, 20}}) {
-    config_.labels = level;
+       {std::pair{data::LabelLevel::fine, 100}, {data::LabelLevel::coarse, 20}}) {
+    config_.cifar.labels = level;
     config_.validation_samples = 3 * classes;
     const Dataset dataset = load();
     std::map<std::int32_t, int> counts;
@@ -366,7 +367,7 @@ class CifarAugmentation : public CifarData {
  protected:
   CifarAugmentation() {
     write_cifar100();
-    config_.augment = config::Augmentation::flip_crop;
+    config_.cifar.augment = data::Augmentation::flip_crop;
   }
   static std::vector<float> batch(const Dataset& dataset, const std::vector<index_t>& samples,
                                   const std::optional<Visit>& visit) {
@@ -439,7 +440,7 @@ TEST_P(CifarAugmentation, does_not_depend_on_the_batch) {
 
 TEST_P(CifarAugmentation, leaves_evaluation_and_labels_alone) {
   const Dataset dataset = load();
-  config_.augment = config::Augmentation::none;
+  config_.cifar.augment = data::Augmentation::none;
   const Dataset plain = load();
   const std::vector<index_t> samples = {3, 39, 0};
   EXPECT_EQ(batch(dataset, samples, {}), batch(plain, samples, {}));

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "data/dataset.hpp"
+#include "data/options.hpp"
 
 namespace switchyard::data {
 namespace {
@@ -18,22 +19,22 @@ namespace {
 using Vector = std::vector<double>;
 
 // Ranges that do not overlap, so that a patch's length says what it is.
-config::Data cluster_config() {
-  config::Data config;
-  config.source = config::DataSource::clusters;
+data::Options cluster_config() {
+  data::Options config;
+  config.source = data::Source::clusters;
   config.seed = 3;
-  config.clusters = 4;
-  config.cluster_patches = 5;
-  config.cluster_patch_size = 20;
-  config.cluster_samples = 4000;
-  config.cluster_signal_min = 0.5;
-  config.cluster_signal_max = 0.7;
-  config.cluster_center_min = 1;
-  config.cluster_center_max = 1.5;
-  config.cluster_noise_min = 2;
-  config.cluster_noise_max = 3;
-  config.cluster_patch_noise = 0;
-  config.cluster_scale = 10;
+  config.clusters.count = 4;
+  config.clusters.patches = 5;
+  config.clusters.patch_size = 20;
+  config.clusters.samples = 4000;
+  config.clusters.signal_min = 0.5;
+  config.clusters.signal_max = 0.7;
+  config.clusters.center_min = 1;
+  config.clusters.center_max = 1.5;
+  config.clusters.noise_min = 2;
+  config.clusters.noise_max = 3;
+  config.clusters.patch_noise = 0;
+  config.clusters.scale = 10;
   return config;
 }
 
@@ -75,17 +76,17 @@ Vector unit(Vector v) {
 
 // Which of the three a patch is, by its length; anything else is a random patch.
 enum class Kind { signal, center, noise, random };
-Kind kind_of(const Vector& patch, const config::Data& c) {
-  const double norm = length(patch) / c.cluster_scale;
+Kind kind_of(const Vector& patch, const data::Options& c) {
+  const double norm = length(patch) / c.clusters.scale;
   const auto within = [&](double min, double max) { return norm > min - 1e-6 && norm < max + 1e-6; };
-  if (within(c.cluster_signal_min, c.cluster_signal_max)) return Kind::signal;
-  if (within(c.cluster_center_min, c.cluster_center_max)) return Kind::center;
-  if (within(c.cluster_noise_min, c.cluster_noise_max)) return Kind::noise;
+  if (within(c.clusters.signal_min, c.clusters.signal_max)) return Kind::signal;
+  if (within(c.clusters.center_min, c.clusters.center_max)) return Kind::center;
+  if (within(c.clusters.noise_min, c.clusters.noise_max)) return Kind::noise;
   return Kind::random;
 }
 
 // The one patch of a kind. Throws if there is none.
-const Vector& patch_of(const Sample& sample, Kind kind, const config::Data& c) {
+const Vector& patch_of(const Sample& sample, Kind kind, const data::Options& c) {
   const auto found =
       std::ranges::find_if(sample.patches, [&](const Vector& p) { return kind_of(p, c) == kind; });
   if (found == sample.patches.end()) throw std::runtime_error("a sample lacks one of its patches");
@@ -96,7 +97,7 @@ const Vector& patch_of(const Sample& sample, Kind kind, const config::Data& c) {
 struct Directions {
   std::map<std::int32_t, Vector> signals, centers;
 
-  Directions(const std::vector<Sample>& samples, const config::Data& c) {
+  Directions(const std::vector<Sample>& samples, const data::Options& c) {
     for (const Sample& sample : samples) {
       Vector signal = unit(patch_of(sample, Kind::signal, c));
       if (sample.label == 0) {
@@ -110,7 +111,7 @@ struct Directions {
 
 class ClusterData : public testing::Test {
  protected:
-  config::Data config_ = cluster_config();
+  data::Options config_ = cluster_config();
   Dataset dataset_ = load_dataset(config_, 1);
   std::vector<Sample> samples_ = all_samples(dataset_, Split::train);
   double count_ = static_cast<double>(config_.cluster_samples);
@@ -316,11 +317,11 @@ TEST_F(ClusterData, hands_out_the_rows_that_it_fills) {
 }
 
 TEST(ClusterDataSizes, take_the_smallest_that_there_are) {
-  config::Data config = cluster_config();
-  config.clusters = 2;
-  config.cluster_patches = 3;
-  config.cluster_patch_size = 4;  // 2 K: no direction is left over
-  config.cluster_samples = 200;
+  data::Options config = cluster_config();
+  config.clusters.count = 2;
+  config.clusters.patches = 3;
+  config.clusters.patch_size = 4;  // 2 K: no direction is left over
+  config.clusters.samples = 200;
   const std::vector<Sample> samples = all_samples(load_dataset(config, 1), Split::train);
   const Directions directions(samples, config);
   EXPECT_NEAR(dot(directions.signals.at(0), directions.signals.at(1)), 0, 1e-6);
@@ -332,9 +333,9 @@ TEST(ClusterDataSizes, take_the_smallest_that_there_are) {
 }
 
 TEST(ClusterDataSizes, other_sources_have_no_groups_and_no_rows) {
-  config::Data config;
-  config.source = config::DataSource::random;
-  config.random_samples = 8;
+  data::Options config;
+  config.source = data::Source::random;
+  config.random.samples = 8;
   const Dataset dataset = load_dataset(config, 1);
   EXPECT_EQ(dataset.group_count(), 0);
   EXPECT_EQ(dataset.rows(Split::train), nullptr);

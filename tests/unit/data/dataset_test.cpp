@@ -1,4 +1,5 @@
 #include "data/dataset.hpp"
+#include "data/options.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -78,7 +79,7 @@ class IdxDataset : public testing::Test {
   test::TemporaryDirectory dir_;
   LabelledImages train_ = numbered_images(700, 7);
   LabelledImages test_ = numbered_images(50, 7);
-  config::Data config_;
+  data::Options config_;
 };
 
 TEST_F(IdxDataset, has_the_shape_the_classes_and_the_sizes_of_the_files) {
@@ -206,7 +207,7 @@ TEST_F(IdxDataset, a_validation_split_that_leaves_nothing_is_a_configuration_err
 }
 
 TEST_F(IdxDataset, takes_a_tenth_for_validation_by_itself) {
-  config_.validation_samples = config::Data().validation_samples;
+  config_.validation_samples = data::Options().validation_samples;
   const Identity identity = load_dataset(config_, 1).identity();
   EXPECT_EQ(identity.validation_samples, 70);
   EXPECT_EQ(identity.training_samples, 630);

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "data/dataset.hpp"
+#include "data/options.hpp"
 
 namespace switchyard::data {
 namespace {
@@ -31,12 +32,12 @@ std::vector<index_t> first_samples(index_t count) {
   return samples;
 }
 
-config::Data random_config(index_t features = 50) {
-  config::Data config;
-  config.source = config::DataSource::random;
-  config.random_samples = 1000;
-  config.random_features = features;
-  config.random_classes = 7;
+data::Options random_config(index_t features = 50) {
+  data::Options config;
+  config.source = data::Source::random;
+  config.random.samples = 1000;
+  config.random.features = features;
+  config.random.classes = 7;
   return config;
 }
 
@@ -74,7 +75,7 @@ TEST(RandomData, labels_are_spread_over_the_classes) {
 }
 
 TEST(RandomData, features_lie_in_the_range_of_pixels_and_are_normalised) {
-  config::Data config = random_config();
+  data::Options config = random_config();
   const Rows plain = fill(load_dataset(config, 1), Split::train, {5});
   for (const float value : plain.values) {
     EXPECT_GE(value, 48 / 255.0f);

@@ -49,7 +49,7 @@ index_t first_column(std::size_t part) { return part == Returned::output ? 0 : o
 
 // Everything of one rank. gtest's failures may come from any thread.
 void check_rank(const Setting& s, comm::Communicator& communicator) {
-  const Placement placement = Placement::make(config::PlacementRule::block, s.experts, s.ranks);
+  const Placement placement = Placement::make(moe::PlacementRule::block, s.experts, s.ranks);
   nn::BatchTiles tiles;
   tiles.set_sharded(communicator, s.batch, s.shards);
   device::Context context(1);
@@ -180,7 +180,7 @@ TEST(Exchange, works_where_one_expert_takes_all) {
 }
 
 TEST(Placement, block_and_cyclic_cover_every_expert_once) {
-  for (const auto rule : {config::PlacementRule::block, config::PlacementRule::cyclic}) {
+  for (const auto rule : {moe::PlacementRule::block, moe::PlacementRule::cyclic}) {
     for (const int ranks : {1, 2, 3, 7}) {
       const Placement placement = Placement::make(rule, 5, ranks);
       std::set<int> seen;

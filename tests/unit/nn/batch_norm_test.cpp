@@ -69,7 +69,7 @@ TEST(BatchNorm, does_not_see_padding) {
         "padded_conv:3 batch_norm dense:classes"}) {
     SCOPED_TRACE(text);
     constexpr index_t samples = 5, features = 2 * 6 * 6;
-    const auto layers = config::parse_network(text, config::NetworkRole::expert);
+    const auto layers = nn::parse_network(text, nn::NetworkRole::expert);
     const NetworkShape shape = NetworkShape::resolve("expert", layers, {2, 6, 6}, 3);
     const auto run = [&](index_t rows) {
       device::Context context(1);

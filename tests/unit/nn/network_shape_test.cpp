@@ -8,13 +8,13 @@
 namespace switchyard::nn {
 namespace {
 
-using config::NetworkRole;
+using nn::NetworkRole;
 using ops::PatchActivation;
 using test::config_error_of;
 using testing::HasSubstr;
 
 NetworkShape shape_of(const std::string& text, tensor::SampleShape sample = {1, 4, 50}) {
-  return NetworkShape::resolve("expert", config::parse_network(text, NetworkRole::expert), sample, 2);
+  return NetworkShape::resolve("expert", nn::parse_network(text, NetworkRole::expert), sample, 2);
 }
 
 TEST(PatchFilterNetwork, takes_its_sizes_from_the_sample_and_the_task) {
@@ -89,7 +89,7 @@ constexpr tensor::SampleShape cifar{3, 32, 32};
 
 // Sizes and, with 100 classes, the number of parameters that were published.
 TEST(ImageNetwork, is_the_published_expert_for_cifar_100) {
-  const auto layers = config::parse_network(cifar_expert, NetworkRole::expert);
+  const auto layers = nn::parse_network(cifar_expert, NetworkRole::expert);
   const NetworkShape shape = NetworkShape::resolve("expert", layers, cifar, 100);
   EXPECT_EQ(shape.parameter_count(), 911'012);
   ASSERT_TRUE(shape.conv.has_value());  // of three channels: the fused stage
@@ -109,7 +109,7 @@ TEST(ImageNetwork, is_the_published_expert_for_cifar_100) {
 // By hand. Samples are data: what reads them gives them no gradient.
 TEST(TrainingMultiplyAdds, are_those_of_forward_weights_and_the_inputs_behind_the_first_layer) {
   const auto of = [](const std::string& text, tensor::SampleShape sample, index_t classes) {
-    return NetworkShape::resolve("expert", config::parse_network(text, NetworkRole::expert), sample, classes)
+    return NetworkShape::resolve("expert", nn::parse_network(text, NetworkRole::expert), sample, classes)
         .training_multiply_adds();
   };
   constexpr tensor::SampleShape digits{1, 28, 28};

@@ -9,7 +9,7 @@
 namespace switchyard::nn {
 namespace {
 
-using config::InitialValues;
+using nn::InitialValues;
 
 std::vector<float> initial(const std::string& name, index_t count, std::uint64_t seed, index_t fan_in,
                            const InitialWeights& weights) {

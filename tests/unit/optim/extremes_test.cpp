@@ -25,7 +25,7 @@ struct Weight {
   device::Context context{1};
   Optimizer optimizer;
 
-  explicit Weight(const config::Optim& options) : optimizer(options, table(), slices()) {}
+  explicit Weight(const optim::Options& options) : optimizer(options, table(), slices()) {}
 
   void step(index_t number, float g, double scale) {
     gradient = g;
@@ -63,7 +63,7 @@ TEST(Adam, is_that_of_float64_at_every_size_and_decay) {
       for (const int first : {1, 1'000'000}) {
         SCOPED_TRACE(::testing::Message() << "betas " << beta.beta1 << ", " << beta.beta2 << ", gradients of "
                                           << size << ", from step " << first);
-        config::Optim options;
+        optim::Options options;
         options.beta1 = beta.beta1;
         options.beta2 = beta.beta2;
         Weight weight(options);
@@ -89,8 +89,8 @@ TEST(Clipping, is_that_of_float64_at_every_size) {
   for (const double momentum : {0.0, 0.9, 0.9999}) {
     for (const double size : {1e-30, 1e-3, 1.0, 1e15, 1e37}) {
       SCOPED_TRACE(::testing::Message() << "momentum " << momentum << ", gradients of " << size);
-      config::Optim options;
-      options.name = config::OptimizerKind::sgd;
+      optim::Options options;
+      options.name = optim::OptimizerKind::sgd;
       options.momentum = momentum;
       Weight weight(options);
       reference::SgdState state{0, 0};

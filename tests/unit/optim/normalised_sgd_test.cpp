@@ -10,9 +10,9 @@
 namespace switchyard::optim {
 namespace {
 
-using config::GateOptimizer;
-using config::GradientNorm;
-using config::OptimizerKind;
+using optim::GateOptimizer;
+using optim::GradientNorm;
+using optim::OptimizerKind;
 
 double square(const std::vector<float>& values) {
   return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
@@ -60,8 +60,8 @@ struct Networks {
   }
 };
 
-config::Optim normalised() {
-  config::Optim options;
+optim::Options normalised() {
+  optim::Options options;
   options.name = OptimizerKind::normalised_sgd;
   return options;
 }
@@ -71,7 +71,7 @@ struct Rate {
   double gradient_scale = 1;
 };
 
-void update(const config::Optim& options, Networks& networks, Rate rate, int times = 1) {
+void update(const optim::Options& options, Networks& networks, Rate rate, int times = 1) {
   device::Context context(1);
   Optimizer optimizer(options, networks.norms, networks.parameter_slices());
   for (int i = 0; i < times; ++i) {
@@ -111,7 +111,7 @@ TEST(NormalisedSgd, steps_by_the_rate_over_the_whole_network) {
 }
 
 TEST(NormalisedSgd, may_divide_by_the_sum_of_the_tensors_norms) {
-  config::Optim options = normalised();
+  optim::Options options = normalised();
   options.gradient_norm = GradientNorm::sum_of_tensors;
   Networks networks;
   update(options, networks, {.learning_rate = 0.25});
@@ -121,7 +121,7 @@ TEST(NormalisedSgd, may_divide_by_the_sum_of_the_tensors_norms) {
 
 TEST(NormalisedSgd, leaves_a_network_without_a_gradient_as_it_is) {
   for (const double momentum : {0.0, 0.9}) {
-    config::Optim options = normalised();
+    optim::Options options = normalised();
     options.momentum = momentum;
     options.weight_decay = 0.1;
     Networks networks;
@@ -150,7 +150,7 @@ TEST(NormalisedSgd, does_not_ask_how_large_a_gradient_is) {
 
 // u = 0.5 u + g / |g|: after two steps 1 + 1.5 times the first.
 TEST(NormalisedSgd, keeps_a_velocity_if_it_has_momentum) {
-  config::Optim options = normalised();
+  optim::Options options = normalised();
   options.momentum = 0.5;
   Networks networks;
   update(options, networks, {.learning_rate = 0.25}, 2);
@@ -158,7 +158,7 @@ TEST(NormalisedSgd, keeps_a_velocity_if_it_has_momentum) {
 }
 
 TEST(GateOptimiser, is_that_of_the_experts_or_its_own) {
-  config::Optim options = normalised();
+  optim::Options options = normalised();
   EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::normalised_sgd);
   options.gate_name = GateOptimizer::sgd;
   EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::sgd);
@@ -175,7 +175,7 @@ TEST(GateOptimiser, is_that_of_the_experts_or_its_own) {
 }
 
 TEST(GateOptimiser, has_a_rate_of_its_own_that_follows_the_schedule) {
-  config::Optim options = normalised();
+  optim::Options options = normalised();
   options.gate_name = GateOptimizer::sgd;
   options.learning_rate = 0.001;
   options.gate_learning_rate = 0.1;
@@ -191,7 +191,7 @@ TEST(GateOptimiser, has_a_rate_of_its_own_that_follows_the_schedule) {
 }
 
 TEST(GateOptimiser, may_be_adam_beside_normalised_experts) {
-  config::Optim options = normalised();
+  optim::Options options = normalised();
   options.gate_name = GateOptimizer::adam;
   options.gate_learning_rate = 0.01;
   Networks networks;

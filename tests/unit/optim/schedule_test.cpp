@@ -8,7 +8,7 @@ namespace switchyard::optim {
 namespace {
 
 TEST(Schedule, warms_up_in_equal_steps_to_the_full_rate) {
-  config::Optim options;
+  optim::Options options;
   options.learning_rate = 0.1;
   options.warmup_steps = 4;
   EXPECT_DOUBLE_EQ(learning_rate(options, 100, 0), 0.025);
@@ -17,10 +17,10 @@ TEST(Schedule, warms_up_in_equal_steps_to_the_full_rate) {
 }
 
 TEST(Schedule, falls_along_half_a_cosine_from_the_end_of_warm_up_to_the_horizon) {
-  config::Optim options;
+  optim::Options options;
   options.learning_rate = 0.2;
   options.warmup_steps = 10;
-  options.schedule = config::ScheduleKind::cosine;
+  options.schedule = optim::ScheduleKind::cosine;
   EXPECT_DOUBLE_EQ(learning_rate(options, 110, 10), 0.2);
   EXPECT_NEAR(learning_rate(options, 110, 60), 0.1, 1e-15);
   EXPECT_NEAR(learning_rate(options, 110, 110), 0.0, 1e-15);
@@ -35,9 +35,9 @@ TEST(Clipping, brings_the_norm_down_to_the_bound_and_leaves_smaller_ones) {
 }
 
 TEST(Optimizer, names_its_state) {
-  config::Optim options;
+  optim::Options options;
   EXPECT_EQ(state_names(options, 1), (std::vector<std::string>{"first_moment", "second_moment"}));
-  options.name = config::OptimizerKind::sgd;
+  options.name = optim::OptimizerKind::sgd;
   EXPECT_TRUE(state_names(options, 1).empty());
   options.momentum = 0.9;
   EXPECT_EQ(state_names(options, 1), std::vector<std::string>{"velocity"});
@@ -46,8 +46,8 @@ TEST(Optimizer, names_its_state) {
 // w = 1, g = 2: the first Adam step moves by the rate, whatever the gradient's size; SGD by rate * scale * g.
 TEST(Optimizer, takes_the_known_first_steps) {
   device::Context context(1);
-  for (const auto kind : {config::OptimizerKind::adam, config::OptimizerKind::sgd}) {
-    config::Optim options;
+  for (const auto kind : {optim::OptimizerKind::adam, optim::OptimizerKind::sgd}) {
+    optim::Options options;
     options.name = kind;
     float w = 1.0F;
     float g = 2.0F;
@@ -59,7 +59,7 @@ TEST(Optimizer, takes_the_known_first_steps) {
     norms.add({0});
     Optimizer(options, norms, {slice})
         .update(context, {.step = 0, .learning_rate = 0.1, .gradient_scale = 0.5, .squares = {}});
-    EXPECT_NEAR(w, kind == config::OptimizerKind::adam ? 0.9 : 1.0 - 0.1 * 0.5 * 2.0, 1e-6);
+    EXPECT_NEAR(w, kind == optim::OptimizerKind::adam ? 0.9 : 1.0 - 0.1 * 0.5 * 2.0, 1e-6);
   }
 }
 

@@ -20,7 +20,7 @@ std::string step_line(int step, double loss, std::string_view extra) {
       step, (step - 1) / 4 + 1, loss, loss - 0.125, extra);
 }
 
-std::string console::evaluation_line(int step, int epoch, double error) {
+std::string evaluation_line(int step, int epoch, double error) {
   return fmt::format(
       R"({{"kind":"evaluation","split":"validation","step":{},"epoch":{},"error":{},"loss":1.5,"h_s":0.25,"h_u":0.875,)"
       R"("mi_predicted":0.75,"mi_true":0.5,"expert_share":[0.75,0.25],"importance_share":[0.625,0.375],)"
@@ -34,7 +34,7 @@ void write_run(const std::filesystem::path& folder) {
   std::string metrics;
   for (int step = 1; step <= 12; ++step) {
     metrics += step_line(step, 3.0 / step, fmt::format(R"(,"dispatch_entropy":{},"new":[1,{{}}])", 2.0 / step));
-    if (step % 4 == 0) metrics += console::evaluation_line(step, step / 4, 0.5 / step);
+    if (step % 4 == 0) metrics += evaluation_line(step, step / 4, 0.5 / step);
   }
   write_file(folder / "metrics.jsonl", metrics);
   write_file(

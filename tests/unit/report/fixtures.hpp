@@ -12,7 +12,7 @@ void write_file(const std::filesystem::path& path, std::string_view text);
 // A step record; `extra` is further members, beginning with a comma.
 std::string step_line(int step, double loss, std::string_view extra = "");
 // A validation record of two experts and three classes.
-std::string console::evaluation_line(int step, int epoch, double error);
+std::string evaluation_line(int step, int epoch, double error);
 
 // config.ini, metrics.jsonl (12 steps, 3 evaluations) and summary.json of a finished run of two experts.
 void write_run(const std::filesystem::path& folder);

@@ -91,7 +91,7 @@ TEST_F(ReadRun, passes_over_what_it_does_not_know_and_what_is_no_number) {
 }
 
 TEST_F(ReadRun, keeps_tables_of_the_last_evaluation_only) {
-  const RunData run = read(console::evaluation_line(4, 1, 0.5) + console::evaluation_line(8, 2, 0.25));
+  const RunData run = read(evaluation_line(4, 1, 0.5) + evaluation_line(8, 2, 0.25));
   EXPECT_TRUE(member(run.evaluations[0], "class_by_expert").is_null());
   EXPECT_EQ(find_evaluation(run, "class_by_expert").of, "validation, step 8");
 }

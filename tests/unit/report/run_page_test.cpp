@@ -98,6 +98,13 @@ TEST(RunPage, says_that_long_series_are_averaged) {
   EXPECT_THAT(page_of_folder(folder.path()), HasSubstr("means of 2 neighbouring ones"));
 }
 
+TEST(PageOf, shows_the_keys_of_the_headline_that_the_run_has) {
+  const test::TemporaryDirectory folder;
+  test::write_run(folder.path());
+  const Headline headline = {{"run.seed", "seed"}, {"moe.experts", "experts"}, {"train.epochs", "epochs"}};
+  EXPECT_THAT(page_of(folder.path(), folder.path(), headline), HasSubstr(">seed 7 · experts 2<"));
+}
+
 TEST(PageOf, refuses_what_is_neither_run_nor_study) {
   const test::TemporaryDirectory folder;
   write_file(folder.path() / "file", "");

@@ -19,7 +19,7 @@
 namespace switchyard::run {
 namespace {
 
-using config::ResumeMode;
+using run::ResumeMode;
 using testing::AllOf;
 using testing::HasSubstr;
 

@@ -41,7 +41,7 @@ class StartWarnings : public testing::Test {
   }
 
   test::TemporaryDirectory dir_;
-  config::Config config_;
+  run::Config config_;
 };
 
 TEST_F(StartWarnings, are_none_where_all_is_well) {
@@ -63,7 +63,7 @@ TEST_F(StartWarnings, name_ranks_without_samples) {
 
 TEST_F(StartWarnings, name_ranks_without_experts) {
   EXPECT_THAT(warnings(6), ElementsAre(AllOf(HasSubstr("1 of 6 ranks hosts no expert (moe.experts = 5)"))));
-  config_.moe.placement = config::PlacementRule::cyclic;
+  config_.moe.placement = moe::PlacementRule::cyclic;
   EXPECT_THAT(warnings(8), ElementsAre(HasSubstr("3 of 8 ranks host no expert")));
 }
 
@@ -123,7 +123,7 @@ TEST_F(StartWarnings, name_pixels_that_are_not_normalised) {
 
 TEST_F(StartWarnings, look_at_the_pixels_of_each_channel) {
   test::write_cifar100(dir_.path(), 50, 20);
-  config_.data.source = config::DataSource::cifar;
+  config_.data.source = data::Source::cifar;
   config_.train.batch_size = 16;
   config_.data.mean = {0.5};
   config_.data.standard_deviation = {0.3};
@@ -133,9 +133,9 @@ TEST_F(StartWarnings, look_at_the_pixels_of_each_channel) {
 }
 
 TEST_F(StartWarnings, leave_made_up_samples_alone) {
-  config_.data.source = config::DataSource::random;
+  config_.data.source = data::Source::random;
   EXPECT_THAT(warnings(), IsEmpty());
-  config_.data.source = config::DataSource::clusters;
+  config_.data.source = data::Source::clusters;
   EXPECT_THAT(warnings(), IsEmpty());
 }
 

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 void check(const std::vector<test::Line>& more, const std::vector<test::Line>& overrides = {}) {
   std::vector<test::Line> lines = test::two_arms();  // plain, and grid after plain
   lines.insert(lines.end(), more.begin(), more.end());
-  check_study(test::spec_of(lines, overrides), 1, [](const config::Config&) {});
+  check_study(test::spec_of(lines, overrides), 1, [](const run::Config&) {});
 }
 
 const std::vector<test::Line> reader = {{"arm.reader", "", ""}, {"arm.reader", "config", "base.ini"}};

@@ -11,9 +11,9 @@ std::vector<Setting> settings(const std::vector<Line>& lines) {
   return all;
 }
 
-config::Config small_config(const std::string&) {
-  config::Config config;
-  config.data.source = config::DataSource::random;
+run::Config small_config(const std::string&) {
+  run::Config config;
+  config.data.source = data::Source::random;
   config.model.gate = "dense:experts";
   config.model.expert = "dense:classes";
   config.train.epochs = 7;

@@ -19,7 +19,7 @@ struct Line {
 std::vector<Setting> settings(const std::vector<Line>& lines);
 
 // A small configuration that runs, whatever the path.
-config::Config small_config(const std::string& path);
+run::Config small_config(const std::string& path);
 
 // read_spec of these lines in the file "configs/study.ini", with overrides such as {"", "study.seeds", "2"}.
 Spec spec_of(const std::vector<Line>& lines, const std::vector<Line>& overrides = {});

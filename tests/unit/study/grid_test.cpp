@@ -68,12 +68,12 @@ TEST(StudyGrid, labels_are_folder_names_and_differ) {
 TEST(StudyGrid, the_arm_wins_over_all_and_all_over_the_file) {
   const Spec spec = spec_with({{"", "train.epochs", "3"}, {"", "train.batch_size", "32"}});
   const Arm arm = arm_with({{"", "train.batch_size", "64 | 128"}});
-  const config::Config config = run_config(spec, arm, {{"train.batch_size", "128"}}, 12, "runs/s/x");
+  const run::Config config = run_config(spec, arm, {{"train.batch_size", "128"}}, 12, "runs/s/x");
   EXPECT_EQ(config.train.epochs, 3);
   EXPECT_EQ(config.train.batch_size, 128);
   EXPECT_EQ(config.run.seed, 12u);
   EXPECT_EQ(config.run.dir, "runs/s/x");
-  EXPECT_EQ(config.run.resume, config::ResumeMode::automatic);
+  EXPECT_EQ(config.run.resume, run::ResumeMode::automatic);
 }
 
 TEST(StudyGrid, replaces_seed_and_study) {

@@ -6,7 +6,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "config/parse.hpp"
 #include "run/summary.hpp"
 #include "study/metric_path.hpp"
 #include "support/config_error.hpp"
@@ -86,7 +85,7 @@ TEST_F(StudyRunState, a_run_is_skipped_after_one_of_its_seed_that_gave_no_result
 TEST_F(StudyRunState, a_stored_run_must_be_the_one_asked_for) {
   const Spec spec = test::spec_of(test::two_arms());
   const Job job = result_jobs(spec, 0, 0)[0];
-  config::Config stored = job.config;
+  run::Config stored = job.config;
   const auto check = [&] { check_same_run(run(), job, spec, [&](const std::string&) { return stored; }); };
   check();  // nothing is stored
   write("config.ini", "");

@@ -149,7 +149,7 @@ TEST(StudySpec, levels_follow_after) {
 }
 
 TEST(StudyCheck, refuses_ranks_metrics_and_combinations) {
-  const auto accept = [](const config::Config&) {};
+  const auto accept = [](const run::Config&) {};
   const auto refusal = [&](const Line& line, int ranks) {
     return config_error_of([&] { check_study(test::spec_of(with(test::two_arms(), line)), ranks, accept); });
   };

@@ -11,12 +11,12 @@
 namespace switchyard::train {
 namespace {
 
-config::Config make_config(index_t top_k) {
-  config::Config config;
-  config.data.source = config::DataSource::random;
-  config.data.random_samples = 1000;
-  config.data.random_features = 40;
-  config.data.random_classes = 5;
+run::Config make_config(index_t top_k) {
+  run::Config config;
+  config.data.source = data::Source::random;
+  config.data.random.samples = 1000;
+  config.data.random.features = 40;
+  config.data.random.classes = 5;
   config.model = {"dense:64 relu dense:experts", "dense:16 relu dense:classes"};
   config.moe.experts = 6;
   config.moe.top_k = top_k;
@@ -26,26 +26,26 @@ config::Config make_config(index_t top_k) {
   return config;
 }
 
-config::Config clustered_config() {
-  config::Config config;
-  config.data.source = config::DataSource::clusters;
-  config.data.cluster_samples = 1000;
+run::Config clustered_config() {
+  run::Config config;
+  config.data.source = data::Source::clusters;
+  config.data.clusters.samples = 1000;
   config.model.gate = "patch_filters:1 sum:experts";
   config.model.expert = "patch_filters:8 bias cubic sum:classes";
-  config.model.loss = config::Loss::logistic;
+  config.model.loss = model::Loss::logistic;
   config.moe.experts = 6;
   config.moe.top_k = 1;
-  config.moe.noise = config::GateNoise::uniform;
-  config.moe.gate_value = config::GateValue::noisy_softmax;
+  config.moe.noise = moe::GateNoise::uniform;
+  config.moe.gate_value = moe::GateValue::noisy_softmax;
   config.moe.balance = 0.01;
-  config.optim.name = config::OptimizerKind::normalised_sgd;
-  config.optim.gate_name = config::GateOptimizer::sgd;
-  config.optim.gradient_norm = config::GradientNorm::sum_of_tensors;
+  config.optim.name = optim::OptimizerKind::normalised_sgd;
+  config.optim.gate_name = optim::GateOptimizer::sgd;
+  config.optim.gradient_norm = optim::GradientNorm::sum_of_tensors;
   config.train.batch_size = 300;
   return config;
 }
 
-std::int64_t allocations_of_warm_steps(const config::Config& config, int threads) {
+std::int64_t allocations_of_warm_steps(const run::Config& config, int threads) {
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   comm::LocalCommunicator communicator;
   device::Context context(threads);
@@ -78,8 +78,8 @@ TEST(Step, allocates_nothing_once_it_is_warm) {
 TEST(Step, with_every_regulariser_allocates_nothing_once_it_is_warm) {
   for (const index_t layer : {0, 1}) {
     for (const int threads : {1, 2}) {
-      config::Config config = make_config(2);
-      config.moe.noise = config::GateNoise::normal;
+      run::Config config = make_config(2);
+      config.moe.noise = moe::GateNoise::normal;
       config.moe.load = 0.1;
       config.moe.balance = 0.01;
       config.moe.z_loss = 0.001;
@@ -93,8 +93,8 @@ TEST(Step, with_every_regulariser_allocates_nothing_once_it_is_warm) {
 }
 
 TEST(Step, with_a_frozen_network_allocates_nothing_once_it_is_warm) {
-  for (const auto freeze : {config::Freeze::gate, config::Freeze::experts}) {
-    config::Config config = make_config(2);
+  for (const auto freeze : {model::Freeze::gate, model::Freeze::experts}) {
+    run::Config config = make_config(2);
     config.moe.importance = 0;
     config.train.freeze = freeze;
     EXPECT_EQ(allocations_of_warm_steps(config, 2), 0);
@@ -104,7 +104,7 @@ TEST(Step, with_a_frozen_network_allocates_nothing_once_it_is_warm) {
 TEST(Step, with_another_gate_allocates_nothing_once_it_is_warm) {
   for (const char* const gate :
        {"dense:64 relu attention:experts", "most_certain:experts", "by_label:experts", "none"}) {
-    config::Config config = make_config(0);
+    run::Config config = make_config(0);
     config.model.gate = gate;
     config.moe.importance = 0;
     if (config.model.gate == "by_label:experts") {
@@ -114,8 +114,8 @@ TEST(Step, with_another_gate_allocates_nothing_once_it_is_warm) {
     if (config.model.gate == "none") config.moe.experts = 1;
     EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << gate;
   }
-  config::Config config = make_config(0);
-  config.model.loss = config::Loss::predicted_loss;
+  run::Config config = make_config(0);
+  config.model.loss = model::Loss::predicted_loss;
   EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << "predicted losses";
   config = make_config(2);
   config.moe.expert_temperature = 2.5;
@@ -123,9 +123,9 @@ TEST(Step, with_another_gate_allocates_nothing_once_it_is_warm) {
 }
 
 TEST(Step, on_clusters_allocates_nothing_once_it_is_warm) {
-  for (const auto order : {config::SampleOrder::shuffled, config::SampleOrder::fixed}) {
+  for (const auto order : {train::SampleOrder::shuffled, train::SampleOrder::fixed}) {
     for (const int threads : {1, 2}) {
-      config::Config config = clustered_config();
+      run::Config config = clustered_config();
       config.train.order = order;
       EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << threads << " threads";
     }
@@ -135,11 +135,11 @@ TEST(Step, on_clusters_allocates_nothing_once_it_is_warm) {
 TEST(Step, on_augmented_images_allocates_nothing_once_it_is_warm) {
   const test::TemporaryDirectory dir;
   test::write_cifar100(dir.path(), 100, 20);
-  config::Config config = make_config(0);
-  config.data.source = config::DataSource::cifar;
+  run::Config config = make_config(0);
+  config.data.source = data::Source::cifar;
   config.data.dir = dir.path().string();
   config.data.validation_samples = 0;
-  config.data.augment = config::Augmentation::flip_crop;
+  config.data.cifar.augment = data::Augmentation::flip_crop;
   config.train.batch_size = 30;
   EXPECT_EQ(allocations_of_warm_steps(config, 2), 0);
 }
@@ -148,8 +148,8 @@ TEST(Step, of_several_convolutions_with_batch_norm_allocates_nothing_once_it_is_
   const test::TemporaryDirectory dir;
   test::write_cifar100(dir.path(), 100, 20);
   for (const index_t top_k : {0, 1}) {
-    config::Config config = make_config(top_k);
-    config.data.source = config::DataSource::cifar;
+    run::Config config = make_config(top_k);
+    config.data.source = data::Source::cifar;
     config.data.dir = dir.path().string();
     config.data.validation_samples = 0;
     config.model.gate =

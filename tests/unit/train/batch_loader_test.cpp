@@ -18,10 +18,10 @@ class BatchLoaderAugmentation : public testing::Test {
   BatchLoaderAugmentation() {
     test::write_cifar100(dir_.path(), 50, 20);
     config_.run.seed = 9;
-    config_.data.source = config::DataSource::cifar;
+    config_.data.source = data::Source::cifar;
     config_.data.dir = dir_.path().string();
     config_.data.validation_samples = 10;
-    config_.data.augment = config::Augmentation::flip_crop;
+    config_.data.cifar.augment = data::Augmentation::flip_crop;
     config_.train.batch_size = 16;  // two whole batches and one of 8
     config_.train.shards = 4;
   }
@@ -40,7 +40,7 @@ class BatchLoaderAugmentation : public testing::Test {
   }
 
   test::TemporaryDirectory dir_;
-  config::Config config_;
+  run::Config config_;
 };
 
 TEST_F(BatchLoaderAugmentation, is_that_of_the_seed_the_epoch_and_the_sample) {

@@ -1,0 +1,47 @@
+// help configuration: the text of docs/configuration.md.
+#include "cli/commands/commands.hpp"
+#include "config/describe.hpp"
+#include "run/config.hpp"
+
+namespace switchyard::cli {
+
+std::string configuration_page() {
+  // Raw, so that a line here is a line of the page.
+  return R"(# Configuration
+
+Every key of a configuration file. This page is generated; after a change of a table in a room's
+`options.cpp`, run `switchyard help configuration > docs/configuration.md`.
+
+A file holds `[section]` lines and `key = value` lines; `#` starts a comment. On the command line a key is
+written `--section.key=value`. The command line wins over the file, the file over the default. An unknown
+key and a key that is set twice are errors, and so is a key of a section that the configuration does not read:
+[cifar], [random] and [clusters] belong to the source of that name.
+
+`model.gate` and `model.expert` are layers in order, with spaces between. A network on images may begin
+with `conv:CHANNELS relu max_pool` or `conv:CHANNELS batch_norm relu max_pool` (convolution 3x3 without
+padding, pooling 2x2), and go on, or begin, with any number of `padded_conv:CHANNELS` (convolution 3x3 with
+a border of zeros), each with or without `batch_norm`, `relu` and `max_pool` after it, in that order; all
+other layers are `dense:UNITS`, each with or without a `relu` after it. The gate ends in `dense:experts`,
+the expert in `dense:classes`. Convolutions compute in float32, whatever `train.precision` is.
+
+`batch_norm` takes mean and variance over the global batch, in an expert over the samples of the batch that
+were sent to it: all of them if the gate is dense, under top-k routing those that chose the expert. A batch
+that sends an expert fewer than two samples leaves its running mean and variance, with which evaluation
+normalises, as they are. A `padded_conv` before a `batch_norm` has no bias.
+
+A gate may also end in `attention:experts`, a query for the experts' hidden vectors (those of the dense layer before an
+expert's last, before its `relu`). Three gates have no layers: `most_certain:experts`, where the most certain expert answers;
+`by_label:experts`, where `moe.partition` says whose a label is; and `none` for a single expert.
+
+A network on patches is `patch_filters:N [bias] [ACTIVATION] sum:experts` or `sum:classes` and nothing else: N filters
+for every output, each applied to every patch (a row of the sample), an activation among `relu`, `cubic`, `celu`, `gelu`
+and `tanh` or none, and the sum over patches and filters.
+)" + config::markdown_tables(run::schema());
+}
+
+std::string run_options_help() {
+  return "Settings: section.key of the file, written --section.key=value here.\n" +
+         config::options_help(run::schema());
+}
+
+}  // namespace switchyard::cli

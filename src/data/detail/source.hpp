@@ -1,0 +1,56 @@
+// Where a Dataset's samples come from: the interface of a source.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "base/hash.hpp"
+#include "data/dataset.hpp"
+#include "data/options.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::data::detail {
+
+// What a source is asked for; Dataset's checks have passed.
+struct Request {
+  Split split;
+  std::span<const index_t> samples;
+  std::span<const PixelTable> normalised;  // one per channel
+  std::optional<Visit> visit;
+};
+
+class SampleSource {
+ public:
+  virtual ~SampleSource() = default;
+  virtual const tensor::SampleShape& shape() const = 0;
+  virtual index_t class_count() const = 0;
+  virtual index_t size(Split split) const = 0;
+  // Kinds of samples besides classes, for analysis: 0 if the data say none.
+  virtual index_t group_count() const { return 0; }
+  // All samples of a split side by side, if the source holds them as floats; else null.
+  virtual const float* rows(Split) const { return nullptr; }
+  // As Dataset::fill.
+  virtual void fill(const Request& request, tensor::Matrix rows) const = 0;
+  // All samples and labels, or what they are a function of; not how they are split. The same for the same
+  // samples, wherever and however they are stored.
+  virtual void add_content(ContentHash& hash) const = 0;
+  virtual std::int32_t label(Split split, index_t sample) const = 0;
+  virtual std::int32_t group(Split, index_t /*sample*/) const { return 0; }
+};
+
+// One of data.source: a row of the table in data/options.cpp.
+struct SourceKind {
+  bool reads_images = false;                    // from files in data.dir; else samples are made up
+  bool has_pixels = true;                       // which data.mean and data.standard_deviation normalise
+  std::optional<config::Section> section = {};  // its own keys, in Options
+  std::string (*describe)(const Options& options);
+  // Blocking and local; as load_dataset(). `seed`: of what is made up.
+  std::unique_ptr<const SampleSource> (*make)(const Options& options, std::uint64_t seed);
+  void (*validate)(const Options& options) = nullptr;  // ConfigError for what has no meaning together
+};
+
+std::unique_ptr<const SampleSource> make_source(const Options& options, std::uint64_t seed);
+
+}  // namespace switchyard::data::detail

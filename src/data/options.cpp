@@ -1,0 +1,116 @@
+#include "data/options.hpp"
+
+#include <algorithm>
+
+#include "config/field_table.hpp"
+#include "config/require.hpp"
+#include "data/detail/source.hpp"
+
+namespace switchyard::data {
+
+namespace detail {
+SourceKind idx_source();
+SourceKind cifar_source();
+SourceKind random_source();
+SourceKind cluster_source();
+}  // namespace detail
+
+namespace {
+
+using config::FieldTable;
+using config::require;
+using config::Role;
+using config::Word;
+
+constexpr std::array source_words = {Word{Source::idx, "idx"}, Word{Source::cifar, "cifar"},
+                                     Word{Source::random, "random"}, Word{Source::clusters, "clusters"}};
+
+constexpr FieldTable<Options> arithmetic{Role::arithmetic};
+constexpr FieldTable<Options> place{Role::source};
+constexpr std::array fields = {
+    arithmetic.choice<&Options::source, source_words>(
+        "source",
+        "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; random: "
+        "made up; clusters: the clustered patches of Chen et al. 2022"),
+    per_rank(place.text<&Options::dir>("dir", "idx, cifar: the folder of the files, plain or .gz")),
+    or_auto(arithmetic.integer<&Options::validation_samples>(
+        "validation_samples", 0, config::largest_count,
+        "idx, cifar: taken from the training files; auto: a tenth of them, 5,000 at most", "samples")),
+    arithmetic.choice<&Options::validation_balanced, config::yes_no_words>(
+        "validation_balanced",
+        "idx, cifar: yes: the same number of each class for validation; the first classes have one more where "
+        "that does not divide"),
+    arithmetic.numbers<&Options::mean>("mean", {},
+                                       "of the pixels as value/255, for all channels or for each; subtracted"),
+    arithmetic.numbers<&Options::standard_deviation>(
+        "standard_deviation", config::above_zero,
+        "of the pixels as value/255, for all channels or for each; divided by"),
+    arithmetic.integer<&Options::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
+                                       "random, clusters: of the samples; 0: run.seed"),
+};
+
+detail::SourceKind kind_of(Source source) {
+  switch (source) {
+    case Source::idx:
+      return detail::idx_source();
+    case Source::cifar:
+      return detail::cifar_source();
+    case Source::random:
+      return detail::random_source();
+    case Source::clusters:
+      return detail::cluster_source();
+  }
+  SY_EXPECTS(false, "data.source {}", static_cast<int>(source));
+  return {};
+}
+
+}  // namespace
+
+std::vector<config::Section> sections() {
+  std::vector<config::Section> all;
+  all.push_back({"data", "the samples", fields});
+  for (const auto& [source, word] : source_words) {
+    std::optional<config::Section> own = kind_of(source).section;
+    if (!own) continue;
+    own->is_in_use = [source = source](const void* whole) {
+      return static_cast<const Options*>(whole)->source == source;
+    };
+    own->condition = fmt::format("data.source = {}", word);
+    all.push_back(*std::move(own));
+  }
+  return all;
+}
+
+void validate(const Options& options) {
+  const std::string_view word = std::ranges::find(source_words, options.source, &Word<Source>::value)->name;
+  const detail::SourceKind kind = kind_of(options.source);
+  require(!kind.reads_images || !options.dir.empty(),
+          "data.dir is empty (data.source = {} reads its files there); give the folder, on the command line "
+          "with --data.dir=FOLDER, or set data.source = random",
+          word);
+  require(kind.reads_images || !options.validation_balanced,
+          "data.validation_balanced = yes without data.source = idx or cifar (no other source has training "
+          "files to take validation samples from); remove it");
+  require(options.validation_samples != 0 || !options.validation_balanced,
+          "data.validation_balanced = yes with data.validation_samples = 0 (there is no validation split); "
+          "remove one of them");
+  const Options defaults;
+  require(kind.has_pixels ||
+              (options.mean == defaults.mean && options.standard_deviation == defaults.standard_deviation),
+          "data.mean or data.standard_deviation is set with data.source = {} (its samples are numbers, not "
+          "pixels); remove them",
+          word);
+  require(!kind.reads_images || options.seed == 0,
+          "data.seed = {} with samples from files (they need no seed); remove it", options.seed);
+  if (kind.validate) kind.validate(options);
+}
+
+bool reads_images(const Options& options) { return kind_of(options.source).reads_images; }
+
+std::string describe(const Options& options) { return kind_of(options.source).describe(options); }
+
+std::unique_ptr<const detail::SampleSource> detail::make_source(const Options& options, std::uint64_t seed) {
+  return kind_of(options.source).make(options, seed);
+}
+
+}  // namespace switchyard::data

@@ -1,0 +1,71 @@
+// What a configuration says about the samples: [data], and a section for each source that has keys of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/schema.hpp"
+
+namespace switchyard::data {
+
+enum class Source { idx, cifar, random, clusters };
+// Which of CIFAR-100's two labels a sample has.
+enum class LabelLevel { fine, coarse };
+// What happens to an image of the training split each time that training visits it.
+enum class Augmentation { none, flip_crop };
+
+struct CifarOptions {
+  LabelLevel labels = LabelLevel::fine;       // of CIFAR-100
+  Augmentation augment = Augmentation::none;  // of training images
+};
+
+struct RandomOptions {
+  std::int64_t samples = 4096;  // for training; a quarter of it for validation and for test
+  std::int64_t features = 256;
+  std::int64_t classes = 10;
+};
+
+// Definition 3.1 of Chen et al. 2022; ranges are those of its uniform draws.
+struct ClusterOptions {
+  std::int64_t count = 4;
+  std::int64_t patches = 4;
+  std::int64_t patch_size = 50;
+  std::int64_t samples = 16000;  // for training, and as many for test
+  double signal_min = 0.5;       // alpha
+  double signal_max = 2;
+  double center_min = 1;  // beta
+  double center_max = 2;
+  double noise_min = 0.5;  // gamma
+  double noise_max = 3;
+  double patch_noise = 1;  // sigma_p
+  double scale = 10;       // multiplies every number of a sample
+};
+
+struct Options {
+  Source source = Source::idx;
+  std::string dir;  // the folder of the files
+  // Taken from the training files; automatic: a tenth of them, 5,000 at most.
+  std::int64_t validation_samples = config::automatic_count;
+  bool validation_balanced = false;  // the same number of each class
+  std::vector<double> mean = {0};    // of the pixels as value/255; one for all channels or one for each
+  std::vector<double> standard_deviation = {1};
+  std::uint64_t seed = 0;  // of samples that are made up; 0: run.seed
+  CifarOptions cifar;
+  RandomOptions random;
+  ClusterOptions clusters;
+};
+
+// [data] and those of the sources.
+std::vector<config::Section> sections();
+
+// ConfigError for what has no meaning together.
+void validate(const Options& options);
+
+// The sources that read images from the files in options.dir; all others make their samples up.
+bool reads_images(const Options& options);
+
+// The samples in a few words.
+std::string describe(const Options& options);
+
+}  // namespace switchyard::data

@@ -1,0 +1,47 @@
+#include "model/options.hpp"
+
+#include "config/field_table.hpp"
+
+namespace switchyard::model {
+namespace {
+
+constexpr std::array loss_words = {config::Word{Loss::likelihood, "likelihood"},
+                                   config::Word{Loss::stochastic, "stochastic"},
+                                   config::Word{Loss::predicted_loss, "predicted_loss"},
+                                   config::Word{Loss::cross_entropy, "cross_entropy"},
+                                   config::Word{Loss::logistic, "logistic"},
+                                   config::Word{Loss::double_softmax, "double_softmax"}};
+constexpr std::array init_words = {config::Word{nn::InitialValues::uniform, "uniform"},
+                                   config::Word{nn::InitialValues::normal, "normal"}};
+
+constexpr config::FieldTable<Options> arithmetic{config::Role::arithmetic};
+constexpr config::FieldTable<Options> identity{config::Role::identity};
+constexpr config::FieldTable<Options> training{config::Role::training};
+constexpr std::array fields = {
+    in_headline("gate",
+                identity.text<&Options::gate>(
+                    "gate",
+                    "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts, or "
+                    "ending in attention:experts; most_certain:experts: no gate, the most certain expert "
+                    "answers; by_label:experts: moe.partition; none: a single expert")),
+    identity.text<&Options::expert>("expert", "an expert's layers, such as: dense:64 relu dense:classes"),
+    arithmetic.choice<&Options::loss, loss_words>(
+        "loss",
+        "likelihood: of the mixture of the experts' distributions; "
+        "stochastic: of competing experts, of which one "
+        "answers; predicted_loss: the gate predicts the experts' losses and "
+        "the best one answers; the others score the gate-weighted sum "
+        "of their outputs"),
+    training.choice<&Options::init, init_words>(
+        "init", "of first weights; uniform: up to 1/sqrt(inputs); normal: standard deviation 1"),
+    training.number<&Options::gate_init_scale>("gate_init_scale", config::not_negative,
+                                               "multiplies the gate's first weights and biases"),
+    training.number<&Options::expert_init_scale>("expert_init_scale", config::not_negative,
+                                                 "multiplies the experts' first weights and biases"),
+};
+
+}  // namespace
+
+config::Section section() { return {"model", "the networks", fields}; }
+
+}  // namespace switchyard::model

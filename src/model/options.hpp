@@ -1,0 +1,42 @@
+// What a configuration says about the networks: [model]. And all that a mixture is made from.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/ids.hpp"
+#include "config/schema.hpp"
+#include "moe/options.hpp"
+#include "nn/options.hpp"
+
+namespace switchyard::model {
+
+// What the mixture's output is and how it is scored; model/objective.hpp has the formulas.
+enum class Loss { likelihood, stochastic, predicted_loss, cross_entropy, logistic, double_softmax };
+// The networks that training leaves as they are.
+enum class Freeze { none, gate, experts };
+
+// Layers as nn/network_spec.hpp reads them.
+struct Options {
+  std::string gate;    // ends in one output per expert; "none": one expert
+  std::string expert;  // ends in one output per class; in one with Loss::logistic
+  Loss loss = Loss::likelihood;
+  nn::InitialValues init = nn::InitialValues::uniform;
+  double gate_init_scale = 1;  // uniform: times the default bound; normal: the standard deviation
+  double expert_init_scale = 1;
+};
+
+config::Section section();
+
+struct MixtureOptions {
+  Options networks;
+  moe::Options moe;
+  nn::Precision precision = nn::Precision::float32;
+  Freeze freeze = Freeze::none;
+  index_t batch_size = 0;  // global
+  index_t shards = 0;
+  std::uint64_t seed = 0;
+  std::uint32_t draw = 0;  // one of many draws of first weights that the seed gives
+};
+
+}  // namespace switchyard::model

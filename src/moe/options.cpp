@@ -1,0 +1,81 @@
+#include "moe/options.hpp"
+
+#include "config/field_table.hpp"
+
+namespace switchyard::moe {
+namespace {
+
+constexpr std::array gate_value_words = {config::Word{GateValue::softmax, "softmax"},
+                                         config::Word{GateValue::noisy_softmax, "noisy_softmax"},
+                                         config::Word{GateValue::noisy_logit, "noisy_logit"}};
+constexpr std::array noise_words = {config::Word{GateNoise::none, "none"},
+                                    config::Word{GateNoise::uniform, "uniform"},
+                                    config::Word{GateNoise::normal, "normal"}};
+constexpr std::array draw_words = {config::Word{NoiseDraw::every_step, "every_step"},
+                                   config::Word{NoiseDraw::once, "once"}};
+constexpr std::array when_words = {config::Word{NoiseWhen::training, "training"},
+                                   config::Word{NoiseWhen::always, "always"}};
+constexpr std::array placement_words = {config::Word{PlacementRule::block, "block"},
+                                        config::Word{PlacementRule::cyclic, "cyclic"}};
+
+constexpr config::FieldTable<Options> arithmetic{config::Role::arithmetic};
+constexpr config::FieldTable<Options> identity{config::Role::identity};
+constexpr config::FieldTable<Options> placement{config::Role::placement};
+constexpr config::FieldTable<Options> training{config::Role::training};
+constexpr std::array fields = {
+    in_headline("experts", identity.integer<&Options::experts>("experts", 1, 1'000'000,
+                                                               "how many, on all ranks together", "experts")),
+    in_headline("top_k",
+                free_in_evaluation(arithmetic.integer<&Options::top_k>(
+                    "top_k", 0, 1'000'000, "experts that see a sample; 0: dense, all of them", "experts"))),
+    arithmetic.text<&Options::partition>(
+        "partition", "with model.gate = by_label:experts: each expert's labels, such as: 0 7 | 1 9"),
+    training.number<&Options::expert_temperature>(
+        "expert_temperature", config::above_zero,
+        "divides the scores by which experts learn, not those by which the gate does; 1: the same"),
+    arithmetic.choice<&Options::gate_value, gate_value_words>(
+        "gate_value",
+        "what multiplies an expert's output: the softmax of the scores, of the scores with noise, or "
+        "the noisy score itself"),
+    arithmetic.choice<&Options::noise, noise_words>(
+        "noise",
+        "added to the scores before the top k are chosen; uniform: from [0, noise_scale); normal: with mean 0"),
+    arithmetic.number<&Options::noise_scale>(
+        "noise_scale", config::not_negative,
+        "of the noise; 0: uniform up to 1, normal with standard deviation 1/experts"),
+    arithmetic.choice<&Options::noise_draw, draw_words>("noise_draw", "every_step, or once for each sample"),
+    arithmetic.choice<&Options::noise_when, when_words>("noise_when", "training, or always: in evaluation too"),
+    in_headline("importance", training.number<&Options::importance>(
+                                  "importance", config::not_negative,
+                                  "weight of the importance regulariser (Shazeer et al. 2017); 0: off")),
+    training.number<&Options::balance>("balance", config::not_negative,
+                                       "weight of the balance loss (Fedus et al. 2021, Switch); 0: off"),
+    training.number<&Options::load>(
+        "load", config::not_negative,
+        "weight of the load regulariser (Shazeer et al. 2017), for top k with normal noise; 0: off"),
+    training.number<&Options::z_loss>("z_loss", config::not_negative,
+                                      "weight of the router z-loss (Zoph et al. 2022, ST-MoE); 0: off"),
+    training.number<&Options::gate_entropy>(
+        "gate_entropy", config::not_negative,
+        "weight of the mean entropy of a sample's gate probabilities, in nats; 0: off"),
+    training.number<&Options::similarity>(
+        "similarity", config::not_negative,
+        "weight of the sample-similarity regulariser (Krishnamurthy et al. 2023) with distances divided by "
+        "their mean, of the softmax over all experts, with top k too; 0: off"),
+    training.number<&Options::similarity_same>(
+        "similarity_same", config::not_negative,
+        "the same as published, with plain distances: of one expert's samples"),
+    training.number<&Options::similarity_different>("similarity_different", config::not_negative,
+                                                    "as published: of different experts' samples"),
+    training.integer<&Options::similarity_layer>(
+        "similarity_layer", 0, 1'000,
+        "distances of 0: the samples; k: the output of the gate's k-th layer with weights", "layers"),
+    placement.choice<&Options::placement, placement_words>(
+        "placement", "block: neighbouring experts share a rank; cyclic: expert e on rank e mod R"),
+};
+
+}  // namespace
+
+config::Section section() { return {"moe", "the mixture of experts", fields}; }
+
+}  // namespace switchyard::moe

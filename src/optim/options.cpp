@@ -1,0 +1,101 @@
+#include "optim/options.hpp"
+
+#include <utility>
+
+#include "config/field_table.hpp"
+#include "config/require.hpp"
+
+namespace switchyard::optim {
+namespace {
+
+using config::require;
+
+constexpr std::array optimizer_words = {config::Word{OptimizerKind::adam, "adam"},
+                                        config::Word{OptimizerKind::sgd, "sgd"},
+                                        config::Word{OptimizerKind::normalised_sgd, "normalised_sgd"}};
+constexpr std::array gate_optimizer_words = {
+    config::Word{GateOptimizer::same, "same"}, config::Word{GateOptimizer::adam, "adam"},
+    config::Word{GateOptimizer::sgd, "sgd"}, config::Word{GateOptimizer::normalised_sgd, "normalised_sgd"}};
+constexpr std::array norm_words = {config::Word{GradientNorm::whole, "whole"},
+                                   config::Word{GradientNorm::sum_of_tensors, "sum_of_tensors"}};
+constexpr std::array schedule_words = {config::Word{ScheduleKind::constant, "constant"},
+                                       config::Word{ScheduleKind::cosine, "cosine"}};
+
+constexpr config::Range fraction_below_one{.min = 0, .max = 1, .max_excluded = true};  // decay rates
+constexpr config::FieldTable<Options> training{config::Role::training};
+constexpr std::array fields = {
+    in_headline("optimiser",
+                training.choice<&Options::name, optimizer_words>(
+                    "name", "the optimiser; normalised_sgd divides each network's gradient by its norm")),
+    in_headline("learning rate", training.number<&Options::learning_rate>("learning_rate", config::above_zero,
+                                                                          "after warm-up, before decay")),
+    training.choice<&Options::gate_name, gate_optimizer_words>("gate_name", "the gate's optimiser"),
+    training.number<&Options::gate_learning_rate>(
+        "gate_learning_rate", config::not_negative,
+        "the gate's, with the same warm-up and schedule; 0: learning_rate"),
+    training.choice<&Options::gradient_norm, norm_words>(
+        "gradient_norm", "normalised_sgd: norm of the whole gradient, or the sum of its tensors' norms"),
+    training.number<&Options::beta1>("beta1", fraction_below_one,
+                                     "adam: decay of the gradient's mean; at most 0.999999"),
+    training.number<&Options::beta2>("beta2", fraction_below_one,
+                                     "adam: decay of the squared gradient's mean; at most 0.999999"),
+    training.number<&Options::epsilon>("epsilon", config::above_zero,
+                                       "adam: added to the denominator; at least 1.2e-38"),
+    training.number<&Options::momentum>("momentum", fraction_below_one,
+                                        "sgd: decay of the velocity; 0: none; at most 0.999999"),
+    training.number<&Options::weight_decay>(
+        "weight_decay", config::not_negative,
+        "L2: times the weight, added to the gradient (by normalised_sgd after it was divided)"),
+    training.number<&Options::clip_norm>("clip_norm", config::not_negative,
+                                         "largest norm of the whole gradient; 0: no clipping"),
+    training.choice<&Options::schedule, schedule_words>("schedule", "of the learning rate after warm-up"),
+    training.integer<&Options::warmup_steps>("warmup_steps", 0, config::largest_count,
+                                             "the learning rate rises linearly over these", "steps"),
+    training.integer<&Options::schedule_steps>("schedule_steps", 0, config::largest_count,
+                                               "the schedule's end; 0: epochs x steps per epoch", "steps"),
+};
+
+}  // namespace
+
+config::Section section() { return {"optim", "the optimiser and its schedule", fields}; }
+
+void validate(const Options& options) {
+  const Options defaults;
+  const bool adam = options.name == OptimizerKind::adam || options.gate_name == GateOptimizer::adam;
+  const bool sgd = options.name != OptimizerKind::adam || options.gate_name == GateOptimizer::sgd ||
+                   options.gate_name == GateOptimizer::normalised_sgd;
+  require(sgd || options.momentum == 0,
+          "optim.momentum = {} with optim.name = adam (only sgd has a momentum); set optim.beta1, or "
+          "optim.name = sgd",
+          options.momentum);
+  require(adam || (options.beta1 == defaults.beta1 && options.beta2 == defaults.beta2 &&
+                   options.epsilon == defaults.epsilon),
+          "optim.beta1, beta2 or epsilon is set without adam (only adam reads them; they are {}, {} and {}); "
+          "remove them, or set optim.name = adam",
+          options.beta1, options.beta2, options.epsilon);
+  // A moment has 24 binary digits: it stands still where a step moves it by less than its 2^-24th part.
+  constexpr double smallest_share = 0x1p-20;
+  for (const auto& [key, decay] :
+       {std::pair{"beta1", options.beta1}, {"beta2", options.beta2}, {"momentum", options.momentum}}) {
+    require(1.0 - decay >= smallest_share,
+            "optim.{} = {} is too near to 1 (a step would change {:.1g} of a moment, and float32 rounds that "
+            "away); use at most 0.999999",
+            key, decay, 1.0 - decay);
+  }
+  const bool normalised =
+      options.name == OptimizerKind::normalised_sgd || options.gate_name == GateOptimizer::normalised_sgd;
+  require(normalised || options.gradient_norm == defaults.gradient_norm,
+          "optim.gradient_norm = sum_of_tensors without normalised_sgd (nothing else divides by it); remove "
+          "it, or set optim.name = normalised_sgd");
+  require(
+      !normalised || options.clip_norm == 0,
+      "optim.clip_norm = {} with normalised_sgd (a gradient that is divided by its norm has nothing to clip); "
+      "remove it",
+      options.clip_norm);
+  require(options.schedule_steps == 0 || options.warmup_steps <= options.schedule_steps,
+          "optim.warmup_steps = {} exceeds optim.schedule_steps = {} (the schedule would end during warm-up); "
+          "lower optim.warmup_steps or raise optim.schedule_steps",
+          options.warmup_steps, options.schedule_steps);
+}
+
+}  // namespace switchyard::optim

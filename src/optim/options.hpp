@@ -1,0 +1,39 @@
+// What a configuration says about the optimiser and its schedule: [optim].
+#pragma once
+
+#include <cstdint>
+
+#include "config/schema.hpp"
+
+namespace switchyard::optim {
+
+enum class OptimizerKind { adam, sgd, normalised_sgd };
+// The gate's: that of the experts, or one of its own.
+enum class GateOptimizer { same, adam, sgd, normalised_sgd };
+// The norm that normalised_sgd divides a network's gradient by.
+enum class GradientNorm { whole, sum_of_tensors };
+enum class ScheduleKind { constant, cosine };
+
+struct Options {
+  OptimizerKind name = OptimizerKind::adam;
+  double learning_rate = 1e-3;
+  GateOptimizer gate_name = GateOptimizer::same;
+  double gate_learning_rate = 0;  // 0: learning_rate
+  GradientNorm gradient_norm = GradientNorm::whole;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double momentum = 0;  // SGD
+  double weight_decay = 0;
+  double clip_norm = 0;  // 0: no clipping
+  ScheduleKind schedule = ScheduleKind::constant;
+  std::int64_t warmup_steps = 0;
+  std::int64_t schedule_steps = 0;  // 0: epochs x steps per epoch
+};
+
+config::Section section();
+
+// ConfigError for what has no meaning together.
+void validate(const Options& options);
+
+}  // namespace switchyard::optim

@@ -1,0 +1,95 @@
+#include "run/config.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "config/ini.hpp"
+
+namespace switchyard::run {
+namespace {
+
+std::vector<config::Section> all_sections() {
+  std::vector<config::Section> all;
+  const auto add = [&](std::vector<config::Section> sections) {
+    std::ranges::move(sections, std::back_inserter(all));
+  };
+  add(config::sections_at<&Config::run>({run_section()}));
+  add(config::sections_at<&Config::data>(data::sections()));
+  add(config::sections_at<&Config::model>({model::section()}));
+  add(config::sections_at<&Config::init>({init_section()}));
+  add(config::sections_at<&Config::moe>({moe::section()}));
+  add(config::sections_at<&Config::optim>({optim::section()}));
+  add(config::sections_at<&Config::train>({train::section()}));
+  add(config::sections_at<&Config::checkpoint>({checkpoint_section()}));
+  return all;
+}
+
+}  // namespace
+
+const config::Schema<Config>& schema() {
+  static const config::Schema<Config> all(all_sections(), "'switchyard help configuration' lists all keys");
+  return all;
+}
+
+Config parse_config(std::string_view ini, std::string_view origin) {
+  return config::parse_ini(schema(), ini, origin);
+}
+
+model::MixtureOptions mixture_options(const Config& config) {
+  return {.networks = config.model,
+          .moe = config.moe,
+          .precision = config.train.precision,
+          .freeze = config.train.freeze,
+          .batch_size = config.train.batch_size,
+          .shards = config.train.shards,
+          .seed = config.run.seed,
+          .draw = static_cast<std::uint32_t>(config.init.draw)};
+}
+
+std::vector<Difference> differences(const Config& then, const Config& now) {
+  std::vector<Difference> found;
+  for (const config::Key& key : schema().keys()) {
+    Difference values{&key, schema().text(then, key), schema().text(now, key)};
+    if (values.then != values.now) found.push_back(std::move(values));
+  }
+  return found;
+}
+
+bool may_change_on_resume(const config::Field& field) {
+  using config::Role;
+  switch (field.role) {
+    case Role::source:
+    case Role::placement:
+    case Role::length:
+    case Role::output:
+      return true;
+    case Role::run:
+    case Role::seed:
+    case Role::identity:
+    case Role::arithmetic:
+    case Role::training:
+      return false;
+  }
+  return false;
+}
+
+bool may_change_in_evaluation(const config::Field& field) {
+  return field.role == config::Role::source || field.role == config::Role::placement ||
+         field.free_in_evaluation;
+}
+
+Config without_training(Config config) {
+  for (const config::Key& key : schema().keys()) {
+    if (key.field->role == config::Role::training)
+      schema().set(config, key.name, schema().default_text(key), "default");
+  }
+  // Noise that is added in training alone; a gate value that is named after it needs it to be named.
+  if (config.moe.noise_when == moe::NoiseWhen::training && config.moe.gate_value == moe::GateValue::softmax) {
+    const moe::Options defaults;
+    config.moe.noise = defaults.noise;
+    config.moe.noise_scale = defaults.noise_scale;
+  }
+  return config;
+}
+
+}  // namespace switchyard::run

@@ -1,0 +1,61 @@
+#include "run/options.hpp"
+
+#include "config/field_table.hpp"
+
+namespace switchyard::run {
+namespace {
+
+constexpr std::array device_words = {config::Word{DeviceChoice::automatic, "auto"},
+                                     config::Word{DeviceChoice::cpu, "cpu"},
+                                     config::Word{DeviceChoice::cuda, "cuda"}};
+constexpr std::array resume_words = {config::Word{ResumeMode::never, "never"},
+                                     config::Word{ResumeMode::automatic, "auto"}};
+constexpr std::array part_words = {config::Word{InitParts::all, "all"}, config::Word{InitParts::gate, "gate"},
+                                   config::Word{InitParts::experts, "experts"}};
+
+constexpr config::FieldTable<Options> output{config::Role::output};
+constexpr config::FieldTable<Options> placement{config::Role::placement};
+constexpr config::FieldTable<Options> which{config::Role::run};
+constexpr config::FieldTable<Options> seed{config::Role::seed};
+constexpr std::array run_fields = {
+    which.text<&Options::dir>("dir", "the run folder, made by train"),
+    in_headline("seed", seed.integer<&Options::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
+                                                     "of the first weights and of the order of samples")),
+    placement.choice<&Options::device, device_words>("device", "auto: cuda where a GPU can be used, else cpu"),
+    per_rank(placement.integer<&Options::threads>("threads", 0, 1024,
+                                                  "per rank; 0: the rank's share of its processors")),
+    which.choice<&Options::resume, resume_words>("resume",
+                                                 "auto: train goes on with the run in run.dir if there is one"),
+    output.number<&Options::max_minutes>("max_minutes", config::not_negative,
+                                         "then saves, stops and exits with 75; 0: no limit", "minutes"),
+    placement.number<&Options::wait_seconds>(
+        "wait_seconds", {.min = 1, .max = 86400},
+        "how long a rank waits for the others in one operation before the run ends", "seconds"),
+};
+
+constexpr config::FieldTable<InitOptions> training{config::Role::training};
+constexpr std::array init_fields = {
+    training.text<&InitOptions::from>(
+        "from", "a checkpoint, or a run folder: its newest checkpoint; empty: none is read"),
+    training.choice<&InitOptions::parts, part_words>("parts", "what is read of it"),
+    training.integer<&InitOptions::draw>("draw", 0, std::numeric_limits<std::uint32_t>::max(),
+                                         "which of the draws that run.seed gives, for all that is not read"),
+};
+
+constexpr config::FieldTable<CheckpointOptions> saved{config::Role::output};
+constexpr std::array checkpoint_fields = {
+    saved.integer<&CheckpointOptions::every_steps>("every_steps", 0, config::largest_count,
+                                                   "between two checkpoints; 0: at the end of every epoch",
+                                                   "steps"),
+    saved.integer<&CheckpointOptions::keep_last>("keep_last", 1, config::largest_count,
+                                                 "newest checkpoints kept; the best one is kept besides",
+                                                 "files"),
+};
+
+}  // namespace
+
+config::Section run_section() { return {"run", "where and how it runs", run_fields}; }
+config::Section init_section() { return {"init", "the first weights of a new run", init_fields}; }
+config::Section checkpoint_section() { return {"checkpoint", "what is saved, and when", checkpoint_fields}; }
+
+}  // namespace switchyard::run

@@ -1,0 +1,42 @@
+// What a configuration says about the run itself: [run], [init] and [checkpoint].
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "config/schema.hpp"
+
+namespace switchyard::run {
+
+enum class DeviceChoice { automatic, cpu, cuda };
+enum class ResumeMode { never, automatic };
+// The networks that a new run reads from another run's checkpoint.
+enum class InitParts { all, gate, experts };
+
+struct Options {
+  std::string dir = "runs/latest";  // the run folder
+  std::uint64_t seed = 1;
+  DeviceChoice device = DeviceChoice::automatic;
+  int threads = 0;  // per rank; 0: the rank's share of its processors
+  ResumeMode resume = ResumeMode::never;
+  double max_minutes = 0;    // 0: no limit
+  double wait_seconds = 60;  // how long a rank waits for the others in one operation before the run ends
+};
+
+// The first weights of a new run; a run that is resumed has its own.
+struct InitOptions {
+  std::string from;  // a checkpoint, or a run folder: its newest one; empty: none
+  InitParts parts = InitParts::all;
+  std::int64_t draw = 0;  // of what is not read: one of many draws that run.seed gives
+};
+
+struct CheckpointOptions {
+  std::int64_t every_steps = 0;  // 0: at the end of every epoch
+  std::int64_t keep_last = 2;
+};
+
+config::Section run_section();
+config::Section init_section();
+config::Section checkpoint_section();
+
+}  // namespace switchyard::run

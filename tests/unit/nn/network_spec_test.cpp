@@ -1,0 +1,193 @@
+#include "nn/network_spec.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/config_error.hpp"
+
+namespace switchyard::nn {
+namespace {
+
+using Kind = LayerSpec::Kind;
+using test::config_error_of;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string gate_error(std::string_view text) {
+  return config_error_of([&] { parse_network(text, NetworkRole::gate); });
+}
+
+TEST(Network, reads_every_layer) {
+  EXPECT_THAT(parse_network("conv:8 batch_norm relu max_pool dense:512 relu dense:experts", NetworkRole::gate),
+              ElementsAre(LayerSpec{Kind::conv, 8}, LayerSpec{Kind::batch_norm, 0}, LayerSpec{Kind::relu, 0},
+                          LayerSpec{Kind::max_pool, 0}, LayerSpec{Kind::dense, 512}, LayerSpec{Kind::relu, 0},
+                          LayerSpec{Kind::dense, LayerSpec::from_task}));
+  EXPECT_THAT(parse_network("padded_conv:16 relu padded_conv:32 dense:classes", NetworkRole::expert),
+              ElementsAre(LayerSpec{Kind::padded_conv, 16}, LayerSpec{Kind::relu, 0},
+                          LayerSpec{Kind::padded_conv, 32}, LayerSpec{Kind::dense, LayerSpec::from_task}));
+  EXPECT_THAT(parse_network("dense:classes", NetworkRole::expert),
+              ElementsAre(LayerSpec{Kind::dense, LayerSpec::from_task}));
+}
+
+TEST(Network, comes_back_from_its_text) {
+  const std::string gate = "conv:8 batch_norm relu max_pool padded_conv:9 dense:512 relu dense:experts";
+  EXPECT_EQ(to_string(parse_network("\t " + gate + "  ", NetworkRole::gate), NetworkRole::gate), gate);
+  EXPECT_EQ(to_string(parse_network("relu \t  dense:classes", NetworkRole::expert), NetworkRole::expert),
+            "relu dense:classes");
+}
+
+TEST(Network, needs_a_layer) {
+  EXPECT_THAT(gate_error(""),
+              AllOf(HasSubstr("model.gate is empty"), HasSubstr("such as: dense:32 relu dense:experts")));
+  EXPECT_THAT(gate_error(" \t "), HasSubstr("model.gate is empty"));
+}
+
+TEST(Network, an_unknown_layer_names_the_nearest_and_its_place) {
+  EXPECT_EQ(
+      gate_error("conv:8 rleu dense:experts"),
+      "model.gate: layer 2 'rleu' is no layer (column 8 of 'conv:8 rleu dense:experts'); did you mean 'relu'? "
+      "layers are conv, padded_conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, "
+      "gelu, tanh, sum, attention, most_certain or by_label");
+  EXPECT_THAT(gate_error("Dense:5 dense:experts"), HasSubstr("did you mean 'dense'?"));
+  EXPECT_THAT(gate_error(":5 dense:experts"), HasSubstr("layer 1 ':5' is no layer"));
+}
+
+TEST(Network, counts_are_whole_numbers_above_zero) {
+  for (const auto text : {"dense dense:experts", "dense: dense:experts"}) {
+    EXPECT_THAT(gate_error(text), AllOf(HasSubstr("says no number of units"), HasSubstr("write dense:UNITS")))
+        << text;
+  }
+  EXPECT_THAT(gate_error("conv dense:experts"), HasSubstr("says no number of channels"));
+  EXPECT_THAT(gate_error("padded_conv dense:experts"),
+              AllOf(HasSubstr("says no number of channels"), HasSubstr("write padded_conv:CHANNELS")));
+  EXPECT_THAT(gate_error("conv:0 dense:experts"), HasSubstr("has 0 channels"));
+  EXPECT_THAT(gate_error("dense:-5 dense:experts"), HasSubstr("has -5 units"));
+  EXPECT_THAT(gate_error("dense:1000000001 dense:experts"), HasSubstr("has 1000000001 units"));
+  EXPECT_THAT(gate_error("dense:99999999999999999999 dense:experts"),
+              HasSubstr("has 99999999999999999999 units"));
+  for (const auto text :
+       {"dense:8x dense:experts", "dense:2.5 dense:experts", "dense:8:8 dense:experts",
+        "dense:-1x dense:experts", "conv:experts dense:experts", "dense:classes dense:experts"}) {
+    EXPECT_THAT(gate_error(text), HasSubstr("for a number of")) << text;
+  }
+  EXPECT_NO_THROW(parse_network("dense:1 dense:1000000000 dense:experts", NetworkRole::gate));
+}
+
+TEST(Network, layers_without_a_count_take_none) {
+  for (const auto text : {"relu:3 dense:experts", "max_pool:2 dense:experts", "batch_norm: dense:experts"}) {
+    EXPECT_THAT(gate_error(text), HasSubstr("has a number, which this layer does not take")) << text;
+  }
+}
+
+TEST(Network, the_last_layer_is_the_task) {
+  for (const auto text : {"dense:5", "dense:32 relu", "dense:experts relu"}) {
+    EXPECT_THAT(gate_error(text),
+                HasSubstr(*text == 'd' && text[6] == 'e' ? "must be the last" : "end with dense:experts"))
+        << text;
+  }
+  EXPECT_THAT(gate_error("dense:experts dense:experts"), HasSubstr("layer 1 'dense:experts' must be the last"));
+  EXPECT_THAT(config_error_of([] { parse_network("dense:7", NetworkRole::expert); }),
+              AllOf(HasSubstr("model.expert: layer 1 'dense:7' cannot be the last"),
+                    HasSubstr("end with dense:classes")));
+}
+
+TEST(Network, images_end_at_the_first_dense_layer) {
+  EXPECT_THAT(gate_error("dense:9 conv:1 dense:experts"),
+              HasSubstr("layer 2 'conv:1' comes after a dense layer, whose output is no image"));
+  EXPECT_THAT(gate_error("dense:9 relu padded_conv:1 dense:experts"),
+              HasSubstr("layer 3 'padded_conv:1' comes after a dense layer, whose output is no image"));
+  EXPECT_THAT(gate_error("dense:9 relu max_pool dense:experts"), HasSubstr("layer 3 'max_pool' comes after"));
+}
+
+TEST(PatchFilters, are_read_with_bias_and_activation) {
+  EXPECT_THAT(parse_network("patch_filters:16 bias cubic sum:classes", NetworkRole::expert),
+              ElementsAre(LayerSpec{Kind::patch_filters, 16}, LayerSpec{Kind::bias, 0},
+                          LayerSpec{Kind::cubic, 0}, LayerSpec{Kind::sum, LayerSpec::from_task}));
+  const std::pair<std::string, Kind> activations[] = {{"relu", Kind::relu},
+                                                      {"cubic", Kind::cubic},
+                                                      {"celu", Kind::celu},
+                                                      {"gelu", Kind::gelu},
+                                                      {"tanh", Kind::tanh}};
+  for (const auto& [word, kind] : activations) {
+    const std::string text = "patch_filters:1 " + word + " sum:experts";
+    const auto layers = parse_network(text, NetworkRole::gate);
+    EXPECT_THAT(layers, ElementsAre(LayerSpec{Kind::patch_filters, 1}, LayerSpec{kind, 0},
+                                    LayerSpec{Kind::sum, LayerSpec::from_task}));
+    EXPECT_EQ(to_string(layers, NetworkRole::gate), text);
+  }
+}
+
+TEST(PatchFilters, need_a_number) {
+  for (const auto text : {"patch_filters sum:experts", "patch_filters: sum:experts"}) {
+    EXPECT_THAT(gate_error(text),
+                AllOf(HasSubstr("says no number of filters"), HasSubstr("write patch_filters:FILTERS")))
+        << text;
+  }
+  EXPECT_THAT(gate_error("patch_filters:0 sum:experts"), HasSubstr("has 0 filters"));
+  EXPECT_THAT(gate_error("patch_filters:-2 sum:experts"), HasSubstr("has -2 filters"));
+  EXPECT_THAT(gate_error("patch_filters:experts sum:experts"),
+              HasSubstr("has 'experts' for a number of filters"));
+  EXPECT_THAT(gate_error("patch_filters:2 cubic:3 sum:experts"),
+              HasSubstr("has a number, which this layer does not"));
+  EXPECT_THAT(gate_error("patch_filters:2 bias:1 sum:experts"),
+              HasSubstr("has a number, which this layer does not"));
+}
+
+TEST(PatchFilters, end_in_a_sum_that_names_its_outputs) {
+  for (const auto text : {"patch_filters:2 sum", "patch_filters:2 sum:", "patch_filters:2 sum:8",
+                          "patch_filters:2 sum:classes"}) {
+    EXPECT_THAT(gate_error(text), AllOf(HasSubstr("does not name the outputs"), HasSubstr("write sum:experts")))
+        << text;
+  }
+  EXPECT_THAT(config_error_of([] { parse_network("patch_filters:2 sum:experts", NetworkRole::expert); }),
+              AllOf(HasSubstr("model.expert: layer 2"), HasSubstr("write sum:classes")));
+  EXPECT_THAT(gate_error("patch_filters:2 cubic"), HasSubstr("layer 2 'cubic' cannot be the last"));
+  EXPECT_THAT(gate_error("patch_filters:2 sum:experts cubic"),
+              HasSubstr("layer 2 'sum:experts' must be the last"));
+}
+
+std::string expert_error(std::string_view text) {
+  return config_error_of([&] { parse_network(text, NetworkRole::expert); });
+}
+
+TEST(Gate, names_the_experts_that_it_scores) {
+  for (const std::string word : {"attention", "most_certain", "by_label"}) {
+    for (const char* const count : {"", ":", ":5", ":classes"}) {
+      EXPECT_EQ(gate_error(word + count), "model.gate: layer 1 '" + word + count +
+                                              "' does not name the outputs (column 1 of '" + word + count +
+                                              "'); write " + word + ":experts");
+    }
+  }
+}
+
+TEST(Gate, ends_where_experts_are_scored) {
+  EXPECT_EQ(gate_error("attention:experts relu dense:experts"),
+            "model.gate: layer 1 'attention:experts' must be the last (column 1 of 'attention:experts relu "
+            "dense:experts'); give a number of units here, or remove what follows");
+  EXPECT_THAT(gate_error("most_certain:experts attention:experts"),
+              HasSubstr("layer 1 'most_certain:experts' must be the last"));
+}
+
+TEST(Gate, stands_alone_if_it_reads_no_features) {
+  EXPECT_EQ(
+      gate_error("dense:8 relu most_certain:experts"),
+      "model.gate: layer 3 'most_certain:experts' stands behind other layers, and it reads none (column 14 of "
+      "'dense:8 relu most_certain:experts'); write most_certain:experts alone");
+  EXPECT_THAT(gate_error("relu by_label:experts"),
+              AllOf(HasSubstr("layer 2 'by_label:experts' stands behind other layers"),
+                    HasSubstr("; write by_label:experts alone")));
+}
+
+TEST(Gate, has_layers_that_no_expert_has) {
+  for (const std::string word : {"attention", "most_certain", "by_label"}) {
+    for (const char* const count : {"", ":classes", ":experts", ":3"}) {
+      EXPECT_EQ(expert_error("dense:8 " + word + count),
+                "model.expert: layer 2 '" + word + count + "' is a layer of gates (column 9 of 'dense:8 " +
+                    word + count + "'); end an expert with dense:classes");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace switchyard::nn

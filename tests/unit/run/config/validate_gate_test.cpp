@@ -1,0 +1,253 @@
+// What the kinds of gates need, and what has no meaning with them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "unit/run/config/valid_config.hpp"
+
+namespace switchyard::run {
+namespace {
+
+using test::error_of;
+using test::valid;
+using testing::AllOf;
+using testing::HasSubstr;
+
+// What a valid configuration becomes with another gate.
+std::function<void(Config&)> gate(std::string text) {
+  return [text = std::move(text)](Config& c) {
+    c.model.gate = text;
+    if (text == "none") c.moe.experts = 1;
+    if (text == "by_label:experts") c.moe.partition = "0 5 | 1 6 | 2 7 | 3 8 | 4 9";
+  };
+}
+
+const char* const gates_without_scores_to_learn[] = {"most_certain:experts", "by_label:experts", "none"};
+
+TEST(ValidateGate, accepts_every_kind) {
+  for (const auto text : {"attention:experts", "dense:8 relu attention:experts", "most_certain:experts",
+                          "by_label:experts", "none"}) {
+    Config config = valid();
+    gate(text)(config);
+    EXPECT_NO_THROW(validate(config)) << text;
+  }
+  Config attentive = valid();
+  gate("attention:experts")(attentive);
+  attentive.moe.importance = attentive.moe.z_loss = attentive.moe.gate_entropy = 0.1;
+  EXPECT_NO_THROW(validate(attentive));
+  for (const auto text : {"attention:experts", "by_label:experts", "none"}) {
+    for (const model::Loss loss :
+         {model::Loss::stochastic, model::Loss::cross_entropy, model::Loss::double_softmax}) {
+      Config config = valid();
+      gate(text)(config);
+      config.model.loss = loss;
+      EXPECT_NO_THROW(validate(config)) << text;
+    }
+  }
+  Config single = valid();
+  gate("none")(single);
+  single.moe.top_k = 1;
+  EXPECT_NO_THROW(validate(single));
+}
+
+TEST(ValidateGate, none_chooses_among_one) {
+  EXPECT_EQ(
+      error_of([](Config& c) { c.model.gate = "none"; }),
+      "model.gate = none with moe.experts = 5 (nothing chooses among the experts); write its layers, such as: "
+      "dense:32 relu dense:experts, or set moe.experts = 1");
+}
+
+TEST(ValidateGate, a_partition_and_the_gate_that_reads_it_come_together) {
+  EXPECT_EQ(
+      error_of([](Config& c) { c.model.gate = "by_label:experts"; }),
+      "moe.partition = '' with model.gate = 'by_label:experts' (the partition is what a gate by_label:experts "
+      "reads); set both, or neither");
+  EXPECT_THAT(
+      error_of([](Config& c) { c.moe.partition = "0 | 1"; }),
+      AllOf(HasSubstr("moe.partition = '0 | 1' with model.gate = 'conv:8"), HasSubstr("; set both, or")));
+  EXPECT_THAT(error_of([](Config& c) {
+                gate("none")(c);
+                c.moe.partition = "0";
+              }),
+              HasSubstr("moe.partition = '0' with model.gate = 'none'"));
+}
+
+TEST(ValidateGate, a_partition_is_read) {
+  EXPECT_THAT(error_of([](Config& c) {
+                gate("by_label:experts")(c);
+                c.moe.experts = 4;
+              }),
+              HasSubstr("has 5 groups for moe.experts = 4"));
+}
+
+TEST(ValidateGate, a_regulariser_needs_scores_that_learn) {
+  const std::pair<const char*, double moe::Options::*> weights[] = {
+      {"importance", &moe::Options::importance},
+      {"balance", &moe::Options::balance},
+      {"load", &moe::Options::load},
+      {"z_loss", &moe::Options::z_loss},
+      {"gate_entropy", &moe::Options::gate_entropy},
+      {"similarity", &moe::Options::similarity},
+      {"similarity_same", &moe::Options::similarity_same},
+      {"similarity_different", &moe::Options::similarity_different}};
+  for (const std::string text : gates_without_scores_to_learn) {
+    for (const auto& [key, weight] : weights) {
+      EXPECT_EQ(error_of([&](Config& c) {
+                  gate(text)(c);
+                  c.moe.*weight = 0.1;
+                }),
+                "moe." + std::string(key) + " = 0.1 with model.gate = '" + text +
+                    "' (it has no scores that could learn); set it to 0");
+    }
+  }
+}
+
+TEST(ValidateGate, a_gate_without_a_network_has_nothing_to_set) {
+  const std::function<void(Config&)> faults[] = {
+      [](Config& c) { c.optim.gate_learning_rate = 0.1; },
+      [](Config& c) { c.optim.gate_name = optim::GateOptimizer::sgd; },
+      [](Config& c) { c.model.gate_init_scale = 2; }};
+  for (const std::string text : gates_without_scores_to_learn) {
+    for (const auto& fault : faults) {
+      EXPECT_EQ(
+          error_of([&](Config& c) {
+            gate(text)(c);
+            fault(c);
+          }),
+          "optim.gate_name, optim.gate_learning_rate or model.gate_init_scale is set with model.gate = '" +
+              text + "' (it has no weights); remove them");
+    }
+    EXPECT_THAT(error_of([&](Config& c) {
+                  gate(text)(c);
+                  c.init.from = "run";
+                  c.init.parts = InitParts::gate;
+                }),
+                HasSubstr("init.parts = gate with model.gate = '" + text));
+    EXPECT_THAT(error_of([&](Config& c) {
+                  gate(text)(c);
+                  c.train.freeze = model::Freeze::experts;
+                }),
+                HasSubstr("train.freeze = experts with model.gate = '" + text));
+  }
+}
+
+TEST(ValidateGate, where_every_expert_sees_every_sample_no_load_is_uneven) {
+  for (double moe::Options::*weight : {&moe::Options::balance, &moe::Options::load}) {
+    EXPECT_THAT(
+        error_of([&](Config& c) {
+          gate("attention:experts")(c);
+          c.moe.*weight = 0.1;
+        }),
+        HasSubstr("where every expert must see every sample (the load is even whatever the gate does); use "
+                  "moe.importance"));
+  }
+}
+
+TEST(ValidateGate, regularisers_are_advised_where_they_may_be_set) {
+  Config config = valid();
+  EXPECT_TRUE(takes_regularisers(config));
+  config.train.freeze = model::Freeze::gate;
+  EXPECT_FALSE(takes_regularisers(config));
+  config.model.gate = "attention:experts";
+  EXPECT_TRUE(takes_regularisers(config)) << "an attentive gate's scores are also the experts'";
+  for (const std::string text : gates_without_scores_to_learn) {
+    config = valid();
+    gate(text)(config);
+    EXPECT_FALSE(takes_regularisers(config)) << text;
+  }
+}
+
+TEST(ValidateGate, a_choice_before_an_expert_ran_needs_scores_of_its_own) {
+  for (const std::string text : {"attention:experts", "most_certain:experts", "by_label:experts"}) {
+    EXPECT_EQ(
+        error_of([&](Config& c) {
+          gate(text)(c);
+          c.moe.top_k = 2;
+        }),
+        "moe.top_k = 2 or moe.noise is set with model.gate = '" + text +
+            "' (only scores of the gate's own can choose before an expert ran; train densely, then distil: "
+            "init.from); set moe.top_k = 0 and moe.noise = none");
+    EXPECT_THAT(error_of([&](Config& c) {
+                  gate(text)(c);
+                  c.moe.noise = moe::GateNoise::uniform;
+                }),
+                HasSubstr("moe.top_k = 0 or moe.noise is set with model.gate = '" + text));
+  }
+}
+
+TEST(ValidateGate, the_most_certain_speaks_for_a_likelihood) {
+  for (const model::Loss loss : {model::Loss::stochastic, model::Loss::predicted_loss,
+                                 model::Loss::cross_entropy, model::Loss::double_softmax}) {
+    EXPECT_EQ(
+        error_of([&](Config& c) {
+          gate("most_certain:experts")(c);
+          c.model.loss = loss;
+        }),
+        "model.gate = most_certain:experts with another loss than model.loss = likelihood (certainty is of "
+        "distributions, and one expert answers); set model.loss = likelihood");
+  }
+}
+
+TEST(ValidateGate, predicted_losses_are_those_of_every_expert) {
+  const auto predicted = [](Config& c) { c.model.loss = model::Loss::predicted_loss; };
+  Config config = valid();
+  predicted(config);
+  EXPECT_NO_THROW(validate(config));
+  const std::function<void(Config&)> faults[] = {gate("attention:experts"), gate("by_label:experts"),
+                                                 gate("none"), [](Config& c) { c.moe.top_k = 2; },
+                                                 [](Config& c) {
+                                                   c.moe.noise = moe::GateNoise::uniform;
+                                                   c.moe.gate_value = moe::GateValue::noisy_softmax;
+                                                 }};
+  for (const auto& fault : faults) {
+    EXPECT_EQ(error_of([&](Config& c) {
+                predicted(c);
+                fault(c);
+              }),
+              "model.loss = predicted_loss needs a gate that ends in dense:experts, moe.top_k = 0 and "
+              "moe.gate_value = softmax (the gate predicts every expert's loss)");
+  }
+}
+
+TEST(ValidateGate, a_temperature_divides_scores_of_a_likelihood) {
+  Config config = valid();
+  config.moe.expert_temperature = 2.5;
+  EXPECT_NO_THROW(validate(config));
+  config.moe.top_k = 2;
+  EXPECT_NO_THROW(validate(config));
+  const std::function<void(Config&)> faults[] = {gate("attention:experts"),
+                                                 gate("most_certain:experts"),
+                                                 gate("by_label:experts"),
+                                                 gate("none"),
+                                                 [](Config& c) { c.moe.top_k = 1; },
+                                                 [](Config& c) { c.model.loss = model::Loss::stochastic; },
+                                                 [](Config& c) { c.model.loss = model::Loss::cross_entropy; }};
+  for (const auto& fault : faults) {
+    EXPECT_EQ(error_of([&](Config& c) {
+                fault(c);
+                c.moe.expert_temperature = 2.5;
+              }),
+              "moe.expert_temperature = 2.5 without model.loss = likelihood, a gate that ends in dense:experts "
+              "and several experts a sample (it divides their scores where the experts learn from them); set "
+              "it to 1");
+  }
+  for (const double bad : {0.0, -1.0}) {
+    EXPECT_THAT(error_of([&](Config& c) { c.moe.expert_temperature = bad; }),
+                HasSubstr("moe.expert_temperature = '"));
+  }
+}
+
+TEST(ValidateGate, competing_experts_take_no_scores_for_weights) {
+  EXPECT_THAT(
+      error_of([](Config& c) {
+        c.model.loss = model::Loss::stochastic;
+        c.moe.top_k = 1;
+        c.moe.noise = moe::GateNoise::uniform;
+        c.moe.gate_value = moe::GateValue::noisy_logit;
+      }),
+      HasSubstr("moe.gate_value = noisy_logit with model.loss = likelihood, stochastic or predicted_loss"));
+}
+
+}  // namespace
+}  // namespace switchyard::run

@@ -1,0 +1,431 @@
+#include "run/validate.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "unit/run/config/valid_config.hpp"
+
+namespace switchyard::run {
+namespace {
+
+using switchyard::test::config_error_of;
+using test::error_of;
+using test::valid;
+using testing::AllOf;
+using testing::HasSubstr;
+
+TEST(Validate, accepts_what_is_right) {
+  EXPECT_NO_THROW(validate(valid()));
+  Config config = valid();
+  config.moe.top_k = config.moe.experts;
+  config.optim.warmup_steps = config.optim.schedule_steps = 100;
+  config.optim.name = optim::OptimizerKind::sgd;
+  config.optim.momentum = 0.9;
+  EXPECT_NO_THROW(validate(config));
+  config.data.source = data::Source::random;
+  config.data.dir = "";
+  config.model.gate = "dense:experts";
+  config.model.expert = "dense:4 relu dense:classes";
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(Validate, the_defaults_lack_data_and_networks) {
+  EXPECT_THAT(config_error_of([] { validate(Config{}); }), HasSubstr("data.dir"));
+}
+
+TEST(Validate, more_top_k_than_experts) {
+  EXPECT_THAT(error_of([](Config& c) { c.moe.top_k = 6; }),
+              AllOf(HasSubstr("more top-k than experts (moe.top_k = 6, moe.experts = 5)"),
+                    HasSubstr("; lower moe.top_k")));
+}
+
+TEST(Validate, importance_needs_two_experts) {
+  EXPECT_THAT(error_of([](Config& c) {
+                c.moe.experts = 1;
+                c.moe.importance = 0.2;
+              }),
+              HasSubstr("moe.importance = 0.2 with one expert"));
+}
+
+TEST(Validate, idx_needs_a_folder) {
+  EXPECT_THAT(error_of([](Config& c) { c.data.dir = ""; }),
+              AllOf(HasSubstr("data.dir is empty (data.source = idx"), HasSubstr("--data.dir=FOLDER")));
+}
+
+TEST(Validate, cifar_has_images_labels_and_augmentation) {
+  const auto cifar = [](Config& c) {
+    c.data.source = data::Source::cifar;
+    c.data.cifar.labels = data::LabelLevel::coarse;
+    c.data.cifar.augment = data::Augmentation::flip_crop;
+  };
+  Config config = valid();
+  cifar(config);
+  EXPECT_NO_THROW(validate(config));
+  EXPECT_THAT(error_of([&](Config& c) {
+                cifar(c);
+                c.data.dir = "";
+              }),
+              HasSubstr("data.dir is empty (data.source = cifar"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.data.validation_balanced = true;
+                c.data.validation_samples = 0;
+              }),
+              HasSubstr("data.validation_balanced = yes with data.validation_samples = 0"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.data.validation_balanced = true;
+                c.data.source = data::Source::random;
+              }),
+              HasSubstr("data.validation_balanced = yes without data.source = idx or cifar"));
+  EXPECT_THAT(error_of([](Config& c) { c.data.cifar.labels = data::LabelLevel::coarse; }),
+              HasSubstr("cifar.labels = coarse without data.source = cifar"));
+  EXPECT_THAT(error_of([](Config& c) { c.data.cifar.augment = data::Augmentation::flip_crop; }),
+              HasSubstr("cifar.augment = flip_crop without data.source = cifar"));
+}
+
+TEST(Validate, a_run_needs_a_folder) {
+  EXPECT_THAT(error_of([](Config& c) { c.run.dir = ""; }), HasSubstr("run.dir is empty"));
+}
+
+TEST(Validate, both_networks_are_required) {
+  EXPECT_THAT(error_of([](Config& c) { c.model.gate = ""; }), HasSubstr("model.gate is empty"));
+  EXPECT_THAT(error_of([](Config& c) { c.model.expert = ""; }), HasSubstr("model.expert is empty"));
+  EXPECT_THAT(error_of([](Config& c) { c.model.expert = "dense:experts"; }),
+              HasSubstr("model.expert: layer 1"));
+}
+
+TEST(Validate, flat_samples_take_no_image_layers) {
+  for (const auto gate :
+       {"conv:8 relu dense:experts", "max_pool dense:experts", "padded_conv:8 relu dense:experts"}) {
+    EXPECT_THAT(error_of([&](Config& c) {
+                  c.data.source = data::Source::random;
+                  c.model.gate = gate;
+                }),
+                HasSubstr("model.gate has conv, padded_conv or max_pool layers (only data.source = idx and "
+                          "cifar have images)"));
+  }
+}
+
+TEST(Validate, warm_up_ends_before_the_schedule) {
+  const auto warm_up = [](std::int64_t steps) {
+    return [steps](Config& c) {
+      c.optim.schedule_steps = 100;
+      c.optim.warmup_steps = steps;
+    };
+  };
+  EXPECT_THAT(error_of(warm_up(101)), HasSubstr("optim.warmup_steps = 101 exceeds optim.schedule_steps = 100"));
+  Config unset = valid();
+  unset.optim.warmup_steps = 101;  // schedule_steps = 0: known only with the data
+  EXPECT_NO_THROW(validate(unset));
+}
+
+TEST(Validate, a_setting_that_the_optimiser_ignores_is_an_error) {
+  EXPECT_THAT(error_of([](Config& c) { c.optim.momentum = 0.9; }),
+              HasSubstr("optim.momentum = 0.9 with optim.name = adam"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.optim.name = optim::OptimizerKind::sgd;
+                c.optim.beta1 = 0.8;
+              }),
+              HasSubstr("without adam (only adam reads them; they are 0.8, 0.999 and 1e-08)"));
+}
+
+TEST(Validate, an_optimiser_that_float32_cannot_hold_is_an_error) {
+  EXPECT_THAT(error_of([](Config& c) { c.optim.beta2 = 0.99999999; }),
+              HasSubstr("optim.beta2 = 0.99999999 is too near to 1 (a step would change 1e-08 of a moment"));
+  EXPECT_THAT(error_of([](Config& c) { c.optim.beta1 = 0.9999999; }), HasSubstr("optim.beta1 = 0.9999999 is"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.optim.name = optim::OptimizerKind::sgd;
+                c.optim.momentum = 0.99999999;
+              }),
+              HasSubstr("optim.momentum = 0.99999999 is too near to 1"));
+  EXPECT_THAT(error_of([](Config& c) { c.optim.epsilon = 1e-40; }),
+              HasSubstr("optim.epsilon = '1e-40' is 0 in float32, whose smallest number is 1.2e-38 ("));
+  EXPECT_THAT(error_of([](Config& c) { c.data.mean = {0, 1e39}; }), HasSubstr("is infinite in float32"));
+  EXPECT_THAT(error_of([](Config& c) { c.optim.learning_rate = 1e-50; }), HasSubstr("is 0 in float32"));
+  Config slow = valid();
+  slow.optim.beta1 = 0;
+  slow.optim.beta2 = 0.999999;
+  slow.optim.epsilon = 2e-38;
+  EXPECT_NO_THROW(validate(slow));
+}
+
+TEST(Validate, checks_ranges_of_a_configuration_made_by_code) {
+  EXPECT_THAT(error_of([](Config& c) { c.train.batch_size = 0; }),
+              HasSubstr("train.batch_size = '0' is out of range"));
+  EXPECT_THAT(error_of([](Config& c) { c.train.shards = -3; }),
+              HasSubstr("train.shards = '-3' is out of range"));
+  EXPECT_THAT(error_of([](Config& c) { c.optim.learning_rate = std::numeric_limits<double>::quiet_NaN(); }),
+              HasSubstr("optim.learning_rate = 'nan' is out of range"));
+  EXPECT_THAT(error_of([](Config& c) { c.data.dir = "a#b"; }), HasSubstr("data.dir = 'a#b' has a '#'"));
+  EXPECT_THAT(error_of([](Config& c) { c.run.seed = std::numeric_limits<std::uint64_t>::max(); }),
+              HasSubstr("run.seed"));
+}
+
+// A valid run on clusters, for the rules of the mixture and of the data.
+Config clustered() {
+  Config config;
+  config.data.source = data::Source::clusters;
+  config.model.gate = "patch_filters:1 sum:experts";
+  config.model.expert = "patch_filters:8 cubic sum:classes";
+  config.model.loss = model::Loss::logistic;
+  config.moe.top_k = 1;
+  config.moe.noise = moe::GateNoise::uniform;
+  config.optim.name = optim::OptimizerKind::normalised_sgd;
+  config.optim.gate_name = optim::GateOptimizer::sgd;
+  return config;
+}
+
+std::string clustered_error_of(const std::function<void(Config&)>& change) {
+  Config config = clustered();
+  change(config);
+  return config_error_of([&] { validate(config); });
+}
+
+TEST(ValidateClusters, accepts_what_is_right) {
+  EXPECT_NO_THROW(validate(clustered()));
+  Config config = clustered();
+  config.data.clusters.patch_size = 2 * config.data.clusters.count;
+  config.data.clusters.signal_min = config.data.clusters.signal_max = 1;
+  config.data.clusters.patch_noise = 0;
+  config.moe.gate_value = moe::GateValue::noisy_logit;
+  config.moe.balance = 0.01;
+  EXPECT_NO_THROW(validate(config));
+  config.model.loss = model::Loss::likelihood;
+  config.moe.gate_value = moe::GateValue::noisy_softmax;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateClusters, needs_room_for_orthogonal_vectors) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.clusters.patch_size = 7; }),
+              AllOf(HasSubstr("clusters.patch_size = 7 is below 2 x 4 clusters"), HasSubstr("; raise it")));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.clusters.count = 26; }),
+              HasSubstr("clusters.patch_size = 50 is below 2 x 26 clusters"));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.clusters.count = 1; }), HasSubstr("clusters.count"));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.clusters.patches = 2; }),
+              HasSubstr("clusters.patches"));
+}
+
+TEST(ValidateClusters, ranges_begin_before_they_end) {
+  const auto swapped = [](double data::ClusterOptions::*min) {
+    return clustered_error_of([&](Config& c) { c.data.clusters.*min = 5; });
+  };
+  EXPECT_THAT(swapped(&data::ClusterOptions::signal_min),
+              HasSubstr("clusters.signal_min = 5 is above clusters.signal_max = 2"));
+  EXPECT_THAT(swapped(&data::ClusterOptions::center_min), HasSubstr("clusters.center_min = 5 is above"));
+  EXPECT_THAT(swapped(&data::ClusterOptions::noise_min), HasSubstr("clusters.noise_min = 5 is above"));
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.data.clusters.signal_min = 0; }),
+              HasSubstr("clusters.signal_min"));
+}
+
+TEST(ValidateInit, parts_need_a_source) {
+  for (const auto& [parts, name] : {std::pair{InitParts::gate, "gate"}, {InitParts::experts, "experts"}}) {
+    Config config = valid();
+    config.init.parts = parts;
+    EXPECT_THAT(config_error_of([&] { validate(config); }),
+                HasSubstr(std::string("init.parts = ") + name + " without init.from"));
+    config.init.from = "runs/a";
+    EXPECT_NO_THROW(validate(config));
+  }
+}
+
+TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
+  const auto error_of_frozen = [](const std::function<void(Config&)>& change) {
+    return error_of([&](Config& c) {
+      c.train.freeze = model::Freeze::gate;
+      change(c);
+    });
+  };
+  Config config = valid();
+  config.train.freeze = model::Freeze::gate;
+  EXPECT_NO_THROW(validate(config));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.importance = 0.2; }),
+              HasSubstr("moe.importance = 0.2 with train.freeze = gate"));
+  EXPECT_THAT(error_of_frozen([](Config& c) {
+                c.moe.top_k = 1;
+                c.moe.balance = 0.3;
+              }),
+              HasSubstr("moe.balance = 0.3 with train.freeze = gate"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.z_loss = 0.4; }), HasSubstr("moe.z_loss = 0.4 with"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.gate_entropy = 0.5; }),
+              HasSubstr("moe.gate_entropy = 0.5 with"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.similarity_same = 0.5; }),
+              HasSubstr("moe.similarity_same = 0.5 with"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_learning_rate = 0.1; }),
+              HasSubstr("optim.gate_learning_rate is set with train.freeze = gate"));
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_name = optim::GateOptimizer::sgd; }),
+              HasSubstr("optim.gate_name or"));
+  config.train.freeze = model::Freeze::experts;
+  config.moe.importance = 0.2;
+  config.optim.gate_learning_rate = 0.1;
+  EXPECT_NO_THROW(validate(config));
+  // The scores of an attentive gate are also the experts'.
+  config = valid();
+  config.model.gate = "dense:8 attention:experts";
+  config.moe.importance = 0.2;
+  config.train.freeze = model::Freeze::gate;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateFreeze, something_is_frozen_and_something_is_not) {
+  for (const auto& [freeze, fragment] : {std::pair{model::Freeze::gate,
+                                                   "train.freeze = gate with model.gate = 'by_label:experts' "
+                                                   "(that gate has no network, so it never changes)"},
+                                         {model::Freeze::experts, "nothing would be trained"}}) {
+    EXPECT_THAT(error_of([&](Config& c) {
+                  c.model.gate = "by_label:experts";
+                  c.moe.experts = 2;
+                  c.moe.partition = "0 1 | 2";
+                  c.train.freeze = freeze;
+                }),
+                HasSubstr(fragment));
+    EXPECT_THAT(error_of([&](Config& c) {
+                  c.model.gate = "none";
+                  c.moe.experts = 1;
+                  c.train.freeze = freeze;
+                }),
+                HasSubstr("with model.gate = 'none'"));
+  }
+  EXPECT_THAT(error_of([](Config& c) {
+                c.moe.expert_temperature = 2;
+                c.train.freeze = model::Freeze::experts;
+              }),
+              HasSubstr("moe.expert_temperature = 2 with train.freeze = experts"));
+}
+
+TEST(ValidateClusters, a_likelihood_takes_no_scores_for_weights) {
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.model.loss = model::Loss::likelihood;
+                c.moe.gate_value = moe::GateValue::noisy_logit;
+              }),
+              HasSubstr("moe.gate_value = noisy_logit with model.loss = likelihood"));
+}
+
+TEST(ValidateClusters, noise_is_there_if_it_is_named_and_chooses_something) {
+  for (const moe::GateValue value : {moe::GateValue::noisy_softmax, moe::GateValue::noisy_logit}) {
+    EXPECT_THAT(clustered_error_of([&](Config& c) {
+                  c.moe.noise = moe::GateNoise::none;
+                  c.moe.gate_value = value;
+                }),
+                HasSubstr("moe.gate_value names noise, and moe.noise = none"));
+  }
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.top_k = 0; }),
+              HasSubstr("moe.noise = uniform with moe.top_k = 0"));
+}
+
+TEST(ValidateNoise, has_a_scale_only_where_there_is_noise) {
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.noise = moe::GateNoise::none;
+                c.moe.gate_value = moe::GateValue::softmax;
+                c.moe.noise_scale = 0.5;
+              }),
+              HasSubstr("moe.noise_scale = 0.5 with moe.noise = none"));
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.noise = moe::GateNoise::normal;
+                c.moe.top_k = 0;
+              }),
+              HasSubstr("moe.noise = normal with moe.top_k = 0"));
+}
+
+TEST(ValidateNoise, has_a_scale_that_float32_scores_feel) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.noise_scale = 1e-30; }),
+              HasSubstr("moe.noise_scale = 1e-30 (float32 scores"));
+}
+
+TEST(ValidateLoad, needs_normal_noise_and_a_choice) {
+  const auto load = [](auto change) {
+    return clustered_error_of([&](Config& c) {
+      c.moe.load = 0.1;
+      c.moe.noise = moe::GateNoise::normal;
+      change(c);
+    });
+  };
+  EXPECT_THAT(load([](Config& c) { c.moe.noise = moe::GateNoise::uniform; }),
+              HasSubstr("moe.load = 0.1 needs moe.noise = normal and moe.top_k below moe.experts"));
+  EXPECT_THAT(load([](Config& c) { c.moe.top_k = c.moe.experts; }), HasSubstr("moe.load = 0.1 needs"));
+  Config config = clustered();
+  config.moe.load = 0.1;
+  config.moe.noise = moe::GateNoise::normal;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateSimilarity, has_one_form) {
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.similarity = 1;
+                c.moe.similarity_same = 1e-6;
+              }),
+              HasSubstr("moe.similarity = 1 together with moe.similarity_same = 1e-06 and "
+                        "moe.similarity_different = 0"));
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.similarity = 1;
+                c.moe.similarity_different = 0.5;
+              }),
+              HasSubstr("moe.similarity_different = 0.5 (they are two forms"));
+  Config config = clustered();
+  config.moe.similarity_same = 1e-6;
+  config.moe.similarity_different = 0.1;
+  config.moe.similarity_layer = 1;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateSimilarity, needs_a_gate_with_scores) {
+  for (const auto weight :
+       {&moe::Options::similarity, &moe::Options::similarity_same, &moe::Options::similarity_different}) {
+    EXPECT_THAT(clustered_error_of([&](Config& c) {
+                  c.model.gate = "most_certain:experts";
+                  c.moe.*weight = 0.5;
+                }),
+                HasSubstr("with model.gate = 'most_certain:experts' (it has no scores that could learn)"));
+  }
+}
+
+TEST(ValidateSimilarity, is_there_if_its_layer_is_named) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.similarity_layer = 2; }),
+              HasSubstr("moe.similarity_layer = 2 without a similarity regulariser"));
+}
+
+TEST(ValidateSimilarity, needs_two_experts) {
+  for (const auto weight :
+       {&moe::Options::similarity, &moe::Options::similarity_same, &moe::Options::similarity_different}) {
+    EXPECT_THAT(clustered_error_of([&](Config& c) {
+                  c.moe.experts = 1;
+                  c.moe.*weight = 0.5;
+                }),
+                HasSubstr("with one expert (all samples go to it)"));
+  }
+}
+
+TEST(ValidateClusters, balance_needs_two_experts) {
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.experts = 1;
+                c.moe.balance = 0.01;
+              }),
+              HasSubstr("moe.balance = 0.01 with one expert"));
+}
+
+TEST(ValidateClusters, clusters_are_no_images) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.model.expert = "conv:1 relu max_pool dense:classes"; }),
+              HasSubstr("model.expert has conv, padded_conv or max_pool layers (only data.source = idx and "
+                        "cifar have images)"));
+}
+
+// What either optimiser reads may be set.
+TEST(ValidateClusters, the_gates_optimiser_counts_too) {
+  EXPECT_THAT(clustered_error_of([](Config& c) { c.optim.beta1 = 0.8; }), HasSubstr("is set without adam"));
+  Config config = clustered();
+  config.optim.gate_name = optim::GateOptimizer::adam;
+  config.optim.beta1 = 0.8;
+  config.optim.momentum = 0.9;  // the experts'
+  EXPECT_NO_THROW(validate(config));
+  config = clustered();
+  config.optim.name = optim::OptimizerKind::adam;
+  config.optim.momentum = 0.9;  // the gate's
+  EXPECT_NO_THROW(validate(config));
+  config.optim.gate_name = optim::GateOptimizer::same;
+  EXPECT_THAT(config_error_of([&] { validate(config); }),
+              HasSubstr("optim.momentum = 0.9 with optim.name = adam"));
+}
+
+}  // namespace
+}  // namespace switchyard::run
