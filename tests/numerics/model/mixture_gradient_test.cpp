@@ -267,7 +267,7 @@ TEST(FrozenGate, normalises_with_its_running_statistics) {
 
 TEST(MixtureGradient, has_both_rules_for_the_gate) {
   const moe::LayerOptions options =
-      layer_options(make_config({conv_gate, conv_expert, image, 0, 0.0}), {image, 3});
+      layer_options(make_options({conv_gate, conv_expert, image, 0, 0.0}), {image, 3});
   EXPECT_EQ(options.gate_options.policy.rule(18, 6), nn::GradientRule::whole_rows);
   EXPECT_EQ(options.gate_options.policy.rule(6, 4), nn::GradientRule::per_tile);
 }

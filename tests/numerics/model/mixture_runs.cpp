@@ -65,48 +65,48 @@ Setting clustered(model::Loss loss, moe::GateValue value, index_t top_k) {
           .noise = true};
 }
 
-run::Config make_config(const Setting& setting) {
-  run::Config config;
-  config.model.gate = setting.gate;
-  config.model.expert = setting.expert;
-  config.model.loss = setting.loss;
-  config.moe.experts = setting.expert_count();
-  config.moe.expert_temperature = setting.expert_temperature;
-  config.moe.partition = setting.partition;
-  config.moe.top_k = setting.top_k;
-  config.moe.importance = setting.importance;
-  config.moe.balance = setting.balance;
-  config.moe.z_loss = setting.z_loss;
-  config.moe.gate_entropy = setting.gate_entropy;
-  config.moe.gate_value = setting.gate_value;
-  if (setting.noise) config.moe.noise = setting.normal ? moe::GateNoise::normal : moe::GateNoise::uniform;
-  config.moe.noise_scale = setting.noise_scale;
-  config.moe.load = setting.load;
-  config.moe.similarity = setting.similarity;
-  config.moe.similarity_same = setting.similarity_same;
-  config.moe.similarity_different = setting.similarity_different;
-  config.moe.similarity_layer = setting.similarity_layer;
-  config.moe.noise_draw = setting.noise_draw;
-  config.moe.noise_when = setting.noise_when;
-  config.train.shards = 4;
-  config.train.batch_size = samples;
-  config.train.precision = setting.precision;
-  config.train.freeze = setting.freeze;
-  return config;
+MixtureOptions make_options(const Setting& setting) {
+  MixtureOptions mixture{.seed = 1};
+  mixture.networks.gate = setting.gate;
+  mixture.networks.expert = setting.expert;
+  mixture.networks.loss = setting.loss;
+  mixture.moe.experts = setting.expert_count();
+  mixture.moe.expert_temperature = setting.expert_temperature;
+  mixture.moe.partition = setting.partition;
+  mixture.moe.top_k = setting.top_k;
+  mixture.moe.importance = setting.importance;
+  mixture.moe.balance = setting.balance;
+  mixture.moe.z_loss = setting.z_loss;
+  mixture.moe.gate_entropy = setting.gate_entropy;
+  mixture.moe.gate_value = setting.gate_value;
+  if (setting.noise) mixture.moe.noise = setting.normal ? moe::GateNoise::normal : moe::GateNoise::uniform;
+  mixture.moe.noise_scale = setting.noise_scale;
+  mixture.moe.load = setting.load;
+  mixture.moe.similarity = setting.similarity;
+  mixture.moe.similarity_same = setting.similarity_same;
+  mixture.moe.similarity_different = setting.similarity_different;
+  mixture.moe.similarity_layer = setting.similarity_layer;
+  mixture.moe.noise_draw = setting.noise_draw;
+  mixture.moe.noise_when = setting.noise_when;
+  mixture.shards = 4;
+  mixture.batch_size = samples;
+  mixture.precision = setting.precision;
+  mixture.freeze = setting.freeze;
+  return mixture;
 }
 
 Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
                   const std::function<void(MixtureModel&)>& change) {
   Outcome outcome;
   std::mutex mutex;
-  const run::Config config = make_config(setting);
+  const MixtureOptions mixture = make_options(setting);
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(1);
-    MixtureModel model(config, {setting.image, setting.classes()}, communicator);
+    MixtureModel model(mixture, {setting.image, setting.classes()}, communicator);
     if (change) change(model);
     model.values_changed(context);
     nn::BatchTiles tiles;
-    tiles.set_sharded(communicator, samples, config.train.shards);
+    tiles.set_sharded(communicator, samples, mixture.shards);
     const index_t features = setting.image.features();
     device::Buffer<float> images(std::max<index_t>(tiles.local_rows() * features, 1));
     std::vector<std::int32_t> labels;
@@ -138,8 +138,8 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
 }
 
 reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
-  const run::Config config = make_config(setting);
-  const moe::LayerOptions options = layer_options(config, {setting.image, setting.classes()});
+  const MixtureOptions mixture = make_options(setting);
+  const moe::LayerOptions options = layer_options(mixture, {setting.image, setting.classes()});
   const std::vector<std::int32_t>& expert_of_label = options.routing.expert_of_label;
   reference::MixtureCase test{.kind = options.routing.kind,
                               .expert_of_label = {expert_of_label.begin(), expert_of_label.end()},
@@ -166,7 +166,7 @@ reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
   const bool training = mode == nn::Mode::training;
   if (setting.noise && (training || setting.noise_when == moe::NoiseWhen::always)) {
     const bool once = setting.noise_draw == moe::NoiseDraw::once;
-    test.noise = noise_of(config.run.seed, once || !training ? 0 : step, training ? 0 : stream,
+    test.noise = noise_of(mixture.seed, once || !training ? 0 : step, training ? 0 : stream,
                           {setting.normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform,
                            static_cast<float>(noise_scale_of(setting))});
   }

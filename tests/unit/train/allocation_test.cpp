@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "comm/local/local_communicator.hpp"
+#include "run/config.hpp"
 #include "support/cifar_files.hpp"
 #include "support/temporary_directory.hpp"
 #include "train/step.hpp"
@@ -49,11 +50,11 @@ std::int64_t allocations_of_warm_steps(const run::Config& config, int threads) {
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   comm::LocalCommunicator communicator;
   device::Context context(threads);
-  BatchLoader loader(config, dataset, communicator);
-  model::MixtureModel model(config, task_of(dataset), communicator);
+  BatchLoader loader(config.train, config.run.seed, dataset, communicator);
+  model::MixtureModel model(run::mixture_options(config), task_of(dataset), communicator);
   model.values_changed(context);
   optim::Optimizer optimizer(config.optim, model.norm_table(), model.slices());
-  Step step(config, 100, loader, model, optimizer, communicator, context);
+  Step step(config.optim, 100, loader, model, optimizer, communicator, context);
   // A library primitive is built when a thread meets a shape for the first time, and which thread takes which
   // tile is left to chance: two epochs at a time, until two went by without a first time.
   index_t next = 0;

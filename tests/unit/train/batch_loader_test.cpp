@@ -7,6 +7,7 @@
 
 #include "comm/local/local_communicator.hpp"
 #include "comm/threads/thread_group.hpp"
+#include "run/config.hpp"
 #include "support/cifar_files.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -48,7 +49,7 @@ TEST_F(BatchLoaderAugmentation, is_that_of_the_seed_the_epoch_and_the_sample) {
   for (const int ranks : {1, 3}) {
     comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
       device::Context context(1);
-      BatchLoader loader(config_, dataset, communicator);
+      BatchLoader loader(config_.train, config_.run.seed, dataset, communicator);
       for (index_t step = 0; step < 9; ++step) {
         context.workspace().reset();
         expect_rows(dataset, loader.training_batch(context, step), data::Split::train,
@@ -62,7 +63,7 @@ TEST_F(BatchLoaderAugmentation, is_for_training_only) {
   const data::Dataset dataset = data::load_dataset(config_.data, config_.run.seed);
   comm::LocalCommunicator communicator;
   device::Context context(1);
-  BatchLoader loader(config_, dataset, communicator);
+  BatchLoader loader(config_.train, config_.run.seed, dataset, communicator);
   for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
     for (index_t batch = 0; batch < loader.evaluation_batches(split); ++batch) {
       context.workspace().reset();
