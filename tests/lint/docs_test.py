@@ -26,8 +26,8 @@ def findings(root):
         if name == "CHANGELOG.md":
             continue  # it tells of what is gone
         for path in PATH.findall(text):
-            if path.split("/")[0].isupper():
-                continue  # RUN/config.ini
+            if path.split("/")[0].isupper() or "/NAME" in path:
+                continue  # RUN/config.ini, moe/NAME.cpp
             if not any(next(iter((root / base).glob(path)), None) for base in BASES):
                 yield f"{name}: no file {path}"
 
