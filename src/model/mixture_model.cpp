@@ -211,25 +211,20 @@ std::vector<nn::ParameterSlice> MixtureModel::slices() {
 }
 
 std::vector<ModelArray> MixtureModel::parameters() {
-  std::vector<ModelArray> arrays;
-  const auto add = [&](nn::Network& network, bool shared) {
-    for (index_t l = 0; l < network.layer_count(); ++l) {
-      for (nn::Parameter& p : network.layer(l).parameters()) {
-        arrays.push_back({p.name, p.value.shape(), {0, p.value.shape()[0]}, p.value.data(), shared});
-      }
-    }
-  };
-  add(layer_.gate().network(), true);
-  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(e), false);
-  return arrays;
+  return arrays([](nn::Layer& layer) { return layer.parameters(); });
 }
 
 std::vector<ModelArray> MixtureModel::state() {
+  return arrays([](nn::Layer& layer) { return layer.state(); });
+}
+
+std::vector<ModelArray> MixtureModel::arrays(const auto& of_layer) {
   std::vector<ModelArray> arrays;
   const auto add = [&](nn::Network& network, bool shared) {
     for (index_t l = 0; l < network.layer_count(); ++l) {
-      for (nn::StateArray& s : network.layer(l).state()) {
-        arrays.push_back({s.name, s.value.shape(), {0, s.value.shape()[0]}, s.value.data(), shared});
+      for (auto& array : of_layer(network.layer(l))) {
+        const tensor::Shape& shape = array.value.shape();
+        arrays.push_back({array.name, shape, {0, shape[0]}, array.value.data(), shared});
       }
     }
   };

@@ -81,6 +81,8 @@ class MixtureModel {
   void collect(device::Context& context, const Batch& batch, nn::Mode mode, moe::GateStatistics& statistics);
   void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
   void expect_finite(const moe::GateStatistics& statistics) const;
+  // of_layer(layer): named values.
+  std::vector<ModelArray> arrays(const auto& of_layer);
 
   comm::Communicator* communicator_;
   Task task_;
