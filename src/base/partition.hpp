@@ -30,6 +30,21 @@ constexpr IndexRange partition(index_t total, index_t parts, index_t part) {
   return {partition_begin(total, parts, part), partition_begin(total, parts, part + 1)};
 }
 
+// A whole in parts, and the parts shared out among owners: each has neighbouring ones, in the owners' order,
+// and some have none where owners > parts.
+struct SharedParts {
+  index_t total = 0;
+  index_t parts = 1;
+  index_t owners = 1;
+
+  constexpr IndexRange parts_of(index_t owner) const { return partition(parts, owners, owner); }
+  // What those parts are of [0, total).
+  constexpr IndexRange range_of(index_t owner) const {
+    const IndexRange mine = parts_of(owner);
+    return {partition_begin(total, parts, mine.begin), partition_begin(total, parts, mine.end)};
+  }
+};
+
 constexpr index_t round_up(index_t value, index_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }

@@ -1,9 +1,5 @@
-// Which samples of an epoch's order a step, a shard and a rank work on. Pure functions; nothing here touches
-// samples.
-//
-// An epoch's order is cut into global batches, a global batch into shards (train.shards of them, whatever the
-// rank count), and ranks take contiguous runs of shards. Sums are formed per shard and added in shard order,
-// which is what makes results independent of the layout.
+// Which samples of an epoch's order a step works on, and where in which epoch it is. Pure functions; nothing
+// here touches samples. (How ranks share a batch: nn/batch_tiles.hpp.)
 #pragma once
 
 #include "base/partition.hpp"
@@ -24,27 +20,16 @@ struct Batching {
   index_t batch_size = 0;  // of every batch but the last of an epoch, which holds what is left
 
   index_t batches_per_epoch() const;
-  // B: the samples in that batch, 1 to batch_size. Contract: 0 <= batch < batches_per_epoch().
-  index_t size_of(index_t batch) const;
-  // The places [begin, end) of that batch in the epoch's order.
+  index_t steps(index_t epochs) const { return epochs * batches_per_epoch(); }
+  // The places [begin, end) of that batch in the epoch's order: 1 to batch_size of them. Contract: 0 <= batch <
+  // batches_per_epoch().
   IndexRange places_of(index_t batch) const;
 
-  // The position of a step (steps count from 0 through all epochs), its inverse, and the position that follows.
+  // Of a step (steps count from 0 through all epochs), which is also where a run of `step` finished steps is.
   Position position_of(index_t step) const;
-  index_t step_of(Position position) const;
-  Position after(Position position) const;
+  bool ends_epoch(index_t finished_steps) const { return position_of(finished_steps).batch == 0; }
+  // That of the last finished step, counted from 1 as people do.
+  index_t epoch_number(index_t finished_steps) const { return position_of(finished_steps - 1).epoch + 1; }
 };
-
-// A range of shards, and a range of positions in a global batch.
-using ShardRange = IndexRange;
-using BatchRange = IndexRange;
-
-// The shards of rank r of R: [floor(r S / R), floor((r + 1) S / R)). Empty for some ranks where R > S.
-ShardRange rank_shards(index_t shards, index_t ranks, index_t rank);
-// The positions of shard s in a batch of B samples: [floor(s B / S), floor((s + 1) B / S)). Empty for some
-// where S > B.
-BatchRange shard_samples(index_t batch_samples, index_t shards, index_t shard);
-// The positions of a run of shards in a batch of B samples: what a rank works on.
-BatchRange shard_run_samples(index_t batch_samples, index_t shards, ShardRange run);
 
 }  // namespace switchyard::data

@@ -10,16 +10,14 @@ void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_siz
   communicator_ = &communicator;
   total_tiles_ = shards;
   total_rows_ = batch_size;
-  const index_t ranks = communicator.size();
+  const SharedParts batch{batch_size, shards, communicator.size()};
   tiles_per_rank_.clear();
   rows_per_rank_.clear();
-  for (index_t rank = 0; rank < ranks; ++rank) {
-    const IndexRange mine = partition(shards, ranks, rank);
-    tiles_per_rank_.push_back(mine.size());
-    rows_per_rank_.push_back(partition_begin(batch_size, shards, mine.end) -
-                             partition_begin(batch_size, shards, mine.begin));
+  for (index_t rank = 0; rank < batch.owners; ++rank) {
+    tiles_per_rank_.push_back(batch.parts_of(rank).size());
+    rows_per_rank_.push_back(batch.range_of(rank).size());
   }
-  const IndexRange mine = partition(shards, ranks, communicator.rank().index());
+  const IndexRange mine = batch.parts_of(communicator.rank().index());
   first_row_ = partition_begin(batch_size, shards, mine.begin);
   begin_.clear();
   for (index_t shard = mine.begin; shard <= mine.end; ++shard) {

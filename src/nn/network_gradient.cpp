@@ -66,14 +66,11 @@ void NetworkGradient::add_whole_rows(index_t layer, Parameter& parameter, Sharin
   const index_t out = parameter.value.count() / in;
   const index_t count = block_count(in, out);
   WholeRows whole{layer, in, out, {}, {}, {}};
-  for (int r = 0; r < sharing.ranks; ++r) {
-    const IndexRange share = partition(count, sharing.ranks, r);
-    whole.rows_per_rank.push_back(partition_begin(in, count, share.end) -
-                                  partition_begin(in, count, share.begin));
-  }
-  const IndexRange share = partition(count, sharing.ranks, sharing.rank);
-  whole.mine = {partition_begin(in, count, share.begin), partition_begin(in, count, share.end)};
+  const SharedParts blocks{in, count, sharing.ranks};
+  for (int r = 0; r < sharing.ranks; ++r) whole.rows_per_rank.push_back(blocks.range_of(r).size());
+  whole.mine = blocks.range_of(sharing.rank);
   whole.gradient = device::Buffer<float>(whole.mine.size() * out);
+  const IndexRange share = blocks.parts_of(sharing.rank);
   for (index_t b = share.begin; b < share.end; ++b) {
     const IndexRange rows = partition(in, count, b);
     float* const gradient = whole.gradient.data() + (rows.begin - whole.mine.begin) * out;

@@ -22,11 +22,11 @@ constexpr std::string_view signal_asked = "a signal asked for it";
 
 index_t schedule_horizon(const Config& config, const train::BatchLoader& loader) {
   if (config.optim.schedule_steps > 0) return config.optim.schedule_steps;
-  return config.train.epochs * loader.training().batches_per_epoch();
+  return loader.training().steps(config.train.epochs);
 }
 
 index_t final_step(const Config& config, const train::BatchLoader& loader) {
-  const index_t all = config.train.epochs * loader.training().batches_per_epoch();
+  const index_t all = loader.training().steps(config.train.epochs);
   return config.train.max_steps > 0 ? std::min(all, config.train.max_steps) : all;
 }
 
@@ -175,7 +175,7 @@ Outcome Loop::stopped(std::string_view why) {
 
 bool Loop::is_over() const { return state_.step >= last_step_ || state_.ended; }
 
-bool Loop::epoch_ends() const { return state_.step % loader_.training().batches_per_epoch() == 0; }
+bool Loop::epoch_ends() const { return loader_.training().ends_epoch(state_.step); }
 
 bool Loop::is_saving_step() const {
   return config_.checkpoint.every_steps > 0 ? state_.step % config_.checkpoint.every_steps == 0 : epoch_ends();
@@ -185,7 +185,6 @@ void Loop::train_one_step() {
   step_under_way_ = state_.step + 1;
   const bool out_of_time = config_.run.max_minutes > 0 && elapsed_seconds() > 60.0 * config_.run.max_minutes;
   const train::StepReport& report = step_.run(state_.step, {stop_requested(), out_of_time});
-  const data::Position position = loader_.training().position_of(state_.step);
   ++state_.step;
   agreed_ = report.agreed;
   state_.last_loss = report.loss();
@@ -195,14 +194,15 @@ void Loop::train_one_step() {
   is_best_ = false;
   look_for_end(report.loss());
   if (folder_ == nullptr) return;
+  const index_t epoch = loader_.training().epoch_number(state_.step);
   metrics_->write(step_object({.step = state_.step,
-                               .epoch = position.epoch + 1,
+                               .epoch = epoch,
                                .loss = report.loss(),
                                .regularisers = report.regularisers,
                                .gradient_norm = report.agreed.gradient_norm,
                                .learning_rate = report.learning_rate},
                               report.statistics, report.seconds));
-  progress_->update({.epoch = position.epoch + 1,
+  progress_->update({.epoch = epoch,
                      .step = state_.step,
                      .samples = report.statistics.samples(),
                      .loss = report.loss(),
@@ -234,7 +234,7 @@ bool Loop::evaluate_epoch() {
     is_best_ = true;
   }
   if (folder_ == nullptr) return true;
-  const index_t epoch = loader_.training().position_of(state_.step - 1).epoch + 1;
+  const index_t epoch = loader_.training().epoch_number(state_.step);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   metrics_->write(evaluation_record_object({"validation", state_.step, epoch, seconds.count()}, *validation_));
   progress_->print(console::evaluation_line(epoch, "validation", *validation_));
@@ -252,8 +252,7 @@ void Loop::save() {
     if (folder_ != nullptr) folder_->expect_held();
     if (metrics_) metrics_->sync();
   });
-  save_checkpoint(*communicator_, checkpoint_folder_, state_, config_,
-                  loader_.training().position_of(state_.step), model_, optimizer_, last_batch_,
+  save_checkpoint(*communicator_, checkpoint_folder_, state_, config_, model_, optimizer_, last_batch_,
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
 }
@@ -308,8 +307,8 @@ bool Loop::evaluate_best() {
 
 std::optional<BestEvaluation> Loop::best() const {
   if (state_.best_step < 0) return std::nullopt;
-  return BestEvaluation{state_.best_step, loader_.training().position_of(state_.best_step - 1).epoch + 1,
-                        state_.best_error, best_test_ ? &*best_test_ : nullptr};
+  return BestEvaluation{state_.best_step, loader_.training().epoch_number(state_.best_step), state_.best_error,
+                        best_test_ ? &*best_test_ : nullptr};
 }
 
 std::optional<double> Loop::importance_weight() const {

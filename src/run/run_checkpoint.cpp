@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
+#include "data/batches.hpp"
 #include "ops/product_library.hpp"
 
 namespace switchyard::run {
@@ -99,9 +100,11 @@ void expect(const checkpoint::Reader& reader, const std::string& path, std::int6
 }  // namespace
 
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
-                     const RunState& state, const Config& config, data::Position position,
-                     model::MixtureModel& model, optim::Optimizer& optimizer,
-                     const moe::GateStatistics& last_step, const checkpoint::SaveOptions& options) {
+                     const RunState& state, const Config& config, model::MixtureModel& model,
+                     optim::Optimizer& optimizer, const moe::GateStatistics& last_step,
+                     const checkpoint::SaveOptions& options) {
+  const data::Batching batching{state.data.training_samples, config.train.batch_size};
+  const data::Position position = batching.position_of(state.step);
   checkpoint::Header header;
   header.integers = {{"state/step", state.step},
                      {"state/epoch", position.epoch},

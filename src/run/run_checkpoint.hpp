@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.hpp"
-#include "data/batches.hpp"
 #include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
 #include "optim/optimizer.hpp"
@@ -33,9 +32,9 @@ struct RunState {
 // scalars: state/step, state/epoch, state/batch, state/seed, ..., data/training_samples, ...; texts: config,
 // build, products, instruction_set, data/digest.
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
-                     const RunState& state, const Config& config, data::Position position,
-                     model::MixtureModel& model, optim::Optimizer& optimizer,
-                     const moe::GateStatistics& last_step, const checkpoint::SaveOptions& options);
+                     const RunState& state, const Config& config, model::MixtureModel& model,
+                     optim::Optimizer& optimizer, const moe::GateStatistics& last_step,
+                     const checkpoint::SaveOptions& options);
 
 // The checkpoint that `path` stands for: itself, or the newest valid one of a run folder. Local. Throws
 // DataError if the folder holds none; a file is not looked at.

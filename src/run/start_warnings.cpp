@@ -25,11 +25,11 @@ void warn_of_idle_ranks(const train::Options& train, index_t samples, const moe:
                         Warnings& warnings) {
   const int ranks = placement.rank_count();
   const index_t batch = std::min(train.batch_size, samples);
+  const SharedParts shards{batch, train.shards, ranks};
   int without_samples = 0;
   int without_experts = 0;
   for (int rank = 0; rank < ranks; ++rank) {
-    const data::ShardRange run = data::rank_shards(train.shards, ranks, rank);
-    without_samples += data::shard_run_samples(batch, train.shards, run).size() == 0 ? 1 : 0;
+    without_samples += shards.range_of(rank).empty() ? 1 : 0;
     without_experts += placement.hosted_by(GroupRank(rank)).empty() ? 1 : 0;
   }
   if (without_samples > 0) {
@@ -46,8 +46,7 @@ void warn_of_idle_ranks(const train::Options& train, index_t samples, const moe:
 }
 
 void warn_of_warm_up(const Config& config, index_t samples, Warnings& warnings) {
-  const index_t batch = std::max<index_t>(1, std::min(config.train.batch_size, samples));
-  const index_t steps = config.train.epochs * ((samples + batch - 1) / batch);
+  const index_t steps = data::Batching{samples, config.train.batch_size}.steps(config.train.epochs);
   if (config.optim.warmup_steps < steps || config.optim.warmup_steps == 0) return;
   warnings.push_back(fmt::format(
       "the learning rate still rises when training ends (optim.warmup_steps = {} of {} steps); lower it",

@@ -124,9 +124,8 @@ double training_floats(const Plan& p, index_t unit) { return is_frozen(p, unit) 
 // What rank `rank` holds and receives; averages where routing decides.
 void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
   const double batch = static_cast<double>(p.config.train.batch_size);
-  const IndexRange shards = data::rank_shards(p.config.train.shards, p.ranks, rank);
-  const double rows = static_cast<double>(
-      data::shard_run_samples(p.config.train.batch_size, p.config.train.shards, shards).size());
+  const SharedParts shards{p.config.train.batch_size, p.config.train.shards, p.ranks};
+  const double rows = static_cast<double>(shards.range_of(rank).size());
   const double hosted = static_cast<double>(placement.hosted_by(GroupRank(rank)).size());
   const double experts = static_cast<double>(placement.expert_count());
   const double slots = static_cast<double>(p.options.routing.slots());

@@ -49,15 +49,15 @@ TEST(Batching, counts_the_short_last_batch) {
   EXPECT_EQ((Batching{513, 512}.batches_per_epoch()), 2);
   const Batching fashion{55000, 512};
   EXPECT_EQ(fashion.batches_per_epoch(), 108);
-  EXPECT_EQ(fashion.size_of(0), 512);
-  EXPECT_EQ(fashion.size_of(107), 55000 - 107 * 512);
+  EXPECT_EQ(fashion.steps(3), 324);
+  EXPECT_EQ(fashion.places_of(0), (IndexRange{0, 512}));
   EXPECT_EQ(fashion.places_of(107), (IndexRange{107 * 512, 55000}));
-  EXPECT_THROW(fashion.size_of(108), ContractViolation);
-  EXPECT_THROW(fashion.size_of(-1), ContractViolation);
+  EXPECT_THROW(fashion.places_of(108), ContractViolation);
+  EXPECT_THROW(fashion.places_of(-1), ContractViolation);
   EXPECT_THROW((Batching{0, 512}.batches_per_epoch()), ContractViolation);
 }
 
-TEST(Batching, steps_and_positions_are_inverse_and_follow_each_other) {
+TEST(Batching, positions_of_steps_follow_each_other) {
   const Batching batching{10, 4};  // 4, 4, 2
   EXPECT_EQ(batching.position_of(0), (Position{0, 0}));
   EXPECT_EQ(batching.position_of(2), (Position{0, 2}));
@@ -65,8 +65,10 @@ TEST(Batching, steps_and_positions_are_inverse_and_follow_each_other) {
   Position position;
   for (index_t step = 0; step < 20; ++step) {
     EXPECT_EQ(batching.position_of(step), position);
-    EXPECT_EQ(batching.step_of(position), step);
-    position = batching.after(position);
+    EXPECT_EQ(batching.ends_epoch(step), position.batch == 0);
+    EXPECT_EQ(batching.epoch_number(step + 1), position.epoch + 1);
+    position =
+        position.batch == 2 ? Position{position.epoch + 1, 0} : Position{position.epoch, position.batch + 1};
   }
   EXPECT_THROW(batching.position_of(-1), ContractViolation);
 }
@@ -78,18 +80,18 @@ TEST(Shards, cover_any_batch_on_any_rank_count) {
       for (const index_t ranks : {1, 2, 3, 8, 100}) {
         index_t next_shard = 0;
         index_t next_sample = 0;
+        const SharedParts shared{batch, shards, ranks};
         for (index_t rank = 0; rank < ranks; ++rank) {
-          const ShardRange run = rank_shards(shards, ranks, rank);
-          const BatchRange mine = shard_run_samples(batch, shards, run);
+          const IndexRange run = shared.parts_of(rank);
+          const IndexRange mine = shared.range_of(rank);
           EXPECT_EQ(run.begin, next_shard);
           EXPECT_EQ(mine.begin, next_sample);
           EXPECT_TRUE(!run.empty() || mine.empty());
           index_t next_in_run = mine.begin;
           for (index_t s = run.begin; s < run.end; ++s) {
-            EXPECT_EQ(shard_samples(batch, shards, s),
-                      (BatchRange{s * batch / shards, (s + 1) * batch / shards}));
-            EXPECT_EQ(shard_samples(batch, shards, s).begin, next_in_run);
-            next_in_run = shard_samples(batch, shards, s).end;
+            EXPECT_EQ(partition(batch, shards, s), (IndexRange{s * batch / shards, (s + 1) * batch / shards}));
+            EXPECT_EQ(partition(batch, shards, s).begin, next_in_run);
+            next_in_run = partition(batch, shards, s).end;
           }
           EXPECT_EQ(next_in_run, mine.end);
           next_shard = run.end;
@@ -103,16 +105,15 @@ TEST(Shards, cover_any_batch_on_any_rank_count) {
 }
 
 TEST(Shards, known_answers) {
-  EXPECT_EQ(rank_shards(8, 3, 0), (ShardRange{0, 2}));
-  EXPECT_EQ(rank_shards(8, 3, 1), (ShardRange{2, 5}));
-  EXPECT_EQ(rank_shards(8, 3, 2), (ShardRange{5, 8}));
-  EXPECT_TRUE(rank_shards(2, 3, 0).empty());
-  EXPECT_EQ(rank_shards(2, 3, 1), (ShardRange{0, 1}));
-  EXPECT_EQ(shard_samples(3, 8, 2), (BatchRange{0, 1}));
-  EXPECT_TRUE(shard_samples(3, 8, 0).empty());
-  EXPECT_EQ(shard_run_samples(512, 8, {2, 5}), (BatchRange{128, 320}));
-  EXPECT_THROW(rank_shards(8, 3, 3), ContractViolation);
-  EXPECT_THROW(shard_samples(3, 8, 8), ContractViolation);
+  const SharedParts eight{512, 8, 3};
+  EXPECT_EQ(eight.parts_of(0), (IndexRange{0, 2}));
+  EXPECT_EQ(eight.parts_of(1), (IndexRange{2, 5}));
+  EXPECT_EQ(eight.parts_of(2), (IndexRange{5, 8}));
+  EXPECT_EQ(eight.range_of(1), (IndexRange{128, 320}));
+  EXPECT_TRUE((SharedParts{3, 2, 3}.parts_of(0).empty()));
+  EXPECT_EQ((SharedParts{3, 2, 3}.parts_of(1)), (IndexRange{0, 1}));
+  EXPECT_TRUE((SharedParts{3, 8, 8}.range_of(0).empty()));
+  EXPECT_EQ((SharedParts{3, 8, 8}.range_of(2)), (IndexRange{0, 1}));
 }
 
 }  // namespace
