@@ -6,7 +6,6 @@
 #include <charconv>
 #include <fstream>
 #include <set>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -19,13 +18,6 @@
 
 namespace switchyard::device {
 namespace {
-
-std::string read_file(const char* path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // "key<tabs>: value" -> {key, value}; {line, ""} without a colon.
 std::pair<std::string_view, std::string_view> split_line(std::string_view line) {
@@ -80,11 +72,10 @@ std::string gibibytes(std::size_t bytes) {
 
 }  // namespace
 
-void read_cpuinfo(const std::string& text, MachineInfo& machine) {
+void read_cpuinfo(std::istream& lines, MachineInfo& machine) {
   std::set<int> sockets;
   std::set<std::pair<int, int>> cores;
   int socket = 0;
-  std::istringstream lines(text);
   for (std::string line; next_line(lines, line);) {
     const auto [key, value] = split_line(line);
     if (key == "processor") ++machine.hardware_threads;
@@ -97,8 +88,7 @@ void read_cpuinfo(const std::string& text, MachineInfo& machine) {
   machine.cores = cores.empty() ? machine.hardware_threads : static_cast<int>(cores.size());
 }
 
-void read_meminfo(const std::string& text, MachineInfo& machine) {
-  std::istringstream lines(text);
+void read_meminfo(std::istream& lines, MachineInfo& machine) {
   for (std::string line; next_line(lines, line);) {
     const auto [key, value] = split_line(line);
     std::size_t kibibytes = 0;
@@ -108,11 +98,13 @@ void read_meminfo(const std::string& text, MachineInfo& machine) {
   }
 }
 
-std::string chosen_word(const std::string& text) {
-  const auto first = text.find('[');
-  const auto last = text.find(']', first);
+std::string chosen_word(std::istream& lines) {
+  std::string line;
+  next_line(lines, line);
+  const auto first = line.find('[');
+  const auto last = line.find(']', first);
   if (first == std::string::npos || last == std::string::npos) return "unknown";
-  return text.substr(first + 1, last - first - 1);
+  return line.substr(first + 1, last - first - 1);
 }
 
 int usable_hardware_threads() {
@@ -123,11 +115,13 @@ int usable_hardware_threads() {
 
 MachineInfo describe_machine() {
   MachineInfo machine;
-  read_cpuinfo(read_file("/proc/cpuinfo"), machine);
-  read_meminfo(read_file("/proc/meminfo"), machine);
+  std::ifstream cpuinfo("/proc/cpuinfo"), meminfo("/proc/meminfo");
+  std::ifstream huge_pages("/sys/kernel/mm/transparent_hugepage/enabled");
+  read_cpuinfo(cpuinfo, machine);
+  read_meminfo(meminfo, machine);
   read_instruction_sets(machine);
   machine.usable_threads = usable_hardware_threads();
-  machine.huge_pages = chosen_word(read_file("/sys/kernel/mm/transparent_hugepage/enabled"));
+  machine.huge_pages = chosen_word(huge_pages);
   machine.cuda = cuda_devices();
   return machine;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <iosfwd>
 #include <string>
 
 #include "device/cuda_devices.hpp"
@@ -42,10 +43,10 @@ std::string to_string(const MachineInfo& machine);
 
 // The parts that read texts of the kernel, apart for tests. /proc/cpuinfo: model, sockets, cores, hardware
 // threads.
-void read_cpuinfo(const std::string& text, MachineInfo& machine);
+void read_cpuinfo(std::istream& lines, MachineInfo& machine);
 // /proc/meminfo: total and available memory.
-void read_meminfo(const std::string& text, MachineInfo& machine);
+void read_meminfo(std::istream& lines, MachineInfo& machine);
 // "always [madvise] never" -> "madvise".
-std::string chosen_word(const std::string& text);
+std::string chosen_word(std::istream& lines);
 
 }  // namespace switchyard::device

@@ -17,8 +17,8 @@ bool is_there(const std::filesystem::path& path);
 std::string why_unreadable(const std::filesystem::path& path);
 
 // All of a regular file. Throws DataError, with the reason, for what is none, cannot be read, or is larger than
-// `most_bytes`.
-std::string read_regular_file(const std::filesystem::path& path, std::size_t most_bytes);
+// `most_bytes` (1 GiB: more than any report or record of ours).
+std::string read_regular_file(const std::filesystem::path& path, std::size_t most_bytes = std::size_t{1} << 30);
 
 // Throws DataError unless `path` is new, or a regular file (no link) that begins with `mark`: only a file of
 // ours is replaced. An empty mark: any regular file. `option` is how a user names another place.

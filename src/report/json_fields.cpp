@@ -53,11 +53,6 @@ std::vector<std::vector<std::int64_t>> counts_of(const Json& object, std::string
   return counts;
 }
 
-std::string read_text(const std::filesystem::path& path) {
-  constexpr std::size_t most_bytes = std::size_t{1} << 30;
-  return files::read_regular_file(path, most_bytes);
-}
-
 Json parse_shallow(std::string_view text) {
   constexpr int most_levels = 32;  // records of ours have four
   int level = 0;
@@ -75,7 +70,7 @@ Json parse_shallow(std::string_view text) {
 }
 
 Json read_object(const std::filesystem::path& path, std::string_view made_by) {
-  Json object = parse_shallow(read_text(path));
+  Json object = parse_shallow(files::read_regular_file(path));
   if (!object.is_object()) {
     throw DataError(fmt::format(
         "'{}' is no JSON object (it was cut off or changed); take it away, or write it again with {}",

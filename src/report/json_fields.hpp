@@ -24,8 +24,6 @@ std::vector<std::vector<std::int64_t>> counts_of(const Json& object, std::string
 // texts of deep values would use up the stack.
 Json parse_shallow(std::string_view text);
 
-// The bytes of a file. Throws DataError.
-std::string read_text(const std::filesystem::path& path);
 // A file that holds one object. DataError if it does not; `made_by` is the command that writes it again.
 Json read_object(const std::filesystem::path& path, std::string_view made_by);
 

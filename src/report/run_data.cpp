@@ -82,7 +82,7 @@ void read_metrics(const std::filesystem::path& path, RunData& run) {
     if (kind == "step") add_step(run.steps, record);
     if (kind == "evaluation") add_evaluation(run.evaluations, std::move(record));
   }
-  if (lines.bad()) read_text(path);
+  if (lines.bad()) (void)files::read_regular_file(path);
 }
 
 // Only to show values: the page must also open for a configuration of another version, or one that is damaged.
@@ -136,7 +136,7 @@ RunData read_run(const std::filesystem::path& folder) {
   run.folder = folder;
   std::error_code error;
   if (files::is_there(folder / "config.ini")) {
-    run.config_text = read_text(folder / "config.ini");
+    run.config_text = files::read_regular_file(folder / "config.ini");
     run.settings = settings_of(run.config_text);
   }
   run.has_metrics = files::is_there(folder / "metrics.jsonl");

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "base/error.hpp"
 #include "device/context.hpp"
 
@@ -20,7 +22,8 @@ constexpr const char* two_sockets_of_two_cores =
 
 TEST(DescribeMachine, counts_sockets_cores_and_hardware_threads) {
   MachineInfo machine;
-  read_cpuinfo(two_sockets_of_two_cores, machine);
+  std::istringstream lines(two_sockets_of_two_cores);
+  read_cpuinfo(lines, machine);
   EXPECT_EQ(machine.cpu_model, "Example CPU 2.0GHz");
   EXPECT_EQ(machine.sockets, 2);
   EXPECT_EQ(machine.cores, 4);
@@ -29,7 +32,8 @@ TEST(DescribeMachine, counts_sockets_cores_and_hardware_threads) {
 
 TEST(DescribeMachine, takes_each_processor_for_a_core_where_no_topology_is_shown) {
   MachineInfo machine;
-  read_cpuinfo("processor\t: 0\nBogoMIPS\t: 50.00\n\nprocessor\t: 1\n", machine);
+  std::istringstream lines("processor\t: 0\nBogoMIPS\t: 50.00\n\nprocessor\t: 1\n");
+  read_cpuinfo(lines, machine);
   EXPECT_EQ(machine.sockets, 1);
   EXPECT_EQ(machine.cores, 2);
   EXPECT_EQ(machine.cpu_model, "");
@@ -37,11 +41,13 @@ TEST(DescribeMachine, takes_each_processor_for_a_core_where_no_topology_is_shown
 
 TEST(DescribeMachine, reads_memory_and_huge_pages) {
   MachineInfo machine;
-  read_meminfo("MemTotal:       16384 kB\nMemFree:   1 kB\nMemAvailable:    8192 kB\n", machine);
+  std::istringstream lines("MemTotal:       16384 kB\nMemFree:   1 kB\nMemAvailable:    8192 kB\n");
+  read_meminfo(lines, machine);
   EXPECT_EQ(machine.memory_bytes, std::size_t{16} << 20);
   EXPECT_EQ(machine.available_bytes, std::size_t{8} << 20);
-  EXPECT_EQ(chosen_word("always [madvise] never\n"), "madvise");
-  EXPECT_EQ(chosen_word(""), "unknown");
+  std::istringstream chosen("always [madvise] never\n"), nothing("");
+  EXPECT_EQ(chosen_word(chosen), "madvise");
+  EXPECT_EQ(chosen_word(nothing), "unknown");
 }
 
 TEST(DescribeMachine, finds_this_machine_consistent) {
