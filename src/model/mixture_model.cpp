@@ -46,15 +46,14 @@ index_t MixtureModel::training_multiply_adds_per_sample() const {
          layer_.gate().slots() * training_multiply_adds(options_.expert, options_.expert_options);
 }
 
-void MixtureModel::forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
-                           moe::GateStatistics& statistics) {
-  output_ = layer_.forward(context, *batch.tiles, batch.samples, mode, clock);
-  clock.enter(Phase::combine);
-  scores_ = objective_->forward(context, output_, batch.samples.labels);
-  clock.enter(Phase::other);
-  count_choices(batch, statistics);
-  regularisers_.measure(context, *batch.tiles, batch.samples, mode, layer_.gate(), output_.routing);
-  collect(context, batch, mode, statistics);
+void MixtureModel::forward(const nn::Pass& pass, moe::GateStatistics& statistics) {
+  output_ = layer_.forward(pass);
+  pass.clock.enter(Phase::combine);
+  scores_ = objective_->forward(pass.context, output_, pass.batch.labels);
+  pass.clock.enter(Phase::other);
+  count_choices(pass.batch, statistics);
+  regularisers_.measure(pass, layer_.gate(), output_.routing);
+  collect(pass, statistics);
   expect_finite(statistics);
 }
 
@@ -102,15 +101,14 @@ void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const Of
   regularisers_.add_shard(context, rows, sums.subspan(at(columns.regularisers())));
 }
 
-MixtureModel::OfSamples MixtureModel::of_samples(device::Context& context, const Batch& batch,
-                                                 nn::Mode mode) const {
-  device::Workspace& workspace = context.workspace();
+MixtureModel::OfSamples MixtureModel::of_samples(const nn::Pass& pass) const {
+  device::Context& context = pass.context;
   const moe::Routing& routing = output_.routing;
   OfSamples of;
-  if (mode == nn::Mode::evaluation) {
-    of.likelihood_losses = objective_->likelihood_losses(context, output_, batch.samples.labels, scores_);
+  if (!pass.is_training()) {
+    of.likelihood_losses = objective_->likelihood_losses(context, output_, pass.batch.labels, scores_);
   }
-  const auto allocate = [&] { return workspace.allocate<double>(routing.samples); };
+  const auto allocate = [&] { return pass.workspace().allocate<double>(routing.samples); };
   of.score_entropies = routing.entropies;
   if (routing.slots > 1) {
     const std::span<double> of_weights = allocate();
@@ -127,17 +125,16 @@ MixtureModel::OfSamples MixtureModel::of_samples(device::Context& context, const
 }
 
 // Sums over the global batch: a partial per shard, added in shard order.
-void MixtureModel::collect(device::Context& context, const Batch& batch, nn::Mode mode,
-                           moe::GateStatistics& statistics) {
-  device::Workspace& workspace = context.workspace();
-  const nn::BatchTiles& tiles = *batch.tiles;
-  const OfSamples of = of_samples(context, batch, mode);
+void MixtureModel::collect(const nn::Pass& pass, moe::GateStatistics& statistics) {
+  device::Workspace& workspace = pass.workspace();
+  const nn::BatchTiles& tiles = pass.tiles();
+  const OfSamples of = of_samples(pass);
   const SumColumns columns{options_.routing.experts};
   const index_t width = columns.regularisers() + regularisers_.width();
   const std::span<double> mine = workspace.allocate<double>(tiles.local_count() * width);
   std::ranges::fill(mine, 0.0);
-  context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-    sum_shard(context, tiles.rows(tile), of, mine.subspan(at(tile * width), at(width)));
+  pass.context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
+    sum_shard(pass.context, tiles.rows(tile), of, mine.subspan(at(tile * width), at(width)));
   });
   const std::span<const double> all = tiles.gather_tiles(workspace, mine, width);
   const std::span<double> column = workspace.allocate<double>(tiles.total_count());
@@ -155,12 +152,12 @@ void MixtureModel::collect(device::Context& context, const Batch& batch, nn::Mod
   regularisers_.complete(sums.subspan(at(columns.regularisers())), statistics.importance, tiles.total_rows());
 }
 
-void MixtureModel::count_choices(const Batch& batch, moe::GateStatistics& statistics) const {
+void MixtureModel::count_choices(const nn::Batch& batch, moe::GateStatistics& statistics) const {
   const moe::Routing& routing = output_.routing;
   statistics.samples() += routing.samples;
   statistics.sent_rows() += layer_.plan().sent_rows();
   for (index_t n = 0; n < routing.samples; ++n) {
-    const std::int32_t label = batch.samples.labels[at(n)];
+    const std::int32_t label = batch.labels[at(n)];
     statistics.errors() += scores_.predicted[at(n)] != label ? 1 : 0;
     index_t chosen = 0;
     for (index_t i = 0; i < routing.slots; ++i) {
@@ -175,16 +172,12 @@ void MixtureModel::count_choices(const Batch& batch, moe::GateStatistics& statis
   }
 }
 
-void MixtureModel::backward(device::Context& context, const Batch& batch, PhaseClock& clock) {
-  clock.enter(Phase::combine);
-  const moe::Layer::Gradients gradients = layer_.begin_backward(context, *batch.tiles);
-  const auto scale = static_cast<float>(1.0 / static_cast<double>(batch.tiles->total_rows()));
-  objective_->backward(context, output_, batch.samples.labels, scale, gradients);
-  layer_.backward(context, *batch.tiles, output_, gradients, regularisers_.gradients(), clock);
-}
-
-void MixtureModel::reduce_gradients(device::Context& context, const Batch& batch, PhaseClock& clock) {
-  layer_.reduce_gradients(context, *batch.tiles, clock);
+void MixtureModel::backward(const nn::Pass& pass) {
+  pass.clock.enter(Phase::combine);
+  const moe::SlotGradients gradients = layer_.begin_backward(pass);
+  const auto scale = static_cast<float>(1.0 / static_cast<double>(pass.tiles().total_rows()));
+  objective_->backward(pass.context, output_, pass.batch.labels, scale, gradients);
+  layer_.backward(pass, output_, gradients, regularisers_.gradients());
 }
 
 void MixtureModel::gather_updated_values(device::Context& context) {

@@ -17,13 +17,6 @@
 
 namespace switchyard::model {
 
-// One rank's share of a batch, in global order.
-struct Batch {
-  const nn::BatchTiles* tiles = nullptr;
-  moe::Samples samples;                  // with labels
-  std::span<const std::int32_t> groups;  // [N], or empty
-};
-
 // An array of the model for a checkpoint: rows [rows.begin, rows.end) of the whole are at `data`.
 struct ModelArray {
   std::string name;
@@ -42,14 +35,13 @@ class MixtureModel {
   // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
   // (they are summed where the step agrees). Throws NumericError on all ranks if the loss or a score of the
   // gate is not finite.
-  void forward(device::Context& context, const Batch& batch, nn::Mode mode, PhaseClock& clock,
-               moe::GateStatistics& statistics);
+  void forward(const nn::Pass& pass, moe::GateStatistics& statistics);
   const RegulariserLosses& regulariser_losses() const { return regularisers_.losses(); }
   // Of the size that forward() fills.
   moe::GateStatistics statistics() const { return {options_.routing.experts, task_.classes, task_.groups}; }
   // Gradients of all activations, then of all parameters.
-  void backward(device::Context& context, const Batch& batch, PhaseClock& clock);
-  void reduce_gradients(device::Context& context, const Batch& batch, PhaseClock& clock);
+  void backward(const nn::Pass& pass);
+  void reduce_gradients(const nn::Pass& pass) { layer_.reduce_gradients(pass); }
   // After the update of slices(): every rank gets what the others changed.
   void gather_updated_values(device::Context& context);
   // After parameters() were written from outside. Local.
@@ -76,10 +68,10 @@ class MixtureModel {
  private:
   struct SumColumns;
   struct OfSamples;
-  OfSamples of_samples(device::Context& context, const Batch& batch, nn::Mode mode) const;
+  OfSamples of_samples(const nn::Pass& pass) const;
   void sum_shard(device::Context& context, IndexRange rows, const OfSamples& of, std::span<double> sums) const;
-  void collect(device::Context& context, const Batch& batch, nn::Mode mode, moe::GateStatistics& statistics);
-  void count_choices(const Batch& batch, moe::GateStatistics& statistics) const;
+  void collect(const nn::Pass& pass, moe::GateStatistics& statistics);
+  void count_choices(const nn::Batch& batch, moe::GateStatistics& statistics) const;
   void expect_finite(const moe::GateStatistics& statistics) const;
   // of_layer(layer): named values.
   std::vector<ModelArray> arrays(const auto& of_layer);

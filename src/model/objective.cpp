@@ -62,7 +62,7 @@ class LikelihoodObjective final : public Objective {
   }
 
   void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
-                float scale, const moe::Layer::Gradients& gradients) override {
+                float scale, const moe::SlotGradients& gradients) override {
     ops::mixture_backward(context, batch(output, labels), posteriors_, scale,
                           {gradients.slot_rows().data(), gradients.slots});
   }
@@ -113,7 +113,7 @@ class PredictedLossObjective final : public Objective {
   }
 
   void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
-                float scale, const moe::Layer::Gradients& gradients) override {
+                float scale, const moe::SlotGradients& gradients) override {
     ops::mixture_backward(context, batch(output, labels), {posteriors_, posteriors_}, scale,
                           {gradients.slot_rows().data(), gradients.slots});
     ops::prediction_error_backward(context, batch(output, labels), output.routing.scores, scale,
@@ -161,9 +161,9 @@ class WeightedSumObjective final : public Objective {
   }
 
   void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
-                float scale, const moe::Layer::Gradients& gradients) override {
-    ops::weighted_sum_backward(context, batch(output, labels), d_sum_, scale, measure(),
-                               {gradients.slot_rows().data(), gradients.slots});
+                float scale, const moe::SlotGradients& gradients) override {
+    ops::weighted_sum_backward(context, batch(output, labels), d_sum_,
+                               {scale, measure(), gradients.slot_rows().data(), gradients.slots});
   }
 
  private:

@@ -51,7 +51,7 @@ class Objective {
   // `scale` is 1 / B of the global batch.
   virtual void backward(device::Context& context, const moe::LayerOutput& output,
                         std::span<const std::int32_t> labels, float scale,
-                        const moe::Layer::Gradients& gradients) = 0;
+                        const moe::SlotGradients& gradients) = 0;
 
  protected:
   Objective() = default;

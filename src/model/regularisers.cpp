@@ -44,23 +44,20 @@ Regularisers::Regularisers(const moe::Options& moe)
   columns_.expected_load = take(load_ > 0 ? experts_ : 0);
 }
 
-void Regularisers::measure(device::Context& context, const nn::BatchTiles& tiles, const moe::Samples& samples,
-                           nn::Mode mode, const moe::Gate& gate, const moe::Routing& routing) {
-  device::Workspace& workspace = context.workspace();
-  const bool training = mode == nn::Mode::training;
+void Regularisers::measure(const nn::Pass& pass, const moe::Gate& gate, const moe::Routing& routing) {
   routing_ = &routing;
   if (of_scores()) {
-    squared_log_sums_ = workspace.allocate<double>(routing.samples);
-    score_entropies_ = workspace.allocate<double>(routing.samples);
-    ops::score_statistics(context, routing.scores, squared_log_sums_, score_entropies_);
+    squared_log_sums_ = pass.workspace().allocate<double>(routing.samples);
+    score_entropies_ = pass.workspace().allocate<double>(routing.samples);
+    ops::score_statistics(pass.context, routing.scores, squared_log_sums_, score_entropies_);
   }
-  with_load_ = training && load_ > 0;
+  with_load_ = pass.is_training() && load_ > 0;
   if (with_load_) expected_load_ = gate.expected_load(routing);
   terms_ = {};
-  if (training && similarity_.any()) {
+  if (pass.is_training() && similarity_.any()) {
     const tensor::RowSource features =
-        similarity_layer_ == 0 ? samples.rows : tensor::RowSource(gate.layer_output(similarity_layer_));
-    terms_ = pairs_.measure(context, tiles, features, routing.scores);
+        similarity_layer_ == 0 ? pass.batch.rows : tensor::RowSource(gate.layer_output(similarity_layer_));
+    terms_ = pairs_.measure(pass.context, pass.tiles(), features, routing.scores);
   }
 }
 

@@ -19,39 +19,40 @@ Experts::Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::Netwo
   for (const ExpertId id : hosted) experts_.push_back(std::make_unique<Expert>(id, shape, options, seed));
 }
 
-// body(expert, tile) for every tile of every expert, spread over the pool.
-void Experts::run_tiles(device::Context& context, const auto& body) {
+// body(expert's pass, expert, tile) for every tile of every expert, spread over the pool.
+void Experts::run_tiles(const nn::Pass& pass, const auto& body) {
   tasks_.clear();
   for (std::size_t e = 0; e < experts_.size(); ++e) {
     for (index_t tile = 0; tile < experts_[e]->tiles.local_count(); ++tile) {
       tasks_.push_back({static_cast<std::int32_t>(e), static_cast<std::int32_t>(tile)});
     }
   }
-  context.pool().parallel_for(static_cast<index_t>(tasks_.size()), [&](index_t t) {
+  pass.context.pool().parallel_for(static_cast<index_t>(tasks_.size()), [&](index_t t) {
     const Task task = tasks_[static_cast<std::size_t>(t)];
-    body(*experts_[static_cast<std::size_t>(task.expert)], index_t{task.part});
+    Expert& expert = *experts_[static_cast<std::size_t>(task.expert)];
+    body(pass.with(expert.batch), expert, index_t{task.part});
   });
 }
 
-void Experts::forward(device::Context& context, const Exchange& exchange, nn::Mode mode) {
+void Experts::forward(const nn::Pass& pass, const Exchange& exchange) {
   for (auto& part : returned_) part.clear();
   for (std::size_t e = 0; e < experts_.size(); ++e) {
     Expert& expert = *experts_[e];
-    const tensor::RowSource input = exchange.expert_input(LocalExpert(static_cast<int>(e)));
-    expert.tiles.set_local(input.rows, exchange.expert_samples(LocalExpert(static_cast<int>(e))), tile_rows);
-    expert.network.begin_forward(context.workspace(), expert.tiles, input, mode, expert.record);
+    const LocalExpert local(static_cast<int>(e));
+    expert.batch = {.tiles = &expert.tiles, .rows = exchange.expert_input(local)};
+    expert.tiles.set_local(expert.batch.rows.rows, exchange.expert_samples(local), tile_rows);
+    expert.network.begin_forward(pass.with(expert.batch), expert.record);
     returned_[Returned::output].push_back(expert.record.layers.back().output);
     if (shows_hidden_) returned_[Returned::hidden].push_back(expert.network.hidden(expert.record));
   }
   for (index_t stage = 0; stage < stage_count(); ++stage) {
     const bool last = stage + 1 == stage_count();
-    run_tiles(context, [&](Expert& expert, index_t tile) {
-      expert.network.forward_tile(context, expert.tiles, stage, tile, expert.record);
-      if (last) apply_head(context, expert, tile);
+    run_tiles(pass, [&](const nn::Pass& own, Expert& expert, index_t tile) {
+      expert.network.forward_tile(own, stage, tile, expert.record);
+      if (last) apply_head(own.context, expert, tile);
     });
-    for (const auto& expert : experts_) {
-      expert->network.join_forward(context.workspace(), expert->tiles, stage, mode, expert->record);
-    }
+    for (const auto& expert : experts_)
+      expert->network.join_forward(pass.with(expert->batch), stage, expert->record);
   }
 }
 
@@ -62,27 +63,26 @@ void Experts::apply_head(device::Context& context, Expert& expert, index_t tile)
   ops::log_softmax(context, y, y);
 }
 
-void Experts::begin_backward(device::Context& context) {
+void Experts::begin_backward(const nn::Pass& pass) {
   for (auto& part : d_returned_) part.clear();
   for (const auto& expert : experts_) {
-    expert->network.begin_backward(context.workspace(), expert->tiles, expert->record);
+    expert->network.begin_backward(pass.with(expert->batch), expert->record);
     expert->partials =
-        context.workspace().allocate<float>(expert->tiles.local_count() * expert->network.partial_width());
+        pass.workspace().allocate<float>(expert->tiles.local_count() * expert->network.partial_width());
     d_returned_[Returned::output].push_back(expert->record.layers.back().d_output);
     if (shows_hidden_) d_returned_[Returned::hidden].push_back(expert->record.d_hidden);
   }
 }
 
-void Experts::backward(device::Context& context) {
+void Experts::backward(const nn::Pass& pass) {
   for (index_t stage = stage_count(); stage-- > 0;) {
     const bool last = stage + 1 == stage_count();
-    run_tiles(context, [&](Expert& expert, index_t tile) {
-      if (last) apply_head_backward(context, expert, tile);
-      expert.network.backward_tile(context, expert.tiles, stage, tile, expert.record, expert.partials.data());
+    run_tiles(pass, [&](const nn::Pass& own, Expert& expert, index_t tile) {
+      if (last) apply_head_backward(own.context, expert, tile);
+      expert.network.backward_tile(own, stage, tile, expert.record, expert.partials.data());
     });
-    for (const auto& expert : experts_) {
-      expert->network.join_backward(context.workspace(), expert->tiles, stage, expert->record);
-    }
+    for (const auto& expert : experts_)
+      expert->network.join_backward(pass.with(expert->batch), stage, expert->record);
   }
 }
 
@@ -94,7 +94,7 @@ void Experts::apply_head_backward(device::Context& context, Expert& expert, inde
   ops::log_softmax_backward(context, last.output.rows_from(rows.begin, rows.size()), dy, dy);
 }
 
-void Experts::reduce_gradients(device::Context& context) {
+void Experts::reduce_gradients(const nn::Pass& pass) {
   tasks_.clear();
   for (std::size_t e = 0; e < experts_.size(); ++e) {
     // Part -1 adds the tiles' partials; the others are blocks of the large matrices.
@@ -102,11 +102,11 @@ void Experts::reduce_gradients(device::Context& context) {
       tasks_.push_back({static_cast<std::int32_t>(e), static_cast<std::int32_t>(part)});
     }
   }
-  context.pool().parallel_for(static_cast<index_t>(tasks_.size()), [&](index_t t) {
+  pass.context.pool().parallel_for(static_cast<index_t>(tasks_.size()), [&](index_t t) {
     const Task task = tasks_[static_cast<std::size_t>(t)];
     Expert& expert = *experts_[static_cast<std::size_t>(task.expert)];
     if (task.part < 0) {
-      expert.gradient.reduce_partials(context, expert.tiles, expert.partials);
+      expert.gradient.reduce_partials(pass.with(expert.batch), expert.partials);
     } else {
       expert.gradient.compute_local_block(task.part, expert.record);
     }

@@ -39,14 +39,14 @@ class Experts {
 
   // Reads exchange.expert_input(e); afterwards returned() holds the head's rows, and the hidden vectors if the
   // networks show them.
-  void forward(device::Context& context, const Exchange& exchange, nn::Mode mode);
+  void forward(const nn::Pass& pass, const Exchange& exchange);
   ExpertParts returned() const { return {returned_[Returned::output], returned_[Returned::hidden]}; }
   // Allocates d_returned(), which the caller fills before backward.
-  void begin_backward(device::Context& context);
+  void begin_backward(const nn::Pass& pass);
   ExpertParts d_returned() const { return {d_returned_[Returned::output], d_returned_[Returned::hidden]}; }
-  void backward(device::Context& context);
+  void backward(const nn::Pass& pass);
   // Parameter gradients, from what backward left.
-  void reduce_gradients(device::Context& context);
+  void reduce_gradients(const nn::Pass& pass);
 
  private:
   struct Expert {
@@ -56,6 +56,7 @@ class Experts {
     nn::Network network;
     nn::NetworkGradient gradient;
     nn::BatchTiles tiles;
+    nn::Batch batch;  // of `tiles`
     nn::NetworkRecord record;
     std::span<float> partials;
   };
@@ -65,7 +66,7 @@ class Experts {
   };
   // All experts have one shape, so their networks the same stages (nn/network.hpp).
   index_t stage_count() const { return experts_.empty() ? 0 : experts_.front()->network.stage_count(); }
-  void run_tiles(device::Context& context, const auto& body);
+  void run_tiles(const nn::Pass& pass, const auto& body);
   void apply_head(device::Context& context, Expert& expert, index_t tile) const;
   void apply_head_backward(device::Context& context, Expert& expert, index_t tile) const;
 

@@ -18,72 +18,74 @@ index_t GateOptions::slots() const {
   return top_k == 0 ? experts : top_k;
 }
 
-Gate::Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::NetworkOptions& options, int ranks,
-           int rank, std::uint64_t seed)
+Gate::Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::NetworkOptions& options,
+           nn::NetworkGradient::Sharing sharing, std::uint64_t seed)
     : options_(gate),
       seed_(seed),
       network_("gate", shape, options, seed),
-      gradient_(network_, {.replicated = true, .ranks = ranks, .rank = rank}),
+      gradient_(network_, sharing),
       slots_(gate.slots()) {}
 
-tensor::ConstMatrix Gate::add_noise(device::Context& context, tensor::ConstMatrix logits,
-                                    const Samples& samples, nn::Mode mode) const {
-  const bool wanted = options_.noise != GateNoise::none &&
-                      (mode == nn::Mode::training || options_.noise_when == NoiseWhen::always);
+tensor::ConstMatrix Gate::add_noise(const nn::Pass& pass, tensor::ConstMatrix logits) const {
+  const bool wanted =
+      options_.noise != GateNoise::none && (pass.is_training() || options_.noise_when == NoiseWhen::always);
   if (!wanted) return logits;
+  const nn::Batch& samples = pass.batch;
   const std::uint32_t step = options_.noise_draw == NoiseDraw::once ? 0 : samples.step;
-  const tensor::Matrix noisy = tensor::allocate_matrix(context.workspace(), logits.rows, logits.cols);
+  const tensor::Matrix noisy = tensor::allocate_matrix(pass.workspace(), logits.rows, logits.cols);
   const bool normal = options_.noise == GateNoise::normal;
-  ops::add_noise(
-      context, logits, samples.ids, {seed_, step, samples.stream},
-      {normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform, static_cast<float>(options_.noise_scale)},
-      noisy);
+  ops::add_noise(pass.context, logits, samples.ids,
+                 {.spread = normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform,
+                  .scale = static_cast<float>(options_.noise_scale),
+                  .key = {seed_, step, samples.stream}},
+                 noisy);
   return noisy;
 }
 
-void Gate::choose(device::Context& context, const Samples& samples, Routing& routing) const {
+void Gate::choose(const nn::Pass& pass, Routing& routing) const {
   if (options_.kind == GateKind::by_label) {
-    SY_EXPECTS(samples.labels.size() == routing.experts.size(), "{} labels for {} samples",
-               samples.labels.size(), routing.experts.size());
+    const std::span<const std::int32_t> labels = pass.batch.labels;
+    SY_EXPECTS(labels.size() == routing.experts.size(), "{} labels for {} samples", labels.size(),
+               routing.experts.size());
     for (std::size_t n = 0; n < routing.experts.size(); ++n)
-      routing.experts[n] = options_.expert_of_label[static_cast<std::size_t>(samples.labels[n])];
+      routing.experts[n] = options_.expert_of_label[static_cast<std::size_t>(labels[n])];
   } else if (options_.kind != GateKind::network || options_.top_k == 0) {
     for (std::size_t i = 0; i < routing.experts.size(); ++i)
       routing.experts[i] = static_cast<std::int32_t>(static_cast<index_t>(i) % slots_);
   } else {
-    ops::top_k(context, routing.noisy, slots_, routing.experts.data());
+    ops::top_k(pass.context, routing.noisy, slots_, routing.experts.data());
   }
 }
 
-Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
-                    nn::Mode mode) {
-  const index_t rows = tiles.local_rows();
+Routing Gate::route(const nn::Pass& pass) {
+  device::Workspace& workspace = pass.workspace();
+  const index_t rows = pass.tiles().local_rows();
   Routing routing;
   routing.samples = rows;
   routing.slots = slots_;
-  routing.experts = context.workspace().allocate<std::int32_t>(rows * slots_);
-  routing.weights = tensor::allocate_matrix(context.workspace(), rows, slots_);
-  routing.log_weights = tensor::allocate_matrix(context.workspace(), rows, slots_);
+  routing.experts = workspace.allocate<std::int32_t>(rows * slots_);
+  routing.weights = tensor::allocate_matrix(workspace, rows, slots_);
+  routing.log_weights = tensor::allocate_matrix(workspace, rows, slots_);
   routing.factors = routing.weights;
-  routing.scores = routing.noisy = tensor::allocate_matrix(context.workspace(), rows, 0);
-  if (has_network()) network_.forward(context, tiles, samples.rows, mode, record_);
+  routing.scores = routing.noisy = tensor::allocate_matrix(workspace, rows, 0);
+  if (has_network()) network_.forward(pass, record_);
   switch (options_.kind) {
     case GateKind::network: {
       const tensor::ConstMatrix logits = record_.layers.back().output;
       routing.clean = logits;
-      routing.noisy = add_noise(context, logits, samples, mode);
+      routing.noisy = add_noise(pass, logits);
       routing.scores = options_.value == GateValue::noisy_softmax ? routing.noisy : logits;
-      choose(context, samples, routing);
-      weigh_by_scores(context, routing);
+      choose(pass, routing);
+      weigh_by_scores(pass.context, routing);
       break;
     }
     case GateKind::attention:
     case GateKind::most_certain:
-      choose(context, samples, routing);
+      choose(pass, routing);
       break;
     case GateKind::by_label:
     case GateKind::single:
-      choose(context, samples, routing);
+      choose(pass, routing);
       fill(routing.weights, 1.0F);
       fill(routing.log_weights, 0.0F);
       break;
@@ -93,8 +95,8 @@ Routing Gate::route(device::Context& context, const nn::BatchTiles& tiles, const
 
 void Gate::weigh_by_scores(device::Context& context, Routing& routing) const {
   if (slots_ == 1) routing.entropies = context.workspace().allocate<double>(routing.samples);
-  ops::gate_weights(context, routing.scores, routing.experts.data(), slots_, routing.weights,
-                    routing.log_weights, routing.entropies);
+  ops::gate_weights(context, routing.scores, routing.experts.data(),
+                    {routing.weights, routing.log_weights, routing.entropies});
   if (options_.value == GateValue::noisy_logit) {
     routing.factors = tensor::allocate_matrix(context.workspace(), routing.samples, slots_);
     ops::gather_scores(context, routing.noisy, routing.experts.data(), slots_, routing.factors);
@@ -105,7 +107,9 @@ ops::AttentionBatch Gate::attention(const SlotParts<const float>& returned) cons
   return {record_.layers.back().output, returned[Returned::hidden].data(), options_.experts};
 }
 
-void Gate::weigh(device::Context& context, const SlotParts<const float>& returned, Routing& routing) const {
+void Gate::weigh(const nn::Pass& pass, LayerOutput& output) const {
+  device::Context& context = pass.context;
+  auto& [routing, returned] = output;
   if (options_.kind == GateKind::attention) {
     const tensor::Matrix scores =
         tensor::allocate_matrix(context.workspace(), routing.samples, options_.experts);
@@ -122,28 +126,29 @@ void Gate::weigh(device::Context& context, const SlotParts<const float>& returne
   }
 }
 
-void Gate::backward_scores(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
-                           const SlotParts<const float>& returned, tensor::ConstMatrix d_slots,
-                           const RegulariserGradients& regularisers, const SlotParts<float>& d_returned) {
+void Gate::backward_scores(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
+                           const RegulariserGradients& regularisers) {
+  device::Context& context = pass.context;
+  const Routing& routing = output.routing;
   const bool attentive = options_.kind == GateKind::attention;
   // The experts learn from their keys, also where the queries stay as they are.
   if (!has_network() || (network_.frozen() && !attentive)) return;
   tensor::Matrix d_output;
   if (!network_.frozen()) {
-    network_.begin_backward(context.workspace(), tiles, record_);
-    partials_ = context.workspace().allocate<float>(tiles.local_count() * network_.partial_width());
+    network_.begin_backward(pass, record_);
+    partials_ = pass.workspace().allocate<float>(pass.tiles().local_count() * network_.partial_width());
     d_output = record_.layers.back().d_output;
   }
   const tensor::Matrix d_scores =
       attentive ? tensor::allocate_matrix(context.workspace(), routing.samples, options_.experts) : d_output;
-  const auto samples = static_cast<double>(tiles.total_rows());
+  const auto samples = static_cast<double>(pass.tiles().total_rows());
   ops::gate_backward(context,
                      {.scores = routing.scores,
                       .experts = routing.experts.data(),
                       .weights = routing.weights,
                       .log_weights = routing.log_weights,
                       .measure = measure(),
-                      .d_slots = d_slots,
+                      .d_slots = gradients.slots,
                       .importance = regularisers.importance,
                       .probability = regularisers.probability,
                       .sample_probability = regularisers.sample_probability,
@@ -155,13 +160,13 @@ void Gate::backward_scores(device::Context& context, const nn::BatchTiles& tiles
     ops::expected_load_backward(context, expected_load(routing), regularisers.load, d_scores);
   }
   if (attentive) {
-    ops::attention_backward(context, attention(returned), d_scores,
-                            {d_output, d_returned[Returned::hidden].data()});
+    ops::attention_backward(context, attention(output.returned), d_scores,
+                            {d_output, gradients.returned[Returned::hidden].data()});
   }
 }
 
-void Gate::backward_network(device::Context& context, const nn::BatchTiles& tiles) {
-  if (has_network() && !network_.frozen()) network_.backward(context, tiles, record_, partials_.data());
+void Gate::backward_network(const nn::Pass& pass) {
+  if (has_network() && !network_.frozen()) network_.backward(pass, record_, partials_.data());
 }
 
 ops::ExpectedLoad Gate::expected_load(const Routing& routing) const {
@@ -172,10 +177,10 @@ ops::ExpectedLoad Gate::expected_load(const Routing& routing) const {
           .deviation = static_cast<float>(options_.noise_scale)};
 }
 
-void Gate::reduce_gradients(device::Context& context, const nn::BatchTiles& tiles) {
+void Gate::reduce_gradients(const nn::Pass& pass) {
   if (!has_network()) return;
-  gradient_.reduce_partials(context, tiles, partials_);
-  gradient_.compute_blocks(context, tiles, record_);
+  gradient_.reduce_partials(pass, partials_);
+  gradient_.compute_blocks(pass, record_);
 }
 
 }  // namespace switchyard::moe

@@ -43,13 +43,30 @@ struct RegulariserGradients {
   double sample_scale = 0;
 };
 
+// What forward leaves: the choice, and per slot where what its expert returned lies. Memory of the step.
+struct LayerOutput {
+  Routing routing;
+  SlotParts<const float> returned;
+  std::span<const float* const> slot_rows() const {
+    return returned[Returned::output];
+  }  // rows of `outputs` values
+};
+
+// Where the loss writes its gradients: per slot a row of `outputs` values (none if the experts are frozen), and
+// [N, K] what ops::GateGradient says.
+struct SlotGradients {
+  SlotParts<float> returned;  // the hidden part is the gate's to write
+  tensor::Matrix slots;
+  std::span<float* const> slot_rows() const { return returned[Returned::output]; }
+};
+
 // Its network, which may have no layers, is replicated on every rank; each computes its own shards. Batch
 // statistics and gradients are those of the global batch.
 class Gate {
  public:
-  // ranks and rank say which blocks of the large matrices this rank updates.
-  Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::NetworkOptions& options, int ranks,
-       int rank, std::uint64_t seed);
+  // `sharing` says which blocks of the large matrices this rank updates.
+  Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::NetworkOptions& options,
+       nn::NetworkGradient::Sharing sharing, std::uint64_t seed);
 
   nn::Network& network() { return network_; }
   nn::NetworkGradient& gradient() { return gradient_; }
@@ -61,17 +78,16 @@ class Gate {
   // Chooses the experts of this rank's samples, and weighs them unless that takes what they return. Collective
   // if the network has batch norm. A NaN score is never chosen over a number; the model counts such scores, and
   // all ranks see the count.
-  Routing route(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples, nn::Mode mode);
-  // Completes the scores and weights of `routing` with what the experts returned. Local.
-  void weigh(device::Context& context, const SlotParts<const float>& returned, Routing& routing) const;
+  Routing route(const nn::Pass& pass);
+  // Completes the scores and weights of the routing with what the experts returned. Local.
+  void weigh(const nn::Pass& pass, LayerOutput& output) const;
 
   // The gradients of scores and, for attention, of queries and of the experts' hidden vectors, which are
-  // written to d_returned. d_slots: [N, K], as ops::GateGradient says, by measure(). Local.
-  void backward_scores(device::Context& context, const nn::BatchTiles& tiles, const Routing& routing,
-                       const SlotParts<const float>& returned, tensor::ConstMatrix d_slots,
-                       const RegulariserGradients& regularisers, const SlotParts<float>& d_returned);
+  // written to gradients.returned; gradients.slots are by measure(). Local.
+  void backward_scores(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
+                       const RegulariserGradients& regularisers);
   // Through the network. Collective if it has batch norm.
-  void backward_network(device::Context& context, const nn::BatchTiles& tiles);
+  void backward_network(const nn::Pass& pass);
   // What layer `layer` made of this rank's samples in route(); from 1 on.
   tensor::ConstMatrix layer_output(index_t layer) const {
     return record_.layers[static_cast<std::size_t>(layer - 1)].output;
@@ -79,12 +95,11 @@ class Gate {
   // What each sample adds to the experts' expected load. The scores have normal noise.
   ops::ExpectedLoad expected_load(const Routing& routing) const;
   // Sums over the global batch. Collective.
-  void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles);
+  void reduce_gradients(const nn::Pass& pass);
 
  private:
-  tensor::ConstMatrix add_noise(device::Context& context, tensor::ConstMatrix logits, const Samples& samples,
-                                nn::Mode mode) const;
-  void choose(device::Context& context, const Samples& samples, Routing& routing) const;
+  tensor::ConstMatrix add_noise(const nn::Pass& pass, tensor::ConstMatrix logits) const;
+  void choose(const nn::Pass& pass, Routing& routing) const;
   void weigh_by_scores(device::Context& context, Routing& routing) const;
   ops::AttentionBatch attention(const SlotParts<const float>& returned) const;
 

@@ -1,62 +1,63 @@
 #include "moe/layer.hpp"
 
+#include "tensor/allocate.hpp"
+
 namespace switchyard::moe {
 
 Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement)
     : communicator_(&communicator),
       placement_(std::move(placement)),
       outputs_(options.outputs),
-      gate_(options.gate, options.routing, options.gate_options, communicator.size(), communicator.rank().value,
+      gate_(options.gate, options.routing, options.gate_options,
+            {.replicated = true, .ranks = communicator.size(), .rank = communicator.rank().value},
             options.seed),
       experts_(options.expert, options.head, options.expert_options, placement_.hosted_by(communicator.rank()),
                options.seed),
       exchange_(communicator, {options.outputs, options.expert.shows_hidden ? options.expert.hidden() : 0}) {}
 
-LayerOutput Layer::forward(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
-                           nn::Mode mode, PhaseClock& clock) {
-  clock.enter(Phase::gate);
+LayerOutput Layer::forward(const nn::Pass& pass) {
+  device::Context& context = pass.context;
+  pass.clock.enter(Phase::gate);
   LayerOutput output;
-  output.routing = gate_.route(context, tiles, samples, mode);
-  clock.enter(Phase::exchange);
+  output.routing = gate_.route(pass);
+  pass.clock.enter(Phase::exchange);
   plan_.build(context.workspace(), *communicator_, placement_, output.routing);
-  exchange_.dispatch(context, plan_, samples.rows, Experts::row_multiple);
-  clock.enter(Phase::experts);
-  experts_.forward(context, exchange_, mode);
-  clock.enter(Phase::combine);
+  exchange_.dispatch(context, plan_, pass.batch.rows, Experts::row_multiple);
+  pass.clock.enter(Phase::experts);
+  experts_.forward(pass, exchange_);
+  pass.clock.enter(Phase::combine);
   output.returned = exchange_.combine(context, plan_, experts_.returned(), output.routing.samples);
-  gate_.weigh(context, output.returned, output.routing);
+  gate_.weigh(pass, output);
   return output;
 }
 
-Layer::Gradients Layer::begin_backward(device::Context& context, const nn::BatchTiles& tiles) {
-  const index_t samples = tiles.local_rows();
-  const index_t slots = gate_.slots();
-  Gradients gradients{{}, {context.workspace().allocate<float>(samples * slots).data(), samples, slots}};
+SlotGradients Layer::begin_backward(const nn::Pass& pass) {
+  const index_t samples = pass.tiles().local_rows();
+  SlotGradients gradients{{}, tensor::allocate_matrix(pass.workspace(), samples, gate_.slots())};
   if (experts_.frozen()) return gradients;
-  experts_.begin_backward(context);
-  gradients.returned = exchange_.gradient_rows(context, plan_, experts_.d_returned(), samples);
+  experts_.begin_backward(pass);
+  gradients.returned = exchange_.gradient_rows(pass.context, plan_, experts_.d_returned(), samples);
   return gradients;
 }
 
-void Layer::backward(device::Context& context, const nn::BatchTiles& tiles, const LayerOutput& output,
-                     const Gradients& gradients, const RegulariserGradients& regularisers, PhaseClock& clock) {
-  clock.enter(Phase::combine);
-  gate_.backward_scores(context, tiles, output.routing, output.returned, gradients.slots, regularisers,
-                        gradients.returned);
+void Layer::backward(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
+                     const RegulariserGradients& regularisers) {
+  pass.clock.enter(Phase::combine);
+  gate_.backward_scores(pass, output, gradients, regularisers);
   if (!experts_.frozen()) {
-    exchange_.combine_backward(context, plan_, experts_.d_returned());
-    clock.enter(Phase::experts);
-    experts_.backward(context);
+    exchange_.combine_backward(pass.context, plan_, experts_.d_returned());
+    pass.clock.enter(Phase::experts);
+    experts_.backward(pass);
   }
-  clock.enter(Phase::gate);
-  gate_.backward_network(context, tiles);
+  pass.clock.enter(Phase::gate);
+  gate_.backward_network(pass);
 }
 
-void Layer::reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock) {
-  clock.enter(Phase::experts);
-  if (!experts_.frozen()) experts_.reduce_gradients(context);
-  clock.enter(Phase::reduction);
-  if (!gate_.network().frozen()) gate_.reduce_gradients(context, tiles);
+void Layer::reduce_gradients(const nn::Pass& pass) {
+  pass.clock.enter(Phase::experts);
+  if (!experts_.frozen()) experts_.reduce_gradients(pass);
+  pass.clock.enter(Phase::reduction);
+  if (!gate_.network().frozen()) gate_.reduce_gradients(pass);
 }
 
 void Layer::values_changed(device::Context& context, Changed changed) {

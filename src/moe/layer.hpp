@@ -1,7 +1,6 @@
 // The mixture-of-experts layer.
 #pragma once
 
-#include "base/phase_clock.hpp"
 #include "moe/experts.hpp"
 #include "moe/gate.hpp"
 
@@ -18,39 +17,21 @@ struct LayerOptions {
   std::uint64_t seed = 0;
 };
 
-// What forward leaves: the choice, and per slot where what its expert returned lies. Memory of the step.
-struct LayerOutput {
-  Routing routing;
-  SlotParts<const float> returned;
-  std::span<const float* const> slot_rows() const {
-    return returned[Returned::output];
-  }  // rows of `outputs` values
-};
-
 // Collective over the communicator's ranks in every call, in the order of the calls below.
 class Layer {
  public:
   Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement);
 
   // route -> plan -> dispatch -> experts -> combine; a gate that looks at what experts return weighs them last
-  LayerOutput forward(device::Context& context, const nn::BatchTiles& tiles, const Samples& samples,
-                      nn::Mode mode, PhaseClock& clock);
-
-  // Where the loss writes its gradients: per slot a row of `outputs` values (none if the experts are frozen),
-  // and [N, K] what ops::GateGradient says.
-  struct Gradients {
-    SlotParts<float> returned;  // the hidden part is the gate's to write
-    tensor::Matrix slots;
-    std::span<float* const> slot_rows() const { return returned[Returned::output]; }
-  };
-  Gradients begin_backward(device::Context& context, const nn::BatchTiles& tiles);
+  LayerOutput forward(const nn::Pass& pass);
+  SlotGradients begin_backward(const nn::Pass& pass);
   // combine, experts, gate, mirrored with the same plan; `output` is the one of forward. Samples are data: they
   // need no gradient, so dispatch has no mirror here. A frozen network has no backward, and frozen experts no
   // mirror of combine.
-  void backward(device::Context& context, const nn::BatchTiles& tiles, const LayerOutput& output,
-                const Gradients& gradients, const RegulariserGradients& regularisers, PhaseClock& clock);
+  void backward(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
+                const RegulariserGradients& regularisers);
   // Parameter gradients over the global batch.
-  void reduce_gradients(device::Context& context, const nn::BatchTiles& tiles, PhaseClock& clock);
+  void reduce_gradients(const nn::Pass& pass);
 
   // After parameters were written from outside: all of them, by a checkpoint, or those that are trained, by an
   // update. Local.

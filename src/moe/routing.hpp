@@ -9,15 +9,6 @@
 
 namespace switchyard::moe {
 
-// This rank's samples of a batch, where they lie.
-struct Samples {
-  tensor::RowSource rows;        // [N, D]
-  std::span<const index_t> ids;  // [N], within their split: noise belongs to a sample, not to its place
-  std::uint32_t step = 0;        // of noise that is drawn anew
-  std::uint32_t stream = 0;      // 0 for the training split, other numbers for the others
-  std::span<const std::int32_t> labels = {};  // [N], of the classes; a gate may route by them
-};
-
 // N samples with K slots each. Dense gating is K = E with slot i = expert i; top-k slots are ordered by falling
 // score, ties to the lower expert. All memory is the step's workspace. A gate that scores experts by what they
 // return writes scores and weights after combine; one without scores has matrices of no columns for them.

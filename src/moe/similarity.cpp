@@ -58,8 +58,8 @@ void Pairs::add(device::Context& context, IndexRange block, std::span<float> mem
   for (index_t first = 0; first < all.values.rows; first += SimilarityPairs::column_block) {
     const index_t count = std::min(SimilarityPairs::column_block, all.values.rows - first);
     const tensor::Matrix distances(memory.data(), block.size(), count);
-    ops::pairwise_distances(context, rows, part(first, count), first_row + block.begin - first, distances,
-                            sums(terms.distances));
+    ops::pairwise_distances(context, rows, part(first, count), first_row + block.begin - first,
+                            {distances, sums(terms.distances)});
     ops::matmul({.m = block.size(),
                  .n = experts,
                  .k = count,

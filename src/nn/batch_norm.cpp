@@ -24,12 +24,12 @@ BatchNorm::BatchNorm(const std::string& name, index_t channels)
   for (auto* values : {&scale_, &shift_}) values->resize(at(channels));
 }
 
-void BatchNorm::join_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
-                             std::span<const double> tile_moments, const float* gamma, const float* beta) {
-  if (mode == Mode::evaluation) {
+void BatchNorm::join_forward(const Pass& pass, std::span<const double> tile_moments, const float* gamma,
+                             const float* beta) {
+  if (pass.mode == Mode::evaluation) {
     use_running();
   } else {
-    use_batch(workspace, tiles, tile_moments);
+    use_batch(pass, tile_moments);
   }
   // gamma * (z - mean) * inv_std + beta == scale * z + shift
   for (index_t c = 0; c < channels(); ++c) {
@@ -46,18 +46,18 @@ void BatchNorm::use_running() {
   }
 }
 
-void BatchNorm::use_batch(device::Workspace& workspace, const BatchTiles& tiles,
-                          std::span<const double> tile_moments) {
-  const std::span<const double> all = tiles.gather_tiles(workspace, tile_moments, channels() * moments_width);
+void BatchNorm::use_batch(const Pass& pass, std::span<const double> tile_moments) {
+  const std::span<const double> all =
+      pass.tiles().gather_tiles(pass.workspace(), tile_moments, channels() * moments_width);
   const auto* const moments = reinterpret_cast<const ops::Moments*>(all.data());
   for (index_t c = 0; c < channels(); ++c) {
     ops::Moments batch;
-    for (index_t tile = 0; tile < tiles.total_count(); ++tile) {
+    for (index_t tile = 0; tile < pass.tiles().total_count(); ++tile) {
       batch = ops::merge(batch, moments[tile * channels() + c]);
     }
     mean_[at(c)] = batch.mean;
     inv_std_[at(c)] = 1.0 / std::sqrt(batch.m2 / std::max(batch.count, 1.0) + epsilon);
-    if (tiles.total_samples() >= smallest_batch) update_running(c, batch);
+    if (pass.tiles().total_samples() >= smallest_batch) update_running(c, batch);
   }
 }
 
@@ -69,14 +69,14 @@ void BatchNorm::update_running(index_t channel, const ops::Moments& batch) {
   variance = static_cast<float>((1.0 - momentum) * variance + momentum * unbiased);
 }
 
-void BatchNorm::join_backward(device::Workspace& workspace, const BatchTiles& tiles,
-                              std::span<const double> tile_sums, index_t places) {
+void BatchNorm::join_backward(const Pass& pass, std::span<const double> tile_sums, index_t places) {
   const index_t width = 2 * channels();
-  const std::span<const double> all = tiles.gather_tiles(workspace, tile_sums, width);
-  const std::span<double> column = workspace.allocate<double>(tiles.total_count());
-  const double count = static_cast<double>(tiles.total_samples() * places);
+  const std::span<const double> all = pass.tiles().gather_tiles(pass.workspace(), tile_sums, width);
+  const std::span<double> column = pass.workspace().allocate<double>(pass.tiles().total_count());
+  const double count = static_cast<double>(pass.tiles().total_samples() * places);
   for (index_t i = 0; i < width; ++i) {
-    for (index_t tile = 0; tile < tiles.total_count(); ++tile) column[at(tile)] = all[at(tile * width + i)];
+    for (index_t tile = 0; tile < pass.tiles().total_count(); ++tile)
+      column[at(tile)] = all[at(tile * width + i)];
     const double mean = ops::sum_tree(column) / std::max(count, 1.0);
     (i < channels() ? mean_dy_[at(i)] : mean_dy_xhat_[at(i - channels())]) = mean;
   }

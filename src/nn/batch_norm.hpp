@@ -8,6 +8,7 @@
 
 #include "nn/layer.hpp"
 #include "ops/moments.hpp"
+#include "ops/pooled.hpp"
 
 namespace switchyard::nn {
 
@@ -29,27 +30,22 @@ class BatchNorm {
   std::span<StateArray> state() { return state_; }
 
   // tile_moments: [tiles of this rank, channels] Moments. Collective over the batch's ranks in training.
-  void join_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
-                    std::span<const double> tile_moments, const float* gamma, const float* beta);
+  void join_forward(const Pass& pass, std::span<const double> tile_moments, const float* gamma,
+                    const float* beta);
   // tile_sums: [tiles of this rank, 2, channels], of dy and of dy xhat; `places` values of a channel in a
   // sample. Collective over the batch's ranks.
-  void join_backward(device::Workspace& workspace, const BatchTiles& tiles, std::span<const double> tile_sums,
-                     index_t places);
+  void join_backward(const Pass& pass, std::span<const double> tile_sums, index_t places);
 
-  std::span<const double> mean() const { return mean_; }
-  std::span<const double> inv_std() const { return inv_std_; }
-  // y = scale * z + shift
-  const float* scale() const { return scale_.data(); }
-  const float* shift() const { return shift_.data(); }
-  // Over all places of the batch.
-  std::span<const double> mean_dy() const { return mean_dy_; }
-  std::span<const double> mean_dy_xhat() const { return mean_dy_xhat_; }
+  ops::Affine affine() const { return {scale_.data(), shift_.data()}; }
+  ops::NormView view(const float* gamma) const {
+    return {mean_.data(), inv_std_.data(), gamma, mean_dy_, mean_dy_xhat_};
+  }
 
  private:
   enum StateIndex { running_mean, running_variance };  // of state_
 
   void use_running();
-  void use_batch(device::Workspace& workspace, const BatchTiles& tiles, std::span<const double> tile_moments);
+  void use_batch(const Pass& pass, std::span<const double> tile_moments);
   void update_running(index_t channel, const ops::Moments& batch);
 
   std::array<StateArray, 2> state_;

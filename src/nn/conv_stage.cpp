@@ -44,97 +44,89 @@ index_t ConvStage::scratch_floats(const BatchTiles& tiles) const {
   return ops::fused_conv_workspace_floats(shape_, rows);
 }
 
-void ConvStage::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
-                              LayerRecord& record) const {
-  const index_t rows = tiles.local_rows();
-  record.output = {workspace.allocate<float>(rows * out_features()).data(), rows, out_features()};
-  record.argmax_place = workspace.allocate<std::uint8_t>(rows * out_features());
-  record.scratch = workspace.allocate<float>(tiles.local_count() * scratch_floats(tiles));
+void ConvStage::begin_forward(const Pass& pass, LayerRecord& record) const {
+  const index_t rows = pass.tiles().local_rows();
+  record.output = {pass.workspace().allocate<float>(rows * out_features()).data(), rows, out_features()};
+  record.argmax_place = pass.workspace().allocate<std::uint8_t>(rows * out_features());
+  record.scratch = pass.workspace().allocate<float>(pass.tiles().local_count() * scratch_floats(pass.tiles()));
   record.tile_statistics = {};
-  if (norm_ && mode == Mode::training) {
-    record.tile_statistics = workspace.allocate<double>(tiles.local_count() * moments_width());
-    record.tile_sums = workspace.allocate<double>(tiles.local_count() * ops::conv_patch_sums_count(shape_));
+  if (norm_ && pass.is_training()) {
+    record.tile_statistics = pass.workspace().allocate<double>(pass.tiles().local_count() * moments_width());
+    record.tile_sums =
+        pass.workspace().allocate<double>(pass.tiles().local_count() * ops::conv_patch_sums_count(shape_));
   }
 }
 
 // Moments of the tile; the whole batch's follow in join_forward_statistics.
-void ConvStage::forward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
-                                   LayerRecord& record) const {
+void ConvStage::forward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
   if (record.tile_statistics.empty()) return;  // evaluation: running statistics
-  const IndexRange rows = tiles.samples(tile);
+  const IndexRange rows = pass.tiles().samples(tile);
   const std::span<double> patch_sums = of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_));
-  ops::conv_patch_sums(context, shape_, record.input.rows_from(rows.begin, rows.size()),
-                       of_tile(record.scratch, tile, scratch_floats(tiles)), patch_sums);
+  ops::conv_patch_sums(pass.context, shape_, record.input.rows_from(rows.begin, rows.size()),
+                       of_tile(record.scratch, tile, scratch_floats(pass.tiles())), patch_sums);
   auto* const moments =
       reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
-  ops::conv_moments(context, shape_, patch_sums, weight(), bias(), {moments, at(shape_.out_channels)});
+  ops::conv_moments(pass.context, shape_, patch_sums, {weight(), bias()}, {moments, at(shape_.out_channels)});
 }
 
-void ConvStage::join_forward_statistics(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
-                                        LayerRecord& record) {
-  norm_->join_forward(workspace, tiles, mode, record.tile_statistics, value(gamma()), value(gamma() + 1));
+void ConvStage::join_forward_statistics(const Pass& pass, LayerRecord& record) {
+  norm_->join_forward(pass, record.tile_statistics, value(gamma()), value(gamma() + 1));
 }
 
-void ConvStage::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
-                        LayerRecord& record) const {
-  const IndexRange rows = tiles.rows(tile);
-  ops::fused_conv_forward(context, shape_, record.input.rows_from(rows.begin, rows.size()), weight(), bias(),
-                          norm_ ? norm_->scale() : nullptr, norm_ ? norm_->shift() : nullptr,
-                          record.output.rows_from(rows.begin, rows.size()),
-                          record.argmax_place.data() + rows.begin * out_features());
+void ConvStage::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
+  const IndexRange rows = pass.tiles().rows(tile);
+  ops::fused_conv_forward(pass.context, shape_, record.input.rows_from(rows.begin, rows.size()),
+                          {weight(), bias(), norm_ ? norm_->affine() : ops::Affine()},
+                          {record.output.rows_from(rows.begin, rows.size()),
+                           record.argmax_place.data() + rows.begin * out_features()});
 }
 
-void ConvStage::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
-                               LayerRecord& record) const {
+void ConvStage::begin_backward(const Pass& pass, LayerRecord& record) const {
   if (!norm_) return;
-  record.tile_statistics = workspace.allocate<double>(tiles.local_count() * 2 * shape_.out_channels);
-  record.tile_products = workspace.allocate<double>(tiles.local_count() * shape_.weight_count());
+  record.tile_statistics =
+      pass.workspace().allocate<double>(pass.tiles().local_count() * 2 * shape_.out_channels);
+  record.tile_products = pass.workspace().allocate<double>(pass.tiles().local_count() * shape_.weight_count());
 }
 
-ops::PooledGradient ConvStage::pooled_gradient(const LayerRecord& record, IndexRange rows) const {
-  return {record.output.rows_from(rows.begin, rows.size()),
-          record.argmax_place.data() + rows.begin * out_features(),
-          record.d_output.rows_from(rows.begin, rows.size())};
+ops::ConvTile ConvStage::tile_of(const Pass& pass, const LayerRecord& record, index_t tile,
+                                 IndexRange rows) const {
+  return {.images = record.input.rows_from(rows.begin, rows.size()),
+          .pooled = {record.output.rows_from(rows.begin, rows.size()),
+                     record.argmax_place.data() + rows.begin * out_features(),
+                     record.d_output.rows_from(rows.begin, rows.size())},
+          .workspace = of_tile(record.scratch, tile, scratch_floats(pass.tiles()))};
 }
 
-ops::ConvTileGradient ConvStage::tile_gradient(const LayerRecord& record, index_t tile) const {
+ops::ConvTileSums ConvStage::tile_sums(const LayerRecord& record, index_t tile) const {
   const index_t channels = shape_.out_channels;
   const std::span<double> sums = of_tile(record.tile_statistics, tile, 2 * channels);
-  return {sums.first(at(channels)), sums.subspan(at(channels)),
-          of_tile(record.tile_products, tile, shape_.weight_count())};
+  return {of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), sums.first(at(channels)),
+          sums.subspan(at(channels)), of_tile(record.tile_products, tile, shape_.weight_count())};
 }
 
-void ConvStage::backward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
-                                    LayerRecord& record) const {
-  const IndexRange rows = tiles.samples(tile);
-  ops::fused_conv_bn_backward_sums(
-      context, shape_, record.input.rows_from(rows.begin, rows.size()), norm_view(),
-      of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), pooled_gradient(record, rows),
-      of_tile(record.scratch, tile, scratch_floats(tiles)), tile_gradient(record, tile));
+void ConvStage::backward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
+  ops::fused_conv_bn_backward_sums(pass.context, shape_,
+                                   tile_of(pass, record, tile, pass.tiles().samples(tile)), norm_view(),
+                                   tile_sums(record, tile));
 }
 
-void ConvStage::join_backward_statistics(device::Workspace& workspace, const BatchTiles& tiles,
-                                         LayerRecord& record) {
-  norm_->join_backward(workspace, tiles, record.tile_statistics, shape_.conv_height() * shape_.conv_width());
+void ConvStage::join_backward_statistics(const Pass& pass, LayerRecord& record) {
+  norm_->join_backward(pass, record.tile_statistics, shape_.conv_height() * shape_.conv_width());
 }
 
-void ConvStage::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
-                         tensor::Matrix d_input, float* partial) const {
+void ConvStage::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
+                         float* partial) const {
   SY_EXPECTS(d_input.data == nullptr,
              "the fused convolution is a network's first layer and gives no input gradient");
-  const IndexRange rows = tiles.rows(tile);
   const index_t channels = shape_.out_channels;
   float* next = partial + shape_.weight_count();
   if (!norm_) {
-    ops::fused_conv_backward(context, shape_, record.input.rows_from(rows.begin, rows.size()),
-                             pooled_gradient(record, rows),
-                             of_tile(record.scratch, tile, scratch_floats(tiles)), partial, next);
+    ops::fused_conv_backward(pass.context, shape_, tile_of(pass, record, tile, pass.tiles().rows(tile)),
+                             partial, next);
     return;
   }
-  const ops::ConvTileGradient sums = tile_gradient(record, tile);
-  ops::fused_conv_bn_backward(context, shape_, norm_view(),
-                              of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), sums,
-                              norm_->mean_dy(), norm_->mean_dy_xhat(), partial);
+  const ops::ConvTileSums sums = tile_sums(record, tile);
+  ops::fused_conv_bn_backward(pass.context, shape_, norm_view(), sums, partial);
   if (has_bias()) {
     // The norm takes the mean away, so the bias has no effect.
     std::fill_n(next, channels, 0.0F);

@@ -25,15 +25,14 @@ class ConvStage final : public Layer {
   std::span<StateArray> state() override { return norm_ ? norm_->state() : std::span<StateArray>(); }
 
   bool needs_batch_statistics() const override { return norm_.has_value(); }
-  void begin_forward(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) const override;
-  void forward_statistics(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
-  void join_forward_statistics(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) override;
-  void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
-  void begin_backward(device::Workspace&, const BatchTiles&, LayerRecord&) const override;
-  void backward_statistics(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
-  void join_backward_statistics(device::Workspace&, const BatchTiles&, LayerRecord&) override;
-  void backward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&, tensor::Matrix d_input,
-                float* partial) const override;
+  void begin_forward(const Pass&, LayerRecord&) const override;
+  void forward_statistics(const Pass&, index_t tile, LayerRecord&) const override;
+  void join_forward_statistics(const Pass&, LayerRecord&) override;
+  void forward(const Pass&, index_t tile, LayerRecord&) const override;
+  void begin_backward(const Pass&, LayerRecord&) const override;
+  void backward_statistics(const Pass&, index_t tile, LayerRecord&) const override;
+  void join_backward_statistics(const Pass&, LayerRecord&) override;
+  void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
   const float* value(index_t parameter) const {
@@ -46,11 +45,9 @@ class ConvStage final : public Layer {
   index_t gamma() const { return has_bias() ? 2 : 1; }
   index_t moments_width() const { return shape_.out_channels * BatchNorm::moments_width; }
   index_t scratch_floats(const BatchTiles& tiles) const;
-  ops::PooledGradient pooled_gradient(const LayerRecord& record, IndexRange rows) const;
-  ops::ConvTileGradient tile_gradient(const LayerRecord& record, index_t tile) const;
-  ops::ConvBatchNormView norm_view() const {
-    return {weight(), bias(), norm_->mean().data(), norm_->inv_std().data(), value(gamma())};
-  }
+  ops::ConvTile tile_of(const Pass& pass, const LayerRecord& record, index_t tile, IndexRange rows) const;
+  ops::ConvTileSums tile_sums(const LayerRecord& record, index_t tile) const;
+  ops::ConvBatchNormView norm_view() const { return {weight(), bias(), norm_->view(value(gamma()))}; }
 
   ops::FusedConvShape shape_;
   std::optional<BatchNorm> norm_;

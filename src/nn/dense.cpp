@@ -22,24 +22,23 @@ void Dense::values_changed(device::Context& context) {
     ops::to_bfloat16(context, parameters_[0].value.span(), weight_bf16_.span());
 }
 
-void Dense::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode,
-                          LayerRecord& record) const {
-  const index_t rows = tiles.local_rows();
+void Dense::begin_forward(const Pass& pass, LayerRecord& record) const {
+  const index_t rows = pass.tiles().local_rows();
   SY_EXPECTS(record.input.table != nullptr || record.input.stride == in_, "rows of {} floats lie {} apart", in_,
              record.input.stride);
-  record.output = {workspace.allocate<float>(rows * out_).data(), rows, out_};
+  record.output = {pass.workspace().allocate<float>(rows * out_).data(), rows, out_};
   // A product needs its rows side by side; scattered ones are gathered, tile by tile, into the record.
   record.gathered_input = {};
-  if (record.input.table != nullptr) record.gathered_input = workspace.allocate<float>(rows * in_);
+  if (record.input.table != nullptr) record.gathered_input = pass.workspace().allocate<float>(rows * in_);
   record.input_bf16 = {};
   record.d_output_bf16 = {};
   record.products_in_bf16 = options_.precision == Precision::bf16;
-  if (record.products_in_bf16) record.input_bf16 = workspace.allocate<ops::bfloat16>(rows * in_);
+  if (record.products_in_bf16) record.input_bf16 = pass.workspace().allocate<ops::bfloat16>(rows * in_);
 }
 
-void Dense::begin_backward(device::Workspace& workspace, const BatchTiles& tiles, LayerRecord& record) const {
+void Dense::begin_backward(const Pass& pass, LayerRecord& record) const {
   if (options_.precision == Precision::bf16) {
-    record.d_output_bf16 = workspace.allocate<ops::bfloat16>(tiles.local_rows() * out_);
+    record.d_output_bf16 = pass.workspace().allocate<ops::bfloat16>(pass.tiles().local_rows() * out_);
   }
 }
 
@@ -58,34 +57,33 @@ ops::Epilogue Dense::epilogue() const {
   return options_.activation == Activation::relu ? ops::Epilogue::bias_relu : ops::Epilogue::bias;
 }
 
-void Dense::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
-                    LayerRecord& record) const {
-  const IndexRange rows = tiles.rows(tile);
+void Dense::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
+  const IndexRange rows = pass.tiles().rows(tile);
   if (rows.empty()) return;
   const tensor::RowSource x = record.input.rows_from(rows.begin, rows.size());
   const auto first = static_cast<std::size_t>(rows.begin * in_);
   const auto count = static_cast<std::size_t>(rows.size() * in_);
   if (x.table != nullptr) {
-    ops::gather_rows(context, x, {record.gathered_input.data() + first, rows.size(), in_});
+    ops::gather_rows(pass.context, x, {record.gathered_input.data() + first, rows.size(), in_});
   }
   if (options_.precision == Precision::bf16) {
     const float* const source = x.table != nullptr ? record.gathered_input.data() + first : x.base;
-    ops::to_bfloat16(context, {source, count}, record.input_bf16.subspan(first, count));
+    ops::to_bfloat16(pass.context, {source, count}, record.input_bf16.subspan(first, count));
   }
   product({.m = rows.size(), .n = out_, .k = in_, .lda = in_, .ldb = out_, .ldc = out_, .epilogue = epilogue()},
           record.product_input().rows_from(rows.begin, rows.size()), record.output.row(rows.begin), bias());
 }
 
-void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
-                     tensor::Matrix d_input, float* partial) const {
-  const IndexRange rows = tiles.rows(tile);
+void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
+                     float* partial) const {
+  const IndexRange rows = pass.tiles().rows(tile);
   const tensor::Matrix dy = record.d_output.rows_from(rows.begin, rows.size());
   if (options_.activation == Activation::relu) {
-    ops::relu_backward(context, record.output.rows_from(rows.begin, rows.size()), dy, dy);
+    ops::relu_backward(pass.context, record.output.rows_from(rows.begin, rows.size()), dy, dy);
   }
   if (options_.precision == Precision::bf16) {
     const auto count = static_cast<std::size_t>(rows.size() * out_);
-    ops::to_bfloat16(context, {dy.data, count},
+    ops::to_bfloat16(pass.context, {dy.data, count},
                      record.d_output_bf16.subspan(static_cast<std::size_t>(rows.begin * out_), count));
   }
   const ProductRows dy_rows = record.product_d_output().rows_from(rows.begin, rows.size());
@@ -104,7 +102,7 @@ void Dense::backward(device::Context& context, const BatchTiles& tiles, index_t 
     whole_rows_gradient(record.product_input().rows_from(rows.begin, rows.size()), dy_rows, {0, in_}, partial);
     partial += in_ * out_;
   }
-  if (options_.bias) ops::column_sums(context, dy, {partial, static_cast<std::size_t>(out_)});
+  if (options_.bias) ops::column_sums(pass.context, dy, {partial, static_cast<std::size_t>(out_)});
 }
 
 void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_output, IndexRange block,

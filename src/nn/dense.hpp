@@ -31,11 +31,10 @@ class Dense final : public Layer {
   index_t out_features() const override { return out_; }
   std::span<Parameter> parameters() override { return std::span(parameters_).first(options_.bias ? 2 : 1); }
 
-  void begin_forward(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) const override;
-  void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
-  void backward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&, tensor::Matrix d_input,
-                float* partial) const override;
-  void begin_backward(device::Workspace&, const BatchTiles&, LayerRecord&) const override;
+  void begin_forward(const Pass&, LayerRecord&) const override;
+  void forward(const Pass&, index_t tile, LayerRecord&) const override;
+  void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
+  void begin_backward(const Pass&, LayerRecord&) const override;
   void whole_rows_gradient(const ProductRows& input, const ProductRows& d_output, IndexRange block,
                            float* gradient) const override;
   void values_changed(device::Context&) override;

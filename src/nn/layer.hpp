@@ -4,14 +4,11 @@
 #include <cstdint>
 #include <span>
 
-#include "device/context.hpp"
-#include "nn/batch_tiles.hpp"
 #include "nn/parameter.hpp"
+#include "nn/pass.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::nn {
-
-enum class Mode { training, evaluation };
 
 // What one layer's forward leaves for its backward, for one batch. All memory is the step's workspace.
 struct LayerRecord {
@@ -63,21 +60,19 @@ class Layer {
   virtual bool needs_batch_statistics() const { return false; }
 
   // record.input is set. Allocates record.output and what else forward needs.
-  virtual void begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
-                             LayerRecord& record) const = 0;
-  virtual void forward_statistics(device::Context&, const BatchTiles&, index_t /*tile*/, LayerRecord&) const {}
-  virtual void join_forward_statistics(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) {}
-  virtual void forward(device::Context& context, const BatchTiles& tiles, index_t tile,
-                       LayerRecord& record) const = 0;
+  virtual void begin_forward(const Pass& pass, LayerRecord& record) const = 0;
+  virtual void forward_statistics(const Pass&, index_t /*tile*/, LayerRecord&) const {}
+  virtual void join_forward_statistics(const Pass&, LayerRecord&) {}
+  virtual void forward(const Pass& pass, index_t tile, LayerRecord& record) const = 0;
 
   // record.d_output is set before the tile's backward.
-  virtual void begin_backward(device::Workspace&, const BatchTiles&, LayerRecord&) const {}
-  virtual void backward_statistics(device::Context&, const BatchTiles&, index_t /*tile*/, LayerRecord&) const {}
-  virtual void join_backward_statistics(device::Workspace&, const BatchTiles&, LayerRecord&) {}
+  virtual void begin_backward(const Pass&, LayerRecord&) const {}
+  virtual void backward_statistics(const Pass&, index_t /*tile*/, LayerRecord&) const {}
+  virtual void join_backward_statistics(const Pass&, LayerRecord&) {}
   // Writes the tile's rows of d_input (unless d_input.data is null), and the tile's partial gradients of the
   // per-tile parameters, one after the other in the order of parameters(), at `partial`.
-  virtual void backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
-                        tensor::Matrix d_input, float* partial) const = 0;
+  virtual void backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
+                        float* partial) const = 0;
 
   // Rows [block.begin, block.end) of the gradient of the whole-rows parameter (the first of parameters()), over
   // all `input` rows, which are in global order: gradient[block.size(), columns]. Only for layers with such a

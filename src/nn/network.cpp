@@ -9,6 +9,7 @@
 #include "nn/patch_filters.hpp"
 #include "nn/relu.hpp"
 #include "ops/rows.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::nn {
 
@@ -300,66 +301,56 @@ void Network::values_changed(device::Context& context) {
   for (const auto& layer : layers_) layer->values_changed(context);
 }
 
-void Network::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, tensor::RowSource input,
-                            Mode mode, NetworkRecord& record) const {
+void Network::begin_forward(const Pass& pass, NetworkRecord& record) const {
   record.layers.resize(layers_.size());
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    record.layers[i].input = i == 0 ? input : tensor::RowSource(record.layers[i - 1].output);
-    layers_[i]->begin_forward(workspace, tiles, mode_of(mode), record.layers[i]);
+    record.layers[i].input = i == 0 ? pass.batch.rows : tensor::RowSource(record.layers[i - 1].output);
+    layers_[i]->begin_forward(own(pass), record.layers[i]);
   }
 }
 
-void Network::forward_tile(device::Context& context, const BatchTiles& tiles, index_t stage, index_t tile,
-                           NetworkRecord& record) const {
+void Network::forward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record) const {
   const std::size_t end = stage_end(stage);
-  for (std::size_t i = stage_begin(stage); i < end; ++i) {
-    layers_[i]->forward(context, tiles, tile, record.layers[i]);
-  }
-  if (end < layers_.size()) layers_[end]->forward_statistics(context, tiles, tile, record.layers[end]);
+  for (std::size_t i = stage_begin(stage); i < end; ++i) layers_[i]->forward(pass, tile, record.layers[i]);
+  if (end < layers_.size()) layers_[end]->forward_statistics(pass, tile, record.layers[end]);
 }
 
-void Network::join_forward(device::Workspace& workspace, const BatchTiles& tiles, index_t stage, Mode mode,
-                           NetworkRecord& record) {
+void Network::join_forward(const Pass& pass, index_t stage, NetworkRecord& record) {
   const std::size_t next = stage_end(stage);
-  if (next < layers_.size())
-    layers_[next]->join_forward_statistics(workspace, tiles, mode_of(mode), record.layers[next]);
+  if (next < layers_.size()) layers_[next]->join_forward_statistics(own(pass), record.layers[next]);
 }
 
-void Network::forward(device::Context& context, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
-                      NetworkRecord& record) {
-  begin_forward(context.workspace(), tiles, input, mode, record);
+void Network::forward(const Pass& pass, NetworkRecord& record) {
+  begin_forward(pass, record);
   for (index_t stage = 0; stage < stage_count(); ++stage) {
-    context.pool().parallel_for(tiles.local_count(),
-                                [&](index_t tile) { forward_tile(context, tiles, stage, tile, record); });
-    join_forward(context.workspace(), tiles, stage, mode, record);
+    pass.context.pool().parallel_for(pass.tiles().local_count(),
+                                     [&](index_t tile) { forward_tile(pass, stage, tile, record); });
+    join_forward(pass, stage, record);
   }
 }
 
-void Network::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
-                             NetworkRecord& record) const {
+void Network::begin_backward(const Pass& pass, NetworkRecord& record) const {
+  const auto like = [&](const tensor::Matrix& m) {
+    return tensor::allocate_matrix(pass.workspace(), m.rows, m.cols);
+  };
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    LayerRecord& layer = record.layers[i];
-    layer.d_output = {workspace.allocate<float>(layer.output.rows * layer.output.cols).data(),
-                      layer.output.rows, layer.output.cols};
-    layers_[i]->begin_backward(workspace, tiles, layer);
+    record.layers[i].d_output = like(record.layers[i].output);
+    layers_[i]->begin_backward(pass, record.layers[i]);
   }
-  record.d_hidden = {};
-  if (hidden_layer_ == no_layer) return;
-  const tensor::Matrix hidden = record.layers[hidden_layer_].output;
-  record.d_hidden = {workspace.allocate<float>(hidden.rows * hidden.cols).data(), hidden.rows, hidden.cols};
+  record.d_hidden = hidden_layer_ == no_layer ? tensor::Matrix() : like(hidden(record));
 }
 
-void Network::backward_tile(device::Context& context, const BatchTiles& tiles, index_t stage, index_t tile,
-                            NetworkRecord& record, float* partials) const {
+void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
+                            float* partials) const {
   const auto layer = [&](std::size_t i) {
     if (i == hidden_layer_) {
-      const IndexRange rows = tiles.rows(tile);
-      ops::add(context, record.d_hidden.rows_from(rows.begin, rows.size()),
+      const IndexRange rows = pass.tiles().rows(tile);
+      ops::add(pass.context, record.d_hidden.rows_from(rows.begin, rows.size()),
                record.layers[i].d_output.rows_from(rows.begin, rows.size()));
     }
     // Samples are data and need no gradient.
     const tensor::Matrix d_input = i == 0 ? tensor::Matrix() : record.layers[i - 1].d_output;
-    layers_[i]->backward(context, tiles, tile, record.layers[i], d_input,
+    layers_[i]->backward(pass, tile, record.layers[i], d_input,
                          partials + tile * partial_width_ + partial_offset_[i]);
   };
   // The first layer of a stage but stage 0 has its sums taken here, and its backward in the stage before.
@@ -367,23 +358,20 @@ void Network::backward_tile(device::Context& context, const BatchTiles& tiles, i
   const std::size_t end = stage_end(stage);
   if (end < layers_.size()) layer(end);
   for (std::size_t i = end; i-- > begin + (stage > 0 ? 1 : 0);) layer(i);
-  if (stage > 0) layers_[begin]->backward_statistics(context, tiles, tile, record.layers[begin]);
+  if (stage > 0) layers_[begin]->backward_statistics(pass, tile, record.layers[begin]);
 }
 
-void Network::join_backward(device::Workspace& workspace, const BatchTiles& tiles, index_t stage,
-                            NetworkRecord& record) {
+void Network::join_backward(const Pass& pass, index_t stage, NetworkRecord& record) {
   if (stage == 0) return;
   const std::size_t first = stage_begin(stage);
-  layers_[first]->join_backward_statistics(workspace, tiles, record.layers[first]);
+  layers_[first]->join_backward_statistics(pass, record.layers[first]);
 }
 
-void Network::backward(device::Context& context, const BatchTiles& tiles, NetworkRecord& record,
-                       float* partials) {
+void Network::backward(const Pass& pass, NetworkRecord& record, float* partials) {
   for (index_t stage = stage_count(); stage-- > 0;) {
-    context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-      backward_tile(context, tiles, stage, tile, record, partials);
-    });
-    join_backward(context.workspace(), tiles, stage, record);
+    pass.context.pool().parallel_for(pass.tiles().local_count(),
+                                     [&](index_t tile) { backward_tile(pass, stage, tile, record, partials); });
+    join_backward(pass, stage, record);
   }
 }
 

@@ -105,27 +105,22 @@ class Network {
   // statistics of the whole batch are needed, so a network without batch norm has one. The result is
   // record.layers.back().output.
   index_t stage_count() const { return static_cast<index_t>(normalised_.size()) + 1; }
-  void begin_forward(device::Workspace& workspace, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
-                     NetworkRecord& record) const;
-  void forward_tile(device::Context& context, const BatchTiles& tiles, index_t stage, index_t tile,
-                    NetworkRecord& record) const;
+  void begin_forward(const Pass& pass, NetworkRecord& record) const;
+  void forward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record) const;
   // Nothing after the last stage. Collective over the batch's ranks.
-  void join_forward(device::Workspace& workspace, const BatchTiles& tiles, index_t stage, Mode mode,
-                    NetworkRecord& record);
+  void join_forward(const Pass& pass, index_t stage, NetworkRecord& record);
   // All tiles over the pool. Collective over the batch's ranks where there are batch statistics.
-  void forward(device::Context& context, const BatchTiles& tiles, tensor::RowSource input, Mode mode,
-               NetworkRecord& record);
+  void forward(const Pass& pass, NetworkRecord& record);
 
   // Allocates the gradients of all activations; the caller then writes record.layers.back().d_output. The
   // stages follow from the last to the first.
-  void begin_backward(device::Workspace& workspace, const BatchTiles& tiles, NetworkRecord& record) const;
+  void begin_backward(const Pass& pass, NetworkRecord& record) const;
   // partials: [local tiles, partial_width()].
-  void backward_tile(device::Context& context, const BatchTiles& tiles, index_t stage, index_t tile,
-                     NetworkRecord& record, float* partials) const;
+  void backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
+                     float* partials) const;
   // Nothing after stage 0. Collective over the batch's ranks.
-  void join_backward(device::Workspace& workspace, const BatchTiles& tiles, index_t stage,
-                     NetworkRecord& record);
-  void backward(device::Context& context, const BatchTiles& tiles, NetworkRecord& record, float* partials);
+  void join_backward(const Pass& pass, index_t stage, NetworkRecord& record);
+  void backward(const Pass& pass, NetworkRecord& record, float* partials);
 
  private:
   void add_layers(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
@@ -142,7 +137,7 @@ class Network {
   std::size_t hidden_layer_ = no_layer;
   static constexpr std::size_t no_layer = static_cast<std::size_t>(-1);
 
-  Mode mode_of(Mode of_step) const { return frozen_ ? Mode::evaluation : of_step; }
+  Pass own(const Pass& pass) const { return frozen_ ? pass.with(Mode::evaluation) : pass; }
 };
 
 }  // namespace switchyard::nn

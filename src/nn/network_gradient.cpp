@@ -83,20 +83,18 @@ void NetworkGradient::add_whole_rows(index_t layer, Parameter& parameter, Sharin
   whole_rows_.push_back(std::move(whole));
 }
 
-void NetworkGradient::reduce_partials(device::Context& context, const BatchTiles& tiles,
-                                      std::span<const float> partials) {
+void NetworkGradient::reduce_partials(const Pass& pass, std::span<const float> partials) {
   const std::span<const float> all =
-      tiles.gather_tiles(context.workspace(), partials, network_->partial_width());
-  ops::sum_partials(context, all, tiles.total_count(), small_.span());
+      pass.tiles().gather_tiles(pass.workspace(), partials, network_->partial_width());
+  ops::sum_partials(pass.context, all, pass.tiles().total_count(), small_.span());
 }
 
-void NetworkGradient::compute_blocks(device::Context& context, const BatchTiles& tiles,
-                                     const NetworkRecord& record) {
+void NetworkGradient::compute_blocks(const Pass& pass, const NetworkRecord& record) {
   for (const WholeRows& whole : whole_rows_) {
     const LayerRecord& layer = record.layers[static_cast<std::size_t>(whole.layer)];
-    const ProductRows x = tiles.gather_rows(context.workspace(), layer.product_input());
-    const ProductRows dy = tiles.gather_rows(context.workspace(), layer.product_d_output());
-    context.pool().parallel_for(static_cast<index_t>(blocks_.size()), [&](index_t b) {
+    const ProductRows x = pass.tiles().gather_rows(pass.workspace(), layer.product_input());
+    const ProductRows dy = pass.tiles().gather_rows(pass.workspace(), layer.product_d_output());
+    pass.context.pool().parallel_for(static_cast<index_t>(blocks_.size()), [&](index_t b) {
       const Block& block = blocks_[static_cast<std::size_t>(b)];
       if (block.layer == whole.layer)
         network_->layer(block.layer).whole_rows_gradient(x, dy, block.rows, block.gradient);

@@ -48,10 +48,10 @@ class NetworkGradient {
   // How many blocks a [in, out] matrix is cut into: a function of its shape only.
   static index_t block_count(index_t in, index_t out);
 
-  // Adds all tiles' partials. Collective over the batch's ranks if `tiles` is distributed.
-  void reduce_partials(device::Context& context, const BatchTiles& tiles, std::span<const float> partials);
+  // Adds all tiles' partials. Collective over the batch's ranks if its tiles are distributed.
+  void reduce_partials(const Pass& pass, std::span<const float> partials);
   // Gathers rows (collective as above) and computes this rank's blocks.
-  void compute_blocks(device::Context& context, const BatchTiles& tiles, const NetworkRecord& record);
+  void compute_blocks(const Pass& pass, const NetworkRecord& record);
   // One block of this rank's, from rows that are all here: for callers that spread blocks of many networks over
   // threads.
   index_t local_block_count() const { return static_cast<index_t>(blocks_.size()); }

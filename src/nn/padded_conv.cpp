@@ -54,11 +54,6 @@ ops::Conv2dShape PaddedConv::conv(index_t rows) const {
           .padding_width = 1};
 }
 
-ops::NormView PaddedConv::norm_view() const {
-  if (!norm_) return {};
-  return {norm_->mean().data(), norm_->inv_std().data(), gamma()};
-}
-
 template <class Body>
 void PaddedConv::for_each_piece(IndexRange rows, const Body& body) const {
   for (index_t first = rows.begin; first < rows.end; first += piece_rows_) {
@@ -66,28 +61,29 @@ void PaddedConv::for_each_piece(IndexRange rows, const Body& body) const {
   }
 }
 
-void PaddedConv::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
-                               LayerRecord& record) const {
-  const index_t rows = tiles.local_rows();
+void PaddedConv::begin_forward(const Pass& pass, LayerRecord& record) const {
+  const index_t rows = pass.tiles().local_rows();
   const index_t channels = shape_.out_channels;
   const ops::NormPoolShape after = shape_.norm_pool();
   const auto matrix = [&](index_t cols) {
-    return tensor::Matrix{workspace.allocate<float>(rows * cols).data(), rows, cols};
+    return tensor::Matrix{pass.workspace().allocate<float>(rows * cols).data(), rows, cols};
   };
   record.output = matrix(after.out_features());
   record.convolved = matrix(after.in_features());
   record.argmax_place = {};
-  if (shape_.max_pool) record.argmax_place = workspace.allocate<std::uint8_t>(rows * after.out_features());
+  if (shape_.max_pool)
+    record.argmax_place = pass.workspace().allocate<std::uint8_t>(rows * after.out_features());
   // The library reads rows side by side, channels last.
   record.gathered_input = {};
   const bool as_it_lies = record.input.table == nullptr && record.input.stride == in_features() &&
                           shape_.in_order == ops::ImageOrder::channels_last;
-  if (!as_it_lies) record.gathered_input = workspace.allocate<float>(rows * in_features());
+  if (!as_it_lies) record.gathered_input = pass.workspace().allocate<float>(rows * in_features());
   record.tile_statistics = {};
-  if (norm_ && mode == Mode::training) {
+  if (norm_ && pass.is_training()) {
     record.tile_statistics =
-        workspace.allocate<double>(tiles.local_count() * channels * BatchNorm::moments_width);
-    record.tile_sums = workspace.allocate<double>(rows * channels * BatchNorm::moments_width);  // of rows
+        pass.workspace().allocate<double>(pass.tiles().local_count() * channels * BatchNorm::moments_width);
+    record.tile_sums =
+        pass.workspace().allocate<double>(rows * channels * BatchNorm::moments_width);  // of rows
   }
 }
 
@@ -101,8 +97,8 @@ void PaddedConv::convolve(device::Context& context, IndexRange piece, LayerRecor
     SY_EXPECTS(shape_.in_order == ops::ImageOrder::channels_first,
                "images of {} channels come from the layer before, side by side", shape_.in_channels);
     ops::reorder_images(
-        context, record.input.rows_from(piece.begin, piece.size()), shape_.in_channels,
-        shape_.height * shape_.width, ops::ImageOrder::channels_last,
+        context, record.input.rows_from(piece.begin, piece.size()),
+        {shape_.in_channels, shape_.height * shape_.width}, ops::ImageOrder::channels_last,
         {record.gathered_input.data() + piece.begin * in_features(), piece.size(), in_features()});
   }
   ops::conv2d_forward(conv(piece.size()), library_input(record, piece.begin), weight(), bias(),
@@ -110,102 +106,96 @@ void PaddedConv::convolve(device::Context& context, IndexRange piece, LayerRecor
 }
 
 void PaddedConv::normalise_and_pool(device::Context& context, IndexRange piece, LayerRecord& record) const {
-  ops::norm_pool_forward(context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, piece.size()),
-                         norm_ ? norm_->scale() : nullptr, norm_ ? norm_->shift() : nullptr,
-                         record.output.rows_from(piece.begin, piece.size()),
-                         shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr);
+  ops::norm_pool_forward(
+      context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, piece.size()),
+      norm_ ? norm_->affine() : ops::Affine(),
+      {record.output.rows_from(piece.begin, piece.size()),
+       shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr});
 }
 
 // The convolution, and the moments of the tile's samples; the whole batch's follow in join_forward_statistics.
-void PaddedConv::forward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
-                                    LayerRecord& record) const {
+void PaddedConv::forward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
   const index_t channels = shape_.out_channels;
   const bool training = !record.tile_statistics.empty();
-  const IndexRange samples = tiles.samples(tile);
+  const IndexRange samples = pass.tiles().samples(tile);
   auto* const of_rows = reinterpret_cast<ops::Moments*>(record.tile_sums.data());
-  for_each_piece(tiles.rows(tile), [&](IndexRange piece) {
-    convolve(context, piece, record);
+  for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
+    convolve(pass.context, piece, record);
     const index_t count = std::min(piece.end, samples.end) - piece.begin;
     if (!training || count <= 0) return;
-    ops::channel_moments(context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
+    ops::channel_moments(pass.context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
                          {of_rows + piece.begin * channels, at(count * channels)});
   });
   if (!training) return;
   auto* const of_tile = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels;
-  ops::merge_moments(context, {of_rows + samples.begin * channels, at(samples.size() * channels)},
+  ops::merge_moments(pass.context, {of_rows + samples.begin * channels, at(samples.size() * channels)},
                      {of_tile, at(channels)});
 }
 
-void PaddedConv::join_forward_statistics(device::Workspace& workspace, const BatchTiles& tiles, Mode mode,
-                                         LayerRecord& record) {
-  norm_->join_forward(workspace, tiles, mode, record.tile_statistics, gamma(), beta());
+void PaddedConv::join_forward_statistics(const Pass& pass, LayerRecord& record) {
+  norm_->join_forward(pass, record.tile_statistics, gamma(), beta());
 }
 
-void PaddedConv::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
-                         LayerRecord& record) const {
-  for_each_piece(tiles.rows(tile), [&](IndexRange piece) {
-    if (!norm_) convolve(context, piece, record);
-    normalise_and_pool(context, piece, record);
+void PaddedConv::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
+  for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
+    if (!norm_) convolve(pass.context, piece, record);
+    normalise_and_pool(pass.context, piece, record);
   });
 }
 
-void PaddedConv::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
-                                LayerRecord& record) const {
+void PaddedConv::begin_backward(const Pass& pass, LayerRecord& record) const {
   // The weight gradient of a piece that is not its tile's first.
-  record.scratch =
-      workspace.allocate<float>(tiles.local_count() * (shape_.weight_count() + shape_.out_channels));
+  record.scratch = pass.workspace().allocate<float>(pass.tiles().local_count() *
+                                                    (shape_.weight_count() + shape_.out_channels));
   if (!norm_) return;
   const index_t width = 2 * shape_.out_channels;
-  record.tile_statistics = workspace.allocate<double>(tiles.local_count() * width);
-  record.tile_sums = workspace.allocate<double>(tiles.local_rows() * width);
+  record.tile_statistics = pass.workspace().allocate<double>(pass.tiles().local_count() * width);
+  record.tile_sums = pass.workspace().allocate<double>(pass.tiles().local_rows() * width);
 }
 
-ops::NormPoolGradient PaddedConv::gradient(const LayerRecord& record, IndexRange rows) const {
-  return {record.output.rows_from(rows.begin, rows.size()),
-          shape_.max_pool ? record.argmax_place.data() + rows.begin * out_features() : nullptr,
-          record.d_output.rows_from(rows.begin, rows.size())};
+// Those of `rows` before place `samples` are samples.
+ops::NormPoolRows PaddedConv::pooled(const LayerRecord& record, IndexRange rows, index_t samples) const {
+  return {.z = record.convolved.rows_from(rows.begin, rows.size()),
+          .pooled = {record.output.rows_from(rows.begin, rows.size()),
+                     shape_.max_pool ? record.argmax_place.data() + rows.begin * out_features() : nullptr,
+                     record.d_output.rows_from(rows.begin, rows.size())},
+          .samples = samples - rows.begin};
 }
 
-void PaddedConv::backward_statistics(device::Context& context, const BatchTiles& tiles, index_t tile,
-                                     LayerRecord& record) const {
+void PaddedConv::backward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
   const index_t width = 2 * shape_.out_channels;
-  const IndexRange samples = tiles.samples(tile);
+  const IndexRange samples = pass.tiles().samples(tile);
   const std::span<double> of_rows =
       record.tile_sums.subspan(at(samples.begin * width), at(samples.size() * width));
-  ops::norm_pool_backward_sums(context, shape_.norm_pool(), norm_view(),
-                               record.convolved.rows_from(samples.begin, samples.size()),
-                               gradient(record, samples), of_rows);
-  ops::add_backward_sums(context, norm_view(), of_rows,
+  ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm_view(),
+                               pooled(record, samples, samples.end), of_rows);
+  ops::add_backward_sums(pass.context, norm_view(), of_rows,
                          record.tile_statistics.subspan(at(tile * width), at(width)));
 }
 
-void PaddedConv::join_backward_statistics(device::Workspace& workspace, const BatchTiles& tiles,
-                                          LayerRecord& record) {
-  norm_->join_backward(workspace, tiles, record.tile_statistics, shape_.norm_pool().places());
+void PaddedConv::join_backward_statistics(const Pass& pass, LayerRecord& record) {
+  norm_->join_backward(pass, record.tile_statistics, shape_.norm_pool().places());
 }
 
-void PaddedConv::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
-                          tensor::Matrix d_input, float* partial) const {
-  const IndexRange rows = tiles.rows(tile);
-  const IndexRange samples = tiles.samples(tile);
+void PaddedConv::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
+                          float* partial) const {
+  const IndexRange rows = pass.tiles().rows(tile);
+  const IndexRange samples = pass.tiles().samples(tile);
   const index_t channels = shape_.out_channels;
   // Weight, then bias where there is one.
   const std::span<float> sums{partial, at(shape_.weight_count() + (norm_ ? 0 : channels))};
   const std::span<float> more =
       record.scratch.subspan(at(tile * (shape_.weight_count() + channels)), sums.size());
-  const std::span<const double> mean_dy = norm_ ? norm_->mean_dy() : std::span<const double>();
-  const std::span<const double> mean_dy_xhat = norm_ ? norm_->mean_dy_xhat() : std::span<const double>();
   if (rows.empty()) std::ranges::fill(sums, 0.0F);
   for_each_piece(rows, [&](IndexRange piece) {
-    const tensor::Matrix z = record.convolved.rows_from(piece.begin, piece.size());
-    ops::norm_pool_backward(context, shape_.norm_pool(), norm_view(), mean_dy, mean_dy_xhat,
-                            gradient(record, piece), samples.end - piece.begin, z);
+    const ops::NormPoolRows of_piece = pooled(record, piece, samples.end);
+    ops::norm_pool_backward(pass.context, shape_.norm_pool(), norm_view(), of_piece);
     const bool first = piece.begin == rows.begin;
     float* const to = first ? sums.data() : more.data();
-    ops::conv2d_backward_weights(conv(piece.size()), library_input(record, piece.begin), z.data, to,
+    ops::conv2d_backward_weights(conv(piece.size()), library_input(record, piece.begin), of_piece.z.data, to,
                                  norm_ ? nullptr : to + shape_.weight_count());
-    if (!first) ops::add_to(context, more, sums);
-    if (d_input.data != nullptr) input_gradient(context, piece, record, d_input);
+    if (!first) ops::add_to(pass.context, more, sums);
+    if (d_input.data != nullptr) input_gradient(pass.context, piece, record, d_input);
   });
   if (!norm_) return;
   const double* const of_tile = record.tile_statistics.data() + tile * 2 * channels;
@@ -227,8 +217,8 @@ void PaddedConv::input_gradient(device::Context& context, IndexRange piece, Laye
   ops::conv2d_backward_data(conv(piece.size()), record.convolved.row(piece.begin), weight(),
                             reordered ? copy : d_input.row(piece.begin));
   if (!reordered) return;
-  ops::reorder_images(context, tensor::ConstMatrix(copy, piece.size(), in_features()), shape_.in_channels,
-                      shape_.height * shape_.width, ops::ImageOrder::channels_first,
+  ops::reorder_images(context, tensor::ConstMatrix(copy, piece.size(), in_features()),
+                      {shape_.in_channels, shape_.height * shape_.width}, ops::ImageOrder::channels_first,
                       d_input.rows_from(piece.begin, piece.size()));
 }
 

@@ -48,15 +48,14 @@ class PaddedConv final : public Layer {
   std::span<StateArray> state() override { return norm_ ? norm_->state() : std::span<StateArray>(); }
 
   bool needs_batch_statistics() const override { return norm_.has_value(); }
-  void begin_forward(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) const override;
-  void forward_statistics(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
-  void join_forward_statistics(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) override;
-  void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
-  void begin_backward(device::Workspace&, const BatchTiles&, LayerRecord&) const override;
-  void backward_statistics(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
-  void join_backward_statistics(device::Workspace&, const BatchTiles&, LayerRecord&) override;
-  void backward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&, tensor::Matrix d_input,
-                float* partial) const override;
+  void begin_forward(const Pass&, LayerRecord&) const override;
+  void forward_statistics(const Pass&, index_t tile, LayerRecord&) const override;
+  void join_forward_statistics(const Pass&, LayerRecord&) override;
+  void forward(const Pass&, index_t tile, LayerRecord&) const override;
+  void begin_backward(const Pass&, LayerRecord&) const override;
+  void backward_statistics(const Pass&, index_t tile, LayerRecord&) const override;
+  void join_backward_statistics(const Pass&, LayerRecord&) override;
+  void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
   const float* value(index_t parameter) const {
@@ -67,7 +66,7 @@ class PaddedConv final : public Layer {
   const float* gamma() const { return value(1); }
   const float* beta() const { return value(2); }
   ops::Conv2dShape conv(index_t rows) const;
-  ops::NormView norm_view() const;
+  ops::NormView norm_view() const { return norm_ ? norm_->view(gamma()) : ops::NormView(); }
 
   // body(rows) for each piece of the rows.
   template <class Body>
@@ -75,7 +74,7 @@ class PaddedConv final : public Layer {
   const float* library_input(const LayerRecord& record, index_t row) const;
   void convolve(device::Context& context, IndexRange piece, LayerRecord& record) const;
   void normalise_and_pool(device::Context& context, IndexRange piece, LayerRecord& record) const;
-  ops::NormPoolGradient gradient(const LayerRecord& record, IndexRange rows) const;
+  ops::NormPoolRows pooled(const LayerRecord& record, IndexRange rows, index_t samples) const;
   void input_gradient(device::Context& context, IndexRange piece, LayerRecord& record,
                       tensor::Matrix d_input) const;
 

@@ -14,11 +14,10 @@ PatchFilters::PatchFilters(const std::string& name, const ops::PatchFilterShape&
   for (Parameter& parameter : parameters_) initialize(parameter, seed, shape.patch_size, initial);
 }
 
-void PatchFilters::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode,
-                                 LayerRecord& record) const {
-  const index_t rows = tiles.local_rows();
+void PatchFilters::begin_forward(const Pass& pass, LayerRecord& record) const {
+  const index_t rows = pass.tiles().local_rows();
   const auto matrix = [&](index_t cols) {
-    return tensor::Matrix{workspace.allocate<float>(rows * cols).data(), rows, cols};
+    return tensor::Matrix{pass.workspace().allocate<float>(rows * cols).data(), rows, cols};
   };
   record.output = matrix(shape_.outputs);
   record.filtered =
@@ -26,19 +25,18 @@ void PatchFilters::begin_forward(device::Workspace& workspace, const BatchTiles&
   record.patch_sums = shape_.sums_first() ? matrix(shape_.patch_size) : tensor::Matrix{};
 }
 
-ops::PatchFilterRecord PatchFilters::record_of(const LayerRecord& record, IndexRange rows) {
+ops::PatchFilterRows PatchFilters::rows_of(const LayerRecord& record, IndexRange rows) {
   const auto part = [&](const tensor::Matrix& all) {
     return all.data != nullptr ? all.rows_from(rows.begin, rows.size()) : tensor::Matrix{};
   };
-  return {part(record.patch_sums), part(record.filtered)};
+  return {record.input.rows_from(rows.begin, rows.size()), {part(record.patch_sums), part(record.filtered)}};
 }
 
-void PatchFilters::forward(device::Context& context, const BatchTiles& tiles, index_t tile,
-                           LayerRecord& record) const {
-  const IndexRange rows = tiles.rows(tile);
-  ops::patch_filters_forward(context, shape_, record.input.rows_from(rows.begin, rows.size()),
-                             parameters_[0].value.data(), shape_.bias ? parameters_[1].value.data() : nullptr,
-                             record_of(record, rows), record.output.rows_from(rows.begin, rows.size()));
+void PatchFilters::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
+  const IndexRange rows = pass.tiles().rows(tile);
+  ops::patch_filters_forward(pass.context, shape_, rows_of(record, rows),
+                             {parameters_[0].value.data(), shape_.bias ? parameters_[1].value.data() : nullptr},
+                             record.output.rows_from(rows.begin, rows.size()));
 }
 
 // For one tile, the longest.
@@ -48,21 +46,22 @@ index_t PatchFilters::workspace_floats(const BatchTiles& tiles) const {
   return ops::patch_filters_workspace_floats(shape_, rows);
 }
 
-void PatchFilters::begin_backward(device::Workspace& workspace, const BatchTiles& tiles,
-                                  LayerRecord& record) const {
-  record.scratch = workspace.allocate<float>(tiles.local_count() * workspace_floats(tiles));
+void PatchFilters::begin_backward(const Pass& pass, LayerRecord& record) const {
+  record.scratch =
+      pass.workspace().allocate<float>(pass.tiles().local_count() * workspace_floats(pass.tiles()));
 }
 
-void PatchFilters::backward(device::Context& context, const BatchTiles& tiles, index_t tile,
-                            LayerRecord& record, tensor::Matrix d_input, float* partial) const {
+void PatchFilters::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
+                            float* partial) const {
   SY_EXPECTS(d_input.data == nullptr, "patch filters are a network's first layer and give no input gradient");
-  const IndexRange rows = tiles.rows(tile);
-  const index_t floats = workspace_floats(tiles);
-  ops::patch_filters_backward(
-      context, shape_, record.input.rows_from(rows.begin, rows.size()),
-      record.d_output.rows_from(rows.begin, rows.size()), record_of(record, rows),
-      record.scratch.subspan(static_cast<std::size_t>(tile * floats), static_cast<std::size_t>(floats)),
-      partial, shape_.bias ? partial + shape_.weight_count() : nullptr);
+  const IndexRange rows = pass.tiles().rows(tile);
+  const index_t floats = workspace_floats(pass.tiles());
+  ops::PatchFilterRows of_tile = rows_of(record, rows);
+  of_tile.d_out = record.d_output.rows_from(rows.begin, rows.size());
+  of_tile.workspace =
+      record.scratch.subspan(static_cast<std::size_t>(tile * floats), static_cast<std::size_t>(floats));
+  ops::patch_filters_backward(pass.context, shape_, of_tile, partial,
+                              shape_.bias ? partial + shape_.weight_count() : nullptr);
 }
 
 }  // namespace switchyard::nn

@@ -21,15 +21,14 @@ class PatchFilters final : public Layer {
   index_t out_features() const override { return shape_.outputs; }
   std::span<Parameter> parameters() override { return parameters_; }
 
-  void begin_forward(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) const override;
-  void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
-  void begin_backward(device::Workspace&, const BatchTiles&, LayerRecord&) const override;
-  void backward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&, tensor::Matrix d_input,
-                float* partial) const override;
+  void begin_forward(const Pass&, LayerRecord&) const override;
+  void forward(const Pass&, index_t tile, LayerRecord&) const override;
+  void begin_backward(const Pass&, LayerRecord&) const override;
+  void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
   index_t workspace_floats(const BatchTiles& tiles) const;
-  static ops::PatchFilterRecord record_of(const LayerRecord& record, IndexRange rows);
+  static ops::PatchFilterRows rows_of(const LayerRecord& record, IndexRange rows);
 
   ops::PatchFilterShape shape_;
   std::vector<Parameter> parameters_;  // weight, and bias if there is one

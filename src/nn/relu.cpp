@@ -6,24 +6,22 @@
 
 namespace switchyard::nn {
 
-void Relu::begin_forward(device::Workspace& workspace, const BatchTiles& tiles, Mode,
-                         LayerRecord& record) const {
+void Relu::begin_forward(const Pass& pass, LayerRecord& record) const {
   SY_EXPECTS(record.input.table == nullptr, "a ReLU of scattered rows");
-  const index_t rows = tiles.local_rows();
-  record.output = tensor::allocate_matrix(workspace, rows, features_);
+  const index_t rows = pass.tiles().local_rows();
+  record.output = tensor::allocate_matrix(pass.workspace(), rows, features_);
 }
 
-void Relu::forward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record) const {
-  const IndexRange rows = tiles.rows(tile);
+void Relu::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
+  const IndexRange rows = pass.tiles().rows(tile);
   const tensor::RowSource x = record.input.rows_from(rows.begin, rows.size());
-  ops::relu(context, {x.base, rows.size(), features_, x.stride},
+  ops::relu(pass.context, {x.base, rows.size(), features_, x.stride},
             record.output.rows_from(rows.begin, rows.size()));
 }
 
-void Relu::backward(device::Context& context, const BatchTiles& tiles, index_t tile, LayerRecord& record,
-                    tensor::Matrix d_input, float*) const {
-  const IndexRange rows = tiles.rows(tile);
-  ops::relu_backward(context, record.output.rows_from(rows.begin, rows.size()),
+void Relu::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input, float*) const {
+  const IndexRange rows = pass.tiles().rows(tile);
+  ops::relu_backward(pass.context, record.output.rows_from(rows.begin, rows.size()),
                      record.d_output.rows_from(rows.begin, rows.size()),
                      d_input.rows_from(rows.begin, rows.size()));
 }

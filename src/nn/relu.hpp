@@ -14,10 +14,9 @@ class Relu final : public Layer {
   index_t out_features() const override { return features_; }
   std::span<Parameter> parameters() override { return {}; }
 
-  void begin_forward(device::Workspace&, const BatchTiles&, Mode, LayerRecord&) const override;
-  void forward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&) const override;
-  void backward(device::Context&, const BatchTiles&, index_t tile, LayerRecord&, tensor::Matrix d_input,
-                float* partial) const override;
+  void begin_forward(const Pass&, LayerRecord&) const override;
+  void forward(const Pass&, index_t tile, LayerRecord&) const override;
+  void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
   index_t features_;

@@ -62,11 +62,12 @@ void expect_channels(const FusedConvShape& s, const char* name, index_t values) 
              s.out_channels);
 }
 
-void expect_tile(const FusedConvShape& s, const ConvTileGradient& tile) {
-  expect_channels(s, "sum_dy", count(tile.sum_dy));
-  expect_channels(s, "sum_dy_xhat", count(tile.sum_dy_xhat));
-  SY_EXPECTS(count(tile.sum_dy_x) == s.weight_count(), "sum_dy_x holds {} values for {} weights",
-             count(tile.sum_dy_x), s.weight_count());
+void expect_sums(const FusedConvShape& s, const ConvTileSums& sums) {
+  expect_patch_sums(s, sums.patch_sums);
+  expect_channels(s, "sum_dy", count(sums.sum_dy));
+  expect_channels(s, "sum_dy_xhat", count(sums.sum_dy_xhat));
+  SY_EXPECTS(count(sums.sum_dy_x) == s.weight_count(), "sum_dy_x holds {} values for {} weights",
+             count(sums.sum_dy_x), s.weight_count());
 }
 
 // The mean of the first image, by which a tile's pixels are shifted.
@@ -97,25 +98,30 @@ struct CombineChunks {
   }
 };
 
-// Sums of dy * (x_k - pivot) per weight and of dy per channel, over the rows of a tile.
 template <class T>
-void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
-                         const double* pivot, const PooledGradient& pooled, std::span<float> workspace,
-                         T* sum_dy_x, T* sum_dy) {
+struct PatchGradientSums {
+  T* dy_x;  // of dy * (x_k - pivot), per weight
+  T* dy;    // per channel
+};
+
+// Over the rows of a tile.
+template <class T>
+void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, const ConvTile& tile,
+                         const double* pivot, PatchGradientSums<T> sums) {
+  const tensor::RowSource& images = tile.images;
   expect_shape(shape);
   expect_images(shape, images);
-  expect_pooled(shape, images.rows, "out", pooled.out);
-  expect_pooled(shape, images.rows, "d_out", pooled.d_out);
-  expect_workspace(shape, images.rows, workspace);
-  float* const partials = workspace.data();
+  expect_pooled(shape, images.rows, "out", tile.pooled.out);
+  expect_pooled(shape, images.rows, "d_out", tile.pooled.d_out);
+  expect_workspace(shape, images.rows, tile.workspace);
+  float* const partials = tile.workspace.data();
   const index_t chunks = chunk_count(images.rows);
   const index_t weights = shape.weight_count();
   const index_t stride = weights + shape.out_channels;
   device::for_each_row(context, chunks,
-                       kernels::PatchGradients{ConvGeometry(shape), images, pivot, pooled.out,
-                                               pooled.argmax_place, pooled.d_out, partials});
-  device::for_each(context, weights, CombineChunks<T>{partials, chunks, stride, sum_dy_x});
-  device::for_each(context, shape.out_channels, CombineChunks<T>{partials + weights, chunks, stride, sum_dy});
+                       kernels::PatchGradients{ConvGeometry(shape), images, pivot, tile.pooled, partials});
+  device::for_each(context, weights, CombineChunks<T>{partials, chunks, stride, sums.dy_x});
+  device::for_each(context, shape.out_channels, CombineChunks<T>{partials + weights, chunks, stride, sums.dy});
 }
 
 }  // namespace
@@ -153,58 +159,51 @@ void conv_patch_sums(device::Context& context, const FusedConvShape& shape, tens
 }
 
 void conv_moments(device::Context& context, const FusedConvShape& shape, std::span<const double> patch_sums,
-                  const float* weight, const float* bias, std::span<Moments> moments) {
+                  const ConvWeights& weights, std::span<Moments> moments) {
   expect_shape(shape);
   expect_patch_sums(shape, patch_sums);
   expect_channels(shape, "moments", static_cast<index_t>(moments.size()));
   const kernels::PatchSumView view(patch_sums.data(), patch_size(shape));
-  device::for_each(context, shape.out_channels, kernels::ConvMoments{view, weight, bias, moments.data()});
+  device::for_each(context, shape.out_channels,
+                   kernels::ConvMoments{view, weights.weight, weights.bias, moments.data()});
 }
 
 void fused_conv_forward(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
-                        const float* weight, const float* bias, const float* scale, const float* shift,
-                        tensor::Matrix out, std::uint8_t* argmax_place) {
+                        const ConvWeights& weights, const PooledResult& result) {
   expect_shape(shape);
   expect_images(shape, images);
-  expect_pooled(shape, images.rows, "out", out);
-  device::for_each_row(
-      context, images.rows,
-      kernels::FusedConvForward{ConvGeometry(shape), images, weight, bias, scale, shift, out, argmax_place});
+  expect_pooled(shape, images.rows, "out", result.out);
+  device::for_each_row(context, images.rows,
+                       kernels::FusedConvForward{ConvGeometry(shape), images, weights, result});
 }
 
-void fused_conv_backward(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
-                         const PooledGradient& pooled, std::span<float> workspace, float* d_weight,
-                         float* d_bias) {
-  sum_patch_gradients(context, shape, images, nullptr, pooled, workspace, d_weight, d_bias);
+void fused_conv_backward(device::Context& context, const FusedConvShape& shape, const ConvTile& tile,
+                         float* d_weight, float* d_bias) {
+  sum_patch_gradients(context, shape, tile, nullptr, PatchGradientSums<float>{d_weight, d_bias});
 }
 
-void fused_conv_bn_backward_sums(device::Context& context, const FusedConvShape& shape,
-                                 tensor::RowSource images, const ConvBatchNormView& bn,
-                                 std::span<const double> patch_sums, const PooledGradient& pooled,
-                                 std::span<float> workspace, const ConvTileGradient& tile) {
-  expect_patch_sums(shape, patch_sums);
-  expect_tile(shape, tile);
-  const kernels::PatchSumView view(patch_sums.data(), patch_size(shape));
-  sum_patch_gradients(context, shape, images, view.pivot, pooled, workspace, tile.sum_dy_x.data(),
-                      tile.sum_dy.data());
+void fused_conv_bn_backward_sums(device::Context& context, const FusedConvShape& shape, const ConvTile& tile,
+                                 const ConvBatchNormView& bn, const ConvTileSums& sums) {
+  expect_sums(shape, sums);
+  const kernels::PatchSumView view(sums.patch_sums.data(), patch_size(shape));
+  sum_patch_gradients(context, shape, tile, view.pivot,
+                      PatchGradientSums<double>{sums.sum_dy_x.data(), sums.sum_dy.data()});
   device::for_each(
       context, shape.out_channels,
-      kernels::ConvSumDyXhat{view, bn, tile.sum_dy.data(), tile.sum_dy_x.data(), tile.sum_dy_xhat.data()});
+      kernels::ConvSumDyXhat{view, bn, sums.sum_dy.data(), sums.sum_dy_x.data(), sums.sum_dy_xhat.data()});
 }
 
 void fused_conv_bn_backward(device::Context& context, const FusedConvShape& shape, const ConvBatchNormView& bn,
-                            std::span<const double> patch_sums, const ConvTileGradient& tile,
-                            std::span<const double> mean_dy, std::span<const double> mean_dy_xhat,
-                            float* d_weight) {
+                            const ConvTileSums& sums, float* d_weight) {
   expect_shape(shape);
-  expect_patch_sums(shape, patch_sums);
-  expect_tile(shape, tile);
-  expect_channels(shape, "mean_dy", count(mean_dy));
-  expect_channels(shape, "mean_dy_xhat", count(mean_dy_xhat));
-  const kernels::PatchSumView view(patch_sums.data(), patch_size(shape));
-  device::for_each(context, shape.weight_count(),
-                   kernels::ConvBatchNormWeightGradient{view, bn, tile.sum_dy.data(), tile.sum_dy_x.data(),
-                                                        mean_dy.data(), mean_dy_xhat.data(), d_weight});
+  expect_sums(shape, sums);
+  expect_channels(shape, "mean_dy", count(bn.norm.mean_dy));
+  expect_channels(shape, "mean_dy_xhat", count(bn.norm.mean_dy_xhat));
+  const kernels::PatchSumView view(sums.patch_sums.data(), patch_size(shape));
+  device::for_each(
+      context, shape.weight_count(),
+      kernels::ConvBatchNormWeightGradient{view, bn, sums.sum_dy.data(), sums.sum_dy_x.data(),
+                                           bn.norm.mean_dy.data(), bn.norm.mean_dy_xhat.data(), d_weight});
 }
 
 }  // namespace switchyard::ops

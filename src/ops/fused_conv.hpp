@@ -8,6 +8,7 @@
 
 #include "device/context.hpp"
 #include "ops/moments.hpp"
+#include "ops/pooled.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -33,6 +34,13 @@ struct FusedConvShape {
   index_t multiply_adds() const { return 4 * gradient_multiply_adds(); }
 };
 
+// [out_channels][in_channels][3][3] and [out_channels], and what is applied to their sum.
+struct ConvWeights {
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+  Affine affine = {};
+};
+
 // Floats of workspace that a call with this many rows needs at most. The caller passes it, since a call may be
 // a task of the pool, where the arena of the context has another owner. Contents do not matter before and
 // after.
@@ -53,53 +61,47 @@ void conv_patch_sums(device::Context&, const FusedConvShape&, tensor::RowSource 
 // Moments of the convolution (with bias) per channel over all places, those that pooling drops too.
 // moments: [out_channels].
 void conv_moments(device::Context&, const FusedConvShape&, std::span<const double> patch_sums,
-                  const float* weight, const float* bias, std::span<Moments> moments);
+                  const ConvWeights&, std::span<Moments> moments);
 
-// out = maxpool(relu(scale_c * (conv + bias) + shift_c)), out [rows, out_features]. scale and shift may be null
-// (1, 0). argmax_place[row, out_feature] in 0..3 is the place in the window (first on ties); needed by
-// backward, may be null.
-void fused_conv_forward(device::Context&, const FusedConvShape&, tensor::RowSource images, const float* weight,
-                        const float* bias, const float* scale, const float* shift, tensor::Matrix out,
-                        std::uint8_t* argmax_place);
+// result.out = maxpool(relu(scale_c * (conv + bias) + shift_c)). result.argmax_place is needed by backward, may
+// be null.
+void fused_conv_forward(device::Context&, const FusedConvShape&, tensor::RowSource images, const ConvWeights&,
+                        const PooledResult& result);
 
-// What forward left, and the gradient of its result.
-struct PooledGradient {
-  tensor::ConstMatrix out;
-  const std::uint8_t* argmax_place = nullptr;
-  tensor::ConstMatrix d_out;
+// The images of one tile, what pooling them gave, and memory to work in.
+struct ConvTile {
+  tensor::RowSource images;
+  PooledGradient pooled;
+  std::span<float> workspace;
 };
 
 // Gradient sums over the rows of one tile, without batch norm: d_weight [weight_count], d_bias [out_channels],
 // written (not added).
-void fused_conv_backward(device::Context&, const FusedConvShape&, tensor::RowSource images,
-                         const PooledGradient&, std::span<float> workspace, float* d_weight, float* d_bias);
+void fused_conv_backward(device::Context&, const FusedConvShape&, const ConvTile&, float* d_weight,
+                         float* d_bias);
 
-// With batch norm: y = gamma * xhat + beta, xhat = (z - mean) * inv_std, z = conv + bias.
+// With batch norm, of z = conv + bias.
 struct ConvBatchNormView {
   const float* weight = nullptr;  // of the convolution
   const float* bias = nullptr;
-  const double* mean = nullptr;  // [out_channels], of the global batch
-  const double* inv_std = nullptr;
-  const float* gamma = nullptr;
+  NormView norm;
 };
-// The gradient sums of one tile, over rows and places; dy is the gradient at the batch norm's output (zero
-// where not the window's maximum or where ReLU cut).
-struct ConvTileGradient {
+
+// What conv_patch_sums gave for one tile's images, and the tile's gradient sums over rows and places; dy is the
+// gradient at the batch norm's output (zero where not the window's maximum or where ReLU cut).
+struct ConvTileSums {
+  std::span<const double> patch_sums;
   std::span<double> sum_dy;       // [out_channels]: d_beta
   std::span<double> sum_dy_xhat;  // [out_channels]: d_gamma
   std::span<double> sum_dy_x;     // [weight_count]: of dy * (x_k - pivot), for the second pass
 };
-// First pass, per tile; patch_sums is what conv_patch_sums gave for the tile's images.
-void fused_conv_bn_backward_sums(device::Context&, const FusedConvShape&, tensor::RowSource images,
-                                 const ConvBatchNormView&, std::span<const double> patch_sums,
-                                 const PooledGradient&, std::span<float> workspace,
-                                 const ConvTileGradient& tile);
-// Second pass, per tile, with the sums of the global batch divided by its number of places:
+// First pass, per tile: the gradient sums, from the patch sums.
+void fused_conv_bn_backward_sums(device::Context&, const FusedConvShape&, const ConvTile&,
+                                 const ConvBatchNormView&, const ConvTileSums&);
+// Second pass, per tile, with the means of dy and dy xhat over the global batch:
 // d_conv = gamma * inv_std * (dy - mean_dy - xhat * mean_dy_xhat); d_weight [weight_count] is the tile's sum,
 // written. It needs sums only, no image. (The gradient of the bias is zero.)
 void fused_conv_bn_backward(device::Context&, const FusedConvShape&, const ConvBatchNormView&,
-                            std::span<const double> patch_sums, const ConvTileGradient& tile,
-                            std::span<const double> mean_dy, std::span<const double> mean_dy_xhat,
-                            float* d_weight);
+                            const ConvTileSums&, float* d_weight);
 
 }  // namespace switchyard::ops

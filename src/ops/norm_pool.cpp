@@ -30,22 +30,23 @@ void expect_argmax_place(const NormPoolShape& s, const std::uint8_t* argmax_plac
   SY_EXPECTS((argmax_place != nullptr) == s.max_pool, "winners are kept if and only if there is pooling");
 }
 
-kernels::WindowGradient window_gradient(const NormPoolShape& s, index_t rows,
-                                        const NormPoolGradient& gradient) {
-  expect_result(s, rows, "out", gradient.out);
-  expect_result(s, rows, "d_out", gradient.d_out);
-  if (rows > 0) expect_argmax_place(s, gradient.argmax_place);
-  return {NormPoolGeometry(s), gradient.out, gradient.argmax_place, gradient.d_out};
+kernels::WindowGradient window_gradient(const NormPoolShape& s, const NormPoolRows& rows) {
+  expect_convolution(s, rows.z);
+  expect_result(s, rows.z.rows, "out", rows.pooled.out);
+  expect_result(s, rows.z.rows, "d_out", rows.pooled.d_out);
+  if (rows.z.rows > 0) expect_argmax_place(s, rows.pooled.argmax_place);
+  return {NormPoolGeometry(s), rows.pooled};
 }
 
 }  // namespace
 
-void reorder_images(device::Context& context, tensor::RowSource images, index_t channels, index_t places,
-                    ImageOrder to, tensor::Matrix out) {
+void reorder_images(device::Context& context, tensor::RowSource images, ImageSizes sizes, ImageOrder to,
+                    tensor::Matrix out) {
+  const auto [channels, places] = sizes;
   SY_EXPECTS(images.cols == channels * places && out.cols == images.cols && out.rows == images.rows,
              "{} images of {} values into {} of {}, {} channels of {} places", images.rows, images.cols,
              out.rows, out.cols, channels, places);
-  device::for_each_row(context, images.rows, kernels::ReorderImage{images, channels, places, to, out});
+  device::for_each_row(context, images.rows, kernels::ReorderImage{images, sizes, to, out});
 }
 
 void channel_moments(device::Context& context, const NormPoolShape& shape, tensor::ConstMatrix z,
@@ -65,24 +66,21 @@ void merge_moments(device::Context& context, std::span<const Moments> of_rows, s
 }
 
 void norm_pool_forward(device::Context& context, const NormPoolShape& shape, tensor::ConstMatrix z,
-                       const float* scale, const float* shift, tensor::Matrix out, std::uint8_t* argmax_place) {
+                       const Affine& affine, const PooledResult& result) {
   expect_convolution(shape, z);
-  expect_result(shape, z.rows, "out", out);
-  SY_EXPECTS((scale != nullptr) == (shift != nullptr), "a scale and a shift come together");
-  if (z.rows > 0) expect_argmax_place(shape, argmax_place);
-  device::for_each_row(context, z.rows,
-                       kernels::NormPoolForward{NormPoolGeometry(shape), z, scale, shift, out, argmax_place});
+  expect_result(shape, z.rows, "out", result.out);
+  SY_EXPECTS((affine.scale != nullptr) == (affine.shift != nullptr), "a scale and a shift come together");
+  if (z.rows > 0) expect_argmax_place(shape, result.argmax_place);
+  device::for_each_row(context, z.rows, kernels::NormPoolForward{NormPoolGeometry(shape), z, affine, result});
 }
 
 void norm_pool_backward_sums(device::Context& context, const NormPoolShape& shape, const NormView& norm,
-                             tensor::ConstMatrix z, const NormPoolGradient& gradient,
-                             std::span<double> of_rows) {
-  expect_convolution(shape, z);
-  SY_EXPECTS(count(of_rows) == z.rows * 2 * shape.channels, "{} sums for {} rows of {} channels",
-             of_rows.size(), z.rows, shape.channels);
+                             const NormPoolRows& rows, std::span<double> of_rows) {
+  SY_EXPECTS(count(of_rows) == rows.z.rows * 2 * shape.channels, "{} sums for {} rows of {} channels",
+             of_rows.size(), rows.z.rows, shape.channels);
   device::for_each_row(
-      context, z.rows,
-      kernels::NormPoolBackwardSums{window_gradient(shape, z.rows, gradient), z, norm.mean, of_rows.data()});
+      context, rows.z.rows,
+      kernels::NormPoolBackwardSums{window_gradient(shape, rows), rows.z, norm.mean, of_rows.data()});
 }
 
 void add_backward_sums(device::Context& context, const NormView& norm, std::span<const double> of_rows,
@@ -96,15 +94,13 @@ void add_backward_sums(device::Context& context, const NormView& norm, std::span
 }
 
 void norm_pool_backward(device::Context& context, const NormPoolShape& shape, const NormView& norm,
-                        std::span<const double> mean_dy, std::span<const double> mean_dy_xhat,
-                        const NormPoolGradient& gradient, index_t samples, tensor::Matrix z) {
-  expect_convolution(shape, z);
-  SY_EXPECTS(
-      norm.mean == nullptr || (count(mean_dy) == shape.channels && count(mean_dy_xhat) == shape.channels),
-      "{} and {} means for {} channels", mean_dy.size(), mean_dy_xhat.size(), shape.channels);
-  device::for_each_row(context, z.rows,
-                       kernels::NormPoolBackward{window_gradient(shape, z.rows, gradient), norm, mean_dy.data(),
-                                                 mean_dy_xhat.data(), samples, z});
+                        const NormPoolRows& rows) {
+  SY_EXPECTS(norm.mean == nullptr ||
+                 (count(norm.mean_dy) == shape.channels && count(norm.mean_dy_xhat) == shape.channels),
+             "{} and {} means for {} channels", norm.mean_dy.size(), norm.mean_dy_xhat.size(), shape.channels);
+  device::for_each_row(context, rows.z.rows,
+                       kernels::NormPoolBackward{window_gradient(shape, rows), norm, norm.mean_dy.data(),
+                                                 norm.mean_dy_xhat.data(), rows.samples, rows.z});
 }
 
 }  // namespace switchyard::ops

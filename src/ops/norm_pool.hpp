@@ -2,11 +2,11 @@
 // order of an image's values.
 #pragma once
 
-#include <cstdint>
 #include <span>
 
 #include "device/context.hpp"
 #include "ops/moments.hpp"
+#include "ops/pooled.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -15,8 +15,12 @@ namespace switchyard::ops {
 // ops/conv2d.hpp has it.
 enum class ImageOrder { channels_first, channels_last };
 
-// out row r holds the image in row r of `images`, which is in the other order. places: height * width.
-void reorder_images(device::Context&, tensor::RowSource images, index_t channels, index_t places, ImageOrder to,
+struct ImageSizes {
+  index_t channels = 0;
+  index_t places = 0;  // height * width
+};
+// out row r holds, in order `to`, the image in row r of `images`, which is in the other order.
+void reorder_images(device::Context&, tensor::RowSource images, ImageSizes sizes, ImageOrder to,
                     tensor::Matrix out);
 
 // z, the convolution, is [rows][height][width][channels]; the result [rows] in `out_order`.
@@ -40,31 +44,23 @@ void channel_moments(device::Context&, const NormPoolShape&, tensor::ConstMatrix
 // Merged in the order of the rows; [channels].
 void merge_moments(device::Context&, std::span<const Moments> of_rows, std::span<Moments> moments);
 
-// out = maxpool(relu(scale_c * z + shift_c)). scale and shift may be null (1, 0), both or none. argmax_place: a
-// byte for each result, channels last; 0..3 is the place in the window (the first on ties). Null without
+// result.out = maxpool(relu(scale_c * z + shift_c)). result.argmax_place is channels last; null without
 // pooling.
-void norm_pool_forward(device::Context&, const NormPoolShape&, tensor::ConstMatrix z, const float* scale,
-                       const float* shift, tensor::Matrix out, std::uint8_t* argmax_place);
+void norm_pool_forward(device::Context&, const NormPoolShape&, tensor::ConstMatrix z, const Affine&,
+                       const PooledResult& result);
 
-// What forward left, and the gradient of its result.
-struct NormPoolGradient {
-  tensor::ConstMatrix out;
-  const std::uint8_t* argmax_place = nullptr;
-  tensor::ConstMatrix d_out;
-};
-
-// Batch norm: y = gamma * xhat + beta, xhat = (z - mean) * inv_std; mean and inv_std of the whole batch.
-struct NormView {
-  const double* mean = nullptr;  // [channels]
-  const double* inv_std = nullptr;
-  const float* gamma = nullptr;
+// Rows of z, and what pooling them gave. Rows from `samples` on are padding, which the batch norm has not seen.
+struct NormPoolRows {
+  tensor::Matrix z;
+  PooledGradient pooled;
+  index_t samples = 0;
 };
 
 // First pass of backward, with batch norm. dy is the gradient at the norm's output: zero where not the window's
 // maximum or where ReLU cut. Sums over places of each row: of_rows [rows][2][channels], of dy and of dy (z -
 // mean).
-void norm_pool_backward_sums(device::Context&, const NormPoolShape&, const NormView&, tensor::ConstMatrix z,
-                             const NormPoolGradient&, std::span<double> of_rows);
+void norm_pool_backward_sums(device::Context&, const NormPoolShape&, const NormView&, const NormPoolRows&,
+                             std::span<double> of_rows);
 // Over rows, in their order: sums [2][channels], of dy (the gradient of beta) and of dy xhat (of gamma).
 void add_backward_sums(device::Context&, const NormView&, std::span<const double> of_rows,
                        std::span<double> sums);
@@ -72,9 +68,7 @@ void add_backward_sums(device::Context&, const NormView&, std::span<const double
 // Second pass: z becomes its own gradient,
 //   gamma * inv_std * (dy - mean_dy - xhat * mean_dy_xhat)   with batch norm, the means over the whole batch,
 //   dy                                                       without (all of `norm` null).
-// Rows from `samples` on are padding, which the batch norm has not seen: their gradient is zero.
-void norm_pool_backward(device::Context&, const NormPoolShape&, const NormView& norm,
-                        std::span<const double> mean_dy, std::span<const double> mean_dy_xhat,
-                        const NormPoolGradient&, index_t samples, tensor::Matrix z);
+// The gradient of padding is zero.
+void norm_pool_backward(device::Context&, const NormPoolShape&, const NormView& norm, const NormPoolRows&);
 
 }  // namespace switchyard::ops

@@ -15,55 +15,55 @@ index_t chunk_count(index_t rows) {
   return (rows + kernels::patch_filter_chunk - 1) / kernels::patch_filter_chunk;
 }
 
-void expect_record(const PatchFilterShape& shape, const PatchFilterRecord& record, index_t rows) {
+void expect_rows(const PatchFilterShape& shape, const PatchFilterRows& rows) {
+  const index_t count = rows.samples.rows;
+  SY_EXPECTS(rows.samples.cols == shape.in_features(), "{} numbers a sample for {} patches of {}",
+             rows.samples.cols, shape.patches, shape.patch_size);
   if (!shape.is_linear_map())
-    expect_shape("filtered", record.filtered, rows, shape.filtered_patches() * shape.units());
-  if (shape.sums_first()) expect_shape("sums", record.sums, rows, shape.patch_size);
+    expect_shape("filtered", rows.record.filtered, count, shape.filtered_patches() * shape.units());
+  if (shape.sums_first()) expect_shape("sums", rows.record.sums, count, shape.patch_size);
 }
 
 }  // namespace
 
-void patch_filters_forward(device::Context& context, const PatchFilterShape& shape, tensor::RowSource samples,
-                           const float* weight, const float* bias, const PatchFilterRecord& record,
-                           tensor::Matrix out) {
-  SY_EXPECTS(samples.cols == shape.in_features(), "{} numbers a sample for {} patches of {}", samples.cols,
-             shape.patches, shape.patch_size);
-  SY_EXPECTS((bias != nullptr) == shape.bias, "a bias and the shape disagree");
-  expect_shape("out", out, samples.rows, shape.outputs);
-  expect_record(shape, record, samples.rows);
+void patch_filters_forward(device::Context& context, const PatchFilterShape& shape, const PatchFilterRows& rows,
+                           PatchFilterWeights weights, tensor::Matrix out) {
+  expect_rows(shape, rows);
+  SY_EXPECTS((weights.bias != nullptr) == shape.bias, "a bias and the shape disagree");
+  expect_shape("out", out, rows.samples.rows, shape.outputs);
   const index_t size = kernels::PatchFiltersForward::group_size(shape);
-  device::for_each_row(context, (samples.rows + size - 1) / size,
-                       kernels::PatchFiltersForward{shape, samples, weight, bias, record, out});
+  device::for_each_row(
+      context, (rows.samples.rows + size - 1) / size,
+      kernels::PatchFiltersForward{shape, rows.samples, weights.weight, weights.bias, rows.record, out});
 }
 
 index_t patch_filters_workspace_floats(const PatchFilterShape& shape, index_t rows) {
   return chunk_count(rows) * (shape.weight_count() + shape.bias_count());
 }
 
-void patch_filters_backward(device::Context& context, const PatchFilterShape& shape, tensor::RowSource samples,
-                            tensor::ConstMatrix d_out, const PatchFilterRecord& record,
-                            std::span<float> workspace, float* d_weight, float* d_bias) {
-  SY_EXPECTS(samples.cols == shape.in_features(), "{} numbers a sample for {} patches of {}", samples.cols,
-             shape.patches, shape.patch_size);
+void patch_filters_backward(device::Context& context, const PatchFilterShape& shape,
+                            const PatchFilterRows& rows, float* d_weight, float* d_bias) {
+  const index_t count = rows.samples.rows;
+  expect_rows(shape, rows);
   SY_EXPECTS((d_bias != nullptr) == shape.bias, "a bias gradient and the shape disagree");
-  expect_shape("d_out", d_out, samples.rows, shape.outputs);
-  expect_record(shape, record, samples.rows);
-  SY_EXPECTS(static_cast<index_t>(workspace.size()) >= patch_filters_workspace_floats(shape, samples.rows),
-             "{} floats of workspace for {} rows", workspace.size(), samples.rows);
+  expect_shape("d_out", rows.d_out, count, shape.outputs);
+  SY_EXPECTS(static_cast<index_t>(rows.workspace.size()) >= patch_filters_workspace_floats(shape, count),
+             "{} floats of workspace for {} rows", rows.workspace.size(), count);
   if (!shape.is_linear_map()) {
-    device::for_each_row(context, samples.rows,
-                         kernels::PatchFiltersActivationBackward{shape, d_out, record.filtered});
+    device::for_each_row(context, count,
+                         kernels::PatchFiltersActivationBackward{shape, rows.d_out, rows.record.filtered});
   }
-  const tensor::ConstMatrix d_filtered = shape.is_linear_map() ? d_out : tensor::ConstMatrix(record.filtered);
-  const tensor::RowSource inputs = shape.sums_first() ? tensor::RowSource(record.sums) : samples;
-  float* const partials = workspace.data();
+  const tensor::ConstMatrix d_filtered =
+      shape.is_linear_map() ? rows.d_out : tensor::ConstMatrix(rows.record.filtered);
+  const tensor::RowSource inputs = shape.sums_first() ? tensor::RowSource(rows.record.sums) : rows.samples;
+  float* const partials = rows.workspace.data();
   const kernels::PatchFilterGradients gradients{shape, inputs, d_filtered, partials};
-  const index_t chunks = chunk_count(samples.rows);
+  const index_t chunks = chunk_count(count);
   device::for_each_row(context, chunks, gradients);
   const index_t stride = gradients.sum_count();
-  const auto add_chunks = [&](index_t first, index_t count, float* to) {
-    column_sums(context, tensor::ConstMatrix(partials + first, chunks, count, stride),
-                {to, static_cast<std::size_t>(count)});
+  const auto add_chunks = [&](index_t first, index_t width, float* to) {
+    column_sums(context, tensor::ConstMatrix(partials + first, chunks, width, stride),
+                {to, static_cast<std::size_t>(width)});
   };
   add_chunks(0, shape.weight_count(), d_weight);
   if (shape.bias) add_chunks(shape.weight_count(), shape.bias_count(), d_bias);

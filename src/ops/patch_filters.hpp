@@ -42,16 +42,26 @@ struct PatchFilterRecord {
   tensor::Matrix filtered;
 };
 
-// out: [rows, outputs]. bias may be null. samples: [rows, in_features()].
-void patch_filters_forward(device::Context&, const PatchFilterShape&, tensor::RowSource samples,
-                           const float* weight, const float* bias, const PatchFilterRecord&,
-                           tensor::Matrix out);
+struct PatchFilterRows {
+  tensor::RowSource samples;  // [rows, in_features()]
+  PatchFilterRecord record;
+  tensor::ConstMatrix d_out = {};   // [rows, outputs], in backward
+  std::span<float> workspace = {};  // patch_filters_workspace_floats(), in backward
+};
+
+struct PatchFilterWeights {
+  const float* weight = nullptr;  // [weight_count()]
+  const float* bias = nullptr;    // [bias_count()], or null
+};
+
+// out: [rows, outputs].
+void patch_filters_forward(device::Context&, const PatchFilterShape&, const PatchFilterRows&,
+                           PatchFilterWeights, tensor::Matrix out);
 
 // Floats that backward needs for `rows` rows.
 index_t patch_filters_workspace_floats(const PatchFilterShape&, index_t rows);
-// d_out: [rows, outputs]. d_weight: [weight_count()], d_bias: [bias_count()] or null.
-void patch_filters_backward(device::Context&, const PatchFilterShape&, tensor::RowSource samples,
-                            tensor::ConstMatrix d_out, const PatchFilterRecord&, std::span<float> workspace,
-                            float* d_weight, float* d_bias);
+// d_weight: [weight_count()], d_bias: [bias_count()] or null.
+void patch_filters_backward(device::Context&, const PatchFilterShape&, const PatchFilterRows&, float* d_weight,
+                            float* d_bias);
 
 }  // namespace switchyard::ops

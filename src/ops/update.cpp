@@ -24,11 +24,11 @@ bool run(device::Context& context, index_t count, const Make& make) {
 }  // namespace
 
 bool adam_update(device::Context& context, const AdamStep& step, std::span<float> w,
-                 std::span<const float> gradient, std::span<float> first_moment,
-                 std::span<float> second_moment) {
-  SY_EXPECTS(gradient.size() == w.size() && first_moment.size() == w.size() && second_moment.size() == w.size(),
-             "{} weights, {} gradients, {} first and {} second moments", w.size(), gradient.size(),
-             first_moment.size(), second_moment.size());
+                 std::span<const float> gradient, AdamMoments moments) {
+  SY_EXPECTS(
+      gradient.size() == w.size() && moments.first.size() == w.size() && moments.second.size() == w.size(),
+      "{} weights, {} gradients, {} first and {} second moments", w.size(), gradient.size(),
+      moments.first.size(), moments.second.size());
   SY_EXPECTS(step.bias_correction1 > 0 && step.bias_correction2 > 0,
              "bias corrections {} and {}; steps count from 1", step.bias_correction1, step.bias_correction2);
   const double corrected_rate = step.learning_rate / step.bias_correction1;
@@ -39,8 +39,8 @@ bool adam_update(device::Context& context, const AdamStep& step, std::span<float
                          static_cast<float>(inverse_root),
                          w.data(),
                          gradient.data(),
-                         first_moment.data(),
-                         second_moment.data(),
+                         moments.first.data(),
+                         moments.second.data(),
                          count,
                          failed};
   });

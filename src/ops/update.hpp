@@ -23,8 +23,12 @@ struct AdamStep {
   double bias_correction1;  // 1 - b1^t
   double bias_correction2;  // 1 - b2^t
 };
+struct AdamMoments {
+  std::span<float> first;
+  std::span<float> second;
+};
 bool adam_update(device::Context&, const AdamStep&, std::span<float> w, std::span<const float> gradient,
-                 std::span<float> first_moment, std::span<float> second_moment);
+                 AdamMoments moments);
 
 // g = scale * gradient + decay * w; u = momentum * u + g; w -= rate * u.
 struct SgdStep {

@@ -88,7 +88,7 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
                                static_cast<float>(step.gradient_scale),
                                1.0 - std::pow(options_.beta1, count),
                                1.0 - std::pow(options_.beta2, count)};
-      note(i, ops::adam_update(context, adam, value, gradient, state(i, 0), state(i, 1)));
+      note(i, ops::adam_update(context, adam, value, gradient, {state(i, 0), state(i, 1)}));
       continue;
     }
     double scale = step.gradient_scale;

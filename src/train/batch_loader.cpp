@@ -46,20 +46,20 @@ tensor::RowSource BatchLoader::rows_of(device::Context& context, data::Split spl
 }
 
 template <class SampleOf>
-model::Batch BatchLoader::load(device::Context& context, data::Split split, index_t size,
-                               const std::optional<data::Visit>& visit, const SampleOf& sample_of) {
+nn::Batch BatchLoader::load(device::Context& context, data::Split split, index_t size,
+                            const std::optional<data::Visit>& visit, const SampleOf& sample_of) {
   tiles_.set_sharded(*communicator_, size, shards_);
   const index_t rows = tiles_.local_rows();
   samples_.resize(static_cast<std::size_t>(rows));
   for (index_t n = 0; n < rows; ++n) samples_[static_cast<std::size_t>(n)] = sample_of(tiles_.first_row() + n);
 
-  model::Batch loaded;
+  nn::Batch loaded;
   loaded.tiles = &tiles_;
-  loaded.samples.rows = rows_of(context, split, visit);
-  loaded.samples.ids = samples_;
+  loaded.rows = rows_of(context, split, visit);
+  loaded.ids = samples_;
   const std::span<std::int32_t> labels = context.workspace().allocate<std::int32_t>(rows);
   dataset_->fill_labels(split, samples_, labels);
-  loaded.samples.labels = labels;
+  loaded.labels = labels;
   if (dataset_->group_count() > 0) {
     const std::span<std::int32_t> groups = context.workspace().allocate<std::int32_t>(rows);
     dataset_->fill_groups(split, samples_, groups);
@@ -68,16 +68,16 @@ model::Batch BatchLoader::load(device::Context& context, data::Split split, inde
   return loaded;
 }
 
-model::Batch BatchLoader::training_batch(device::Context& context, index_t step) {
+nn::Batch BatchLoader::training_batch(device::Context& context, index_t step) {
   const data::Position position = training_.position_of(step);
   const IndexRange places = training_.places_of(position.batch);
   const data::Visit visit{seed_, position.epoch};
-  model::Batch batch = load(context, data::Split::train, places.size(), visit, [&](index_t place) {
+  nn::Batch batch = load(context, data::Split::train, places.size(), visit, [&](index_t place) {
     const index_t position_in_epoch = places.begin + place;
     return order_ == SampleOrder::fixed ? position_in_epoch
                                         : sampler_.sample_at(position.epoch, position_in_epoch);
   });
-  batch.samples.step = static_cast<std::uint32_t>(step);
+  batch.step = static_cast<std::uint32_t>(step);
   return batch;
 }
 
@@ -86,12 +86,12 @@ index_t BatchLoader::evaluation_batches(data::Split split) const {
   return samples == 0 ? 0 : data::Batching{samples, batch_size_}.batches_per_epoch();
 }
 
-model::Batch BatchLoader::evaluation_batch(device::Context& context, data::Split split, index_t batch) {
+nn::Batch BatchLoader::evaluation_batch(device::Context& context, data::Split split, index_t batch) {
   const IndexRange places = data::Batching{dataset_->size(split), batch_size_}.places_of(batch);
-  model::Batch loaded =
+  nn::Batch loaded =
       load(context, split, places.size(), std::nullopt, [&](index_t place) { return places.begin + place; });
   // A training sample keeps the noise that it is trained with, where that is drawn once.
-  loaded.samples.stream = split == data::Split::train ? 0 : static_cast<std::uint32_t>(split);
+  loaded.stream = split == data::Split::train ? 0 : static_cast<std::uint32_t>(split);
   return loaded;
 }
 

@@ -27,16 +27,16 @@ class BatchLoader {
   const data::Batching& training() const { return training_; }
   const data::Dataset& dataset() const { return *dataset_; }
   // The batch of training step `step` (from 0), samples in the order of its epoch.
-  model::Batch training_batch(device::Context& context, index_t step);
+  nn::Batch training_batch(device::Context& context, index_t step);
   // Batch `batch` of a split in the order of its files.
   index_t evaluation_batches(data::Split split) const;
-  model::Batch evaluation_batch(device::Context& context, data::Split split, index_t batch);
+  nn::Batch evaluation_batch(device::Context& context, data::Split split, index_t batch);
 
  private:
   // Places [0, size) of the global batch hold samples sample_of(place).
   template <class SampleOf>
-  model::Batch load(device::Context& context, data::Split split, index_t size,
-                    const std::optional<data::Visit>& visit, const SampleOf& sample_of);
+  nn::Batch load(device::Context& context, data::Split split, index_t size,
+                 const std::optional<data::Visit>& visit, const SampleOf& sample_of);
   tensor::RowSource rows_of(device::Context& context, data::Split split,
                             const std::optional<data::Visit>& visit);
 

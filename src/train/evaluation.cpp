@@ -28,8 +28,8 @@ std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& load
     if (comm::on_any_rank(communicator, stop_requested())) return std::nullopt;
     context.workspace().reset();
     batch_statistics.clear();
-    const model::Batch batch = loader.evaluation_batch(context, split, b);
-    model.forward(context, batch, nn::Mode::evaluation, clock, batch_statistics);
+    const nn::Batch batch = loader.evaluation_batch(context, split, b);
+    model.forward({context, batch, nn::Mode::evaluation, clock}, batch_statistics);
     total.add(batch_statistics);
   }
   // Sums are the whole split's on every rank already; counts are still this rank's.

@@ -25,11 +25,12 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
   (void)clock_.take();
 
   clock_.enter(Phase::data);
-  const model::Batch batch = loader_->training_batch(*context_, step);
-  model_->forward(*context_, batch, nn::Mode::training, clock_, report_.statistics);
+  const nn::Batch batch = loader_->training_batch(*context_, step);
+  const nn::Pass pass{*context_, batch, nn::Mode::training, clock_};
+  model_->forward(pass, report_.statistics);
   fault_.strike(step);
-  model_->backward(*context_, batch, clock_);
-  model_->reduce_gradients(*context_, batch, clock_);
+  model_->backward(pass);
+  model_->reduce_gradients(pass);
   clock_.enter(Phase::reduction);
   report_.agreed = coordinator_.agree(*context_, *optimizer_, report_.statistics, conditions.stop_requested,
                                       conditions.out_of_time);

@@ -53,13 +53,14 @@ struct Tile {
     const index_t cols = shape.out_features();
     return {{out.data(), rows, cols}, argmax_place.data(), {d_out.data(), rows, cols}};
   }
+  ConvTile tile() { return {source(), pooled(), workspace}; }
   ConvBatchNormView batch_norm() const {
-    return {weight.data(), bias.data(), mean.data(), inv_std.data(), gamma.data()};
+    return {weight.data(), bias.data(), {mean.data(), inv_std.data(), gamma.data(), sum_dy, sum_dy_xhat}};
   }
-  ConvTileGradient gradient() { return {sum_dy, sum_dy_xhat, sum_dy_x}; }
+  ConvTileSums sums() { return {patch_sums, sum_dy, sum_dy_xhat, sum_dy_x}; }
   void forward() {
-    fused_conv_forward(context, shape, source(), weight.data(), bias.data(), gamma.data(), bias.data(),
-                       tensor::Matrix(out.data(), rows, shape.out_features()), argmax_place.data());
+    fused_conv_forward(context, shape, source(), {weight.data(), bias.data(), {gamma.data(), bias.data()}},
+                       {tensor::Matrix(out.data(), rows, shape.out_features()), argmax_place.data()});
   }
 
   device::Context context{1};
@@ -87,7 +88,7 @@ void measure(benchmark::State& state, const Call& call) {
 void moments(benchmark::State& state) {
   measure(state, [](Tile& t) {
     conv_patch_sums(t.context, t.shape, t.source(), t.workspace, t.patch_sums);
-    conv_moments(t.context, t.shape, t.patch_sums, t.weight.data(), t.bias.data(), t.moments);
+    conv_moments(t.context, t.shape, t.patch_sums, {t.weight.data(), t.bias.data()}, t.moments);
   });
 }
 void forward(benchmark::State& state) {
@@ -95,20 +96,16 @@ void forward(benchmark::State& state) {
 }
 void backward(benchmark::State& state) {
   measure(state, [](Tile& t) {
-    fused_conv_backward(t.context, t.shape, t.source(), t.pooled(), t.workspace, t.d_weight.data(),
-                        t.d_bias.data());
+    fused_conv_backward(t.context, t.shape, t.tile(), t.d_weight.data(), t.d_bias.data());
   });
 }
 void bn_backward_sums(benchmark::State& state) {
-  measure(state, [](Tile& t) {
-    fused_conv_bn_backward_sums(t.context, t.shape, t.source(), t.batch_norm(), t.patch_sums, t.pooled(),
-                                t.workspace, t.gradient());
-  });
+  measure(state,
+          [](Tile& t) { fused_conv_bn_backward_sums(t.context, t.shape, t.tile(), t.batch_norm(), t.sums()); });
 }
 void bn_backward(benchmark::State& state) {
   measure(state, [](Tile& t) {
-    fused_conv_bn_backward(t.context, t.shape, t.batch_norm(), t.patch_sums, t.gradient(), t.sum_dy,
-                           t.sum_dy_xhat, t.d_weight.data());
+    fused_conv_bn_backward(t.context, t.shape, t.batch_norm(), t.sums(), t.d_weight.data());
   });
 }
 

@@ -55,33 +55,32 @@ struct ConvCase {
             argmax_place.data(),
             {d_out.data(), rows, shape.out_features()}};
   }
+  ops::ConvTile tile(tensor::RowSource from) { return {from, pooled(), workspace}; }
   ops::ConvBatchNormView batch_norm() const {
-    return {weight.data(), bias.data(), mean.data(), inv_std.data(), scale.data()};
+    return {weight.data(), bias.data(), {mean.data(), inv_std.data(), scale.data(), mean_dy, mean_dy_xhat}};
   }
-  ops::ConvTileGradient gradient() { return {sum_dy, sum_dy_xhat, sum_dy_x}; }
+  ops::ConvTileSums sums() { return {patch_sums, sum_dy, sum_dy_xhat, sum_dy_x}; }
 
   void forward(device::Context& context) { forward(context, source()); }
   void forward(device::Context& context, tensor::RowSource from) {
-    ops::fused_conv_forward(context, shape, from, weight.data(), bias.data(), scale.data(), shift.data(),
-                            {out.data(), rows, shape.out_features()}, argmax_place.data());
+    ops::fused_conv_forward(context, shape, from, {weight.data(), bias.data(), {scale.data(), shift.data()}},
+                            {{out.data(), rows, shape.out_features()}, argmax_place.data()});
   }
   void backward(device::Context& context) { backward(context, source()); }
   void backward(device::Context& context, tensor::RowSource from) {
-    ops::fused_conv_backward(context, shape, from, pooled(), workspace, d_weight.data(), d_bias.data());
+    ops::fused_conv_backward(context, shape, tile(from), d_weight.data(), d_bias.data());
   }
   void compute_moments(device::Context& context) { compute_moments(context, source()); }
   void compute_moments(device::Context& context, tensor::RowSource from) {
     ops::conv_patch_sums(context, shape, from, workspace, patch_sums);
-    ops::conv_moments(context, shape, patch_sums, weight.data(), bias.data(), moments);
+    ops::conv_moments(context, shape, patch_sums, {weight.data(), bias.data()}, moments);
   }
   void backward_sums(device::Context& context) { backward_sums(context, source()); }
   void backward_sums(device::Context& context, tensor::RowSource from) {
-    ops::fused_conv_bn_backward_sums(context, shape, from, batch_norm(), patch_sums, pooled(), workspace,
-                                     gradient());
+    ops::fused_conv_bn_backward_sums(context, shape, tile(from), batch_norm(), sums());
   }
   void bn_backward(device::Context& context) {
-    ops::fused_conv_bn_backward(context, shape, batch_norm(), patch_sums, gradient(), mean_dy, mean_dy_xhat,
-                                d_weight.data());
+    ops::fused_conv_bn_backward(context, shape, batch_norm(), sums(), d_weight.data());
   }
 
   reference::ConvSizes sizes() const {

@@ -77,11 +77,11 @@ struct ConvSumDyXhat {
 
   SY_HD void operator()(index_t c) const {
     const float* const w = bn.weight + c * patches.patch_size;
-    double sum = (patches.base(w, bn.bias[c]) - bn.mean[c]) * sum_dy[c];
+    double sum = (patches.base(w, bn.bias[c]) - bn.norm.mean[c]) * sum_dy[c];
     for (index_t k = 0; k < patches.patch_size; ++k) {
       sum += static_cast<double>(w[k]) * sum_dy_x[c * patches.patch_size + k];
     }
-    sum_dy_xhat[c] = bn.inv_std[c] * sum;
+    sum_dy_xhat[c] = bn.norm.inv_std[c] * sum;
   }
 };
 
@@ -104,12 +104,12 @@ struct ConvBatchNormWeightGradient {
     const index_t k = i % patches.patch_size;
     const float* const w = bn.weight + c * patches.patch_size;
     const double n = *patches.places;
-    const double centre = patches.base(w, bn.bias[c]) - bn.mean[c];
-    const double xhat_x = bn.inv_std[c] * (patches.sum_wx_x(w, k) + centre * patches.sums[k]);
-    const double xhat = bn.inv_std[c] * (patches.sum_wx(w) + n * centre);
+    const double centre = patches.base(w, bn.bias[c]) - bn.norm.mean[c];
+    const double xhat_x = bn.norm.inv_std[c] * (patches.sum_wx_x(w, k) + centre * patches.sums[k]);
+    const double xhat = bn.norm.inv_std[c] * (patches.sum_wx(w) + n * centre);
     const double shifted = sum_dy_x[i] - mean_dy[c] * patches.sums[k] - mean_dy_xhat[c] * xhat_x;
     const double constant = sum_dy[c] - n * mean_dy[c] - mean_dy_xhat[c] * xhat;
-    d_weight[i] = static_cast<float>(static_cast<double>(bn.gamma[c]) * bn.inv_std[c] *
+    d_weight[i] = static_cast<float>(static_cast<double>(bn.norm.gamma[c]) * bn.norm.inv_std[c] *
                                      (shifted + *patches.pivot * constant));
   }
 };

@@ -13,12 +13,8 @@ namespace switchyard::ops::kernels {
 struct FusedConvForward {
   ConvGeometry g;
   tensor::RowSource images;
-  const float* weight;
-  const float* bias;
-  const float* scale;  // null: 1
-  const float* shift;  // null: 0
-  tensor::Matrix out;
-  std::uint8_t* argmax_place;  // null: not wanted
+  ConvWeights weights;
+  PooledResult result;
 
   index_t scratch_bytes() const {
     return (g.split_floats() + g.out_channels * (1 + g.patch_size())) * static_cast<index_t>(sizeof(float));
@@ -63,12 +59,14 @@ struct FusedConvForward {
   template <class Team>
   SY_HD void fold(const Team& team, float* folded) const {
     const index_t patch = g.patch_size();
+    const float* const scale = weights.affine.scale;
+    const float* const shift = weights.affine.shift;
     team.for_each(g.out_channels, [&](index_t c) SY_ALWAYS_INLINE {
       const double factor = scale != nullptr ? static_cast<double>(scale[c]) : 1.0;
       const double offset = shift != nullptr ? static_cast<double>(shift[c]) : 0.0;
       float* const to = folded + c * (1 + patch);
-      const float* const from = weight + c * patch;
-      to[0] = static_cast<float>(factor * static_cast<double>(bias[c]) + offset);
+      const float* const from = weights.weight + c * patch;
+      to[0] = static_cast<float>(factor * static_cast<double>(weights.bias[c]) + offset);
       for (index_t k = 0; k < patch; k += 9) {
         unrolled<9>([&](auto i) SY_ALWAYS_INLINE {
           to[1 + k + i] = static_cast<float>(factor * static_cast<double>(from[k + i]));
@@ -120,9 +118,10 @@ struct FusedConvForward {
     const P lower = max_or_nan(bottom[1], bottom[0]);
     const auto is_lower = lower > upper;
     const index_t feature = (c * g.pooled_height + y) * g.pooled_width + x;
-    max(P::broadcast(0), max_or_nan(lower, upper)).store_first(out.row(row) + feature, g.pooled_width - x);
-    if (argmax_place != nullptr) {
-      P::store_bits_first(argmax_place + row * out.cols + feature, g.pooled_width - x,
+    max(P::broadcast(0), max_or_nan(lower, upper))
+        .store_first(result.out.row(row) + feature, g.pooled_width - x);
+    if (result.argmax_place != nullptr) {
+      P::store_bits_first(result.argmax_place + row * result.out.cols + feature, g.pooled_width - x,
                           select(is_lower, lower_right, upper_right), is_lower);
     }
   }
@@ -140,9 +139,7 @@ struct PatchGradients {
   ConvGeometry g;
   tensor::RowSource images;
   const double* pivot;  // null: 0
-  tensor::ConstMatrix out;
-  const std::uint8_t* argmax_place;
-  tensor::ConstMatrix d_out;
+  PooledGradient pooled;
   float* partials;
 
   SY_HD index_t sum_count() const { return g.weight_count() + g.out_channels; }
@@ -192,9 +189,9 @@ struct PatchGradients {
         const index_t feature = (c * g.pooled_height + y) * g.pooled_width + x;
         const index_t n = g.pooled_width - x;
         typename P::Mask is_right, is_lower;
-        P::load_bits_first(argmax_place + row * out.cols + feature, n, is_right, is_lower);
-        const P dy = select(P::load_first(out.row(row) + feature, n) > zero,
-                            P::load_first(d_out.row(row) + feature, n), zero);
+        P::load_bits_first(pooled.argmax_place + row * pooled.out.cols + feature, n, is_right, is_lower);
+        const P dy = select(P::load_first(pooled.out.row(row) + feature, n) > zero,
+                            P::load_first(pooled.d_out.row(row) + feature, n), zero);
         sum_dy = sum_dy + dy;
         P patch[4][3];  // of the patch's four columns the three under the maximum
         unrolled<4>([&](auto r) SY_ALWAYS_INLINE {

@@ -12,8 +12,7 @@ namespace switchyard::ops::kernels {
 // Image `row` from the one order to the other.
 struct ReorderImage {
   tensor::RowSource images;
-  index_t channels;
-  index_t places;
+  ImageSizes sizes;
   ImageOrder to;
   tensor::Matrix out;
 
@@ -24,10 +23,10 @@ struct ReorderImage {
     float* const image = out.row(row);
     const bool last = to == ImageOrder::channels_last;
     const ReorderImage k = *this;
-    team.for_each(places, [=](index_t p) {
-      for (index_t c = 0; c < k.channels; ++c) {
-        const index_t first_order = c * k.places + p;
-        const index_t last_order = p * k.channels + c;
+    team.for_each(sizes.places, [=](index_t p) {
+      for (index_t c = 0; c < k.sizes.channels; ++c) {
+        const index_t first_order = c * k.sizes.places + p;
+        const index_t last_order = p * k.sizes.channels + c;
         if (last) {
           image[last_order] = from[first_order];
         } else {
@@ -99,10 +98,8 @@ struct NormPoolGeometry {
 struct NormPoolForward {
   NormPoolGeometry g;
   tensor::ConstMatrix z;
-  const float* scale;  // null: 1
-  const float* shift;  // null: 0
-  tensor::Matrix out;
-  std::uint8_t* argmax_place;  // null without pooling
+  Affine norm;
+  PooledResult result;
 
   index_t scratch_bytes() const { return 0; }
   template <class Team>
@@ -120,10 +117,10 @@ struct NormPoolForward {
   template <class P>
   SY_ALWAYS_INLINE SY_HD void row_of_windows(index_t row, index_t y, index_t c) const {
     const index_t n = g.channels - c;
-    const bool affine = scale != nullptr;
+    const bool affine = norm.scale != nullptr;
     const P zero = P::broadcast(0);
-    const P a = affine ? P::load_first(scale + c, n) : zero;
-    const P b = affine ? P::load_first(shift + c, n) : zero;
+    const P a = affine ? P::load_first(norm.scale + c, n) : zero;
+    const P b = affine ? P::load_first(norm.shift + c, n) : zero;
     const float* const in = z.row(row);
     const auto value = [&](index_t py, index_t px) SY_ALWAYS_INLINE {
       const P v = P::load_first(in + g.place(py, px, c), n);
@@ -143,11 +140,11 @@ struct NormPoolForward {
         const P lower = max_or_nan(bottom[1], bottom[0]);
         const auto is_lower = lower > upper;
         best = max_or_nan(lower, upper);
-        P::store_bits_first(argmax_place + row * out.cols + g.argmax_index(y, x, c), n,
+        P::store_bits_first(result.argmax_place + row * result.out.cols + g.argmax_index(y, x, c), n,
                             select(is_lower, lower_right, upper_right), is_lower);
       }
       if (g.relu) best = max(zero, best);  // lets a NaN through
-      store_channels(best, out.row(row) + g.out_place(y, x, c), g.channel_stride, n);
+      store_channels(best, result.out.row(row) + g.out_place(y, x, c), g.channel_stride, n);
     }
   }
 };
@@ -155,9 +152,7 @@ struct NormPoolForward {
 // The gradient at the norm's output, window by window.
 struct WindowGradient {
   NormPoolGeometry g;
-  tensor::ConstMatrix out;
-  const std::uint8_t* argmax_place;
-  tensor::ConstMatrix d_out;
+  PooledGradient pooled;
 
   // Of channels c and following at window (y, x): the gradient, and where in the window it goes.
   template <class P>
@@ -171,14 +166,14 @@ struct WindowGradient {
     const index_t place = g.out_place(y, x, c);
     const P zero = P::broadcast(0);
     At<P> result;
-    result.dy = load_channels<P>(d_out.row(row) + place, g.channel_stride, n);
+    result.dy = load_channels<P>(pooled.d_out.row(row) + place, g.channel_stride, n);
     if (g.relu) {
-      const P value = load_channels<P>(out.row(row) + place, g.channel_stride, n);
+      const P value = load_channels<P>(pooled.out.row(row) + place, g.channel_stride, n);
       result.dy = select(value > zero, result.dy, zero);
     }
     if (g.window == 2) {
-      P::load_bits_first(argmax_place + row * out.cols + g.argmax_index(y, x, c), n, result.is_right,
-                         result.is_lower);
+      P::load_bits_first(pooled.argmax_place + row * pooled.out.cols + g.argmax_index(y, x, c), n,
+                         result.is_right, result.is_lower);
     } else {
       result.is_right = result.is_lower = zero > zero;
     }

@@ -21,17 +21,18 @@ T* data_or_null(std::span<T> values) {
 
 }  // namespace
 
-void add_noise(device::Context& context, tensor::ConstMatrix logits, std::span<const index_t> ids, NoiseKey key,
-               Noise noise, tensor::Matrix noisy) {
+void add_noise(device::Context& context, tensor::ConstMatrix logits, std::span<const index_t> ids,
+               const Noise& noise, tensor::Matrix noisy) {
   expect_shape("noisy", noisy, logits.rows, logits.cols);
-  SY_EXPECTS(static_cast<index_t>(ids.size()) == logits.rows && key.stream < 4,
-             "{} ids for {} samples, stream {}", ids.size(), logits.rows, key.stream);
-  device::for_each_row(context, logits.rows, kernels::AddNoise{logits, ids.data(), key, noise, noisy});
+  SY_EXPECTS(static_cast<index_t>(ids.size()) == logits.rows && noise.key.stream < 4,
+             "{} ids for {} samples, stream {}", ids.size(), logits.rows, noise.key.stream);
+  device::for_each_row(context, logits.rows, kernels::AddNoise{logits, ids.data(), noise, noisy});
 }
 
 void gate_weights(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
-                  index_t slots, tensor::Matrix weights, tensor::Matrix log_weights,
-                  std::span<double> entropies) {
+                  const SlotWeights& of_slots) {
+  const auto& [weights, log_weights, entropies] = of_slots;
+  const index_t slots = weights.cols;
   expect_slots(slots, scores.cols);
   expect_shape("weights", weights, scores.rows, slots);
   expect_shape("log_weights", log_weights, scores.rows, slots);

@@ -24,18 +24,24 @@ enum class NoiseSpread { uniform, normal };
 struct Noise {
   NoiseSpread spread = NoiseSpread::uniform;
   float scale = 1;
+  NoiseKey key = {};
 };
 
 // noisy = logits + r, a number of its own for each of the N samples and E experts. ids: [N], below 2^40; E at
 // most 2^22.
-void add_noise(device::Context&, tensor::ConstMatrix logits, std::span<const index_t> ids, NoiseKey key,
-               Noise noise, tensor::Matrix noisy);
+void add_noise(device::Context&, tensor::ConstMatrix logits, std::span<const index_t> ids, const Noise& noise,
+               tensor::Matrix noisy);
 
-// Writes weights and log_weights, [N, K] each. K >= 2, or E = 1: softmax over the scores of the sample's slots.
-// K = 1 < E: the chosen expert's probability under the softmax over all E, so that the gate still learns; then
-// entropies, [N], gets that softmax's entropy in bits (empty: not wanted).
-void gate_weights(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts, index_t slots,
-                  tensor::Matrix weights, tensor::Matrix log_weights, std::span<double> entropies = {});
+// K >= 2, or E = 1: softmax over the scores of the sample's slots. K = 1 < E: the chosen expert's probability
+// under the softmax over all E, so that the gate still learns; then entropies gets that softmax's entropy in
+// bits.
+struct SlotWeights {
+  tensor::Matrix weights;            // [N, K]
+  tensor::Matrix log_weights;        // [N, K]
+  std::span<double> entropies = {};  // [N]; empty: not wanted
+};
+void gate_weights(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts,
+                  const SlotWeights& of_slots);
 
 // One of several answers alone: log_weights[n, i] = 0 for the largest of values[n], ties to the lower slot, and
 // -infinity for the others.

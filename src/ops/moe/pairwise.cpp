@@ -21,7 +21,8 @@ void squared_norms(device::Context& context, tensor::ConstMatrix x, std::span<fl
 }
 
 void pairwise_distances(device::Context& context, const PairwiseRows& x, const PairwiseRows& y, index_t self,
-                        tensor::Matrix distances, std::span<double> sums) {
+                        const PairwiseDistances& result) {
+  const auto& [distances, sums] = result;
   expect_norms(x);
   expect_norms(y);
   const index_t rows = x.values.rows;

@@ -16,6 +16,11 @@ struct PairwiseRows {
   std::span<const float> squared_norms;  // [rows]
 };
 
+// Results of pairwise_distances().
+struct PairwiseDistances {
+  tensor::Matrix distances;
+  std::span<double> sums;  // [rows]
+};
 // distances[r, c] = |x_r - y_c|, from one matrix product: the root of |x_r|^2 + |y_c|^2 - 2 x_r . y_c, or of 0
 // where that is negative. Row r and column r + self are one and the same sample, whose distance is 0 exactly.
 // sums[r] += the distances of row r, in float64.
@@ -25,6 +30,6 @@ struct PairwiseRows {
 // min(e / d, sqrt(e)): 2e-7 of a distance as long as the vectors, 5e-4 of the vectors' length for two
 // samples that are equal.
 void pairwise_distances(device::Context&, const PairwiseRows& x, const PairwiseRows& y, index_t self,
-                        tensor::Matrix distances, std::span<double> sums);
+                        const PairwiseDistances& result);
 
 }  // namespace switchyard::ops

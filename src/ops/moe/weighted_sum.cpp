@@ -36,12 +36,12 @@ void weighted_sum_forward(device::Context& context, const WeightedSumBatch& batc
 }
 
 void weighted_sum_backward(device::Context& context, const WeightedSumBatch& batch, tensor::ConstMatrix d_sum,
-                           float scale, GateMeasure measure, const WeightedSumGradient& gradient) {
+                           const WeightedSumGradient& gradient) {
   const index_t samples = batch.weights.rows;
   expect_batch(batch);
   expect_shape("d_sum", d_sum, samples, batch.outputs);
   expect_shape("d_slots", gradient.d_slots, samples, batch.slots);
-  device::for_each_row(context, samples, kernels::WeightedSumBackward{batch, d_sum, scale, measure, gradient});
+  device::for_each_row(context, samples, kernels::WeightedSumBackward{batch, d_sum, gradient});
 }
 
 }  // namespace switchyard::ops

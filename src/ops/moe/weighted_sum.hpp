@@ -38,10 +38,12 @@ void weighted_sum_forward(device::Context&, const WeightedSumBatch&, const Weigh
 // `scale` is 1 / B, of the global batch. d f_i = scale w_i dF in full; d_slots_i = scale <f_i, dF>, times w_i
 // if the measure is the weight (the gradient is then by its logarithm).
 struct WeightedSumGradient {
+  float scale = 1;
+  GateMeasure measure = GateMeasure::weight;
   float* const* d_rows = nullptr;  // [N * K] rows of `outputs`; null: not wanted
   tensor::Matrix d_slots;          // [N, K]
 };
-void weighted_sum_backward(device::Context&, const WeightedSumBatch&, tensor::ConstMatrix d_sum, float scale,
-                           GateMeasure measure, const WeightedSumGradient&);
+void weighted_sum_backward(device::Context&, const WeightedSumBatch&, tensor::ConstMatrix d_sum,
+                           const WeightedSumGradient&);
 
 }  // namespace switchyard::ops

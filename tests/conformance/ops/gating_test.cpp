@@ -88,7 +88,7 @@ struct GateData {
     const tensor::ConstMatrix z(scores.data(), size.samples, size.experts);
     const tensor::Matrix w(weights.data(), size.samples, size.slots);
     const tensor::Matrix log_w(log_weights.data(), size.samples, size.slots);
-    gate_weights(context, z, chosen.data(), size.slots, w, log_w);
+    gate_weights(context, z, chosen.data(), {w, log_w});
     const PaddedMatrix d_scores(size.samples, size.experts, 2);
     gate_backward(context,
                   {.scores = z,
@@ -330,8 +330,8 @@ TEST(ScoreStatistics, have_the_digits_of_a_decided_gate) {
       std::vector<float> weight(1), log_weight(1);
       std::vector<double> bits(1);
       const std::int32_t chosen = 0;
-      gate_weights(context, {scores.data(), 1, experts}, &chosen, 1, {weight.data(), 1, 1},
-                   {log_weight.data(), 1, 1}, bits);
+      gate_weights(context, {scores.data(), 1, experts}, &chosen,
+                   {{weight.data(), 1, 1}, {log_weight.data(), 1, 1}, bits});
       EXPECT_NEAR(bits[0], expected / std::log(2.0), 3e-7 * (1 + expected));
     }
   }

@@ -155,7 +155,7 @@ TEST(ExpectedLoad, is_on_average_the_share_of_draws_that_choose_an_expert) {
   std::vector<index_t> ids(at(draws));
   std::iota(ids.begin(), ids.end(), 0);
   device::Context context(1);
-  add_noise(context, {data.clean.data(), draws, experts}, ids, {.seed = 4}, {NoiseSpread::normal, deviation},
+  add_noise(context, {data.clean.data(), draws, experts}, ids, {NoiseSpread::normal, deviation, {.seed = 4}},
             {data.noisy.data(), draws, experts});
   data.choose();
   std::vector<double> expected_load(at(experts)), load(at(experts));

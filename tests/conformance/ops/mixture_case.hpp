@@ -87,8 +87,8 @@ struct MixtureRun {
     const tensor::Matrix w(weights.data(), data.samples, data.slots),
         h(posteriors.data(), data.samples, data.slots);
     const tensor::Matrix log_w(log_weights.data(), data.samples, data.slots);
-    gate_weights(context, {data.gate_logits.data(), data.samples, data.experts}, data.chosen.data(), data.slots,
-                 w, log_w, data.slots == 1 ? std::span(entropies) : std::span<double>());
+    gate_weights(context, {data.gate_logits.data(), data.samples, data.experts}, data.chosen.data(),
+                 {w, log_w, data.slots == 1 ? std::span(entropies) : std::span<double>()});
     mixture_forward(context, data.batch(), log_w,
                     {losses, h, predicted, {probabilities.data(), data.samples, data.classes}});
     std::vector<float*> d_rows;

@@ -127,7 +127,7 @@ TEST(Mixture, predicts_the_lower_class_of_a_tie) {
       const std::vector<const float*> places = {log_probs.data(), log_probs.data() + 3};
       std::vector<float> w(2), log_w(2), h(2), loss(1);
       std::vector<std::int32_t> predicted(1);
-      gate_weights(context, {logits.data(), 1, 2}, experts.data(), 2, {w.data(), 1, 2}, {log_w.data(), 1, 2});
+      gate_weights(context, {logits.data(), 1, 2}, experts.data(), {{w.data(), 1, 2}, {log_w.data(), 1, 2}});
       mixture_forward(
           context,
           {.samples = 1, .slots = 2, .log_probs = places.data(), .labels = labels.data(), .classes = 3},
@@ -149,7 +149,7 @@ TEST(Mixture, lets_the_heaviest_slot_answer_for_competing_experts) {
     const auto got = on_every_executor("competing experts", [&](device::Context& context) {
       std::vector<float> w(2), log_w(2), h(2), loss(1);
       std::vector<std::int32_t> predicted(1);
-      gate_weights(context, {logits.data(), 1, 2}, experts.data(), 2, {w.data(), 1, 2}, {log_w.data(), 1, 2});
+      gate_weights(context, {logits.data(), 1, 2}, experts.data(), {{w.data(), 1, 2}, {log_w.data(), 1, 2}});
       const MixtureBatch batch{1, 2, places.data(), labels.data(), 2, one ? 0.5F : 1.0F, 1, one};
       mixture_forward(context, batch, tensor::ConstMatrix(log_w.data(), 1, 2),
                       {loss, {h.data(), 1, 2}, predicted});
@@ -176,8 +176,8 @@ struct TemperatureRun {
       return tensor::Matrix(values.data(), data.samples, data.slots);
     };
     std::vector<float> weights(data.rows.size()), log_weights(data.rows.size());
-    gate_weights(context, {data.gate_logits.data(), data.samples, data.experts}, data.chosen.data(), data.slots,
-                 slots(weights), slots(log_weights));
+    gate_weights(context, {data.gate_logits.data(), data.samples, data.experts}, data.chosen.data(),
+                 {slots(weights), slots(log_weights)});
     MixtureBatch batch = data.batch();
     batch.expert_temperature = temperature;
     std::vector<std::int32_t> predicted(losses.size());
@@ -228,7 +228,7 @@ TEST(Mixture, survives_probabilities_that_float32_cannot_hold) {
   device::Context context(1);
   std::vector<float> w(2), log_w(2), h(2), loss(1);
   std::vector<std::int32_t> predicted(1);
-  gate_weights(context, {logits.data(), 1, 2}, experts.data(), 2, {w.data(), 1, 2}, {log_w.data(), 1, 2});
+  gate_weights(context, {logits.data(), 1, 2}, experts.data(), {{w.data(), 1, 2}, {log_w.data(), 1, 2}});
   mixture_forward(context,
                   {.samples = 1, .slots = 2, .log_probs = places.data(), .labels = labels.data(), .classes = 2},
                   tensor::ConstMatrix(log_w.data(), 1, 2), {loss, {h.data(), 1, 2}, predicted});
@@ -240,11 +240,11 @@ TEST(Mixture, refuses_views_that_do_not_fit) {
   const MixtureData data(2, 4, 2, 3, 1);
   device::Context context(1);
   std::vector<float> small(2), fit(4);
-  EXPECT_THROW(gate_weights(context, {data.gate_logits.data(), 2, 4}, data.chosen.data(), 2,
-                            {small.data(), 1, 2}, {fit.data(), 2, 2}),
+  EXPECT_THROW(gate_weights(context, {data.gate_logits.data(), 2, 4}, data.chosen.data(),
+                            {{small.data(), 1, 2}, {fit.data(), 2, 2}}),
                ContractViolation);
-  EXPECT_THROW(gate_weights(context, {data.gate_logits.data(), 2, 4}, data.chosen.data(), 5, {fit.data(), 2, 2},
-                            {fit.data(), 2, 2}),
+  EXPECT_THROW(gate_weights(context, {data.gate_logits.data(), 2, 4}, data.chosen.data(),
+                            {{fit.data(), 2, 5}, {fit.data(), 2, 5}}),
                ContractViolation);
   EXPECT_THROW(entropy_rows(context, {fit.data(), 2, 2}, std::span<double>()), ContractViolation);
   EXPECT_THROW(TemperatureRun(context, data, 0), ContractViolation);

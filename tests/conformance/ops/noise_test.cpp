@@ -24,7 +24,8 @@ std::vector<float> noise_of(device::Context& context, const std::vector<index_t>
   const auto rows = static_cast<index_t>(ids.size());
   const std::vector<float> zeros(static_cast<std::size_t>(rows * experts));
   std::vector<float> noise(zeros.size(), -1.0F);
-  add_noise(context, {zeros.data(), rows, experts}, ids, key, kind, {noise.data(), rows, experts});
+  kind.key = key;
+  add_noise(context, {zeros.data(), rows, experts}, ids, kind, {noise.data(), rows, experts});
   return noise;
 }
 std::vector<float> noise_of(const std::vector<index_t>& ids, index_t experts, NoiseKey key) {
@@ -108,7 +109,7 @@ TEST(GateNoise, is_added_to_the_logits) {
   const NoiseKey key{.seed = 3, .step = 2};
   const PaddedMatrix in(logits, 3, 7, 2);
   const PaddedMatrix noisy(3, 7, 4);
-  add_noise(context, in.view(), ids, key, {}, noisy.view());
+  add_noise(context, in.view(), ids, {.key = key}, noisy.view());
   const std::vector<float> noise = noise_of(ids, 7, key);
   for (index_t n = 0; n < 3; ++n) {
     for (index_t e = 0; e < 7; ++e) {
@@ -201,9 +202,9 @@ TEST(GateNoise, refuses_ids_and_streams_that_do_not_fit) {
   EXPECT_THROW(noise_of(counted_ids(2), 3, {.stream = 4}), ContractViolation);
   device::Context context(1);
   std::vector<float> values(6);
-  EXPECT_THROW(add_noise(context, {values.data(), 2, 3}, counted_ids(1), {}, {}, {values.data(), 2, 3}),
+  EXPECT_THROW(add_noise(context, {values.data(), 2, 3}, counted_ids(1), {}, {values.data(), 2, 3}),
                ContractViolation);
-  EXPECT_THROW(add_noise(context, {values.data(), 2, 3}, counted_ids(2), {}, {}, {values.data(), 3, 2}),
+  EXPECT_THROW(add_noise(context, {values.data(), 2, 3}, counted_ids(2), {}, {values.data(), 3, 2}),
                ContractViolation);
 }
 

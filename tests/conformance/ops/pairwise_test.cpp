@@ -50,7 +50,7 @@ struct Distances {
 Distances distances_of(device::Context& context, const Rows& x, const Rows& y, index_t self) {
   Distances result{std::vector<float>(static_cast<std::size_t>(x.rows * y.rows), -7.0F),
                    std::vector<double>(static_cast<std::size_t>(x.rows), 0.5)};  // it adds to what is there
-  pairwise_distances(context, x.view(), y.view(), self, {result.values.data(), x.rows, y.rows}, result.sums);
+  pairwise_distances(context, x.view(), y.view(), self, {{result.values.data(), x.rows, y.rows}, result.sums});
   return result;
 }
 
@@ -132,10 +132,10 @@ TEST(PairwiseDistances, refuse_shapes_that_do_not_fit) {
   EXPECT_THROW(distances_of(context, x, other_width, 0), ContractViolation);
   std::vector<float> values(9);
   std::vector<double> sums(2);
-  EXPECT_THROW(pairwise_distances(context, x.view(), x.view(), 0, {values.data(), 3, 3}, sums),
+  EXPECT_THROW(pairwise_distances(context, x.view(), x.view(), 0, {{values.data(), 3, 3}, sums}),
                ContractViolation);
   sums.resize(3);
-  EXPECT_THROW(pairwise_distances(context, x.view(), x.view(), 0, {values.data(), 3, 2}, sums),
+  EXPECT_THROW(pairwise_distances(context, x.view(), x.view(), 0, {{values.data(), 3, 2}, sums}),
                ContractViolation);
   EXPECT_THROW(squared_norms(context, x.matrix(), std::span(values).first(2)), ContractViolation);
 }

@@ -83,9 +83,9 @@ PatchRun run(device::Context& context, const PatchData& data, Layout layout = La
   const PaddedMatrix filtered(data.rows, shape.filtered_patches() * shape.units(), padding);
   const PaddedMatrix out(data.rows, shape.outputs, padding);
   const PaddedMatrix d_out(data.d_out, data.rows, shape.outputs, padding);
-  const PatchFilterRecord record{shape.sums_first() ? sums.view() : tensor::Matrix{}, filtered.view()};
+  PatchFilterRows rows{source, {shape.sums_first() ? sums.view() : tensor::Matrix{}, filtered.view()}};
   const float* const bias = shape.bias ? data.bias.data() : nullptr;
-  patch_filters_forward(context, shape, source, data.weight.data(), bias, record, out.view());
+  patch_filters_forward(context, shape, rows, {data.weight.data(), bias}, out.view());
 
   PatchRun result;
   for (index_t r = 0; r < data.rows; ++r) {
@@ -97,7 +97,9 @@ PatchRun run(device::Context& context, const PatchData& data, Layout layout = La
   result.d_bias.assign(static_cast<std::size_t>(shape.bias_count()), -7.0F);
   std::vector<float> workspace(static_cast<std::size_t>(patch_filters_workspace_floats(shape, data.rows)),
                                9.0F);
-  patch_filters_backward(context, shape, source, d_out.view(), record, workspace, result.d_weight.data(),
+  rows.d_out = d_out.view();
+  rows.workspace = workspace;
+  patch_filters_backward(context, shape, rows, result.d_weight.data(),
                          shape.bias ? result.d_bias.data() : nullptr);
   for (const PaddedMatrix* m : {&samples, &sums, &filtered, &out, &d_out})
     EXPECT_TRUE(m->padding_is_untouched());
@@ -269,7 +271,7 @@ TEST(PatchFilters, refuse_views_that_do_not_fit) {
   const PatchFilterRecord record{{}, {z.data(), 2, 12}};
   const auto forward = [&](const PatchFilterShape& s, tensor::ConstMatrix x, const float* bias,
                            index_t outputs) {
-    patch_filters_forward(context, s, x, weight.data(), bias, record, {out.data(), 2, outputs});
+    patch_filters_forward(context, s, {x, record}, {weight.data(), bias}, {out.data(), 2, outputs});
   };
   EXPECT_NO_THROW(forward(shape, rows, nullptr, 2));
   EXPECT_THROW(forward(shape, {samples.data(), 2, 11}, nullptr, 2), ContractViolation);
@@ -278,9 +280,8 @@ TEST(PatchFilters, refuse_views_that_do_not_fit) {
   PatchFilterShape linear = shape;
   linear.activation = PatchActivation::none;
   EXPECT_THROW(forward(linear, rows, nullptr, 2), ContractViolation) << "no place for the sums";
-  EXPECT_THROW(patch_filters_backward(context, shape, rows, {out.data(), 2, 2}, record,
-                                      std::span(workspace).first(15), d_weight.data(), nullptr),
-               ContractViolation);
+  const PatchFilterRows little{rows, record, {out.data(), 2, 2}, std::span(workspace).first(15)};
+  EXPECT_THROW(patch_filters_backward(context, shape, little, d_weight.data(), nullptr), ContractViolation);
 }
 
 }  // namespace

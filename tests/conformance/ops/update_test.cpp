@@ -26,7 +26,7 @@ TEST(AdamUpdate, follows_the_reference_for_some_steps) {
                             .gradient_scale = static_cast<float>(scale),
                             .bias_correction1 = 1 - std::pow(beta1, t),
                             .bias_correction2 = 1 - std::pow(beta2, t)};
-        adam_update(context, step, w, gradient(t), m, v);
+        adam_update(context, step, w, gradient(t), {m, v});
       }
       return w;
     });
@@ -87,9 +87,9 @@ TEST(AdamUpdate, refuses_arrays_of_different_length_and_a_step_zero) {
   device::Context context(1);
   std::vector<float> three(3), four(4);
   AdamStep step{1e-3, 0.1F, 0.001F, 1e-8F, 0.0F, 1.0F, 0.1, 0.001};
-  EXPECT_THROW(adam_update(context, step, three, four, three, three), ContractViolation);
+  EXPECT_THROW(adam_update(context, step, three, four, {three, three}), ContractViolation);
   step.bias_correction1 = 0.0;
-  EXPECT_THROW(adam_update(context, step, three, three, three, three), ContractViolation);
+  EXPECT_THROW(adam_update(context, step, three, three, {three, three}), ContractViolation);
 }
 
 }  // namespace

@@ -91,8 +91,8 @@ TEST(FusedConv, forward_takes_no_scale_no_shift_and_no_winner_and_keeps_to_its_c
   const index_t cols = c.shape.out_features();
   const index_t stride = cols + 5;
   testing::Floats out(static_cast<std::size_t>(4 * stride), -7.0F);
-  fused_conv_forward(context, c.shape, c.source(), c.weight.data(), c.bias.data(), nullptr, nullptr,
-                     tensor::Matrix(out.data(), 4, cols, stride), nullptr);
+  fused_conv_forward(context, c.shape, c.source(), {c.weight.data(), c.bias.data()},
+                     {tensor::Matrix(out.data(), 4, cols, stride)});
   const auto expected = reference::pool(c.sizes(), c.reference_conv());
   for (index_t row = 0; row < 4; ++row) {
     for (index_t i = 0; i < stride; ++i) {

@@ -91,17 +91,21 @@ struct Case {
   Forward forward(device::Context& context) const {
     Forward result{std::vector<float>(d_out.size(), -1.0F), {}};
     if (shape.max_pool) result.argmax_place.assign(d_out.size(), 99);
-    norm_pool_forward(context, shape, z_view(), scale.data(), shift.data(),
-                      {result.out.data(), rows, shape.out_features()},
-                      shape.max_pool ? result.argmax_place.data() : nullptr);
+    norm_pool_forward(context, shape, z_view(), {scale.data(), shift.data()},
+                      {{result.out.data(), rows, shape.out_features()},
+                       shape.max_pool ? result.argmax_place.data() : nullptr});
     return result;
   }
-  NormPoolGradient gradient(const Forward& from) const {
+  PooledGradient gradient(const Forward& from) const {
     return {rows_of(from.out), shape.max_pool ? from.argmax_place.data() : nullptr, rows_of(d_out)};
+  }
+  NormPoolRows rows_with(std::vector<float>& values, const Forward& from) const {
+    return {{values.data(), rows, shape.in_features()}, gradient(from), rows};
   }
   Doubles backward_sums(device::Context& context, const Forward& from) const {
     Doubles of_rows(at(rows * 2 * shape.channels)), sums(at(2 * shape.channels));
-    norm_pool_backward_sums(context, shape, norm(), z_view(), gradient(from), of_rows);
+    std::vector<float> same = z;
+    norm_pool_backward_sums(context, shape, norm(), rows_with(same, from), of_rows);
     add_backward_sums(context, norm(), of_rows, sums);
     return sums;
   }
@@ -111,8 +115,12 @@ struct Case {
     std::vector<float> d_z = z;
     const std::span<const double> all(means);
     const std::size_t half = means.size() / 2;
-    norm_pool_backward(context, shape, means.empty() ? NormView{} : norm(), all.first(half), all.subspan(half),
-                       gradient(from), samples, {d_z.data(), rows, shape.in_features()});
+    NormView view = means.empty() ? NormView{} : norm();
+    view.mean_dy = all.first(half);
+    view.mean_dy_xhat = all.subspan(half);
+    NormPoolRows of_z = rows_with(d_z, from);
+    of_z.samples = samples;
+    norm_pool_backward(context, shape, view, of_z);
     return d_z;
   }
   // The gradient at the norm's output.
@@ -159,8 +167,7 @@ TEST(NormPool, gives_ties_to_the_first_and_lets_a_nan_through) {
   std::vector<float> z(at(shape.in_features()), 3.0F), out(17);
   std::vector<std::uint8_t> argmax_place(17, 99);
   z[16] = std::numeric_limits<float>::quiet_NaN();
-  norm_pool_forward(context, shape, {z.data(), 1, 68}, nullptr, nullptr, {out.data(), 1, 17},
-                    argmax_place.data());
+  norm_pool_forward(context, shape, {z.data(), 1, 68}, {}, {{out.data(), 1, 17}, argmax_place.data()});
   EXPECT_EQ(argmax_place, std::vector<std::uint8_t>(17, 0));
   EXPECT_EQ(out[15], 3.0F);
   EXPECT_TRUE(std::isnan(out[16]));
@@ -238,14 +245,14 @@ TEST(ReorderImages, goes_there_and_back) {
   const std::vector<float> images = random_values(3 * 5 * 7, 1);
   const auto last = on_every_executor("channels last", [&](device::Context& context) {
     std::vector<float> result(images.size());
-    reorder_images(context, tensor::ConstMatrix(images.data(), 3, 35), 5, 7, ImageOrder::channels_last,
+    reorder_images(context, tensor::ConstMatrix(images.data(), 3, 35), {5, 7}, ImageOrder::channels_last,
                    {result.data(), 3, 35});
     return result;
   });
   EXPECT_EQ(channels_first(last, 3, 7, 5), images);
   const auto back = on_every_executor("channels first", [&](device::Context& context) {
     std::vector<float> result(images.size());
-    reorder_images(context, tensor::ConstMatrix(last.data(), 3, 35), 5, 7, ImageOrder::channels_first,
+    reorder_images(context, tensor::ConstMatrix(last.data(), 3, 35), {5, 7}, ImageOrder::channels_first,
                    {result.data(), 3, 35});
     return result;
   });
@@ -258,21 +265,20 @@ TEST(NormPool, refuses_sizes_that_do_not_fit) {
   const Case::Forward forward = c.forward(context);
   std::vector<float> out(forward.out.size());
   const tensor::Matrix result{out.data(), 2, c.shape.out_features()};
-  EXPECT_THROW(norm_pool_forward(context, c.shape, c.z_view(), nullptr, nullptr, result, nullptr),
-               ContractViolation);
+  EXPECT_THROW(norm_pool_forward(context, c.shape, c.z_view(), {}, {result, nullptr}), ContractViolation);
   std::vector<std::uint8_t> argmax_place(out.size());
   EXPECT_THROW(
-      norm_pool_forward(context, c.shape, c.z_view(), c.scale.data(), nullptr, result, argmax_place.data()),
+      norm_pool_forward(context, c.shape, c.z_view(), {c.scale.data(), nullptr}, {result, argmax_place.data()}),
       ContractViolation);
   NormPoolShape larger = c.shape;
   larger.channels = 6;
-  EXPECT_THROW(norm_pool_forward(context, larger, c.z_view(), nullptr, nullptr, result, argmax_place.data()),
+  EXPECT_THROW(norm_pool_forward(context, larger, c.z_view(), {}, {result, argmax_place.data()}),
                ContractViolation);
   EXPECT_THROW(channel_moments(context, c.shape, c.z_view(), {}), ContractViolation);
-  EXPECT_THROW(norm_pool_backward_sums(context, c.shape, c.norm(), c.z_view(), c.gradient(forward), {}),
+  EXPECT_THROW(norm_pool_backward_sums(context, c.shape, c.norm(), c.rows_with(c.z, forward), {}),
                ContractViolation);
   EXPECT_THROW(c.backward(context, forward, Doubles(2), 2), ContractViolation);
-  EXPECT_THROW(reorder_images(context, c.z_view(), 5, 15, ImageOrder::channels_first, result),
+  EXPECT_THROW(reorder_images(context, c.z_view(), {5, 15}, ImageOrder::channels_first, result),
                ContractViolation);
 }
 

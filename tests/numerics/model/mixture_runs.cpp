@@ -33,16 +33,14 @@ void collect(MixtureModel& model, std::mutex& mutex, Outcome& outcome) {
 }
 
 // [sample][expert], as the op gives it (conformance/ops/noise_test.cpp) on logits of zero.
-std::vector<reference::Values> noise_of(std::uint64_t seed, std::uint32_t noise_step, std::uint32_t of_stream,
-                                        ops::Noise kind) {
+std::vector<reference::Values> noise_of(const ops::Noise& kind) {
   std::vector<reference::Values> noise;
   device::Context context(1);
   const std::vector<float> zeros(experts);
   for (index_t n = 0; n < samples; ++n) {
     const index_t id = id_of(n);
     std::vector<float> row(experts);
-    ops::add_noise(context, {zeros.data(), 1, experts}, {&id, 1}, {seed, noise_step, of_stream}, kind,
-                   {row.data(), 1, experts});
+    ops::add_noise(context, {zeros.data(), 1, experts}, {&id, 1}, kind, {row.data(), 1, experts});
     noise.emplace_back(row.begin(), row.end());
   }
   return noise;
@@ -118,15 +116,19 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
       ids.push_back(id_of(sample));
     }
     const bool training = mode == nn::Mode::training;
-    const moe::Samples rows{tensor::ConstMatrix(images.data(), tiles.local_rows(), features), ids,
-                            training ? step : 0, training ? 0 : stream, labels};
-    const Batch batch{&tiles, rows, {}};
+    const nn::Batch batch{.tiles = &tiles,
+                          .rows = tensor::ConstMatrix(images.data(), tiles.local_rows(), features),
+                          .ids = ids,
+                          .step = training ? step : 0,
+                          .stream = training ? 0 : stream,
+                          .labels = labels};
     PhaseClock clock;
+    const nn::Pass pass{context, batch, mode, clock};
     moe::GateStatistics statistics = model.statistics();
-    model.forward(context, batch, mode, clock, statistics);
+    model.forward(pass, statistics);
     if (training) {
-      model.backward(context, batch, clock);
-      model.reduce_gradients(context, batch, clock);
+      model.backward(pass);
+      model.reduce_gradients(pass);
     }
     collect(model, mutex, outcome);
     if (communicator.is_root()) {
@@ -166,9 +168,9 @@ reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
   const bool training = mode == nn::Mode::training;
   if (setting.noise && (training || setting.noise_when == moe::NoiseWhen::always)) {
     const bool once = setting.noise_draw == moe::NoiseDraw::once;
-    test.noise = noise_of(mixture.seed, once || !training ? 0 : step, training ? 0 : stream,
-                          {setting.normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform,
-                           static_cast<float>(noise_scale_of(setting))});
+    test.noise = noise_of({setting.normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform,
+                           static_cast<float>(noise_scale_of(setting)),
+                           {mixture.seed, once || !training ? 0 : step, training ? 0 : stream}});
   }
   for (index_t n = 0; n < samples; ++n) {
     reference::Values pixels;

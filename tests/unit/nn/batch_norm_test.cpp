@@ -22,43 +22,50 @@ std::vector<float> running(BatchNorm& norm) {
   return values;
 }
 
+// Rows of which some are samples, in tiles.
+struct Rows {
+  Rows(index_t rows, index_t samples, index_t tile_rows) { tiles.set_local(rows, samples, tile_rows); }
+  Pass pass(Mode mode = Mode::training) { return {context, batch, mode, clock}; }
+
+  device::Context context{1};
+  BatchTiles tiles;
+  Batch batch{.tiles = &tiles};
+  PhaseClock clock;
+};
+
 // Two tiles with the values -1, 1 and 3, 5 in channel 0, and twice that in channel 1.
 std::vector<double> two_tiles() { return {2, 0, 2, 2, 0, 8, 2, 4, 2, 2, 8, 8}; }
 
 TEST(BatchNorm, normalises_with_the_batch_in_training_and_with_the_running_values_in_evaluation) {
-  device::Workspace workspace;
+  Rows rows(4, 4, 2);
   BatchNorm norm("n", 2);
-  BatchTiles tiles;
-  tiles.set_local(4, 4, 2);
-  norm.join_forward(workspace, tiles, Mode::training, two_tiles(), gamma, beta);
-  EXPECT_DOUBLE_EQ(norm.mean()[0], 2.0);
-  EXPECT_DOUBLE_EQ(norm.inv_std()[0], 1.0 / std::sqrt(20.0 / 4.0 + 1e-5));
-  EXPECT_FLOAT_EQ(norm.scale()[1], 3.0F / std::sqrt(20.0F));
-  EXPECT_FLOAT_EQ(norm.shift()[1], -1.0F - 4.0F * 3.0F / std::sqrt(20.0F));
+  norm.join_forward(rows.pass(), two_tiles(), gamma, beta);
+  EXPECT_DOUBLE_EQ(norm.view(gamma).mean[0], 2.0);
+  EXPECT_DOUBLE_EQ(norm.view(gamma).inv_std[0], 1.0 / std::sqrt(20.0 / 4.0 + 1e-5));
+  EXPECT_FLOAT_EQ(norm.affine().scale[1], 3.0F / std::sqrt(20.0F));
+  EXPECT_FLOAT_EQ(norm.affine().shift[1], -1.0F - 4.0F * 3.0F / std::sqrt(20.0F));
   // A tenth of the way from 0 and 1, with the unbiased variance.
   const std::vector<float> expected = {0.2F, 0.4F, 0.9F + 0.1F * 20.0F / 3.0F, 0.9F + 0.1F * 80.0F / 3.0F};
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_FLOAT_EQ(running(norm)[i], expected[i]);
 
-  norm.join_forward(workspace, tiles, Mode::evaluation, {}, gamma, beta);
-  EXPECT_DOUBLE_EQ(norm.mean()[0], static_cast<double>(0.2F));
+  norm.join_forward(rows.pass(Mode::evaluation), {}, gamma, beta);
+  EXPECT_DOUBLE_EQ(norm.view(gamma).mean[0], static_cast<double>(0.2F));
   EXPECT_FLOAT_EQ(running(norm)[0], 0.2F);
 }
 
 TEST(BatchNorm, keeps_its_running_values_without_two_samples) {
-  device::Workspace workspace;
   for (const index_t samples : {0, 1}) {
+    Rows rows(samples, samples, 2);
     BatchNorm norm("n", 2);
     const std::vector<float> before = running(norm);
-    BatchTiles tiles;
-    tiles.set_local(samples, samples, 2);
     // Nothing, or one image of four places.
     const std::vector<double> moments =
         samples == 0 ? std::vector<double>() : std::vector<double>{4, 3, 2, 4, 1, 0};
-    norm.join_forward(workspace, tiles, Mode::training, moments, gamma, beta);
+    norm.join_forward(rows.pass(), moments, gamma, beta);
     EXPECT_EQ(running(norm), before) << samples;
-    EXPECT_TRUE(std::isfinite(norm.scale()[0]) && std::isfinite(norm.shift()[1])) << samples;
-    norm.join_backward(workspace, tiles, std::vector<double>(static_cast<std::size_t>(4 * samples)), 4);
-    EXPECT_EQ(norm.mean_dy()[0], 0.0);
+    EXPECT_TRUE(std::isfinite(norm.affine().scale[0]) && std::isfinite(norm.affine().shift[1])) << samples;
+    norm.join_backward(rows.pass(), std::vector<double>(static_cast<std::size_t>(4 * samples)), 4);
+    EXPECT_EQ(norm.view(gamma).mean_dy[0], 0.0);
   }
 }
 
@@ -72,23 +79,23 @@ TEST(BatchNorm, does_not_see_padding) {
     const auto layers = nn::parse_network(text, nn::NetworkRole::expert);
     const NetworkShape shape = NetworkShape::resolve("expert", layers, {2, 6, 6}, 3);
     const auto run = [&](index_t rows) {
-      device::Context context(1);
+      Rows of_expert(rows, samples, 4);
+      const BatchTiles& tiles = of_expert.tiles;
+      const Pass pass = of_expert.pass();
       Network network("experts/0000", shape, {}, 7);
-      BatchTiles tiles;
-      tiles.set_local(rows, samples, 4);
       std::vector<float> images(static_cast<std::size_t>(rows * features));
       for (std::size_t i = 0; i < samples * features; ++i)
         images[i] = static_cast<float>((i * 37) % 101) / 50.0F - 1.0F;
       NetworkRecord record;
-      network.forward(context, tiles, tensor::ConstMatrix(images.data(), rows, features), Mode::training,
-                      record);
-      network.begin_backward(context.workspace(), tiles, record);
+      of_expert.batch.rows = tensor::ConstMatrix(images.data(), rows, features);
+      network.forward(pass, record);
+      network.begin_backward(pass, record);
       const tensor::Matrix d_out = record.layers.back().d_output;
       for (index_t r = 0; r < rows; ++r)
         for (index_t c = 0; c < d_out.cols; ++c)
           d_out(r, c) = r < samples ? static_cast<float>(r + c) - 2.0F : 0.0F;
       std::vector<float> partials(static_cast<std::size_t>(tiles.local_count() * network.partial_width()));
-      network.backward(context, tiles, record, partials.data());
+      network.backward(pass, record, partials.data());
       std::vector<float> all;
       for (index_t r = 0; r < samples; ++r)
         for (index_t c = 0; c < 3; ++c) all.push_back(record.layers.back().output(r, c));

@@ -28,15 +28,15 @@ class BatchLoaderAugmentation : public testing::Test {
   }
 
   // The batch's rows are those samples, visited so.
-  static void expect_rows(const data::Dataset& dataset, const model::Batch& batch, data::Split split,
+  static void expect_rows(const data::Dataset& dataset, const nn::Batch& batch, data::Split split,
                           const std::optional<data::Visit>& visit) {
     const index_t features = dataset.shape().features();
-    const auto count = static_cast<index_t>(batch.samples.ids.size());
+    const auto count = static_cast<index_t>(batch.ids.size());
     std::vector<float> expected(static_cast<std::size_t>(count * features));
-    dataset.fill(split, batch.samples.ids, {expected.data(), count, features}, visit);
+    dataset.fill(split, batch.ids, {expected.data(), count, features}, visit);
     for (index_t n = 0; n < count; ++n) {
       for (index_t f = 0; f < features; ++f)
-        ASSERT_EQ(batch.samples.rows.row(n)[f], expected[static_cast<std::size_t>(n * features + f)]);
+        ASSERT_EQ(batch.rows.row(n)[f], expected[static_cast<std::size_t>(n * features + f)]);
     }
   }
 

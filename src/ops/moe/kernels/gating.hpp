@@ -15,20 +15,19 @@ namespace switchyard::ops::kernels {
 struct AddNoise {
   tensor::ConstMatrix logits;
   const index_t* ids;
-  NoiseKey key;
   Noise noise;
   tensor::Matrix noisy;
 
   index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const auto id = static_cast<std::uint64_t>(ids[row]) | static_cast<std::uint64_t>(key.stream) << 62U;
+    const auto id = static_cast<std::uint64_t>(ids[row]) | static_cast<std::uint64_t>(noise.key.stream) << 62U;
     const float* const z = logits.row(row);
     float* const out = noisy.row(row);
     // Four numbers to a block.
     team.for_each((logits.cols + 3) / 4, [&](index_t block) {
-      const Philox r =
-          Philox::at(key.seed, RandomUse::gate_noise, id | static_cast<std::uint64_t>(block) << 40U, key.step);
+      const Philox r = Philox::at(noise.key.seed, RandomUse::gate_noise,
+                                  id | static_cast<std::uint64_t>(block) << 40U, noise.key.step);
       const index_t first = 4 * block;
       const index_t count = logits.cols - first < 4 ? logits.cols - first : 4;
       for (index_t i = 0; i < count; ++i) {

@@ -133,14 +133,13 @@ struct WeightedSumForward {
 struct WeightedSumBackward {
   WeightedSumBatch batch;
   tensor::ConstMatrix d_sum;
-  float scale;
-  GateMeasure measure;
   WeightedSumGradient gradient;
 
   index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const d = d_sum.row(row);
+    const float scale = gradient.scale;
     for (index_t i = 0; i < batch.slots; ++i) {
       const float* const f = batch.rows[row * batch.slots + i];
       const float w = batch.weights(row, i);
@@ -150,7 +149,9 @@ struct WeightedSumBackward {
         team.for_each(batch.outputs, [&](index_t c) { d_f[c] = factor * d[c]; });
       }
       const float along = team.sum(batch.outputs, [&](index_t c) { return f[c] * d[c]; });
-      team.once([&] { gradient.d_slots(row, i) = (measure == GateMeasure::weight ? factor : scale) * along; });
+      team.once([&] {
+        gradient.d_slots(row, i) = (gradient.measure == GateMeasure::weight ? factor : scale) * along;
+      });
     }
   }
 };

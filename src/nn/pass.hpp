@@ -1,0 +1,42 @@
+// What travels with the rows of a batch through layers, networks and models, forward and back.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/phase_clock.hpp"
+#include "device/context.hpp"
+#include "nn/batch_tiles.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::nn {
+
+enum class Mode { training, evaluation };
+
+// This rank's rows of a batch, in global order, and what is known of them: samples; for an expert's network the
+// rows that were sent to it, of which it knows no more.
+struct Batch {
+  const BatchTiles* tiles = nullptr;
+  tensor::RowSource rows = {};        // [N, D], where they lie
+  std::span<const index_t> ids = {};  // [N], within their split: noise belongs to a sample, not to its place
+  std::uint32_t step = 0;             // of noise that is drawn anew
+  std::uint32_t stream = 0;           // 0 for the training split, other numbers for the others
+  std::span<const std::int32_t> labels = {};  // [N], of the classes; a gate may route by them
+  std::span<const std::int32_t> groups = {};  // [N], or empty
+};
+
+// One way of a batch through a model. Made where a step begins; what it names outlives the step.
+struct Pass {
+  device::Context& context;
+  const Batch& batch;
+  Mode mode;
+  PhaseClock& clock;
+
+  const BatchTiles& tiles() const { return *batch.tiles; }
+  device::Workspace& workspace() const { return context.workspace(); }
+  bool is_training() const { return mode == Mode::training; }
+  Pass with(const Batch& other) const { return {context, other, mode, clock}; }
+  Pass with(Mode other) const { return {context, batch, other, clock}; }
+};
+
+}  // namespace switchyard::nn
