@@ -52,6 +52,13 @@ struct Header {
   std::map<std::string, std::string> texts;  // "config", "build"
 };
 
+// What a checkpoint is made of: on the writing rank the header, and the slices of each rank.
+struct Snapshot {
+  index_t step = 0;
+  const Header& header;
+  std::span<const Slice> slices;
+};
+
 // The folder RUN/checkpoints: step-0000200.h5 files, the pointers `latest` and `best` (text files with a file
 // name).
 struct SaveOptions {
@@ -65,8 +72,8 @@ struct SaveOptions {
 // unwritable folder) every rank throws the same DataError and the folder holds what it held before. The folder
 // must exist; temporary files in it that an interrupted run has left are removed. The root holds at most 8 MiB
 // of the others' data at a time. One process may write to a folder.
-void save(comm::Communicator& communicator, const std::filesystem::path& folder, index_t step,
-          const Header& header, std::span<const Slice> slices, const SaveOptions& options);
+void save(comm::Communicator& communicator, const std::filesystem::path& folder, const Snapshot& snapshot,
+          const SaveOptions& options);
 
 // Local. Writes `file` in the format of a checkpoint, whole or not at all: each slice is a whole array. Throws
 // DataError.

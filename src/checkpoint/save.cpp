@@ -137,8 +137,11 @@ void remove_old_or_warn(const fs::path& folder, index_t step, index_t keep_last)
 
 }  // namespace
 
-void detail::save(comm::Communicator& communicator, const fs::path& folder, index_t step, const Header& header,
-                  std::span<const Slice> slices, const SaveOptions& options, ReserveSpace reserve) {
+void detail::save(comm::Communicator& communicator, const fs::path& folder, const Snapshot& snapshot,
+                  const SaveOptions& options, ReserveSpace reserve) {
+  const index_t step = snapshot.step;
+  const Header& header = snapshot.header;
+  const std::span<const Slice> slices = snapshot.slices;
   const SavePlan plan = gather_save_plan(communicator, slices);
   const index_t needed = expected_file_bytes(plan, header);
   std::optional<RootWriter> writer;  // on the root
@@ -186,9 +189,9 @@ void detail::save(comm::Communicator& communicator, const fs::path& folder, inde
   });
 }
 
-void save(comm::Communicator& communicator, const fs::path& folder, index_t step, const Header& header,
-          std::span<const Slice> slices, const SaveOptions& options) {
-  detail::save(communicator, folder, step, header, slices, options, detail::ReserveSpace::yes);
+void save(comm::Communicator& communicator, const fs::path& folder, const Snapshot& snapshot,
+          const SaveOptions& options) {
+  detail::save(communicator, folder, snapshot, options, detail::ReserveSpace::yes);
 }
 
 }  // namespace switchyard::checkpoint

@@ -22,14 +22,14 @@ index_t training_multiply_adds(const nn::NetworkShape& shape, const nn::NetworkO
 
 }  // namespace
 
-MixtureModel::MixtureModel(const MixtureOptions& mixture, const Task& task, comm::Communicator& communicator)
-    : communicator_(&communicator),
+MixtureModel::MixtureModel(const MixtureOptions& mixture, const Task& task, comm::Resources resources)
+    : resources_(resources),
       task_(task),
       objective_(Objective::make(mixture, task.classes)),
       regularisers_(mixture.moe),
       options_(layer_options(mixture, task)),
-      layer_(options_, communicator,
-             moe::Placement::make(mixture.moe.placement, mixture.moe.experts, communicator.size())) {
+      layer_(options_, resources.communicator,
+             moe::Placement::make(mixture.moe.placement, mixture.moe.experts, resources.communicator.size())) {
   // From the shapes, since a rank may host no expert.
   norm_table_.add(nn::NetworkGradient::norm_parameters(options_.gate, options_.gate_options.policy));
   const std::vector<index_t> expert =
@@ -180,9 +180,9 @@ void MixtureModel::backward(const nn::Pass& pass) {
   layer_.backward(pass, output_, gradients, regularisers_.gradients());
 }
 
-void MixtureModel::gather_updated_values(device::Context& context) {
-  layer_.gate().gradient().gather_updated_values(*communicator_);
-  layer_.values_changed(context, moe::Layer::Changed::trained);
+void MixtureModel::gather_updated_values() {
+  layer_.gate().gradient().gather_updated_values(resources_.communicator);
+  layer_.values_changed(resources_.context, moe::Layer::Changed::trained);
 }
 
 std::vector<nn::ParameterSlice> MixtureModel::slices() {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "comm/resources.hpp"
 #include "model/layer_options.hpp"
 #include "model/objective.hpp"
 #include "model/options.hpp"
@@ -30,7 +31,7 @@ struct ModelArray {
 // communicator's ranks.
 class MixtureModel {
  public:
-  MixtureModel(const MixtureOptions& mixture, const Task& task, comm::Communicator& communicator);
+  MixtureModel(const MixtureOptions& mixture, const Task& task, comm::Resources resources);
 
   // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
   // (they are summed where the step agrees). Throws NumericError on all ranks if the loss or a score of the
@@ -43,9 +44,9 @@ class MixtureModel {
   void backward(const nn::Pass& pass);
   void reduce_gradients(const nn::Pass& pass) { layer_.reduce_gradients(pass); }
   // After the update of slices(): every rank gets what the others changed.
-  void gather_updated_values(device::Context& context);
+  void gather_updated_values();
   // After parameters() were written from outside. Local.
-  void values_changed(device::Context& context) { layer_.values_changed(context, moe::Layer::Changed::all); }
+  void values_changed() { layer_.values_changed(resources_.context, moe::Layer::Changed::all); }
 
   // What this rank updates; norm_entry is a place in norm_table().
   std::vector<nn::ParameterSlice> slices();
@@ -76,7 +77,7 @@ class MixtureModel {
   // of_layer(layer): named values.
   std::vector<ModelArray> arrays(const auto& of_layer);
 
-  comm::Communicator* communicator_;
+  comm::Resources resources_;
   Task task_;
   std::unique_ptr<Objective> objective_;
   Regularisers regularisers_;

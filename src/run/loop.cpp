@@ -32,23 +32,22 @@ index_t final_step(const Config& config, const train::BatchLoader& loader) {
 
 }  // namespace
 
-Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
-           device::Context& context, const RunFolder* folder, std::filesystem::path checkpoint_folder)
+Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Resources resources,
+           const RunFolder* folder)
     : config_(config),
-      communicator_(&communicator),
-      context_(&context),
+      resources_(resources),
       folder_(folder),
-      checkpoint_folder_(std::move(checkpoint_folder)),
-      loader_(config.train, config.run.seed, dataset, communicator),
-      model_(mixture_options(config), train::task_of(dataset), communicator),
+      checkpoint_folder_(std::filesystem::path(config.run.dir) / "checkpoints"),
+      loader_(config.train, config.run.seed, dataset, resources),
+      model_(mixture_options(config), train::task_of(dataset), resources),
       optimizer_(config.optim, model_.norm_table(), model_.slices()),
       state_{.step = 0, .horizon = schedule_horizon(config, loader_), .data = dataset.identity()},
       last_step_(final_step(config, loader_)),
-      step_(config.optim, state_.horizon, loader_, model_, optimizer_, communicator, context),
+      step_(config.optim, state_.horizon, {loader_, model_, optimizer_}, resources),
       last_batch_(model_.statistics()),
       out_(&std::cout),
       collapse_watch_(importance_weight(), config.train.freeze) {
-  model_.values_changed(context);
+  model_.values_changed();
 }
 
 void Loop::restore(const checkpoint::Reader& reader) {
@@ -61,7 +60,7 @@ void Loop::restore(const checkpoint::Reader& reader) {
   }
   load_arrays(reader, model_, &optimizer_);
   load_last_step(reader, last_batch_);
-  model_.values_changed(*context_);
+  model_.values_changed();
   saved_step_ = state_.step;
   if (state_.horizon != schedule_horizon(config_, loader_)) {
     throw DataError(fmt::format(
@@ -88,7 +87,7 @@ Outcome Loop::run() {
 // While it lives, a rank that is waited for too long is noted as any other end: by the watchdog's thread, while
 // the loop's is stuck in a wait.
 Loop::NotedTimeout::NotedTimeout(Loop& loop)
-    : watchdog_(loop.folder_ != nullptr ? loop.communicator_->watchdog() : nullptr) {
+    : watchdog_(loop.folder_ != nullptr ? loop.resources_.communicator.watchdog() : nullptr) {
   if (watchdog_ == nullptr) return;
   watchdog_->set_last_words(
       [&loop](std::string_view sentence) { loop.note_end(ErrorKind::timeout, std::string(sentence)); });
@@ -109,7 +108,7 @@ void Loop::note_end(ErrorKind kind, const std::string& message) {
 
 // Says what is not finite, and what can be done about it. Collective: all ranks have the same error.
 void Loop::end_without_numbers(const Error& error) {
-  std::string broken = first_not_finite(*communicator_, model_, optimizer_);
+  std::string broken = first_not_finite(resources_.communicator, model_, optimizer_);
   // Arrays change in updates alone, the last of which was that of state_.step.
   const bool is_update = !broken.empty() && state_.step > 0;
   const bool is_evaluation = broken.empty() && state_.step == step_under_way_;
@@ -223,7 +222,7 @@ bool Loop::evaluate_epoch() {
   if (loader_.dataset().size(data::Split::validation) == 0) return true;
   const auto begin = std::chrono::steady_clock::now();
   std::optional<moe::GateStatistics> found =
-      train::evaluate(data::Split::validation, loader_, model_, *communicator_, *context_);
+      train::evaluate(data::Split::validation, loader_, model_, resources_);
   state_.evaluated = found.has_value();
   if (!found) return false;
   validation_ = std::move(found);
@@ -245,21 +244,22 @@ bool Loop::evaluate_epoch() {
 
 void Loop::save() {
   if (saved_step_ == state_.step) return;
-  comm::agree(*communicator_, [&] {
+  comm::agree(resources_.communicator, [&] {
     // What is not finite is never published: not even as `best`, or as one of the last.
     train::expect_finite_updates(optimizer_);
     expect_finite_state(model_);
     if (folder_ != nullptr) folder_->expect_held();
     if (metrics_) metrics_->sync();
   });
-  save_checkpoint(*communicator_, checkpoint_folder_, state_, config_, model_, optimizer_, last_batch_,
+  save_checkpoint(resources_.communicator, checkpoint_folder_,
+                  {config_, state_, model_, optimizer_, last_batch_},
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
 }
 
 Outcome Loop::finish() {
   const auto made = [&](std::optional<moe::GateStatistics>& statistics, data::Split split) {
-    statistics = train::evaluate(split, loader_, model_, *communicator_, *context_);
+    statistics = train::evaluate(split, loader_, model_, resources_);
     return statistics.has_value();
   };
   const bool is_whole = (validation_step_ == state_.step || made(validation_, data::Split::validation)) &&
@@ -291,17 +291,18 @@ bool Loop::evaluate_best() {
     return true;
   }
   try {
-    const checkpoint::Reader reader(*communicator_, checkpoint::path_of(checkpoint_folder_, state_.best_step));
-    comm::agree(*communicator_, [&] { load_arrays(reader, model_, nullptr); });
+    const checkpoint::Reader reader(resources_.communicator,
+                                    checkpoint::path_of(checkpoint_folder_, state_.best_step));
+    comm::agree(resources_.communicator, [&] { load_arrays(reader, model_, nullptr); });
   } catch (const AgreedError& error) {
-    if (communicator_->is_root())
+    if (resources_.communicator.is_root())
       log::warn(
           "no test figures of the best checkpoint, that of step {} ({}); eval RUN --checkpoint=best makes them",
           state_.best_step, error.what());
     return true;
   }
-  model_.values_changed(*context_);
-  best_test_ = train::evaluate(data::Split::test, loader_, model_, *communicator_, *context_);
+  model_.values_changed();
+  best_test_ = train::evaluate(data::Split::test, loader_, model_, resources_);
   return best_test_.has_value();
 }
 

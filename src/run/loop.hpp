@@ -26,9 +26,8 @@ struct Outcome {
 // ranks.
 class Loop {
  public:
-  // folder is given on the root rank and null elsewhere; checkpoint_folder is the same path on all ranks.
-  Loop(const Config& config, const data::Dataset& dataset, comm::Communicator& communicator,
-       device::Context& context, const RunFolder* folder, std::filesystem::path checkpoint_folder);
+  // folder is given on the root rank and null elsewhere.
+  Loop(const Config& config, const data::Dataset& dataset, comm::Resources resources, const RunFolder* folder);
 
   // Where the root writes progress and the result: standard output, unless this is called before run().
   void set_output(std::ostream& out) { out_ = &out; }
@@ -78,8 +77,7 @@ class Loop {
   std::optional<double> importance_weight() const;
 
   Config config_;
-  comm::Communicator* communicator_;
-  device::Context* context_;
+  comm::Resources resources_;
   const RunFolder* folder_;
   std::filesystem::path checkpoint_folder_;
   train::BatchLoader loader_;

@@ -40,13 +40,10 @@ bool has_its_results(comm::Communicator& communicator, const Loop& loop, const R
 }  // namespace
 
 Outcome execute(PreparedRun& prepared, const RunMeans& means) {
-  comm::Communicator& communicator = *means.communicator;
+  comm::Communicator& communicator = means.resources.communicator;
   const RunFolder* const folder = prepared.folder ? &*prepared.folder : nullptr;
   std::optional<Loop> loop;
-  comm::agree(communicator, [&] {
-    loop.emplace(prepared.config, *means.dataset, communicator, *means.context, folder,
-                 std::filesystem::path(prepared.config.run.dir) / "checkpoints");
-  });
+  comm::agree(communicator, [&] { loop.emplace(prepared.config, *means.dataset, means.resources, folder); });
   loop->set_output(*means.out);
   if (!prepared.checkpoint.empty()) {
     const checkpoint::Reader reader(communicator, prepared.checkpoint);
@@ -60,7 +57,7 @@ Outcome execute(PreparedRun& prepared, const RunMeans& means) {
     }
   } else {
     prepared.inherited = inherit_weights(communicator, prepared.config.init, loop->model());
-    loop->model().values_changed(*means.context);
+    loop->model().values_changed();
   }
   comm::agree(communicator, [&] {
     if (folder != nullptr) folder->write_config(schema().to_ini(prepared.config));

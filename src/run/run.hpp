@@ -29,8 +29,7 @@ PreparedRun prepare_run(comm::Communicator& communicator, const Config& config,
 std::string newest_checkpoint(const RunFolder& folder);
 
 struct RunMeans {
-  comm::Communicator* communicator = nullptr;
-  device::Context* context = nullptr;
+  comm::Resources resources;
   const data::Dataset* dataset = nullptr;
   std::ostream* out = nullptr;               // progress and result, on every rank; only the root writes
   std::function<void(Loop& loop)> announce;  // before the first step, on all ranks

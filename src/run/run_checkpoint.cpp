@@ -99,10 +99,9 @@ void expect(const checkpoint::Reader& reader, const std::string& path, std::int6
 
 }  // namespace
 
-void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
-                     const RunState& state, const Config& config, model::MixtureModel& model,
-                     optim::Optimizer& optimizer, const moe::GateStatistics& last_step,
+void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
                      const checkpoint::SaveOptions& options) {
+  const auto& [config, state, model, optimizer, last_step] = run;
   const data::Batching batching{state.data.training_samples, config.train.batch_size};
   const data::Position position = batching.position_of(state.step);
   checkpoint::Header header;
@@ -134,7 +133,7 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
                                                            optim::state_names(config.optim, 1).size()));
   const double bytes = copies * static_cast<double>(model.parameter_count()) * sizeof(float);
   const comm::LongerWaits waits(communicator.watchdog(), bytes / 20e6);
-  checkpoint::save(communicator, folder, state.step, header, slices, options);
+  checkpoint::save(communicator, folder, {state.step, header, slices}, options);
 }
 
 std::string checkpoint_file(const std::filesystem::path& path) {

@@ -31,9 +31,14 @@ struct RunState {
 // Collective. Arrays: parameters/NAME, optimizer/NAME/first_moment ..., buffers/NAME (running statistics);
 // scalars: state/step, state/epoch, state/batch, state/seed, ..., data/training_samples, ...; texts: config,
 // build, products, instruction_set, data/digest.
-void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder,
-                     const RunState& state, const Config& config, model::MixtureModel& model,
-                     optim::Optimizer& optimizer, const moe::GateStatistics& last_step,
+struct RunParts {
+  const Config& config;
+  const RunState& state;
+  model::MixtureModel& model;
+  optim::Optimizer& optimizer;
+  const moe::GateStatistics& last_step;
+};
+void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
                      const checkpoint::SaveOptions& options);
 
 // The checkpoint that `path` stands for: itself, or the newest valid one of a run folder. Local. Throws

@@ -65,11 +65,9 @@ Ended GroupRunner::train(const Job& job) {
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
   std::ostream silence(nullptr);
-  const run::Outcome outcome = run::execute(prepared, {.communicator = group_,
-                                                       .context = &context,
-                                                       .dataset = dataset,
-                                                       .out = &silence,
-                                                       .announce = [](run::Loop&) {}});
+  const run::Outcome outcome = run::execute(
+      prepared,
+      {.resources = {*group_, context}, .dataset = dataset, .out = &silence, .announce = [](run::Loop&) {}});
   return outcome.code == ExitCode::ok ? Ended::finished : Ended::stopped;
 }
 

@@ -5,9 +5,9 @@
 namespace switchyard::train {
 
 BatchLoader::BatchLoader(const Options& options, std::uint64_t seed, const data::Dataset& dataset,
-                         comm::Communicator& communicator)
+                         comm::Resources resources)
     : dataset_(&dataset),
-      communicator_(&communicator),
+      resources_(resources),
       shards_(options.shards),
       batch_size_(options.batch_size),
       seed_(seed),
@@ -20,8 +20,7 @@ model::Task task_of(const data::Dataset& dataset) {
 }
 
 // samples_ as rows: where they lie if the data set holds them as floats, else made in the step's memory.
-tensor::RowSource BatchLoader::rows_of(device::Context& context, data::Split split,
-                                       const std::optional<data::Visit>& visit) {
+tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<data::Visit>& visit) {
   const auto count = static_cast<index_t>(samples_.size());
   const index_t features = dataset_->shape().features();
   if (const float* const all = dataset_->rows(split)) {
@@ -30,12 +29,13 @@ tensor::RowSource BatchLoader::rows_of(device::Context& context, data::Split spl
     if (neighbours) {
       return tensor::ConstMatrix{all + (count == 0 ? 0 : samples_.front()) * features, count, features};
     }
-    const std::span<const float*> table = context.workspace().allocate<const float*>(count);
+    const std::span<const float*> table = resources_.context.workspace().allocate<const float*>(count);
     for (std::size_t n = 0; n < samples_.size(); ++n) table[n] = all + samples_[n] * features;
     return {table.data(), count, features};
   }
-  const tensor::Matrix rows{context.workspace().allocate<float>(count * features).data(), count, features};
-  context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
+  const tensor::Matrix rows{resources_.context.workspace().allocate<float>(count * features).data(), count,
+                            features};
+  resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
     const IndexRange part = tiles_.rows(tile);
     dataset_->fill(split,
                    std::span<const index_t>(samples_).subspan(static_cast<std::size_t>(part.begin),
@@ -46,33 +46,33 @@ tensor::RowSource BatchLoader::rows_of(device::Context& context, data::Split spl
 }
 
 template <class SampleOf>
-nn::Batch BatchLoader::load(device::Context& context, data::Split split, index_t size,
-                            const std::optional<data::Visit>& visit, const SampleOf& sample_of) {
-  tiles_.set_sharded(*communicator_, size, shards_);
+nn::Batch BatchLoader::load(data::Split split, index_t size, const std::optional<data::Visit>& visit,
+                            const SampleOf& sample_of) {
+  tiles_.set_sharded(resources_.communicator, size, shards_);
   const index_t rows = tiles_.local_rows();
   samples_.resize(static_cast<std::size_t>(rows));
   for (index_t n = 0; n < rows; ++n) samples_[static_cast<std::size_t>(n)] = sample_of(tiles_.first_row() + n);
 
   nn::Batch loaded;
   loaded.tiles = &tiles_;
-  loaded.rows = rows_of(context, split, visit);
+  loaded.rows = rows_of(split, visit);
   loaded.ids = samples_;
-  const std::span<std::int32_t> labels = context.workspace().allocate<std::int32_t>(rows);
+  const std::span<std::int32_t> labels = resources_.context.workspace().allocate<std::int32_t>(rows);
   dataset_->fill_labels(split, samples_, labels);
   loaded.labels = labels;
   if (dataset_->group_count() > 0) {
-    const std::span<std::int32_t> groups = context.workspace().allocate<std::int32_t>(rows);
+    const std::span<std::int32_t> groups = resources_.context.workspace().allocate<std::int32_t>(rows);
     dataset_->fill_groups(split, samples_, groups);
     loaded.groups = groups;
   }
   return loaded;
 }
 
-nn::Batch BatchLoader::training_batch(device::Context& context, index_t step) {
+nn::Batch BatchLoader::training_batch(index_t step) {
   const data::Position position = training_.position_of(step);
   const IndexRange places = training_.places_of(position.batch);
   const data::Visit visit{seed_, position.epoch};
-  nn::Batch batch = load(context, data::Split::train, places.size(), visit, [&](index_t place) {
+  nn::Batch batch = load(data::Split::train, places.size(), visit, [&](index_t place) {
     const index_t position_in_epoch = places.begin + place;
     return order_ == SampleOrder::fixed ? position_in_epoch
                                         : sampler_.sample_at(position.epoch, position_in_epoch);
@@ -86,10 +86,10 @@ index_t BatchLoader::evaluation_batches(data::Split split) const {
   return samples == 0 ? 0 : data::Batching{samples, batch_size_}.batches_per_epoch();
 }
 
-nn::Batch BatchLoader::evaluation_batch(device::Context& context, data::Split split, index_t batch) {
+nn::Batch BatchLoader::evaluation_batch(data::Split split, index_t batch) {
   const IndexRange places = data::Batching{dataset_->size(split), batch_size_}.places_of(batch);
   nn::Batch loaded =
-      load(context, split, places.size(), std::nullopt, [&](index_t place) { return places.begin + place; });
+      load(split, places.size(), std::nullopt, [&](index_t place) { return places.begin + place; });
   // A training sample keeps the noise that it is trained with, where that is drawn once.
   loaded.stream = split == data::Split::train ? 0 : static_cast<std::uint32_t>(split);
   return loaded;

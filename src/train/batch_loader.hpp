@@ -4,11 +4,10 @@
 #include <optional>
 #include <vector>
 
-#include "comm/communicator.hpp"
+#include "comm/resources.hpp"
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
 #include "data/sampler.hpp"
-#include "device/context.hpp"
 #include "model/mixture_model.hpp"
 #include "train/options.hpp"
 
@@ -22,26 +21,25 @@ class BatchLoader {
  public:
   // `seed`: of the order of samples and of what is drawn for each visit.
   BatchLoader(const Options& options, std::uint64_t seed, const data::Dataset& dataset,
-              comm::Communicator& communicator);
+              comm::Resources resources);
 
   const data::Batching& training() const { return training_; }
   const data::Dataset& dataset() const { return *dataset_; }
   // The batch of training step `step` (from 0), samples in the order of its epoch.
-  nn::Batch training_batch(device::Context& context, index_t step);
+  nn::Batch training_batch(index_t step);
   // Batch `batch` of a split in the order of its files.
   index_t evaluation_batches(data::Split split) const;
-  nn::Batch evaluation_batch(device::Context& context, data::Split split, index_t batch);
+  nn::Batch evaluation_batch(data::Split split, index_t batch);
 
  private:
   // Places [0, size) of the global batch hold samples sample_of(place).
   template <class SampleOf>
-  nn::Batch load(device::Context& context, data::Split split, index_t size,
-                 const std::optional<data::Visit>& visit, const SampleOf& sample_of);
-  tensor::RowSource rows_of(device::Context& context, data::Split split,
-                            const std::optional<data::Visit>& visit);
+  nn::Batch load(data::Split split, index_t size, const std::optional<data::Visit>& visit,
+                 const SampleOf& sample_of);
+  tensor::RowSource rows_of(data::Split split, const std::optional<data::Visit>& visit);
 
   const data::Dataset* dataset_;
-  comm::Communicator* communicator_;
+  comm::Resources resources_;
   index_t shards_;
   index_t batch_size_;
   std::uint64_t seed_;

@@ -12,8 +12,8 @@
 
 namespace switchyard::train {
 
-Coordinator::Coordinator(comm::Communicator& communicator, index_t norm_entries)
-    : communicator_(&communicator),
+Coordinator::Coordinator(comm::Resources resources, index_t norm_entries)
+    : resources_(resources),
       norm_entries_(static_cast<std::size_t>(norm_entries)),
       squares_(static_cast<std::size_t>(norm_entries)) {}
 
@@ -22,12 +22,13 @@ void expect_finite_updates(const optim::Optimizer& optimizer) {
   throw NumericError(fmt::format("'{}' or its moments are not finite after an update", optimizer.not_finite()));
 }
 
-Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& optimizer,
-                             moe::GateStatistics& statistics, bool stop_requested, bool out_of_time) {
+Agreement Coordinator::agree(const optim::Optimizer& optimizer, moe::GateStatistics& statistics,
+                             StopConditions conditions) {
+  auto& [communicator, context] = resources_;
   const std::span<std::int64_t> counts = statistics.counts();
   message_.assign(norm_entries_ + counts.size() + 3, 0);
   for (const nn::ParameterSlice& slice : optimizer.slices()) {
-    if (slice.shared && !communicator_->is_root()) continue;  // one rank speaks for all copies
+    if (slice.shared && !communicator.is_root()) continue;  // one rank speaks for all copies
     const double square = ops::squared_sum(context, {slice.gradient, static_cast<std::size_t>(slice.count)});
     message_[static_cast<std::size_t>(slice.norm_entry)] = std::bit_cast<std::int64_t>(square);
   }
@@ -36,12 +37,12 @@ Agreement Coordinator::agree(device::Context& context, const optim::Optimizer& o
   std::int64_t& stop = message_[message_.size() - 2];
   std::int64_t& time = message_[message_.size() - 1];
   broken = optimizer.not_finite().empty() ? 0 : 1;
-  stop = stop_requested ? 1 : 0;
-  time = out_of_time && communicator_->is_root() ? 1 : 0;
+  stop = conditions.stop_requested ? 1 : 0;
+  time = conditions.out_of_time && communicator.is_root() ? 1 : 0;
 
-  communicator_->all_reduce_sum(message_);
+  communicator.all_reduce_sum(message_);
 
-  if (broken > 0) comm::agree(*communicator_, [&] { expect_finite_updates(optimizer); });
+  if (broken > 0) comm::agree(communicator, [&] { expect_finite_updates(optimizer); });
   std::copy_n(message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_), counts.size(), counts.begin());
   for (std::size_t i = 0; i < norm_entries_; ++i) squares_[i] = std::bit_cast<double>(message_[i]);
   const double norm = std::sqrt(ops::sum_tree(squares_));

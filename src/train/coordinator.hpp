@@ -4,11 +4,17 @@
 #include <cstdint>
 #include <vector>
 
-#include "comm/communicator.hpp"
+#include "comm/resources.hpp"
 #include "moe/gate_statistics.hpp"
 #include "optim/optimizer.hpp"
 
 namespace switchyard::train {
+
+// What a step asks of the run around it, sampled once per step and rank.
+struct StopConditions {
+  bool stop_requested = false;
+  bool out_of_time = false;
+};
 
 struct Agreement {
   double gradient_norm = 0;  // of the whole model, before clipping
@@ -28,15 +34,15 @@ void expect_finite_updates(const optim::Optimizer& optimizer);
 // the global table.
 class Coordinator {
  public:
-  Coordinator(comm::Communicator& communicator, index_t norm_entries);
+  Coordinator(comm::Resources resources, index_t norm_entries);
 
   // Collective. statistics' counts become those of the global batch. Throws NumericError on all ranks if the
   // norm is not finite, or an earlier update left something that is not. out_of_time of the root rank counts.
-  Agreement agree(device::Context& context, const optim::Optimizer& optimizer, moe::GateStatistics& statistics,
-                  bool stop_requested, bool out_of_time);
+  Agreement agree(const optim::Optimizer& optimizer, moe::GateStatistics& statistics,
+                  StopConditions conditions);
 
  private:
-  comm::Communicator* communicator_;
+  comm::Resources resources_;
   std::size_t norm_entries_;
   std::vector<std::int64_t> message_;
   std::vector<double> squares_;

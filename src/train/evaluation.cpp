@@ -18,7 +18,8 @@ std::string_view name(data::Split split) {
 }
 
 std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& loader, model::MixtureModel& model,
-                                            comm::Communicator& communicator, device::Context& context) {
+                                            comm::Resources resources) {
+  auto& [communicator, context] = resources;
   moe::GateStatistics total = model.statistics();
   moe::GateStatistics batch_statistics = model.statistics();
   PhaseClock clock;
@@ -28,7 +29,7 @@ std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& load
     if (comm::on_any_rank(communicator, stop_requested())) return std::nullopt;
     context.workspace().reset();
     batch_statistics.clear();
-    const nn::Batch batch = loader.evaluation_batch(context, split, b);
+    const nn::Batch batch = loader.evaluation_batch(split, b);
     model.forward({context, batch, nn::Mode::evaluation, clock}, batch_statistics);
     total.add(batch_statistics);
   }

@@ -4,47 +4,44 @@
 
 namespace switchyard::train {
 
-Step::Step(const optim::Options& options, index_t horizon, BatchLoader& loader, model::MixtureModel& model,
-           optim::Optimizer& optimizer, comm::Communicator& communicator, device::Context& context)
+Step::Step(const optim::Options& options, index_t horizon, Learner learner, comm::Resources resources)
     : options_(options),
       horizon_(horizon),
-      loader_(&loader),
-      model_(&model),
-      optimizer_(&optimizer),
-      communicator_(&communicator),
-      context_(&context),
-      coordinator_(communicator, model.norm_table().entries()),
-      fault_(FaultInjection::from_environment(WorldRank(communicator.rank().value))) {
-  report_.statistics = model.statistics();
+      learner_(learner),
+      resources_(resources),
+      coordinator_(resources, learner.model.norm_table().entries()),
+      fault_(FaultInjection::from_environment(WorldRank(resources.communicator.rank().value))) {
+  report_.statistics = learner.model.statistics();
 }
 
 const StepReport& Step::run(index_t step, StopConditions conditions) {
-  communicator_->set_phase(step, "train");
-  context_->workspace().reset();
+  auto& [loader, model, optimizer] = learner_;
+  auto& [communicator, context] = resources_;
+  communicator.set_phase(step, "train");
+  context.workspace().reset();
   report_.statistics.clear();
   (void)clock_.take();
 
   clock_.enter(Phase::data);
-  const nn::Batch batch = loader_->training_batch(*context_, step);
-  const nn::Pass pass{*context_, batch, nn::Mode::training, clock_};
-  model_->forward(pass, report_.statistics);
+  const nn::Batch batch = loader.training_batch(step);
+  const nn::Pass pass{context, batch, nn::Mode::training, clock_};
+  model.forward(pass, report_.statistics);
   fault_.strike(step);
-  model_->backward(pass);
-  model_->reduce_gradients(pass);
+  model.backward(pass);
+  model.reduce_gradients(pass);
   clock_.enter(Phase::reduction);
-  report_.agreed = coordinator_.agree(*context_, *optimizer_, report_.statistics, conditions.stop_requested,
-                                      conditions.out_of_time);
+  report_.agreed = coordinator_.agree(optimizer, report_.statistics, conditions);
   clock_.enter(Phase::update);
   report_.learning_rate = optim::learning_rate(options_, horizon_, step);
-  optimizer_->update(*context_,
-                     {.step = step,
-                      .learning_rate = report_.learning_rate,
-                      .gradient_scale = optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm),
-                      .squares = report_.agreed.squares});
+  optimizer.update(context,
+                   {.step = step,
+                    .learning_rate = report_.learning_rate,
+                    .gradient_scale = optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm),
+                    .squares = report_.agreed.squares});
   clock_.enter(Phase::reduction);
-  model_->gather_updated_values(*context_);
+  model.gather_updated_values();
 
-  report_.regularisers = model_->regulariser_losses();
+  report_.regularisers = model.regulariser_losses();
   report_.seconds = clock_.take();
   return report_;
 }

@@ -20,17 +20,17 @@ struct StepReport {
   double loss() const { return statistics.task_loss() + regularisers.total(); }
 };
 
-// What a step asks of the run around it, sampled once per step and rank.
-struct StopConditions {
-  bool stop_requested = false;
-  bool out_of_time = false;
+// Who learns, from what, and how.
+struct Learner {
+  BatchLoader& loader;
+  model::MixtureModel& model;
+  optim::Optimizer& optimizer;
 };
 
 // Holds what a step needs and reuses its memory: a warm step allocates nothing in our code. Collective.
 class Step {
  public:
-  Step(const optim::Options& options, index_t horizon, BatchLoader& loader, model::MixtureModel& model,
-       optim::Optimizer& optimizer, comm::Communicator& communicator, device::Context& context);
+  Step(const optim::Options& options, index_t horizon, Learner learner, comm::Resources resources);
 
   // Runs step `step` (from 0): afterwards the model has learned from that batch. The report lives until the
   // next run().
@@ -39,11 +39,8 @@ class Step {
  private:
   optim::Options options_;
   index_t horizon_;
-  BatchLoader* loader_;
-  model::MixtureModel* model_;
-  optim::Optimizer* optimizer_;
-  comm::Communicator* communicator_;
-  device::Context* context_;
+  Learner learner_;
+  comm::Resources resources_;
   Coordinator coordinator_;
   FaultInjection fault_;
   PhaseClock clock_;

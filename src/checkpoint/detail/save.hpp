@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <span>
 
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/file_writer.hpp"
@@ -11,8 +10,7 @@ namespace switchyard::checkpoint::detail {
 
 // As checkpoint::save. Without a reservation, a disk can fill up in the middle of writing or when the file is
 // closed.
-void save(comm::Communicator& communicator, const std::filesystem::path& folder, index_t step,
-          const Header& header, std::span<const Slice> slices, const SaveOptions& options,
-          ReserveSpace reserve);
+void save(comm::Communicator& communicator, const std::filesystem::path& folder, const Snapshot& snapshot,
+          const SaveOptions& options, ReserveSpace reserve);
 
 }  // namespace switchyard::checkpoint::detail

@@ -43,21 +43,21 @@ struct Measured {
   Times step;
   std::array<Times, phase_count> phases;
   index_t samples = 0;
+  double flops_per_sample = 0;
   ReferenceProduct reference;
 };
 
-Measured measure(const run::Config& config, index_t steps, Runtime& runtime, device::Context& context,
-                 const data::Dataset& dataset, double& flops_per_sample) {
-  comm::Communicator& communicator = runtime.communicator();
-  train::BatchLoader loader(config.train, config.run.seed, dataset, communicator);
-  model::MixtureModel model(run::mixture_options(config), train::task_of(dataset), communicator);
-  model.values_changed(context);
+Measured measure(const run::Config& config, index_t steps, const data::Dataset& dataset,
+                 comm::Resources resources) {
+  train::BatchLoader loader(config.train, config.run.seed, dataset, resources);
+  model::MixtureModel model(run::mixture_options(config), train::task_of(dataset), resources);
+  model.values_changed();
   optim::Optimizer optimizer(config.optim, model.norm_table(), model.slices());
-  train::Step step(config.optim, steps, loader, model, optimizer, communicator, context);
-  // Two operations for each multiply-add.
-  flops_per_sample = 2.0 * static_cast<double>(model.training_multiply_adds_per_sample());
+  train::Step step(config.optim, steps, {loader, model, optimizer}, resources);
 
   Measured result;
+  // Two operations for each multiply-add.
+  result.flops_per_sample = 2.0 * static_cast<double>(model.training_multiply_adds_per_sample());
   const index_t references = std::max(steps / 5, fewest_references);
   const index_t warm = std::min<index_t>(steps / 10 + 1, 20);
   for (index_t i = 0; i < steps + warm; ++i) {
@@ -96,13 +96,13 @@ std::string_view why_above_one(nn::Precision precision) {
   return "its products are faster than that of the limit, or the machine was slower while it ran the latter";
 }
 
-void print_share(const Measured& m, double flops_per_sample, int cores, nn::Precision precision) {
+void print_share(const Measured& m, int cores, nn::Precision precision) {
   const double rate = static_cast<double>(m.samples) / m.step.sum();
-  const double limit = m.reference.flops_per_second(0.5) * cores / flops_per_sample;
+  const double limit = m.reference.flops_per_second(0.5) * cores / m.flops_per_sample;
   std::cout << fmt::format(
                    "{:.0f} samples/s in {}; {:.6g} MFLOP a sample (the multiply-adds of products and "
                    "convolutions that are done, times 2)\n",
-                   rate, precision == nn::Precision::bf16 ? "bf16" : "float32", flops_per_sample * 1e-6)
+                   rate, precision == nn::Precision::bf16 ? "bf16" : "float32", m.flops_per_sample * 1e-6)
             << fmt::format(
                    "limit: {} core(s) at {:.1f} GFLOP/s, the median of {} float32 products of 512 x 1352 x 512 "
                    "between the steps (p10 {:.1f}, p90 {:.1f})\n",
@@ -121,15 +121,14 @@ int bench_step(Runtime& runtime, Arguments arguments) {
   device::Context& context = runtime.start_device(config.run);
   const data::Dataset dataset = runtime.read_data(config);
   const index_t steps = config.train.max_steps > 0 ? config.train.max_steps : 200;
-  double flops_per_sample = 0;
-  const Measured measured = measure(config, steps, runtime, context, dataset, flops_per_sample);
+  const Measured measured = measure(config, steps, dataset, {communicator, context});
   const int cores = communicator.size() * runtime.threads();
   if (runtime.is_root()) {
     for (const std::string& warning : runtime.warnings()) std::cout << "warning: " << warning << '\n';
     std::cout << fmt::format("{} step(s), batch {}, {} rank(s) x {} thread(s); times of the root rank\n\n",
                              steps, config.train.batch_size, communicator.size(), runtime.threads());
     print_phases(measured);
-    print_share(measured, flops_per_sample, cores, config.train.precision);
+    print_share(measured, cores, config.train.precision);
   }
   return 0;
 }

@@ -75,7 +75,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     return parse_overrides(run::without_training(run::parse_config(reader.text("config"), file)), line,
                            evaluation_rule);
   });
-  device::Context& context = runtime.start_device(config.run);
+  const comm::Resources resources{communicator, runtime.start_device(config.run)};
   const data::Dataset dataset = runtime.read_data(config);
   std::optional<train::BatchLoader> loader;
   std::optional<model::MixtureModel> model;
@@ -86,13 +86,13 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                       "score); try another --split",
                       train::name(split)));
     }
-    loader.emplace(config.train, config.run.seed, dataset, communicator);
-    model.emplace(run::mixture_options(config), train::task_of(dataset), communicator);
+    loader.emplace(config.train, config.run.seed, dataset, resources);
+    model.emplace(run::mixture_options(config), train::task_of(dataset), resources);
     run::load_arrays(reader, *model, nullptr);
-    model->values_changed(context);
+    model->values_changed();
   });
   // This command just ends at a signal, so there is always a value.
-  const moe::GateStatistics statistics = train::evaluate(split, *loader, *model, communicator, context).value();
+  const moe::GateStatistics statistics = train::evaluate(split, *loader, *model, resources).value();
   if (runtime.is_root()) {
     run::Json object = run::evaluation_object(statistics);
     object["split"] = train::name(split);

@@ -76,8 +76,7 @@ int run(Runtime& runtime, run::PreparedRun& prepared) {
   device::Context& context = runtime.start_device(prepared.config.run);
   const data::Dataset dataset = runtime.read_data(prepared.config);
   const run::Outcome outcome = run::execute(
-      prepared, {.communicator = &communicator,
-                 .context = &context,
+      prepared, {.resources = {communicator, context},
                  .dataset = &dataset,
                  .out = &std::cout,
                  .announce = [&](run::Loop& loop) { print_start_table(runtime, prepared, dataset, loop); }});

@@ -100,9 +100,9 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
   const MixtureOptions mixture = make_options(setting);
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(1);
-    MixtureModel model(mixture, {setting.image, setting.classes()}, communicator);
+    MixtureModel model(mixture, {setting.image, setting.classes()}, {communicator, context});
     if (change) change(model);
-    model.values_changed(context);
+    model.values_changed();
     nn::BatchTiles tiles;
     tiles.set_sharded(communicator, samples, mixture.shards);
     const index_t features = setting.image.features();

@@ -122,8 +122,8 @@ TEST(FullDisk, fails_alike_on_every_rank_while_others_still_send) {
   comm::run_ranks(3, [&](comm::Communicator& communicator) {
     const int rank = communicator.rank().value;
     messages[static_cast<std::size_t>(rank)] = message_of(ErrorKind::data, [&] {
-      detail::save(communicator, disk.path(), 1, content.header, slices_of(content, rank, 3), {},
-                   detail::ReserveSpace::no);
+      const std::vector<Slice> slices = slices_of(content, rank, 3);
+      detail::save(communicator, disk.path(), {1, content.header, slices}, {}, detail::ReserveSpace::no);
     });
     EXPECT_TRUE(names_in(disk.path()).empty()) << "seen by rank " << rank;
   });

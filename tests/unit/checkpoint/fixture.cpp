@@ -92,7 +92,7 @@ fs::path save_from(int ranks, const fs::path& folder, index_t step, Content& con
                    const SaveOptions& options, detail::ReserveSpace reserve) {
   const auto body = [&](comm::Communicator& communicator) {
     const std::vector<Slice> slices = slices_of(content, communicator.rank().value, ranks);
-    detail::save(communicator, folder, step, content.header, slices, options, reserve);
+    detail::save(communicator, folder, {step, content.header, slices}, options, reserve);
   };
   if (ranks == 1) {
     comm::LocalCommunicator local;

@@ -79,8 +79,8 @@ TEST(Save, refuses_rows_that_are_missing_given_twice_or_described_differently) {
   const auto save_slices = [&](const std::vector<std::vector<Slice>>& per_rank) {
     return message_of(ErrorKind::contract, [&] {
       comm::run_ranks(static_cast<int>(per_rank.size()), [&](comm::Communicator& communicator) {
-        save(communicator, folder.path(), 1, {}, per_rank[static_cast<std::size_t>(communicator.rank().value)],
-             {});
+        const auto rank = static_cast<std::size_t>(communicator.rank().value);
+        save(communicator, folder.path(), {1, Header(), per_rank[rank]}, {});
       });
     });
   };
@@ -108,7 +108,7 @@ TEST(Save, refuses_paths_that_no_file_can_hold) {
   TemporaryDirectory folder;
   comm::LocalCommunicator local;
   const auto save_header = [&](const Header& header) {
-    return message_of(ErrorKind::contract, [&] { save(local, folder.path(), 1, header, {}, {}); });
+    return message_of(ErrorKind::contract, [&] { save(local, folder.path(), {1, header, {}}, {}); });
   };
   EXPECT_THAT(save_header({{{"a", 1}}, {{"a", 1.0}}, {}}), HasSubstr("two things"));
   EXPECT_THAT(save_header({{{"a", 1}, {"a/b", 2}}, {}, {}}), HasSubstr("group"));

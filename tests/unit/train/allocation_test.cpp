@@ -50,11 +50,12 @@ std::int64_t allocations_of_warm_steps(const run::Config& config, int threads) {
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   comm::LocalCommunicator communicator;
   device::Context context(threads);
-  BatchLoader loader(config.train, config.run.seed, dataset, communicator);
-  model::MixtureModel model(run::mixture_options(config), task_of(dataset), communicator);
-  model.values_changed(context);
+  const comm::Resources resources{communicator, context};
+  BatchLoader loader(config.train, config.run.seed, dataset, resources);
+  model::MixtureModel model(run::mixture_options(config), task_of(dataset), resources);
+  model.values_changed();
   optim::Optimizer optimizer(config.optim, model.norm_table(), model.slices());
-  Step step(config.optim, 100, loader, model, optimizer, communicator, context);
+  Step step(config.optim, 100, {loader, model, optimizer}, resources);
   // A library primitive is built when a thread meets a shape for the first time, and which thread takes which
   // tile is left to chance: two epochs at a time, until two went by without a first time.
   index_t next = 0;

@@ -49,11 +49,10 @@ TEST_F(BatchLoaderAugmentation, is_that_of_the_seed_the_epoch_and_the_sample) {
   for (const int ranks : {1, 3}) {
     comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
       device::Context context(1);
-      BatchLoader loader(config_.train, config_.run.seed, dataset, communicator);
+      BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, context});
       for (index_t step = 0; step < 9; ++step) {
         context.workspace().reset();
-        expect_rows(dataset, loader.training_batch(context, step), data::Split::train,
-                    data::Visit{9, step / 3});
+        expect_rows(dataset, loader.training_batch(step), data::Split::train, data::Visit{9, step / 3});
       }
     });
   }
@@ -63,11 +62,11 @@ TEST_F(BatchLoaderAugmentation, is_for_training_only) {
   const data::Dataset dataset = data::load_dataset(config_.data, config_.run.seed);
   comm::LocalCommunicator communicator;
   device::Context context(1);
-  BatchLoader loader(config_.train, config_.run.seed, dataset, communicator);
+  BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, context});
   for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
     for (index_t batch = 0; batch < loader.evaluation_batches(split); ++batch) {
       context.workspace().reset();
-      expect_rows(dataset, loader.evaluation_batch(context, split, batch), split, std::nullopt);
+      expect_rows(dataset, loader.evaluation_batch(split, batch), split, std::nullopt);
     }
   }
 }
