@@ -58,7 +58,7 @@ void for_each_row(Context& context, index_t rows, const Functor& f) {
   constexpr index_t pieces_per_thread = 4;
   const index_t pieces = std::min<index_t>(rows, context.pool().size() * pieces_per_thread);
   context.pool().parallel_for(pieces, [&](index_t p) {
-    const SerialTeam team(cpu::thread_scratch(f.scratch_bytes()));
+    const SerialTeam team(cpu::thread_scratch(scratch_bytes_of(f)));
     for (index_t row = rows * p / pieces; row < rows * (p + 1) / pieces; ++row) f(team, row);
   });
 }

@@ -2,7 +2,7 @@
 //
 // A row kernel is a functor
 //   struct Kernel {
-//     index_t scratch_bytes() const;                              // shared by the team, 0 if none is used
+//     index_t scratch_bytes() const;                              // shared by the team; left out: none
 //     template <class Team> SY_HD void operator()(const Team& team, index_t row) const;
 //   };
 // A team has
@@ -31,6 +31,15 @@
 namespace switchyard::device {
 
 inline constexpr int lane_count = 32;
+
+template <class Functor>
+index_t scratch_bytes_of(const Functor& f) {
+  if constexpr (requires { f.scratch_bytes(); }) {
+    return f.scratch_bytes();
+  } else {
+    return 0;
+  }
+}
 
 // Sum of the lanes: lane[l] += lane[l ^ offset] for offset 16, 8, 4, 2, 1. Every lane ends with the same bits,
 // since a + b == b + a.

@@ -74,7 +74,6 @@ void expect_sums(const FusedConvShape& s, const ConvTileSums& sums) {
 struct FirstImageMean {
   tensor::RowSource images;
   double* mean;
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const image = images.row(row);

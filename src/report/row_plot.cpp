@@ -29,8 +29,20 @@ Ticks axis_ticks(const std::vector<double>& values) {
   return nice_ticks(low, high, 5);
 }
 
-void draw_box(Svg& svg, const Frame& frame, double y, const BoxRow& row, NumberStyle style,
-              std::string_view colour) {
+// Where and how a row is drawn.
+struct RowPlace {
+  Svg& svg;
+  const Frame& frame;
+  double y;  // the middle
+  NumberStyle style;
+  std::string colour;
+};
+
+void draw_box(const RowPlace& place, const BoxRow& row) {
+  Svg& svg = place.svg;
+  const Frame& frame = place.frame;
+  const double y = place.y;
+  const NumberStyle style = place.style;
   const Quartiles box = quartiles(row.values);
   const auto whisker = [&](double from, double to) {
     svg.line(frame.x(from), y, frame.x(to), y, "whisker");
@@ -39,7 +51,7 @@ void draw_box(Svg& svg, const Frame& frame, double y, const BoxRow& row, NumberS
   whisker(box.lower, box.lower_whisker);
   whisker(box.upper, box.upper_whisker);
   svg.element("rect",
-              {{"class", fmt::format("box {}", colour)},
+              {{"class", fmt::format("box {}", place.colour)},
                {"x", frame.x(box.lower)},
                {"y", y - half_box},
                {"width", std::max(frame.x(box.upper) - frame.x(box.lower), 0.5)},
@@ -49,8 +61,8 @@ void draw_box(Svg& svg, const Frame& frame, double y, const BoxRow& row, NumberS
   svg.line(frame.x(box.median), y - half_box, frame.x(box.median), y + half_box, "median");
 }
 
-void draw_points(Svg& svg, const Frame& frame, double y, const BoxRow& row, NumberStyle style,
-                 std::string_view colour) {
+void draw_points(const RowPlace& place, const BoxRow& row) {
+  const auto& [svg, frame, y, style, colour] = place;
   for (std::size_t i = 0; i < row.values.size(); ++i) {
     // Three heights, so that equal results stay apart.
     const double offset = (static_cast<double>(i % 3) - 1) * 3.5;
@@ -64,13 +76,14 @@ void draw_points(Svg& svg, const Frame& frame, double y, const BoxRow& row, Numb
   }
 }
 
-void draw_published(Svg& svg, const Frame& frame, double y, const BoxRow& row, NumberStyle style) {
+void draw_published(const RowPlace& place, const BoxRow& row) {
   if (!row.published) return;
-  const double x = frame.x(*row.published);
-  svg.element(
+  const double y = place.y;
+  const double x = place.frame.x(*row.published);
+  place.svg.element(
       "path",
       {{"class", "published"}, {"d", path_data({{x, y - 7}, {x + 6, y}, {x, y + 7}, {x - 6, y}}) + "Z"}},
-      fmt::format("{}, published: {}", row.name, number_text(*row.published, style)));
+      fmt::format("{}, published: {}", row.name, number_text(*row.published, place.style)));
 }
 
 }  // namespace
@@ -89,12 +102,12 @@ Figure draw(const BoxPlot& plot) {
   for (std::size_t i = 0; i < plot.rows.size(); ++i) {
     const BoxRow& row = plot.rows[i];
     const double top = frame.top + row_height * static_cast<double>(i);
-    const std::string colour = colour_class(i);
+    const RowPlace place{svg, frame, top + middle, plot.style, colour_class(i)};
     svg.text(frame.left, top + 16, "row-name",
              fmt::format("{} (n = {})", shortened(row.name, name_columns - 9), row.values.size()));
-    if (row.values.size() > 1) draw_box(svg, frame, top + middle, row, plot.style, colour);
-    draw_points(svg, frame, top + middle, row, plot.style, colour);
-    draw_published(svg, frame, top + middle, row, plot.style);
+    if (row.values.size() > 1) draw_box(place, row);
+    draw_points(place, row);
+    draw_published(place, row);
     has_published = has_published || row.published;
   }
   std::vector<LegendEntry> legend = {{"a run", 0, KeyShape::dot}};

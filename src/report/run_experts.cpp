@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -123,17 +124,21 @@ Curve split_curve(const RunData& run, std::string_view name, std::string label, 
   return {std::move(label), evaluation_points(run, "validation", name), colour, Stroke::solid, true, {}};
 }
 
-LineChart bits_chart(const RunData& run, std::string title, std::string_view first,
-                     std::string_view first_label, std::string_view second, std::string_view second_label) {
+struct Metric {
+  std::string_view name;
+  std::string_view label;
+};
+
+LineChart bits_chart(const RunData& run, std::string title, const std::array<Metric, 2>& metrics) {
   LineChart chart;
   chart.title = std::move(title);
   chart.x_label = "step";
   chart.y_label = "bits";
   chart.note = binning_note(run);
-  for (const auto& [name, label, colour] :
-       {std::tuple{first, first_label, std::size_t{0}}, std::tuple{second, second_label, std::size_t{1}}}) {
-    chart.curves.push_back(step_curve(run, name, fmt::format("{}, training batches", label), colour));
-    chart.curves.push_back(split_curve(run, name, fmt::format("{}, validation", label), colour));
+  for (std::size_t i = 0; i < metrics.size(); ++i) {
+    const auto& [name, label] = metrics[i];
+    chart.curves.push_back(step_curve(run, name, fmt::format("{}, training batches", label), i));
+    chart.curves.push_back(split_curve(run, name, fmt::format("{}, validation", label), i));
   }
   std::erase_if(chart.curves, [](const Curve& curve) { return curve.points.empty(); });
   if (const index_t experts = run.experts(); experts > 1) {
@@ -174,9 +179,9 @@ std::string run_experts(const RunData& run) {
     figures.push_back(
         class_map(run, "class_by_expert_predicted", "Predicted class by expert", "predicted class"));
   }
-  figures.push_back(draw(bits_chart(run, "Entropies of the gate", "h_s", "H_s", "h_u", "H_u")));
-  figures.push_back(draw(bits_chart(run, "Mutual information of expert and class", "mi_predicted", "predicted",
-                                    "mi_true", "true")));
+  figures.push_back(draw(bits_chart(run, "Entropies of the gate", {{{"h_s", "H_s"}, {"h_u", "H_u"}}})));
+  figures.push_back(draw(bits_chart(run, "Mutual information of expert and class",
+                                    {{{"mi_predicted", "predicted"}, {"mi_true", "true"}}})));
   const bool has_dispatch = run.steps.scalars.contains("dispatch_entropy");
   if (has_dispatch || std::isfinite(number_of(member(run.summary, "test"), "dispatch_entropy"))) {
     figures.push_back(dispatch_chart(run));

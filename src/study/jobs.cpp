@@ -12,20 +12,14 @@ std::string selection_folder(const Arm& arm, const Values& values, std::int64_t 
   return fmt::format("selection/{}/{}/seed-{}", arm.name, label_of(values), seed_text(seed));
 }
 
-Job make_job(const Spec& spec, std::size_t arm, std::size_t combination, const Values& values,
-             std::int64_t seed, Purpose purpose) {
-  const Arm& of = spec.arms[arm];
-  const std::string folder =
-      purpose == Purpose::selection ? selection_folder(of, values, seed) : result_folder(of, seed);
-  const std::string path = (std::filesystem::path(spec.options.dir) / folder).string();
-  Job job{.arm = arm,
-          .combination = combination,
-          .values = values,
-          .seed = seed,
-          .purpose = purpose,
-          .folder = folder,
-          .config = run_config(spec, of, values, seed, path)};
-  if (purpose == Purpose::selection && spec.options.selection_epochs > 0)
+// With what follows from the job's own place in the study.
+Job completed(const Spec& spec, Job job) {
+  const Arm& of = spec.arms[job.arm];
+  const bool is_selection = job.purpose == Purpose::selection;
+  job.folder = is_selection ? selection_folder(of, job.values, job.seed) : result_folder(of, job.seed);
+  const std::string path = (std::filesystem::path(spec.options.dir) / job.folder).string();
+  job.config = run_config(spec, of, job.values, job.seed, path);
+  if (is_selection && spec.options.selection_epochs > 0)
     job.config.train.epochs = spec.options.selection_epochs;
   return job;
 }
@@ -42,7 +36,11 @@ std::vector<Job> selection_jobs(const Spec& spec, std::size_t arm) {
   if (grid.size() == 1) return jobs;
   for (std::size_t c = 0; c < grid.size(); ++c) {
     for (std::int64_t i = 0; i < spec.options.selection_seeds; ++i)
-      jobs.push_back(make_job(spec, arm, c, grid[c], spec.options.first_seed + i, Purpose::selection));
+      jobs.push_back(completed(spec, {.arm = arm,
+                                      .combination = c,
+                                      .values = grid[c],
+                                      .seed = spec.options.first_seed + i,
+                                      .purpose = Purpose::selection}));
   }
   return jobs;
 }
@@ -51,7 +49,8 @@ std::vector<Job> result_jobs(const Spec& spec, std::size_t arm, std::size_t comb
   std::vector<Job> jobs;
   const Values values = combinations(spec.arms[arm])[combination];
   for (std::int64_t i = 0; i < spec.options.seeds; ++i)
-    jobs.push_back(make_job(spec, arm, combination, values, spec.options.first_seed + i, Purpose::result));
+    jobs.push_back(completed(
+        spec, {.arm = arm, .combination = combination, .values = values, .seed = spec.options.first_seed + i}));
   return jobs;
 }
 

@@ -14,11 +14,11 @@ enum class Purpose { selection, result };
 struct Job {
   std::size_t arm = 0;          // index into Spec::arms
   std::size_t combination = 0;  // index into combinations() of the arm
-  Values values;
+  Values values = {};
   std::int64_t seed = 0;
   Purpose purpose = Purpose::result;
-  std::string folder;  // below the study's: "runs/original/seed-0001"
-  run::Config config;
+  std::string folder = {};  // below the study's: "runs/original/seed-0001"
+  run::Config config = {};
 };
 
 // Where the run of a result is, whichever values are selected.

@@ -59,7 +59,7 @@ template <class Functor>
 void for_each_row(Context& context, index_t rows, const Functor& f) {
   static_assert(std::is_trivially_copyable_v<Functor> && sizeof(Functor) <= largest_functor_bytes);
   if (rows <= 0) return;
-  const index_t scratch_bytes = (f.scratch_bytes() + 15) / 16 * 16;
+  const index_t scratch_bytes = (scratch_bytes_of(f) + 15) / 16 * 16;
   if (scratch_bytes <= warp_scratch_bytes) {
     const index_t blocks = std::min((rows + warps_per_block - 1) / warps_per_block, most_blocks);
     launch_kernel(run_rows_by_warp<Functor>,

@@ -15,7 +15,6 @@ struct RowMoments {
   tensor::ConstMatrix z;
   Moments* of_rows;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     using P = Pack<pack_width<Team>>;

@@ -16,7 +16,6 @@ struct ReorderImage {
   ImageOrder to;
   tensor::Matrix out;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const from = images.row(row);
@@ -101,7 +100,6 @@ struct NormPoolForward {
   Affine norm;
   PooledResult result;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     using P = Pack<pack_width<Team>>;
@@ -188,7 +186,6 @@ struct NormPoolBackwardSums {
   const double* mean;
   double* of_rows;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     using P = Pack<pack_width<Team>>;
@@ -259,7 +256,6 @@ struct NormPoolBackward {
   index_t samples;
   tensor::Matrix z;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     using P = Pack<pack_width<Team>>;

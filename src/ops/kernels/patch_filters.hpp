@@ -255,7 +255,6 @@ struct PatchFilterGradients {
   float* partials;
 
   SY_HD index_t sum_count() const { return shape.weight_count() + shape.bias_count(); }
-  index_t scratch_bytes() const { return 0; }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t chunk) const {

@@ -58,7 +58,6 @@ struct SquaredSumOfPiece {
   index_t count;
   double* sums;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const index_t first = row * piece;

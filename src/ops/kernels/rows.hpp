@@ -18,7 +18,6 @@ struct Softmax {
   tensor::ConstMatrix logits;
   tensor::Matrix p;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const x = logits.row(row);
@@ -36,7 +35,6 @@ struct LogSoftmax {
   tensor::ConstMatrix logits;
   tensor::Matrix y;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const x = logits.row(row);
@@ -53,7 +51,6 @@ struct LogSoftmaxBackward {
   tensor::ConstMatrix d_y;
   tensor::Matrix d_logits;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const log_p = y.row(row);
@@ -128,7 +125,6 @@ struct ReluRows {
   tensor::ConstMatrix x;
   tensor::Matrix y;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const in = x.row(row);
@@ -141,7 +137,6 @@ struct AddRows {
   tensor::ConstMatrix x;
   tensor::Matrix y;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const in = x.row(row);
@@ -155,7 +150,6 @@ struct ReluRowsBackward {
   tensor::ConstMatrix d_y;
   tensor::Matrix d_x;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const out = y.row(row);
@@ -192,7 +186,6 @@ struct GatherRows {
   tensor::RowSource source;
   tensor::Matrix out;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const from = source.row(row);
@@ -206,7 +199,6 @@ struct RowIsFinite {
   tensor::ConstMatrix x;
   std::uint8_t* finite;  // [rows]
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const in = x.row(row);

@@ -44,7 +44,6 @@ struct Adam {
   index_t count;
   std::uint8_t* failed;  // by row
 
-  index_t scratch_bytes() const { return 0; }
   // An infinite first moment makes the weight infinite or NaN; an infinite second one hides itself.
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -70,7 +69,6 @@ struct Sgd {
   index_t count;
   std::uint8_t* failed;  // by row
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     update_row(
@@ -93,7 +91,6 @@ struct PlainSgd {
   index_t count;
   std::uint8_t* failed;  // by row
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     update_row(

@@ -11,7 +11,6 @@ struct AttentionScores {
   float scale;  // 1 / sqrt(d)
   tensor::Matrix scores;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const u = batch.u.row(row);
@@ -29,7 +28,6 @@ struct AttentionBackward {
   tensor::ConstMatrix d_scores;
   AttentionGradient gradient;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const u = batch.u.row(row);

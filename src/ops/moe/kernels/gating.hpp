@@ -18,7 +18,6 @@ struct AddNoise {
   Noise noise;
   tensor::Matrix noisy;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const auto id = static_cast<std::uint64_t>(ids[row]) | static_cast<std::uint64_t>(noise.key.stream) << 62U;
@@ -103,7 +102,6 @@ struct GateWeights {
   tensor::Matrix weights;
   tensor::Matrix log_weights;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const z = logits.row(row);
@@ -122,7 +120,6 @@ struct ChooseOne {
   tensor::ConstMatrix values;
   tensor::Matrix log_weights;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const v = values.row(row);
@@ -137,7 +134,6 @@ struct Certainties {
   index_t classes;
   tensor::Matrix values;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     constexpr float bits = 1.44269504F;  // log2 e
@@ -190,7 +186,6 @@ struct ScoreStatisticsOfRow {
   double* squared_log_sums;  // or null
   double* entropies;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const ScoreStatistics of(team, scores.row(row), scores.cols);
@@ -319,7 +314,6 @@ struct AddProbabilities {
   tensor::ConstMatrix scores;
   double* sums;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t) const {
     for (index_t row = 0; row < scores.rows; ++row) {
@@ -336,7 +330,6 @@ struct EntropyOfRow {
   tensor::ConstMatrix weights;
   double* entropies;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     constexpr double log2_e = 1.4426950408889634;

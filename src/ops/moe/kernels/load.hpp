@@ -43,7 +43,6 @@ struct AddExpectedLoad {
   ExpectedLoad load;
   double* sums;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t) const {
     for (index_t row = 0; row < load.clean.rows; ++row) {
@@ -59,7 +58,6 @@ struct ExpectedLoadBackward {
   const double* gradient;  // [E]
   tensor::Matrix d_scores;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const LoadThresholds of(team, load, row);

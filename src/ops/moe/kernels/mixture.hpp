@@ -21,7 +21,6 @@ struct AnswerLosses {
   tensor::ConstMatrix log_weights;
   float* losses;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const y = answer(team, log_weights.row(row), batch.log_probs + row * batch.slots, batch.slots);
@@ -111,7 +110,6 @@ struct AddPredictionErrors {
   tensor::ConstMatrix scores;
   float* losses;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const z = scores.row(row);
@@ -131,7 +129,6 @@ struct PredictionErrorBackward {
   float scale;
   tensor::Matrix d_scores;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const z = scores.row(row);
@@ -151,7 +148,6 @@ struct MixtureBackward {
   float scale;
   MixtureGradient gradient;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const std::int32_t label = batch.labels[row];

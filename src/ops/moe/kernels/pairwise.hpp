@@ -12,7 +12,6 @@ struct SquaredNormOfRow {
   tensor::ConstMatrix x;
   float* squared_norms;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const values = x.row(row);
@@ -32,7 +31,6 @@ struct DistancesOfRow {
   index_t self;  // column of row r's own sample: r + self
   double* sums;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     float* const d = block.row(row);

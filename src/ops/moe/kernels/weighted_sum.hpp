@@ -135,7 +135,6 @@ struct WeightedSumBackward {
   tensor::ConstMatrix d_sum;
   WeightedSumGradient gradient;
 
-  index_t scratch_bytes() const { return 0; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const d = d_sum.row(row);
