@@ -83,7 +83,7 @@ struct MixtureModel::OfSamples {
 void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const OfSamples& of,
                              std::span<double> sums) const {
   const moe::Routing& routing = output_.routing;
-  const tensor::ConstMatrix scores = routing.noisy.rows_from(rows.begin, rows.size());
+  const tensor::ConstMatrix scores = routing.noisy.rows_from(rows);
   sums[SumColumns::bad_scores] = ops::all_finite(context, scores) ? 0.0 : 1.0;
   double* const importance = sums.data() + SumColumns::importance;
   for (index_t n = rows.begin; n < rows.end; ++n) {

@@ -76,13 +76,13 @@ void Regularisers::add_shard(device::Context& context, IndexRange rows, std::spa
       sums[at(columns_.load + routing.experts[at(n * routing.slots + i)])] += 1.0;
   }
   if (balance_ > 0) {
-    ops::add_probabilities(context, routing.scores.rows_from(rows.begin, rows.size()),
+    ops::add_probabilities(context, routing.scores.rows_from(rows),
                            sums.subspan(at(columns_.probability), at(experts_)));
   }
   if (with_load_) {
     ops::ExpectedLoad shard = expected_load_;
-    shard.clean = shard.clean.rows_from(rows.begin, rows.size());
-    shard.noisy = shard.noisy.rows_from(rows.begin, rows.size());
+    shard.clean = shard.clean.rows_from(rows);
+    shard.noisy = shard.noisy.rows_from(rows);
     shard.experts += rows.begin * routing.slots;
     ops::add_expected_load(context, shard, sums.subspan(at(columns_.expected_load), at(experts_)));
   }

@@ -59,7 +59,7 @@ void Experts::forward(const nn::Pass& pass, const Exchange& exchange) {
 void Experts::apply_head(device::Context& context, Expert& expert, index_t tile) const {
   if (head_ == ExpertHead::none) return;
   const IndexRange rows = expert.tiles.rows(tile);
-  const tensor::Matrix y = expert.record.layers.back().output.rows_from(rows.begin, rows.size());
+  const tensor::Matrix y = expert.record.layers.back().output.rows_from(rows);
   ops::log_softmax(context, y, y);
 }
 
@@ -90,8 +90,8 @@ void Experts::apply_head_backward(device::Context& context, Expert& expert, inde
   if (head_ == ExpertHead::none) return;
   const IndexRange rows = expert.tiles.rows(tile);
   nn::LayerRecord& last = expert.record.layers.back();
-  const tensor::Matrix dy = last.d_output.rows_from(rows.begin, rows.size());
-  ops::log_softmax_backward(context, last.output.rows_from(rows.begin, rows.size()), dy, dy);
+  const tensor::Matrix dy = last.d_output.rows_from(rows);
+  ops::log_softmax_backward(context, last.output.rows_from(rows), dy, dy);
 }
 
 void Experts::reduce_gradients(const nn::Pass& pass) {

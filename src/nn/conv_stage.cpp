@@ -62,7 +62,7 @@ void ConvStage::forward_statistics(const Pass& pass, index_t tile, LayerRecord& 
   if (record.tile_statistics.empty()) return;  // evaluation: running statistics
   const IndexRange rows = pass.tiles().samples(tile);
   const std::span<double> patch_sums = of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_));
-  ops::conv_patch_sums(pass.context, shape_, record.input.rows_from(rows.begin, rows.size()),
+  ops::conv_patch_sums(pass.context, shape_, record.input.rows_from(rows),
                        of_tile(record.scratch, tile, scratch_floats(pass.tiles())), patch_sums);
   auto* const moments =
       reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
@@ -75,10 +75,10 @@ void ConvStage::join_forward_statistics(const Pass& pass, LayerRecord& record) {
 
 void ConvStage::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const IndexRange rows = pass.tiles().rows(tile);
-  ops::fused_conv_forward(pass.context, shape_, record.input.rows_from(rows.begin, rows.size()),
-                          {weight(), bias(), norm_ ? norm_->affine() : ops::Affine()},
-                          {record.output.rows_from(rows.begin, rows.size()),
-                           record.argmax_place.data() + rows.begin * out_features()});
+  ops::fused_conv_forward(
+      pass.context, shape_, record.input.rows_from(rows),
+      {weight(), bias(), norm_ ? norm_->affine() : ops::Affine()},
+      {record.output.rows_from(rows), record.argmax_place.data() + rows.begin * out_features()});
 }
 
 void ConvStage::begin_backward(const Pass& pass, LayerRecord& record) const {
@@ -90,10 +90,9 @@ void ConvStage::begin_backward(const Pass& pass, LayerRecord& record) const {
 
 ops::ConvTile ConvStage::tile_of(const Pass& pass, const LayerRecord& record, index_t tile,
                                  IndexRange rows) const {
-  return {.images = record.input.rows_from(rows.begin, rows.size()),
-          .pooled = {record.output.rows_from(rows.begin, rows.size()),
-                     record.argmax_place.data() + rows.begin * out_features(),
-                     record.d_output.rows_from(rows.begin, rows.size())},
+  return {.images = record.input.rows_from(rows),
+          .pooled = {record.output.rows_from(rows), record.argmax_place.data() + rows.begin * out_features(),
+                     record.d_output.rows_from(rows)},
           .workspace = of_tile(record.scratch, tile, scratch_floats(pass.tiles()))};
 }
 

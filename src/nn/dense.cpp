@@ -60,7 +60,7 @@ ops::Epilogue Dense::epilogue() const {
 void Dense::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const IndexRange rows = pass.tiles().rows(tile);
   if (rows.empty()) return;
-  const tensor::RowSource x = record.input.rows_from(rows.begin, rows.size());
+  const tensor::RowSource x = record.input.rows_from(rows);
   const auto first = static_cast<std::size_t>(rows.begin * in_);
   const auto count = static_cast<std::size_t>(rows.size() * in_);
   if (x.table != nullptr) {
@@ -71,22 +71,22 @@ void Dense::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
     ops::to_bfloat16(pass.context, {source, count}, record.input_bf16.subspan(first, count));
   }
   product({.m = rows.size(), .n = out_, .k = in_, .lda = in_, .ldb = out_, .ldc = out_, .epilogue = epilogue()},
-          record.product_input().rows_from(rows.begin, rows.size()), record.output.row(rows.begin), bias());
+          record.product_input().rows_from(rows), record.output.row(rows.begin), bias());
 }
 
 void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
                      float* partial) const {
   const IndexRange rows = pass.tiles().rows(tile);
-  const tensor::Matrix dy = record.d_output.rows_from(rows.begin, rows.size());
+  const tensor::Matrix dy = record.d_output.rows_from(rows);
   if (options_.activation == Activation::relu) {
-    ops::relu_backward(pass.context, record.output.rows_from(rows.begin, rows.size()), dy, dy);
+    ops::relu_backward(pass.context, record.output.rows_from(rows), dy, dy);
   }
   if (options_.precision == Precision::bf16) {
     const auto count = static_cast<std::size_t>(rows.size() * out_);
     ops::to_bfloat16(pass.context, {dy.data, count},
                      record.d_output_bf16.subspan(static_cast<std::size_t>(rows.begin * out_), count));
   }
-  const ProductRows dy_rows = record.product_d_output().rows_from(rows.begin, rows.size());
+  const ProductRows dy_rows = record.product_d_output().rows_from(rows);
   if (d_input.data != nullptr && !rows.empty()) {
     // dX = dY W^T
     product({.m = rows.size(),
@@ -99,7 +99,7 @@ void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor
             dy_rows, d_input.row(rows.begin), nullptr);
   }
   if (options_.weight_rule == GradientRule::per_tile) {
-    whole_rows_gradient(record.product_input().rows_from(rows.begin, rows.size()), dy_rows, {0, in_}, partial);
+    whole_rows_gradient(record.product_input().rows_from(rows), dy_rows, {0, in_}, partial);
     partial += in_ * out_;
   }
   if (options_.bias) ops::column_sums(pass.context, dy, {partial, static_cast<std::size_t>(out_)});

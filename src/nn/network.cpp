@@ -345,8 +345,7 @@ void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, Netwo
   const auto layer = [&](std::size_t i) {
     if (i == hidden_layer_) {
       const IndexRange rows = pass.tiles().rows(tile);
-      ops::add(pass.context, record.d_hidden.rows_from(rows.begin, rows.size()),
-               record.layers[i].d_output.rows_from(rows.begin, rows.size()));
+      ops::add(pass.context, record.d_hidden.rows_from(rows), record.layers[i].d_output.rows_from(rows));
     }
     // Samples are data and need no gradient.
     const tensor::Matrix d_input = i == 0 ? tensor::Matrix() : record.layers[i - 1].d_output;

@@ -97,8 +97,8 @@ void PaddedConv::convolve(device::Context& context, IndexRange piece, LayerRecor
     SY_EXPECTS(shape_.in_order == ops::ImageOrder::channels_first,
                "images of {} channels come from the layer before, side by side", shape_.in_channels);
     ops::reorder_images(
-        context, record.input.rows_from(piece.begin, piece.size()),
-        {shape_.in_channels, shape_.height * shape_.width}, ops::ImageOrder::channels_last,
+        context, record.input.rows_from(piece), {shape_.in_channels, shape_.height * shape_.width},
+        ops::ImageOrder::channels_last,
         {record.gathered_input.data() + piece.begin * in_features(), piece.size(), in_features()});
   }
   ops::conv2d_forward(conv(piece.size()), library_input(record, piece.begin), weight(), bias(),
@@ -107,9 +107,8 @@ void PaddedConv::convolve(device::Context& context, IndexRange piece, LayerRecor
 
 void PaddedConv::normalise_and_pool(device::Context& context, IndexRange piece, LayerRecord& record) const {
   ops::norm_pool_forward(
-      context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, piece.size()),
-      norm_ ? norm_->affine() : ops::Affine(),
-      {record.output.rows_from(piece.begin, piece.size()),
+      context, shape_.norm_pool(), record.convolved.rows_from(piece), norm_ ? norm_->affine() : ops::Affine(),
+      {record.output.rows_from(piece),
        shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr});
 }
 
@@ -155,10 +154,10 @@ void PaddedConv::begin_backward(const Pass& pass, LayerRecord& record) const {
 
 // Those of `rows` before place `samples` are samples.
 ops::NormPoolRows PaddedConv::pooled(const LayerRecord& record, IndexRange rows, index_t samples) const {
-  return {.z = record.convolved.rows_from(rows.begin, rows.size()),
-          .pooled = {record.output.rows_from(rows.begin, rows.size()),
+  return {.z = record.convolved.rows_from(rows),
+          .pooled = {record.output.rows_from(rows),
                      shape_.max_pool ? record.argmax_place.data() + rows.begin * out_features() : nullptr,
-                     record.d_output.rows_from(rows.begin, rows.size())},
+                     record.d_output.rows_from(rows)},
           .samples = samples - rows.begin};
 }
 
@@ -219,7 +218,7 @@ void PaddedConv::input_gradient(device::Context& context, IndexRange piece, Laye
   if (!reordered) return;
   ops::reorder_images(context, tensor::ConstMatrix(copy, piece.size(), in_features()),
                       {shape_.in_channels, shape_.height * shape_.width}, ops::ImageOrder::channels_first,
-                      d_input.rows_from(piece.begin, piece.size()));
+                      d_input.rows_from(piece));
 }
 
 }  // namespace switchyard::nn

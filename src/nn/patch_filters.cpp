@@ -27,16 +27,16 @@ void PatchFilters::begin_forward(const Pass& pass, LayerRecord& record) const {
 
 ops::PatchFilterRows PatchFilters::rows_of(const LayerRecord& record, IndexRange rows) {
   const auto part = [&](const tensor::Matrix& all) {
-    return all.data != nullptr ? all.rows_from(rows.begin, rows.size()) : tensor::Matrix{};
+    return all.data != nullptr ? all.rows_from(rows) : tensor::Matrix{};
   };
-  return {record.input.rows_from(rows.begin, rows.size()), {part(record.patch_sums), part(record.filtered)}};
+  return {record.input.rows_from(rows), {part(record.patch_sums), part(record.filtered)}};
 }
 
 void PatchFilters::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const IndexRange rows = pass.tiles().rows(tile);
   ops::patch_filters_forward(pass.context, shape_, rows_of(record, rows),
                              {parameters_[0].value.data(), shape_.bias ? parameters_[1].value.data() : nullptr},
-                             record.output.rows_from(rows.begin, rows.size()));
+                             record.output.rows_from(rows));
 }
 
 // For one tile, the longest.
@@ -57,7 +57,7 @@ void PatchFilters::backward(const Pass& pass, index_t tile, LayerRecord& record,
   const IndexRange rows = pass.tiles().rows(tile);
   const index_t floats = workspace_floats(pass.tiles());
   ops::PatchFilterRows of_tile = rows_of(record, rows);
-  of_tile.d_out = record.d_output.rows_from(rows.begin, rows.size());
+  of_tile.d_out = record.d_output.rows_from(rows);
   of_tile.workspace =
       record.scratch.subspan(static_cast<std::size_t>(tile * floats), static_cast<std::size_t>(floats));
   ops::patch_filters_backward(pass.context, shape_, of_tile, partial,

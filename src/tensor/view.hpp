@@ -7,6 +7,7 @@
 
 #include "base/host_device.hpp"
 #include "base/ids.hpp"
+#include "base/partition.hpp"
 
 namespace switchyard::tensor {
 
@@ -35,6 +36,7 @@ struct MatrixView {
   constexpr MatrixView rows_from(index_t first, index_t count) const {
     return {row(first), count, cols, stride};
   }
+  constexpr MatrixView rows_from(IndexRange range) const { return rows_from(range.begin, range.size()); }
 };
 
 using Matrix = MatrixView<float>;
@@ -64,6 +66,7 @@ struct RowSource {
       part.base = base + first * stride;
     return part;
   }
+  constexpr RowSource rows_from(IndexRange range) const { return rows_from(range.begin, range.size()); }
 };
 
 }  // namespace switchyard::tensor

@@ -40,7 +40,7 @@ tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<da
     dataset_->fill(split,
                    std::span<const index_t>(samples_).subspan(static_cast<std::size_t>(part.begin),
                                                               static_cast<std::size_t>(part.size())),
-                   rows.rows_from(part.begin, part.size()), visit);
+                   rows.rows_from(part), visit);
   });
   return tensor::ConstMatrix(rows);
 }
