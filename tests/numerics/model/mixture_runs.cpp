@@ -64,7 +64,8 @@ Setting clustered(model::Loss loss, moe::GateValue value, index_t top_k) {
 }
 
 MixtureOptions make_options(const Setting& setting) {
-  MixtureOptions mixture{.seed = 1};
+  MixtureOptions mixture;
+  mixture.seed = 1;
   mixture.networks.gate = setting.gate;
   mixture.networks.expert = setting.expert;
   mixture.networks.loss = setting.loss;
