@@ -25,6 +25,7 @@ struct ProductRows {
     return {in_bf16, f32 != nullptr ? f32 + first * cols : nullptr,
             bf16 != nullptr ? bf16 + first * cols : nullptr, count, cols};
   }
+  ProductRows rows_from(IndexRange range) const { return rows_from(range.begin, range.size()); }
 };
 
 // The rows of one network in one step, cut into tiles by a function of the problem's shape only. A tile is the
