@@ -53,9 +53,7 @@ BuildInfo build_info() {
   info.compiler = fmt::format("g++ {}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
   info.build_type = SY_BUILD_TYPE;
   info.arch = SY_ARCH;
-#ifdef SWITCHYARD_CUDA
-  info.cuda = true;
-#endif
+  info.cuda = SY_CUDA;
   return info;
 }
 

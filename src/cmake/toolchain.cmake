@@ -42,7 +42,6 @@ if(SWITCHYARD_CUDA)
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
   endif()
   find_package(CUDAToolkit REQUIRED)
-  target_compile_definitions(sy_flags INTERFACE SWITCHYARD_CUDA=1)
   # --fmad=false is -ffp-contract=off; --ftz=true is what flush_denormals_to_zero() sets on the CPU. --no-compress lets
   # tests/gpu/device_code_test.py read the object files. The host half gets the same flags as a plain C++ file.
   # FMT_USE_CONSTEXPR: fmt 9 switches half of its constexpr off under nvcc and then does not compile.
