@@ -4,7 +4,6 @@
 
 #include <compare>
 #include <cstdint>
-#include <functional>
 
 namespace switchyard {
 
@@ -28,8 +27,3 @@ using ExpertId = StrongId<struct ExpertIdTag>;        // global
 using LocalExpert = StrongId<struct LocalExpertTag>;  // position among the experts of one rank
 
 }  // namespace switchyard
-
-template <class Tag>
-struct std::hash<switchyard::StrongId<Tag>> {
-  std::size_t operator()(switchyard::StrongId<Tag> id) const noexcept { return std::hash<int>{}(id.value); }
-};

@@ -1,5 +1,7 @@
 #include "device/context.hpp"
 
+#include "device/thread_pool.hpp"
+
 namespace switchyard::device {
 
 Context::Context(int threads)

@@ -8,10 +8,11 @@
 
 #include "device/buffer.hpp"
 #include "device/stream.hpp"
-#include "device/thread_pool.hpp"
 #include "device/workspace.hpp"
 
 namespace switchyard::device {
+
+class ThreadPool;  // device/thread_pool.hpp: who computes with it
 
 // How row kernels are executed on the CPU. `concurrent` runs each row with a team of real threads and a
 // barrier; it is slow and exists so that tests find a missing sync() or a race without a GPU.

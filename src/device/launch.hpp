@@ -11,6 +11,7 @@
 #include "device/cpu/concurrent_team.hpp"
 #include "device/cpu/thread_scratch.hpp"
 #include "device/team.hpp"
+#include "device/thread_pool.hpp"
 #if defined(__CUDACC__)
 #include "device/cuda/launch.cuh"
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
+#include "device/thread_pool.hpp"
 #include "ops/reduce.hpp"
 #include "ops/rows.hpp"
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "device/thread_pool.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::moe {

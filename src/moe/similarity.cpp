@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/contract.hpp"
+#include "device/thread_pool.hpp"
 #include "ops/moe/pairwise.hpp"
 #include "ops/rows.hpp"
 #include "tensor/allocate.hpp"

@@ -4,6 +4,7 @@
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
+#include "device/thread_pool.hpp"
 #include "nn/conv_stage.hpp"
 #include "nn/dense.hpp"
 #include "nn/patch_filters.hpp"

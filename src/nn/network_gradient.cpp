@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "device/thread_pool.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::nn {

@@ -1,5 +1,7 @@
 #include "train/batch_loader.hpp"
 
+#include "device/thread_pool.hpp"
+
 #include <algorithm>
 
 namespace switchyard::train {

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "conformance/ops/executors.hpp"
+#include "device/thread_pool.hpp"
 #include "ops/convert.hpp"
 
 namespace switchyard::ops {

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "conformance/ops/executors.hpp"
+#include "device/thread_pool.hpp"
 
 namespace switchyard::ops {
 namespace {

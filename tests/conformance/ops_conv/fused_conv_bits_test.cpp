@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "device/thread_pool.hpp"
 #include "support/conv_case.hpp"
 
 namespace switchyard::ops {
