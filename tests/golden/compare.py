@@ -37,8 +37,6 @@ OVERRIDES = {
 }
 NO_CONFIGURATIONS = ("studies",)  # grids over the others
 FEWEST = 30  # configurations; less is a mistake of this script
-IN_MEMORY = pathlib.Path("/dev/shm")  # checkpoints are synced to the disk, which is most of the time elsewhere
-MEMORY_BYTES = 2**30
 
 
 class Failed(Exception):
@@ -162,8 +160,7 @@ def main():
                         help="the other checkout has a configuration under another name")
     options = parser.parse_args()
     start = time.monotonic()
-    roomy = IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > MEMORY_BYTES
-    with tempfile.TemporaryDirectory(prefix="switchyard_golden_", dir=IN_MEMORY if roomy else None) as folder:
+    with tempfile.TemporaryDirectory(prefix="switchyard_golden_", dir=runs.memory_folder()) as folder:
         folder = pathlib.Path(folder)
         write_data(folder)
         ours = Build(options.checkout, options.binary, folder / "ours", folder)
