@@ -2,8 +2,12 @@
 // the position of that expert on its owner.
 #pragma once
 
+#include <cassert>
 #include <compare>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace switchyard {
 
@@ -15,7 +19,10 @@ struct StrongId {
   int value = -1;
 
   constexpr StrongId() = default;
-  constexpr explicit StrongId(int v) : value(v) {}
+  template <std::integral I>
+  constexpr explicit StrongId(I v) : value(static_cast<int>(v)) {
+    assert(std::in_range<int>(v));
+  }
   constexpr auto operator<=>(const StrongId&) const = default;
   constexpr index_t index() const { return value; }
 };
@@ -25,5 +32,23 @@ using GroupRank = StrongId<struct GroupRankTag>;  // rank within one communicato
 using NodeRank = StrongId<struct NodeRankTag>;
 using ExpertId = StrongId<struct ExpertIdTag>;        // global
 using LocalExpert = StrongId<struct LocalExpertTag>;  // position among the experts of one rank
+
+// What the standard library asks for where we have an index or a count. A negative one becomes larger than any
+// size.
+constexpr std::size_t as_size(std::integral auto i) { return static_cast<std::size_t>(i); }
+template <class Tag>
+constexpr std::size_t as_size(StrongId<Tag> id) {
+  return as_size(id.value);
+}
+
+// What as_size() takes.
+template <class I>
+concept Index = requires(I i) {
+  as_size(i);
+};
+
+// sizeof(T) as a factor of counts.
+template <class T>
+inline constexpr index_t size_of = static_cast<index_t>(sizeof(T));
 
 }  // namespace switchyard
