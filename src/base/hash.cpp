@@ -10,7 +10,7 @@
 
 namespace switchyard {
 
-std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t previous) {
+std::uint32_t crc32(Span<const std::byte> bytes, std::uint32_t previous) {
   uLong value = previous;
   const auto* data = reinterpret_cast<const Bytef*>(bytes.data());
   std::size_t left = bytes.size();
@@ -38,7 +38,7 @@ ContentHash::ContentHash() : state_(std::make_unique<State>()) {
 ContentHash::ContentHash(ContentHash&&) noexcept = default;
 ContentHash::~ContentHash() = default;
 
-void ContentHash::add(std::span<const std::byte> bytes) {
+void ContentHash::add(Span<const std::byte> bytes) {
   XXH3_128bits_update(state_->xxh3.get(), bytes.data(), bytes.size());
 }
 

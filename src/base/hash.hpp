@@ -5,14 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
+
+#include "base/span.hpp"
 
 namespace switchyard {
 
 // CRC-32 (IEEE, as zlib and gzip), continued from `previous` (0 to start).
-std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t previous = 0);
+std::uint32_t crc32(Span<const std::byte> bytes, std::uint32_t previous = 0);
 
 // XXH3-128 of bytes that come in pieces: a digest of content, no signature.
 class ContentHash {
@@ -21,7 +22,7 @@ class ContentHash {
   ContentHash(ContentHash&&) noexcept;
   ~ContentHash();
 
-  void add(std::span<const std::byte> bytes);
+  void add(Span<const std::byte> bytes);
   std::array<std::byte, 16> digest() const;  // canonical: most significant byte first
   std::string hex() const;                   // the same as 32 digits
 

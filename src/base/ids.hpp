@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 namespace switchyard {
@@ -35,7 +36,9 @@ using LocalExpert = StrongId<struct LocalExpertTag>;  // position among the expe
 
 // What the standard library asks for where we have an index or a count. A negative one becomes larger than any
 // size.
-constexpr std::size_t as_size(std::integral auto i) { return static_cast<std::size_t>(i); }
+template <class I>
+requires std::integral<I> || std::is_enum_v<I>
+constexpr std::size_t as_size(I i) { return static_cast<std::size_t>(i); }
 template <class Tag>
 constexpr std::size_t as_size(StrongId<Tag> id) {
   return as_size(id.value);

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/ids.hpp"
+
 namespace switchyard {
 
 void secure_standard_streams() {
@@ -46,7 +48,7 @@ int StandardOutput::sync() {
 void StandardOutput::write_out() {
   const char* next = pbase();
   while (!failure_ && next < pptr()) {
-    const ssize_t written = ::write(STDOUT_FILENO, next, static_cast<std::size_t>(pptr() - next));
+    const ssize_t written = ::write(STDOUT_FILENO, next, as_size(pptr() - next));
     if (written >= 0) {
       next += written;
     } else if (errno != EINTR) {

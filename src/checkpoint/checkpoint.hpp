@@ -12,11 +12,11 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/span.hpp"
 #include "comm/communicator.hpp"
 #include "tensor/tensor.hpp"
 
@@ -56,7 +56,7 @@ struct Header {
 struct Snapshot {
   index_t step = 0;
   const Header& header;
-  std::span<const Slice> slices;
+  Span<const Slice> slices;
 };
 
 // The folder RUN/checkpoints: step-0000200.h5 files, the pointers `latest` and `best` (text files with a file
@@ -77,7 +77,7 @@ void save(comm::Communicator& communicator, const std::filesystem::path& folder,
 
 // Local. Writes `file` in the format of a checkpoint, whole or not at all: each slice is a whole array. Throws
 // DataError.
-void write_arrays(const std::filesystem::path& file, const Header& header, std::span<const Slice> arrays);
+void write_arrays(const std::filesystem::path& file, const Header& header, Span<const Slice> arrays);
 
 // What every checkpoint begins with.
 inline constexpr std::string_view file_mark = "SYCKPT\r\n";

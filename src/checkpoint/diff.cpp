@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 
+#include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/file_reader.hpp"
@@ -58,7 +59,7 @@ struct ArrayDifference {
 
   // The elements from `offset` on, of both files.
   template <class T>
-  void add(std::span<const std::byte> a, std::span<const std::byte> b, index_t offset, double tolerance) {
+  void add(Span<const std::byte> a, Span<const std::byte> b, index_t offset, double tolerance) {
     if (std::memcmp(a.data(), b.data(), a.size()) == 0) return;
     for (std::size_t at = 0; at < a.size(); at += sizeof(T)) {
       if (std::memcmp(a.data() + at, b.data() + at, sizeof(T)) == 0) continue;
@@ -81,9 +82,9 @@ struct ArrayDifference {
 ArrayDifference compare_elements(const FileReader& a, const Entry& entry, const FileReader& b,
                                  const Entry& entry_b, double tolerance) {
   ArrayDifference difference;
-  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(entry.bytes(), detail::piece_bytes)));
-  const auto compare_piece = [&](const detail::Piece& piece, std::span<const std::byte> bytes_a) {
-    const auto bytes_b = std::span(buffer).first(bytes_a.size());
+  Vector<std::byte> buffer(std::min(entry.bytes(), detail::piece_bytes));
+  const auto compare_piece = [&](const detail::Piece& piece, Span<const std::byte> bytes_a) {
+    const auto bytes_b = Span(buffer).first(bytes_a.size());
     detail::reading(b.path(), [&] { b.read_piece(entry_b, piece, bytes_b.data()); });
     switch (entry.dtype) {
       case DType::float32:

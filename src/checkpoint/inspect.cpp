@@ -67,7 +67,7 @@ struct Statistics {
   static bool is_zero(std::int64_t x) { return x == 0; }
 
   template <class T>
-  void add(std::span<const std::byte> bytes) {
+  void add(Span<const std::byte> bytes) {
     for (std::size_t offset = 0; offset < bytes.size(); offset += sizeof(T)) {
       T element;
       std::memcpy(&element, bytes.data() + offset, sizeof element);
@@ -87,7 +87,7 @@ struct Statistics {
 
 Statistics statistics_of(const FileReader& file, const Entry& entry) {
   Statistics statistics;
-  file.for_each_piece(entry, [&](const detail::Piece&, std::span<const std::byte> bytes) {
+  file.for_each_piece(entry, [&](const detail::Piece&, Span<const std::byte> bytes) {
     switch (entry.dtype) {
       case DType::float32:
         return statistics.add<float>(bytes);

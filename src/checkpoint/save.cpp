@@ -12,6 +12,7 @@
 
 #include "base/contract.hpp"
 #include "base/log.hpp"
+#include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/publish.hpp"
@@ -37,15 +38,15 @@ void for_each_part_piece(const ArrayPlan& array, const Use& use) {
   const index_t unit = detail::element_bytes(array.dtype);
   for (const Part& part : array.parts)
     for (const Piece& piece : detail::cut(array.shape, {part.first_row, part.rows}, detail::piece_bytes / unit))
-      use(part, piece, static_cast<std::size_t>(piece.elements * unit));
+      use(part, piece, as_size(piece.elements * unit));
 }
 
 // Where a piece of this rank's own rows lies in memory.
-std::span<const std::byte> bytes_of(const Slice& slice, const Piece& piece) {
+Span<const std::byte> bytes_of(const Slice& slice, const Piece& piece) {
   const index_t row_elements = slice.shape.empty() ? 1 : tensor::element_count(slice.shape) / slice.shape[0];
   const index_t unit = detail::element_bytes(slice.dtype);
   const index_t offset = (piece.first_element - slice.first_row * row_elements) * unit;
-  return {slice.data + offset, static_cast<std::size_t>(piece.elements * unit)};
+  return {slice.data + offset, piece.elements * unit};
 }
 
 // The root's side: the file under its temporary name, until it is published or destroyed.
@@ -54,12 +55,12 @@ class RootWriter {
   RootWriter(const fs::path& folder, index_t step, index_t expected, detail::ReserveSpace reserve)
       : temporary_(folder / detail::file_name(step)),
         writer_(temporary_.path(), expected, reserve),
-        buffer_(static_cast<std::size_t>(detail::piece_bytes)) {}
+        buffer_(detail::piece_bytes) {}
 
   void write(const Header& header) { writer_.write(header); }
 
   // Receives every piece of the plan, also after a failure. Throws the first failure at the end.
-  void write(comm::Communicator& communicator, const SavePlan& plan, std::span<const Slice> slices) {
+  void write(comm::Communicator& communicator, const SavePlan& plan, Span<const Slice> slices) {
     std::exception_ptr failure;
     const auto attempt = [&](const auto& action) {
       if (failure) return;
@@ -73,10 +74,9 @@ class RootWriter {
       attempt([&] { writer_.begin_array(array.path, array.dtype, array.shape); });
       for_each_part_piece(array, [&](const Part& part, const Piece& piece, std::size_t bytes) {
         if (part.owner == communicator.rank()) {
-          attempt(
-              [&] { writer_.append(piece, bytes_of(slices[static_cast<std::size_t>(part.slice)], piece)); });
+          attempt([&] { writer_.append(piece, bytes_of(slices[part.slice], piece)); });
         } else {
-          const auto received = std::span(buffer_).first(bytes);
+          const auto received = Span(buffer_).first(bytes);
           communicator.receive(received, part.owner);
           attempt([&] { writer_.append(piece, received); });
         }
@@ -95,15 +95,15 @@ class RootWriter {
  private:
   files::TemporaryName temporary_;  // destroyed last: removes the name after the writer has let go
   detail::FileWriter writer_;
-  std::vector<std::byte> buffer_;
+  Vector<std::byte> buffer_;
 };
 
 // The other ranks' side.
-void send_pieces(comm::Communicator& communicator, const SavePlan& plan, std::span<const Slice> slices) {
+void send_pieces(comm::Communicator& communicator, const SavePlan& plan, Span<const Slice> slices) {
   for (const ArrayPlan& array : plan.arrays)
     for_each_part_piece(array, [&](const Part& part, const Piece& piece, std::size_t) {
       if (part.owner != communicator.rank()) return;
-      communicator.send(bytes_of(slices[static_cast<std::size_t>(part.slice)], piece), GroupRank{0});
+      communicator.send(bytes_of(slices[part.slice], piece), GroupRank{0});
     });
 }
 
@@ -141,7 +141,7 @@ void detail::save(comm::Communicator& communicator, const fs::path& folder, cons
                   const SaveOptions& options, ReserveSpace reserve) {
   const index_t step = snapshot.step;
   const Header& header = snapshot.header;
-  const std::span<const Slice> slices = snapshot.slices;
+  const Span<const Slice> slices = snapshot.slices;
   const SavePlan plan = gather_save_plan(communicator, slices);
   const index_t needed = expected_file_bytes(plan, header);
   std::optional<RootWriter> writer;  // on the root

@@ -14,7 +14,7 @@ index_t bytes_of(const Slice& slice) {
   return tensor::element_count(slice.shape) * detail::element_bytes(slice.dtype);
 }
 
-void write_whole(const fs::path& file, const Header& header, std::span<const Slice> arrays) {
+void write_whole(const fs::path& file, const Header& header, Span<const Slice> arrays) {
   index_t expected = 1 << 16;
   for (const Slice& array : arrays) expected += bytes_of(array);
   // Several processes may write one file, each a whole one.
@@ -27,8 +27,7 @@ void write_whole(const fs::path& file, const Header& header, std::span<const Sli
     const index_t unit = detail::element_bytes(array.dtype);
     writer.begin_array(array.path, array.dtype, array.shape);
     for (const detail::Piece& piece : detail::cut(array.shape, {0, array.rows}, detail::piece_bytes / unit)) {
-      writer.append(piece,
-                    {array.data + piece.first_element * unit, static_cast<std::size_t>(piece.elements * unit)});
+      writer.append(piece, {array.data + piece.first_element * unit, piece.elements * unit});
     }
     writer.end_array();
   }
@@ -39,7 +38,7 @@ void write_whole(const fs::path& file, const Header& header, std::span<const Sli
 
 }  // namespace
 
-void write_arrays(const fs::path& file, const Header& header, std::span<const Slice> arrays) {
+void write_arrays(const fs::path& file, const Header& header, Span<const Slice> arrays) {
   try {
     write_whole(file, header, arrays);
   } catch (const detail::Failure& failure) {

@@ -63,7 +63,7 @@ std::string key_of(std::string_view token) {
 
 // Boost's parsing; its exceptions become ours. Guessing of abbreviated keys is off: a new key must not change
 // what an old command means.
-std::vector<po::option> split(std::span<const std::string> arguments, const KnownOptions& known) {
+std::vector<po::option> split(Span<const std::string> arguments, const KnownOptions& known) {
   using namespace po::command_line_style;
   const po::options_description table = option_table(known);
   try {
@@ -115,7 +115,7 @@ constexpr std::size_t largest_file_bytes = 1 << 20;
 
 }  // namespace
 
-CommandLine parse_command_line(std::span<const std::string> arguments, const KnownOptions& known) {
+CommandLine parse_command_line(Span<const std::string> arguments, const KnownOptions& known) {
   CommandLine line;
   for (const po::option& option : split(arguments, known)) {
     if (!option.string_key.empty()) {
@@ -137,7 +137,7 @@ std::optional<std::string> CommandLine::option(std::string_view name) const {
   return found == options.end() ? std::nullopt : std::optional(found->second);
 }
 
-bool asks_for_help(std::span<const std::string> arguments) {
+bool asks_for_help(Span<const std::string> arguments) {
   for (const std::string& argument : arguments) {
     if (argument == "--") return false;
     if (argument == "--help" || argument == "-h") return true;

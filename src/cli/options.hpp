@@ -5,11 +5,11 @@
 
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/span.hpp"
 #include "run/config.hpp"
 
 namespace switchyard::cli {
@@ -37,11 +37,11 @@ struct KnownOptions {
 
 // Accepts --key=value and --key value, in any order with positionals; after `--` all are positional. Unknown
 // key, a key given twice, a key without a value, a short option: ConfigError.
-CommandLine parse_command_line(std::span<const std::string> arguments,
+CommandLine parse_command_line(Span<const std::string> arguments,
                                const KnownOptions& known = {.schemas = {&run::schema()}});
 
 // True if --help or -h is among the arguments (before `--`). Ask this before parsing them.
-bool asks_for_help(std::span<const std::string> arguments);
+bool asks_for_help(Span<const std::string> arguments);
 
 // The text of a configuration file. A missing, unreadable or absurdly large file is a ConfigError with the
 // path.
@@ -52,7 +52,7 @@ run::Config read_configuration(const std::string& path);
 // For `train`, `plan` and others: FILE.ini [--section.key=value ...]. Reads the file; any mistake in it or in
 // the line is a ConfigError. The result is validated.
 run::Config parse_run_options(const CommandLine& line);
-inline run::Config parse_run_options(std::span<const std::string> arguments) {
+inline run::Config parse_run_options(Span<const std::string> arguments) {
   return parse_run_options(parse_command_line(arguments));
 }
 

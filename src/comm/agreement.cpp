@@ -65,9 +65,9 @@ void agree(Communicator& communicator, const std::function<void()>& action) {
                                 : fmt::format("rank {} on {}: {}", source.value, host_name(), mine->message);
     header = {static_cast<std::int64_t>(mine->kind), static_cast<std::int64_t>(message.size())};
   }
-  communicator.broadcast(std::span<Header>(&header, 1), source);
-  message.resize(static_cast<std::size_t>(header.message_bytes));
-  communicator.broadcast(std::span<char>(message), source);
+  communicator.broadcast(Span<Header>(&header, 1), source);
+  message.resize(as_size(header.message_bytes));
+  communicator.broadcast(Span<char>(message), source);
   throw_agreed(static_cast<ErrorKind>(header.kind), message);
 }
 

@@ -67,7 +67,7 @@ struct Board::Page {
   std::array<SharedSlot, capacity> slots;
 
   void write(WorldRank rank, const Activity& activity) {
-    SharedSlot& slot = slots[static_cast<std::size_t>(rank.value)];
+    SharedSlot& slot = slots[as_size(rank)];
     std::array<std::uint64_t, SharedSlot::words> content{};
     std::memcpy(content.data(), &activity, sizeof activity);
     slot.version.fetch_add(1, std::memory_order_acq_rel);
@@ -79,7 +79,7 @@ struct Board::Page {
 
   // Nothing of a slot that nobody came to. A writer that was stopped in the middle of a write is read as it is.
   std::optional<Slot> read(int rank) const {
-    const SharedSlot& slot = slots[static_cast<std::size_t>(rank)];
+    const SharedSlot& slot = slots[as_size(rank)];
     std::array<std::uint64_t, SharedSlot::words> content{};
     std::int64_t written_ns = 0;
     for (int attempt = 0; attempt < 1000; ++attempt) {

@@ -51,16 +51,16 @@ void Communicator::barrier() {
   do_barrier();
 }
 
-void Communicator::broadcast_bytes(std::span<std::byte> data, GroupRank root) {
+void Communicator::broadcast_bytes(Span<std::byte> data, GroupRank root) {
   SY_EXPECTS(root.value >= 0 && root.value < size(), "broadcast from rank {} of {}", root.value, size());
   const Call call(*this, Operation::broadcast, {.row_bytes = std::ssize(data), .rows = 1}, root);
   if (!data.empty()) do_broadcast(data, root);
 }
 
-void Communicator::all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all,
-                                    std::span<const index_t> rows, index_t row_bytes) {
+void Communicator::all_gather_bytes(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t> rows,
+                                    index_t row_bytes) {
   SY_EXPECTS(std::ssize(rows) == size(), "row counts of {} ranks in a group of {}", rows.size(), size());
-  const index_t my_rows = rows[static_cast<std::size_t>(rank().value)];
+  const index_t my_rows = rows[rank()];
   const index_t all_rows = std::accumulate(rows.begin(), rows.end(), index_t{0});
   SY_EXPECTS(std::ssize(mine) == my_rows * row_bytes, "{} bytes for {} rows of {} bytes", mine.size(), my_rows,
              row_bytes);
@@ -70,8 +70,7 @@ void Communicator::all_gather_bytes(std::span<const std::byte> mine, std::span<s
   if (!all.empty()) do_all_gather(mine, all, rows, row_bytes);
 }
 
-void Communicator::all_to_all_bytes(std::span<const std::byte> send, std::span<std::byte> recv,
-                                    index_t block_bytes) {
+void Communicator::all_to_all_bytes(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) {
   SY_EXPECTS(std::ssize(send) == size() * block_bytes && send.size() == recv.size(),
              "sending {} and receiving {} bytes for {} blocks of {} bytes", send.size(), recv.size(), size(),
              block_bytes);
@@ -94,33 +93,33 @@ void Communicator::all_to_all_rows_bytes(const std::byte* send, RowLayout send_l
   SY_EXPECTS(row_bytes >= 0, "rows of {} bytes", row_bytes);
   require_layout(send_layout);
   require_layout(recv_layout);
-  const auto self = static_cast<std::size_t>(rank().value);
+  const GroupRank self = rank();
   SY_EXPECTS(send_layout.rows[self] == recv_layout.rows[self], "rank {} sends itself {} rows and receives {}",
-             self, send_layout.rows[self], recv_layout.rows[self]);
+             self.value, send_layout.rows[self], recv_layout.rows[self]);
   const Call call(*this, Operation::all_to_all_rows, {.row_bytes = row_bytes});
   if (row_bytes > 0) do_all_to_all_rows(send, send_layout, recv, recv_layout, row_bytes);
 }
 
-void Communicator::all_reduce_sum(std::span<std::int64_t> values) {
+void Communicator::all_reduce_sum(Span<std::int64_t> values) {
   const Call call(*this, Operation::all_reduce_sum,
                   {.row_bytes = element_bytes<std::int64_t>(), .rows = std::ssize(values)});
   if (!values.empty()) do_all_reduce_sum(values);
 }
 
-void Communicator::all_reduce_max(std::span<std::int64_t> values) {
+void Communicator::all_reduce_max(Span<std::int64_t> values) {
   const Call call(*this, Operation::all_reduce_max,
                   {.row_bytes = element_bytes<std::int64_t>(), .rows = std::ssize(values)});
   if (!values.empty()) do_all_reduce_max(values);
 }
 
-void Communicator::send_bytes(std::span<const std::byte> data, GroupRank to) {
+void Communicator::send_bytes(Span<const std::byte> data, GroupRank to) {
   SY_EXPECTS(to.value >= 0 && to.value < size() && to != rank(), "rank {} of {} sends to rank {}", rank().value,
              size(), to.value);
   const Call call = Call::between_two(*this, Operation::send, {.row_bytes = std::ssize(data), .rows = 1}, to);
   do_send(data, to);
 }
 
-void Communicator::receive_bytes(std::span<std::byte> data, GroupRank from) {
+void Communicator::receive_bytes(Span<std::byte> data, GroupRank from) {
   SY_EXPECTS(from.value >= 0 && from.value < size() && from != rank(), "rank {} of {} receives from rank {}",
              rank().value, size(), from.value);
   const Call call =

@@ -7,13 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "base/span.hpp"
 #include "comm/operation.hpp"
 
 namespace switchyard::comm {
@@ -23,8 +23,8 @@ class Watchdog;
 // Blocks of rows of one all-to-all or all-gather: rank r's block is `rows[r]` rows that start at row
 // `first_row[r]`.
 struct RowLayout {
-  std::span<const index_t> rows;
-  std::span<const index_t> first_row;
+  Span<const index_t> rows;
+  Span<const index_t> first_row;
 };
 
 // A group of ranks. Every method but rank(), size(), set_phase(), set_watchdog() and abort() is collective over
@@ -67,17 +67,16 @@ class Communicator {
   // Each rank's rows (mine = rows[rank] rows of row_elements), in rank order, to every rank. `all` holds the
   // sum of rows. `mine` may be the place in `all` where it belongs.
   template <class T>
-  void all_gather_rows(std::span<const T> mine, std::span<T> all, std::span<const index_t> rows,
+  void all_gather_rows(std::span<const T> mine, std::span<T> all, Span<const index_t> rows,
                        index_t row_elements) {
     all_gather_bytes(const_bytes(mine), bytes(all), rows, row_elements * element_bytes<T>());
   }
   // One value (or a fixed-size block) per rank. Allocates its result; not for the path of a batch.
   template <class T>
   std::vector<T> all_gather(const T& mine) {
-    std::vector<T> all(static_cast<std::size_t>(size()));
-    const std::vector<index_t> rows(static_cast<std::size_t>(size()), 1);
-    all_gather_bytes(const_bytes(std::span<const T>(&mine, 1)), bytes(std::span<T>(all)), rows,
-                     element_bytes<T>());
+    Vector<T> all(size());
+    const Vector<index_t> rows(size(), 1);
+    all_gather_bytes(const_bytes(Span<const T>(&mine, 1)), bytes(Span<T>(all)), rows, element_bytes<T>());
     return all;
   }
   // send[r] goes to rank r; recv[r] came from rank r. `send` and `recv` hold size() blocks of block_elements.
@@ -95,8 +94,8 @@ class Communicator {
                           reinterpret_cast<std::byte*>(recv), recv_layout, row_elements * element_bytes<T>());
   }
   // In place. Exact, so any order will do.
-  void all_reduce_sum(std::span<std::int64_t> values);
-  void all_reduce_max(std::span<std::int64_t> values);
+  void all_reduce_sum(Span<std::int64_t> values);
+  void all_reduce_max(Span<std::int64_t> values);
 
   // From one rank to another; only those two call it. Blocking (a send may return before its message is
   // received), in order between a pair, never to oneself. A message of another size than the receiver's buffer
@@ -126,43 +125,42 @@ class Communicator {
 
   // Arguments are valid when these are called: sizes match the group, no row is negative, row_bytes > 0.
   virtual void do_barrier() = 0;
-  virtual void do_broadcast(std::span<std::byte> data, GroupRank root) = 0;
-  virtual void do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
-                             std::span<const index_t> rows, index_t row_bytes) = 0;
-  virtual void do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv,
-                             index_t block_bytes) = 0;
+  virtual void do_broadcast(Span<std::byte> data, GroupRank root) = 0;
+  virtual void do_all_gather(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t> rows,
+                             index_t row_bytes) = 0;
+  virtual void do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) = 0;
   virtual void do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv,
                                   RowLayout recv_layout, index_t row_bytes) = 0;
-  virtual void do_all_reduce_sum(std::span<std::int64_t> values) = 0;
-  virtual void do_all_reduce_max(std::span<std::int64_t> values) = 0;
-  virtual void do_send(std::span<const std::byte> data, GroupRank to) = 0;
-  virtual void do_receive(std::span<std::byte> data, GroupRank from) = 0;
+  virtual void do_all_reduce_sum(Span<std::int64_t> values) = 0;
+  virtual void do_all_reduce_max(Span<std::int64_t> values) = 0;
+  virtual void do_send(Span<const std::byte> data, GroupRank to) = 0;
+  virtual void do_receive(Span<std::byte> data, GroupRank from) = 0;
   virtual std::unique_ptr<Communicator> do_split(int color) = 0;
 
  private:
   class Call;  // one operation: tags it and tells the watchdog, from its construction to its end
 
-  void broadcast_bytes(std::span<std::byte> data, GroupRank root);
-  void all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all,
-                        std::span<const index_t> rows, index_t row_bytes);
-  void all_to_all_bytes(std::span<const std::byte> send, std::span<std::byte> recv, index_t block_bytes);
+  void broadcast_bytes(Span<std::byte> data, GroupRank root);
+  void all_gather_bytes(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t> rows,
+                        index_t row_bytes);
+  void all_to_all_bytes(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes);
   void all_to_all_rows_bytes(const std::byte* send, RowLayout send_layout, std::byte* recv,
                              RowLayout recv_layout, index_t row_bytes);
-  void send_bytes(std::span<const std::byte> data, GroupRank to);
-  void receive_bytes(std::span<std::byte> data, GroupRank from);
+  void send_bytes(Span<const std::byte> data, GroupRank to);
+  void receive_bytes(Span<std::byte> data, GroupRank from);
   void require_layout(RowLayout layout) const;
 
   template <class T>
   static constexpr index_t element_bytes() {
     static_assert(std::is_trivially_copyable_v<T>);
-    return static_cast<index_t>(sizeof(T));
+    return size_of<T>;
   }
   template <class T>
-  static std::span<std::byte> bytes(std::span<T> data) {
+  static Span<std::byte> bytes(std::span<T> data) {
     return std::as_writable_bytes(data);
   }
   template <class T>
-  static std::span<const std::byte> const_bytes(std::span<const T> data) {
+  static Span<const std::byte> const_bytes(std::span<const T> data) {
     return std::as_bytes(data);
   }
 

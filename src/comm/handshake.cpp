@@ -19,7 +19,7 @@ namespace {
 constexpr char end_of_word = '\0';  // no configuration, name or version holds it
 
 // What, value and advice of each thing.
-std::string pack(std::span<const Compared> things) {
+std::string pack(Span<const Compared> things) {
   std::string text;
   for (const Compared& thing : things) {
     for (const std::string* word : {&thing.what, &thing.value, &thing.advice}) {
@@ -45,7 +45,7 @@ std::vector<Compared> unpack(std::string_view text) {
   return things;
 }
 
-bool alike_on_all(Communicator& communicator, std::span<const Compared> mine) {
+bool alike_on_all(Communicator& communicator, Span<const Compared> mine) {
   const auto digest = static_cast<std::int64_t>(fnv1a(pack(mine)));
   std::array<std::int64_t, 2> largest{digest, ~digest};  // the complement of the smallest is the largest
   communicator.all_reduce_max(largest);
@@ -58,7 +58,7 @@ struct Difference {
   std::string roots_value;
 };
 
-std::vector<Difference> differences(std::span<const Compared> roots, std::span<const Compared> mine) {
+std::vector<Difference> differences(Span<const Compared> roots, Span<const Compared> mine) {
   std::vector<Difference> found;
   for (std::size_t i = 0; i < std::max(roots.size(), mine.size()); ++i) {
     if (i >= mine.size()) {
@@ -77,8 +77,7 @@ std::string shown(const std::string& value) { return value.empty() ? "nothing" :
 std::string sentence(const std::vector<Difference>& differences, std::string_view root_host, GroupRank rank) {
   const Difference& first = differences.front();
   std::vector<std::string_view> others;
-  for (const Difference& difference : std::span(differences).subspan(1))
-    others.push_back(difference.thing.what);
+  for (const Difference& difference : Span(differences).subspan(1)) others.push_back(difference.thing.what);
   constexpr std::size_t most = 3;
   const std::size_t more = others.size() > most ? others.size() - most : 0;
   others.resize(others.size() - more);
@@ -90,7 +89,7 @@ std::string sentence(const std::vector<Difference>& differences, std::string_vie
 
 }  // namespace
 
-void expect_same(Communicator& communicator, ErrorKind kind, std::span<const Compared> mine) {
+void expect_same(Communicator& communicator, ErrorKind kind, Span<const Compared> mine) {
   if (alike_on_all(communicator, mine)) return;
   std::string root_host, roots;
   if (communicator.is_root()) {
@@ -111,7 +110,7 @@ void expect_same(Communicator& communicator, ErrorKind kind, std::span<const Com
 }
 
 void expect_same(Communicator& communicator, ErrorKind kind, const Compared& mine) {
-  expect_same(communicator, kind, std::span(&mine, 1));
+  expect_same(communicator, kind, Span(&mine, 1));
 }
 
 }  // namespace switchyard::comm

@@ -1,9 +1,9 @@
 // What all ranks of a run must have alike, compared before they work together.
 #pragma once
 
-#include <span>
 #include <string>
 
+#include "base/span.hpp"
 #include "comm/communicator.hpp"
 
 namespace switchyard::comm {
@@ -18,7 +18,7 @@ struct Compared {
 // Throws an Error of `kind` on every rank if `mine` is not the same on all of them. The sentence names the
 // first thing that differs from the root's, both values, rank and host of both, and what else differs between
 // those two. Collective. One reduction of 16 bytes where all is alike; the texts travel only otherwise.
-void expect_same(Communicator& communicator, ErrorKind kind, std::span<const Compared> mine);
+void expect_same(Communicator& communicator, ErrorKind kind, Span<const Compared> mine);
 
 // The same for one thing.
 void expect_same(Communicator& communicator, ErrorKind kind, const Compared& mine);

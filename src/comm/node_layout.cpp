@@ -24,7 +24,7 @@ bool share_processors(const RankLocation& a, const RankLocation& b) {
 
 }  // namespace
 
-RankLocation make_location(std::string_view host, std::span<const int> processors) {
+RankLocation make_location(std::string_view host, Span<const int> processors) {
   RankLocation location;
   std::copy_n(host.begin(), std::min(host.size(), sizeof(location.host) - 1), location.host);
   location.processors_key = fnv1a({reinterpret_cast<const char*>(processors.data()), processors.size_bytes()});
@@ -33,12 +33,11 @@ RankLocation make_location(std::string_view host, std::span<const int> processor
 
 RankLocation my_location() { return make_location(host_name(), device::allowed_processors()); }
 
-NodeLayout make_node_layout(std::span<const RankLocation> locations, GroupRank rank) {
+NodeLayout make_node_layout(Span<const RankLocation> locations, GroupRank rank) {
   SY_EXPECTS(rank.value >= 0 && rank.value < std::ssize(locations), "rank {} of {}", rank.value,
              locations.size());
-  const auto me = static_cast<std::size_t>(rank.value);
-  const RankLocation& mine = locations[me];
-  const auto before_me = locations.first(me);
+  const RankLocation& mine = locations[rank];
+  const auto before_me = locations.first(rank);
   const auto on_my_node = [&](const RankLocation& other) { return same_node(other, mine); };
   const auto sharing = [&](const RankLocation& other) { return share_processors(other, mine); };
 
@@ -53,7 +52,7 @@ NodeLayout make_node_layout(std::span<const RankLocation> locations, GroupRank r
   hosts.erase(mine.host);
   layout.other_hosts = fmt::format("{}", fmt::join(hosts, ", "));
   layout.ranks_on_node = static_cast<int>(std::ranges::count_if(locations, on_my_node));
-  layout.node_rank = NodeRank(static_cast<int>(std::ranges::count_if(before_me, on_my_node)));
+  layout.node_rank = NodeRank(std::ranges::count_if(before_me, on_my_node));
   layout.ranks_sharing_processors = static_cast<int>(std::ranges::count_if(locations, sharing));
   layout.position_among_sharers = static_cast<int>(std::ranges::count_if(before_me, sharing));
   return layout;

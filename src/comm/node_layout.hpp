@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 #include "comm/communicator.hpp"
 
 namespace switchyard::comm {
@@ -27,13 +27,13 @@ struct RankLocation {
   char host[256] = {};               // ends with a zero
   std::uint64_t processors_key = 0;  // equal for equal affinity masks
 };
-RankLocation make_location(std::string_view host, std::span<const int> processors);
+RankLocation make_location(std::string_view host, Span<const int> processors);
 
 // Where this process runs.
 RankLocation my_location();
 
 // The layout as `rank` sees it, from the locations of all ranks. Local.
-NodeLayout make_node_layout(std::span<const RankLocation> locations, GroupRank rank);
+NodeLayout make_node_layout(Span<const RankLocation> locations, GroupRank rank);
 
 // Collective over `communicator`.
 NodeLayout find_node_layout(Communicator& communicator);

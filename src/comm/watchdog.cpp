@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/host_name.hpp"
+#include "base/span.hpp"
 #include "base/thread.hpp"
 #include "comm/launch_check.hpp"
 
@@ -98,7 +99,7 @@ void Watchdog::print_and_exit(std::string_view sentence) {
   while (!sentence.empty()) {
     const ssize_t written = ::write(STDERR_FILENO, sentence.data(), sentence.size());
     if (written <= 0) break;
-    sentence.remove_prefix(static_cast<std::size_t>(written));
+    sentence.remove_prefix(as_size(written));
   }
   ::_exit(static_cast<int>(ExitCode::timeout));
 }
@@ -269,8 +270,8 @@ void Watchdog::check(std::unique_lock<std::mutex>& lock) {
 std::string Watchdog::not_seen() const {
   const std::optional<Launch> launch = find_launch();
   if (board_ == nullptr || !launch) return "";
-  std::vector<Board::Slot> absent(static_cast<std::size_t>(launch->processes));
-  for (std::size_t r = 0; r < absent.size(); ++r) absent[r].rank = WorldRank(static_cast<int>(r));
+  Vector<Board::Slot> absent(launch->processes);
+  for (std::size_t r = 0; r < absent.size(); ++r) absent[r].rank = WorldRank(r);
   for (const Board::Slot& seen : board_->slots())
     std::erase_if(absent, [&](const Board::Slot& slot) { return slot.rank == seen.rank; });
   return absent.empty() ? "" : fmt::format(" {} not seen on {};", ranks_text(absent), host_);

@@ -7,11 +7,12 @@
 
 #include <cstdint>
 #include <limits>
-#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
+
+#include "base/span.hpp"
 
 namespace switchyard::config {
 
@@ -66,7 +67,7 @@ struct Words {
 };
 
 struct Choice {
-  std::span<const std::string_view> names;
+  Span<const std::string_view> names;
   std::size_t (*get)(const void* object);  // index into names
   void (*set)(void* object, std::size_t);
 };

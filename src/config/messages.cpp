@@ -39,7 +39,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
+std::string_view nearest(std::string_view word, Span<const std::string_view> candidates) {
   // The cost is the product of the lengths: bound it for words that are no one's typing mistake.
   const std::string_view start = word.substr(0, 200);
   std::string_view best;
@@ -54,7 +54,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   return best;
 }
 
-std::string one_of(std::span<const std::string_view> words) {
+std::string one_of(Span<const std::string_view> words) {
   std::string result;
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (i > 0) result += i + 1 == words.size() ? " or " : ", ";

@@ -1,9 +1,10 @@
 // The parts that error messages about user text share.
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
+
+#include "base/span.hpp"
 
 namespace switchyard::config {
 
@@ -14,9 +15,9 @@ std::string in_quotes(std::string_view text);
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 // The candidate with the least edit distance to `word`; the first of several. Empty only without candidates.
-std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
+std::string_view nearest(std::string_view word, Span<const std::string_view> candidates);
 
 // "auto, cpu or cuda".
-std::string one_of(std::span<const std::string_view> words);
+std::string one_of(Span<const std::string_view> words);
 
 }  // namespace switchyard::config

@@ -38,7 +38,7 @@ std::pair<std::size_t, std::size_t> key_distance(std::string_view word, std::str
   return {std::min(whole, 1 + edit_distance(after_dot(word), after_dot(name))), whole};
 }
 
-std::string_view nearest_key(std::string_view word, std::span<const Key> keys) {
+std::string_view nearest_key(std::string_view word, Span<const Key> keys) {
   const std::string_view start = word.substr(0, 200);
   return std::ranges::min_element(keys, {}, [&](const Key& key) { return key_distance(start, key.name); })
       ->name;
@@ -114,7 +114,7 @@ struct Setter {
   void operator()(const Choice& type) const {
     const auto found = std::find(type.names.begin(), type.names.end(), wanted.text);
     if (found == type.names.end()) reject(wanted, wanted.text.empty() ? "is empty" : "is none of its values");
-    type.set(object, static_cast<std::size_t>(found - type.names.begin()));
+    type.set(object, as_size(found - type.names.begin()));
   }
 };
 

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <functional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/span.hpp"
 #include "config/field.hpp"
 
 namespace switchyard::config {
@@ -14,7 +14,7 @@ namespace switchyard::config {
 struct Section {
   std::string_view name;
   std::string_view help;
-  std::span<const Field> fields;
+  Span<const Field> fields;
   std::function<void*(void* whole)> object = [](void* whole) { return whole; };  // its struct in the whole
   // Of a section that only some configurations read, such as that of a data source: whether this one does, and
   // what the others would have to say ("data.source = random").
@@ -33,7 +33,7 @@ using WholeOf = typename MemberOf<decltype(member)>::whole;
 
 // The section whose struct is at whole.*member.
 template <auto member>
-Section section_at(std::string_view name, std::string_view help, std::span<const Field> fields) {
+Section section_at(std::string_view name, std::string_view help, Span<const Field> fields) {
   return {name, help, fields,
           [](void* whole) -> void* { return &(static_cast<WholeOf<member>*>(whole)->*member); }};
 }
@@ -65,8 +65,8 @@ class SchemaOfAny {
   SchemaOfAny& operator=(const SchemaOfAny&) = delete;
 
   // In the order of every listing.
-  std::span<const Section> sections() const { return sections_; }
-  std::span<const Key> keys() const { return keys_; }
+  Span<const Section> sections() const { return sections_; }
+  Span<const Key> keys() const { return keys_; }
   std::vector<std::string> names() const;
 
   // The key called `name`. `where` goes into messages: "run.ini:12", "command line". An unknown name is a

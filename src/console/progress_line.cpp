@@ -78,7 +78,7 @@ void ProgressLine::update(const StepProgress& step) {
   const std::string text = progress_text(progress);
   if (options_.terminal.live) {
     // A line as wide as the terminal would wrap, and \r would no longer reach its start. The text is ASCII.
-    const auto room = static_cast<std::size_t>(std::max<index_t>(options_.terminal.style.columns - 1, 1));
+    const auto room = as_size(std::max<index_t>(options_.terminal.style.columns - 1, 1));
     out_ << '\r' << text.substr(0, room) << clear_to_end << std::flush;
     line_is_open_ = true;
   } else {

@@ -20,10 +20,9 @@ std::string range_text(std::string_view one, std::string_view many, index_t begi
 
 // `fraction` of `columns`, in eighths of a column where the characters exist.
 std::string bar(double fraction, index_t columns, bool utf8) {
-  if (!utf8)
-    return std::string(static_cast<std::size_t>(std::lround(fraction * static_cast<double>(columns))), '#');
+  if (!utf8) return std::string(as_size(std::lround(fraction * static_cast<double>(columns))), '#');
   static constexpr std::array<std::string_view, 8> eighths = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  const auto length = static_cast<std::size_t>(std::lround(fraction * static_cast<double>(columns) * 8));
+  const auto length = as_size(std::lround(fraction * static_cast<double>(columns) * 8));
   std::string text;
   for (std::size_t full = 0; full < length / 8; ++full) text += "█";
   return text + std::string(eighths[length % 8]);
@@ -101,7 +100,7 @@ std::string usage_bars(const moe::GateStatistics& statistics, std::string_view s
   std::string out = fmt::format("experts on {}\n  expert   share  importance\n", split);
   const index_t shown = std::min(statistics.experts(), experts_shown);
   for (index_t e = 0; e < shown; ++e) {
-    const auto i = static_cast<std::size_t>(e);
+    const auto i = as_size(e);
     const std::string length = bar(largest > 0 ? share[i] / largest : 0.0, room, style.utf8);
     out += fmt::format("  {:>6}  {:>5.1f}%  {:>9.1f}%{}{}\n", e, 100 * share[i], 100 * importance[i],
                        length.empty() ? "" : "  ", length);

@@ -15,7 +15,7 @@ namespace {
 
 // Columns that UTF-8 text takes: one per code point, which holds for the characters that we print.
 std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(
+  return as_size(
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
@@ -80,7 +80,7 @@ std::string grouped(index_t number) {
   std::string digits = fmt::format("{}", number);
   const std::ptrdiff_t first = number < 0 ? 1 : 0;
   for (auto place = static_cast<std::ptrdiff_t>(digits.size()) - 3; place > first; place -= 3) {
-    digits.insert(static_cast<std::size_t>(place), 1, ',');
+    digits.insert(as_size(place), 1, ',');
   }
   return digits;
 }
@@ -107,7 +107,7 @@ std::vector<std::string> wrap(std::string_view text, index_t columns) {
   std::vector<std::string> lines;
   while (true) {
     const std::size_t end = text.find('\n');
-    wrap_line(text.substr(0, end), static_cast<std::size_t>(columns), lines);
+    wrap_line(text.substr(0, end), as_size(columns), lines);
     if (end == std::string_view::npos) return lines;
     text.remove_prefix(end + 1);
   }

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <span>
 #include <string_view>
 
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "data/detail/byte_reader.hpp"
 
 namespace switchyard::data {
@@ -28,7 +28,7 @@ constexpr std::string_view source_of_files =
 
 std::string_view name_of(CifarKind kind) { return kind == CifarKind::cifar10 ? "CIFAR-10" : "CIFAR-100"; }
 
-bool any_exists(const fs::path& dir, std::span<const std::string_view> names) {
+bool any_exists(const fs::path& dir, Span<const std::string_view> names) {
   return std::ranges::any_of(
       names, [&](std::string_view name) { return detail::plain_or_compressed(dir / name).has_value(); });
 }
@@ -92,7 +92,7 @@ void append_file(const fs::path& named, CifarRecords& records) {
   check_labels(records, first, *file);
 }
 
-CifarRecords read_files(CifarKind kind, const fs::path& dir, std::span<const std::string_view> names) {
+CifarRecords read_files(CifarKind kind, const fs::path& dir, Span<const std::string_view> names) {
   CifarRecords records{kind, {}};
   for (const std::string_view name : names) append_file(dir / name, records);
   records.bytes.shrink_to_fit();

@@ -26,7 +26,7 @@ struct CifarRecords {
 
   index_t label_bytes() const { return kind == CifarKind::cifar10 ? 1 : 2; }
   index_t record_bytes() const { return label_bytes() + cifar_shape.features(); }
-  index_t count() const { return static_cast<index_t>(bytes.size()) / record_bytes(); }
+  index_t count() const { return std::ssize(bytes) / record_bytes(); }
   const std::uint8_t* record(index_t row) const { return bytes.data() + row * record_bytes(); }
   const std::uint8_t* pixels(index_t row) const { return record(row) + label_bytes(); }
   // CIFAR-10: the only one.

@@ -12,8 +12,8 @@ namespace {
 
 // `values` for each of so many channels: one value stands for all.
 std::vector<double> per_channel(std::string_view key, const std::vector<double>& values, index_t channels) {
-  const auto given = static_cast<index_t>(values.size());
-  if (given == 1) return std::vector<double>(static_cast<std::size_t>(channels), values.front());
+  const auto given = std::ssize(values);
+  if (given == 1) return std::vector<double>(as_size(channels), values.front());
   if (given != channels)
     throw ConfigError(fmt::format("{} has {} numbers but the samples have {} {}; give one number{}", key, given,
                                   channels, channels == 1 ? "channel" : "channels",
@@ -34,7 +34,7 @@ PixelTable table_of(double mean, double standard_deviation) {
 Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisation normalisation)
     : source_(std::move(source)) {
   SY_EXPECTS(source_ != nullptr, "a data set without a source");
-  const auto channels = static_cast<std::size_t>(shape().channels);
+  const auto channels = as_size(shape().channels);
   SY_EXPECTS(normalisation.mean.size() == channels && normalisation.standard_deviation.size() == channels,
              "{} means and {} standard deviations for {} channels", normalisation.mean.size(),
              normalisation.standard_deviation.size(), channels);
@@ -55,15 +55,15 @@ index_t Dataset::size(Split split) const { return source_->size(split); }
 index_t Dataset::group_count() const { return source_->group_count(); }
 const float* Dataset::rows(Split split) const { return source_->rows(split); }
 
-void Dataset::expect_samples(Split split, std::span<const index_t> samples) const {
+void Dataset::expect_samples(Split split, Span<const index_t> samples) const {
   const index_t available = size(split);
   for (const index_t sample : samples)
     SY_EXPECTS(sample >= 0 && sample < available, "sample {} of a split of {}", sample, available);
 }
 
-void Dataset::fill(Split split, std::span<const index_t> samples, tensor::Matrix images,
+void Dataset::fill(Split split, Span<const index_t> samples, tensor::Matrix images,
                    const std::optional<Visit>& visit) const {
-  const auto count = static_cast<index_t>(samples.size());
+  const auto count = std::ssize(samples);
   SY_EXPECTS(images.rows == count && images.cols == shape().features(),
              "{} samples of {} features into {} x {} values", count, shape().features(), images.rows,
              images.cols);
@@ -72,13 +72,13 @@ void Dataset::fill(Split split, std::span<const index_t> samples, tensor::Matrix
   source_->fill({split, samples, normalised_, visit}, images);
 }
 
-void Dataset::fill_labels(Split split, std::span<const index_t> samples, std::span<std::int32_t> labels) const {
+void Dataset::fill_labels(Split split, Span<const index_t> samples, Span<std::int32_t> labels) const {
   SY_EXPECTS(labels.size() == samples.size(), "{} samples into {} labels", samples.size(), labels.size());
   expect_samples(split, samples);
   for (std::size_t i = 0; i < samples.size(); ++i) labels[i] = source_->label(split, samples[i]);
 }
 
-void Dataset::fill_groups(Split split, std::span<const index_t> samples, std::span<std::int32_t> groups) const {
+void Dataset::fill_groups(Split split, Span<const index_t> samples, Span<std::int32_t> groups) const {
   SY_EXPECTS(groups.size() == samples.size(), "{} samples into {} groups", samples.size(), groups.size());
   expect_samples(split, samples);
   for (std::size_t i = 0; i < samples.size(); ++i) groups[i] = source_->group(split, samples[i]);

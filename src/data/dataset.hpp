@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 #include "tensor/sample_shape.hpp"
 #include "tensor/view.hpp"
 
@@ -77,14 +77,14 @@ class Dataset {
   // augmented if cifar.augment says so, each as a function of (seed, epoch, sample); without one, as in
   // evaluation, never. Samples may repeat. Allocates nothing. Contract: images is samples.size() x features,
   // every sample in [0, size(split)); a visit is to the training split.
-  void fill(Split split, std::span<const index_t> samples, tensor::Matrix images,
+  void fill(Split split, Span<const index_t> samples, tensor::Matrix images,
             const std::optional<Visit>& visit = {}) const;
   // labels[i], groups[i] of samples[i]; the contract is fill's.
-  void fill_labels(Split split, std::span<const index_t> samples, std::span<std::int32_t> labels) const;
-  void fill_groups(Split split, std::span<const index_t> samples, std::span<std::int32_t> groups) const;
+  void fill_labels(Split split, Span<const index_t> samples, Span<std::int32_t> labels) const;
+  void fill_groups(Split split, Span<const index_t> samples, Span<std::int32_t> groups) const;
 
  private:
-  void expect_samples(Split split, std::span<const index_t> samples) const;
+  void expect_samples(Split split, Span<const index_t> samples) const;
 
   std::unique_ptr<const detail::SampleSource> source_;
   std::vector<PixelTable> normalised_;  // one per channel

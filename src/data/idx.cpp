@@ -5,11 +5,11 @@
 
 #include <array>
 #include <limits>
-#include <span>
 #include <string>
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "data/detail/byte_reader.hpp"
 
 namespace switchyard::data {
@@ -29,14 +29,14 @@ fs::path existing_file(const fs::path& file) {
       file.string(), file.filename().string() + ".gz"));
 }
 
-std::uint32_t big_endian(std::span<const std::uint8_t> bytes, std::size_t at) {
+std::uint32_t big_endian(Span<const std::uint8_t> bytes, index_t at) {
   return std::uint32_t{bytes[at]} << 24 | std::uint32_t{bytes[at + 1]} << 16 |
          std::uint32_t{bytes[at + 2]} << 8 | bytes[at + 3];
 }
 
 std::vector<index_t> read_header(detail::ByteReader& reader, const fs::path& file, int dimension_count) {
   std::array<std::uint8_t, 4 * 4> buffer{};
-  const auto header = std::span(buffer).first(4 + 4 * static_cast<std::size_t>(dimension_count));
+  const auto header = Span(buffer).first(4 + 4 * dimension_count);
   const std::size_t got = reader.read(header);
   const std::uint32_t expected_magic = 0x0800u | static_cast<std::uint32_t>(dimension_count);
   // Only a complete magic can be wrong; a shorter file is too short.
@@ -51,16 +51,15 @@ std::vector<index_t> read_header(detail::ByteReader& reader, const fs::path& fil
         fmt::format("{} ends after {} bytes (its header alone has {}); install or download it again",
                     file.string(), got, header.size()));
   std::vector<index_t> dimensions;
-  for (int d = 0; d < dimension_count; ++d)
-    dimensions.push_back(big_endian(header, 4 + 4 * static_cast<std::size_t>(d)));
+  for (int d = 0; d < dimension_count; ++d) dimensions.push_back(big_endian(header, 4 + 4 * d));
   return dimensions;
 }
 
 std::size_t element_count(const std::vector<index_t>& dimensions, const fs::path& file) {
   std::size_t count = 1;
   for (const index_t size : dimensions) {
-    const auto factor = static_cast<std::size_t>(size);
-    if (factor == 0 || count > static_cast<std::size_t>(std::numeric_limits<index_t>::max()) / factor)
+    const auto factor = as_size(size);
+    if (factor == 0 || count > as_size(std::numeric_limits<index_t>::max()) / factor)
       throw DataError(
           fmt::format("{} has dimensions {} (each must be at least 1, and their product below 2^63); "
                       "install or download it again",

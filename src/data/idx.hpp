@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::data {
 
 struct IdxArray {
-  std::filesystem::path file;        // the file that was read, with .gz where it has one
-  std::vector<index_t> dimensions;   // each at least 1
-  std::vector<std::uint8_t> values;  // row-major: the product of the dimensions
+  std::filesystem::path file;       // the file that was read, with .gz where it has one
+  std::vector<index_t> dimensions;  // each at least 1
+  Vector<std::uint8_t> values;      // row-major: the product of the dimensions
 };
 
 // Reads an array of `dimension_count` dimensions from `file`, or from `file`.gz if `file` does not exist.

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <thread>
 
+#include "base/ids.hpp"
+
 namespace switchyard::device {
 namespace {
 
@@ -26,8 +28,7 @@ std::vector<int> allowed_processors() {
   std::vector<int> processors;
   if (set && sched_getaffinity(0, set_bytes, set.get()) == 0) {
     for (int processor = 0; processor < most_processors; ++processor) {
-      if (CPU_ISSET_S(static_cast<std::size_t>(processor), set_bytes, set.get()))
-        processors.push_back(processor);
+      if (CPU_ISSET_S(as_size(processor), set_bytes, set.get())) processors.push_back(processor);
     }
   }
   if (processors.empty()) {  // no mask to be had: all of them

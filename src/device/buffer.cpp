@@ -17,10 +17,10 @@ constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 }
 
 std::size_t bytes_of(index_t count, std::size_t element_bytes) {
-  constexpr auto most_bytes = static_cast<std::size_t>(std::numeric_limits<index_t>::max());
-  SY_EXPECTS(count >= 0 && static_cast<std::size_t>(count) <= most_bytes / element_bytes,
+  constexpr auto most_bytes = as_size(std::numeric_limits<index_t>::max());
+  SY_EXPECTS(count >= 0 && as_size(count) <= most_bytes / element_bytes,
              "{} elements of {} bytes are not a size of memory", count, element_bytes);
-  return static_cast<std::size_t>(count) * element_bytes;
+  return as_size(count) * element_bytes;
 }
 
 void* allocate_bytes(DeviceKind device, std::size_t bytes) {

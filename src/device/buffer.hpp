@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <type_traits>
 #include <utility>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::device {
 
@@ -52,8 +52,8 @@ class Buffer {
   const T* data() const { return data_; }
   index_t count() const { return count_; }
   DeviceKind device() const { return device_; }
-  std::span<T> span() { return {data_, static_cast<std::size_t>(count_)}; }
-  std::span<const T> span() const { return {data_, static_cast<std::size_t>(count_)}; }
+  Span<T> span() { return {data_, count_}; }
+  Span<const T> span() const { return {data_, count_}; }
   // Host memory only.
   T& operator[](index_t i) { return data_[i]; }
   const T& operator[](index_t i) const { return data_[i]; }

@@ -1,9 +1,9 @@
 // Copies between host memory and the memory of a context's device. On a CPU both are host memory.
 #pragma once
 
-#include <span>
 #include <type_traits>
 
+#include "base/span.hpp"
 #include "device/context.hpp"
 
 namespace switchyard::device {
@@ -17,21 +17,21 @@ void copy_bytes_on_device(Context& context, const void* from, void* to, std::siz
 
 // `host` may be changed when this returns. Kernels launched later see the values.
 template <class T>
-void copy_to_device(Context& context, std::type_identity_t<std::span<const T>> host, std::span<T> device) {
+void copy_to_device(Context& context, std::type_identity_t<Span<const T>> host, std::span<T> device) {
   copy_bytes_to_device(context, host.data(), device.data(),
                        matching_bytes(host.size(), device.size(), sizeof(T)));
 }
 
 // Waits for the kernels launched before; the values are there when this returns.
 template <class T>
-void copy_to_host(Context& context, std::type_identity_t<std::span<const T>> device, std::span<T> host) {
+void copy_to_host(Context& context, std::type_identity_t<Span<const T>> device, std::span<T> host) {
   copy_bytes_to_host(context, device.data(), host.data(),
                      matching_bytes(device.size(), host.size(), sizeof(T)));
 }
 
 // Ordered between the kernels launched before and after. The two places do not overlap.
 template <class T>
-void copy_on_device(Context& context, std::type_identity_t<std::span<const T>> from, std::span<T> to) {
+void copy_on_device(Context& context, std::type_identity_t<Span<const T>> from, std::span<T> to) {
   copy_bytes_on_device(context, from.data(), to.data(), matching_bytes(from.size(), to.size(), sizeof(T)));
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/span.hpp"
+
 namespace switchyard::device {
 
 struct CudaDevice {
@@ -14,8 +16,8 @@ struct CudaDevice {
 };
 
 struct CudaDevices {
-  std::vector<CudaDevice> devices;  // by ordinal
-  std::string why_none;             // set if there are none: not built, no driver, none visible
+  Vector<CudaDevice> devices;  // by ordinal
+  std::string why_none;        // set if there are none: not built, no driver, none visible
   int count() const { return static_cast<int>(devices.size()); }
 };
 

@@ -144,7 +144,7 @@ std::string to_string(const MachineInfo& machine) {
       gibibytes(machine.available_bytes), machine.huge_pages);
   if (machine.cuda.count() == 0) text += fmt::format("CUDA devices: none ({})\n", machine.cuda.why_none);
   for (int ordinal = 0; ordinal < machine.cuda.count(); ++ordinal) {
-    const CudaDevice& device = machine.cuda.devices[static_cast<std::size_t>(ordinal)];
+    const CudaDevice& device = machine.cuda.devices[ordinal];
     text += fmt::format("CUDA device {}: {}, compute capability {}.{}, {}\n", ordinal, device.name,
                         device.compute_capability / 10, device.compute_capability % 10,
                         gibibytes(device.memory_bytes));

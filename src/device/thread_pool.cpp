@@ -60,7 +60,7 @@ ThreadPool::ThreadPool(int threads) {
   set_up_thread();
   const bool have_cores = threads <= usable_hardware_threads();
   spin_time_ = have_cores ? spin_where_threads_have_cores : spin_where_threads_share_cores;
-  workers_.reserve(static_cast<std::size_t>(threads - 1));
+  workers_.reserve(as_size(threads - 1));
   try {
     for (int i = 1; i < threads; ++i)
       workers_.push_back(start_thread(fmt::format("thread {} of {}", i + 1, threads), [this] { work(); }));

@@ -12,7 +12,7 @@ constexpr std::size_t round_up(std::size_t bytes) {
 
 void* Workspace::allocate_aligned(std::size_t bytes) {
   bytes = round_up(bytes);
-  if (blocks_.empty() || used_ + bytes > static_cast<std::size_t>(blocks_.back().count())) {
+  if (blocks_.empty() || used_ + bytes > as_size(blocks_.back().count())) {
     // First, since it may throw: all that was handed out then stays as it is.
     blocks_.emplace_back(static_cast<index_t>(std::max({bytes, smallest_block_bytes, capacity_bytes()})),
                          device_);
@@ -36,7 +36,7 @@ void Workspace::reset() {
 
 std::size_t Workspace::capacity_bytes() const {
   std::size_t total = 0;
-  for (const auto& block : blocks_) total += static_cast<std::size_t>(block.count());
+  for (const auto& block : blocks_) total += as_size(block.count());
   return total;
 }
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <vector>
 
+#include "base/span.hpp"
 #include "device/buffer.hpp"
 
 namespace switchyard::device {
@@ -17,8 +17,8 @@ class Workspace {
   explicit Workspace(DeviceKind device = DeviceKind::cpu) : device_(device) {}
 
   template <class T>
-  std::span<T> allocate(index_t count) {
-    return {static_cast<T*>(allocate_aligned(bytes_of(count, sizeof(T)))), static_cast<std::size_t>(count)};
+  Span<T> allocate(index_t count) {
+    return {static_cast<T*>(allocate_aligned(bytes_of(count, sizeof(T)))), count};
   }
   // All spans handed out since the last reset() end here.
   void reset();

@@ -52,27 +52,27 @@ bool File::is_removed() const {
 bool File::has_its_name() const {
   struct stat mine {};
   struct stat there {};
-  return ::fstat(descriptor(), &mine) == 0 && ::stat(path_.c_str(), &there) == 0 && mine.st_ino == there.st_ino &&
-         mine.st_dev == there.st_dev;
+  return ::fstat(descriptor(), &mine) == 0 && ::stat(path_.c_str(), &there) == 0 &&
+         mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
 }
 
-void File::read_at(index_t offset, std::span<std::byte> bytes) const {
+void File::read_at(index_t offset, Span<std::byte> bytes) const {
   while (!bytes.empty()) {
     const ssize_t done = ::pread(descriptor(), bytes.data(), bytes.size(), offset);
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) fail("read");
     if (done == 0) throw Failure(fmt::format("the file ends at byte {}", offset));
-    bytes = bytes.subspan(static_cast<std::size_t>(done));
+    bytes = bytes.subspan(done);
     offset += done;
   }
 }
 
-void File::write_at(index_t offset, std::span<const std::byte> bytes) const {
+void File::write_at(index_t offset, Span<const std::byte> bytes) const {
   while (!bytes.empty()) {
     const ssize_t done = ::pwrite(descriptor(), bytes.data(), bytes.size(), offset);
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) fail("write to");
-    bytes = bytes.subspan(static_cast<std::size_t>(done));
+    bytes = bytes.subspan(done);
     offset += done;
   }
 }
@@ -82,7 +82,7 @@ void File::write(std::string_view bytes) const {
     const ssize_t written = ::write(descriptor(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail("write to");
-    bytes.remove_prefix(static_cast<std::size_t>(written));
+    bytes.remove_prefix(as_size(written));
   }
 }
 

@@ -3,12 +3,12 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 #include "base/unique_handle.hpp"
 
 namespace switchyard::files {
@@ -56,8 +56,8 @@ class File {
   // Its name still leads to it, and not to another file.
   bool has_its_name() const;
   // Fills `bytes` from `offset` on; a file that ends early is a Failure.
-  void read_at(index_t offset, std::span<std::byte> bytes) const;
-  void write_at(index_t offset, std::span<const std::byte> bytes) const;
+  void read_at(index_t offset, Span<std::byte> bytes) const;
+  void write_at(index_t offset, Span<const std::byte> bytes) const;
   // Behind what was written before.
   void write(std::string_view bytes) const;
   void truncate(index_t bytes) const;

@@ -24,7 +24,7 @@ namespace {
 std::string lock_holder(const File& lock) {
   std::array<char, 512> text{};
   const ssize_t size = ::pread(lock.descriptor(), text.data(), text.size(), 0);
-  std::string holder(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  std::string holder(text.data(), size > 0 ? as_size(size) : 0);
   if (const auto end = holder.find('\n'); end != std::string::npos) holder.resize(end);
   return holder.empty() ? "another process" : holder;
 }

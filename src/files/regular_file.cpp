@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/file_descriptor.hpp"
+#include "base/ids.hpp"
 
 namespace switchyard::files {
 namespace {
@@ -47,7 +48,7 @@ std::string read_up_to(const QuietDescriptor& file, std::size_t most, const std:
     const std::size_t before = text.size();
     text.resize(std::min(most, std::max<std::size_t>(1 << 16, 2 * before)));
     const ssize_t got = ::read(file.get(), text.data() + before, text.size() - before);
-    text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    text.resize(before + as_size(std::max<ssize_t>(got, 0)));
     if (got < 0 && errno != EINTR)
       throw DataError(
           fmt::format("'{}' cannot be read ({}); check the file system", path.string(), reason_of(errno)));

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "base/span.hpp"
 #include "nn/network.hpp"
 
 namespace switchyard::nn {
@@ -23,8 +24,8 @@ struct ParameterSlice {
 
 // What the entries of a model's table of squared norms belong to.
 struct NormTable {
-  std::vector<index_t> unit_begin = {0};  // entries of unit u: [unit_begin[u], unit_begin[u + 1])
-  std::vector<index_t> parameter;         // per entry; the blocks of a parameter are neighbours
+  Vector<index_t> unit_begin = {0};  // entries of unit u: [unit_begin[u], unit_begin[u + 1])
+  Vector<index_t> parameter;         // per entry; the blocks of a parameter are neighbours
 
   // Appends a unit.
   void add(const std::vector<index_t>& parameters);

@@ -44,18 +44,17 @@ Optimizer::Optimizer(const Options& options, const nn::NormTable& norms, std::ve
   }
 }
 
-double Optimizer::unit_norm(index_t unit, std::span<const double> squares) const {
-  const index_t begin = norms_.unit_begin[static_cast<std::size_t>(unit)];
-  const index_t end = norms_.unit_begin[static_cast<std::size_t>(unit) + 1];
+double Optimizer::unit_norm(index_t unit, Span<const double> squares) const {
+  const index_t begin = norms_.unit_begin[unit];
+  const index_t end = norms_.unit_begin[unit + 1];
   const auto norm_of = [&](index_t first, index_t last) {
-    return std::sqrt(ops::sum_tree(
-        squares.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first))));
+    return std::sqrt(ops::sum_tree(squares.subspan(first, last - first)));
   };
   if (options_.gradient_norm == GradientNorm::whole) return norm_of(begin, end);
   double sum = 0;
   for (index_t first = begin; first < end;) {
     index_t last = first + 1;
-    const auto parameter = [&](index_t entry) { return norms_.parameter[static_cast<std::size_t>(entry)]; };
+    const auto parameter = [&](index_t entry) { return norms_.parameter[entry]; };
     while (last < end && parameter(last) == parameter(first)) ++last;
     sum += norm_of(first, last);
     first = last;
@@ -74,9 +73,8 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
   double norm = 0;  // of the unit at hand, where it is divided by
   for (std::size_t i = 0; i < slices_.size(); ++i) {
     const nn::ParameterSlice& slice = slices_[i];
-    const auto length = static_cast<std::size_t>(slice.count);
-    const std::span<float> value(slice.value, length);
-    const std::span<const float> gradient(slice.gradient, length);
+    const Span<float> value(slice.value, slice.count);
+    const Span<const float> gradient(slice.gradient, slice.count);
     const double rate = step.learning_rate * (slice.unit == 0 ? gate_rate : 1.0);
     const OptimizerKind kind = kind_of_unit(options_, slice.unit);
     if (kind == OptimizerKind::adam) {
@@ -100,8 +98,7 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
     }
     const ops::SgdStep sgd{static_cast<float>(rate), static_cast<float>(options_.momentum),
                            static_cast<float>(options_.weight_decay), static_cast<float>(scale)};
-    note(i,
-         ops::sgd_update(context, sgd, value, gradient, states_[i].empty() ? std::span<float>{} : state(i, 0)));
+    note(i, ops::sgd_update(context, sgd, value, gradient, states_[i].empty() ? Span<float>{} : state(i, 0)));
   }
 }
 

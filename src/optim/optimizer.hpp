@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "nn/network_gradient.hpp"
 #include "optim/options.hpp"
@@ -23,8 +24,8 @@ std::vector<std::string> state_names(const Options& options, index_t unit);
 struct UpdateStep {
   index_t step = 0;  // counts from 0
   double learning_rate = 0;
-  double gradient_scale = 1;        // clipping
-  std::span<const double> squares;  // squared norms of gradients by the model's norm table
+  double gradient_scale = 1;   // clipping
+  Span<const double> squares;  // squared norms of gradients by the model's norm table
 };
 
 // Moments live beside the slices, so the optimiser is sharded exactly as the updates are. Every update is
@@ -37,7 +38,7 @@ class Optimizer {
   Optimizer(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices);
 
   // One array per slice and name, in the order of slices() and state_names(); same element count as the slice.
-  std::span<float> state(std::size_t slice, std::size_t name) { return states_[slice][name].span(); }
+  Span<float> state(std::size_t slice, std::size_t name) { return states_[slice][name].span(); }
   const std::vector<nn::ParameterSlice>& slices() const { return slices_; }
   std::vector<std::string> state_names(std::size_t slice) const {
     return optim::state_names(options_, slices_[slice].unit);
@@ -50,7 +51,7 @@ class Optimizer {
 
  private:
   void note(std::size_t slice, bool is_finite);
-  double unit_norm(index_t unit, std::span<const double> squares) const;
+  double unit_norm(index_t unit, Span<const double> squares) const;
 
   Options options_;
   nn::NormTable norms_;

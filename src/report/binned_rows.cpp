@@ -16,9 +16,9 @@ void BinnedRows::Bin::add(const Bin& other) {
   for (std::size_t i = 0; i < other.sums.size(); ++i) sums[i] += other.sums[i];
 }
 
-void BinnedRows::add(double x, std::span<const double> values) {
+void BinnedRows::add(double x, Span<const double> values) {
   if (bins_.empty() || bins_.back().records == records_per_bin_) {
-    if (static_cast<index_t>(bins_.size()) == limit_) merge_neighbours();
+    if (std::ssize(bins_) == limit_) merge_neighbours();
     // With an odd limit the merged last bin has room left.
     if (bins_.empty() || bins_.back().records == records_per_bin_) bins_.emplace_back();
   }

@@ -1,10 +1,10 @@
 // A long series in bounded memory.
 #pragma once
 
-#include <span>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::report {
 
@@ -15,7 +15,7 @@ class BinnedRows {
   explicit BinnedRows(index_t limit = 400);
 
   // Records come in the order of x. A later record may have more columns; earlier ones then had zeros there.
-  void add(double x, std::span<const double> values);
+  void add(double x, Span<const double> values);
 
   struct Row {
     double x = 0;      // mean of its records

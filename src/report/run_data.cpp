@@ -109,7 +109,7 @@ std::vector<Point> StepSeries::points(std::string_view name) const {
 
 index_t RunData::experts() const {
   const auto share = numbers_of(find_evaluation(*this, "expert_share").object, "expert_share");
-  if (!share.empty()) return static_cast<index_t>(share.size());
+  if (!share.empty()) return std::ssize(share);
   const auto load = steps.load.means();
   return load.empty() ? 0 : static_cast<index_t>(load.front().values.size());
 }

@@ -43,7 +43,7 @@ void merge_small_parts(StackedChart& chart) {
 
 std::vector<StackedRow> shares_of_evaluations(const RunData& run) {
   std::vector<StackedRow> rows;
-  const auto experts = static_cast<std::size_t>(run.experts());
+  const auto experts = as_size(run.experts());
   for (const Json& record : run.evaluations) {
     std::vector<double> share = numbers_of(record, "expert_share");
     if (string_of(record, "split") != "validation" || share.size() != experts) continue;

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <span>
 
 #include "report/html.hpp"
 #include "report/run_sections.hpp"
@@ -33,7 +32,7 @@ Tile number_tile(std::string label, double value, std::string_view id, std::stri
 
 void add_scores(const RunData& run, std::vector<Tile>& tiles) {
   // A single expert has nothing to choose, and so no entropies.
-  const std::span<const Score> shown = std::span(scores).first(run.experts() == 1 ? 2 : std::size(scores));
+  const Span<const Score> shown = Span(scores).first(run.experts() == 1 ? 2 : std::size(scores));
   for (const Score& score : shown) {
     const Found found = find_evaluation(run, score.name);
     if (found.object.is_null()) continue;

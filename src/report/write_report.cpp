@@ -16,7 +16,7 @@ index_t write_report(const std::filesystem::path& folder, const std::filesystem:
   files::ReplacementFile output(file, place);
   output.write(page);
   output.publish();
-  return static_cast<index_t>(page.size());
+  return std::ssize(page);
 }
 
 }  // namespace switchyard::report

@@ -8,6 +8,7 @@
 
 #include "base/build_info.hpp"
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
 #include "data/batches.hpp"
@@ -46,10 +47,10 @@ std::vector<checkpoint::Slice> slices_of(model::MixtureModel& model, optim::Opti
 struct LastStep {
   explicit LastStep(const moe::GateStatistics& statistics)
       : importance(statistics.importance), load(importance.size()) {
-    for (std::size_t e = 0; e < load.size(); ++e) load[e] = statistics.load(static_cast<index_t>(e));
+    for (index_t e = 0; e < statistics.experts(); ++e) load[e] = statistics.load(e);
   }
   std::array<checkpoint::Slice, 2> slices() {
-    const tensor::Shape shape{static_cast<index_t>(load.size())};
+    const tensor::Shape shape{std::ssize(load)};
     return {{{"statistics/importance", checkpoint::DType::float64, shape, 0, shape[0],
               reinterpret_cast<std::byte*>(importance.data())},
              {"statistics/load", checkpoint::DType::int64, shape, 0, shape[0],
@@ -57,7 +58,7 @@ struct LastStep {
   }
 
   std::vector<double> importance;
-  std::vector<std::int64_t> load;
+  Vector<std::int64_t> load;
 };
 
 bool is_finite(const checkpoint::Slice& slice) {
@@ -208,7 +209,7 @@ void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_
   LastStep last(last_step);
   for (const checkpoint::Slice& slice : last.slices()) reader.read(slice);
   last_step.importance = last.importance;
-  for (std::size_t e = 0; e < last.load.size(); ++e) last_step.load(static_cast<index_t>(e)) = last.load[e];
+  for (index_t e = 0; e < last_step.experts(); ++e) last_step.load(e) = last.load[e];
 }
 
 std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,

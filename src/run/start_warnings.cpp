@@ -8,6 +8,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/span.hpp"
 #include "console/terminal.hpp"
 #include "data/batches.hpp"
 
@@ -56,17 +57,17 @@ void warn_of_warm_up(const Config& config, index_t samples, Warnings& warnings) 
 // How often each class occurs in the training split; where all occur, some samples may not be counted.
 std::vector<index_t> class_counts(const data::Dataset& dataset) {
   constexpr index_t most = 4096;  // labels at a time
-  std::vector<index_t> counts(static_cast<std::size_t>(dataset.class_count()));
+  Vector<index_t> counts(dataset.class_count());
   index_t unseen = dataset.class_count();
   const index_t size = dataset.size(data::Split::train);
-  std::vector<index_t> samples;
+  Vector<index_t> samples;
   std::vector<std::int32_t> labels;
   for (index_t first = 0; first < size && unseen > 0; first += most) {
-    samples.resize(static_cast<std::size_t>(std::min(most, size - first)));
+    samples.resize(std::min(most, size - first));
     std::iota(samples.begin(), samples.end(), first);
     labels.resize(samples.size());
     dataset.fill_labels(data::Split::train, samples, labels);
-    for (const std::int32_t label : labels) unseen -= counts[static_cast<std::size_t>(label)]++ == 0 ? 1 : 0;
+    for (const std::int32_t label : labels) unseen -= counts[label]++ == 0 ? 1 : 0;
   }
   return counts;
 }
@@ -79,7 +80,7 @@ void warn_of_classes(const data::Dataset& dataset, Warnings& warnings) {
   }
   constexpr std::size_t listed = 10;
   if (!missing.empty()) {
-    const std::span<const std::size_t> some = std::span(missing).first(std::min(listed, missing.size()));
+    const Span<const std::size_t> some = Span(missing).first(std::min(listed, missing.size()));
     warnings.push_back(
         fmt::format("{} {}{} {} no training sample (of classes 0 to {}); number the labels from 0 without gaps",
                     missing.size() == 1 ? "class" : "classes", fmt::join(some, ", "),
@@ -105,16 +106,16 @@ std::vector<Spread> channel_spreads(const data::Dataset& dataset) {
   const index_t size = dataset.size(data::Split::train);
   const index_t count = std::min<index_t>(size, 1000);
   const index_t plane = shape.height * shape.width;
-  std::vector<float> row(static_cast<std::size_t>(shape.features()));
-  std::vector<double> sums(static_cast<std::size_t>(shape.channels));
-  std::vector<double> squares(sums.size());
+  Vector<float> row(shape.features());
+  Vector<double> sums(shape.channels);
+  Vector<double> squares(sums.size());
   for (index_t i = 0; i < count; ++i) {
     const std::array sample{i * size / count};
     dataset.fill(data::Split::train, sample, {row.data(), 1, shape.features()});
     for (index_t f = 0; f < shape.features(); ++f) {
-      const auto value = static_cast<double>(row[static_cast<std::size_t>(f)]);
-      sums[static_cast<std::size_t>(f / plane)] += value;
-      squares[static_cast<std::size_t>(f / plane)] += value * value;
+      const auto value = static_cast<double>(row[f]);
+      sums[f / plane] += value;
+      squares[f / plane] += value * value;
     }
   }
   const auto numbers = static_cast<double>(count * plane);

@@ -50,7 +50,7 @@ void check_arms_read(const Spec& spec, const Arm& arm) {
 void expect_countable(const Spec& spec) {
   std::size_t runs = 0;
   for (const Arm& arm : spec.arms) runs += combinations(arm).size();
-  runs *= static_cast<std::size_t>(std::max(spec.options.seeds, spec.options.selection_seeds));
+  runs *= as_size(std::max(spec.options.seeds, spec.options.selection_seeds));
   if (runs <= most_runs) return;
   throw ConfigError(
       fmt::format("{} is a study of {} runs (more than {}); give fewer values or seeds (study.seeds)",

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/span.hpp"
+
 namespace switchyard::study {
 namespace {
 
@@ -55,7 +57,7 @@ std::vector<Job> result_jobs(const Spec& spec, std::size_t arm, std::size_t comb
 }
 
 std::vector<std::vector<std::size_t>> assign_round_robin(const std::vector<Job>& jobs, int groups) {
-  std::vector<std::vector<std::size_t>> assigned(static_cast<std::size_t>(groups));
+  Vector<std::vector<std::size_t>> assigned(groups);
   for (std::size_t i = 0; i < jobs.size(); ++i) assigned[i % assigned.size()].push_back(i);
   for (std::vector<std::size_t>& list : assigned)
     std::ranges::stable_sort(list, {}, [&](std::size_t i) { return jobs[i].seed; });

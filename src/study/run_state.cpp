@@ -72,7 +72,7 @@ void remove_skip(const std::filesystem::path& folder) {
 std::string reason_to_skip(const Spec& spec, const Job& job,
                            const std::vector<std::optional<std::size_t>>& selected) {
   for (const std::string& name : spec.arms[job.arm].after) {
-    const auto arm = static_cast<std::size_t>(find_arm(spec, name));
+    const auto arm = as_size(find_arm(spec, name));
     if (!selected[arm]) return fmt::format("of {} no values were selected", name);
     const RunStatus status =
         run_status(std::filesystem::path(spec.options.dir) / result_folder(spec.arms[arm], job.seed));

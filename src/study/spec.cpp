@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "config/messages.hpp"
 #include "study/grid.hpp"
 
@@ -104,7 +105,7 @@ void add(Spec& spec, const Setting& setting) {
       Arm& arm = spec.arms.emplace_back();
       arm.name = arm.title = name;
     }
-    if (!setting.key.empty()) add_to_arm(spec.arms[static_cast<std::size_t>(find_arm(spec, name))], setting);
+    if (!setting.key.empty()) add_to_arm(spec.arms[find_arm(spec, name)], setting);
   }
 }
 
@@ -201,14 +202,14 @@ Spec read_spec(const std::string& file, const std::vector<Setting>& settings,
   return spec;
 }
 
-std::vector<int> levels(const Spec& spec) {
-  std::vector<int> level(spec.arms.size(), 0);
+Vector<int> levels(const Spec& spec) {
+  Vector<int> level(spec.arms.size(), 0);
   // A chain without a cycle has at most as many links as there are arms.
   for (std::size_t round = 0; round <= spec.arms.size(); ++round) {
     bool changed = false;
     for (std::size_t a = 0; a < spec.arms.size(); ++a) {
       for (const std::string& name : spec.arms[a].after) {
-        const int least = level[static_cast<std::size_t>(find_arm(spec, name))] + 1;
+        const int least = level[find_arm(spec, name)] + 1;
         changed = changed || level[a] < least;
         level[a] = std::max(level[a], least);
       }
@@ -219,18 +220,18 @@ std::vector<int> levels(const Spec& spec) {
   throw ConfigError(
       fmt::format("the arm {} would never start ({}: it waits for arms that wait for each other); follow its "
                   "`after`, and remove the one that closes the circle",
-                  spec.arms[static_cast<std::size_t>(last)].name, spec.file));
+                  spec.arms[last].name, spec.file));
 }
 
 std::vector<int> last_levels(const Spec& spec) {
-  const std::vector<int> level = levels(spec);
-  std::vector<int> last = level;
+  const Vector<int> level = levels(spec);
+  Vector<int> last = level;
   for (std::size_t a = 0; a < spec.arms.size(); ++a) {
     if (spec.arms[a].read_later) last[a] = std::numeric_limits<int>::max();
   }
   for (std::size_t a = 0; a < spec.arms.size(); ++a) {
     for (const std::string& name : spec.arms[a].after) {
-      int& of_other = last[static_cast<std::size_t>(find_arm(spec, name))];
+      int& of_other = last[find_arm(spec, name)];
       of_other = std::max(of_other, level[a]);
     }
   }

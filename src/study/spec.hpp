@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/span.hpp"
 #include "config/setting.hpp"
 #include "run/config.hpp"
 #include "study/options.hpp"
@@ -36,7 +37,7 @@ struct Spec {
   std::string file;  // of the study, for messages
   Options options;
   std::vector<Setting> all;  // keys of every arm's runs, as in Arm::keys
-  std::vector<Arm> arms;     // in the order of the file
+  Vector<Arm> arms;          // in the order of the file
   std::vector<report::PublishedValue> published;
 };
 
@@ -48,7 +49,7 @@ Spec read_spec(const std::string& file, const std::vector<Setting>& settings,
 
 // The arms' levels: 0 for an arm that comes after none, else one more than the highest of those it comes after.
 // ConfigError if arms wait for each other.
-std::vector<int> levels(const Spec& spec);
+Vector<int> levels(const Spec& spec);
 
 // The highest level at which checkpoints of each arm may still be read: its own, or of an arm that names it in
 // `after`; beyond all levels for one that another part of the study may read.

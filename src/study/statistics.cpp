@@ -11,7 +11,7 @@ constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
-MeanAndDeviation mean_and_deviation(std::span<const double> values) {
+MeanAndDeviation mean_and_deviation(Span<const double> values) {
   MeanAndDeviation result{.n = std::ssize(values), .mean = unknown, .standard_deviation = unknown};
   if (values.empty()) return result;
   const auto n = static_cast<double>(values.size());
@@ -26,7 +26,7 @@ MeanAndDeviation mean_and_deviation(std::span<const double> values) {
   return result;
 }
 
-Interval interval_of_mean(std::span<const double> values, double confidence) {
+Interval interval_of_mean(Span<const double> values, double confidence) {
   const MeanAndDeviation of = mean_and_deviation(values);
   Interval interval{.n = of.n, .mean = of.mean, .low = unknown, .high = unknown};
   if (of.n < 2) return interval;

@@ -1,9 +1,9 @@
 // The statistics of a study's tables.
 #pragma once
 
-#include <span>
-
 #include "base/ids.hpp"
+
+#include "base/span.hpp"
 
 namespace switchyard::study {
 
@@ -12,7 +12,7 @@ struct MeanAndDeviation {
   double mean = 0;                // NaN without values
   double standard_deviation = 0;  // of the sample, n - 1; NaN for fewer than two values
 };
-MeanAndDeviation mean_and_deviation(std::span<const double> values);
+MeanAndDeviation mean_and_deviation(Span<const double> values);
 
 // The mean of paired differences and its confidence interval, from Student's t with n - 1 degrees of freedom:
 // mean +- t sd / sqrt(n). The ends are NaN for fewer than two values.
@@ -22,6 +22,6 @@ struct Interval {
   double low = 0;
   double high = 0;
 };
-Interval interval_of_mean(std::span<const double> values, double confidence = 0.95);
+Interval interval_of_mean(Span<const double> values, double confidence = 0.95);
 
 }  // namespace switchyard::study

@@ -11,6 +11,7 @@
 #include <ostream>
 
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
 #include "study/check.hpp"
@@ -157,7 +158,7 @@ std::vector<Job> Study::open_jobs(const std::vector<Job>& jobs) {
       is_open[i] = is_open_job(jobs[i]) ? 1 : 0;
     }
   });
-  world_->broadcast(std::span<char>(is_open), GroupRank(0));
+  world_->broadcast(Span<char>(is_open), GroupRank(0));
   std::vector<Job> open;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (is_open[i] != 0) open.push_back(jobs[i]);
@@ -168,9 +169,9 @@ std::vector<Job> Study::open_jobs(const std::vector<Job>& jobs) {
 // This group's share; other groups do theirs at the same time. False: asked to stop. Collective over the group.
 bool Study::run_share(const std::vector<Job>& jobs) {
   const int mine = world_->rank().value / group_->size();
-  const std::vector<std::vector<std::size_t>> assigned = assign_round_robin(jobs, groups_);
+  const Vector<std::vector<std::size_t>> assigned = assign_round_robin(jobs, groups_);
   try {
-    for (const std::size_t i : assigned[static_cast<std::size_t>(mine)]) {
+    for (const std::size_t i : assigned[mine]) {
       if (runner_->stop_requested() || !run_job(jobs[i])) return false;
     }
   } catch (const AgreedError& error) {
@@ -208,8 +209,8 @@ void Study::select(int level) {
       const auto best = best_candidate(read_candidates(spec_, a));
       if (best) chosen = static_cast<std::int64_t>(*best);
     });
-    world_->broadcast(std::span<std::int64_t>(&chosen, 1), GroupRank(0));
-    if (chosen >= 0) selected_[a] = static_cast<std::size_t>(chosen);
+    world_->broadcast(Span<std::int64_t>(&chosen, 1), GroupRank(0));
+    if (chosen >= 0) selected_[a] = as_size(chosen);
   }
 }
 

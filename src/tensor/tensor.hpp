@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/span.hpp"
 #include "device/buffer.hpp"
 #include "tensor/view.hpp"
 
@@ -25,8 +26,8 @@ class Tensor {
   index_t count() const { return buffer_.count(); }
   float* data() { return buffer_.data(); }
   const float* data() const { return buffer_.data(); }
-  std::span<float> span() { return buffer_.span(); }
-  std::span<const float> span() const { return buffer_.span(); }
+  Span<float> span() { return buffer_.span(); }
+  Span<const float> span() const { return buffer_.span(); }
   // The first dimension as rows, all others as columns.
   Matrix matrix() { return {data(), rows(), rows() == 0 ? 0 : count() / rows()}; }
   ConstMatrix matrix() const { return {data(), rows(), rows() == 0 ? 0 : count() / rows()}; }

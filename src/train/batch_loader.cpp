@@ -23,7 +23,7 @@ model::Task task_of(const data::Dataset& dataset) {
 
 // samples_ as rows: where they lie if the data set holds them as floats, else made in the step's memory.
 tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<data::Visit>& visit) {
-  const auto count = static_cast<index_t>(samples_.size());
+  const auto count = std::ssize(samples_);
   const index_t features = dataset_->shape().features();
   if (const float* const all = dataset_->rows(split)) {
     const bool neighbours =
@@ -31,7 +31,7 @@ tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<da
     if (neighbours) {
       return tensor::ConstMatrix{all + (count == 0 ? 0 : samples_.front()) * features, count, features};
     }
-    const std::span<const float*> table = resources_.context.workspace().allocate<const float*>(count);
+    const Span<const float*> table = resources_.context.workspace().allocate<const float*>(count);
     for (std::size_t n = 0; n < samples_.size(); ++n) table[n] = all + samples_[n] * features;
     return {table.data(), count, features};
   }
@@ -39,10 +39,8 @@ tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<da
                             features};
   resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
     const IndexRange part = tiles_.rows(tile);
-    dataset_->fill(split,
-                   std::span<const index_t>(samples_).subspan(static_cast<std::size_t>(part.begin),
-                                                              static_cast<std::size_t>(part.size())),
-                   rows.rows_from(part), visit);
+    dataset_->fill(split, Span<const index_t>(samples_).subspan(part.begin, part.size()), rows.rows_from(part),
+                   visit);
   });
   return tensor::ConstMatrix(rows);
 }
@@ -52,18 +50,18 @@ nn::Batch BatchLoader::load(data::Split split, index_t size, const std::optional
                             const SampleOf& sample_of) {
   tiles_.set_sharded(resources_.communicator, size, shards_);
   const index_t rows = tiles_.local_rows();
-  samples_.resize(static_cast<std::size_t>(rows));
-  for (index_t n = 0; n < rows; ++n) samples_[static_cast<std::size_t>(n)] = sample_of(tiles_.first_row() + n);
+  samples_.resize(rows);
+  for (index_t n = 0; n < rows; ++n) samples_[n] = sample_of(tiles_.first_row() + n);
 
   nn::Batch loaded;
   loaded.tiles = &tiles_;
   loaded.rows = rows_of(split, visit);
   loaded.ids = samples_;
-  const std::span<std::int32_t> labels = resources_.context.workspace().allocate<std::int32_t>(rows);
+  const Span<std::int32_t> labels = resources_.context.workspace().allocate<std::int32_t>(rows);
   dataset_->fill_labels(split, samples_, labels);
   loaded.labels = labels;
   if (dataset_->group_count() > 0) {
-    const std::span<std::int32_t> groups = resources_.context.workspace().allocate<std::int32_t>(rows);
+    const Span<std::int32_t> groups = resources_.context.workspace().allocate<std::int32_t>(rows);
     dataset_->fill_groups(split, samples_, groups);
     loaded.groups = groups;
   }

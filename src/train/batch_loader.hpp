@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/span.hpp"
 #include "comm/resources.hpp"
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
@@ -47,7 +48,7 @@ class BatchLoader {
   data::Sampler sampler_;
   SampleOrder order_;
   nn::BatchTiles tiles_;
-  std::vector<index_t> samples_;
+  Vector<index_t> samples_;
 };
 
 }  // namespace switchyard::train

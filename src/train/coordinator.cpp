@@ -13,9 +13,7 @@
 namespace switchyard::train {
 
 Coordinator::Coordinator(comm::Resources resources, index_t norm_entries)
-    : resources_(resources),
-      norm_entries_(static_cast<std::size_t>(norm_entries)),
-      squares_(static_cast<std::size_t>(norm_entries)) {}
+    : resources_(resources), norm_entries_(as_size(norm_entries)), squares_(as_size(norm_entries)) {}
 
 void expect_finite_updates(const optim::Optimizer& optimizer) {
   if (optimizer.not_finite().empty()) return;
@@ -25,12 +23,12 @@ void expect_finite_updates(const optim::Optimizer& optimizer) {
 Agreement Coordinator::agree(const optim::Optimizer& optimizer, moe::GateStatistics& statistics,
                              StopConditions conditions) {
   auto& [communicator, context] = resources_;
-  const std::span<std::int64_t> counts = statistics.counts();
+  const Span<std::int64_t> counts = statistics.counts();
   message_.assign(norm_entries_ + counts.size() + 3, 0);
   for (const nn::ParameterSlice& slice : optimizer.slices()) {
     if (slice.shared && !communicator.is_root()) continue;  // one rank speaks for all copies
-    const double square = ops::squared_sum(context, {slice.gradient, static_cast<std::size_t>(slice.count)});
-    message_[static_cast<std::size_t>(slice.norm_entry)] = std::bit_cast<std::int64_t>(square);
+    const double square = ops::squared_sum(context, {slice.gradient, slice.count});
+    message_[slice.norm_entry] = std::bit_cast<std::int64_t>(square);
   }
   std::ranges::copy(counts, message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_));
   std::int64_t& broken = message_[message_.size() - 3];

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/span.hpp"
 #include "comm/resources.hpp"
 #include "moe/gate_statistics.hpp"
 #include "optim/optimizer.hpp"
@@ -19,7 +20,7 @@ struct StopConditions {
 struct Agreement {
   double gradient_norm = 0;  // of the whole model, before clipping
   // The squared norms by the model's norm table; lives until the next agreement.
-  std::span<const double> squares;
+  Span<const double> squares;
   bool stop_requested = false;  // by a signal to any rank
   bool out_of_time = false;     // run.max_minutes
 };
@@ -44,7 +45,7 @@ class Coordinator {
  private:
   comm::Resources resources_;
   std::size_t norm_entries_;
-  std::vector<std::int64_t> message_;
+  Vector<std::int64_t> message_;
   std::vector<double> squares_;
 };
 

@@ -32,7 +32,7 @@ std::optional<index_t> take_number(std::string_view& rest) {
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
   if (error != std::errc{} || end == rest.data() + rest.size() || *end != ':' || number < 0)
     return std::nullopt;
-  rest.remove_prefix(static_cast<std::size_t>(end - rest.data()) + 1);
+  rest.remove_prefix(as_size(end - rest.data()) + 1);
   return number;
 }
 

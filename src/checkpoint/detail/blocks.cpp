@@ -33,7 +33,7 @@ std::uint64_t Fields::number(std::size_t bytes) {
   return value;
 }
 
-std::span<const std::byte> Fields::take(std::size_t bytes) {
+Span<const std::byte> Fields::take(std::size_t bytes) {
   if (bytes > rest_.size())
     throw Failure(fmt::format("a field of {} bytes where {} are left", bytes, rest_.size()));
   const auto taken = rest_.first(bytes);
@@ -55,12 +55,12 @@ void Fields::expect_signature(std::string_view wanted) {
   if (text(wanted.size()) != wanted) throw Failure(fmt::format("a block does not begin with '{}'", wanted));
 }
 
-std::uint32_t lookup3(std::span<const std::byte> bytes) {
+std::uint32_t lookup3(Span<const std::byte> bytes) {
   constexpr std::size_t stride = 12;
   std::uint32_t a = 0xdeadbeefU + static_cast<std::uint32_t>(bytes.size());
   std::uint32_t b = a;
   std::uint32_t c = a;
-  const auto add = [&](std::span<const std::byte> part) {  // at most 12 bytes, zeros behind them
+  const auto add = [&](Span<const std::byte> part) {  // at most 12 bytes, zeros behind them
     std::array<std::uint32_t, 3> words{};
     std::memcpy(words.data(), part.data(), part.size());
     a += words[0];
@@ -117,7 +117,7 @@ void BlockFile::claim(std::uint64_t address, std::uint64_t bytes, std::string_vi
 
 std::vector<std::byte> BlockFile::peek(std::uint64_t address, std::size_t bytes) const {
   const index_t begin = offset(address);
-  std::vector<std::byte> found(std::min(bytes, static_cast<std::size_t>(size_ - begin)));
+  std::vector<std::byte> found(std::min(bytes, as_size(size_ - begin)));
   file_.read_at(begin, found);
   return found;
 }
@@ -135,7 +135,7 @@ std::vector<std::byte> BlockFile::claimed_bytes(std::uint64_t address, std::uint
 std::vector<std::byte> BlockFile::read(std::uint64_t address, std::uint64_t bytes, std::string_view signature) {
   std::vector<std::byte> block = claimed_bytes(address, bytes, signature);
   const std::size_t covered = block.size() - checksum_bytes;
-  const auto stored = Fields(std::span(block).subspan(covered)).number(checksum_bytes);
+  const auto stored = Fields(Span(block).subspan(covered)).number(checksum_bytes);
   block.resize(covered);
   check_checksum(static_cast<std::uint32_t>(stored), lookup3(block), signature, address);
   return block;
@@ -145,7 +145,7 @@ std::vector<std::byte> BlockFile::read_with_inner_checksum(std::uint64_t address
                                                            std::string_view signature,
                                                            std::size_t checksum_at) {
   std::vector<std::byte> block = claimed_bytes(address, bytes, signature);
-  const auto place = std::span(block).subspan(checksum_at, checksum_bytes);
+  const auto place = Span(block).subspan(checksum_at, checksum_bytes);
   const auto stored = Fields(place).number(checksum_bytes);
   std::fill(place.begin(), place.end(), std::byte{0});
   check_checksum(static_cast<std::uint32_t>(stored), lookup3(block), signature, address);

@@ -5,12 +5,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 #include "checkpoint/detail/failure.hpp"
 
 namespace switchyard::checkpoint::detail {
@@ -21,21 +21,21 @@ inline constexpr std::uint64_t no_address = ~std::uint64_t{0};
 // Little-endian fields one after another. Reading past the end is a Failure.
 class Fields {
  public:
-  explicit Fields(std::span<const std::byte> bytes) : rest_(bytes) {}
+  explicit Fields(Span<const std::byte> bytes) : rest_(bytes) {}
   std::uint64_t number(std::size_t bytes);
-  std::span<const std::byte> take(std::size_t bytes);
+  Span<const std::byte> take(std::size_t bytes);
   std::string_view text(std::size_t bytes);
-  std::span<const std::byte> rest() const { return rest_; }
+  Span<const std::byte> rest() const { return rest_; }
   // The next field must be `wanted`; `what` names it.
   void expect(std::size_t bytes, std::uint64_t wanted, std::string_view what);
   void expect_signature(std::string_view wanted);
 
  private:
-  std::span<const std::byte> rest_;
+  Span<const std::byte> rest_;
 };
 
 // Bob Jenkins' lookup3 (hashlittle with initval 0), HDF5's checksum of its own blocks.
-std::uint32_t lookup3(std::span<const std::byte> bytes);
+std::uint32_t lookup3(Span<const std::byte> bytes);
 
 // One file under examination. Local, one thread. The file must outlive it.
 class BlockFile {

@@ -68,7 +68,7 @@ constexpr Encoding float32_encoding{1, {0x20, 31, 0}, 4, {0, 0, 32, 0, 23, 8, 0,
 constexpr Encoding float64_encoding{1, {0x20, 63, 0}, 8, {0, 0, 64, 0, 52, 11, 0, 52, 0xff, 3, 0, 0}, 12};
 constexpr std::uint8_t text_class = 3;
 
-Encoding read_encoding(std::span<const std::byte> bytes) {
+Encoding read_encoding(Span<const std::byte> bytes) {
   Fields fields(bytes);
   Encoding found{};
   const std::uint64_t head = fields.number(1);
@@ -92,7 +92,7 @@ std::optional<DType> dtype_of(const Encoding& type) {
   return std::nullopt;
 }
 
-tensor::Shape read_shape(std::span<const std::byte> bytes) {
+tensor::Shape read_shape(Span<const std::byte> bytes) {
   Fields fields(bytes);
   fields.expect(1, 2, "the version of its shape");
   const std::uint64_t dimensions = fields.number(1);
@@ -120,7 +120,7 @@ struct Attribute {
 };
 
 // A scalar number, unsigned: of 4 bytes if it is the checksum, else of 1.
-Attribute read_attribute(std::span<const std::byte> bytes) {
+Attribute read_attribute(Span<const std::byte> bytes) {
   Fields fields(bytes);
   fields.expect(1, 3, "the version of an attribute");
   fields.expect(1, 0, "the flags of an attribute");
@@ -206,15 +206,15 @@ class Walk {
     std::vector<Message> messages;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> chunks;  // of what is continued: address and bytes
     const std::vector<std::byte> first = file_.read(address, prefix_bytes + bytes + 4, "OHDR");
-    read_messages(std::span(first).subspan(prefix_bytes), flags, messages, chunks);
+    read_messages(Span(first).subspan(prefix_bytes), flags, messages, chunks);
     for (std::size_t i = 0; i < chunks.size(); ++i) {
       const std::vector<std::byte> chunk = file_.read(chunks[i].first, chunks[i].second, "OCHK");
-      read_messages(std::span(chunk).subspan(4), flags, messages, chunks);
+      read_messages(Span(chunk).subspan(4), flags, messages, chunks);
     }
     return messages;
   }
 
-  static void read_messages(std::span<const std::byte> bytes, std::uint64_t header_flags,
+  static void read_messages(Span<const std::byte> bytes, std::uint64_t header_flags,
                             std::vector<Message>& messages,
                             std::vector<std::pair<std::uint64_t, std::uint64_t>>& chunks) {
     constexpr std::uint64_t shared = 2;
@@ -239,7 +239,7 @@ class Walk {
 
   void visit_group(const std::vector<Message>& messages, const std::string& path, std::ptrdiff_t depth) {
     std::vector<std::pair<std::string, std::uint64_t>> links;
-    const auto add = [&](std::span<const std::byte> body) { links.push_back(read_link(body)); };
+    const auto add = [&](Span<const std::byte> body) { links.push_back(read_link(body)); };
     for (const Message& message : messages) {
       if (message.type == MessageType::link)
         add(message.body);
@@ -261,7 +261,7 @@ class Walk {
   }
 
   template <class Add>
-  void read_link_info(std::span<const std::byte> body, const Add& add) {
+  void read_link_info(Span<const std::byte> body, const Add& add) {
     Fields fields(body);
     fields.expect(1, 0, "the version of its links");
     const std::uint64_t flags = fields.number(1);
@@ -271,7 +271,7 @@ class Walk {
     if (heap != no_address) for_each_dense_link(file_, heap, tree, add);
   }
 
-  static std::pair<std::string, std::uint64_t> read_link(std::span<const std::byte> body) {
+  static std::pair<std::string, std::uint64_t> read_link(Span<const std::byte> body) {
     Fields fields(body);
     fields.expect(1, 1, "the version of a link");
     const std::uint64_t flags = fields.number(1);
@@ -294,7 +294,7 @@ class Walk {
     entry.path = path;
     std::optional<Encoding> type;
     std::optional<tensor::Shape> shape;
-    std::optional<std::span<const std::byte>> layout;
+    std::optional<Span<const std::byte>> layout;
     std::optional<std::uint32_t> header_mark;
     const auto once = [](auto& place, auto&& value, const char* what) {
       if (place) throw Failure(fmt::format("it has {} twice", what));
@@ -306,7 +306,7 @@ class Walk {
       } else if (message.type == MessageType::dataspace) {
         once(shape, read_shape(message.body), "a shape");
       } else if (message.type == MessageType::layout) {
-        once(layout, std::span<const std::byte>(message.body), "a layout");
+        once(layout, Span<const std::byte>(message.body), "a layout");
       } else if (message.type == MessageType::attribute) {
         const Attribute attribute = read_attribute(message.body);
         const bool is_checksum = attribute.name == checksum_attribute;
@@ -344,7 +344,7 @@ class Walk {
           fmt::format("it is marked as one number and is {} {}", name(*dtype), tensor::to_string(entry.shape)));
   }
 
-  void set_place(Entry& entry, std::span<const std::byte> layout) {
+  void set_place(Entry& entry, Span<const std::byte> layout) {
     constexpr std::uint64_t contiguous = 1;
     Fields fields(layout);
     if (const std::uint64_t version = fields.number(1); version != 3 && version != 4)

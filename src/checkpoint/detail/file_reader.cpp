@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/hash.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::checkpoint::detail {
 
@@ -22,29 +23,27 @@ const Entry* FileReader::find(std::string_view path) const {
 void FileReader::read_rows(const Entry& entry, RowRange range, std::byte* data) const {
   if (entry.elements() == 0) return;
   const index_t row_bytes = entry.shape.empty() ? entry.bytes() : entry.bytes() / entry.shape[0];
-  file_.read_at(entry.offset + range.first_row * row_bytes,
-                std::span(data, static_cast<std::size_t>(range.rows * row_bytes)));
+  file_.read_at(entry.offset + range.first_row * row_bytes, Span(data, range.rows * row_bytes));
 }
 
 void FileReader::read_piece(const Entry& entry, const Piece& piece, std::byte* data) const {
   const index_t unit = element_bytes(entry.dtype);
-  file_.read_at(entry.offset + piece.first_element * unit,
-                std::span(data, static_cast<std::size_t>(piece.elements * unit)));
+  file_.read_at(entry.offset + piece.first_element * unit, Span(data, piece.elements * unit));
 }
 
-void FileReader::for_each_piece(
-    const Entry& entry, const std::function<void(const Piece&, std::span<const std::byte>)>& use) const {
+void FileReader::for_each_piece(const Entry& entry,
+                                const std::function<void(const Piece&, Span<const std::byte>)>& use) const {
   const index_t unit = element_bytes(entry.dtype);
-  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(entry.bytes(), piece_bytes)));
+  Vector<std::byte> buffer(std::min(entry.bytes(), piece_bytes));
   for (const Piece& piece : cut(entry.shape, all_rows(entry.shape), piece_bytes / unit)) {
     read_piece(entry, piece, buffer.data());
-    use(piece, std::span(buffer).first(static_cast<std::size_t>(piece.elements * unit)));
+    use(piece, Span(buffer).first(piece.elements * unit));
   }
 }
 
 std::string FileReader::raw_text(const Entry& entry) const {
-  std::string text(static_cast<std::size_t>(entry.text_bytes), '\0');
-  file_.read_at(entry.offset, std::as_writable_bytes(std::span(text)));
+  std::string text(as_size(entry.text_bytes), '\0');
+  file_.read_at(entry.offset, std::as_writable_bytes(Span(text)));
   return text;
 }
 
@@ -74,10 +73,10 @@ std::uint32_t FileReader::stored_crc32(const Entry& entry) const {
 std::uint32_t FileReader::computed_crc32(const Entry& entry) const {
   if (entry.kind == Entry::Kind::text) {
     const std::string text = raw_text(entry);
-    return crc32(std::as_bytes(std::span(text)));
+    return crc32(std::as_bytes(Span(text)));
   }
   std::uint32_t crc = 0;
-  for_each_piece(entry, [&](const Piece&, std::span<const std::byte> bytes) { crc = crc32(bytes, crc); });
+  for_each_piece(entry, [&](const Piece&, Span<const std::byte> bytes) { crc = crc32(bytes, crc); });
   return crc;
 }
 

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/contents.hpp"
 #include "checkpoint/detail/failure.hpp"
@@ -34,7 +34,7 @@ class FileReader {
   // Calls `use` with each piece of a number or an array, in row-major order. The bytes are valid until it
   // returns.
   void for_each_piece(const Entry& entry,
-                      const std::function<void(const Piece&, std::span<const std::byte>)>& use) const;
+                      const std::function<void(const Piece&, Span<const std::byte>)>& use) const;
   std::string read_text(const Entry& entry) const;
   std::int64_t read_integer(const Entry& entry) const;
   double read_number(const Entry& entry) const;

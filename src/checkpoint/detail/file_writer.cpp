@@ -96,7 +96,7 @@ DatasetId FileWriter::create(const std::string& path, hid_t type, const tensor::
                             fmt::format("creating data set '{}'", path));
 }
 
-void FileWriter::write_header_value(const std::string& path, hid_t type, std::span<const std::byte> bytes) {
+void FileWriter::write_header_value(const std::string& path, hid_t type, Span<const std::byte> bytes) {
   DatasetId dataset = create(path, type, {});
   check(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()),
         fmt::format("writing '{}'", path));
@@ -109,19 +109,19 @@ void FileWriter::write_header_value(const std::string& path, hid_t type, std::sp
 
 void FileWriter::write(const std::string& path, std::int64_t value) {
   const LibraryLock lock;
-  write_header_value(path, type_id(DType::int64), std::as_bytes(std::span(&value, 1)));
+  write_header_value(path, type_id(DType::int64), std::as_bytes(Span(&value, 1)));
 }
 
 void FileWriter::write(const std::string& path, double value) {
   const LibraryLock lock;
-  write_header_value(path, type_id(DType::float64), std::as_bytes(std::span(&value, 1)));
+  write_header_value(path, type_id(DType::float64), std::as_bytes(Span(&value, 1)));
 }
 
 void FileWriter::write(const std::string& path, const std::string& text) {
   const LibraryLock lock;
   const std::string stored = text.empty() ? std::string(1, '\0') : text;  // HDF5 has no text of size zero
   const TypeId type = text_type(stored.size());
-  write_header_value(path, type.get(), std::as_bytes(std::span(stored)));
+  write_header_value(path, type.get(), std::as_bytes(Span(stored)));
 }
 
 void FileWriter::write(const Header& header) {
@@ -140,7 +140,7 @@ void FileWriter::begin_array(const std::string& path, DType dtype, const tensor:
   array_ = create(path, array_type_, shape);
 }
 
-void FileWriter::append(const Piece& piece, std::span<const std::byte> data) {
+void FileWriter::append(const Piece& piece, Span<const std::byte> data) {
   array_crc32_ = crc32(data, array_crc32_);
   const LibraryLock lock;
   const auto in_file = checked<SpaceId>(H5Dget_space(array_.get()), "asking for a space");

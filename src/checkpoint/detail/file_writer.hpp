@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <set>
-#include <span>
 #include <string>
 
+#include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/hdf5.hpp"
 
@@ -36,7 +36,7 @@ class FileWriter {
 
   // An array: begin, its pieces in row-major order, end.
   void begin_array(const std::string& path, DType dtype, const tensor::Shape& shape);
-  void append(const Piece& piece, std::span<const std::byte> data);
+  void append(const Piece& piece, Span<const std::byte> data);
   void end_array();
 
   // The library writes what it still holds. It cannot be asked again: after a failure, the file and what the
@@ -47,7 +47,7 @@ class FileWriter {
   void reserve(index_t bytes);
   void create_groups_above(const std::string& path);
   DatasetId create(const std::string& path, hid_t type, const tensor::Shape& shape);
-  void write_header_value(const std::string& path, hid_t type, std::span<const std::byte> bytes);
+  void write_header_value(const std::string& path, hid_t type, Span<const std::byte> bytes);
   void abandon() noexcept;
 
   std::filesystem::path path_;

@@ -52,7 +52,7 @@ class LinkHeap {
       add_indirect(root, 0, rows);
   }
 
-  std::span<const std::byte> object(std::span<const std::byte> id) const {
+  Span<const std::byte> object(Span<const std::byte> id) const {
     Fields fields(id);
     fields.expect(1, 0, "the kind of an object of a heap");
     const std::uint64_t offset = fields.number(heap_offset_bytes);
@@ -61,7 +61,7 @@ class LinkHeap {
     if (after != blocks_.begin()) {
       const auto& [start, block] = *std::prev(after);
       if (offset - start < block.size() && bytes <= block.size() - (offset - start))
-        return std::span(block).subspan(offset - start, bytes);
+        return Span(block).subspan(offset - start, bytes);
     }
     throw Failure(
         fmt::format("a link of {} bytes is at {} of its heap, where there is no block", bytes, offset));
@@ -90,7 +90,7 @@ class LinkHeap {
     const std::uint64_t bytes = block_checksum_at + rows * table_width * address_bytes + 4;
     const std::vector<std::byte> block = file_.read(address, bytes, "FHIB");
     check_place(Fields(block), heap_offset);
-    Fields children(std::span<const std::byte>(block).subspan(block_checksum_at));
+    Fields children(Span<const std::byte>(block).subspan(block_checksum_at));
     for (std::uint64_t row = 0; row < rows; ++row) {
       for (std::uint64_t column = 0; column < table_width; ++column, heap_offset += row_bytes(row)) {
         const std::uint64_t child = children.number(address_bytes);
@@ -120,9 +120,7 @@ struct NodeLevel {
   std::size_t pointer_bytes = 0;
 };
 
-std::size_t bytes_for(std::size_t value) {
-  return (static_cast<std::size_t>(std::bit_width(value)) - 1) / 8 + 1;
-}
+std::size_t bytes_for(std::size_t value) { return (as_size(std::bit_width(value)) - 1) / 8 + 1; }
 
 NodeLevel level_of(std::size_t depth) {
   constexpr std::size_t leaf_records = (node_bytes - node_overhead_bytes) / record_bytes;
@@ -139,7 +137,7 @@ NodeLevel level_of(std::size_t depth) {
 
 class NameTree {
  public:
-  using Use = std::function<void(std::span<const std::byte>)>;  // a heap id
+  using Use = std::function<void(Span<const std::byte>)>;  // a heap id
   NameTree(BlockFile& file, const Use& use) : file_(file), use_(use) {}
 
   void walk(std::uint64_t address) {
@@ -187,9 +185,9 @@ class NameTree {
 }  // namespace
 
 void for_each_dense_link(BlockFile& file, std::uint64_t heap_address, std::uint64_t tree_address,
-                         const std::function<void(std::span<const std::byte>)>& use) {
+                         const std::function<void(Span<const std::byte>)>& use) {
   const LinkHeap heap(file, heap_address);
-  const NameTree::Use use_id = [&](std::span<const std::byte> id) { use(heap.object(id)); };
+  const NameTree::Use use_id = [&](Span<const std::byte> id) { use(heap.object(id)); };
   NameTree(file, use_id).walk(tree_address);
 }
 

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
 
+#include "base/span.hpp"
 #include "checkpoint/detail/blocks.hpp"
 
 namespace switchyard::checkpoint::detail {
@@ -14,6 +14,6 @@ namespace switchyard::checkpoint::detail {
 // bytes are valid until it returns. Throws Failure for what libhdf5 does not write for a group of the default
 // parameters.
 void for_each_dense_link(BlockFile& file, std::uint64_t heap_address, std::uint64_t tree_address,
-                         const std::function<void(std::span<const std::byte>)>& use);
+                         const std::function<void(Span<const std::byte>)>& use);
 
 }  // namespace switchyard::checkpoint::detail

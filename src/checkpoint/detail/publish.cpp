@@ -9,10 +9,10 @@
 #include <fstream>
 #include <memory>
 #include <set>
-#include <span>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/span.hpp"
 #include "checkpoint/detail/failure.hpp"
 #include "files/regular_file.hpp"
 
@@ -100,7 +100,7 @@ void remove_old(const fs::path& folder, index_t step, index_t keep_last) {
   std::vector<index_t> steps = steps_in(folder);
   std::erase_if(steps, [&](index_t other) { return other > step; });
   const index_t old = std::max<index_t>(std::ssize(steps) - keep_last, 0);
-  for (const index_t other : std::span(steps).first(static_cast<std::size_t>(old)))
+  for (const index_t other : Span(steps).first(old))
     if (!keep.contains(file_name(other))) files::remove_or_warn(folder / file_name(other));
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/file_writer.hpp"
 

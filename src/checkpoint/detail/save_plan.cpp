@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/contract.hpp"
+#include "base/span.hpp"
 #include "checkpoint/detail/contents.hpp"
 #include "checkpoint/detail/pieces.hpp"
 
@@ -30,15 +31,15 @@ void for_each_group_above(const std::string& path, const Use& use) {
 class Packer {
  public:
   void add(index_t value) {
-    const auto bytes = std::as_bytes(std::span(&value, 1));
+    const auto bytes = std::as_bytes(Span(&value, 1));
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   }
   void add(const std::string& text) {
     add(std::ssize(text));
-    const auto bytes = std::as_bytes(std::span(text));
+    const auto bytes = std::as_bytes(Span(text));
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   }
-  std::span<const std::byte> bytes() const { return bytes_; }
+  Span<const std::byte> bytes() const { return bytes_; }
 
  private:
   std::vector<std::byte> bytes_;
@@ -46,7 +47,7 @@ class Packer {
 
 class Unpacker {
  public:
-  explicit Unpacker(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  explicit Unpacker(Span<const std::byte> bytes) : bytes_(bytes) {}
   bool done() const { return bytes_.empty(); }
   index_t integer() {
     index_t value = 0;
@@ -54,18 +55,18 @@ class Unpacker {
     return value;
   }
   std::string text() {
-    const auto bytes = take(static_cast<std::size_t>(integer()));
+    const auto bytes = take(as_size(integer()));
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
 
  private:
-  std::span<const std::byte> take(std::size_t count) {
+  Span<const std::byte> take(std::size_t count) {
     SY_EXPECTS(count <= bytes_.size(), "a description of slices ends {} bytes early", count - bytes_.size());
     const auto taken = bytes_.first(count);
     bytes_ = bytes_.subspan(count);
     return taken;
   }
-  std::span<const std::byte> bytes_;
+  Span<const std::byte> bytes_;
 };
 
 void pack(Packer& packer, const Slice& slice) {
@@ -81,7 +82,7 @@ Slice unpack(Unpacker& unpacker) {
   Slice slice;
   slice.path = unpacker.text();
   slice.dtype = static_cast<DType>(unpacker.integer());
-  slice.shape.resize(static_cast<std::size_t>(unpacker.integer()));
+  slice.shape.resize(as_size(unpacker.integer()));
   for (index_t& extent : slice.shape) extent = unpacker.integer();
   slice.first_row = unpacker.integer();
   slice.rows = unpacker.integer();
@@ -132,19 +133,19 @@ index_t SavePlan::data_bytes() const {
   return bytes;
 }
 
-SavePlan gather_save_plan(comm::Communicator& communicator, std::span<const Slice> slices) {
+SavePlan gather_save_plan(comm::Communicator& communicator, Span<const Slice> slices) {
   Packer mine;
   for (const Slice& slice : slices) pack(mine, slice);
-  const std::vector<index_t> sizes = communicator.all_gather(std::ssize(mine.bytes()));
-  std::vector<std::byte> all(static_cast<std::size_t>(std::accumulate(sizes.begin(), sizes.end(), index_t{0})));
-  communicator.all_gather_rows(mine.bytes(), std::span(all), std::span<const index_t>(sizes), 1);
+  const Vector<index_t> sizes = communicator.all_gather(std::ssize(mine.bytes()));
+  Vector<std::byte> all(std::accumulate(sizes.begin(), sizes.end(), index_t{0}));
+  communicator.all_gather_rows(mine.bytes(), Span(all), Span<const index_t>(sizes), 1);
 
   // No check above this line: from here on every rank sees the same and throws the same.
   std::map<std::string, ArrayPlan> arrays;
   std::size_t offset = 0;
   for (int rank = 0; rank < communicator.size(); ++rank) {
-    const auto bytes = static_cast<std::size_t>(sizes[static_cast<std::size_t>(rank)]);
-    Unpacker unpacker(std::span<const std::byte>(all).subspan(offset, bytes));
+    const auto bytes = as_size(sizes[rank]);
+    Unpacker unpacker(Span<const std::byte>(all).subspan(offset, bytes));
     for (index_t position = 0; !unpacker.done(); ++position) {
       const Slice slice = unpack(unpacker);
       add_slice(arrays, slice, Part{GroupRank{rank}, position, slice.first_row, slice.rows});

@@ -1,10 +1,10 @@
 // What all ranks together want to save: who owns which rows of which array.
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
+#include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/communicator.hpp"
 
@@ -34,7 +34,7 @@ struct SavePlan {
 
 // Collective. Gathers the descriptions of the slices (not their data) on every rank. Throws ContractViolation,
 // the same on every rank, if the slices of an array disagree, overlap, or leave rows out.
-SavePlan gather_save_plan(comm::Communicator& communicator, std::span<const Slice> slices);
+SavePlan gather_save_plan(comm::Communicator& communicator, Span<const Slice> slices);
 
 // What the file takes on the disk, from above: data and texts, and the library's overhead. Only the reservation
 // and the message of a full disk depend on it.

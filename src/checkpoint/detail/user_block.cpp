@@ -28,11 +28,11 @@ constexpr std::size_t checksum_offset = 508;
 constexpr std::size_t read_bytes = std::size_t{1} << 18;
 
 template <class T>
-void put(std::span<std::byte> bytes, std::size_t offset, const T& value) {
+void put(Span<std::byte> bytes, std::size_t offset, const T& value) {
   std::memcpy(bytes.data() + offset, &value, sizeof value);
 }
 template <class T>
-T get(std::span<const std::byte> bytes, std::size_t offset) {
+T get(Span<const std::byte> bytes, std::size_t offset) {
   T value;
   std::memcpy(&value, bytes.data() + offset, sizeof value);
   return value;
@@ -42,9 +42,9 @@ std::array<std::byte, 16> digest_behind_block(const files::File& file, index_t f
   ContentHash hash;
   std::vector<std::byte> buffer(read_bytes);
   for (index_t offset = user_block_bytes; offset < file_bytes;) {
-    const auto bytes = static_cast<std::size_t>(std::min<index_t>(std::ssize(buffer), file_bytes - offset));
-    file.read_at(offset, std::span(buffer).first(bytes));
-    hash.add(std::span(buffer).first(bytes));
+    const auto bytes = as_size(std::min<index_t>(std::ssize(buffer), file_bytes - offset));
+    file.read_at(offset, Span(buffer).first(bytes));
+    hash.add(Span(buffer).first(bytes));
     offset += static_cast<index_t>(bytes);
   }
   return hash.digest();
@@ -59,7 +59,7 @@ std::array<std::byte, user_block_bytes> encode(const UserBlock& block, std::stri
   put(bytes, block_size_offset, static_cast<std::uint32_t>(user_block_bytes));
   put(bytes, file_size_offset, block.file_bytes);
   put(bytes, digest_offset, block.digest);
-  put(bytes, checksum_offset, crc32(std::span(bytes).first(checksum_offset)));
+  put(bytes, checksum_offset, crc32(Span(bytes).first(checksum_offset)));
   return bytes;
 }
 

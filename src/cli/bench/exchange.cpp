@@ -3,6 +3,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "base/span.hpp"
 #include "cli/bench/bench.hpp"
 #include "cli/bench/timing.hpp"
 #include "moe/exchange.hpp"
@@ -48,9 +49,9 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
   moe::DispatchPlan plan;
 
   const index_t off_rank = rows_per_pair * (ranks - 1);
-  std::vector<index_t> counts(static_cast<std::size_t>(ranks), rows_per_pair);
-  std::vector<index_t> first(static_cast<std::size_t>(ranks));
-  counts[static_cast<std::size_t>(communicator.rank().value)] = 0;
+  Vector<index_t> counts(ranks, rows_per_pair);
+  Vector<index_t> first(ranks);
+  counts[communicator.rank()] = 0;
   for (std::size_t r = 1; r < first.size(); ++r) first[r] = first[r - 1] + counts[r - 1];
   device::Buffer<float> out(off_rank * row_floats), in(off_rank * row_floats);
   const index_t arriving = rows_per_pair * ranks;  // the own ones, too
@@ -76,9 +77,8 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
       communicator.all_to_all_rows<float>(out.data(), {counts, first}, in.data(), {counts, first}, row_floats);
     });
     communicator.barrier();
-    const double copied = seconds_of([&] {
-      std::memcpy(out.data(), in.data(), static_cast<std::size_t>(off_rank * row_floats) * sizeof(float));
-    });
+    const double copied =
+        seconds_of([&] { std::memcpy(out.data(), in.data(), as_size(off_rank * row_floats) * sizeof(float)); });
     if (i < warm) continue;
     result.plan.add(planned);
     result.dispatch.add(dispatched);
@@ -107,8 +107,7 @@ int bench_exchange(Runtime& runtime, Arguments) {
         "gathered us", "raw us", "copy us", "limit us", "dispatch", "gathered");
   }
   for (const index_t mebibytes : {1, 8, 32}) {
-    const Result r =
-        measure(runtime, context, mebibytes * (1 << 20) / (row_floats * static_cast<index_t>(sizeof(float))));
+    const Result r = measure(runtime, context, mebibytes * (1 << 20) / (row_floats * size_of<float>));
     const double limit = r.raw.median() + r.copy.median();
     if (!runtime.is_root()) continue;
     std::cout << fmt::format(

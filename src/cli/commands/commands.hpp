@@ -2,14 +2,14 @@
 // Error.
 #pragma once
 
-#include <span>
 #include <string>
 
+#include "base/span.hpp"
 #include "cli/runtime.hpp"
 
 namespace switchyard::cli {
 
-using Arguments = std::span<const std::string>;
+using Arguments = Span<const std::string>;
 
 // On all ranks of a launch.
 int train(Runtime& runtime, Arguments arguments);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
@@ -28,17 +29,17 @@ std::string out_of(const CommandLine& line) {
 
 // One split's arrays and the memory that they point to.
 struct SplitArrays {
-  std::vector<float> rows;
+  Vector<float> rows;
   std::vector<std::int64_t> labels, clusters;
 
   SplitArrays(const data::Dataset& dataset, data::Split split) {
-    const auto count = static_cast<std::size_t>(dataset.size(split));
+    const index_t count = dataset.size(split);
     const index_t features = dataset.shape().features();
-    std::vector<index_t> samples(count);
+    Vector<index_t> samples(count);
     std::iota(samples.begin(), samples.end(), index_t{0});
-    rows.resize(count * static_cast<std::size_t>(features));
-    dataset.fill(split, samples, {rows.data(), static_cast<index_t>(count), features});
-    std::vector<std::int32_t> numbers(count);
+    rows.resize(count * features);
+    dataset.fill(split, samples, {rows.data(), count, features});
+    Vector<std::int32_t> numbers(count);
     dataset.fill_labels(split, samples, numbers);
     labels.assign(numbers.begin(), numbers.end());
     if (dataset.group_count() == 0) return;
@@ -48,7 +49,7 @@ struct SplitArrays {
 
   void add_to(std::vector<checkpoint::Slice>& arrays, std::string_view split,
               const tensor::SampleShape& shape) {
-    const auto count = static_cast<index_t>(labels.size());
+    const auto count = std::ssize(labels);
     const auto add = [&](std::string_view name, checkpoint::DType type, tensor::Shape dimensions, void* data) {
       arrays.push_back({fmt::format("{}/{}", split, name), type, std::move(dimensions), 0, count,
                         static_cast<std::byte*>(data)});

@@ -9,13 +9,12 @@ namespace switchyard::comm {
 
 void LocalCommunicator::abort(ExitCode code) { std::_Exit(static_cast<int>(code)); }
 
-void LocalCommunicator::do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
-                                      std::span<const index_t>, index_t) {
+void LocalCommunicator::do_all_gather(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t>,
+                                      index_t) {
   detail::copy_block(mine.data(), all.data(), std::ssize(mine));
 }
 
-void LocalCommunicator::do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv,
-                                      index_t block_bytes) {
+void LocalCommunicator::do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) {
   detail::copy_block(send.data(), recv.data(), block_bytes);
 }
 
@@ -27,10 +26,10 @@ void LocalCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout send
 }
 
 // A rank never sends to itself (communicator.cpp), and there is no other.
-void LocalCommunicator::do_send(std::span<const std::byte>, GroupRank to) {
+void LocalCommunicator::do_send(Span<const std::byte>, GroupRank to) {
   SY_EXPECTS(false, "a group of one rank sends to rank {}", to.value);
 }
-void LocalCommunicator::do_receive(std::span<std::byte>, GroupRank from) {
+void LocalCommunicator::do_receive(Span<std::byte>, GroupRank from) {
   SY_EXPECTS(false, "a group of one rank receives from rank {}", from.value);
 }
 

@@ -23,9 +23,9 @@ constexpr int message_tag = 0;
 
 // Calls `pass(piece)` for each piece of `data`; once with nothing if it is empty.
 template <class Byte, class Pass>
-void for_each_piece(std::span<Byte> data, const Pass& pass) {
+void for_each_piece(Span<Byte> data, const Pass& pass) {
   do {
-    const std::span<Byte> piece = data.first(std::min(data.size(), piece_bytes));
+    const Span<Byte> piece = data.first(std::min(data.size(), piece_bytes));
     pass(piece);
     data = data.subspan(piece.size());
   } while (!data.empty());
@@ -37,12 +37,11 @@ MpiCommunicator::MpiCommunicator(mpi::CommHandle comm, CollectiveChecks checks)
     : comm_(std::move(comm)), checks_(checks) {
   MPI_Comm_rank(comm_.get(), &rank_.value);
   MPI_Comm_size(comm_.get(), &size_);
-  const auto ranks = static_cast<std::size_t>(size_);
   for (Counts* counts : {&send_counts_, &recv_counts_}) {
-    counts->rows.resize(ranks);
-    counts->first_row.resize(ranks);
+    counts->rows.resize(size_);
+    counts->first_row.resize(size_);
   }
-  if (checks_ == CollectiveChecks::on) tags_.resize(ranks);
+  if (checks_ == CollectiveChecks::on) tags_.resize(size_);
 }
 
 void MpiCommunicator::abort(ExitCode code) { mpi::abort_all(code); }
@@ -59,8 +58,8 @@ MPI_Datatype MpiCommunicator::row_datatype(index_t row_bytes) {
 }
 
 void MpiCommunicator::Counts::assign(RowLayout layout, GroupRank skipped) {
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    const bool empty = layout.rows[r] == 0 || static_cast<int>(r) == skipped.value;
+  for (int r = 0; r < std::ssize(rows); ++r) {
+    const bool empty = layout.rows[r] == 0 || r == skipped.value;
     rows[r] = empty ? 0 : mpi::to_int(layout.rows[r], "the number of rows that one rank sends to another");
     first_row[r] = empty ? 0 : mpi::to_int(layout.first_row[r], "the first row of a rank's block");
   }
@@ -74,7 +73,7 @@ void MpiCommunicator::announce(const OperationTag& tag) {
     fail(code, "MPI_Allgather", "comparing " + describe(tag));
   }
   for (int r = 1; r < size_; ++r) {
-    require_same_operation(tags_.front(), GroupRank(r), tags_[static_cast<std::size_t>(r)]);
+    require_same_operation(tags_.front(), GroupRank(r), tags_[r]);
   }
 }
 
@@ -82,8 +81,8 @@ void MpiCommunicator::do_barrier() {
   if (const int code = MPI_Barrier(comm_.get()); code != MPI_SUCCESS) fail(code, "MPI_Barrier", "all ranks");
 }
 
-void MpiCommunicator::do_broadcast(std::span<std::byte> data, GroupRank root) {
-  for_each_piece(data, [&](std::span<std::byte> piece) {
+void MpiCommunicator::do_broadcast(Span<std::byte> data, GroupRank root) {
+  for_each_piece(data, [&](Span<std::byte> piece) {
     const int code = MPI_Bcast(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, root.value, comm_.get());
     if (code != MPI_SUCCESS) {
       fail(code, "MPI_Bcast", fmt::format("{} bytes from rank {}", data.size(), root.value));
@@ -91,14 +90,13 @@ void MpiCommunicator::do_broadcast(std::span<std::byte> data, GroupRank root) {
   });
 }
 
-void MpiCommunicator::do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
-                                    std::span<const index_t> rows, index_t row_bytes) {
+void MpiCommunicator::do_all_gather(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t> rows,
+                                    index_t row_bytes) {
   index_t first_row = 0;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
+  for (int r = 0; r < size_; ++r) {
     recv_counts_.rows[r] = mpi::to_int(rows[r], "the number of rows that one rank gives");
     recv_counts_.first_row[r] = mpi::to_int(first_row, "the first row of a rank's block");
-    if (static_cast<int>(r) == rank_.value)
-      copy_block(mine.data(), all.data() + first_row * row_bytes, std::ssize(mine));
+    if (r == rank_.value) copy_block(mine.data(), all.data() + first_row * row_bytes, std::ssize(mine));
     first_row += rows[r];
   }
   // Always in place, since MPI wants the same choice on all ranks.
@@ -111,8 +109,7 @@ void MpiCommunicator::do_all_gather(std::span<const std::byte> mine, std::span<s
   }
 }
 
-void MpiCommunicator::do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv,
-                                    index_t block_bytes) {
+void MpiCommunicator::do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) {
   const MPI_Datatype block_type = row_datatype(block_bytes);
   if (const int code = MPI_Alltoall(send.data(), 1, block_type, recv.data(), 1, block_type, comm_.get());
       code != MPI_SUCCESS) {
@@ -122,10 +119,9 @@ void MpiCommunicator::do_all_to_all(std::span<const std::byte> send, std::span<s
 
 void MpiCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv,
                                          RowLayout recv_layout, index_t row_bytes) {
-  const auto self = static_cast<std::size_t>(rank_.value);
-  if (send_layout.rows[self] > 0) {
-    copy_block(send + send_layout.first_row[self] * row_bytes, recv + recv_layout.first_row[self] * row_bytes,
-               send_layout.rows[self] * row_bytes);
+  if (send_layout.rows[rank_] > 0) {
+    copy_block(send + send_layout.first_row[rank_] * row_bytes, recv + recv_layout.first_row[rank_] * row_bytes,
+               send_layout.rows[rank_] * row_bytes);
   }
   if (size_ == 1) return;
   send_counts_.assign(send_layout, rank_);
@@ -141,26 +137,26 @@ void MpiCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout send_l
   }
 }
 
-void MpiCommunicator::all_reduce(std::span<std::int64_t> values, MPI_Op op) {
+void MpiCommunicator::all_reduce(Span<std::int64_t> values, MPI_Op op) {
   const int count = mpi::to_int(std::ssize(values), "the number of values to reduce");
   if (const int code = MPI_Allreduce(MPI_IN_PLACE, values.data(), count, MPI_INT64_T, op, comm_.get());
       code != MPI_SUCCESS) {
     fail(code, "MPI_Allreduce", fmt::format("{} integers", count));
   }
 }
-void MpiCommunicator::do_all_reduce_sum(std::span<std::int64_t> values) { all_reduce(values, MPI_SUM); }
-void MpiCommunicator::do_all_reduce_max(std::span<std::int64_t> values) { all_reduce(values, MPI_MAX); }
+void MpiCommunicator::do_all_reduce_sum(Span<std::int64_t> values) { all_reduce(values, MPI_SUM); }
+void MpiCommunicator::do_all_reduce_max(Span<std::int64_t> values) { all_reduce(values, MPI_MAX); }
 
-void MpiCommunicator::do_send(std::span<const std::byte> data, GroupRank to) {
-  for_each_piece(data, [&](std::span<const std::byte> piece) {
+void MpiCommunicator::do_send(Span<const std::byte> data, GroupRank to) {
+  for_each_piece(data, [&](Span<const std::byte> piece) {
     const int code =
         MPI_Send(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, to.value, message_tag, comm_.get());
     if (code != MPI_SUCCESS) fail(code, "MPI_Send", fmt::format("{} bytes to rank {}", data.size(), to.value));
   });
 }
 
-void MpiCommunicator::do_receive(std::span<std::byte> data, GroupRank from) {
-  for_each_piece(data, [&](std::span<std::byte> piece) {
+void MpiCommunicator::do_receive(Span<std::byte> data, GroupRank from) {
+  for_each_piece(data, [&](Span<std::byte> piece) {
     const int expected_bytes = static_cast<int>(piece.size());
     MPI_Status status;
     const int code =

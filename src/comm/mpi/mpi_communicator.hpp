@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/span.hpp"
 #include "comm/communicator.hpp"
 #include "comm/mpi/mpi_handles.hpp"
 #include "comm/mpi/mpi_session.hpp"
@@ -24,27 +25,27 @@ class MpiCommunicator final : public Communicator {
  private:
   // One direction of an exchange, as MPI wants it.
   struct Counts {
-    std::vector<int> rows;
-    std::vector<int> first_row;
+    Vector<int> rows;
+    Vector<int> first_row;
     // Leaves out the block with `skipped`.
     void assign(RowLayout layout, GroupRank skipped);
   };
 
   void announce(const OperationTag& tag) override;
   void do_barrier() override;
-  void do_broadcast(std::span<std::byte> data, GroupRank root) override;
-  void do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::span<const index_t> rows,
+  void do_broadcast(Span<std::byte> data, GroupRank root) override;
+  void do_all_gather(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t> rows,
                      index_t row_bytes) override;
-  void do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv, index_t block_bytes) override;
+  void do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) override;
   void do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv, RowLayout recv_layout,
                           index_t row_bytes) override;
-  void do_all_reduce_sum(std::span<std::int64_t> values) override;
-  void do_all_reduce_max(std::span<std::int64_t> values) override;
-  void do_send(std::span<const std::byte> data, GroupRank to) override;
-  void do_receive(std::span<std::byte> data, GroupRank from) override;
+  void do_all_reduce_sum(Span<std::int64_t> values) override;
+  void do_all_reduce_max(Span<std::int64_t> values) override;
+  void do_send(Span<const std::byte> data, GroupRank to) override;
+  void do_receive(Span<std::byte> data, GroupRank from) override;
   std::unique_ptr<Communicator> do_split(int color) override;
 
-  void all_reduce(std::span<std::int64_t> values, MPI_Op op);
+  void all_reduce(Span<std::int64_t> values, MPI_Op op);
   MPI_Datatype row_datatype(index_t row_bytes);
   [[noreturn]] void fail(int code, std::string_view call, const std::string& details) const;
 
@@ -59,7 +60,7 @@ class MpiCommunicator final : public Communicator {
   int size_ = 0;
   std::vector<RowType> row_types_;  // a handful: searched in order
   Counts send_counts_, recv_counts_;
-  std::vector<OperationTag> tags_;  // of all ranks, when checks are on
+  Vector<OperationTag> tags_;  // of all ranks, when checks are on
 };
 
 }  // namespace switchyard::comm

@@ -22,7 +22,7 @@ std::string error_text(int code) {
   std::array<char, MPI_MAX_ERROR_STRING> text{};
   int length = 0;
   if (MPI_Error_string(code, text.data(), &length) != MPI_SUCCESS) return fmt::format("error code {}", code);
-  return {text.data(), static_cast<std::size_t>(length)};
+  return {text.data(), as_size(length)};
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ std::string mpi_library() {
   std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
   int length = 0;
   MPI_Get_library_version(text.data(), &length);
-  const std::string_view version(text.data(), static_cast<std::size_t>(length));
+  const std::string_view version(text.data(), as_size(length));
   return std::string(version.substr(0, version.find_first_of(",\n")));  // then who built it, and when
 }
 

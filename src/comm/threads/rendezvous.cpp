@@ -54,10 +54,7 @@ void ThreadWorld::rethrow_failure() {
 }
 
 Rendezvous::Rendezvous(std::shared_ptr<ThreadWorld> world, int size)
-    : world_(std::move(world)),
-      size_(size),
-      postings_(static_cast<std::size_t>(size)),
-      mailboxes_(static_cast<std::size_t>(size) * static_cast<std::size_t>(size)) {}
+    : world_(std::move(world)), size_(size), postings_(size), mailboxes_(index_t{size} * size) {}
 
 bool Rendezvous::meet(std::unique_lock<std::mutex>& lock, bool stop_when_ended) {
   if (stop_when_ended && world_->ended_) return false;
@@ -85,10 +82,10 @@ void Rendezvous::depart() {
 }
 
 Rendezvous::Mailbox& Rendezvous::mailbox(GroupRank from, GroupRank to) {
-  return mailboxes_[static_cast<std::size_t>(from.value * size_ + to.value)];
+  return mailboxes_[from.value * size_ + to.value];
 }
 
-void Rendezvous::send(std::span<const std::byte> data, GroupRank from, GroupRank to) {
+void Rendezvous::send(Span<const std::byte> data, GroupRank from, GroupRank to) {
   std::unique_lock lock(world_->mutex_);
   if (world_->ended_) throw_ended();
   Mailbox& box = mailbox(from, to);
@@ -101,7 +98,7 @@ void Rendezvous::send(std::span<const std::byte> data, GroupRank from, GroupRank
   if (std::exchange(box.full, false)) throw_ended();
 }
 
-void Rendezvous::receive(std::span<std::byte> data, GroupRank from, GroupRank to) {
+void Rendezvous::receive(Span<std::byte> data, GroupRank from, GroupRank to) {
   std::unique_lock lock(world_->mutex_);
   if (world_->ended_) throw_ended();
   Mailbox& box = mailbox(from, to);

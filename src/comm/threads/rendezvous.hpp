@@ -6,9 +6,9 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <vector>
 
+#include "base/span.hpp"
 #include "comm/communicator.hpp"
 
 namespace switchyard::comm::threads {
@@ -50,9 +50,9 @@ class Rendezvous;
 // arrive() and depart().
 struct Posting {
   OperationTag tag = {};
-  std::span<const std::byte> data = {};
+  Span<const std::byte> data = {};
   RowLayout layout = {};                      // all_to_all_rows: how `data` is cut
-  std::span<const std::int64_t> values = {};  // all_reduce
+  Span<const std::int64_t> values = {};       // all_reduce
   int color = 0;                              // split
   std::shared_ptr<Rendezvous> subgroup = {};  // split: made by the lowest rank of a color
 };
@@ -66,7 +66,7 @@ class Rendezvous {
   const std::shared_ptr<ThreadWorld>& shared_world() const { return world_; }
   int size() const { return size_; }
 
-  Posting& posting(GroupRank rank) { return postings_[static_cast<std::size_t>(rank.value)]; }
+  Posting& posting(GroupRank rank) { return postings_[rank]; }
 
   // Returns when all ranks of the group have arrived; throws MpiError if the world ends first. Either all
   // ranks get past one meeting or none does.
@@ -76,12 +76,12 @@ class Rendezvous {
   void depart();
 
   // Returns when the receiver has copied the message.
-  void send(std::span<const std::byte> data, GroupRank from, GroupRank to);
-  void receive(std::span<std::byte> data, GroupRank from, GroupRank to);
+  void send(Span<const std::byte> data, GroupRank from, GroupRank to);
+  void receive(Span<std::byte> data, GroupRank from, GroupRank to);
 
  private:
   struct Mailbox {
-    std::span<const std::byte> message;
+    Span<const std::byte> message;
     bool full = false;
     bool receiver_waits = false;
   };
@@ -92,8 +92,8 @@ class Rendezvous {
 
   const std::shared_ptr<ThreadWorld> world_;
   const int size_;
-  std::vector<Posting> postings_;
-  std::vector<Mailbox> mailboxes_;  // of (from, to), at from * size + to
+  Vector<Posting> postings_;
+  Vector<Mailbox> mailboxes_;  // of (from, to), at from * size + to
   int arrived_ = 0;
   std::uint64_t meetings_ = 0;
 };

@@ -42,16 +42,16 @@ void ThreadCommunicator::do_barrier() {
   meet({}, [] {});
 }
 
-void ThreadCommunicator::do_broadcast(std::span<std::byte> data, GroupRank root) {
+void ThreadCommunicator::do_broadcast(Span<std::byte> data, GroupRank root) {
   meet({.data = data}, [&] { copy_block(posting(root.value).data.data(), data.data(), std::ssize(data)); });
 }
 
-void ThreadCommunicator::do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
-                                       std::span<const index_t> rows, index_t row_bytes) {
+void ThreadCommunicator::do_all_gather(Span<const std::byte> mine, Span<std::byte> all,
+                                       Span<const index_t> rows, index_t row_bytes) {
   meet({.data = mine}, [&] {
     std::byte* to = all.data();
     for (int r = 0; r < size(); ++r) {
-      const index_t block_bytes = rows[static_cast<std::size_t>(r)] * row_bytes;
+      const index_t block_bytes = rows[r] * row_bytes;
       SY_EXPECTS(std::ssize(posting(r).data) == block_bytes, "rank {} gives {} bytes, rank {} expects {}", r,
                  posting(r).data.size(), rank_.value, block_bytes);
       copy_block(posting(r).data.data(), to, block_bytes);
@@ -60,8 +60,7 @@ void ThreadCommunicator::do_all_gather(std::span<const std::byte> mine, std::spa
   });
 }
 
-void ThreadCommunicator::do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv,
-                                       index_t block_bytes) {
+void ThreadCommunicator::do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) {
   meet({.data = send}, [&] {
     for (int r = 0; r < size(); ++r) {
       copy_block(posting(r).data.data() + rank_.value * block_bytes, recv.data() + r * block_bytes,
@@ -74,22 +73,19 @@ void ThreadCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout sen
                                             RowLayout recv_layout, index_t row_bytes) {
   // Only the start of `data` is used: where it ends, the layout says.
   meet({.data = {send, std::size_t{0}}, .layout = send_layout}, [&] {
-    const auto self = static_cast<std::size_t>(rank_.value);
     for (int r = 0; r < size(); ++r) {
-      const auto source = static_cast<std::size_t>(r);
       const RowLayout& sent = posting(r).layout;
-      SY_EXPECTS(sent.rows[self] == recv_layout.rows[source],
-                 "rank {} sends {} rows to rank {}, which expects {}", r, sent.rows[self], self,
-                 recv_layout.rows[source]);
-      if (sent.rows[self] == 0) continue;
-      copy_block(posting(r).data.data() + sent.first_row[self] * row_bytes,
-                 recv + recv_layout.first_row[source] * row_bytes, sent.rows[self] * row_bytes);
+      SY_EXPECTS(sent.rows[rank_] == recv_layout.rows[r], "rank {} sends {} rows to rank {}, which expects {}",
+                 r, sent.rows[rank_], rank_.value, recv_layout.rows[r]);
+      if (sent.rows[rank_] == 0) continue;
+      copy_block(posting(r).data.data() + sent.first_row[rank_] * row_bytes,
+                 recv + recv_layout.first_row[r] * row_bytes, sent.rows[rank_] * row_bytes);
     }
   });
 }
 
 template <class Combine>
-void ThreadCommunicator::all_reduce(std::span<std::int64_t> values, const Combine& combine) {
+void ThreadCommunicator::all_reduce(Span<std::int64_t> values, const Combine& combine) {
   meet({.values = values}, [&] {
     reduced_.assign(posting(0).values.begin(), posting(0).values.end());
     for (int r = 1; r < size(); ++r) {
@@ -99,19 +95,17 @@ void ThreadCommunicator::all_reduce(std::span<std::int64_t> values, const Combin
   std::copy(reduced_.begin(), reduced_.end(), values.begin());  // now that nobody reads them any more
 }
 
-void ThreadCommunicator::do_all_reduce_sum(std::span<std::int64_t> values) {
+void ThreadCommunicator::do_all_reduce_sum(Span<std::int64_t> values) {
   all_reduce(values, [](std::int64_t a, std::int64_t b) { return a + b; });
 }
 
-void ThreadCommunicator::do_all_reduce_max(std::span<std::int64_t> values) {
+void ThreadCommunicator::do_all_reduce_max(Span<std::int64_t> values) {
   all_reduce(values, [](std::int64_t a, std::int64_t b) { return std::max(a, b); });
 }
 
-void ThreadCommunicator::do_send(std::span<const std::byte> data, GroupRank to) {
-  place_->send(data, rank_, to);
-}
+void ThreadCommunicator::do_send(Span<const std::byte> data, GroupRank to) { place_->send(data, rank_, to); }
 
-void ThreadCommunicator::do_receive(std::span<std::byte> data, GroupRank from) {
+void ThreadCommunicator::do_receive(Span<std::byte> data, GroupRank from) {
   place_->receive(data, from, rank_);
 }
 
@@ -128,7 +122,7 @@ std::unique_ptr<Communicator> ThreadCommunicator::do_split(int color) {
   }
   meet({.subgroup = subgroup}, [&] { subgroup = posting(members.front()).subgroup; });
   const auto position = std::find(members.begin(), members.end(), rank_.value) - members.begin();
-  return std::make_unique<ThreadCommunicator>(subgroup, GroupRank(static_cast<int>(position)));
+  return std::make_unique<ThreadCommunicator>(subgroup, GroupRank(position));
 }
 
 }  // namespace switchyard::comm

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/span.hpp"
 #include "comm/communicator.hpp"
 #include "comm/threads/rendezvous.hpp"
 
@@ -23,23 +24,23 @@ class ThreadCommunicator final : public Communicator {
  private:
   void announce(const OperationTag& tag) override { tag_ = tag; }
   void do_barrier() override;
-  void do_broadcast(std::span<std::byte> data, GroupRank root) override;
-  void do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::span<const index_t> rows,
+  void do_broadcast(Span<std::byte> data, GroupRank root) override;
+  void do_all_gather(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t> rows,
                      index_t row_bytes) override;
-  void do_all_to_all(std::span<const std::byte> send, std::span<std::byte> recv, index_t block_bytes) override;
+  void do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) override;
   void do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv, RowLayout recv_layout,
                           index_t row_bytes) override;
-  void do_all_reduce_sum(std::span<std::int64_t> values) override;
-  void do_all_reduce_max(std::span<std::int64_t> values) override;
-  void do_send(std::span<const std::byte> data, GroupRank to) override;
-  void do_receive(std::span<std::byte> data, GroupRank from) override;
+  void do_all_reduce_sum(Span<std::int64_t> values) override;
+  void do_all_reduce_max(Span<std::int64_t> values) override;
+  void do_send(Span<const std::byte> data, GroupRank to) override;
+  void do_receive(Span<std::byte> data, GroupRank from) override;
   std::unique_ptr<Communicator> do_split(int color) override;
 
   // Posts, meets, checks that all are in the same collective, runs `copy`, parts.
   template <class Copy>
   void meet(threads::Posting posting, const Copy& copy);
   template <class Combine>
-  void all_reduce(std::span<std::int64_t> values, const Combine& combine);
+  void all_reduce(Span<std::int64_t> values, const Combine& combine);
   const threads::Posting& posting(int rank) const { return place_->posting(GroupRank(rank)); }
 
   std::shared_ptr<threads::Rendezvous> place_;

@@ -33,14 +33,14 @@ ByteReader::ByteReader(const fs::path& file) : file_(file) {
   gzbuffer(handle_.get(), 1u << 17);
 }
 
-std::size_t ByteReader::read(std::span<std::uint8_t> bytes) {
+std::size_t ByteReader::read(Span<std::uint8_t> bytes) {
   std::size_t done = 0;
   while (done < bytes.size()) {
     const auto wanted = static_cast<unsigned>(std::min<std::size_t>(bytes.size() - done, 1u << 30));
     const int got = gzread(handle_.get(), bytes.data() + done, wanted);
     check_stream(got);
     if (got == 0) break;
-    done += static_cast<std::size_t>(got);
+    done += as_size(got);
   }
   return done;
 }
@@ -53,7 +53,7 @@ void ByteReader::append_to(std::vector<std::uint8_t>& bytes, std::size_t limit) 
     const std::size_t before = bytes.size();
     bytes.resize(std::min(limit, std::max(first_bytes, 2 * before)));
     const std::size_t space = bytes.size() - before;
-    const std::size_t got = read(std::span(bytes).subspan(before));
+    const std::size_t got = read(Span(bytes).subspan(before));
     bytes.resize(before + got);
     ended = got < space;
   }

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <vector>
 
+#include "base/span.hpp"
 #include "base/unique_handle.hpp"
 
 namespace switchyard::data::detail {
@@ -25,7 +25,7 @@ class ByteReader {
   explicit ByteReader(const std::filesystem::path& file);
 
   // Fills `bytes` as far as the file goes and returns how many were read.
-  std::size_t read(std::span<std::uint8_t> bytes);
+  std::size_t read(Span<std::uint8_t> bytes);
   // Appends to `bytes` until it holds `limit` of them or the file ends. Memory grows with what the file really
   // holds, never with `limit`.
   void append_to(std::vector<std::uint8_t>& bytes, std::size_t limit);

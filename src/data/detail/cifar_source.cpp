@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "config/field_table.hpp"
 #include "data/cifar.hpp"
 #include "data/detail/file_split.hpp"
@@ -39,23 +39,23 @@ class CifarSource final : public SampleSource {
     const CifarRecords& records = of(request.split);
     const bool augmented = request.visit && augment_ == Augmentation::flip_crop;
     std::array<std::uint8_t, cifar_shape.features()> changed;
-    const auto pixels = [&](std::size_t i) {
+    const auto pixels = [&](index_t i) {
       return records.pixels(split_.row(request.split, request.samples[i]));
     };
-    for (std::size_t i = 0; i < request.samples.size(); ++i) {
-      if (i + 1 < request.samples.size()) prefetch(pixels(i + 1), cifar_shape.features());
+    for (index_t i = 0; i < std::ssize(request.samples); ++i) {
+      if (i + 1 < std::ssize(request.samples)) prefetch(pixels(i + 1), cifar_shape.features());
       const std::uint8_t* image = pixels(i);
       if (augmented) {
         flip_crop(draw_flip_crop(*request.visit, request.samples[i]), cifar_shape, image, changed.data());
         image = changed.data();
       }
-      normalise(image, request.normalised, images.row(static_cast<index_t>(i)));
+      normalise(image, request.normalised, images.row(i));
     }
   }
 
   void add_content(ContentHash& hash) const override {
     for (const CifarRecords* records : {&files_.train, &files_.test})
-      hash.add(std::as_bytes(std::span(records->bytes)));
+      hash.add(std::as_bytes(Span(records->bytes)));
   }
 
   std::int32_t label(Split split, index_t sample) const override {
@@ -70,16 +70,15 @@ class CifarSource final : public SampleSource {
     return labels_ == LabelLevel::fine ? records.fine_label(row) : records.coarse_label(row);
   }
   std::vector<std::int32_t> labels_of(const CifarRecords& records) const {
-    std::vector<std::int32_t> labels(static_cast<std::size_t>(records.count()));
-    for (std::size_t row = 0; row < labels.size(); ++row)
-      labels[row] = label_of(records, static_cast<index_t>(row));
+    Vector<std::int32_t> labels(records.count());
+    for (index_t row = 0; row < records.count(); ++row) labels[row] = label_of(records, row);
     return labels;
   }
 
-  static void normalise(const std::uint8_t* image, std::span<const PixelTable> tables, float* out) {
+  static void normalise(const std::uint8_t* image, Span<const PixelTable> tables, float* out) {
     constexpr index_t plane = cifar_shape.height * cifar_shape.width;
     for (index_t c = 0; c < cifar_shape.channels; ++c)
-      look_up(image + c * plane, plane, tables[static_cast<std::size_t>(c)], out + c * plane);
+      look_up(image + c * plane, plane, tables[c], out + c * plane);
   }
 
   const CifarRecords& of(Split split) const { return split == Split::test ? files_.test : files_.train; }

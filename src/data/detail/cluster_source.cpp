@@ -3,12 +3,12 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
-#include <span>
 #include <vector>
 
 #include "base/box_muller.hpp"
 #include "base/contract.hpp"
 #include "base/philox.hpp"
+#include "base/span.hpp"
 #include "config/field_table.hpp"
 #include "config/require.hpp"
 #include "data/detail/source.hpp"
@@ -60,20 +60,22 @@ class Draws {
   bool has_spare_ = false;
 };
 
-using Vector = std::vector<double>;
+using Direction = Vector<double>;
 
-double dot(const Vector& a, const Vector& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
+double dot(const Direction& a, const Direction& b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
 
 // `count` orthonormal vectors: Gram-Schmidt over normal draws. Projecting twice leaves rounding errors only.
-std::vector<Vector> draw_orthonormal(std::uint64_t seed, index_t count, index_t size) {
+std::vector<Direction> draw_orthonormal(std::uint64_t seed, index_t count, index_t size) {
   SY_EXPECTS(count <= size, "{} orthonormal vectors of {} numbers", count, size);
-  std::vector<Vector> vectors;
+  std::vector<Direction> vectors;
   for (index_t i = 0; i < count; ++i) {
     Draws draws(seed, Stream::vectors, i);
-    Vector v(static_cast<std::size_t>(size));
+    Direction v(size);
     for (double& value : v) value = draws.normal();
     for (int pass = 0; pass < 2; ++pass) {
-      for (const Vector& other : vectors) {
+      for (const Direction& other : vectors) {
         const double along = dot(v, other);
         for (std::size_t j = 0; j < v.size(); ++j) v[j] -= along * other[j];
       }
@@ -87,8 +89,8 @@ std::vector<Vector> draw_orthonormal(std::uint64_t seed, index_t count, index_t 
 
 struct Samples {
   device::Buffer<float> rows;  // [samples, patches * patch size]
-  std::vector<std::int32_t> labels;
-  std::vector<std::int32_t> clusters;
+  Vector<std::int32_t> labels;
+  Vector<std::int32_t> clusters;
 };
 
 // Definition 3.1 of Chen et al. 2022 with uniform draws: a pure function of (seed, split, sample), held as
@@ -112,38 +114,33 @@ class ClusterSource final : public SampleSource {
   const float* rows(Split split) const override { return size(split) == 0 ? nullptr : of(split).rows.data(); }
   void fill(const Request& request, tensor::Matrix rows) const override {
     const float* const all = of(request.split).rows.data();
-    for (std::size_t i = 0; i < request.samples.size(); ++i) {
+    for (index_t i = 0; i < std::ssize(request.samples); ++i) {
       const float* const from = all + request.samples[i] * shape_.features();
-      std::copy_n(from, shape_.features(), rows.row(static_cast<index_t>(i)));
+      std::copy_n(from, shape_.features(), rows.row(i));
     }
   }
   void add_content(ContentHash& hash) const override {
     for (const Samples* samples : {&train_, &test_}) {
-      hash.add(std::as_bytes(std::span(samples->rows.data(), samples->labels.size() * features())));
-      hash.add(std::as_bytes(std::span(samples->labels)));
-      hash.add(std::as_bytes(std::span(samples->clusters)));
+      hash.add(std::as_bytes(samples->rows.span()));
+      hash.add(std::as_bytes(Span(samples->labels)));
+      hash.add(std::as_bytes(Span(samples->clusters)));
     }
   }
-  std::int32_t label(Split split, index_t sample) const override {
-    return of(split).labels[static_cast<std::size_t>(sample)];
-  }
-  std::int32_t group(Split split, index_t sample) const override {
-    return of(split).clusters[static_cast<std::size_t>(sample)];
-  }
+  std::int32_t label(Split split, index_t sample) const override { return of(split).labels[sample]; }
+  std::int32_t group(Split split, index_t sample) const override { return of(split).clusters[sample]; }
 
  private:
-  std::size_t features() const { return static_cast<std::size_t>(shape_.features()); }
   const Samples& of(Split split) const { return split == Split::test ? test_ : train_; }
 
   Samples draw(Stream stream) const {
     SY_EXPECTS(options_.count >= 2 && options_.patches >= 3, "{} clusters, {} patches", options_.count,
                options_.patches);
-    const auto count = static_cast<std::size_t>(options_.samples);
-    Samples samples{device::Buffer<float>(options_.samples * shape_.features()),
-                    std::vector<std::int32_t>(count), std::vector<std::int32_t>(count)};
-    for (std::size_t n = 0; n < count; ++n) {
-      float* const row = samples.rows.data() + static_cast<index_t>(n) * shape_.features();
-      draw_sample(Draws(seed_, stream, static_cast<index_t>(n)), row, samples.labels[n], samples.clusters[n]);
+    const index_t count = options_.samples;
+    Samples samples{device::Buffer<float>(count * shape_.features()), Vector<std::int32_t>(count),
+                    Vector<std::int32_t>(count)};
+    for (index_t n = 0; n < count; ++n) {
+      float* const row = samples.rows.data() + n * shape_.features();
+      draw_sample(Draws(seed_, stream, n), row, samples.labels[n], samples.clusters[n]);
     }
     return samples;
   }
@@ -163,9 +160,9 @@ class ClusterSource final : public SampleSource {
     const index_t patches = options_.patches;
     const index_t size = options_.patch_size;
     const auto write = [&](index_t patch, double factor, index_t vector) {
-      const Vector& v = vectors_[static_cast<std::size_t>(vector)];
+      const Direction& v = vectors_[vector];
       for (index_t i = 0; i < size; ++i)
-        row[patch * size + i] = static_cast<float>(options_.scale * factor * v[static_cast<std::size_t>(i)]);
+        row[patch * size + i] = static_cast<float>(options_.scale * factor * v[i]);
     };
     write(0, y * alpha, k);
     write(1, beta, options_.count + k);
@@ -183,7 +180,7 @@ class ClusterSource final : public SampleSource {
   ClusterOptions options_;
   std::uint64_t seed_;
   tensor::SampleShape shape_;
-  std::vector<Vector> vectors_;  // label signals v_1..v_K, then cluster centres c_1..c_K
+  Vector<Direction> vectors_;  // label signals v_1..v_K, then cluster centres c_1..c_K
   Samples train_;
   Samples test_;
 };

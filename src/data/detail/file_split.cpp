@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "data/permutation.hpp"
 
 namespace switchyard::data::detail {
@@ -18,12 +19,12 @@ index_t validation_samples(index_t wanted, index_t rows) {
 
 // How many of `samples` validation rows are of each class that the files hold, where all are to be alike: the
 // first samples % classes of them get one more.
-std::vector<index_t> shares_of_classes(index_t samples, std::span<const std::int32_t> labels,
-                                       std::string_view train_files) {
-  std::vector<index_t> counts(1 + static_cast<std::size_t>(*std::ranges::max_element(labels)));
-  for (const std::int32_t label : labels) ++counts[static_cast<std::size_t>(label)];
+Vector<index_t> shares_of_classes(index_t samples, Span<const std::int32_t> labels,
+                                  std::string_view train_files) {
+  Vector<index_t> counts(1 + *std::ranges::max_element(labels));
+  for (const std::int32_t label : labels) ++counts[label];
   const index_t classes = std::ranges::count_if(counts, [](index_t count) { return count > 0; });
-  std::vector<index_t> shares(counts.size());
+  Vector<index_t> shares(counts.size());
   index_t larger = samples % classes;
   for (std::size_t c = 0; c < counts.size(); ++c) {
     if (counts[c] == 0) continue;
@@ -40,40 +41,39 @@ std::vector<index_t> shares_of_classes(index_t samples, std::span<const std::int
 
 }  // namespace
 
-FileSplit::FileSplit(const Options& options, std::span<const std::int32_t> train_labels, index_t test_rows,
+FileSplit::FileSplit(const Options& options, Span<const std::int32_t> train_labels, index_t test_rows,
                      std::string_view train_files)
     : test_rows_(test_rows) {
-  const auto rows = static_cast<index_t>(train_labels.size());
+  const auto rows = std::ssize(train_labels);
   const index_t samples = validation_samples(options.validation_samples, rows);
   if (samples < 0 || samples >= rows)
     throw ConfigError(fmt::format(
         "data.validation_samples = {} leaves no training sample ({} holds {} samples); set it below {}, or to "
         "auto (a tenth of them, 5,000 at most)",
         samples, train_files, rows, rows));
-  std::vector<index_t> shares;
+  Vector<index_t> shares;
   if (options.validation_balanced) shares = shares_of_classes(samples, train_labels, train_files);
   constexpr std::uint64_t split_seed = 20;
   const Permutation order(rows, split_seed, RandomUse::split);
   // A mark per row rather than a sort: both splits then keep the files' order.
-  std::vector<char> is_validation(static_cast<std::size_t>(rows), 0);
+  Vector<char> is_validation(rows, 0);
   for (index_t i = 0, taken = 0; taken < samples; ++i) {
-    const auto row = static_cast<std::size_t>(order.at(0, i));
-    if (!shares.empty() && shares[static_cast<std::size_t>(train_labels[row])]-- <= 0) continue;
+    const index_t row = order.at(0, i);
+    if (!shares.empty() && shares[train_labels[row]]-- <= 0) continue;
     is_validation[row] = 1;
     ++taken;
   }
-  train_rows_.reserve(static_cast<std::size_t>(rows - samples));
-  validation_rows_.reserve(static_cast<std::size_t>(samples));
-  for (index_t row = 0; row < rows; ++row)
-    (is_validation[static_cast<std::size_t>(row)] ? validation_rows_ : train_rows_).push_back(row);
+  train_rows_.reserve(rows - samples);
+  validation_rows_.reserve(samples);
+  for (index_t row = 0; row < rows; ++row) (is_validation[row] ? validation_rows_ : train_rows_).push_back(row);
 }
 
 index_t FileSplit::size(Split split) const {
   switch (split) {
     case Split::train:
-      return static_cast<index_t>(train_rows_.size());
+      return std::ssize(train_rows_);
     case Split::validation:
-      return static_cast<index_t>(validation_rows_.size());
+      return std::ssize(validation_rows_);
     case Split::test:
       return test_rows_;
   }
@@ -83,9 +83,9 @@ index_t FileSplit::size(Split split) const {
 index_t FileSplit::row(Split split, index_t sample) const {
   switch (split) {
     case Split::train:
-      return train_rows_[static_cast<std::size_t>(sample)];
+      return train_rows_[sample];
     case Split::validation:
-      return validation_rows_[static_cast<std::size_t>(sample)];
+      return validation_rows_[sample];
     case Split::test:
       return sample;
   }

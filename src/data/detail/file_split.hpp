@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 #include "data/dataset.hpp"
 #include "data/options.hpp"
 
@@ -20,7 +20,7 @@ class FileSplit {
   // Of training files' rows with these labels, one at least, as data.validation_samples and validation_balanced
   // say. `train_files` names them in the ConfigError for a validation split that leaves no training sample, or,
   // balanced, none of some class.
-  FileSplit(const Options& options, std::span<const std::int32_t> train_labels, index_t test_rows,
+  FileSplit(const Options& options, Span<const std::int32_t> train_labels, index_t test_rows,
             std::string_view train_files);
 
   index_t size(Split split) const;
@@ -29,8 +29,8 @@ class FileSplit {
 
  private:
   index_t test_rows_;
-  std::vector<index_t> train_rows_;  // ascending
-  std::vector<index_t> validation_rows_;
+  Vector<index_t> train_rows_;  // ascending
+  Vector<index_t> validation_rows_;
 };
 
 }  // namespace switchyard::data::detail

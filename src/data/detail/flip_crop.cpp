@@ -38,14 +38,13 @@ void flip_crop(const FlipCrop& drawn, const tensor::SampleShape& shape, const st
   std::array<std::uint8_t, most_columns> columns;  // where a pixel of the result comes from
   for (index_t x = 0; x < shape.width; ++x) {
     const index_t from = reflect(x + drawn.left - FlipCrop::padding, shape.width);
-    columns[static_cast<std::size_t>(x)] =
-        static_cast<std::uint8_t>(drawn.flipped ? shape.width - 1 - from : from);
+    columns[as_size(x)] = static_cast<std::uint8_t>(drawn.flipped ? shape.width - 1 - from : from);
   }
   for (index_t channel = 0; channel < shape.channels; ++channel) {
     for (index_t y = 0; y < shape.height; ++y) {
       const index_t from = reflect(y + drawn.top - FlipCrop::padding, shape.height);
       const std::uint8_t* const row = image + (channel * shape.height + from) * shape.width;
-      for (index_t x = 0; x < shape.width; ++x) *result++ = row[columns[static_cast<std::size_t>(x)]];
+      for (index_t x = 0; x < shape.width; ++x) *result++ = row[columns[as_size(x)]];
     }
   }
 }

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "data/detail/file_split.hpp"
 #include "data/detail/pixels.hpp"
 #include "data/detail/source.hpp"
@@ -70,24 +70,22 @@ class IdxSource final : public SampleSource {
   void fill(const Request& request, tensor::Matrix images) const override {
     const LabelledImages& pair = pair_of(request.split);
     const index_t features = shape_.features();
-    const auto pixels = [&](std::size_t i) {
-      return pair.pixels(split_.row(request.split, request.samples[i]));
-    };
-    for (std::size_t i = 0; i < request.samples.size(); ++i) {
-      if (i + 1 < request.samples.size()) prefetch(pixels(i + 1), features);
-      look_up(pixels(i), features, request.normalised.front(), images.row(static_cast<index_t>(i)));
+    const auto pixels = [&](index_t i) { return pair.pixels(split_.row(request.split, request.samples[i])); };
+    for (index_t i = 0; i < std::ssize(request.samples); ++i) {
+      if (i + 1 < std::ssize(request.samples)) prefetch(pixels(i + 1), features);
+      look_up(pixels(i), features, request.normalised.front(), images.row(i));
     }
   }
 
   void add_content(ContentHash& hash) const override {
     for (const LabelledImages* pair : {&train_, &test_}) {
-      hash.add(std::as_bytes(std::span(pair->images.values)));
-      hash.add(std::as_bytes(std::span(pair->labels.values)));
+      hash.add(std::as_bytes(Span(pair->images.values)));
+      hash.add(std::as_bytes(Span(pair->labels.values)));
     }
   }
 
   std::int32_t label(Split split, index_t sample) const override {
-    return pair_of(split).labels.values[static_cast<std::size_t>(split_.row(split, sample))];
+    return pair_of(split).labels.values[split_.row(split, sample)];
   }
 
  private:

@@ -1,11 +1,11 @@
 // Learnable noise as a source of samples: for benchmarks and tests that need no files.
 #include <algorithm>
 #include <array>
-#include <span>
 #include <vector>
 
 #include "base/contract.hpp"
 #include "base/philox.hpp"
+#include "base/span.hpp"
 #include "config/field_table.hpp"
 #include "data/detail/source.hpp"
 
@@ -46,7 +46,7 @@ class RandomSource final : public SampleSource {
     SY_EXPECTS(options.samples >= 1 && options.features >= 1 && options.classes >= 1,
                "random data of {} samples, {} features, {} classes", options.samples, options.features,
                options.classes);
-    means_.resize(static_cast<std::size_t>(class_count_ * shape_.features()));
+    means_.resize(class_count_ * shape_.features());
     for (index_t c = 0; c < class_count_; ++c) draw_means(c);
   }
 
@@ -67,23 +67,23 @@ class RandomSource final : public SampleSource {
   void fill(const Request& request, tensor::Matrix images) const override {
     const index_t features = shape_.features();
     const PixelTable& normalised = request.normalised.front();
-    for (std::size_t i = 0; i < request.samples.size(); ++i) {
+    for (index_t i = 0; i < std::ssize(request.samples); ++i) {
       const std::uint64_t a = counter(stream_of(request.split), request.samples[i]);
       const std::uint8_t* mean = means_.data() + draw_label(a) * features;
-      float* out = images.row(static_cast<index_t>(i));
+      float* out = images.row(i);
       for (index_t first = 0; first < features; first += block_pixels) {
         const auto noise = noise_block(a, first);
         const index_t count = std::min(block_pixels, features - first);
         for (index_t p = 0; p < count; ++p)
-          out[first + p] = normalised[mean[first + p] + (noise[static_cast<std::size_t>(p)] >> 1)];
+          out[first + p] = normalised[mean[first + p] + (noise[as_size(p)] >> 1)];
       }
     }
   }
 
   void add_content(ContentHash& hash) const override {  // samples are drawn as they are asked for
     const std::array numbers{static_cast<std::uint64_t>(train_samples_), seed_};
-    hash.add(std::as_bytes(std::span(numbers)));
-    hash.add(std::as_bytes(std::span(means_)));
+    hash.add(std::as_bytes(Span(numbers)));
+    hash.add(std::as_bytes(Span(means_)));
   }
 
   std::int32_t label(Split split, index_t sample) const override {
@@ -111,8 +111,8 @@ class RandomSource final : public SampleSource {
   void draw_means(index_t c) {
     for (index_t f = 0; f < shape_.features(); ++f) {
       const Block random = noise_block(counter(Stream::class_mean, c), f);
-      const bool high = random[static_cast<std::size_t>(f % block_pixels)] & 1;
-      means_[static_cast<std::size_t>(c * shape_.features() + f)] = high ? 80 : 48;
+      const bool high = random[as_size(f % block_pixels)] & 1;
+      means_[c * shape_.features() + f] = high ? 80 : 48;
     }
   }
 
@@ -120,7 +120,7 @@ class RandomSource final : public SampleSource {
   index_t class_count_;
   index_t train_samples_;
   std::uint64_t seed_;
-  std::vector<std::uint8_t> means_;  // class_count x features
+  Vector<std::uint8_t> means_;  // class_count x features
 };
 
 constexpr config::FieldTable<RandomOptions> arithmetic{config::Role::arithmetic};

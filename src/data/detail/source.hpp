@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 
 #include "base/hash.hpp"
+#include "base/span.hpp"
 #include "data/dataset.hpp"
 #include "data/options.hpp"
 #include "tensor/view.hpp"
@@ -16,8 +16,8 @@ namespace switchyard::data::detail {
 // What a source is asked for; Dataset's checks have passed.
 struct Request {
   Split split;
-  std::span<const index_t> samples;
-  std::span<const PixelTable> normalised;  // one per channel
+  Span<const index_t> samples;
+  Span<const PixelTable> normalised;  // one per channel
   std::optional<Visit> visit;
 };
 

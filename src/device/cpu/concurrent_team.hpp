@@ -80,8 +80,7 @@ class ConcurrentTeam {
 // reads what it never wrote shows.
 template <class Functor>
 void run_with_concurrent_team(int team_size, index_t rows, const Functor& f) {
-  std::vector<std::max_align_t> scratch(
-      static_cast<std::size_t>(scratch_bytes_of(f)) / sizeof(std::max_align_t) + 1);
+  std::vector<std::max_align_t> scratch(as_size(scratch_bytes_of(f)) / sizeof(std::max_align_t) + 1);
   std::memset(scratch.data(), 0xff, scratch.size() * sizeof(std::max_align_t));
   TeamShared shared(team_size);
   const auto member = [&](int rank) {

@@ -34,7 +34,7 @@ void launch_kernel_with(const void* kernel, const LaunchShape& shape, void** arg
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
   config.blockDim = dim3(static_cast<unsigned>(shape.threads_per_block));
-  config.dynamicSmemBytes = static_cast<std::size_t>(shape.shared_bytes);
+  config.dynamicSmemBytes = as_size(shape.shared_bytes);
   config.stream = static_cast<cudaStream_t>(shape.stream);
   check(cudaLaunchKernelExC(&config, kernel, arguments),
         fmt::format("cudaLaunchKernelExC with {} blocks of {} threads and {} bytes of shared memory",
