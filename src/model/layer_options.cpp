@@ -5,25 +5,24 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "base/span.hpp"
 #include "model/objective.hpp"
 #include "moe/class_partition.hpp"
 
 namespace switchyard::model {
 namespace {
 
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
-
 // The partition by label. Throws ConfigError unless it has the task's classes, all of them.
-std::vector<std::int32_t> expert_of_label(const MixtureOptions& mixture, index_t classes) {
+Vector<std::int32_t> expert_of_label(const MixtureOptions& mixture, index_t classes) {
   const auto groups = moe::parse_partition(mixture.moe.partition, mixture.moe.experts);
-  std::vector<std::int32_t> expert(at(classes), -1);
+  Vector<std::int32_t> expert(classes, -1);
   for (std::size_t e = 0; e < groups.size(); ++e) {
     for (const std::int32_t label : groups[e]) {
       if (label >= classes) {
         throw ConfigError(fmt::format(
             "moe.partition has label {}, and the data have {} classes (from 0); remove it", label, classes));
       }
-      expert[at(label)] = static_cast<std::int32_t>(e);
+      expert[label] = static_cast<std::int32_t>(e);
     }
   }
   const auto missing = std::ranges::find(expert, -1);
@@ -36,8 +35,8 @@ std::vector<std::int32_t> expert_of_label(const MixtureOptions& mixture, index_t
 }
 
 // The gate's network, if it has one: `hidden` is the width of an expert's hidden vector.
-nn::NetworkShape gate_shape(std::span<const nn::LayerSpec> gate, moe::GateKind kind,
-                            const MixtureOptions& mixture, const Task& task, index_t hidden) {
+nn::NetworkShape gate_shape(Span<const nn::LayerSpec> gate, moe::GateKind kind, const MixtureOptions& mixture,
+                            const Task& task, index_t hidden) {
   switch (kind) {
     case moe::GateKind::network:
       return nn::NetworkShape::resolve("gate", gate, task.sample, mixture.moe.experts);
@@ -101,7 +100,7 @@ moe::LayerOptions layer_options(const MixtureOptions& mixture, const Task& task)
                   .noise_draw = mixture.moe.noise_draw,
                   .noise_when = mixture.moe.noise_when,
                   .expert_of_label = kind == moe::GateKind::by_label ? expert_of_label(mixture, task.classes)
-                                                                     : std::vector<std::int32_t>{}},
+                                                                     : Vector<std::int32_t>{}},
       .head = objective->head(),
       .gate_options = {{.replicated = true, .batch_size = mixture.batch_size, .shards = mixture.shards},
                        mixture.precision,

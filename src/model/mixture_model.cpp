@@ -15,8 +15,6 @@
 namespace switchyard::model {
 namespace {
 
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
-
 index_t training_multiply_adds(const nn::NetworkShape& shape, const nn::NetworkOptions& options) {
   return options.frozen ? shape.multiply_adds() : shape.training_multiply_adds();
 }
@@ -75,31 +73,30 @@ struct MixtureModel::SumColumns {
 
 // What is summed besides the losses that are trained; empty: zero. Entropies are in bits.
 struct MixtureModel::OfSamples {
-  std::span<const float> likelihood_losses;
-  std::span<const double> score_entropies;   // of the softmax over all experts
-  std::span<const double> weight_entropies;  // of the weights over the chosen ones
+  Span<const float> likelihood_losses;
+  Span<const double> score_entropies;   // of the softmax over all experts
+  Span<const double> weight_entropies;  // of the weights over the chosen ones
 };
 
 // One shard, sample after sample, in float64.
 void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const OfSamples& of,
-                             std::span<double> sums) const {
+                             Span<double> sums) const {
   const moe::Routing& routing = output_.routing;
   const tensor::ConstMatrix scores = routing.noisy.rows_from(rows);
   sums[SumColumns::bad_scores] = ops::all_finite(context, scores) ? 0.0 : 1.0;
   double* const importance = sums.data() + SumColumns::importance;
   for (index_t n = rows.begin; n < rows.end; ++n) {
-    sums[SumColumns::task_loss] += static_cast<double>(scores_.losses[at(n)]);
-    if (!of.likelihood_losses.empty())
-      sums[SumColumns::likelihood_loss] += static_cast<double>(of.likelihood_losses[at(n)]);
-    if (!of.score_entropies.empty()) sums[SumColumns::entropy] += of.score_entropies[at(n)];
-    if (!of.weight_entropies.empty()) sums[SumColumns::chosen_entropy] += of.weight_entropies[at(n)];
+    sums[SumColumns::task_loss] += scores_.losses[n];
+    if (!of.likelihood_losses.empty()) sums[SumColumns::likelihood_loss] += of.likelihood_losses[n];
+    if (!of.score_entropies.empty()) sums[SumColumns::entropy] += of.score_entropies[n];
+    if (!of.weight_entropies.empty()) sums[SumColumns::chosen_entropy] += of.weight_entropies[n];
     for (index_t i = 0; i < routing.slots; ++i) {
-      const std::int32_t expert = routing.experts[at(n * routing.slots + i)];
-      importance[expert] += static_cast<double>(routing.weights(n, i));
+      const std::int32_t expert = routing.experts[n * routing.slots + i];
+      importance[expert] += routing.weights(n, i);
     }
   }
   const SumColumns columns{options_.routing.experts};
-  regularisers_.add_shard(context, rows, sums.subspan(at(columns.regularisers())));
+  regularisers_.add_shard(context, rows, sums.subspan(columns.regularisers()));
 }
 
 MixtureModel::OfSamples MixtureModel::of_samples(const nn::Pass& pass) const {
@@ -112,12 +109,12 @@ MixtureModel::OfSamples MixtureModel::of_samples(const nn::Pass& pass) const {
   const auto allocate = [&] { return pass.workspace().allocate<double>(routing.samples); };
   of.score_entropies = routing.entropies;
   if (routing.slots > 1) {
-    const std::span<double> of_weights = allocate();
+    const Span<double> of_weights = allocate();
     ops::entropy_rows(context, routing.weights, of_weights);
     of.weight_entropies = of.score_entropies = of_weights;
   }
   if (routing.slots > 1 && routing.slots < options_.routing.experts) {
-    const std::span<double> of_scores = allocate();
+    const Span<double> of_scores = allocate();
     ops::score_statistics(context, routing.scores, {}, of_scores);
     for (double& entropy : of_scores) entropy *= std::numbers::log2e;
     of.score_entropies = of_scores;
@@ -132,25 +129,25 @@ void MixtureModel::collect(const nn::Pass& pass, moe::GateStatistics& statistics
   const OfSamples of = of_samples(pass);
   const SumColumns columns{options_.routing.experts};
   const index_t width = columns.regularisers() + regularisers_.width();
-  const std::span<double> mine = workspace.allocate<double>(tiles.local_count() * width);
+  const Span<double> mine = workspace.allocate<double>(tiles.local_count() * width);
   std::ranges::fill(mine, 0.0);
   pass.context.pool().parallel_for(tiles.local_count(), [&](index_t tile) {
-    sum_shard(pass.context, tiles.rows(tile), of, mine.subspan(at(tile * width), at(width)));
+    sum_shard(pass.context, tiles.rows(tile), of, mine.subspan(tile * width, width));
   });
-  const std::span<const double> all = tiles.gather_tiles(workspace, mine, width);
-  const std::span<double> column = workspace.allocate<double>(tiles.total_count());
-  const std::span<double> sums = workspace.allocate<double>(width);
+  const Span<const double> all = tiles.gather_tiles(workspace, mine, width);
+  const Span<double> column = workspace.allocate<double>(tiles.total_count());
+  const Span<double> sums = workspace.allocate<double>(width);
   for (index_t c = 0; c < width; ++c) {
-    for (index_t tile = 0; tile < tiles.total_count(); ++tile) column[at(tile)] = all[at(tile * width + c)];
-    sums[at(c)] = ops::sum_tree(column);
+    for (index_t tile = 0; tile < tiles.total_count(); ++tile) column[tile] = all[tile * width + c];
+    sums[c] = ops::sum_tree(column);
   }
   bad_scores_ = sums[SumColumns::bad_scores];
   statistics.task_loss_sum = sums[SumColumns::task_loss];
   statistics.likelihood_loss_sum = sums[SumColumns::likelihood_loss];
   statistics.entropy_sum = sums[SumColumns::entropy];
   statistics.chosen_entropy_sum = sums[SumColumns::chosen_entropy];
-  std::ranges::copy(sums.subspan(SumColumns::importance, at(columns.experts)), statistics.importance.begin());
-  regularisers_.complete(sums.subspan(at(columns.regularisers())), statistics.importance, tiles.total_rows());
+  std::ranges::copy(sums.subspan(SumColumns::importance, columns.experts), statistics.importance.begin());
+  regularisers_.complete(sums.subspan(columns.regularisers()), statistics.importance, tiles.total_rows());
 }
 
 void MixtureModel::count_choices(const nn::Batch& batch, moe::GateStatistics& statistics) const {
@@ -158,18 +155,17 @@ void MixtureModel::count_choices(const nn::Batch& batch, moe::GateStatistics& st
   statistics.samples() += routing.samples;
   statistics.sent_rows() += layer_.plan().sent_rows();
   for (index_t n = 0; n < routing.samples; ++n) {
-    const std::int32_t label = batch.labels[at(n)];
-    statistics.errors() += scores_.predicted[at(n)] != label ? 1 : 0;
+    const std::int32_t label = batch.labels[n];
+    statistics.errors() += scores_.predicted[n] != label ? 1 : 0;
     index_t chosen = 0;
     for (index_t i = 0; i < routing.slots; ++i) {
-      ++statistics.load(routing.experts[at(n * routing.slots + i)]);
+      ++statistics.load(routing.experts[n * routing.slots + i]);
       if (routing.log_weights(n, i) > routing.log_weights(n, chosen)) chosen = i;
     }
-    const index_t expert = routing.experts[at(n * routing.slots + chosen)];
+    const index_t expert = routing.experts[n * routing.slots + chosen];
     ++statistics.by_label(label, expert);
-    ++statistics.by_prediction(objective_->class_of(output_.slot_rows()[at(n * routing.slots + chosen)]),
-                               expert);
-    if (!batch.groups.empty()) ++statistics.by_group(batch.groups[at(n)], expert);
+    ++statistics.by_prediction(objective_->class_of(output_.slot_rows()[n * routing.slots + chosen]), expert);
+    if (!batch.groups.empty()) ++statistics.by_group(batch.groups[n], expert);
   }
 }
 
@@ -197,7 +193,7 @@ std::vector<nn::ParameterSlice> MixtureModel::slices() {
   for (index_t e = 0; e < experts.count(); ++e) {
     for (nn::ParameterSlice slice : experts.gradient(e).slices()) {
       slice.unit = 1 + experts.id(e).index();
-      slice.norm_entry += norm_table_.unit_begin[at(slice.unit)];
+      slice.norm_entry += norm_table_.unit_begin[slice.unit];
       all.push_back(slice);
     }
   }

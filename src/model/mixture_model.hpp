@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/span.hpp"
 #include "comm/resources.hpp"
 #include "model/layer_options.hpp"
 #include "model/objective.hpp"
@@ -70,7 +71,7 @@ class MixtureModel {
   struct SumColumns;
   struct OfSamples;
   OfSamples of_samples(const nn::Pass& pass) const;
-  void sum_shard(device::Context& context, IndexRange rows, const OfSamples& of, std::span<double> sums) const;
+  void sum_shard(device::Context& context, IndexRange rows, const OfSamples& of, Span<double> sums) const;
   void collect(const nn::Pass& pass, moe::GateStatistics& statistics);
   void count_choices(const nn::Batch& batch, moe::GateStatistics& statistics) const;
   void expect_finite(const moe::GateStatistics& statistics) const;

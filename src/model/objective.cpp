@@ -19,7 +19,7 @@ tensor::Matrix allocate_slots(device::Workspace& workspace, const moe::Routing& 
 }
 
 // What the losses of distributions read; power, temperature and who answers are the loss's own.
-ops::MixtureBatch mixture_batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels,
+ops::MixtureBatch mixture_batch(const moe::LayerOutput& output, Span<const std::int32_t> labels,
                                 index_t classes) {
   return {.samples = output.routing.samples,
           .slots = output.routing.slots,
@@ -29,9 +29,9 @@ ops::MixtureBatch mixture_batch(const moe::LayerOutput& output, std::span<const 
 }
 
 // Where one expert answers.
-std::span<const float> answer_losses(device::Context& context, const ops::MixtureBatch& batch,
-                                     const moe::Routing& routing) {
-  const std::span<float> losses = context.workspace().allocate<float>(routing.samples);
+Span<const float> answer_losses(device::Context& context, const ops::MixtureBatch& batch,
+                                const moe::Routing& routing) {
+  const Span<float> losses = context.workspace().allocate<float>(routing.samples);
   ops::answer_losses(context, batch, routing.log_weights, losses);
   return losses;
 }
@@ -45,7 +45,7 @@ class LikelihoodObjective final : public Objective {
   index_t outputs() const override { return classes_; }
 
   Scores forward(device::Context& context, const moe::LayerOutput& output,
-                 std::span<const std::int32_t> labels) override {
+                 Span<const std::int32_t> labels) override {
     const moe::Routing& routing = output.routing;
     device::Workspace& workspace = context.workspace();
     const Scores scores = allocate_scores(workspace, routing.samples);
@@ -61,22 +61,21 @@ class LikelihoodObjective final : public Objective {
     return scores;
   }
 
-  void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
+  void backward(device::Context& context, const moe::LayerOutput& output, Span<const std::int32_t> labels,
                 float scale, const moe::SlotGradients& gradients) override {
     ops::mixture_backward(context, batch(output, labels), posteriors_, scale,
                           {gradients.slot_rows().data(), gradients.slots});
   }
 
   // One slot's weight is a probability under all experts, so that the gate learns; the slot answers alone.
-  std::span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
-                                           std::span<const std::int32_t> labels,
-                                           const Scores& scores) const override {
+  Span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
+                                      Span<const std::int32_t> labels, const Scores& scores) const override {
     const bool one_answers = competing_ || output.routing.slots == 1;
     return one_answers ? answer_losses(context, batch(output, labels), output.routing) : scores.losses;
   }
 
  private:
-  ops::MixtureBatch batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels) const {
+  ops::MixtureBatch batch(const moe::LayerOutput& output, Span<const std::int32_t> labels) const {
     ops::MixtureBatch batch = mixture_batch(output, labels, classes_);
     batch.power = competing_ ? 0.5F : 1.0F;
     batch.expert_temperature = expert_temperature_;
@@ -99,7 +98,7 @@ class PredictedLossObjective final : public Objective {
   index_t outputs() const override { return classes_; }
 
   Scores forward(device::Context& context, const moe::LayerOutput& output,
-                 std::span<const std::int32_t> labels) override {
+                 Span<const std::int32_t> labels) override {
     device::Workspace& workspace = context.workspace();
     const moe::Routing& routing = output.routing;
     const Scores scores = allocate_scores(workspace, routing.samples);
@@ -112,7 +111,7 @@ class PredictedLossObjective final : public Objective {
     return scores;
   }
 
-  void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
+  void backward(device::Context& context, const moe::LayerOutput& output, Span<const std::int32_t> labels,
                 float scale, const moe::SlotGradients& gradients) override {
     ops::mixture_backward(context, batch(output, labels), {posteriors_, posteriors_}, scale,
                           {gradients.slot_rows().data(), gradients.slots});
@@ -120,14 +119,14 @@ class PredictedLossObjective final : public Objective {
                                    gradients.slots);
   }
 
-  std::span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
-                                           std::span<const std::int32_t> labels,
-                                           const Scores& /*scores*/) const override {
+  Span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
+                                      Span<const std::int32_t> labels,
+                                      const Scores& /*scores*/) const override {
     return answer_losses(context, batch(output, labels), output.routing);
   }
 
  private:
-  ops::MixtureBatch batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels) const {
+  ops::MixtureBatch batch(const moe::LayerOutput& output, Span<const std::int32_t> labels) const {
     ops::MixtureBatch batch = mixture_batch(output, labels, classes_);
     batch.one_answers = true;
     return batch;
@@ -152,7 +151,7 @@ class WeightedSumObjective final : public Objective {
   }
 
   Scores forward(device::Context& context, const moe::LayerOutput& output,
-                 std::span<const std::int32_t> labels) override {
+                 Span<const std::int32_t> labels) override {
     const index_t samples = output.routing.samples;
     const Scores scores = allocate_scores(context.workspace(), samples);
     d_sum_ = tensor::allocate_matrix(context.workspace(), samples, outputs_);
@@ -160,14 +159,14 @@ class WeightedSumObjective final : public Objective {
     return scores;
   }
 
-  void backward(device::Context& context, const moe::LayerOutput& output, std::span<const std::int32_t> labels,
+  void backward(device::Context& context, const moe::LayerOutput& output, Span<const std::int32_t> labels,
                 float scale, const moe::SlotGradients& gradients) override {
     ops::weighted_sum_backward(context, batch(output, labels), d_sum_,
                                {scale, measure(), gradients.slot_rows().data(), gradients.slots});
   }
 
  private:
-  ops::WeightedSumBatch batch(const moe::LayerOutput& output, std::span<const std::int32_t> labels) const {
+  ops::WeightedSumBatch batch(const moe::LayerOutput& output, Span<const std::int32_t> labels) const {
     return {.loss = loss_,
             .slots = output.routing.slots,
             .outputs = outputs_,
@@ -207,10 +206,9 @@ std::unique_ptr<Objective> Objective::make(const MixtureOptions& mixture, index_
   return nullptr;
 }
 
-std::span<const float> Objective::likelihood_losses(device::Context& /*context*/,
-                                                    const moe::LayerOutput& /*output*/,
-                                                    std::span<const std::int32_t> /*labels*/,
-                                                    const Scores& scores) const {
+Span<const float> Objective::likelihood_losses(device::Context& /*context*/, const moe::LayerOutput& /*output*/,
+                                               Span<const std::int32_t> /*labels*/,
+                                               const Scores& scores) const {
   return scores.losses;
 }
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 
+#include "base/span.hpp"
 #include "model/options.hpp"
 #include "moe/layer.hpp"
 
@@ -12,8 +12,8 @@ namespace switchyard::model {
 
 // Of one rank's samples; memory of the step.
 struct Scores {
-  std::span<float> losses;            // [N]
-  std::span<std::int32_t> predicted;  // [N]
+  Span<float> losses;            // [N]
+  Span<std::int32_t> predicted;  // [N]
 };
 
 // One of model.loss; V1, V2 and V7 are the reference's names (Krishnamurthy et al. 2023):
@@ -41,17 +41,15 @@ class Objective {
   virtual std::int32_t class_of(const float* row) const;
 
   virtual Scores forward(device::Context& context, const moe::LayerOutput& output,
-                         std::span<const std::int32_t> labels) = 0;
+                         Span<const std::int32_t> labels) = 0;
   // -ln of the probability that the prediction gives the label, [N], after forward: the losses themselves, but
   // where training asks for something else (a weight that is no part of the prediction, a gate that learns
   // another way).
-  virtual std::span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
-                                                   std::span<const std::int32_t> labels,
-                                                   const Scores& scores) const;
+  virtual Span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
+                                              Span<const std::int32_t> labels, const Scores& scores) const;
   // `scale` is 1 / B of the global batch.
   virtual void backward(device::Context& context, const moe::LayerOutput& output,
-                        std::span<const std::int32_t> labels, float scale,
-                        const moe::SlotGradients& gradients) = 0;
+                        Span<const std::int32_t> labels, float scale, const moe::SlotGradients& gradients) = 0;
 
  protected:
   Objective() = default;

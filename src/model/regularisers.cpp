@@ -1,16 +1,13 @@
 #include "model/regularisers.hpp"
 
+#include "base/span.hpp"
 #include "moe/balance.hpp"
 #include "moe/variation.hpp"
 
 namespace switchyard::model {
 namespace {
 
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
-
-std::vector<double> gradient_of(double weight, index_t experts) {
-  return std::vector<double>(weight > 0 ? at(experts) : 0);
-}
+Vector<double> gradient_of(double weight, index_t experts) { return Vector<double>(weight > 0 ? experts : 0); }
 
 }  // namespace
 
@@ -61,35 +58,35 @@ void Regularisers::measure(const nn::Pass& pass, const moe::Gate& gate, const mo
   }
 }
 
-void Regularisers::add_shard(device::Context& context, IndexRange rows, std::span<double> sums) const {
+void Regularisers::add_shard(device::Context& context, IndexRange rows, Span<double> sums) const {
   const moe::Routing& routing = *routing_;
   for (index_t n = rows.begin; n < rows.end; ++n) {
     if (of_scores()) {
-      sums[at(columns_.scores)] += squared_log_sums_[at(n)];
-      sums[at(columns_.scores + 1)] += score_entropies_[at(n)];
+      sums[columns_.scores] += squared_log_sums_[n];
+      sums[columns_.scores + 1] += score_entropies_[n];
     }
     if (!terms_.distances.empty()) {
-      sums[at(columns_.pairs)] += terms_.distances[at(n)];
-      sums[at(columns_.pairs + 1)] += terms_.same_expert[at(n)];
+      sums[columns_.pairs] += terms_.distances[n];
+      sums[columns_.pairs + 1] += terms_.same_expert[n];
     }
     for (index_t i = 0; balance_ > 0 && i < routing.slots; ++i)
-      sums[at(columns_.load + routing.experts[at(n * routing.slots + i)])] += 1.0;
+      sums[columns_.load + routing.experts[n * routing.slots + i]] += 1.0;
   }
   if (balance_ > 0) {
     ops::add_probabilities(context, routing.scores.rows_from(rows),
-                           sums.subspan(at(columns_.probability), at(experts_)));
+                           sums.subspan(columns_.probability, experts_));
   }
   if (with_load_) {
     ops::ExpectedLoad shard = expected_load_;
     shard.clean = shard.clean.rows_from(rows);
     shard.noisy = shard.noisy.rows_from(rows);
     shard.experts += rows.begin * routing.slots;
-    ops::add_expected_load(context, shard, sums.subspan(at(columns_.expected_load), at(experts_)));
+    ops::add_expected_load(context, shard, sums.subspan(columns_.expected_load, experts_));
   }
 }
 
-void Regularisers::complete(std::span<const double> sums, std::span<const double> importance, index_t samples) {
-  const auto of_experts = [&](index_t first) { return sums.subspan(at(first), at(experts_)); };
+void Regularisers::complete(Span<const double> sums, Span<const double> importance, index_t samples) {
+  const auto of_experts = [&](index_t first) { return sums.subspan(first, experts_); };
   const auto count = static_cast<double>(samples);
   if (importance_ > 0) {
     losses_.importance = moe::squared_variation(importance, importance_);
@@ -100,15 +97,15 @@ void Regularisers::complete(std::span<const double> sums, std::span<const double
     moe::balance_gradient(of_experts(columns_.load), samples, balance_, balance_gradient_);
   }
   if (of_scores()) {
-    losses_.z_loss = z_loss_ * sums[at(columns_.scores)] / count;
-    losses_.entropy = entropy_ * sums[at(columns_.scores + 1)] / count;
+    losses_.z_loss = z_loss_ * sums[columns_.scores] / count;
+    losses_.entropy = entropy_ * sums[columns_.scores + 1] / count;
   }
   if (load_ > 0) {
     losses_.load = moe::squared_variation(of_experts(columns_.expected_load), load_);
     moe::squared_variation_gradient(of_experts(columns_.expected_load), load_, load_gradient_);
   }
   if (similarity_.any()) {
-    const moe::SimilaritySums pairs{sums[at(columns_.pairs)], sums[at(columns_.pairs + 1)]};
+    const moe::SimilaritySums pairs{sums[columns_.pairs], sums[columns_.pairs + 1]};
     losses_.similarity = moe::similarity_loss(similarity_, pairs, samples, experts_);
     similarity_slope_ = moe::similarity_slope(similarity_, pairs, samples, experts_);
   }

@@ -1,10 +1,10 @@
 // The regularisers of a mixture: what keeps experts in use, decided, or apart. docs/gates.md lists them.
 #pragma once
 
-#include <span>
 #include <string_view>
 #include <vector>
 
+#include "base/span.hpp"
 #include "model/options.hpp"
 #include "moe/layer.hpp"
 #include "moe/similarity.hpp"
@@ -47,9 +47,9 @@ class Regularisers {
   // How many sums a shard has.
   index_t width() const { return columns_.end; }
   // Adds samples `rows` of this rank to sums[width()], in order. Shards may be added at the same time.
-  void add_shard(device::Context& context, IndexRange rows, std::span<double> sums) const;
+  void add_shard(device::Context& context, IndexRange rows, Span<double> sums) const;
   // sums: [width()] and importance: [E] over the global batch of `samples`.
-  void complete(std::span<const double> sums, std::span<const double> importance, index_t samples);
+  void complete(Span<const double> sums, Span<const double> importance, index_t samples);
 
   const RegulariserLosses& losses() const { return losses_; }
   moe::RegulariserGradients gradients() const;
@@ -77,10 +77,10 @@ class Regularisers {
   const moe::Routing* routing_ = nullptr;
   bool with_load_ = false;
   ops::ExpectedLoad expected_load_;
-  std::span<double> squared_log_sums_, score_entropies_;  // [N]
-  moe::SimilarityTerms terms_;                            // of a training batch
+  Span<double> squared_log_sums_, score_entropies_;  // [N]
+  moe::SimilarityTerms terms_;                       // of a training batch
   RegulariserLosses losses_;
-  std::vector<double> importance_gradient_, balance_gradient_, load_gradient_;  // [E]; empty: off
+  Vector<double> importance_gradient_, balance_gradient_, load_gradient_;  // [E]; empty: off
   double similarity_slope_ = 0;
 };
 

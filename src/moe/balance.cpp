@@ -5,7 +5,7 @@
 
 namespace switchyard::moe {
 
-double balance_loss(std::span<const double> load, std::span<const double> probability, double weight) {
+double balance_loss(Span<const double> load, Span<const double> probability, double weight) {
   const double slots = std::accumulate(load.begin(), load.end(), 0.0);
   const double samples = std::accumulate(probability.begin(), probability.end(), 0.0);
   if (slots == 0.0 || samples == 0.0) return 0.0;
@@ -13,8 +13,7 @@ double balance_loss(std::span<const double> load, std::span<const double> probab
   return weight * static_cast<double>(load.size()) * (sum / (slots * samples));
 }
 
-void balance_gradient(std::span<const double> load, index_t samples, double weight,
-                      std::span<double> gradient) {
+void balance_gradient(Span<const double> load, index_t samples, double weight, Span<double> gradient) {
   const double slots = std::accumulate(load.begin(), load.end(), 0.0);
   std::ranges::fill(gradient, 0.0);
   if (slots == 0.0 || samples == 0) return;

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
+#include "base/span.hpp"
 #include "comm/communicator.hpp"
 #include "device/workspace.hpp"
 #include "moe/placement.hpp"
@@ -33,18 +33,18 @@ class DispatchPlan {
   void build(device::Workspace& workspace, comm::Communicator& communicator, const Placement& placement,
              const Routing& routing);
 
-  struct Outbound {                          // what this rank sends out and gets back
-    std::vector<index_t> rows, first_row;    // per destination; the own rank's count is 0 in messages
-    std::vector<index_t> slots, first_slot;  // per destination; the own rank's count is 0 in messages
-    std::span<std::int32_t> sample;          // message row -> sample
-    std::span<std::int32_t> slot;            // message slot -> n * K + i
+  struct Outbound {                     // what this rank sends out and gets back
+    Vector<index_t> rows, first_row;    // per destination; the own rank's count is 0 in messages
+    Vector<index_t> slots, first_slot;  // per destination; the own rank's count is 0 in messages
+    Span<std::int32_t> sample;          // message row -> sample
+    Span<std::int32_t> slot;            // message slot -> n * K + i
     index_t row_count = 0;
     index_t slot_count = 0;
   };
-  struct Inbound {                           // what this rank's experts receive and send back
-    std::vector<index_t> rows, first_row;    // per source
-    std::vector<index_t> slots, first_slot;  // per source
-    std::span<ExpertRow> place;              // message slot -> expert row
+  struct Inbound {                      // what this rank's experts receive and send back
+    Vector<index_t> rows, first_row;    // per source
+    Vector<index_t> slots, first_slot;  // per source
+    Span<ExpertRow> place;              // message slot -> expert row
     index_t row_count = 0;
     index_t slot_count = 0;
   };
@@ -52,12 +52,12 @@ class DispatchPlan {
   const Outbound& outbound() const { return outbound_; }
   const Inbound& inbound() const { return inbound_; }
   // The slots of this rank's samples whose experts are here: no message.
-  std::span<const std::int32_t> local_slot() const { return local_slot_; }  // -> n * K + i
-  std::span<const ExpertRow> local_place() const { return local_place_; }
+  Span<const std::int32_t> local_slot() const { return local_slot_; }  // -> n * K + i
+  Span<const ExpertRow> local_place() const { return local_place_; }
   // Rows of each local expert.
-  std::span<const index_t> expert_rows() const { return expert_rows_; }
+  Span<const index_t> expert_rows() const { return expert_rows_; }
   // Expert row -> where it comes from: a message row, or -1 - sample for the own rank's. [local expert][row]
-  std::span<const std::int32_t> source_of(LocalExpert expert) const;
+  Span<const std::int32_t> source_of(LocalExpert expert) const;
 
   index_t slots_per_sample() const { return slots_per_sample_; }
   // Rows that crossed to another rank: for the metrics.
@@ -76,16 +76,16 @@ class DispatchPlan {
   Inbound inbound_;
   int self_ = 0;
   index_t slots_per_sample_ = 0;
-  std::span<Entry> outbound_entries_;
-  std::span<Entry> inbound_entries_;
-  std::span<Entry> local_entries_;  // row is the sample
-  std::span<std::int32_t> local_slot_;
-  std::span<ExpertRow> local_place_;
-  std::vector<index_t> expert_rows_;
-  std::vector<index_t> expert_first_;
-  std::span<std::int32_t> source_;
-  std::vector<std::int32_t> last_sample_;  // per destination
-  std::vector<index_t> counts_out_, counts_in_;
+  Span<Entry> outbound_entries_;
+  Span<Entry> inbound_entries_;
+  Span<Entry> local_entries_;  // row is the sample
+  Span<std::int32_t> local_slot_;
+  Span<ExpertRow> local_place_;
+  Vector<index_t> expert_rows_;
+  Vector<index_t> expert_first_;
+  Span<std::int32_t> source_;
+  Vector<std::int32_t> last_sample_;  // per destination
+  Vector<index_t> counts_out_, counts_in_;
 };
 
 }  // namespace switchyard::moe

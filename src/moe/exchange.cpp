@@ -10,15 +10,13 @@
 namespace switchyard::moe {
 namespace {
 
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
-
 // Columns [first, first + width) of every row.
 tensor::Matrix columns(tensor::Matrix m, index_t first, index_t width) {
   return {m.data + first, m.rows, width, m.stride};
 }
 
-float* row_of(std::span<const tensor::Matrix> experts, ExpertRow place) {
-  return experts[at(place.expert)].row(place.row);
+float* row_of(Span<const tensor::Matrix> experts, ExpertRow place) {
+  return experts[place.expert].row(place.row);
 }
 
 }  // namespace
@@ -32,7 +30,7 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
 
   // Where every sample goes to a rank, as under dense gating, its rows are sent from where they lie.
   const float* send = samples.base;
-  std::span<const index_t> first_row = zeros_;
+  Span<const index_t> first_row = zeros_;
   const bool all_rows =
       samples.table == nullptr && samples.stride == cols &&
       std::ranges::all_of(outbound.rows, [&](index_t rows) { return rows == 0 || rows == samples.rows; });
@@ -40,8 +38,8 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
     zeros_.assign(outbound.rows.size(), 0);
     first_row = zeros_;
   } else {
-    const std::span<const float*> rows = workspace.allocate<const float*>(outbound.row_count);
-    for (index_t i = 0; i < outbound.row_count; ++i) rows[at(i)] = samples.row(outbound.sample[at(i)]);
+    const Span<const float*> rows = workspace.allocate<const float*>(outbound.row_count);
+    for (index_t i = 0; i < outbound.row_count; ++i) rows[i] = samples.row(outbound.sample[i]);
     const tensor::Matrix packed = tensor::allocate_matrix(context.workspace(), outbound.row_count, cols);
     ops::gather_rows(context, tensor::RowSource(rows.data(), outbound.row_count, cols), packed);
     send = packed.data;
@@ -51,21 +49,21 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
   communicator_->all_to_all_rows<float>(send, {outbound.rows, first_row}, received.data,
                                         {inbound.rows, inbound.first_row}, cols);
 
-  const std::span<float> zero_row = workspace.allocate<float>(cols);
+  const Span<float> zero_row = workspace.allocate<float>(cols);
   std::ranges::fill(zero_row, 0.0F);
-  const auto experts = static_cast<index_t>(plan.expert_rows().size());
-  inputs_.resize(at(experts));
-  samples_.resize(at(experts));
+  const auto experts = std::ssize(plan.expert_rows());
+  inputs_.resize(experts);
+  samples_.resize(experts);
   for (index_t e = 0; e < experts; ++e) {
-    const std::span<const std::int32_t> source = plan.source_of(LocalExpert(static_cast<int>(e)));
-    const index_t padded = round_up(static_cast<index_t>(source.size()), row_multiple);
-    const std::span<const float*> table = workspace.allocate<const float*>(padded);
+    const Span<const std::int32_t> source = plan.source_of(LocalExpert(e));
+    const index_t padded = round_up(std::ssize(source), row_multiple);
+    const Span<const float*> table = workspace.allocate<const float*>(padded);
     std::ranges::fill(table, zero_row.data());
     for (std::size_t r = 0; r < source.size(); ++r) {
       table[r] = source[r] >= 0 ? received.row(source[r]) : samples.row(-1 - source[r]);
     }
-    samples_[at(e)] = static_cast<index_t>(source.size());
-    inputs_[at(e)] = tensor::RowSource(table.data(), padded, cols);
+    samples_[e] = std::ssize(source);
+    inputs_[e] = tensor::RowSource(table.data(), padded, cols);
   }
 }
 
@@ -84,8 +82,8 @@ SlotParts<const float> Exchange::combine(device::Context& context, const Dispatc
   const DispatchPlan::Inbound& inbound = plan.inbound();
   const tensor::Matrix send = tensor::allocate_matrix(context.workspace(), inbound.slot_count, message_cols());
   for_each_part([&](std::size_t part, index_t width, index_t first) {
-    const std::span<const float*> rows = workspace.allocate<const float*>(inbound.slot_count);
-    for (index_t i = 0; i < inbound.slot_count; ++i) rows[at(i)] = row_of(experts[part], inbound.place[at(i)]);
+    const Span<const float*> rows = workspace.allocate<const float*>(inbound.slot_count);
+    for (index_t i = 0; i < inbound.slot_count; ++i) rows[i] = row_of(experts[part], inbound.place[i]);
     ops::gather_rows(context, tensor::RowSource(rows.data(), inbound.slot_count, width),
                      columns(send, first, width));
   });
@@ -96,10 +94,10 @@ SlotParts<const float> Exchange::combine(device::Context& context, const Dispatc
 
   SlotParts<const float> slots;
   for_each_part([&](std::size_t part, index_t, index_t first) {
-    const std::span<const float*> rows = workspace.allocate<const float*>(samples * plan.slots_per_sample());
-    for (index_t i = 0; i < outbound.slot_count; ++i) rows[at(outbound.slot[at(i)])] = received.row(i) + first;
+    const Span<const float*> rows = workspace.allocate<const float*>(samples * plan.slots_per_sample());
+    for (index_t i = 0; i < outbound.slot_count; ++i) rows[outbound.slot[i]] = received.row(i) + first;
     for (std::size_t i = 0; i < plan.local_slot().size(); ++i)
-      rows[at(plan.local_slot()[i])] = row_of(experts[part], plan.local_place()[i]);
+      rows[plan.local_slot()[i]] = row_of(experts[part], plan.local_place()[i]);
     slots[part] = rows;
   });
   return slots;
@@ -111,11 +109,10 @@ SlotParts<float> Exchange::gradient_rows(device::Context& context, const Dispatc
   d_message_ = tensor::allocate_matrix(context.workspace(), outbound.slot_count, message_cols());
   SlotParts<float> slots;
   for_each_part([&](std::size_t part, index_t, index_t first) {
-    const std::span<float*> rows = context.workspace().allocate<float*>(samples * plan.slots_per_sample());
-    for (index_t i = 0; i < outbound.slot_count; ++i)
-      rows[at(outbound.slot[at(i)])] = d_message_.row(i) + first;
+    const Span<float*> rows = context.workspace().allocate<float*>(samples * plan.slots_per_sample());
+    for (index_t i = 0; i < outbound.slot_count; ++i) rows[outbound.slot[i]] = d_message_.row(i) + first;
     for (std::size_t i = 0; i < plan.local_slot().size(); ++i)
-      rows[at(plan.local_slot()[i])] = row_of(d_experts[part], plan.local_place()[i]);
+      rows[plan.local_slot()[i]] = row_of(d_experts[part], plan.local_place()[i]);
     slots[part] = rows;
   });
   return slots;
@@ -130,9 +127,9 @@ void Exchange::combine_backward(device::Context& context, const DispatchPlan& pl
   communicator_->all_to_all_rows<float>(d_message_.data, {outbound.slots, outbound.first_slot}, received.data,
                                         {inbound.slots, inbound.first_slot}, message_cols());
   for_each_part([&](std::size_t part, index_t width, index_t first) {
-    const auto row_bytes = at(width) * sizeof(float);
+    const auto row_bytes = as_size(width) * sizeof(float);
     for (index_t i = 0; i < inbound.slot_count; ++i)
-      std::memcpy(row_of(d_experts[part], inbound.place[at(i)]), received.row(i) + first, row_bytes);
+      std::memcpy(row_of(d_experts[part], inbound.place[i]), received.row(i) + first, row_bytes);
     for (std::size_t e = 0; e < d_experts[part].size(); ++e) {
       const tensor::Matrix d = d_experts[part][e];
       for (index_t row = plan.expert_rows()[e]; row < d.rows; ++row) std::memset(d.row(row), 0, row_bytes);

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <array>
-#include <span>
 #include <vector>
 
+#include "base/span.hpp"
 #include "comm/communicator.hpp"
 #include "device/context.hpp"
 #include "moe/dispatch_plan.hpp"
@@ -22,10 +22,10 @@ struct Returned {
 // Of one row; 0: that part is not returned. The same on every rank, also on one that hosts no expert.
 using PartWidths = std::array<index_t, Returned::count>;
 // By local expert: [rows of the expert (padded), width]. Empty for a part that is not returned.
-using ExpertParts = std::array<std::span<const tensor::Matrix>, Returned::count>;
+using ExpertParts = std::array<Span<const tensor::Matrix>, Returned::count>;
 // By slot of this rank's samples, [N * K]: where the row lies.
 template <class T>
-using SlotParts = std::array<std::span<T* const>, Returned::count>;
+using SlotParts = std::array<Span<T* const>, Returned::count>;
 
 // One layer's exchange in one step. Each function is collective over the plan's ranks and blocking; results
 // live in the step's workspace. Rows of the own rank are never packed: tables point to where they lie.
@@ -39,11 +39,9 @@ class Exchange {
   // a new row count costs far more to build than the padding costs to compute.
   void dispatch(device::Context& context, const DispatchPlan& plan, tensor::RowSource samples,
                 index_t row_multiple);
-  tensor::RowSource expert_input(LocalExpert expert) const {
-    return inputs_[static_cast<std::size_t>(expert.value)];
-  }
+  tensor::RowSource expert_input(LocalExpert expert) const { return inputs_[expert]; }
   // Rows of expert_input(expert) that are samples; the others are padding.
-  index_t expert_samples(LocalExpert expert) const { return samples_[static_cast<std::size_t>(expert.value)]; }
+  index_t expert_samples(LocalExpert expert) const { return samples_[expert]; }
 
   // Returns, for each of this rank's slots, where what its expert returned lies.
   SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan, const ExpertParts& experts,
@@ -63,9 +61,9 @@ class Exchange {
 
   comm::Communicator* communicator_;
   PartWidths widths_;
-  std::vector<tensor::RowSource> inputs_;
-  std::vector<index_t> samples_;
-  std::vector<index_t> zeros_;
+  Vector<tensor::RowSource> inputs_;
+  Vector<index_t> samples_;
+  Vector<index_t> zeros_;
   tensor::Matrix d_message_;  // gradient rows on their way to the experts: [outbound slots, message_cols()]
 };
 

@@ -15,7 +15,7 @@ Experts::Expert::Expert(ExpertId id_in, const nn::NetworkShape& shape, const nn:
     : id(id_in), network(Experts::name(id_in), shape, options, seed), gradient(network, {}) {}
 
 Experts::Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
-                 std::span<const ExpertId> hosted, std::uint64_t seed)
+                 Span<const ExpertId> hosted, std::uint64_t seed)
     : head_(head), shows_hidden_(shape.shows_hidden), frozen_(options.frozen) {
   for (const ExpertId id : hosted) experts_.push_back(std::make_unique<Expert>(id, shape, options, seed));
 }
@@ -28,9 +28,9 @@ void Experts::run_tiles(const nn::Pass& pass, const auto& body) {
       tasks_.push_back({static_cast<std::int32_t>(e), static_cast<std::int32_t>(tile)});
     }
   }
-  pass.context.pool().parallel_for(static_cast<index_t>(tasks_.size()), [&](index_t t) {
-    const Task task = tasks_[static_cast<std::size_t>(t)];
-    Expert& expert = *experts_[static_cast<std::size_t>(task.expert)];
+  pass.context.pool().parallel_for(std::ssize(tasks_), [&](index_t t) {
+    const Task task = tasks_[t];
+    Expert& expert = *experts_[task.expert];
     body(pass.with(expert.batch), expert, index_t{task.part});
   });
 }
@@ -103,9 +103,9 @@ void Experts::reduce_gradients(const nn::Pass& pass) {
       tasks_.push_back({static_cast<std::int32_t>(e), static_cast<std::int32_t>(part)});
     }
   }
-  pass.context.pool().parallel_for(static_cast<index_t>(tasks_.size()), [&](index_t t) {
-    const Task task = tasks_[static_cast<std::size_t>(t)];
-    Expert& expert = *experts_[static_cast<std::size_t>(task.expert)];
+  pass.context.pool().parallel_for(std::ssize(tasks_), [&](index_t t) {
+    const Task task = tasks_[t];
+    Expert& expert = *experts_[task.expert];
     if (task.part < 0) {
       expert.gradient.reduce_partials(pass.with(expert.batch), expert.partials);
     } else {

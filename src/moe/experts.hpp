@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/span.hpp"
 #include "moe/exchange.hpp"
 #include "nn/network_gradient.hpp"
 
@@ -27,12 +28,12 @@ class Experts {
 
   // Networks named "experts/0003", by global id, so that initial weights do not depend on the placement.
   Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
-          std::span<const ExpertId> hosted, std::uint64_t seed);
+          Span<const ExpertId> hosted, std::uint64_t seed);
 
-  index_t count() const { return static_cast<index_t>(experts_.size()); }
-  ExpertId id(index_t local) const { return experts_[static_cast<std::size_t>(local)]->id; }
-  nn::Network& network(index_t local) { return experts_[static_cast<std::size_t>(local)]->network; }
-  nn::NetworkGradient& gradient(index_t local) { return experts_[static_cast<std::size_t>(local)]->gradient; }
+  index_t count() const { return std::ssize(experts_); }
+  ExpertId id(index_t local) const { return experts_[local]->id; }
+  nn::Network& network(index_t local) { return experts_[local]->network; }
+  nn::NetworkGradient& gradient(index_t local) { return experts_[local]->gradient; }
   // On every rank, also on one that hosts none.
   bool frozen() const { return frozen_; }
   static std::string name(ExpertId id);
@@ -58,7 +59,7 @@ class Experts {
     nn::BatchTiles tiles;
     nn::Batch batch;  // of `tiles`
     nn::NetworkRecord record;
-    std::span<float> partials;
+    Span<float> partials;
   };
   struct Task {
     std::int32_t expert;
@@ -73,9 +74,9 @@ class Experts {
   ExpertHead head_;
   bool shows_hidden_;
   bool frozen_;
-  std::vector<std::unique_ptr<Expert>> experts_;
+  Vector<std::unique_ptr<Expert>> experts_;
   std::array<std::vector<tensor::Matrix>, Returned::count> returned_, d_returned_;
-  std::vector<Task> tasks_;
+  Vector<Task> tasks_;
 };
 
 }  // namespace switchyard::moe

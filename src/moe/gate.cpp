@@ -44,14 +44,14 @@ tensor::ConstMatrix Gate::add_noise(const nn::Pass& pass, tensor::ConstMatrix lo
 
 void Gate::choose(const nn::Pass& pass, Routing& routing) const {
   if (options_.kind == GateKind::by_label) {
-    const std::span<const std::int32_t> labels = pass.batch.labels;
+    const Span<const std::int32_t> labels = pass.batch.labels;
     SY_EXPECTS(labels.size() == routing.experts.size(), "{} labels for {} samples", labels.size(),
                routing.experts.size());
     for (std::size_t n = 0; n < routing.experts.size(); ++n)
-      routing.experts[n] = options_.expert_of_label[static_cast<std::size_t>(labels[n])];
+      routing.experts[n] = options_.expert_of_label[labels[n]];
   } else if (options_.kind != GateKind::network || options_.top_k == 0) {
-    for (std::size_t i = 0; i < routing.experts.size(); ++i)
-      routing.experts[i] = static_cast<std::int32_t>(static_cast<index_t>(i) % slots_);
+    for (index_t i = 0; i < std::ssize(routing.experts); ++i)
+      routing.experts[i] = static_cast<std::int32_t>(i % slots_);
   } else {
     ops::top_k(pass.context, routing.noisy, slots_, routing.experts.data());
   }

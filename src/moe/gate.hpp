@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/span.hpp"
 #include "moe/exchange.hpp"
 #include "moe/gate_kind.hpp"
 #include "moe/options.hpp"
@@ -25,7 +26,7 @@ struct GateOptions {
   double noise_scale = 1;
   NoiseDraw noise_draw = NoiseDraw::every_step;
   NoiseWhen noise_when = NoiseWhen::training;
-  std::vector<std::int32_t> expert_of_label = {};  // labels
+  Vector<std::int32_t> expert_of_label = {};  // labels
 
   index_t slots() const;  // K
 };
@@ -33,11 +34,11 @@ struct GateOptions {
 // Gradients of regularisers that depend on sums over the batch, so that they are the same for every sample
 // (empty: none), weights of those that are means over samples, and a gradient for each sample.
 struct RegulariserGradients {
-  std::span<const double> importance = {};   // [E], by a sample's gate weight
-  std::span<const double> probability = {};  // [E], by a sample's full softmax over all experts
-  std::span<const double> load = {};         // [E], by a sample's expected load (ops/moe/load.hpp)
-  double z_loss = 0;                         // of the squared log sum of e^score
-  double entropy = 0;                        // of the entropy of the full softmax
+  Span<const double> importance = {};   // [E], by a sample's gate weight
+  Span<const double> probability = {};  // [E], by a sample's full softmax over all experts
+  Span<const double> load = {};         // [E], by a sample's expected load (ops/moe/load.hpp)
+  double z_loss = 0;                    // of the squared log sum of e^score
+  double entropy = 0;                   // of the entropy of the full softmax
   // sample_scale times [N, E] by a sample's full softmax (no data: none)
   tensor::ConstMatrix sample_probability = {};
   double sample_scale = 0;
@@ -47,9 +48,7 @@ struct RegulariserGradients {
 struct LayerOutput {
   Routing routing;
   SlotParts<const float> returned;
-  std::span<const float* const> slot_rows() const {
-    return returned[Returned::output];
-  }  // rows of `outputs` values
+  Span<const float* const> slot_rows() const { return returned[Returned::output]; }  // rows of `outputs` values
 };
 
 // Where the loss writes its gradients: per slot a row of `outputs` values (none if the experts are frozen), and
@@ -57,7 +56,7 @@ struct LayerOutput {
 struct SlotGradients {
   SlotParts<float> returned;  // the hidden part is the gate's to write
   tensor::Matrix slots;
-  std::span<float* const> slot_rows() const { return returned[Returned::output]; }
+  Span<float* const> slot_rows() const { return returned[Returned::output]; }
 };
 
 // Its network, which may have no layers, is replicated on every rank; each computes its own shards. Batch
@@ -89,9 +88,7 @@ class Gate {
   // Through the network. Collective if it has batch norm.
   void backward_network(const nn::Pass& pass);
   // What layer `layer` made of this rank's samples in route(); from 1 on.
-  tensor::ConstMatrix layer_output(index_t layer) const {
-    return record_.layers[static_cast<std::size_t>(layer - 1)].output;
-  }
+  tensor::ConstMatrix layer_output(index_t layer) const { return record_.layers[layer - 1].output; }
   // What each sample adds to the experts' expected load. The scores have normal noise.
   ops::ExpectedLoad expected_load(const Routing& routing) const;
   // Sums over the global batch. Collective.
@@ -109,7 +106,7 @@ class Gate {
   nn::NetworkGradient gradient_;
   index_t slots_;
   nn::NetworkRecord record_;
-  std::span<float> partials_;
+  Span<float> partials_;
 };
 
 }  // namespace switchyard::moe

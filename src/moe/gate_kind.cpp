@@ -2,7 +2,7 @@
 
 namespace switchyard::moe {
 
-GateKind gate_kind(std::span<const nn::LayerSpec> gate) {
+GateKind gate_kind(Span<const nn::LayerSpec> gate) {
   using Kind = nn::LayerSpec::Kind;
   if (gate.empty()) return GateKind::single;
   const Kind last = gate.back().kind;

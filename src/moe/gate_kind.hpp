@@ -1,9 +1,9 @@
 // Where the scores of the experts come from.
 #pragma once
 
-#include <span>
 #include <string_view>
 
+#include "base/span.hpp"
 #include "nn/network_spec.hpp"
 
 namespace switchyard::moe {
@@ -16,7 +16,7 @@ enum class GateKind {
   by_label,      // a partition of the labels by hand (section 2.5); for training experts, it needs the answer
   single,        // one expert, nothing to choose (V6)
 };
-GateKind gate_kind(std::span<const nn::LayerSpec> gate);
+GateKind gate_kind(Span<const nn::LayerSpec> gate);
 // Of a text that nn::parse_network() accepts.
 GateKind gate_kind(std::string_view gate);
 // Whether it has weights, and scores that learn.

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/contract.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::moe {
 namespace {
@@ -15,10 +16,10 @@ double entropy_term(double p) { return p > 0.0 ? -p * std::log2(p) : 0.0; }
 }  // namespace
 
 GateStatistics::GateStatistics(index_t experts, index_t classes, index_t groups)
-    : importance(static_cast<std::size_t>(experts), 0.0),
+    : importance(experts, 0.0),
       classes_(classes),
       groups_(groups),
-      counts_(first_load + static_cast<std::size_t>(experts * (1 + 2 * classes + groups)), 0) {}
+      counts_(first_load + experts * (1 + 2 * classes + groups), 0) {}
 
 void GateStatistics::clear() {
   task_loss_sum = likelihood_loss_sum = 0;
@@ -58,9 +59,9 @@ double GateStatistics::usage_entropy() const {
 }
 
 // I = H(E) + H(Y) - H(E, Y) of the count table
-double GateStatistics::mutual_information(std::size_t which) const {
+double GateStatistics::mutual_information(index_t which) const {
   const auto term = [&](std::int64_t count) { return entropy_term(per_sample(static_cast<double>(count))); };
-  std::vector<std::int64_t> by_expert(importance.size(), 0);
+  Vector<std::int64_t> by_expert(importance.size(), 0);
   double joint = 0;
   double class_entropy = 0;
   for (index_t c = 0; c < classes_; ++c) {
@@ -69,7 +70,7 @@ double GateStatistics::mutual_information(std::size_t which) const {
       const std::int64_t count = counts_[table(which, c, e)];
       joint += term(count);
       in_class += count;
-      by_expert[static_cast<std::size_t>(e)] += count;
+      by_expert[e] += count;
     }
     class_entropy += term(in_class);
   }
@@ -79,7 +80,7 @@ double GateStatistics::mutual_information(std::size_t which) const {
 }
 
 // -sum_m (n_m / n) sum_k (n_km / n_m) ln (n_km / n_m) = -sum_mk (n_km / n) ln (n_km / n_m)
-double GateStatistics::dispatch_entropy(std::size_t which, index_t kinds) const {
+double GateStatistics::dispatch_entropy(index_t which, index_t kinds) const {
   double sum = 0;
   for (index_t e = 0; e < experts(); ++e) {
     double of_expert = 0;
@@ -98,18 +99,18 @@ double GateStatistics::dispatch_entropy_label() const { return dispatch_entropy(
 double GateStatistics::mutual_information_true() const { return mutual_information(0); }
 double GateStatistics::mutual_information_predicted() const { return mutual_information(1); }
 
-std::vector<double> GateStatistics::expert_share() const {
-  std::vector<double> share(importance.size(), 0.0);
+Vector<double> GateStatistics::expert_share() const {
+  Vector<double> share(importance.size(), 0.0);
   for (index_t e = 0; e < experts(); ++e) {
     std::int64_t count = 0;
     for (index_t c = 0; c < classes_; ++c) count += by_label(c, e);
-    share[static_cast<std::size_t>(e)] = per_sample(static_cast<double>(count));
+    share[e] = per_sample(static_cast<double>(count));
   }
   return share;
 }
 
 double GateStatistics::largest_share() const {
-  const std::vector<double> share = expert_share();
+  const Vector<double> share = expert_share();
   return share.empty() ? 0.0 : std::ranges::max(share);
 }
 
@@ -127,17 +128,17 @@ bool GateStatistics::is_collapsed() const {
   return largest_share() > 0.9 || 2 * active_experts() < experts();
 }
 
-std::vector<double> GateStatistics::importance_share() const {
-  std::vector<double> share = importance;
+Vector<double> GateStatistics::importance_share() const {
+  Vector<double> share = importance;
   for (double& value : share) value = per_sample(value);
   return share;
 }
 
 std::vector<index_t> GateStatistics::dead_experts() const {
   std::vector<index_t> dead;
-  const std::vector<double> share = expert_share();
+  const Vector<double> share = expert_share();
   for (index_t e = 0; e < experts(); ++e) {
-    if (samples() > 0 && share[static_cast<std::size_t>(e)] < 1e-3) dead.push_back(e);
+    if (samples() > 0 && share[e] < 1e-3) dead.push_back(e);
   }
   return dead;
 }

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::moe {
 
@@ -17,19 +17,19 @@ class GateStatistics {
   // groups: kinds of samples that the data say besides classes (clusters); 0 if none.
   GateStatistics(index_t experts, index_t classes, index_t groups = 0);
 
-  index_t experts() const { return static_cast<index_t>(importance.size()); }
+  index_t experts() const { return std::ssize(importance); }
   index_t classes() const { return classes_; }
   index_t groups() const { return groups_; }
   void clear();
   // All counts in one array, for one all-reduce.
-  std::span<std::int64_t> counts() { return counts_; }
+  Span<std::int64_t> counts() { return counts_; }
   void add(const GateStatistics& other);
 
   std::int64_t& samples() { return counts_[0]; }
   std::int64_t& errors() { return counts_[1]; }
   std::int64_t& sent_rows() { return counts_[2]; }
   // Samples for which expert e was chosen (all of a sample's slots count).
-  std::int64_t& load(index_t e) { return counts_[first_load + static_cast<std::size_t>(e)]; }
+  std::int64_t& load(index_t e) { return counts_[first_load + e]; }
   // N[class][expert]: the expert with the largest gate weight, against the true label and against its own
   // prediction.
   std::int64_t& by_label(index_t c, index_t e) { return counts_[table(0, c, e)]; }
@@ -40,7 +40,7 @@ class GateStatistics {
   std::int64_t samples() const { return counts_[0]; }
   std::int64_t errors() const { return counts_[1]; }
   std::int64_t sent_rows() const { return counts_[2]; }
-  std::int64_t load(index_t e) const { return counts_[first_load + static_cast<std::size_t>(e)]; }
+  std::int64_t load(index_t e) const { return counts_[first_load + e]; }
   std::int64_t by_label(index_t c, index_t e) const { return counts_[table(0, c, e)]; }
   std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
 
@@ -58,10 +58,10 @@ class GateStatistics {
   // them.
   double dispatch_entropy() const;  // of groups
   double dispatch_entropy_label() const;
-  std::vector<double> expert_share() const;      // share of samples whose largest weight is e's
-  std::vector<double> importance_share() const;  // mean gate weight
-  std::vector<index_t> dead_experts() const;     // chosen for less than 1 sample in 1000
-  double largest_share() const;                  // the largest of expert_share()
+  Vector<double> expert_share() const;        // share of samples whose largest weight is e's
+  Vector<double> importance_share() const;    // mean gate weight
+  std::vector<index_t> dead_experts() const;  // chosen for less than 1 sample in 1000
+  double largest_share() const;               // the largest of expert_share()
   // Experts with a larger share than least_active_share(): 1%, or half of an even share where there are more
   // than 50 experts.
   index_t active_experts() const;
@@ -73,23 +73,20 @@ class GateStatistics {
   double likelihood_loss_sum = 0;  // of evaluations; a step does not ask for it
   double entropy_sum = 0;
   double chosen_entropy_sum = 0;
-  std::vector<double> importance;  // sum of gate weights per expert
+  Vector<double> importance;  // sum of gate weights per expert
 
  private:
-  static constexpr std::size_t first_load = 3;
-  std::size_t table(std::size_t which, index_t c, index_t e) const {
-    const std::size_t experts_count = importance.size();
-    return first_load +
-           experts_count * (1 + which * static_cast<std::size_t>(classes_) + static_cast<std::size_t>(c)) +
-           static_cast<std::size_t>(e);
+  static constexpr index_t first_load = 3;
+  index_t table(index_t which, index_t c, index_t e) const {
+    return first_load + experts() * (1 + which * classes_ + c) + e;
   }
-  double mutual_information(std::size_t which) const;
-  double dispatch_entropy(std::size_t which, index_t kinds) const;
+  double mutual_information(index_t which) const;
+  double dispatch_entropy(index_t which, index_t kinds) const;
   double per_sample(double sum) const;
 
   index_t classes_ = 0;
   index_t groups_ = 0;
-  std::vector<std::int64_t> counts_ = std::vector<std::int64_t>(first_load, 0);
+  Vector<std::int64_t> counts_ = Vector<std::int64_t>(first_load, 0);
 };
 
 }  // namespace switchyard::moe

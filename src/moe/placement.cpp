@@ -2,32 +2,31 @@
 
 #include "base/contract.hpp"
 #include "base/partition.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::moe {
 
-Placement::Placement(std::vector<GroupRank> owner, int ranks)
-    : owner_(std::move(owner)), hosted_(static_cast<std::size_t>(ranks)) {
+Placement::Placement(Vector<GroupRank> owner, int ranks) : owner_(std::move(owner)), hosted_(ranks) {
   for (std::size_t e = 0; e < owner_.size(); ++e) {
     SY_EXPECTS(owner_[e].value >= 0 && owner_[e].value < ranks, "expert {} is placed on rank {} of {}", e,
                owner_[e].value, ranks);
-    auto& hosted = hosted_[static_cast<std::size_t>(owner_[e].value)];
-    local_.emplace_back(static_cast<int>(hosted.size()));
-    hosted.emplace_back(static_cast<int>(e));
+    auto& hosted = hosted_[owner_[e]];
+    local_.emplace_back(hosted.size());
+    hosted.emplace_back(e);
   }
 }
 
 Placement Placement::make(PlacementRule rule, index_t experts, int ranks) {
-  std::vector<GroupRank> owner(static_cast<std::size_t>(experts));
+  Vector<GroupRank> owner(experts);
   switch (rule) {
     case PlacementRule::block:
       for (int rank = 0; rank < ranks; ++rank) {
         const IndexRange share = partition(experts, ranks, rank);
-        for (index_t e = share.begin; e < share.end; ++e) owner[static_cast<std::size_t>(e)] = GroupRank(rank);
+        for (index_t e = share.begin; e < share.end; ++e) owner[e] = GroupRank(rank);
       }
       break;
     case PlacementRule::cyclic:
-      for (index_t e = 0; e < experts; ++e)
-        owner[static_cast<std::size_t>(e)] = GroupRank(static_cast<int>(e % ranks));
+      for (index_t e = 0; e < experts; ++e) owner[e] = GroupRank(e % ranks);
       break;
   }
   return Placement(std::move(owner), ranks);

@@ -4,10 +4,10 @@
 // joins them, and gate statistics. A layer's forward is route -> plan -> dispatch -> experts -> combine.
 #pragma once
 
-#include <span>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 #include "moe/options.hpp"
 
 namespace switchyard::moe {
@@ -16,23 +16,21 @@ namespace switchyard::moe {
 class Placement {
  public:
   // owner[e] is the rank of expert e.
-  Placement(std::vector<GroupRank> owner, int ranks);
+  Placement(Vector<GroupRank> owner, int ranks);
   // block: neighbours together, rank r has [r E / R, (r + 1) E / R). cyclic: expert e on rank e mod R.
   static Placement make(PlacementRule rule, index_t experts, int ranks);
 
-  index_t expert_count() const { return static_cast<index_t>(owner_.size()); }
+  index_t expert_count() const { return std::ssize(owner_); }
   int rank_count() const { return static_cast<int>(hosted_.size()); }
-  GroupRank owner(ExpertId expert) const { return owner_[static_cast<std::size_t>(expert.value)]; }
-  LocalExpert local(ExpertId expert) const { return local_[static_cast<std::size_t>(expert.value)]; }
+  GroupRank owner(ExpertId expert) const { return owner_[expert]; }
+  LocalExpert local(ExpertId expert) const { return local_[expert]; }
   // Ascending.
-  std::span<const ExpertId> hosted_by(GroupRank rank) const {
-    return hosted_[static_cast<std::size_t>(rank.value)];
-  }
+  Span<const ExpertId> hosted_by(GroupRank rank) const { return hosted_[rank]; }
 
  private:
-  std::vector<GroupRank> owner_;
-  std::vector<LocalExpert> local_;
-  std::vector<std::vector<ExpertId>> hosted_;
+  Vector<GroupRank> owner_;
+  Vector<LocalExpert> local_;
+  Vector<Vector<ExpertId>> hosted_;
 };
 
 }  // namespace switchyard::moe

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "base/span.hpp"
 #include "ops/moe/gating.hpp"
 #include "tensor/view.hpp"
 
@@ -13,15 +13,14 @@ namespace switchyard::moe {
 // score, ties to the lower expert. All memory is the step's workspace. A gate that scores experts by what they
 // return writes scores and weights after combine; one without scores has matrices of no columns for them.
 struct Routing {
-  tensor::ConstMatrix noisy;        // [N, E], by which the experts are chosen; without noise the scores
-  tensor::ConstMatrix clean;        // [N, E], the scores without noise
-  std::span<std::int32_t> experts;  // [N, K] global expert ids
-  tensor::ConstMatrix scores;       // [N, E], of which the weights are the softmax: clean or noisy
-  tensor::Matrix weights;           // [N, K] gate weights
-  tensor::Matrix log_weights;       // [N, K]; 0 and -infinity where one of several experts answers alone
-  tensor::Matrix factors;  // [N, K], what multiplies an expert's output: weights, or the scores themselves
-  std::span<double>
-      entropies;  // [N], in bits, of the softmax over all experts of a gate that chooses one of them
+  tensor::ConstMatrix noisy;   // [N, E], by which the experts are chosen; without noise the scores
+  tensor::ConstMatrix clean;   // [N, E], the scores without noise
+  Span<std::int32_t> experts;  // [N, K] global expert ids
+  tensor::ConstMatrix scores;  // [N, E], of which the weights are the softmax: clean or noisy
+  tensor::Matrix weights;      // [N, K] gate weights
+  tensor::Matrix log_weights;  // [N, K]; 0 and -infinity where one of several experts answers alone
+  tensor::Matrix factors;      // [N, K], what multiplies an expert's output: weights, or the scores themselves
+  Span<double> entropies;  // [N], in bits, of the softmax over all experts of a gate that chooses one of them
   index_t samples = 0;
   index_t slots = 0;
 };

@@ -39,22 +39,17 @@ struct Pairs {
   tensor::ConstMatrix probabilities;  // [B, E]
   index_t first_row;                  // of this rank's samples
 
-  void add(device::Context& context, IndexRange block, std::span<float> memory,
-           const SimilarityTerms& terms) const;
+  void add(device::Context& context, IndexRange block, Span<float> memory, const SimilarityTerms& terms) const;
 };
 
 // One block of this rank's rows against all rows, a block of columns at a time.
-void Pairs::add(device::Context& context, IndexRange block, std::span<float> memory,
+void Pairs::add(device::Context& context, IndexRange block, Span<float> memory,
                 const SimilarityTerms& terms) const {
   const auto part = [&](index_t first, index_t count) {
-    return ops::PairwiseRows{
-        all.values.rows_from(first, count),
-        all.squared_norms.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))};
+    return ops::PairwiseRows{all.values.rows_from(first, count), all.squared_norms.subspan(first, count)};
   };
   const ops::PairwiseRows rows = part(first_row + block.begin, block.size());
-  const auto sums = [&](std::span<double> of_all) {
-    return of_all.subspan(static_cast<std::size_t>(block.begin), static_cast<std::size_t>(block.size()));
-  };
+  const auto sums = [&](Span<double> of_all) { return of_all.subspan(block.begin, block.size()); };
   const index_t experts = probabilities.cols;
   for (index_t first = 0; first < all.values.rows; first += SimilarityPairs::column_block) {
     const index_t count = std::min(SimilarityPairs::column_block, all.values.rows - first);
@@ -75,7 +70,7 @@ void Pairs::add(device::Context& context, IndexRange block, std::span<float> mem
     const float* const v = terms.weighted_distances.row(n);
     double sum = 0;
     for (index_t e = 0; e < experts; ++e) sum += static_cast<double>(p[e]) * static_cast<double>(v[e]);
-    terms.same_expert[static_cast<std::size_t>(n)] = sum;
+    terms.same_expert[n] = sum;
   }
 }
 
@@ -105,7 +100,7 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
   const tensor::Matrix mine = tensor::allocate_matrix(workspace, rows, scores.cols);
   ops::softmax(context, scores, mine);
   const tensor::ConstMatrix all = gather(workspace, tiles, side_by_side(context, features));
-  const std::span<float> norms = workspace.allocate<float>(all.rows);
+  const Span<float> norms = workspace.allocate<float>(all.rows);
   ops::squared_norms(context, all, norms);
   const Pairs pairs{{all, norms}, gather(workspace, tiles, mine), tiles.first_row()};
 
@@ -120,15 +115,14 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
     }
   }
   // A run of blocks shares the memory of one.
-  const auto blocks = static_cast<index_t>(blocks_.size());
+  const auto blocks = std::ssize(blocks_);
   const index_t runs = std::min<index_t>(blocks, context.pool().size());
-  constexpr auto block_size = static_cast<std::size_t>(row_block * column_block);
-  const std::span<float> memory = workspace.allocate<float>(runs * row_block * column_block);
+  constexpr index_t block_size = row_block * column_block;
+  const Span<float> memory = workspace.allocate<float>(runs * block_size);
   context.pool().parallel_for(runs, [&](index_t run) {
     const IndexRange mine_of_run = partition(blocks, runs, run);
     for (index_t b = mine_of_run.begin; b < mine_of_run.end; ++b) {
-      pairs.add(context, blocks_[static_cast<std::size_t>(b)],
-                memory.subspan(static_cast<std::size_t>(run) * block_size, block_size), terms);
+      pairs.add(context, blocks_[b], memory.subspan(run * block_size, block_size), terms);
     }
   });
   return terms;

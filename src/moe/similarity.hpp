@@ -1,9 +1,9 @@
 // The sample-similarity regulariser (Krishnamurthy et al. 2023): samples that go to one expert are to be close.
 #pragma once
 
-#include <span>
 #include <vector>
 
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "nn/batch_tiles.hpp"
 #include "tensor/view.hpp"
@@ -45,8 +45,8 @@ double similarity_slope(const SimilarityWeights& weights, const SimilaritySums& 
 // What the samples of this rank add. Memory of the step.
 struct SimilarityTerms {
   tensor::Matrix weighted_distances;  // [N, E]: V
-  std::span<double> distances;        // [N]: sum over x' of d(x, x')
-  std::span<double> same_expert;      // [N]: sum over e of p_e(x) V_e(x)
+  Span<double> distances;             // [N]: sum over x' of d(x, x')
+  Span<double> same_expert;           // [N]: sum over e of p_e(x) V_e(x)
 };
 
 // Distances come block by block from a matrix product (ops/moe/pairwise.hpp), so that never more than row_block
@@ -65,7 +65,7 @@ class SimilarityPairs {
                           tensor::ConstMatrix scores);
 
  private:
-  std::vector<IndexRange> blocks_;  // of this rank's rows
+  Vector<IndexRange> blocks_;  // of this rank's rows
 };
 
 }  // namespace switchyard::moe

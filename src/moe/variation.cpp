@@ -10,7 +10,7 @@ struct Sums {
   double squares = 0;
 };
 
-Sums sums_of(std::span<const double> amount) {
+Sums sums_of(Span<const double> amount) {
   Sums sums;
   for (const double value : amount) {
     sums.total += value;
@@ -21,7 +21,7 @@ Sums sums_of(std::span<const double> amount) {
 
 }  // namespace
 
-double squared_variation(std::span<const double> amount, double weight) {
+double squared_variation(Span<const double> amount, double weight) {
   const auto experts = static_cast<double>(amount.size());
   const Sums sums = sums_of(amount);
   if (amount.size() < 2 || sums.total == 0.0) return 0.0;
@@ -29,7 +29,7 @@ double squared_variation(std::span<const double> amount, double weight) {
          (sums.squares / (sums.total * sums.total) - 1.0 / experts);
 }
 
-void squared_variation_gradient(std::span<const double> amount, double weight, std::span<double> gradient) {
+void squared_variation_gradient(Span<const double> amount, double weight, Span<double> gradient) {
   const auto experts = static_cast<double>(amount.size());
   const Sums sums = sums_of(amount);
   std::ranges::fill(gradient, 0.0);

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <array>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "base/span.hpp"
 #include "nn/layer.hpp"
 #include "ops/moments.hpp"
 #include "ops/pooled.hpp"
@@ -26,15 +26,14 @@ class BatchNorm {
   // `name` prefixes the running statistics.
   BatchNorm(const std::string& name, index_t channels);
 
-  index_t channels() const { return static_cast<index_t>(mean_.size()); }
-  std::span<StateArray> state() { return state_; }
+  index_t channels() const { return std::ssize(mean_); }
+  Span<StateArray> state() { return state_; }
 
   // tile_moments: [tiles of this rank, channels] Moments. Collective over the batch's ranks in training.
-  void join_forward(const Pass& pass, std::span<const double> tile_moments, const float* gamma,
-                    const float* beta);
+  void join_forward(const Pass& pass, Span<const double> tile_moments, const float* gamma, const float* beta);
   // tile_sums: [tiles of this rank, 2, channels], of dy and of dy xhat; `places` values of a channel in a
   // sample. Collective over the batch's ranks.
-  void join_backward(const Pass& pass, std::span<const double> tile_sums, index_t places);
+  void join_backward(const Pass& pass, Span<const double> tile_sums, index_t places);
 
   ops::Affine affine() const { return {scale_.data(), shift_.data()}; }
   ops::NormView view(const float* gamma) const {
@@ -45,12 +44,12 @@ class BatchNorm {
   enum StateIndex { running_mean, running_variance };  // of state_
 
   void use_running();
-  void use_batch(const Pass& pass, std::span<const double> tile_moments);
+  void use_batch(const Pass& pass, Span<const double> tile_moments);
   void update_running(index_t channel, const ops::Moments& batch);
 
   std::array<StateArray, 2> state_;
-  std::vector<double> mean_, inv_std_, mean_dy_, mean_dy_xhat_;
-  std::vector<float> scale_, shift_;
+  Vector<double> mean_, inv_std_, mean_dy_, mean_dy_xhat_;
+  Vector<float> scale_, shift_;
 };
 
 }  // namespace switchyard::nn

@@ -41,35 +41,35 @@ void BatchTiles::set_local(index_t rows, index_t samples, index_t tile_rows) {
 }
 
 template <class T>
-std::span<const T> BatchTiles::gather(device::Workspace& workspace, std::span<const T> mine,
-                                      std::span<const index_t> per_rank, index_t total, index_t width) const {
+Span<const T> BatchTiles::gather(device::Workspace& workspace, Span<const T> mine, Span<const index_t> per_rank,
+                                 index_t total, index_t width) const {
   if (!distributed()) return mine;
-  const std::span<T> all = workspace.allocate<T>(total * width);
+  const Span<T> all = workspace.allocate<T>(total * width);
   communicator_->all_gather_rows<T>(mine, all, per_rank, width);
   return all;
 }
 
-std::span<const double> BatchTiles::gather_tiles(device::Workspace& workspace, std::span<const double> mine,
-                                                 index_t width) const {
+Span<const double> BatchTiles::gather_tiles(device::Workspace& workspace, Span<const double> mine,
+                                            index_t width) const {
   return gather(workspace, mine, tiles_per_rank_, total_tiles_, width);
 }
 
-std::span<const float> BatchTiles::gather_tiles(device::Workspace& workspace, std::span<const float> mine,
-                                                index_t width) const {
+Span<const float> BatchTiles::gather_tiles(device::Workspace& workspace, Span<const float> mine,
+                                           index_t width) const {
   return gather(workspace, mine, tiles_per_rank_, total_tiles_, width);
 }
 
 ProductRows BatchTiles::gather_rows(device::Workspace& workspace, const ProductRows& mine) const {
   SY_EXPECTS(mine.rows == local_rows(), "gather_rows needs {} rows, got {}", local_rows(), mine.rows);
-  const auto count = static_cast<std::size_t>(mine.rows * mine.cols);
+  const index_t count = mine.rows * mine.cols;
   ProductRows all{mine.in_bf16, nullptr, nullptr, total_rows_, mine.cols};
   if (mine.in_bf16) {
-    all.bf16 = gather(workspace, std::span<const ops::bfloat16>(mine.bf16, count), rows_per_rank_, total_rows_,
-                      mine.cols)
-                   .data();
+    all.bf16 =
+        gather(workspace, Span<const ops::bfloat16>(mine.bf16, count), rows_per_rank_, total_rows_, mine.cols)
+            .data();
   } else {
-    all.f32 = gather(workspace, std::span<const float>(mine.f32, count), rows_per_rank_, total_rows_, mine.cols)
-                  .data();
+    all.f32 =
+        gather(workspace, Span<const float>(mine.f32, count), rows_per_rank_, total_rows_, mine.cols).data();
   }
   return all;
 }

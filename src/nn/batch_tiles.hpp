@@ -2,10 +2,10 @@
 #pragma once
 
 #include <algorithm>
-#include <span>
 #include <vector>
 
 #include "base/partition.hpp"
+#include "base/span.hpp"
 #include "comm/communicator.hpp"
 #include "device/workspace.hpp"
 #include "ops/matmul.hpp"
@@ -46,11 +46,9 @@ class BatchTiles {
   // of zeros whose results nobody reads and whose output gradients are zero. Batch statistics leave them out.
   void set_local(index_t rows, index_t samples, index_t tile_rows);
 
-  index_t local_count() const { return static_cast<index_t>(begin_.size()) - 1; }
+  index_t local_count() const { return std::ssize(begin_) - 1; }
   index_t total_count() const { return total_tiles_; }
-  IndexRange rows(index_t tile) const {
-    return {begin_[static_cast<std::size_t>(tile)], begin_[static_cast<std::size_t>(tile) + 1]};
-  }
+  IndexRange rows(index_t tile) const { return {begin_[tile], begin_[tile + 1]}; }
   // rows(tile) without the padding.
   IndexRange samples(index_t tile) const {
     const IndexRange all = rows(tile);
@@ -66,17 +64,15 @@ class BatchTiles {
 
   // mine: [local_count, width]. Returns [total_count, width] in tile order. Collective over the batch's ranks.
   // The result lives in the workspace (or is `mine`).
-  std::span<const double> gather_tiles(device::Workspace& workspace, std::span<const double> mine,
-                                       index_t width) const;
-  std::span<const float> gather_tiles(device::Workspace& workspace, std::span<const float> mine,
-                                      index_t width) const;
+  Span<const double> gather_tiles(device::Workspace& workspace, Span<const double> mine, index_t width) const;
+  Span<const float> gather_tiles(device::Workspace& workspace, Span<const float> mine, index_t width) const;
   // All rows of the batch in global order, from this rank's rows. Collective.
   ProductRows gather_rows(device::Workspace& workspace, const ProductRows& mine) const;
 
  private:
   template <class T>
-  std::span<const T> gather(device::Workspace& workspace, std::span<const T> mine,
-                            std::span<const index_t> per_rank, index_t total, index_t width) const;
+  Span<const T> gather(device::Workspace& workspace, Span<const T> mine, Span<const index_t> per_rank,
+                       index_t total, index_t width) const;
 
   comm::Communicator* communicator_ = nullptr;
   index_t total_tiles_ = 0;
@@ -84,7 +80,7 @@ class BatchTiles {
   index_t local_samples_ = 0;
   index_t total_samples_ = 0;
   index_t first_row_ = 0;
-  std::vector<index_t> begin_ = {0};
+  Vector<index_t> begin_ = {0};
   std::vector<index_t> tiles_per_rank_;
   std::vector<index_t> rows_per_rank_;
 };

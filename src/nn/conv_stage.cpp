@@ -7,12 +7,10 @@
 namespace switchyard::nn {
 namespace {
 
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
-
 // The tile's row of [tiles, width].
 template <class T>
-std::span<T> of_tile(std::span<T> all, index_t tile, index_t width) {
-  return all.subspan(at(tile * width), at(width));
+Span<T> of_tile(Span<T> all, index_t tile, index_t width) {
+  return all.subspan(tile * width, width);
 }
 
 }  // namespace
@@ -29,7 +27,7 @@ ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
     parameters_.push_back({conv_name + "/bias", tensor::Tensor({channels})});
     initialize(parameters_.back(), seed, fan_in, initial);
   } else {
-    no_bias_.resize(at(channels));
+    no_bias_.resize(channels);
   }
   if (!norm_) return;
   parameters_.push_back({norm_name + "/gamma", tensor::Tensor({channels})});
@@ -61,12 +59,12 @@ void ConvStage::begin_forward(const Pass& pass, LayerRecord& record) const {
 void ConvStage::forward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
   if (record.tile_statistics.empty()) return;  // evaluation: running statistics
   const IndexRange rows = pass.tiles().samples(tile);
-  const std::span<double> patch_sums = of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_));
+  const Span<double> patch_sums = of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_));
   ops::conv_patch_sums(pass.context, shape_, record.input.rows_from(rows),
                        of_tile(record.scratch, tile, scratch_floats(pass.tiles())), patch_sums);
   auto* const moments =
       reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
-  ops::conv_moments(pass.context, shape_, patch_sums, {weight(), bias()}, {moments, at(shape_.out_channels)});
+  ops::conv_moments(pass.context, shape_, patch_sums, {weight(), bias()}, {moments, shape_.out_channels});
 }
 
 void ConvStage::join_forward_statistics(const Pass& pass, LayerRecord& record) {
@@ -98,9 +96,9 @@ ops::ConvTile ConvStage::tile_of(const Pass& pass, const LayerRecord& record, in
 
 ops::ConvTileSums ConvStage::tile_sums(const LayerRecord& record, index_t tile) const {
   const index_t channels = shape_.out_channels;
-  const std::span<double> sums = of_tile(record.tile_statistics, tile, 2 * channels);
-  return {of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), sums.first(at(channels)),
-          sums.subspan(at(channels)), of_tile(record.tile_products, tile, shape_.weight_count())};
+  const Span<double> sums = of_tile(record.tile_statistics, tile, 2 * channels);
+  return {of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), sums.first(channels),
+          sums.subspan(channels), of_tile(record.tile_products, tile, shape_.weight_count())};
 }
 
 void ConvStage::backward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
@@ -132,8 +130,8 @@ void ConvStage::backward(const Pass& pass, index_t tile, LayerRecord& record, te
     next += channels;
   }
   for (index_t c = 0; c < channels; ++c) {
-    next[c] = static_cast<float>(sums.sum_dy_xhat[at(c)]);        // d_gamma
-    next[channels + c] = static_cast<float>(sums.sum_dy[at(c)]);  // d_beta
+    next[c] = static_cast<float>(sums.sum_dy_xhat[c]);        // d_gamma
+    next[channels + c] = static_cast<float>(sums.sum_dy[c]);  // d_beta
   }
 }
 

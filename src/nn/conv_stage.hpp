@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/span.hpp"
 #include "nn/batch_norm.hpp"
 #include "nn/layer.hpp"
 #include "ops/fused_conv.hpp"
@@ -21,8 +22,8 @@ class ConvStage final : public Layer {
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.out_features(); }
-  std::span<Parameter> parameters() override { return parameters_; }
-  std::span<StateArray> state() override { return norm_ ? norm_->state() : std::span<StateArray>(); }
+  Span<Parameter> parameters() override { return parameters_; }
+  Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
 
   bool needs_batch_statistics() const override { return norm_.has_value(); }
   void begin_forward(const Pass&, LayerRecord&) const override;
@@ -35,9 +36,7 @@ class ConvStage final : public Layer {
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
-  const float* value(index_t parameter) const {
-    return parameters_[static_cast<std::size_t>(parameter)].value.data();
-  }
+  const float* value(index_t parameter) const { return parameters_[parameter].value.data(); }
   const float* weight() const { return value(0); }
   bool has_bias() const { return !norm_ || shape_.padding == 0; }
   const float* bias() const { return has_bias() ? value(1) : no_bias_.data(); }
@@ -51,8 +50,8 @@ class ConvStage final : public Layer {
 
   ops::FusedConvShape shape_;
   std::optional<BatchNorm> norm_;
-  std::vector<Parameter> parameters_;  // weight, [bias], [gamma, beta]
-  std::vector<float> no_bias_;         // zeros, where there is none
+  Vector<Parameter> parameters_;  // weight, [bias], [gamma, beta]
+  Vector<float> no_bias_;         // zeros, where there is none
 };
 
 }  // namespace switchyard::nn

@@ -61,8 +61,8 @@ void Dense::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const IndexRange rows = pass.tiles().rows(tile);
   if (rows.empty()) return;
   const tensor::RowSource x = record.input.rows_from(rows);
-  const auto first = static_cast<std::size_t>(rows.begin * in_);
-  const auto count = static_cast<std::size_t>(rows.size() * in_);
+  const index_t first = rows.begin * in_;
+  const index_t count = rows.size() * in_;
   if (x.table != nullptr) {
     ops::gather_rows(pass.context, x, {record.gathered_input.data() + first, rows.size(), in_});
   }
@@ -82,9 +82,8 @@ void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor
     ops::relu_backward(pass.context, record.output.rows_from(rows), dy, dy);
   }
   if (options_.precision == Precision::bf16) {
-    const auto count = static_cast<std::size_t>(rows.size() * out_);
-    ops::to_bfloat16(pass.context, {dy.data, count},
-                     record.d_output_bf16.subspan(static_cast<std::size_t>(rows.begin * out_), count));
+    const index_t count = rows.size() * out_;
+    ops::to_bfloat16(pass.context, {dy.data, count}, record.d_output_bf16.subspan(rows.begin * out_, count));
   }
   const ProductRows dy_rows = record.product_d_output().rows_from(rows);
   if (d_input.data != nullptr && !rows.empty()) {
@@ -102,7 +101,7 @@ void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor
     whole_rows_gradient(record.product_input().rows_from(rows), dy_rows, {0, in_}, partial);
     partial += in_ * out_;
   }
-  if (options_.bias) ops::column_sums(pass.context, dy, {partial, static_cast<std::size_t>(out_)});
+  if (options_.bias) ops::column_sums(pass.context, dy, {partial, out_});
 }
 
 void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_output, IndexRange block,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/span.hpp"
 #include "nn/layer.hpp"
 #include "nn/options.hpp"
 
@@ -29,7 +30,7 @@ class Dense final : public Layer {
 
   index_t in_features() const override { return in_; }
   index_t out_features() const override { return out_; }
-  std::span<Parameter> parameters() override { return std::span(parameters_).first(options_.bias ? 2 : 1); }
+  Span<Parameter> parameters() override { return Span(parameters_).first(options_.bias ? 2 : 1); }
 
   void begin_forward(const Pass&, LayerRecord&) const override;
   void forward(const Pass&, index_t tile, LayerRecord&) const override;

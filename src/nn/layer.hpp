@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "base/span.hpp"
 #include "nn/parameter.hpp"
 #include "nn/pass.hpp"
 #include "tensor/view.hpp"
@@ -17,17 +17,17 @@ struct LayerRecord {
   tensor::Matrix d_output;  // gradient of output; backward overwrites it with the gradient before the ReLU
   tensor::Matrix
       convolved;  // padded convolutions: before what follows; backward overwrites it with its gradient
-  std::span<std::uint8_t> argmax_place;  // max pooling: place of each maximum in its window
-  std::span<double> tile_statistics;     // batch norm: [tiles, width] of this rank, to be joined over all ranks
-  std::span<double> tile_sums;           // batch norm: [tiles or rows, width], sums before they are a tile's
-  std::span<double> tile_products;       // batch norm: [tiles, width] sums between the two passes of backward
-  std::span<float> scratch;              // [tiles, width] of the layer's kernels
-  tensor::Matrix patch_sums;             // patch filters: see ops::PatchFilterRecord
+  Span<std::uint8_t> argmax_place;  // max pooling: place of each maximum in its window
+  Span<double> tile_statistics;     // batch norm: [tiles, width] of this rank, to be joined over all ranks
+  Span<double> tile_sums;           // batch norm: [tiles or rows, width], sums before they are a tile's
+  Span<double> tile_products;       // batch norm: [tiles, width] sums between the two passes of backward
+  Span<float> scratch;              // [tiles, width] of the layer's kernels
+  tensor::Matrix patch_sums;        // patch filters: see ops::PatchFilterRecord
   tensor::Matrix filtered;
-  std::span<float> gathered_input;      // the rows side by side, in the order of values that the layer reads
-  bool products_in_bf16 = false;        // on every rank, also one without rows
-  std::span<ops::bfloat16> input_bf16;  // products in bf16: copies of input and d_output
-  std::span<ops::bfloat16> d_output_bf16;
+  Span<float> gathered_input;      // the rows side by side, in the order of values that the layer reads
+  bool products_in_bf16 = false;   // on every rank, also one without rows
+  Span<ops::bfloat16> input_bf16;  // products in bf16: copies of input and d_output
+  Span<ops::bfloat16> d_output_bf16;
 
   // The rows that the layer's products read; only for layers that have products.
   ProductRows product_input() const {
@@ -54,8 +54,8 @@ class Layer {
 
   virtual index_t in_features() const = 0;
   virtual index_t out_features() const = 0;
-  virtual std::span<Parameter> parameters() = 0;
-  virtual std::span<StateArray> state() { return {}; }
+  virtual Span<Parameter> parameters() = 0;
+  virtual Span<StateArray> state() { return {}; }
 
   virtual bool needs_batch_statistics() const { return false; }
 

@@ -26,7 +26,7 @@ namespace {
 // What a network's text says of its images, layer by layer.
 struct ImageLayers {
   std::string_view name;  // of the network, for messages
-  std::span<const LayerSpec> spec;
+  Span<const LayerSpec> spec;
   std::size_t next;           // layer to read
   tensor::SampleShape image;  // at that layer
 
@@ -120,7 +120,7 @@ std::optional<ops::PatchActivation> activation_of(Kind kind) {
 }
 
 // `patch_filters:N [bias] [ACTIVATION] sum`, all there is.
-ops::PatchFilterShape resolve_patch_filters(std::string_view name, std::span<const LayerSpec> spec,
+ops::PatchFilterShape resolve_patch_filters(std::string_view name, Span<const LayerSpec> spec,
                                             tensor::SampleShape sample, index_t outputs) {
   ops::PatchFilterShape shape{sample.channels * sample.height, sample.width, outputs, spec[0].outputs};
   std::size_t next = 1;
@@ -142,8 +142,8 @@ ops::PatchFilterShape resolve_patch_filters(std::string_view name, std::span<con
 
 }  // namespace
 
-NetworkShape NetworkShape::resolve(std::string_view name, std::span<const LayerSpec> spec,
-                                   tensor::SampleShape input, index_t outputs) {
+NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> spec, tensor::SampleShape input,
+                                   index_t outputs) {
   NetworkShape shape;
   if (!spec.empty() && spec[0].kind == Kind::patch_filters) {
     shape.patch_filters = resolve_patch_filters(name, spec, input, outputs);
@@ -177,19 +177,18 @@ NetworkShape NetworkShape::resolve(std::string_view name, std::span<const LayerS
 }
 
 index_t NetworkShape::layer_count() const {
-  return (conv ? 1 : 0) + static_cast<index_t>(padded_convs.size()) + (patch_filters ? 1 : 0) +
-         static_cast<index_t>(dense.size());
+  return (conv ? 1 : 0) + std::ssize(padded_convs) + (patch_filters ? 1 : 0) + std::ssize(dense);
 }
 
 index_t NetworkShape::layer_outputs(index_t layer) const {
   SY_EXPECTS(layer >= 1 && layer <= layer_count(), "layer {} of {}", layer, layer_count());
   index_t left = layer - 1;
   if (conv && left-- == 0) return conv->out_features();
-  const auto padded = static_cast<index_t>(padded_convs.size());
-  if (left < padded) return padded_convs[static_cast<std::size_t>(left)].out_features();
+  const auto padded = std::ssize(padded_convs);
+  if (left < padded) return padded_convs[left].out_features();
   left -= padded;
   if (patch_filters && left-- == 0) return patch_filters->outputs;
-  return dense[static_cast<std::size_t>(left)].out;
+  return dense[left].out;
 }
 
 namespace {
@@ -290,12 +289,10 @@ void Network::add_layers(const std::string& name, const NetworkShape& shape, con
   }
 }
 
-std::size_t Network::stage_begin(index_t stage) const {
-  return stage == 0 ? 0 : normalised_[static_cast<std::size_t>(stage) - 1];
-}
+std::size_t Network::stage_begin(index_t stage) const { return stage == 0 ? 0 : normalised_[stage - 1]; }
 
 std::size_t Network::stage_end(index_t stage) const {
-  return stage + 1 == stage_count() ? layers_.size() : normalised_[static_cast<std::size_t>(stage)];
+  return stage + 1 == stage_count() ? layers_.size() : normalised_[stage];
 }
 
 void Network::values_changed(device::Context& context) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/span.hpp"
 #include "nn/layer.hpp"
 #include "nn/network_spec.hpp"
 #include "nn/options.hpp"
@@ -42,15 +43,15 @@ struct DenseShape {
 struct NetworkShape {
   std::optional<ops::FusedConvShape> conv;  // a first stage of few channels, with pooling
   bool batch_norm = false;                  // behind `conv`
-  std::vector<PaddedConvShape> padded_convs;
+  Vector<PaddedConvShape> padded_convs;
   std::optional<ops::PatchFilterShape> patch_filters;  // then it is the only layer
-  std::vector<DenseShape> dense;
+  Vector<DenseShape> dense;
   // The layer before the last shows its output before its ReLU: an expert's hidden vector. Set by its reader.
   bool shows_hidden = false;
 
   // `name` is for messages. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for a layer
   // that cannot stand where it stands.
-  static NetworkShape resolve(std::string_view name, std::span<const LayerSpec> spec, tensor::SampleShape input,
+  static NetworkShape resolve(std::string_view name, Span<const LayerSpec> spec, tensor::SampleShape input,
                               index_t outputs);
   bool empty() const { return !conv && padded_convs.empty() && !patch_filters && dense.empty(); }
   // Width of the layer before the last; 0 if there is none or it is no dense one.
@@ -76,7 +77,7 @@ struct NetworkOptions {
 };
 
 struct NetworkRecord {
-  std::vector<LayerRecord> layers;
+  Vector<LayerRecord> layers;
   tensor::Matrix d_hidden;  // gradient of the hidden vectors from outside, added to that of the layers behind
 };
 
@@ -90,8 +91,8 @@ class Network {
 
   // Training leaves it as it is: it runs in evaluation mode, has no gradient and no backward.
   bool frozen() const { return frozen_; }
-  index_t layer_count() const { return static_cast<index_t>(layers_.size()); }
-  Layer& layer(index_t i) { return *layers_[static_cast<std::size_t>(i)]; }
+  index_t layer_count() const { return std::ssize(layers_); }
+  Layer& layer(index_t i) { return *layers_[i]; }
   // The shown hidden vectors of a forward, [rows, hidden]; and where their gradient from outside goes,
   // allocated by begin_backward and written by the caller in full.
   tensor::Matrix hidden(const NetworkRecord& record) const { return record.layers[hidden_layer_].output; }
@@ -104,7 +105,7 @@ class Network {
   // forward = begin_forward; then for each stage: forward_tile of all tiles, join_forward. A stage ends where
   // statistics of the whole batch are needed, so a network without batch norm has one. The result is
   // record.layers.back().output.
-  index_t stage_count() const { return static_cast<index_t>(normalised_.size()) + 1; }
+  index_t stage_count() const { return std::ssize(normalised_) + 1; }
   void begin_forward(const Pass& pass, NetworkRecord& record) const;
   void forward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record) const;
   // Nothing after the last stage. Collective over the batch's ranks.
@@ -129,8 +130,8 @@ class Network {
   std::size_t stage_begin(index_t stage) const;
   std::size_t stage_end(index_t stage) const;
 
-  std::vector<std::unique_ptr<Layer>> layers_;
-  std::vector<std::size_t> normalised_;  // layers that need statistics of the whole batch
+  Vector<std::unique_ptr<Layer>> layers_;
+  Vector<std::size_t> normalised_;       // layers that need statistics of the whole batch
   std::vector<index_t> partial_offset_;  // per layer
   index_t partial_width_ = 0;
   bool frozen_ = false;

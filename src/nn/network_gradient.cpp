@@ -17,14 +17,14 @@ index_t NetworkGradient::block_count(index_t in, index_t out) {
 
 void NormTable::add(const std::vector<index_t>& parameters) {
   parameter.insert(parameter.end(), parameters.begin(), parameters.end());
-  unit_begin.push_back(static_cast<index_t>(parameter.size()));
+  unit_begin.push_back(std::ssize(parameter));
 }
 
 std::vector<index_t> NetworkGradient::norm_parameters(const NetworkShape& shape, const GradientPolicy& policy) {
   std::vector<index_t> entries;
   index_t next = 0;
   const auto add_parameter = [&](index_t blocks) {
-    entries.insert(entries.end(), static_cast<std::size_t>(blocks), next);
+    entries.insert(entries.end(), as_size(blocks), next);
     ++next;
   };
   const index_t small =
@@ -84,19 +84,19 @@ void NetworkGradient::add_whole_rows(index_t layer, Parameter& parameter, Sharin
   whole_rows_.push_back(std::move(whole));
 }
 
-void NetworkGradient::reduce_partials(const Pass& pass, std::span<const float> partials) {
-  const std::span<const float> all =
+void NetworkGradient::reduce_partials(const Pass& pass, Span<const float> partials) {
+  const Span<const float> all =
       pass.tiles().gather_tiles(pass.workspace(), partials, network_->partial_width());
   ops::sum_partials(pass.context, all, pass.tiles().total_count(), small_.span());
 }
 
 void NetworkGradient::compute_blocks(const Pass& pass, const NetworkRecord& record) {
   for (const WholeRows& whole : whole_rows_) {
-    const LayerRecord& layer = record.layers[static_cast<std::size_t>(whole.layer)];
+    const LayerRecord& layer = record.layers[whole.layer];
     const ProductRows x = pass.tiles().gather_rows(pass.workspace(), layer.product_input());
     const ProductRows dy = pass.tiles().gather_rows(pass.workspace(), layer.product_d_output());
-    pass.context.pool().parallel_for(static_cast<index_t>(blocks_.size()), [&](index_t b) {
-      const Block& block = blocks_[static_cast<std::size_t>(b)];
+    pass.context.pool().parallel_for(std::ssize(blocks_), [&](index_t b) {
+      const Block& block = blocks_[b];
       if (block.layer == whole.layer)
         network_->layer(block.layer).whole_rows_gradient(x, dy, block.rows, block.gradient);
     });
@@ -104,8 +104,8 @@ void NetworkGradient::compute_blocks(const Pass& pass, const NetworkRecord& reco
 }
 
 void NetworkGradient::compute_local_block(index_t index, const NetworkRecord& record) {
-  const Block& block = blocks_[static_cast<std::size_t>(index)];
-  const LayerRecord& layer = record.layers[static_cast<std::size_t>(block.layer)];
+  const Block& block = blocks_[index];
+  const LayerRecord& layer = record.layers[block.layer];
   network_->layer(block.layer)
       .whole_rows_gradient(layer.product_input(), layer.product_d_output(), block.rows, block.gradient);
 }
@@ -113,9 +113,8 @@ void NetworkGradient::compute_local_block(index_t index, const NetworkRecord& re
 void NetworkGradient::gather_updated_values(comm::Communicator& communicator) {
   if (communicator.size() == 1) return;
   for (const WholeRows& whole : whole_rows_) {
-    const std::span<float> value = network_->layer(whole.layer).parameters()[0].value.span();
-    const std::span<const float> mine = value.subspan(static_cast<std::size_t>(whole.mine.begin * whole.out),
-                                                      static_cast<std::size_t>(whole.mine.size() * whole.out));
+    const Span<float> value = network_->layer(whole.layer).parameters()[0].value.span();
+    const Span<const float> mine = value.subspan(whole.mine.begin * whole.out, whole.mine.size() * whole.out);
     communicator.all_gather_rows<float>(mine, value, whole.rows_per_rank, whole.out);
   }
 }

@@ -50,17 +50,17 @@ class NetworkGradient {
   static index_t block_count(index_t in, index_t out);
 
   // Adds all tiles' partials. Collective over the batch's ranks if its tiles are distributed.
-  void reduce_partials(const Pass& pass, std::span<const float> partials);
+  void reduce_partials(const Pass& pass, Span<const float> partials);
   // Gathers rows (collective as above) and computes this rank's blocks.
   void compute_blocks(const Pass& pass, const NetworkRecord& record);
   // One block of this rank's, from rows that are all here: for callers that spread blocks of many networks over
   // threads.
-  index_t local_block_count() const { return static_cast<index_t>(blocks_.size()); }
+  index_t local_block_count() const { return std::ssize(blocks_); }
   void compute_local_block(index_t block, const NetworkRecord& record);
   // After an update: every rank gets the rows that the others changed. Collective over `communicator`.
   void gather_updated_values(comm::Communicator& communicator);
 
-  std::span<ParameterSlice> slices() { return slices_; }
+  Span<ParameterSlice> slices() { return slices_; }
   // The parameter of each norm entry, for a network that need not be here.
   static std::vector<index_t> norm_parameters(const NetworkShape& shape, const GradientPolicy& policy);
   // Entries of the network in the table of squared norms, the same on every rank.
@@ -76,7 +76,7 @@ class NetworkGradient {
     index_t layer;
     index_t in;
     index_t out;
-    std::vector<index_t> rows_per_rank;
+    Vector<index_t> rows_per_rank;
     IndexRange mine;
     device::Buffer<float> gradient;  // [mine.size(), out]
   };
@@ -85,7 +85,7 @@ class NetworkGradient {
   Network* network_;
   device::Buffer<float> small_;  // all per-tile parameters' gradients
   std::vector<WholeRows> whole_rows_;
-  std::vector<Block> blocks_;
+  Vector<Block> blocks_;
   std::vector<ParameterSlice> slices_;
   index_t norm_entries_ = 0;
 };

@@ -165,7 +165,7 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
   return layers;
 }
 
-std::string to_string(std::span<const LayerSpec> layers, NetworkRole role) {
+std::string to_string(Span<const LayerSpec> layers, NetworkRole role) {
   if (layers.empty() && role == NetworkRole::gate) return "none";
   std::string text;
   for (const LayerSpec& layer : layers) {

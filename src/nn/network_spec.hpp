@@ -3,12 +3,12 @@
 // may end in attention:experts, or be most_certain:experts, by_label:experts or none (moe/gate_kind.hpp).
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::nn {
 
@@ -50,6 +50,6 @@ enum class NetworkRole { gate, expert };
 std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role);
 
 // One space between layers; parse_network gives the same layers back.
-std::string to_string(std::span<const LayerSpec> layers, NetworkRole role);
+std::string to_string(Span<const LayerSpec> layers, NetworkRole role);
 
 }  // namespace switchyard::nn

@@ -8,13 +8,11 @@
 namespace switchyard::nn {
 namespace {
 
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
-
 // Images whose input and convolution together fill half of a core's second-level cache, at most 128. A piece
 // copies the weights into the library's order: where they are many, it holds at least twice as many values, so
 // that the copy is cheap beside the arithmetic.
 index_t piece_rows(const PaddedConvShape& shape) {
-  constexpr index_t cache_floats = (index_t{1} << 20) / static_cast<index_t>(sizeof(float));
+  constexpr index_t cache_floats = (index_t{1} << 20) / size_of<float>;
   const index_t floats = std::max(cache_floats, 2 * shape.weight_count());
   const index_t of_image = shape.in_features() + shape.norm_pool().in_features();
   index_t rows = 1;
@@ -123,12 +121,12 @@ void PaddedConv::forward_statistics(const Pass& pass, index_t tile, LayerRecord&
     const index_t count = std::min(piece.end, samples.end) - piece.begin;
     if (!training || count <= 0) return;
     ops::channel_moments(pass.context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
-                         {of_rows + piece.begin * channels, at(count * channels)});
+                         {of_rows + piece.begin * channels, count * channels});
   });
   if (!training) return;
   auto* const of_tile = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels;
-  ops::merge_moments(pass.context, {of_rows + samples.begin * channels, at(samples.size() * channels)},
-                     {of_tile, at(channels)});
+  ops::merge_moments(pass.context, {of_rows + samples.begin * channels, samples.size() * channels},
+                     {of_tile, channels});
 }
 
 void PaddedConv::join_forward_statistics(const Pass& pass, LayerRecord& record) {
@@ -164,12 +162,11 @@ ops::NormPoolRows PaddedConv::pooled(const LayerRecord& record, IndexRange rows,
 void PaddedConv::backward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
   const index_t width = 2 * shape_.out_channels;
   const IndexRange samples = pass.tiles().samples(tile);
-  const std::span<double> of_rows =
-      record.tile_sums.subspan(at(samples.begin * width), at(samples.size() * width));
+  const Span<double> of_rows = record.tile_sums.subspan(samples.begin * width, samples.size() * width);
   ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm_view(),
                                pooled(record, samples, samples.end), of_rows);
   ops::add_backward_sums(pass.context, norm_view(), of_rows,
-                         record.tile_statistics.subspan(at(tile * width), at(width)));
+                         record.tile_statistics.subspan(tile * width, width));
 }
 
 void PaddedConv::join_backward_statistics(const Pass& pass, LayerRecord& record) {
@@ -182,9 +179,8 @@ void PaddedConv::backward(const Pass& pass, index_t tile, LayerRecord& record, t
   const IndexRange samples = pass.tiles().samples(tile);
   const index_t channels = shape_.out_channels;
   // Weight, then bias where there is one.
-  const std::span<float> sums{partial, at(shape_.weight_count() + (norm_ ? 0 : channels))};
-  const std::span<float> more =
-      record.scratch.subspan(at(tile * (shape_.weight_count() + channels)), sums.size());
+  const Span<float> sums{partial, shape_.weight_count() + (norm_ ? 0 : channels)};
+  const Span<float> more = record.scratch.subspan(tile * (shape_.weight_count() + channels), sums.size());
   if (rows.empty()) std::ranges::fill(sums, 0.0F);
   for_each_piece(rows, [&](IndexRange piece) {
     const ops::NormPoolRows of_piece = pooled(record, piece, samples.end);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/span.hpp"
 #include "nn/batch_norm.hpp"
 #include "nn/layer.hpp"
 #include "ops/conv2d.hpp"
@@ -44,8 +45,8 @@ class PaddedConv final : public Layer {
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.out_features(); }
-  std::span<Parameter> parameters() override { return parameters_; }
-  std::span<StateArray> state() override { return norm_ ? norm_->state() : std::span<StateArray>(); }
+  Span<Parameter> parameters() override { return parameters_; }
+  Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
 
   bool needs_batch_statistics() const override { return norm_.has_value(); }
   void begin_forward(const Pass&, LayerRecord&) const override;
@@ -58,9 +59,7 @@ class PaddedConv final : public Layer {
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
-  const float* value(index_t parameter) const {
-    return parameters_[static_cast<std::size_t>(parameter)].value.data();
-  }
+  const float* value(index_t parameter) const { return parameters_[parameter].value.data(); }
   const float* weight() const { return value(0); }
   const float* bias() const { return norm_ ? nullptr : value(1); }
   const float* gamma() const { return value(1); }
@@ -81,7 +80,7 @@ class PaddedConv final : public Layer {
   PaddedConvShape shape_;
   index_t piece_rows_;
   std::optional<BatchNorm> norm_;
-  std::vector<Parameter> parameters_;  // weight, and bias or gamma and beta
+  Vector<Parameter> parameters_;  // weight, and bias or gamma and beta
 };
 
 }  // namespace switchyard::nn

@@ -11,7 +11,7 @@ namespace switchyard::nn {
 
 namespace {
 
-void fill_uniform(std::span<float> values, std::uint64_t key, std::uint32_t draw, float bound) {
+void fill_uniform(Span<float> values, std::uint64_t key, std::uint32_t draw, float bound) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Philox block = Philox::at(key, RandomUse::initial_weights, i / 4, draw);
     values[i] = (2.0F * block.uniform(static_cast<int>(i % 4)) - 1.0F) * bound;
@@ -19,7 +19,7 @@ void fill_uniform(std::span<float> values, std::uint64_t key, std::uint32_t draw
 }
 
 // One value of each pair.
-void fill_normal(std::span<float> values, std::uint64_t key, std::uint32_t draw, double deviation) {
+void fill_normal(Span<float> values, std::uint64_t key, std::uint32_t draw, double deviation) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Philox block = Philox::at(key, RandomUse::initial_weights, i, draw);
     const BoxMuller pair(block.uniform64(0), block.uniform64(1));

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "base/phase_clock.hpp"
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "nn/batch_tiles.hpp"
 #include "tensor/view.hpp"
@@ -17,12 +17,12 @@ enum class Mode { training, evaluation };
 // rows that were sent to it, of which it knows no more.
 struct Batch {
   const BatchTiles* tiles = nullptr;
-  tensor::RowSource rows = {};        // [N, D], where they lie
-  std::span<const index_t> ids = {};  // [N], within their split: noise belongs to a sample, not to its place
-  std::uint32_t step = 0;             // of noise that is drawn anew
-  std::uint32_t stream = 0;           // 0 for the training split, other numbers for the others
-  std::span<const std::int32_t> labels = {};  // [N], of the classes; a gate may route by them
-  std::span<const std::int32_t> groups = {};  // [N], or empty
+  tensor::RowSource rows = {};           // [N, D], where they lie
+  Span<const index_t> ids = {};          // [N], within their split: noise belongs to a sample, not to its place
+  std::uint32_t step = 0;                // of noise that is drawn anew
+  std::uint32_t stream = 0;              // 0 for the training split, other numbers for the others
+  Span<const std::int32_t> labels = {};  // [N], of the classes; a gate may route by them
+  Span<const std::int32_t> groups = {};  // [N], or empty
 };
 
 // One way of a batch through a model. Made where a step begins; what it names outlives the step.

@@ -58,8 +58,7 @@ void PatchFilters::backward(const Pass& pass, index_t tile, LayerRecord& record,
   const index_t floats = workspace_floats(pass.tiles());
   ops::PatchFilterRows of_tile = rows_of(record, rows);
   of_tile.d_out = record.d_output.rows_from(rows);
-  of_tile.workspace =
-      record.scratch.subspan(static_cast<std::size_t>(tile * floats), static_cast<std::size_t>(floats));
+  of_tile.workspace = record.scratch.subspan(tile * floats, floats);
   ops::patch_filters_backward(pass.context, shape_, of_tile, partial,
                               shape_.bias ? partial + shape_.weight_count() : nullptr);
 }

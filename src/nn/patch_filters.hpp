@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/span.hpp"
 #include "nn/layer.hpp"
 #include "ops/patch_filters.hpp"
 
@@ -19,7 +20,7 @@ class PatchFilters final : public Layer {
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.outputs; }
-  std::span<Parameter> parameters() override { return parameters_; }
+  Span<Parameter> parameters() override { return parameters_; }
 
   void begin_forward(const Pass&, LayerRecord&) const override;
   void forward(const Pass&, index_t tile, LayerRecord&) const override;

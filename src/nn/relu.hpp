@@ -4,6 +4,8 @@
 
 #include "nn/layer.hpp"
 
+#include "base/span.hpp"
+
 namespace switchyard::nn {
 
 class Relu final : public Layer {
@@ -12,7 +14,7 @@ class Relu final : public Layer {
 
   index_t in_features() const override { return features_; }
   index_t out_features() const override { return features_; }
-  std::span<Parameter> parameters() override { return {}; }
+  Span<Parameter> parameters() override { return {}; }
 
   void begin_forward(const Pass&, LayerRecord&) const override;
   void forward(const Pass&, index_t tile, LayerRecord&) const override;

@@ -14,9 +14,9 @@ struct ToBfloat16 {
 
 }  // namespace
 
-void to_bfloat16(device::Context& context, std::span<const float> from, std::span<bfloat16> to) {
+void to_bfloat16(device::Context& context, Span<const float> from, Span<bfloat16> to) {
   SY_EXPECTS(from.size() == to.size(), "{} values into {} places", from.size(), to.size());
-  device::for_each(context, static_cast<index_t>(from.size()), ToBfloat16{from.data(), to.data()});
+  device::for_each(context, std::ssize(from), ToBfloat16{from.data(), to.data()});
 }
 
 }  // namespace switchyard::ops

@@ -1,9 +1,8 @@
 // Between float32 and bfloat16.
 #pragma once
 
-#include <span>
-
 #include "base/host_device.hpp"
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "ops/matmul.hpp"
 
@@ -23,6 +22,6 @@ SY_HD inline bfloat16 to_bfloat16(float value) {
 }
 
 // to[i] = from[i], rounded; the two have the same length.
-void to_bfloat16(device::Context&, std::span<const float> from, std::span<bfloat16> to);
+void to_bfloat16(device::Context&, Span<const float> from, Span<bfloat16> to);
 
 }  // namespace switchyard::ops

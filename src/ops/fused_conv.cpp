@@ -17,8 +17,8 @@ index_t chunk_count(index_t rows) { return (rows + kernels::rows_per_chunk - 1) 
 
 index_t patch_size(const FusedConvShape& shape) { return 9 * shape.in_channels; }
 
-index_t count(std::span<const float> values) { return static_cast<index_t>(values.size()); }
-index_t count(std::span<const double> values) { return static_cast<index_t>(values.size()); }
+index_t count(Span<const float> values) { return std::ssize(values); }
+index_t count(Span<const double> values) { return std::ssize(values); }
 
 void expect_shape(const FusedConvShape& s) {
   SY_EXPECTS(
@@ -45,13 +45,13 @@ void expect_pooled(const FusedConvShape& s, index_t rows, const char* name, cons
              s.out_features());
 }
 
-void expect_workspace(const FusedConvShape& s, index_t rows, std::span<const float> workspace) {
+void expect_workspace(const FusedConvShape& s, index_t rows, Span<const float> workspace) {
   SY_EXPECTS(count(workspace) >= fused_conv_workspace_floats(s, rows),
              "the workspace holds {} floats, {} rows need {} (fused_conv_workspace_floats)", count(workspace),
              rows, fused_conv_workspace_floats(s, rows));
 }
 
-void expect_patch_sums(const FusedConvShape& s, std::span<const double> patch_sums) {
+void expect_patch_sums(const FusedConvShape& s, Span<const double> patch_sums) {
   SY_EXPECTS(count(patch_sums) == conv_patch_sums_count(s),
              "patch_sums holds {} values, this shape has {} (conv_patch_sums_count)", count(patch_sums),
              conv_patch_sums_count(s));
@@ -79,7 +79,7 @@ struct FirstImageMean {
     const float* const image = images.row(row);
     const float sum = team.sum(images.cols, [&](index_t i) { return image[i]; });
     // A float, so that pixel - pivot is the same difference wherever it is taken.
-    team.once([&] { *mean = static_cast<double>(sum / static_cast<float>(images.cols)); });
+    team.once([&] { *mean = sum / static_cast<float>(images.cols); });
   }
 };
 
@@ -92,7 +92,7 @@ struct CombineChunks {
   T* to;
   SY_HD void operator()(index_t i) const {
     double sum = 0;
-    for (index_t c = 0; c < chunks; ++c) sum += static_cast<double>(partials[c * stride + i]);
+    for (index_t c = 0; c < chunks; ++c) sum += partials[c * stride + i];
     to[i] = static_cast<T>(sum);
   }
 };
@@ -135,7 +135,7 @@ index_t conv_patch_sums_count(const FusedConvShape& shape) {
 }
 
 void conv_patch_sums(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
-                     std::span<float> workspace, std::span<double> patch_sums) {
+                     Span<float> workspace, Span<double> patch_sums) {
   expect_shape(shape);
   expect_images(shape, images);
   expect_workspace(shape, images.rows, workspace);
@@ -157,11 +157,11 @@ void conv_patch_sums(device::Context& context, const FusedConvShape& shape, tens
   device::for_each(context, patch * patch, kernels::CombineProducts{layout, partials, chunks, products});
 }
 
-void conv_moments(device::Context& context, const FusedConvShape& shape, std::span<const double> patch_sums,
-                  const ConvWeights& weights, std::span<Moments> moments) {
+void conv_moments(device::Context& context, const FusedConvShape& shape, Span<const double> patch_sums,
+                  const ConvWeights& weights, Span<Moments> moments) {
   expect_shape(shape);
   expect_patch_sums(shape, patch_sums);
-  expect_channels(shape, "moments", static_cast<index_t>(moments.size()));
+  expect_channels(shape, "moments", std::ssize(moments));
   const kernels::PatchSumView view(patch_sums.data(), patch_size(shape));
   device::for_each(context, shape.out_channels,
                    kernels::ConvMoments{view, weights.weight, weights.bias, moments.data()});

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "ops/moments.hpp"
 #include "ops/pooled.hpp"
@@ -55,13 +55,13 @@ index_t fused_conv_workspace_floats(const FusedConvShape&, index_t rows);
 // Layout, P = 9 * in_channels: [places, pivot, sums [P], products [P][P]], of pixel - pivot. The pivot is the
 // mean of the first image: without it, pixels far from zero would lose the digits that the variance is made of.
 index_t conv_patch_sums_count(const FusedConvShape&);
-void conv_patch_sums(device::Context&, const FusedConvShape&, tensor::RowSource images,
-                     std::span<float> workspace, std::span<double> patch_sums);
+void conv_patch_sums(device::Context&, const FusedConvShape&, tensor::RowSource images, Span<float> workspace,
+                     Span<double> patch_sums);
 
 // Moments of the convolution (with bias) per channel over all places, those that pooling drops too.
 // moments: [out_channels].
-void conv_moments(device::Context&, const FusedConvShape&, std::span<const double> patch_sums,
-                  const ConvWeights&, std::span<Moments> moments);
+void conv_moments(device::Context&, const FusedConvShape&, Span<const double> patch_sums, const ConvWeights&,
+                  Span<Moments> moments);
 
 // result.out = maxpool(relu(scale_c * (conv + bias) + shift_c)). result.argmax_place is needed by backward, may
 // be null.
@@ -72,7 +72,7 @@ void fused_conv_forward(device::Context&, const FusedConvShape&, tensor::RowSour
 struct ConvTile {
   tensor::RowSource images;
   PooledGradient pooled;
-  std::span<float> workspace;
+  Span<float> workspace;
 };
 
 // Gradient sums over the rows of one tile, without batch norm: d_weight [weight_count], d_bias [out_channels],
@@ -90,10 +90,10 @@ struct ConvBatchNormView {
 // What conv_patch_sums gave for one tile's images, and the tile's gradient sums over rows and places; dy is the
 // gradient at the batch norm's output (zero where not the window's maximum or where ReLU cut).
 struct ConvTileSums {
-  std::span<const double> patch_sums;
-  std::span<double> sum_dy;       // [out_channels]: d_beta
-  std::span<double> sum_dy_xhat;  // [out_channels]: d_gamma
-  std::span<double> sum_dy_x;     // [weight_count]: of dy * (x_k - pivot), for the second pass
+  Span<const double> patch_sums;
+  Span<double> sum_dy;       // [out_channels]: d_beta
+  Span<double> sum_dy_xhat;  // [out_channels]: d_gamma
+  Span<double> sum_dy_x;     // [weight_count]: of dy * (x_k - pivot), for the second pass
 };
 // First pass, per tile: the gradient sums, from the patch sums.
 void fused_conv_bn_backward_sums(device::Context&, const FusedConvShape&, const ConvTile&,

@@ -11,8 +11,8 @@ namespace {
 using kernels::NormPoolGeometry;
 
 template <class T>
-index_t count(std::span<T> values) {
-  return static_cast<index_t>(values.size());
+index_t count(Span<T> values) {
+  return std::ssize(values);
 }
 
 void expect_convolution(const NormPoolShape& s, tensor::ConstMatrix z) {
@@ -50,14 +50,14 @@ void reorder_images(device::Context& context, tensor::RowSource images, ImageSiz
 }
 
 void channel_moments(device::Context& context, const NormPoolShape& shape, tensor::ConstMatrix z,
-                     std::span<Moments> of_rows) {
+                     Span<Moments> of_rows) {
   expect_convolution(shape, z);
   SY_EXPECTS(count(of_rows) == z.rows * shape.channels, "{} moments for {} rows of {} channels", of_rows.size(),
              z.rows, shape.channels);
   device::for_each_row(context, z.rows, kernels::RowMoments{shape.places(), shape.channels, z, of_rows.data()});
 }
 
-void merge_moments(device::Context& context, std::span<const Moments> of_rows, std::span<Moments> moments) {
+void merge_moments(device::Context& context, Span<const Moments> of_rows, Span<Moments> moments) {
   const index_t channels = count(moments);
   SY_EXPECTS(channels > 0 && count(of_rows) % channels == 0, "{} moments of rows for {} channels",
              of_rows.size(), channels);
@@ -75,7 +75,7 @@ void norm_pool_forward(device::Context& context, const NormPoolShape& shape, ten
 }
 
 void norm_pool_backward_sums(device::Context& context, const NormPoolShape& shape, const NormView& norm,
-                             const NormPoolRows& rows, std::span<double> of_rows) {
+                             const NormPoolRows& rows, Span<double> of_rows) {
   SY_EXPECTS(count(of_rows) == rows.z.rows * 2 * shape.channels, "{} sums for {} rows of {} channels",
              of_rows.size(), rows.z.rows, shape.channels);
   device::for_each_row(
@@ -83,8 +83,8 @@ void norm_pool_backward_sums(device::Context& context, const NormPoolShape& shap
       kernels::NormPoolBackwardSums{window_gradient(shape, rows), rows.z, norm.mean, of_rows.data()});
 }
 
-void add_backward_sums(device::Context& context, const NormView& norm, std::span<const double> of_rows,
-                       std::span<double> sums) {
+void add_backward_sums(device::Context& context, const NormView& norm, Span<const double> of_rows,
+                       Span<double> sums) {
   const index_t width = count(sums);
   SY_EXPECTS(width > 0 && width % 2 == 0 && count(of_rows) % width == 0, "{} sums of rows into {}",
              of_rows.size(), width);

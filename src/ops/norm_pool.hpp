@@ -2,8 +2,7 @@
 // order of an image's values.
 #pragma once
 
-#include <span>
-
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "ops/moments.hpp"
 #include "ops/pooled.hpp"
@@ -40,9 +39,9 @@ struct NormPoolShape {
 };
 
 // Moments of each row, [rows][channels]: a row's places in float32 around their mean, what follows in float64.
-void channel_moments(device::Context&, const NormPoolShape&, tensor::ConstMatrix z, std::span<Moments> of_rows);
+void channel_moments(device::Context&, const NormPoolShape&, tensor::ConstMatrix z, Span<Moments> of_rows);
 // Merged in the order of the rows; [channels].
-void merge_moments(device::Context&, std::span<const Moments> of_rows, std::span<Moments> moments);
+void merge_moments(device::Context&, Span<const Moments> of_rows, Span<Moments> moments);
 
 // result.out = maxpool(relu(scale_c * z + shift_c)). result.argmax_place is channels last; null without
 // pooling.
@@ -60,10 +59,9 @@ struct NormPoolRows {
 // maximum or where ReLU cut. Sums over places of each row: of_rows [rows][2][channels], of dy and of dy (z -
 // mean).
 void norm_pool_backward_sums(device::Context&, const NormPoolShape&, const NormView&, const NormPoolRows&,
-                             std::span<double> of_rows);
+                             Span<double> of_rows);
 // Over rows, in their order: sums [2][channels], of dy (the gradient of beta) and of dy xhat (of gamma).
-void add_backward_sums(device::Context&, const NormView&, std::span<const double> of_rows,
-                       std::span<double> sums);
+void add_backward_sums(device::Context&, const NormView&, Span<const double> of_rows, Span<double> sums);
 
 // Second pass: z becomes its own gradient,
 //   gamma * inv_std * (dy - mean_dy - xhat * mean_dy_xhat)   with batch norm, the means over the whole batch,

@@ -47,7 +47,7 @@ void patch_filters_backward(device::Context& context, const PatchFilterShape& sh
   expect_rows(shape, rows);
   SY_EXPECTS((d_bias != nullptr) == shape.bias, "a bias gradient and the shape disagree");
   expect_shape("d_out", rows.d_out, count, shape.outputs);
-  SY_EXPECTS(static_cast<index_t>(rows.workspace.size()) >= patch_filters_workspace_floats(shape, count),
+  SY_EXPECTS(std::ssize(rows.workspace) >= patch_filters_workspace_floats(shape, count),
              "{} floats of workspace for {} rows", rows.workspace.size(), count);
   if (!shape.is_linear_map()) {
     device::for_each_row(context, count,
@@ -62,8 +62,7 @@ void patch_filters_backward(device::Context& context, const PatchFilterShape& sh
   device::for_each_row(context, chunks, gradients);
   const index_t stride = gradients.sum_count();
   const auto add_chunks = [&](index_t first, index_t width, float* to) {
-    column_sums(context, tensor::ConstMatrix(partials + first, chunks, width, stride),
-                {to, static_cast<std::size_t>(width)});
+    column_sums(context, tensor::ConstMatrix(partials + first, chunks, width, stride), {to, width});
   };
   add_chunks(0, shape.weight_count(), d_weight);
   if (shape.bias) add_chunks(shape.weight_count(), shape.bias_count(), d_bias);

@@ -5,8 +5,7 @@
 // Without an activation the sum over patches comes first, which is the same and P times cheaper.
 #pragma once
 
-#include <span>
-
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "tensor/view.hpp"
 
@@ -45,8 +44,8 @@ struct PatchFilterRecord {
 struct PatchFilterRows {
   tensor::RowSource samples;  // [rows, in_features()]
   PatchFilterRecord record;
-  tensor::ConstMatrix d_out = {};   // [rows, outputs], in backward
-  std::span<float> workspace = {};  // patch_filters_workspace_floats(), in backward
+  tensor::ConstMatrix d_out = {};  // [rows, outputs], in backward
+  Span<float> workspace = {};      // patch_filters_workspace_floats(), in backward
 };
 
 struct PatchFilterWeights {

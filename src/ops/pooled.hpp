@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "base/span.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -35,8 +35,8 @@ struct NormView {
   const double* inv_std = nullptr;
   const float* gamma = nullptr;
   // [channels], for the second pass of backward: over all places of the whole batch.
-  std::span<const double> mean_dy = {};
-  std::span<const double> mean_dy_xhat = {};
+  Span<const double> mean_dy = {};
+  Span<const double> mean_dy_xhat = {};
 };
 
 }  // namespace switchyard::ops

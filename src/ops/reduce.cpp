@@ -7,10 +7,10 @@
 
 namespace switchyard::ops {
 
-void sum_partials(device::Context& context, std::span<const float> partials, index_t partial_count,
-                  std::span<float> out) {
-  const auto count = static_cast<index_t>(out.size());
-  SY_EXPECTS(partial_count >= 0 && static_cast<index_t>(partials.size()) == partial_count * count,
+void sum_partials(device::Context& context, Span<const float> partials, index_t partial_count,
+                  Span<float> out) {
+  const auto count = std::ssize(out);
+  SY_EXPECTS(partial_count >= 0 && std::ssize(partials) == partial_count * count,
              "{} partial sums of {} elements are {} values", partial_count, count, partials.size());
   if (partial_count == 0) {
     device::zero_bytes(context.device(), out.data(), out.size_bytes());
@@ -21,16 +21,16 @@ void sum_partials(device::Context& context, std::span<const float> partials, ind
                        kernels::SumPartials{partials.data(), partial_count, count, out.data()});
 }
 
-double sum_tree(std::span<const double> values) {
+double sum_tree(Span<const double> values) {
   if (values.empty()) return 0.0;
   if (values.size() == 1) return values[0];
   const std::size_t half = values.size() / 2;
   return sum_tree(values.first(half)) + sum_tree(values.subspan(half));
 }
 
-double squared_sum(device::Context& context, std::span<const float> values) {
+double squared_sum(device::Context& context, Span<const float> values) {
   static thread_local detail::RowResults<double> sums;
-  const auto count = static_cast<index_t>(values.size());
+  const auto count = std::ssize(values);
   constexpr index_t piece = kernels::SquaredSumOfPiece::piece;
   const index_t pieces = (count + piece - 1) / piece;
   device::for_each_row(context, pieces,
@@ -38,9 +38,9 @@ double squared_sum(device::Context& context, std::span<const float> values) {
   return sum_tree(sums.read(context, pieces));
 }
 
-void add_to(device::Context& context, std::span<const float> values, std::span<float> sums) {
+void add_to(device::Context& context, Span<const float> values, Span<float> sums) {
   SY_EXPECTS(values.size() == sums.size(), "{} values to {} sums", values.size(), sums.size());
-  device::for_each(context, static_cast<index_t>(sums.size()), kernels::AddTo{values.data(), sums.data()});
+  device::for_each(context, std::ssize(sums), kernels::AddTo{values.data(), sums.data()});
 }
 
 }  // namespace switchyard::ops

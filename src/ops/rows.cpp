@@ -63,8 +63,8 @@ void add(device::Context& context, tensor::ConstMatrix x, tensor::Matrix y) {
   device::for_each_row(context, x.rows, kernels::AddRows{x, y});
 }
 
-void column_sums(device::Context& context, tensor::ConstMatrix x, std::span<float> sums) {
-  SY_EXPECTS(static_cast<index_t>(sums.size()) == x.cols, "{} sums for {} columns", sums.size(), x.cols);
+void column_sums(device::Context& context, tensor::ConstMatrix x, Span<float> sums) {
+  SY_EXPECTS(std::ssize(sums) == x.cols, "{} sums for {} columns", sums.size(), x.cols);
   constexpr index_t block = kernels::ColumnSums::block;
   device::for_each_row(context, (x.cols + block - 1) / block, kernels::ColumnSums{x, sums.data()});
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "tensor/view.hpp"
 
@@ -31,7 +31,7 @@ void relu_backward(device::Context&, tensor::ConstMatrix y, tensor::ConstMatrix 
 void add(device::Context&, tensor::ConstMatrix x, tensor::Matrix y);
 
 // sums[c] = sum over rows of x[r, c], rows in order, accumulated in float64.
-void column_sums(device::Context&, tensor::ConstMatrix x, std::span<float> sums);
+void column_sums(device::Context&, tensor::ConstMatrix x, Span<float> sums);
 
 // out row r = source row r.
 void gather_rows(device::Context&, tensor::RowSource source, tensor::Matrix out);

@@ -23,8 +23,8 @@ bool run(device::Context& context, index_t count, const Make& make) {
 
 }  // namespace
 
-bool adam_update(device::Context& context, const AdamStep& step, std::span<float> w,
-                 std::span<const float> gradient, AdamMoments moments) {
+bool adam_update(device::Context& context, const AdamStep& step, Span<float> w, Span<const float> gradient,
+                 AdamMoments moments) {
   SY_EXPECTS(
       gradient.size() == w.size() && moments.first.size() == w.size() && moments.second.size() == w.size(),
       "{} weights, {} gradients, {} first and {} second moments", w.size(), gradient.size(),
@@ -33,7 +33,7 @@ bool adam_update(device::Context& context, const AdamStep& step, std::span<float
              "bias corrections {} and {}; steps count from 1", step.bias_correction1, step.bias_correction2);
   const double corrected_rate = step.learning_rate / step.bias_correction1;
   const double inverse_root = 1.0 / std::sqrt(step.bias_correction2);
-  return run(context, static_cast<index_t>(w.size()), [&](index_t count, std::uint8_t* failed) {
+  return run(context, std::ssize(w), [&](index_t count, std::uint8_t* failed) {
     return kernels::Adam{step,
                          static_cast<float>(corrected_rate),
                          static_cast<float>(inverse_root),
@@ -46,12 +46,12 @@ bool adam_update(device::Context& context, const AdamStep& step, std::span<float
   });
 }
 
-bool sgd_update(device::Context& context, const SgdStep& step, std::span<float> w,
-                std::span<const float> gradient, std::span<float> velocity) {
+bool sgd_update(device::Context& context, const SgdStep& step, Span<float> w, Span<const float> gradient,
+                Span<float> velocity) {
   const bool plain = velocity.empty() && step.momentum == 0.0F;
   SY_EXPECTS(gradient.size() == w.size() && (plain || velocity.size() == w.size()),
              "{} weights, {} gradients, {} velocities", w.size(), gradient.size(), velocity.size());
-  const auto count = static_cast<index_t>(w.size());
+  const auto count = std::ssize(w);
   if (plain) {
     return run(context, count, [&](index_t n, std::uint8_t* failed) {
       return kernels::PlainSgd{step, w.data(), gradient.data(), n, failed};

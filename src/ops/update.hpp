@@ -2,9 +2,9 @@
 // says whether all that was updated is finite: looked at while it is in cache.
 #pragma once
 
-#include <span>
-
 #include "device/context.hpp"
+
+#include "base/span.hpp"
 
 namespace switchyard::ops {
 
@@ -24,10 +24,10 @@ struct AdamStep {
   double bias_correction2;  // 1 - b2^t
 };
 struct AdamMoments {
-  std::span<float> first;
-  std::span<float> second;
+  Span<float> first;
+  Span<float> second;
 };
-bool adam_update(device::Context&, const AdamStep&, std::span<float> w, std::span<const float> gradient,
+bool adam_update(device::Context&, const AdamStep&, Span<float> w, Span<const float> gradient,
                  AdamMoments moments);
 
 // g = scale * gradient + decay * w; u = momentum * u + g; w -= rate * u.
@@ -38,7 +38,7 @@ struct SgdStep {
   float gradient_scale;
 };
 // velocity may be empty if momentum is 0.
-bool sgd_update(device::Context&, const SgdStep&, std::span<float> w, std::span<const float> gradient,
-                std::span<float> velocity);
+bool sgd_update(device::Context&, const SgdStep&, Span<float> w, Span<const float> gradient,
+                Span<float> velocity);
 
 }  // namespace switchyard::ops

@@ -113,7 +113,7 @@ std::vector<Spread> channel_spreads(const data::Dataset& dataset) {
     const std::array sample{i * size / count};
     dataset.fill(data::Split::train, sample, {row.data(), 1, shape.features()});
     for (index_t f = 0; f < shape.features(); ++f) {
-      const auto value = static_cast<double>(row[f]);
+      const double value = row[f];
       sums[f / plane] += value;
       squares[f / plane] += value * value;
     }

@@ -176,7 +176,7 @@ const dnnl_memory_desc_t& DnnlOperation::layout(int argument) const {
 }
 
 void DnnlOperation::run(std::initializer_list<const void*> data) {
-  SY_ASSERT(static_cast<int>(data.size()) == argument_count_);
+  SY_ASSERT(std::ssize(data) == argument_count_);
   DnnlThread& thread = DnnlThread::of_this_thread();
   const auto point = [&](int position, const void* place) {
     check_dnnl(dnnl_memory_set_data_handle(memories_[position].get(), const_cast<void*>(place)),

@@ -1,8 +1,7 @@
 // One small result per row of a kernel, for the host.
 #pragma once
 
-#include <span>
-
+#include "base/span.hpp"
 #include "device/buffer.hpp"
 #include "device/copy.hpp"
 
@@ -22,11 +21,10 @@ class RowResults {
     return device_.data();
   }
   // The first `count` results, once the kernels launched before are done.
-  std::span<const T> read(device::Context& context, index_t count) {
-    const auto size = static_cast<std::size_t>(count);
-    if (context.device() == device::DeviceKind::cpu) return device_.span().first(size);
-    device::copy_to_host<T>(context, device_.span().first(size), host_.span().first(size));
-    return host_.span().first(size);
+  Span<const T> read(device::Context& context, index_t count) {
+    if (context.device() == device::DeviceKind::cpu) return device_.span().first(count);
+    device::copy_to_host<T>(context, device_.span().first(count), host_.span().first(count));
+    return host_.span().first(count);
   }
 
  private:

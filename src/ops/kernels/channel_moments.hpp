@@ -24,13 +24,13 @@ struct RowMoments {
       const index_t c = pack * width;
       const index_t n = k.channels - c;
       const float* const from = k.z.row(row) + c;
-      float lane[width], squares[width];
+      float lane[as_size(width)], squares[as_size(width)];
       const P zero = P::broadcast(0);
       k.template sum<P>(from, n, zero, false).store(lane);
       const auto count = static_cast<float>(k.places);
       for (index_t l = 0; l < width; ++l) lane[l] /= count;
       const P centre = P::load(lane);
-      float rest[width];
+      float rest[as_size(width)];
       k.template sum<P>(from, n, centre, false).store(rest);
       k.template sum<P>(from, n, centre, true).store(squares);
       for (index_t l = 0; l < width && l < n; ++l) {

@@ -25,19 +25,19 @@ struct PatchSumView {
   // z = base + sum_k w_k x'_k
   SY_HD double base(const float* w, float bias) const {
     double sum = 0;
-    for (index_t k = 0; k < patch_size; ++k) sum += static_cast<double>(w[k]);
-    return static_cast<double>(bias) + *pivot * sum;
+    for (index_t k = 0; k < patch_size; ++k) sum += w[k];
+    return bias + *pivot * sum;
   }
   // sum over the places of sum_k w_k x'_k
   SY_HD double sum_wx(const float* w) const {
     double sum = 0;
-    for (index_t k = 0; k < patch_size; ++k) sum += static_cast<double>(w[k]) * sums[k];
+    for (index_t k = 0; k < patch_size; ++k) sum += w[k] * sums[k];
     return sum;
   }
   // sum over the places of x'_k sum_k' w_k' x'_k'
   SY_HD double sum_wx_x(const float* w, index_t k) const {
     double sum = 0;
-    for (index_t j = 0; j < patch_size; ++j) sum += static_cast<double>(w[j]) * products[k * patch_size + j];
+    for (index_t j = 0; j < patch_size; ++j) sum += w[j] * products[k * patch_size + j];
     return sum;
   }
 };
@@ -58,7 +58,7 @@ struct ConvMoments {
       const double sum = patches.sum_wx(w);
       double m2 = 0;
       for (index_t k = 0; k < patches.patch_size; ++k) {
-        m2 += static_cast<double>(w[k]) * (patches.sum_wx_x(w, k) - patches.sums[k] * (sum / n));
+        m2 += w[k] * (patches.sum_wx_x(w, k) - patches.sums[k] * (sum / n));
       }
       // Rounding may leave a constant channel just below zero. A NaN stays.
       result = {n, patches.base(w, bias[c]) + sum / n, m2 < 0 ? 0 : m2};
@@ -79,7 +79,7 @@ struct ConvSumDyXhat {
     const float* const w = bn.weight + c * patches.patch_size;
     double sum = (patches.base(w, bn.bias[c]) - bn.norm.mean[c]) * sum_dy[c];
     for (index_t k = 0; k < patches.patch_size; ++k) {
-      sum += static_cast<double>(w[k]) * sum_dy_x[c * patches.patch_size + k];
+      sum += w[k] * sum_dy_x[c * patches.patch_size + k];
     }
     sum_dy_xhat[c] = bn.norm.inv_std[c] * sum;
   }

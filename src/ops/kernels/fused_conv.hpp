@@ -17,7 +17,7 @@ struct FusedConvForward {
   PooledResult result;
 
   index_t scratch_bytes() const {
-    return (g.split_floats() + g.out_channels * (1 + g.patch_size())) * static_cast<index_t>(sizeof(float));
+    return (g.split_floats() + g.out_channels * (1 + g.patch_size())) * size_of<float>;
   }
 
   template <class Team>
@@ -62,15 +62,13 @@ struct FusedConvForward {
     const float* const scale = weights.affine.scale;
     const float* const shift = weights.affine.shift;
     team.for_each(g.out_channels, [&](index_t c) SY_ALWAYS_INLINE {
-      const double factor = scale != nullptr ? static_cast<double>(scale[c]) : 1.0;
-      const double offset = shift != nullptr ? static_cast<double>(shift[c]) : 0.0;
+      const double factor = scale != nullptr ? scale[c] : 1.0;
+      const double offset = shift != nullptr ? shift[c] : 0.0;
       float* const to = folded + c * (1 + patch);
       const float* const from = weights.weight + c * patch;
-      to[0] = static_cast<float>(factor * static_cast<double>(weights.bias[c]) + offset);
+      to[0] = static_cast<float>(factor * weights.bias[c] + offset);
       for (index_t k = 0; k < patch; k += 9) {
-        unrolled<9>([&](auto i) SY_ALWAYS_INLINE {
-          to[1 + k + i] = static_cast<float>(factor * static_cast<double>(from[k + i]));
-        });
+        unrolled<9>([&](auto i) SY_ALWAYS_INLINE { to[1 + k + i] = static_cast<float>(factor * from[k + i]); });
       }
     });
   }
@@ -80,14 +78,14 @@ struct FusedConvForward {
   SY_ALWAYS_INLINE SY_HD void pool_windows(const float* split, const float* folded, index_t row, index_t c,
                                            index_t y, index_t x) const {
     const index_t stride = 1 + g.patch_size();
-    P z[channels][2 * rows][2];  // the convolution at the four places of each window
+    P z[as_size(channels)][as_size(2 * rows)][2];  // the convolution at the four places of each window
     unrolled<channels>([&](auto j) SY_ALWAYS_INLINE {
       const P bias_j = P::broadcast(folded[(c + j) * stride]);
       unrolled<4 * rows>([&](auto i) SY_ALWAYS_INLINE { z[j][i / 2][i % 2] = bias_j; });
     });
     for (index_t channel = 0; channel < g.in_channels; ++channel) {
       const float* const first_row = split + g.row_offset(channel, 2 * y);
-      P patch[2 * rows + 2][4];
+      P patch[as_size(2 * rows + 2)][4];
       unrolled<2 * rows + 2>([&](auto r) SY_ALWAYS_INLINE {
         load_columns(first_row + r * 2 * g.half_stride, g.half_stride, x, patch[r]);
       });
@@ -143,9 +141,7 @@ struct PatchGradients {
   float* partials;
 
   SY_HD index_t sum_count() const { return g.weight_count() + g.out_channels; }
-  index_t scratch_bytes() const {
-    return (g.split_floats() + sum_count() * pack_lanes) * static_cast<index_t>(sizeof(float));
-  }
+  index_t scratch_bytes() const { return (g.split_floats() + sum_count() * pack_lanes) * size_of<float>; }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t chunk) const {

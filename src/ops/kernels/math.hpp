@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
@@ -94,10 +95,10 @@ float log(double) = delete;
 
 namespace detail {
 // c[0] x^n + ... + c[n]
-template <int count>
+template <std::size_t count>
 SY_HD inline float polynomial(float x, const float (&c)[count]) {
   float sum = c[0];
-  for (int i = 1; i < count; ++i) sum = fused_multiply_add(sum, x, c[i]);
+  for (std::size_t i = 1; i < count; ++i) sum = fused_multiply_add(sum, x, c[i]);
   return sum;
 }
 }  // namespace detail

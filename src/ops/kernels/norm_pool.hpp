@@ -225,9 +225,9 @@ struct NormPoolBackwardSums {
     double* const to = of_rows + row * 2 * g.channels + c;
     for (index_t l = 0; l < pack_floats<P> && l < n; ++l) {
       // The mean was rounded above: mean' - mean is put back.
-      const double rounded = static_cast<double>(static_cast<float>(mean[c + l])) - mean[c + l];
-      to[l] = static_cast<double>(sums[l]);
-      to[g.channels + l] = static_cast<double>(products[l]) + rounded * static_cast<double>(sums[l]);
+      const double rounded = static_cast<float>(mean[c + l]) - mean[c + l];
+      to[l] = sums[l];
+      to[g.channels + l] = products[l] + rounded * sums[l];
     }
   }
 };
@@ -285,7 +285,7 @@ struct NormPoolBackward {
     float slope[pack_floats<P>] = {}, factor[pack_floats<P>] = {};
     for (index_t l = 0; l < pack_floats<P> && l < n; ++l) {
       slope[l] = static_cast<float>(-norm.inv_std[c + l] * mean_dy_xhat[c + l]);
-      factor[l] = static_cast<float>(static_cast<double>(norm.gamma[c + l]) * norm.inv_std[c + l]);
+      factor[l] = static_cast<float>(norm.gamma[c + l] * norm.inv_std[c + l]);
     }
     return {load_rounded<P>(norm.mean + c, n), P::load(slope), load_rounded<P>(mean_dy + c, n),
             P::load(factor)};

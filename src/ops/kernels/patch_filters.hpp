@@ -25,7 +25,7 @@ struct PatchFiltersForward {
 
   // The group's values after the activation.
   index_t scratch_bytes() const {
-    return group_size(shape) * shape.filtered_patches() * shape.units() * static_cast<index_t>(sizeof(float));
+    return group_size(shape) * shape.filtered_patches() * shape.units() * size_of<float>;
   }
 
   template <class Team>
@@ -162,9 +162,9 @@ struct PatchFiltersForward {
     const index_t width = pack_floats<P>;
     // The sum over patches has met the bias once for each patch.
     const float copies = shape.sums_first() ? static_cast<float>(shape.patches) : 1.0F;
-    const float* x[vectors];
+    const float* x[as_size(vectors)];
     unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE { x[j] = vector(first, v + j).x; });
-    P sum[vectors][packs];
+    P sum[as_size(vectors)][as_size(packs)];
     unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
       const index_t column = unit + u * width;
       const P start = bias == nullptr ? P::broadcast(0)
@@ -173,7 +173,7 @@ struct PatchFiltersForward {
       unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE { sum[j][u] = start; });
     });
     for (index_t i = 0; i < size; ++i) {
-      P w[packs];
+      P w[as_size(packs)];
       unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
         const index_t column = unit + u * width;
         w[u] = P::load_first(weight + i * units + column, units - column);
@@ -200,9 +200,7 @@ struct PatchFiltersActivationBackward {
   tensor::Matrix filtered;
 
   // Per unit the gradient of its output, then the activation's derivatives.
-  index_t scratch_bytes() const {
-    return (1 + shape.filtered_patches()) * shape.units() * static_cast<index_t>(sizeof(float));
-  }
+  index_t scratch_bytes() const { return (1 + shape.filtered_patches()) * shape.units() * size_of<float>; }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -296,7 +294,7 @@ struct PatchFilterGradients {
     const index_t units = shape.units();
     const index_t size = shape.patch_size;
     const index_t patches = shape.filtered_patches();
-    P sum[count];
+    P sum[as_size(count)];
     unrolled<count>([&](auto i) SY_ALWAYS_INLINE { sum[i] = P::broadcast(0); });
     const index_t end = end_of(chunk);
     for (index_t row = chunk * patch_filter_chunk; row < end; ++row) {

@@ -35,9 +35,7 @@ struct PatchSums {
   float* partials;
 
   SY_HD PatchSumLayout layout() const { return {g.in_channels}; }
-  index_t scratch_bytes() const {
-    return (g.split_floats() + layout().count() * pack_lanes) * static_cast<index_t>(sizeof(float));
-  }
+  index_t scratch_bytes() const { return (g.split_floats() + layout().count() * pack_lanes) * size_of<float>; }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t chunk) const {
@@ -77,12 +75,12 @@ struct PatchSums {
   // sums) adds image rows.
   template <class P, int count, class Add>
   SY_ALWAYS_INLINE SY_HD void add_windows(int first, int last, float* lanes, const Add& add) const {
-    P common[count];
+    P common[as_size(count)];
     unrolled<count>([&](auto i) SY_ALWAYS_INLINE { common[i] = P::broadcast(0); });
     const index_t common_end = first + g.conv_height;  // at least `last`, since conv_height >= 2
     add(last, common_end, common);
     for (int ky = first; ky <= last; ++ky) {
-      P sum[count];
+      P sum[as_size(count)];
       unrolled<count>([&](auto i) SY_ALWAYS_INLINE { sum[i] = common[i]; });
       add(ky, last, sum);
       add(common_end, ky + g.conv_height, sum);
@@ -168,7 +166,7 @@ struct CombineProducts {
     const index_t entry = layout.products(first / 9, second / 9, dy) + (ky - PatchSumLayout::ky_first(dy)) * 9 +
                           first % 3 * 3 + second % 3;
     double sum = 0;
-    for (index_t c = 0; c < chunks; ++c) sum += static_cast<double>(partials[c * layout.count() + entry]);
+    for (index_t c = 0; c < chunks; ++c) sum += partials[c * layout.count() + entry];
     products[i] = sum;
   }
 };

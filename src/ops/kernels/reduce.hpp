@@ -20,7 +20,7 @@ struct SumPartials {
   index_t scratch_bytes() const {
     index_t levels = 1;
     for (index_t size = partial_count; size > 1; size = size - size / 2) ++levels;
-    return levels * block * static_cast<index_t>(sizeof(float));
+    return levels * block * size_of<float>;
   }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -63,7 +63,7 @@ struct SquaredSumOfPiece {
     const index_t first = row * piece;
     const index_t n = count - first < piece ? count - first : piece;
     const double sum = team.sum(n, [&](index_t i) {
-      const double value = static_cast<double>(values[first + i]);
+      const double value = values[first + i];
       return value * value;
     });
     team.once([&] { sums[row] = sum; });

@@ -67,7 +67,7 @@ struct TopOne {
   std::int32_t* experts;  // [rows]
 
   // Per row: its largest value.
-  index_t scratch_bytes() const { return rows_per_block * static_cast<index_t>(sizeof(float)); }
+  index_t scratch_bytes() const { return rows_per_block * size_of<float>; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
     constexpr float lowest = std::numeric_limits<float>::lowest();  // as TopK
@@ -102,7 +102,7 @@ struct TopK {
   index_t k;
   std::int32_t* experts;  // [rows, k]
 
-  index_t scratch_bytes() const { return logits.cols * static_cast<index_t>(sizeof(float)); }
+  index_t scratch_bytes() const { return logits.cols * size_of<float>; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     constexpr float taken = -std::numeric_limits<float>::infinity();
@@ -167,7 +167,7 @@ struct ColumnSums {
   tensor::ConstMatrix x;
   float* sums;  // [cols]
 
-  index_t scratch_bytes() const { return block * static_cast<index_t>(sizeof(double)); }
+  index_t scratch_bytes() const { return block * size_of<double>; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const index_t first = row * block;
@@ -176,7 +176,7 @@ struct ColumnSums {
     team.for_each(n, [&](index_t c) { sum[c] = 0; });
     for (index_t r = 0; r < x.rows; ++r) {
       const float* const in = x.row(r) + first;
-      team.for_each(n, [&](index_t c) { sum[c] += static_cast<double>(in[c]); });
+      team.for_each(n, [&](index_t c) { sum[c] += in[c]; });
     }
     team.for_each(n, [&](index_t c) { sums[first + c] = static_cast<float>(sum[c]); });
   }

@@ -15,17 +15,17 @@ void expect_slots(index_t slots, index_t experts) {
 }
 
 template <class T>
-T* data_or_null(std::span<T> values) {
+T* data_or_null(Span<T> values) {
   return values.empty() ? nullptr : values.data();
 }
 
 }  // namespace
 
-void add_noise(device::Context& context, tensor::ConstMatrix logits, std::span<const index_t> ids,
+void add_noise(device::Context& context, tensor::ConstMatrix logits, Span<const index_t> ids,
                const Noise& noise, tensor::Matrix noisy) {
   expect_shape("noisy", noisy, logits.rows, logits.cols);
-  SY_EXPECTS(static_cast<index_t>(ids.size()) == logits.rows && noise.key.stream < 4,
-             "{} ids for {} samples, stream {}", ids.size(), logits.rows, noise.key.stream);
+  SY_EXPECTS(std::ssize(ids) == logits.rows && noise.key.stream < 4, "{} ids for {} samples, stream {}",
+             ids.size(), logits.rows, noise.key.stream);
   device::for_each_row(context, logits.rows, kernels::AddNoise{logits, ids.data(), noise, noisy});
 }
 
@@ -36,7 +36,7 @@ void gate_weights(device::Context& context, tensor::ConstMatrix scores, const st
   expect_slots(slots, scores.cols);
   expect_shape("weights", weights, scores.rows, slots);
   expect_shape("log_weights", log_weights, scores.rows, slots);
-  SY_EXPECTS(entropies.empty() || (slots == 1 && static_cast<index_t>(entropies.size()) == scores.rows),
+  SY_EXPECTS(entropies.empty() || (slots == 1 && std::ssize(entropies) == scores.rows),
              "{} entropies for {} rows of {} slots", entropies.size(), scores.rows, slots);
   if (slots == 1) {
     constexpr index_t block = kernels::rows_per_block;
@@ -78,7 +78,7 @@ void gate_backward(device::Context& context, const GateGradient& g, tensor::Matr
   expect_shape("d_slots", g.d_slots, samples, slots);
   expect_shape("d_scores", d_scores, samples, experts);
   for (const auto& gradient : {g.importance, g.probability}) {
-    SY_EXPECTS(gradient.empty() || static_cast<index_t>(gradient.size()) == experts,
+    SY_EXPECTS(gradient.empty() || std::ssize(gradient) == experts,
                "a regulariser's gradient has {} values for {} experts", gradient.size(), experts);
   }
   if (g.sample_probability.data != nullptr) {
@@ -89,25 +89,23 @@ void gate_backward(device::Context& context, const GateGradient& g, tensor::Matr
       kernels::GateBackward{g, data_or_null(g.importance), data_or_null(g.probability), d_scores});
 }
 
-void add_probabilities(device::Context& context, tensor::ConstMatrix scores, std::span<double> sums) {
-  SY_EXPECTS(static_cast<index_t>(sums.size()) == scores.cols, "{} sums for {} experts", sums.size(),
-             scores.cols);
+void add_probabilities(device::Context& context, tensor::ConstMatrix scores, Span<double> sums) {
+  SY_EXPECTS(std::ssize(sums) == scores.cols, "{} sums for {} experts", sums.size(), scores.cols);
   device::for_each_row(context, 1, kernels::AddProbabilities{scores, sums.data()});
 }
 
-void score_statistics(device::Context& context, tensor::ConstMatrix scores, std::span<double> squared_log_sums,
-                      std::span<double> entropies) {
+void score_statistics(device::Context& context, tensor::ConstMatrix scores, Span<double> squared_log_sums,
+                      Span<double> entropies) {
   const index_t rows = scores.rows;
-  SY_EXPECTS((squared_log_sums.empty() || static_cast<index_t>(squared_log_sums.size()) == rows) &&
-                 static_cast<index_t>(entropies.size()) == rows,
-             "{} and {} results for {} rows", squared_log_sums.size(), entropies.size(), rows);
+  SY_EXPECTS(
+      (squared_log_sums.empty() || std::ssize(squared_log_sums) == rows) && std::ssize(entropies) == rows,
+      "{} and {} results for {} rows", squared_log_sums.size(), entropies.size(), rows);
   device::for_each_row(context, rows,
                        kernels::ScoreStatisticsOfRow{scores, data_or_null(squared_log_sums), entropies.data()});
 }
 
-void entropy_rows(device::Context& context, tensor::ConstMatrix weights, std::span<double> entropies) {
-  SY_EXPECTS(static_cast<index_t>(entropies.size()) == weights.rows, "{} entropies for {} rows",
-             entropies.size(), weights.rows);
+void entropy_rows(device::Context& context, tensor::ConstMatrix weights, Span<double> entropies) {
+  SY_EXPECTS(std::ssize(entropies) == weights.rows, "{} entropies for {} rows", entropies.size(), weights.rows);
   device::for_each_row(context, weights.rows, kernels::EntropyOfRow{weights, entropies.data()});
 }
 

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "tensor/view.hpp"
 
@@ -29,16 +29,16 @@ struct Noise {
 
 // noisy = logits + r, a number of its own for each of the N samples and E experts. ids: [N], below 2^40; E at
 // most 2^22.
-void add_noise(device::Context&, tensor::ConstMatrix logits, std::span<const index_t> ids, const Noise& noise,
+void add_noise(device::Context&, tensor::ConstMatrix logits, Span<const index_t> ids, const Noise& noise,
                tensor::Matrix noisy);
 
 // K >= 2, or E = 1: softmax over the scores of the sample's slots. K = 1 < E: the chosen expert's probability
 // under the softmax over all E, so that the gate still learns; then entropies gets that softmax's entropy in
 // bits.
 struct SlotWeights {
-  tensor::Matrix weights;            // [N, K]
-  tensor::Matrix log_weights;        // [N, K]
-  std::span<double> entropies = {};  // [N]; empty: not wanted
+  tensor::Matrix weights;       // [N, K]
+  tensor::Matrix log_weights;   // [N, K]
+  Span<double> entropies = {};  // [N]; empty: not wanted
 };
 void gate_weights(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts,
                   const SlotWeights& of_slots);
@@ -70,9 +70,9 @@ struct GateGradient {
   tensor::ConstMatrix d_slots;  // [N, K]
   // g_e = dR/dw_e of a regulariser R of the weights' sums over the batch: the same for every sample. Empty:
   // none.
-  std::span<const double> importance = {};
+  Span<const double> importance = {};
   // c_e = dR/dp_e of a regulariser R of the sums of the full softmax p over all E. Empty: none.
-  std::span<const double> probability = {};
+  Span<const double> probability = {};
   // v_e, [N, E]: sample_scale * v_e is added to c_e of that sample: of an R that differs from sample to sample.
   // No data: none.
   tensor::ConstMatrix sample_probability = {};
@@ -91,13 +91,13 @@ void gate_backward(device::Context&, const GateGradient&, tensor::Matrix d_score
 
 // sums[e] += p_e over the rows, p the full softmax of a row's scores: the gate's mean probabilities, in float64
 // and in the order of the rows.
-void add_probabilities(device::Context&, tensor::ConstMatrix scores, std::span<double> sums);
+void add_probabilities(device::Context&, tensor::ConstMatrix scores, Span<double> sums);
 
 // Of each row of scores: L^2 (empty: not wanted) and H as above, in nats.
-void score_statistics(device::Context&, tensor::ConstMatrix scores, std::span<double> squared_log_sums,
-                      std::span<double> entropies);
+void score_statistics(device::Context&, tensor::ConstMatrix scores, Span<double> squared_log_sums,
+                      Span<double> entropies);
 
 // entropies[n] = -sum_i w_{n,i} log2 w_{n,i} in float64, with 0 log 0 = 0.
-void entropy_rows(device::Context&, tensor::ConstMatrix weights, std::span<double> entropies);
+void entropy_rows(device::Context&, tensor::ConstMatrix weights, Span<double> entropies);
 
 }  // namespace switchyard::ops

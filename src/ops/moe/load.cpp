@@ -19,14 +19,14 @@ void expect_load(const ExpectedLoad& load, index_t values) {
 
 }  // namespace
 
-void add_expected_load(device::Context& context, const ExpectedLoad& load, std::span<double> sums) {
-  expect_load(load, static_cast<index_t>(sums.size()));
+void add_expected_load(device::Context& context, const ExpectedLoad& load, Span<double> sums) {
+  expect_load(load, std::ssize(sums));
   device::for_each_row(context, 1, kernels::AddExpectedLoad{load, sums.data()});
 }
 
-void expected_load_backward(device::Context& context, const ExpectedLoad& load,
-                            std::span<const double> gradient, tensor::Matrix d_scores) {
-  expect_load(load, static_cast<index_t>(gradient.size()));
+void expected_load_backward(device::Context& context, const ExpectedLoad& load, Span<const double> gradient,
+                            tensor::Matrix d_scores) {
+  expect_load(load, std::ssize(gradient));
   detail::expect_shape("d_scores", d_scores, load.clean.rows, load.clean.cols);
   device::for_each_row(context, load.clean.rows,
                        kernels::ExpectedLoadBackward{load, gradient.data(), d_scores});

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "tensor/view.hpp"
 
@@ -22,12 +22,12 @@ struct ExpectedLoad {
 };
 
 // sums[e] += P_e over the samples, in float64 and in their order.
-void add_expected_load(device::Context&, const ExpectedLoad&, std::span<double> sums);
+void add_expected_load(device::Context&, const ExpectedLoad&, Span<double> sums);
 
 // d_scores += the gradient of sum_n sum_e g_e P_ne by the clean scores, with the noise held fixed. The
 // threshold is a score as well (z_t = c_t + r_t), and gradient flows into it, as in the code of Shazeer et al.:
 //   d c_e += g_e phi_e / s,  d c_t(e) -= g_e phi_e / s,  phi the normal density. Each row's sum is 0.
-void expected_load_backward(device::Context&, const ExpectedLoad&, std::span<const double> gradient,
+void expected_load_backward(device::Context&, const ExpectedLoad&, Span<const double> gradient,
                             tensor::Matrix d_scores);
 
 }  // namespace switchyard::ops

@@ -9,9 +9,8 @@ namespace switchyard::ops {
 namespace {
 using detail::expect_shape;
 
-void expect_losses(std::span<const float> losses, index_t samples) {
-  SY_EXPECTS(static_cast<index_t>(losses.size()) == samples, "{} losses for {} samples", losses.size(),
-             samples);
+void expect_losses(Span<const float> losses, index_t samples) {
+  SY_EXPECTS(std::ssize(losses) == samples, "{} losses for {} samples", losses.size(), samples);
 }
 
 }  // namespace
@@ -28,15 +27,14 @@ void mixture_forward(device::Context& context, const MixtureBatch& batch, tensor
     expect_shape("expert_posteriors", output.expert_posteriors, samples, batch.slots);
   if (output.probabilities.data != nullptr)
     expect_shape("probabilities", output.probabilities, samples, batch.classes);
-  SY_EXPECTS(static_cast<index_t>(output.losses.size()) == samples &&
-                 static_cast<index_t>(output.predicted.size()) == samples,
+  SY_EXPECTS(std::ssize(output.losses) == samples && std::ssize(output.predicted) == samples,
              "{} losses and {} predictions for {} samples", output.losses.size(), output.predicted.size(),
              samples);
   device::for_each_row(context, samples, kernels::MixtureForward{batch, log_weights, output});
 }
 
 void answer_losses(device::Context& context, const MixtureBatch& batch, tensor::ConstMatrix log_weights,
-                   std::span<float> losses) {
+                   Span<float> losses) {
   expect_shape("log_weights", log_weights, batch.samples, batch.slots);
   expect_losses(losses, batch.samples);
   device::for_each_row(context, batch.samples, kernels::AnswerLosses{batch, log_weights, losses.data()});
@@ -51,7 +49,7 @@ void mixture_backward(device::Context& context, const MixtureBatch& batch, const
 }
 
 void add_prediction_errors(device::Context& context, const MixtureBatch& batch, tensor::ConstMatrix scores,
-                           std::span<float> losses) {
+                           Span<float> losses) {
   expect_shape("scores", scores, batch.samples, batch.slots);
   expect_losses(losses, batch.samples);
   device::for_each_row(context, batch.samples, kernels::AddPredictionErrors{batch, scores, losses.data()});

@@ -6,8 +6,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "tensor/view.hpp"
 
@@ -31,9 +31,9 @@ struct MixtureBatch {
 };
 
 struct MixtureOutput {
-  std::span<float> losses;  // [N], -log sum_i w_i y_{i,t}^power; not finite if no slot gives the label a chance
+  Span<float> losses;  // [N], -log sum_i w_i y_{i,t}^power; not finite if no slot gives the label a chance
   tensor::Matrix posteriors;              // [N, K], h_i = w_i y_{i,t}^power / sum_j w_j y_{j,t}^power
-  std::span<std::int32_t> predicted;      // [N], the argmax over c of sum_i w_i y_{i,c}, or of the one that
+  Span<std::int32_t> predicted;           // [N], the argmax over c of sum_i w_i y_{i,c}, or of the one that
                                           // answers; ties to the lower class
   tensor::Matrix probabilities = {};      // [N, C], sum_i w_i y_{i,c}; not written if it has no data
   tensor::Matrix expert_posteriors = {};  // [N, K], h_i with w_i^(1/T) for w_i; written only if T is not 1
@@ -43,8 +43,7 @@ void mixture_forward(device::Context&, const MixtureBatch&, tensor::ConstMatrix 
 
 // losses[n] = -log y_{i,t}, i the slot with the largest log weight, ties to the lower: the negative log
 // likelihood of the labels where one slot answers. Reads samples, slots, log_probs and labels of the batch.
-void answer_losses(device::Context&, const MixtureBatch&, tensor::ConstMatrix log_weights,
-                   std::span<float> losses);
+void answer_losses(device::Context&, const MixtureBatch&, tensor::ConstMatrix log_weights, Span<float> losses);
 
 struct MixtureGradient {
   float* const* d_log_probs = nullptr;  // [N * K] rows of C, each written in full; null: not wanted
@@ -63,7 +62,7 @@ void mixture_backward(device::Context&, const MixtureBatch&, const Posteriors&, 
 // The gate as a regression (reference V7, "loss gate"): its scores predict log y_{i,t} of every expert.
 // losses[n] += sum_i |z_{n,i} - log y_{n,i,t}|.
 void add_prediction_errors(device::Context&, const MixtureBatch&, tensor::ConstMatrix scores,
-                           std::span<float> losses);
+                           Span<float> losses);
 // d_scores[n, i] = scale times the sign of that difference, or 0.
 void prediction_error_backward(device::Context&, const MixtureBatch&, tensor::ConstMatrix scores, float scale,
                                tensor::Matrix d_scores);

@@ -9,13 +9,13 @@ namespace switchyard::ops {
 namespace {
 
 void expect_norms(const PairwiseRows& rows) {
-  SY_EXPECTS(static_cast<index_t>(rows.squared_norms.size()) == rows.values.rows, "{} norms of {} rows",
+  SY_EXPECTS(std::ssize(rows.squared_norms) == rows.values.rows, "{} norms of {} rows",
              rows.squared_norms.size(), rows.values.rows);
 }
 
 }  // namespace
 
-void squared_norms(device::Context& context, tensor::ConstMatrix x, std::span<float> squared_norms) {
+void squared_norms(device::Context& context, tensor::ConstMatrix x, Span<float> squared_norms) {
   expect_norms({x, squared_norms});
   device::for_each_row(context, x.rows, kernels::SquaredNormOfRow{x, squared_norms.data()});
 }
@@ -28,7 +28,7 @@ void pairwise_distances(device::Context& context, const PairwiseRows& x, const P
   const index_t rows = x.values.rows;
   detail::expect_shape("distances", distances, rows, y.values.rows);
   detail::expect_shape("y", y.values, y.values.rows, x.values.cols);
-  SY_EXPECTS(static_cast<index_t>(sums.size()) == rows, "{} sums for {} rows", sums.size(), rows);
+  SY_EXPECTS(std::ssize(sums) == rows, "{} sums for {} rows", sums.size(), rows);
   matmul({.m = rows,
           .n = y.values.rows,
           .k = x.values.cols,

@@ -1,25 +1,24 @@
 // Euclidean distances between the rows of two matrices.
 #pragma once
 
-#include <span>
-
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
 
 // squared_norms[r] = |x_r|^2, added up in float64 and rounded once.
-void squared_norms(device::Context&, tensor::ConstMatrix x, std::span<float> squared_norms);
+void squared_norms(device::Context&, tensor::ConstMatrix x, Span<float> squared_norms);
 
 struct PairwiseRows {
   tensor::ConstMatrix values;
-  std::span<const float> squared_norms;  // [rows]
+  Span<const float> squared_norms;  // [rows]
 };
 
 // Results of pairwise_distances().
 struct PairwiseDistances {
   tensor::Matrix distances;
-  std::span<double> sums;  // [rows]
+  Span<double> sums;  // [rows]
 };
 // distances[r, c] = |x_r - y_c|, from one matrix product: the root of |x_r|^2 + |y_c|^2 - 2 x_r . y_c, or of 0
 // where that is negative. Row r and column r + self are one and the same sample, whose distance is 0 exactly.

@@ -23,8 +23,7 @@ void weighted_sum_forward(device::Context& context, const WeightedSumBatch& batc
   const index_t samples = batch.weights.rows;
   expect_batch(batch);
   expect_shape("d_sum", output.d_sum, samples, batch.outputs);
-  SY_EXPECTS(static_cast<index_t>(output.losses.size()) == samples &&
-                 static_cast<index_t>(output.predicted.size()) == samples,
+  SY_EXPECTS(std::ssize(output.losses) == samples && std::ssize(output.predicted) == samples,
              "{} losses and {} predictions for {} samples", output.losses.size(), output.predicted.size(),
              samples);
   if (batch.loss == SumLoss::logistic && batch.slots == 1) {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
+#include "base/span.hpp"
 #include "device/context.hpp"
 #include "ops/moe/gating.hpp"
 #include "tensor/view.hpp"
@@ -29,9 +29,9 @@ struct WeightedSumBatch {
 };
 
 struct WeightedSumOutput {
-  std::span<float> losses;            // [N]
-  std::span<std::int32_t> predicted;  // [N]; argmax F, ties to the lower class; logistic: F > 0
-  tensor::Matrix d_sum;               // [N, outputs], the gradient of a sample's own loss by F
+  Span<float> losses;            // [N]
+  Span<std::int32_t> predicted;  // [N]; argmax F, ties to the lower class; logistic: F > 0
+  tensor::Matrix d_sum;          // [N, outputs], the gradient of a sample's own loss by F
 };
 void weighted_sum_forward(device::Context&, const WeightedSumBatch&, const WeightedSumOutput&);
 

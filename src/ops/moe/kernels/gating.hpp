@@ -48,7 +48,7 @@ struct GateWeightsOfOne {
   double* entropies;  // [N], or null
 
   // Per sample: the largest logit, the sum, and the sum of e^(z_j - m) (m - z_j).
-  index_t scratch_bytes() const { return 3 * rows_per_block * static_cast<index_t>(sizeof(float)); }
+  index_t scratch_bytes() const { return 3 * rows_per_block * size_of<float>; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
     const index_t first = block * rows_per_block;
@@ -90,7 +90,7 @@ struct GateWeightsOfOne {
     if (entropies == nullptr) return;
     constexpr double log2_e = 1.4426950408889634;
     double* const entropy = entropies + first;
-    team.for_each(n, [=](index_t r) { entropy[r] = log2_e * static_cast<double>(gaps[r]); });
+    team.for_each(n, [=](index_t r) { entropy[r] = log2_e * gaps[r]; });
   }
 };
 
@@ -192,7 +192,7 @@ struct ScoreStatisticsOfRow {
     team.once([&] {
       const auto log_sum = static_cast<double>(of.log_of_sum());
       if (squared_log_sums != nullptr) squared_log_sums[row] = log_sum * log_sum;
-      entropies[row] = static_cast<double>(of.entropy());
+      entropies[row] = of.entropy();
     });
   }
 };
@@ -204,7 +204,7 @@ struct GateBackward {
   tensor::Matrix d_scores;
 
   // l: [K]
-  index_t scratch_bytes() const { return g.weights.cols * static_cast<index_t>(sizeof(float)); }
+  index_t scratch_bytes() const { return g.weights.cols * size_of<float>; }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -217,8 +217,7 @@ struct GateBackward {
     float* const l = team.template scratch<float>();
     const bool by_weight = g.measure == GateMeasure::weight;
     team.for_each(slots, [&](index_t i) {
-      const double regulariser =
-          importance != nullptr ? static_cast<double>(w[i]) * importance[expert[i]] : 0.0;
+      const double regulariser = importance != nullptr ? w[i] * importance[expert[i]] : 0.0;
       l[i] = (by_weight ? d[i] : 0.0F) + static_cast<float>(regulariser);
     });
     team.for_each(n, [&](index_t e) { d_z[e] = 0.0F; });
@@ -302,10 +301,8 @@ struct GateBackward {
     };
     const double of_likeliest = value(likeliest);
     const auto c = [&](index_t e) { return value(e) - of_likeliest; };
-    const double mean = team.sum(n, [&](index_t e) { return static_cast<double>(exp(z[e] - m) / sum) * c(e); });
-    team.for_each(n, [&](index_t e) {
-      d_z[e] += static_cast<float>(static_cast<double>(exp(z[e] - m) / sum) * (c(e) - mean));
-    });
+    const double mean = team.sum(n, [&](index_t e) { return exp(z[e] - m) / sum * c(e); });
+    team.for_each(n, [&](index_t e) { d_z[e] += static_cast<float>(exp(z[e] - m) / sum * (c(e) - mean)); });
   }
 };
 
@@ -320,7 +317,7 @@ struct AddProbabilities {
       const float* const z = scores.row(row);
       const float m = team.max(scores.cols, [&](index_t e) { return z[e]; });
       const float sum = team.sum(scores.cols, [&](index_t e) { return exp(z[e] - m); });
-      team.for_each(scores.cols, [&](index_t e) { sums[e] += static_cast<double>(exp(z[e] - m) / sum); });
+      team.for_each(scores.cols, [&](index_t e) { sums[e] += exp(z[e] - m) / sum; });
     }
   }
 };

@@ -47,8 +47,7 @@ struct AddExpectedLoad {
   SY_HD void operator()(const Team& team, index_t) const {
     for (index_t row = 0; row < load.clean.rows; ++row) {
       const LoadThresholds of(team, load, row);
-      team.for_each(load.clean.cols,
-                    [&](index_t e) { sums[e] += static_cast<double>(normal_cdf(of.distance(e))); });
+      team.for_each(load.clean.cols, [&](index_t e) { sums[e] += normal_cdf(of.distance(e)); });
     }
   }
 };

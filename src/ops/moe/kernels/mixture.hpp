@@ -37,9 +37,7 @@ struct MixtureForward {
   // [C].
   static constexpr index_t pad = 16;
   SY_HD index_t joint_count() const { return (batch.slots * batch.classes + pad - 1) / pad * pad; }
-  index_t scratch_bytes() const {
-    return (joint_count() + batch.classes) * static_cast<index_t>(sizeof(float));
-  }
+  index_t scratch_bytes() const { return (joint_count() + batch.classes) * size_of<float>; }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -67,7 +65,7 @@ struct MixtureForward {
       if (output.probabilities.data != nullptr) output.probabilities(row, c) = sum;
     });
     const index_t best = argmax(team, classes, [&](index_t c) { return mixture[c]; });
-    team.once([&] { output.predicted[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(best); });
+    team.once([&] { output.predicted[row] = static_cast<std::int32_t>(best); });
   }
 
  private:
@@ -75,7 +73,7 @@ struct MixtureForward {
   SY_HD void answer_of_one(const Team& team, index_t row, const float* log_w, const float* const* log_y) const {
     const float* const y = answer(team, log_w, log_y, batch.slots);
     const index_t best = argmax(team, batch.classes, [&](index_t c) { return y[c]; });
-    team.once([&] { output.predicted[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(best); });
+    team.once([&] { output.predicted[row] = static_cast<std::int32_t>(best); });
   }
 
   // With a_i = log w_i + power log y_{i,t}: loss = -logsumexp(a), h_i = e^(a_i + loss).
@@ -88,7 +86,7 @@ struct MixtureForward {
     const float loss = -(m + log(team.sum(batch.slots, [&](index_t i) { return exp(a(i) - m); })));
     team.for_each(batch.slots, [&](index_t i) { output.posteriors(row, i) = exp(a(i) + loss); });
     if (batch.expert_temperature != 1.0F) weigh_for_experts(team, row, log_w, log_y);
-    team.once([&] { output.losses[static_cast<std::size_t>(row)] = loss; });
+    team.once([&] { output.losses[row] = loss; });
   }
 
   // softmax(z / T)_i is w_i^(1/T) but for a factor that all slots share.

@@ -16,7 +16,7 @@ struct SquaredNormOfRow {
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const values = x.row(row);
     const double sum = team.sum(x.cols, [&](index_t i) {
-      const double value = static_cast<double>(values[i]);
+      const double value = values[i];
       return value * value;
     });
     team.once([&] { squared_norms[row] = static_cast<float>(sum); });

@@ -33,7 +33,7 @@ struct LogisticOfOne {
   WeightedSumOutput output;
 
   // Per sample: F.
-  index_t scratch_bytes() const { return rows_per_block * static_cast<index_t>(sizeof(float)); }
+  index_t scratch_bytes() const { return rows_per_block * size_of<float>; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
     const index_t first = block * rows_per_block;
@@ -63,7 +63,7 @@ struct WeightedSumForward {
   WeightedSumOutput output;
 
   // F, and for the double softmax q: [outputs] each.
-  index_t scratch_bytes() const { return 2 * batch.outputs * static_cast<index_t>(sizeof(float)); }
+  index_t scratch_bytes() const { return 2 * batch.outputs * size_of<float>; }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -87,7 +87,7 @@ struct WeightedSumForward {
         break;
     }
     const index_t best = argmax(team, batch.outputs, [&](index_t c) { return sum[c]; });
-    team.once([&] { output.predicted[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(best); });
+    team.once([&] { output.predicted[row] = static_cast<std::int32_t>(best); });
   }
 
  private:
@@ -95,9 +95,9 @@ struct WeightedSumForward {
   SY_HD void logistic(const Team& team, index_t row, float sum) const {
     team.once([&] {
       const Logistic of(sum, batch.labels[row]);
-      output.losses[static_cast<std::size_t>(row)] = of.loss;
+      output.losses[row] = of.loss;
       output.d_sum(row, 0) = of.derivative;
-      output.predicted[static_cast<std::size_t>(row)] = sum > 0.0F ? 1 : 0;
+      output.predicted[row] = sum > 0.0F ? 1 : 0;
     });
   }
 
@@ -109,7 +109,7 @@ struct WeightedSumForward {
     const float total = team.sum(n, [&](index_t c) { return exp(sum[c] - m); });
     float* const d = output.d_sum.row(row);
     team.for_each(n, [&](index_t c) { d[c] = exp(sum[c] - m) / total - (c == label ? 1.0F : 0.0F); });
-    team.once([&] { output.losses[static_cast<std::size_t>(row)] = -((sum[label] - m) - log(total)); });
+    team.once([&] { output.losses[row] = -((sum[label] - m) - log(total)); });
   }
 
   // q = softmax(F), s = softmax(q): dL/dq = s - 1_t, dL/dF_c = q_c (dL/dq_c - <q, dL/dq>).
@@ -117,7 +117,7 @@ struct WeightedSumForward {
   SY_HD void double_softmax(const Team& team, index_t row, const float* sum) const {
     const index_t n = batch.outputs;
     const std::int32_t label = batch.labels[row];
-    float* const q = team.template scratch<float>(n * static_cast<index_t>(sizeof(float)));
+    float* const q = team.template scratch<float>(n * size_of<float>);
     float* const d = output.d_sum.row(row);
     const float m = team.max(n, [&](index_t c) { return sum[c]; });
     const float total = team.sum(n, [&](index_t c) { return exp(sum[c] - m); });
@@ -126,7 +126,7 @@ struct WeightedSumForward {
     const auto d_q = [&](index_t c) { return exp(q[c]) / outer_total - (c == label ? 1.0F : 0.0F); };
     const float mean = team.sum(n, [&](index_t c) { return q[c] * d_q(c); });
     team.for_each(n, [&](index_t c) { d[c] = q[c] * (d_q(c) - mean); });
-    team.once([&] { output.losses[static_cast<std::size_t>(row)] = log(outer_total) - q[label]; });
+    team.once([&] { output.losses[row] = log(outer_total) - q[label]; });
   }
 };
 
