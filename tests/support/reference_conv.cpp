@@ -1,5 +1,7 @@
 #include "support/reference_conv.hpp"
 
+#include "base/ids.hpp"
+
 namespace switchyard::reference {
 namespace {
 
@@ -43,8 +45,6 @@ void for_each_weight(const ConvSizes& s, const F& f) {
   }
 }
 
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
-
 }  // namespace
 
 std::size_t ConvSizes::image(int row, int channel, int y, int x) const {
@@ -70,7 +70,7 @@ std::size_t ConvSizes::pooled_count() const { return pooled(rows, 0, 0, 0); }
 Doubles convolve(const ConvSizes& s, const Doubles& images, const Doubles& weight, const Doubles& bias) {
   Doubles places(s.place_count());
   for_each_place(s, [&](int row, int c, int y, int x) {
-    double sum = bias[at(c)];
+    double sum = bias[as_size(c)];
     for_each_weight(s, [&](int channel, int ky, int kx) {
       sum += weight[s.weight(c, channel, ky, kx)] *
              s.pixel(images, row, channel, y + ky - s.padding, x + kx - s.padding);
@@ -109,13 +109,13 @@ Doubles pool_backward(const ConvSizes& s, const Pooled& pooled, const Doubles& d
 }
 
 Statistics statistics(const ConvSizes& s, const Doubles& places) {
-  Statistics result{Doubles(at(s.out_channels), 0.0), Doubles(at(s.out_channels), 0.0)};
+  Statistics result{Doubles(as_size(s.out_channels), 0.0), Doubles(as_size(s.out_channels), 0.0)};
   const double n = static_cast<double>(s.rows * s.conv_height() * s.conv_width());
   for_each_place(
-      s, [&](int row, int c, int y, int x) { result.mean[at(c)] += places[s.place(row, c, y, x)] / n; });
+      s, [&](int row, int c, int y, int x) { result.mean[as_size(c)] += places[s.place(row, c, y, x)] / n; });
   for_each_place(s, [&](int row, int c, int y, int x) {
-    const double deviation = places[s.place(row, c, y, x)] - result.mean[at(c)];
-    result.centred_squares[at(c)] += deviation * deviation;
+    const double deviation = places[s.place(row, c, y, x)] - result.mean[as_size(c)];
+    result.centred_squares[as_size(c)] += deviation * deviation;
   });
   return result;
 }
@@ -124,16 +124,16 @@ Doubles affine(const ConvSizes& s, const Doubles& places, const Doubles& scale, 
   Doubles result(s.place_count());
   for_each_place(s, [&](int row, int c, int y, int x) {
     const std::size_t i = s.place(row, c, y, x);
-    result[i] = scale[at(c)] * places[i] + shift[at(c)];
+    result[i] = scale[as_size(c)] * places[i] + shift[as_size(c)];
   });
   return result;
 }
 
 ConvGradient convolve_backward(const ConvSizes& s, const Doubles& images, const Doubles& d_places) {
-  ConvGradient result{Doubles(s.weight_count(), 0.0), Doubles(at(s.out_channels), 0.0)};
+  ConvGradient result{Doubles(s.weight_count(), 0.0), Doubles(as_size(s.out_channels), 0.0)};
   for_each_place(s, [&](int row, int c, int y, int x) {
     const double d = d_places[s.place(row, c, y, x)];
-    result.bias[at(c)] += d;
+    result.bias[as_size(c)] += d;
     for_each_weight(s, [&](int channel, int ky, int kx) {
       result.weight[s.weight(c, channel, ky, kx)] +=
           d * s.pixel(images, row, channel, y + ky - s.padding, x + kx - s.padding);

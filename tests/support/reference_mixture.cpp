@@ -5,14 +5,13 @@
 #include <limits>
 #include <numeric>
 
+#include "base/ids.hpp"
 #include "support/reference_losses.hpp"
 #include "support/reference_patches.hpp"
 #include "support/reference_regularisers.hpp"
 
 namespace switchyard::reference {
 namespace {
-
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // A convolution and what follows it, as the text of the network says.
 struct Convolution {
@@ -29,7 +28,7 @@ std::vector<Values> convolve(const Convolution& conv, const std::vector<Values>&
                              const Values& bias) {
   const auto pixel = [&](const Values& image, std::int64_t c, std::int64_t y, std::int64_t x) {
     const bool inside = y >= 0 && y < conv.height && x >= 0 && x < conv.width;
-    return inside ? image[at((c * conv.height + y) * conv.width + x)] : 0.0;
+    return inside ? image[as_size((c * conv.height + y) * conv.width + x)] : 0.0;
   };
   std::vector<Values> results;
   for (const Values& image : images) {
@@ -37,11 +36,11 @@ std::vector<Values> convolve(const Convolution& conv, const std::vector<Values>&
     for (std::int64_t o = 0; o < conv.out_channels; ++o)
       for (std::int64_t y = 0; y < conv.out_height(); ++y)
         for (std::int64_t x = 0; x < conv.out_width(); ++x) {
-          double sum = bias.empty() ? 0.0 : bias[at(o)];
+          double sum = bias.empty() ? 0.0 : bias[as_size(o)];
           for (std::int64_t c = 0; c < conv.in_channels; ++c)
             for (std::int64_t dy = 0; dy < 3; ++dy)
               for (std::int64_t dx = 0; dx < 3; ++dx)
-                sum += weight[at(((o * conv.in_channels + c) * 3 + dy) * 3 + dx)] *
+                sum += weight[as_size(((o * conv.in_channels + c) * 3 + dy) * 3 + dx)] *
                        pixel(image, c, y + dy - conv.padding, x + dx - conv.padding);
           out.push_back(sum);
         }
@@ -58,13 +57,14 @@ void batch_norm(std::vector<Values>& rows, std::int64_t channels, const Values& 
     double variance = 0;
     const double count = static_cast<double>(rows.size()) * static_cast<double>(places);
     for (const Values& row : rows)
-      for (std::int64_t p = 0; p < places; ++p) mean += row[at(c * places + p)] / count;
+      for (std::int64_t p = 0; p < places; ++p) mean += row[as_size(c * places + p)] / count;
     for (const Values& row : rows)
-      for (std::int64_t p = 0; p < places; ++p) variance += std::pow(row[at(c * places + p)] - mean, 2) / count;
+      for (std::int64_t p = 0; p < places; ++p)
+        variance += std::pow(row[as_size(c * places + p)] - mean, 2) / count;
     for (Values& row : rows)
       for (std::int64_t p = 0; p < places; ++p) {
-        double& z = row[at(c * places + p)];
-        z = gamma[at(c)] * (z - mean) / std::sqrt(variance + 1e-5) + beta[at(c)];
+        double& z = row[as_size(c * places + p)];
+        z = gamma[as_size(c)] * (z - mean) / std::sqrt(variance + 1e-5) + beta[as_size(c)];
       }
   }
 }
@@ -82,7 +82,7 @@ Values relu_pool(const Convolution& conv, Values in) {
         double best = -std::numeric_limits<double>::infinity();
         for (std::int64_t dy = 0; dy < 2; ++dy)
           for (std::int64_t dx = 0; dx < 2; ++dx)
-            best = std::max(best, in[at((c * height + y + dy) * width + x + dx)]);
+            best = std::max(best, in[as_size((c * height + y + dy) * width + x + dx)]);
         out.push_back(best);
       }
   return out;
@@ -90,9 +90,10 @@ Values relu_pool(const Convolution& conv, Values in) {
 
 // x W
 Values product(const Values& x, const Values& weight, std::int64_t outputs) {
-  Values y(at(outputs));
+  Values y(as_size(outputs));
   for (std::size_t i = 0; i < x.size(); ++i)
-    for (std::int64_t o = 0; o < outputs; ++o) y[at(o)] += x[i] * weight[i * at(outputs) + at(o)];
+    for (std::int64_t o = 0; o < outputs; ++o)
+      y[as_size(o)] += x[i] * weight[i * as_size(outputs) + as_size(o)];
   return y;
 }
 
@@ -139,11 +140,11 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
     const Values& weight = p.at(prefix + "/weight");
     const Values& bias = p.at(prefix + "/bias");
     for (Values& row : rows) {
-      Values out(at(layer.out));
+      Values out(as_size(layer.out));
       for (std::int64_t o = 0; o < layer.out; ++o) {
-        double sum = bias[at(o)];
-        for (std::int64_t i = 0; i < layer.in; ++i) sum += row[at(i)] * weight[at(i * layer.out + o)];
-        out[at(o)] = sum;
+        double sum = bias[as_size(o)];
+        for (std::int64_t i = 0; i < layer.in; ++i) sum += row[as_size(i)] * weight[as_size(i * layer.out + o)];
+        out[as_size(o)] = sum;
       }
       if (hidden != nullptr && number + 1 == shape.dense.size()) hidden->push_back(out);
       if (layer.relu)
@@ -167,11 +168,13 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
   std::iota(order.begin(), order.end(), 0);
   Choice choice;
   if (test.top_k > 0) {
-    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return noisy[at(a)] > noisy[at(b)]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](auto a, auto b) { return noisy[as_size(a)] > noisy[as_size(b)]; });
     if (test.top_k < test.experts) {
-      choice.margin = noisy[at(order[at(test.top_k - 1)])] - noisy[at(order[at(test.top_k)])];
+      choice.margin =
+          noisy[as_size(order[as_size(test.top_k - 1)])] - noisy[as_size(order[as_size(test.top_k)])];
     }
-    order.resize(at(test.top_k));
+    order.resize(as_size(test.top_k));
   }
   choice.experts = order;
   if (test.load > 0) {
@@ -179,7 +182,7 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
       Values others = noisy;
       others.erase(others.begin() + static_cast<std::ptrdiff_t>(e));
       std::sort(others.rbegin(), others.rend());
-      const double distance = (logits[e] - others[at(test.top_k - 1)]) / test.noise_scale;
+      const double distance = (logits[e] - others[as_size(test.top_k - 1)]) / test.noise_scale;
       choice.chances.push_back(0.5 * std::erfc(-distance / std::sqrt(2.0)));
     }
   }
@@ -189,15 +192,15 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
   for (const double z : scores) choice.log_sum += std::exp(z);
   choice.log_sum = std::log(choice.log_sum);
   if (test.top_k == 1) {
-    choice.weights = {choice.probabilities[at(order[0])]};
+    choice.weights = {choice.probabilities[as_size(order[0])]};
   } else {
     Values of_chosen;
-    for (const std::int64_t e : order) of_chosen.push_back(scores[at(e)]);
+    for (const std::int64_t e : order) of_chosen.push_back(scores[as_size(e)]);
     choice.weights = softmax_of(of_chosen);
   }
   choice.factors = choice.weights;
   if (test.gate_value == moe::GateValue::noisy_logit) {
-    for (std::size_t i = 0; i < order.size(); ++i) choice.factors[i] = noisy[at(order[i])];
+    for (std::size_t i = 0; i < order.size(); ++i) choice.factors[i] = noisy[as_size(order[i])];
   }
   return choice;
 }
@@ -241,8 +244,8 @@ Values attend(const Parameters& parameters, const Values& g, const Returned& ret
     double score = 0;
     for (std::int64_t r = 0; r < d; ++r) {
       double key = 0;
-      for (std::int64_t c = 0; c < d; ++c) key += w_k[at(r * d + c)] * hidden[n][at(c)];
-      score += q[at(r)] * key;
+      for (std::int64_t c = 0; c < d; ++c) key += w_k[as_size(r * d + c)] * hidden[n][as_size(c)];
+      score += q[as_size(r)] * key;
     }
     scores.push_back(score / std::sqrt(static_cast<double>(d)));
   }
@@ -265,7 +268,7 @@ Choice only_best(const Values& scores) {
   const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
   double margin = std::numeric_limits<double>::infinity();
   for (std::size_t e = 0; e < scores.size(); ++e)
-    if (static_cast<std::ptrdiff_t>(e) != best) margin = std::min(margin, scores[at(best)] - scores[e]);
+    if (static_cast<std::ptrdiff_t>(e) != best) margin = std::min(margin, scores[as_size(best)] - scores[e]);
   return only(best, scores, margin);
 }
 
@@ -292,7 +295,7 @@ std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parame
         break;
       }
       case moe::GateKind::by_label:
-        choices.push_back(only(test.expert_of_label[at(test.labels[n])], Values(at(test.experts)),
+        choices.push_back(only(test.expert_of_label[as_size(test.labels[n])], Values(as_size(test.experts)),
                                std::numeric_limits<double>::infinity()));
         break;
       case moe::GateKind::single:
@@ -341,9 +344,9 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
                    const std::vector<std::vector<Values>>& outputs, std::size_t n, View view) {
   const std::int64_t label = test.labels[n];
   if (test.loss == model::Loss::predicted_loss) {
-    double loss = -std::log(softmax_of(outputs[at(choice.experts[0])][n])[at(label)]);
+    double loss = -std::log(softmax_of(outputs[as_size(choice.experts[0])][n])[as_size(label)]);
     for (std::size_t e = 0; e < outputs.size() && view == View::whole; ++e)
-      loss += std::abs(choice.scores[e] - std::log(softmax_of(outputs[e][n])[at(label)]));
+      loss += std::abs(choice.scores[e] - std::log(softmax_of(outputs[e][n])[as_size(label)]));
     return loss;
   }
   if (test.loss == model::Loss::likelihood || test.loss == model::Loss::stochastic) {
@@ -352,13 +355,14 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
     const Values weights =
         view == View::of_experts ? tempered(choice, test.expert_temperature) : choice.weights;
     for (std::size_t i = 0; i < choice.experts.size(); ++i) {
-      likelihood += weights[i] * std::pow(softmax_of(outputs[at(choice.experts[i])][n])[at(label)], power);
+      likelihood +=
+          weights[i] * std::pow(softmax_of(outputs[as_size(choice.experts[i])][n])[as_size(label)], power);
     }
     return -std::log(likelihood);
   }
-  Values sum(outputs[at(choice.experts[0])][n].size(), 0.0);
+  Values sum(outputs[as_size(choice.experts[0])][n].size(), 0.0);
   for (std::size_t i = 0; i < choice.experts.size(); ++i) {
-    const Values& f = outputs[at(choice.experts[i])][n];
+    const Values& f = outputs[as_size(choice.experts[i])][n];
     for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += choice.factors[i] * f[c];
   }
   switch (test.loss) {
@@ -413,9 +417,9 @@ double mixture_loss(const MixtureCase& test, const Parameters& parameters) {
 }
 
 std::vector<std::int64_t> mixture_loads(const MixtureCase& test, const Parameters& parameters) {
-  std::vector<std::int64_t> loads(at(test.experts), 0);
+  std::vector<std::int64_t> loads(as_size(test.experts), 0);
   for (const Choice& choice : evaluate(test, parameters).choices) {
-    for (const std::int64_t e : choice.experts) ++loads[at(e)];
+    for (const std::int64_t e : choice.experts) ++loads[as_size(e)];
   }
   return loads;
 }

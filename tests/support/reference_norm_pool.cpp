@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ids.hpp"
+
 namespace switchyard::reference {
 namespace {
 
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
-
 std::size_t index(int row, int height, int y, int width, int x, int channels, int c) {
-  return ((at(row) * at(height) + at(y)) * at(width) + at(x)) * at(channels) + at(c);
+  return ((as_size(row) * as_size(height) + as_size(y)) * as_size(width) + as_size(x)) * as_size(channels) +
+         as_size(c);
 }
 
 template <class F>
@@ -17,7 +18,7 @@ void for_each_value(const NormPoolSizes& s, const F& f) {
   for (int row = 0; row < s.rows; ++row)
     for (int y = 0; y < s.height; ++y)
       for (int x = 0; x < s.width; ++x)
-        for (int c = 0; c < s.channels; ++c) f(s.in(row, y, x, c), at(c));
+        for (int c = 0; c < s.channels; ++c) f(s.in(row, y, x, c), as_size(c));
 }
 
 }  // namespace
@@ -40,7 +41,7 @@ NormPool norm_pool(const NormPoolSizes& s, const std::vector<double>& z, const s
           const std::size_t to = s.out(row, y, x, c);
           for (int i = 0; i < window * window; ++i) {
             const std::size_t from = s.in(row, window * y + i / window, window * x + i % window, c);
-            const double value = scale[at(c)] * z[from] + shift[at(c)];
+            const double value = scale[as_size(c)] * z[from] + shift[as_size(c)];
             if (i == 0 || value > result.out[to]) {
               result.out[to] = value;
               result.source[to] = from;
@@ -61,7 +62,7 @@ std::vector<double> norm_pool_backward(const NormPoolSizes& s, const NormPool& f
 }
 
 ChannelStatistics channel_statistics(const NormPoolSizes& s, const std::vector<double>& z) {
-  ChannelStatistics result{std::vector<double>(at(s.channels)), std::vector<double>(at(s.channels))};
+  ChannelStatistics result{std::vector<double>(as_size(s.channels)), std::vector<double>(as_size(s.channels))};
   const double n = static_cast<double>(s.rows * s.height * s.width);
   for_each_value(s, [&](std::size_t i, std::size_t c) { result.mean[c] += z[i] / n; });
   for_each_value(s, [&](std::size_t i, std::size_t c) {
@@ -76,8 +77,8 @@ BatchNormGradient batch_norm_backward(const NormPoolSizes& s, const std::vector<
                                       double epsilon) {
   const ChannelStatistics batch = channel_statistics(s, z);
   const double n = static_cast<double>(s.rows * s.height * s.width);
-  BatchNormGradient result{std::vector<double>(z.size()), std::vector<double>(at(s.channels)),
-                           std::vector<double>(at(s.channels))};
+  BatchNormGradient result{std::vector<double>(z.size()), std::vector<double>(as_size(s.channels)),
+                           std::vector<double>(as_size(s.channels))};
   const auto xhat = [&](std::size_t i, std::size_t c) {
     return (z[i] - batch.mean[c]) / std::sqrt(batch.variance[c] + epsilon);
   };

@@ -3,12 +3,12 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/ids.hpp"
+
 namespace switchyard::reference {
 namespace {
 
 using ops::PatchActivation;
-
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 double gelu_inner(double z) { return std::sqrt(2.0 / std::numbers::pi) * (z + 0.044715 * std::pow(z, 3)); }
 
@@ -59,9 +59,9 @@ std::vector<double> filter_patches(const ops::PatchFilterShape& shape, const std
   std::vector<double> z;
   for (index_t p = 0; p < shape.patches; ++p) {
     for (index_t u = 0; u < units; ++u) {
-      double sum = shape.bias ? bias[at(u)] : 0.0;
+      double sum = shape.bias ? bias[as_size(u)] : 0.0;
       for (index_t i = 0; i < shape.patch_size; ++i) {
-        sum += sample[at(p * shape.patch_size + i)] * weight[at(i * units + u)];
+        sum += sample[as_size(p * shape.patch_size + i)] * weight[as_size(i * units + u)];
       }
       z.push_back(sum);
     }
@@ -73,18 +73,18 @@ std::vector<double> patch_filters(const ops::PatchFilterShape& shape, const std:
                                   const std::vector<double>& weight, const std::vector<double>& bias) {
   const std::vector<double> z = filter_patches(shape, sample, weight, bias);
   const index_t units = shape.outputs * shape.filters;
-  std::vector<double> out(at(shape.outputs), 0.0);
+  std::vector<double> out(as_size(shape.outputs), 0.0);
   for (index_t p = 0; p < shape.patches; ++p) {
     for (index_t u = 0; u < units; ++u) {
-      out[at(u / shape.filters)] += activate(shape.activation, z[at(p * units + u)]);
+      out[as_size(u / shape.filters)] += activate(shape.activation, z[as_size(p * units + u)]);
     }
   }
   return out;
 }
 
 PatchGradient::PatchGradient(const ops::PatchFilterShape& shape)
-    : weight(at(shape.patch_size * shape.outputs * shape.filters), 0.0),
-      bias(shape.bias ? at(shape.outputs * shape.filters) : 0, 0.0),
+    : weight(as_size(shape.patch_size * shape.outputs * shape.filters), 0.0),
+      bias(shape.bias ? as_size(shape.outputs * shape.filters) : 0, 0.0),
       weight_magnitude(weight.size(), 0.0),
       bias_magnitude(bias.size(), 0.0) {}
 
@@ -95,15 +95,16 @@ void add_patch_gradient(const ops::PatchFilterShape& shape, const std::vector<do
   const index_t units = shape.outputs * shape.filters;
   for (index_t p = 0; p < shape.patches; ++p) {
     for (index_t u = 0; u < units; ++u) {
-      const double dz = d_out[at(u / shape.filters)] * activation_slope(shape.activation, z[at(p * units + u)]);
+      const double dz =
+          d_out[as_size(u / shape.filters)] * activation_slope(shape.activation, z[as_size(p * units + u)]);
       for (index_t i = 0; i < shape.patch_size; ++i) {
-        const double term = sample[at(p * shape.patch_size + i)] * dz;
-        gradient.weight[at(i * units + u)] += term;
-        gradient.weight_magnitude[at(i * units + u)] += std::abs(term);
+        const double term = sample[as_size(p * shape.patch_size + i)] * dz;
+        gradient.weight[as_size(i * units + u)] += term;
+        gradient.weight_magnitude[as_size(i * units + u)] += std::abs(term);
       }
       if (!shape.bias) continue;
-      gradient.bias[at(u)] += dz;
-      gradient.bias_magnitude[at(u)] += std::abs(dz);
+      gradient.bias[as_size(u)] += dz;
+      gradient.bias_magnitude[as_size(u)] += std::abs(dz);
     }
   }
 }

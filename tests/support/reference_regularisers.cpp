@@ -3,10 +3,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/ids.hpp"
+
 namespace switchyard::reference {
 namespace {
-
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // The squared coefficient of variation.
 double variation(const Values& values) {
@@ -19,10 +19,10 @@ double variation(const Values& values) {
 
 double importance_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
   if (test.importance == 0) return 0;
-  Values importance(at(test.experts), 0.0);
+  Values importance(as_size(test.experts), 0.0);
   for (const Choice& choice : choices) {
     for (std::size_t i = 0; i < choice.experts.size(); ++i) {
-      importance[at(choice.experts[i])] += choice.weights[i];
+      importance[as_size(choice.experts[i])] += choice.weights[i];
     }
   }
   return test.importance * variation(importance);
@@ -30,7 +30,7 @@ double importance_loss(const MixtureCase& test, const std::vector<Choice>& choic
 
 double load_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
   if (test.load == 0) return 0;
-  Values load(at(test.experts), 0.0);
+  Values load(as_size(test.experts), 0.0);
   for (const Choice& choice : choices) {
     for (std::size_t e = 0; e < load.size(); ++e) load[e] += choice.chances[e];
   }
@@ -50,8 +50,8 @@ double similarity_loss(const MixtureCase& test, const std::vector<Choice>& choic
   for (std::size_t a = 0; a < choices.size(); ++a) {
     for (std::size_t b = 0; b < choices.size(); ++b) {
       if (a == b) continue;
-      for (std::size_t e = 0; e < at(test.experts); ++e) {
-        for (std::size_t f = 0; f < at(test.experts); ++f) {
+      for (std::size_t e = 0; e < as_size(test.experts); ++e) {
+        for (std::size_t f = 0; f < as_size(test.experts); ++f) {
           const double both = distances[a][b] * choices[a].probabilities[e] * choices[b].probabilities[f];
           if (e == f) scaled += both / (all / pairs) / pairs;
           (e == f ? same : different) += both;
@@ -67,11 +67,11 @@ double similarity_loss(const MixtureCase& test, const std::vector<Choice>& choic
 
 // E sum_e f_e P_e
 double balance_loss(const MixtureCase& test, const std::vector<Choice>& choices) {
-  Values slots(at(test.experts), 0.0);
-  Values probability(at(test.experts), 0.0);
+  Values slots(as_size(test.experts), 0.0);
+  Values probability(as_size(test.experts), 0.0);
   double all_slots = 0;
   for (const Choice& choice : choices) {
-    for (const std::int64_t e : choice.experts) slots[at(e)] += 1, all_slots += 1;
+    for (const std::int64_t e : choice.experts) slots[as_size(e)] += 1, all_slots += 1;
     for (std::size_t e = 0; e < probability.size(); ++e) probability[e] += choice.probabilities[e];
   }
   double sum = 0;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "conformance/comm/harness.hpp"
 
 namespace switchyard::comm {
@@ -23,7 +24,7 @@ TEST_P(Collectives, rank_and_size_name_each_rank_once) {
   on_all_ranks([](Communicator& comm) {
     const std::vector<int> ranks = comm.all_gather(rank_of(comm));
     ASSERT_EQ(std::ssize(ranks), comm.size());
-    for (int r = 0; r < comm.size(); ++r) EXPECT_EQ(ranks[at(r)], r);
+    for (int r = 0; r < comm.size(); ++r) EXPECT_EQ(ranks[as_size(r)], r);
     EXPECT_EQ(comm.is_root(), rank_of(comm) == 0);
   });
 }
@@ -38,10 +39,10 @@ TEST_P(Collectives, broadcast_copies_from_every_root) {
   on_all_ranks([](Communicator& comm) {
     for (int root = 0; root < comm.size(); ++root) {
       for (const int elements : {0, 1, 1000}) {
-        std::vector<int> data(at(elements), -1);
+        std::vector<int> data(as_size(elements), -1);
         if (rank_of(comm) == root) std::iota(data.begin(), data.end(), root * 10000);
         comm.broadcast(std::span(data), GroupRank(root));
-        for (int i = 0; i < elements; ++i) EXPECT_EQ(data[at(i)], root * 10000 + i);
+        for (int i = 0; i < elements; ++i) EXPECT_EQ(data[as_size(i)], root * 10000 + i);
       }
     }
   });
@@ -55,8 +56,8 @@ TEST_P(Collectives, all_gather_collects_structs) {
   on_all_ranks([](Communicator& comm) {
     const auto all = comm.all_gather(Sample{rank_of(comm), 0.5 * rank_of(comm)});
     for (int r = 0; r < comm.size(); ++r) {
-      EXPECT_EQ(all[at(r)].rank, r);
-      EXPECT_EQ(all[at(r)].value, 0.5 * r);
+      EXPECT_EQ(all[as_size(r)].rank, r);
+      EXPECT_EQ(all[as_size(r)].value, 0.5 * r);
     }
   });
 }
@@ -71,9 +72,9 @@ void check_all_gather_rows(Communicator& comm, const std::function<index_t(int)>
   index_t my_start = 0;
   for (int r = 0; r < comm.size(); ++r) {
     if (r == rank_of(comm)) my_start = std::ssize(expected);
-    for (index_t i = 0; i < rows[at(r)] * width; ++i) expected.push_back(value(r, i));
+    for (index_t i = 0; i < rows[as_size(r)] * width; ++i) expected.push_back(value(r, i));
   }
-  const auto my_elements = static_cast<std::size_t>(rows[at(rank_of(comm))] * width);
+  const auto my_elements = static_cast<std::size_t>(rows[as_size(rank_of(comm))] * width);
   std::vector<int> all(expected.size(), -1);
   std::vector<int> apart(my_elements);
   const std::span<int> mine =
@@ -124,11 +125,11 @@ struct Blocks {
 // Blocks with a gap of one row between them, the last rank's first: layouts need not be dense or in rank order.
 template <class Rows>
 Blocks spread(int ranks, const Rows& rows_with) {
-  Blocks blocks{std::vector<index_t>(at(ranks)), std::vector<index_t>(at(ranks)), 0};
+  Blocks blocks{std::vector<index_t>(as_size(ranks)), std::vector<index_t>(as_size(ranks)), 0};
   for (int r = ranks - 1; r >= 0; --r) {
-    blocks.rows[at(r)] = rows_with(r);
-    blocks.first_row[at(r)] = blocks.end;
-    blocks.end += blocks.rows[at(r)] + 1;
+    blocks.rows[as_size(r)] = rows_with(r);
+    blocks.first_row[as_size(r)] = blocks.end;
+    blocks.end += blocks.rows[as_size(r)] + 1;
   }
   return blocks;
 }
@@ -142,10 +143,10 @@ void check_all_to_all_rows(Communicator& comm, const std::function<index_t(int f
   std::vector<std::byte> recv(static_cast<std::size_t>(in.end * row_bytes), std::byte{0xaa});
   std::vector<std::byte> expected = recv;  // the gaps must stay as they were
   for (int r = 0; r < comm.size(); ++r) {
-    std::byte* const block = send.data() + out.first_row[at(r)] * row_bytes;
-    for (index_t i = 0; i < out.rows[at(r)] * row_bytes; ++i) block[i] = payload(me, r, i);
-    std::byte* const wanted = expected.data() + in.first_row[at(r)] * row_bytes;
-    for (index_t i = 0; i < in.rows[at(r)] * row_bytes; ++i) wanted[i] = payload(r, me, i);
+    std::byte* const block = send.data() + out.first_row[as_size(r)] * row_bytes;
+    for (index_t i = 0; i < out.rows[as_size(r)] * row_bytes; ++i) block[i] = payload(me, r, i);
+    std::byte* const wanted = expected.data() + in.first_row[as_size(r)] * row_bytes;
+    for (index_t i = 0; i < in.rows[as_size(r)] * row_bytes; ++i) wanted[i] = payload(r, me, i);
   }
   comm.all_to_all_rows(send.data(), out.layout(), recv.data(), in.layout(), row_bytes);
   EXPECT_EQ(recv, expected) << "rank " << me << " of " << comm.size() << ", rows of " << row_bytes << " bytes";
@@ -188,7 +189,7 @@ TEST_P(Collectives, all_to_all_rows_of_a_mebibyte) {
 
 TEST_P(Collectives, all_to_all_rows_with_null_buffers_and_no_rows) {
   on_all_ranks([](Communicator& comm) {
-    const std::vector<index_t> none(at(comm.size()), 0);
+    const std::vector<index_t> none(as_size(comm.size()), 0);
     comm.all_to_all_rows<float>(nullptr, {none, none}, nullptr, {none, none}, 8);
   });
 }
@@ -196,9 +197,9 @@ TEST_P(Collectives, all_to_all_rows_with_null_buffers_and_no_rows) {
 TEST_P(Collectives, all_to_all_rows_leaves_a_block_that_is_in_place_alone) {
   on_all_ranks([](Communicator& comm) {
     // Only the block to oneself, sent from where it is received.
-    std::vector<index_t> rows(at(comm.size()), 0);
-    const std::vector<index_t> first_row(at(comm.size()), 0);
-    rows[at(rank_of(comm))] = 4;
+    std::vector<index_t> rows(as_size(comm.size()), 0);
+    const std::vector<index_t> first_row(as_size(comm.size()), 0);
+    rows[as_size(rank_of(comm))] = 4;
     std::vector<int> data(4 * 8);
     std::iota(data.begin(), data.end(), rank_of(comm) * 100);
     const std::vector<int> before = data;
@@ -228,7 +229,7 @@ TEST_P(Collectives, split_makes_groups_ordered_by_rank) {
     EXPECT_EQ(parity->size(), (comm.size() + 1 - me % 2) / 2);
     EXPECT_EQ(rank_of(*parity), me / 2);
     const std::vector<int> members = parity->all_gather(me);
-    for (int r = 0; r < parity->size(); ++r) EXPECT_EQ(members[at(r)], 2 * r + me % 2);
+    for (int r = 0; r < parity->size(); ++r) EXPECT_EQ(members[as_size(r)], 2 * r + me % 2);
     // The groups are independent of each other: different operations at the same time.
     if (me % 2 == 0) {
       for (int i = 0; i < 10; ++i) parity->barrier();
@@ -247,7 +248,7 @@ TEST_P(Collectives, split_makes_groups_ordered_by_rank) {
 TEST_P(Collectives, wrong_sizes_are_refused_before_any_rank_waits) {
   on_all_ranks([](Communicator& comm) {
     std::vector<int> data(4);
-    const std::vector<index_t> too_many(at(comm.size() + 1), 0);
+    const std::vector<index_t> too_many(as_size(comm.size() + 1), 0);
     EXPECT_THROW(comm.broadcast(std::span(data), GroupRank(comm.size())), ContractViolation);
     EXPECT_THROW(comm.all_gather_rows(std::span<const int>(data), std::span(data), too_many, 1),
                  ContractViolation);

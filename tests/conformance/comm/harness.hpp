@@ -34,6 +34,4 @@ inline std::string harness_name(const testing::TestParamInfo<Harness>& info) { r
 
 // Small integers with plain names, for expectations.
 inline int rank_of(const Communicator& communicator) { return communicator.rank().value; }
-inline std::size_t at(int index) { return static_cast<std::size_t>(index); }
-
 }  // namespace switchyard::comm

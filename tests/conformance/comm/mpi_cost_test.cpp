@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "conformance/comm/harness.hpp"
 #include "support/allocation_counter.hpp"
 #include "support/mpi_main.hpp"
@@ -78,8 +79,8 @@ TEST(MpiCost, a_warm_collective_allocates_nothing) {
   Communicator& comm = test_world();
   Exchange wide(comm, 512, [](int, int) { return 3; });
   Exchange narrow(comm, 1, [](int from, int to) { return from + to; });
-  std::vector<index_t> counts(at(comm.size()), 2), received(at(comm.size()));
-  std::vector<int> gathered(at(comm.size()) * 2), mine(2);
+  std::vector<index_t> counts(as_size(comm.size()), 2), received(as_size(comm.size()));
+  std::vector<int> gathered(as_size(comm.size()) * 2), mine(2);
   const auto step = [&] {
     comm.set_phase(1, "dispatch");
     comm.all_to_all(std::span<const index_t>(counts), std::span(received), 1);
@@ -98,9 +99,9 @@ TEST(MpiCost, a_warm_collective_allocates_nothing) {
 
 TEST(MpiCost, counts_above_32_bits_are_an_error_with_the_number) {
   Communicator& comm = test_world();
-  const std::vector<index_t> none(at(comm.size()), 0);
-  std::vector<index_t> huge(at(comm.size()), 3'000'000'000);
-  huge[at(rank_of(comm))] = 0;
+  const std::vector<index_t> none(as_size(comm.size()), 0);
+  std::vector<index_t> huge(as_size(comm.size()), 3'000'000'000);
+  huge[as_size(rank_of(comm))] = 0;
   const auto failure = [&](RowLayout layout) -> std::string {
     try {
       comm.all_to_all_rows<char>(nullptr, layout, nullptr, layout, 1);

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "conformance/comm/harness.hpp"
 
 namespace switchyard::comm {
@@ -19,7 +20,7 @@ TEST_P(PointToPoint, messages_of_a_pair_arrive_in_order) {
     if (comm.is_root()) {
       for (int from = 1; from < comm.size(); ++from) {
         for (const int elements : sizes) {
-          std::vector<int> data(at(elements), -1), expected(at(elements));
+          std::vector<int> data(as_size(elements), -1), expected(as_size(elements));
           std::iota(expected.begin(), expected.end(), from * elements);
           comm.receive(std::span(data), GroupRank(from));
           EXPECT_EQ(data, expected);
@@ -27,7 +28,7 @@ TEST_P(PointToPoint, messages_of_a_pair_arrive_in_order) {
       }
     } else {
       for (const int elements : sizes) {
-        std::vector<int> data(at(elements));
+        std::vector<int> data(as_size(elements));
         std::iota(data.begin(), data.end(), rank_of(comm) * elements);
         comm.send(std::span<const int>(data), GroupRank(0));
       }
@@ -61,7 +62,7 @@ TEST_P(PointToPoint, a_message_of_another_size_is_an_mpi_error) {
   on_all_ranks([](Communicator& comm) {
     for (const int expected_elements : {1, 5}) {
       const std::vector<int> data(3, 7);
-      std::vector<int> received(at(expected_elements));
+      std::vector<int> received(as_size(expected_elements));
       if (rank_of(comm) == 1) comm.send(std::span<const int>(data), GroupRank(0));
       if (comm.size() > 1 && comm.is_root()) {
         try {

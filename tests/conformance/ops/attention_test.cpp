@@ -3,13 +3,12 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
 
 namespace switchyard::ops {
 namespace {
-
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 struct Size {
   index_t samples, experts, width;
@@ -50,7 +49,7 @@ struct AttentionData {
   std::vector<double> keys(index_t n) const {
     std::vector<double> values;
     for (index_t i = 0; i < size.experts; ++i) {
-      const float* const row = rows[at(n * size.experts + i)];
+      const float* const row = rows[as_size(n * size.experts + i)];
       values.insert(values.end(), row, row + size.width);
     }
     return values;
@@ -80,7 +79,8 @@ TEST(AttentionScores, equal_the_reference_on_every_executor) {
       const auto magnitude = reference::attention_scores(absolute(data.query(n)), absolute(data.keys(n)));
       for (index_t i = 0; i < size.experts; ++i) {
         // A product, at most four terms a lane and five levels of lanes, the scale and its own rounding.
-        ASSERT_NEAR(got[at(n * size.experts + i)], expected[at(i)], 12 * rounding * magnitude[at(i)]);
+        ASSERT_NEAR(got[as_size(n * size.experts + i)], expected[as_size(i)],
+                    12 * rounding * magnitude[as_size(i)]);
       }
     }
   }
@@ -120,16 +120,17 @@ TEST(AttentionBackward, equals_the_differences_of_the_scores) {
         const std::vector<double> scores = reference::attention_scores(u, h);
         double sum = 0;
         for (std::size_t i = 0; i < scores.size(); ++i)
-          sum += static_cast<double>(data.d_scores[at(n * size.experts) + i]) * scores[i];
+          sum += static_cast<double>(data.d_scores[as_size(n * size.experts) + i]) * scores[i];
         return sum;
       };
       const std::vector<double> d_u = testing::central_differences(u, value);
       const std::vector<double> d_h = testing::central_differences(h, value);
       // Up to 33 terms of size 1 in float32, and differences of a linear function in float64.
       for (std::size_t c = 0; c < d_u.size(); ++c)
-        ASSERT_NEAR(got.d_u[at(n * size.width) + c], d_u[c], 4e-6 * (1 + std::abs(d_u[c]))) << "d_u " << c;
+        ASSERT_NEAR(got.d_u[as_size(n * size.width) + c], d_u[c], 4e-6 * (1 + std::abs(d_u[c]))) << "d_u " << c;
       for (std::size_t i = 0; i < d_h.size(); ++i) {
-        ASSERT_NEAR(got.d_hidden[at(n * size.experts * size.width) + i], d_h[i], 1e-6 * (1 + std::abs(d_h[i])))
+        ASSERT_NEAR(got.d_hidden[as_size(n * size.experts * size.width) + i], d_h[i],
+                    1e-6 * (1 + std::abs(d_h[i])))
             << "d_hidden " << i;
       }
     }

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
 #include "support/reference_losses.hpp"
@@ -14,8 +15,6 @@ namespace switchyard::ops {
 namespace {
 
 namespace naive = switchyard::reference;
-
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 struct Size {
   index_t samples, experts, slots;
@@ -43,7 +42,7 @@ struct GateData {
         scores(random_values(size.samples * size.experts, 1, 2.0F)),
         d_slots(random_values(size.samples * size.slots, 2)) {
     std::mt19937 generator(3);
-    std::vector<std::int32_t> all(at(size.experts));
+    std::vector<std::int32_t> all(as_size(size.experts));
     std::iota(all.begin(), all.end(), 0);
     for (index_t n = 0; n < size.samples; ++n) {
       if (size.slots < size.experts) std::shuffle(all.begin(), all.end(), generator);
@@ -56,19 +55,20 @@ struct GateData {
 
   double value(index_t n, const std::vector<double>& z) const {
     std::vector<double> of_slots;
-    for (index_t i = 0; i < size.slots; ++i) of_slots.push_back(z[at(chosen[at(n * size.slots + i)])]);
+    for (index_t i = 0; i < size.slots; ++i)
+      of_slots.push_back(z[as_size(chosen[as_size(n * size.slots + i)])]);
     const std::vector<double> p = naive::softmax_of(z);
     std::vector<double> w = naive::softmax_of(of_slots);
-    if (size.slots == 1) w = {p[at(chosen[at(n)])]};
+    if (size.slots == 1) w = {p[as_size(chosen[as_size(n)])]};
     double sum = 0;
     for (index_t i = 0; i < size.slots; ++i) {
-      const double by = measure == GateMeasure::weight ? std::log(w[at(i)]) : of_slots[at(i)];
-      sum += d_slots[at(n * size.slots + i)] * by;
-      if (!importance.empty()) sum += importance[at(chosen[at(n * size.slots + i)])] * w[at(i)];
+      const double by = measure == GateMeasure::weight ? std::log(w[as_size(i)]) : of_slots[as_size(i)];
+      sum += d_slots[as_size(n * size.slots + i)] * by;
+      if (!importance.empty()) sum += importance[as_size(chosen[as_size(n * size.slots + i)])] * w[as_size(i)];
     }
     for (std::size_t e = 0; e < probability.size(); ++e) sum += probability[e] * p[e];
     for (std::size_t e = 0; e < p.size() && !sample_probability.empty(); ++e) {
-      sum += sample_scale * sample_probability[at(n) * p.size() + e] * p[e];
+      sum += sample_scale * sample_probability[as_size(n) * p.size() + e] * p[e];
     }
     double total = 0;
     for (const double score : z) total += std::exp(score);
@@ -145,7 +145,7 @@ TEST(GateBackward, equals_the_differences_of_what_it_derives) {
       const std::vector<double> expected = testing::central_differences(z, [&] { return data.value(n, z); });
       for (index_t e = 0; e < data.size.experts; ++e) {
         // Sums of up to 33 gradients of size 1 in float32.
-        ASSERT_NEAR(got[at(n * data.size.experts + e)], expected[at(e)], 2e-5)
+        ASSERT_NEAR(got[as_size(n * data.size.experts + e)], expected[as_size(e)], 2e-5)
             << "sample " << n << ", expert " << e;
       }
     }
@@ -155,8 +155,8 @@ TEST(GateBackward, equals_the_differences_of_what_it_derives) {
 // The gradient of GateData::value() by its formula. long double has the digits that 1 - p_e takes away from a
 // decided gate.
 std::vector<long double> exact_gradient(const GateData& data) {
-  const auto experts = at(data.size.experts);
-  const auto slots = at(data.size.slots);
+  const auto experts = as_size(data.size.experts);
+  const auto slots = as_size(data.size.slots);
   const auto softmax = [](const std::vector<long double>& z) {
     const long double m = *std::max_element(z.begin(), z.end());
     std::vector<long double> p;
@@ -168,19 +168,19 @@ std::vector<long double> exact_gradient(const GateData& data) {
   const std::vector<long double> z(data.scores.begin(), data.scores.end());
   const std::vector<long double> p = softmax(z);
   std::vector<long double> d(experts, 0.0L), of_slots;
-  for (std::size_t i = 0; i < slots; ++i) of_slots.push_back(z[at(data.chosen[i])]);
-  const std::vector<long double> w = slots == 1 ? std::vector{p[at(data.chosen[0])]} : softmax(of_slots);
+  for (std::size_t i = 0; i < slots; ++i) of_slots.push_back(z[as_size(data.chosen[i])]);
+  const std::vector<long double> w = slots == 1 ? std::vector{p[as_size(data.chosen[0])]} : softmax(of_slots);
   long double sum = 0;
   for (std::size_t i = 0; i < slots; ++i) sum += data.d_slots[i];
   for (std::size_t i = 0; i < slots; ++i)
-    d[at(data.chosen[i])] += data.d_slots[i] - (slots == 1 ? 0 : w[i] * sum);
+    d[as_size(data.chosen[i])] += data.d_slots[i] - (slots == 1 ? 0 : w[i] * sum);
   long double entropy = 0;
   long double mean = 0;
   for (std::size_t e = 0; e < experts; ++e) {
     entropy -= p[e] * std::log(p[e]);
     if (!data.probability.empty()) mean += p[e] * data.probability[e];
   }
-  const std::size_t top = at(std::max_element(z.begin(), z.end()) - z.begin());
+  const std::size_t top = as_size(std::max_element(z.begin(), z.end()) - z.begin());
   const long double log_sum = z[top] - std::log(p[top]);
   for (std::size_t e = 0; e < experts; ++e) {
     if (slots == 1) d[e] -= sum * p[e];
@@ -209,7 +209,7 @@ TEST(GateBackward, of_a_decided_gate_keeps_its_digits) {
         GateData data({1, 4, slots}, GateMeasure::weight, false, false);
         data.scores = {offset - 1.5F, offset + lead, offset + 0.25F, offset - 0.5F};
         data.chosen = {1, 2, 0, 3};
-        data.chosen.resize(at(slots));
+        data.chosen.resize(as_size(slots));
         expect_digits(data);
         // Each regulariser alone, since two terms of opposite sign may cancel in the sum.
         std::ranges::fill(data.d_slots, 0.0F);
@@ -238,7 +238,8 @@ TEST(GateBackward, by_score_is_the_slot_gradient_itself) {
   const GateData data({4, 6, 2}, GateMeasure::score, false, false);
   const std::vector<float> got = data.backward(context);
   std::vector<float> expected(got.size(), 0.0F);
-  for (index_t i = 0; i < 8; ++i) expected[at(i / 2 * 6 + data.chosen[at(i)])] = data.d_slots[at(i)];
+  for (index_t i = 0; i < 8; ++i)
+    expected[as_size(i / 2 * 6 + data.chosen[as_size(i)])] = data.d_slots[as_size(i)];
   EXPECT_EQ(got, expected);
 }
 
@@ -274,13 +275,13 @@ TEST(GatherScores, takes_the_chosen_experts_scores) {
     const GateData data(size, GateMeasure::score, false, false);
     const PaddedMatrix scores(data.scores, size.samples, size.experts, 3);
     const std::vector<float> got = on_every_executor("gather_scores", [&](device::Context& context) {
-      std::vector<float> values(at(size.samples * size.slots), -7.0F);
+      std::vector<float> values(as_size(size.samples * size.slots), -7.0F);
       gather_scores(context, scores.view(), data.chosen.data(), size.slots,
                     {values.data(), size.samples, size.slots});
       return values;
     });
     for (index_t i = 0; i < size.samples * size.slots; ++i) {
-      EXPECT_EQ(got[at(i)], scores.view()(i / size.slots, data.chosen[at(i)])) << i;
+      EXPECT_EQ(got[as_size(i)], scores.view()(i / size.slots, data.chosen[as_size(i)])) << i;
     }
   }
 }
@@ -292,9 +293,9 @@ TEST(ScoreStatistics, are_the_squared_log_sum_and_the_entropy_of_every_row) {
     std::vector<float> scores = random_values(samples * experts, 6, 3.0F);
     if (experts > 1) scores[0] = -200.0F;  // a probability that float32 cannot hold
     const std::vector<double> got = on_every_executor("score_statistics", [&](device::Context& context) {
-      std::vector<double> both(2 * at(samples));
-      score_statistics(context, {scores.data(), samples, experts}, std::span(both).first(at(samples)),
-                       std::span(both).subspan(at(samples)));
+      std::vector<double> both(2 * as_size(samples));
+      score_statistics(context, {scores.data(), samples, experts}, std::span(both).first(as_size(samples)),
+                       std::span(both).subspan(as_size(samples)));
       return both;
     });
     for (index_t n = 0; n < samples; ++n) {
@@ -304,8 +305,8 @@ TEST(ScoreStatistics, are_the_squared_log_sum_and_the_entropy_of_every_row) {
       for (const double score : z) sum += std::exp(score);
       for (const double p : naive::softmax_of(z)) entropy -= p > 0 ? p * std::log(p) : 0.0;
       const double square = std::log(sum) * std::log(sum);
-      EXPECT_NEAR(got[at(n)], square, 5e-6 * (1 + square));
-      EXPECT_NEAR(got[at(samples + n)], entropy, 5e-6 * (1 + entropy));
+      EXPECT_NEAR(got[as_size(n)], square, 5e-6 * (1 + square));
+      EXPECT_NEAR(got[as_size(samples + n)], entropy, 5e-6 * (1 + entropy));
     }
   }
 }
@@ -317,7 +318,7 @@ TEST(ScoreStatistics, have_the_digits_of_a_decided_gate) {
   for (const index_t experts : {1, 2, 8, 40}) {
     for (const float lead : {0.0F, 1.0F, 12.0F, 16.0F, 40.0F, 200.0F}) {
       SCOPED_TRACE(::testing::Message() << experts << " experts, one leads by " << lead);
-      std::vector<float> scores(at(experts), -lead);
+      std::vector<float> scores(as_size(experts), -lead);
       scores.back() = 0;
       std::vector<double> squared_log_sum(1), entropy(1);
       score_statistics(context, {scores.data(), 1, experts}, squared_log_sum, entropy);
@@ -347,14 +348,14 @@ TEST(AddProbabilities, adds_the_softmax_of_every_row) {
     if (experts == 0) continue;
     for (const index_t samples : {0, 1, 50}) {
       const std::vector<float> scores = random_values(samples * experts, 6, 3.0F);
-      std::vector<double> expected(at(experts), 0.5);
+      std::vector<double> expected(as_size(experts), 0.5);
       for (index_t n = 0; n < samples; ++n) {
         const std::vector<double> p =
             naive::softmax_of({scores.begin() + n * experts, scores.begin() + (n + 1) * experts});
         for (std::size_t e = 0; e < p.size(); ++e) expected[e] += p[e];
       }
       const std::vector<double> got = on_every_executor("add_probabilities", [&](device::Context& context) {
-        std::vector<double> sums(at(experts), 0.5);  // it adds to what is there
+        std::vector<double> sums(as_size(experts), 0.5);  // it adds to what is there
         add_probabilities(context, {scores.data(), samples, experts}, sums);
         return sums;
       });

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
 #include "ops/moe/gating.hpp"
@@ -13,8 +14,6 @@
 
 namespace switchyard::ops {
 namespace {
-
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 struct Size {
   index_t samples, experts, slots;
@@ -37,7 +36,7 @@ struct LoadData {
     choose();
   }
   void choose() {
-    chosen.resize(at(size.samples * size.slots));
+    chosen.resize(as_size(size.samples * size.slots));
     device::Context context(1);
     top_k(context, {noisy.data(), size.samples, size.experts}, size.slots, chosen.data());
   }
@@ -55,7 +54,7 @@ struct LoadData {
       std::vector<double> others = z;
       others.erase(others.begin() + static_cast<std::ptrdiff_t>(e));
       std::sort(others.rbegin(), others.rend());
-      result.push_back(0.5 * std::erfc(-(c[e] - others[at(size.slots - 1)]) / deviation / std::sqrt(2.0)));
+      result.push_back(0.5 * std::erfc(-(c[e] - others[as_size(size.slots - 1)]) / deviation / std::sqrt(2.0)));
     }
     return result;
   }
@@ -77,13 +76,13 @@ void for_all_loads(const F& f) {
 
 TEST(ExpectedLoad, adds_every_samples_chances) {
   for_all_loads([](const LoadData& data) {
-    std::vector<double> expected(at(data.size.experts), 0.5);  // it adds to what is there
+    std::vector<double> expected(as_size(data.size.experts), 0.5);  // it adds to what is there
     for (index_t n = 0; n < data.size.samples; ++n) {
       const std::vector<double> chances = data.chances(data.row(data.clean, n), data.row(data.noisy, n));
       for (std::size_t e = 0; e < chances.size(); ++e) expected[e] += chances[e];
     }
     const std::vector<double> got = on_every_executor("add_expected_load", [&](device::Context& context) {
-      std::vector<double> sums(at(data.size.experts), 0.5);
+      std::vector<double> sums(as_size(data.size.experts), 0.5);
       add_expected_load(context, data.view(), sums);
       return sums;
     });
@@ -114,7 +113,8 @@ TEST(ExpectedLoad, has_the_gradient_of_finite_differences_with_the_noise_held_fi
       const std::vector<double> expected = testing::central_differences(c, value);
       for (index_t e = 0; e < data.size.experts; ++e) {
         // Slopes of up to 0.4 / s, of which up to 63 meet in a threshold.
-        EXPECT_NEAR(d_scores.view()(n, e) - 0.25F, expected[at(e)], 1e-4 / data.deviation) << n << ", " << e;
+        EXPECT_NEAR(d_scores.view()(n, e) - 0.25F, expected[as_size(e)], 1e-4 / data.deviation)
+            << n << ", " << e;
       }
     }
   });
@@ -151,18 +151,19 @@ TEST(ExpectedLoad, is_on_average_the_share_of_draws_that_choose_an_expert) {
   const float deviation = 0.4F;
   LoadData data({draws, experts, 2}, deviation);
   const std::vector<float> scores = {0.3F, -0.2F, 0.0F, 0.5F, -0.9F};
-  for (index_t i = 0; i < draws * experts; ++i) data.clean[at(i)] = scores[at(i % experts)];
-  std::vector<index_t> ids(at(draws));
+  for (index_t i = 0; i < draws * experts; ++i) data.clean[as_size(i)] = scores[as_size(i % experts)];
+  std::vector<index_t> ids(as_size(draws));
   std::iota(ids.begin(), ids.end(), 0);
   device::Context context(1);
   add_noise(context, {data.clean.data(), draws, experts}, ids, {NoiseSpread::normal, deviation, {.seed = 4}},
             {data.noisy.data(), draws, experts});
   data.choose();
-  std::vector<double> expected_load(at(experts)), load(at(experts));
+  std::vector<double> expected_load(as_size(experts)), load(as_size(experts));
   add_expected_load(context, data.view(), expected_load);
-  for (const std::int32_t e : data.chosen) load[at(e)] += 1;
+  for (const std::int32_t e : data.chosen) load[as_size(e)] += 1;
   for (index_t e = 0; e < experts; ++e) {
-    EXPECT_NEAR(expected_load[at(e)], load[at(e)], 5 * 0.5 * std::sqrt(static_cast<double>(draws))) << e;
+    EXPECT_NEAR(expected_load[as_size(e)], load[as_size(e)], 5 * 0.5 * std::sqrt(static_cast<double>(draws)))
+        << e;
   }
 }
 

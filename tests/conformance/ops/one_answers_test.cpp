@@ -3,14 +3,13 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "conformance/ops/mixture_case.hpp"
 
 namespace switchyard::ops {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
-
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 std::vector<float> choices(const std::vector<float>& values, index_t samples, index_t slots) {
   return on_every_executor("choose_one", [&](device::Context& context) {
@@ -35,7 +34,7 @@ TEST(ChooseOne, gives_all_weight_to_the_first_largest_value) {
         const auto row = values.begin() + n * slots;
         const index_t best = std::max_element(row, row + slots) - row;
         for (index_t i = 0; i < slots; ++i)
-          EXPECT_EQ(got[at(n * slots + i)], i == best ? 0.0F : -infinity) << n << ", " << i;
+          EXPECT_EQ(got[as_size(n * slots + i)], i == best ? 0.0F : -infinity) << n << ", " << i;
       }
     }
   }
@@ -121,10 +120,12 @@ struct PredictedLosses {
         scores(random_values(size.samples * size.slots, 6)) {
     for (index_t i = 0; i < size.samples * size.slots; ++i) {
       const float log_prob = log_prob_of_label(i);
-      scores[at(i)] = i % 3 == 0 ? log_prob : scores[at(i)] + log_prob;
+      scores[as_size(i)] = i % 3 == 0 ? log_prob : scores[as_size(i)] + log_prob;
     }
   }
-  float log_prob_of_label(index_t i) const { return data.rows[at(i)][data.labels[at(i / data.slots)]]; }
+  float log_prob_of_label(index_t i) const {
+    return data.rows[as_size(i)][data.labels[as_size(i / data.slots)]];
+  }
 };
 
 TEST(AnswerLosses, are_of_the_slot_with_the_largest_weight) {
@@ -133,14 +134,15 @@ TEST(AnswerLosses, are_of_the_slot_with_the_largest_weight) {
     std::vector<float> log_weights = random_values(size.samples * size.slots, 7);
     for (std::size_t i = 1; i < log_weights.size(); i += 2) log_weights[i] = log_weights[i - 1];  // ties
     const std::vector<float> got = on_every_executor("answer_losses", [&](device::Context& context) {
-      std::vector<float> losses(at(size.samples));
+      std::vector<float> losses(as_size(size.samples));
       answer_losses(context, data.batch(), {log_weights.data(), size.samples, size.slots}, losses);
       return losses;
     });
     for (index_t n = 0; n < size.samples; ++n) {
       const auto first = log_weights.begin() + n * size.slots;
       const index_t slot = std::max_element(first, first + size.slots) - first;
-      EXPECT_EQ(got[at(n)], -data.rows[at(n * size.slots + slot)][data.labels[at(n)]]) << "sample " << n;
+      EXPECT_EQ(got[as_size(n)], -data.rows[as_size(n * size.slots + slot)][data.labels[as_size(n)]])
+          << "sample " << n;
     }
   }
 }
@@ -150,16 +152,16 @@ TEST(PredictionErrors, are_added_to_the_losses) {
     const PredictedLosses test(size);
     const PaddedMatrix scores(test.scores, size.samples, size.slots, 2);
     const std::vector<float> got = on_every_executor("add_prediction_errors", [&](device::Context& context) {
-      std::vector<float> losses(at(size.samples), 0.5F);  // it adds to what is there
+      std::vector<float> losses(as_size(size.samples), 0.5F);  // it adds to what is there
       add_prediction_errors(context, test.data.batch(), scores.view(), losses);
       return losses;
     });
     for (index_t n = 0; n < size.samples; ++n) {
       double expected = 0.5;
       for (index_t i = n * size.slots; i < (n + 1) * size.slots; ++i)
-        expected +=
-            std::abs(static_cast<double>(test.scores[at(i)]) - static_cast<double>(test.log_prob_of_label(i)));
-      ASSERT_NEAR(got[at(n)], expected, 1e-6 * (1 + expected)) << size.slots << " slots, sample " << n;
+        expected += std::abs(static_cast<double>(test.scores[as_size(i)]) -
+                             static_cast<double>(test.log_prob_of_label(i)));
+      ASSERT_NEAR(got[as_size(n)], expected, 1e-6 * (1 + expected)) << size.slots << " slots, sample " << n;
     }
   }
 }
@@ -180,9 +182,9 @@ TEST(PredictionErrors, send_a_step_of_fixed_size_towards_the_log_probability) {
           return dense;
         });
     for (index_t i = 0; i < size.samples * size.slots; ++i) {
-      const float score = test.scores[at(i)];
+      const float score = test.scores[as_size(i)];
       const float log_prob = test.log_prob_of_label(i);
-      EXPECT_EQ(got[at(i)], score > log_prob ? scale : score < log_prob ? -scale : 0.0F) << i;
+      EXPECT_EQ(got[as_size(i)], score > log_prob ? scale : score < log_prob ? -scale : 0.0F) << i;
     }
     if (size.samples > 0) {
       EXPECT_EQ(got[0], 0.0F) << "a right prediction has no gradient";
@@ -210,7 +212,7 @@ TEST(Mixture, of_a_choice_is_the_chosen_distribution) {
     const MixtureData data(size.samples, size.slots, size.slots, size.classes, 7);
     const std::vector<float> scores = random_values(size.samples * size.slots, 8);
     const std::vector<float> got = on_every_executor("a choice", [&](device::Context& context) {
-      std::vector<float> log_weights(scores.size()), posteriors(scores.size()), losses(at(size.samples));
+      std::vector<float> log_weights(scores.size()), posteriors(scores.size()), losses(as_size(size.samples));
       std::vector<std::int32_t> predicted(losses.size());
       const tensor::Matrix log_w(log_weights.data(), size.samples, size.slots);
       choose_one(context, {scores.data(), size.samples, size.slots}, log_w);
@@ -223,11 +225,11 @@ TEST(Mixture, of_a_choice_is_the_chosen_distribution) {
     for (index_t n = 0; n < size.samples; ++n) {
       const auto row = scores.begin() + n * size.slots;
       const index_t best = std::max_element(row, row + size.slots) - row;
-      const float* const y = data.rows[at(n * size.slots + best)];
-      EXPECT_EQ(got[at(n)], -y[data.labels[at(n)]]);
+      const float* const y = data.rows[as_size(n * size.slots + best)];
+      EXPECT_EQ(got[as_size(n)], -y[data.labels[as_size(n)]]);
       for (index_t i = 0; i < size.slots; ++i)
-        EXPECT_EQ(got[at(size.samples + n * size.slots + i)], i == best ? 1.0F : 0.0F);
-      EXPECT_EQ(got[at(size.samples * (1 + size.slots) + n)],
+        EXPECT_EQ(got[as_size(size.samples + n * size.slots + i)], i == best ? 1.0F : 0.0F);
+      EXPECT_EQ(got[as_size(size.samples * (1 + size.slots) + n)],
                 static_cast<float>(std::max_element(y, y + size.classes) - y));
     }
   }

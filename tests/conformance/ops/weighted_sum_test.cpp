@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
 #include "support/reference_losses.hpp"
@@ -29,8 +30,6 @@ std::string describe(const Size& s) {
   return "loss " + std::to_string(static_cast<int>(s.loss)) + ", " + std::to_string(s.samples) + " samples, " +
          std::to_string(s.slots) + " slots, " + std::to_string(s.outputs) + " outputs";
 }
-
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 // Random outputs, weights of either sign (a noisy score may be negative) and labels.
 struct SumData {
@@ -84,11 +83,11 @@ struct NaiveSample {
   std::vector<double> rows;     // [K, outputs]
   std::vector<double> weights;  // [K]
 
-  NaiveSample(const SumData& data, index_t n) : loss(data.size.loss), label(data.labels[at(n)]) {
+  NaiveSample(const SumData& data, index_t n) : loss(data.size.loss), label(data.labels[as_size(n)]) {
     for (index_t i = 0; i < data.size.slots; ++i) {
-      const float* const row = data.rows[at(n * data.size.slots + i)];
+      const float* const row = data.rows[as_size(n * data.size.slots + i)];
       rows.insert(rows.end(), row, row + data.size.outputs);
-      weights.push_back(data.weights[at(n * data.size.slots + i)]);
+      weights.push_back(data.weights[as_size(n * data.size.slots + i)]);
     }
   }
   std::vector<double> sum() const {
@@ -111,8 +110,8 @@ struct SumRun {
   std::vector<std::int32_t> predicted;
 
   SumRun(device::Context& context, const SumData& data, float scale, GateMeasure measure)
-      : losses(at(data.size.samples)),
-        d_sum(at(data.size.samples * data.size.outputs)),
+      : losses(as_size(data.size.samples)),
+        d_sum(as_size(data.size.samples * data.size.outputs)),
         d_outputs(data.outputs.size(), -7.0F),
         d_slots(data.weights.size(), -7.0F),
         predicted(losses.size()) {
@@ -140,18 +139,18 @@ TEST(WeightedSum, equals_the_reference_forward_and_its_differences_backward) {
       const SumRun got(context, data, scale, measure);
       for (index_t n = 0; n < size.samples; ++n) {
         NaiveSample sample(data, n);
-        ASSERT_NEAR(got.losses[at(n)], sample.value(), relative * (1 + sample.value())) << n;
-        EXPECT_EQ(got.predicted[at(n)], sample.predicted()) << n;
+        ASSERT_NEAR(got.losses[as_size(n)], sample.value(), relative * (1 + sample.value())) << n;
+        EXPECT_EQ(got.predicted[as_size(n)], sample.predicted()) << n;
         const auto loss = [&] { return scale * sample.value(); };
         const std::vector<double> d_rows = testing::central_differences(sample.rows, loss);
         for (std::size_t i = 0; i < d_rows.size(); ++i) {
-          ASSERT_NEAR(got.d_outputs[at(n * size.slots * size.outputs) + i], d_rows[i], relative)
+          ASSERT_NEAR(got.d_outputs[as_size(n * size.slots * size.outputs) + i], d_rows[i], relative)
               << "sample " << n << ", place " << i;
         }
         const std::vector<double> d_weights = testing::central_differences(sample.weights, loss);
         for (std::size_t i = 0; i < d_weights.size(); ++i) {
           const double factor = measure == GateMeasure::weight ? sample.weights[i] : 1.0;
-          ASSERT_NEAR(got.d_slots[at(n * size.slots) + i], factor * d_weights[i], relative * 3)
+          ASSERT_NEAR(got.d_slots[as_size(n * size.slots) + i], factor * d_weights[i], relative * 3)
               << "sample " << n << ", slot " << i;
         }
       }

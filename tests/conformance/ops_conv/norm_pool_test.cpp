@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "conformance/ops/executors.hpp"
 #include "support/reference_norm_pool.hpp"
 
@@ -19,8 +20,6 @@ using Doubles = std::vector<double>;
 constexpr double epsilon = 1e-5;
 
 Doubles wide(const std::vector<float>& values) { return {values.begin(), values.end()}; }
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
-
 // One or more packs of channels with and without a rest, odd sizes, one pixel, no row.
 struct Problem {
   index_t rows, height, width, channels;
@@ -66,10 +65,11 @@ struct Case {
              shape.max_pool};
     const naive::ChannelStatistics batch = naive::channel_statistics(sizes, wide(z));
     for (index_t c = 0; c < shape.channels; ++c) {
-      mean_of.push_back(batch.mean[at(c)]);
-      inv_std.push_back(1.0 / std::sqrt(batch.variance[at(c)] + epsilon));
-      scale.push_back(static_cast<float>(gamma[at(c)] * inv_std.back()));
-      shift.push_back(static_cast<float>(beta[at(c)] - gamma[at(c)] * inv_std.back() * mean_of.back()));
+      mean_of.push_back(batch.mean[as_size(c)]);
+      inv_std.push_back(1.0 / std::sqrt(batch.variance[as_size(c)] + epsilon));
+      scale.push_back(static_cast<float>(gamma[as_size(c)] * inv_std.back()));
+      shift.push_back(
+          static_cast<float>(beta[as_size(c)] - gamma[as_size(c)] * inv_std.back() * mean_of.back()));
     }
   }
 
@@ -103,7 +103,7 @@ struct Case {
     return {{values.data(), rows, shape.in_features()}, gradient(from), rows};
   }
   Doubles backward_sums(device::Context& context, const Forward& from) const {
-    Doubles of_rows(at(rows * 2 * shape.channels)), sums(at(2 * shape.channels));
+    Doubles of_rows(as_size(rows * 2 * shape.channels)), sums(as_size(2 * shape.channels));
     std::vector<float> same = z;
     norm_pool_backward_sums(context, shape, norm(), rows_with(same, from), of_rows);
     add_backward_sums(context, norm(), of_rows, sums);
@@ -164,7 +164,7 @@ TEST(NormPool, forward_is_that_of_the_reference) {
 TEST(NormPool, gives_ties_to_the_first_and_lets_a_nan_through) {
   device::Context context(1);
   const NormPoolShape shape{2, 2, 17, true, true, ImageOrder::channels_last};
-  std::vector<float> z(at(shape.in_features()), 3.0F), out(17);
+  std::vector<float> z(as_size(shape.in_features()), 3.0F), out(17);
   std::vector<std::uint8_t> argmax_place(17, 99);
   z[16] = std::numeric_limits<float>::quiet_NaN();
   norm_pool_forward(context, shape, {z.data(), 1, 68}, {}, {{out.data(), 1, 17}, argmax_place.data()});
@@ -180,7 +180,7 @@ TEST(NormPool, moments_are_those_of_two_passes) {
       if (shape.relu || shape.max_pool) return;
       const Case c(shape, rows, mean);
       const auto values = on_every_executor("moments", [&](device::Context& context) {
-        std::vector<Moments> of_rows(at(rows * shape.channels)), all(at(shape.channels));
+        std::vector<Moments> of_rows(as_size(rows * shape.channels)), all(as_size(shape.channels));
         channel_moments(context, shape, c.z_view(), of_rows);
         merge_moments(context, of_rows, all);
         Doubles flat;

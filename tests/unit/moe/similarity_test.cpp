@@ -7,12 +7,11 @@
 #include <mutex>
 #include <random>
 
+#include "base/ids.hpp"
 #include "comm/threads/thread_group.hpp"
 
 namespace switchyard::moe {
 namespace {
-
-std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
 struct Batch {
   index_t samples, features, experts;
@@ -22,8 +21,8 @@ struct Batch {
 Batch random_batch(index_t samples, index_t features, index_t experts) {
   std::mt19937 random(5);
   std::normal_distribution<float> normal(0, 1);
-  Batch batch{samples, features, experts, std::vector<float>(at(samples * features)),
-              std::vector<float>(at(samples * experts))};
+  Batch batch{samples, features, experts, std::vector<float>(as_size(samples * features)),
+              std::vector<float>(as_size(samples * experts))};
   for (float& value : batch.rows) value = normal(random);
   for (float& value : batch.scores) value = normal(random);
   return batch;
@@ -40,8 +39,8 @@ Measured measure(const Batch& batch, int ranks = 1, int threads = 1, index_t sha
                  bool scattered = false) {
   Measured all{{},
                std::vector<float>(batch.scores.size()),
-               std::vector<double>(at(batch.samples)),
-               std::vector<double>(at(batch.samples))};
+               std::vector<double>(as_size(batch.samples)),
+               std::vector<double>(as_size(batch.samples))};
   std::mutex mutex;
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(threads);
@@ -65,8 +64,8 @@ Measured measure(const Batch& batch, int ranks = 1, int threads = 1, index_t sha
     std::ranges::copy(terms.same_expert, all.same_expert.begin() + first);
   });
   for (index_t n = 0; n < batch.samples; ++n) {
-    all.sums.distance += all.distances[at(n)];
-    all.sums.same_expert += all.same_expert[at(n)];
+    all.sums.distance += all.distances[as_size(n)];
+    all.sums.same_expert += all.same_expert[as_size(n)];
   }
   return all;
 }
@@ -78,7 +77,8 @@ double loss(const Batch& batch, const SimilarityWeights& weights = {.scaled = 1}
 // Scores whose softmax is one-hot.
 void decide(Batch& batch, const std::vector<index_t>& expert_of) {
   std::ranges::fill(batch.scores, 0.0F);
-  for (index_t n = 0; n < batch.samples; ++n) batch.scores[at(n * batch.experts + expert_of[at(n)])] = 200;
+  for (index_t n = 0; n < batch.samples; ++n)
+    batch.scores[as_size(n * batch.experts + expert_of[as_size(n)])] = 200;
 }
 
 // Two tight clusters of 6 samples each, samples of both in turn.
@@ -86,7 +86,7 @@ Batch two_clusters() {
   Batch batch = random_batch(12, 20, 2);
   for (index_t n = 0; n < 12; ++n) {
     for (index_t i = 0; i < 20; ++i) {
-      float& value = batch.rows[at(n * 20 + i)];
+      float& value = batch.rows[as_size(n * 20 + i)];
       value = 0.1F * value + (n % 2 == 0 ? 3.0F : -3.0F);
     }
   }
@@ -118,7 +118,7 @@ TEST(SimilarityLoss, of_two_clusters_is_least_when_each_has_its_own_expert) {
     for (index_t b = 0; b < 12; ++b) {
       double square = 0;
       for (index_t i = 0; i < 20; ++i) {
-        square += std::pow(batch.rows[at(a * 20 + i)] - batch.rows[at(b * 20 + i)], 2);
+        square += std::pow(batch.rows[as_size(a * 20 + i)] - batch.rows[as_size(b * 20 + i)], 2);
       }
       all += within[a][b] = std::sqrt(square);
     }
@@ -232,16 +232,17 @@ TEST(SimilarityPairs, sums_every_pair_once_whatever_the_blocks) {
     for (index_t b = 0; b < batch.samples; ++b) {
       double square = 0, total = 0;
       for (index_t i = 0; i < 9; ++i) {
-        square += std::pow(batch.rows[at(a * 9 + i)] - batch.rows[at(b * 9 + i)], 2);
+        square += std::pow(batch.rows[as_size(a * 9 + i)] - batch.rows[as_size(b * 9 + i)], 2);
       }
       all += std::sqrt(square);
-      for (index_t e = 0; e < 3; ++e) total += std::exp(batch.scores[at(b * 3 + e)]);
+      for (index_t e = 0; e < 3; ++e) total += std::exp(batch.scores[as_size(b * 3 + e)]);
       for (index_t e = 0; e < 3; ++e)
-        weighted[at(e)] += std::sqrt(square) * std::exp(batch.scores[at(b * 3 + e)]) / total;
+        weighted[as_size(e)] += std::sqrt(square) * std::exp(batch.scores[as_size(b * 3 + e)]) / total;
     }
-    EXPECT_NEAR(got.distances[at(a)], all, 1e-5 * all);
+    EXPECT_NEAR(got.distances[as_size(a)], all, 1e-5 * all);
     for (index_t e = 0; e < 3; ++e) {
-      EXPECT_NEAR(got.weighted_distances[at(a * 3 + e)], weighted[at(e)], 1e-5 * weighted[at(e)]);
+      EXPECT_NEAR(got.weighted_distances[as_size(a * 3 + e)], weighted[as_size(e)],
+                  1e-5 * weighted[as_size(e)]);
     }
   }
 }
