@@ -15,7 +15,8 @@ set(sy_host_flags -ffp-contract=off -fno-math-errno -fno-trapping-math -march=${
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64")
   list(APPEND sy_host_flags -mprefer-vector-width=512)
 endif()
-set(sy_warning_flags -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wswitch-enum)
+set(sy_warning_flags -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+    -Wswitch-enum)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   list(APPEND sy_warning_flags -Wno-maybe-uninitialized)  # g++ 12 warns of its own AVX-512 headers
 endif()
