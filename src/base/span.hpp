@@ -1,7 +1,8 @@
-// Views and arrays that any integer or id counts and indexes: `load[expert]`, `rows[n]`, `sums.subspan(first, count)`.
+// Views and arrays that any integer, enumerator or id counts and indexes: load[expert], sums.subspan(first, n).
 //
-// The standard library counts in std::size_t, we in index_t; here is the one place where they meet. What is checked in
-// std::span and std::vector under _GLIBCXX_ASSERTIONS is checked here too, and a negative index fails that check.
+// The standard library counts in std::size_t, we in index_t; here is the one place where they meet. What is
+// checked in std::span and std::vector under _GLIBCXX_ASSERTIONS is checked here too, and a negative index
+// fails that check.
 #pragma once
 
 #include <concepts>
@@ -25,8 +26,9 @@ class Span : public std::span<T> {
   template <std::integral I>
   constexpr Span(T* data, I count) : Base(data, as_size(count)) {}
   template <class Range>
-    requires(!std::same_as<std::remove_cvref_t<Range>, Span> && std::convertible_to<Range &&, Base>)
-  constexpr Span(Range&& range) : Base(std::forward<Range>(range)) {}
+  requires(!std::same_as<std::remove_cvref_t<Range>, Span> &&
+           std::convertible_to<Range&&, Base>) constexpr Span(Range&& range)
+      : Base(std::forward<Range>(range)) {}
 
   template <Index I>
   constexpr T& operator[](I i) const {
