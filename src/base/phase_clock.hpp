@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <string_view>
 
-#include "base/ids.hpp"
-
 namespace switchyard {
 
 enum class Phase { data, gate, exchange, experts, combine, reduction, update, other };
@@ -44,7 +42,7 @@ class PhaseClock {
   // From now on time counts for `phase`.
   void enter(Phase phase) {
     const auto now = std::chrono::steady_clock::now();
-    seconds_[current_] += std::chrono::duration<double>(now - since_).count();
+    seconds_[static_cast<std::size_t>(current_)] += std::chrono::duration<double>(now - since_).count();
     current_ = phase;
     since_ = now;
   }

@@ -19,18 +19,19 @@ struct RowMoments {
   SY_HD void operator()(const Team& team, index_t row) const {
     using P = Pack<pack_width<Team>>;
     constexpr index_t width = pack_floats<P>;
+    constexpr auto lanes = static_cast<std::size_t>(width);
     const RowMoments k = *this;
     team.for_each((channels + width - 1) / width, [=](index_t pack) SY_ALWAYS_INLINE {
       const index_t c = pack * width;
       const index_t n = k.channels - c;
       const float* const from = k.z.row(row) + c;
-      float lane[as_size(width)], squares[as_size(width)];
+      float lane[lanes], squares[lanes];
       const P zero = P::broadcast(0);
       k.template sum<P>(from, n, zero, false).store(lane);
       const auto count = static_cast<float>(k.places);
       for (index_t l = 0; l < width; ++l) lane[l] /= count;
       const P centre = P::load(lane);
-      float rest[as_size(width)];
+      float rest[lanes];
       k.template sum<P>(from, n, centre, false).store(rest);
       k.template sum<P>(from, n, centre, true).store(squares);
       for (index_t l = 0; l < width && l < n; ++l) {
