@@ -21,8 +21,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   list(APPEND sy_warning_flags -Wno-maybe-uninitialized)  # g++ 12 warns of its own AVX-512 headers
 endif()
 if(SWITCHYARD_WERROR)
-  # Conversions are not errors yet: the list is being worked off.
-  list(APPEND sy_warning_flags -Werror -Wno-error=conversion -Wno-error=sign-conversion -Wno-error=float-conversion)
+  list(APPEND sy_warning_flags -Werror)
 endif()
 target_compile_options(sy_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${sy_host_flags};${sy_warning_flags};-Wpedantic>)
 target_include_directories(sy_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)

@@ -85,7 +85,7 @@ TEST(GateNoise, is_normal_with_its_scale_for_standard_deviation) {
         noise_of(context, counted_ids(40000), 6, {.seed = 1, .step = 5}, {NoiseSpread::normal, scale});
     const auto count = static_cast<double>(noise.size());
     double moments[4] = {};
-    std::size_t tail = 0, inner = 0;
+    int tail = 0, inner = 0;
     for (const float r : noise) {
       const double x = static_cast<double>(r) / scale;
       for (int m = 0; m < 4; ++m) moments[m] += std::pow(x, m + 1) / count;
@@ -140,9 +140,9 @@ TEST(GateNoise, is_another_for_another_seed_step_stream_or_sample) {
   const double bound = 5 / std::sqrt(static_cast<double>(noise.size()));
   const auto expect_unlike = [&](const std::vector<float>& other, const char* what) {
     EXPECT_NEAR(correlation(other, noise), 0, bound) << what;
-    std::size_t equal = 0;
+    int equal = 0;
     for (std::size_t i = 0; i < noise.size(); ++i) equal += noise[i] == other[i] ? 1 : 0;
-    EXPECT_LE(equal, 2U) << what;
+    EXPECT_LE(equal, 2) << what;
   };
   expect_unlike(noise_of(counted_ids(1000), 6, {.seed = 10, .step = 4, .stream = 1}), "seed");
   expect_unlike(noise_of(counted_ids(1000), 6, {.seed = 9 + (std::uint64_t{1} << 40U), .step = 4, .stream = 1}),

@@ -96,7 +96,7 @@ TEST(FullDisk, at_any_later_moment_leaves_the_folder_as_it_was) {
     save_from(1, disk.path(), 0, old_content, {}, detail::ReserveSpace::no);
     const index_t before = disk.free_bytes();
     try {
-      save_from(pages % 2 + 1, disk.path(), 1, content, {}, detail::ReserveSpace::no);
+      save_from(static_cast<int>(pages % 2 + 1), disk.path(), 1, content, {}, detail::ReserveSpace::no);
       succeeded = true;
     } catch (const Error& error) {
       const std::string message = error.what();

@@ -114,7 +114,7 @@ class ClusterData : public testing::Test {
   data::Options config_ = cluster_config();
   Dataset dataset_ = load_dataset(config_, 1);
   std::vector<Sample> samples_ = all_samples(dataset_, Split::train);
-  double count_ = static_cast<double>(config_.cluster_samples);
+  double count_ = static_cast<double>(config_.clusters.samples);
   // Five standard deviations of how often something of this probability happens.
   double spread(double probability) const { return 5 * std::sqrt(count_ * probability * (1 - probability)); }
 };
@@ -194,7 +194,7 @@ TEST_F(ClusterData, factors_are_uniform_in_their_ranges) {
   const auto check = [&](Kind kind, double min, double max) {
     double mean = 0, smallest = 1e9, largest = 0;
     for (const Sample& sample : samples_) {
-      const double factor = length(patch_of(sample, kind, config_)) / config_.cluster_scale;
+      const double factor = length(patch_of(sample, kind, config_)) / config_.clusters.scale;
       mean += factor / count_;
       smallest = std::min(smallest, factor);
       largest = std::max(largest, factor);
@@ -222,9 +222,9 @@ TEST_F(ClusterData, the_order_of_patches_is_uniform) {
 }
 
 TEST_F(ClusterData, random_patches_are_normal_numbers_of_the_given_size) {
-  config_.cluster_patch_noise = 6;  // longer than any other patch
-  config_.cluster_patches = 4;
-  config_.cluster_samples = 2000;
+  config_.clusters.patch_noise = 6;  // longer than any other patch
+  config_.clusters.patches = 4;
+  config_.clusters.samples = 2000;
   double squares = 0, sum = 0, within = 0, numbers = 0;
   for (const Sample& sample : all_samples(load_dataset(config_, 1), Split::train)) {
     const Vector& patch = patch_of(sample, Kind::random, config_);
@@ -243,9 +243,9 @@ TEST_F(ClusterData, random_patches_are_normal_numbers_of_the_given_size) {
 }
 
 TEST_F(ClusterData, scale_multiplies_every_number) {
-  config_.cluster_patch_noise = 1;
+  config_.clusters.patch_noise = 1;
   const std::vector<Sample> ten = all_samples(load_dataset(config_, 1), Split::train);
-  config_.cluster_scale = 1;
+  config_.clusters.scale = 1;
   const std::vector<Sample> one = all_samples(load_dataset(config_, 1), Split::train);
   for (std::size_t n = 0; n < 50; ++n) {
     for (std::size_t p = 0; p < ten[n].patches.size(); ++p) {
@@ -262,7 +262,7 @@ std::vector<float> first_rows(const Dataset& dataset, Split split, index_t count
 }
 
 TEST_F(ClusterData, is_a_pure_function_of_its_seed) {
-  config_.cluster_patch_noise = 1;
+  config_.clusters.patch_noise = 1;
   const std::vector<float> rows = first_rows(load_dataset(config_, 1), Split::train, 100);
   EXPECT_EQ(first_rows(load_dataset(config_, 1), Split::train, 100), rows);
   EXPECT_EQ(first_rows(load_dataset(config_, 77), Split::train, 100), rows)
@@ -276,7 +276,7 @@ TEST_F(ClusterData, is_a_pure_function_of_its_seed) {
 
 TEST_F(ClusterData, a_sample_does_not_depend_on_how_many_there_are) {
   const std::vector<float> rows = first_rows(dataset_, Split::train, 10);
-  config_.cluster_samples = 10;
+  config_.clusters.samples = 10;
   EXPECT_EQ(first_rows(load_dataset(config_, 1), Split::train, 10), rows);
 }
 

@@ -156,7 +156,7 @@ TEST_F(IdxDataset, fill_gives_normalised_rows_in_the_order_asked_for) {
 
 // Every row length modulo the eight pixels that fill takes at a time, and a real one; every pixel value.
 TEST_F(IdxDataset, fill_agrees_with_a_naive_loop_for_any_row_length) {
-  for (const std::uint32_t width : {1, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 784}) {
+  for (const std::uint32_t width : {1U, 7U, 8U, 9U, 10U, 11U, 12U, 13U, 14U, 15U, 16U, 17U, 784U}) {
     LabelledImages images{40, 1, width, {}, Bytes(40, 3)};
     for (std::uint32_t i = 0; i < 40 * width; ++i)
       images.pixels.push_back(static_cast<std::uint8_t>(i * 2654435761u >> 11));
@@ -214,7 +214,7 @@ TEST_F(IdxDataset, takes_a_tenth_for_validation_by_itself) {
 }
 
 TEST_F(IdxDataset, takes_5000_for_validation_by_itself_at_most) {
-  for (const std::uint32_t count : {9, 49999, 50000, 60000}) {
+  for (const std::uint32_t count : {9U, 49999U, 50000U, 60000U}) {
     write("train", numbered_images(count, 7));
     const index_t expected = count == 9 ? 0 : count == 49999 ? 4999 : 5000;
     config_.validation_samples = config::automatic_count;

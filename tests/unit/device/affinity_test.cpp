@@ -21,7 +21,7 @@ TEST(Affinity, follows_the_mask_of_the_calling_thread) {
   std::thread([last] {
     cpu_set_t one;
     CPU_ZERO(&one);
-    CPU_SET(last, &one);
+    CPU_SET(static_cast<std::size_t>(last), &one);
     ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
     EXPECT_EQ(allowed_processors(), std::vector<int>{last});
   }).join();

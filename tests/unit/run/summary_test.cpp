@@ -36,7 +36,8 @@ TEST(SummaryObject, holds_the_result_of_a_whole_run) {
       rest.dump(),
       R"({"steps":2160,"parameters":123456,"seed":18446744073709551615,)"
       R"("train":{"samples_per_second":24310.5,"seconds":45.25,"loss":0.125},)"
-      R"("best":{"step":2052,"epoch":19,"error":0.0625,"test":null},"exit":{"code":0,"reason":"finished all 2160 steps"},)"
+      R"("best":{"step":2052,"epoch":19,"error":0.0625,"test":null},"takes_regularisers":true,)"
+      R"("exit":{"code":0,"reason":"finished all 2160 steps"},)"
       R"("build":{"version":"0.1.0","commit":"abc","compiler":"g++ 12.2.0","build_type":"Release","arch":"native",)"
       R"("cuda":false}})");
 }

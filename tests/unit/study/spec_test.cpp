@@ -115,7 +115,7 @@ TEST(StudySpec, refuses_values_that_do_not_fit) {
   EXPECT_THAT(refusal_of({"study", "seeds", "0"}),
               HasSubstr("study.seeds = '0' is out of range (study.ini:15)"));
   EXPECT_THAT(refusal_of({"study", "seeds", "x"}), HasSubstr("is not a whole number"));
-  EXPECT_THAT(refusal_of({"study", "quick", "true"}), HasSubstr("allowed: yes or no"));
+  EXPECT_THAT(refusal_of({"study", "quick", "true"}), HasSubstr("allowed: no or yes"));
   EXPECT_THAT(refusal_of({"study", "metrics", ""}), HasSubstr("study.metrics is empty"));
   EXPECT_THAT(refusal_of({"all", "moe.importance", "0.2 | 0.4"}), HasSubstr("put a grid into the arms"));
   EXPECT_THAT(refusal_of({"arm.plain", "run.seed", "4"}), HasSubstr("run.seed is set by the study itself"));
