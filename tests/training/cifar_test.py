@@ -9,7 +9,7 @@ import runs
 KEYS = {
     "data_source": "cifar",
     "data_validation_samples": 60,
-    "data_augment": "flip_crop",
+    "cifar_augment": "flip_crop",
     "data_mean": "0.5074 0.4867 0.4411",
     "data_standard_deviation": "0.2011 0.1987 0.2025",
     "model_gate": "dense:16 relu dense:experts",
