@@ -49,6 +49,7 @@ class Products(runs.RunTest):
         least, most = re.search(r"bf16 products ran (\S+) to (\S+) times as fast as float32 ones", output).groups()
         self.assertEqual((min(gains), max(gains)), (float(least), float(most)), output)
         shares = [int(row[-3].rstrip("%")) for row in rows]
+        self.assertLess(max(shares), 1000, f"the peak was measured with code that is not optimised\n{output}")
         if max(shares) != 100:  # 100%: rounded from either side
             self.assertEqual("a share above 100%" in output, max(shares) > 100, output)
 

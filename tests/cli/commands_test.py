@@ -227,9 +227,11 @@ class OfCheckpoints(runs.RunTest):
         for command in (["inspect"], ["verify"], ["diff", self.run_folder], ["eval"]):
             for ranks in (0, 2) if command == ["eval"] else (0,):
                 with self.subTest(command=command, ranks=ranks):
-                    for name, code in ((9, 3), ("newest", 2), ("-8", 2), ("", 2)):
+                    for name, code in ((9, 3), ("newest", 2), ("-8", 2)):
                         finished = runs.switchyard(*command, self.run_folder, f"--checkpoint={name}", ranks=ranks)
                         self.expect_failure(finished, code, there)
+                    finished = runs.switchyard(*command, self.run_folder, "--checkpoint=", ranks=ranks)
+                    self.expect_failure(finished, 2, "--checkpoint has no value")
                     finished = runs.switchyard(*command, self.checkpoint, "--checkpoint=best", ranks=ranks)
                     self.expect_failure(finished, 2, "a file is one checkpoint")
                     finished = runs.switchyard(*command, self.folder, "--checkpoint=best", ranks=ranks)
@@ -255,7 +257,7 @@ class OfCheckpoints(runs.RunTest):
             (["verify", "a", "b"], 2, "usage: switchyard verify"),
             (["diff", "a"], 2, "usage: switchyard diff"),
             (["diff", "a", "b", "--tolerance=-1"], 2, "--tolerance=-1 is no tolerance"),
-            (["diff", "a", "b", "--exact"], 2, "'--exact' is no option"),
+            (["diff", "a", "b", "--exact"], 2, "--exact is no option of this command (command line); there is --checkpoint, --tolerance"),
             (["inspect", "a", "--checkpoint=1", "--checkpoint=1"], 2, "--checkpoint is given twice"),
             (["eval"], 2, "eval takes one checkpoint"),
             (["eval", self.checkpoint, "--split=all"], 2, "--split=all is no split"),
