@@ -182,8 +182,8 @@ class Refusals(ReportTest):
             ([self.run_folder, f"--out={self.folder}/gone/page.html"], 3, "--out=FILE"),
             ([], 2, "report takes one folder"),
             ([nothing, nothing], 2, "report takes one folder"),
-            ([self.run_folder, "--open"], 2, "'--open' is no option of report"),
-            ([self.run_folder, "--out="], 2, "is no option of report"),
+            ([self.run_folder, "--open"], 2, "--open is no option of this command (command line); there is --out"),
+            ([self.run_folder, "--out="], 2, "--out has no value"),
         ]:
             with self.subTest(arguments=arguments):
                 self.expect_failure(runs.switchyard("report", *arguments), code, fragment)

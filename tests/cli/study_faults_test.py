@@ -106,7 +106,7 @@ class Interrupted(studies.StudyTest):
 class Failing(studies.StudyTest):
     def test_a_group_that_fails_ends_a_group_that_waits(self):
         text = studies.TWO_ARMS.split("[arm.sparse]")[0].replace("seeds = 2", "seeds = 1")
-        more = "[arm.broken]\nconfig = base.ini\ndata.source = idx\ndata.dir = /nowhere\n"
+        more = f"[arm.broken]\nconfig = base.ini\n{studies.UNREADABLE}"
         file, folder = self.write_study(text, more)
         for ranks, per_run in ((2, 1), (4, 2)):
             with self.subTest(ranks=ranks):

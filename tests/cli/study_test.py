@@ -59,7 +59,7 @@ class Results(studies.StudyTest):
         self.assertEqual(runs.results(run), runs.results(folder / "runs" / "plain" / "seed-0002"))
 
     def test_checkpoints_stay_until_the_last_arm_that_comes_after(self):
-        more = "after = plain\n[arm.third]\nconfig = base.ini\nafter = sparse\ndata.source = idx\ndata.dir = /nowhere\n"
+        more = f"after = plain\n[arm.third]\nconfig = base.ini\nafter = sparse\n{studies.UNREADABLE}"
         file, folder = self.write_study(more=more)
         self.study(file, code=3)  # the third arm cannot run: what it comes after must still be there
         self.assertEqual(len(list(folder.glob("runs/sparse/*/checkpoints/latest"))), 2)

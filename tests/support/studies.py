@@ -26,6 +26,9 @@ batch_size = 64
 epochs = 3
 """
 
+# Of an arm whose data cannot be read; the keys of BASE's source are at their defaults, since it reads none of them.
+UNREADABLE = "data.source = idx\ndata.dir = /nowhere\nrandom.samples = 4096\nrandom.features = 256\nrandom.classes = 10\n"
+
 TWO_ARMS = """
 [study]
 dir = {dir}
