@@ -115,11 +115,7 @@ class Damage(runs.RunTest):
     def test_another_data_set(self):
         """Images of another size than the model was trained on."""
         other = self.new_path("data")
-        side, runs.IMAGE_SIDE = runs.IMAGE_SIDE, 20
-        try:
-            runs.write_data_set(other, self.train_samples, self.test_samples)
-        finally:
-            runs.IMAGE_SIDE = side
+        runs.write_data_set(other, self.train_samples, self.test_samples, side=20)
         for ranks in RANKS:
             with self.subTest(ranks=ranks):
                 finished = runs.switchyard("eval", self.file, f"--data.dir={other}", ranks=ranks)
