@@ -1,5 +1,5 @@
-// What a user reads on standard output, apart from the progress line (train/progress_line.hpp) and the result
-// (train/result_text.hpp). Functions from data to text; only detect_terminal() looks at the machine.
+// What a user reads on standard output, apart from the progress line (progress_line.hpp) and the result
+// (result_text.hpp). Functions from data to text; only detect_terminal() looks at the machine.
 #pragma once
 
 #include <string>

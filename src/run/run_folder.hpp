@@ -15,8 +15,8 @@ namespace switchyard::run {
 // A run folder, held for writing by this process as long as the object lives.
 //
 //   config.ini      the effective configuration
-//   metrics.jsonl   one object per line (train/metrics.hpp)
-//   summary.json    the result (train/summary.hpp)
+//   metrics.jsonl   one object per line (run/metrics.hpp)
+//   summary.json    the result (run/summary.hpp)
 //   checkpoints/    step-0000200.h5 and so on (checkpoint/checkpoint.hpp)
 //   lock            who writes here
 //

@@ -1,6 +1,6 @@
 // A study file: arms, each a run configuration with further keys, some of them with several values.
 //
-// train/study: from a study file to runs, their selection, and the tables of what came out. Reads no INI text:
+// study: from a study file to runs, their selection, and the tables of what came out. Reads no INI text:
 // cli does, and hands settings over.
 #pragma once
 

@@ -11,7 +11,7 @@ namespace switchyard::study {
 // Held for writing by this process as long as the object lives. Only the world's root makes one. Failures are
 // DataErrors.
 //
-//   runs/ARM/seed-0001/                     runs with the selected values (train/run_folder.hpp)
+//   runs/ARM/seed-0001/                     runs with the selected values (run/run_folder.hpp)
 //   selection/ARM/key=value/seed-0001/      runs that select
 //   runs.csv, study.md, study.json          results
 //   lock                                    who writes here

@@ -1,7 +1,6 @@
 // One training step.
 //
-// train: the step, the loop, the coordinator, evaluation, checkpoints of a run, its folder, metrics and what is
-// printed.
+// train: the batch of a rank, the step, the coordinator, evaluation. It knows nothing of files.
 #pragma once
 
 #include "train/batch_loader.hpp"
