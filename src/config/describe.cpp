@@ -62,29 +62,27 @@ std::string options_help(const SchemaOfAny& schema, const Standard& standard) {
   std::size_t width = 0;
   for (const Key& key : schema.keys()) width = std::max(width, key.name.size());
   std::string help;
-  const Section* section = nullptr;
-  for (const Key& key : schema.keys()) {
-    if (key.section != section) help += fmt::format("\n[{}] {}\n", key.section->name, key.section->help);
-    section = key.section;
-    const std::string value = standard(key);
-    help += fmt::format("  --{:<{}}  {}\n    {:<{}}  {}{}\n", key.name, width, key.field->help, "", width,
-                        describe_values(*key.field),
-                        value.empty() ? "; no default" : fmt::format("; default {}", value));
+  for (const Section& section : schema.sections()) {
+    help += fmt::format("\n[{}] {}\n", section.name, section.help);
+    for (const Key& key : schema.keys_of(section)) {
+      const std::string value = standard(key);
+      help += fmt::format("  --{:<{}}  {}\n    {:<{}}  {}{}\n", key.name, width, key.field->help, "", width,
+                          describe_values(*key.field),
+                          value.empty() ? "; no default" : fmt::format("; default {}", value));
+    }
   }
   return help;
 }
 
 std::string markdown_tables(const SchemaOfAny& schema, const Standard& standard) {
   std::string page;
-  const Section* section = nullptr;
-  for (const Key& key : schema.keys()) {
-    if (key.section != section) {
-      page += fmt::format("\n## [{}]: {}\n\n| key | default | values | meaning |\n|---|---|---|---|\n",
-                          key.section->name, key.section->help);
+  for (const Section& section : schema.sections()) {
+    page += fmt::format("\n## [{}]: {}\n\n| key | default | values | meaning |\n|---|---|---|---|\n",
+                        section.name, section.help);
+    for (const Key& key : schema.keys_of(section)) {
+      page += fmt::format("| `{}` | {} | {} | {} |\n", key.field->key, code(standard(key)),
+                          describe_values(*key.field), escaped(key.field->help));
     }
-    section = key.section;
-    page += fmt::format("| `{}` | {} | {} | {} |\n", key.field->key, code(standard(key)),
-                        describe_values(*key.field), escaped(key.field->help));
   }
   return page;
 }

@@ -152,6 +152,11 @@ SchemaOfAny::SchemaOfAny(std::vector<Section> sections, std::string_view listing
   }
 }
 
+Span<const Key> SchemaOfAny::keys_of(const Section& section) const {
+  const auto first = std::ranges::find(keys_, &section, &Key::section) - keys_.begin();
+  return keys().subspan(first, section.fields.size());
+}
+
 std::vector<std::string> SchemaOfAny::names() const {
   std::vector<std::string> names;
   for (const Key& key : keys_) names.push_back(key.name);
@@ -185,12 +190,10 @@ std::string SchemaOfAny::text(const void* whole, const Key& key) const {
 
 std::string SchemaOfAny::to_ini(const void* whole) const {
   std::string ini;
-  const Section* section = nullptr;
-  for (const Key& key : keys_) {
-    if (!key.section->is_in_use(whole)) continue;
-    if (key.section != section) ini += fmt::format("{}[{}]\n", ini.empty() ? "" : "\n", key.section->name);
-    section = key.section;
-    ini += fmt::format("{} = {}\n", key.field->key, text(whole, key));
+  for (const Section& section : sections_) {
+    if (!section.is_in_use(whole)) continue;
+    ini += fmt::format("{}[{}]\n", ini.empty() ? "" : "\n", section.name);
+    for (const Key& key : keys_of(section)) ini += fmt::format("{} = {}\n", key.field->key, text(whole, key));
   }
   return ini;
 }

@@ -67,6 +67,7 @@ class SchemaOfAny {
   // In the order of every listing.
   Span<const Section> sections() const { return sections_; }
   Span<const Key> keys() const { return keys_; }
+  Span<const Key> keys_of(const Section& section) const;
   std::vector<std::string> names() const;
 
   // The key called `name`. `where` goes into messages: "run.ini:12", "command line". An unknown name is a

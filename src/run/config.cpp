@@ -79,15 +79,15 @@ bool may_change_in_evaluation(const config::Field& field) {
 }
 
 Config without_training(Config config) {
+  const Config defaults;
   for (const config::Key& key : schema().keys()) {
     if (key.field->role == config::Role::training)
-      schema().set(config, key.name, schema().default_text(key), "default");
+      schema().set(config, key.name, schema().text(defaults, key), "default");
   }
   // Noise that is added in training alone; a gate value that is named after it needs it to be named.
   if (config.moe.noise_when == moe::NoiseWhen::training && config.moe.gate_value == moe::GateValue::softmax) {
-    const moe::Options defaults;
-    config.moe.noise = defaults.noise;
-    config.moe.noise_scale = defaults.noise_scale;
+    config.moe.noise = defaults.moe.noise;
+    config.moe.noise_scale = defaults.moe.noise_scale;
   }
   return config;
 }

@@ -16,7 +16,9 @@ namespace {
 
 // What the samples are a function of.
 std::string key_of(const run::Config& config) {
-  std::string key = config::Schema<data::Options>(data::sections(), "").to_ini(config.data);
+  run::Config samples;
+  samples.data = config.data;
+  std::string key = run::schema().to_ini(samples);
   // Samples that are made up follow run.seed where they have no seed of their own; files ignore it.
   if (!data::reads_images(config.data) && config.data.seed == 0)
     key += fmt::format("seed={}\n", config.run.seed);
