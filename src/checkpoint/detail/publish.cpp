@@ -10,11 +10,11 @@
 #include <memory>
 #include <set>
 
-#include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/span.hpp"
 #include "checkpoint/detail/failure.hpp"
 #include "files/regular_file.hpp"
+#include "files/remedy.hpp"
 
 namespace switchyard::checkpoint::detail {
 namespace {
@@ -112,12 +112,10 @@ void point_best(const std::filesystem::path& folder, index_t step) {
   const std::string name = detail::file_name(step);
   if (!files::is_there(folder / name) || detail::pointer_target(folder, detail::best_pointer) == name) return;
   detail::remove_leftovers(folder);  // a temporary pointer may be among them
-  try {
+  files::with_remedy(files::run_place, [&] {
     detail::write_pointer(folder, detail::best_pointer, name)->publish();
     files::sync_folder(folder);
-  } catch (const detail::Failure& failure) {
-    throw DataError(failure.what());
-  }
+  });
 }
 
 bool keep_best_alone(const std::filesystem::path& folder) {
