@@ -7,13 +7,11 @@
 
 namespace switchyard {
 
-// Streams keep what is thrown while they read, std::bad_alloc too, and only go bad: from now on this one throws
-// it. A read that fails then throws std::ios_base::failure.
-inline void throw_what_fails(std::istream& stream) { stream.exceptions(std::ios::badbit); }
-
 // std::getline, but what memory refuses is thrown. False at the end, and where reading failed: lines.bad().
 inline bool next_line(std::istream& lines, std::string& line) {
-  throw_what_fails(lines);
+  // Streams keep what is thrown while they read, std::bad_alloc too, and only go bad: from now on this one
+  // throws it. A read that fails then throws std::ios_base::failure.
+  lines.exceptions(std::ios::badbit);
   try {
     return static_cast<bool>(std::getline(lines, line));
   } catch (const std::ios_base::failure&) {

@@ -19,19 +19,19 @@ double nice_step(double raw, TickKind kind) {
   return kind == TickKind::whole ? std::max(1.0, step) : step;
 }
 
-struct Span {
+struct Interval {
   double low;
   double high;
 };
 
-Span widened(double low, double high) {
+Interval widened(double low, double high) {
   if (!std::isfinite(low) || !std::isfinite(high)) return {0, 1};
   if (low > high) std::swap(low, high);
   // Closer than this, neighbouring ticks would be one double.
   const double smallest = 1e-9 * std::max(std::abs(low), std::abs(high));
   if (high - low > smallest && high - low > 1e-300) return {low, high};
   const double room = low == 0 ? 1 : std::abs(low) / 2;
-  return low == 0 ? Span{0, 1} : Span{low - room, high + room};
+  return low == 0 ? Interval{0, 1} : Interval{low - room, high + room};
 }
 
 // Multiples of the step from first x step to last x step.
@@ -46,7 +46,7 @@ constexpr double slack = 1e-9;  // of a step: 0.3 / 0.1 is 2.9999999999999996
 }  // namespace
 
 Ticks nice_ticks(double low, double high, int wanted, TickKind kind) {
-  const Span span = widened(low, high);
+  const Interval span = widened(low, high);
   const double step = nice_step((span.high - span.low) / std::max(wanted, 1), kind);
   const double first = std::floor(span.low / step + slack);
   const double last = std::max(std::ceil(span.high / step - slack), first + 1);
@@ -54,7 +54,7 @@ Ticks nice_ticks(double low, double high, int wanted, TickKind kind) {
 }
 
 Ticks ticks_within(double low, double high, int wanted, TickKind kind) {
-  const Span span = widened(low, high);
+  const Interval span = widened(low, high);
   const double step = nice_step((span.high - span.low) / std::max(wanted, 1), kind);
   const double first = std::ceil(span.low / step - slack);
   const double last = std::floor(span.high / step + slack);

@@ -5,7 +5,6 @@
 
 #include <filesystem>
 #include <iostream>
-#include <vector>
 
 #include "base/error.hpp"
 #include "cli/commands/commands.hpp"
