@@ -252,7 +252,7 @@ class Walk {
       throw Failure(fmt::format("it is a group below {} others", depth));
     std::set<std::string> names;
     for (const auto& [name, address] : links) {
-      const std::string member = path.empty() ? name : path + "/" + name;
+      const std::string member = path.empty() ? name : fmt::format("{}/{}", path, name);
       path_ = member;
       if (!names.insert(name).second) throw Failure("two things have this name");
       if (!is_path(member)) throw Failure(fmt::format("its path has {} bytes", member.size()));

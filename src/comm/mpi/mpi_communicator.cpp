@@ -100,7 +100,7 @@ void MpiCommunicator::do_all_gather(Span<const std::byte> mine, Span<std::byte> 
     first_row += rows[r];
   }
   // Always in place, since MPI wants the same choice on all ranks.
-  const MPI_Datatype row_type = row_datatype(row_bytes);
+  MPI_Datatype row_type = row_datatype(row_bytes);
   if (const int code = MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all.data(), recv_counts_.rows.data(),
                                       recv_counts_.first_row.data(), row_type, comm_.get());
       code != MPI_SUCCESS) {
@@ -110,7 +110,7 @@ void MpiCommunicator::do_all_gather(Span<const std::byte> mine, Span<std::byte> 
 }
 
 void MpiCommunicator::do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) {
-  const MPI_Datatype block_type = row_datatype(block_bytes);
+  MPI_Datatype block_type = row_datatype(block_bytes);
   if (const int code = MPI_Alltoall(send.data(), 1, block_type, recv.data(), 1, block_type, comm_.get());
       code != MPI_SUCCESS) {
     fail(code, "MPI_Alltoall", fmt::format("blocks of {} bytes", block_bytes));
@@ -126,7 +126,7 @@ void MpiCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout send_l
   if (size_ == 1) return;
   send_counts_.assign(send_layout, rank_);
   recv_counts_.assign(recv_layout, rank_);
-  const MPI_Datatype row_type = row_datatype(row_bytes);
+  MPI_Datatype row_type = row_datatype(row_bytes);
   if (const int code =
           MPI_Alltoallv(send, send_counts_.rows.data(), send_counts_.first_row.data(), row_type, recv,
                         recv_counts_.rows.data(), recv_counts_.first_row.data(), row_type, comm_.get());
