@@ -6,7 +6,8 @@
 #   launch/golden.sh                        the commit where this branch left main; on main, the commit before
 #   launch/golden.sh COMMIT [NAME ...]      another; configurations that have a NAME in their names
 #
-# The other commit's sources and build lie in build/golden/COMMIT. With ccache its build costs the files that differ.
+# The other commit's sources and build lie in build/golden/COMMIT. With ccache its build costs the files that differ;
+# SWITCHYARD_GOLDEN_SECONDS bounds it, and exit code 124 says that it was not enough.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -31,7 +32,8 @@ build() {
   local checkout="$PWD/$1"
   shift
   (cd "$checkout" && cmake --preset release "$@" >/dev/null)
-  CCACHE_BASEDIR="$checkout" CCACHE_NOHASHDIR=1 cmake --build "$checkout/build/release" --target switchyard
+  CCACHE_BASEDIR="$checkout" CCACHE_NOHASHDIR=1 \
+    timeout "${SWITCHYARD_GOLDEN_SECONDS:-0}" cmake --build "$checkout/build/release" --target switchyard
 }
 # What both must have in common, as it is configured here.
 setting() { sed -n "s/^\($1\):[A-Z]*=\(.*\)/-D\1=\2/p" build/release/CMakeCache.txt; }

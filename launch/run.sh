@@ -158,6 +158,7 @@ grace_pid=$!
 
 signals=0
 interrupted=0
+# shellcheck disable=SC2317  # traps call it
 stop() {
   interrupted=1
   signals=$((signals + 1))
