@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "comm/mpi/mpi_session.hpp"
 #include "ops/product_library.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::cli {
 namespace {

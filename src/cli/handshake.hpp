@@ -6,7 +6,10 @@
 
 #include "comm/communicator.hpp"
 #include "comm/handshake.hpp"
-#include "run/config.hpp"
+
+namespace switchyard::run {
+struct Config;
+}
 
 namespace switchyard::cli {
 

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "config/messages.hpp"
 #include "files/regular_file.hpp"
+#include "run/config.hpp"
 #include "run/validate.hpp"
 
 namespace switchyard::cli {
@@ -132,6 +133,10 @@ CommandLine parse_command_line(Span<const std::string> arguments, const KnownOpt
   return line;
 }
 
+CommandLine parse_command_line(Span<const std::string> arguments) {
+  return parse_command_line(arguments, {.schemas = {&run::schema()}});
+}
+
 std::optional<std::string> CommandLine::option(std::string_view name) const {
   const auto found = options.find(name);
   return found == options.end() ? std::nullopt : std::optional(found->second);
@@ -176,6 +181,15 @@ run::Config parse_run_options(const CommandLine& line) {
   }
   return with_overrides(read_configuration(line.positionals[0]), line);
 }
+
+run::Config parse_run_options(Span<const std::string> arguments) {
+  return parse_run_options(parse_command_line(arguments));
+}
+
+const OverrideRule resume_rule{
+    .allows = run::may_change_on_resume,
+    .why = "a resumed run computes what the whole run would have; this key would change that",
+    .try_this = "to use another value, start a new run with 'switchyard train'"};
 
 std::vector<std::string_view> allowed_keys(const OverrideRule& rule) {
   std::vector<std::string_view> allowed;

@@ -10,7 +10,11 @@
 #include <vector>
 
 #include "base/span.hpp"
-#include "run/config.hpp"
+#include "config/schema.hpp"
+
+namespace switchyard::run {
+struct Config;
+}
 
 namespace switchyard::cli {
 
@@ -37,8 +41,9 @@ struct KnownOptions {
 
 // Accepts --key=value and --key value, in any order with positionals; after `--` all are positional. Unknown
 // key, a key given twice, a key without a value, a short option: ConfigError.
-CommandLine parse_command_line(Span<const std::string> arguments,
-                               const KnownOptions& known = {.schemas = {&run::schema()}});
+CommandLine parse_command_line(Span<const std::string> arguments, const KnownOptions& known);
+// With the keys of a run.
+CommandLine parse_command_line(Span<const std::string> arguments);
 
 // True if --help or -h is among the arguments (before `--`). Ask this before parsing them.
 bool asks_for_help(Span<const std::string> arguments);
@@ -52,9 +57,7 @@ run::Config read_configuration(const std::string& path);
 // For `train`, `plan` and others: FILE.ini [--section.key=value ...]. Reads the file; any mistake in it or in
 // the line is a ConfigError. The result is validated.
 run::Config parse_run_options(const CommandLine& line);
-inline run::Config parse_run_options(Span<const std::string> arguments) {
-  return parse_run_options(parse_command_line(arguments));
-}
+run::Config parse_run_options(Span<const std::string> arguments);
 
 // Which keys a command may override in a configuration that exists already, and why no other.
 struct OverrideRule {
@@ -64,10 +67,7 @@ struct OverrideRule {
 };
 
 // For `resume`. Not train.epochs: it moves the end of the schedule.
-inline constexpr OverrideRule resume_rule{
-    .allows = run::may_change_on_resume,
-    .why = "a resumed run computes what the whole run would have; this key would change that",
-    .try_this = "to use another value, start a new run with 'switchyard train'"};
+extern const OverrideRule resume_rule;
 
 // The keys that it allows, in the order of the tables.
 std::vector<std::string_view> allowed_keys(const OverrideRule& rule);

@@ -14,6 +14,7 @@
 #include "comm/local/local_communicator.hpp"
 #include "device/affinity.hpp"
 #include "device/single_threaded_libraries.hpp"
+#include "run/config.hpp"
 #include "run/shared_inputs.hpp"
 
 namespace switchyard::cli {

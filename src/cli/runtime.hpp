@@ -16,7 +16,11 @@
 #include "comm/watchdog.hpp"
 #include "data/dataset.hpp"
 #include "device/context.hpp"
-#include "run/config.hpp"
+
+namespace switchyard::run {
+struct Config;
+struct Options;
+}  // namespace switchyard::run
 
 namespace switchyard::cli {
 

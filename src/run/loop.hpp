@@ -8,6 +8,7 @@
 
 #include "console/progress_line.hpp"
 #include "run/collapse_watch.hpp"
+#include "run/config.hpp"
 #include "run/metrics.hpp"
 #include "run/run_checkpoint.hpp"
 #include "run/run_folder.hpp"

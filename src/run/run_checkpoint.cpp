@@ -13,6 +13,7 @@
 #include "comm/watchdog.hpp"
 #include "data/batches.hpp"
 #include "ops/product_library.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::run {
 namespace {

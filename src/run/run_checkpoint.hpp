@@ -11,9 +11,10 @@
 #include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
 #include "optim/optimizer.hpp"
-#include "run/config.hpp"
 
 namespace switchyard::run {
+
+struct Config;
 
 // What a run is, apart from arrays. `step` counts finished steps, so it is also the next one's number.
 struct RunState {

@@ -11,6 +11,7 @@
 #include "base/span.hpp"
 #include "console/terminal.hpp"
 #include "data/batches.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::run {
 namespace {

@@ -7,9 +7,10 @@
 
 #include "data/dataset.hpp"
 #include "moe/placement.hpp"
-#include "run/config.hpp"
 
 namespace switchyard::run {
+
+struct Config;
 
 // One sentence each: ranks without samples or experts, a batch larger than the training split, classes without
 // a training sample, a single class, pixels that are not normalised. `placement` is the run's, on all its

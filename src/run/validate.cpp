@@ -7,6 +7,7 @@
 #include "config/require.hpp"
 #include "moe/gate_kind.hpp"
 #include "nn/network_spec.hpp"
+#include "run/config.hpp"
 #include "run/detail/validate_mixture.hpp"
 
 namespace switchyard::run {

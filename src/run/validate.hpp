@@ -1,9 +1,9 @@
 // What no single field can say: rules that join fields.
 #pragma once
 
-#include "run/config.hpp"
-
 namespace switchyard::run {
+
+struct Config;
 
 // Checks every field's range again (a Config may be made by code), then the rules that join fields. The first
 // broken rule is a ConfigError. Looks at no file, device or rank.

@@ -10,6 +10,7 @@
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
 #include "ops/matmul.hpp"
+#include "run/config.hpp"
 #include "train/step.hpp"
 
 namespace switchyard::cli {

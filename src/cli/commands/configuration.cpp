@@ -14,8 +14,8 @@ Every key of a configuration file. This page is generated; after a change of a t
 
 A file holds `[section]` lines and `key = value` lines; `#` starts a comment. On the command line a key is
 written `--section.key=value`. The command line wins over the file, the file over the default. An unknown
-key and a key that is set twice are errors, and so is a key of a section that the configuration does not read:
-[cifar], [random] and [clusters] belong to the source of that name.
+key and a key that is set twice are errors, and so is a value other than the default in a section that the
+configuration does not read: a section may belong to one `data.source`.
 
 `model.gate` and `model.expert` are layers in order, with spaces between. A network on images may begin
 with `conv:CHANNELS relu max_pool` or `conv:CHANNELS batch_norm relu max_pool` (convolution 3x3 without

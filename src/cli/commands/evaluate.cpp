@@ -11,6 +11,7 @@
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
+#include "run/config.hpp"
 #include "run/metrics.hpp"
 #include "run/run_checkpoint.hpp"
 #include "train/evaluation.hpp"

@@ -11,6 +11,7 @@
 #include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
 #include "optim/optimizer.hpp"
+#include "run/config.hpp"
 #include "train/batch_loader.hpp"
 
 namespace switchyard::cli {

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::cli {
 namespace {

@@ -1,4 +1,5 @@
 #include "cli/commands/routing_text.hpp"
+#include "run/config.hpp"
 
 #include <fmt/format.h>
 

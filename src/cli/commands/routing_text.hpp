@@ -5,7 +5,10 @@
 #include <string_view>
 
 #include "moe/layer.hpp"
-#include "run/config.hpp"
+
+namespace switchyard::run {
+struct Config;
+}
 
 namespace switchyard::cli {
 

@@ -12,6 +12,7 @@
 #include "cli/options.hpp"
 #include "data/dataset.hpp"
 #include "files/regular_file.hpp"
+#include "run/config.hpp"
 #include "train/evaluation.hpp"
 
 namespace switchyard::cli {

@@ -9,6 +9,7 @@
 #include "base/build_info.hpp"
 #include "cli/commands/routing_text.hpp"
 #include "device/describe.hpp"
+#include "run/config.hpp"
 #include "run/start_warnings.hpp"
 
 namespace switchyard::cli {

@@ -11,6 +11,7 @@
 #include "comm/agreement.hpp"
 #include "config/describe.hpp"
 #include "config/ini.hpp"
+#include "run/config.hpp"
 #include "study/check.hpp"
 #include "study/study.hpp"
 

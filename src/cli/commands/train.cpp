@@ -14,6 +14,7 @@
 #include "comm/agreement.hpp"
 #include "comm/text.hpp"
 #include "files/regular_file.hpp"
+#include "run/config.hpp"
 #include "run/run.hpp"
 #include "run/shared_inputs.hpp"
 
