@@ -9,15 +9,43 @@
 #include <system_error>
 #include <utility>
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 
 namespace switchyard::files {
+namespace {
+
+std::string_view advice(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free space there, or use another folder";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "use a folder that you may write to";
+    case ENOTDIR:
+    case EISDIR:
+    case EEXIST:
+      return "a file is where a folder should be, or the reverse: use another folder";
+    default:
+      return "check the path and the file system, or use another folder";
+  }
+}
+
+}  // namespace
 
 SystemFailure::SystemFailure(std::string_view action, const std::filesystem::path& path, int error_number)
     : Failure(fmt::format("cannot {} '{}': {}", action, path.string(),
                           std::generic_category().message(error_number))),
       what_failed_(fmt::format("cannot {} '{}'", action, path.string())),
       error_number_(error_number) {}
+
+void throw_data_error(const SystemFailure& failure, std::string_view place) {
+  throw DataError(fmt::format("{} ({}); {} ({})", failure.what_failed(),
+                              std::generic_category().message(failure.error_number()),
+                              advice(failure.error_number()), place));
+}
 
 void FileTraits::close(Handle descriptor) noexcept {
   // What was written is known to be on the disk only after sync(), so a failure here loses nothing.

@@ -15,7 +15,6 @@
 #include "base/error.hpp"
 #include "base/host_name.hpp"
 #include "base/log.hpp"
-#include "files/remedy.hpp"
 
 namespace switchyard::files {
 namespace {

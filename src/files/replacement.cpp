@@ -57,6 +57,12 @@ void ReplacementFile::publish() {
   });
 }
 
+void replace_file(const std::filesystem::path& path, std::string_view bytes, std::string_view place) {
+  ReplacementFile file(path, place);
+  file.write(bytes);
+  file.publish();
+}
+
 void remove_or_warn(const std::filesystem::path& file) {
   std::error_code error;
   if (!std::filesystem::exists(file, error))

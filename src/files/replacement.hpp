@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "files/file.hpp"
-#include "files/remedy.hpp"
 
 namespace switchyard::files {
 
@@ -51,6 +50,10 @@ class ReplacementFile {
   TemporaryName name_;      // outlives file_
   File file_;
 };
+
+// All of it at once.
+void replace_file(const std::filesystem::path& path, std::string_view bytes,
+                  std::string_view place = run_place);
 
 // Removes a file of ours if it is there; a failure is a warning.
 void remove_or_warn(const std::filesystem::path& file);

@@ -135,11 +135,7 @@ bool RunFolder::has_checkpoint() const {
   return false;
 }
 
-void RunFolder::write_config(std::string_view text) const {
-  files::ReplacementFile file(config_file());
-  file.write(text);
-  file.publish();
-}
+void RunFolder::write_config(std::string_view text) const { files::replace_file(config_file(), text); }
 
 bool RunFolder::has_result_of(index_t steps) const {
   const std::optional<nlohmann::json> summary = finished_summary(summary_file());
@@ -147,10 +143,9 @@ bool RunFolder::has_result_of(index_t steps) const {
 }
 
 void RunFolder::write_summary(const nlohmann::ordered_json& summary) const {
-  files::ReplacementFile file(summary_file());
   // Paths and reasons may hold bytes that are no UTF-8: they are replaced, since the file must stay valid JSON.
-  file.write(summary.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-  file.publish();
+  files::replace_file(summary_file(),
+                      summary.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace switchyard::run

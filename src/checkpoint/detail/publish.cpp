@@ -14,7 +14,6 @@
 #include "base/span.hpp"
 #include "checkpoint/detail/failure.hpp"
 #include "files/regular_file.hpp"
-#include "files/remedy.hpp"
 
 namespace switchyard::checkpoint::detail {
 namespace {
