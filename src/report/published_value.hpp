@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace switchyard::report {
 
@@ -13,5 +15,14 @@ struct PublishedValue {
   double value = 0;
   std::optional<double> standard_deviation;
 };
+
+// The value of an arm after its training, or null.
+inline const PublishedValue* find_published(const std::vector<PublishedValue>& values, std::string_view arm,
+                                            std::string_view metric) {
+  for (const PublishedValue& value : values) {
+    if (value.arm == arm && value.metric == metric && !value.step) return &value;
+  }
+  return nullptr;
+}
 
 }  // namespace switchyard::report

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "study/grid.hpp"
+#include "study/jobs.hpp"
 #include "study/metric_path.hpp"
 #include "study/run_state.hpp"
 
@@ -48,6 +48,7 @@ void check_arms_read(const Spec& spec, const Arm& arm) {
 }
 
 void expect_countable(const Spec& spec) {
+  constexpr std::size_t most_runs = 100'000;  // of more, something is a mistake
   std::size_t runs = 0;
   for (const Arm& arm : spec.arms) runs += combinations(arm).size();
   runs *= as_size(std::max(spec.options.seeds, spec.options.selection_seeds));

@@ -33,13 +33,13 @@ bool is_shared_numeric(const Error& error, const comm::Communicator& group) {
 
 }  // namespace
 
-const data::Dataset& DatasetCache::get(const run::Config& config) {
+const data::Dataset& GroupRunner::dataset_of(const run::Config& config) {
   constexpr std::size_t most = 4;  // some hundred megabytes of images at most
   const std::string key = key_of(config);
-  const auto found = loaded_.find(key);
-  if (found != loaded_.end()) return found->second;
-  if (loaded_.size() == most) loaded_.clear();
-  return loaded_.emplace(key, data::load_dataset(config.data, config.run.seed)).first->second;
+  const auto found = datasets_.find(key);
+  if (found != datasets_.end()) return found->second;
+  if (datasets_.size() == most) datasets_.clear();
+  return datasets_.emplace(key, data::load_dataset(config.data, config.run.seed)).first->second;
 }
 
 GroupRunner::GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device)
@@ -62,7 +62,7 @@ Ended GroupRunner::run(const Job& job) {
 Ended GroupRunner::train(const Job& job) {
   device::Context& context = device_(job.config.run);
   const data::Dataset* dataset = nullptr;
-  comm::agree(*group_, [&] { dataset = &datasets_.get(job.config); });
+  comm::agree(*group_, [&] { dataset = &dataset_of(job.config); });
   run::expect_same_data(*group_, dataset->identity());
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});

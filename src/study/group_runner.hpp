@@ -12,16 +12,6 @@
 
 namespace switchyard::study {
 
-// The data sets of this process: the runs of a study mostly share one.
-class DatasetCache {
- public:
-  // Valid until the next call. Local; throws as data::load_dataset.
-  const data::Dataset& get(const run::Config& config);
-
- private:
-  std::map<std::string, data::Dataset> loaded_;  // by what the data set depends on
-};
-
 enum class Ended { finished, failed, stopped };
 
 class GroupRunner {
@@ -29,7 +19,6 @@ class GroupRunner {
   // `device` gives the device for a run's choice; local. All must outlive the runner.
   GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device);
 
-  comm::Communicator& group() { return *group_; }
   // Starts or goes on with a run, in silence. A NumericError on which the group agrees is recorded in the run's
   // folder, and the run counts as failed; all else is thrown. Collective over the group.
   Ended run(const Job& job);
@@ -38,10 +27,13 @@ class GroupRunner {
 
  private:
   Ended train(const Job& job);
+  // Valid until the next call. Local; throws as data::load_dataset.
+  const data::Dataset& dataset_of(const run::Config& config);
 
   comm::Communicator* group_;
   std::function<device::Context&(const run::Options&)> device_;
-  DatasetCache datasets_;
+  // The runs of a study mostly share one; by what it depends on.
+  std::map<std::string, data::Dataset> datasets_;
 };
 
 }  // namespace switchyard::study

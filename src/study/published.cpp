@@ -87,12 +87,4 @@ std::vector<report::PublishedValue> read_published(const std::string& path) {
   return parse_published(files::read_regular_file(path, most_bytes), path);
 }
 
-const report::PublishedValue* find_published(const std::vector<report::PublishedValue>& values,
-                                             std::string_view arm, std::string_view metric) {
-  for (const report::PublishedValue& value : values) {
-    if (value.arm == arm && value.metric == metric && !value.step) return &value;
-  }
-  return nullptr;
-}
-
 }  // namespace switchyard::study

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "report/published_value.hpp"
+
 namespace switchyard::study {
 
 // CSV with a first line arm,metric,step,value,std; step and std may be empty. `where` names the file.
@@ -13,9 +14,5 @@ namespace switchyard::study {
 std::vector<report::PublishedValue> parse_published(std::string_view text, std::string_view where);
 // Reads the file. ConfigError if that fails.
 std::vector<report::PublishedValue> read_published(const std::string& path);
-
-// The value of an arm after its training, or null.
-const report::PublishedValue* find_published(const std::vector<report::PublishedValue>& values,
-                                             std::string_view arm, std::string_view metric);
 
 }  // namespace switchyard::study

@@ -20,27 +20,15 @@ std::filesystem::path failure_file(const std::filesystem::path& folder) { return
 std::filesystem::path skip_file(const std::filesystem::path& folder) { return folder / "skipped.json"; }
 
 void write_object(const std::filesystem::path& path, const nlohmann::ordered_json& object) {
-  files::ReplacementFile file(path);
-  file.write(object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-  file.publish();
+  files::replace_file(path,
+                      object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace
 
 std::string_view name(RunStatus status) {
-  switch (status) {
-    case RunStatus::missing:
-      return "missing";
-    case RunStatus::unfinished:
-      return "unfinished";
-    case RunStatus::finished:
-      return "finished";
-    case RunStatus::failed:
-      return "failed";
-    case RunStatus::skipped:
-      return "skipped";
-  }
-  return "";
+  constexpr std::string_view names[] = {"missing", "unfinished", "finished", "failed", "skipped"};
+  return names[as_size(status)];
 }
 
 RunStatus run_status(const std::filesystem::path& folder) {

@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "base/span.hpp"
 #include "config/messages.hpp"
-#include "study/grid.hpp"
+#include "study/jobs.hpp"
 
 namespace switchyard::study {
 namespace {
@@ -109,16 +109,12 @@ void add(Spec& spec, const Setting& setting) {
   }
 }
 
-std::string names_of_arms(const Spec& spec) {
-  std::vector<std::string_view> names;
-  for (const Arm& arm : spec.arms) names.push_back(arm.name);
-  return config::one_of(names);
-}
-
 void require_arm(const Spec& spec, const std::string& name, const std::string& key) {
   if (find_arm(spec, name) >= 0) return;
+  std::vector<std::string_view> names;
+  for (const Arm& arm : spec.arms) names.push_back(arm.name);
   throw ConfigError(fmt::format("{} = {} names no arm ({}); the arms are {}", key, config::in_quotes(name),
-                                spec.file, names_of_arms(spec)));
+                                spec.file, config::one_of(names)));
 }
 
 // study.arms: the others are as if the file did not have them. What an arm comes after has to be there.

@@ -43,7 +43,7 @@ struct Spec {
 
 // From the settings of `file`, in order, and those of the command line ("study.seeds", section empty). Reads
 // the arms' configuration files and the published values. ConfigError for anything that is not as
-// docs/studies.md says, apart from the runs' own keys (run_config.hpp) and the ranks.
+// docs/studies.md says, apart from the runs' own keys (run_config()) and the ranks.
 Spec read_spec(const std::string& file, const std::vector<Setting>& settings,
                const std::vector<Setting>& overrides, const ReadConfig& read_config);
 

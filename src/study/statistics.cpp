@@ -26,7 +26,8 @@ MeanAndDeviation mean_and_deviation(Span<const double> values) {
   return result;
 }
 
-Interval interval_of_mean(Span<const double> values, double confidence) {
+Interval interval_of_mean(Span<const double> values) {
+  constexpr double confidence = 0.95;
   const MeanAndDeviation of = mean_and_deviation(values);
   Interval interval{.n = of.n, .mean = of.mean, .low = unknown, .high = unknown};
   if (of.n < 2) return interval;

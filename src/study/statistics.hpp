@@ -2,7 +2,6 @@
 #pragma once
 
 #include "base/ids.hpp"
-
 #include "base/span.hpp"
 
 namespace switchyard::study {
@@ -14,14 +13,14 @@ struct MeanAndDeviation {
 };
 MeanAndDeviation mean_and_deviation(Span<const double> values);
 
-// The mean of paired differences and its confidence interval, from Student's t with n - 1 degrees of freedom:
-// mean +- t sd / sqrt(n). The ends are NaN for fewer than two values.
+// The mean of paired differences and its 95% confidence interval, from Student's t with n - 1 degrees of
+// freedom: mean +- t sd / sqrt(n). The ends are NaN for fewer than two values.
 struct Interval {
   index_t n = 0;
   double mean = 0;
   double low = 0;
   double high = 0;
 };
-Interval interval_of_mean(Span<const double> values, double confidence = 0.95);
+Interval interval_of_mean(Span<const double> values);
 
 }  // namespace switchyard::study

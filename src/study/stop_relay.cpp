@@ -4,15 +4,15 @@
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
+#include <stop_token>
+#include <utility>
 
 #include "base/stop_signals.hpp"
 
 namespace switchyard::study {
+namespace {
 
-StopRelay::StopRelay(std::filesystem::path mark)
-    : thread_([mark = std::move(mark)](const std::stop_token& ends) { watch(ends, mark); }) {}
-
-void StopRelay::watch(const std::stop_token& ends, const std::filesystem::path& mark) {
+void watch(const std::stop_token& ends, const std::filesystem::path& mark) {
   using namespace std::chrono_literals;
   std::mutex mutex;
   std::condition_variable_any never;
@@ -25,6 +25,12 @@ void StopRelay::watch(const std::stop_token& ends, const std::filesystem::path& 
     if (marked && !pending) request_stop();
     never.wait_for(lock, ends, 500ms, [] { return false; });
   }
+}
+
+}  // namespace
+
+std::jthread relay_stop(std::filesystem::path mark) {
+  return std::jthread([mark = std::move(mark)](const std::stop_token& ends) { watch(ends, mark); });
 }
 
 }  // namespace switchyard::study

@@ -14,6 +14,7 @@
 #include "base/span.hpp"
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
+#include "files/replacement.hpp"
 #include "study/check.hpp"
 #include "study/group_runner.hpp"
 #include "study/progress.hpp"
@@ -44,6 +45,12 @@ class Study {
   std::string checkpoint_note() const;
   run::Outcome finish(bool stopped);
 
+  // All ranks agree on whether what the root does, local, succeeds.
+  void at_root(const std::function<void()>& action) const {
+    comm::agree(*world_, [&] {
+      if (world_->is_root()) action();
+    });
+  }
   // Groups meet only after hours: a rank may wait for ever, apart from its waits inside a run.
   void wait_without_limit() const {
     if (world_->watchdog() != nullptr) world_->watchdog()->set_limit_seconds(0);
@@ -58,11 +65,11 @@ class Study {
   std::vector<int> last_level_;                       // by arm
   std::vector<std::optional<std::size_t>> selected_;  // by arm
   int groups_;
-  std::optional<StudyFolder> folder_;  // root only
+  files::File lock_;  // root only
   std::unique_ptr<comm::Communicator> group_;
   std::optional<GroupRunner> runner_;
   std::optional<Progress> progress_;  // roots of groups
-  std::optional<StopRelay> relay_;
+  std::jthread relay_;
 };
 
 Study::Study(const Spec& spec, const Means& means)
@@ -79,16 +86,15 @@ Study::Study(const Spec& spec, const Means& means)
   }
   wait_without_limit();
   const std::filesystem::path stop_mark = root_ / "stop";
-  comm::agree(*world_, [&] {
-    if (!world_->is_root()) return;
-    folder_.emplace(root_);
+  at_root([&] {
+    lock_ = make_and_lock(root_);
     check_stored_runs(spec, means.read_config);
     std::filesystem::remove(stop_mark);  // of a study that was killed
   });
   group_ = world_->split(world_->rank().value / static_cast<int>(spec.options.ranks_per_run));
   runner_.emplace(*group_, means.device);
   if (group_->is_root()) progress_.emplace(spec);
-  relay_.emplace(stop_mark);
+  relay_ = relay_stop(stop_mark);
 }
 
 run::Outcome Study::run() {
@@ -118,9 +124,7 @@ bool Study::run_level(int level) {
       std::ranges::move(result_jobs(spec_, a, *selected_[a]), std::back_inserter(results));
   }
   if (!run_stage(results)) return false;
-  comm::agree(*world_, [&] {
-    if (world_->is_root()) remove_unneeded_checkpoints(level);
-  });
+  at_root([&] { remove_unneeded_checkpoints(level); });
   return true;
 }
 
@@ -151,8 +155,7 @@ bool Study::is_open_job(const Job& job) {
 // Those that are not done, on every rank alike.
 std::vector<Job> Study::open_jobs(const std::vector<Job>& jobs) {
   std::vector<char> is_open(jobs.size());
-  comm::agree(*world_, [&] {
-    if (!world_->is_root()) return;
+  at_root([&] {
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       check_same_run(path(jobs[i].folder), jobs[i], spec_, means_.read_config);
       is_open[i] = is_open_job(jobs[i]) ? 1 : 0;
@@ -204,8 +207,7 @@ void Study::select(int level) {
   for (std::size_t a = 0; a < spec_.arms.size(); ++a) {
     if (level_[a] != level || selected_[a]) continue;
     std::int64_t chosen = -1;
-    comm::agree(*world_, [&] {
-      if (!world_->is_root()) return;
+    at_root([&] {
       const auto best = best_candidate(read_candidates(spec_, a));
       if (best) chosen = static_cast<std::int64_t>(*best);
     });
@@ -215,12 +217,12 @@ void Study::select(int level) {
 }
 
 void Study::write_results() const {
-  comm::agree(*world_, [&] {
-    if (!world_->is_root()) return;
+  at_root([&] {
     const Results results = read_results(spec_, selected_);
-    folder_->write("runs.csv", results_csv(results));
-    folder_->write("study.md", results_markdown(results, spec_.published));
-    folder_->write("study.json", results_object(results, spec_.published).dump(2) + "\n");
+    files::replace_file(root_ / "runs.csv", results_csv(results), study_place);
+    files::replace_file(root_ / "study.md", results_markdown(results, spec_.published), study_place);
+    files::replace_file(root_ / "study.json", results_object(results, spec_.published).dump(2) + "\n",
+                        study_place);
   });
 }
 
@@ -259,7 +261,7 @@ std::string Study::checkpoint_note() const {
 }
 
 run::Outcome Study::finish(bool stopped) {
-  relay_.reset();
+  relay_ = {};
   world_->barrier();  // nobody makes the mark again
   run::Outcome outcome{ExitCode::ok, "finished the study"};
   if (!world_->is_root()) {
@@ -279,9 +281,6 @@ run::Outcome Study::finish(bool stopped) {
 
 }  // namespace
 
-run::Outcome run_study(const Spec& spec, const Means& means) {
-  Study study(spec, means);
-  return study.run();
-}
+run::Outcome run_study(const Spec& spec, const Means& means) { return Study(spec, means).run(); }
 
 }  // namespace switchyard::study

@@ -1,4 +1,10 @@
-// The folder of one study: who may write there, and its files.
+// The folder of one study: who may write there, and its files. Failures are DataErrors.
+//
+//   runs/ARM/seed-0001/                     runs with the selected values (run/run_folder.hpp)
+//   selection/ARM/key=value/seed-0001/      runs that select
+//   runs.csv, study.md, study.json          results
+//   lock                                    who writes here
+//   stop                                    while it runs: somebody asked to stop (stop_relay.hpp)
 #pragma once
 
 #include <filesystem>
@@ -8,26 +14,12 @@
 
 namespace switchyard::study {
 
-// Held for writing by this process as long as the object lives. Only the world's root makes one. Failures are
-// DataErrors.
-//
-//   runs/ARM/seed-0001/                     runs with the selected values (run/run_folder.hpp)
-//   selection/ARM/key=value/seed-0001/      runs that select
-//   runs.csv, study.md, study.json          results
-//   lock                                    who writes here
-//   stop                                    while it runs: somebody asked to stop (stop_relay.hpp)
-class StudyFolder {
- public:
-  // Makes the folder and its parents, and takes the lock.
-  explicit StudyFolder(const std::filesystem::path& path);
+// How a user chooses the place of a study's files.
+inline constexpr std::string_view study_place = "--study.dir=PATH";
 
-  // Replaces the file `name` whole or not at all.
-  void write(std::string_view name, std::string_view text) const;
-
- private:
-  std::filesystem::path path_;
-  files::File lock_;
-};
+// Makes the folder and its parents, and takes its lock: as long as that lives, this process alone writes there.
+// Only the world's root does.
+files::File make_and_lock(const std::filesystem::path& folder);
 
 // Removes the checkpoints of a run that needs them no more, but for its best one. A run without a validation
 // split has none, and keeps none.

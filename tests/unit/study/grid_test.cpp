@@ -1,9 +1,8 @@
-#include "study/grid.hpp"
+#include "study/jobs.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "study/jobs.hpp"
 #include "support/config_error.hpp"
 #include "unit/study/fixture.hpp"
 

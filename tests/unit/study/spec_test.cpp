@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "study/check.hpp"
-#include "study/grid.hpp"
+#include "study/jobs.hpp"
 #include "support/config_error.hpp"
 #include "unit/study/fixture.hpp"
 

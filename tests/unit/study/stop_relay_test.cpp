@@ -30,14 +30,14 @@ class StudyStopRelay : public testing::Test {
 };
 
 TEST_F(StudyStopRelay, makes_the_mark_when_a_signal_came) {
-  const StopRelay relay(mark_);
+  const std::jthread relay = relay_stop(mark_);
   EXPECT_FALSE(std::filesystem::exists(mark_));
   ::kill(::getpid(), SIGUSR1);
   EXPECT_TRUE(comes_true([&] { return std::filesystem::exists(mark_); }));
 }
 
 TEST_F(StudyStopRelay, asks_this_process_to_stop_when_there_is_a_mark) {
-  const StopRelay relay(mark_);
+  const std::jthread relay = relay_stop(mark_);
   EXPECT_FALSE(stop_requested());
   std::ofstream(mark_) << "stop\n";
   EXPECT_TRUE(comes_true([] { return stop_requested(); }));

@@ -1,12 +1,37 @@
+#include "study/tables.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "study/tables.hpp"
-
 namespace switchyard::study {
 namespace {
+
+std::string cell(const std::string& text) {
+  if (text.find_first_of(",\"\n") == text.npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
+
+struct Rows {
+  std::string_view stage;
+  const ArmResult& arm;
+  const Values& values;
+};
+
+std::string rows(const Rows& of, const std::vector<RunResult>& runs) {
+  std::string text;
+  for (const RunResult& run : runs) {
+    text += fmt::format("{},{},{},{},{}", of.stage, cell(of.arm.name), run.seed, cell(text_of(of.values)),
+                        name(run.status));
+    // The fewest digits that give the same double when read.
+    for (const auto& value : run.metrics) text += value ? fmt::format(",{}", *value) : ",";
+    text += '\n';
+  }
+  return text;
+}
 
 // Rows of cells as a Markdown table; the first is the head.
 std::string table(const std::vector<std::vector<std::string>>& rows) {
@@ -73,7 +98,8 @@ std::string best_table(const Results& results, const std::vector<report::Publish
       const bool known = best != nullptr && best->metrics[m].has_value();
       row.push_back(known ? fmt::format("{:.4g}", *best->metrics[m]) : "");
       if (published.empty()) continue;
-      const report::PublishedValue* value = find_published(published, arm.name, results.options.metrics[m]);
+      const report::PublishedValue* value =
+          report::find_published(published, arm.name, results.options.metrics[m]);
       row.push_back(value == nullptr
                         ? ""
                         : with_deviation(value->value, value->standard_deviation.value_or(std::nan(""))));
@@ -98,6 +124,18 @@ std::string differences_table(const Results& results, const ArmResult& baseline)
 }
 
 }  // namespace
+
+std::string results_csv(const Results& results) {
+  std::string text = "stage,arm,seed,values,status";
+  for (const std::string& metric : results.options.metrics) text += ',' + cell(metric);
+  text += '\n';
+  for (const ArmResult& arm : results.arms) {
+    for (const Candidate& candidate : arm.candidates)
+      text += rows({"selection", arm, candidate.values}, candidate.runs);
+    text += rows({"result", arm, arm.values}, arm.runs);
+  }
+  return text;
+}
 
 std::string results_markdown(const Results& results, const std::vector<report::PublishedValue>& published) {
   std::string text = fmt::format("# {}\n\nMean ± sample standard deviation of the n runs that finished.\n\n{}",
