@@ -1,39 +1,26 @@
-#include "report/bar_chart.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "report/frame.hpp"
+#include "report/charts.hpp"
 
 namespace switchyard::report {
-namespace {
-
-constexpr std::size_t many_rows = 16;
-
-double largest(const BarChart& chart) {
-  double high = 0;
-  for (const BarSeries& series : chart.series) {
-    for (const double value : series.values) {
-      if (std::isfinite(value)) high = std::max(high, value);
-    }
-  }
-  return high;
-}
-
-}  // namespace
 
 Figure draw(const BarChart& chart) {
   if (chart.row_names.empty() || chart.series.empty()) return {chart.title, {}, "", "Nothing was recorded."};
+  Range values{0, 0};
+  for (const BarSeries& series : chart.series) {
+    for (const double value : series.values) values.add(value);
+  }
   // Many rows are lower, so that they can be seen at once; a label still fits.
-  const bool many = chart.row_names.size() > many_rows;
+  const bool many = chart.row_names.size() > 16;
   const double bar_height = many ? 5 : 13;
   RowFrameSize size{440, bar_height * static_cast<double>(chart.series.size()) + (many ? 5 : 10),
                     chart.row_names.size()};
   for (const std::string& name : chart.row_names) size.left = std::max(size.left, text_width(name) + 10);
   Svg svg(size.width, row_frame_height(size), fmt::format("{}: {}", chart.title, chart.x_label));
-  const Frame frame = draw_row_frame(svg, size, {chart.x_label, nice_ticks(0, largest(chart), 5), chart.style});
+  const Frame frame = draw_row_frame(svg, size, {chart.x_label, nice_ticks({0, values.high}, 5), chart.style});
   for (std::size_t row = 0; row < chart.row_names.size(); ++row) {
     const double top = frame.top + size.row_height * static_cast<double>(row);
     svg.text(frame.left - 6, top + size.row_height / 2 + 4, "tick end", chart.row_names[row]);

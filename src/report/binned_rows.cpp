@@ -41,7 +41,7 @@ std::vector<BinnedRows::Row> BinnedRows::means() const {
   std::vector<Row> rows;
   rows.reserve(bins_.size());
   for (const Bin& bin : bins_) {
-    Row row{bin.x_sum / static_cast<double>(bin.records), bin.first, bin.last, bin.sums};
+    Row row{bin.x_sum / static_cast<double>(bin.records), bin.sums, bin.first, bin.last};
     for (double& value : row.values) value /= static_cast<double>(bin.records);
     row.values.resize(columns);
     rows.push_back(std::move(row));

@@ -18,10 +18,10 @@ class BinnedRows {
   void add(double x, Span<const double> values);
 
   struct Row {
-    double x = 0;      // mean of its records
+    double x = 0;  // mean of its records
+    std::vector<double> values;
     double first = 0;  // x of its first record
     double last = 0;
-    std::vector<double> values;
   };
   std::vector<Row> means() const;
   index_t records_per_bin() const { return records_per_bin_; }

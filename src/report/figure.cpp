@@ -12,12 +12,8 @@ namespace {
 std::string key_shape(const LegendEntry& entry) {
   const std::string colour = colour_class(entry.colour);
   switch (entry.shape) {
-    case KeyShape::line:
-      return fmt::format(R"(<path class="curve {}" d="M0 6L20 6"/>)", colour);
-    case KeyShape::dashed:
-      return fmt::format(R"(<path class="curve dashed {}" d="M0 6L20 6"/>)", colour);
-    case KeyShape::dotted:
-      return fmt::format(R"(<path class="curve dotted {}" d="M0 6L20 6"/>)", colour);
+    case KeyShape::curve:
+      return fmt::format(R"(<path class="{}" d="M0 6L20 6"/>)", curve_class(entry.stroke, entry.colour));
     case KeyShape::area:
       return fmt::format(R"(<rect class="area {}" x="3" y="0" width="14" height="12" rx="2"/>)", colour);
     case KeyShape::dot:
@@ -40,20 +36,18 @@ std::string legend_html(const std::vector<LegendEntry>& legend) {
 }
 
 std::string_view width_class(FigureWidth width) {
-  switch (width) {
-    case FigureWidth::half:
-      return "half";
-    case FigureWidth::whole:
-      return "whole";
-    case FigureWidth::small:
-      return "small";
-  }
-  return "";
+  constexpr std::string_view classes[] = {"half", "whole", "small"};
+  return classes[as_size(width)];
 }
 
 }  // namespace
 
 std::string colour_class(std::size_t series) { return fmt::format("c{}", series % colour_count); }
+
+std::string curve_class(Stroke stroke, std::size_t series) {
+  constexpr std::string_view classes[] = {"curve", "curve dashed", "curve dotted"};
+  return fmt::format("{} {}", classes[as_size(stroke)], colour_class(series));
+}
 
 std::string figure_html(const Figure& figure) {
   std::string out = fmt::format("<figure class=\"{}\"><figcaption>{}</figcaption>\n", width_class(figure.width),

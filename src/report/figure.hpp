@@ -10,11 +10,16 @@ inline constexpr int colour_count = 8;  // of the palette in style.cpp; more ser
 // "c3": the class that sets an element's colour.
 std::string colour_class(std::size_t series);
 
-enum class KeyShape { line, dashed, dotted, area, dot, diamond };
+enum class Stroke { solid, dashed, dotted };
+// "curve dashed c3".
+std::string curve_class(Stroke stroke, std::size_t series);
+
+enum class KeyShape { curve, area, dot, diamond };
 struct LegendEntry {
   std::string name;
   std::size_t colour = 0;
-  KeyShape shape = KeyShape::line;
+  KeyShape shape = KeyShape::curve;
+  Stroke stroke = Stroke::solid;  // of a curve
 };
 
 enum class FigureWidth {

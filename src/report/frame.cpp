@@ -1,6 +1,7 @@
 #include "report/frame.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace switchyard::report {
 namespace {
@@ -8,6 +9,39 @@ namespace {
 constexpr double top_room = 26;     // the label of the vertical axis
 constexpr double bottom_room = 42;  // tick labels and the label of the horizontal axis
 constexpr double character_width = 7.4;
+
+// The 1, 2 or 5 times a power of ten that is nearest to `raw` by ratio: the geometric means of neighbours
+// divide.
+double nice_step(double raw, TickKind kind) {
+  const double power = std::pow(10.0, std::floor(std::log10(raw)));
+  const double fraction = raw / power;
+  const double factor = fraction < std::sqrt(2.0)    ? 1
+                        : fraction < std::sqrt(10.0) ? 2
+                        : fraction < std::sqrt(50.0) ? 5
+                                                     : 10;
+  const double step = factor * power;
+  return kind == TickKind::whole ? std::max(1.0, step) : step;
+}
+
+Range widened(Range span) {
+  auto [low, high] = span;
+  if (!std::isfinite(low) || !std::isfinite(high)) return {0, 1};
+  if (low > high) std::swap(low, high);
+  // Closer than this, neighbouring ticks would be one double.
+  const double smallest = 1e-9 * std::max(std::abs(low), std::abs(high));
+  if (high - low > smallest && high - low > 1e-300) return {low, high};
+  const double room = low == 0 ? 1 : std::abs(low) / 2;
+  return low == 0 ? Range{0, 1} : Range{low - room, high + room};
+}
+
+// Multiples of the step from first x step to last x step.
+std::vector<double> multiples(double first, double last, double step) {
+  std::vector<double> values;
+  for (double i = first; i <= last; ++i) values.push_back(i == 0 ? 0.0 : i * step);
+  return values;
+}
+
+constexpr double slack = 1e-9;  // of a step: 0.3 / 0.1 is 2.9999999999999996
 
 bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
 
@@ -27,6 +61,28 @@ void draw_x_axis(Svg& svg, const Frame& frame, const Axis& x) {
 }
 
 }  // namespace
+
+void Range::add(double value) {
+  if (!std::isfinite(value)) return;
+  low = std::min(low, value);
+  high = std::max(high, value);
+}
+
+Ticks nice_ticks(Range given, int wanted, TickKind kind) {
+  const Range span = widened(given);
+  const double step = nice_step((span.high - span.low) / std::max(wanted, 1), kind);
+  const double first = std::floor(span.low / step + slack);
+  const double last = std::max(std::ceil(span.high / step - slack), first + 1);
+  return {first * step, last * step, step, multiples(first, last, step)};
+}
+
+Ticks ticks_within(Range given, int wanted, TickKind kind) {
+  const Range span = widened(given);
+  const double step = nice_step((span.high - span.low) / std::max(wanted, 1), kind);
+  const double first = std::ceil(span.low / step - slack);
+  const double last = std::floor(span.high / step + slack);
+  return {span.low, span.high, step, multiples(first, last, step)};
+}
 
 double text_width(std::string_view text) {
   return character_width * static_cast<double>(std::ranges::count_if(text, starts_character));

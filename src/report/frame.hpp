@@ -1,14 +1,48 @@
-// The part of a picture inside its axes.
+// The part of a picture inside its axes, and the way from values to places there.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "report/scale.hpp"
 #include "report/svg.hpp"
 #include "report/text.hpp"
 
 namespace switchyard::report {
+
+// From the smallest value to the largest; of none, the ends are infinite.
+struct Range {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+
+  void add(double value);  // what is no finite number is left out
+};
+
+// Values from `low` to `high` on a line from `begin` to `end` (which may be below `begin`).
+struct Scale {
+  double low = 0;
+  double high = 1;
+  double begin = 0;
+  double end = 1;
+
+  double operator()(double value) const { return begin + (value - low) / (high - low) * (end - begin); }
+};
+
+// The ends and ticks of an axis: multiples of a step of 1, 2 or 5 times a power of ten.
+struct Ticks {
+  double low = 0;
+  double high = 1;
+  double step = 1;
+  std::vector<double> values;
+};
+enum class TickKind { any, whole };  // whole: steps and epochs have no halves
+
+// An axis that holds `span` and has about `wanted` ticks; it ends on ticks. A span of nothing, or of
+// no numbers, is widened.
+Ticks nice_ticks(Range span, int wanted, TickKind kind = TickKind::any);
+// The same ticks inside `span`, where the axis ends: a curve over steps should fill the width.
+Ticks ticks_within(Range span, int wanted, TickKind kind = TickKind::any);
 
 struct Axis {
   std::string label;  // with the unit

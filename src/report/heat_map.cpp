@@ -1,12 +1,10 @@
-#include "report/heat_map.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "report/frame.hpp"
+#include "report/charts.hpp"
 
 namespace switchyard::report {
 namespace {

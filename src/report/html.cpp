@@ -41,6 +41,7 @@ std::string table_html(const Table& table) {
 }
 
 std::string section_html(std::string_view id, std::string_view title, std::string_view html) {
+  if (html.empty()) return "";
   return fmt::format("<section id=\"{0}\">\n<h2>{1}</h2>\n{2}</section>\n", escape(id), escape(title), html);
 }
 

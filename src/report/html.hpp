@@ -22,6 +22,7 @@ struct Table {
 };
 std::string table_html(const Table& table);
 
+// Nothing without `html`.
 std::string section_html(std::string_view id, std::string_view title, std::string_view html);
 // Folded until it is clicked.
 std::string details_html(std::string_view title, std::string_view html);

@@ -1,28 +1,15 @@
-#include "report/line_chart.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+
+#include "report/charts.hpp"
 
 namespace switchyard::report {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-struct Extent {
-  double low = infinity;
-  double high = -infinity;
-  void add(double value) {
-    if (!std::isfinite(value)) return;
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-};
-
-Extent x_extent(const LineChart& chart) {
-  Extent extent;
+Range x_extent(const LineChart& chart) {
+  Range extent;
   for (const Curve& curve : chart.curves) {
     for (const Point& point : curve.points) {
       if (std::isfinite(point.y)) extent.add(point.x);
@@ -32,23 +19,11 @@ Extent x_extent(const LineChart& chart) {
   return extent;
 }
 
-std::string_view stroke_class(Stroke stroke) {
-  switch (stroke) {
-    case Stroke::solid:
-      return "curve";
-    case Stroke::dashed:
-      return "curve dashed";
-    case Stroke::dotted:
-      return "curve dotted";
-  }
-  return "";
-}
-
-// "loss: 2.303 at 1, 0.3571 at 2,160; smallest 0.3402"
+// "loss: 2.303 at 1, 0.3571 at 2,160; from 0.3402 to 2.303"
 std::string curve_tooltip(const Curve& curve, NumberStyle style) {
   const Point* first = nullptr;
   const Point* last = nullptr;
-  Extent extent;
+  Range extent;
   for (const Point& point : curve.points) {
     if (!std::isfinite(point.y)) continue;
     if (first == nullptr) first = &point;
@@ -76,16 +51,16 @@ void draw_curve(Svg& svg, const Frame& frame, const Curve& curve, NumberStyle st
   std::vector<Point> points;
   points.reserve(curve.points.size());
   for (const Point& point : curve.points) points.push_back({frame.x(point.x), frame.y(point.y)});
-  const std::string colour = colour_class(curve.colour);
-  svg.element("path",
-              {{"class", fmt::format("{} {}", stroke_class(curve.stroke), colour)}, {"d", path_data(points)}},
+  svg.element("path", {{"class", curve_class(curve.stroke, curve.colour)}, {"d", path_data(points)}},
               curve_tooltip(curve, style));
   for (std::size_t i = 0; i < points.size(); ++i) {
     // A lone point has no line that would show it.
     if ((!curve.dots && points.size() > 1) || !std::isfinite(points[i].y)) continue;
-    svg.element("circle", {{"class", "dot " + colour}, {"cx", points[i].x}, {"cy", points[i].y}, {"r", 3}},
-                fmt::format("{}: {} at {}", curve.name, number_text(curve.points[i].y, style),
-                            number_text(curve.points[i].x)));
+    svg.element(
+        "circle",
+        {{"class", "dot " + colour_class(curve.colour)}, {"cx", points[i].x}, {"cy", points[i].y}, {"r", 3}},
+        fmt::format("{}: {} at {}", curve.name, number_text(curve.points[i].y, style),
+                    number_text(curve.points[i].x)));
   }
 }
 
@@ -104,31 +79,65 @@ void draw_mark(Svg& svg, const Frame& frame, const LineChart& chart, const Mark&
                   deviation > 0 ? " ± " + number_text(deviation, chart.y_style) : "", number_text(mark.at.x)));
 }
 
-KeyShape key_shape(const Curve& curve) {
-  switch (curve.stroke) {
-    case Stroke::solid:
-      return KeyShape::line;
-    case Stroke::dashed:
-      return KeyShape::dashed;
-    case Stroke::dotted:
-      return KeyShape::dotted;
-  }
-  return KeyShape::line;
-}
-
 std::vector<LegendEntry> legend_of(const LineChart& chart) {
   std::vector<LegendEntry> legend;
   for (const Curve& curve : chart.curves) {
-    if (!curve.name.empty()) legend.push_back({curve.name, curve.colour, key_shape(curve)});
+    if (!curve.name.empty()) legend.push_back({curve.name, curve.colour, KeyShape::curve, curve.stroke});
   }
   if (!chart.marks.empty()) legend.push_back({chart.mark_name, 0, KeyShape::diamond});
   return legend;
 }
 
+// Of the line between the points; nothing beside its ends.
+std::optional<double> value_at(const std::vector<Point>& points, double x) {
+  const auto after = std::ranges::lower_bound(points, x, {}, &Point::x);
+  if (after == points.end()) return std::nullopt;
+  if (after->x == x) return after->y;
+  if (after == points.begin()) return std::nullopt;
+  const Point& before = *(after - 1);
+  return std::lerp(before.y, after->y, (x - before.x) / (after->x - before.x));
+}
+
 }  // namespace
 
+Curve mean_curve(const std::vector<std::vector<Point>>& runs, std::string name, std::size_t colour) {
+  Curve curve{std::move(name), {}, colour, Stroke::solid, false, {}};
+  constexpr std::size_t places = 200;
+  Range x_range;
+  std::size_t longest = 0;
+  for (const auto& points : runs) {
+    if (points.empty()) continue;
+    x_range.add(points.front().x);
+    x_range.add(points.back().x);
+    longest = std::max(longest, points.size());
+  }
+  const auto [first, last] = x_range;
+  const std::size_t count = std::min(longest, places);
+  for (std::size_t i = 0; i < count; ++i) {
+    // The ends exactly: a rounded last place would lie behind every run.
+    const double x = i == 0 ? first
+                     : i + 1 == count
+                         ? last
+                         : first + (last - first) * static_cast<double>(i) / static_cast<double>(count - 1);
+    double sum = 0;
+    std::size_t values = 0;
+    Range span;
+    for (const auto& points : runs) {
+      const auto value = value_at(points, x);
+      if (!value || !std::isfinite(*value)) continue;
+      sum += *value;
+      ++values;
+      span.add(*value);
+    }
+    if (values == 0) continue;
+    curve.points.push_back({x, sum / static_cast<double>(values)});
+    curve.band.push_back({x, span.low, span.high});
+  }
+  return curve;
+}
+
 Range value_range(const LineChart& chart) {
-  Extent extent;
+  Range extent;
   extent.add(0);
   for (const Curve& curve : chart.curves) {
     for (const Point& point : curve.points) extent.add(point.y);
@@ -142,19 +151,19 @@ Range value_range(const LineChart& chart) {
     extent.add(mark.at.y + mark.deviation.value_or(0));
   }
   if (chart.reference) extent.add(chart.reference->value);
-  return {extent.low, extent.high};
+  return extent;
 }
 
-Figure draw(const LineChart& chart) {
-  const Extent x = x_extent(chart);
+Figure draw(LineChart chart) {
+  std::erase_if(chart.curves, [](const Curve& curve) { return curve.points.empty(); });
+  const Range x = x_extent(chart);
   if (!(x.low <= x.high)) return {chart.title, {}, "", "Nothing was recorded.", chart.width};
   const bool small = chart.width == FigureWidth::small;
   const FrameSize size = small ? FrameSize{330, 220} : FrameSize{440, 270};
   const Range y = chart.y_range.value_or(value_range(chart));
   Svg svg(size.width, size.height, fmt::format("{}: {} over {}", chart.title, chart.y_label, chart.x_label));
-  const Frame frame =
-      draw_frame(svg, size, {chart.x_label, ticks_within(x.low, x.high, small ? 4 : 6, TickKind::whole)},
-                 {chart.y_label, nice_ticks(y.low, y.high, small ? 4 : 5), chart.y_style});
+  const Frame frame = draw_frame(svg, size, {chart.x_label, ticks_within(x, small ? 4 : 6, TickKind::whole)},
+                                 {chart.y_label, nice_ticks(y, small ? 4 : 5), chart.y_style});
   for (const Curve& curve : chart.curves) draw_band(svg, frame, curve);
   if (chart.reference) {
     const double place = frame.y(chart.reference->value);

@@ -1,10 +1,12 @@
-// A whole page, from a folder. Both read files and write none; both throw DataError for a broken one.
+// A whole page, from the files of a folder alone. All throw DataError for a broken one.
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/ids.hpp"
 
 namespace switchyard::report {
 
@@ -30,5 +32,10 @@ std::string study_page(const std::filesystem::path& folder, const std::filesyste
 // The page of either; DataError with what to try for a folder that is neither.
 std::string page_of(const std::filesystem::path& folder, const std::filesystem::path& page_folder,
                     const Headline& headline = {});
+
+// Writes that page to `file`, whole or not at all, and returns its size in bytes. Takes no lock: a run may be
+// writing in `folder`. Throws DataError. Local.
+index_t write_report(const std::filesystem::path& folder, const std::filesystem::path& file,
+                     const Headline& headline);
 
 }  // namespace switchyard::report

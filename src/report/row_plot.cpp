@@ -1,13 +1,9 @@
-#include "report/row_plot.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "report/frame.hpp"
-#include "report/quartiles.hpp"
+#include "report/charts.hpp"
 
 namespace switchyard::report {
 namespace {
@@ -17,16 +13,11 @@ constexpr double middle = 31;      // of the box, from the row's top
 constexpr double half_box = 8;
 constexpr std::size_t name_columns = 52;
 
-// Numbers of all rows that the axis must hold.
-Ticks axis_ticks(const std::vector<double>& values) {
-  double low = std::numeric_limits<double>::infinity();
-  double high = -low;
-  for (const double value : values) {
-    if (!std::isfinite(value)) continue;
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  return nice_ticks(low, high, 5);
+double quantile(const std::vector<double>& sorted, double share) {
+  const double position = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(position);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], position - static_cast<double>(below));
 }
 
 // Where and how a row is drawn.
@@ -88,16 +79,31 @@ void draw_published(const RowPlace& place, const BoxRow& row) {
 
 }  // namespace
 
+Quartiles quartiles(std::vector<double> values) {
+  std::ranges::sort(values);
+  Quartiles result;
+  result.lower = quantile(values, 0.25);
+  result.median = quantile(values, 0.5);
+  result.upper = quantile(values, 0.75);
+  const double reach = 1.5 * (result.upper - result.lower);
+  // A quartile may lie between two values: then the whisker may not end inside the box.
+  const auto first = std::ranges::lower_bound(values, result.lower - reach);
+  const auto last = std::ranges::upper_bound(values, result.upper + reach);
+  result.lower_whisker = std::min(*first, result.lower);
+  result.upper_whisker = std::max(*(last - 1), result.upper);
+  return result;
+}
+
 Figure draw(const BoxPlot& plot) {
-  std::vector<double> all;
+  Range all;
   for (const BoxRow& row : plot.rows) {
-    all.insert(all.end(), row.values.begin(), row.values.end());
-    if (row.published) all.push_back(*row.published);
+    for (const double value : row.values) all.add(value);
+    if (row.published) all.add(*row.published);
   }
-  if (all.empty()) return {plot.title, {}, "", "No run has this metric."};
+  if (all.low > all.high) return {plot.title, {}, "", "No run has this metric."};
   const RowFrameSize size{440, row_height, plot.rows.size()};
   Svg svg(size.width, row_frame_height(size), fmt::format("{}: {} per arm", plot.title, plot.x_label));
-  const Frame frame = draw_row_frame(svg, size, {plot.x_label, axis_ticks(all), plot.style});
+  const Frame frame = draw_row_frame(svg, size, {plot.x_label, nice_ticks(all, 5), plot.style});
   bool has_published = false;
   for (std::size_t i = 0; i < plot.rows.size(); ++i) {
     const BoxRow& row = plot.rows[i];
@@ -117,12 +123,14 @@ Figure draw(const BoxPlot& plot) {
 }
 
 Figure draw(const ForestPlot& plot) {
-  std::vector<double> all = {0};
-  for (const ForestRow& row : plot.rows) all.insert(all.end(), {row.low, row.mean, row.high});
+  Range all{0, 0};
+  for (const ForestRow& row : plot.rows) {
+    for (const double value : {row.low, row.mean, row.high}) all.add(value);
+  }
   if (plot.rows.empty()) return {plot.title, {}, "", "There are no pairs to compare."};
   const RowFrameSize size{440, row_height, plot.rows.size()};
   Svg svg(size.width, row_frame_height(size), fmt::format("{}: {}", plot.title, plot.x_label));
-  const Frame frame = draw_row_frame(svg, size, {plot.x_label, axis_ticks(all), plot.style});
+  const Frame frame = draw_row_frame(svg, size, {plot.x_label, nice_ticks(all, 5), plot.style});
   svg.line(frame.x(0), frame.top, frame.x(0), frame.bottom, "reference");
   for (std::size_t i = 0; i < plot.rows.size(); ++i) {
     const ForestRow& row = plot.rows[i];

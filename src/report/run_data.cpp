@@ -127,14 +127,12 @@ Found find_evaluation(const RunData& run, std::string_view name) {
 }
 
 bool is_run(const std::filesystem::path& folder) {
-  std::error_code error;
   return files::is_there(folder / "config.ini") || files::is_there(folder / "metrics.jsonl");
 }
 
 RunData read_run(const std::filesystem::path& folder) {
   RunData run;
   run.folder = folder;
-  std::error_code error;
   if (files::is_there(folder / "config.ini")) {
     run.config_text = files::read_regular_file(folder / "config.ini");
     run.settings = settings_of(run.config_text);

@@ -5,11 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "report/bar_chart.hpp"
-#include "report/heat_map.hpp"
-#include "report/line_chart.hpp"
 #include "report/run_sections.hpp"
-#include "report/stacked_chart.hpp"
 
 namespace switchyard::report {
 namespace {
@@ -22,8 +18,8 @@ void merge_small_parts(StackedChart& chart) {
   const std::size_t experts = chart.names.size();
   if (experts <= colour_count) return;
   std::vector<double> sums(experts);
-  for (const StackedRow& row : chart.rows) {
-    for (std::size_t e = 0; e < experts; ++e) sums[e] += row.parts[e];
+  for (const BinnedRows::Row& row : chart.rows) {
+    for (std::size_t e = 0; e < experts; ++e) sums[e] += row.values[e];
   }
   std::vector<std::size_t> order(experts);
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -31,18 +27,18 @@ void merge_small_parts(StackedChart& chart) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < areas_shown; ++i) names.push_back(chart.names[order[i]]);
   names.push_back(fmt::format("other {}", experts - areas_shown));
-  for (StackedRow& row : chart.rows) {
+  for (BinnedRows::Row& row : chart.rows) {
     std::vector<double> parts;
-    for (std::size_t i = 0; i < areas_shown; ++i) parts.push_back(row.parts[order[i]]);
+    for (std::size_t i = 0; i < areas_shown; ++i) parts.push_back(row.values[order[i]]);
     parts.push_back(0);
-    for (std::size_t i = areas_shown; i < experts; ++i) parts.back() += row.parts[order[i]];
-    row.parts = std::move(parts);
+    for (std::size_t i = areas_shown; i < experts; ++i) parts.back() += row.values[order[i]];
+    row.values = std::move(parts);
   }
   chart.names = std::move(names);
 }
 
-std::vector<StackedRow> shares_of_evaluations(const RunData& run) {
-  std::vector<StackedRow> rows;
+std::vector<BinnedRows::Row> shares_of_evaluations(const RunData& run) {
+  std::vector<BinnedRows::Row> rows;
   const auto experts = as_size(run.experts());
   for (const Json& record : run.evaluations) {
     std::vector<double> share = numbers_of(record, "expert_share");
@@ -53,14 +49,15 @@ std::vector<StackedRow> shares_of_evaluations(const RunData& run) {
   return rows;
 }
 
-std::vector<StackedRow> shares_of_steps(const RunData& run) {
-  std::vector<StackedRow> rows;
-  for (const BinnedRows::Row& bin : run.steps.load.means()) {
-    const double sum = std::accumulate(bin.values.begin(), bin.values.end(), 0.0);
-    if (!(sum > 0)) continue;
-    StackedRow row{bin.x, bin.values, bin.first, bin.last};
-    for (double& part : row.parts) part /= sum;
-    rows.push_back(std::move(row));
+std::vector<BinnedRows::Row> shares_of_steps(const RunData& run) {
+  const auto sum_of = [](const BinnedRows::Row& bin) {
+    return std::accumulate(bin.values.begin(), bin.values.end(), 0.0);
+  };
+  std::vector<BinnedRows::Row> rows = run.steps.load.means();
+  std::erase_if(rows, [&](const BinnedRows::Row& bin) { return !(sum_of(bin) > 0); });
+  for (BinnedRows::Row& bin : rows) {
+    const double sum = sum_of(bin);
+    for (double& part : bin.values) part /= sum;
   }
   return rows;
 }
@@ -80,7 +77,7 @@ StackedChart share_chart(const RunData& run) {
     chart.y_label = "share of the batch's samples (load)";
   }
   if (chart.rows.empty()) return chart;
-  for (std::size_t e = 0; e < chart.rows.front().parts.size(); ++e)
+  for (std::size_t e = 0; e < chart.rows.front().values.size(); ++e)
     chart.names.push_back(fmt::format("expert {}", e));
   merge_small_parts(chart);
   return chart;
@@ -117,30 +114,19 @@ Figure class_map(const RunData& run, std::string_view name, std::string_view tit
   return draw(map);
 }
 
-Curve step_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour) {
-  return {std::move(label), run.steps.points(name), colour, Stroke::dotted, false, {}};
-}
-Curve split_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour) {
-  return {std::move(label), evaluation_points(run, "validation", name), colour, Stroke::solid, true, {}};
-}
-
 struct Metric {
   std::string_view name;
   std::string_view label;
 };
 
 LineChart bits_chart(const RunData& run, std::string title, const std::array<Metric, 2>& metrics) {
-  LineChart chart;
-  chart.title = std::move(title);
-  chart.x_label = "step";
-  chart.y_label = "bits";
-  chart.note = binning_note(run);
+  LineChart chart = step_chart(run, std::move(title), "bits");
   for (std::size_t i = 0; i < metrics.size(); ++i) {
     const auto& [name, label] = metrics[i];
-    chart.curves.push_back(step_curve(run, name, fmt::format("{}, training batches", label), i));
-    chart.curves.push_back(split_curve(run, name, fmt::format("{}, validation", label), i));
+    chart.curves.push_back(
+        training_curve(run, name, fmt::format("{}, training batches", label), i, Stroke::dotted));
+    chart.curves.push_back(validation_curve(run, name, fmt::format("{}, validation", label), i));
   }
-  std::erase_if(chart.curves, [](const Curve& curve) { return curve.points.empty(); });
   if (const index_t experts = run.experts(); experts > 1) {
     const double most = std::log2(static_cast<double>(experts));
     chart.reference = ReferenceLine{most, fmt::format("log₂ {} = {:.3f}", experts, most)};
@@ -151,22 +137,18 @@ LineChart bits_chart(const RunData& run, std::string title, const std::array<Met
 // How mixed the clusters of the data are that reach an expert, where the run recorded it. Its largest value, ln
 // of the cluster count, is not recorded.
 Figure dispatch_chart(const RunData& run) {
-  LineChart chart;
-  chart.title = "Dispatch entropy";
-  chart.x_label = "step";
-  chart.y_label = "nats";
-  chart.curves.push_back(
-      {"training batches", run.steps.points("dispatch_entropy"), 0, Stroke::solid, false, {}});
-  chart.curves.push_back(split_curve(run, "dispatch_entropy", "validation", 1));
-  std::erase_if(chart.curves, [](const Curve& curve) { return curve.points.empty(); });
+  LineChart chart = step_chart(run, "Dispatch entropy", "nats");
+  chart.curves = {training_curve(run, "dispatch_entropy", "training batches", 0),
+                  validation_curve(run, "dispatch_entropy", "validation", 1)};
+  std::string at_end;
   for (const std::string_view split : {"train", "test"}) {
     const double value = number_of(member(run.summary, split), "dispatch_entropy");
     if (!std::isfinite(value)) continue;
-    chart.note +=
-        fmt::format("{} {}: {}. ", chart.note.empty() ? "At the end," : "", split,
+    at_end +=
+        fmt::format("{} {}: {}. ", at_end.empty() ? "At the end," : "", split,
                     data_element(value, NumberStyle::plain, fmt::format("final.{}.dispatch_entropy", split)));
   }
-  chart.note += binning_note(run);
+  chart.note = at_end + chart.note;
   return draw(chart);
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "report/line_chart.hpp"
 #include "report/run_sections.hpp"
 
 namespace switchyard::report {
@@ -26,70 +25,60 @@ std::vector<std::string> loss_parts(const StepSeries& steps) {
   return parts;
 }
 
-Curve validation_curve(const RunData& run, std::string_view name) {
-  return {"validation", evaluation_points(run, "validation", name), 1, Stroke::solid, true, {}};
-}
-
 LineChart loss_chart(const RunData& run) {
-  LineChart chart;
-  chart.title = "Loss";
-  chart.x_label = "step";
-  chart.y_label = "loss (nats)";
-  chart.note = binning_note(run);
-  chart.curves.push_back({"training", run.steps.points("loss"), 0, Stroke::solid, false, {}});
+  LineChart chart = step_chart(run, "Loss", "loss (nats)");
+  chart.curves.push_back(training_curve(run, "loss", "training", 0));
   const auto parts = loss_parts(run.steps);
   // One part alone is the loss itself.
   if (parts.size() > 1) {
     std::size_t colour = 2;
     for (const std::string& part : parts) {
       const Stroke stroke = colour % 2 == 0 ? Stroke::dashed : Stroke::dotted;
-      chart.curves.push_back({readable(part), run.steps.points(part), colour++, stroke, false, {}});
+      chart.curves.push_back(training_curve(run, part, readable(part), colour++, stroke));
     }
   }
-  chart.curves.push_back(validation_curve(run, "task_loss"));
+  chart.curves.push_back(validation_curve(run, "task_loss", "validation", 1));
   return chart;
 }
 
 LineChart error_chart(const RunData& run) {
-  LineChart chart;
-  chart.title = "Error";
-  chart.x_label = "step";
-  chart.y_label = "share of wrong predictions";
+  LineChart chart = step_chart(run, "Error", "share of wrong predictions");
   chart.y_style = NumberStyle::percent;
-  chart.note = binning_note(run);
-  chart.curves.push_back({"training batches", run.steps.points("error"), 0, Stroke::solid, false, {}});
-  chart.curves.push_back(validation_curve(run, "error"));
+  chart.curves = {training_curve(run, "error", "training batches", 0),
+                  validation_curve(run, "error", "validation", 1)};
   return chart;
-}
-
-void drop_empty_curves(LineChart& chart) {
-  std::erase_if(chart.curves, [](const Curve& curve) { return curve.points.empty(); });
 }
 
 }  // namespace
 
-std::string binning_note(const RunData& run) {
+LineChart step_chart(const RunData& run, std::string title, std::string y_label) {
+  LineChart chart;
+  chart.title = std::move(title);
+  chart.x_label = "step";
+  chart.y_label = std::move(y_label);
   const auto loss = run.steps.scalars.find("loss");
-  if (loss == run.steps.scalars.end() || loss->second.records_per_bin() == 1) return "";
-  return fmt::format("Steps are shown as means of {} neighbouring ones.", loss->second.records_per_bin());
+  const index_t steps = loss == run.steps.scalars.end() ? 1 : loss->second.records_per_bin();
+  if (steps > 1) chart.note = fmt::format("Steps are shown as means of {} neighbouring ones.", steps);
+  return chart;
 }
 
-std::vector<Point> evaluation_points(const RunData& run, std::string_view split, std::string_view name) {
+Curve training_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour,
+                     Stroke stroke) {
+  return {std::move(label), run.steps.points(name), colour, stroke, false, {}};
+}
+
+Curve validation_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour) {
   std::vector<Point> points;
   for (const Json& record : run.evaluations) {
     const double value = number_of(record, name);
-    if (string_of(record, "split") == split && value == value)
+    if (string_of(record, "split") == "validation" && value == value)
       points.push_back({number_of(record, "step"), value});
   }
-  return points;
+  return {std::move(label), std::move(points), colour, Stroke::solid, true, {}};
 }
 
 std::string run_learning(const RunData& run) {
-  LineChart loss = loss_chart(run);
-  LineChart error = error_chart(run);
-  drop_empty_curves(loss);
-  drop_empty_curves(error);
-  return figure_grid({draw(loss), draw(error)});
+  return figure_grid({draw(loss_chart(run)), draw(error_chart(run))});
 }
 
 }  // namespace switchyard::report

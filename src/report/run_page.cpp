@@ -1,4 +1,8 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <numeric>
 
 #include "report/html.hpp"
 #include "report/pages.hpp"
@@ -7,6 +11,127 @@
 
 namespace switchyard::report {
 namespace {
+
+constexpr double dead_below = 0.001;  // of the samples, as metrics.jsonl's dead_experts
+
+struct Score {
+  std::string_view name;
+  std::string_view label;
+  std::string_view note;
+};
+constexpr Score scores[] = {
+    {"error", "error", "of the mixture"},
+    {"loss", "loss", "-log p, nats"},
+    {"mi_predicted", "I(E;Y), predicted", "bits, expert and its class"},
+    {"mi_true", "I(E;Y), true", "bits, expert and true class"},
+    {"h_s", "H_s", "bits, softmax of a sample over all experts"},
+    {"h_u", "H_u", "bits, usage of the experts"},
+    {"dispatch_entropy", "dispatch entropy", "nats"},
+};
+
+Tile number_tile(std::string label, double value, std::string_view id, std::string note = "") {
+  return {std::move(label), data_element(value, style_of(id), id), std::move(note)};
+}
+
+void add_scores(const RunData& run, std::vector<Tile>& tiles) {
+  // A single expert has nothing to choose, and so no entropies.
+  const Span<const Score> shown = Span(scores).first(run.experts() == 1 ? 2 : std::size(scores));
+  for (const Score& score : shown) {
+    const Found found = find_evaluation(run, score.name);
+    if (found.object.is_null()) continue;
+    const std::string split = found.of.substr(0, found.of.find(','));
+    std::string note(score.note);
+    if (found.of != split) note += found.of.substr(split.size());
+    tiles.push_back(number_tile(fmt::format("{} {}", split, score.label), number_of(found.object, score.name),
+                                fmt::format("{}.{}", split, score.name), note));
+  }
+}
+
+// Of the training steps alone.
+double samples_per_second(const RunData& run) {
+  const double stated = number_of(member(run.summary, "train"), "samples_per_second");
+  if (std::isfinite(stated)) return stated;
+  const double seconds = std::accumulate(run.steps.phase_totals.begin(), run.steps.phase_totals.end(), 0.0);
+  return seconds > 0 ? run.steps.samples / seconds : std::nan("");
+}
+
+// Where there is no summary yet, advice may name one.
+bool takes_regularisers(const RunData& run) {
+  const Json& told = member(run.summary, "takes_regularisers");
+  return !told.is_boolean() || told.get<bool>();
+}
+
+std::string dead_expert_warning(const RunData& run) {
+  const Found found = find_evaluation(run, "expert_share");
+  const std::vector<double> share = numbers_of(found.object, "expert_share");
+  std::vector<index_t> dead;
+  for (std::size_t e = 0; e < share.size(); ++e) {
+    if (share[e] < dead_below) dead.push_back(static_cast<index_t>(e));
+  }
+  if (dead.empty()) return "";
+  return fmt::format(
+      "Dead experts: {} of {} ({}). They are chosen for less than 1 sample in 1000 ({}); try {}fewer experts "
+      "(moe.experts) or another seed (run.seed).",
+      dead.size(), share.size(), fmt::join(dead, ", "), found.of,
+      takes_regularisers(run) ? "a larger importance regulariser (moe.importance), " : "");
+}
+
+std::string headline_tiles(const RunData& run) {
+  std::vector<Tile> tiles;
+  add_scores(run, tiles);
+  const Json& exit = member(run.summary, "exit");
+  const double steps = number_of(run.summary, "steps");
+  tiles.push_back(
+      number_tile("steps", std::isfinite(steps) ? steps : run.steps.last_step, "steps",
+                  run.steps.last_epoch > 0 ? fmt::format("{:.0f} epochs begun", run.steps.last_epoch) : ""));
+  tiles.push_back(number_tile("parameters", number_of(run.summary, "parameters"), "parameters"));
+  tiles.push_back(number_tile("samples per second", samples_per_second(run), "train.samples_per_second",
+                              "training steps alone"));
+  if (exit.is_object()) {
+    tiles.push_back(number_tile("exit code", number_of(exit, "code"), "exit.code", string_of(exit, "reason")));
+  } else {
+    tiles.push_back({"exit code", "–", "not finished"});
+  }
+  return tiles_html(tiles);
+}
+
+std::vector<std::string> warnings_of(const RunData& run) {
+  std::vector<std::string> warnings;
+  const double steps = number_of(run.summary, "steps");
+  const double code = number_of(member(run.summary, "exit"), "code");
+  if (run.summary.is_null()) {
+    warnings.push_back(
+        "The run has not finished: there is no summary.json. The page shows what was recorded so far.");
+  } else if (run.steps.last_step > steps) {
+    warnings.push_back(
+        fmt::format("The run went on after summary.json was written: the summary is of step {:.0f}, the last "
+                    "record of step {:.0f}.",
+                    steps, run.steps.last_step));
+  }
+  if (code != 0 && std::isfinite(code)) {
+    warnings.push_back(fmt::format("The run ended with exit code {:.0f}: {}.", code,
+                                   string_of(member(run.summary, "exit"), "reason")));
+  }
+  if (!run.has_metrics) warnings.push_back("There is no metrics.jsonl: curves are missing.");
+  if (const double missing = run.steps.last_step - static_cast<double>(run.steps.records); missing > 0) {
+    warnings.push_back(fmt::format(
+        "metrics.jsonl lacks {:.0f} of the {:.0f} steps: curves have a gap there (the file was cut, or "
+        "lost its end in a power cut).",
+        missing, run.steps.last_step));
+  }
+  if (run.torn_line) {
+    warnings.push_back(
+        "metrics.jsonl ends in the middle of a record, which is left out (the run was stopped while it wrote, "
+        "or is writing now).");
+  }
+  if (run.steps.without_loss > 0) {
+    warnings.push_back(
+        fmt::format("{} step records hold no finite loss: the training diverged, or the file was changed.",
+                    run.steps.without_loss));
+  }
+  if (std::string dead = dead_expert_warning(run); !dead.empty()) warnings.push_back(std::move(dead));
+  return warnings;
+}
 
 // "runs/one/" is called "one", and "." by the folder that it is.
 std::string folder_name(const std::filesystem::path& folder) {
@@ -42,19 +167,15 @@ std::string configuration(const RunData& run) {
   return out;
 }
 
-void add_section(std::string& out, std::string_view id, std::string_view title, const std::string& html) {
-  if (!html.empty()) out += section_html(id, title, html);
-}
-
 }  // namespace
 
 std::string run_page(const std::filesystem::path& folder, const Headline& headline) {
   const RunData run = read_run(folder);
-  std::string html = run_headline(run) + warnings_html(run_warnings(run));
-  add_section(html, "learning", "Learning", run_learning(run));
-  if (run.experts() != 1) add_section(html, "experts", "Experts", run_experts(run));
-  add_section(html, "time", "Time", run_time(run));
-  add_section(html, "configuration", "Configuration", configuration(run));
+  std::string html = headline_tiles(run) + warnings_html(warnings_of(run)) +
+                     section_html("learning", "Learning", run_learning(run));
+  if (run.experts() != 1) html += section_html("experts", "Experts", run_experts(run));
+  html += section_html("time", "Time", run_time(run)) +
+          section_html("configuration", "Configuration", configuration(run));
   return document_html({fmt::format("Run {}", folder_name(folder)), subtitle(run, headline), html});
 }
 

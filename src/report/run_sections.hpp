@@ -2,21 +2,22 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
+#include "report/charts.hpp"
 #include "report/run_data.hpp"
 
 namespace switchyard::report {
 
-std::string run_headline(const RunData& run);
-std::vector<std::string> run_warnings(const RunData& run);
 std::string run_learning(const RunData& run);  // loss and error over steps
 std::string run_experts(const RunData& run);   // share, usage, classes, entropies and information
 std::string run_time(const RunData& run);      // seconds per phase
 
-// "Curves show means of 8 steps each"; empty if every step is shown.
-std::string binning_note(const RunData& run);
-// A member of the evaluations of `split` over steps.
-std::vector<Point> evaluation_points(const RunData& run, std::string_view split, std::string_view name);
+// A chart over steps without a curve; its note says how many steps a point is the mean of, if not one.
+LineChart step_chart(const RunData& run, std::string title, std::string y_label);
+// The step records' member `name`.
+Curve training_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour,
+                     Stroke stroke = Stroke::solid);
+// That of the evaluations of the validation split, with a dot each.
+Curve validation_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour);
 
 }  // namespace switchyard::report

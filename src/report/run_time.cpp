@@ -5,7 +5,6 @@
 #include "base/phase_clock.hpp"
 #include "report/html.hpp"
 #include "report/run_sections.hpp"
-#include "report/stacked_chart.hpp"
 #include "report/text.hpp"
 
 namespace switchyard::report {
@@ -39,10 +38,9 @@ std::string run_time(const RunData& run) {
   for (std::size_t phase = 0; phase < phase_count; ++phase) {
     chart.names.emplace_back(name(static_cast<Phase>(phase)));
   }
-  for (const BinnedRows::Row& bin : steps.phases.means()) {
-    StackedRow row{bin.x, bin.values, bin.first, bin.last};
-    for (double& part : row.parts) part *= 1000;
-    chart.rows.push_back(std::move(row));
+  chart.rows = steps.phases.means();
+  for (BinnedRows::Row& bin : chart.rows) {
+    for (double& part : bin.values) part *= 1000;
   }
   chart.note = fmt::format(
       "Each bar is the mean of {} steps (the last one of those that are left). Waiting for other ranks counts "

@@ -1,11 +1,9 @@
-#include "report/stacked_chart.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "report/frame.hpp"
+#include "report/charts.hpp"
 
 namespace switchyard::report {
 namespace {
@@ -17,11 +15,11 @@ struct Layer {
 
 std::vector<Layer> layers_of(const StackedChart& chart) {
   std::vector<Layer> layers(chart.names.size());
-  for (const StackedRow& row : chart.rows) {
+  for (const BinnedRows::Row& row : chart.rows) {
     double sum = 0;
     for (std::size_t i = 0; i < layers.size(); ++i) {
       layers[i].below.push_back(sum);
-      if (std::isfinite(row.parts[i])) sum += row.parts[i];
+      if (std::isfinite(row.values[i])) sum += row.values[i];
       layers[i].above.push_back(sum);
     }
   }
@@ -92,9 +90,9 @@ Figure draw(const StackedChart& given) {
   const double end = areas ? chart.rows.back().x : chart.rows.back().last + 0.5;
   const double high = chart.whole_is_one ? 1 : largest_sum(layers);
   Svg svg(size.width, size.height, fmt::format("{}: {} over {}", chart.title, chart.y_label, chart.x_label));
-  const Ticks x = ticks_within(begin, end, 6, TickKind::whole);
+  const Ticks x = ticks_within({begin, end}, 6, TickKind::whole);
   const Frame frame =
-      draw_frame(svg, size, {chart.x_label, x}, {chart.y_label, nice_ticks(0, high, 5), chart.y_style});
+      draw_frame(svg, size, {chart.x_label, x}, {chart.y_label, nice_ticks({0, high}, 5), chart.y_style});
   std::vector<LegendEntry> legend;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     areas ? draw_area(svg, frame, chart, i, layers[i]) : draw_bars(svg, frame, chart, i, layers[i]);

@@ -1,5 +1,4 @@
 #include "report/study_data.hpp"
-#include "files/regular_file.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +6,6 @@
 #include <cmath>
 
 #include "base/error.hpp"
-#include "files/regular_file.hpp"
 
 namespace switchyard::report {
 namespace {
@@ -70,19 +68,10 @@ StudyArm arm_of(const Json& object) {
 
 }  // namespace
 
-const PublishedValue* StudyData::published_for(const std::string& arm, const std::string& metric) const {
-  const auto found = std::ranges::find_if(published, [&](const PublishedValue& value) {
-    return value.arm == arm && value.metric == metric && !value.step;
-  });
-  return found == published.end() ? nullptr : &*found;
-}
-
 std::string StudyData::title_of(const std::string& arm) const {
   const auto found = std::ranges::find(arms, arm, &StudyArm::name);
   return found == arms.end() ? arm : found->title;
 }
-
-bool is_study(const std::filesystem::path& folder) { return files::is_there(folder / "study.json"); }
 
 StudyData read_study(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "study.json";
@@ -115,10 +104,6 @@ StudyData read_study(const std::filesystem::path& folder) {
                     file.string()));
   }
   return study;
-}
-
-std::filesystem::path run_folder(const std::filesystem::path& study, const StudyRun& run) {
-  return study / run.folder;
 }
 
 }  // namespace switchyard::report

@@ -61,16 +61,10 @@ struct StudyData {
   std::vector<StudyDifference> differences;
   std::vector<PublishedValue> published;
 
-  // The final value that was published for an arm, if any.
-  const PublishedValue* published_for(const std::string& arm, const std::string& metric) const;
   std::string title_of(const std::string& arm) const;  // the name, if the arm is unknown
 };
 
-// Whether the folder holds a study.json.
-bool is_study(const std::filesystem::path& folder);
 // Throws DataError for a study.json that is broken or has no arms.
 StudyData read_study(const std::filesystem::path& folder);
-// Where a run of the study is.
-std::filesystem::path run_folder(const std::filesystem::path& study, const StudyRun& run);
 
 }  // namespace switchyard::report

@@ -4,8 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "report/mean_curve.hpp"
-#include "report/row_plot.hpp"
+#include "report/charts.hpp"
 #include "report/study_sections.hpp"
 
 namespace switchyard::report {
@@ -28,7 +27,7 @@ std::vector<std::vector<StepSeries>> read_steps(const StudyData& study, const st
   for (const StudyArm& arm : study.arms) {
     steps.emplace_back();
     for (const StudyRun& run : arm.runs) {
-      const std::filesystem::path path = run_folder(folder, run);
+      const std::filesystem::path path = folder / run.folder;
       if (run.status == "finished" && is_run(path)) steps.back().push_back(read_run(path).steps);
     }
   }
@@ -63,8 +62,9 @@ LineChart arm_chart(const StudyData& study, const StudyArm& arm, std::size_t ind
 void share_range(std::vector<LineChart>& charts) {
   Range all;
   for (const LineChart& chart : charts) {
-    const Range range = value_range(chart);
-    all = {std::min(all.low, range.low), std::max(all.high, range.high)};
+    const auto [low, high] = value_range(chart);
+    all.add(low);
+    all.add(high);
   }
   for (LineChart& chart : charts) chart.y_range = all;
 }
@@ -83,7 +83,8 @@ std::string study_spread(const StudyData& study) {
         row.values.push_back(found->second);
         row.value_names.push_back(fmt::format("{}, seed {:.0f}", arm.title, run.seed));
       }
-      if (const PublishedValue* value = study.published_for(arm.name, metric)) row.published = value->value;
+      if (const PublishedValue* value = find_published(study.published, arm.name, metric))
+        row.published = value->value;
       plot.rows.push_back(std::move(row));
     }
     figures.push_back(draw(plot));

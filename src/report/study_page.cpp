@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 
-#include "base/error.hpp"
 #include "report/html.hpp"
 #include "report/pages.hpp"
 #include "report/study_sections.hpp"
@@ -38,36 +38,119 @@ std::vector<std::string> warnings_of(const StudyData& study) {
   return warnings;
 }
 
-void add_section(std::string& out, std::string_view id, std::string_view title, const std::string& html) {
-  if (!html.empty()) out += section_html(id, title, html);
+std::string with_deviation(double mean, double deviation, NumberStyle style) {
+  std::string out = data_element(mean, style);
+  if (std::isfinite(deviation)) out += " ± " + data_element(deviation, style);
+  return out;
+}
+
+std::string published_cell(const PublishedValue* published, NumberStyle style) {
+  if (published == nullptr) return "–";
+  return with_deviation(published->value, published->standard_deviation.value_or(std::nan("")), style);
+}
+
+std::string title_cell(const StudyData& study, const StudyArm& arm) {
+  return escape(arm.title) + (arm.name == study.baseline ? " <span class=\"note\">(baseline)</span>" : "");
+}
+
+StudySummary summary_of(const StudyArm& arm, const std::string& metric) {
+  const auto found = arm.summary.find(metric);
+  if (found != arm.summary.end()) return found->second;
+  return {0, std::nan(""), std::nan(""), std::nan("")};
+}
+
+// All metrics of all arms at once; scrolls sideways.
+std::string overview(const StudyData& study) {
+  Table table{{"arm", "settings", "n"}, {}, 2};
+  for (const std::string& metric : study.metrics) table.head.push_back(metric);
+  for (const StudyArm& arm : study.arms) {
+    std::vector<std::string> row = {
+        title_cell(study, arm), escape(arm.values.empty() ? "–" : arm.values),
+        study.metrics.empty() ? "–" : number_text(summary_of(arm, study.metrics[0]).n)};
+    for (const std::string& metric : study.metrics) {
+      const StudySummary summary = summary_of(arm, metric);
+      row.push_back(with_deviation(summary.mean, summary.deviation, style_of(metric)));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return table_html(table);
+}
+
+// One metric, with the best run and what was published.
+std::string metric_table(const StudyData& study, const std::string& metric) {
+  const NumberStyle style = style_of(metric);
+  Table table{{"arm", "mean ± std", "n", "best", "published"}, {}, 1};
+  for (const StudyArm& arm : study.arms) {
+    const StudySummary summary = summary_of(arm, metric);
+    table.rows.push_back({title_cell(study, arm), with_deviation(summary.mean, summary.deviation, style),
+                          number_text(summary.n), data_element(summary.best, style),
+                          published_cell(find_published(study.published, arm.name, metric), style)});
+  }
+  return details_html(fmt::format("{}: mean, best run, published", metric), table_html(table));
+}
+
+std::string selection_table(const StudyData& study) {
+  const NumberStyle style = style_of(study.select_by);
+  Table table{{"arm", "settings tried", "mean ± std", "n", "failed"}, {}, 2};
+  for (const StudyArm& arm : study.arms) {
+    for (const StudyCandidate& candidate : arm.selection) {
+      table.rows.push_back({escape(arm.title), escape(candidate.values),
+                            with_deviation(candidate.summary.mean, candidate.summary.deviation, style),
+                            number_text(candidate.summary.n), number_text(candidate.failed)});
+    }
+  }
+  if (table.rows.empty()) return "";
+  return details_html(fmt::format("How settings were chosen (by {})", study.select_by), table_html(table));
+}
+
+std::string folder_link(const std::filesystem::path& target, const std::filesystem::path& page_folder,
+                        const std::string& text) {
+  std::error_code error;
+  std::filesystem::path relative = std::filesystem::proximate(target, page_folder, error);
+  if (error) relative = target;
+  return fmt::format("<a class=\"whole-line\" href=\"{}\">{}</a>",
+                     escape(link_text(relative.generic_string() + "/")), escape(text));
+}
+
+std::string results_of(const StudyData& study) {
+  std::string out = overview(study);
+  for (const std::string& metric : study.metrics) out += metric_table(study, metric);
+  return out + selection_table(study);
+}
+
+std::string runs_of(const StudyData& study, const std::filesystem::path& folder,
+                    const std::filesystem::path& page_folder) {
+  Table table{{"arm", "status", "folder", "seed"}, {}, 3};
+  for (const std::string& metric : study.metrics) table.head.push_back(metric);
+  for (const StudyArm& arm : study.arms) {
+    for (const StudyRun& run : arm.runs) {
+      const std::filesystem::path target = folder / run.folder;
+      std::error_code error;
+      const bool exists = std::filesystem::is_directory(target, error);
+      std::vector<std::string> row = {
+          escape(arm.name), escape(run.status),
+          exists ? folder_link(target, page_folder, run.folder) : escape(run.folder), number_text(run.seed)};
+      for (const std::string& metric : study.metrics) {
+        const auto found = run.metrics.find(metric);
+        row.push_back(found == run.metrics.end() ? "–" : data_element(found->second, style_of(metric)));
+      }
+      table.rows.push_back(std::move(row));
+    }
+  }
+  return table_html(table);
 }
 
 }  // namespace
 
 std::string study_page(const std::filesystem::path& folder, const std::filesystem::path& page_folder) {
   const StudyData study = read_study(folder);
-  std::string html = warnings_html(warnings_of(study));
-  add_section(html, "results", "Results", study_results(study));
-  add_section(html, "spread", "Spread across seeds", study_spread(study));
-  add_section(html, "differences", "Differences from the baseline", study_differences(study));
-  add_section(html, "curves", "Curves", study_curves(study, folder));
-  add_section(html, "runs", "Runs", study_runs(study, folder, page_folder));
+  const std::string html =
+      warnings_html(warnings_of(study)) + section_html("results", "Results", results_of(study)) +
+      section_html("spread", "Spread across seeds", study_spread(study)) +
+      section_html("differences", "Differences from the baseline", study_differences(study)) +
+      section_html("curves", "Curves", study_curves(study, folder)) +
+      section_html("runs", "Runs", runs_of(study, folder, page_folder));
   return document_html({fmt::format("Study {}", study.name), subtitle(study), html});
-}
-
-std::string page_of(const std::filesystem::path& folder, const std::filesystem::path& page_folder,
-                    const Headline& headline) {
-  std::error_code error;
-  if (is_study(folder)) return study_page(folder, page_folder);
-  if (is_run(folder)) return run_page(folder, headline);
-  const char* why = std::filesystem::is_directory(folder, error)
-                        ? "it holds neither a study.json nor a config.ini or metrics.jsonl"
-                    : std::filesystem::exists(folder, error) ? "it is a file"
-                                                             : "it does not exist";
-  throw DataError(
-      fmt::format("there is no run or study in '{}' ({}); give the folder that `switchyard train` or "
-                  "`switchyard study` made",
-                  folder.string(), why));
 }
 
 }  // namespace switchyard::report

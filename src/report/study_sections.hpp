@@ -8,12 +8,9 @@
 
 namespace switchyard::report {
 
-std::string study_results(const StudyData& study);      // tables of arms and metrics, and how arms were chosen
 std::string study_spread(const StudyData& study);       // box plots across seeds
 std::string study_differences(const StudyData& study);  // a forest plot per metric
 // Mean curves over steps: reads the metrics.jsonl of every finished run.
 std::string study_curves(const StudyData& study, const std::filesystem::path& folder);
-std::string study_runs(const StudyData& study, const std::filesystem::path& folder,
-                       const std::filesystem::path& page_folder);
 
 }  // namespace switchyard::report

@@ -13,8 +13,6 @@ std::string coordinate(double value);
 
 struct Attribute {
   Attribute(std::string_view key, std::string_view text) : name(key), value(text) {}
-  Attribute(std::string_view key, const char* text) : name(key), value(text) {}
-  Attribute(std::string_view key, const std::string& text) : name(key), value(text) {}
   Attribute(std::string_view key, double number) : name(key), value(coordinate(number)) {}
 
   std::string_view name;

@@ -33,22 +33,8 @@ std::size_t character_length(std::string_view text) {
   return overlong || outside || noncharacter ? 0 : length;
 }
 
-std::string_view entity(char c) {
-  switch (c) {
-    case '&':
-      return "&amp;";
-    case '<':
-      return "&lt;";
-    case '>':
-      return "&gt;";
-    case '"':
-      return "&quot;";
-    case '\'':
-      return "&#39;";
-    default:
-      return "";
-  }
-}
+using Entity = std::pair<char, std::string_view>;
+constexpr Entity entities[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
 
 // "36527" -> "36,527"
 std::string with_thousands(double value) {
@@ -70,8 +56,8 @@ std::string escape(std::string_view text) {
     const char c = text.front();
     const std::size_t length = character_length(text);
     const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
-    if (const std::string_view written = entity(c); !written.empty()) {
-      out += written;
+    if (const auto entity = std::ranges::find(entities, c, &Entity::first); entity != std::end(entities)) {
+      out += entity->second;
     } else if (length == 0 || control) {
       out += replacement;
     } else {

@@ -1,5 +1,5 @@
 // report: one page of a run or study.
-#include "report/write_report.hpp"
+#include "report/pages.hpp"
 
 #include <fmt/format.h>
 

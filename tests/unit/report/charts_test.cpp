@@ -4,11 +4,7 @@
 
 #include <limits>
 
-#include "report/bar_chart.hpp"
-#include "report/heat_map.hpp"
-#include "report/line_chart.hpp"
-#include "report/row_plot.hpp"
-#include "report/stacked_chart.hpp"
+#include "report/charts.hpp"
 #include "unit/report/markup.hpp"
 
 namespace switchyard::report {

@@ -1,4 +1,4 @@
-#include "report/mean_curve.hpp"
+#include "report/charts.hpp"
 
 #include <gtest/gtest.h>
 

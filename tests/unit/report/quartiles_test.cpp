@@ -1,4 +1,4 @@
-#include "report/quartiles.hpp"
+#include "report/charts.hpp"
 
 #include <gtest/gtest.h>
 

@@ -82,8 +82,8 @@ TEST(ReadStudy, tells_final_values_from_points_of_curves) {
   const test::TemporaryDirectory folder;
   test::write_study(folder.path());
   const StudyData study = read_study(folder.path());
-  EXPECT_EQ(study.published_for("plain", "loss"), nullptr) << "it has a step";
-  ASSERT_NE(study.published_for("plain", "test.error"), nullptr);
+  EXPECT_EQ(find_published(study.published, "plain", "loss"), nullptr) << "it has a step";
+  ASSERT_NE(find_published(study.published, "plain", "test.error"), nullptr);
   EXPECT_EQ(study.title_of("other"), "Other & <more>");
   EXPECT_EQ(study.title_of("unknown"), "unknown");
 }
