@@ -18,8 +18,8 @@ constexpr std::string_view clear_to_end = "\x1b[K";
 
 std::string progress_text(const Progress& progress) {
   std::string text = fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  error {:.3f}  {} samples/s",
-                                 progress.epoch, progress.epochs, progress.step, progress.steps, progress.loss,
-                                 progress.error, rate_text(progress.samples_per_second));
+                                 progress.now.epoch, progress.epochs, progress.now.step, progress.steps,
+                                 progress.now.loss, progress.now.error, rate_text(progress.samples_per_second));
   if (progress.seconds_left) text += fmt::format("  {} left", duration_text(*progress.seconds_left));
   return text;
 }
@@ -60,15 +60,9 @@ void ProgressLine::update(const StepProgress& step) {
   interval_samples_ += step.samples;
   if (!is_due(step.step, now)) return;
 
-  Progress progress;
-  progress.epoch = step.epoch;
-  progress.epochs = options_.epochs;
-  progress.step = step.step;
-  progress.steps = options_.steps;
-  progress.loss = step.loss;
-  progress.error = step.error;
   const double interval = now - interval_start_;
-  progress.samples_per_second = interval > 0 ? static_cast<double>(interval_samples_) / interval : 0.0;
+  const double rate = interval > 0 ? static_cast<double>(interval_samples_) / interval : 0.0;
+  Progress progress{step, options_.epochs, options_.steps, rate, {}};
   if (const index_t done = step.step - options_.first_step; done > 0) {
     progress.seconds_left = (now - start_) / static_cast<double>(done) *
                             static_cast<double>(std::max<index_t>(options_.steps - step.step, 0));

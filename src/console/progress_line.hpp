@@ -12,19 +12,6 @@
 
 namespace switchyard::console {
 
-struct Progress {
-  index_t epoch = 0;
-  index_t epochs = 0;
-  index_t step = 0;  // steps done
-  index_t steps = 0;
-  double loss = 0;
-  double error = 0;
-  double samples_per_second = 0;
-  std::optional<double> seconds_left;
-};
-// "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left", without a line break.
-std::string progress_text(const Progress& progress);
-
 // What one step reports.
 struct StepProgress {
   index_t epoch = 0;
@@ -33,6 +20,16 @@ struct StepProgress {
   double loss = 0;
   double error = 0;
 };
+
+struct Progress {
+  StepProgress now;
+  index_t epochs = 0;
+  index_t steps = 0;
+  double samples_per_second = 0;
+  std::optional<double> seconds_left;
+};
+// "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left", without a line break.
+std::string progress_text(const Progress& progress);
 
 // Used by the coordinator's thread only. Standard output may be a pipe that breaks: a stream in a bad state
 // ends the printing, not the run.

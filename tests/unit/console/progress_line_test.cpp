@@ -9,9 +9,9 @@ namespace switchyard::console {
 namespace {
 
 TEST(ProgressText, says_how_far_training_is) {
-  EXPECT_EQ(progress_text({3, 20, 321, 2160, 0.31214, 0.1118, 24309.7, 130.2}),
+  EXPECT_EQ(progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, 130.2}),
             "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left");
-  EXPECT_EQ(progress_text({1, 1, 0, 10, 0, 0, 0, {}}),
+  EXPECT_EQ(progress_text({{1, 0, 0, 0, 0}, 1, 10, 0, {}}),
             "epoch 1/1  step 0/10  loss 0.0000  error 0.000  0.0 samples/s");
 }
 
