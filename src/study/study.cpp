@@ -263,20 +263,26 @@ std::string Study::checkpoint_note() const {
 run::Outcome Study::finish(bool stopped) {
   relay_ = {};
   world_->barrier();  // nobody makes the mark again
-  run::Outcome outcome{ExitCode::ok, "finished the study"};
-  if (!world_->is_root()) {
-    if (stopped) outcome.code = ExitCode::stopped_early;
-    return outcome;
-  }
-  std::filesystem::remove(root_ / "stop");
+  if (world_->is_root()) std::filesystem::remove(root_ / "stop");
   if (stopped) {
     return {ExitCode::stopped_early,
-            fmt::format("stopped with {} of {} runs done (a signal asked for it); go on with the same command",
-                        progress_->done(), progress_->total())};
+            world_->is_root()
+                ? fmt::format(
+                      "stopped with {} of {} runs done (a signal asked for it); go on with the same command",
+                      progress_->done(), progress_->total())
+                : std::string()};
   }
-  *means_.out << '\n'
-              << results_markdown(read_results(spec_, selected_), spec_.published) << checkpoint_note() << '\n';
-  return outcome;
+  std::int64_t finished = 0;
+  at_root([&] {
+    const Results results = read_results(spec_, selected_);
+    *means_.out << '\n' << results_markdown(results, spec_.published) << checkpoint_note() << '\n';
+    for (const ArmResult& arm : results.arms) finished += count(arm.runs, RunStatus::finished);
+  });
+  world_->broadcast(Span<std::int64_t>(&finished, 1), GroupRank(0));
+  if (finished > 0) return {ExitCode::ok, "finished the study"};
+  return {
+      ExitCode::numeric,
+      "every run of the study failed or was skipped (failed.json and skipped.json in their folders say why)"};
 }
 
 }  // namespace

@@ -111,6 +111,13 @@ class Results(studies.StudyTest):
                 self.study(file, f"--study.ranks_per_run={per_run}", ranks=ranks)
                 self.assertEqual((folder / "runs" / "wild" / "seed-0001" / "failed.json").stat().st_mtime_ns, before)
 
+    def test_of_failed_runs_alone_is_a_failure(self):
+        for ranks in (0, 2):
+            with self.subTest(ranks=ranks):
+                file, _ = self.write_study("[study]\ndir = {dir}\nseeds = 2\nmetrics = test.error\n"
+                                           "[arm.wild]\nconfig = base.ini\noptim.learning_rate = 1e30\n")
+                self.assertIn("every run of the study failed or was skipped", self.study(file, ranks=ranks, code=5).out)
+
 
 class After(studies.StudyTest):
     PLAIN = studies.TWO_ARMS.split("[arm.sparse]")[0]
