@@ -38,7 +38,7 @@ Runtime::Runtime(double limit_seconds) : watchdog_(launched_rank(), limit_second
 void Runtime::start(std::string_view command) {
   flush_denormals_to_zero();
   device::use_libraries_single_threaded();
-  if (comm::launched_by_mpi()) {
+  if (comm::find_launch()) {
     mpi_ = std::make_unique<comm::MpiSession>(&watchdog_);
     communicator_ = mpi_->world();
   } else {

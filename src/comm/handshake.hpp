@@ -20,7 +20,4 @@ struct Compared {
 // those two. Collective. One reduction of 16 bytes where all is alike; the texts travel only otherwise.
 void expect_same(Communicator& communicator, ErrorKind kind, Span<const Compared> mine);
 
-// The same for one thing.
-void expect_same(Communicator& communicator, ErrorKind kind, const Compared& mine);
-
 }  // namespace switchyard::comm

@@ -57,8 +57,6 @@ std::optional<Launch> find_launch(const EnvironmentLookup& environment) {
   return std::nullopt;
 }
 
-bool launched_by_mpi(const EnvironmentLookup& environment) { return find_launch(environment).has_value(); }
-
 void check_world_size(int world_size, const EnvironmentLookup& environment) {
   const std::optional<Launch> launch = find_launch(environment);
   if (world_size != 1 || !launch || launch->processes == 1) return;

@@ -21,10 +21,8 @@ struct Launch {
 // Variables that a batch system sets for a whole job prove nothing: a plain run inside sbatch or salloc sees
 // SLURM_NTASKS=4 and SLURM_PROCID=0 though nobody started four of it. SLURM_STEP_NUM_TASKS is set by srun
 // alone, and is 1 in the interactive step that salloc may put the user's shell in.
+// Nothing for a plain run, which starts no MPI.
 std::optional<Launch> find_launch(const EnvironmentLookup& environment = process_environment);
-
-// Whether to start MPI: false for a plain run, which then uses LocalCommunicator.
-bool launched_by_mpi(const EnvironmentLookup& environment = process_environment);
 
 // Call once MPI is up. Throws ConfigError if a launcher started several processes and each sees a world of one:
 // they would all train the same model and overwrite each other's files. Every process throws; only the one with

@@ -11,37 +11,14 @@ namespace switchyard::comm {
 static_assert(std::has_unique_object_representations_v<OperationTag>, "the tag must have no gaps");
 
 std::string_view name(Operation operation) {
-  switch (operation) {
-    case Operation::barrier:
-      return "barrier";
-    case Operation::broadcast:
-      return "broadcast";
-    case Operation::all_gather_rows:
-      return "all_gather_rows";
-    case Operation::all_to_all:
-      return "all_to_all";
-    case Operation::all_to_all_rows:
-      return "all_to_all_rows";
-    case Operation::all_reduce_sum:
-      return "all_reduce_sum";
-    case Operation::all_reduce_max:
-      return "all_reduce_max";
-    case Operation::split:
-      return "split";
-    case Operation::send:
-      return "send";
-    case Operation::receive:
-      return "receive";
-    case Operation::start:
-      return "start";
-    case Operation::finish:
-      return "finish";
-    case Operation::leave:
-      return "leave";
-    case Operation::read_files:
-      return "read_files";
-  }
-  return "unknown operation";
+  // In the order of Operation.
+  constexpr std::array<std::string_view, 14> names = {
+      "barrier",        "broadcast",      "all_gather_rows", "all_to_all", "all_to_all_rows",
+      "all_reduce_sum", "all_reduce_max", "split",           "send",       "receive",
+      "start",          "finish",         "leave",           "read_files"};
+  static_assert(names.size() == as_size(Operation::read_files) + 1);
+  // On the board may be one of another build.
+  return as_size(operation) < names.size() ? names[as_size(operation)] : "unknown operation";
 }
 
 std::string describe(const OperationTag& tag) {

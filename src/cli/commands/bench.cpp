@@ -8,7 +8,8 @@ namespace switchyard::cli {
 
 int bench(Runtime& runtime, Arguments arguments) {
   const std::string name = arguments.empty() ? "" : arguments[0];
-  comm::expect_same(runtime.communicator(), ErrorKind::config, compared_argument("the benchmark", name));
+  comm::expect_same(runtime.communicator(), ErrorKind::config,
+                    std::vector{compared_argument("the benchmark", name)});
   if (name == "step") return bench_step(runtime, arguments.subspan(1));
   if (name == "exchange") return bench_exchange(runtime, arguments.subspan(1));
   if (name == "matmul") return bench_matmul(runtime, arguments.subspan(1));

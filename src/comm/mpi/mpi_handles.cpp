@@ -25,22 +25,23 @@ std::string error_text(int code) {
   return {text.data(), as_size(length)};
 }
 
-}  // namespace
-
-void CommTraits::close(Handle handle) noexcept {
+template <class Handle>
+void close_with(int (*free)(Handle*), Handle handle, std::string_view call, std::string_view what) {
   if (mpi_has_ended()) {
-    log::error("a communicator outlived MPI (defect of switchyard)");
-  } else if (const int code = MPI_Comm_free(&handle); code != MPI_SUCCESS) {
-    log::error("MPI_Comm_free failed ({})", error_text(code));
+    log::error("{} outlived MPI (defect of switchyard)", what);
+  } else if (const int code = free(&handle); code != MPI_SUCCESS) {
+    log::error("{} failed ({})", call, error_text(code));
   }
 }
 
+}  // namespace
+
+void CommTraits::close(Handle handle) noexcept {
+  close_with(MPI_Comm_free, handle, "MPI_Comm_free", "a communicator");
+}
+
 void DatatypeTraits::close(Handle handle) noexcept {
-  if (mpi_has_ended()) {
-    log::error("a row type outlived MPI (defect of switchyard)");
-  } else if (const int code = MPI_Type_free(&handle); code != MPI_SUCCESS) {
-    log::error("MPI_Type_free failed ({})", error_text(code));
-  }
+  close_with(MPI_Type_free, handle, "MPI_Type_free", "a row type");
 }
 
 void throw_failed(int code, std::string_view call, GroupRank rank, int size, const std::string& details) {
@@ -68,15 +69,13 @@ int to_int(index_t count, std::string_view what) {
 DatatypeHandle make_row_datatype(index_t row_bytes) {
   MPI_Datatype type = MPI_DATATYPE_NULL;
   const int bytes = to_int(row_bytes, "the width of a row in bytes");
-  if (const int code = MPI_Type_contiguous(bytes, MPI_BYTE, &type); code != MPI_SUCCESS) {
-    throw MpiError(
-        fmt::format("no MPI type for rows of {} bytes (MPI_Type_contiguous: {})", bytes, error_text(code)));
-  }
+  const auto check = [&](int code, std::string_view call) {
+    if (code == MPI_SUCCESS) return;
+    throw MpiError(fmt::format("no MPI type for rows of {} bytes ({}: {})", bytes, call, error_text(code)));
+  };
+  check(MPI_Type_contiguous(bytes, MPI_BYTE, &type), "MPI_Type_contiguous");
   DatatypeHandle owned(type);
-  if (const int code = MPI_Type_commit(&type); code != MPI_SUCCESS) {
-    throw MpiError(
-        fmt::format("no MPI type for rows of {} bytes (MPI_Type_commit: {})", bytes, error_text(code)));
-  }
+  check(MPI_Type_commit(&type), "MPI_Type_commit");
   return owned;
 }
 

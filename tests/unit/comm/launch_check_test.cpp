@@ -40,14 +40,14 @@ const Variables mpirun_rank_2{{"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_R
 const Variables srun_without_pmi{{"SLURM_NTASKS", "3"}, {"SLURM_STEP_NUM_TASKS", "3"}, {"SLURM_PROCID", "1"}};
 
 TEST(LaunchCheck, a_plain_run_needs_no_mpi) {
-  EXPECT_FALSE(launched_by_mpi(lookup(plain)));
+  EXPECT_FALSE(find_launch(lookup(plain)));
   EXPECT_EQ(refusal(1, plain), "");
 }
 
 TEST(LaunchCheck, a_plain_run_inside_a_batch_job_was_not_launched) {
-  EXPECT_FALSE(launched_by_mpi(lookup(inside_sbatch)));
+  EXPECT_FALSE(find_launch(lookup(inside_sbatch)));
   EXPECT_EQ(refusal(1, inside_sbatch), "");
-  EXPECT_FALSE(launched_by_mpi(lookup(inside_salloc_step)));
+  EXPECT_FALSE(find_launch(lookup(inside_salloc_step)));
   EXPECT_EQ(refusal(1, inside_salloc_step), "");
 }
 
@@ -67,7 +67,7 @@ TEST(LaunchCheck, a_world_of_one_under_mpirun_of_another_library_is_refused) {
 }
 
 TEST(LaunchCheck, srun_without_pmi_is_refused_and_told_the_option) {
-  EXPECT_TRUE(launched_by_mpi(lookup(srun_without_pmi)));
+  EXPECT_TRUE(find_launch(lookup(srun_without_pmi)));
   const std::string message = refusal(1, srun_without_pmi);
   EXPECT_NE(message.find("srun started 3 processes"), std::string::npos) << message;
   EXPECT_NE(message.find("--mpi=pmix"), std::string::npos) << message;
@@ -77,9 +77,9 @@ TEST(LaunchCheck, srun_without_pmi_is_refused_and_told_the_option) {
 
 TEST(LaunchCheck, one_task_of_srun_is_fine_with_and_without_pmix) {
   Variables one{{"SLURM_NTASKS", "1"}, {"SLURM_STEP_NUM_TASKS", "1"}, {"SLURM_PROCID", "0"}};
-  EXPECT_FALSE(launched_by_mpi(lookup(one)));
+  EXPECT_FALSE(find_launch(lookup(one)));
   one.insert_or_assign("PMIX_RANK", "0");
-  EXPECT_TRUE(launched_by_mpi(lookup(one)));
+  EXPECT_TRUE(find_launch(lookup(one)));
   EXPECT_EQ(refusal(1, one), "");
 }
 
@@ -98,8 +98,7 @@ TEST(LaunchCheck, a_pmix_rank_proves_that_many_processes) {
 }
 
 TEST(LaunchCheck, what_is_no_number_is_not_believed) {
-  EXPECT_FALSE(
-      launched_by_mpi(lookup({{"OMPI_COMM_WORLD_SIZE", ""}, {"PMI_SIZE", "four"}, {"PMIX_RANK", "-1"}})));
+  EXPECT_FALSE(find_launch(lookup({{"OMPI_COMM_WORLD_SIZE", ""}, {"PMI_SIZE", "four"}, {"PMIX_RANK", "-1"}})));
 }
 
 }  // namespace
