@@ -57,6 +57,13 @@ void Communicator::broadcast_bytes(Span<std::byte> data, GroupRank root) {
   if (!data.empty()) do_broadcast(data, root);
 }
 
+void Communicator::broadcast(std::string& text, GroupRank root) {
+  auto size = static_cast<std::int64_t>(text.size());
+  broadcast(Span<std::int64_t>(&size, 1), root);
+  text.resize(as_size(size));
+  broadcast(Span<char>(text), root);
+}
+
 void Communicator::all_gather_bytes(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t> rows,
                                     index_t row_bytes) {
   SY_EXPECTS(std::ssize(rows) == size(), "row counts of {} ranks in a group of {}", rows.size(), size());
@@ -100,16 +107,9 @@ void Communicator::all_to_all_rows_bytes(const std::byte* send, RowLayout send_l
   if (row_bytes > 0) do_all_to_all_rows(send, send_layout, recv, recv_layout, row_bytes);
 }
 
-void Communicator::all_reduce_sum(Span<std::int64_t> values) {
-  const Call call(*this, Operation::all_reduce_sum,
-                  {.row_bytes = element_bytes<std::int64_t>(), .rows = std::ssize(values)});
-  if (!values.empty()) do_all_reduce_sum(values);
-}
-
-void Communicator::all_reduce_max(Span<std::int64_t> values) {
-  const Call call(*this, Operation::all_reduce_max,
-                  {.row_bytes = element_bytes<std::int64_t>(), .rows = std::ssize(values)});
-  if (!values.empty()) do_all_reduce_max(values);
+void Communicator::all_reduce(Span<std::int64_t> values, Operation sum_or_max) {
+  const Call call(*this, sum_or_max, {.row_bytes = element_bytes<std::int64_t>(), .rows = std::ssize(values)});
+  if (!values.empty()) do_all_reduce(values, sum_or_max);
 }
 
 void Communicator::send_bytes(Span<const std::byte> data, GroupRank to) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -64,6 +65,8 @@ class Communicator {
   void broadcast(std::span<T> data, GroupRank root) {
     broadcast_bytes(bytes(data), root);
   }
+  // `text` of rank `root` to every rank; the others need not know its length.
+  void broadcast(std::string& text, GroupRank root = GroupRank(0));
   // Each rank's rows (mine = rows[rank] rows of row_elements), in rank order, to every rank. `all` holds the
   // sum of rows. `mine` may be the place in `all` where it belongs.
   template <class T>
@@ -94,8 +97,8 @@ class Communicator {
                           reinterpret_cast<std::byte*>(recv), recv_layout, row_elements * element_bytes<T>());
   }
   // In place. Exact, so any order will do.
-  void all_reduce_sum(Span<std::int64_t> values);
-  void all_reduce_max(Span<std::int64_t> values);
+  void all_reduce_sum(Span<std::int64_t> values) { all_reduce(values, Operation::all_reduce_sum); }
+  void all_reduce_max(Span<std::int64_t> values) { all_reduce(values, Operation::all_reduce_max); }
 
   // From one rank to another; only those two call it. Blocking (a send may return before its message is
   // received), in order between a pair, never to oneself. A message of another size than the receiver's buffer
@@ -131,8 +134,7 @@ class Communicator {
   virtual void do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) = 0;
   virtual void do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv,
                                   RowLayout recv_layout, index_t row_bytes) = 0;
-  virtual void do_all_reduce_sum(Span<std::int64_t> values) = 0;
-  virtual void do_all_reduce_max(Span<std::int64_t> values) = 0;
+  virtual void do_all_reduce(Span<std::int64_t> values, Operation sum_or_max) = 0;
   virtual void do_send(Span<const std::byte> data, GroupRank to) = 0;
   virtual void do_receive(Span<std::byte> data, GroupRank from) = 0;
   virtual std::unique_ptr<Communicator> do_split(int color) = 0;
@@ -146,6 +148,7 @@ class Communicator {
   void all_to_all_bytes(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes);
   void all_to_all_rows_bytes(const std::byte* send, RowLayout send_layout, std::byte* recv,
                              RowLayout recv_layout, index_t row_bytes);
+  void all_reduce(Span<std::int64_t> values, Operation sum_or_max);
   void send_bytes(Span<const std::byte> data, GroupRank to);
   void receive_bytes(Span<std::byte> data, GroupRank from);
   void require_layout(RowLayout layout) const;

@@ -11,7 +11,6 @@
 #include "base/contract.hpp"
 #include "base/hash.hpp"
 #include "base/host_name.hpp"
-#include "comm/text.hpp"
 
 namespace switchyard::comm {
 namespace {
@@ -96,8 +95,8 @@ void expect_same(Communicator& communicator, ErrorKind kind, Span<const Compared
     root_host = host_name();
     roots = pack(mine);
   }
-  broadcast(communicator, root_host);
-  broadcast(communicator, roots);
+  communicator.broadcast(root_host);
+  communicator.broadcast(roots);
   const std::vector<Difference> found = differences(unpack(roots), mine);
 
   // The lowest rank that differs has the largest value; it speaks for all.
@@ -105,12 +104,8 @@ void expect_same(Communicator& communicator, ErrorKind kind, Span<const Compared
   std::string text = found.empty() ? "" : sentence(found, root_host, communicator.rank());
   communicator.all_reduce_max({&speaker, 1});
   SY_EXPECTS(speaker > 0, "the digests of what ranks compare differ, and their texts do not");
-  broadcast(communicator, text, GroupRank(communicator.size() - static_cast<int>(speaker)));
+  communicator.broadcast(text, GroupRank(communicator.size() - static_cast<int>(speaker)));
   throw_agreed(kind, text);
-}
-
-void expect_same(Communicator& communicator, ErrorKind kind, const Compared& mine) {
-  expect_same(communicator, kind, Span(&mine, 1));
 }
 
 }  // namespace switchyard::comm

@@ -9,7 +9,6 @@
 #include "base/error.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/agreement.hpp"
-#include "comm/text.hpp"
 #include "files/regular_file.hpp"
 #include "run/run_checkpoint.hpp"
 
@@ -136,7 +135,7 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOpt
       }
       inherited.checkpoint = checkpoint_file(init.from);
     });
-    comm::broadcast(communicator, inherited.checkpoint);
+    communicator.broadcast(inherited.checkpoint);
     const checkpoint::Reader reader(communicator, inherited.checkpoint);
     comm::agree(communicator, [&] { inherited.drawn_arrays = read(reader, init.parts, model); });
     if (init.draw > 0 && init.parts == InitParts::all && inherited.drawn_arrays.empty()) {

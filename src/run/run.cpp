@@ -4,7 +4,6 @@
 
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
-#include "comm/text.hpp"
 #include "run/shared_inputs.hpp"
 
 namespace switchyard::run {
@@ -24,7 +23,7 @@ PreparedRun prepare_run(comm::Communicator& communicator, const Config& config,
     if (!prepared.checkpoint.empty()) check(prepared.checkpoint);
   });
   expect_folder_seen(communicator, config.run.dir);
-  comm::broadcast(communicator, prepared.checkpoint);
+  communicator.broadcast(prepared.checkpoint);
   return prepared;
 }
 

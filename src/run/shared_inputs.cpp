@@ -11,7 +11,6 @@
 #include "base/host_name.hpp"
 #include "comm/agreement.hpp"
 #include "comm/handshake.hpp"
-#include "comm/text.hpp"
 #include "files/regular_file.hpp"
 
 namespace switchyard::run {
@@ -54,8 +53,8 @@ void expect_folder_seen(comm::Communicator& communicator, const std::filesystem:
     content = content_of(lock);
     host = host_name();
   }
-  comm::broadcast(communicator, content);
-  comm::broadcast(communicator, host);
+  communicator.broadcast(content);
+  communicator.broadcast(host);
   comm::agree(communicator, [&] {
     if (comes_to_hold(lock, content)) return;
     throw DataError(fmt::format(

@@ -10,7 +10,6 @@
 #include "cli/handshake.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
-#include "comm/text.hpp"
 #include "run/config.hpp"
 #include "run/metrics.hpp"
 #include "run/run_checkpoint.hpp"
@@ -69,7 +68,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                     std::vector{compared_argument("the checkpoint", line.positionals[0]),
                                 compared_argument("--checkpoint", name.value_or("")),
                                 compared_argument("--split", train::name(split))});
-  comm::broadcast(communicator, file);
+  communicator.broadcast(file);
   const checkpoint::Reader reader(communicator, file);
 
   const run::Config config = runtime.read_config([&] {

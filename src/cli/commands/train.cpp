@@ -12,7 +12,6 @@
 #include "cli/handshake.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
-#include "comm/text.hpp"
 #include "files/regular_file.hpp"
 #include "run/config.hpp"
 #include "run/run.hpp"
@@ -113,7 +112,8 @@ int resume(Runtime& runtime, Arguments arguments) {
                       line.positionals.size()));
     }
   });
-  comm::expect_same(communicator, ErrorKind::config, compared_argument("the run folder", line.positionals[0]));
+  comm::expect_same(communicator, ErrorKind::config,
+                    std::vector{compared_argument("the run folder", line.positionals[0])});
   std::string config_text;
   comm::agree(communicator, [&] {
     if (!runtime.is_root()) return;
@@ -129,8 +129,8 @@ int resume(Runtime& runtime, Arguments arguments) {
     }
   });
   run::expect_folder_seen(communicator, line.positionals[0]);
-  comm::broadcast(communicator, prepared.checkpoint);
-  comm::broadcast(communicator, config_text);
+  communicator.broadcast(prepared.checkpoint);
+  communicator.broadcast(config_text);
   prepared.config = runtime.read_config([&] {
     run::Config stored = run::parse_config(config_text, line.positionals[0]);
     stored.run.dir = line.positionals[0];  // the folder may have moved

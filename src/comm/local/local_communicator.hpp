@@ -23,8 +23,7 @@ class LocalCommunicator final : public Communicator {
   void do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) override;
   void do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv, RowLayout recv_layout,
                           index_t row_bytes) override;
-  void do_all_reduce_sum(Span<std::int64_t>) override {}
-  void do_all_reduce_max(Span<std::int64_t>) override {}
+  void do_all_reduce(Span<std::int64_t>, Operation) override {}
   void do_send(Span<const std::byte> data, GroupRank to) override;
   void do_receive(Span<std::byte> data, GroupRank from) override;
   std::unique_ptr<Communicator> do_split(int color) override;

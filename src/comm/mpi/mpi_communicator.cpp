@@ -1,6 +1,5 @@
 #include "comm/mpi/mpi_communicator.hpp"
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -46,10 +45,6 @@ MpiCommunicator::MpiCommunicator(mpi::CommHandle comm, CollectiveChecks checks)
 
 void MpiCommunicator::abort(ExitCode code) { mpi::abort_all(code); }
 
-void MpiCommunicator::fail(int code, std::string_view call, const std::string& details) const {
-  mpi::throw_failed(code, call, rank_, size_, details);
-}
-
 MPI_Datatype MpiCommunicator::row_datatype(index_t row_bytes) {
   const auto known = std::find_if(row_types_.begin(), row_types_.end(),
                                   [&](const RowType& row_type) { return row_type.row_bytes == row_bytes; });
@@ -68,25 +63,17 @@ void MpiCommunicator::Counts::assign(RowLayout layout, GroupRank skipped) {
 void MpiCommunicator::announce(const OperationTag& tag) {
   if (checks_ == CollectiveChecks::off) return;
   constexpr int tag_bytes = sizeof(OperationTag);
-  if (const int code = MPI_Allgather(&tag, tag_bytes, MPI_BYTE, tags_.data(), tag_bytes, MPI_BYTE, comm_.get());
-      code != MPI_SUCCESS) {
-    fail(code, "MPI_Allgather", "comparing " + describe(tag));
-  }
-  for (int r = 1; r < size_; ++r) {
-    require_same_operation(tags_.front(), GroupRank(r), tags_[r]);
-  }
+  const int code = MPI_Allgather(&tag, tag_bytes, MPI_BYTE, tags_.data(), tag_bytes, MPI_BYTE, comm_.get());
+  if (code != MPI_SUCCESS) check(code, "MPI_Allgather", "comparing {}", describe(tag));
+  for (int r = 1; r < size_; ++r) require_same_operation(tags_.front(), GroupRank(r), tags_[r]);
 }
 
-void MpiCommunicator::do_barrier() {
-  if (const int code = MPI_Barrier(comm_.get()); code != MPI_SUCCESS) fail(code, "MPI_Barrier", "all ranks");
-}
+void MpiCommunicator::do_barrier() { check(MPI_Barrier(comm_.get()), "MPI_Barrier", "all ranks"); }
 
 void MpiCommunicator::do_broadcast(Span<std::byte> data, GroupRank root) {
   for_each_piece(data, [&](Span<std::byte> piece) {
-    const int code = MPI_Bcast(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, root.value, comm_.get());
-    if (code != MPI_SUCCESS) {
-      fail(code, "MPI_Bcast", fmt::format("{} bytes from rank {}", data.size(), root.value));
-    }
+    check(MPI_Bcast(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, root.value, comm_.get()),
+          "MPI_Bcast", "{} bytes from rank {}", data.size(), root.value);
   });
 }
 
@@ -101,20 +88,15 @@ void MpiCommunicator::do_all_gather(Span<const std::byte> mine, Span<std::byte> 
   }
   // Always in place, since MPI wants the same choice on all ranks.
   MPI_Datatype row_type = row_datatype(row_bytes);
-  if (const int code = MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all.data(), recv_counts_.rows.data(),
-                                      recv_counts_.first_row.data(), row_type, comm_.get());
-      code != MPI_SUCCESS) {
-    fail(code, "MPI_Allgatherv",
-         fmt::format("rows of {} bytes, [{}] of them", row_bytes, fmt::join(rows, " ")));
-  }
+  check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all.data(), recv_counts_.rows.data(),
+                       recv_counts_.first_row.data(), row_type, comm_.get()),
+        "MPI_Allgatherv", "rows of {} bytes, [{}] of them", row_bytes, fmt::join(rows, " "));
 }
 
 void MpiCommunicator::do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) {
   MPI_Datatype block_type = row_datatype(block_bytes);
-  if (const int code = MPI_Alltoall(send.data(), 1, block_type, recv.data(), 1, block_type, comm_.get());
-      code != MPI_SUCCESS) {
-    fail(code, "MPI_Alltoall", fmt::format("blocks of {} bytes", block_bytes));
-  }
+  check(MPI_Alltoall(send.data(), 1, block_type, recv.data(), 1, block_type, comm_.get()), "MPI_Alltoall",
+        "blocks of {} bytes", block_bytes);
 }
 
 void MpiCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv,
@@ -127,31 +109,23 @@ void MpiCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout send_l
   send_counts_.assign(send_layout, rank_);
   recv_counts_.assign(recv_layout, rank_);
   MPI_Datatype row_type = row_datatype(row_bytes);
-  if (const int code =
-          MPI_Alltoallv(send, send_counts_.rows.data(), send_counts_.first_row.data(), row_type, recv,
-                        recv_counts_.rows.data(), recv_counts_.first_row.data(), row_type, comm_.get());
-      code != MPI_SUCCESS) {
-    fail(code, "MPI_Alltoallv",
-         fmt::format("rows of {} bytes, [{}] to the ranks and [{}] from them", row_bytes,
-                     fmt::join(send_layout.rows, " "), fmt::join(recv_layout.rows, " ")));
-  }
+  check(MPI_Alltoallv(send, send_counts_.rows.data(), send_counts_.first_row.data(), row_type, recv,
+                      recv_counts_.rows.data(), recv_counts_.first_row.data(), row_type, comm_.get()),
+        "MPI_Alltoallv", "rows of {} bytes, [{}] to the ranks and [{}] from them", row_bytes,
+        fmt::join(send_layout.rows, " "), fmt::join(recv_layout.rows, " "));
 }
 
-void MpiCommunicator::all_reduce(Span<std::int64_t> values, MPI_Op op) {
+void MpiCommunicator::do_all_reduce(Span<std::int64_t> values, Operation sum_or_max) {
   const int count = mpi::to_int(std::ssize(values), "the number of values to reduce");
-  if (const int code = MPI_Allreduce(MPI_IN_PLACE, values.data(), count, MPI_INT64_T, op, comm_.get());
-      code != MPI_SUCCESS) {
-    fail(code, "MPI_Allreduce", fmt::format("{} integers", count));
-  }
+  const MPI_Op op = sum_or_max == Operation::all_reduce_sum ? MPI_SUM : MPI_MAX;
+  check(MPI_Allreduce(MPI_IN_PLACE, values.data(), count, MPI_INT64_T, op, comm_.get()), "MPI_Allreduce",
+        "{} integers", count);
 }
-void MpiCommunicator::do_all_reduce_sum(Span<std::int64_t> values) { all_reduce(values, MPI_SUM); }
-void MpiCommunicator::do_all_reduce_max(Span<std::int64_t> values) { all_reduce(values, MPI_MAX); }
 
 void MpiCommunicator::do_send(Span<const std::byte> data, GroupRank to) {
   for_each_piece(data, [&](Span<const std::byte> piece) {
-    const int code =
-        MPI_Send(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, to.value, message_tag, comm_.get());
-    if (code != MPI_SUCCESS) fail(code, "MPI_Send", fmt::format("{} bytes to rank {}", data.size(), to.value));
+    check(MPI_Send(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, to.value, message_tag, comm_.get()),
+          "MPI_Send", "{} bytes to rank {}", data.size(), to.value);
   });
 }
 
@@ -159,10 +133,8 @@ void MpiCommunicator::do_receive(Span<std::byte> data, GroupRank from) {
   for_each_piece(data, [&](Span<std::byte> piece) {
     const int expected_bytes = static_cast<int>(piece.size());
     MPI_Status status;
-    const int code =
-        MPI_Recv(piece.data(), expected_bytes, MPI_BYTE, from.value, message_tag, comm_.get(), &status);
-    if (code != MPI_SUCCESS)
-      fail(code, "MPI_Recv", fmt::format("{} bytes from rank {}", data.size(), from.value));
+    check(MPI_Recv(piece.data(), expected_bytes, MPI_BYTE, from.value, message_tag, comm_.get(), &status),
+          "MPI_Recv", "{} bytes from rank {}", data.size(), from.value);
     int received_bytes = 0;
     MPI_Get_count(&status, MPI_BYTE, &received_bytes);
     if (received_bytes != expected_bytes) {  // MPI takes a shorter message for a good one
@@ -176,9 +148,7 @@ void MpiCommunicator::do_receive(Span<std::byte> data, GroupRank from) {
 
 std::unique_ptr<Communicator> MpiCommunicator::do_split(int color) {
   MPI_Comm group = MPI_COMM_NULL;
-  if (const int code = MPI_Comm_split(comm_.get(), color, rank_.value, &group); code != MPI_SUCCESS) {
-    fail(code, "MPI_Comm_split", fmt::format("color {}", color));
-  }
+  check(MPI_Comm_split(comm_.get(), color, rank_.value, &group), "MPI_Comm_split", "color {}", color);
   return std::make_unique<MpiCommunicator>(mpi::CommHandle(group), checks_);
 }
 

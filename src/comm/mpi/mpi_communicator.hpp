@@ -1,7 +1,11 @@
 // A group of ranks over MPI. Private to comm/mpi: others get it from MpiSession::world() and split().
 #pragma once
 
+#include <fmt/format.h>
+
 #include <memory>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/span.hpp"
@@ -39,15 +43,18 @@ class MpiCommunicator final : public Communicator {
   void do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) override;
   void do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv, RowLayout recv_layout,
                           index_t row_bytes) override;
-  void do_all_reduce_sum(Span<std::int64_t> values) override;
-  void do_all_reduce_max(Span<std::int64_t> values) override;
+  void do_all_reduce(Span<std::int64_t> values, Operation sum_or_max) override;
   void do_send(Span<const std::byte> data, GroupRank to) override;
   void do_receive(Span<std::byte> data, GroupRank from) override;
   std::unique_ptr<Communicator> do_split(int color) override;
 
-  void all_reduce(Span<std::int64_t> values, MPI_Op op);
   MPI_Datatype row_datatype(index_t row_bytes);
-  [[noreturn]] void fail(int code, std::string_view call, const std::string& details) const;
+  // Throws the MpiError of a call that returned `code`. `details`, peers and sizes, are written only then.
+  template <class... Args>
+  void check(int code, std::string_view call, fmt::format_string<Args...> details, Args&&... args) const {
+    if (code != MPI_SUCCESS) [[unlikely]]
+      mpi::throw_failed(code, call, rank_, size_, fmt::format(details, std::forward<Args>(args)...));
+  }
 
   struct RowType {
     index_t row_bytes;

@@ -84,8 +84,10 @@ void ThreadCommunicator::do_all_to_all_rows(const std::byte* send, RowLayout sen
   });
 }
 
-template <class Combine>
-void ThreadCommunicator::all_reduce(Span<std::int64_t> values, const Combine& combine) {
+void ThreadCommunicator::do_all_reduce(Span<std::int64_t> values, Operation sum_or_max) {
+  const auto combine = [&](std::int64_t a, std::int64_t b) {
+    return sum_or_max == Operation::all_reduce_sum ? a + b : std::max(a, b);
+  };
   meet({.values = values}, [&] {
     reduced_.assign(posting(0).values.begin(), posting(0).values.end());
     for (int r = 1; r < size(); ++r) {
@@ -93,14 +95,6 @@ void ThreadCommunicator::all_reduce(Span<std::int64_t> values, const Combine& co
     }
   });
   std::copy(reduced_.begin(), reduced_.end(), values.begin());  // now that nobody reads them any more
-}
-
-void ThreadCommunicator::do_all_reduce_sum(Span<std::int64_t> values) {
-  all_reduce(values, [](std::int64_t a, std::int64_t b) { return a + b; });
-}
-
-void ThreadCommunicator::do_all_reduce_max(Span<std::int64_t> values) {
-  all_reduce(values, [](std::int64_t a, std::int64_t b) { return std::max(a, b); });
 }
 
 void ThreadCommunicator::do_send(Span<const std::byte> data, GroupRank to) { place_->send(data, rank_, to); }

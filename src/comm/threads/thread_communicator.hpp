@@ -30,8 +30,7 @@ class ThreadCommunicator final : public Communicator {
   void do_all_to_all(Span<const std::byte> send, Span<std::byte> recv, index_t block_bytes) override;
   void do_all_to_all_rows(const std::byte* send, RowLayout send_layout, std::byte* recv, RowLayout recv_layout,
                           index_t row_bytes) override;
-  void do_all_reduce_sum(Span<std::int64_t> values) override;
-  void do_all_reduce_max(Span<std::int64_t> values) override;
+  void do_all_reduce(Span<std::int64_t> values, Operation sum_or_max) override;
   void do_send(Span<const std::byte> data, GroupRank to) override;
   void do_receive(Span<std::byte> data, GroupRank from) override;
   std::unique_ptr<Communicator> do_split(int color) override;
@@ -39,8 +38,6 @@ class ThreadCommunicator final : public Communicator {
   // Posts, meets, checks that all are in the same collective, runs `copy`, parts.
   template <class Copy>
   void meet(threads::Posting posting, const Copy& copy);
-  template <class Combine>
-  void all_reduce(Span<std::int64_t> values, const Combine& combine);
   const threads::Posting& posting(int rank) const { return place_->posting(GroupRank(rank)); }
 
   std::shared_ptr<threads::Rendezvous> place_;
