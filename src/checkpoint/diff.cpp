@@ -11,9 +11,7 @@
 
 #include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/file_reader.hpp"
-#include "checkpoint/detail/user_block.hpp"
 
 namespace switchyard::checkpoint {
 namespace {

@@ -10,9 +10,7 @@
 #include <map>
 
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/file_reader.hpp"
-#include "checkpoint/detail/user_block.hpp"
 
 namespace switchyard::checkpoint {
 namespace {
@@ -106,8 +104,8 @@ std::string value_text(const FileReader& file, const Entry& entry) {
       break;
     case Entry::Kind::array:
     case Entry::Kind::header_value:
-      return entry.dtype == DType::int64 ? fmt::format("{}", file.read_integer(entry))
-                                         : fmt::format("{}", file.read_number(entry));
+      return entry.dtype == DType::int64 ? fmt::format("{}", file.read_number<std::int64_t>(entry))
+                                         : fmt::format("{}", file.read_number<double>(entry));
   }
   std::string text = file.read_text(entry);
   while (text.ends_with('\n')) text.pop_back();

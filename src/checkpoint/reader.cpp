@@ -4,9 +4,7 @@
 
 #include "base/contract.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/file_reader.hpp"
-#include "checkpoint/detail/user_block.hpp"
 #include "comm/agreement.hpp"
 
 namespace switchyard::checkpoint {
@@ -71,12 +69,12 @@ Reader::Reader(Reader&&) noexcept = default;
 
 std::int64_t Reader::integer(const std::string& path) const {
   const Entry& entry = scalar_of(*file_, path, DType::int64);
-  return detail::reading(file_->path(), [&] { return file_->read_integer(entry); });
+  return detail::reading(file_->path(), [&] { return file_->read_number<std::int64_t>(entry); });
 }
 
 double Reader::number(const std::string& path) const {
   const Entry& entry = scalar_of(*file_, path, DType::float64);
-  return detail::reading(file_->path(), [&] { return file_->read_number(entry); });
+  return detail::reading(file_->path(), [&] { return file_->read_number<double>(entry); });
 }
 
 std::string Reader::text(const std::string& path) const {

@@ -4,6 +4,8 @@
 // A failure on the root does not stop the sending: the root goes on receiving, throws the pieces away, and
 // reports at the end. This costs the time of a save in a rare case, and keeps the owners free of waiting for a
 // word from the root before each piece.
+//
+// write_arrays(), where one rank has all and there is no folder of checkpoints, is at the end.
 
 #include <fmt/format.h>
 
@@ -14,8 +16,7 @@
 #include "base/log.hpp"
 #include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/failure.hpp"
-#include "checkpoint/detail/publish.hpp"
+#include "checkpoint/detail/folder.hpp"
 #include "checkpoint/detail/save.hpp"
 #include "checkpoint/detail/save_plan.hpp"
 #include "checkpoint/detail/user_block.hpp"
@@ -107,6 +108,29 @@ void send_pieces(comm::Communicator& communicator, const SavePlan& plan, Span<co
     });
 }
 
+// Arrays that this rank has whole.
+void write_file(const fs::path& file, const Header& header, Span<const Slice> arrays) {
+  index_t expected = 1 << 16;
+  for (const Slice& array : arrays)
+    expected += tensor::element_count(array.shape) * detail::element_bytes(array.dtype);
+  // Several processes may write one file, each a whole one.
+  files::TemporaryName temporary(file, files::suffix_of_process());
+  std::error_code ignored;
+  fs::remove(temporary.path(), ignored);  // of a process that was killed
+  detail::FileWriter writer(temporary.path(), expected, detail::ReserveSpace::yes);
+  writer.write(header);
+  for (const Slice& array : arrays) {
+    writer.begin_array(array.path, array.dtype, array.shape);
+    const index_t unit = detail::element_bytes(array.dtype);
+    for (const Piece& piece : detail::cut(array.shape, {0, array.rows}, detail::piece_bytes / unit))
+      writer.append(piece, bytes_of(array, piece));
+    writer.end_array();
+  }
+  writer.close();
+  detail::seal(temporary.path(), arrays_mark);
+  temporary.publish();
+}
+
 void check_folder(const fs::path& folder) {
   std::error_code error;
   if (fs::is_directory(folder, error)) return;
@@ -192,6 +216,16 @@ void detail::save(comm::Communicator& communicator, const fs::path& folder, cons
 void save(comm::Communicator& communicator, const fs::path& folder, const Snapshot& snapshot,
           const SaveOptions& options) {
   detail::save(communicator, folder, snapshot, options, detail::ReserveSpace::yes);
+}
+
+void write_arrays(const fs::path& file, const Header& header, Span<const Slice> arrays) {
+  try {
+    write_file(file, header, arrays);
+  } catch (const detail::Failure& failure) {
+    throw DataError(
+        fmt::format("cannot write '{}' ({}); see that its folder exists, can be written and has space",
+                    file.string(), failure.what()));
+  }
 }
 
 }  // namespace switchyard::checkpoint

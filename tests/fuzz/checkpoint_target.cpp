@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (entry.kind == detail::Entry::Kind::text) static_cast<void>(reader.read_text(entry));
       if (entry.kind == detail::Entry::Kind::header_value &&
           entry.dtype == switchyard::checkpoint::DType::int64)
-        static_cast<void>(reader.read_integer(entry));
+        static_cast<void>(reader.read_number<std::int64_t>(entry));
       static_cast<void>(reader.stored_crc32(entry));
     }
   } catch (const detail::Failure&) {

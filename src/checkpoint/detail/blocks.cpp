@@ -6,8 +6,6 @@
 #include <bit>
 #include <cstring>
 
-#include "checkpoint/detail/user_block.hpp"
-
 namespace switchyard::checkpoint::detail {
 namespace {
 

@@ -11,7 +11,7 @@
 
 #include "base/ids.hpp"
 #include "base/span.hpp"
-#include "checkpoint/detail/failure.hpp"
+#include "checkpoint/detail/user_block.hpp"
 
 namespace switchyard::checkpoint::detail {
 

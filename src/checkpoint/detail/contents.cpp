@@ -8,7 +8,6 @@
 
 #include "checkpoint/detail/blocks.hpp"
 #include "checkpoint/detail/links.hpp"
-#include "checkpoint/detail/user_block.hpp"
 
 namespace switchyard::checkpoint::detail {
 namespace {

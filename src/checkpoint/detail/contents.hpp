@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/pieces.hpp"
+#include "files/file.hpp"
 
 namespace switchyard::checkpoint::detail {
 

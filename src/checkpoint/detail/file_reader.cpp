@@ -5,10 +5,18 @@
 
 #include <algorithm>
 
+#include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/span.hpp"
 
 namespace switchyard::checkpoint::detail {
+
+void throw_unreadable(const std::filesystem::path& file, const std::string& reason) {
+  throw DataError(
+      fmt::format("cannot use the checkpoint '{}' ({}); `switchyard verify` tells which checkpoints are "
+                  "whole: resume from an older one",
+                  file.string(), reason));
+}
 
 FileReader::FileReader(const std::filesystem::path& file)
     : path_(file), file_(file, O_RDONLY), entries_(contents_of(file_)) {}
@@ -51,18 +59,6 @@ std::string FileReader::read_text(const Entry& entry) const {
   std::string text = raw_text(entry);
   text.erase(text.find_last_not_of('\0') + 1);
   return text;
-}
-
-std::int64_t FileReader::read_integer(const Entry& entry) const {
-  std::int64_t value = 0;
-  read_rows(entry, all_rows(entry.shape), reinterpret_cast<std::byte*>(&value));
-  return value;
-}
-
-double FileReader::read_number(const Entry& entry) const {
-  double value = 0;
-  read_rows(entry, all_rows(entry.shape), reinterpret_cast<std::byte*>(&value));
-  return value;
 }
 
 std::uint32_t FileReader::stored_crc32(const Entry& entry) const {

@@ -1,6 +1,7 @@
 // Reads the HDF5 part of one checkpoint.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -11,10 +12,23 @@
 #include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/contents.hpp"
-#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/pieces.hpp"
+#include "checkpoint/detail/user_block.hpp"
 
 namespace switchyard::checkpoint::detail {
+
+// Throws the DataError of a checkpoint that cannot be read: `reason` with the file's name and what to try.
+[[noreturn]] void throw_unreadable(const std::filesystem::path& file, const std::string& reason);
+
+// Runs `action`, which reads `file`, and turns a Failure into that DataError.
+template <class Action>
+decltype(auto) reading(const std::filesystem::path& file, Action&& action) {
+  try {
+    return action();
+  } catch (const Failure& failure) {
+    throw_unreadable(file, failure.what());
+  }
+}
 
 // Opens a file that has been verified (user_block.hpp). Local; used by one thread; libhdf5 has no part in it
 // (contents.hpp). Errors are Failures.
@@ -36,8 +50,13 @@ class FileReader {
   void for_each_piece(const Entry& entry,
                       const std::function<void(const Piece&, Span<const std::byte>)>& use) const;
   std::string read_text(const Entry& entry) const;
-  std::int64_t read_integer(const Entry& entry) const;
-  double read_number(const Entry& entry) const;
+  // T is the type of the entry.
+  template <class T>
+  T read_number(const Entry& entry) const {
+    T value = 0;
+    read_rows(entry, all_rows(entry.shape), reinterpret_cast<std::byte*>(&value));
+    return value;
+  }
 
   std::uint32_t stored_crc32(const Entry& entry) const;
   // Of the raw bytes, as they are now.

@@ -4,16 +4,57 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
+#include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "base/contract.hpp"
 #include "base/hash.hpp"
 #include "checkpoint/detail/contents.hpp"
-#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/user_block.hpp"
 
 namespace switchyard::checkpoint::detail {
 namespace {
+
+static_assert(std::endian::native == std::endian::little, "types in the file are those in memory");
+
+// Not owned.
+hid_t type_id(DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+      return H5T_IEEE_F32LE;
+    case DType::float64:
+      return H5T_IEEE_F64LE;
+    case DType::int64:
+      return H5T_STD_I64LE;
+  }
+  return H5I_INVALID_HID;
+}
+
+// A fixed-length UTF-8 text, padded with NUL.
+TypeId text_type(std::size_t bytes) {
+  auto type = checked<TypeId>(H5Tcopy(H5T_C_S1), "creating a text type");
+  check(H5Tset_size(type.get(), bytes), "setting the size of a text");
+  check(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), "setting the padding of a text");
+  check(H5Tset_cset(type.get(), H5T_CSET_UTF8), "setting the characters of a text");
+  return type;
+}
+
+// Selects the box of `piece` in the space of its array.
+void select(const SpaceId& space, const Piece& piece) {
+  if (piece.count.empty()) return;  // a scalar is always selected whole
+  const std::vector<hsize_t> start(piece.start.begin(), piece.start.end());
+  const std::vector<hsize_t> count(piece.count.begin(), piece.count.end());
+  check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
+        "selecting rows");
+}
+
+// For the current errno: "what: No space left on device".
+[[noreturn]] void fail_with_errno(std::string_view what) {
+  throw Failure(fmt::format("{}: {}", what, std::generic_category().message(errno)));
+}
 
 // Modification times would make two files of the same content differ.
 void omit_times(const PropertiesId& properties) {
@@ -145,7 +186,7 @@ void FileWriter::append(const Piece& piece, Span<const std::byte> data) {
   const LibraryLock lock;
   const auto in_file = checked<SpaceId>(H5Dget_space(array_.get()), "asking for a space");
   select(in_file, piece);
-  const SpaceId in_memory = memory_space(piece);
+  const SpaceId in_memory = space_of({piece.elements});
   check(H5Dwrite(array_.get(), array_type_, in_memory.get(), in_file.get(), H5P_DEFAULT, data.data()),
         fmt::format("writing '{}'", array_path_));
 }

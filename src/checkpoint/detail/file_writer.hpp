@@ -9,6 +9,7 @@
 #include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/detail/hdf5.hpp"
+#include "checkpoint/detail/pieces.hpp"
 
 namespace switchyard::checkpoint::detail {
 

@@ -2,15 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <bit>
 #include <string_view>
+#include <vector>
+
+#include "checkpoint/checkpoint.hpp"
+#include "files/file.hpp"
 
 namespace switchyard::checkpoint::detail {
 namespace {
-
-static_assert(std::endian::native == std::endian::little,
-              "the types below are those of the file and of memory");
 
 std::mutex& library_mutex() {
   static std::mutex mutex;
@@ -33,8 +32,6 @@ herr_t keep_innermost(unsigned position, const H5E_error2_t* error, void* text) 
   return 0;
 }
 
-std::vector<hsize_t> extents(const std::vector<index_t>& values) { return {values.begin(), values.end()}; }
-
 }  // namespace
 
 LibraryLock::LibraryLock() : lock_(library_mutex()) {
@@ -47,7 +44,8 @@ LibraryLock::LibraryLock() : lock_(library_mutex()) {
 void fail_in_library(const std::string& what) {
   std::string message;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &message);
-  throw Failure(fmt::format("{}: {}", what, message.empty() ? "HDF5 gives no reason" : shortened(message)));
+  throw files::Failure(
+      fmt::format("{}: {}", what, message.empty() ? "HDF5 gives no reason" : shortened(message)));
 }
 
 PropertiesId file_access() {
@@ -57,44 +55,11 @@ PropertiesId file_access() {
   return access;
 }
 
-hid_t type_id(DType dtype) {
-  switch (dtype) {
-    case DType::float32:
-      return H5T_IEEE_F32LE;
-    case DType::float64:
-      return H5T_IEEE_F64LE;
-    case DType::int64:
-      return H5T_STD_I64LE;
-  }
-  return H5I_INVALID_HID;
-}
-
-TypeId text_type(std::size_t bytes) {
-  auto type = checked<TypeId>(H5Tcopy(H5T_C_S1), "creating a text type");
-  check(H5Tset_size(type.get(), bytes), "setting the size of a text");
-  check(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), "setting the padding of a text");
-  check(H5Tset_cset(type.get(), H5T_CSET_UTF8), "setting the characters of a text");
-  return type;
-}
-
 SpaceId space_of(const tensor::Shape& shape) {
   if (shape.empty()) return checked<SpaceId>(H5Screate(H5S_SCALAR), "creating a scalar space");
-  const std::vector<hsize_t> dims = extents(shape);
+  const std::vector<hsize_t> dims(shape.begin(), shape.end());
   return checked<SpaceId>(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
                           "creating a space");
-}
-
-void select(const SpaceId& space, const Piece& piece) {
-  if (piece.count.empty()) return;  // a scalar is always selected whole
-  const std::vector<hsize_t> start = extents(piece.start);
-  const std::vector<hsize_t> count = extents(piece.count);
-  check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
-        "selecting rows");
-}
-
-SpaceId memory_space(const Piece& piece) {
-  const auto elements = static_cast<hsize_t>(piece.elements);
-  return checked<SpaceId>(H5Screate_simple(1, &elements, nullptr), "creating a space");
 }
 
 }  // namespace switchyard::checkpoint::detail

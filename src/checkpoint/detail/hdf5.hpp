@@ -6,13 +6,10 @@
 
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include "base/log.hpp"
 #include "base/unique_handle.hpp"
-#include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/failure.hpp"
-#include "checkpoint/detail/pieces.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::checkpoint::detail {
 
@@ -59,14 +56,6 @@ Id checked(hid_t id, const std::string& what) {
 
 // How files are opened and created: format v110 only, no file locks (Lustre and NFS refuse them).
 PropertiesId file_access();
-// The little-endian type in the file, which is also the type in memory. Not owned.
-hid_t type_id(DType dtype);
-// A fixed-length UTF-8 text, padded with NUL.
-TypeId text_type(std::size_t bytes);
 SpaceId space_of(const tensor::Shape& shape);
-// Selects the box of `piece` in the space of its array.
-void select(const SpaceId& space, const Piece& piece);
-// The space of a piece in memory: its elements in a row.
-SpaceId memory_space(const Piece& piece);
 
 }  // namespace switchyard::checkpoint::detail

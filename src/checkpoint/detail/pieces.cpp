@@ -6,28 +6,19 @@
 
 namespace switchyard::checkpoint::detail {
 
-index_t element_bytes(DType dtype) {
-  switch (dtype) {
-    case DType::float32:
-      return 4;
-    case DType::float64:
-    case DType::int64:
-      return 8;
-  }
-  return 0;
-}
+namespace {
 
-const char* name(DType dtype) {
-  switch (dtype) {
-    case DType::float32:
-      return "float32";
-    case DType::float64:
-      return "float64";
-    case DType::int64:
-      return "int64";
-  }
-  return "unknown";
-}
+struct ElementType {
+  index_t bytes;
+  const char* name;
+};
+constexpr ElementType element_types[] = {
+    {4, "float32"}, {8, "float64"}, {8, "int64"}};  // in the order of DType
+
+}  // namespace
+
+index_t element_bytes(DType dtype) { return element_types[as_size(dtype)].bytes; }
+const char* name(DType dtype) { return element_types[as_size(dtype)].name; }
 
 RowRange all_rows(const tensor::Shape& shape) { return {0, shape.empty() ? 1 : shape[0]}; }
 

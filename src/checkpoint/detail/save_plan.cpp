@@ -27,21 +27,27 @@ void for_each_group_above(const std::string& path, const Use& use) {
     use(path.substr(0, slash));
 }
 
+std::vector<std::string> all_paths(const SavePlan& plan, const Header& header) {
+  std::vector<std::string> paths;
+  for (const ArrayPlan& array : plan.arrays) paths.push_back(array.path);
+  for (const auto& [path, value] : header.integers) paths.push_back(path);
+  for (const auto& [path, value] : header.numbers) paths.push_back(path);
+  for (const auto& [path, value] : header.texts) paths.push_back(path);
+  return paths;
+}
+
 // Descriptions travel as bytes: the path's length and characters, then integers.
 class Packer {
  public:
-  void add(index_t value) {
-    const auto bytes = std::as_bytes(Span(&value, 1));
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  }
+  void add(index_t value) { append(std::as_bytes(Span(&value, 1))); }
   void add(const std::string& text) {
     add(std::ssize(text));
-    const auto bytes = std::as_bytes(Span(text));
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    append(std::as_bytes(Span(text)));
   }
   Span<const std::byte> bytes() const { return bytes_; }
 
  private:
+  void append(Span<const std::byte> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
   std::vector<std::byte> bytes_;
 };
 
@@ -166,34 +172,23 @@ SavePlan gather_save_plan(comm::Communicator& communicator, Span<const Slice> sl
 index_t expected_file_bytes(const SavePlan& plan, const Header& header) {
   index_t bytes = file_overhead_bytes + plan.data_bytes();
   std::set<std::string> objects;
-  const auto add = [&](const std::string& path) {
+  for (const std::string& path : all_paths(plan, header)) {
     objects.insert(path);
     for_each_group_above(path, [&](const std::string& group) { objects.insert(group); });
-  };
-  for (const ArrayPlan& array : plan.arrays) add(array.path);
-  for (const auto& [path, value] : header.integers) add(path);
-  for (const auto& [path, value] : header.numbers) add(path);
-  for (const auto& [path, text] : header.texts) {
-    add(path);
-    bytes += std::ssize(text);
   }
+  for (const auto& [path, text] : header.texts) bytes += std::ssize(text);
   for (const std::string& object : objects) bytes += object_overhead_bytes + std::ssize(object);
   return bytes;
 }
 
 void check_paths(const SavePlan& plan, const Header& header) {
   std::set<std::string> paths;
-  const auto add = [&](const std::string& path) {
+  for (const std::string& path : all_paths(plan, header)) {
     SY_EXPECTS(is_path(path), "'{}' is no path of a checkpoint: they read \"parameters/gate/weight\"", path);
     SY_EXPECTS(paths.insert(path).second, "two things are called '{}'", path);
-  };
-  for (const ArrayPlan& array : plan.arrays) add(array.path);
-  for (const auto& [path, value] : header.integers) add(path);
-  for (const auto& [path, value] : header.numbers) add(path);
-  for (const auto& [path, value] : header.texts) {
-    add(path);
-    SY_EXPECTS(value.find('\0') == std::string::npos, "the text '{}' holds a NUL character", path);
   }
+  for (const auto& [path, text] : header.texts)
+    SY_EXPECTS(text.find('\0') == std::string::npos, "the text '{}' holds a NUL character", path);
   for (const std::string& path : paths)
     for_each_group_above(path, [&](const std::string& group) {
       SY_EXPECTS(!paths.contains(group), "'{}' is a value and the group of '{}'", group, path);

@@ -10,7 +10,6 @@
 
 #include "base/hash.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/failure.hpp"
 #include "files/regular_file.hpp"
 
 namespace switchyard::checkpoint::detail {

@@ -24,8 +24,13 @@
 
 #include "base/ids.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "files/file.hpp"
 
 namespace switchyard::checkpoint::detail {
+
+// A reason in a few words, without the file's name or a remedy: inside detail/ only. The public functions turn
+// it into a DataError that adds both (see reading() in file_reader.hpp, and save.cpp).
+using files::Failure;
 
 inline constexpr index_t user_block_bytes = 512;
 

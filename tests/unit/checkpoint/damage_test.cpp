@@ -5,7 +5,6 @@
 #include <random>
 
 #include "base/hash.hpp"
-#include "checkpoint/detail/failure.hpp"
 #include "checkpoint/detail/user_block.hpp"
 #include "fixture.hpp"
 

@@ -12,8 +12,8 @@
 #include <numeric>
 #include <system_error>
 
+#include "checkpoint/detail/folder.hpp"
 #include "checkpoint/detail/pieces.hpp"
-#include "checkpoint/detail/publish.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "comm/threads/thread_group.hpp"
 

@@ -1,4 +1,4 @@
-#include "checkpoint/detail/publish.hpp"
+#include "checkpoint/detail/folder.hpp"
 
 #include <fstream>
 

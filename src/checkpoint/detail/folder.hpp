@@ -1,29 +1,20 @@
-// The folder of checkpoints: names, pointers, publication, removal of old files. No HDF5, no messages; used by
-// the root.
+// The folder of checkpoints: names, publication, removal of old files. No HDF5, no messages; used by the root.
 #pragma once
 
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "checkpoint/checkpoint.hpp"
 #include "files/replacement.hpp"
 
 namespace switchyard::checkpoint::detail {
 
-inline constexpr const char* latest_pointer = "latest";
-inline constexpr const char* best_pointer = "best";
-
 // "step-0000200.h5"; more digits where the step needs them.
 std::string file_name(index_t step);
 // Of such a name; nothing if it is another kind of name.
 std::optional<index_t> step_of(std::string_view file_name);
-// The steps of which the folder has a file, ascending. Whether the files are whole is not looked at.
-std::vector<index_t> steps_in(const std::filesystem::path& folder);
-// The file name in the pointer file; nothing if there is no pointer or it holds no name of a checkpoint.
-std::optional<std::string> pointer_target(const std::filesystem::path& folder, const char* pointer);
 
 // Temporary files that a killed run has left. Failure to remove one is a warning.
 void remove_leftovers(const std::filesystem::path& folder);
