@@ -54,10 +54,6 @@ std::vector<comm::Compared> compared_configuration(const run::Config& config, st
   return things;
 }
 
-void expect_same_configuration(comm::Communicator& communicator, const run::Config& config) {
-  comm::expect_same(communicator, ErrorKind::config, compared_configuration(config));
-}
-
 comm::Compared compared_argument(std::string_view what, std::string_view value) {
   return {std::string(what), std::string(value), std::string(one_configuration)};
 }

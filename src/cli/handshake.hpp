@@ -17,12 +17,9 @@ namespace switchyard::cli {
 // other collectives or round otherwise. Before anything else that communicates. Collective; ConfigError.
 void expect_same_program(comm::Communicator& communicator, std::string_view command);
 
-// Every key and value of `config` that all ranks must have alike; `where` goes in front of each: "ARM: ".
+// Every key and value of `config` that all ranks must have alike, not those that each rank may have of its own;
+// `where` goes in front of each: "ARM: ".
 std::vector<comm::Compared> compared_configuration(const run::Config& config, std::string_view where = {});
-
-// The effective configuration, apart from keys that each rank may have of its own. Before any of it is acted
-// on. Collective; ConfigError.
-void expect_same_configuration(comm::Communicator& communicator, const run::Config& config);
 
 // A thing of the command line, such as the run folder.
 comm::Compared compared_argument(std::string_view what, std::string_view value);

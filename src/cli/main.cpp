@@ -68,10 +68,7 @@ std::string usage() {
 int code_of(ExitCode code) { return static_cast<int>(code); }
 
 // Whether this is the process that speaks for a launch before its ranks know each other.
-bool is_first_process() {
-  const auto launch = comm::find_launch();
-  return !launch || launch->process == 0;
-}
+bool is_first_process() { return comm::find_launch().value_or(comm::Launch{}).process == 0; }
 
 // The code of another process, once the first one has spoken: a launcher ends everybody at the first code that
 // is not 0.
@@ -144,14 +141,10 @@ int run_command(const Command& command, Arguments arguments) {
   });
 }
 
-// Errors have their form from the first one on; Runtime says the rank once it is known for sure.
-void set_up_log() {
-  const auto launch = comm::find_launch();
-  log::set_up(launch ? launch->process : 0, launch ? launch->processes : 1);
-}
-
 int run(const std::vector<std::string>& words) {
-  set_up_log();
+  // Errors have their form from the first one on; Runtime says the rank once it is known for sure.
+  const comm::Launch launch = comm::find_launch().value_or(comm::Launch{});
+  log::set_up(launch.process, launch.processes);
   if (words.empty()) {
     if (!is_first_process()) return after_the_first(ExitCode::config);
     std::cerr << usage();

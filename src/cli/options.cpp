@@ -142,6 +142,11 @@ std::optional<std::string> CommandLine::option(std::string_view name) const {
   return found == options.end() ? std::nullopt : std::optional(found->second);
 }
 
+const std::string& only_positional(const CommandLine& line, std::string_view takes, std::string_view try_this) {
+  if (line.positionals.size() == 1) return line.positionals[0];
+  throw ConfigError(fmt::format("{}, and {} were given; try `{}`", takes, line.positionals.size(), try_this));
+}
+
 bool asks_for_help(Span<const std::string> arguments) {
   for (const std::string& argument : arguments) {
     if (argument == "--") return false;

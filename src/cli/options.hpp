@@ -45,6 +45,10 @@ CommandLine parse_command_line(Span<const std::string> arguments, const KnownOpt
 // With the keys of a run.
 CommandLine parse_command_line(Span<const std::string> arguments);
 
+// The only positional. ConfigError otherwise: "report takes one folder, and 2 were given; try `switchyard
+// ...`".
+const std::string& only_positional(const CommandLine& line, std::string_view takes, std::string_view try_this);
+
 // True if --help or -h is among the arguments (before `--`). Ask this before parsing them.
 bool asks_for_help(Span<const std::string> arguments);
 

@@ -21,11 +21,6 @@ namespace switchyard::cli {
 
 namespace {
 
-WorldRank launched_rank() {
-  const std::optional<comm::Launch> launch = comm::find_launch();
-  return WorldRank(launch ? launch->process : 0);
-}
-
 std::unique_ptr<comm::Board> launched_board() {
   const std::optional<comm::Launch> launch = comm::find_launch();
   return launch ? comm::Board::open(*launch) : nullptr;
@@ -33,7 +28,9 @@ std::unique_ptr<comm::Board> launched_board() {
 
 }  // namespace
 
-Runtime::Runtime(double limit_seconds) : watchdog_(launched_rank(), limit_seconds, launched_board()) {}
+Runtime::Runtime(double limit_seconds)
+    : watchdog_(WorldRank(comm::find_launch().value_or(comm::Launch{}).process), limit_seconds,
+                launched_board()) {}
 
 void Runtime::start(std::string_view command) {
   flush_denormals_to_zero();
@@ -72,7 +69,7 @@ run::Config Runtime::read_config(const std::function<run::Config()>& read) {
     config = read();
     watchdog_.set_limit_seconds(config.run.wait_seconds);
   });
-  expect_same_configuration(*communicator_, config);
+  comm::expect_same(*communicator_, ErrorKind::config, compared_configuration(config));
   return config;
 }
 

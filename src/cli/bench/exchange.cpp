@@ -4,8 +4,8 @@
 #include <iostream>
 
 #include "base/span.hpp"
-#include "cli/bench/bench.hpp"
 #include "cli/bench/timing.hpp"
+#include "cli/commands/commands.hpp"
 #include "moe/exchange.hpp"
 #include "ops/rows.hpp"
 

@@ -1,11 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <limits>
 
-#include "cli/bench/bench.hpp"
 #include "cli/bench/timing.hpp"
+#include "cli/commands/commands.hpp"
 #include "device/describe.hpp"
 #include "ops/convert.hpp"
 #include "ops/matmul.hpp"
@@ -50,6 +51,36 @@ struct Range {
     most = std::max(most, value);
   }
 };
+
+// Enough independent sums to keep two units of latency four busy, few enough to stay in registers.
+constexpr int sums = 12;
+constexpr int lanes = 16;
+
+float fma_round(int repeats, float factor) {
+  float sum[sums][lanes] = {};
+  for (int r = 0; r < repeats; ++r) {
+    for (auto& vector : sum) {
+      for (float& value : vector) value = std::fma(value, factor, 1.0F);
+    }
+  }
+  float total = 0;
+  for (const auto& vector : sum) {
+    for (const float value : vector) total += value;
+  }
+  return total;
+}
+
+// Fused multiply-adds of float32 that one core does per second, from registers: the limit of any product. In
+// FLOP/s.
+double measure_fma_peak() {
+  constexpr int repeats = 200'000;
+  volatile float factor = 0.5F;
+  volatile float sink = 0;
+  Times times;
+  for (int i = 0; i < 9; ++i) times.add(seconds_of([&] { sink = fma_round(repeats, factor); }));
+  (void)sink;
+  return 2.0 * sums * lanes * repeats / times.median();
+}
 
 template <class T>
 Times time_case(const ops::MatmulShape& s, const T* a, const T* b, float* c) {

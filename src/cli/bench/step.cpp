@@ -5,8 +5,8 @@
 #include <iostream>
 
 #include "base/partition.hpp"
-#include "cli/bench/bench.hpp"
 #include "cli/bench/timing.hpp"
+#include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
 #include "ops/matmul.hpp"

@@ -1,4 +1,4 @@
-// Times of something repeated, and what they are compared with.
+// Times of something repeated.
 #pragma once
 
 #include <algorithm>
@@ -36,9 +36,5 @@ double seconds_of(const Action& action) {
   action();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
-
-// Fused multiply-adds of float32 that one core does per second, from registers: the limit of any product. In
-// FLOP/s.
-double measure_fma_peak();
 
 }  // namespace switchyard::cli

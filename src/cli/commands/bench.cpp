@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "cli/bench/bench.hpp"
+#include "cli/commands/commands.hpp"
 #include "cli/handshake.hpp"
 
 namespace switchyard::cli {

@@ -17,6 +17,9 @@ int resume(Runtime& runtime, Arguments arguments);
 int study(Runtime& runtime, Arguments arguments);
 int evaluate(Runtime& runtime, Arguments arguments);
 int bench(Runtime& runtime, Arguments arguments);
+int bench_matmul(Runtime& runtime, Arguments arguments);
+int bench_exchange(Runtime& runtime, Arguments arguments);
+int bench_step(Runtime& runtime, Arguments arguments);
 
 // On one process.
 int inspect(Arguments arguments);

@@ -54,14 +54,9 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     line = parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"split", "checkpoint"}});
     split = split_of(line);
     name = line.option("checkpoint");
-    if (line.positionals.size() != 1) {
-      throw ConfigError(
-          fmt::format("eval takes one checkpoint or run folder, and {} were given; try `switchyard eval "
-                      "runs/latest`",
-                      line.positionals.size()));
-    }
+    const std::string& path =
+        only_positional(line, "eval takes one checkpoint or run folder", "switchyard eval runs/latest");
     const comm::WatchedWait wait(&runtime.watchdog(), comm::Operation::read_files, "run folder");
-    const std::string& path = line.positionals[0];
     if (runtime.is_root()) file = name ? run::named_checkpoint(path, *name) : run::checkpoint_file(path);
   });
   comm::expect_same(communicator, ErrorKind::config,

@@ -4,7 +4,7 @@
 #include <iostream>
 
 #include "cli/commands/commands.hpp"
-#include "cli/commands/routing_text.hpp"
+#include "cli/commands/start_table.hpp"
 #include "cli/options.hpp"
 #include "console/terminal.hpp"
 #include "data/batches.hpp"

@@ -26,13 +26,8 @@ report::Headline headline_keys() {
 
 int report(Arguments arguments) {
   const CommandLine line = parse_command_line(arguments, {.own = {"out"}});
-  if (line.positionals.size() != 1) {
-    throw ConfigError(
-        fmt::format("report takes one folder of a run or study, and {} were given; try `switchyard "
-                    "report runs/latest`",
-                    line.positionals.size()));
-  }
-  const std::filesystem::path folder = line.positionals[0];
+  const std::filesystem::path folder =
+      only_positional(line, "report takes one folder of a run or study", "switchyard report runs/latest");
   const std::filesystem::path file = line.option("out").value_or((folder / "report.html").string());
   const index_t bytes = report::write_report(folder, file, headline_keys());
   std::cout << fmt::format("{} ({} KiB)\n", file.string(), (bytes + 1023) / 1024);

@@ -7,7 +7,6 @@
 #include <iterator>
 
 #include "base/build_info.hpp"
-#include "cli/commands/routing_text.hpp"
 #include "device/describe.hpp"
 #include "run/config.hpp"
 #include "run/start_warnings.hpp"
@@ -26,6 +25,37 @@ Rows data_rows(const run::Config& config, const data::Dataset& dataset) {
                        console::grouped(dataset.size(data::Split::test)))},
           {"shape", fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height, shape.width,
                                 dataset.class_count())}};
+}
+
+std::string text_of(const run::Config& config, std::string_view key) { return run::schema().text(config, key); }
+
+std::string noise_text(const run::Config& config, const moe::GateOptions& gate) {
+  if (config.moe.noise == moe::GateNoise::none) return "none";
+  return fmt::format("{} of scale {:.4g} ({}, {})", text_of(config, "moe.noise"), gate.noise_scale,
+                     text_of(config, "moe.noise_draw"), text_of(config, "moe.noise_when"));
+}
+
+std::string temperature_text(const run::Config& config) {
+  if (config.moe.expert_temperature == 1) return "";
+  return fmt::format(", experts learn at temperature {}", config.moe.expert_temperature);
+}
+
+// What weighs the experts, as far as it has a say with this kind of gate: "weight softmax, noise none".
+std::string routing_text(const run::Config& config, const moe::LayerOptions& options) {
+  switch (options.routing.kind) {
+    case moe::GateKind::network:
+      return fmt::format("weight {}, noise {}{}", text_of(config, "moe.gate_value"),
+                         noise_text(config, options.routing), temperature_text(config));
+    case moe::GateKind::attention:
+      return fmt::format("queries and keys of width {}", options.expert.hidden());
+    case moe::GateKind::most_certain:
+      return "the most certain expert answers";
+    case moe::GateKind::by_label:
+      return fmt::format("labels {}", config.moe.partition);
+    case moe::GateKind::single:
+      return "none, a single expert";
+  }
+  return "";
 }
 
 // "sgd, rate 0.1" where the gate has its own; empty where it shares the experts'.
@@ -114,6 +144,20 @@ Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
 }
 
 }  // namespace
+
+std::string choice_text(const moe::GateOptions& gate) {
+  switch (gate.kind) {
+    case moe::GateKind::by_label:
+      return "one by its label";
+    case moe::GateKind::single:
+      return "nothing to choose";
+    case moe::GateKind::network:
+    case moe::GateKind::attention:
+    case moe::GateKind::most_certain:
+      return gate.top_k == 0 ? "dense" : fmt::format("top-{}", gate.top_k);
+  }
+  return "";
+}
 
 void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const data::Dataset& dataset,
                        run::Loop& loop) {

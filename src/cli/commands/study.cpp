@@ -21,15 +21,10 @@ namespace {
 // What the study is, and all that it was read from in `things`.
 study::Spec read_spec(Arguments arguments, std::vector<comm::Compared>& things) {
   const CommandLine line = parse_command_line(arguments, {.schemas = {&study::schema(), &run::schema()}});
-  if (line.positionals.size() != 1) {
-    throw ConfigError(
-        fmt::format("study takes one study file, and {} were given; try `switchyard study FILE.ini`",
-                    line.positionals.size()));
-  }
+  const std::string& file = only_positional(line, "study takes one study file", "switchyard study FILE.ini");
   std::vector<config::Setting> overrides;
   for (const Override& given : line.overrides)
     overrides.push_back({.section = {}, .key = given.key, .value = given.value, .where = "command line"});
-  const std::string& file = line.positionals[0];
   std::vector<config::Setting> settings;
   config::for_each_setting(read_ini_file(file), file,
                            [&](const config::Setting& setting) { settings.push_back(setting); });

@@ -106,11 +106,7 @@ int resume(Runtime& runtime, Arguments arguments) {
   CommandLine line;
   comm::agree(communicator, [&] {
     line = parse_command_line(arguments);
-    if (line.positionals.size() != 1) {
-      throw ConfigError(
-          fmt::format("resume takes one run folder, and {} were given; try `switchyard resume runs/latest`",
-                      line.positionals.size()));
-    }
+    only_positional(line, "resume takes one run folder", "switchyard resume runs/latest");
   });
   comm::expect_same(communicator, ErrorKind::config,
                     std::vector{compared_argument("the run folder", line.positionals[0])});
