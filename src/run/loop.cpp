@@ -30,6 +30,22 @@ index_t final_step(const Config& config, const train::BatchLoader& loader) {
   return config.train.max_steps > 0 ? std::min(all, config.train.max_steps) : all;
 }
 
+// What the watchdog, if there is one, does with its sentence while this lives.
+class LastWords {
+ public:
+  LastWords(comm::Watchdog* watchdog, comm::Watchdog::LastWords words) : watchdog_(watchdog) {
+    if (watchdog_ != nullptr) watchdog_->set_last_words(std::move(words));
+  }
+  ~LastWords() {
+    if (watchdog_ != nullptr) watchdog_->set_last_words({});
+  }
+  LastWords(const LastWords&) = delete;
+  LastWords& operator=(const LastWords&) = delete;
+
+ private:
+  comm::Watchdog* watchdog_;
+};
+
 }  // namespace
 
 Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Resources resources,
@@ -71,7 +87,10 @@ void Loop::restore(const checkpoint::Reader& reader) {
 }
 
 Outcome Loop::run() {
-  const NotedTimeout noted(*this);
+  // A rank that is waited for too long is noted as any other end: by the watchdog's thread, while this one is
+  // stuck in a wait.
+  const LastWords noted(folder_ != nullptr ? resources_.communicator.watchdog() : nullptr,
+                        [this](std::string_view said) { note_end(ErrorKind::timeout, std::string(said)); });
   try {
     return train();
   } catch (const AgreedError& error) {
@@ -82,19 +101,6 @@ Outcome Loop::run() {
     note_end(error.kind(), error.what());
     throw;
   }
-}
-
-// While it lives, a rank that is waited for too long is noted as any other end: by the watchdog's thread, while
-// the loop's is stuck in a wait.
-Loop::NotedTimeout::NotedTimeout(Loop& loop)
-    : watchdog_(loop.folder_ != nullptr ? loop.resources_.communicator.watchdog() : nullptr) {
-  if (watchdog_ == nullptr) return;
-  watchdog_->set_last_words(
-      [&loop](std::string_view sentence) { loop.note_end(ErrorKind::timeout, std::string(sentence)); });
-}
-
-Loop::NotedTimeout::~NotedTimeout() {
-  if (watchdog_ != nullptr) watchdog_->set_last_words({});
 }
 
 // Every end leaves a summary, where the root still can write one.
@@ -318,21 +324,21 @@ std::optional<double> Loop::importance_weight() const {
 
 void Loop::write_summary(const Outcome& outcome) {
   if (folder_ == nullptr) return;
-  Summary summary;
-  summary.steps = state_.step;
-  summary.parameters = model_.parameter_count();
-  summary.seed = config_.run.seed;
-  summary.samples_per_second =
-      training_seconds_ > 0 ? static_cast<double>(trained_samples_) / training_seconds_ : 0;
-  summary.seconds = training_seconds_;
-  summary.train_loss = state_.last_loss;
-  summary.validation = validation_ ? &*validation_ : nullptr;
-  summary.test = test_ ? &*test_ : nullptr;
-  summary.training = training_ ? &*training_ : nullptr;
-  summary.best = best();
-  summary.takes_regularisers = takes_regularisers(config_);
-  summary.exit_code = outcome.code;
-  summary.exit_reason = outcome.reason;
+  const Summary summary{.steps = state_.step,
+                        .parameters = model_.parameter_count(),
+                        .seed = config_.run.seed,
+                        .samples_per_second = training_seconds_ > 0
+                                                  ? static_cast<double>(trained_samples_) / training_seconds_
+                                                  : 0,
+                        .seconds = training_seconds_,
+                        .train_loss = state_.last_loss,
+                        .training = training_ ? &*training_ : nullptr,
+                        .validation = validation_ ? &*validation_ : nullptr,
+                        .test = test_ ? &*test_ : nullptr,
+                        .best = best(),
+                        .takes_regularisers = takes_regularisers(config_),
+                        .exit_code = outcome.code,
+                        .exit_reason = outcome.reason};
   folder_->write_summary(summary_object(summary, build_info()));
 }
 

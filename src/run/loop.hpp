@@ -48,17 +48,6 @@ class Loop {
   Outcome run();
 
  private:
-  class NotedTimeout {
-   public:
-    explicit NotedTimeout(Loop& loop);
-    ~NotedTimeout();
-    NotedTimeout(const NotedTimeout&) = delete;
-    NotedTimeout& operator=(const NotedTimeout&) = delete;
-
-   private:
-    comm::Watchdog* watchdog_;
-  };
-
   bool epoch_ends() const;
   bool is_saving_step() const;
   void train_one_step();

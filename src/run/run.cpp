@@ -27,17 +27,6 @@ PreparedRun prepare_run(comm::Communicator& communicator, const Config& config,
   return prepared;
 }
 
-namespace {
-
-// Collective. A run that was over and was killed before it wrote its results has none.
-bool has_its_results(comm::Communicator& communicator, const Loop& loop, const RunFolder* folder) {
-  std::int64_t has = loop.is_over() && folder != nullptr && folder->has_result_of(loop.step()) ? 1 : 0;
-  communicator.all_reduce_max({&has, 1});
-  return has != 0;
-}
-
-}  // namespace
-
 Outcome execute(PreparedRun& prepared, const RunMeans& means) {
   comm::Communicator& communicator = means.resources.communicator;
   const RunFolder* const folder = prepared.folder ? &*prepared.folder : nullptr;
@@ -50,7 +39,9 @@ Outcome execute(PreparedRun& prepared, const RunMeans& means) {
     if (communicator.is_root()) {
       for (const std::string& warning : warnings_of(reader)) log::warn("{}", warning);
     }
-    if (has_its_results(communicator, *loop, folder)) {
+    // A run that was over and was killed before it wrote its results has none.
+    const bool has_results = loop->is_over() && folder != nullptr && folder->has_result_of(loop->step());
+    if (comm::on_any_rank(communicator, has_results)) {
       return {ExitCode::ok, fmt::format("the run has ended after step {} of {}: there was nothing left to do",
                                         loop->step(), loop->last_step())};
     }

@@ -1,14 +1,12 @@
 #include "run/validate.hpp"
 
 #include <algorithm>
-#include <limits>
-#include <utility>
 
 #include "config/require.hpp"
+#include "moe/class_partition.hpp"
 #include "moe/gate_kind.hpp"
 #include "nn/network_spec.hpp"
 #include "run/config.hpp"
-#include "run/detail/validate_mixture.hpp"
 
 namespace switchyard::run {
 namespace {
@@ -36,6 +34,173 @@ void check_networks(const Config& config) {
   }
 }
 
+// Whether the loss reads distributions, of experts that end in a softmax.
+bool mixes_distributions(model::Loss loss) {
+  return loss == model::Loss::likelihood || loss == model::Loss::stochastic ||
+         loss == model::Loss::predicted_loss;
+}
+
+void check_partition(const Config& config, moe::GateKind kind) {
+  const moe::Options& moe = config.moe;
+  require(
+      kind != moe::GateKind::single || moe.experts == 1,
+      "model.gate = none with moe.experts = {} (nothing chooses among the experts); write its layers, such as: "
+      "dense:32 relu dense:experts, or set moe.experts = 1",
+      moe.experts);
+  require(
+      (kind == moe::GateKind::by_label) == !moe.partition.empty(),
+      "moe.partition = '{}' with model.gate = '{}' (the partition is what a gate by_label:experts reads); set "
+      "both, or neither",
+      moe.partition, config.model.gate);
+  if (kind == moe::GateKind::by_label) moe::parse_partition(moe.partition, moe.experts);
+}
+
+// A gate without a network has no weights to draw, train or keep apart, and no scores that learn.
+void check_gate_without_network(const Config& config, moe::GateKind kind) {
+  if (moe::has_network(kind)) return;
+  const std::string& gate = config.model.gate;
+  for (const auto& [key, member] : moe::regulariser_weights) {
+    const double weight = config.moe.*member;
+    require(weight == 0, "moe.{} = {} with model.gate = '{}' (it has no scores that could learn); set it to 0",
+            key, weight, gate);
+  }
+  const Config defaults;
+  require(config.optim.gate_name == defaults.optim.gate_name &&
+              config.optim.gate_learning_rate == defaults.optim.gate_learning_rate &&
+              config.model.gate_init_scale == defaults.model.gate_init_scale,
+          "optim.gate_name, optim.gate_learning_rate or model.gate_init_scale is set with model.gate = '{}' "
+          "(it has no weights); remove them",
+          gate);
+  require(config.train.freeze == model::Freeze::none,
+          "train.freeze = {} with model.gate = '{}' (that gate has no network, so {}); set it to none",
+          config.train.freeze == model::Freeze::gate ? "gate" : "experts", gate,
+          config.train.freeze == model::Freeze::gate ? "it never changes" : "nothing would be trained");
+  require(config.init.parts != InitParts::gate,
+          "init.parts = gate with model.gate = '{}' (that gate has no network to read); use experts or all",
+          gate);
+}
+
+// Only scores of the gate's own can choose before an expert ran, and only those can be told to ignore losses.
+void check_choice(const Config& config, moe::GateKind kind) {
+  const moe::Options& moe = config.moe;
+  const model::Loss loss = config.model.loss;
+  const bool chooses = moe.noise != moe::GateNoise::none || moe.top_k != 0;
+  require(kind != moe::GateKind::single || moe.noise == moe::GateNoise::none,
+          "moe.noise is set with model.gate = none (there is one expert and no score); set it to none");
+  require(
+      kind == moe::GateKind::network || kind == moe::GateKind::single || moe.experts == 1 || !chooses,
+      "moe.top_k = {} or moe.noise is set with model.gate = '{}' (only scores of the gate's own can choose "
+      "before an expert ran; train densely, then distil: init.from); set moe.top_k = 0 and moe.noise = none",
+      moe.top_k, config.model.gate);
+  const bool dense_only = kind == moe::GateKind::attention || loss == model::Loss::predicted_loss;
+  require(
+      !dense_only || (moe.balance == 0 && moe.load == 0),
+      "moe.balance = {} or moe.load = {} where every expert must see every sample (the load is even whatever "
+      "the gate does); use moe.importance",
+      moe.balance, moe.load);
+  require(kind != moe::GateKind::most_certain || loss == model::Loss::likelihood,
+          "model.gate = most_certain:experts with another loss than model.loss = likelihood (certainty is of "
+          "distributions, and one expert answers); set model.loss = likelihood");
+  require(
+      loss != model::Loss::predicted_loss ||
+          (kind == moe::GateKind::network && moe.top_k == 0 && moe.gate_value == moe::GateValue::softmax),
+      "model.loss = predicted_loss needs a gate that ends in dense:experts, moe.top_k = 0 and moe.gate_value = "
+      "softmax (the gate predicts every expert's loss)");
+  require(moe.expert_temperature == 1 || (loss == model::Loss::likelihood && kind == moe::GateKind::network &&
+                                          moe.top_k != 1 && moe.experts > 1),
+          "moe.expert_temperature = {} without model.loss = likelihood, a gate that ends in dense:experts and "
+          "several experts a sample (it divides their scores where the experts learn from them); set it to 1",
+          moe.expert_temperature);
+}
+
+void check_init(const InitOptions& init) {
+  require(init.parts == InitParts::all || !init.from.empty(),
+          "init.parts = {} without init.from (nothing is read); give the checkpoint, or remove it",
+          init.parts == InitParts::gate ? "gate" : "experts");
+}
+
+// What only a network that is trained would read.
+void check_freeze(const Config& config, moe::GateKind kind) {
+  require(
+      config.train.freeze != model::Freeze::experts || config.moe.expert_temperature == 1,
+      "moe.expert_temperature = {} with train.freeze = experts (only experts that learn read it); set it to 1",
+      config.moe.expert_temperature);
+  if (config.train.freeze != model::Freeze::gate) return;
+  // An attentive gate's scores are also the experts', through their hidden vectors.
+  for (const auto& [key, member] : moe::regulariser_weights) {
+    const double weight = config.moe.*member;
+    require(weight == 0 || kind == moe::GateKind::attention,
+            "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", key, weight);
+  }
+  const optim::Options defaults;
+  require(config.optim.gate_name == defaults.gate_name &&
+              config.optim.gate_learning_rate == defaults.gate_learning_rate,
+          "optim.gate_name or optim.gate_learning_rate is set with train.freeze = gate (the gate has no "
+          "optimiser); remove it");
+}
+
+void check_mixture(const moe::Options& moe, model::Loss loss) {
+  require(
+      !mixes_distributions(loss) || moe.gate_value != moe::GateValue::noisy_logit,
+      "moe.gate_value = noisy_logit with model.loss = likelihood, stochastic or predicted_loss (a mixture's "
+      "weights are probabilities); use another gate_value, or another loss");
+  require(
+      moe.noise != moe::GateNoise::none || moe.gate_value == moe::GateValue::softmax,
+      "moe.gate_value names noise, and moe.noise = none (there is none to add); set moe.noise = uniform, or "
+      "moe.gate_value = softmax");
+  require(moe.noise == moe::GateNoise::none || moe.top_k > 0,
+          "moe.noise = {} with moe.top_k = 0 (every expert sees every sample, so noise chooses nothing); set "
+          "moe.top_k, or moe.noise = none",
+          moe.noise == moe::GateNoise::normal ? "normal" : "uniform");
+  require(
+      moe.noise != moe::GateNoise::none || moe.noise_scale == 0,
+      "moe.noise_scale = {} with moe.noise = none (there is no noise to scale); remove it, or set moe.noise",
+      moe.noise_scale);
+  require(moe.noise_scale == 0 || moe.noise_scale >= 1e-6,
+          "moe.noise_scale = {} (float32 scores of the order of 1 do not feel it); give at least 1e-6, or 0 "
+          "for the default",
+          moe.noise_scale);
+  require(moe.load == 0 || (moe.noise == moe::GateNoise::normal && moe.top_k > 0 && moe.top_k < moe.experts),
+          "moe.load = {} needs moe.noise = normal and moe.top_k below moe.experts (it derives the chance that "
+          "noise chooses an expert; moe.top_k = {}, moe.experts = {}); set them, or use moe.importance",
+          moe.load, moe.top_k, moe.experts);
+  require(
+      (moe.top_k > 0 && moe.top_k < moe.experts) || moe.balance == 0 || moe.experts == 1,
+      "moe.balance = {} where every expert sees every sample (the load is even whatever the gate does); set "
+      "moe.top_k below moe.experts, or use moe.importance",
+      moe.balance);
+  require(moe.experts > 1 || moe.balance == 0,
+          "moe.balance = {} with one expert (there is nothing to balance); set it to 0, or raise moe.experts",
+          moe.balance);
+  require(moe.top_k <= moe.experts,
+          "more top-k than experts (moe.top_k = {}, moe.experts = {}); lower moe.top_k, or set it to 0 for all "
+          "experts",
+          moe.top_k, moe.experts);
+  require(
+      moe.experts > 1 || moe.importance == 0,
+      "moe.importance = {} with one expert (there is nothing to balance); set it to 0, or raise moe.experts",
+      moe.importance);
+}
+
+void check_similarity(const moe::Options& moe) {
+  const bool published = moe.similarity_same > 0 || moe.similarity_different > 0;
+  require(
+      moe.similarity == 0 || !published,
+      "moe.similarity = {} together with moe.similarity_same = {} and moe.similarity_different = {} (they are "
+      "two forms of one regulariser); set moe.similarity alone, or the other two",
+      moe.similarity, moe.similarity_same, moe.similarity_different);
+  require(
+      moe.similarity > 0 || published || moe.similarity_layer == 0,
+      "moe.similarity_layer = {} without a similarity regulariser (nothing takes distances of it); remove it, "
+      "or set moe.similarity",
+      moe.similarity_layer);
+  require(
+      moe.experts > 1 || (moe.similarity == 0 && !published),
+      "moe.similarity = {}, similarity_same = {} or similarity_different = {} with one expert (all samples go "
+      "to it); set them to 0, or raise moe.experts",
+      moe.similarity, moe.similarity_same, moe.similarity_different);
+}
+
 }  // namespace
 
 bool takes_regularisers(const Config& config) {
@@ -51,7 +216,15 @@ void validate(const Config& config) {
           "run.dir is empty (a run keeps its files there); give a folder, such as runs/first");
   data::validate(config.data);
   check_networks(config);
-  detail::validate_mixture(config);
+  // What gate, experts, loss and regularisers need of each other. Expects networks that parse.
+  const moe::GateKind kind = moe::gate_kind(config.model.gate);
+  check_partition(config, kind);
+  check_gate_without_network(config, kind);
+  check_choice(config, kind);
+  check_mixture(config.moe, config.model.loss);
+  check_similarity(config.moe);
+  check_init(config.init);
+  check_freeze(config, kind);
   optim::validate(config.optim);
   train::validate(config.train);
 }

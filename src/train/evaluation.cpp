@@ -6,15 +6,8 @@
 namespace switchyard::train {
 
 std::string_view name(data::Split split) {
-  switch (split) {
-    case data::Split::train:
-      return "train";
-    case data::Split::validation:
-      return "validation";
-    case data::Split::test:
-      return "test";
-  }
-  return "";
+  constexpr std::string_view names[] = {"train", "validation", "test"};  // in the order of Split
+  return names[as_size(split)];
 }
 
 std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& loader, model::MixtureModel& model,
