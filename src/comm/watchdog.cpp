@@ -129,26 +129,6 @@ double Watchdog::limit_seconds() const {
   return limit_seconds_;
 }
 
-void Watchdog::set_limit_seconds(double limit_seconds) {
-  const std::lock_guard lock(mutex_);
-  limit_seconds_ = limit_seconds;
-}
-
-void Watchdog::set_other_hosts(std::string other_hosts) {
-  const std::lock_guard lock(mutex_);
-  other_hosts_ = std::move(other_hosts);
-}
-
-void Watchdog::set_group(int group) {
-  const std::lock_guard lock(mutex_);
-  group_ = group;
-}
-
-void Watchdog::set_last_words(LastWords words) {
-  const std::lock_guard lock(mutex_);
-  last_words_ = std::move(words);
-}
-
 void Watchdog::begin(const OperationTag& tag) {
   const std::lock_guard lock(mutex_);
   tag_ = tag;

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "base/ids.hpp"
 #include "comm/board.hpp"
@@ -55,18 +56,18 @@ class Watchdog {
 
   // For the wait under way, too. The runtime calls it at the start of a phase whose waits are of another
   // length, such as saving.
-  void set_limit_seconds(double limit_seconds);
+  void set_limit_seconds(double limit_seconds) { set(limit_seconds_, limit_seconds); }
   double limit_seconds() const;
   // The other machines of the run, for the sentence: "node2, node3". Known once the ranks know each other.
-  void set_other_hosts(std::string other_hosts);
+  void set_other_hosts(std::string other_hosts) { set(other_hosts_, std::move(other_hosts)); }
   // For a program whose ranks fall into groups that do not wait for each other: only ranks of the same number
   // are missed.
-  void set_group(int group);
+  void set_group(int group) { set(group_, group); }
 
   // What this process does with the sentence, without the program's name and a newline, before it ends, such as
   // noting it in a file; it gets two seconds, since the file system may be what hangs. Empty: nothing.
   using LastWords = std::function<void(std::string_view sentence)>;
-  void set_last_words(LastWords words);
+  void set_last_words(LastWords words) { set(last_words_, std::move(words)); }
 
   void begin(const OperationTag& tag);
   void end();
@@ -80,6 +81,11 @@ class Watchdog {
  private:
   using Clock = std::chrono::steady_clock;
 
+  template <class T>
+  void set(T& member, T value) {
+    const std::lock_guard lock(mutex_);
+    member = std::move(value);
+  }
   void watch();
   Activity::State waiting_state() const;
   void publish(Activity::State state) const;
