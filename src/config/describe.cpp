@@ -56,16 +56,14 @@ std::string describe_values(const Field& field) {
   return values;
 }
 
-namespace detail {
-
-std::string options_help(const SchemaOfAny& schema, const Standard& standard) {
+std::string options_help(const SchemaOfAny& schema) {
   std::size_t width = 0;
   for (const Key& key : schema.keys()) width = std::max(width, key.name.size());
   std::string help;
   for (const Section& section : schema.sections()) {
     help += fmt::format("\n[{}] {}\n", section.name, section.help);
     for (const Key& key : schema.keys_of(section)) {
-      const std::string value = standard(key);
+      const std::string value = schema.default_text(key);
       help += fmt::format("  --{:<{}}  {}\n    {:<{}}  {}{}\n", key.name, width, key.field->help, "", width,
                           describe_values(*key.field),
                           value.empty() ? "; no default" : fmt::format("; default {}", value));
@@ -74,19 +72,17 @@ std::string options_help(const SchemaOfAny& schema, const Standard& standard) {
   return help;
 }
 
-std::string markdown_tables(const SchemaOfAny& schema, const Standard& standard) {
+std::string markdown_tables(const SchemaOfAny& schema) {
   std::string page;
   for (const Section& section : schema.sections()) {
     page += fmt::format("\n## [{}]: {}\n\n| key | default | values | meaning |\n|---|---|---|---|\n",
                         section.name, section.help);
     for (const Key& key : schema.keys_of(section)) {
-      page += fmt::format("| `{}` | {} | {} | {} |\n", key.field->key, code(standard(key)),
+      page += fmt::format("| `{}` | {} | {} | {} |\n", key.field->key, code(schema.default_text(key)),
                           describe_values(*key.field), escaped(key.field->help));
     }
   }
   return page;
 }
-
-}  // namespace detail
 
 }  // namespace switchyard::config

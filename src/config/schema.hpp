@@ -75,9 +75,12 @@ class SchemaOfAny {
   const Key& find(std::string_view name, std::string_view where) const;
   // ConfigError, with the nearest known name, unless there is a section called that.
   void expect_section(std::string_view name, std::string_view where) const;
+  // The default of a key as a user would write it; empty: none.
+  virtual std::string default_text(const Key& key) const = 0;
 
  protected:
   SchemaOfAny(std::vector<Section> sections, std::string_view listing);
+  ~SchemaOfAny() = default;
 
   void set(void* whole, std::string_view name, std::string_view text, std::string_view where) const;
   std::string text(const void* whole, const Key& key) const;
@@ -91,7 +94,7 @@ class SchemaOfAny {
 };
 
 template <class Whole>
-class Schema : public SchemaOfAny {
+class Schema final : public SchemaOfAny {
  public:
   // `listing` ends the message about an unknown key: "'switchyard help configuration' lists all keys".
   Schema(std::vector<Section> sections, std::string_view listing) : SchemaOfAny(std::move(sections), listing) {}
@@ -106,7 +109,7 @@ class Schema : public SchemaOfAny {
   std::string text(const Whole& whole, std::string_view name) const {
     return text(whole, find(name, "program"));
   }
-  std::string default_text(const Key& key) const { return text(Whole{}, key); }
+  std::string default_text(const Key& key) const override { return text(Whole{}, key); }
   // The effective configuration as INI text: every section in use, every key, in table order. Reading it gives
   // an equal Whole (doubles in the shortest text that gives the same bits), so two texts are equal when two
   // configurations are. Expects a Whole that check() accepts.
