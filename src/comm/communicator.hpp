@@ -63,7 +63,7 @@ class Communicator {
 
   template <class T>
   void broadcast(std::span<T> data, GroupRank root) {
-    broadcast_bytes(bytes(data), root);
+    broadcast_bytes(std::as_writable_bytes(data), root);
   }
   // `text` of rank `root` to every rank; the others need not know its length.
   void broadcast(std::string& text, GroupRank root = GroupRank(0));
@@ -72,20 +72,21 @@ class Communicator {
   template <class T>
   void all_gather_rows(std::span<const T> mine, std::span<T> all, Span<const index_t> rows,
                        index_t row_elements) {
-    all_gather_bytes(const_bytes(mine), bytes(all), rows, row_elements * element_bytes<T>());
+    all_gather_bytes(std::as_bytes(mine), std::as_writable_bytes(all), rows, row_elements * element_bytes<T>());
   }
   // One value (or a fixed-size block) per rank. Allocates its result; not for the path of a batch.
   template <class T>
   std::vector<T> all_gather(const T& mine) {
     Vector<T> all(size());
     const Vector<index_t> rows(size(), 1);
-    all_gather_bytes(const_bytes(Span<const T>(&mine, 1)), bytes(Span<T>(all)), rows, element_bytes<T>());
+    all_gather_bytes(std::as_bytes(Span<const T>(&mine, 1)), std::as_writable_bytes(Span<T>(all)), rows,
+                     element_bytes<T>());
     return all;
   }
   // send[r] goes to rank r; recv[r] came from rank r. `send` and `recv` hold size() blocks of block_elements.
   template <class T>
   void all_to_all(std::span<const T> send, std::span<T> recv, index_t block_elements) {
-    all_to_all_bytes(const_bytes(send), bytes(recv), block_elements * element_bytes<T>());
+    all_to_all_bytes(std::as_bytes(send), std::as_writable_bytes(recv), block_elements * element_bytes<T>());
   }
   // Variable rows: to rank r go send_layout.rows[r] rows of `send`; recv_layout.rows[r] rows come from it,
   // which must be what it sends. The block of a rank to itself is copied, or left alone if it is in place
@@ -105,11 +106,11 @@ class Communicator {
   // is an MpiError there.
   template <class T>
   void send(std::span<const T> data, GroupRank to) {
-    send_bytes(const_bytes(data), to);
+    send_bytes(std::as_bytes(data), to);
   }
   template <class T>
   void receive(std::span<T> data, GroupRank from) {
-    receive_bytes(bytes(data), from);
+    receive_bytes(std::as_writable_bytes(data), from);
   }
 
   // A new group of the ranks that give the same color (0 or more), ordered by rank. It inherits phase and
@@ -157,14 +158,6 @@ class Communicator {
   static constexpr index_t element_bytes() {
     static_assert(std::is_trivially_copyable_v<T>);
     return size_of<T>;
-  }
-  template <class T>
-  static Span<std::byte> bytes(std::span<T> data) {
-    return std::as_writable_bytes(data);
-  }
-  template <class T>
-  static Span<const std::byte> const_bytes(std::span<const T> data) {
-    return std::as_bytes(data);
   }
 
   index_t step_ = 0;

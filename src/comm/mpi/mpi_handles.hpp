@@ -6,12 +6,14 @@
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/unique_handle.hpp"
+#include "comm/mpi/mpi_session.hpp"
 
 namespace switchyard::comm::mpi {
 
@@ -28,6 +30,9 @@ struct DatatypeTraits {
 // Must be closed before MPI ends; after that they only log.
 using CommHandle = UniqueHandle<CommTraits>;
 using DatatypeHandle = UniqueHandle<DatatypeTraits>;
+
+// The group of `comm`, whose error handler must be MPI_ERRORS_RETURN.
+std::unique_ptr<Communicator> make_communicator(CommHandle comm, CollectiveChecks checks);
 
 // Throws the MpiError of a call that returned `code`. `details`: peers and sizes.
 [[noreturn]] void throw_failed(int code, std::string_view call, GroupRank rank, int size,

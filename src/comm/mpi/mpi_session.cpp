@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "base/log.hpp"
-#include "comm/mpi/mpi_communicator.hpp"
 #include "comm/mpi/mpi_handles.hpp"
 
 namespace switchyard::comm {
@@ -65,7 +64,7 @@ std::unique_ptr<Communicator> MpiSession::world(CollectiveChecks checks) {
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     mpi::throw_failed(code, "MPI_Comm_dup", GroupRank(rank), size, "all ranks");
   }
-  return std::make_unique<MpiCommunicator>(mpi::CommHandle(copy), checks);
+  return mpi::make_communicator(mpi::CommHandle(copy), checks);
 }
 
 }  // namespace switchyard::comm

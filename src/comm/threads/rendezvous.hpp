@@ -1,4 +1,4 @@
-// Where the threads of a group meet: what run_ranks() and ThreadCommunicator share.
+// Where the threads of a group meet: what run_ranks() and its communicators share.
 #pragma once
 
 #include <condition_variable>
