@@ -25,16 +25,8 @@ constexpr std::size_t most_listed = 10;  // arrays, and missing paths
 // Arrays, and the state's integers and numbers. Texts (the configuration, the build) and what only informs do
 // not count.
 bool counts(const Entry& entry) {
-  if (entry.path.starts_with("info/")) return false;
-  switch (entry.kind) {
-    case Entry::Kind::array:
-      return true;
-    case Entry::Kind::header_value:
-      return entry.path.starts_with("state/");
-    case Entry::Kind::text:
-      return false;
-  }
-  return false;
+  if (entry.kind == Entry::Kind::header_value) return entry.path.starts_with("state/");
+  return entry.kind == Entry::Kind::array && !entry.path.starts_with("info/");
 }
 
 // "0.125 (0x3e000000)": enough digits to tell two values apart, and the bits for those that print alike.

@@ -99,14 +99,9 @@ Statistics statistics_of(const FileReader& file, const Entry& entry) {
 }
 
 std::string value_text(const FileReader& file, const Entry& entry) {
-  switch (entry.kind) {
-    case Entry::Kind::text:
-      break;
-    case Entry::Kind::array:
-    case Entry::Kind::header_value:
-      return entry.dtype == DType::int64 ? fmt::format("{}", file.read_number<std::int64_t>(entry))
-                                         : fmt::format("{}", file.read_number<double>(entry));
-  }
+  if (entry.kind != Entry::Kind::text)
+    return entry.dtype == DType::int64 ? fmt::format("{}", file.read_number<std::int64_t>(entry))
+                                       : fmt::format("{}", file.read_number<double>(entry));
   std::string text = file.read_text(entry);
   while (text.ends_with('\n')) text.pop_back();
   const auto lines = 1 + std::count(text.begin(), text.end(), '\n');

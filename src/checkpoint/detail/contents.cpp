@@ -156,7 +156,7 @@ class Walk {
     } catch (const Failure& failure) {
       throw Failure(fmt::format("'/{}' is not as this program writes it: {}", path_, failure.what()));
     }
-    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.path < b.path; });
+    std::ranges::sort(entries_, {}, &Entry::path);
     return std::move(entries_);
   }
 
@@ -178,10 +178,7 @@ class Walk {
   void visit(std::uint64_t address, const std::string& path, std::ptrdiff_t depth) {
     path_ = path;
     const std::vector<Message> messages = read_header(address);
-    const auto has = [&](MessageType type) {
-      return std::any_of(messages.begin(), messages.end(), [&](const Message& m) { return m.type == type; });
-    };
-    if (has(MessageType::link_info))
+    if (std::ranges::find(messages, MessageType::link_info, &Message::type) != messages.end())
       visit_group(messages, path, depth);
     else
       entries_.push_back(read_dataset(messages, path));

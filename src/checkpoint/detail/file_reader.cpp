@@ -22,9 +22,7 @@ FileReader::FileReader(const std::filesystem::path& file)
     : path_(file), file_(file, O_RDONLY), entries_(contents_of(file_)) {}
 
 const Entry* FileReader::find(std::string_view path) const {
-  const auto at =
-      std::lower_bound(entries_.begin(), entries_.end(), path,
-                       [](const Entry& entry, std::string_view wanted) { return entry.path < wanted; });
+  const auto at = std::ranges::lower_bound(entries_, path, {}, &Entry::path);
   return at != entries_.end() && at->path == path ? &*at : nullptr;
 }
 

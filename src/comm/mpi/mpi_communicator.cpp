@@ -75,8 +75,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   MPI_Datatype row_datatype(index_t row_bytes) {
-    const auto known = std::find_if(row_types_.begin(), row_types_.end(),
-                                    [&](const RowType& row_type) { return row_type.row_bytes == row_bytes; });
+    const auto known = std::ranges::find(row_types_, row_bytes, &RowType::row_bytes);
     if (known != row_types_.end()) return known->type.get();
     return row_types_.emplace_back(RowType{row_bytes, mpi::make_row_datatype(row_bytes)}).type.get();
   }
