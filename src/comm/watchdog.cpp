@@ -263,23 +263,23 @@ std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
   const std::string where = fmt::format("{}; the limit is {:.3g} s", place(tag_), limit_seconds_);
   if (is_local(tag_)) {
     return fmt::format(
-        "switchyard: {} for files ({}); look whether the file system answers and the name is that of a regular "
-        "file, or raise run.wait_seconds\n",
+        "{} for files ({}); look whether the file system answers and the name is that of a regular "
+        "file, or raise run.wait_seconds",
         waited, where);
   }
   if (!missing.empty()) {
     const Board::Slot& first = missing.front();
     return fmt::format(
-        "switchyard: {} on {} {} missing (rank {}: {}); {} for the other ranks ({}); look there for a process "
-        "that stopped or is slower than the rest, or raise run.wait_seconds\n",
+        "{} on {} {} missing (rank {}: {}); {} for the other ranks ({}); look there for a process "
+        "that stopped or is slower than the rest, or raise run.wait_seconds",
         ranks_text(missing), host_, missing.size() == 1 ? "is" : "are", first.rank.value,
         reason(first, first.silent_seconds > silence_seconds()), waited, where);
   }
   if (tag_.operation == Operation::start) {
     return fmt::format(
-        "switchyard: {} for MPI to start ({});{} see that each rank starts and that all hosts reach each "
+        "{} for MPI to start ({});{} see that each rank starts and that all hosts reach each "
         "other: a network interface that each host has with the same address (docker0) must be left out, with "
-        "mpirun --mca btl_tcp_if_include NETWORK --mca oob_tcp_if_include NETWORK\n",
+        "mpirun --mca btl_tcp_if_include NETWORK --mca oob_tcp_if_include NETWORK",
         waited, where, not_seen());
   }
   const std::string there =
@@ -287,8 +287,8 @@ std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
           ? std::string("nobody on this machine is missing")
           : fmt::format("nobody on {} is missing: look at {} and the network", host_, other_hosts_);
   return fmt::format(
-      "switchyard: {} for the other ranks ({}); {}; look for a rank that stopped or is slower than the rest, "
-      "or raise run.wait_seconds\n",
+      "{} for the other ranks ({}); {}; look for a rank that stopped or is slower than the rest, "
+      "or raise run.wait_seconds",
       waited, where, there);
 }
 

@@ -80,7 +80,8 @@ TEST(Watchdog, names_the_rank_the_step_the_phase_and_the_operation_once) {
             std::string::npos)
       << sentence;
   EXPECT_NE(sentence.find("run.wait_seconds"), std::string::npos);
-  EXPECT_EQ(sentence.back(), '\n');
+  EXPECT_TRUE(sentence.starts_with("switchyard: rank 3 on ")) << sentence;
+  EXPECT_TRUE(sentence.ends_with("run.wait_seconds\n")) << sentence;
   std::this_thread::sleep_for(250ms);
   EXPECT_EQ(sentences.count(), 1u);
 }
