@@ -91,7 +91,9 @@ Study::Study(const Spec& spec, const Means& means)
     check_stored_runs(spec, means.read_config);
     std::filesystem::remove(stop_mark);  // of a study that was killed
   });
-  group_ = world_->split(world_->rank().value / static_cast<int>(spec.options.ranks_per_run));
+  const int group = world_->rank().value / static_cast<int>(spec.options.ranks_per_run);
+  group_ = world_->split(group);
+  if (world_->watchdog() != nullptr) world_->watchdog()->set_group(group);  // others make runs of their own
   runner_.emplace(*group_, means.device);
   if (group_->is_root()) progress_.emplace(spec);
   relay_ = relay_stop(stop_mark);

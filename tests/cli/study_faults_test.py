@@ -113,6 +113,14 @@ class Failing(studies.StudyTest):
                 finished = runs.switchyard("study", file, f"--study.ranks_per_run={per_run}", ranks=ranks)
                 self.expect_failure(finished, 3, "/nowhere", kind="DataError")
 
+    def test_a_rank_that_stops_is_missed_by_its_group_alone(self):
+        text = studies.TWO_ARMS.split("[arm.sparse]")[0].replace("train.batch_size = 32", "train.epochs = 100000")
+        file, _ = self.write_study(text)
+        finished = runs.switchyard("study", file, "--study.ranks_per_run=2",
+                                   f"--run.wait_seconds={self.short_wait_seconds()}", ranks=4,
+                                   environment=runs.fault("MPI_Alltoallv", 9, "stop", 3))
+        self.expect_failure(finished, 6, "switchyard: rank 3 on ", " is missing (rank 3: it does not run", "rank 2 on ")
+
     def test_a_group_waits_longer_than_an_operation_may(self):
         text = studies.TWO_ARMS.split("[arm.sparse]")[0].replace("seeds = 2", "seeds = 1")
         more = "run.wait_seconds = 1\n[arm.long]\nconfig = base.ini\nrun.wait_seconds = 1\ntrain.batch_size = 2\n" \
