@@ -5,8 +5,9 @@
 // a number does not depend on ranks, threads or on what was drawn before.
 #pragma once
 
-#include <array>
+#include <cmath>
 #include <cstdint>
+#include <numbers>
 
 #include "base/host_device.hpp"
 
@@ -57,6 +58,16 @@ struct Philox {
   SY_HD float uniform(int lane) const { return static_cast<float>(word[lane] >> 8) * 0x1.0p-24f; }
   // Uniform in [0, 1), 53 bits.
   SY_HD double uniform64(int half = 0) const { return static_cast<double>(bits64(half) >> 11) * 0x1.0p-53; }
+};
+
+// Box and Muller 1958: of u and v, uniform in [0, 1), radius * cos(angle) and radius * sin(angle) are two
+// independent standard normal numbers.
+struct BoxMuller {
+  double radius;
+  double angle;
+
+  BoxMuller(double u, double v)
+      : radius(std::sqrt(-2.0 * std::log(1.0 - u))), angle(2.0 * std::numbers::pi * v) {}
 };
 
 }  // namespace switchyard

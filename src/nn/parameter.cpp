@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/box_muller.hpp"
 #include "base/hash.hpp"
 #include "base/philox.hpp"
 

@@ -5,7 +5,6 @@
 #include <numeric>
 #include <vector>
 
-#include "base/box_muller.hpp"
 #include "base/contract.hpp"
 #include "base/philox.hpp"
 #include "base/span.hpp"
