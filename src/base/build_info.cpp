@@ -47,14 +47,12 @@ int look_at_program(dl_phdr_info* program, std::size_t, void* id) {
 }  // namespace
 
 BuildInfo build_info() {
-  BuildInfo info;
-  info.version = SY_VERSION;
-  info.commit = SY_COMMIT;
-  info.compiler = fmt::format("g++ {}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
-  info.build_type = SY_BUILD_TYPE;
-  info.arch = SY_ARCH;
-  info.cuda = SY_CUDA;
-  return info;
+  return {.version = SY_VERSION,
+          .commit = SY_COMMIT,
+          .compiler = fmt::format("g++ {}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__),
+          .build_type = SY_BUILD_TYPE,
+          .arch = SY_ARCH,
+          .cuda = SY_CUDA};
 }
 
 std::string binary_id() {

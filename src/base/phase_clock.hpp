@@ -12,25 +12,9 @@ enum class Phase { data, gate, exchange, experts, combine, reduction, update, ot
 inline constexpr std::size_t phase_count = 8;
 
 constexpr std::string_view name(Phase phase) {
-  switch (phase) {
-    case Phase::data:
-      return "data";
-    case Phase::gate:
-      return "gate";
-    case Phase::exchange:
-      return "exchange";
-    case Phase::experts:
-      return "experts";
-    case Phase::combine:
-      return "combine";
-    case Phase::reduction:
-      return "reduction";
-    case Phase::update:
-      return "update";
-    case Phase::other:
-      return "other";
-  }
-  return "";
+  constexpr std::array<std::string_view, phase_count> names = {"data",    "gate",      "exchange", "experts",
+                                                               "combine", "reduction", "update",   "other"};
+  return names[static_cast<std::size_t>(phase)];
 }
 
 // One phase follows the other without a gap, so the phases' times add up to the whole. Local to a rank: waiting
