@@ -41,26 +41,13 @@ void* allocate_bytes(DeviceKind device, std::size_t bytes) {
 
 void free_bytes(DeviceKind device, void* data) noexcept {
   if (data == nullptr) return;
-  switch (device) {
-    case DeviceKind::cpu:
-      std::free(data);
-      return;
-    case DeviceKind::cuda:
-      cuda::release(data);
-      return;
-  }
+  device == DeviceKind::cuda ? cuda::release(data) : std::free(data);
 }
 
 void zero_bytes(DeviceKind device, void* data, std::size_t bytes) {
   if (bytes == 0) return;
-  switch (device) {
-    case DeviceKind::cpu:
-      std::memset(data, 0, bytes);
-      return;
-    case DeviceKind::cuda:
-      cuda::zero(data, bytes);
-      return;
-  }
+  if (device == DeviceKind::cuda) return cuda::zero(data, bytes);
+  std::memset(data, 0, bytes);
 }
 
 }  // namespace switchyard::device

@@ -6,8 +6,9 @@
 
 #include <memory>
 
+#include "base/unique_handle.hpp"
 #include "device/buffer.hpp"
-#include "device/stream.hpp"
+#include "device/cuda/backend.hpp"
 #include "device/workspace.hpp"
 
 namespace switchyard::device {
@@ -17,6 +18,14 @@ class ThreadPool;  // device/thread_pool.hpp: who computes with it
 // How row kernels are executed on the CPU. `concurrent` runs each row with a team of real threads and a
 // barrier; it is slow and exists so that tests find a missing sync() or a race without a GPU.
 enum class CpuExecutor { serial_teams, concurrent_team };
+
+// A cudaStream_t, the queue of work of a GPU, as void* so that only cuda/ sees CUDA's headers. Null on a CPU.
+struct StreamTraits {
+  using Handle = void*;
+  static Handle none() noexcept { return nullptr; }
+  static void close(Handle stream) noexcept { device::cuda::close_stream(stream); }
+};
+using Stream = UniqueHandle<StreamTraits>;
 
 // One per rank, on main's stack (inside Runtime). Used by one thread at a time, apart from the tasks that its
 // pool runs. Everything an op needs to run: the device, the pool, the arena, and on a GPU the stream.

@@ -1,7 +1,6 @@
 #include "device/describe.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <charconv>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "base/lines.hpp"
+#include "device/affinity.hpp"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -107,12 +107,6 @@ std::string chosen_word(std::istream& lines) {
   return line.substr(first + 1, last - first - 1);
 }
 
-int usable_hardware_threads() {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  return sched_getaffinity(0, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : 1;
-}
-
 MachineInfo describe_machine() {
   MachineInfo machine;
   std::ifstream cpuinfo("/proc/cpuinfo"), meminfo("/proc/meminfo");
@@ -120,7 +114,7 @@ MachineInfo describe_machine() {
   read_cpuinfo(cpuinfo, machine);
   read_meminfo(meminfo, machine);
   read_instruction_sets(machine);
-  machine.usable_threads = usable_hardware_threads();
+  machine.usable_threads = static_cast<int>(allowed_processors().size());
   machine.huge_pages = chosen_word(huge_pages);
   machine.cuda = cuda_devices();
   return machine;

@@ -5,7 +5,7 @@
 #include <iosfwd>
 #include <string>
 
-#include "device/cuda_devices.hpp"
+#include "device/cuda/backend.hpp"
 
 namespace switchyard::device {
 
@@ -34,9 +34,6 @@ struct MachineInfo {
 
 // Reads /proc, /sys and cpuid. What cannot be read stays at its default; never throws for that.
 MachineInfo describe_machine();
-
-// Hardware threads in the calling thread's affinity mask; 1 if that cannot be read.
-int usable_hardware_threads();
 
 // Several lines, "name: value" each, for a person.
 std::string to_string(const MachineInfo& machine);

@@ -9,7 +9,6 @@
 
 #include "device/context.hpp"
 #include "device/cpu/concurrent_team.hpp"
-#include "device/cpu/thread_scratch.hpp"
 #include "device/team.hpp"
 #include "device/thread_pool.hpp"
 #if defined(__CUDACC__)
@@ -19,6 +18,12 @@
 namespace switchyard::device {
 
 [[noreturn]] void no_device_code();
+
+namespace cpu {
+// Of the calling thread, kept for the life of the thread: at least `bytes` bytes, 64-byte aligned, contents
+// undefined. Grows, never shrinks: a warm step allocates nothing.
+std::byte* thread_scratch(index_t bytes);
+}  // namespace cpu
 
 #if defined(__CUDACC__)
 inline namespace with_device_code {

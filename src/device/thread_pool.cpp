@@ -8,7 +8,7 @@
 #include "base/contract.hpp"
 #include "base/floating_point.hpp"
 #include "base/thread.hpp"
-#include "device/describe.hpp"
+#include "device/affinity.hpp"
 #include "device/single_threaded_libraries.hpp"
 
 #if defined(__SSE2__)
@@ -58,7 +58,7 @@ void set_up_thread() {
 ThreadPool::ThreadPool(int threads) {
   SY_EXPECTS(threads >= 1, "a pool needs at least one thread, got {}", threads);
   set_up_thread();
-  const bool have_cores = threads <= usable_hardware_threads();
+  const bool have_cores = as_size(threads) <= allowed_processors().size();
   spin_time_ = have_cores ? spin_where_threads_have_cores : spin_where_threads_share_cores;
   workers_.reserve(as_size(threads - 1));
   try {

@@ -9,7 +9,7 @@
 
 #include "base/error.hpp"
 #include "device/copy.hpp"
-#include "device/cuda_devices.hpp"
+#include "device/cuda/backend.hpp"
 #include "support/row_kernels/run.hpp"
 
 namespace switchyard::device {

@@ -5,7 +5,6 @@
 
 #include "base/error.hpp"
 #include "device/cuda/check.hpp"
-#include "device/cuda_devices.hpp"
 
 namespace switchyard::device {
 

@@ -3,8 +3,29 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
-namespace switchyard::device::cuda {
+#include "base/span.hpp"
+
+namespace switchyard::device {
+
+struct CudaDevice {
+  std::string name;
+  int compute_capability = 0;  // 90 is 9.0
+  std::size_t memory_bytes = 0;
+};
+
+// Which GPUs this process can use.
+struct CudaDevices {
+  Vector<CudaDevice> devices;  // by ordinal
+  std::string why_none;        // set if there are none: not built, no driver, none visible
+  int count() const { return static_cast<int>(devices.size()); }
+};
+
+// Never throws for want of a device or a driver.
+CudaDevices cuda_devices();
+
+namespace cuda {
 
 enum class CopyDirection { to_device, to_host, within_device };
 
@@ -25,4 +46,5 @@ void close_stream(void* stream) noexcept;
 // Waits for all work of the stream; CudaError if any of it failed.
 void synchronize(void* stream);
 
-}  // namespace switchyard::device::cuda
+}  // namespace cuda
+}  // namespace switchyard::device

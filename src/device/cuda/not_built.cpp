@@ -1,7 +1,6 @@
 // The CUDA backend of a build without CUDA.
 #include "base/error.hpp"
 #include "device/cuda/backend.hpp"
-#include "device/cuda_devices.hpp"
 
 namespace switchyard::device {
 

@@ -11,7 +11,7 @@
 
 #include "base/error.hpp"
 #include "device/copy.hpp"
-#include "device/cpu/thread_scratch.hpp"
+#include "device/launch.hpp"
 #include "device/workspace.hpp"
 
 namespace switchyard::device {
