@@ -40,25 +40,6 @@ void BatchTiles::set_local(index_t rows, index_t samples, index_t tile_rows) {
   total_tiles_ = local_count();
 }
 
-template <class T>
-Span<const T> BatchTiles::gather(device::Workspace& workspace, Span<const T> mine, Span<const index_t> per_rank,
-                                 index_t total, index_t width) const {
-  if (!distributed()) return mine;
-  const Span<T> all = workspace.allocate<T>(total * width);
-  communicator_->all_gather_rows<T>(mine, all, per_rank, width);
-  return all;
-}
-
-Span<const double> BatchTiles::gather_tiles(device::Workspace& workspace, Span<const double> mine,
-                                            index_t width) const {
-  return gather(workspace, mine, tiles_per_rank_, total_tiles_, width);
-}
-
-Span<const float> BatchTiles::gather_tiles(device::Workspace& workspace, Span<const float> mine,
-                                           index_t width) const {
-  return gather(workspace, mine, tiles_per_rank_, total_tiles_, width);
-}
-
 ProductRows BatchTiles::gather_rows(device::Workspace& workspace, const ProductRows& mine) const {
   SY_EXPECTS(mine.rows == local_rows(), "gather_rows needs {} rows, got {}", local_rows(), mine.rows);
   const index_t count = mine.rows * mine.cols;

@@ -64,15 +64,22 @@ class BatchTiles {
 
   // mine: [local_count, width]. Returns [total_count, width] in tile order. Collective over the batch's ranks.
   // The result lives in the workspace (or is `mine`).
-  Span<const double> gather_tiles(device::Workspace& workspace, Span<const double> mine, index_t width) const;
-  Span<const float> gather_tiles(device::Workspace& workspace, Span<const float> mine, index_t width) const;
+  template <class T>
+  Span<const T> gather_tiles(device::Workspace& workspace, Span<T> mine, index_t width) const {
+    return gather<std::remove_const_t<T>>(workspace, mine, tiles_per_rank_, total_tiles_, width);
+  }
   // All rows of the batch in global order, from this rank's rows. Collective.
   ProductRows gather_rows(device::Workspace& workspace, const ProductRows& mine) const;
 
  private:
   template <class T>
   Span<const T> gather(device::Workspace& workspace, Span<const T> mine, Span<const index_t> per_rank,
-                       index_t total, index_t width) const;
+                       index_t total, index_t width) const {
+    if (!distributed()) return mine;
+    const Span<T> all = workspace.allocate<T>(total * width);
+    communicator_->all_gather_rows<T>(mine, all, per_rank, width);
+    return all;
+  }
 
   comm::Communicator* communicator_ = nullptr;
   index_t total_tiles_ = 0;

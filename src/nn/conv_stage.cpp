@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/contract.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::nn {
 namespace {
@@ -31,7 +32,7 @@ ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
   }
   if (!norm_) return;
   parameters_.push_back({norm_name + "/gamma", tensor::Tensor({channels})});
-  initialize_constant(parameters_.back(), 1.0F);
+  std::ranges::fill(parameters_.back().value.span(), 1.0F);
   parameters_.push_back({norm_name + "/beta", tensor::Tensor({channels})});
 }
 
@@ -44,7 +45,7 @@ index_t ConvStage::scratch_floats(const BatchTiles& tiles) const {
 
 void ConvStage::begin_forward(const Pass& pass, LayerRecord& record) const {
   const index_t rows = pass.tiles().local_rows();
-  record.output = {pass.workspace().allocate<float>(rows * out_features()).data(), rows, out_features()};
+  record.output = tensor::allocate_matrix(pass.workspace(), rows, out_features());
   record.argmax_place = pass.workspace().allocate<std::uint8_t>(rows * out_features());
   record.scratch = pass.workspace().allocate<float>(pass.tiles().local_count() * scratch_floats(pass.tiles()));
   record.tile_statistics = {};

@@ -3,6 +3,7 @@
 #include "base/contract.hpp"
 #include "ops/convert.hpp"
 #include "ops/rows.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::nn {
 
@@ -26,7 +27,7 @@ void Dense::begin_forward(const Pass& pass, LayerRecord& record) const {
   const index_t rows = pass.tiles().local_rows();
   SY_EXPECTS(record.input.table != nullptr || record.input.stride == in_, "rows of {} floats lie {} apart", in_,
              record.input.stride);
-  record.output = {pass.workspace().allocate<float>(rows * out_).data(), rows, out_};
+  record.output = tensor::allocate_matrix(pass.workspace(), rows, out_);
   // A product needs its rows side by side; scattered ones are gathered, tile by tile, into the record.
   record.gathered_input = {};
   if (record.input.table != nullptr) record.gathered_input = pass.workspace().allocate<float>(rows * in_);
@@ -119,6 +120,23 @@ void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_o
   } else {
     ops::matmul(shape, input.f32 + block.begin, d_output.f32, gradient);
   }
+}
+
+void Relu::begin_forward(const Pass& pass, LayerRecord& record) const {
+  SY_EXPECTS(record.input.table == nullptr, "a ReLU of scattered rows");
+  record.output = tensor::allocate_matrix(pass.workspace(), pass.tiles().local_rows(), features_);
+}
+
+void Relu::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
+  const IndexRange rows = pass.tiles().rows(tile);
+  const tensor::RowSource x = record.input.rows_from(rows);
+  ops::relu(pass.context, {x.base, rows.size(), features_, x.stride}, record.output.rows_from(rows));
+}
+
+void Relu::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input, float*) const {
+  const IndexRange rows = pass.tiles().rows(tile);
+  ops::relu_backward(pass.context, record.output.rows_from(rows), record.d_output.rows_from(rows),
+                     d_input.rows_from(rows));
 }
 
 }  // namespace switchyard::nn

@@ -8,7 +8,6 @@
 #include "nn/conv_stage.hpp"
 #include "nn/dense.hpp"
 #include "nn/patch_filters.hpp"
-#include "nn/relu.hpp"
 #include "ops/rows.hpp"
 #include "tensor/allocate.hpp"
 
@@ -91,46 +90,24 @@ void resolve_padded_conv(ImageLayers& layers, NetworkShape& shape) {
   shape.padded_convs.push_back(conv);
 }
 
-std::optional<ops::PatchActivation> activation_of(Kind kind) {
-  switch (kind) {
-    case Kind::relu:
-      return ops::PatchActivation::relu;
-    case Kind::cubic:
-      return ops::PatchActivation::cubic;
-    case Kind::celu:
-      return ops::PatchActivation::celu;
-    case Kind::gelu:
-      return ops::PatchActivation::gelu;
-    case Kind::tanh:
-      return ops::PatchActivation::tanh;
-    case Kind::conv:
-    case Kind::padded_conv:
-    case Kind::batch_norm:
-    case Kind::max_pool:
-    case Kind::dense:
-    case Kind::patch_filters:
-    case Kind::bias:
-    case Kind::sum:
-    case Kind::attention:
-    case Kind::most_certain:
-    case Kind::by_label:
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
+constexpr std::pair<Kind, ops::PatchActivation> activations[] = {{Kind::relu, ops::PatchActivation::relu},
+                                                                 {Kind::cubic, ops::PatchActivation::cubic},
+                                                                 {Kind::celu, ops::PatchActivation::celu},
+                                                                 {Kind::gelu, ops::PatchActivation::gelu},
+                                                                 {Kind::tanh, ops::PatchActivation::tanh}};
 
 // `patch_filters:N [bias] [ACTIVATION] sum`, all there is.
 ops::PatchFilterShape resolve_patch_filters(std::string_view name, Span<const LayerSpec> spec,
                                             tensor::SampleShape sample, index_t outputs) {
   ops::PatchFilterShape shape{sample.channels * sample.height, sample.width, outputs, spec[0].outputs};
-  std::size_t next = 1;
-  if (next < spec.size() && spec[next].kind == Kind::bias) {
-    shape.bias = true;
-    ++next;
+  ImageLayers layers{name, spec, 1, sample};
+  shape.bias = layers.take(Kind::bias);
+  for (const auto& [kind, activation] : activations) {
+    if (!layers.take(kind)) continue;
+    shape.activation = activation;
+    break;
   }
-  if (next < spec.size() && activation_of(spec[next].kind))
-    shape.activation = *activation_of(spec[next++].kind);
-  if (next + 1 != spec.size() || spec[next].kind != Kind::sum) {
+  if (layers.next + 1 != spec.size() || !layers.is(layers.next, Kind::sum)) {
     throw ConfigError(fmt::format(
         "the {} begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum:WORD` (one fused "
         "layer, with an activation among relu, cubic, celu, gelu, tanh, or without one; WORD is experts in a "
@@ -219,7 +196,7 @@ index_t NetworkShape::parameter_count() const {
 index_t NetworkShape::multiply_adds() const {
   index_t count = conv ? conv->multiply_adds() : 0;
   for (const PaddedConvShape& layer : padded_convs) count += layer.multiply_adds();
-  if (patch_filters) count += patch_filters->filtered_patches() * patch_filters->weight_count();
+  if (patch_filters) count += patch_filters->multiply_adds();
   for (const DenseShape& layer : dense) count += layer.in * layer.out;
   return count;
 }
@@ -232,7 +209,7 @@ index_t NetworkShape::training_multiply_adds() const {
     on_samples = false;
   };
   for (const PaddedConvShape& layer : padded_convs) add(layer.multiply_adds());
-  if (patch_filters) add(patch_filters->filtered_patches() * patch_filters->weight_count());
+  if (patch_filters) add(patch_filters->multiply_adds());
   for (const DenseShape& layer : dense) add(layer.in * layer.out);
   return count;
 }

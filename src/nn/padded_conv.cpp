@@ -4,6 +4,7 @@
 
 #include "base/contract.hpp"
 #include "ops/reduce.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::nn {
 namespace {
@@ -36,7 +37,7 @@ PaddedConv::PaddedConv(const std::string& conv_name, const std::string& norm_nam
     return;
   }
   norm_.emplace(norm_name, channels);
-  initialize_constant(add(norm_name + "/gamma", {channels}), 1.0F);
+  std::ranges::fill(add(norm_name + "/gamma", {channels}).value.span(), 1.0F);
   add(norm_name + "/beta", {channels});
 }
 
@@ -63,11 +64,8 @@ void PaddedConv::begin_forward(const Pass& pass, LayerRecord& record) const {
   const index_t rows = pass.tiles().local_rows();
   const index_t channels = shape_.out_channels;
   const ops::NormPoolShape after = shape_.norm_pool();
-  const auto matrix = [&](index_t cols) {
-    return tensor::Matrix{pass.workspace().allocate<float>(rows * cols).data(), rows, cols};
-  };
-  record.output = matrix(after.out_features());
-  record.convolved = matrix(after.in_features());
+  record.output = tensor::allocate_matrix(pass.workspace(), rows, after.out_features());
+  record.convolved = tensor::allocate_matrix(pass.workspace(), rows, after.in_features());
   record.argmax_place = {};
   if (shape_.max_pool)
     record.argmax_place = pass.workspace().allocate<std::uint8_t>(rows * after.out_features());

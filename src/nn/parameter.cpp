@@ -1,6 +1,5 @@
 #include "nn/parameter.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/hash.hpp"
@@ -37,10 +36,6 @@ void initialize(Parameter& parameter, std::uint64_t seed, index_t fan_in, const 
     case InitialValues::normal:
       return fill_normal(parameter.value.span(), key, weights.draw, weights.scale);
   }
-}
-
-void initialize_constant(Parameter& parameter, float value) {
-  std::ranges::fill(parameter.value.span(), value);
 }
 
 }  // namespace switchyard::nn

@@ -46,6 +46,5 @@ struct InitialWeights {
 
 // Fills with values that are a pure function of (seed, draw, parameter name, element).
 void initialize(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights = {});
-void initialize_constant(Parameter& parameter, float value);
 
 }  // namespace switchyard::nn

@@ -32,6 +32,8 @@ struct PatchFilterShape {
   constexpr index_t filtered_patches() const { return sums_first() ? 1 : patches; }
   constexpr index_t weight_count() const { return patch_size * units(); }
   constexpr index_t bias_count() const { return bias ? units() : 0; }
+  // Of one sample, forward.
+  constexpr index_t multiply_adds() const { return filtered_patches() * weight_count(); }
 };
 
 // What backward needs of forward, for the same rows. Written by forward; backward overwrites `filtered`.
