@@ -7,7 +7,7 @@
 #include "base/build_info.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/mpi/mpi_session.hpp"
-#include "ops/product_library.hpp"
+#include "ops/matmul.hpp"
 #include "run/config.hpp"
 
 namespace switchyard::cli {

@@ -32,24 +32,13 @@ struct KeyHash {
   }
 };
 
-const char* name(Pass pass) {
-  switch (pass) {
-    case Pass::forward:
-      return "forward";
-    case Pass::backward_data:
-      return "backward, data";
-    case Pass::backward_weights:
-      return "backward, weights";
-  }
-  return "";
-}
-
 std::string describe(Pass pass, const Conv2dShape& s) {
+  constexpr const char* names[] = {"forward", "backward, data", "backward, weights"};
   return fmt::format(
       "the convolution ({}) of {} images {} x {} x {} with {} kernels {} x {} (stride {} x {}, padding {} x "
       "{})",
-      name(pass), s.batch, s.in_channels, s.height, s.width, s.out_channels, s.kernel_height, s.kernel_width,
-      s.stride_height, s.stride_width, s.padding_height, s.padding_width);
+      names[as_size(pass)], s.batch, s.in_channels, s.height, s.width, s.out_channels, s.kernel_height,
+      s.kernel_width, s.stride_height, s.stride_width, s.padding_height, s.padding_width);
 }
 
 void check_shape(Pass pass, const Conv2dShape& s) {
@@ -101,13 +90,17 @@ class Reorder {
 // The array layouts of a convolution. oneDNN chooses that of the weights.
 struct Layouts {
   explicit Layouts(const Conv2dShape& s)
-      : x(detail::channels_last_layout({s.batch, s.in_channels, s.height, s.width})),
-        weight(detail::any_layout({s.out_channels, s.in_channels, s.kernel_height, s.kernel_width})),
-        dense_weight(detail::dense_layout({s.out_channels, s.in_channels, s.kernel_height, s.kernel_width})),
-        bias(detail::dense_layout({s.out_channels})),
-        y(detail::channels_last_layout({s.batch, s.out_channels, s.out_height(), s.out_width()})),
+      : x(detail::array_layout({s.batch, s.in_channels, s.height, s.width}, dnnl_nhwc)),
+        weight(weight_layout(s, dnnl_format_tag_any)),
+        dense_weight(weight_layout(s, dnnl_abcd)),
+        bias(detail::array_layout({s.out_channels}, dnnl_a)),
+        y(detail::array_layout({s.batch, s.out_channels, s.out_height(), s.out_width()}, dnnl_nhwc)),
         strides{s.stride_height, s.stride_width},
         padding{s.padding_height, s.padding_width} {}
+
+  static dnnl_memory_desc_t weight_layout(const Conv2dShape& s, dnnl_format_tag_t tag) {
+    return detail::array_layout({s.out_channels, s.in_channels, s.kernel_height, s.kernel_width}, tag);
+  }
 
   dnnl_memory_desc_t x, weight, dense_weight, bias, y;
   dnnl_dims_t strides, padding;
@@ -151,8 +144,7 @@ Plan build(const Key& key) {
   Plan plan;
   switch (key.pass) {
     case Pass::forward:
-      plan.operation = key.bias ? operation({DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS})
-                                : operation({DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST});
+      plan.operation = operation({DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, key.bias ? DNNL_ARG_BIAS : 0});
       plan.weight = {layouts.dense_weight, plan.operation.layout(DNNL_ARG_WEIGHTS), subject};
       break;
     case Pass::backward_data:
@@ -160,9 +152,8 @@ Plan build(const Key& key) {
       plan.weight = {layouts.dense_weight, plan.operation.layout(DNNL_ARG_WEIGHTS), subject};
       break;
     case Pass::backward_weights:
-      plan.operation =
-          key.bias ? operation({DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS})
-                   : operation({DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS});
+      plan.operation = operation(
+          {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, key.bias ? DNNL_ARG_DIFF_BIAS : 0});
       plan.weight = {plan.operation.layout(DNNL_ARG_DIFF_WEIGHTS), layouts.dense_weight, subject};
       break;
   }
@@ -181,12 +172,7 @@ void conv2d_forward(const Conv2dShape& shape, const float* x, const float* weigh
   check_shape(Pass::forward, shape);
   if (shape.batch == 0) return;
   Plan& plan = plan_of({Pass::forward, bias != nullptr, shape});
-  const void* const in = plan.weight.in(weight);
-  if (bias != nullptr) {
-    plan.operation.run({x, in, y, bias});
-  } else {
-    plan.operation.run({x, in, y});
-  }
+  plan.operation.run({x, plan.weight.in(weight), y, bias});
 }
 
 void conv2d_backward_data(const Conv2dShape& shape, const float* d_y, const float* weight, float* d_x) {
@@ -205,12 +191,7 @@ void conv2d_backward_weights(const Conv2dShape& shape, const float* x, const flo
     return;
   }
   Plan& plan = plan_of({Pass::backward_weights, d_bias != nullptr, shape});
-  void* const to = plan.weight.place(d_weight);
-  if (d_bias != nullptr) {
-    plan.operation.run({x, d_y, to, d_bias});
-  } else {
-    plan.operation.run({x, d_y, to});
-  }
+  plan.operation.run({x, d_y, plan.weight.place(d_weight), d_bias});
   plan.weight.out(d_weight);
 }
 

@@ -17,9 +17,6 @@ index_t chunk_count(index_t rows) { return (rows + kernels::rows_per_chunk - 1) 
 
 index_t patch_size(const FusedConvShape& shape) { return 9 * shape.in_channels; }
 
-index_t count(Span<const float> values) { return std::ssize(values); }
-index_t count(Span<const double> values) { return std::ssize(values); }
-
 void expect_shape(const FusedConvShape& s) {
   SY_EXPECTS(
       s.in_channels >= 1 && s.in_channels <= 4,
@@ -46,14 +43,14 @@ void expect_pooled(const FusedConvShape& s, index_t rows, const char* name, cons
 }
 
 void expect_workspace(const FusedConvShape& s, index_t rows, Span<const float> workspace) {
-  SY_EXPECTS(count(workspace) >= fused_conv_workspace_floats(s, rows),
-             "the workspace holds {} floats, {} rows need {} (fused_conv_workspace_floats)", count(workspace),
-             rows, fused_conv_workspace_floats(s, rows));
+  SY_EXPECTS(std::ssize(workspace) >= fused_conv_workspace_floats(s, rows),
+             "the workspace holds {} floats, {} rows need {} (fused_conv_workspace_floats)",
+             std::ssize(workspace), rows, fused_conv_workspace_floats(s, rows));
 }
 
 void expect_patch_sums(const FusedConvShape& s, Span<const double> patch_sums) {
-  SY_EXPECTS(count(patch_sums) == conv_patch_sums_count(s),
-             "patch_sums holds {} values, this shape has {} (conv_patch_sums_count)", count(patch_sums),
+  SY_EXPECTS(std::ssize(patch_sums) == conv_patch_sums_count(s),
+             "patch_sums holds {} values, this shape has {} (conv_patch_sums_count)", std::ssize(patch_sums),
              conv_patch_sums_count(s));
 }
 
@@ -64,10 +61,10 @@ void expect_channels(const FusedConvShape& s, const char* name, index_t values) 
 
 void expect_sums(const FusedConvShape& s, const ConvTileSums& sums) {
   expect_patch_sums(s, sums.patch_sums);
-  expect_channels(s, "sum_dy", count(sums.sum_dy));
-  expect_channels(s, "sum_dy_xhat", count(sums.sum_dy_xhat));
-  SY_EXPECTS(count(sums.sum_dy_x) == s.weight_count(), "sum_dy_x holds {} values for {} weights",
-             count(sums.sum_dy_x), s.weight_count());
+  expect_channels(s, "sum_dy", std::ssize(sums.sum_dy));
+  expect_channels(s, "sum_dy_xhat", std::ssize(sums.sum_dy_xhat));
+  SY_EXPECTS(std::ssize(sums.sum_dy_x) == s.weight_count(), "sum_dy_x holds {} values for {} weights",
+             std::ssize(sums.sum_dy_x), s.weight_count());
 }
 
 // The mean of the first image, by which a tile's pixels are shifted.
@@ -196,8 +193,8 @@ void fused_conv_bn_backward(device::Context& context, const FusedConvShape& shap
                             const ConvTileSums& sums, float* d_weight) {
   expect_shape(shape);
   expect_sums(shape, sums);
-  expect_channels(shape, "mean_dy", count(bn.norm.mean_dy));
-  expect_channels(shape, "mean_dy_xhat", count(bn.norm.mean_dy_xhat));
+  expect_channels(shape, "mean_dy", std::ssize(bn.norm.mean_dy));
+  expect_channels(shape, "mean_dy_xhat", std::ssize(bn.norm.mean_dy_xhat));
   const kernels::PatchSumView view(sums.patch_sums.data(), patch_size(shape));
   device::for_each(
       context, shape.weight_count(),

@@ -1,11 +1,13 @@
 #include "ops/matmul.hpp"
 
+#include <dnnl_debug.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "base/contract.hpp"
 #include "ops/detail/onednn.hpp"
@@ -128,21 +130,14 @@ detail::DnnlOperation build(const Key& key) {
   detail::check_dnnl(dnnl_matmul_desc_init(&operation, &a, &b, with_bias ? &bias : nullptr, &c), "plan",
                      subject);
   const detail::DnnlAttributes attributes = make_attributes(s, subject);
-  auto description = detail::describe_operation(&operation, attributes.get(), nullptr, subject);
-  if (with_bias) {
-    return {std::move(description), {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS}, subject};
-  }
-  return {std::move(description), {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST}, subject};
+  return {detail::describe_operation(&operation, attributes.get(), nullptr, subject),
+          {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, with_bias ? DNNL_ARG_BIAS : 0},
+          subject};
 }
 
 void multiply_by_primitive(const Key& key, const void* a, const void* b, float* c, const float* bias) {
   static thread_local detail::PlanCache<Key, detail::DnnlOperation, KeyHash> cache;
-  detail::DnnlOperation& operation = cache.plan(key, build);
-  if (bias == nullptr) {
-    operation.run({a, b, c});
-  } else {
-    operation.run({a, b, c, bias});
-  }
+  cache.plan(key, build).run({a, b, c, bias});
   if (key.shape.epilogue == Epilogue::bias_relu) apply_relu(key.shape, c);
 }
 
@@ -162,6 +157,18 @@ void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, floa
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, bias);
   multiply_by_primitive({shape, dnnl_bf16}, a, b, c, bias);
+}
+
+std::string product_library() {
+  const dnnl_version_t& version = *dnnl_version();
+  return fmt::format("oneDNN {}.{}.{}", version.major, version.minor, version.patch);
+}
+
+std::string product_instruction_set() {
+  std::string_view name = dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa());
+  if (constexpr std::string_view prefix = "cpu_isa_"; name.starts_with(prefix))
+    name.remove_prefix(prefix.size());
+  return std::string(name);
 }
 
 }  // namespace switchyard::ops

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "device/context.hpp"
 
@@ -44,5 +45,10 @@ void matmul(const MatmulShape& shape, const float* a, const float* b, float* c, 
 // bf16 operands, float32 accumulation, bias and result.
 void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, float* c,
             const float* bias = nullptr);
+
+// The library that computes products, as it is loaded: what the bits of a run depend on besides the program.
+std::string product_library();  // "oneDNN 2.7.2"
+// The widest instructions that it uses here, by the processor and ONEDNN_MAX_CPU_ISA: "avx512_core_amx".
+std::string product_instruction_set();
 
 }  // namespace switchyard::ops

@@ -10,11 +10,6 @@ namespace {
 
 using kernels::NormPoolGeometry;
 
-template <class T>
-index_t count(Span<T> values) {
-  return std::ssize(values);
-}
-
 void expect_convolution(const NormPoolShape& s, tensor::ConstMatrix z) {
   SY_EXPECTS(z.cols == s.in_features(), "a convolution of {} x {} x {} has {} values, the rows have {}",
              s.height, s.width, s.channels, s.in_features(), z.cols);
@@ -52,17 +47,18 @@ void reorder_images(device::Context& context, tensor::RowSource images, ImageSiz
 void channel_moments(device::Context& context, const NormPoolShape& shape, tensor::ConstMatrix z,
                      Span<Moments> of_rows) {
   expect_convolution(shape, z);
-  SY_EXPECTS(count(of_rows) == z.rows * shape.channels, "{} moments for {} rows of {} channels", of_rows.size(),
-             z.rows, shape.channels);
+  SY_EXPECTS(std::ssize(of_rows) == z.rows * shape.channels, "{} moments for {} rows of {} channels",
+             of_rows.size(), z.rows, shape.channels);
   device::for_each_row(context, z.rows, kernels::RowMoments{shape.places(), shape.channels, z, of_rows.data()});
 }
 
 void merge_moments(device::Context& context, Span<const Moments> of_rows, Span<Moments> moments) {
-  const index_t channels = count(moments);
-  SY_EXPECTS(channels > 0 && count(of_rows) % channels == 0, "{} moments of rows for {} channels",
+  const index_t channels = std::ssize(moments);
+  SY_EXPECTS(channels > 0 && std::ssize(of_rows) % channels == 0, "{} moments of rows for {} channels",
              of_rows.size(), channels);
-  device::for_each(context, channels,
-                   kernels::MergeMoments{of_rows.data(), count(of_rows) / channels, channels, moments.data()});
+  device::for_each(
+      context, channels,
+      kernels::MergeMoments{of_rows.data(), std::ssize(of_rows) / channels, channels, moments.data()});
 }
 
 void norm_pool_forward(device::Context& context, const NormPoolShape& shape, tensor::ConstMatrix z,
@@ -76,7 +72,7 @@ void norm_pool_forward(device::Context& context, const NormPoolShape& shape, ten
 
 void norm_pool_backward_sums(device::Context& context, const NormPoolShape& shape, const NormView& norm,
                              const NormPoolRows& rows, Span<double> of_rows) {
-  SY_EXPECTS(count(of_rows) == rows.z.rows * 2 * shape.channels, "{} sums for {} rows of {} channels",
+  SY_EXPECTS(std::ssize(of_rows) == rows.z.rows * 2 * shape.channels, "{} sums for {} rows of {} channels",
              of_rows.size(), rows.z.rows, shape.channels);
   device::for_each_row(
       context, rows.z.rows,
@@ -85,18 +81,18 @@ void norm_pool_backward_sums(device::Context& context, const NormPoolShape& shap
 
 void add_backward_sums(device::Context& context, const NormView& norm, Span<const double> of_rows,
                        Span<double> sums) {
-  const index_t width = count(sums);
-  SY_EXPECTS(width > 0 && width % 2 == 0 && count(of_rows) % width == 0, "{} sums of rows into {}",
+  const index_t width = std::ssize(sums);
+  SY_EXPECTS(width > 0 && width % 2 == 0 && std::ssize(of_rows) % width == 0, "{} sums of rows into {}",
              of_rows.size(), width);
-  device::for_each(
-      context, width,
-      kernels::AddBackwardSums{of_rows.data(), count(of_rows) / width, width / 2, norm.inv_std, sums.data()});
+  device::for_each(context, width,
+                   kernels::AddBackwardSums{of_rows.data(), std::ssize(of_rows) / width, width / 2,
+                                            norm.inv_std, sums.data()});
 }
 
 void norm_pool_backward(device::Context& context, const NormPoolShape& shape, const NormView& norm,
                         const NormPoolRows& rows) {
-  SY_EXPECTS(norm.mean == nullptr ||
-                 (count(norm.mean_dy) == shape.channels && count(norm.mean_dy_xhat) == shape.channels),
+  SY_EXPECTS(norm.mean == nullptr || (std::ssize(norm.mean_dy) == shape.channels &&
+                                      std::ssize(norm.mean_dy_xhat) == shape.channels),
              "{} and {} means for {} channels", norm.mean_dy.size(), norm.mean_dy_xhat.size(), shape.channels);
   device::for_each_row(context, rows.z.rows,
                        kernels::NormPoolBackward{window_gradient(shape, rows), norm, norm.mean_dy.data(),

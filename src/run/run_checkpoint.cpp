@@ -12,7 +12,7 @@
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
 #include "data/batches.hpp"
-#include "ops/product_library.hpp"
+#include "ops/matmul.hpp"
 #include "run/config.hpp"
 
 namespace switchyard::run {

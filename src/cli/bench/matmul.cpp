@@ -10,7 +10,6 @@
 #include "device/describe.hpp"
 #include "ops/convert.hpp"
 #include "ops/matmul.hpp"
-#include "ops/product_library.hpp"
 
 namespace switchyard::cli {
 namespace {

@@ -48,20 +48,6 @@ DnnlMemory make_memory(const dnnl_memory_desc_t& layout, const std::string& subj
   return DnnlMemory(memory);
 }
 
-dnnl_memory_desc_t tagged_layout(std::initializer_list<index_t> dims, dnnl_format_tag_t tag) {
-  static_assert(std::is_same_v<dnnl_dim_t, index_t>);
-  dnnl_memory_desc_t layout;
-  check_dnnl(dnnl_memory_desc_init_by_tag(&layout, static_cast<int>(dims.size()), dims.begin(), dnnl_f32, tag),
-             "describe", fmt::format("an array of {}", fmt::join(dims, " x ")));
-  return layout;
-}
-
-dnnl_format_tag_t dense_tag(std::size_t dimensions) {
-  constexpr dnnl_format_tag_t tags[] = {dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd};
-  SY_EXPECTS(dimensions >= 1 && dimensions <= std::size(tags), "1 to 4 dimensions, got {}", dimensions);
-  return tags[dimensions - 1];
-}
-
 // oneDNN 2.6 does not look whether it was given memory for the code that it generates, and would crash: ask
 // before, and let no other thread of ours build meanwhile. (Threads that build the same wait for each other
 // anyway.)
@@ -108,16 +94,12 @@ void* DnnlThread::scratchpad(index_t bytes) {
   return scratchpad_.data();
 }
 
-dnnl_memory_desc_t dense_layout(std::initializer_list<index_t> dims) {
-  return tagged_layout(dims, dense_tag(dims.size()));
-}
-
-dnnl_memory_desc_t any_layout(std::initializer_list<index_t> dims) {
-  return tagged_layout(dims, dnnl_format_tag_any);
-}
-
-dnnl_memory_desc_t channels_last_layout(std::initializer_list<index_t> dims) {
-  return tagged_layout(dims, dnnl_nhwc);
+dnnl_memory_desc_t array_layout(std::initializer_list<index_t> dims, dnnl_format_tag_t tag) {
+  static_assert(std::is_same_v<dnnl_dim_t, index_t>);
+  dnnl_memory_desc_t layout;
+  check_dnnl(dnnl_memory_desc_init_by_tag(&layout, static_cast<int>(dims.size()), dims.begin(), dnnl_f32, tag),
+             "describe", fmt::format("an array of {}", fmt::join(dims, " x ")));
+  return layout;
 }
 
 dnnl_memory_desc_t matrix_layout(dnnl_data_type_t type, index_t rows, index_t cols, index_t row_stride,
@@ -151,7 +133,7 @@ DnnlPrimitiveDesc describe_operation(const_dnnl_op_desc_t operation, const_dnnl_
 DnnlOperation::DnnlOperation(DnnlPrimitiveDesc description, std::initializer_list<int> arguments,
                              std::string subject)
     : description_(std::move(description)),
-      argument_count_(static_cast<int>(arguments.size())),
+      argument_count_(static_cast<int>(std::ssize(arguments) - std::ranges::count(arguments, 0))),
       subject_(std::move(subject)) {
   SY_EXPECTS(argument_count_ < max_arguments, "at most {} arguments, got {}", max_arguments - 1,
              argument_count_);
@@ -163,7 +145,9 @@ DnnlOperation::DnnlOperation(DnnlPrimitiveDesc description, std::initializer_lis
     arguments_[position] = {argument, memories_[position].get()};
     ++position;
   };
-  for (const int argument : arguments) add(argument);
+  for (const int argument : arguments) {
+    if (argument != 0) add(argument);
+  }
   add(DNNL_ARG_SCRATCHPAD);
   scratchpad_bytes_ = static_cast<index_t>(dnnl_memory_desc_get_size(&layout(DNNL_ARG_SCRATCHPAD)));
 }
@@ -176,15 +160,14 @@ const dnnl_memory_desc_t& DnnlOperation::layout(int argument) const {
 }
 
 void DnnlOperation::run(std::initializer_list<const void*> data) {
-  SY_ASSERT(std::ssize(data) == argument_count_);
+  SY_ASSERT(std::ssize(data) >= argument_count_);
   DnnlThread& thread = DnnlThread::of_this_thread();
   const auto point = [&](int position, const void* place) {
     check_dnnl(dnnl_memory_set_data_handle(memories_[position].get(), const_cast<void*>(place)),
                "place the memory of", subject_);
   };
-  int position = 0;
-  for (const void* const place : data) point(position++, place);
-  if (scratchpad_bytes_ > 0) point(position, thread.scratchpad(scratchpad_bytes_));
+  for (int i = 0; i < argument_count_; ++i) point(i, data.begin()[i]);
+  if (scratchpad_bytes_ > 0) point(argument_count_, thread.scratchpad(scratchpad_bytes_));
   check_dnnl(dnnl_primitive_execute(primitive_.get(), thread.stream(), argument_count_ + 1, arguments_), "run",
              subject_);
   check_dnnl(dnnl_stream_wait(thread.stream()), "finish", subject_);

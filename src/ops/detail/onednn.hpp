@@ -50,11 +50,9 @@ class DnnlThread {
   device::Buffer<std::byte> scratchpad_;
 };
 
-// A float32 array of dense rows in the order of `dims`, or of a layout that oneDNN may choose.
-dnnl_memory_desc_t dense_layout(std::initializer_list<index_t> dims);
-dnnl_memory_desc_t any_layout(std::initializer_list<index_t> dims);
-// Images of dims batch, channels, height, width with the channels of a pixel side by side.
-dnnl_memory_desc_t channels_last_layout(std::initializer_list<index_t> dims);
+// A float32 array: dense in the order of `dims` (dnnl_a, dnnl_abcd), images of dims batch, channels, height,
+// width with the channels of a pixel side by side (dnnl_nhwc), or as oneDNN chooses (dnnl_format_tag_any).
+dnnl_memory_desc_t array_layout(std::initializer_list<index_t> dims, dnnl_format_tag_t tag);
 // Element (i, j) of a rows x cols matrix lies at i * row_stride + j * col_stride.
 dnnl_memory_desc_t matrix_layout(dnnl_data_type_t type, index_t rows, index_t cols, index_t row_stride,
                                  index_t col_stride);
@@ -69,12 +67,12 @@ DnnlPrimitiveDesc describe_operation(const_dnnl_op_desc_t operation, const_dnnl_
 class DnnlOperation {
  public:
   DnnlOperation() = default;
-  // `arguments` are DNNL_ARG_SRC and so on, in the order in which run() takes their data. Building takes about
-  // 0.25 ms. `subject` names the operation in errors.
+  // `arguments` are DNNL_ARG_SRC and so on, in the order in which run() takes their data; the last may be 0,
+  // for one that this operation has not, whose data run() then passes over. Building takes about 0.25 ms.
+  // `subject` names the operation in errors.
   DnnlOperation(DnnlPrimitiveDesc description, std::initializer_list<int> arguments, std::string subject);
 
   explicit operator bool() const { return static_cast<bool>(primitive_); }
-  const_dnnl_primitive_desc_t description() const { return description_.get(); }
   // The layout that the operation reads or writes for one argument (DNNL_ARG_SRC and so on).
   const dnnl_memory_desc_t& layout(int argument) const;
 
