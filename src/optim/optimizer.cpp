@@ -1,39 +1,35 @@
 #include "optim/optimizer.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "ops/reduce.hpp"
 #include "ops/update.hpp"
 
 namespace switchyard::optim {
 
+double learning_rate(const Options& options, index_t horizon, index_t step) {
+  if (step < options.warmup_steps) {
+    return options.learning_rate * static_cast<double>(step + 1) / static_cast<double>(options.warmup_steps);
+  }
+  if (options.schedule == ScheduleKind::constant) return options.learning_rate;
+  const double length = static_cast<double>(std::max<index_t>(horizon - options.warmup_steps, 1));
+  const double done = std::min(1.0, static_cast<double>(step - options.warmup_steps) / length);
+  return options.learning_rate * 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+}
+
 double clip_scale(double norm, double max_norm) {
   return max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0;
 }
 
 OptimizerKind kind_of_unit(const Options& options, index_t unit) {
-  if (unit > 0) return options.name;
-  switch (options.gate_name) {
-    case GateOptimizer::same:
-      return options.name;
-    case GateOptimizer::adam:
-      return OptimizerKind::adam;
-    case GateOptimizer::sgd:
-      return OptimizerKind::sgd;
-    case GateOptimizer::normalised_sgd:
-      return OptimizerKind::normalised_sgd;
-  }
-  return options.name;
+  return unit > 0 || options.gate_name == OptimizerKind::same ? options.name : options.gate_name;
 }
 
 std::vector<std::string> state_names(const Options& options, index_t unit) {
-  switch (kind_of_unit(options, unit)) {
-    case OptimizerKind::adam:
-      return {"first_moment", "second_moment"};
-    case OptimizerKind::sgd:
-    case OptimizerKind::normalised_sgd:
-      return options.momentum > 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{};
-  }
+  if (kind_of_unit(options, unit) == OptimizerKind::adam) return {"first_moment", "second_moment"};
+  if (options.momentum > 0) return {"velocity"};
   return {};
 }
 

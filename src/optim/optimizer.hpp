@@ -1,4 +1,6 @@
-// Adam and SGD over the parameter slices that this rank owns.
+// Adam and SGD over the parameter slices that this rank owns, and the learning rate of a step.
+//
+// optim: optimisers, schedules, clipping. It updates what nn::NetworkGradient says this rank owns.
 #pragma once
 
 #include <string>
@@ -10,6 +12,12 @@
 #include "optim/options.hpp"
 
 namespace switchyard::optim {
+
+// Step counts from 0. Warm-up: rate * (step + 1) / warmup_steps for the first warmup_steps steps. Then
+// constant, or half a cosine from the full rate at the end of warm-up to 0 at `horizon` (Loshchilov and Hutter
+// 2017 without restarts). A pure function: a resumed run goes on where it was. Past the horizon the cosine
+// stays 0.
+double learning_rate(const Options& options, index_t horizon, index_t step);
 
 // The factor for all gradients that brings their global norm down to max_norm; 1 if it is smaller, or max_norm
 // is 0.

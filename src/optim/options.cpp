@@ -14,8 +14,8 @@ constexpr std::array optimizer_words = {config::Word{OptimizerKind::adam, "adam"
                                         config::Word{OptimizerKind::sgd, "sgd"},
                                         config::Word{OptimizerKind::normalised_sgd, "normalised_sgd"}};
 constexpr std::array gate_optimizer_words = {
-    config::Word{GateOptimizer::same, "same"}, config::Word{GateOptimizer::adam, "adam"},
-    config::Word{GateOptimizer::sgd, "sgd"}, config::Word{GateOptimizer::normalised_sgd, "normalised_sgd"}};
+    config::Word{OptimizerKind::same, "same"}, config::Word{OptimizerKind::adam, "adam"},
+    config::Word{OptimizerKind::sgd, "sgd"}, config::Word{OptimizerKind::normalised_sgd, "normalised_sgd"}};
 constexpr std::array norm_words = {config::Word{GradientNorm::whole, "whole"},
                                    config::Word{GradientNorm::sum_of_tensors, "sum_of_tensors"}};
 constexpr std::array schedule_words = {config::Word{ScheduleKind::constant, "constant"},
@@ -61,10 +61,10 @@ config::Section section() { return {"optim", "the optimiser and its schedule", f
 
 void validate(const Options& options) {
   const Options defaults;
-  const bool adam = options.name == OptimizerKind::adam || options.gate_name == GateOptimizer::adam;
-  const bool sgd = options.name != OptimizerKind::adam || options.gate_name == GateOptimizer::sgd ||
-                   options.gate_name == GateOptimizer::normalised_sgd;
-  require(sgd || options.momentum == 0,
+  const auto any = [&](OptimizerKind kind) { return options.name == kind || options.gate_name == kind; };
+  const bool adam = any(OptimizerKind::adam);
+  const bool normalised = any(OptimizerKind::normalised_sgd);
+  require(any(OptimizerKind::sgd) || normalised || options.momentum == 0,
           "optim.momentum = {} with optim.name = adam (only sgd has a momentum); set optim.beta1, or "
           "optim.name = sgd",
           options.momentum);
@@ -82,8 +82,6 @@ void validate(const Options& options) {
             "away); use at most 0.999999",
             key, decay, 1.0 - decay);
   }
-  const bool normalised =
-      options.name == OptimizerKind::normalised_sgd || options.gate_name == GateOptimizer::normalised_sgd;
   require(normalised || options.gradient_norm == defaults.gradient_norm,
           "optim.gradient_norm = sum_of_tensors without normalised_sgd (nothing else divides by it); remove "
           "it, or set optim.name = normalised_sgd");

@@ -7,9 +7,8 @@
 
 namespace switchyard::optim {
 
-enum class OptimizerKind { adam, sgd, normalised_sgd };
-// The gate's: that of the experts, or one of its own.
-enum class GateOptimizer { same, adam, sgd, normalised_sgd };
+// `same` is for the gate alone: that of the experts.
+enum class OptimizerKind { adam, sgd, normalised_sgd, same };
 // The norm that normalised_sgd divides a network's gradient by.
 enum class GradientNorm { whole, sum_of_tensors };
 enum class ScheduleKind { constant, cosine };
@@ -17,7 +16,7 @@ enum class ScheduleKind { constant, cosine };
 struct Options {
   OptimizerKind name = OptimizerKind::adam;
   double learning_rate = 1e-3;
-  GateOptimizer gate_name = GateOptimizer::same;
+  OptimizerKind gate_name = OptimizerKind::same;
   double gate_learning_rate = 0;  // 0: learning_rate
   GradientNorm gradient_norm = GradientNorm::whole;
   double beta1 = 0.9;

@@ -1,6 +1,6 @@
 #include "train/step.hpp"
 
-#include "optim/schedule.hpp"
+#include "optim/optimizer.hpp"
 
 namespace switchyard::train {
 

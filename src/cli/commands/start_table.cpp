@@ -60,7 +60,7 @@ std::string routing_text(const run::Config& config, const moe::LayerOptions& opt
 
 // "sgd, rate 0.1" where the gate has its own; empty where it shares the experts'.
 std::string gate_optimizer_text(const run::Config& config) {
-  if (config.optim.gate_name == optim::GateOptimizer::same && config.optim.gate_learning_rate == 0) return "";
+  if (config.optim.gate_name == optim::OptimizerKind::same && config.optim.gate_learning_rate == 0) return "";
   return fmt::format(
       "; gate: {}, rate {}", text_of(config, "optim.gate_name"),
       config.optim.gate_learning_rate > 0 ? config.optim.gate_learning_rate : config.optim.learning_rate);

@@ -10,7 +10,6 @@
 namespace switchyard::optim {
 namespace {
 
-using optim::GateOptimizer;
 using optim::GradientNorm;
 using optim::OptimizerKind;
 
@@ -160,23 +159,23 @@ TEST(NormalisedSgd, keeps_a_velocity_if_it_has_momentum) {
 TEST(GateOptimiser, is_that_of_the_experts_or_its_own) {
   optim::Options options = normalised();
   EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::normalised_sgd);
-  options.gate_name = GateOptimizer::sgd;
+  options.gate_name = OptimizerKind::sgd;
   EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::sgd);
   EXPECT_EQ(kind_of_unit(options, 1), OptimizerKind::normalised_sgd);
-  options.gate_name = GateOptimizer::adam;
+  options.gate_name = OptimizerKind::adam;
   options.momentum = 0.9;
   EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::adam);
   EXPECT_EQ(state_names(options, 0), (std::vector<std::string>{"first_moment", "second_moment"}));
   EXPECT_EQ(state_names(options, 7), std::vector<std::string>{"velocity"});
   options.name = OptimizerKind::adam;
-  options.gate_name = GateOptimizer::normalised_sgd;
+  options.gate_name = OptimizerKind::normalised_sgd;
   EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::normalised_sgd);
   EXPECT_EQ(kind_of_unit(options, 3), OptimizerKind::adam);
 }
 
 TEST(GateOptimiser, has_a_rate_of_its_own_that_follows_the_schedule) {
   optim::Options options = normalised();
-  options.gate_name = GateOptimizer::sgd;
+  options.gate_name = OptimizerKind::sgd;
   options.learning_rate = 0.001;
   options.gate_learning_rate = 0.1;
   Networks networks;
@@ -192,7 +191,7 @@ TEST(GateOptimiser, has_a_rate_of_its_own_that_follows_the_schedule) {
 
 TEST(GateOptimiser, may_be_adam_beside_normalised_experts) {
   optim::Options options = normalised();
-  options.gate_name = GateOptimizer::adam;
+  options.gate_name = OptimizerKind::adam;
   options.gate_learning_rate = 0.01;
   Networks networks;
   update(options, networks, {.learning_rate = 0.001});

@@ -1,8 +1,6 @@
-#include "optim/schedule.hpp"
+#include "optim/optimizer.hpp"
 
 #include <gtest/gtest.h>
-
-#include "optim/optimizer.hpp"
 
 namespace switchyard::optim {
 namespace {

@@ -40,7 +40,7 @@ run::Config clustered_config() {
   config.moe.gate_value = moe::GateValue::noisy_softmax;
   config.moe.balance = 0.01;
   config.optim.name = optim::OptimizerKind::normalised_sgd;
-  config.optim.gate_name = optim::GateOptimizer::sgd;
+  config.optim.gate_name = optim::OptimizerKind::sgd;
   config.optim.gradient_norm = optim::GradientNorm::sum_of_tensors;
   config.train.batch_size = 300;
   return config;

@@ -173,7 +173,7 @@ Config clustered() {
   config.moe.top_k = 1;
   config.moe.noise = moe::GateNoise::uniform;
   config.optim.name = optim::OptimizerKind::normalised_sgd;
-  config.optim.gate_name = optim::GateOptimizer::sgd;
+  config.optim.gate_name = optim::OptimizerKind::sgd;
   return config;
 }
 
@@ -254,7 +254,7 @@ TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
               HasSubstr("moe.similarity_same = 0.5 with"));
   EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_learning_rate = 0.1; }),
               HasSubstr("optim.gate_learning_rate is set with train.freeze = gate"));
-  EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_name = optim::GateOptimizer::sgd; }),
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_name = optim::OptimizerKind::sgd; }),
               HasSubstr("optim.gate_name or"));
   config.train.freeze = model::Freeze::experts;
   config.moe.importance = 0.2;
@@ -414,7 +414,7 @@ TEST(ValidateClusters, clusters_are_no_images) {
 TEST(ValidateClusters, the_gates_optimiser_counts_too) {
   EXPECT_THAT(clustered_error_of([](Config& c) { c.optim.beta1 = 0.8; }), HasSubstr("is set without adam"));
   Config config = clustered();
-  config.optim.gate_name = optim::GateOptimizer::adam;
+  config.optim.gate_name = optim::OptimizerKind::adam;
   config.optim.beta1 = 0.8;
   config.optim.momentum = 0.9;  // the experts'
   EXPECT_NO_THROW(validate(config));
@@ -422,7 +422,7 @@ TEST(ValidateClusters, the_gates_optimiser_counts_too) {
   config.optim.name = optim::OptimizerKind::adam;
   config.optim.momentum = 0.9;  // the gate's
   EXPECT_NO_THROW(validate(config));
-  config.optim.gate_name = optim::GateOptimizer::same;
+  config.optim.gate_name = optim::OptimizerKind::same;
   EXPECT_THAT(config_error_of([&] { validate(config); }),
               HasSubstr("optim.momentum = 0.9 with optim.name = adam"));
 }
