@@ -49,20 +49,12 @@ constexpr std::array fields = {
                                        "random, clusters: of the samples; 0: run.seed"),
 };
 
-detail::SourceKind kind_of(Source source) {
-  switch (source) {
-    case Source::idx:
-      return detail::idx_source();
-    case Source::cifar:
-      return detail::cifar_source();
-    case Source::random:
-      return detail::random_source();
-    case Source::clusters:
-      return detail::cluster_source();
-  }
-  SY_EXPECTS(false, "data.source {}", static_cast<int>(source));
-  return {};
-}
+// In the order of Source.
+constexpr std::array kinds = {detail::idx_source, detail::cifar_source, detail::random_source,
+                              detail::cluster_source};
+static_assert(kinds.size() == as_size(Source::clusters) + 1 && kinds.size() == source_words.size());
+
+detail::SourceKind kind_of(Source source) { return kinds[as_size(source)](); }
 
 }  // namespace
 

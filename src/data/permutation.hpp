@@ -20,6 +20,9 @@ namespace switchyard::data {
 // among 7 to 30, are visibly uneven (tests/unit/data/permutation_test.cpp); with 8 they are not. (Where size =
 // a * a an additive network yields even permutations only, which no use here can tell.)
 //
+// The order in which an epoch visits the training samples, each once, is one of RandomUse::sampler: a resumed
+// run, or a run on other ranks, continues it from a position alone, and there is nothing to save.
+//
 // Immutable, hence safe to share among threads.
 class Permutation {
  public:

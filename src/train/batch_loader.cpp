@@ -14,7 +14,7 @@ BatchLoader::BatchLoader(const Options& options, std::uint64_t seed, const data:
       batch_size_(options.batch_size),
       seed_(seed),
       training_{dataset.size(data::Split::train), options.batch_size},
-      sampler_(seed, dataset.size(data::Split::train)),
+      sampler_(dataset.size(data::Split::train), seed, RandomUse::sampler),
       order_(options.order) {}
 
 model::Task task_of(const data::Dataset& dataset) {
@@ -74,8 +74,7 @@ nn::Batch BatchLoader::training_batch(index_t step) {
   const data::Visit visit{seed_, position.epoch};
   nn::Batch batch = load(data::Split::train, places.size(), visit, [&](index_t place) {
     const index_t position_in_epoch = places.begin + place;
-    return order_ == SampleOrder::fixed ? position_in_epoch
-                                        : sampler_.sample_at(position.epoch, position_in_epoch);
+    return order_ == SampleOrder::fixed ? position_in_epoch : sampler_.at(position.epoch, position_in_epoch);
   });
   batch.step = static_cast<std::uint32_t>(step);
   return batch;

@@ -8,7 +8,7 @@
 #include "comm/resources.hpp"
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
-#include "data/sampler.hpp"
+#include "data/permutation.hpp"
 #include "model/mixture_model.hpp"
 #include "train/options.hpp"
 
@@ -45,7 +45,7 @@ class BatchLoader {
   index_t batch_size_;
   std::uint64_t seed_;
   data::Batching training_;
-  data::Sampler sampler_;
+  data::Permutation sampler_;  // variant: the epoch
   SampleOrder order_;
   nn::BatchTiles tiles_;
   Vector<index_t> samples_;

@@ -69,27 +69,11 @@ FileSplit::FileSplit(const Options& options, Span<const std::int32_t> train_labe
 }
 
 index_t FileSplit::size(Split split) const {
-  switch (split) {
-    case Split::train:
-      return std::ssize(train_rows_);
-    case Split::validation:
-      return std::ssize(validation_rows_);
-    case Split::test:
-      return test_rows_;
-  }
-  return 0;
+  return split == Split::test ? test_rows_ : std::ssize(rows_of(split));
 }
 
 index_t FileSplit::row(Split split, index_t sample) const {
-  switch (split) {
-    case Split::train:
-      return train_rows_[sample];
-    case Split::validation:
-      return validation_rows_[sample];
-    case Split::test:
-      return sample;
-  }
-  return sample;
+  return split == Split::test ? sample : rows_of(split)[sample];
 }
 
 }  // namespace switchyard::data::detail

@@ -28,6 +28,11 @@ class FileSplit {
   index_t row(Split split, index_t sample) const;
 
  private:
+  // Of the training files.
+  const Vector<index_t>& rows_of(Split split) const {
+    return split == Split::train ? train_rows_ : validation_rows_;
+  }
+
   index_t test_rows_;
   Vector<index_t> train_rows_;  // ascending
   Vector<index_t> validation_rows_;

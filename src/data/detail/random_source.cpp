@@ -22,15 +22,8 @@ std::uint64_t counter(Stream stream, index_t i) {
 }
 
 Stream stream_of(Split split) {
-  switch (split) {
-    case Split::train:
-      return Stream::train;
-    case Split::validation:
-      return Stream::validation;
-    case Split::test:
-      return Stream::test;
-  }
-  return Stream::train;
+  if (split == Split::test) return Stream::test;
+  return split == Split::train ? Stream::train : Stream::validation;
 }
 
 // Learnable noise. A pixel is the mean of its class at that place (48 or 80, drawn once per class and place)
@@ -54,14 +47,7 @@ class RandomSource final : public SampleSource {
   index_t class_count() const override { return class_count_; }
 
   index_t size(Split split) const override {
-    switch (split) {
-      case Split::train:
-        return train_samples_;
-      case Split::validation:
-      case Split::test:
-        return train_samples_ / 4;
-    }
-    return 0;
+    return split == Split::train ? train_samples_ : train_samples_ / 4;
   }
 
   void fill(const Request& request, tensor::Matrix images) const override {

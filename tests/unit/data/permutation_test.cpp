@@ -8,14 +8,16 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "data/sampler.hpp"
 
 namespace switchyard::data {
 namespace {
 
-std::vector<index_t> order_of(const Sampler& sampler, index_t epoch) {
+// The order of a run's training samples.
+Permutation sampler_of(std::uint64_t seed, index_t samples) { return {samples, seed, RandomUse::sampler}; }
+
+std::vector<index_t> order_of(const Permutation& sampler, index_t epoch) {
   std::vector<index_t> order;
-  for (index_t i = 0; i < sampler.samples(); ++i) order.push_back(sampler.sample_at(epoch, i));
+  for (index_t i = 0; i < sampler.size(); ++i) order.push_back(sampler.at(epoch, i));
   return order;
 }
 
@@ -33,7 +35,7 @@ class PermutationOfSize : public testing::TestWithParam<index_t> {};
 
 TEST_P(PermutationOfSize, visits_each_sample_once_in_each_epoch) {
   for (const index_t epoch : {0, 1, 2, 1000}) {
-    const Sampler sampler(7, GetParam());
+    const Permutation sampler = sampler_of(7, GetParam());
     std::vector<int> visits(static_cast<std::size_t>(GetParam()), 0);
     for (const index_t sample : order_of(sampler, epoch)) {
       ASSERT_GE(sample, 0);
@@ -81,11 +83,11 @@ TEST(Permutation, refuses_what_is_out_of_range) {
 // From a separate implementation of the network in another language. A change of these would silently change
 // every run and break resuming from older checkpoints.
 TEST(Sampler, known_answers) {
-  const Sampler sampler(1, 55000);
+  const Permutation sampler = sampler_of(1, 55000);
   std::vector<index_t> first;
-  for (index_t i = 0; i < 4; ++i) first.push_back(sampler.sample_at(0, i));
+  for (index_t i = 0; i < 4; ++i) first.push_back(sampler.at(0, i));
   EXPECT_EQ(first, (std::vector<index_t>{24620, 49033, 154, 33152}));
-  EXPECT_EQ(sampler.sample_at(19, 54999), 28615);
+  EXPECT_EQ(sampler.at(19, 54999), 28615);
 }
 
 TEST(Sampler, orders_differ_between_epochs_seeds_and_uses) {
@@ -95,16 +97,16 @@ TEST(Sampler, orders_differ_between_epochs_seeds_and_uses) {
     for (std::size_t i = 0; i < a.size(); ++i) same += a[i] == b[i];
     return same;
   };
-  const auto base = order_of(Sampler(1, n), 0);
+  const auto base = order_of(sampler_of(1, n), 0);
   std::vector<index_t> identity(static_cast<std::size_t>(n));
   for (index_t i = 0; i < n; ++i) identity[static_cast<std::size_t>(i)] = i;
   std::vector<index_t> split_use;
   for (index_t i = 0; i < n; ++i) split_use.push_back(Permutation(n, 1, RandomUse::split).at(0, i));
   // Two independent permutations agree in one place on average (Poisson): ten is one in ten million.
   EXPECT_LT(fixed_points(base, identity), 10);
-  EXPECT_LT(fixed_points(base, order_of(Sampler(1, n), 1)), 10);
-  EXPECT_LT(fixed_points(base, order_of(Sampler(2, n), 0)), 10);
-  EXPECT_LT(fixed_points(base, order_of(Sampler(std::uint64_t{1} << 32 | 1, n), 0)), 10);
+  EXPECT_LT(fixed_points(base, order_of(sampler_of(1, n), 1)), 10);
+  EXPECT_LT(fixed_points(base, order_of(sampler_of(2, n), 0)), 10);
+  EXPECT_LT(fixed_points(base, order_of(sampler_of(std::uint64_t{1} << 32 | 1, n), 0)), 10);
   EXPECT_LT(fixed_points(base, split_use), 10);
 }
 
@@ -112,7 +114,7 @@ TEST(Sampler, every_order_of_three_and_of_four_is_equally_likely) {
   for (const index_t n : {3, 4}) {
     const index_t epochs = 24000;
     std::map<std::vector<index_t>, index_t> counts;
-    const Sampler sampler(11, n);
+    const Permutation sampler = sampler_of(11, n);
     for (index_t epoch = 0; epoch < epochs; ++epoch) ++counts[order_of(sampler, epoch)];
     const std::size_t orders = n == 3 ? 6 : 24;
     ASSERT_EQ(counts.size(), orders);
@@ -127,7 +129,7 @@ TEST(Sampler, every_order_of_three_and_of_four_is_equally_likely) {
 TEST(Sampler, places_and_neighbours_are_uniform) {
   for (const index_t n : {7, 16, 30}) {
     const index_t epochs = 20000;
-    const Sampler sampler(3, n);
+    const Permutation sampler = sampler_of(3, n);
     const auto cells = static_cast<std::size_t>(n * n);
     std::vector<index_t> place(cells, 0), pair(cells, 0);
     for (index_t epoch = 0; epoch < epochs; ++epoch) {
@@ -150,13 +152,13 @@ TEST(Sampler, places_and_neighbours_are_uniform) {
 // Within one epoch of a real size: a batch must draw evenly from all parts of the files, batch after batch.
 TEST(Sampler, batches_draw_evenly_from_the_whole_set) {
   const index_t n = 55000, parts = 50, batches = 100;
-  const Sampler sampler(1, n);
+  const Permutation sampler = sampler_of(1, n);
   std::vector<index_t> counts(static_cast<std::size_t>(parts * batches), 0);
   double serial = 0;
   for (index_t i = 0; i < n; ++i) {
-    const index_t sample = sampler.sample_at(4, i);
+    const index_t sample = sampler.at(4, i);
     ++counts[static_cast<std::size_t>((i * batches / n) * parts + sample * parts / n)];
-    const index_t next = sampler.sample_at(4, (i + 1) % n);
+    const index_t next = sampler.at(4, (i + 1) % n);
     serial += (static_cast<double>(sample) / static_cast<double>(n) - 0.5) *
               (static_cast<double>(next) / static_cast<double>(n) - 0.5);
   }
