@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "ops/moe/mixture.hpp"
 #include "ops/moe/weighted_sum.hpp"
@@ -39,10 +41,9 @@ Span<const float> answer_losses(device::Context& context, const ops::MixtureBatc
 class LikelihoodObjective final : public Objective {
  public:
   LikelihoodObjective(index_t classes, bool competing, double expert_temperature)
-      : classes_(classes), competing_(competing), expert_temperature_(static_cast<float>(expert_temperature)) {}
-
-  moe::ExpertHead head() const override { return moe::ExpertHead::log_softmax; }
-  index_t outputs() const override { return classes_; }
+      : Objective(classes),
+        competing_(competing),
+        expert_temperature_(static_cast<float>(expert_temperature)) {}
 
   Scores forward(device::Context& context, const moe::LayerOutput& output,
                  Span<const std::int32_t> labels) override {
@@ -76,14 +77,13 @@ class LikelihoodObjective final : public Objective {
 
  private:
   ops::MixtureBatch batch(const moe::LayerOutput& output, Span<const std::int32_t> labels) const {
-    ops::MixtureBatch batch = mixture_batch(output, labels, classes_);
+    ops::MixtureBatch batch = mixture_batch(output, labels, outputs());
     batch.power = competing_ ? 0.5F : 1.0F;
     batch.expert_temperature = expert_temperature_;
     batch.one_answers = competing_;
     return batch;
   }
 
-  index_t classes_;
   bool competing_;  // the stochastic loss
   float expert_temperature_;
   ops::Posteriors posteriors_;
@@ -91,11 +91,9 @@ class LikelihoodObjective final : public Objective {
 
 class PredictedLossObjective final : public Objective {
  public:
-  explicit PredictedLossObjective(index_t classes) : classes_(classes) {}
+  explicit PredictedLossObjective(index_t classes) : Objective(classes) {}
 
-  moe::ExpertHead head() const override { return moe::ExpertHead::log_softmax; }
   ops::GateMeasure measure() const override { return ops::GateMeasure::score; }
-  index_t outputs() const override { return classes_; }
 
   Scores forward(device::Context& context, const moe::LayerOutput& output,
                  Span<const std::int32_t> labels) override {
@@ -127,25 +125,23 @@ class PredictedLossObjective final : public Objective {
 
  private:
   ops::MixtureBatch batch(const moe::LayerOutput& output, Span<const std::int32_t> labels) const {
-    ops::MixtureBatch batch = mixture_batch(output, labels, classes_);
+    ops::MixtureBatch batch = mixture_batch(output, labels, outputs());
     batch.one_answers = true;
     return batch;
   }
 
-  index_t classes_;
   tensor::Matrix posteriors_;
 };
 
 class WeightedSumObjective final : public Objective {
  public:
   WeightedSumObjective(ops::SumLoss loss, moe::GateValue value, index_t classes)
-      : loss_(loss), value_(value), outputs_(loss == ops::SumLoss::logistic ? 1 : classes) {}
+      : Objective(loss == ops::SumLoss::logistic ? 1 : classes), loss_(loss), value_(value) {}
 
   moe::ExpertHead head() const override { return moe::ExpertHead::none; }
   ops::GateMeasure measure() const override {
     return value_ == moe::GateValue::noisy_logit ? ops::GateMeasure::score : ops::GateMeasure::weight;
   }
-  index_t outputs() const override { return outputs_; }
   std::int32_t class_of(const float* row) const override {
     return loss_ == ops::SumLoss::logistic ? (row[0] > 0.0F ? 1 : 0) : Objective::class_of(row);
   }
@@ -154,7 +150,7 @@ class WeightedSumObjective final : public Objective {
                  Span<const std::int32_t> labels) override {
     const index_t samples = output.routing.samples;
     const Scores scores = allocate_scores(context.workspace(), samples);
-    d_sum_ = tensor::allocate_matrix(context.workspace(), samples, outputs_);
+    d_sum_ = tensor::allocate_matrix(context.workspace(), samples, outputs());
     ops::weighted_sum_forward(context, batch(output, labels), {scores.losses, scores.predicted, d_sum_});
     return scores;
   }
@@ -169,7 +165,7 @@ class WeightedSumObjective final : public Objective {
   ops::WeightedSumBatch batch(const moe::LayerOutput& output, Span<const std::int32_t> labels) const {
     return {.loss = loss_,
             .slots = output.routing.slots,
-            .outputs = outputs_,
+            .outputs = outputs(),
             .rows = output.slot_rows().data(),
             .weights = output.routing.factors,
             .labels = labels.data()};
@@ -177,7 +173,6 @@ class WeightedSumObjective final : public Objective {
 
   ops::SumLoss loss_;
   moe::GateValue value_;
-  index_t outputs_;
   tensor::Matrix d_sum_;
 };
 
@@ -206,18 +201,8 @@ std::unique_ptr<Objective> Objective::make(const MixtureOptions& mixture, index_
   return nullptr;
 }
 
-Span<const float> Objective::likelihood_losses(device::Context& /*context*/, const moe::LayerOutput& /*output*/,
-                                               Span<const std::int32_t> /*labels*/,
-                                               const Scores& scores) const {
-  return scores.losses;
-}
-
 std::int32_t Objective::class_of(const float* row) const {
-  std::int32_t best = 0;
-  for (std::int32_t c = 1; c < static_cast<std::int32_t>(outputs()); ++c) {
-    if (row[c] > row[best]) best = c;
-  }
-  return best;
+  return static_cast<std::int32_t>(std::max_element(row, row + outputs_) - row);
 }
 
 }  // namespace switchyard::model

@@ -32,11 +32,11 @@ class Objective {
   Objective(const Objective&) = delete;
   Objective& operator=(const Objective&) = delete;
 
-  virtual moe::ExpertHead head() const = 0;
+  virtual moe::ExpertHead head() const { return moe::ExpertHead::log_softmax; }
   // What the gradient of a slot is by.
   virtual ops::GateMeasure measure() const { return ops::GateMeasure::weight; }
   // Of an expert.
-  virtual index_t outputs() const = 0;
+  index_t outputs() const { return outputs_; }
   // The class that one expert's output row names.
   virtual std::int32_t class_of(const float* row) const;
 
@@ -45,14 +45,19 @@ class Objective {
   // -ln of the probability that the prediction gives the label, [N], after forward: the losses themselves, but
   // where training asks for something else (a weight that is no part of the prediction, a gate that learns
   // another way).
-  virtual Span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
-                                              Span<const std::int32_t> labels, const Scores& scores) const;
+  virtual Span<const float> likelihood_losses(device::Context&, const moe::LayerOutput&,
+                                              Span<const std::int32_t> /*labels*/, const Scores& scores) const {
+    return scores.losses;
+  }
   // `scale` is 1 / B of the global batch.
   virtual void backward(device::Context& context, const moe::LayerOutput& output,
                         Span<const std::int32_t> labels, float scale, const moe::SlotGradients& gradients) = 0;
 
  protected:
-  Objective() = default;
+  explicit Objective(index_t outputs) : outputs_(outputs) {}
+
+ private:
+  index_t outputs_;
 };
 
 }  // namespace switchyard::model
