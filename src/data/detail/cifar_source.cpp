@@ -6,16 +6,63 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/philox.hpp"
 #include "base/span.hpp"
 #include "config/field_table.hpp"
 #include "data/cifar.hpp"
 #include "data/detail/file_split.hpp"
-#include "data/detail/flip_crop.hpp"
 #include "data/detail/pixels.hpp"
 #include "data/detail/source.hpp"
 
 namespace switchyard::data::detail {
 namespace {
+
+using Image = std::array<std::uint8_t, cifar_shape.features()>;
+
+// An augmentation: the image is flipped left to right or not, padded by 4 on each side with its reflection (the
+// edge itself is not repeated), and as much as it was is cut out of that at (top, left): PyTorch's
+// RandomHorizontalFlip and RandomCrop(32, padding=4, padding_mode="reflect").
+struct FlipCrop {
+  static constexpr index_t padding = 4;
+
+  bool flipped;
+  index_t top;  // 0 to 2 * padding; at `padding` the image stays in place
+  index_t left;
+};
+
+// Each of the 2 x 81 with the same probability (to 2^-32), as a function of (seed, epoch, sample).
+FlipCrop draw_flip_crop(const Visit& visit, index_t sample) {
+  const Philox random = Philox::at(visit.seed, RandomUse::augmentation, static_cast<std::uint64_t>(sample),
+                                   static_cast<std::uint32_t>(visit.epoch));
+  const auto place = [&](int word) {
+    constexpr std::uint64_t places = 2 * FlipCrop::padding + 1;
+    return static_cast<index_t>(places * random.word[word] >> 32);
+  };
+  return {.flipped = random.word[0] >> 31 != 0, .top = place(1), .left = place(2)};
+}
+
+// The place in [0, size) whose pixel stands at `place` of the image continued by reflection.
+index_t reflect(index_t place, index_t size) {
+  if (place < 0) return -place;
+  return place < size ? place : 2 * (size - 1) - place;
+}
+
+void flip_crop(const FlipCrop& drawn, const std::uint8_t* image, Image& result) {
+  const auto [channels, height, width] = cifar_shape;
+  std::array<index_t, cifar_shape.width> columns;  // where a pixel of the result comes from
+  for (index_t x = 0; x < width; ++x) {
+    const index_t from = reflect(x + drawn.left - FlipCrop::padding, width);
+    columns[as_size(x)] = drawn.flipped ? width - 1 - from : from;
+  }
+  std::uint8_t* next = result.data();
+  for (index_t channel = 0; channel < channels; ++channel) {
+    for (index_t y = 0; y < height; ++y) {
+      const index_t from = reflect(y + drawn.top - FlipCrop::padding, height);
+      const std::uint8_t* const row = image + (channel * height + from) * width;
+      for (const index_t column : columns) *next++ = row[column];
+    }
+  }
+}
 
 class CifarSource final : public SampleSource {
  public:
@@ -38,7 +85,7 @@ class CifarSource final : public SampleSource {
   void fill(const Request& request, tensor::Matrix images) const override {
     const CifarRecords& records = of(request.split);
     const bool augmented = request.visit && augment_ == Augmentation::flip_crop;
-    std::array<std::uint8_t, cifar_shape.features()> changed;
+    Image changed;
     const auto pixels = [&](index_t i) {
       return records.pixels(split_.row(request.split, request.samples[i]));
     };
@@ -46,7 +93,7 @@ class CifarSource final : public SampleSource {
       if (i + 1 < std::ssize(request.samples)) prefetch(pixels(i + 1), cifar_shape.features());
       const std::uint8_t* image = pixels(i);
       if (augmented) {
-        flip_crop(draw_flip_crop(*request.visit, request.samples[i]), cifar_shape, image, changed.data());
+        flip_crop(draw_flip_crop(*request.visit, request.samples[i]), image, changed);
         image = changed.data();
       }
       normalise(image, request.normalised, images.row(i));
