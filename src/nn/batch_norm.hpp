@@ -7,7 +7,6 @@
 
 #include "base/span.hpp"
 #include "nn/layer.hpp"
-#include "ops/moments.hpp"
 #include "ops/pooled.hpp"
 
 namespace switchyard::nn {

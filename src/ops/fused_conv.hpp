@@ -7,7 +7,6 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
-#include "ops/moments.hpp"
 #include "ops/pooled.hpp"
 #include "tensor/view.hpp"
 

@@ -1,13 +1,31 @@
-// What the fused passes behind a convolution share: a batch norm, what pooling leaves, and the gradient of that
-// (ops/fused_conv.hpp, ops/norm_pool.hpp).
+// What the fused passes behind a convolution share: moments, a batch norm, what pooling leaves, and the
+// gradient of that (ops/fused_conv.hpp, ops/norm_pool.hpp).
 #pragma once
 
 #include <cstdint>
 
+#include "base/host_device.hpp"
 #include "base/span.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
+
+// count, mean and sum of squared deviations of the values of one channel, mergeable in a fixed order (Chan,
+// Golub and LeVeque 1979).
+struct Moments {
+  double count = 0;
+  double mean = 0;
+  double m2 = 0;
+};
+
+// m2 = m2_a + m2_b + delta^2 n_a n_b / n, mean = mean_a + delta n_b / n. An empty side changes nothing.
+SY_HD inline Moments merge(const Moments& a, const Moments& b) {
+  if (a.count == 0) return b;
+  if (b.count == 0) return a;
+  const double n = a.count + b.count;
+  const double delta = b.mean - a.mean;
+  return {n, a.mean + delta * (b.count / n), a.m2 + b.m2 + delta * delta * (a.count * b.count / n)};
+}
 
 // y = scale_c * z + shift_c per channel; null, both or none: 1 and 0.
 struct Affine {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ops/kernels/pack.hpp"
-#include "ops/moments.hpp"
+#include "ops/pooled.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
