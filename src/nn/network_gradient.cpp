@@ -66,7 +66,7 @@ void NetworkGradient::add_whole_rows(index_t layer, Parameter& parameter, Sharin
   const index_t in = parameter.value.shape()[0];
   const index_t out = parameter.value.count() / in;
   const index_t count = block_count(in, out);
-  WholeRows whole{layer, in, out, {}, {}, {}};
+  WholeRows whole{layer, out, {}, {}, {}};
   const SharedParts blocks{in, count, sharing.ranks};
   for (int r = 0; r < sharing.ranks; ++r) whole.rows_per_rank.push_back(blocks.range_of(r).size());
   whole.mine = blocks.range_of(sharing.rank);

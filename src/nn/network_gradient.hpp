@@ -74,7 +74,6 @@ class NetworkGradient {
   };
   struct WholeRows {
     index_t layer;
-    index_t in;
     index_t out;
     Vector<index_t> rows_per_rank;
     IndexRange mine;

@@ -41,10 +41,7 @@ constexpr std::array kind_words = {KindWord{Kind::conv, "conv", "channels"},
                                    KindWord{Kind::most_certain, "most_certain", "outputs"},
                                    KindWord{Kind::by_label, "by_label", "outputs"}};
 
-const KindWord& word_of(Kind kind) {
-  return *std::find_if(kind_words.begin(), kind_words.end(),
-                       [&](const KindWord& word) { return word.kind == kind; });
-}
+const KindWord& word_of(Kind kind) { return *std::ranges::find(kind_words, kind, &KindWord::kind); }
 
 std::string_view key_of(NetworkRole role) { return role == NetworkRole::gate ? "model.gate" : "model.expert"; }
 
@@ -110,12 +107,10 @@ index_t parse_outputs(const Token& token, const KindWord& word, std::string_view
 LayerSpec parse_layer(const Token& token) {
   const std::size_t colon = token.text.find(':');
   const std::string_view name = token.text.substr(0, colon);
-  const auto word = std::find_if(kind_words.begin(), kind_words.end(),
-                                 [&](const KindWord& candidate) { return candidate.name == name; });
+  const auto* const word = std::ranges::find(kind_words, name, &KindWord::name);
   if (word == kind_words.end()) {
     std::array<std::string_view, kind_words.size()> names;
-    std::transform(kind_words.begin(), kind_words.end(), names.begin(),
-                   [](const KindWord& w) { return w.name; });
+    std::ranges::transform(kind_words, names.begin(), &KindWord::name);
     token.reject("is no layer", fmt::format("did you mean '{}'? layers are {}", config::nearest(name, names),
                                             config::one_of(names)));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/contract.hpp"
+#include "tensor/allocate.hpp"
 
 namespace switchyard::nn {
 
@@ -16,9 +17,7 @@ PatchFilters::PatchFilters(const std::string& name, const ops::PatchFilterShape&
 
 void PatchFilters::begin_forward(const Pass& pass, LayerRecord& record) const {
   const index_t rows = pass.tiles().local_rows();
-  const auto matrix = [&](index_t cols) {
-    return tensor::Matrix{pass.workspace().allocate<float>(rows * cols).data(), rows, cols};
-  };
+  const auto matrix = [&](index_t cols) { return tensor::allocate_matrix(pass.workspace(), rows, cols); };
   record.output = matrix(shape_.outputs);
   record.filtered =
       shape_.is_linear_map() ? tensor::Matrix{} : matrix(shape_.filtered_patches() * shape_.units());
