@@ -7,7 +7,6 @@
 #include "base/error.hpp"
 #include "base/span.hpp"
 #include "model/objective.hpp"
-#include "moe/class_partition.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -37,33 +36,16 @@ Vector<std::int32_t> expert_of_label(const MixtureOptions& mixture, index_t clas
 // The gate's network, if it has one: `hidden` is the width of an expert's hidden vector.
 nn::NetworkShape gate_shape(Span<const nn::LayerSpec> gate, moe::GateKind kind, const MixtureOptions& mixture,
                             const Task& task, index_t hidden) {
-  switch (kind) {
-    case moe::GateKind::network:
-      return nn::NetworkShape::resolve("gate", gate, task.sample, mixture.moe.experts);
-    case moe::GateKind::attention:
-      if (hidden == 0) {
-        throw ConfigError(
-            fmt::format("model.gate ends in attention:experts, and model.expert = '{}' has no hidden vector to "
-                        "attend to (that of the dense layer before the last); write such as: dense:32 relu "
-                        "dense:classes",
-                        mixture.networks.expert));
-      }
-      return nn::NetworkShape::resolve("gate", gate, task.sample, hidden);
-    case moe::GateKind::most_certain:
-    case moe::GateKind::by_label:
-    case moe::GateKind::single:
-      return {};
+  if (!moe::has_network(kind)) return {};
+  const bool attentive = kind == moe::GateKind::attention;
+  if (attentive && hidden == 0) {
+    throw ConfigError(
+        fmt::format("model.gate ends in attention:experts, and model.expert = '{}' has no hidden vector to "
+                    "attend to (that of the dense layer before the last); write such as: dense:32 relu "
+                    "dense:classes",
+                    mixture.networks.expert));
   }
-  return {};
-}
-
-void check_similarity_layer(const moe::Options& moe, const nn::NetworkShape& gate) {
-  if (moe.similarity_layer > gate.layer_count()) {
-    throw ConfigError(fmt::format(
-        "moe.similarity_layer = {} (model.gate has {} layers with weights); give one of them, or 0 for the "
-        "samples themselves",
-        moe.similarity_layer, gate.layer_count()));
-  }
+  return nn::NetworkShape::resolve("gate", gate, task.sample, attentive ? hidden : mixture.moe.experts);
 }
 
 // V-MoE (Riquelme et al. 2021) has normal noise with standard deviation 1/E.
@@ -84,33 +66,29 @@ moe::LayerOptions layer_options(const MixtureOptions& mixture, const Task& task)
                                 task.sample, objective->outputs());
   expert.shows_hidden = kind == moe::GateKind::attention;
   const nn::NetworkShape network = gate_shape(gate, kind, mixture, task, expert.hidden());
-  check_similarity_layer(mixture.moe, network);
-  return {
-      .gate = network,
-      .expert = expert,
-      .outputs = objective->outputs(),
-      .routing = {.kind = kind,
-                  .experts = mixture.moe.experts,
-                  .top_k = mixture.moe.top_k,
-                  .classes = task.classes,
-                  .measure = objective->measure(),
-                  .value = mixture.moe.gate_value,
-                  .noise = mixture.moe.noise,
-                  .noise_scale = noise_scale(mixture.moe),
-                  .noise_draw = mixture.moe.noise_draw,
-                  .noise_when = mixture.moe.noise_when,
-                  .expert_of_label = kind == moe::GateKind::by_label ? expert_of_label(mixture, task.classes)
-                                                                     : Vector<std::int32_t>{}},
-      .head = objective->head(),
-      .gate_options = {{.replicated = true, .batch_size = mixture.batch_size, .shards = mixture.shards},
-                       mixture.precision,
-                       {init, mixture.networks.gate_init_scale, mixture.draw},
-                       mixture.freeze == Freeze::gate},
-      .expert_options = {{},
-                         mixture.precision,
-                         {init, mixture.networks.expert_init_scale, mixture.draw},
-                         mixture.freeze == Freeze::experts},
-      .seed = mixture.seed};
+  if (mixture.moe.similarity_layer > network.layer_count()) {
+    throw ConfigError(fmt::format(
+        "moe.similarity_layer = {} (model.gate has {} layers with weights); give one of them, or 0 for the "
+        "samples themselves",
+        mixture.moe.similarity_layer, network.layer_count()));
+  }
+  moe::GateOptions routing{mixture.moe, kind, task.classes, objective->measure(), {}};
+  routing.noise_scale = noise_scale(mixture.moe);
+  if (kind == moe::GateKind::by_label) routing.expert_of_label = expert_of_label(mixture, task.classes);
+  return {.gate = network,
+          .expert = expert,
+          .outputs = objective->outputs(),
+          .routing = routing,
+          .head = objective->head(),
+          .gate_options = {{.replicated = true, .batch_size = mixture.batch_size, .shards = mixture.shards},
+                           mixture.precision,
+                           {init, mixture.networks.gate_init_scale, mixture.draw},
+                           mixture.freeze == Freeze::gate},
+          .expert_options = {{},
+                             mixture.precision,
+                             {init, mixture.networks.expert_init_scale, mixture.draw},
+                             mixture.freeze == Freeze::experts},
+          .seed = mixture.seed};
 }
 
 }  // namespace switchyard::model

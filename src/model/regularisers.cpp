@@ -2,7 +2,6 @@
 
 #include "base/span.hpp"
 #include "moe/balance.hpp"
-#include "moe/variation.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -18,14 +17,8 @@ double RegulariserLosses::total() const {
 }
 
 Regularisers::Regularisers(const moe::Options& moe)
-    : experts_(moe.experts),
-      importance_(moe.importance),
-      balance_(moe.balance),
-      z_loss_(moe.z_loss),
-      entropy_(moe.gate_entropy),
-      load_(moe.load),
+    : moe_(moe),
       similarity_{moe.similarity, moe.similarity_same, moe.similarity_different},
-      similarity_layer_(moe.similarity_layer),
       importance_gradient_(gradient_of(moe.importance, moe.experts)),
       balance_gradient_(gradient_of(moe.balance, moe.experts)),
       load_gradient_(gradient_of(moe.load, moe.experts)) {
@@ -36,9 +29,9 @@ Regularisers::Regularisers(const moe::Options& moe)
   };
   columns_.scores = take(of_scores() ? 2 : 0);
   columns_.pairs = take(similarity_.any() ? 2 : 0);
-  columns_.load = take(balance_ > 0 ? experts_ : 0);
-  columns_.probability = take(balance_ > 0 ? experts_ : 0);
-  columns_.expected_load = take(load_ > 0 ? experts_ : 0);
+  columns_.load = take(moe_.balance > 0 ? moe_.experts : 0);
+  columns_.probability = take(moe_.balance > 0 ? moe_.experts : 0);
+  columns_.expected_load = take(moe_.load > 0 ? moe_.experts : 0);
 }
 
 void Regularisers::measure(const nn::Pass& pass, const moe::Gate& gate, const moe::Routing& routing) {
@@ -48,12 +41,13 @@ void Regularisers::measure(const nn::Pass& pass, const moe::Gate& gate, const mo
     score_entropies_ = pass.workspace().allocate<double>(routing.samples);
     ops::score_statistics(pass.context, routing.scores, squared_log_sums_, score_entropies_);
   }
-  with_load_ = pass.is_training() && load_ > 0;
+  with_load_ = pass.is_training() && moe_.load > 0;
   if (with_load_) expected_load_ = gate.expected_load(routing);
   terms_ = {};
   if (pass.is_training() && similarity_.any()) {
-    const tensor::RowSource features =
-        similarity_layer_ == 0 ? pass.batch.rows : tensor::RowSource(gate.layer_output(similarity_layer_));
+    const tensor::RowSource features = moe_.similarity_layer == 0
+                                           ? pass.batch.rows
+                                           : tensor::RowSource(gate.layer_output(moe_.similarity_layer));
     terms_ = pairs_.measure(pass.context, pass.tiles(), features, routing.scores);
   }
 }
@@ -69,45 +63,46 @@ void Regularisers::add_shard(device::Context& context, IndexRange rows, Span<dou
       sums[columns_.pairs] += terms_.distances[n];
       sums[columns_.pairs + 1] += terms_.same_expert[n];
     }
-    for (index_t i = 0; balance_ > 0 && i < routing.slots; ++i)
+    for (index_t i = 0; moe_.balance > 0 && i < routing.slots; ++i)
       sums[columns_.load + routing.experts[n * routing.slots + i]] += 1.0;
   }
-  if (balance_ > 0) {
+  if (moe_.balance > 0) {
     ops::add_probabilities(context, routing.scores.rows_from(rows),
-                           sums.subspan(columns_.probability, experts_));
+                           sums.subspan(columns_.probability, moe_.experts));
   }
   if (with_load_) {
     ops::ExpectedLoad shard = expected_load_;
     shard.clean = shard.clean.rows_from(rows);
     shard.noisy = shard.noisy.rows_from(rows);
     shard.experts += rows.begin * routing.slots;
-    ops::add_expected_load(context, shard, sums.subspan(columns_.expected_load, experts_));
+    ops::add_expected_load(context, shard, sums.subspan(columns_.expected_load, moe_.experts));
   }
 }
 
 void Regularisers::complete(Span<const double> sums, Span<const double> importance, index_t samples) {
-  const auto of_experts = [&](index_t first) { return sums.subspan(first, experts_); };
+  const auto of_experts = [&](index_t first) { return sums.subspan(first, moe_.experts); };
   const auto count = static_cast<double>(samples);
-  if (importance_ > 0) {
-    losses_.importance = moe::squared_variation(importance, importance_);
-    moe::squared_variation_gradient(importance, importance_, importance_gradient_);
+  if (moe_.importance > 0) {
+    losses_.importance = moe::squared_variation(importance, moe_.importance);
+    moe::squared_variation_gradient(importance, moe_.importance, importance_gradient_);
   }
-  if (balance_ > 0) {
-    losses_.balance = moe::balance_loss(of_experts(columns_.load), of_experts(columns_.probability), balance_);
-    moe::balance_gradient(of_experts(columns_.load), samples, balance_, balance_gradient_);
+  if (moe_.balance > 0) {
+    losses_.balance =
+        moe::balance_loss(of_experts(columns_.load), of_experts(columns_.probability), moe_.balance);
+    moe::balance_gradient(of_experts(columns_.load), samples, moe_.balance, balance_gradient_);
   }
   if (of_scores()) {
-    losses_.z_loss = z_loss_ * sums[columns_.scores] / count;
-    losses_.entropy = entropy_ * sums[columns_.scores + 1] / count;
+    losses_.z_loss = moe_.z_loss * sums[columns_.scores] / count;
+    losses_.entropy = moe_.gate_entropy * sums[columns_.scores + 1] / count;
   }
-  if (load_ > 0) {
-    losses_.load = moe::squared_variation(of_experts(columns_.expected_load), load_);
-    moe::squared_variation_gradient(of_experts(columns_.expected_load), load_, load_gradient_);
+  if (moe_.load > 0) {
+    losses_.load = moe::squared_variation(of_experts(columns_.expected_load), moe_.load);
+    moe::squared_variation_gradient(of_experts(columns_.expected_load), moe_.load, load_gradient_);
   }
   if (similarity_.any()) {
     const moe::SimilaritySums pairs{sums[columns_.pairs], sums[columns_.pairs + 1]};
-    losses_.similarity = moe::similarity_loss(similarity_, pairs, samples, experts_);
-    similarity_slope_ = moe::similarity_slope(similarity_, pairs, samples, experts_);
+    losses_.similarity = moe::similarity_loss(similarity_, pairs, samples, moe_.experts);
+    similarity_slope_ = moe::similarity_slope(similarity_, pairs, samples, moe_.experts);
   }
 }
 
@@ -115,8 +110,8 @@ moe::RegulariserGradients Regularisers::gradients() const {
   return {.importance = importance_gradient_,
           .probability = balance_gradient_,
           .load = load_gradient_,
-          .z_loss = z_loss_,
-          .entropy = entropy_,
+          .z_loss = moe_.z_loss,
+          .entropy = moe_.gate_entropy,
           .sample_probability = terms_.weighted_distances,
           .sample_scale = similarity_slope_};
 }

@@ -64,12 +64,10 @@ class Regularisers {
     index_t expected_load = 0;  // [E]
     index_t end = 0;
   };
-  bool of_scores() const { return z_loss_ > 0 || entropy_ > 0; }
+  bool of_scores() const { return moe_.z_loss > 0 || moe_.gate_entropy > 0; }
 
-  index_t experts_;
-  double importance_, balance_, z_loss_, entropy_, load_;  // weights
+  moe::Options moe_;  // the weights among them
   moe::SimilarityWeights similarity_;
-  index_t similarity_layer_;
   Columns columns_;
   moe::SimilarityPairs pairs_;
 

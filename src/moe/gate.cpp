@@ -74,7 +74,7 @@ Routing Gate::route(const nn::Pass& pass) {
       const tensor::ConstMatrix logits = record_.layers.back().output;
       routing.clean = logits;
       routing.noisy = add_noise(pass, logits);
-      routing.scores = options_.value == GateValue::noisy_softmax ? routing.noisy : logits;
+      routing.scores = options_.gate_value == GateValue::noisy_softmax ? routing.noisy : logits;
       choose(pass, routing);
       weigh_by_scores(pass.context, routing);
       break;
@@ -97,7 +97,7 @@ void Gate::weigh_by_scores(device::Context& context, Routing& routing) const {
   if (slots_ == 1) routing.entropies = context.workspace().allocate<double>(routing.samples);
   ops::gate_weights(context, routing.scores, routing.experts.data(),
                     {routing.weights, routing.log_weights, routing.entropies});
-  if (options_.value == GateValue::noisy_logit) {
+  if (options_.gate_value == GateValue::noisy_logit) {
     routing.factors = tensor::allocate_matrix(context.workspace(), routing.samples, slots_);
     ops::gather_scores(context, routing.noisy, routing.experts.data(), slots_, routing.factors);
   }

@@ -15,17 +15,11 @@
 
 namespace switchyard::moe {
 
-struct GateOptions {
+// [moe], with the noise_scale that is used, and what the networks and the data add.
+struct GateOptions : Options {
   GateKind kind = GateKind::network;
-  index_t experts = 0;
-  index_t top_k = 0;    // 0: dense
   index_t classes = 0;  // most_certain: of an expert's distribution
   ops::GateMeasure measure = ops::GateMeasure::weight;
-  GateValue value = GateValue::softmax;
-  GateNoise noise = GateNoise::none;
-  double noise_scale = 1;
-  NoiseDraw noise_draw = NoiseDraw::every_step;
-  NoiseWhen noise_when = NoiseWhen::training;
   Vector<std::int32_t> expert_of_label = {};  // labels
 
   index_t slots() const;  // K

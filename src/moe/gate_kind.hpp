@@ -1,7 +1,9 @@
 // Where the scores of the experts come from.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "base/span.hpp"
 #include "nn/network_spec.hpp"
@@ -21,5 +23,10 @@ GateKind gate_kind(Span<const nn::LayerSpec> gate);
 GateKind gate_kind(std::string_view gate);
 // Whether it has weights, and scores that learn.
 bool has_network(GateKind kind);
+
+// A partition of the labels by hand, as moe.partition writes it: "0 7 | 1 9 | 2 4". The labels of each expert,
+// in the order of the experts: `experts` groups, none empty, no label twice. ConfigError with the text if it is
+// malformed.
+std::vector<std::vector<std::int32_t>> parse_partition(std::string_view text, std::int64_t experts);
 
 }  // namespace switchyard::moe

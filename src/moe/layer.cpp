@@ -7,7 +7,6 @@ namespace switchyard::moe {
 Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement)
     : communicator_(&communicator),
       placement_(std::move(placement)),
-      outputs_(options.outputs),
       gate_(options.gate, options.routing, options.gate_options,
             {.replicated = true, .ranks = communicator.size(), .rank = communicator.rank().value},
             options.seed),

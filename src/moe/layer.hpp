@@ -43,12 +43,10 @@ class Layer {
   Experts& experts() { return experts_; }
   const Placement& placement() const { return placement_; }
   const DispatchPlan& plan() const { return plan_; }
-  index_t outputs() const { return outputs_; }
 
  private:
   comm::Communicator* communicator_;
   Placement placement_;
-  index_t outputs_;
   Gate gate_;
   Experts experts_;
   DispatchPlan plan_;

@@ -18,16 +18,10 @@ Placement::Placement(Vector<GroupRank> owner, int ranks) : owner_(std::move(owne
 
 Placement Placement::make(PlacementRule rule, index_t experts, int ranks) {
   Vector<GroupRank> owner(experts);
-  switch (rule) {
-    case PlacementRule::block:
-      for (int rank = 0; rank < ranks; ++rank) {
-        const IndexRange share = partition(experts, ranks, rank);
-        for (index_t e = share.begin; e < share.end; ++e) owner[e] = GroupRank(rank);
-      }
-      break;
-    case PlacementRule::cyclic:
-      for (index_t e = 0; e < experts; ++e) owner[e] = GroupRank(e % ranks);
-      break;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const IndexRange share = partition(experts, ranks, rank);
+    for (index_t e = share.begin; e < share.end; ++e)
+      owner[e] = rule == PlacementRule::block ? GroupRank(rank) : GroupRank(e % ranks);
   }
   return Placement(std::move(owner), ranks);
 }

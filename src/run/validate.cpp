@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "config/require.hpp"
-#include "moe/class_partition.hpp"
 #include "moe/gate_kind.hpp"
 #include "nn/network_spec.hpp"
 #include "run/config.hpp"

@@ -1,4 +1,4 @@
-#include "moe/class_partition.hpp"
+#include "moe/gate_kind.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "moe/variation.hpp"
+#include "moe/balance.hpp"
 
 #include <gtest/gtest.h>
 
