@@ -7,6 +7,10 @@
 
 #include "base/error.hpp"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 namespace switchyard {
 
 std::thread start_thread(std::string_view purpose, std::function<void()> body) {
@@ -18,6 +22,12 @@ std::thread start_thread(std::string_view purpose, std::function<void()> body) {
                     "processes (ulimit -u, the container's pids limit) or on memory",
                     purpose, error.code().message()));
   }
+}
+
+void flush_denormals_to_zero() {
+#if defined(__SSE2__)
+  _mm_setcsr(_mm_getcsr() | 0x8040u);  // FTZ is bit 15, DAZ is bit 6
+#endif
 }
 
 }  // namespace switchyard

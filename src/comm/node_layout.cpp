@@ -9,7 +9,7 @@
 #include "base/contract.hpp"
 #include "base/hash.hpp"
 #include "base/host_name.hpp"
-#include "device/affinity.hpp"
+#include "device/describe.hpp"
 
 namespace switchyard::comm {
 namespace {

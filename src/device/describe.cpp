@@ -1,15 +1,19 @@
 #include "device/describe.hpp"
 
 #include <fmt/format.h>
+#include <sched.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <memory>
+#include <numeric>
 #include <set>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "base/lines.hpp"
-#include "device/affinity.hpp"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -66,6 +70,13 @@ void read_instruction_sets(MachineInfo& machine) {
 void read_instruction_sets(MachineInfo&) {}
 #endif
 
+// Of the kernel's mask; far above any machine of today.
+constexpr int most_processors = 1 << 16;
+
+struct FreeCpuSet {
+  void operator()(cpu_set_t* set) const noexcept { CPU_FREE(set); }
+};
+
 std::string gibibytes(std::size_t bytes) {
   return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / static_cast<double>(std::size_t{1} << 30));
 }
@@ -105,6 +116,23 @@ std::string chosen_word(std::istream& lines) {
   const auto last = line.find(']', first);
   if (first == std::string::npos || last == std::string::npos) return "unknown";
   return line.substr(first + 1, last - first - 1);
+}
+
+std::vector<int> allowed_processors() {
+  // The fixed cpu_set_t ends at 1024; the kernel refuses a mask shorter than its own.
+  const std::unique_ptr<cpu_set_t, FreeCpuSet> set(CPU_ALLOC(most_processors));
+  const std::size_t set_bytes = CPU_ALLOC_SIZE(most_processors);
+  std::vector<int> processors;
+  if (set && sched_getaffinity(0, set_bytes, set.get()) == 0) {
+    for (int processor = 0; processor < most_processors; ++processor) {
+      if (CPU_ISSET_S(as_size(processor), set_bytes, set.get())) processors.push_back(processor);
+    }
+  }
+  if (processors.empty()) {  // no mask to be had: all of them
+    processors.resize(std::max(1U, std::thread::hardware_concurrency()));
+    std::iota(processors.begin(), processors.end(), 0);
+  }
+  return processors;
 }
 
 MachineInfo describe_machine() {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 #include "device/cuda/backend.hpp"
 
@@ -34,6 +35,10 @@ struct MachineInfo {
 
 // Reads /proc, /sys and cpuid. What cannot be read stays at its default; never throws for that.
 MachineInfo describe_machine();
+
+// Numbers of the processors in the calling thread's affinity mask, ascending, at least one. The launcher, the
+// batch system or a container may leave fewer than the machine has. Call it before threads of ours are pinned.
+std::vector<int> allowed_processors();
 
 // Several lines, "name: value" each, for a person.
 std::string to_string(const MachineInfo& machine);

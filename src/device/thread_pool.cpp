@@ -6,9 +6,8 @@
 #include <utility>
 
 #include "base/contract.hpp"
-#include "base/floating_point.hpp"
 #include "base/thread.hpp"
-#include "device/affinity.hpp"
+#include "device/describe.hpp"
 #include "device/single_threaded_libraries.hpp"
 
 #if defined(__SSE2__)

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/floating_point.hpp"
+#include "base/thread.hpp"
 #include "ops/fused_conv.hpp"
 
 namespace switchyard::ops {

@@ -3,7 +3,7 @@
 
 #include <cstdio>
 
-#include "base/floating_point.hpp"
+#include "base/thread.hpp"
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);

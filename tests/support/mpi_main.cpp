@@ -9,8 +9,8 @@
 #include <memory>
 #include <string>
 
-#include "base/floating_point.hpp"
 #include "base/log.hpp"
+#include "base/thread.hpp"
 #include "comm/watchdog.hpp"
 
 namespace switchyard::comm {

@@ -6,7 +6,6 @@
 #include "base/error.hpp"
 #include "cli/commands/commands.hpp"
 #include "comm/launch_check.hpp"
-#include "device/affinity.hpp"
 #include "device/describe.hpp"
 
 namespace switchyard::cli {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/contract.hpp"
-#include "base/floating_point.hpp"
+#include "base/thread.hpp"
 #include "comm/detail/copy_block.hpp"
 #include "comm/threads/rendezvous.hpp"
 #include "device/single_threaded_libraries.hpp"

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/floating_point.hpp"
+#include "base/thread.hpp"
 #include "device/team.hpp"
 
 namespace switchyard::device::cpu {

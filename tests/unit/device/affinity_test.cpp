@@ -1,4 +1,4 @@
-#include "device/affinity.hpp"
+#include "device/describe.hpp"
 
 #include <gtest/gtest.h>
 #include <sched.h>

@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "base/floating_point.hpp"
+#include "base/thread.hpp"
 #include "device/cuda/launch_shape.hpp"
 #include "simulated_gpu/intrinsics.hpp"
 
