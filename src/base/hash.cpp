@@ -23,28 +23,20 @@ std::uint32_t crc32(Span<const std::byte> bytes, std::uint32_t previous) {
   return static_cast<std::uint32_t>(value);
 }
 
-struct ContentHash::State {
-  struct Delete {
-    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-  };
-  std::unique_ptr<XXH3_state_t, Delete> xxh3{XXH3_createState()};
-};
+void ContentHash::Free::operator()(XXH3_state_s* state) const noexcept { XXH3_freeState(state); }
 
-ContentHash::ContentHash() : state_(std::make_unique<State>()) {
-  if (state_->xxh3 == nullptr) throw std::bad_alloc();
-  XXH3_128bits_reset(state_->xxh3.get());  // it and the update below fail for a null state only
+ContentHash::ContentHash() : state_(XXH3_createState()) {
+  if (state_ == nullptr) throw std::bad_alloc();
+  XXH3_128bits_reset(state_.get());  // it and the update below fail for a null state only
 }
 
-ContentHash::ContentHash(ContentHash&&) noexcept = default;
-ContentHash::~ContentHash() = default;
-
 void ContentHash::add(Span<const std::byte> bytes) {
-  XXH3_128bits_update(state_->xxh3.get(), bytes.data(), bytes.size());
+  XXH3_128bits_update(state_.get(), bytes.data(), bytes.size());
 }
 
 std::array<std::byte, 16> ContentHash::digest() const {
   XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_->xxh3.get()));
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_.get()));
   return std::bit_cast<std::array<std::byte, 16>>(canonical);
 }
 

@@ -10,6 +10,8 @@
 
 #include "base/span.hpp"
 
+struct XXH3_state_s;  // of xxhash.h
+
 namespace switchyard {
 
 // CRC-32 (IEEE, as zlib and gzip), continued from `previous` (0 to start).
@@ -19,16 +21,16 @@ std::uint32_t crc32(Span<const std::byte> bytes, std::uint32_t previous = 0);
 class ContentHash {
  public:
   ContentHash();
-  ContentHash(ContentHash&&) noexcept;
-  ~ContentHash();
 
   void add(Span<const std::byte> bytes);
   std::array<std::byte, 16> digest() const;  // canonical: most significant byte first
   std::string hex() const;                   // the same as 32 digits
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  struct Free {
+    void operator()(XXH3_state_s* state) const noexcept;
+  };
+  std::unique_ptr<XXH3_state_s, Free> state_;
 };
 
 // 64-bit FNV-1a: a stable key for a name, for use as a random stream.
