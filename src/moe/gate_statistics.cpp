@@ -43,12 +43,6 @@ double GateStatistics::per_sample(double sum) const {
   return samples() > 0 ? sum / static_cast<double>(samples()) : 0.0;
 }
 
-double GateStatistics::error() const { return per_sample(static_cast<double>(errors())); }
-double GateStatistics::task_loss() const { return per_sample(task_loss_sum); }
-double GateStatistics::likelihood_loss() const { return per_sample(likelihood_loss_sum); }
-double GateStatistics::sample_entropy() const { return per_sample(entropy_sum); }
-double GateStatistics::chosen_entropy() const { return per_sample(chosen_entropy_sum); }
-
 double GateStatistics::usage_entropy() const {
   // Of the usage, which adds up to 1; a sample's weights do not where one of several experts is chosen.
   const double total = std::accumulate(importance.begin(), importance.end(), 0.0);
@@ -92,12 +86,6 @@ double GateStatistics::dispatch_entropy(index_t which, index_t kinds) const {
   }
   return sum;
 }
-
-double GateStatistics::dispatch_entropy() const { return dispatch_entropy(2, groups_); }
-double GateStatistics::dispatch_entropy_label() const { return dispatch_entropy(0, classes_); }
-
-double GateStatistics::mutual_information_true() const { return mutual_information(0); }
-double GateStatistics::mutual_information_predicted() const { return mutual_information(1); }
 
 Vector<double> GateStatistics::expert_share() const {
   Vector<double> share(importance.size(), 0.0);

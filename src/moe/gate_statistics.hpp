@@ -45,19 +45,24 @@ class GateStatistics {
   std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
 
   // Derived (reference: specialisation, section 1.3). All entropies in bits, 0 log 0 = 0.
-  double error() const;            // share of wrong predictions
-  double task_loss() const;        // mean of the objective that is trained
-  double likelihood_loss() const;  // mean -ln of the probability that the prediction gives the label
-  double sample_entropy() const;   // H_s: mean entropy of a sample's softmax over all experts
-  double chosen_entropy() const;  // mean entropy of its weights over the chosen experts: 0 for one, H_s for all
-  double usage_entropy() const;   // H_u: entropy of the usage, each expert's part of all gate weights
-  double mutual_information_predicted() const;  // I(E;Y), Y the chosen expert's prediction
-  double mutual_information_true() const;       // I(E;Y), Y the true label
+  // Share of wrong predictions; mean of the objective that is trained; mean -ln of the probability that the
+  // prediction gives the label.
+  double error() const { return per_sample(static_cast<double>(errors())); }
+  double task_loss() const { return per_sample(task_loss_sum); }
+  double likelihood_loss() const { return per_sample(likelihood_loss_sum); }
+  // H_s: mean entropy of a sample's softmax over all experts; that of its weights over the chosen ones, 0 for
+  // one, H_s for all.
+  double sample_entropy() const { return per_sample(entropy_sum); }
+  double chosen_entropy() const { return per_sample(chosen_entropy_sum); }
+  double usage_entropy() const;  // H_u: entropy of the usage, each expert's part of all gate weights
+  // I(E;Y), Y the chosen expert's prediction, or the true label.
+  double mutual_information_predicted() const { return mutual_information(1); }
+  double mutual_information_true() const { return mutual_information(0); }
   // Chen et al. 2022, equation 6.1, in nats: the entropy of the groups (or labels) within an expert's samples,
   // weighted by the expert's share. 0: every expert sees one group; ln of the number of groups: routing ignores
   // them.
-  double dispatch_entropy() const;  // of groups
-  double dispatch_entropy_label() const;
+  double dispatch_entropy() const { return dispatch_entropy(2, groups_); }  // of groups
+  double dispatch_entropy_label() const { return dispatch_entropy(0, classes_); }
   Vector<double> expert_share() const;        // share of samples whose largest weight is e's
   Vector<double> importance_share() const;    // mean gate weight
   std::vector<index_t> dead_experts() const;  // chosen for less than 1 sample in 1000
