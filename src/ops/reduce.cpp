@@ -3,9 +3,81 @@
 #include "base/contract.hpp"
 #include "device/launch.hpp"
 #include "ops/detail/row_results.hpp"
-#include "ops/kernels/reduce.hpp"
 
 namespace switchyard::ops {
+namespace kernels {
+
+// "Row" here is a block of neighbouring elements. The tree is walked depth first; level d of the scratch holds
+// the sum of the subtree that is being added at depth d. One i stays with one thread, so that no sync is
+// needed.
+struct SumPartials {
+  static constexpr index_t block = 512;  // 2 KiB: every level of the tree stays in the first-level cache
+
+  const float* partials;  // [partial_count, count]
+  index_t partial_count;  // at least 1
+  index_t count;
+  float* out;
+
+  index_t scratch_bytes() const {
+    index_t levels = 1;
+    for (index_t size = partial_count; size > 1; size = size - size / 2) ++levels;
+    return levels * block * size_of<float>;
+  }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const index_t first = row * block;
+    const index_t n = count - first < block ? count - first : block;
+    float* const levels = team.template scratch<float>();
+    add(team, first, n, 0, partial_count, levels);
+    team.for_each(n, [&](index_t i) { out[first + i] = levels[i]; });
+  }
+
+ private:
+  // level[i] = sum of partials [begin, end) of element first + i.
+  template <class Team>
+  SY_HD void add(const Team& team, index_t first, index_t n, index_t begin, index_t end, float* level) const {
+    const float* const left = partials + begin * count + first;
+    if (end - begin == 1) {
+      team.for_each(n, [&](index_t i) { level[i] = left[i]; });
+    } else if (end - begin == 2) {
+      team.for_each(n, [&](index_t i) { level[i] = left[i] + left[count + i]; });
+    } else {
+      const index_t middle = begin + (end - begin) / 2;
+      float* const right_level = level + block;
+      add(team, first, n, begin, middle, level);
+      add(team, first, n, middle, end, right_level);
+      team.for_each(n, [&](index_t i) { level[i] += right_level[i]; });
+    }
+  }
+};
+
+// sums[row] = sum of squares of piece `row`, in float64.
+struct SquaredSumOfPiece {
+  static constexpr index_t piece = 8192;
+
+  const float* values;
+  index_t count;
+  double* sums;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const index_t first = row * piece;
+    const index_t n = count - first < piece ? count - first : piece;
+    const double sum = team.sum(n, [&](index_t i) {
+      const double value = values[first + i];
+      return value * value;
+    });
+    team.once([&] { sums[row] = sum; });
+  }
+};
+
+struct AddTo {
+  const float* values;
+  float* sums;
+  SY_HD void operator()(index_t i) const { sums[i] += values[i]; }
+};
+
+}  // namespace kernels
 
 void sum_partials(device::Context& context, Span<const float> partials, index_t partial_count,
                   Span<float> out) {
