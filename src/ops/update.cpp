@@ -44,7 +44,7 @@ struct Adam {
   float* first_moment;
   float* second_moment;
   index_t count;
-  std::uint8_t* failed;  // by row
+  std::uint8_t* failed = nullptr;  // by row
 
   // An infinite first moment makes the weight infinite or NaN; an infinite second one hides itself.
   template <class Team>
@@ -69,7 +69,7 @@ struct Sgd {
   const float* gradient;
   float* velocity;
   index_t count;
-  std::uint8_t* failed;  // by row
+  std::uint8_t* failed = nullptr;  // by row
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -91,7 +91,7 @@ struct PlainSgd {
   float* w;
   const float* gradient;
   index_t count;
-  std::uint8_t* failed;  // by row
+  std::uint8_t* failed = nullptr;  // by row
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -107,12 +107,13 @@ struct PlainSgd {
 }  // namespace kernels
 namespace {
 
-// Runs the kernel that `make` gives for `count` elements; whether all that it updated is finite.
-template <class Make>
-bool run(device::Context& context, index_t count, const Make& make) {
+// Whether all that the kernel updated is finite.
+template <class Kernel>
+bool run(device::Context& context, Kernel kernel) {
   static thread_local detail::RowResults<std::uint8_t> failed;
-  const index_t rows = (count + kernels::update_block - 1) / kernels::update_block;
-  device::for_each_row(context, rows, make(count, failed.places(context, rows)));
+  const index_t rows = (kernel.count + kernels::update_block - 1) / kernels::update_block;
+  kernel.failed = failed.places(context, rows);
+  device::for_each_row(context, rows, kernel);
   return std::ranges::none_of(failed.read(context, rows), [](std::uint8_t row) { return row != 0; });
 }
 
@@ -128,17 +129,9 @@ bool adam_update(device::Context& context, const AdamStep& step, Span<float> w, 
              "bias corrections {} and {}; steps count from 1", step.bias_correction1, step.bias_correction2);
   const double corrected_rate = step.learning_rate / step.bias_correction1;
   const double inverse_root = 1.0 / std::sqrt(step.bias_correction2);
-  return run(context, std::ssize(w), [&](index_t count, std::uint8_t* failed) {
-    return kernels::Adam{step,
-                         static_cast<float>(corrected_rate),
-                         static_cast<float>(inverse_root),
-                         w.data(),
-                         gradient.data(),
-                         moments.first.data(),
-                         moments.second.data(),
-                         count,
-                         failed};
-  });
+  return run(context,
+             kernels::Adam{step, static_cast<float>(corrected_rate), static_cast<float>(inverse_root), w.data(),
+                           gradient.data(), moments.first.data(), moments.second.data(), std::ssize(w)});
 }
 
 bool sgd_update(device::Context& context, const SgdStep& step, Span<float> w, Span<const float> gradient,
@@ -146,15 +139,8 @@ bool sgd_update(device::Context& context, const SgdStep& step, Span<float> w, Sp
   const bool plain = velocity.empty() && step.momentum == 0.0F;
   SY_EXPECTS(gradient.size() == w.size() && (plain || velocity.size() == w.size()),
              "{} weights, {} gradients, {} velocities", w.size(), gradient.size(), velocity.size());
-  const auto count = std::ssize(w);
-  if (plain) {
-    return run(context, count, [&](index_t n, std::uint8_t* failed) {
-      return kernels::PlainSgd{step, w.data(), gradient.data(), n, failed};
-    });
-  }
-  return run(context, count, [&](index_t n, std::uint8_t* failed) {
-    return kernels::Sgd{step, w.data(), gradient.data(), velocity.data(), n, failed};
-  });
+  if (plain) return run(context, kernels::PlainSgd{step, w.data(), gradient.data(), std::ssize(w)});
+  return run(context, kernels::Sgd{step, w.data(), gradient.data(), velocity.data(), std::ssize(w)});
 }
 
 }  // namespace switchyard::ops
