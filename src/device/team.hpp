@@ -65,6 +65,17 @@ SY_HD inline float butterfly_max(const float (&lane)[lane_count]) {
   return larger(larger(c[0], c[2]), larger(c[1], c[3]));
 }
 
+// The lowest i in [0, n) with the largest f(i), the same on every thread of the team; n <= 2^24, so that a
+// place is exact as float. NaN is passed over. 0 if nothing is above -infinity.
+template <class Team, class F>
+SY_HD index_t argmax(const Team& team, index_t n, const F& f) {
+  const float nothing = -__builtin_inff();
+  const float largest = team.max(n, f);
+  if (!(largest > nothing)) return 0;
+  return static_cast<index_t>(
+      -team.max(n, [&](index_t i) { return f(i) == largest ? -static_cast<float>(i) : nothing; }));
+}
+
 // The production team of a CPU: one thread that owns the row. (SY_HD, since functors are.)
 class SerialTeam {
  public:

@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "base/host_device.hpp"
-#include "ops/kernels/argmax.hpp"
 #include "ops/kernels/math.hpp"
 #include "ops/kernels/pack.hpp"
 #include "tensor/view.hpp"
@@ -112,7 +111,7 @@ struct TopK {
     // NaN and -infinity count as the smallest finite number, so that `taken` lies below all.
     team.for_each(logits.cols, [&](index_t i) { left[i] = x[i] > lowest ? x[i] : lowest; });
     for (index_t round = 0; round < k; ++round) {
-      const index_t best = argmax(team, logits.cols, [&](index_t i) { return left[i]; });
+      const index_t best = device::argmax(team, logits.cols, [&](index_t i) { return left[i]; });
       team.once([&] {
         experts[row * k + round] = static_cast<std::int32_t>(best);
         left[best] = taken;

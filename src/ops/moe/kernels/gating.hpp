@@ -5,7 +5,6 @@
 
 #include "base/host_device.hpp"
 #include "base/philox.hpp"
-#include "ops/kernels/argmax.hpp"
 #include "ops/kernels/math.hpp"
 #include "ops/kernels/pack.hpp"
 #include "ops/moe/gating.hpp"
@@ -123,7 +122,7 @@ struct ChooseOne {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const v = values.row(row);
-    const index_t best = argmax(team, values.cols, [&](index_t i) { return v[i]; });
+    const index_t best = device::argmax(team, values.cols, [&](index_t i) { return v[i]; });
     float* const out = log_weights.row(row);
     team.for_each(values.cols, [&](index_t i) { out[i] = i == best ? 0.0F : -__builtin_inff(); });
   }
@@ -249,7 +248,7 @@ struct GateBackward {
     const float* const w = g.weights.row(row);
     float* const d_z = d_scores.row(row);
     const float sum = team.sum(slots, [&](index_t i) { return l[i]; });
-    const index_t top = argmax(team, slots, [&](index_t i) { return w[i]; });
+    const index_t top = device::argmax(team, slots, [&](index_t i) { return w[i]; });
     const auto of_slot = [&](index_t i) { return l[i] - w[i] * sum; };
     const float others = team.sum(slots, [&](index_t i) { return i == top ? 0.0F : of_slot(i); });
     team.for_each(slots, [&](index_t i) { d_z[expert[i]] = i == top ? -others : of_slot(i); });
@@ -291,7 +290,7 @@ struct GateBackward {
     const float* const z = g.scores.row(row);
     float* const d_z = d_scores.row(row);
     const index_t n = d_scores.cols;
-    const index_t likeliest = argmax(team, n, [&](index_t e) { return z[e]; });
+    const index_t likeliest = device::argmax(team, n, [&](index_t e) { return z[e]; });
     const float m = z[likeliest];
     const float sum = team.sum(n, [&](index_t e) { return exp(z[e] - m); });
     const float* const own = g.sample_probability.data != nullptr ? g.sample_probability.row(row) : nullptr;

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "base/host_device.hpp"
-#include "ops/kernels/argmax.hpp"
+#include "device/team.hpp"
 #include "ops/kernels/math.hpp"
 #include "ops/moe/mixture.hpp"
 
@@ -13,7 +13,7 @@ namespace switchyard::ops::kernels {
 // The row of the slot that answers alone.
 template <class Team>
 SY_HD const float* answer(const Team& team, const float* log_w, const float* const* log_y, index_t slots) {
-  return log_y[argmax(team, slots, [&](index_t i) { return log_w[i]; })];
+  return log_y[device::argmax(team, slots, [&](index_t i) { return log_w[i]; })];
 }
 
 struct AnswerLosses {
@@ -64,7 +64,7 @@ struct MixtureForward {
       mixture[c] = sum;
       if (output.probabilities.data != nullptr) output.probabilities(row, c) = sum;
     });
-    const index_t best = argmax(team, classes, [&](index_t c) { return mixture[c]; });
+    const index_t best = device::argmax(team, classes, [&](index_t c) { return mixture[c]; });
     team.once([&] { output.predicted[row] = static_cast<std::int32_t>(best); });
   }
 
@@ -72,7 +72,7 @@ struct MixtureForward {
   template <class Team>
   SY_HD void answer_of_one(const Team& team, index_t row, const float* log_w, const float* const* log_y) const {
     const float* const y = answer(team, log_w, log_y, batch.slots);
-    const index_t best = argmax(team, batch.classes, [&](index_t c) { return y[c]; });
+    const index_t best = device::argmax(team, batch.classes, [&](index_t c) { return y[c]; });
     team.once([&] { output.predicted[row] = static_cast<std::int32_t>(best); });
   }
 

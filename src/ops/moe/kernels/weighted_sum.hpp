@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "base/host_device.hpp"
-#include "ops/kernels/argmax.hpp"
 #include "ops/kernels/math.hpp"
 #include "ops/kernels/pack.hpp"
 #include "ops/moe/weighted_sum.hpp"
@@ -86,7 +85,7 @@ struct WeightedSumForward {
         double_softmax(team, row, sum);
         break;
     }
-    const index_t best = argmax(team, batch.outputs, [&](index_t c) { return sum[c]; });
+    const index_t best = device::argmax(team, batch.outputs, [&](index_t c) { return sum[c]; });
     team.once([&] { output.predicted[row] = static_cast<std::int32_t>(best); });
   }
 
