@@ -84,10 +84,6 @@ class Vector : public std::vector<T> {
     Base::resize(as_size(count));
   }
   template <std::integral I>
-  void resize(I count, const T& value) {
-    Base::resize(as_size(count), value);
-  }
-  template <std::integral I>
   void reserve(I count) {
     Base::reserve(as_size(count));
   }

@@ -50,18 +50,14 @@ void Experts::forward(const nn::Pass& pass, const Exchange& exchange) {
     const bool last = stage + 1 == stage_count();
     run_tiles(pass, [&](const nn::Pass& own, Expert& expert, index_t tile) {
       expert.network.forward_tile(own, stage, tile, expert.record);
-      if (last) apply_head(own.context, expert, tile);
+      if (last && head_ == ExpertHead::log_softmax) {
+        const tensor::Matrix y = expert.record.layers.back().output.rows_from(expert.tiles.rows(tile));
+        ops::log_softmax(own.context, y, y);
+      }
     });
     for (const auto& expert : experts_)
       expert->network.join_forward(pass.with(expert->batch), stage, expert->record);
   }
-}
-
-void Experts::apply_head(device::Context& context, Expert& expert, index_t tile) const {
-  if (head_ == ExpertHead::none) return;
-  const IndexRange rows = expert.tiles.rows(tile);
-  const tensor::Matrix y = expert.record.layers.back().output.rows_from(rows);
-  ops::log_softmax(context, y, y);
 }
 
 void Experts::begin_backward(const nn::Pass& pass) {
@@ -79,20 +75,17 @@ void Experts::backward(const nn::Pass& pass) {
   for (index_t stage = stage_count(); stage-- > 0;) {
     const bool last = stage + 1 == stage_count();
     run_tiles(pass, [&](const nn::Pass& own, Expert& expert, index_t tile) {
-      if (last) apply_head_backward(own.context, expert, tile);
+      if (last && head_ == ExpertHead::log_softmax) {
+        const IndexRange rows = expert.tiles.rows(tile);
+        const nn::LayerRecord& layer = expert.record.layers.back();
+        const tensor::Matrix dy = layer.d_output.rows_from(rows);
+        ops::log_softmax_backward(own.context, layer.output.rows_from(rows), dy, dy);
+      }
       expert.network.backward_tile(own, stage, tile, expert.record, expert.partials.data());
     });
     for (const auto& expert : experts_)
       expert->network.join_backward(pass.with(expert->batch), stage, expert->record);
   }
-}
-
-void Experts::apply_head_backward(device::Context& context, Expert& expert, index_t tile) const {
-  if (head_ == ExpertHead::none) return;
-  const IndexRange rows = expert.tiles.rows(tile);
-  nn::LayerRecord& last = expert.record.layers.back();
-  const tensor::Matrix dy = last.d_output.rows_from(rows);
-  ops::log_softmax_backward(context, last.output.rows_from(rows), dy, dy);
 }
 
 void Experts::reduce_gradients(const nn::Pass& pass) {

@@ -68,8 +68,6 @@ class Experts {
   // All experts have one shape, so their networks the same stages (nn/network.hpp).
   index_t stage_count() const { return experts_.empty() ? 0 : experts_.front()->network.stage_count(); }
   void run_tiles(const nn::Pass& pass, const auto& body);
-  void apply_head(device::Context& context, Expert& expert, index_t tile) const;
-  void apply_head_backward(device::Context& context, Expert& expert, index_t tile) const;
 
   ExpertHead head_;
   bool shows_hidden_;

@@ -55,6 +55,12 @@ class BatchTiles {
     return {std::min(all.begin, local_samples_), std::min(all.end, local_samples_)};
   }
   index_t local_rows() const { return begin_.back(); }
+  // Of the longest tile of this rank.
+  index_t most_tile_rows() const {
+    index_t most = 0;
+    for (index_t tile = 0; tile < local_count(); ++tile) most = std::max(most, rows(tile).size());
+    return most;
+  }
   index_t total_rows() const { return total_rows_; }
   // Of all tiles, without the padding.
   index_t total_samples() const { return total_samples_; }

@@ -36,13 +36,6 @@ ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
   parameters_.push_back({norm_name + "/beta", tensor::Tensor({channels})});
 }
 
-// Floats of kernel workspace for one tile; tiles differ by at most one row.
-index_t ConvStage::scratch_floats(const BatchTiles& tiles) const {
-  index_t rows = 0;
-  for (index_t tile = 0; tile < tiles.local_count(); ++tile) rows = std::max(rows, tiles.rows(tile).size());
-  return ops::fused_conv_workspace_floats(shape_, rows);
-}
-
 void ConvStage::begin_forward(const Pass& pass, LayerRecord& record) const {
   const index_t rows = pass.tiles().local_rows();
   record.output = tensor::allocate_matrix(pass.workspace(), rows, out_features());

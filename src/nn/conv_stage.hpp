@@ -43,7 +43,10 @@ class ConvStage final : public Layer {
   // Of parameters_; beta follows.
   index_t gamma() const { return has_bias() ? 2 : 1; }
   index_t moments_width() const { return shape_.out_channels * BatchNorm::moments_width; }
-  index_t scratch_floats(const BatchTiles& tiles) const;
+  // Of a kernel's workspace, for one tile.
+  index_t scratch_floats(const BatchTiles& tiles) const {
+    return ops::fused_conv_workspace_floats(shape_, tiles.most_tile_rows());
+  }
   ops::ConvTile tile_of(const Pass& pass, const LayerRecord& record, index_t tile, IndexRange rows) const;
   ops::ConvTileSums tile_sums(const LayerRecord& record, index_t tile) const;
   ops::ConvBatchNormView norm_view() const { return {weight(), bias(), norm_->view(value(gamma()))}; }

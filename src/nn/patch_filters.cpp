@@ -1,7 +1,5 @@
 #include "nn/patch_filters.hpp"
 
-#include <algorithm>
-
 #include "base/contract.hpp"
 #include "tensor/allocate.hpp"
 
@@ -36,13 +34,6 @@ void PatchFilters::forward(const Pass& pass, index_t tile, LayerRecord& record) 
   ops::patch_filters_forward(pass.context, shape_, rows_of(record, rows),
                              {parameters_[0].value.data(), shape_.bias ? parameters_[1].value.data() : nullptr},
                              record.output.rows_from(rows));
-}
-
-// For one tile, the longest.
-index_t PatchFilters::workspace_floats(const BatchTiles& tiles) const {
-  index_t rows = 0;
-  for (index_t tile = 0; tile < tiles.local_count(); ++tile) rows = std::max(rows, tiles.rows(tile).size());
-  return ops::patch_filters_workspace_floats(shape_, rows);
 }
 
 void PatchFilters::begin_backward(const Pass& pass, LayerRecord& record) const {

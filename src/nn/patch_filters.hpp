@@ -28,7 +28,10 @@ class PatchFilters final : public Layer {
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
-  index_t workspace_floats(const BatchTiles& tiles) const;
+  // For one tile.
+  index_t workspace_floats(const BatchTiles& tiles) const {
+    return ops::patch_filters_workspace_floats(shape_, tiles.most_tile_rows());
+  }
   static ops::PatchFilterRows rows_of(const LayerRecord& record, IndexRange rows);
 
   ops::PatchFilterShape shape_;
