@@ -14,7 +14,6 @@ struct IndexRange {
 
   constexpr index_t size() const { return end - begin; }
   constexpr bool empty() const { return begin == end; }
-  constexpr bool contains(index_t i) const { return begin <= i && i < end; }
   constexpr bool operator==(const IndexRange&) const = default;
 };
 

@@ -22,6 +22,7 @@ std::size_t bytes_of(index_t count, std::size_t element_bytes);
 // it; tasks of a pool allocate none.
 void* allocate_bytes(DeviceKind device, std::size_t bytes);
 void free_bytes(DeviceKind device, void* data) noexcept;
+void zero_bytes(DeviceKind device, void* data, std::size_t bytes);
 
 // `count` elements of a trivially copyable T, zeroed. Moves, never copies.
 template <class T>
@@ -30,7 +31,12 @@ class Buffer {
 
  public:
   Buffer() = default;
-  explicit Buffer(index_t count, DeviceKind device = DeviceKind::cpu);
+  explicit Buffer(index_t count, DeviceKind device = DeviceKind::cpu)
+      : data_(static_cast<T*>(allocate_bytes(device, bytes_of(count, sizeof(T))))),
+        count_(count),
+        device_(device) {
+    zero_bytes(device, data_, bytes_of(count, sizeof(T)));
+  }
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),
         count_(std::exchange(other.count_, 0)),
@@ -63,15 +69,5 @@ class Buffer {
   index_t count_ = 0;
   DeviceKind device_ = DeviceKind::cpu;
 };
-
-void zero_bytes(DeviceKind device, void* data, std::size_t bytes);
-
-template <class T>
-Buffer<T>::Buffer(index_t count, DeviceKind device)
-    : data_(static_cast<T*>(allocate_bytes(device, bytes_of(count, sizeof(T))))),
-      count_(count),
-      device_(device) {
-  zero_bytes(device, data_, bytes_of(count, sizeof(T)));
-}
 
 }  // namespace switchyard::device

@@ -41,8 +41,6 @@ constexpr std::array kind_words = {KindWord{Kind::conv, "conv", "channels"},
                                    KindWord{Kind::most_certain, "most_certain", "outputs"},
                                    KindWord{Kind::by_label, "by_label", "outputs"}};
 
-const KindWord& word_of(Kind kind) { return *std::ranges::find(kind_words, kind, &KindWord::kind); }
-
 std::string_view key_of(NetworkRole role) { return role == NetworkRole::gate ? "model.gate" : "model.expert"; }
 
 // What the last dense layer is written with.
@@ -158,21 +156,6 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
     layers.push_back(layer);
   }
   return layers;
-}
-
-std::string to_string(Span<const LayerSpec> layers, NetworkRole role) {
-  if (layers.empty() && role == NetworkRole::gate) return "none";
-  std::string text;
-  for (const LayerSpec& layer : layers) {
-    if (!text.empty()) text += ' ';
-    text += word_of(layer.kind).name;
-    if (layer.outputs == LayerSpec::from_task) {
-      text += fmt::format(":{}", outputs_word(role));
-    } else if (layer.outputs > 0) {
-      text += fmt::format(":{}", layer.outputs);
-    }
-  }
-  return text;
 }
 
 }  // namespace switchyard::nn

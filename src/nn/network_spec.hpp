@@ -3,12 +3,10 @@
 // may end in attention:experts, or be most_certain:experts, by_label:experts or none (moe/gate_kind.hpp).
 #pragma once
 
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/ids.hpp"
-#include "base/span.hpp"
 
 namespace switchyard::nn {
 
@@ -48,8 +46,5 @@ enum class NetworkRole { gate, expert };
 // The last layer has outputs == from_task, and no other has. "none" is a gate without layers, of a single
 // expert. A malformed text is a ConfigError that quotes the layer, its position and the whole text.
 std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role);
-
-// One space between layers; parse_network gives the same layers back.
-std::string to_string(Span<const LayerSpec> layers, NetworkRole role);
 
 }  // namespace switchyard::nn

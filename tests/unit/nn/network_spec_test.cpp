@@ -30,11 +30,9 @@ TEST(Network, reads_every_layer) {
               ElementsAre(LayerSpec{Kind::dense, LayerSpec::from_task}));
 }
 
-TEST(Network, comes_back_from_its_text) {
-  const std::string gate = "conv:8 batch_norm relu max_pool padded_conv:9 dense:512 relu dense:experts";
-  EXPECT_EQ(to_string(parse_network("\t " + gate + "  ", NetworkRole::gate), NetworkRole::gate), gate);
-  EXPECT_EQ(to_string(parse_network("relu \t  dense:classes", NetworkRole::expert), NetworkRole::expert),
-            "relu dense:classes");
+TEST(Network, may_have_any_spaces_between_layers) {
+  EXPECT_EQ(parse_network("\t relu \t  dense:classes  ", NetworkRole::expert),
+            parse_network("relu dense:classes", NetworkRole::expert));
 }
 
 TEST(Network, needs_a_layer) {
@@ -114,7 +112,6 @@ TEST(PatchFilters, are_read_with_bias_and_activation) {
     const auto layers = parse_network(text, NetworkRole::gate);
     EXPECT_THAT(layers, ElementsAre(LayerSpec{Kind::patch_filters, 1}, LayerSpec{kind, 0},
                                     LayerSpec{Kind::sum, LayerSpec::from_task}));
-    EXPECT_EQ(to_string(layers, NetworkRole::gate), text);
   }
 }
 
