@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
-#include "tensor/sample_shape.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::data {
 

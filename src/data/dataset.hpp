@@ -12,7 +12,7 @@
 
 #include "base/ids.hpp"
 #include "base/span.hpp"
-#include "tensor/sample_shape.hpp"
+#include "tensor/tensor.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::data {

@@ -3,7 +3,7 @@
 
 #include "model/options.hpp"
 #include "moe/layer.hpp"
-#include "tensor/sample_shape.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::model {
 

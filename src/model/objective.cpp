@@ -7,7 +7,7 @@
 #include "base/error.hpp"
 #include "ops/moe/mixture.hpp"
 #include "ops/moe/weighted_sum.hpp"
-#include "tensor/allocate.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::model {
 namespace {

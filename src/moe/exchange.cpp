@@ -5,7 +5,7 @@
 
 #include "base/partition.hpp"
 #include "ops/rows.hpp"
-#include "tensor/allocate.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::moe {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "base/contract.hpp"
 #include "ops/rows.hpp"
-#include "tensor/allocate.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::moe {
 namespace {

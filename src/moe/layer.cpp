@@ -1,6 +1,6 @@
 #include "moe/layer.hpp"
 
-#include "tensor/allocate.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::moe {
 

@@ -6,7 +6,7 @@
 #include "device/thread_pool.hpp"
 #include "ops/moe/pairwise.hpp"
 #include "ops/rows.hpp"
-#include "tensor/allocate.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::moe {
 namespace {

@@ -3,7 +3,7 @@
 #include "base/contract.hpp"
 #include "ops/convert.hpp"
 #include "ops/rows.hpp"
-#include "tensor/allocate.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
 

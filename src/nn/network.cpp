@@ -9,7 +9,7 @@
 #include "nn/dense.hpp"
 #include "nn/patch_filters.hpp"
 #include "ops/rows.hpp"
-#include "tensor/allocate.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
 

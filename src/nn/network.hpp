@@ -15,7 +15,7 @@
 #include "nn/padded_conv.hpp"
 #include "ops/fused_conv.hpp"
 #include "ops/patch_filters.hpp"
-#include "tensor/sample_shape.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
 

@@ -1,7 +1,7 @@
 #include "nn/patch_filters.hpp"
 
 #include "base/contract.hpp"
-#include "tensor/allocate.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
 

@@ -1,11 +1,11 @@
-// Owned arrays with a shape.
+// Shapes, owned arrays, and matrices in the memory of a step.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "base/span.hpp"
-#include "device/buffer.hpp"
+#include "device/workspace.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::tensor {
@@ -14,6 +14,16 @@ using Shape = std::vector<index_t>;
 
 index_t element_count(const Shape& shape);
 std::string to_string(const Shape& shape);  // "1352 x 512"
+
+// Of one sample as a row of floats: channel, then height, then width.
+struct SampleShape {
+  index_t channels = 1;
+  index_t height = 1;  // also: patches
+  index_t width = 1;   // also: numbers in a patch
+
+  constexpr index_t features() const { return channels * height * width; }
+  constexpr bool operator==(const SampleShape&) const = default;
+};
 
 // An owned float32 array on one device, zeroed at first. Row-major.
 class Tensor {
@@ -37,5 +47,10 @@ class Tensor {
   Shape shape_;
   device::Buffer<float> buffer_;
 };
+
+// [rows, cols], side by side, until the workspace is reset; holds anything at first.
+inline Matrix allocate_matrix(device::Workspace& workspace, index_t rows, index_t cols) {
+  return {workspace.allocate<float>(rows * cols).data(), rows, cols};
+}
 
 }  // namespace switchyard::tensor
