@@ -23,31 +23,17 @@ class Span : public std::span<T> {
 
  public:
   constexpr Span() = default;
-  template <std::integral I>
-  constexpr Span(T* data, I count) : Base(data, as_size(count)) {}
+  constexpr Span(T* data, std::integral auto count) : Base(data, as_size(count)) {}
   template <class Range>
   requires(!std::same_as<std::remove_cvref_t<Range>, Span> &&
            std::convertible_to<Range&&, Base>) constexpr Span(Range&& range)
       : Base(std::forward<Range>(range)) {}
 
-  template <Index I>
-  constexpr T& operator[](I i) const {
-    return Base::operator[](as_size(i));
-  }
-  template <Index I>
-  constexpr Span first(I count) const {
-    return Base::first(as_size(count));
-  }
-  template <Index I>
-  constexpr Span last(I count) const {
-    return Base::last(as_size(count));
-  }
-  template <Index I>
-  constexpr Span subspan(I offset) const {
-    return Base::subspan(as_size(offset));
-  }
-  template <Index I, Index J>
-  constexpr Span subspan(I offset, J count) const {
+  constexpr T& operator[](Index auto i) const { return Base::operator[](as_size(i)); }
+  constexpr Span first(Index auto count) const { return Base::first(as_size(count)); }
+  constexpr Span last(Index auto count) const { return Base::last(as_size(count)); }
+  constexpr Span subspan(Index auto offset) const { return Base::subspan(as_size(offset)); }
+  constexpr Span subspan(Index auto offset, Index auto count) const {
     return Base::subspan(as_size(offset), as_size(count));
   }
 };
@@ -65,33 +51,16 @@ class Vector : public std::vector<T> {
  public:
   using Base::Base;
   Vector() = default;
-  template <std::integral I>
-  explicit Vector(I count) : Base(as_size(count)) {}
-  template <std::integral I>
-  Vector(I count, const T& value) : Base(as_size(count), value) {}
+  explicit Vector(std::integral auto count) : Base(as_size(count)) {}
+  Vector(std::integral auto count, const T& value) : Base(as_size(count), value) {}
   Vector(Base values) : Base(std::move(values)) {}
 
-  template <Index I>
-  T& operator[](I i) {
-    return Base::operator[](as_size(i));
-  }
-  template <Index I>
-  const T& operator[](I i) const {
-    return Base::operator[](as_size(i));
-  }
-  template <std::integral I>
-  void resize(I count) {
-    Base::resize(as_size(count));
-  }
-  template <std::integral I>
-  void reserve(I count) {
-    Base::reserve(as_size(count));
-  }
+  T& operator[](Index auto i) { return Base::operator[](as_size(i)); }
+  const T& operator[](Index auto i) const { return Base::operator[](as_size(i)); }
+  void resize(std::integral auto count) { Base::resize(as_size(count)); }
+  void reserve(std::integral auto count) { Base::reserve(as_size(count)); }
   using Base::assign;
-  template <std::integral I>
-  void assign(I count, const T& value) {
-    Base::assign(as_size(count), value);
-  }
+  void assign(std::integral auto count, const T& value) { Base::assign(as_size(count), value); }
 };
 
 }  // namespace switchyard

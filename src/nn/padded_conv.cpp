@@ -53,8 +53,7 @@ ops::Conv2dShape PaddedConv::conv(index_t rows) const {
           .padding_width = 1};
 }
 
-template <class Body>
-void PaddedConv::for_each_piece(IndexRange rows, const Body& body) const {
+void PaddedConv::for_each_piece(IndexRange rows, const auto& body) const {
   for (index_t first = rows.begin; first < rows.end; first += piece_rows_) {
     body(IndexRange{first, std::min(rows.end, first + piece_rows_)});
   }

@@ -68,8 +68,7 @@ class PaddedConv final : public Layer {
   ops::NormView norm_view() const { return norm_ ? norm_->view(gamma()) : ops::NormView(); }
 
   // body(rows) for each piece of the rows.
-  template <class Body>
-  void for_each_piece(IndexRange rows, const Body& body) const;
+  void for_each_piece(IndexRange rows, const auto& body) const;
   const float* library_input(const LayerRecord& record, index_t row) const;
   void convolve(device::Context& context, IndexRange piece, LayerRecord& record) const;
   void normalise_and_pool(device::Context& context, IndexRange piece, LayerRecord& record) const;

@@ -108,8 +108,7 @@ struct PlainSgd {
 namespace {
 
 // Whether all that the kernel updated is finite.
-template <class Kernel>
-bool run(device::Context& context, Kernel kernel) {
+bool run(device::Context& context, auto kernel) {
   static thread_local detail::RowResults<std::uint8_t> failed;
   const index_t rows = (kernel.count + kernels::update_block - 1) / kernels::update_block;
   kernel.failed = failed.places(context, rows);

@@ -24,8 +24,7 @@ template <class Key, class Plan, class Hash>
 class PlanCache {
  public:
   // The plan of `key`, made by build(key) when it is first asked for. Stays until the next call.
-  template <class Build>
-  Plan& plan(const Key& key, const Build& build) {
+  Plan& plan(const Key& key, const auto& build) {
     if (last_ != nullptr && last_key_ == key) return *last_;
     auto found = plans_.find(key);
     if (found == plans_.end()) {
