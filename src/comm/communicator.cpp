@@ -127,10 +127,10 @@ void Communicator::receive_bytes(Span<std::byte> data, GroupRank from) {
   do_receive(data, from);
 }
 
-std::unique_ptr<Communicator> Communicator::split(int color) {
-  SY_EXPECTS(color >= 0, "color {}", color);
+std::unique_ptr<Communicator> Communicator::split(int colour) {
+  SY_EXPECTS(colour >= 0, "colour {}", colour);
   const Call call(*this, Operation::split, {});
-  std::unique_ptr<Communicator> group = do_split(color);
+  std::unique_ptr<Communicator> group = do_split(colour);
   group->step_ = step_;
   group->phase_ = phase_;
   group->watchdog_ = watchdog_;

@@ -113,9 +113,9 @@ class Communicator {
     receive_bytes(std::as_writable_bytes(data), from);
   }
 
-  // A new group of the ranks that give the same color (0 or more), ordered by rank. It inherits phase and
+  // A new group of the ranks that give the same colour (0 or more), ordered by rank. It inherits phase and
   // watchdog.
-  std::unique_ptr<Communicator> split(int color);
+  std::unique_ptr<Communicator> split(int colour);
 
   // Ends every rank of the program with `code`, at once, without waiting for anybody. Local; never returns.
   [[noreturn]] virtual void abort(ExitCode code) = 0;
@@ -138,7 +138,7 @@ class Communicator {
   virtual void do_all_reduce(Span<std::int64_t> values, Operation sum_or_max) = 0;
   virtual void do_send(Span<const std::byte> data, GroupRank to) = 0;
   virtual void do_receive(Span<std::byte> data, GroupRank from) = 0;
-  virtual std::unique_ptr<Communicator> do_split(int color) = 0;
+  virtual std::unique_ptr<Communicator> do_split(int colour) = 0;
 
  private:
   class Call;  // one operation: tags it and tells the watchdog, from its construction to its end

@@ -23,8 +23,8 @@ Context Context::concurrent(int team_size) {
   return context;
 }
 
-void Context::synchronize() {
-  if (device_ == DeviceKind::cuda) device::cuda::synchronize(stream());
+void Context::synchronise() {
+  if (device_ == DeviceKind::cuda) device::cuda::synchronise(stream());
 }
 
 Context::~Context() = default;

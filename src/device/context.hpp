@@ -52,7 +52,7 @@ class Context {
   void* stream() const { return stream_.get(); }
   // Waits until all kernels launched so far have ended; throws CudaError if one failed. Nothing to wait for on
   // a CPU.
-  void synchronize();
+  void synchronise();
 
  private:
   DeviceKind device_ = DeviceKind::cpu;

@@ -23,10 +23,10 @@ ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
   const index_t fan_in = shape.in_channels * 9;
   if (!norm_name.empty()) norm_.emplace(norm_name, channels);
   parameters_.push_back({conv_name + "/weight", tensor::Tensor({channels, shape.in_channels, 3, 3})});
-  initialize(parameters_.back(), seed, fan_in, initial);
+  initialise(parameters_.back(), seed, fan_in, initial);
   if (has_bias()) {
     parameters_.push_back({conv_name + "/bias", tensor::Tensor({channels})});
-    initialize(parameters_.back(), seed, fan_in, initial);
+    initialise(parameters_.back(), seed, fan_in, initial);
   } else {
     no_bias_.resize(channels);
   }

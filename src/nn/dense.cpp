@@ -14,7 +14,7 @@ Dense::Dense(const std::string& name, index_t in, index_t out, const Options& op
       parameters_{Parameter{name + "/weight", tensor::Tensor({in, out}), options.weight_rule},
                   Parameter{name + "/bias", tensor::Tensor({options.bias ? out : 0}), GradientRule::per_tile}} {
   SY_EXPECTS(options.bias || options.activation == Activation::none, "{} has a ReLU and no bias", name);
-  for (Parameter& parameter : parameters()) initialize(parameter, seed, in, options_.initial);
+  for (Parameter& parameter : parameters()) initialise(parameter, seed, in, options_.initial);
   if (options_.precision == Precision::bf16) weight_bf16_ = device::Buffer<ops::bfloat16>(in * out);
 }
 

@@ -31,9 +31,9 @@ PaddedConv::PaddedConv(const std::string& conv_name, const std::string& norm_nam
   const auto add = [&](const std::string& name, tensor::Shape sizes) -> Parameter& {
     return parameters_.emplace_back(Parameter{name, tensor::Tensor(std::move(sizes))});
   };
-  initialize(add(conv_name + "/weight", {channels, shape.in_channels, 3, 3}), seed, fan_in, initial);
+  initialise(add(conv_name + "/weight", {channels, shape.in_channels, 3, 3}), seed, fan_in, initial);
   if (!shape.batch_norm) {
-    initialize(add(conv_name + "/bias", {channels}), seed, fan_in, initial);
+    initialise(add(conv_name + "/bias", {channels}), seed, fan_in, initial);
     return;
   }
   norm_.emplace(norm_name, channels);

@@ -27,7 +27,7 @@ void fill_normal(Span<float> values, std::uint64_t key, std::uint32_t draw, doub
 
 }  // namespace
 
-void initialize(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights) {
+void initialise(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights) {
   const std::uint64_t key = seed ^ fnv1a(parameter.name);
   switch (weights.distribution) {
     case InitialValues::uniform:

@@ -45,6 +45,6 @@ struct InitialWeights {
 };
 
 // Fills with values that are a pure function of (seed, draw, parameter name, element).
-void initialize(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights = {});
+void initialise(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights = {});
 
 }  // namespace switchyard::nn

@@ -10,7 +10,7 @@ PatchFilters::PatchFilters(const std::string& name, const ops::PatchFilterShape&
     : shape_(shape) {
   parameters_.push_back({name + "/weight", tensor::Tensor({shape.patch_size, shape.units()})});
   if (shape.bias) parameters_.push_back({name + "/bias", tensor::Tensor({shape.units()})});
-  for (Parameter& parameter : parameters_) initialize(parameter, seed, shape.patch_size, initial);
+  for (Parameter& parameter : parameters_) initialise(parameter, seed, shape.patch_size, initial);
 }
 
 void PatchFilters::begin_forward(const Pass& pass, LayerRecord& record) const {

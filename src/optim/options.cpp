@@ -10,12 +10,12 @@ namespace {
 
 using config::require;
 
-constexpr std::array optimizer_words = {config::Word{OptimizerKind::adam, "adam"},
-                                        config::Word{OptimizerKind::sgd, "sgd"},
-                                        config::Word{OptimizerKind::normalised_sgd, "normalised_sgd"}};
-constexpr std::array gate_optimizer_words = {
-    config::Word{OptimizerKind::same, "same"}, config::Word{OptimizerKind::adam, "adam"},
-    config::Word{OptimizerKind::sgd, "sgd"}, config::Word{OptimizerKind::normalised_sgd, "normalised_sgd"}};
+constexpr std::array optimiser_words = {config::Word{OptimiserKind::adam, "adam"},
+                                        config::Word{OptimiserKind::sgd, "sgd"},
+                                        config::Word{OptimiserKind::normalised_sgd, "normalised_sgd"}};
+constexpr std::array gate_optimiser_words = {
+    config::Word{OptimiserKind::same, "same"}, config::Word{OptimiserKind::adam, "adam"},
+    config::Word{OptimiserKind::sgd, "sgd"}, config::Word{OptimiserKind::normalised_sgd, "normalised_sgd"}};
 constexpr std::array norm_words = {config::Word{GradientNorm::whole, "whole"},
                                    config::Word{GradientNorm::sum_of_tensors, "sum_of_tensors"}};
 constexpr std::array schedule_words = {config::Word{ScheduleKind::constant, "constant"},
@@ -25,11 +25,11 @@ constexpr config::Range fraction_below_one{.min = 0, .max = 1, .max_excluded = t
 constexpr config::FieldTable<Options> training{config::Role::training};
 constexpr std::array fields = {
     in_headline("optimiser",
-                training.choice<&Options::name, optimizer_words>(
+                training.choice<&Options::name, optimiser_words>(
                     "name", "the optimiser; normalised_sgd divides each network's gradient by its norm")),
     in_headline("learning rate", training.number<&Options::learning_rate>("learning_rate", config::above_zero,
                                                                           "after warm-up, before decay")),
-    training.choice<&Options::gate_name, gate_optimizer_words>("gate_name", "the gate's optimiser"),
+    training.choice<&Options::gate_name, gate_optimiser_words>("gate_name", "the gate's optimiser"),
     training.number<&Options::gate_learning_rate>(
         "gate_learning_rate", config::not_negative,
         "the gate's, with the same warm-up and schedule; 0: learning_rate"),
@@ -61,10 +61,10 @@ config::Section section() { return {"optim", "the optimiser and its schedule", f
 
 void validate(const Options& options) {
   const Options defaults;
-  const auto any = [&](OptimizerKind kind) { return options.name == kind || options.gate_name == kind; };
-  const bool adam = any(OptimizerKind::adam);
-  const bool normalised = any(OptimizerKind::normalised_sgd);
-  require(any(OptimizerKind::sgd) || normalised || options.momentum == 0,
+  const auto any = [&](OptimiserKind kind) { return options.name == kind || options.gate_name == kind; };
+  const bool adam = any(OptimiserKind::adam);
+  const bool normalised = any(OptimiserKind::normalised_sgd);
+  require(any(OptimiserKind::sgd) || normalised || options.momentum == 0,
           "optim.momentum = {} with optim.name = adam (only sgd has a momentum); set optim.beta1, or "
           "optim.name = sgd",
           options.momentum);

@@ -8,15 +8,15 @@
 namespace switchyard::optim {
 
 // `same` is for the gate alone: that of the experts.
-enum class OptimizerKind { adam, sgd, normalised_sgd, same };
+enum class OptimiserKind { adam, sgd, normalised_sgd, same };
 // The norm that normalised_sgd divides a network's gradient by.
 enum class GradientNorm { whole, sum_of_tensors };
 enum class ScheduleKind { constant, cosine };
 
 struct Options {
-  OptimizerKind name = OptimizerKind::adam;
+  OptimiserKind name = OptimiserKind::adam;
   double learning_rate = 1e-3;
-  OptimizerKind gate_name = OptimizerKind::same;
+  OptimiserKind gate_name = OptimiserKind::same;
   double gate_learning_rate = 0;  // 0: learning_rate
   GradientNorm gradient_norm = GradientNorm::whole;
   double beta1 = 0.9;

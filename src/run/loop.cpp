@@ -56,10 +56,10 @@ Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Resources r
       checkpoint_folder_(std::filesystem::path(config.run.dir) / "checkpoints"),
       loader_(config.train, config.run.seed, dataset, resources),
       model_(mixture_options(config), train::task_of(dataset), resources),
-      optimizer_(config.optim, model_.norm_table(), model_.slices()),
+      optimiser_(config.optim, model_.norm_table(), model_.slices()),
       state_{.step = 0, .horizon = schedule_horizon(config, loader_), .data = dataset.identity()},
       last_step_(final_step(config, loader_)),
-      step_(config.optim, state_.horizon, {loader_, model_, optimizer_}, resources),
+      step_(config.optim, state_.horizon, {loader_, model_, optimiser_}, resources),
       last_batch_(model_.statistics()),
       out_(&std::cout),
       collapse_watch_(importance_weight(), config.train.freeze) {
@@ -74,7 +74,7 @@ void Loop::restore(const checkpoint::Reader& reader) {
                     "least {}, or 0 for no limit",
                     config_.train.max_steps, state_.step, state_.step));
   }
-  load_arrays(reader, model_, &optimizer_);
+  load_arrays(reader, model_, &optimiser_);
   load_last_step(reader, last_batch_);
   model_.values_changed();
   saved_step_ = state_.step;
@@ -114,7 +114,7 @@ void Loop::note_end(ErrorKind kind, const std::string& message) {
 
 // Says what is not finite, and what can be done about it. Collective: all ranks have the same error.
 void Loop::end_without_numbers(const Error& error) {
-  std::string broken = first_not_finite(resources_.communicator, model_, optimizer_);
+  std::string broken = first_not_finite(resources_.communicator, model_, optimiser_);
   // Arrays change in updates alone, the last of which was that of state_.step.
   const bool is_update = !broken.empty() && state_.step > 0;
   const bool is_evaluation = broken.empty() && state_.step == step_under_way_;
@@ -252,13 +252,13 @@ void Loop::save() {
   if (saved_step_ == state_.step) return;
   comm::agree(resources_.communicator, [&] {
     // What is not finite is never published: not even as `best`, or as one of the last.
-    train::expect_finite_updates(optimizer_);
+    train::expect_finite_updates(optimiser_);
     expect_finite_state(model_);
     if (folder_ != nullptr) folder_->expect_held();
     if (metrics_) metrics_->sync();
   });
   save_checkpoint(resources_.communicator, checkpoint_folder_,
-                  {config_, state_, model_, optimizer_, last_batch_},
+                  {config_, state_, model_, optimiser_, last_batch_},
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
 }

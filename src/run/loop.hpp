@@ -72,7 +72,7 @@ class Loop {
   std::filesystem::path checkpoint_folder_;
   train::BatchLoader loader_;
   model::MixtureModel model_;
-  optim::Optimizer optimizer_;
+  optim::Optimiser optimiser_;
   RunState state_;
   index_t last_step_;
   train::Step step_;

@@ -19,7 +19,7 @@ namespace switchyard::run {
 namespace {
 
 // The slices of all arrays that this rank reads; with `writing`, only those whose one valid copy it holds.
-std::vector<checkpoint::Slice> slices_of(model::MixtureModel& model, optim::Optimizer* optimizer, bool writing,
+std::vector<checkpoint::Slice> slices_of(model::MixtureModel& model, optim::Optimiser* optimiser, bool writing,
                                          bool is_root) {
   std::vector<checkpoint::Slice> slices;
   const auto add = [&](std::string path, const tensor::Shape& shape, IndexRange rows, float* data,
@@ -31,12 +31,12 @@ std::vector<checkpoint::Slice> slices_of(model::MixtureModel& model, optim::Opti
   for (const model::ModelArray& a : model.parameters())
     add("parameters/" + a.name, a.shape, a.rows, a.data, a.shared);
   for (const model::ModelArray& a : model.state()) add("buffers/" + a.name, a.shape, a.rows, a.data, a.shared);
-  if (optimizer != nullptr) {
-    for (std::size_t s = 0; s < optimizer->slices().size(); ++s) {
-      const nn::ParameterSlice& slice = optimizer->slices()[s];
-      const std::vector<std::string> names = optimizer->state_names(s);
+  if (optimiser != nullptr) {
+    for (std::size_t s = 0; s < optimiser->slices().size(); ++s) {
+      const nn::ParameterSlice& slice = optimiser->slices()[s];
+      const std::vector<std::string> names = optimiser->state_names(s);
       for (std::size_t n = 0; n < names.size(); ++n) {
-        add("optimizer/" + slice.name + "/" + names[n], slice.shape, slice.rows, optimizer->state(s, n).data(),
+        add("optimizer/" + slice.name + "/" + names[n], slice.shape, slice.rows, optimiser->state(s, n).data(),
             slice.shared);
       }
     }
@@ -103,7 +103,7 @@ void expect(const checkpoint::Reader& reader, const std::string& path, std::int6
 
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
                      const checkpoint::SaveOptions& options) {
-  const auto& [config, state, model, optimizer, last_step] = run;
+  const auto& [config, state, model, optimiser, last_step] = run;
   const data::Batching batching{state.data.training_samples, config.train.batch_size};
   const data::Position position = batching.position_of(state.step);
   checkpoint::Header header;
@@ -126,7 +126,7 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
   header.texts = {{"config", schema().to_ini(config)}, {"data/digest", state.data.digest}};
   for (const Computer& part : this_computer()) header.texts.emplace(part.path, part.value);
 
-  std::vector<checkpoint::Slice> slices = slices_of(model, &optimizer, true, communicator.is_root());
+  std::vector<checkpoint::Slice> slices = slices_of(model, &optimiser, true, communicator.is_root());
   LastStep last(last_step);
   if (communicator.is_root()) std::ranges::copy(last.slices(), std::back_inserter(slices));
   communicator.set_phase(state.step, "save");
@@ -214,9 +214,9 @@ void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_
 }
 
 std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,
-                             optim::Optimizer& optimizer) {
+                             optim::Optimiser& optimiser) {
   try {
-    comm::agree(communicator, [&] { expect_finite(slices_of(model, &optimizer, false, false)); });
+    comm::agree(communicator, [&] { expect_finite(slices_of(model, &optimiser, false, false)); });
   } catch (const AgreedError& error) {
     return error.what();  // of the lowest rank
   }
@@ -229,8 +229,8 @@ void expect_finite_state(model::MixtureModel& model) {
   expect_finite(slices);
 }
 
-void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer) {
-  for (const checkpoint::Slice& slice : slices_of(model, optimizer, false, false)) {
+void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimiser* optimiser) {
+  for (const checkpoint::Slice& slice : slices_of(model, optimiser, false, false)) {
     reader.read(slice);
     if (is_finite(slice)) continue;
     throw NumericError(

@@ -10,7 +10,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
-#include "optim/optimizer.hpp"
+#include "optim/optimiser.hpp"
 
 namespace switchyard::run {
 
@@ -36,7 +36,7 @@ struct RunParts {
   const Config& config;
   const RunState& state;
   model::MixtureModel& model;
-  optim::Optimizer& optimizer;
+  optim::Optimiser& optimiser;
   const moe::GateStatistics& last_step;
 };
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
@@ -69,13 +69,13 @@ void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_
 // "'experts/0003/dense_1/weight' is not finite", with the rank that has it; empty if there is none. A pass over
 // all of it. Collective.
 std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,
-                             optim::Optimizer& optimizer);
+                             optim::Optimiser& optimiser);
 // Throws NumericError if this rank's running statistics, which no optimiser updates, are not finite. Local: for
 // comm::agree().
 void expect_finite_state(model::MixtureModel& model);
 
-// Every rank reads what it now owns. Throws NumericError for an array that is not finite. optimizer may be null
+// Every rank reads what it now owns. Throws NumericError for an array that is not finite. optimiser may be null
 // (evaluation).
-void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimizer* optimizer);
+void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimiser* optimiser);
 
 }  // namespace switchyard::run

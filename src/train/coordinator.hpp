@@ -7,7 +7,7 @@
 #include "base/span.hpp"
 #include "comm/resources.hpp"
 #include "moe/gate_statistics.hpp"
-#include "optim/optimizer.hpp"
+#include "optim/optimiser.hpp"
 
 namespace switchyard::train {
 
@@ -27,7 +27,7 @@ struct Agreement {
 
 // Throws NumericError, with the name of the array, if an update of this rank left something that is not finite.
 // Local: for comm::agree().
-void expect_finite_updates(const optim::Optimizer& optimizer);
+void expect_finite_updates(const optim::Optimiser& optimiser);
 
 // Joins what every rank knows of a step: the squared norms of the gradients it owns, its counts, whether it was
 // asked to stop. One all-reduce of integers carries all of it: a norm travels as the bit pattern of a float64
@@ -39,7 +39,7 @@ class Coordinator {
 
   // Collective. statistics' counts become those of the global batch. Throws NumericError on all ranks if the
   // norm is not finite, or an earlier update left something that is not. out_of_time of the root rank counts.
-  Agreement agree(const optim::Optimizer& optimizer, moe::GateStatistics& statistics,
+  Agreement agree(const optim::Optimiser& optimiser, moe::GateStatistics& statistics,
                   StopConditions conditions);
 
  private:

@@ -1,6 +1,6 @@
 #include "train/step.hpp"
 
-#include "optim/optimizer.hpp"
+#include "optim/optimiser.hpp"
 
 namespace switchyard::train {
 
@@ -15,7 +15,7 @@ Step::Step(const optim::Options& options, index_t horizon, Learner learner, comm
 }
 
 const StepReport& Step::run(index_t step, StopConditions conditions) {
-  auto& [loader, model, optimizer] = learner_;
+  auto& [loader, model, optimiser] = learner_;
   auto& [communicator, context] = resources_;
   communicator.set_phase(step, "train");
   context.workspace().reset();
@@ -30,10 +30,10 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
   model.backward(pass);
   model.reduce_gradients(pass);
   clock_.enter(Phase::reduction);
-  report_.agreed = coordinator_.agree(optimizer, report_.statistics, conditions);
+  report_.agreed = coordinator_.agree(optimiser, report_.statistics, conditions);
   clock_.enter(Phase::update);
   report_.learning_rate = optim::learning_rate(options_, horizon_, step);
-  optimizer.update(context,
+  optimiser.update(context,
                    {.step = step,
                     .learning_rate = report_.learning_rate,
                     .gradient_scale = optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm),

@@ -23,7 +23,7 @@ struct StepReport {
 struct Learner {
   BatchLoader& loader;
   model::MixtureModel& model;
-  optim::Optimizer& optimizer;
+  optim::Optimiser& optimiser;
 };
 
 // Holds what a step needs and reuses its memory: a warm step allocates nothing in our code. Collective.

@@ -81,7 +81,7 @@ TEST(Gpu, sums_and_maxima_have_the_bits_of_the_cpu) {
 TEST(Gpu, rows_in_place_have_the_bits_of_the_cpu) {
   const auto run = [](Context context, index_t rows, index_t cols) {
     Buffer<float> x = on_device(context, values(rows * cols));
-    test::normalize_and_reverse(context, {x.data(), rows, cols});
+    test::normalise_and_reverse(context, {x.data(), rows, cols});
     return on_host(context, x);
   };
   for (const index_t cols : {1, 2, 100, 4099}) {
@@ -98,7 +98,7 @@ TEST(Gpu, says_how_much_shared_memory_a_row_may_have) {
   EXPECT_THROW(
       test::sums_through_scratch(context, {in.data(), 1, cols}, sums.data(), double_sums.data(), sums.data()),
       CudaError);
-  context.synchronize();  // the context still works
+  context.synchronise();  // the context still works
 }
 
 TEST(Gpu, out_of_memory_names_the_sizes) {

@@ -135,8 +135,8 @@ INCLUDE_RULES = [room_findings, vendor_findings, header_findings]
 TEXT_RULES = [length_findings, leftover_findings, key_list_findings]
 
 
-def source_files(root):
-    return sorted(p for p in pathlib.Path(root).rglob("*") if p.suffix in SOURCE_SUFFIXES and p.is_file())
+def source_files(root, suffixes=frozenset(SOURCE_SUFFIXES)):
+    return sorted(p for p in pathlib.Path(root).rglob("*") if p.suffix in suffixes and p.is_file())
 
 
 def findings(root, rules):

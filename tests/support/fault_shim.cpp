@@ -197,7 +197,7 @@ int MPI_Finalize() {
     return next_##name arguments;                                                     \
   }
 OF_MPI(MPI_Comm_dup, (MPI_Comm comm, MPI_Comm* made), (comm, made))
-OF_MPI(MPI_Comm_split, (MPI_Comm comm, int color, int key, MPI_Comm* made), (comm, color, key, made))
+OF_MPI(MPI_Comm_split, (MPI_Comm comm, int colour, int key, MPI_Comm* made), (comm, colour, key, made))
 OF_MPI(MPI_Barrier, (MPI_Comm comm), (comm))
 OF_MPI(MPI_Bcast, (void* data, int count, MPI_Datatype type, int root, MPI_Comm comm),
        (data, count, type, root, comm))

@@ -53,8 +53,8 @@ Measured measure(const run::Config& config, index_t steps, const data::Dataset& 
   train::BatchLoader loader(config.train, config.run.seed, dataset, resources);
   model::MixtureModel model(run::mixture_options(config), train::task_of(dataset), resources);
   model.values_changed();
-  optim::Optimizer optimizer(config.optim, model.norm_table(), model.slices());
-  train::Step step(config.optim, steps, {loader, model, optimizer}, resources);
+  optim::Optimiser optimiser(config.optim, model.norm_table(), model.slices());
+  train::Step step(config.optim, steps, {loader, model, optimiser}, resources);
 
   Measured result;
   // Two operations for each multiply-add.

@@ -10,7 +10,7 @@
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
-#include "optim/optimizer.hpp"
+#include "optim/optimiser.hpp"
 #include "run/config.hpp"
 #include "train/batch_loader.hpp"
 

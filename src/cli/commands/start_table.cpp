@@ -59,8 +59,8 @@ std::string routing_text(const run::Config& config, const moe::LayerOptions& opt
 }
 
 // "sgd, rate 0.1" where the gate has its own; empty where it shares the experts'.
-std::string gate_optimizer_text(const run::Config& config) {
-  if (config.optim.gate_name == optim::OptimizerKind::same && config.optim.gate_learning_rate == 0) return "";
+std::string gate_optimiser_text(const run::Config& config) {
+  if (config.optim.gate_name == optim::OptimiserKind::same && config.optim.gate_learning_rate == 0) return "";
   return fmt::format(
       "; gate: {}, rate {}", text_of(config, "optim.gate_name"),
       config.optim.gate_learning_rate > 0 ? config.optim.gate_learning_rate : config.optim.learning_rate);
@@ -120,10 +120,10 @@ std::string first_weights_text(const run::Config& config, const run::InheritedWe
 }
 
 // "adam, rate 0.001, weight decay 0, clip 0", and the gate's own where it has one.
-std::string optimizer_text(const run::Config& config) {
+std::string optimiser_text(const run::Config& config) {
   return fmt::format("{}, rate {}, weight decay {}, clip {}{}", text_of(config, "optim.name"),
                      config.optim.learning_rate, config.optim.weight_decay, config.optim.clip_norm,
-                     gate_optimizer_text(config));
+                     gate_optimiser_text(config));
 }
 
 Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
@@ -133,7 +133,7 @@ Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
                                 loop.loader().training().batches_per_epoch(), config.train.batch_size,
                                 config.train.shards)},
           {"frozen", text_of(config, "train.freeze")},
-          {"optimizer", optimizer_text(config)},
+          {"optimiser", optimiser_text(config)},
           {"schedule", fmt::format("{}, warm-up {} steps, horizon {}", text_of(config, "optim.schedule"),
                                    config.optim.warmup_steps, loop.horizon())},
           {"precision", text_of(config, "train.precision")},

@@ -26,7 +26,7 @@ class LocalCommunicator final : public Communicator {
   void do_all_reduce(Span<std::int64_t>, Operation) override {}
   void do_send(Span<const std::byte> data, GroupRank to) override;
   void do_receive(Span<std::byte> data, GroupRank from) override;
-  std::unique_ptr<Communicator> do_split(int color) override;
+  std::unique_ptr<Communicator> do_split(int colour) override;
 };
 
 }  // namespace switchyard::comm

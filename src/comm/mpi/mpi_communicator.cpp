@@ -167,9 +167,9 @@ class MpiCommunicator final : public Communicator {
     });
   }
 
-  std::unique_ptr<Communicator> do_split(int color) override {
+  std::unique_ptr<Communicator> do_split(int colour) override {
     MPI_Comm group = MPI_COMM_NULL;
-    check(MPI_Comm_split(comm_.get(), color, rank_.value, &group), "MPI_Comm_split", "color {}", color);
+    check(MPI_Comm_split(comm_.get(), colour, rank_.value, &group), "MPI_Comm_split", "colour {}", colour);
     return std::make_unique<MpiCommunicator>(mpi::CommHandle(group), checks_);
   }
 

@@ -53,8 +53,8 @@ struct Posting {
   Span<const std::byte> data = {};
   RowLayout layout = {};                      // all_to_all_rows: how `data` is cut
   Span<const std::int64_t> values = {};       // all_reduce
-  int color = 0;                              // split
-  std::shared_ptr<Rendezvous> subgroup = {};  // split: made by the lowest rank of a color
+  int colour = 0;                             // split
+  std::shared_ptr<Rendezvous> subgroup = {};  // split: made by the lowest rank of a colour
 };
 
 // One group.

@@ -127,11 +127,11 @@ class ThreadCommunicator final : public Communicator {
   void do_send(Span<const std::byte> data, GroupRank to) override { place_->send(data, rank_, to); }
   void do_receive(Span<std::byte> data, GroupRank from) override { place_->receive(data, from, rank_); }
 
-  std::unique_ptr<Communicator> do_split(int color) override {
+  std::unique_ptr<Communicator> do_split(int colour) override {
     std::vector<int> members;
-    meet({.color = color}, [&] {
+    meet({.colour = colour}, [&] {
       for (int r = 0; r < size(); ++r) {
-        if (posting(r).color == color) members.push_back(r);
+        if (posting(r).colour == colour) members.push_back(r);
       }
     });
     std::shared_ptr<threads::Rendezvous> subgroup;

@@ -63,11 +63,11 @@ void copy(void* to, const void* from, std::size_t bytes, CopyDirection direction
     case CopyDirection::to_device:
       check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, cuda_stream),
             "cudaMemcpyAsync to the device");
-      return synchronize(stream);
+      return synchronise(stream);
     case CopyDirection::to_host:
       check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, cuda_stream),
             "cudaMemcpyAsync to the host");
-      return synchronize(stream);
+      return synchronise(stream);
     case CopyDirection::within_device:
       return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, cuda_stream),
                    "cudaMemcpyAsync within the device");
@@ -92,7 +92,7 @@ void close_stream(void* stream) noexcept {
   log_failure(cudaStreamDestroy(static_cast<cudaStream_t>(stream)), "cudaStreamDestroy");
 }
 
-void synchronize(void* stream) {
+void synchronise(void* stream) {
   check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "cudaStreamSynchronize");
 }
 

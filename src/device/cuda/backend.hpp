@@ -44,7 +44,7 @@ void copy(void* to, const void* from, std::size_t bytes, CopyDirection direction
 void* open_stream(int device_ordinal);
 void close_stream(void* stream) noexcept;
 // Waits for all work of the stream; CudaError if any of it failed.
-void synchronize(void* stream);
+void synchronise(void* stream);
 
 }  // namespace cuda
 }  // namespace switchyard::device

@@ -23,7 +23,7 @@ void zero(void*, std::size_t) { not_built(); }
 void copy(void*, const void*, std::size_t, CopyDirection, void*) { not_built(); }
 void* open_stream(int) { not_built(); }
 void close_stream(void*) noexcept {}  // nothing was opened
-void synchronize(void*) { not_built(); }
+void synchronise(void*) { not_built(); }
 
 }  // namespace cuda
 }  // namespace switchyard::device

@@ -45,7 +45,7 @@ struct SumsThroughScratch {
 
 // Per row, in place and without scratch: x = (x - max) / (1 + sum of |x|), then reversed. The reversal reads
 // what other threads wrote.
-struct NormalizeAndReverse {
+struct NormaliseAndReverse {
   tensor::Matrix x;
 
   index_t scratch_bytes() const { return 0; }

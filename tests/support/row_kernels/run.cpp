@@ -14,8 +14,8 @@ void sums_through_scratch(Context& context, tensor::ConstMatrix in, float* sums,
   for_each_row(context, in.rows, SumsThroughScratch{in, sums, double_sums, maxima});
 }
 
-void normalize_and_reverse(Context& context, tensor::Matrix x) {
-  for_each_row(context, x.rows, NormalizeAndReverse{x});
+void normalise_and_reverse(Context& context, tensor::Matrix x) {
+  for_each_row(context, x.rows, NormaliseAndReverse{x});
 }
 
 }  // namespace switchyard::device::test

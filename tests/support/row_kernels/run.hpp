@@ -10,6 +10,6 @@ namespace switchyard::device::test {
 void square_plus_index(Context& context, index_t count, const float* x, float* out);
 void sums_through_scratch(Context& context, tensor::ConstMatrix in, float* sums, double* double_sums,
                           float* maxima);
-void normalize_and_reverse(Context& context, tensor::Matrix x);
+void normalise_and_reverse(Context& context, tensor::Matrix x);
 
 }  // namespace switchyard::device::test

@@ -75,12 +75,12 @@ Vector unit(Vector v) {
 }
 
 // Which of the three a patch is, by its length; anything else is a random patch.
-enum class Kind { signal, center, noise, random };
+enum class Kind { signal, centre, noise, random };
 Kind kind_of(const Vector& patch, const data::Options& c) {
   const double norm = length(patch) / c.clusters.scale;
   const auto within = [&](double min, double max) { return norm > min - 1e-6 && norm < max + 1e-6; };
   if (within(c.clusters.signal_min, c.clusters.signal_max)) return Kind::signal;
-  if (within(c.clusters.center_min, c.clusters.center_max)) return Kind::center;
+  if (within(c.clusters.center_min, c.clusters.center_max)) return Kind::centre;
   if (within(c.clusters.noise_min, c.clusters.noise_max)) return Kind::noise;
   return Kind::random;
 }
@@ -95,7 +95,7 @@ const Vector& patch_of(const Sample& sample, Kind kind, const data::Options& c) 
 
 // v_k with the sign of class 1, and c_k, from the samples of one split.
 struct Directions {
-  std::map<std::int32_t, Vector> signals, centers;
+  std::map<std::int32_t, Vector> signals, centres;
 
   Directions(const std::vector<Sample>& samples, const data::Options& c) {
     for (const Sample& sample : samples) {
@@ -104,7 +104,7 @@ struct Directions {
         for (double& x : signal) x = -x;
       }
       signals.emplace(sample.group, signal);
-      centers.emplace(sample.group, unit(patch_of(sample, Kind::center, c)));
+      centres.emplace(sample.group, unit(patch_of(sample, Kind::centre, c)));
     }
   }
 };
@@ -128,13 +128,13 @@ TEST_F(ClusterData, has_the_configured_sizes) {
   EXPECT_EQ(dataset_.size(Split::test), 4000);
 }
 
-TEST_F(ClusterData, a_sample_has_one_signal_one_center_one_noise_patch_and_the_rest_random) {
+TEST_F(ClusterData, a_sample_has_one_signal_one_centre_one_noise_patch_and_the_rest_random) {
   for (const Split split : {Split::train, Split::test}) {
     for (const Sample& sample : all_samples(dataset_, split)) {
       std::map<Kind, int> found;
       for (const Vector& patch : sample.patches) ++found[kind_of(patch, config_)];
       ASSERT_EQ(found, (std::map<Kind, int>{
-                           {Kind::signal, 1}, {Kind::center, 1}, {Kind::noise, 1}, {Kind::random, 2}}));
+                           {Kind::signal, 1}, {Kind::centre, 1}, {Kind::noise, 1}, {Kind::random, 2}}));
     }
   }
 }
@@ -142,7 +142,7 @@ TEST_F(ClusterData, a_sample_has_one_signal_one_center_one_noise_patch_and_the_r
 TEST_F(ClusterData, its_vectors_are_orthonormal) {
   const Directions directions(samples_, config_);
   std::vector<Vector> all;
-  for (const auto* part : {&directions.signals, &directions.centers}) {
+  for (const auto* part : {&directions.signals, &directions.centres}) {
     for (const auto& [group, vector] : *part) all.push_back(vector);
   }
   ASSERT_EQ(all.size(), 8U);
@@ -160,8 +160,8 @@ TEST_F(ClusterData, patches_agree_with_label_and_cluster) {
     for (const Sample& sample : all_samples(dataset_, split)) {
       const Vector signal = unit(patch_of(sample, Kind::signal, config_));
       ASSERT_NEAR(dot(signal, directions.signals.at(sample.group)), sample.label == 1 ? 1 : -1, 1e-6);
-      const Vector center = unit(patch_of(sample, Kind::center, config_));
-      ASSERT_NEAR(dot(center, directions.centers.at(sample.group)), 1, 1e-6);
+      const Vector centre = unit(patch_of(sample, Kind::centre, config_));
+      ASSERT_NEAR(dot(centre, directions.centres.at(sample.group)), 1, 1e-6);
       const Vector noise = unit(patch_of(sample, Kind::noise, config_));
       int along = 0;
       for (const auto& [other, vector] : directions.signals) {
@@ -206,7 +206,7 @@ TEST_F(ClusterData, factors_are_uniform_in_their_ranges) {
     EXPECT_GT(largest, max - 0.005 * range);
   };
   check(Kind::signal, 0.5, 0.7);
-  check(Kind::center, 1, 1.5);
+  check(Kind::centre, 1, 1.5);
   check(Kind::noise, 2, 3);
 }
 
@@ -325,7 +325,7 @@ TEST(ClusterDataSizes, take_the_smallest_that_there_are) {
   const std::vector<Sample> samples = all_samples(load_dataset(config, 1), Split::train);
   const Directions directions(samples, config);
   EXPECT_NEAR(dot(directions.signals.at(0), directions.signals.at(1)), 0, 1e-6);
-  EXPECT_NEAR(dot(directions.centers.at(0), directions.signals.at(1)), 0, 1e-6);
+  EXPECT_NEAR(dot(directions.centres.at(0), directions.signals.at(1)), 0, 1e-6);
   for (const Sample& sample : samples) {
     const Vector noise = unit(patch_of(sample, Kind::noise, config));
     EXPECT_NEAR(std::abs(dot(noise, directions.signals.at(1 - sample.group))), 1, 1e-6);

@@ -139,7 +139,7 @@ TEST(Copy, on_a_cpu_is_a_plain_copy) {
   std::array<float, 3> back{};
   copy_to_host(context, other.span(), std::span<float>(back));
   EXPECT_THAT(back, testing::ElementsAre(1, 2, 3));
-  context.synchronize();
+  context.synchronise();
 }
 
 TEST(Copy, refuses_spans_of_different_length) {

@@ -66,8 +66,8 @@ TEST(SimulatedGpu, rows_in_place_have_the_bits_of_the_cpu) {
   for (const index_t cols : {1, 2, 33, 64, 777}) {
     std::vector<float> cpu = values(rows * cols);
     std::vector<float> gpu = cpu;
-    for_each_row(context, rows, test::NormalizeAndReverse{{cpu.data(), rows, cols}});
-    cuda::for_each_row(context, rows, test::NormalizeAndReverse{{gpu.data(), rows, cols}});
+    for_each_row(context, rows, test::NormaliseAndReverse{{cpu.data(), rows, cols}});
+    cuda::for_each_row(context, rows, test::NormaliseAndReverse{{gpu.data(), rows, cols}});
     expect_same_bits(cpu, gpu, cols);
   }
 }
@@ -104,7 +104,7 @@ TEST(SimulatedGpu, maxima_agree_on_the_sign_of_zero_and_on_nan) {
 TEST(SimulatedGpu, nothing_is_launched_for_no_rows) {
   Context context(1);
   cuda::for_each(context, 0, test::SquarePlusIndex{nullptr, nullptr});
-  cuda::for_each_row(context, 0, test::NormalizeAndReverse{});
+  cuda::for_each_row(context, 0, test::NormaliseAndReverse{});
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ std::vector<float> initial(const std::string& name, index_t count, std::uint64_t
                            const InitialWeights& weights) {
   Parameter parameter{name, tensor::Tensor({count})};
   std::ranges::fill(parameter.value.span(), -7.0F);
-  initialize(parameter, seed, fan_in, weights);
+  initialise(parameter, seed, fan_in, weights);
   const std::span<const float> values = parameter.value.span();
   return {values.begin(), values.end()};
 }

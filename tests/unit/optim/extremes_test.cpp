@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "optim/optimizer.hpp"
+#include "optim/optimiser.hpp"
 #include "support/reference.hpp"
 
 namespace switchyard::optim {
@@ -23,14 +23,14 @@ struct Weight {
   float value = 0, gradient = 0;
   nn::NormTable norms;
   device::Context context{1};
-  Optimizer optimizer;
+  Optimiser optimiser;
 
-  explicit Weight(const optim::Options& options) : optimizer(options, table(), slices()) {}
+  explicit Weight(const optim::Options& options) : optimiser(options, table(), slices()) {}
 
   void step(index_t number, float g, double scale) {
     gradient = g;
     const std::vector<double> squares = {static_cast<double>(g) * static_cast<double>(g)};
-    optimizer.update(context,
+    optimiser.update(context,
                      {.step = number, .learning_rate = rate, .gradient_scale = scale, .squares = squares});
   }
   void expect_near(double expected, double path) const {
@@ -90,7 +90,7 @@ TEST(Clipping, is_that_of_float64_at_every_size) {
     for (const double size : {1e-30, 1e-3, 1.0, 1e15, 1e37}) {
       SCOPED_TRACE(::testing::Message() << "momentum " << momentum << ", gradients of " << size);
       optim::Options options;
-      options.name = optim::OptimizerKind::sgd;
+      options.name = optim::OptimiserKind::sgd;
       options.momentum = momentum;
       Weight weight(options);
       reference::SgdState state{0, 0};

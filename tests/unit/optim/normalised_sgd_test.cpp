@@ -5,13 +5,13 @@
 #include <numeric>
 #include <vector>
 
-#include "optim/optimizer.hpp"
+#include "optim/optimiser.hpp"
 
 namespace switchyard::optim {
 namespace {
 
 using optim::GradientNorm;
-using optim::OptimizerKind;
+using optim::OptimiserKind;
 
 double square(const std::vector<float>& values) {
   return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
@@ -61,7 +61,7 @@ struct Networks {
 
 optim::Options normalised() {
   optim::Options options;
-  options.name = OptimizerKind::normalised_sgd;
+  options.name = OptimiserKind::normalised_sgd;
   return options;
 }
 
@@ -72,9 +72,9 @@ struct Rate {
 
 void update(const optim::Options& options, Networks& networks, Rate rate, int times = 1) {
   device::Context context(1);
-  Optimizer optimizer(options, networks.norms, networks.parameter_slices());
+  Optimiser optimiser(options, networks.norms, networks.parameter_slices());
   for (int i = 0; i < times; ++i) {
-    optimizer.update(context, {.step = i,
+    optimiser.update(context, {.step = i,
                                .learning_rate = rate.learning_rate,
                                .gradient_scale = rate.gradient_scale,
                                .squares = networks.squares});
@@ -158,24 +158,24 @@ TEST(NormalisedSgd, keeps_a_velocity_if_it_has_momentum) {
 
 TEST(GateOptimiser, is_that_of_the_experts_or_its_own) {
   optim::Options options = normalised();
-  EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::normalised_sgd);
-  options.gate_name = OptimizerKind::sgd;
-  EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::sgd);
-  EXPECT_EQ(kind_of_unit(options, 1), OptimizerKind::normalised_sgd);
-  options.gate_name = OptimizerKind::adam;
+  EXPECT_EQ(kind_of_unit(options, 0), OptimiserKind::normalised_sgd);
+  options.gate_name = OptimiserKind::sgd;
+  EXPECT_EQ(kind_of_unit(options, 0), OptimiserKind::sgd);
+  EXPECT_EQ(kind_of_unit(options, 1), OptimiserKind::normalised_sgd);
+  options.gate_name = OptimiserKind::adam;
   options.momentum = 0.9;
-  EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::adam);
+  EXPECT_EQ(kind_of_unit(options, 0), OptimiserKind::adam);
   EXPECT_EQ(state_names(options, 0), (std::vector<std::string>{"first_moment", "second_moment"}));
   EXPECT_EQ(state_names(options, 7), std::vector<std::string>{"velocity"});
-  options.name = OptimizerKind::adam;
-  options.gate_name = OptimizerKind::normalised_sgd;
-  EXPECT_EQ(kind_of_unit(options, 0), OptimizerKind::normalised_sgd);
-  EXPECT_EQ(kind_of_unit(options, 3), OptimizerKind::adam);
+  options.name = OptimiserKind::adam;
+  options.gate_name = OptimiserKind::normalised_sgd;
+  EXPECT_EQ(kind_of_unit(options, 0), OptimiserKind::normalised_sgd);
+  EXPECT_EQ(kind_of_unit(options, 3), OptimiserKind::adam);
 }
 
 TEST(GateOptimiser, has_a_rate_of_its_own_that_follows_the_schedule) {
   optim::Options options = normalised();
-  options.gate_name = OptimizerKind::sgd;
+  options.gate_name = OptimiserKind::sgd;
   options.learning_rate = 0.001;
   options.gate_learning_rate = 0.1;
   Networks networks;
@@ -191,7 +191,7 @@ TEST(GateOptimiser, has_a_rate_of_its_own_that_follows_the_schedule) {
 
 TEST(GateOptimiser, may_be_adam_beside_normalised_experts) {
   optim::Options options = normalised();
-  options.gate_name = OptimizerKind::adam;
+  options.gate_name = OptimiserKind::adam;
   options.gate_learning_rate = 0.01;
   Networks networks;
   update(options, networks, {.learning_rate = 0.001});

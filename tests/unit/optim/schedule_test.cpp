@@ -1,4 +1,4 @@
-#include "optim/optimizer.hpp"
+#include "optim/optimiser.hpp"
 
 #include <gtest/gtest.h>
 
@@ -32,19 +32,19 @@ TEST(Clipping, brings_the_norm_down_to_the_bound_and_leaves_smaller_ones) {
   EXPECT_DOUBLE_EQ(clip_scale(4.0, 0.0), 1.0);  // off
 }
 
-TEST(Optimizer, names_its_state) {
+TEST(Optimiser, names_its_state) {
   optim::Options options;
   EXPECT_EQ(state_names(options, 1), (std::vector<std::string>{"first_moment", "second_moment"}));
-  options.name = optim::OptimizerKind::sgd;
+  options.name = optim::OptimiserKind::sgd;
   EXPECT_TRUE(state_names(options, 1).empty());
   options.momentum = 0.9;
   EXPECT_EQ(state_names(options, 1), std::vector<std::string>{"velocity"});
 }
 
 // w = 1, g = 2: the first Adam step moves by the rate, whatever the gradient's size; SGD by rate * scale * g.
-TEST(Optimizer, takes_the_known_first_steps) {
+TEST(Optimiser, takes_the_known_first_steps) {
   device::Context context(1);
-  for (const auto kind : {optim::OptimizerKind::adam, optim::OptimizerKind::sgd}) {
+  for (const auto kind : {optim::OptimiserKind::adam, optim::OptimiserKind::sgd}) {
     optim::Options options;
     options.name = kind;
     float w = 1.0F;
@@ -55,9 +55,9 @@ TEST(Optimizer, takes_the_known_first_steps) {
     slice.count = 1;
     nn::NormTable norms;
     norms.add({0});
-    Optimizer(options, norms, {slice})
+    Optimiser(options, norms, {slice})
         .update(context, {.step = 0, .learning_rate = 0.1, .gradient_scale = 0.5, .squares = {}});
-    EXPECT_NEAR(w, kind == optim::OptimizerKind::adam ? 0.9 : 1.0 - 0.1 * 0.5 * 2.0, 1e-6);
+    EXPECT_NEAR(w, kind == optim::OptimiserKind::adam ? 0.9 : 1.0 - 0.1 * 0.5 * 2.0, 1e-6);
   }
 }
 

@@ -39,8 +39,8 @@ run::Config clustered_config() {
   config.moe.noise = moe::GateNoise::uniform;
   config.moe.gate_value = moe::GateValue::noisy_softmax;
   config.moe.balance = 0.01;
-  config.optim.name = optim::OptimizerKind::normalised_sgd;
-  config.optim.gate_name = optim::OptimizerKind::sgd;
+  config.optim.name = optim::OptimiserKind::normalised_sgd;
+  config.optim.gate_name = optim::OptimiserKind::sgd;
   config.optim.gradient_norm = optim::GradientNorm::sum_of_tensors;
   config.train.batch_size = 300;
   return config;
@@ -54,8 +54,8 @@ std::int64_t allocations_of_warm_steps(const run::Config& config, int threads) {
   BatchLoader loader(config.train, config.run.seed, dataset, resources);
   model::MixtureModel model(run::mixture_options(config), task_of(dataset), resources);
   model.values_changed();
-  optim::Optimizer optimizer(config.optim, model.norm_table(), model.slices());
-  Step step(config.optim, 100, {loader, model, optimizer}, resources);
+  optim::Optimiser optimiser(config.optim, model.norm_table(), model.slices());
+  Step step(config.optim, 100, {loader, model, optimiser}, resources);
   // A library primitive is built when a thread meets a shape for the first time, and which thread takes which
   // tile is left to chance: two epochs at a time, until two went by without a first time.
   index_t next = 0;

@@ -106,7 +106,7 @@ TEST(ValidateGate, a_regulariser_needs_scores_that_learn) {
 TEST(ValidateGate, a_gate_without_a_network_has_nothing_to_set) {
   const std::function<void(Config&)> faults[] = {
       [](Config& c) { c.optim.gate_learning_rate = 0.1; },
-      [](Config& c) { c.optim.gate_name = optim::OptimizerKind::sgd; },
+      [](Config& c) { c.optim.gate_name = optim::OptimiserKind::sgd; },
       [](Config& c) { c.model.gate_init_scale = 2; }};
   for (const std::string text : gates_without_scores_to_learn) {
     for (const auto& fault : faults) {

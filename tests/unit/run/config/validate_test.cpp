@@ -22,7 +22,7 @@ TEST(Validate, accepts_what_is_right) {
   Config config = valid();
   config.moe.top_k = config.moe.experts;
   config.optim.warmup_steps = config.optim.schedule_steps = 100;
-  config.optim.name = optim::OptimizerKind::sgd;
+  config.optim.name = optim::OptimiserKind::sgd;
   config.optim.momentum = 0.9;
   EXPECT_NO_THROW(validate(config));
   config.data.source = data::Source::random;
@@ -125,7 +125,7 @@ TEST(Validate, a_setting_that_the_optimiser_ignores_is_an_error) {
   EXPECT_THAT(error_of([](Config& c) { c.optim.momentum = 0.9; }),
               HasSubstr("optim.momentum = 0.9 with optim.name = adam"));
   EXPECT_THAT(error_of([](Config& c) {
-                c.optim.name = optim::OptimizerKind::sgd;
+                c.optim.name = optim::OptimiserKind::sgd;
                 c.optim.beta1 = 0.8;
               }),
               HasSubstr("without adam (only adam reads them; they are 0.8, 0.999 and 1e-08)"));
@@ -136,7 +136,7 @@ TEST(Validate, an_optimiser_that_float32_cannot_hold_is_an_error) {
               HasSubstr("optim.beta2 = 0.99999999 is too near to 1 (a step would change 1e-08 of a moment"));
   EXPECT_THAT(error_of([](Config& c) { c.optim.beta1 = 0.9999999; }), HasSubstr("optim.beta1 = 0.9999999 is"));
   EXPECT_THAT(error_of([](Config& c) {
-                c.optim.name = optim::OptimizerKind::sgd;
+                c.optim.name = optim::OptimiserKind::sgd;
                 c.optim.momentum = 0.99999999;
               }),
               HasSubstr("optim.momentum = 0.99999999 is too near to 1"));
@@ -172,8 +172,8 @@ Config clustered() {
   config.model.loss = model::Loss::logistic;
   config.moe.top_k = 1;
   config.moe.noise = moe::GateNoise::uniform;
-  config.optim.name = optim::OptimizerKind::normalised_sgd;
-  config.optim.gate_name = optim::OptimizerKind::sgd;
+  config.optim.name = optim::OptimiserKind::normalised_sgd;
+  config.optim.gate_name = optim::OptimiserKind::sgd;
   return config;
 }
 
@@ -254,7 +254,7 @@ TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
               HasSubstr("moe.similarity_same = 0.5 with"));
   EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_learning_rate = 0.1; }),
               HasSubstr("optim.gate_learning_rate is set with train.freeze = gate"));
-  EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_name = optim::OptimizerKind::sgd; }),
+  EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_name = optim::OptimiserKind::sgd; }),
               HasSubstr("optim.gate_name or"));
   config.train.freeze = model::Freeze::experts;
   config.moe.importance = 0.2;
@@ -414,15 +414,15 @@ TEST(ValidateClusters, clusters_are_no_images) {
 TEST(ValidateClusters, the_gates_optimiser_counts_too) {
   EXPECT_THAT(clustered_error_of([](Config& c) { c.optim.beta1 = 0.8; }), HasSubstr("is set without adam"));
   Config config = clustered();
-  config.optim.gate_name = optim::OptimizerKind::adam;
+  config.optim.gate_name = optim::OptimiserKind::adam;
   config.optim.beta1 = 0.8;
   config.optim.momentum = 0.9;  // the experts'
   EXPECT_NO_THROW(validate(config));
   config = clustered();
-  config.optim.name = optim::OptimizerKind::adam;
+  config.optim.name = optim::OptimiserKind::adam;
   config.optim.momentum = 0.9;  // the gate's
   EXPECT_NO_THROW(validate(config));
-  config.optim.gate_name = optim::OptimizerKind::same;
+  config.optim.gate_name = optim::OptimiserKind::same;
   EXPECT_THAT(config_error_of([&] { validate(config); }),
               HasSubstr("optim.momentum = 0.9 with optim.name = adam"));
 }

@@ -202,7 +202,7 @@ TEST(ToIni, comes_back_bit_for_bit) {
   config.data.mean = {-0.0, 1.0 / 3};
   config.data.standard_deviation = {std::numeric_limits<float>::min()};
   config.moe.placement = moe::PlacementRule::cyclic;
-  config.optim.name = optim::OptimizerKind::sgd;
+  config.optim.name = optim::OptimiserKind::sgd;
   config.optim.learning_rate = 0.1 + 0.2;  // 0.30000000000000004
   config.optim.beta1 = std::nextafter(1.0, 0.0);
   config.optim.weight_decay = 1.0 / 3;
@@ -221,7 +221,7 @@ TEST(ToIni, comes_back_bit_for_bit) {
   EXPECT_EQ(back.optim.beta1, config.optim.beta1);
   EXPECT_EQ(back.optim.weight_decay, config.optim.weight_decay);
   EXPECT_EQ(back.optim.clip_norm, config.optim.clip_norm);
-  EXPECT_EQ(back.optim.name, optim::OptimizerKind::sgd);
+  EXPECT_EQ(back.optim.name, optim::OptimiserKind::sgd);
   EXPECT_EQ(back.train.precision, nn::Precision::bf16);
 }
 

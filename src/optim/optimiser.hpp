@@ -24,7 +24,7 @@ double learning_rate(const Options& options, index_t horizon, index_t step);
 double clip_scale(double norm, double max_norm);
 
 // The optimiser of the gate (unit 0) or of an expert.
-OptimizerKind kind_of_unit(const Options& options, index_t unit);
+OptimiserKind kind_of_unit(const Options& options, index_t unit);
 // Its state arrays: {"first_moment", "second_moment"}, or {"velocity"}, or none.
 std::vector<std::string> state_names(const Options& options, index_t unit);
 
@@ -41,9 +41,9 @@ struct UpdateStep {
 //
 // normalised_sgd (Chen et al. 2022, Algorithm 1) divides the gradient of a unit by its norm, that of the whole
 // unit over all ranks; a unit whose gradient is zero (an expert without samples) stays as it is.
-class Optimizer {
+class Optimiser {
  public:
-  Optimizer(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices);
+  Optimiser(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices);
 
   // One array per slice and name, in the order of slices() and state_names(); same element count as the slice.
   Span<float> state(std::size_t slice, std::size_t name) { return states_[slice][name].span(); }

@@ -1,4 +1,4 @@
-#include "optim/optimizer.hpp"
+#include "optim/optimiser.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -23,24 +23,24 @@ double clip_scale(double norm, double max_norm) {
   return max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0;
 }
 
-OptimizerKind kind_of_unit(const Options& options, index_t unit) {
-  return unit > 0 || options.gate_name == OptimizerKind::same ? options.name : options.gate_name;
+OptimiserKind kind_of_unit(const Options& options, index_t unit) {
+  return unit > 0 || options.gate_name == OptimiserKind::same ? options.name : options.gate_name;
 }
 
 std::vector<std::string> state_names(const Options& options, index_t unit) {
-  if (kind_of_unit(options, unit) == OptimizerKind::adam) return {"first_moment", "second_moment"};
+  if (kind_of_unit(options, unit) == OptimiserKind::adam) return {"first_moment", "second_moment"};
   if (options.momentum > 0) return {"velocity"};
   return {};
 }
 
-Optimizer::Optimizer(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices)
+Optimiser::Optimiser(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices)
     : options_(options), norms_(norms), slices_(std::move(slices)), states_(slices_.size()) {
   for (std::size_t i = 0; i < slices_.size(); ++i) {
     for (std::size_t name = 0; name < state_names(i).size(); ++name) states_[i].emplace_back(slices_[i].count);
   }
 }
 
-double Optimizer::unit_norm(index_t unit, Span<const double> squares) const {
+double Optimiser::unit_norm(index_t unit, Span<const double> squares) const {
   const index_t begin = norms_.unit_begin[unit];
   const index_t end = norms_.unit_begin[unit + 1];
   const auto norm_of = [&](index_t first, index_t last) {
@@ -58,11 +58,11 @@ double Optimizer::unit_norm(index_t unit, Span<const double> squares) const {
   return sum;
 }
 
-void Optimizer::note(std::size_t slice, bool is_finite) {
+void Optimiser::note(std::size_t slice, bool is_finite) {
   if (!is_finite && not_finite_.empty()) not_finite_ = slices_[slice].name;
 }
 
-void Optimizer::update(device::Context& context, const UpdateStep& step) {
+void Optimiser::update(device::Context& context, const UpdateStep& step) {
   const auto count = static_cast<double>(step.step + 1);
   const double gate_rate =
       options_.gate_learning_rate > 0 ? options_.gate_learning_rate / options_.learning_rate : 1;
@@ -72,8 +72,8 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
     const Span<float> value(slice.value, slice.count);
     const Span<const float> gradient(slice.gradient, slice.count);
     const double rate = step.learning_rate * (slice.unit == 0 ? gate_rate : 1.0);
-    const OptimizerKind kind = kind_of_unit(options_, slice.unit);
-    if (kind == OptimizerKind::adam) {
+    const OptimiserKind kind = kind_of_unit(options_, slice.unit);
+    if (kind == OptimiserKind::adam) {
       const ops::AdamStep adam{rate,
                                static_cast<float>(1.0 - options_.beta1),
                                static_cast<float>(1.0 - options_.beta2),
@@ -86,7 +86,7 @@ void Optimizer::update(device::Context& context, const UpdateStep& step) {
       continue;
     }
     double scale = step.gradient_scale;
-    if (kind == OptimizerKind::normalised_sgd) {
+    if (kind == OptimiserKind::normalised_sgd) {
       // The slices of a unit are neighbours: its norm is added up once.
       if (i == 0 || slices_[i - 1].unit != slice.unit) norm = unit_norm(slice.unit, step.squares);
       if (norm == 0.0) continue;
