@@ -29,8 +29,8 @@ harness() {
     --count 1000000 || failed+=("$1")
 }
 echo "launch/soak.sh: $minutes minutes, seed $seed"
-harness random_faults 60 4
-harness random_layouts 20 2
+harness random_faults 50 4
+harness random_layouts 30 2
 harness random_damage 10 3
 "$python" -B tests/fuzz/run.py --seconds $((minutes * 60 / 10)) --seed "$seed" || failed+=("fuzz")
 
