@@ -69,6 +69,10 @@ class Pages(runs.RunTest):
             for option in re.findall(r"--[a-z_]+(?:\.[a-z0-9_]+)*(?==)", " ".join(words[program:])):
                 self.assertIn(option, options, (page, words))
 
+    def test_keys_are_what_the_program_says(self):
+        page = (SOURCE / "docs/configuration.md").read_text(encoding="utf-8")
+        self.assertEqual(runs.switchyard("help", "configuration").out, page)
+
     def test_name_configurations_and_scripts_that_there_are(self):
         for page, words in all_commands():
             for word in words:

@@ -8,6 +8,7 @@
 #include "cli/commands/commands.hpp"
 #include "moe/exchange.hpp"
 #include "ops/rows.hpp"
+#include "run/options.hpp"
 
 namespace switchyard::cli {
 namespace {
