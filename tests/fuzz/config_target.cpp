@@ -1,5 +1,6 @@
 // A configuration file: INI text, keys and values, and how they fit together.
 #include "fuzz/target.hpp"
+#include "run/config.hpp"
 #include "run/validate.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

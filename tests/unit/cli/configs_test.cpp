@@ -13,6 +13,7 @@
 
 #include "cli/options.hpp"
 #include "nn/network_spec.hpp"
+#include "run/config.hpp"
 #include "support/config_error.hpp"
 
 namespace switchyard::cli {

@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "run/config.hpp"
 #include "support/config_error.hpp"
 #include "support/temporary_file.hpp"
 

@@ -7,6 +7,7 @@
 
 #include "cli/options.hpp"
 #include "config/ini.hpp"
+#include "run/config.hpp"
 #include "study/check.hpp"
 
 namespace switchyard::cli {

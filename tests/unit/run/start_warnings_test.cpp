@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "run/config.hpp"
 #include "support/cifar_files.hpp"
 #include "support/idx_files.hpp"
 #include "support/temporary_directory.hpp"

@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "run/config.hpp"
 #include "run/validate.hpp"
 #include "support/config_error.hpp"
 

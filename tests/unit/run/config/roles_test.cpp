@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "run/config.hpp"
 #include "run/validate.hpp"
 #include "unit/run/config/valid_config.hpp"
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "run/config.hpp"
 #include "run/validate.hpp"
 #include "support/config_error.hpp"
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 
+#include "run/config.hpp"
 #include "unit/run/config/valid_config.hpp"
 
 namespace switchyard::run {
