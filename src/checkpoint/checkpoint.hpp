@@ -1,7 +1,7 @@
 // Checkpoints: one HDF5 file per step, free of any layout.
 //
 // checkpoint: HDF5 handles; write, publish, verify, load, compare. It stores named arrays and scalars; what
-// they mean is train/'s business. hdf5.h is included in detail/ only.
+// they mean is run/'s business. hdf5.h is included in detail/ only.
 //
 // The file: a 512-byte user block (magic, schema version, file size, XXH3-128 of all bytes behind the block),
 // then HDF5 (libver v110). Every data set has the attribute `crc32` of its raw little-endian bytes.

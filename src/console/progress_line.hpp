@@ -31,7 +31,7 @@ struct Progress {
 // "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left", without a line break.
 std::string progress_text(const Progress& progress);
 
-// Used by the coordinator's thread only. Standard output may be a pipe that breaks: a stream in a bad state
+// Used by the root's thread only. Standard output may be a pipe that breaks: a stream in a bad state
 // ends the printing, not the run.
 class ProgressLine {
  public:

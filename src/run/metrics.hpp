@@ -28,7 +28,7 @@ struct StepRecord {
   double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
 };
-// {"kind": "step", ...}. `statistics` are those of the step's global batch, `seconds` the coordinator's times.
+// {"kind": "step", ...}. `statistics` are those of the step's global batch, `seconds` the root's times.
 Json step_object(const StepRecord& record, const moe::GateStatistics& statistics,
                  const PhaseClock::Seconds& seconds);
 
@@ -48,7 +48,7 @@ Json evaluation_record_object(const EvaluationRecord& record, const moe::GateSta
 Json evaluation_object(const moe::GateStatistics& statistics);
 
 // Appends to metrics.jsonl. A line is one write(2): it is whole in the kernel before the next step begins, and
-// outlives a kill of this process. Local to the coordinator.
+// outlives a kill of this process. Local to the root.
 class MetricsWriter {
  public:
   // Opens or makes the file. Throws DataError.

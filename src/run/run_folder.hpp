@@ -20,7 +20,7 @@ namespace switchyard::run {
 //   checkpoints/    step-0000200.h5 and so on (checkpoint/checkpoint.hpp)
 //   lock            who writes here
 //
-// Only the coordinator (world rank 0) makes one, and nothing here communicates: the caller carries a failure to
+// Only the root makes one, and nothing here communicates: the caller carries a failure to
 // the other ranks. Every failure is a DataError (exit code 3) with the path and the system's reason.
 class RunFolder {
  public:

@@ -45,7 +45,7 @@ class Planted(unittest.TestCase):
         self.assertEqual(self.findings(path, line), [])
 
     def test_an_upward_include_is_found(self):
-        self.assert_found("base/a.hpp", '#include "config/config.hpp"', "base may not include config")
+        self.assert_found("base/a.hpp", '#include "config/schema.hpp"', "base may not include config")
         self.assert_found("ops/kernels/a.hpp", '#include "nn/layer.hpp"', "ops may not include nn")
         self.assert_found("comm/mpi/a.cpp", '#include "tensor/view.hpp"', "comm/mpi may not include tensor")
         self.assert_found("moe/a.cpp", '  #  include "run/loop.hpp"', "moe may not include run")

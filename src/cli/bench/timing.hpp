@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <vector>
+
+#include "base/ids.hpp"
 
 namespace switchyard::cli {
 
@@ -16,7 +19,7 @@ class Times {
     std::vector<double> sorted = seconds_;
     std::ranges::sort(sorted);
     if (sorted.empty()) return 0;
-    return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5)];
+    return sorted[as_size(std::lround(share * static_cast<double>(sorted.size() - 1)))];
   }
   std::size_t count() const { return seconds_.size(); }
   double median() const { return percentile(0.5); }

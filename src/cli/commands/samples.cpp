@@ -19,7 +19,7 @@ namespace switchyard::cli {
 namespace {
 
 std::string out_of(const CommandLine& line) {
-  const std::string file = line.option("out").value_or("");
+  std::string file = line.option("out").value_or("");
   if (file.empty()) {
     throw ConfigError(
         "samples was not told where to write (--out is missing or empty); try `switchyard samples FILE.ini "

@@ -107,7 +107,7 @@ Rows layout_rows(const Runtime& runtime, run::Loop& loop, int ranks) {
 }
 
 std::string first_weights_text(const run::Config& config, const run::InheritedWeights& inherited) {
-  const std::string drawn = config.init.draw == 0 ? "drawn" : fmt::format("draw {}", config.init.draw);
+  std::string drawn = config.init.draw == 0 ? "drawn" : fmt::format("draw {}", config.init.draw);
   if (inherited.checkpoint.empty()) return drawn;
   const std::string& from = inherited.checkpoint;
   if (config.init.parts == run::InitParts::experts) return fmt::format("experts of {}; gate {}", from, drawn);

@@ -137,7 +137,7 @@ class MpiCommunicator final : public Communicator {
 
   void do_all_reduce(Span<std::int64_t> values, Operation sum_or_max) override {
     const int count = mpi::to_int(std::ssize(values), "the number of values to reduce");
-    const MPI_Op op = sum_or_max == Operation::all_reduce_sum ? MPI_SUM : MPI_MAX;
+    MPI_Op op = sum_or_max == Operation::all_reduce_sum ? MPI_SUM : MPI_MAX;
     check(MPI_Allreduce(MPI_IN_PLACE, values.data(), count, MPI_INT64_T, op, comm_.get()), "MPI_Allreduce",
           "{} integers", count);
   }
