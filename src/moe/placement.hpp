@@ -1,7 +1,8 @@
 // Which rank hosts which expert.
 //
 // moe: gates and routing, the regularisers, placement, the dispatch plan, the exchange, experts, the layer that
-// joins them, and gate statistics. A layer's forward is route -> plan -> dispatch -> experts -> combine -> weigh.
+// joins them, and gate statistics. A layer's forward is route -> plan -> dispatch -> experts -> combine ->
+// weigh.
 #pragma once
 
 #include <vector>
