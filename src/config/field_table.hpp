@@ -67,6 +67,7 @@ class FieldTable {
             help, unit};
   }
 
+  // NOLINTBEGIN(performance-unnecessary-value-param): a move to a dependent member is not seen
   template <auto member>
   constexpr Field numbers(std::string_view key, Range range, std::string_view help) const {
     return {key, role_,
@@ -94,6 +95,7 @@ class FieldTable {
                   [](void* object, std::vector<std::string> value) { of(object).*member = std::move(value); }},
             help};
   }
+  // NOLINTEND(performance-unnecessary-value-param)
 
   template <auto member, const auto& words>
   constexpr Field choice(std::string_view key, std::string_view help) const {
