@@ -58,7 +58,7 @@ class Reorder {
   Reorder() = default;
   Reorder(const dnnl_memory_desc_t& from, const dnnl_memory_desc_t& to, const std::string& subject) {
     if (dnnl_memory_desc_equal(&from, &to) != 0) return;
-    const dnnl_engine_t engine = detail::DnnlThread::of_this_thread().engine();
+    dnnl_engine_t engine = detail::DnnlThread::of_this_thread().engine();
     const detail::DnnlAttributes attributes = detail::make_attributes();
     dnnl_primitive_desc_t description = nullptr;
     detail::check_dnnl(
