@@ -23,9 +23,10 @@ SY_HD void update_row(const Team& team, index_t row, index_t count, std::uint8_t
   const index_t begin = row * update_block;
   const index_t n = count - begin < update_block ? count - begin : update_block;
   team.for_each(n, [&](index_t i) { one(begin + i); });
-  // v - v is 0 for a finite v and NaN otherwise.
+  // v - v is 0 for a finite v and NaN otherwise. NOLINTBEGIN(misc-redundant-expression)
   const float failures = team.max(
       n, [&](index_t i) { return (... + (checked[begin + i] - checked[begin + i])) == 0.0F ? 0.0F : 1.0F; });
+  // NOLINTEND(misc-redundant-expression)
   team.once([&] { failed[row] = failures > 0.0F ? 1 : 0; });
 }
 

@@ -173,7 +173,7 @@ struct WindowGradient {
       P::load_bits_first(pooled.argmax_place + row * pooled.out.cols + g.argmax_index(y, x, c), n,
                          result.is_right, result.is_lower);
     } else {
-      result.is_right = result.is_lower = zero > zero;
+      result.is_right = result.is_lower = zero > zero;  // none; NOLINT(misc-redundant-expression)
     }
     return result;
   }
@@ -309,7 +309,7 @@ struct NormPoolBackward {
     for (index_t x = 0; x < windows; ++x) {
       // An odd last row or column is in no window.
       const bool pooled = y < g.out_height && x < g.out_width;
-      const auto none = zero > zero;
+      const auto none = zero > zero;  // NOLINT(misc-redundant-expression)
       const auto w = pooled ? gradient.at<P>(row, y, x, c) : WindowGradient::At<P>{zero, none, none};
       if (g.window == 1) {
         put(y, x, w.dy);
