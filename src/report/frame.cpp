@@ -37,7 +37,10 @@ Range widened(Range span) {
 // Multiples of the step from first x step to last x step.
 std::vector<double> multiples(double first, double last, double step) {
   std::vector<double> values;
-  for (double i = first; i <= last; ++i) values.push_back(i == 0 ? 0.0 : i * step);
+  for (int n = 0; first + n <= last; ++n) {
+    const double i = first + n;
+    values.push_back(i == 0 ? 0.0 : i * step);
+  }
   return values;
 }
 
