@@ -273,10 +273,10 @@ Outcome Loop::finish() {
                         (loader_.dataset().group_count() == 0 || made(training_, data::Split::train)) &&
                         evaluate_best();
   if (!is_whole) return stopped(signal_asked);
-  const Outcome outcome{
-      ExitCode::ok, state_.ended ? fmt::format("ended after step {} of {} by train.stop_loss or stop_loss_rise",
-                                               state_.step, last_step_)
-                                 : fmt::format("finished all {} steps", last_step_)};
+  Outcome outcome{ExitCode::ok,
+                  state_.ended ? fmt::format("ended after step {} of {} by train.stop_loss or stop_loss_rise",
+                                             state_.step, last_step_)
+                               : fmt::format("finished all {} steps", last_step_)};
   if (folder_ != nullptr) {
     const console::Result result{&*validation_, &*test_, importance_weight()};
     *out_ << '\n' << console::result_text(result, console::detect_terminal(1).style);

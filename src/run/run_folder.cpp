@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <ranges>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -105,7 +105,7 @@ RunFolder::~RunFolder() {
   ::unlink((path_ / "lock").c_str());
   // rmdir(2) leaves what somebody has put something into.
   ::rmdir(checkpoint_folder().c_str());
-  for (const std::filesystem::path& folder : made_ | std::views::reverse) ::rmdir(folder.c_str());
+  std::for_each(made_.rbegin(), made_.rend(), [](const auto& folder) { ::rmdir(folder.c_str()); });
 }
 
 void RunFolder::make() {
