@@ -134,6 +134,7 @@ DnnlOperation::DnnlOperation(DnnlPrimitiveDesc description, std::initializer_lis
                              std::string subject)
     : description_(std::move(description)),
       argument_count_(static_cast<int>(std::ssize(arguments) - std::ranges::count(arguments, 0))),
+      data_count_(std::ssize(arguments)),
       subject_(std::move(subject)) {
   SY_EXPECTS(argument_count_ < max_arguments, "at most {} arguments, got {}", max_arguments - 1,
              argument_count_);
@@ -160,7 +161,7 @@ const dnnl_memory_desc_t& DnnlOperation::layout(int argument) const {
 }
 
 void DnnlOperation::run(std::initializer_list<const void*> data) {
-  SY_ASSERT(std::ssize(data) >= argument_count_);
+  SY_ASSERT(std::ssize(data) == data_count_);
   DnnlThread& thread = DnnlThread::of_this_thread();
   const auto point = [&](int position, const void* place) {
     check_dnnl(dnnl_memory_set_data_handle(memories_[position].get(), const_cast<void*>(place)),

@@ -87,6 +87,7 @@ class DnnlOperation {
   DnnlMemory memories_[max_arguments];
   dnnl_exec_arg_t arguments_[max_arguments] = {};
   int argument_count_ = 0;  // without the scratchpad, which is the last one
+  index_t data_count_ = 0;  // what run() takes: the same, and the argument that may be 0
   index_t scratchpad_bytes_ = 0;
   std::string subject_;
 };

@@ -33,6 +33,12 @@ TEST(Network, reads_every_layer) {
 TEST(Network, may_have_any_spaces_between_layers) {
   EXPECT_EQ(parse_network("\t relu \t  dense:classes  ", NetworkRole::expert),
             parse_network("relu dense:classes", NetworkRole::expert));
+  EXPECT_THAT(
+      parse_network("\t conv:8 batch_norm relu max_pool padded_conv:9 dense:512 relu dense:experts  ",
+                    NetworkRole::gate),
+      ElementsAre(LayerSpec{Kind::conv, 8}, LayerSpec{Kind::batch_norm, 0}, LayerSpec{Kind::relu, 0},
+                  LayerSpec{Kind::max_pool, 0}, LayerSpec{Kind::padded_conv, 9}, LayerSpec{Kind::dense, 512},
+                  LayerSpec{Kind::relu, 0}, LayerSpec{Kind::dense, LayerSpec::from_task}));
 }
 
 TEST(Network, needs_a_layer) {
