@@ -31,7 +31,7 @@ void add_paths(const nlohmann::json& value, const std::string& path, std::vector
   if (value.is_number()) paths.push_back(path);
   if (!value.is_object()) return;
   for (const auto& [key, member] : value.items())
-    add_paths(member, path.empty() ? key : path + "." + key, paths);
+    add_paths(member, path.empty() ? key : fmt::format("{}.{}", path, key), paths);
 }
 
 // With every part that a summary can have.
