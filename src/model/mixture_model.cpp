@@ -42,7 +42,7 @@ index_t MixtureModel::parameter_count() const {
 
 index_t MixtureModel::training_multiply_adds_per_sample() const {
   return training_multiply_adds(options_.gate, options_.gate_options) +
-         layer_.gate().slots() * training_multiply_adds(options_.expert, options_.expert_options);
+         layer_.router().slots() * training_multiply_adds(options_.expert, options_.expert_options);
 }
 
 void MixtureModel::forward(const nn::Pass& pass, moe::GateStatistics& statistics) {
@@ -51,7 +51,7 @@ void MixtureModel::forward(const nn::Pass& pass, moe::GateStatistics& statistics
   scores_ = objective_->forward(pass.context, output_, pass.batch.labels);
   pass.clock.enter(Phase::other);
   count_choices(pass.batch, statistics);
-  regularisers_.measure(pass, layer_.gate(), output_.routing);
+  regularisers_.measure(pass, layer_.router(), output_.routing);
   collect(pass, statistics);
   expect_finite(statistics);
 }
@@ -178,17 +178,19 @@ void MixtureModel::backward(const nn::Pass& pass) {
 }
 
 void MixtureModel::gather_updated_values() {
-  layer_.gate().gradient().gather_updated_values(resources_.communicator);
+  if (moe::RouterNetwork* const gate = layer_.router().network())
+    gate->gradient().gather_updated_values(resources_.communicator);
   layer_.values_changed(resources_.context, moe::Layer::Changed::trained);
 }
 
 std::vector<nn::ParameterSlice> MixtureModel::slices() {
   std::vector<nn::ParameterSlice> all;
   // The table was made from shapes, slices by networks: they must agree.
-  SY_EXPECTS(
-      layer_.gate().network().frozen() || layer_.gate().gradient().norm_entries() == norm_table_.unit_begin[1],
-      "{} norm entries of the gate", layer_.gate().gradient().norm_entries());
-  for (const nn::ParameterSlice& slice : layer_.gate().gradient().slices()) all.push_back(slice);
+  if (moe::RouterNetwork* const gate = layer_.router().network()) {
+    SY_EXPECTS(gate->frozen() || gate->gradient().norm_entries() == norm_table_.unit_begin[1],
+               "{} norm entries of the gate", gate->gradient().norm_entries());
+    for (const nn::ParameterSlice& slice : gate->gradient().slices()) all.push_back(slice);
+  }
   moe::Experts& experts = layer_.experts();
   for (index_t e = 0; e < experts.count(); ++e) {
     for (nn::ParameterSlice slice : experts.gradient(e).slices()) {
@@ -218,7 +220,7 @@ std::vector<ModelArray> MixtureModel::arrays(const auto& of_layer) {
       }
     }
   };
-  add(layer_.gate().network(), true);
+  if (moe::RouterNetwork* const gate = layer_.router().network()) add(gate->layers(), true);
   for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(e), false);
   return arrays;
 }

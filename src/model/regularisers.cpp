@@ -34,7 +34,7 @@ Regularisers::Regularisers(const moe::Options& moe)
   columns_.expected_load = take(moe_.load > 0 ? moe_.experts : 0);
 }
 
-void Regularisers::measure(const nn::Pass& pass, const moe::Gate& gate, const moe::Routing& routing) {
+void Regularisers::measure(const nn::Pass& pass, const moe::Router& router, const moe::Routing& routing) {
   routing_ = &routing;
   if (of_scores()) {
     squared_log_sums_ = pass.workspace().allocate<double>(routing.samples);
@@ -42,12 +42,12 @@ void Regularisers::measure(const nn::Pass& pass, const moe::Gate& gate, const mo
     ops::score_statistics(pass.context, routing.scores, squared_log_sums_, score_entropies_);
   }
   with_load_ = pass.is_training() && moe_.load > 0;
-  if (with_load_) expected_load_ = gate.expected_load(routing);
+  if (with_load_) expected_load_ = routing.expected_load();
   terms_ = {};
   if (pass.is_training() && similarity_.any()) {
-    const tensor::RowSource features = moe_.similarity_layer == 0
-                                           ? pass.batch.rows
-                                           : tensor::RowSource(gate.layer_output(moe_.similarity_layer));
+    const tensor::RowSource features =
+        moe_.similarity_layer == 0 ? pass.batch.rows
+                                   : tensor::RowSource(router.network()->output_of(moe_.similarity_layer));
     terms_ = pairs_.measure(pass.context, pass.tiles(), features, routing.scores);
   }
 }

@@ -43,7 +43,7 @@ class Regularisers {
   explicit Regularisers(const moe::Options& moe);
 
   // Collective over the batch's ranks if samples are compared with each other.
-  void measure(const nn::Pass& pass, const moe::Gate& gate, const moe::Routing& routing);
+  void measure(const nn::Pass& pass, const moe::Router& router, const moe::Routing& routing);
   // How many sums a shard has.
   index_t width() const { return columns_.end; }
   // Adds samples `rows` of this rank to sums[width()], in order. Shards may be added at the same time.

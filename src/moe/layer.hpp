@@ -1,8 +1,10 @@
 // The mixture-of-experts layer.
 #pragma once
 
+#include <memory>
+
 #include "moe/experts.hpp"
-#include "moe/gate.hpp"
+#include "moe/router.hpp"
 
 namespace switchyard::moe {
 
@@ -10,7 +12,7 @@ struct LayerOptions {
   nn::NetworkShape gate;
   nn::NetworkShape expert;
   index_t outputs = 0;  // of an expert
-  GateOptions routing;
+  RouterOptions routing;
   ExpertHead head = ExpertHead::log_softmax;
   nn::NetworkOptions gate_options;
   nn::NetworkOptions expert_options;
@@ -22,12 +24,13 @@ class Layer {
  public:
   Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement);
 
-  // route -> plan -> dispatch -> experts -> combine; a gate that looks at what experts return weighs them last
+  // route -> plan -> dispatch -> experts -> combine; a router that looks at what experts return weighs them
+  // last
   LayerOutput forward(const nn::Pass& pass);
   SlotGradients begin_backward(const nn::Pass& pass);
-  // combine, experts, gate, mirrored with the same plan; `output` is the one of forward. Samples are data: they
-  // need no gradient, so dispatch has no mirror here. A frozen network has no backward, and frozen experts no
-  // mirror of combine.
+  // combine, experts, router, mirrored with the same plan; `output` is the one of forward. Samples are data:
+  // they need no gradient, so dispatch has no mirror here. A frozen network has no backward, and frozen experts
+  // no mirror of combine.
   void backward(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
                 const RegulariserGradients& regularisers);
   // Parameter gradients over the global batch.
@@ -38,8 +41,8 @@ class Layer {
   enum class Changed { all, trained };
   void values_changed(device::Context& context, Changed changed);
 
-  Gate& gate() { return gate_; }
-  const Gate& gate() const { return gate_; }
+  Router& router() { return *router_; }
+  const Router& router() const { return *router_; }
   Experts& experts() { return experts_; }
   const Placement& placement() const { return placement_; }
   const DispatchPlan& plan() const { return plan_; }
@@ -47,7 +50,7 @@ class Layer {
  private:
   comm::Communicator* communicator_;
   Placement placement_;
-  Gate gate_;
+  std::unique_ptr<Router> router_;
   Experts experts_;
   DispatchPlan plan_;
   Exchange exchange_;

@@ -1,5 +1,7 @@
 #include "moe/options.hpp"
 
+#include <algorithm>
+
 #include "config/field_table.hpp"
 
 namespace switchyard::moe {
@@ -75,6 +77,11 @@ constexpr std::array fields = {
 };
 
 }  // namespace
+
+std::string_view word_of(const Options& options, std::string_view key) {
+  const auto& choice = std::get<config::Choice>(std::ranges::find(fields, key, &config::Field::key)->type);
+  return choice.names[choice.get(&options)];
+}
 
 config::Section section() { return {"moe", "the mixture of experts", fields}; }
 

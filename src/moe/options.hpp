@@ -18,8 +18,8 @@ enum class PlacementRule { block, cyclic };
 
 struct Options {
   std::int64_t experts = 5;
-  std::int64_t top_k = 0;  // 0: dense, every expert sees every sample
-  std::string partition;   // with model.gate = by_label:experts: the labels of each expert, "0 7 | 1 9"
+  std::int64_t top_k = 0;      // 0: dense, every expert sees every sample
+  std::string partition = {};  // with model.gate = by_label:experts: the labels of each expert, "0 7 | 1 9"
   // The experts learn from the mixture with gate softmax(z / T), the gate from that with softmax(z).
   double expert_temperature = 1;
   GateValue gate_value = GateValue::softmax;
@@ -54,5 +54,8 @@ inline constexpr Regulariser regulariser_weights[] = {{"importance", &Options::i
                                                       {"similarity_different", &Options::similarity_different}};
 
 config::Section section();
+
+// That of a choice, by its key: "gate_value" gives "softmax".
+std::string_view word_of(const Options& options, std::string_view key);
 
 }  // namespace switchyard::moe

@@ -1,17 +1,18 @@
-// Where the gate sends each sample.
+// Where a router sends each sample.
 #pragma once
 
 #include <cstdint>
 
 #include "base/span.hpp"
 #include "ops/moe/gating.hpp"
+#include "ops/moe/load.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::moe {
 
 // N samples with K slots each. Dense gating is K = E with slot i = expert i; top-k slots are ordered by falling
-// score, ties to the lower expert. All memory is the step's workspace. A gate that scores experts by what they
-// return writes scores and weights after combine; one without scores has matrices of no columns for them.
+// score, ties to the lower expert. All memory is the step's workspace. A router that scores experts by what
+// they return writes scores and weights after combine; one without scores has matrices of no columns for them.
 struct Routing {
   tensor::ConstMatrix noisy;   // [N, E], by which the experts are chosen; without noise the scores
   tensor::ConstMatrix clean;   // [N, E], the scores without noise
@@ -21,8 +22,12 @@ struct Routing {
   tensor::Matrix log_weights;  // [N, K]; 0 and -infinity where one of several experts answers alone
   tensor::Matrix factors;      // [N, K], what multiplies an expert's output: weights, or the scores themselves
   Span<double> entropies;  // [N], in bits, of the softmax over all experts of a gate that chooses one of them
+  float noise_deviation = 0;  // of the noise in `noisy`, where it is normal
   index_t samples = 0;
   index_t slots = 0;
+
+  // What each sample adds to the experts' expected load. The scores have normal noise.
+  ops::ExpectedLoad expected_load() const { return {clean, noisy, experts.data(), slots, noise_deviation}; }
 };
 
 }  // namespace switchyard::moe

@@ -131,12 +131,6 @@ NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> 
   while (images.is(images.next, Kind::padded_conv)) resolve_padded_conv(images, shape);
   index_t features = images.image.features();
   for (std::size_t next = images.next; next < spec.size();) {
-    if (spec[next].kind == Kind::attention) {
-      // A query of the features, then the map that takes keys' scores to hidden vectors: u = (g W_q) W_k.
-      shape.dense.push_back({.in = features, .out = outputs, .bias = false, .name = "query"});
-      shape.dense.push_back({.in = outputs, .out = outputs, .bias = false, .name = "key"});
-      return shape;
-    }
     if (spec[next].kind != Kind::dense) {
       throw ConfigError(fmt::format(
           "layer {} of the {} cannot stand there (convolutions come first: `conv:N [batch_norm] relu "

@@ -36,10 +36,13 @@ constexpr std::array kind_words = {KindWord{Kind::conv, "conv", "channels"},
                                    KindWord{Kind::celu, "celu", ""},
                                    KindWord{Kind::gelu, "gelu", ""},
                                    KindWord{Kind::tanh, "tanh", ""},
-                                   KindWord{Kind::sum, "sum", "outputs"},
-                                   KindWord{Kind::attention, "attention", "outputs"},
-                                   KindWord{Kind::most_certain, "most_certain", "outputs"},
-                                   KindWord{Kind::by_label, "by_label", "outputs"}};
+                                   KindWord{Kind::sum, "sum", "outputs"}};
+
+std::vector<KindWord> words_with(Span<const GateEnd> ends) {
+  std::vector<KindWord> words(kind_words.begin(), kind_words.end());
+  for (const GateEnd& end : ends) words.push_back({Kind::gate_end, end.word, "outputs"});
+  return words;
+}
 
 std::string_view key_of(NetworkRole role) { return role == NetworkRole::gate ? "model.gate" : "model.expert"; }
 
@@ -70,18 +73,13 @@ std::vector<Token> split(std::string_view whole, NetworkRole role) {
   return tokens;
 }
 
-// Layers that score experts in another way than by outputs of their own.
-bool only_in_gates(Kind kind) {
-  return kind == Kind::attention || kind == Kind::most_certain || kind == Kind::by_label;
-}
-
 index_t parse_outputs(const Token& token, const KindWord& word, std::string_view count) {
   std::string capitals(word.outputs);
   std::ranges::transform(capitals, capitals.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
-  if (only_in_gates(word.kind) && token.role != NetworkRole::gate) {
+  if (word.kind == Kind::gate_end && token.role != NetworkRole::gate) {
     token.reject("is a layer of gates", "end an expert with dense:classes");
   }
-  const bool names_outputs = word.kind == Kind::sum || only_in_gates(word.kind);
+  const bool names_outputs = word.kind == Kind::sum || word.kind == Kind::gate_end;
   if ((names_outputs || word.kind == Kind::dense) && count == outputs_word(token.role))
     return LayerSpec::from_task;
   if (names_outputs) {
@@ -102,19 +100,20 @@ index_t parse_outputs(const Token& token, const KindWord& word, std::string_view
   return outputs;
 }
 
-LayerSpec parse_layer(const Token& token) {
+LayerSpec parse_layer(const Token& token, const std::vector<KindWord>& words) {
   const std::size_t colon = token.text.find(':');
   const std::string_view name = token.text.substr(0, colon);
-  const auto* const word = std::ranges::find(kind_words, name, &KindWord::name);
-  if (word == kind_words.end()) {
-    std::array<std::string_view, kind_words.size()> names;
-    std::ranges::transform(kind_words, names.begin(), &KindWord::name);
+  const auto word = std::ranges::find(words, name, &KindWord::name);
+  if (word == words.end()) {
+    std::vector<std::string_view> names(words.size());
+    std::ranges::transform(words, names.begin(), &KindWord::name);
     token.reject("is no layer", fmt::format("did you mean '{}'? layers are {}", config::nearest(name, names),
                                             config::one_of(names)));
   }
   if (!word->outputs.empty()) {
     return {word->kind,
-            parse_outputs(token, *word, colon == token.text.npos ? "" : token.text.substr(colon + 1))};
+            parse_outputs(token, *word, colon == token.text.npos ? "" : token.text.substr(colon + 1)),
+            word->kind == Kind::gate_end ? word->name : ""};
   }
   if (colon != token.text.npos)
     token.reject("has a number, which this layer does not take", fmt::format("write {}", name));
@@ -123,20 +122,21 @@ LayerSpec parse_layer(const Token& token) {
 
 }  // namespace
 
-std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
+std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role, Span<const GateEnd> ends) {
   const std::vector<Token> tokens = split(text, role);
   const std::string last = fmt::format("dense:{}", outputs_word(role));
-  if (role == NetworkRole::gate && tokens.size() == 1 && tokens[0].text == "none") return {};
+  if (role == NetworkRole::gate && tokens.size() == 1 && tokens[0].text == no_layers) return {};
   if (tokens.empty()) {
     throw ConfigError(
         fmt::format("{} is empty (a network has at least one layer); write its layers, such as: "
                     "dense:32 relu {}",
                     key_of(role), last));
   }
+  const std::vector<KindWord> words = words_with(ends);
   std::vector<LayerSpec> layers;
   bool flat = false;  // a dense layer's output has no height and width
   for (const Token& token : tokens) {
-    const LayerSpec layer = parse_layer(token);
+    const LayerSpec layer = parse_layer(token, words);
     const bool is_last = token.position == tokens.size();
     if (is_last && layer.outputs != LayerSpec::from_task) {
       token.reject("cannot be the last",
@@ -149,7 +149,8 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role) {
       token.reject("comes after a dense layer, whose output is no image",
                    "move it before the first dense layer");
     }
-    if ((layer.kind == Kind::most_certain || layer.kind == Kind::by_label) && tokens.size() > 1) {
+    if (layer.kind == Kind::gate_end && tokens.size() > 1 &&
+        !std::ranges::find(ends, layer.end, &GateEnd::word)->reads_layers) {
       token.reject("stands behind other layers, and it reads none", fmt::format("write {} alone", token.text));
     }
     flat = flat || layer.kind == Kind::dense;

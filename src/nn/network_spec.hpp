@@ -1,12 +1,13 @@
 // The layers of a gate or an expert, as model.gate and model.expert write them:
 // "conv:8 batch_norm relu max_pool dense:512 relu dense:experts", "patch_filters:8 cubic sum:classes". A gate
-// may end in attention:experts, or be most_certain:experts, by_label:experts or none (moe/gate_kind.hpp).
+// may end in words of its own (moe/router_kind.hpp).
 #pragma once
 
 #include <string_view>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::nn {
 
@@ -24,10 +25,8 @@ struct LayerSpec {
     celu,
     gelu,
     tanh,
-    sum,           // over patches and over an output's filters
-    attention,     // gate: scores experts by a query of its input and the experts' hidden vectors
-    most_certain,  // gate: the expert that is most certain answers
-    by_label,      // gate: moe.partition says which expert a label belongs to
+    sum,       // over patches and over an output's filters
+    gate_end,  // gate: a way to score experts that is no layer; `end` says which
   };
 
   // The last layer's outputs: the words `experts` and `classes`, which the model resolves.
@@ -35,7 +34,8 @@ struct LayerSpec {
 
   Kind kind = Kind::dense;
   index_t outputs = 0;  // conv, padded_conv: channels; patch_filters: filters; dense: units or from_task; sum
-                        // and the gate's own last layers: from_task
+                        // and gate_end: from_task
+  std::string_view end = {};  // gate_end: its word
 
   bool operator==(const LayerSpec&) const = default;
 };
@@ -43,8 +43,17 @@ struct LayerSpec {
 // Which network a text describes: names the key in messages and the word of the last layer.
 enum class NetworkRole { gate, expert };
 
-// The last layer has outputs == from_task, and no other has. "none" is a gate without layers, of a single
-// expert. A malformed text is a ConfigError that quotes the layer, its position and the whole text.
-std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role);
+// What a gate may end in instead of a layer with an output for each expert: "attention:experts".
+struct GateEnd {
+  std::string_view word;      // outlives what is read with it
+  bool reads_layers = false;  // they may stand before it
+};
+
+// The text of a gate without layers, of a single expert.
+inline constexpr std::string_view no_layers = "none";
+
+// The last layer has outputs == from_task, and no other has. A gate may have no layers, or one of `ends` for
+// the last. A malformed text is a ConfigError that quotes the layer, its position and the whole text.
+std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role, Span<const GateEnd> ends = {});
 
 }  // namespace switchyard::nn

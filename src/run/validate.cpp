@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "config/require.hpp"
-#include "moe/gate_kind.hpp"
+#include "moe/router_kind.hpp"
 #include "nn/network_spec.hpp"
 #include "run/config.hpp"
 
@@ -15,7 +15,8 @@ using config::require;
 void check_networks(const Config& config) {
   for (const nn::NetworkRole role : {nn::NetworkRole::gate, nn::NetworkRole::expert}) {
     const bool is_gate = role == nn::NetworkRole::gate;
-    const auto layers = nn::parse_network(is_gate ? config.model.gate : config.model.expert, role);
+    const auto layers =
+        is_gate ? moe::parse_gate(config.model.gate).layers : moe::parse_expert(config.model.expert);
     const bool needs_image = std::any_of(layers.begin(), layers.end(), [](const nn::LayerSpec& layer) {
       return layer.kind == nn::LayerSpec::Kind::conv || layer.kind == nn::LayerSpec::Kind::padded_conv ||
              layer.kind == nn::LayerSpec::Kind::max_pool;
@@ -39,24 +40,9 @@ bool mixes_distributions(model::Loss loss) {
          loss == model::Loss::predicted_loss;
 }
 
-void check_partition(const Config& config, moe::GateKind kind) {
-  const moe::Options& moe = config.moe;
-  require(
-      kind != moe::GateKind::single || moe.experts == 1,
-      "model.gate = none with moe.experts = {} (nothing chooses among the experts); write its layers, such as: "
-      "dense:32 relu dense:experts, or set moe.experts = 1",
-      moe.experts);
-  require(
-      (kind == moe::GateKind::by_label) == !moe.partition.empty(),
-      "moe.partition = '{}' with model.gate = '{}' (the partition is what a gate by_label:experts reads); set "
-      "both, or neither",
-      moe.partition, config.model.gate);
-  if (kind == moe::GateKind::by_label) moe::parse_partition(moe.partition, moe.experts);
-}
-
 // A gate without a network has no weights to draw, train or keep apart, and no scores that learn.
-void check_gate_without_network(const Config& config, moe::GateKind kind) {
-  if (moe::has_network(kind)) return;
+void check_gate_without_network(const Config& config, const moe::RouterKind& kind) {
+  if (kind.has_network) return;
   const std::string& gate = config.model.gate;
   for (const auto& [key, member] : moe::regulariser_weights) {
     const double weight = config.moe.*member;
@@ -80,33 +66,30 @@ void check_gate_without_network(const Config& config, moe::GateKind kind) {
 }
 
 // Only scores of the gate's own can choose before an expert ran, and only those can be told to ignore losses.
-void check_choice(const Config& config, moe::GateKind kind) {
+void check_choice(const Config& config, const moe::RouterKind& kind) {
   const moe::Options& moe = config.moe;
   const model::Loss loss = config.model.loss;
+  const bool of_samples = kind.scores == moe::ScoresOf::samples;
   const bool chooses = moe.noise != moe::GateNoise::none || moe.top_k != 0;
-  require(kind != moe::GateKind::single || moe.noise == moe::GateNoise::none,
-          "moe.noise is set with model.gate = none (there is one expert and no score); set it to none");
   require(
-      kind == moe::GateKind::network || kind == moe::GateKind::single || moe.experts == 1 || !chooses,
+      of_samples || moe.experts == 1 || !chooses,
       "moe.top_k = {} or moe.noise is set with model.gate = '{}' (only scores of the gate's own can choose "
       "before an expert ran; train densely, then distil: init.from); set moe.top_k = 0 and moe.noise = none",
       moe.top_k, config.model.gate);
-  const bool dense_only = kind == moe::GateKind::attention || loss == model::Loss::predicted_loss;
+  const bool dense_only = kind.scores == moe::ScoresOf::hidden_vectors ||
+                          kind.scores == moe::ScoresOf::outputs || loss == model::Loss::predicted_loss;
   require(
       !dense_only || (moe.balance == 0 && moe.load == 0),
       "moe.balance = {} or moe.load = {} where every expert must see every sample (the load is even whatever "
       "the gate does); use moe.importance",
       moe.balance, moe.load);
-  require(kind != moe::GateKind::most_certain || loss == model::Loss::likelihood,
-          "model.gate = most_certain:experts with another loss than model.loss = likelihood (certainty is of "
-          "distributions, and one expert answers); set model.loss = likelihood");
   require(
       loss != model::Loss::predicted_loss ||
-          (kind == moe::GateKind::network && moe.top_k == 0 && moe.gate_value == moe::GateValue::softmax),
+          (of_samples && moe.top_k == 0 && moe.gate_value == moe::GateValue::softmax),
       "model.loss = predicted_loss needs a gate that ends in dense:experts, moe.top_k = 0 and moe.gate_value = "
       "softmax (the gate predicts every expert's loss)");
-  require(moe.expert_temperature == 1 || (loss == model::Loss::likelihood && kind == moe::GateKind::network &&
-                                          moe.top_k != 1 && moe.experts > 1),
+  require(moe.expert_temperature == 1 ||
+              (loss == model::Loss::likelihood && of_samples && moe.top_k != 1 && moe.experts > 1),
           "moe.expert_temperature = {} without model.loss = likelihood, a gate that ends in dense:experts and "
           "several experts a sample (it divides their scores where the experts learn from them); set it to 1",
           moe.expert_temperature);
@@ -118,17 +101,19 @@ void check_init(const InitOptions& init) {
           init.parts == InitParts::gate ? "gate" : "experts");
 }
 
+// Scores of hidden vectors are also the experts'.
+bool experts_learn_scores(const moe::RouterKind& kind) { return kind.scores == moe::ScoresOf::hidden_vectors; }
+
 // What only a network that is trained would read.
-void check_freeze(const Config& config, moe::GateKind kind) {
+void check_freeze(const Config& config, const moe::RouterKind& kind) {
   require(
       config.train.freeze != model::Freeze::experts || config.moe.expert_temperature == 1,
       "moe.expert_temperature = {} with train.freeze = experts (only experts that learn read it); set it to 1",
       config.moe.expert_temperature);
   if (config.train.freeze != model::Freeze::gate) return;
-  // An attentive gate's scores are also the experts', through their hidden vectors.
   for (const auto& [key, member] : moe::regulariser_weights) {
     const double weight = config.moe.*member;
-    require(weight == 0 || kind == moe::GateKind::attention,
+    require(weight == 0 || experts_learn_scores(kind),
             "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", key, weight);
   }
   const optim::Options defaults;
@@ -203,10 +188,9 @@ void check_similarity(const moe::Options& moe) {
 }  // namespace
 
 bool takes_regularisers(const Config& config) {
-  const moe::GateKind kind = moe::gate_kind(config.model.gate);
-  // An attentive gate's scores are also the experts'.
-  const bool learns = config.train.freeze != model::Freeze::gate || kind == moe::GateKind::attention;
-  return config.moe.experts > 1 && moe::has_network(kind) && learns;
+  const moe::RouterKind kind = moe::parse_gate(config.model.gate).kind;
+  const bool learns = config.train.freeze != model::Freeze::gate || experts_learn_scores(kind);
+  return config.moe.experts > 1 && kind.has_network && learns;
 }
 
 void validate(const Config& config) {
@@ -216,8 +200,8 @@ void validate(const Config& config) {
   data::validate(config.data);
   check_networks(config);
   // What gate, experts, loss and regularisers need of each other. Expects networks that parse.
-  const moe::GateKind kind = moe::gate_kind(config.model.gate);
-  check_partition(config, kind);
+  const moe::RouterKind kind = moe::parse_gate(config.model.gate).kind;
+  moe::validate({config.moe, config.model.gate, config.model.loss == model::Loss::likelihood});
   check_gate_without_network(config, kind);
   check_choice(config, kind);
   check_mixture(config.moe, config.model.loss);

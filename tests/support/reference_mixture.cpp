@@ -279,13 +279,13 @@ std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parame
   std::vector<Choice> choices;
   for (std::size_t n = 0; n < g.size(); ++n) {
     switch (test.kind) {
-      case moe::GateKind::network:
+      case GateKind::network:
         choices.push_back(choose(test, g[n], test.noise.empty() ? Values{} : test.noise[n]));
         break;
-      case moe::GateKind::attention:
+      case GateKind::attention:
         choices.push_back(choose(test, attend(parameters, g[n], returned, n), {}));
         break;
-      case moe::GateKind::most_certain: {
+      case GateKind::most_certain: {
         Values certainty;
         for (const std::vector<Values>& outputs : returned.outputs) {
           certainty.push_back(0);
@@ -294,11 +294,11 @@ std::vector<Choice> choose_all(const MixtureCase& test, const Parameters& parame
         choices.push_back(only_best(certainty));
         break;
       }
-      case moe::GateKind::by_label:
+      case GateKind::by_label:
         choices.push_back(only(test.expert_of_label[as_size(test.labels[n])], Values(as_size(test.experts)),
                                std::numeric_limits<double>::infinity()));
         break;
-      case moe::GateKind::single:
+      case GateKind::none:
         choices.push_back(only(0, {0.0}, std::numeric_limits<double>::infinity()));
         break;
     }
@@ -314,8 +314,7 @@ struct Evaluated {
 
 Evaluated evaluate(const MixtureCase& test, const Parameters& parameters) {
   Evaluated evaluated;
-  const bool chooses_by_experts =
-      test.kind == moe::GateKind::attention || test.kind == moe::GateKind::most_certain;
+  const bool chooses_by_experts = test.kind == GateKind::attention || test.kind == GateKind::most_certain;
   if (chooses_by_experts || test.loss == model::Loss::predicted_loss) {
     evaluated.returned = run_experts(test, parameters, nullptr);
     evaluated.choices = choose_all(test, parameters, evaluated.returned);

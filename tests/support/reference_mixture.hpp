@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "moe/gate.hpp"
 #include "nn/network.hpp"
 #include "run/config.hpp"
 
@@ -16,8 +15,11 @@ namespace switchyard::reference {
 using Values = std::vector<double>;
 using Parameters = std::map<std::string, Values>;  // "gate/dense_1/weight" -> elements, row-major
 
+// Where the scores of the experts come from.
+enum class GateKind { network, attention, most_certain, by_label, none };
+
 struct MixtureCase {
-  moe::GateKind kind = moe::GateKind::network;
+  GateKind kind = GateKind::network;
   std::vector<std::int64_t> expert_of_label;  // GateKind::by_label
   double expert_temperature = 1;
   nn::NetworkShape gate;

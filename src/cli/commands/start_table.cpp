@@ -29,35 +29,6 @@ Rows data_rows(const run::Config& config, const data::Dataset& dataset) {
 
 std::string text_of(const run::Config& config, std::string_view key) { return run::schema().text(config, key); }
 
-std::string noise_text(const run::Config& config, const moe::GateOptions& gate) {
-  if (config.moe.noise == moe::GateNoise::none) return "none";
-  return fmt::format("{} of scale {:.4g} ({}, {})", text_of(config, "moe.noise"), gate.noise_scale,
-                     text_of(config, "moe.noise_draw"), text_of(config, "moe.noise_when"));
-}
-
-std::string temperature_text(const run::Config& config) {
-  if (config.moe.expert_temperature == 1) return "";
-  return fmt::format(", experts learn at temperature {}", config.moe.expert_temperature);
-}
-
-// What weighs the experts, as far as it has a say with this kind of gate: "weight softmax, noise none".
-std::string routing_text(const run::Config& config, const moe::LayerOptions& options) {
-  switch (options.routing.kind) {
-    case moe::GateKind::network:
-      return fmt::format("weight {}, noise {}{}", text_of(config, "moe.gate_value"),
-                         noise_text(config, options.routing), temperature_text(config));
-    case moe::GateKind::attention:
-      return fmt::format("queries and keys of width {}", options.expert.hidden());
-    case moe::GateKind::most_certain:
-      return "the most certain expert answers";
-    case moe::GateKind::by_label:
-      return fmt::format("labels {}", config.moe.partition);
-    case moe::GateKind::single:
-      return "none, a single expert";
-  }
-  return "";
-}
-
 // "sgd, rate 0.1" where the gate has its own; empty where it shares the experts'.
 std::string gate_optimiser_text(const run::Config& config) {
   if (config.optim.gate_name == optim::OptimiserKind::same && config.optim.gate_learning_rate == 0) return "";
@@ -66,9 +37,9 @@ std::string gate_optimiser_text(const run::Config& config) {
       config.optim.gate_learning_rate > 0 ? config.optim.gate_learning_rate : config.optim.learning_rate);
 }
 
-std::string experts_text(const moe::GateOptions& gate) {
-  const std::string choice = choice_text(gate);
-  return fmt::format("{}, {}{}", gate.experts, choice,
+std::string experts_text(const moe::RouterOptions& router) {
+  const std::string choice = choice_text(router);
+  return fmt::format("{}, {}{}", router.experts, choice,
                      choice == "dense" ? " (every expert sees every sample)" : "");
 }
 
@@ -87,7 +58,7 @@ Rows model_rows(const run::Config& config, run::Loop& loop) {
       {"gate", config.model.gate},
       {"expert", config.model.expert},
       {"experts", experts_text(options.routing)},
-      {"routing", routing_text(config, options)},
+      {"routing", options.routing.kind.describe(options.routing, options.gate)},
       {"loss", loss_text(config)},
       {"parameters", fmt::format("{} (gate {}, an expert {})", console::grouped(loop.model().parameter_count()),
                                  console::grouped(loop.model().gate_parameters()),
@@ -145,18 +116,9 @@ Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
 
 }  // namespace
 
-std::string choice_text(const moe::GateOptions& gate) {
-  switch (gate.kind) {
-    case moe::GateKind::by_label:
-      return "one by its label";
-    case moe::GateKind::single:
-      return "nothing to choose";
-    case moe::GateKind::network:
-    case moe::GateKind::attention:
-    case moe::GateKind::most_certain:
-      return gate.top_k == 0 ? "dense" : fmt::format("top-{}", gate.top_k);
-  }
-  return "";
+std::string choice_text(const moe::RouterOptions& router) {
+  if (!router.kind.choice.empty()) return std::string(router.kind.choice);
+  return router.top_k == 0 ? "dense" : fmt::format("top-{}", router.top_k);
 }
 
 void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const data::Dataset& dataset,

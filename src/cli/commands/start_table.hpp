@@ -8,7 +8,7 @@
 namespace switchyard::cli {
 
 // Which experts see a sample: "dense", "top-2", "one by its label".
-std::string choice_text(const moe::GateOptions& gate);
+std::string choice_text(const moe::RouterOptions& router);
 
 // On the root's standard output.
 void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const data::Dataset& dataset,

@@ -51,6 +51,25 @@ double noise_scale_of(const Setting& setting) {
   return setting.normal ? 1.0 / static_cast<double>(experts) : 1.0;
 }
 
+reference::GateKind kind_of(const std::string& gate) {
+  using enum reference::GateKind;
+  if (gate == "none") return none;
+  if (gate.ends_with("attention:experts")) return attention;
+  if (gate == "most_certain:experts") return most_certain;
+  return gate == "by_label:experts" ? by_label : network;
+}
+
+// Of one digit each: "0 2|1".
+std::vector<std::int64_t> expert_of_label(const Setting& setting) {
+  std::vector<std::int64_t> expert_of(static_cast<std::size_t>(setting.classes()));
+  std::int64_t expert = 0;
+  for (const char c : setting.partition) {
+    if (c == '|') ++expert;
+    if (c >= '0' && c <= '9') expert_of[static_cast<std::size_t>(c - '0')] = expert;
+  }
+  return expert_of;
+}
+
 }  // namespace
 
 Setting clustered(model::Loss loss, moe::GateValue value, index_t top_k) {
@@ -143,9 +162,8 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
 reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
   const MixtureOptions mixture = make_options(setting);
   const moe::LayerOptions options = layer_options(mixture, {setting.image, setting.classes()});
-  const std::vector<std::int32_t>& expert_of_label = options.routing.expert_of_label;
-  reference::MixtureCase test{.kind = options.routing.kind,
-                              .expert_of_label = {expert_of_label.begin(), expert_of_label.end()},
+  reference::MixtureCase test{.kind = kind_of(setting.gate),
+                              .expert_of_label = expert_of_label(setting),
                               .expert_temperature = setting.expert_temperature,
                               .gate = options.gate,
                               .expert = options.expert,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/options.hpp"
+#include "moe/router_kind.hpp"
 #include "nn/network_spec.hpp"
 #include "run/config.hpp"
 #include "support/config_error.hpp"
@@ -117,9 +118,9 @@ TEST(Configs, documented_launches_give_every_rank_samples_and_an_expert) {
 }
 
 // Parameters of a network of dense layers on flat samples.
-index_t dense_parameters(const std::string& text, nn::NetworkRole role, index_t inputs, index_t task_outputs) {
+index_t dense_parameters(const std::vector<nn::LayerSpec>& layers, index_t inputs, index_t task_outputs) {
   index_t parameters = 0;
-  for (const nn::LayerSpec& layer : nn::parse_network(text, role)) {
+  for (const nn::LayerSpec& layer : layers) {
     if (layer.kind != nn::LayerSpec::Kind::dense) continue;
     const index_t outputs = layer.outputs == nn::LayerSpec::from_task ? task_outputs : layer.outputs;
     parameters += (inputs + 1) * outputs;
@@ -130,9 +131,9 @@ index_t dense_parameters(const std::string& text, nn::NetworkRole role, index_t 
 
 TEST(Configs, large_experts_are_nearly_all_of_the_bench_memory) {
   const run::Config config = parse_run_options(Words{folder + "bench/large_experts.ini"});
-  const index_t expert = dense_parameters(config.model.expert, nn::NetworkRole::expert,
-                                          config.data.random.features, config.data.random.classes);
-  const index_t gate = dense_parameters(config.model.gate, nn::NetworkRole::gate, config.data.random.features,
+  const index_t expert = dense_parameters(moe::parse_expert(config.model.expert), config.data.random.features,
+                                          config.data.random.classes);
+  const index_t gate = dense_parameters(moe::parse_gate(config.model.gate).layers, config.data.random.features,
                                         config.moe.experts);
   constexpr double bytes_per_parameter = 16;  // float32: weight, gradient, Adam's two moments
   const double experts_bytes = static_cast<double>(expert * config.moe.experts) * bytes_per_parameter;

@@ -14,8 +14,10 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+constexpr GateEnd ends[] = {{"attention", true}, {"most_certain", false}, {"by_label", false}};
+
 std::string gate_error(std::string_view text) {
-  return config_error_of([&] { parse_network(text, NetworkRole::gate); });
+  return config_error_of([&] { parse_network(text, NetworkRole::gate, ends); });
 }
 
 TEST(Network, reads_every_layer) {
@@ -151,7 +153,15 @@ TEST(PatchFilters, end_in_a_sum_that_names_its_outputs) {
 }
 
 std::string expert_error(std::string_view text) {
-  return config_error_of([&] { parse_network(text, NetworkRole::expert); });
+  return config_error_of([&] { parse_network(text, NetworkRole::expert, ends); });
+}
+
+TEST(Gate, ends_as_it_is_told_that_it_may) {
+  const LayerSpec end{Kind::gate_end, LayerSpec::from_task, "attention"};
+  EXPECT_THAT(parse_network("dense:3 attention:experts", NetworkRole::gate, ends),
+              ElementsAre(LayerSpec{Kind::dense, 3}, end));
+  EXPECT_THAT(config_error_of([] { parse_network("attention:experts", NetworkRole::gate); }),
+              HasSubstr("layer 1 'attention:experts' is no layer"));
 }
 
 TEST(Gate, names_the_experts_that_it_scores) {

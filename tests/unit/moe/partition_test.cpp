@@ -1,4 +1,4 @@
-#include "moe/gate_kind.hpp"
+#include "moe/routers/partition.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "moe/gate_kind.hpp"
+#include "moe/routers/partition.hpp"
 
 #include <fmt/format.h>
 
@@ -35,20 +35,6 @@ std::vector<std::int32_t> parse_group(std::string_view group, std::string_view t
 }
 
 }  // namespace
-
-GateKind gate_kind(Span<const nn::LayerSpec> gate) {
-  using Kind = nn::LayerSpec::Kind;
-  if (gate.empty()) return GateKind::single;
-  const Kind last = gate.back().kind;
-  if (last == Kind::attention) return GateKind::attention;
-  if (last == Kind::most_certain) return GateKind::most_certain;
-  if (last == Kind::by_label) return GateKind::by_label;
-  return GateKind::network;
-}
-
-GateKind gate_kind(std::string_view gate) { return gate_kind(nn::parse_network(gate, nn::NetworkRole::gate)); }
-
-bool has_network(GateKind kind) { return kind == GateKind::network || kind == GateKind::attention; }
 
 std::vector<std::vector<std::int32_t>> parse_partition(std::string_view text, std::int64_t experts) {
   std::vector<std::vector<std::int32_t>> groups;

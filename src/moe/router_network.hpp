@@ -1,0 +1,44 @@
+// The network of a router, if it has one.
+#pragma once
+
+#include <cstdint>
+
+#include "base/span.hpp"
+#include "nn/network_gradient.hpp"
+
+namespace switchyard::moe {
+
+// On every rank the same; each computes its own shards. Batch statistics and gradients are those of the global
+// batch. A frozen one has no gradient and no backward: the calls do nothing.
+class RouterNetwork {
+ public:
+  // `sharing` says which blocks of the large matrices this rank updates.
+  RouterNetwork(const nn::NetworkShape& shape, const nn::NetworkOptions& options,
+                nn::NetworkGradient::Sharing sharing, std::uint64_t seed);
+  RouterNetwork(const RouterNetwork&) = delete;
+  RouterNetwork& operator=(const RouterNetwork&) = delete;
+
+  bool frozen() const { return layers_.frozen(); }
+  nn::Network& layers() { return layers_; }
+  nn::NetworkGradient& gradient() { return gradient_; }
+
+  // Of this rank's samples: [N, outputs]. Collective if it has batch norm.
+  tensor::ConstMatrix forward(const nn::Pass& pass);
+  // What forward returned, and what layer `layer` made of the samples on the way; from 1 on.
+  tensor::ConstMatrix output() const { return record_.layers.back().output; }
+  tensor::ConstMatrix output_of(index_t layer) const { return record_.layers[layer - 1].output; }
+  // Where the gradient of output() is to be written before backward; no data if the network is frozen. Local.
+  tensor::Matrix begin_backward(const nn::Pass& pass);
+  // Collective if it has batch norm.
+  void backward(const nn::Pass& pass);
+  // Sums over the global batch. Collective.
+  void reduce_gradients(const nn::Pass& pass);
+
+ private:
+  nn::Network layers_;
+  nn::NetworkGradient gradient_;
+  nn::NetworkRecord record_;
+  Span<float> partials_;
+};
+
+}  // namespace switchyard::moe

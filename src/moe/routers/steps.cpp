@@ -1,0 +1,71 @@
+#include "moe/routers/steps.hpp"
+
+#include <algorithm>
+
+#include "tensor/tensor.hpp"
+
+namespace switchyard::moe {
+namespace {
+
+void fill(tensor::Matrix m, float value) { std::fill_n(m.data, m.rows * m.cols, value); }
+
+}  // namespace
+
+Routing allocate_routing(const nn::Pass& pass, index_t slots) {
+  device::Workspace& workspace = pass.workspace();
+  const index_t rows = pass.tiles().local_rows();
+  Routing routing;
+  routing.samples = rows;
+  routing.slots = slots;
+  routing.experts = workspace.allocate<std::int32_t>(rows * slots);
+  routing.weights = tensor::allocate_matrix(workspace, rows, slots);
+  routing.log_weights = tensor::allocate_matrix(workspace, rows, slots);
+  routing.factors = routing.weights;
+  routing.scores = routing.noisy = tensor::allocate_matrix(workspace, rows, 0);
+  return routing;
+}
+
+void take_all(Routing& routing) {
+  for (index_t i = 0; i < std::ssize(routing.experts); ++i)
+    routing.experts[i] = static_cast<std::int32_t>(i % routing.slots);
+}
+
+void weigh_fully(Routing& routing) {
+  fill(routing.weights, 1.0F);
+  fill(routing.log_weights, 0.0F);
+}
+
+void weigh_by_scores(device::Context& context, GateValue value, Routing& routing) {
+  if (routing.slots == 1) routing.entropies = context.workspace().allocate<double>(routing.samples);
+  ops::gate_weights(context, routing.scores, routing.experts.data(),
+                    {routing.weights, routing.log_weights, routing.entropies});
+  if (value == GateValue::noisy_logit) {
+    routing.factors = tensor::allocate_matrix(context.workspace(), routing.samples, routing.slots);
+    ops::gather_scores(context, routing.noisy, routing.experts.data(), routing.slots, routing.factors);
+  }
+}
+
+void backward_to_scores(const nn::Pass& pass, const Routing& routing, ops::GateMeasure measure,
+                        tensor::ConstMatrix d_slots, const RegulariserGradients& regularisers,
+                        tensor::Matrix d_scores) {
+  const auto samples = static_cast<double>(pass.tiles().total_rows());
+  ops::gate_backward(pass.context,
+                     {.scores = routing.scores,
+                      .experts = routing.experts.data(),
+                      .weights = routing.weights,
+                      .log_weights = routing.log_weights,
+                      .measure = measure,
+                      .d_slots = d_slots,
+                      .importance = regularisers.importance,
+                      .probability = regularisers.probability,
+                      .sample_probability = regularisers.sample_probability,
+                      .sample_scale = regularisers.sample_scale,
+                      .z_loss = static_cast<float>(regularisers.z_loss / samples),
+                      .entropy = static_cast<float>(regularisers.entropy / samples)},
+                     d_scores);
+  if (!regularisers.load.empty()) {
+    ops::expected_load_backward(pass.context, routing.expected_load(), regularisers.load, d_scores);
+  }
+}
+
+}  // namespace switchyard::moe

@@ -1,0 +1,23 @@
+// Steps that several kinds of routers share.
+#pragma once
+
+#include "moe/router.hpp"
+
+namespace switchyard::moe {
+
+// N samples of K slots: the experts, the weights and their logarithms are the caller's to write; scores have no
+// columns.
+Routing allocate_routing(const nn::Pass& pass, index_t slots);
+// Slot i holds expert i.
+void take_all(Routing& routing);
+// Where one expert answers, whatever its score.
+void weigh_fully(Routing& routing);
+// The weights of the chosen experts by routing.scores, and their factors, which `value` names.
+void weigh_by_scores(device::Context& context, GateValue value, Routing& routing);
+
+// d_scores [N, E], written in full: of what is trained by gradients.slots, and of the regularisers.
+void backward_to_scores(const nn::Pass& pass, const Routing& routing, ops::GateMeasure measure,
+                        tensor::ConstMatrix d_slots, const RegulariserGradients& regularisers,
+                        tensor::Matrix d_scores);
+
+}  // namespace switchyard::moe
