@@ -58,8 +58,7 @@ void check_partition(const Config& config, moe::GateKind kind) {
 void check_gate_without_network(const Config& config, moe::GateKind kind) {
   if (moe::has_network(kind)) return;
   const std::string& gate = config.model.gate;
-  for (const auto& [key, member] : moe::regulariser_weights) {
-    const double weight = config.moe.*member;
+  for (const auto& [key, weight] : moe::regulariser_weights(config.moe)) {
     require(weight == 0, "moe.{} = {} with model.gate = '{}' (it has no scores that could learn); set it to 0",
             key, weight, gate);
   }
@@ -126,8 +125,7 @@ void check_freeze(const Config& config, moe::GateKind kind) {
       config.moe.expert_temperature);
   if (config.train.freeze != model::Freeze::gate) return;
   // An attentive gate's scores are also the experts', through their hidden vectors.
-  for (const auto& [key, member] : moe::regulariser_weights) {
-    const double weight = config.moe.*member;
+  for (const auto& [key, weight] : moe::regulariser_weights(config.moe)) {
     require(weight == 0 || kind == moe::GateKind::attention,
             "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", key, weight);
   }
