@@ -174,7 +174,7 @@ void MixtureModel::backward(const nn::Pass& pass) {
   const moe::SlotGradients gradients = layer_.begin_backward(pass);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(pass.tiles().total_rows()));
   objective_->backward(pass.context, output_, pass.batch.labels, scale, gradients);
-  layer_.backward(pass, output_, gradients, regularisers_.gradients());
+  layer_.backward(pass, output_, gradients, regularisers_.gradients(pass.workspace()));
 }
 
 void MixtureModel::gather_updated_values() {

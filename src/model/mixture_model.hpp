@@ -12,10 +12,9 @@
 #include "model/layer_options.hpp"
 #include "model/objective.hpp"
 #include "model/options.hpp"
-#include "model/regularisers.hpp"
 #include "moe/gate_statistics.hpp"
 #include "moe/layer.hpp"
-#include "moe/similarity.hpp"
+#include "moe/regularisers.hpp"
 
 namespace switchyard::model {
 
@@ -38,7 +37,8 @@ class MixtureModel {
   // (they are summed where the step agrees). Throws NumericError on all ranks if the loss or a score of the
   // gate is not finite.
   void forward(const nn::Pass& pass, moe::GateStatistics& statistics);
-  const RegulariserLosses& regulariser_losses() const { return regularisers_.losses(); }
+  // Of that batch, in the order of moe::regulariser_kinds().
+  const Vector<double>& regulariser_losses() const { return regularisers_.losses(); }
   // Of the size that forward() fills.
   moe::GateStatistics statistics() const { return {options_.routing.experts, task_.classes, task_.groups}; }
   // Gradients of all activations, then of all parameters.
@@ -81,7 +81,7 @@ class MixtureModel {
   comm::Resources resources_;
   Task task_;
   std::unique_ptr<Objective> objective_;
-  Regularisers regularisers_;
+  moe::Regularisers regularisers_;
   moe::LayerOptions options_;
   moe::Layer layer_;
   nn::NormTable norm_table_;

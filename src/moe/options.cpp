@@ -24,7 +24,7 @@ constexpr config::FieldTable<Options> arithmetic{config::Role::arithmetic};
 constexpr config::FieldTable<Options> identity{config::Role::identity};
 constexpr config::FieldTable<Options> placement{config::Role::placement};
 constexpr config::FieldTable<Options> training{config::Role::training};
-constexpr std::array fields = {
+constexpr std::array of_the_layer = {
     in_headline("experts", identity.integer<&Options::experts>("experts", 1, 1'000'000,
                                                                "how many, on all ranks together", "experts")),
     in_headline("top_k",
@@ -47,6 +47,9 @@ constexpr std::array fields = {
         "of the noise; 0: uniform up to 1, normal with standard deviation 1/experts"),
     arithmetic.choice<&Options::noise_draw, draw_words>("noise_draw", "every_step, or once for each sample"),
     arithmetic.choice<&Options::noise_when, when_words>("noise_when", "training, or always: in evaluation too"),
+};
+// The weights of the regularisers.
+constexpr std::array weights = {
     in_headline("importance", training.number<&Options::importance>(
                                   "importance", config::not_negative,
                                   "weight of the importance regulariser (Shazeer et al. 2017); 0: off")),
@@ -69,6 +72,8 @@ constexpr std::array fields = {
         "the same as published, with plain distances: of one expert's samples"),
     training.number<&Options::similarity_different>("similarity_different", config::not_negative,
                                                     "as published: of different experts' samples"),
+};
+constexpr std::array others = {
     training.integer<&Options::similarity_layer>(
         "similarity_layer", 0, 1'000,
         "distances of 0: the samples; k: the output of the gate's k-th layer with weights", "layers"),
@@ -76,11 +81,26 @@ constexpr std::array fields = {
         "placement", "block: neighbouring experts share a rank; cyclic: expert e on rank e mod R"),
 };
 
+constexpr auto fields = [] {
+  std::array<config::Field, of_the_layer.size() + weights.size() + others.size()> all{};
+  auto end = std::ranges::copy(of_the_layer, all.begin()).out;
+  end = std::ranges::copy(weights, end).out;
+  std::ranges::copy(others, end);
+  return all;
+}();
+
 }  // namespace
 
 std::string_view word_of(const Options& options, std::string_view key) {
   const auto& choice = std::get<config::Choice>(std::ranges::find(fields, key, &config::Field::key)->type);
   return choice.names[choice.get(&options)];
+}
+
+std::vector<RegulariserWeight> regulariser_weights(const Options& options) {
+  std::vector<RegulariserWeight> all;
+  for (const config::Field& field : weights)
+    all.push_back({field.key, std::get<config::Number>(field.type).get(&options)});
+  return all;
 }
 
 config::Section section() { return {"moe", "the mixture of experts", fields}; }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/schema.hpp"
 
@@ -39,19 +40,12 @@ struct Options {
   PlacementRule placement = PlacementRule::block;
 };
 
-// The weights of the regularisers, each with its key.
-struct Regulariser {
+// The weights of the regularisers, each with its key: the rows of the table of keys that regularisers have.
+struct RegulariserWeight {
   std::string_view key;
-  double Options::*weight;
+  double value;
 };
-inline constexpr Regulariser regulariser_weights[] = {{"importance", &Options::importance},
-                                                      {"balance", &Options::balance},
-                                                      {"load", &Options::load},
-                                                      {"z_loss", &Options::z_loss},
-                                                      {"gate_entropy", &Options::gate_entropy},
-                                                      {"similarity", &Options::similarity},
-                                                      {"similarity_same", &Options::similarity_same},
-                                                      {"similarity_different", &Options::similarity_different}};
+std::vector<RegulariserWeight> regulariser_weights(const Options& options);
 
 config::Section section();
 

@@ -12,6 +12,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/contract.hpp"
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/log.hpp"
@@ -68,8 +69,10 @@ Json step_object(const StepRecord& record, const moe::GateStatistics& statistics
   Json object = {{"kind", "step"},        {"step", record.step},
                  {"epoch", record.epoch}, {"samples", statistics.samples()},
                  {"loss", record.loss},   {"task_loss", statistics.task_loss()}};
-  for (const auto& [name, value] : model::regulariser_losses)
-    object[std::string(name)] = record.regularisers.*value;
+  const Span<const moe::RegulariserKind> kinds = moe::regulariser_kinds();
+  SY_EXPECTS(record.regularisers.size() == kinds.size(), "losses of {} regularisers, not of {}",
+             record.regularisers.size(), kinds.size());
+  for (std::size_t i = 0; i < kinds.size(); ++i) object[std::string(kinds[i].loss)] = record.regularisers[i];
   object.update({{"error", statistics.error()},
                  {"gradient_norm", record.gradient_norm},
                  {"learning_rate", record.learning_rate},

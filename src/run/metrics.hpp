@@ -21,11 +21,11 @@ using Json = nlohmann::ordered_json;  // members keep the order in which they we
 
 // What the statistics of the global batch do not hold.
 struct StepRecord {
-  index_t step = 0;   // 1 is the first
-  index_t epoch = 0;  // 1 is the first
-  double loss = 0;    // total: task and regularisers
-  model::RegulariserLosses regularisers;
-  double gradient_norm = 0;  // before clipping
+  index_t step = 0;             // 1 is the first
+  index_t epoch = 0;            // 1 is the first
+  double loss = 0;              // total: task and regularisers
+  Vector<double> regularisers;  // losses, in the order of moe::regulariser_kinds()
+  double gradient_norm = 0;     // before clipping
   double learning_rate = 0;
 };
 // {"kind": "step", ...}. `statistics` are those of the step's global batch, `seconds` the root's times.

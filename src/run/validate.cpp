@@ -44,8 +44,7 @@ bool mixes_distributions(model::Loss loss) {
 void check_gate_without_network(const Config& config, const moe::RouterKind& kind) {
   if (kind.has_network) return;
   const std::string& gate = config.model.gate;
-  for (const auto& [key, member] : moe::regulariser_weights) {
-    const double weight = config.moe.*member;
+  for (const auto& [key, weight] : moe::regulariser_weights(config.moe)) {
     require(weight == 0, "moe.{} = {} with model.gate = '{}' (it has no scores that could learn); set it to 0",
             key, weight, gate);
   }
@@ -111,8 +110,7 @@ void check_freeze(const Config& config, const moe::RouterKind& kind) {
       "moe.expert_temperature = {} with train.freeze = experts (only experts that learn read it); set it to 1",
       config.moe.expert_temperature);
   if (config.train.freeze != model::Freeze::gate) return;
-  for (const auto& [key, member] : moe::regulariser_weights) {
-    const double weight = config.moe.*member;
+  for (const auto& [key, weight] : moe::regulariser_weights(config.moe)) {
     require(weight == 0 || experts_learn_scores(kind),
             "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", key, weight);
   }

@@ -3,6 +3,8 @@
 // train: the batch of a rank, the step, the coordinator, evaluation. It knows nothing of files.
 #pragma once
 
+#include <numeric>
+
 #include "train/batch_loader.hpp"
 #include "train/coordinator.hpp"
 #include "train/fault_injection.hpp"
@@ -11,12 +13,14 @@ namespace switchyard::train {
 
 struct StepReport {
   moe::GateStatistics statistics;  // exact over the global batch
-  model::RegulariserLosses regularisers;
+  Vector<double> regularisers;     // their losses, in the order of moe::regulariser_kinds()
   double learning_rate = 0;
   Agreement agreed;
   PhaseClock::Seconds seconds{};  // of this rank
 
-  double loss() const { return statistics.task_loss() + regularisers.total(); }
+  double loss() const {
+    return statistics.task_loss() + std::accumulate(regularisers.begin(), regularisers.end(), 0.0);
+  }
 };
 
 // Who learns, from what, and how.

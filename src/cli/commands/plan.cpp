@@ -10,6 +10,7 @@
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
 #include "model/mixture_model.hpp"
+#include "moe/regularisers/similarity.hpp"
 #include "optim/optimiser.hpp"
 #include "run/config.hpp"
 #include "train/batch_loader.hpp"
@@ -97,7 +98,7 @@ void print_gradients(const Plan& p) {
 // Every rank gets the rows that the others hold and works on the pairs of its own samples.
 void print_similarity(const Plan& p) {
   const moe::Options& moe = p.config.moe;
-  if (!moe::SimilarityWeights{moe.similarity, moe.similarity_same, moe.similarity_different}.any()) return;
+  if (!moe::similarity_weights(moe).any()) return;
   const double batch = static_cast<double>(p.config.train.batch_size);
   const double width = moe.similarity_layer == 0
                            ? p.features

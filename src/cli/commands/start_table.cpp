@@ -46,8 +46,8 @@ std::string experts_text(const moe::RouterOptions& router) {
 // "likelihood + 0.2 importance + 1 similarity"
 std::string loss_text(const run::Config& config) {
   std::string text = text_of(config, "model.loss");
-  for (const auto& [key, member] : moe::regulariser_weights) {
-    if (const double weight = config.moe.*member; weight > 0) text += fmt::format(" + {} {}", weight, key);
+  for (const auto& [key, weight] : moe::regulariser_weights(config.moe)) {
+    if (weight > 0) text += fmt::format(" + {} {}", weight, key);
   }
   return text;
 }

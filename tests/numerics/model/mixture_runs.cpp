@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <mutex>
+#include <numeric>
 
 #include "base/philox.hpp"
 #include "comm/threads/thread_group.hpp"
@@ -152,8 +153,8 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
     }
     collect(model, mutex, outcome);
     if (communicator.is_root()) {
-      outcome.loss =
-          statistics.task_loss_sum / static_cast<double>(samples) + model.regulariser_losses().total();
+      outcome.loss = statistics.task_loss_sum / static_cast<double>(samples) +
+                     std::accumulate(model.regulariser_losses().begin(), model.regulariser_losses().end(), 0.0);
     }
   });
   return outcome;

@@ -1,14 +1,41 @@
-#include "moe/balance.hpp"
-
+// The balance loss from the sums of a batch; tests/numerics has it through the whole model.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <random>
 #include <vector>
 
+#include "moe/regularisers.hpp"
+
 namespace switchyard::moe {
 namespace {
+
+struct Balanced {
+  double loss;
+  std::vector<double> gradient;
+};
+
+// load[e] counts slots; probability[e] is a sum over `samples` samples.
+Balanced balance(const std::vector<double>& load, const std::vector<double>& probability, double weight,
+                 index_t samples = 40) {
+  Options options;
+  options.experts = std::ssize(load);
+  options.balance = weight;
+  Regularisers regularisers(options);
+  std::vector<double> sums = load;
+  sums.insert(sums.end(), probability.begin(), probability.end());
+  EXPECT_EQ(regularisers.width(), std::ssize(sums));
+  regularisers.complete(sums, {}, samples);
+  device::Context context(1);
+  const Span<const double> gradient = regularisers.gradients(context.workspace()).probability;
+  return {regularisers.losses()[1], {gradient.begin(), gradient.end()}};
+}
+
+double balance_loss(const std::vector<double>& load, const std::vector<double>& probability, double weight) {
+  return balance(load, probability, weight).loss;
+}
 
 class BalanceLoss : public testing::TestWithParam<std::size_t> {};
 INSTANTIATE_TEST_SUITE_P(experts, BalanceLoss, testing::Values(2, 3, 8, 64));
@@ -53,8 +80,6 @@ TEST_P(BalanceLoss, has_the_gradient_of_finite_differences) {
   for (double& value : load) value = uniform(random);
   load[0] += 1;
   const double slots = std::accumulate(load.begin(), load.end(), 0.0);
-  std::vector<double> gradient(GetParam(), -7);
-  balance_gradient(load, samples, 0.3, gradient);
   const auto loss = [&](const std::vector<double>& probability) {
     double sum = 0;
     for (std::size_t e = 0; e < load.size(); ++e) {
@@ -63,7 +88,8 @@ TEST_P(BalanceLoss, has_the_gradient_of_finite_differences) {
     return 0.3 * static_cast<double>(load.size()) * sum;
   };
   const std::vector<double> even(GetParam(), static_cast<double>(samples) / static_cast<double>(GetParam()));
-  EXPECT_NEAR(balance_loss(load, even, 0.3), loss(even), 1e-12);
+  const auto [of_even, gradient] = balance(load, even, 0.3, samples);
+  EXPECT_NEAR(of_even, loss(even), 1e-12);
   for (std::size_t e = 0; e < load.size(); ++e) {
     std::vector<double> above = even, below = even;
     above[e] += 1e-3;
@@ -75,9 +101,8 @@ TEST_P(BalanceLoss, has_the_gradient_of_finite_differences) {
 // f = (3, 1, 0) / 4, P = (0.5, 0.25, 0.25): 3 (3/8 + 1/16) = 21/16.
 TEST(BalanceLossByHand, is_experts_times_the_sum_of_load_share_times_mean_probability) {
   const std::vector<double> load = {3, 1, 0}, probability = {2, 1, 1};
-  EXPECT_DOUBLE_EQ(balance_loss(load, probability, 1), 21.0 / 16);
-  std::vector<double> gradient(3);
-  balance_gradient(load, 4, 1, gradient);
+  const auto [loss, gradient] = balance(load, probability, 1, 4);
+  EXPECT_DOUBLE_EQ(loss, 21.0 / 16);
   EXPECT_DOUBLE_EQ(gradient[0], 3 * 0.75 / 4);
   EXPECT_DOUBLE_EQ(gradient[1], 3 * 0.25 / 4);
   EXPECT_EQ(gradient[2], 0.0);
@@ -85,9 +110,8 @@ TEST(BalanceLossByHand, is_experts_times_the_sum_of_load_share_times_mean_probab
 
 TEST(BalanceLossByHand, is_zero_without_samples) {
   const std::vector<double> nothing(3, 0.0);
-  EXPECT_EQ(balance_loss(nothing, nothing, 1), 0.0);
-  std::vector<double> gradient(3, -7);
-  balance_gradient(nothing, 0, 1, gradient);
+  const auto [loss, gradient] = balance(nothing, nothing, 1, 0);
+  EXPECT_EQ(loss, 0.0);
   EXPECT_EQ(gradient, nothing);
 }
 

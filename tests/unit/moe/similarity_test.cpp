@@ -1,4 +1,4 @@
-#include "moe/similarity.hpp"
+#include "moe/regularisers/similarity.hpp"
 
 #include <gtest/gtest.h>
 

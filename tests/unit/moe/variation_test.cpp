@@ -1,4 +1,4 @@
-#include "moe/balance.hpp"
+#include "moe/regularisers/variation.hpp"
 
 #include <gtest/gtest.h>
 

@@ -38,7 +38,7 @@ std::vector<std::string> keys(const Json& object) {
 const StepRecord step_7 = {.step = 7,
                            .epoch = 2,
                            .loss = 0.5,
-                           .regularisers = {.importance = 0.1875, .balance = 0, .z_loss = 0, .entropy = 0},
+                           .regularisers = {0.1875, 0, 0, 0, 0, 0},
                            .gradient_norm = 2.5,
                            .learning_rate = 0.001};
 

@@ -52,8 +52,7 @@ TEST(Roles, without_training_no_regulariser_forbids_another_top_k) {
   config.optim.learning_rate = 0.5;
   EXPECT_NO_THROW(validate(config));
   Config asked = without_training(config);
-  for (const moe::Regulariser& regulariser : moe::regulariser_weights)
-    EXPECT_EQ(asked.moe.*regulariser.weight, 0);
+  for (const auto& [key, weight] : moe::regulariser_weights(asked.moe)) EXPECT_EQ(weight, 0) << key;
   EXPECT_EQ(asked.moe.noise, moe::GateNoise::none) << "noise of training alone";
   asked.moe.top_k = 0;
   EXPECT_NO_THROW(validate(asked));

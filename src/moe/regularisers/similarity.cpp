@@ -1,9 +1,11 @@
-#include "moe/similarity.hpp"
+#include "moe/regularisers/similarity.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include "base/contract.hpp"
 #include "device/thread_pool.hpp"
+#include "moe/regulariser.hpp"
 #include "ops/moe/pairwise.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
@@ -74,7 +76,57 @@ void Pairs::add(device::Context& context, IndexRange block, Span<float> memory,
   }
 }
 
+// Of training batches; 0 in evaluation.
+class Similarity final : public Regulariser {
+ public:
+  explicit Similarity(const Options& options)
+      : weights_(similarity_weights(options)), layer_(options.similarity_layer), experts_(options.experts) {}
+
+  // Collective.
+  void measure(RoutedSamples& samples) override {
+    terms_ = {};
+    const nn::Pass& pass = samples.pass;
+    if (!pass.is_training()) return;
+    const tensor::RowSource features =
+        layer_ == 0 ? pass.batch.rows : tensor::RowSource(samples.router.network()->output_of(layer_));
+    terms_ = pairs_.measure(pass.context, pass.tiles(), features, samples.routing.scores);
+  }
+
+  index_t width() const override { return 2; }
+
+  void add_shard(device::Context& /*context*/, IndexRange rows, Span<double> sums) const override {
+    if (terms_.distances.empty()) return;
+    for (index_t n = rows.begin; n < rows.end; ++n) {
+      sums[0] += terms_.distances[n];
+      sums[1] += terms_.same_expert[n];
+    }
+  }
+
+  double complete(const BatchSums& of) override {
+    const SimilaritySums sums{of.own[0], of.own[1]};
+    slope_ = similarity_slope(weights_, sums, of.samples, experts_);
+    return similarity_loss(weights_, sums, of.samples, experts_);
+  }
+
+  void add_gradient(device::Workspace& /*workspace*/, RegulariserGradients& gradients) const override {
+    gradients.sample_probability = terms_.weighted_distances;
+    gradients.sample_scale = slope_;
+  }
+
+ private:
+  SimilarityWeights weights_;
+  index_t layer_;
+  index_t experts_;
+  SimilarityPairs pairs_;
+  SimilarityTerms terms_;
+  double slope_ = 0;
+};
+
 }  // namespace
+
+SimilarityWeights similarity_weights(const Options& options) {
+  return {options.similarity, options.similarity_same, options.similarity_different};
+}
 
 double similarity_loss(const SimilarityWeights& weights, const SimilaritySums& sums, index_t samples,
                        index_t experts) {
@@ -128,4 +180,11 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
   return terms;
 }
 
+namespace regularisers {
+
+std::unique_ptr<Regulariser> similarity(const Options& options) {
+  return similarity_weights(options).any() ? std::make_unique<Similarity>(options) : nullptr;
+}
+
+}  // namespace regularisers
 }  // namespace switchyard::moe

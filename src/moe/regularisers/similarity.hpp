@@ -1,10 +1,9 @@
 // The sample-similarity regulariser (Krishnamurthy et al. 2023): samples that go to one expert are to be close.
 #pragma once
 
-#include <vector>
-
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "moe/options.hpp"
 #include "nn/batch_tiles.hpp"
 #include "tensor/view.hpp"
 
@@ -25,6 +24,7 @@ struct SimilarityWeights {
 
   bool any() const { return scaled > 0 || same > 0 || different > 0; }
 };
+SimilarityWeights similarity_weights(const Options& options);
 
 // Over the global batch.
 struct SimilaritySums {

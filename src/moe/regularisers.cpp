@@ -1,0 +1,83 @@
+#include "moe/regularisers.hpp"
+
+namespace switchyard::moe {
+
+namespace regularisers {
+std::unique_ptr<Regulariser> importance(const Options& options);
+std::unique_ptr<Regulariser> balance(const Options& options);
+std::unique_ptr<Regulariser> z_loss(const Options& options);
+std::unique_ptr<Regulariser> entropy(const Options& options);
+std::unique_ptr<Regulariser> load(const Options& options);
+std::unique_ptr<Regulariser> similarity(const Options& options);
+}  // namespace regularisers
+
+namespace {
+
+constexpr RegulariserKind kinds[] = {
+    {"importance_loss", regularisers::importance},
+    {"balance_loss", regularisers::balance},
+    {"z_loss", regularisers::z_loss},
+    {"gate_entropy_loss", regularisers::entropy},
+    {"load_loss", regularisers::load},
+    {"similarity_loss", regularisers::similarity},
+};
+
+}  // namespace
+
+Span<const RegulariserKind> regulariser_kinds() { return kinds; }
+
+const RoutedSamples::ScoreStatistics& RoutedSamples::score_statistics() {
+  if (!has_score_statistics_) {
+    device::Workspace& workspace = pass.workspace();
+    score_statistics_ = {workspace.allocate<double>(routing.samples),
+                         workspace.allocate<double>(routing.samples)};
+    ops::score_statistics(pass.context, routing.scores, score_statistics_.squared_log_sums,
+                          score_statistics_.entropies);
+    has_score_statistics_ = true;
+  }
+  return score_statistics_;
+}
+
+void add_gradient(device::Workspace& workspace, Span<const double>& sums, Span<const double> values) {
+  if (sums.empty()) {
+    sums = values;
+    return;
+  }
+  const Span<double> both = workspace.allocate<double>(std::ssize(values));
+  for (std::size_t e = 0; e < both.size(); ++e) both[e] = sums[e] + values[e];
+  sums = both;
+}
+
+Regularisers::Regularisers(const Options& options) : losses_(std::size(kinds)) {
+  for (std::size_t kind = 0; kind < std::size(kinds); ++kind) {
+    if (std::unique_ptr<Regulariser> regulariser = kinds[kind].make(options)) {
+      const index_t first_sum = width_;
+      width_ += regulariser->width();
+      in_use_.push_back({std::move(regulariser), kind, first_sum});
+    }
+  }
+}
+
+void Regularisers::measure(const nn::Pass& pass, const Router& router, const Routing& routing) {
+  RoutedSamples samples(pass, router, routing);
+  for (const InUse& of : in_use_) of.regulariser->measure(samples);
+}
+
+void Regularisers::add_shard(device::Context& context, IndexRange rows, Span<double> sums) const {
+  for (const auto& [regulariser, kind, first_sum] : in_use_)
+    regulariser->add_shard(context, rows, sums.subspan(first_sum, regulariser->width()));
+}
+
+void Regularisers::complete(Span<const double> sums, Span<const double> importance, index_t samples) {
+  for (const auto& [regulariser, kind, first_sum] : in_use_) {
+    losses_[kind] = regulariser->complete({sums.subspan(first_sum, regulariser->width()), importance, samples});
+  }
+}
+
+RegulariserGradients Regularisers::gradients(device::Workspace& workspace) const {
+  RegulariserGradients all;
+  for (const InUse& of : in_use_) of.regulariser->add_gradient(workspace, all);
+  return all;
+}
+
+}  // namespace switchyard::moe
