@@ -83,11 +83,12 @@ std::string score_table(const Result& result) {
   return out;
 }
 
-std::string best_line(index_t step, double validation_error, const moe::GateStatistics& test) {
+std::string best_line(index_t step, std::string_view score, double validation,
+                      const moe::GateStatistics& test) {
   return fmt::format(
-      "\nbest checkpoint: step {}, validation error {:.4f}; test error {:.4f}, loss {:.4f} (all above is of "
+      "\nbest checkpoint: step {}, validation {} {:.4f}; test error {:.4f}, loss {:.4f} (all above is of "
       "the last step)\n",
-      step, validation_error, test.error(), test.likelihood_loss());
+      step, score, validation, test.error(), test.likelihood_loss());
 }
 
 std::string usage_bars(const moe::GateStatistics& statistics, std::string_view split, const TextStyle& style) {

@@ -21,7 +21,7 @@ struct Result {
 std::string result_text(const Result& result, const TextStyle& style);
 
 // What the best checkpoint, which is not the last step's, gives on the test split.
-std::string best_line(index_t step, double validation_error, const moe::GateStatistics& test);
+std::string best_line(index_t step, std::string_view score, double validation, const moe::GateStatistics& test);
 // Error, loss and, of several experts, entropies and mutual information, a column per split.
 std::string score_table(const Result& result);
 // A line per expert: its share of the samples, its mean gate weight, a bar.

@@ -44,7 +44,6 @@ class Layer {
   Router& router() { return *router_; }
   const Router& router() const { return *router_; }
   Experts& experts() { return experts_; }
-  const Placement& placement() const { return placement_; }
   const DispatchPlan& plan() const { return plan_; }
 
  private:

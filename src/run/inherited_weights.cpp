@@ -21,7 +21,7 @@ struct Wanted {
   std::string path;
 };
 
-std::vector<Wanted> wanted_arrays(model::MixtureModel& model, InitParts parts) {
+std::vector<Wanted> wanted_arrays(model::Model& model, InitParts parts) {
   std::vector<Wanted> wanted;
   const auto add = [&](const std::vector<model::ModelArray>& arrays, const char* group) {
     for (const model::ModelArray& array : arrays) {
@@ -75,8 +75,8 @@ void check_nothing_left(const std::map<std::string, tensor::Shape>& stored,
 }
 
 // Local; reads nothing before everything is known to fit.
-std::vector<std::string> read(const checkpoint::Reader& reader, InitParts parts, model::MixtureModel& model) {
-  if (parts != InitParts::gate) check_expert_count(reader, model.layer().placement().expert_count());
+std::vector<std::string> read(const checkpoint::Reader& reader, InitParts parts, model::Model& model) {
+  if (parts != InitParts::gate) check_expert_count(reader, model.statistics().experts());
   std::map<std::string, tensor::Shape> stored;
   for (const checkpoint::Slice& array : reader.arrays()) stored[array.path] = array.shape;
 
@@ -115,7 +115,7 @@ std::vector<std::string> read(const checkpoint::Reader& reader, InitParts parts,
 }  // namespace
 
 InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init,
-                                 model::MixtureModel& model) {
+                                 model::Model& model) {
   InheritedWeights inherited;
   if (init.from.empty()) return inherited;
   try {

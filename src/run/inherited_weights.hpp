@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
-#include "model/mixture_model.hpp"
+#include "model/model.hpp"
 #include "run/options.hpp"
 
 namespace switchyard::run {
@@ -22,6 +22,6 @@ struct InheritedWeights {
 // model.values_changed() is the caller's. All ranks throw the same: DataError if there is no whole checkpoint,
 // ConfigError for another number of experts or other shapes.
 InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init,
-                                 model::MixtureModel& model);
+                                 model::Model& model);
 
 }  // namespace switchyard::run

@@ -55,28 +55,30 @@ Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Resources r
       folder_(folder),
       checkpoint_folder_(std::filesystem::path(config.run.dir) / "checkpoints"),
       loader_(config.train, config.run.seed, dataset, resources),
-      model_(mixture_options(config), train::task_of(dataset), resources),
-      optimiser_(config.optim, model_.norm_table(), model_.slices()),
-      state_{.step = 0, .horizon = schedule_horizon(config, loader_), .data = dataset.identity()},
+      model_(model::make_model(mixture_options(config), train::task_of(dataset), resources)),
+      optimiser_(config.optim, model_->norm_table(), model_->slices()),
+      state_{.horizon = schedule_horizon(config, loader_),
+             .best = model_->worst_score(),
+             .data = dataset.identity()},
       last_step_(final_step(config, loader_)),
-      step_(config.optim, state_.horizon, {loader_, model_, optimiser_}, resources),
-      last_batch_(model_.statistics()),
+      step_(config.optim, state_.horizon, {loader_, *model_, optimiser_}, resources),
+      last_batch_(model_->statistics()),
       out_(&std::cout),
       collapse_watch_(importance_weight(), config.train.freeze) {
-  model_.values_changed();
+  model_->values_changed();
 }
 
 void Loop::restore(const checkpoint::Reader& reader) {
-  state_ = state_of(reader, config_, loader_.dataset().identity());
+  state_ = state_of(reader, config_, loader_.dataset().identity(), state_.best.name);
   if (config_.train.max_steps > 0 && config_.train.max_steps < state_.step) {
     throw ConfigError(
         fmt::format("train.max_steps = {} but the run has done {} steps (a run does not go back); give at "
                     "least {}, or 0 for no limit",
                     config_.train.max_steps, state_.step, state_.step));
   }
-  load_arrays(reader, model_, &optimiser_);
+  load_arrays(reader, *model_, &optimiser_);
   load_last_step(reader, last_batch_);
-  model_.values_changed();
+  model_->values_changed();
   saved_step_ = state_.step;
   if (state_.horizon != schedule_horizon(config_, loader_)) {
     throw DataError(fmt::format(
@@ -114,7 +116,7 @@ void Loop::note_end(ErrorKind kind, const std::string& message) {
 
 // Says what is not finite, and what can be done about it. Collective: all ranks have the same error.
 void Loop::end_without_numbers(const Error& error) {
-  std::string broken = first_not_finite(resources_.communicator, model_, optimiser_);
+  std::string broken = first_not_finite(resources_.communicator, *model_, optimiser_);
   // Arrays change in updates alone, the last of which was that of state_.step.
   const bool is_update = !broken.empty() && state_.step > 0;
   const bool is_evaluation = broken.empty() && state_.step == step_under_way_;
@@ -228,13 +230,13 @@ bool Loop::evaluate_epoch() {
   if (loader_.dataset().size(data::Split::validation) == 0) return true;
   const auto begin = std::chrono::steady_clock::now();
   std::optional<moe::GateStatistics> found =
-      train::evaluate(data::Split::validation, loader_, model_, resources_);
+      train::evaluate(data::Split::validation, loader_, *model_, resources_);
   state_.evaluated = found.has_value();
   if (!found) return false;
   validation_ = std::move(found);
   validation_step_ = state_.step;
-  if (validation_->error() < state_.best_error) {
-    state_.best_error = validation_->error();
+  if (const model::Score score = model_->score(*validation_); score.value < state_.best.value) {
+    state_.best = score;
     state_.best_step = state_.step;
     is_best_ = true;
   }
@@ -253,19 +255,19 @@ void Loop::save() {
   comm::agree(resources_.communicator, [&] {
     // What is not finite is never published: not even as `best`, or as one of the last.
     train::expect_finite_updates(optimiser_);
-    expect_finite_state(model_);
+    expect_finite_state(*model_);
     if (folder_ != nullptr) folder_->expect_held();
     if (metrics_) metrics_->sync();
   });
   save_checkpoint(resources_.communicator, checkpoint_folder_,
-                  {config_, state_, model_, optimiser_, last_batch_},
+                  {config_, state_, *model_, optimiser_, last_batch_},
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
 }
 
 Outcome Loop::finish() {
   const auto made = [&](std::optional<moe::GateStatistics>& statistics, data::Split split) {
-    statistics = train::evaluate(split, loader_, model_, resources_);
+    statistics = train::evaluate(split, loader_, *model_, resources_);
     return statistics.has_value();
   };
   const bool is_whole = (validation_step_ == state_.step || made(validation_, data::Split::validation)) &&
@@ -281,7 +283,7 @@ Outcome Loop::finish() {
     const console::Result result{&*validation_, &*test_, importance_weight()};
     *out_ << '\n' << console::result_text(result, console::detect_terminal(1).style);
     if (best_test_ && state_.best_step != state_.step) {
-      *out_ << console::best_line(state_.best_step, state_.best_error, *best_test_);
+      *out_ << console::best_line(state_.best_step, state_.best.name, state_.best.value, *best_test_);
     }
     *out_ << std::flush;
   }
@@ -299,7 +301,7 @@ bool Loop::evaluate_best() {
   try {
     const checkpoint::Reader reader(resources_.communicator,
                                     checkpoint::path_of(checkpoint_folder_, state_.best_step));
-    comm::agree(resources_.communicator, [&] { load_arrays(reader, model_, nullptr); });
+    comm::agree(resources_.communicator, [&] { load_arrays(reader, *model_, nullptr); });
   } catch (const AgreedError& error) {
     if (resources_.communicator.is_root())
       log::warn(
@@ -307,14 +309,14 @@ bool Loop::evaluate_best() {
           state_.best_step, error.what());
     return true;
   }
-  model_.values_changed();
-  best_test_ = train::evaluate(data::Split::test, loader_, model_, resources_);
+  model_->values_changed();
+  best_test_ = train::evaluate(data::Split::test, loader_, *model_, resources_);
   return best_test_.has_value();
 }
 
 std::optional<BestEvaluation> Loop::best() const {
   if (state_.best_step < 0) return std::nullopt;
-  return BestEvaluation{state_.best_step, loader_.training().epoch_number(state_.best_step), state_.best_error,
+  return BestEvaluation{state_.best_step, loader_.training().epoch_number(state_.best_step), state_.best,
                         best_test_ ? &*best_test_ : nullptr};
 }
 
@@ -325,7 +327,7 @@ std::optional<double> Loop::importance_weight() const {
 void Loop::write_summary(const Outcome& outcome) {
   if (folder_ == nullptr) return;
   const Summary summary{.steps = state_.step,
-                        .parameters = model_.parameter_count(),
+                        .parameters = model_->parameter_count(),
                         .seed = config_.run.seed,
                         .samples_per_second = training_seconds_ > 0
                                                   ? static_cast<double>(trained_samples_) / training_seconds_

@@ -33,7 +33,7 @@ class Loop {
   // Where the root writes progress and the result: standard output, unless this is called before run().
   void set_output(std::ostream& out) { out_ = &out; }
 
-  model::MixtureModel& model() { return model_; }
+  model::Model& model() { return *model_; }
   const train::BatchLoader& loader() const { return loader_; }
   index_t last_step() const { return last_step_; }
   index_t step() const { return state_.step; }
@@ -71,7 +71,7 @@ class Loop {
   const RunFolder* folder_;
   std::filesystem::path checkpoint_folder_;
   train::BatchLoader loader_;
-  model::MixtureModel model_;
+  std::unique_ptr<model::Model> model_;
   optim::Optimiser optimiser_;
   RunState state_;
   index_t last_step_;

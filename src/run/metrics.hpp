@@ -13,7 +13,8 @@
 #include "base/ids.hpp"
 #include "base/phase_clock.hpp"
 #include "files/file.hpp"
-#include "model/mixture_model.hpp"
+#include "model/regularisers.hpp"
+#include "moe/gate_statistics.hpp"
 
 namespace switchyard::run {
 

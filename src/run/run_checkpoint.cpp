@@ -19,7 +19,7 @@ namespace switchyard::run {
 namespace {
 
 // The slices of all arrays that this rank reads; with `writing`, only those whose one valid copy it holds.
-std::vector<checkpoint::Slice> slices_of(model::MixtureModel& model, optim::Optimiser* optimiser, bool writing,
+std::vector<checkpoint::Slice> slices_of(model::Model& model, optim::Optimiser* optimiser, bool writing,
                                          bool is_root) {
   std::vector<checkpoint::Slice> slices;
   const auto add = [&](std::string path, const tensor::Shape& shape, IndexRange rows, float* data,
@@ -89,6 +89,8 @@ std::array<Computer, 3> this_computer() {
            {"instruction_set", "the instruction set of products", ops::product_instruction_set()}}};
 }
 
+std::string best_path(std::string_view score) { return fmt::format("state/best_{}", score); }
+
 void expect(const checkpoint::Reader& reader, const std::string& path, std::int64_t expected, const char* key) {
   const std::int64_t found = reader.integer(path);
   if (found != expected) {
@@ -120,7 +122,7 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
                      {"data/training_samples", state.data.training_samples},
                      {"data/validation_samples", state.data.validation_samples},
                      {"data/test_samples", state.data.test_samples}};
-  header.numbers = {{"state/best_error", state.best_error},
+  header.numbers = {{best_path(state.best.name), state.best.value},
                     {"state/smallest_loss", state.smallest_loss},
                     {"state/last_loss", state.last_loss}};
   header.texts = {{"config", schema().to_ini(config)}, {"data/digest", state.data.digest}};
@@ -184,7 +186,8 @@ std::vector<std::string> warnings_of(const checkpoint::Reader& reader) {
   return warnings;
 }
 
-RunState state_of(const checkpoint::Reader& reader, const Config& config, const data::Identity& data) {
+RunState state_of(const checkpoint::Reader& reader, const Config& config, const data::Identity& data,
+                  std::string_view score) {
   expect(reader, "state/seed", static_cast<std::int64_t>(config.run.seed), "run.seed");
   expect(reader, "state/shards", config.train.shards, "train.shards");
   expect(reader, "state/batch_size", config.train.batch_size, "train.batch_size");
@@ -197,7 +200,7 @@ RunState state_of(const checkpoint::Reader& reader, const Config& config, const 
   }
   return {reader.integer("state/step"),
           reader.integer("state/schedule_steps"),
-          reader.number("state/best_error"),
+          {score, reader.number(best_path(score))},
           reader.integer("state/best_step"),
           reader.number("state/smallest_loss"),
           reader.number("state/last_loss"),
@@ -213,7 +216,7 @@ void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_
   for (index_t e = 0; e < last_step.experts(); ++e) last_step.load(e) = last.load[e];
 }
 
-std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,
+std::string first_not_finite(comm::Communicator& communicator, model::Model& model,
                              optim::Optimiser& optimiser) {
   try {
     comm::agree(communicator, [&] { expect_finite(slices_of(model, &optimiser, false, false)); });
@@ -223,13 +226,13 @@ std::string first_not_finite(comm::Communicator& communicator, model::MixtureMod
   return {};
 }
 
-void expect_finite_state(model::MixtureModel& model) {
+void expect_finite_state(model::Model& model) {
   std::vector<checkpoint::Slice> slices = slices_of(model, nullptr, false, false);
   std::erase_if(slices, [](const checkpoint::Slice& slice) { return !slice.path.starts_with("buffers/"); });
   expect_finite(slices);
 }
 
-void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimiser* optimiser) {
+void load_arrays(const checkpoint::Reader& reader, model::Model& model, optim::Optimiser* optimiser) {
   for (const checkpoint::Slice& slice : slices_of(model, optimiser, false, false)) {
     reader.read(slice);
     if (is_finite(slice)) continue;

@@ -9,7 +9,7 @@
 
 #include "checkpoint/checkpoint.hpp"
 #include "data/dataset.hpp"
-#include "model/mixture_model.hpp"
+#include "model/model.hpp"
 #include "optim/optimiser.hpp"
 
 namespace switchyard::run {
@@ -20,7 +20,7 @@ struct Config;
 struct RunState {
   index_t step = 0;
   index_t horizon = 0;  // of the schedule
-  double best_error = 1.0;
+  model::Score best;    // so far
   index_t best_step = -1;
   double smallest_loss = std::numeric_limits<double>::max();  // of a batch, regularisers included
   double last_loss = 0;                                       // of the last step's batch
@@ -35,7 +35,7 @@ struct RunState {
 struct RunParts {
   const Config& config;
   const RunState& state;
-  model::MixtureModel& model;
+  model::Model& model;
   optim::Optimiser& optimiser;
   const moe::GateStatistics& last_step;
 };
@@ -53,8 +53,9 @@ std::string named_checkpoint(const std::filesystem::path& run, std::string_view 
 std::optional<data::Identity> stored_identity(const checkpoint::Reader& reader);
 
 // Local: what a checkpoint says of its run. What fixes the order of samples and the sums must agree with
-// `config` (seed, shards, batch size) and `data`; DataError if not.
-RunState state_of(const checkpoint::Reader& reader, const Config& config, const data::Identity& data);
+// `config` (seed, shards, batch size) and `data`; DataError if not. `score`: the name of the model's.
+RunState state_of(const checkpoint::Reader& reader, const Config& config, const data::Identity& data,
+                  std::string_view score);
 
 // What computed the run so far and is another now (the build, the library of products, its instruction set),
 // and data that cannot be compared: a sentence each. A resumed run may differ in bits from one that never
@@ -68,14 +69,14 @@ void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_
 // The first array of the model and the optimiser that holds a number that is not finite:
 // "'experts/0003/dense_1/weight' is not finite", with the rank that has it; empty if there is none. A pass over
 // all of it. Collective.
-std::string first_not_finite(comm::Communicator& communicator, model::MixtureModel& model,
+std::string first_not_finite(comm::Communicator& communicator, model::Model& model,
                              optim::Optimiser& optimiser);
 // Throws NumericError if this rank's running statistics, which no optimiser updates, are not finite. Local: for
 // comm::agree().
-void expect_finite_state(model::MixtureModel& model);
+void expect_finite_state(model::Model& model);
 
 // Every rank reads what it now owns. Throws NumericError for an array that is not finite. optimiser may be null
 // (evaluation).
-void load_arrays(const checkpoint::Reader& reader, model::MixtureModel& model, optim::Optimiser* optimiser);
+void load_arrays(const checkpoint::Reader& reader, model::Model& model, optim::Optimiser* optimiser);
 
 }  // namespace switchyard::run

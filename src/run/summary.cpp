@@ -14,8 +14,10 @@ Json split_object(const moe::GateStatistics* statistics) {
 
 Json best_object(const std::optional<BestEvaluation>& best) {
   if (!best) return nullptr;
-  return {
-      {"step", best->step}, {"epoch", best->epoch}, {"error", best->error}, {"test", split_object(best->test)}};
+  return {{"step", best->step},
+          {"epoch", best->epoch},
+          {best->score.name, best->score.value},
+          {"test", split_object(best->test)}};
 }
 
 }  // namespace

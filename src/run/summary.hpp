@@ -10,15 +10,15 @@
 #include "base/build_info.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
-#include "moe/gate_statistics.hpp"
+#include "model/model.hpp"
 
 namespace switchyard::run {
 
-// The checkpoint with the smallest validation error so far.
+// The checkpoint with the best score so far.
 struct BestEvaluation {
   index_t step = 0;
   index_t epoch = 0;
-  double error = 0;                           // on the validation split
+  model::Score score;                         // on the validation split
   const moe::GateStatistics* test = nullptr;  // with its weights; null: null in the file
 };
 

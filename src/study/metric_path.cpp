@@ -42,7 +42,7 @@ nlohmann::json full_summary() {
   summary.validation = &statistics;
   summary.test = &statistics;
   summary.training = &statistics;
-  summary.best = run::BestEvaluation{.test = &statistics};
+  summary.best = run::BestEvaluation{.score = {"error"}, .test = &statistics};
   return summary_object(summary, {});
 }
 

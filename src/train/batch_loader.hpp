@@ -9,7 +9,7 @@
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
 #include "data/permutation.hpp"
-#include "model/mixture_model.hpp"
+#include "model/model.hpp"
 #include "train/options.hpp"
 
 namespace switchyard::train {

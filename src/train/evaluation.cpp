@@ -10,7 +10,7 @@ std::string_view name(data::Split split) {
   return names[as_size(split)];
 }
 
-std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& loader, model::MixtureModel& model,
+std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& loader, model::Model& model,
                                             comm::Resources resources) {
   auto& [communicator, context] = resources;
   moe::GateStatistics total = model.statistics();

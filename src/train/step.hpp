@@ -26,7 +26,7 @@ struct StepReport {
 // Who learns, from what, and how.
 struct Learner {
   BatchLoader& loader;
-  model::MixtureModel& model;
+  model::Model& model;
   optim::Optimiser& optimiser;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iostream>
+#include <memory>
 
 #include "base/partition.hpp"
 #include "cli/bench/timing.hpp"
@@ -51,14 +52,15 @@ struct Measured {
 Measured measure(const run::Config& config, index_t steps, const data::Dataset& dataset,
                  comm::Resources resources) {
   train::BatchLoader loader(config.train, config.run.seed, dataset, resources);
-  model::MixtureModel model(run::mixture_options(config), train::task_of(dataset), resources);
-  model.values_changed();
-  optim::Optimiser optimiser(config.optim, model.norm_table(), model.slices());
-  train::Step step(config.optim, steps, {loader, model, optimiser}, resources);
+  const std::unique_ptr<model::Model> model =
+      model::make_model(run::mixture_options(config), train::task_of(dataset), resources);
+  model->values_changed();
+  optim::Optimiser optimiser(config.optim, model->norm_table(), model->slices());
+  train::Step step(config.optim, steps, {loader, *model, optimiser}, resources);
 
   Measured result;
   // Two operations for each multiply-add.
-  result.flops_per_sample = 2.0 * static_cast<double>(model.training_multiply_adds_per_sample());
+  result.flops_per_sample = 2.0 * static_cast<double>(model->training_multiply_adds_per_sample());
   const index_t references = std::max(steps / 5, fewest_references);
   const index_t warm = std::min<index_t>(steps / 10 + 1, 20);
   for (index_t i = 0; i < steps + warm; ++i) {

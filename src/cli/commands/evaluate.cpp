@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -73,7 +74,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
   const comm::Resources resources{communicator, runtime.start_device(config.run)};
   const data::Dataset dataset = runtime.read_data(config);
   std::optional<train::BatchLoader> loader;
-  std::optional<model::MixtureModel> model;
+  std::unique_ptr<model::Model> model;
   comm::agree(communicator, [&] {
     if (dataset.size(split) == 0) {
       throw ConfigError(
@@ -82,7 +83,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                       train::name(split)));
     }
     loader.emplace(config.train, config.run.seed, dataset, resources);
-    model.emplace(run::mixture_options(config), train::task_of(dataset), resources);
+    model = model::make_model(run::mixture_options(config), train::task_of(dataset), resources);
     run::load_arrays(reader, *model, nullptr);
     model->values_changed();
   });

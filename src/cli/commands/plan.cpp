@@ -9,7 +9,7 @@
 #include "console/terminal.hpp"
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
-#include "model/mixture_model.hpp"
+#include "model/layer_options.hpp"
 #include "moe/regularisers/similarity.hpp"
 #include "optim/optimiser.hpp"
 #include "run/config.hpp"

@@ -8,6 +8,7 @@
 
 #include "base/build_info.hpp"
 #include "device/describe.hpp"
+#include "model/layer_options.hpp"
 #include "run/config.hpp"
 #include "run/start_warnings.hpp"
 
@@ -52,24 +53,25 @@ std::string loss_text(const run::Config& config) {
   return text;
 }
 
-Rows model_rows(const run::Config& config, run::Loop& loop) {
-  const moe::LayerOptions& options = loop.model().options();
-  return {
-      {"gate", config.model.gate},
-      {"expert", config.model.expert},
-      {"experts", experts_text(options.routing)},
-      {"routing", options.routing.kind.describe(options.routing, options.gate)},
-      {"loss", loss_text(config)},
-      {"parameters", fmt::format("{} (gate {}, an expert {})", console::grouped(loop.model().parameter_count()),
-                                 console::grouped(loop.model().gate_parameters()),
-                                 console::grouped(loop.model().expert_parameters()))}};
+Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
+  const moe::LayerOptions options = model::layer_options(run::mixture_options(config), train::task_of(dataset));
+  const index_t gate = options.gate.parameter_count();
+  const index_t expert = options.expert.parameter_count();
+  return {{"gate", config.model.gate},
+          {"expert", config.model.expert},
+          {"experts", experts_text(options.routing)},
+          {"routing", options.routing.kind.describe(options.routing, options.gate)},
+          {"loss", loss_text(config)},
+          {"parameters",
+           fmt::format("{} (gate {}, an expert {})", console::grouped(gate + config.moe.experts * expert),
+                       console::grouped(gate), console::grouped(expert))}};
 }
 
-Rows layout_rows(const Runtime& runtime, run::Loop& loop, int ranks) {
+Rows layout_rows(const Runtime& runtime, const moe::Placement& placement) {
+  const int ranks = placement.rank_count();
   std::string hosted;
   for (int rank = 0; rank < std::min(ranks, 16); ++rank) {
-    hosted += fmt::format("{}{}", rank == 0 ? "" : " ",
-                          loop.model().layer().placement().hosted_by(GroupRank(rank)).size());
+    hosted += fmt::format("{}{}", rank == 0 ? "" : " ", placement.hosted_by(GroupRank(rank)).size());
   }
   if (ranks > 16) hosted += " ...";
   return {{"ranks", fmt::format("{} on {} node(s)", ranks, runtime.nodes().nodes)},
@@ -126,10 +128,12 @@ void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const
   if (!runtime.is_root()) return;
   const run::Config& config = prepared.config;
   const device::MachineInfo machine = device::describe_machine();
+  const moe::Placement placement =
+      moe::Placement::make(config.moe.placement, config.moe.experts, runtime.communicator().size());
   console::StartTable table;
   table.sections.push_back({"data", data_rows(config, dataset)});
-  table.sections.push_back({"model", model_rows(config, loop)});
-  table.sections.push_back({"layout", layout_rows(runtime, loop, runtime.communicator().size())});
+  table.sections.push_back({"model", model_rows(config, dataset)});
+  table.sections.push_back({"layout", layout_rows(runtime, placement)});
   table.sections.push_back({"training", training_rows(prepared, loop)});
   table.sections.push_back({"machine",
                             {{"device", fmt::format("cpu: {}, {} cores", machine.cpu_model, machine.cores)},
@@ -139,8 +143,7 @@ void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const
                                                                     : "AVX2 or less"},
                              {"build", describe(build_info())}}});
   table.warnings = runtime.warnings();
-  std::ranges::move(run::start_warnings(config, dataset, loop.model().layer().placement()),
-                    std::back_inserter(table.warnings));
+  std::ranges::move(run::start_warnings(config, dataset, placement), std::back_inserter(table.warnings));
   std::cout << console::start_table(table, console::detect_terminal(1).style) << std::flush;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "comm/local/local_communicator.hpp"
 #include "numerics/model/mixture_runs.hpp"
 
 namespace switchyard::model {
@@ -212,8 +213,9 @@ TEST(ClusteredEvaluation, is_without_noise_unless_it_is_wanted_always) {
 // Expert 3's score is a NaN, so that it is never chosen: no weight, loss or gradient of a sample shows it.
 TEST(MixtureScores, that_are_no_numbers_are_an_error_on_all_ranks_though_the_loss_is_a_number) {
   const Setting setting{"dense:experts", "dense:5 relu dense:classes", {1, 1, 20}, 2};
-  const auto break_score = [](MixtureModel& model) {
-    model.layer().router().network()->layers().layer(0).parameters()[1].value.data()[3] = std::nanf("");
+  const auto break_score = [](Model& model) {
+    for (const ModelArray& array : model.parameters())
+      if (array.name == "gate/dense_1/bias") array.data[3] = std::nanf("");
   };
   for (const int ranks : {1, 3}) {
     for (const nn::Mode mode : {nn::Mode::training, nn::Mode::evaluation}) {
@@ -255,7 +257,7 @@ TEST(FrozenGradient, of_what_trains_is_that_of_the_whole_model) {
 
 TEST(FrozenGate, normalises_with_its_running_statistics) {
   Setting setting{conv_gate, conv_expert, image, 0, 0.0};
-  const auto change = [](MixtureModel& model) {
+  const auto change = [](Model& model) {
     for (const ModelArray& array : model.state()) std::fill_n(array.data, array.rows.size(), 0.25F);
   };
   const double in_evaluation = run_model(setting, 1, nn::Mode::evaluation, change).loss;
@@ -263,6 +265,21 @@ TEST(FrozenGate, normalises_with_its_running_statistics) {
   setting.freeze = model::Freeze::gate;
   for (const int ranks : {1, 3, 7})
     EXPECT_EQ(run_model(setting, ranks, nn::Mode::training, change).loss, in_evaluation) << ranks << " ranks";
+}
+
+TEST(MixtureScore, is_the_error_and_a_best_checkpoint_has_one_below_1) {
+  comm::LocalCommunicator communicator;
+  device::Context context(1);
+  const std::unique_ptr<Model> model =
+      make_model(make_options({conv_gate, conv_expert, image, 0, 0.0}), {image, 3}, {communicator, context});
+  moe::GateStatistics statistics = model->statistics();
+  statistics.samples() = 8;
+  statistics.errors() = 2;
+  const Score score = model->score(statistics);
+  EXPECT_EQ(score.name, "error");
+  EXPECT_EQ(score.value, 0.25);
+  EXPECT_EQ(model->worst_score().name, score.name);
+  EXPECT_EQ(model->worst_score().value, 1.0);
 }
 
 TEST(MixtureGradient, has_both_rules_for_the_gate) {

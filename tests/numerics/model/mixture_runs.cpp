@@ -20,7 +20,7 @@ double pixel(index_t n, index_t i) {
 }
 
 // Values and gradients of what this rank updates, put together over ranks under `mutex`.
-void collect(MixtureModel& model, std::mutex& mutex, Outcome& outcome) {
+void collect(Model& model, std::mutex& mutex, Outcome& outcome) {
   const std::lock_guard lock(mutex);
   for (const nn::ParameterSlice& slice : model.slices()) {
     const index_t width = slice.count / std::max<index_t>(slice.rows.size(), 1);
@@ -114,16 +114,16 @@ MixtureOptions make_options(const Setting& setting) {
   return mixture;
 }
 
-Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
-                  const std::function<void(MixtureModel&)>& change) {
+Outcome run_model(const Setting& setting, int ranks, nn::Mode mode, const std::function<void(Model&)>& change) {
   Outcome outcome;
   std::mutex mutex;
   const MixtureOptions mixture = make_options(setting);
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(1);
-    MixtureModel model(mixture, {setting.image, setting.classes()}, {communicator, context});
-    if (change) change(model);
-    model.values_changed();
+    const std::unique_ptr<Model> model =
+        make_model(mixture, {setting.image, setting.classes()}, {communicator, context});
+    if (change) change(*model);
+    model->values_changed();
     nn::BatchTiles tiles;
     tiles.set_sharded(communicator, samples, mixture.shards);
     const index_t features = setting.image.features();
@@ -145,16 +145,17 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode,
                           .labels = labels};
     PhaseClock clock;
     const nn::Pass pass{context, batch, mode, clock};
-    moe::GateStatistics statistics = model.statistics();
-    model.forward(pass, statistics);
+    moe::GateStatistics statistics = model->statistics();
+    model->forward(pass, statistics);
     if (training) {
-      model.backward(pass);
-      model.reduce_gradients(pass);
+      model->backward(pass);
+      model->reduce_gradients(pass);
     }
-    collect(model, mutex, outcome);
+    collect(*model, mutex, outcome);
     if (communicator.is_root()) {
-      outcome.loss = statistics.task_loss_sum / static_cast<double>(samples) +
-                     std::accumulate(model.regulariser_losses().begin(), model.regulariser_losses().end(), 0.0);
+      outcome.loss =
+          statistics.task_loss_sum / static_cast<double>(samples) +
+          std::accumulate(model->regulariser_losses().begin(), model->regulariser_losses().end(), 0.0);
     }
   });
   return outcome;

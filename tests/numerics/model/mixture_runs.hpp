@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "model/mixture_model.hpp"
+#include "model/layer_options.hpp"
 #include "support/reference_mixture.hpp"
 
 namespace switchyard::model {
@@ -68,7 +68,7 @@ struct Outcome {
 };
 // In evaluation there is a loss and no gradient. `change` sees the model before its first batch.
 Outcome run_model(const Setting& setting, int ranks, nn::Mode mode = nn::Mode::training,
-                  const std::function<void(MixtureModel&)>& change = {});
+                  const std::function<void(Model&)>& change = {});
 
 // The model on 1, 2, 3 and 7 ranks against the reference. gradient_tolerance: relative to the largest gradient
 // of all. float32 keeps 6e-8 a rounding and sums a few hundred terms; finite differences of a float64 loss with

@@ -24,7 +24,7 @@ TEST(SummaryObject, holds_the_result_of_a_whole_run) {
   summary.train_loss = 0.125;
   summary.validation = &validation;
   summary.test = &test;
-  summary.best = BestEvaluation{2052, 19, 0.0625};
+  summary.best = BestEvaluation{2052, 19, {"error", 0.0625}};
   summary.exit_reason = "finished all 2160 steps";
   const Json object = summary_object(summary, build);
   EXPECT_EQ(object["validation"], evaluation_object(validation));

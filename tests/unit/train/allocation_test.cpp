@@ -52,10 +52,11 @@ std::int64_t allocations_of_warm_steps(const run::Config& config, int threads) {
   device::Context context(threads);
   const comm::Resources resources{communicator, context};
   BatchLoader loader(config.train, config.run.seed, dataset, resources);
-  model::MixtureModel model(run::mixture_options(config), task_of(dataset), resources);
-  model.values_changed();
-  optim::Optimiser optimiser(config.optim, model.norm_table(), model.slices());
-  Step step(config.optim, 100, {loader, model, optimiser}, resources);
+  const std::unique_ptr<model::Model> model =
+      model::make_model(run::mixture_options(config), task_of(dataset), resources);
+  model->values_changed();
+  optim::Optimiser optimiser(config.optim, model->norm_table(), model->slices());
+  Step step(config.optim, 100, {loader, *model, optimiser}, resources);
   // A library primitive is built when a thread meets a shape for the first time, and which thread takes which
   // tile is left to chance: two epochs at a time, until two went by without a first time.
   index_t next = 0;

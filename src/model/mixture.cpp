@@ -1,4 +1,4 @@
-#include "model/mixture_model.hpp"
+#include "model/mixture.hpp"
 
 #include <fmt/format.h>
 
@@ -21,7 +21,7 @@ index_t training_multiply_adds(const nn::NetworkShape& shape, const nn::NetworkO
 
 }  // namespace
 
-MixtureModel::MixtureModel(const MixtureOptions& mixture, const Task& task, comm::Resources resources)
+Mixture::Mixture(const MixtureOptions& mixture, const Task& task, comm::Resources resources)
     : resources_(resources),
       task_(task),
       objective_(Objective::make(mixture, task.classes)),
@@ -36,16 +36,16 @@ MixtureModel::MixtureModel(const MixtureOptions& mixture, const Task& task, comm
   for (index_t e = 0; e < mixture.moe.experts; ++e) norm_table_.add(expert);
 }
 
-index_t MixtureModel::parameter_count() const {
-  return gate_parameters() + expert_parameters() * layer_.placement().expert_count();
+index_t Mixture::parameter_count() const {
+  return options_.gate.parameter_count() + options_.expert.parameter_count() * options_.routing.experts;
 }
 
-index_t MixtureModel::training_multiply_adds_per_sample() const {
+index_t Mixture::training_multiply_adds_per_sample() const {
   return training_multiply_adds(options_.gate, options_.gate_options) +
          layer_.router().slots() * training_multiply_adds(options_.expert, options_.expert_options);
 }
 
-void MixtureModel::forward(const nn::Pass& pass, moe::GateStatistics& statistics) {
+void Mixture::forward(const nn::Pass& pass, moe::GateStatistics& statistics) {
   output_ = layer_.forward(pass);
   pass.clock.enter(Phase::combine);
   scores_ = objective_->forward(pass.context, output_, pass.batch.labels);
@@ -56,7 +56,7 @@ void MixtureModel::forward(const nn::Pass& pass, moe::GateStatistics& statistics
   expect_finite(statistics);
 }
 
-void MixtureModel::expect_finite(const moe::GateStatistics& statistics) const {
+void Mixture::expect_finite(const moe::GateStatistics& statistics) const {
   if (std::isfinite(statistics.task_loss_sum) && bad_scores_ == 0) return;
   const std::string what = std::isfinite(statistics.task_loss_sum)
                                ? std::string("a score of the gate is not finite")
@@ -65,22 +65,22 @@ void MixtureModel::expect_finite(const moe::GateStatistics& statistics) const {
 }
 
 // The columns of a shard's sums; those of the regularisers follow.
-struct MixtureModel::SumColumns {
+struct Mixture::SumColumns {
   enum : index_t { task_loss, likelihood_loss, bad_scores, entropy, chosen_entropy, importance };
   index_t experts;
   index_t regularisers() const { return importance + experts; }
 };
 
 // What is summed besides the losses that are trained; empty: zero. Entropies are in bits.
-struct MixtureModel::OfSamples {
+struct Mixture::OfSamples {
   Span<const float> likelihood_losses;
   Span<const double> score_entropies;   // of the softmax over all experts
   Span<const double> weight_entropies;  // of the weights over the chosen ones
 };
 
 // One shard, sample after sample, in float64.
-void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const OfSamples& of,
-                             Span<double> sums) const {
+void Mixture::sum_shard(device::Context& context, IndexRange rows, const OfSamples& of,
+                        Span<double> sums) const {
   const moe::Routing& routing = output_.routing;
   const tensor::ConstMatrix scores = routing.noisy.rows_from(rows);
   sums[SumColumns::bad_scores] = ops::all_finite(context, scores) ? 0.0 : 1.0;
@@ -99,7 +99,7 @@ void MixtureModel::sum_shard(device::Context& context, IndexRange rows, const Of
   regularisers_.add_shard(context, rows, sums.subspan(columns.regularisers()));
 }
 
-MixtureModel::OfSamples MixtureModel::of_samples(const nn::Pass& pass) const {
+Mixture::OfSamples Mixture::of_samples(const nn::Pass& pass) const {
   device::Context& context = pass.context;
   const moe::Routing& routing = output_.routing;
   OfSamples of;
@@ -123,7 +123,7 @@ MixtureModel::OfSamples MixtureModel::of_samples(const nn::Pass& pass) const {
 }
 
 // Sums over the global batch: a partial per shard, added in shard order.
-void MixtureModel::collect(const nn::Pass& pass, moe::GateStatistics& statistics) {
+void Mixture::collect(const nn::Pass& pass, moe::GateStatistics& statistics) {
   device::Workspace& workspace = pass.workspace();
   const nn::BatchTiles& tiles = pass.tiles();
   const OfSamples of = of_samples(pass);
@@ -150,7 +150,7 @@ void MixtureModel::collect(const nn::Pass& pass, moe::GateStatistics& statistics
   regularisers_.complete(sums.subspan(columns.regularisers()), statistics.importance, tiles.total_rows());
 }
 
-void MixtureModel::count_choices(const nn::Batch& batch, moe::GateStatistics& statistics) const {
+void Mixture::count_choices(const nn::Batch& batch, moe::GateStatistics& statistics) const {
   const moe::Routing& routing = output_.routing;
   statistics.samples() += routing.samples;
   statistics.sent_rows() += layer_.plan().sent_rows();
@@ -169,7 +169,7 @@ void MixtureModel::count_choices(const nn::Batch& batch, moe::GateStatistics& st
   }
 }
 
-void MixtureModel::backward(const nn::Pass& pass) {
+void Mixture::backward(const nn::Pass& pass) {
   pass.clock.enter(Phase::combine);
   const moe::SlotGradients gradients = layer_.begin_backward(pass);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(pass.tiles().total_rows()));
@@ -177,13 +177,13 @@ void MixtureModel::backward(const nn::Pass& pass) {
   layer_.backward(pass, output_, gradients, regularisers_.gradients(pass.workspace()));
 }
 
-void MixtureModel::gather_updated_values() {
+void Mixture::gather_updated_values() {
   if (moe::RouterNetwork* const gate = layer_.router().network())
     gate->gradient().gather_updated_values(resources_.communicator);
   layer_.values_changed(resources_.context, moe::Layer::Changed::trained);
 }
 
-std::vector<nn::ParameterSlice> MixtureModel::slices() {
+std::vector<nn::ParameterSlice> Mixture::slices() {
   std::vector<nn::ParameterSlice> all;
   // The table was made from shapes, slices by networks: they must agree.
   if (moe::RouterNetwork* const gate = layer_.router().network()) {
@@ -202,15 +202,15 @@ std::vector<nn::ParameterSlice> MixtureModel::slices() {
   return all;
 }
 
-std::vector<ModelArray> MixtureModel::parameters() {
+std::vector<ModelArray> Mixture::parameters() {
   return arrays([](nn::Layer& layer) { return layer.parameters(); });
 }
 
-std::vector<ModelArray> MixtureModel::state() {
+std::vector<ModelArray> Mixture::state() {
   return arrays([](nn::Layer& layer) { return layer.state(); });
 }
 
-std::vector<ModelArray> MixtureModel::arrays(const auto& of_layer) {
+std::vector<ModelArray> Mixture::arrays(const auto& of_layer) {
   std::vector<ModelArray> arrays;
   const auto add = [&](nn::Network& network, bool shared) {
     for (index_t l = 0; l < network.layer_count(); ++l) {

@@ -1,0 +1,88 @@
+// A model: all that training, runs and commands know of what learns.
+//
+// model: models, put together from the rooms below. A model knows its loss and its parameters; it does not
+// step.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "comm/resources.hpp"
+#include "model/options.hpp"
+#include "moe/gate_statistics.hpp"
+#include "nn/network_gradient.hpp"
+
+namespace switchyard::model {
+
+// What the data ask of a model.
+struct Task {
+  tensor::SampleShape sample;
+  index_t classes = 0;
+  index_t groups = 0;  // kinds of samples besides classes, for analysis
+};
+
+// An array of the model for a checkpoint: rows [rows.begin, rows.end) of the whole are at `data`.
+struct ModelArray {
+  std::string name;
+  tensor::Shape shape;
+  IndexRange rows;
+  float* data = nullptr;
+  bool shared = false;  // every rank has it; one copy is written
+};
+
+// The figure by which a run chooses its best checkpoint: the smaller, the better.
+struct Score {
+  std::string_view name;  // as evaluations and summary.json call it
+  double value = 0;
+};
+
+// The loss is a mean over the global batch, and regularisers. Collective over the ranks of the model's
+// resources, but for what is said to be local.
+class Model {
+ public:
+  virtual ~Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  // Of the size that forward() fills. Local.
+  virtual moe::GateStatistics statistics() const = 0;
+  // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
+  // (they are summed where the step agrees). Throws NumericError on all ranks if the loss is not finite.
+  virtual void forward(const nn::Pass& pass, moe::GateStatistics& statistics) = 0;
+  // Of that batch, in the order of moe::regulariser_kinds(). Local.
+  virtual const Vector<double>& regulariser_losses() const = 0;
+  // Gradients of all activations, then of all parameters.
+  virtual void backward(const nn::Pass& pass) = 0;
+  virtual void reduce_gradients(const nn::Pass& pass) = 0;
+  // After the update of slices(): every rank gets what the others changed.
+  virtual void gather_updated_values() = 0;
+  // After parameters() were written from outside. Local.
+  virtual void values_changed() = 0;
+
+  // What this rank updates; norm_entry is a place in norm_table(). Local.
+  virtual std::vector<nn::ParameterSlice> slices() = 0;
+  // Over the whole model, the same on every rank.
+  virtual const nn::NormTable& norm_table() const = 0;
+  // What this rank holds of the parameters and of the state beside them, for checkpoints. Local.
+  virtual std::vector<ModelArray> parameters() = 0;
+  virtual std::vector<ModelArray> state() = 0;
+
+  // Of an evaluation, and the score that a best checkpoint must beat. Local.
+  virtual Score score(const moe::GateStatistics& statistics) const = 0;
+  virtual Score worst_score() const = 0;
+
+  // Of the whole model, on all ranks together.
+  virtual index_t parameter_count() const = 0;
+  // Of one sample in a training step, through all that sees it; what is frozen has no gradients.
+  virtual index_t training_multiply_adds_per_sample() const = 0;
+
+ protected:
+  Model() = default;
+};
+
+// Throws ConfigError. Local.
+std::unique_ptr<Model> make_model(const MixtureOptions& options, const Task& task, comm::Resources resources);
+
+}  // namespace switchyard::model
