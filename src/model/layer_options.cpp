@@ -66,11 +66,12 @@ moe::LayerOptions layer_options(const MixtureOptions& mixture, const Task& task)
                                 task.sample, objective->outputs());
   expert.shows_hidden = kind == moe::GateKind::attention;
   const nn::NetworkShape network = gate_shape(gate, kind, mixture, task, expert.hidden());
-  if (mixture.moe.similarity_layer > network.layer_count()) {
+  const index_t layers = nn::Network(network).layer_count();
+  if (mixture.moe.similarity_layer > layers) {
     throw ConfigError(fmt::format(
         "moe.similarity_layer = {} (model.gate has {} layers with weights); give one of them, or 0 for the "
         "samples themselves",
-        mixture.moe.similarity_layer, network.layer_count()));
+        mixture.moe.similarity_layer, layers));
   }
   moe::GateOptions routing{mixture.moe, kind, task.classes, objective->measure(), {}};
   routing.noise_scale = noise_scale(mixture.moe);

@@ -13,14 +13,6 @@
 #include "ops/rows.hpp"
 
 namespace switchyard::model {
-namespace {
-
-index_t training_multiply_adds(const nn::NetworkShape& shape, const nn::NetworkOptions& options) {
-  return options.frozen ? shape.multiply_adds() : shape.training_multiply_adds();
-}
-
-}  // namespace
-
 MixtureModel::MixtureModel(const MixtureOptions& mixture, const Task& task, comm::Resources resources)
     : resources_(resources),
       task_(task),
@@ -29,10 +21,8 @@ MixtureModel::MixtureModel(const MixtureOptions& mixture, const Task& task, comm
       options_(layer_options(mixture, task)),
       layer_(options_, resources.communicator,
              moe::Placement::make(mixture.moe.placement, mixture.moe.experts, resources.communicator.size())) {
-  // From the shapes, since a rank may host no expert.
-  norm_table_.add(nn::NetworkGradient::norm_parameters(options_.gate, options_.gate_options.policy));
-  const std::vector<index_t> expert =
-      nn::NetworkGradient::norm_parameters(options_.expert, options_.expert_options.policy);
+  norm_table_.add(nn::norm_parameters(layer_.gate().network()));
+  const std::vector<index_t> expert = nn::norm_parameters(layer_.experts().network());
   for (index_t e = 0; e < mixture.moe.experts; ++e) norm_table_.add(expert);
 }
 
@@ -41,8 +31,8 @@ index_t MixtureModel::parameter_count() const {
 }
 
 index_t MixtureModel::training_multiply_adds_per_sample() const {
-  return training_multiply_adds(options_.gate, options_.gate_options) +
-         layer_.gate().slots() * training_multiply_adds(options_.expert, options_.expert_options);
+  return layer_.gate().network().training_multiply_adds() +
+         layer_.gate().slots() * layer_.experts().network().training_multiply_adds();
 }
 
 void MixtureModel::forward(const nn::Pass& pass, moe::GateStatistics& statistics) {
@@ -184,14 +174,10 @@ void MixtureModel::gather_updated_values() {
 
 std::vector<nn::ParameterSlice> MixtureModel::slices() {
   std::vector<nn::ParameterSlice> all;
-  // The table was made from shapes, slices by networks: they must agree.
-  SY_EXPECTS(
-      layer_.gate().network().frozen() || layer_.gate().gradient().norm_entries() == norm_table_.unit_begin[1],
-      "{} norm entries of the gate", layer_.gate().gradient().norm_entries());
   for (const nn::ParameterSlice& slice : layer_.gate().gradient().slices()) all.push_back(slice);
   moe::Experts& experts = layer_.experts();
   for (index_t e = 0; e < experts.count(); ++e) {
-    for (nn::ParameterSlice slice : experts.gradient(e).slices()) {
+    for (nn::ParameterSlice slice : experts.gradient().slices(e)) {
       slice.unit = 1 + experts.id(e).index();
       slice.norm_entry += norm_table_.unit_begin[slice.unit];
       all.push_back(slice);
@@ -210,16 +196,15 @@ std::vector<ModelArray> MixtureModel::state() {
 
 std::vector<ModelArray> MixtureModel::arrays(const auto& of_layer) {
   std::vector<ModelArray> arrays;
-  const auto add = [&](nn::Network& network, bool shared) {
+  const auto add = [&](nn::Network& network, index_t set, bool shared) {
     for (index_t l = 0; l < network.layer_count(); ++l) {
-      for (auto& array : of_layer(network.layer(l))) {
-        const tensor::Shape& shape = array.value.shape();
-        arrays.push_back({array.name, shape, {0, shape[0]}, array.value.data(), shared});
-      }
+      for (const nn::BankArray& array : of_layer(network.layer(l)))
+        arrays.push_back(
+            {network.name_of(set, array), array.shape, {0, array.shape[0]}, array.of(set), shared});
     }
   };
-  add(layer_.gate().network(), true);
-  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(e), false);
+  add(layer_.gate().network(), 0, true);
+  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(), e, false);
   return arrays;
 }
 

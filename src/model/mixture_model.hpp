@@ -56,8 +56,8 @@ class MixtureModel {
 
   const moe::LayerOptions& options() const { return options_; }
   index_t parameter_count() const;
-  index_t gate_parameters() const { return options_.gate.parameter_count(); }
-  index_t expert_parameters() const { return options_.expert.parameter_count(); }
+  index_t gate_parameters() const { return layer_.gate().network().parameter_count(); }
+  index_t expert_parameters() const { return layer_.experts().network().parameter_count(); }
   // Of one sample in a training step, through the gate and the experts that see it; a frozen network has no
   // gradients.
   index_t training_multiply_adds_per_sample() const;

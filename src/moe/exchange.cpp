@@ -15,10 +15,6 @@ tensor::Matrix columns(tensor::Matrix m, index_t first, index_t width) {
   return {m.data + first, m.rows, width, m.stride};
 }
 
-float* row_of(Span<const tensor::Matrix> experts, ExpertRow place) {
-  return experts[place.expert].row(place.row);
-}
-
 }  // namespace
 
 void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tensor::RowSource samples,
@@ -51,20 +47,24 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
 
   const Span<float> zero_row = workspace.allocate<float>(cols);
   std::ranges::fill(zero_row, 0.0F);
-  const auto experts = std::ssize(plan.expert_rows());
-  inputs_.resize(experts);
-  samples_.resize(experts);
-  for (index_t e = 0; e < experts; ++e) {
-    const Span<const std::int32_t> source = plan.source_of(LocalExpert(e));
-    const index_t padded = round_up(std::ssize(source), row_multiple);
-    const Span<const float*> table = workspace.allocate<const float*>(padded);
-    std::ranges::fill(table, zero_row.data());
-    for (std::size_t r = 0; r < source.size(); ++r) {
-      table[r] = source[r] >= 0 ? received.row(source[r]) : samples.row(-1 - source[r]);
-    }
-    samples_[e] = std::ssize(source);
-    inputs_[e] = tensor::RowSource(table.data(), padded, cols);
+  samples_.assign(plan.expert_rows().begin(), plan.expert_rows().end());
+  first_row_.clear();
+  padded_rows_.clear();
+  index_t rows = 0;
+  for (const index_t count : samples_) {
+    first_row_.push_back(rows);
+    padded_rows_.push_back(round_up(count, row_multiple));
+    rows += padded_rows_.back();
   }
+  const Span<const float*> table = workspace.allocate<const float*>(rows);
+  for (std::size_t e = 0; e < samples_.size(); ++e) {
+    const Span<const float*> of_expert = table.subspan(first_row_[e], padded_rows_[e]);
+    const Span<const std::int32_t> source = plan.source_of(LocalExpert(static_cast<int>(e)));
+    for (std::size_t r = 0; r < source.size(); ++r)
+      of_expert[r] = source[r] >= 0 ? received.row(source[r]) : samples.row(-1 - source[r]);
+    std::ranges::fill(of_expert.subspan(source.size()), zero_row.data());
+  }
+  input_ = tensor::RowSource(table.data(), rows, cols);
 }
 
 void Exchange::for_each_part(const auto& body) const {
@@ -130,9 +130,9 @@ void Exchange::combine_backward(device::Context& context, const DispatchPlan& pl
     const auto row_bytes = as_size(width) * sizeof(float);
     for (index_t i = 0; i < inbound.slot_count; ++i)
       std::memcpy(row_of(d_experts[part], inbound.place[i]), received.row(i) + first, row_bytes);
-    for (std::size_t e = 0; e < d_experts[part].size(); ++e) {
-      const tensor::Matrix d = d_experts[part][e];
-      for (index_t row = plan.expert_rows()[e]; row < d.rows; ++row) std::memset(d.row(row), 0, row_bytes);
+    for (std::size_t e = 0; e < samples_.size(); ++e) {
+      for (index_t row = samples_[e]; row < padded_rows_[e]; ++row)
+        std::memset(d_experts[part].row(first_row_[e] + row), 0, row_bytes);
     }
   });
 }

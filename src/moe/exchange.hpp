@@ -21,8 +21,8 @@ struct Returned {
 };
 // Of one row; 0: that part is not returned. The same on every rank, also on one that hosts no expert.
 using PartWidths = std::array<index_t, Returned::count>;
-// By local expert: [rows of the expert (padded), width]. Empty for a part that is not returned.
-using ExpertParts = std::array<Span<const tensor::Matrix>, Returned::count>;
+// [rows of all local experts (padded), width], expert after expert. No data for a part that is not returned.
+using ExpertParts = std::array<tensor::Matrix, Returned::count>;
 // By slot of this rank's samples, [N * K]: where the row lies.
 template <class T>
 using SlotParts = std::array<Span<T* const>, Returned::count>;
@@ -34,14 +34,16 @@ class Exchange {
   Exchange(comm::Communicator& communicator, const PartWidths& widths)
       : communicator_(&communicator), widths_(widths) {}
 
-  // Sends each sample's row to the ranks of its experts. Afterwards expert_input(e) names the rows of local
-  // expert e in global order, padded with rows of zeros to a multiple of `row_multiple`: a library product for
-  // a new row count costs far more to build than the padding costs to compute.
+  // Sends each sample's row to the ranks of its experts. Afterwards input() names the rows of the local
+  // experts, expert after expert and each in global order, padded with rows of zeros to a multiple of
+  // `row_multiple`: a library product for a new row count costs far more to build than the padding costs to
+  // compute.
   void dispatch(device::Context& context, const DispatchPlan& plan, tensor::RowSource samples,
                 index_t row_multiple);
-  tensor::RowSource expert_input(LocalExpert expert) const { return inputs_[expert]; }
-  // Rows of expert_input(expert) that are samples; the others are padding.
-  index_t expert_samples(LocalExpert expert) const { return samples_[expert]; }
+  const tensor::RowSource& input() const { return input_; }
+  // Of each expert: its rows in input(), and those of them that are samples; the others are padding.
+  Span<const index_t> padded_rows() const { return padded_rows_; }
+  Span<const index_t> samples() const { return samples_; }
 
   // Returns, for each of this rank's slots, where what its expert returned lies.
   SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan, const ExpertParts& experts,
@@ -59,10 +61,15 @@ class Exchange {
   // body(part, width, first column in a message) for every part that is returned.
   void for_each_part(const auto& body) const;
 
+  // Of a matrix with the rows of all experts.
+  float* row_of(const tensor::Matrix& experts, ExpertRow place) const {
+    return experts.row(first_row_[place.expert] + place.row);
+  }
+
   comm::Communicator* communicator_;
   PartWidths widths_;
-  Vector<tensor::RowSource> inputs_;
-  Vector<index_t> samples_;
+  tensor::RowSource input_;
+  Vector<index_t> first_row_, padded_rows_, samples_;  // by expert
   Vector<index_t> zeros_;
   tensor::Matrix d_message_;  // gradient rows on their way to the experts: [outbound slots, message_cols()]
 };

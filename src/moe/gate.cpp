@@ -22,7 +22,7 @@ Gate::Gate(const nn::NetworkShape& shape, const GateOptions& gate, const nn::Net
            nn::NetworkGradient::Sharing sharing, std::uint64_t seed)
     : options_(gate),
       seed_(seed),
-      network_("gate", shape, options, seed),
+      network_({"gate"}, shape, options, seed),
       gradient_(network_, sharing),
       slots_(gate.slots()) {}
 

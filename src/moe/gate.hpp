@@ -62,6 +62,7 @@ class Gate {
        nn::NetworkGradient::Sharing sharing, std::uint64_t seed);
 
   nn::Network& network() { return network_; }
+  const nn::Network& network() const { return network_; }
   nn::NetworkGradient& gradient() { return gradient_; }
   index_t slots() const { return slots_; }
   // Whether it has scores that learn.

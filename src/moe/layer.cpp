@@ -8,11 +8,11 @@ Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Plac
     : communicator_(&communicator),
       placement_(std::move(placement)),
       gate_(options.gate, options.routing, options.gate_options,
-            {.replicated = true, .ranks = communicator.size(), .rank = communicator.rank().value},
+            {.ranks = communicator.size(), .rank = communicator.rank().value},
             options.seed),
       experts_(options.expert, options.head, options.expert_options, placement_.hosted_by(communicator.rank()),
                options.seed),
-      exchange_(communicator, {options.outputs, options.expert.shows_hidden ? options.expert.hidden() : 0}) {}
+      exchange_(communicator, {options.outputs, experts_.network().shown_hidden()}) {}
 
 LayerOutput Layer::forward(const nn::Pass& pass) {
   device::Context& context = pass.context;
@@ -62,8 +62,7 @@ void Layer::reduce_gradients(const nn::Pass& pass) {
 void Layer::values_changed(device::Context& context, Changed changed) {
   const bool all = changed == Changed::all;
   if (all || !gate_.network().frozen()) gate_.network().values_changed(context);
-  if (!all && experts_.frozen()) return;
-  for (index_t e = 0; e < experts_.count(); ++e) experts_.network(e).values_changed(context);
+  if (all || !experts_.frozen()) experts_.network().values_changed(context);
 }
 
 }  // namespace switchyard::moe

@@ -41,6 +41,7 @@ class Layer {
   Gate& gate() { return gate_; }
   const Gate& gate() const { return gate_; }
   Experts& experts() { return experts_; }
+  const Experts& experts() const { return experts_; }
   const Placement& placement() const { return placement_; }
   const DispatchPlan& plan() const { return plan_; }
 

@@ -7,20 +7,23 @@
 
 namespace switchyard::nn {
 
-Dense::Dense(const std::string& name, index_t in, index_t out, const Options& options, std::uint64_t seed)
+Dense::Dense(const std::string& name, index_t in, index_t out, const Options& options)
     : in_(in),
       out_(out),
       options_(options),
-      parameters_{Parameter{name + "/weight", tensor::Tensor({in, out}), options.weight_rule},
-                  Parameter{name + "/bias", tensor::Tensor({options.bias ? out : 0}), GradientRule::per_tile}} {
+      parameters_{Parameter{{name + "/weight", {in, out}, BankArray::First::drawn, in}, options.weight_rule},
+                  Parameter{{name + "/bias", {out}, BankArray::First::drawn, in}, GradientRule::per_tile}} {
   SY_EXPECTS(options.bias || options.activation == Activation::none, "{} has a ReLU and no bias", name);
-  for (Parameter& parameter : parameters()) initialise(parameter, seed, in, options_.initial);
-  if (options_.precision == Precision::bf16) weight_bf16_ = device::Buffer<ops::bfloat16>(in * out);
+}
+
+void Dense::hold(index_t sets) {
+  if (options_.precision == Precision::bf16)
+    weight_bf16_ = device::Buffer<ops::bfloat16>(sets * weight().stride);
 }
 
 void Dense::values_changed(device::Context& context) {
-  if (options_.precision == Precision::bf16)
-    ops::to_bfloat16(context, parameters_[0].value.span(), weight_bf16_.span());
+  if (weight_bf16_.count() > 0)
+    ops::to_bfloat16(context, {weight().values, weight_bf16_.count()}, weight_bf16_.span());
 }
 
 void Dense::begin_forward(const Pass& pass, LayerRecord& record) const {
@@ -43,13 +46,13 @@ void Dense::begin_backward(const Pass& pass, LayerRecord& record) const {
   }
 }
 
-// rows times the weight, in the layer's precision.
-void Dense::product(const ops::MatmulShape& shape, const ProductRows& rows, float* result,
+// rows times the weight of their set, in the layer's precision.
+void Dense::product(const ops::MatmulShape& shape, index_t set, const ProductRows& rows, float* result,
                     const float* bias) const {
   if (rows.in_bf16) {
-    ops::matmul(shape, rows.bf16, weight_bf16_.data(), result, bias);
+    ops::matmul(shape, rows.bf16, weight_bf16_.data() + set * weight().stride, result, bias);
   } else {
-    ops::matmul(shape, rows.f32, weight(), result, bias);
+    ops::matmul(shape, rows.f32, weight().of(set), result, bias);
   }
 }
 
@@ -71,8 +74,9 @@ void Dense::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
     const float* const source = x.table != nullptr ? record.gathered_input.data() + first : x.base;
     ops::to_bfloat16(pass.context, {source, count}, record.input_bf16.subspan(first, count));
   }
+  const index_t set = pass.tiles().set(tile);
   product({.m = rows.size(), .n = out_, .k = in_, .lda = in_, .ldb = out_, .ldc = out_, .epilogue = epilogue()},
-          record.product_input().rows_from(rows), record.output.row(rows.begin), bias());
+          set, record.product_input().rows_from(rows), record.output.row(rows.begin), bias(set));
 }
 
 void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
@@ -96,7 +100,7 @@ void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor
              .ldb = out_,
              .ldc = d_input.stride,
              .transpose_b = ops::Transpose::yes},
-            dy_rows, d_input.row(rows.begin), nullptr);
+            pass.tiles().set(tile), dy_rows, d_input.row(rows.begin), nullptr);
   }
   if (options_.weight_rule == GradientRule::per_tile) {
     whole_rows_gradient(record.product_input().rows_from(rows), dy_rows, {0, in_}, partial);

@@ -41,8 +41,8 @@ struct LayerRecord {
   }
 };
 
-// A layer computes tile by tile; tiles of one layer are independent, so callers run them in parallel and chain
-// layers within a tile while its rows are in cache. Only batch statistics need all tiles at once: then
+// A layer of a bank (nn/network.hpp) computes tile by tile, each with the weights of its set; tiles are
+// independent, so callers run them in parallel and chain layers within a tile while its rows are in cache. Only batch statistics need all tiles at once: then
 // `forward_statistics` runs for every tile, `join_forward_statistics` (collective over the batch's ranks) once,
 // and `forward` after that; the same for backward. begin_* allocate from the workspace and are called by the
 // workspace's owner.
@@ -54,8 +54,17 @@ class Layer {
 
   virtual index_t in_features() const = 0;
   virtual index_t out_features() const = 0;
+  // Of one sample: forward; and forward, weight gradients and, `behind` another layer, input gradients.
+  // Products and convolutions; not batch norm, activations and pooling.
+  virtual index_t multiply_adds() const { return 0; }
+  virtual index_t training_multiply_adds(bool behind) const { return (behind ? 3 : 2) * multiply_adds(); }
+  // Floats that one row's activations and their gradients take: an estimate for `plan`.
+  virtual double activation_floats() const { return 2.0 * static_cast<double>(out_features()); }
+
   virtual Span<Parameter> parameters() = 0;
   virtual Span<StateArray> state() { return {}; }
+  // The arrays above have their memory, for so many sets: the rest of what a set needs.
+  virtual void hold(index_t /*sets*/) {}
 
   virtual bool needs_batch_statistics() const { return false; }
 
@@ -75,8 +84,8 @@ class Layer {
                         float* partial) const = 0;
 
   // Rows [block.begin, block.end) of the gradient of the whole-rows parameter (the first of parameters()), over
-  // all `input` rows, which are in global order: gradient[block.size(), columns]. Only for layers with such a
-  // parameter.
+  // all `input` rows of one set, which are in global order: gradient[block.size(), columns]. Only for layers
+  // with such a parameter.
   virtual void whole_rows_gradient(const ProductRows& /*input*/, const ProductRows& /*d_output*/,
                                    IndexRange /*block*/, float* /*gradient*/) const {}
 
