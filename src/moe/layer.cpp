@@ -8,8 +8,7 @@ Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Plac
     : communicator_(&communicator),
       placement_(std::move(placement)),
       gate_(options.gate, options.routing, options.gate_options,
-            {.ranks = communicator.size(), .rank = communicator.rank().value},
-            options.seed),
+            {.ranks = communicator.size(), .rank = communicator.rank().value}, options.seed),
       experts_(options.expert, options.head, options.expert_options, placement_.hosted_by(communicator.rank()),
                options.seed),
       exchange_(communicator, {options.outputs, experts_.network().shown_hidden()}) {}

@@ -99,10 +99,10 @@ class BatchTiles {
   index_t total_rows_ = 0;
   index_t first_row_ = 0;
   Vector<index_t> begin_ = {0};
-  Vector<index_t> set_of_tile_;                       // empty: one set
-  Vector<index_t> first_tile_ = {0};                  // by set, and one behind the last
-  Vector<index_t> first_row_of_ = {0};                // by set, and one behind the last
-  Vector<index_t> sample_end_, total_samples_;        // by set
+  Vector<index_t> set_of_tile_;                 // empty: one set
+  Vector<index_t> first_tile_ = {0};            // by set, and one behind the last
+  Vector<index_t> first_row_of_ = {0};          // by set, and one behind the last
+  Vector<index_t> sample_end_, total_samples_;  // by set
   std::vector<index_t> tiles_per_rank_;
   std::vector<index_t> rows_per_rank_;
 };

@@ -96,8 +96,7 @@ ops::ConvTileSums ConvStage::tile_sums(const LayerRecord& record, index_t tile) 
 void ConvStage::backward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
   ops::fused_conv_bn_backward_sums(pass.context, shape_,
                                    tile_of(pass, record, tile, pass.tiles().samples(tile)),
-                                   norm_view(pass.tiles().set(tile)),
-                                   tile_sums(record, tile));
+                                   norm_view(pass.tiles().set(tile)), tile_sums(record, tile));
 }
 
 void ConvStage::join_backward_statistics(const Pass& pass, LayerRecord& record) {

@@ -52,7 +52,7 @@ class Dense final : public Layer {
   index_t in_;
   index_t out_;
   Options options_;
-  std::array<Parameter, 2> parameters_;  // weight, and the bias if there is one
+  std::array<Parameter, 2> parameters_;        // weight, and the bias if there is one
   device::Buffer<ops::bfloat16> weight_bf16_;  // [sets, in, out], as far apart as the weights
 };
 

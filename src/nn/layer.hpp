@@ -42,10 +42,10 @@ struct LayerRecord {
 };
 
 // A layer of a bank (nn/network.hpp) computes tile by tile, each with the weights of its set; tiles are
-// independent, so callers run them in parallel and chain layers within a tile while its rows are in cache. Only batch statistics need all tiles at once: then
-// `forward_statistics` runs for every tile, `join_forward_statistics` (collective over the batch's ranks) once,
-// and `forward` after that; the same for backward. begin_* allocate from the workspace and are called by the
-// workspace's owner.
+// independent, so callers run them in parallel and chain layers within a tile while its rows are in cache. Only
+// batch statistics need all tiles at once: then `forward_statistics` runs for every tile,
+// `join_forward_statistics` (collective over the batch's ranks) once, and `forward` after that; the same for
+// backward. begin_* allocate from the workspace and are called by the workspace's owner.
 class Layer {
  public:
   virtual ~Layer() = default;

@@ -186,8 +186,7 @@ void Network::add_layers(const NetworkShape& shape, const NetworkOptions& option
   for (std::size_t i = 0; i < shape.dense.size(); ++i) {
     const DenseShape& layer = shape.dense[i];
     const bool hidden = shape.shows_hidden && i + 2 == shape.dense.size();
-    const std::string name =
-        layer.name.empty() ? fmt::format("dense_{}", ++number) : std::string(layer.name);
+    const std::string name = layer.name.empty() ? fmt::format("dense_{}", ++number) : std::string(layer.name);
     const Dense::Options dense{.activation = layer.relu && !hidden ? Activation::relu : Activation::none,
                                .bias = layer.bias,
                                .weight_rule = options.policy.rule(layer.in, layer.out),

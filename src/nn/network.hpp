@@ -102,7 +102,9 @@ class Network {
   // Floats that one row's activations and their gradients take: an estimate for `plan`.
   double activation_floats() const;
   // Width of the hidden vector that it shows; 0: none.
-  index_t shown_hidden() const { return hidden_layer_ == no_layer ? 0 : layers_[hidden_layer_]->out_features(); }
+  index_t shown_hidden() const {
+    return hidden_layer_ == no_layer ? 0 : layers_[hidden_layer_]->out_features();
+  }
   // The shown hidden vectors of a forward, [rows, hidden]; and where their gradient from outside goes,
   // allocated by begin_backward and written by the caller in full.
   tensor::Matrix hidden(const NetworkRecord& record) const { return record.layers[hidden_layer_].output; }

@@ -104,9 +104,11 @@ void PaddedConv::convolve(device::Context& context, index_t set, IndexRange piec
                       record.convolved.row(piece.begin));
 }
 
-void PaddedConv::normalise_and_pool(device::Context& context, index_t set, IndexRange piece, LayerRecord& record) const {
+void PaddedConv::normalise_and_pool(device::Context& context, index_t set, IndexRange piece,
+                                    LayerRecord& record) const {
   ops::norm_pool_forward(
-      context, shape_.norm_pool(), record.convolved.rows_from(piece), norm_ ? norm_->affine(set) : ops::Affine(),
+      context, shape_.norm_pool(), record.convolved.rows_from(piece),
+      norm_ ? norm_->affine(set) : ops::Affine(),
       {record.output.rows_from(piece),
        shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr});
 }
@@ -169,8 +171,7 @@ void PaddedConv::backward_statistics(const Pass& pass, index_t tile, LayerRecord
   const Span<double> of_rows = record.tile_sums.subspan(samples.begin * width, samples.size() * width);
   ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm, pooled(record, samples, samples.end),
                                of_rows);
-  ops::add_backward_sums(pass.context, norm, of_rows,
-                         record.tile_statistics.subspan(tile * width, width));
+  ops::add_backward_sums(pass.context, norm, of_rows, record.tile_statistics.subspan(tile * width, width));
 }
 
 void PaddedConv::join_backward_statistics(const Pass& pass, LayerRecord& record) {

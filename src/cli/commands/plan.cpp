@@ -62,8 +62,7 @@ void print_gradients(const Plan& p) {
     std::cout << fmt::format(
         "  {:>5} x {:<5} {}\n", layer.in, layer.out,
         whole ? fmt::format("rows are gathered, {} blocks are shared out ({} a step; partial sums would be {})",
-                            nn::block_count(layer.in, layer.out), mebibytes(rows),
-                            mebibytes(partials))
+                            nn::block_count(layer.in, layer.out), mebibytes(rows), mebibytes(partials))
               : fmt::format("a partial sum per shard ({} a step; rows would be {})", mebibytes(partials),
                             mebibytes(rows)));
   }
@@ -86,9 +85,7 @@ void print_similarity(const Plan& p) {
 }
 
 // The gate is unit 0.
-bool is_frozen(const Plan& p, index_t unit) {
-  return (unit == 0 ? p.gate : p.expert).frozen();
-}
+bool is_frozen(const Plan& p, index_t unit) { return (unit == 0 ? p.gate : p.expert).frozen(); }
 
 // Floats of the optimiser's state for each parameter of a unit.
 double states(const Plan& p, index_t unit) {
@@ -121,10 +118,9 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
   const double dispatch = (batch - rows) * chance * p.features * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
   // learns from them.
-  const double returned =
-      static_cast<double>(p.options.outputs + p.expert.shown_hidden());
-  const double outputs = (p.expert.frozen() ? 1.0 : 2.0) * rows * slots *
-                         (1.0 - hosted / experts) * returned * float_bytes;
+  const double returned = static_cast<double>(p.options.outputs + p.expert.shown_hidden());
+  const double outputs =
+      (p.expert.frozen() ? 1.0 : 2.0) * rows * slots * (1.0 - hosted / experts) * returned * float_bytes;
   std::cout << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
                            mebibytes(parameters), mebibytes(activations),
                            p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
@@ -138,8 +134,7 @@ int plan(Arguments arguments) {
   const run::Config config = parse_run_options(line);
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   const tensor::SampleShape shape = dataset.shape();
-  const moe::LayerOptions options =
-      model::layer_options(run::mixture_options(config), train::task_of(dataset));
+  const moe::LayerOptions options = model::layer_options(run::mixture_options(config), train::task_of(dataset));
   const Plan p{config,
                options,
                nn::Network(options.gate, options.gate_options),
@@ -149,12 +144,11 @@ int plan(Arguments arguments) {
   const moe::Placement placement = moe::Placement::make(config.moe.placement, config.moe.experts, ranks);
   const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};
 
-  std::cout << fmt::format("{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n",
-                           config.moe.experts, ranks, choice_text(p.options.routing),
-                           console::grouped(p.gate.parameter_count() +
-                                            config.moe.experts * p.expert.parameter_count()),
-                           console::grouped(p.gate.parameter_count()),
-                           console::grouped(p.expert.parameter_count()))
+  std::cout << fmt::format(
+                   "{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n", config.moe.experts,
+                   ranks, choice_text(p.options.routing),
+                   console::grouped(p.gate.parameter_count() + config.moe.experts * p.expert.parameter_count()),
+                   console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()))
             << fmt::format("{} steps per epoch, {} epochs; batch {} in {} shards\n\n",
                            batching.batches_per_epoch(), config.train.epochs, config.train.batch_size,
                            config.train.shards);

@@ -213,7 +213,7 @@ TEST(ClusteredEvaluation, is_without_noise_unless_it_is_wanted_always) {
 TEST(MixtureScores, that_are_no_numbers_are_an_error_on_all_ranks_though_the_loss_is_a_number) {
   const Setting setting{"dense:experts", "dense:5 relu dense:classes", {1, 1, 20}, 2};
   const auto break_score = [](MixtureModel& model) {
-    model.layer().gate().network().layer(0).parameters()[1].value.data()[3] = std::nanf("");
+    model.layer().gate().network().layer(0).parameters()[1].of(0)[3] = std::nanf("");
   };
   for (const int ranks : {1, 3}) {
     for (const nn::Mode mode : {nn::Mode::training, nn::Mode::evaluation}) {
