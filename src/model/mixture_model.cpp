@@ -154,7 +154,8 @@ void MixtureModel::count_choices(const nn::Batch& batch, moe::GateStatistics& st
     }
     const index_t expert = routing.experts[n * routing.slots + chosen];
     ++statistics.by_label(label, expert);
-    ++statistics.by_prediction(objective_->class_of(output_.slot_rows()[n * routing.slots + chosen]), expert);
+    ++statistics.by_prediction(objective_->class_of(output_.slot_rows().row(n * routing.slots + chosen)),
+                               expert);
     if (!batch.groups.empty()) ++statistics.by_group(batch.groups[n], expert);
   }
 }

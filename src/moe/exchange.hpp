@@ -23,12 +23,12 @@ struct Returned {
 using PartWidths = std::array<index_t, Returned::count>;
 // [rows of all local experts (padded), width], expert after expert. No data for a part that is not returned.
 using ExpertParts = std::array<tensor::Matrix, Returned::count>;
-// By slot of this rank's samples, [N * K]: where the row lies.
+// By slot of this rank's samples, [N * K, width]: of one part. No columns for a part that is not returned.
 template <class T>
-using SlotParts = std::array<Span<T* const>, Returned::count>;
+using SlotParts = std::array<tensor::IndexedRows<T>, Returned::count>;
 
 // One layer's exchange in one step. Each function is collective over the plan's ranks and blocking; results
-// live in the step's workspace. Rows of the own rank are never packed: tables point to where they lie.
+// live in the step's workspace. Rows of the own rank are never packed: an index says where they lie.
 class Exchange {
  public:
   Exchange(comm::Communicator& communicator, const PartWidths& widths)
@@ -46,14 +46,14 @@ class Exchange {
   Span<const index_t> samples() const { return samples_; }
 
   // Returns, for each of this rank's slots, where what its expert returned lies.
-  SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan, const ExpertParts& experts,
-                                 index_t samples);
+  SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan,
+                                 const ExpertParts& experts);
 
   // The mirror of combine. First the places where the gradient row of each slot is to be written, then the
   // transport: afterwards d_experts holds the gradient of every row of every local expert, and zeros in the
   // padding.
   SlotParts<float> gradient_rows(device::Context& context, const DispatchPlan& plan,
-                                 const ExpertParts& d_experts, index_t samples);
+                                 const ExpertParts& d_experts);
   void combine_backward(device::Context& context, const DispatchPlan& plan, const ExpertParts& d_experts);
 
  private:
@@ -62,14 +62,20 @@ class Exchange {
   void for_each_part(const auto& body) const;
 
   // Of a matrix with the rows of all experts.
-  float* row_of(const tensor::Matrix& experts, ExpertRow place) const {
-    return experts.row(first_row_[place.expert] + place.row);
+  std::int32_t row_of(ExpertRow place) const {
+    return static_cast<std::int32_t>(first_row_[place.expert] + place.row);
   }
+  void index_slots(device::Workspace& workspace, const DispatchPlan& plan, index_t samples);
+  template <class T>
+  SlotParts<T> slots(tensor::MatrixView<T> message, const ExpertParts& experts) const;
 
   comm::Communicator* communicator_;
   PartWidths widths_;
   tensor::RowSource input_;
   Vector<index_t> first_row_, padded_rows_, samples_;  // by expert
+  // Memory of the step. Of a matrix with the rows of all experts: the row of an inbound message slot. And of a
+  // slot of this rank's samples, a row of the message, or -1 - one of that matrix.
+  Span<std::int32_t> inbound_row_, slot_index_;
   Vector<index_t> zeros_;
   tensor::Matrix d_message_;  // gradient rows on their way to the experts: [outbound slots, message_cols()]
 };

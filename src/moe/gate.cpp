@@ -104,7 +104,7 @@ void Gate::weigh_by_scores(device::Context& context, Routing& routing) const {
 }
 
 ops::AttentionBatch Gate::attention(const SlotParts<const float>& returned) const {
-  return {record_.layers.back().output, returned[Returned::hidden].data(), options_.experts};
+  return {record_.layers.back().output, returned[Returned::hidden], options_.experts};
 }
 
 void Gate::weigh(const nn::Pass& pass, LayerOutput& output) const {
@@ -119,7 +119,7 @@ void Gate::weigh(const nn::Pass& pass, LayerOutput& output) const {
   } else if (options_.kind == GateKind::most_certain) {
     // The weights are those that would mix the experts; the logarithms let one of them answer.
     const tensor::Matrix certainty = tensor::allocate_matrix(context.workspace(), routing.samples, slots_);
-    ops::certainties(context, returned[Returned::output].data(), options_.classes, certainty);
+    ops::certainties(context, returned[Returned::output], certainty);
     ops::softmax(context, certainty, routing.weights);
     ops::choose_one(context, certainty, routing.log_weights);
     routing.scores = routing.noisy = certainty;
@@ -161,7 +161,7 @@ void Gate::backward_scores(const nn::Pass& pass, const LayerOutput& output, cons
   }
   if (attentive) {
     ops::attention_backward(context, attention(output.returned), d_scores,
-                            {d_output, gradients.returned[Returned::hidden].data()});
+                            {d_output, gradients.returned[Returned::hidden]});
   }
 }
 

@@ -42,7 +42,7 @@ struct RegulariserGradients {
 struct LayerOutput {
   Routing routing;
   SlotParts<const float> returned;
-  Span<const float* const> slot_rows() const { return returned[Returned::output]; }  // rows of `outputs` values
+  const tensor::RowSource& slot_rows() const { return returned[Returned::output]; }  // of `outputs` values
 };
 
 // Where the loss writes its gradients: per slot a row of `outputs` values (none if the experts are frozen), and
@@ -50,7 +50,7 @@ struct LayerOutput {
 struct SlotGradients {
   SlotParts<float> returned;  // the hidden part is the gate's to write
   tensor::Matrix slots;
-  Span<float* const> slot_rows() const { return returned[Returned::output]; }
+  const tensor::RowTarget& slot_rows() const { return returned[Returned::output]; }
 };
 
 // Its network, which may have no layers, is replicated on every rank; each computes its own shards. Batch

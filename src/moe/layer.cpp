@@ -24,7 +24,7 @@ LayerOutput Layer::forward(const nn::Pass& pass) {
   pass.clock.enter(Phase::experts);
   experts_.forward(pass, exchange_);
   pass.clock.enter(Phase::combine);
-  output.returned = exchange_.combine(context, plan_, experts_.returned(), output.routing.samples);
+  output.returned = exchange_.combine(context, plan_, experts_.returned());
   gate_.weigh(pass, output);
   return output;
 }
@@ -34,7 +34,7 @@ SlotGradients Layer::begin_backward(const nn::Pass& pass) {
   SlotGradients gradients{{}, tensor::allocate_matrix(pass.workspace(), samples, gate_.slots())};
   if (experts_.frozen()) return gradients;
   experts_.begin_backward(pass);
-  gradients.returned = exchange_.gradient_rows(pass.context, plan_, experts_.d_returned(), samples);
+  gradients.returned = exchange_.gradient_rows(pass.context, plan_, experts_.d_returned());
   return gradients;
 }
 

@@ -28,12 +28,12 @@ void Dense::values_changed(device::Context& context) {
 
 void Dense::begin_forward(const Pass& pass, LayerRecord& record) const {
   const index_t rows = pass.tiles().local_rows();
-  SY_EXPECTS(record.input.table != nullptr || record.input.stride == in_, "rows of {} floats lie {} apart", in_,
-             record.input.stride);
+  SY_EXPECTS(!record.input.in_order() || record.input.stride[0] == in_, "rows of {} floats lie {} apart", in_,
+             record.input.stride[0]);
   record.output = tensor::allocate_matrix(pass.workspace(), rows, out_);
   // A product needs its rows side by side; scattered ones are gathered, tile by tile, into the record.
   record.gathered_input = {};
-  if (record.input.table != nullptr) record.gathered_input = pass.workspace().allocate<float>(rows * in_);
+  if (!record.input.in_order()) record.gathered_input = pass.workspace().allocate<float>(rows * in_);
   record.input_bf16 = {};
   record.d_output_bf16 = {};
   record.products_in_bf16 = options_.precision == Precision::bf16;
@@ -67,11 +67,11 @@ void Dense::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const tensor::RowSource x = record.input.rows_from(rows);
   const index_t first = rows.begin * in_;
   const index_t count = rows.size() * in_;
-  if (x.table != nullptr) {
+  if (!x.in_order()) {
     ops::gather_rows(pass.context, x, {record.gathered_input.data() + first, rows.size(), in_});
   }
   if (options_.precision == Precision::bf16) {
-    const float* const source = x.table != nullptr ? record.gathered_input.data() + first : x.base;
+    const float* const source = x.in_order() ? x.base[0] : record.gathered_input.data() + first;
     ops::to_bfloat16(pass.context, {source, count}, record.input_bf16.subspan(first, count));
   }
   const index_t set = pass.tiles().set(tile);
@@ -127,14 +127,14 @@ void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_o
 }
 
 void Relu::begin_forward(const Pass& pass, LayerRecord& record) const {
-  SY_EXPECTS(record.input.table == nullptr, "a ReLU of scattered rows");
+  SY_EXPECTS(record.input.in_order(), "a ReLU of scattered rows");
   record.output = tensor::allocate_matrix(pass.workspace(), pass.tiles().local_rows(), features_);
 }
 
 void Relu::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const IndexRange rows = pass.tiles().rows(tile);
   const tensor::RowSource x = record.input.rows_from(rows);
-  ops::relu(pass.context, {x.base, rows.size(), features_, x.stride}, record.output.rows_from(rows));
+  ops::relu(pass.context, x.matrix(), record.output.rows_from(rows));
 }
 
 void Relu::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input, float*) const {

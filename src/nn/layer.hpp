@@ -32,8 +32,7 @@ struct LayerRecord {
   // The rows that the layer's products read; only for layers that have products.
   ProductRows product_input() const {
     if (products_in_bf16) return {true, nullptr, input_bf16.data(), input.rows, input.cols};
-    return {false, input.table == nullptr ? input.base : gathered_input.data(), nullptr, input.rows,
-            input.cols};
+    return {false, input.in_order() ? input.base[0] : gathered_input.data(), nullptr, input.rows, input.cols};
   }
   ProductRows product_d_output() const {
     if (products_in_bf16) return {true, nullptr, d_output_bf16.data(), d_output.rows, d_output.cols};

@@ -74,7 +74,7 @@ void PaddedConv::begin_forward(const Pass& pass, LayerRecord& record) const {
     record.argmax_place = pass.workspace().allocate<std::uint8_t>(rows * after.out_features());
   // The library reads rows side by side, channels last.
   record.gathered_input = {};
-  const bool as_it_lies = record.input.table == nullptr && record.input.stride == in_features() &&
+  const bool as_it_lies = record.input.in_order() && record.input.stride[0] == in_features() &&
                           shape_.in_order == ops::ImageOrder::channels_last;
   if (!as_it_lies) record.gathered_input = pass.workspace().allocate<float>(rows * in_features());
   record.tile_statistics = {};
@@ -87,7 +87,7 @@ void PaddedConv::begin_forward(const Pass& pass, LayerRecord& record) const {
 }
 
 const float* PaddedConv::library_input(const LayerRecord& record, index_t row) const {
-  return (record.gathered_input.empty() ? record.input.base : record.gathered_input.data()) +
+  return (record.gathered_input.empty() ? record.input.base[0] : record.gathered_input.data()) +
          row * in_features();
 }
 

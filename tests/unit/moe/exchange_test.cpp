@@ -123,15 +123,18 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
     }
   }
 
-  const auto slots = exchange.combine(context, plan, results, rows);
-  const auto d_slots = exchange.gradient_rows(context, plan, d_results, rows);
+  const auto slots = exchange.combine(context, plan, results);
+  const auto d_slots = exchange.gradient_rows(context, plan, d_results);
   for (const auto part : {Returned::output, Returned::hidden}) {
-    ASSERT_EQ(slots[part].size(), widths[part] > 0 ? experts.size() : 0U);
-    for (std::size_t i = 0; i < slots[part].size(); ++i) {
-      const index_t sample = tiles.first_row() + static_cast<index_t>(i) / s.slots;
+    ASSERT_EQ(slots[part].cols, widths[part]);
+    if (widths[part] > 0) {
+      ASSERT_EQ(slots[part].rows, std::ssize(experts));
+    }
+    for (index_t i = 0; i < slots[part].rows; ++i) {
+      const index_t sample = tiles.first_row() + i / s.slots;
       for (index_t c = 0; c < widths[part]; ++c) {
-        EXPECT_EQ(slots[part][i][c], output(experts[i], sample, first_column(part) + c));
-        d_slots[part][i][c] = gradient(experts[i], sample, first_column(part) + c);
+        EXPECT_EQ(slots[part].row(i)[c], output(experts[as_size(i)], sample, first_column(part) + c));
+        d_slots[part].row(i)[c] = gradient(experts[as_size(i)], sample, first_column(part) + c);
       }
     }
   }
