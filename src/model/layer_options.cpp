@@ -19,11 +19,12 @@ moe::LayerOptions layer_options(const MixtureOptions& mixture, const Task& task)
     network = gate.kind.resolve(
         {mixture.moe, gate.layers, task.sample, task.classes, expert, mixture.networks.expert});
   }
-  if (mixture.moe.similarity_layer > network.layer_count()) {
+  const index_t layers = nn::Network(network).layer_count();
+  if (mixture.moe.similarity_layer > layers) {
     throw ConfigError(fmt::format(
         "moe.similarity_layer = {} (model.gate has {} layers with weights); give one of them, or 0 for the "
         "samples themselves",
-        mixture.moe.similarity_layer, network.layer_count()));
+        mixture.moe.similarity_layer, layers));
   }
   return {.gate = network,
           .expert = expert,

@@ -13,14 +13,6 @@
 #include "ops/rows.hpp"
 
 namespace switchyard::model {
-namespace {
-
-index_t training_multiply_adds(const nn::NetworkShape& shape, const nn::NetworkOptions& options) {
-  return options.frozen ? shape.multiply_adds() : shape.training_multiply_adds();
-}
-
-}  // namespace
-
 Mixture::Mixture(const MixtureOptions& mixture, const Task& task, comm::Resources resources)
     : resources_(resources),
       task_(task),
@@ -29,20 +21,22 @@ Mixture::Mixture(const MixtureOptions& mixture, const Task& task, comm::Resource
       options_(layer_options(mixture, task)),
       layer_(options_, resources.communicator,
              moe::Placement::make(mixture.moe.placement, mixture.moe.experts, resources.communicator.size())) {
-  // From the shapes, since a rank may host no expert.
-  norm_table_.add(nn::NetworkGradient::norm_parameters(options_.gate, options_.gate_options.policy));
-  const std::vector<index_t> expert =
-      nn::NetworkGradient::norm_parameters(options_.expert, options_.expert_options.policy);
+  const moe::RouterNetwork* const gate = layer_.router().network();
+  norm_table_.add(gate != nullptr ? nn::norm_parameters(gate->layers()) : std::vector<index_t>());
+  const std::vector<index_t> expert = nn::norm_parameters(layer_.experts().network());
   for (index_t e = 0; e < mixture.moe.experts; ++e) norm_table_.add(expert);
 }
 
 index_t Mixture::parameter_count() const {
-  return options_.gate.parameter_count() + options_.expert.parameter_count() * options_.routing.experts;
+  const moe::RouterNetwork* const gate = layer_.router().network();
+  return (gate != nullptr ? gate->layers().parameter_count() : 0) +
+         layer_.experts().network().parameter_count() * options_.routing.experts;
 }
 
 index_t Mixture::training_multiply_adds_per_sample() const {
-  return training_multiply_adds(options_.gate, options_.gate_options) +
-         layer_.router().slots() * training_multiply_adds(options_.expert, options_.expert_options);
+  const moe::RouterNetwork* const gate = layer_.router().network();
+  return (gate != nullptr ? gate->layers().training_multiply_adds() : 0) +
+         layer_.router().slots() * layer_.experts().network().training_multiply_adds();
 }
 
 void Mixture::forward(const nn::Pass& pass, moe::GateStatistics& statistics) {
@@ -164,7 +158,8 @@ void Mixture::count_choices(const nn::Batch& batch, moe::GateStatistics& statist
     }
     const index_t expert = routing.experts[n * routing.slots + chosen];
     ++statistics.by_label(label, expert);
-    ++statistics.by_prediction(objective_->class_of(output_.slot_rows()[n * routing.slots + chosen]), expert);
+    ++statistics.by_prediction(objective_->class_of(output_.slot_rows().row(n * routing.slots + chosen)),
+                               expert);
     if (!batch.groups.empty()) ++statistics.by_group(batch.groups[n], expert);
   }
 }
@@ -185,15 +180,12 @@ void Mixture::gather_updated_values() {
 
 std::vector<nn::ParameterSlice> Mixture::slices() {
   std::vector<nn::ParameterSlice> all;
-  // The table was made from shapes, slices by networks: they must agree.
   if (moe::RouterNetwork* const gate = layer_.router().network()) {
-    SY_EXPECTS(gate->frozen() || gate->gradient().norm_entries() == norm_table_.unit_begin[1],
-               "{} norm entries of the gate", gate->gradient().norm_entries());
     for (const nn::ParameterSlice& slice : gate->gradient().slices()) all.push_back(slice);
   }
   moe::Experts& experts = layer_.experts();
   for (index_t e = 0; e < experts.count(); ++e) {
-    for (nn::ParameterSlice slice : experts.gradient(e).slices()) {
+    for (nn::ParameterSlice slice : experts.gradient().slices(e)) {
       slice.unit = 1 + experts.id(e).index();
       slice.norm_entry += norm_table_.unit_begin[slice.unit];
       all.push_back(slice);
@@ -212,16 +204,15 @@ std::vector<ModelArray> Mixture::state() {
 
 std::vector<ModelArray> Mixture::arrays(const auto& of_layer) {
   std::vector<ModelArray> arrays;
-  const auto add = [&](nn::Network& network, bool shared) {
+  const auto add = [&](nn::Network& network, index_t set, bool shared) {
     for (index_t l = 0; l < network.layer_count(); ++l) {
-      for (auto& array : of_layer(network.layer(l))) {
-        const tensor::Shape& shape = array.value.shape();
-        arrays.push_back({array.name, shape, {0, shape[0]}, array.value.data(), shared});
-      }
+      for (const nn::BankArray& array : of_layer(network.layer(l)))
+        arrays.push_back(
+            {network.name_of(set, array), array.shape, {0, array.shape[0]}, array.of(set), shared});
     }
   };
-  if (moe::RouterNetwork* const gate = layer_.router().network()) add(gate->layers(), true);
-  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(e), false);
+  if (moe::RouterNetwork* const gate = layer_.router().network()) add(gate->layers(), 0, true);
+  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(), e, false);
   return arrays;
 }
 

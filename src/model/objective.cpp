@@ -25,7 +25,7 @@ ops::MixtureBatch mixture_batch(const moe::LayerOutput& output, Span<const std::
                                 index_t classes) {
   return {.samples = output.routing.samples,
           .slots = output.routing.slots,
-          .log_probs = output.slot_rows().data(),
+          .log_probs = output.slot_rows(),
           .labels = labels.data(),
           .classes = classes};
 }
@@ -65,7 +65,7 @@ class LikelihoodObjective final : public Objective {
   void backward(device::Context& context, const moe::LayerOutput& output, Span<const std::int32_t> labels,
                 float scale, const moe::SlotGradients& gradients) override {
     ops::mixture_backward(context, batch(output, labels), posteriors_, scale,
-                          {gradients.slot_rows().data(), gradients.slots});
+                          {gradients.slot_rows(), gradients.slots});
   }
 
   // One slot's weight is a probability under all experts, so that the gate learns; the slot answers alone.
@@ -112,7 +112,7 @@ class PredictedLossObjective final : public Objective {
   void backward(device::Context& context, const moe::LayerOutput& output, Span<const std::int32_t> labels,
                 float scale, const moe::SlotGradients& gradients) override {
     ops::mixture_backward(context, batch(output, labels), {posteriors_, posteriors_}, scale,
-                          {gradients.slot_rows().data(), gradients.slots});
+                          {gradients.slot_rows(), gradients.slots});
     ops::prediction_error_backward(context, batch(output, labels), output.routing.scores, scale,
                                    gradients.slots);
   }
@@ -158,7 +158,7 @@ class WeightedSumObjective final : public Objective {
   void backward(device::Context& context, const moe::LayerOutput& output, Span<const std::int32_t> labels,
                 float scale, const moe::SlotGradients& gradients) override {
     ops::weighted_sum_backward(context, batch(output, labels), d_sum_,
-                               {scale, measure(), gradients.slot_rows().data(), gradients.slots});
+                               {scale, measure(), gradients.slot_rows(), gradients.slots});
   }
 
  private:
@@ -166,7 +166,7 @@ class WeightedSumObjective final : public Objective {
     return {.loss = loss_,
             .slots = output.routing.slots,
             .outputs = outputs(),
-            .rows = output.slot_rows().data(),
+            .rows = output.slot_rows(),
             .weights = output.routing.factors,
             .labels = labels.data()};
   }

@@ -21,37 +21,39 @@ struct Returned {
 };
 // Of one row; 0: that part is not returned. The same on every rank, also on one that hosts no expert.
 using PartWidths = std::array<index_t, Returned::count>;
-// By local expert: [rows of the expert (padded), width]. Empty for a part that is not returned.
-using ExpertParts = std::array<Span<const tensor::Matrix>, Returned::count>;
-// By slot of this rank's samples, [N * K]: where the row lies.
+// [rows of all local experts (padded), width], expert after expert. No data for a part that is not returned.
+using ExpertParts = std::array<tensor::Matrix, Returned::count>;
+// By slot of this rank's samples, [N * K, width]: of one part. No columns for a part that is not returned.
 template <class T>
-using SlotParts = std::array<Span<T* const>, Returned::count>;
+using SlotParts = std::array<tensor::IndexedRows<T>, Returned::count>;
 
 // One layer's exchange in one step. Each function is collective over the plan's ranks and blocking; results
-// live in the step's workspace. Rows of the own rank are never packed: tables point to where they lie.
+// live in the step's workspace. Rows of the own rank are never packed: an index says where they lie.
 class Exchange {
  public:
   Exchange(comm::Communicator& communicator, const PartWidths& widths)
       : communicator_(&communicator), widths_(widths) {}
 
-  // Sends each sample's row to the ranks of its experts. Afterwards expert_input(e) names the rows of local
-  // expert e in global order, padded with rows of zeros to a multiple of `row_multiple`: a library product for
-  // a new row count costs far more to build than the padding costs to compute.
+  // Sends each sample's row to the ranks of its experts. Afterwards input() names the rows of the local
+  // experts, expert after expert and each in global order, padded with rows of zeros to a multiple of
+  // `row_multiple`: a library product for a new row count costs far more to build than the padding costs to
+  // compute.
   void dispatch(device::Context& context, const DispatchPlan& plan, tensor::RowSource samples,
                 index_t row_multiple);
-  tensor::RowSource expert_input(LocalExpert expert) const { return inputs_[expert]; }
-  // Rows of expert_input(expert) that are samples; the others are padding.
-  index_t expert_samples(LocalExpert expert) const { return samples_[expert]; }
+  const tensor::RowSource& input() const { return input_; }
+  // Of each expert: its rows in input(), and those of them that are samples; the others are padding.
+  Span<const index_t> padded_rows() const { return padded_rows_; }
+  Span<const index_t> samples() const { return samples_; }
 
   // Returns, for each of this rank's slots, where what its expert returned lies.
-  SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan, const ExpertParts& experts,
-                                 index_t samples);
+  SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan,
+                                 const ExpertParts& experts);
 
   // The mirror of combine. First the places where the gradient row of each slot is to be written, then the
   // transport: afterwards d_experts holds the gradient of every row of every local expert, and zeros in the
   // padding.
   SlotParts<float> gradient_rows(device::Context& context, const DispatchPlan& plan,
-                                 const ExpertParts& d_experts, index_t samples);
+                                 const ExpertParts& d_experts);
   void combine_backward(device::Context& context, const DispatchPlan& plan, const ExpertParts& d_experts);
 
  private:
@@ -59,10 +61,21 @@ class Exchange {
   // body(part, width, first column in a message) for every part that is returned.
   void for_each_part(const auto& body) const;
 
+  // Of a matrix with the rows of all experts.
+  std::int32_t row_of(ExpertRow place) const {
+    return static_cast<std::int32_t>(first_row_[place.expert] + place.row);
+  }
+  void index_slots(device::Workspace& workspace, const DispatchPlan& plan, index_t samples);
+  template <class T>
+  SlotParts<T> slots(tensor::MatrixView<T> message, const ExpertParts& experts) const;
+
   comm::Communicator* communicator_;
   PartWidths widths_;
-  Vector<tensor::RowSource> inputs_;
-  Vector<index_t> samples_;
+  tensor::RowSource input_;
+  Vector<index_t> first_row_, padded_rows_, samples_;  // by expert
+  // Memory of the step. Of a matrix with the rows of all experts: the row of an inbound message slot. And of a
+  // slot of this rank's samples, a row of the message, or -1 - one of that matrix.
+  Span<std::int32_t> inbound_row_, slot_index_;
   Vector<index_t> zeros_;
   tensor::Matrix d_message_;  // gradient rows on their way to the experts: [outbound slots, message_cols()]
 };

@@ -11,11 +11,11 @@ Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Plac
           Router::make({options.routing,
                         options.gate,
                         options.gate_options,
-                        {.replicated = true, .ranks = communicator.size(), .rank = communicator.rank().value},
+                        {.ranks = communicator.size(), .rank = communicator.rank().value},
                         options.seed})),
       experts_(options.expert, options.head, options.expert_options, placement_.hosted_by(communicator.rank()),
                options.seed),
-      exchange_(communicator, {options.outputs, options.expert.shows_hidden ? options.expert.hidden() : 0}) {}
+      exchange_(communicator, {options.outputs, experts_.network().shown_hidden()}) {}
 
 LayerOutput Layer::forward(const nn::Pass& pass) {
   device::Context& context = pass.context;
@@ -28,7 +28,7 @@ LayerOutput Layer::forward(const nn::Pass& pass) {
   pass.clock.enter(Phase::experts);
   experts_.forward(pass, exchange_);
   pass.clock.enter(Phase::combine);
-  output.returned = exchange_.combine(context, plan_, experts_.returned(), output.routing.samples);
+  output.returned = exchange_.combine(context, plan_, experts_.returned());
   router_->weigh(pass, output);
   return output;
 }
@@ -38,7 +38,7 @@ SlotGradients Layer::begin_backward(const nn::Pass& pass) {
   SlotGradients gradients{{}, tensor::allocate_matrix(pass.workspace(), samples, router_->slots())};
   if (experts_.frozen()) return gradients;
   experts_.begin_backward(pass);
-  gradients.returned = exchange_.gradient_rows(pass.context, plan_, experts_.d_returned(), samples);
+  gradients.returned = exchange_.gradient_rows(pass.context, plan_, experts_.d_returned());
   return gradients;
 }
 
@@ -66,8 +66,7 @@ void Layer::values_changed(device::Context& context, Changed changed) {
   const bool all = changed == Changed::all;
   if (RouterNetwork* const network = router_->network(); network != nullptr && (all || !network->frozen()))
     network->layers().values_changed(context);
-  if (!all && experts_.frozen()) return;
-  for (index_t e = 0; e < experts_.count(); ++e) experts_.network(e).values_changed(context);
+  if (all || !experts_.frozen()) experts_.network().values_changed(context);
 }
 
 }  // namespace switchyard::moe

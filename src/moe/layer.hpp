@@ -44,6 +44,7 @@ class Layer {
   Router& router() { return *router_; }
   const Router& router() const { return *router_; }
   Experts& experts() { return experts_; }
+  const Experts& experts() const { return experts_; }
   const DispatchPlan& plan() const { return plan_; }
 
  private:

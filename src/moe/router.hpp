@@ -40,7 +40,7 @@ struct RegulariserGradients {
 struct LayerOutput {
   Routing routing;
   SlotParts<const float> returned;
-  Span<const float* const> slot_rows() const { return returned[Returned::output]; }  // rows of `outputs` values
+  const tensor::RowSource& slot_rows() const { return returned[Returned::output]; }  // of `outputs` values
 };
 
 // Where the loss writes its gradients: per slot a row of `outputs` values (none if the experts are frozen), and
@@ -48,7 +48,7 @@ struct LayerOutput {
 struct SlotGradients {
   SlotParts<float> returned;  // the hidden part is the router's to write
   tensor::Matrix slots;
-  Span<float* const> slot_rows() const { return returned[Returned::output]; }
+  const tensor::RowTarget& slot_rows() const { return returned[Returned::output]; }
 };
 
 // What a router is made of.

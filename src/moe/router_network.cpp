@@ -4,7 +4,7 @@ namespace switchyard::moe {
 
 RouterNetwork::RouterNetwork(const nn::NetworkShape& shape, const nn::NetworkOptions& options,
                              nn::NetworkGradient::Sharing sharing, std::uint64_t seed)
-    : layers_("gate", shape, options, seed), gradient_(layers_, sharing) {}
+    : layers_({"gate"}, shape, options, seed), gradient_(layers_, sharing) {}
 
 tensor::ConstMatrix RouterNetwork::forward(const nn::Pass& pass) {
   layers_.forward(pass, record_);

@@ -20,6 +20,7 @@ class RouterNetwork {
 
   bool frozen() const { return layers_.frozen(); }
   nn::Network& layers() { return layers_; }
+  const nn::Network& layers() const { return layers_; }
   nn::NetworkGradient& gradient() { return gradient_; }
 
   // Of this rank's samples: [N, outputs]. Collective if it has batch norm.

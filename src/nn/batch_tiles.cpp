@@ -23,20 +23,35 @@ void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_siz
   for (index_t shard = mine.begin; shard <= mine.end; ++shard) {
     begin_.push_back(partition_begin(batch_size, shards, shard) - first_row_);
   }
-  local_samples_ = local_rows();
-  total_samples_ = batch_size;
+  set_of_tile_.clear();
+  first_tile_ = {0, shards};
+  first_row_of_ = {0, local_rows()};
+  sample_end_ = {local_rows()};
+  total_samples_ = {batch_size};
 }
 
-void BatchTiles::set_local(index_t rows, index_t samples, index_t tile_rows) {
-  SY_EXPECTS(samples <= rows, "{} samples in {} rows", samples, rows);
+void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows) {
+  SY_EXPECTS(rows.size() == samples.size(), "rows of {} sets, samples of {}", rows.size(), samples.size());
   communicator_ = nullptr;
-  total_rows_ = rows;
-  local_samples_ = samples;
-  total_samples_ = samples;
   first_row_ = 0;
-  begin_.clear();
-  for (index_t first = 0; first < rows; first += tile_rows) begin_.push_back(first);
-  begin_.push_back(rows);
+  total_samples_.assign(samples.begin(), samples.end());
+  for (auto* values : {&begin_, &set_of_tile_, &first_tile_, &first_row_of_, &sample_end_}) values->clear();
+  index_t first = 0;
+  for (std::size_t set = 0; set < rows.size(); ++set) {
+    SY_EXPECTS(samples[set] <= rows[set], "{} samples in {} rows", samples[set], rows[set]);
+    first_tile_.push_back(std::ssize(begin_));
+    first_row_of_.push_back(first);
+    sample_end_.push_back(first + samples[set]);
+    const index_t end = first + rows[set];
+    for (; first < end; first = std::min(first + tile_rows, end)) {
+      begin_.push_back(first);
+      set_of_tile_.push_back(static_cast<index_t>(set));
+    }
+  }
+  first_tile_.push_back(std::ssize(begin_));
+  first_row_of_.push_back(first);
+  begin_.push_back(first);
+  total_rows_ = first;
   total_tiles_ = local_count();
 }
 

@@ -30,21 +30,20 @@ struct ProductRows {
 
 // The rows of one network in one step, cut into tiles by a function of the problem's shape only. A tile is the
 // unit of arithmetic: one library call, one partial sum. Threads and ranks take whole tiles, so bits do not
-// depend on them.
+// depend on them. Every tile meets one of the network's sets of weights.
 //
 // Two kinds:
 //  - a sharded batch: the global batch of B samples in S shards; ranks hold contiguous runs of shards in rank
-//  order.
-//    Sums over the batch are gathered from all ranks and added in shard order.
-//  - the rows of one expert on its owner: everything is local.
+//  order. Sums over the batch are gathered from all ranks and added in shard order. One set.
+//  - the rows of a bank's sets (the experts of a rank), set after set: everything is local.
 // Rebuilt every step without allocating once warm.
 class BatchTiles {
  public:
   // The sharded batch as rank `communicator.rank()` sees it. The communicator must outlive this object.
   void set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards);
-  // `rows` rows on this rank alone, in tiles of at most `tile_rows`. Those from `samples` on are padding: rows
+  // rows[s] rows of set s, in tiles of at most `tile_rows`. Those of a set from samples[s] on are padding: rows
   // of zeros whose results nobody reads and whose output gradients are zero. Batch statistics leave them out.
-  void set_local(index_t rows, index_t samples, index_t tile_rows);
+  void set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows);
 
   index_t local_count() const { return std::ssize(begin_) - 1; }
   index_t total_count() const { return total_tiles_; }
@@ -52,8 +51,16 @@ class BatchTiles {
   // rows(tile) without the padding.
   IndexRange samples(index_t tile) const {
     const IndexRange all = rows(tile);
-    return {std::min(all.begin, local_samples_), std::min(all.end, local_samples_)};
+    const index_t end = sample_end_[set(tile)];
+    return {std::min(all.begin, end), std::min(all.end, end)};
   }
+  // Whose weights the tile's rows meet.
+  index_t set(index_t tile) const { return set_of_tile_.empty() ? 0 : set_of_tile_[tile]; }
+  index_t set_count() const { return std::ssize(first_tile_) - 1; }
+  // The tiles of a set among those of all ranks: the place of their sums in gather_tiles().
+  IndexRange tiles_of(index_t set) const { return {first_tile_[set], first_tile_[set + 1]}; }
+  // Rows of a set on this rank.
+  IndexRange rows_of(index_t set) const { return {first_row_of_[set], first_row_of_[set + 1]}; }
   index_t local_rows() const { return begin_.back(); }
   // Of the longest tile of this rank.
   index_t most_tile_rows() const {
@@ -62,8 +69,8 @@ class BatchTiles {
     return most;
   }
   index_t total_rows() const { return total_rows_; }
-  // Of all tiles, without the padding.
-  index_t total_samples() const { return total_samples_; }
+  // Of a set on all ranks, without the padding.
+  index_t total_samples(index_t set) const { return total_samples_[set]; }
   // Position in the global batch of this rank's first row.
   index_t first_row() const { return first_row_; }
   bool distributed() const { return communicator_ != nullptr && communicator_->size() > 1; }
@@ -90,10 +97,12 @@ class BatchTiles {
   comm::Communicator* communicator_ = nullptr;
   index_t total_tiles_ = 0;
   index_t total_rows_ = 0;
-  index_t local_samples_ = 0;
-  index_t total_samples_ = 0;
   index_t first_row_ = 0;
   Vector<index_t> begin_ = {0};
+  Vector<index_t> set_of_tile_;                 // empty: one set
+  Vector<index_t> first_tile_ = {0};            // by set, and one behind the last
+  Vector<index_t> first_row_of_ = {0};          // by set, and one behind the last
+  Vector<index_t> sample_end_, total_samples_;  // by set
   std::vector<index_t> tiles_per_rank_;
   std::vector<index_t> rows_per_rank_;
 };

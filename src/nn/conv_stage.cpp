@@ -17,23 +17,21 @@ Span<T> of_tile(Span<T> all, index_t tile, index_t width) {
 }  // namespace
 
 ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
-                     const ops::FusedConvShape& shape, std::uint64_t seed, const InitialWeights& initial)
+                     const ops::FusedConvShape& shape)
     : shape_(shape) {
+  using First = BankArray::First;
   const index_t channels = shape.out_channels;
   const index_t fan_in = shape.in_channels * 9;
   if (!norm_name.empty()) norm_.emplace(norm_name, channels);
-  parameters_.push_back({conv_name + "/weight", tensor::Tensor({channels, shape.in_channels, 3, 3})});
-  initialise(parameters_.back(), seed, fan_in, initial);
+  parameters_.push_back({{conv_name + "/weight", {channels, shape.in_channels, 3, 3}, First::drawn, fan_in}});
   if (has_bias()) {
-    parameters_.push_back({conv_name + "/bias", tensor::Tensor({channels})});
-    initialise(parameters_.back(), seed, fan_in, initial);
+    parameters_.push_back({{conv_name + "/bias", {channels}, First::drawn, fan_in}});
   } else {
     no_bias_.resize(channels);
   }
   if (!norm_) return;
-  parameters_.push_back({norm_name + "/gamma", tensor::Tensor({channels})});
-  std::ranges::fill(parameters_.back().value.span(), 1.0F);
-  parameters_.push_back({norm_name + "/beta", tensor::Tensor({channels})});
+  parameters_.push_back({{norm_name + "/gamma", {channels}, First::ones}});
+  parameters_.push_back({{norm_name + "/beta", {channels}, First::zeros}});
 }
 
 void ConvStage::begin_forward(const Pass& pass, LayerRecord& record) const {
@@ -58,18 +56,18 @@ void ConvStage::forward_statistics(const Pass& pass, index_t tile, LayerRecord& 
                        of_tile(record.scratch, tile, scratch_floats(pass.tiles())), patch_sums);
   auto* const moments =
       reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * shape_.out_channels;
-  ops::conv_moments(pass.context, shape_, patch_sums, {weight(), bias()}, {moments, shape_.out_channels});
+  ops::conv_moments(pass.context, shape_, patch_sums, weights(pass.tiles().set(tile)),
+                    {moments, shape_.out_channels});
 }
 
 void ConvStage::join_forward_statistics(const Pass& pass, LayerRecord& record) {
-  norm_->join_forward(pass, record.tile_statistics, value(gamma()), value(gamma() + 1));
+  norm_->join_forward(pass, record.tile_statistics, gamma(), beta());
 }
 
 void ConvStage::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const IndexRange rows = pass.tiles().rows(tile);
   ops::fused_conv_forward(
-      pass.context, shape_, record.input.rows_from(rows),
-      {weight(), bias(), norm_ ? norm_->affine() : ops::Affine()},
+      pass.context, shape_, record.input.rows_from(rows), weights(pass.tiles().set(tile)),
       {record.output.rows_from(rows), record.argmax_place.data() + rows.begin * out_features()});
 }
 
@@ -97,8 +95,8 @@ ops::ConvTileSums ConvStage::tile_sums(const LayerRecord& record, index_t tile) 
 
 void ConvStage::backward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
   ops::fused_conv_bn_backward_sums(pass.context, shape_,
-                                   tile_of(pass, record, tile, pass.tiles().samples(tile)), norm_view(),
-                                   tile_sums(record, tile));
+                                   tile_of(pass, record, tile, pass.tiles().samples(tile)),
+                                   norm_view(pass.tiles().set(tile)), tile_sums(record, tile));
 }
 
 void ConvStage::join_backward_statistics(const Pass& pass, LayerRecord& record) {
@@ -117,7 +115,7 @@ void ConvStage::backward(const Pass& pass, index_t tile, LayerRecord& record, te
     return;
   }
   const ops::ConvTileSums sums = tile_sums(record, tile);
-  ops::fused_conv_bn_backward(pass.context, shape_, norm_view(), sums, partial);
+  ops::fused_conv_bn_backward(pass.context, shape_, norm_view(pass.tiles().set(tile)), sums, partial);
   if (has_bias()) {
     // The norm takes the mean away, so the bias has no effect.
     std::fill_n(next, channels, 0.0F);

@@ -17,13 +17,21 @@ namespace switchyard::nn {
 class ConvStage final : public Layer {
  public:
   // `conv_name` and `norm_name` are parameter prefixes; an empty norm_name means no batch norm.
-  ConvStage(const std::string& conv_name, const std::string& norm_name, const ops::FusedConvShape& shape,
-            std::uint64_t seed, const InitialWeights& initial = {});
+  ConvStage(const std::string& conv_name, const std::string& norm_name, const ops::FusedConvShape& shape);
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.out_features(); }
+  index_t multiply_adds() const override { return shape_.multiply_adds(); }
+  index_t training_multiply_adds(bool /*behind*/) const override {
+    return shape_.multiply_adds() + shape_.gradient_multiply_adds();
+  }
+  // And the places of the maxima, a byte each.
+  double activation_floats() const override { return 2.25 * static_cast<double>(out_features()); }
   Span<Parameter> parameters() override { return parameters_; }
   Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
+  void hold(index_t sets) override {
+    if (norm_) norm_->hold(sets);
+  }
 
   bool needs_batch_statistics() const override { return norm_.has_value(); }
   void begin_forward(const Pass&, LayerRecord&) const override;
@@ -36,12 +44,13 @@ class ConvStage final : public Layer {
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
-  const float* value(index_t parameter) const { return parameters_[parameter].value.data(); }
-  const float* weight() const { return value(0); }
+  ops::ConvWeights weights(index_t set) const {
+    return {parameters_[0].of(set), has_bias() ? parameters_[1].of(set) : no_bias_.data(),
+            norm_ ? norm_->affine(set) : ops::Affine()};
+  }
   bool has_bias() const { return !norm_ || shape_.padding == 0; }
-  const float* bias() const { return has_bias() ? value(1) : no_bias_.data(); }
-  // Of parameters_; beta follows.
-  index_t gamma() const { return has_bias() ? 2 : 1; }
+  const Parameter& gamma() const { return parameters_[has_bias() ? 2 : 1]; }
+  const Parameter& beta() const { return parameters_[has_bias() ? 3 : 2]; }
   index_t moments_width() const { return shape_.out_channels * BatchNorm::moments_width; }
   // Of a kernel's workspace, for one tile.
   index_t scratch_floats(const BatchTiles& tiles) const {
@@ -49,7 +58,9 @@ class ConvStage final : public Layer {
   }
   ops::ConvTile tile_of(const Pass& pass, const LayerRecord& record, index_t tile, IndexRange rows) const;
   ops::ConvTileSums tile_sums(const LayerRecord& record, index_t tile) const;
-  ops::ConvBatchNormView norm_view() const { return {weight(), bias(), norm_->view(value(gamma()))}; }
+  ops::ConvBatchNormView norm_view(index_t set) const {
+    return {weights(set).weight, weights(set).bias, norm_->view(set, gamma().of(set))};
+  }
 
   ops::FusedConvShape shape_;
   std::optional<BatchNorm> norm_;

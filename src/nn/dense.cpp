@@ -7,30 +7,33 @@
 
 namespace switchyard::nn {
 
-Dense::Dense(const std::string& name, index_t in, index_t out, const Options& options, std::uint64_t seed)
+Dense::Dense(const std::string& name, index_t in, index_t out, const Options& options)
     : in_(in),
       out_(out),
       options_(options),
-      parameters_{Parameter{name + "/weight", tensor::Tensor({in, out}), options.weight_rule},
-                  Parameter{name + "/bias", tensor::Tensor({options.bias ? out : 0}), GradientRule::per_tile}} {
+      parameters_{Parameter{{name + "/weight", {in, out}, BankArray::First::drawn, in}, options.weight_rule},
+                  Parameter{{name + "/bias", {out}, BankArray::First::drawn, in}, GradientRule::per_tile}} {
   SY_EXPECTS(options.bias || options.activation == Activation::none, "{} has a ReLU and no bias", name);
-  for (Parameter& parameter : parameters()) initialise(parameter, seed, in, options_.initial);
-  if (options_.precision == Precision::bf16) weight_bf16_ = device::Buffer<ops::bfloat16>(in * out);
+}
+
+void Dense::hold(index_t sets) {
+  if (options_.precision == Precision::bf16)
+    weight_bf16_ = device::Buffer<ops::bfloat16>(sets * weight().stride);
 }
 
 void Dense::values_changed(device::Context& context) {
-  if (options_.precision == Precision::bf16)
-    ops::to_bfloat16(context, parameters_[0].value.span(), weight_bf16_.span());
+  if (weight_bf16_.count() > 0)
+    ops::to_bfloat16(context, {weight().values, weight_bf16_.count()}, weight_bf16_.span());
 }
 
 void Dense::begin_forward(const Pass& pass, LayerRecord& record) const {
   const index_t rows = pass.tiles().local_rows();
-  SY_EXPECTS(record.input.table != nullptr || record.input.stride == in_, "rows of {} floats lie {} apart", in_,
-             record.input.stride);
+  SY_EXPECTS(!record.input.in_order() || record.input.stride[0] == in_, "rows of {} floats lie {} apart", in_,
+             record.input.stride[0]);
   record.output = tensor::allocate_matrix(pass.workspace(), rows, out_);
   // A product needs its rows side by side; scattered ones are gathered, tile by tile, into the record.
   record.gathered_input = {};
-  if (record.input.table != nullptr) record.gathered_input = pass.workspace().allocate<float>(rows * in_);
+  if (!record.input.in_order()) record.gathered_input = pass.workspace().allocate<float>(rows * in_);
   record.input_bf16 = {};
   record.d_output_bf16 = {};
   record.products_in_bf16 = options_.precision == Precision::bf16;
@@ -43,13 +46,13 @@ void Dense::begin_backward(const Pass& pass, LayerRecord& record) const {
   }
 }
 
-// rows times the weight, in the layer's precision.
-void Dense::product(const ops::MatmulShape& shape, const ProductRows& rows, float* result,
+// rows times the weight of their set, in the layer's precision.
+void Dense::product(const ops::MatmulShape& shape, index_t set, const ProductRows& rows, float* result,
                     const float* bias) const {
   if (rows.in_bf16) {
-    ops::matmul(shape, rows.bf16, weight_bf16_.data(), result, bias);
+    ops::matmul(shape, rows.bf16, weight_bf16_.data() + set * weight().stride, result, bias);
   } else {
-    ops::matmul(shape, rows.f32, weight(), result, bias);
+    ops::matmul(shape, rows.f32, weight().of(set), result, bias);
   }
 }
 
@@ -64,15 +67,16 @@ void Dense::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const tensor::RowSource x = record.input.rows_from(rows);
   const index_t first = rows.begin * in_;
   const index_t count = rows.size() * in_;
-  if (x.table != nullptr) {
+  if (!x.in_order()) {
     ops::gather_rows(pass.context, x, {record.gathered_input.data() + first, rows.size(), in_});
   }
   if (options_.precision == Precision::bf16) {
-    const float* const source = x.table != nullptr ? record.gathered_input.data() + first : x.base;
+    const float* const source = x.in_order() ? x.base[0] : record.gathered_input.data() + first;
     ops::to_bfloat16(pass.context, {source, count}, record.input_bf16.subspan(first, count));
   }
+  const index_t set = pass.tiles().set(tile);
   product({.m = rows.size(), .n = out_, .k = in_, .lda = in_, .ldb = out_, .ldc = out_, .epilogue = epilogue()},
-          record.product_input().rows_from(rows), record.output.row(rows.begin), bias());
+          set, record.product_input().rows_from(rows), record.output.row(rows.begin), bias(set));
 }
 
 void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
@@ -96,7 +100,7 @@ void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor
              .ldb = out_,
              .ldc = d_input.stride,
              .transpose_b = ops::Transpose::yes},
-            dy_rows, d_input.row(rows.begin), nullptr);
+            pass.tiles().set(tile), dy_rows, d_input.row(rows.begin), nullptr);
   }
   if (options_.weight_rule == GradientRule::per_tile) {
     whole_rows_gradient(record.product_input().rows_from(rows), dy_rows, {0, in_}, partial);
@@ -123,14 +127,14 @@ void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_o
 }
 
 void Relu::begin_forward(const Pass& pass, LayerRecord& record) const {
-  SY_EXPECTS(record.input.table == nullptr, "a ReLU of scattered rows");
+  SY_EXPECTS(record.input.in_order(), "a ReLU of scattered rows");
   record.output = tensor::allocate_matrix(pass.workspace(), pass.tiles().local_rows(), features_);
 }
 
 void Relu::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const IndexRange rows = pass.tiles().rows(tile);
   const tensor::RowSource x = record.input.rows_from(rows);
-  ops::relu(pass.context, {x.base, rows.size(), features_, x.stride}, record.output.rows_from(rows));
+  ops::relu(pass.context, x.matrix(), record.output.rows_from(rows));
 }
 
 void Relu::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input, float*) const {

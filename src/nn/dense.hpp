@@ -24,13 +24,14 @@ class Dense final : public Layer {
     // bf16: products read copies of rows and weights in bf16 and accumulate in float32; all that is kept is
     // float32.
     Precision precision = Precision::float32;
-    InitialWeights initial = {};
   };
-  Dense(const std::string& name, index_t in, index_t out, const Options& options, std::uint64_t seed);
+  Dense(const std::string& name, index_t in, index_t out, const Options& options);
 
   index_t in_features() const override { return in_; }
   index_t out_features() const override { return out_; }
+  index_t multiply_adds() const override { return in_ * out_; }
   Span<Parameter> parameters() override { return Span(parameters_).first(options_.bias ? 2 : 1); }
+  void hold(index_t sets) override;
 
   void begin_forward(const Pass&, LayerRecord&) const override;
   void forward(const Pass&, index_t tile, LayerRecord&) const override;
@@ -41,16 +42,18 @@ class Dense final : public Layer {
   void values_changed(device::Context&) override;
 
  private:
-  void product(const ops::MatmulShape& shape, const ProductRows& rows, float* result, const float* bias) const;
-  const float* weight() const { return parameters_[0].value.data(); }
-  const float* bias() const { return options_.bias ? parameters_[1].value.data() : nullptr; }
+  void product(const ops::MatmulShape& shape, index_t set, const ProductRows& rows, float* result,
+               const float* bias) const;
+  Parameter& weight() { return parameters_[0]; }
+  const Parameter& weight() const { return parameters_[0]; }
+  const float* bias(index_t set) const { return options_.bias ? parameters_[1].of(set) : nullptr; }
   ops::Epilogue epilogue() const;
 
   index_t in_;
   index_t out_;
   Options options_;
-  std::array<Parameter, 2> parameters_;  // weight, and the bias if there is one
-  device::Buffer<ops::bfloat16> weight_bf16_;
+  std::array<Parameter, 2> parameters_;        // weight, and the bias if there is one
+  device::Buffer<ops::bfloat16> weight_bf16_;  // [sets, in, out], as far apart as the weights
 };
 
 // y = max(x, 0), where what stands before it is looked at too: an expert's hidden vector. (Elsewhere a dense

@@ -32,8 +32,7 @@ struct LayerRecord {
   // The rows that the layer's products read; only for layers that have products.
   ProductRows product_input() const {
     if (products_in_bf16) return {true, nullptr, input_bf16.data(), input.rows, input.cols};
-    return {false, input.table == nullptr ? input.base : gathered_input.data(), nullptr, input.rows,
-            input.cols};
+    return {false, input.in_order() ? input.base[0] : gathered_input.data(), nullptr, input.rows, input.cols};
   }
   ProductRows product_d_output() const {
     if (products_in_bf16) return {true, nullptr, d_output_bf16.data(), d_output.rows, d_output.cols};
@@ -41,11 +40,11 @@ struct LayerRecord {
   }
 };
 
-// A layer computes tile by tile; tiles of one layer are independent, so callers run them in parallel and chain
-// layers within a tile while its rows are in cache. Only batch statistics need all tiles at once: then
-// `forward_statistics` runs for every tile, `join_forward_statistics` (collective over the batch's ranks) once,
-// and `forward` after that; the same for backward. begin_* allocate from the workspace and are called by the
-// workspace's owner.
+// A layer of a bank (nn/network.hpp) computes tile by tile, each with the weights of its set; tiles are
+// independent, so callers run them in parallel and chain layers within a tile while its rows are in cache. Only
+// batch statistics need all tiles at once: then `forward_statistics` runs for every tile,
+// `join_forward_statistics` (collective over the batch's ranks) once, and `forward` after that; the same for
+// backward. begin_* allocate from the workspace and are called by the workspace's owner.
 class Layer {
  public:
   virtual ~Layer() = default;
@@ -54,8 +53,17 @@ class Layer {
 
   virtual index_t in_features() const = 0;
   virtual index_t out_features() const = 0;
+  // Of one sample: forward; and forward, weight gradients and, `behind` another layer, input gradients.
+  // Products and convolutions; not batch norm, activations and pooling.
+  virtual index_t multiply_adds() const { return 0; }
+  virtual index_t training_multiply_adds(bool behind) const { return (behind ? 3 : 2) * multiply_adds(); }
+  // Floats that one row's activations and their gradients take: an estimate for `plan`.
+  virtual double activation_floats() const { return 2.0 * static_cast<double>(out_features()); }
+
   virtual Span<Parameter> parameters() = 0;
   virtual Span<StateArray> state() { return {}; }
+  // The arrays above have their memory, for so many sets: the rest of what a set needs.
+  virtual void hold(index_t /*sets*/) {}
 
   virtual bool needs_batch_statistics() const { return false; }
 
@@ -75,8 +83,8 @@ class Layer {
                         float* partial) const = 0;
 
   // Rows [block.begin, block.end) of the gradient of the whole-rows parameter (the first of parameters()), over
-  // all `input` rows, which are in global order: gradient[block.size(), columns]. Only for layers with such a
-  // parameter.
+  // all `input` rows of one set, which are in global order: gradient[block.size(), columns]. Only for layers
+  // with such a parameter.
   virtual void whole_rows_gradient(const ProductRows& /*input*/, const ProductRows& /*d_output*/,
                                    IndexRange /*block*/, float* /*gradient*/) const {}
 

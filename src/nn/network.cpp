@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "base/contract.hpp"
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "device/thread_pool.hpp"
 #include "nn/conv_stage.hpp"
@@ -147,117 +148,123 @@ NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> 
   return shape;
 }
 
-index_t NetworkShape::layer_count() const {
-  return (conv ? 1 : 0) + std::ssize(padded_convs) + (patch_filters ? 1 : 0) + std::ssize(dense);
-}
-
-index_t NetworkShape::layer_outputs(index_t layer) const {
-  SY_EXPECTS(layer >= 1 && layer <= layer_count(), "layer {} of {}", layer, layer_count());
-  index_t left = layer - 1;
-  if (conv && left-- == 0) return conv->out_features();
-  const auto padded = std::ssize(padded_convs);
-  if (left < padded) return padded_convs[left].out_features();
-  left -= padded;
-  if (patch_filters && left-- == 0) return patch_filters->outputs;
-  return dense[left].out;
-}
-
-namespace {
-
-// Tensors of the first stage: weight, bias (but for a padded convolution before a norm), gamma and beta.
-index_t fused_parameters(const NetworkShape& shape) {
-  if (!shape.batch_norm) return 2;
-  return shape.conv->padding > 0 ? 3 : 4;
-}
-
-}  // namespace
-
-index_t NetworkShape::conv_parameters() const {
-  index_t count = conv ? fused_parameters(*this) : 0;
-  for (const PaddedConvShape& layer : padded_convs) count += layer.parameters();
-  return count;
-}
-
-index_t NetworkShape::parameter_count() const {
-  index_t count = 0;
-  if (conv) count += conv->weight_count() + conv->out_channels * (fused_parameters(*this) - 1);
-  for (const PaddedConvShape& layer : padded_convs) count += layer.parameter_count();
-  if (patch_filters) count += patch_filters->weight_count() + patch_filters->bias_count();
-  for (const DenseShape& layer : dense) count += (layer.in + (layer.bias ? 1 : 0)) * layer.out;
-  return count;
-}
-
-index_t NetworkShape::multiply_adds() const {
-  index_t count = conv ? conv->multiply_adds() : 0;
-  for (const PaddedConvShape& layer : padded_convs) count += layer.multiply_adds();
-  if (patch_filters) count += patch_filters->multiply_adds();
-  for (const DenseShape& layer : dense) count += layer.in * layer.out;
-  return count;
-}
-
-index_t NetworkShape::training_multiply_adds() const {
-  index_t count = conv ? conv->multiply_adds() + conv->gradient_multiply_adds() : 0;
-  bool on_samples = !conv;
-  const auto add = [&](index_t forward) {
-    count += (on_samples ? 2 : 3) * forward;
-    on_samples = false;
-  };
-  for (const PaddedConvShape& layer : padded_convs) add(layer.multiply_adds());
-  if (patch_filters) add(patch_filters->multiply_adds());
-  for (const DenseShape& layer : dense) add(layer.in * layer.out);
-  return count;
-}
-
-Network::Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
+Network::Network(std::vector<std::string> names, const NetworkShape& shape, const NetworkOptions& options,
                  std::uint64_t seed)
-    : frozen_(options.frozen) {
-  add_layers(name, shape, options, seed);
+    : names_(std::move(names)), frozen_(options.frozen) {
+  add_layers(shape, options);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (layers_[i]->needs_batch_statistics()) normalised_.push_back(i);
     partial_offset_.push_back(partial_width_);
     for (const Parameter& parameter : layers_[i]->parameters()) {
-      if (parameter.rule == GradientRule::per_tile) partial_width_ += parameter.value.count();
+      if (parameter.rule == GradientRule::per_tile) partial_width_ += parameter.count();
     }
   }
+  if (sets() > 0) allocate(options, seed);
 }
 
-// Layers are numbered by their kind: gate/conv_1, gate/conv_2, gate/batch_norm_1, gate/dense_1.
-void Network::add_layers(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
-                         std::uint64_t seed) {
+// Layers are numbered by their kind: conv_1, conv_2, batch_norm_1, dense_1.
+void Network::add_layers(const NetworkShape& shape, const NetworkOptions& options) {
   int convs = 0;
   int norms = 0;
-  const auto conv_name = [&] { return fmt::format("{}/conv_{}", name, ++convs); };
+  const auto conv_name = [&] { return fmt::format("conv_{}", ++convs); };
   const auto norm_name = [&](bool there) {
-    return there ? fmt::format("{}/batch_norm_{}", name, ++norms) : std::string();
+    return there ? fmt::format("batch_norm_{}", ++norms) : std::string();
   };
-  if (shape.conv) {
-    layers_.push_back(std::make_unique<ConvStage>(conv_name(), norm_name(shape.batch_norm), *shape.conv, seed,
-                                                  options.initial));
-  }
-  for (const PaddedConvShape& layer : shape.padded_convs) {
-    layers_.push_back(
-        std::make_unique<PaddedConv>(conv_name(), norm_name(layer.batch_norm), layer, seed, options.initial));
-  }
-  if (shape.patch_filters) {
-    layers_.push_back(
-        std::make_unique<PatchFilters>(name + "/patch_filters_1", *shape.patch_filters, seed, options.initial));
-  }
+  if (shape.conv)
+    layers_.push_back(std::make_unique<ConvStage>(conv_name(), norm_name(shape.batch_norm), *shape.conv));
+  for (const PaddedConvShape& layer : shape.padded_convs)
+    layers_.push_back(std::make_unique<PaddedConv>(conv_name(), norm_name(layer.batch_norm), layer));
+  if (shape.patch_filters)
+    layers_.push_back(std::make_unique<PatchFilters>("patch_filters_1", *shape.patch_filters));
   int number = 0;
   for (std::size_t i = 0; i < shape.dense.size(); ++i) {
     const DenseShape& layer = shape.dense[i];
     const bool hidden = shape.shows_hidden && i + 2 == shape.dense.size();
-    const std::string layer_name = layer.name.empty() ? fmt::format("{}/dense_{}", name, ++number)
-                                                      : fmt::format("{}/{}", name, layer.name);
+    const std::string name = layer.name.empty() ? fmt::format("dense_{}", ++number) : std::string(layer.name);
     const Dense::Options dense{.activation = layer.relu && !hidden ? Activation::relu : Activation::none,
                                .bias = layer.bias,
                                .weight_rule = options.policy.rule(layer.in, layer.out),
-                               .precision = options.precision,
-                               .initial = options.initial};
-    layers_.push_back(std::make_unique<Dense>(layer_name, layer.in, layer.out, dense, seed));
+                               .precision = options.precision};
+    layers_.push_back(std::make_unique<Dense>(name, layer.in, layer.out, dense));
     if (!hidden) continue;
     hidden_layer_ = layers_.size() - 1;
     if (layer.relu) layers_.push_back(std::make_unique<Relu>(layer.out));
   }
+}
+
+namespace {
+
+constexpr index_t aligned_floats = index_t{device::alignment_bytes} / size_of<float>;
+
+// Lays the arrays of all layers one behind the other.
+device::Buffer<float> lay_out(Span<BankArray* const> arrays, index_t sets) {
+  index_t floats = 0;
+  for (BankArray* array : arrays) {
+    array->stride = round_up(array->count(), aligned_floats);
+    floats += sets * array->stride;
+  }
+  device::Buffer<float> memory(floats);
+  float* next = memory.data();
+  for (BankArray* array : arrays) {
+    array->values = next;
+    next += sets * array->stride;
+  }
+  return memory;
+}
+
+}  // namespace
+
+void Network::allocate(const NetworkOptions& options, std::uint64_t seed) {
+  Vector<BankArray*> parameters, state;
+  for (const auto& layer : layers_) {
+    for (Parameter& parameter : layer->parameters()) parameters.push_back(&parameter);
+    for (StateArray& array : layer->state()) state.push_back(&array);
+  }
+  values_ = lay_out(parameters, sets());
+  state_ = lay_out(state, sets());
+  const auto fill = [&](const BankArray& array, index_t set) {
+    switch (array.first) {
+      case BankArray::First::drawn:
+        return initialise(array.span(set), name_of(set, array), seed, array.fan_in, options.initial);
+      case BankArray::First::zeros:
+        return;  // as memory is
+      case BankArray::First::ones:
+        std::ranges::fill(array.span(set), 1.0F);
+    }
+  };
+  for (auto* arrays : {&parameters, &state}) {
+    for (const BankArray* array : *arrays) {
+      for (index_t set = 0; set < sets(); ++set) fill(*array, set);
+    }
+  }
+  for (const auto& layer : layers_) layer->hold(sets());
+}
+
+index_t Network::parameter_count() const {
+  index_t count = 0;
+  for (const auto& layer : layers_) {
+    for (const Parameter& parameter : layer->parameters()) count += parameter.count();
+  }
+  return count;
+}
+
+index_t Network::multiply_adds() const {
+  index_t count = 0;
+  for (const auto& layer : layers_) count += layer->multiply_adds();
+  return count;
+}
+
+index_t Network::training_multiply_adds() const {
+  if (frozen_) return multiply_adds();
+  index_t count = 0;
+  for (std::size_t i = 0; i < layers_.size(); ++i) count += layers_[i]->training_multiply_adds(i > 0);
+  return count;
+}
+
+double Network::activation_floats() const {
+  double floats = static_cast<double>(shown_hidden());  // whose gradient comes from two sides
+  for (const auto& layer : layers_) floats += layer->activation_floats();
+  return floats;
 }
 
 std::size_t Network::stage_begin(index_t stage) const { return stage == 0 ? 0 : normalised_[stage - 1]; }

@@ -1,4 +1,4 @@
-// Layers in a row: a gate's or an expert's network.
+// Layers in a row, with one or many sets of weights: a gate's network, or that of a rank's experts.
 #pragma once
 
 #include <cstdint>
@@ -56,17 +56,6 @@ struct NetworkShape {
   bool empty() const { return !conv && padded_convs.empty() && !patch_filters && dense.empty(); }
   // Width of the layer before the last; 0 if there is none or it is no dense one.
   index_t hidden() const { return dense.size() < 2 ? 0 : dense[dense.size() - 2].out; }
-  index_t layer_count() const;
-  // Width of the output of a layer, from 1 on.
-  index_t layer_outputs(index_t layer) const;
-  index_t parameter_count() const;
-  // Tensors of the convolutions.
-  index_t conv_parameters() const;
-  // Of one sample, forward.
-  index_t multiply_adds() const;
-  // Of one sample in training: forward, weight gradients and, behind the first layer, input gradients. Products
-  // and convolutions; not batch norm, activations and pooling.
-  index_t training_multiply_adds() const;
 };
 
 struct NetworkOptions {
@@ -81,22 +70,45 @@ struct NetworkRecord {
   tensor::Matrix d_hidden;  // gradient of the hidden vectors from outside, added to that of the layers behind
 };
 
-// Built from a shape. Holds parameters and no activations: those are the
-// record's. May have no layer at all: a gate that computes nothing.
+// A bank: one shape, any number of sets of weights, each with a name. A gate's has one, the experts of a rank
+// have one each, and a network without a set is there to be asked. The values of all sets lie in one array,
+// parameter by parameter ([sets, shape...], a set at a multiple of 64 bytes), so that what goes through all of
+// them (an update, a check) is one pass. Holds no activations: those are the record's. May have no layer at
+// all: a gate that computes nothing.
 class Network {
  public:
-  // `name` prefixes the parameters.
-  Network(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
+  Network(std::vector<std::string> names, const NetworkShape& shape, const NetworkOptions& options,
           std::uint64_t seed);
+  // Without a set.
+  explicit Network(const NetworkShape& shape, const NetworkOptions& options = {})
+      : Network(std::vector<std::string>(), shape, options, 0) {}
+
+  index_t sets() const { return std::ssize(names_); }
+  const std::string& name(index_t set) const { return names_[as_size(set)]; }
+  // Of an array in checkpoints: "experts/0003/dense_1/weight".
+  std::string name_of(index_t set, const BankArray& array) const { return name(set) + '/' + array.name; }
+  // All values of all sets, and the places between them, which are zero.
+  Span<float> values() { return values_.span(); }
 
   // Training leaves it as it is: it runs in evaluation mode, has no gradient and no backward.
   bool frozen() const { return frozen_; }
   index_t layer_count() const { return std::ssize(layers_); }
-  Layer& layer(index_t i) { return *layers_[i]; }
+  Layer& layer(index_t i) const { return *layers_[i]; }
+  // Of one set.
+  index_t parameter_count() const;
+  // Of one sample, forward; and in training, where a frozen network has no gradients.
+  index_t multiply_adds() const;
+  index_t training_multiply_adds() const;
+  // Floats that one row's activations and their gradients take: an estimate for `plan`.
+  double activation_floats() const;
+  // Width of the hidden vector that it shows; 0: none.
+  index_t shown_hidden() const {
+    return hidden_layer_ == no_layer ? 0 : layers_[hidden_layer_]->out_features();
+  }
   // The shown hidden vectors of a forward, [rows, hidden]; and where their gradient from outside goes,
   // allocated by begin_backward and written by the caller in full.
   tensor::Matrix hidden(const NetworkRecord& record) const { return record.layers[hidden_layer_].output; }
-  // Sum of the sizes of the per-tile parameters: the width of a row of partial gradients.
+  // Sum of the sizes of the per-tile parameters of a set: the width of a row of partial gradients.
   index_t partial_width() const { return partial_width_; }
 
   // After the parameters were written from outside.
@@ -124,13 +136,17 @@ class Network {
   void backward(const Pass& pass, NetworkRecord& record, float* partials);
 
  private:
-  void add_layers(const std::string& name, const NetworkShape& shape, const NetworkOptions& options,
-                  std::uint64_t seed);
+  void add_layers(const NetworkShape& shape, const NetworkOptions& options);
+  // Gives the arrays their memory and first values.
+  void allocate(const NetworkOptions& options, std::uint64_t seed);
   // The layers of a stage are [begin, end); the layer at `end` then takes its statistics.
   std::size_t stage_begin(index_t stage) const;
   std::size_t stage_end(index_t stage) const;
 
+  std::vector<std::string> names_;  // by set
   Vector<std::unique_ptr<Layer>> layers_;
+  device::Buffer<float> values_;  // of all parameters
+  device::Buffer<float> state_;
   Vector<std::size_t> normalised_;       // layers that need statistics of the whole batch
   std::vector<index_t> partial_offset_;  // per layer
   index_t partial_width_ = 0;

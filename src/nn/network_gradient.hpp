@@ -1,4 +1,4 @@
-// The gradient of one network, as far as this rank computes it.
+// The gradient of a replicated network, as far as this rank computes it.
 #pragma once
 
 #include <vector>
@@ -32,37 +32,32 @@ struct NormTable {
   index_t entries() const { return unit_begin.back(); }
 };
 
+// How many blocks of rows a whole-rows [in, out] matrix is cut into: a function of its shape only.
+index_t block_count(index_t in, index_t out);
+// The parameter of each entry that a set of the network has in the table of squared norms: one for a per-tile
+// parameter, one for each block of a whole-rows one.
+std::vector<index_t> norm_parameters(const Network& network);
+
 // Per-tile parameters lie one after the other in one array, as in a row of partials. A whole-rows parameter is
-// cut into fixed blocks of rows, of which this rank has a contiguous run: all of an expert's, its share of a
-// replicated one's. A frozen network has no gradient: no slices and no memory.
+// cut into fixed blocks of rows, of which this rank has a contiguous run. A frozen network has no gradient: no
+// slices and no memory.
 class NetworkGradient {
  public:
-  // A replicated network's large updates are shared out among `ranks`; an owned one's (an expert's) are all
-  // here.
+  // Large updates are shared out among `ranks`.
   struct Sharing {
-    bool replicated = false;
     int ranks = 1;
     int rank = 0;
   };
   NetworkGradient(Network& network, Sharing sharing);
 
-  // How many blocks a [in, out] matrix is cut into: a function of its shape only.
-  static index_t block_count(index_t in, index_t out);
-
   // Adds all tiles' partials. Collective over the batch's ranks if its tiles are distributed.
   void reduce_partials(const Pass& pass, Span<const float> partials);
   // Gathers rows (collective as above) and computes this rank's blocks.
   void compute_blocks(const Pass& pass, const NetworkRecord& record);
-  // One block of this rank's, from rows that are all here: for callers that spread blocks of many networks over
-  // threads.
-  index_t local_block_count() const { return std::ssize(blocks_); }
-  void compute_local_block(index_t block, const NetworkRecord& record);
   // After an update: every rank gets the rows that the others changed. Collective over `communicator`.
   void gather_updated_values(comm::Communicator& communicator);
 
   Span<ParameterSlice> slices() { return slices_; }
-  // The parameter of each norm entry, for a network that need not be here.
-  static std::vector<index_t> norm_parameters(const NetworkShape& shape, const GradientPolicy& policy);
   // Entries of the network in the table of squared norms, the same on every rank.
   index_t norm_entries() const { return norm_entries_; }
 

@@ -23,22 +23,26 @@ index_t piece_rows(const PaddedConvShape& shape) {
 
 }  // namespace
 
-PaddedConv::PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape,
-                       std::uint64_t seed, const InitialWeights& initial)
+PaddedConv::PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape)
     : shape_(shape), piece_rows_(piece_rows(shape)) {
+  using First = BankArray::First;
   const index_t channels = shape.out_channels;
   const index_t fan_in = shape.in_channels * 9;
-  const auto add = [&](const std::string& name, tensor::Shape sizes) -> Parameter& {
-    return parameters_.emplace_back(Parameter{name, tensor::Tensor(std::move(sizes))});
-  };
-  initialise(add(conv_name + "/weight", {channels, shape.in_channels, 3, 3}), seed, fan_in, initial);
+  parameters_.push_back({{conv_name + "/weight", {channels, shape.in_channels, 3, 3}, First::drawn, fan_in}});
   if (!shape.batch_norm) {
-    initialise(add(conv_name + "/bias", {channels}), seed, fan_in, initial);
+    parameters_.push_back({{conv_name + "/bias", {channels}, First::drawn, fan_in}});
     return;
   }
   norm_.emplace(norm_name, channels);
-  std::ranges::fill(add(norm_name + "/gamma", {channels}).value.span(), 1.0F);
-  add(norm_name + "/beta", {channels});
+  parameters_.push_back({{norm_name + "/gamma", {channels}, First::ones}});
+  parameters_.push_back({{norm_name + "/beta", {channels}, First::zeros}});
+}
+
+// The convolution, the result and its gradient, the places of maxima (a byte each), a copy in another order.
+double PaddedConv::activation_floats() const {
+  return static_cast<double>(shape_.norm_pool().in_features()) +
+         static_cast<double>(shape_.out_features()) * (shape_.max_pool ? 2.25 : 2.0) +
+         (shape_.in_order == ops::ImageOrder::channels_first ? static_cast<double>(shape_.in_features()) : 0.0);
 }
 
 ops::Conv2dShape PaddedConv::conv(index_t rows) const {
@@ -70,7 +74,7 @@ void PaddedConv::begin_forward(const Pass& pass, LayerRecord& record) const {
     record.argmax_place = pass.workspace().allocate<std::uint8_t>(rows * after.out_features());
   // The library reads rows side by side, channels last.
   record.gathered_input = {};
-  const bool as_it_lies = record.input.table == nullptr && record.input.stride == in_features() &&
+  const bool as_it_lies = record.input.in_order() && record.input.stride[0] == in_features() &&
                           shape_.in_order == ops::ImageOrder::channels_last;
   if (!as_it_lies) record.gathered_input = pass.workspace().allocate<float>(rows * in_features());
   record.tile_statistics = {};
@@ -83,11 +87,11 @@ void PaddedConv::begin_forward(const Pass& pass, LayerRecord& record) const {
 }
 
 const float* PaddedConv::library_input(const LayerRecord& record, index_t row) const {
-  return (record.gathered_input.empty() ? record.input.base : record.gathered_input.data()) +
+  return (record.gathered_input.empty() ? record.input.base[0] : record.gathered_input.data()) +
          row * in_features();
 }
 
-void PaddedConv::convolve(device::Context& context, IndexRange piece, LayerRecord& record) const {
+void PaddedConv::convolve(device::Context& context, index_t set, IndexRange piece, LayerRecord& record) const {
   if (!record.gathered_input.empty()) {
     SY_EXPECTS(shape_.in_order == ops::ImageOrder::channels_first,
                "images of {} channels come from the layer before, side by side", shape_.in_channels);
@@ -96,13 +100,15 @@ void PaddedConv::convolve(device::Context& context, IndexRange piece, LayerRecor
         ops::ImageOrder::channels_last,
         {record.gathered_input.data() + piece.begin * in_features(), piece.size(), in_features()});
   }
-  ops::conv2d_forward(conv(piece.size()), library_input(record, piece.begin), weight(), bias(),
+  ops::conv2d_forward(conv(piece.size()), library_input(record, piece.begin), weight(set), bias(set),
                       record.convolved.row(piece.begin));
 }
 
-void PaddedConv::normalise_and_pool(device::Context& context, IndexRange piece, LayerRecord& record) const {
+void PaddedConv::normalise_and_pool(device::Context& context, index_t set, IndexRange piece,
+                                    LayerRecord& record) const {
   ops::norm_pool_forward(
-      context, shape_.norm_pool(), record.convolved.rows_from(piece), norm_ ? norm_->affine() : ops::Affine(),
+      context, shape_.norm_pool(), record.convolved.rows_from(piece),
+      norm_ ? norm_->affine(set) : ops::Affine(),
       {record.output.rows_from(piece),
        shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr});
 }
@@ -112,9 +118,10 @@ void PaddedConv::forward_statistics(const Pass& pass, index_t tile, LayerRecord&
   const index_t channels = shape_.out_channels;
   const bool training = !record.tile_statistics.empty();
   const IndexRange samples = pass.tiles().samples(tile);
+  const index_t set = pass.tiles().set(tile);
   auto* const of_rows = reinterpret_cast<ops::Moments*>(record.tile_sums.data());
   for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
-    convolve(pass.context, piece, record);
+    convolve(pass.context, set, piece, record);
     const index_t count = std::min(piece.end, samples.end) - piece.begin;
     if (!training || count <= 0) return;
     ops::channel_moments(pass.context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
@@ -131,9 +138,10 @@ void PaddedConv::join_forward_statistics(const Pass& pass, LayerRecord& record) 
 }
 
 void PaddedConv::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
+  const index_t set = pass.tiles().set(tile);
   for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
-    if (!norm_) convolve(pass.context, piece, record);
-    normalise_and_pool(pass.context, piece, record);
+    if (!norm_) convolve(pass.context, set, piece, record);
+    normalise_and_pool(pass.context, set, piece, record);
   });
 }
 
@@ -159,11 +167,11 @@ ops::NormPoolRows PaddedConv::pooled(const LayerRecord& record, IndexRange rows,
 void PaddedConv::backward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
   const index_t width = 2 * shape_.out_channels;
   const IndexRange samples = pass.tiles().samples(tile);
+  const ops::NormView norm = norm_view(pass.tiles().set(tile));
   const Span<double> of_rows = record.tile_sums.subspan(samples.begin * width, samples.size() * width);
-  ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm_view(),
-                               pooled(record, samples, samples.end), of_rows);
-  ops::add_backward_sums(pass.context, norm_view(), of_rows,
-                         record.tile_statistics.subspan(tile * width, width));
+  ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm, pooled(record, samples, samples.end),
+                               of_rows);
+  ops::add_backward_sums(pass.context, norm, of_rows, record.tile_statistics.subspan(tile * width, width));
 }
 
 void PaddedConv::join_backward_statistics(const Pass& pass, LayerRecord& record) {
@@ -174,6 +182,7 @@ void PaddedConv::backward(const Pass& pass, index_t tile, LayerRecord& record, t
                           float* partial) const {
   const IndexRange rows = pass.tiles().rows(tile);
   const IndexRange samples = pass.tiles().samples(tile);
+  const index_t set = pass.tiles().set(tile);
   const index_t channels = shape_.out_channels;
   // Weight, then bias where there is one.
   const Span<float> sums{partial, shape_.weight_count() + (norm_ ? 0 : channels)};
@@ -181,13 +190,13 @@ void PaddedConv::backward(const Pass& pass, index_t tile, LayerRecord& record, t
   if (rows.empty()) std::ranges::fill(sums, 0.0F);
   for_each_piece(rows, [&](IndexRange piece) {
     const ops::NormPoolRows of_piece = pooled(record, piece, samples.end);
-    ops::norm_pool_backward(pass.context, shape_.norm_pool(), norm_view(), of_piece);
+    ops::norm_pool_backward(pass.context, shape_.norm_pool(), norm_view(set), of_piece);
     const bool first = piece.begin == rows.begin;
     float* const to = first ? sums.data() : more.data();
     ops::conv2d_backward_weights(conv(piece.size()), library_input(record, piece.begin), of_piece.z.data, to,
                                  norm_ ? nullptr : to + shape_.weight_count());
     if (!first) ops::add_to(pass.context, more, sums);
-    if (d_input.data != nullptr) input_gradient(pass.context, piece, record, d_input);
+    if (d_input.data != nullptr) input_gradient(pass.context, set, piece, record, d_input);
   });
   if (!norm_) return;
   const double* const of_tile = record.tile_statistics.data() + tile * 2 * channels;
@@ -200,13 +209,13 @@ void PaddedConv::backward(const Pass& pass, index_t tile, LayerRecord& record, t
 
 // The piece's convolved values are their gradient by now. A copy of the input that the weight gradient has read
 // makes room for the gradient in the library's order.
-void PaddedConv::input_gradient(device::Context& context, IndexRange piece, LayerRecord& record,
+void PaddedConv::input_gradient(device::Context& context, index_t set, IndexRange piece, LayerRecord& record,
                                 tensor::Matrix d_input) const {
   const bool reordered = shape_.in_order == ops::ImageOrder::channels_first;
   float* const copy = record.gathered_input.data() + piece.begin * in_features();
   SY_EXPECTS(d_input.stride == in_features(), "gradient rows of {} floats lie {} apart", in_features(),
              d_input.stride);
-  ops::conv2d_backward_data(conv(piece.size()), record.convolved.row(piece.begin), weight(),
+  ops::conv2d_backward_data(conv(piece.size()), record.convolved.row(piece.begin), weight(set),
                             reordered ? copy : d_input.row(piece.begin));
   if (!reordered) return;
   ops::reorder_images(context, tensor::ConstMatrix(copy, piece.size(), in_features()),

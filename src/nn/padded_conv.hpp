@@ -28,9 +28,6 @@ struct PaddedConvShape {
   ops::NormPoolShape norm_pool() const { return {height, width, out_channels, relu, max_pool, out_order}; }
   index_t out_features() const { return norm_pool().out_features(); }
   index_t weight_count() const { return out_channels * in_channels * 9; }
-  index_t parameter_count() const { return weight_count() + out_channels * (batch_norm ? 2 : 1); }
-  // Tensors: weight and bias, or weight, gamma and beta.
-  index_t parameters() const { return batch_norm ? 3 : 2; }
   index_t multiply_adds() const { return height * width * weight_count(); }
 };
 
@@ -40,13 +37,17 @@ struct PaddedConvShape {
 class PaddedConv final : public Layer {
  public:
   // `conv_name` and `norm_name` are parameter prefixes; norm_name is not used without batch norm.
-  PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape,
-             std::uint64_t seed, const InitialWeights& initial = {});
+  PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape);
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.out_features(); }
+  index_t multiply_adds() const override { return shape_.multiply_adds(); }
+  double activation_floats() const override;
   Span<Parameter> parameters() override { return parameters_; }
   Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
+  void hold(index_t sets) override {
+    if (norm_) norm_->hold(sets);
+  }
 
   bool needs_batch_statistics() const override { return norm_.has_value(); }
   void begin_forward(const Pass&, LayerRecord&) const override;
@@ -59,21 +60,23 @@ class PaddedConv final : public Layer {
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
-  const float* value(index_t parameter) const { return parameters_[parameter].value.data(); }
-  const float* weight() const { return value(0); }
-  const float* bias() const { return norm_ ? nullptr : value(1); }
-  const float* gamma() const { return value(1); }
-  const float* beta() const { return value(2); }
+  const float* weight(index_t set) const { return parameters_[0].of(set); }
+  const float* bias(index_t set) const { return norm_ ? nullptr : parameters_[1].of(set); }
+  const Parameter& gamma() const { return parameters_[1]; }
+  const Parameter& beta() const { return parameters_[2]; }
   ops::Conv2dShape conv(index_t rows) const;
-  ops::NormView norm_view() const { return norm_ ? norm_->view(gamma()) : ops::NormView(); }
+  ops::NormView norm_view(index_t set) const {
+    return norm_ ? norm_->view(set, gamma().of(set)) : ops::NormView();
+  }
 
   // body(rows) for each piece of the rows.
   void for_each_piece(IndexRange rows, const auto& body) const;
   const float* library_input(const LayerRecord& record, index_t row) const;
-  void convolve(device::Context& context, IndexRange piece, LayerRecord& record) const;
-  void normalise_and_pool(device::Context& context, IndexRange piece, LayerRecord& record) const;
+  // Of rows that meet the weights of `set`.
+  void convolve(device::Context& context, index_t set, IndexRange piece, LayerRecord& record) const;
+  void normalise_and_pool(device::Context& context, index_t set, IndexRange piece, LayerRecord& record) const;
   ops::NormPoolRows pooled(const LayerRecord& record, IndexRange rows, index_t samples) const;
-  void input_gradient(device::Context& context, IndexRange piece, LayerRecord& record,
+  void input_gradient(device::Context& context, index_t set, IndexRange piece, LayerRecord& record,
                       tensor::Matrix d_input) const;
 
   PaddedConvShape shape_;

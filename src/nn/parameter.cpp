@@ -27,14 +27,15 @@ void fill_normal(Span<float> values, std::uint64_t key, std::uint32_t draw, doub
 
 }  // namespace
 
-void initialise(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights) {
-  const std::uint64_t key = seed ^ fnv1a(parameter.name);
+void initialise(Span<float> values, std::string_view name, std::uint64_t seed, index_t fan_in,
+                const InitialWeights& weights) {
+  const std::uint64_t key = seed ^ fnv1a(name);
   switch (weights.distribution) {
     case InitialValues::uniform:
-      return fill_uniform(parameter.value.span(), key, weights.draw,
+      return fill_uniform(values, key, weights.draw,
                           static_cast<float>(weights.scale / std::sqrt(static_cast<double>(fan_in))));
     case InitialValues::normal:
-      return fill_normal(parameter.value.span(), key, weights.draw, weights.scale);
+      return fill_normal(values, key, weights.draw, weights.scale);
   }
 }
 

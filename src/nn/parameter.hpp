@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "nn/options.hpp"
 #include "tensor/tensor.hpp"
@@ -22,17 +23,29 @@ enum class GradientRule {
   whole_rows,
 };
 
-struct Parameter {
-  std::string name;  // "gate/dense_1/weight": the path in checkpoints, and the key of its initial values
-  tensor::Tensor value;
+// An array of a network, once for each of its sets of weights (nn/network.hpp): [sets, shape...].
+struct BankArray {
+  enum class First { drawn, zeros, ones };
+
+  std::string name;     // within its network: "dense_1/weight"
+  tensor::Shape shape;  // of one set
+  First first = First::drawn;
+  index_t fan_in = 1;  // of what is drawn
+  // Set s begins `stride` floats behind set s - 1; null as long as the network has no memory.
+  float* values = nullptr;
+  index_t stride = 0;
+
+  index_t count() const { return tensor::element_count(shape); }  // of one set
+  float* of(index_t set) const { return values + set * stride; }
+  Span<float> span(index_t set) const { return {of(set), count()}; }
+};
+
+struct Parameter : BankArray {
   GradientRule rule = GradientRule::per_tile;
 };
 
 // Not trained, yet part of the model: running statistics of batch norm. The same on every rank.
-struct StateArray {
-  std::string name;
-  tensor::Tensor value;
-};
+using StateArray = BankArray;
 
 // How first weights and biases are drawn.
 struct InitialWeights {
@@ -44,7 +57,9 @@ struct InitialWeights {
   std::uint32_t draw = 0;
 };
 
-// Fills with values that are a pure function of (seed, draw, parameter name, element).
-void initialise(Parameter& parameter, std::uint64_t seed, index_t fan_in, const InitialWeights& weights = {});
+// Fills with values that are a pure function of (seed, draw, name, element). The name is the whole one: that of
+// the path in checkpoints, "experts/0003/dense_1/weight".
+void initialise(Span<float> values, std::string_view name, std::uint64_t seed, index_t fan_in,
+                const InitialWeights& weights = {});
 
 }  // namespace switchyard::nn

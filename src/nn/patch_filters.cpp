@@ -1,16 +1,26 @@
 #include "nn/patch_filters.hpp"
 
+#include <fmt/format.h>
+
 #include "base/contract.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
 
-PatchFilters::PatchFilters(const std::string& name, const ops::PatchFilterShape& shape, std::uint64_t seed,
-                           const InitialWeights& initial)
-    : shape_(shape) {
-  parameters_.push_back({name + "/weight", tensor::Tensor({shape.patch_size, shape.units()})});
-  if (shape.bias) parameters_.push_back({name + "/bias", tensor::Tensor({shape.units()})});
-  for (Parameter& parameter : parameters_) initialise(parameter, seed, shape.patch_size, initial);
+PatchFilters::PatchFilters(const std::string& name, const ops::PatchFilterShape& shape) : shape_(shape) {
+  const auto add = [&](std::string_view array, tensor::Shape sizes) {
+    parameters_.push_back(
+        {{fmt::format("{}/{}", name, array), std::move(sizes), BankArray::First::drawn, shape.patch_size}});
+  };
+  add("weight", {shape.patch_size, shape.units()});
+  if (shape.bias) add("bias", {shape.units()});
+}
+
+double PatchFilters::activation_floats() const {
+  index_t floats = 2 * shape_.outputs;
+  if (shape_.sums_first()) floats += shape_.patch_size;
+  if (!shape_.is_linear_map()) floats += shape_.filtered_patches() * shape_.units();
+  return static_cast<double>(floats);
 }
 
 void PatchFilters::begin_forward(const Pass& pass, LayerRecord& record) const {
@@ -31,8 +41,9 @@ ops::PatchFilterRows PatchFilters::rows_of(const LayerRecord& record, IndexRange
 
 void PatchFilters::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
   const IndexRange rows = pass.tiles().rows(tile);
+  const index_t set = pass.tiles().set(tile);
   ops::patch_filters_forward(pass.context, shape_, rows_of(record, rows),
-                             {parameters_[0].value.data(), shape_.bias ? parameters_[1].value.data() : nullptr},
+                             {parameters_[0].of(set), shape_.bias ? parameters_[1].of(set) : nullptr},
                              record.output.rows_from(rows));
 }
 

@@ -15,11 +15,12 @@ namespace switchyard::nn {
 // their router. The first layer of its network: gives no input gradient. Reads scattered rows where they lie.
 class PatchFilters final : public Layer {
  public:
-  PatchFilters(const std::string& name, const ops::PatchFilterShape& shape, std::uint64_t seed,
-               const InitialWeights& initial);
+  PatchFilters(const std::string& name, const ops::PatchFilterShape& shape);
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.outputs; }
+  index_t multiply_adds() const override { return shape_.multiply_adds(); }
+  double activation_floats() const override;
   Span<Parameter> parameters() override { return parameters_; }
 
   void begin_forward(const Pass&, LayerRecord&) const override;
@@ -35,7 +36,7 @@ class PatchFilters final : public Layer {
   static ops::PatchFilterRows rows_of(const LayerRecord& record, IndexRange rows);
 
   ops::PatchFilterShape shape_;
-  std::vector<Parameter> parameters_;  // weight, and bias if there is one
+  Vector<Parameter> parameters_;  // weight, and bias if there is one
 };
 
 }  // namespace switchyard::nn

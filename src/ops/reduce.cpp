@@ -13,22 +13,21 @@ namespace kernels {
 struct SumPartials {
   static constexpr index_t block = 512;  // 2 KiB: every level of the tree stays in the first-level cache
 
-  const float* partials;  // [partial_count, count]
-  index_t partial_count;  // at least 1
-  index_t count;
+  tensor::ConstMatrix partials;  // at least one row
   float* out;
 
   index_t scratch_bytes() const {
     index_t levels = 1;
-    for (index_t size = partial_count; size > 1; size = size - size / 2) ++levels;
+    for (index_t size = partials.rows; size > 1; size = size - size / 2) ++levels;
     return levels * block * size_of<float>;
   }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const index_t first = row * block;
-    const index_t n = count - first < block ? count - first : block;
+    const index_t left = partials.cols - first;
+    const index_t n = left < block ? left : block;
     float* const levels = team.template scratch<float>();
-    add(team, first, n, 0, partial_count, levels);
+    add(team, first, n, 0, partials.rows, levels);
     team.for_each(n, [&](index_t i) { out[first + i] = levels[i]; });
   }
 
@@ -36,11 +35,11 @@ struct SumPartials {
   // level[i] = sum of partials [begin, end) of element first + i.
   template <class Team>
   SY_HD void add(const Team& team, index_t first, index_t n, index_t begin, index_t end, float* level) const {
-    const float* const left = partials + begin * count + first;
+    const float* const left = partials.row(begin) + first;
     if (end - begin == 1) {
       team.for_each(n, [&](index_t i) { level[i] = left[i]; });
     } else if (end - begin == 2) {
-      team.for_each(n, [&](index_t i) { level[i] = left[i] + left[count + i]; });
+      team.for_each(n, [&](index_t i) { level[i] = left[i] + left[partials.stride + i]; });
     } else {
       const index_t middle = begin + (end - begin) / 2;
       float* const right_level = level + block;
@@ -79,18 +78,15 @@ struct AddTo {
 
 }  // namespace kernels
 
-void sum_partials(device::Context& context, Span<const float> partials, index_t partial_count,
-                  Span<float> out) {
-  const auto count = std::ssize(out);
-  SY_EXPECTS(partial_count >= 0 && std::ssize(partials) == partial_count * count,
-             "{} partial sums of {} elements are {} values", partial_count, count, partials.size());
-  if (partial_count == 0) {
+void sum_partials(device::Context& context, tensor::ConstMatrix partials, Span<float> out) {
+  SY_EXPECTS(partials.cols == std::ssize(out), "partial sums of {} elements to {}", partials.cols, out.size());
+  if (partials.rows == 0) {
     device::zero_bytes(context.device(), out.data(), out.size_bytes());
     return;
   }
   constexpr index_t block = kernels::SumPartials::block;
-  device::for_each_row(context, (count + block - 1) / block,
-                       kernels::SumPartials{partials.data(), partial_count, count, out.data()});
+  device::for_each_row(context, (partials.cols + block - 1) / block,
+                       kernels::SumPartials{partials, out.data()});
 }
 
 double sum_tree(Span<const double> values) {

@@ -1,15 +1,15 @@
 // Sums in a fixed order.
 #pragma once
 
-#include "device/context.hpp"
-
 #include "base/span.hpp"
+#include "device/context.hpp"
+#include "tensor/view.hpp"
 
 namespace switchyard::ops {
 
-// out[i] = the sum of partials[p * count + i] over p, in the order of the fixed binary tree
-// sum(0..P) = sum(0..P/2) + sum(P/2..P): a function of P only.
-void sum_partials(device::Context&, Span<const float> partials, index_t partial_count, Span<float> out);
+// out[i] = the sum of partials(p, i) over p in [0, P), in the order of the fixed binary tree
+// sum(0..P) = sum(0..P/2) + sum(P/2..P): a function of P only. Zeros if P is 0.
+void sum_partials(device::Context&, tensor::ConstMatrix partials, Span<float> out);
 // The same tree for float64 on the host.
 double sum_tree(Span<const double> values);
 // sums[i] += values[i]

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "device/thread_pool.hpp"
 #include "ops/reduce.hpp"
 #include "ops/update.hpp"
 
@@ -34,10 +35,21 @@ std::vector<std::string> state_names(const Options& options, index_t unit) {
 }
 
 Optimiser::Optimiser(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices)
-    : options_(options), norms_(norms), slices_(std::move(slices)), states_(slices_.size()) {
+    : options_(options), norms_(norms), slices_(std::move(slices)), unit_norms_(norms.unit_begin.size() - 1) {
+  constexpr index_t piece = 8192;  // 96 KiB of weight and moments: worth a thread's while
+  constexpr index_t aligned = index_t{device::alignment_bytes} / size_of<float>;
+  index_t floats = 0;
+  std::size_t names = 0;
   for (std::size_t i = 0; i < slices_.size(); ++i) {
-    for (std::size_t name = 0; name < state_names(i).size(); ++name) states_[i].emplace_back(slices_[i].count);
+    const index_t count = slices_[i].count;
+    for (index_t begin = 0; begin < count; begin += piece)
+      pieces_.push_back({i, {begin, std::min(count, begin + piece)}});
+    state_begin_.push_back(floats);
+    floats += round_up(count, aligned);
+    names = std::max(names, state_names(i).size());
   }
+  failed_.resize(std::ssize(pieces_));
+  for (std::size_t name = 0; name < names; ++name) states_.emplace_back(floats);
 }
 
 double Optimiser::unit_norm(index_t unit, Span<const double> squares) const {
@@ -58,44 +70,50 @@ double Optimiser::unit_norm(index_t unit, Span<const double> squares) const {
   return sum;
 }
 
-void Optimiser::note(std::size_t slice, bool is_finite) {
-  if (!is_finite && not_finite_.empty()) not_finite_ = slices_[slice].name;
+void Optimiser::update(device::Context& context, const UpdateStep& step) {
+  if (kind_of_unit(options_, 0) == OptimiserKind::normalised_sgd ||
+      kind_of_unit(options_, 1) == OptimiserKind::normalised_sgd) {
+    for (std::size_t unit = 0; unit < unit_norms_.size(); ++unit)
+      unit_norms_[unit] = unit_norm(static_cast<index_t>(unit), step.squares);
+  }
+  context.pool().parallel_for(std::ssize(pieces_),
+                              [&](index_t i) { failed_[i] = update_piece(context, step, pieces_[i]) ? 0 : 1; });
+  const auto first = std::ranges::find(failed_, 1);
+  if (first != failed_.end() && not_finite_.empty())
+    not_finite_ = slices_[pieces_[first - failed_.begin()].slice].name;
 }
 
-void Optimiser::update(device::Context& context, const UpdateStep& step) {
-  const auto count = static_cast<double>(step.step + 1);
+bool Optimiser::update_piece(device::Context& context, const UpdateStep& step, const Piece& piece) {
+  const nn::ParameterSlice& slice = slices_[piece.slice];
+  const index_t begin = piece.elements.begin;
+  const index_t count = piece.elements.size();
+  const Span<float> value(slice.value + begin, count);
+  const Span<const float> gradient(slice.gradient + begin, count);
+  const auto moments = [&](std::size_t name) { return state(piece.slice, name).subspan(begin, count); };
   const double gate_rate =
       options_.gate_learning_rate > 0 ? options_.gate_learning_rate / options_.learning_rate : 1;
-  double norm = 0;  // of the unit at hand, where it is divided by
-  for (std::size_t i = 0; i < slices_.size(); ++i) {
-    const nn::ParameterSlice& slice = slices_[i];
-    const Span<float> value(slice.value, slice.count);
-    const Span<const float> gradient(slice.gradient, slice.count);
-    const double rate = step.learning_rate * (slice.unit == 0 ? gate_rate : 1.0);
-    const OptimiserKind kind = kind_of_unit(options_, slice.unit);
-    if (kind == OptimiserKind::adam) {
-      const ops::AdamStep adam{rate,
-                               static_cast<float>(1.0 - options_.beta1),
-                               static_cast<float>(1.0 - options_.beta2),
-                               static_cast<float>(options_.epsilon),
-                               static_cast<float>(options_.weight_decay),
-                               static_cast<float>(step.gradient_scale),
-                               1.0 - std::pow(options_.beta1, count),
-                               1.0 - std::pow(options_.beta2, count)};
-      note(i, ops::adam_update(context, adam, value, gradient, {state(i, 0), state(i, 1)}));
-      continue;
-    }
-    double scale = step.gradient_scale;
-    if (kind == OptimiserKind::normalised_sgd) {
-      // The slices of a unit are neighbours: its norm is added up once.
-      if (i == 0 || slices_[i - 1].unit != slice.unit) norm = unit_norm(slice.unit, step.squares);
-      if (norm == 0.0) continue;
-      scale = 1.0 / norm;
-    }
-    const ops::SgdStep sgd{static_cast<float>(rate), static_cast<float>(options_.momentum),
-                           static_cast<float>(options_.weight_decay), static_cast<float>(scale)};
-    note(i, ops::sgd_update(context, sgd, value, gradient, states_[i].empty() ? Span<float>{} : state(i, 0)));
+  const double rate = step.learning_rate * (slice.unit == 0 ? gate_rate : 1.0);
+  const OptimiserKind kind = kind_of_unit(options_, slice.unit);
+  if (kind == OptimiserKind::adam) {
+    const auto steps = static_cast<double>(step.step + 1);
+    const ops::AdamStep adam{rate,
+                             static_cast<float>(1.0 - options_.beta1),
+                             static_cast<float>(1.0 - options_.beta2),
+                             static_cast<float>(options_.epsilon),
+                             static_cast<float>(options_.weight_decay),
+                             static_cast<float>(step.gradient_scale),
+                             1.0 - std::pow(options_.beta1, steps),
+                             1.0 - std::pow(options_.beta2, steps)};
+    return ops::adam_update(context, adam, value, gradient, {moments(0), moments(1)});
   }
+  double scale = step.gradient_scale;
+  if (kind == OptimiserKind::normalised_sgd) {
+    if (unit_norms_[slice.unit] == 0.0) return true;
+    scale = 1.0 / unit_norms_[slice.unit];
+  }
+  const ops::SgdStep sgd{static_cast<float>(rate), static_cast<float>(options_.momentum),
+                         static_cast<float>(options_.weight_decay), static_cast<float>(scale)};
+  return ops::sgd_update(context, sgd, value, gradient, options_.momentum > 0 ? moments(0) : Span<float>{});
 }
 
 }  // namespace switchyard::optim

@@ -3,6 +3,7 @@
 // optim: optimisers, schedules, clipping. It updates what nn::NetworkGradient says this rank owns.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,8 @@ struct UpdateStep {
 };
 
 // Moments live beside the slices, so the optimiser is sharded exactly as the updates are. Every update is
-// elementwise: bits do not depend on how slices are cut.
+// elementwise: bits do not depend on how slices are cut, and all of them are one loop over pieces, however many
+// experts there are.
 //
 // normalised_sgd (Chen et al. 2022, Algorithm 1) divides the gradient of a unit by its norm, that of the whole
 // unit over all ranks; a unit whose gradient is zero (an expert without samples) stays as it is.
@@ -46,7 +48,9 @@ class Optimiser {
   Optimiser(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices);
 
   // One array per slice and name, in the order of slices() and state_names(); same element count as the slice.
-  Span<float> state(std::size_t slice, std::size_t name) { return states_[slice][name].span(); }
+  Span<float> state(std::size_t slice, std::size_t name) {
+    return states_[name].span().subspan(state_begin_[slice], slices_[slice].count);
+  }
   const std::vector<nn::ParameterSlice>& slices() const { return slices_; }
   std::vector<std::string> state_names(std::size_t slice) const {
     return optim::state_names(options_, slices_[slice].unit);
@@ -58,13 +62,22 @@ class Optimiser {
   const std::string& not_finite() const { return not_finite_; }
 
  private:
-  void note(std::size_t slice, bool is_finite);
+  struct Piece {  // neighbouring elements of a slice
+    std::size_t slice;
+    IndexRange elements;
+  };
   double unit_norm(index_t unit, Span<const double> squares) const;
+  // Whether all is finite that it leaves.
+  bool update_piece(device::Context& context, const UpdateStep& step, const Piece& piece);
 
   Options options_;
   nn::NormTable norms_;
   std::vector<nn::ParameterSlice> slices_;
-  std::vector<std::vector<device::Buffer<float>>> states_;  // [slice][name]
+  Vector<Piece> pieces_;
+  Vector<std::uint8_t> failed_;                // by piece, of the last update
+  Vector<double> unit_norms_;                  // of the last update, where it divides by them
+  Vector<index_t> state_begin_;                // by slice, in each of states_
+  std::vector<device::Buffer<float>> states_;  // by name, of all slices
   std::string not_finite_;
 };
 

@@ -3,6 +3,7 @@
 // tensor: dtype, Tensor and views. No arithmetic.
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 
 #include "base/host_device.hpp"
@@ -42,31 +43,62 @@ struct MatrixView {
 using Matrix = MatrixView<float>;
 using ConstMatrix = MatrixView<const float>;
 
-// `rows` rows of `cols` floats, each where it lies: in one matrix, or wherever a table of pointers says. An
-// expert reads local and received rows through such a table, so that local rows are not copied.
-struct RowSource {
-  const float* base = nullptr;  // used when table is null
-  index_t stride = 0;
-  const float* const* table = nullptr;  // one pointer per row
+// `rows` rows of `cols` floats, each where it lies: row r of a matrix or, by a table, one of two places. An
+// expert reads local and received rows so, without a copy of the local ones; and a slot finds what its expert
+// made of it. Indices and not pointers, since no memory of a device holds a pointer, and half the bytes.
+template <class T>
+struct IndexedRows {
+  T* base[2] = {nullptr, nullptr};
+  index_t stride[2] = {0, 0};
+  // One per row: i >= 0 is row i of the first place, -1 - i row i of the second. Null: row r is row r of the
+  // first place.
+  const std::int32_t* index = nullptr;
   index_t rows = 0;
   index_t cols = 0;
 
-  constexpr RowSource() = default;
-  constexpr RowSource(ConstMatrix m) : base(m.data), stride(m.stride), rows(m.rows), cols(m.cols) {}
-  constexpr RowSource(const float* const* table_in, index_t rows_in, index_t cols_in)
-      : table(table_in), rows(rows_in), cols(cols_in) {}
+  constexpr IndexedRows() = default;
+  constexpr IndexedRows(MatrixView<T> m)
+      : base{m.data, nullptr}, stride{m.stride, 0}, rows(m.rows), cols(m.cols) {}
+  // `index` has `rows_in` entries; the rows of the places are counted by nobody.
+  constexpr IndexedRows(const std::int32_t* index_in, index_t rows_in, MatrixView<T> first,
+                        MatrixView<T> second = {})
+      : base{first.data, second.data},
+        stride{first.stride, second.stride},
+        index(index_in),
+        rows(rows_in),
+        cols(first.cols) {}
+  template <class U>
+  requires(std::is_same_v<T, const U> && !std::is_same_v<T, U>) constexpr IndexedRows(MatrixView<U> m)
+      : IndexedRows(MatrixView<T>(m)) {}
+  template <class U>
+  requires(std::is_same_v<T, const U> &&
+           !std::is_same_v<T, U>) constexpr IndexedRows(const IndexedRows<U>& other)
+      : base{other.base[0], other.base[1]},
+        stride{other.stride[0], other.stride[1]},
+        index(other.index),
+        rows(other.rows),
+        cols(other.cols) {}
 
-  SY_HD constexpr const float* row(index_t r) const { return table != nullptr ? table[r] : base + r * stride; }
-  constexpr RowSource rows_from(index_t first, index_t count) const {
-    RowSource part = *this;
+  SY_HD constexpr T* row(index_t r) const {
+    if (index == nullptr) return base[0] + r * stride[0];
+    const index_t i = index[r];
+    return i >= 0 ? base[0] + i * stride[0] : base[1] + (-1 - i) * stride[1];
+  }
+  constexpr IndexedRows rows_from(index_t first, index_t count) const {
+    IndexedRows part = *this;
     part.rows = count;
-    if (table != nullptr)
-      part.table = table + first;
+    if (index != nullptr)
+      part.index = index + first;
     else
-      part.base = base + first * stride;
+      part.base[0] = base[0] + first * stride[0];
     return part;
   }
-  constexpr RowSource rows_from(IndexRange range) const { return rows_from(range.begin, range.size()); }
+  constexpr IndexedRows rows_from(IndexRange range) const { return rows_from(range.begin, range.size()); }
+  // Whether they lie in one matrix, one after the other.
+  constexpr bool in_order() const { return index == nullptr; }
+  constexpr MatrixView<T> matrix() const { return {base[0], rows, cols, stride[0]}; }  // of rows in order
 };
+using RowSource = IndexedRows<const float>;
+using RowTarget = IndexedRows<float>;
 
 }  // namespace switchyard::tensor

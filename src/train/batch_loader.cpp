@@ -31,9 +31,9 @@ tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<da
     if (neighbours) {
       return tensor::ConstMatrix{all + (count == 0 ? 0 : samples_.front()) * features, count, features};
     }
-    const Span<const float*> table = resources_.context.workspace().allocate<const float*>(count);
-    for (std::size_t n = 0; n < samples_.size(); ++n) table[n] = all + samples_[n] * features;
-    return {table.data(), count, features};
+    const Span<std::int32_t> index = resources_.context.workspace().allocate<std::int32_t>(count);
+    for (std::size_t n = 0; n < samples_.size(); ++n) index[n] = static_cast<std::int32_t>(samples_[n]);
+    return tensor::RowSource(index.data(), count, tensor::ConstMatrix(all, dataset_->size(split), features));
   }
   const tensor::Matrix rows{resources_.context.workspace().allocate<float>(count * features).data(), count,
                             features};

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
+#include "device/thread_pool.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::train {
@@ -25,11 +26,12 @@ Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::GateStatist
   auto& [communicator, context] = resources_;
   const Span<std::int64_t> counts = statistics.counts();
   message_.assign(norm_entries_ + counts.size() + 3, 0);
-  for (const nn::ParameterSlice& slice : optimiser.slices()) {
-    if (slice.shared && !communicator.is_root()) continue;  // one rank speaks for all copies
+  context.pool().parallel_for(std::ssize(optimiser.slices()), [&](index_t i) {
+    const nn::ParameterSlice& slice = optimiser.slices()[as_size(i)];
+    if (slice.shared && !communicator.is_root()) return;  // one rank speaks for all copies
     const double square = ops::squared_sum(context, {slice.gradient, slice.count});
     message_[slice.norm_entry] = std::bit_cast<std::int64_t>(square);
-  }
+  });
   std::ranges::copy(counts, message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_));
   std::int64_t& broken = message_[message_.size() - 3];
   std::int64_t& stop = message_[message_.size() - 2];

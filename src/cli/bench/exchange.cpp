@@ -70,8 +70,7 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
       exchange.dispatch(context, plan, tensor::ConstMatrix(w.samples.data(), w.routing.samples, row_floats), 1);
     });
     const double gathered = seconds_of([&] {
-      ops::gather_rows(context, exchange.expert_input(LocalExpert(0)),
-                       tensor::Matrix(side_by_side.data(), arriving, row_floats));
+      ops::gather_rows(context, exchange.input(), tensor::Matrix(side_by_side.data(), arriving, row_floats));
     });
     communicator.barrier();
     const double raw = seconds_of([&] {

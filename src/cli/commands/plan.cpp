@@ -33,40 +33,16 @@ int ranks_of(const CommandLine& line) {
   return ranks;
 }
 
-// Floats of activations and their gradients for `rows` rows of a network.
-double activation_floats(const nn::NetworkShape& shape, double rows) {
-  double width = 0;
-  if (shape.conv)
-    width += static_cast<double>(shape.conv->out_features()) * 2.25;  // and the winners, a byte each
-  for (const nn::PaddedConvShape& layer : shape.padded_convs) {
-    width += static_cast<double>(layer.norm_pool().in_features()) +
-             static_cast<double>(layer.out_features()) * (layer.max_pool ? 2.25 : 2.0);
-    if (layer.in_order == ops::ImageOrder::channels_first) width += static_cast<double>(layer.in_features());
-  }
-  if (shape.patch_filters) {
-    const ops::PatchFilterShape& filters = *shape.patch_filters;
-    width += 2.0 * static_cast<double>(filters.outputs);
-    if (filters.sums_first()) width += static_cast<double>(filters.patch_size);
-    if (!filters.is_linear_map()) width += static_cast<double>(filters.filtered_patches() * filters.units());
-  }
-  for (const nn::DenseShape& layer : shape.dense) width += 2.0 * static_cast<double>(layer.out);
-  // The vector behind its ReLU is another one, and its gradient comes from two sides.
-  if (shape.shows_hidden) {
-    const bool relu = shape.dense[shape.dense.size() - 2].relu;
-    width += (relu ? 3.0 : 1.0) * static_cast<double>(shape.hidden());
-  }
-  return rows * width;
-}
-
 struct Plan {
   run::Config config;
   moe::LayerOptions options;
+  nn::Network gate, expert;  // without memory
   int ranks;
   double features;
 };
 
 void print_gradients(const Plan& p) {
-  if (p.options.gate.empty() || p.options.gate_options.frozen) return;
+  if (p.gate.layer_count() == 0 || p.gate.frozen()) return;
   std::cout << "gradients of the gate's matrices (the same rule on every rank count)\n";
   const auto print_partials = [&](index_t rows, index_t columns, index_t parameters) {
     const double floats = static_cast<double>(p.config.train.shards * parameters);
@@ -78,7 +54,7 @@ void print_gradients(const Plan& p) {
   }
   if (p.options.gate.patch_filters) {
     const ops::PatchFilterShape& filters = *p.options.gate.patch_filters;
-    print_partials(filters.patch_size, filters.units(), p.options.gate.parameter_count());
+    print_partials(filters.patch_size, filters.units(), p.gate.parameter_count());
   }
   for (const nn::DenseShape& layer : p.options.gate.dense) {
     const bool whole = p.options.gate_options.policy.rule(layer.in, layer.out) == nn::GradientRule::whole_rows;
@@ -87,8 +63,7 @@ void print_gradients(const Plan& p) {
     std::cout << fmt::format(
         "  {:>5} x {:<5} {}\n", layer.in, layer.out,
         whole ? fmt::format("rows are gathered, {} blocks are shared out ({} a step; partial sums would be {})",
-                            nn::NetworkGradient::block_count(layer.in, layer.out), mebibytes(rows),
-                            mebibytes(partials))
+                            nn::block_count(layer.in, layer.out), mebibytes(rows), mebibytes(partials))
               : fmt::format("a partial sum per shard ({} a step; rows would be {})", mebibytes(partials),
                             mebibytes(rows)));
   }
@@ -102,7 +77,7 @@ void print_similarity(const Plan& p) {
   const double batch = static_cast<double>(p.config.train.batch_size);
   const double width = moe.similarity_layer == 0
                            ? p.features
-                           : static_cast<double>(p.options.gate.layer_outputs(moe.similarity_layer));
+                           : static_cast<double>(p.gate.layer(moe.similarity_layer - 1).out_features());
   const double columns = width + static_cast<double>(moe.experts);
   std::cout << fmt::format(
       "sample similarity: rows of {:.0f} features and {} probabilities are gathered ({} a step);"
@@ -111,9 +86,7 @@ void print_similarity(const Plan& p) {
 }
 
 // The gate is unit 0.
-bool is_frozen(const Plan& p, index_t unit) {
-  return (unit == 0 ? p.options.gate_options : p.options.expert_options).frozen;
-}
+bool is_frozen(const Plan& p, index_t unit) { return (unit == 0 ? p.gate : p.expert).frozen(); }
 
 // Floats of the optimiser's state for each parameter of a unit.
 double states(const Plan& p, index_t unit) {
@@ -133,23 +106,22 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
   const double slots = static_cast<double>(p.options.routing.slots());
   const double rows_per_expert = batch * slots / experts;
 
-  const double gate = static_cast<double>(p.options.gate.parameter_count());
-  const double expert = static_cast<double>(p.options.expert.parameter_count());
+  const double gate = static_cast<double>(p.gate.parameter_count());
+  const double expert = static_cast<double>(p.expert.parameter_count());
   const double parameters =
       (gate * (1.0 + training_floats(p, 0) / p.ranks) + hosted * expert * (1.0 + training_floats(p, 1))) *
       float_bytes;
-  const double activations = (activation_floats(p.options.gate, rows) + rows * p.features +
-                              hosted * activation_floats(p.options.expert, rows_per_expert)) *
+  const double activations = (rows * (p.gate.activation_floats() + p.features) +
+                              hosted * rows_per_expert * p.expert.activation_floats()) *
                              float_bytes;
   // A sample comes to this rank once, however many of its experts are here.
   const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
   const double dispatch = (batch - rows) * chance * p.features * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
   // learns from them.
-  const double returned =
-      static_cast<double>(p.options.outputs + (p.options.expert.shows_hidden ? p.options.expert.hidden() : 0));
-  const double outputs = (p.options.expert_options.frozen ? 1.0 : 2.0) * rows * slots *
-                         (1.0 - hosted / experts) * returned * float_bytes;
+  const double returned = static_cast<double>(p.options.outputs + p.expert.shown_hidden());
+  const double outputs =
+      (p.expert.frozen() ? 1.0 : 2.0) * rows * slots * (1.0 - hosted / experts) * returned * float_bytes;
   std::cout << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
                            mebibytes(parameters), mebibytes(activations),
                            p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
@@ -163,17 +135,21 @@ int plan(Arguments arguments) {
   const run::Config config = parse_run_options(line);
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   const tensor::SampleShape shape = dataset.shape();
-  const Plan p{config, model::layer_options(run::mixture_options(config), train::task_of(dataset)), ranks,
+  const moe::LayerOptions options = model::layer_options(run::mixture_options(config), train::task_of(dataset));
+  const Plan p{config,
+               options,
+               nn::Network(options.gate, options.gate_options),
+               nn::Network(options.expert, options.expert_options),
+               ranks,
                static_cast<double>(shape.features())};
   const moe::Placement placement = moe::Placement::make(config.moe.placement, config.moe.experts, ranks);
   const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};
 
-  std::cout << fmt::format("{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n",
-                           config.moe.experts, ranks, choice_text(p.options.routing),
-                           console::grouped(p.options.gate.parameter_count() +
-                                            config.moe.experts * p.options.expert.parameter_count()),
-                           console::grouped(p.options.gate.parameter_count()),
-                           console::grouped(p.options.expert.parameter_count()))
+  std::cout << fmt::format(
+                   "{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n", config.moe.experts,
+                   ranks, choice_text(p.options.routing),
+                   console::grouped(p.gate.parameter_count() + config.moe.experts * p.expert.parameter_count()),
+                   console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()))
             << fmt::format("{} steps per epoch, {} epochs; batch {} in {} shards\n\n",
                            batching.batches_per_epoch(), config.train.epochs, config.train.batch_size,
                            config.train.shards);
@@ -186,8 +162,8 @@ int plan(Arguments arguments) {
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(p, placement, rank);
   if (ranks > 64) std::cout << "  ...\n";
   const double state =
-      (static_cast<double>(p.options.gate.parameter_count()) * (1.0 + states(p, 0)) +
-       static_cast<double>(config.moe.experts * p.options.expert.parameter_count()) * (1.0 + states(p, 1))) *
+      (static_cast<double>(p.gate.parameter_count()) * (1.0 + states(p, 0)) +
+       static_cast<double>(config.moe.experts * p.expert.parameter_count()) * (1.0 + states(p, 1))) *
       float_bytes;
   std::cout << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n",
                            mebibytes(state), config.checkpoint.keep_last, config.run.dir);

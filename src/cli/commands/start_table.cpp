@@ -55,8 +55,8 @@ std::string loss_text(const run::Config& config) {
 
 Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
   const moe::LayerOptions options = model::layer_options(run::mixture_options(config), train::task_of(dataset));
-  const index_t gate = options.gate.parameter_count();
-  const index_t expert = options.expert.parameter_count();
+  const index_t gate = nn::Network(options.gate).parameter_count();
+  const index_t expert = nn::Network(options.expert).parameter_count();
   return {{"gate", config.model.gate},
           {"expert", config.model.expert},
           {"experts", experts_text(options.routing)},

@@ -29,7 +29,7 @@ tensor::ConstMatrix gather(device::Workspace& workspace, const nn::BatchTiles& t
 }
 
 tensor::ConstMatrix side_by_side(device::Context& context, tensor::RowSource rows) {
-  if (rows.table == nullptr && rows.stride == rows.cols) return {rows.base, rows.rows, rows.cols};
+  if (rows.in_order() && rows.stride[0] == rows.cols) return rows.matrix();
   const tensor::Matrix copy = tensor::allocate_matrix(context.workspace(), rows.rows, rows.cols);
   ops::gather_rows(context, rows, copy);
   return copy;

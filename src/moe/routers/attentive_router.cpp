@@ -37,12 +37,12 @@ class AttentiveRouter final : public Router {
         tensor::allocate_matrix(pass.workspace(), output.routing.samples, options().experts);
     backward_to_scores(pass, output.routing, options().measure, gradients.slots, regularisers, d_scores);
     ops::attention_backward(pass.context, attention(output), d_scores,
-                            {d_queries, gradients.returned[Returned::hidden].data()});
+                            {d_queries, gradients.returned[Returned::hidden]});
   }
 
  private:
   ops::AttentionBatch attention(const LayerOutput& output) const {
-    return {network()->output(), output.returned[Returned::hidden].data(), options().experts};
+    return {network()->output(), output.returned[Returned::hidden], options().experts};
   }
 };
 
@@ -56,7 +56,9 @@ nn::NetworkShape resolve(const RouterTask& task) {
                     task.expert_text));
   }
   nn::NetworkShape shape = nn::NetworkShape::resolve("gate", task.layers, task.sample, width);
-  const index_t features = shape.empty() ? task.sample.features() : shape.layer_outputs(shape.layer_count());
+  const nn::Network layers(shape);
+  const index_t features =
+      shape.empty() ? task.sample.features() : layers.layer(layers.layer_count() - 1).out_features();
   // A query of the features, then the map that takes keys' scores to hidden vectors: u = (g W_q) W_k.
   shape.dense.push_back({.in = features, .out = width, .bias = false, .name = "query"});
   shape.dense.push_back({.in = width, .out = width, .bias = false, .name = "key"});
@@ -72,8 +74,7 @@ RouterKind attentive_router() {
           .resolve = resolve,
           .describe =
               [](const Options&, const nn::NetworkShape& network) {
-                return fmt::format("queries and keys of width {}",
-                                   network.layer_outputs(network.layer_count()));
+                return fmt::format("queries and keys of width {}", network.dense.back().out);
               },
           .make = [](const RouterSetup& setup) -> std::unique_ptr<Router> {
             return std::make_unique<AttentiveRouter>(setup);

@@ -22,7 +22,7 @@ class MostCertainRouter final : public Router {
   void weigh(const nn::Pass& pass, LayerOutput& output) const override {
     Routing& routing = output.routing;
     const tensor::Matrix certainty = tensor::allocate_matrix(pass.workspace(), routing.samples, routing.slots);
-    ops::certainties(pass.context, output.slot_rows().data(), options().classes, certainty);
+    ops::certainties(pass.context, output.slot_rows(), certainty);
     ops::softmax(pass.context, certainty, routing.weights);
     ops::choose_one(pass.context, certainty, routing.log_weights);
     routing.scores = routing.noisy = certainty;

@@ -33,7 +33,7 @@ struct PatchFiltersForward {
     const index_t first = group * group_size(shape);
     const index_t left = samples.rows - first;
     const index_t count = left < group_size(shape) ? left : group_size(shape);
-    if (samples.table != nullptr) {
+    if (!samples.in_order()) {
       for (index_t row = first + ahead; row < first + ahead + count && row < samples.rows; ++row)
         prefetch_row(samples.row(row), shape.in_features());
     }

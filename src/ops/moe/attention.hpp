@@ -12,17 +12,17 @@ namespace switchyard::ops {
 
 // Views of the N samples on this rank.
 struct AttentionBatch {
-  tensor::ConstMatrix u;                 // [N, d]
-  const float* const* hidden = nullptr;  // [N * E] rows of d, where they lie
-  index_t experts = 0;                   // E
+  tensor::ConstMatrix u;     // [N, d]
+  tensor::RowSource hidden;  // [N * E, d]
+  index_t experts = 0;       // E
 };
 
 // scores[n, i] = u_n . h_{n,i} / sqrt(d); [N, E].
 void attention_scores(device::Context&, const AttentionBatch&, tensor::Matrix scores);
 
 struct AttentionGradient {
-  tensor::Matrix d_u;                // [N, d]; no data: not wanted
-  float* const* d_hidden = nullptr;  // [N * E] rows of d, each written in full; null: not wanted
+  tensor::Matrix d_u;          // [N, d]; no data: not wanted
+  tensor::RowTarget d_hidden;  // [N * E, d], each written in full; no columns: not wanted
 };
 // d u_n = sum_i d a_{n,i} h_{n,i} / sqrt(d), experts in order; d h_{n,i} = d a_{n,i} u_n / sqrt(d).
 void attention_backward(device::Context&, const AttentionBatch&, tensor::ConstMatrix d_scores,

@@ -54,10 +54,10 @@ void choose_one(device::Context& context, tensor::ConstMatrix values, tensor::Ma
   device::for_each_row(context, values.rows, kernels::ChooseOne{values, log_weights});
 }
 
-void certainties(device::Context& context, const float* const* log_probs, index_t classes,
-                 tensor::Matrix values) {
-  SY_EXPECTS(classes >= 1, "{} classes", classes);
-  device::for_each_row(context, values.rows, kernels::Certainties{log_probs, classes, values});
+void certainties(device::Context& context, const tensor::RowSource& log_probs, tensor::Matrix values) {
+  SY_EXPECTS(log_probs.rows == values.rows * values.cols, "{} rows for {} x {} certainties", log_probs.rows,
+             values.rows, values.cols);
+  device::for_each_row(context, values.rows, kernels::Certainties{log_probs, values});
 }
 
 void gather_scores(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,

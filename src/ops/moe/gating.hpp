@@ -49,7 +49,7 @@ void choose_one(device::Context&, tensor::ConstMatrix values, tensor::Matrix log
 
 // The certainty of distributions, for a gate without a network ("the most certain expert", reference V7): -H_2
 // of each of the [N * K] rows of C log-probabilities, in bits; [N, K].
-void certainties(device::Context&, const float* const* log_probs, index_t classes, tensor::Matrix values);
+void certainties(device::Context&, const tensor::RowSource& log_probs, tensor::Matrix values);
 
 // values[n, i] = scores[n, experts[n, i]]
 void gather_scores(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts, index_t slots,

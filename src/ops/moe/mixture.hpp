@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "base/host_device.hpp"
 #include "base/span.hpp"
 #include "device/context.hpp"
 #include "tensor/view.hpp"
@@ -15,11 +16,11 @@ namespace switchyard::ops {
 
 // Views of the N samples on this rank.
 struct MixtureBatch {
-  index_t samples = 0;                      // N
-  index_t slots = 0;                        // K
-  const float* const* log_probs = nullptr;  // [N * K] rows of C log-probabilities, where they lie
-  const std::int32_t* labels = nullptr;     // [N], in [0, C)
-  index_t classes = 0;                      // C
+  index_t samples = 0;                   // N
+  index_t slots = 0;                     // K
+  tensor::RowSource log_probs;           // [N * K, C] log-probabilities
+  const std::int32_t* labels = nullptr;  // [N], in [0, C)
+  index_t classes = 0;                   // C
   // 1: the likelihood. 1/2: the loss of competing experts, -log sum_i w_i exp(-CE_i / 2) (Jacobs et al. 1991,
   // for categories, as Krishnamurthy et al. 2023 code it; reference V2).
   float power = 1;
@@ -28,6 +29,9 @@ struct MixtureBatch {
   float expert_temperature = 1;
   // Who answers: the mixture, or the slot with the largest weight, ties to the lower slot.
   bool one_answers = false;
+
+  // What the expert of slot `slot` says.
+  SY_HD const float* slot(index_t sample, index_t slot) const { return log_probs.row(sample * slots + slot); }
 };
 
 struct MixtureOutput {
@@ -46,8 +50,8 @@ void mixture_forward(device::Context&, const MixtureBatch&, tensor::ConstMatrix 
 void answer_losses(device::Context&, const MixtureBatch&, tensor::ConstMatrix log_weights, Span<float> losses);
 
 struct MixtureGradient {
-  float* const* d_log_probs = nullptr;  // [N * K] rows of C, each written in full; null: not wanted
-  tensor::Matrix d_log_weights;         // [N, K]
+  tensor::RowTarget d_log_probs;  // [N * K, C], each written in full; no columns: not wanted
+  tensor::Matrix d_log_weights;   // [N, K]
 };
 // What mixture_forward found, [N, K] each.
 struct Posteriors {

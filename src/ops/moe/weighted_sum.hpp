@@ -21,10 +21,10 @@ enum class SumLoss {
 // Views of the N samples on this rank.
 struct WeightedSumBatch {
   SumLoss loss = SumLoss::cross_entropy;
-  index_t slots = 0;                   // K
-  index_t outputs = 0;                 // of an expert: 1 for logistic, else the classes
-  const float* const* rows = nullptr;  // [N * K] rows of `outputs`, where they lie
-  tensor::ConstMatrix weights;         // [N, K], what multiplies them
+  index_t slots = 0;            // K
+  index_t outputs = 0;          // of an expert: 1 for logistic, else the classes
+  tensor::RowSource rows;       // [N * K, outputs]
+  tensor::ConstMatrix weights;  // [N, K], what multiplies them
   const std::int32_t* labels = nullptr;
 };
 
@@ -40,8 +40,8 @@ void weighted_sum_forward(device::Context&, const WeightedSumBatch&, const Weigh
 struct WeightedSumGradient {
   float scale = 1;
   GateMeasure measure = GateMeasure::weight;
-  float* const* d_rows = nullptr;  // [N * K] rows of `outputs`; null: not wanted
-  tensor::Matrix d_slots;          // [N, K]
+  tensor::RowTarget d_rows;  // [N * K, outputs]; no columns: not wanted
+  tensor::Matrix d_slots;    // [N, K]
 };
 void weighted_sum_backward(device::Context&, const WeightedSumBatch&, tensor::ConstMatrix d_sum,
                            const WeightedSumGradient&);

@@ -6,6 +6,7 @@
 #include "base/ids.hpp"
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
+#include "support/row_places.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -28,7 +29,7 @@ constexpr double rounding = 0x1p-24;
 struct AttentionData {
   Size size;
   std::vector<float> u, hidden, d_scores;
-  std::vector<const float*> rows;
+  test::RowPlaces<const float> rows;
   PaddedMatrix u_rows;
 
   explicit AttentionData(const Size& size_in)
@@ -40,7 +41,7 @@ struct AttentionData {
     for (index_t i = 0; i < slots(); ++i) rows.push_back(hidden.data() + (slots() - 1 - i) * size.width);
   }
   index_t slots() const { return size.samples * size.experts; }
-  AttentionBatch batch() const { return {u_rows.view(), rows.data(), size.experts}; }
+  AttentionBatch batch() const { return {u_rows.view(), rows.view(size.width), size.experts}; }
 
   std::vector<double> query(index_t n) const {
     return {u.begin() + n * size.width, u.begin() + (n + 1) * size.width};
@@ -95,9 +96,9 @@ Gradients backward(device::Context& context, const AttentionData& data) {
   const PaddedMatrix d_scores(data.d_scores, size.samples, size.experts, 1);
   const PaddedMatrix d_u(size.samples, size.width, 4);
   const PaddedMatrix d_hidden(data.slots(), size.width, 2);
-  std::vector<float*> rows;
+  test::RowPlaces<float> rows;
   for (index_t i = 0; i < data.slots(); ++i) rows.push_back(d_hidden.view().row((i + 1) % data.slots()));
-  attention_backward(context, data.batch(), d_scores.view(), {d_u.view(), rows.data()});
+  attention_backward(context, data.batch(), d_scores.view(), {d_u.view(), rows.view(size.width)});
   EXPECT_TRUE(d_u.padding_is_untouched() && d_hidden.padding_is_untouched());
   Gradients all;
   for (index_t n = 0; n < size.samples; ++n)
@@ -152,17 +153,19 @@ TEST(Attention, refuses_views_that_do_not_fit) {
   device::Context context(1);
   const AttentionData data({2, 3, 4});
   std::vector<float> values(24, 7.0F);
-  std::vector<float*> rows(6, values.data());
+  const test::RowPlaces<float> rows(6, values.data());
   const auto matrix = [&](index_t r, index_t c) { return tensor::Matrix(values.data(), r, c); };
   EXPECT_THROW(attention_scores(context, data.batch(), matrix(2, 4)), ContractViolation);
   EXPECT_THROW(attention_scores(context, data.batch(), matrix(1, 3)), ContractViolation);
-  EXPECT_THROW(attention_backward(context, data.batch(), matrix(3, 2), {matrix(2, 4), rows.data()}),
+  EXPECT_THROW(attention_backward(context, data.batch(), matrix(3, 2), {matrix(2, 4), rows.view(4)}),
                ContractViolation);
-  EXPECT_THROW(attention_backward(context, data.batch(), matrix(2, 3), {matrix(2, 3), rows.data()}),
+  EXPECT_THROW(attention_backward(context, data.batch(), matrix(2, 3), {matrix(2, 3), rows.view(3)}),
                ContractViolation);
   // 1 / sqrt(0) has no value.
-  EXPECT_THROW(attention_scores(context, {matrix(2, 0), data.rows.data(), 3}, matrix(2, 3)), ContractViolation);
-  EXPECT_THROW(attention_scores(context, {matrix(2, 4), data.rows.data(), 0}, matrix(2, 0)), ContractViolation);
+  EXPECT_THROW(attention_scores(context, {matrix(2, 0), data.rows.view(1), 3}, matrix(2, 3)),
+               ContractViolation);
+  EXPECT_THROW(attention_scores(context, {matrix(2, 4), data.rows.view(4), 0}, matrix(2, 0)),
+               ContractViolation);
   EXPECT_EQ(values, std::vector<float>(24, 7.0F));
 }
 

@@ -8,15 +8,16 @@
 #include "conformance/ops/executors.hpp"
 #include "ops/moe/gating.hpp"
 #include "ops/moe/mixture.hpp"
+#include "support/row_places.hpp"
 
 namespace switchyard::ops {
 
 struct MixtureData {
   index_t samples, experts, slots, classes;
   std::vector<float> gate_logits;
-  std::vector<std::int32_t> chosen;  // [N, K]
-  std::vector<float> log_probs;      // [N, K, C]
-  std::vector<const float*> rows;    // into log_probs, in an order that is not that of memory
+  std::vector<std::int32_t> chosen;   // [N, K]
+  std::vector<float> log_probs;       // [N, K, C]
+  test::RowPlaces<const float> rows;  // into log_probs, in an order that is not that of memory
   std::vector<std::int32_t> labels;
 
   MixtureData(index_t samples_in, index_t experts_in, index_t slots_in, index_t classes_in, unsigned seed)
@@ -47,7 +48,7 @@ struct MixtureData {
   MixtureBatch batch() const {
     return {.samples = samples,
             .slots = slots,
-            .log_probs = rows.data(),
+            .log_probs = rows.view(classes),
             .labels = labels.data(),
             .classes = classes};
   }
@@ -91,12 +92,12 @@ struct MixtureRun {
                  {w, log_w, data.slots == 1 ? std::span(entropies) : std::span<double>()});
     mixture_forward(context, data.batch(), log_w,
                     {losses, h, predicted, {probabilities.data(), data.samples, data.classes}});
-    std::vector<float*> d_rows;
+    test::RowPlaces<float> d_rows;
     for (index_t i = 0; i < data.samples * data.slots; ++i)
       d_rows.push_back(d_log_probs.data() + i * data.classes);
     std::vector<float> d_log_weights(weights.size());
     const tensor::Matrix d_log_w(d_log_weights.data(), data.samples, data.slots);
-    mixture_backward(context, data.batch(), {h, h}, scale, {d_rows.data(), d_log_w});
+    mixture_backward(context, data.batch(), {h, h}, scale, {d_rows.view(data.classes), d_log_w});
     gate_backward(context,
                   {.scores = {data.gate_logits.data(), data.samples, data.experts},
                    .experts = data.chosen.data(),

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "conformance/ops/mixture_case.hpp"
+#include "support/row_places.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -85,7 +86,7 @@ TEST(Mixture, gives_gradient_to_the_label_of_each_slot_only) {
 // Frozen experts want none.
 TEST(Mixture, gives_the_weights_their_gradient_without_the_rows) {
   const MixtureData data(4, 6, 3, 5, 2);
-  const auto backward = [&](device::Context& context, float* const* rows) {
+  const auto backward = [&](device::Context& context, tensor::RowTarget rows) {
     const MixtureRun run(context, data, 0.5F, {});
     std::vector<float> d_log_weights(run.weights.size(), -7.0F);
     const tensor::ConstMatrix h(run.posteriors.data(), data.samples, data.slots);
@@ -94,11 +95,11 @@ TEST(Mixture, gives_the_weights_their_gradient_without_the_rows) {
     return d_log_weights;
   };
   std::vector<float> space(data.log_probs.size());
-  std::vector<float*> rows;
+  test::RowPlaces<float> rows;
   for (index_t i = 0; i < data.samples * data.slots; ++i) rows.push_back(space.data() + i * data.classes);
   device::Context context(1);
-  const std::vector<float> with_rows = backward(context, rows.data());
-  EXPECT_EQ(on_every_executor("no rows", [&](device::Context& c) { return backward(c, nullptr); }), with_rows);
+  const std::vector<float> with_rows = backward(context, rows.view(data.classes));
+  EXPECT_EQ(on_every_executor("no rows", [&](device::Context& c) { return backward(c, {}); }), with_rows);
 }
 
 TEST(Mixture, gives_no_gradient_to_experts_without_a_slot) {
@@ -124,13 +125,13 @@ TEST(Mixture, predicts_the_lower_class_of_a_tie) {
   const std::vector<std::int32_t> experts = {0, 1}, labels = {0};
   const auto predict = [&](const std::vector<float>& log_probs) {
     return on_every_executor("a tie", [&](device::Context& context) {
-      const std::vector<const float*> places = {log_probs.data(), log_probs.data() + 3};
+      const test::RowPlaces<const float> places = {log_probs.data(), log_probs.data() + 3};
       std::vector<float> w(2), log_w(2), h(2), loss(1);
       std::vector<std::int32_t> predicted(1);
       gate_weights(context, {logits.data(), 1, 2}, experts.data(), {{w.data(), 1, 2}, {log_w.data(), 1, 2}});
       mixture_forward(
           context,
-          {.samples = 1, .slots = 2, .log_probs = places.data(), .labels = labels.data(), .classes = 3},
+          {.samples = 1, .slots = 2, .log_probs = places.view(3), .labels = labels.data(), .classes = 3},
           tensor::ConstMatrix(log_w.data(), 1, 2), {loss, {h.data(), 1, 2}, predicted});
       return predicted;
     })[0];
@@ -144,13 +145,13 @@ TEST(Mixture, lets_the_heaviest_slot_answer_for_competing_experts) {
   const std::vector<float> logits = {std::log(0.6F), std::log(0.4F)};
   const std::vector<float> rows = {std::log(0.55F), std::log(0.45F), std::log(0.1F), std::log(0.9F)};
   const std::vector<std::int32_t> experts = {0, 1}, labels = {0};
-  const std::vector<const float*> places = {rows.data(), rows.data() + 2};
+  const test::RowPlaces<const float> places = {rows.data(), rows.data() + 2};
   for (const bool one : {false, true}) {
     const auto got = on_every_executor("competing experts", [&](device::Context& context) {
       std::vector<float> w(2), log_w(2), h(2), loss(1);
       std::vector<std::int32_t> predicted(1);
       gate_weights(context, {logits.data(), 1, 2}, experts.data(), {{w.data(), 1, 2}, {log_w.data(), 1, 2}});
-      const MixtureBatch batch{1, 2, places.data(), labels.data(), 2, one ? 0.5F : 1.0F, 1, one};
+      const MixtureBatch batch{1, 2, places.view(2), labels.data(), 2, one ? 0.5F : 1.0F, 1, one};
       mixture_forward(context, batch, tensor::ConstMatrix(log_w.data(), 1, 2),
                       {loss, {h.data(), 1, 2}, predicted});
       return std::vector<float>{static_cast<float>(predicted[0]), loss[0]};
@@ -186,11 +187,11 @@ struct TemperatureRun {
                      .posteriors = slots(of_weights),
                      .predicted = predicted,
                      .expert_posteriors = slots(of_experts)});
-    std::vector<float*> d_rows;
+    test::RowPlaces<float> d_rows;
     for (std::size_t i = 0; i < data.rows.size(); ++i)
       d_rows.push_back(d_log_probs.data() + i * static_cast<std::size_t>(data.classes));
     mixture_backward(context, batch, {slots(of_weights), slots(of_experts)}, 0.5F,
-                     {d_rows.data(), slots(d_log_weights)});
+                     {d_rows.view(data.classes), slots(d_log_weights)});
   }
 };
 
@@ -224,14 +225,14 @@ TEST(Mixture, survives_probabilities_that_float32_cannot_hold) {
   // exp(-200) is 0 in float32; the loss and the posteriors are exact all the same.
   const std::vector<float> logits = {0.0F, 0.0F}, rows = {-200.0F, 0.0F, -201.0F, 0.0F};
   const std::vector<std::int32_t> experts = {0, 1}, labels = {0};
-  const std::vector<const float*> places = {rows.data(), rows.data() + 2};
+  const test::RowPlaces<const float> places = {rows.data(), rows.data() + 2};
   device::Context context(1);
   std::vector<float> w(2), log_w(2), h(2), loss(1);
   std::vector<std::int32_t> predicted(1);
   gate_weights(context, {logits.data(), 1, 2}, experts.data(), {{w.data(), 1, 2}, {log_w.data(), 1, 2}});
-  mixture_forward(context,
-                  {.samples = 1, .slots = 2, .log_probs = places.data(), .labels = labels.data(), .classes = 2},
-                  tensor::ConstMatrix(log_w.data(), 1, 2), {loss, {h.data(), 1, 2}, predicted});
+  mixture_forward(
+      context, {.samples = 1, .slots = 2, .log_probs = places.view(2), .labels = labels.data(), .classes = 2},
+      tensor::ConstMatrix(log_w.data(), 1, 2), {loss, {h.data(), 1, 2}, predicted});
   EXPECT_NEAR(loss[0], 200 + std::log(2.0) - std::log1p(std::exp(-1.0)), 3e-5);  // an ulp of 200 is 1.5e-5
   EXPECT_NEAR(h[0], 1 / (1 + std::exp(-1.0)), 2e-5);
 }
@@ -255,8 +256,8 @@ TEST(Mixture, refuses_views_that_do_not_fit) {
   std::vector<std::int32_t> predicted(2);
   EXPECT_THROW(mixture_forward(context, warm, fits, {small, fits, predicted}), ContractViolation)
       << "the experts' posteriors have no room";
-  std::vector<float*> rows(4, fit.data());
-  EXPECT_THROW(mixture_backward(context, warm, {fits, {small.data(), 1, 2}}, 1, {rows.data(), fits}),
+  const test::RowPlaces<float> rows(4, fit.data());
+  EXPECT_THROW(mixture_backward(context, warm, {fits, {small.data(), 1, 2}}, 1, {rows.view(1), fits}),
                ContractViolation);
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "conformance/ops/mixture_case.hpp"
+#include "support/row_places.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -55,10 +56,10 @@ TEST(ChooseOne, refuses_weights_of_another_shape) {
 std::vector<float> certainties_of(const std::vector<float>& log_probs, index_t samples, index_t slots,
                                   index_t classes) {
   return on_every_executor("certainties", [&](device::Context& context) {
-    std::vector<const float*> rows;
+    test::RowPlaces<const float> rows;
     for (index_t i = samples * slots; i-- > 0;) rows.push_back(log_probs.data() + i * classes);
     const PaddedMatrix out(samples, slots, 2);
-    certainties(context, rows.data(), classes, out.view());
+    certainties(context, rows.view(classes), out.view());
     EXPECT_TRUE(out.padding_is_untouched());
     std::vector<float> dense;
     for (index_t n = samples; n-- > 0;) {
@@ -101,8 +102,8 @@ TEST(Certainties, of_distributions_with_known_entropies) {
 TEST(Certainties, refuse_distributions_over_nothing) {
   device::Context context(1);
   std::vector<float> values(4);
-  const std::vector<const float*> rows(4, values.data());
-  EXPECT_THROW(certainties(context, rows.data(), 0, {values.data(), 2, 2}), ContractViolation);
+  const test::RowPlaces<const float> rows(3, values.data());
+  EXPECT_THROW(certainties(context, rows.view(1), {values.data(), 2, 2}), ContractViolation);
 }
 
 struct Size {

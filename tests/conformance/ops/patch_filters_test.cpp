@@ -8,6 +8,7 @@
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
 #include "support/reference_patches.hpp"
+#include "support/row_places.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -74,11 +75,10 @@ PatchRun run(device::Context& context, const PatchData& data, Layout layout = La
   const PatchFilterShape& shape = data.shape;
   const index_t padding = layout == Layout::padded ? 3 : 0;
   const PaddedMatrix samples(data.samples, data.rows, shape.in_features(), padding);
-  std::vector<const float*> table;
+  test::RowPlaces<const float> table;
   for (index_t r = 0; r < data.rows; ++r) table.push_back(data.samples.data() + r * shape.in_features());
-  const tensor::RowSource source = layout == Layout::table
-                                       ? tensor::RowSource(table.data(), data.rows, shape.in_features())
-                                       : tensor::RowSource(samples.view());
+  const tensor::RowSource source =
+      layout == Layout::table ? table.view(shape.in_features()) : tensor::RowSource(samples.view());
   const PaddedMatrix sums(data.rows, shape.sums_first() ? shape.patch_size : 0, padding);
   const PaddedMatrix filtered(data.rows, shape.filtered_patches() * shape.units(), padding);
   const PaddedMatrix out(data.rows, shape.outputs, padding);

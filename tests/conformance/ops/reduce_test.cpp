@@ -21,15 +21,16 @@ T tree(const std::vector<T>& values, std::size_t begin, std::size_t end) {
 TEST(SumPartials, adds_in_the_order_of_the_documented_tree) {
   for (const index_t partials : {0, 1, 2, 3, 5, 7, 8, 13, 64}) {
     for (const index_t count : {0, 1, 33, 511, 512, 1025}) {
-      const std::vector<float> x = random_values(partials * count, 1);
+      const index_t stride = count + partials % 3;  // rows side by side, and rows with something between
+      const std::vector<float> x = random_values(partials * stride, 1);
       const auto sums = on_every_executor("sum_partials", [&](device::Context& context) {
         std::vector<float> out(static_cast<std::size_t>(count), -1.0F);
-        sum_partials(context, x, partials, out);
+        sum_partials(context, {x.data(), partials, count, stride}, out);
         return out;
       });
       for (index_t i = 0; i < count; ++i) {
         std::vector<float> column;
-        for (index_t p = 0; p < partials; ++p) column.push_back(x[static_cast<std::size_t>(p * count + i)]);
+        for (index_t p = 0; p < partials; ++p) column.push_back(x[static_cast<std::size_t>(p * stride + i)]);
         ASSERT_EQ(sums[static_cast<std::size_t>(i)], tree(column, 0, column.size()))
             << partials << " partials, element " << i;
       }
@@ -37,10 +38,11 @@ TEST(SumPartials, adds_in_the_order_of_the_documented_tree) {
   }
 }
 
-TEST(SumPartials, refuses_a_wrong_number_of_values) {
+TEST(SumPartials, refuses_a_wrong_number_of_columns) {
   device::Context context(1);
   std::vector<float> out(4);
-  EXPECT_THROW(sum_partials(context, std::vector<float>(7), 2, out), ContractViolation);
+  const std::vector<float> x(6);
+  EXPECT_THROW(sum_partials(context, {x.data(), 2, 3}, out), ContractViolation);
 }
 
 TEST(SumTree, adds_in_the_order_of_the_documented_tree) {

@@ -223,15 +223,17 @@ TEST(ColumnSums, are_float64_sums_rounded_once) {
   }
 }
 
-TEST(GatherRows, copies_rows_from_a_table) {
+// From two places, in any order.
+TEST(GatherRows, copies_rows_by_an_index) {
   const index_t cols = 33;
   const std::vector<float> x = random_values(4 * cols, 9);
   const std::vector<index_t> order = {3, 0, 0, 2, 1};
-  std::vector<const float*> table;
-  for (const index_t r : order) table.push_back(x.data() + r * cols);
+  const std::vector<std::int32_t> index = {-2, 0, 0, -1, 1};  // rows 2 and 3 are those of the second place
+  const tensor::RowSource source(index.data(), 5, tensor::ConstMatrix(x.data(), 2, cols),
+                                 tensor::ConstMatrix(x.data() + 2 * cols, 2, cols));
   const auto out = run_rows("gather_rows", std::vector<float>(5 * cols), 5, cols, 2,
                             [&](device::Context& context, tensor::ConstMatrix, tensor::Matrix to) {
-                              gather_rows(context, tensor::RowSource(table.data(), 5, cols), to);
+                              gather_rows(context, source, to);
                             });
   for (std::size_t i = 0; i < out.size(); ++i) {
     ASSERT_EQ(out[i], x[static_cast<std::size_t>(order[i / cols] * cols) + i % cols]);

@@ -9,6 +9,7 @@
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
 #include "support/reference_losses.hpp"
+#include "support/row_places.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -35,7 +36,7 @@ std::string describe(const Size& s) {
 struct SumData {
   Size size;
   std::vector<float> outputs;
-  std::vector<const float*> rows;  // into outputs, in an order that is not that of memory
+  test::RowPlaces<const float> rows;  // into outputs, in an order that is not that of memory
   std::vector<float> weights;
   std::vector<std::int32_t> labels;
 
@@ -58,7 +59,7 @@ struct SumData {
     return {.loss = size.loss,
             .slots = size.slots,
             .outputs = size.outputs,
-            .rows = rows.data(),
+            .rows = rows.view(size.outputs),
             .weights = {weights.data(), size.samples, size.slots},
             .labels = labels.data()};
   }
@@ -118,10 +119,10 @@ struct SumRun {
     const Size& s = data.size;
     const tensor::Matrix d(d_sum.data(), s.samples, s.outputs);
     weighted_sum_forward(context, data.batch(), {losses, predicted, d});
-    std::vector<float*> d_rows;
+    test::RowPlaces<float> d_rows;
     for (index_t i = 0; i < s.samples * s.slots; ++i) d_rows.push_back(d_outputs.data() + i * s.outputs);
     weighted_sum_backward(context, data.batch(), d,
-                          {scale, measure, d_rows.data(), {d_slots.data(), s.samples, s.slots}});
+                          {scale, measure, d_rows.view(s.outputs), {d_slots.data(), s.samples, s.slots}});
   }
 };
 
@@ -186,7 +187,7 @@ TEST(WeightedSum, gives_the_weights_their_gradient_without_the_rows) {
         SumRun got(context, data, 0.1F, measure);
         std::ranges::fill(got.d_slots, -7.0F);
         weighted_sum_backward(context, data.batch(), {got.d_sum.data(), size.samples, size.outputs},
-                              {0.1F, measure, nullptr, {got.d_slots.data(), size.samples, size.slots}});
+                              {0.1F, measure, {}, {got.d_slots.data(), size.samples, size.slots}});
         return got.d_slots;
       });
       EXPECT_EQ(without, with_rows.d_slots) << describe(size);
@@ -203,17 +204,13 @@ struct OneSample {
 OneSample score(SumLoss loss, const std::vector<float>& f, std::int32_t label) {
   device::Context context(1);
   const auto outputs = static_cast<index_t>(f.size());
-  const float* const row = f.data();
+  const tensor::ConstMatrix row(f.data(), 1, outputs);
   const float weight = 1.0F;
   OneSample got{0, -1, std::vector<float>(f.size())};
-  weighted_sum_forward(context,
-                       {.loss = loss,
-                        .slots = 1,
-                        .outputs = outputs,
-                        .rows = &row,
-                        .weights = {&weight, 1, 1},
-                        .labels = &label},
-                       {{&got.loss, 1}, {&got.predicted, 1}, {got.d_sum.data(), 1, outputs}});
+  weighted_sum_forward(
+      context,
+      {.loss = loss, .slots = 1, .outputs = outputs, .rows = row, .weights = {&weight, 1, 1}, .labels = &label},
+      {{&got.loss, 1}, {&got.predicted, 1}, {got.d_sum.data(), 1, outputs}});
   return got;
 }
 

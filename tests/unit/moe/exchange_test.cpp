@@ -88,24 +88,29 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
       }
     }
   }
-  // What every local expert returns, and room for the gradients; both parts.
+  // What all local experts return, expert after expert, and room for the gradients; both parts.
+  std::vector<index_t> first_row = {0};
+  for (const auto& of_expert : expected_rows)
+    first_row.push_back(first_row.back() + round_up(std::ssize(of_expert), 4));
+  EXPECT_EQ(exchange.input().rows, first_row.back());
   std::vector<std::vector<float>> memory;
-  memory.reserve(4 * hosted.size());
-  std::array<std::vector<tensor::Matrix>, Returned::count> results, d_results;
-  const auto allocate = [&](std::vector<tensor::Matrix>& matrices, index_t count, index_t width) {
-    memory.emplace_back(static_cast<std::size_t>(count * width), 7.0F);
-    matrices.push_back({memory.back().data(), count, width});
-  };
+  memory.reserve(4);
+  ExpertParts results, d_results;
+  for (const auto part : {Returned::output, Returned::hidden}) {
+    for (ExpertParts* const parts : {&results, &d_results}) {
+      memory.emplace_back(static_cast<std::size_t>(first_row.back() * widths[part]), 7.0F);
+      (*parts)[part] = {memory.back().data(), first_row.back(), widths[part]};
+    }
+  }
   for (std::size_t e = 0; e < hosted.size(); ++e) {
-    const tensor::RowSource input = exchange.expert_input(LocalExpert(static_cast<int>(e)));
     const auto count = static_cast<index_t>(expected_rows[e].size());
-    EXPECT_EQ(input.rows, round_up(count, 4));
+    EXPECT_EQ(exchange.samples()[e], count);
+    EXPECT_EQ(exchange.padded_rows()[e], round_up(count, 4));
+    const tensor::RowSource input = exchange.input().rows_from(first_row[e], round_up(count, 4));
     for (const auto part : {Returned::output, Returned::hidden}) {
-      allocate(results[part], input.rows, widths[part]);
-      allocate(d_results[part], input.rows, widths[part]);
       for (index_t r = 0; r < count; ++r) {
         for (index_t c = 0; c < widths[part]; ++c) {
-          results[part][e](r, c) =
+          results[part](first_row[e] + r, c) =
               output(hosted[e].index(), expected_rows[e][static_cast<std::size_t>(r)], first_column(part) + c);
         }
       }
@@ -118,27 +123,28 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
     }
   }
 
-  const ExpertParts d_parts{d_results[Returned::output], d_results[Returned::hidden]};
-  const auto slots =
-      exchange.combine(context, plan, {results[Returned::output], results[Returned::hidden]}, rows);
-  const auto d_slots = exchange.gradient_rows(context, plan, d_parts, rows);
+  const auto slots = exchange.combine(context, plan, results);
+  const auto d_slots = exchange.gradient_rows(context, plan, d_results);
   for (const auto part : {Returned::output, Returned::hidden}) {
-    ASSERT_EQ(slots[part].size(), widths[part] > 0 ? experts.size() : 0U);
-    for (std::size_t i = 0; i < slots[part].size(); ++i) {
-      const index_t sample = tiles.first_row() + static_cast<index_t>(i) / s.slots;
+    ASSERT_EQ(slots[part].cols, widths[part]);
+    if (widths[part] > 0) {
+      ASSERT_EQ(slots[part].rows, std::ssize(experts));
+    }
+    for (index_t i = 0; i < slots[part].rows; ++i) {
+      const index_t sample = tiles.first_row() + i / s.slots;
       for (index_t c = 0; c < widths[part]; ++c) {
-        EXPECT_EQ(slots[part][i][c], output(experts[i], sample, first_column(part) + c));
-        d_slots[part][i][c] = gradient(experts[i], sample, first_column(part) + c);
+        EXPECT_EQ(slots[part].row(i)[c], output(experts[as_size(i)], sample, first_column(part) + c));
+        d_slots[part].row(i)[c] = gradient(experts[as_size(i)], sample, first_column(part) + c);
       }
     }
   }
-  exchange.combine_backward(context, plan, d_parts);
+  exchange.combine_backward(context, plan, d_results);
   for (std::size_t e = 0; e < hosted.size(); ++e) {
     const auto count = static_cast<index_t>(expected_rows[e].size());
     for (const auto part : {Returned::output, Returned::hidden}) {
-      for (index_t r = 0; r < d_results[part][e].rows; ++r) {
+      for (index_t r = 0; r < exchange.padded_rows()[e]; ++r) {
         for (index_t c = 0; c < widths[part]; ++c) {
-          EXPECT_EQ(d_results[part][e](r, c),
+          EXPECT_EQ(d_results[part](first_row[e] + r, c),
                     r < count ? gradient(hosted[e].index(), expected_rows[e][static_cast<std::size_t>(r)],
                                          first_column(part) + c)
                               : 0.0F);

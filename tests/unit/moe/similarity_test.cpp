@@ -9,6 +9,7 @@
 
 #include "base/ids.hpp"
 #include "comm/threads/thread_group.hpp"
+#include "support/row_places.hpp"
 
 namespace switchyard::moe {
 namespace {
@@ -49,10 +50,10 @@ Measured measure(const Batch& batch, int ranks = 1, int threads = 1, index_t sha
     const index_t first = tiles.first_row();
     const index_t rows = tiles.local_rows();
     const float* const mine = batch.rows.data() + first * batch.features;
-    std::vector<const float*> table;
+    test::RowPlaces<const float> table;
     for (index_t n = 0; n < rows; ++n) table.push_back(mine + n * batch.features);
     const tensor::RowSource features = scattered
-                                           ? tensor::RowSource(table.data(), rows, batch.features)
+                                           ? table.view(batch.features)
                                            : tensor::RowSource(tensor::ConstMatrix(mine, rows, batch.features));
     const tensor::ConstMatrix scores(batch.scores.data() + first * batch.experts, rows, batch.experts);
     SimilarityPairs pairs;

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "nn/network_gradient.hpp"
+#include "nn/bank_gradient.hpp"
 #include "support/config_error.hpp"
 
 namespace switchyard::nn {
@@ -28,8 +28,8 @@ TEST(PatchFilterNetwork, takes_its_sizes_from_the_sample_and_the_task) {
   EXPECT_FALSE(shape.patch_filters->bias);
   EXPECT_FALSE(shape.conv.has_value());
   EXPECT_TRUE(shape.dense.empty());
-  EXPECT_EQ(shape.parameter_count(), 16 * 50);
-  EXPECT_EQ(shape.multiply_adds(), 4 * 16 * 50);
+  EXPECT_EQ(Network(shape).parameter_count(), 16 * 50);
+  EXPECT_EQ(Network(shape).multiply_adds(), 4 * 16 * 50);
   // The rows of all channels are patches.
   EXPECT_EQ(shape_of("patch_filters:8 cubic sum:classes", {3, 5, 7}).patch_filters->patches, 15);
 }
@@ -44,11 +44,11 @@ TEST(PatchFilterNetwork, knows_every_activation_and_the_bias) {
           shape_of(std::string("patch_filters:3 ") + (bias ? "bias " : "") + word + "sum:classes");
       EXPECT_EQ(shape.patch_filters->activation, activation) << word;
       EXPECT_EQ(shape.patch_filters->bias, bias) << word;
-      EXPECT_EQ(shape.parameter_count(), 6 * 50 + (bias ? 6 : 0));
+      EXPECT_EQ(Network(shape).parameter_count(), 6 * 50 + (bias ? 6 : 0));
     }
   }
   // Without an activation the patches are added first.
-  EXPECT_EQ(shape_of("patch_filters:3 sum:classes").multiply_adds(), 6 * 50);
+  EXPECT_EQ(Network(shape_of("patch_filters:3 sum:classes")).multiply_adds(), 6 * 50);
 }
 
 TEST(PatchFilterNetwork, stands_alone) {
@@ -68,17 +68,15 @@ TEST(PatchFilterNetwork, stands_alone) {
 }
 
 TEST(PatchFilterNetwork, has_an_entry_for_each_tensor_in_the_table_of_norms) {
-  EXPECT_THAT(NetworkGradient::norm_parameters(shape_of("patch_filters:8 cubic sum:classes"), {}),
-              testing::ElementsAre(0));
-  EXPECT_THAT(NetworkGradient::norm_parameters(shape_of("patch_filters:8 bias cubic sum:classes"), {}),
+  EXPECT_THAT(norm_parameters(Network(shape_of("patch_filters:8 cubic sum:classes"))), testing::ElementsAre(0));
+  EXPECT_THAT(norm_parameters(Network(shape_of("patch_filters:8 bias cubic sum:classes"))),
               testing::ElementsAre(0, 1));
   for (const auto text : {"patch_filters:8 cubic sum:classes", "patch_filters:8 bias sum:classes",
                           "dense:900 relu dense:classes"}) {
     const NetworkShape shape = shape_of(text);
-    Network network("experts/0000", shape, {}, 1);
-    EXPECT_EQ(NetworkGradient(network, {}).norm_entries(),
-              static_cast<index_t>(NetworkGradient::norm_parameters(shape, {}).size()))
-        << text;
+    Network network({"experts/0000"}, shape, {}, 1);
+    EXPECT_EQ(BankGradient(network).slices(0).size(), norm_parameters(Network(shape)).size()) << text;
+    EXPECT_EQ(NetworkGradient(network, {}).norm_entries(), std::ssize(norm_parameters(network))) << text;
   }
 }
 
@@ -91,7 +89,7 @@ constexpr tensor::SampleShape cifar{3, 32, 32};
 TEST(ImageNetwork, is_the_published_expert_for_cifar_100) {
   const auto layers = nn::parse_network(cifar_expert, NetworkRole::expert);
   const NetworkShape shape = NetworkShape::resolve("expert", layers, cifar, 100);
-  EXPECT_EQ(shape.parameter_count(), 911'012);
+  EXPECT_EQ(Network(shape).parameter_count(), 911'012);
   ASSERT_TRUE(shape.conv.has_value());  // of three channels: the fused stage
   EXPECT_EQ(shape.conv->padding, 1);
   EXPECT_EQ(shape.conv->out_features(), 16 * 16 * 16);
@@ -102,15 +100,15 @@ TEST(ImageNetwork, is_the_published_expert_for_cifar_100) {
   EXPECT_FALSE(shape.padded_convs[1].batch_norm);
   EXPECT_EQ(shape.padded_convs[2].out_features(), 128 * 2 * 2);
   EXPECT_EQ(shape.dense[0].in, 512);
-  EXPECT_EQ(shape.multiply_adds(),
+  EXPECT_EQ(Network(shape).multiply_adds(),
             32 * 32 * 27 * 16 + 3 * 256 * 9 * 16 * 32 + 512 * 1024 + 1024 * 256 + 256 * 100);
 }
 
 // By hand. Samples are data: what reads them gives them no gradient.
 TEST(TrainingMultiplyAdds, are_those_of_forward_weights_and_the_inputs_behind_the_first_layer) {
   const auto of = [](const std::string& text, tensor::SampleShape sample, index_t classes) {
-    return NetworkShape::resolve("expert", nn::parse_network(text, NetworkRole::expert), sample, classes)
-        .training_multiply_adds();
+    const auto layers = nn::parse_network(text, NetworkRole::expert);
+    return Network(NetworkShape::resolve("expert", layers, sample, classes)).training_multiply_adds();
   };
   constexpr tensor::SampleShape digits{1, 28, 28};
   EXPECT_EQ(of("dense:classes", digits, 10), 2 * 784 * 10);
@@ -143,20 +141,20 @@ TEST(ImageNetwork, has_its_tensors_in_the_table_of_norms_and_its_names_in_order)
                           "padded_conv:3 batch_norm relu max_pool padded_conv:2 batch_norm dense:classes",
                           "padded_conv:3 dense:classes"}) {
     const NetworkShape shape = shape_of(text, cifar);
-    Network network("experts/0000", shape, {}, 1);
-    EXPECT_EQ(NetworkGradient(network, {}).norm_entries(),
-              static_cast<index_t>(NetworkGradient::norm_parameters(shape, {}).size()))
-        << text;
+    Network network({"experts/0000"}, shape, {}, 1);
+    EXPECT_EQ(BankGradient(network).slices(0).size(), norm_parameters(Network(shape)).size()) << text;
+    EXPECT_EQ(NetworkGradient(network, {}).norm_entries(), std::ssize(norm_parameters(network))) << text;
     index_t parameters = 0;
     for (index_t l = 0; l < network.layer_count(); ++l)
-      for (const Parameter& parameter : network.layer(l).parameters()) parameters += parameter.value.count();
-    EXPECT_EQ(parameters, shape.parameter_count()) << text;
+      for (const Parameter& parameter : network.layer(l).parameters()) parameters += parameter.count();
+    EXPECT_EQ(parameters, Network(shape).parameter_count()) << text;
   }
-  Network network("gate", shape_of(cifar_expert, cifar), {}, 1);
+  Network network({"gate"}, shape_of(cifar_expert, cifar), {}, 1);
   std::vector<std::string> names;
   for (index_t l = 0; l < network.layer_count(); ++l) {
-    for (const Parameter& parameter : network.layer(l).parameters()) names.push_back(parameter.name);
-    for (const StateArray& state : network.layer(l).state()) names.push_back(state.name);
+    for (const Parameter& parameter : network.layer(l).parameters())
+      names.push_back(network.name_of(0, parameter));
+    for (const StateArray& state : network.layer(l).state()) names.push_back(network.name_of(0, state));
   }
   names.resize(14);
   EXPECT_THAT(names, testing::ElementsAre(

@@ -13,11 +13,9 @@ using nn::InitialValues;
 
 std::vector<float> initial(const std::string& name, index_t count, std::uint64_t seed, index_t fan_in,
                            const InitialWeights& weights) {
-  Parameter parameter{name, tensor::Tensor({count})};
-  std::ranges::fill(parameter.value.span(), -7.0F);
-  initialise(parameter, seed, fan_in, weights);
-  const std::span<const float> values = parameter.value.span();
-  return {values.begin(), values.end()};
+  std::vector<float> values(as_size(count), -7.0F);
+  initialise(values, name, seed, fan_in, weights);
+  return values;
 }
 
 double mean_power(const std::vector<float>& values, double power) {

@@ -129,17 +129,16 @@ struct ChooseOne {
 };
 
 struct Certainties {
-  const float* const* log_probs;
-  index_t classes;
+  tensor::RowSource log_probs;
   tensor::Matrix values;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     constexpr float bits = 1.44269504F;  // log2 e
     for (index_t i = 0; i < values.cols; ++i) {
-      const float* const y = log_probs[row * values.cols + i];
+      const float* const y = log_probs.row(row * values.cols + i);
       // 0 log 0 = 0: exp gives 0 below -87.
-      const float sum = team.sum(classes, [&](index_t c) {
+      const float sum = team.sum(log_probs.cols, [&](index_t c) {
         const float p = exp(y[c]);
         return p != 0.0F ? p * y[c] : 0.0F;  // a NaN stays one, and is never the largest
       });

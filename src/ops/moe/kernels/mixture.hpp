@@ -12,8 +12,8 @@ namespace switchyard::ops::kernels {
 
 // The row of the slot that answers alone.
 template <class Team>
-SY_HD const float* answer(const Team& team, const float* log_w, const float* const* log_y, index_t slots) {
-  return log_y[device::argmax(team, slots, [&](index_t i) { return log_w[i]; })];
+SY_HD const float* answer(const Team& team, const float* log_w, const MixtureBatch& batch, index_t sample) {
+  return batch.slot(sample, device::argmax(team, batch.slots, [&](index_t i) { return log_w[i]; }));
 }
 
 struct AnswerLosses {
@@ -23,7 +23,7 @@ struct AnswerLosses {
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const y = answer(team, log_weights.row(row), batch.log_probs + row * batch.slots, batch.slots);
+    const float* const y = answer(team, log_weights.row(row), batch, row);
     team.once([&] { losses[row] = -y[batch.labels[row]]; });
   }
 };
@@ -42,15 +42,14 @@ struct MixtureForward {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const log_w = log_weights.row(row);
-    const float* const* const log_y = batch.log_probs + row * batch.slots;
-    weigh_by_label(team, row, log_w, log_y);
+    weigh_by_label(team, row, log_w);
 
     const index_t classes = batch.classes;
-    if (batch.one_answers) return answer_of_one(team, row, log_w, log_y);
+    if (batch.one_answers) return answer_of_one(team, row, log_w);
     float* const joint = team.template scratch<float>();
     float* const mixture = joint + joint_count();
     for (index_t i = 0; i < batch.slots; ++i) {
-      const float* const y = log_y[i];
+      const float* const y = batch.slot(row, i);
       team.for_each(classes, [&](index_t c) { joint[i * classes + c] = log_w[i] + y[c]; });
     }
     team.for_each(joint_count() - batch.slots * classes,
@@ -70,32 +69,30 @@ struct MixtureForward {
 
  private:
   template <class Team>
-  SY_HD void answer_of_one(const Team& team, index_t row, const float* log_w, const float* const* log_y) const {
-    const float* const y = answer(team, log_w, log_y, batch.slots);
+  SY_HD void answer_of_one(const Team& team, index_t row, const float* log_w) const {
+    const float* const y = answer(team, log_w, batch, row);
     const index_t best = device::argmax(team, batch.classes, [&](index_t c) { return y[c]; });
     team.once([&] { output.predicted[row] = static_cast<std::int32_t>(best); });
   }
 
   // With a_i = log w_i + power log y_{i,t}: loss = -logsumexp(a), h_i = e^(a_i + loss).
   template <class Team>
-  SY_HD void weigh_by_label(const Team& team, index_t row, const float* log_w,
-                            const float* const* log_y) const {
+  SY_HD void weigh_by_label(const Team& team, index_t row, const float* log_w) const {
     const std::int32_t label = batch.labels[row];
-    const auto a = [&](index_t i) { return log_w[i] + batch.power * log_y[i][label]; };
+    const auto a = [&](index_t i) { return log_w[i] + batch.power * batch.slot(row, i)[label]; };
     const float m = team.max(batch.slots, a);
     const float loss = -(m + log(team.sum(batch.slots, [&](index_t i) { return exp(a(i) - m); })));
     team.for_each(batch.slots, [&](index_t i) { output.posteriors(row, i) = exp(a(i) + loss); });
-    if (batch.expert_temperature != 1.0F) weigh_for_experts(team, row, log_w, log_y);
+    if (batch.expert_temperature != 1.0F) weigh_for_experts(team, row, log_w);
     team.once([&] { output.losses[row] = loss; });
   }
 
   // softmax(z / T)_i is w_i^(1/T) but for a factor that all slots share.
   template <class Team>
-  SY_HD void weigh_for_experts(const Team& team, index_t row, const float* log_w,
-                               const float* const* log_y) const {
+  SY_HD void weigh_for_experts(const Team& team, index_t row, const float* log_w) const {
     const std::int32_t label = batch.labels[row];
     const auto a = [&](index_t i) {
-      return log_w[i] / batch.expert_temperature + batch.power * log_y[i][label];
+      return log_w[i] / batch.expert_temperature + batch.power * batch.slot(row, i)[label];
     };
     const float m = team.max(batch.slots, a);
     const float sum = team.sum(batch.slots, [&](index_t i) { return exp(a(i) - m); });
@@ -111,10 +108,9 @@ struct AddPredictionErrors {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const z = scores.row(row);
-    const float* const* const log_y = batch.log_probs + row * batch.slots;
     const std::int32_t label = batch.labels[row];
     const float sum = team.sum(batch.slots, [&](index_t i) {
-      const float error = z[i] - log_y[i][label];
+      const float error = z[i] - batch.slot(row, i)[label];
       return error < 0.0F ? -error : error;
     });
     team.once([&] { losses[row] += sum; });
@@ -130,11 +126,10 @@ struct PredictionErrorBackward {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const z = scores.row(row);
-    const float* const* const log_y = batch.log_probs + row * batch.slots;
     const std::int32_t label = batch.labels[row];
     float* const d_z = d_scores.row(row);
     team.for_each(batch.slots, [&](index_t i) {
-      const float error = z[i] - log_y[i][label];
+      const float error = z[i] - batch.slot(row, i)[label];
       d_z[i] = error > 0.0F ? scale : error < 0.0F ? -scale : 0.0F;
     });
   }
@@ -151,8 +146,8 @@ struct MixtureBackward {
     const std::int32_t label = batch.labels[row];
     for (index_t i = 0; i < batch.slots; ++i) {
       const float d_weight = -scale * posteriors.of_weights(row, i);
-      if (gradient.d_log_probs != nullptr) {
-        float* const d_y = gradient.d_log_probs[row * batch.slots + i];
+      if (gradient.d_log_probs.cols > 0) {
+        float* const d_y = gradient.d_log_probs.row(row * batch.slots + i);
         const float d_label = batch.power * (-scale * posteriors.of_experts(row, i));
         team.for_each(batch.classes, [&](index_t c) { d_y[c] = c == label ? d_label : 0.0F; });
       }

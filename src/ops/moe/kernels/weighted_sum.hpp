@@ -39,10 +39,10 @@ struct LogisticOfOne {
     const index_t left = batch.weights.rows - first;
     const index_t n = left < rows_per_block ? left : rows_per_block;
     float* const sum = team.template scratch<float>();
-    const float* const* const f = batch.rows + first;
+    const tensor::RowSource f = batch.rows;
     const tensor::ConstMatrix w = batch.weights;
     // A sample stays with one thread: no sync is needed.
-    team.for_each(n, [=](index_t r) { sum[r] = w(first + r, 0) * f[r][0]; });
+    team.for_each(n, [=](index_t r) { sum[r] = w(first + r, 0) * f.row(first + r)[0]; });
     const std::int32_t* const labels = batch.labels + first;
     float* const losses = output.losses.data() + first;
     float* const d = output.d_sum.row(first);
@@ -66,12 +66,11 @@ struct WeightedSumForward {
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const* const f = batch.rows + row * batch.slots;
     const float* const w = batch.weights.row(row);
     float* const sum = team.template scratch<float>();
     team.for_each(batch.outputs, [&](index_t c) {
       float value = 0;
-      for (index_t i = 0; i < batch.slots; ++i) value += w[i] * f[i][c];
+      for (index_t i = 0; i < batch.slots; ++i) value += w[i] * batch.rows.row(row * batch.slots + i)[c];
       sum[c] = value;
     });
     team.sync();
@@ -139,11 +138,11 @@ struct WeightedSumBackward {
     const float* const d = d_sum.row(row);
     const float scale = gradient.scale;
     for (index_t i = 0; i < batch.slots; ++i) {
-      const float* const f = batch.rows[row * batch.slots + i];
+      const float* const f = batch.rows.row(row * batch.slots + i);
       const float w = batch.weights(row, i);
       const float factor = scale * w;
-      if (gradient.d_rows != nullptr) {
-        float* const d_f = gradient.d_rows[row * batch.slots + i];
+      if (gradient.d_rows.cols > 0) {
+        float* const d_f = gradient.d_rows.row(row * batch.slots + i);
         team.for_each(batch.outputs, [&](index_t c) { d_f[c] = factor * d[c]; });
       }
       const float along = team.sum(batch.outputs, [&](index_t c) { return f[c] * d[c]; });

@@ -1,0 +1,79 @@
+#include "nn/bank_gradient.hpp"
+
+#include "device/thread_pool.hpp"
+#include "ops/reduce.hpp"
+
+namespace switchyard::nn {
+
+BankGradient::BankGradient(Network& network)
+    : network_(&network), gradients_(network.frozen() ? 0 : std::ssize(network.values())) {
+  if (network.frozen()) return;
+  for (index_t l = 0; l < network.layer_count(); ++l) {
+    for (const Parameter& parameter : network.layer(l).parameters()) {
+      if (parameter.rule != GradientRule::whole_rows) continue;
+      const index_t in = parameter.shape[0];
+      const index_t count = block_count(in, parameter.count() / in);
+      for (index_t b = 0; b < count; ++b) blocks_.push_back({l, partition(in, count, b)});
+    }
+  }
+}
+
+void BankGradient::compute(const Pass& pass, Span<const float> partials, const NetworkRecord& record) {
+  // A set's first task adds the partials of its tiles; the others are blocks of its large matrices.
+  const index_t tasks = 1 + std::ssize(blocks_);
+  pass.context.pool().parallel_for(network_->sets() * tasks, [&](index_t t) {
+    const index_t set = t / tasks;
+    if (t % tasks == 0) {
+      add_partials(pass, set, partials);
+    } else {
+      compute_block(pass, set, blocks_[t % tasks - 1], record);
+    }
+  });
+}
+
+void BankGradient::add_partials(const Pass& pass, index_t set, Span<const float> partials) {
+  const index_t width = network_->partial_width();
+  const IndexRange tiles = pass.tiles().tiles_of(set);
+  const float* column = partials.data() + tiles.begin * width;
+  for (index_t l = 0; l < network_->layer_count(); ++l) {
+    for (const Parameter& parameter : network_->layer(l).parameters()) {
+      if (parameter.rule != GradientRule::per_tile) continue;
+      const index_t count = parameter.count();
+      ops::sum_partials(pass.context, {column, tiles.size(), count, width}, {beside(parameter.of(set)), count});
+      column += count;
+    }
+  }
+}
+
+void BankGradient::compute_block(const Pass& pass, index_t set, const Block& block,
+                                 const NetworkRecord& record) {
+  Layer& layer = network_->layer(block.layer);
+  const LayerRecord& rows = record.layers[block.layer];
+  const IndexRange of_set = pass.tiles().rows_of(set);
+  const Parameter& parameter = layer.parameters()[0];
+  const index_t out = parameter.count() / parameter.shape[0];
+  layer.whole_rows_gradient(rows.product_input().rows_from(of_set), rows.product_d_output().rows_from(of_set),
+                            block.rows, beside(parameter.of(set)) + block.rows.begin * out);
+}
+
+std::vector<ParameterSlice> BankGradient::slices(index_t set) {
+  std::vector<ParameterSlice> slices;
+  if (network_->frozen()) return slices;
+  index_t entry = 0;
+  for (index_t l = 0; l < network_->layer_count(); ++l) {
+    for (const Parameter& parameter : network_->layer(l).parameters()) {
+      const index_t in = parameter.shape[0];
+      const index_t out = parameter.count() / in;
+      const index_t blocks = parameter.rule == GradientRule::whole_rows ? block_count(in, out) : 1;
+      for (index_t b = 0; b < blocks; ++b) {
+        const IndexRange rows = partition(in, blocks, b);
+        float* const value = parameter.of(set) + rows.begin * out;
+        slices.push_back({network_->name_of(set, parameter), parameter.shape, rows, false, value, beside(value),
+                          rows.size() * out, entry++});
+      }
+    }
+  }
+  return slices;
+}
+
+}  // namespace switchyard::nn
