@@ -13,8 +13,8 @@
 #include "base/ids.hpp"
 #include "base/phase_clock.hpp"
 #include "files/file.hpp"
-#include "model/regularisers.hpp"
 #include "moe/gate_statistics.hpp"
+#include "moe/regularisers.hpp"
 
 namespace switchyard::run {
 

@@ -8,6 +8,7 @@
 #include "device/context.hpp"
 #include "moe/router.hpp"
 #include "support/config_error.hpp"
+#include "support/row_places.hpp"
 
 namespace switchyard::moe {
 namespace {
@@ -55,7 +56,7 @@ struct Routed {
     for (index_t i = 0; i < samples * experts * columns; ++i)
       returned.push_back(static_cast<float>(scale * draw(1, i)));
     for (index_t s = 0; s < samples * experts; ++s) slots.push_back(returned.data() + s * columns);
-    output.returned[part] = slots;
+    output.returned[part] = slots.view(columns);
   }
 
   // The gate's parameters: of matrices [in, out].
@@ -69,7 +70,7 @@ struct Routed {
   nn::Batch batch{.tiles = &tiles};
   PhaseClock clock;
   std::vector<float> rows, returned;
-  std::vector<const float*> slots;
+  test::RowPlaces<const float> slots;
   std::vector<std::int32_t> labels;
   std::vector<index_t> ids;
   std::unique_ptr<Router> router;
@@ -197,13 +198,13 @@ TEST(AttentiveRouter, weighs_all_experts_by_their_hidden_vectors) {
     test.return_rows(output, Returned::hidden, hidden, 3);
     test.router->weigh(pass, output);
     std::vector<float> c, d_hidden(static_cast<std::size_t>(samples * experts * hidden), 99.0F);
-    std::vector<float*> d_slots;
+    test::RowPlaces<float> d_slots;
     for (index_t s = 0; s < samples * experts; ++s) {
       c.push_back(static_cast<float>(draw(2, s)));
       d_slots.push_back(d_hidden.data() + s * hidden);
     }
     SlotGradients gradients{{}, tensor::Matrix(c.data(), samples, experts)};
-    gradients.returned[Returned::hidden] = d_slots;
+    gradients.returned[Returned::hidden] = d_slots.view(hidden);
     test.router->backward_scores(pass, output, gradients, {});
     for (index_t n = 0; n < samples; ++n) {
       const Values u =
