@@ -42,10 +42,7 @@ struct EvaluationRecord {
 // {"kind": "evaluation", ...}, with the class-by-expert tables (rows: classes).
 Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics);
 
-// error, loss (a likelihood), task_loss, h_s, h_s_chosen, h_u, mi_predicted, mi_true (bits),
-// dispatch_entropy_label (nats), largest_share, active_experts, expert_share, load, class_by_expert; with
-// clusters in the data dispatch_entropy (nats) and cluster_by_expert: what metrics.jsonl, summary.json and
-// `switchyard eval` all say of a split.
+// The figures of a split, as metrics.jsonl, summary.json and `switchyard eval` have them: docs/metrics.md.
 Json evaluation_object(const moe::GateStatistics& statistics);
 
 // Appends to metrics.jsonl. A line is one write(2): it is whole in the kernel before the next step begins, and

@@ -114,6 +114,11 @@ class OfCheckpoints(runs.RunTest):
                     self.assertEqual((found["split"], found["step"]), (split, 16))
         self.assertEqual(self.evaluate(self.run_folder)["error"], expected["test"]["error"])
 
+    def test_the_help_of_eval_names_every_figure(self):
+        figures = runs.summary(self.run_folder)["test"].keys() - {"samples", "sent_rows"}
+        words = re.findall(r"\w+", runs.switchyard("eval", "--help").out)
+        self.assertEqual(figures - set(words), set())
+
     def test_eval_refuses_a_split_without_samples(self):
         config, run_folder = self.write_config(data_validation_samples=0, train_max_steps=2)
         self.expect(runs.switchyard("train", config), 0)

@@ -58,6 +58,12 @@ class OtherRanks(runs.RunTest):
         self.check_refused([Rank("study", study), Rank("study", study, "--optim.learning_rate=0.5")], 2, "ConfigError",
                            "optim.learning_rate is ")
 
+    def test_keys_of_a_study_that_each_rank_has_of_its_own(self):
+        config, _ = self.write_config(train_max_steps=1)
+        study = self.new_path("study.ini")
+        study.write_text(f"[study]\ndir = {self.new_path()}\nseeds = 1\n[arm.only]\nconfig = {config}\n")
+        self.expect(runs.different_ranks(Rank("study", study), Rank("study", study, "--run.threads=2")), 0)
+
     def test_another_build(self):
         """A copy of the program whose build id differs in one byte, as another build's does."""
         content = bytearray(runs.binary().read_bytes())

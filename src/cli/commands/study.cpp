@@ -18,6 +18,13 @@
 namespace switchyard::cli {
 namespace {
 
+// A key of a run that each rank may have of its own.
+bool may_differ(const config::Setting& setting) {
+  return std::ranges::any_of(run::schema().keys(), [&](const config::Key& key) {
+    return key.name == setting.key && key.field->scope == config::Scope::rank;
+  });
+}
+
 // What the study is, and all that it was read from in `things`.
 study::Spec read_spec(Arguments arguments, std::vector<comm::Compared>& things) {
   const CommandLine line = parse_command_line(arguments, {.schemas = {&study::schema(), &run::schema()}});
@@ -30,7 +37,7 @@ study::Spec read_spec(Arguments arguments, std::vector<comm::Compared>& things) 
                            [&](const config::Setting& setting) { settings.push_back(setting); });
   for (const auto* list : {&settings, &overrides}) {
     for (const config::Setting& setting : *list)
-      things.push_back(compared_argument(setting.name(), setting.value));
+      if (!may_differ(setting)) things.push_back(compared_argument(setting.name(), setting.value));
   }
   return study::read_spec(file, settings, overrides, [&](const std::string& path) {
     run::Config base = read_configuration(path);

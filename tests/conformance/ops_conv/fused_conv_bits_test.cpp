@@ -8,6 +8,7 @@
 
 #include "device/thread_pool.hpp"
 #include "support/conv_case.hpp"
+#include "support/row_places.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -81,13 +82,13 @@ TEST(FusedConvBits, do_not_depend_on_where_the_rows_lie) {
   const std::size_t size = static_cast<std::size_t>(shape.in_features());
   testing::Floats scattered(static_cast<std::size_t>(rows) * (size + 40),
                             std::numeric_limits<float>::quiet_NaN());
-  std::vector<const float*> table;
+  test::RowPlaces<const float> table;
   for (index_t row = 0; row < rows; ++row) {
     float* const to = scattered.data() + static_cast<std::size_t>(rows - 1 - row) * (size + 40) + 20;
     std::memcpy(to, expected.c.images.data() + static_cast<std::size_t>(row) * size, size * sizeof(float));
     table.push_back(to);
   }
-  const tensor::RowSource images(table.data(), rows, shape.in_features());
+  const tensor::RowSource images = table.view(shape.in_features());
   expect_same(expected, AllOps(device::Context(1), shape, rows, images));
   expect_same(expected, AllOps(device::Context::concurrent(3), shape, rows, images));
 }

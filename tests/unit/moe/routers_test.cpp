@@ -38,8 +38,8 @@ struct Routed {
     const RouterOptions options{moe, spec.kind, classes};
     nn::NetworkOptions network;
     network.frozen = frozen;
-    router = Router::make({options, shape, network, {.replicated = true, .ranks = 1, .rank = 0}, 3});
-    tiles.set_local(samples, samples, 2);
+    router = Router::make({options, shape, network, {.ranks = 1, .rank = 0}, 3});
+    tiles.set_local(std::vector{samples}, std::vector{samples}, 2);
     for (index_t i = 0; i < samples * features; ++i) rows.push_back(static_cast<float>(draw(0, i)));
     for (index_t n = 0; n < samples; ++n) {
       labels.push_back(static_cast<std::int32_t>(n % classes));
@@ -61,7 +61,7 @@ struct Routed {
 
   // The gate's parameters: of matrices [in, out].
   Values parameters(index_t layer, std::size_t which) {
-    const auto values = router->network()->layers().layer(layer).parameters()[which].value.span();
+    const auto values = router->network()->layers().layer(layer).parameters()[which].span(0);
     return {values.begin(), values.end()};
   }
 
