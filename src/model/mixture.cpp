@@ -208,15 +208,19 @@ std::vector<ModelArray> Mixture::state() {
 
 std::vector<ModelArray> Mixture::arrays(const auto& of_layer) {
   std::vector<ModelArray> arrays;
-  const auto add = [&](nn::Network& network, index_t set, bool shared) {
+  const auto add = [&](nn::Network& network, index_t set, nn::Role role) {
     for (index_t l = 0; l < network.layer_count(); ++l) {
       for (const nn::BankArray& array : of_layer(network.layer(l)))
-        arrays.push_back(
-            {network.name_of(set, array), array.shape, {0, array.shape[0]}, array.of(set), shared});
+        arrays.push_back({network.name_of(set, array),
+                          array.shape,
+                          {0, array.shape[0]},
+                          array.of(set),
+                          role == nn::Role::router,
+                          role});
     }
   };
-  if (moe::RouterNetwork* const gate = layer_.router().network()) add(gate->layers(), 0, true);
-  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(), e, false);
+  if (moe::RouterNetwork* const gate = layer_.router().network()) add(gate->layers(), 0, nn::Role::router);
+  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(), e, nn::Role::weight);
   return arrays;
 }
 
