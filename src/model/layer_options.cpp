@@ -34,11 +34,11 @@ moe::LayerOptions layer_options(const MixtureOptions& mixture, const Task& task)
           .gate_options = {{.replicated = true, .batch_size = mixture.batch_size, .shards = mixture.shards},
                            mixture.precision,
                            {init, mixture.networks.gate_init_scale, mixture.draw},
-                           mixture.freeze == Freeze::gate},
+                           mixture.frozen.gate},
           .expert_options = {{},
                              mixture.precision,
                              {init, mixture.networks.expert_init_scale, mixture.draw},
-                             mixture.freeze == Freeze::experts},
+                             mixture.frozen.experts},
           .seed = mixture.seed};
 }
 

@@ -21,6 +21,7 @@ Mixture::Mixture(const MixtureOptions& mixture, const Task& task, comm::Resource
       options_(layer_options(mixture, task)),
       layer_(options_, resources.communicator,
              moe::Placement::make(mixture.moe.placement, mixture.moe.experts, resources.communicator.size())) {
+  // Unit 0 is the gate, unit 1 + e expert e.
   const moe::RouterNetwork* const gate = layer_.router().network();
   norm_table_.add(gate != nullptr ? nn::norm_parameters(gate->layers()) : std::vector<index_t>());
   const std::vector<index_t> expert = nn::norm_parameters(layer_.experts().network());
@@ -181,7 +182,10 @@ void Mixture::gather_updated_values() {
 std::vector<nn::ParameterSlice> Mixture::slices() {
   std::vector<nn::ParameterSlice> all;
   if (moe::RouterNetwork* const gate = layer_.router().network()) {
-    for (const nn::ParameterSlice& slice : gate->gradient().slices()) all.push_back(slice);
+    for (nn::ParameterSlice slice : gate->gradient().slices()) {
+      slice.role = nn::Role::router;
+      all.push_back(slice);
+    }
   }
   moe::Experts& experts = layer_.experts();
   for (index_t e = 0; e < experts.count(); ++e) {
@@ -204,15 +208,19 @@ std::vector<ModelArray> Mixture::state() {
 
 std::vector<ModelArray> Mixture::arrays(const auto& of_layer) {
   std::vector<ModelArray> arrays;
-  const auto add = [&](nn::Network& network, index_t set, bool shared) {
+  const auto add = [&](nn::Network& network, index_t set, nn::Role role) {
     for (index_t l = 0; l < network.layer_count(); ++l) {
       for (const nn::BankArray& array : of_layer(network.layer(l)))
-        arrays.push_back(
-            {network.name_of(set, array), array.shape, {0, array.shape[0]}, array.of(set), shared});
+        arrays.push_back({network.name_of(set, array),
+                          array.shape,
+                          {0, array.shape[0]},
+                          array.of(set),
+                          role == nn::Role::router,
+                          role});
     }
   };
-  if (moe::RouterNetwork* const gate = layer_.router().network()) add(gate->layers(), 0, true);
-  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(), e, false);
+  if (moe::RouterNetwork* const gate = layer_.router().network()) add(gate->layers(), 0, nn::Role::router);
+  for (index_t e = 0; e < layer_.experts().count(); ++e) add(layer_.experts().network(), e, nn::Role::weight);
   return arrays;
 }
 

@@ -30,6 +30,7 @@ struct ModelArray {
   IndexRange rows;
   float* data = nullptr;
   bool shared = false;  // every rank has it; one copy is written
+  nn::Role role = nn::Role::weight;
 };
 
 // The figure by which a run chooses its best checkpoint: the smaller, the better.

@@ -1,6 +1,12 @@
 #include "model/options.hpp"
 
+#include <algorithm>
+
+#include "base/span.hpp"
 #include "config/field_table.hpp"
+#include "config/name_pattern.hpp"
+#include "config/require.hpp"
+#include "moe/expert_name.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -41,6 +47,32 @@ constexpr std::array fields = {
 };
 
 }  // namespace
+
+Frozen frozen_networks(const std::string& patterns, index_t experts) {
+  Frozen frozen;
+  Vector<char> named(experts, 0);
+  for (const config::NamePattern& pattern : config::parse_name_patterns(patterns)) {
+    bool found = pattern.covers("gate");
+    frozen.gate = frozen.gate || found;
+    for (index_t e = 0; e < experts; ++e) {
+      if (!pattern.covers(moe::expert_name(ExpertId(e)))) continue;
+      named[e] = 1;
+      found = true;
+    }
+    config::require(
+        found,
+        "train.freeze = {}: '{}' is the name of no whole network (networks are frozen whole, and the "
+        "experts together); write gate, experts or all",
+        patterns, pattern.text());
+  }
+  const auto count = std::ranges::count(named, 1);
+  config::require(
+      count == 0 || count == experts,
+      "train.freeze = {} names {} of {} experts (they are frozen together or not at all); write experts",
+      patterns, count, experts);
+  frozen.experts = count > 0;
+  return frozen;
+}
 
 config::Section section() { return {"model", "the networks", fields}; }
 

@@ -14,7 +14,13 @@ namespace switchyard::model {
 // What the mixture's output is and how it is scored; model/objective.hpp has the formulas.
 enum class Loss { likelihood, stochastic, predicted_loss, cross_entropy, logistic, double_softmax };
 // The networks that training leaves as they are.
-enum class Freeze { none, gate, experts };
+struct Frozen {
+  bool gate = false;
+  bool experts = false;
+};
+// Those that train.freeze names by patterns of parameters' names (config/name_pattern.hpp). ConfigError for a
+// pattern that names no whole network, and for some of the experts.
+Frozen frozen_networks(const std::string& patterns, index_t experts);
 
 // Layers as nn/network_spec.hpp reads them.
 struct Options {
@@ -32,7 +38,7 @@ struct MixtureOptions {
   Options networks;
   moe::Options moe;
   nn::Precision precision = nn::Precision::float32;
-  Freeze freeze = Freeze::none;
+  Frozen frozen = {};
   index_t batch_size = 0;  // global
   index_t shards = 0;
   std::uint64_t seed = 0;

@@ -1,8 +1,7 @@
 #include "moe/experts.hpp"
 
-#include <fmt/format.h>
-
 #include "device/thread_pool.hpp"
+#include "moe/expert_name.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::moe {
@@ -10,13 +9,11 @@ namespace {
 
 std::vector<std::string> names_of(Span<const ExpertId> experts) {
   std::vector<std::string> names;
-  for (const ExpertId id : experts) names.push_back(Experts::name(id));
+  for (const ExpertId id : experts) names.push_back(expert_name(id));
   return names;
 }
 
 }  // namespace
-
-std::string Experts::name(ExpertId id) { return fmt::format("experts/{:04}", id.value); }
 
 Experts::Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
                  Span<const ExpertId> hosted, std::uint64_t seed)

@@ -35,7 +35,6 @@ class Experts {
   nn::BankGradient& gradient() { return gradient_; }
   // On every rank, also on one that hosts none.
   bool frozen() const { return network_.frozen(); }
-  static std::string name(ExpertId id);
 
   // Reads exchange.input(); afterwards returned() holds the head's rows, and the hidden vectors if the network
   // shows them.

@@ -8,6 +8,9 @@
 
 namespace switchyard::nn {
 
+// What a parameter is for, as far as the optimiser treats it apart.
+enum class Role { weight, router };
+
 // A run of rows of one parameter that this rank updates: value and gradient side by side. The unit of the
 // optimiser.
 struct ParameterSlice {
@@ -19,10 +22,13 @@ struct ParameterSlice {
   float* gradient = nullptr;
   index_t count = 0;       // elements
   index_t norm_entry = 0;  // place of this slice in the table of squared norms
-  index_t unit = 0;        // the network: 0 is the gate, 1 + e expert e
+  // Set by the model:
+  Role role = Role::weight;
+  index_t unit = 0;  // of the norm table
 };
 
-// What the entries of a model's table of squared norms belong to.
+// What the entries of a model's table of squared norms belong to. A unit is what has a norm of its own for
+// optim.name = normalised_sgd: a network.
 struct NormTable {
   Vector<index_t> unit_begin = {0};  // entries of unit u: [unit_begin[u], unit_begin[u + 1])
   Vector<index_t> parameter;         // per entry; the blocks of a parameter are neighbours

@@ -24,12 +24,13 @@ double clip_scale(double norm, double max_norm) {
   return max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0;
 }
 
-OptimiserKind kind_of_unit(const Options& options, index_t unit) {
-  return unit > 0 || options.gate_name == OptimiserKind::same ? options.name : options.gate_name;
+OptimiserKind kind_of(const Options& options, nn::Role role) {
+  const bool has_own = role == nn::Role::router && options.gate_name != OptimiserKind::same;
+  return has_own ? options.gate_name : options.name;
 }
 
-std::vector<std::string> state_names(const Options& options, index_t unit) {
-  if (kind_of_unit(options, unit) == OptimiserKind::adam) return {"first_moment", "second_moment"};
+std::vector<std::string> state_names(const Options& options, nn::Role role) {
+  if (kind_of(options, role) == OptimiserKind::adam) return {"first_moment", "second_moment"};
   if (options.momentum > 0) return {"velocity"};
   return {};
 }
@@ -71,8 +72,8 @@ double Optimiser::unit_norm(index_t unit, Span<const double> squares) const {
 }
 
 void Optimiser::update(device::Context& context, const UpdateStep& step) {
-  if (kind_of_unit(options_, 0) == OptimiserKind::normalised_sgd ||
-      kind_of_unit(options_, 1) == OptimiserKind::normalised_sgd) {
+  if (kind_of(options_, nn::Role::router) == OptimiserKind::normalised_sgd ||
+      kind_of(options_, nn::Role::weight) == OptimiserKind::normalised_sgd) {
     for (std::size_t unit = 0; unit < unit_norms_.size(); ++unit)
       unit_norms_[unit] = unit_norm(static_cast<index_t>(unit), step.squares);
   }
@@ -90,10 +91,10 @@ bool Optimiser::update_piece(device::Context& context, const UpdateStep& step, c
   const Span<float> value(slice.value + begin, count);
   const Span<const float> gradient(slice.gradient + begin, count);
   const auto moments = [&](std::size_t name) { return state(piece.slice, name).subspan(begin, count); };
-  const double gate_rate =
+  const double router_rate =
       options_.gate_learning_rate > 0 ? options_.gate_learning_rate / options_.learning_rate : 1;
-  const double rate = step.learning_rate * (slice.unit == 0 ? gate_rate : 1.0);
-  const OptimiserKind kind = kind_of_unit(options_, slice.unit);
+  const double rate = step.learning_rate * (slice.role == nn::Role::router ? router_rate : 1.0);
+  const OptimiserKind kind = kind_of(options_, slice.role);
   if (kind == OptimiserKind::adam) {
     const auto steps = static_cast<double>(step.step + 1);
     const ops::AdamStep adam{rate,

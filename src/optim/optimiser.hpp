@@ -24,10 +24,10 @@ double learning_rate(const Options& options, index_t horizon, index_t step);
 // is 0.
 double clip_scale(double norm, double max_norm);
 
-// The optimiser of the gate (unit 0) or of an expert.
-OptimiserKind kind_of_unit(const Options& options, index_t unit);
+// The optimiser of parameters of that role: routers may have one of their own (optim.gate_name).
+OptimiserKind kind_of(const Options& options, nn::Role role);
 // Its state arrays: {"first_moment", "second_moment"}, or {"velocity"}, or none.
-std::vector<std::string> state_names(const Options& options, index_t unit);
+std::vector<std::string> state_names(const Options& options, nn::Role role);
 
 // What an update needs to know of its step.
 struct UpdateStep {
@@ -41,8 +41,9 @@ struct UpdateStep {
 // elementwise: bits do not depend on how slices are cut, and all of them are one loop over pieces, however many
 // experts there are.
 //
-// normalised_sgd (Chen et al. 2022, Algorithm 1) divides the gradient of a unit by its norm, that of the whole
-// unit over all ranks; a unit whose gradient is zero (an expert without samples) stays as it is.
+// normalised_sgd (Chen et al. 2022, Algorithm 1) divides the gradient of a unit (nn::NormTable) by its norm,
+// that of the whole unit over all ranks; a unit whose gradient is zero (an expert without samples) stays as it
+// is.
 class Optimiser {
  public:
   Optimiser(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices);
@@ -53,7 +54,7 @@ class Optimiser {
   }
   const std::vector<nn::ParameterSlice>& slices() const { return slices_; }
   std::vector<std::string> state_names(std::size_t slice) const {
-    return optim::state_names(options_, slices_[slice].unit);
+    return optim::state_names(options_, slices_[slice].role);
   }
 
   void update(device::Context& context, const UpdateStep& step);

@@ -10,7 +10,7 @@
 namespace switchyard::run {
 
 std::string CollapseWatch::advice() const {
-  if (freeze_ == model::Freeze::gate) return "it is frozen, so start from another one (init.from)";
+  if (frozen_.gate) return "it is frozen, so start from another one (init.from)";
   if (importance_) return console::importance_advice(*importance_);
   return "try fewer experts (moe.experts) or another seed (run.seed)";
 }

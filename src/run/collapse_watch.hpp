@@ -13,8 +13,8 @@ namespace switchyard::run {
 class CollapseWatch {
  public:
   // importance: moe.importance of the run; nothing where the gate cannot learn to balance.
-  CollapseWatch(std::optional<double> importance, model::Freeze freeze)
-      : importance_(importance), freeze_(freeze) {}
+  CollapseWatch(std::optional<double> importance, model::Frozen frozen)
+      : importance_(importance), frozen_(frozen) {}
 
   // One line, how the samples are spread and what to try, where a collapse begins; empty while it lasts and
   // where there is none.
@@ -24,7 +24,7 @@ class CollapseWatch {
   std::string advice() const;
 
   std::optional<double> importance_;
-  model::Freeze freeze_;
+  model::Frozen frozen_;
   bool collapsed_ = false;
 };
 

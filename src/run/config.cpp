@@ -39,7 +39,7 @@ model::MixtureOptions mixture_options(const Config& config) {
   return {.networks = config.model,
           .moe = config.moe,
           .precision = config.train.precision,
-          .freeze = config.train.freeze,
+          .frozen = model::frozen_networks(config.train.freeze, config.moe.experts),
           .batch_size = config.train.batch_size,
           .shards = config.train.shards,
           .seed = config.run.seed,

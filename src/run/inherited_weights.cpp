@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -9,11 +10,15 @@
 #include "base/error.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/agreement.hpp"
+#include "config/messages.hpp"
+#include "config/name_pattern.hpp"
 #include "files/regular_file.hpp"
 #include "run/run_checkpoint.hpp"
 
 namespace switchyard::run {
 namespace {
+
+using Patterns = std::vector<config::NamePattern>;
 
 // An array of the model, and where a checkpoint holds it.
 struct Wanted {
@@ -21,25 +26,75 @@ struct Wanted {
   std::string path;
 };
 
-std::vector<Wanted> wanted_arrays(model::Model& model, InitParts parts) {
+// What init.parts names: the arrays that this rank holds, and counts over all ranks.
+struct Selection {
   std::vector<Wanted> wanted;
-  const auto add = [&](const std::vector<model::ModelArray>& arrays, const char* group) {
-    for (const model::ModelArray& array : arrays) {
-      const auto part = array.shared ? InitParts::gate : InitParts::experts;
-      if (parts == InitParts::all || parts == part) wanted.push_back({array, group + array.name});
-    }
-  };
-  add(model.parameters(), "parameters/");
-  add(model.state(), "buffers/");
-  return wanted;
+  Vector<std::int64_t> matches;  // per pattern
+  std::int64_t unread = 0;       // arrays that no pattern matches
+  std::int64_t experts = 0;
+};
+
+// Where a checkpoint holds a model's arrays.
+constexpr std::array<std::string_view, 2> groups = {"parameters/", "buffers/"};
+
+// "experts/0003/dense_1/weight" of "parameters/experts/0003/dense_1/weight"; empty for what is no model's.
+std::string name_of(const std::string& path) {
+  for (const std::string_view group : groups) {
+    if (path.starts_with(group)) return path.substr(group.size());
+  }
+  return {};
 }
 
-void check_expert_count(const checkpoint::Reader& reader, index_t expected) {
-  const std::string group = "parameters/experts/";
+std::string parent_of(const std::string& name) {
+  const std::size_t slash = name.rfind('/');
+  return slash == name.npos ? std::string() : name.substr(0, slash);
+}
+
+// "experts/0003" of "experts/0003/dense_1/weight".
+std::string network_of(const std::string& name) { return parent_of(parent_of(name)); }
+
+// Collective.
+Selection select(comm::Communicator& communicator, model::Model& model, const Patterns& patterns) {
+  Selection selection;
+  selection.matches.resize(patterns.size());
+  std::set<std::string> experts;
+  const auto add = [&](const std::vector<model::ModelArray>& arrays, std::string_view group) {
+    for (const model::ModelArray& array : arrays) {
+      for (std::size_t p = 0; p < patterns.size(); ++p)
+        selection.matches[p] += patterns[p].matches(array.name) ? 1 : 0;
+      if (!any_matches(patterns, array.name)) {
+        ++selection.unread;
+        continue;
+      }
+      selection.wanted.push_back({array, std::string(group) + array.name});
+      if (array.role != nn::Role::router) experts.insert(network_of(array.name));
+    }
+  };
+  add(model.parameters(), groups[0]);
+  add(model.state(), groups[1]);
+  selection.experts = std::ssize(experts);
+  communicator.all_reduce_sum(Span<std::int64_t>(selection.matches));
+  communicator.all_reduce_sum(Span<std::int64_t>(&selection.unread, 1));
+  communicator.all_reduce_sum(Span<std::int64_t>(&selection.experts, 1));
+  return selection;
+}
+
+// The name in the file, or the leading part of one, that is most like the pattern.
+std::string nearest_name(const std::map<std::string, tensor::Shape>& stored, const std::string& pattern) {
+  std::set<std::string> names;
+  for (const auto& [path, shape] : stored) {
+    for (std::string name = name_of(path); !name.empty(); name = parent_of(name)) names.insert(name);
+  }
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  return std::string(config::nearest(pattern, candidates));
+}
+
+void check_expert_count(const std::map<std::string, tensor::Shape>& stored, const Patterns& patterns,
+                        index_t expected) {
   std::set<std::string> found;
-  for (const checkpoint::Slice& array : reader.arrays()) {
-    if (array.path.starts_with(group))
-      found.insert(array.path.substr(group.size(), array.path.find('/', group.size()) - group.size()));
+  for (const auto& [path, shape] : stored) {
+    const std::string name = name_of(path);
+    if (name.starts_with("experts/") && any_matches(patterns, name)) found.insert(network_of(name));
   }
   if (std::ssize(found) == expected) return;
   throw ConfigError(
@@ -50,23 +105,18 @@ void check_expert_count(const checkpoint::Reader& reader, index_t expected) {
 
 // An expert of the file that has more than this run's is another function: a norm, for one. This rank looks at
 // the experts that it hosts.
-void check_nothing_left(const std::map<std::string, tensor::Shape>& stored,
-                        const std::vector<checkpoint::Slice>& wanted, InitParts parts) {
-  if (parts == InitParts::gate) return;
+void check_nothing_left(const std::map<std::string, tensor::Shape>& stored, const std::vector<Wanted>& wanted,
+                        const Patterns& patterns) {
   std::set<std::string> paths;
-  std::set<std::string> hosted;  // "experts/0003/"
-  const auto expert_of = [](const std::string& path) {
-    const std::size_t begin = path.find("/experts/");
-    if (begin == path.npos) return std::string();
-    return path.substr(begin + 1, path.find('/', begin + 9) - begin);
-  };
-  for (const checkpoint::Slice& slice : wanted) {
-    paths.insert(slice.path);
-    hosted.insert(expert_of(slice.path));
+  std::set<std::string> hosted;
+  for (const Wanted& one : wanted) {
+    if (one.array.role == nn::Role::router) continue;
+    paths.insert(one.path);
+    hosted.insert(network_of(one.array.name));
   }
   for (const auto& [path, shape] : stored) {
-    const bool of_network = path.starts_with("parameters/experts/") || path.starts_with("buffers/experts/");
-    if (!of_network || !hosted.contains(expert_of(path)) || paths.contains(path)) continue;
+    const std::string name = name_of(path);
+    if (!hosted.contains(network_of(name)) || !any_matches(patterns, name) || paths.contains(path)) continue;
     throw ConfigError(fmt::format(
         "its array '{}' is not of this run's experts (they would be another function without it); give "
         "this run the network of that one, or set init.parts = gate",
@@ -75,18 +125,18 @@ void check_nothing_left(const std::map<std::string, tensor::Shape>& stored,
 }
 
 // Local; reads nothing before everything is known to fit.
-std::vector<std::string> read(const checkpoint::Reader& reader, InitParts parts, model::Model& model) {
-  if (parts != InitParts::gate) check_expert_count(reader, model.statistics().experts());
-  std::map<std::string, tensor::Shape> stored;
-  for (const checkpoint::Slice& array : reader.arrays()) stored[array.path] = array.shape;
-
+std::vector<std::string> read(const checkpoint::Reader& reader,
+                              const std::map<std::string, tensor::Shape>& stored, const Patterns& patterns,
+                              const Selection& selection) {
+  check_expert_count(stored, patterns, selection.experts);
   std::vector<checkpoint::Slice> slices;
   std::vector<std::string> drawn;
   index_t found_of_gate = 0;
-  for (const Wanted& wanted : wanted_arrays(model, parts)) {
+  for (const Wanted& wanted : selection.wanted) {
     const model::ModelArray& array = wanted.array;
+    const bool of_gate = array.role == nn::Role::router;
     const auto found = stored.find(wanted.path);
-    if (found == stored.end() && array.shared) {
+    if (found == stored.end() && of_gate) {
       drawn.push_back(array.name);
       continue;
     }
@@ -96,18 +146,18 @@ std::vector<std::string> read(const checkpoint::Reader& reader, InitParts parts,
           "(`switchyard inspect` lists its arrays), or set init.parts = {}",
           wanted.path,
           found == stored.end() ? "is missing" : "has the shape " + tensor::to_string(found->second),
-          tensor::to_string(array.shape), array.shared ? "experts" : "gate"));
+          tensor::to_string(array.shape), of_gate ? "experts" : "gate"));
     }
-    if (array.shared) ++found_of_gate;
+    if (of_gate) ++found_of_gate;
     slices.push_back({wanted.path, checkpoint::DType::float32, array.shape, array.rows.begin, array.rows.size(),
                       reinterpret_cast<std::byte*>(array.data)});
   }
-  if (parts != InitParts::experts && found_of_gate == 0 && (parts == InitParts::gate || !drawn.empty())) {
+  if (found_of_gate == 0 && !drawn.empty()) {
     throw ConfigError(
         "it holds nothing of this run's gate (its arrays have other names); give model.gate the layers that "
         "it shares with that gate, or set init.parts = experts");
   }
-  check_nothing_left(stored, slices, parts);
+  check_nothing_left(stored, selection.wanted, patterns);
   for (const checkpoint::Slice& slice : slices) reader.read(slice);
   return drawn;
 }
@@ -137,8 +187,18 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOpt
     });
     communicator.broadcast(inherited.checkpoint);
     const checkpoint::Reader reader(communicator, inherited.checkpoint);
-    comm::agree(communicator, [&] { inherited.drawn_arrays = read(reader, init.parts, model); });
-    if (init.draw > 0 && init.parts == InitParts::all && inherited.drawn_arrays.empty()) {
+    std::map<std::string, tensor::Shape> stored;
+    for (const checkpoint::Slice& array : reader.arrays()) stored[array.path] = array.shape;
+    const Patterns patterns = config::parse_name_patterns(init.parts);
+    const Selection selection = select(communicator, model, patterns);
+    for (std::size_t p = 0; p < patterns.size(); ++p) {
+      if (selection.matches[p] > 0) continue;
+      throw_agreed(ErrorKind::config,
+                   fmt::format("init.parts = {}: '{}' names nothing of this run's model; is '{}' meant?",
+                               init.parts, patterns[p].text(), nearest_name(stored, patterns[p].text())));
+    }
+    comm::agree(communicator, [&] { inherited.drawn_arrays = read(reader, stored, patterns, selection); });
+    if (init.draw > 0 && selection.unread == 0 && inherited.drawn_arrays.empty()) {
       throw_agreed(
           ErrorKind::config,
           fmt::format("init.draw = {} with all weights read (there is nothing to draw); set it to 0, or set "

@@ -16,11 +16,12 @@ struct InheritedWeights {
   std::vector<std::string> drawn_arrays;  // of the gate: the file lacks them, so they keep their first weights
 };
 
-// Reads parameters and running statistics of the networks that init.parts names, by name and experts by global
-// id; every rank what it owns, on any number of ranks. The optimiser starts anew. What the file lacks of the
-// gate keeps its first weights, if the file has some of it: a gate may get another last layer. Collective;
+// Reads the parameters and running statistics that init.parts names, by name and experts by global id; every
+// rank what it owns, on any number of ranks. The optimiser starts anew. What the file lacks of the gate keeps
+// its first weights, if the file has some of it: a gate may get another last layer. Collective;
 // model.values_changed() is the caller's. All ranks throw the same: DataError if there is no whole checkpoint,
-// ConfigError for another number of experts or other shapes.
+// ConfigError for a
+// pattern that matches nothing, another number of experts or other shapes.
 InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init,
                                  model::Model& model);
 

@@ -64,7 +64,7 @@ Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Resources r
       step_(config.optim, state_.horizon, {loader_, *model_, optimiser_}, resources),
       last_batch_(model_->statistics()),
       out_(&std::cout),
-      collapse_watch_(importance_weight(), config.train.freeze) {
+      collapse_watch_(importance_weight(), mixture_options(config).frozen) {
   model_->values_changed();
 }
 

@@ -10,8 +10,6 @@ constexpr std::array device_words = {config::Word{DeviceChoice::automatic, "auto
                                      config::Word{DeviceChoice::cuda, "cuda"}};
 constexpr std::array resume_words = {config::Word{ResumeMode::never, "never"},
                                      config::Word{ResumeMode::automatic, "auto"}};
-constexpr std::array part_words = {config::Word{InitParts::all, "all"}, config::Word{InitParts::gate, "gate"},
-                                   config::Word{InitParts::experts, "experts"}};
 
 constexpr config::FieldTable<Options> output{config::Role::output};
 constexpr config::FieldTable<Options> placement{config::Role::placement};
@@ -37,7 +35,8 @@ constexpr config::FieldTable<InitOptions> training{config::Role::training};
 constexpr std::array init_fields = {
     training.text<&InitOptions::from>(
         "from", "a checkpoint, or a run folder: its newest checkpoint; empty: none is read"),
-    training.choice<&InitOptions::parts, part_words>("parts", "what is read of it"),
+    training.text<&InitOptions::parts>(
+        "parts", "what is read of it, by patterns of names, such as: all; gate; gate/dense_1 experts/*"),
     training.integer<&InitOptions::draw>("draw", 0, std::numeric_limits<std::uint32_t>::max(),
                                          "which of the draws that run.seed gives, for all that is not read"),
 };

@@ -10,8 +10,6 @@ namespace switchyard::run {
 
 enum class DeviceChoice { automatic, cpu, cuda };
 enum class ResumeMode { never, automatic };
-// The networks that a new run reads from another run's checkpoint.
-enum class InitParts { all, gate, experts };
 
 struct Options {
   std::string dir = "runs/latest";  // the run folder
@@ -25,9 +23,9 @@ struct Options {
 
 // The first weights of a new run; a run that is resumed has its own.
 struct InitOptions {
-  std::string from;  // a checkpoint, or a run folder: its newest one; empty: none
-  InitParts parts = InitParts::all;
-  std::int64_t draw = 0;  // of what is not read: one of many draws that run.seed gives
+  std::string from;           // a checkpoint, or a run folder: its newest one; empty: none
+  std::string parts = "all";  // patterns of the names of arrays: what is read of it
+  std::int64_t draw = 0;      // of what is not read: one of many draws that run.seed gives
 };
 
 struct CheckpointOptions {

@@ -133,8 +133,9 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
   if (communicator.is_root()) std::ranges::copy(last.slices(), std::back_inserter(slices));
   communicator.set_phase(state.step, "save");
   // The others wait while one rank writes: 20 MB/s is a slow shared file system.
-  const double copies = 1.0 + static_cast<double>(std::max(optim::state_names(config.optim, 0).size(),
-                                                           optim::state_names(config.optim, 1).size()));
+  const double copies =
+      1.0 + static_cast<double>(std::max(optim::state_names(config.optim, nn::Role::weight).size(),
+                                         optim::state_names(config.optim, nn::Role::router).size()));
   const double bytes = copies * static_cast<double>(model.parameter_count()) * sizeof(float);
   const comm::LongerWaits waits(communicator.watchdog(), bytes / 20e6);
   checkpoint::save(communicator, folder, {state.step, header, slices}, options);

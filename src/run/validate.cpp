@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/name_pattern.hpp"
 #include "config/require.hpp"
 #include "moe/router_kind.hpp"
 #include "nn/network_spec.hpp"
@@ -40,6 +41,10 @@ bool mixes_distributions(model::Loss loss) {
          loss == model::Loss::predicted_loss;
 }
 
+model::Frozen frozen_in(const Config& config) {
+  return model::frozen_networks(config.train.freeze, config.moe.experts);
+}
+
 // A gate without a network has no weights to draw, train or keep apart, and no scores that learn.
 void check_gate_without_network(const Config& config, const moe::RouterKind& kind) {
   if (kind.has_network) return;
@@ -55,13 +60,15 @@ void check_gate_without_network(const Config& config, const moe::RouterKind& kin
           "optim.gate_name, optim.gate_learning_rate or model.gate_init_scale is set with model.gate = '{}' "
           "(it has no weights); remove them",
           gate);
-  require(config.train.freeze == model::Freeze::none,
+  const model::Frozen frozen = frozen_in(config);
+  require(!frozen.gate && !frozen.experts,
           "train.freeze = {} with model.gate = '{}' (that gate has no network, so {}); set it to none",
-          config.train.freeze == model::Freeze::gate ? "gate" : "experts", gate,
-          config.train.freeze == model::Freeze::gate ? "it never changes" : "nothing would be trained");
-  require(config.init.parts != InitParts::gate,
-          "init.parts = gate with model.gate = '{}' (that gate has no network to read); use experts or all",
-          gate);
+          config.train.freeze, gate, frozen.experts ? "nothing would be trained" : "it never changes");
+  for (const config::NamePattern& part : config::parse_name_patterns(config.init.parts)) {
+    require(!part.covers("gate") || part.covers("experts"),
+            "init.parts = {} with model.gate = '{}' (that gate has no network to read); use experts or all",
+            config.init.parts, gate);
+  }
 }
 
 // Only scores of the gate's own can choose before an expert ran, and only those can be told to ignore losses.
@@ -95,9 +102,11 @@ void check_choice(const Config& config, const moe::RouterKind& kind) {
 }
 
 void check_init(const InitOptions& init) {
-  require(init.parts == InitParts::all || !init.from.empty(),
-          "init.parts = {} without init.from (nothing is read); give the checkpoint, or remove it",
-          init.parts == InitParts::gate ? "gate" : "experts");
+  require(init.parts == InitOptions().parts || !init.from.empty(),
+          "init.parts = {} without init.from (nothing is read); give the checkpoint, or remove it", init.parts);
+  require(!config::parse_name_patterns(init.parts).empty(),
+          "init.parts = '{}' names nothing to read; write all, gate or experts, or remove init.from",
+          init.parts);
 }
 
 // Scores of hidden vectors are also the experts'.
@@ -105,20 +114,28 @@ bool experts_learn_scores(const moe::RouterKind& kind) { return kind.scores == m
 
 // What only a network that is trained would read.
 void check_freeze(const Config& config, const moe::RouterKind& kind) {
+  const std::string& freeze = config.train.freeze;
+  require(!freeze.empty(), "train.freeze is empty; write none, gate or experts");
+  const model::Frozen frozen = frozen_in(config);
   require(
-      config.train.freeze != model::Freeze::experts || config.moe.expert_temperature == 1,
-      "moe.expert_temperature = {} with train.freeze = experts (only experts that learn read it); set it to 1",
-      config.moe.expert_temperature);
-  if (config.train.freeze != model::Freeze::gate) return;
+      !frozen.gate || !frozen.experts,
+      "train.freeze = {} names the whole model (nothing would be trained); leave out the gate or the experts",
+      freeze);
+  require(!frozen.experts || config.moe.expert_temperature == 1,
+          "moe.expert_temperature = {} with train.freeze = {} (only experts that learn read it); set it to 1",
+          config.moe.expert_temperature, freeze);
+  if (!frozen.gate) return;
   for (const auto& [key, weight] : moe::regulariser_weights(config.moe)) {
     require(weight == 0 || experts_learn_scores(kind),
-            "moe.{} = {} with train.freeze = gate (it could only change the gate); set it to 0", key, weight);
+            "moe.{} = {} with train.freeze = {} (it could only change the gate); set it to 0", key, weight,
+            freeze);
   }
   const optim::Options defaults;
   require(config.optim.gate_name == defaults.gate_name &&
               config.optim.gate_learning_rate == defaults.gate_learning_rate,
-          "optim.gate_name or optim.gate_learning_rate is set with train.freeze = gate (the gate has no "
-          "optimiser); remove it");
+          "optim.gate_name or optim.gate_learning_rate is set with train.freeze = {} (the gate has no "
+          "optimiser); remove it",
+          freeze);
 }
 
 void check_mixture(const moe::Options& moe, model::Loss loss) {
@@ -187,7 +204,7 @@ void check_similarity(const moe::Options& moe) {
 
 bool takes_regularisers(const Config& config) {
   const moe::RouterKind kind = moe::parse_gate(config.model.gate).kind;
-  const bool learns = config.train.freeze != model::Freeze::gate || experts_learn_scores(kind);
+  const bool learns = !frozen_in(config).gate || experts_learn_scores(kind);
   return config.moe.experts > 1 && kind.has_network && learns;
 }
 

@@ -10,9 +10,6 @@ constexpr std::array order_words = {config::Word{SampleOrder::shuffled, "shuffle
                                     config::Word{SampleOrder::fixed, "fixed"}};
 constexpr std::array precision_words = {config::Word{nn::Precision::float32, "float32"},
                                         config::Word{nn::Precision::bf16, "bf16"}};
-constexpr std::array freeze_words = {config::Word{model::Freeze::none, "none"},
-                                     config::Word{model::Freeze::gate, "gate"},
-                                     config::Word{model::Freeze::experts, "experts"}};
 
 constexpr config::FieldTable<Options> arithmetic{config::Role::arithmetic};
 constexpr config::FieldTable<Options> length{config::Role::length};
@@ -36,7 +33,9 @@ constexpr std::array fields = {
         "ends the run when a batch's loss is this much above the smallest so far; 0: never"),
     training.integer<&Options::stop_after_steps>("stop_after_steps", 0, config::largest_count,
                                                  "the two above count from here on", "steps"),
-    training.choice<&Options::freeze, freeze_words>("freeze", "networks that training leaves as they are"),
+    training.text<&Options::freeze>(
+        "freeze",
+        "what training leaves as it is, by patterns of names of whole networks, such as: gate; experts/*"),
     arithmetic.choice<&Options::precision, precision_words>("precision",
                                                             "of the products; sums are float32 in both"),
     output.integer<&Options::log_every_steps>("log_every_steps", 1, config::largest_count,

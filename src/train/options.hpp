@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "config/schema.hpp"
 #include "model/options.hpp"
@@ -22,7 +23,7 @@ struct Options {
   double stop_loss = 0;
   double stop_loss_rise = 0;
   std::int64_t stop_after_steps = 0;
-  model::Freeze freeze = model::Freeze::none;
+  std::string freeze = "none";  // patterns of parameters' names: what is left as it is
   nn::Precision precision = nn::Precision::float32;
   std::int64_t log_every_steps = 50;
 };

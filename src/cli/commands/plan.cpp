@@ -85,16 +85,17 @@ void print_similarity(const Plan& p) {
       width, moe.experts, mebibytes(batch * columns * float_bytes), 2e-9 * batch * batch * columns);
 }
 
-// The gate is unit 0.
-bool is_frozen(const Plan& p, index_t unit) { return (unit == 0 ? p.gate : p.expert).frozen(); }
+bool is_frozen(const Plan& p, nn::Role role) { return (role == nn::Role::router ? p.gate : p.expert).frozen(); }
 
-// Floats of the optimiser's state for each parameter of a unit.
-double states(const Plan& p, index_t unit) {
-  return is_frozen(p, unit) ? 0.0 : static_cast<double>(optim::state_names(p.config.optim, unit).size());
+// Floats of the optimiser's state for each parameter of the gate, or of an expert.
+double states(const Plan& p, nn::Role role) {
+  return is_frozen(p, role) ? 0.0 : static_cast<double>(optim::state_names(p.config.optim, role).size());
 }
 
 // Those and the gradient.
-double training_floats(const Plan& p, index_t unit) { return is_frozen(p, unit) ? 0.0 : 1.0 + states(p, unit); }
+double training_floats(const Plan& p, nn::Role role) {
+  return is_frozen(p, role) ? 0.0 : 1.0 + states(p, role);
+}
 
 // What rank `rank` holds and receives; averages where routing decides.
 void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
@@ -108,9 +109,9 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
 
   const double gate = static_cast<double>(p.gate.parameter_count());
   const double expert = static_cast<double>(p.expert.parameter_count());
-  const double parameters =
-      (gate * (1.0 + training_floats(p, 0) / p.ranks) + hosted * expert * (1.0 + training_floats(p, 1))) *
-      float_bytes;
+  const double parameters = (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
+                             hosted * expert * (1.0 + training_floats(p, nn::Role::weight))) *
+                            float_bytes;
   const double activations = (rows * (p.gate.activation_floats() + p.features) +
                               hosted * rows_per_expert * p.expert.activation_floats()) *
                              float_bytes;
@@ -161,10 +162,10 @@ int plan(Arguments arguments) {
       "rank", "experts", "samples", "parameters", "activations", "rows in/step", "outputs/step");
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(p, placement, rank);
   if (ranks > 64) std::cout << "  ...\n";
-  const double state =
-      (static_cast<double>(p.gate.parameter_count()) * (1.0 + states(p, 0)) +
-       static_cast<double>(config.moe.experts * p.expert.parameter_count()) * (1.0 + states(p, 1))) *
-      float_bytes;
+  const double state = (static_cast<double>(p.gate.parameter_count()) * (1.0 + states(p, nn::Role::router)) +
+                        static_cast<double>(config.moe.experts * p.expert.parameter_count()) *
+                            (1.0 + states(p, nn::Role::weight))) *
+                       float_bytes;
   std::cout << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n",
                            mebibytes(state), config.checkpoint.keep_last, config.run.dir);
   return 0;

@@ -83,10 +83,9 @@ std::string first_weights_text(const run::Config& config, const run::InheritedWe
   std::string drawn = config.init.draw == 0 ? "drawn" : fmt::format("draw {}", config.init.draw);
   if (inherited.checkpoint.empty()) return drawn;
   const std::string& from = inherited.checkpoint;
-  if (config.init.parts == run::InitParts::experts) return fmt::format("experts of {}; gate {}", from, drawn);
-  std::string text = config.init.parts == run::InitParts::all
-                         ? fmt::format("gate and experts of {}", from)
-                         : fmt::format("gate of {}; experts {}", from, drawn);
+  const bool whole = config.init.parts == run::InitOptions().parts;
+  std::string text = whole ? fmt::format("gate and experts of {}", from)
+                           : fmt::format("{} of {}; the rest {}", config.init.parts, from, drawn);
   if (!inherited.drawn_arrays.empty())
     text += fmt::format("; {} {}", fmt::join(inherited.drawn_arrays, ", "), drawn);
   return text;

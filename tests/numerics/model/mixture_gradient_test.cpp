@@ -237,16 +237,16 @@ TEST(FrozenGradient, of_what_trains_is_that_of_the_whole_model) {
         Setting{"conv:2 relu max_pool dense:6 relu attention:experts", conv_expert, image},
         Setting{"conv:2 relu max_pool dense:6 relu attention:experts", conv_expert, image, 0, 0.7}}) {
     const Outcome whole = run_model(setting, 1);
-    for (const model::Freeze freeze : {model::Freeze::gate, model::Freeze::experts}) {
-      setting.freeze = freeze;
+    for (const Frozen frozen : {Frozen{.gate = true}, Frozen{.experts = true}}) {
+      setting.frozen = frozen;
       reference::Parameters expected;
       for (const auto& [name, values] : whole.gradient) {
-        const bool trains = name.starts_with("gate/") == (freeze == model::Freeze::experts);
+        const bool trains = name.starts_with("gate/") == frozen.experts;
         if (trains) expected[name] = values;
       }
       ASSERT_FALSE(expected.empty());
       for (const int ranks : {1, 2, 3, 7}) {
-        SCOPED_TRACE(std::to_string(ranks) + " ranks, freeze " + std::to_string(static_cast<int>(freeze)));
+        SCOPED_TRACE(std::to_string(ranks) + " ranks, frozen " + (frozen.gate ? "gate" : "experts"));
         const Outcome outcome = run_model(setting, ranks);
         EXPECT_EQ(outcome.loss, whole.loss);
         EXPECT_EQ(outcome.gradient, expected);
@@ -262,7 +262,7 @@ TEST(FrozenGate, normalises_with_its_running_statistics) {
   };
   const double in_evaluation = run_model(setting, 1, nn::Mode::evaluation, change).loss;
   EXPECT_NE(run_model(setting, 1, nn::Mode::training, change).loss, in_evaluation);
-  setting.freeze = model::Freeze::gate;
+  setting.frozen.gate = true;
   for (const int ranks : {1, 3, 7})
     EXPECT_EQ(run_model(setting, ranks, nn::Mode::training, change).loss, in_evaluation) << ranks << " ranks";
 }

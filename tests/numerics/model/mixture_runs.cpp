@@ -110,7 +110,7 @@ MixtureOptions make_options(const Setting& setting) {
   mixture.shards = 4;
   mixture.batch_size = samples;
   mixture.precision = setting.precision;
-  mixture.freeze = setting.freeze;
+  mixture.frozen = setting.frozen;
   return mixture;
 }
 

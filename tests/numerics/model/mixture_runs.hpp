@@ -35,7 +35,7 @@ struct Setting {
   index_t similarity_layer = 0;
   double expert_temperature = 1;
   std::string partition = {};
-  model::Freeze freeze = model::Freeze::none;
+  model::Frozen frozen = {};
 
   index_t classes() const { return loss == model::Loss::logistic ? 2 : 3; }
   index_t expert_count() const { return gate == "none" ? 1 : !partition.empty() ? 2 : experts; }

@@ -17,8 +17,8 @@ double square(const std::vector<float>& values) {
   return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
 }
 
-// A gate (unit 0) with one tensor and two experts with two tensors each; the first tensor of an expert is cut
-// into two blocks, with an entry in the norm table each.
+// A gate (unit 0, the router) with one tensor and two experts with two tensors each; the first tensor of an
+// expert is cut into two blocks, with an entry in the norm table each.
 struct Networks {
   struct Slice {
     index_t unit, norm_entry;
@@ -33,6 +33,7 @@ struct Networks {
       {2, 5, {7}, {0}},
       {2, 6, {-7, 7}, {0, 0}},
   };
+  index_t router = 0;  // unit
   std::vector<double> squares;
   nn::NormTable norms;
 
@@ -52,6 +53,7 @@ struct Networks {
       s.gradient = slice.gradient.data();
       s.count = static_cast<index_t>(slice.value.size());
       s.norm_entry = slice.norm_entry;
+      s.role = slice.unit == router ? nn::Role::router : nn::Role::weight;
       s.unit = slice.unit;
       all.push_back(s);
     }
@@ -158,19 +160,20 @@ TEST(NormalisedSgd, keeps_a_velocity_if_it_has_momentum) {
 
 TEST(GateOptimiser, is_that_of_the_experts_or_its_own) {
   optim::Options options = normalised();
-  EXPECT_EQ(kind_of_unit(options, 0), OptimiserKind::normalised_sgd);
+  EXPECT_EQ(kind_of(options, nn::Role::router), OptimiserKind::normalised_sgd);
   options.gate_name = OptimiserKind::sgd;
-  EXPECT_EQ(kind_of_unit(options, 0), OptimiserKind::sgd);
-  EXPECT_EQ(kind_of_unit(options, 1), OptimiserKind::normalised_sgd);
+  EXPECT_EQ(kind_of(options, nn::Role::router), OptimiserKind::sgd);
+  EXPECT_EQ(kind_of(options, nn::Role::weight), OptimiserKind::normalised_sgd);
   options.gate_name = OptimiserKind::adam;
   options.momentum = 0.9;
-  EXPECT_EQ(kind_of_unit(options, 0), OptimiserKind::adam);
-  EXPECT_EQ(state_names(options, 0), (std::vector<std::string>{"first_moment", "second_moment"}));
-  EXPECT_EQ(state_names(options, 7), std::vector<std::string>{"velocity"});
+  EXPECT_EQ(kind_of(options, nn::Role::router), OptimiserKind::adam);
+  EXPECT_EQ(state_names(options, nn::Role::router),
+            (std::vector<std::string>{"first_moment", "second_moment"}));
+  EXPECT_EQ(state_names(options, nn::Role::weight), std::vector<std::string>{"velocity"});
   options.name = OptimiserKind::adam;
   options.gate_name = OptimiserKind::normalised_sgd;
-  EXPECT_EQ(kind_of_unit(options, 0), OptimiserKind::normalised_sgd);
-  EXPECT_EQ(kind_of_unit(options, 3), OptimiserKind::adam);
+  EXPECT_EQ(kind_of(options, nn::Role::router), OptimiserKind::normalised_sgd);
+  EXPECT_EQ(kind_of(options, nn::Role::weight), OptimiserKind::adam);
 }
 
 TEST(GateOptimiser, has_a_rate_of_its_own_that_follows_the_schedule) {
@@ -187,6 +190,18 @@ TEST(GateOptimiser, has_a_rate_of_its_own_that_follows_the_schedule) {
   Networks same;
   update(options, same, {.learning_rate = 0.0005});
   expect_moved(same, 0, 0.0005);
+}
+
+TEST(GateOptimiser, is_for_the_router_wherever_it_stands) {
+  optim::Options options = normalised();
+  options.gate_name = OptimiserKind::sgd;
+  options.learning_rate = 0.001;
+  options.gate_learning_rate = 0.1;
+  Networks networks;
+  networks.router = 1;
+  update(options, networks, {.learning_rate = 0.001});
+  expect_moved(networks, 0, 0.001 / 5);
+  expect_moved(networks, 1, 0.1);
 }
 
 TEST(GateOptimiser, may_be_adam_beside_normalised_experts) {

@@ -34,11 +34,12 @@ TEST(Clipping, brings_the_norm_down_to_the_bound_and_leaves_smaller_ones) {
 
 TEST(Optimiser, names_its_state) {
   optim::Options options;
-  EXPECT_EQ(state_names(options, 1), (std::vector<std::string>{"first_moment", "second_moment"}));
+  EXPECT_EQ(state_names(options, nn::Role::weight),
+            (std::vector<std::string>{"first_moment", "second_moment"}));
   options.name = optim::OptimiserKind::sgd;
-  EXPECT_TRUE(state_names(options, 1).empty());
+  EXPECT_TRUE(state_names(options, nn::Role::weight).empty());
   options.momentum = 0.9;
-  EXPECT_EQ(state_names(options, 1), std::vector<std::string>{"velocity"});
+  EXPECT_EQ(state_names(options, nn::Role::weight), std::vector<std::string>{"velocity"});
 }
 
 // w = 1, g = 2: the first Adam step moves by the rate, whatever the gradient's size; SGD by rate * scale * g.

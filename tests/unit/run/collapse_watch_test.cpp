@@ -16,7 +16,7 @@ const moe::GateStatistics good = test::statistics_of({{200, 200, 200, 200, 200}}
 const moe::GateStatistics collapsed = test::statistics_of({{8, 9, 10, 970, 3}});
 
 TEST(CollapseWatch, warns_where_a_collapse_begins) {
-  CollapseWatch watch(0.0, model::Freeze::none);
+  CollapseWatch watch(0.0, {});
   EXPECT_EQ(watch.observe(good), "");
   EXPECT_EQ(
       watch.observe(collapsed),
@@ -28,10 +28,10 @@ TEST(CollapseWatch, warns_where_a_collapse_begins) {
 }
 
 TEST(CollapseWatch, says_how_many_experts_are_left) {
-  CollapseWatch watch(0.0, model::Freeze::none);
+  CollapseWatch watch(0.0, {});
   EXPECT_THAT(watch.observe(test::statistics_of({{600, 400, 0, 0, 0}})),
               HasSubstr("expert 0 takes 60% of the samples, 2 of 5 experts are above 1% (a coll"));
-  CollapseWatch many(0.0, model::Freeze::none);
+  CollapseWatch many(0.0, {});
   std::vector<std::int64_t> samples(200, 0);
   samples[7] = 10;
   EXPECT_THAT(many.observe(test::statistics_of({samples})),
@@ -39,12 +39,12 @@ TEST(CollapseWatch, says_how_many_experts_are_left) {
 }
 
 TEST(CollapseWatch, gives_advice_that_the_run_can_take) {
-  const auto advice = [](std::optional<double> importance, model::Freeze freeze) {
-    return CollapseWatch(importance, freeze).observe(collapsed);
+  const auto advice = [](std::optional<double> importance, model::Frozen frozen) {
+    return CollapseWatch(importance, frozen).observe(collapsed);
   };
-  EXPECT_THAT(advice(0.2, model::Freeze::none), HasSubstr("--moe.importance=0.4; it is 0.2"));
-  EXPECT_THAT(advice(0.0, model::Freeze::gate), AllOf(HasSubstr("it is frozen"), Not(HasSubstr("importance"))));
-  EXPECT_THAT(advice(std::nullopt, model::Freeze::none),
+  EXPECT_THAT(advice(0.2, {}), HasSubstr("--moe.importance=0.4; it is 0.2"));
+  EXPECT_THAT(advice(0.0, {.gate = true}), AllOf(HasSubstr("it is frozen"), Not(HasSubstr("importance"))));
+  EXPECT_THAT(advice(std::nullopt, {}),
               AllOf(HasSubstr("try fewer experts (moe.experts)"), Not(HasSubstr("importance"))));
 }
 

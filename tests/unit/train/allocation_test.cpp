@@ -96,7 +96,7 @@ TEST(Step, with_every_regulariser_allocates_nothing_once_it_is_warm) {
 }
 
 TEST(Step, with_a_frozen_network_allocates_nothing_once_it_is_warm) {
-  for (const auto freeze : {model::Freeze::gate, model::Freeze::experts}) {
+  for (const char* const freeze : {"gate", "experts"}) {
     run::Config config = make_config(2);
     config.moe.importance = 0;
     config.train.freeze = freeze;

@@ -48,7 +48,7 @@ TEST(Roles, without_training_no_regulariser_forbids_another_top_k) {
   config.moe.load = 0.1;
   config.moe.importance = config.moe.balance = config.moe.similarity = 0.3;
   config.moe.similarity_layer = 1;
-  config.train.freeze = model::Freeze::none;
+  config.train.freeze = "none";
   config.optim.learning_rate = 0.5;
   EXPECT_NO_THROW(validate(config));
   Config asked = without_training(config);

@@ -121,12 +121,12 @@ TEST(ValidateGate, a_gate_without_a_network_has_nothing_to_set) {
     EXPECT_THAT(error_of([&](Config& c) {
                   gate(text)(c);
                   c.init.from = "run";
-                  c.init.parts = InitParts::gate;
+                  c.init.parts = "gate";
                 }),
                 HasSubstr("init.parts = gate with model.gate = '" + text));
     EXPECT_THAT(error_of([&](Config& c) {
                   gate(text)(c);
-                  c.train.freeze = model::Freeze::experts;
+                  c.train.freeze = "experts";
                 }),
                 HasSubstr("train.freeze = experts with model.gate = '" + text));
   }
@@ -147,7 +147,7 @@ TEST(ValidateGate, where_every_expert_sees_every_sample_no_load_is_uneven) {
 TEST(ValidateGate, regularisers_are_advised_where_they_may_be_set) {
   Config config = valid();
   EXPECT_TRUE(takes_regularisers(config));
-  config.train.freeze = model::Freeze::gate;
+  config.train.freeze = "gate";
   EXPECT_FALSE(takes_regularisers(config));
   config.model.gate = "attention:experts";
   EXPECT_TRUE(takes_regularisers(config)) << "an attentive gate's scores are also the experts'";

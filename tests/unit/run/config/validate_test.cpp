@@ -221,25 +221,32 @@ TEST(ValidateClusters, ranges_begin_before_they_end) {
 }
 
 TEST(ValidateInit, parts_need_a_source) {
-  for (const auto& [parts, name] : {std::pair{InitParts::gate, "gate"}, {InitParts::experts, "experts"}}) {
+  for (const std::string parts : {"gate", "experts", "experts/*", "gate/dense_1 experts/0003"}) {
     Config config = valid();
     config.init.parts = parts;
     EXPECT_THAT(config_error_of([&] { validate(config); }),
-                HasSubstr(std::string("init.parts = ") + name + " without init.from"));
+                HasSubstr("init.parts = " + parts + " without init.from"));
     config.init.from = "runs/a";
     EXPECT_NO_THROW(validate(config));
+  }
+  for (const std::string parts : {"none", "", " ,"}) {
+    EXPECT_THAT(error_of([&](Config& c) {
+                  c.init.from = "runs/a";
+                  c.init.parts = parts;
+                }),
+                HasSubstr("init.parts = '" + parts + "' names nothing to read"));
   }
 }
 
 TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
   const auto error_of_frozen = [](const std::function<void(Config&)>& change) {
     return error_of([&](Config& c) {
-      c.train.freeze = model::Freeze::gate;
+      c.train.freeze = "gate";
       change(c);
     });
   };
   Config config = valid();
-  config.train.freeze = model::Freeze::gate;
+  config.train.freeze = "gate";
   EXPECT_NO_THROW(validate(config));
   EXPECT_THAT(error_of_frozen([](Config& c) { c.moe.importance = 0.2; }),
               HasSubstr("moe.importance = 0.2 with train.freeze = gate"));
@@ -257,7 +264,7 @@ TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
               HasSubstr("optim.gate_learning_rate is set with train.freeze = gate"));
   EXPECT_THAT(error_of_frozen([](Config& c) { c.optim.gate_name = optim::OptimiserKind::sgd; }),
               HasSubstr("optim.gate_name or"));
-  config.train.freeze = model::Freeze::experts;
+  config.train.freeze = "experts";
   config.moe.importance = 0.2;
   config.optim.gate_learning_rate = 0.1;
   EXPECT_NO_THROW(validate(config));
@@ -265,15 +272,52 @@ TEST(ValidateFreeze, a_frozen_gate_is_not_regularised_and_has_no_optimiser) {
   config = valid();
   config.model.gate = "dense:8 attention:experts";
   config.moe.importance = 0.2;
-  config.train.freeze = model::Freeze::gate;
+  config.train.freeze = "gate";
   EXPECT_NO_THROW(validate(config));
 }
 
+TEST(ValidateFreeze, names_whole_networks_by_patterns) {
+  const auto frozen = [](const std::string& patterns) {
+    const model::Frozen found = model::frozen_networks(patterns, 12);
+    return std::string(found.gate ? "gate" : "") + (found.experts ? "experts" : "");
+  };
+  EXPECT_EQ(frozen("none"), "");
+  for (const std::string gate : {"gate", "gate/*", "g*", "gate, gate/*"})
+    EXPECT_EQ(frozen(gate), "gate") << gate;
+  for (const std::string experts : {"experts", "experts/*", "*/00*", "experts/000? experts/0010, experts/0011"})
+    EXPECT_EQ(frozen(experts), "experts") << experts;
+  for (const std::string all : {"all", "*", "gate experts"}) EXPECT_EQ(frozen(all), "gateexperts") << all;
+}
+
+TEST(ValidateFreeze, refuses_what_is_no_whole_network) {
+  const auto error_of_freeze = [](const std::string& patterns) {
+    return error_of([&](Config& c) {
+      c.moe.experts = 12;
+      c.train.freeze = patterns;
+    });
+  };
+  for (const std::string pattern :
+       {"gat", "gate/dense_1", "gate/dense_*", "experts/*/bias", "*weight", "heads"}) {
+    EXPECT_EQ(
+        error_of_freeze("experts, " + pattern),
+        "train.freeze = experts, " + pattern + ": '" + pattern +
+            "' is the name of no whole network (networks are frozen whole, and the experts together); write "
+            "gate, experts or all");
+  }
+  EXPECT_EQ(error_of_freeze("experts/0003"),
+            "train.freeze = experts/0003 names 1 of 12 experts (they are frozen together or not at all); write "
+            "experts");
+  EXPECT_THAT(error_of_freeze("gate experts/000?"), HasSubstr("names 10 of 12 experts"));
+  EXPECT_THAT(error_of_freeze("all"), HasSubstr("names the whole model (nothing would be trained)"));
+  EXPECT_THAT(error_of_freeze(""), HasSubstr("train.freeze is empty; write none"));
+  EXPECT_THAT(error_of_freeze("gate/*"), "");
+}
+
 TEST(ValidateFreeze, something_is_frozen_and_something_is_not) {
-  for (const auto& [freeze, fragment] : {std::pair{model::Freeze::gate,
+  for (const auto& [freeze, fragment] : {std::pair{"gate",
                                                    "train.freeze = gate with model.gate = 'by_label:experts' "
                                                    "(that gate has no network, so it never changes)"},
-                                         {model::Freeze::experts, "nothing would be trained"}}) {
+                                         {"experts", "nothing would be trained"}}) {
     EXPECT_THAT(error_of([&](Config& c) {
                   c.model.gate = "by_label:experts";
                   c.moe.experts = 2;
@@ -290,7 +334,7 @@ TEST(ValidateFreeze, something_is_frozen_and_something_is_not) {
   }
   EXPECT_THAT(error_of([](Config& c) {
                 c.moe.expert_temperature = 2;
-                c.train.freeze = model::Freeze::experts;
+                c.train.freeze = "experts";
               }),
               HasSubstr("moe.expert_temperature = 2 with train.freeze = experts"));
 }
