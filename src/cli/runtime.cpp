@@ -12,6 +12,7 @@
 #include "comm/agreement.hpp"
 #include "comm/launch_check.hpp"
 #include "comm/local/local_communicator.hpp"
+#include "device/allowed_memory.hpp"
 #include "device/describe.hpp"
 #include "device/single_threaded_libraries.hpp"
 #include "run/config.hpp"
@@ -107,6 +108,11 @@ device::Context& Runtime::adjust_device(const run::Options& run) {
     context_.emplace(threads_);
   }
   return *context_;
+}
+
+index_t Runtime::most_held_bytes() const {
+  constexpr index_t share = 10;
+  return device::allowed_memory_bytes() / (share * nodes_.ranks_on_node);
 }
 
 int Runtime::threads_of(const run::Options& run) const {

@@ -63,6 +63,9 @@ class Runtime {
   device::Context& start_device(const run::Options& run);
   // After start_device, for a further run in this process: the same with other numbers. Local.
   device::Context& adjust_device(const run::Options& run);
+  // What samples as floats may take on this rank: the ranks of a host share a tenth of the memory that it has,
+  // or that they may use.
+  index_t most_held_bytes() const;
   // What the user should know about threads and processors, found by start_device.
   const std::vector<std::string>& warnings() const { return warnings_; }
   int threads() const { return threads_; }

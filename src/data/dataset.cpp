@@ -54,6 +54,7 @@ index_t Dataset::class_count() const { return source_->class_count(); }
 index_t Dataset::size(Split split) const { return source_->size(split); }
 index_t Dataset::group_count() const { return source_->group_count(); }
 const float* Dataset::rows(Split split) const { return source_->rows(split); }
+bool Dataset::is_augmented(Split split) const { return split == Split::train && source_->augments(); }
 
 void Dataset::expect_samples(Split split, Span<const index_t> samples) const {
   const index_t available = size(split);

@@ -72,6 +72,9 @@ class Dataset {
   // them. Else null.
   const float* rows(Split split) const;
 
+  // Whether a visit changes the samples of the split.
+  bool is_augmented(Split split) const;
+
   // Row i of `images` becomes sample samples[i] of the split: its pixels (channel, then height, then width)
   // normalised in double and rounded once, or the floats that the data set holds. With a visit, samples are
   // augmented if cifar.augment says so, each as a function of (seed, epoch, sample); without one, as in

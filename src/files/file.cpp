@@ -66,15 +66,10 @@ File::File(std::filesystem::path path, int flags) : path_(std::move(path)) {
 
 void File::fail(std::string_view action) const { throw SystemFailure(action, path_, errno); }
 
-index_t File::size_bytes() const {
+File::State File::state() const {
   struct stat facts {};
   if (::fstat(descriptor(), &facts) != 0) fail("look at");
-  return facts.st_size;
-}
-
-bool File::is_removed() const {
-  struct stat facts {};
-  return ::fstat(descriptor(), &facts) == 0 && facts.st_nlink == 0;
+  return {facts.st_size, facts.st_nlink == 0};
 }
 
 bool File::has_its_name() const {

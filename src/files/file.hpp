@@ -67,9 +67,13 @@ class File {
   int descriptor() const { return descriptor_.get(); }
   const std::filesystem::path& path() const { return path_; }
 
-  index_t size_bytes() const;
-  // No name leads to it any more.
-  bool is_removed() const;
+  // What the system knows of it now.
+  struct State {
+    index_t size_bytes;
+    bool is_removed;  // no name leads to it any more
+  };
+  State state() const;
+  index_t size_bytes() const { return state().size_bytes; }
   // Its name still leads to it, and not to another file.
   bool has_its_name() const;
   // Fills `bytes` from `offset` on; a file that ends early is a Failure.

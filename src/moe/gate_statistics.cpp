@@ -52,10 +52,15 @@ double GateStatistics::usage_entropy() const {
   return sum;
 }
 
+std::int64_t GateStatistics::in_expert(index_t which, index_t kinds, index_t e) const {
+  std::int64_t count = 0;
+  for (index_t k = 0; k < kinds; ++k) count += counts_[table(which, k, e)];
+  return count;
+}
+
 // I = H(E) + H(Y) - H(E, Y) of the count table
 double GateStatistics::mutual_information(index_t which) const {
   const auto term = [&](std::int64_t count) { return entropy_term(per_sample(static_cast<double>(count))); };
-  Vector<std::int64_t> by_expert(importance.size(), 0);
   double joint = 0;
   double class_entropy = 0;
   for (index_t c = 0; c < classes_; ++c) {
@@ -64,12 +69,11 @@ double GateStatistics::mutual_information(index_t which) const {
       const std::int64_t count = counts_[table(which, c, e)];
       joint += term(count);
       in_class += count;
-      by_expert[e] += count;
     }
     class_entropy += term(in_class);
   }
   double expert_entropy = 0;
-  for (const std::int64_t count : by_expert) expert_entropy += term(count);
+  for (index_t e = 0; e < experts(); ++e) expert_entropy += term(in_expert(which, classes_, e));
   return std::max(0.0, expert_entropy + class_entropy - joint);  // rounding can give -1e-16
 }
 
@@ -77,8 +81,7 @@ double GateStatistics::mutual_information(index_t which) const {
 double GateStatistics::dispatch_entropy(index_t which, index_t kinds) const {
   double sum = 0;
   for (index_t e = 0; e < experts(); ++e) {
-    double of_expert = 0;
-    for (index_t k = 0; k < kinds; ++k) of_expert += static_cast<double>(counts_[table(which, k, e)]);
+    const auto of_expert = static_cast<double>(in_expert(which, kinds, e));
     for (index_t k = 0; k < kinds; ++k) {
       const auto count = static_cast<double>(counts_[table(which, k, e)]);
       if (count > 0) sum -= per_sample(count) * std::log(count / of_expert);
@@ -87,13 +90,13 @@ double GateStatistics::dispatch_entropy(index_t which, index_t kinds) const {
   return sum;
 }
 
+double GateStatistics::expert_share(index_t e) const {
+  return per_sample(static_cast<double>(in_expert(0, classes_, e)));
+}
+
 Vector<double> GateStatistics::expert_share() const {
-  Vector<double> share(importance.size(), 0.0);
-  for (index_t e = 0; e < experts(); ++e) {
-    std::int64_t count = 0;
-    for (index_t c = 0; c < classes_; ++c) count += by_label(c, e);
-    share[e] = per_sample(static_cast<double>(count));
-  }
+  Vector<double> share(experts());
+  for (index_t e = 0; e < experts(); ++e) share[e] = expert_share(e);
   return share;
 }
 
@@ -122,11 +125,12 @@ Vector<double> GateStatistics::importance_share() const {
   return share;
 }
 
+bool GateStatistics::is_dead(index_t e) const { return samples() > 0 && expert_share(e) < 1e-3; }
+
 std::vector<index_t> GateStatistics::dead_experts() const {
   std::vector<index_t> dead;
-  const Vector<double> share = expert_share();
   for (index_t e = 0; e < experts(); ++e) {
-    if (samples() > 0 && share[e] < 1e-3) dead.push_back(e);
+    if (is_dead(e)) dead.push_back(e);
   }
   return dead;
 }

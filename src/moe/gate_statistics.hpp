@@ -63,9 +63,11 @@ class GateStatistics {
   // them.
   double dispatch_entropy() const { return dispatch_entropy(2, groups_); }  // of groups
   double dispatch_entropy_label() const { return dispatch_entropy(0, classes_); }
-  Vector<double> expert_share() const;        // share of samples whose largest weight is e's
+  double expert_share(index_t e) const;       // share of samples whose largest weight is e's
+  Vector<double> expert_share() const;        // of all experts
   Vector<double> importance_share() const;    // mean gate weight
-  std::vector<index_t> dead_experts() const;  // chosen for less than 1 sample in 1000
+  bool is_dead(index_t e) const;              // chosen for less than 1 sample in 1000
+  std::vector<index_t> dead_experts() const;  // those
   double largest_share() const;               // the largest of expert_share()
   // Experts with a larger share than least_active_share(): 1%, or half of an even share where there are more
   // than 50 experts.
@@ -85,6 +87,8 @@ class GateStatistics {
   index_t table(index_t which, index_t c, index_t e) const {
     return first_load + experts() * (1 + which * classes_ + c) + e;
   }
+  // Samples of an expert in a table of so many kinds.
+  std::int64_t in_expert(index_t which, index_t kinds, index_t e) const;
   double mutual_information(index_t which) const;
   double dispatch_entropy(index_t which, index_t kinds) const;
   double per_sample(double sum) const;

@@ -202,13 +202,13 @@ void Loop::train_one_step() {
   look_for_end(report.loss());
   if (folder_ == nullptr) return;
   const index_t epoch = loader_.training().epoch_number(state_.step);
-  metrics_->write(step_object({.step = state_.step,
-                               .epoch = epoch,
-                               .loss = report.loss(),
-                               .regularisers = report.regularisers,
-                               .gradient_norm = report.agreed.gradient_norm,
-                               .learning_rate = report.learning_rate},
-                              report.statistics, report.seconds));
+  metrics_->write_step({.step = state_.step,
+                        .epoch = epoch,
+                        .loss = report.loss(),
+                        .regularisers = report.regularisers,
+                        .gradient_norm = report.agreed.gradient_norm,
+                        .learning_rate = report.learning_rate},
+                       report.statistics, report.seconds);
   progress_->update({.epoch = epoch,
                      .step = state_.step,
                      .samples = report.statistics.samples(),

@@ -32,6 +32,8 @@ class Loop {
 
   // Where the root writes progress and the result: standard output, unless this is called before run().
   void set_output(std::ostream& out) { out_ = &out; }
+  // As BatchLoader::hold_samples, before run(). Local.
+  void hold_samples(index_t most_bytes) { loader_.hold_samples(most_bytes); }
 
   model::Model& model() { return *model_; }
   const train::BatchLoader& loader() const { return loader_; }

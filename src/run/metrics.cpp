@@ -18,6 +18,7 @@
 #include "base/log.hpp"
 #include "files/regular_file.hpp"
 #include "files/replacement.hpp"
+#include "moe/regularisers.hpp"
 
 namespace switchyard::run {
 namespace {
@@ -56,37 +57,49 @@ bool belongs(const std::string& line, index_t step) {
 
 }  // namespace
 
-Json step_object(const StepRecord& record, const moe::GateStatistics& statistics,
-                 const PhaseClock::Seconds& seconds) {
-  Json time;
-  for (std::size_t phase = 0; phase < phase_count; ++phase) {
-    time[std::string(name(static_cast<Phase>(phase)))] = seconds[phase];
-  }
-  const double step_seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
-  time["step"] = step_seconds;
-  time["samples_per_second"] = rate(statistics.samples(), step_seconds);
-  time["sent_rows"] = statistics.sent_rows();
-  Json object = {{"kind", "step"},        {"step", record.step},
-                 {"epoch", record.epoch}, {"samples", statistics.samples()},
-                 {"loss", record.loss},   {"task_loss", statistics.task_loss()}};
+void write_step(JsonLine& line, const StepRecord& record, const moe::GateStatistics& statistics,
+                const PhaseClock::Seconds& seconds) {
+  line.begin();
+  line.add("kind", "step");
+  line.add("step", record.step);
+  line.add("epoch", record.epoch);
+  line.add("samples", statistics.samples());
+  line.add("loss", record.loss);
+  line.add("task_loss", statistics.task_loss());
   const Span<const moe::RegulariserKind> kinds = moe::regulariser_kinds();
   SY_EXPECTS(record.regularisers.size() == kinds.size(), "losses of {} regularisers, not of {}",
              record.regularisers.size(), kinds.size());
-  for (std::size_t i = 0; i < kinds.size(); ++i) object[std::string(kinds[i].loss)] = record.regularisers[i];
-  object.update({{"error", statistics.error()},
-                 {"gradient_norm", record.gradient_norm},
-                 {"learning_rate", record.learning_rate},
-                 {"importance", statistics.importance},
-                 {"load", load_of(statistics)},
-                 {"h_s", statistics.sample_entropy()},
-                 {"h_s_chosen", statistics.chosen_entropy()},
-                 {"h_u", statistics.usage_entropy()},
-                 {"mi_predicted", statistics.mutual_information_predicted()},
-                 {"mi_true", statistics.mutual_information_true()}});
-  if (statistics.groups() > 0) object["dispatch_entropy"] = statistics.dispatch_entropy();
-  object["dead_experts"] = statistics.dead_experts();
-  object["time"] = std::move(time);
-  return object;
+  for (std::size_t i = 0; i < kinds.size(); ++i) line.add(kinds[i].loss, record.regularisers[i]);
+  line.add("error", statistics.error());
+  line.add("gradient_norm", record.gradient_norm);
+  line.add("learning_rate", record.learning_rate);
+  line.open_array("importance");
+  for (const double weights : statistics.importance) line.add(weights);
+  line.close_array();
+  line.open_array("load");
+  for (index_t e = 0; e < statistics.experts(); ++e) line.add(statistics.load(e));
+  line.close_array();
+  line.add("h_s", statistics.sample_entropy());
+  line.add("h_s_chosen", statistics.chosen_entropy());
+  line.add("h_u", statistics.usage_entropy());
+  line.add("mi_predicted", statistics.mutual_information_predicted());
+  line.add("mi_true", statistics.mutual_information_true());
+  if (statistics.groups() > 0) line.add("dispatch_entropy", statistics.dispatch_entropy());
+  line.open_array("dead_experts");
+  for (index_t e = 0; e < statistics.experts(); ++e) {
+    if (statistics.is_dead(e)) line.add(e);
+  }
+  line.close_array();
+  line.open_object("time");
+  for (std::size_t phase = 0; phase < phase_count; ++phase) {
+    line.add(name(static_cast<Phase>(phase)), seconds[phase]);
+  }
+  const double step_seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+  line.add("step", step_seconds);
+  line.add("samples_per_second", rate(statistics.samples(), step_seconds));
+  line.add("sent_rows", statistics.sent_rows());
+  line.close_object();
+  line.end();
 }
 
 Json evaluation_object(const moe::GateStatistics& statistics) {
@@ -133,14 +146,23 @@ void MetricsWriter::sync() {
   files::with_remedy(files::run_place, [&] { file_.sync(); });
 }
 
+void MetricsWriter::write_step(const StepRecord& record, const moe::GateStatistics& statistics,
+                               const PhaseClock::Seconds& seconds) {
+  run::write_step(step_line_, record, statistics, seconds);
+  write_line(step_line_.text());
+}
+
 void MetricsWriter::write(const Json& object) {
-  const std::string line = object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  write_line(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void MetricsWriter::write_line(std::string_view line) {
   files::with_remedy(files::run_place, [&] {
-    const index_t before = file_.size_bytes();
-    if (!lost_ && (file_.is_removed() || before < size_)) {
+    const auto [before, is_removed] = file_.state();
+    if (!lost_ && (is_removed || before < size_)) {
       lost_ = true;
       log::warn("'{}' was {} while the run writes to it: lines are lost", file_.path().string(),
-                file_.is_removed() ? "taken away" : "cut");
+                is_removed ? "taken away" : "cut");
     }
     try {
       file_.write(line);

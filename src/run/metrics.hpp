@@ -9,12 +9,14 @@
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
 #include "base/ids.hpp"
 #include "base/phase_clock.hpp"
+#include "base/span.hpp"
 #include "files/file.hpp"
 #include "moe/gate_statistics.hpp"
-#include "moe/regularisers.hpp"
+#include "run/json_line.hpp"
 
 namespace switchyard::run {
 
@@ -22,16 +24,17 @@ using Json = nlohmann::ordered_json;  // members keep the order in which they we
 
 // What the statistics of the global batch do not hold.
 struct StepRecord {
-  index_t step = 0;             // 1 is the first
-  index_t epoch = 0;            // 1 is the first
-  double loss = 0;              // total: task and regularisers
-  Vector<double> regularisers;  // losses, in the order of moe::regulariser_kinds()
-  double gradient_norm = 0;     // before clipping
+  index_t step = 0;                 // 1 is the first
+  index_t epoch = 0;                // 1 is the first
+  double loss = 0;                  // total: task and regularisers
+  Span<const double> regularisers;  // losses, in the order of moe::regulariser_kinds()
+  double gradient_norm = 0;         // before clipping
   double learning_rate = 0;
 };
-// {"kind": "step", ...}. `statistics` are those of the step's global batch, `seconds` the root's times.
-Json step_object(const StepRecord& record, const moe::GateStatistics& statistics,
-                 const PhaseClock::Seconds& seconds);
+// {"kind": "step", ...} and its line break. `statistics` are those of the step's global batch, `seconds` the
+// root's times. Written without Json objects, whose making takes a tenth of a step of 0.8 ms.
+void write_step(JsonLine& line, const StepRecord& record, const moe::GateStatistics& statistics,
+                const PhaseClock::Seconds& seconds);
 
 struct EvaluationRecord {
   std::string split;  // "validation", "test"
@@ -55,9 +58,15 @@ class MetricsWriter {
   // What was written has reached the disk when it returns: before a checkpoint is published.
   void sync();
   void write(const Json& object);
+  // The line of a step, which allocates nothing once one was as long.
+  void write_step(const StepRecord& record, const moe::GateStatistics& statistics,
+                  const PhaseClock::Seconds& seconds);
 
  private:
+  void write_line(std::string_view line);
+
   files::File file_;
+  JsonLine step_line_;
   index_t size_ = 0;   // of the file when the last line was written
   bool lost_ = false;  // somebody took it away or cut it: said once
 };

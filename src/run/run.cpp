@@ -31,7 +31,10 @@ Outcome execute(PreparedRun& prepared, const RunMeans& means) {
   comm::Communicator& communicator = means.resources.communicator;
   const RunFolder* const folder = prepared.folder ? &*prepared.folder : nullptr;
   std::optional<Loop> loop;
-  comm::agree(communicator, [&] { loop.emplace(prepared.config, *means.dataset, means.resources, folder); });
+  comm::agree(communicator, [&] {
+    loop.emplace(prepared.config, *means.dataset, means.resources, folder);
+    loop->hold_samples(means.most_held_bytes);
+  });
   loop->set_output(*means.out);
   if (!prepared.checkpoint.empty()) {
     const checkpoint::Reader reader(communicator, prepared.checkpoint);

@@ -31,6 +31,7 @@ std::string newest_checkpoint(const RunFolder& folder);
 struct RunMeans {
   comm::Resources resources;
   const data::Dataset* dataset = nullptr;
+  index_t most_held_bytes = 0;               // of samples as floats, on this rank
   std::ostream* out = nullptr;               // progress and result, on every rank; only the root writes
   std::function<void(Loop& loop)> announce;  // before the first step, on all ranks
 };

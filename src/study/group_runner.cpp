@@ -42,8 +42,9 @@ const data::Dataset& GroupRunner::dataset_of(const run::Config& config) {
   return datasets_.emplace(key, data::load_dataset(config.data, config.run.seed)).first->second;
 }
 
-GroupRunner::GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device)
-    : group_(&group), device_(std::move(device)) {}
+GroupRunner::GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device,
+                         index_t most_held_bytes)
+    : group_(&group), device_(std::move(device)), most_held_bytes_(most_held_bytes) {}
 
 Ended GroupRunner::run(const Job& job) {
   std::optional<std::string> failure;
@@ -67,9 +68,11 @@ Ended GroupRunner::train(const Job& job) {
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
   std::ostream silence(nullptr);
-  const run::Outcome outcome = run::execute(
-      prepared,
-      {.resources = {*group_, context}, .dataset = dataset, .out = &silence, .announce = [](run::Loop&) {}});
+  const run::Outcome outcome = run::execute(prepared, {.resources = {*group_, context},
+                                                       .dataset = dataset,
+                                                       .most_held_bytes = most_held_bytes_,
+                                                       .out = &silence,
+                                                       .announce = [](run::Loop&) {}});
   return outcome.code == ExitCode::ok ? Ended::finished : Ended::stopped;
 }
 

@@ -16,8 +16,10 @@ enum class Ended { finished, failed, stopped };
 
 class GroupRunner {
  public:
-  // `device` gives the device for a run's choice; local. All must outlive the runner.
-  GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device);
+  // `device` gives the device for a run's choice; local. All must outlive the runner. `most_held_bytes`: of
+  // samples as floats, on this rank.
+  GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device,
+              index_t most_held_bytes);
 
   // Starts or goes on with a run, in silence. A NumericError on which the group agrees is recorded in the run's
   // folder, and the run counts as failed; all else is thrown. Collective over the group.
@@ -32,6 +34,7 @@ class GroupRunner {
 
   comm::Communicator* group_;
   std::function<device::Context&(const run::Options&)> device_;
+  index_t most_held_bytes_;
   // The runs of a study mostly share one; by what it depends on.
   std::map<std::string, data::Dataset> datasets_;
 };

@@ -15,6 +15,7 @@ struct Means {
   comm::Communicator* world = nullptr;
   std::function<device::Context&(const run::Options&)> device;  // for a run's choice; local
   int threads = 1;                                              // per rank, for the table at the start
+  index_t most_held_bytes = 0;                                  // of samples as floats, on this rank
   std::vector<std::string> warnings;                            // for the table, too
   ReadConfig read_config;
   std::ostream* out = nullptr;  // of the roots of groups

@@ -1,8 +1,9 @@
 #include "train/batch_loader.hpp"
 
-#include "device/thread_pool.hpp"
-
 #include <algorithm>
+
+#include "base/error.hpp"
+#include "device/thread_pool.hpp"
 
 namespace switchyard::train {
 
@@ -15,17 +16,50 @@ BatchLoader::BatchLoader(const Options& options, std::uint64_t seed, const data:
       seed_(seed),
       training_{dataset.size(data::Split::train), options.batch_size},
       sampler_(dataset.size(data::Split::train), seed, RandomUse::sampler),
-      order_(options.order) {}
+      order_(options.order),
+      epochs_(options.epochs) {}
 
 model::Task task_of(const data::Dataset& dataset) {
   return {dataset.shape(), dataset.class_count(), dataset.group_count()};
 }
 
-// samples_ as rows: where they lie if the data set holds them as floats, else made in the step's memory.
+void BatchLoader::hold_samples(index_t most_bytes) {
+  for (const data::Split split : {data::Split::train, data::Split::validation}) {
+    const index_t bytes = HeldSamples::bytes_of(*dataset_, split);
+    // A rank has each validation sample of its own after every epoch, but one of training, on an average, in
+    // one epoch of as many as there are ranks.
+    const bool comes_again = split == data::Split::validation || epochs_ > resources_.communicator.size();
+    if (bytes == 0 || bytes > most_bytes || !comes_again || dataset_->rows(split) != nullptr ||
+        dataset_->is_augmented(split)) {
+      continue;
+    }
+    try {
+      held_[as_size(split)] = HeldSamples(*dataset_, split);
+      most_bytes -= bytes;
+    } catch (const OutOfMemory&) {  // nobody asked for it: batches are made without
+    }
+  }
+}
+
+index_t BatchLoader::held_bytes() const { return held_[0].bytes() + held_[1].bytes(); }
+
+// All samples of the split side by side, of which at least samples_ are there; null where none are held.
+const float* BatchLoader::all_rows(data::Split split) {
+  if (const float* const rows = dataset_->rows(split)) return rows;
+  if (as_size(split) >= held_.size() || !held_[as_size(split)]) return nullptr;
+  HeldSamples& held = held_[as_size(split)];
+  resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
+    const IndexRange part = tiles_.rows(tile);
+    held.make(Span<const index_t>(samples_).subspan(part.begin, part.size()));
+  });
+  return held.rows();
+}
+
+// samples_ as rows: where they lie if they are held as floats, else made in the step's memory.
 tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<data::Visit>& visit) {
   const auto count = std::ssize(samples_);
   const index_t features = dataset_->shape().features();
-  if (const float* const all = dataset_->rows(split)) {
+  if (const float* const all = all_rows(split)) {
     const bool neighbours =
         count == 0 || (samples_.back() - samples_.front() == count - 1 && std::ranges::is_sorted(samples_));
     if (neighbours) {

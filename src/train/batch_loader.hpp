@@ -1,6 +1,7 @@
 // This rank's share of a batch, ready for the model.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "data/dataset.hpp"
 #include "data/permutation.hpp"
 #include "model/model.hpp"
+#include "train/held_samples.hpp"
 #include "train/options.hpp"
 
 namespace switchyard::train {
@@ -24,6 +26,12 @@ class BatchLoader {
   BatchLoader(const Options& options, std::uint64_t seed, const data::Dataset& dataset,
               comm::Resources resources);
 
+  // Of samples that are made anew for each batch, keeps as floats the splits that come again, training before
+  // validation, as far as they take no more than that. Local.
+  void hold_samples(index_t most_bytes);
+  // What is kept takes so much once all samples were used.
+  index_t held_bytes() const;
+
   const data::Batching& training() const { return training_; }
   const data::Dataset& dataset() const { return *dataset_; }
   // The batch of training step `step` (from 0), samples in the order of its epoch.
@@ -37,6 +45,7 @@ class BatchLoader {
   template <class SampleOf>
   nn::Batch load(data::Split split, index_t size, const std::optional<data::Visit>& visit,
                  const SampleOf& sample_of);
+  const float* all_rows(data::Split split);
   tensor::RowSource rows_of(data::Split split, const std::optional<data::Visit>& visit);
 
   const data::Dataset* dataset_;
@@ -47,6 +56,8 @@ class BatchLoader {
   data::Batching training_;
   data::Permutation sampler_;  // variant: the epoch
   SampleOrder order_;
+  index_t epochs_;
+  std::array<HeldSamples, 2> held_;  // training, validation
   nn::BatchTiles tiles_;
   Vector<index_t> samples_;
 };

@@ -50,8 +50,9 @@ struct Measured {
 };
 
 Measured measure(const run::Config& config, index_t steps, const data::Dataset& dataset,
-                 comm::Resources resources) {
+                 index_t most_held_bytes, comm::Resources resources) {
   train::BatchLoader loader(config.train, config.run.seed, dataset, resources);
+  loader.hold_samples(most_held_bytes);
   const std::unique_ptr<model::Model> model =
       model::make_model(run::mixture_options(config), train::task_of(dataset), resources);
   model->values_changed();
@@ -124,7 +125,7 @@ int bench_step(Runtime& runtime, Arguments arguments) {
   device::Context& context = runtime.start_device(config.run);
   const data::Dataset dataset = runtime.read_data(config);
   const index_t steps = config.train.max_steps > 0 ? config.train.max_steps : 200;
-  const Measured measured = measure(config, steps, dataset, {communicator, context});
+  const Measured measured = measure(config, steps, dataset, runtime.most_held_bytes(), {communicator, context});
   const int cores = communicator.size() * runtime.threads();
   if (runtime.is_root()) {
     for (const std::string& warning : runtime.warnings()) std::cout << "warning: " << warning << '\n';

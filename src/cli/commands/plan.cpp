@@ -128,6 +128,17 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
                            p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
 }
 
+void print_samples(const Plan& p, const data::Dataset& dataset) {
+  if (dataset.rows(data::Split::train) != nullptr) return;
+  double bytes = static_cast<double>(train::HeldSamples::bytes_of(dataset, data::Split::validation));
+  if (!dataset.is_augmented(data::Split::train) && p.config.train.epochs > p.ranks)
+    bytes += static_cast<double>(train::HeldSamples::bytes_of(dataset, data::Split::train));
+  std::cout << fmt::format(
+      "\nsamples as floats: at most {} more per rank, where the ranks of a host have room for theirs in a tenth of "
+      "its memory\n",
+      mebibytes(bytes));
+}
+
 }  // namespace
 
 int plan(Arguments arguments) {
@@ -162,6 +173,7 @@ int plan(Arguments arguments) {
       "rank", "experts", "samples", "parameters", "activations", "rows in/step", "outputs/step");
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(p, placement, rank);
   if (ranks > 64) std::cout << "  ...\n";
+  print_samples(p, dataset);
   const double state = (static_cast<double>(p.gate.parameter_count()) * (1.0 + states(p, nn::Role::router)) +
                         static_cast<double>(config.moe.experts * p.expert.parameter_count()) *
                             (1.0 + states(p, nn::Role::weight))) *

@@ -17,7 +17,16 @@ namespace {
 
 using Rows = std::vector<std::pair<std::string, std::string>>;
 
-Rows data_rows(const run::Config& config, const data::Dataset& dataset) {
+// Which batches read samples where they lie.
+std::string held_text(const train::BatchLoader& loader) {
+  if (loader.dataset().rows(data::Split::train) != nullptr) return "all";
+  if (loader.held_bytes() == 0) return "made for each batch";
+  return fmt::format("kept from their first use, at most {:.1f} MiB per rank",
+                     static_cast<double>(loader.held_bytes()) / (1 << 20));
+}
+
+Rows data_rows(const run::Config& config, const train::BatchLoader& loader) {
+  const data::Dataset& dataset = loader.dataset();
   const tensor::SampleShape shape = dataset.shape();
   return {{"source", data::describe(config.data)},
           {"samples",
@@ -25,7 +34,8 @@ Rows data_rows(const run::Config& config, const data::Dataset& dataset) {
                        console::grouped(dataset.size(data::Split::validation)),
                        console::grouped(dataset.size(data::Split::test)))},
           {"shape", fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height, shape.width,
-                                dataset.class_count())}};
+                                dataset.class_count())},
+          {"as floats", held_text(loader)}};
 }
 
 std::string text_of(const run::Config& config, std::string_view key) { return run::schema().text(config, key); }
@@ -130,7 +140,7 @@ void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const
   const moe::Placement placement =
       moe::Placement::make(config.moe.placement, config.moe.experts, runtime.communicator().size());
   console::StartTable table;
-  table.sections.push_back({"data", data_rows(config, dataset)});
+  table.sections.push_back({"data", data_rows(config, loop.loader())});
   table.sections.push_back({"model", model_rows(config, dataset)});
   table.sections.push_back({"layout", layout_rows(runtime, placement)});
   table.sections.push_back({"training", training_rows(prepared, loop)});

@@ -67,6 +67,7 @@ int study(Runtime& runtime, Arguments arguments) {
       spec, {.world = &world,
              .device = [&](const run::Options& run) -> device::Context& { return runtime.adjust_device(run); },
              .threads = runtime.threads(),
+             .most_held_bytes = runtime.most_held_bytes(),
              .warnings = runtime.warnings(),
              .read_config = read_configuration,
              .out = &std::cout});

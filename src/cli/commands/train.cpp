@@ -78,6 +78,7 @@ int run(Runtime& runtime, run::PreparedRun& prepared) {
   const run::Outcome outcome = run::execute(
       prepared, {.resources = {communicator, context},
                  .dataset = &dataset,
+                 .most_held_bytes = runtime.most_held_bytes(),
                  .out = &std::cout,
                  .announce = [&](run::Loop& loop) { print_start_table(runtime, prepared, dataset, loop); }});
   if (runtime.is_root())

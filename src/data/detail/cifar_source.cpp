@@ -82,9 +82,10 @@ class CifarSource final : public SampleSource {
     return files_.kind == CifarKind::cifar100 && labels_ == LabelLevel::fine ? cifar100_coarse_classes : 0;
   }
 
+  bool augments() const override { return augment_ == Augmentation::flip_crop; }
   void fill(const Request& request, tensor::Matrix images) const override {
     const CifarRecords& records = of(request.split);
-    const bool augmented = request.visit && augment_ == Augmentation::flip_crop;
+    const bool augmented = request.visit && augments();
     Image changed;
     const auto pixels = [&](index_t i) {
       return records.pixels(split_.row(request.split, request.samples[i]));

@@ -31,6 +31,8 @@ class SampleSource {
   virtual index_t group_count() const { return 0; }
   // All samples of a split side by side, if the source holds them as floats; else null.
   virtual const float* rows(Split) const { return nullptr; }
+  // Whether a visit changes training samples.
+  virtual bool augments() const { return false; }
   // As Dataset::fill.
   virtual void fill(const Request& request, tensor::Matrix rows) const = 0;
   // All samples and labels, or what they are a function of; not how they are split. The same for the same

@@ -35,19 +35,26 @@ std::vector<std::string> keys(const Json& object) {
   return names;
 }
 
+constexpr std::array regulariser_losses = {0.1875, 0.0, 0.0, 0.0, 0.0, 0.0};
 const StepRecord step_7 = {.step = 7,
                            .epoch = 2,
                            .loss = 0.5,
-                           .regularisers = {0.1875, 0, 0, 0, 0, 0},
+                           .regularisers = regulariser_losses,
                            .gradient_norm = 2.5,
                            .learning_rate = 0.001};
 
-TEST(StepObject, says_what_the_step_did) {
+std::string step_line(const StepRecord& record, const PhaseClock::Seconds& seconds) {
+  JsonLine line;
+  write_step(line, record, test::sample_statistics(), seconds);
+  return line.text();
+}
+
+TEST(StepLine, says_what_the_step_did) {
   PhaseClock::Seconds seconds{};
   seconds[static_cast<std::size_t>(Phase::gate)] = 0.25;
   seconds[static_cast<std::size_t>(Phase::exchange)] = 0.5;
   seconds[static_cast<std::size_t>(Phase::other)] = 1.25;
-  Json object = step_object(step_7, test::sample_statistics(), seconds);
+  Json object = Json::parse(step_line(step_7, seconds));
   EXPECT_NEAR(object["h_u"].get<double>(), 1.58829302683016, 1e-12);
   EXPECT_NEAR(object["mi_predicted"].get<double>(), 1.3350739447326836, 1e-12);
   EXPECT_NEAR(object["mi_true"].get<double>(), 1.3350739447326836, 1e-12);
@@ -64,17 +71,35 @@ TEST(StepObject, says_what_the_step_did) {
       R"("other":1.25,"step":2.0,"samples_per_second":500.0,"sent_rows":1234}})");
 }
 
-TEST(StepObject, is_the_same_on_a_slower_machine_apart_from_time) {
+TEST(StepLine, is_the_same_on_a_slower_machine_apart_from_time) {
   PhaseClock::Seconds fast{};
   PhaseClock::Seconds slow{};
   fast.fill(0.001);
   slow.fill(2);
-  Json a = step_object(step_7, test::sample_statistics(), fast);
-  Json b = step_object(step_7, test::sample_statistics(), slow);
+  Json a = Json::parse(step_line(step_7, fast));
+  Json b = Json::parse(step_line(step_7, slow));
   EXPECT_NE(a, b);
   a.erase("time");
   b.erase("time");
   EXPECT_EQ(a.dump(), b.dump());
+}
+
+// Without samples nothing is counted and no expert is dead; with clusters there is a member more.
+TEST(StepLine, is_what_json_prints_of_it) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const double loss : {1.0 / 3, -0.0, 5e-324, 1e22, nan}) {
+    StepRecord record = step_7;
+    record.loss = loss;
+    for (const moe::GateStatistics& statistics :
+         {test::sample_statistics(), moe::GateStatistics(4, 3), moe::GateStatistics(4, 3, 2)}) {
+      JsonLine line;
+      write_step(line, record, statistics, {0.1, 0.2, 0.3});
+      const Json read = Json::parse(line.text());
+      EXPECT_EQ(line.text(), read.dump() + "\n");
+      EXPECT_EQ(read.contains("dispatch_entropy"), statistics.groups() > 0);
+      EXPECT_EQ(read["dead_experts"].empty(), statistics.samples() == 0);
+    }
+  }
 }
 
 TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
@@ -124,12 +149,15 @@ TEST(MetricsWriter, appends_one_line_at_a_time) {
 TEST(MetricsWriter, stays_valid_json_with_values_that_json_lacks) {
   const test::TemporaryDirectory folder;
   const auto file = folder.path() / "metrics.jsonl";
+  MetricsWriter writer(file);
+  writer.write({{"loss", std::numeric_limits<double>::quiet_NaN()}, {"text", "not UTF-8: \xff"}});
+  EXPECT_TRUE(Json::parse(content(file))["loss"].is_null());
+
+  std::filesystem::resize_file(file, 0);
   StepRecord record = step_7;
   record.loss = std::numeric_limits<double>::quiet_NaN();
   record.gradient_norm = std::numeric_limits<double>::infinity();
-  Json object = step_object(record, test::sample_statistics(), {});
-  object["text"] = "not UTF-8: \xff";
-  MetricsWriter(file).write(object);
+  writer.write_step(record, test::sample_statistics(), {});
   const Json read = Json::parse(content(file));
   EXPECT_TRUE(read["loss"].is_null());
   EXPECT_TRUE(read["gradient_norm"].is_null());
