@@ -3,6 +3,7 @@
 
 #include "cli/runtime.hpp"
 #include "data/dataset.hpp"
+#include "moe/router.hpp"
 #include "run/run.hpp"
 
 namespace switchyard::cli {
