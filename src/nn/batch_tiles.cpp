@@ -24,10 +24,11 @@ void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_siz
     begin_.push_back(partition_begin(batch_size, shards, shard) - first_row_);
   }
   set_of_tile_.clear();
-  first_tile_ = {0, shards};
-  first_row_of_ = {0, local_rows()};
-  sample_end_ = {local_rows()};
-  total_samples_ = {batch_size};
+  // Not by `=`, which would make a vector and take its memory.
+  first_tile_.assign({0, shards});
+  first_row_of_.assign({0, local_rows()});
+  sample_end_.assign({local_rows()});
+  total_samples_.assign({batch_size});
 }
 
 void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows) {
