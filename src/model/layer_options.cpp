@@ -3,16 +3,16 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "model/objective.hpp"
+#include "model/head.hpp"
 
 namespace switchyard::model {
 
 moe::LayerOptions layer_options(const MixtureOptions& mixture, const Task& task) {
   const moe::GateSpec gate = moe::parse_gate(mixture.networks.gate);
-  const std::unique_ptr<Objective> objective = Objective::make(mixture, task.classes);
+  const std::unique_ptr<Head> head = make_head(mixture, task.classes);
   const nn::InitialValues init = mixture.networks.init;
   nn::NetworkShape expert = nn::NetworkShape::resolve("expert", moe::parse_expert(mixture.networks.expert),
-                                                      task.sample, objective->outputs());
+                                                      task.sample, head->outputs());
   expert.shows_hidden = gate.kind.scores == moe::ScoresOf::hidden_vectors;
   nn::NetworkShape network;
   if (gate.kind.resolve != nullptr) {
@@ -28,9 +28,10 @@ moe::LayerOptions layer_options(const MixtureOptions& mixture, const Task& task)
   }
   return {.gate = network,
           .expert = expert,
-          .outputs = objective->outputs(),
-          .routing = {mixture.moe, gate.kind, task.classes, objective->measure()},
-          .head = objective->head(),
+          .outputs = head->outputs(),
+          .routing = {mixture.moe, gate.kind, task.classes, head->measure()},
+          .head = kind_of(mixture.networks.loss).of_distributions ? moe::ExpertHead::log_softmax
+                                                                  : moe::ExpertHead::none,
           .gate_options = {{.replicated = true, .batch_size = mixture.batch_size, .shards = mixture.shards},
                            mixture.precision,
                            {init, mixture.networks.gate_init_scale, mixture.draw},

@@ -16,7 +16,7 @@ namespace switchyard::model {
 Mixture::Mixture(const MixtureOptions& mixture, const Task& task, comm::Resources resources)
     : resources_(resources),
       task_(task),
-      objective_(Objective::make(mixture, task.classes)),
+      head_(make_head(mixture, task.classes)),
       regularisers_(mixture.moe),
       options_(layer_options(mixture, task)),
       layer_(options_, resources.communicator,
@@ -43,7 +43,7 @@ index_t Mixture::training_multiply_adds_per_sample() const {
 void Mixture::forward(const nn::Pass& pass, moe::GateStatistics& statistics) {
   output_ = layer_.forward(pass);
   pass.clock.enter(Phase::combine);
-  scores_ = objective_->forward(pass.context, output_, pass.batch.labels);
+  scores_ = head_->forward(pass.context, output_, pass.batch.labels);
   pass.clock.enter(Phase::other);
   count_choices(pass.batch, statistics);
   regularisers_.measure(pass, layer_.router(), output_.routing);
@@ -99,7 +99,7 @@ Mixture::OfSamples Mixture::of_samples(const nn::Pass& pass) const {
   const moe::Routing& routing = output_.routing;
   OfSamples of;
   if (!pass.is_training()) {
-    of.likelihood_losses = objective_->likelihood_losses(context, output_, pass.batch.labels, scores_);
+    of.likelihood_losses = head_->likelihood_losses(context, output_, pass.batch.labels, scores_);
   }
   const auto allocate = [&] { return pass.workspace().allocate<double>(routing.samples); };
   of.score_entropies = routing.entropies;
@@ -159,8 +159,7 @@ void Mixture::count_choices(const nn::Batch& batch, moe::GateStatistics& statist
     }
     const index_t expert = routing.experts[n * routing.slots + chosen];
     ++statistics.by_label(label, expert);
-    ++statistics.by_prediction(objective_->class_of(output_.slot_rows().row(n * routing.slots + chosen)),
-                               expert);
+    ++statistics.by_prediction(head_->class_of(output_.slot_rows().row(n * routing.slots + chosen)), expert);
     if (!batch.groups.empty()) ++statistics.by_group(batch.groups[n], expert);
   }
 }
@@ -169,7 +168,7 @@ void Mixture::backward(const nn::Pass& pass) {
   pass.clock.enter(Phase::combine);
   const moe::SlotGradients gradients = layer_.begin_backward(pass);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(pass.tiles().total_rows()));
-  objective_->backward(pass.context, output_, pass.batch.labels, scale, gradients);
+  head_->backward(pass.context, output_, pass.batch.labels, scale, gradients);
   layer_.backward(pass, output_, gradients, regularisers_.gradients(pass.workspace()));
 }
 

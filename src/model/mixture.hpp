@@ -1,19 +1,19 @@
-// A mixture of experts: gate, experts, objective and regularisers, assembled from a configuration.
+// A mixture of experts: gate, experts, head and regularisers, assembled from a configuration.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "base/span.hpp"
+#include "model/head.hpp"
 #include "model/layer_options.hpp"
 #include "model/model.hpp"
-#include "model/objective.hpp"
 #include "moe/layer.hpp"
 #include "moe/regularisers.hpp"
 
 namespace switchyard::model {
 
-// L = the objective's mean over the global batch + regularisers. forward() also throws NumericError if a score
+// L = the head's mean over the global batch + regularisers. forward() also throws NumericError if a score
 // of the gate is not finite.
 class Mixture final : public Model {
  public:
@@ -53,7 +53,7 @@ class Mixture final : public Model {
 
   comm::Resources resources_;
   Task task_;
-  std::unique_ptr<Objective> objective_;
+  std::unique_ptr<Head> head_;
   moe::Regularisers regularisers_;
   moe::LayerOptions options_;
   moe::Layer layer_;

@@ -11,12 +11,26 @@
 namespace switchyard::model {
 namespace {
 
-constexpr std::array loss_words = {config::Word{Loss::likelihood, "likelihood"},
-                                   config::Word{Loss::stochastic, "stochastic"},
-                                   config::Word{Loss::predicted_loss, "predicted_loss"},
-                                   config::Word{Loss::cross_entropy, "cross_entropy"},
-                                   config::Word{Loss::logistic, "logistic"},
-                                   config::Word{Loss::double_softmax, "double_softmax"}};
+// Calls add(text) with every part of the help of `loss`.
+constexpr void for_loss_help(const auto& add) {
+  for (const HeadKind& kind : head_kinds) {
+    if (kind.help.empty()) continue;
+    for (const std::string_view part : {kind.name, std::string_view(": "), kind.help, std::string_view("; ")})
+      add(part);
+  }
+  add("the others score the gate-weighted sum of their outputs");
+}
+constexpr auto loss_help = [] {
+  constexpr std::size_t size = [] {
+    std::size_t sum = 0;
+    for_loss_help([&](std::string_view part) { sum += part.size(); });
+    return sum;
+  }();
+  std::array<char, size> text{};
+  auto end = text.begin();
+  for_loss_help([&](std::string_view part) { end = std::ranges::copy(part, end).out; });
+  return text;
+}();
 constexpr std::array init_words = {config::Word{nn::InitialValues::uniform, "uniform"},
                                    config::Word{nn::InitialValues::normal, "normal"}};
 
@@ -31,13 +45,7 @@ constexpr std::array fields = {
                     "ending in attention:experts; most_certain:experts: no gate, the most certain expert "
                     "answers; by_label:experts: moe.partition; none: a single expert")),
     identity.text<&Options::expert>("expert", "an expert's layers, such as: dense:64 relu dense:classes"),
-    arithmetic.choice<&Options::loss, loss_words>(
-        "loss",
-        "likelihood: of the mixture of the experts' distributions; "
-        "stochastic: of competing experts, of which one "
-        "answers; predicted_loss: the gate predicts the experts' losses and "
-        "the best one answers; the others score the gate-weighted sum "
-        "of their outputs"),
+    arithmetic.choice<&Options::loss, head_kinds>("loss", {loss_help.data(), loss_help.size()}),
     training.choice<&Options::init, init_words>(
         "init", "of first weights; uniform: up to 1/sqrt(inputs); normal: standard deviation 1"),
     training.number<&Options::gate_init_scale>("gate_init_scale", config::not_negative,

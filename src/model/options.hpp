@@ -6,13 +6,12 @@
 
 #include "base/ids.hpp"
 #include "config/schema.hpp"
+#include "model/heads/table.hpp"
 #include "moe/options.hpp"
 #include "nn/options.hpp"
 
 namespace switchyard::model {
 
-// What the mixture's output is and how it is scored; model/objective.hpp has the formulas.
-enum class Loss { likelihood, stochastic, predicted_loss, cross_entropy, logistic, double_softmax };
 // The networks that training leaves as they are.
 struct Frozen {
   bool gate = false;

@@ -35,12 +35,6 @@ void check_networks(const Config& config) {
   }
 }
 
-// Whether the loss reads distributions, of experts that end in a softmax.
-bool mixes_distributions(model::Loss loss) {
-  return loss == model::Loss::likelihood || loss == model::Loss::stochastic ||
-         loss == model::Loss::predicted_loss;
-}
-
 model::Frozen frozen_in(const Config& config) {
   return model::frozen_networks(config.train.freeze, config.moe.experts);
 }
@@ -140,7 +134,7 @@ void check_freeze(const Config& config, const moe::RouterKind& kind) {
 
 void check_mixture(const moe::Options& moe, model::Loss loss) {
   require(
-      !mixes_distributions(loss) || moe.gate_value != moe::GateValue::noisy_logit,
+      !model::kind_of(loss).of_distributions || moe.gate_value != moe::GateValue::noisy_logit,
       "moe.gate_value = noisy_logit with model.loss = likelihood, stochastic or predicted_loss (a mixture's "
       "weights are probabilities); use another gate_value, or another loss");
   require(

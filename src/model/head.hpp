@@ -15,24 +15,16 @@ struct Scores {
   Span<float> losses;            // [N]
   Span<std::int32_t> predicted;  // [N]
 };
+Scores allocate_scores(device::Workspace& workspace, index_t samples);
 
-// One of model.loss; V1, V2 and V7 are the reference's names (Krishnamurthy et al. 2023):
-//   likelihood      -log sum_i w_i y_{i,t} of the experts' distributions y_i (V1; Jacobs et al. 1991)
-//   stochastic      -log sum_i w_i y_{i,t}^(1/2); the expert with the largest weight answers (V2)
-//   predicted_loss  -log y_{e,t} + sum_i |z_i - log y_{i,t}|, e the expert with the largest score z, which
-//                   answers. The gate learns from the second term alone, the experts from the first (V7)
-//   cross_entropy, logistic, double_softmax
-//                   of F = sum_i w_i f_i (ops/moe/weighted_sum.hpp; Chen et al. 2022)
-// Local; forward leaves what backward needs, in the step's memory.
-class Objective {
+// One of model.loss; model/heads/table.hpp has the formulas. Local; forward leaves what backward needs, in the
+// step's memory.
+class Head {
  public:
-  // Throws ConfigError if the loss does not fit the classes.
-  static std::unique_ptr<Objective> make(const MixtureOptions& mixture, index_t classes);
-  virtual ~Objective() = default;
-  Objective(const Objective&) = delete;
-  Objective& operator=(const Objective&) = delete;
+  virtual ~Head() = default;
+  Head(const Head&) = delete;
+  Head& operator=(const Head&) = delete;
 
-  virtual moe::ExpertHead head() const { return moe::ExpertHead::log_softmax; }
   // What the gradient of a slot is by.
   virtual ops::GateMeasure measure() const { return ops::GateMeasure::weight; }
   // Of an expert.
@@ -54,10 +46,13 @@ class Objective {
                         Span<const std::int32_t> labels, float scale, const moe::SlotGradients& gradients) = 0;
 
  protected:
-  explicit Objective(index_t outputs) : outputs_(outputs) {}
+  explicit Head(index_t outputs) : outputs_(outputs) {}
 
  private:
   index_t outputs_;
 };
+
+// That of model.loss. Throws ConfigError if the loss does not fit the classes.
+std::unique_ptr<Head> make_head(const MixtureOptions& mixture, index_t classes);
 
 }  // namespace switchyard::model
