@@ -18,8 +18,7 @@ class RowPlaces : public std::vector<T*> {
   // Lives as long as this does, and until the next call.
   tensor::IndexedRows<T> view(index_t cols) const {
     index_.clear();
-    if (this->empty()) return {};
-    T* const lowest = *std::ranges::min_element(*this);
+    T* const lowest = this->empty() ? nullptr : *std::ranges::min_element(*this);
     for (T* const row : *this) index_.push_back(static_cast<std::int32_t>(row - lowest));
     // The index counts floats.
     return {index_.data(), static_cast<index_t>(this->size()), tensor::MatrixView<T>(lowest, 0, cols, 1)};
