@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/partition.hpp"
 #include "base/span.hpp"
 #include "comm/communicator.hpp"
 #include "tensor/tensor.hpp"
@@ -33,16 +34,17 @@ std::string hdf5_library();
 
 enum class DType { float32, float64, int64 };
 
-// Rows [first_row, first_row + rows) of the array `path`, of which this rank holds the one valid copy. Scalars
-// have an empty shape, first_row 0 and rows 1.
+// A run of elements, in row-major order, of the array `path`, of which this rank holds the one valid copy. A
+// scalar has an empty shape and one element.
 struct Slice {
   std::string path;  // "parameters/gate/dense_1/weight"
   DType dtype = DType::float32;
   tensor::Shape shape;  // of the whole array
-  index_t first_row = 0;
-  index_t rows = 0;
+  IndexRange elements;
   std::byte* data = nullptr;  // read when saving, written when loading
 };
+
+inline IndexRange all_elements(const tensor::Shape& shape) { return {0, tensor::element_count(shape)}; }
 
 // What is written once, the same on every rank: scalar data sets, as arrays are data sets. All paths of slices
 // and header differ, and none is the group of another. "schema_version" is ours.
@@ -122,8 +124,8 @@ class Reader {
   bool contains(const std::string& path) const;
   // All arrays (not the header), sorted by path, with shape and type; data is null.
   std::vector<Slice> arrays() const;
-  // Reads the rows that `slice` names into slice.data. Throws DataError if the array is missing or has another
-  // shape or type, with both values.
+  // Reads the elements that `slice` names into slice.data. Throws DataError if the array is missing or has
+  // another shape or type, with both values.
   void read(const Slice& slice) const;
 
  private:

@@ -89,7 +89,7 @@ std::vector<Slice> Reader::arrays() const {
   std::vector<Slice> arrays;
   for (const Entry& entry : file_->entries())
     if (entry.kind == Entry::Kind::array)
-      arrays.push_back({entry.path, entry.dtype, entry.shape, 0, detail::all_rows(entry.shape).rows, nullptr});
+      arrays.push_back({entry.path, entry.dtype, entry.shape, all_elements(entry.shape), nullptr});
   return arrays;
 }
 
@@ -98,11 +98,10 @@ void Reader::read(const Slice& slice) const {
       entry_of(*file_, slice.path, describe(slice.dtype, slice.shape), [&](const Entry& found) {
         return found.kind != Entry::Kind::text && found.dtype == slice.dtype && found.shape == slice.shape;
       });
-  SY_EXPECTS(slice.first_row >= 0 && slice.rows >= 0 &&
-                 slice.first_row + slice.rows <= detail::all_rows(slice.shape).rows,
-             "'{}': rows {} to {} of shape {}", slice.path, slice.first_row, slice.first_row + slice.rows,
-             tensor::to_string(slice.shape));
-  detail::reading(file_->path(), [&] { file_->read_rows(entry, {slice.first_row, slice.rows}, slice.data); });
+  const auto [begin, end] = slice.elements;
+  SY_EXPECTS(0 <= begin && begin <= end && end <= entry.elements(), "'{}': elements {} to {} of shape {}",
+             slice.path, begin, end, tensor::to_string(slice.shape));
+  detail::reading(file_->path(), [&] { file_->read_elements(entry, slice.elements, slice.data); });
 }
 
 void verify(const fs::path& file) {

@@ -1,5 +1,5 @@
-// Saving. One rank, the root, writes; the others send it their rows, piece by piece, in an order that all ranks
-// derive from the gathered plan.
+// Saving. One rank, the root, writes; the others send it what they hold, piece by piece, in an order that all
+// ranks derive from the gathered plan.
 //
 // A failure on the root does not stop the sending: the root goes on receiving, throws the pieces away, and
 // reports at the end. This costs the time of a save in a rare case, and keeps the owners free of waiting for a
@@ -38,16 +38,14 @@ template <class Use>
 void for_each_part_piece(const ArrayPlan& array, const Use& use) {
   const index_t unit = detail::element_bytes(array.dtype);
   for (const Part& part : array.parts)
-    for (const Piece& piece : detail::cut(array.shape, {part.first_row, part.rows}, detail::piece_bytes / unit))
+    for (const Piece& piece : detail::cut(array.shape, part.elements, detail::piece_bytes / unit))
       use(part, piece, as_size(piece.elements * unit));
 }
 
-// Where a piece of this rank's own rows lies in memory.
+// Where a piece of what this rank holds lies in memory.
 Span<const std::byte> bytes_of(const Slice& slice, const Piece& piece) {
-  const index_t row_elements = slice.shape.empty() ? 1 : tensor::element_count(slice.shape) / slice.shape[0];
   const index_t unit = detail::element_bytes(slice.dtype);
-  const index_t offset = (piece.first_element - slice.first_row * row_elements) * unit;
-  return {slice.data + offset, piece.elements * unit};
+  return {slice.data + (piece.first_element - slice.elements.begin) * unit, piece.elements * unit};
 }
 
 // The root's side: the file under its temporary name, until it is published or destroyed.
@@ -122,7 +120,7 @@ void write_file(const fs::path& file, const Header& header, Span<const Slice> ar
   for (const Slice& array : arrays) {
     writer.begin_array(array.path, array.dtype, array.shape);
     const index_t unit = detail::element_bytes(array.dtype);
-    for (const Piece& piece : detail::cut(array.shape, {0, array.rows}, detail::piece_bytes / unit))
+    for (const Piece& piece : detail::cut(array.shape, array.elements, detail::piece_bytes / unit))
       writer.append(piece, bytes_of(array, piece));
     writer.end_array();
   }
@@ -188,8 +186,7 @@ void detail::save(comm::Communicator& communicator, const fs::path& folder, cons
     SY_EXPECTS(step >= 0, "step {}", step);
     SY_EXPECTS(options.keep_last >= 1, "keep_last is {}", options.keep_last);
     for (const Slice& slice : slices)
-      SY_EXPECTS(slice.data != nullptr || slice.rows == 0 || tensor::element_count(slice.shape) == 0,
-                 "'{}' has no data", slice.path);
+      SY_EXPECTS(slice.data != nullptr || slice.elements.empty(), "'{}' has no data", slice.path);
     if (!communicator.is_root()) return;
     check_paths(plan, header);
     on_disk([&] {

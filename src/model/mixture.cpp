@@ -22,8 +22,11 @@ Mixture::Mixture(const MixtureOptions& mixture, const Task& task, comm::Resource
       layer_(options_, resources.communicator,
              moe::Placement::make(mixture.moe.placement, mixture.moe.experts, resources.communicator.size())) {
   // Unit 0 is the gate, unit 1 + e expert e.
-  const moe::RouterNetwork* const gate = layer_.router().network();
-  norm_table_.add(gate != nullptr ? nn::norm_parameters(gate->layers()) : std::vector<index_t>());
+  if (moe::RouterNetwork* const gate = layer_.router().network()) {
+    gate->gradient().add_norms(norm_table_);
+  } else {
+    norm_table_.end_unit();
+  }
   const std::vector<index_t> expert = nn::norm_parameters(layer_.experts().network());
   for (index_t e = 0; e < mixture.moe.experts; ++e) norm_table_.add(expert);
 }
@@ -173,8 +176,7 @@ void Mixture::backward(const nn::Pass& pass) {
 }
 
 void Mixture::gather_updated_values() {
-  if (moe::RouterNetwork* const gate = layer_.router().network())
-    gate->gradient().gather_updated_values(resources_.communicator);
+  if (moe::RouterNetwork* const gate = layer_.router().network()) gate->gradient().gather_updated_values();
   layer_.values_changed(resources_.context, moe::Layer::Changed::trained);
 }
 
@@ -210,12 +212,8 @@ std::vector<ModelArray> Mixture::arrays(const auto& of_layer) {
   const auto add = [&](nn::Network& network, index_t set, nn::Role role) {
     for (index_t l = 0; l < network.layer_count(); ++l) {
       for (const nn::BankArray& array : of_layer(network.layer(l)))
-        arrays.push_back({network.name_of(set, array),
-                          array.shape,
-                          {0, array.shape[0]},
-                          array.of(set),
-                          role == nn::Role::router,
-                          role});
+        arrays.push_back(
+            {network.name_of(set, array), array.shape, array.of(set), role == nn::Role::router, role});
     }
   };
   if (moe::RouterNetwork* const gate = layer_.router().network()) add(gate->layers(), 0, nn::Role::router);

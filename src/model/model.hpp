@@ -12,7 +12,8 @@
 #include "comm/resources.hpp"
 #include "model/options.hpp"
 #include "moe/gate_statistics.hpp"
-#include "nn/network_gradient.hpp"
+#include "nn/parameter_slice.hpp"
+#include "nn/pass.hpp"
 
 namespace switchyard::model {
 
@@ -23,11 +24,10 @@ struct Task {
   index_t groups = 0;  // kinds of samples besides classes, for analysis
 };
 
-// An array of the model for a checkpoint: rows [rows.begin, rows.end) of the whole are at `data`.
+// An array of the model for a checkpoint, whole.
 struct ModelArray {
   std::string name;
   tensor::Shape shape;
-  IndexRange rows;
   float* data = nullptr;
   bool shared = false;  // every rank has it; one copy is written
   nn::Role role = nn::Role::weight;

@@ -61,7 +61,7 @@ void Experts::backward(const nn::Pass& pass) {
         const tensor::Matrix dy = layer.d_output.rows_from(rows);
         ops::log_softmax_backward(own.context, layer.output.rows_from(rows), dy, dy);
       }
-      network_.backward_tile(own, stage, tile, record_, partials_.data());
+      network_.backward_tile(own, stage, tile, record_, partials_.data() + tile * network_.partial_width());
     });
     network_.join_backward(own, stage, record_);
   }

@@ -7,11 +7,7 @@ namespace switchyard::moe {
 Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement)
     : communicator_(&communicator),
       placement_(std::move(placement)),
-      router_(Router::make({options.routing,
-                            options.gate,
-                            options.gate_options,
-                            {.ranks = communicator.size(), .rank = communicator.rank().value},
-                            options.seed})),
+      router_(Router::make({options.routing, options.gate, options.gate_options, communicator, options.seed})),
       experts_(options.expert, options.head, options.expert_options, placement_.hosted_by(communicator.rank()),
                options.seed),
       exchange_(communicator, {options.outputs, experts_.network().shown_hidden()}) {}

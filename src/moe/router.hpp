@@ -56,7 +56,7 @@ struct RouterSetup {
   const RouterOptions& options;
   const nn::NetworkShape& network;  // of kinds that have one
   const nn::NetworkOptions& network_options;
-  nn::NetworkGradient::Sharing sharing;
+  comm::Communicator& communicator;  // of the ranks that share out its gradient and update
   std::uint64_t seed;
 };
 

@@ -3,8 +3,8 @@
 namespace switchyard::moe {
 
 RouterNetwork::RouterNetwork(const nn::NetworkShape& shape, const nn::NetworkOptions& options,
-                             nn::NetworkGradient::Sharing sharing, std::uint64_t seed)
-    : layers_({"gate"}, shape, options, seed), gradient_(layers_, sharing) {}
+                             comm::Communicator& communicator, std::uint64_t seed)
+    : layers_({"gate"}, shape, options, seed), gradient_(layers_, communicator) {}
 
 tensor::ConstMatrix RouterNetwork::forward(const nn::Pass& pass) {
   layers_.forward(pass, record_);
@@ -14,18 +14,15 @@ tensor::ConstMatrix RouterNetwork::forward(const nn::Pass& pass) {
 tensor::Matrix RouterNetwork::begin_backward(const nn::Pass& pass) {
   if (frozen()) return {};
   layers_.begin_backward(pass, record_);
-  partials_ = pass.workspace().allocate<float>(pass.tiles().local_count() * layers_.partial_width());
   return record_.layers.back().d_output;
 }
 
 void RouterNetwork::backward(const nn::Pass& pass) {
-  if (!frozen()) layers_.backward(pass, record_, partials_.data());
+  if (!frozen()) gradient_.backward(pass, record_);
 }
 
 void RouterNetwork::reduce_gradients(const nn::Pass& pass) {
-  if (frozen()) return;
-  gradient_.reduce_partials(pass, partials_);
-  gradient_.compute_blocks(pass, record_);
+  if (!frozen()) gradient_.reduce(pass, record_);
 }
 
 }  // namespace switchyard::moe

@@ -12,9 +12,9 @@ namespace switchyard::moe {
 // batch. A frozen one has no gradient and no backward: the calls do nothing.
 class RouterNetwork {
  public:
-  // `sharing` says which blocks of the large matrices this rank updates.
+  // The ranks of `communicator` share out its gradient and its update.
   RouterNetwork(const nn::NetworkShape& shape, const nn::NetworkOptions& options,
-                nn::NetworkGradient::Sharing sharing, std::uint64_t seed);
+                comm::Communicator& communicator, std::uint64_t seed);
   RouterNetwork(const RouterNetwork&) = delete;
   RouterNetwork& operator=(const RouterNetwork&) = delete;
 
@@ -39,7 +39,6 @@ class RouterNetwork {
   nn::Network layers_;
   nn::NetworkGradient gradient_;
   nn::NetworkRecord record_;
-  Span<float> partials_;
 };
 
 }  // namespace switchyard::moe

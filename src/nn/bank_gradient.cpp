@@ -1,6 +1,7 @@
 #include "nn/bank_gradient.hpp"
 
 #include "device/thread_pool.hpp"
+#include "nn/network_gradient.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::nn {
@@ -68,8 +69,8 @@ std::vector<ParameterSlice> BankGradient::slices(index_t set) {
       for (index_t b = 0; b < blocks; ++b) {
         const IndexRange rows = partition(in, blocks, b);
         float* const value = parameter.of(set) + rows.begin * out;
-        slices.push_back({network_->name_of(set, parameter), parameter.shape, rows, false, value, beside(value),
-                          rows.size() * out, entry++});
+        slices.push_back({network_->name_of(set, parameter), parameter.shape, rows.begin * out, value,
+                          beside(value), rows.size() * out, entry++});
       }
     }
   }

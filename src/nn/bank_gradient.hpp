@@ -4,7 +4,8 @@
 #include <vector>
 
 #include "base/span.hpp"
-#include "nn/network_gradient.hpp"
+#include "nn/network.hpp"
+#include "nn/parameter_slice.hpp"
 
 namespace switchyard::nn {
 

@@ -317,7 +317,7 @@ void Network::begin_backward(const Pass& pass, NetworkRecord& record) const {
 }
 
 void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
-                            float* partials) const {
+                            float* partial) const {
   const auto layer = [&](std::size_t i) {
     if (i == hidden_layer_) {
       const IndexRange rows = pass.tiles().rows(tile);
@@ -325,8 +325,7 @@ void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, Netwo
     }
     // Samples are data and need no gradient.
     const tensor::Matrix d_input = i == 0 ? tensor::Matrix() : record.layers[i - 1].d_output;
-    layers_[i]->backward(pass, tile, record.layers[i], d_input,
-                         partials + tile * partial_width_ + partial_offset_[i]);
+    layers_[i]->backward(pass, tile, record.layers[i], d_input, partial + partial_offset_[i]);
   };
   // The first layer of a stage but stage 0 has its sums taken here, and its backward in the stage before.
   const std::size_t begin = stage_begin(stage);
@@ -336,18 +335,18 @@ void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, Netwo
   if (stage > 0) layers_[begin]->backward_statistics(pass, tile, record.layers[begin]);
 }
 
+IndexRange Network::partial_columns(index_t stage) const {
+  const auto begin_of = [&](std::size_t layer) {
+    return layer < layers_.size() ? partial_offset_[layer] : partial_width_;
+  };
+  // The layers of backward_tile.
+  return {begin_of(stage_begin(stage) + (stage > 0 ? 1 : 0)), begin_of(stage_end(stage) + 1)};
+}
+
 void Network::join_backward(const Pass& pass, index_t stage, NetworkRecord& record) {
   if (stage == 0) return;
   const std::size_t first = stage_begin(stage);
   layers_[first]->join_backward_statistics(pass, record.layers[first]);
-}
-
-void Network::backward(const Pass& pass, NetworkRecord& record, float* partials) {
-  for (index_t stage = stage_count(); stage-- > 0;) {
-    pass.context.pool().parallel_for(pass.tiles().local_count(),
-                                     [&](index_t tile) { backward_tile(pass, stage, tile, record, partials); });
-    join_backward(pass, stage, record);
-  }
 }
 
 }  // namespace switchyard::nn

@@ -128,12 +128,12 @@ class Network {
   // Allocates the gradients of all activations; the caller then writes record.layers.back().d_output. The
   // stages follow from the last to the first.
   void begin_backward(const Pass& pass, NetworkRecord& record) const;
-  // partials: [local tiles, partial_width()].
+  // partial: [partial_width()], of this tile; a stage writes its columns.
   void backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
-                     float* partials) const;
+                     float* partial) const;
+  IndexRange partial_columns(index_t stage) const;
   // Nothing after stage 0. Collective over the batch's ranks.
   void join_backward(const Pass& pass, index_t stage, NetworkRecord& record);
-  void backward(const Pass& pass, NetworkRecord& record, float* partials);
 
  private:
   void add_layers(const NetworkShape& shape, const NetworkOptions& options);

@@ -1,11 +1,52 @@
 #include "nn/network_gradient.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "device/thread_pool.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::nn {
+namespace {
+
+// A parameter, and its entries in the table of norms: one, or one a block.
+struct Place {
+  index_t layer;
+  const Parameter& parameter;
+  IndexRange entries;
+
+  bool whole_rows() const { return parameter.rule == GradientRule::whole_rows; }
+};
+
+void for_each_parameter(const Network& network, const auto& use) {
+  index_t next = 0;
+  for (index_t l = 0; l < network.layer_count(); ++l) {
+    for (const Parameter& parameter : network.layer(l).parameters()) {
+      Place place{l, parameter, {next, next + 1}};
+      const index_t in = parameter.shape[0];
+      if (place.whole_rows()) place.entries.end = next + block_count(in, parameter.count() / in);
+      use(place);
+      next = place.entries.end;
+    }
+  }
+}
+
+std::vector<ParameterSlice> per_tile_parameters(const Network& network) {
+  std::vector<ParameterSlice> parameters;
+  if (network.frozen()) return parameters;
+  for_each_parameter(network, [&](const Place& place) {
+    const Parameter& parameter = place.parameter;
+    if (place.whole_rows()) return;
+    parameters.push_back({.name = network.name_of(0, parameter),
+                          .shape = parameter.shape,
+                          .value = parameter.values,
+                          .count = parameter.count(),
+                          .norm_entry = place.entries.begin});
+  });
+  return parameters;
+}
+
+}  // namespace
 
 index_t block_count(index_t in, index_t out) {
   // 256 KiB of float a block: large enough for a full-speed product, small enough to share out. A power of two,
@@ -15,94 +56,90 @@ index_t block_count(index_t in, index_t out) {
       in, static_cast<index_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<index_t>(blocks, 1)))));
 }
 
-void NormTable::add(const std::vector<index_t>& parameters) {
-  parameter.insert(parameter.end(), parameters.begin(), parameters.end());
-  unit_begin.push_back(std::ssize(parameter));
-}
-
 std::vector<index_t> norm_parameters(const Network& network) {
   std::vector<index_t> entries;
-  index_t next = 0;
-  for (index_t l = 0; l < network.layer_count(); ++l) {
-    for (const Parameter& parameter : network.layer(l).parameters()) {
-      const index_t in = parameter.shape[0];
-      const bool whole_rows = parameter.rule == GradientRule::whole_rows;
-      entries.insert(entries.end(), as_size(whole_rows ? block_count(in, parameter.count() / in) : 1), next++);
-    }
-  }
+  index_t number = 0;
+  for_each_parameter(network, [&](const Place& place) {
+    entries.insert(entries.end(), as_size(place.entries.size()), number++);
+  });
   return entries;
 }
 
-NetworkGradient::NetworkGradient(Network& network, Sharing sharing)
-    : network_(&network), small_(network.frozen() ? 0 : network.partial_width()) {
+NetworkGradient::NetworkGradient(Network& network, comm::Communicator& communicator)
+    : network_(&network), communicator_(&communicator), tree_(communicator, per_tile_parameters(network)) {
+  slices_.assign(tree_.slices().begin(), tree_.slices().end());
   if (network.frozen()) return;
-  float* small = small_.data();
-  for (index_t l = 0; l < network.layer_count(); ++l) {
-    for (Parameter& parameter : network.layer(l).parameters()) {
-      if (parameter.rule == GradientRule::whole_rows) {
-        add_whole_rows(l, parameter, sharing);
-        continue;
-      }
-      const index_t count = parameter.count();
-      slices_.push_back({network.name_of(0, parameter),
-                         parameter.shape,
-                         {0, parameter.shape[0]},
-                         true,
-                         parameter.values,
-                         small,
-                         count,
-                         norm_entries_++});
-      small += count;
-    }
-  }
+  for_each_parameter(network, [&](const Place& place) {
+    if (place.whole_rows()) add_whole_rows(place.layer, place.parameter, place.entries);
+  });
 }
 
-void NetworkGradient::add_whole_rows(index_t layer, Parameter& parameter, Sharing sharing) {
+void NetworkGradient::add_whole_rows(index_t layer, const Parameter& parameter, IndexRange entries) {
   const index_t in = parameter.shape[0];
   const index_t out = parameter.count() / in;
-  const index_t count = block_count(in, out);
-  WholeRows whole{layer, out, {}, {}, {}};
-  const SharedParts blocks{in, count, sharing.ranks};
-  for (int r = 0; r < sharing.ranks; ++r) whole.rows_per_rank.push_back(blocks.range_of(r).size());
-  whole.mine = blocks.range_of(sharing.rank);
+  const int rank = communicator_->rank().value;
+  const SharedParts blocks{in, entries.size(), communicator_->size()};
+  WholeRows whole{layer, out, {}, blocks.range_of(rank), {}, {}};
+  for (int r = 0; r < communicator_->size(); ++r) whole.rows_per_rank.push_back(blocks.range_of(r).size());
   whole.gradient = device::Buffer<float>(whole.mine.size() * out);
-  const IndexRange share = blocks.parts_of(sharing.rank);
-  for (index_t b = share.begin; b < share.end; ++b) {
-    const IndexRange rows = partition(in, count, b);
-    float* const gradient = whole.gradient.data() + (rows.begin - whole.mine.begin) * out;
-    blocks_.push_back({layer, rows, gradient});
-    slices_.push_back({network_->name_of(0, parameter), parameter.shape, rows, false,
-                       parameter.values + rows.begin * out, gradient, rows.size() * out, norm_entries_ + b});
+  const IndexRange mine = blocks.parts_of(rank);
+  for (index_t b = mine.begin; b < mine.end; ++b) {
+    const IndexRange rows = partition(in, entries.size(), b);
+    const index_t first = rows.begin * out;
+    float* const gradient = whole.gradient.data() + (first - whole.mine.begin * out);
+    whole.blocks.push_back({rows, gradient});
+    slices_.push_back({.name = network_->name_of(0, parameter),
+                       .shape = parameter.shape,
+                       .first_element = first,
+                       .value = parameter.values + first,
+                       .gradient = gradient,
+                       .count = rows.size() * out,
+                       .norm_entry = entries.begin + b});
   }
-  norm_entries_ += count;
   whole_rows_.push_back(std::move(whole));
 }
 
-void NetworkGradient::reduce_partials(const Pass& pass, Span<const float> partials) {
-  const index_t width = network_->partial_width();
-  const Span<const float> all = pass.tiles().gather_tiles(pass.workspace(), partials, width);
-  ops::sum_partials(pass.context, {all.data(), pass.tiles().total_count(), width}, small_.span());
+void NetworkGradient::add_norms(NormTable& table) const {
+  index_t number = 0;
+  for_each_parameter(*network_, [&](const Place& place) {
+    const index_t pieces = (place.parameter.count() + ops::squared_piece - 1) / ops::squared_piece;
+    for (index_t i = 0; i < place.entries.size(); ++i)
+      table.add_entry(number, place.whole_rows() ? 1 : std::max<index_t>(pieces, 1));
+    ++number;
+  });
+  table.end_unit();
 }
 
-void NetworkGradient::compute_blocks(const Pass& pass, const NetworkRecord& record) {
+void NetworkGradient::backward(const Pass& pass, NetworkRecord& record) {
+  tree_.begin(pass);
+  for (index_t stage = network_->stage_count(); stage-- > 0;) {
+    tree_.sum_shards(pass.context, network_->partial_columns(stage), [&](index_t tile, float* partial) {
+      network_->backward_tile(pass, stage, tile, record, partial);
+    });
+    network_->join_backward(pass, stage, record);
+  }
+}
+
+void NetworkGradient::reduce(const Pass& pass, const NetworkRecord& record) {
+  tree_.reduce(pass);
   for (const WholeRows& whole : whole_rows_) {
     const LayerRecord& layer = record.layers[whole.layer];
     const ProductRows x = pass.tiles().gather_rows(pass.workspace(), layer.product_input());
     const ProductRows dy = pass.tiles().gather_rows(pass.workspace(), layer.product_d_output());
-    pass.context.pool().parallel_for(std::ssize(blocks_), [&](index_t b) {
-      const Block& block = blocks_[b];
-      if (block.layer == whole.layer)
-        network_->layer(block.layer).whole_rows_gradient(x, dy, block.rows, block.gradient);
+    pass.context.pool().parallel_for(std::ssize(whole.blocks), [&](index_t b) {
+      const Block& block = whole.blocks[b];
+      network_->layer(whole.layer).whole_rows_gradient(x, dy, block.rows, block.gradient);
     });
   }
 }
 
-void NetworkGradient::gather_updated_values(comm::Communicator& communicator) {
-  if (communicator.size() == 1) return;
+void NetworkGradient::gather_updated_values() {
+  tree_.gather_updated_values();
+  if (communicator_->size() == 1) return;
   for (const WholeRows& whole : whole_rows_) {
     const Span<float> value = network_->layer(whole.layer).parameters()[0].span(0);
     const Span<const float> mine = value.subspan(whole.mine.begin * whole.out, whole.mine.size() * whole.out);
-    communicator.all_gather_rows<float>(mine, value, whole.rows_per_rank, whole.out);
+    communicator_->all_gather_rows<float>(mine, value, whole.rows_per_rank, whole.out);
   }
 }
 

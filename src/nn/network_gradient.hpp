@@ -1,42 +1,13 @@
-// The gradient of a replicated network, as far as this rank computes it.
+// The gradient of a replicated network.
 #pragma once
 
 #include <vector>
 
 #include "base/span.hpp"
+#include "nn/gradient_tree.hpp"
 #include "nn/network.hpp"
 
 namespace switchyard::nn {
-
-// What a parameter is for, as far as the optimiser treats it apart.
-enum class Role { weight, router };
-
-// A run of rows of one parameter that this rank updates: value and gradient side by side. The unit of the
-// optimiser.
-struct ParameterSlice {
-  std::string name;     // of the parameter
-  tensor::Shape shape;  // of the parameter
-  IndexRange rows;      // of its first dimension
-  bool shared = false;  // every rank holds and updates the same copy: small parameters of a replicated network
-  float* value = nullptr;
-  float* gradient = nullptr;
-  index_t count = 0;       // elements
-  index_t norm_entry = 0;  // place of this slice in the table of squared norms
-  // Set by the model:
-  Role role = Role::weight;
-  index_t unit = 0;  // of the norm table
-};
-
-// What the entries of a model's table of squared norms belong to. A unit is what has a norm of its own for
-// optim.name = normalised_sgd: a network.
-struct NormTable {
-  Vector<index_t> unit_begin = {0};  // entries of unit u: [unit_begin[u], unit_begin[u + 1])
-  Vector<index_t> parameter;         // per entry; the blocks of a parameter are neighbours
-
-  // Appends a unit.
-  void add(const std::vector<index_t>& parameters);
-  index_t entries() const { return unit_begin.back(); }
-};
 
 // How many blocks of rows a whole-rows [in, out] matrix is cut into: a function of its shape only.
 index_t block_count(index_t in, index_t out);
@@ -44,32 +15,30 @@ index_t block_count(index_t in, index_t out);
 // parameter, one for each block of a whole-rows one.
 std::vector<index_t> norm_parameters(const Network& network);
 
-// Per-tile parameters lie one after the other in one array, as in a row of partials. A whole-rows parameter is
-// cut into fixed blocks of rows, of which this rank has a contiguous run. A frozen network has no gradient: no
-// slices and no memory.
+// Each rank has the rows of its shards. Per-tile parameters go through a GradientTree. Of a whole-rows
+// parameter the rows of all ranks are gathered; it is cut into fixed blocks of rows, a rank computes a run of
+// them over all rows of the batch, and updates it. So no parameter is updated twice. A frozen network has no
+// gradient: no slices, no memory.
 class NetworkGradient {
  public:
-  // Large updates are shared out among `ranks`.
-  struct Sharing {
-    int ranks = 1;
-    int rank = 0;
-  };
-  NetworkGradient(Network& network, Sharing sharing);
+  // The communicator is that of the batch, and must outlive this object.
+  NetworkGradient(Network& network, comm::Communicator& communicator);
 
-  // Adds all tiles' partials. Collective over the batch's ranks if its tiles are distributed.
-  void reduce_partials(const Pass& pass, Span<const float> partials);
-  // Gathers rows (collective as above) and computes this rank's blocks.
-  void compute_blocks(const Pass& pass, const NetworkRecord& record);
-  // After an update: every rank gets the rows that the others changed. Collective over `communicator`.
-  void gather_updated_values(comm::Communicator& communicator);
+  // Network::backward_tile of all stages and tiles, with their partial sums added up as far as this rank can.
+  // Follows begin_backward. Collective over the batch's ranks where there are batch statistics.
+  void backward(const Pass& pass, NetworkRecord& record);
+  // The gradients of slices(), over the whole batch. Collective.
+  void reduce(const Pass& pass, const NetworkRecord& record);
+  // After the update of slices(): every rank gets what the others changed. Collective.
+  void gather_updated_values();
 
   Span<ParameterSlice> slices() { return slices_; }
-  // Entries of the network in the table of squared norms, the same on every rank.
-  index_t norm_entries() const { return norm_entries_; }
+  // Appends the network as a unit: the entries of norm_parameters(), those of per-tile parameters in pieces.
+  // The same on every rank, also of a frozen network.
+  void add_norms(NormTable& table) const;
 
  private:
   struct Block {
-    index_t layer;
     IndexRange rows;
     float* gradient;
   };
@@ -79,15 +48,15 @@ class NetworkGradient {
     Vector<index_t> rows_per_rank;
     IndexRange mine;
     device::Buffer<float> gradient;  // [mine.size(), out]
+    Vector<Block> blocks;
   };
-  void add_whole_rows(index_t layer, Parameter& parameter, Sharing sharing);
+  void add_whole_rows(index_t layer, const Parameter& parameter, IndexRange norm_entries);
 
   Network* network_;
-  device::Buffer<float> small_;  // all per-tile parameters' gradients
+  comm::Communicator* communicator_;
+  GradientTree tree_;
   std::vector<WholeRows> whole_rows_;
-  Vector<Block> blocks_;
   std::vector<ParameterSlice> slices_;
-  index_t norm_entries_ = 0;
 };
 
 }  // namespace switchyard::nn

@@ -52,16 +52,14 @@ struct SumPartials {
 
 // sums[row] = sum of squares of piece `row`, in float64.
 struct SquaredSumOfPiece {
-  static constexpr index_t piece = 8192;
-
   const float* values;
   index_t count;
   double* sums;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const index_t first = row * piece;
-    const index_t n = count - first < piece ? count - first : piece;
+    const index_t first = row * squared_piece;
+    const index_t n = count - first < squared_piece ? count - first : squared_piece;
     const double sum = team.sum(n, [&](index_t i) {
       const double value = values[first + i];
       return value * value;
@@ -96,14 +94,17 @@ double sum_tree(Span<const double> values) {
   return sum_tree(values.first(half)) + sum_tree(values.subspan(half));
 }
 
-double squared_sum(device::Context& context, Span<const float> values) {
+Span<const double> squared_sums(device::Context& context, Span<const float> values) {
   static thread_local detail::RowResults<double> sums;
   const auto count = std::ssize(values);
-  constexpr index_t piece = kernels::SquaredSumOfPiece::piece;
-  const index_t pieces = (count + piece - 1) / piece;
+  const index_t pieces = (count + squared_piece - 1) / squared_piece;
   device::for_each_row(context, pieces,
                        kernels::SquaredSumOfPiece{values.data(), count, sums.places(context, pieces)});
-  return sum_tree(sums.read(context, pieces));
+  return sums.read(context, pieces);
+}
+
+double squared_sum(device::Context& context, Span<const float> values) {
+  return sum_tree(squared_sums(context, values));
 }
 
 void add_to(device::Context& context, Span<const float> values, Span<float> sums) {

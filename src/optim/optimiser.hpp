@@ -1,6 +1,7 @@
 // Adam and SGD over the parameter slices that this rank owns, and the learning rate of a step.
 //
-// optim: optimisers, schedules, clipping. It updates what nn::NetworkGradient says this rank owns.
+// optim: optimisers, schedules, clipping. It updates what the slices of a model (nn/parameter_slice.hpp) say
+// this rank owns.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
-#include "nn/network_gradient.hpp"
+#include "nn/parameter_slice.hpp"
 #include "optim/options.hpp"
 
 namespace switchyard::optim {

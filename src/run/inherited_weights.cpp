@@ -149,8 +149,8 @@ std::vector<std::string> read(const checkpoint::Reader& reader,
           tensor::to_string(array.shape), of_gate ? "experts" : "gate"));
     }
     if (of_gate) ++found_of_gate;
-    slices.push_back({wanted.path, checkpoint::DType::float32, array.shape, array.rows.begin, array.rows.size(),
-                      reinterpret_cast<std::byte*>(array.data)});
+    slices.push_back({wanted.path, checkpoint::DType::float32, array.shape,
+                      checkpoint::all_elements(array.shape), reinterpret_cast<std::byte*>(array.data)});
   }
   if (found_of_gate == 0 && !drawn.empty()) {
     throw ConfigError(

@@ -22,22 +22,25 @@ namespace {
 std::vector<checkpoint::Slice> slices_of(model::Model& model, optim::Optimiser* optimiser, bool writing,
                                          bool is_root) {
   std::vector<checkpoint::Slice> slices;
-  const auto add = [&](std::string path, const tensor::Shape& shape, IndexRange rows, float* data,
-                       bool shared) {
-    if (writing && shared && !is_root) return;
-    slices.push_back({std::move(path), checkpoint::DType::float32, shape, rows.begin, rows.size(),
-                      reinterpret_cast<std::byte*>(data)});
+  const auto add = [&](std::string path, const tensor::Shape& shape, IndexRange elements, float* data) {
+    slices.push_back(
+        {std::move(path), checkpoint::DType::float32, shape, elements, reinterpret_cast<std::byte*>(data)});
   };
-  for (const model::ModelArray& a : model.parameters())
-    add("parameters/" + a.name, a.shape, a.rows, a.data, a.shared);
-  for (const model::ModelArray& a : model.state()) add("buffers/" + a.name, a.shape, a.rows, a.data, a.shared);
+  const auto add_all = [&](const char* group, const std::vector<model::ModelArray>& arrays) {
+    for (const model::ModelArray& a : arrays) {
+      if (writing && a.shared && !is_root) continue;
+      add(group + a.name, a.shape, checkpoint::all_elements(a.shape), a.data);
+    }
+  };
+  add_all("parameters/", model.parameters());
+  add_all("buffers/", model.state());
   if (optimiser != nullptr) {
     for (std::size_t s = 0; s < optimiser->slices().size(); ++s) {
       const nn::ParameterSlice& slice = optimiser->slices()[s];
       const std::vector<std::string> names = optimiser->state_names(s);
       for (std::size_t n = 0; n < names.size(); ++n) {
-        add("optimizer/" + slice.name + "/" + names[n], slice.shape, slice.rows, optimiser->state(s, n).data(),
-            slice.shared);
+        add("optimizer/" + slice.name + "/" + names[n], slice.shape, slice.elements(),
+            optimiser->state(s, n).data());
       }
     }
   }
@@ -52,10 +55,11 @@ struct LastStep {
   }
   std::array<checkpoint::Slice, 2> slices() {
     const tensor::Shape shape{std::ssize(load)};
-    return {{{"statistics/importance", checkpoint::DType::float64, shape, 0, shape[0],
-              reinterpret_cast<std::byte*>(importance.data())},
-             {"statistics/load", checkpoint::DType::int64, shape, 0, shape[0],
-              reinterpret_cast<std::byte*>(load.data())}}};
+    const IndexRange all = checkpoint::all_elements(shape);
+    return {
+        {{"statistics/importance", checkpoint::DType::float64, shape, all,
+          reinterpret_cast<std::byte*>(importance.data())},
+         {"statistics/load", checkpoint::DType::int64, shape, all, reinterpret_cast<std::byte*>(load.data())}}};
   }
 
   std::vector<double> importance;
@@ -63,11 +67,9 @@ struct LastStep {
 };
 
 bool is_finite(const checkpoint::Slice& slice) {
-  const index_t row_elements =
-      slice.shape.empty() ? 1 : tensor::element_count(slice.shape) / std::max<index_t>(1, slice.shape[0]);
   const auto* const values = reinterpret_cast<const float*>(slice.data);
   float sum = 0;  // v - v is 0 for a finite v and NaN otherwise
-  for (index_t i = 0; i < slice.rows * row_elements; ++i) sum += values[i] - values[i];
+  for (index_t i = 0; i < slice.elements.size(); ++i) sum += values[i] - values[i];
   return sum == 0.0F;
 }
 

@@ -13,26 +13,44 @@
 
 namespace switchyard::train {
 
-Coordinator::Coordinator(comm::Resources resources, index_t norm_entries)
-    : resources_(resources), norm_entries_(as_size(norm_entries)), squares_(as_size(norm_entries)) {}
+Coordinator::Coordinator(comm::Resources resources, nn::NormTable norms)
+    : resources_(resources), norms_(std::move(norms)), squares_(norms_.entries()) {}
 
 void expect_finite_updates(const optim::Optimiser& optimiser) {
   if (optimiser.not_finite().empty()) return;
   throw NumericError(fmt::format("'{}' or its moments are not finite after an update", optimiser.not_finite()));
 }
 
+// An entry of one square has that of the whole slice; of one with several the slice holds whole pieces.
+void Coordinator::write_squares(const nn::ParameterSlice& slice) {
+  const Span<const double> pieces = ops::squared_sums(resources_.context, {slice.gradient, slice.count});
+  const IndexRange places{norms_.square_begin[slice.norm_entry], norms_.square_begin[slice.norm_entry + 1]};
+  const auto write = [&](index_t place, double square) {
+    message_[places.begin + place] = std::bit_cast<std::int64_t>(square);
+  };
+  if (places.size() == 1) return write(0, ops::sum_tree(pieces));
+  for (index_t place = slice.first_element / ops::squared_piece; const double square : pieces)
+    write(place++, square);
+}
+
+void Coordinator::read_squares() {
+  pieces_.clear();
+  for (index_t i = 0; i < norms_.squares(); ++i) pieces_.push_back(std::bit_cast<double>(message_[i]));
+  for (index_t entry = 0; entry < norms_.entries(); ++entry) {
+    const index_t begin = norms_.square_begin[entry];
+    squares_[entry] =
+        ops::sum_tree(Span<const double>(pieces_).subspan(begin, norms_.square_begin[entry + 1] - begin));
+  }
+}
+
 Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::GateStatistics& statistics,
                              StopConditions conditions) {
   auto& [communicator, context] = resources_;
   const Span<std::int64_t> counts = statistics.counts();
-  message_.assign(norm_entries_ + counts.size() + 3, 0);
-  context.pool().parallel_for(std::ssize(optimiser.slices()), [&](index_t i) {
-    const nn::ParameterSlice& slice = optimiser.slices()[as_size(i)];
-    if (slice.shared && !communicator.is_root()) return;  // one rank speaks for all copies
-    const double square = ops::squared_sum(context, {slice.gradient, slice.count});
-    message_[slice.norm_entry] = std::bit_cast<std::int64_t>(square);
-  });
-  std::ranges::copy(counts, message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_));
+  message_.assign(norms_.squares() + std::ssize(counts) + 3, 0);
+  context.pool().parallel_for(std::ssize(optimiser.slices()),
+                              [&](index_t i) { write_squares(optimiser.slices()[as_size(i)]); });
+  std::ranges::copy(counts, message_.begin() + norms_.squares());
   std::int64_t& broken = message_[message_.size() - 3];
   std::int64_t& stop = message_[message_.size() - 2];
   std::int64_t& time = message_[message_.size() - 1];
@@ -43,8 +61,8 @@ Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::GateStatist
   communicator.all_reduce_sum(message_);
 
   if (broken > 0) comm::agree(communicator, [&] { expect_finite_updates(optimiser); });
-  std::copy_n(message_.begin() + static_cast<std::ptrdiff_t>(norm_entries_), counts.size(), counts.begin());
-  for (std::size_t i = 0; i < norm_entries_; ++i) squares_[i] = std::bit_cast<double>(message_[i]);
+  std::copy_n(message_.begin() + norms_.squares(), counts.size(), counts.begin());
+  read_squares();
   const double norm = std::sqrt(ops::sum_tree(squares_));
   if (!std::isfinite(norm)) {
     throw_agreed(

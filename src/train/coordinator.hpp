@@ -30,12 +30,12 @@ struct Agreement {
 void expect_finite_updates(const optim::Optimiser& optimiser);
 
 // Joins what every rank knows of a step: the squared norms of the gradients it owns, its counts, whether it was
-// asked to stop. One all-reduce of integers carries all of it: a norm travels as the bit pattern of a float64
-// to which every other rank adds zero, so the sum is exact, and every rank then adds the norms in the order of
-// the global table.
+// asked to stop. One all-reduce of integers carries all of it: a square travels as the bit pattern of a float64
+// to which every other rank adds zero, so the sum is exact, and every rank then adds the squares in the order
+// of the global table.
 class Coordinator {
  public:
-  Coordinator(comm::Resources resources, index_t norm_entries);
+  Coordinator(comm::Resources resources, nn::NormTable norms);
 
   // Collective. statistics' counts become those of the global batch. Throws NumericError on all ranks if the
   // norm is not finite, or an earlier update left something that is not. out_of_time of the root rank counts.
@@ -43,10 +43,14 @@ class Coordinator {
                   StopConditions conditions);
 
  private:
+  void write_squares(const nn::ParameterSlice& slice);
+  void read_squares();
+
   comm::Resources resources_;
-  std::size_t norm_entries_;
-  Vector<std::int64_t> message_;
-  std::vector<double> squares_;
+  nn::NormTable norms_;
+  Vector<std::int64_t> message_;  // norms_.squares() bit patterns, counts, three marks
+  std::vector<double> pieces_;    // squares as they travelled
+  Vector<double> squares_;        // by entry
 };
 
 }  // namespace switchyard::train

@@ -9,7 +9,7 @@ Step::Step(const optim::Options& options, index_t horizon, Learner learner, comm
       horizon_(horizon),
       learner_(learner),
       resources_(resources),
-      coordinator_(resources, learner.model.norm_table().entries()),
+      coordinator_(resources, learner.model.norm_table()),
       fault_(FaultInjection::from_environment(WorldRank(resources.communicator.rank().value))) {
   report_.statistics = learner.model.statistics();
 }

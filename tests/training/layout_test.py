@@ -56,6 +56,16 @@ class Layout(runs.RunTest):
         keys = dict(train_max_steps=STEPS, train_batch_size=2, moe_top_k=1)
         self.assert_same_run(self.train(**keys), self.train(ranks=4, **keys))
 
+    def test_matrices_that_ranks_share_out_within_a_row(self):
+        # The gate's 256 x 100: ranks' parts end where a piece of 8192 elements of its norm does.
+        keys = dict(model_gate="dense:100 relu dense:experts", train_batch_size=600)
+        straight = self.train(train_max_steps=6, **keys)
+        for ranks, then in ((2, 3), (3, 1), (5, 2)):
+            with self.subTest(ranks=ranks, then=then):
+                run = self.train(ranks=ranks, train_max_steps=3, **keys)
+                self.resume(run, "--train.max_steps=6", ranks=then)
+                self.assert_same_run(straight, run)
+
     def test_sgd_with_momentum_and_weight_decay(self):
         keys = dict(train_max_steps=STEPS, optim_name="sgd", optim_momentum=0.9, optim_weight_decay=1e-3)
         self.assert_same_run(self.train(**keys), self.train(ranks=3, **keys))

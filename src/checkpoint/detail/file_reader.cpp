@@ -26,22 +26,21 @@ const Entry* FileReader::find(std::string_view path) const {
   return at != entries_.end() && at->path == path ? &*at : nullptr;
 }
 
-void FileReader::read_rows(const Entry& entry, RowRange range, std::byte* data) const {
-  if (entry.elements() == 0) return;
-  const index_t row_bytes = entry.shape.empty() ? entry.bytes() : entry.bytes() / entry.shape[0];
-  file_.read_at(entry.offset + range.first_row * row_bytes, Span(data, range.rows * row_bytes));
+void FileReader::read_elements(const Entry& entry, IndexRange elements, std::byte* data) const {
+  if (elements.empty()) return;
+  const index_t unit = element_bytes(entry.dtype);
+  file_.read_at(entry.offset + elements.begin * unit, Span(data, elements.size() * unit));
 }
 
 void FileReader::read_piece(const Entry& entry, const Piece& piece, std::byte* data) const {
-  const index_t unit = element_bytes(entry.dtype);
-  file_.read_at(entry.offset + piece.first_element * unit, Span(data, piece.elements * unit));
+  read_elements(entry, {piece.first_element, piece.first_element + piece.elements}, data);
 }
 
 void FileReader::for_each_piece(const Entry& entry,
                                 const std::function<void(const Piece&, Span<const std::byte>)>& use) const {
   const index_t unit = element_bytes(entry.dtype);
   Vector<std::byte> buffer(std::min(entry.bytes(), piece_bytes));
-  for (const Piece& piece : cut(entry.shape, all_rows(entry.shape), piece_bytes / unit)) {
+  for (const Piece& piece : cut(entry.shape, all_elements(entry.shape), piece_bytes / unit)) {
     read_piece(entry, piece, buffer.data());
     use(piece, Span(buffer).first(piece.elements * unit));
   }

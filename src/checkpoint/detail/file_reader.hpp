@@ -43,7 +43,7 @@ class FileReader {
   const Entry* find(std::string_view path) const;
 
   // Entries are those of this file: they say where in it the bytes are.
-  void read_rows(const Entry& entry, RowRange range, std::byte* data) const;
+  void read_elements(const Entry& entry, IndexRange elements, std::byte* data) const;
   void read_piece(const Entry& entry, const Piece& piece, std::byte* data) const;
   // Calls `use` with each piece of a number or an array, in row-major order. The bytes are valid until it
   // returns.
@@ -54,7 +54,7 @@ class FileReader {
   template <class T>
   T read_number(const Entry& entry) const {
     T value = 0;
-    read_rows(entry, all_rows(entry.shape), reinterpret_cast<std::byte*>(&value));
+    read_elements(entry, all_elements(entry.shape), reinterpret_cast<std::byte*>(&value));
     return value;
   }
 

@@ -20,37 +20,32 @@ constexpr ElementType element_types[] = {
 index_t element_bytes(DType dtype) { return element_types[as_size(dtype)].bytes; }
 const char* name(DType dtype) { return element_types[as_size(dtype)].name; }
 
-RowRange all_rows(const tensor::Shape& shape) { return {0, shape.empty() ? 1 : shape[0]}; }
-
-std::vector<Piece> cut(const tensor::Shape& shape, RowRange range, index_t max_elements) {
+std::vector<Piece> cut(const tensor::Shape& shape, IndexRange elements, index_t max_elements) {
   SY_EXPECTS(max_elements >= 1, "pieces of {} elements", max_elements);
-  const index_t count = tensor::element_count(shape);
-  if (count == 0 || range.rows == 0) return {};
+  if (elements.empty()) return {};
   if (shape.empty()) return {Piece{{}, {}, 0, 1}};
 
-  // Cut along the first dimension `axis` whose slices (all later dimensions) have at most max_elements.
-  std::size_t axis = 0;
-  index_t slice_elements = count / shape[0];
-  while (slice_elements > max_elements) slice_elements /= shape[++axis];
-  const index_t slices_per_piece = max_elements / slice_elements;
-  const index_t slices_per_row = count / shape[0] / slice_elements;
-
   std::vector<Piece> pieces;
-  const index_t end = (range.first_row + range.rows) * slices_per_row;
-  for (index_t slice = range.first_row * slices_per_row; slice < end;) {
-    Piece piece{std::vector<index_t>(shape.size(), 0), shape, slice * slice_elements, 0};
-    index_t outer = slice;
-    for (std::size_t d = axis + 1; d-- > 0;) {  // the index of `slice` over dimensions 0 to axis
+  const index_t row_elements = tensor::element_count(shape) / shape[0];
+  for (index_t next = elements.begin; next < elements.end;) {
+    const index_t most = std::min(max_elements, elements.end - next);
+    std::size_t axis = 0;
+    index_t slice_elements = row_elements;
+    while (slice_elements > most || next % slice_elements != 0) slice_elements /= shape[++axis];
+
+    Piece piece{std::vector<index_t>(shape.size(), 0), shape, next, 0};
+    index_t outer = next / slice_elements;
+    for (std::size_t d = axis + 1; d-- > 0;) {  // the index of the first slice over dimensions 0 to axis
       piece.start[d] = outer % shape[d];
       piece.count[d] = 1;
       outer /= shape[d];
     }
     // Not beyond the end of `axis`: the next run has another index in front of it.
-    const index_t slices = std::min({slices_per_piece, shape[axis] - piece.start[axis], end - slice});
+    const index_t slices = std::min(most / slice_elements, shape[axis] - piece.start[axis]);
     piece.count[axis] = slices;
     piece.elements = slices * slice_elements;
+    next += piece.elements;
     pieces.push_back(std::move(piece));
-    slice += slices;
   }
   return pieces;
 }

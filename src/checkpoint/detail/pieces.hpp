@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "base/ids.hpp"
+#include "base/partition.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "tensor/tensor.hpp"
 
@@ -15,13 +15,6 @@ inline constexpr index_t piece_bytes = index_t{8} << 20;
 index_t element_bytes(DType dtype);
 const char* name(DType dtype);  // "float32"
 
-// Rows along the first dimension; a scalar has row 0 only.
-struct RowRange {
-  index_t first_row = 0;
-  index_t rows = 0;
-};
-RowRange all_rows(const tensor::Shape& shape);
-
 // A box of an array that is one run of elements in row-major order.
 struct Piece {
   std::vector<index_t> start;  // per dimension; empty for a scalar
@@ -30,9 +23,10 @@ struct Piece {
   index_t elements = 0;
 };
 
-// Cuts rows into pieces of at most `max_elements` (at least 1), in row-major order: runs of rows where a row
-// fits, else runs along the first dimension whose slices fit. A function of its arguments only, so that the
-// rank that sends and the rank that receives cut alike. No rows or no elements: no pieces.
-std::vector<Piece> cut(const tensor::Shape& shape, RowRange range, index_t max_elements);
+// Cuts a run of elements into pieces of at most `max_elements` (at least 1), in row-major order. Each is a run
+// along the first dimension of which a whole slice (all later dimensions) begins there and fits: where the run
+// is of whole rows, and a row fits, these are runs of rows. A function of its arguments only, so that the rank
+// that sends and the rank that receives cut alike. No elements: no pieces.
+std::vector<Piece> cut(const tensor::Shape& shape, IndexRange elements, index_t max_elements);
 
 }  // namespace switchyard::checkpoint::detail

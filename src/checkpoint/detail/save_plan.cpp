@@ -80,8 +80,8 @@ void pack(Packer& packer, const Slice& slice) {
   packer.add(static_cast<index_t>(slice.dtype));
   packer.add(std::ssize(slice.shape));
   for (const index_t extent : slice.shape) packer.add(extent);
-  packer.add(slice.first_row);
-  packer.add(slice.rows);
+  packer.add(slice.elements.begin);
+  packer.add(slice.elements.end);
 }
 
 Slice unpack(Unpacker& unpacker) {
@@ -90,8 +90,8 @@ Slice unpack(Unpacker& unpacker) {
   slice.dtype = static_cast<DType>(unpacker.integer());
   slice.shape.resize(as_size(unpacker.integer()));
   for (index_t& extent : slice.shape) extent = unpacker.integer();
-  slice.first_row = unpacker.integer();
-  slice.rows = unpacker.integer();
+  slice.elements.begin = unpacker.integer();
+  slice.elements.end = unpacker.integer();
   return slice;
 }
 
@@ -101,21 +101,22 @@ void check_slice(const Slice& slice, GroupRank owner) {
   for (const index_t extent : slice.shape)
     SY_EXPECTS(extent >= 0, "'{}' on rank {} has shape {}", slice.path, owner.value,
                tensor::to_string(slice.shape));
-  SY_EXPECTS(
-      slice.first_row >= 0 && slice.rows >= 0 && slice.first_row + slice.rows <= all_rows(slice.shape).rows,
-      "'{}' on rank {}: rows {} to {} of shape {}", slice.path, owner.value, slice.first_row,
-      slice.first_row + slice.rows, tensor::to_string(slice.shape));
+  const auto [begin, end] = slice.elements;
+  SY_EXPECTS(0 <= begin && begin <= end && end <= tensor::element_count(slice.shape),
+             "'{}' on rank {}: elements {} to {} of shape {}", slice.path, owner.value, begin, end,
+             tensor::to_string(slice.shape));
 }
 
 void check_coverage(const ArrayPlan& array) {
   index_t next = 0;
   for (const Part& part : array.parts) {
-    SY_EXPECTS(part.first_row == next, "'{}': rows up to {} are given, the next ones (rank {}) begin at {}",
-               array.path, next, part.owner.value, part.first_row);
-    next += part.rows;
+    SY_EXPECTS(part.elements.begin == next,
+               "'{}': elements up to {} are given, the next ones (rank {}) begin at {}", array.path, next,
+               part.owner.value, part.elements.begin);
+    next = part.elements.end;
   }
-  SY_EXPECTS(next == all_rows(array.shape).rows,
-             "'{}' of shape {}: only the first {} rows are given by any rank", array.path,
+  SY_EXPECTS(next == tensor::element_count(array.shape),
+             "'{}' of shape {}: only the first {} elements are given by any rank", array.path,
              tensor::to_string(array.shape), next);
 }
 
@@ -127,7 +128,7 @@ void add_slice(std::map<std::string, ArrayPlan>& arrays, const Slice& slice, Par
              "'{}' is {} {} on one rank and {} {} on rank {}", slice.path, name(array.dtype),
              tensor::to_string(array.shape), name(slice.dtype), tensor::to_string(slice.shape),
              part.owner.value);
-  if (part.rows > 0) array.parts.push_back(part);
+  if (!part.elements.empty()) array.parts.push_back(part);
 }
 
 }  // namespace
@@ -154,7 +155,7 @@ SavePlan gather_save_plan(comm::Communicator& communicator, Span<const Slice> sl
     Unpacker unpacker(Span<const std::byte>(all).subspan(offset, bytes));
     for (index_t position = 0; !unpacker.done(); ++position) {
       const Slice slice = unpack(unpacker);
-      add_slice(arrays, slice, Part{GroupRank{rank}, position, slice.first_row, slice.rows});
+      add_slice(arrays, slice, Part{GroupRank{rank}, position, slice.elements});
     }
     offset += bytes;
   }
@@ -162,7 +163,7 @@ SavePlan gather_save_plan(comm::Communicator& communicator, Span<const Slice> sl
   SavePlan plan;
   for (auto& [path, array] : arrays) {
     std::sort(array.parts.begin(), array.parts.end(),
-              [](const Part& a, const Part& b) { return a.first_row < b.first_row; });
+              [](const Part& a, const Part& b) { return a.elements.begin < b.elements.begin; });
     check_coverage(array);
     plan.arrays.push_back(std::move(array));
   }

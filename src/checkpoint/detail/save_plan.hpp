@@ -1,4 +1,4 @@
-// What all ranks together want to save: who owns which rows of which array.
+// What all ranks together want to save: who owns what of which array.
 #pragma once
 
 #include <string>
@@ -10,19 +10,18 @@
 
 namespace switchyard::checkpoint::detail {
 
-// Rows of one array that one rank holds.
+// Elements of one array that one rank holds.
 struct Part {
   GroupRank owner;
   index_t slice = 0;  // position in the owner's list of slices
-  index_t first_row = 0;
-  index_t rows = 0;
+  IndexRange elements;
 };
 
 struct ArrayPlan {
   std::string path;
   DType dtype = DType::float32;
   tensor::Shape shape;
-  std::vector<Part> parts;  // in the order of rows, which they cover once
+  std::vector<Part> parts;  // in the order of elements, which they cover once
 };
 
 // The same on every rank; a function of the gathered slices only. So every rank knows, without being told,
@@ -33,7 +32,7 @@ struct SavePlan {
 };
 
 // Collective. Gathers the descriptions of the slices (not their data) on every rank. Throws ContractViolation,
-// the same on every rank, if the slices of an array disagree, overlap, or leave rows out.
+// the same on every rank, if the slices of an array disagree, overlap, or leave elements out.
 SavePlan gather_save_plan(comm::Communicator& communicator, Span<const Slice> slices);
 
 // What the file takes on the disk, from above: data and texts, and the library's overhead. Only the reservation

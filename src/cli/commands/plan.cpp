@@ -44,10 +44,14 @@ struct Plan {
 void print_gradients(const Plan& p) {
   if (p.gate.layer_count() == 0 || p.gate.frozen()) return;
   std::cout << "gradients of the gate's matrices (the same rule on every rank count)\n";
+  const auto partials_text = [&](index_t parameters) {
+    const double bytes = static_cast<double>(parameters) * float_bytes;
+    return fmt::format("a partial sum per shard, {} in all; a rank sends {} a step",
+                       mebibytes(static_cast<double>(p.config.train.shards) * bytes),
+                       mebibytes(nn::GradientTree::sent_rows(p.config.train.shards, p.ranks) * bytes));
+  };
   const auto print_partials = [&](index_t rows, index_t columns, index_t parameters) {
-    const double floats = static_cast<double>(p.config.train.shards * parameters);
-    std::cout << fmt::format("  {:>5} x {:<5} a partial sum per shard ({} a step)\n", rows, columns,
-                             mebibytes(floats * float_bytes));
+    std::cout << fmt::format("  {:>5} x {:<5} {}\n", rows, columns, partials_text(parameters));
   };
   for (const nn::PaddedConvShape& layer : p.options.gate.padded_convs) {
     print_partials(9 * layer.in_channels, layer.out_channels, layer.weight_count());
@@ -64,8 +68,7 @@ void print_gradients(const Plan& p) {
         "  {:>5} x {:<5} {}\n", layer.in, layer.out,
         whole ? fmt::format("rows are gathered, {} blocks are shared out ({} a step; partial sums would be {})",
                             nn::block_count(layer.in, layer.out), mebibytes(rows), mebibytes(partials))
-              : fmt::format("a partial sum per shard ({} a step; rows would be {})", mebibytes(partials),
-                            mebibytes(rows)));
+              : fmt::format("{} (rows would be {})", partials_text(layer.in * layer.out), mebibytes(rows)));
   }
   std::cout << '\n';
 }

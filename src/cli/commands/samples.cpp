@@ -52,8 +52,9 @@ struct SplitArrays {
               const tensor::SampleShape& shape) {
     const auto count = std::ssize(labels);
     const auto add = [&](std::string_view name, checkpoint::DType type, tensor::Shape dimensions, void* data) {
-      arrays.push_back({fmt::format("{}/{}", split, name), type, std::move(dimensions), 0, count,
-                        static_cast<std::byte*>(data)});
+      const IndexRange all = checkpoint::all_elements(dimensions);
+      arrays.push_back(
+          {fmt::format("{}/{}", split, name), type, std::move(dimensions), all, static_cast<std::byte*>(data)});
     };
     add("samples", checkpoint::DType::float32, {count, shape.channels, shape.height, shape.width}, rows.data());
     add("labels", checkpoint::DType::int64, {count}, labels.data());

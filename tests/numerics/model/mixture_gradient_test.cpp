@@ -258,7 +258,8 @@ TEST(FrozenGradient, of_what_trains_is_that_of_the_whole_model) {
 TEST(FrozenGate, normalises_with_its_running_statistics) {
   Setting setting{conv_gate, conv_expert, image, 0, 0.0};
   const auto change = [](Model& model) {
-    for (const ModelArray& array : model.state()) std::fill_n(array.data, array.rows.size(), 0.25F);
+    for (const ModelArray& array : model.state())
+      std::fill_n(array.data, tensor::element_count(array.shape), 0.25F);
   };
   const double in_evaluation = run_model(setting, 1, nn::Mode::evaluation, change).loss;
   EXPECT_NE(run_model(setting, 1, nn::Mode::training, change).loss, in_evaluation);

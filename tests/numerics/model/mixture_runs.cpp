@@ -23,12 +23,11 @@ double pixel(index_t n, index_t i) {
 void collect(Model& model, std::mutex& mutex, Outcome& outcome) {
   const std::lock_guard lock(mutex);
   for (const nn::ParameterSlice& slice : model.slices()) {
-    const index_t width = slice.count / std::max<index_t>(slice.rows.size(), 1);
     for (auto* target : {&outcome.parameters, &outcome.gradient}) {
       auto& values = (*target)[slice.name];
       values.resize(static_cast<std::size_t>(tensor::element_count(slice.shape)));
       const float* const from = target == &outcome.parameters ? slice.value : slice.gradient;
-      std::copy_n(from, slice.count, values.begin() + slice.rows.begin * width);
+      std::copy_n(from, slice.count, values.begin() + slice.first_element);
     }
   }
 }

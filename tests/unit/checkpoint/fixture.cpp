@@ -24,14 +24,14 @@ void require(bool condition, const std::string& what) {
   if (!condition) throw std::system_error(errno, std::generic_category(), what);
 }
 
-// Rows of the array at `position` that a rank holds: rank 0 two rows in three, the last rank the rest, those
+// Elements of the array at `position` that a rank holds: rank 0 two in three, the last rank the rest, those
 // between nothing; but every fifth array belongs to rank 1 as a whole.
-detail::RowRange rows_on(int rank, int ranks, std::size_t position, index_t rows) {
-  if (ranks == 1) return {0, rows};
-  if (position % 5 == 1) return rank == 1 ? detail::RowRange{0, rows} : detail::RowRange{};
-  const index_t split = rows * 2 / 3;
+IndexRange elements_on(int rank, int ranks, std::size_t position, index_t count) {
+  if (ranks == 1) return {0, count};
+  if (position % 5 == 1) return rank == 1 ? IndexRange{0, count} : IndexRange{};
+  const index_t split = count * 2 / 3;
   if (rank == 0) return {0, split};
-  return rank == ranks - 1 ? detail::RowRange{split, rows - split} : detail::RowRange{};
+  return rank == ranks - 1 ? IndexRange{split, count} : IndexRange{};
 }
 
 }  // namespace
@@ -77,12 +77,10 @@ std::vector<Slice> slices_of(Content& content, int rank, int ranks) {
   std::vector<Slice> slices;
   std::size_t position = 0;
   for (auto& [path, array] : content.arrays) {
-    const index_t rows = detail::all_rows(array.shape).rows;
-    const detail::RowRange mine = rows_on(rank, ranks, position++, rows);
-    if (mine.rows == 0 && rank != 0) continue;  // rank 0 also names what it has no rows of
-    const index_t row_bytes = rows == 0 ? 0 : std::ssize(array.bytes) / rows;
-    slices.push_back({path, array.dtype, array.shape, mine.first_row, mine.rows,
-                      array.bytes.data() + mine.first_row * row_bytes});
+    const IndexRange mine = elements_on(rank, ranks, position++, tensor::element_count(array.shape));
+    if (mine.empty() && rank != 0) continue;  // rank 0 also names what it has nothing of
+    slices.push_back({path, array.dtype, array.shape, mine,
+                      array.bytes.data() + mine.begin * detail::element_bytes(array.dtype)});
   }
   if (rank % 2 == 1) std::reverse(slices.begin(), slices.end());  // the order of slices says nothing
   return slices;

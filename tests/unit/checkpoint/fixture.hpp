@@ -63,7 +63,8 @@ struct Content {
 // All types, scalars, an array without rows, one of 4 dimensions; values from a fixed sequence.
 Content small_content();
 
-// The slices that rank `rank` of `ranks` holds: rows dealt out unevenly (rank 1 of 3 gets none of most arrays).
+// The slices that rank `rank` of `ranks` holds: elements dealt out unevenly (rank 1 of 3 gets none of most
+// arrays).
 std::vector<Slice> slices_of(Content& content, int rank, int ranks);
 
 // Saves from that many ranks: 1 uses LocalCommunicator, more run as threads. Returns the file.

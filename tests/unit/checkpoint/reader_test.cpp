@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "checkpoint/detail/pieces.hpp"
 #include "checkpoint/detail/user_block.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "fixture.hpp"
@@ -13,19 +14,20 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-TEST(Reader, reads_any_run_of_rows) {
+TEST(Reader, reads_any_run_of_elements) {
   TemporaryDirectory folder;
   Content content = small_content();
   const Reader reader(save_from(2, folder.path(), 1, content));
   for (const char* path : {"parameters/gate/dense_1/weight", "parameters/expert_3/weight", "statistics/load"}) {
     const Content::Array& array = content.arrays.at(path);
-    const index_t row_bytes = std::ssize(array.bytes) / array.shape[0];
-    for (index_t first = 0; first <= array.shape[0]; ++first)
-      for (index_t rows = 0; first + rows <= array.shape[0]; ++rows) {
+    const index_t count = tensor::element_count(array.shape);
+    const index_t unit = detail::element_bytes(array.dtype);
+    for (index_t begin = 0; begin <= count; ++begin)
+      for (index_t end = begin; end <= count; ++end) {
         // One byte on each side that must stay as it is.
-        std::vector<std::byte> bytes(static_cast<std::size_t>(rows * row_bytes) + 2, std::byte{0xab});
-        reader.read({path, array.dtype, array.shape, first, rows, bytes.data() + 1});
-        EXPECT_EQ(std::memcmp(bytes.data() + 1, array.bytes.data() + first * row_bytes, bytes.size() - 2), 0);
+        std::vector<std::byte> bytes(static_cast<std::size_t>((end - begin) * unit) + 2, std::byte{0xab});
+        reader.read({path, array.dtype, array.shape, {begin, end}, bytes.data() + 1});
+        EXPECT_EQ(std::memcmp(bytes.data() + 1, array.bytes.data() + begin * unit, bytes.size() - 2), 0);
         EXPECT_EQ(bytes.front(), std::byte{0xab});
         EXPECT_EQ(bytes.back(), std::byte{0xab});
       }
@@ -49,7 +51,7 @@ TEST(Reader, finds_every_member_of_groups_of_every_size) {
   }
 }
 
-TEST(Reader, opens_on_every_rank_and_gives_each_its_rows) {
+TEST(Reader, opens_on_every_rank_and_gives_each_its_elements) {
   TemporaryDirectory folder;
   Content content = small_content();
   const fs::path file = save_from(1, folder.path(), 1, content);
@@ -98,9 +100,9 @@ TEST(Reader, says_what_was_asked_and_what_there_is) {
   EXPECT_THAT(message_of(ErrorKind::data, [&] { reader.text(weight); }), HasSubstr("7 x 5"));
   EXPECT_THAT(message_of(ErrorKind::contract,
                          [&] {
-                           reader.read({weight, DType::float32, {7, 5}, 3, 5, bytes.data()});
+                           reader.read({weight, DType::float32, {7, 5}, {17, 36}, bytes.data()});
                          }),
-              HasSubstr("rows 3 to 8"));
+              HasSubstr("elements 17 to 36"));
   EXPECT_TRUE(reader.contains(weight));
   EXPECT_FALSE(reader.contains("parameters"));
 }

@@ -72,7 +72,7 @@ TEST(Save, replaces_a_checkpoint_of_the_same_step) {
   expect_holds(save_from(2, folder.path(), 200, content), content);
 }
 
-TEST(Save, refuses_rows_that_are_missing_given_twice_or_described_differently) {
+TEST(Save, refuses_elements_that_are_missing_given_twice_or_described_differently) {
   TemporaryDirectory folder;
   std::vector<float> values(8, 1.0f);
   auto* data = reinterpret_cast<std::byte*>(values.data());
@@ -84,20 +84,20 @@ TEST(Save, refuses_rows_that_are_missing_given_twice_or_described_differently) {
       });
     });
   };
-  const Slice top{"a", DType::float32, {4, 2}, 0, 2, data};
-  const Slice bottom{"a", DType::float32, {4, 2}, 2, 2, data};
+  const Slice top{"a", DType::float32, {4, 2}, {0, 3}, data};
+  const Slice bottom{"a", DType::float32, {4, 2}, {3, 8}, data};
   Slice other = bottom;
-  EXPECT_THAT(save_slices({{top}, {}}), HasSubstr("only the first 2 rows"));
-  EXPECT_THAT(save_slices({{bottom}, {}}), HasSubstr("begin at 2"));
-  EXPECT_THAT(save_slices({{top, bottom}, {bottom}}), HasSubstr("begin at 2"));
+  EXPECT_THAT(save_slices({{top}, {}}), HasSubstr("only the first 3 elements"));
+  EXPECT_THAT(save_slices({{bottom}, {}}), HasSubstr("begin at 3"));
+  EXPECT_THAT(save_slices({{top, bottom}, {bottom}}), HasSubstr("begin at 3"));
   other.shape = {4, 3};
   EXPECT_THAT(save_slices({{top}, {other}}), HasSubstr("4 x 3"));
   other = bottom;
   other.dtype = DType::int64;
   EXPECT_THAT(save_slices({{top}, {other}}), HasSubstr("int64"));
   other = bottom;
-  other.rows = 3;
-  EXPECT_THAT(save_slices({{top}, {other}}), HasSubstr("rows 2 to 5"));
+  other.elements.end = 9;
+  EXPECT_THAT(save_slices({{top}, {other}}), HasSubstr("elements 3 to 9"));
   other = bottom;
   other.data = nullptr;
   EXPECT_THAT(save_slices({{top}, {other}}), HasSubstr("no data"));

@@ -38,7 +38,7 @@ struct Routed {
     const RouterOptions options{moe, spec.kind, classes};
     nn::NetworkOptions network;
     network.frozen = frozen;
-    router = Router::make({options, shape, network, {.ranks = 1, .rank = 0}, 3});
+    router = Router::make({options, shape, network, communicator, 3});
     tiles.set_local(std::vector{samples}, std::vector{samples}, 2);
     for (index_t i = 0; i < samples * features; ++i) rows.push_back(static_cast<float>(draw(0, i)));
     for (index_t n = 0; n < samples; ++n) {
@@ -66,6 +66,7 @@ struct Routed {
   }
 
   device::Context context{1};
+  comm::LocalCommunicator communicator;
   nn::BatchTiles tiles;
   nn::Batch batch{.tiles = &tiles};
   PhaseClock clock;

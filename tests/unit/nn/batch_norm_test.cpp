@@ -155,7 +155,11 @@ TEST(BatchNorm, does_not_see_padding) {
         for (index_t c = 0; c < d_out.cols; ++c)
           d_out(r, c) = r < samples ? static_cast<float>(r + c) - 2.0F : 0.0F;
       std::vector<float> partials(static_cast<std::size_t>(tiles.local_count() * network.partial_width()));
-      network.backward(pass, record, partials.data());
+      for (index_t stage = network.stage_count(); stage-- > 0;) {
+        for (index_t tile = 0; tile < tiles.local_count(); ++tile)
+          network.backward_tile(pass, stage, tile, record, partials.data() + tile * network.partial_width());
+        network.join_backward(pass, stage, record);
+      }
       std::vector<float> all;
       for (index_t r = 0; r < samples; ++r)
         for (index_t c = 0; c < 3; ++c) all.push_back(record.layers.back().output(r, c));

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "comm/local/local_communicator.hpp"
 #include "nn/bank_gradient.hpp"
+#include "nn/network_gradient.hpp"
 #include "support/config_error.hpp"
 
 namespace switchyard::nn {
@@ -76,7 +78,10 @@ TEST(PatchFilterNetwork, has_an_entry_for_each_tensor_in_the_table_of_norms) {
     const NetworkShape shape = shape_of(text);
     Network network({"experts/0000"}, shape, {}, 1);
     EXPECT_EQ(BankGradient(network).slices(0).size(), norm_parameters(Network(shape)).size()) << text;
-    EXPECT_EQ(NetworkGradient(network, {}).norm_entries(), std::ssize(norm_parameters(network))) << text;
+    comm::LocalCommunicator communicator;
+    NormTable norms;
+    NetworkGradient(network, communicator).add_norms(norms);
+    EXPECT_EQ(static_cast<const std::vector<index_t>&>(norms.parameter), norm_parameters(network)) << text;
   }
 }
 
@@ -143,7 +148,10 @@ TEST(ImageNetwork, has_its_tensors_in_the_table_of_norms_and_its_names_in_order)
     const NetworkShape shape = shape_of(text, cifar);
     Network network({"experts/0000"}, shape, {}, 1);
     EXPECT_EQ(BankGradient(network).slices(0).size(), norm_parameters(Network(shape)).size()) << text;
-    EXPECT_EQ(NetworkGradient(network, {}).norm_entries(), std::ssize(norm_parameters(network))) << text;
+    comm::LocalCommunicator communicator;
+    NormTable norms;
+    NetworkGradient(network, communicator).add_norms(norms);
+    EXPECT_EQ(static_cast<const std::vector<index_t>&>(norms.parameter), norm_parameters(network)) << text;
     index_t parameters = 0;
     for (index_t l = 0; l < network.layer_count(); ++l)
       for (const Parameter& parameter : network.layer(l).parameters()) parameters += parameter.count();

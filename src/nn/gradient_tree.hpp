@@ -1,0 +1,109 @@
+// Sums over the shards of a batch of the gradients of parameters that every rank holds.
+#pragma once
+
+#include <vector>
+
+#include "base/partition.hpp"
+#include "base/span.hpp"
+#include "comm/communicator.hpp"
+#include "device/thread_pool.hpp"
+#include "nn/parameter_slice.hpp"
+#include "nn/pass.hpp"
+
+namespace switchyard::nn {
+
+// The order of a sum is that of ops::sum_partials, sum(0..S) = sum(0..S/2) + sum(S/2..S), a function of the
+// number of shards only. A rank adds the partial sums of its run of shards as far as that tree allows: to the
+// maximal nodes that the run covers. Of each node, rank q gets slice q. It finishes the tree there and is the
+// only one that updates the slice; then the values are gathered. The additions are the same on any layout, so
+// the bits are. A run is one node where the ranks are a power of two and the shards a multiple of it: then each
+// of R ranks sends 2 (1 - 1/R) times the parameters. Elsewhere it is fewer than twice as many as the tree is
+// deep.
+//
+// Slices. The parameters, one after the other, are a row, as a shard's partial sums are. It is cut into nearly
+// equal slices where within a parameter a piece of ops::squared_sum ends: the squares of pieces, whoever
+// computes them, add up to the bits that one rank alone would find for the parameter (NormTable::square_begin).
+// A slice may therefore begin within a row of a matrix.
+//
+// Memory. Partial sums lie in rooms of the step's workspace, of a row each. As many shards are computed at once
+// as the pool has threads, into a room each; then neighbours are added, which frees rooms. One thread needs
+// log2(S) + 1 rooms, each further one another. What arrives is one more for a node of each rank. A warm step
+// allocates nothing.
+class GradientTree {
+ public:
+  // Whole parameters, of which only `gradient` says nothing, the same on every rank. The communicator is that
+  // of the batch, and must outlive this object.
+  GradientTree(comm::Communicator& communicator, std::vector<ParameterSlice> parameters);
+
+  // What this rank updates. Their gradients are those of the batch after reduce().
+  Span<ParameterSlice> slices() { return slices_; }
+
+  // Takes rooms for a batch in `pass.tiles().total_count()` shards. Local, as sum_shards().
+  void begin(const Pass& pass);
+  // Calls write(tile, row) for each of this rank's shards, from the tasks of the pool: it writes the shard's
+  // partial sums to row[columns.begin] to row[columns.end]. Columns may come in any number of calls; each is
+  // there once.
+  template <class Write>
+  void sum_shards(device::Context& context, IndexRange columns, const Write& write) {
+    free_all_rooms();
+    for (index_t first = 0; first < run_.size(); first += at_once_) {
+      take_rooms(first);
+      context.pool().parallel_for(std::ssize(taken_),
+                                  [&](index_t i) { write(first + i, room(taken_[i]).data()); });
+      join(context, first, columns);
+    }
+  }
+  // Collective: an exchange for the first node of each rank, for the second of those that have it, and so on.
+  void reduce(const Pass& pass);
+  // How many rows of parameters a rank sends in a step, on average: reduce() and gather_updated_values().
+  static double sent_rows(index_t shards, int ranks);
+
+  // Collective, after the update and before the workspace's next reset: every rank gets what the others
+  // changed.
+  void gather_updated_values();
+
+ private:
+  // A node of the tree whose sum one rank has.
+  struct Node {
+    int rank;
+    IndexRange shards;
+  };
+  static Vector<Node> nodes_of(index_t shards, int ranks);
+  void plan(index_t shards, index_t threads);
+  IndexRange slice_of(int rank) const { return {cuts_[rank], cuts_[rank + 1]}; }
+  Span<float> room(index_t i) const { return rooms_.subspan(i * width_, width_); }
+  void free_all_rooms();
+  void take_rooms(index_t first);
+  void join(device::Context& context, index_t first, IndexRange columns);
+  void exchange(index_t turn, Span<float> arrived);
+
+  comm::Communicator* communicator_;
+  int rank_;
+  std::vector<ParameterSlice> parameters_;
+  index_t width_ = 0;               // of a row: all parameters
+  Vector<index_t> cuts_;            // of a row, [ranks + 1]
+  device::Buffer<float> gradient_;  // of this rank's slice of the row
+  std::vector<ParameterSlice> slices_;
+
+  // For a number of shards and of threads.
+  index_t shards_ = 0;
+  index_t at_once_ = 1;  // shards
+  index_t room_count_ = 1;
+  IndexRange run_;              // this rank's shards
+  Vector<Node> nodes_;          // of all ranks, in the order of the batch
+  Vector<index_t> node_begin_;  // those of rank r: [node_begin_[r], node_begin_[r + 1])
+  index_t turns_ = 0;           // most nodes of a rank
+
+  // Of a step.
+  Span<float> rooms_;      // [room_count_, width_]
+  Vector<index_t> free_;   // rooms
+  Vector<index_t> taken_;  // by the shards that are computed now
+  Vector<index_t> sums_;   // with what is added up so far, in the order of shards; in the end this rank's nodes
+  std::vector<Span<float>> finishing_;
+  struct Layout {
+    Vector<index_t> rows, first_row;
+  };
+  Layout sent_, received_;
+};
+
+}  // namespace switchyard::nn
