@@ -39,7 +39,7 @@ void top_k(device::Context& context, tensor::ConstMatrix logits, index_t k, std:
   SY_EXPECTS(k >= 0 && k <= logits.cols && logits.cols <= max_cols, "the {} largest of {} columns (at most {})",
              k, logits.cols, max_cols);
   if (k == 1) {
-    constexpr index_t block = kernels::rows_per_block;
+    const index_t block = kernels::rows_of_block(logits.cols);
     device::for_each_row(context, (logits.rows + block - 1) / block, kernels::TopOne{logits, experts});
     return;
   }
@@ -65,8 +65,9 @@ void add(device::Context& context, tensor::ConstMatrix x, tensor::Matrix y) {
 
 void column_sums(device::Context& context, tensor::ConstMatrix x, Span<float> sums) {
   SY_EXPECTS(std::ssize(sums) == x.cols, "{} sums for {} columns", sums.size(), x.cols);
-  constexpr index_t block = kernels::ColumnSums::block;
-  device::for_each_row(context, (x.cols + block - 1) / block, kernels::ColumnSums{x, sums.data()});
+  // A GPU wants many blocks; a CPU is fast where it reads a row to its end.
+  const index_t block = context.device() == device::DeviceKind::cuda ? 128 : 1024;
+  device::for_each_row(context, (x.cols + block - 1) / block, kernels::ColumnSums{x, sums.data(), block});
 }
 
 void gather_rows(device::Context& context, tensor::RowSource source, tensor::Matrix out) {

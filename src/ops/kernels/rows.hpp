@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "base/host_device.hpp"
+#include "ops/kernels/columns.hpp"
 #include "ops/kernels/math.hpp"
-#include "ops/kernels/pack.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
@@ -66,32 +66,22 @@ struct TopOne {
   std::int32_t* experts;  // [rows]
 
   // Per row: its largest value.
-  index_t scratch_bytes() const { return rows_per_block * size_of<float>; }
+  index_t scratch_bytes() const { return (rows_per_block + column_scratch) * size_of<float>; }
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t block) const {
+  SY_HD void operator()(const Team& team, index_t index) const {
     constexpr float lowest = std::numeric_limits<float>::lowest();  // as TopK
-    const index_t first = block * rows_per_block;
-    const index_t left = logits.rows - first;
-    const index_t n = left < rows_per_block ? left : rows_per_block;
+    const tensor::ConstMatrix block = block_of_rows(logits, index);
     float* const largest = team.template scratch<float>();
-    std::int32_t* const best = experts + first;
-    const float* const z = logits.row(first);
-    const index_t stride = logits.stride;
-    // A row stays with one thread: no sync is needed.
-    team.for_each(n, [=](index_t r) {
-      const float value = z[r * stride];
-      largest[r] = value > lowest ? value : lowest;
+    std::int32_t* const best = experts + index * rows_of_block(logits.cols);
+    team.for_each(block.rows, [=](index_t r) {
+      largest[r] = lowest;
       best[r] = 0;
     });
-    for (index_t e = 1; e < logits.cols; ++e) {
-      const auto expert = static_cast<std::int32_t>(e);
-      team.for_each(n, [=](index_t r) {
-        const float value = z[r * stride + e];
-        const bool better = value > largest[r];
-        best[r] = better ? expert : best[r];
-        largest[r] = better ? value : largest[r];
-      });
-    }
+    for_each_column(team, block, largest + rows_per_block, [=](index_t r, index_t c, float value) {
+      const bool better = value > largest[r];
+      best[r] = better ? static_cast<std::int32_t>(c) : best[r];
+      largest[r] = better ? value : largest[r];
+    });
   }
 };
 
@@ -161,10 +151,9 @@ struct ReluRowsBackward {
 // "Row" here is a block of columns, whose sums lie in the scratch. A team gives one i to the same thread in
 // every for_each, so that no sync is needed on the way down the rows, and each column is added in row order.
 struct ColumnSums {
-  static constexpr index_t block = 128;
-
   tensor::ConstMatrix x;
-  float* sums;  // [cols]
+  float* sums;    // [cols]
+  index_t block;  // columns
 
   index_t scratch_bytes() const { return block * size_of<double>; }
   template <class Team>

@@ -39,7 +39,7 @@ void gate_weights(device::Context& context, tensor::ConstMatrix scores, const st
   SY_EXPECTS(entropies.empty() || (slots == 1 && std::ssize(entropies) == scores.rows),
              "{} entropies for {} rows of {} slots", entropies.size(), scores.rows, slots);
   if (slots == 1) {
-    constexpr index_t block = kernels::rows_per_block;
+    const index_t block = kernels::rows_of_block(scores.cols);
     device::for_each_row(
         context, (scores.rows + block - 1) / block,
         kernels::GateWeightsOfOne{scores, experts, weights, log_weights, data_or_null(entropies)});

@@ -270,6 +270,40 @@ TEST(GateBackward, refuses_regularisers_of_another_length) {
                ContractViolation);
 }
 
+// All samples are weighed in blocks; a sum over experts is in their order, whatever the block.
+TEST(GateWeights, of_one_slot_are_of_the_softmax_over_all_experts) {
+  for (const index_t samples : {1, 17, 65}) {
+    for (const index_t experts : {2, 16, 17, 256, 257}) {
+      const std::vector<float> z = random_values(samples * experts, 21, 3.0F);
+      std::vector<std::int32_t> chosen;
+      for (index_t n = 0; n < samples; ++n) chosen.push_back(static_cast<std::int32_t>(7 * n % experts));
+      const auto weigh = [&](device::Context& context, index_t first, index_t count) {
+        std::vector<float> w(as_size(2 * count));
+        std::vector<double> entropies(as_size(count));
+        gate_weights(context, {z.data() + first * experts, count, experts}, chosen.data() + first,
+                     {{w.data(), count, 1}, {w.data() + count, count, 1}, entropies});
+        w.insert(w.end(), entropies.begin(), entropies.end());
+        return w;
+      };
+      const std::vector<float> all = on_every_executor(
+          "gate_weights", [&](device::Context& context) { return weigh(context, 0, samples); });
+      device::Context context(1);
+      for (index_t n = 0; n < samples; ++n) {
+        const std::vector<double> p =
+            naive::softmax_of({z.begin() + n * experts, z.begin() + (n + 1) * experts});
+        const double w = p[as_size(chosen[as_size(n)])];
+        double entropy = 0;
+        for (const double share : p) entropy -= share * std::log2(share);
+        EXPECT_NEAR(all[as_size(n)], w, 1e-5 * w);
+        EXPECT_NEAR(all[as_size(samples + n)], std::log(w), 1e-5);
+        EXPECT_NEAR(all[as_size(2 * samples + n)], entropy, 1e-4);
+        const std::vector<float> alone = weigh(context, n, 1);
+        for (index_t i = 0; i < 3; ++i) ASSERT_EQ(all[as_size(i * samples + n)], alone[as_size(i)]);
+      }
+    }
+  }
+}
+
 TEST(GatherScores, takes_the_chosen_experts_scores) {
   for (const Size& size : sizes) {
     const GateData data(size, GateMeasure::score, false, false);

@@ -123,6 +123,25 @@ TEST(TopK, equals_a_stable_sort) {
   }
 }
 
+// One of each row is found for a block of rows together: fuller and emptier blocks, of few columns and of many.
+TEST(TopK, of_one_does_not_depend_on_the_other_rows) {
+  for (const index_t rows : {1, 17, 65}) {
+    for (const index_t cols : {1, 16, 17, 256, 257}) {
+      std::vector<float> x = random_values(rows * cols, 8);
+      for (float& v : x) v = std::round(v * 20) / 20;
+      if (cols > 2) x[0] = x[as_size(rows * cols - 1)] = nan;
+      const std::vector<std::int32_t> best = run_top_k(x, rows, cols, 1);
+      for (index_t r = 0; r < rows; ++r) {
+        const float* const row = x.data() + r * cols;
+        index_t expected = 0;
+        for (index_t c = 1; c < cols; ++c)
+          if (row[c] > row[expected] || (row[c] == row[c] && row[expected] != row[expected])) expected = c;
+        ASSERT_EQ(best[as_size(r)], expected) << rows << " x " << cols << ", row " << r;
+      }
+    }
+  }
+}
+
 TEST(TopK, counts_nan_and_minus_infinity_as_smallest) {
   EXPECT_EQ(run_top_k({nan, 1.0F, -infinity, 2.0F, nan}, 1, 5, 5), (std::vector<std::int32_t>{3, 1, 0, 2, 4}));
   EXPECT_EQ(run_top_k({nan, nan, nan}, 1, 3, 2), (std::vector<std::int32_t>{0, 1}));

@@ -5,8 +5,8 @@
 
 #include "base/host_device.hpp"
 #include "base/philox.hpp"
+#include "ops/kernels/columns.hpp"
 #include "ops/kernels/math.hpp"
-#include "ops/kernels/pack.hpp"
 #include "ops/moe/gating.hpp"
 
 namespace switchyard::ops::kernels {
@@ -47,33 +47,29 @@ struct GateWeightsOfOne {
   double* entropies;  // [N], or null
 
   // Per sample: the largest logit, the sum, and the sum of e^(z_j - m) (m - z_j).
-  index_t scratch_bytes() const { return 3 * rows_per_block * size_of<float>; }
+  index_t scratch_bytes() const { return (3 * rows_per_block + column_scratch) * size_of<float>; }
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t block) const {
-    const index_t first = block * rows_per_block;
-    const index_t left = logits.rows - first;
-    const index_t n = left < rows_per_block ? left : rows_per_block;
+  SY_HD void operator()(const Team& team, index_t index) const {
+    const tensor::ConstMatrix block = block_of_rows(logits, index);
+    const index_t n = block.rows;
     float* const largest = team.template scratch<float>();
     float* const sum = largest + rows_per_block;
     float* const gaps = sum + rows_per_block;
-    const float* const z = logits.row(first);
-    const index_t stride = logits.stride;
+    float* const scratch = gaps + rows_per_block;
     // A sample stays with one thread: no sync is needed.
     team.for_each(n, [=](index_t r) {
-      largest[r] = z[r * stride];
+      largest[r] = block(r, 0);
       sum[r] = gaps[r] = 0.0F;
     });
-    for (index_t e = 1; e < logits.cols; ++e) {
-      team.for_each(n, [=](index_t r) { largest[r] = device::larger(largest[r], z[r * stride + e]); });
-    }
-    for (index_t e = 0; e < logits.cols; ++e) {
-      team.for_each(n, [=](index_t r) {
-        const float gap = z[r * stride + e] - largest[r];
-        const float share = exp(gap);
-        sum[r] += share;
-        gaps[r] -= share * gap;
-      });
-    }
+    for_each_column(team, block, scratch,
+                    [=](index_t r, index_t, float z) { largest[r] = device::larger(largest[r], z); });
+    for_each_column(team, block, scratch, [=](index_t r, index_t, float z) {
+      const float gap = z - largest[r];
+      const float share = exp(gap);
+      sum[r] += share;
+      gaps[r] -= share * gap;
+    });
+    const index_t first = index * rows_of_block(logits.cols);
     const std::int32_t* const expert = experts + first;
     float* const log_w = log_weights.row(first);
     float* const w = weights.row(first);
@@ -81,7 +77,7 @@ struct GateWeightsOfOne {
     const index_t w_stride = weights.stride;
     team.for_each(n, [=](index_t r) {
       const float log_sum = log(sum[r]);
-      const float value = (z[r * stride + expert[r]] - largest[r]) - log_sum;
+      const float value = (block(r, expert[r]) - largest[r]) - log_sum;
       log_w[r * log_stride] = value;
       w[r * w_stride] = exp(value);
       gaps[r] = log_sum + gaps[r] / sum[r];
@@ -283,24 +279,37 @@ struct GateBackward {
     });
   }
 
-  // p_e (c_e - sum_j p_j c_j), with c beside that of the likeliest expert, whose own difference would cancel.
+  // The regularisers of probabilities. Which there are is asked once, not for each expert, so that the loops
+  // over experts vectorise.
   template <class Team>
   SY_HD void add_probability(const Team& team, index_t row) const {
+    const double* const all = probability;
+    const double scale = g.sample_scale;
+    if (g.sample_probability.data == nullptr) {
+      add_probability(team, row, [=](index_t e) { return all[e] + 0.0; });
+      return;
+    }
+    const float* const own = g.sample_probability.row(row);
+    if (all == nullptr) {
+      add_probability(team, row, [=](index_t e) { return 0.0 + scale * static_cast<double>(own[e]); });
+    } else {
+      add_probability(team, row, [=](index_t e) { return all[e] + scale * static_cast<double>(own[e]); });
+    }
+  }
+
+  // p_e (c_e - sum_j p_j c_j), with c beside that of the likeliest expert, whose own difference would cancel.
+  template <class Team, class Value>
+  SY_HD void add_probability(const Team& team, index_t row, const Value& value) const {
     const float* const z = g.scores.row(row);
     float* const d_z = d_scores.row(row);
     const index_t n = d_scores.cols;
-    const index_t likeliest = device::argmax(team, n, [&](index_t e) { return z[e]; });
+    const index_t likeliest = device::argmax(team, n, [=](index_t e) { return z[e]; });
     const float m = z[likeliest];
-    const float sum = team.sum(n, [&](index_t e) { return exp(z[e] - m); });
-    const float* const own = g.sample_probability.data != nullptr ? g.sample_probability.row(row) : nullptr;
-    const auto value = [&](index_t e) {
-      return (probability != nullptr ? probability[e] : 0.0) +
-             (own != nullptr ? g.sample_scale * static_cast<double>(own[e]) : 0.0);
-    };
+    const float sum = team.sum(n, [=](index_t e) { return exp(z[e] - m); });
     const double of_likeliest = value(likeliest);
-    const auto c = [&](index_t e) { return value(e) - of_likeliest; };
-    const double mean = team.sum(n, [&](index_t e) { return exp(z[e] - m) / sum * c(e); });
-    team.for_each(n, [&](index_t e) { d_z[e] += static_cast<float>(exp(z[e] - m) / sum * (c(e) - mean)); });
+    const auto c = [=](index_t e) { return value(e) - of_likeliest; };
+    const double mean = team.sum(n, [=](index_t e) { return exp(z[e] - m) / sum * c(e); });
+    team.for_each(n, [=](index_t e) { d_z[e] += static_cast<float>(exp(z[e] - m) / sum * (c(e) - mean)); });
   }
 };
 
