@@ -210,8 +210,8 @@ void validate(const Config& config) {
   check_networks(config);
   // What gate, experts, loss and regularisers need of each other. Expects networks that parse.
   const moe::RouterKind kind = moe::parse_gate(config.model.gate).kind;
-  moe::validate({config.moe, config.model.gate, config.model.loss == model::Loss::likelihood});
   check_gate_without_network(config, kind);
+  moe::validate({config.moe, config.model.gate, config.model.loss == model::Loss::likelihood});
   check_choice(config, kind);
   check_mixture(config.moe, config.model.loss);
   check_similarity(config.moe);

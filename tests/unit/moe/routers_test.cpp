@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/philox.hpp"
+#include "comm/local/local_communicator.hpp"
 #include "device/context.hpp"
 #include "moe/router.hpp"
 #include "support/config_error.hpp"
