@@ -53,11 +53,11 @@ template <class Team, class F>
 SY_HD inline void for_each_column(const Team& team, tensor::ConstMatrix block, float* scratch, const F& f) {
   constexpr int width = pack_width<Team>;
   for (index_t first = 0; first < block.cols; first += width) {
-    const index_t columns = block.cols - first < width ? block.cols - first : width;
     if constexpr (width == 1) {
       team.for_each(block.rows, [=](index_t r) { f(r, first, block(r, first)); });
     } else {
 #if SY_PACK_WIDTH > 1
+      const index_t columns = block.cols - first < width ? block.cols - first : width;
       for (index_t row = 0; row < block.rows; row += width) {
         Pack<width> tile[as_size(width)];
         unrolled<width>([&](auto r) SY_ALWAYS_INLINE {
