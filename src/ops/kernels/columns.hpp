@@ -50,7 +50,8 @@ inline constexpr index_t column_scratch = rows_per_block * pack_lanes;
 // f(row, column, value) for each element of a block of rows, column after column. A row stays with one thread,
 // so that what f keeps of each row needs no sync.
 template <class Team, class F>
-SY_HD inline void for_each_column(const Team& team, tensor::ConstMatrix block, float* scratch, const F& f) {
+SY_HD inline void for_each_column(const Team& team, tensor::ConstMatrix block, [[maybe_unused]] float* scratch,
+                                  const F& f) {
   constexpr int width = pack_width<Team>;
   for (index_t first = 0; first < block.cols; first += width) {
     if constexpr (width == 1) {
