@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <iostream>
+#include <sstream>
 
 #include "cli/commands/commands.hpp"
 #include "cli/commands/start_table.hpp"
@@ -41,9 +42,9 @@ struct Plan {
   double features;
 };
 
-void print_gradients(const Plan& p) {
+void print_gradients(std::ostream& out, const Plan& p) {
   if (p.gate.layer_count() == 0 || p.gate.frozen()) return;
-  std::cout << "gradients of the gate's matrices (the same rule on every rank count)\n";
+  out << "gradients of the gate's matrices (the same rule on every rank count)\n";
   const auto partials_text = [&](index_t parameters) {
     const double bytes = static_cast<double>(parameters) * float_bytes;
     return fmt::format("a partial sum per shard, {} in all; a rank sends {} a step",
@@ -51,7 +52,7 @@ void print_gradients(const Plan& p) {
                        mebibytes(nn::GradientTree::sent_rows(p.config.train.shards, p.ranks) * bytes));
   };
   const auto print_partials = [&](index_t rows, index_t columns, index_t parameters) {
-    std::cout << fmt::format("  {:>5} x {:<5} {}\n", rows, columns, partials_text(parameters));
+    out << fmt::format("  {:>5} x {:<5} {}\n", rows, columns, partials_text(parameters));
   };
   for (const nn::PaddedConvShape& layer : p.options.gate.padded_convs) {
     print_partials(9 * layer.in_channels, layer.out_channels, layer.weight_count());
@@ -64,17 +65,17 @@ void print_gradients(const Plan& p) {
     const bool whole = p.options.gate_options.policy.rule(layer.in, layer.out) == nn::GradientRule::whole_rows;
     const double rows = static_cast<double>(p.config.train.batch_size * (layer.in + layer.out)) * float_bytes;
     const double partials = static_cast<double>(p.config.train.shards * layer.in * layer.out) * float_bytes;
-    std::cout << fmt::format(
+    out << fmt::format(
         "  {:>5} x {:<5} {}\n", layer.in, layer.out,
         whole ? fmt::format("rows are gathered, {} blocks are shared out ({} a step; partial sums would be {})",
                             nn::block_count(layer.in, layer.out), mebibytes(rows), mebibytes(partials))
               : fmt::format("{} (rows would be {})", partials_text(layer.in * layer.out), mebibytes(rows)));
   }
-  std::cout << '\n';
+  out << '\n';
 }
 
 // Every rank gets the rows that the others hold and works on the pairs of its own samples.
-void print_similarity(const Plan& p) {
+void print_similarity(std::ostream& out, const Plan& p) {
   const moe::Options& moe = p.config.moe;
   if (!moe::similarity_weights(moe).any()) return;
   const double batch = static_cast<double>(p.config.train.batch_size);
@@ -82,7 +83,7 @@ void print_similarity(const Plan& p) {
                            ? p.features
                            : static_cast<double>(p.gate.layer(moe.similarity_layer - 1).out_features());
   const double columns = width + static_cast<double>(moe.experts);
-  std::cout << fmt::format(
+  out << fmt::format(
       "sample similarity: rows of {:.0f} features and {} probabilities are gathered ({} a step);"
       " {:.2g} GFLOP a step, shared out\n",
       width, moe.experts, mebibytes(batch * columns * float_bytes), 2e-9 * batch * batch * columns);
@@ -101,7 +102,7 @@ double training_floats(const Plan& p, nn::Role role) {
 }
 
 // What rank `rank` holds and receives; averages where routing decides.
-void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
+void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placement, int rank) {
   const double batch = static_cast<double>(p.config.train.batch_size);
   const SharedParts shards{p.config.train.batch_size, p.config.train.shards, p.ranks};
   const double rows = static_cast<double>(shards.range_of(rank).size());
@@ -126,17 +127,17 @@ void print_rank(const Plan& p, const moe::Placement& placement, int rank) {
   const double returned = static_cast<double>(p.options.outputs + p.expert.shown_hidden());
   const double outputs =
       (p.expert.frozen() ? 1.0 : 2.0) * rows * slots * (1.0 - hosted / experts) * returned * float_bytes;
-  std::cout << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
-                           mebibytes(parameters), mebibytes(activations),
-                           p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
+  out << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
+                     mebibytes(parameters), mebibytes(activations), p.ranks == 1 ? "0" : mebibytes(dispatch),
+                     p.ranks == 1 ? "0" : mebibytes(outputs));
 }
 
-void print_samples(const Plan& p, const data::Dataset& dataset) {
+void print_samples(std::ostream& out, const Plan& p, const data::Dataset& dataset) {
   if (dataset.rows(data::Split::train) != nullptr) return;
   double bytes = static_cast<double>(train::HeldSamples::bytes_of(dataset, data::Split::validation));
   if (!dataset.is_augmented(data::Split::train) && p.config.train.epochs > p.ranks)
     bytes += static_cast<double>(train::HeldSamples::bytes_of(dataset, data::Split::train));
-  std::cout << fmt::format(
+  out << fmt::format(
       "\nsamples as floats: at most {} more per rank, where the ranks of a host have room for theirs in a tenth of "
       "its memory\n",
       mebibytes(bytes));
@@ -160,29 +161,31 @@ int plan(Arguments arguments) {
   const moe::Placement placement = moe::Placement::make(config.moe.placement, config.moe.experts, ranks);
   const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};
 
-  std::cout << fmt::format(
-                   "{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n", config.moe.experts,
-                   ranks, choice_text(p.options.routing),
-                   console::grouped(p.gate.parameter_count() + config.moe.experts * p.expert.parameter_count()),
-                   console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()))
-            << fmt::format("{} steps per epoch, {} epochs; batch {} in {} shards\n\n",
-                           batching.batches_per_epoch(), config.train.epochs, config.train.batch_size,
-                           config.train.shards);
-  print_gradients(p);
-  print_similarity(p);
-  std::cout << fmt::format(
+  std::ostringstream out;  // all or nothing: memory may run out between two lines
+  out.exceptions(std::ios::badbit);
+  out << fmt::format(
+             "{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n", config.moe.experts, ranks,
+             choice_text(p.options.routing),
+             console::grouped(p.gate.parameter_count() + config.moe.experts * p.expert.parameter_count()),
+             console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()))
+      << fmt::format("{} steps per epoch, {} epochs; batch {} in {} shards\n\n", batching.batches_per_epoch(),
+                     config.train.epochs, config.train.batch_size, config.train.shards);
+  print_gradients(out, p);
+  print_similarity(out, p);
+  out << fmt::format(
       "by rank (estimates; dispatched rows under balanced routing)\n  {:>4} {:>8} {:>8} {:>14} {:>14} {:>14} "
       "{:>14}\n",
       "rank", "experts", "samples", "parameters", "activations", "rows in/step", "outputs/step");
-  for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(p, placement, rank);
-  if (ranks > 64) std::cout << "  ...\n";
-  print_samples(p, dataset);
+  for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(out, p, placement, rank);
+  if (ranks > 64) out << "  ...\n";
+  print_samples(out, p, dataset);
   const double state = (static_cast<double>(p.gate.parameter_count()) * (1.0 + states(p, nn::Role::router)) +
                         static_cast<double>(config.moe.experts * p.expert.parameter_count()) *
                             (1.0 + states(p, nn::Role::weight))) *
                        float_bytes;
-  std::cout << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n",
-                           mebibytes(state), config.checkpoint.keep_last, config.run.dir);
+  out << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n", mebibytes(state),
+                     config.checkpoint.keep_last, config.run.dir);
+  std::cout << out.str();
   return 0;
 }
 
