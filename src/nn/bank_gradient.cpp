@@ -9,14 +9,10 @@ namespace switchyard::nn {
 BankGradient::BankGradient(Network& network)
     : network_(&network), gradients_(network.frozen() ? 0 : std::ssize(network.values())) {
   if (network.frozen()) return;
-  for (index_t l = 0; l < network.layer_count(); ++l) {
-    for (const Parameter& parameter : network.layer(l).parameters()) {
-      if (parameter.rule != GradientRule::whole_rows) continue;
-      const index_t in = parameter.shape[0];
-      const index_t count = block_count(in, parameter.count() / in);
-      for (index_t b = 0; b < count; ++b) blocks_.push_back({l, partition(in, count, b)});
-    }
-  }
+  for_each_parameter(network, [&](const ParameterPlace& place) {
+    if (!place.whole_rows()) return;
+    for (index_t b = 0; b < place.entries.size(); ++b) blocks_.push_back({place.layer, place.rows_of_block(b)});
+  });
 }
 
 void BankGradient::compute(const Pass& pass, Span<const float> partials, const NetworkRecord& record) {
@@ -60,20 +56,16 @@ void BankGradient::compute_block(const Pass& pass, index_t set, const Block& blo
 std::vector<ParameterSlice> BankGradient::slices(index_t set) {
   std::vector<ParameterSlice> slices;
   if (network_->frozen()) return slices;
-  index_t entry = 0;
-  for (index_t l = 0; l < network_->layer_count(); ++l) {
-    for (const Parameter& parameter : network_->layer(l).parameters()) {
-      const index_t in = parameter.shape[0];
-      const index_t out = parameter.count() / in;
-      const index_t blocks = parameter.rule == GradientRule::whole_rows ? block_count(in, out) : 1;
-      for (index_t b = 0; b < blocks; ++b) {
-        const IndexRange rows = partition(in, blocks, b);
-        float* const value = parameter.of(set) + rows.begin * out;
-        slices.push_back({network_->name_of(set, parameter), parameter.shape, rows.begin * out, value,
-                          beside(value), rows.size() * out, entry++});
-      }
+  for_each_parameter(*network_, [&](const ParameterPlace& place) {
+    const Parameter& parameter = place.parameter;
+    const index_t out = place.row_elements();
+    for (index_t b = 0; b < place.entries.size(); ++b) {
+      const IndexRange rows = place.rows_of_block(b);
+      float* const value = parameter.of(set) + rows.begin * out;
+      slices.push_back({network_->name_of(set, parameter), parameter.shape, rows.begin * out, value,
+                        beside(value), rows.size() * out, place.entries.begin + b});
     }
-  }
+  });
   return slices;
 }
 

@@ -72,8 +72,8 @@ struct NetworkRecord {
 
 // A bank: one shape, any number of sets of weights, each with a name. A gate's has one, the experts of a rank
 // have one each, and a network without a set is there to be asked. The values of all sets lie in one array,
-// parameter by parameter ([sets, shape...], a set at a multiple of 64 bytes), so that what goes through all of
-// them (an update, a check) is one pass. Holds no activations: those are the record's. May have no layer at
+// parameter by parameter ([sets, shape...], a set at a multiple of 64 bytes), and gradients may lie alike
+// (nn/bank_gradient.hpp). Holds no activations: those are the record's. May have no layer at
 // all: a gate that computes nothing.
 class Network {
  public:

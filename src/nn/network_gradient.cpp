@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 
 #include "device/thread_pool.hpp"
 #include "ops/reduce.hpp"
@@ -9,32 +10,10 @@
 namespace switchyard::nn {
 namespace {
 
-// A parameter, and its entries in the table of norms: one, or one a block.
-struct Place {
-  index_t layer;
-  const Parameter& parameter;
-  IndexRange entries;
-
-  bool whole_rows() const { return parameter.rule == GradientRule::whole_rows; }
-};
-
-void for_each_parameter(const Network& network, const auto& use) {
-  index_t next = 0;
-  for (index_t l = 0; l < network.layer_count(); ++l) {
-    for (const Parameter& parameter : network.layer(l).parameters()) {
-      Place place{l, parameter, {next, next + 1}};
-      const index_t in = parameter.shape[0];
-      if (place.whole_rows()) place.entries.end = next + block_count(in, parameter.count() / in);
-      use(place);
-      next = place.entries.end;
-    }
-  }
-}
-
 std::vector<ParameterSlice> per_tile_parameters(const Network& network) {
   std::vector<ParameterSlice> parameters;
   if (network.frozen()) return parameters;
-  for_each_parameter(network, [&](const Place& place) {
+  for_each_parameter(network, [&](const ParameterPlace& place) {
     const Parameter& parameter = place.parameter;
     if (place.whole_rows()) return;
     parameters.push_back({.name = network.name_of(0, parameter),
@@ -48,6 +27,18 @@ std::vector<ParameterSlice> per_tile_parameters(const Network& network) {
 
 }  // namespace
 
+void for_each_parameter(const Network& network, const std::function<void(const ParameterPlace&)>& use) {
+  index_t next = 0;
+  for (index_t l = 0; l < network.layer_count(); ++l) {
+    for (const Parameter& parameter : network.layer(l).parameters()) {
+      ParameterPlace place{l, parameter, {next, next + 1}};
+      if (place.whole_rows()) place.entries.end = next + block_count(parameter.shape[0], place.row_elements());
+      use(place);
+      next = place.entries.end;
+    }
+  }
+}
+
 index_t block_count(index_t in, index_t out) {
   // 256 KiB of float a block: large enough for a full-speed product, small enough to share out. A power of two,
   // so that 2, 4 and 8 ranks or threads get equal shares.
@@ -59,7 +50,7 @@ index_t block_count(index_t in, index_t out) {
 std::vector<index_t> norm_parameters(const Network& network) {
   std::vector<index_t> entries;
   index_t number = 0;
-  for_each_parameter(network, [&](const Place& place) {
+  for_each_parameter(network, [&](const ParameterPlace& place) {
     entries.insert(entries.end(), as_size(place.entries.size()), number++);
   });
   return entries;
@@ -69,22 +60,22 @@ NetworkGradient::NetworkGradient(Network& network, comm::Communicator& communica
     : network_(&network), communicator_(&communicator), tree_(communicator, per_tile_parameters(network)) {
   slices_.assign(tree_.slices().begin(), tree_.slices().end());
   if (network.frozen()) return;
-  for_each_parameter(network, [&](const Place& place) {
-    if (place.whole_rows()) add_whole_rows(place.layer, place.parameter, place.entries);
+  for_each_parameter(network, [&](const ParameterPlace& place) {
+    if (place.whole_rows()) add_whole_rows(place);
   });
 }
 
-void NetworkGradient::add_whole_rows(index_t layer, const Parameter& parameter, IndexRange entries) {
-  const index_t in = parameter.shape[0];
-  const index_t out = parameter.count() / in;
+void NetworkGradient::add_whole_rows(const ParameterPlace& place) {
+  const Parameter& parameter = place.parameter;
+  const index_t out = place.row_elements();
   const int rank = communicator_->rank().value;
-  const SharedParts blocks{in, entries.size(), communicator_->size()};
-  WholeRows whole{layer, out, {}, blocks.range_of(rank), {}, {}};
+  const SharedParts blocks{parameter.shape[0], place.entries.size(), communicator_->size()};
+  WholeRows whole{place.layer, out, {}, blocks.range_of(rank), {}, {}};
   for (int r = 0; r < communicator_->size(); ++r) whole.rows_per_rank.push_back(blocks.range_of(r).size());
   whole.gradient = device::Buffer<float>(whole.mine.size() * out);
   const IndexRange mine = blocks.parts_of(rank);
   for (index_t b = mine.begin; b < mine.end; ++b) {
-    const IndexRange rows = partition(in, entries.size(), b);
+    const IndexRange rows = place.rows_of_block(b);
     const index_t first = rows.begin * out;
     float* const gradient = whole.gradient.data() + (first - whole.mine.begin * out);
     whole.blocks.push_back({rows, gradient});
@@ -94,14 +85,14 @@ void NetworkGradient::add_whole_rows(index_t layer, const Parameter& parameter, 
                        .value = parameter.values + first,
                        .gradient = gradient,
                        .count = rows.size() * out,
-                       .norm_entry = entries.begin + b});
+                       .norm_entry = place.entries.begin + b});
   }
   whole_rows_.push_back(std::move(whole));
 }
 
 void NetworkGradient::add_norms(NormTable& table) const {
   index_t number = 0;
-  for_each_parameter(*network_, [&](const Place& place) {
+  for_each_parameter(*network_, [&](const ParameterPlace& place) {
     const index_t pieces = (place.parameter.count() + ops::squared_piece - 1) / ops::squared_piece;
     for (index_t i = 0; i < place.entries.size(); ++i)
       table.add_entry(number, place.whole_rows() ? 1 : std::max<index_t>(pieces, 1));

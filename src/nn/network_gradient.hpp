@@ -1,6 +1,7 @@
 // The gradient of a replicated network.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "base/span.hpp"
@@ -11,6 +12,19 @@ namespace switchyard::nn {
 
 // How many blocks of rows a whole-rows [in, out] matrix is cut into: a function of its shape only.
 index_t block_count(index_t in, index_t out);
+// A parameter of a network, and its entries in the table of squared norms, counted from the network's first:
+// one, or one for each block of its rows.
+struct ParameterPlace {
+  index_t layer;
+  const Parameter& parameter;
+  IndexRange entries;
+
+  bool whole_rows() const { return parameter.rule == GradientRule::whole_rows; }
+  index_t row_elements() const { return parameter.count() / parameter.shape[0]; }
+  // Rows of the parameter: all, or those of block `b`.
+  IndexRange rows_of_block(index_t b) const { return partition(parameter.shape[0], entries.size(), b); }
+};
+void for_each_parameter(const Network& network, const std::function<void(const ParameterPlace&)>& use);
 // The parameter of each entry that a set of the network has in the table of squared norms: one for a per-tile
 // parameter, one for each block of a whole-rows one.
 std::vector<index_t> norm_parameters(const Network& network);
@@ -50,7 +64,7 @@ class NetworkGradient {
     device::Buffer<float> gradient;  // [mine.size(), out]
     Vector<Block> blocks;
   };
-  void add_whole_rows(index_t layer, const Parameter& parameter, IndexRange norm_entries);
+  void add_whole_rows(const ParameterPlace& place);
 
   Network* network_;
   comm::Communicator* communicator_;

@@ -69,19 +69,25 @@ TEST(PatchFilterNetwork, stands_alone) {
   }
 }
 
+// Both gradients have the entries that the shape alone tells of.
+void expect_norm_entries(Network& network, const NetworkShape& shape) {
+  EXPECT_EQ(BankGradient(network).slices(0).size(), norm_parameters(Network(shape)).size());
+  comm::LocalCommunicator communicator;
+  NormTable norms;
+  NetworkGradient(network, communicator).add_norms(norms);
+  EXPECT_EQ(static_cast<const std::vector<index_t>&>(norms.parameter), norm_parameters(network));
+}
+
 TEST(PatchFilterNetwork, has_an_entry_for_each_tensor_in_the_table_of_norms) {
   EXPECT_THAT(norm_parameters(Network(shape_of("patch_filters:8 cubic sum:classes"))), testing::ElementsAre(0));
   EXPECT_THAT(norm_parameters(Network(shape_of("patch_filters:8 bias cubic sum:classes"))),
               testing::ElementsAre(0, 1));
   for (const auto text : {"patch_filters:8 cubic sum:classes", "patch_filters:8 bias sum:classes",
                           "dense:900 relu dense:classes"}) {
+    SCOPED_TRACE(text);
     const NetworkShape shape = shape_of(text);
     Network network({"experts/0000"}, shape, {}, 1);
-    EXPECT_EQ(BankGradient(network).slices(0).size(), norm_parameters(Network(shape)).size()) << text;
-    comm::LocalCommunicator communicator;
-    NormTable norms;
-    NetworkGradient(network, communicator).add_norms(norms);
-    EXPECT_EQ(static_cast<const std::vector<index_t>&>(norms.parameter), norm_parameters(network)) << text;
+    expect_norm_entries(network, shape);
   }
 }
 
@@ -145,13 +151,10 @@ TEST(ImageNetwork, has_its_tensors_in_the_table_of_norms_and_its_names_in_order)
   for (const auto text : {cifar_expert, "conv:3 batch_norm relu max_pool padded_conv:2 dense:classes",
                           "padded_conv:3 batch_norm relu max_pool padded_conv:2 batch_norm dense:classes",
                           "padded_conv:3 dense:classes"}) {
+    SCOPED_TRACE(text);
     const NetworkShape shape = shape_of(text, cifar);
     Network network({"experts/0000"}, shape, {}, 1);
-    EXPECT_EQ(BankGradient(network).slices(0).size(), norm_parameters(Network(shape)).size()) << text;
-    comm::LocalCommunicator communicator;
-    NormTable norms;
-    NetworkGradient(network, communicator).add_norms(norms);
-    EXPECT_EQ(static_cast<const std::vector<index_t>&>(norms.parameter), norm_parameters(network)) << text;
+    expect_norm_entries(network, shape);
     index_t parameters = 0;
     for (index_t l = 0; l < network.layer_count(); ++l)
       for (const Parameter& parameter : network.layer(l).parameters()) parameters += parameter.count();
