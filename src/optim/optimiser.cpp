@@ -72,11 +72,16 @@ double Optimiser::unit_norm(index_t unit, Span<const double> squares) const {
 }
 
 void Optimiser::update(device::Context& context, const UpdateStep& step) {
-  if (kind_of(options_, nn::Role::router) == OptimiserKind::normalised_sgd ||
-      kind_of(options_, nn::Role::weight) == OptimiserKind::normalised_sgd) {
-    for (std::size_t unit = 0; unit < unit_norms_.size(); ++unit)
-      unit_norms_[unit] = unit_norm(static_cast<index_t>(unit), step.squares);
+  for (std::size_t i = 0; i < slices_.size(); ++i) {
+    // The slices of a unit are neighbours: its norm is added up once.
+    const index_t unit = slices_[i].unit;
+    if (kind_of(options_, slices_[i].role) == OptimiserKind::normalised_sgd &&
+        (i == 0 || slices_[i - 1].unit != unit))
+      unit_norms_[unit] = unit_norm(unit, step.squares);
   }
+  const auto steps = static_cast<double>(step.step + 1);
+  bias_correction1_ = 1.0 - std::pow(options_.beta1, steps);
+  bias_correction2_ = 1.0 - std::pow(options_.beta2, steps);
   context.pool().parallel_for(std::ssize(pieces_),
                               [&](index_t i) { failed_[i] = update_piece(context, step, pieces_[i]) ? 0 : 1; });
   const auto first = std::ranges::find(failed_, 1);
@@ -96,15 +101,14 @@ bool Optimiser::update_piece(device::Context& context, const UpdateStep& step, c
   const double rate = step.learning_rate * (slice.role == nn::Role::router ? router_rate : 1.0);
   const OptimiserKind kind = kind_of(options_, slice.role);
   if (kind == OptimiserKind::adam) {
-    const auto steps = static_cast<double>(step.step + 1);
     const ops::AdamStep adam{rate,
                              static_cast<float>(1.0 - options_.beta1),
                              static_cast<float>(1.0 - options_.beta2),
                              static_cast<float>(options_.epsilon),
                              static_cast<float>(options_.weight_decay),
                              static_cast<float>(step.gradient_scale),
-                             1.0 - std::pow(options_.beta1, steps),
-                             1.0 - std::pow(options_.beta2, steps)};
+                             bias_correction1_,
+                             bias_correction2_};
     return ops::adam_update(context, adam, value, gradient, {moments(0), moments(1)});
   }
   double scale = step.gradient_scale;

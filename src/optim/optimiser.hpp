@@ -76,8 +76,10 @@ class Optimiser {
   nn::NormTable norms_;
   std::vector<nn::ParameterSlice> slices_;
   Vector<Piece> pieces_;
-  Vector<std::uint8_t> failed_;                // by piece, of the last update
-  Vector<double> unit_norms_;                  // of the last update, where it divides by them
+  Vector<std::uint8_t> failed_;  // by piece, of the last update
+  Vector<double> unit_norms_;    // of the last update, where it divides by them
+  double bias_correction1_ = 1;  // of the last update, as the next one: 1 - beta1^t
+  double bias_correction2_ = 1;
   Vector<index_t> state_begin_;                // by slice, in each of states_
   std::vector<device::Buffer<float>> states_;  // by name, of all slices
   std::string not_finite_;
