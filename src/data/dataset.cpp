@@ -53,6 +53,8 @@ const tensor::SampleShape& Dataset::shape() const { return source_->shape(); }
 index_t Dataset::class_count() const { return source_->class_count(); }
 index_t Dataset::size(Split split) const { return source_->size(split); }
 index_t Dataset::group_count() const { return source_->group_count(); }
+std::vector<std::string> Dataset::group_names() const { return source_->group_names(); }
+index_t Dataset::window() const { return source_->window(); }
 const float* Dataset::rows(Split split) const { return source_->rows(split); }
 bool Dataset::is_augmented(Split split) const { return split == Split::train && source_->augments(); }
 
@@ -83,6 +85,16 @@ void Dataset::fill_groups(Split split, Span<const index_t> samples, Span<std::in
   SY_EXPECTS(groups.size() == samples.size(), "{} samples into {} groups", samples.size(), groups.size());
   expect_samples(split, samples);
   for (std::size_t i = 0; i < samples.size(); ++i) groups[i] = source_->group(split, samples[i]);
+}
+
+void Dataset::fill_tokens(Split split, Span<const index_t> samples, Span<std::int32_t> tokens,
+                          Span<std::int32_t> targets) const {
+  const index_t count = std::ssize(samples) * window();
+  SY_EXPECTS(window() > 0 && std::ssize(tokens) == count && std::ssize(targets) == count,
+             "{} samples of {} tokens into {} tokens and {} targets", samples.size(), window(), tokens.size(),
+             targets.size());
+  expect_samples(split, samples);
+  source_->fill_tokens(split, samples, tokens, targets);
 }
 
 std::string describe(const Identity& identity) {

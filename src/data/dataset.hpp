@@ -68,6 +68,11 @@ class Dataset {
   const Identity& identity() const { return identity_; }
   // Groups lie in [0, group_count): clusters or coarse labels, for analysis only. 0: the data have none.
   index_t group_count() const;
+  // Of the groups, where the data have names for them.
+  std::vector<std::string> group_names() const;
+  // Tokens of a sample that is a sequence of them. Such data have no rows and labels but fill_tokens(). 0:
+  // samples are rows of floats.
+  index_t window() const;
   // All samples of the split as floats, [size, features], if the data set holds them so: batches then point to
   // them. Else null.
   const float* rows(Split split) const;
@@ -85,6 +90,9 @@ class Dataset {
   // labels[i], groups[i] of samples[i]; the contract is fill's.
   void fill_labels(Split split, Span<const index_t> samples, Span<std::int32_t> labels) const;
   void fill_groups(Split split, Span<const index_t> samples, Span<std::int32_t> groups) const;
+  // tokens[i * window() + t], and in targets the one that follows it, in [0, class_count); otherwise as fill.
+  void fill_tokens(Split split, Span<const index_t> samples, Span<std::int32_t> tokens,
+                   Span<std::int32_t> targets) const;
 
  private:
   void expect_samples(Split split, Span<const index_t> samples) const;

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/hash.hpp"
 #include "base/span.hpp"
@@ -29,6 +31,11 @@ class SampleSource {
   virtual index_t size(Split split) const = 0;
   // Kinds of samples besides classes, for analysis: 0 if the data say none.
   virtual index_t group_count() const { return 0; }
+  virtual std::vector<std::string> group_names() const { return {}; }
+  // As Dataset::window: a source of sequences has no rows of floats and no labels of samples.
+  virtual index_t window() const { return 0; }
+  virtual void fill_tokens(Split, Span<const index_t> /*samples*/, Span<std::int32_t> /*tokens*/,
+                           Span<std::int32_t> /*targets*/) const {}
   // All samples of a split side by side, if the source holds them as floats; else null.
   virtual const float* rows(Split) const { return nullptr; }
   // Whether a visit changes training samples.
