@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <vector>
 
 namespace switchyard::console {
@@ -28,10 +29,22 @@ std::string bar(double fraction, index_t columns, bool utf8) {
   return text + std::string(eighths[length % 8]);
 }
 
-std::int64_t class_samples(const moe::GateStatistics& statistics, index_t c) {
-  std::int64_t samples = 0;
-  for (index_t e = 0; e < statistics.experts(); ++e) samples += statistics.by_label(c, e);
-  return samples;
+// One kind of rows that experts are counted against.
+struct Table {
+  std::string_view kind, kinds, rows;  // "class", "classes", "samples"
+  std::int64_t (moe::RoutingStatistics::*count)(index_t, index_t) const;
+  index_t size;
+  const std::vector<std::string>* names;  // of its rows; null: numbers
+};
+
+std::string name_of(const Table& table, index_t row) {
+  return table.names != nullptr ? (*table.names)[as_size(row)] : fmt::format("{}", row);
+}
+
+std::int64_t rows_of(const moe::RoutingStatistics& routing, const Table& table, index_t row) {
+  std::int64_t rows = 0;
+  for (index_t e = 0; e < routing.experts(); ++e) rows += (routing.*table.count)(row, e);
+  return rows;
 }
 
 // "." is exactly none, "0" is less than half a percent.
@@ -40,16 +53,12 @@ std::string percent_cell(std::int64_t count, std::int64_t whole) {
   return fmt::format("{:.0f}", 100.0 * static_cast<double>(count) / static_cast<double>(whole));
 }
 
-bool evaluated(const moe::GateStatistics* statistics) {
-  return statistics != nullptr && statistics->samples() > 0;
-}
+bool evaluated(const moe::Statistics* statistics) { return statistics != nullptr && statistics->samples() > 0; }
 
-using ValueOf = double (moe::GateStatistics::*)() const;
-
-std::string score_row(std::string_view label, ValueOf value_of, int decimals, std::string_view note,
-                      const std::vector<const moe::GateStatistics*>& splits) {
+std::string score_row(std::string_view label, int decimals, std::string_view note,
+                      const std::vector<const moe::Statistics*>& splits, const auto& value_of) {
   std::string row = fmt::format("  {:<12}", label);
-  for (const auto* split : splits) row += fmt::format("{:>12.{}f}", (split->*value_of)(), decimals);
+  for (const auto* split : splits) row += fmt::format("{:>12.{}f}", value_of(*split), decimals);
   return note.empty() ? row + "\n" : fmt::format("{}  {}\n", row, note);
 }
 
@@ -57,7 +66,7 @@ std::string score_row(std::string_view label, ValueOf value_of, int decimals, st
 
 std::string score_table(const Result& result) {
   std::string out = fmt::format("{:<14}", "result");
-  std::vector<const moe::GateStatistics*> splits;
+  std::vector<const moe::Statistics*> splits;
   if (evaluated(result.test)) {
     splits.push_back(result.test);
     out += fmt::format("{:>12}", "test");
@@ -68,30 +77,42 @@ std::string score_table(const Result& result) {
   }
   if (splits.empty()) return "";
   out += '\n';
-  using S = moe::GateStatistics;
-  out += score_row("error", &S::error, 4, "", splits);
-  out += score_row("loss", &S::likelihood_loss, 4, "", splits);
-  const index_t experts = splits.front()->experts();
-  if (experts < 2) return out;
-  const double bound = std::log2(static_cast<double>(experts));
-  const std::string usage_note = fmt::format("bits, usage of the experts; at most {:.2f}", bound);
-  out += score_row("H_s", &S::sample_entropy, 3, "bits, softmax of a sample over all experts; low is decided",
-                   splits);
-  out += score_row("H_u", &S::usage_entropy, 3, usage_note, splits);
-  out += score_row("I(E;Y)", &S::mutual_information_predicted, 3, "bits, expert and predicted class", splits);
-  out += score_row("I(E;Y) true", &S::mutual_information_true, 3, "bits, expert and true class", splits);
+  using S = moe::Statistics;
+  const bool one_layer = splits.front()->is_one_layer();
+  out += score_row("error", 4, one_layer ? "" : "share of bytes that were not the most probable", splits,
+                   std::mem_fn(&S::error));
+  out += score_row("loss", 4, one_layer ? "" : "nats a byte", splits, std::mem_fn(&S::likelihood_loss));
+  if (!one_layer) out += score_row("bits", 4, "a byte", splits, std::mem_fn(&S::bits_per_sample));
+  for (std::size_t l = 0; l < splits.front()->layers.size(); ++l) {
+    const auto& [name, first] = splits.front()->layers[l];
+    if (first.experts() < 2) continue;
+    if (!name.empty()) out += fmt::format("{}\n", name);
+    const auto row = [&](std::string_view label, std::string_view note,
+                         double (moe::RoutingStatistics::*value_of)() const) {
+      out += score_row(label, 3, note, splits, [&](const S& of) { return (of.layers[l].routing.*value_of)(); });
+    };
+    using R = moe::RoutingStatistics;
+    const double bound = std::log2(static_cast<double>(first.experts()));
+    row("H_s",
+        fmt::format("bits, softmax of a {} over all experts; low is decided", one_layer ? "sample" : "token"),
+        &R::sample_entropy);
+    row("H_u", fmt::format("bits, usage of the experts; at most {:.2f}", bound), &R::usage_entropy);
+    if (first.classes() == 0) continue;
+    row("I(E;Y)", "bits, expert and predicted class", &R::mutual_information_predicted);
+    row("I(E;Y) true", "bits, expert and true class", &R::mutual_information_true);
+  }
   return out;
 }
 
-std::string best_line(index_t step, std::string_view score, double validation,
-                      const moe::GateStatistics& test) {
+std::string best_line(index_t step, std::string_view score, double validation, const moe::Statistics& test) {
   return fmt::format(
       "\nbest checkpoint: step {}, validation {} {:.4f}; test error {:.4f}, loss {:.4f} (all above is of "
       "the last step)\n",
       step, score, validation, test.error(), test.likelihood_loss());
 }
 
-std::string usage_bars(const moe::GateStatistics& statistics, std::string_view split, const TextStyle& style) {
+std::string usage_bars(const moe::RoutingStatistics& statistics, std::string_view split,
+                       const TextStyle& style) {
   const std::vector<double> share = statistics.expert_share();
   const std::vector<double> importance = statistics.importance_share();
   if (share.empty()) return "";
@@ -113,37 +134,57 @@ std::string usage_bars(const moe::GateStatistics& statistics, std::string_view s
   return out;
 }
 
-std::string class_table(const moe::GateStatistics& statistics, std::string_view split, const TextStyle& style) {
-  constexpr index_t head_columns = 16;  // class and samples
+namespace {
+
+// A row per kind, a column per expert.
+std::string kind_table(const moe::RoutingStatistics& routing, const Table& table, std::string_view split,
+                       const TextStyle& style) {
   constexpr index_t cell_columns = 4;
-  const index_t experts = std::min(statistics.experts(), experts_shown);
-  const index_t classes = std::min(statistics.classes(), classes_shown);
+  const index_t experts = std::min(routing.experts(), experts_shown);
+  const index_t shown = std::min(table.size, classes_shown);
+  std::size_t name_columns = table.kind.size();
+  for (index_t row = 0; row < shown; ++row) name_columns = std::max(name_columns, name_of(table, row).size());
+  const index_t head_columns = std::ssize(table.rows) + static_cast<index_t>(name_columns) + 4;
   // Blocks of equal width: 64 experts in 100 columns are 4 x 16, not 3 x 21 and 1.
   const index_t room = std::max<index_t>((style.columns - head_columns) / cell_columns, 1);
   const index_t blocks = std::max<index_t>((experts + room - 1) / room, 1);
   const index_t per_block = (experts + blocks - 1) / blocks;
-  std::string out =
-      fmt::format("class by expert on {}: % of a class's samples that go to each expert (. is none)\n", split);
+  std::string out = fmt::format("{} by expert on {}: % of a {}'s {} that go to each expert (. is none)\n",
+                                table.kind, split, table.kind, table.rows);
   for (index_t begin = 0; begin < experts; begin += per_block) {
     const index_t end = std::min(begin + per_block, experts);
-    out += fmt::format("  {:>5} {:>8}", "class", "samples");
+    out += fmt::format("  {:>{}} {:>8}", table.kind, name_columns, table.rows);
     for (index_t e = begin; e < end; ++e) out += fmt::format("{:>{}}", e, cell_columns);
     out += '\n';
-    for (index_t c = 0; c < classes; ++c) {
-      const std::int64_t samples = class_samples(statistics, c);
-      out += fmt::format("  {:>5} {:>8}", c, samples);
-      for (index_t e = begin; e < end; ++e) {
-        out += fmt::format("{:>{}}", percent_cell(statistics.by_label(c, e), samples), cell_columns);
-      }
+    for (index_t row = 0; row < shown; ++row) {
+      const std::int64_t rows = rows_of(routing, table, row);
+      out += fmt::format("  {:>{}} {:>8}", name_of(table, row), name_columns, rows);
+      for (index_t e = begin; e < end; ++e)
+        out += fmt::format("{:>{}}", percent_cell((routing.*table.count)(row, e), rows), cell_columns);
       out += '\n';
     }
   }
   std::string cut;
-  if (experts < statistics.experts()) cut = range_text("expert", "experts", experts, statistics.experts());
-  if (classes < statistics.classes()) {
-    cut += (cut.empty() ? "" : " and ") + range_text("class", "classes", classes, statistics.classes());
-  }
-  return cut.empty() ? out : fmt::format("{}  (more in summary.json, class_by_expert: {})\n", out, cut);
+  if (experts < routing.experts()) cut = range_text("expert", "experts", experts, routing.experts());
+  if (shown < table.size)
+    cut += (cut.empty() ? "" : " and ") + range_text(table.kind, table.kinds, shown, table.size);
+  return cut.empty() ? out
+                     : fmt::format("{}  (more in summary.json, {}_by_expert: {})\n", out, table.kind, cut);
+}
+
+}  // namespace
+
+std::string class_table(const moe::RoutingStatistics& routing, std::string_view split, const TextStyle& style) {
+  return kind_table(
+      routing, {"class", "classes", "samples", &moe::RoutingStatistics::by_label, routing.classes(), nullptr},
+      split, style);
+}
+
+std::string domain_table(const moe::RoutingStatistics& routing, const std::vector<std::string>& domains,
+                         std::string_view split, const TextStyle& style) {
+  return kind_table(
+      routing, {"domain", "domains", "tokens", &moe::RoutingStatistics::by_group, routing.groups(), &domains},
+      split, style);
 }
 
 std::string importance_advice(double weight) {
@@ -152,15 +193,15 @@ std::string importance_advice(double weight) {
                     : std::string("try the importance regulariser (--moe.importance=0.2; it is 0)");
 }
 
-std::string dead_expert_warning(const moe::GateStatistics& statistics, std::string_view split,
+std::string dead_expert_warning(const moe::RoutingStatistics& statistics, std::string_view split,
                                 std::optional<double> importance_weight, const TextStyle& style) {
   const std::vector<index_t> dead = statistics.dead_experts();
   if (dead.empty()) return "";
   const std::string advice = importance_weight ? importance_advice(*importance_weight) + "," : "try";
   const std::string text = fmt::format(
-      "dead experts: {} (chosen for less than 1 sample in 1000 of {}); {} fewer experts (moe.experts) or "
+      "dead experts: {} (chosen for less than 1 {} in 1000 of {}); {} fewer experts (moe.experts) or "
       "another seed (run.seed)",
-      dead_experts_text(statistics), split, advice);
+      dead_experts_text(statistics), statistics.classes() > 0 ? "sample" : "token", split, advice);
   std::string out;
   for (const std::string& line : wrap(text, style.columns - 9)) {
     out += fmt::format("{}{}\n", out.empty() ? "warning: " : "         ", line);
@@ -170,14 +211,20 @@ std::string dead_expert_warning(const moe::GateStatistics& statistics, std::stri
 
 std::string result_text(const Result& result, const TextStyle& style) {
   const bool has_test = evaluated(result.test);
-  const moe::GateStatistics* shown = has_test ? result.test : result.validation;
+  const moe::Statistics* shown = has_test ? result.test : result.validation;
   if (!evaluated(shown)) return "";
   const std::string_view split = has_test ? "test" : "validation";
-  if (shown->experts() < 2) return score_table(result);
-  std::string out =
-      score_table(result) + "\n" + usage_bars(*shown, split, style) + "\n" + class_table(*shown, split, style);
-  const std::string warning = dead_expert_warning(*shown, split, result.importance_weight, style);
-  return warning.empty() ? out : out + "\n" + warning;
+  std::string out = score_table(result);
+  std::string warnings;
+  for (const auto& [name, routing] : shown->layers) {
+    if (routing.experts() < 2) continue;
+    const std::string where = name.empty() ? std::string(split) : fmt::format("{} of {}", split, name);
+    out += "\n" + usage_bars(routing, where, style) + "\n";
+    out += routing.classes() > 0 ? class_table(routing, where, style)
+                                 : domain_table(routing, shown->group_names, where, style);
+    warnings += dead_expert_warning(routing, where, result.importance_weight, style);
+  }
+  return warnings.empty() ? out : out + "\n" + warnings;
 }
 
 }  // namespace switchyard::console

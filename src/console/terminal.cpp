@@ -134,16 +134,28 @@ std::string start_table(const StartTable& table, const TextStyle& style) {
   return out;
 }
 
-std::string evaluation_line(index_t epoch, std::string_view split, const moe::GateStatistics& statistics) {
+std::string evaluation_line(index_t epoch, std::string_view split, const moe::Statistics& statistics) {
+  if (!statistics.is_one_layer()) {
+    std::string line =
+        fmt::format("epoch {}: {} loss {:.4f} nats, {:.4f} bits a byte, error {:.4f}", epoch, split,
+                    statistics.likelihood_loss(), statistics.bits_per_sample(), statistics.error());
+    for (const auto& [name, layer] : statistics.layers) {
+      line += fmt::format("; {}: H_s {:.2f}, H_u {:.2f}, largest expert {:.0f}%, dead {}", name,
+                          layer.sample_entropy(), layer.usage_entropy(), 100.0 * layer.largest_share(),
+                          dead_experts_text(layer));
+    }
+    return line;
+  }
+  const moe::RoutingStatistics& routing = statistics.routing();
   return fmt::format(
       "epoch {}: {} error {:.4f}, loss {:.4f}, H_s {:.2f}, H_u {:.2f}, I(E;Y) {:.2f} bits, largest expert "
       "{:.0f}%, dead {}",
-      epoch, split, statistics.error(), statistics.likelihood_loss(), statistics.sample_entropy(),
-      statistics.usage_entropy(), statistics.mutual_information_predicted(), 100.0 * statistics.largest_share(),
-      dead_experts_text(statistics));
+      epoch, split, statistics.error(), statistics.likelihood_loss(), routing.sample_entropy(),
+      routing.usage_entropy(), routing.mutual_information_predicted(), 100.0 * routing.largest_share(),
+      dead_experts_text(routing));
 }
 
-std::string dead_experts_text(const moe::GateStatistics& statistics) {
+std::string dead_experts_text(const moe::RoutingStatistics& statistics) {
   constexpr std::size_t listed = 5;
   const std::vector<index_t> dead = statistics.dead_experts();
   if (dead.empty()) return "none";

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
-#include "moe/gate_statistics.hpp"
+#include "moe/statistics.hpp"
 
 namespace switchyard::console {
 
@@ -50,9 +50,9 @@ struct StartTable {
 std::string start_table(const StartTable& table, const TextStyle& style);
 
 // "epoch 3: validation error 0.1134, loss 0.3175, H_s 0.21, H_u 2.19, I(E;Y) 1.93 bits, largest expert 35%,
-// dead none", where Y is the predicted class. No line break.
-std::string evaluation_line(index_t epoch, std::string_view split, const moe::GateStatistics& statistics);
+// dead none", where Y is the predicted class; of a model of several mixture layers each of them. No line break.
+std::string evaluation_line(index_t epoch, std::string_view split, const moe::Statistics& statistics);
 // "none", "3", "3, 7", "12 of 64" (from six on).
-std::string dead_experts_text(const moe::GateStatistics& statistics);
+std::string dead_experts_text(const moe::RoutingStatistics& statistics);
 
 }  // namespace switchyard::console

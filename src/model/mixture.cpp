@@ -43,7 +43,7 @@ index_t Mixture::training_multiply_adds_per_sample() const {
          layer_.router().slots() * layer_.experts().network().training_multiply_adds();
 }
 
-void Mixture::forward(const nn::Pass& pass, moe::GateStatistics& statistics) {
+void Mixture::forward(const nn::Pass& pass, moe::Statistics& statistics) {
   output_ = layer_.forward(pass);
   pass.clock.enter(Phase::combine);
   scores_ = head_->forward(pass.context, output_, pass.batch.labels);
@@ -54,7 +54,7 @@ void Mixture::forward(const nn::Pass& pass, moe::GateStatistics& statistics) {
   expect_finite(statistics);
 }
 
-void Mixture::expect_finite(const moe::GateStatistics& statistics) const {
+void Mixture::expect_finite(const moe::Statistics& statistics) const {
   if (std::isfinite(statistics.task_loss_sum) && bad_scores_ == 0) return;
   const std::string what = std::isfinite(statistics.task_loss_sum)
                                ? std::string("a score of the gate is not finite")
@@ -121,7 +121,7 @@ Mixture::OfSamples Mixture::of_samples(const nn::Pass& pass) const {
 }
 
 // Sums over the global batch: a partial per shard, added in shard order.
-void Mixture::collect(const nn::Pass& pass, moe::GateStatistics& statistics) {
+void Mixture::collect(const nn::Pass& pass, moe::Statistics& statistics) {
   device::Workspace& workspace = pass.workspace();
   const nn::BatchTiles& tiles = pass.tiles();
   const OfSamples of = of_samples(pass);
@@ -142,28 +142,31 @@ void Mixture::collect(const nn::Pass& pass, moe::GateStatistics& statistics) {
   bad_scores_ = sums[SumColumns::bad_scores];
   statistics.task_loss_sum = sums[SumColumns::task_loss];
   statistics.likelihood_loss_sum = sums[SumColumns::likelihood_loss];
-  statistics.entropy_sum = sums[SumColumns::entropy];
-  statistics.chosen_entropy_sum = sums[SumColumns::chosen_entropy];
-  std::ranges::copy(sums.subspan(SumColumns::importance, columns.experts), statistics.importance.begin());
-  regularisers_.complete(sums.subspan(columns.regularisers()), statistics.importance, tiles.total_rows());
+  moe::RoutingStatistics& of_layer = statistics.routing();
+  of_layer.entropy_sum = sums[SumColumns::entropy];
+  of_layer.chosen_entropy_sum = sums[SumColumns::chosen_entropy];
+  std::ranges::copy(sums.subspan(SumColumns::importance, columns.experts), of_layer.importance.begin());
+  regularisers_.complete(sums.subspan(columns.regularisers()), of_layer.importance, tiles.total_rows());
 }
 
-void Mixture::count_choices(const nn::Batch& batch, moe::GateStatistics& statistics) const {
+void Mixture::count_choices(const nn::Batch& batch, moe::Statistics& statistics) const {
   const moe::Routing& routing = output_.routing;
   statistics.samples() += routing.samples;
-  statistics.sent_rows() += layer_.plan().sent_rows();
+  moe::RoutingStatistics& of_layer = statistics.routing();
+  of_layer.rows() += routing.samples;
+  of_layer.sent_rows() += layer_.plan().sent_rows();
   for (index_t n = 0; n < routing.samples; ++n) {
     const std::int32_t label = batch.labels[n];
     statistics.errors() += scores_.predicted[n] != label ? 1 : 0;
     index_t chosen = 0;
     for (index_t i = 0; i < routing.slots; ++i) {
-      ++statistics.load(routing.experts[n * routing.slots + i]);
+      ++of_layer.load(routing.experts[n * routing.slots + i]);
       if (routing.log_weights(n, i) > routing.log_weights(n, chosen)) chosen = i;
     }
     const index_t expert = routing.experts[n * routing.slots + chosen];
-    ++statistics.by_label(label, expert);
-    ++statistics.by_prediction(head_->class_of(output_.slot_rows().row(n * routing.slots + chosen)), expert);
-    if (!batch.groups.empty()) ++statistics.by_group(batch.groups[n], expert);
+    ++of_layer.by_label(label, expert);
+    ++of_layer.by_prediction(head_->class_of(output_.slot_rows().row(n * routing.slots + chosen)), expert);
+    if (!batch.groups.empty()) ++of_layer.by_group(batch.groups[n], expert);
   }
 }
 

@@ -19,10 +19,11 @@ class Mixture final : public Model {
  public:
   Mixture(const MixtureOptions& mixture, const Task& task, comm::Resources resources);
 
-  moe::GateStatistics statistics() const override {
-    return {options_.routing.experts, task_.classes, task_.groups};
+  moe::Statistics statistics() const override {
+    return moe::Statistics(
+        {{"", moe::RoutingStatistics(options_.routing.experts, {task_.classes, task_.groups})}});
   }
-  void forward(const nn::Pass& pass, moe::GateStatistics& statistics) override;
+  void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
   const Vector<double>& regulariser_losses() const override { return regularisers_.losses(); }
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override { layer_.reduce_gradients(pass); }
@@ -34,7 +35,7 @@ class Mixture final : public Model {
   std::vector<ModelArray> parameters() override;
   std::vector<ModelArray> state() override;
 
-  Score score(const moe::GateStatistics& statistics) const override { return {"error", statistics.error()}; }
+  Score score(const moe::Statistics& statistics) const override { return {"error", statistics.error()}; }
   Score worst_score() const override { return {"error", 1.0}; }
 
   index_t parameter_count() const override;
@@ -45,9 +46,9 @@ class Mixture final : public Model {
   struct OfSamples;
   OfSamples of_samples(const nn::Pass& pass) const;
   void sum_shard(device::Context& context, IndexRange rows, const OfSamples& of, Span<double> sums) const;
-  void collect(const nn::Pass& pass, moe::GateStatistics& statistics);
-  void count_choices(const nn::Batch& batch, moe::GateStatistics& statistics) const;
-  void expect_finite(const moe::GateStatistics& statistics) const;
+  void collect(const nn::Pass& pass, moe::Statistics& statistics);
+  void count_choices(const nn::Batch& batch, moe::Statistics& statistics) const;
+  void expect_finite(const moe::Statistics& statistics) const;
   // of_layer(layer): named values.
   std::vector<ModelArray> arrays(const auto& of_layer);
 

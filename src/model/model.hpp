@@ -11,7 +11,7 @@
 
 #include "comm/resources.hpp"
 #include "model/options.hpp"
-#include "moe/gate_statistics.hpp"
+#include "moe/statistics.hpp"
 #include "nn/parameter_slice.hpp"
 #include "nn/pass.hpp"
 
@@ -48,10 +48,10 @@ class Model {
   Model& operator=(const Model&) = delete;
 
   // Of the size that forward() fills. Local.
-  virtual moe::GateStatistics statistics() const = 0;
+  virtual moe::Statistics statistics() const = 0;
   // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
   // (they are summed where the step agrees). Throws NumericError on all ranks if the loss is not finite.
-  virtual void forward(const nn::Pass& pass, moe::GateStatistics& statistics) = 0;
+  virtual void forward(const nn::Pass& pass, moe::Statistics& statistics) = 0;
   // Of that batch, in the order of moe::regulariser_kinds(). Local.
   virtual const Vector<double>& regulariser_losses() const = 0;
   // Gradients of all activations, then of all parameters.
@@ -71,7 +71,7 @@ class Model {
   virtual std::vector<ModelArray> state() = 0;
 
   // Of an evaluation, and the score that a best checkpoint must beat. Local.
-  virtual Score score(const moe::GateStatistics& statistics) const = 0;
+  virtual Score score(const moe::Statistics& statistics) const = 0;
   virtual Score worst_score() const = 0;
 
   // Of the whole model, on all ranks together.

@@ -3,9 +3,10 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "model/options.hpp"
-#include "moe/gate_statistics.hpp"
+#include "moe/statistics.hpp"
 
 namespace switchyard::run {
 
@@ -18,14 +19,14 @@ class CollapseWatch {
 
   // One line, how the samples are spread and what to try, where a collapse begins; empty while it lasts and
   // where there is none.
-  std::string observe(const moe::GateStatistics& statistics);
+  std::string observe(const moe::Statistics& statistics);
 
  private:
   std::string advice() const;
 
   std::optional<double> importance_;
   model::Frozen frozen_;
-  bool collapsed_ = false;
+  std::vector<char> collapsed_;  // by mixture layer
 };
 
 }  // namespace switchyard::run

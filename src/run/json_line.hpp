@@ -17,6 +17,8 @@ class JsonLine {
   // An object or an array as a member, until close().
   void open_object(std::string_view name) { open(name, '{'); }
   void open_array(std::string_view name) { open(name, '['); }
+  // An object as an element of an array.
+  void open_object() { text_ += '{'; }
   void close_object() { close('}'); }
   void close_array() { close(']'); }
   // Ends the line, with its line break.

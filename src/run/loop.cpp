@@ -229,7 +229,7 @@ bool Loop::evaluate_epoch() {
   state_.evaluated = true;
   if (loader_.dataset().size(data::Split::validation) == 0) return true;
   const auto begin = std::chrono::steady_clock::now();
-  std::optional<moe::GateStatistics> found =
+  std::optional<moe::Statistics> found =
       train::evaluate(data::Split::validation, loader_, *model_, resources_);
   state_.evaluated = found.has_value();
   if (!found) return false;
@@ -266,7 +266,7 @@ void Loop::save() {
 }
 
 Outcome Loop::finish() {
-  const auto made = [&](std::optional<moe::GateStatistics>& statistics, data::Split split) {
+  const auto made = [&](std::optional<moe::Statistics>& statistics, data::Split split) {
     statistics = train::evaluate(split, loader_, *model_, resources_);
     return statistics.has_value();
   };

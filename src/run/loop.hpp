@@ -82,16 +82,16 @@ class Loop {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   index_t step_under_way_ = 0;  // counts from 1, as metrics do
   train::Agreement agreed_;
-  moe::GateStatistics last_batch_;
+  moe::Statistics last_batch_;
   double training_seconds_ = 0;
   index_t trained_samples_ = 0;
   index_t saved_step_ = -1;
   bool is_best_ = false;
-  std::optional<moe::GateStatistics> validation_;  // the newest
+  std::optional<moe::Statistics> validation_;  // the newest
   index_t validation_step_ = -1;                   // of validation_
-  std::optional<moe::GateStatistics> test_;
-  std::optional<moe::GateStatistics> best_test_;  // with the best checkpoint's weights
-  std::optional<moe::GateStatistics> training_;   // only where the data have clusters
+  std::optional<moe::Statistics> test_;
+  std::optional<moe::Statistics> best_test_;  // with the best checkpoint's weights
+  std::optional<moe::Statistics> training_;   // only where the data have clusters
 
   // Root only.
   std::ostream* out_;

@@ -23,10 +23,11 @@
 namespace switchyard::run {
 namespace {
 
-using CountOf = std::int64_t (moe::GateStatistics::*)(index_t, index_t) const;
+using moe::RoutingStatistics;
+using CountOf = std::int64_t (RoutingStatistics::*)(index_t, index_t) const;
 
 // [kinds][experts]
-Json count_table(const moe::GateStatistics& statistics, index_t kinds, CountOf count_of) {
+Json count_table(const RoutingStatistics& statistics, index_t kinds, CountOf count_of) {
   Json table = Json::array();
   for (index_t k = 0; k < kinds; ++k) {
     Json row = Json::array();
@@ -36,7 +37,7 @@ Json count_table(const moe::GateStatistics& statistics, index_t kinds, CountOf c
   return table;
 }
 
-Json load_of(const moe::GateStatistics& statistics) {
+Json load_of(const RoutingStatistics& statistics) {
   Json load = Json::array();
   for (index_t e = 0; e < statistics.experts(); ++e) load.push_back(statistics.load(e));
   return load;
@@ -55,9 +56,65 @@ bool belongs(const std::string& line, index_t step) {
   return found == object.end() || (found->is_number() && found->get<double>() <= static_cast<double>(step));
 }
 
+void add_routing(JsonLine& line, const RoutingStatistics& routing) {
+  line.open_array("importance");
+  for (const double weights : routing.importance) line.add(weights);
+  line.close_array();
+  line.open_array("load");
+  for (index_t e = 0; e < routing.experts(); ++e) line.add(routing.load(e));
+  line.close_array();
+  line.add("h_s", routing.sample_entropy());
+  line.add("h_s_chosen", routing.chosen_entropy());
+  line.add("h_u", routing.usage_entropy());
+  if (routing.classes() > 0) {
+    line.add("mi_predicted", routing.mutual_information_predicted());
+    line.add("mi_true", routing.mutual_information_true());
+  }
+  if (routing.groups() > 0) line.add("dispatch_entropy", routing.dispatch_entropy());
+  line.open_array("dead_experts");
+  for (index_t e = 0; e < routing.experts(); ++e) {
+    if (routing.is_dead(e)) line.add(e);
+  }
+  line.close_array();
+}
+
+// The figures of a mixture layer that summaries have too.
+Json routing_object(const RoutingStatistics& routing) {
+  Json object = {{"h_s", routing.sample_entropy()},
+                 {"h_s_chosen", routing.chosen_entropy()},
+                 {"h_u", routing.usage_entropy()}};
+  if (routing.classes() > 0) {
+    object["mi_predicted"] = routing.mutual_information_predicted();
+    object["mi_true"] = routing.mutual_information_true();
+    object["dispatch_entropy_label"] = routing.dispatch_entropy_label();
+  }
+  if (routing.groups() > 0) object["dispatch_entropy"] = routing.dispatch_entropy();
+  object["largest_share"] = routing.largest_share();
+  object["active_experts"] = routing.active_experts();
+  object["expert_share"] = routing.expert_share();
+  object["load"] = load_of(routing);
+  if (routing.classes() > 0)
+    object["class_by_expert"] = count_table(routing, routing.classes(), &RoutingStatistics::by_label);
+  if (routing.groups() > 0) {
+    object[fmt::format("{}_by_expert", routing.kinds().group)] =
+        count_table(routing, routing.groups(), &RoutingStatistics::by_group);
+  }
+  return object;
+}
+
+// Those that only lines of evaluations have.
+void add_details(Json& object, const RoutingStatistics& routing) {
+  object["importance_share"] = routing.importance_share();
+  if (routing.classes() > 0) {
+    object["class_by_expert_predicted"] =
+        count_table(routing, routing.classes(), &RoutingStatistics::by_prediction);
+  }
+  object["dead_experts"] = routing.dead_experts();
+}
+
 }  // namespace
 
-void write_step(JsonLine& line, const StepRecord& record, const moe::GateStatistics& statistics,
+void write_step(JsonLine& line, const StepRecord& record, const moe::Statistics& statistics,
                 const PhaseClock::Seconds& seconds) {
   line.begin();
   line.add("kind", "step");
@@ -73,23 +130,18 @@ void write_step(JsonLine& line, const StepRecord& record, const moe::GateStatist
   line.add("error", statistics.error());
   line.add("gradient_norm", record.gradient_norm);
   line.add("learning_rate", record.learning_rate);
-  line.open_array("importance");
-  for (const double weights : statistics.importance) line.add(weights);
-  line.close_array();
-  line.open_array("load");
-  for (index_t e = 0; e < statistics.experts(); ++e) line.add(statistics.load(e));
-  line.close_array();
-  line.add("h_s", statistics.sample_entropy());
-  line.add("h_s_chosen", statistics.chosen_entropy());
-  line.add("h_u", statistics.usage_entropy());
-  line.add("mi_predicted", statistics.mutual_information_predicted());
-  line.add("mi_true", statistics.mutual_information_true());
-  if (statistics.groups() > 0) line.add("dispatch_entropy", statistics.dispatch_entropy());
-  line.open_array("dead_experts");
-  for (index_t e = 0; e < statistics.experts(); ++e) {
-    if (statistics.is_dead(e)) line.add(e);
+  if (statistics.is_one_layer()) {
+    add_routing(line, statistics.routing());
+  } else {
+    line.open_array("layers");
+    for (const moe::Statistics::Layer& layer : statistics.layers) {
+      line.open_object();
+      line.add("name", std::string_view(layer.name));
+      add_routing(line, layer.routing);
+      line.close_object();
+    }
+    line.close_array();
   }
-  line.close_array();
   line.open_object("time");
   for (std::size_t phase = 0; phase < phase_count; ++phase) {
     line.add(name(static_cast<Phase>(phase)), seconds[phase]);
@@ -102,36 +154,35 @@ void write_step(JsonLine& line, const StepRecord& record, const moe::GateStatist
   line.end();
 }
 
-Json evaluation_object(const moe::GateStatistics& statistics) {
+Json evaluation_object(const moe::Statistics& statistics) {
   Json object = {{"error", statistics.error()},
                  {"loss", statistics.likelihood_loss()},
-                 {"task_loss", statistics.task_loss()},
-                 {"h_s", statistics.sample_entropy()},
-                 {"h_s_chosen", statistics.chosen_entropy()},
-                 {"h_u", statistics.usage_entropy()},
-                 {"mi_predicted", statistics.mutual_information_predicted()},
-                 {"mi_true", statistics.mutual_information_true()},
-                 {"dispatch_entropy_label", statistics.dispatch_entropy_label()}};
-  if (statistics.groups() > 0) object["dispatch_entropy"] = statistics.dispatch_entropy();
-  object["largest_share"] = statistics.largest_share();
-  object["active_experts"] = statistics.active_experts();
-  object["expert_share"] = statistics.expert_share();
-  object["load"] = load_of(statistics);
-  object["class_by_expert"] = count_table(statistics, statistics.classes(), &moe::GateStatistics::by_label);
-  if (statistics.groups() > 0) {
-    object["cluster_by_expert"] = count_table(statistics, statistics.groups(), &moe::GateStatistics::by_group);
+                 {"task_loss", statistics.task_loss()}};
+  if (statistics.is_one_layer()) {
+    object.update(routing_object(statistics.routing()));
+    return object;
   }
+  object["bits_per_byte"] = statistics.bits_per_sample();
+  object["domains"] = statistics.group_names;
+  Json layers = Json::array();
+  for (const moe::Statistics::Layer& layer : statistics.layers) {
+    layers.push_back({{"name", layer.name}});
+    layers.back().update(routing_object(layer.routing));
+  }
+  object["layers"] = std::move(layers);
   return object;
 }
 
-Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics) {
+Json evaluation_record_object(const EvaluationRecord& record, const moe::Statistics& statistics) {
   Json object = {
       {"kind", "evaluation"}, {"split", record.split}, {"step", record.step}, {"epoch", record.epoch}};
   object.update(evaluation_object(statistics));
-  object["importance_share"] = statistics.importance_share();
-  object["class_by_expert_predicted"] =
-      count_table(statistics, statistics.classes(), &moe::GateStatistics::by_prediction);
-  object["dead_experts"] = statistics.dead_experts();
+  if (statistics.is_one_layer()) {
+    add_details(object, statistics.routing());
+  } else {
+    for (std::size_t l = 0; l < statistics.layers.size(); ++l)
+      add_details(object["layers"][l], statistics.layers[l].routing);
+  }
   object["time"] = {{"evaluation", record.seconds},
                     {"samples_per_second", rate(statistics.samples(), record.seconds)}};
   return object;
@@ -146,7 +197,7 @@ void MetricsWriter::sync() {
   files::with_remedy(files::run_place, [&] { file_.sync(); });
 }
 
-void MetricsWriter::write_step(const StepRecord& record, const moe::GateStatistics& statistics,
+void MetricsWriter::write_step(const StepRecord& record, const moe::Statistics& statistics,
                                const PhaseClock::Seconds& seconds) {
   run::write_step(step_line_, record, statistics, seconds);
   write_line(step_line_.text());

@@ -15,7 +15,7 @@
 #include "base/phase_clock.hpp"
 #include "base/span.hpp"
 #include "files/file.hpp"
-#include "moe/gate_statistics.hpp"
+#include "moe/statistics.hpp"
 #include "run/json_line.hpp"
 
 namespace switchyard::run {
@@ -33,7 +33,7 @@ struct StepRecord {
 };
 // {"kind": "step", ...} and its line break. `statistics` are those of the step's global batch, `seconds` the
 // root's times. Written without Json objects, whose making takes a tenth of a step of 0.8 ms.
-void write_step(JsonLine& line, const StepRecord& record, const moe::GateStatistics& statistics,
+void write_step(JsonLine& line, const StepRecord& record, const moe::Statistics& statistics,
                 const PhaseClock::Seconds& seconds);
 
 struct EvaluationRecord {
@@ -43,10 +43,10 @@ struct EvaluationRecord {
   double seconds = 0;
 };
 // {"kind": "evaluation", ...}, with the class-by-expert tables (rows: classes).
-Json evaluation_record_object(const EvaluationRecord& record, const moe::GateStatistics& statistics);
+Json evaluation_record_object(const EvaluationRecord& record, const moe::Statistics& statistics);
 
 // The figures of a split, as metrics.jsonl, summary.json and `switchyard eval` have them: docs/metrics.md.
-Json evaluation_object(const moe::GateStatistics& statistics);
+Json evaluation_object(const moe::Statistics& statistics);
 
 // Appends to metrics.jsonl. A line is one write(2): it is whole in the kernel before the next step begins, and
 // outlives a kill of this process. Local to the root.
@@ -59,7 +59,7 @@ class MetricsWriter {
   void sync();
   void write(const Json& object);
   // The line of a step, which allocates nothing once one was as long.
-  void write_step(const StepRecord& record, const moe::GateStatistics& statistics,
+  void write_step(const StepRecord& record, const moe::Statistics& statistics,
                   const PhaseClock::Seconds& seconds);
 
  private:

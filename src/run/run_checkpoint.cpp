@@ -47,21 +47,24 @@ std::vector<checkpoint::Slice> slices_of(model::Model& model, optim::Optimiser* 
   return slices;
 }
 
-// What is stored of the last step's statistics.
+// What is stored of a mixture layer's statistics of the last step.
 struct LastStep {
-  explicit LastStep(const moe::GateStatistics& statistics)
-      : importance(statistics.importance), load(importance.size()) {
-    for (index_t e = 0; e < statistics.experts(); ++e) load[e] = statistics.load(e);
+  explicit LastStep(const moe::Statistics::Layer& layer)
+      : path(layer.name.empty() ? "statistics" : "statistics/" + layer.name),
+        importance(layer.routing.importance),
+        load(importance.size()) {
+    for (index_t e = 0; e < layer.routing.experts(); ++e) load[e] = layer.routing.load(e);
   }
   std::array<checkpoint::Slice, 2> slices() {
     const tensor::Shape shape{std::ssize(load)};
     const IndexRange all = checkpoint::all_elements(shape);
     return {
-        {{"statistics/importance", checkpoint::DType::float64, shape, all,
+        {{path + "/importance", checkpoint::DType::float64, shape, all,
           reinterpret_cast<std::byte*>(importance.data())},
-         {"statistics/load", checkpoint::DType::int64, shape, all, reinterpret_cast<std::byte*>(load.data())}}};
+         {path + "/load", checkpoint::DType::int64, shape, all, reinterpret_cast<std::byte*>(load.data())}}};
   }
 
+  std::string path;
   std::vector<double> importance;
   Vector<std::int64_t> load;
 };
@@ -131,8 +134,10 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
   for (const Computer& part : this_computer()) header.texts.emplace(part.path, part.value);
 
   std::vector<checkpoint::Slice> slices = slices_of(model, &optimiser, true, communicator.is_root());
-  LastStep last(last_step);
-  if (communicator.is_root()) std::ranges::copy(last.slices(), std::back_inserter(slices));
+  std::vector<LastStep> last(last_step.layers.begin(), last_step.layers.end());
+  if (communicator.is_root()) {
+    for (LastStep& layer : last) std::ranges::copy(layer.slices(), std::back_inserter(slices));
+  }
   communicator.set_phase(state.step, "save");
   // The others wait while one rank writes: 20 MB/s is a slow shared file system.
   const double copies =
@@ -212,11 +217,13 @@ RunState state_of(const checkpoint::Reader& reader, const Config& config, const 
           data};
 }
 
-void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_step) {
-  LastStep last(last_step);
-  for (const checkpoint::Slice& slice : last.slices()) reader.read(slice);
-  last_step.importance = last.importance;
-  for (index_t e = 0; e < last_step.experts(); ++e) last_step.load(e) = last.load[e];
+void load_last_step(const checkpoint::Reader& reader, moe::Statistics& last_step) {
+  for (moe::Statistics::Layer& layer : last_step.layers) {
+    LastStep last(layer);
+    for (const checkpoint::Slice& slice : last.slices()) reader.read(slice);
+    layer.routing.importance = last.importance;
+    for (index_t e = 0; e < layer.routing.experts(); ++e) layer.routing.load(e) = last.load[e];
+  }
 }
 
 std::string first_not_finite(comm::Communicator& communicator, model::Model& model,

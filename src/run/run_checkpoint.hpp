@@ -37,7 +37,7 @@ struct RunParts {
   const RunState& state;
   model::Model& model;
   optim::Optimiser& optimiser;
-  const moe::GateStatistics& last_step;
+  const moe::Statistics& last_step;
 };
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
                      const checkpoint::SaveOptions& options);
@@ -64,7 +64,7 @@ std::vector<std::string> warnings_of(const checkpoint::Reader& reader);
 
 // What save_checkpoint() stored of `last_step`: importance and load, for a run that saves again before it makes
 // a step.
-void load_last_step(const checkpoint::Reader& reader, moe::GateStatistics& last_step);
+void load_last_step(const checkpoint::Reader& reader, moe::Statistics& last_step);
 
 // The first array of the model and the optimiser that holds a number that is not finite:
 // "'experts/0003/dense_1/weight' is not finite", with the rank that has it; empty if there is none. A pass over

@@ -8,7 +8,7 @@
 namespace switchyard::run {
 namespace {
 
-Json split_object(const moe::GateStatistics* statistics) {
+Json split_object(const moe::Statistics* statistics) {
   return statistics == nullptr || statistics->samples() == 0 ? Json(nullptr) : evaluation_object(*statistics);
 }
 

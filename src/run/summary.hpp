@@ -19,7 +19,7 @@ struct BestEvaluation {
   index_t step = 0;
   index_t epoch = 0;
   model::Score score;                         // on the validation split
-  const moe::GateStatistics* test = nullptr;  // with its weights; null: null in the file
+  const moe::Statistics* test = nullptr;  // with its weights; null: null in the file
 };
 
 struct Summary {
@@ -30,9 +30,9 @@ struct Summary {
   double samples_per_second = 0;
   double seconds = 0;
   double train_loss = 0;                            // total loss of the last step
-  const moe::GateStatistics* training = nullptr;    // the training split, where it was evaluated
-  const moe::GateStatistics* validation = nullptr;  // null or without samples: null in the file
-  const moe::GateStatistics* test = nullptr;        // with the last step's weights, as the two above
+  const moe::Statistics* training = nullptr;    // the training split, where it was evaluated
+  const moe::Statistics* validation = nullptr;  // null or without samples: null in the file
+  const moe::Statistics* test = nullptr;        // with the last step's weights, as the two above
   std::optional<BestEvaluation> best;
   bool takes_regularisers = true;  // run/validate.hpp; for advice in a report
   ExitCode exit_code = ExitCode::ok;

@@ -36,7 +36,7 @@ void add_paths(const nlohmann::json& value, const std::string& path, std::vector
 
 // With every part that a summary can have.
 nlohmann::json full_summary() {
-  moe::GateStatistics statistics(2, 2, 2);
+  moe::Statistics statistics({{"", moe::RoutingStatistics(2, {2, 2})}});
   statistics.samples() = 1;
   run::Summary summary;
   summary.validation = &statistics;

@@ -43,14 +43,16 @@ void Coordinator::read_squares() {
   }
 }
 
-Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::GateStatistics& statistics,
+Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::Statistics& statistics,
                              StopConditions conditions) {
   auto& [communicator, context] = resources_;
-  const Span<std::int64_t> counts = statistics.counts();
-  message_.assign(norms_.squares() + std::ssize(counts) + 3, 0);
+  index_t counts = 0;
+  statistics.for_each_counts([&](Span<std::int64_t> of) { counts += std::ssize(of); });
+  message_.assign(norms_.squares() + counts + 3, 0);
   context.pool().parallel_for(std::ssize(optimiser.slices()),
                               [&](index_t i) { write_squares(optimiser.slices()[as_size(i)]); });
-  std::ranges::copy(counts, message_.begin() + norms_.squares());
+  auto place = message_.begin() + norms_.squares();
+  statistics.for_each_counts([&](Span<std::int64_t> of) { place = std::ranges::copy(of, place).out; });
   std::int64_t& broken = message_[message_.size() - 3];
   std::int64_t& stop = message_[message_.size() - 2];
   std::int64_t& time = message_[message_.size() - 1];
@@ -61,7 +63,11 @@ Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::GateStatist
   communicator.all_reduce_sum(message_);
 
   if (broken > 0) comm::agree(communicator, [&] { expect_finite_updates(optimiser); });
-  std::copy_n(message_.begin() + norms_.squares(), counts.size(), counts.begin());
+  place = message_.begin() + norms_.squares();
+  statistics.for_each_counts([&](Span<std::int64_t> of) {
+    std::copy_n(place, of.size(), of.begin());
+    place += std::ssize(of);
+  });
   read_squares();
   const double norm = std::sqrt(ops::sum_tree(squares_));
   if (!std::isfinite(norm)) {

@@ -6,7 +6,7 @@
 
 #include "base/span.hpp"
 #include "comm/resources.hpp"
-#include "moe/gate_statistics.hpp"
+#include "moe/statistics.hpp"
 #include "optim/optimiser.hpp"
 
 namespace switchyard::train {
@@ -39,7 +39,7 @@ class Coordinator {
 
   // Collective. statistics' counts become those of the global batch. Throws NumericError on all ranks if the
   // norm is not finite, or an earlier update left something that is not. out_of_time of the root rank counts.
-  Agreement agree(const optim::Optimiser& optimiser, moe::GateStatistics& statistics,
+  Agreement agree(const optim::Optimiser& optimiser, moe::Statistics& statistics,
                   StopConditions conditions);
 
  private:

@@ -10,11 +10,11 @@ std::string_view name(data::Split split) {
   return names[as_size(split)];
 }
 
-std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& loader, model::Model& model,
-                                            comm::Resources resources) {
+std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, model::Model& model,
+                                        comm::Resources resources) {
   auto& [communicator, context] = resources;
-  moe::GateStatistics total = model.statistics();
-  moe::GateStatistics batch_statistics = model.statistics();
+  moe::Statistics total = model.statistics();
+  moe::Statistics batch_statistics = model.statistics();
   PhaseClock clock;
   const index_t batches = loader.evaluation_batches(split);
   for (index_t b = 0; b < batches; ++b) {
@@ -27,7 +27,7 @@ std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& load
     total.add(batch_statistics);
   }
   // Sums are the whole split's on every rank already; counts are still this rank's.
-  communicator.all_reduce_sum(total.counts());
+  total.for_each_counts([&](Span<std::int64_t> counts) { communicator.all_reduce_sum(counts); });
   return total;
 }
 

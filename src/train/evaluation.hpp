@@ -9,7 +9,7 @@ namespace switchyard::train {
 
 // Exact over the split, whatever the batch size and the ranks; nothing if a rank was asked to stop meanwhile
 // (base/stop_signals.hpp). Collective.
-std::optional<moe::GateStatistics> evaluate(data::Split split, BatchLoader& loader, model::Model& model,
+std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, model::Model& model,
                                             comm::Resources resources);
 
 std::string_view name(data::Split split);

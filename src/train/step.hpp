@@ -12,7 +12,7 @@
 namespace switchyard::train {
 
 struct StepReport {
-  moe::GateStatistics statistics;  // exact over the global batch
+  moe::Statistics statistics;  // exact over the global batch
   Vector<double> regularisers;     // their losses, in the order of moe::regulariser_kinds()
   double learning_rate = 0;
   Agreement agreed;

@@ -88,7 +88,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     model->values_changed();
   });
   // This command just ends at a signal, so there is always a value.
-  const moe::GateStatistics statistics = train::evaluate(split, *loader, *model, resources).value();
+  const moe::Statistics statistics = train::evaluate(split, *loader, *model, resources).value();
   if (runtime.is_root()) {
     run::Json object = run::evaluation_object(statistics);
     object["split"] = train::name(split);

@@ -273,7 +273,7 @@ TEST(MixtureScore, is_the_error_and_a_best_checkpoint_has_one_below_1) {
   device::Context context(1);
   const std::unique_ptr<Model> model =
       make_model(make_options({conv_gate, conv_expert, image, 0, 0.0}), {image, 3}, {communicator, context});
-  moe::GateStatistics statistics = model->statistics();
+  moe::Statistics statistics = model->statistics();
   statistics.samples() = 8;
   statistics.errors() = 2;
   const Score score = model->score(statistics);

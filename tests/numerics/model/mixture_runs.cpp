@@ -144,7 +144,7 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode, const std::f
                           .labels = labels};
     PhaseClock clock;
     const nn::Pass pass{context, batch, mode, clock};
-    moe::GateStatistics statistics = model->statistics();
+    moe::Statistics statistics = model->statistics();
     model->forward(pass, statistics);
     if (training) {
       model->backward(pass);

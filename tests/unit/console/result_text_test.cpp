@@ -23,16 +23,16 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 // `classes` x `experts`, class c on expert c mod experts.
-moe::GateStatistics large_statistics(index_t classes, index_t experts) {
+moe::RoutingStatistics large_statistics(index_t classes, index_t experts) {
   std::vector<std::vector<std::int64_t>> table(static_cast<std::size_t>(classes),
                                                std::vector<std::int64_t>(static_cast<std::size_t>(experts), 0));
   for (std::size_t c = 0; c < table.size(); ++c) table[c][c % table[c].size()] = 100;
-  return test::statistics_of(table);
+  return test::statistics_of(table).routing();
 }
 
 TEST(ResultText, is_the_whole_result) {
-  const moe::GateStatistics test = test::sample_statistics();
-  const moe::GateStatistics validation = test::statistics_of({{8, 0, 0, 0}, {0, 8, 0, 0}, {0, 0, 0, 0}});
+  const moe::Statistics test = test::sample_statistics();
+  const moe::Statistics validation = test::statistics_of({{8, 0, 0, 0}, {0, 8, 0, 0}, {0, 0, 0, 0}});
   EXPECT_EQ(
       result_text({&validation, &test, 0.0}, {}),
       "result                test  validation\n"
@@ -62,11 +62,11 @@ TEST(ResultText, is_the_whole_result) {
 }
 
 TEST(ResultText, shows_what_was_evaluated) {
-  const moe::GateStatistics validation = test::statistics_of({{8, 0}, {0, 8}});
-  const moe::GateStatistics nothing(2, 2);
+  const moe::Statistics validation = test::statistics_of({{8, 0}, {0, 8}});
+  const moe::Statistics nothing({{"", moe::RoutingStatistics(2, {2})}});
   EXPECT_EQ(result_text({}, {}), "");
   EXPECT_EQ(result_text({&nothing, &nothing, 0}, {}), "");
-  for (const moe::GateStatistics* test : {static_cast<const moe::GateStatistics*>(nullptr), &nothing}) {
+  for (const moe::Statistics* test : {static_cast<const moe::Statistics*>(nullptr), &nothing}) {
     const std::string text = result_text({&validation, test, 0}, {});
     EXPECT_THAT(text, HasSubstr("result          validation\n"));
     EXPECT_THAT(text, HasSubstr("experts on validation\n"));
@@ -76,7 +76,7 @@ TEST(ResultText, shows_what_was_evaluated) {
 }
 
 TEST(ResultText, of_a_single_expert_has_no_tables_of_experts) {
-  moe::GateStatistics test = test::statistics_of({{30}, {10}});
+  moe::Statistics test = test::statistics_of({{30}, {10}});
   test.errors() = 4;
   test.likelihood_loss_sum = 10;
   EXPECT_EQ(result_text({nullptr, &test, 0.0}, {}),
@@ -86,9 +86,9 @@ TEST(ResultText, of_a_single_expert_has_no_tables_of_experts) {
 }
 
 TEST(UsageBars, use_eighths_of_a_column_where_the_characters_exist) {
-  const moe::GateStatistics statistics = test::statistics_of({{800, 390, 10, 1}});
+  const moe::Statistics statistics = test::statistics_of({{800, 390, 10, 1}});
   const std::vector<std::string> lines =
-      lines_of(usage_bars(statistics, "test", {.columns = 45, .utf8 = true}));
+      lines_of(usage_bars(statistics.routing(), "test", {.columns = 45, .utf8 = true}));
   ASSERT_EQ(lines.size(), 6U);
   EXPECT_EQ(lines[2], "       0   66.6%       66.6%  ████████████████");
   EXPECT_EQ(lines[3], "       1   32.5%       32.5%  ███████▊");
@@ -105,17 +105,18 @@ TEST(UsageBars, end_after_64_experts_with_a_note) {
 }
 
 TEST(ClassTable, folds_experts_that_do_not_fit) {
-  EXPECT_EQ(class_table(test::statistics_of({{1, 2, 3, 4, 0}, {0, 0, 0, 0, 0}}), "test", {.columns = 24}),
-            "class by expert on test: % of a class's samples that go to each expert (. is none)\n"
-            "  class  samples   0   1\n"
-            "      0       10  10  20\n"
-            "      1        0   .   .\n"
-            "  class  samples   2   3\n"
-            "      0       10  30  40\n"
-            "      1        0   .   .\n"
-            "  class  samples   4\n"
-            "      0       10   .\n"
-            "      1        0   .\n");
+  EXPECT_EQ(
+      class_table(test::statistics_of({{1, 2, 3, 4, 0}, {0, 0, 0, 0, 0}}).routing(), "test", {.columns = 24}),
+      "class by expert on test: % of a class's samples that go to each expert (. is none)\n"
+      "  class  samples   0   1\n"
+      "      0       10  10  20\n"
+      "      1        0   .   .\n"
+      "  class  samples   2   3\n"
+      "      0       10  30  40\n"
+      "      1        0   .   .\n"
+      "  class  samples   4\n"
+      "      0       10   .\n"
+      "      1        0   .\n");
 }
 
 TEST(ClassTable, stays_readable_with_64_experts_and_more) {
@@ -135,16 +136,16 @@ TEST(ClassTable, stays_readable_with_64_experts_and_more) {
 }
 
 TEST(DeadExpertWarning, raises_a_weight_that_is_set) {
-  const moe::GateStatistics statistics = test::sample_statistics();
+  const moe::Statistics statistics = test::sample_statistics();
   EXPECT_THAT(
-      dead_expert_warning(statistics, "validation", 0.2, {.columns = 500}),
+      dead_expert_warning(statistics.routing(), "validation", 0.2, {.columns = 500}),
       HasSubstr(
           "of validation); try a larger importance regulariser (--moe.importance=0.4; it is 0.2), fewer"));
-  EXPECT_EQ(dead_expert_warning(test::statistics_of({{8, 0}, {0, 8}}), "test", 0, {}), "");
+  EXPECT_EQ(dead_expert_warning(test::statistics_of({{8, 0}, {0, 8}}).routing(), "test", 0, {}), "");
 }
 
 TEST(DeadExpertWarning, advises_no_regulariser_where_the_gate_cannot_learn) {
-  EXPECT_EQ(dead_expert_warning(test::sample_statistics(), "test", std::nullopt, {.columns = 500}),
+  EXPECT_EQ(dead_expert_warning(test::sample_statistics().routing(), "test", std::nullopt, {.columns = 500}),
             "warning: dead experts: 3 (chosen for less than 1 sample in 1000 of test); try fewer experts "
             "(moe.experts) or another seed (run.seed)\n");
 }

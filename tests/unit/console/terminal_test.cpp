@@ -130,8 +130,8 @@ TEST(EvaluationLine, says_what_the_experts_do) {
 }
 
 TEST(DeadExpertsText, lists_a_few_and_counts_many) {
-  EXPECT_EQ(dead_experts_text(test::statistics_of({{9, 0, 0, 0, 0, 0}})), "1, 2, 3, 4, 5");
-  EXPECT_EQ(dead_experts_text(test::statistics_of({{9, 0, 0, 0, 0, 0, 0}})), "6 of 7");
+  EXPECT_EQ(dead_experts_text(test::statistics_of({{9, 0, 0, 0, 0, 0}}).routing()), "1, 2, 3, 4, 5");
+  EXPECT_EQ(dead_experts_text(test::statistics_of({{9, 0, 0, 0, 0, 0, 0}}).routing()), "6 of 7");
 }
 
 }  // namespace

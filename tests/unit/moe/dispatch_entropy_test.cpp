@@ -4,20 +4,20 @@
 #include <cmath>
 #include <vector>
 
-#include "moe/gate_statistics.hpp"
+#include "moe/routing_statistics.hpp"
 
 namespace switchyard::moe {
 namespace {
 
 // table[group][expert]
-GateStatistics grouped(const std::vector<std::vector<std::int64_t>>& table) {
+RoutingStatistics grouped(const std::vector<std::vector<std::int64_t>>& table) {
   const auto experts = static_cast<index_t>(table[0].size());
-  GateStatistics statistics(experts, 2, static_cast<index_t>(table.size()));
+  RoutingStatistics statistics(experts, {2, static_cast<index_t>(table.size())});
   for (std::size_t g = 0; g < table.size(); ++g) {
     for (index_t e = 0; e < experts; ++e) {
       const std::int64_t count = table[g][static_cast<std::size_t>(e)];
       statistics.by_group(static_cast<index_t>(g), e) = count;
-      statistics.samples() += count;
+      statistics.rows() += count;
     }
   }
   return statistics;
@@ -36,7 +36,7 @@ TEST(DispatchEntropy, is_the_logarithm_of_the_clusters_if_routing_ignores_them) 
 
 // Experts with 8, 4 and 0 samples: 8/12 of H(1/2, 1/4, 1/4) = 1.5 ln 2, 4/12 of H(1/4, 3/4).
 TEST(DispatchEntropy, weighs_an_experts_mix_with_its_share) {
-  const GateStatistics statistics = grouped({{4, 1, 0}, {2, 3, 0}, {2, 0, 0}});
+  const RoutingStatistics statistics = grouped({{4, 1, 0}, {2, 3, 0}, {2, 0, 0}});
   const double of_second = -0.25 * std::log(0.25) - 0.75 * std::log(0.75);
   EXPECT_NEAR(statistics.dispatch_entropy(), 8.0 / 12 * 1.5 * std::log(2.0) + 4.0 / 12 * of_second, 1e-12);
 }
@@ -48,7 +48,7 @@ TEST(DispatchEntropy, does_not_change_if_an_expert_is_split_evenly) {
 }
 
 TEST(DispatchEntropy, of_labels_is_that_of_their_own_table) {
-  GateStatistics statistics = grouped({{6, 0}, {0, 6}});
+  RoutingStatistics statistics = grouped({{6, 0}, {0, 6}});
   statistics.by_label(0, 0) = statistics.by_label(1, 0) = statistics.by_label(0, 1) =
       statistics.by_label(1, 1) = 3;
   statistics.by_prediction(0, 0) = 12;
@@ -57,15 +57,15 @@ TEST(DispatchEntropy, of_labels_is_that_of_their_own_table) {
 }
 
 TEST(DispatchEntropy, is_zero_without_clusters_or_samples) {
-  EXPECT_EQ(GateStatistics(3, 2).dispatch_entropy(), 0.0);
-  EXPECT_EQ(GateStatistics(3, 2, 4).dispatch_entropy(), 0.0);
-  EXPECT_EQ(GateStatistics().dispatch_entropy_label(), 0.0);
+  EXPECT_EQ(RoutingStatistics(3, {2}).dispatch_entropy(), 0.0);
+  EXPECT_EQ(RoutingStatistics(3, {2, 4}).dispatch_entropy(), 0.0);
+  EXPECT_EQ(RoutingStatistics().dispatch_entropy_label(), 0.0);
 }
 
 TEST(DispatchEntropy, its_counts_add_up_and_clear_with_the_others) {
-  GateStatistics sum = grouped({{4, 1, 0}, {2, 3, 0}, {2, 0, 0}});
+  RoutingStatistics sum = grouped({{4, 1, 0}, {2, 3, 0}, {2, 0, 0}});
   sum.add(grouped({{1, 0, 2}, {0, 0, 2}, {5, 5, 0}}));
-  const GateStatistics whole = grouped({{5, 1, 2}, {2, 3, 2}, {7, 5, 0}});
+  const RoutingStatistics whole = grouped({{5, 1, 2}, {2, 3, 2}, {7, 5, 0}});
   EXPECT_DOUBLE_EQ(sum.dispatch_entropy(), whole.dispatch_entropy());
   EXPECT_EQ(whole.groups(), 3);
   EXPECT_EQ(whole.by_group(2, 1), 5);

@@ -12,8 +12,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-const moe::GateStatistics good = test::statistics_of({{200, 200, 200, 200, 200}});
-const moe::GateStatistics collapsed = test::statistics_of({{8, 9, 10, 970, 3}});
+const moe::Statistics good = test::statistics_of({{200, 200, 200, 200, 200}});
+const moe::Statistics collapsed = test::statistics_of({{8, 9, 10, 970, 3}});
 
 TEST(CollapseWatch, warns_where_a_collapse_begins) {
   CollapseWatch watch(0.0, {});

@@ -35,6 +35,10 @@ std::vector<std::string> keys(const Json& object) {
   return names;
 }
 
+moe::Statistics of_kinds(const moe::RowKinds& kinds) {
+  return moe::Statistics({{"", moe::RoutingStatistics(4, kinds)}});
+}
+
 constexpr std::array regulariser_losses = {0.1875, 0.0, 0.0, 0.0, 0.0, 0.0};
 const StepRecord step_7 = {.step = 7,
                            .epoch = 2,
@@ -90,21 +94,20 @@ TEST(StepLine, is_what_json_prints_of_it) {
   for (const double loss : {1.0 / 3, -0.0, 5e-324, 1e22, nan}) {
     StepRecord record = step_7;
     record.loss = loss;
-    for (const moe::GateStatistics& statistics :
-         {test::sample_statistics(), moe::GateStatistics(4, 3), moe::GateStatistics(4, 3, 2)}) {
+    for (const moe::Statistics& statistics : {test::sample_statistics(), of_kinds({3}), of_kinds({3, 2})}) {
       JsonLine line;
       write_step(line, record, statistics, {0.1, 0.2, 0.3});
       const Json read = Json::parse(line.text());
       EXPECT_EQ(line.text(), read.dump() + "\n");
-      EXPECT_EQ(read.contains("dispatch_entropy"), statistics.groups() > 0);
+      EXPECT_EQ(read.contains("dispatch_entropy"), statistics.routing().groups() > 0);
       EXPECT_EQ(read["dead_experts"].empty(), statistics.samples() == 0);
     }
   }
 }
 
 TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
-  moe::GateStatistics statistics = test::sample_statistics();
-  statistics.by_prediction(2, 0) = 51;
+  moe::Statistics statistics = test::sample_statistics();
+  statistics.routing().by_prediction(2, 0) = 51;
   const Json object = evaluation_record_object({"validation", 540, 3, 2.0}, statistics);
   EXPECT_THAT(keys(object),
               testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "task_loss", "h_s",

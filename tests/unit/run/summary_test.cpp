@@ -13,8 +13,8 @@ namespace {
 const BuildInfo build = {"0.1.0", "abc", "g++ 12.2.0", "Release", "native", false};
 
 TEST(SummaryObject, holds_the_result_of_a_whole_run) {
-  const moe::GateStatistics validation = test::sample_statistics();
-  const moe::GateStatistics test = test::statistics_of({{10, 0}, {0, 10}});
+  const moe::Statistics validation = test::sample_statistics();
+  const moe::Statistics test = test::statistics_of({{10, 0}, {0, 10}});
   Summary summary;
   summary.steps = 2160;
   summary.parameters = 123456;
@@ -43,7 +43,7 @@ TEST(SummaryObject, holds_the_result_of_a_whole_run) {
 }
 
 TEST(SummaryObject, has_null_for_what_a_stopped_run_did_not_reach) {
-  const moe::GateStatistics nothing(4, 3);
+  const moe::Statistics nothing({{"", moe::RoutingStatistics(4, {3})}});
   Summary summary;
   summary.validation = &nothing;
   summary.exit_code = ExitCode::stopped_early;

@@ -1,4 +1,4 @@
-#include "moe/gate_statistics.hpp"
+#include "moe/routing_statistics.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,16 +26,14 @@ std::size_t largest(const std::vector<double>& gate) {
   return static_cast<std::size_t>(std::ranges::max_element(gate) - gate.begin());
 }
 
-GateStatistics counted(const std::vector<Sample>& samples, index_t experts, index_t classes) {
-  GateStatistics statistics(experts, classes);
+RoutingStatistics counted(const std::vector<Sample>& samples, index_t experts, index_t classes) {
+  RoutingStatistics statistics(experts, {classes});
   for (const Sample& sample : samples) {
     const auto expert = static_cast<index_t>(largest(sample.gate));
-    statistics.samples() += 1;
-    statistics.errors() += sample.label != sample.predicted ? 1 : 0;
+    statistics.rows() += 1;
     statistics.load(expert) += 1;
     statistics.by_label(sample.label, expert) += 1;
     statistics.by_prediction(sample.predicted, expert) += 1;
-    statistics.task_loss_sum += sample.loss;
     for (std::size_t e = 0; e < sample.gate.size(); ++e) {
       statistics.importance[e] += sample.gate[e];
       if (sample.gate[e] > 0) statistics.entropy_sum -= sample.gate[e] * std::log2(sample.gate[e]);
@@ -75,13 +73,12 @@ TEST_P(KnownAnswers, a_perfect_partition_tells_the_class_from_the_expert) {
   std::vector<Sample> samples;
   for (index_t i = 0; i < 20 * experts; ++i)
     samples.push_back({one_hot(experts, i % experts), i % experts, i % experts, 0});
-  const GateStatistics statistics = counted(samples, experts, experts);
+  const RoutingStatistics statistics = counted(samples, experts, experts);
   const double bits = std::log2(static_cast<double>(experts));
   EXPECT_NEAR(statistics.mutual_information_true(), bits, 1e-12);
   EXPECT_NEAR(statistics.mutual_information_predicted(), bits, 1e-12);
   EXPECT_NEAR(statistics.usage_entropy(), bits, 1e-12);
   EXPECT_EQ(statistics.sample_entropy(), 0.0);
-  EXPECT_EQ(statistics.error(), 0.0);
   EXPECT_THAT(statistics.dead_experts(), testing::IsEmpty());
 }
 
@@ -95,7 +92,7 @@ TEST_P(KnownAnswers, a_partition_of_equal_classes_tells_log2_of_the_experts) {
     // A wrong prediction within the expert's own classes says as much of the expert.
     samples.push_back({one_hot(experts, label / 7), label, i % 2 == 0 ? label : label / 7 * 7, 0});
   }
-  const GateStatistics statistics = counted(samples, experts, classes);
+  const RoutingStatistics statistics = counted(samples, experts, classes);
   const double bits = std::log2(static_cast<double>(experts));
   EXPECT_NEAR(statistics.mutual_information_true(), bits, 1e-12);
   EXPECT_NEAR(statistics.mutual_information_predicted(), bits, 1e-12);
@@ -104,10 +101,10 @@ TEST_P(KnownAnswers, a_partition_of_equal_classes_tells_log2_of_the_experts) {
 }
 
 // Exactly: the shares of 39 classes are numbers that float64 rounds.
-TEST(GateStatistics, of_a_single_expert_are_zero) {
+TEST(RoutingStatistics, of_a_single_expert_are_zero) {
   std::vector<Sample> samples;
   for (index_t i = 0; i < 211; ++i) samples.push_back({{1.0}, i % 39, i % 23, 0.5});
-  const GateStatistics statistics = counted(samples, 1, 39);
+  const RoutingStatistics statistics = counted(samples, 1, 39);
   EXPECT_EQ(statistics.mutual_information_true(), 0.0);
   EXPECT_EQ(statistics.mutual_information_predicted(), 0.0);
   EXPECT_EQ(statistics.usage_entropy(), 0.0);
@@ -119,7 +116,7 @@ TEST_P(KnownAnswers, one_expert_for_everything_tells_nothing) {
   const index_t experts = GetParam();
   std::vector<Sample> samples;
   for (index_t i = 0; i < 100; ++i) samples.push_back({one_hot(experts, 0), i % 10, i % 7, 0});
-  const GateStatistics statistics = counted(samples, experts, 10);
+  const RoutingStatistics statistics = counted(samples, experts, 10);
   EXPECT_NEAR(statistics.mutual_information_true(), 0.0, 1e-12);
   EXPECT_NEAR(statistics.mutual_information_predicted(), 0.0, 1e-12);
   EXPECT_GE(statistics.mutual_information_true(), 0.0);
@@ -132,7 +129,7 @@ TEST_P(KnownAnswers, an_undecided_gate_has_the_largest_sample_entropy) {
   const index_t experts = GetParam();
   const double weight = 1.0 / static_cast<double>(experts);
   const std::vector<double> gate(static_cast<std::size_t>(experts), weight);
-  const GateStatistics statistics = counted(std::vector<Sample>(50, {gate, 0, 0, 0}), experts, 2);
+  const RoutingStatistics statistics = counted(std::vector<Sample>(50, {gate, 0, 0, 0}), experts, 2);
   const double bits = std::log2(static_cast<double>(experts));
   EXPECT_NEAR(statistics.sample_entropy(), bits, 1e-12);
   EXPECT_NEAR(statistics.usage_entropy(), bits, 1e-12);
@@ -142,23 +139,23 @@ TEST_P(KnownAnswers, an_undecided_gate_has_the_largest_sample_entropy) {
 // Where one of several experts is chosen, a sample has that expert's weight alone: they do not add up to 1.
 TEST_P(KnownAnswers, the_usage_of_an_even_top_1_gate_has_the_largest_entropy) {
   const index_t experts = GetParam();
-  GateStatistics statistics(experts, 2);
-  statistics.samples() = 10 * experts;
+  RoutingStatistics statistics(experts, {2});
+  statistics.rows() = 10 * experts;
   std::ranges::fill(statistics.importance, 10.0 / static_cast<double>(experts));
   EXPECT_NEAR(statistics.usage_entropy(), std::log2(static_cast<double>(experts)), 1e-12);
 }
 
-TEST(GateStatistics, the_usage_of_a_top_1_gate_leaves_dead_experts_out) {
-  GateStatistics statistics(4, 2);
-  statistics.samples() = 100;
+TEST(RoutingStatistics, the_usage_of_a_top_1_gate_leaves_dead_experts_out) {
+  RoutingStatistics statistics(4, {2});
+  statistics.rows() = 100;
   statistics.importance = {15.0, 0.0, 15.0, 0.0};
   EXPECT_NEAR(statistics.usage_entropy(), 1.0, 1e-12);
 }
 
 // H(E) = 1, H(Y) = 1; the joint table {{3, 1}, {1, 3}} / 8 gives H(E, Y) = 2 * (3/8 log2(8/3) + 1/8 log2 8).
-TEST(GateStatistics, measures_a_partition_that_is_not_perfect) {
-  GateStatistics statistics(2, 2);
-  statistics.samples() = 8;
+TEST(RoutingStatistics, measures_a_partition_that_is_not_perfect) {
+  RoutingStatistics statistics(2, {2});
+  statistics.rows() = 8;
   statistics.by_label(0, 0) = statistics.by_label(1, 1) = 3;
   statistics.by_label(0, 1) = statistics.by_label(1, 0) = 1;
   const double joint = 2 * (3.0 / 8 * std::log2(8.0 / 3) + 3.0 / 8);
@@ -166,29 +163,27 @@ TEST(GateStatistics, measures_a_partition_that_is_not_perfect) {
   EXPECT_EQ(statistics.mutual_information_predicted(), 0.0) << "nothing was counted there";
 }
 
-TEST(GateStatistics, keeps_labels_and_predictions_apart) {
-  GateStatistics statistics(2, 3);
-  statistics.samples() = 6;
+TEST(RoutingStatistics, keeps_labels_and_predictions_apart) {
+  RoutingStatistics statistics(2, {3});
+  statistics.rows() = 6;
   statistics.by_label(2, 1) = 4;
   statistics.by_prediction(1, 0) = 5;
   statistics.load(1) = 6;
-  const std::array<std::int64_t, 17> expected = {6, 0, 0, 0, 6, 0, 0, 0, 0, 0, 4, 0, 0, 5, 0, 0, 0};
+  const std::array<std::int64_t, 16> expected = {6, 0, 0, 6, 0, 0, 0, 0, 0, 4, 0, 0, 5, 0, 0, 0};
   EXPECT_THAT(statistics.counts(), testing::ElementsAreArray(expected));
 }
 
-TEST(GateStatistics, gives_the_means_over_samples) {
+TEST(RoutingStatistics, gives_the_means_over_rows) {
   const std::vector<Sample> samples = {
       {{0.5, 0.5}, 0, 1, 2.0}, {{0.75, 0.25}, 1, 1, 0.5}, {{0.0, 1.0}, 1, 1, 0.25}, {{0.25, 0.75}, 0, 0, 0.25}};
-  const GateStatistics statistics = counted(samples, 2, 2);
-  EXPECT_DOUBLE_EQ(statistics.error(), 0.25);
-  EXPECT_DOUBLE_EQ(statistics.task_loss(), 0.75);
+  const RoutingStatistics statistics = counted(samples, 2, 2);
   EXPECT_THAT(statistics.importance_share(), testing::ElementsAre(0.375, 0.625));
   EXPECT_THAT(statistics.expert_share(), testing::ElementsAre(0.5, 0.5));
 }
 
-TEST(GateStatistics, calls_an_expert_dead_below_one_sample_in_a_thousand) {
-  GateStatistics statistics(3, 1);
-  statistics.samples() = 10000;
+TEST(RoutingStatistics, calls_an_expert_dead_below_one_sample_in_a_thousand) {
+  RoutingStatistics statistics(3, {1});
+  statistics.rows() = 10000;
   statistics.by_label(0, 0) = 9981;
   statistics.by_label(0, 1) = 10;
   statistics.by_label(0, 2) = 9;
@@ -196,26 +191,26 @@ TEST(GateStatistics, calls_an_expert_dead_below_one_sample_in_a_thousand) {
 }
 
 // Samples of one class, so many to each expert.
-GateStatistics spread(const std::vector<std::int64_t>& samples) {
-  GateStatistics statistics(static_cast<index_t>(samples.size()), 1);
+RoutingStatistics spread(const std::vector<std::int64_t>& samples) {
+  RoutingStatistics statistics(static_cast<index_t>(samples.size()), {1});
   for (std::size_t e = 0; e < samples.size(); ++e) {
-    statistics.samples() += samples[e];
+    statistics.rows() += samples[e];
     statistics.by_label(0, static_cast<index_t>(e)) = samples[e];
   }
   return statistics;
 }
 
-TEST(GateStatistics, says_how_many_experts_have_more_than_one_sample_in_a_hundred) {
-  const GateStatistics statistics = spread({500, 480, 11, 9});
+TEST(RoutingStatistics, says_how_many_experts_have_more_than_one_sample_in_a_hundred) {
+  const RoutingStatistics statistics = spread({500, 480, 11, 9});
   EXPECT_EQ(statistics.largest_share(), 0.5);
   EXPECT_EQ(statistics.active_experts(), 3);
   EXPECT_EQ(spread({990, 10}).active_experts(), 1) << "1% is not above 1%";
-  EXPECT_EQ(GateStatistics(3, 1).active_experts(), 0);
-  EXPECT_EQ(GateStatistics(3, 1).largest_share(), 0);
+  EXPECT_EQ(RoutingStatistics(3, {1}).active_experts(), 0);
+  EXPECT_EQ(RoutingStatistics(3, {1}).largest_share(), 0);
 }
 
 // An even share of 200 experts is half a percent.
-TEST(GateStatistics, takes_half_of_an_even_share_where_there_are_many_experts) {
+TEST(RoutingStatistics, takes_half_of_an_even_share_where_there_are_many_experts) {
   std::vector<std::int64_t> samples(200, 100);
   EXPECT_EQ(spread(samples).active_experts(), 200);
   EXPECT_FALSE(spread(samples).is_collapsed());
@@ -225,16 +220,16 @@ TEST(GateStatistics, takes_half_of_an_even_share_where_there_are_many_experts) {
   EXPECT_EQ(spread(std::vector<std::int64_t>(50, 1)).least_active_share(), 0.01);
 }
 
-TEST(GateStatistics, collapses_where_one_expert_has_nine_tenths_or_most_have_nothing) {
+TEST(RoutingStatistics, collapses_where_one_expert_has_nine_tenths_or_most_have_nothing) {
   EXPECT_TRUE(spread({901, 50, 49}).is_collapsed());
   EXPECT_FALSE(spread({900, 51, 49}).is_collapsed());
   EXPECT_TRUE(spread({500, 500, 0, 0, 0}).is_collapsed());
   EXPECT_FALSE(spread({500, 500, 0, 0}).is_collapsed()) << "half of them are active";
   EXPECT_FALSE(spread({1000}).is_collapsed()) << "one expert has no choice";
-  EXPECT_FALSE(GateStatistics(4, 1).is_collapsed()) << "without samples";
+  EXPECT_FALSE(RoutingStatistics(4, {1}).is_collapsed()) << "without samples";
 }
 
-TEST(GateStatistics, permutes_with_its_experts_and_changes_in_nothing_else) {
+TEST(RoutingStatistics, permutes_with_its_experts_and_changes_in_nothing_else) {
   constexpr index_t experts = 5;
   const std::vector<std::size_t> to = {3, 0, 4, 1, 2};  // expert e becomes expert to[e]
   const std::vector<Sample> samples = random_samples(400, experts, 7);
@@ -242,10 +237,8 @@ TEST(GateStatistics, permutes_with_its_experts_and_changes_in_nothing_else) {
   for (std::size_t i = 0; i < samples.size(); ++i) {
     for (std::size_t e = 0; e < to.size(); ++e) permuted[i].gate[to[e]] = samples[i].gate[e];
   }
-  const GateStatistics a = counted(samples, experts, 7);
-  const GateStatistics b = counted(permuted, experts, 7);
-  EXPECT_EQ(a.error(), b.error());
-  EXPECT_EQ(a.task_loss(), b.task_loss());
+  const RoutingStatistics a = counted(samples, experts, 7);
+  const RoutingStatistics b = counted(permuted, experts, 7);
   EXPECT_NEAR(a.sample_entropy(), b.sample_entropy(), 1e-12);
   EXPECT_NEAR(a.usage_entropy(), b.usage_entropy(), 1e-12);
   EXPECT_NEAR(a.mutual_information_true(), b.mutual_information_true(), 1e-12);
@@ -258,24 +251,21 @@ TEST(GateStatistics, permutes_with_its_experts_and_changes_in_nothing_else) {
   }
 }
 
-TEST(GateStatistics, adds_up_over_parts_of_the_samples) {
+TEST(RoutingStatistics, adds_up_over_parts_of_the_samples) {
   const std::vector<Sample> samples = random_samples(300, 4, 3);
-  const GateStatistics whole = counted(samples, 4, 3);
-  GateStatistics sum = counted({samples.begin(), samples.begin() + 100}, 4, 3);
+  const RoutingStatistics whole = counted(samples, 4, 3);
+  RoutingStatistics sum = counted({samples.begin(), samples.begin() + 100}, 4, 3);
   sum.add(counted({samples.begin() + 100, samples.end()}, 4, 3));
-  EXPECT_THAT(sum.counts(), testing::ElementsAreArray(GateStatistics(whole).counts()));
-  EXPECT_NEAR(sum.task_loss(), whole.task_loss(), 1e-12);
+  EXPECT_THAT(sum.counts(), testing::ElementsAreArray(RoutingStatistics(whole).counts()));
   EXPECT_NEAR(sum.sample_entropy(), whole.sample_entropy(), 1e-12);
   EXPECT_NEAR(sum.usage_entropy(), whole.usage_entropy(), 1e-12);
-  EXPECT_THROW(sum.add(GateStatistics(5, 3)), ContractViolation);
+  EXPECT_THROW(sum.add(RoutingStatistics(5, {3})), ContractViolation);
 }
 
-TEST(GateStatistics, are_zero_without_samples) {
-  GateStatistics statistics = counted(random_samples(10, 4, 3), 4, 3);
+TEST(RoutingStatistics, are_zero_without_samples) {
+  RoutingStatistics statistics = counted(random_samples(10, 4, 3), 4, 3);
   statistics.clear();
-  for (const GateStatistics& empty : {statistics, GateStatistics(), GateStatistics(4, 3)}) {
-    EXPECT_EQ(empty.error(), 0.0);
-    EXPECT_EQ(empty.task_loss(), 0.0);
+  for (const RoutingStatistics& empty : {statistics, RoutingStatistics(), RoutingStatistics(4, {3})}) {
     EXPECT_EQ(empty.sample_entropy(), 0.0);
     EXPECT_EQ(empty.usage_entropy(), 0.0);
     EXPECT_EQ(empty.mutual_information_true(), 0.0);

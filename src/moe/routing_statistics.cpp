@@ -1,4 +1,4 @@
-#include "moe/gate_statistics.hpp"
+#include "moe/routing_statistics.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,35 +15,31 @@ double entropy_term(double p) { return p > 0.0 ? -p * std::log2(p) : 0.0; }
 
 }  // namespace
 
-GateStatistics::GateStatistics(index_t experts, index_t classes, index_t groups)
+RoutingStatistics::RoutingStatistics(index_t experts, const RowKinds& kinds)
     : importance(experts, 0.0),
-      classes_(classes),
-      groups_(groups),
-      counts_(first_load + experts * (1 + 2 * classes + groups), 0) {}
+      kinds_(kinds),
+      counts_(first_load + experts * (1 + 2 * kinds.classes + kinds.groups), 0) {}
 
-void GateStatistics::clear() {
-  task_loss_sum = likelihood_loss_sum = 0;
+void RoutingStatistics::clear() {
   entropy_sum = chosen_entropy_sum = 0;
   std::ranges::fill(importance, 0.0);
   std::ranges::fill(counts_, 0);
 }
 
-void GateStatistics::add(const GateStatistics& other) {
+void RoutingStatistics::add(const RoutingStatistics& other) {
   SY_EXPECTS(counts_.size() == other.counts_.size(), "statistics of {} and {} counts", counts_.size(),
              other.counts_.size());
-  task_loss_sum += other.task_loss_sum;
-  likelihood_loss_sum += other.likelihood_loss_sum;
   entropy_sum += other.entropy_sum;
   chosen_entropy_sum += other.chosen_entropy_sum;
   for (std::size_t e = 0; e < importance.size(); ++e) importance[e] += other.importance[e];
   for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
 }
 
-double GateStatistics::per_sample(double sum) const {
-  return samples() > 0 ? sum / static_cast<double>(samples()) : 0.0;
+double RoutingStatistics::per_row(double sum) const {
+  return rows() > 0 ? sum / static_cast<double>(rows()) : 0.0;
 }
 
-double GateStatistics::usage_entropy() const {
+double RoutingStatistics::usage_entropy() const {
   // Of the usage, which adds up to 1; a sample's weights do not where one of several experts is chosen.
   const double total = std::accumulate(importance.begin(), importance.end(), 0.0);
   if (total <= 0) return 0;
@@ -52,18 +48,18 @@ double GateStatistics::usage_entropy() const {
   return sum;
 }
 
-std::int64_t GateStatistics::in_expert(index_t which, index_t kinds, index_t e) const {
+std::int64_t RoutingStatistics::in_expert(index_t which, index_t kinds, index_t e) const {
   std::int64_t count = 0;
   for (index_t k = 0; k < kinds; ++k) count += counts_[table(which, k, e)];
   return count;
 }
 
 // I = H(E) + H(Y) - H(E, Y) of the count table
-double GateStatistics::mutual_information(index_t which) const {
-  const auto term = [&](std::int64_t count) { return entropy_term(per_sample(static_cast<double>(count))); };
+double RoutingStatistics::mutual_information(index_t which) const {
+  const auto term = [&](std::int64_t count) { return entropy_term(per_row(static_cast<double>(count))); };
   double joint = 0;
   double class_entropy = 0;
-  for (index_t c = 0; c < classes_; ++c) {
+  for (index_t c = 0; c < classes(); ++c) {
     std::int64_t in_class = 0;
     for (index_t e = 0; e < experts(); ++e) {
       const std::int64_t count = counts_[table(which, c, e)];
@@ -73,61 +69,59 @@ double GateStatistics::mutual_information(index_t which) const {
     class_entropy += term(in_class);
   }
   double expert_entropy = 0;
-  for (index_t e = 0; e < experts(); ++e) expert_entropy += term(in_expert(which, classes_, e));
+  for (index_t e = 0; e < experts(); ++e) expert_entropy += term(in_expert(which, classes(), e));
   return std::max(0.0, expert_entropy + class_entropy - joint);  // rounding can give -1e-16
 }
 
 // -sum_m (n_m / n) sum_k (n_km / n_m) ln (n_km / n_m) = -sum_mk (n_km / n) ln (n_km / n_m)
-double GateStatistics::dispatch_entropy(index_t which, index_t kinds) const {
+double RoutingStatistics::dispatch_entropy(index_t which, index_t kinds) const {
   double sum = 0;
   for (index_t e = 0; e < experts(); ++e) {
     const auto of_expert = static_cast<double>(in_expert(which, kinds, e));
     for (index_t k = 0; k < kinds; ++k) {
       const auto count = static_cast<double>(counts_[table(which, k, e)]);
-      if (count > 0) sum -= per_sample(count) * std::log(count / of_expert);
+      if (count > 0) sum -= per_row(count) * std::log(count / of_expert);
     }
   }
   return sum;
 }
 
-double GateStatistics::expert_share(index_t e) const {
-  return per_sample(static_cast<double>(in_expert(0, classes_, e)));
-}
+double RoutingStatistics::expert_share(index_t e) const { return per_row(static_cast<double>(in_expert(e))); }
 
-Vector<double> GateStatistics::expert_share() const {
+Vector<double> RoutingStatistics::expert_share() const {
   Vector<double> share(experts());
   for (index_t e = 0; e < experts(); ++e) share[e] = expert_share(e);
   return share;
 }
 
-double GateStatistics::largest_share() const {
+double RoutingStatistics::largest_share() const {
   const Vector<double> share = expert_share();
   return share.empty() ? 0.0 : std::ranges::max(share);
 }
 
-double GateStatistics::least_active_share() const {
+double RoutingStatistics::least_active_share() const {
   return std::min(0.01, 0.5 / static_cast<double>(std::max<index_t>(experts(), 1)));
 }
 
-index_t GateStatistics::active_experts() const {
+index_t RoutingStatistics::active_experts() const {
   const double least = least_active_share();
   return std::ranges::count_if(expert_share(), [&](double share) { return share > least; });
 }
 
-bool GateStatistics::is_collapsed() const {
-  if (experts() < 2 || samples() == 0) return false;
+bool RoutingStatistics::is_collapsed() const {
+  if (experts() < 2 || rows() == 0) return false;
   return largest_share() > 0.9 || 2 * active_experts() < experts();
 }
 
-Vector<double> GateStatistics::importance_share() const {
+Vector<double> RoutingStatistics::importance_share() const {
   Vector<double> share = importance;
-  for (double& value : share) value = per_sample(value);
+  for (double& value : share) value = per_row(value);
   return share;
 }
 
-bool GateStatistics::is_dead(index_t e) const { return samples() > 0 && expert_share(e) < 1e-3; }
+bool RoutingStatistics::is_dead(index_t e) const { return rows() > 0 && expert_share(e) < 1e-3; }
 
-std::vector<index_t> GateStatistics::dead_experts() const {
+std::vector<index_t> RoutingStatistics::dead_experts() const {
   std::vector<index_t> dead;
   for (index_t e = 0; e < experts(); ++e) {
     if (is_dead(e)) dead.push_back(e);

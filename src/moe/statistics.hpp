@@ -1,0 +1,63 @@
+// What a model did over the global batch or a whole split: its losses, and what each of its mixture layers did.
+#pragma once
+
+#include <cstdint>
+#include <numbers>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "moe/routing_statistics.hpp"
+
+namespace switchyard::moe {
+
+// Exact and the same on every layout, as RoutingStatistics.
+class Statistics {
+ public:
+  struct Layer {
+    std::string name;  // the scope of its parameters; empty: the model is that one layer
+    RoutingStatistics routing;
+  };
+
+  Statistics() = default;
+  explicit Statistics(std::vector<Layer> of_layers) : layers(std::move(of_layers)) {}
+
+  void clear();
+  void add(const Statistics& other);
+  // Calls use(counts) for every array of counts, in one order: they are summed over ranks.
+  void for_each_counts(const auto& use) {
+    use(Span<std::int64_t>(counts_));
+    for (Layer& layer : layers) use(layer.routing.counts());
+  }
+
+  // What losses are means over: samples, or tokens; and how many of them had a wrong prediction.
+  std::int64_t& samples() { return counts_[0]; }
+  std::int64_t& errors() { return counts_[1]; }
+  std::int64_t samples() const { return counts_[0]; }
+  std::int64_t errors() const { return counts_[1]; }
+  std::int64_t sent_rows() const;  // of all layers
+
+  // Share of wrong predictions; mean of the objective that is trained; mean -ln of the probability that the
+  // prediction gives the label.
+  double error() const { return per_sample(static_cast<double>(errors())); }
+  double task_loss() const { return per_sample(task_loss_sum); }
+  double likelihood_loss() const { return per_sample(likelihood_loss_sum); }
+  double bits_per_sample() const { return likelihood_loss() * std::numbers::log2e; }
+
+  // The model is one mixture layer.
+  bool is_one_layer() const { return layers.size() == 1 && layers.front().name.empty(); }
+  const RoutingStatistics& routing() const { return layers.front().routing; }
+  RoutingStatistics& routing() { return layers.front().routing; }
+
+  double task_loss_sum = 0;
+  double likelihood_loss_sum = 0;  // of evaluations; a step does not ask for it
+  std::vector<Layer> layers;
+  std::vector<std::string> group_names;  // where the data name their groups
+
+ private:
+  double per_sample(double sum) const;
+
+  Vector<std::int64_t> counts_ = Vector<std::int64_t>(2, 0);
+};
+
+}  // namespace switchyard::moe
