@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "model/head.hpp"
+#include "ops/moe/combine.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::model {
@@ -31,10 +32,10 @@ class WeightedSum final : public Head {
     return scores;
   }
 
-  void backward(device::Context& context, const moe::LayerOutput& output, Span<const std::int32_t> labels,
+  void backward(device::Context& context, const moe::LayerOutput& output, Span<const std::int32_t> /*labels*/,
                 float scale, const moe::SlotGradients& gradients) override {
-    ops::weighted_sum_backward(context, batch(output, labels), d_sum_,
-                               {scale, measure(), gradients.slot_rows(), gradients.slots});
+    ops::combine_backward(context, {output.slot_rows(), output.routing.factors}, d_sum_,
+                          {scale, measure(), gradients.slot_rows(), gradients.slots});
   }
 
  private:

@@ -34,13 +34,4 @@ void weighted_sum_forward(device::Context& context, const WeightedSumBatch& batc
   device::for_each_row(context, samples, kernels::WeightedSumForward{batch, output});
 }
 
-void weighted_sum_backward(device::Context& context, const WeightedSumBatch& batch, tensor::ConstMatrix d_sum,
-                           const WeightedSumGradient& gradient) {
-  const index_t samples = batch.weights.rows;
-  expect_batch(batch);
-  expect_shape("d_sum", d_sum, samples, batch.outputs);
-  expect_shape("d_slots", gradient.d_slots, samples, batch.slots);
-  device::for_each_row(context, samples, kernels::WeightedSumBackward{batch, d_sum, gradient});
-}
-
 }  // namespace switchyard::ops

@@ -1,11 +1,12 @@
-// Losses of the gate-weighted sum of the chosen experts' outputs, F = sum_i w_i f_i, and their gradients.
+// Losses of the gate-weighted sum of the chosen experts' outputs, F = sum_i w_i f_i, and their gradients by F;
+// from there combine_backward (ops/moe/combine.hpp) goes on. The sum is formed where the loss is: it is a few
+// classes wide and would be written only to be read again.
 #pragma once
 
 #include <cstdint>
 
 #include "base/span.hpp"
 #include "device/context.hpp"
-#include "ops/moe/gating.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -34,16 +35,5 @@ struct WeightedSumOutput {
   tensor::Matrix d_sum;          // [N, outputs], the gradient of a sample's own loss by F
 };
 void weighted_sum_forward(device::Context&, const WeightedSumBatch&, const WeightedSumOutput&);
-
-// `scale` is 1 / B, of the global batch. d f_i = scale w_i dF in full; d_slots_i = scale <f_i, dF>, times w_i
-// if the measure is the weight (the gradient is then by its logarithm).
-struct WeightedSumGradient {
-  float scale = 1;
-  GateMeasure measure = GateMeasure::weight;
-  tensor::RowTarget d_rows;  // [N * K, outputs]; no columns: not wanted
-  tensor::Matrix d_slots;    // [N, K]
-};
-void weighted_sum_backward(device::Context&, const WeightedSumBatch&, tensor::ConstMatrix d_sum,
-                           const WeightedSumGradient&);
 
 }  // namespace switchyard::ops

@@ -8,6 +8,7 @@
 #include "base/ids.hpp"
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
+#include "ops/moe/combine.hpp"
 #include "support/reference_losses.hpp"
 #include "support/row_places.hpp"
 
@@ -121,8 +122,8 @@ struct SumRun {
     weighted_sum_forward(context, data.batch(), {losses, predicted, d});
     test::RowPlaces<float> d_rows;
     for (index_t i = 0; i < s.samples * s.slots; ++i) d_rows.push_back(d_outputs.data() + i * s.outputs);
-    weighted_sum_backward(context, data.batch(), d,
-                          {scale, measure, d_rows.view(s.outputs), {d_slots.data(), s.samples, s.slots}});
+    combine_backward(context, {data.batch().rows, data.batch().weights}, d,
+                     {scale, measure, d_rows.view(s.outputs), {d_slots.data(), s.samples, s.slots}});
   }
 };
 
@@ -186,8 +187,9 @@ TEST(WeightedSum, gives_the_weights_their_gradient_without_the_rows) {
       const auto without = on_every_executor(describe(size), [&](device::Context& context) {
         SumRun got(context, data, 0.1F, measure);
         std::ranges::fill(got.d_slots, -7.0F);
-        weighted_sum_backward(context, data.batch(), {got.d_sum.data(), size.samples, size.outputs},
-                              {0.1F, measure, {}, {got.d_slots.data(), size.samples, size.slots}});
+        combine_backward(context, {data.batch().rows, data.batch().weights},
+                         {got.d_sum.data(), size.samples, size.outputs},
+                         {0.1F, measure, {}, {got.d_slots.data(), size.samples, size.slots}});
         return got.d_slots;
       });
       EXPECT_EQ(without, with_rows.d_slots) << describe(size);

@@ -128,29 +128,4 @@ struct WeightedSumForward {
   }
 };
 
-struct WeightedSumBackward {
-  WeightedSumBatch batch;
-  tensor::ConstMatrix d_sum;
-  WeightedSumGradient gradient;
-
-  template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const d = d_sum.row(row);
-    const float scale = gradient.scale;
-    for (index_t i = 0; i < batch.slots; ++i) {
-      const float* const f = batch.rows.row(row * batch.slots + i);
-      const float w = batch.weights(row, i);
-      const float factor = scale * w;
-      if (gradient.d_rows.cols > 0) {
-        float* const d_f = gradient.d_rows.row(row * batch.slots + i);
-        team.for_each(batch.outputs, [&](index_t c) { d_f[c] = factor * d[c]; });
-      }
-      const float along = team.sum(batch.outputs, [&](index_t c) { return f[c] * d[c]; });
-      team.once([&] {
-        gradient.d_slots(row, i) = (gradient.measure == GateMeasure::weight ? factor : scale) * along;
-      });
-    }
-  }
-};
-
 }  // namespace switchyard::ops::kernels
