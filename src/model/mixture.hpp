@@ -9,7 +9,7 @@
 #include "model/layer_options.hpp"
 #include "model/model.hpp"
 #include "moe/layer.hpp"
-#include "moe/regularisers.hpp"
+#include "moe/routing_sums.hpp"
 
 namespace switchyard::model {
 
@@ -24,38 +24,31 @@ class Mixture final : public Model {
         {{"", moe::RoutingStatistics(options_.routing.experts, {task_.classes, task_.groups})}});
   }
   void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
-  const Vector<double>& regulariser_losses() const override { return regularisers_.losses(); }
+  const Vector<double>& regulariser_losses() const override { return sums_.regulariser_losses(); }
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override { layer_.reduce_gradients(pass); }
-  void gather_updated_values() override;
+  void gather_updated_values() override { layer_.gather_updated_values(resources_.context); }
   void values_changed() override { layer_.values_changed(resources_.context, moe::Layer::Changed::all); }
 
-  std::vector<nn::ParameterSlice> slices() override;
+  std::vector<nn::ParameterSlice> slices() override { return layer_.slices(norm_table_); }
   const nn::NormTable& norm_table() const override { return norm_table_; }
-  std::vector<ModelArray> parameters() override;
-  std::vector<ModelArray> state() override;
+  std::vector<nn::NamedArray> parameters() override { return layer_.parameters(); }
+  std::vector<nn::NamedArray> state() override { return layer_.state(); }
 
   Score score(const moe::Statistics& statistics) const override { return {"error", statistics.error()}; }
   Score worst_score() const override { return {"error", 1.0}; }
 
-  index_t parameter_count() const override;
-  index_t training_multiply_adds_per_sample() const override;
+  index_t parameter_count() const override { return layer_.parameter_count(); }
+  index_t training_multiply_adds_per_sample() const override { return layer_.training_multiply_adds(); }
 
  private:
-  struct SumColumns;
-  struct OfSamples;
-  OfSamples of_samples(const nn::Pass& pass) const;
-  void sum_shard(device::Context& context, IndexRange rows, const OfSamples& of, Span<double> sums) const;
   void collect(const nn::Pass& pass, moe::Statistics& statistics);
-  void count_choices(const nn::Batch& batch, moe::Statistics& statistics) const;
   void expect_finite(const moe::Statistics& statistics) const;
-  // of_layer(layer): named values.
-  std::vector<ModelArray> arrays(const auto& of_layer);
 
   comm::Resources resources_;
   Task task_;
   std::unique_ptr<Head> head_;
-  moe::Regularisers regularisers_;
+  moe::RoutingSums sums_;
   moe::LayerOptions options_;
   moe::Layer layer_;
   nn::NormTable norm_table_;
@@ -63,7 +56,6 @@ class Mixture final : public Model {
   // Of the batch between forward and backward; memory of the step.
   moe::LayerOutput output_;
   Scores scores_;
-  double bad_scores_ = 0;  // shards of the global batch that have some
 };
 
 }  // namespace switchyard::model

@@ -24,15 +24,6 @@ struct Task {
   index_t groups = 0;  // kinds of samples besides classes, for analysis
 };
 
-// An array of the model for a checkpoint, whole.
-struct ModelArray {
-  std::string name;
-  tensor::Shape shape;
-  float* data = nullptr;
-  bool shared = false;  // every rank has it; one copy is written
-  nn::Role role = nn::Role::weight;
-};
-
 // The figure by which a run chooses its best checkpoint: the smaller, the better.
 struct Score {
   std::string_view name;  // as evaluations and summary.json call it
@@ -67,8 +58,8 @@ class Model {
   // Over the whole model, the same on every rank.
   virtual const nn::NormTable& norm_table() const = 0;
   // What this rank holds of the parameters and of the state beside them, for checkpoints. Local.
-  virtual std::vector<ModelArray> parameters() = 0;
-  virtual std::vector<ModelArray> state() = 0;
+  virtual std::vector<nn::NamedArray> parameters() = 0;
+  virtual std::vector<nn::NamedArray> state() = 0;
 
   // Of an evaluation, and the score that a best checkpoint must beat. Local.
   virtual Score score(const moe::Statistics& statistics) const = 0;

@@ -131,6 +131,20 @@ SlotParts<const float> Exchange::combine(device::Context& context, const Dispatc
   return slots<const float>(received, experts);
 }
 
+tensor::RowSource Exchange::dispatch_backward(device::Context& context, const DispatchPlan& plan,
+                                              tensor::ConstMatrix d_input) {
+  device::Workspace& workspace = context.workspace();
+  const DispatchPlan::Outbound& outbound = plan.outbound();
+  const DispatchPlan::Inbound& inbound = plan.inbound();
+  const index_t cols = d_input.cols;
+  const tensor::Matrix send = tensor::allocate_matrix(workspace, inbound.slot_count, cols);
+  ops::gather_rows(context, tensor::RowSource(inbound_row_.data(), inbound.slot_count, d_input), send);
+  const tensor::Matrix received = tensor::allocate_matrix(workspace, outbound.slot_count, cols);
+  communicator_->all_to_all_rows<float>(send.data, {inbound.slots, inbound.first_slot}, received.data,
+                                        {outbound.slots, outbound.first_slot}, cols);
+  return {slot_index_.data(), std::ssize(slot_index_), received, d_input};
+}
+
 SlotParts<float> Exchange::gradient_rows(device::Context& context, const DispatchPlan& plan,
                                          const ExpertParts& d_experts) {
   d_message_ = tensor::allocate_matrix(context.workspace(), plan.outbound().slot_count, message_cols());

@@ -56,6 +56,12 @@ class Exchange {
                                  const ExpertParts& d_experts);
   void combine_backward(device::Context& context, const DispatchPlan& plan, const ExpertParts& d_experts);
 
+  // The mirror of dispatch: the gradients of input(), in its order, go back to where the rows came from.
+  // Returns, for each of this rank's slots, where the gradient by its expert lies: one row per slot, since a
+  // sum at the owner would follow the placement, and its bits with it.
+  tensor::RowSource dispatch_backward(device::Context& context, const DispatchPlan& plan,
+                                      tensor::ConstMatrix d_input);
+
  private:
   index_t message_cols() const { return widths_[Returned::output] + widths_[Returned::hidden]; }
   // body(part, width, first column in a message) for every part that is returned.

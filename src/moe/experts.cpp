@@ -7,19 +7,19 @@
 namespace switchyard::moe {
 namespace {
 
-std::vector<std::string> names_of(Span<const ExpertId> experts) {
+std::vector<std::string> names_of(const std::string& scope, Span<const ExpertId> experts) {
   std::vector<std::string> names;
-  for (const ExpertId id : experts) names.push_back(expert_name(id));
+  for (const ExpertId id : experts) names.push_back(scope + expert_name(id));
   return names;
 }
 
 }  // namespace
 
-Experts::Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
-                 Span<const ExpertId> hosted, std::uint64_t seed)
+Experts::Experts(const std::string& scope, const nn::NetworkShape& shape, ExpertHead head,
+                 const nn::NetworkOptions& options, Span<const ExpertId> hosted, std::uint64_t seed)
     : head_(head),
       hosted_(hosted.begin(), hosted.end()),
-      network_(names_of(hosted), shape, options, seed),
+      network_(names_of(scope, hosted), shape, options, seed),
       gradient_(network_) {}
 
 ExpertParts Experts::returned() const {

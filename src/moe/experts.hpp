@@ -24,9 +24,9 @@ class Experts {
   static constexpr index_t row_multiple = 64;
   static constexpr index_t tile_rows = 128;
 
-  // Sets are named "experts/0003", by global id, so that initial weights do not depend on the placement.
-  Experts(const nn::NetworkShape& shape, ExpertHead head, const nn::NetworkOptions& options,
-          Span<const ExpertId> hosted, std::uint64_t seed);
+  // Sets are named "SCOPEexperts/0003", by global id, so that initial weights do not depend on the placement.
+  Experts(const std::string& scope, const nn::NetworkShape& shape, ExpertHead head,
+          const nn::NetworkOptions& options, Span<const ExpertId> hosted, std::uint64_t seed);
 
   index_t count() const { return std::ssize(hosted_); }
   ExpertId id(index_t local) const { return hosted_[local]; }
@@ -44,6 +44,8 @@ class Experts {
   void begin_backward(const nn::Pass& pass);
   ExpertParts d_returned() const { return {record_.layers.back().d_output, record_.d_hidden}; }
   void backward(const nn::Pass& pass);
+  // Of the rows of exchange.input(), after backward; no data if they are data.
+  tensor::Matrix input_gradient() const { return record_.d_input; }
   // Parameter gradients, from what backward left.
   void reduce_gradients(const nn::Pass& pass) { gradient_.compute(pass.with(batch_), partials_, record_); }
 

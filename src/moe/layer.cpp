@@ -1,5 +1,7 @@
 #include "moe/layer.hpp"
 
+#include "ops/moe/combine.hpp"
+#include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::moe {
@@ -7,9 +9,11 @@ namespace switchyard::moe {
 Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement)
     : communicator_(&communicator),
       placement_(std::move(placement)),
-      router_(Router::make({options.routing, options.gate, options.gate_options, communicator, options.seed})),
-      experts_(options.expert, options.head, options.expert_options, placement_.hosted_by(communicator.rank()),
-               options.seed),
+      outputs_(options.outputs),
+      router_(Router::make({options.routing, options.gate, options.gate_options, communicator, options.seed,
+                            options.scope + "gate"})),
+      experts_(options.scope, options.expert, options.head, options.expert_options,
+               placement_.hosted_by(communicator.rank()), options.seed),
       exchange_(communicator, {options.outputs, experts_.network().shown_hidden()}) {}
 
 LayerOutput Layer::forward(const nn::Pass& pass) {
@@ -50,6 +54,16 @@ void Layer::backward(const nn::Pass& pass, const LayerOutput& output, const Slot
   if (RouterNetwork* const network = router_->network()) network->backward(pass);
 }
 
+tensor::Matrix Layer::input_gradient(const nn::Pass& pass) {
+  pass.clock.enter(Phase::exchange);
+  const tensor::Matrix by_experts = experts_.input_gradient();
+  const tensor::RowSource slots = exchange_.dispatch_backward(pass.context, plan_, by_experts);
+  const tensor::Matrix d_x = tensor::allocate_matrix(pass.workspace(), pass.tiles().local_rows(), slots.cols);
+  ops::sum_slots(pass.context, slots, router_->slots(), d_x);
+  if (RouterNetwork* const network = router_->network()) ops::add(pass.context, network->input_gradient(), d_x);
+  return d_x;
+}
+
 void Layer::reduce_gradients(const nn::Pass& pass) {
   pass.clock.enter(Phase::experts);
   if (!experts_.frozen()) experts_.reduce_gradients(pass);
@@ -62,6 +76,74 @@ void Layer::values_changed(device::Context& context, Changed changed) {
   if (RouterNetwork* const network = router_->network(); network != nullptr && (all || !network->frozen()))
     network->layers().values_changed(context);
   if (all || !experts_.frozen()) experts_.network().values_changed(context);
+}
+
+void Layer::gather_updated_values(device::Context& context) {
+  if (RouterNetwork* const network = router_->network()) network->gradient().gather_updated_values();
+  values_changed(context, Changed::trained);
+}
+
+void Layer::add_norms(nn::NormTable& table) {
+  unit_ = table.units();
+  if (RouterNetwork* const network = router_->network()) {
+    network->gradient().add_norms(table);
+  } else {
+    table.end_unit();
+  }
+  const std::vector<index_t> expert = nn::norm_parameters(experts_.network());
+  for (index_t e = 0; e < placement_.expert_count(); ++e) table.add(expert);
+}
+
+std::vector<nn::ParameterSlice> Layer::slices(const nn::NormTable& table) {
+  std::vector<nn::ParameterSlice> all;
+  if (RouterNetwork* const network = router_->network()) {
+    for (nn::ParameterSlice slice : network->gradient().slices()) {
+      slice.role = nn::Role::router;
+      slice.belong_to(table, unit_);
+      all.push_back(slice);
+    }
+  }
+  for (index_t e = 0; e < experts_.count(); ++e) {
+    for (nn::ParameterSlice slice : experts_.gradient().slices(e)) {
+      slice.belong_to(table, unit_ + 1 + experts_.id(e).index());
+      all.push_back(slice);
+    }
+  }
+  return all;
+}
+
+std::vector<nn::NamedArray> Layer::arrays(const auto& of_layer) {
+  std::vector<nn::NamedArray> arrays;
+  const auto add = [&](nn::Network& network, index_t set, nn::Role role) {
+    for (index_t l = 0; l < network.layer_count(); ++l) {
+      for (const nn::BankArray& array : of_layer(network.layer(l)))
+        arrays.push_back(
+            {network.name_of(set, array), array.shape, array.of(set), role == nn::Role::router, role});
+    }
+  };
+  if (RouterNetwork* const network = router_->network()) add(network->layers(), 0, nn::Role::router);
+  for (index_t e = 0; e < experts_.count(); ++e) add(experts_.network(), e, nn::Role::weight);
+  return arrays;
+}
+
+std::vector<nn::NamedArray> Layer::parameters() {
+  return arrays([](nn::Layer& layer) { return layer.parameters(); });
+}
+
+std::vector<nn::NamedArray> Layer::state() {
+  return arrays([](nn::Layer& layer) { return layer.state(); });
+}
+
+index_t Layer::parameter_count() const {
+  const RouterNetwork* const network = router_->network();
+  return (network != nullptr ? network->layers().parameter_count() : 0) +
+         experts_.network().parameter_count() * placement_.expert_count();
+}
+
+index_t Layer::training_multiply_adds() const {
+  const RouterNetwork* const network = router_->network();
+  return (network != nullptr ? network->layers().training_multiply_adds() : 0) +
+         router_->slots() * experts_.network().training_multiply_adds();
 }
 
 }  // namespace switchyard::moe

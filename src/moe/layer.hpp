@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "moe/experts.hpp"
 #include "moe/router.hpp"
@@ -9,6 +11,7 @@
 namespace switchyard::moe {
 
 struct LayerOptions {
+  std::string scope = {};  // of its parameters' names: "" or "blocks/00/mixture/"
   nn::NetworkShape gate;
   nn::NetworkShape expert;
   index_t outputs = 0;  // of an expert
@@ -28,11 +31,14 @@ class Layer {
   // last
   LayerOutput forward(const nn::Pass& pass);
   SlotGradients begin_backward(const nn::Pass& pass);
-  // combine, experts, router, mirrored with the same plan; `output` is the one of forward. Samples are data:
-  // they need no gradient, so dispatch has no mirror here. A frozen network has no backward, and frozen experts
-  // no mirror of combine.
+  // combine, experts, router, mirrored with the same plan; `output` is the one of forward. A frozen network has
+  // no backward, and frozen experts no mirror of combine.
   void backward(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
                 const RegulariserGradients& regularisers);
+  // Then the mirror of dispatch, where the rows are another layer's and not data (nn::NetworkOptions::
+  // input_gradient of both networks): [N, in]. The gradients by a row's experts are added in the order of
+  // slots, and the router's after them.
+  tensor::Matrix input_gradient(const nn::Pass& pass);
   // Parameter gradients over the global batch.
   void reduce_gradients(const nn::Pass& pass);
 
@@ -41,6 +47,20 @@ class Layer {
   enum class Changed { all, trained };
   void values_changed(device::Context& context, Changed changed);
 
+  // After the update: every rank gets what the others changed of the router. Collective.
+  void gather_updated_values(device::Context& context);
+
+  // As units of the table of norms: the router, then each expert of the layer. What this rank updates of them
+  // and what it holds, for checkpoints. Local.
+  void add_norms(nn::NormTable& table);
+  std::vector<nn::ParameterSlice> slices(const nn::NormTable& table);
+  std::vector<nn::NamedArray> parameters();
+  std::vector<nn::NamedArray> state();
+  // Of the whole layer, on all ranks together; and of one row in a training step, through all that sees it.
+  index_t parameter_count() const;
+  index_t training_multiply_adds() const;
+
+  index_t outputs() const { return outputs_; }
   Router& router() { return *router_; }
   const Router& router() const { return *router_; }
   Experts& experts() { return experts_; }
@@ -48,8 +68,13 @@ class Layer {
   const DispatchPlan& plan() const { return plan_; }
 
  private:
+  // of_layer(layer): named values.
+  std::vector<nn::NamedArray> arrays(const auto& of_layer);
+
   comm::Communicator* communicator_;
   Placement placement_;
+  index_t outputs_;
+  index_t unit_ = 0;  // of the router, in the table of norms
   std::unique_ptr<Router> router_;
   Experts experts_;
   DispatchPlan plan_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/span.hpp"
 #include "moe/exchange.hpp"
@@ -58,7 +59,13 @@ struct RouterSetup {
   const nn::NetworkOptions& network_options;
   comm::Communicator& communicator;  // of the ranks that share out its gradient and update
   std::uint64_t seed;
+  std::string name = "gate";  // of its network
 };
+
+// What a slot's gradient is by, where its factor multiplies the expert's output.
+inline ops::GateMeasure measure_of(GateValue value) {
+  return value == GateValue::noisy_logit ? ops::GateMeasure::score : ops::GateMeasure::weight;
+}
 
 // Each kind has its file in moe/routers, and its row in the table of moe/router_kind.cpp.
 class Router {
@@ -69,6 +76,7 @@ class Router {
   Router& operator=(const Router&) = delete;
 
   index_t slots() const { return options_.slots(); }
+  const RouterOptions& options() const { return options_; }
   // Null where nothing learns.
   RouterNetwork* network() { return network_ ? &*network_ : nullptr; }
   const RouterNetwork* network() const { return network_ ? &*network_ : nullptr; }
@@ -87,7 +95,6 @@ class Router {
 
  protected:
   explicit Router(const RouterSetup& setup);
-  const RouterOptions& options() const { return options_; }
 
  private:
   RouterOptions options_;

@@ -2,9 +2,10 @@
 
 namespace switchyard::moe {
 
-RouterNetwork::RouterNetwork(const nn::NetworkShape& shape, const nn::NetworkOptions& options,
-                             comm::Communicator& communicator, std::uint64_t seed)
-    : layers_({"gate"}, shape, options, seed), gradient_(layers_, communicator) {}
+RouterNetwork::RouterNetwork(const std::string& name, const nn::NetworkShape& shape,
+                             const nn::NetworkOptions& options, comm::Communicator& communicator,
+                             std::uint64_t seed)
+    : layers_({name}, shape, options, seed), gradient_(layers_, communicator) {}
 
 tensor::ConstMatrix RouterNetwork::forward(const nn::Pass& pass) {
   layers_.forward(pass, record_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "base/span.hpp"
 #include "nn/network_gradient.hpp"
@@ -13,7 +14,8 @@ namespace switchyard::moe {
 class RouterNetwork {
  public:
   // The ranks of `communicator` share out its gradient and its update.
-  RouterNetwork(const nn::NetworkShape& shape, const nn::NetworkOptions& options,
+  // `name` is that of the path in checkpoints.
+  RouterNetwork(const std::string& name, const nn::NetworkShape& shape, const nn::NetworkOptions& options,
                 comm::Communicator& communicator, std::uint64_t seed);
   RouterNetwork(const RouterNetwork&) = delete;
   RouterNetwork& operator=(const RouterNetwork&) = delete;
@@ -32,6 +34,8 @@ class RouterNetwork {
   tensor::Matrix begin_backward(const nn::Pass& pass);
   // Collective if it has batch norm.
   void backward(const nn::Pass& pass);
+  // Of the rows that forward read, after backward; no data if they are data.
+  tensor::ConstMatrix input_gradient() const { return record_.d_input; }
   // Sums over the global batch. Collective.
   void reduce_gradients(const nn::Pass& pass);
 

@@ -150,7 +150,7 @@ NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> 
 
 Network::Network(std::vector<std::string> names, const NetworkShape& shape, const NetworkOptions& options,
                  std::uint64_t seed)
-    : names_(std::move(names)), frozen_(options.frozen) {
+    : names_(std::move(names)), frozen_(options.frozen), gives_input_gradient_(options.input_gradient) {
   add_layers(shape, options);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (layers_[i]->needs_batch_statistics()) normalised_.push_back(i);
@@ -192,28 +192,6 @@ void Network::add_layers(const NetworkShape& shape, const NetworkOptions& option
   }
 }
 
-namespace {
-
-constexpr index_t aligned_floats = index_t{device::alignment_bytes} / size_of<float>;
-
-// Lays the arrays of all layers one behind the other.
-device::Buffer<float> lay_out(Span<BankArray* const> arrays, index_t sets) {
-  index_t floats = 0;
-  for (BankArray* array : arrays) {
-    array->stride = round_up(array->count(), aligned_floats);
-    floats += sets * array->stride;
-  }
-  device::Buffer<float> memory(floats);
-  float* next = memory.data();
-  for (BankArray* array : arrays) {
-    array->values = next;
-    next += sets * array->stride;
-  }
-  return memory;
-}
-
-}  // namespace
-
 void Network::allocate(const NetworkOptions& options, std::uint64_t seed) {
   Vector<BankArray*> parameters, state;
   for (const auto& layer : layers_) {
@@ -222,19 +200,10 @@ void Network::allocate(const NetworkOptions& options, std::uint64_t seed) {
   }
   values_ = lay_out(parameters, sets());
   state_ = lay_out(state, sets());
-  const auto fill = [&](const BankArray& array, index_t set) {
-    switch (array.first) {
-      case BankArray::First::drawn:
-        return initialise(array.span(set), name_of(set, array), seed, array.fan_in, options.initial);
-      case BankArray::First::zeros:
-        return;  // as memory is
-      case BankArray::First::ones:
-        std::ranges::fill(array.span(set), 1.0F);
-    }
-  };
   for (auto* arrays : {&parameters, &state}) {
     for (const BankArray* array : *arrays) {
-      for (index_t set = 0; set < sets(); ++set) fill(*array, set);
+      for (index_t set = 0; set < sets(); ++set)
+        fill_first(*array, set, name_of(set, *array), seed, options.initial);
     }
   }
   for (const auto& layer : layers_) layer->hold(sets());
@@ -257,7 +226,8 @@ index_t Network::multiply_adds() const {
 index_t Network::training_multiply_adds() const {
   if (frozen_) return multiply_adds();
   index_t count = 0;
-  for (std::size_t i = 0; i < layers_.size(); ++i) count += layers_[i]->training_multiply_adds(i > 0);
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    count += layers_[i]->training_multiply_adds(i > 0 || gives_input_gradient_);
   return count;
 }
 
@@ -314,6 +284,11 @@ void Network::begin_backward(const Pass& pass, NetworkRecord& record) const {
     layers_[i]->begin_backward(pass, record.layers[i]);
   }
   record.d_hidden = hidden_layer_ == no_layer ? tensor::Matrix() : like(hidden(record));
+  record.d_input = {};
+  if (gives_input_gradient_) {
+    const tensor::RowSource& input = record.layers.front().input;
+    record.d_input = tensor::allocate_matrix(pass.workspace(), input.rows, input.cols);
+  }
 }
 
 void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
@@ -323,8 +298,7 @@ void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, Netwo
       const IndexRange rows = pass.tiles().rows(tile);
       ops::add(pass.context, record.d_hidden.rows_from(rows), record.layers[i].d_output.rows_from(rows));
     }
-    // Samples are data and need no gradient.
-    const tensor::Matrix d_input = i == 0 ? tensor::Matrix() : record.layers[i - 1].d_output;
+    const tensor::Matrix d_input = i == 0 ? record.d_input : record.layers[i - 1].d_output;
     layers_[i]->backward(pass, tile, record.layers[i], d_input, partial + partial_offset_[i]);
   };
   // The first layer of a stage but stage 0 has its sums taken here, and its backward in the stage before.

@@ -63,11 +63,13 @@ struct NetworkOptions {
   Precision precision = Precision::float32;
   InitialWeights initial = {};
   bool frozen = false;
+  bool input_gradient = false;  // its rows are another layer's; else they are data
 };
 
 struct NetworkRecord {
   Vector<LayerRecord> layers;
   tensor::Matrix d_hidden;  // gradient of the hidden vectors from outside, added to that of the layers behind
+  tensor::Matrix d_input;   // of the rows; no data if they are data
 };
 
 // A bank: one shape, any number of sets of weights, each with a name. A gate's has one, the experts of a rank
@@ -151,6 +153,7 @@ class Network {
   std::vector<index_t> partial_offset_;  // per layer
   index_t partial_width_ = 0;
   bool frozen_ = false;
+  bool gives_input_gradient_ = false;
   std::size_t hidden_layer_ = no_layer;
   static constexpr std::size_t no_layer = static_cast<std::size_t>(-1);
 

@@ -93,9 +93,8 @@ void NetworkGradient::add_whole_rows(const ParameterPlace& place) {
 void NetworkGradient::add_norms(NormTable& table) const {
   index_t number = 0;
   for_each_parameter(*network_, [&](const ParameterPlace& place) {
-    const index_t pieces = (place.parameter.count() + ops::squared_piece - 1) / ops::squared_piece;
     for (index_t i = 0; i < place.entries.size(); ++i)
-      table.add_entry(number, place.whole_rows() ? 1 : std::max<index_t>(pieces, 1));
+      table.add_entry(number, place.whole_rows() ? 1 : ops::squared_pieces(place.parameter.count()));
     ++number;
   });
   table.end_unit();

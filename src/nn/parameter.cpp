@@ -1,8 +1,10 @@
 #include "nn/parameter.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/hash.hpp"
+#include "base/partition.hpp"
 #include "base/philox.hpp"
 
 namespace switchyard::nn {
@@ -36,6 +38,34 @@ void initialise(Span<float> values, std::string_view name, std::uint64_t seed, i
                           static_cast<float>(weights.scale / std::sqrt(static_cast<double>(fan_in))));
     case InitialValues::normal:
       return fill_normal(values, key, weights.draw, weights.scale);
+  }
+}
+
+device::Buffer<float> lay_out(Span<BankArray* const> arrays, index_t sets) {
+  constexpr index_t aligned_floats = index_t{device::alignment_bytes} / size_of<float>;
+  index_t floats = 0;
+  for (BankArray* array : arrays) {
+    array->stride = round_up(array->count(), aligned_floats);
+    floats += sets * array->stride;
+  }
+  device::Buffer<float> memory(floats);
+  float* next = memory.data();
+  for (BankArray* array : arrays) {
+    array->values = next;
+    next += sets * array->stride;
+  }
+  return memory;
+}
+
+void fill_first(const BankArray& array, index_t set, std::string_view name, std::uint64_t seed,
+                const InitialWeights& weights) {
+  switch (array.first) {
+    case BankArray::First::drawn:
+      return initialise(array.span(set), name, seed, array.fan_in, weights);
+    case BankArray::First::zeros:
+      return;  // as memory is
+    case BankArray::First::ones:
+      std::ranges::fill(array.span(set), 1.0F);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "device/buffer.hpp"
 #include "nn/options.hpp"
 #include "tensor/tensor.hpp"
 
@@ -61,5 +62,11 @@ struct InitialWeights {
 // the path in checkpoints, "experts/0003/dense_1/weight".
 void initialise(Span<float> values, std::string_view name, std::uint64_t seed, index_t fan_in,
                 const InitialWeights& weights = {});
+
+// Lays arrays one behind the other, each once for every set.
+device::Buffer<float> lay_out(Span<BankArray* const> arrays, index_t sets);
+// The first values of a set of an array that has memory; `name` as initialise().
+void fill_first(const BankArray& array, index_t set, std::string_view name, std::uint64_t seed,
+                const InitialWeights& weights);
 
 }  // namespace switchyard::nn

@@ -13,6 +13,17 @@ namespace switchyard::nn {
 // What a parameter is for, as far as the optimiser treats it apart.
 enum class Role { weight, router };
 
+// An array of a model for a checkpoint, whole.
+struct NamedArray {
+  std::string name;
+  tensor::Shape shape;
+  float* data = nullptr;
+  bool shared = false;  // every rank has it; one copy is written
+  Role role = Role::weight;
+};
+
+struct NormTable;
+
 // A run of elements of one parameter that this rank alone updates: value and gradient side by side. The unit of
 // the optimiser.
 struct ParameterSlice {
@@ -22,12 +33,12 @@ struct ParameterSlice {
   float* value = nullptr;
   float* gradient = nullptr;
   index_t count = 0;       // elements
-  index_t norm_entry = 0;  // place in the table of squared norms
-  // Set by the model:
+  index_t norm_entry = 0;  // place in the table of squared norms; until belong_to(), from the unit's first
   Role role = Role::weight;
   index_t unit = 0;  // of the norm table
 
   IndexRange elements() const { return {first_element, first_element + count}; }
+  void belong_to(const NormTable& table, index_t of_unit);
 };
 
 // What the entries of a model's table of squared norms belong to, and how they come about: an entry is the
@@ -48,8 +59,14 @@ struct NormTable {
     for (const index_t of_parameter : parameters) add_entry(of_parameter);
     end_unit();
   }
+  index_t units() const { return std::ssize(unit_begin) - 1; }
   index_t entries() const { return unit_begin.back(); }
   index_t squares() const { return square_begin.back(); }
 };
+
+inline void ParameterSlice::belong_to(const NormTable& table, index_t of_unit) {
+  unit = of_unit;
+  norm_entry += table.unit_begin[of_unit];
+}
 
 }  // namespace switchyard::nn

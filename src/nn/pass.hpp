@@ -11,6 +11,8 @@
 
 namespace switchyard::nn {
 
+class Trace;
+
 enum class Mode { training, evaluation };
 
 // This rank's rows of a batch, in global order, and what is known of them: samples; for an expert's network the
@@ -31,12 +33,13 @@ struct Pass {
   const Batch& batch;
   Mode mode;
   PhaseClock& clock;
+  Trace* trace = nullptr;  // of a model that is made of modules
 
   const BatchTiles& tiles() const { return *batch.tiles; }
   device::Workspace& workspace() const { return context.workspace(); }
   bool is_training() const { return mode == Mode::training; }
-  Pass with(const Batch& other) const { return {context, other, mode, clock}; }
-  Pass with(Mode other) const { return {context, batch, other, clock}; }
+  Pass with(const Batch& other) const { return {context, other, mode, clock, trace}; }
+  Pass with(Mode other) const { return {context, batch, other, clock, trace}; }
 };
 
 }  // namespace switchyard::nn

@@ -18,6 +18,10 @@ void add_to(device::Context&, Span<const float> values, Span<float> sums);
 // Sum of squares in float64: pieces of `squared_piece` elements, each with the 32 lanes of a team, the pieces
 // by sum_tree.
 inline constexpr index_t squared_piece = 8192;
+// How many there are; of no element one.
+constexpr index_t squared_pieces(index_t count) {
+  return count == 0 ? 1 : (count + squared_piece - 1) / squared_piece;
+}
 double squared_sum(device::Context&, Span<const float> values);
 // The sums of the pieces, for callers that hold a run of whole pieces. The thread's next call ends the result.
 Span<const double> squared_sums(device::Context&, Span<const float> values);

@@ -22,7 +22,7 @@ using Patterns = std::vector<config::NamePattern>;
 
 // An array of the model, and where a checkpoint holds it.
 struct Wanted {
-  model::ModelArray array;
+  nn::NamedArray array;
   std::string path;
 };
 
@@ -58,8 +58,8 @@ Selection select(comm::Communicator& communicator, model::Model& model, const Pa
   Selection selection;
   selection.matches.resize(patterns.size());
   std::set<std::string> experts;
-  const auto add = [&](const std::vector<model::ModelArray>& arrays, std::string_view group) {
-    for (const model::ModelArray& array : arrays) {
+  const auto add = [&](const std::vector<nn::NamedArray>& arrays, std::string_view group) {
+    for (const nn::NamedArray& array : arrays) {
       for (std::size_t p = 0; p < patterns.size(); ++p)
         selection.matches[p] += patterns[p].matches(array.name) ? 1 : 0;
       if (!any_matches(patterns, array.name)) {
@@ -133,7 +133,7 @@ std::vector<std::string> read(const checkpoint::Reader& reader,
   std::vector<std::string> drawn;
   index_t found_of_gate = 0;
   for (const Wanted& wanted : selection.wanted) {
-    const model::ModelArray& array = wanted.array;
+    const nn::NamedArray& array = wanted.array;
     const bool of_gate = array.role == nn::Role::router;
     const auto found = stored.find(wanted.path);
     if (found == stored.end() && of_gate) {

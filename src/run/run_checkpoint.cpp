@@ -26,8 +26,8 @@ std::vector<checkpoint::Slice> slices_of(model::Model& model, optim::Optimiser* 
     slices.push_back(
         {std::move(path), checkpoint::DType::float32, shape, elements, reinterpret_cast<std::byte*>(data)});
   };
-  const auto add_all = [&](const char* group, const std::vector<model::ModelArray>& arrays) {
-    for (const model::ModelArray& a : arrays) {
+  const auto add_all = [&](const char* group, const std::vector<nn::NamedArray>& arrays) {
+    for (const nn::NamedArray& a : arrays) {
       if (writing && a.shared && !is_root) continue;
       add(group + a.name, a.shape, checkpoint::all_elements(a.shape), a.data);
     }

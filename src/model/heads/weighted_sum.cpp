@@ -16,9 +16,7 @@ class WeightedSum final : public Head {
   WeightedSum(ops::SumLoss loss, moe::GateValue value, index_t classes)
       : Head(loss == ops::SumLoss::logistic ? 1 : classes), loss_(loss), value_(value) {}
 
-  ops::GateMeasure measure() const override {
-    return value_ == moe::GateValue::noisy_logit ? ops::GateMeasure::score : ops::GateMeasure::weight;
-  }
+  ops::GateMeasure measure() const override { return moe::measure_of(value_); }
   std::int32_t class_of(const float* row) const override {
     return loss_ == ops::SumLoss::logistic ? (row[0] > 0.0F ? 1 : 0) : Head::class_of(row);
   }

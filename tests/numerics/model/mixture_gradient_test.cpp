@@ -214,7 +214,7 @@ TEST(ClusteredEvaluation, is_without_noise_unless_it_is_wanted_always) {
 TEST(MixtureScores, that_are_no_numbers_are_an_error_on_all_ranks_though_the_loss_is_a_number) {
   const Setting setting{"dense:experts", "dense:5 relu dense:classes", {1, 1, 20}, 2};
   const auto break_score = [](Model& model) {
-    for (const ModelArray& array : model.parameters())
+    for (const nn::NamedArray& array : model.parameters())
       if (array.name == "gate/dense_1/bias") array.data[3] = std::nanf("");
   };
   for (const int ranks : {1, 3}) {
@@ -258,7 +258,7 @@ TEST(FrozenGradient, of_what_trains_is_that_of_the_whole_model) {
 TEST(FrozenGate, normalises_with_its_running_statistics) {
   Setting setting{conv_gate, conv_expert, image, 0, 0.0};
   const auto change = [](Model& model) {
-    for (const ModelArray& array : model.state())
+    for (const nn::NamedArray& array : model.state())
       std::fill_n(array.data, tensor::element_count(array.shape), 0.25F);
   };
   const double in_evaluation = run_model(setting, 1, nn::Mode::evaluation, change).loss;

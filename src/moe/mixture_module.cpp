@@ -1,0 +1,36 @@
+#include "moe/mixture_module.hpp"
+
+#include "ops/moe/combine.hpp"
+#include "tensor/tensor.hpp"
+
+namespace switchyard::moe {
+
+tensor::Matrix MixtureModule::forward(const nn::Pass& pass, tensor::ConstMatrix x) {
+  Record& record = pass.trace->push<Record>();
+  record.batch = pass.batch;
+  record.batch.rows = x;
+  const nn::Pass own = pass.with(record.batch);
+  record.output = layer_.forward(own);
+  pass.clock.enter(Phase::combine);
+  const tensor::Matrix y = tensor::allocate_matrix(pass.workspace(), x.rows, layer_.outputs());
+  ops::combine(pass.context, {record.output.slot_rows(), record.output.routing.factors}, y);
+  pass.clock.enter(Phase::other);
+  routing_ = &record.output.routing;
+  sums_.measure(own, layer_.router(), record.output.routing);
+  return y;
+}
+
+tensor::Matrix MixtureModule::backward(const nn::Pass& pass, tensor::Matrix d_y, nn::Wants wants) {
+  const Record& record = pass.trace->pop<Record>();
+  const nn::Pass own = pass.with(record.batch);
+  pass.clock.enter(Phase::combine);
+  const SlotGradients gradients = layer_.begin_backward(own);
+  ops::combine_backward(pass.context, {record.output.slot_rows(), record.output.routing.factors}, d_y,
+                        {1.0F, layer_.router().options().measure, gradients.slot_rows(), gradients.slots});
+  layer_.backward(own, record.output, gradients, sums_.regulariser_gradients(pass.workspace()));
+  const tensor::Matrix d_x = wants == nn::Wants::nothing ? tensor::Matrix() : layer_.input_gradient(own);
+  pass.clock.enter(Phase::other);
+  return d_x;
+}
+
+}  // namespace switchyard::moe

@@ -1,0 +1,41 @@
+// A mixture layer as a part of a network: rows in, rows out.
+#pragma once
+
+#include "moe/layer.hpp"
+#include "moe/routing_sums.hpp"
+#include "nn/module.hpp"
+
+namespace switchyard::moe {
+
+// y = sum_i w_i f_i(x) over the chosen experts of a row. Forward is route -> plan -> dispatch -> experts ->
+// combine, and backward mirrors all five. Collective over the batch's ranks.
+class MixtureModule final : public nn::Module {
+ public:
+  MixtureModule(const LayerOptions& options, comm::Communicator& communicator, Placement placement)
+      : sums_(options.routing), layer_(options, communicator, std::move(placement)) {}
+
+  // x must live until backward.
+  tensor::Matrix forward(const nn::Pass& pass, tensor::ConstMatrix x) override;
+  // After sums().complete(): the regularisers' gradients are part of it.
+  tensor::Matrix backward(const nn::Pass& pass, tensor::Matrix d_y, nn::Wants wants) override;
+
+  Layer& layer() { return layer_; }
+  const Layer& layer() const { return layer_; }
+  RoutingSums& sums() { return sums_; }
+  const RoutingSums& sums() const { return sums_; }
+  // This rank's counts of the last forward. Local.
+  void count(const nn::Batch& batch, RoutingStatistics& statistics) const {
+    count_choices(batch, layer_.plan(), *routing_, statistics, [](index_t, index_t, index_t) {});
+  }
+
+ private:
+  struct Record {
+    nn::Batch batch;  // whose rows are x
+    LayerOutput output;
+  };
+  RoutingSums sums_;
+  Layer layer_;
+  const Routing* routing_ = nullptr;  // of the last forward
+};
+
+}  // namespace switchyard::moe

@@ -1,0 +1,50 @@
+#include "moe/routing_sums.hpp"
+
+#include <algorithm>
+#include <numbers>
+
+#include "ops/rows.hpp"
+
+namespace switchyard::moe {
+
+void RoutingSums::measure(const nn::Pass& pass, const Router& router, const Routing& routing) {
+  routing_ = &routing;
+  weight_entropies_ = {};
+  const auto allocate = [&] { return pass.workspace().allocate<double>(routing.samples); };
+  score_entropies_ = routing.entropies;
+  if (routing.slots > 1) {
+    const Span<double> of_weights = allocate();
+    ops::entropy_rows(pass.context, routing.weights, of_weights);
+    weight_entropies_ = score_entropies_ = of_weights;
+  }
+  if (routing.slots > 1 && routing.slots < experts_) {
+    const Span<double> of_scores = allocate();
+    ops::score_statistics(pass.context, routing.scores, {}, of_scores);
+    for (double& entropy : of_scores) entropy *= std::numbers::log2e;
+    score_entropies_ = of_scores;
+  }
+  regularisers_.measure(pass, router, routing);
+}
+
+void RoutingSums::add_shard(device::Context& context, IndexRange rows, Span<double> sums) const {
+  const Routing& routing = *routing_;
+  sums[Columns::bad_scores] = ops::all_finite(context, routing.noisy.rows_from(rows)) ? 0.0 : 1.0;
+  double* const importance = sums.data() + Columns::importance;
+  for (index_t n = rows.begin; n < rows.end; ++n) {
+    if (!score_entropies_.empty()) sums[Columns::entropy] += score_entropies_[n];
+    if (!weight_entropies_.empty()) sums[Columns::chosen_entropy] += weight_entropies_[n];
+    for (index_t i = 0; i < routing.slots; ++i)
+      importance[routing.experts[n * routing.slots + i]] += routing.weights(n, i);
+  }
+  regularisers_.add_shard(context, rows, sums.subspan(Columns::importance + experts_));
+}
+
+void RoutingSums::complete(Span<const double> sums, index_t rows, RoutingStatistics& statistics) {
+  all_finite_ = sums[Columns::bad_scores] == 0;
+  statistics.entropy_sum = sums[Columns::entropy];
+  statistics.chosen_entropy_sum = sums[Columns::chosen_entropy];
+  std::ranges::copy(sums.subspan(Columns::importance, experts_), statistics.importance.begin());
+  regularisers_.complete(sums.subspan(Columns::importance + experts_), statistics.importance, rows);
+}
+
+}  // namespace switchyard::moe

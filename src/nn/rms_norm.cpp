@@ -1,0 +1,33 @@
+#include "nn/rms_norm.hpp"
+
+#include "ops/rms_norm.hpp"
+#include "tensor/tensor.hpp"
+
+namespace switchyard::nn {
+
+RmsNorm::RmsNorm(Trunk& trunk, const std::string& scope, index_t width)
+    : trunk_(&trunk), weight_(trunk.add(scope + "/weight", {width}, BankArray::First::ones)) {}
+
+tensor::Matrix RmsNorm::forward(const Pass& pass, tensor::ConstMatrix x) {
+  Record& record = pass.trace->push<Record>();
+  record = {x, pass.workspace().allocate<float>(x.rows)};
+  const tensor::Matrix y = tensor::allocate_matrix(pass.workspace(), x.rows, x.cols);
+  ops::rms_norm(pass.context, x, trunk_->values(weight_), epsilon, y, record.inverse_rms);
+  return y;
+}
+
+tensor::Matrix RmsNorm::backward(const Pass& pass, tensor::Matrix d_y, Wants wants) {
+  const Record& record = pass.trace->pop<Record>();
+  const IndexRange columns = trunk_->columns(weight_);
+  trunk_->gradients().sum_shards(pass.context, columns, [&](index_t shard, float* row) {
+    const IndexRange rows = pass.tiles().rows(shard);
+    ops::rms_norm_weight_gradient(pass.context, record.x.rows_from(rows),
+                                  record.inverse_rms.subspan(rows.begin, rows.size()), d_y.rows_from(rows),
+                                  {row + columns.begin, columns.size()});
+  });
+  if (wants == Wants::nothing) return {};
+  ops::rms_norm_backward(pass.context, record.x, trunk_->values(weight_), record.inverse_rms, d_y, d_y);
+  return d_y;
+}
+
+}  // namespace switchyard::nn
