@@ -113,11 +113,15 @@ class Dataset {
 // source = random: learnable noise, made on the fly as a pure function of (seed, split, sample); source =
 // clusters: the patches of Chen et al. 2022, such a function too, drawn once and held as floats by every rank
 // (26 MB for the published sizes). Their seed is data.seed, or `seed` if that is 0.
+// source = text: windows of the bytes of *.txt and *.txt.gz in data.dir, each file a group. A file is cut into
+// documents: behind the first line break at or after 4,096 bytes, or after 8,192. A document's bytes alone say
+// its split, a tenth for test and for validation each, so that one that occurs twice is never in two.
 //
 // Blocking and local; on many ranks each rank calls it, and a failure is one rank's until the caller agrees on
 // it. Throws DataError for a file that is missing, damaged or at odds with another, ConfigError for a
-// validation split that leaves no training sample or none of a class, coarse labels of CIFAR-10, and numbers of
-// data.mean or data.standard_deviation that are neither one nor one per channel.
+// validation split that leaves no training sample or none of a class, text without a training or a test sample,
+// coarse labels of CIFAR-10, and numbers of data.mean or data.standard_deviation that are neither one nor one
+// per channel.
 Dataset load_dataset(const Options& options, std::uint64_t seed);
 
 }  // namespace switchyard::data

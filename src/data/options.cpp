@@ -13,6 +13,7 @@ SourceKind idx_source();
 SourceKind cifar_source();
 SourceKind random_source();
 SourceKind cluster_source();
+SourceKind text_source();
 }  // namespace detail
 
 namespace {
@@ -23,7 +24,8 @@ using config::Role;
 using config::Word;
 
 constexpr std::array source_words = {Word{Source::idx, "idx"}, Word{Source::cifar, "cifar"},
-                                     Word{Source::random, "random"}, Word{Source::clusters, "clusters"}};
+                                     Word{Source::random, "random"}, Word{Source::clusters, "clusters"},
+                                     Word{Source::text, "text"}};
 
 constexpr FieldTable<Options> arithmetic{Role::arithmetic};
 constexpr FieldTable<Options> place{Role::source};
@@ -31,8 +33,8 @@ constexpr std::array fields = {
     arithmetic.choice<&Options::source, source_words>(
         "source",
         "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; random: "
-        "made up; clusters: the clustered patches of Chen et al. 2022"),
-    per_rank(place.text<&Options::dir>("dir", "idx, cifar: the folder of the files, plain or .gz")),
+        "made up; clusters: the clustered patches of Chen et al. 2022; text: the bytes of text files"),
+    per_rank(place.text<&Options::dir>("dir", "idx, cifar, text: the folder of the files, plain or .gz")),
     or_auto(arithmetic.integer<&Options::validation_samples>(
         "validation_samples", 0, config::largest_count,
         "idx, cifar: taken from the training files; auto: a tenth of them, 5,000 at most", "samples")),
@@ -47,12 +49,14 @@ constexpr std::array fields = {
         "of the pixels as value/255, for all channels or for each; divided by"),
     arithmetic.integer<&Options::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
                                        "random, clusters: of the samples; 0: run.seed"),
+    arithmetic.integer<&Options::window>("window", 1, 4095,
+                                         "text: of a sample; each has the next one as its target", "bytes"),
 };
 
 // In the order of Source.
 constexpr std::array kinds = {detail::idx_source, detail::cifar_source, detail::random_source,
-                              detail::cluster_source};
-static_assert(kinds.size() == as_size(Source::clusters) + 1 && kinds.size() == source_words.size());
+                              detail::cluster_source, detail::text_source};
+static_assert(kinds.size() == as_size(Source::text) + 1 && kinds.size() == source_words.size());
 
 detail::SourceKind kind_of(Source source) { return kinds[as_size(source)](); }
 
@@ -76,7 +80,7 @@ std::vector<config::Section> sections() {
 void validate(const Options& options) {
   const std::string_view word = std::ranges::find(source_words, options.source, &Word<Source>::value)->name;
   const detail::SourceKind kind = kind_of(options.source);
-  require(!kind.reads_images || !options.dir.empty(),
+  require(!kind.reads_files || !options.dir.empty(),
           "data.dir is empty (data.source = {} reads its files there); give the folder, on the command line "
           "with --data.dir=FOLDER, or set data.source = random",
           word);
@@ -92,11 +96,15 @@ void validate(const Options& options) {
           "data.mean or data.standard_deviation is set with data.source = {} (its samples are numbers, not "
           "pixels); remove them",
           word);
-  require(!kind.reads_images || options.seed == 0,
+  require(!kind.reads_files || options.seed == 0,
           "data.seed = {} with samples from files (they need no seed); remove it", options.seed);
+  require(options.source == Source::text || options.window == defaults.window,
+          "data.window = {} with data.source = {} (only text is cut into windows); remove it", options.window,
+          word);
   if (kind.validate) kind.validate(options);
 }
 
+bool reads_files(const Options& options) { return kind_of(options.source).reads_files; }
 bool reads_images(const Options& options) { return kind_of(options.source).reads_images; }
 
 std::string describe(const Options& options) { return kind_of(options.source).describe(options); }

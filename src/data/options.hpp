@@ -9,7 +9,7 @@
 
 namespace switchyard::data {
 
-enum class Source { idx, cifar, random, clusters };
+enum class Source { idx, cifar, random, clusters, text };
 // Which of CIFAR-100's two labels a sample has.
 enum class LabelLevel { fine, coarse };
 // What happens to an image of the training split each time that training visits it.
@@ -50,7 +50,8 @@ struct Options {
   bool validation_balanced = false;  // the same number of each class
   std::vector<double> mean = {0};    // of the pixels as value/255; one for all channels or one for each
   std::vector<double> standard_deviation = {1};
-  std::uint64_t seed = 0;  // of samples that are made up; 0: run.seed
+  std::uint64_t seed = 0;     // of samples that are made up; 0: run.seed
+  std::int64_t window = 128;  // text: bytes of a sample
   CifarOptions cifar;
   RandomOptions random;
   ClusterOptions clusters;
@@ -62,7 +63,9 @@ std::vector<config::Section> sections();
 // ConfigError for what has no meaning together.
 void validate(const Options& options);
 
-// The sources that read images from the files in options.dir; all others make their samples up.
+// The sources that read the files in options.dir; all others make their samples up.
+bool reads_files(const Options& options);
+// Those of them whose files are images with labels.
 bool reads_images(const Options& options);
 
 // The samples in a few words.

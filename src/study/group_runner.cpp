@@ -20,7 +20,7 @@ std::string key_of(const run::Config& config) {
   samples.data = config.data;
   std::string key = run::schema().to_ini(samples);
   // Samples that are made up follow run.seed where they have no seed of their own; files ignore it.
-  if (!data::reads_images(config.data) && config.data.seed == 0)
+  if (!data::reads_files(config.data) && config.data.seed == 0)
     key += fmt::format("seed={}\n", config.run.seed);
   return key;
 }

@@ -165,7 +165,8 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
 }  // namespace
 
 SourceKind cifar_source() {
-  return {.reads_images = true,
+  return {.reads_files = true,
+          .reads_images = true,
           .section = config::section_at<&Options::cifar>("cifar", "data.source = cifar", fields),
           .describe =
               [](const Options& options) {

@@ -112,7 +112,10 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
 }  // namespace
 
 SourceKind idx_source() {
-  return {.reads_images = true, .describe = [](const Options& options) { return options.dir; }, .make = make};
+  return {.reads_files = true,
+          .reads_images = true,
+          .describe = [](const Options& options) { return options.dir; },
+          .make = make};
 }
 
 }  // namespace switchyard::data::detail

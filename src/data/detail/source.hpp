@@ -51,7 +51,8 @@ class SampleSource {
 
 // One of data.source: a row of the table in data/options.cpp.
 struct SourceKind {
-  bool reads_images = false;                    // from files in data.dir; else samples are made up
+  bool reads_files = false;                     // in data.dir; else samples are made up
+  bool reads_images = false;                    // with labels, from training and test files
   bool has_pixels = true;                       // which data.mean and data.standard_deviation normalise
   std::optional<config::Section> section = {};  // its own keys, in Options
   std::string (*describe)(const Options& options);
