@@ -84,7 +84,7 @@ TEST(Fields, enumerations_use_the_documented_words) {
   };
   EXPECT_EQ(words("run.device"), "auto cpu cuda ");
   EXPECT_EQ(words("run.resume"), "never auto ");
-  EXPECT_EQ(words("data.source"), "idx cifar random clusters ");
+  EXPECT_EQ(words("data.source"), "idx cifar random clusters text ");
   EXPECT_EQ(words("cifar.labels"), "fine coarse ");
   EXPECT_EQ(words("cifar.augment"), "none flip_crop ");
   EXPECT_EQ(words("moe.placement"), "block cyclic ");
