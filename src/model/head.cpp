@@ -7,7 +7,7 @@ namespace switchyard::model {
 namespace {
 
 template <std::size_t... row>
-std::unique_ptr<Head> make_head(const MixtureOptions& mixture, index_t classes, std::index_sequence<row...>) {
+std::unique_ptr<Head> make_head(const ModelOptions& mixture, index_t classes, std::index_sequence<row...>) {
   std::unique_ptr<Head> head;
   const auto make = [&]<Loss loss>(Of<loss> of) {
     if (loss == mixture.networks.loss) head = make_head(of, mixture, classes);
@@ -18,7 +18,7 @@ std::unique_ptr<Head> make_head(const MixtureOptions& mixture, index_t classes, 
 
 }  // namespace
 
-std::unique_ptr<Head> make_head(const MixtureOptions& mixture, index_t classes) {
+std::unique_ptr<Head> make_head(const ModelOptions& mixture, index_t classes) {
   return make_head(mixture, classes, std::make_index_sequence<head_kinds.size()>{});
 }
 

@@ -53,6 +53,6 @@ class Head {
 };
 
 // That of model.loss. Throws ConfigError if the loss does not fit the classes.
-std::unique_ptr<Head> make_head(const MixtureOptions& mixture, index_t classes);
+std::unique_ptr<Head> make_head(const ModelOptions& mixture, index_t classes);
 
 }  // namespace switchyard::model

@@ -6,15 +6,16 @@
 
 #include "base/error.hpp"
 #include "device/thread_pool.hpp"
+#include "model/outline.hpp"
 #include "nn/shard_sums.hpp"
 
 namespace switchyard::model {
-Mixture::Mixture(const MixtureOptions& mixture, const Task& task, comm::Resources resources)
+Mixture::Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources)
     : resources_(resources),
       task_(task),
       head_(make_head(mixture, task.classes)),
       sums_(mixture.moe),
-      options_(layer_options(mixture, task)),
+      options_(outline(mixture, task).layers.front()),
       layer_(options_, resources.communicator,
              moe::Placement::make(mixture.moe.placement, mixture.moe.experts, resources.communicator.size())) {
   layer_.add_norms(norm_table_);
@@ -72,9 +73,9 @@ void Mixture::collect(const nn::Pass& pass, moe::Statistics& statistics) {
 void Mixture::backward(const nn::Pass& pass) {
   pass.clock.enter(Phase::combine);
   const moe::SlotGradients gradients = layer_.begin_backward(pass);
-  const auto scale = static_cast<float>(1.0 / static_cast<double>(pass.tiles().total_rows()));
+  const auto scale = static_cast<float>(pass.batch.row_weight());
   head_->backward(pass.context, output_, pass.batch.labels, scale, gradients);
-  layer_.backward(pass, output_, gradients, sums_.regulariser_gradients(pass.workspace()));
+  layer_.backward(pass, output_, gradients, sums_.regulariser_gradients(pass));
 }
 
 }  // namespace switchyard::model

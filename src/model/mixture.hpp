@@ -6,7 +6,6 @@
 
 #include "base/span.hpp"
 #include "model/head.hpp"
-#include "model/layer_options.hpp"
 #include "model/model.hpp"
 #include "moe/layer.hpp"
 #include "moe/routing_sums.hpp"
@@ -17,7 +16,7 @@ namespace switchyard::model {
 // of the gate is not finite.
 class Mixture final : public Model {
  public:
-  Mixture(const MixtureOptions& mixture, const Task& task, comm::Resources resources);
+  Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources);
 
   moe::Statistics statistics() const override {
     return moe::Statistics(

@@ -22,6 +22,8 @@ struct Task {
   tensor::SampleShape sample;
   index_t classes = 0;
   index_t groups = 0;  // kinds of samples besides classes, for analysis
+  std::vector<std::string> group_names = {};
+  index_t window = 0;  // tokens of a sample that is a sequence of them; 0: it is a row
 };
 
 // The figure by which a run chooses its best checkpoint: the smaller, the better.
@@ -75,6 +77,6 @@ class Model {
 };
 
 // Throws ConfigError. Local.
-std::unique_ptr<Model> make_model(const MixtureOptions& options, const Task& task, comm::Resources resources);
+std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources);
 
 }  // namespace switchyard::model

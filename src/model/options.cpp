@@ -37,14 +37,22 @@ constexpr std::array init_words = {config::Word{nn::InitialValues::uniform, "uni
 constexpr config::FieldTable<Options> arithmetic{config::Role::arithmetic};
 constexpr config::FieldTable<Options> identity{config::Role::identity};
 constexpr config::FieldTable<Options> training{config::Role::training};
+constexpr std::array family_words = {config::Word{Family::mixture, "mixture"},
+                                     config::Word{Family::tokens, "tokens"}};
 constexpr std::array fields = {
+    identity.choice<&Options::family, family_words>(
+        "family",
+        "mixture: one mixture layer on samples; tokens: blocks of them on the bytes of data.source = text"),
     in_headline("gate",
                 identity.text<&Options::gate>(
                     "gate",
                     "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts, or "
                     "ending in attention:experts; most_certain:experts: no gate, the most certain expert "
                     "answers; by_label:experts: moe.partition; none: a single expert")),
-    identity.text<&Options::expert>("expert", "an expert's layers, such as: dense:64 relu dense:classes"),
+    identity.text<&Options::expert>(
+        "expert",
+        "an expert's layers, such as: dense:64 relu dense:classes; with model.family = tokens it ends in "
+        "dense:width"),
     arithmetic.choice<&Options::loss, head_kinds>("loss", {loss_help.data(), loss_help.size()}),
     training.choice<&Options::init, init_words>(
         "init", "of first weights; uniform: up to 1/sqrt(inputs); normal: standard deviation 1"),
@@ -52,6 +60,13 @@ constexpr std::array fields = {
                                                "multiplies the gate's first weights and biases"),
     training.number<&Options::expert_init_scale>("expert_init_scale", config::not_negative,
                                                  "multiplies the experts' first weights and biases"),
+};
+
+constexpr config::FieldTable<TokensOptions> tokens_identity{config::Role::identity};
+constexpr std::array tokens_fields = {
+    tokens_identity.integer<&TokensOptions::width>("width", 1, 1'000'000, "numbers that a token becomes"),
+    tokens_identity.integer<&TokensOptions::blocks>("blocks", 1, 100,
+                                                    "residual blocks, each a norm and a mixture"),
 };
 
 }  // namespace
@@ -82,6 +97,18 @@ Frozen frozen_networks(const std::string& patterns, index_t experts) {
   return frozen;
 }
 
-config::Section section() { return {"model", "the networks", fields}; }
+nn::NetworkRole expert_role(Family family) {
+  return family == Family::tokens ? nn::NetworkRole::inner_expert : nn::NetworkRole::expert;
+}
+
+std::vector<config::Section> sections() {
+  config::Section tokens =
+      config::section_at<&Options::tokens>("tokens", "model.family = tokens", tokens_fields);
+  tokens.is_in_use = [](const void* whole) {
+    return static_cast<const Options*>(whole)->family == Family::tokens;
+  };
+  tokens.condition = "model.family = tokens";
+  return {{"model", "the networks", fields}, std::move(tokens)};
+}
 
 }  // namespace switchyard::model

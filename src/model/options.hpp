@@ -1,13 +1,16 @@
-// What a configuration says about the networks: [model]. And all that a mixture is made from.
+// What a configuration says about the model: [model] and the families' sections.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "config/schema.hpp"
 #include "model/heads/table.hpp"
 #include "moe/options.hpp"
+#include "nn/network_spec.hpp"
 #include "nn/options.hpp"
 
 namespace switchyard::model {
@@ -21,19 +24,37 @@ struct Frozen {
 // pattern that names no whole network, and for some of the experts.
 Frozen frozen_networks(const std::string& patterns, index_t experts);
 
+// What a model is put together from.
+enum class Family {
+  mixture,  // one mixture layer on samples that are rows
+  tokens,   // residual blocks of mixture layers on the bytes of a text
+};
+// What model.expert is there.
+nn::NetworkRole expert_role(Family family);
+
+// [tokens]
+struct TokensOptions {
+  std::int64_t width = 64;
+  std::int64_t blocks = 2;
+};
+
 // Layers as nn/network_spec.hpp reads them.
 struct Options {
+  Family family = Family::mixture;
   std::string gate;    // ends in one output per expert; "none": one expert
   std::string expert;  // ends in one output per class; in one with Loss::logistic
   Loss loss = Loss::likelihood;
   nn::InitialValues init = nn::InitialValues::uniform;
   double gate_init_scale = 1;  // uniform: times the default bound; normal: the standard deviation
   double expert_init_scale = 1;
+  TokensOptions tokens;
 };
 
-config::Section section();
+// [model] and those of the families.
+std::vector<config::Section> sections();
 
-struct MixtureOptions {
+// What a model is made from.
+struct ModelOptions {
   Options networks;
   moe::Options moe;
   nn::Precision precision = nn::Precision::float32;

@@ -12,10 +12,10 @@ namespace switchyard::moe {
 
 struct LayerOptions {
   std::string scope = {};  // of its parameters' names: "" or "blocks/00/mixture/"
-  nn::NetworkShape gate;
-  nn::NetworkShape expert;
+  nn::NetworkShape gate = {};
+  nn::NetworkShape expert = {};
   index_t outputs = 0;  // of an expert
-  RouterOptions routing;
+  RouterOptions routing = {};
   ExpertHead head = ExpertHead::log_softmax;
   nn::NetworkOptions gate_options;
   nn::NetworkOptions expert_options;

@@ -35,8 +35,8 @@ GateSpec parse_gate(std::string_view text) {
   return {(*row)(), std::move(layers)};
 }
 
-std::vector<nn::LayerSpec> parse_expert(std::string_view text) {
-  return nn::parse_network(text, nn::NetworkRole::expert, gate_ends());
+std::vector<nn::LayerSpec> parse_expert(std::string_view text, nn::NetworkRole role) {
+  return nn::parse_network(text, role, gate_ends());
 }
 
 void validate(const RouterRequest& request) {

@@ -71,7 +71,7 @@ struct GateSpec {
 // ConfigError for a malformed text, as nn::parse_network().
 GateSpec parse_gate(std::string_view text);
 // The same of model.expert, which knows the words that only a gate may end in.
-std::vector<nn::LayerSpec> parse_expert(std::string_view text);
+std::vector<nn::LayerSpec> parse_expert(std::string_view text, nn::NetworkRole role = nn::NetworkRole::expert);
 
 // Asks every row. Expects a text that parses.
 void validate(const RouterRequest& request);

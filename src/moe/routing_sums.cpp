@@ -47,4 +47,20 @@ void RoutingSums::complete(Span<const double> sums, index_t rows, RoutingStatist
   regularisers_.complete(sums.subspan(Columns::importance + experts_), statistics.importance, rows);
 }
 
+// A part of a batch counts by its share of the rows.
+RegulariserGradients RoutingSums::regulariser_gradients(const nn::Pass& pass) const {
+  RegulariserGradients gradients = regularisers_.gradients(pass.workspace());
+  const double share = pass.batch.share;
+  if (share == 1) return gradients;
+  for (Span<const double>* of : {&gradients.importance, &gradients.probability, &gradients.load}) {
+    const Span<double> scaled = pass.workspace().allocate<double>(std::ssize(*of));
+    std::ranges::transform(*of, scaled.begin(), [&](double value) { return share * value; });
+    *of = scaled;
+  }
+  gradients.z_loss *= share;
+  gradients.entropy *= share;
+  gradients.sample_scale *= share;
+  return gradients;
+}
+
 }  // namespace switchyard::moe

@@ -27,9 +27,7 @@ class RoutingSums {
   bool all_finite() const { return all_finite_; }
   // Of the global batch, in the order of regulariser_kinds(); and what they add to the router's gradient.
   const Vector<double>& regulariser_losses() const { return regularisers_.losses(); }
-  RegulariserGradients regulariser_gradients(device::Workspace& workspace) const {
-    return regularisers_.gradients(workspace);
-  }
+  RegulariserGradients regulariser_gradients(const nn::Pass& pass) const;
 
  private:
   // Of a shard's sums; those of the regularisers follow.

@@ -18,6 +18,9 @@ BankGradient::BankGradient(Network& network)
 void BankGradient::compute(const Pass& pass, Span<const float> partials, const NetworkRecord& record) {
   // A set's first task adds the partials of its tiles; the others are blocks of its large matrices.
   const index_t tasks = 1 + std::ssize(blocks_);
+  of_part_ = {};
+  if (!pass.batch.is_first_part)
+    of_part_ = pass.workspace().allocate<float>(network_->sets() * network_->partial_width());
   pass.context.pool().parallel_for(network_->sets() * tasks, [&](index_t t) {
     const index_t set = t / tasks;
     if (t % tasks == 0) {
@@ -31,12 +34,21 @@ void BankGradient::compute(const Pass& pass, Span<const float> partials, const N
 void BankGradient::add_partials(const Pass& pass, index_t set, Span<const float> partials) {
   const index_t width = network_->partial_width();
   const IndexRange tiles = pass.tiles().tiles_of(set);
-  const float* column = partials.data() + tiles.begin * width;
+  const float* const first = partials.data() + tiles.begin * width;
+  const float* column = first;
   for (index_t l = 0; l < network_->layer_count(); ++l) {
     for (const Parameter& parameter : network_->layer(l).parameters()) {
       if (parameter.rule != GradientRule::per_tile) continue;
       const index_t count = parameter.count();
-      ops::sum_partials(pass.context, {column, tiles.size(), count, width}, {beside(parameter.of(set)), count});
+      const Span<float> gradient(beside(parameter.of(set)), count);
+      const tensor::ConstMatrix of_tiles(column, tiles.size(), count, width);
+      if (pass.batch.is_first_part) {
+        ops::sum_partials(pass.context, of_tiles, gradient);
+      } else {
+        const Span<float> of_part = of_part_.subspan(set * width + (column - first), count);
+        ops::sum_partials(pass.context, of_tiles, of_part);
+        ops::add_to(pass.context, of_part, gradient);
+      }
       column += count;
     }
   }
@@ -50,7 +62,8 @@ void BankGradient::compute_block(const Pass& pass, index_t set, const Block& blo
   const Parameter& parameter = layer.parameters()[0];
   const index_t out = parameter.count() / parameter.shape[0];
   layer.whole_rows_gradient(rows.product_input().rows_from(of_set), rows.product_d_output().rows_from(of_set),
-                            block.rows, beside(parameter.of(set)) + block.rows.begin * out);
+                            block.rows, beside(parameter.of(set)) + block.rows.begin * out,
+                            pass.batch.is_first_part ? Layer::Gradient::written : Layer::Gradient::added);
 }
 
 std::vector<ParameterSlice> BankGradient::slices(index_t set) {

@@ -16,8 +16,8 @@ class BankGradient {
  public:
   explicit BankGradient(Network& network);
 
-  // From the partials of all tiles, [local tiles, partial_width], and from what backward left in the record.
-  // Local; spread over the pool by set and block.
+  // Written, or added for a later part of the batch: from the partials of all tiles, [local tiles,
+  // partial_width], and from what backward left in the record. Local; spread over the pool by set and block.
   void compute(const Pass& pass, Span<const float> partials, const NetworkRecord& record);
   // By set, and of a set in the order of its parameters; norm_entry counts from the set's first.
   std::vector<ParameterSlice> slices(index_t set);
@@ -35,6 +35,7 @@ class BankGradient {
   Network* network_;
   device::Buffer<float> gradients_;
   Vector<Block> blocks_;  // of every set
+  Span<float> of_part_;  // [sets, partial_width] of the step, where gradients are added to those of other parts
 };
 
 }  // namespace switchyard::nn

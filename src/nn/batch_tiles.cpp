@@ -6,29 +6,30 @@
 
 namespace switchyard::nn {
 
-void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards) {
+void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards,
+                             index_t rows_per_sample) {
   communicator_ = &communicator;
   total_tiles_ = shards;
-  total_rows_ = batch_size;
+  total_rows_ = batch_size * rows_per_sample;
   const SharedParts batch{batch_size, shards, communicator.size()};
   tiles_per_rank_.clear();
   rows_per_rank_.clear();
   for (index_t rank = 0; rank < batch.owners; ++rank) {
     tiles_per_rank_.push_back(batch.parts_of(rank).size());
-    rows_per_rank_.push_back(batch.range_of(rank).size());
+    rows_per_rank_.push_back(batch.range_of(rank).size() * rows_per_sample);
   }
   const IndexRange mine = batch.parts_of(communicator.rank().index());
-  first_row_ = partition_begin(batch_size, shards, mine.begin);
+  first_row_ = partition_begin(batch_size, shards, mine.begin) * rows_per_sample;
   begin_.clear();
   for (index_t shard = mine.begin; shard <= mine.end; ++shard) {
-    begin_.push_back(partition_begin(batch_size, shards, shard) - first_row_);
+    begin_.push_back(partition_begin(batch_size, shards, shard) * rows_per_sample - first_row_);
   }
   set_of_tile_.clear();
   // Not by `=`, which would make a vector and take its memory.
   first_tile_.assign({0, shards});
   first_row_of_.assign({0, local_rows()});
   sample_end_.assign({local_rows()});
-  total_samples_.assign({batch_size});
+  total_samples_.assign({total_rows_});
 }
 
 void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows) {

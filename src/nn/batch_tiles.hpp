@@ -33,14 +33,16 @@ struct ProductRows {
 // depend on them. Every tile meets one of the network's sets of weights.
 //
 // Two kinds:
-//  - a sharded batch: the global batch of B samples in S shards; ranks hold contiguous runs of shards in rank
-//  order. Sums over the batch are gathered from all ranks and added in shard order. One set.
+//  - a sharded batch: the global batch of B samples, of one row or several each, in S shards; ranks hold
+//  contiguous runs of shards in rank order. Sums over the batch are gathered from all ranks and added in shard
+//  order. One set.
 //  - the rows of a bank's sets (the experts of a rank), set after set: everything is local.
 // Rebuilt every step without allocating once warm.
 class BatchTiles {
  public:
   // The sharded batch as rank `communicator.rank()` sees it. The communicator must outlive this object.
-  void set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards);
+  void set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards,
+                   index_t rows_per_sample = 1);
   // rows[s] rows of set s, in tiles of at most `tile_rows`. Those of a set from samples[s] on are padding: rows
   // of zeros whose results nobody reads and whose output gradients are zero. Batch statistics leave them out.
   void set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows);

@@ -103,14 +103,14 @@ void Dense::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor
             pass.tiles().set(tile), dy_rows, d_input.row(rows.begin), nullptr);
   }
   if (options_.weight_rule == GradientRule::per_tile) {
-    whole_rows_gradient(record.product_input().rows_from(rows), dy_rows, {0, in_}, partial);
+    whole_rows_gradient(record.product_input().rows_from(rows), dy_rows, {0, in_}, partial, Gradient::written);
     partial += in_ * out_;
   }
   if (options_.bias) ops::column_sums(pass.context, dy, {partial, out_});
 }
 
 void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_output, IndexRange block,
-                                float* gradient) const {
+                                float* gradient, Gradient how) const {
   // dW[block] = X[:, block]^T dY
   const ops::MatmulShape shape{.m = block.size(),
                                .n = out_,
@@ -118,7 +118,8 @@ void Dense::whole_rows_gradient(const ProductRows& input, const ProductRows& d_o
                                .lda = in_,
                                .ldb = out_,
                                .ldc = out_,
-                               .transpose_a = ops::Transpose::yes};
+                               .transpose_a = ops::Transpose::yes,
+                               .accumulate = how == Gradient::added};
   if (input.in_bf16) {
     ops::matmul(shape, input.bf16 + block.begin, d_output.bf16, gradient);
   } else {

@@ -38,7 +38,7 @@ class Dense final : public Layer {
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
   void begin_backward(const Pass&, LayerRecord&) const override;
   void whole_rows_gradient(const ProductRows& input, const ProductRows& d_output, IndexRange block,
-                           float* gradient) const override;
+                           float* gradient, Gradient how) const override;
   void values_changed(device::Context&) override;
 
  private:

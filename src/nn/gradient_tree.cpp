@@ -189,7 +189,10 @@ void GradientTree::reduce(const Pass& pass) {
       ops::add_to(pass.context, right, finishing_.back());
     }
   }
-  std::ranges::copy(finishing_.back(), gradient_.data());
+  if (pass.batch.is_first_part)
+    std::ranges::copy(finishing_.back(), gradient_.data());
+  else
+    ops::add_to(pass.context, finishing_.back(), gradient_.span());
 }
 
 void GradientTree::gather_updated_values() {

@@ -53,7 +53,8 @@ class GradientTree {
       join(context, first, columns);
     }
   }
-  // Collective: an exchange for the first node of each rank, for the second of those that have it, and so on.
+  // Into the gradients of slices(), or added to them for a later part of the batch. Collective: an exchange for
+  // the first node of each rank, for the second of those that have it, and so on.
   void reduce(const Pass& pass);
   // How many rows of parameters a rank sends in a step, on average: reduce() and gather_updated_values().
   static double sent_rows(index_t shards, int ranks);

@@ -83,10 +83,11 @@ class Layer {
                         float* partial) const = 0;
 
   // Rows [block.begin, block.end) of the gradient of the whole-rows parameter (the first of parameters()), over
-  // all `input` rows of one set, which are in global order: gradient[block.size(), columns]. Only for layers
-  // with such a parameter.
+  // all `input` rows of one set, which are in global order: gradient[block.size(), columns], or added to it.
+  // Only for layers with such a parameter.
+  enum class Gradient { written, added };
   virtual void whole_rows_gradient(const ProductRows& /*input*/, const ProductRows& /*d_output*/,
-                                   IndexRange /*block*/, float* /*gradient*/) const {}
+                                   IndexRange /*block*/, float* /*gradient*/, Gradient /*how*/) const {}
 
   // The parameters were written from outside (an update, a checkpoint): copies in other precisions follow.
   virtual void values_changed(device::Context&) {}

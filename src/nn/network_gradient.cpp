@@ -112,13 +112,14 @@ void NetworkGradient::backward(const Pass& pass, NetworkRecord& record) {
 
 void NetworkGradient::reduce(const Pass& pass, const NetworkRecord& record) {
   tree_.reduce(pass);
+  const auto how = pass.batch.is_first_part ? Layer::Gradient::written : Layer::Gradient::added;
   for (const WholeRows& whole : whole_rows_) {
     const LayerRecord& layer = record.layers[whole.layer];
     const ProductRows x = pass.tiles().gather_rows(pass.workspace(), layer.product_input());
     const ProductRows dy = pass.tiles().gather_rows(pass.workspace(), layer.product_d_output());
     pass.context.pool().parallel_for(std::ssize(whole.blocks), [&](index_t b) {
       const Block& block = whole.blocks[b];
-      network_->layer(whole.layer).whole_rows_gradient(x, dy, block.rows, block.gradient);
+      network_->layer(whole.layer).whole_rows_gradient(x, dy, block.rows, block.gradient, how);
     });
   }
 }

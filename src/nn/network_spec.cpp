@@ -47,7 +47,10 @@ std::vector<KindWord> words_with(Span<const GateEnd> ends) {
 std::string_view key_of(NetworkRole role) { return role == NetworkRole::gate ? "model.gate" : "model.expert"; }
 
 // What the last dense layer is written with.
-std::string_view outputs_word(NetworkRole role) { return role == NetworkRole::gate ? "experts" : "classes"; }
+std::string_view outputs_word(NetworkRole role) {
+  if (role == NetworkRole::gate) return "experts";
+  return role == NetworkRole::expert ? "classes" : "width";
+}
 
 // One layer's text and where it stands, for messages.
 struct Token {

@@ -41,7 +41,8 @@ struct LayerSpec {
 };
 
 // Which network a text describes: names the key in messages and the word of the last layer.
-enum class NetworkRole { gate, expert };
+// An inner expert's rows are those of a network that goes on: it ends in the word `width`.
+enum class NetworkRole { gate, expert, inner_expert };
 
 // What a gate may end in instead of a layer with an output for each expert: "attention:experts".
 struct GateEnd {

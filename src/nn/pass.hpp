@@ -25,6 +25,12 @@ struct Batch {
   std::uint32_t stream = 0;              // 0 for the training split, other numbers for the others
   Span<const std::int32_t> labels = {};  // [N], of the classes; a gate may route by them
   Span<const std::int32_t> groups = {};  // [N], or empty
+  Span<const std::int32_t> tokens = {};  // [N], of a model of tokens, which has no `rows`; labels follow them
+  double share = 1;                      // these rows of those of the step's batch: less for a part of it
+  bool is_first_part = true;             // gradients of later parts are added to its
+
+  // What a row's loss counts, in the mean over the step's batch.
+  double row_weight() const { return share / static_cast<double>(tiles->total_rows()); }
 };
 
 // One way of a batch through a model. Made where a step begins; what it names outlives the step.

@@ -15,7 +15,7 @@ std::vector<config::Section> all_sections() {
   };
   add(config::sections_at<&Config::run>({run_section()}));
   add(config::sections_at<&Config::data>(data::sections()));
-  add(config::sections_at<&Config::model>({model::section()}));
+  add(config::sections_at<&Config::model>(model::sections()));
   add(config::sections_at<&Config::init>({init_section()}));
   add(config::sections_at<&Config::moe>({moe::section()}));
   add(config::sections_at<&Config::optim>({optim::section()}));
@@ -35,7 +35,7 @@ Config parse_config(std::string_view ini, std::string_view origin) {
   return config::parse_ini(schema(), ini, origin);
 }
 
-model::MixtureOptions mixture_options(const Config& config) {
+model::ModelOptions model_options(const Config& config) {
   return {.networks = config.model,
           .moe = config.moe,
           .precision = config.train.precision,

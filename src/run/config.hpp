@@ -29,7 +29,7 @@ const config::Schema<Config>& schema();
 Config parse_config(std::string_view ini, std::string_view origin);
 
 // What the model of such a run is made from.
-model::MixtureOptions mixture_options(const Config& config);
+model::ModelOptions model_options(const Config& config);
 
 // A key whose values differ.
 struct Difference {

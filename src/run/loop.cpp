@@ -55,7 +55,7 @@ Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Resources r
       folder_(folder),
       checkpoint_folder_(std::filesystem::path(config.run.dir) / "checkpoints"),
       loader_(config.train, config.run.seed, dataset, resources),
-      model_(model::make_model(mixture_options(config), train::task_of(dataset), resources)),
+      model_(model::make_model(model_options(config), train::task_of(dataset), resources)),
       optimiser_(config.optim, model_->norm_table(), model_->slices()),
       state_{.horizon = schedule_horizon(config, loader_),
              .best = model_->worst_score(),
@@ -64,7 +64,7 @@ Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Resources r
       step_(config.optim, state_.horizon, {loader_, *model_, optimiser_}, resources),
       last_batch_(model_->statistics()),
       out_(&std::cout),
-      collapse_watch_(importance_weight(), mixture_options(config).frozen) {
+      collapse_watch_(importance_weight(), model_options(config).frozen) {
   model_->values_changed();
 }
 
@@ -229,8 +229,7 @@ bool Loop::evaluate_epoch() {
   state_.evaluated = true;
   if (loader_.dataset().size(data::Split::validation) == 0) return true;
   const auto begin = std::chrono::steady_clock::now();
-  std::optional<moe::Statistics> found =
-      train::evaluate(data::Split::validation, loader_, *model_, resources_);
+  std::optional<moe::Statistics> found = train::evaluate(data::Split::validation, loader_, *model_, resources_);
   state_.evaluated = found.has_value();
   if (!found) return false;
   validation_ = std::move(found);

@@ -74,6 +74,7 @@ std::vector<index_t> class_counts(const data::Dataset& dataset) {
 }
 
 void warn_of_classes(const data::Dataset& dataset, Warnings& warnings) {
+  if (dataset.window() > 0) return;  // samples have no labels
   const std::vector<index_t> counts = class_counts(dataset);
   std::vector<std::size_t> missing;
   for (std::size_t c = 0; c < counts.size(); ++c) {

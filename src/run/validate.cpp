@@ -16,8 +16,9 @@ using config::require;
 void check_networks(const Config& config) {
   for (const nn::NetworkRole role : {nn::NetworkRole::gate, nn::NetworkRole::expert}) {
     const bool is_gate = role == nn::NetworkRole::gate;
-    const auto layers =
-        is_gate ? moe::parse_gate(config.model.gate).layers : moe::parse_expert(config.model.expert);
+    const auto layers = is_gate
+                            ? moe::parse_gate(config.model.gate).layers
+                            : moe::parse_expert(config.model.expert, model::expert_role(config.model.family));
     const bool needs_image = std::any_of(layers.begin(), layers.end(), [](const nn::LayerSpec& layer) {
       return layer.kind == nn::LayerSpec::Kind::conv || layer.kind == nn::LayerSpec::Kind::padded_conv ||
              layer.kind == nn::LayerSpec::Kind::max_pool;
@@ -33,6 +34,42 @@ void check_networks(const Config& config) {
             "use dense layers, or data.source = idx",
             is_gate ? "gate" : "expert");
   }
+}
+
+// A model of text has a loss of its own, and its routers choose before an expert ran.
+void check_family(const Config& config, const moe::RouterKind& kind) {
+  const bool is_text = config.data.source == data::Source::text;
+  const bool has_tokens = config.model.family == model::Family::tokens;
+  require(is_text == has_tokens,
+          "model.family = {} with data.source = {} (a mixture reads rows of numbers, and tokens the bytes of a "
+          "text); set model.family = tokens and data.source = text, or neither",
+          schema().text(config, "model.family"), schema().text(config, "data.source"));
+  if (!has_tokens) return;
+  const Config defaults;
+  require(
+      config.model.loss == defaults.model.loss,
+      "model.loss = {} with model.family = tokens (its loss is the cross-entropy of the byte that follows); "
+      "remove it",
+      schema().text(config, "model.loss"));
+  require(
+      kind.scores == moe::ScoresOf::samples && kind.has_network,
+      "model.gate = '{}' with model.family = tokens (its routers score the experts by the row alone); end it "
+      "with dense:experts",
+      config.model.gate);
+  for (const std::string_view text :
+       {std::string_view(config.model.gate), std::string_view(config.model.expert)}) {
+    require(
+        text.find("patch_filters") == text.npos,
+        "patch_filters with model.family = tokens (they give no gradient of their input); use dense layers");
+  }
+  require(config.train.freeze == defaults.train.freeze,
+          "train.freeze = {} with model.family = tokens (all of it is trained); set it to none",
+          config.train.freeze);
+  require(
+      config.moe.expert_temperature == 1,
+      "moe.expert_temperature = {} with model.family = tokens (only a mixture's likelihood reads it); set it "
+      "to 1",
+      config.moe.expert_temperature);
 }
 
 model::Frozen frozen_in(const Config& config) {
@@ -210,6 +247,7 @@ void validate(const Config& config) {
   check_networks(config);
   // What gate, experts, loss and regularisers need of each other. Expects networks that parse.
   const moe::RouterKind kind = moe::parse_gate(config.model.gate).kind;
+  check_family(config, kind);
   check_gate_without_network(config, kind);
   moe::validate({config.moe, config.model.gate, config.model.loss == model::Loss::likelihood});
   check_choice(config, kind);

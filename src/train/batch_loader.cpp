@@ -12,6 +12,7 @@ BatchLoader::BatchLoader(const Options& options, std::uint64_t seed, const data:
     : dataset_(&dataset),
       resources_(resources),
       shards_(options.shards),
+      parts_(options.parts),
       batch_size_(options.batch_size),
       seed_(seed),
       training_{dataset.size(data::Split::train), options.batch_size},
@@ -20,10 +21,12 @@ BatchLoader::BatchLoader(const Options& options, std::uint64_t seed, const data:
       epochs_(options.epochs) {}
 
 model::Task task_of(const data::Dataset& dataset) {
-  return {dataset.shape(), dataset.class_count(), dataset.group_count()};
+  return {dataset.shape(), dataset.class_count(), dataset.group_count(), dataset.group_names(),
+          dataset.window()};
 }
 
 void BatchLoader::hold_samples(index_t most_bytes) {
+  if (dataset_->window() > 0) return;
   for (const data::Split split : {data::Split::train, data::Split::validation}) {
     const index_t bytes = HeldSamples::bytes_of(*dataset_, split);
     // A rank has each validation sample of its own after every epoch, but one of training, on an average, in
@@ -79,38 +82,75 @@ tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<da
   return tensor::ConstMatrix(rows);
 }
 
+// A row for each token of samples_.
+void BatchLoader::load_tokens(data::Split split, nn::Batch& loaded) {
+  device::Workspace& workspace = resources_.context.workspace();
+  const index_t window = dataset_->window();
+  const index_t rows = std::ssize(samples_) * window;
+  const Span<std::int32_t> tokens = workspace.allocate<std::int32_t>(rows);
+  const Span<std::int32_t> targets = workspace.allocate<std::int32_t>(rows);
+  const Span<std::int32_t> groups = workspace.allocate<std::int32_t>(rows);
+  const Span<std::int32_t> group_of_sample = workspace.allocate<std::int32_t>(std::ssize(samples_));
+  const Span<index_t> ids = workspace.allocate<index_t>(rows);
+  dataset_->fill_tokens(split, samples_, tokens, targets);
+  dataset_->fill_groups(split, samples_, group_of_sample);
+  for (index_t row = 0; row < rows; ++row) {
+    groups[row] = group_of_sample[row / window];
+    ids[row] = samples_[row / window] * window + row % window;
+  }
+  loaded.tokens = tokens;
+  loaded.labels = targets;
+  loaded.groups = groups;
+  loaded.ids = ids;
+}
+
 template <class SampleOf>
 nn::Batch BatchLoader::load(data::Split split, index_t size, const std::optional<data::Visit>& visit,
                             const SampleOf& sample_of) {
-  tiles_.set_sharded(resources_.communicator, size, shards_);
-  const index_t rows = tiles_.local_rows();
-  samples_.resize(rows);
-  for (index_t n = 0; n < rows; ++n) samples_[n] = sample_of(tiles_.first_row() + n);
+  const index_t window = dataset_->window();
+  const index_t rows_per_sample = std::max<index_t>(window, 1);
+  tiles_.set_sharded(resources_.communicator, size, shards_, rows_per_sample);
+  const index_t first = tiles_.first_row() / rows_per_sample;
+  const index_t samples = tiles_.local_rows() / rows_per_sample;
+  samples_.resize(samples);
+  for (index_t n = 0; n < samples; ++n) samples_[n] = sample_of(first + n);
 
   nn::Batch loaded;
   loaded.tiles = &tiles_;
+  if (window > 0) {
+    load_tokens(split, loaded);
+    return loaded;
+  }
   loaded.rows = rows_of(split, visit);
   loaded.ids = samples_;
-  const Span<std::int32_t> labels = resources_.context.workspace().allocate<std::int32_t>(rows);
+  const Span<std::int32_t> labels = resources_.context.workspace().allocate<std::int32_t>(samples);
   dataset_->fill_labels(split, samples_, labels);
   loaded.labels = labels;
   if (dataset_->group_count() > 0) {
-    const Span<std::int32_t> groups = resources_.context.workspace().allocate<std::int32_t>(rows);
+    const Span<std::int32_t> groups = resources_.context.workspace().allocate<std::int32_t>(samples);
     dataset_->fill_groups(split, samples_, groups);
     loaded.groups = groups;
   }
   return loaded;
 }
 
-nn::Batch BatchLoader::training_batch(index_t step) {
+index_t BatchLoader::parts_of(index_t step) const {
+  return std::min(parts_, training_.places_of(training_.position_of(step).batch).size());
+}
+
+nn::Batch BatchLoader::training_batch(index_t step, index_t part) {
   const data::Position position = training_.position_of(step);
-  const IndexRange places = training_.places_of(position.batch);
+  const IndexRange whole = training_.places_of(position.batch);
+  const IndexRange of_whole = partition(whole.size(), parts_of(step), part);
+  const IndexRange places{whole.begin + of_whole.begin, whole.begin + of_whole.end};
   const data::Visit visit{seed_, position.epoch};
   nn::Batch batch = load(data::Split::train, places.size(), visit, [&](index_t place) {
     const index_t position_in_epoch = places.begin + place;
     return order_ == SampleOrder::fixed ? position_in_epoch : sampler_.at(position.epoch, position_in_epoch);
   });
   batch.step = static_cast<std::uint32_t>(step);
+  batch.share = static_cast<double>(places.size()) / static_cast<double>(whole.size());
+  batch.is_first_part = part == 0;
   return batch;
 }
 

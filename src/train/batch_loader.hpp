@@ -34,8 +34,10 @@ class BatchLoader {
 
   const data::Batching& training() const { return training_; }
   const data::Dataset& dataset() const { return *dataset_; }
-  // The batch of training step `step` (from 0), samples in the order of its epoch.
-  nn::Batch training_batch(index_t step);
+  // Part `part` of the batch of training step `step` (both from 0), samples in the order of its epoch. A batch
+  // has train.parts, or as many as samples.
+  nn::Batch training_batch(index_t step, index_t part = 0);
+  index_t parts_of(index_t step) const;
   // Batch `batch` of a split in the order of its files.
   index_t evaluation_batches(data::Split split) const;
   nn::Batch evaluation_batch(data::Split split, index_t batch);
@@ -45,12 +47,14 @@ class BatchLoader {
   template <class SampleOf>
   nn::Batch load(data::Split split, index_t size, const std::optional<data::Visit>& visit,
                  const SampleOf& sample_of);
+  void load_tokens(data::Split split, nn::Batch& loaded);
   const float* all_rows(data::Split split);
   tensor::RowSource rows_of(data::Split split, const std::optional<data::Visit>& visit);
 
   const data::Dataset* dataset_;
   comm::Resources resources_;
   index_t shards_;
+  index_t parts_;
   index_t batch_size_;
   std::uint64_t seed_;
   data::Batching training_;

@@ -39,8 +39,7 @@ class Coordinator {
 
   // Collective. statistics' counts become those of the global batch. Throws NumericError on all ranks if the
   // norm is not finite, or an earlier update left something that is not. out_of_time of the root rank counts.
-  Agreement agree(const optim::Optimiser& optimiser, moe::Statistics& statistics,
-                  StopConditions conditions);
+  Agreement agree(const optim::Optimiser& optimiser, moe::Statistics& statistics, StopConditions conditions);
 
  private:
   void write_squares(const nn::ParameterSlice& slice);

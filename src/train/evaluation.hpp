@@ -10,7 +10,7 @@ namespace switchyard::train {
 // Exact over the split, whatever the batch size and the ranks; nothing if a rank was asked to stop meanwhile
 // (base/stop_signals.hpp). Collective.
 std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, model::Model& model,
-                                            comm::Resources resources);
+                                        comm::Resources resources);
 
 std::string_view name(data::Split split);
 

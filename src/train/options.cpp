@@ -18,6 +18,9 @@ constexpr config::FieldTable<Options> training{config::Role::training};
 constexpr std::array fields = {
     arithmetic.integer<&Options::shards>(
         "shards", 1, 1'000'000, "parts of the global batch whose sums are kept apart; part of the arithmetic"),
+    arithmetic.integer<&Options::parts>(
+        "parts", 1, 1'000'000,
+        "the batch is computed in so many parts, one after the other, for less memory; part of the arithmetic"),
     in_headline("batch",
                 arithmetic.integer<&Options::batch_size>("batch_size", 1, config::largest_count,
                                                          "the global batch, over all ranks", "samples")),

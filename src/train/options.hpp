@@ -14,6 +14,7 @@ enum class SampleOrder { shuffled, fixed };
 
 struct Options {
   std::int64_t shards = 8;
+  std::int64_t parts = 1;
   std::int64_t batch_size = 512;
   std::int64_t epochs = 20;
   std::int64_t max_steps = 0;  // 0: no limit; only stops, never changes the schedule

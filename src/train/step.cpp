@@ -11,24 +11,35 @@ Step::Step(const optim::Options& options, index_t horizon, Learner learner, comm
       resources_(resources),
       coordinator_(resources, learner.model.norm_table()),
       fault_(FaultInjection::from_environment(WorldRank(resources.communicator.rank().value))) {
-  report_.statistics = learner.model.statistics();
+  report_.statistics = of_part_ = learner.model.statistics();
+}
+
+// Forward, backward and gradients of a part of the batch, which are added to those of the parts before it.
+void Step::learn_from_part(index_t step, index_t part) {
+  auto& [loader, model, optimiser] = learner_;
+  auto& [communicator, context] = resources_;
+  context.workspace().reset();
+  clock_.enter(Phase::data);
+  const nn::Batch batch = loader.training_batch(step, part);
+  const nn::Pass pass{context, batch, nn::Mode::training, clock_};
+  moe::Statistics& statistics = part == 0 ? report_.statistics : of_part_;
+  statistics.clear();
+  model.forward(pass, statistics);
+  if (part == 0) fault_.strike(step);
+  model.backward(pass);
+  model.reduce_gradients(pass);
+  if (part > 0) report_.statistics.add(of_part_);
+  const Vector<double>& losses = model.regulariser_losses();
+  if (part == 0) report_.regularisers.assign(losses.size(), 0.0);
+  for (std::size_t i = 0; i < losses.size(); ++i) report_.regularisers[i] += batch.share * losses[i];
 }
 
 const StepReport& Step::run(index_t step, StopConditions conditions) {
   auto& [loader, model, optimiser] = learner_;
   auto& [communicator, context] = resources_;
   communicator.set_phase(step, "train");
-  context.workspace().reset();
-  report_.statistics.clear();
   (void)clock_.take();
-
-  clock_.enter(Phase::data);
-  const nn::Batch batch = loader.training_batch(step);
-  const nn::Pass pass{context, batch, nn::Mode::training, clock_};
-  model.forward(pass, report_.statistics);
-  fault_.strike(step);
-  model.backward(pass);
-  model.reduce_gradients(pass);
+  for (index_t part = 0; part < loader.parts_of(step); ++part) learn_from_part(step, part);
   clock_.enter(Phase::reduction);
   report_.agreed = coordinator_.agree(optimiser, report_.statistics, conditions);
   clock_.enter(Phase::update);
@@ -41,7 +52,6 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
   clock_.enter(Phase::reduction);
   model.gather_updated_values();
 
-  report_.regularisers = model.regulariser_losses();
   report_.seconds = clock_.take();
   return report_;
 }

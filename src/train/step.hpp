@@ -12,8 +12,8 @@
 namespace switchyard::train {
 
 struct StepReport {
-  moe::Statistics statistics;  // exact over the global batch
-  Vector<double> regularisers;     // their losses, in the order of moe::regulariser_kinds()
+  moe::Statistics statistics;   // exact over the global batch
+  Vector<double> regularisers;  // their losses, in the order of moe::regulariser_kinds(): means over parts
   double learning_rate = 0;
   Agreement agreed;
   PhaseClock::Seconds seconds{};  // of this rank
@@ -40,6 +40,8 @@ class Step {
   const StepReport& run(index_t step, StopConditions conditions);
 
  private:
+  void learn_from_part(index_t step, index_t part);
+
   optim::Options options_;
   index_t horizon_;
   Learner learner_;
@@ -48,6 +50,7 @@ class Step {
   FaultInjection fault_;
   PhaseClock clock_;
   StepReport report_;
+  moe::Statistics of_part_;
 };
 
 }  // namespace switchyard::train

@@ -54,7 +54,7 @@ Measured measure(const run::Config& config, index_t steps, const data::Dataset& 
   train::BatchLoader loader(config.train, config.run.seed, dataset, resources);
   loader.hold_samples(most_held_bytes);
   const std::unique_ptr<model::Model> model =
-      model::make_model(run::mixture_options(config), train::task_of(dataset), resources);
+      model::make_model(run::model_options(config), train::task_of(dataset), resources);
   model->values_changed();
   optim::Optimiser optimiser(config.optim, model->norm_table(), model->slices());
   train::Step step(config.optim, steps, {loader, *model, optimiser}, resources);

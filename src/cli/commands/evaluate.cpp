@@ -83,7 +83,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                       train::name(split)));
     }
     loader.emplace(config.train, config.run.seed, dataset, resources);
-    model = model::make_model(run::mixture_options(config), train::task_of(dataset), resources);
+    model = model::make_model(run::model_options(config), train::task_of(dataset), resources);
     run::load_arrays(reader, *model, nullptr);
     model->values_changed();
   });

@@ -10,7 +10,7 @@
 #include "console/terminal.hpp"
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
-#include "model/layer_options.hpp"
+#include "model/outline.hpp"
 #include "moe/regularisers/similarity.hpp"
 #include "optim/optimiser.hpp"
 #include "run/config.hpp"
@@ -34,12 +34,21 @@ int ranks_of(const CommandLine& line) {
   return ranks;
 }
 
+// Mixture layers are alike, and counted together.
 struct Plan {
   run::Config config;
-  moe::LayerOptions options;
-  nn::Network gate, expert;  // without memory
+  model::Outline outline;
+  moe::LayerOptions options;  // of a mixture layer
+  nn::Network gate, expert;   // without memory
   int ranks;
-  double features;
+
+  double layers() const { return static_cast<double>(outline.layers.size()); }
+  double features() const { return static_cast<double>(outline.row_features); }
+  double trunk() const { return static_cast<double>(outline.trunk_parameters); }
+  // Rows that a mixture layer routes in a part of a batch, on all ranks.
+  index_t batch_rows() const {
+    return (config.train.batch_size + config.train.parts - 1) / config.train.parts * outline.rows_per_sample;
+  }
 };
 
 void print_gradients(std::ostream& out, const Plan& p) {
@@ -63,7 +72,7 @@ void print_gradients(std::ostream& out, const Plan& p) {
   }
   for (const nn::DenseShape& layer : p.options.gate.dense) {
     const bool whole = p.options.gate_options.policy.rule(layer.in, layer.out) == nn::GradientRule::whole_rows;
-    const double rows = static_cast<double>(p.config.train.batch_size * (layer.in + layer.out)) * float_bytes;
+    const double rows = static_cast<double>(p.batch_rows() * (layer.in + layer.out)) * float_bytes;
     const double partials = static_cast<double>(p.config.train.shards * layer.in * layer.out) * float_bytes;
     out << fmt::format(
         "  {:>5} x {:<5} {}\n", layer.in, layer.out,
@@ -78,9 +87,9 @@ void print_gradients(std::ostream& out, const Plan& p) {
 void print_similarity(std::ostream& out, const Plan& p) {
   const moe::Options& moe = p.config.moe;
   if (!moe::similarity_weights(moe).any()) return;
-  const double batch = static_cast<double>(p.config.train.batch_size);
+  const double batch = static_cast<double>(p.batch_rows());
   const double width = moe.similarity_layer == 0
-                           ? p.features
+                           ? p.features()
                            : static_cast<double>(p.gate.layer(moe.similarity_layer - 1).out_features());
   const double columns = width + static_cast<double>(moe.experts);
   out << fmt::format(
@@ -101,11 +110,18 @@ double training_floats(const Plan& p, nn::Role role) {
   return is_frozen(p, role) ? 0.0 : 1.0 + states(p, role);
 }
 
+// Of a row, outside of mixture layers: what a block adds to the row, its norm and their gradients; logits.
+double trunk_floats(const Plan& p) {
+  if (p.outline.trunk_parameters == 0) return 0;
+  const double logits = static_cast<double>(p.outline.trunk_multiply_adds) / p.features();
+  return (4.0 * p.layers() + 4.0) * p.features() + logits;
+}
+
 // What rank `rank` holds and receives; averages where routing decides.
 void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placement, int rank) {
-  const double batch = static_cast<double>(p.config.train.batch_size);
-  const SharedParts shards{p.config.train.batch_size, p.config.train.shards, p.ranks};
-  const double rows = static_cast<double>(shards.range_of(rank).size());
+  const double batch = static_cast<double>(p.batch_rows());
+  const SharedParts shards{p.batch_rows() / p.outline.rows_per_sample, p.config.train.shards, p.ranks};
+  const double rows = static_cast<double>(shards.range_of(rank).size() * p.outline.rows_per_sample);
   const double hosted = static_cast<double>(placement.hosted_by(GroupRank(rank)).size());
   const double experts = static_cast<double>(placement.expert_count());
   const double slots = static_cast<double>(p.options.routing.slots());
@@ -113,27 +129,29 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
 
   const double gate = static_cast<double>(p.gate.parameter_count());
   const double expert = static_cast<double>(p.expert.parameter_count());
-  const double parameters = (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
-                             hosted * expert * (1.0 + training_floats(p, nn::Role::weight))) *
+  const double parameters = (p.trunk() * (1.0 + training_floats(p, nn::Role::weight) / p.ranks) +
+                             p.layers() * (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
+                                           hosted * expert * (1.0 + training_floats(p, nn::Role::weight)))) *
                             float_bytes;
-  const double activations = (rows * (p.gate.activation_floats() + p.features) +
-                              hosted * rows_per_expert * p.expert.activation_floats()) *
-                             float_bytes;
+  const double activations =
+      (rows * trunk_floats(p) + p.layers() * (rows * (p.gate.activation_floats() + p.features()) +
+                                              hosted * rows_per_expert * p.expert.activation_floats())) *
+      float_bytes;
   // A sample comes to this rank once, however many of its experts are here.
   const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
-  const double dispatch = (batch - rows) * chance * p.features * float_bytes;
+  const double dispatch = p.layers() * (batch - rows) * chance * p.features() * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
   // learns from them.
   const double returned = static_cast<double>(p.options.outputs + p.expert.shown_hidden());
-  const double outputs =
-      (p.expert.frozen() ? 1.0 : 2.0) * rows * slots * (1.0 - hosted / experts) * returned * float_bytes;
+  const double outputs = p.layers() * (p.expert.frozen() ? 1.0 : 2.0) * rows * slots *
+                         (1.0 - hosted / experts) * returned * float_bytes;
   out << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
                      mebibytes(parameters), mebibytes(activations), p.ranks == 1 ? "0" : mebibytes(dispatch),
                      p.ranks == 1 ? "0" : mebibytes(outputs));
 }
 
 void print_samples(std::ostream& out, const Plan& p, const data::Dataset& dataset) {
-  if (dataset.rows(data::Split::train) != nullptr) return;
+  if (dataset.window() > 0 || dataset.rows(data::Split::train) != nullptr) return;
   double bytes = static_cast<double>(train::HeldSamples::bytes_of(dataset, data::Split::validation));
   if (!dataset.is_augmented(data::Split::train) && p.config.train.epochs > p.ranks)
     bytes += static_cast<double>(train::HeldSamples::bytes_of(dataset, data::Split::train));
@@ -150,23 +168,27 @@ int plan(Arguments arguments) {
   const int ranks = ranks_of(line);
   const run::Config config = parse_run_options(line);
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
-  const tensor::SampleShape shape = dataset.shape();
-  const moe::LayerOptions options = model::layer_options(run::mixture_options(config), train::task_of(dataset));
+  const model::Outline outline = model::outline(run::model_options(config), train::task_of(dataset));
+  const moe::LayerOptions& layer = outline.layers.front();
   const Plan p{config,
-               options,
-               nn::Network(options.gate, options.gate_options),
-               nn::Network(options.expert, options.expert_options),
-               ranks,
-               static_cast<double>(shape.features())};
+               outline,
+               layer,
+               nn::Network(layer.gate, layer.gate_options),
+               nn::Network(layer.expert, layer.expert_options),
+               ranks};
   const moe::Placement placement = moe::Placement::make(config.moe.placement, config.moe.experts, ranks);
   const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};
 
   std::ostringstream out;  // all or nothing: memory may run out between two lines
   out.exceptions(std::ios::badbit);
   out << fmt::format(
-             "{} experts on {} rank(s), {}; {} parameters: gate {}, an expert {}\n", config.moe.experts, ranks,
-             choice_text(p.options.routing),
-             console::grouped(p.gate.parameter_count() + config.moe.experts * p.expert.parameter_count()),
+             "{}{} experts on {} rank(s), {}; {} parameters: {}gate {}, an expert {}\n",
+             outline.layers.size() > 1 ? fmt::format("{} mixture layers of ", outline.layers.size()) : "",
+             config.moe.experts, ranks, choice_text(p.options.routing),
+             console::grouped(outline.parameter_count()),
+             outline.trunk_parameters > 0
+                 ? fmt::format("{} outside of these layers, a ", console::grouped(outline.trunk_parameters))
+                 : "",
              console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()))
       << fmt::format("{} steps per epoch, {} epochs; batch {} in {} shards\n\n", batching.batches_per_epoch(),
                      config.train.epochs, config.train.batch_size, config.train.shards);
@@ -179,10 +201,10 @@ int plan(Arguments arguments) {
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(out, p, placement, rank);
   if (ranks > 64) out << "  ...\n";
   print_samples(out, p, dataset);
-  const double state = (static_cast<double>(p.gate.parameter_count()) * (1.0 + states(p, nn::Role::router)) +
-                        static_cast<double>(config.moe.experts * p.expert.parameter_count()) *
-                            (1.0 + states(p, nn::Role::weight))) *
-                       float_bytes;
+  const double of_layer = static_cast<double>(p.gate.parameter_count()) * (1.0 + states(p, nn::Role::router)) +
+                          static_cast<double>(config.moe.experts * p.expert.parameter_count()) *
+                              (1.0 + states(p, nn::Role::weight));
+  const double state = (p.trunk() * (1.0 + states(p, nn::Role::weight)) + p.layers() * of_layer) * float_bytes;
   out << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n", mebibytes(state),
                      config.checkpoint.keep_last, config.run.dir);
   std::cout << out.str();

@@ -8,7 +8,7 @@
 
 #include "base/build_info.hpp"
 #include "device/describe.hpp"
-#include "model/layer_options.hpp"
+#include "model/outline.hpp"
 #include "run/config.hpp"
 #include "run/start_warnings.hpp"
 
@@ -19,6 +19,7 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 
 // Which batches read samples where they lie.
 std::string held_text(const train::BatchLoader& loader) {
+  if (loader.dataset().window() > 0) return "none: they are tokens";
   if (loader.dataset().rows(data::Split::train) != nullptr) return "all";
   if (loader.held_bytes() == 0) return "made for each batch";
   return fmt::format("kept from their first use, at most {:.1f} MiB per rank",
@@ -33,8 +34,10 @@ Rows data_rows(const run::Config& config, const train::BatchLoader& loader) {
            fmt::format("{} train, {} validation, {} test", console::grouped(dataset.size(data::Split::train)),
                        console::grouped(dataset.size(data::Split::validation)),
                        console::grouped(dataset.size(data::Split::test)))},
-          {"shape", fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height, shape.width,
-                                dataset.class_count())},
+          {"shape", dataset.window() > 0 ? fmt::format("windows of {} bytes, {} domains", dataset.window(),
+                                                       dataset.group_count())
+                                         : fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height,
+                                                       shape.width, dataset.class_count())},
           {"as floats", held_text(loader)}};
 }
 
@@ -46,6 +49,19 @@ std::string gate_optimiser_text(const run::Config& config) {
   return fmt::format(
       "; gate: {}, rate {}", text_of(config, "optim.gate_name"),
       config.optim.gate_learning_rate > 0 ? config.optim.gate_learning_rate : config.optim.learning_rate);
+}
+
+// "1,234 (gate 34, an expert 240)"
+std::string parameters_text(const model::Outline& outline) {
+  const moe::LayerOptions& layer = outline.layers.front();
+  std::string parts =
+      fmt::format("gate {}, an expert {}", console::grouped(nn::Network(layer.gate).parameter_count()),
+                  console::grouped(nn::Network(layer.expert).parameter_count()));
+  if (outline.trunk_parameters > 0) {
+    parts = fmt::format("{} outside of {} mixture layers; in each: {}",
+                        console::grouped(outline.trunk_parameters), outline.layers.size(), parts);
+  }
+  return fmt::format("{} ({})", console::grouped(outline.parameter_count()), parts);
 }
 
 std::string experts_text(const moe::RouterOptions& router) {
@@ -64,17 +80,20 @@ std::string loss_text(const run::Config& config) {
 }
 
 Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
-  const moe::LayerOptions options = model::layer_options(run::mixture_options(config), train::task_of(dataset));
-  const index_t gate = nn::Network(options.gate).parameter_count();
-  const index_t expert = nn::Network(options.expert).parameter_count();
-  return {{"gate", config.model.gate},
-          {"expert", config.model.expert},
-          {"experts", experts_text(options.routing)},
-          {"routing", options.routing.kind.describe(options.routing, options.gate)},
-          {"loss", loss_text(config)},
-          {"parameters",
-           fmt::format("{} (gate {}, an expert {})", console::grouped(gate + config.moe.experts * expert),
-                       console::grouped(gate), console::grouped(expert))}};
+  const model::Outline outline = model::outline(run::model_options(config), train::task_of(dataset));
+  const moe::LayerOptions& layer = outline.layers.front();
+  Rows rows;
+  if (config.model.family == model::Family::tokens) {
+    rows.emplace_back("family", fmt::format("tokens, {} blocks of width {}", config.model.tokens.blocks,
+                                            config.model.tokens.width));
+  }
+  rows.insert(rows.end(), {{"gate", config.model.gate},
+                           {"expert", config.model.expert},
+                           {"experts", experts_text(layer.routing)},
+                           {"routing", layer.routing.kind.describe(layer.routing, layer.gate)},
+                           {"loss", loss_text(config)},
+                           {"parameters", parameters_text(outline)}});
+  return rows;
 }
 
 Rows layout_rows(const Runtime& runtime, const moe::Placement& placement) {

@@ -55,11 +55,11 @@ class Likelihood final : public Head {
 
 }  // namespace
 
-std::unique_ptr<Head> make_head(Of<Loss::likelihood>, const MixtureOptions& mixture, index_t classes) {
+std::unique_ptr<Head> make_head(Of<Loss::likelihood>, const ModelOptions& mixture, index_t classes) {
   return std::make_unique<Likelihood>(classes, false, mixture.moe.expert_temperature);
 }
 
-std::unique_ptr<Head> make_head(Of<Loss::stochastic>, const MixtureOptions& mixture, index_t classes) {
+std::unique_ptr<Head> make_head(Of<Loss::stochastic>, const ModelOptions& mixture, index_t classes) {
   return std::make_unique<Likelihood>(classes, true, mixture.moe.expert_temperature);
 }
 

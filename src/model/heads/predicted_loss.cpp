@@ -50,7 +50,7 @@ class PredictedLoss final : public Head {
 
 }  // namespace
 
-std::unique_ptr<Head> make_head(Of<Loss::predicted_loss>, const MixtureOptions& /*mixture*/, index_t classes) {
+std::unique_ptr<Head> make_head(Of<Loss::predicted_loss>, const ModelOptions& /*mixture*/, index_t classes) {
   return std::make_unique<PredictedLoss>(classes);
 }
 

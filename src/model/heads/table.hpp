@@ -49,14 +49,14 @@ static_assert([] {
 
 // Who makes them, in a file of its own. Throws ConfigError if the loss does not fit the classes.
 class Head;
-struct MixtureOptions;
+struct ModelOptions;
 template <Loss loss>
 using Of = std::integral_constant<Loss, loss>;
-std::unique_ptr<Head> make_head(Of<Loss::likelihood>, const MixtureOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::stochastic>, const MixtureOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::predicted_loss>, const MixtureOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::cross_entropy>, const MixtureOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::logistic>, const MixtureOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::double_softmax>, const MixtureOptions&, index_t classes);
+std::unique_ptr<Head> make_head(Of<Loss::likelihood>, const ModelOptions&, index_t classes);
+std::unique_ptr<Head> make_head(Of<Loss::stochastic>, const ModelOptions&, index_t classes);
+std::unique_ptr<Head> make_head(Of<Loss::predicted_loss>, const ModelOptions&, index_t classes);
+std::unique_ptr<Head> make_head(Of<Loss::cross_entropy>, const ModelOptions&, index_t classes);
+std::unique_ptr<Head> make_head(Of<Loss::logistic>, const ModelOptions&, index_t classes);
+std::unique_ptr<Head> make_head(Of<Loss::double_softmax>, const ModelOptions&, index_t classes);
 
 }  // namespace switchyard::model

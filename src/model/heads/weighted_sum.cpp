@@ -53,11 +53,11 @@ class WeightedSum final : public Head {
 
 }  // namespace
 
-std::unique_ptr<Head> make_head(Of<Loss::cross_entropy>, const MixtureOptions& mixture, index_t classes) {
+std::unique_ptr<Head> make_head(Of<Loss::cross_entropy>, const ModelOptions& mixture, index_t classes) {
   return std::make_unique<WeightedSum>(ops::SumLoss::cross_entropy, mixture.moe.gate_value, classes);
 }
 
-std::unique_ptr<Head> make_head(Of<Loss::logistic>, const MixtureOptions& mixture, index_t classes) {
+std::unique_ptr<Head> make_head(Of<Loss::logistic>, const ModelOptions& mixture, index_t classes) {
   if (classes != 2) {
     throw ConfigError(
         fmt::format("model.loss = logistic with {} classes (it tells two apart); use cross_entropy", classes));
@@ -65,7 +65,7 @@ std::unique_ptr<Head> make_head(Of<Loss::logistic>, const MixtureOptions& mixtur
   return std::make_unique<WeightedSum>(ops::SumLoss::logistic, mixture.moe.gate_value, classes);
 }
 
-std::unique_ptr<Head> make_head(Of<Loss::double_softmax>, const MixtureOptions& mixture, index_t classes) {
+std::unique_ptr<Head> make_head(Of<Loss::double_softmax>, const ModelOptions& mixture, index_t classes) {
   return std::make_unique<WeightedSum>(ops::SumLoss::double_softmax, mixture.moe.gate_value, classes);
 }
 

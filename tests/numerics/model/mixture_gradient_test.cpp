@@ -285,7 +285,7 @@ TEST(MixtureScore, is_the_error_and_a_best_checkpoint_has_one_below_1) {
 
 TEST(MixtureGradient, has_both_rules_for_the_gate) {
   const moe::LayerOptions options =
-      layer_options(make_options({conv_gate, conv_expert, image, 0, 0.0}), {image, 3});
+      outline(make_options({conv_gate, conv_expert, image, 0, 0.0}), {image, 3}).layers.front();
   EXPECT_EQ(options.gate_options.policy.rule(18, 6), nn::GradientRule::whole_rows);
   EXPECT_EQ(options.gate_options.policy.rule(6, 4), nn::GradientRule::per_tile);
 }

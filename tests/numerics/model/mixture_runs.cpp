@@ -82,8 +82,8 @@ Setting clustered(model::Loss loss, moe::GateValue value, index_t top_k) {
           .noise = true};
 }
 
-MixtureOptions make_options(const Setting& setting) {
-  MixtureOptions mixture;
+ModelOptions make_options(const Setting& setting) {
+  ModelOptions mixture;
   mixture.seed = 1;
   mixture.networks.gate = setting.gate;
   mixture.networks.expert = setting.expert;
@@ -116,7 +116,7 @@ MixtureOptions make_options(const Setting& setting) {
 Outcome run_model(const Setting& setting, int ranks, nn::Mode mode, const std::function<void(Model&)>& change) {
   Outcome outcome;
   std::mutex mutex;
-  const MixtureOptions mixture = make_options(setting);
+  const ModelOptions mixture = make_options(setting);
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(1);
     const std::unique_ptr<Model> model =
@@ -161,8 +161,8 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode, const std::f
 }
 
 reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
-  const MixtureOptions mixture = make_options(setting);
-  const moe::LayerOptions options = layer_options(mixture, {setting.image, setting.classes()});
+  const ModelOptions mixture = make_options(setting);
+  const moe::LayerOptions options = outline(mixture, {setting.image, setting.classes()}).layers.front();
   reference::MixtureCase test{.kind = kind_of(setting.gate),
                               .expert_of_label = expert_of_label(setting),
                               .expert_temperature = setting.expert_temperature,

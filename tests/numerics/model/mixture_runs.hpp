@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "model/layer_options.hpp"
+#include "model/outline.hpp"
 #include "support/reference_mixture.hpp"
 
 namespace switchyard::model {
@@ -58,7 +58,7 @@ inline const std::string patch_expert = "patch_filters:6 cubic sum:classes";
 // Every part of the settings that a test does not name is that of the published experiments.
 Setting clustered(model::Loss loss, moe::GateValue value, index_t top_k = 1);
 
-MixtureOptions make_options(const Setting& setting);
+ModelOptions make_options(const Setting& setting);
 reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode = nn::Mode::training);
 
 struct Outcome {

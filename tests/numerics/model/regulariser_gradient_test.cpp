@@ -152,7 +152,7 @@ TEST(SimilarityLayer, is_one_of_the_gate) {
   setting.similarity = 1;
   setting.similarity_layer = 4;
   EXPECT_THAT(test::config_error_of([&] {
-                (void)layer_options(make_options(setting), {image, 3});
+                (void)outline(make_options(setting), {image, 3});
               }),
               testing::HasSubstr("moe.similarity_layer = 4 (model.gate has 3 layers with weights)"));
 }

@@ -128,7 +128,7 @@ class HeadTest : public testing::TestWithParam<HeadKind> {
     return (above - below) / 2e-6;
   }
 
-  MixtureOptions mixture_;
+  ModelOptions mixture_;
   std::unique_ptr<Head> head_;
   std::vector<Sample> samples_;
   std::vector<float> scores_, weights_, log_weights_;  // [N, K]
@@ -179,7 +179,7 @@ TEST_P(HeadTest, reads_a_class_of_one_experts_row) {
 }
 
 TEST(Heads, of_the_logistic_loss_tell_two_classes_apart) {
-  MixtureOptions mixture;
+  ModelOptions mixture;
   mixture.networks.loss = Loss::logistic;
   EXPECT_EQ(make_head(mixture, 2)->outputs(), 1);
   EXPECT_THAT(
@@ -189,7 +189,7 @@ TEST(Heads, of_the_logistic_loss_tell_two_classes_apart) {
 
 // A factor that is the score itself has its gradient by the score.
 TEST(Heads, of_sums_are_measured_by_what_multiplies_the_outputs) {
-  MixtureOptions mixture;
+  ModelOptions mixture;
   for (const Loss loss : {Loss::cross_entropy, Loss::logistic, Loss::double_softmax}) {
     mixture.networks.loss = loss;
     mixture.moe.gate_value = moe::GateValue::noisy_softmax;

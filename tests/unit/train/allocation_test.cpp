@@ -53,7 +53,7 @@ std::int64_t allocations_of_warm_steps(const run::Config& config, int threads) {
   const comm::Resources resources{communicator, context};
   BatchLoader loader(config.train, config.run.seed, dataset, resources);
   const std::unique_ptr<model::Model> model =
-      model::make_model(run::mixture_options(config), task_of(dataset), resources);
+      model::make_model(run::model_options(config), task_of(dataset), resources);
   model->values_changed();
   optim::Optimiser optimiser(config.optim, model->norm_table(), model->slices());
   Step step(config.optim, 100, {loader, *model, optimiser}, resources);

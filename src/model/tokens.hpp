@@ -1,0 +1,69 @@
+// A small model of text: the bytes of windows, through residual blocks of mixture layers, to the byte that
+// follows.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "model/model.hpp"
+#include "moe/mixture_module.hpp"
+#include "nn/rms_norm.hpp"
+#include "nn/tied_embedding.hpp"
+#include "nn/trace.hpp"
+
+namespace switchyard::model {
+
+// x = E[token]; in each block x += mixture(norm(x)); the logits are norm(x) E^T. A row is a token; nothing
+// looks at another one. L = the mean cross-entropy over the tokens of the global batch, in nats, and the
+// regularisers of every layer. forward() also throws NumericError if a score of a router is not finite.
+class Tokens final : public Model {
+ public:
+  Tokens(const ModelOptions& options, const Task& task, comm::Resources resources);
+
+  moe::Statistics statistics() const override;
+  void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
+  const Vector<double>& regulariser_losses() const override { return regulariser_losses_; }
+  void backward(const nn::Pass& pass) override;
+  void reduce_gradients(const nn::Pass& pass) override;
+  void gather_updated_values() override;
+  void values_changed() override;
+
+  std::vector<nn::ParameterSlice> slices() override;
+  const nn::NormTable& norm_table() const override { return norm_table_; }
+  std::vector<nn::NamedArray> parameters() override;
+  std::vector<nn::NamedArray> state() override;
+
+  Score score(const moe::Statistics& statistics) const override {
+    return {"loss", statistics.likelihood_loss()};
+  }
+  Score worst_score() const override;
+
+  index_t parameter_count() const override;
+  index_t training_multiply_adds_per_sample() const override;
+
+ private:
+  struct Block {
+    Block(nn::Trunk& trunk, const moe::LayerOptions& options, comm::Communicator& communicator,
+          const moe::Placement& placement);
+
+    std::string name;  // "blocks/00/mixture"
+    nn::RmsNorm norm;
+    moe::MixtureModule mixture;
+  };
+  void collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& scores, moe::Statistics& statistics);
+  void expect_finite(const moe::Statistics& statistics) const;
+  nn::Pass own(const nn::Pass& pass) { return {pass.context, pass.batch, pass.mode, pass.clock, &trace_}; }
+
+  comm::Resources resources_;
+  Task task_;
+  index_t width_;
+  nn::Trunk trunk_;
+  nn::TiedEmbedding embedding_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  nn::RmsNorm norm_;
+  nn::NormTable norm_table_;
+  nn::Trace trace_;
+  Vector<double> regulariser_losses_;  // of all blocks
+};
+
+}  // namespace switchyard::model
