@@ -40,14 +40,14 @@ struct TokensOptions {
 
 // Layers as nn/network_spec.hpp reads them.
 struct Options {
-  Family family = Family::mixture;
   std::string gate;    // ends in one output per expert; "none": one expert
   std::string expert;  // ends in one output per class; in one with Loss::logistic
   Loss loss = Loss::likelihood;
   nn::InitialValues init = nn::InitialValues::uniform;
   double gate_init_scale = 1;  // uniform: times the default bound; normal: the standard deviation
   double expert_init_scale = 1;
-  TokensOptions tokens;
+  Family family = Family::mixture;
+  TokensOptions tokens = {};
 };
 
 // [model] and those of the families.

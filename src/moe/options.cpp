@@ -48,31 +48,11 @@ constexpr std::array of_the_layer = {
     arithmetic.choice<&Options::noise_draw, draw_words>("noise_draw", "every_step, or once for each sample"),
     arithmetic.choice<&Options::noise_when, when_words>("noise_when", "training, or always: in evaluation too"),
 };
-// The weights of the regularisers.
-constexpr std::array weights = {
-    in_headline("importance", training.number<&Options::importance>(
-                                  "importance", config::not_negative,
-                                  "weight of the importance regulariser (Shazeer et al. 2017); 0: off")),
-    training.number<&Options::balance>("balance", config::not_negative,
-                                       "weight of the balance loss (Fedus et al. 2021, Switch); 0: off"),
-    training.number<&Options::load>(
-        "load", config::not_negative,
-        "weight of the load regulariser (Shazeer et al. 2017), for top k with normal noise; 0: off"),
-    training.number<&Options::z_loss>("z_loss", config::not_negative,
-                                      "weight of the router z-loss (Zoph et al. 2022, ST-MoE); 0: off"),
-    training.number<&Options::gate_entropy>(
-        "gate_entropy", config::not_negative,
-        "weight of the mean entropy of a sample's gate probabilities, in nats; 0: off"),
-    training.number<&Options::similarity>(
-        "similarity", config::not_negative,
-        "weight of the sample-similarity regulariser (Krishnamurthy et al. 2023) with distances divided by "
-        "their mean, of the softmax over all experts, with top k too; 0: off"),
-    training.number<&Options::similarity_same>(
-        "similarity_same", config::not_negative,
-        "the same as published, with plain distances: of one expert's samples"),
-    training.number<&Options::similarity_different>("similarity_different", config::not_negative,
-                                                    "as published: of different experts' samples"),
-};
+constexpr auto weights = []<std::size_t... row>(std::index_sequence<row...>) {
+  return std::array{training.number<regulariser_rows[row].weight>(
+      regulariser_rows[row].key, config::not_negative, regulariser_rows[row].help)...};
+}
+(std::make_index_sequence<regulariser_rows.size()>{});
 constexpr std::array others = {
     training.integer<&Options::similarity_layer>(
         "similarity_layer", 0, 1'000,
@@ -98,8 +78,7 @@ std::string_view word_of(const Options& options, std::string_view key) {
 
 std::vector<RegulariserWeight> regulariser_weights(const Options& options) {
   std::vector<RegulariserWeight> all;
-  for (const config::Field& field : weights)
-    all.push_back({field.key, std::get<config::Number>(field.type).get(&options)});
+  for (const RegulariserRow& row : regulariser_rows) all.push_back({row.key, options.*row.weight});
   return all;
 }
 

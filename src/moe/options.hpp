@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/schema.hpp"
+#include "moe/regularisers/table.hpp"
 
 namespace switchyard::moe {
 
@@ -17,7 +18,7 @@ enum class NoiseDraw { every_step, once };
 enum class NoiseWhen { training, always };
 enum class PlacementRule { block, cyclic };
 
-struct Options {
+struct Options : RegulariserWeights {
   std::int64_t experts = 5;
   std::int64_t top_k = 0;      // 0: dense, every expert sees every sample
   std::string partition = {};  // with model.gate = by_label:experts: the labels of each expert, "0 7 | 1 9"
@@ -28,19 +29,11 @@ struct Options {
   double noise_scale = 0;  // uniform: range, 0: 1; normal: standard deviation, 0: 1/E
   NoiseDraw noise_draw = NoiseDraw::every_step;
   NoiseWhen noise_when = NoiseWhen::training;
-  double importance = 0;    // weight of the importance regulariser
-  double balance = 0;       // weight of the Switch balance loss
-  double load = 0;          // weight of the load regulariser
-  double z_loss = 0;        // weight of the router z-loss
-  double gate_entropy = 0;  // weight of the entropy of a sample's gate probabilities
-  double similarity = 0;    // weight of the sample-similarity regulariser, or the two published ones
-  double similarity_same = 0;
-  double similarity_different = 0;
   std::int64_t similarity_layer = 0;  // of the gate, whose output distances are taken of; 0: the inputs
   PlacementRule placement = PlacementRule::block;
 };
 
-// The weights of the regularisers, each with its key: the rows of the table of keys that regularisers have.
+// The weights of the regularisers, each with its key.
 struct RegulariserWeight {
   std::string_view key;
   double value;

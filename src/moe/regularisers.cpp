@@ -1,26 +1,27 @@
 #include "moe/regularisers.hpp"
 
-namespace switchyard::moe {
+#include <algorithm>
+#include <array>
+#include <utility>
 
-namespace regularisers {
-std::unique_ptr<Regulariser> importance(const Options& options);
-std::unique_ptr<Regulariser> balance(const Options& options);
-std::unique_ptr<Regulariser> z_loss(const Options& options);
-std::unique_ptr<Regulariser> entropy(const Options& options);
-std::unique_ptr<Regulariser> load(const Options& options);
-std::unique_ptr<Regulariser> similarity(const Options& options);
-}  // namespace regularisers
+namespace switchyard::moe {
 
 namespace {
 
-constexpr RegulariserKind kinds[] = {
-    {"importance_loss", regularisers::importance},
-    {"balance_loss", regularisers::balance},
-    {"z_loss", regularisers::z_loss},
-    {"gate_entropy_loss", regularisers::entropy},
-    {"load_loss", regularisers::load},
-    {"similarity_loss", regularisers::similarity},
-};
+constexpr auto kinds = []<std::size_t... row>(std::index_sequence<row...>) {
+  std::array<RegulariserKind,
+             std::ranges::count_if(regulariser_rows, [](const RegulariserRow& of) { return !of.loss.empty(); })>
+      all{};
+  auto next = all.begin();
+  const auto add = [&]<std::size_t i>(std::integral_constant<std::size_t, i>) {
+    constexpr RegulariserRow of = regulariser_rows[i];
+    if constexpr (!of.loss.empty())
+      *next++ = {of.loss, [](const Options& options) { return make_regulariser(Of<of.weight>{}, options); }};
+  };
+  (add(std::integral_constant<std::size_t, row>{}), ...);
+  return all;
+}
+(std::make_index_sequence<regulariser_rows.size()>{});
 
 }  // namespace
 

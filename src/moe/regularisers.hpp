@@ -9,7 +9,7 @@
 
 namespace switchyard::moe {
 
-// One kind: a row of the table.
+// One kind: a row of regularisers/table.hpp that has a loss.
 struct RegulariserKind {
   std::string_view loss;                                 // the name of its part of the loss in metrics.jsonl
   std::unique_ptr<Regulariser> (*make)(const Options&);  // null where its weight is 0

@@ -5,7 +5,7 @@
 
 #include "moe/regulariser.hpp"
 
-namespace switchyard::moe::regularisers {
+namespace switchyard::moe {
 namespace {
 
 // With f_e the share of the chosen slots that expert e got and P_e the gate's mean probability of e over the
@@ -57,8 +57,8 @@ class Balance final : public Regulariser {
 
 }  // namespace
 
-std::unique_ptr<Regulariser> balance(const Options& options) {
+Made make_regulariser(Of<&RegulariserWeights::balance>, const Options& options) {
   return options.balance > 0 ? std::make_unique<Balance>(options) : nullptr;
 }
 
-}  // namespace switchyard::moe::regularisers
+}  // namespace switchyard::moe

@@ -1,11 +1,9 @@
 // The importance regulariser (Shazeer et al. 2017): the squared coefficient of variation of the experts' summed
 // gate weights.
-#include <memory>
-
 #include "moe/regulariser.hpp"
 #include "moe/regularisers/variation.hpp"
 
-namespace switchyard::moe::regularisers {
+namespace switchyard::moe {
 namespace {
 
 class Importance final : public Regulariser {
@@ -28,8 +26,8 @@ class Importance final : public Regulariser {
 
 }  // namespace
 
-std::unique_ptr<Regulariser> importance(const Options& options) {
+Made make_regulariser(Of<&RegulariserWeights::importance>, const Options& options) {
   return options.importance > 0 ? std::make_unique<Importance>(options) : nullptr;
 }
 
-}  // namespace switchyard::moe::regularisers
+}  // namespace switchyard::moe

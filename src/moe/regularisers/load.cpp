@@ -1,11 +1,9 @@
 // The load regulariser (Shazeer et al. 2017): the squared coefficient of variation of the load that each expert
 // is expected to get under the gate's normal noise (ops/moe/load.hpp). Of training batches; 0 in evaluation.
-#include <memory>
-
 #include "moe/regulariser.hpp"
 #include "moe/regularisers/variation.hpp"
 
-namespace switchyard::moe::regularisers {
+namespace switchyard::moe {
 namespace {
 
 class Load final : public Regulariser {
@@ -48,8 +46,8 @@ class Load final : public Regulariser {
 
 }  // namespace
 
-std::unique_ptr<Regulariser> load(const Options& options) {
+Made make_regulariser(Of<&RegulariserWeights::load>, const Options& options) {
   return options.load > 0 ? std::make_unique<Load>(options) : nullptr;
 }
 
-}  // namespace switchyard::moe::regularisers
+}  // namespace switchyard::moe

@@ -1,8 +1,6 @@
 #include "moe/regularisers/similarity.hpp"
 
 #include <algorithm>
-#include <memory>
-
 #include "base/contract.hpp"
 #include "device/thread_pool.hpp"
 #include "moe/regulariser.hpp"
@@ -180,11 +178,8 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
   return terms;
 }
 
-namespace regularisers {
-
-std::unique_ptr<Regulariser> similarity(const Options& options) {
+Made make_regulariser(Of<&RegulariserWeights::similarity>, const Options& options) {
   return similarity_weights(options).any() ? std::make_unique<Similarity>(options) : nullptr;
 }
 
-}  // namespace regularisers
 }  // namespace switchyard::moe

@@ -27,6 +27,13 @@ double draw(index_t which, index_t i) {
 }
 
 // A router of model.gate = `gate` over one rank's samples, of which sample n has label n mod 3.
+// The defaults, but for what `set` changes.
+Options options(const auto& set) {
+  Options options;
+  set(options);
+  return options;
+}
+
 struct Routed {
   explicit Routed(const std::string& gate, Options moe = {}, bool frozen = false) {
     moe.experts = moe.experts == 5 ? experts : moe.experts;
@@ -114,7 +121,7 @@ std::vector<std::size_t> falling(const Values& z) {
 
 TEST(ScoreRouter, chooses_the_largest_scores_and_weighs_by_their_softmax) {
   for (const std::int64_t top_k : {0, 1, 2, 4}) {
-    Routed test("dense:experts", {.top_k = top_k});
+    Routed test("dense:experts", options([&](Options& o) { o.top_k = top_k; }));
     const Routing routing = test.router->route(test.pass());
     EXPECT_EQ(routing.slots, top_k == 0 ? experts : top_k);
     for (index_t n = 0; n < samples; ++n) {
@@ -137,7 +144,11 @@ TEST(ScoreRouter, chooses_the_largest_scores_and_weighs_by_their_softmax) {
 }
 
 TEST(ScoreRouter, adds_noise_where_it_is_asked_to) {
-  Options moe{.top_k = 2, .gate_value = GateValue::noisy_logit, .noise = GateNoise::normal};
+  Options moe = options([](Options& o) {
+    o.top_k = 2;
+    o.gate_value = GateValue::noisy_logit;
+    o.noise = GateNoise::normal;
+  });
   Routed test("dense:experts", moe);
   Routing routing = test.router->route(test.pass(nn::Mode::evaluation));
   EXPECT_EQ(routing.noisy.data, routing.clean.data);
@@ -272,7 +283,10 @@ TEST(MostCertainRouter, lets_the_expert_with_the_least_entropy_answer) {
 }
 
 TEST(LabelRouter, sends_a_sample_where_its_label_belongs) {
-  Routed test("by_label:experts", {.experts = 2, .partition = "2 0 | 1"});
+  Routed test("by_label:experts", options([&](Options& o) {
+                o.experts = 2;
+                o.partition = "2 0 | 1";
+              }));
   EXPECT_EQ(test.router->network(), nullptr);
   const Routing routing = test.router->route(test.pass());
   EXPECT_EQ(routing.slots, 1);
@@ -285,14 +299,19 @@ TEST(LabelRouter, sends_a_sample_where_its_label_belongs) {
 
 TEST(LabelRouter, needs_the_labels_of_the_data) {
   const auto error = [](const std::string& partition) {
-    return config_error_of([&] { Routed("by_label:experts", {.experts = 2, .partition = partition}); });
+    return config_error_of([&] {
+      Routed("by_label:experts", options([&](Options& o) {
+               o.experts = 2;
+               o.partition = partition;
+             }));
+    });
   };
   EXPECT_EQ(error("0 1 | 2 3"), "moe.partition has label 3, and the data have 3 classes (from 0); remove it");
   EXPECT_EQ(error("0 | 2"), "moe.partition leaves out label 1 of 3 (its samples would have no expert); add it");
 }
 
 TEST(FixedRouter, has_one_expert_for_all) {
-  Routed test("none", {.experts = 1});
+  Routed test("none", options([&](Options& o) { o.experts = 1; }));
   EXPECT_EQ(test.router->network(), nullptr);
   const Routing routing = test.router->route(test.pass());
   EXPECT_EQ(routing.slots, 1);
@@ -307,14 +326,16 @@ TEST(Router, says_what_weighs_the_experts) {
     return parse_gate(gate).kind.describe(moe, network);
   };
   EXPECT_EQ(text("dense:experts", {}), "weight softmax, noise none");
-  EXPECT_EQ(text("dense:experts", {.expert_temperature = 2.5,
-                                   .gate_value = GateValue::noisy_logit,
-                                   .noise = GateNoise::normal,
-                                   .noise_draw = NoiseDraw::once,
-                                   .noise_when = NoiseWhen::always}),
+  EXPECT_EQ(text("dense:experts", options([&](Options& o) {
+                   o.expert_temperature = 2.5;
+                   o.gate_value = GateValue::noisy_logit;
+                   o.noise = GateNoise::normal;
+                   o.noise_draw = NoiseDraw::once;
+                   o.noise_when = NoiseWhen::always;
+                 })),
             "weight noisy_logit, noise normal of scale 0.2 (once, always), experts learn at temperature 2.5");
   EXPECT_EQ(text("attention:experts", {}), "queries and keys of width 9");
-  EXPECT_EQ(text("by_label:experts", {.partition = "0 | 1"}), "labels 0 | 1");
+  EXPECT_EQ(text("by_label:experts", options([&](Options& o) { o.partition = "0 | 1"; })), "labels 0 | 1");
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "comm/local/local_communicator.hpp"
 #include "run/config.hpp"
 #include "support/cifar_files.hpp"
@@ -67,6 +69,41 @@ std::int64_t allocations_of_warm_steps(const run::Config& config, int threads) {
     allocated = allocations() - before;
   }
   return allocated;
+}
+
+// Two mixture layers of 5 experts on text that is made up in `folder`.
+run::Config token_config(const std::filesystem::path& folder) {
+  std::ofstream text(folder / "made_up.txt");
+  for (int i = 0; i < 100'000; ++i) text.put(static_cast<char>('a' + i * i % 23));
+  run::Config config;
+  config.data.source = data::Source::text;
+  config.data.dir = folder.string();
+  config.data.window = 32;
+  config.model = {"dense:experts", "dense:16 relu dense:width"};
+  config.model.family = model::Family::tokens;
+  config.model.tokens.width = 8;
+  config.moe.experts = 5;
+  config.moe.top_k = 2;
+  config.moe.noise = moe::GateNoise::normal;
+  config.moe.importance = config.moe.balance = config.moe.load = config.moe.z_loss = 0.01;
+  config.train.batch_size = 32;
+  return config;
+}
+
+TEST(Step, of_a_model_of_text_allocates_nothing_once_it_is_warm) {
+  const test::TemporaryDirectory folder;
+  for (const int threads : {1, 2}) {
+    run::Config config = token_config(folder.path());
+    EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << threads << " threads";
+    config.train.parts = 3;
+    EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << "in parts, " << threads << " threads";
+  }
+}
+
+TEST(Step, in_parts_allocates_nothing_once_it_is_warm) {
+  run::Config config = make_config(2);
+  config.train.parts = 4;
+  EXPECT_EQ(allocations_of_warm_steps(config, 2), 0);
 }
 
 TEST(Step, allocates_nothing_once_it_is_warm) {
