@@ -29,7 +29,7 @@ ExpertParts Experts::returned() const {
 
 void Experts::forward(const nn::Pass& pass, const Exchange& exchange) {
   tiles_.set_local(exchange.padded_rows(), exchange.samples(), tile_rows);
-  batch_ = {.tiles = &tiles_, .rows = exchange.input()};
+  batch_ = {.tiles = &tiles_, .rows = exchange.input(), .is_first_part = pass.batch.is_first_part};
   const nn::Pass own = pass.with(batch_);
   network_.begin_forward(own, record_);
   for (index_t stage = 0; stage < network_.stage_count(); ++stage) {
