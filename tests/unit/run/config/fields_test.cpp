@@ -30,15 +30,18 @@ std::size_t rows_of(std::string_view name) {
 // A member without a row could not be set by anyone, and nothing would say so.
 TEST(Fields, have_a_row_for_every_member) {
   constexpr std::size_t sources_with_keys = 3;
-  EXPECT_EQ(schema().sections().size(), member_count<Config>() + sources_with_keys);
+  constexpr std::size_t families_with_keys = 1;
+  EXPECT_EQ(schema().sections().size(), member_count<Config>() + sources_with_keys + families_with_keys);
   EXPECT_EQ(rows_of("run"), member_count<Options>());
   EXPECT_EQ(rows_of("data"), member_count<data::Options>() - sources_with_keys);
   EXPECT_EQ(rows_of("cifar"), member_count<data::CifarOptions>());
   EXPECT_EQ(rows_of("random"), member_count<data::RandomOptions>());
   EXPECT_EQ(rows_of("clusters"), member_count<data::ClusterOptions>());
-  EXPECT_EQ(rows_of("model"), member_count<model::Options>());
+  EXPECT_EQ(rows_of("model"), member_count<model::Options>() - families_with_keys);
+  EXPECT_EQ(rows_of("tokens"), member_count<model::TokensOptions>());
   EXPECT_EQ(rows_of("init"), member_count<InitOptions>());
-  EXPECT_EQ(rows_of("moe"), member_count<moe::Options>());
+  // The weights of the regularisers are a base, which counts as one.
+  EXPECT_EQ(rows_of("moe"), member_count<moe::Options>() - 1 + member_count<moe::RegulariserWeights>());
   EXPECT_EQ(rows_of("optim"), member_count<optim::Options>());
   EXPECT_EQ(rows_of("train"), member_count<train::Options>());
   EXPECT_EQ(rows_of("checkpoint"), member_count<CheckpointOptions>());
