@@ -15,8 +15,9 @@ source = text
 dir = {folder}
 window = {window}
 [model]
+family = tokens
 gate = dense:experts
-expert = dense:4 relu dense:classes
+expert = dense:4 relu dense:width
 """
 
 
