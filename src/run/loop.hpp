@@ -88,7 +88,7 @@ class Loop {
   index_t saved_step_ = -1;
   bool is_best_ = false;
   std::optional<moe::Statistics> validation_;  // the newest
-  index_t validation_step_ = -1;                   // of validation_
+  index_t validation_step_ = -1;               // of validation_
   std::optional<moe::Statistics> test_;
   std::optional<moe::Statistics> best_test_;  // with the best checkpoint's weights
   std::optional<moe::Statistics> training_;   // only where the data have clusters

@@ -18,7 +18,7 @@ namespace switchyard::run {
 struct BestEvaluation {
   index_t step = 0;
   index_t epoch = 0;
-  model::Score score;                         // on the validation split
+  model::Score score;                     // on the validation split
   const moe::Statistics* test = nullptr;  // with its weights; null: null in the file
 };
 
@@ -29,7 +29,7 @@ struct Summary {
   // Of the training steps of this process: without evaluation, saving and what was done before a resume.
   double samples_per_second = 0;
   double seconds = 0;
-  double train_loss = 0;                            // total loss of the last step
+  double train_loss = 0;                        // total loss of the last step
   const moe::Statistics* training = nullptr;    // the training split, where it was evaluated
   const moe::Statistics* validation = nullptr;  // null or without samples: null in the file
   const moe::Statistics* test = nullptr;        // with the last step's weights, as the two above

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/host_device.hpp"
+#include "device/team.hpp"
 #include "ops/kernels/math.hpp"
 #include "tensor/view.hpp"
 
