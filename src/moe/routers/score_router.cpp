@@ -2,6 +2,7 @@
 // see a sample, or those with the largest scores, to which noise may be added.
 #include <fmt/format.h>
 
+#include "base/hash.hpp"
 #include "moe/routers/steps.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
@@ -15,10 +16,18 @@ double noise_scale(const Options& moe) {
   return moe.noise == GateNoise::normal ? 1.0 / static_cast<double>(moe.experts) : 1.0;
 }
 
+// The layers of a model see the same rows: each has noise of its own. The router of a model that has one layer
+// is "gate" and keeps the run's seed.
+std::uint64_t noise_seed(const RouterSetup& setup) {
+  return setup.name == "gate" ? setup.seed : setup.seed ^ fnv1a(setup.name);
+}
+
 class ScoreRouter final : public Router {
  public:
   explicit ScoreRouter(const RouterSetup& setup)
-      : Router(setup), seed_(setup.seed), noise_scale_(static_cast<float>(noise_scale(options()))) {}
+      : Router(setup),
+        noise_seed_(noise_seed(setup)),
+        noise_scale_(static_cast<float>(noise_scale(options()))) {}
 
   Routing route(const nn::Pass& pass) override {
     Routing routing = allocate_routing(pass, slots());
@@ -54,12 +63,12 @@ class ScoreRouter final : public Router {
     ops::add_noise(pass.context, logits, samples.ids,
                    {.spread = normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform,
                     .scale = noise_scale_,
-                    .key = {seed_, step, samples.stream}},
+                    .key = {noise_seed_, step, samples.stream}},
                    noisy);
     return noisy;
   }
 
-  std::uint64_t seed_;
+  std::uint64_t noise_seed_;
   float noise_scale_;
 };
 
