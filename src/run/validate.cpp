@@ -169,9 +169,12 @@ void check_freeze(const Config& config, const moe::RouterKind& kind) {
           freeze);
 }
 
-void check_mixture(const moe::Options& moe, model::Loss loss) {
+void check_mixture(const Config& config) {
+  const moe::Options& moe = config.moe;
+  const bool of_distributions =
+      config.model.family == model::Family::mixture && model::kind_of(config.model.loss).of_distributions;
   require(
-      !model::kind_of(loss).of_distributions || moe.gate_value != moe::GateValue::noisy_logit,
+      !of_distributions || moe.gate_value != moe::GateValue::noisy_logit,
       "moe.gate_value = noisy_logit with model.loss = likelihood, stochastic or predicted_loss (a mixture's "
       "weights are probabilities); use another gate_value, or another loss");
   require(
@@ -251,7 +254,7 @@ void validate(const Config& config) {
   check_gate_without_network(config, kind);
   moe::validate({config.moe, config.model.gate, config.model.loss == model::Loss::likelihood});
   check_choice(config, kind);
-  check_mixture(config.moe, config.model.loss);
+  check_mixture(config);
   check_similarity(config.moe);
   check_init(config.init);
   check_freeze(config, kind);
