@@ -53,6 +53,16 @@ std::string parent_of(const std::string& name) {
 // "experts/0003" of "experts/0003/dense_1/weight".
 std::string network_of(const std::string& name) { return parent_of(parent_of(name)); }
 
+// "0003" of "experts/0003/dense_1/weight" and of "blocks/00/mixture/experts/0003/dense_1/weight"; empty for
+// what is of no expert.
+std::string expert_of(const std::string& name) {
+  constexpr std::string_view experts = "experts/";
+  const std::size_t at = ("/" + name).find("/experts/");
+  if (at == name.npos) return {};
+  const std::size_t begin = at + experts.size();
+  return name.substr(begin, name.find('/', begin) - begin);
+}
+
 // Collective.
 Selection select(comm::Communicator& communicator, model::Model& model, const Patterns& patterns) {
   Selection selection;
@@ -67,7 +77,7 @@ Selection select(comm::Communicator& communicator, model::Model& model, const Pa
         continue;
       }
       selection.wanted.push_back({array, std::string(group) + array.name});
-      if (array.role != nn::Role::router) experts.insert(network_of(array.name));
+      if (std::string expert = expert_of(array.name); !expert.empty()) experts.insert(std::move(expert));
     }
   };
   add(model.parameters(), groups[0]);
@@ -94,7 +104,8 @@ void check_expert_count(const std::map<std::string, tensor::Shape>& stored, cons
   std::set<std::string> found;
   for (const auto& [path, shape] : stored) {
     const std::string name = name_of(path);
-    if (name.starts_with("experts/") && any_matches(patterns, name)) found.insert(network_of(name));
+    if (std::string expert = expert_of(name); !expert.empty() && any_matches(patterns, name))
+      found.insert(std::move(expert));
   }
   if (std::ssize(found) == expected) return;
   throw ConfigError(
@@ -110,7 +121,7 @@ void check_nothing_left(const std::map<std::string, tensor::Shape>& stored, cons
   std::set<std::string> paths;
   std::set<std::string> hosted;
   for (const Wanted& one : wanted) {
-    if (one.array.role == nn::Role::router) continue;
+    if (expert_of(one.array.name).empty()) continue;
     paths.insert(one.path);
     hosted.insert(network_of(one.array.name));
   }
