@@ -1,0 +1,103 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "run/config.hpp"
+#include "run/validate.hpp"
+#include "unit/run/config/valid_config.hpp"
+
+namespace switchyard::run {
+namespace {
+
+using switchyard::test::config_error_of;
+using testing::AllOf;
+using testing::HasSubstr;
+
+Config of_text() {
+  Config config;
+  config.run.dir = "runs/text";
+  config.data.source = data::Source::text;
+  config.data.dir = "texts";
+  config.model.family = model::Family::tokens;
+  config.model.gate = "dense:32 relu dense:experts";
+  config.model.expert = "dense:64 relu dense:width";
+  return config;
+}
+
+std::string error_of(const std::function<void(Config&)>& change) {
+  Config config = of_text();
+  change(config);
+  return config_error_of([&] { validate(config); });
+}
+
+TEST(ValidateFamily, accepts_what_a_model_of_text_takes) {
+  Config config = of_text();
+  EXPECT_NO_THROW(validate(config));
+  config.moe.top_k = 2;
+  config.moe.noise = moe::GateNoise::normal;
+  config.moe.gate_value = moe::GateValue::noisy_logit;
+  config.moe.load = config.moe.similarity = config.moe.z_loss = 0.1;
+  config.train.parts = 4;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateFamily, text_and_tokens_belong_together) {
+  for (const auto& change : std::vector<std::function<void(Config&)>>{
+           [](Config& c) { c.model.family = model::Family::mixture, c.model.expert = "dense:classes"; },
+           [](Config& c) { c.data.source = data::Source::random, c.data.dir = ""; }}) {
+    EXPECT_THAT(error_of(change),
+                AllOf(HasSubstr("(a mixture reads rows of numbers, and tokens the bytes of a text)"),
+                      HasSubstr("set model.family = tokens and data.source = text, or neither")));
+  }
+  EXPECT_THAT(error_of([](Config& c) { c.data.source = data::Source::random, c.data.dir = ""; }),
+              HasSubstr("model.family = tokens with data.source = random"));
+}
+
+TEST(ValidateFamily, tokens_have_a_loss_of_their_own) {
+  EXPECT_THAT(error_of([](Config& c) { c.model.loss = model::Loss::stochastic; }),
+              HasSubstr("model.loss = stochastic with model.family = tokens"));
+  EXPECT_THAT(error_of([](Config& c) { c.moe.expert_temperature = 2; }),
+              HasSubstr("moe.expert_temperature = 2 with model.family = tokens"));
+}
+
+TEST(ValidateFamily, routers_of_tokens_score_the_row_alone) {
+  for (const char* const gate : {"attention:experts", "most_certain:experts", "none", "by_label:experts"}) {
+    EXPECT_THAT(error_of([&](Config& c) {
+                  c.model.gate = gate;
+                  if (c.model.gate == "none") c.moe.experts = 1;
+                  if (c.model.gate == "by_label:experts") c.moe.partition = "0 | 1 | 2 | 3 | 4";
+                }),
+                HasSubstr("with model.family = tokens (its routers score the experts by the row alone)"))
+        << gate;
+  }
+}
+
+TEST(ValidateFamily, experts_of_tokens_end_in_the_width) {
+  EXPECT_THAT(error_of([](Config& c) { c.model.expert = "dense:64 relu dense:classes"; }),
+              HasSubstr("write dense:UNITS"));
+  EXPECT_THAT(error_of([](Config& c) { c.model.expert = "patch_filters:4 cubic sum:width"; }),
+              HasSubstr("patch_filters with model.family = tokens"));
+  EXPECT_THAT(error_of([](Config& c) { c.model.expert = "padded_conv:4 relu dense:width"; }),
+              HasSubstr("model.expert has conv, padded_conv or max_pool layers"));
+  Config mixture = switchyard::run::test::valid();
+  mixture.model.expert = "dense:64 relu dense:width";
+  EXPECT_NE(config_error_of([&] { validate(mixture); }), "");
+}
+
+TEST(ValidateFamily, all_of_a_model_of_text_is_trained) {
+  EXPECT_THAT(error_of([](Config& c) { c.train.freeze = "gate"; }),
+              HasSubstr("train.freeze = gate with model.family = tokens (all of it is trained)"));
+}
+
+TEST(ValidateFamily, its_keys_are_refused_elsewhere) {
+  EXPECT_THAT(config_error_of([] {
+                Config config = switchyard::run::test::valid();
+                config.model.tokens.width = 9;
+                validate(config);
+              }),
+              HasSubstr("tokens.width"));
+}
+
+}  // namespace
+}  // namespace switchyard::run
