@@ -23,8 +23,7 @@ Experts::Experts(const std::string& scope, const nn::NetworkShape& shape, Expert
       gradient_(network_) {}
 
 ExpertParts Experts::returned() const {
-  return {record_.layers.back().output,
-          network_.shown_hidden() > 0 ? network_.hidden(record_) : tensor::Matrix()};
+  return {record_.output(), network_.shown_hidden() > 0 ? network_.hidden(record_) : tensor::Matrix()};
 }
 
 void Experts::forward(const nn::Pass& pass, const Exchange& exchange) {
@@ -37,7 +36,7 @@ void Experts::forward(const nn::Pass& pass, const Exchange& exchange) {
     pass.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
       network_.forward_tile(own, stage, tile, record_);
       if (last && head_ == ExpertHead::log_softmax) {
-        const tensor::Matrix y = record_.layers.back().output.rows_from(tiles_.rows(tile));
+        const tensor::Matrix y = record_.output().rows_from(tiles_.rows(tile));
         ops::log_softmax(own.context, y, y);
       }
     });
@@ -57,9 +56,8 @@ void Experts::backward(const nn::Pass& pass) {
     pass.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
       if (last && head_ == ExpertHead::log_softmax) {
         const IndexRange rows = tiles_.rows(tile);
-        const nn::LayerRecord& layer = record_.layers.back();
-        const tensor::Matrix dy = layer.d_output.rows_from(rows);
-        ops::log_softmax_backward(own.context, layer.output.rows_from(rows), dy, dy);
+        const tensor::Matrix dy = record_.d_output().rows_from(rows);
+        ops::log_softmax_backward(own.context, record_.output().rows_from(rows), dy, dy);
       }
       network_.backward_tile(own, stage, tile, record_, partials_.data() + tile * network_.partial_width());
     });

@@ -42,7 +42,7 @@ class Experts {
   ExpertParts returned() const;
   // Allocates d_returned(), which the caller fills before backward.
   void begin_backward(const nn::Pass& pass);
-  ExpertParts d_returned() const { return {record_.layers.back().d_output, record_.d_hidden}; }
+  ExpertParts d_returned() const { return {record_.d_output(), record_.d_hidden}; }
   void backward(const nn::Pass& pass);
   // Of the rows of exchange.input(), after backward; no data if they are data.
   tensor::Matrix input_gradient() const { return record_.d_input; }

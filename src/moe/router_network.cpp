@@ -15,7 +15,7 @@ tensor::ConstMatrix RouterNetwork::forward(const nn::Pass& pass) {
 tensor::Matrix RouterNetwork::begin_backward(const nn::Pass& pass) {
   if (frozen()) return {};
   layers_.begin_backward(pass, record_);
-  return record_.layers.back().d_output;
+  return record_.d_output();
 }
 
 void RouterNetwork::backward(const nn::Pass& pass) {

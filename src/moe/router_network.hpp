@@ -28,8 +28,8 @@ class RouterNetwork {
   // Of this rank's samples: [N, outputs]. Collective if it has batch norm.
   tensor::ConstMatrix forward(const nn::Pass& pass);
   // What forward returned, and what layer `layer` made of the samples on the way; from 1 on.
-  tensor::ConstMatrix output() const { return record_.layers.back().output; }
-  tensor::ConstMatrix output_of(index_t layer) const { return record_.layers[layer - 1].output; }
+  tensor::ConstMatrix output() const { return record_.output(); }
+  tensor::ConstMatrix output_of(index_t layer) const { return record_.layers[layer - 1]->output; }
   // Where the gradient of output() is to be written before backward; no data if the network is frozen. Local.
   tensor::Matrix begin_backward(const nn::Pass& pass);
   // Collective if it has batch norm.

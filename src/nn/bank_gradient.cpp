@@ -57,12 +57,11 @@ void BankGradient::add_partials(const Pass& pass, index_t set, Span<const float>
 void BankGradient::compute_block(const Pass& pass, index_t set, const Block& block,
                                  const NetworkRecord& record) {
   Layer& layer = network_->layer(block.layer);
-  const LayerRecord& rows = record.layers[block.layer];
-  const IndexRange of_set = pass.tiles().rows_of(set);
+  const ProductPair rows = layer.product_rows(*record.layers[block.layer]);
   const Parameter& parameter = layer.parameters()[0];
   const index_t out = parameter.count() / parameter.shape[0];
-  layer.whole_rows_gradient(rows.product_input().rows_from(of_set), rows.product_d_output().rows_from(of_set),
-                            block.rows, beside(parameter.of(set)) + block.rows.begin * out,
+  layer.whole_rows_gradient(rows.rows_from(pass.tiles().rows_of(set)), block.rows,
+                            beside(parameter.of(set)) + block.rows.begin * out,
                             pass.batch.is_first_part ? Layer::Gradient::written : Layer::Gradient::added);
 }
 

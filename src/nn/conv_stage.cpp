@@ -16,6 +16,16 @@ Span<T> of_tile(Span<T> all, index_t tile, index_t width) {
 
 }  // namespace
 
+struct ConvStage::Record : LayerRecord {
+  Span<std::uint8_t> argmax_place;  // place of each maximum in its window
+  Span<float> scratch;              // [tiles, scratch_floats] of the kernels
+  // Batch norm, [tiles, width]: what is joined over all ranks, moments and then sums; sums over patches; and
+  // between the two passes of backward those of their products with the gradient.
+  Span<double> tile_statistics, patch_sums, products;
+};
+
+std::unique_ptr<LayerRecord> ConvStage::make_record() const { return std::make_unique<Record>(); }
+
 ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
                      const ops::FusedConvShape& shape)
     : shape_(shape) {
@@ -34,7 +44,8 @@ ConvStage::ConvStage(const std::string& conv_name, const std::string& norm_name,
   parameters_.push_back({{norm_name + "/beta", {channels}, First::zeros}});
 }
 
-void ConvStage::begin_forward(const Pass& pass, LayerRecord& record) const {
+void ConvStage::begin_forward(const Pass& pass, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   const index_t rows = pass.tiles().local_rows();
   record.output = tensor::allocate_matrix(pass.workspace(), rows, out_features());
   record.argmax_place = pass.workspace().allocate<std::uint8_t>(rows * out_features());
@@ -42,16 +53,17 @@ void ConvStage::begin_forward(const Pass& pass, LayerRecord& record) const {
   record.tile_statistics = {};
   if (norm_ && pass.is_training()) {
     record.tile_statistics = pass.workspace().allocate<double>(pass.tiles().local_count() * moments_width());
-    record.tile_sums =
+    record.patch_sums =
         pass.workspace().allocate<double>(pass.tiles().local_count() * ops::conv_patch_sums_count(shape_));
   }
 }
 
 // Moments of the tile; the whole batch's follow in join_forward_statistics.
-void ConvStage::forward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
+void ConvStage::forward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   if (record.tile_statistics.empty()) return;  // evaluation: running statistics
   const IndexRange rows = pass.tiles().samples(tile);
-  const Span<double> patch_sums = of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_));
+  const Span<double> patch_sums = of_tile(record.patch_sums, tile, ops::conv_patch_sums_count(shape_));
   ops::conv_patch_sums(pass.context, shape_, record.input.rows_from(rows),
                        of_tile(record.scratch, tile, scratch_floats(pass.tiles())), patch_sums);
   auto* const moments =
@@ -60,51 +72,56 @@ void ConvStage::forward_statistics(const Pass& pass, index_t tile, LayerRecord& 
                     {moments, shape_.out_channels});
 }
 
-void ConvStage::join_forward_statistics(const Pass& pass, LayerRecord& record) {
+void ConvStage::join_forward_statistics(const Pass& pass, LayerRecord& of_layer) {
+  auto& record = static_cast<Record&>(of_layer);
   norm_->join_forward(pass, record.tile_statistics, gamma(), beta());
 }
 
-void ConvStage::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
+void ConvStage::forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   const IndexRange rows = pass.tiles().rows(tile);
   ops::fused_conv_forward(
       pass.context, shape_, record.input.rows_from(rows), weights(pass.tiles().set(tile)),
       {record.output.rows_from(rows), record.argmax_place.data() + rows.begin * out_features()});
 }
 
-void ConvStage::begin_backward(const Pass& pass, LayerRecord& record) const {
+void ConvStage::begin_backward(const Pass& pass, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   if (!norm_) return;
   record.tile_statistics =
       pass.workspace().allocate<double>(pass.tiles().local_count() * 2 * shape_.out_channels);
-  record.tile_products = pass.workspace().allocate<double>(pass.tiles().local_count() * shape_.weight_count());
+  record.products = pass.workspace().allocate<double>(pass.tiles().local_count() * shape_.weight_count());
 }
 
-ops::ConvTile ConvStage::tile_of(const Pass& pass, const LayerRecord& record, index_t tile,
-                                 IndexRange rows) const {
+ops::ConvTile ConvStage::tile_of(const Pass& pass, const Record& record, index_t tile, IndexRange rows) const {
   return {.images = record.input.rows_from(rows),
           .pooled = {record.output.rows_from(rows), record.argmax_place.data() + rows.begin * out_features(),
                      record.d_output.rows_from(rows)},
           .workspace = of_tile(record.scratch, tile, scratch_floats(pass.tiles()))};
 }
 
-ops::ConvTileSums ConvStage::tile_sums(const LayerRecord& record, index_t tile) const {
+ops::ConvTileSums ConvStage::tile_sums(const Record& record, index_t tile) const {
   const index_t channels = shape_.out_channels;
   const Span<double> sums = of_tile(record.tile_statistics, tile, 2 * channels);
-  return {of_tile(record.tile_sums, tile, ops::conv_patch_sums_count(shape_)), sums.first(channels),
-          sums.subspan(channels), of_tile(record.tile_products, tile, shape_.weight_count())};
+  return {of_tile(record.patch_sums, tile, ops::conv_patch_sums_count(shape_)), sums.first(channels),
+          sums.subspan(channels), of_tile(record.products, tile, shape_.weight_count())};
 }
 
-void ConvStage::backward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
+void ConvStage::backward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   ops::fused_conv_bn_backward_sums(pass.context, shape_,
                                    tile_of(pass, record, tile, pass.tiles().samples(tile)),
                                    norm_view(pass.tiles().set(tile)), tile_sums(record, tile));
 }
 
-void ConvStage::join_backward_statistics(const Pass& pass, LayerRecord& record) {
+void ConvStage::join_backward_statistics(const Pass& pass, LayerRecord& of_layer) {
+  auto& record = static_cast<Record&>(of_layer);
   norm_->join_backward(pass, record.tile_statistics, shape_.conv_height() * shape_.conv_width());
 }
 
-void ConvStage::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
+void ConvStage::backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
                          float* partial) const {
+  auto& record = static_cast<Record&>(of_layer);
   SY_EXPECTS(d_input.data == nullptr,
              "the fused convolution is a network's first layer and gives no input gradient");
   const index_t channels = shape_.out_channels;

@@ -34,6 +34,7 @@ class ConvStage final : public Layer {
   }
 
   bool needs_batch_statistics() const override { return norm_.has_value(); }
+  std::unique_ptr<LayerRecord> make_record() const override;
   void begin_forward(const Pass&, LayerRecord&) const override;
   void forward_statistics(const Pass&, index_t tile, LayerRecord&) const override;
   void join_forward_statistics(const Pass&, LayerRecord&) override;
@@ -44,6 +45,7 @@ class ConvStage final : public Layer {
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
+  struct Record;
   ops::ConvWeights weights(index_t set) const {
     return {parameters_[0].of(set), has_bias() ? parameters_[1].of(set) : no_bias_.data(),
             norm_ ? norm_->affine(set) : ops::Affine()};
@@ -56,8 +58,8 @@ class ConvStage final : public Layer {
   index_t scratch_floats(const BatchTiles& tiles) const {
     return ops::fused_conv_workspace_floats(shape_, tiles.most_tile_rows());
   }
-  ops::ConvTile tile_of(const Pass& pass, const LayerRecord& record, index_t tile, IndexRange rows) const;
-  ops::ConvTileSums tile_sums(const LayerRecord& record, index_t tile) const;
+  ops::ConvTile tile_of(const Pass& pass, const Record& record, index_t tile, IndexRange rows) const;
+  ops::ConvTileSums tile_sums(const Record& record, index_t tile) const;
   ops::ConvBatchNormView norm_view(index_t set) const {
     return {weights(set).weight, weights(set).bias, norm_->view(set, gamma().of(set))};
   }

@@ -33,15 +33,21 @@ class Dense final : public Layer {
   Span<Parameter> parameters() override { return Span(parameters_).first(options_.bias ? 2 : 1); }
   void hold(index_t sets) override;
 
+  std::unique_ptr<LayerRecord> make_record() const override;
   void begin_forward(const Pass&, LayerRecord&) const override;
   void forward(const Pass&, index_t tile, LayerRecord&) const override;
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
   void begin_backward(const Pass&, LayerRecord&) const override;
-  void whole_rows_gradient(const ProductRows& input, const ProductRows& d_output, IndexRange block,
-                           float* gradient, Gradient how) const override;
+  ProductPair product_rows(const LayerRecord&) const override;
+  void whole_rows_gradient(const ProductPair& rows, IndexRange block, float* gradient,
+                           Gradient how) const override;
   void values_changed(device::Context&) override;
 
  private:
+  struct Record;
+  ProductRows input_rows(const Record& record) const;
+  ProductRows d_output_rows(const Record& record) const;
+  bool in_bf16() const { return options_.precision == Precision::bf16; }
   void product(const ops::MatmulShape& shape, index_t set, const ProductRows& rows, float* result,
                const float* bias) const;
   Parameter& weight() { return parameters_[0]; }

@@ -1,7 +1,7 @@
 // One layer of a network.
 #pragma once
 
-#include <cstdint>
+#include <memory>
 
 #include "base/span.hpp"
 #include "nn/parameter.hpp"
@@ -10,34 +10,25 @@
 
 namespace switchyard::nn {
 
-// What one layer's forward leaves for its backward, for one batch. All memory is the step's workspace.
+// What one layer's forward leaves for its backward, for one batch. Each kind of layer adds what it needs. All
+// memory is the step's workspace; the record is used again in every step.
 struct LayerRecord {
   tensor::RowSource input;  // [rows, in_features]
   tensor::Matrix output;    // [rows, out_features], dense
   tensor::Matrix d_output;  // gradient of output; backward overwrites it with the gradient before the ReLU
-  tensor::Matrix
-      convolved;  // padded convolutions: before what follows; backward overwrites it with its gradient
-  Span<std::uint8_t> argmax_place;  // max pooling: place of each maximum in its window
-  Span<double> tile_statistics;     // batch norm: [tiles, width] of this rank, to be joined over all ranks
-  Span<double> tile_sums;           // batch norm: [tiles or rows, width], sums before they are a tile's
-  Span<double> tile_products;       // batch norm: [tiles, width] sums between the two passes of backward
-  Span<float> scratch;              // [tiles, width] of the layer's kernels
-  tensor::Matrix patch_sums;        // patch filters: see ops::PatchFilterRecord
-  tensor::Matrix filtered;
-  Span<float> gathered_input;      // the rows side by side, in the order of values that the layer reads
-  bool products_in_bf16 = false;   // on every rank, also one without rows
-  Span<ops::bfloat16> input_bf16;  // products in bf16: copies of input and d_output
-  Span<ops::bfloat16> d_output_bf16;
 
-  // The rows that the layer's products read; only for layers that have products.
-  ProductRows product_input() const {
-    if (products_in_bf16) return {true, nullptr, input_bf16.data(), input.rows, input.cols};
-    return {false, input.in_order() ? input.base[0] : gathered_input.data(), nullptr, input.rows, input.cols};
-  }
-  ProductRows product_d_output() const {
-    if (products_in_bf16) return {true, nullptr, d_output_bf16.data(), d_output.rows, d_output.cols};
-    return {false, d_output.data, nullptr, d_output.rows, d_output.cols};
-  }
+  LayerRecord() = default;
+  LayerRecord(const LayerRecord&) = delete;
+  LayerRecord& operator=(const LayerRecord&) = delete;
+  virtual ~LayerRecord() = default;
+};
+
+// What the gradient of a product's weights is computed from: input and gradient of output, of the same rows.
+struct ProductPair {
+  ProductRows input;
+  ProductRows d_output;
+
+  ProductPair rows_from(IndexRange range) const { return {input.rows_from(range), d_output.rows_from(range)}; }
 };
 
 // A layer of a bank (nn/network.hpp) computes tile by tile, each with the weights of its set; tiles are
@@ -67,6 +58,9 @@ class Layer {
 
   virtual bool needs_batch_statistics() const { return false; }
 
+  // Of its own type, which the calls below expect.
+  virtual std::unique_ptr<LayerRecord> make_record() const { return std::make_unique<LayerRecord>(); }
+
   // record.input is set. Allocates record.output and what else forward needs.
   virtual void begin_forward(const Pass& pass, LayerRecord& record) const = 0;
   virtual void forward_statistics(const Pass&, index_t /*tile*/, LayerRecord&) const {}
@@ -82,12 +76,13 @@ class Layer {
   virtual void backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
                         float* partial) const = 0;
 
-  // Rows [block.begin, block.end) of the gradient of the whole-rows parameter (the first of parameters()), over
-  // all `input` rows of one set, which are in global order: gradient[block.size(), columns], or added to it.
-  // Only for layers with such a parameter.
+  // Only for layers whose first parameter is a whole-rows one. What its gradient is of, after backward; on
+  // every rank in the same precision. And rows [block.begin, block.end) of it, over all of the rows, which are
+  // of one set and in global order: gradient[block.size(), columns], or added to it.
   enum class Gradient { written, added };
-  virtual void whole_rows_gradient(const ProductRows& /*input*/, const ProductRows& /*d_output*/,
-                                   IndexRange /*block*/, float* /*gradient*/, Gradient /*how*/) const {}
+  virtual ProductPair product_rows(const LayerRecord&) const { return {}; }
+  virtual void whole_rows_gradient(const ProductPair& /*rows*/, IndexRange /*block*/, float* /*gradient*/,
+                                   Gradient /*how*/) const {}
 
   // The parameters were written from outside (an update, a checkpoint): copies in other precisions follow.
   virtual void values_changed(device::Context&) {}

@@ -248,22 +248,22 @@ void Network::values_changed(device::Context& context) {
 }
 
 void Network::begin_forward(const Pass& pass, NetworkRecord& record) const {
-  record.layers.resize(layers_.size());
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    record.layers[i].input = i == 0 ? pass.batch.rows : tensor::RowSource(record.layers[i - 1].output);
-    layers_[i]->begin_forward(own(pass), record.layers[i]);
+    if (i == record.layers.size()) record.layers.push_back(layers_[i]->make_record());
+    record.layers[i]->input = i == 0 ? pass.batch.rows : tensor::RowSource(record.layers[i - 1]->output);
+    layers_[i]->begin_forward(own(pass), *record.layers[i]);
   }
 }
 
 void Network::forward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record) const {
   const std::size_t end = stage_end(stage);
-  for (std::size_t i = stage_begin(stage); i < end; ++i) layers_[i]->forward(pass, tile, record.layers[i]);
-  if (end < layers_.size()) layers_[end]->forward_statistics(pass, tile, record.layers[end]);
+  for (std::size_t i = stage_begin(stage); i < end; ++i) layers_[i]->forward(pass, tile, *record.layers[i]);
+  if (end < layers_.size()) layers_[end]->forward_statistics(pass, tile, *record.layers[end]);
 }
 
 void Network::join_forward(const Pass& pass, index_t stage, NetworkRecord& record) {
   const std::size_t next = stage_end(stage);
-  if (next < layers_.size()) layers_[next]->join_forward_statistics(own(pass), record.layers[next]);
+  if (next < layers_.size()) layers_[next]->join_forward_statistics(own(pass), *record.layers[next]);
 }
 
 void Network::forward(const Pass& pass, NetworkRecord& record) {
@@ -280,13 +280,13 @@ void Network::begin_backward(const Pass& pass, NetworkRecord& record) const {
     return tensor::allocate_matrix(pass.workspace(), m.rows, m.cols);
   };
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    record.layers[i].d_output = like(record.layers[i].output);
-    layers_[i]->begin_backward(pass, record.layers[i]);
+    record.layers[i]->d_output = like(record.layers[i]->output);
+    layers_[i]->begin_backward(pass, *record.layers[i]);
   }
   record.d_hidden = hidden_layer_ == no_layer ? tensor::Matrix() : like(hidden(record));
   record.d_input = {};
   if (gives_input_gradient_) {
-    const tensor::RowSource& input = record.layers.front().input;
+    const tensor::RowSource& input = record.layers.front()->input;
     record.d_input = tensor::allocate_matrix(pass.workspace(), input.rows, input.cols);
   }
 }
@@ -296,17 +296,17 @@ void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, Netwo
   const auto layer = [&](std::size_t i) {
     if (i == hidden_layer_) {
       const IndexRange rows = pass.tiles().rows(tile);
-      ops::add(pass.context, record.d_hidden.rows_from(rows), record.layers[i].d_output.rows_from(rows));
+      ops::add(pass.context, record.d_hidden.rows_from(rows), record.layers[i]->d_output.rows_from(rows));
     }
-    const tensor::Matrix d_input = i == 0 ? record.d_input : record.layers[i - 1].d_output;
-    layers_[i]->backward(pass, tile, record.layers[i], d_input, partial + partial_offset_[i]);
+    const tensor::Matrix d_input = i == 0 ? record.d_input : record.layers[i - 1]->d_output;
+    layers_[i]->backward(pass, tile, *record.layers[i], d_input, partial + partial_offset_[i]);
   };
   // The first layer of a stage but stage 0 has its sums taken here, and its backward in the stage before.
   const std::size_t begin = stage_begin(stage);
   const std::size_t end = stage_end(stage);
   if (end < layers_.size()) layer(end);
   for (std::size_t i = end; i-- > begin + (stage > 0 ? 1 : 0);) layer(i);
-  if (stage > 0) layers_[begin]->backward_statistics(pass, tile, record.layers[begin]);
+  if (stage > 0) layers_[begin]->backward_statistics(pass, tile, *record.layers[begin]);
 }
 
 IndexRange Network::partial_columns(index_t stage) const {
@@ -320,7 +320,7 @@ IndexRange Network::partial_columns(index_t stage) const {
 void Network::join_backward(const Pass& pass, index_t stage, NetworkRecord& record) {
   if (stage == 0) return;
   const std::size_t first = stage_begin(stage);
-  layers_[first]->join_backward_statistics(pass, record.layers[first]);
+  layers_[first]->join_backward_statistics(pass, *record.layers[first]);
 }
 
 }  // namespace switchyard::nn

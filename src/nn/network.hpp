@@ -67,9 +67,12 @@ struct NetworkOptions {
 };
 
 struct NetworkRecord {
-  Vector<LayerRecord> layers;
+  Vector<std::unique_ptr<LayerRecord>> layers;
   tensor::Matrix d_hidden;  // gradient of the hidden vectors from outside, added to that of the layers behind
   tensor::Matrix d_input;   // of the rows; no data if they are data
+
+  tensor::Matrix output() const { return layers.back()->output; }
+  tensor::Matrix d_output() const { return layers.back()->d_output; }
 };
 
 // A bank: one shape, any number of sets of weights, each with a name. A gate's has one, the experts of a rank
@@ -109,7 +112,7 @@ class Network {
   }
   // The shown hidden vectors of a forward, [rows, hidden]; and where their gradient from outside goes,
   // allocated by begin_backward and written by the caller in full.
-  tensor::Matrix hidden(const NetworkRecord& record) const { return record.layers[hidden_layer_].output; }
+  tensor::Matrix hidden(const NetworkRecord& record) const { return record.layers[hidden_layer_]->output; }
   // Sum of the sizes of the per-tile parameters of a set: the width of a row of partial gradients.
   index_t partial_width() const { return partial_width_; }
 
@@ -118,7 +121,7 @@ class Network {
 
   // forward = begin_forward; then for each stage: forward_tile of all tiles, join_forward. A stage ends where
   // statistics of the whole batch are needed, so a network without batch norm has one. The result is
-  // record.layers.back().output.
+  // record.output().
   index_t stage_count() const { return std::ssize(normalised_) + 1; }
   void begin_forward(const Pass& pass, NetworkRecord& record) const;
   void forward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record) const;
@@ -127,7 +130,7 @@ class Network {
   // All tiles over the pool. Collective over the batch's ranks where there are batch statistics.
   void forward(const Pass& pass, NetworkRecord& record);
 
-  // Allocates the gradients of all activations; the caller then writes record.layers.back().d_output. The
+  // Allocates the gradients of all activations; the caller then writes record.d_output(). The
   // stages follow from the last to the first.
   void begin_backward(const Pass& pass, NetworkRecord& record) const;
   // partial: [partial_width()], of this tile; a stage writes its columns.

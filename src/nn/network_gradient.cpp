@@ -114,12 +114,13 @@ void NetworkGradient::reduce(const Pass& pass, const NetworkRecord& record) {
   tree_.reduce(pass);
   const auto how = pass.batch.is_first_part ? Layer::Gradient::written : Layer::Gradient::added;
   for (const WholeRows& whole : whole_rows_) {
-    const LayerRecord& layer = record.layers[whole.layer];
-    const ProductRows x = pass.tiles().gather_rows(pass.workspace(), layer.product_input());
-    const ProductRows dy = pass.tiles().gather_rows(pass.workspace(), layer.product_d_output());
+    const Layer& layer = network_->layer(whole.layer);
+    const ProductPair mine = layer.product_rows(*record.layers[whole.layer]);
+    const ProductPair all{pass.tiles().gather_rows(pass.workspace(), mine.input),
+                          pass.tiles().gather_rows(pass.workspace(), mine.d_output)};
     pass.context.pool().parallel_for(std::ssize(whole.blocks), [&](index_t b) {
       const Block& block = whole.blocks[b];
-      network_->layer(whole.layer).whole_rows_gradient(x, dy, block.rows, block.gradient, how);
+      layer.whole_rows_gradient(all, block.rows, block.gradient, how);
     });
   }
 }

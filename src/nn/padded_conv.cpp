@@ -23,6 +23,17 @@ index_t piece_rows(const PaddedConvShape& shape) {
 
 }  // namespace
 
+struct PaddedConv::Record : LayerRecord {
+  tensor::Matrix convolved;         // before what follows; backward overwrites it with its gradient
+  Span<std::uint8_t> argmax_place;  // place of each maximum in its window
+  Span<float> gathered_input;       // in the library's order; empty where the input lies so
+  Span<float> scratch;              // [tiles, weight and bias]
+  // Batch norm: [tiles, width], to be joined over all ranks; and [rows, width], which a tile's are the sums of.
+  Span<double> tile_statistics, row_statistics;
+};
+
+std::unique_ptr<LayerRecord> PaddedConv::make_record() const { return std::make_unique<Record>(); }
+
 PaddedConv::PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape)
     : shape_(shape), piece_rows_(piece_rows(shape)) {
   using First = BankArray::First;
@@ -63,7 +74,8 @@ void PaddedConv::for_each_piece(IndexRange rows, const auto& body) const {
   }
 }
 
-void PaddedConv::begin_forward(const Pass& pass, LayerRecord& record) const {
+void PaddedConv::begin_forward(const Pass& pass, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   const index_t rows = pass.tiles().local_rows();
   const index_t channels = shape_.out_channels;
   const ops::NormPoolShape after = shape_.norm_pool();
@@ -81,17 +93,17 @@ void PaddedConv::begin_forward(const Pass& pass, LayerRecord& record) const {
   if (norm_ && pass.is_training()) {
     record.tile_statistics =
         pass.workspace().allocate<double>(pass.tiles().local_count() * channels * BatchNorm::moments_width);
-    record.tile_sums =
+    record.row_statistics =
         pass.workspace().allocate<double>(rows * channels * BatchNorm::moments_width);  // of rows
   }
 }
 
-const float* PaddedConv::library_input(const LayerRecord& record, index_t row) const {
+const float* PaddedConv::library_input(const Record& record, index_t row) const {
   return (record.gathered_input.empty() ? record.input.base[0] : record.gathered_input.data()) +
          row * in_features();
 }
 
-void PaddedConv::convolve(device::Context& context, index_t set, IndexRange piece, LayerRecord& record) const {
+void PaddedConv::convolve(device::Context& context, index_t set, IndexRange piece, Record& record) const {
   if (!record.gathered_input.empty()) {
     SY_EXPECTS(shape_.in_order == ops::ImageOrder::channels_first,
                "images of {} channels come from the layer before, side by side", shape_.in_channels);
@@ -105,7 +117,7 @@ void PaddedConv::convolve(device::Context& context, index_t set, IndexRange piec
 }
 
 void PaddedConv::normalise_and_pool(device::Context& context, index_t set, IndexRange piece,
-                                    LayerRecord& record) const {
+                                    Record& record) const {
   ops::norm_pool_forward(
       context, shape_.norm_pool(), record.convolved.rows_from(piece),
       norm_ ? norm_->affine(set) : ops::Affine(),
@@ -114,12 +126,13 @@ void PaddedConv::normalise_and_pool(device::Context& context, index_t set, Index
 }
 
 // The convolution, and the moments of the tile's samples; the whole batch's follow in join_forward_statistics.
-void PaddedConv::forward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
+void PaddedConv::forward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   const index_t channels = shape_.out_channels;
   const bool training = !record.tile_statistics.empty();
   const IndexRange samples = pass.tiles().samples(tile);
   const index_t set = pass.tiles().set(tile);
-  auto* const of_rows = reinterpret_cast<ops::Moments*>(record.tile_sums.data());
+  auto* const of_rows = reinterpret_cast<ops::Moments*>(record.row_statistics.data());
   for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
     convolve(pass.context, set, piece, record);
     const index_t count = std::min(piece.end, samples.end) - piece.begin;
@@ -133,11 +146,13 @@ void PaddedConv::forward_statistics(const Pass& pass, index_t tile, LayerRecord&
                      {of_tile, channels});
 }
 
-void PaddedConv::join_forward_statistics(const Pass& pass, LayerRecord& record) {
+void PaddedConv::join_forward_statistics(const Pass& pass, LayerRecord& of_layer) {
+  auto& record = static_cast<Record&>(of_layer);
   norm_->join_forward(pass, record.tile_statistics, gamma(), beta());
 }
 
-void PaddedConv::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
+void PaddedConv::forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   const index_t set = pass.tiles().set(tile);
   for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
     if (!norm_) convolve(pass.context, set, piece, record);
@@ -145,18 +160,19 @@ void PaddedConv::forward(const Pass& pass, index_t tile, LayerRecord& record) co
   });
 }
 
-void PaddedConv::begin_backward(const Pass& pass, LayerRecord& record) const {
+void PaddedConv::begin_backward(const Pass& pass, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   // The weight gradient of a piece that is not its tile's first.
   record.scratch = pass.workspace().allocate<float>(pass.tiles().local_count() *
                                                     (shape_.weight_count() + shape_.out_channels));
   if (!norm_) return;
   const index_t width = 2 * shape_.out_channels;
   record.tile_statistics = pass.workspace().allocate<double>(pass.tiles().local_count() * width);
-  record.tile_sums = pass.workspace().allocate<double>(pass.tiles().local_rows() * width);
+  record.row_statistics = pass.workspace().allocate<double>(pass.tiles().local_rows() * width);
 }
 
 // Those of `rows` before place `samples` are samples.
-ops::NormPoolRows PaddedConv::pooled(const LayerRecord& record, IndexRange rows, index_t samples) const {
+ops::NormPoolRows PaddedConv::pooled(const Record& record, IndexRange rows, index_t samples) const {
   return {.z = record.convolved.rows_from(rows),
           .pooled = {record.output.rows_from(rows),
                      shape_.max_pool ? record.argmax_place.data() + rows.begin * out_features() : nullptr,
@@ -164,22 +180,25 @@ ops::NormPoolRows PaddedConv::pooled(const LayerRecord& record, IndexRange rows,
           .samples = samples - rows.begin};
 }
 
-void PaddedConv::backward_statistics(const Pass& pass, index_t tile, LayerRecord& record) const {
+void PaddedConv::backward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
+  auto& record = static_cast<Record&>(of_layer);
   const index_t width = 2 * shape_.out_channels;
   const IndexRange samples = pass.tiles().samples(tile);
   const ops::NormView norm = norm_view(pass.tiles().set(tile));
-  const Span<double> of_rows = record.tile_sums.subspan(samples.begin * width, samples.size() * width);
+  const Span<double> of_rows = record.row_statistics.subspan(samples.begin * width, samples.size() * width);
   ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm, pooled(record, samples, samples.end),
                                of_rows);
   ops::add_backward_sums(pass.context, norm, of_rows, record.tile_statistics.subspan(tile * width, width));
 }
 
-void PaddedConv::join_backward_statistics(const Pass& pass, LayerRecord& record) {
+void PaddedConv::join_backward_statistics(const Pass& pass, LayerRecord& of_layer) {
+  auto& record = static_cast<Record&>(of_layer);
   norm_->join_backward(pass, record.tile_statistics, shape_.norm_pool().places());
 }
 
-void PaddedConv::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
+void PaddedConv::backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
                           float* partial) const {
+  auto& record = static_cast<Record&>(of_layer);
   const IndexRange rows = pass.tiles().rows(tile);
   const IndexRange samples = pass.tiles().samples(tile);
   const index_t set = pass.tiles().set(tile);
@@ -209,7 +228,7 @@ void PaddedConv::backward(const Pass& pass, index_t tile, LayerRecord& record, t
 
 // The piece's convolved values are their gradient by now. A copy of the input that the weight gradient has read
 // makes room for the gradient in the library's order.
-void PaddedConv::input_gradient(device::Context& context, index_t set, IndexRange piece, LayerRecord& record,
+void PaddedConv::input_gradient(device::Context& context, index_t set, IndexRange piece, Record& record,
                                 tensor::Matrix d_input) const {
   const bool reordered = shape_.in_order == ops::ImageOrder::channels_first;
   float* const copy = record.gathered_input.data() + piece.begin * in_features();

@@ -50,6 +50,7 @@ class PaddedConv final : public Layer {
   }
 
   bool needs_batch_statistics() const override { return norm_.has_value(); }
+  std::unique_ptr<LayerRecord> make_record() const override;
   void begin_forward(const Pass&, LayerRecord&) const override;
   void forward_statistics(const Pass&, index_t tile, LayerRecord&) const override;
   void join_forward_statistics(const Pass&, LayerRecord&) override;
@@ -60,6 +61,7 @@ class PaddedConv final : public Layer {
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
+  struct Record;
   const float* weight(index_t set) const { return parameters_[0].of(set); }
   const float* bias(index_t set) const { return norm_ ? nullptr : parameters_[1].of(set); }
   const Parameter& gamma() const { return parameters_[1]; }
@@ -71,12 +73,12 @@ class PaddedConv final : public Layer {
 
   // body(rows) for each piece of the rows.
   void for_each_piece(IndexRange rows, const auto& body) const;
-  const float* library_input(const LayerRecord& record, index_t row) const;
+  const float* library_input(const Record& record, index_t row) const;
   // Of rows that meet the weights of `set`.
-  void convolve(device::Context& context, index_t set, IndexRange piece, LayerRecord& record) const;
-  void normalise_and_pool(device::Context& context, index_t set, IndexRange piece, LayerRecord& record) const;
-  ops::NormPoolRows pooled(const LayerRecord& record, IndexRange rows, index_t samples) const;
-  void input_gradient(device::Context& context, index_t set, IndexRange piece, LayerRecord& record,
+  void convolve(device::Context& context, index_t set, IndexRange piece, Record& record) const;
+  void normalise_and_pool(device::Context& context, index_t set, IndexRange piece, Record& record) const;
+  ops::NormPoolRows pooled(const Record& record, IndexRange rows, index_t samples) const;
+  void input_gradient(device::Context& context, index_t set, IndexRange piece, Record& record,
                       tensor::Matrix d_input) const;
 
   PaddedConvShape shape_;

@@ -23,17 +23,19 @@ class PatchFilters final : public Layer {
   double activation_floats() const override;
   Span<Parameter> parameters() override { return parameters_; }
 
+  std::unique_ptr<LayerRecord> make_record() const override;
   void begin_forward(const Pass&, LayerRecord&) const override;
   void forward(const Pass&, index_t tile, LayerRecord&) const override;
   void begin_backward(const Pass&, LayerRecord&) const override;
   void backward(const Pass&, index_t tile, LayerRecord&, tensor::Matrix d_input, float* partial) const override;
 
  private:
+  struct Record;
   // For one tile.
   index_t workspace_floats(const BatchTiles& tiles) const {
     return ops::patch_filters_workspace_floats(shape_, tiles.most_tile_rows());
   }
-  static ops::PatchFilterRows rows_of(const LayerRecord& record, IndexRange rows);
+  static ops::PatchFilterRows rows_of(const Record& record, IndexRange rows);
 
   ops::PatchFilterShape shape_;
   Vector<Parameter> parameters_;  // weight, and bias if there is one

@@ -27,7 +27,7 @@ TEST(Payload, of_the_reduction_and_the_update_is_at_most_twice_the_parameters) {
   NetworkRecord record;
   network.forward(pass, record);
   network.begin_backward(pass, record);
-  const tensor::Matrix d_output = record.layers.back().d_output;
+  const tensor::Matrix d_output = record.d_output();
   std::fill_n(d_output.data, d_output.rows * d_output.cols, 1.0F);
   gradient.backward(pass, record);
 

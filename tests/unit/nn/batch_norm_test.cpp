@@ -150,7 +150,7 @@ TEST(BatchNorm, does_not_see_padding) {
       of_expert.batch.rows = tensor::ConstMatrix(images.data(), rows, features);
       network.forward(pass, record);
       network.begin_backward(pass, record);
-      const tensor::Matrix d_out = record.layers.back().d_output;
+      const tensor::Matrix d_out = record.d_output();
       for (index_t r = 0; r < rows; ++r)
         for (index_t c = 0; c < d_out.cols; ++c)
           d_out(r, c) = r < samples ? static_cast<float>(r + c) - 2.0F : 0.0F;
@@ -162,7 +162,7 @@ TEST(BatchNorm, does_not_see_padding) {
       }
       std::vector<float> all;
       for (index_t r = 0; r < samples; ++r)
-        for (index_t c = 0; c < 3; ++c) all.push_back(record.layers.back().output(r, c));
+        for (index_t c = 0; c < 3; ++c) all.push_back(record.output()(r, c));
       // Of all tiles; with padding, tiles of nothing but padding add zero.
       for (index_t i = 0; i < network.partial_width(); ++i) {
         double sum = 0;
