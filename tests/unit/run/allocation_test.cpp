@@ -38,7 +38,8 @@ std::vector<std::int64_t> counts_of_run() {
   config.data.random.samples = 5000;
   config.data.random.features = 40;
   config.data.random.classes = 5;
-  config.model = {"dense:16 relu dense:experts", "dense:classes"};
+  config.model.gate = "dense:16 relu dense:experts";
+  config.model.expert = "dense:classes";
   config.moe.experts = 6;
   config.moe.importance = 0.2;
   config.train.batch_size = 100;

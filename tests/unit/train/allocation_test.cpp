@@ -20,7 +20,8 @@ run::Config make_config(index_t top_k) {
   config.data.random.samples = 1000;
   config.data.random.features = 40;
   config.data.random.classes = 5;
-  config.model = {"dense:64 relu dense:experts", "dense:16 relu dense:classes"};
+  config.model.gate = "dense:64 relu dense:experts";
+  config.model.expert = "dense:16 relu dense:classes";
   config.moe.experts = 6;
   config.moe.top_k = top_k;
   config.moe.importance = 0.2;
