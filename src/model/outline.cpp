@@ -39,7 +39,7 @@ void resolve_networks(const ModelOptions& options, const Task& task, moe::LayerO
   layer.expert = nn::NetworkShape::resolve(
       "expert", moe::parse_expert(options.networks.expert, expert_role(options.networks.family)), task.sample,
       layer.outputs);
-  layer.expert.shows_hidden = gate.kind.scores == moe::ScoresOf::hidden_vectors;
+  if (gate.kind.scores == moe::ScoresOf::hidden_vectors) layer.expert.show_hidden();
   if (gate.kind.resolve != nullptr) {
     layer.gate = gate.kind.resolve(
         {options.moe, gate.layers, task.sample, task.classes, layer.expert, options.networks.expert});

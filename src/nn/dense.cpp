@@ -1,169 +1,182 @@
 #include "nn/dense.hpp"
 
+#include <array>
+
 #include "base/contract.hpp"
+#include "nn/layer_text.hpp"
+#include "nn/network_options.hpp"
 #include "ops/convert.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
+namespace {
 
-struct Dense::Record : LayerRecord {
+struct Record : LayerRecord {
   Span<float> gathered_input;      // scattered rows side by side, as a product needs them
   Span<ops::bfloat16> input_bf16;  // products in bf16: copies
   Span<ops::bfloat16> d_output_bf16;
 };
 
-std::unique_ptr<LayerRecord> Dense::make_record() const { return std::make_unique<Record>(); }
-
-Dense::Dense(const std::string& name, index_t in, index_t out, const Options& options)
-    : in_(in),
-      out_(out),
-      options_(options),
-      parameters_{Parameter{{name + "/weight", {in, out}, BankArray::First::drawn, in}, options.weight_rule},
-                  Parameter{{name + "/bias", {out}, BankArray::First::drawn, in}, GradientRule::per_tile}} {
-  SY_EXPECTS(options.bias || options.activation == Activation::none, "{} has a ReLU and no bias", name);
-}
-
-void Dense::hold(index_t sets) {
-  if (in_bf16()) weight_bf16_ = device::Buffer<ops::bfloat16>(sets * weight().stride);
-}
-
-void Dense::values_changed(device::Context& context) {
-  if (weight_bf16_.count() > 0)
-    ops::to_bfloat16(context, {weight().values, weight_bf16_.count()}, weight_bf16_.span());
-}
-
-void Dense::begin_forward(const Pass& pass, LayerRecord& of_layer) const {
-  auto& record = static_cast<Record&>(of_layer);
-  const index_t rows = pass.tiles().local_rows();
-  SY_EXPECTS(!record.input.in_order() || record.input.stride[0] == in_, "rows of {} floats lie {} apart", in_,
-             record.input.stride[0]);
-  record.output = tensor::allocate_matrix(pass.workspace(), rows, out_);
-  if (!record.input.in_order()) record.gathered_input = pass.workspace().allocate<float>(rows * in_);
-  if (in_bf16()) record.input_bf16 = pass.workspace().allocate<ops::bfloat16>(rows * in_);
-}
-
-void Dense::begin_backward(const Pass& pass, LayerRecord& of_layer) const {
-  auto& record = static_cast<Record&>(of_layer);
-  if (in_bf16())
-    record.d_output_bf16 = pass.workspace().allocate<ops::bfloat16>(pass.tiles().local_rows() * out_);
-}
-
-ProductRows Dense::input_rows(const Record& record) const {
-  const tensor::RowSource& x = record.input;
-  if (in_bf16()) return {true, nullptr, record.input_bf16.data(), x.rows, x.cols};
-  return {false, x.in_order() ? x.base[0] : record.gathered_input.data(), nullptr, x.rows, x.cols};
-}
-
-ProductRows Dense::d_output_rows(const Record& record) const {
-  const tensor::Matrix& dy = record.d_output;
-  if (in_bf16()) return {true, nullptr, record.d_output_bf16.data(), dy.rows, dy.cols};
-  return {false, dy.data, nullptr, dy.rows, dy.cols};
-}
-
-ProductPair Dense::product_rows(const LayerRecord& of_layer) const {
-  const auto& record = static_cast<const Record&>(of_layer);
-  return {input_rows(record), d_output_rows(record)};
-}
-
-// rows times the weight of their set, in the layer's precision.
-void Dense::product(const ops::MatmulShape& shape, index_t set, const ProductRows& rows, float* result,
-                    const float* bias) const {
-  if (rows.in_bf16) {
-    ops::matmul(shape, rows.bf16, weight_bf16_.data() + set * weight().stride, result, bias);
-  } else {
-    ops::matmul(shape, rows.f32, weight().of(set), result, bias);
+class Dense final : public Layer {
+ public:
+  // In bf16, products read copies of rows and weights and accumulate in float32; all that is kept is float32.
+  Dense(const std::string& name, const DenseShape& shape, GradientRule weight_rule, Precision precision)
+      : shape_(shape),
+        in_bf16_(precision == Precision::bf16),
+        parameters_{Parameter{{name + "/weight", {in(), out()}, BankArray::First::drawn, in()}, weight_rule},
+                    Parameter{{name + "/bias", {out()}, BankArray::First::drawn, in()}}} {
+    SY_EXPECTS(shape.bias || !shape.relu, "{} has a ReLU and no bias", name);
   }
-}
 
-ops::Epilogue Dense::epilogue() const {
-  if (!options_.bias) return ops::Epilogue::none;
-  return options_.activation == Activation::relu ? ops::Epilogue::bias_relu : ops::Epilogue::bias;
-}
+  index_t in_features() const override { return in(); }
+  index_t out_features() const override { return out(); }
+  index_t multiply_adds() const override { return in() * out(); }
+  Span<Parameter> parameters() override { return Span(parameters_).first(shape_.bias ? 2 : 1); }
+  void hold(index_t sets) override {
+    if (in_bf16_) weight_bf16_ = device::Buffer<ops::bfloat16>(sets * weight().stride);
+  }
+  void values_changed(device::Context& context) override {
+    if (weight_bf16_.count() > 0)
+      ops::to_bfloat16(context, {weight().values, weight_bf16_.count()}, weight_bf16_.span());
+  }
 
-void Dense::forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
-  auto& record = static_cast<Record&>(of_layer);
-  const IndexRange rows = pass.tiles().rows(tile);
-  if (rows.empty()) return;
-  const tensor::RowSource x = record.input.rows_from(rows);
-  const index_t first = rows.begin * in_;
-  const index_t count = rows.size() * in_;
-  if (!x.in_order()) {
-    ops::gather_rows(pass.context, x, {record.gathered_input.data() + first, rows.size(), in_});
+  std::unique_ptr<LayerRecord> make_record() const override { return std::make_unique<Record>(); }
+  void begin_forward(const Pass& pass, LayerRecord& of_layer) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    const index_t rows = pass.tiles().local_rows();
+    SY_EXPECTS(!record.input.in_order() || record.input.stride[0] == in(), "rows of {} floats lie {} apart",
+               in(), record.input.stride[0]);
+    record.output = tensor::allocate_matrix(pass.workspace(), rows, out());
+    if (!record.input.in_order()) record.gathered_input = pass.workspace().allocate<float>(rows * in());
+    if (in_bf16_) record.input_bf16 = pass.workspace().allocate<ops::bfloat16>(rows * in());
   }
-  if (in_bf16()) {
-    const float* const source = x.in_order() ? x.base[0] : record.gathered_input.data() + first;
-    ops::to_bfloat16(pass.context, {source, count}, record.input_bf16.subspan(first, count));
-  }
-  const index_t set = pass.tiles().set(tile);
-  product({.m = rows.size(), .n = out_, .k = in_, .lda = in_, .ldb = out_, .ldc = out_, .epilogue = epilogue()},
-          set, input_rows(record).rows_from(rows), record.output.row(rows.begin), bias(set));
-}
-
-void Dense::backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
-                     float* partial) const {
-  auto& record = static_cast<Record&>(of_layer);
-  const IndexRange rows = pass.tiles().rows(tile);
-  const tensor::Matrix dy = record.d_output.rows_from(rows);
-  if (options_.activation == Activation::relu) {
-    ops::relu_backward(pass.context, record.output.rows_from(rows), dy, dy);
-  }
-  if (in_bf16()) {
-    const index_t count = rows.size() * out_;
-    ops::to_bfloat16(pass.context, {dy.data, count}, record.d_output_bf16.subspan(rows.begin * out_, count));
-  }
-  const ProductRows dy_rows = d_output_rows(record).rows_from(rows);
-  if (d_input.data != nullptr && !rows.empty()) {
-    // dX = dY W^T
+  void forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    const IndexRange rows = pass.tiles().rows(tile);
+    if (rows.empty()) return;
+    const tensor::RowSource x = record.input.rows_from(rows);
+    const index_t first = rows.begin * in();
+    const index_t count = rows.size() * in();
+    if (!x.in_order())
+      ops::gather_rows(pass.context, x, {record.gathered_input.data() + first, rows.size(), in()});
+    if (in_bf16_) {
+      const float* const source = x.in_order() ? x.base[0] : record.gathered_input.data() + first;
+      ops::to_bfloat16(pass.context, {source, count}, record.input_bf16.subspan(first, count));
+    }
+    const index_t set = pass.tiles().set(tile);
     product({.m = rows.size(),
-             .n = in_,
-             .k = out_,
-             .lda = out_,
-             .ldb = out_,
-             .ldc = d_input.stride,
-             .transpose_b = ops::Transpose::yes},
-            pass.tiles().set(tile), dy_rows, d_input.row(rows.begin), nullptr);
+             .n = out(),
+             .k = in(),
+             .lda = in(),
+             .ldb = out(),
+             .ldc = out(),
+             .epilogue = epilogue()},
+            set, input_rows(record).rows_from(rows), record.output.row(rows.begin),
+            shape_.bias ? parameters_[1].of(set) : nullptr);
   }
-  if (options_.weight_rule == GradientRule::per_tile) {
-    whole_rows_gradient({input_rows(record).rows_from(rows), dy_rows}, {0, in_}, partial, Gradient::written);
-    partial += in_ * out_;
+
+  void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    if (in_bf16_)
+      record.d_output_bf16 = pass.workspace().allocate<ops::bfloat16>(pass.tiles().local_rows() * out());
   }
-  if (options_.bias) ops::column_sums(pass.context, dy, {partial, out_});
-}
-
-void Dense::whole_rows_gradient(const ProductPair& rows, IndexRange block, float* gradient,
-                                Gradient how) const {
-  // dW[block] = X[:, block]^T dY
-  const ops::MatmulShape shape{.m = block.size(),
-                               .n = out_,
-                               .k = rows.input.rows,
-                               .lda = in_,
-                               .ldb = out_,
-                               .ldc = out_,
-                               .transpose_a = ops::Transpose::yes,
-                               .accumulate = how == Gradient::added};
-  if (rows.input.in_bf16) {
-    ops::matmul(shape, rows.input.bf16 + block.begin, rows.d_output.bf16, gradient);
-  } else {
-    ops::matmul(shape, rows.input.f32 + block.begin, rows.d_output.f32, gradient);
+  void backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
+                float* partial) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    const IndexRange rows = pass.tiles().rows(tile);
+    const tensor::Matrix dy = record.d_output.rows_from(rows);
+    if (shape_.relu) ops::relu_backward(pass.context, record.output.rows_from(rows), dy, dy);
+    if (in_bf16_) {
+      const index_t count = rows.size() * out();
+      ops::to_bfloat16(pass.context, {dy.data, count}, record.d_output_bf16.subspan(rows.begin * out(), count));
+    }
+    const ProductPair of_tile = product_rows(record).rows_from(rows);
+    if (d_input.data != nullptr && !rows.empty()) {
+      // dX = dY W^T
+      product({.m = rows.size(),
+               .n = in(),
+               .k = out(),
+               .lda = out(),
+               .ldb = out(),
+               .ldc = d_input.stride,
+               .transpose_b = ops::Transpose::yes},
+              pass.tiles().set(tile), of_tile.d_output, d_input.row(rows.begin), nullptr);
+    }
+    if (weight().rule == GradientRule::per_tile) {
+      whole_rows_gradient(of_tile, {0, in()}, partial, Gradient::written);
+      partial += in() * out();
+    }
+    if (shape_.bias) ops::column_sums(pass.context, dy, {partial, out()});
   }
+
+  ProductPair product_rows(const LayerRecord& of_layer) const override {
+    const auto& record = static_cast<const Record&>(of_layer);
+    const tensor::Matrix& dy = record.d_output;
+    return {input_rows(record), in_bf16_
+                                    ? ProductRows{true, nullptr, record.d_output_bf16.data(), dy.rows, dy.cols}
+                                    : ProductRows{false, dy.data, nullptr, dy.rows, dy.cols}};
+  }
+  void whole_rows_gradient(const ProductPair& rows, IndexRange block, float* gradient,
+                           Gradient how) const override {
+    // dW[block] = X[:, block]^T dY
+    const ops::MatmulShape shape{.m = block.size(),
+                                 .n = out(),
+                                 .k = rows.input.rows,
+                                 .lda = in(),
+                                 .ldb = out(),
+                                 .ldc = out(),
+                                 .transpose_a = ops::Transpose::yes,
+                                 .accumulate = how == Gradient::added};
+    if (in_bf16_) {
+      ops::matmul(shape, rows.input.bf16 + block.begin, rows.d_output.bf16, gradient);
+    } else {
+      ops::matmul(shape, rows.input.f32 + block.begin, rows.d_output.f32, gradient);
+    }
+  }
+
+ private:
+  index_t in() const { return shape_.in; }
+  index_t out() const { return shape_.out; }
+  const Parameter& weight() const { return parameters_[0]; }
+  ops::Epilogue epilogue() const {
+    if (!shape_.bias) return ops::Epilogue::none;
+    return shape_.relu ? ops::Epilogue::bias_relu : ops::Epilogue::bias;
+  }
+  ProductRows input_rows(const Record& record) const {
+    const tensor::RowSource& x = record.input;
+    if (in_bf16_) return {true, nullptr, record.input_bf16.data(), x.rows, x.cols};
+    return {false, x.in_order() ? x.base[0] : record.gathered_input.data(), nullptr, x.rows, x.cols};
+  }
+  // rows times the weight of their set, in the layer's precision.
+  void product(const ops::MatmulShape& shape, index_t set, const ProductRows& rows, float* result,
+               const float* bias) const {
+    if (in_bf16_) {
+      ops::matmul(shape, rows.bf16, weight_bf16_.data() + set * weight().stride, result, bias);
+    } else {
+      ops::matmul(shape, rows.f32, weight().of(set), result, bias);
+    }
+  }
+
+  DenseShape shape_;
+  bool in_bf16_;
+  std::array<Parameter, 2> parameters_;        // weight, and the bias if there is one
+  device::Buffer<ops::bfloat16> weight_bf16_;  // [sets, in, out], as far apart as the weights
+};
+
+}  // namespace
+
+std::optional<DenseShape> DenseShape::read(LayerText& text) {
+  if (!text.at(LayerSpec::Kind::dense)) return {};
+  DenseShape shape{.in = text.sample.features(), .out = text.take_outputs()};
+  shape.relu = text.take(LayerSpec::Kind::relu);
+  text.sample = {1, 1, shape.out};
+  return shape;
 }
 
-void Relu::begin_forward(const Pass& pass, LayerRecord& record) const {
-  SY_EXPECTS(record.input.in_order(), "a ReLU of scattered rows");
-  record.output = tensor::allocate_matrix(pass.workspace(), pass.tiles().local_rows(), features_);
-}
-
-void Relu::forward(const Pass& pass, index_t tile, LayerRecord& record) const {
-  const IndexRange rows = pass.tiles().rows(tile);
-  const tensor::RowSource x = record.input.rows_from(rows);
-  ops::relu(pass.context, x.matrix(), record.output.rows_from(rows));
-}
-
-void Relu::backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input, float*) const {
-  const IndexRange rows = pass.tiles().rows(tile);
-  ops::relu_backward(pass.context, record.output.rows_from(rows), record.d_output.rows_from(rows),
-                     d_input.rows_from(rows));
+std::unique_ptr<Layer> DenseShape::make(LayerNames& names, const NetworkOptions& options) const {
+  return std::make_unique<Dense>(name.empty() ? names.next("dense") : std::string(name), *this,
+                                 options.policy.rule(in, out), options.precision);
 }
 
 }  // namespace switchyard::nn

@@ -10,6 +10,10 @@
 
 namespace switchyard::nn {
 
+struct LayerText;
+class LayerNames;
+struct NetworkOptions;
+
 // What one layer's forward leaves for its backward, for one batch. Each kind of layer adds what it needs. All
 // memory is the step's workspace; the record is used again in every step.
 struct LayerRecord {

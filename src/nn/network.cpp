@@ -1,157 +1,20 @@
 #include "nn/network.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-
-#include "base/error.hpp"
 #include "device/thread_pool.hpp"
-#include "nn/conv_stage.hpp"
-#include "nn/dense.hpp"
-#include "nn/patch_filters.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
 
-using Kind = LayerSpec::Kind;
-
-GradientRule GradientPolicy::rule(index_t in, index_t out) const {
-  if (!replicated) return GradientRule::whole_rows;
-  return batch_size * (in + out) < shards * in * out ? GradientRule::whole_rows : GradientRule::per_tile;
-}
-
-namespace {
-
-// What a network's text says of its images, layer by layer.
-struct ImageLayers {
-  std::string_view name;  // of the network, for messages
-  Span<const LayerSpec> spec;
-  std::size_t next;           // layer to read
-  tensor::SampleShape image;  // at that layer
-
-  bool is(std::size_t i, Kind kind) const { return i < spec.size() && spec[i].kind == kind; }
-  bool take(Kind kind) {
-    if (!is(next, kind)) return false;
-    ++next;
-    return true;
-  }
-};
-
-// The fused first stage `conv:N [batch_norm] relu max_pool`.
-void resolve_conv(ImageLayers& layers, NetworkShape& shape) {
-  const tensor::SampleShape image = layers.image;
-  const index_t channels = layers.spec[layers.next++].outputs;
-  shape.batch_norm = layers.take(Kind::batch_norm);
-  if (!layers.take(Kind::relu) || !layers.take(Kind::max_pool)) {
-    throw ConfigError(
-        fmt::format("the {} begins with a convolution that is not followed by `[batch_norm] relu max_pool` "
-                    "(the stage is one fused kernel); write `conv:N relu max_pool` or `conv:N batch_norm "
-                    "relu max_pool`, or padded_conv:N, which any of these may follow",
-                    layers.name));
-  }
-  if (image.channels > 4 || image.height < 4 || image.width < 4) {
-    throw ConfigError(
-        fmt::format("the {} convolves samples of {} x {} x {} (channels x height x width), and the fused "
-                    "stage needs 1 to 4 channels and at least 4 x 4 pixels; use dense layers for such data",
-                    layers.name, image.channels, image.height, image.width));
-  }
-  shape.conv = ops::FusedConvShape{image.channels, image.height, image.width, channels};
-  layers.image = {shape.conv->out_channels, shape.conv->pooled_height(), shape.conv->pooled_width()};
-}
-
-// `padded_conv:N [batch_norm] [relu] [max_pool]`. As the first stage of an image of few channels it is the
-// fused kernel too, where there is pooling.
-void resolve_padded_conv(ImageLayers& layers, NetworkShape& shape) {
-  const bool first = layers.next == 0;
-  const tensor::SampleShape image = layers.image;
-  PaddedConvShape conv{.in_channels = image.channels,
-                       .height = image.height,
-                       .width = image.width,
-                       .out_channels = layers.spec[layers.next++].outputs};
-  conv.batch_norm = layers.take(Kind::batch_norm);
-  conv.relu = layers.take(Kind::relu);
-  conv.max_pool = layers.take(Kind::max_pool);
-  if (conv.max_pool && (image.height < 2 || image.width < 2)) {
-    throw ConfigError(fmt::format(
-        "layer {} of the {}, max_pool, is given images of {} x {} pixels (it takes the largest of 2 x 2); "
-        "remove it, or pool less often before it",
-        layers.next, layers.name, image.height, image.width));
-  }
-  layers.image = {conv.out_channels, conv.norm_pool().out_height(), conv.norm_pool().out_width()};
-  if (first && conv.relu && conv.max_pool && conv.in_channels <= 4) {
-    shape.conv = ops::FusedConvShape{conv.in_channels, conv.height, conv.width, conv.out_channels, 1};
-    shape.batch_norm = conv.batch_norm;
-    return;
-  }
-  if (!shape.padded_convs.empty()) {
-    shape.padded_convs.back().out_order = ops::ImageOrder::channels_last;
-    conv.in_order = ops::ImageOrder::channels_last;
-  }
-  shape.padded_convs.push_back(conv);
-}
-
-constexpr std::pair<Kind, ops::PatchActivation> activations[] = {{Kind::relu, ops::PatchActivation::relu},
-                                                                 {Kind::cubic, ops::PatchActivation::cubic},
-                                                                 {Kind::celu, ops::PatchActivation::celu},
-                                                                 {Kind::gelu, ops::PatchActivation::gelu},
-                                                                 {Kind::tanh, ops::PatchActivation::tanh}};
-
-// `patch_filters:N [bias] [ACTIVATION] sum`, all there is.
-ops::PatchFilterShape resolve_patch_filters(std::string_view name, Span<const LayerSpec> spec,
-                                            tensor::SampleShape sample, index_t outputs) {
-  ops::PatchFilterShape shape{sample.channels * sample.height, sample.width, outputs, spec[0].outputs};
-  ImageLayers layers{name, spec, 1, sample};
-  shape.bias = layers.take(Kind::bias);
-  for (const auto& [kind, activation] : activations) {
-    if (!layers.take(kind)) continue;
-    shape.activation = activation;
-    break;
-  }
-  if (layers.next + 1 != spec.size() || !layers.is(layers.next, Kind::sum)) {
-    throw ConfigError(fmt::format(
-        "the {} begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum:WORD` (one fused "
-        "layer, with an activation among relu, cubic, celu, gelu, tanh, or without one; WORD is experts in a "
-        "gate, classes in an expert); change model.{}",
-        name, name));
-  }
-  return shape;
-}
-
-}  // namespace
-
-NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> spec, tensor::SampleShape input,
-                                   index_t outputs) {
-  NetworkShape shape;
-  if (!spec.empty() && spec[0].kind == Kind::patch_filters) {
-    shape.patch_filters = resolve_patch_filters(name, spec, input, outputs);
-    return shape;
-  }
-  ImageLayers images{name, spec, 0, input};
-  if (images.is(0, Kind::conv)) resolve_conv(images, shape);
-  while (images.is(images.next, Kind::padded_conv)) resolve_padded_conv(images, shape);
-  index_t features = images.image.features();
-  for (std::size_t next = images.next; next < spec.size();) {
-    if (spec[next].kind != Kind::dense) {
-      throw ConfigError(fmt::format(
-          "layer {} of the {} cannot stand there (convolutions come first: `conv:N [batch_norm] relu "
-          "max_pool`, then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`; after them only "
-          "`dense:N [relu]` can follow; patch filters stand alone); change model.{}",
-          next + 1, name, name));
-    }
-    const index_t units = spec[next].outputs == LayerSpec::from_task ? outputs : spec[next].outputs;
-    const bool relu = next + 1 < spec.size() && spec[next + 1].kind == Kind::relu;
-    shape.dense.push_back({.in = features, .out = units, .relu = relu});
-    features = units;
-    next += relu ? 2 : 1;
-  }
-  return shape;
-}
-
 Network::Network(std::vector<std::string> names, const NetworkShape& shape, const NetworkOptions& options,
                  std::uint64_t seed)
-    : names_(std::move(names)), frozen_(options.frozen), gives_input_gradient_(options.input_gradient) {
-  add_layers(shape, options);
+    : names_(std::move(names)),
+      shown_layer_(shape.shown),
+      frozen_(options.frozen),
+      gives_input_gradient_(options.input_gradient) {
+  LayerNames layer_names;
+  for (const LayerShape& layer : shape.layers)
+    layers_.push_back(std::visit([&](const auto& kind) { return kind.make(layer_names, options); }, layer));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (layers_[i]->needs_batch_statistics()) normalised_.push_back(i);
     partial_offset_.push_back(partial_width_);
@@ -160,36 +23,6 @@ Network::Network(std::vector<std::string> names, const NetworkShape& shape, cons
     }
   }
   if (sets() > 0) allocate(options, seed);
-}
-
-// Layers are numbered by their kind: conv_1, conv_2, batch_norm_1, dense_1.
-void Network::add_layers(const NetworkShape& shape, const NetworkOptions& options) {
-  int convs = 0;
-  int norms = 0;
-  const auto conv_name = [&] { return fmt::format("conv_{}", ++convs); };
-  const auto norm_name = [&](bool there) {
-    return there ? fmt::format("batch_norm_{}", ++norms) : std::string();
-  };
-  if (shape.conv)
-    layers_.push_back(std::make_unique<ConvStage>(conv_name(), norm_name(shape.batch_norm), *shape.conv));
-  for (const PaddedConvShape& layer : shape.padded_convs)
-    layers_.push_back(std::make_unique<PaddedConv>(conv_name(), norm_name(layer.batch_norm), layer));
-  if (shape.patch_filters)
-    layers_.push_back(std::make_unique<PatchFilters>("patch_filters_1", *shape.patch_filters));
-  int number = 0;
-  for (std::size_t i = 0; i < shape.dense.size(); ++i) {
-    const DenseShape& layer = shape.dense[i];
-    const bool hidden = shape.shows_hidden && i + 2 == shape.dense.size();
-    const std::string name = layer.name.empty() ? fmt::format("dense_{}", ++number) : std::string(layer.name);
-    const Dense::Options dense{.activation = layer.relu && !hidden ? Activation::relu : Activation::none,
-                               .bias = layer.bias,
-                               .weight_rule = options.policy.rule(layer.in, layer.out),
-                               .precision = options.precision};
-    layers_.push_back(std::make_unique<Dense>(name, layer.in, layer.out, dense));
-    if (!hidden) continue;
-    hidden_layer_ = layers_.size() - 1;
-    if (layer.relu) layers_.push_back(std::make_unique<Relu>(layer.out));
-  }
 }
 
 void Network::allocate(const NetworkOptions& options, std::uint64_t seed) {
@@ -283,7 +116,7 @@ void Network::begin_backward(const Pass& pass, NetworkRecord& record) const {
     record.layers[i]->d_output = like(record.layers[i]->output);
     layers_[i]->begin_backward(pass, *record.layers[i]);
   }
-  record.d_hidden = hidden_layer_ == no_layer ? tensor::Matrix() : like(hidden(record));
+  record.d_hidden = !shown_layer_ ? tensor::Matrix() : like(hidden(record));
   record.d_input = {};
   if (gives_input_gradient_) {
     const tensor::RowSource& input = record.layers.front()->input;
@@ -294,7 +127,7 @@ void Network::begin_backward(const Pass& pass, NetworkRecord& record) const {
 void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
                             float* partial) const {
   const auto layer = [&](std::size_t i) {
-    if (i == hidden_layer_) {
+    if (i == shown_layer_) {
       const IndexRange rows = pass.tiles().rows(tile);
       ops::add(pass.context, record.d_hidden.rows_from(rows), record.layers[i]->d_output.rows_from(rows));
     }

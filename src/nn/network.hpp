@@ -5,66 +5,15 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/span.hpp"
 #include "nn/layer.hpp"
-#include "nn/network_spec.hpp"
-#include "nn/options.hpp"
-#include "nn/padded_conv.hpp"
-#include "ops/fused_conv.hpp"
-#include "ops/patch_filters.hpp"
+#include "nn/network_options.hpp"
+#include "nn/network_shape.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
-
-// Decides the gradient rule of a dense layer's weight [in, out].
-struct GradientPolicy {
-  // An expert's whole gradient is its owner's: one product over its rows.
-  // A replicated network moves either the rows (batch x (in + out)) or the partials (shards x in x out),
-  // whichever is fewer bytes; both numbers are the run's, so the choice is too.
-  bool replicated = false;
-  index_t batch_size = 0;
-  index_t shards = 0;
-  GradientRule rule(index_t in, index_t out) const;
-};
-
-struct DenseShape {
-  index_t in = 0;
-  index_t out = 0;
-  bool relu = false;
-  bool bias = true;
-  std::string_view name = {};  // in place of "dense_3"; such layers are not counted
-};
-
-// The layers that a specification stands for, with all sizes known: what a network will be, before it holds any
-// memory.
-struct NetworkShape {
-  std::optional<ops::FusedConvShape> conv;  // a first stage of few channels, with pooling
-  bool batch_norm = false;                  // behind `conv`
-  Vector<PaddedConvShape> padded_convs;
-  std::optional<ops::PatchFilterShape> patch_filters;  // then it is the only layer
-  Vector<DenseShape> dense;
-  // The layer before the last shows its output before its ReLU: an expert's hidden vector. Set by its reader.
-  bool shows_hidden = false;
-
-  // `name` is for messages. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for a layer
-  // that cannot stand where it stands.
-  static NetworkShape resolve(std::string_view name, Span<const LayerSpec> spec, tensor::SampleShape input,
-                              index_t outputs);
-  bool empty() const { return !conv && padded_convs.empty() && !patch_filters && dense.empty(); }
-  // Width of the layer before the last; 0 if there is none or it is no dense one.
-  index_t hidden() const { return dense.size() < 2 ? 0 : dense[dense.size() - 2].out; }
-};
-
-struct NetworkOptions {
-  GradientPolicy policy;
-  Precision precision = Precision::float32;
-  InitialWeights initial = {};
-  bool frozen = false;
-  bool input_gradient = false;  // its rows are another layer's; else they are data
-};
 
 struct NetworkRecord {
   Vector<std::unique_ptr<LayerRecord>> layers;
@@ -99,6 +48,7 @@ class Network {
   bool frozen() const { return frozen_; }
   index_t layer_count() const { return std::ssize(layers_); }
   Layer& layer(index_t i) const { return *layers_[i]; }
+  index_t out_features() const { return layers_.back()->out_features(); }
   // Of one set.
   index_t parameter_count() const;
   // Of one sample, forward; and in training, where a frozen network has no gradients.
@@ -107,12 +57,10 @@ class Network {
   // Floats that one row's activations and their gradients take: an estimate for `plan`.
   double activation_floats() const;
   // Width of the hidden vector that it shows; 0: none.
-  index_t shown_hidden() const {
-    return hidden_layer_ == no_layer ? 0 : layers_[hidden_layer_]->out_features();
-  }
+  index_t shown_hidden() const { return shown_layer_ ? layers_[*shown_layer_]->out_features() : 0; }
   // The shown hidden vectors of a forward, [rows, hidden]; and where their gradient from outside goes,
   // allocated by begin_backward and written by the caller in full.
-  tensor::Matrix hidden(const NetworkRecord& record) const { return record.layers[hidden_layer_]->output; }
+  tensor::Matrix hidden(const NetworkRecord& record) const { return record.layers[*shown_layer_]->output; }
   // Sum of the sizes of the per-tile parameters of a set: the width of a row of partial gradients.
   index_t partial_width() const { return partial_width_; }
 
@@ -141,7 +89,6 @@ class Network {
   void join_backward(const Pass& pass, index_t stage, NetworkRecord& record);
 
  private:
-  void add_layers(const NetworkShape& shape, const NetworkOptions& options);
   // Gives the arrays their memory and first values.
   void allocate(const NetworkOptions& options, std::uint64_t seed);
   // The layers of a stage are [begin, end); the layer at `end` then takes its statistics.
@@ -155,10 +102,9 @@ class Network {
   Vector<std::size_t> normalised_;       // layers that need statistics of the whole batch
   std::vector<index_t> partial_offset_;  // per layer
   index_t partial_width_ = 0;
+  std::optional<std::size_t> shown_layer_;
   bool frozen_ = false;
   bool gives_input_gradient_ = false;
-  std::size_t hidden_layer_ = no_layer;
-  static constexpr std::size_t no_layer = static_cast<std::size_t>(-1);
 
   Pass own(const Pass& pass) const { return frozen_ ? pass.with(Mode::evaluation) : pass; }
 };

@@ -1,8 +1,15 @@
 #include "nn/padded_conv.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/contract.hpp"
+#include "base/error.hpp"
+#include "nn/batch_norm.hpp"
+#include "nn/layer_text.hpp"
+#include "nn/network_options.hpp"
+#include "ops/conv2d.hpp"
 #include "ops/reduce.hpp"
 #include "tensor/tensor.hpp"
 
@@ -21,9 +28,7 @@ index_t piece_rows(const PaddedConvShape& shape) {
   return rows;
 }
 
-}  // namespace
-
-struct PaddedConv::Record : LayerRecord {
+struct Record : LayerRecord {
   tensor::Matrix convolved;         // before what follows; backward overwrites it with its gradient
   Span<std::uint8_t> argmax_place;  // place of each maximum in its window
   Span<float> gathered_input;       // in the library's order; empty where the input lies so
@@ -32,214 +37,261 @@ struct PaddedConv::Record : LayerRecord {
   Span<double> tile_statistics, row_statistics;
 };
 
-std::unique_ptr<LayerRecord> PaddedConv::make_record() const { return std::make_unique<Record>(); }
-
-PaddedConv::PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape)
-    : shape_(shape), piece_rows_(piece_rows(shape)) {
-  using First = BankArray::First;
-  const index_t channels = shape.out_channels;
-  const index_t fan_in = shape.in_channels * 9;
-  parameters_.push_back({{conv_name + "/weight", {channels, shape.in_channels, 3, 3}, First::drawn, fan_in}});
-  if (!shape.batch_norm) {
-    parameters_.push_back({{conv_name + "/bias", {channels}, First::drawn, fan_in}});
-    return;
+// A tile is worked through in pieces of a few images, whose convolutions stay in the cache until what follows
+// has read them; how many is a function of the shape only.
+class PaddedConv final : public Layer {
+ public:
+  // `norm_name` is not used without batch norm.
+  PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape)
+      : shape_(shape), piece_rows_(piece_rows(shape)) {
+    using First = BankArray::First;
+    const index_t channels = shape.out_channels;
+    const index_t fan_in = shape.in_channels * 9;
+    parameters_.push_back({{conv_name + "/weight", {channels, shape.in_channels, 3, 3}, First::drawn, fan_in}});
+    if (!shape.batch_norm) {
+      parameters_.push_back({{conv_name + "/bias", {channels}, First::drawn, fan_in}});
+      return;
+    }
+    norm_.emplace(norm_name, channels);
+    parameters_.push_back({{norm_name + "/gamma", {channels}, First::ones}});
+    parameters_.push_back({{norm_name + "/beta", {channels}, First::zeros}});
   }
-  norm_.emplace(norm_name, channels);
-  parameters_.push_back({{norm_name + "/gamma", {channels}, First::ones}});
-  parameters_.push_back({{norm_name + "/beta", {channels}, First::zeros}});
-}
 
-// The convolution, the result and its gradient, the places of maxima (a byte each), a copy in another order.
-double PaddedConv::activation_floats() const {
-  return static_cast<double>(shape_.norm_pool().in_features()) +
-         static_cast<double>(shape_.out_features()) * (shape_.max_pool ? 2.25 : 2.0) +
-         (shape_.in_order == ops::ImageOrder::channels_first ? static_cast<double>(shape_.in_features()) : 0.0);
-}
-
-ops::Conv2dShape PaddedConv::conv(index_t rows) const {
-  return {.batch = rows,
-          .in_channels = shape_.in_channels,
-          .height = shape_.height,
-          .width = shape_.width,
-          .out_channels = shape_.out_channels,
-          .kernel_height = 3,
-          .kernel_width = 3,
-          .padding_height = 1,
-          .padding_width = 1};
-}
-
-void PaddedConv::for_each_piece(IndexRange rows, const auto& body) const {
-  for (index_t first = rows.begin; first < rows.end; first += piece_rows_) {
-    body(IndexRange{first, std::min(rows.end, first + piece_rows_)});
+  index_t in_features() const override { return shape_.in_features(); }
+  index_t out_features() const override { return shape_.out_features(); }
+  index_t multiply_adds() const override { return shape_.multiply_adds(); }
+  // The convolution, the result and its gradient, the places of maxima (a byte each), a copy in another order.
+  double activation_floats() const override {
+    return static_cast<double>(shape_.norm_pool().in_features()) +
+           static_cast<double>(shape_.out_features()) * (shape_.max_pool ? 2.25 : 2.0) +
+           (shape_.in_order == ops::ImageOrder::channels_first ? static_cast<double>(shape_.in_features())
+                                                               : 0.0);
   }
-}
-
-void PaddedConv::begin_forward(const Pass& pass, LayerRecord& of_layer) const {
-  auto& record = static_cast<Record&>(of_layer);
-  const index_t rows = pass.tiles().local_rows();
-  const index_t channels = shape_.out_channels;
-  const ops::NormPoolShape after = shape_.norm_pool();
-  record.output = tensor::allocate_matrix(pass.workspace(), rows, after.out_features());
-  record.convolved = tensor::allocate_matrix(pass.workspace(), rows, after.in_features());
-  record.argmax_place = {};
-  if (shape_.max_pool)
-    record.argmax_place = pass.workspace().allocate<std::uint8_t>(rows * after.out_features());
-  // The library reads rows side by side, channels last.
-  record.gathered_input = {};
-  const bool as_it_lies = record.input.in_order() && record.input.stride[0] == in_features() &&
-                          shape_.in_order == ops::ImageOrder::channels_last;
-  if (!as_it_lies) record.gathered_input = pass.workspace().allocate<float>(rows * in_features());
-  record.tile_statistics = {};
-  if (norm_ && pass.is_training()) {
-    record.tile_statistics =
-        pass.workspace().allocate<double>(pass.tiles().local_count() * channels * BatchNorm::moments_width);
-    record.row_statistics =
-        pass.workspace().allocate<double>(rows * channels * BatchNorm::moments_width);  // of rows
+  Span<Parameter> parameters() override { return parameters_; }
+  Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
+  void hold(index_t sets) override {
+    if (norm_) norm_->hold(sets);
   }
-}
+  bool needs_batch_statistics() const override { return norm_.has_value(); }
 
-const float* PaddedConv::library_input(const Record& record, index_t row) const {
-  return (record.gathered_input.empty() ? record.input.base[0] : record.gathered_input.data()) +
-         row * in_features();
-}
-
-void PaddedConv::convolve(device::Context& context, index_t set, IndexRange piece, Record& record) const {
-  if (!record.gathered_input.empty()) {
-    SY_EXPECTS(shape_.in_order == ops::ImageOrder::channels_first,
-               "images of {} channels come from the layer before, side by side", shape_.in_channels);
-    ops::reorder_images(
-        context, record.input.rows_from(piece), {shape_.in_channels, shape_.height * shape_.width},
-        ops::ImageOrder::channels_last,
-        {record.gathered_input.data() + piece.begin * in_features(), piece.size(), in_features()});
+  std::unique_ptr<LayerRecord> make_record() const override { return std::make_unique<Record>(); }
+  void begin_forward(const Pass& pass, LayerRecord& of_layer) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    const index_t rows = pass.tiles().local_rows();
+    const index_t channels = shape_.out_channels;
+    const ops::NormPoolShape after = shape_.norm_pool();
+    record.output = tensor::allocate_matrix(pass.workspace(), rows, after.out_features());
+    record.convolved = tensor::allocate_matrix(pass.workspace(), rows, after.in_features());
+    record.argmax_place = {};
+    if (shape_.max_pool)
+      record.argmax_place = pass.workspace().allocate<std::uint8_t>(rows * after.out_features());
+    // The library reads rows side by side, channels last.
+    record.gathered_input = {};
+    const bool as_it_lies = record.input.in_order() && record.input.stride[0] == in_features() &&
+                            shape_.in_order == ops::ImageOrder::channels_last;
+    if (!as_it_lies) record.gathered_input = pass.workspace().allocate<float>(rows * in_features());
+    record.tile_statistics = {};
+    if (norm_ && pass.is_training()) {
+      record.tile_statistics =
+          pass.workspace().allocate<double>(pass.tiles().local_count() * channels * BatchNorm::moments_width);
+      record.row_statistics =
+          pass.workspace().allocate<double>(rows * channels * BatchNorm::moments_width);  // of rows
+    }
   }
-  ops::conv2d_forward(conv(piece.size()), library_input(record, piece.begin), weight(set), bias(set),
-                      record.convolved.row(piece.begin));
-}
-
-void PaddedConv::normalise_and_pool(device::Context& context, index_t set, IndexRange piece,
-                                    Record& record) const {
-  ops::norm_pool_forward(
-      context, shape_.norm_pool(), record.convolved.rows_from(piece),
-      norm_ ? norm_->affine(set) : ops::Affine(),
-      {record.output.rows_from(piece),
-       shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr});
-}
-
-// The convolution, and the moments of the tile's samples; the whole batch's follow in join_forward_statistics.
-void PaddedConv::forward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
-  auto& record = static_cast<Record&>(of_layer);
-  const index_t channels = shape_.out_channels;
-  const bool training = !record.tile_statistics.empty();
-  const IndexRange samples = pass.tiles().samples(tile);
-  const index_t set = pass.tiles().set(tile);
-  auto* const of_rows = reinterpret_cast<ops::Moments*>(record.row_statistics.data());
-  for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
-    convolve(pass.context, set, piece, record);
-    const index_t count = std::min(piece.end, samples.end) - piece.begin;
-    if (!training || count <= 0) return;
-    ops::channel_moments(pass.context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
-                         {of_rows + piece.begin * channels, count * channels});
-  });
-  if (!training) return;
-  auto* const of_tile = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels;
-  ops::merge_moments(pass.context, {of_rows + samples.begin * channels, samples.size() * channels},
-                     {of_tile, channels});
-}
-
-void PaddedConv::join_forward_statistics(const Pass& pass, LayerRecord& of_layer) {
-  auto& record = static_cast<Record&>(of_layer);
-  norm_->join_forward(pass, record.tile_statistics, gamma(), beta());
-}
-
-void PaddedConv::forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
-  auto& record = static_cast<Record&>(of_layer);
-  const index_t set = pass.tiles().set(tile);
-  for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
-    if (!norm_) convolve(pass.context, set, piece, record);
-    normalise_and_pool(pass.context, set, piece, record);
-  });
-}
-
-void PaddedConv::begin_backward(const Pass& pass, LayerRecord& of_layer) const {
-  auto& record = static_cast<Record&>(of_layer);
-  // The weight gradient of a piece that is not its tile's first.
-  record.scratch = pass.workspace().allocate<float>(pass.tiles().local_count() *
-                                                    (shape_.weight_count() + shape_.out_channels));
-  if (!norm_) return;
-  const index_t width = 2 * shape_.out_channels;
-  record.tile_statistics = pass.workspace().allocate<double>(pass.tiles().local_count() * width);
-  record.row_statistics = pass.workspace().allocate<double>(pass.tiles().local_rows() * width);
-}
-
-// Those of `rows` before place `samples` are samples.
-ops::NormPoolRows PaddedConv::pooled(const Record& record, IndexRange rows, index_t samples) const {
-  return {.z = record.convolved.rows_from(rows),
-          .pooled = {record.output.rows_from(rows),
-                     shape_.max_pool ? record.argmax_place.data() + rows.begin * out_features() : nullptr,
-                     record.d_output.rows_from(rows)},
-          .samples = samples - rows.begin};
-}
-
-void PaddedConv::backward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const {
-  auto& record = static_cast<Record&>(of_layer);
-  const index_t width = 2 * shape_.out_channels;
-  const IndexRange samples = pass.tiles().samples(tile);
-  const ops::NormView norm = norm_view(pass.tiles().set(tile));
-  const Span<double> of_rows = record.row_statistics.subspan(samples.begin * width, samples.size() * width);
-  ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm, pooled(record, samples, samples.end),
-                               of_rows);
-  ops::add_backward_sums(pass.context, norm, of_rows, record.tile_statistics.subspan(tile * width, width));
-}
-
-void PaddedConv::join_backward_statistics(const Pass& pass, LayerRecord& of_layer) {
-  auto& record = static_cast<Record&>(of_layer);
-  norm_->join_backward(pass, record.tile_statistics, shape_.norm_pool().places());
-}
-
-void PaddedConv::backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
-                          float* partial) const {
-  auto& record = static_cast<Record&>(of_layer);
-  const IndexRange rows = pass.tiles().rows(tile);
-  const IndexRange samples = pass.tiles().samples(tile);
-  const index_t set = pass.tiles().set(tile);
-  const index_t channels = shape_.out_channels;
-  // Weight, then bias where there is one.
-  const Span<float> sums{partial, shape_.weight_count() + (norm_ ? 0 : channels)};
-  const Span<float> more = record.scratch.subspan(tile * (shape_.weight_count() + channels), sums.size());
-  if (rows.empty()) std::ranges::fill(sums, 0.0F);
-  for_each_piece(rows, [&](IndexRange piece) {
-    const ops::NormPoolRows of_piece = pooled(record, piece, samples.end);
-    ops::norm_pool_backward(pass.context, shape_.norm_pool(), norm_view(set), of_piece);
-    const bool first = piece.begin == rows.begin;
-    float* const to = first ? sums.data() : more.data();
-    ops::conv2d_backward_weights(conv(piece.size()), library_input(record, piece.begin), of_piece.z.data, to,
-                                 norm_ ? nullptr : to + shape_.weight_count());
-    if (!first) ops::add_to(pass.context, more, sums);
-    if (d_input.data != nullptr) input_gradient(pass.context, set, piece, record, d_input);
-  });
-  if (!norm_) return;
-  const double* const of_tile = record.tile_statistics.data() + tile * 2 * channels;
-  float* const d_gamma = partial + shape_.weight_count();
-  for (index_t c = 0; c < channels; ++c) {
-    d_gamma[c] = static_cast<float>(of_tile[channels + c]);
-    d_gamma[channels + c] = static_cast<float>(of_tile[c]);  // d_beta
+  // The convolution, and the moments of the tile's samples; the whole batch's follow in
+  // join_forward_statistics.
+  void forward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    const index_t channels = shape_.out_channels;
+    const bool training = !record.tile_statistics.empty();
+    const IndexRange samples = pass.tiles().samples(tile);
+    const index_t set = pass.tiles().set(tile);
+    auto* const of_rows = reinterpret_cast<ops::Moments*>(record.row_statistics.data());
+    for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
+      convolve(pass.context, set, piece, record);
+      const index_t count = std::min(piece.end, samples.end) - piece.begin;
+      if (!training || count <= 0) return;
+      ops::channel_moments(pass.context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
+                           {of_rows + piece.begin * channels, count * channels});
+    });
+    if (!training) return;
+    auto* const of_tile = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels;
+    ops::merge_moments(pass.context, {of_rows + samples.begin * channels, samples.size() * channels},
+                       {of_tile, channels});
   }
+  void join_forward_statistics(const Pass& pass, LayerRecord& of_layer) override {
+    auto& record = static_cast<Record&>(of_layer);
+    norm_->join_forward(pass, record.tile_statistics, gamma(), beta());
+  }
+  void forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    const index_t set = pass.tiles().set(tile);
+    for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
+      if (!norm_) convolve(pass.context, set, piece, record);
+      normalise_and_pool(pass.context, set, piece, record);
+    });
+  }
+
+  void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    // The weight gradient of a piece that is not its tile's first.
+    record.scratch = pass.workspace().allocate<float>(pass.tiles().local_count() *
+                                                      (shape_.weight_count() + shape_.out_channels));
+    if (!norm_) return;
+    const index_t width = 2 * shape_.out_channels;
+    record.tile_statistics = pass.workspace().allocate<double>(pass.tiles().local_count() * width);
+    record.row_statistics = pass.workspace().allocate<double>(pass.tiles().local_rows() * width);
+  }
+  void backward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    const index_t width = 2 * shape_.out_channels;
+    const IndexRange samples = pass.tiles().samples(tile);
+    const ops::NormView norm = norm_view(pass.tiles().set(tile));
+    const Span<double> of_rows = record.row_statistics.subspan(samples.begin * width, samples.size() * width);
+    ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm, pooled(record, samples, samples.end),
+                                 of_rows);
+    ops::add_backward_sums(pass.context, norm, of_rows, record.tile_statistics.subspan(tile * width, width));
+  }
+  void join_backward_statistics(const Pass& pass, LayerRecord& of_layer) override {
+    auto& record = static_cast<Record&>(of_layer);
+    norm_->join_backward(pass, record.tile_statistics, shape_.norm_pool().places());
+  }
+  void backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
+                float* partial) const override {
+    auto& record = static_cast<Record&>(of_layer);
+    const IndexRange rows = pass.tiles().rows(tile);
+    const IndexRange samples = pass.tiles().samples(tile);
+    const index_t set = pass.tiles().set(tile);
+    const index_t channels = shape_.out_channels;
+    // Weight, then bias where there is one.
+    const Span<float> sums{partial, shape_.weight_count() + (norm_ ? 0 : channels)};
+    const Span<float> more = record.scratch.subspan(tile * (shape_.weight_count() + channels), sums.size());
+    if (rows.empty()) std::ranges::fill(sums, 0.0F);
+    for_each_piece(rows, [&](IndexRange piece) {
+      const ops::NormPoolRows of_piece = pooled(record, piece, samples.end);
+      ops::norm_pool_backward(pass.context, shape_.norm_pool(), norm_view(set), of_piece);
+      const bool first = piece.begin == rows.begin;
+      float* const to = first ? sums.data() : more.data();
+      ops::conv2d_backward_weights(conv(piece.size()), library_input(record, piece.begin), of_piece.z.data, to,
+                                   norm_ ? nullptr : to + shape_.weight_count());
+      if (!first) ops::add_to(pass.context, more, sums);
+      if (d_input.data != nullptr) input_gradient(pass.context, set, piece, record, d_input);
+    });
+    if (!norm_) return;
+    const double* const of_tile = record.tile_statistics.data() + tile * 2 * channels;
+    float* const d_gamma = partial + shape_.weight_count();
+    for (index_t c = 0; c < channels; ++c) {
+      d_gamma[c] = static_cast<float>(of_tile[channels + c]);
+      d_gamma[channels + c] = static_cast<float>(of_tile[c]);  // d_beta
+    }
+  }
+
+ private:
+  const float* weight(index_t set) const { return parameters_[0].of(set); }
+  const float* bias(index_t set) const { return norm_ ? nullptr : parameters_[1].of(set); }
+  const Parameter& gamma() const { return parameters_[1]; }
+  const Parameter& beta() const { return parameters_[2]; }
+  ops::NormView norm_view(index_t set) const {
+    return norm_ ? norm_->view(set, gamma().of(set)) : ops::NormView();
+  }
+  ops::Conv2dShape conv(index_t rows) const {
+    return {.batch = rows,
+            .in_channels = shape_.in_channels,
+            .height = shape_.height,
+            .width = shape_.width,
+            .out_channels = shape_.out_channels,
+            .kernel_height = 3,
+            .kernel_width = 3,
+            .padding_height = 1,
+            .padding_width = 1};
+  }
+  void for_each_piece(IndexRange rows, const auto& body) const {
+    for (index_t first = rows.begin; first < rows.end; first += piece_rows_) {
+      body(IndexRange{first, std::min(rows.end, first + piece_rows_)});
+    }
+  }
+  const float* library_input(const Record& record, index_t row) const {
+    return (record.gathered_input.empty() ? record.input.base[0] : record.gathered_input.data()) +
+           row * in_features();
+  }
+  void convolve(device::Context& context, index_t set, IndexRange piece, Record& record) const {
+    if (!record.gathered_input.empty()) {
+      SY_EXPECTS(shape_.in_order == ops::ImageOrder::channels_first,
+                 "images of {} channels come from the layer before, side by side", shape_.in_channels);
+      ops::reorder_images(
+          context, record.input.rows_from(piece), {shape_.in_channels, shape_.height * shape_.width},
+          ops::ImageOrder::channels_last,
+          {record.gathered_input.data() + piece.begin * in_features(), piece.size(), in_features()});
+    }
+    ops::conv2d_forward(conv(piece.size()), library_input(record, piece.begin), weight(set), bias(set),
+                        record.convolved.row(piece.begin));
+  }
+  void normalise_and_pool(device::Context& context, index_t set, IndexRange piece, Record& record) const {
+    ops::norm_pool_forward(
+        context, shape_.norm_pool(), record.convolved.rows_from(piece),
+        norm_ ? norm_->affine(set) : ops::Affine(),
+        {record.output.rows_from(piece),
+         shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr});
+  }
+  // Those of `rows` before place `samples` are samples.
+  ops::NormPoolRows pooled(const Record& record, IndexRange rows, index_t samples) const {
+    return {.z = record.convolved.rows_from(rows),
+            .pooled = {record.output.rows_from(rows),
+                       shape_.max_pool ? record.argmax_place.data() + rows.begin * out_features() : nullptr,
+                       record.d_output.rows_from(rows)},
+            .samples = samples - rows.begin};
+  }
+  // The piece's convolved values are their gradient by now. A copy of the input that the weight gradient has
+  // read makes room for the gradient in the library's order.
+  void input_gradient(device::Context& context, index_t set, IndexRange piece, Record& record,
+                      tensor::Matrix d_input) const {
+    const bool reordered = shape_.in_order == ops::ImageOrder::channels_first;
+    float* const copy = record.gathered_input.data() + piece.begin * in_features();
+    SY_EXPECTS(d_input.stride == in_features(), "gradient rows of {} floats lie {} apart", in_features(),
+               d_input.stride);
+    ops::conv2d_backward_data(conv(piece.size()), record.convolved.row(piece.begin), weight(set),
+                              reordered ? copy : d_input.row(piece.begin));
+    if (!reordered) return;
+    ops::reorder_images(context, tensor::ConstMatrix(copy, piece.size(), in_features()),
+                        {shape_.in_channels, shape_.height * shape_.width}, ops::ImageOrder::channels_first,
+                        d_input.rows_from(piece));
+  }
+
+  PaddedConvShape shape_;
+  index_t piece_rows_;
+  std::optional<BatchNorm> norm_;
+  Vector<Parameter> parameters_;  // weight, and bias or gamma and beta
+};
+
+}  // namespace
+
+std::optional<PaddedConvShape> PaddedConvShape::read(LayerText& text) {
+  using Kind = LayerSpec::Kind;
+  if (!text.at(Kind::padded_conv)) return {};
+  const tensor::SampleShape image = text.sample;
+  PaddedConvShape shape{.in_channels = image.channels,
+                        .height = image.height,
+                        .width = image.width,
+                        .out_channels = text.take_outputs(),
+                        .in_order = text.order};
+  shape.batch_norm = text.take(Kind::batch_norm);
+  shape.relu = text.take(Kind::relu);
+  shape.max_pool = text.take(Kind::max_pool);
+  if (shape.max_pool && (image.height < 2 || image.width < 2)) {
+    throw ConfigError(fmt::format(
+        "layer {} of the {}, max_pool, is given images of {} x {} pixels (it takes the largest of 2 x 2); "
+        "remove it, or pool less often before it",
+        text.next, text.network, image.height, image.width));
+  }
+  if (text.at(Kind::padded_conv)) shape.out_order = ops::ImageOrder::channels_last;
+  text.order = shape.out_order;
+  text.sample = {shape.out_channels, shape.norm_pool().out_height(), shape.norm_pool().out_width()};
+  return shape;
 }
 
-// The piece's convolved values are their gradient by now. A copy of the input that the weight gradient has read
-// makes room for the gradient in the library's order.
-void PaddedConv::input_gradient(device::Context& context, index_t set, IndexRange piece, Record& record,
-                                tensor::Matrix d_input) const {
-  const bool reordered = shape_.in_order == ops::ImageOrder::channels_first;
-  float* const copy = record.gathered_input.data() + piece.begin * in_features();
-  SY_EXPECTS(d_input.stride == in_features(), "gradient rows of {} floats lie {} apart", in_features(),
-             d_input.stride);
-  ops::conv2d_backward_data(conv(piece.size()), record.convolved.row(piece.begin), weight(set),
-                            reordered ? copy : d_input.row(piece.begin));
-  if (!reordered) return;
-  ops::reorder_images(context, tensor::ConstMatrix(copy, piece.size(), in_features()),
-                      {shape_.in_channels, shape_.height * shape_.width}, ops::ImageOrder::channels_first,
-                      d_input.rows_from(piece));
+std::unique_ptr<Layer> PaddedConvShape::make(LayerNames& names, const NetworkOptions&) const {
+  const std::string conv_name = names.next("conv");
+  return std::make_unique<PaddedConv>(conv_name, batch_norm ? names.next("batch_norm") : "", *this);
 }
 
 }  // namespace switchyard::nn

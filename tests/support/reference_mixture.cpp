@@ -97,62 +97,71 @@ Values product(const Values& x, const Values& weight, std::int64_t outputs) {
   return y;
 }
 
-std::vector<Convolution> convolutions(const nn::NetworkShape& shape) {
-  std::vector<Convolution> all;
-  if (shape.conv) {
-    const ops::FusedConvShape& s = *shape.conv;
-    all.push_back({s.in_channels, s.height, s.width, s.out_channels, s.padding, shape.batch_norm, true, true});
-  }
-  for (const nn::PaddedConvShape& s : shape.padded_convs) {
-    all.push_back({s.in_channels, s.height, s.width, s.out_channels, 1, s.batch_norm, s.relu, s.max_pool});
-  }
-  return all;
-}
+// A network on some rows, layer by layer.
+struct Run {
+  const std::string& name;
+  const Parameters& parameters;
+  std::vector<Values> rows;
+  std::map<std::string, int> numbers = {};  // of the layers of a kind so far
 
-// `hidden`, if given, gets what the dense layer before the last puts out before its ReLU. Layers of attention
-// are not run.
-std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, const Parameters& p,
-                        std::vector<Values> rows, std::vector<Values>* hidden = nullptr,
-                        std::int64_t layers = std::numeric_limits<std::int64_t>::max()) {
-  int conv_number = 0;
-  int norm_number = 0;
-  for (const Convolution& conv : convolutions(shape)) {
-    if (layers-- <= 0) break;
-    const std::string prefix = name + "/conv_" + std::to_string(++conv_number);
+  std::string path(const std::string& kind) {
+    return name + '/' + kind + '_' + std::to_string(++numbers[kind]);
+  }
+  const Values& of(const std::string& path, const char* array) const {
+    return parameters.at(path + '/' + array);
+  }
+
+  void layer(const Convolution& conv) {
+    const std::string at = path("conv");
     const bool has_bias = conv.padding == 0 || !conv.batch_norm;
-    rows = convolve(conv, rows, p.at(prefix + "/weight"), has_bias ? p.at(prefix + "/bias") : Values{});
+    rows = convolve(conv, rows, of(at, "weight"), has_bias ? of(at, "bias") : Values{});
     if (conv.batch_norm) {
-      const std::string norm = name + "/batch_norm_" + std::to_string(++norm_number);
-      batch_norm(rows, conv.out_channels, p.at(norm + "/gamma"), p.at(norm + "/beta"));
+      const std::string norm = path("batch_norm");
+      batch_norm(rows, conv.out_channels, of(norm, "gamma"), of(norm, "beta"));
     }
     for (Values& row : rows) row = relu_pool(conv, std::move(row));
   }
-  if (shape.patch_filters && layers-- > 0) {
-    const std::string prefix = name + "/patch_filters_1";
-    const Values& weight = p.at(prefix + "/weight");
-    const Values bias = shape.patch_filters->bias ? p.at(prefix + "/bias") : Values{};
-    for (Values& row : rows) row = patch_filters(*shape.patch_filters, row, weight, bias);
+  void operator()(const nn::ConvStageShape& s) {
+    layer({s.in_channels, s.height, s.width, s.out_channels, s.padding, s.batch_norm, true, true});
   }
-  std::size_t number = 0;
-  for (const nn::DenseShape& layer : shape.dense) {
-    if (!layer.name.empty() || layers-- <= 0) break;
-    const std::string prefix = name + "/dense_" + std::to_string(++number);
-    const Values& weight = p.at(prefix + "/weight");
-    const Values& bias = p.at(prefix + "/bias");
+  void operator()(const nn::PaddedConvShape& s) {
+    layer({s.in_channels, s.height, s.width, s.out_channels, 1, s.batch_norm, s.relu, s.max_pool});
+  }
+  void operator()(const nn::PatchFiltersShape& s) {
+    const std::string at = path("patch_filters");
+    for (Values& row : rows) row = patch_filters(s, row, of(at, "weight"), s.bias ? of(at, "bias") : Values{});
+  }
+  void operator()(const nn::DenseShape& s) {
+    if (!s.name.empty()) return;  // layers of attention are not run
+    const std::string at = path("dense");
+    const Values& weight = of(at, "weight");
+    const Values& bias = of(at, "bias");
     for (Values& row : rows) {
-      Values out(as_size(layer.out));
-      for (std::int64_t o = 0; o < layer.out; ++o) {
+      Values out(as_size(s.out));
+      for (std::int64_t o = 0; o < s.out; ++o) {
         double sum = bias[as_size(o)];
-        for (std::int64_t i = 0; i < layer.in; ++i) sum += row[as_size(i)] * weight[as_size(i * layer.out + o)];
-        out[as_size(o)] = sum;
+        for (std::int64_t i = 0; i < s.in; ++i) sum += row[as_size(i)] * weight[as_size(i * s.out + o)];
+        out[as_size(o)] = s.relu ? std::max(sum, 0.0) : sum;
       }
-      if (hidden != nullptr && number + 1 == shape.dense.size()) hidden->push_back(out);
-      if (layer.relu)
-        for (double& value : out) value = std::max(value, 0.0);
       row = std::move(out);
     }
   }
-  return rows;
+  void operator()(const nn::RowFunctionShape&) {
+    for (Values& row : rows)
+      for (double& value : row) value = std::max(value, 0.0);
+  }
+};
+
+// The first `layers`. `hidden`, if given, gets what the network shows.
+std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, const Parameters& parameters,
+                        std::vector<Values> rows, std::vector<Values>* hidden = nullptr,
+                        std::int64_t layers = std::numeric_limits<std::int64_t>::max()) {
+  Run network{name, parameters, std::move(rows)};
+  for (std::size_t i = 0; i < shape.layers.size() && static_cast<std::int64_t>(i) < layers; ++i) {
+    std::visit(network, shape.layers[i]);
+    if (hidden != nullptr && shape.shown == i) *hidden = network.rows;
+  }
+  return network.rows;
 }
 
 // What every expert makes of every sample: [expert][sample].

@@ -60,26 +60,21 @@ void print_gradients(std::ostream& out, const Plan& p) {
                        mebibytes(static_cast<double>(p.config.train.shards) * bytes),
                        mebibytes(nn::GradientTree::sent_rows(p.config.train.shards, p.ranks) * bytes));
   };
-  const auto print_partials = [&](index_t rows, index_t columns, index_t parameters) {
-    out << fmt::format("  {:>5} x {:<5} {}\n", rows, columns, partials_text(parameters));
-  };
-  for (const nn::PaddedConvShape& layer : p.options.gate.padded_convs) {
-    print_partials(9 * layer.in_channels, layer.out_channels, layer.weight_count());
-  }
-  if (p.options.gate.patch_filters) {
-    const ops::PatchFilterShape& filters = *p.options.gate.patch_filters;
-    print_partials(filters.patch_size, filters.units(), p.gate.parameter_count());
-  }
-  for (const nn::DenseShape& layer : p.options.gate.dense) {
-    const bool whole = p.options.gate_options.policy.rule(layer.in, layer.out) == nn::GradientRule::whole_rows;
-    const double rows = static_cast<double>(p.batch_rows() * (layer.in + layer.out)) * float_bytes;
-    const double partials = static_cast<double>(p.config.train.shards * layer.in * layer.out) * float_bytes;
-    out << fmt::format(
-        "  {:>5} x {:<5} {}\n", layer.in, layer.out,
-        whole ? fmt::format("rows are gathered, {} blocks are shared out ({} a step; partial sums would be {})",
-                            nn::block_count(layer.in, layer.out), mebibytes(rows), mebibytes(partials))
-              : fmt::format("{} (rows would be {})", partials_text(layer.in * layer.out), mebibytes(rows)));
-  }
+  nn::for_each_parameter(p.gate, [&](const nn::ParameterPlace& place) {
+    const nn::Parameter& weight = place.parameter;
+    if (weight.shape.size() == 1) return;
+    const index_t in = weight.fan_in, columns = weight.count() / in;
+    const double rows = static_cast<double>(p.batch_rows() * (in + columns)) * float_bytes;
+    const double partials = static_cast<double>(p.config.train.shards * weight.count()) * float_bytes;
+    std::string text = partials_text(weight.count());
+    if (place.whole_rows()) {
+      text = fmt::format("rows are gathered, {} blocks are shared out ({} a step; partial sums would be {})",
+                         place.entries.size(), mebibytes(rows), mebibytes(partials));
+    } else if (in == p.gate.layer(place.layer).in_features()) {  // one product
+      text += fmt::format(" (rows would be {})", mebibytes(rows));
+    }
+    out << fmt::format("  {:>5} x {:<5} {}\n", in, columns, text);
+  });
   out << '\n';
 }
 

@@ -56,12 +56,10 @@ nn::NetworkShape resolve(const RouterTask& task) {
                     task.expert_text));
   }
   nn::NetworkShape shape = nn::NetworkShape::resolve("gate", task.layers, task.sample, width);
-  const nn::Network layers(shape);
-  const index_t features =
-      shape.empty() ? task.sample.features() : layers.layer(layers.layer_count() - 1).out_features();
+  const index_t features = shape.empty() ? task.sample.features() : nn::Network(shape).out_features();
   // A query of the features, then the map that takes keys' scores to hidden vectors: u = (g W_q) W_k.
-  shape.dense.push_back({.in = features, .out = width, .bias = false, .name = "query"});
-  shape.dense.push_back({.in = width, .out = width, .bias = false, .name = "key"});
+  shape.layers.push_back(nn::DenseShape{.in = features, .out = width, .bias = false, .name = "query"});
+  shape.layers.push_back(nn::DenseShape{.in = width, .out = width, .bias = false, .name = "key"});
   return shape;
 }
 
@@ -74,7 +72,7 @@ RouterKind attentive_router() {
           .resolve = resolve,
           .describe =
               [](const Options&, const nn::NetworkShape& network) {
-                return fmt::format("queries and keys of width {}", network.dense.back().out);
+                return fmt::format("queries and keys of width {}", nn::Network(network).out_features());
               },
           .make = [](const RouterSetup& setup) -> std::unique_ptr<Router> {
             return std::make_unique<AttentiveRouter>(setup);

@@ -322,7 +322,7 @@ TEST(FixedRouter, has_one_expert_for_all) {
 TEST(Router, says_what_weighs_the_experts) {
   const auto text = [](const std::string& gate, const Options& moe) {
     nn::NetworkShape network;
-    network.dense.push_back({.in = 3, .out = 9});
+    network.layers.push_back(nn::DenseShape{.in = 3, .out = 9});
     return parse_gate(gate).kind.describe(moe, network);
   };
   EXPECT_EQ(text("dense:experts", {}), "weight softmax, noise none");

@@ -15,25 +15,30 @@ using ops::PatchActivation;
 using test::config_error_of;
 using testing::HasSubstr;
 
+// Layer `i`, of that kind.
+template <class Shape>
+const Shape& layer(const NetworkShape& shape, std::size_t i) {
+  return std::get<Shape>(shape.layers.at(i));
+}
+
 NetworkShape shape_of(const std::string& text, tensor::SampleShape sample = {1, 4, 50}) {
   return NetworkShape::resolve("expert", nn::parse_network(text, NetworkRole::expert), sample, 2);
 }
 
 TEST(PatchFilterNetwork, takes_its_sizes_from_the_sample_and_the_task) {
   const NetworkShape shape = shape_of("patch_filters:8 cubic sum:classes");
-  ASSERT_TRUE(shape.patch_filters.has_value());
-  EXPECT_EQ(shape.patch_filters->patches, 4);
-  EXPECT_EQ(shape.patch_filters->patch_size, 50);
-  EXPECT_EQ(shape.patch_filters->outputs, 2);
-  EXPECT_EQ(shape.patch_filters->filters, 8);
-  EXPECT_EQ(shape.patch_filters->activation, PatchActivation::cubic);
-  EXPECT_FALSE(shape.patch_filters->bias);
-  EXPECT_FALSE(shape.conv.has_value());
-  EXPECT_TRUE(shape.dense.empty());
+  ASSERT_EQ(shape.layers.size(), 1U);
+  const auto& filters = layer<PatchFiltersShape>(shape, 0);
+  EXPECT_EQ(filters.patches, 4);
+  EXPECT_EQ(filters.patch_size, 50);
+  EXPECT_EQ(filters.outputs, 2);
+  EXPECT_EQ(filters.filters, 8);
+  EXPECT_EQ(filters.activation, PatchActivation::cubic);
+  EXPECT_FALSE(filters.bias);
   EXPECT_EQ(Network(shape).parameter_count(), 16 * 50);
   EXPECT_EQ(Network(shape).multiply_adds(), 4 * 16 * 50);
   // The rows of all channels are patches.
-  EXPECT_EQ(shape_of("patch_filters:8 cubic sum:classes", {3, 5, 7}).patch_filters->patches, 15);
+  EXPECT_EQ(layer<PatchFiltersShape>(shape_of("patch_filters:8 cubic sum:classes", {3, 5, 7}), 0).patches, 15);
 }
 
 TEST(PatchFilterNetwork, knows_every_activation_and_the_bias) {
@@ -44,8 +49,8 @@ TEST(PatchFilterNetwork, knows_every_activation_and_the_bias) {
     for (const bool bias : {false, true}) {
       const NetworkShape shape =
           shape_of(std::string("patch_filters:3 ") + (bias ? "bias " : "") + word + "sum:classes");
-      EXPECT_EQ(shape.patch_filters->activation, activation) << word;
-      EXPECT_EQ(shape.patch_filters->bias, bias) << word;
+      EXPECT_EQ(layer<PatchFiltersShape>(shape, 0).activation, activation) << word;
+      EXPECT_EQ(layer<PatchFiltersShape>(shape, 0).bias, bias) << word;
       EXPECT_EQ(Network(shape).parameter_count(), 6 * 50 + (bias ? 6 : 0));
     }
   }
@@ -101,16 +106,16 @@ TEST(ImageNetwork, is_the_published_expert_for_cifar_100) {
   const auto layers = nn::parse_network(cifar_expert, NetworkRole::expert);
   const NetworkShape shape = NetworkShape::resolve("expert", layers, cifar, 100);
   EXPECT_EQ(Network(shape).parameter_count(), 911'012);
-  ASSERT_TRUE(shape.conv.has_value());  // of three channels: the fused stage
-  EXPECT_EQ(shape.conv->padding, 1);
-  EXPECT_EQ(shape.conv->out_features(), 16 * 16 * 16);
-  EXPECT_FALSE(shape.batch_norm);
-  ASSERT_EQ(shape.padded_convs.size(), 3U);
-  EXPECT_EQ(shape.padded_convs[0].in_features(), 16 * 16 * 16);
-  EXPECT_TRUE(shape.padded_convs[0].batch_norm);
-  EXPECT_FALSE(shape.padded_convs[1].batch_norm);
-  EXPECT_EQ(shape.padded_convs[2].out_features(), 128 * 2 * 2);
-  EXPECT_EQ(shape.dense[0].in, 512);
+  ASSERT_EQ(shape.layers.size(), 7U);
+  const auto& first = layer<ConvStageShape>(shape, 0);  // of three channels: the fused stage
+  EXPECT_EQ(first.padding, 1);
+  EXPECT_EQ(first.out_features(), 16 * 16 * 16);
+  EXPECT_FALSE(first.batch_norm);
+  EXPECT_EQ(layer<PaddedConvShape>(shape, 1).in_features(), 16 * 16 * 16);
+  EXPECT_TRUE(layer<PaddedConvShape>(shape, 1).batch_norm);
+  EXPECT_FALSE(layer<PaddedConvShape>(shape, 2).batch_norm);
+  EXPECT_EQ(layer<PaddedConvShape>(shape, 3).out_features(), 128 * 2 * 2);
+  EXPECT_EQ(layer<DenseShape>(shape, 4).in, 512);
   EXPECT_EQ(Network(shape).multiply_adds(),
             32 * 32 * 27 * 16 + 3 * 256 * 9 * 16 * 32 + 512 * 1024 + 1024 * 256 + 256 * 100);
 }
@@ -138,13 +143,12 @@ TEST(TrainingMultiplyAdds, are_those_of_forward_weights_and_the_inputs_behind_th
 
 TEST(ImageNetwork, keeps_the_librarys_order_between_convolutions) {
   using ops::ImageOrder;
-  const auto convs =
-      shape_of("padded_conv:5 padded_conv:6 relu padded_conv:7 dense:classes", cifar).padded_convs;
-  EXPECT_EQ(convs[0].in_order, ImageOrder::channels_first);
-  EXPECT_EQ(convs[0].out_order, ImageOrder::channels_last);
-  EXPECT_EQ(convs[1].in_order, ImageOrder::channels_last);
-  EXPECT_EQ(convs[2].in_order, ImageOrder::channels_last);
-  EXPECT_EQ(convs[2].out_order, ImageOrder::channels_first);
+  const NetworkShape shape = shape_of("padded_conv:5 padded_conv:6 relu padded_conv:7 dense:classes", cifar);
+  EXPECT_EQ(layer<PaddedConvShape>(shape, 0).in_order, ImageOrder::channels_first);
+  EXPECT_EQ(layer<PaddedConvShape>(shape, 0).out_order, ImageOrder::channels_last);
+  EXPECT_EQ(layer<PaddedConvShape>(shape, 1).in_order, ImageOrder::channels_last);
+  EXPECT_EQ(layer<PaddedConvShape>(shape, 2).in_order, ImageOrder::channels_last);
+  EXPECT_EQ(layer<PaddedConvShape>(shape, 2).out_order, ImageOrder::channels_first);
 }
 
 TEST(ImageNetwork, has_its_tensors_in_the_table_of_norms_and_its_names_in_order) {
@@ -195,6 +199,25 @@ TEST(ImageNetwork, says_what_cannot_stand_where) {
             "remove it, or pool less often before it");
   EXPECT_THAT(config_error_of([] { shape_of("conv:3 dense:classes", cifar); }),
               HasSubstr("or padded_conv:N, which any of these may follow"));
+}
+
+// Before its ReLU, which becomes a layer of its own without a number in names.
+TEST(HiddenVector, is_the_output_of_the_dense_layer_before_the_last) {
+  NetworkShape shape = shape_of("padded_conv:3 dense:8 relu dense:6 relu dense:classes", cifar);
+  EXPECT_EQ(shape.hidden(), 6);
+  EXPECT_EQ(Network(shape).shown_hidden(), 0);
+  shape.show_hidden();
+  EXPECT_EQ(shape.hidden(), 6);
+  EXPECT_EQ(shape.layers.size(), 5U);
+  EXPECT_FALSE(layer<DenseShape>(shape, 2).relu);
+  EXPECT_EQ(layer<RowFunctionShape>(shape, 3).features, 6);
+  const Network network(shape);
+  EXPECT_EQ(network.shown_hidden(), 6);
+  EXPECT_EQ(network.layer(4).parameters()[0].name, "dense_3/weight");
+  NetworkShape without = shape_of("padded_conv:3 dense:classes", cifar);
+  without.show_hidden();
+  EXPECT_EQ(without.hidden(), 0);
+  EXPECT_EQ(Network(without).shown_hidden(), 0);
 }
 
 TEST(NormTable, keeps_the_networks_apart) {

@@ -1,0 +1,44 @@
+// The layers that a network's text stands for.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/span.hpp"
+#include "nn/conv_stage.hpp"
+#include "nn/dense.hpp"
+#include "nn/network_spec.hpp"
+#include "nn/padded_conv.hpp"
+#include "nn/patch_filters.hpp"
+#include "nn/row_function.hpp"
+#include "tensor/tensor.hpp"
+
+namespace switchyard::nn {
+
+// The kinds of layers: each is a shape with all its sizes, in a file of its own with the layer that make()
+// gives.
+using LayerShape =
+    std::variant<ConvStageShape, PaddedConvShape, PatchFiltersShape, DenseShape, RowFunctionShape>;
+
+// What a network will be, before it holds any memory.
+struct NetworkShape {
+  std::vector<LayerShape> layers;
+  std::optional<std::size_t> shown = {};  // the layer whose output is looked at from outside
+
+  // `name` is for messages. `outputs` replaces the word `experts` or `classes`. Throws ConfigError for a layer
+  // that cannot stand where it stands.
+  static NetworkShape resolve(std::string_view name, Span<const LayerSpec> spec, tensor::SampleShape input,
+                              index_t outputs);
+  bool empty() const { return layers.empty(); }
+  // Width of the dense layer before the last one; 0 if there is none.
+  index_t hidden() const;
+  // That layer, if there is one, shows its output before its ReLU: an expert's hidden vector.
+  void show_hidden();
+
+ private:
+  std::optional<std::size_t> hidden_layer() const;
+};
+
+}  // namespace switchyard::nn
