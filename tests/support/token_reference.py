@@ -1,0 +1,326 @@
+"""The token mixture (model.family = tokens) in float64: its loss and its gradient, written out by hand.
+
+It takes nothing from the program: formulas are those of docs/gates.md. An array is named as in a checkpoint, without
+`parameters/`. Rows are the tokens of all windows of a batch, window after window.
+"""
+
+import dataclasses
+import math
+
+import numpy
+
+EPSILON = 1e-5  # of the norm
+REGULARISERS = ("importance", "balance", "load", "z_loss", "gate_entropy", "similarity", "similarity_same",
+                "similarity_different")
+
+_normal_cdf = numpy.frompyfunc(lambda x: 0.5 * math.erfc(-x / math.sqrt(2)), 1, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What a configuration says. similarity_layer: 0, or the number of a layer of the gate."""
+
+    experts: int
+    gate: str = "dense:experts"
+    expert: str = "dense:8 relu dense:width"
+    top_k: int = 0
+    gate_value: str = "softmax"
+    noise_deviation: float = 0
+    similarity_layer: int = 0
+    parts: int = 1
+    weights: dict = dataclasses.field(default_factory=dict)  # of REGULARISERS
+
+    @property
+    def slots(self):
+        return self.top_k or self.experts
+
+
+@dataclasses.dataclass
+class Step:
+    loss: float
+    task_loss: float
+    error: float  # share of wrong predictions
+    regularisers: dict  # name -> its part of the loss, over all blocks
+    gradients: dict  # name -> array, as the parameters
+    routings: list  # of the blocks
+
+
+def log_softmax(x):
+    x = x - x.max(-1, keepdims=True)
+    return x - numpy.log(numpy.exp(x).sum(-1, keepdims=True))
+
+
+def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0):
+    """Of experts `dense:HIDDEN relu dense:width`; a gate with a hidden layer where gate_hidden is above 0."""
+    def normal(*shape):
+        return random.normal(0, 1 / math.sqrt(shape[0]) if len(shape) > 1 else 0.3, shape)
+
+    found = {"embedding/weight": random.normal(0, 1, (256, width)), "norm/weight": 1 + normal(width)}
+    for b in range(blocks):
+        block = f"blocks/{b:02}"
+        found[f"{block}/norm/weight"] = 1 + normal(width)
+        networks = {f"{block}/mixture/experts/{e:04}": (width, hidden, width) for e in range(experts)}
+        networks[f"{block}/mixture/gate"] = (width, gate_hidden, experts) if gate_hidden else (width, experts)
+        for name, sizes in networks.items():
+            for layer, (rows, columns) in enumerate(zip(sizes, sizes[1:]), start=1):
+                found[f"{name}/dense_{layer}/weight"] = normal(rows, columns)
+                found[f"{name}/dense_{layer}/bias"] = normal(columns)
+    return found
+
+
+class Gradients(dict):
+    def add(self, name, value):
+        self[name] = self.get(name, 0) + value
+
+
+class RmsNorm:
+    """y = g x r with r = 1 / sqrt(mean x^2 + epsilon)"""
+
+    def __init__(self, name):
+        self.name = f"{name}/weight"
+
+    def forward(self, parameters, x):
+        self.x, self.g = x, parameters[self.name]
+        self.r = 1 / numpy.sqrt((x * x).mean(1, keepdims=True) + EPSILON)
+        return self.g * x * self.r
+
+    def backward(self, dy, gradients):
+        gradients.add(self.name, (dy * self.x * self.r).sum(0))
+        h = dy * self.g
+        return self.r * h - self.x * self.r**3 * (self.x * h).mean(1, keepdims=True)
+
+
+class Network:
+    """Dense layers, each with or without a ReLU, as model.gate and model.expert write them."""
+
+    def __init__(self, text, name):
+        words = text.split()
+        self.names = [f"{name}/dense_{n + 1}" for n in range(sum(word.startswith("dense:") for word in words))]
+        self.is_relu = [words[i + 1 : i + 2] == ["relu"] for i, word in enumerate(words) if word.startswith("dense:")]
+
+    def forward(self, parameters, x):
+        self.inputs, self.weights, self.sums, self.outputs = [], [], [], []
+        for name, is_relu in zip(self.names, self.is_relu):
+            self.inputs.append(x)
+            self.weights.append(parameters[f"{name}/weight"])
+            self.sums.append(x @ self.weights[-1] + parameters[f"{name}/bias"])
+            x = numpy.maximum(self.sums[-1], 0) if is_relu else self.sums[-1]
+            self.outputs.append(x)
+        return x
+
+    def backward(self, dy, gradients):
+        for name, is_relu, x, weight, z in reversed(
+                list(zip(self.names, self.is_relu, self.inputs, self.weights, self.sums))):
+            dz = dy * (z > 0) if is_relu else dy
+            gradients.add(f"{name}/weight", x.T @ dz)
+            gradients.add(f"{name}/bias", dz.sum(0))
+            dy = dz @ weight.T
+        return dy
+
+
+class Routing:
+    """Who sees which row, and how much of it. [rows, experts] throughout; what was not chosen has weight 0.
+
+    clean: scores of the gate; noisy: with noise; value: those of the two that the weights are of; p: their softmax.
+    """
+
+    def __init__(self, model, clean, noise):
+        self.clean, self.noisy = clean, clean + noise
+        self.value = self.noisy if model.gate_value == "noisy_softmax" else clean
+        self.p = numpy.exp(log_softmax(self.value))
+        self.order = numpy.argsort(-self.noisy, axis=1, kind="stable")  # ties to the lower expert
+        self.is_chosen = numpy.zeros(clean.shape, bool)
+        numpy.put_along_axis(self.is_chosen, self.order[:, : model.slots], True, axis=1)
+        self.of_all = model.slots == 1  # the softmax of which the weights are: over all, or over the chosen
+        if self.of_all:
+            self.weights = self.p * self.is_chosen
+        else:
+            self.weights = numpy.exp(log_softmax(numpy.where(self.is_chosen, self.value, -numpy.inf)))
+        self.by_score = model.gate_value == "noisy_logit"
+        self.factors = self.noisy * self.is_chosen if self.by_score else self.weights
+        sorted_scores = numpy.take_along_axis(self.noisy, self.order, 1)
+        k = model.slots
+        # How near another choice was: float32 and float64 only agree above their rounding.
+        self.margin = (sorted_scores[:, k - 1] - sorted_scores[:, k]).min() if k < model.experts else math.inf
+
+    def backward(self, d_factors, d_weights, d_p, d_value, d_clean):
+        """By the clean scores: noise is a constant."""
+        if self.by_score:
+            d_clean = d_clean + d_factors * self.is_chosen
+        else:
+            d_weights = d_weights + d_factors
+        d = self.weights * d_weights
+        total = d.sum(1, keepdims=True)
+        by_weights = d - (self.p if self.of_all else self.weights) * total
+        by_p = self.p * (d_p - (self.p * d_p).sum(1, keepdims=True))
+        return d_clean + d_value + by_weights + by_p
+
+
+def entropy(shares):
+    """In bits, of each row."""
+    return -(shares * numpy.log2(numpy.where(shares > 0, shares, 1))).sum(-1)
+
+
+class Penalty:
+    """The regularisers of one block over some rows: losses, and the gradients that they hand to Routing.backward."""
+
+    def __init__(self, model, routing, rows, distances):
+        self.model, self.experts, self.count = model, model.experts, rows.stop - rows.start
+        self.losses = dict.fromkeys(REGULARISERS, 0.0)
+        for name in ("clean", "noisy", "value", "p", "weights", "is_chosen", "order"):
+            setattr(self, name, getattr(routing, name)[rows])
+        self.d_weights, self.d_p, self.d_value, self.d_clean = (numpy.zeros_like(self.p) for _ in range(4))
+        for name in REGULARISERS[:5]:
+            if model.weights.get(name, 0) > 0:
+                getattr(self, f"_{name}")(model.weights[name])
+        if any(model.weights.get(name, 0) > 0 for name in REGULARISERS[5:]):
+            self._similarities(distances)
+
+    def _variation(self, weight, amounts):
+        """weight s^2 / m^2 with the unbiased variance, and its gradient by the amounts."""
+        n = self.experts
+        mean = amounts.mean()
+        variance = amounts.var(ddof=1)
+        slope = 2 * (amounts - mean) / ((n - 1) * mean**2) - 2 * variance / (n * mean**3)
+        return weight * variance / mean**2, weight * slope
+
+    def _importance(self, weight):
+        self.losses["importance"], slope = self._variation(weight, self.weights.sum(0))
+        self.d_weights += slope
+
+    def _balance(self, weight):
+        share = self.is_chosen.sum(0) / self.is_chosen.sum()
+        self.losses["balance"] = weight * self.experts * share @ self.p.mean(0)
+        self.d_p += weight * self.experts * share / self.count
+
+    def _load(self, weight):
+        k, s = self.model.slots, self.model.noise_deviation
+        # A chosen expert has to beat the best of the others, any other the last that was chosen.
+        threshold = numpy.where(self.is_chosen, self.order[:, k : k + 1], self.order[:, k - 1 : k])
+        gap = (self.clean - numpy.take_along_axis(self.noisy, threshold, 1)) / s
+        self.losses["load"], slope = self._variation(weight, _normal_cdf(gap).astype(float).sum(0))
+        d_gap = slope * numpy.exp(-gap * gap / 2) / math.sqrt(2 * math.pi) / s
+        self.d_clean += d_gap
+        numpy.subtract.at(self.d_clean, (numpy.arange(self.count)[:, None], threshold), d_gap)
+
+    def _z_loss(self, weight):
+        log_sum = numpy.log(numpy.exp(self.value).sum(1, keepdims=True))
+        self.losses["z_loss"] = weight * (log_sum**2).mean()
+        self.d_value += weight * 2 * log_sum * self.p / self.count
+
+    def _gate_entropy(self, weight):
+        log_p = log_softmax(self.value)
+        self.losses["gate_entropy"] = -weight * (self.p * log_p).sum() / self.count
+        self.d_p += -weight * log_p / self.count  # what is the same for all experts does not pass the softmax
+
+    def _similarities(self, distances):
+        """G = sum of d(x, x') p(x) . p(x') over pairs, D = sum of d; distances are constants."""
+        weighted = distances @ self.p
+        total, same = distances.sum(), (weighted * self.p).sum()
+        if total == 0:
+            return
+        e = self.experts
+        scaled, of_same, of_different = (self.model.weights.get(name, 0) for name in REGULARISERS[5:])
+        by_pairs = of_different / ((e * e - e) * self.count**2)
+        self.losses["similarity"] = scaled * same / total
+        self.losses["similarity_same"] = of_same * same / e
+        self.losses["similarity_different"] = -by_pairs * (total - same)
+        self.d_p += 2 * (scaled / total + of_same / e + by_pairs) * weighted
+
+
+def distances_of(features):
+    """Euclidean, between all pairs of rows."""
+    return numpy.sqrt(((features[:, None, :] - features[None, :, :]) ** 2).sum(2))
+
+
+def part_rows(model, windows, window):
+    """The rows of each part: samples are cut into nearly equal runs, and part p begins at floor(p windows / parts)."""
+    starts = [p * windows // model.parts for p in range(model.parts + 1)]
+    return [slice(a * window, b * window) for a, b in zip(starts, starts[1:]) if b > a]
+
+
+class Block:
+    """x + mixture(norm(x))"""
+
+    def __init__(self, model, name):
+        self.model = model
+        self.norm = RmsNorm(f"{name}/norm")
+        self.gate = Network(model.gate, f"{name}/mixture/gate")
+        self.networks = [Network(model.expert, f"{name}/mixture/experts/{e:04}") for e in range(model.experts)]
+
+    def forward(self, parameters, x, noise, parts, distances):
+        self.inputs = self.norm.forward(parameters, x)
+        self.routing = Routing(self.model, self.gate.forward(parameters, self.inputs), noise)
+        self.parts = parts
+        self.outputs = []
+        mixed = numpy.zeros_like(x)
+        for e, network in enumerate(self.networks):
+            chosen = self.routing.is_chosen[:, e]
+            self.outputs.append(network.forward(parameters, self.inputs[chosen]))
+            mixed[chosen] += self.routing.factors[chosen, e, None] * self.outputs[e]
+        self.distances = distances or [distances_of(self._features()[rows]) for rows in parts]
+        self.penalties = [Penalty(self.model, self.routing, rows, d) for rows, d in zip(parts, self.distances)]
+        return x + mixed
+
+    def _features(self):
+        layer = self.model.similarity_layer
+        return self.inputs if layer == 0 else self.gate.outputs[layer - 1]
+
+    def shares(self):
+        """(rows, how much of the batch, regularisers) of each part."""
+        total = len(self.inputs)
+        return [(rows, (rows.stop - rows.start) / total, p) for rows, p in zip(self.parts, self.penalties)]
+
+    def backward(self, dy, gradients):
+        d_inputs = numpy.zeros_like(dy)
+        d_factors = numpy.zeros_like(self.routing.p)
+        for e, network in enumerate(self.networks):
+            chosen = self.routing.is_chosen[:, e]
+            d_factors[chosen, e] = (dy[chosen] * self.outputs[e]).sum(1)
+            d_inputs[chosen] += network.backward(dy[chosen] * self.routing.factors[chosen, e, None], gradients)
+        of_penalties = [numpy.zeros_like(self.routing.p) for _ in range(4)]
+        for rows, share, p in self.shares():
+            for total, d in zip(of_penalties, (p.d_weights, p.d_p, p.d_value, p.d_clean)):
+                total[rows] = share * d
+        d_inputs += self.gate.backward(self.routing.backward(d_factors, *of_penalties), gradients)
+        return dy + self.norm.backward(d_inputs, gradients)
+
+
+def block_count(parameters):
+    return len({name.split("/")[1] for name in parameters if name.startswith("blocks/")})
+
+
+def step(model, parameters, tokens, targets, noise=None, distances=None):
+    """A Step over a batch, and the distances of its rows that the similarity is of.
+
+    tokens, targets: [windows, window]; noise: [rows, experts] of each block, or None; distances: those of another step, to
+    compare its loss with: they are constants for the gradient.
+    """
+    parameters = {name: numpy.asarray(value, float) for name, value in parameters.items()}
+    parts = part_rows(model, *tokens.shape)
+    tokens, targets = tokens.reshape(-1), targets.reshape(-1)
+    rows = numpy.arange(len(tokens))
+    blocks = [Block(model, f"blocks/{b:02}") for b in range(block_count(parameters))]
+    norm, embedding = RmsNorm("norm"), parameters["embedding/weight"]
+
+    x = embedding[tokens]
+    for b, block in enumerate(blocks):
+        x = block.forward(parameters, x, 0 if noise is None else noise[b], parts, distances and distances[b])
+    y = norm.forward(parameters, x)
+    log_probabilities = log_softmax(y @ embedding.T)
+    task_loss = -log_probabilities[rows, targets].mean()
+    regularisers = {name: sum(share * p.losses[name] for block in blocks for _, share, p in block.shares())
+                    for name in REGULARISERS}
+
+    gradients = Gradients()
+    d_logits = numpy.exp(log_probabilities)
+    d_logits[rows, targets] -= 1
+    d_logits /= len(rows)
+    gradients.add("embedding/weight", d_logits.T @ y)
+    dx = norm.backward(d_logits @ embedding, gradients)
+    for block in reversed(blocks):
+        dx = block.backward(dx, gradients)
+    numpy.add.at(gradients["embedding/weight"], tokens, dx)
+    found = Step(task_loss + sum(regularisers.values()), task_loss, (log_probabilities.argmax(1) != targets).mean(),
+                 regularisers, gradients, [block.routing for block in blocks])
+    return found, [block.distances for block in blocks]
