@@ -28,15 +28,16 @@ struct BarChart {
 };
 Figure draw(const BarChart& chart);
 
-// A table of counts in colours. Rows and columns are numbered from 0. A cell's colour is its share of its row,
-// from none to the largest share of the map: a row that is one dark cell is a class that one expert took. The
-// count is written in the cell where it fits, and is in the tooltip anyway.
+// A table of counts in colours. Columns are numbered from 0, and so are rows without names. A cell's colour is
+// its share of its row, from none to the largest share of the map: a row that is one dark cell is a class that
+// one expert took. The count is written in the cell where it fits, and is in the tooltip anyway.
 struct HeatMap {
   std::string title;
   std::string row_label;  // "true class"
   std::string column_label;
   std::vector<std::vector<std::int64_t>> counts;  // [rows][columns], all rows of one length
   std::string note;
+  std::vector<std::string> row_names = {};  // as many as there are rows, or none
 };
 Figure draw(const HeatMap& map);
 

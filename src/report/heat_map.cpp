@@ -12,6 +12,11 @@ namespace {
 // Of the strongest colour: from here on the text is light on a light page, and dark on a dark one.
 constexpr double strong_from = 0.7;
 constexpr std::size_t half_width_columns = 10;
+constexpr std::size_t name_characters = 18;
+
+std::string name_of(const HeatMap& map, std::size_t row) {
+  return map.row_names.empty() ? fmt::format("{}", row) : map.row_names[row];
+}
 
 struct Layout {
   double width = 0;
@@ -39,7 +44,10 @@ Layout layout_of(const HeatMap& map) {
       layout.largest_share = std::max(layout.largest_share, static_cast<double>(count) / sum_of(row));
   }
   layout.width = map.counts.front().size() > half_width_columns ? 900 : 440;
-  layout.left = text_width(fmt::format("{}", map.counts.size() - 1)) + 14;
+  double names = text_width(fmt::format("{}", map.counts.size() - 1));
+  for (const std::string& name : map.row_names)
+    names = std::max(names, text_width(shortened(name, name_characters)));
+  layout.left = names + 14;
   layout.cell_width = (layout.width - layout.left - 4) / columns;
   layout.has_counts = text_width(fmt::format("{}", largest)) + 2 <= layout.cell_width;
   layout.cell_height = map.counts.size() > 30 ? 12 : 22;
@@ -52,8 +60,9 @@ void draw_row(Svg& svg, const HeatMap& map, const Layout& layout, std::size_t ro
   const auto& counts = map.counts[row];
   const double sum = sum_of(counts);
   const double y = layout.top + layout.cell_height * static_cast<double>(row);
+  const std::string name = name_of(map, row);
   if (layout.cell_height > 13 || row % 2 == 0) {
-    svg.text(layout.left - 6, y + layout.cell_height / 2 + 4, "tick end", fmt::format("{}", row));
+    svg.text(layout.left - 6, y + layout.cell_height / 2 + 4, "tick end", shortened(name, name_characters));
   }
   for (std::size_t column = 0; column < counts.size(); ++column) {
     const double share = sum > 0 ? static_cast<double>(counts[column]) / sum : 0;
@@ -66,7 +75,7 @@ void draw_row(Svg& svg, const HeatMap& map, const Layout& layout, std::size_t ro
                  {"width", layout.cell_width},
                  {"height", layout.cell_height},
                  {"fill-opacity", fmt::format("{:.3f}", strength)}},
-                fmt::format("{} {}, {} {}: {}, {} of the row", map.row_label, row, map.column_label, column,
+                fmt::format("{} {}, {} {}: {}, {} of the row", map.row_label, name, map.column_label, column,
                             counts[column], number_text(share, NumberStyle::percent)));
     if (!layout.has_counts || counts[column] == 0) continue;
     svg.text(x + layout.cell_width / 2, y + layout.cell_height / 2 + 4,

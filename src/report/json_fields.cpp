@@ -38,6 +38,17 @@ std::vector<double> numbers_of(const Json& object, std::string_view name) {
   return numbers;
 }
 
+std::vector<std::string> strings_of(const Json& object, std::string_view name) {
+  std::vector<std::string> strings;
+  const Json& array = member(object, name);
+  if (!array.is_array()) return strings;
+  for (const Json& value : array) {
+    if (!value.is_string()) return {};
+    strings.push_back(value.get<std::string>());
+  }
+  return strings;
+}
+
 std::vector<std::vector<std::int64_t>> counts_of(const Json& object, std::string_view name) {
   const Json& table = member(object, name);
   if (!table.is_array()) return {};

@@ -17,6 +17,8 @@ const Json& member(const Json& object, std::string_view name);
 double number_of(const Json& object, std::string_view name);  // null, a text, nothing: NaN
 std::string string_of(const Json& object, std::string_view name);
 std::vector<double> numbers_of(const Json& object, std::string_view name);
+// Empty unless all are texts.
+std::vector<std::string> strings_of(const Json& object, std::string_view name);
 // [rows][columns]; empty unless all rows are as long as the first and hold counts.
 std::vector<std::vector<std::int64_t>> counts_of(const Json& object, std::string_view name);
 

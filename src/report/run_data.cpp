@@ -15,10 +15,29 @@
 namespace switchyard::report {
 namespace {
 
-constexpr std::string_view tables[] = {"class_by_expert", "class_by_expert_predicted"};
+constexpr std::string_view tables[] = {"class_by_expert", "class_by_expert_predicted", "domain_by_expert",
+                                       "domains"};
+constexpr std::size_t most_layers = 128;  // no model of ours has more; further ones are passed over
 
-void add_step(StepSeries& steps, const Json& record) {
-  const double step = number_of(record, "step");
+// `use`s each of the layers that `object` tells of, and what is recorded of it.
+void for_each_layer(RunData& run, const Json& object, const auto& use) {
+  const Json& layers = member(object, "layers");
+  if (!layers.is_array()) return;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    std::string name = string_of(layers[i], "name");
+    if (name.empty()) name = fmt::format("layer {}", i);
+    auto of = std::ranges::find(run.layers, name, &Records::name);
+    if (of == run.layers.end()) {
+      if (run.layers.size() == most_layers) continue;
+      of = run.layers.emplace(of);
+      of->name = std::move(name);
+    }
+    use(layers[i], *of);
+  }
+}
+
+void add_series(StepSeries& steps, double step, const Json& record) {
+  if (!record.is_object()) return;
   for (const auto& [name, value] : record.items()) {
     if (!value.is_number()) continue;
     const double number = value.get<double>();
@@ -26,6 +45,13 @@ void add_step(StepSeries& steps, const Json& record) {
   }
   const std::vector<double> load = numbers_of(record, "load");
   if (!load.empty()) steps.load.add(step, load);
+}
+
+void add_step(RunData& run, const Json& record) {
+  StepSeries& steps = run.steps;
+  const double step = number_of(record, "step");
+  add_series(steps, step, record);
+  for_each_layer(run, record, [&](const Json& layer, Records& of) { add_series(of.steps, step, layer); });
   const Json& time = member(record, "time");
   if (time.is_object()) {
     steps.phase_totals.resize(phase_count);
@@ -44,7 +70,8 @@ void add_step(StepSeries& steps, const Json& record) {
   if (const double epoch = number_of(record, "epoch"); std::isfinite(epoch)) steps.last_epoch = epoch;
 }
 
-void add_evaluation(std::vector<Json>& evaluations, Json record) {
+void add_evaluation(Records& records, Json record) {
+  std::vector<Json>& evaluations = records.evaluations;
   const std::string split = string_of(record, "split");
   for (auto earlier = evaluations.rbegin(); earlier != evaluations.rend(); ++earlier) {
     if (string_of(*earlier, "split") != split) continue;
@@ -52,6 +79,29 @@ void add_evaluation(std::vector<Json>& evaluations, Json record) {
     break;
   }
   evaluations.push_back(std::move(record));
+}
+
+// What `evaluation` says of one of its layers, as if that were all of the model.
+Json layer_of(const Json& evaluation, const Json& layer) {
+  Json object = layer.is_object() ? layer : Json::object();
+  for (const char* shared : {"split", "step", "epoch", "domains"}) object[shared] = member(evaluation, shared);
+  return object;
+}
+
+void add_evaluation(RunData& run, Json record) {
+  for_each_layer(run, record,
+                 [&](const Json& layer, Records& of) { add_evaluation(of, layer_of(record, layer)); });
+  record.erase("layers");
+  add_evaluation(static_cast<Records&>(run), std::move(record));
+}
+
+void take_summary(RunData& run, Json summary) {
+  for (const char* split : {"train", "validation", "test"}) {
+    const Json& evaluation = member(summary, split);
+    for_each_layer(run, evaluation,
+                   [&](const Json& layer, Records& of) { of.summary[split] = layer_of(evaluation, layer); });
+  }
+  run.summary = std::move(summary);
 }
 
 // A record is an object with a kind and a step.
@@ -79,8 +129,8 @@ void read_metrics(const std::filesystem::path& path, RunData& run) {
           number, path.string()));
     }
     const std::string kind = string_of(record, "kind");
-    if (kind == "step") add_step(run.steps, record);
-    if (kind == "evaluation") add_evaluation(run.evaluations, std::move(record));
+    if (kind == "step") add_step(run, record);
+    if (kind == "evaluation") add_evaluation(run, std::move(record));
   }
   if (lines.bad()) (void)files::read_regular_file(path);
 }
@@ -107,19 +157,19 @@ std::vector<Point> StepSeries::points(std::string_view name) const {
   return points;
 }
 
-index_t RunData::experts() const {
+index_t Records::experts() const {
   const auto share = numbers_of(find_evaluation(*this, "expert_share").object, "expert_share");
   if (!share.empty()) return std::ssize(share);
   const auto load = steps.load.means();
   return load.empty() ? 0 : static_cast<index_t>(load.front().values.size());
 }
 
-Found find_evaluation(const RunData& run, std::string_view name) {
+Found find_evaluation(const Records& records, std::string_view name) {
   for (const std::string_view split : {"test", "validation"}) {
-    const Json& object = member(run.summary, split);
+    const Json& object = member(records.summary, split);
     if (!member(object, name).is_null()) return {object, std::string(split)};
   }
-  for (auto record = run.evaluations.rbegin(); record != run.evaluations.rend(); ++record) {
+  for (auto record = records.evaluations.rbegin(); record != records.evaluations.rend(); ++record) {
     if (member(*record, name).is_null()) continue;
     return {*record, fmt::format("{}, step {:.0f}", string_of(*record, "split"), number_of(*record, "step"))};
   }
@@ -140,7 +190,7 @@ RunData read_run(const std::filesystem::path& folder) {
   run.has_metrics = files::is_there(folder / "metrics.jsonl");
   if (run.has_metrics) read_metrics(folder / "metrics.jsonl", run);
   if (files::is_there(folder / "summary.json")) {
-    run.summary = read_object(folder / "summary.json", "`switchyard resume`");
+    take_summary(run, read_object(folder / "summary.json", "`switchyard resume`"));
   }
   return run;
 }

@@ -29,17 +29,26 @@ struct StepSeries {
   std::vector<Point> points(std::string_view name) const;
 };
 
-struct RunData {
+// What was recorded of a model, or of one of its mixture layers.
+struct Records {
+  std::string name;  // of the layer; empty: of the model
+  StepSeries steps;
+  std::vector<Json> evaluations;  // of metrics.jsonl, in its order, the tables only in the last of each split
+  Json summary;                   // null: not finished; of a layer, what each split says of it
+
+  bool of_layer() const { return !name.empty(); }
+  // What experts are chosen for: samples by a mixture, tokens by a layer of a model of text.
+  std::string_view row_kind() const { return of_layer() ? "token" : "sample"; }
+  index_t experts() const;  // 0: unknown
+};
+
+struct RunData : Records {
   std::filesystem::path folder;
   std::string config_text;                                   // empty: there is no config.ini
   std::map<std::string, std::string, std::less<>> settings;  // "moe.experts" -> "5"
-  Json summary;                                              // null: not finished
+  std::vector<Records> layers;  // of a model of several mixture layers; none: the model is one
   bool has_metrics = false;
   bool torn_line = false;  // metrics.jsonl ended in the middle of a record, which was left out
-  StepSeries steps;
-  std::vector<Json> evaluations;  // of metrics.jsonl, in its order, the tables only in the last of each split
-
-  index_t experts() const;  // 0: unknown
 };
 
 // A member of an evaluation, and which evaluation it is of.
@@ -49,7 +58,7 @@ struct Found {
 };
 // The newest evaluation that has `name`, of the test split if any: summary.json's test and validation, then the
 // records of metrics.jsonl.
-Found find_evaluation(const RunData& run, std::string_view name);
+Found find_evaluation(const Records& records, std::string_view name);
 
 // Whether there is something of a run in the folder.
 bool is_run(const std::filesystem::path& folder);

@@ -51,25 +51,26 @@ LineChart error_chart(const RunData& run) {
 
 }  // namespace
 
-LineChart step_chart(const RunData& run, std::string title, std::string y_label) {
+LineChart step_chart(const Records& records, std::string title, std::string y_label) {
   LineChart chart;
   chart.title = std::move(title);
   chart.x_label = "step";
   chart.y_label = std::move(y_label);
-  const auto loss = run.steps.scalars.find("loss");
-  const index_t steps = loss == run.steps.scalars.end() ? 1 : loss->second.records_per_bin();
+  const auto& series = records.steps.scalars;
+  const auto loss = series.contains("loss") ? series.find("loss") : series.begin();  // a layer has no loss
+  const index_t steps = loss == series.end() ? 1 : loss->second.records_per_bin();
   if (steps > 1) chart.note = fmt::format("Steps are shown as means of {} neighbouring ones.", steps);
   return chart;
 }
 
-Curve training_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour,
+Curve training_curve(const Records& records, std::string_view name, std::string label, std::size_t colour,
                      Stroke stroke) {
-  return {std::move(label), run.steps.points(name), colour, stroke, false, {}};
+  return {std::move(label), records.steps.points(name), colour, stroke, false, {}};
 }
 
-Curve validation_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour) {
+Curve validation_curve(const Records& records, std::string_view name, std::string label, std::size_t colour) {
   std::vector<Point> points;
-  for (const Json& record : run.evaluations) {
+  for (const Json& record : records.evaluations) {
     const double value = number_of(record, name);
     if (string_of(record, "split") == "validation" && value == value)
       points.push_back({number_of(record, "step"), value});

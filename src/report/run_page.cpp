@@ -12,8 +12,6 @@
 namespace switchyard::report {
 namespace {
 
-constexpr double dead_below = 0.001;  // of the samples, as metrics.jsonl's dead_experts
-
 struct Score {
   std::string_view name;
   std::string_view label;
@@ -22,6 +20,13 @@ struct Score {
 constexpr Score scores[] = {
     {"error", "error", "of the mixture"},
     {"loss", "loss", "-log p, nats"},
+};
+constexpr Score text_scores[] = {
+    {"loss", "loss", "-log p, nats a byte"},
+    {"bits_per_byte", "bits per byte", "the loss, in bits"},
+    {"error", "error", "bytes not the most probable"},
+};
+constexpr Score expert_scores[] = {
     {"mi_predicted", "I(E;Y), predicted", "bits, expert and its class"},
     {"mi_true", "I(E;Y), true", "bits, expert and true class"},
     {"h_s", "H_s", "bits, softmax of a sample over all experts"},
@@ -33,9 +38,7 @@ Tile number_tile(std::string label, double value, std::string_view id, std::stri
   return {std::move(label), data_element(value, style_of(id), id), std::move(note)};
 }
 
-void add_scores(const RunData& run, std::vector<Tile>& tiles) {
-  // A single expert has nothing to choose, and so no entropies.
-  const Span<const Score> shown = Span(scores).first(run.experts() == 1 ? 2 : std::size(scores));
+void add_scores(const RunData& run, Span<const Score> shown, std::vector<Tile>& tiles) {
   for (const Score& score : shown) {
     const Found found = find_evaluation(run, score.name);
     if (found.object.is_null()) continue;
@@ -61,32 +64,34 @@ bool takes_regularisers(const RunData& run) {
   return !told.is_boolean() || told.get<bool>();
 }
 
-std::string dead_expert_warning(const RunData& run) {
-  const Found found = find_evaluation(run, "expert_share");
+// Of the run itself, or of one of its layers.
+std::string dead_expert_warning(const RunData& run, const Records& records) {
+  const Found found = find_evaluation(records, "expert_share");
   const std::vector<double> share = numbers_of(found.object, "expert_share");
-  std::vector<index_t> dead;
-  for (std::size_t e = 0; e < share.size(); ++e) {
-    if (share[e] < dead_below) dead.push_back(static_cast<index_t>(e));
-  }
+  const std::vector<index_t> dead = dead_experts(share);
   if (dead.empty()) return "";
   return fmt::format(
-      "Dead experts: {} of {} ({}). They are chosen for less than 1 sample in 1000 ({}); try {}fewer experts "
+      "Dead experts{}: {} of {} ({}). They are chosen for less than 1 {} in 1000 ({}); try {}fewer experts "
       "(moe.experts) or another seed (run.seed).",
-      dead.size(), share.size(), fmt::join(dead, ", "), found.of,
+      records.of_layer() ? " of " + records.name : "", dead.size(), share.size(), fmt::join(dead, ", "),
+      records.row_kind(), found.of,
       takes_regularisers(run) ? "a larger importance regulariser (moe.importance), " : "");
 }
 
 std::string headline_tiles(const RunData& run) {
   std::vector<Tile> tiles;
-  add_scores(run, tiles);
+  const bool is_mixture = run.layers.empty();
+  add_scores(run, is_mixture ? Span(scores) : Span(text_scores), tiles);
+  // A single expert has nothing to choose, and so no entropies.
+  if (is_mixture && run.experts() != 1) add_scores(run, expert_scores, tiles);
   const Json& exit = member(run.summary, "exit");
   const double steps = number_of(run.summary, "steps");
   tiles.push_back(
       number_tile("steps", std::isfinite(steps) ? steps : run.steps.last_step, "steps",
                   run.steps.last_epoch > 0 ? fmt::format("{:.0f} epochs begun", run.steps.last_epoch) : ""));
   tiles.push_back(number_tile("parameters", number_of(run.summary, "parameters"), "parameters"));
-  tiles.push_back(number_tile("samples per second", samples_per_second(run), "train.samples_per_second",
-                              "training steps alone"));
+  tiles.push_back(number_tile(is_mixture ? "samples per second" : "bytes per second", samples_per_second(run),
+                              "train.samples_per_second", "training steps alone"));
   if (exit.is_object()) {
     tiles.push_back(number_tile("exit code", number_of(exit, "code"), "exit.code", string_of(exit, "reason")));
   } else {
@@ -129,7 +134,10 @@ std::vector<std::string> warnings_of(const RunData& run) {
         fmt::format("{} step records hold no finite loss: the training diverged, or the file was changed.",
                     run.steps.without_loss));
   }
-  if (std::string dead = dead_expert_warning(run); !dead.empty()) warnings.push_back(std::move(dead));
+  if (std::string dead = dead_expert_warning(run, run); !dead.empty()) warnings.push_back(std::move(dead));
+  for (const Records& layer : run.layers) {
+    if (std::string dead = dead_expert_warning(run, layer); !dead.empty()) warnings.push_back(std::move(dead));
+  }
   return warnings;
 }
 
@@ -173,8 +181,8 @@ std::string run_page(const std::filesystem::path& folder, const Headline& headli
   const RunData run = read_run(folder);
   std::string html = headline_tiles(run) + warnings_html(warnings_of(run)) +
                      section_html("learning", "Learning", run_learning(run));
-  if (run.experts() != 1) html += section_html("experts", "Experts", run_experts(run));
-  html += section_html("time", "Time", run_time(run)) +
+  if (run.layers.empty() && run.experts() != 1) html += section_html("experts", "Experts", run_experts(run));
+  html += run_layers(run) + section_html("time", "Time", run_time(run)) +
           section_html("configuration", "Configuration", configuration(run));
   return document_html({fmt::format("Run {}", folder_name(folder)), subtitle(run, headline), html});
 }

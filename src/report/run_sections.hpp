@@ -9,15 +9,21 @@
 namespace switchyard::report {
 
 std::string run_learning(const RunData& run);  // loss and error over steps
-std::string run_experts(const RunData& run);   // share, usage, classes, entropies and information
-std::string run_time(const RunData& run);      // seconds per phase
+// Of a model that is a mixture, or of a layer of several: share, usage, classes or domains, entropies,
+// information.
+std::string run_experts(const Records& records);
+std::string run_layers(const RunData& run);  // a section for each of several layers
+std::string run_time(const RunData& run);    // seconds per phase
+
+// Experts with less than 1 in 1000 of the samples, as metrics.jsonl's dead_experts.
+std::vector<index_t> dead_experts(const std::vector<double>& expert_share);
 
 // A chart over steps without a curve; its note says how many steps a point is the mean of, if not one.
-LineChart step_chart(const RunData& run, std::string title, std::string y_label);
+LineChart step_chart(const Records& records, std::string title, std::string y_label);
 // The step records' member `name`.
-Curve training_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour,
+Curve training_curve(const Records& records, std::string_view name, std::string label, std::size_t colour,
                      Stroke stroke = Stroke::solid);
 // That of the evaluations of the validation split, with a dot each.
-Curve validation_curve(const RunData& run, std::string_view name, std::string label, std::size_t colour);
+Curve validation_curve(const Records& records, std::string_view name, std::string label, std::size_t colour);
 
 }  // namespace switchyard::report

@@ -58,6 +58,9 @@ def checkpoint():
 def json_files():
     yield json.dumps({"steps": 2, "parameters": 10, "seed": 1, "exit": 0, "test": {"loss": 0.5, "error": 0.1}}).encode()
     yield b'{"kind": "step", "step": 1, "loss": 0.5, "load": [1, 2], "epoch": 0.5}\n{"kind": "validation", "step": 1, "loss": 1}\n'
+    layers = {"domains": ["a", "b"], "layers": [{"name": "l", "h_s": 1, "load": [1, 2], "domain_by_expert": [[1, 0], [0, 2]]}]}
+    yield json.dumps({"steps": 2, "test": layers, "validation": layers}).encode()
+    yield json.dumps({"kind": "evaluation", "split": "validation", "step": 1, **layers}).encode() + b"\n"
     yield json.dumps({"name": "s", "metrics": ["test.error"], "arms": [
         {"name": "a", "title": "A", "runs": [{"seed": 1, "folder": "a", "metrics": {"test.error": 0.1}}]}]}).encode()
 

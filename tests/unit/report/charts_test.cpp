@@ -111,6 +111,16 @@ TEST(HeatMap, colours_by_share_of_the_row_and_writes_counts) {
   EXPECT_EQ(figure.width, FigureWidth::half);
 }
 
+TEST(HeatMap, names_its_rows_and_cuts_long_names) {
+  HeatMap map{"domains", "domain", "expert", {{3, 1}, {0, 2}}, ""};
+  map.row_names = {hostile, "a name of more than eighteen characters"};
+  const Figure figure = draw(map);
+  expect_whole(figure);
+  EXPECT_THAT(figure.svg, HasSubstr(">a name of more th…</text>"));
+  EXPECT_THAT(figure.svg,
+              HasSubstr("domain a name of more than eighteen characters, expert 1: 2, 100.00% of the row"));
+}
+
 TEST(HeatMap, of_many_experts_is_wide_and_leaves_out_what_does_not_fit) {
   HeatMap map{"classes", "true class", "expert", {}, ""};
   expect_empty(draw(map));

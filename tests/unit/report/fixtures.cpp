@@ -46,6 +46,43 @@ void write_run(const std::filesystem::path& folder) {
       R"("exit":{"code":0,"reason":"finished all 12 steps"},"build":{"version":"0.1.0","cuda":false}})");
 }
 
+namespace {
+
+// {"error": ..., "layers": [...]} without the braces.
+std::string text_evaluation(double loss, std::string_view details) {
+  return fmt::format(
+      R"("error":0.625,"loss":{0},"task_loss":{0},"bits_per_byte":{1},"domains":["code","<letters>"],"layers":[)"
+      R"({{"name":"blocks/00/mixture","h_s":0.5,"h_u":0.96875,"dispatch_entropy":0.25,"largest_share":0.625,)"
+      R"("active_experts":2,"expert_share":[0.625,0.375],"load":[5,3],"domain_by_expert":[[4,1],[1,2]]{2}}},)"
+      R"({{"name":"blocks/01/mixture","h_s":0.125,"h_u":0.0,"dispatch_entropy":0.6875,"largest_share":1.0,)"
+      R"("active_experts":1,"expert_share":[1.0,0.0],"load":[8,0],"domain_by_expert":[[5,0],[3,0]]{2}}}])",
+      loss, loss / 0.6875, details);
+}
+
+}  // namespace
+
+void write_text_run(const std::filesystem::path& folder) {
+  std::string metrics;
+  for (int step = 1; step <= 8; ++step) {
+    metrics += fmt::format(
+        R"({{"kind":"step","step":{},"epoch":{},"samples":8,"loss":{},"layers":[)"
+        R"({{"name":"blocks/00/mixture","load":[5,3],"h_s":0.75,"h_u":0.9375,"dispatch_entropy":0.5}},)"
+        R"({{"name":"blocks/01/mixture","load":[8,0],"h_s":0.25,"h_u":0.0625,"dispatch_entropy":0.5}}]}})"
+        "\n",
+        step, (step + 3) / 4, 5.5 / step);
+    if (step % 4 != 0) continue;
+    metrics += fmt::format(R"({{"kind":"evaluation","split":"validation","step":{},"epoch":{},{}}})"
+                           "\n",
+                           step, step / 4,
+                           text_evaluation(5.5 / step, R"(,"importance_share":[0.75,0.25],"dead_experts":[])"));
+  }
+  write_file(folder / "metrics.jsonl", metrics);
+  write_file(folder / "summary.json",
+             fmt::format(R"({{"steps":8,"parameters":99,"validation":{{{0}}},"test":{{{0}}},)"
+                         R"("exit":{{"code":0,"reason":"finished all 8 steps"}}}})",
+                         text_evaluation(0.6875, "")));
+}
+
 void write_study(const std::filesystem::path& folder) {
   for (int seed = 1; seed <= 2; ++seed) {
     std::string metrics;

@@ -16,6 +16,9 @@ std::string evaluation_line(int step, int epoch, double error);
 
 // config.ini, metrics.jsonl (12 steps, 3 evaluations) and summary.json of a finished run of two experts.
 void write_run(const std::filesystem::path& folder);
+// The same of a run of text: 8 steps, 2 evaluations, two layers of two experts, the domains "code" and
+// "<letters>". Expert 1 of the second layer is dead.
+void write_text_run(const std::filesystem::path& folder);
 // Two arms; the first has two runs whose folders are there, the second one finished without a
 // folder and one failed with its folder.
 void write_study(const std::filesystem::path& folder);
