@@ -68,13 +68,17 @@ void check_study(const Spec& spec, int ranks, const std::function<void(const run
         spec.options.ranks_per_run, ranks, spec.file));
   }
   expect_countable(spec);
-  require_metric(spec.options.select_by, "study.select_by", spec.file);
-  for (const std::string& path : spec.options.metrics) require_metric(path, "study.metrics", spec.file);
+  std::set<index_t> layers;
   for (const Arm& arm : spec.arms) {
     check_arms_read(spec, arm);
-    for (const Values& values : combinations(arm))
-      check_run(run_config(spec, arm, values, spec.options.first_seed, spec.options.dir));
+    for (const Values& values : combinations(arm)) {
+      const run::Config config = run_config(spec, arm, values, spec.options.first_seed, spec.options.dir);
+      layers.insert(layers_of(config));
+      check_run(config);
+    }
   }
+  require_metric(spec.options.select_by, "study.select_by", spec.file, layers);
+  for (const std::string& path : spec.options.metrics) require_metric(path, "study.metrics", spec.file, layers);
 }
 
 void check_stored_runs(const Spec& spec, const ReadConfig& read_config) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -14,35 +16,50 @@ namespace {
 
 constexpr std::string_view accuracy = ".accuracy_percent";
 
+// The member of an object, or of an array of objects the element with that number; null where there is none.
+const nlohmann::json* part_of(const nlohmann::json& value, std::string_view part) {
+  if (value.is_object()) {
+    const auto member = value.find(std::string(part));
+    return member == value.end() ? nullptr : &*member;
+  }
+  std::size_t number = 0;
+  const auto parsed = std::from_chars(part.begin(), part.end(), number);
+  if (!value.is_array() || parsed.ec != std::errc() || parsed.ptr != part.end()) return nullptr;
+  return number < value.size() && value[number].is_object() ? &value[number] : nullptr;
+}
+
 std::optional<double> number_at(const nlohmann::json& summary, std::string_view path) {
   const nlohmann::json* at = &summary;
   while (true) {
     const std::size_t dot = path.find('.');
-    const auto member = at->is_object() ? at->find(std::string(path.substr(0, dot))) : at->end();
-    if (!at->is_object() || member == at->end()) return std::nullopt;
-    at = &*member;
+    at = part_of(*at, path.substr(0, dot));
+    if (at == nullptr) return std::nullopt;
     if (dot == path.npos) break;
     path.remove_prefix(dot + 1);
   }
   return at->is_number() ? std::optional(at->get<double>()) : std::nullopt;
 }
 
+// Of layers, which are alike, those of the first.
 void add_paths(const nlohmann::json& value, const std::string& path, std::vector<std::string>& paths) {
   if (value.is_number()) paths.push_back(path);
+  if (value.is_array() && !value.empty() && value[0].is_object()) add_paths(value[0], path + ".0", paths);
   if (!value.is_object()) return;
   for (const auto& [key, member] : value.items())
     add_paths(member, path.empty() ? key : fmt::format("{}.{}", path, key), paths);
 }
 
-// With every part that a summary can have.
-nlohmann::json full_summary() {
-  moe::Statistics statistics({{"", moe::RoutingStatistics(2, {2, 2})}});
+// With every part that a summary of such a model can have.
+nlohmann::json full_summary(index_t layers) {
+  std::vector<moe::Statistics::Layer> all = {{"", moe::RoutingStatistics(2, {2, 2})}};
+  if (layers > 0) all.assign(as_size(layers), {"of several", moe::RoutingStatistics(2, {0, 2, "domain"})});
+  moe::Statistics statistics(std::move(all));
   statistics.samples() = 1;
   run::Summary summary;
   summary.validation = &statistics;
   summary.test = &statistics;
   summary.training = &statistics;
-  summary.best = run::BestEvaluation{.score = {"error"}, .test = &statistics};
+  summary.best = run::BestEvaluation{.score = {layers > 0 ? "loss" : "error"}, .test = &statistics};
   return summary_object(summary, {});
 }
 
@@ -55,11 +72,20 @@ std::optional<double> metric(const nlohmann::json& summary, std::string_view pat
   return error ? std::optional(100 * (1 - *error)) : std::nullopt;
 }
 
-void require_metric(std::string_view path, std::string_view key, std::string_view where) {
-  const nlohmann::json summary = full_summary();
-  if (metric(summary, path)) return;
+index_t layers_of(const run::Config& config) {
+  return config.model.family == model::Family::tokens ? config.model.tokens.blocks : 0;
+}
+
+void require_metric(std::string_view path, std::string_view key, std::string_view where,
+                    const std::set<index_t>& layers) {
   std::vector<std::string> paths;
-  add_paths(summary, {}, paths);
+  for (const index_t count : layers) {
+    const nlohmann::json summary = full_summary(count);
+    if (metric(summary, path)) return;
+    add_paths(summary, {}, paths);
+  }
+  std::ranges::sort(paths);
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   const std::vector<std::string_view> candidates(paths.begin(), paths.end());
   throw ConfigError(fmt::format("{} = {} is no number of summary.json ({}); did you mean '{}'? there are {}",
                                 key, config::in_quotes(path), where, config::nearest(path, candidates),

@@ -110,14 +110,48 @@ TEST(StudyMetric, is_found_by_path) {
   }
 }
 
+TEST(StudyMetric, of_a_layer_is_found_by_its_number) {
+  const auto summary =
+      nlohmann::json::parse(R"({"test": {"layers": [{"h_u": 2, "load": [1]}, {"h_u": 3}], "load": [1, 2]}})");
+  EXPECT_EQ(metric(summary, "test.layers.0.h_u"), 2);
+  EXPECT_EQ(metric(summary, "test.layers.1.h_u"), 3);
+  for (const char* none :
+       {"test.layers", "test.layers.2.h_u", "test.layers.-1.h_u", "test.layers.1x.h_u", "test.layers..h_u",
+        "test.layers.h_u", "test.layers.0.load.0", "test.load.1", "test.layers.99999999999999999999.h_u"}) {
+    EXPECT_EQ(metric(summary, none), std::nullopt) << none;
+  }
+}
+
 TEST(StudyMetric, must_be_one_of_a_summary) {
   for (const char* known :
        {"test.error", "validation.mi_true", "train.loss", "best.error", "test.accuracy_percent"}) {
-    EXPECT_NO_THROW(require_metric(known, "study.metrics", "s.ini")) << known;
+    EXPECT_NO_THROW(require_metric(known, "study.metrics", "s.ini", {0})) << known;
   }
-  EXPECT_THAT(config_error_of([] { require_metric("test.eror", "study.metrics", "s.ini"); }),
+  EXPECT_THAT(config_error_of([] { require_metric("test.eror", "study.metrics", "s.ini", {0}); }),
               HasSubstr("study.metrics = 'test.eror' is no number of summary.json (s.ini); did you mean "
                         "'test.error'?"));
+}
+
+TEST(StudyMetric, must_be_one_of_the_models_of_the_study) {
+  const auto refusal = [](std::string_view path, const std::set<index_t>& layers) {
+    return config_error_of([&] { require_metric(path, "study.metrics", "s.ini", layers); });
+  };
+  for (const char* known : {"test.loss", "test.bits_per_byte", "best.loss", "best.test.bits_per_byte",
+                            "validation.layers.1.dispatch_entropy", "train.layers.0.largest_share"}) {
+    EXPECT_NO_THROW(require_metric(known, "study.metrics", "s.ini", {2})) << known;
+    EXPECT_NO_THROW(require_metric(known, "study.metrics", "s.ini", {0, 2})) << known;
+  }
+  EXPECT_THAT(refusal("test.layers.2.h_u", {2}), HasSubstr("did you mean 'test.layers.0.h_u'?"));
+  EXPECT_THAT(refusal("test.bits_per_byte", {0}), HasSubstr("'test.bits_per_byte' is no number"));
+  EXPECT_THAT(refusal("test.mi_predicted", {2}), HasSubstr("'test.mi_predicted' is no number"));
+  EXPECT_EQ(layers_of(test::small_config("")), 0);
+}
+
+TEST(StudyMetric, of_a_model_of_text_has_its_layers) {
+  run::Config config;
+  config.model.family = model::Family::tokens;
+  config.model.tokens.blocks = 3;
+  EXPECT_EQ(layers_of(config), 3);
 }
 
 }  // namespace
