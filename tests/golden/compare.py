@@ -34,6 +34,7 @@ OVERRIDES = {
     "cifar100": {"data.dir": "cifar-100", "train.batch_size": 64, "moe.experts": 6},
     "fashion_mnist": IMAGES,
     "mnist": IMAGES,
+    "tokens": {"data.dir": "text", "train.batch_size": 13},
 }
 NO_CONFIGURATIONS = ("studies",)  # grids over the others
 FEWEST = 30  # configurations; less is a mistake of this script
@@ -131,6 +132,15 @@ def write_data(folder):
     runs.write_data_set(folder / "images", 1500, 300, classes=10, side=28)  # 1350 for training: 512, 512 and 326
     cifar_files.write_cifar10(folder / "cifar-10")
     cifar_files.write_cifar100(folder / "cifar-100")
+    write_texts(folder / "text")
+
+
+def write_texts(folder):
+    """Two domains, each with an order of its own in its bytes."""
+    folder.mkdir()
+    for domain, step in (("one", 7), ("two", 12)):
+        places = range(60_000)
+        (folder / f"{domain}.txt").write_bytes(bytes(97 + (place * place * step + place // 5) % 23 for place in places))
 
 
 def compare(name, ours, theirs):
