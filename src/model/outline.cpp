@@ -52,9 +52,9 @@ Outline outline_of_mixture(const ModelOptions& options, const Task& task) {
   const moe::RouterKind kind = moe::parse_gate(options.networks.gate).kind;
   moe::LayerOptions layer = layer_of(options, {options.moe, kind, task.classes, head->measure()});
   layer.outputs = head->outputs();
-  layer.head =
-      kind_of(options.networks.loss).of_distributions ? moe::ExpertHead::log_softmax : moe::ExpertHead::none;
   resolve_networks(options, task, layer);
+  if (kind_of(options.networks.loss).of_distributions)
+    layer.expert.layers.push_back(nn::RowFunctionShape{nn::RowFunctionShape::Kind::log_softmax, layer.outputs});
   return {.layers = {layer}, .row_features = task.sample.features()};
 }
 

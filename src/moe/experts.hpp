@@ -10,12 +10,6 @@
 
 namespace switchyard::moe {
 
-// What follows an expert's network.
-enum class ExpertHead {
-  none,
-  log_softmax,  // a row of log-probabilities: the experts' outputs are distributions (reference V1)
-};
-
 // One bank with a set of weights for each hosted expert. Tiles of all experts are spread over the pool. Batch
 // norm in an expert uses the statistics of the samples that the batch sent to it, all of which its owner has.
 class Experts {
@@ -25,8 +19,8 @@ class Experts {
   static constexpr index_t tile_rows = 128;
 
   // Sets are named "SCOPEexperts/0003", by global id, so that initial weights do not depend on the placement.
-  Experts(const std::string& scope, const nn::NetworkShape& shape, ExpertHead head,
-          const nn::NetworkOptions& options, Span<const ExpertId> hosted, std::uint64_t seed);
+  Experts(const std::string& scope, const nn::NetworkShape& shape, const nn::NetworkOptions& options,
+          Span<const ExpertId> hosted, std::uint64_t seed);
 
   index_t count() const { return std::ssize(hosted_); }
   ExpertId id(index_t local) const { return hosted_[local]; }
@@ -36,7 +30,7 @@ class Experts {
   // On every rank, also on one that hosts none.
   bool frozen() const { return network_.frozen(); }
 
-  // Reads exchange.input(); afterwards returned() holds the head's rows, and the hidden vectors if the network
+  // Reads exchange.input(); afterwards returned() holds the output rows, and the hidden vectors if the network
   // shows them.
   void forward(const nn::Pass& pass, const Exchange& exchange);
   ExpertParts returned() const;
@@ -50,7 +44,6 @@ class Experts {
   void reduce_gradients(const nn::Pass& pass) { gradient_.compute(pass.with(batch_), partials_, record_); }
 
  private:
-  ExpertHead head_;
   Vector<ExpertId> hosted_;
   nn::Network network_;
   nn::BankGradient gradient_;

@@ -12,8 +12,8 @@ Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Plac
       outputs_(options.outputs),
       router_(Router::make({options.routing, options.gate, options.gate_options, communicator, options.seed,
                             options.scope + "gate"})),
-      experts_(options.scope, options.expert, options.head, options.expert_options,
-               placement_.hosted_by(communicator.rank()), options.seed),
+      experts_(options.scope, options.expert, options.expert_options, placement_.hosted_by(communicator.rank()),
+               options.seed),
       exchange_(communicator, {options.outputs, experts_.network().shown_hidden()}) {}
 
 LayerOutput Layer::forward(const nn::Pass& pass) {

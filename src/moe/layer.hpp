@@ -16,7 +16,6 @@ struct LayerOptions {
   nn::NetworkShape expert = {};
   index_t outputs = 0;  // of an expert
   RouterOptions routing = {};
-  ExpertHead head = ExpertHead::none;
   nn::NetworkOptions gate_options;
   nn::NetworkOptions expert_options;
   std::uint64_t seed = 0;

@@ -67,33 +67,41 @@ class Network {
   // After the parameters were written from outside.
   void values_changed(device::Context& context);
 
-  // forward = begin_forward; then for each stage: forward_tile of all tiles, join_forward. A stage ends where
-  // statistics of the whole batch are needed, so a network without batch norm has one. The result is
-  // record.output().
-  index_t stage_count() const { return std::ssize(normalised_) + 1; }
-  void begin_forward(const Pass& pass, NetworkRecord& record) const;
-  void forward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record) const;
-  // Nothing after the last stage. Collective over the batch's ranks.
-  void join_forward(const Pass& pass, index_t stage, NetworkRecord& record);
-  // All tiles over the pool. Collective over the batch's ranks where there are batch statistics.
+  // All tiles over the pool, to record.output(). Collective over the batch's ranks where there are batch
+  // statistics, as backward is.
   void forward(const Pass& pass, NetworkRecord& record);
-
-  // Allocates the gradients of all activations; the caller then writes record.d_output(). The
-  // stages follow from the last to the first.
+  // Allocates the gradients of all activations; the caller then writes record.d_output().
   void begin_backward(const Pass& pass, NetworkRecord& record) const;
-  // partial: [partial_width()], of this tile; a stage writes its columns.
-  void backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
-                     float* partial) const;
-  IndexRange partial_columns(index_t stage) const;
-  // Nothing after stage 0. Collective over the batch's ranks.
-  void join_backward(const Pass& pass, index_t stage, NetworkRecord& record);
+  // run(columns, of_tile), once or several times, calls of_tile(tile, partial) for every tile from tasks of the
+  // pool. That writes these columns of the tile's row of partial gradients, [partial_width()].
+  template <class Run>
+  void backward(const Pass& pass, NetworkRecord& record, const Run& run) {
+    for (index_t stage = stage_count(); stage-- > 0;) {
+      run(partial_columns(stage),
+          [&, stage](index_t tile, float* partial) { backward_tile(pass, stage, tile, record, partial); });
+      join_backward(pass, stage, record);
+    }
+  }
 
  private:
   // Gives the arrays their memory and first values.
   void allocate(const NetworkOptions& options, std::uint64_t seed);
-  // The layers of a stage are [begin, end); the layer at `end` then takes its statistics.
+  // A stage ends where statistics of the whole batch are needed, so a network without batch norm has one. Its
+  // layers are [begin, end); the layer at `end` then takes its statistics. Backward goes from the last to the
+  // first.
+  index_t stage_count() const { return std::ssize(normalised_) + 1; }
   std::size_t stage_begin(index_t stage) const;
   std::size_t stage_end(index_t stage) const;
+  void begin_forward(const Pass& pass, NetworkRecord& record) const;
+  void forward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record) const;
+  // Nothing after the last stage. Collective over the batch's ranks.
+  void join_forward(const Pass& pass, index_t stage, NetworkRecord& record);
+  void backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
+                     float* partial) const;
+  // What backward_tile writes.
+  IndexRange partial_columns(index_t stage) const;
+  // Nothing after stage 0. Collective over the batch's ranks.
+  void join_backward(const Pass& pass, index_t stage, NetworkRecord& record);
 
   std::vector<std::string> names_;  // by set
   Vector<std::unique_ptr<Layer>> layers_;

@@ -102,12 +102,9 @@ void NetworkGradient::add_norms(NormTable& table) const {
 
 void NetworkGradient::backward(const Pass& pass, NetworkRecord& record) {
   tree_.begin(pass);
-  for (index_t stage = network_->stage_count(); stage-- > 0;) {
-    tree_.sum_shards(pass.context, network_->partial_columns(stage), [&](index_t tile, float* partial) {
-      network_->backward_tile(pass, stage, tile, record, partial);
-    });
-    network_->join_backward(pass, stage, record);
-  }
+  network_->backward(pass, record, [&](IndexRange columns, const auto& of_tile) {
+    tree_.sum_shards(pass.context, columns, of_tile);
+  });
 }
 
 void NetworkGradient::reduce(const Pass& pass, const NetworkRecord& record) {

@@ -38,8 +38,8 @@ class NetworkGradient {
   // The communicator is that of the batch, and must outlive this object.
   NetworkGradient(Network& network, comm::Communicator& communicator);
 
-  // Network::backward_tile of all stages and tiles, with their partial sums added up as far as this rank can.
-  // Follows begin_backward. Collective over the batch's ranks where there are batch statistics.
+  // Network::backward, with the partial sums of the tiles added up as far as this rank can. Follows
+  // begin_backward. Collective over the batch's ranks where there are batch statistics.
   void backward(const Pass& pass, NetworkRecord& record);
   // The gradients of slices(), over the whole batch. Collective.
   void reduce(const Pass& pass, const NetworkRecord& record);

@@ -46,6 +46,9 @@ std::unique_ptr<Layer> RowFunctionShape::make(LayerNames&, const NetworkOptions&
   switch (kind) {
     case Kind::relu:
       return std::make_unique<RowFunction>(features, RowFunction::Functions{ops::relu, ops::relu_backward});
+    case Kind::log_softmax:
+      return std::make_unique<RowFunction>(features,
+                                           RowFunction::Functions{ops::log_softmax, ops::log_softmax_backward});
   }
   return nullptr;
 }

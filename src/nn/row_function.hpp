@@ -10,6 +10,7 @@ namespace switchyard::nn {
 struct RowFunctionShape {
   enum class Kind {
     relu,  // where what stands before it is looked at too; elsewhere a dense layer applies its ReLU itself
+    log_softmax,  // behind an expert whose outputs are a distribution's logarithms (reference V1)
   };
   Kind kind;
   index_t features;

@@ -155,11 +155,10 @@ TEST(BatchNorm, does_not_see_padding) {
         for (index_t c = 0; c < d_out.cols; ++c)
           d_out(r, c) = r < samples ? static_cast<float>(r + c) - 2.0F : 0.0F;
       std::vector<float> partials(static_cast<std::size_t>(tiles.local_count() * network.partial_width()));
-      for (index_t stage = network.stage_count(); stage-- > 0;) {
+      network.backward(pass, record, [&](IndexRange /*columns*/, const auto& of_tile) {
         for (index_t tile = 0; tile < tiles.local_count(); ++tile)
-          network.backward_tile(pass, stage, tile, record, partials.data() + tile * network.partial_width());
-        network.join_backward(pass, stage, record);
-      }
+          of_tile(tile, partials.data() + tile * network.partial_width());
+      });
       std::vector<float> all;
       for (index_t r = 0; r < samples; ++r)
         for (index_t c = 0; c < 3; ++c) all.push_back(record.output()(r, c));

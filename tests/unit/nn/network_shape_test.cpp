@@ -214,6 +214,9 @@ TEST(HiddenVector, is_the_output_of_the_dense_layer_before_the_last) {
   const Network network(shape);
   EXPECT_EQ(network.shown_hidden(), 6);
   EXPECT_EQ(network.layer(4).parameters()[0].name, "dense_3/weight");
+  shape.layers.push_back(RowFunctionShape{RowFunctionShape::Kind::log_softmax, 2});
+  EXPECT_EQ(shape.hidden(), 6);
+  EXPECT_EQ(Network(shape).parameter_count(), network.parameter_count());
   NetworkShape without = shape_of("padded_conv:3 dense:classes", cifar);
   without.show_hidden();
   EXPECT_EQ(without.hidden(), 0);
