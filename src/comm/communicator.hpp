@@ -1,7 +1,8 @@
 // Messages between the ranks of one group.
 //
-// comm: Communicator and its implementations (local/, threads/, mpi/), typed collectives, agreement, the
-// watchdog, who shares a node. Nothing here knows what the bytes mean.
+// comm: Communicator and its implementations (local/, threads/, mpi/), typed collectives, the plane of
+// batch-sized data (DataPlane), agreement, the watchdog, who shares a node. Nothing here knows what the bytes
+// mean.
 #pragma once
 
 #include <cstddef>
@@ -16,17 +17,11 @@
 #include "base/ids.hpp"
 #include "base/span.hpp"
 #include "comm/operation.hpp"
+#include "comm/row_layout.hpp"
 
 namespace switchyard::comm {
 
 class Watchdog;
-
-// Blocks of rows of one all-to-all or all-gather: rank r's block is `rows[r]` rows that start at row
-// `first_row[r]`.
-struct RowLayout {
-  Span<const index_t> rows;
-  Span<const index_t> first_row;
-};
 
 // A group of ranks. Every method but rank(), size(), set_phase(), set_watchdog() and abort() is collective over
 // the group unless it says otherwise, blocking, and called in the same order on every rank. Buffers are the

@@ -3,22 +3,17 @@
 
 #include <array>
 #include <numeric>
-#include <set>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "conformance/comm/harness.hpp"
+#include "conformance/comm/row_checks.hpp"
 
 namespace switchyard::comm {
 namespace {
 
 class Collectives : public OverCommunicators {};
 INSTANTIATE_TEST_SUITE_P(All, Collectives, testing::ValuesIn(harnesses()), harness_name);
-
-// A byte that tells apart where it comes from, where it goes and its place in the block.
-std::byte payload(int from, int to, index_t place) {
-  return static_cast<std::byte>((from * 31 + to * 7 + place * 3 + place / 251 + 1) & 0xff);
-}
 
 TEST_P(Collectives, rank_and_size_name_each_rank_once) {
   on_all_ranks([](Communicator& comm) {
@@ -62,41 +57,8 @@ TEST_P(Collectives, all_gather_collects_structs) {
   });
 }
 
-// Rank r gives counts(r) rows of three ints. `in_place`: its rows already lie in `all`.
-void check_all_gather_rows(Communicator& comm, const std::function<index_t(int)>& counts, bool in_place) {
-  constexpr index_t width = 3;
-  std::vector<index_t> rows;
-  for (int r = 0; r < comm.size(); ++r) rows.push_back(counts(r));
-  const auto value = [](int rank, index_t i) { return static_cast<int>(rank * 1000 + i); };
-  std::vector<int> expected;
-  index_t my_start = 0;
-  for (int r = 0; r < comm.size(); ++r) {
-    if (r == rank_of(comm)) my_start = std::ssize(expected);
-    for (index_t i = 0; i < rows[as_size(r)] * width; ++i) expected.push_back(value(r, i));
-  }
-  const auto my_elements = static_cast<std::size_t>(rows[as_size(rank_of(comm))] * width);
-  std::vector<int> all(expected.size(), -1);
-  std::vector<int> apart(my_elements);
-  const std::span<int> mine =
-      in_place ? std::span(all).subspan(static_cast<std::size_t>(my_start), my_elements) : std::span(apart);
-  for (index_t i = 0; i < std::ssize(mine); ++i) mine[static_cast<std::size_t>(i)] = value(rank_of(comm), i);
-  comm.all_gather_rows(std::span<const int>(mine), std::span(all), rows, width);
-  EXPECT_EQ(all, expected);
-}
-
 TEST_P(Collectives, all_gather_rows_concatenates_in_rank_order) {
-  on_all_ranks([](Communicator& comm) {
-    for (const bool in_place : {false, true}) {
-      check_all_gather_rows(
-          comm, [](int) { return 2; }, in_place);
-      check_all_gather_rows(
-          comm, [](int rank) { return rank; }, in_place);  // rank 0 has none
-      check_all_gather_rows(
-          comm, [&](int rank) { return rank == comm.size() - 1 ? 500 : 0; }, in_place);
-      check_all_gather_rows(
-          comm, [](int) { return 0; }, in_place);
-    }
-  });
+  on_all_ranks([](Communicator& comm) { check_all_gather_rows(comm); });
 }
 
 TEST_P(Collectives, all_to_all_transposes_blocks) {
@@ -116,68 +78,12 @@ TEST_P(Collectives, all_to_all_transposes_blocks) {
   });
 }
 
-struct Blocks {
-  std::vector<index_t> rows, first_row;
-  index_t end = 0;
-  RowLayout layout() const { return {rows, first_row}; }
-};
-
-// Blocks with a gap of one row between them, the last rank's first: layouts need not be dense or in rank order.
-template <class Rows>
-Blocks spread(int ranks, const Rows& rows_with) {
-  Blocks blocks{std::vector<index_t>(as_size(ranks)), std::vector<index_t>(as_size(ranks)), 0};
-  for (int r = ranks - 1; r >= 0; --r) {
-    blocks.rows[as_size(r)] = rows_with(r);
-    blocks.first_row[as_size(r)] = blocks.end;
-    blocks.end += blocks.rows[as_size(r)] + 1;
-  }
-  return blocks;
-}
-
-void check_all_to_all_rows(Communicator& comm, const std::function<index_t(int from, int to)>& rows,
-                           index_t row_bytes) {
-  const int me = rank_of(comm);
-  const Blocks out = spread(comm.size(), [&](int to) { return rows(me, to); });
-  const Blocks in = spread(comm.size(), [&](int from) { return rows(from, me); });
-  std::vector<std::byte> send(static_cast<std::size_t>(out.end * row_bytes), std::byte{0xee});
-  std::vector<std::byte> recv(static_cast<std::size_t>(in.end * row_bytes), std::byte{0xaa});
-  std::vector<std::byte> expected = recv;  // the gaps must stay as they were
-  for (int r = 0; r < comm.size(); ++r) {
-    std::byte* const block = send.data() + out.first_row[as_size(r)] * row_bytes;
-    for (index_t i = 0; i < out.rows[as_size(r)] * row_bytes; ++i) block[i] = payload(me, r, i);
-    std::byte* const wanted = expected.data() + in.first_row[as_size(r)] * row_bytes;
-    for (index_t i = 0; i < in.rows[as_size(r)] * row_bytes; ++i) wanted[i] = payload(r, me, i);
-  }
-  comm.all_to_all_rows(send.data(), out.layout(), recv.data(), in.layout(), row_bytes);
-  EXPECT_EQ(recv, expected) << "rank " << me << " of " << comm.size() << ", rows of " << row_bytes << " bytes";
-}
-
 TEST_P(Collectives, all_to_all_rows_delivers_every_row) {
-  on_all_ranks([](Communicator& comm) {
-    for (const index_t row_bytes : {1, 2, 3, 4, 7, 16, 64, 100, 256, 1000, 4096, 5408}) {
-      check_all_to_all_rows(
-          comm, [](int from, int to) { return 1 + (from * 5 + to * 3) % 7; }, row_bytes);
-    }
-  });
+  on_all_ranks([](Communicator& comm) { check_rows_of_all_widths(comm); });
 }
 
 TEST_P(Collectives, all_to_all_rows_takes_zero_rows_anywhere) {
-  on_all_ranks([](Communicator& comm) {
-    check_all_to_all_rows(
-        comm, [](int, int) { return 0; }, 16);
-    check_all_to_all_rows(
-        comm, [](int from, int to) { return from == to ? 9 : 0; }, 16);
-    check_all_to_all_rows(
-        comm, [](int from, int to) { return from == to ? 0 : 9; }, 16);
-    check_all_to_all_rows(
-        comm, [](int, int to) { return to == 0 ? 40 : 0; }, 16);  // all to one
-    check_all_to_all_rows(
-        comm, [](int from, int) { return from == 0 ? 40 : 0; }, 16);  // one to all
-    check_all_to_all_rows(
-        comm, [](int from, int) { return from % 2; }, 16);  // half have none to send
-    check_all_to_all_rows(
-        comm, [](int, int) { return 5; }, 0);  // rows without content
-  });
+  on_all_ranks([](Communicator& comm) { check_zero_rows_anywhere(comm); });
 }
 
 TEST_P(Collectives, all_to_all_rows_of_a_mebibyte) {
@@ -188,24 +94,11 @@ TEST_P(Collectives, all_to_all_rows_of_a_mebibyte) {
 }
 
 TEST_P(Collectives, all_to_all_rows_with_null_buffers_and_no_rows) {
-  on_all_ranks([](Communicator& comm) {
-    const std::vector<index_t> none(as_size(comm.size()), 0);
-    comm.all_to_all_rows<float>(nullptr, {none, none}, nullptr, {none, none}, 8);
-  });
+  on_all_ranks([](Communicator& comm) { check_null_buffers(comm); });
 }
 
 TEST_P(Collectives, all_to_all_rows_leaves_a_block_that_is_in_place_alone) {
-  on_all_ranks([](Communicator& comm) {
-    // Only the block to oneself, sent from where it is received.
-    std::vector<index_t> rows(as_size(comm.size()), 0);
-    const std::vector<index_t> first_row(as_size(comm.size()), 0);
-    rows[as_size(rank_of(comm))] = 4;
-    std::vector<int> data(4 * 8);
-    std::iota(data.begin(), data.end(), rank_of(comm) * 100);
-    const std::vector<int> before = data;
-    comm.all_to_all_rows<int>(data.data(), {rows, first_row}, data.data(), {rows, first_row}, 8);
-    EXPECT_EQ(data, before);
-  });
+  on_all_ranks([](Communicator& comm) { check_block_in_place(comm); });
 }
 
 TEST_P(Collectives, all_reduce_sums_and_finds_the_largest) {
