@@ -1,6 +1,6 @@
 #include "moe/experts.hpp"
 
-#include "device/thread_pool.hpp"
+#include "device/tile_runs.hpp"
 #include "moe/expert_name.hpp"
 
 namespace switchyard::moe {
@@ -36,9 +36,10 @@ void Experts::begin_backward(const nn::Pass& pass) {
 }
 
 void Experts::backward(const nn::Pass& pass) {
-  network_.backward(pass.with(batch_), record_, [&](IndexRange /*columns*/, const auto& of_tile) {
-    pass.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
-      of_tile(tile, partials_.data() + tile * network_.partial_width());
+  network_.backward(pass.with(batch_), record_, [&](IndexRange /*columns*/, const auto& of_tiles) {
+    device::for_each_tile_run(pass.context, tiles_.local_count(), [&](IndexRange tiles) {
+      const index_t width = network_.partial_width();
+      of_tiles(tiles, nn::TilePartials{partials_.data() + tiles.begin * width, width});
     });
   });
 }

@@ -50,6 +50,7 @@ class BatchTiles {
   index_t local_count() const { return std::ssize(begin_) - 1; }
   index_t total_count() const { return total_tiles_; }
   IndexRange rows(index_t tile) const { return {begin_[tile], begin_[tile + 1]}; }
+  IndexRange rows(IndexRange tiles) const { return {begin_[tiles.begin], begin_[tiles.end]}; }
   // rows(tile) without the padding.
   IndexRange samples(index_t tile) const {
     const IndexRange all = rows(tile);
@@ -58,6 +59,13 @@ class BatchTiles {
   }
   // Whose weights the tile's rows meet.
   index_t set(index_t tile) const { return set_of_tile_.empty() ? 0 : set_of_tile_[tile]; }
+  // body(set, rows) for the rows of neighbouring tiles that meet the same weights.
+  void for_each_set(IndexRange tiles, const auto& body) const {
+    for (index_t first = tiles.begin, end = first; first < tiles.end; first = end) {
+      while (end < tiles.end && set(end) == set(first)) ++end;
+      body(set(first), rows(IndexRange{first, end}));
+    }
+  }
   index_t set_count() const { return std::ssize(first_tile_) - 1; }
   // The tiles of a set among those of all ranks: the place of their sums in gather_tiles().
   IndexRange tiles_of(index_t set) const { return {first_tile_[set], first_tile_[set + 1]}; }

@@ -77,24 +77,28 @@ class ConvStage final : public Layer {
     record.patch_sums = pass.workspace().allocate<double>(tiles * ops::conv_patch_sums_count(shape_));
   }
   // Moments of the tile; the whole batch's follow in join_forward_statistics.
-  void forward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+  void forward_statistics(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
     if (record.tile_statistics.empty()) return;  // evaluation: running statistics
-    const IndexRange rows = pass.tiles().samples(tile);
-    const Span<double> patch_sums = of_tile(record.patch_sums, tile, ops::conv_patch_sums_count(shape_));
-    ops::conv_patch_sums(pass.context, shape_, record.input.rows_from(rows),
-                         of_tile(record.scratch, tile, scratch_floats(pass.tiles())), patch_sums);
-    auto* const moments = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels();
-    ops::conv_moments(pass.context, shape_, patch_sums, weights(pass.tiles().set(tile)), {moments, channels()});
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const IndexRange rows = pass.tiles().samples(tile);
+      const Span<double> patch_sums = of_tile(record.patch_sums, tile, ops::conv_patch_sums_count(shape_));
+      ops::conv_patch_sums(pass.context, shape_, record.input.rows_from(rows),
+                           of_tile(record.scratch, tile, scratch_floats(pass.tiles())), patch_sums);
+      auto* const moments = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels();
+      ops::conv_moments(pass.context, shape_, patch_sums, weights(pass.tiles().set(tile)),
+                        {moments, channels()});
+    }
   }
   void join_forward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     norm_->join_forward(pass, static_cast<Record&>(of_layer).tile_statistics, gamma(), beta());
   }
-  void forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+  void forward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    const IndexRange rows = pass.tiles().rows(tile);
-    ops::fused_conv_forward(pass.context, shape_, record.input.rows_from(rows), weights(pass.tiles().set(tile)),
-                            {record.output.rows_from(rows), places(record, rows)});
+    pass.tiles().for_each_set(tiles, [&](index_t set, IndexRange rows) {
+      ops::fused_conv_forward(pass.context, shape_, record.input.rows_from(rows), weights(set),
+                              {record.output.rows_from(rows), places(record, rows)});
+    });
   }
 
   void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -104,38 +108,25 @@ class ConvStage final : public Layer {
     record.tile_statistics = pass.workspace().allocate<double>(tiles * 2 * channels());
     record.products = pass.workspace().allocate<double>(tiles * shape_.weight_count());
   }
-  void backward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+  void backward_statistics(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    ops::fused_conv_bn_backward_sums(pass.context, shape_,
-                                     tile_of(pass, record, tile, pass.tiles().samples(tile)),
-                                     norm_view(pass.tiles().set(tile)), tile_sums(record, tile));
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      ops::fused_conv_bn_backward_sums(pass.context, shape_,
+                                       tile_of(pass, record, tile, pass.tiles().samples(tile)),
+                                       norm_view(pass.tiles().set(tile)), tile_sums(record, tile));
+    }
   }
   void join_backward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     norm_->join_backward(pass, static_cast<Record&>(of_layer).tile_statistics,
                          shape_.conv_height() * shape_.conv_width());
   }
-  void backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
-                float* partial) const override {
+  void backward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer, tensor::Matrix d_input,
+                TilePartials partials) const override {
     SY_EXPECTS(d_input.data == nullptr,
                "the fused convolution is a network's first layer and gives no input gradient");
     auto& record = static_cast<Record&>(of_layer);
-    float* next = partial + shape_.weight_count();
-    if (!norm_) {
-      ops::fused_conv_backward(pass.context, shape_, tile_of(pass, record, tile, pass.tiles().rows(tile)),
-                               partial, next);
-      return;
-    }
-    const ops::ConvTileSums sums = tile_sums(record, tile);
-    ops::fused_conv_bn_backward(pass.context, shape_, norm_view(pass.tiles().set(tile)), sums, partial);
-    if (has_bias()) {
-      // The norm takes the mean away, so the bias has no effect.
-      std::fill_n(next, channels(), 0.0F);
-      next += channels();
-    }
-    for (index_t c = 0; c < channels(); ++c) {
-      next[c] = static_cast<float>(sums.sum_dy_xhat[c]);          // d_gamma
-      next[channels() + c] = static_cast<float>(sums.sum_dy[c]);  // d_beta
-    }
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile)
+      backward_tile(pass, tile, record, partials.of(tile - tiles.begin));
   }
 
  private:
@@ -166,6 +157,25 @@ class ConvStage final : public Layer {
   }
   ops::ConvBatchNormView norm_view(index_t set) const {
     return {weights(set).weight, weights(set).bias, norm_->view(set, gamma().of(set))};
+  }
+  void backward_tile(const Pass& pass, index_t tile, const Record& record, float* partial) const {
+    float* next = partial + shape_.weight_count();
+    if (!norm_) {
+      ops::fused_conv_backward(pass.context, shape_, tile_of(pass, record, tile, pass.tiles().rows(tile)),
+                               partial, next);
+      return;
+    }
+    const ops::ConvTileSums sums = tile_sums(record, tile);
+    ops::fused_conv_bn_backward(pass.context, shape_, norm_view(pass.tiles().set(tile)), sums, partial);
+    if (has_bias()) {
+      // The norm takes the mean away, so the bias has no effect.
+      std::fill_n(next, channels(), 0.0F);
+      next += channels();
+    }
+    for (index_t c = 0; c < channels(); ++c) {
+      next[c] = static_cast<float>(sums.sum_dy_xhat[c]);          // d_gamma
+      next[channels() + c] = static_cast<float>(sums.sum_dy[c]);  // d_beta
+    }
   }
 
   ops::FusedConvShape shape_;

@@ -51,29 +51,10 @@ class Dense final : public Layer {
     if (!record.input.in_order()) record.gathered_input = pass.workspace().allocate<float>(rows * in());
     if (in_bf16_) record.input_bf16 = pass.workspace().allocate<ops::bfloat16>(rows * in());
   }
-  void forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
-    auto& record = static_cast<Record&>(of_layer);
-    const IndexRange rows = pass.tiles().rows(tile);
-    if (rows.empty()) return;
-    const tensor::RowSource x = record.input.rows_from(rows);
-    const index_t first = rows.begin * in();
-    const index_t count = rows.size() * in();
-    if (!x.in_order())
-      ops::gather_rows(pass.context, x, {record.gathered_input.data() + first, rows.size(), in()});
-    if (in_bf16_) {
-      const float* const source = x.in_order() ? x.base[0] : record.gathered_input.data() + first;
-      ops::to_bfloat16(pass.context, {source, count}, record.input_bf16.subspan(first, count));
-    }
-    const index_t set = pass.tiles().set(tile);
-    product({.m = rows.size(),
-             .n = out(),
-             .k = in(),
-             .lda = in(),
-             .ldb = out(),
-             .ldc = out(),
-             .epilogue = epilogue()},
-            set, input_rows(record).rows_from(rows), record.output.row(rows.begin),
-            shape_.bias ? parameters_[1].of(set) : nullptr);
+  void forward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
+    pass.tiles().for_each_set(tiles, [&](index_t set, IndexRange rows) {
+      if (!rows.empty()) forward_rows(pass.context, set, rows, static_cast<Record&>(of_layer));
+    });
   }
 
   void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -81,33 +62,20 @@ class Dense final : public Layer {
     if (in_bf16_)
       record.d_output_bf16 = pass.workspace().allocate<ops::bfloat16>(pass.tiles().local_rows() * out());
   }
-  void backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
-                float* partial) const override {
+  void backward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer, tensor::Matrix d_input,
+                TilePartials partials) const override {
     auto& record = static_cast<Record&>(of_layer);
-    const IndexRange rows = pass.tiles().rows(tile);
-    const tensor::Matrix dy = record.d_output.rows_from(rows);
-    if (shape_.relu) ops::relu_backward(pass.context, record.output.rows_from(rows), dy, dy);
-    if (in_bf16_) {
-      const index_t count = rows.size() * out();
-      ops::to_bfloat16(pass.context, {dy.data, count}, record.d_output_bf16.subspan(rows.begin * out(), count));
+    pass.tiles().for_each_set(
+        tiles, [&](index_t set, IndexRange rows) { backward_rows(pass.context, set, rows, record, d_input); });
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const IndexRange rows = pass.tiles().rows(tile);
+      float* partial = partials.of(tile - tiles.begin);
+      if (weight().rule == GradientRule::per_tile) {
+        whole_rows_gradient(product_rows(record).rows_from(rows), {0, in()}, partial, Gradient::written);
+        partial += in() * out();
+      }
+      if (shape_.bias) ops::column_sums(pass.context, record.d_output.rows_from(rows), {partial, out()});
     }
-    const ProductPair of_tile = product_rows(record).rows_from(rows);
-    if (d_input.data != nullptr && !rows.empty()) {
-      // dX = dY W^T
-      product({.m = rows.size(),
-               .n = in(),
-               .k = out(),
-               .lda = out(),
-               .ldb = out(),
-               .ldc = d_input.stride,
-               .transpose_b = ops::Transpose::yes},
-              pass.tiles().set(tile), of_tile.d_output, d_input.row(rows.begin), nullptr);
-    }
-    if (weight().rule == GradientRule::per_tile) {
-      whole_rows_gradient(of_tile, {0, in()}, partial, Gradient::written);
-      partial += in() * out();
-    }
-    if (shape_.bias) ops::column_sums(pass.context, dy, {partial, out()});
   }
 
   ProductPair product_rows(const LayerRecord& of_layer) const override {
@@ -147,6 +115,46 @@ class Dense final : public Layer {
     const tensor::RowSource& x = record.input;
     if (in_bf16_) return {true, nullptr, record.input_bf16.data(), x.rows, x.cols};
     return {false, x.in_order() ? x.base[0] : record.gathered_input.data(), nullptr, x.rows, x.cols};
+  }
+  void forward_rows(device::Context& context, index_t set, IndexRange rows, Record& record) const {
+    const tensor::RowSource x = record.input.rows_from(rows);
+    const index_t first = rows.begin * in();
+    const index_t count = rows.size() * in();
+    if (!x.in_order()) ops::gather_rows(context, x, {record.gathered_input.data() + first, rows.size(), in()});
+    if (in_bf16_) {
+      const float* const source = x.in_order() ? x.base[0] : record.gathered_input.data() + first;
+      ops::to_bfloat16(context, {source, count}, record.input_bf16.subspan(first, count));
+    }
+    product({.m = rows.size(),
+             .n = out(),
+             .k = in(),
+             .lda = in(),
+             .ldb = out(),
+             .ldc = out(),
+             .epilogue = epilogue()},
+            set, input_rows(record).rows_from(rows), record.output.row(rows.begin),
+            shape_.bias ? parameters_[1].of(set) : nullptr);
+  }
+  // All but the gradients of parameters.
+  void backward_rows(device::Context& context, index_t set, IndexRange rows, Record& record,
+                     tensor::Matrix d_input) const {
+    const tensor::Matrix dy = record.d_output.rows_from(rows);
+    if (shape_.relu) ops::relu_backward(context, record.output.rows_from(rows), dy, dy);
+    if (in_bf16_) {
+      const index_t count = rows.size() * out();
+      ops::to_bfloat16(context, {dy.data, count}, record.d_output_bf16.subspan(rows.begin * out(), count));
+    }
+    if (d_input.data != nullptr && !rows.empty()) {
+      // dX = dY W^T
+      product({.m = rows.size(),
+               .n = in(),
+               .k = out(),
+               .lda = out(),
+               .ldb = out(),
+               .ldc = d_input.stride,
+               .transpose_b = ops::Transpose::yes},
+              set, product_rows(record).d_output.rows_from(rows), d_input.row(rows.begin), nullptr);
+    }
   }
   // rows times the weight of their set, in the layer's precision.
   void product(const ops::MatmulShape& shape, index_t set, const ProductRows& rows, float* result,

@@ -35,9 +35,20 @@ struct ProductPair {
   ProductPair rows_from(IndexRange range) const { return {input.rows_from(range), d_output.rows_from(range)}; }
 };
 
-// A layer of a bank (nn/network.hpp) computes tile by tile, each with the weights of its set; tiles are
-// independent, so callers run them in parallel and chain layers within a tile while its rows are in cache. Only
-// batch statistics need all tiles at once: then `forward_statistics` runs for every tile,
+// Where tiles write their partial gradients: the first of a range at `first`, each `stride` behind the one
+// before.
+struct TilePartials {
+  float* first = nullptr;
+  index_t stride = 0;
+
+  float* of(index_t i) const { return first + i * stride; }
+  TilePartials from(index_t column) const { return {first + column, stride}; }
+};
+
+// A layer of a bank (nn/network.hpp) computes on ranges of tiles, each tile with the weights of its set; what
+// it makes of one does not depend on the others, nor on the range. The device says which ranges
+// (device/tile_runs.hpp); callers run them in parallel and chain layers within one while its rows are in cache.
+// Only batch statistics need all tiles at once: then `forward_statistics` runs for every tile,
 // `join_forward_statistics` (collective over the batch's ranks) once, and `forward` after that; the same for
 // backward. begin_* allocate from the workspace and are called by the workspace's owner.
 class Layer {
@@ -67,18 +78,18 @@ class Layer {
 
   // record.input is set. Allocates record.output and what else forward needs.
   virtual void begin_forward(const Pass& pass, LayerRecord& record) const = 0;
-  virtual void forward_statistics(const Pass&, index_t /*tile*/, LayerRecord&) const {}
+  virtual void forward_statistics(const Pass&, IndexRange /*tiles*/, LayerRecord&) const {}
   virtual void join_forward_statistics(const Pass&, LayerRecord&) {}
-  virtual void forward(const Pass& pass, index_t tile, LayerRecord& record) const = 0;
+  virtual void forward(const Pass& pass, IndexRange tiles, LayerRecord& record) const = 0;
 
-  // record.d_output is set before the tile's backward.
+  // record.d_output is set before the tiles' backward.
   virtual void begin_backward(const Pass&, LayerRecord&) const {}
-  virtual void backward_statistics(const Pass&, index_t /*tile*/, LayerRecord&) const {}
+  virtual void backward_statistics(const Pass&, IndexRange /*tiles*/, LayerRecord&) const {}
   virtual void join_backward_statistics(const Pass&, LayerRecord&) {}
-  // Writes the tile's rows of d_input (unless d_input.data is null), and the tile's partial gradients of the
-  // per-tile parameters, one after the other in the order of parameters(), at `partial`.
-  virtual void backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
-                        float* partial) const = 0;
+  // Writes the tiles' rows of d_input (unless d_input.data is null), and of each tile the partial gradients of
+  // the per-tile parameters, one after the other in the order of parameters().
+  virtual void backward(const Pass& pass, IndexRange tiles, LayerRecord& record, tensor::Matrix d_input,
+                        TilePartials partials) const = 0;
 
   // Only for layers whose first parameter is a whole-rows one. What its gradient is of, after backward; on
   // every rank in the same precision. And rows [block.begin, block.end) of it, over all of the rows, which are

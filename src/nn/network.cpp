@@ -1,6 +1,6 @@
 #include "nn/network.hpp"
 
-#include "device/thread_pool.hpp"
+#include "device/tile_runs.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
@@ -88,10 +88,10 @@ void Network::begin_forward(const Pass& pass, NetworkRecord& record) const {
   }
 }
 
-void Network::forward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record) const {
+void Network::forward_tiles(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record) const {
   const std::size_t end = stage_end(stage);
-  for (std::size_t i = stage_begin(stage); i < end; ++i) layers_[i]->forward(pass, tile, *record.layers[i]);
-  if (end < layers_.size()) layers_[end]->forward_statistics(pass, tile, *record.layers[end]);
+  for (std::size_t i = stage_begin(stage); i < end; ++i) layers_[i]->forward(pass, tiles, *record.layers[i]);
+  if (end < layers_.size()) layers_[end]->forward_statistics(pass, tiles, *record.layers[end]);
 }
 
 void Network::join_forward(const Pass& pass, index_t stage, NetworkRecord& record) {
@@ -102,8 +102,8 @@ void Network::join_forward(const Pass& pass, index_t stage, NetworkRecord& recor
 void Network::forward(const Pass& pass, NetworkRecord& record) {
   begin_forward(pass, record);
   for (index_t stage = 0; stage < stage_count(); ++stage) {
-    pass.context.pool().parallel_for(pass.tiles().local_count(),
-                                     [&](index_t tile) { forward_tile(pass, stage, tile, record); });
+    device::for_each_tile_run(pass.context, pass.tiles().local_count(),
+                              [&](IndexRange tiles) { forward_tiles(pass, stage, tiles, record); });
     join_forward(pass, stage, record);
   }
 }
@@ -124,29 +124,29 @@ void Network::begin_backward(const Pass& pass, NetworkRecord& record) const {
   }
 }
 
-void Network::backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
-                            float* partial) const {
+void Network::backward_tiles(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record,
+                             TilePartials partials) const {
   const auto layer = [&](std::size_t i) {
     if (i == shown_layer_) {
-      const IndexRange rows = pass.tiles().rows(tile);
+      const IndexRange rows = pass.tiles().rows(tiles);
       ops::add(pass.context, record.d_hidden.rows_from(rows), record.layers[i]->d_output.rows_from(rows));
     }
     const tensor::Matrix d_input = i == 0 ? record.d_input : record.layers[i - 1]->d_output;
-    layers_[i]->backward(pass, tile, *record.layers[i], d_input, partial + partial_offset_[i]);
+    layers_[i]->backward(pass, tiles, *record.layers[i], d_input, partials.from(partial_offset_[i]));
   };
   // The first layer of a stage but stage 0 has its sums taken here, and its backward in the stage before.
   const std::size_t begin = stage_begin(stage);
   const std::size_t end = stage_end(stage);
   if (end < layers_.size()) layer(end);
   for (std::size_t i = end; i-- > begin + (stage > 0 ? 1 : 0);) layer(i);
-  if (stage > 0) layers_[begin]->backward_statistics(pass, tile, *record.layers[begin]);
+  if (stage > 0) layers_[begin]->backward_statistics(pass, tiles, *record.layers[begin]);
 }
 
 IndexRange Network::partial_columns(index_t stage) const {
   const auto begin_of = [&](std::size_t layer) {
     return layer < layers_.size() ? partial_offset_[layer] : partial_width_;
   };
-  // The layers of backward_tile.
+  // The layers of backward_tiles.
   return {begin_of(stage_begin(stage) + (stage > 0 ? 1 : 0)), begin_of(stage_end(stage) + 1)};
 }
 

@@ -72,13 +72,15 @@ class Network {
   void forward(const Pass& pass, NetworkRecord& record);
   // Allocates the gradients of all activations; the caller then writes record.d_output().
   void begin_backward(const Pass& pass, NetworkRecord& record) const;
-  // run(columns, of_tile), once or several times, calls of_tile(tile, partial) for every tile from tasks of the
-  // pool. That writes these columns of the tile's row of partial gradients, [partial_width()].
+  // run(columns, of_tiles), once or several times, calls of_tiles(tiles, partials) for ranges that make up all
+  // tiles, from tasks of the pool. That writes these columns of each tile's partial gradients,
+  // [partial_width()].
   template <class Run>
   void backward(const Pass& pass, NetworkRecord& record, const Run& run) {
     for (index_t stage = stage_count(); stage-- > 0;) {
-      run(partial_columns(stage),
-          [&, stage](index_t tile, float* partial) { backward_tile(pass, stage, tile, record, partial); });
+      run(partial_columns(stage), [&, stage](IndexRange tiles, TilePartials partials) {
+        backward_tiles(pass, stage, tiles, record, partials);
+      });
       join_backward(pass, stage, record);
     }
   }
@@ -93,12 +95,12 @@ class Network {
   std::size_t stage_begin(index_t stage) const;
   std::size_t stage_end(index_t stage) const;
   void begin_forward(const Pass& pass, NetworkRecord& record) const;
-  void forward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record) const;
+  void forward_tiles(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record) const;
   // Nothing after the last stage. Collective over the batch's ranks.
   void join_forward(const Pass& pass, index_t stage, NetworkRecord& record);
-  void backward_tile(const Pass& pass, index_t stage, index_t tile, NetworkRecord& record,
-                     float* partial) const;
-  // What backward_tile writes.
+  void backward_tiles(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record,
+                      TilePartials partials) const;
+  // What backward_tiles writes.
   IndexRange partial_columns(index_t stage) const;
   // Nothing after stage 0. Collective over the batch's ranks.
   void join_backward(const Pass& pass, index_t stage, NetworkRecord& record);

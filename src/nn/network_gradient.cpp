@@ -102,8 +102,10 @@ void NetworkGradient::add_norms(NormTable& table) const {
 
 void NetworkGradient::backward(const Pass& pass, NetworkRecord& record) {
   tree_.begin(pass);
-  network_->backward(pass, record, [&](IndexRange columns, const auto& of_tile) {
-    tree_.sum_shards(pass.context, columns, of_tile);
+  network_->backward(pass, record, [&](IndexRange columns, const auto& of_tiles) {
+    tree_.sum_shards(pass.context, columns, [&](index_t shard, float* row) {
+      of_tiles(IndexRange{shard, shard + 1}, TilePartials{row});
+    });
   });
 }
 

@@ -100,36 +100,40 @@ class PaddedConv final : public Layer {
   }
   // The convolution, and the moments of the tile's samples; the whole batch's follow in
   // join_forward_statistics.
-  void forward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+  void forward_statistics(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
     const index_t channels = shape_.out_channels;
     const bool training = !record.tile_statistics.empty();
-    const IndexRange samples = pass.tiles().samples(tile);
-    const index_t set = pass.tiles().set(tile);
     auto* const of_rows = reinterpret_cast<ops::Moments*>(record.row_statistics.data());
-    for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
-      convolve(pass.context, set, piece, record);
-      const index_t count = std::min(piece.end, samples.end) - piece.begin;
-      if (!training || count <= 0) return;
-      ops::channel_moments(pass.context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
-                           {of_rows + piece.begin * channels, count * channels});
-    });
-    if (!training) return;
-    auto* const of_tile = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels;
-    ops::merge_moments(pass.context, {of_rows + samples.begin * channels, samples.size() * channels},
-                       {of_tile, channels});
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const IndexRange samples = pass.tiles().samples(tile);
+      const index_t set = pass.tiles().set(tile);
+      for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
+        convolve(pass.context, set, piece, record);
+        const index_t count = std::min(piece.end, samples.end) - piece.begin;
+        if (!training || count <= 0) return;
+        ops::channel_moments(pass.context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
+                             {of_rows + piece.begin * channels, count * channels});
+      });
+      if (!training) continue;
+      auto* const of_tile = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels;
+      ops::merge_moments(pass.context, {of_rows + samples.begin * channels, samples.size() * channels},
+                         {of_tile, channels});
+    }
   }
   void join_forward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     auto& record = static_cast<Record&>(of_layer);
     norm_->join_forward(pass, record.tile_statistics, gamma(), beta());
   }
-  void forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+  void forward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    const index_t set = pass.tiles().set(tile);
-    for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
-      if (!norm_) convolve(pass.context, set, piece, record);
-      normalise_and_pool(pass.context, set, piece, record);
-    });
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const index_t set = pass.tiles().set(tile);
+      for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
+        if (!norm_) convolve(pass.context, set, piece, record);
+        normalise_and_pool(pass.context, set, piece, record);
+      });
+    }
   }
 
   void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -142,48 +146,26 @@ class PaddedConv final : public Layer {
     record.tile_statistics = pass.workspace().allocate<double>(pass.tiles().local_count() * width);
     record.row_statistics = pass.workspace().allocate<double>(pass.tiles().local_rows() * width);
   }
-  void backward_statistics(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+  void backward_statistics(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
     const index_t width = 2 * shape_.out_channels;
-    const IndexRange samples = pass.tiles().samples(tile);
-    const ops::NormView norm = norm_view(pass.tiles().set(tile));
-    const Span<double> of_rows = record.row_statistics.subspan(samples.begin * width, samples.size() * width);
-    ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm, pooled(record, samples, samples.end),
-                                 of_rows);
-    ops::add_backward_sums(pass.context, norm, of_rows, record.tile_statistics.subspan(tile * width, width));
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const IndexRange samples = pass.tiles().samples(tile);
+      const ops::NormView norm = norm_view(pass.tiles().set(tile));
+      const Span<double> of_rows = record.row_statistics.subspan(samples.begin * width, samples.size() * width);
+      ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm, pooled(record, samples, samples.end),
+                                   of_rows);
+      ops::add_backward_sums(pass.context, norm, of_rows, record.tile_statistics.subspan(tile * width, width));
+    }
   }
   void join_backward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     auto& record = static_cast<Record&>(of_layer);
     norm_->join_backward(pass, record.tile_statistics, shape_.norm_pool().places());
   }
-  void backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
-                float* partial) const override {
-    auto& record = static_cast<Record&>(of_layer);
-    const IndexRange rows = pass.tiles().rows(tile);
-    const IndexRange samples = pass.tiles().samples(tile);
-    const index_t set = pass.tiles().set(tile);
-    const index_t channels = shape_.out_channels;
-    // Weight, then bias where there is one.
-    const Span<float> sums{partial, shape_.weight_count() + (norm_ ? 0 : channels)};
-    const Span<float> more = record.scratch.subspan(tile * (shape_.weight_count() + channels), sums.size());
-    if (rows.empty()) std::ranges::fill(sums, 0.0F);
-    for_each_piece(rows, [&](IndexRange piece) {
-      const ops::NormPoolRows of_piece = pooled(record, piece, samples.end);
-      ops::norm_pool_backward(pass.context, shape_.norm_pool(), norm_view(set), of_piece);
-      const bool first = piece.begin == rows.begin;
-      float* const to = first ? sums.data() : more.data();
-      ops::conv2d_backward_weights(conv(piece.size()), library_input(record, piece.begin), of_piece.z.data, to,
-                                   norm_ ? nullptr : to + shape_.weight_count());
-      if (!first) ops::add_to(pass.context, more, sums);
-      if (d_input.data != nullptr) input_gradient(pass.context, set, piece, record, d_input);
-    });
-    if (!norm_) return;
-    const double* const of_tile = record.tile_statistics.data() + tile * 2 * channels;
-    float* const d_gamma = partial + shape_.weight_count();
-    for (index_t c = 0; c < channels; ++c) {
-      d_gamma[c] = static_cast<float>(of_tile[channels + c]);
-      d_gamma[channels + c] = static_cast<float>(of_tile[c]);  // d_beta
-    }
+  void backward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer, tensor::Matrix d_input,
+                TilePartials partials) const override {
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile)
+      backward_tile(pass, tile, static_cast<Record&>(of_layer), d_input, partials.of(tile - tiles.begin));
   }
 
  private:
@@ -240,6 +222,34 @@ class PaddedConv final : public Layer {
                        shape_.max_pool ? record.argmax_place.data() + rows.begin * out_features() : nullptr,
                        record.d_output.rows_from(rows)},
             .samples = samples - rows.begin};
+  }
+  void backward_tile(const Pass& pass, index_t tile, Record& record, tensor::Matrix d_input,
+                     float* partial) const {
+    const IndexRange rows = pass.tiles().rows(tile);
+    const IndexRange samples = pass.tiles().samples(tile);
+    const index_t set = pass.tiles().set(tile);
+    const index_t channels = shape_.out_channels;
+    // Weight, then bias where there is one.
+    const Span<float> sums{partial, shape_.weight_count() + (norm_ ? 0 : channels)};
+    const Span<float> more = record.scratch.subspan(tile * (shape_.weight_count() + channels), sums.size());
+    if (rows.empty()) std::ranges::fill(sums, 0.0F);
+    for_each_piece(rows, [&](IndexRange piece) {
+      const ops::NormPoolRows of_piece = pooled(record, piece, samples.end);
+      ops::norm_pool_backward(pass.context, shape_.norm_pool(), norm_view(set), of_piece);
+      const bool first = piece.begin == rows.begin;
+      float* const to = first ? sums.data() : more.data();
+      ops::conv2d_backward_weights(conv(piece.size()), library_input(record, piece.begin), of_piece.z.data, to,
+                                   norm_ ? nullptr : to + shape_.weight_count());
+      if (!first) ops::add_to(pass.context, more, sums);
+      if (d_input.data != nullptr) input_gradient(pass.context, set, piece, record, d_input);
+    });
+    if (!norm_) return;
+    const double* const of_tile = record.tile_statistics.data() + tile * 2 * channels;
+    float* const d_gamma = partial + shape_.weight_count();
+    for (index_t c = 0; c < channels; ++c) {
+      d_gamma[c] = static_cast<float>(of_tile[channels + c]);
+      d_gamma[channels + c] = static_cast<float>(of_tile[c]);  // d_beta
+    }
   }
   // The piece's convolved values are their gradient by now. A copy of the input that the weight gradient has
   // read makes room for the gradient in the library's order.

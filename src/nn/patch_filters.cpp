@@ -47,30 +47,33 @@ class PatchFilters final : public Layer {
     if (!shape_.is_linear_map()) record.filtered = matrix(shape_.filtered_patches() * shape_.units());
     if (shape_.sums_first()) record.patch_sums = matrix(shape_.patch_size);
   }
-  void forward(const Pass& pass, index_t tile, LayerRecord& of_layer) const override {
+  void forward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    const IndexRange rows = pass.tiles().rows(tile);
-    const index_t set = pass.tiles().set(tile);
-    ops::patch_filters_forward(pass.context, shape_, rows_of(record, rows),
-                               {parameters_[0].of(set), shape_.bias ? parameters_[1].of(set) : nullptr},
-                               record.output.rows_from(rows));
+    pass.tiles().for_each_set(tiles, [&](index_t set, IndexRange rows) {
+      ops::patch_filters_forward(pass.context, shape_, rows_of(record, rows),
+                                 {parameters_[0].of(set), shape_.bias ? parameters_[1].of(set) : nullptr},
+                                 record.output.rows_from(rows));
+    });
   }
 
   void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
     static_cast<Record&>(of_layer).scratch =
         pass.workspace().allocate<float>(pass.tiles().local_count() * workspace_floats(pass.tiles()));
   }
-  void backward(const Pass& pass, index_t tile, LayerRecord& of_layer, tensor::Matrix d_input,
-                float* partial) const override {
+  void backward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer, tensor::Matrix d_input,
+                TilePartials partials) const override {
     SY_EXPECTS(d_input.data == nullptr, "patch filters are a network's first layer and give no input gradient");
     auto& record = static_cast<Record&>(of_layer);
-    const IndexRange rows = pass.tiles().rows(tile);
     const index_t floats = workspace_floats(pass.tiles());
-    ops::PatchFilterRows of_tile = rows_of(record, rows);
-    of_tile.d_out = record.d_output.rows_from(rows);
-    of_tile.workspace = record.scratch.subspan(tile * floats, floats);
-    ops::patch_filters_backward(pass.context, shape_, of_tile, partial,
-                                shape_.bias ? partial + shape_.weight_count() : nullptr);
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const IndexRange rows = pass.tiles().rows(tile);
+      float* const partial = partials.of(tile - tiles.begin);
+      ops::PatchFilterRows of_tile = rows_of(record, rows);
+      of_tile.d_out = record.d_output.rows_from(rows);
+      of_tile.workspace = record.scratch.subspan(tile * floats, floats);
+      ops::patch_filters_backward(pass.context, shape_, of_tile, partial,
+                                  shape_.bias ? partial + shape_.weight_count() : nullptr);
+    }
   }
 
  private:

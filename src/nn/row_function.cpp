@@ -24,13 +24,13 @@ class RowFunction final : public Layer {
     SY_EXPECTS(record.input.in_order(), "a function of scattered rows");
     record.output = tensor::allocate_matrix(pass.workspace(), pass.tiles().local_rows(), features_);
   }
-  void forward(const Pass& pass, index_t tile, LayerRecord& record) const override {
-    const IndexRange rows = pass.tiles().rows(tile);
+  void forward(const Pass& pass, IndexRange tiles, LayerRecord& record) const override {
+    const IndexRange rows = pass.tiles().rows(tiles);
     functions_.forward(pass.context, record.input.rows_from(rows).matrix(), record.output.rows_from(rows));
   }
-  void backward(const Pass& pass, index_t tile, LayerRecord& record, tensor::Matrix d_input,
-                float*) const override {
-    const IndexRange rows = pass.tiles().rows(tile);
+  void backward(const Pass& pass, IndexRange tiles, LayerRecord& record, tensor::Matrix d_input,
+                TilePartials) const override {
+    const IndexRange rows = pass.tiles().rows(tiles);
     functions_.backward(pass.context, record.output.rows_from(rows), record.d_output.rows_from(rows),
                         d_input.rows_from(rows));
   }

@@ -155,9 +155,8 @@ TEST(BatchNorm, does_not_see_padding) {
         for (index_t c = 0; c < d_out.cols; ++c)
           d_out(r, c) = r < samples ? static_cast<float>(r + c) - 2.0F : 0.0F;
       std::vector<float> partials(static_cast<std::size_t>(tiles.local_count() * network.partial_width()));
-      network.backward(pass, record, [&](IndexRange /*columns*/, const auto& of_tile) {
-        for (index_t tile = 0; tile < tiles.local_count(); ++tile)
-          of_tile(tile, partials.data() + tile * network.partial_width());
+      network.backward(pass, record, [&](IndexRange /*columns*/, const auto& of_tiles) {
+        of_tiles(IndexRange{0, tiles.local_count()}, TilePartials{partials.data(), network.partial_width()});
       });
       std::vector<float> all;
       for (index_t r = 0; r < samples; ++r)

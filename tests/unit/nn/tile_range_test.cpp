@@ -1,0 +1,105 @@
+// A layer's arithmetic is that of its tiles, whatever ranges of them it is given.
+#include <gtest/gtest.h>
+
+#include "base/philox.hpp"
+#include "device/tile_runs.hpp"
+#include "nn/network.hpp"
+
+namespace switchyard::nn {
+namespace {
+
+using Ranges = std::vector<IndexRange>;
+
+std::vector<float> draw(index_t count, std::uint64_t key) {
+  std::vector<float> values;
+  for (index_t i = 0; i < count; ++i)
+    values.push_back(2.0F * Philox::at(key, RandomUse::test, static_cast<std::uint64_t>(i)).uniform(0) - 1.0F);
+  return values;
+}
+
+// Rows of two sets of weights, with padding; one tile is short and one is nothing but padding.
+struct Rows {
+  Rows() { tiles.set_local(std::vector<index_t>{7, 6}, std::vector<index_t>{7, 3}, 3); }
+  Pass pass() { return {context, batch, Mode::training, clock}; }
+
+  device::Context context{1};
+  BatchTiles tiles;
+  Batch batch{.tiles = &tiles};
+  PhaseClock clock;
+};
+
+// All that forward and backward of the layer write, range by range.
+std::vector<float> run(Network& network, index_t l, const Ranges& ranges) {
+  Layer& layer = network.layer(l);
+  Rows rows;
+  const Pass pass = rows.pass();
+  const index_t count = rows.tiles.local_rows();
+  const std::vector<float> x = draw(count * layer.in_features(), 1);
+  const std::unique_ptr<LayerRecord> record = layer.make_record();
+  record->input = tensor::ConstMatrix(x.data(), count, layer.in_features());
+  layer.begin_forward(pass, *record);
+  if (layer.needs_batch_statistics()) {
+    for (const IndexRange tiles : ranges) layer.forward_statistics(pass, tiles, *record);
+    layer.join_forward_statistics(pass, *record);
+  }
+  for (const IndexRange tiles : ranges) layer.forward(pass, tiles, *record);
+
+  const auto all_of = [](const tensor::Matrix& m) {
+    return std::vector<float>(m.data, m.data + m.rows * m.cols);
+  };
+  std::vector<float> written = all_of(record->output);
+  std::vector<float> d_y = draw(count * layer.out_features(), 2);
+  std::vector<float> d_x(as_size(l == 0 ? 0 : count * layer.in_features()));
+  std::vector<float> partials(as_size(rows.tiles.local_count() * network.partial_width()));
+  record->d_output = {d_y.data(), count, layer.out_features()};
+  const tensor::Matrix d_input =
+      l == 0 ? tensor::Matrix() : tensor::Matrix(d_x.data(), count, layer.in_features());
+  layer.begin_backward(pass, *record);
+  if (layer.needs_batch_statistics()) {
+    for (const IndexRange tiles : ranges) layer.backward_statistics(pass, tiles, *record);
+    layer.join_backward_statistics(pass, *record);
+  }
+  for (const IndexRange tiles : ranges)
+    layer.backward(pass, tiles, *record, d_input,
+                   {partials.data() + tiles.begin * network.partial_width(), network.partial_width()});
+  written.insert(written.end(), d_x.begin(), d_x.end());
+  written.insert(written.end(), partials.begin(), partials.end());
+  return written;
+}
+
+TEST(TileRanges, give_the_bits_of_their_tiles) {
+  for (const std::string text :
+       {"conv:3 batch_norm relu max_pool padded_conv:4 batch_norm relu max_pool dense:6 relu dense:classes",
+        "padded_conv:3 relu max_pool padded_conv:4 padded_conv:5 relu dense:6 relu dense:classes",
+        "patch_filters:3 bias cubic sum:classes"}) {
+    NetworkShape shape =
+        NetworkShape::resolve("expert", parse_network(text, NetworkRole::expert), {2, 6, 6}, 3);
+    shape.show_hidden();
+    shape.layers.push_back(RowFunctionShape{RowFunctionShape::Kind::log_softmax, 3});
+    for (const bool per_tile : {false, true}) {
+      for (const Precision precision : {Precision::float32, Precision::bf16}) {
+        Network network({"a", "b"}, shape, {{per_tile, 1000, 1}, precision}, 5);
+        Rows rows;
+        network.values_changed(rows.context);
+        for (index_t l = 0; l < network.layer_count(); ++l) {
+          const std::vector<float> by_tile = run(network, l, {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}});
+          EXPECT_EQ(by_tile, run(network, l, {{0, 5}})) << text << ", layer " << l;
+          EXPECT_EQ(by_tile, run(network, l, {{0, 2}, {2, 4}, {4, 5}})) << text << ", layer " << l;
+        }
+      }
+    }
+  }
+}
+
+TEST(TileRuns, are_each_tile_once_and_on_a_cpu_alone) {
+  device::Context context(2);
+  Vector<int> seen(index_t{9}, 0);
+  device::for_each_tile_run(context, std::ssize(seen), [&](IndexRange tiles) {
+    EXPECT_EQ(tiles.size(), 1);
+    ++seen[tiles.begin];
+  });
+  EXPECT_EQ(seen, Vector<int>(index_t{9}, 1));
+}
+
+}  // namespace
+}  // namespace switchyard::nn
