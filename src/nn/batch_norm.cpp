@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nn/network_options.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::nn {
@@ -92,6 +93,22 @@ void BatchNorm::join_backward(const Pass& pass, Span<const double> tile_sums, in
       (i < channels_ ? mean_dy_ : mean_dy_xhat_)[set * channels_ + c] = mean;
     }
   }
+}
+
+NormedConv::NormedConv(LayerNames& names, index_t in_channels, index_t out_channels, Has has)
+    : has_bias_(has.bias) {
+  using First = BankArray::First;
+  const auto add = [&](std::string name, tensor::Shape shape, First first) {
+    parameters_.push_back({{std::move(name), std::move(shape), first, in_channels * 9}});
+  };
+  const std::string conv = names.next("conv");
+  add(conv + "/weight", {out_channels, in_channels, 3, 3}, First::drawn);
+  if (has.bias) add(conv + "/bias", {out_channels}, First::drawn);
+  if (!has.batch_norm) return;
+  const std::string norm = names.next("batch_norm");
+  norm_.emplace(norm, out_channels);
+  add(norm + "/gamma", {out_channels}, First::ones);
+  add(norm + "/beta", {out_channels}, First::zeros);
 }
 
 }  // namespace switchyard::nn

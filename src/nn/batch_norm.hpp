@@ -1,7 +1,9 @@
-// The statistics of a batch norm: those of the batch in force, and the running ones.
+// Batch norm: the statistics of the batch in force and the running ones, and the convolution before it.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +29,6 @@ class BatchNorm {
 
   void hold(index_t sets);
 
-  index_t channels() const { return channels_; }
   Span<StateArray> state() { return state_; }
 
   // tile_moments: [tiles of this rank, channels] Moments. Collective over the batch's ranks in training.
@@ -56,6 +57,44 @@ class BatchNorm {
   std::array<StateArray, 2> state_;
   Vector<double> mean_, inv_std_, mean_dy_, mean_dy_xhat_;  // [sets, channels], as the next two
   Vector<float> scale_, shift_;
+};
+
+// A 3x3 convolution that a batch norm may follow. Parameters: weight, [bias], [gamma, beta].
+class NormedConv : public Layer {
+ public:
+  Span<Parameter> parameters() override { return parameters_; }
+  Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
+  void hold(index_t sets) override {
+    if (norm_) norm_->hold(sets);
+  }
+  bool needs_batch_statistics() const override { return norm_.has_value(); }
+
+ protected:
+  struct Has {
+    bool bias, batch_norm;
+  };
+  NormedConv(LayerNames& names, index_t in_channels, index_t out_channels, Has has);
+
+  const float* weight(index_t set) const { return parameters_[0].of(set); }
+  const float* bias(index_t set) const { return has_bias_ ? parameters_[1].of(set) : nullptr; }
+  index_t bias_count() const { return has_bias_ ? parameters_[1].count() : 0; }
+  const Parameter& gamma() const { return parameters_[has_bias_ ? 2 : 1]; }
+  const Parameter& beta() const { return parameters_[has_bias_ ? 3 : 2]; }
+  ops::NormView norm_view(index_t set) const {
+    return norm_ ? norm_->view(set, gamma().of(set)) : ops::NormView();
+  }
+  ops::Affine affine(index_t set) const { return norm_ ? norm_->affine(set) : ops::Affine(); }
+  // Partial gradients of gamma and beta, from the tile's sums of dy and of dy xhat.
+  void norm_gradients(Span<const double> sum_dy, Span<const double> sum_dy_xhat, float* partial) const {
+    const auto as_float = [](double sum) { return static_cast<float>(sum); };
+    std::ranges::transform(sum_dy, std::ranges::transform(sum_dy_xhat, partial, as_float).out, as_float);
+  }
+
+  std::optional<BatchNorm> norm_;
+
+ private:
+  bool has_bias_;
+  Vector<Parameter> parameters_;
 };
 
 }  // namespace switchyard::nn

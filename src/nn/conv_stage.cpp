@@ -28,25 +28,13 @@ Span<T> of_tile(Span<T> all, index_t tile, index_t width) {
   return all.subspan(tile * width, width);
 }
 
-class ConvStage final : public Layer {
+class ConvStage final : public NormedConv {
  public:
-  // `norm_name` is not used without batch norm.
-  ConvStage(const std::string& conv_name, const std::string& norm_name, const ConvStageShape& shape)
-      : shape_(shape) {
-    using First = BankArray::First;
-    const index_t channels = shape.out_channels;
-    const index_t fan_in = shape.in_channels * 9;
-    if (shape.batch_norm) norm_.emplace(norm_name, channels);
-    parameters_.push_back({{conv_name + "/weight", {channels, shape.in_channels, 3, 3}, First::drawn, fan_in}});
-    if (has_bias()) {
-      parameters_.push_back({{conv_name + "/bias", {channels}, First::drawn, fan_in}});
-    } else {
-      no_bias_.resize(channels);
-    }
-    if (!norm_) return;
-    parameters_.push_back({{norm_name + "/gamma", {channels}, First::ones}});
-    parameters_.push_back({{norm_name + "/beta", {channels}, First::zeros}});
-  }
+  ConvStage(LayerNames& names, const ConvStageShape& shape)
+      : NormedConv(names, shape.in_channels, shape.out_channels,
+                   {.bias = !shape.batch_norm || shape.padding == 0, .batch_norm = shape.batch_norm}),
+        shape_(shape),
+        no_bias_(bias_count() > 0 ? 0 : channels()) {}
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.out_features(); }
@@ -56,12 +44,6 @@ class ConvStage final : public Layer {
   }
   // And the places of the maxima, a byte each.
   double activation_floats() const override { return 2.25 * static_cast<double>(out_features()); }
-  Span<Parameter> parameters() override { return parameters_; }
-  Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
-  void hold(index_t sets) override {
-    if (norm_) norm_->hold(sets);
-  }
-  bool needs_batch_statistics() const override { return norm_.has_value(); }
 
   std::unique_ptr<LayerRecord> make_record() const override { return std::make_unique<Record>(); }
   void begin_forward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -113,7 +95,7 @@ class ConvStage final : public Layer {
     for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
       ops::fused_conv_bn_backward_sums(pass.context, shape_,
                                        tile_of(pass, record, tile, pass.tiles().samples(tile)),
-                                       norm_view(pass.tiles().set(tile)), tile_sums(record, tile));
+                                       conv_norm_view(pass.tiles().set(tile)), tile_sums(record, tile));
     }
   }
   void join_backward_statistics(const Pass& pass, LayerRecord& of_layer) override {
@@ -132,12 +114,8 @@ class ConvStage final : public Layer {
  private:
   index_t channels() const { return shape_.out_channels; }
   ops::ConvWeights weights(index_t set) const {
-    return {parameters_[0].of(set), has_bias() ? parameters_[1].of(set) : no_bias_.data(),
-            norm_ ? norm_->affine(set) : ops::Affine()};
+    return {weight(set), no_bias_.empty() ? bias(set) : no_bias_.data(), affine(set)};
   }
-  bool has_bias() const { return !norm_ || shape_.padding == 0; }
-  const Parameter& gamma() const { return parameters_[has_bias() ? 2 : 1]; }
-  const Parameter& beta() const { return parameters_[has_bias() ? 3 : 2]; }
   // Of a kernel's workspace, for one tile.
   index_t scratch_floats(const BatchTiles& tiles) const {
     return ops::fused_conv_workspace_floats(shape_, tiles.most_tile_rows());
@@ -155,8 +133,8 @@ class ConvStage final : public Layer {
     return {of_tile(record.patch_sums, tile, ops::conv_patch_sums_count(shape_)), sums.first(channels()),
             sums.subspan(channels()), of_tile(record.products, tile, shape_.weight_count())};
   }
-  ops::ConvBatchNormView norm_view(index_t set) const {
-    return {weights(set).weight, weights(set).bias, norm_->view(set, gamma().of(set))};
+  ops::ConvBatchNormView conv_norm_view(index_t set) const {
+    return {weights(set).weight, weights(set).bias, norm_view(set)};
   }
   void backward_tile(const Pass& pass, index_t tile, const Record& record, float* partial) const {
     float* next = partial + shape_.weight_count();
@@ -166,22 +144,14 @@ class ConvStage final : public Layer {
       return;
     }
     const ops::ConvTileSums sums = tile_sums(record, tile);
-    ops::fused_conv_bn_backward(pass.context, shape_, norm_view(pass.tiles().set(tile)), sums, partial);
-    if (has_bias()) {
-      // The norm takes the mean away, so the bias has no effect.
-      std::fill_n(next, channels(), 0.0F);
-      next += channels();
-    }
-    for (index_t c = 0; c < channels(); ++c) {
-      next[c] = static_cast<float>(sums.sum_dy_xhat[c]);          // d_gamma
-      next[channels() + c] = static_cast<float>(sums.sum_dy[c]);  // d_beta
-    }
+    ops::fused_conv_bn_backward(pass.context, shape_, conv_norm_view(pass.tiles().set(tile)), sums, partial);
+    // The norm takes the mean away, so a bias has no effect.
+    next = std::fill_n(next, bias_count(), 0.0F);
+    norm_gradients(sums.sum_dy, sums.sum_dy_xhat, next);
   }
 
   ops::FusedConvShape shape_;
-  std::optional<BatchNorm> norm_;
-  Vector<Parameter> parameters_;  // weight, [bias], [gamma, beta]
-  Vector<float> no_bias_;         // zeros, where there is none
+  Vector<float> no_bias_;  // zeros, where there is none
 };
 
 }  // namespace
@@ -215,8 +185,7 @@ std::optional<ConvStageShape> ConvStageShape::read(LayerText& text) {
 }
 
 std::unique_ptr<Layer> ConvStageShape::make(LayerNames& names, const NetworkOptions&) const {
-  const std::string conv_name = names.next("conv");
-  return std::make_unique<ConvStage>(conv_name, batch_norm ? names.next("batch_norm") : "", *this);
+  return std::make_unique<ConvStage>(names, *this);
 }
 
 }  // namespace switchyard::nn

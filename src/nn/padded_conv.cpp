@@ -39,23 +39,13 @@ struct Record : LayerRecord {
 
 // A tile is worked through in pieces of a few images, whose convolutions stay in the cache until what follows
 // has read them; how many is a function of the shape only.
-class PaddedConv final : public Layer {
+class PaddedConv final : public NormedConv {
  public:
-  // `norm_name` is not used without batch norm.
-  PaddedConv(const std::string& conv_name, const std::string& norm_name, const PaddedConvShape& shape)
-      : shape_(shape), piece_rows_(piece_rows(shape)) {
-    using First = BankArray::First;
-    const index_t channels = shape.out_channels;
-    const index_t fan_in = shape.in_channels * 9;
-    parameters_.push_back({{conv_name + "/weight", {channels, shape.in_channels, 3, 3}, First::drawn, fan_in}});
-    if (!shape.batch_norm) {
-      parameters_.push_back({{conv_name + "/bias", {channels}, First::drawn, fan_in}});
-      return;
-    }
-    norm_.emplace(norm_name, channels);
-    parameters_.push_back({{norm_name + "/gamma", {channels}, First::ones}});
-    parameters_.push_back({{norm_name + "/beta", {channels}, First::zeros}});
-  }
+  PaddedConv(LayerNames& names, const PaddedConvShape& shape)
+      : NormedConv(names, shape.in_channels, shape.out_channels,
+                   {.bias = !shape.batch_norm, .batch_norm = shape.batch_norm}),
+        shape_(shape),
+        piece_rows_(piece_rows(shape)) {}
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.out_features(); }
@@ -67,12 +57,6 @@ class PaddedConv final : public Layer {
            (shape_.in_order == ops::ImageOrder::channels_first ? static_cast<double>(shape_.in_features())
                                                                : 0.0);
   }
-  Span<Parameter> parameters() override { return parameters_; }
-  Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
-  void hold(index_t sets) override {
-    if (norm_) norm_->hold(sets);
-  }
-  bool needs_batch_statistics() const override { return norm_.has_value(); }
 
   std::unique_ptr<LayerRecord> make_record() const override { return std::make_unique<Record>(); }
   void begin_forward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -169,13 +153,6 @@ class PaddedConv final : public Layer {
   }
 
  private:
-  const float* weight(index_t set) const { return parameters_[0].of(set); }
-  const float* bias(index_t set) const { return norm_ ? nullptr : parameters_[1].of(set); }
-  const Parameter& gamma() const { return parameters_[1]; }
-  const Parameter& beta() const { return parameters_[2]; }
-  ops::NormView norm_view(index_t set) const {
-    return norm_ ? norm_->view(set, gamma().of(set)) : ops::NormView();
-  }
   ops::Conv2dShape conv(index_t rows) const {
     return {.batch = rows,
             .in_channels = shape_.in_channels,
@@ -210,8 +187,7 @@ class PaddedConv final : public Layer {
   }
   void normalise_and_pool(device::Context& context, index_t set, IndexRange piece, Record& record) const {
     ops::norm_pool_forward(
-        context, shape_.norm_pool(), record.convolved.rows_from(piece),
-        norm_ ? norm_->affine(set) : ops::Affine(),
+        context, shape_.norm_pool(), record.convolved.rows_from(piece), affine(set),
         {record.output.rows_from(piece),
          shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr});
   }
@@ -230,7 +206,7 @@ class PaddedConv final : public Layer {
     const index_t set = pass.tiles().set(tile);
     const index_t channels = shape_.out_channels;
     // Weight, then bias where there is one.
-    const Span<float> sums{partial, shape_.weight_count() + (norm_ ? 0 : channels)};
+    const Span<float> sums{partial, shape_.weight_count() + bias_count()};
     const Span<float> more = record.scratch.subspan(tile * (shape_.weight_count() + channels), sums.size());
     if (rows.empty()) std::ranges::fill(sums, 0.0F);
     for_each_piece(rows, [&](IndexRange piece) {
@@ -244,12 +220,8 @@ class PaddedConv final : public Layer {
       if (d_input.data != nullptr) input_gradient(pass.context, set, piece, record, d_input);
     });
     if (!norm_) return;
-    const double* const of_tile = record.tile_statistics.data() + tile * 2 * channels;
-    float* const d_gamma = partial + shape_.weight_count();
-    for (index_t c = 0; c < channels; ++c) {
-      d_gamma[c] = static_cast<float>(of_tile[channels + c]);
-      d_gamma[channels + c] = static_cast<float>(of_tile[c]);  // d_beta
-    }
+    const Span<const double> norm_sums = record.tile_statistics.subspan(tile * 2 * channels, 2 * channels);
+    norm_gradients(norm_sums.first(channels), norm_sums.last(channels), partial + shape_.weight_count());
   }
   // The piece's convolved values are their gradient by now. A copy of the input that the weight gradient has
   // read makes room for the gradient in the library's order.
@@ -269,8 +241,6 @@ class PaddedConv final : public Layer {
 
   PaddedConvShape shape_;
   index_t piece_rows_;
-  std::optional<BatchNorm> norm_;
-  Vector<Parameter> parameters_;  // weight, and bias or gamma and beta
 };
 
 }  // namespace
@@ -300,8 +270,7 @@ std::optional<PaddedConvShape> PaddedConvShape::read(LayerText& text) {
 }
 
 std::unique_ptr<Layer> PaddedConvShape::make(LayerNames& names, const NetworkOptions&) const {
-  const std::string conv_name = names.next("conv");
-  return std::make_unique<PaddedConv>(conv_name, batch_norm ? names.next("batch_norm") : "", *this);
+  return std::make_unique<PaddedConv>(names, *this);
 }
 
 }  // namespace switchyard::nn
