@@ -10,6 +10,7 @@
 #include "base/thread.hpp"
 #include "cli/handshake.hpp"
 #include "comm/agreement.hpp"
+#include "comm/host_data_plane.hpp"
 #include "comm/launch_check.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "device/allowed_memory.hpp"
@@ -60,7 +61,9 @@ void Runtime::abort(ExitCode code) {
 }
 
 Runtime::~Runtime() {
-  communicator_.reset();  // before MPI ends
+  // Before MPI ends.
+  data_plane_.reset();
+  communicator_.reset();
 }
 
 run::Config Runtime::read_config(const std::function<run::Config()>& read) {
@@ -98,6 +101,7 @@ device::Context& Runtime::start_device(const run::Options& run) {
         nodes_.ranks_sharing_processors, threads_, processors));
   }
   context_.emplace(threads_);
+  data_plane_ = std::make_unique<comm::HostDataPlane>(*communicator_);
   return *context_;
 }
 

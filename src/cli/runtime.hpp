@@ -13,6 +13,7 @@
 #include "comm/communicator.hpp"
 #include "comm/mpi/mpi_session.hpp"
 #include "comm/node_layout.hpp"
+#include "comm/resources.hpp"
 #include "comm/watchdog.hpp"
 #include "data/dataset.hpp"
 #include "device/context.hpp"
@@ -58,11 +59,13 @@ class Runtime {
   // so if they have read different samples. Reading files counts as a wait.
   data::Dataset read_data(const run::Config& config);
 
-  // Makes the device, and sets the watchdog's limit, as `run` says. Call once; collective. Throws on all ranks
-  // alike if the choice cannot be had.
+  // Makes the device and the data plane, and sets the watchdog's limit, as `run` says. Call once; collective.
+  // Throws on all ranks alike if the choice cannot be had.
   device::Context& start_device(const run::Options& run);
   // After start_device, for a further run in this process: the same with other numbers. Local.
   device::Context& adjust_device(const run::Options& run);
+  // After start_device().
+  comm::Resources resources() { return {*communicator_, *data_plane_, *context_}; }
   // What samples as floats may take on this rank: the ranks of a host share a tenth of the memory that it has,
   // or that they may use.
   index_t most_held_bytes() const;
@@ -78,6 +81,7 @@ class Runtime {
   std::unique_ptr<comm::Communicator> communicator_;
   comm::NodeLayout nodes_;
   std::optional<device::Context> context_;
+  std::unique_ptr<comm::DataPlane> data_plane_;  // over communicator_
   int threads_ = 0;
   std::vector<std::string> warnings_;
 };

@@ -2,13 +2,15 @@
 #pragma once
 
 #include "comm/communicator.hpp"
+#include "comm/data_plane.hpp"
 #include "device/context.hpp"
 
 namespace switchyard::comm {
 
-// Both outlive whoever is given them.
+// All outlive whoever is given them. Both planes are of the same ranks.
 struct Resources {
   Communicator& communicator;
+  DataPlane& data_plane;
   device::Context& context;
 };
 

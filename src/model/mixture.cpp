@@ -16,7 +16,7 @@ Mixture::Mixture(const ModelOptions& mixture, const Task& task, comm::Resources 
       head_(make_head(mixture, task.classes)),
       sums_(mixture.moe),
       options_(outline(mixture, task).layers.front()),
-      layer_(options_, resources.communicator,
+      layer_(options_, resources,
              moe::Placement::make(mixture.moe.placement, mixture.moe.experts, resources.communicator.size())) {
   layer_.add_norms(norm_table_);
 }

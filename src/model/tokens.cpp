@@ -14,11 +14,11 @@
 
 namespace switchyard::model {
 
-Tokens::Block::Block(nn::Trunk& trunk, const moe::LayerOptions& options, comm::Communicator& communicator,
+Tokens::Block::Block(nn::Trunk& trunk, const moe::LayerOptions& options, comm::Resources resources,
                      const moe::Placement& placement)
     : name(options.scope.substr(0, options.scope.size() - 1)),
       norm(trunk, name.substr(0, name.rfind('/')) + "/norm", options.outputs),
-      mixture(options, communicator, placement) {}
+      mixture(options, resources, placement) {}
 
 Tokens::Tokens(const ModelOptions& options, const Task& task, comm::Resources resources)
     : resources_(resources),
@@ -30,8 +30,8 @@ Tokens::Tokens(const ModelOptions& options, const Task& task, comm::Resources re
   const auto placement =
       moe::Placement::make(options.moe.placement, options.moe.experts, resources.communicator.size());
   for (const moe::LayerOptions& layer : outline(options, task).layers)
-    blocks_.push_back(std::make_unique<Block>(trunk_, layer, resources.communicator, placement));
-  trunk_.hold(resources.communicator, options.seed);
+    blocks_.push_back(std::make_unique<Block>(trunk_, layer, resources, placement));
+  trunk_.hold(resources.data_plane, options.seed);
   // Unit 0 is the trunk.
   trunk_.add_norms(norm_table_);
   for (const auto& block : blocks_) block->mixture.layer().add_norms(norm_table_);
@@ -126,7 +126,7 @@ void Tokens::reduce_gradients(const nn::Pass& pass) {
 }
 
 void Tokens::gather_updated_values() {
-  trunk_.gradients().gather_updated_values();
+  trunk_.gradients().gather_updated_values(resources_.context);
   for (const auto& block : blocks_) block->mixture.layer().gather_updated_values(resources_.context);
 }
 

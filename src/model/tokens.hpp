@@ -43,7 +43,7 @@ class Tokens final : public Model {
 
  private:
   struct Block {
-    Block(nn::Trunk& trunk, const moe::LayerOptions& options, comm::Communicator& communicator,
+    Block(nn::Trunk& trunk, const moe::LayerOptions& options, comm::Resources resources,
           const moe::Placement& placement);
 
     std::string name;  // "blocks/00/mixture"

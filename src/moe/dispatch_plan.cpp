@@ -20,8 +20,9 @@ index_t exclusive_scan(const Vector<index_t>& counts, Vector<index_t>& first) {
 
 }  // namespace
 
-void DispatchPlan::build(device::Workspace& workspace, comm::Communicator& communicator,
-                         const Placement& placement, const Routing& routing) {
+void DispatchPlan::build(comm::Resources resources, const Placement& placement, const Routing& routing) {
+  const comm::Communicator& communicator = resources.communicator;
+  device::Workspace& workspace = resources.context.workspace();
   const int ranks = communicator.size();
   SY_EXPECTS(placement.rank_count() == ranks, "a placement over {} ranks is used on {}", placement.rank_count(),
              ranks);
@@ -32,7 +33,7 @@ void DispatchPlan::build(device::Workspace& workspace, comm::Communicator& commu
     counts->assign(ranks, 0);
   }
   pack_outbound(workspace, placement, routing);
-  exchange_entries(workspace, communicator);
+  exchange_entries(resources);
   place_rows(workspace, std::ssize(placement.hosted_by(communicator.rank())));
 }
 
@@ -93,7 +94,9 @@ void DispatchPlan::pack_outbound(device::Workspace& workspace, const Placement& 
   }
 }
 
-void DispatchPlan::exchange_entries(device::Workspace& workspace, comm::Communicator& communicator) {
+void DispatchPlan::exchange_entries(comm::Resources resources) {
+  auto& [communicator, data_plane, context] = resources;
+  device::Workspace& workspace = context.workspace();
   const std::size_t ranks = outbound_.rows.size();
   counts_out_.resize(2 * ranks);
   counts_in_.resize(2 * ranks);
@@ -110,8 +113,8 @@ void DispatchPlan::exchange_entries(device::Workspace& workspace, comm::Communic
   inbound_.slot_count = exclusive_scan(inbound_.slots, inbound_.first_slot);
   inbound_entries_ = workspace.allocate<Entry>(inbound_.slot_count);
   inbound_.place = workspace.allocate<ExpertRow>(inbound_.slot_count);
-  communicator.all_to_all_rows<Entry>(outbound_entries_.data(), {outbound_.slots, outbound_.first_slot},
-                                      inbound_entries_.data(), {inbound_.slots, inbound_.first_slot}, 1);
+  data_plane.all_to_all_rows<Entry>(context, outbound_entries_.data(), {outbound_.slots, outbound_.first_slot},
+                                    inbound_entries_.data(), {inbound_.slots, inbound_.first_slot}, 1);
 }
 
 // Walks the entries of all sources in rank order (the own rank's in its turn), so that an expert's rows come

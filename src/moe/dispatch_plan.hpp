@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/span.hpp"
-#include "comm/communicator.hpp"
+#include "comm/resources.hpp"
 #include "device/workspace.hpp"
 #include "moe/placement.hpp"
 #include "moe/routing.hpp"
@@ -29,9 +29,9 @@ struct ExpertRow {
 // itself is never packed: its experts read the rows where they lie.
 class DispatchPlan {
  public:
-  // Collective over the ranks of `placement`. Counts travel first, then one (row, expert) pair per slot.
-  void build(device::Workspace& workspace, comm::Communicator& communicator, const Placement& placement,
-             const Routing& routing);
+  // Collective over the ranks of `placement`. Counts travel first, on the control plane: the host needs them,
+  // to find memory for what they count. Then the data plane moves one (row, expert) pair per slot.
+  void build(comm::Resources resources, const Placement& placement, const Routing& routing);
 
   struct Outbound {                     // what this rank sends out and gets back
     Vector<index_t> rows, first_row;    // per destination; the own rank's count is 0 in messages
@@ -69,7 +69,7 @@ class DispatchPlan {
     std::int32_t expert;  // LocalExpert at the destination
   };
   void pack_outbound(device::Workspace& workspace, const Placement& placement, const Routing& routing);
-  void exchange_entries(device::Workspace& workspace, comm::Communicator& communicator);
+  void exchange_entries(comm::Resources resources);
   void place_rows(device::Workspace& workspace, index_t local_experts);
 
   Outbound outbound_;

@@ -60,8 +60,8 @@ void Exchange::dispatch(device::Context& context, const DispatchPlan& plan, tens
   }
   // Behind the rows that arrive, one of zeros: the padding.
   const tensor::Matrix received = tensor::allocate_matrix(workspace, inbound.row_count + 1, cols);
-  communicator_->all_to_all_rows<float>(send, {outbound.rows, first_row}, received.data,
-                                        {inbound.rows, inbound.first_row}, cols);
+  data_plane_->all_to_all_rows<float>(context, send, {outbound.rows, first_row}, received.data,
+                                      {inbound.rows, inbound.first_row}, cols);
   std::fill_n(received.row(inbound.row_count), cols, 0.0F);
 
   samples_.assign(plan.expert_rows().begin(), plan.expert_rows().end());
@@ -126,8 +126,8 @@ SlotParts<const float> Exchange::combine(device::Context& context, const Dispatc
                      columns(send, first, width));
   });
   const tensor::Matrix received = tensor::allocate_matrix(workspace, outbound.slot_count, message_cols());
-  communicator_->all_to_all_rows<float>(send.data, {inbound.slots, inbound.first_slot}, received.data,
-                                        {outbound.slots, outbound.first_slot}, message_cols());
+  data_plane_->all_to_all_rows<float>(context, send.data, {inbound.slots, inbound.first_slot}, received.data,
+                                      {outbound.slots, outbound.first_slot}, message_cols());
   return slots<const float>(received, experts);
 }
 
@@ -140,8 +140,8 @@ tensor::RowSource Exchange::dispatch_backward(device::Context& context, const Di
   const tensor::Matrix send = tensor::allocate_matrix(workspace, inbound.slot_count, cols);
   ops::gather_rows(context, tensor::RowSource(inbound_row_.data(), inbound.slot_count, d_input), send);
   const tensor::Matrix received = tensor::allocate_matrix(workspace, outbound.slot_count, cols);
-  communicator_->all_to_all_rows<float>(send.data, {inbound.slots, inbound.first_slot}, received.data,
-                                        {outbound.slots, outbound.first_slot}, cols);
+  data_plane_->all_to_all_rows<float>(context, send.data, {inbound.slots, inbound.first_slot}, received.data,
+                                      {outbound.slots, outbound.first_slot}, cols);
   return {slot_index_.data(), std::ssize(slot_index_), received, d_input};
 }
 
@@ -157,8 +157,8 @@ void Exchange::combine_backward(device::Context& context, const DispatchPlan& pl
   const DispatchPlan::Inbound& inbound = plan.inbound();
   const tensor::Matrix received =
       tensor::allocate_matrix(context.workspace(), inbound.slot_count, message_cols());
-  communicator_->all_to_all_rows<float>(d_message_.data, {outbound.slots, outbound.first_slot}, received.data,
-                                        {inbound.slots, inbound.first_slot}, message_cols());
+  data_plane_->all_to_all_rows<float>(context, d_message_.data, {outbound.slots, outbound.first_slot},
+                                      received.data, {inbound.slots, inbound.first_slot}, message_cols());
   for_each_part([&](std::size_t part, index_t width, index_t first) {
     const auto row_bytes = as_size(width) * sizeof(float);
     const tensor::Matrix d = d_experts[part];

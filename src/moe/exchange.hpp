@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/span.hpp"
-#include "comm/communicator.hpp"
+#include "comm/data_plane.hpp"
 #include "device/context.hpp"
 #include "moe/dispatch_plan.hpp"
 
@@ -27,12 +27,11 @@ using ExpertParts = std::array<tensor::Matrix, Returned::count>;
 template <class T>
 using SlotParts = std::array<tensor::IndexedRows<T>, Returned::count>;
 
-// One layer's exchange in one step. Each function is collective over the plan's ranks and blocking; results
-// live in the step's workspace. Rows of the own rank are never packed: an index says where they lie.
+// One layer's exchange in one step. Each function is collective over the plan's ranks, on the data plane;
+// results live in the step's workspace. Rows of the own rank are never packed: an index says where they lie.
 class Exchange {
  public:
-  Exchange(comm::Communicator& communicator, const PartWidths& widths)
-      : communicator_(&communicator), widths_(widths) {}
+  Exchange(comm::DataPlane& data_plane, const PartWidths& widths) : data_plane_(&data_plane), widths_(widths) {}
 
   // Sends each sample's row to the ranks of its experts. Afterwards input() names the rows of the local
   // experts, expert after expert and each in global order, padded with rows of zeros to a multiple of
@@ -75,7 +74,7 @@ class Exchange {
   template <class T>
   SlotParts<T> slots(tensor::MatrixView<T> message, const ExpertParts& experts) const;
 
-  comm::Communicator* communicator_;
+  comm::DataPlane* data_plane_;
   PartWidths widths_;
   tensor::RowSource input_;
   Vector<index_t> first_row_, padded_rows_, samples_;  // by expert

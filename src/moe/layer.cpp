@@ -6,15 +6,15 @@
 
 namespace switchyard::moe {
 
-Layer::Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement)
-    : communicator_(&communicator),
+Layer::Layer(const LayerOptions& options, comm::Resources resources, Placement placement)
+    : resources_(resources),
       placement_(std::move(placement)),
       outputs_(options.outputs),
-      router_(Router::make({options.routing, options.gate, options.gate_options, communicator, options.seed,
-                            options.scope + "gate"})),
-      experts_(options.scope, options.expert, options.expert_options, placement_.hosted_by(communicator.rank()),
-               options.seed),
-      exchange_(communicator, {options.outputs, experts_.network().shown_hidden()}) {}
+      router_(Router::make({options.routing, options.gate, options.gate_options, resources.data_plane,
+                            options.seed, options.scope + "gate"})),
+      experts_(options.scope, options.expert, options.expert_options,
+               placement_.hosted_by(resources.communicator.rank()), options.seed),
+      exchange_(resources.data_plane, {options.outputs, experts_.network().shown_hidden()}) {}
 
 LayerOutput Layer::forward(const nn::Pass& pass) {
   device::Context& context = pass.context;
@@ -22,7 +22,7 @@ LayerOutput Layer::forward(const nn::Pass& pass) {
   LayerOutput output;
   output.routing = router_->route(pass);
   pass.clock.enter(Phase::exchange);
-  plan_.build(context.workspace(), *communicator_, placement_, output.routing);
+  plan_.build(resources_, placement_, output.routing);
   exchange_.dispatch(context, plan_, pass.batch.rows, Experts::row_multiple);
   pass.clock.enter(Phase::experts);
   experts_.forward(pass, exchange_);
@@ -79,7 +79,7 @@ void Layer::values_changed(device::Context& context, Changed changed) {
 }
 
 void Layer::gather_updated_values(device::Context& context) {
-  if (RouterNetwork* const network = router_->network()) network->gradient().gather_updated_values();
+  if (RouterNetwork* const network = router_->network()) network->gradient().gather_updated_values(context);
   values_changed(context, Changed::trained);
 }
 

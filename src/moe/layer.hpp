@@ -21,10 +21,10 @@ struct LayerOptions {
   std::uint64_t seed = 0;
 };
 
-// Collective over the communicator's ranks in every call, in the order of the calls below.
+// Collective over the ranks of its resources in every call, in the order of the calls below.
 class Layer {
  public:
-  Layer(const LayerOptions& options, comm::Communicator& communicator, Placement placement);
+  Layer(const LayerOptions& options, comm::Resources resources, Placement placement);
 
   // route -> plan -> dispatch -> experts -> combine; a router that looks at what experts return weighs them
   // last
@@ -70,7 +70,7 @@ class Layer {
   // of_layer(layer): named values.
   std::vector<nn::NamedArray> arrays(const auto& of_layer);
 
-  comm::Communicator* communicator_;
+  comm::Resources resources_;
   Placement placement_;
   index_t outputs_;
   index_t unit_ = 0;  // of the router, in the table of norms

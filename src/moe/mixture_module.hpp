@@ -11,8 +11,8 @@ namespace switchyard::moe {
 // combine, and backward mirrors all five. Collective over the batch's ranks.
 class MixtureModule final : public nn::Module {
  public:
-  MixtureModule(const LayerOptions& options, comm::Communicator& communicator, Placement placement)
-      : sums_(options.routing), layer_(options, communicator, std::move(placement)) {}
+  MixtureModule(const LayerOptions& options, comm::Resources resources, Placement placement)
+      : sums_(options.routing), layer_(options, resources, std::move(placement)) {}
 
   // x must live until backward.
   tensor::Matrix forward(const nn::Pass& pass, tensor::ConstMatrix x) override;

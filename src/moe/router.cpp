@@ -9,7 +9,7 @@ index_t RouterOptions::slots() const {
 
 Router::Router(const RouterSetup& setup) : options_(setup.options) {
   if (options_.kind.has_network)
-    network_.emplace(setup.name, setup.network, setup.network_options, setup.communicator, setup.seed);
+    network_.emplace(setup.name, setup.network, setup.network_options, setup.data_plane, setup.seed);
 }
 
 }  // namespace switchyard::moe

@@ -57,7 +57,7 @@ struct RouterSetup {
   const RouterOptions& options;
   const nn::NetworkShape& network;  // of kinds that have one
   const nn::NetworkOptions& network_options;
-  comm::Communicator& communicator;  // of the ranks that share out its gradient and update
+  comm::DataPlane& data_plane;  // of the ranks that share out its gradient and update
   std::uint64_t seed;
   std::string name = "gate";  // of its network
 };

@@ -3,9 +3,8 @@
 namespace switchyard::moe {
 
 RouterNetwork::RouterNetwork(const std::string& name, const nn::NetworkShape& shape,
-                             const nn::NetworkOptions& options, comm::Communicator& communicator,
-                             std::uint64_t seed)
-    : layers_({name}, shape, options, seed), gradient_(layers_, communicator) {}
+                             const nn::NetworkOptions& options, comm::DataPlane& data_plane, std::uint64_t seed)
+    : layers_({name}, shape, options, seed), gradient_(layers_, data_plane) {}
 
 tensor::ConstMatrix RouterNetwork::forward(const nn::Pass& pass) {
   layers_.forward(pass, record_);

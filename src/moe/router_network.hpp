@@ -16,7 +16,7 @@ class RouterNetwork {
   // The ranks of `communicator` share out its gradient and its update.
   // `name` is that of the path in checkpoints.
   RouterNetwork(const std::string& name, const nn::NetworkShape& shape, const nn::NetworkOptions& options,
-                comm::Communicator& communicator, std::uint64_t seed);
+                comm::DataPlane& data_plane, std::uint64_t seed);
   RouterNetwork(const RouterNetwork&) = delete;
   RouterNetwork& operator=(const RouterNetwork&) = delete;
 

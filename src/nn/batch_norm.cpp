@@ -30,8 +30,7 @@ void BatchNorm::join_forward(const Pass& pass, Span<const double> tile_moments, 
   const nn::BatchTiles& tiles = pass.tiles();
   Span<const ops::Moments> moments;
   if (pass.is_training()) {
-    const Span<const double> all =
-        tiles.gather_tiles(pass.workspace(), tile_moments, channels_ * moments_width);
+    const Span<const double> all = tiles.gather_tiles(pass.context, tile_moments, channels_ * moments_width);
     moments = {reinterpret_cast<const ops::Moments*>(all.data()), tiles.total_count() * channels_};
   }
   for (index_t set = 0; set < tiles.set_count(); ++set) {
@@ -81,7 +80,7 @@ void BatchNorm::update_running(index_t set, index_t channel, const ops::Moments&
 void BatchNorm::join_backward(const Pass& pass, Span<const double> tile_sums, index_t places) {
   const index_t width = 2 * channels_;
   const BatchTiles& tiles = pass.tiles();
-  const Span<const double> all = tiles.gather_tiles(pass.workspace(), tile_sums, width);
+  const Span<const double> all = tiles.gather_tiles(pass.context, tile_sums, width);
   const Span<double> column = pass.workspace().allocate<double>(tiles.total_count());
   for (index_t set = 0; set < tiles.set_count(); ++set) {
     const IndexRange of_set = tiles.tiles_of(set);

@@ -6,19 +6,19 @@
 
 namespace switchyard::nn {
 
-void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards,
+void BatchTiles::set_sharded(comm::DataPlane& data_plane, index_t batch_size, index_t shards,
                              index_t rows_per_sample) {
-  communicator_ = &communicator;
+  data_plane_ = &data_plane;
   total_tiles_ = shards;
   total_rows_ = batch_size * rows_per_sample;
-  const SharedParts batch{batch_size, shards, communicator.size()};
+  const SharedParts batch{batch_size, shards, data_plane.size()};
   tiles_per_rank_.clear();
   rows_per_rank_.clear();
   for (index_t rank = 0; rank < batch.owners; ++rank) {
     tiles_per_rank_.push_back(batch.parts_of(rank).size());
     rows_per_rank_.push_back(batch.range_of(rank).size() * rows_per_sample);
   }
-  const IndexRange mine = batch.parts_of(communicator.rank().index());
+  const IndexRange mine = batch.parts_of(data_plane.rank().index());
   first_row_ = partition_begin(batch_size, shards, mine.begin) * rows_per_sample;
   begin_.clear();
   for (index_t shard = mine.begin; shard <= mine.end; ++shard) {
@@ -34,7 +34,7 @@ void BatchTiles::set_sharded(comm::Communicator& communicator, index_t batch_siz
 
 void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows) {
   SY_EXPECTS(rows.size() == samples.size(), "rows of {} sets, samples of {}", rows.size(), samples.size());
-  communicator_ = nullptr;
+  data_plane_ = nullptr;
   first_row_ = 0;
   total_samples_.assign(samples.begin(), samples.end());
   for (auto* values : {&begin_, &set_of_tile_, &first_tile_, &first_row_of_, &sample_end_}) values->clear();
@@ -57,17 +57,17 @@ void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples
   total_tiles_ = local_count();
 }
 
-ProductRows BatchTiles::gather_rows(device::Workspace& workspace, const ProductRows& mine) const {
+ProductRows BatchTiles::gather_rows(device::Context& context, const ProductRows& mine) const {
   SY_EXPECTS(mine.rows == local_rows(), "gather_rows needs {} rows, got {}", local_rows(), mine.rows);
   const index_t count = mine.rows * mine.cols;
   ProductRows all{mine.in_bf16, nullptr, nullptr, total_rows_, mine.cols};
   if (mine.in_bf16) {
     all.bf16 =
-        gather(workspace, Span<const ops::bfloat16>(mine.bf16, count), rows_per_rank_, total_rows_, mine.cols)
+        gather(context, Span<const ops::bfloat16>(mine.bf16, count), rows_per_rank_, total_rows_, mine.cols)
             .data();
   } else {
     all.f32 =
-        gather(workspace, Span<const float>(mine.f32, count), rows_per_rank_, total_rows_, mine.cols).data();
+        gather(context, Span<const float>(mine.f32, count), rows_per_rank_, total_rows_, mine.cols).data();
   }
   return all;
 }

@@ -6,8 +6,8 @@
 
 #include "base/partition.hpp"
 #include "base/span.hpp"
-#include "comm/communicator.hpp"
-#include "device/workspace.hpp"
+#include "comm/data_plane.hpp"
+#include "device/context.hpp"
 #include "ops/matmul.hpp"
 #include "tensor/view.hpp"
 
@@ -40,8 +40,8 @@ struct ProductRows {
 // Rebuilt every step without allocating once warm.
 class BatchTiles {
  public:
-  // The sharded batch as rank `communicator.rank()` sees it. The communicator must outlive this object.
-  void set_sharded(comm::Communicator& communicator, index_t batch_size, index_t shards,
+  // The sharded batch as rank `data_plane.rank()` sees it. The plane must outlive this object.
+  void set_sharded(comm::DataPlane& data_plane, index_t batch_size, index_t shards,
                    index_t rows_per_sample = 1);
   // rows[s] rows of set s, in tiles of at most `tile_rows`. Those of a set from samples[s] on are padding: rows
   // of zeros whose results nobody reads and whose output gradients are zero. Batch statistics leave them out.
@@ -83,28 +83,28 @@ class BatchTiles {
   index_t total_samples(index_t set) const { return total_samples_[set]; }
   // Position in the global batch of this rank's first row.
   index_t first_row() const { return first_row_; }
-  bool distributed() const { return communicator_ != nullptr && communicator_->size() > 1; }
+  bool distributed() const { return data_plane_ != nullptr && data_plane_->size() > 1; }
 
   // mine: [local_count, width]. Returns [total_count, width] in tile order. Collective over the batch's ranks.
   // The result lives in the workspace (or is `mine`).
   template <class T>
-  Span<const T> gather_tiles(device::Workspace& workspace, Span<T> mine, index_t width) const {
-    return gather<std::remove_const_t<T>>(workspace, mine, tiles_per_rank_, total_tiles_, width);
+  Span<const T> gather_tiles(device::Context& context, Span<T> mine, index_t width) const {
+    return gather<std::remove_const_t<T>>(context, mine, tiles_per_rank_, total_tiles_, width);
   }
   // All rows of the batch in global order, from this rank's rows. Collective.
-  ProductRows gather_rows(device::Workspace& workspace, const ProductRows& mine) const;
+  ProductRows gather_rows(device::Context& context, const ProductRows& mine) const;
 
  private:
   template <class T>
-  Span<const T> gather(device::Workspace& workspace, Span<const T> mine, Span<const index_t> per_rank,
+  Span<const T> gather(device::Context& context, Span<const T> mine, Span<const index_t> per_rank,
                        index_t total, index_t width) const {
     if (!distributed()) return mine;
-    const Span<T> all = workspace.allocate<T>(total * width);
-    communicator_->all_gather_rows<T>(mine, all, per_rank, width);
+    const Span<T> all = context.workspace().allocate<T>(total * width);
+    data_plane_->all_gather_rows<T>(context, mine, all, per_rank, width);
     return all;
   }
 
-  comm::Communicator* communicator_ = nullptr;
+  comm::DataPlane* data_plane_ = nullptr;
   index_t total_tiles_ = 0;
   index_t total_rows_ = 0;
   index_t first_row_ = 0;

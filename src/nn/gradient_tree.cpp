@@ -55,10 +55,10 @@ Vector<index_t> cut(const std::vector<ParameterSlice>& parameters, index_t width
 
 }  // namespace
 
-GradientTree::GradientTree(comm::Communicator& communicator, std::vector<ParameterSlice> parameters)
-    : communicator_(&communicator), rank_(communicator.rank().value), parameters_(std::move(parameters)) {
+GradientTree::GradientTree(comm::DataPlane& data_plane, std::vector<ParameterSlice> parameters)
+    : data_plane_(&data_plane), rank_(data_plane.rank().value), parameters_(std::move(parameters)) {
   for (const ParameterSlice& parameter : parameters_) width_ += parameter.count;
-  cuts_ = cut(parameters_, width_, communicator.size());
+  cuts_ = cut(parameters_, width_, data_plane.size());
   const IndexRange mine = slice_of(rank_);
   gradient_ = device::Buffer<float>(mine.size());
   index_t begin = 0;  // of the parameter
@@ -76,8 +76,8 @@ GradientTree::GradientTree(comm::Communicator& communicator, std::vector<Paramet
     begin += parameter.count;
   }
   for (Layout* layout : {&sent_, &received_}) {
-    layout->rows.resize(communicator.size());
-    layout->first_row.resize(communicator.size());
+    layout->rows.resize(data_plane.size());
+    layout->first_row.resize(data_plane.size());
   }
 }
 
@@ -100,9 +100,9 @@ double GradientTree::sent_rows(index_t shards, int ranks) {
 
 void GradientTree::plan(index_t shards, index_t threads) {
   shards_ = shards;
-  run_ = partition(shards, communicator_->size(), rank_);
-  nodes_ = nodes_of(shards, communicator_->size());
-  node_begin_.assign(communicator_->size() + 1, 0);
+  run_ = partition(shards, data_plane_->size(), rank_);
+  nodes_ = nodes_of(shards, data_plane_->size());
+  node_begin_.assign(data_plane_->size() + 1, 0);
   for (const Node& node : nodes_) ++node_begin_[node.rank + 1];
   turns_ = std::ranges::max(node_begin_);
   std::partial_sum(node_begin_.begin(), node_begin_.end(), node_begin_.begin());
@@ -153,10 +153,10 @@ void GradientTree::join(device::Context& context, index_t first, IndexRange colu
 }
 
 // Node `turn` of each rank, to all: its slices.
-void GradientTree::exchange(index_t turn, Span<float> arrived) {
+void GradientTree::exchange(device::Context& context, index_t turn, Span<float> arrived) {
   const auto has = [&](int rank) { return turn < node_begin_[rank + 1] - node_begin_[rank]; };
   const index_t slice = slice_of(rank_).size();
-  for (int rank = 0; rank < communicator_->size(); ++rank) {
+  for (int rank = 0; rank < data_plane_->size(); ++rank) {
     const IndexRange theirs = slice_of(rank);
     const bool other = rank != rank_;
     sent_.rows[rank] = other && has(rank_) ? theirs.size() : 0;
@@ -164,18 +164,18 @@ void GradientTree::exchange(index_t turn, Span<float> arrived) {
     received_.rows[rank] = other && has(rank) ? slice : 0;
     received_.first_row[rank] = (node_begin_[rank] + turn) * slice;
   }
-  communicator_->all_to_all_rows<float>(has(rank_) ? room(sums_[turn]).data() : nullptr,
-                                        {sent_.rows, sent_.first_row}, arrived.data(),
-                                        {received_.rows, received_.first_row}, 1);
+  data_plane_->all_to_all_rows<float>(context, has(rank_) ? room(sums_[turn]).data() : nullptr,
+                                      {sent_.rows, sent_.first_row}, arrived.data(),
+                                      {received_.rows, received_.first_row}, 1);
 }
 
 void GradientTree::reduce(const Pass& pass) {
   if (width_ == 0) return;
   const IndexRange mine = slice_of(rank_);
   Span<float> arrived;
-  if (communicator_->size() > 1) {
+  if (data_plane_->size() > 1) {
     arrived = pass.workspace().allocate<float>(std::ssize(nodes_) * mine.size());
-    for (index_t turn = 0; turn < turns_; ++turn) exchange(turn, arrived);
+    for (index_t turn = 0; turn < turns_; ++turn) exchange(pass.context, turn, arrived);
   }
   finishing_.clear();
   for (index_t i = 0; i < std::ssize(nodes_); ++i) {
@@ -195,14 +195,14 @@ void GradientTree::reduce(const Pass& pass) {
     ops::add_to(pass.context, finishing_.back(), gradient_.span());
 }
 
-void GradientTree::gather_updated_values() {
-  if (width_ == 0 || communicator_->size() == 1) return;
+void GradientTree::gather_updated_values(device::Context& context) {
+  if (width_ == 0 || data_plane_->size() == 1) return;
   const Span<float> row = room(0);  // its sums have been used
   const IndexRange mine = slice_of(rank_);
   for (const ParameterSlice& slice : slices_)
     std::copy_n(slice.value, slice.count, row.data() + mine.begin + (slice.gradient - gradient_.data()));
-  for (int rank = 0; rank < communicator_->size(); ++rank) sent_.rows[rank] = slice_of(rank).size();
-  communicator_->all_gather_rows<float>(row.subspan(mine.begin, mine.size()), row, sent_.rows, 1);
+  for (int rank = 0; rank < data_plane_->size(); ++rank) sent_.rows[rank] = slice_of(rank).size();
+  data_plane_->all_gather_rows<float>(context, row.subspan(mine.begin, mine.size()), row, sent_.rows, 1);
   const float* value = row.data();
   for (const ParameterSlice& parameter : parameters_) {
     std::copy_n(value, parameter.count, parameter.value);

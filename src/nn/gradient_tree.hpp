@@ -5,7 +5,7 @@
 
 #include "base/partition.hpp"
 #include "base/span.hpp"
-#include "comm/communicator.hpp"
+#include "comm/data_plane.hpp"
 #include "device/thread_pool.hpp"
 #include "nn/parameter_slice.hpp"
 #include "nn/pass.hpp"
@@ -31,9 +31,9 @@ namespace switchyard::nn {
 // allocates nothing.
 class GradientTree {
  public:
-  // Whole parameters, of which only `gradient` says nothing, the same on every rank. The communicator is that
-  // of the batch, and must outlive this object.
-  GradientTree(comm::Communicator& communicator, std::vector<ParameterSlice> parameters);
+  // Whole parameters, of which only `gradient` says nothing, the same on every rank. The data plane is
+  // that of the batch, and must outlive this object.
+  GradientTree(comm::DataPlane& data_plane, std::vector<ParameterSlice> parameters);
 
   // What this rank updates. Their gradients are those of the batch after reduce().
   Span<ParameterSlice> slices() { return slices_; }
@@ -61,7 +61,7 @@ class GradientTree {
 
   // Collective, after the update and before the workspace's next reset: every rank gets what the others
   // changed.
-  void gather_updated_values();
+  void gather_updated_values(device::Context& context);
 
  private:
   // A node of the tree whose sum one rank has.
@@ -76,9 +76,9 @@ class GradientTree {
   void free_all_rooms();
   void take_rooms(index_t first);
   void join(device::Context& context, index_t first, IndexRange columns);
-  void exchange(index_t turn, Span<float> arrived);
+  void exchange(device::Context& context, index_t turn, Span<float> arrived);
 
-  comm::Communicator* communicator_;
+  comm::DataPlane* data_plane_;
   int rank_;
   std::vector<ParameterSlice> parameters_;
   index_t width_ = 0;               // of a row: all parameters

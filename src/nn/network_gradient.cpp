@@ -56,8 +56,8 @@ std::vector<index_t> norm_parameters(const Network& network) {
   return entries;
 }
 
-NetworkGradient::NetworkGradient(Network& network, comm::Communicator& communicator)
-    : network_(&network), communicator_(&communicator), tree_(communicator, per_tile_parameters(network)) {
+NetworkGradient::NetworkGradient(Network& network, comm::DataPlane& data_plane)
+    : network_(&network), data_plane_(&data_plane), tree_(data_plane, per_tile_parameters(network)) {
   slices_.assign(tree_.slices().begin(), tree_.slices().end());
   if (network.frozen()) return;
   for_each_parameter(network, [&](const ParameterPlace& place) {
@@ -68,10 +68,10 @@ NetworkGradient::NetworkGradient(Network& network, comm::Communicator& communica
 void NetworkGradient::add_whole_rows(const ParameterPlace& place) {
   const Parameter& parameter = place.parameter;
   const index_t out = place.row_elements();
-  const int rank = communicator_->rank().value;
-  const SharedParts blocks{parameter.shape[0], place.entries.size(), communicator_->size()};
+  const int rank = data_plane_->rank().value;
+  const SharedParts blocks{parameter.shape[0], place.entries.size(), data_plane_->size()};
   WholeRows whole{place.layer, out, {}, blocks.range_of(rank), {}, {}};
-  for (int r = 0; r < communicator_->size(); ++r) whole.rows_per_rank.push_back(blocks.range_of(r).size());
+  for (int r = 0; r < data_plane_->size(); ++r) whole.rows_per_rank.push_back(blocks.range_of(r).size());
   whole.gradient = device::Buffer<float>(whole.mine.size() * out);
   const IndexRange mine = blocks.parts_of(rank);
   for (index_t b = mine.begin; b < mine.end; ++b) {
@@ -115,8 +115,8 @@ void NetworkGradient::reduce(const Pass& pass, const NetworkRecord& record) {
   for (const WholeRows& whole : whole_rows_) {
     const Layer& layer = network_->layer(whole.layer);
     const ProductPair mine = layer.product_rows(*record.layers[whole.layer]);
-    const ProductPair all{pass.tiles().gather_rows(pass.workspace(), mine.input),
-                          pass.tiles().gather_rows(pass.workspace(), mine.d_output)};
+    const ProductPair all{pass.tiles().gather_rows(pass.context, mine.input),
+                          pass.tiles().gather_rows(pass.context, mine.d_output)};
     pass.context.pool().parallel_for(std::ssize(whole.blocks), [&](index_t b) {
       const Block& block = whole.blocks[b];
       layer.whole_rows_gradient(all, block.rows, block.gradient, how);
@@ -124,13 +124,13 @@ void NetworkGradient::reduce(const Pass& pass, const NetworkRecord& record) {
   }
 }
 
-void NetworkGradient::gather_updated_values() {
-  tree_.gather_updated_values();
-  if (communicator_->size() == 1) return;
+void NetworkGradient::gather_updated_values(device::Context& context) {
+  tree_.gather_updated_values(context);
+  if (data_plane_->size() == 1) return;
   for (const WholeRows& whole : whole_rows_) {
     const Span<float> value = network_->layer(whole.layer).parameters()[0].span(0);
     const Span<const float> mine = value.subspan(whole.mine.begin * whole.out, whole.mine.size() * whole.out);
-    communicator_->all_gather_rows<float>(mine, value, whole.rows_per_rank, whole.out);
+    data_plane_->all_gather_rows<float>(context, mine, value, whole.rows_per_rank, whole.out);
   }
 }
 

@@ -35,8 +35,8 @@ std::vector<index_t> norm_parameters(const Network& network);
 // gradient: no slices, no memory.
 class NetworkGradient {
  public:
-  // The communicator is that of the batch, and must outlive this object.
-  NetworkGradient(Network& network, comm::Communicator& communicator);
+  // The data plane is that of the batch, and must outlive this object.
+  NetworkGradient(Network& network, comm::DataPlane& data_plane);
 
   // Network::backward, with the partial sums of the tiles added up as far as this rank can. Follows
   // begin_backward. Collective over the batch's ranks where there are batch statistics.
@@ -44,7 +44,7 @@ class NetworkGradient {
   // The gradients of slices(), over the whole batch. Collective.
   void reduce(const Pass& pass, const NetworkRecord& record);
   // After the update of slices(): every rank gets what the others changed. Collective.
-  void gather_updated_values();
+  void gather_updated_values(device::Context& context);
 
   Span<ParameterSlice> slices() { return slices_; }
   // Appends the network as a unit: the entries of norm_parameters(), those of per-tile parameters in pieces.
@@ -67,7 +67,7 @@ class NetworkGradient {
   void add_whole_rows(const ParameterPlace& place);
 
   Network* network_;
-  comm::Communicator* communicator_;
+  comm::DataPlane* data_plane_;
   GradientTree tree_;
   std::vector<WholeRows> whole_rows_;
   std::vector<ParameterSlice> slices_;

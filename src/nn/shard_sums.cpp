@@ -14,7 +14,7 @@ ShardSums::ShardSums(const Pass& pass, index_t width)
 Span<double> ShardSums::join(const Pass& pass) const {
   device::Workspace& workspace = pass.workspace();
   const BatchTiles& tiles = pass.tiles();
-  const Span<const double> all = tiles.gather_tiles(workspace, mine_, width_);
+  const Span<const double> all = tiles.gather_tiles(pass.context, mine_, width_);
   const Span<double> column = workspace.allocate<double>(tiles.total_count());
   const Span<double> sums = workspace.allocate<double>(width_);
   for (index_t c = 0; c < width_; ++c) {

@@ -16,7 +16,7 @@ index_t Trunk::add(const std::string& name, const tensor::Shape& shape, BankArra
   return std::ssize(parameters_) - 1;
 }
 
-void Trunk::hold(comm::Communicator& communicator, std::uint64_t seed) {
+void Trunk::hold(comm::DataPlane& data_plane, std::uint64_t seed) {
   Vector<BankArray*> arrays;
   for (OfTrunk& parameter : parameters_) arrays.push_back(&parameter.array);
   values_ = lay_out(arrays, 1);
@@ -29,7 +29,7 @@ void Trunk::hold(comm::Communicator& communicator, std::uint64_t seed) {
                      .count = array.count(),
                      .norm_entry = std::ssize(whole)});
   }
-  gradients_.emplace(communicator, std::move(whole));
+  gradients_.emplace(data_plane, std::move(whole));
 }
 
 void Trunk::add_norms(NormTable& table) {

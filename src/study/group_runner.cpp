@@ -44,7 +44,7 @@ const data::Dataset& GroupRunner::dataset_of(const run::Config& config) {
 
 GroupRunner::GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device,
                          index_t most_held_bytes)
-    : group_(&group), device_(std::move(device)), most_held_bytes_(most_held_bytes) {}
+    : group_(&group), data_plane_(group), device_(std::move(device)), most_held_bytes_(most_held_bytes) {}
 
 Ended GroupRunner::run(const Job& job) {
   std::optional<std::string> failure;
@@ -68,7 +68,7 @@ Ended GroupRunner::train(const Job& job) {
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
   std::ostream silence(nullptr);
-  const run::Outcome outcome = run::execute(prepared, {.resources = {*group_, context},
+  const run::Outcome outcome = run::execute(prepared, {.resources = {*group_, data_plane_, context},
                                                        .dataset = dataset,
                                                        .most_held_bytes = most_held_bytes_,
                                                        .out = &silence,

@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "comm/communicator.hpp"
+#include "comm/host_data_plane.hpp"
 #include "data/dataset.hpp"
 #include "device/context.hpp"
 #include "study/jobs.hpp"
@@ -33,6 +33,7 @@ class GroupRunner {
   const data::Dataset& dataset_of(const run::Config& config);
 
   comm::Communicator* group_;
+  comm::HostDataPlane data_plane_;
   std::function<device::Context&(const run::Options&)> device_;
   index_t most_held_bytes_;
   // The runs of a study mostly share one; by what it depends on.

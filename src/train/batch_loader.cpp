@@ -109,7 +109,7 @@ nn::Batch BatchLoader::load(data::Split split, index_t size, const std::optional
                             const SampleOf& sample_of) {
   const index_t window = dataset_->window();
   const index_t rows_per_sample = std::max<index_t>(window, 1);
-  tiles_.set_sharded(resources_.communicator, size, shards_, rows_per_sample);
+  tiles_.set_sharded(resources_.data_plane, size, shards_, rows_per_sample);
   const index_t first = tiles_.first_row() / rows_per_sample;
   const index_t samples = tiles_.local_rows() / rows_per_sample;
   samples_.resize(samples);

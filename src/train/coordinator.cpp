@@ -45,7 +45,7 @@ void Coordinator::read_squares() {
 
 Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::Statistics& statistics,
                              StopConditions conditions) {
-  auto& [communicator, context] = resources_;
+  auto& [communicator, data_plane, context] = resources_;
   index_t counts = 0;
   statistics.for_each_counts([&](Span<std::int64_t> of) { counts += std::ssize(of); });
   message_.assign(norms_.squares() + counts + 3, 0);
@@ -60,7 +60,7 @@ Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::Statistics&
   stop = conditions.stop_requested ? 1 : 0;
   time = conditions.out_of_time && communicator.is_root() ? 1 : 0;
 
-  communicator.all_reduce_sum(message_);
+  data_plane.all_reduce_sum(context, message_);
 
   if (broken > 0) comm::agree(communicator, [&] { expect_finite_updates(optimiser); });
   place = message_.begin() + norms_.squares();

@@ -12,7 +12,7 @@ std::string_view name(data::Split split) {
 
 std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, model::Model& model,
                                         comm::Resources resources) {
-  auto& [communicator, context] = resources;
+  auto& [communicator, data_plane, context] = resources;
   moe::Statistics total = model.statistics();
   moe::Statistics batch_statistics = model.statistics();
   PhaseClock clock;
@@ -26,7 +26,8 @@ std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, 
     model.forward({context, batch, nn::Mode::evaluation, clock}, batch_statistics);
     total.add(batch_statistics);
   }
-  // Sums are the whole split's on every rank already; counts are still this rank's.
+  // Sums are the whole split's on every rank already; counts are still this rank's. Once for a split, and the
+  // host reads and writes them: the control plane.
   total.for_each_counts([&](Span<std::int64_t> counts) { communicator.all_reduce_sum(counts); });
   return total;
 }

@@ -17,7 +17,7 @@ Step::Step(const optim::Options& options, index_t horizon, Learner learner, comm
 // Forward, backward and gradients of a part of the batch, which are added to those of the parts before it.
 void Step::learn_from_part(index_t step, index_t part) {
   auto& [loader, model, optimiser] = learner_;
-  auto& [communicator, context] = resources_;
+  device::Context& context = resources_.context;
   context.workspace().reset();
   clock_.enter(Phase::data);
   const nn::Batch batch = loader.training_batch(step, part);
@@ -36,15 +36,14 @@ void Step::learn_from_part(index_t step, index_t part) {
 
 const StepReport& Step::run(index_t step, StopConditions conditions) {
   auto& [loader, model, optimiser] = learner_;
-  auto& [communicator, context] = resources_;
-  communicator.set_phase(step, "train");
+  resources_.communicator.set_phase(step, "train");
   (void)clock_.take();
   for (index_t part = 0; part < loader.parts_of(step); ++part) learn_from_part(step, part);
   clock_.enter(Phase::reduction);
   report_.agreed = coordinator_.agree(optimiser, report_.statistics, conditions);
   clock_.enter(Phase::update);
   report_.learning_rate = optim::learning_rate(options_, horizon_, step);
-  optimiser.update(context,
+  optimiser.update(resources_.context,
                    {.step = step,
                     .learning_rate = report_.learning_rate,
                     .gradient_scale = optim::clip_scale(report_.agreed.gradient_norm, options_.clip_norm),

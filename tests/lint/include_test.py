@@ -58,10 +58,25 @@ class Planted(unittest.TestCase):
         self.assert_found("nn/a.cpp", '#include "ops/moe/gating.hpp"', "nn may not include ops/moe")
         self.assert_found("ops/a.cpp", '#include "ops/moe/gating.hpp"', "ops may not include ops/moe")
         self.assert_found("comm/a.cpp", '#include "comm/mpi/mpi_session.hpp"', "comm may not include comm/mpi")
-        self.assert_found("moe/a.cpp", '#include "comm/mpi/mpi_session.hpp"', "moe may not include comm/mpi")
+        self.assert_found("optim/a.cpp", '#include "comm/mpi/mpi_session.hpp"', "optim may not include comm/mpi")
         self.assert_found("ops/moe/a.cpp", '#include "nn/layer.hpp"', "ops/moe may not include nn")
         self.assert_clean("ops/moe/kernels/a.hpp", '#include "ops/detail/expect_shape.hpp"')
         self.assert_clean("moe/a.cpp", '#include "ops/moe/gating.hpp"')
+
+    def test_the_path_of_a_batch_knows_the_planes_of_comm_only(self):
+        for room in ("nn", "moe", "model", "train"):
+            for header in ("comm/host_data_plane.hpp", "comm/watchdog.hpp"):
+                self.assert_found(f"{room}/a.cpp", f'#include "{header}"', f"{room} knows of comm only")
+            self.assert_clean(f"{room}/a.cpp", '#include "comm/data_plane.hpp"')
+        self.assert_found("nn/a.cpp", '#include "comm/resources.hpp"', "nn knows of comm only comm/data_plane.hpp")
+        self.assert_clean("moe/a.cpp", '#include "comm/resources.hpp"')
+        self.assert_clean("run/a.cpp", '#include "comm/watchdog.hpp"')
+        for call in ("communicator.all_to_all_rows<float>(x", "  communicator_->all_gather_rows<T>(x",
+                     "resources_.communicator.all_gather_rows(x"):
+            self.assert_found("moe/a.cpp", call, "rows of a batch go over the data plane")
+            self.assert_clean("checkpoint/a.cpp", call)
+        self.assert_clean("moe/a.cpp", "data_plane_->all_to_all_rows<float>(context, x")
+        self.assert_clean("train/a.cpp", "communicator.all_reduce_sum(x)")
 
     def test_a_downward_include_is_not(self):
         self.assert_clean("moe/a.cpp", '#include "nn/layer.hpp"')

@@ -34,6 +34,11 @@ ALLOWED["run"] = ["files", *ALLOWED["train"], "train", "checkpoint", "console"]
 ALLOWED["study"] = ["base", "files", "config", "device", "comm", "data", "moe", "checkpoint", "report", "console", "run"]
 ALLOWED["cli"] = list(ALLOWED)
 
+# What the rooms on the path of a batch may know of comm: its planes, not who implements them. Networks have no control to
+# send.
+_BOTH_PLANES = ["comm/communicator.hpp", "comm/data_plane.hpp", "comm/resources.hpp", "comm/agreement.hpp"]
+PLANES = {"nn": ["comm/data_plane.hpp"], "moe": _BOTH_PLANES, "model": _BOTH_PLANES, "train": _BOTH_PLANES}
+
 # A third-party header (a pattern of the whole name) and the path prefixes below src/ that may include it.
 VENDOR_HEADERS = [
     (r"mpi\.h|mpi/.*", ["comm/mpi/"]),
@@ -88,6 +93,22 @@ def room_findings(text, path):
             yield number, f'"{name}" names no room (headers are included as "room/file.hpp")'
 
 
+_ROWS_OF_CONTROL = re.compile(r"\bcommunicator_?(?:\.|->)all_(?:to_all|gather)_rows\b")
+
+
+def plane_findings(text, path):
+    """What a room on the path of a batch includes of comm besides the planes, and rows that it sends on the wrong one."""
+    room = room_of(path.as_posix())
+    if room not in PLANES:
+        return
+    for number, _, name in includes(text):
+        if name.startswith("comm/") and name not in PLANES[room]:
+            yield number, f"{room} knows of comm only {', '.join(PLANES[room])}, not {name}"
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _ROWS_OF_CONTROL.search(line):
+            yield number, "rows of a batch go over the data plane (comm/data_plane.hpp)"
+
+
 def vendor_findings(text, path):
     """Third-party headers outside the one place that knows the library."""
     for number, _, name in includes(text):
@@ -131,7 +152,7 @@ def key_list_findings(text, _path):
         yield text.count("\n", 0, match.start()) + 1, "a list of keys outside the tables: ask the role of the field"
 
 
-INCLUDE_RULES = [room_findings, vendor_findings, header_findings]
+INCLUDE_RULES = [room_findings, plane_findings, vendor_findings, header_findings]
 TEXT_RULES = [length_findings, leftover_findings, key_list_findings]
 
 

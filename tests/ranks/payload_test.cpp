@@ -1,6 +1,7 @@
 // What a top-1 step really sends, counted at the MPI library's own door.
 #include <gtest/gtest.h>
 
+#include "comm/host_data_plane.hpp"
 #include "moe/exchange.hpp"
 #include "nn/batch_tiles.hpp"
 #include "support/mpi_main.hpp"
@@ -15,8 +16,9 @@ TEST(Payload, of_a_top_1_dispatch_is_the_rows_that_leave_their_rank) {
   constexpr index_t features = 784;
   constexpr index_t experts = 8;
   const Placement placement = Placement::make(moe::PlacementRule::block, experts, world.size());
+  comm::HostDataPlane data_plane(world);
   nn::BatchTiles tiles;
-  tiles.set_sharded(world, batch, 8);
+  tiles.set_sharded(data_plane, batch, 8);
   device::Context context(1);
   std::vector<float> samples(static_cast<std::size_t>(tiles.local_rows() * features), 1.0F);
   std::vector<std::int32_t> chosen;
@@ -30,10 +32,10 @@ TEST(Payload, of_a_top_1_dispatch_is_the_rows_that_leave_their_rank) {
   routing.samples = tiles.local_rows();
   routing.slots = 1;
   DispatchPlan plan;
-  Exchange exchange(world, {10, 0});
+  Exchange exchange(data_plane, {10, 0});
   world.barrier();
   comm::reset_mpi_payload();
-  plan.build(context.workspace(), world, placement, routing);
+  plan.build({world, data_plane, context}, placement, routing);
   exchange.dispatch(context, plan, tensor::ConstMatrix(samples.data(), tiles.local_rows(), features), 64);
   const auto sent = static_cast<double>(comm::mpi_payload_bytes());
   const double rows = static_cast<double>(leaving * features) * sizeof(float);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "comm/host_data_plane.hpp"
 #include "nn/network_gradient.hpp"
 #include "support/mpi_main.hpp"
 #include "support/mpi_payload_counter.hpp"
@@ -12,13 +13,14 @@ namespace {
 
 TEST(Payload, of_the_reduction_and_the_update_is_at_most_twice_the_parameters) {
   comm::Communicator& world = comm::test_world();
+  comm::HostDataPlane data_plane(world);
   constexpr index_t rows = 2048, shards = 8, features = 64, outputs = 8;
   const auto layers = parse_network("dense:512 relu dense:512 relu dense:experts", NetworkRole::gate);
   Network network({"gate"}, NetworkShape::resolve("gate", layers, {1, 1, features}, outputs),
                   {.policy = {.replicated = true, .batch_size = rows, .shards = shards}}, 1);
-  NetworkGradient gradient(network, world);
+  NetworkGradient gradient(network, data_plane);
   BatchTiles tiles;
-  tiles.set_sharded(world, rows, shards);
+  tiles.set_sharded(data_plane, rows, shards);
   const std::vector<float> samples(static_cast<std::size_t>(tiles.local_rows() * features), 1.0F);
   device::Context context(1);
   PhaseClock clock;
@@ -34,7 +36,7 @@ TEST(Payload, of_the_reduction_and_the_update_is_at_most_twice_the_parameters) {
   world.barrier();
   comm::reset_mpi_payload();
   gradient.reduce(pass, record);
-  gradient.gather_updated_values();
+  gradient.gather_updated_values(context);
   std::int64_t sent = comm::mpi_payload_bytes();
   ASSERT_EQ(network.partial_width(), 300'040) << "nothing has a rule of its own";
   const std::int64_t parameters = network.partial_width() * size_of<float>;

@@ -41,12 +41,12 @@ struct Result {
 // gathered: dispatch, and each expert's rows, which its tables name, side by side; an expert's first layer
 // gathers them tile by tile, and other programs count it as part of their exchange. raw: the same bytes between
 // the same ranks from one block to another, nothing packed. copy: one pass over the bytes.
-Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair) {
-  comm::Communicator& communicator = runtime.communicator();
+Result measure(comm::Resources resources, index_t rows_per_pair) {
+  auto& [communicator, data_plane, context] = resources;
   const int ranks = communicator.size();
   const Workload w = make_workload(rows_per_pair, ranks);
   const moe::Placement placement = moe::Placement::make(moe::PlacementRule::block, ranks, ranks);
-  moe::Exchange exchange(communicator, {row_floats, 0});
+  moe::Exchange exchange(data_plane, {row_floats, 0});
   moe::DispatchPlan plan;
 
   const index_t off_rank = rows_per_pair * (ranks - 1);
@@ -63,8 +63,7 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
   for (int i = 0; i < 45; ++i) {
     context.workspace().reset();
     communicator.barrier();
-    const double planned =
-        seconds_of([&] { plan.build(context.workspace(), communicator, placement, w.routing); });
+    const double planned = seconds_of([&] { plan.build(resources, placement, w.routing); });
     communicator.barrier();
     const double dispatched = seconds_of([&] {
       exchange.dispatch(context, plan, tensor::ConstMatrix(w.samples.data(), w.routing.samples, row_floats), 1);
@@ -74,7 +73,8 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
     });
     communicator.barrier();
     const double raw = seconds_of([&] {
-      communicator.all_to_all_rows<float>(out.data(), {counts, first}, in.data(), {counts, first}, row_floats);
+      data_plane.all_to_all_rows<float>(context, out.data(), {counts, first}, in.data(), {counts, first},
+                                        row_floats);
     });
     communicator.barrier();
     const double copied =
@@ -92,7 +92,7 @@ Result measure(Runtime& runtime, device::Context& context, index_t rows_per_pair
 }  // namespace
 
 int bench_exchange(Runtime& runtime, Arguments) {
-  device::Context& context = runtime.start_device({.threads = 1});
+  runtime.start_device({.threads = 1});
   if (runtime.communicator().size() == 1) {
     std::cout << "bench exchange measures rows between ranks; try mpirun -n 2 switchyard bench exchange\n";
     return 0;
@@ -107,7 +107,7 @@ int bench_exchange(Runtime& runtime, Arguments) {
         "gathered us", "raw us", "copy us", "limit us", "dispatch", "gathered");
   }
   for (const index_t mebibytes : {1, 8, 32}) {
-    const Result r = measure(runtime, context, mebibytes * (1 << 20) / (row_floats * size_of<float>));
+    const Result r = measure(runtime.resources(), mebibytes * (1 << 20) / (row_floats * size_of<float>));
     const double limit = r.raw.median() + r.copy.median();
     if (!runtime.is_root()) continue;
     std::cout << fmt::format(

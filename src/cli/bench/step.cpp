@@ -121,16 +121,15 @@ void print_share(const Measured& m, int cores, nn::Precision precision) {
 
 int bench_step(Runtime& runtime, Arguments arguments) {
   const run::Config config = runtime.read_config([&] { return parse_run_options(arguments); });
-  comm::Communicator& communicator = runtime.communicator();
-  device::Context& context = runtime.start_device(config.run);
+  runtime.start_device(config.run);
   const data::Dataset dataset = runtime.read_data(config);
   const index_t steps = config.train.max_steps > 0 ? config.train.max_steps : 200;
-  const Measured measured = measure(config, steps, dataset, runtime.most_held_bytes(), {communicator, context});
-  const int cores = communicator.size() * runtime.threads();
+  const Measured measured = measure(config, steps, dataset, runtime.most_held_bytes(), runtime.resources());
+  const int cores = runtime.communicator().size() * runtime.threads();
   if (runtime.is_root()) {
     for (const std::string& warning : runtime.warnings()) std::cout << "warning: " << warning << '\n';
     std::cout << fmt::format("{} step(s), batch {}, {} rank(s) x {} thread(s); times of the root rank\n\n",
-                             steps, config.train.batch_size, communicator.size(), runtime.threads());
+                             steps, config.train.batch_size, runtime.communicator().size(), runtime.threads());
     print_phases(measured);
     print_share(measured, cores, config.train.precision);
   }

@@ -71,7 +71,8 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     return parse_overrides(run::without_training(run::parse_config(reader.text("config"), file)), line,
                            evaluation_rule);
   });
-  const comm::Resources resources{communicator, runtime.start_device(config.run)};
+  runtime.start_device(config.run);
+  const comm::Resources resources = runtime.resources();
   const data::Dataset dataset = runtime.read_data(config);
   std::optional<train::BatchLoader> loader;
   std::unique_ptr<model::Model> model;

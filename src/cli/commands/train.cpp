@@ -72,18 +72,17 @@ void warn_of_edits(const std::filesystem::path& file, const run::Config& stored,
 }
 
 int run(Runtime& runtime, run::PreparedRun& prepared) {
-  comm::Communicator& communicator = runtime.communicator();
-  device::Context& context = runtime.start_device(prepared.config.run);
+  runtime.start_device(prepared.config.run);
   const data::Dataset dataset = runtime.read_data(prepared.config);
   const run::Outcome outcome = run::execute(
-      prepared, {.resources = {communicator, context},
+      prepared, {.resources = runtime.resources(),
                  .dataset = &dataset,
                  .most_held_bytes = runtime.most_held_bytes(),
                  .out = &std::cout,
                  .announce = [&](run::Loop& loop) { print_start_table(runtime, prepared, dataset, loop); }});
   if (runtime.is_root())
     std::cout << outcome.reason << "; results are in " << prepared.config.run.dir << std::endl;
-  communicator.barrier();
+  runtime.communicator().barrier();
   return static_cast<int>(outcome.code);
 }
 

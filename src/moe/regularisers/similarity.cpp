@@ -19,10 +19,9 @@ double other_pairs(index_t samples, index_t experts) {
 }
 
 // The rows of all ranks, side by side.
-tensor::ConstMatrix gather(device::Workspace& workspace, const nn::BatchTiles& tiles,
-                           tensor::ConstMatrix mine) {
+tensor::ConstMatrix gather(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix mine) {
   const nn::ProductRows all =
-      tiles.gather_rows(workspace, {.f32 = mine.data, .rows = mine.rows, .cols = mine.cols});
+      tiles.gather_rows(context, {.f32 = mine.data, .rows = mine.rows, .cols = mine.cols});
   return {all.f32, all.rows, all.cols};
 }
 
@@ -149,10 +148,10 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
              "{} rows of features and {} of scores for {} samples", features.rows, scores.rows, rows);
   const tensor::Matrix mine = tensor::allocate_matrix(workspace, rows, scores.cols);
   ops::softmax(context, scores, mine);
-  const tensor::ConstMatrix all = gather(workspace, tiles, side_by_side(context, features));
+  const tensor::ConstMatrix all = gather(context, tiles, side_by_side(context, features));
   const Span<float> norms = workspace.allocate<float>(all.rows);
   ops::squared_norms(context, all, norms);
-  const Pairs pairs{{all, norms}, gather(workspace, tiles, mine), tiles.first_row()};
+  const Pairs pairs{{all, norms}, gather(context, tiles, mine), tiles.first_row()};
 
   const SimilarityTerms terms{tensor::allocate_matrix(workspace, rows, scores.cols),
                               workspace.allocate<double>(rows), workspace.allocate<double>(rows)};

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "comm/host_data_plane.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "numerics/model/mixture_runs.hpp"
 
@@ -270,9 +271,10 @@ TEST(FrozenGate, normalises_with_its_running_statistics) {
 
 TEST(MixtureScore, is_the_error_and_a_best_checkpoint_has_one_below_1) {
   comm::LocalCommunicator communicator;
+  comm::HostDataPlane data_plane(communicator);
   device::Context context(1);
-  const std::unique_ptr<Model> model =
-      make_model(make_options({conv_gate, conv_expert, image, 0, 0.0}), {image, 3}, {communicator, context});
+  const std::unique_ptr<Model> model = make_model(make_options({conv_gate, conv_expert, image, 0, 0.0}),
+                                                  {image, 3}, {communicator, data_plane, context});
   moe::Statistics statistics = model->statistics();
   statistics.samples() = 8;
   statistics.errors() = 2;

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/philox.hpp"
+#include "comm/host_data_plane.hpp"
 #include "comm/threads/thread_group.hpp"
 
 namespace switchyard::model {
@@ -118,13 +119,14 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode, const std::f
   std::mutex mutex;
   const ModelOptions mixture = make_options(setting);
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
+    comm::HostDataPlane data_plane(communicator);
     device::Context context(1);
     const std::unique_ptr<Model> model =
-        make_model(mixture, {setting.image, setting.classes()}, {communicator, context});
+        make_model(mixture, {setting.image, setting.classes()}, {communicator, data_plane, context});
     if (change) change(*model);
     model->values_changed();
     nn::BatchTiles tiles;
-    tiles.set_sharded(communicator, samples, mixture.shards);
+    tiles.set_sharded(data_plane, samples, mixture.shards);
     const index_t features = setting.image.features();
     device::Buffer<float> images(std::max<index_t>(tiles.local_rows() * features, 1));
     std::vector<std::int32_t> labels;

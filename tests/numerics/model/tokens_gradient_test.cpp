@@ -7,6 +7,7 @@
 #include <numeric>
 #include <random>
 
+#include "comm/host_data_plane.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "model/model.hpp"
 
@@ -51,9 +52,10 @@ Outcome run(const Case& of, int ranks, const Arrays& direction = {}, double step
   Outcome outcome;
   std::mutex mutex;
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
+    comm::HostDataPlane data_plane(communicator);
     device::Context context(1);
     const Task task{{1, 1, window}, vocabulary, 2, {"one", "two"}, window};
-    const std::unique_ptr<Model> model = make_model(options_of(of), task, {communicator, context});
+    const std::unique_ptr<Model> model = make_model(options_of(of), task, {communicator, data_plane, context});
     for (const nn::NamedArray& array : model->parameters()) {
       const index_t count = tensor::element_count(array.shape);
       // Larger weights than the first ones: scores that differ, experts that matter.
@@ -68,7 +70,7 @@ Outcome run(const Case& of, int ranks, const Arrays& direction = {}, double step
     }
     model->values_changed();
     nn::BatchTiles tiles;
-    tiles.set_sharded(communicator, windows, 4, window);
+    tiles.set_sharded(data_plane, windows, 4, window);
     std::vector<std::int32_t> tokens, targets, groups;
     std::vector<index_t> ids;
     for (index_t row = tiles.first_row(); row < tiles.first_row() + tiles.local_rows(); ++row) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/philox.hpp"
+#include "comm/host_data_plane.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "nn/batch_tiles.hpp"
 
@@ -50,8 +51,9 @@ index_t first_column(std::size_t part) { return part == Returned::output ? 0 : o
 // Everything of one rank. gtest's failures may come from any thread.
 void check_rank(const Setting& s, comm::Communicator& communicator) {
   const Placement placement = Placement::make(moe::PlacementRule::block, s.experts, s.ranks);
+  comm::HostDataPlane data_plane(communicator);
   nn::BatchTiles tiles;
-  tiles.set_sharded(communicator, s.batch, s.shards);
+  tiles.set_sharded(data_plane, s.batch, s.shards);
   device::Context context(1);
   const index_t rows = tiles.local_rows();
   std::vector<float> samples(static_cast<std::size_t>(rows * features));
@@ -67,7 +69,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   routing.slots = s.slots;
 
   DispatchPlan plan;
-  plan.build(context.workspace(), communicator, placement, routing);
+  plan.build({communicator, data_plane, context}, placement, routing);
   std::set<std::pair<index_t, index_t>> crossings;  // (sample, rank): each travels once
   for (std::size_t i = 0; i < experts.size(); ++i) {
     const GroupRank owner = placement.owner(ExpertId(experts[i]));
@@ -76,7 +78,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   EXPECT_EQ(plan.sent_rows(), static_cast<index_t>(crossings.size()));
 
   const PartWidths widths{outputs, s.hidden};
-  Exchange exchange(communicator, widths);
+  Exchange exchange(data_plane, widths);
   exchange.dispatch(context, plan, tensor::ConstMatrix(samples.data(), rows, features), 4);
   const auto hosted = placement.hosted_by(communicator.rank());
   std::vector<std::vector<index_t>> expected_rows(

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/philox.hpp"
+#include "comm/host_data_plane.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "device/context.hpp"
 #include "moe/router.hpp"
@@ -47,7 +48,7 @@ struct Routed {
     const RouterOptions options{moe, spec.kind, classes};
     nn::NetworkOptions network;
     network.frozen = frozen;
-    router = Router::make({options, shape, network, communicator, 3});
+    router = Router::make({options, shape, network, data_plane, 3});
     tiles.set_local(std::vector{samples}, std::vector{samples}, 2);
     for (index_t i = 0; i < samples * features; ++i) rows.push_back(static_cast<float>(draw(0, i)));
     for (index_t n = 0; n < samples; ++n) {
@@ -76,6 +77,7 @@ struct Routed {
 
   device::Context context{1};
   comm::LocalCommunicator communicator;
+  comm::HostDataPlane data_plane{communicator};
   nn::BatchTiles tiles;
   nn::Batch batch{.tiles = &tiles};
   PhaseClock clock;

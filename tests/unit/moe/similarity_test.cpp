@@ -8,6 +8,7 @@
 #include <random>
 
 #include "base/ids.hpp"
+#include "comm/host_data_plane.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "support/row_places.hpp"
 
@@ -45,8 +46,9 @@ Measured measure(const Batch& batch, int ranks = 1, int threads = 1, index_t sha
   std::mutex mutex;
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     device::Context context(threads);
+    comm::HostDataPlane data_plane(communicator);
     nn::BatchTiles tiles;
-    tiles.set_sharded(communicator, batch.samples, shards);
+    tiles.set_sharded(data_plane, batch.samples, shards);
     const index_t first = tiles.first_row();
     const index_t rows = tiles.local_rows();
     const float* const mine = batch.rows.data() + first * batch.features;
@@ -253,8 +255,9 @@ TEST(SimilarityPairs, holds_no_matrix_of_all_pairs) {
   device::Context context(2);
   const Batch batch = random_batch(4000, 3, 2);
   comm::run_ranks(1, [&](comm::Communicator& communicator) {
+    comm::HostDataPlane data_plane(communicator);
     nn::BatchTiles tiles;
-    tiles.set_sharded(communicator, batch.samples, 4);
+    tiles.set_sharded(data_plane, batch.samples, 4);
     SimilarityPairs pairs;
     (void)pairs.measure(context, tiles, tensor::ConstMatrix(batch.rows.data(), 4000, 3),
                         {batch.scores.data(), 4000, 2});

@@ -11,6 +11,7 @@
 #include <ostream>
 
 #include "base/philox.hpp"
+#include "comm/host_data_plane.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "ops/reduce.hpp"
 
@@ -57,8 +58,12 @@ std::vector<std::uint32_t> bits_of(Span<const float> values) {
 class Rank {
  public:
   Rank(comm::Communicator& communicator, const Problem& p)
-      : problem_(p), context_(p.threads), values_(as_size(p.width())), tree_(communicator, parameters()) {
-    tiles_.set_sharded(communicator, 3 * p.shards, p.shards);
+      : problem_(p),
+        context_(p.threads),
+        data_plane_(communicator),
+        values_(as_size(p.width())),
+        tree_(data_plane_, parameters()) {
+    tiles_.set_sharded(data_plane_, 3 * p.shards, p.shards);
     batch_.tiles = &tiles_;
     first_shard_ = partition_begin(p.shards, communicator.size(), communicator.rank().value);
   }
@@ -79,7 +84,7 @@ class Rank {
   // Makes every gradient its parameter's value.
   void update() {
     for (const ParameterSlice& slice : tree_.slices()) std::copy_n(slice.gradient, slice.count, slice.value);
-    tree_.gather_updated_values();
+    tree_.gather_updated_values(context_);
   }
   Span<ParameterSlice> slices() { return tree_.slices(); }
   const std::vector<float>& values() const { return values_; }
@@ -103,6 +108,7 @@ class Rank {
 
   Problem problem_;
   device::Context context_;
+  comm::HostDataPlane data_plane_;
   BatchTiles tiles_;
   Batch batch_;
   PhaseClock clock_;

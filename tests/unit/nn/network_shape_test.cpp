@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "comm/host_data_plane.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "nn/bank_gradient.hpp"
 #include "nn/network_gradient.hpp"
@@ -78,8 +79,9 @@ TEST(PatchFilterNetwork, stands_alone) {
 void expect_norm_entries(Network& network, const NetworkShape& shape) {
   EXPECT_EQ(BankGradient(network).slices(0).size(), norm_parameters(Network(shape)).size());
   comm::LocalCommunicator communicator;
+  comm::HostDataPlane data_plane(communicator);
   NormTable norms;
-  NetworkGradient(network, communicator).add_norms(norms);
+  NetworkGradient(network, data_plane).add_norms(norms);
   EXPECT_EQ(static_cast<const std::vector<index_t>&>(norms.parameter), norm_parameters(network));
 }
 

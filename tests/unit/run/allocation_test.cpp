@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/host_data_plane.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "run/run.hpp"
 #include "support/allocation_counter.hpp"
@@ -47,15 +48,15 @@ std::vector<std::int64_t> counts_of_run() {
   config.train.log_every_steps = 10;
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   comm::LocalCommunicator communicator;
+  comm::HostDataPlane data_plane(communicator);
   device::Context context(1);
   PreparedRun prepared = prepare_run(communicator, config, [](const std::filesystem::path&) {});
   Notes notes;
   std::ostream out(&notes);
-  const Outcome outcome =
-      execute(prepared,
-              {.resources = {communicator, context}, .dataset = &dataset, .out = &out, .announce = [&](Loop&) {
-                 notes.counts.clear();
-               }});
+  const Outcome outcome = execute(prepared, {.resources = {communicator, data_plane, context},
+                                             .dataset = &dataset,
+                                             .out = &out,
+                                             .announce = [&](Loop&) { notes.counts.clear(); }});
   EXPECT_EQ(outcome.code, ExitCode::ok) << outcome.reason;
   return notes.counts;
 }

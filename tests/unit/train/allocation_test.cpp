@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "comm/host_data_plane.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "run/config.hpp"
 #include "support/cifar_files.hpp"
@@ -52,8 +53,9 @@ run::Config clustered_config() {
 std::int64_t allocations_of_warm_steps(const run::Config& config, int threads) {
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   comm::LocalCommunicator communicator;
+  comm::HostDataPlane data_plane(communicator);
   device::Context context(threads);
-  const comm::Resources resources{communicator, context};
+  const comm::Resources resources{communicator, data_plane, context};
   BatchLoader loader(config.train, config.run.seed, dataset, resources);
   const std::unique_ptr<model::Model> model =
       model::make_model(run::model_options(config), task_of(dataset), resources);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "comm/host_data_plane.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "run/config.hpp"
@@ -49,8 +50,9 @@ TEST_F(BatchLoaderAugmentation, is_that_of_the_seed_the_epoch_and_the_sample) {
   const data::Dataset dataset = data::load_dataset(config_.data, config_.run.seed);
   for (const int ranks : {1, 3}) {
     comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
+      comm::HostDataPlane data_plane(communicator);
       device::Context context(1);
-      BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, context});
+      BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, data_plane, context});
       for (index_t step = 0; step < 9; ++step) {
         context.workspace().reset();
         expect_rows(dataset, loader.training_batch(step), data::Split::train, data::Visit{9, step / 3});
@@ -62,8 +64,9 @@ TEST_F(BatchLoaderAugmentation, is_that_of_the_seed_the_epoch_and_the_sample) {
 TEST_F(BatchLoaderAugmentation, is_for_training_only) {
   const data::Dataset dataset = data::load_dataset(config_.data, config_.run.seed);
   comm::LocalCommunicator communicator;
+  comm::HostDataPlane data_plane(communicator);
   device::Context context(1);
-  BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, context});
+  BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, data_plane, context});
   for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
     for (index_t batch = 0; batch < loader.evaluation_batches(split); ++batch) {
       context.workspace().reset();
@@ -88,8 +91,9 @@ class BatchLoaderHeld : public BatchLoaderAugmentation {
     const data::Dataset dataset = data::load_dataset(config_.data, config_.run.seed);
     index_t bytes = -1;
     comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
+      comm::HostDataPlane data_plane(communicator);
       device::Context context(1);
-      BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, context});
+      BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, data_plane, context});
       loader.hold_samples(most_bytes);
       if (communicator.is_root()) bytes = loader.held_bytes();
     });
@@ -103,8 +107,9 @@ TEST_F(BatchLoaderHeld, gives_the_floats_that_are_made_for_a_batch) {
   for (const int ranks : {1, 3}) {
     for (const int threads : {1, 2}) {
       comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
+        comm::HostDataPlane data_plane(communicator);
         device::Context context(threads);
-        BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, context});
+        BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, data_plane, context});
         loader.hold_samples(no_limit);
         for (index_t step = 0; step < 9; ++step) {
           context.workspace().reset();
@@ -125,8 +130,9 @@ TEST_F(BatchLoaderHeld, gives_the_floats_that_are_made_for_a_batch) {
 TEST_F(BatchLoaderHeld, reads_them_in_place_and_takes_no_memory_of_the_step) {
   const data::Dataset dataset = data::load_dataset(config_.data, config_.run.seed);
   comm::LocalCommunicator communicator;
+  comm::HostDataPlane data_plane(communicator);
   device::Context context(1);
-  BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, context});
+  BatchLoader loader(config_.train, config_.run.seed, dataset, {communicator, data_plane, context});
   loader.hold_samples(no_limit);
   const nn::Batch first = loader.training_batch(0);
   std::map<index_t, const float*> places;
