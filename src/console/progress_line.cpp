@@ -17,9 +17,10 @@ constexpr std::string_view clear_to_end = "\x1b[K";
 }  // namespace
 
 std::string progress_text(const Progress& progress) {
-  std::string text = fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  error {:.3f}  {} samples/s",
-                                 progress.now.epoch, progress.epochs, progress.now.step, progress.steps,
-                                 progress.now.loss, progress.now.error, rate_text(progress.samples_per_second));
+  std::string text =
+      fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  error {:.3f}  {} {}/s", progress.now.epoch,
+                  progress.epochs, progress.now.step, progress.steps, progress.now.loss, progress.now.error,
+                  rate_text(progress.samples_per_second), progress.samples);
   if (progress.seconds_left) text += fmt::format("  {} left", duration_text(*progress.seconds_left));
   return text;
 }
@@ -62,7 +63,7 @@ void ProgressLine::update(const StepProgress& step) {
 
   const double interval = now - interval_start_;
   const double rate = interval > 0 ? static_cast<double>(interval_samples_) / interval : 0.0;
-  Progress progress{step, options_.epochs, options_.steps, rate, {}};
+  Progress progress{step, options_.epochs, options_.steps, rate, options_.samples, {}};
   if (const index_t done = step.step - options_.first_step; done > 0) {
     progress.seconds_left = (now - start_) / static_cast<double>(done) *
                             static_cast<double>(std::max<index_t>(options_.steps - step.step, 0));

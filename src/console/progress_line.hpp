@@ -26,6 +26,7 @@ struct Progress {
   index_t epochs = 0;
   index_t steps = 0;
   double samples_per_second = 0;
+  std::string_view samples = "samples";  // what they are
   std::optional<double> seconds_left;
 };
 // "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left", without a line break.
@@ -40,9 +41,10 @@ class ProgressLine {
 
   struct Options {
     index_t epochs = 0;
-    index_t steps = 0;            // at which step training will end
-    index_t first_step = 0;       // steps done before this process began: not 0 after a resume
-    index_t steps_per_line = 50;  // where the line is not live
+    index_t steps = 0;                     // at which step training will end
+    index_t first_step = 0;                // steps done before this process began: not 0 after a resume
+    index_t steps_per_line = 50;           // where the line is not live
+    std::string_view samples = "samples";  // what a rate counts; outlives the line
     Terminal terminal;
   };
 

@@ -73,6 +73,8 @@ class Dataset {
   // Tokens of a sample that is a sequence of them. Such data have no rows and labels but fill_tokens(). 0:
   // samples are rows of floats.
   index_t window() const;
+  // What losses are means over and rates count: "samples", or their "bytes" where a token is one.
+  std::string_view counted() const { return window() > 0 ? "bytes" : "samples"; }
   // All samples of the split as floats, [size, features], if the data set holds them so: batches then point to
   // them. Else null.
   const float* rows(Split split) const;

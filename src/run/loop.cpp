@@ -151,6 +151,7 @@ Outcome Loop::train() {
                                               .steps = last_step_,
                                               .first_step = state_.step,
                                               .steps_per_line = config_.train.log_every_steps,
+                                              .samples = loader_.dataset().counted(),
                                               .terminal = console::detect_terminal(1)});
   }
   if (!state_.evaluated) {

@@ -9,9 +9,9 @@ namespace switchyard::console {
 namespace {
 
 TEST(ProgressText, says_how_far_training_is) {
-  EXPECT_EQ(progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, 130.2}),
+  EXPECT_EQ(progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, "samples", 130.2}),
             "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left");
-  EXPECT_EQ(progress_text({{1, 0, 0, 0, 0}, 1, 10, 0, {}}),
+  EXPECT_EQ(progress_text({{1, 0, 0, 0, 0}, 1, 10, 0, "samples", {}}),
             "epoch 1/1  step 0/10  loss 0.0000  error 0.000  0.0 samples/s");
 }
 
@@ -63,6 +63,13 @@ TEST_F(ProgressLineTest, takes_the_rate_from_the_interval_and_the_time_left_from
   run(line, 11, 20, 0.5);
   // 10 steps of 64 samples in 5 s; 20 steps in 15 s leave 60 s for 80.
   EXPECT_EQ(taken(), "epoch 1/2  step 20/100  loss 0.5000  error 0.250  128 samples/s  1m 0s left\n");
+}
+
+TEST_F(ProgressLineTest, names_what_the_rate_counts) {
+  ProgressLine line(out_, {.epochs = 2, .steps = 100, .steps_per_line = 10, .samples = "bytes", .terminal = {}},
+                    [this] { return now_; });
+  run(line, 1, 10, 0.125);
+  EXPECT_EQ(taken(), "epoch 1/2  step 10/100  loss 0.5000  error 0.250  512 bytes/s  11s left\n");
 }
 
 TEST_F(ProgressLineTest, does_not_count_what_was_done_before_a_resume) {
