@@ -13,6 +13,7 @@ namespace {
 
 constexpr index_t experts_shown = 64;
 constexpr index_t classes_shown = 20;
+constexpr std::size_t name_columns_shown = 24;
 
 // "expert 64", "experts 64 to 79".
 std::string range_text(std::string_view one, std::string_view many, index_t begin, index_t end) {
@@ -37,8 +38,9 @@ struct Table {
   const std::vector<std::string>* names;  // of its rows; null: numbers
 };
 
-std::string name_of(const Table& table, index_t row) {
-  return table.names != nullptr ? (*table.names)[as_size(row)] : fmt::format("{}", row);
+std::string name_of(const Table& table, index_t row, const TextStyle& style) {
+  return table.names != nullptr ? name_cell((*table.names)[as_size(row)], name_columns_shown, style)
+                                : fmt::format("{}", row);
 }
 
 std::int64_t rows_of(const moe::RoutingStatistics& routing, const Table& table, index_t row) {
@@ -143,7 +145,8 @@ std::string kind_table(const moe::RoutingStatistics& routing, const Table& table
   const index_t experts = std::min(routing.experts(), experts_shown);
   const index_t shown = std::min(table.size, classes_shown);
   std::size_t name_columns = table.kind.size();
-  for (index_t row = 0; row < shown; ++row) name_columns = std::max(name_columns, name_of(table, row).size());
+  for (index_t row = 0; row < shown; ++row)
+    name_columns = std::max(name_columns, width_of(name_of(table, row, style)));
   const index_t head_columns = std::ssize(table.rows) + static_cast<index_t>(name_columns) + 4;
   // Blocks of equal width: 64 experts in 100 columns are 4 x 16, not 3 x 21 and 1.
   const index_t room = std::max<index_t>((style.columns - head_columns) / cell_columns, 1);
@@ -153,12 +156,12 @@ std::string kind_table(const moe::RoutingStatistics& routing, const Table& table
                                 table.kind, split, table.kind, table.rows);
   for (index_t begin = 0; begin < experts; begin += per_block) {
     const index_t end = std::min(begin + per_block, experts);
-    out += fmt::format("  {:>{}} {:>8}", table.kind, name_columns, table.rows);
+    out += fmt::format("  {} {:>8}", right_aligned(table.kind, name_columns), table.rows);
     for (index_t e = begin; e < end; ++e) out += fmt::format("{:>{}}", e, cell_columns);
     out += '\n';
     for (index_t row = 0; row < shown; ++row) {
       const std::int64_t rows = rows_of(routing, table, row);
-      out += fmt::format("  {:>{}} {:>8}", name_of(table, row), name_columns, rows);
+      out += fmt::format("  {} {:>8}", right_aligned(name_of(table, row, style), name_columns), rows);
       for (index_t e = begin; e < end; ++e)
         out += fmt::format("{:>{}}", percent_cell((routing.*table.count)(row, e), rows), cell_columns);
       out += '\n';

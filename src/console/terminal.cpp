@@ -13,11 +13,7 @@
 namespace switchyard::console {
 namespace {
 
-// Columns that UTF-8 text takes: one per code point, which holds for the characters that we print.
-std::size_t width_of(std::string_view text) {
-  return as_size(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
+bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }
 
 std::string padded(std::string_view text, std::size_t columns) {
   const std::size_t width = width_of(text);
@@ -52,6 +48,8 @@ void wrap_line(std::string_view line, std::size_t columns, std::vector<std::stri
 }
 
 }  // namespace
+
+std::size_t width_of(std::string_view text) { return as_size(std::ranges::count_if(text, starts_character)); }
 
 Terminal detect_terminal(int descriptor) {
   Terminal terminal;
@@ -111,6 +109,28 @@ std::vector<std::string> wrap(std::string_view text, index_t columns) {
     if (end == std::string_view::npos) return lines;
     text.remove_prefix(end + 1);
   }
+}
+
+std::string name_cell(std::string_view name, std::size_t columns, const TextStyle& style) {
+  std::string text;
+  std::size_t cut = 0;  // where the last character that fits begins
+  std::size_t characters = 0;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (starts_character(c) && ++characters == columns) cut = text.size();
+    if (byte >= 0x80 && style.utf8) {
+      text += c;
+    } else if (starts_character(c)) {
+      text += byte >= 0x20 && byte < 0x7F ? c : '?';
+    }
+  }
+  if (characters > columns) text = text.substr(0, cut) + (style.utf8 ? "…" : "~");
+  return text;
+}
+
+std::string right_aligned(std::string_view text, std::size_t columns) {
+  const std::size_t width = width_of(text);
+  return std::string(columns > width ? columns - width : 0, ' ') + std::string(text);
 }
 
 std::string start_table(const StartTable& table, const TextStyle& style) {

@@ -38,6 +38,13 @@ std::string rate_text(double per_second);
 // of `text`.
 std::vector<std::string> wrap(std::string_view text, index_t columns);
 
+// Columns that UTF-8 text takes: one per code point, which holds for the characters that we print.
+std::size_t width_of(std::string_view text);
+// A name from outside, a file's say, in at most `columns`: longer ones end in an ellipsis, and what a terminal
+// would take for a command, or has no character for, is '?'.
+std::string name_cell(std::string_view name, std::size_t columns, const TextStyle& style);
+std::string right_aligned(std::string_view text, std::size_t columns);
+
 // What was decided at start: groups (data, model, layout, ...) of aligned keys and values, then warnings.
 struct Section {
   std::string title;

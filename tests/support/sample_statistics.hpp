@@ -15,4 +15,8 @@ moe::Statistics statistics_of(const std::vector<std::vector<std::int64_t>>& samp
 // 3 classes, 4 experts, 1000 samples, of which 100 are predicted wrongly; expert 3 is dead.
 moe::Statistics sample_statistics();
 
+// Of text: 2 mixture layers of 3 experts and 2 domains, 1000 bytes, half a bit a byte. Expert 2 of the second
+// layer is dead.
+moe::Statistics text_statistics();
+
 }  // namespace switchyard::test

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -59,6 +60,58 @@ TEST(ResultText, is_the_whole_result) {
       "warning: dead experts: 3 (chosen for less than 1 sample in 1000 of test); try the importance\n"
       "         regulariser (--moe.importance=0.2; it is 0), fewer experts (moe.experts) or another seed\n"
       "         (run.seed)\n");
+}
+
+TEST(ResultText, has_the_tables_of_every_layer) {
+  const moe::Statistics test = test::text_statistics();
+  EXPECT_EQ(
+      result_text({nullptr, &test, std::nullopt}, {}),
+      "result                test\n"
+      "  error             0.2500  share of bytes that were not the most probable\n"
+      "  loss              0.3466  nats a byte\n"
+      "  bits              0.5000  a byte\n"
+      "blocks/00/mixture\n"
+      "  H_s                1.250  bits, softmax of a token over all experts; low is decided\n"
+      "  H_u                1.361  bits, usage of the experts; at most 1.58\n"
+      "blocks/01/mixture\n"
+      "  H_s                1.250  bits, softmax of a token over all experts; low is decided\n"
+      "  H_u                1.000  bits, usage of the experts; at most 1.58\n"
+      "\n"
+      "experts on test of blocks/00/mixture\n"
+      "  expert   share  importance\n"
+      "       0   40.0%       40.0%  ################################\n"
+      "       1   10.0%       10.0%  ########\n"
+      "       2   50.0%       50.0%  ########################################\n"
+      "\n"
+      "domain by expert on test of blocks/00/mixture: % of a domain's tokens that go to each expert (. is "
+      "none)\n"
+      "   domain   tokens   0   1   2\n"
+      "     code      600  67  17  17\n"
+      "  letters      400   .   . 100\n"
+      "\n"
+      "experts on test of blocks/01/mixture\n"
+      "  expert   share  importance\n"
+      "       0   50.0%       50.0%  ########################################\n"
+      "       1   50.0%       50.0%  ########################################\n"
+      "       2    0.0%        0.0%\n"
+      "\n"
+      "domain by expert on test of blocks/01/mixture: % of a domain's tokens that go to each expert (. is "
+      "none)\n"
+      "   domain   tokens   0   1   2\n"
+      "     code      600  50  50   .\n"
+      "  letters      400  50  50   .\n"
+      "\n"
+      "warning: dead experts: 2 (chosen for less than 1 token in 1000 of test of blocks/01/mixture); try\n"
+      "         fewer experts (moe.experts) or another seed (run.seed)\n");
+}
+
+TEST(DomainTable, shows_any_name) {
+  moe::Statistics test = test::text_statistics();
+  test.group_names = {"bücher", "\x1b[31m of more than twenty-four characters"};
+  const std::string text =
+      domain_table(test.layers[0].routing, test.group_names, "test", {.columns = 60, .utf8 = true});
+  EXPECT_THAT(text, HasSubstr("\n                    bücher      600  67"));
+  EXPECT_THAT(text, HasSubstr("\n  ?[31m of more than twen…      400   ."));
 }
 
 TEST(ResultText, shows_what_was_evaluated) {

@@ -54,6 +54,24 @@ TEST(Wrap, cuts_at_spaces) {
   EXPECT_THAT(wrap("äöü äöü", 7), testing::ElementsAre("äöü äöü"));
 }
 
+TEST(NameCell, has_nothing_that_a_terminal_would_obey) {
+  EXPECT_EQ(name_cell("letters", 9, {}), "letters");
+  EXPECT_EQ(name_cell("bücher", 9, {.utf8 = true}), "bücher");
+  EXPECT_EQ(name_cell("bücher", 9, {}), "b?cher") << "one for the character, not for its bytes";
+  EXPECT_EQ(name_cell("\x1b[31m\n\x7f", 9, {.utf8 = true}), "?[31m??");
+}
+
+TEST(NameCell, ends_in_an_ellipsis_where_it_is_too_long) {
+  EXPECT_EQ(name_cell("123456789", 9, {}), "123456789");
+  EXPECT_EQ(name_cell("1234567890", 9, {}), "12345678~");
+  EXPECT_EQ(name_cell("äöüäöü", 4, {.utf8 = true}), "äöü…");
+}
+
+TEST(RightAligned, counts_characters) {
+  EXPECT_EQ(right_aligned("äö", 4), "  äö");
+  EXPECT_EQ(right_aligned("12345", 4), "12345");
+}
+
 TEST(IsUtf8Locale, follows_the_order_of_posix) {
   EXPECT_TRUE(is_utf8_locale(nullptr, nullptr, "en_US.UTF-8"));
   EXPECT_TRUE(is_utf8_locale("", "C.utf8", "C"));
@@ -127,6 +145,14 @@ TEST(EvaluationLine, says_what_the_experts_do) {
       evaluation_line(20, "test", test::statistics_of({{8, 0}, {0, 8}})),
       "epoch 20: test error 0.0000, loss 0.0000, H_s 0.00, H_u 1.00, I(E;Y) 1.00 bits, largest expert 50%, "
       "dead none");
+}
+
+TEST(EvaluationLine, says_it_of_every_layer) {
+  EXPECT_EQ(
+      evaluation_line(2, "validation", test::text_statistics()),
+      "epoch 2: validation loss 0.3466 nats, 0.5000 bits a byte, error 0.2500; blocks/00/mixture: H_s 1.25, "
+      "H_u 1.36, largest expert 50%, dead none; blocks/01/mixture: H_s 1.25, H_u 1.00, largest expert 50%, "
+      "dead 2");
 }
 
 TEST(DeadExpertsText, lists_a_few_and_counts_many) {
