@@ -44,7 +44,7 @@ constexpr index_t fewest_references = 25;
 struct Measured {
   Times step;
   std::array<Times, phase_count> phases;
-  index_t samples = 0;
+  index_t samples = 0;  // or bytes: what the data count
   double flops_per_sample = 0;
   ReferenceProduct reference;
 };
@@ -60,8 +60,9 @@ Measured measure(const run::Config& config, index_t steps, const data::Dataset& 
   train::Step step(config.optim, steps, {loader, *model, optimiser}, resources);
 
   Measured result;
-  // Two operations for each multiply-add.
-  result.flops_per_sample = 2.0 * static_cast<double>(model->training_multiply_adds_per_sample());
+  // Two operations for each multiply-add; a window's are those of all its bytes.
+  result.flops_per_sample = 2.0 * static_cast<double>(model->training_multiply_adds_per_sample()) /
+                            static_cast<double>(std::max<index_t>(dataset.window(), 1));
   const index_t references = std::max(steps / 5, fewest_references);
   const index_t warm = std::min<index_t>(steps / 10 + 1, 20);
   for (index_t i = 0; i < steps + warm; ++i) {
@@ -100,20 +101,21 @@ std::string_view why_above_one(nn::Precision precision) {
   return "its products are faster than that of the limit, or the machine was slower while it ran the latter";
 }
 
-void print_share(const Measured& m, int cores, nn::Precision precision) {
+void print_share(const Measured& m, int cores, nn::Precision precision, std::string_view samples) {
   const double rate = static_cast<double>(m.samples) / m.step.sum();
   const double limit = m.reference.flops_per_second(0.5) * cores / m.flops_per_sample;
   std::cout << fmt::format(
-                   "{:.0f} samples/s in {}; {:.6g} MFLOP a sample (the multiply-adds of products and "
+                   "{:.0f} {}/s in {}; {:.6g} MFLOP a {} (the multiply-adds of products and "
                    "convolutions that are done, times 2)\n",
-                   rate, precision == nn::Precision::bf16 ? "bf16" : "float32", m.flops_per_sample * 1e-6)
+                   rate, samples, precision == nn::Precision::bf16 ? "bf16" : "float32",
+                   m.flops_per_sample * 1e-6, samples.substr(0, samples.size() - 1))
             << fmt::format(
                    "limit: {} core(s) at {:.1f} GFLOP/s, the median of {} float32 products of 512 x 1352 x 512 "
                    "between the steps (p10 {:.1f}, p90 {:.1f})\n",
                    cores, m.reference.flops_per_second(0.5) * 1e-9, m.reference.count(),
                    m.reference.flops_per_second(0.1) * 1e-9, m.reference.flops_per_second(0.9) * 1e-9)
-            << fmt::format("share of the float32 matrix limit: {:.2f} ({:.0f} samples/s would be 1.00)\n",
-                           rate / limit, limit);
+            << fmt::format("share of the float32 matrix limit: {:.2f} ({:.0f} {}/s would be 1.00)\n",
+                           rate / limit, limit, samples);
   if (rate > limit) std::cout << fmt::format("the share is above 1: {}\n", why_above_one(precision));
 }
 
@@ -131,7 +133,7 @@ int bench_step(Runtime& runtime, Arguments arguments) {
     std::cout << fmt::format("{} step(s), batch {}, {} rank(s) x {} thread(s); times of the root rank\n\n",
                              steps, config.train.batch_size, runtime.communicator().size(), runtime.threads());
     print_phases(measured);
-    print_share(measured, cores, config.train.precision);
+    print_share(measured, cores, config.train.precision, dataset.counted());
   }
   return 0;
 }
