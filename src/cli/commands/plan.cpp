@@ -44,6 +44,7 @@ struct Plan {
 
   double layers() const { return static_cast<double>(outline.layers.size()); }
   double features() const { return static_cast<double>(outline.row_features); }
+  double parts() const { return static_cast<double>(std::min(config.train.parts, config.train.batch_size)); }
   double trunk() const { return static_cast<double>(outline.trunk_parameters); }
   // Rows that a mixture layer routes in a part of a batch, on all ranks.
   index_t batch_rows() const {
@@ -53,18 +54,20 @@ struct Plan {
 
 void print_gradients(std::ostream& out, const Plan& p) {
   if (p.gate.layer_count() == 0 || p.gate.frozen()) return;
-  out << "gradients of the gate's matrices (the same rule on every rank count)\n";
+  out << fmt::format("gradients of {} gate's matrices (the same rule on every rank count)\n",
+                     p.outline.layers.size() > 1 ? "each" : "the");
   const auto partials_text = [&](index_t parameters) {
     const double bytes = static_cast<double>(parameters) * float_bytes;
-    return fmt::format("a partial sum per shard, {} in all; a rank sends {} a step",
-                       mebibytes(static_cast<double>(p.config.train.shards) * bytes),
-                       mebibytes(nn::GradientTree::sent_rows(p.config.train.shards, p.ranks) * bytes));
+    return fmt::format(
+        "a partial sum per shard, {} in all; a rank sends {} a step",
+        mebibytes(static_cast<double>(p.config.train.shards) * bytes),
+        mebibytes(p.parts() * nn::GradientTree::sent_rows(p.config.train.shards, p.ranks) * bytes));
   };
   nn::for_each_parameter(p.gate, [&](const nn::ParameterPlace& place) {
     const nn::Parameter& weight = place.parameter;
     if (weight.shape.size() == 1) return;
     const index_t in = weight.fan_in, columns = weight.count() / in;
-    const double rows = static_cast<double>(p.batch_rows() * (in + columns)) * float_bytes;
+    const double rows = p.parts() * static_cast<double>(p.batch_rows() * (in + columns)) * float_bytes;
     const double partials = static_cast<double>(p.config.train.shards * weight.count()) * float_bytes;
     std::string text = partials_text(weight.count());
     if (place.whole_rows()) {
@@ -87,10 +90,12 @@ void print_similarity(std::ostream& out, const Plan& p) {
                            ? p.features()
                            : static_cast<double>(p.gate.layer(moe.similarity_layer - 1).out_features());
   const double columns = width + static_cast<double>(moe.experts);
+  const double times = p.parts() * p.layers();
   out << fmt::format(
       "sample similarity: rows of {:.0f} features and {} probabilities are gathered ({} a step);"
       " {:.2g} GFLOP a step, shared out\n",
-      width, moe.experts, mebibytes(batch * columns * float_bytes), 2e-9 * batch * batch * columns);
+      width, moe.experts, mebibytes(times * batch * columns * float_bytes),
+      2e-9 * times * batch * batch * columns);
 }
 
 bool is_frozen(const Plan& p, nn::Role role) { return (role == nn::Role::router ? p.gate : p.expert).frozen(); }
@@ -115,8 +120,11 @@ double trunk_floats(const Plan& p) {
 // What rank `rank` holds and receives; averages where routing decides.
 void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placement, int rank) {
   const double batch = static_cast<double>(p.batch_rows());
-  const SharedParts shards{p.batch_rows() / p.outline.rows_per_sample, p.config.train.shards, p.ranks};
-  const double rows = static_cast<double>(shards.range_of(rank).size() * p.outline.rows_per_sample);
+  const auto rows_of = [&](index_t samples) {
+    const SharedParts shards{samples, p.config.train.shards, p.ranks};
+    return static_cast<double>(shards.range_of(rank).size() * p.outline.rows_per_sample);
+  };
+  const double rows = rows_of(p.batch_rows() / p.outline.rows_per_sample);
   const double hosted = static_cast<double>(placement.hosted_by(GroupRank(rank)).size());
   const double experts = static_cast<double>(placement.expert_count());
   const double slots = static_cast<double>(p.options.routing.slots());
@@ -134,15 +142,15 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
       float_bytes;
   // A sample comes to this rank once, however many of its experts are here.
   const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
-  const double dispatch = p.layers() * (batch - rows) * chance * p.features() * float_bytes;
+  const double dispatch = p.parts() * p.layers() * (batch - rows) * chance * p.features() * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
   // learns from them.
   const double returned = static_cast<double>(p.options.outputs + p.expert.shown_hidden());
-  const double outputs = p.layers() * (p.expert.frozen() ? 1.0 : 2.0) * rows * slots *
+  const double outputs = p.parts() * p.layers() * (p.expert.frozen() ? 1.0 : 2.0) * rows * slots *
                          (1.0 - hosted / experts) * returned * float_bytes;
-  out << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted, rows,
-                     mebibytes(parameters), mebibytes(activations), p.ranks == 1 ? "0" : mebibytes(dispatch),
-                     p.ranks == 1 ? "0" : mebibytes(outputs));
+  out << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted,
+                     rows_of(p.config.train.batch_size), mebibytes(parameters), mebibytes(activations),
+                     p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
 }
 
 void print_samples(std::ostream& out, const Plan& p, const data::Dataset& dataset) {
@@ -185,14 +193,15 @@ int plan(Arguments arguments) {
                  ? fmt::format("{} outside of these layers, a ", console::grouped(outline.trunk_parameters))
                  : "",
              console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()))
-      << fmt::format("{} steps per epoch, {} epochs; batch {} in {} shards\n\n", batching.batches_per_epoch(),
-                     config.train.epochs, config.train.batch_size, config.train.shards);
+      << fmt::format("{} steps per epoch, {} epochs; {}\n\n", batching.batches_per_epoch(), config.train.epochs,
+                     batch_text(config.train));
   print_gradients(out, p);
   print_similarity(out, p);
   out << fmt::format(
       "by rank (estimates; dispatched rows under balanced routing)\n  {:>4} {:>8} {:>8} {:>14} {:>14} {:>14} "
       "{:>14}\n",
-      "rank", "experts", "samples", "parameters", "activations", "rows in/step", "outputs/step");
+      "rank", "experts", dataset.window() > 0 ? "tokens" : "samples", "parameters", "activations",
+      "rows in/step", "outputs/step");
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(out, p, placement, rank);
   if (ranks > 64) out << "  ...\n";
   print_samples(out, p, dataset);

@@ -64,10 +64,10 @@ std::string parameters_text(const model::Outline& outline) {
   return fmt::format("{} ({})", console::grouped(outline.parameter_count()), parts);
 }
 
-std::string experts_text(const moe::RouterOptions& router) {
+std::string experts_text(const moe::RouterOptions& router, std::string_view row) {
   const std::string choice = choice_text(router);
   return fmt::format("{}, {}{}", router.experts, choice,
-                     choice == "dense" ? " (every expert sees every sample)" : "");
+                     choice == "dense" ? fmt::format(" (every expert sees every {})", row) : "");
 }
 
 // "likelihood + 0.2 importance + 1 similarity"
@@ -82,14 +82,15 @@ std::string loss_text(const run::Config& config) {
 Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
   const model::Outline outline = model::outline(run::model_options(config), train::task_of(dataset));
   const moe::LayerOptions& layer = outline.layers.front();
+  const bool is_text = config.model.family == model::Family::tokens;
   Rows rows;
-  if (config.model.family == model::Family::tokens) {
+  if (is_text) {
     rows.emplace_back("family", fmt::format("tokens, {} blocks of width {}", config.model.tokens.blocks,
                                             config.model.tokens.width));
   }
   rows.insert(rows.end(), {{"gate", config.model.gate},
                            {"expert", config.model.expert},
-                           {"experts", experts_text(layer.routing)},
+                           {"experts", experts_text(layer.routing, is_text ? "token" : "sample")},
                            {"routing", layer.routing.kind.describe(layer.routing, layer.gate)},
                            {"loss", loss_text(config)},
                            {"parameters", parameters_text(outline)}});
@@ -130,9 +131,8 @@ std::string optimiser_text(const run::Config& config) {
 Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
   const run::Config& config = prepared.config;
   const bool resumed = !prepared.checkpoint.empty();
-  return {{"steps", fmt::format("{} ({} per epoch), batch {} in {} shards", console::grouped(loop.last_step()),
-                                loop.loader().training().batches_per_epoch(), config.train.batch_size,
-                                config.train.shards)},
+  return {{"steps", fmt::format("{} ({} per epoch), {}", console::grouped(loop.last_step()),
+                                loop.loader().training().batches_per_epoch(), batch_text(config.train))},
           {"frozen", text_of(config, "train.freeze")},
           {"optimiser", optimiser_text(config)},
           {"schedule", fmt::format("{}, warm-up {} steps, horizon {}", text_of(config, "optim.schedule"),
@@ -145,6 +145,11 @@ Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
 }
 
 }  // namespace
+
+std::string batch_text(const train::Options& options) {
+  const std::string parts = options.parts > 1 ? fmt::format(", in {} parts", options.parts) : "";
+  return fmt::format("batch {} in {} shards{}", options.batch_size, options.shards, parts);
+}
 
 std::string choice_text(const moe::RouterOptions& router) {
   if (!router.kind.choice.empty()) return std::string(router.kind.choice);

@@ -11,6 +11,9 @@ namespace switchyard::cli {
 // Which experts see a sample: "dense", "top-2", "one by its label".
 std::string choice_text(const moe::RouterOptions& router);
 
+// "batch 64 in 8 shards, in 2 parts".
+std::string batch_text(const train::Options& options);
+
 // On the root's standard output.
 void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const data::Dataset& dataset,
                        run::Loop& loop);
