@@ -105,6 +105,40 @@ TEST(StepLine, is_what_json_prints_of_it) {
   }
 }
 
+// What is of a mixture is in the layers, and nothing of classes is anywhere.
+TEST(StepLine, of_several_layers_has_one_object_for_each) {
+  JsonLine line;
+  write_step(line, step_7, test::text_statistics(), {0.5});
+  const Json read = Json::parse(line.text());
+  EXPECT_EQ(line.text(), read.dump() + "\n");
+  EXPECT_THAT(keys(read), testing::ElementsAre("kind", "step", "epoch", "samples", "loss", "task_loss",
+                                               "importance_loss", "balance_loss", "z_loss", "gate_entropy_loss",
+                                               "load_loss", "similarity_loss", "error", "gradient_norm",
+                                               "learning_rate", "layers", "time"));
+  ASSERT_EQ(read["layers"].size(), 2U);
+  for (const Json& layer : read["layers"]) {
+    EXPECT_THAT(keys(layer), testing::ElementsAre("name", "importance", "load", "h_s", "h_s_chosen", "h_u",
+                                                  "dispatch_entropy", "dead_experts"));
+  }
+  EXPECT_EQ(read["layers"][1]["name"], "blocks/01/mixture");
+  EXPECT_EQ(read["layers"][1]["load"].dump(), "[500,500,0]");
+  EXPECT_EQ(read["layers"][1]["dead_experts"].dump(), "[2]");
+}
+
+TEST(EvaluationRecordObject, of_several_layers_has_one_object_for_each) {
+  const Json object = evaluation_record_object({"validation", 540, 3, 2.0}, test::text_statistics());
+  EXPECT_THAT(keys(object), testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "task_loss",
+                                                 "bits_per_byte", "domains", "layers", "time"));
+  EXPECT_NEAR(object["bits_per_byte"].get<double>(), 0.5, 1e-12);
+  EXPECT_EQ(object["domains"].dump(), R"(["code","letters"])");
+  for (const Json& layer : object["layers"]) {
+    EXPECT_THAT(keys(layer), testing::ElementsAre("name", "h_s", "h_s_chosen", "h_u", "dispatch_entropy",
+                                                  "largest_share", "active_experts", "expert_share", "load",
+                                                  "domain_by_expert", "importance_share", "dead_experts"));
+  }
+  EXPECT_EQ(object["layers"][0]["domain_by_expert"].dump(), "[[400,100,100],[0,0,400]]");
+}
+
 TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
   moe::Statistics statistics = test::sample_statistics();
   statistics.routing().by_prediction(2, 0) = 51;
