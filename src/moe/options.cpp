@@ -49,8 +49,10 @@ constexpr std::array of_the_layer = {
     arithmetic.choice<&Options::noise_when, when_words>("noise_when", "training, or always: in evaluation too"),
 };
 constexpr auto weights = []<std::size_t... row>(std::index_sequence<row...>) {
-  return std::array{training.number<regulariser_rows[row].weight>(
-      regulariser_rows[row].key, config::not_negative, regulariser_rows[row].help)...};
+  return std::array{
+      in_headline(regulariser_rows[row].headline,
+                  training.number<regulariser_rows[row].weight>(regulariser_rows[row].key, config::not_negative,
+                                                                regulariser_rows[row].help))...};
 }
 (std::make_index_sequence<regulariser_rows.size()>{});
 constexpr std::array others = {

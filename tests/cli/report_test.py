@@ -110,6 +110,12 @@ class Runs(ReportTest):
         self.assertEqual(page.numbers["train.samples_per_second"], summary["train"]["samples_per_second"])
         self.assertEqual(page.numbers["exit.code"], 0)
 
+    def test_the_headline_has_the_keys_that_tell_runs_apart(self):
+        shown = re.search(r"</h1>\n<p>(.*)</p>", self.report(self.copy_of_run()).text)[1]
+        self.assertEqual([key.rsplit(" ", 1)[0] for key in shown.split(" · ") if not key.startswith("gate ")],
+                         ["seed", "experts", "top_k", "importance", "optimiser", "learning rate", "batch", "epochs"])
+        self.assertIn(" · importance 0.2 · ", shown)
+
     def test_the_counts_are_those_of_the_summary(self):
         page = self.report(self.copy_of_run())
         picture = next(p for p in page.pictures if p.get("aria-label").startswith("True class by expert (test)"))

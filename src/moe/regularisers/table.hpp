@@ -26,12 +26,13 @@ struct RegulariserRow {
   std::string_view
       loss;  // the name of its part of the loss in metrics.jsonl; empty: another form of the row above
   std::string_view help;
+  std::string_view headline = {};  // its word in the headline of a report; empty: not shown there
 };
 
 // In the order in which losses are added up and listed.
 inline constexpr std::array regulariser_rows = {
     RegulariserRow{&RegulariserWeights::importance, "importance", "importance_loss",
-                   "weight of the importance regulariser (Shazeer et al. 2017); 0: off"},
+                   "weight of the importance regulariser (Shazeer et al. 2017); 0: off", "importance"},
     RegulariserRow{&RegulariserWeights::balance, "balance", "balance_loss",
                    "weight of the balance loss (Fedus et al. 2021, Switch); 0: off"},
     RegulariserRow{&RegulariserWeights::z_loss, "z_loss", "z_loss",
