@@ -121,4 +121,12 @@ SY_ALWAYS_INLINE SY_HD inline void load_columns(const float* split_row, index_t 
   column[3] = P::load(split_row + half_stride + x + 1);
 }
 
+// split_columns of an image of a batch. The next one is asked for meanwhile, since images may lie anywhere.
+template <class Team>
+SY_HD inline void split_image(const Team& team, const ConvGeometry& geometry, const tensor::RowSource& images,
+                              index_t row, float pivot, float* split) {
+  if (row + 1 < images.rows) prefetch_row(images.row(row + 1), images.cols);
+  split_columns(team, geometry, images.row(row), pivot, split);
+}
+
 }  // namespace switchyard::ops::kernels

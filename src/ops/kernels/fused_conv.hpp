@@ -29,7 +29,7 @@ struct FusedConvForward {
     constexpr index_t rows_per_item = width > 1 ? 2 : 1;
     float* const split = team.template scratch<float>();
     float* const folded = split + g.split_floats();
-    split_columns(team, g, images.row(row), 0.0F, split);
+    split_image(team, g, images, row, 0.0F, split);
     fold(team, folded);
     team.sync();
     const index_t packs = (g.pooled_width + width - 1) / width;
@@ -153,7 +153,7 @@ struct PatchGradients {
     team.for_each(sum_count() * pack_lanes, [&](index_t i) { lanes[i] = 0; });
     const index_t end = (chunk + 1) * rows_per_chunk < images.rows ? (chunk + 1) * rows_per_chunk : images.rows;
     for (index_t row = chunk * rows_per_chunk; row < end; ++row) {
-      split_columns(team, g, images.row(row), pivot_value, split);
+      split_image(team, g, images, row, pivot_value, split);
       team.sync();
       team.for_each(g.out_channels * g.in_channels * parts, [&](index_t item) SY_ALWAYS_INLINE {
         const PatchGradients k = *this;  // a copy stays in registers: no store can change it

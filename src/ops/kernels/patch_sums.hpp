@@ -49,7 +49,7 @@ struct PatchSums {
     team.for_each(count * pack_lanes, [&](index_t i) { lanes[i] = 0; });
     const index_t end = (chunk + 1) * rows_per_chunk < images.rows ? (chunk + 1) * rows_per_chunk : images.rows;
     for (index_t row = chunk * rows_per_chunk; row < end; ++row) {
-      split_columns(team, g, images.row(row), static_cast<float>(*pivot), split);
+      split_image(team, g, images, row, static_cast<float>(*pivot), split);
       team.sync();
       team.for_each(g.in_channels * parts, [&](index_t item) SY_ALWAYS_INLINE {
         const PatchSums k = *this;  // a copy stays in registers: no store can change it
