@@ -46,16 +46,20 @@ void BatchLoader::hold_samples(index_t most_bytes) {
 
 index_t BatchLoader::held_bytes() const { return held_[0].bytes() + held_[1].bytes(); }
 
+HeldSamples* BatchLoader::held_of(data::Split split) {
+  return as_size(split) < held_.size() && held_[as_size(split)] ? &held_[as_size(split)] : nullptr;
+}
+
 // All samples of the split side by side, of which at least samples_ are there; null where none are held.
 const float* BatchLoader::all_rows(data::Split split) {
   if (const float* const rows = dataset_->rows(split)) return rows;
-  if (as_size(split) >= held_.size() || !held_[as_size(split)]) return nullptr;
-  HeldSamples& held = held_[as_size(split)];
+  HeldSamples* const held = held_of(split);
+  if (held == nullptr) return nullptr;
   resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
     const IndexRange part = tiles_.rows(tile);
-    held.make(Span<const index_t>(samples_).subspan(part.begin, part.size()));
+    held->make(Span<const index_t>(samples_).subspan(part.begin, part.size()));
   });
-  return held.rows();
+  return held->rows();
 }
 
 // samples_ as rows: where they lie if they are held as floats, else made in the step's memory.
@@ -124,7 +128,11 @@ nn::Batch BatchLoader::load(data::Split split, index_t size, const std::optional
   loaded.rows = rows_of(split, visit);
   loaded.ids = samples_;
   const Span<std::int32_t> labels = resources_.context.workspace().allocate<std::int32_t>(samples);
-  dataset_->fill_labels(split, samples_, labels);
+  if (const HeldSamples* const held = held_of(split)) {
+    for (index_t n = 0; n < samples; ++n) labels[n] = held->label(samples_[n]);
+  } else {
+    dataset_->fill_labels(split, samples_, labels);
+  }
   loaded.labels = labels;
   if (dataset_->group_count() > 0) {
     const Span<std::int32_t> groups = resources_.context.workspace().allocate<std::int32_t>(samples);

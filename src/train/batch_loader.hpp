@@ -48,6 +48,7 @@ class BatchLoader {
   nn::Batch load(data::Split split, index_t size, const std::optional<data::Visit>& visit,
                  const SampleOf& sample_of);
   void load_tokens(data::Split split, nn::Batch& loaded);
+  HeldSamples* held_of(data::Split split);  // null where none are
   const float* all_rows(data::Split split);
   tensor::RowSource rows_of(data::Split split, const std::optional<data::Visit>& visit);
 

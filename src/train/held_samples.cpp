@@ -12,6 +12,7 @@ HeldSamples::HeldSamples(const data::Dataset& dataset, data::Split split)
       split_(split),
       rows_(static_cast<float*>(
           device::allocate_bytes(device::DeviceKind::cpu, as_size(bytes_of(dataset, split))))),
+      labels_(dataset.size(split)),
       made_(dataset.size(split), 0) {}
 
 void HeldSamples::make(Span<const index_t> samples) {
@@ -19,6 +20,7 @@ void HeldSamples::make(Span<const index_t> samples) {
   for (const index_t& sample : samples) {
     if (made_[sample] != 0) continue;
     dataset_->fill(split_, {&sample, 1}, {rows_.get() + sample * features, 1, features});
+    dataset_->fill_labels(split_, {&sample, 1}, {&labels_[sample], 1});
     made_[sample] = 1;
   }
 }

@@ -24,8 +24,9 @@ class HeldSamples {
 
   // Makes those that are not there yet. Several threads may do so at once, of samples that differ.
   void make(Span<const index_t> samples);
-  // [size of the split, features]: of samples that were made.
+  // [size of the split, features]: of samples that were made; and their labels.
   const float* rows() const { return rows_.get(); }
+  std::int32_t label(index_t sample) const { return labels_[sample]; }
 
  private:
   struct Memory {
@@ -37,6 +38,7 @@ class HeldSamples {
   const data::Dataset* dataset_ = nullptr;
   data::Split split_ = data::Split::train;
   UniqueHandle<Memory> rows_;
+  Vector<std::int32_t> labels_;
   Vector<std::uint8_t> made_;  // by sample: whether
 };
 
