@@ -201,18 +201,29 @@ class TextSource final : public SampleSource {
   std::array<Windows, 3> windows_;  // by Split
 };
 
+void expect_sample(const TextSource& source, const Options& options, Split split) {
+  if (source.size(split) > 0) return;
+  const std::string what =
+      fmt::format("{} has no {} sample (its documents are {} for training, {} for validation and {} for test",
+                  options.dir, split == Split::train ? "training" : "test", source.documents(Split::train),
+                  source.documents(Split::validation), source.documents(Split::test));
+  if (source.documents(split) > 0) {
+    throw ConfigError(
+        fmt::format("{}, and one of data.window = {} takes {} bytes); add text, or lower data.window", what,
+                    options.window, options.window + 1));
+  }
+  // Of 50 documents none is for test once in 200 times.
+  throw ConfigError(fmt::format(
+      "{}, and a hash of their bytes gives a tenth to each of the last two); add text, until there are 50 "
+      "documents or so ({} KB if its lines are short)",
+      what, 50 * shortest_document_bytes / 1024));
+}
+
 std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/) {
   if (options.dir.empty())
     throw ConfigError("data.dir is empty (data.source = text reads its files from there); set data.dir");
   auto source = std::make_unique<TextSource>(files_in(options.dir), options.window);
-  for (const auto& [split, what] : {std::pair{Split::train, "training"}, {Split::test, "test"}}) {
-    if (source->size(split) > 0) continue;
-    throw ConfigError(fmt::format(
-        "{} has no {} sample (its documents are {} for training, {} for validation and {} for test, and one of "
-        "data.window = {} takes {} bytes); add text, or lower data.window",
-        options.dir, what, source->documents(Split::train), source->documents(Split::validation),
-        source->documents(Split::test), options.window, options.window + 1));
-  }
+  for (const Split split : {Split::train, Split::test}) expect_sample(*source, options, split);
   return source;
 }
 

@@ -28,6 +28,7 @@ using test::Encoding;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr Split splits[] = {Split::train, Split::validation, Split::test};
 
@@ -403,10 +404,20 @@ TEST_F(TextData, too_little_text_says_how_much_there_is) {
   EXPECT_THAT(failure<ConfigError>(),
               AllOf(HasSubstr(config_.dir + " has no training sample"),
                     HasSubstr("0 for training, 1 for validation and 1 for test"),
-                    HasSubstr("data.window = 128 takes 129 bytes"), HasSubstr("; add text")));
+                    HasSubstr("; add text, until there are 50 documents or so (200 KB")));
   write("a.txt", document_of[Split::train] + document_of[Split::validation]);
-  EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr("has no test sample"),
-                                            HasSubstr("1 for training, 1 for validation and 0 for test")));
+  EXPECT_THAT(
+      failure<ConfigError>(),
+      AllOf(HasSubstr("has no test sample"), HasSubstr("1 for training, 1 for validation and 0 for test"),
+            HasSubstr("; add text, until there are 50 documents"), Not(HasSubstr("data.window"))))
+      << "a smaller one gives none, either";
+  std::string line = "1";
+  while (split_of(line) != Split::test) line += "1";
+  write("b.txt", line);
+  EXPECT_THAT(failure<ConfigError>(),
+              AllOf(HasSubstr("1 for training, 1 for validation and 1 for test"),
+                    HasSubstr("data.window = 128 takes 129 bytes); add text, or lower data.window")));
+  std::filesystem::remove(dir_.path() / "b.txt");
   write("a.txt", document_of[Split::train] + document_of[Split::test]);
   EXPECT_EQ(load().size(Split::validation), 0);
 }
