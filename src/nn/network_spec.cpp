@@ -52,12 +52,25 @@ std::string_view outputs_word(NetworkRole role) {
   return role == NetworkRole::expert ? "classes" : "width";
 }
 
+// As messages call what a text describes.
+std::string_view network_of(NetworkRole role) {
+  if (role == NetworkRole::gate) return "a gate";
+  return role == NetworkRole::expert ? "an expert of model.family = mixture"
+                                     : "an expert of model.family = tokens";
+}
+
+bool names_outputs_of_another(NetworkRole role, std::string_view word) {
+  constexpr std::array words = {"experts", "classes", "width"};
+  return word != outputs_word(role) && std::ranges::find(words, word) != words.end();
+}
+
 // One layer's text and where it stands, for messages.
 struct Token {
   std::string_view text;   // "conv:8"
   std::string_view whole;  // the network's text
   NetworkRole role;
   std::size_t position;  // from 1
+  bool is_last = false;
 
   [[noreturn]] void reject(std::string_view why, std::string_view try_this) const {
     throw ConfigError(fmt::format("{}: layer {} {} {} (column {} of {}); {}", key_of(role), position,
@@ -73,6 +86,7 @@ std::vector<Token> split(std::string_view whole, NetworkRole role) {
     tokens.push_back({whole.substr(start, end - start), whole, role, tokens.size() + 1});
     start = whole.find_first_not_of(spaces, end);
   }
+  if (!tokens.empty()) tokens.back().is_last = true;
   return tokens;
 }
 
@@ -80,13 +94,17 @@ index_t parse_outputs(const Token& token, const KindWord& word, std::string_view
   std::string capitals(word.outputs);
   std::ranges::transform(capitals, capitals.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
   if (word.kind == Kind::gate_end && token.role != NetworkRole::gate) {
-    token.reject("is a layer of gates", "end an expert with dense:classes");
+    token.reject("is a layer of gates", fmt::format("end an expert with dense:{}", outputs_word(token.role)));
   }
   const bool names_outputs = word.kind == Kind::sum || word.kind == Kind::gate_end;
   if ((names_outputs || word.kind == Kind::dense) && count == outputs_word(token.role))
     return LayerSpec::from_task;
   if (names_outputs) {
     token.reject("does not name the outputs", fmt::format("write {}:{}", word.name, outputs_word(token.role)));
+  }
+  if (token.is_last && word.kind == Kind::dense && names_outputs_of_another(token.role, count)) {
+    token.reject(fmt::format("is not how {} ends", network_of(token.role)),
+                 fmt::format("write dense:{}", outputs_word(token.role)));
   }
   const std::string try_this =
       fmt::format("write {}:{}, a whole number from 1 to {}", word.name, capitals, largest_outputs);
@@ -135,17 +153,20 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role, Sp
                     "dense:32 relu {}",
                     key_of(role), last));
   }
+  // Filters of patches give no gradient of their input, so rows of a network that goes on are not for them.
+  const std::string endings =
+      role == NetworkRole::inner_expert
+          ? last
+          : fmt::format("{}, or after patch_filters with sum:{}", last, outputs_word(role));
   const std::vector<KindWord> words = words_with(ends);
   std::vector<LayerSpec> layers;
   bool flat = false;  // a dense layer's output has no height and width
   for (const Token& token : tokens) {
     const LayerSpec layer = parse_layer(token, words);
-    const bool is_last = token.position == tokens.size();
-    if (is_last && layer.outputs != LayerSpec::from_task) {
-      token.reject("cannot be the last",
-                   fmt::format("end with {}, or after patch_filters with sum:{}", last, outputs_word(role)));
+    if (token.is_last && layer.outputs != LayerSpec::from_task) {
+      token.reject("cannot be the last", "end with " + endings);
     }
-    if (!is_last && layer.outputs == LayerSpec::from_task) {
+    if (!token.is_last && layer.outputs == LayerSpec::from_task) {
       token.reject("must be the last", "give a number of units here, or remove what follows");
     }
     if (flat && (layer.kind == Kind::conv || layer.kind == Kind::padded_conv || layer.kind == Kind::max_pool)) {

@@ -96,6 +96,27 @@ TEST(Network, the_last_layer_is_the_task) {
   EXPECT_THAT(config_error_of([] { parse_network("dense:7", NetworkRole::expert); }),
               AllOf(HasSubstr("model.expert: layer 1 'dense:7' cannot be the last"),
                     HasSubstr("end with dense:classes")));
+  const std::string of_inner = config_error_of([] { parse_network("dense:7", NetworkRole::inner_expert); });
+  EXPECT_THAT(of_inner, testing::EndsWith("; end with dense:width")) << "it takes no filters";
+}
+
+TEST(Network, the_last_word_of_another_network_is_told_from_a_number) {
+  struct Case {
+    NetworkRole role;
+    std::string whose, word;
+  };
+  for (const auto& [role, whose, word] :
+       {Case{NetworkRole::gate, "a gate", "experts"},
+        Case{NetworkRole::expert, "an expert of model.family = mixture", "classes"},
+        Case{NetworkRole::inner_expert, "an expert of model.family = tokens", "width"}}) {
+    for (const std::string other : {"experts", "classes", "width"}) {
+      if (other == word) continue;
+      const std::string text = "dense:64 relu dense:" + other + " ";
+      EXPECT_THAT(config_error_of([&] { parse_network(text, role); }),
+                  AllOf(HasSubstr("layer 3 'dense:" + other + "' is not how " + whose + " ends (column 15"),
+                        testing::EndsWith("; write dense:" + word)));
+    }
+  }
 }
 
 TEST(Network, images_end_at_the_first_dense_layer) {
@@ -200,6 +221,8 @@ TEST(Gate, has_layers_that_no_expert_has) {
                     word + count + "'); end an expert with dense:classes");
     }
   }
+  EXPECT_THAT(config_error_of([] { parse_network("attention:experts", NetworkRole::inner_expert, ends); }),
+              testing::EndsWith("; end an expert with dense:width"));
 }
 
 }  // namespace

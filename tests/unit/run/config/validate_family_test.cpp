@@ -75,7 +75,7 @@ TEST(ValidateFamily, routers_of_tokens_score_the_row_alone) {
 
 TEST(ValidateFamily, experts_of_tokens_end_in_the_width) {
   EXPECT_THAT(error_of([](Config& c) { c.model.expert = "dense:64 relu dense:classes"; }),
-              HasSubstr("write dense:UNITS"));
+              HasSubstr("is not how an expert of model.family = tokens ends"));
   EXPECT_THAT(error_of([](Config& c) { c.model.expert = "patch_filters:4 cubic sum:width"; }),
               HasSubstr("patch_filters with model.family = tokens"));
   EXPECT_THAT(error_of([](Config& c) { c.model.expert = "padded_conv:4 relu dense:width"; }),
