@@ -76,7 +76,7 @@ class FirstWeights(TransferTest):
         config, run = self.write_config(init_from=self.source, model_gate=longer, moe_importance=0, **FIRST_WEIGHTS)
         finished = self.expect(runs.switchyard("train", config, ranks=2), 0)
         table = " ".join(finished.out.split())
-        self.assertIn(f"gate and experts of {runs.newest_checkpoint(self.source)}; "
+        self.assertIn(f"the weights of {runs.newest_checkpoint(self.source)}; "
                       "gate/dense_3/weight, gate/dense_3/bias drawn", table)
         ours, theirs = arrays(run, "parameters/gate/"), arrays(self.source, "parameters/gate/")
         self.assertEqual({path: ours[path] for path in theirs}, theirs)

@@ -17,6 +17,11 @@ namespace {
 
 using Rows = std::vector<std::pair<std::string, std::string>>;
 
+// "1 domain", "2 domains"
+std::string counted(index_t count, std::string_view one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
 // Which batches read samples where they lie.
 std::string held_text(const train::BatchLoader& loader) {
   if (loader.dataset().window() > 0) return "none: they are tokens";
@@ -34,8 +39,8 @@ Rows data_rows(const run::Config& config, const train::BatchLoader& loader) {
            fmt::format("{} train, {} validation, {} test", console::grouped(dataset.size(data::Split::train)),
                        console::grouped(dataset.size(data::Split::validation)),
                        console::grouped(dataset.size(data::Split::test)))},
-          {"shape", dataset.window() > 0 ? fmt::format("windows of {} bytes, {} domains", dataset.window(),
-                                                       dataset.group_count())
+          {"shape", dataset.window() > 0 ? fmt::format("windows of {} bytes, {}", dataset.window(),
+                                                       counted(dataset.group_count(), "domain"))
                                          : fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height,
                                                        shape.width, dataset.class_count())},
           {"as floats", held_text(loader)}};
@@ -58,8 +63,8 @@ std::string parameters_text(const model::Outline& outline) {
       fmt::format("gate {}, an expert {}", console::grouped(nn::Network(layer.gate).parameter_count()),
                   console::grouped(nn::Network(layer.expert).parameter_count()));
   if (outline.trunk_parameters > 0) {
-    parts = fmt::format("{} outside of {} mixture layers; in each: {}",
-                        console::grouped(outline.trunk_parameters), outline.layers.size(), parts);
+    parts = fmt::format("{} outside of {}; in each: {}", console::grouped(outline.trunk_parameters),
+                        counted(std::ssize(outline.layers), "mixture layer"), parts);
   }
   return fmt::format("{} ({})", console::grouped(outline.parameter_count()), parts);
 }
@@ -72,7 +77,8 @@ std::string experts_text(const moe::RouterOptions& router, std::string_view row)
 
 // "likelihood + 0.2 importance + 1 similarity"
 std::string loss_text(const run::Config& config) {
-  std::string text = text_of(config, "model.loss");
+  std::string text = config.model.family == model::Family::tokens ? "cross-entropy of the next byte"
+                                                                  : text_of(config, "model.loss");
   for (const auto& [key, weight] : moe::regulariser_weights(config.moe)) {
     if (weight > 0) text += fmt::format(" + {} {}", weight, key);
   }
@@ -85,8 +91,9 @@ Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
   const bool is_text = config.model.family == model::Family::tokens;
   Rows rows;
   if (is_text) {
-    rows.emplace_back("family", fmt::format("tokens, {} blocks of width {}", config.model.tokens.blocks,
-                                            config.model.tokens.width));
+    rows.emplace_back("family",
+                      fmt::format("tokens, {} of width {}", counted(config.model.tokens.blocks, "block"),
+                                  config.model.tokens.width));
   }
   rows.insert(rows.end(), {{"gate", config.model.gate},
                            {"expert", config.model.expert},
@@ -114,7 +121,7 @@ std::string first_weights_text(const run::Config& config, const run::InheritedWe
   if (inherited.checkpoint.empty()) return drawn;
   const std::string& from = inherited.checkpoint;
   const bool whole = config.init.parts == run::InitOptions().parts;
-  std::string text = whole ? fmt::format("gate and experts of {}", from)
+  std::string text = whole ? fmt::format("the weights of {}", from)
                            : fmt::format("{} of {}; the rest {}", config.init.parts, from, drawn);
   if (!inherited.drawn_arrays.empty())
     text += fmt::format("; {} {}", fmt::join(inherited.drawn_arrays, ", "), drawn);
