@@ -17,11 +17,11 @@ struct InheritedWeights {
 };
 
 // Reads the parameters and running statistics that init.parts names, by name and experts by global id; every
-// rank what it owns, on any number of ranks. The optimiser starts anew. What the file lacks of the gate keeps
-// its first weights, if the file has some of it: a gate may get another last layer. Collective;
-// model.values_changed() is the caller's. All ranks throw the same: DataError if there is no whole checkpoint,
-// ConfigError for a
-// pattern that matches nothing, another number of experts or other shapes.
+// rank what it owns, on any number of ranks. The optimiser starts anew. Run and file must have the same arrays
+// there, but for those of a gate of both: what the file lacks of it keeps its first weights, and what the run
+// lacks of it is not read. Collective; model.values_changed() is the caller's. All ranks throw the same:
+// DataError if there is no whole checkpoint, ConfigError for a pattern that matches nothing, another number of
+// experts, other arrays or other shapes.
 InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init,
                                  model::Model& model);
 

@@ -136,7 +136,7 @@ void check_init(const InitOptions& init) {
   require(init.parts == InitOptions().parts || !init.from.empty(),
           "init.parts = {} without init.from (nothing is read); give the checkpoint, or remove it", init.parts);
   require(!config::parse_name_patterns(init.parts).empty(),
-          "init.parts = '{}' names nothing to read; write all, gate or experts, or remove init.from",
+          "init.parts = '{}' names nothing to read; write all, or names of arrays, or remove init.from",
           init.parts);
 }
 

@@ -112,7 +112,7 @@ class FirstWeights(TransferTest):
         config, _ = self.write_config(init_from=source, moe_importance=0)
         for ranks in (0, 3):
             self.expect_failure(runs.switchyard("train", config, ranks=ranks), 2,
-                                "experts/0000/batch_norm_1/", "is not of this run's experts")
+                                "experts/0000/batch_norm_1/", "is not of this run's model")
 
 
 class Frozen(TransferTest):
@@ -203,10 +203,12 @@ class Refused(TransferTest):
         self.check(3, "a checkpoint has more than 512", init_from=self.data / "t10k-labels-idx1-ubyte")
 
     def test_another_number_of_experts(self):
-        self.check(2, "it holds 5 experts, and this run has 4", "moe.experts = 5", moe_experts=4)
+        self.check(2, "it holds 5 experts, and this run has 4", "set moe.experts = 5, or set init.parts = "
+                   "gate/batch_norm_1, gate/conv_1, gate/dense_1", moe_experts=4)
 
     def test_another_shape_of_an_expert(self):
         self.check(2, "'parameters/experts/0000/dense_1/weight' has the shape 49 x 16", "the shape 49 x 17",
+                   "or set init.parts = experts/*/conv_1, gate",
                    model_expert="conv:1 relu max_pool dense:17 relu dense:classes")
 
     def test_an_array_of_an_expert_that_is_missing(self):
@@ -221,13 +223,21 @@ class Refused(TransferTest):
     def test_another_shape_of_the_gate(self):
         self.check(2, "'parameters/gate/dense_1/weight' has the shape 392 x 64", "the shape 392 x 32",
                    model_gate="conv:8 batch_norm relu max_pool dense:32 relu dense:experts", init_parts="gate")
+        self.check(2, "the shape 392 x 32", "or set init.parts = experts, gate/batch_norm_1, gate/conv_1",
+                   model_gate="conv:8 batch_norm relu max_pool dense:32 relu dense:experts")
         self.check(2, "'parameters/gate/dense_2/weight' has the shape 64 x 5", "the shape 64 x 4",
                    moe_experts=4, init_parts="gate")
 
     def test_nothing_of_the_gate(self):
         def remove(file):
             del file["parameters/gate"], file["buffers/gate"]
-        self.check(2, "it holds nothing of this run's gate", init_from=self.edited(remove))
+        self.check(2, "it holds nothing of this run's 'gate'", init_from=self.edited(remove))
+
+    def test_a_gate_that_the_run_lacks(self):
+        by_label = dict(model_gate="by_label:experts", moe_partition="0 5 | 1 | 2 | 3 | 4")
+        self.check(2, "its array 'buffers/gate/batch_norm_1/", "is not of this run's model", "or set init.parts = experts",
+                   **by_label)
+        self.train(init_from=self.source, init_parts="experts", **by_label, **FIRST_WEIGHTS)
 
     def test_parts_without_a_source(self):
         config, _ = self.write_config(init_parts="gate")
