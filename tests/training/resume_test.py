@@ -6,6 +6,7 @@ import shutil
 import signal
 
 import runs
+import token_runs
 
 STEPS = 60  # 8 per epoch: 57 and 21 are in the middle of one
 
@@ -123,6 +124,10 @@ class Killed(AgainstStraightRun):
 
     def test_before_the_first_checkpoint(self):
         self.check_killed(lambda run: (run / "config.ini").exists(), "auto")
+
+
+class KilledWithTokens(token_runs.TokenTest, Killed):
+    """The same moments of a model of text."""
 
 
 class Folder(runs.RunTest):
