@@ -1,5 +1,6 @@
 #include "data/permutation.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/contract.hpp"
@@ -43,6 +44,40 @@ index_t Permutation::at(index_t variant, index_t position) const {
     value = left * right_size_ + right;
   } while (value >= static_cast<std::uint64_t>(size_));
   return static_cast<index_t>(value);
+}
+
+void Permutation::fill(index_t variant, index_t first, Span<index_t> elements) const {
+  constexpr index_t lanes = 8;  // independent of each other: the processor works on all of them
+  const index_t count = std::ssize(elements);
+  SY_EXPECTS(first >= 0 && first + count <= size_, "positions {} to {} of a permutation of {} elements", first,
+             first + count, size_);
+  SY_EXPECTS(variant >= 0 && variant < (index_t{1} << 32), "variant {} of a permutation", variant);
+  const auto key = static_cast<std::uint32_t>(variant);
+  const auto size = static_cast<std::uint64_t>(size_);
+  for (index_t begin = 0; begin < count; begin += lanes) {
+    const index_t used = std::min(lanes, count - begin);
+    std::uint64_t value[as_size(lanes)], left[as_size(lanes)], right[as_size(lanes)], added[as_size(lanes)];
+    for (index_t l = 0; l < lanes; ++l)
+      value[l] = static_cast<std::uint64_t>(first + begin + (l < used ? l : 0));
+    for (bool walks = false, again = true; again; walks = true) {
+      for (index_t l = 0; l < lanes; ++l) {
+        left[l] = value[l] / right_size_;
+        right[l] = value[l] % right_size_;
+      }
+      for (std::uint32_t round = 0; round < round_count; round += 2) {
+        for (index_t l = 0; l < lanes; ++l) added[l] = round_value(key, round, right[l]);
+        for (index_t l = 0; l < lanes; ++l) left[l] = (left[l] + added[l]) % left_size_;
+        for (index_t l = 0; l < lanes; ++l) added[l] = round_value(key, round + 1, left[l]);
+        for (index_t l = 0; l < lanes; ++l) right[l] = (right[l] + added[l]) % right_size_;
+      }
+      again = false;
+      for (index_t l = 0; l < lanes; ++l) {
+        if (!walks || value[l] >= size) value[l] = left[l] * right_size_ + right[l];
+        again = again || value[l] >= size;
+      }
+    }
+    for (index_t l = 0; l < used; ++l) elements[begin + l] = static_cast<index_t>(value[l]);
+  }
 }
 
 // 63 bits, so that adding a half to it cannot overflow. `half` is below 2^32, since size is at most 2^62.

@@ -5,6 +5,7 @@
 
 #include "base/ids.hpp"
 #include "base/philox.hpp"
+#include "base/span.hpp"
 
 namespace switchyard::data {
 
@@ -34,6 +35,8 @@ class Permutation {
   // The element at `position` of permutation `variant`; about 0.2 us. Contract: 0 <= position < size,
   // 0 <= variant < 2^32.
   index_t at(index_t variant, index_t position) const;
+  // elements[i] = at(variant, first + i), several at once: in 0.05 us each. The contract is that of at().
+  void fill(index_t variant, index_t first, Span<index_t> elements) const;
 
  private:
   std::uint64_t round_value(std::uint32_t variant, std::uint32_t round, std::uint64_t half) const;

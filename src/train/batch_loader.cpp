@@ -1,6 +1,7 @@
 #include "train/batch_loader.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.hpp"
 #include "device/thread_pool.hpp"
@@ -108,16 +109,16 @@ void BatchLoader::load_tokens(data::Split split, nn::Batch& loaded) {
   loaded.ids = ids;
 }
 
-template <class SampleOf>
+template <class Fill>
 nn::Batch BatchLoader::load(data::Split split, index_t size, const std::optional<data::Visit>& visit,
-                            const SampleOf& sample_of) {
+                            const Fill& fill) {
   const index_t window = dataset_->window();
   const index_t rows_per_sample = std::max<index_t>(window, 1);
   tiles_.set_sharded(resources_.data_plane, size, shards_, rows_per_sample);
   const index_t first = tiles_.first_row() / rows_per_sample;
   const index_t samples = tiles_.local_rows() / rows_per_sample;
   samples_.resize(samples);
-  for (index_t n = 0; n < samples; ++n) samples_[n] = sample_of(first + n);
+  fill(first, Span<index_t>(samples_));
 
   nn::Batch loaded;
   loaded.tiles = &tiles_;
@@ -152,9 +153,12 @@ nn::Batch BatchLoader::training_batch(index_t step, index_t part) {
   const IndexRange of_whole = partition(whole.size(), parts_of(step), part);
   const IndexRange places{whole.begin + of_whole.begin, whole.begin + of_whole.end};
   const data::Visit visit{seed_, position.epoch};
-  nn::Batch batch = load(data::Split::train, places.size(), visit, [&](index_t place) {
+  nn::Batch batch = load(data::Split::train, places.size(), visit, [&](index_t place, Span<index_t> samples) {
     const index_t position_in_epoch = places.begin + place;
-    return order_ == SampleOrder::fixed ? position_in_epoch : sampler_.at(position.epoch, position_in_epoch);
+    if (order_ == SampleOrder::fixed)
+      std::iota(samples.begin(), samples.end(), position_in_epoch);
+    else
+      sampler_.fill(position.epoch, position_in_epoch, samples);
   });
   batch.step = static_cast<std::uint32_t>(step);
   batch.share = static_cast<double>(places.size()) / static_cast<double>(whole.size());
@@ -169,8 +173,9 @@ index_t BatchLoader::evaluation_batches(data::Split split) const {
 
 nn::Batch BatchLoader::evaluation_batch(data::Split split, index_t batch) {
   const IndexRange places = data::Batching{dataset_->size(split), batch_size_}.places_of(batch);
-  nn::Batch loaded =
-      load(split, places.size(), std::nullopt, [&](index_t place) { return places.begin + place; });
+  nn::Batch loaded = load(split, places.size(), std::nullopt, [&](index_t place, Span<index_t> samples) {
+    std::iota(samples.begin(), samples.end(), places.begin + place);
+  });
   // A training sample keeps the noise that it is trained with, where that is drawn once.
   loaded.stream = split == data::Split::train ? 0 : static_cast<std::uint32_t>(split);
   return loaded;

@@ -43,10 +43,9 @@ class BatchLoader {
   nn::Batch evaluation_batch(data::Split split, index_t batch);
 
  private:
-  // Places [0, size) of the global batch hold samples sample_of(place).
-  template <class SampleOf>
-  nn::Batch load(data::Split split, index_t size, const std::optional<data::Visit>& visit,
-                 const SampleOf& sample_of);
+  // fill(place, samples) says which samples the places of the global batch from there on hold.
+  template <class Fill>
+  nn::Batch load(data::Split split, index_t size, const std::optional<data::Visit>& visit, const Fill& fill);
   void load_tokens(data::Split split, nn::Batch& loaded);
   HeldSamples* held_of(data::Split split);  // null where none are
   const float* all_rows(data::Split split);

@@ -58,6 +58,23 @@ TEST(Permutation, of_every_small_size_is_one) {
   }
 }
 
+TEST(Permutation, fills_with_what_it_has_at_each_position) {
+  for (const index_t size :
+       {index_t{1}, index_t{2}, index_t{7}, index_t{50}, index_t{1000}, index_t{1} << 62}) {
+    const Permutation order(size, 3, RandomUse::test);
+    for (const index_t first : {index_t{0}, size / 2}) {
+      for (const index_t count : {0, 1, 7, 8, 9, 400}) {
+        std::vector<index_t> filled(static_cast<std::size_t>(std::min(count, size - first)), -1);
+        order.fill(5, first, filled);
+        for (std::size_t i = 0; i < filled.size(); ++i)
+          ASSERT_EQ(filled[i], order.at(5, first + static_cast<index_t>(i))) << size << " from " << first;
+      }
+    }
+  }
+  std::vector<index_t> two(2);
+  EXPECT_THROW(Permutation(3, 1, RandomUse::test).fill(0, 2, two), ContractViolation);
+}
+
 TEST(Permutation, of_a_huge_set_stays_inside_and_is_one_to_one_where_looked_at) {
   const index_t n = (index_t{1} << 62) - 3;
   const Permutation permutation(n, 5, RandomUse::sampler);
