@@ -9,9 +9,9 @@
 
 namespace switchyard::nn {
 
-// Records of one forward, in its order; backward takes them off in the opposite one. A module that is called
-// twice has two records and one set of parameters. Place i holds the same type of record in every step, so its
-// memory is used again and a warm step allocates nothing.
+// Records of one forward, in its order; backward takes them off in the opposite one. A module that
+// keeps all it remembers here may be called twice: it has two records and one set of parameters. Place i holds
+// the same type of record in every step, so its memory is used again and a warm step allocates nothing.
 class Trace {
  public:
   // Forgets all records of the pass before; their memory stays.

@@ -144,10 +144,11 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
   const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
   const double dispatch = p.parts() * p.layers() * (batch - rows) * chance * p.features() * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
-  // learns from them.
+  // learns from them, and those of rows that are no data come back.
   const double returned = static_cast<double>(p.options.outputs + p.expert.shown_hidden());
-  const double outputs = p.parts() * p.layers() * (p.expert.frozen() ? 1.0 : 2.0) * rows * slots *
-                         (1.0 - hosted / experts) * returned * float_bytes;
+  const double d_rows = p.options.expert_options.input_gradient ? p.features() : 0.0;
+  const double outputs = p.parts() * p.layers() * rows * slots * (1.0 - hosted / experts) *
+                         ((p.expert.frozen() ? 1.0 : 2.0) * returned + d_rows) * float_bytes;
   out << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted,
                      rows_of(p.config.train.batch_size), mebibytes(parameters), mebibytes(activations),
                      p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
