@@ -8,6 +8,7 @@
 #include "device/thread_pool.hpp"
 #include "model/outline.hpp"
 #include "nn/shard_sums.hpp"
+#include "ops/reduce.hpp"
 
 namespace switchyard::model {
 Mixture::Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources)
@@ -58,9 +59,9 @@ void Mixture::collect(const nn::Pass& pass, moe::Statistics& statistics) {
   pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
     const IndexRange rows = pass.tiles().rows(tile);
     const Span<double> sums = shards.of(tile);
-    for (index_t n = rows.begin; n < rows.end; ++n) {
-      sums[task_loss] += scores_.losses[n];
-      if (!likelihood_losses.empty()) sums[likelihood_loss] += likelihood_losses[n];
+    ops::add_sum(pass.context, scores_.losses.subspan(rows.begin, rows.size()), sums[task_loss]);
+    if (!likelihood_losses.empty()) {
+      ops::add_sum(pass.context, likelihood_losses.subspan(rows.begin, rows.size()), sums[likelihood_loss]);
     }
     sums_.add_shard(pass.context, rows, sums.subspan(of_layer));
   });

@@ -10,6 +10,7 @@
 #include "device/thread_pool.hpp"
 #include "model/outline.hpp"
 #include "nn/shard_sums.hpp"
+#include "ops/reduce.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::model {
@@ -78,7 +79,7 @@ void Tokens::collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& scor
   pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
     const IndexRange rows = pass.tiles().rows(tile);
     Span<double> sums = shards.of(tile);
-    for (index_t n = rows.begin; n < rows.end; ++n) sums[0] += scores.losses[n];
+    ops::add_sum(pass.context, scores.losses.subspan(rows.begin, rows.size()), sums[0]);
     sums = sums.subspan(1);
     for (const auto& block : blocks_) {
       block->mixture.sums().add_shard(pass.context, rows, sums);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numbers>
 
+#include "ops/reduce.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::moe {
@@ -30,9 +31,12 @@ void RoutingSums::add_shard(device::Context& context, IndexRange rows, Span<doub
   const Routing& routing = *routing_;
   sums[Columns::bad_scores] = ops::all_finite(context, routing.noisy.rows_from(rows)) ? 0.0 : 1.0;
   double* const importance = sums.data() + Columns::importance;
+  const auto add = [&](Span<const double> of_rows, index_t column) {
+    if (!of_rows.empty()) ops::add_sum(context, of_rows.subspan(rows.begin, rows.size()), sums[column]);
+  };
+  add(score_entropies_, Columns::entropy);
+  add(weight_entropies_, Columns::chosen_entropy);
   for (index_t n = rows.begin; n < rows.end; ++n) {
-    if (!score_entropies_.empty()) sums[Columns::entropy] += score_entropies_[n];
-    if (!weight_entropies_.empty()) sums[Columns::chosen_entropy] += weight_entropies_[n];
     for (index_t i = 0; i < routing.slots; ++i)
       importance[routing.experts[n * routing.slots + i]] += routing.weights(n, i);
   }

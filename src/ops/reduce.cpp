@@ -68,6 +68,19 @@ struct SquaredSumOfPiece {
   }
 };
 
+template <class T>
+struct AddSum {
+  const T* values;
+  index_t count;
+  double* sum;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t /*row*/) const {
+    const double added = team.sum(count, [&](index_t i) { return static_cast<double>(values[i]); });
+    team.once([&] { *sum += added; });
+  }
+};
+
 struct AddTo {
   const float* values;
   float* sums;
@@ -85,6 +98,13 @@ void sum_partials(device::Context& context, tensor::ConstMatrix partials, Span<f
   constexpr index_t block = kernels::SumPartials::block;
   device::for_each_row(context, (partials.cols + block - 1) / block,
                        kernels::SumPartials{partials, out.data()});
+}
+
+void add_sum(device::Context& context, Span<const float> values, double& sum) {
+  device::for_each_row(context, 1, kernels::AddSum<float>{values.data(), std::ssize(values), &sum});
+}
+void add_sum(device::Context& context, Span<const double> values, double& sum) {
+  device::for_each_row(context, 1, kernels::AddSum<double>{values.data(), std::ssize(values), &sum});
 }
 
 double sum_tree(Span<const double> values) {

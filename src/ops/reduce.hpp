@@ -15,6 +15,10 @@ double sum_tree(Span<const double> values);
 // sums[i] += values[i]
 void add_to(device::Context&, Span<const float> values, Span<float> sums);
 
+// sum += the values, in float64 with the 32 lanes of a team: the figures of a shard's rows.
+void add_sum(device::Context&, Span<const float> values, double& sum);
+void add_sum(device::Context&, Span<const double> values, double& sum);
+
 // Sum of squares in float64: pieces of `squared_piece` elements, each with the 32 lanes of a team, the pieces
 // by sum_tree.
 inline constexpr index_t squared_piece = 8192;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "moe/regulariser.hpp"
+#include "ops/reduce.hpp"
 
 namespace switchyard::moe {
 
@@ -17,8 +18,8 @@ class MeanOfScores final : public Regulariser {
 
   index_t width() const override { return 1; }
 
-  void add_shard(device::Context& /*context*/, IndexRange rows, Span<double> sums) const override {
-    for (index_t n = rows.begin; n < rows.end; ++n) sums[0] += of_samples_[n];
+  void add_shard(device::Context& context, IndexRange rows, Span<double> sums) const override {
+    ops::add_sum(context, of_samples_.subspan(rows.begin, rows.size()), sums[0]);
   }
 
   double complete(const BatchSums& of) override {

@@ -5,6 +5,7 @@
 #include "device/thread_pool.hpp"
 #include "moe/regulariser.hpp"
 #include "ops/moe/pairwise.hpp"
+#include "ops/reduce.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
@@ -91,12 +92,10 @@ class Similarity final : public Regulariser {
 
   index_t width() const override { return 2; }
 
-  void add_shard(device::Context& /*context*/, IndexRange rows, Span<double> sums) const override {
+  void add_shard(device::Context& context, IndexRange rows, Span<double> sums) const override {
     if (terms_.distances.empty()) return;
-    for (index_t n = rows.begin; n < rows.end; ++n) {
-      sums[0] += terms_.distances[n];
-      sums[1] += terms_.same_expert[n];
-    }
+    ops::add_sum(context, terms_.distances.subspan(rows.begin, rows.size()), sums[0]);
+    ops::add_sum(context, terms_.same_expert.subspan(rows.begin, rows.size()), sums[1]);
   }
 
   double complete(const BatchSums& of) override {

@@ -74,6 +74,25 @@ TEST(SquaredSum, can_run_in_tasks_of_a_pool) {
   EXPECT_EQ(sums, std::vector<double>(12, alone));
 }
 
+// Lane l takes elements l, l + 32, ...; then lanes 16 apart are added, 8 apart, and so on.
+TEST(AddSum, adds_by_lanes_in_float64) {
+  for (const index_t count : {0, 1, 5, 8, 31, 32, 33, 100, 777}) {
+    const std::vector<float> values = random_values(count, 12, 100.0F);
+    const auto got = on_every_executor("add_sum", [&](device::Context& context) {
+      std::vector<double> sums = {0.5, 0.5};
+      add_sum(context, values, sums[0]);
+      add_sum(context, std::vector<double>(values.begin(), values.end()), sums[1]);
+      return sums;
+    });
+    double lanes[32] = {};
+    for (std::size_t i = 0; i < values.size(); ++i) lanes[i % 32] += static_cast<double>(values[i]);
+    for (int width = 16; width > 0; width /= 2)
+      for (int l = 0; l < width; ++l) lanes[l] += lanes[l + width];
+    EXPECT_EQ(got[0], 0.5 + lanes[0]) << count;
+    EXPECT_EQ(got[1], got[0]);
+  }
+}
+
 TEST(AddTo, adds_element_by_element) {
   const std::vector<float> values = random_values(10'000, 1);
   const auto sums = on_every_executor("add_to", [&](device::Context& context) {
