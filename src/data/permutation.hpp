@@ -35,7 +35,8 @@ class Permutation {
   // The element at `position` of permutation `variant`; about 0.2 us. Contract: 0 <= position < size,
   // 0 <= variant < 2^32.
   index_t at(index_t variant, index_t position) const;
-  // elements[i] = at(variant, first + i), several at once, in less than half the time. The contract is that of at().
+  // elements[i] = at(variant, first + i), several at once, in less than half the time. The contract is that of
+  // at().
   void fill(index_t variant, index_t first, Span<index_t> elements) const;
 
  private:
