@@ -1,6 +1,7 @@
 // What the experts returned of a row, joined: y = sum_i w_i f_i over its slots, and back.
 #pragma once
 
+#include "base/host_device.hpp"
 #include "base/span.hpp"
 #include "device/context.hpp"
 #include "ops/moe/gating.hpp"
@@ -13,7 +14,7 @@ struct CombineBatch {
   tensor::RowSource rows;       // [N * K, outputs]
   tensor::ConstMatrix weights;  // [N, K], what multiplies them
 
-  index_t slots() const { return weights.cols; }
+  SY_HD index_t slots() const { return weights.cols; }
 };
 
 // y: [N, outputs]; slots are added in their order.
