@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
-#include <ranges>
 
 #include "base/error.hpp"
 #include "device/thread_pool.hpp"
@@ -113,9 +114,9 @@ void Tokens::backward(const nn::Pass& of_batch) {
   const nn::Pass pass = own(of_batch);
   trunk_.gradients().begin(pass);
   tensor::Matrix d = norm_.backward(pass, embedding_.backward_scores(pass), nn::Wants::input_gradient);
-  for (const auto& block : blocks_ | std::views::reverse) {
-    const tensor::Matrix d_mixture = block->mixture.backward(pass, d, nn::Wants::input_gradient);
-    ops::add(pass.context, block->norm.backward(pass, d_mixture, nn::Wants::input_gradient), d);
+  for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
+    const tensor::Matrix d_mixture = (*block)->mixture.backward(pass, d, nn::Wants::input_gradient);
+    ops::add(pass.context, (*block)->norm.backward(pass, d_mixture, nn::Wants::input_gradient), d);
   }
   embedding_.backward(pass, d);
 }

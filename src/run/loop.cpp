@@ -127,10 +127,10 @@ void Loop::end_without_numbers(const Error& error) {
       saved_step_ >= 0 ? checkpoint::path_of(checkpoint_folder_, saved_step_).string() : std::string();
   const std::string advice =
       newest.empty()
-          ? std::string(
-                "there is no checkpoint yet; look at the data (data.mean, data.standard_deviation), at scales "
-                "and weights of losses that were set, and at optim.learning_rate, optim.warmup_steps, "
-                "optim.clip_norm and optim.epsilon, and start again")
+          ? fmt::format(
+                "there is no checkpoint yet; look at {}scales and weights of losses that were set, and at "
+                "optim.learning_rate, optim.warmup_steps, optim.clip_norm and optim.epsilon, and start again",
+                data::reads_images(config_.data) ? "the data (data.mean, data.standard_deviation), at " : "")
           : fmt::format(
                 "the newest checkpoint is finite ('{}'): to train on from it with another optim.learning_rate, "
                 "optim.clip_norm or optim.epsilon start a new run with --init.from={} (`switchyard resume` "

@@ -174,6 +174,14 @@ std::vector<std::string> start_warnings(const Config& config, const data::Datase
         fmt::format("train.batch_size = {} exceeds the {} training samples (a step is an epoch); lower it",
                     config.train.batch_size, console::grouped(samples)));
   }
+  if (config.train.parts > std::min(config.train.batch_size, samples)) {
+    warnings.push_back(fmt::format("train.parts = {} exceeds the samples of a batch (each is a part); lower it",
+                                   config.train.parts));
+  }
+  if (dataset.window() > 0 && dataset.size(data::Split::validation) == 0) {
+    warnings.push_back(
+        "no document of the text is for validation (no epoch is evaluated, no checkpoint is the best); add text");
+  }
   warn_of_classes(dataset, warnings);
   warn_of_pixels(config.data, dataset, warnings);
   return warnings;

@@ -26,6 +26,14 @@ void check_networks(const Config& config) {
     const bool has_filters = std::any_of(layers.begin(), layers.end(), [](const nn::LayerSpec& layer) {
       return layer.kind == nn::LayerSpec::Kind::patch_filters;
     });
+    const bool has_batch_norm = std::any_of(layers.begin(), layers.end(), [](const nn::LayerSpec& layer) {
+      return layer.kind == nn::LayerSpec::Kind::batch_norm;
+    });
+    require(
+        config.train.parts == 1 || !has_batch_norm,
+        "train.parts = {} with batch_norm in model.{} (its statistics are of the whole batch, and parts are computed "
+        "one after the other); set train.parts = 1",
+        config.train.parts, is_gate ? "gate" : "expert");
     require(config.train.precision == nn::Precision::float32 || !has_filters,
             "train.precision = bf16 with patch_filters in model.{} (they compute in float32 only); use float32",
             is_gate ? "gate" : "expert");

@@ -14,7 +14,7 @@ BatchLoader::BatchLoader(const Options& options, std::uint64_t seed, const data:
       resources_(resources),
       shards_(options.shards),
       parts_(options.parts),
-      batch_size_(options.batch_size),
+      evaluation_size_((options.batch_size + options.parts - 1) / options.parts),
       seed_(seed),
       training_{dataset.size(data::Split::train), options.batch_size},
       sampler_(dataset.size(data::Split::train), seed, RandomUse::sampler),
@@ -168,11 +168,11 @@ nn::Batch BatchLoader::training_batch(index_t step, index_t part) {
 
 index_t BatchLoader::evaluation_batches(data::Split split) const {
   const index_t samples = dataset_->size(split);
-  return samples == 0 ? 0 : data::Batching{samples, batch_size_}.batches_per_epoch();
+  return samples == 0 ? 0 : data::Batching{samples, evaluation_size_}.batches_per_epoch();
 }
 
 nn::Batch BatchLoader::evaluation_batch(data::Split split, index_t batch) {
-  const IndexRange places = data::Batching{dataset_->size(split), batch_size_}.places_of(batch);
+  const IndexRange places = data::Batching{dataset_->size(split), evaluation_size_}.places_of(batch);
   nn::Batch loaded = load(split, places.size(), std::nullopt, [&](index_t place, Span<index_t> samples) {
     std::iota(samples.begin(), samples.end(), places.begin + place);
   });

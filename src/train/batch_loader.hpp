@@ -55,7 +55,8 @@ class BatchLoader {
   comm::Resources resources_;
   index_t shards_;
   index_t parts_;
-  index_t batch_size_;
+  index_t
+      evaluation_size_;  // of a batch: no larger than a part of training's, which says what fits into memory
   std::uint64_t seed_;
   data::Batching training_;
   data::Permutation sampler_;  // variant: the epoch

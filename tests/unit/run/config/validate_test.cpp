@@ -43,6 +43,16 @@ TEST(Validate, more_top_k_than_experts) {
                     HasSubstr("; lower moe.top_k")));
 }
 
+TEST(Validate, parts_have_no_batch_norm) {
+  EXPECT_THAT(
+      error_of([](Config& c) { c.train.parts = 2; }),
+      AllOf(HasSubstr("train.parts = 2 with batch_norm in model.gate"), HasSubstr("; set train.parts = 1")));
+  Config config = valid();
+  config.train.parts = 2;
+  config.model.gate = "dense:experts";
+  EXPECT_NO_THROW(validate(config));
+}
+
 TEST(Validate, importance_needs_two_experts) {
   EXPECT_THAT(error_of([](Config& c) {
                 c.moe.experts = 1;
