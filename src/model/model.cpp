@@ -1,11 +1,45 @@
 #include "model/model.hpp"
 
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "device/allowed_memory.hpp"
 #include "model/mixture.hpp"
+#include "model/outline.hpp"
 #include "model/tokens.hpp"
 
 namespace switchyard::model {
+namespace {
+
+// Values and gradients are the least that a rank holds of its parameters. Memory is handed out before it is
+// there: without this the kernel ends the process when it is written to, and nobody says why.
+void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
+  const Outline planned = outline(options, task);
+  index_t parameters = planned.trunk_parameters;
+  index_t floats = 2 * planned.trunk_parameters;
+  const auto add = [&](const nn::NetworkShape& shape, index_t sets, bool frozen) {
+    const index_t count = sets * nn::Network(shape).parameter_count();
+    parameters += count;
+    floats += frozen ? count : 2 * count;
+  };
+  for (const moe::LayerOptions& layer : planned.layers) {
+    add(layer.gate, 1, options.frozen.gate);
+    add(layer.expert, (layer.routing.experts + ranks - 1) / ranks, options.frozen.experts);
+  }
+  const double needed = sizeof(float) * static_cast<double>(floats);
+  const auto allowed = static_cast<double>(device::allowed_memory_bytes());
+  if (allowed == 0 || needed <= allowed) return;
+  constexpr double gibibyte = 1 << 30;
+  throw OutOfMemory(fmt::format(
+      "the model has {} parameters on a rank, {:.1f} GiB with their gradients (this host allows {:.1f} GiB); use a "
+      "smaller model or more hosts (`switchyard plan` says what a rank takes)",
+      parameters, needed / gibibyte, allowed / gibibyte));
+}
+
+}  // namespace
 
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources) {
+  expect_memory(options, task, resources.communicator.size());
   switch (options.networks.family) {
     case Family::mixture:
       return std::make_unique<Mixture>(options, task, resources);

@@ -76,7 +76,7 @@ class Model {
   Model() = default;
 };
 
-// Throws ConfigError. Local.
+// Throws ConfigError, and OutOfMemory for a model that no memory of this host would hold. Local.
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources);
 
 }  // namespace switchyard::model
