@@ -81,6 +81,19 @@ void check_study(const Spec& spec, int ranks, const std::function<void(const run
   for (const std::string& path : spec.options.metrics) require_metric(path, "study.metrics", spec.file, layers);
 }
 
+bool is_of_validation(std::string_view path) {
+  return path.starts_with("validation.") || path.starts_with("best.");
+}
+
+void check_selectable(const Options& options, const Job& job, index_t validation_samples) {
+  if (job.purpose != Purpose::selection || validation_samples > 0 || !is_of_validation(options.select_by))
+    return;
+  throw ConfigError(fmt::format(
+      "study.select_by = {} selects by a number that no run with {} has (there is no validation split); name a "
+      "number that they have, such as train.loss, or see to a split (data.validation_samples, or more text)",
+      options.select_by, text_of(job.values)));
+}
+
 void check_stored_runs(const Spec& spec, const ReadConfig& read_config) {
   for (std::size_t a = 0; a < spec.arms.size(); ++a) {
     // Of a grid, the results' configurations are known after the selection.

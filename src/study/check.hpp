@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "study/jobs.hpp"
 #include "study/spec.hpp"
 
 namespace switchyard::study {
@@ -11,6 +12,14 @@ namespace switchyard::study {
 // `check_run` refuses a configuration for reasons of this machine. ConfigError. Local, and the same on every
 // rank.
 void check_study(const Spec& spec, int ranks, const std::function<void(const run::Config&)>& check_run);
+
+// Whether the number at a path of summary.json is measured on the validation split, or at the checkpoint that
+// is the best on it.
+bool is_of_validation(std::string_view path);
+
+// That a run which selects has select_by, as far as that takes a validation split: known once the samples are
+// read, and before any step. ConfigError. Local.
+void check_selectable(const Options& options, const Job& job, index_t validation_samples);
 
 // That runs which the study's folder already holds are those that it asks for (check_same_run), as far as the
 // configurations are known before anything is selected. Reads the folder.

@@ -9,6 +9,7 @@
 #include "comm/agreement.hpp"
 #include "run/run.hpp"
 #include "run/shared_inputs.hpp"
+#include "study/check.hpp"
 #include "study/run_state.hpp"
 
 namespace switchyard::study {
@@ -42,9 +43,13 @@ const data::Dataset& GroupRunner::dataset_of(const run::Config& config) {
   return datasets_.emplace(key, data::load_dataset(config.data, config.run.seed)).first->second;
 }
 
-GroupRunner::GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device,
-                         index_t most_held_bytes)
-    : group_(&group), data_plane_(group), device_(std::move(device)), most_held_bytes_(most_held_bytes) {}
+GroupRunner::GroupRunner(comm::Communicator& group, const Options& options,
+                         std::function<device::Context&(const run::Options&)> device, index_t most_held_bytes)
+    : group_(&group),
+      options_(&options),
+      data_plane_(group),
+      device_(std::move(device)),
+      most_held_bytes_(most_held_bytes) {}
 
 Ended GroupRunner::run(const Job& job) {
   std::optional<std::string> failure;
@@ -63,7 +68,10 @@ Ended GroupRunner::run(const Job& job) {
 Ended GroupRunner::train(const Job& job) {
   device::Context& context = device_(job.config.run);
   const data::Dataset* dataset = nullptr;
-  comm::agree(*group_, [&] { dataset = &dataset_of(job.config); });
+  comm::agree(*group_, [&] {
+    dataset = &dataset_of(job.config);
+    check_selectable(*options_, job, dataset->size(data::Split::validation));
+  });
   run::expect_same_data(*group_, dataset->identity());
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});

@@ -18,11 +18,12 @@ class GroupRunner {
  public:
   // `device` gives the device for a run's choice; local. All must outlive the runner. `most_held_bytes`: of
   // samples as floats, on this rank.
-  GroupRunner(comm::Communicator& group, std::function<device::Context&(const run::Options&)> device,
-              index_t most_held_bytes);
+  GroupRunner(comm::Communicator& group, const Options& options,
+              std::function<device::Context&(const run::Options&)> device, index_t most_held_bytes);
 
   // Starts or goes on with a run, in silence. A NumericError on which the group agrees is recorded in the run's
-  // folder, and the run counts as failed; all else is thrown. Collective over the group.
+  // folder, and the run counts as failed; all else is thrown, as is what check_selectable() refuses. Collective
+  // over the group.
   Ended run(const Job& job);
   // Whether a rank of the group was asked to stop. Collective over the group.
   bool stop_requested();
@@ -33,6 +34,7 @@ class GroupRunner {
   const data::Dataset& dataset_of(const run::Config& config);
 
   comm::Communicator* group_;
+  const Options* options_;
   comm::HostDataPlane data_plane_;
   std::function<device::Context&(const run::Options&)> device_;
   index_t most_held_bytes_;

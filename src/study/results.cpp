@@ -1,9 +1,12 @@
 #include "study/results.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "run/summary.hpp"
+#include "study/check.hpp"
 #include "study/metric_path.hpp"
 
 namespace switchyard::study {
@@ -21,15 +24,6 @@ std::vector<double> values(const std::vector<RunResult>& runs, const Get& get) {
   return found;
 }
 
-template <class Get>
-const RunResult* smallest(const std::vector<RunResult>& runs, const Get& get) {
-  const RunResult* best = nullptr;
-  for (const RunResult& run : runs) {
-    if (get(run) && (best == nullptr || *get(run) < *get(*best))) best = &run;
-  }
-  return best;
-}
-
 }  // namespace
 
 RunResult read_run(const Options& options, const std::string& folder, std::int64_t seed) {
@@ -39,14 +33,15 @@ RunResult read_run(const Options& options, const std::string& folder, std::int64
                 .status = run_status(path),
                 .metrics = std::vector<Value>(options.metrics.size()),
                 .select_by = {},
-                .train_loss = {}};
+                .has_validation = false};
   if (run.status != RunStatus::finished) return run;
   const auto summary = run::finished_summary(path / "summary.json");
   if (!summary) return run;
   for (std::size_t m = 0; m < options.metrics.size(); ++m)
     run.metrics[m] = metric(*summary, options.metrics[m]);
   run.select_by = metric(*summary, options.select_by);
-  run.train_loss = metric(*summary, "train.loss");
+  const auto validation = summary->find("validation");
+  run.has_validation = validation != summary->end() && !validation->is_null();
   return run;
 }
 
@@ -106,8 +101,43 @@ index_t count(const std::vector<RunResult>& runs, RunStatus status) {
 }
 
 const RunResult* best_run(const std::vector<RunResult>& runs) {
-  const RunResult* best = smallest(runs, [](const RunResult& run) { return run.select_by; });
-  return best != nullptr ? best : smallest(runs, [](const RunResult& run) { return run.train_loss; });
+  const RunResult* best = nullptr;
+  for (const RunResult& run : runs) {
+    if (run.select_by && (best == nullptr || *run.select_by < *best->select_by)) best = &run;
+  }
+  return best;
+}
+
+std::string why_without_select_by(const Options& options, const std::vector<RunResult>& runs) {
+  const auto finished = std::ranges::find(runs, RunStatus::finished, &RunResult::status);
+  if (finished == runs.end() || best_run(runs) != nullptr) return {};
+  return is_of_validation(options.select_by) && !finished->has_validation
+             ? "there is no validation split"
+             : "their summary.json holds no such number";
+}
+
+std::string why_not_selected(const Options& options, const ArmResult& arm) {
+  if (arm.selected) return {};
+  std::vector<RunResult> runs;
+  for (const Candidate& candidate : arm.candidates)
+    runs.insert(runs.end(), candidate.runs.begin(), candidate.runs.end());
+  return why_without_select_by(options, runs);
+}
+
+run::Outcome outcome_of(const Results& results) {
+  const auto has_result = [](const ArmResult& arm) { return count(arm.runs, RunStatus::finished) > 0; };
+  if (std::ranges::any_of(results.arms, has_result)) return {ExitCode::ok, "finished the study"};
+  for (const ArmResult& arm : results.arms) {
+    const std::string why = why_not_selected(results.options, arm);
+    if (why.empty()) continue;
+    return {ExitCode::config,
+            fmt::format("no run that selects values of the arm {} has study.select_by = {} ({}); name a number "
+                        "that they have, such as train.loss",
+                        arm.name, results.options.select_by, why)};
+  }
+  return {
+      ExitCode::numeric,
+      "every run of the study failed or was skipped (failed.json and skipped.json in their folders say why)"};
 }
 
 Interval paired_difference(const ArmResult& arm, const ArmResult& baseline, std::size_t metric) {

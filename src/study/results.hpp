@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "run/loop.hpp"
 #include "study/run_state.hpp"
 #include "study/statistics.hpp"
 
@@ -16,7 +17,7 @@ struct RunResult {
   RunStatus status = RunStatus::missing;
   std::vector<std::optional<double>> metrics;  // one per Options::metrics
   std::optional<double> select_by;
-  std::optional<double> train_loss;
+  bool has_validation = false;  // the summary has numbers of a validation split
 };
 
 // The selection runs of one combination of an arm.
@@ -55,8 +56,15 @@ std::optional<std::size_t> best_candidate(const std::vector<Candidate>& candidat
 MeanAndDeviation mean_of_select_by(const std::vector<RunResult>& runs);
 MeanAndDeviation mean_of_metric(const std::vector<RunResult>& runs, std::size_t metric);
 index_t count(const std::vector<RunResult>& runs, RunStatus status);
-// The finished run with the smallest select_by (where no run has that: training loss); the first of equals.
+// The finished run with the smallest select_by, the first of equals; null where no run has that number.
 const RunResult* best_run(const std::vector<RunResult>& runs);
+// Why none of the runs that finished has select_by: "there is no validation split". Empty if one has it, or
+// none finished.
+std::string why_without_select_by(const Options& options, const std::vector<RunResult>& runs);
+// The same of an arm's selection, where nothing was selected.
+std::string why_not_selected(const Options& options, const ArmResult& arm);
+// How a study ends whose runs are all done: well if a run of an arm's results finished.
+run::Outcome outcome_of(const Results& results);
 // Metric of `arm` minus metric of `baseline`, for every seed that has both.
 Interval paired_difference(const ArmResult& arm, const ArmResult& baseline, std::size_t metric);
 

@@ -94,7 +94,7 @@ Study::Study(const Spec& spec, const Means& means)
   const int group = world_->rank().value / static_cast<int>(spec.options.ranks_per_run);
   group_ = world_->split(group);
   if (world_->watchdog() != nullptr) world_->watchdog()->set_group(group);  // others make runs of their own
-  runner_.emplace(*group_, means.device, means.most_held_bytes);
+  runner_.emplace(*group_, spec.options, means.device, means.most_held_bytes);
   if (group_->is_root()) progress_.emplace(spec);
   relay_ = relay_stop(stop_mark);
 }
@@ -274,17 +274,16 @@ run::Outcome Study::finish(bool stopped) {
                       progress_->done(), progress_->total())
                 : std::string()};
   }
-  std::int64_t finished = 0;
+  run::Outcome outcome;
   at_root([&] {
     const Results results = read_results(spec_, selected_);
     *means_.out << '\n' << results_markdown(results, spec_.published) << checkpoint_note() << '\n';
-    for (const ArmResult& arm : results.arms) finished += count(arm.runs, RunStatus::finished);
+    outcome = outcome_of(results);
   });
-  world_->broadcast(Span<std::int64_t>(&finished, 1), GroupRank(0));
-  if (finished > 0) return {ExitCode::ok, "finished the study"};
-  return {
-      ExitCode::numeric,
-      "every run of the study failed or was skipped (failed.json and skipped.json in their folders say why)"};
+  auto code = static_cast<std::int64_t>(outcome.code);
+  world_->broadcast(Span<std::int64_t>(&code, 1), GroupRank(0));
+  outcome.code = static_cast<ExitCode>(code);
+  return outcome;
 }
 
 }  // namespace

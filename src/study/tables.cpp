@@ -109,6 +109,28 @@ std::string best_table(const Results& results, const std::vector<report::Publish
   return table(rows);
 }
 
+// A line for each arm of which select_by says nothing, with the reason.
+std::string arms_without_best(const Results& results) {
+  std::string text;
+  for (const ArmResult& arm : results.arms) {
+    const std::string why = why_without_select_by(results.options, arm.runs);
+    if (!why.empty())
+      text += fmt::format("\n{}: no run has that number ({}), so none is the best.\n", arm.title, why);
+  }
+  return text;
+}
+
+std::string arms_not_selected(const Results& results) {
+  std::string text;
+  for (const ArmResult& arm : results.arms) {
+    const std::string why = why_not_selected(results.options, arm);
+    if (!why.empty())
+      text += fmt::format("\n{}: nothing was selected, since no run has {} ({}).\n", arm.title,
+                          results.options.select_by, why);
+  }
+  return text;
+}
+
 std::string differences_table(const Results& results, const ArmResult& baseline) {
   std::vector<std::vector<std::string>> rows = {{"arm", "metric", "n", "mean", "95% interval"}};
   for (const ArmResult& arm : results.arms) {
@@ -138,10 +160,11 @@ std::string results_csv(const Results& results) {
 }
 
 std::string results_markdown(const Results& results, const std::vector<report::PublishedValue>& published) {
-  std::string text = fmt::format("# {}\n\nMean ± sample standard deviation of the n runs that finished.\n\n{}",
-                                 results.name, arms_table(results));
-  text += fmt::format("\n## The best run of each arm\n\nThe one with the smallest {}.\n\n{}",
-                      results.options.select_by, best_table(results, published));
+  std::string text =
+      fmt::format("# {}\n\nMean ± sample standard deviation of the n runs that finished.\n\n{}{}", results.name,
+                  arms_table(results), arms_not_selected(results));
+  text += fmt::format("\n## The best run of each arm\n\nThe one with the smallest {}.\n\n{}{}",
+                      results.options.select_by, best_table(results, published), arms_without_best(results));
   const auto baseline = std::ranges::find(results.arms, results.options.baseline, &ArmResult::name);
   if (baseline == results.arms.end() || results.arms.size() < 2) return text;
   text += fmt::format(

@@ -62,5 +62,21 @@ TEST(StudyCheck, a_selection_finds_a_run_for_each_of_its_seeds) {
   EXPECT_NO_THROW(check(reader, {{"", "study.selection_seeds", "4"}})) << "it reads no other runs";
 }
 
+TEST(StudyCheck, a_selection_by_validation_takes_a_validation_split) {
+  Options options;
+  Job job{.values = {{"moe.top_k", "1"}}, .purpose = Purpose::selection};
+  EXPECT_THAT(config_error_of([&] { check_selectable(options, job, 0); }),
+              AllOf(HasSubstr("study.select_by = validation.error"), HasSubstr("moe.top_k=1"),
+                    HasSubstr("no validation split"), HasSubstr("such as train.loss")));
+  EXPECT_NO_THROW(check_selectable(options, job, 1));
+  job.purpose = Purpose::result;
+  EXPECT_NO_THROW(check_selectable(options, job, 0)) << "it selects nothing";
+  job.purpose = Purpose::selection;
+  options.select_by = "train.loss";
+  EXPECT_NO_THROW(check_selectable(options, job, 0));
+  options.select_by = "best.test.error";
+  EXPECT_NE(config_error_of([&] { check_selectable(options, job, 0); }), "") << "the best on validation";
+}
+
 }  // namespace
 }  // namespace switchyard::study

@@ -13,6 +13,7 @@ namespace {
 
 using switchyard::test::config_error_of;
 using testing::HasSubstr;
+using testing::Not;
 
 RunResult finished(std::int64_t seed, double error, double select_by) {
   return {.seed = seed,
@@ -20,7 +21,7 @@ RunResult finished(std::int64_t seed, double error, double select_by) {
           .status = RunStatus::finished,
           .metrics = {error},
           .select_by = select_by,
-          .train_loss = 1.0};
+          .has_validation = true};
 }
 
 RunResult failed(std::int64_t seed) {
@@ -29,7 +30,20 @@ RunResult failed(std::int64_t seed) {
           .status = RunStatus::failed,
           .metrics = {std::nullopt},
           .select_by = {},
-          .train_loss = {}};
+          .has_validation = false};
+}
+
+RunResult missing(std::int64_t seed) {
+  RunResult run = failed(seed);
+  run.status = RunStatus::missing;
+  return run;
+}
+
+RunResult without_validation(std::int64_t seed) {
+  RunResult run = failed(seed);
+  run.status = RunStatus::finished;
+  run.metrics = {0.5};
+  return run;
 }
 
 Results two_arms() {
@@ -59,13 +73,44 @@ TEST(StudyResults, selection_prefers_what_never_failed_then_the_smallest_mean) {
   EXPECT_EQ(best_candidate({{{}, {failed(1)}}}), std::nullopt);
 }
 
-TEST(StudyResults, the_best_run_has_the_smallest_select_by_or_loss) {
-  std::vector<RunResult> runs = two_arms().arms[0].runs;
-  EXPECT_EQ(best_run(runs)->seed, 2);
-  for (RunResult& run : runs) run.select_by.reset();
-  runs[2].train_loss = 0.5;
-  EXPECT_EQ(best_run(runs)->seed, 3);
+TEST(StudyResults, the_best_run_has_the_smallest_select_by) {
+  EXPECT_EQ(best_run(two_arms().arms[0].runs)->seed, 2);
   EXPECT_EQ(best_run({failed(1)}), nullptr);
+}
+
+TEST(StudyResults, without_select_by_no_run_is_the_best) {
+  Results results = two_arms();
+  EXPECT_THAT(results_markdown(results, {}), Not(HasSubstr("no run has that number")));
+  for (RunResult& run : results.arms[0].runs) run = without_validation(run.seed);
+  EXPECT_EQ(best_run(results.arms[0].runs), nullptr);
+  const std::string text = results_markdown(results, {});
+  EXPECT_THAT(
+      text, HasSubstr("| Plain | - | - |\n| Other | 3 | 0.3 |\n\n"
+                      "Plain: no run has that number (there is no validation split), so none is the best.\n"));
+  EXPECT_THAT(text, Not(HasSubstr("Other: no run")));
+  EXPECT_TRUE(results_object(results, {})["arms"][0]["summary"]["test.error"]["best"].is_null());
+  results.options.select_by = "test.layers.1.h_u";
+  EXPECT_THAT(results_markdown(results, {}), HasSubstr("(their summary.json holds no such number)"));
+}
+
+TEST(StudyResults, a_study_in_which_nothing_could_be_selected_says_so) {
+  Results results = two_arms();
+  EXPECT_EQ(outcome_of(results).code, ExitCode::ok);
+  results.arms.erase(results.arms.begin());
+  ArmResult& arm = results.arms[0];
+  arm.selected.reset();
+  arm.runs = {missing(1), missing(2)};
+  arm.candidates = {{{{"moe.top_k", "1"}}, {failed(1), without_validation(2)}}};
+  EXPECT_EQ(outcome_of(results).code, ExitCode::config);
+  EXPECT_EQ(outcome_of(results).reason,
+            "no run that selects values of the arm other has study.select_by = validation.error (there is no "
+            "validation split); name a number that they have, such as train.loss");
+  EXPECT_THAT(results_markdown(results, {}),
+              HasSubstr("Other: nothing was selected, since no run has validation.error (there is no "
+                        "validation split).\n"));
+  arm.candidates = {{{{"moe.top_k", "1"}}, {failed(1), failed(2)}}};
+  EXPECT_EQ(outcome_of(results).code, ExitCode::numeric);
+  EXPECT_THAT(outcome_of(results).reason, HasSubstr("every run of the study failed or was skipped"));
 }
 
 TEST(StudyResults, differences_are_taken_by_seed) {
