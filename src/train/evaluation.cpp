@@ -12,7 +12,9 @@ std::string_view name(data::Split split) {
 
 std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, model::Model& model,
                                         comm::Resources resources) {
-  auto& [communicator, data_plane, context] = resources;
+  // Not by structured bindings, which clang does not let a lambda refer to.
+  comm::Communicator& communicator = resources.communicator;
+  device::Context& context = resources.context;
   moe::Statistics total = model.statistics();
   moe::Statistics batch_statistics = model.statistics();
   PhaseClock clock;

@@ -42,7 +42,10 @@ struct Result {
 // gathers them tile by tile, and other programs count it as part of their exchange. raw: the same bytes between
 // the same ranks from one block to another, nothing packed. copy: one pass over the bytes.
 Result measure(comm::Resources resources, index_t rows_per_pair) {
-  auto& [communicator, data_plane, context] = resources;
+  // Not by structured bindings, which clang does not let a lambda refer to.
+  comm::Communicator& communicator = resources.communicator;
+  comm::DataPlane& data_plane = resources.data_plane;
+  device::Context& context = resources.context;
   const int ranks = communicator.size();
   const Workload w = make_workload(rows_per_pair, ranks);
   const moe::Placement placement = moe::Placement::make(moe::PlacementRule::block, ranks, ranks);
