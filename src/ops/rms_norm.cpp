@@ -29,8 +29,7 @@ void rms_norm_weight_gradient(device::Context& context, tensor::ConstMatrix x, S
                               tensor::ConstMatrix d_y, Span<float> d_weight) {
   expect_shape("d_y", d_y, x.rows, x.cols);
   SY_EXPECTS(std::ssize(d_weight) == x.cols, "{} gradients for {} columns", d_weight.size(), x.cols);
-  // A GPU wants many blocks; a CPU is fast where it reads a row to its end.
-  const index_t block = context.device() == device::DeviceKind::cuda ? 128 : 1024;
+  const index_t block = kernels::columns_of_block(context.device());
   device::for_each_row(context, (x.cols + block - 1) / block,
                        kernels::RmsNormWeightGradient{x, inverse_rms.data(), d_y, d_weight.data(), block});
 }

@@ -65,8 +65,7 @@ void add(device::Context& context, tensor::ConstMatrix x, tensor::Matrix y) {
 
 void column_sums(device::Context& context, tensor::ConstMatrix x, Span<float> sums) {
   SY_EXPECTS(std::ssize(sums) == x.cols, "{} sums for {} columns", sums.size(), x.cols);
-  // A GPU wants many blocks; a CPU is fast where it reads a row to its end.
-  const index_t block = context.device() == device::DeviceKind::cuda ? 128 : 1024;
+  const index_t block = kernels::columns_of_block(context.device());
   device::for_each_row(context, (x.cols + block - 1) / block, kernels::ColumnSums{x, sums.data(), block});
 }
 

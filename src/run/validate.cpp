@@ -19,22 +19,17 @@ void check_networks(const Config& config) {
     const auto layers = is_gate
                             ? moe::parse_gate(config.model.gate).layers
                             : moe::parse_expert(config.model.expert, model::expert_role(config.model.family));
-    const bool needs_image = std::any_of(layers.begin(), layers.end(), [](const nn::LayerSpec& layer) {
-      return layer.kind == nn::LayerSpec::Kind::conv || layer.kind == nn::LayerSpec::Kind::padded_conv ||
-             layer.kind == nn::LayerSpec::Kind::max_pool;
-    });
-    const bool has_filters = std::any_of(layers.begin(), layers.end(), [](const nn::LayerSpec& layer) {
-      return layer.kind == nn::LayerSpec::Kind::patch_filters;
-    });
-    const bool has_batch_norm = std::any_of(layers.begin(), layers.end(), [](const nn::LayerSpec& layer) {
-      return layer.kind == nn::LayerSpec::Kind::batch_norm;
-    });
+    using Kind = nn::LayerSpec::Kind;
+    const auto has = [&](Kind kind) {
+      return std::ranges::find(layers, kind, &nn::LayerSpec::kind) != layers.end();
+    };
+    const bool needs_image = has(Kind::conv) || has(Kind::padded_conv) || has(Kind::max_pool);
     require(
-        config.train.parts == 1 || !has_batch_norm,
+        config.train.parts == 1 || !has(Kind::batch_norm),
         "train.parts = {} with batch_norm in model.{} (its statistics are of the whole batch, and parts are computed "
         "one after the other); set train.parts = 1",
         config.train.parts, is_gate ? "gate" : "expert");
-    require(config.train.precision == nn::Precision::float32 || !has_filters,
+    require(config.train.precision == nn::Precision::float32 || !has(Kind::patch_filters),
             "train.precision = bf16 with patch_filters in model.{} (they compute in float32 only); use float32",
             is_gate ? "gate" : "expert");
     require(data::reads_images(config.data) || !needs_image,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/host_device.hpp"
+#include "ops/kernels/column_sums.hpp"
 #include "ops/kernels/math.hpp"
 #include "tensor/view.hpp"
 
@@ -47,7 +48,7 @@ struct RmsNormBackward {
   }
 };
 
-// "Row" is a block of columns, as of ColumnSums.
+// "Row" is a block of columns.
 struct RmsNormWeightGradient {
   tensor::ConstMatrix x;
   const float* inverse_rms;
@@ -57,18 +58,13 @@ struct RmsNormWeightGradient {
 
   index_t scratch_bytes() const { return block * size_of<double>; }
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
-    const index_t first = row * block;
-    const index_t n = x.cols - first < block ? x.cols - first : block;
-    double* const sum = team.template scratch<double>();
-    team.for_each(n, [&](index_t c) { sum[c] = 0; });
-    for (index_t r = 0; r < x.rows; ++r) {
-      const float* const in = x.row(r) + first;
-      const float* const d = d_y.row(r) + first;
+  SY_HD void operator()(const Team& team, index_t index) const {
+    sum_block_of_columns(team, x.rows, x.cols, block, index, d_weight, [&](index_t r) {
+      const float* const in = x.row(r);
+      const float* const d = d_y.row(r);
       const float inverse = inverse_rms[r];
-      team.for_each(n, [&](index_t c) { sum[c] += static_cast<double>(d[c]) * (in[c] * inverse); });
-    }
-    team.for_each(n, [&](index_t c) { d_weight[first + c] = static_cast<float>(sum[c]); });
+      return [=](index_t c) { return static_cast<double>(d[c]) * (in[c] * inverse); };
+    });
   }
 };
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/host_device.hpp"
+#include "ops/kernels/column_sums.hpp"
 #include "ops/kernels/columns.hpp"
 #include "ops/kernels/math.hpp"
 #include "tensor/view.hpp"
@@ -148,8 +149,7 @@ struct ReluRowsBackward {
   }
 };
 
-// "Row" here is a block of columns, whose sums lie in the scratch. A team gives one i to the same thread in
-// every for_each, so that no sync is needed on the way down the rows, and each column is added in row order.
+// "Row" here is a block of columns.
 struct ColumnSums {
   tensor::ConstMatrix x;
   float* sums;    // [cols]
@@ -157,16 +157,11 @@ struct ColumnSums {
 
   index_t scratch_bytes() const { return block * size_of<double>; }
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
-    const index_t first = row * block;
-    const index_t n = x.cols - first < block ? x.cols - first : block;
-    double* const sum = team.template scratch<double>();
-    team.for_each(n, [&](index_t c) { sum[c] = 0; });
-    for (index_t r = 0; r < x.rows; ++r) {
-      const float* const in = x.row(r) + first;
-      team.for_each(n, [&](index_t c) { sum[c] += in[c]; });
-    }
-    team.for_each(n, [&](index_t c) { sums[first + c] = static_cast<float>(sum[c]); });
+  SY_HD void operator()(const Team& team, index_t index) const {
+    sum_block_of_columns(team, x.rows, x.cols, block, index, sums, [&](index_t r) {
+      const float* const in = x.row(r);
+      return [=](index_t c) { return in[c]; };
+    });
   }
 };
 

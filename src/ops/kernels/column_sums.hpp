@@ -1,0 +1,32 @@
+// Sums down the columns of a matrix, for kernels whose "row" is a block of columns.
+#pragma once
+
+#include "base/host_device.hpp"
+#include "device/buffer.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::ops::kernels {
+
+// Columns of a block. A GPU wants many blocks; a CPU is fast where it reads a row to its end.
+inline index_t columns_of_block(device::DeviceKind device) {
+  return device == device::DeviceKind::cuda ? 128 : 1024;
+}
+
+// sums[c] = sum over r < rows of term(r)(c) in float64, for the columns c of one block out of `cols`; scratch
+// holds a double for each column of a block. A team gives one c to the same thread in every for_each, so that
+// no sync is needed on the way down the rows, and each column is added in row order.
+template <class Team, class Term>
+SY_HD void sum_block_of_columns(const Team& team, index_t rows, index_t cols, index_t block, index_t index,
+                                float* sums, const Term& term) {
+  const index_t first = index * block;
+  const index_t n = cols - first < block ? cols - first : block;
+  double* const sum = team.template scratch<double>();
+  team.for_each(n, [&](index_t c) { sum[c] = 0; });
+  for (index_t r = 0; r < rows; ++r) {
+    const auto of_row = term(r);
+    team.for_each(n, [&](index_t c) { sum[c] += of_row(first + c); });
+  }
+  team.for_each(n, [&](index_t c) { sums[first + c] = static_cast<float>(sum[c]); });
+}
+
+}  // namespace switchyard::ops::kernels
