@@ -25,8 +25,16 @@ Permutation::Permutation(index_t size, std::uint64_t seed, RandomUse use)
     : size_(size), seed_(seed), use_(use) {
   SY_EXPECTS(size >= 0 && size <= largest_size, "a permutation of {} elements", size);
   const auto n = static_cast<std::uint64_t>(size > 0 ? size : 1);
-  left_size_ = ceil_sqrt(n);
-  right_size_ = (n + left_size_ - 1) / left_size_;
+  left_ = Modulus(ceil_sqrt(n));
+  right_ = Modulus((n + left_.size - 1) / left_.size);
+}
+
+// The quotient by the reciprocal is the true one or one less, since value < 2^64.
+std::uint64_t Permutation::Modulus::remainder(std::uint64_t value) const {
+  __extension__ using Wide = unsigned __int128;
+  const auto quotient = static_cast<std::uint64_t>((static_cast<Wide>(value) * reciprocal) >> 64U);
+  const std::uint64_t rest = value - quotient * size;
+  return rest < size ? rest : rest - size;
 }
 
 index_t Permutation::at(index_t variant, index_t position) const {
@@ -35,13 +43,13 @@ index_t Permutation::at(index_t variant, index_t position) const {
   const auto key = static_cast<std::uint32_t>(variant);
   auto value = static_cast<std::uint64_t>(position);
   do {
-    std::uint64_t left = value / right_size_;
-    std::uint64_t right = value % right_size_;
+    std::uint64_t left = value / right_.size;
+    std::uint64_t right = value % right_.size;
     for (std::uint32_t round = 0; round < round_count; round += 2) {
-      left = (left + round_value(key, round, right)) % left_size_;
-      right = (right + round_value(key, round + 1, left)) % right_size_;
+      left = left_.remainder(left + round_value(key, round, right));
+      right = right_.remainder(right + round_value(key, round + 1, left));
     }
-    value = left * right_size_ + right;
+    value = left * right_.size + right;
   } while (value >= static_cast<std::uint64_t>(size_));
   return static_cast<index_t>(value);
 }
@@ -61,18 +69,18 @@ void Permutation::fill(index_t variant, index_t first, Span<index_t> elements) c
       value[l] = static_cast<std::uint64_t>(first + begin + (l < used ? l : 0));
     for (bool walks = false, again = true; again; walks = true) {
       for (index_t l = 0; l < lanes; ++l) {
-        left[l] = value[l] / right_size_;
-        right[l] = value[l] % right_size_;
+        left[l] = value[l] / right_.size;
+        right[l] = value[l] % right_.size;
       }
       for (std::uint32_t round = 0; round < round_count; round += 2) {
         for (index_t l = 0; l < lanes; ++l) added[l] = round_value(key, round, right[l]);
-        for (index_t l = 0; l < lanes; ++l) left[l] = (left[l] + added[l]) % left_size_;
+        for (index_t l = 0; l < lanes; ++l) left[l] = left_.remainder(left[l] + added[l]);
         for (index_t l = 0; l < lanes; ++l) added[l] = round_value(key, round + 1, left[l]);
-        for (index_t l = 0; l < lanes; ++l) right[l] = (right[l] + added[l]) % right_size_;
+        for (index_t l = 0; l < lanes; ++l) right[l] = right_.remainder(right[l] + added[l]);
       }
       again = false;
       for (index_t l = 0; l < lanes; ++l) {
-        if (!walks || value[l] >= size) value[l] = left[l] * right_size_ + right[l];
+        if (!walks || value[l] >= size) value[l] = left[l] * right_.size + right[l];
         again = again || value[l] >= size;
       }
     }

@@ -40,11 +40,21 @@ class Permutation {
   void fill(index_t variant, index_t first, Span<index_t> elements) const;
 
  private:
+  // value mod size by a product with 1 / size: a division takes several times as long.
+  struct Modulus {
+    std::uint64_t size = 1;
+    std::uint64_t reciprocal = 0;  // floor((2^64 - 1) / size)
+
+    Modulus() = default;
+    explicit Modulus(std::uint64_t of) : size(of), reciprocal(~std::uint64_t{0} / of) {}
+    std::uint64_t remainder(std::uint64_t value) const;
+  };
+
   std::uint64_t round_value(std::uint32_t variant, std::uint32_t round, std::uint64_t half) const;
 
   index_t size_;
-  std::uint64_t left_size_;   // a
-  std::uint64_t right_size_;  // b
+  Modulus left_;   // a
+  Modulus right_;  // b
   std::uint64_t seed_;
   RandomUse use_;
 };
