@@ -24,6 +24,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/host_device.hpp"
 #include "base/ids.hpp"
@@ -153,4 +154,40 @@ class SerialTeam {
   std::byte* scratch_;
 };
 
+// One thread needs no second way through the values: it keeps the places as it goes, in lanes of its own.
+// (Loops that are not unrolled become vector instructions; unrolled ones become jumps.)
+template <class F>
+SY_HD index_t argmax(const SerialTeam& /*team*/, index_t n, const F& f) {
+  constexpr int lanes = 16;
+  float largest[lanes];
+  std::int32_t place[lanes];
+  for (int l = 0; l < lanes; ++l) {
+    largest[l] = -__builtin_inff();
+    place[l] = 0;
+  }
+  index_t i = 0;
+  const auto take = [&](int l) {
+    const float value = f(i + l);
+    const bool better = value > largest[l];
+    place[l] = better ? static_cast<std::int32_t>(i + l) : place[l];
+    largest[l] = better ? value : largest[l];
+  };
+  for (; i + lanes <= n; i += lanes) {
+#pragma GCC unroll 1
+    for (int l = 0; l < lanes; ++l) take(l);
+  }
+  for (int l = 0; i + l < n; ++l) take(l);
+  float most[lanes];
+  for (int l = 0; l < lanes; ++l) most[l] = largest[l];
+  for (int half = lanes / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) most[l] = larger(most[l], most[l + half]);
+  }
+  // A lane that took nothing has place 0 and -infinity, which is the answer only if all have.
+#pragma GCC unroll 1
+  for (int l = 0; l < lanes; ++l) place[l] = largest[l] == most[0] ? place[l] : INT32_MAX;
+  for (int half = lanes / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) place[l] = place[l + half] < place[l] ? place[l + half] : place[l];
+  }
+  return place[0];
+}
 }  // namespace switchyard::device

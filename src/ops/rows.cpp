@@ -24,6 +24,11 @@ void softmax(device::Context& context, tensor::ConstMatrix logits, tensor::Matri
 
 void log_softmax(device::Context& context, tensor::ConstMatrix logits, tensor::Matrix y) {
   expect_same_size("log_softmax", logits, y);
+  if (logits.cols <= kernels::LogSoftmaxOfFew::most_cols) {
+    constexpr index_t block = kernels::rows_per_block;
+    device::for_each_row(context, (logits.rows + block - 1) / block, kernels::LogSoftmaxOfFew{logits, y});
+    return;
+  }
   device::for_each_row(context, logits.rows, kernels::LogSoftmax{logits, y});
 }
 
@@ -39,7 +44,7 @@ void top_k(device::Context& context, tensor::ConstMatrix logits, index_t k, std:
   SY_EXPECTS(k >= 0 && k <= logits.cols && logits.cols <= max_cols, "the {} largest of {} columns (at most {})",
              k, logits.cols, max_cols);
   if (k == 1) {
-    const index_t block = kernels::rows_of_block(logits.cols);
+    const index_t block = kernels::rows_per_block;
     device::for_each_row(context, (logits.rows + block - 1) / block, kernels::TopOne{logits, experts});
     return;
   }

@@ -35,14 +35,20 @@ void weigh_fully(Routing& routing) {
   fill(routing.log_weights, 0.0F);
 }
 
-void weigh_by_scores(device::Context& context, GateValue value, Routing& routing) {
-  if (routing.slots == 1) routing.entropies = context.workspace().allocate<double>(routing.samples);
+void allocate_weights(const nn::Pass& pass, GateValue value, Routing& routing) {
+  if (routing.slots == 1) routing.entropies = pass.workspace().allocate<double>(routing.samples);
+  if (value == GateValue::noisy_logit)
+    routing.factors = tensor::allocate_matrix(pass.workspace(), routing.samples, routing.slots);
+}
+
+void weigh_by_scores(device::Context& context, GateValue value, const Routing& routing) {
   ops::gate_weights(context, routing.scores, routing.experts.data(),
-                    {routing.weights, routing.log_weights, routing.entropies});
-  if (value == GateValue::noisy_logit) {
-    routing.factors = tensor::allocate_matrix(context.workspace(), routing.samples, routing.slots);
+                    {.weights = routing.weights,
+                     .log_weights = routing.log_weights,
+                     .entropies = routing.entropies,
+                     .by_largest = routing.noisy.data == routing.scores.data});
+  if (value == GateValue::noisy_logit)
     ops::gather_scores(context, routing.noisy, routing.experts.data(), routing.slots, routing.factors);
-  }
 }
 
 void backward_to_scores(const nn::Pass& pass, const Routing& routing, ops::GateMeasure measure,

@@ -7,15 +7,10 @@
 
 namespace switchyard::ops::kernels {
 
-// Rows of a block. Wide ones are few: theirs is the part of the matrix that must stay in the cache for a second
-// way through the columns, and the processor foresees no more than some rows that lie far apart.
-SY_HD inline index_t rows_of_block(index_t cols) { return cols > 256 ? pack_lanes : rows_per_block; }
-
-// Rows [first, first + rows_of_block()) of a matrix, as far as it has them.
+// Rows [first, first + rows_per_block) of a matrix, as far as it has them.
 SY_HD inline tensor::ConstMatrix block_of_rows(tensor::ConstMatrix m, index_t block) {
-  const index_t rows = rows_of_block(m.cols);
-  const index_t left = m.rows - block * rows;
-  return m.rows_from(block * rows, left < rows ? left : rows);
+  const index_t left = m.rows - block * rows_per_block;
+  return m.rows_from(block * rows_per_block, left < rows_per_block ? left : rows_per_block);
 }
 
 #if SY_PACK_WIDTH > 1

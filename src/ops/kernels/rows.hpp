@@ -46,6 +46,48 @@ struct LogSoftmax {
   }
 };
 
+// LogSoftmax of rows that are shorter than a team's lanes, to its bits. "Row" is a block of rows, each in a
+// lane of its own, so that the butterfly of a row's sum is a sum of columns.
+struct LogSoftmaxOfFew {
+  static constexpr index_t most_cols = device::lane_count;
+  tensor::ConstMatrix logits;
+  tensor::Matrix y;
+
+  // The row's values in the lanes of a team, then their sums.
+  SY_HD index_t lanes() const { return logits.cols <= 16 ? 16 : most_cols; }
+  index_t scratch_bytes() const {
+    return (lanes() * rows_per_block + rows_per_block + column_scratch) * size_of<float>;
+  }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t index) const {
+    const tensor::ConstMatrix block = block_of_rows(logits, index);
+    const index_t n = block.rows;
+    const index_t cols = block.cols;
+    float* const lane = team.template scratch<float>();
+    float* const largest = lane + lanes() * rows_per_block;
+    float* const scratch = largest + rows_per_block;
+    // A row stays with one thread: no sync is needed.
+    team.for_each(n, [=](index_t r) { largest[r] = -__builtin_inff(); });
+    for_each_column(team, block, scratch,
+                    [=](index_t r, index_t, float x) { largest[r] = device::larger(largest[r], x); });
+    for_each_column(team, block, scratch,
+                    [=](index_t r, index_t c, float x) { lane[c * rows_per_block + r] = exp(x - largest[r]); });
+    for (index_t c = cols; c < lanes(); ++c)
+      team.for_each(n, [=](index_t r) { lane[c * rows_per_block + r] = 0.0F; });
+    for (index_t half = lanes() / 2; half > 0; half /= 2) {
+      for (index_t c = 0; c < half; ++c) {
+        team.for_each(
+            n, [=](index_t r) { lane[c * rows_per_block + r] += lane[(c + half) * rows_per_block + r]; });
+      }
+    }
+    team.for_each(n, [=](index_t r) { lane[r] = log(lane[r]); });
+    const tensor::Matrix out = y.rows_from(index * rows_per_block, n);
+    team.for_each(n, [=](index_t r) {
+      for (index_t c = 0; c < cols; ++c) out(r, c) = (block(r, c) - largest[r]) - lane[r];
+    });
+  }
+};
+
 struct LogSoftmaxBackward {
   tensor::ConstMatrix y;
   tensor::ConstMatrix d_y;
@@ -73,7 +115,7 @@ struct TopOne {
     constexpr float lowest = std::numeric_limits<float>::lowest();  // as TopK
     const tensor::ConstMatrix block = block_of_rows(logits, index);
     float* const largest = team.template scratch<float>();
-    std::int32_t* const best = experts + index * rows_of_block(logits.cols);
+    std::int32_t* const best = experts + index * rows_per_block;
     team.for_each(block.rows, [=](index_t r) {
       largest[r] = lowest;
       best[r] = 0;

@@ -31,7 +31,7 @@ void add_noise(device::Context& context, tensor::ConstMatrix logits, Span<const 
 
 void gate_weights(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
                   const SlotWeights& of_slots) {
-  const auto& [weights, log_weights, entropies] = of_slots;
+  const auto& [weights, log_weights, entropies, by_largest] = of_slots;
   const index_t slots = weights.cols;
   expect_slots(slots, scores.cols);
   expect_shape("weights", weights, scores.rows, slots);
@@ -39,10 +39,10 @@ void gate_weights(device::Context& context, tensor::ConstMatrix scores, const st
   SY_EXPECTS(entropies.empty() || (slots == 1 && std::ssize(entropies) == scores.rows),
              "{} entropies for {} rows of {} slots", entropies.size(), scores.rows, slots);
   if (slots == 1) {
-    const index_t block = kernels::rows_of_block(scores.cols);
+    const index_t block = kernels::rows_per_block;
     device::for_each_row(
         context, (scores.rows + block - 1) / block,
-        kernels::GateWeightsOfOne{scores, experts, weights, log_weights, data_or_null(entropies)});
+        kernels::GateWeightsOfOne{scores, experts, weights, log_weights, data_or_null(entropies), by_largest});
     return;
   }
   device::for_each_row(context, scores.rows,

@@ -39,6 +39,7 @@ struct SlotWeights {
   tensor::Matrix weights;       // [N, K]
   tensor::Matrix log_weights;   // [N, K]
   Span<double> entropies = {};  // [N]; empty: not wanted
+  bool by_largest = false;      // the one slot has the largest score: top_k() of the same scores
 };
 void gate_weights(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts,
                   const SlotWeights& of_slots);

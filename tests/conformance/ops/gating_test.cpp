@@ -9,6 +9,7 @@
 #include "base/ids.hpp"
 #include "conformance/ops/executors.hpp"
 #include "numerics/ops/differences.hpp"
+#include "ops/rows.hpp"
 #include "support/reference_losses.hpp"
 
 namespace switchyard::ops {
@@ -301,6 +302,25 @@ TEST(GateWeights, of_one_slot_are_of_the_softmax_over_all_experts) {
         for (index_t i = 0; i < 3; ++i) ASSERT_EQ(all[as_size(i * samples + n)], alone[as_size(i)]);
       }
     }
+  }
+}
+
+TEST(GateWeights, of_the_largest_need_not_look_for_it) {
+  for (const index_t experts : {2, 17, 300}) {
+    constexpr index_t samples = 70;
+    const std::vector<float> z = random_values(samples * experts, 23, 3.0F);
+    device::Context context(1);
+    std::vector<std::int32_t> chosen(as_size(samples));
+    top_k(context, {z.data(), samples, experts}, 1, chosen.data());
+    const auto weigh = [&](bool by_largest) {
+      std::vector<float> w(as_size(2 * samples));
+      std::vector<double> entropies(as_size(samples));
+      gate_weights(context, {z.data(), samples, experts}, chosen.data(),
+                   {{w.data(), samples, 1}, {w.data() + samples, samples, 1}, entropies, by_largest});
+      w.insert(w.end(), entropies.begin(), entropies.end());
+      return w;
+    };
+    EXPECT_EQ(weigh(true), weigh(false));
   }
 }
 

@@ -237,6 +237,24 @@ TEST(Mixture, survives_probabilities_that_float32_cannot_hold) {
   EXPECT_NEAR(h[0], 1 / (1 + std::exp(-1.0)), 2e-5);
 }
 
+TEST(Mixture, predicts_a_class_whatever_the_rows_hold) {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  for (const float value : {nan, -infinity, -300.0F}) {
+    const std::vector<float> rows = {value, value, value}, log_w = {0.0F};
+    const std::vector<std::int32_t> labels = {1};
+    const test::RowPlaces<const float> places = {rows.data()};
+    device::Context context(1);
+    std::vector<float> h(1), loss(1);
+    std::vector<std::int32_t> predicted(1, -1);
+    mixture_forward(
+        context, {.samples = 1, .slots = 1, .log_probs = places.view(3), .labels = labels.data(), .classes = 3},
+        tensor::ConstMatrix(log_w.data(), 1, 1), {loss, {h.data(), 1, 1}, predicted});
+    EXPECT_EQ(predicted[0], 0) << value;
+    EXPECT_EQ(std::isfinite(loss[0]), std::isfinite(value)) << value;
+  }
+}
+
 TEST(Mixture, refuses_views_that_do_not_fit) {
   const MixtureData data(2, 4, 2, 3, 1);
   device::Context context(1);

@@ -1,3 +1,5 @@
+#include "ops/kernels/rows.hpp"
+#include "device/launch.hpp"
 #include "ops/rows.hpp"
 
 #include <cmath>
@@ -77,6 +79,22 @@ TEST(LogSoftmax, equals_the_reference) {
     // Two roundings of values up to about 40: 2 * 2^-24 * 40, and the logarithm of a sum that is good to 1e-6.
     expect_near(y, reference::log_softmax(to_array({x.data(), rows, cols})), 2e-7, 2e-6);
   });
+}
+
+// Short rows are taken in blocks: a row's bits are those that it has alone, in the lanes of a team.
+TEST(LogSoftmax, of_few_has_the_bits_of_a_row_alone) {
+  for (const index_t cols : {1, 2, 8, 10, 16, 17, 31, 32}) {
+    const index_t rows = 130;
+    std::vector<float> x = random_values(rows * cols, 7, 5.0F);
+    x[as_size(3 * cols)] = -std::numeric_limits<float>::infinity();
+    std::vector<float> alone(x.size());
+    device::Context context(1);
+    device::for_each_row(context, rows,
+                         kernels::LogSoftmax{{x.data(), rows, cols}, {alone.data(), rows, cols}});
+    std::vector<float> in_place = x;
+    log_softmax(context, {in_place.data(), rows, cols}, {in_place.data(), rows, cols});
+    EXPECT_TRUE(same_bits(in_place, alone)) << cols;
+  }
 }
 
 TEST(LogSoftmaxBackward, equals_the_formula) {

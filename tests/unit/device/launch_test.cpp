@@ -109,6 +109,48 @@ TEST(Team, maximum_of_nothing_is_minus_infinity_and_nan_is_never_it) {
   }
 }
 
+struct PlaceOfMaximum {
+  const float* x;
+  index_t count;
+  index_t* place;
+  void operator()(const auto& team, index_t) const {
+    const index_t best = argmax(team, count, [&](index_t i) { return x[i]; });
+    team.once([&] { *place = best; });
+  }
+};
+
+index_t place_of_maximum(Context context, const std::vector<float>& x) {
+  index_t place = -1;
+  for_each_row(context, 1, PlaceOfMaximum{x.data(), static_cast<index_t>(x.size()), &place});
+  return place;
+}
+
+TEST(Team, maximum_is_found_at_its_lowest_place) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  for (index_t count = 0; count <= 70; ++count) {
+    for (const std::vector<float>& drawn : {std::vector<float>{1, 2, 3, 4, 5},
+                                            {0.0F, -0.0F},
+                                            {-infinity, nan},
+                                            {-infinity, nan, -3.0F},
+                                            {nan},
+                                            {infinity, nan, 1.0F}}) {
+      std::vector<float> x;
+      for (index_t i = 0; i < count; ++i) x.push_back(drawn[as_size(7 * i * i + 3 * i) % drawn.size()]);
+      index_t expected = 0;
+      for (index_t i = 0; i < count; ++i) {
+        const bool first =
+            std::isnan(x[as_size(expected)]) && !std::isnan(x[as_size(i)]) && x[as_size(i)] > -infinity;
+        if (first || x[as_size(i)] > x[as_size(expected)]) expected = i;
+      }
+      for (const bool concurrent : {false, true}) {
+        ASSERT_EQ(place_of_maximum(concurrent ? Context::concurrent(3) : Context(1), x), expected)
+            << count << " of " << drawn.size() << " values";
+      }
+    }
+  }
+}
+
 TEST(Team, lanes_add_in_the_order_that_is_documented) {
   float lane[lane_count];
   for (int l = 0; l < lane_count; ++l) lane[l] = std::sin(static_cast<float>(l));

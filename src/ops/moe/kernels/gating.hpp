@@ -45,6 +45,7 @@ struct GateWeightsOfOne {
   tensor::Matrix weights;
   tensor::Matrix log_weights;
   double* entropies;  // [N], or null
+  bool by_largest;    // the chosen logit is the largest
 
   // Per sample: the largest logit, the sum, and the sum of e^(z_j - m) (m - z_j).
   index_t scratch_bytes() const { return (3 * rows_per_block + column_scratch) * size_of<float>; }
@@ -56,21 +57,24 @@ struct GateWeightsOfOne {
     float* const sum = largest + rows_per_block;
     float* const gaps = sum + rows_per_block;
     float* const scratch = gaps + rows_per_block;
+    const index_t first = index * rows_per_block;
+    const std::int32_t* const expert = experts + first;
     // A sample stays with one thread: no sync is needed.
+    const bool is_largest = by_largest;
     team.for_each(n, [=](index_t r) {
-      largest[r] = block(r, 0);
+      largest[r] = block(r, is_largest ? expert[r] : 0);
       sum[r] = gaps[r] = 0.0F;
     });
-    for_each_column(team, block, scratch,
-                    [=](index_t r, index_t, float z) { largest[r] = device::larger(largest[r], z); });
+    if (!is_largest) {
+      for_each_column(team, block, scratch,
+                      [=](index_t r, index_t, float z) { largest[r] = device::larger(largest[r], z); });
+    }
     for_each_column(team, block, scratch, [=](index_t r, index_t, float z) {
       const float gap = z - largest[r];
       const float share = exp(gap);
       sum[r] += share;
       gaps[r] -= share * gap;
     });
-    const index_t first = index * rows_of_block(logits.cols);
-    const std::int32_t* const expert = experts + first;
     float* const log_w = log_weights.row(first);
     float* const w = weights.row(first);
     const index_t log_stride = log_weights.stride;
@@ -214,13 +218,11 @@ struct GateBackward {
       const double regulariser = importance != nullptr ? w[i] * importance[expert[i]] : 0.0;
       l[i] = (by_weight ? d[i] : 0.0F) + static_cast<float>(regulariser);
     });
-    team.for_each(n, [&](index_t e) { d_z[e] = 0.0F; });
+    const bool through_all = slots == 1 && (by_weight || importance != nullptr);
+    if (!through_all) team.for_each(n, [&](index_t e) { d_z[e] = 0.0F; });
     team.sync();
-    if (slots == 1) {
-      if (by_weight || importance != nullptr) through_full_softmax(team, row, expert[0], l[0]);
-    } else {
-      through_softmax_of_slots(team, row, l);
-    }
+    if (through_all) through_full_softmax(team, row, expert[0], l[0]);
+    if (slots > 1) through_softmax_of_slots(team, row, l);
     team.sync();
     if (!by_weight) {
       team.for_each(slots, [&](index_t i) { d_z[expert[i]] += d[i]; });

@@ -33,11 +33,12 @@ struct MixtureForward {
   tensor::ConstMatrix log_weights;
   MixtureOutput output;
 
-  // joint: [K, C], w_i y_{i,c}, rounded up so that a vectorised pass over it has no remainder; then mixture:
-  // [C].
+  // joint: [K, C], w_i y_{i,c}; then mixture: [C], which of one slot is its joint. Both are rounded up, so that
+  // a vectorised pass over them has no remainder.
   static constexpr index_t pad = 16;
-  SY_HD index_t joint_count() const { return (batch.slots * batch.classes + pad - 1) / pad * pad; }
-  index_t scratch_bytes() const { return (joint_count() + batch.classes) * size_of<float>; }
+  SY_HD static index_t padded(index_t count) { return (count + pad - 1) / pad * pad; }
+  SY_HD index_t joint_count() const { return padded(batch.slots * batch.classes); }
+  index_t scratch_bytes() const { return (joint_count() + padded(batch.classes)) * size_of<float>; }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -47,27 +48,41 @@ struct MixtureForward {
     const index_t classes = batch.classes;
     if (batch.one_answers) return answer_of_one(team, row, log_w);
     float* const joint = team.template scratch<float>();
-    float* const mixture = joint + joint_count();
     for (index_t i = 0; i < batch.slots; ++i) {
       const float* const y = batch.slot(row, i);
       team.for_each(classes, [&](index_t c) { joint[i * classes + c] = log_w[i] + y[c]; });
     }
-    team.for_each(joint_count() - batch.slots * classes,
-                  [&](index_t i) { joint[batch.slots * classes + i] = 0.0F; });
+    fill_up(team, joint, batch.slots * classes);
     team.sync();
     team.for_each(joint_count(), [&](index_t i) { joint[i] = exp(joint[i]); });
     team.sync();
-    team.for_each(classes, [&](index_t c) {
-      float sum = 0;
-      for (index_t i = 0; i < batch.slots; ++i) sum += joint[i * classes + c];
-      mixture[c] = sum;
-      if (output.probabilities.data != nullptr) output.probabilities(row, c) = sum;
-    });
-    const index_t best = device::argmax(team, classes, [&](index_t c) { return mixture[c]; });
+    const float* const mixture = batch.slots == 1 ? joint : add_slots(team, joint);
+    if (output.probabilities.data != nullptr)
+      team.for_each(classes, [&](index_t c) { output.probabilities(row, c) = mixture[c]; });
+    const index_t best = device::argmax(team, padded(classes), [&](index_t c) { return mixture[c]; });
     team.once([&] { output.predicted[row] = static_cast<std::int32_t>(best); });
   }
 
  private:
+  // NaN is no maximum.
+  template <class Team>
+  SY_HD static void fill_up(const Team& team, float* values, index_t count) {
+    team.for_each(padded(count) - count, [=](index_t i) { values[count + i] = __builtin_nanf(""); });
+  }
+
+  template <class Team>
+  SY_HD const float* add_slots(const Team& team, float* joint) const {
+    const index_t classes = batch.classes;
+    float* const mixture = joint + joint_count();
+    team.for_each(classes, [&](index_t c) {
+      float sum = 0;
+      for (index_t i = 0; i < batch.slots; ++i) sum += joint[i * classes + c];
+      mixture[c] = sum;
+    });
+    fill_up(team, mixture, classes);
+    return mixture;
+  }
+
   template <class Team>
   SY_HD void answer_of_one(const Team& team, index_t row, const float* log_w) const {
     const float* const y = answer(team, log_w, batch, row);
@@ -80,11 +95,23 @@ struct MixtureForward {
   SY_HD void weigh_by_label(const Team& team, index_t row, const float* log_w) const {
     const std::int32_t label = batch.labels[row];
     const auto a = [&](index_t i) { return log_w[i] + batch.power * batch.slot(row, i)[label]; };
+    if (batch.slots == 1) return weigh_one_by_label(team, row, a(0));
     const float m = team.max(batch.slots, a);
     const float loss = -(m + log(team.sum(batch.slots, [&](index_t i) { return exp(a(i) - m); })));
     team.for_each(batch.slots, [&](index_t i) { output.posteriors(row, i) = exp(a(i) + loss); });
     if (batch.expert_temperature != 1.0F) weigh_for_experts(team, row, log_w);
     team.once([&] { output.losses[row] = loss; });
+  }
+
+  // The sum has one term, e^0.
+  template <class Team>
+  SY_HD void weigh_one_by_label(const Team& team, index_t row, float a) const {
+    team.once([&] {
+      const float zero = a - a;  // NaN where a is not finite
+      output.losses[row] = zero - a;
+      output.posteriors(row, 0) = 1.0F + zero;
+      if (batch.expert_temperature != 1.0F) output.expert_posteriors(row, 0) = 1.0F + zero;
+    });
   }
 
   // softmax(z / T)_i is w_i^(1/T) but for a factor that all slots share.
