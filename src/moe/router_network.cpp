@@ -6,11 +6,6 @@ RouterNetwork::RouterNetwork(const std::string& name, const nn::NetworkShape& sh
                              const nn::NetworkOptions& options, comm::DataPlane& data_plane, std::uint64_t seed)
     : layers_({name}, shape, options, seed), gradient_(layers_, data_plane) {}
 
-tensor::ConstMatrix RouterNetwork::forward(const nn::Pass& pass) {
-  layers_.forward(pass, record_);
-  return output();
-}
-
 tensor::Matrix RouterNetwork::begin_backward(const nn::Pass& pass) {
   if (frozen()) return {};
   layers_.begin_backward(pass, record_);

@@ -26,7 +26,15 @@ class RouterNetwork {
   nn::NetworkGradient& gradient() { return gradient_; }
 
   // Of this rank's samples: [N, outputs]. Collective if it has batch norm.
-  tensor::ConstMatrix forward(const nn::Pass& pass);
+  tensor::ConstMatrix forward(const nn::Pass& pass) {
+    return forward(pass, [](IndexRange, tensor::ConstMatrix) {});
+  }
+  // Calls then(rows, output) for rows of the output, as nn::Network::forward does.
+  template <class Then>
+  tensor::ConstMatrix forward(const nn::Pass& pass, const Then& then) {
+    layers_.forward(pass, record_, [&](IndexRange rows) { then(rows, output()); });
+    return output();
+  }
   // What forward returned, and what layer `layer` made of the samples on the way; from 1 on.
   tensor::ConstMatrix output() const { return record_.output(); }
   tensor::ConstMatrix output_of(index_t layer) const { return record_.layers[layer - 1]->output; }

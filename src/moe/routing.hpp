@@ -26,6 +26,16 @@ struct Routing {
   index_t samples = 0;
   index_t slots = 0;
 
+  Routing rows_from(IndexRange rows) const {
+    Routing part = *this;
+    for (auto* m : {&part.noisy, &part.clean, &part.scores}) *m = m->rows_from(rows);
+    for (auto* m : {&part.weights, &part.log_weights, &part.factors}) *m = m->rows_from(rows);
+    part.experts = experts.subspan(rows.begin * slots, rows.size() * slots);
+    if (!entropies.empty()) part.entropies = entropies.subspan(rows.begin, rows.size());
+    part.samples = rows.size();
+    return part;
+  }
+
   // What each sample adds to the experts' expected load. The scores have normal noise.
   ops::ExpectedLoad expected_load() const { return {clean, noisy, experts.data(), slots, noise_deviation}; }
 };

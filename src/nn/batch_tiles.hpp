@@ -28,6 +28,12 @@ struct ProductRows {
   ProductRows rows_from(IndexRange range) const { return rows_from(range.begin, range.size()); }
 };
 
+// What a layer takes at once: the rows of neighbouring tiles, or a piece of the rows of one.
+struct TileRun {
+  IndexRange tiles;
+  IndexRange rows;
+};
+
 // The rows of one network in one step, cut into tiles by a function of the problem's shape only. A tile is the
 // unit of arithmetic: one library call, one partial sum. Threads and ranks take whole tiles, so bits do not
 // depend on them. Every tile meets one of the network's sets of weights.
@@ -59,11 +65,13 @@ class BatchTiles {
   }
   // Whose weights the tile's rows meet.
   index_t set(index_t tile) const { return set_of_tile_.empty() ? 0 : set_of_tile_[tile]; }
-  // body(set, rows) for the rows of neighbouring tiles that meet the same weights.
-  void for_each_set(IndexRange tiles, const auto& body) const {
-    for (index_t first = tiles.begin, end = first; first < tiles.end; first = end) {
-      while (end < tiles.end && set(end) == set(first)) ++end;
-      body(set(first), rows(IndexRange{first, end}));
+  TileRun run(IndexRange tiles) const { return {tiles, rows(tiles)}; }
+  // body(set, rows) for the rows of a run that meet the same weights.
+  void for_each_set(const TileRun& run, const auto& body) const {
+    for (index_t first = run.tiles.begin, end = first; first < run.tiles.end; first = end) {
+      while (end < run.tiles.end && set(end) == set(first)) ++end;
+      const IndexRange all = rows(IndexRange{first, end});
+      body(set(first), IndexRange{std::max(all.begin, run.rows.begin), std::min(all.end, run.rows.end)});
     }
   }
   index_t set_count() const { return std::ssize(first_tile_) - 1; }

@@ -75,9 +75,9 @@ class ConvStage final : public NormedConv {
   void join_forward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     norm_->join_forward(pass, static_cast<Record&>(of_layer).tile_statistics, gamma(), beta());
   }
-  void forward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
+  void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    pass.tiles().for_each_set(tiles, [&](index_t set, IndexRange rows) {
+    pass.tiles().for_each_set(run, [&](index_t set, IndexRange rows) {
       ops::fused_conv_forward(pass.context, shape_, record.input.rows_from(rows), weights(set),
                               {record.output.rows_from(rows), places(record, rows)});
     });

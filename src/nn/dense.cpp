@@ -51,8 +51,9 @@ class Dense final : public Layer {
     if (!record.input.in_order()) record.gathered_input = pass.workspace().allocate<float>(rows * in());
     if (in_bf16_) record.input_bf16 = pass.workspace().allocate<ops::bfloat16>(rows * in());
   }
-  void forward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
-    pass.tiles().for_each_set(tiles, [&](index_t set, IndexRange rows) {
+  bool forward_takes_pieces() const override { return true; }
+  void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
+    pass.tiles().for_each_set(run, [&](index_t set, IndexRange rows) {
       if (!rows.empty()) forward_rows(pass.context, set, rows, static_cast<Record&>(of_layer));
     });
   }
@@ -65,8 +66,9 @@ class Dense final : public Layer {
   void backward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer, tensor::Matrix d_input,
                 TilePartials partials) const override {
     auto& record = static_cast<Record&>(of_layer);
-    pass.tiles().for_each_set(
-        tiles, [&](index_t set, IndexRange rows) { backward_rows(pass.context, set, rows, record, d_input); });
+    pass.tiles().for_each_set(pass.tiles().run(tiles), [&](index_t set, IndexRange rows) {
+      backward_rows(pass.context, set, rows, record, d_input);
+    });
     for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const IndexRange rows = pass.tiles().rows(tile);
       float* partial = partials.of(tile - tiles.begin);

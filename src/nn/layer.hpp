@@ -80,7 +80,9 @@ class Layer {
   virtual void begin_forward(const Pass& pass, LayerRecord& record) const = 0;
   virtual void forward_statistics(const Pass&, IndexRange /*tiles*/, LayerRecord&) const {}
   virtual void join_forward_statistics(const Pass&, LayerRecord&) {}
-  virtual void forward(const Pass& pass, IndexRange tiles, LayerRecord& record) const = 0;
+  // Whether a run may be a piece of a tile.
+  virtual bool forward_takes_pieces() const { return false; }
+  virtual void forward(const Pass& pass, const TileRun& run, LayerRecord& record) const = 0;
 
   // record.d_output is set before the tiles' backward.
   virtual void begin_backward(const Pass&, LayerRecord&) const {}

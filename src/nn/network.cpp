@@ -1,6 +1,5 @@
 #include "nn/network.hpp"
 
-#include "device/tile_runs.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
@@ -21,6 +20,12 @@ Network::Network(std::vector<std::string> names, const NetworkShape& shape, cons
     for (const Parameter& parameter : layers_[i]->parameters()) {
       if (parameter.rule == GradientRule::per_tile) partial_width_ += parameter.count();
     }
+  }
+  if (!layers_.empty() &&
+      std::all_of(layers_.begin(), layers_.end(), [](const auto& l) { return l->forward_takes_pieces(); })) {
+    constexpr index_t floats = index_t{1} << 17;  // 512 KiB
+    const index_t rows = std::max(floats / out_features(), 2 * layers_.back()->in_features());
+    piece_rows_ = (rows + 63) / 64 * 64;
   }
   if (sets() > 0) allocate(options, seed);
 }
@@ -88,24 +93,20 @@ void Network::begin_forward(const Pass& pass, NetworkRecord& record) const {
   }
 }
 
-void Network::forward_tiles(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record) const {
+void Network::forward_run(const Pass& pass, index_t stage, const TileRun& run, NetworkRecord& record) const {
+  for (std::size_t i = stage_begin(stage); i < stage_end(stage); ++i)
+    layers_[i]->forward(pass, run, *record.layers[i]);
+}
+
+void Network::forward_statistics(const Pass& pass, index_t stage, IndexRange tiles,
+                                 NetworkRecord& record) const {
   const std::size_t end = stage_end(stage);
-  for (std::size_t i = stage_begin(stage); i < end; ++i) layers_[i]->forward(pass, tiles, *record.layers[i]);
   if (end < layers_.size()) layers_[end]->forward_statistics(pass, tiles, *record.layers[end]);
 }
 
 void Network::join_forward(const Pass& pass, index_t stage, NetworkRecord& record) {
   const std::size_t next = stage_end(stage);
   if (next < layers_.size()) layers_[next]->join_forward_statistics(own(pass), *record.layers[next]);
-}
-
-void Network::forward(const Pass& pass, NetworkRecord& record) {
-  begin_forward(pass, record);
-  for (index_t stage = 0; stage < stage_count(); ++stage) {
-    device::for_each_tile_run(pass.context, pass.tiles().local_count(),
-                              [&](IndexRange tiles) { forward_tiles(pass, stage, tiles, record); });
-    join_forward(pass, stage, record);
-  }
 }
 
 void Network::begin_backward(const Pass& pass, NetworkRecord& record) const {

@@ -1,6 +1,7 @@
 // Layers in a row, with one or many sets of weights: a gate's network, or that of a rank's experts.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "base/span.hpp"
+#include "device/tile_runs.hpp"
 #include "nn/layer.hpp"
 #include "nn/network_options.hpp"
 #include "nn/network_shape.hpp"
@@ -68,8 +70,25 @@ class Network {
   void values_changed(device::Context& context);
 
   // All tiles over the pool, to record.output(). Collective over the batch's ranks where there are batch
-  // statistics, as backward is.
-  void forward(const Pass& pass, NetworkRecord& record);
+  // statistics, as backward is. Calls then(rows) in the pool's tasks for rows whose output is there, while it
+  // is in the cache.
+  template <class Then>
+  void forward(const Pass& pass, NetworkRecord& record, const Then& then) {
+    begin_forward(pass, record);
+    for (index_t stage = 0; stage < stage_count(); ++stage) {
+      device::for_each_tile_run(pass.context, pass.tiles().local_count(), [&](IndexRange tiles) {
+        for_each_piece(pass, tiles, [&](const TileRun& run) {
+          forward_run(pass, stage, run, record);
+          if (stage + 1 == stage_count()) then(run.rows);
+        });
+        forward_statistics(pass, stage, tiles, record);
+      });
+      join_forward(pass, stage, record);
+    }
+  }
+  void forward(const Pass& pass, NetworkRecord& record) {
+    forward(pass, record, [](IndexRange /*rows*/) {});
+  }
   // Allocates the gradients of all activations; the caller then writes record.d_output().
   void begin_backward(const Pass& pass, NetworkRecord& record) const;
   // run(columns, of_tiles), once or several times, calls of_tiles(tiles, partials) for ranges that make up all
@@ -95,7 +114,18 @@ class Network {
   std::size_t stage_begin(index_t stage) const;
   std::size_t stage_end(index_t stage) const;
   void begin_forward(const Pass& pass, NetworkRecord& record) const;
-  void forward_tiles(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record) const;
+  // On the CPU, pieces of a tile whose output fits the second-level cache, where all layers take them and the
+  // weights that are read for each are less than half of it.
+  template <class Body>
+  void for_each_piece(const Pass& pass, IndexRange tiles, const Body& body) const {
+    const TileRun run = pass.tiles().run(tiles);
+    const bool whole = piece_rows_ == 0 || pass.context.device() == device::DeviceKind::cuda;
+    const index_t rows = whole ? std::max<index_t>(run.rows.size(), 1) : piece_rows_;
+    for (index_t first = run.rows.begin; first < run.rows.end; first += rows)
+      body(TileRun{tiles, {first, std::min(run.rows.end, first + rows)}});
+  }
+  void forward_run(const Pass& pass, index_t stage, const TileRun& run, NetworkRecord& record) const;
+  void forward_statistics(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record) const;
   // Nothing after the last stage. Collective over the batch's ranks.
   void join_forward(const Pass& pass, index_t stage, NetworkRecord& record);
   void backward_tiles(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record,
@@ -112,6 +142,7 @@ class Network {
   Vector<std::size_t> normalised_;       // layers that need statistics of the whole batch
   std::vector<index_t> partial_offset_;  // per layer
   index_t partial_width_ = 0;
+  index_t piece_rows_ = 0;  // of forward; 0: tiles are taken whole
   std::optional<std::size_t> shown_layer_;
   bool frozen_ = false;
   bool gives_input_gradient_ = false;

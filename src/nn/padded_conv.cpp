@@ -109,9 +109,9 @@ class PaddedConv final : public NormedConv {
     auto& record = static_cast<Record&>(of_layer);
     norm_->join_forward(pass, record.tile_statistics, gamma(), beta());
   }
-  void forward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
+  void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+    for (index_t tile = run.tiles.begin; tile < run.tiles.end; ++tile) {
       const index_t set = pass.tiles().set(tile);
       for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
         if (!norm_) convolve(pass.context, set, piece, record);

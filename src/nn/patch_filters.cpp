@@ -47,9 +47,9 @@ class PatchFilters final : public Layer {
     if (!shape_.is_linear_map()) record.filtered = matrix(shape_.filtered_patches() * shape_.units());
     if (shape_.sums_first()) record.patch_sums = matrix(shape_.patch_size);
   }
-  void forward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
+  void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    pass.tiles().for_each_set(tiles, [&](index_t set, IndexRange rows) {
+    pass.tiles().for_each_set(run, [&](index_t set, IndexRange rows) {
       ops::patch_filters_forward(pass.context, shape_, rows_of(record, rows),
                                  {parameters_[0].of(set), shape_.bias ? parameters_[1].of(set) : nullptr},
                                  record.output.rows_from(rows));

@@ -24,9 +24,10 @@ class RowFunction final : public Layer {
     SY_EXPECTS(record.input.in_order(), "a function of scattered rows");
     record.output = tensor::allocate_matrix(pass.workspace(), pass.tiles().local_rows(), features_);
   }
-  void forward(const Pass& pass, IndexRange tiles, LayerRecord& record) const override {
-    const IndexRange rows = pass.tiles().rows(tiles);
-    functions_.forward(pass.context, record.input.rows_from(rows).matrix(), record.output.rows_from(rows));
+  bool forward_takes_pieces() const override { return true; }
+  void forward(const Pass& pass, const TileRun& run, LayerRecord& record) const override {
+    functions_.forward(pass.context, record.input.rows_from(run.rows).matrix(),
+                       record.output.rows_from(run.rows));
   }
   void backward(const Pass& pass, IndexRange tiles, LayerRecord& record, tensor::Matrix d_input,
                 TilePartials) const override {

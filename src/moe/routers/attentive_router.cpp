@@ -26,6 +26,7 @@ class AttentiveRouter final : public Router {
     const tensor::Matrix scores = tensor::allocate_matrix(pass.workspace(), routing.samples, options().experts);
     ops::attention_scores(pass.context, attention(output), scores);
     routing.scores = routing.noisy = scores;
+    allocate_weights(pass, options().gate_value, routing);
     weigh_by_scores(pass.context, options().gate_value, routing);
   }
 

@@ -31,17 +31,23 @@ class ScoreRouter final : public Router {
 
   Routing route(const nn::Pass& pass) override {
     Routing routing = allocate_routing(pass, slots());
-    routing.clean = network()->forward(pass);
-    routing.noisy = add_noise(pass, routing.clean);
+    allocate_weights(pass, options().gate_value, routing);
     routing.noise_deviation = noise_scale_;
-    routing.scores = options().gate_value == GateValue::noisy_softmax ? routing.noisy : routing.clean;
-    if (options().top_k == 0) {
-      take_all(routing);
-    } else {
-      ops::top_k(pass.context, routing.noisy, slots(), routing.experts.data());
-    }
-    weigh_by_scores(pass.context, options().gate_value, routing);
-    return routing;
+    if (options().top_k == 0) take_all(routing);
+    const tensor::Matrix noisy =
+        adds_noise(pass) ? tensor::allocate_matrix(pass.workspace(), routing.samples, options().experts)
+                         : tensor::Matrix();
+    const auto with_scores = [&](tensor::ConstMatrix clean) {
+      Routing all = routing;
+      all.clean = clean;
+      all.noisy = noisy.data != nullptr ? tensor::ConstMatrix(noisy) : clean;
+      all.scores = options().gate_value == GateValue::noisy_softmax ? all.noisy : clean;
+      return all;
+    };
+    return with_scores(network()->forward(pass, [&](IndexRange rows, tensor::ConstMatrix clean) {
+      if (noisy.data != nullptr) add_noise(pass, rows, clean, noisy);
+      choose(pass.context, with_scores(clean).rows_from(rows));
+    }));
   }
 
   void backward_scores(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
@@ -52,20 +58,23 @@ class ScoreRouter final : public Router {
   }
 
  private:
-  tensor::ConstMatrix add_noise(const nn::Pass& pass, tensor::ConstMatrix logits) const {
-    const bool wanted =
-        options().noise != GateNoise::none && (pass.is_training() || options().noise_when == NoiseWhen::always);
-    if (!wanted) return logits;
+  bool adds_noise(const nn::Pass& pass) const {
+    return options().noise != GateNoise::none &&
+           (pass.is_training() || options().noise_when == NoiseWhen::always);
+  }
+  void add_noise(const nn::Pass& pass, IndexRange rows, tensor::ConstMatrix clean, tensor::Matrix noisy) const {
     const nn::Batch& samples = pass.batch;
     const std::uint32_t step = options().noise_draw == NoiseDraw::once ? 0 : samples.step;
-    const tensor::Matrix noisy = tensor::allocate_matrix(pass.workspace(), logits.rows, logits.cols);
     const bool normal = options().noise == GateNoise::normal;
-    ops::add_noise(pass.context, logits, samples.ids,
+    ops::add_noise(pass.context, clean.rows_from(rows), samples.ids.subspan(rows.begin, rows.size()),
                    {.spread = normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform,
                     .scale = noise_scale_,
                     .key = {noise_seed_, step, samples.stream}},
-                   noisy);
-    return noisy;
+                   noisy.rows_from(rows));
+  }
+  void choose(device::Context& context, const Routing& routing) const {
+    if (options().top_k > 0) ops::top_k(context, routing.noisy, slots(), routing.experts.data());
+    weigh_by_scores(context, options().gate_value, routing);
   }
 
   std::uint64_t noise_seed_;

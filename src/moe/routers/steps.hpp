@@ -12,8 +12,10 @@ Routing allocate_routing(const nn::Pass& pass, index_t slots);
 void take_all(Routing& routing);
 // Where one expert answers, whatever its score.
 void weigh_fully(Routing& routing);
-// The weights of the chosen experts by routing.scores, and their factors, which `value` names.
-void weigh_by_scores(device::Context& context, GateValue value, Routing& routing);
+// Room for what weigh_by_scores adds: factors that `value` names, and entropies.
+void allocate_weights(const nn::Pass& pass, GateValue value, Routing& routing);
+// The weights of the chosen experts by routing.scores, and their factors.
+void weigh_by_scores(device::Context& context, GateValue value, const Routing& routing);
 
 // d_scores [N, E], written in full: of what is trained by gradients.slots, and of the regularisers.
 void backward_to_scores(const nn::Pass& pass, const Routing& routing, ops::GateMeasure measure,

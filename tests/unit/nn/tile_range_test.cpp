@@ -1,6 +1,9 @@
 // A layer's arithmetic is that of its tiles, whatever ranges of them it is given.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+
 #include "base/philox.hpp"
 #include "device/tile_runs.hpp"
 #include "nn/network.hpp"
@@ -28,8 +31,10 @@ struct Rows {
   PhaseClock clock;
 };
 
-// All that forward and backward of the layer write, range by range.
-std::vector<float> run(Network& network, index_t l, const Ranges& ranges) {
+enum class Pieces { whole, of_two };
+
+// All that forward and backward of the layer write, range by range; forward in pieces of a tile's rows.
+std::vector<float> run(Network& network, index_t l, const Ranges& ranges, Pieces pieces = Pieces::whole) {
   Layer& layer = network.layer(l);
   Rows rows;
   const Pass pass = rows.pass();
@@ -42,7 +47,12 @@ std::vector<float> run(Network& network, index_t l, const Ranges& ranges) {
     for (const IndexRange tiles : ranges) layer.forward_statistics(pass, tiles, *record);
     layer.join_forward_statistics(pass, *record);
   }
-  for (const IndexRange tiles : ranges) layer.forward(pass, tiles, *record);
+  for (const IndexRange tiles : ranges) {
+    const IndexRange all = rows.tiles.rows(tiles);
+    const index_t piece = pieces == Pieces::of_two && layer.forward_takes_pieces() ? 2 : all.size();
+    for (index_t first = all.begin; first < all.end; first += piece)
+      layer.forward(pass, {tiles, {first, std::min(all.end, first + piece)}}, *record);
+  }
 
   const auto all_of = [](const tensor::Matrix& m) {
     return std::vector<float>(m.data, m.data + m.rows * m.cols);
@@ -82,13 +92,44 @@ TEST(TileRanges, give_the_bits_of_their_tiles) {
         Rows rows;
         network.values_changed(rows.context);
         for (index_t l = 0; l < network.layer_count(); ++l) {
-          const std::vector<float> by_tile = run(network, l, {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}});
+          const Ranges each = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}};
+          const std::vector<float> by_tile = run(network, l, each);
+          EXPECT_EQ(by_tile, run(network, l, each, Pieces::of_two)) << text << ", layer " << l;
           EXPECT_EQ(by_tile, run(network, l, {{0, 5}})) << text << ", layer " << l;
           EXPECT_EQ(by_tile, run(network, l, {{0, 2}, {2, 4}, {4, 5}})) << text << ", layer " << l;
         }
       }
     }
   }
+}
+
+// A wide output leaves the cache: forward hands it on piece by piece.
+TEST(Network, hands_on_every_row_once_with_the_bits_of_whole_tiles) {
+  const NetworkShape shape = NetworkShape::resolve(
+      "gate", parse_network("dense:40 relu dense:experts", NetworkRole::gate), {1, 1, 9}, 1500);
+  Network network({"gate"}, shape, {}, 5);
+  constexpr index_t rows = 300;
+  const std::vector<float> x = draw(rows * 9, 1);
+  device::Context context(2);
+  PhaseClock clock;
+  const auto forward = [&](index_t tile_rows, auto&& then) {
+    BatchTiles tiles;
+    tiles.set_local(std::vector<index_t>{rows}, std::vector<index_t>{rows}, tile_rows);
+    const Batch batch{.tiles = &tiles, .rows = tensor::ConstMatrix(x.data(), rows, 9)};
+    NetworkRecord record;
+    network.forward({context, batch, Mode::evaluation, clock}, record, then);
+    const tensor::Matrix y = record.output();
+    return std::vector<float>(y.data, y.data + rows * y.cols);
+  };
+  std::vector<std::atomic<int>> seen(rows);
+  std::atomic<index_t> calls = 0;
+  const std::vector<float> whole = forward(rows, [&](IndexRange piece) {
+    ++calls;
+    for (index_t r = piece.begin; r < piece.end; ++r) ++seen[as_size(r)];
+  });
+  for (const auto& times : seen) EXPECT_EQ(times, 1);
+  EXPECT_GT(calls, 1);
+  EXPECT_EQ(whole, forward(20, [](IndexRange) {}));
 }
 
 TEST(TileRuns, are_each_tile_once_and_on_a_cpu_alone) {
