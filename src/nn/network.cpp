@@ -24,7 +24,7 @@ Network::Network(std::vector<std::string> names, const NetworkShape& shape, cons
   if (!layers_.empty() &&
       std::all_of(layers_.begin(), layers_.end(), [](const auto& l) { return l->forward_takes_pieces(); })) {
     constexpr index_t floats = index_t{1} << 17;  // 512 KiB
-    const index_t rows = std::max(floats / out_features(), 2 * layers_.back()->in_features());
+    const index_t rows = std::max(floats, 2 * multiply_adds()) / std::max<index_t>(out_features(), 1);
     piece_rows_ = (rows + 63) / 64 * 64;
   }
   if (sets() > 0) allocate(options, seed);
