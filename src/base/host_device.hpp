@@ -10,3 +10,10 @@
 #define SY_HD
 #define SY_HOST_CALLS_ALLOWED
 #endif
+
+// Before a loop of few turns that becomes vector instructions if it is left alone, and jumps if it is unrolled.
+#if defined(__CUDACC__)
+#define SY_LEFT_ROLLED
+#else
+#define SY_LEFT_ROLLED _Pragma("GCC unroll 1")
+#endif

@@ -155,7 +155,6 @@ class SerialTeam {
 };
 
 // One thread needs no second way through the values: it keeps the places as it goes, in lanes of its own.
-// (Loops that are not unrolled become vector instructions; unrolled ones become jumps.)
 template <class F>
 SY_HD index_t argmax(const SerialTeam& /*team*/, index_t n, const F& f) {
   constexpr int lanes = 16;
@@ -173,7 +172,7 @@ SY_HD index_t argmax(const SerialTeam& /*team*/, index_t n, const F& f) {
     largest[l] = better ? value : largest[l];
   };
   for (; i + lanes <= n; i += lanes) {
-#pragma GCC unroll 1
+    SY_LEFT_ROLLED
     for (int l = 0; l < lanes; ++l) take(l);
   }
   for (int l = 0; i + l < n; ++l) take(l);
@@ -183,11 +182,12 @@ SY_HD index_t argmax(const SerialTeam& /*team*/, index_t n, const F& f) {
     for (int l = 0; l < half; ++l) most[l] = larger(most[l], most[l + half]);
   }
   // A lane that took nothing has place 0 and -infinity, which is the answer only if all have.
-#pragma GCC unroll 1
+  SY_LEFT_ROLLED
   for (int l = 0; l < lanes; ++l) place[l] = largest[l] == most[0] ? place[l] : INT32_MAX;
   for (int half = lanes / 2; half > 0; half /= 2) {
     for (int l = 0; l < half; ++l) place[l] = place[l + half] < place[l] ? place[l + half] : place[l];
   }
   return place[0];
 }
+
 }  // namespace switchyard::device
