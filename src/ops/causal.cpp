@@ -1,0 +1,49 @@
+#include "ops/causal.hpp"
+
+#include <cmath>
+
+#include "base/contract.hpp"
+#include "device/launch.hpp"
+#include "ops/detail/expect_shape.hpp"
+#include "ops/kernels/causal.hpp"
+
+namespace switchyard::ops {
+
+using detail::expect_shape;
+
+RotaryTable RotaryTable::make(index_t positions, index_t head_width, double base) {
+  SY_EXPECTS(head_width % 2 == 0, "a head of {} numbers has no pairs", head_width);
+  const index_t half = head_width / 2;
+  RotaryTable table{positions, half, device::Buffer<float>(positions * half),
+                    device::Buffer<float>(positions * half)};
+  for (index_t p = 0; p < positions; ++p) {
+    for (index_t i = 0; i < half; ++i) {
+      const double turns = std::pow(base, -static_cast<double>(i) / static_cast<double>(half));
+      const double angle = static_cast<double>(p) * turns;
+      table.cosine.data()[p * half + i] = static_cast<float>(std::cos(angle));
+      table.sine.data()[p * half + i] = static_cast<float>(std::sin(angle));
+    }
+  }
+  return table;
+}
+
+void rotate(device::Context& context, const RotaryTable& table, index_t heads, Turn turn, tensor::Matrix rows) {
+  SY_EXPECTS(rows.cols >= heads * 2 * table.half, "{} columns for {} heads of {}", rows.cols, heads,
+             2 * table.half);
+  device::for_each_row(context, rows.rows,
+                       kernels::Rotate{table.cosine.data(), table.sine.data(), table.positions, table.half,
+                                       heads, turn == Turn::forward ? 1.0F : -1.0F, rows});
+}
+
+void causal_softmax(device::Context& context, float scale, tensor::Matrix scores) {
+  expect_shape("scores", scores, scores.rows, scores.rows);
+  device::for_each_row(context, scores.rows, kernels::CausalSoftmax{scale, scores});
+}
+
+void causal_softmax_backward(device::Context& context, tensor::ConstMatrix p, float scale, tensor::Matrix d) {
+  expect_shape("p", p, p.rows, p.rows);
+  expect_shape("d", d, p.rows, p.rows);
+  device::for_each_row(context, p.rows, kernels::CausalSoftmaxBackward{p, scale, d});
+}
+
+}  // namespace switchyard::ops

@@ -1,0 +1,30 @@
+// What self-attention along a sequence needs besides products: positions, and a softmax that does not look
+// ahead.
+#pragma once
+
+#include "device/buffer.hpp"
+#include "device/context.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::ops {
+
+// Rotary positions (Su et al. 2021): of position p the pair (i, i + half) of a head turns by the angle p
+// base^(-i / half).
+struct RotaryTable {
+  index_t positions, half;
+  device::Buffer<float> cosine, sine;  // [positions, half]
+
+  static RotaryTable make(index_t positions, index_t head_width, double base);
+};
+
+// Turns the first heads * 2 * half columns of rows, in place; backward turns them back, which is the gradient.
+// Row r has position r mod positions.
+enum class Turn { forward, backward };
+void rotate(device::Context&, const RotaryTable& table, index_t heads, Turn turn, tensor::Matrix rows);
+
+// scores: [L, L]. Row i becomes the softmax of scale * scores_ij over j <= i, and 0 behind it, in place.
+void causal_softmax(device::Context&, float scale, tensor::Matrix scores);
+// From the gradient of p = causal_softmax(s), in place: d_s_ij = scale p_ij (d_ij - sum_k p_ik d_ik).
+void causal_softmax_backward(device::Context&, tensor::ConstMatrix p, float scale, tensor::Matrix d);
+
+}  // namespace switchyard::ops

@@ -1,0 +1,73 @@
+// Kernels of ops/causal.hpp, against Team (device/team.hpp).
+#pragma once
+
+#include "base/host_device.hpp"
+#include "ops/kernels/math.hpp"
+#include "tensor/view.hpp"
+
+namespace switchyard::ops::kernels {
+
+struct Rotate {
+  const float* cosine;  // [positions, half]
+  const float* sine;
+  index_t positions;
+  index_t half;
+  index_t heads;
+  float direction;  // 1: forward, -1: back
+  tensor::Matrix rows;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const index_t n = half;
+    const float* const c = cosine + row % positions * n;
+    const float* const s = sine + row % positions * n;
+    const float way = direction;
+    for (index_t head = 0; head < heads; ++head) {
+      float* const first = rows.row(row) + head * 2 * n;
+      float* const second = first + n;
+      team.for_each(n, [=](index_t i) {
+        const float a = first[i];
+        const float b = second[i];
+        const float turned = way * s[i];
+        first[i] = a * c[i] - b * turned;
+        second[i] = a * turned + b * c[i];
+      });
+    }
+  }
+};
+
+struct CausalSoftmax {
+  float scale;
+  tensor::Matrix scores;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    float* const s = scores.row(row);
+    const index_t seen = row + 1;
+    const float factor = scale;
+    const float m = team.max(seen, [=](index_t j) { return factor * s[j]; });
+    team.for_each(seen, [=](index_t j) { s[j] = exp(factor * s[j] - m); });
+    const float sum = team.sum(seen, [=](index_t j) { return s[j]; });
+    team.for_each(seen, [=](index_t j) { s[j] /= sum; });
+    team.for_each(scores.cols - seen, [=](index_t j) { s[seen + j] = 0.0F; });
+  }
+};
+
+struct CausalSoftmaxBackward {
+  tensor::ConstMatrix p;
+  float scale;
+  tensor::Matrix d;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const share = p.row(row);
+    float* const out = d.row(row);
+    const index_t seen = row + 1;
+    const float factor = scale;
+    const float along = team.sum(seen, [=](index_t j) { return share[j] * out[j]; });
+    team.for_each(seen, [=](index_t j) { out[j] = factor * (share[j] * (out[j] - along)); });
+    team.for_each(d.cols - seen, [=](index_t j) { out[seen + j] = 0.0F; });
+  }
+};
+
+}  // namespace switchyard::ops::kernels

@@ -1,0 +1,114 @@
+#include "ops/causal.hpp"
+
+#include <cmath>
+
+#include "conformance/ops/executors.hpp"
+
+namespace switchyard::ops {
+namespace {
+
+// P of row-major scores [n, n], in float64.
+std::vector<double> softmax_up_to(const std::vector<float>& scores, index_t n, double scale) {
+  std::vector<double> p(as_size(n * n), 0.0);
+  for (index_t i = 0; i < n; ++i) {
+    double sum = 0;
+    for (index_t j = 0; j <= i; ++j)
+      sum += p[as_size(i * n + j)] = std::exp(scale * scores[as_size(i * n + j)]);
+    for (index_t j = 0; j <= i; ++j) p[as_size(i * n + j)] /= sum;
+  }
+  return p;
+}
+
+TEST(CausalSoftmax, equals_the_formula_forward_and_back) {
+  constexpr float scale = 0.3F;
+  for (const index_t n : {index_t{1}, index_t{5}, index_t{33}, index_t{130}}) {
+    const std::vector<float> scores = random_values(n * n, 1, 9.0F), d = random_values(n * n, 2);
+    const auto got = on_every_executor("causal_softmax", [&](device::Context& context) {
+      std::vector<float> p = scores, d_s = d;
+      causal_softmax(context, scale, {p.data(), n, n});
+      causal_softmax_backward(context, {p.data(), n, n}, scale, {d_s.data(), n, n});
+      p.insert(p.end(), d_s.begin(), d_s.end());
+      return p;
+    });
+    const std::vector<double> p = softmax_up_to(scores, n, static_cast<double>(scale));
+    for (index_t i = 0; i < n; ++i) {
+      double along = 0;
+      for (index_t j = 0; j <= i; ++j) along += p[as_size(i * n + j)] * d[as_size(i * n + j)];
+      for (index_t j = 0; j < n; ++j) {
+        const std::size_t at = as_size(i * n + j);
+        EXPECT_NEAR(static_cast<double>(got[at]), p[at], 1e-6);
+        EXPECT_NEAR(static_cast<double>(got[as_size(n * n) + at]),
+                    j <= i ? static_cast<double>(scale) * p[at] * (d[at] - along) : 0.0, 1e-6);
+        if (j > i) {
+          EXPECT_EQ(got[at], 0.0F);
+        }
+      }
+    }
+  }
+}
+
+// Whatever is behind a row, also what is no number, its probabilities have the same bits.
+TEST(CausalSoftmax, does_not_look_ahead) {
+  constexpr index_t n = 70;
+  const std::vector<float> scores = random_values(n * n, 3, 9.0F);
+  std::vector<float> p = scores, other = scores;
+  for (index_t i = 0; i < n; ++i)
+    for (index_t j = i + 1; j < n; ++j) other[as_size(i * n + j)] = j % 2 == 0 ? NAN : 1e30F;
+  device::Context context(1);
+  causal_softmax(context, 0.5F, {p.data(), n, n});
+  causal_softmax(context, 0.5F, {other.data(), n, n});
+  EXPECT_TRUE(same_bits(p, other));
+}
+
+TEST(Rotate, turns_pairs_by_their_position_and_back) {
+  constexpr index_t positions = 5, heads = 3, width = 6, rows = 2 * positions, cols = heads * width + 4;
+  const RotaryTable table = RotaryTable::make(positions, width, 100.0);
+  const std::vector<float> x = random_values(rows * cols, 4);
+  const auto got = on_every_executor("rotate", [&](device::Context& context) {
+    std::vector<float> turned = x;
+    rotate(context, table, heads, Turn::forward, {turned.data(), rows, cols});
+    std::vector<float> back = turned;
+    rotate(context, table, heads, Turn::backward, {back.data(), rows, cols});
+    turned.insert(turned.end(), back.begin(), back.end());
+    return turned;
+  });
+  for (index_t r = 0; r < rows; ++r) {
+    for (index_t c = 0; c < cols; ++c) {
+      const std::size_t at = as_size(r * cols + c);
+      EXPECT_NEAR(got[x.size() + at], x[at], 1e-6) << "turned back";
+      if (c >= heads * width) {
+        EXPECT_EQ(got[at], x[at]) << "what is no head";
+        continue;
+      }
+      const index_t i = c % width % (width / 2);
+      const bool first = c % width < width / 2;
+      const double angle =
+          static_cast<double>(r % positions) * std::pow(100.0, -static_cast<double>(i) / (width / 2));
+      const double other = x[first ? at + width / 2 : at - width / 2];
+      EXPECT_NEAR(got[at], x[at] * std::cos(angle) + (first ? -other : other) * std::sin(angle), 1e-6);
+    }
+  }
+}
+
+TEST(Rotate, leaves_products_to_the_distance_of_positions) {
+  constexpr index_t positions = 40, width = 16;
+  const RotaryTable table = RotaryTable::make(positions, width, 10'000.0);
+  const std::vector<float> q = random_values(width, 5), k = random_values(width, 6);
+  const auto at = [&](const std::vector<float>& vector, index_t position) {
+    std::vector<float> rows(as_size(positions * width), 0.0F);
+    std::ranges::copy(vector, rows.begin() + position * width);
+    device::Context context(1);
+    rotate(context, table, 1, Turn::forward, {rows.data(), positions, width});
+    return std::vector<float>(rows.begin() + position * width, rows.begin() + (position + 1) * width);
+  };
+  const auto product = [&](index_t p, index_t s) {
+    double sum = 0;
+    for (std::size_t i = 0; i < as_size(width); ++i) sum += static_cast<double>(at(q, p)[i]) * at(k, s)[i];
+    return sum;
+  };
+  EXPECT_NEAR(product(7, 3), product(39, 35), 1e-5);
+  EXPECT_GT(std::abs(product(7, 3) - product(7, 2)), 1e-3);
+}
+
+}  // namespace
+}  // namespace switchyard::ops
