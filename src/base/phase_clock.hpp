@@ -8,12 +8,13 @@
 
 namespace switchyard {
 
-enum class Phase { data, gate, exchange, experts, combine, reduction, update, other };
-inline constexpr std::size_t phase_count = 8;
+enum class Phase { data, attention, feed_forward, gate, exchange, experts, combine, reduction, update, other };
+inline constexpr std::size_t phase_count = 10;
 
 constexpr std::string_view name(Phase phase) {
-  constexpr std::array<std::string_view, phase_count> names = {"data",    "gate",      "exchange", "experts",
-                                                               "combine", "reduction", "update",   "other"};
+  constexpr std::array<std::string_view, phase_count> names = {
+      "data",    "attention", "feed_forward", "gate",   "exchange",
+      "experts", "combine",   "reduction",    "update", "other"};
   return names[static_cast<std::size_t>(phase)];
 }
 

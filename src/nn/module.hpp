@@ -1,6 +1,9 @@
 // A part of a model that works on all rows of a rank.
 #pragma once
 
+#include <vector>
+
+#include "nn/parameter_slice.hpp"
 #include "nn/pass.hpp"
 #include "nn/trace.hpp"
 #include "tensor/view.hpp"
@@ -23,6 +26,20 @@ class Module {
   // The gradients of its parameters, for the batch's sums; and that of x, without data if nobody wants it. d_y
   // may be overwritten.
   virtual tensor::Matrix backward(const Pass& pass, tensor::Matrix d_y, Wants wants) = 0;
+
+  // What a module has of its own, beside the trunk's parameters (nn/trunk.hpp): it has nothing, or all of
+  // these. As model::Model has them of the whole model.
+  virtual void reduce_gradients(const Pass& /*pass*/) {}
+  virtual void gather_updated_values(device::Context&) {}
+  virtual void values_changed(device::Context&) {}
+  // As units of the table of norms; what this rank updates and holds of them is added behind what is there.
+  virtual void add_norms(NormTable&) {}
+  virtual void add_slices(const NormTable&, std::vector<ParameterSlice>&) {}
+  virtual void add_parameters(std::vector<NamedArray>&) {}
+  virtual void add_state(std::vector<NamedArray>&) {}
+  // Of the whole module, on all ranks together; and of a row in a training step, through all that sees it.
+  virtual index_t parameter_count() const { return 0; }
+  virtual index_t training_multiply_adds() const { return 0; }
 
  protected:
   Module() = default;

@@ -109,12 +109,13 @@ void Network::join_forward(const Pass& pass, index_t stage, NetworkRecord& recor
   if (next < layers_.size()) layers_[next]->join_forward_statistics(own(pass), *record.layers[next]);
 }
 
-void Network::begin_backward(const Pass& pass, NetworkRecord& record) const {
+void Network::begin_backward(const Pass& pass, NetworkRecord& record, tensor::Matrix d_output) const {
   const auto like = [&](const tensor::Matrix& m) {
     return tensor::allocate_matrix(pass.workspace(), m.rows, m.cols);
   };
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    record.layers[i]->d_output = like(record.layers[i]->output);
+    const bool is_given = i + 1 == layers_.size() && d_output.data != nullptr;
+    record.layers[i]->d_output = is_given ? d_output : like(record.layers[i]->output);
     layers_[i]->begin_backward(pass, *record.layers[i]);
   }
   record.d_hidden = !shown_layer_ ? tensor::Matrix() : like(hidden(record));

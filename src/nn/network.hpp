@@ -89,8 +89,9 @@ class Network {
   void forward(const Pass& pass, NetworkRecord& record) {
     forward(pass, record, [](IndexRange /*rows*/) {});
   }
-  // Allocates the gradients of all activations; the caller then writes record.d_output().
-  void begin_backward(const Pass& pass, NetworkRecord& record) const;
+  // Allocates the gradients of all activations; the caller then writes record.d_output(), unless it gives that
+  // here.
+  void begin_backward(const Pass& pass, NetworkRecord& record, tensor::Matrix d_output = {}) const;
   // run(columns, of_tiles), once or several times, calls of_tiles(tiles, partials) for ranges that make up all
   // tiles, from tasks of the pool. That writes these columns of each tile's partial gradients,
   // [partial_width()].

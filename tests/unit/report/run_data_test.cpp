@@ -41,7 +41,7 @@ TEST_F(ReadRun, takes_all_files) {
   EXPECT_EQ(run.steps.samples, 1200);
   EXPECT_EQ(run.steps.points("loss").at(1).y, 1.5);
   EXPECT_TRUE(run.steps.points("nothing").empty());
-  EXPECT_THAT(run.steps.phase_totals, ElementsAre(3, 9, 0, 0, 0, 0, 0, 0));
+  EXPECT_THAT(run.steps.phase_totals, ElementsAre(3, 0, 0, 9, 0, 0, 0, 0, 0, 0));
   EXPECT_EQ(run.evaluations.size(), 3U);
   EXPECT_EQ(run.experts(), 2);
   EXPECT_FALSE(run.torn_line);

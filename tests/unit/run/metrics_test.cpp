@@ -71,7 +71,7 @@ TEST(StepLine, says_what_the_step_did) {
       R"("error":0.1,"gradient_norm":2.5,"learning_rate":0.001,"importance":[430.0,310.0,255.0,5.0],)"
       R"("load":[450,300,250,0],"h_s":0.21,"h_s_chosen":0.12,"h_u":0,"mi_predicted":0,)"
       R"("mi_true":0,"dead_experts":[3],)"
-      R"("time":{"data":0.0,"gate":0.25,"exchange":0.5,"experts":0.0,"combine":0.0,"reduction":0.0,"update":0.0,)"
+      R"("time":{"data":0.0,"attention":0.0,"feed_forward":0.0,"gate":0.25,"exchange":0.5,"experts":0.0,"combine":0.0,"reduction":0.0,"update":0.0,)"
       R"("other":1.25,"step":2.0,"samples_per_second":500.0,"sent_rows":1234}})");
 }
 

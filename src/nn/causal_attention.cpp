@@ -1,0 +1,170 @@
+#include "nn/causal_attention.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/contract.hpp"
+#include "device/thread_pool.hpp"
+#include "ops/matmul.hpp"
+#include "tensor/tensor.hpp"
+
+namespace switchyard::nn {
+namespace {
+
+NetworkModuleOptions projection(const CausalAttentionOptions& options, std::string_view name, index_t outputs) {
+  const DenseShape shape{.in = options.width, .out = outputs, .bias = false, .name = name};
+  return {options.name, {{shape}}, options.network, options.seed, Phase::attention};
+}
+
+}  // namespace
+
+NetworkModuleOptions CausalAttentionOptions::queries_keys_values() const {
+  return projection(*this, "qkv", 3 * width);
+}
+
+NetworkModuleOptions CausalAttentionOptions::out() const { return projection(*this, "out", width); }
+
+CausalAttention::CausalAttention(const CausalAttentionOptions& options, comm::DataPlane& data_plane)
+    : options_(options),
+      positions_(ops::RotaryTable::make(options.window, options.width / options.heads, options.rotary_base)),
+      in_(options.queries_keys_values(), data_plane),
+      out_(options.out(), data_plane) {
+  SY_EXPECTS(options.width % options.heads == 0, "{} heads of {} numbers", options.heads, options.width);
+}
+
+float CausalAttention::scale() const {
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_width())));
+}
+
+CausalAttention::Head CausalAttention::head_of(index_t task, tensor::Matrix qkv, tensor::Matrix seen) const {
+  const index_t row = task / options_.heads * options_.window;
+  const index_t column = task % options_.heads * head_width();
+  const auto part = [&](tensor::Matrix all, index_t first) {
+    return tensor::Matrix(all.row(row) + first, options_.window, head_width(), all.stride);
+  };
+  return {part(qkv, column), part(qkv, options_.width + column), part(qkv, 2 * options_.width + column),
+          part(seen, column)};
+}
+
+void CausalAttention::for_each_head(const Pass& pass, index_t rooms, const auto& body) const {
+  const index_t window = options_.window;
+  const index_t tasks = pass.tiles().local_rows() / window * options_.heads;
+  const index_t threads = std::min<index_t>(tasks, pass.context.pool().size());
+  const tensor::Matrix room = tensor::allocate_matrix(pass.workspace(), threads * rooms * window, window);
+  pass.context.pool().parallel_for(threads, [&](index_t thread) {
+    const tensor::Matrix own = room.rows_from(thread * rooms * window, rooms * window);
+    for (index_t task = thread; task < tasks; task += threads) body(task, own);
+  });
+}
+
+void CausalAttention::probabilities(const Pass& pass, const Head& head, tensor::Matrix p) const {
+  ops::matmul({.m = p.rows,
+               .n = p.cols,
+               .k = head_width(),
+               .lda = head.q.stride,
+               .ldb = head.k.stride,
+               .ldc = p.stride,
+               .transpose_b = ops::Transpose::yes},
+              head.q.data, head.k.data, p.data);
+  ops::causal_softmax(pass.context, scale(), p);
+}
+
+void CausalAttention::forward_head(const Pass& pass, const Head& head, tensor::Matrix p) const {
+  probabilities(pass, head, p);
+  ops::matmul({.m = p.rows,
+               .n = head_width(),
+               .k = p.cols,
+               .lda = p.stride,
+               .ldb = head.v.stride,
+               .ldc = head.seen.stride},
+              p.data, head.v.data, head.seen.data);
+}
+
+tensor::Matrix CausalAttention::forward(const Pass& pass, tensor::ConstMatrix x) {
+  const tensor::Matrix qkv = in_.forward(pass, x);
+  pass.trace->push<Record>().qkv = qkv;
+  ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::forward, qkv);
+  const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), x.rows, options_.width);
+  for_each_head(pass, 1,
+                [&](index_t task, tensor::Matrix room) { forward_head(pass, head_of(task, qkv, seen), room); });
+  return out_.forward(pass, seen);
+}
+
+// dV = P^T dO, dP = dO V^T, dQ = dS K, dK = dS^T Q.
+void CausalAttention::backward_head(const Pass& pass, const Head& head, const Head& d, tensor::Matrix p,
+                                    tensor::Matrix d_p) const {
+  const index_t window = options_.window;
+  const auto along_tokens = [&](ops::Transpose transpose_a, tensor::Matrix a, tensor::Matrix b,
+                                tensor::Matrix c) {
+    ops::matmul({.m = window,
+                 .n = head_width(),
+                 .k = window,
+                 .lda = a.stride,
+                 .ldb = b.stride,
+                 .ldc = c.stride,
+                 .transpose_a = transpose_a},
+                a.data, b.data, c.data);
+  };
+  probabilities(pass, head, p);
+  along_tokens(ops::Transpose::yes, p, d.seen, d.v);
+  ops::matmul({.m = window,
+               .n = window,
+               .k = head_width(),
+               .lda = d.seen.stride,
+               .ldb = head.v.stride,
+               .ldc = d_p.stride,
+               .transpose_b = ops::Transpose::yes},
+              d.seen.data, head.v.data, d_p.data);
+  ops::causal_softmax_backward(pass.context, p, scale(), d_p);
+  along_tokens(ops::Transpose::no, d_p, head.k, d.q);
+  along_tokens(ops::Transpose::yes, d_p, head.q, d.k);
+}
+
+tensor::Matrix CausalAttention::backward(const Pass& pass, tensor::Matrix d_y, Wants wants) {
+  const tensor::Matrix d_seen = out_.backward(pass, d_y, Wants::input_gradient);
+  const tensor::Matrix qkv = pass.trace->pop<Record>().qkv;
+  const tensor::Matrix d_qkv = tensor::allocate_matrix(pass.workspace(), qkv.rows, qkv.cols);
+  for_each_head(pass, 2, [&](index_t task, tensor::Matrix rooms) {
+    backward_head(pass, head_of(task, qkv, {}), head_of(task, d_qkv, d_seen),
+                  rooms.rows_from(0, options_.window), rooms.rows_from(options_.window, options_.window));
+  });
+  ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::backward, d_qkv);
+  return in_.backward(pass, d_qkv, wants);
+}
+
+void CausalAttention::reduce_gradients(const Pass& pass) {
+  in_.reduce_gradients(pass);
+  out_.reduce_gradients(pass);
+}
+
+void CausalAttention::gather_updated_values(device::Context& context) {
+  in_.gather_updated_values(context);
+  out_.gather_updated_values(context);
+}
+
+void CausalAttention::values_changed(device::Context& context) {
+  in_.values_changed(context);
+  out_.values_changed(context);
+}
+
+void CausalAttention::add_norms(NormTable& table) {
+  in_.add_norms(table);
+  out_.add_norms(table);
+}
+
+void CausalAttention::add_slices(const NormTable& table, std::vector<ParameterSlice>& all) {
+  in_.add_slices(table, all);
+  out_.add_slices(table, all);
+}
+
+void CausalAttention::add_parameters(std::vector<NamedArray>& all) {
+  in_.add_parameters(all);
+  out_.add_parameters(all);
+}
+
+// Probabilities twice, and five products of the same size.
+index_t CausalAttention::training_multiply_adds() const {
+  return in_.training_multiply_adds() + out_.training_multiply_adds() + 7 * options_.window * options_.width;
+}
+
+}  // namespace switchyard::nn
