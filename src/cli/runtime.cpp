@@ -82,7 +82,7 @@ data::Dataset Runtime::read_data(const run::Config& config) {
   communicator_->set_phase(0, "read data");
   comm::agree(*communicator_, [&] {
     const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "data");
-    dataset = data::load_dataset(config.data, config.run.seed);
+    dataset = data::load_dataset(run::data_options(config), config.run.seed);
   });
   run::expect_same_data(*communicator_, dataset->identity());
   return *std::move(dataset);

@@ -6,7 +6,7 @@
 #include "device/allowed_memory.hpp"
 #include "model/mixture.hpp"
 #include "model/outline.hpp"
-#include "model/tokens.hpp"
+#include "model/token_model.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -44,7 +44,8 @@ std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task,
     case Family::mixture:
       return std::make_unique<Mixture>(options, task, resources);
     case Family::tokens:
-      return std::make_unique<Tokens>(options, task, resources);
+    case Family::transformer:
+      return std::make_unique<TokenModel>(options, task, resources);
   }
   return nullptr;
 }

@@ -38,11 +38,13 @@ constexpr config::FieldTable<Options> arithmetic{config::Role::arithmetic};
 constexpr config::FieldTable<Options> identity{config::Role::identity};
 constexpr config::FieldTable<Options> training{config::Role::training};
 constexpr std::array family_words = {config::Word{Family::mixture, "mixture"},
-                                     config::Word{Family::tokens, "tokens"}};
+                                     config::Word{Family::tokens, "tokens"},
+                                     config::Word{Family::transformer, "transformer"}};
 constexpr std::array fields = {
     identity.choice<&Options::family, family_words>(
         "family",
-        "mixture: one mixture layer on samples; tokens: blocks of them on the bytes of data.source = text"),
+        "mixture: one mixture layer on samples; tokens: blocks of them on the bytes of data.source = text; "
+        "transformer: attention and mixtures, with the sizes of [transformer]"),
     in_headline("gate",
                 identity.text<&Options::gate>(
                     "gate",
@@ -67,6 +69,26 @@ constexpr std::array tokens_fields = {
     tokens_identity.integer<&TokensOptions::width>("width", 1, 1'000'000, "numbers that a token becomes"),
     tokens_identity.integer<&TokensOptions::blocks>("blocks", 1, 100,
                                                     "residual blocks, each a norm and a mixture"),
+};
+
+constexpr config::FieldTable<TransformerOptions> transformer_identity{config::Role::identity};
+constexpr std::array transformer_fields = {
+    transformer_identity.integer<&TransformerOptions::width>("width", 2, 1'000'000,
+                                                             "numbers that a token becomes"),
+    transformer_identity.integer<&TransformerOptions::layers>(
+        "layers", 1, 1'000, "each attention and a feed-forward network or a mixture of them", "layers"),
+    transformer_identity.integer<&TransformerOptions::heads>(
+        "heads", 1, 100'000, "of attention; width / heads is an even number", "heads"),
+    transformer_identity.integer<&TransformerOptions::hidden>(
+        "hidden", 1, 1'000'000, "width of the SwiGLU of a layer that is no mixture; moe.hidden is an expert's"),
+    transformer_identity.integer<&TransformerOptions::vocabulary>(
+        "vocabulary", 0, 1'000'000, "tokens that there are; 0: as many as the data have", "tokens"),
+    transformer_identity.integer<&TransformerOptions::window>("window", 1, 4'095, "tokens of a sequence",
+                                                              "tokens"),
+    transformer_identity.integer<&TransformerOptions::mixture_every>(
+        "mixture_every", 0, 1'000, "2: every second layer is a mixture; 0: none", "layers"),
+    transformer_identity.number<&TransformerOptions::rotary_base>("rotary_base", config::above_zero,
+                                                                  "of the angles of rotary positions"),
 };
 
 }  // namespace
@@ -101,14 +123,35 @@ nn::NetworkRole expert_role(Family family) {
   return family == Family::tokens ? nn::NetworkRole::inner_expert : nn::NetworkRole::expert;
 }
 
+std::string gate_text(const Options& options) {
+  return options.family == Family::transformer ? "dense:experts" : options.gate;
+}
+
+index_t inner_layers(const Options& options) {
+  switch (options.family) {
+    case Family::mixture:
+      return 0;
+    case Family::tokens:
+      return options.tokens.blocks;
+    case Family::transformer:
+      return options.transformer.mixture_every > 0
+                 ? options.transformer.layers / options.transformer.mixture_every
+                 : 0;
+  }
+  return 0;
+}
+
 std::vector<config::Section> sections() {
-  config::Section tokens =
-      config::section_at<&Options::tokens>("tokens", "model.family = tokens", tokens_fields);
-  tokens.is_in_use = [](const void* whole) {
-    return static_cast<const Options*>(whole)->family == Family::tokens;
+  const auto of_family = []<Family family>(config::Section section) {
+    section.is_in_use = [](const void* whole) { return static_cast<const Options*>(whole)->family == family; };
+    section.condition = section.help;
+    return section;
   };
-  tokens.condition = "model.family = tokens";
-  return {{"model", "the networks", fields}, std::move(tokens)};
+  return {{"model", "the networks", fields},
+          of_family.operator()<Family::tokens>(
+              config::section_at<&Options::tokens>("tokens", "model.family = tokens", tokens_fields)),
+          of_family.operator()<Family::transformer>(config::section_at<&Options::transformer>(
+              "transformer", "model.family = transformer", transformer_fields))};
 }
 
 }  // namespace switchyard::model

@@ -26,8 +26,9 @@ Frozen frozen_networks(const std::string& patterns, index_t experts);
 
 // What a model is put together from.
 enum class Family {
-  mixture,  // one mixture layer on samples that are rows
-  tokens,   // residual blocks of mixture layers on the bytes of a text
+  mixture,      // one mixture layer on samples that are rows
+  tokens,       // residual blocks of mixture layers on the bytes of a text
+  transformer,  // and of attention
 };
 // What model.expert is there.
 nn::NetworkRole expert_role(Family family);
@@ -36,6 +37,21 @@ nn::NetworkRole expert_role(Family family);
 struct TokensOptions {
   std::int64_t width = 64;
   std::int64_t blocks = 2;
+};
+
+// [transformer]
+struct TransformerOptions {
+  std::int64_t width = 144;
+  std::int64_t layers = 6;
+  std::int64_t heads = 3;
+  std::int64_t hidden = 384;    // of the feed-forward network of a layer that is no mixture
+  std::int64_t vocabulary = 0;  // 0: that of the data
+  std::int64_t window = 256;
+  std::int64_t mixture_every = 2;  // 0: no layer is a mixture
+  double rotary_base = 10'000;
+
+  // Layers are counted from 0: of two, the second one is a mixture.
+  bool is_mixture(std::int64_t layer) const { return mixture_every > 0 && (layer + 1) % mixture_every == 0; }
 };
 
 // Layers as nn/network_spec.hpp reads them.
@@ -48,7 +64,14 @@ struct Options {
   double expert_init_scale = 1;
   Family family = Family::mixture;
   TokensOptions tokens = {};
+  TransformerOptions transformer = {};
 };
+// A model of tokens, and not of samples that are rows.
+inline bool reads_tokens(Family family) { return family != Family::mixture; }
+// model.gate, or what the family has in its place.
+std::string gate_text(const Options& options);
+// Mixture layers of a model of tokens, or 0: the model is one.
+index_t inner_layers(const Options& options);
 
 // [model] and those of the families.
 std::vector<config::Section> sections();

@@ -58,25 +58,95 @@ Outline outline_of_mixture(const ModelOptions& options, const Task& task) {
   return {.layers = {layer}, .row_features = task.sample.features()};
 }
 
+// A mixture layer of a model of tokens: what is left are its networks.
+moe::LayerOptions inner_layer(const ModelOptions& options, const Task& task, index_t width, index_t block) {
+  const moe::RouterKind kind = moe::parse_gate(gate_text(options.networks)).kind;
+  moe::LayerOptions layer =
+      layer_of(options, {options.moe, kind, task.classes, moe::measure_of(options.moe.gate_value)});
+  layer.scope = fmt::format("blocks/{:02}/mixture/", block);
+  layer.outputs = width;
+  layer.gate_options.policy.batch_size *= task.window;
+  layer.gate_options.input_gradient = layer.expert_options.input_gradient = true;
+  return layer;
+}
+
+// Embedding and norms, and what they keep of a row: what each branch adds to it, its norm and their gradients;
+// logits.
+void count_trunk(Outline& outline) {
+  const index_t norms = std::ssize(outline.branches) + 1;
+  outline.trunk_parameters += (outline.vocabulary + norms) * outline.row_features;
+  outline.trunk_floats += static_cast<double>(4 * norms * outline.row_features + outline.vocabulary);
+}
+
 Outline outline_of_tokens(const ModelOptions& options, const Task& task) {
   const auto& [width, blocks] = options.networks.tokens;
-  Outline outline{.row_features = width,
-                  .rows_per_sample = task.window,
-                  .trunk_parameters = task.classes * width + (blocks + 1) * width,
-                  .trunk_multiply_adds = task.classes * width};
-  const moe::RouterKind kind = moe::parse_gate(options.networks.gate).kind;
+  Outline outline{.row_features = width, .rows_per_sample = task.window, .vocabulary = task.classes};
   Task of_rows = task;
   of_rows.sample = {1, 1, width};
   for (index_t block = 0; block < blocks; ++block) {
-    moe::LayerOptions layer =
-        layer_of(options, {options.moe, kind, task.classes, moe::measure_of(options.moe.gate_value)});
-    layer.scope = fmt::format("blocks/{:02}/mixture/", block);
-    layer.outputs = width;
-    layer.gate_options.policy.batch_size *= task.window;
-    layer.gate_options.input_gradient = layer.expert_options.input_gradient = true;
+    moe::LayerOptions layer = inner_layer(options, task, width, block);
     resolve_networks(options, of_rows, layer);
     outline.layers.push_back(layer);
+    outline.branches.push_back({fmt::format("blocks/{:02}/norm", block), Branch::Mixture{as_size(block)}});
   }
+  count_trunk(outline);
+  return outline;
+}
+
+// y = (silu(x W_g) * (x W_v)) W_down, the two of `glu` side by side (Shazeer 2020).
+nn::NetworkShape swiglu(index_t width, index_t hidden) {
+  using nn::RowFunctionShape;
+  return {{nn::DenseShape{.in = width, .out = 2 * hidden, .bias = false, .name = "glu"},
+           RowFunctionShape{RowFunctionShape::Kind::swiglu, hidden},
+           nn::DenseShape{.in = hidden, .out = width, .bias = false, .name = "down"}}};
+}
+
+Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
+  const TransformerOptions& of = options.networks.transformer;
+  if (of.vocabulary > 0 && of.vocabulary != task.classes) {
+    throw ConfigError(fmt::format(
+        "transformer.vocabulary = {} (the data have {} tokens); set it to that, or to 0, or give the data that the "
+        "vocabulary is of",
+        of.vocabulary, task.classes));
+  }
+  Outline outline{.row_features = of.width, .rows_per_sample = task.window, .vocabulary = task.classes};
+  const nn::NetworkOptions network{
+      {.replicated = true, .batch_size = options.batch_size * task.window, .shards = options.shards},
+      options.precision,
+      {options.networks.init, 1.0, options.draw},
+      /*frozen=*/false,
+      /*input_gradient=*/true};
+  const auto count = [&](const nn::NetworkShape& shape) {
+    const nn::Network without_memory(shape);
+    outline.trunk_parameters += without_memory.parameter_count();
+    outline.trunk_floats += without_memory.activation_floats() + static_cast<double>(of.width);
+  };
+  for (index_t block = 0; block < of.layers; ++block) {
+    const std::string scope = fmt::format("blocks/{:02}", block);
+    const nn::CausalAttentionOptions attention{.name = scope + "/attention",
+                                               .width = of.width,
+                                               .heads = of.heads,
+                                               .window = task.window,
+                                               .rotary_base = of.rotary_base,
+                                               .network = network,
+                                               .seed = options.seed};
+    outline.branches.push_back({scope + "/attention_norm", attention});
+    count(attention.queries_keys_values().shape);
+    count(attention.out().shape);
+    if (of.is_mixture(block)) {
+      moe::LayerOptions layer = inner_layer(options, task, of.width, block);
+      layer.gate = {{nn::DenseShape{.in = of.width, .out = options.moe.experts, .bias = false}}};
+      layer.expert = swiglu(of.width, options.moe.hidden);
+      outline.branches.push_back({scope + "/norm", Branch::Mixture{outline.layers.size()}});
+      outline.layers.push_back(layer);
+    } else {
+      const nn::NetworkModuleOptions dense{scope + "/feed_forward", swiglu(of.width, of.hidden), network,
+                                           options.seed};
+      outline.branches.push_back({scope + "/norm", dense});
+      count(dense.shape);
+    }
+  }
+  count_trunk(outline);
   return outline;
 }
 
@@ -97,6 +167,8 @@ Outline outline(const ModelOptions& options, const Task& task) {
       return outline_of_mixture(options, task);
     case Family::tokens:
       return outline_of_tokens(options, task);
+    case Family::transformer:
+      return outline_of_transformer(options, task);
   }
   return {};
 }

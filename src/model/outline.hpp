@@ -1,19 +1,35 @@
 // What a configuration makes of the samples, before anything has memory.
 #pragma once
 
+#include <string>
+#include <variant>
 #include <vector>
 
 #include "model/model.hpp"
 #include "moe/layer.hpp"
+#include "nn/causal_attention.hpp"
 
 namespace switchyard::model {
 
+// What a model of tokens adds to its rows: x += body(norm(x)).
+struct Branch {
+  // By its place in `layers`.
+  struct Mixture {
+    std::size_t layer;
+  };
+  std::string norm;  // the scope of its weight
+  std::variant<Mixture, nn::CausalAttentionOptions, nn::NetworkModuleOptions> body;
+};
+
 struct Outline {
   std::vector<moe::LayerOptions> layers = {};  // the mixture layers, from the first that a batch comes to
-  index_t row_features = 0;                    // of the rows that they are given
+  std::vector<Branch> branches = {};           // of a model of tokens, in its order
+  index_t row_features = 0;                    // of the rows that a mixture layer is given
   index_t rows_per_sample = 1;                 // so many of a sample
-  index_t trunk_parameters = 0;                // outside of mixture layers
-  index_t trunk_multiply_adds = 0;             // of one row, forward
+  index_t vocabulary = 0;                      // of a model of tokens
+  // Outside of mixture layers: parameters, and floats that a row's activations and their gradients take.
+  index_t trunk_parameters = 0;
+  double trunk_floats = 0;
 
   index_t parameter_count() const;
 };

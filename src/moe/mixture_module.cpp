@@ -1,5 +1,8 @@
 #include "moe/mixture_module.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "ops/moe/combine.hpp"
 #include "tensor/tensor.hpp"
 
@@ -31,6 +34,18 @@ tensor::Matrix MixtureModule::backward(const nn::Pass& pass, tensor::Matrix d_y,
   const tensor::Matrix d_x = wants == nn::Wants::nothing ? tensor::Matrix() : layer_.input_gradient(own);
   pass.clock.enter(Phase::other);
   return d_x;
+}
+
+void MixtureModule::add_slices(const nn::NormTable& table, std::vector<nn::ParameterSlice>& all) {
+  std::ranges::move(layer_.slices(table), std::back_inserter(all));
+}
+
+void MixtureModule::add_parameters(std::vector<nn::NamedArray>& all) {
+  std::ranges::move(layer_.parameters(), std::back_inserter(all));
+}
+
+void MixtureModule::add_state(std::vector<nn::NamedArray>& all) {
+  std::ranges::move(layer_.state(), std::back_inserter(all));
 }
 
 }  // namespace switchyard::moe

@@ -19,6 +19,18 @@ class MixtureModule final : public nn::Module {
   // After sums().complete(): the regularisers' gradients are part of it.
   tensor::Matrix backward(const nn::Pass& pass, tensor::Matrix d_y, nn::Wants wants) override;
 
+  void reduce_gradients(const nn::Pass& pass) override { layer_.reduce_gradients(pass); }
+  void gather_updated_values(device::Context& context) override { layer_.gather_updated_values(context); }
+  void values_changed(device::Context& context) override {
+    layer_.values_changed(context, Layer::Changed::all);
+  }
+  void add_norms(nn::NormTable& table) override { layer_.add_norms(table); }
+  void add_slices(const nn::NormTable& table, std::vector<nn::ParameterSlice>& all) override;
+  void add_parameters(std::vector<nn::NamedArray>& all) override;
+  void add_state(std::vector<nn::NamedArray>& all) override;
+  index_t parameter_count() const override { return layer_.parameter_count(); }
+  index_t training_multiply_adds() const override { return layer_.training_multiply_adds(); }
+
   Layer& layer() { return layer_; }
   const Layer& layer() const { return layer_; }
   RoutingSums& sums() { return sums_; }

@@ -30,6 +30,8 @@ constexpr std::array of_the_layer = {
     in_headline("top_k",
                 free_in_evaluation(arithmetic.integer<&Options::top_k>(
                     "top_k", 0, 1'000'000, "experts that see a sample; 0: dense, all of them", "experts"))),
+    identity.integer<&Options::hidden>("hidden", 1, 1'000'000,
+                                       "with model.family = transformer: width of an expert's SwiGLU"),
     arithmetic.text<&Options::partition>(
         "partition", "with model.gate = by_label:experts: each expert's labels, such as: 0 7 | 1 9"),
     training.number<&Options::expert_temperature>(

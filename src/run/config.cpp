@@ -35,6 +35,12 @@ Config parse_config(std::string_view ini, std::string_view origin) {
   return config::parse_ini(schema(), ini, origin);
 }
 
+data::Options data_options(const Config& config) {
+  data::Options data = config.data;
+  if (config.model.family == model::Family::transformer) data.window = config.model.transformer.window;
+  return data;
+}
+
 model::ModelOptions model_options(const Config& config) {
   return {.networks = config.model,
           .moe = config.moe,

@@ -28,6 +28,8 @@ const config::Schema<Config>& schema();
 // may still change it.
 Config parse_config(std::string_view ini, std::string_view origin);
 
+// The data of such a run, in windows of the model's where that says how long they are.
+data::Options data_options(const Config& config);
 // What the model of such a run is made from.
 model::ModelOptions model_options(const Config& config);
 

@@ -14,6 +14,7 @@ namespace {
 using config::require;
 
 void check_networks(const Config& config) {
+  if (config.model.family == model::Family::transformer) return;  // it has none of its own to write
   for (const nn::NetworkRole role : {nn::NetworkRole::gate, nn::NetworkRole::expert}) {
     const bool is_gate = role == nn::NetworkRole::gate;
     const auto layers = is_gate
@@ -39,21 +40,52 @@ void check_networks(const Config& config) {
   }
 }
 
+void check_transformer(const Config& config) {
+  const Config defaults;
+  const model::TransformerOptions& of = config.model.transformer;
+  require(config.model.family == model::Family::transformer || config.moe.hidden == defaults.moe.hidden,
+          "moe.hidden = {} with model.family = {} (its experts are what model.expert says); remove it",
+          config.moe.hidden, schema().text(config, "model.family"));
+  if (config.model.family != model::Family::transformer) return;
+  require(
+      config.model.gate.empty() && config.model.expert.empty(),
+      "model.gate = '{}' or model.expert = '{}' with model.family = transformer (its networks have the sizes of "
+      "[transformer] and moe.hidden); remove them",
+      config.model.gate, config.model.expert);
+  require(
+      of.width % of.heads == 0 && of.width / of.heads % 2 == 0,
+      "transformer.width = {} with transformer.heads = {} (a head takes width / heads numbers, in pairs); give a "
+      "width that is a multiple of {}",
+      of.width, of.heads, 2 * of.heads);
+  require(
+      config.data.window == defaults.data.window,
+      "data.window = {} with model.family = transformer (transformer.window says how long a sequence is); remove "
+      "it",
+      config.data.window);
+  require(
+      of.mixture_every <= of.layers,
+      "transformer.mixture_every = {} with transformer.layers = {} (no layer would be a mixture); lower it, or "
+      "set it to 0 for a model without",
+      of.mixture_every, of.layers);
+}
+
 // A model of text has a loss of its own, and its routers choose before an expert ran.
 void check_family(const Config& config, const moe::RouterKind& kind) {
   const bool is_text = config.data.source == data::Source::text;
-  const bool has_tokens = config.model.family == model::Family::tokens;
-  require(is_text == has_tokens,
-          "model.family = {} with data.source = {} (a mixture reads rows of numbers, and tokens the bytes of a "
-          "text); set model.family = tokens and data.source = text, or neither",
-          schema().text(config, "model.family"), schema().text(config, "data.source"));
+  const bool has_tokens = model::reads_tokens(config.model.family);
+  require(
+      is_text == has_tokens,
+      "model.family = {} with data.source = {} (a mixture reads rows of numbers, and the other families the "
+      "tokens of a text); set model.family = tokens or transformer and data.source = text, or neither",
+      schema().text(config, "model.family"), schema().text(config, "data.source"));
+  check_transformer(config);
   if (!has_tokens) return;
+  const std::string family = schema().text(config, "model.family");
   const Config defaults;
   require(
       config.model.loss == defaults.model.loss,
-      "model.loss = {} with model.family = tokens (its loss is the cross-entropy of the byte that follows); "
-      "remove it",
-      schema().text(config, "model.loss"));
+      "model.loss = {} with model.family = {} (its loss is the cross-entropy of the token that follows); remove it",
+      schema().text(config, "model.loss"), family);
   require(
       kind.scores == moe::ScoresOf::samples && kind.has_network,
       "model.gate = '{}' with model.family = tokens (its routers score the experts by the row alone); end it "
@@ -66,13 +98,12 @@ void check_family(const Config& config, const moe::RouterKind& kind) {
         "patch_filters with model.family = tokens (they give no gradient of their input); use dense layers");
   }
   require(config.train.freeze == defaults.train.freeze,
-          "train.freeze = {} with model.family = tokens (all of it is trained); set it to none",
-          config.train.freeze);
+          "train.freeze = {} with model.family = {} (all of it is trained); set it to none",
+          config.train.freeze, family);
   require(
       config.moe.expert_temperature == 1,
-      "moe.expert_temperature = {} with model.family = tokens (only a mixture's likelihood reads it); set it "
-      "to 1",
-      config.moe.expert_temperature);
+      "moe.expert_temperature = {} with model.family = {} (only a mixture's likelihood reads it); set it to 1",
+      config.moe.expert_temperature, family);
 }
 
 model::Frozen frozen_in(const Config& config) {
@@ -240,7 +271,7 @@ void check_similarity(const moe::Options& moe) {
 }  // namespace
 
 bool takes_regularisers(const Config& config) {
-  const moe::RouterKind kind = moe::parse_gate(config.model.gate).kind;
+  const moe::RouterKind kind = moe::parse_gate(model::gate_text(config.model)).kind;
   const bool learns = !frozen_in(config).gate || experts_learn_scores(kind);
   return config.moe.experts > 1 && kind.has_network && learns;
 }
@@ -252,10 +283,11 @@ void validate(const Config& config) {
   data::validate(config.data);
   check_networks(config);
   // What gate, experts, loss and regularisers need of each other. Expects networks that parse.
-  const moe::RouterKind kind = moe::parse_gate(config.model.gate).kind;
+  const moe::RouterKind kind = moe::parse_gate(model::gate_text(config.model)).kind;
   check_family(config, kind);
   check_gate_without_network(config, kind);
-  moe::validate({config.moe, config.model.gate, config.model.loss == model::Loss::likelihood});
+  const std::string gate = model::gate_text(config.model);
+  moe::validate({config.moe, gate, config.model.loss == model::Loss::likelihood});
   check_choice(config, kind);
   check_mixture(config);
   check_similarity(config.moe);

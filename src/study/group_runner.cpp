@@ -18,7 +18,7 @@ namespace {
 // What the samples are a function of.
 std::string key_of(const run::Config& config) {
   run::Config samples;
-  samples.data = config.data;
+  samples.data = run::data_options(config);
   std::string key = run::schema().to_ini(samples);
   // Samples that are made up follow run.seed where they have no seed of their own; files ignore it.
   if (!data::reads_files(config.data) && config.data.seed == 0)
@@ -40,7 +40,7 @@ const data::Dataset& GroupRunner::dataset_of(const run::Config& config) {
   const auto found = datasets_.find(key);
   if (found != datasets_.end()) return found->second;
   if (datasets_.size() == most) datasets_.clear();
-  return datasets_.emplace(key, data::load_dataset(config.data, config.run.seed)).first->second;
+  return datasets_.emplace(key, data::load_dataset(run::data_options(config), config.run.seed)).first->second;
 }
 
 GroupRunner::GroupRunner(comm::Communicator& group, const Options& options,

@@ -72,9 +72,7 @@ std::optional<double> metric(const nlohmann::json& summary, std::string_view pat
   return error ? std::optional(100 * (1 - *error)) : std::nullopt;
 }
 
-index_t layers_of(const run::Config& config) {
-  return config.model.family == model::Family::tokens ? config.model.tokens.blocks : 0;
-}
+index_t layers_of(const run::Config& config) { return model::inner_layers(config.model); }
 
 void require_metric(std::string_view path, std::string_view key, std::string_view where,
                     const std::set<index_t>& layers) {

@@ -1,4 +1,4 @@
-"""The token mixture (model.family = tokens) in float64: its loss and its gradient, written out by hand.
+"""Models of tokens (model.family = tokens and transformer) in float64: loss and gradient, written out by hand.
 
 It takes nothing from the program: formulas are those of docs/gates.md. An array is named as in a checkpoint, without
 `parameters/`. Rows are the tokens of all windows of a batch, window after window.
@@ -28,6 +28,8 @@ class Model:
     noise_deviation: float = 0
     similarity_layer: int = 0
     parts: int = 1
+    heads: int = 1  # of attention, where there is one
+    rotary_base: float = 10_000
     weights: dict = dataclasses.field(default_factory=dict)  # of REGULARISERS
 
     @property
@@ -68,6 +70,29 @@ def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0):
     return found
 
 
+def random_transformer(random, layers, width, hidden, experts, expert_hidden, mixture_every):
+    """As model.family = transformer names them."""
+    def normal(rows, columns):
+        return random.normal(0, 1 / math.sqrt(rows), (rows, columns))
+
+    def norm():
+        return 1 + random.normal(0, 0.3, width)
+
+    found = {"embedding/weight": random.normal(0, 1, (256, width)), "norm/weight": norm()}
+    for b in range(layers):
+        block = f"blocks/{b:02}"
+        found |= {f"{block}/attention_norm/weight": norm(), f"{block}/norm/weight": norm(),
+                  f"{block}/attention/qkv/weight": normal(width, 3 * width),
+                  f"{block}/attention/out/weight": normal(width, width)}
+        networks = {f"{block}/feed_forward": hidden}
+        if mixture_every and (b + 1) % mixture_every == 0:
+            networks = {f"{block}/mixture/experts/{e:04}": expert_hidden for e in range(experts)}
+            found[f"{block}/mixture/gate/dense_1/weight"] = normal(width, experts)
+        for name, inner in networks.items():
+            found |= {f"{name}/glu/weight": normal(width, 2 * inner), f"{name}/down/weight": normal(inner, width)}
+    return found
+
+
 class Gradients(dict):
     def add(self, name, value):
         self[name] = self.get(name, 0) + value
@@ -100,10 +125,11 @@ class Network:
 
     def forward(self, parameters, x):
         self.inputs, self.weights, self.sums, self.outputs = [], [], [], []
+        self.has_bias = f"{self.names[0]}/bias" in parameters
         for name, is_relu in zip(self.names, self.is_relu):
             self.inputs.append(x)
             self.weights.append(parameters[f"{name}/weight"])
-            self.sums.append(x @ self.weights[-1] + parameters[f"{name}/bias"])
+            self.sums.append(x @ self.weights[-1] + parameters.get(f"{name}/bias", 0))
             x = numpy.maximum(self.sums[-1], 0) if is_relu else self.sums[-1]
             self.outputs.append(x)
         return x
@@ -113,9 +139,88 @@ class Network:
                 list(zip(self.names, self.is_relu, self.inputs, self.weights, self.sums))):
             dz = dy * (z > 0) if is_relu else dy
             gradients.add(f"{name}/weight", x.T @ dz)
-            gradients.add(f"{name}/bias", dz.sum(0))
+            if self.has_bias:
+                gradients.add(f"{name}/bias", dz.sum(0))
             dy = dz @ weight.T
         return dy
+
+
+class SwiGlu:
+    """y = (silu(x G) * (x V)) W, where `glu` holds G and V side by side"""
+
+    def __init__(self, name):
+        self.name = name
+
+    def forward(self, parameters, x):
+        self.x, self.glu, self.down = x, parameters[f"{self.name}/glu/weight"], parameters[f"{self.name}/down/weight"]
+        self.g, self.v = numpy.split(x @ self.glu, 2, axis=1)
+        self.s = 1 / (1 + numpy.exp(-self.g))
+        self.h = self.g * self.s * self.v
+        return self.h @ self.down
+
+    def backward(self, dy, gradients):
+        gradients.add(f"{self.name}/down/weight", self.h.T @ dy)
+        dh = dy @ self.down.T
+        silu_slope = self.s + self.g * self.s * (1 - self.s)
+        d_glu = numpy.hstack([dh * self.v * silu_slope, dh * self.g * self.s])
+        gradients.add(f"{self.name}/glu/weight", self.x.T @ d_glu)
+        return d_glu @ self.glu.T
+
+
+class Attention:
+    """Of every head, softmax(Q K^T / sqrt(d)) V over the tokens up to a row's own; Q and K turned by their positions."""
+
+    def __init__(self, name, heads, window, base):
+        self.name, self.heads, self.window = name, heads, window
+        self.base = base
+
+    def _split(self, rows):
+        """[rows, heads * d] as [windows, heads, window, d]"""
+        return rows.reshape(-1, self.window, self.heads, rows.shape[1] // self.heads).swapaxes(1, 2)
+
+    def _join(self, heads):
+        return heads.swapaxes(1, 2).reshape(-1, heads.shape[1] * heads.shape[3])
+
+    def _turn(self, heads, way):
+        half = heads.shape[3] // 2
+        angle = numpy.outer(numpy.arange(self.window), self.base ** (-numpy.arange(half) / half))
+        a, b = heads[..., :half], heads[..., half:]
+        c, s = numpy.cos(angle), way * numpy.sin(angle)
+        return numpy.concatenate([a * c - b * s, a * s + b * c], axis=3)
+
+    def forward(self, parameters, x):
+        self.x = x
+        self.w_in, self.w_out = parameters[f"{self.name}/qkv/weight"], parameters[f"{self.name}/out/weight"]
+        q, k, self.v = map(self._split, numpy.split(x @ self.w_in, 3, axis=1))
+        self.q, self.k = self._turn(q, 1), self._turn(k, 1)
+        self.scale = 1 / math.sqrt(q.shape[3])
+        ahead = numpy.triu(numpy.ones((self.window, self.window), bool), 1)
+        self.p = numpy.exp(log_softmax(numpy.where(ahead, -numpy.inf, self.scale * self.q @ self.k.swapaxes(2, 3))))
+        self.seen = self._join(self.p @ self.v)
+        return self.seen @ self.w_out
+
+    def backward(self, dy, gradients):
+        gradients.add(f"{self.name}/out/weight", self.seen.T @ dy)
+        d = self._split(dy @ self.w_out.T)
+        d_p = d @ self.v.swapaxes(2, 3)
+        d_s = self.scale * self.p * (d_p - (self.p * d_p).sum(3, keepdims=True))
+        d_q, d_k = self._turn(d_s @ self.k, -1), self._turn(d_s.swapaxes(2, 3) @ self.q, -1)
+        d_in = numpy.hstack([self._join(part) for part in (d_q, d_k, self.p.swapaxes(2, 3) @ d)])
+        gradients.add(f"{self.name}/qkv/weight", self.x.T @ d_in)
+        return d_in @ self.w_in.T
+
+
+class Residual:
+    """x + body(norm(x))"""
+
+    def __init__(self, norm, body):
+        self.norm, self.body = RmsNorm(norm), body
+
+    def forward(self, parameters, x):
+        return x + self.body.forward(parameters, self.norm.forward(parameters, x))
+
+    def backward(self, dy, gradients):
+        return dy + self.norm.backward(self.body.backward(dy, gradients), gradients)
 
 
 class Routing:
@@ -239,14 +344,14 @@ def part_rows(model, windows, window):
     return [slice(a * window, b * window) for a, b in zip(starts, starts[1:]) if b > a]
 
 
-class Block:
+class Mixture:
     """x + mixture(norm(x))"""
 
-    def __init__(self, model, name):
+    def __init__(self, model, name, expert):
         self.model = model
         self.norm = RmsNorm(f"{name}/norm")
         self.gate = Network(model.gate, f"{name}/mixture/gate")
-        self.networks = [Network(model.expert, f"{name}/mixture/experts/{e:04}") for e in range(model.experts)]
+        self.networks = [expert(f"{name}/mixture/experts/{e:04}") for e in range(model.experts)]
 
     def forward(self, parameters, x, noise, parts, distances):
         self.inputs = self.norm.forward(parameters, x)
@@ -286,8 +391,21 @@ class Block:
         return dy + self.norm.backward(d_inputs, gradients)
 
 
-def block_count(parameters):
-    return len({name.split("/")[1] for name in parameters if name.startswith("blocks/")})
+def branches_of(model, parameters, window):
+    """What is added to a row, in order: what there is of each block, its parameters say."""
+    found = []
+    for b in range(len({name.split("/")[1] for name in parameters if name.startswith("blocks/")})):
+        name = f"blocks/{b:02}"
+        if f"{name}/attention/qkv/weight" in parameters:
+            attention = Attention(f"{name}/attention", model.heads, window, model.rotary_base)
+            found.append(Residual(f"{name}/attention_norm", attention))
+        if f"{name}/feed_forward/glu/weight" in parameters:
+            found.append(Residual(f"{name}/norm", SwiGlu(f"{name}/feed_forward")))
+        elif f"{name}/mixture/experts/0000/glu/weight" in parameters:
+            found.append(Mixture(model, name, SwiGlu))
+        else:
+            found.append(Mixture(model, name, lambda expert: Network(model.expert, expert)))
+    return found
 
 
 def step(model, parameters, tokens, targets, noise=None, distances=None):
@@ -298,18 +416,23 @@ def step(model, parameters, tokens, targets, noise=None, distances=None):
     """
     parameters = {name: numpy.asarray(value, float) for name, value in parameters.items()}
     parts = part_rows(model, *tokens.shape)
+    branches = branches_of(model, parameters, tokens.shape[1])
+    mixtures = [branch for branch in branches if isinstance(branch, Mixture)]
     tokens, targets = tokens.reshape(-1), targets.reshape(-1)
     rows = numpy.arange(len(tokens))
-    blocks = [Block(model, f"blocks/{b:02}") for b in range(block_count(parameters))]
     norm, embedding = RmsNorm("norm"), parameters["embedding/weight"]
 
     x = embedding[tokens]
-    for b, block in enumerate(blocks):
-        x = block.forward(parameters, x, 0 if noise is None else noise[b], parts, distances and distances[b])
+    for branch in branches:
+        if isinstance(branch, Mixture):
+            m = mixtures.index(branch)
+            x = branch.forward(parameters, x, 0 if noise is None else noise[m], parts, distances and distances[m])
+        else:
+            x = branch.forward(parameters, x)
     y = norm.forward(parameters, x)
     log_probabilities = log_softmax(y @ embedding.T)
     task_loss = -log_probabilities[rows, targets].mean()
-    regularisers = {name: sum(share * p.losses[name] for block in blocks for _, share, p in block.shares())
+    regularisers = {name: sum(share * p.losses[name] for mixture in mixtures for _, share, p in mixture.shares())
                     for name in REGULARISERS}
 
     gradients = Gradients()
@@ -318,9 +441,9 @@ def step(model, parameters, tokens, targets, noise=None, distances=None):
     d_logits /= len(rows)
     gradients.add("embedding/weight", d_logits.T @ y)
     dx = norm.backward(d_logits @ embedding, gradients)
-    for block in reversed(blocks):
-        dx = block.backward(dx, gradients)
+    for branch in reversed(branches):
+        dx = branch.backward(dx, gradients)
     numpy.add.at(gradients["embedding/weight"], tokens, dx)
     found = Step(task_loss + sum(regularisers.values()), task_loss, (log_probabilities.argmax(1) != targets).mean(),
-                 regularisers, gradients, [block.routing for block in blocks])
-    return found, [block.distances for block in blocks]
+                 regularisers, gradients, [mixture.routing for mixture in mixtures])
+    return found, [mixture.distances for mixture in mixtures]

@@ -15,9 +15,12 @@ ALL = {"importance": 0.3, "balance": 0.2, "z_loss": 0.1, "gate_entropy": 0.15, "
 
 
 class Gradient(unittest.TestCase):
-    def check(self, gate_hidden=0, with_noise=False, change=lambda parameters: None, **keys):
+    def check(self, gate_hidden=0, with_noise=False, change=lambda parameters: None, mixture_every=None, **keys):
         random = numpy.random.default_rng(5)
-        parameters = reference.random_parameters(random, BLOCKS, WIDTH, 8, EXPERTS, gate_hidden)
+        if mixture_every is None:
+            parameters = reference.random_parameters(random, BLOCKS, WIDTH, 8, EXPERTS, gate_hidden)
+        else:
+            parameters = reference.random_transformer(random, 3, WIDTH, 5, EXPERTS, 4, mixture_every)
         change(parameters)
         tokens, targets = random.integers(0, 12, (2, WINDOWS, WINDOW))
         noise = random.normal(0, 0.4, (BLOCKS, WINDOWS * WINDOW, EXPERTS)) if with_noise else None
@@ -25,7 +28,7 @@ class Gradient(unittest.TestCase):
         model = reference.Model(EXPERTS, gate=gate, noise_deviation=0.4, **keys)
         found, distances = reference.step(model, parameters, tokens, targets, noise)
         self.assertEqual(sorted(found.gradients), sorted(parameters))
-        self.assertGreater(min(routing.margin for routing in found.routings), 1e-4, "a difference would change a choice")
+        self.assertGreater(min((routing.margin for routing in found.routings), default=1), 1e-4, "a difference would change a choice")
         for name, weight in model.weights.items():
             self.assertNotEqual(found.regularisers[name], 0, name)
 
@@ -70,6 +73,10 @@ class Gradient(unittest.TestCase):
     def test_a_gate_with_a_hidden_layer(self):
         for similarity_layer in (0, 1, 2):
             self.check(top_k=2, gate_hidden=4, similarity_layer=similarity_layer, weights=ALL)
+
+    def test_a_transformer(self):
+        for mixture_every in (0, 2):
+            self.check(top_k=2, heads=3, mixture_every=mixture_every)
 
     def test_noise(self):
         for gate_value in ("softmax", "noisy_softmax", "noisy_logit"):

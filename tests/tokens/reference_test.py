@@ -1,154 +1,27 @@
 """One step of the trainer against the same step in float64 (tests/support/token_reference.py): loss and every gradient."""
 
-import shutil
-
 import numpy
 
-import gate_noise
 import runs
 import token_reference as reference
 import token_runs
 from token_runs import EXPERTS, WINDOW
+from token_steps import ONE_STEP, TOLERANCE, WEIGHTS, WINDOWS, StepTest, all_regularisers
 
 WIDTH, HIDDEN, BLOCKS = (token_runs.BASE_KEYS["tokens.width"], 16, token_runs.BASE_KEYS["tokens.blocks"])
-WINDOWS = 7  # an odd batch
-# Of what each adds to the loss, in metrics.jsonl: the three forms of similarity are one member.
-MEMBERS = {name: "z_loss" if name == "z_loss" else f"{name}_loss" for name in reference.REGULARISERS[:6]}
-MEMBERS |= dict.fromkeys(reference.REGULARISERS[6:], "similarity_loss")
-# Large, so that a gradient of each is seen beside that of the task.
-WEIGHTS = {"importance": 0.3, "balance": 0.2, "z_loss": 0.1, "gate_entropy": 0.15, "similarity": 0.7,
-           "similarity_same": 0.001, "similarity_different": 0.9}
-# float32 beside float64: losses and gradients are sums of some hundred products, each rounded to 6e-8 of the largest.
-TOLERANCE = 1e-5
-SEED = 7
-# The first step of plain gradient descent over all samples at once, in their order.
-ONE_STEP = dict(run_seed=SEED, optim_name="sgd", train_order="fixed", train_batch_size=64, train_max_steps=1)
 
 
-class ReferenceTest(token_runs.TokenTest):
-    @classmethod
-    def write_data(cls):
-        """Documents of random bytes: few rows are equal, between which a distance is the root of its rounding."""
-        super().write_data()
-        random = numpy.random.default_rng(2)
-        documents = [random.bytes((WINDOWS + more) * WINDOW + 1) for _ in range(20) for more in (0, 1)]
-        documents += [bytes([value]) * (WINDOWS * WINDOW + 1) for value in range(97, 103)]
-        splits = cls.splits_of(documents)
+class ReferenceTest(StepTest):
+    MIXTURES = [f"blocks/{b:02}/mixture" for b in range(BLOCKS)]
 
-        def of_split(split, some):
-            return [document for document, found in zip(documents, splits) if found == split and some(document)]
-
-        def is_mixed(document):
-            return len(set(document)) > 1
-
-        cls.documents = of_split("train", is_mixed)
-        cls.one_byte = of_split("train", lambda document: not is_mixed(document))[0]
-        cls.test = of_split("test", is_mixed)[0]
-        cls.sources = {}
-
-    def start_from(self, parameters, **keys):
-        """A checkpoint with these arrays."""
-        shape = tuple((name, keys[name]) for name in ("model_gate", "moe_experts") if name in keys)
-        if shape not in self.sources:
-            run = self.train(optim_learning_rate=1e-30, **{**ONE_STEP, **dict(shape)})
-            self.sources[shape] = runs.newest_checkpoint(run)
-        file = self.new_path("start.h5")
-        shutil.copy(self.sources[shape], file)
-
-        def write(opened):
-            found = []
-            opened["parameters"].visititems(lambda name, item: found.append(name) if hasattr(item, "shape") else None)
-            self.assertEqual(sorted(found), sorted(parameters))
-            for name, array in parameters.items():
-                opened["parameters"][name][...] = array
-
-        runs.edit_checkpoint(file, write)
-        return file
-
-    def folder_of(self, *documents):
-        """Data of these for training."""
-        folder = self.new_path("data")
-        token_runs.write_texts(folder, [*documents, self.test])
-        return folder
-
-    def parameters_of(self, seed, gate_hidden=0, change=lambda parameters: None):
-        found = reference.random_parameters(numpy.random.default_rng(seed), BLOCKS, WIDTH, HIDDEN, EXPERTS, gate_hidden)
-        change(found)
-        return {name: array.astype(numpy.float32) for name, array in found.items()}
+    def random_parameters(self, random, keys):
+        gate = keys.get("model_gate", "dense:experts").split()
+        gate_hidden = int(gate[0].removeprefix("dense:")) if len(gate) > 1 else 0
+        return reference.random_parameters(random, BLOCKS, WIDTH, HIDDEN, EXPERTS, gate_hidden)
 
     @staticmethod
-    def model_of(keys):
-        weights = {name: keys[f"moe_{name}"] for name in reference.REGULARISERS if f"moe_{name}" in keys}
-        return reference.Model(
-            EXPERTS, gate=keys.get("model_gate", "dense:experts"), expert=token_runs.BASE_KEYS["model.expert"],
-            top_k=keys.get("moe_top_k", 0), gate_value=keys.get("moe_gate_value", "softmax"),
-            noise_deviation=keys.get("moe_noise_scale", 0), similarity_layer=keys.get("moe_similarity_layer", 0),
-            parts=keys.get("train_parts", 1), weights=weights)
-
-    @staticmethod
-    def noise_of(keys, rows):
-        """Of each block in the first step, or None."""
-        if "moe_noise" not in keys:
-            return None
-        return [gate_noise.noise(keys["moe_noise"], keys["moe_noise_scale"],
-                                 gate_noise.seed_of(SEED, f"blocks/{b:02}/mixture/gate"), 0, range(rows), EXPERTS)
-                for b in range(BLOCKS)]
-
-    @staticmethod
-    def rate_for(parameters, gradients):
-        """The gradient is read from how far a step goes, (before - after) / rate, and `after` is rounded to 2^-24 of itself:
-        where a step goes as far as the largest weight of an array, that is 2^-23 of the largest gradient. A power of two,
-        so that dividing by it rounds nothing."""
-        ratios = [abs(parameters[name]).max() / abs(gradient).max() for name, gradient in gradients.items() if gradient.any()]
-        return 2.0 ** numpy.ceil(numpy.log2(max(ratios)))
-
-    def check(self, documents=None, ranks=(0, 3), seed=1, gate_hidden=0, change=lambda parameters: None, **keys):
-        if gate_hidden:
-            keys["model_gate"] = f"dense:{gate_hidden} relu dense:experts"
-        documents = documents or self.documents[:1]
-        before = self.parameters_of(seed, gate_hidden, change)
-        tokens, targets = (numpy.concatenate(of_all) for of_all in zip(*map(token_runs.windows, documents)))
-        expected, _ = reference.step(self.model_of(keys), before, tokens, targets, self.noise_of(keys, tokens.size))
-        self.assertGreater(min(routing.margin for routing in expected.routings), 1e-5, "rounding may change a choice")
-        rate = self.rate_for(before, expected.gradients)
-        keys = {**ONE_STEP, **keys, "optim_learning_rate": rate, "data_dir": self.folder_of(*documents),
-                "init_from": self.start_from(before, **keys)}
-        for number in ranks:
-            with self.subTest(ranks=number):
-                run = self.train(ranks=number, **keys)
-                self.assert_losses(runs.metrics(run)[0], expected, tokens.size)
-                self.assert_gradients(before, token_runs.parameters(runs.newest_checkpoint(run)), expected, rate)
-        return expected
-
-    def assert_losses(self, found, expected, rows):
-        self.assertEqual(found["samples"], rows)
-        losses = {"loss": expected.loss, "task_loss": expected.task_loss, **dict.fromkeys(MEMBERS.values(), 0)}
-        for name, loss in expected.regularisers.items():
-            losses[MEMBERS[name]] += loss
-        norm = numpy.sqrt(sum((gradient**2).sum() for gradient in expected.gradients.values()))
-        for name, value in {**losses, "gradient_norm": norm, "error": expected.error}.items():
-            self.assertAlmostEqual(found[name], value, delta=TOLERANCE * abs(value), msg=name)
-        self.assertEqual([layer["name"] for layer in found["layers"]], [f"blocks/{b:02}/mixture" for b in range(BLOCKS)])
-        for layer, routing in zip(found["layers"], expected.routings):
-            self.assertEqual(layer["load"], routing.is_chosen.sum(0).tolist())
-            importance = routing.weights.sum(0)
-            for name, values in {"importance": importance, "h_s": reference.entropy(routing.p).mean(),
-                                 "h_s_chosen": reference.entropy(routing.weights / routing.weights.sum(1)[:, None]).mean(),
-                                 "h_u": reference.entropy(importance / importance.sum())}.items():
-                # An entropy near 0 is small beside its terms.
-                error = abs(numpy.asarray(layer[name]) - values).max()
-                self.assertLessEqual(error, TOLERANCE * max(1, numpy.max(values)), name)
-
-    def assert_gradients(self, before, after, expected, rate):
-        self.assertEqual(sorted(after), sorted(before))
-        for name, gradient in expected.gradients.items():
-            error = abs((before[name].astype(float) - after[name]) / rate - gradient).max()
-            self.assertLessEqual(error, TOLERANCE * abs(gradient).max(), f"{name}, of {abs(gradient).max()}")
-
-
-def all_regularisers(top_k, leave_out=("similarity_same", "similarity_different")):
-    left_out = leave_out if top_k else (*leave_out, "balance")  # it is refused where the load is even whatever the gate does
-    return {f"moe_{name}": weight for name, weight in WEIGHTS.items() if name not in left_out}
+    def of_model(keys):
+        return dict(gate=keys.get("model_gate", "dense:experts"), expert=token_runs.BASE_KEYS["model.expert"])
 
 
 class Gradients(ReferenceTest):
@@ -170,10 +43,10 @@ class Gradients(ReferenceTest):
                 self.assertGreater(expected.regularisers[name], 1e-3 if name != "similarity_different" else -1)
 
     def test_of_distances_of_a_hidden_layer(self):
-        self.check(gate_hidden=9, moe_top_k=2, moe_similarity=0.7, moe_similarity_layer=1)
+        self.check(model_gate="dense:9 relu dense:experts", moe_top_k=2, moe_similarity=0.7, moe_similarity_layer=1)
 
     def test_of_a_gate_with_a_hidden_layer(self):
-        self.check(gate_hidden=9, moe_top_k=1, moe_z_loss=0.1)
+        self.check(model_gate="dense:9 relu dense:experts", moe_top_k=1, moe_z_loss=0.1)
 
     def test_of_an_even_batch_of_several_documents(self):
         documents = [d for d in self.documents if len(d) == (WINDOWS + 1) * WINDOW + 1][:2] + self.documents[:2]
@@ -244,7 +117,7 @@ class Evaluation(ReferenceTest):
                     keys = dict(moe_top_k=top_k, **Noise.KEYS)
                     run = self.train(ranks=ranks, init_from=file, data_dir=self.folder_of(self.documents[0]), **keys,
                                      **{**ONE_STEP, "optim_learning_rate": 1e-30})
-                    expected, _ = reference.step(self.model_of(keys), before, tokens, targets)
+                    expected, _ = reference.step(self.reference_of(keys), before, tokens, targets)
                     found = runs.summary(run)["test"]
                     self.assertAlmostEqual(found["loss"], expected.task_loss, delta=TOLERANCE * expected.task_loss)
                     self.assertAlmostEqual(found["bits_per_byte"], found["loss"] / numpy.log(2), delta=1e-12)

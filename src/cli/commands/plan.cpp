@@ -110,13 +110,6 @@ double training_floats(const Plan& p, nn::Role role) {
   return is_frozen(p, role) ? 0.0 : 1.0 + states(p, role);
 }
 
-// Of a row, outside of mixture layers: what a block adds to the row, its norm and their gradients; logits.
-double trunk_floats(const Plan& p) {
-  if (p.outline.trunk_parameters == 0) return 0;
-  const double logits = static_cast<double>(p.outline.trunk_multiply_adds) / p.features();
-  return (4.0 * p.layers() + 4.0) * p.features() + logits;
-}
-
 // What rank `rank` holds and receives; averages where routing decides.
 void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placement, int rank) {
   const double batch = static_cast<double>(p.batch_rows());
@@ -137,8 +130,8 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
                                            hosted * expert * (1.0 + training_floats(p, nn::Role::weight)))) *
                             float_bytes;
   const double activations =
-      (rows * trunk_floats(p) + p.layers() * (rows * (p.gate.activation_floats() + p.features()) +
-                                              hosted * rows_per_expert * p.expert.activation_floats())) *
+      (rows * p.outline.trunk_floats + p.layers() * (rows * (p.gate.activation_floats() + p.features()) +
+                                                     hosted * rows_per_expert * p.expert.activation_floats())) *
       float_bytes;
   // A sample comes to this rank once, however many of its experts are here.
   const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
@@ -171,9 +164,9 @@ int plan(Arguments arguments) {
   const CommandLine line = parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"ranks"}});
   const int ranks = ranks_of(line);
   const run::Config config = parse_run_options(line);
-  const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
+  const data::Dataset dataset = data::load_dataset(run::data_options(config), config.run.seed);
   const model::Outline outline = model::outline(run::model_options(config), train::task_of(dataset));
-  const moe::LayerOptions& layer = outline.layers.front();
+  const moe::LayerOptions layer = outline.layers.empty() ? moe::LayerOptions{} : outline.layers.front();
   const Plan p{config,
                outline,
                layer,

@@ -34,7 +34,7 @@ std::string held_text(const train::BatchLoader& loader) {
 Rows data_rows(const run::Config& config, const train::BatchLoader& loader) {
   const data::Dataset& dataset = loader.dataset();
   const tensor::SampleShape shape = dataset.shape();
-  return {{"source", data::describe(config.data)},
+  return {{"source", data::describe(run::data_options(config))},
           {"samples",
            fmt::format("{} train, {} validation, {} test", console::grouped(dataset.size(data::Split::train)),
                        console::grouped(dataset.size(data::Split::validation)),
@@ -58,6 +58,7 @@ std::string gate_optimiser_text(const run::Config& config) {
 
 // "1,234 (gate 34, an expert 240)"
 std::string parameters_text(const model::Outline& outline) {
+  if (outline.layers.empty()) return console::grouped(outline.parameter_count());
   const moe::LayerOptions& layer = outline.layers.front();
   std::string parts =
       fmt::format("gate {}, an expert {}", console::grouped(nn::Network(layer.gate).parameter_count()),
@@ -77,30 +78,40 @@ std::string experts_text(const moe::RouterOptions& router, std::string_view row)
 
 // "likelihood + 0.2 importance + 1 similarity"
 std::string loss_text(const run::Config& config) {
-  std::string text = config.model.family == model::Family::tokens ? "cross-entropy of the next byte"
-                                                                  : text_of(config, "model.loss");
+  std::string text = model::reads_tokens(config.model.family) ? "cross-entropy of the next token"
+                                                              : text_of(config, "model.loss");
   for (const auto& [key, weight] : moe::regulariser_weights(config.moe)) {
     if (weight > 0) text += fmt::format(" + {} {}", weight, key);
   }
   return text;
 }
 
+std::string family_text(const model::Options& options) {
+  if (options.family == model::Family::tokens)
+    return fmt::format("tokens, {} of width {}", counted(options.tokens.blocks, "block"), options.tokens.width);
+  const model::TransformerOptions& of = options.transformer;
+  return fmt::format(
+      "transformer, {} of width {}, {}; {}", counted(of.layers, "layer"), of.width, counted(of.heads, "head"),
+      model::inner_layers(options) == 0 ? fmt::format("hidden {}", of.hidden)
+                                        : fmt::format("hidden {}, and {}", of.hidden,
+                                                      counted(model::inner_layers(options), "mixture layer")));
+}
+
 Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
   const model::Outline outline = model::outline(run::model_options(config), train::task_of(dataset));
-  const moe::LayerOptions& layer = outline.layers.front();
-  const bool is_text = config.model.family == model::Family::tokens;
+  const bool is_text = model::reads_tokens(config.model.family);
+  const bool has_texts = config.model.family != model::Family::transformer;  // of its networks
   Rows rows;
-  if (is_text) {
-    rows.emplace_back("family",
-                      fmt::format("tokens, {} of width {}", counted(config.model.tokens.blocks, "block"),
-                                  config.model.tokens.width));
+  if (is_text) rows.emplace_back("family", family_text(config.model));
+  if (!outline.layers.empty()) {
+    const moe::LayerOptions& layer = outline.layers.front();
+    rows.insert(rows.end(), {{"gate", model::gate_text(config.model)},
+                             {"expert", has_texts ? config.model.expert
+                                                  : fmt::format("SwiGLU, hidden {}", config.moe.hidden)},
+                             {"experts", experts_text(layer.routing, is_text ? "token" : "sample")},
+                             {"routing", layer.routing.kind.describe(layer.routing, layer.gate)}});
   }
-  rows.insert(rows.end(), {{"gate", config.model.gate},
-                           {"expert", config.model.expert},
-                           {"experts", experts_text(layer.routing, is_text ? "token" : "sample")},
-                           {"routing", layer.routing.kind.describe(layer.routing, layer.gate)},
-                           {"loss", loss_text(config)},
-                           {"parameters", parameters_text(outline)}});
+  rows.insert(rows.end(), {{"loss", loss_text(config)}, {"parameters", parameters_text(outline)}});
   return rows;
 }
 

@@ -103,6 +103,21 @@ TEST(Step, of_a_model_of_text_allocates_nothing_once_it_is_warm) {
   }
 }
 
+TEST(Step, of_a_transformer_allocates_nothing_once_it_is_warm) {
+  const test::TemporaryDirectory folder;
+  run::Config config = token_config(folder.path());
+  config.model.gate = config.model.expert = "";
+  config.model.family = model::Family::transformer;
+  config.model.transformer = {.width = 12, .layers = 2, .heads = 2, .hidden = 10, .window = config.data.window};
+  config.moe.hidden = 6;
+  for (const int threads : {1, 2}) {
+    config.train.parts = 1;
+    EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << threads << " threads";
+    config.train.parts = 3;
+    EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << "in parts, " << threads << " threads";
+  }
+}
+
 TEST(Step, in_parts_allocates_nothing_once_it_is_warm) {
   run::Config config = make_config(2);
   config.train.parts = 4;

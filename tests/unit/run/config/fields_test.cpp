@@ -30,7 +30,7 @@ std::size_t rows_of(std::string_view name) {
 // A member without a row could not be set by anyone, and nothing would say so.
 TEST(Fields, have_a_row_for_every_member) {
   constexpr std::size_t sources_with_keys = 3;
-  constexpr std::size_t families_with_keys = 1;
+  constexpr std::size_t families_with_keys = 2;
   EXPECT_EQ(schema().sections().size(), member_count<Config>() + sources_with_keys + families_with_keys);
   EXPECT_EQ(rows_of("run"), member_count<Options>());
   EXPECT_EQ(rows_of("data"), member_count<data::Options>() - sources_with_keys);
@@ -39,6 +39,7 @@ TEST(Fields, have_a_row_for_every_member) {
   EXPECT_EQ(rows_of("clusters"), member_count<data::ClusterOptions>());
   EXPECT_EQ(rows_of("model"), member_count<model::Options>() - families_with_keys);
   EXPECT_EQ(rows_of("tokens"), member_count<model::TokensOptions>());
+  EXPECT_EQ(rows_of("transformer"), member_count<model::TransformerOptions>());
   EXPECT_EQ(rows_of("init"), member_count<InitOptions>());
   // The weights of the regularisers are a base, which counts as one.
   EXPECT_EQ(rows_of("moe"), member_count<moe::Options>() - 1 + member_count<moe::RegulariserWeights>());

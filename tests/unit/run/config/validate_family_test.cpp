@@ -46,9 +46,10 @@ TEST(ValidateFamily, text_and_tokens_belong_together) {
   for (const auto& change : std::vector<std::function<void(Config&)>>{
            [](Config& c) { c.model.family = model::Family::mixture, c.model.expert = "dense:classes"; },
            [](Config& c) { c.data.source = data::Source::random, c.data.dir = ""; }}) {
-    EXPECT_THAT(error_of(change),
-                AllOf(HasSubstr("(a mixture reads rows of numbers, and tokens the bytes of a text)"),
-                      HasSubstr("set model.family = tokens and data.source = text, or neither")));
+    EXPECT_THAT(
+        error_of(change),
+        AllOf(HasSubstr("(a mixture reads rows of numbers, and the other families the tokens of a text)"),
+              HasSubstr("set model.family = tokens or transformer and data.source = text, or neither")));
   }
   EXPECT_THAT(error_of([](Config& c) { c.data.source = data::Source::random, c.data.dir = ""; }),
               HasSubstr("model.family = tokens with data.source = random"));
@@ -97,6 +98,53 @@ TEST(ValidateFamily, its_keys_are_refused_elsewhere) {
                 validate(config);
               }),
               HasSubstr("tokens.width"));
+}
+
+Config of_transformer() {
+  Config config = of_text();
+  config.model.family = model::Family::transformer;
+  config.model.gate = config.model.expert = "";
+  config.moe.top_k = 2;
+  return config;
+}
+
+std::string transformer_error_of(const std::function<void(Config&)>& change) {
+  Config config = of_transformer();
+  change(config);
+  return config_error_of([&] { validate(config); });
+}
+
+TEST(ValidateFamily, accepts_what_a_transformer_takes) {
+  Config config = of_transformer();
+  EXPECT_NO_THROW(validate(config));
+  config.moe.hidden = 12;
+  config.moe.balance = config.moe.z_loss = 0.1;
+  EXPECT_NO_THROW(validate(config));
+  config = of_transformer();
+  config.model.transformer.mixture_every = 0;
+  EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateFamily, a_transformer_has_sizes_and_no_texts_of_networks) {
+  EXPECT_THAT(transformer_error_of([](Config& c) { c.model.gate = "dense:experts"; }),
+              AllOf(HasSubstr("model.gate = 'dense:experts'"), HasSubstr("remove them")));
+  EXPECT_THAT(transformer_error_of([](Config& c) { c.model.expert = "dense:width"; }),
+              HasSubstr("model.expert = 'dense:width'"));
+  EXPECT_THAT(transformer_error_of([](Config& c) { c.data.window = 64; }), HasSubstr("data.window = 64"));
+  EXPECT_THAT(error_of([](Config& c) { c.moe.hidden = 64; }),
+              HasSubstr("moe.hidden = 64 with model.family = tokens"));
+}
+
+TEST(ValidateFamily, heads_share_out_a_transformers_width_in_pairs) {
+  for (const auto& [width, heads] : {std::pair{144, 5}, {6, 2}, {9, 3}}) {
+    EXPECT_THAT(transformer_error_of([w = width, h = heads](Config& c) {
+                  c.model.transformer.width = w;
+                  c.model.transformer.heads = h;
+                }),
+                HasSubstr("give a width that is a multiple of " + std::to_string(2 * heads)));
+  }
+  EXPECT_THAT(transformer_error_of([](Config& c) { c.model.transformer.mixture_every = 7; }),
+              HasSubstr("no layer would be a mixture"));
 }
 
 }  // namespace

@@ -1,11 +1,10 @@
-// A small model of text: the bytes of windows, through residual blocks of mixture layers, to the byte that
-// follows.
+// A model of tokens: an embedding, residual branches, and scores of the token that follows.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "model/model.hpp"
+#include "model/outline.hpp"
 #include "moe/mixture_module.hpp"
 #include "nn/rms_norm.hpp"
 #include "nn/tied_embedding.hpp"
@@ -13,12 +12,13 @@
 
 namespace switchyard::model {
 
-// x = E[token]; in each block x += mixture(norm(x)); the logits are norm(x) E^T. A row is a token; nothing
-// looks at another one. L = the mean cross-entropy over the tokens of the global batch, in nats, and the
-// regularisers of every layer. forward() also throws NumericError if a score of a router is not finite.
-class Tokens final : public Model {
+// x = E[token]; for each branch x += body(norm(x)); the logits are norm(x) E^T. A row is a token. L = the mean
+// cross-entropy over the tokens of the global batch, in nats, and the regularisers of every mixture layer. What
+// the branches are is the family's (model/outline.cpp). forward() also throws NumericError if a score of a
+// router is not finite.
+class TokenModel final : public Model {
  public:
-  Tokens(const ModelOptions& options, const Task& task, comm::Resources resources);
+  TokenModel(const ModelOptions& options, const Task& task, comm::Resources resources);
 
   moe::Statistics statistics() const override;
   void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
@@ -42,14 +42,20 @@ class Tokens final : public Model {
   index_t training_multiply_adds_per_sample() const override;
 
  private:
-  struct Block {
-    Block(nn::Trunk& trunk, const moe::LayerOptions& options, comm::Resources resources,
-          const moe::Placement& placement);
+  TokenModel(const ModelOptions& options, const Task& task, comm::Resources resources, const Outline& outline);
+  struct Residual {
+    Residual(nn::Trunk& trunk, const std::string& scope, index_t width) : norm(trunk, scope, width) {}
 
-    std::string name;  // "blocks/00/mixture"
     nn::RmsNorm norm;
-    moe::MixtureModule mixture;
+    std::unique_ptr<nn::Module> body;
   };
+  // One of the bodies.
+  struct Mixture {
+    std::string name;  // "blocks/00/mixture"
+    moe::MixtureModule* module;
+  };
+  std::unique_ptr<nn::Module> make_body(const ModelOptions& options, const Outline& outline,
+                                        const Branch& branch);
   void collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& scores, moe::Statistics& statistics);
   void expect_finite(const moe::Statistics& statistics) const;
   nn::Pass own(const nn::Pass& pass) { return {pass.context, pass.batch, pass.mode, pass.clock, &trace_}; }
@@ -59,11 +65,12 @@ class Tokens final : public Model {
   index_t width_;
   nn::Trunk trunk_;
   nn::TiedEmbedding embedding_;
-  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<std::unique_ptr<Residual>> branches_;
+  std::vector<Mixture> mixtures_;
   nn::RmsNorm norm_;
   nn::NormTable norm_table_;
   nn::Trace trace_;
-  Vector<double> regulariser_losses_;  // of all blocks
+  Vector<double> regulariser_losses_;  // of all mixtures
 };
 
 }  // namespace switchyard::model

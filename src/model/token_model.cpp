@@ -1,0 +1,188 @@
+#include "model/token_model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.hpp"
+#include "device/thread_pool.hpp"
+#include "nn/shard_sums.hpp"
+#include "ops/reduce.hpp"
+#include "ops/rows.hpp"
+
+namespace switchyard::model {
+
+std::unique_ptr<nn::Module> TokenModel::make_body(const ModelOptions& options, const Outline& outline,
+                                                  const Branch& branch) {
+  if (const auto* const mixture = std::get_if<Branch::Mixture>(&branch.body)) {
+    const moe::LayerOptions& layer = outline.layers[mixture->layer];
+    auto module = std::make_unique<moe::MixtureModule>(
+        layer, resources_,
+        moe::Placement::make(options.moe.placement, options.moe.experts, resources_.communicator.size()));
+    mixtures_.push_back({layer.scope.substr(0, layer.scope.size() - 1), module.get()});
+    return module;
+  }
+  if (const auto* const attention = std::get_if<nn::CausalAttentionOptions>(&branch.body))
+    return std::make_unique<nn::CausalAttention>(*attention, resources_.data_plane);
+  return std::make_unique<nn::NetworkModule>(std::get<nn::NetworkModuleOptions>(branch.body),
+                                             resources_.data_plane);
+}
+
+TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Resources resources)
+    : TokenModel(options, task, resources, outline(options, task)) {}
+
+TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Resources resources,
+                       const Outline& outline)
+    : resources_(resources),
+      task_(task),
+      width_(outline.row_features),
+      embedding_(trunk_, "embedding", task.classes, width_),
+      norm_(trunk_, "norm", width_),
+      regulariser_losses_(std::ssize(moe::regulariser_kinds())) {
+  for (const Branch& branch : outline.branches) {
+    branches_.push_back(std::make_unique<Residual>(trunk_, branch.norm, width_));
+    branches_.back()->body = make_body(options, outline, branch);
+  }
+  trunk_.hold(resources.data_plane, options.seed);
+  // Unit 0 is the trunk.
+  trunk_.add_norms(norm_table_);
+  for (const auto& branch : branches_) branch->body->add_norms(norm_table_);
+}
+
+moe::Statistics TokenModel::statistics() const {
+  std::vector<moe::Statistics::Layer> layers;
+  for (const auto& [name, module] : mixtures_) {
+    const index_t experts = module->layer().router().options().experts;
+    layers.push_back({name, moe::RoutingStatistics(experts, {.groups = task_.groups, .group = "domain"})});
+  }
+  moe::Statistics statistics(std::move(layers));
+  statistics.group_names = task_.group_names;
+  return statistics;
+}
+
+void TokenModel::forward(const nn::Pass& of_batch, moe::Statistics& statistics) {
+  trace_.clear();
+  const nn::Pass pass = own(of_batch);
+  pass.clock.enter(Phase::other);
+  tensor::Matrix x = embedding_.forward(pass);
+  for (const auto& branch : branches_) {
+    pass.clock.enter(Phase::other);
+    const tensor::Matrix y = branch->body->forward(pass, branch->norm.forward(pass, x));
+    ops::add(pass.context, x, y);
+    x = y;
+  }
+  for (std::size_t m = 0; m < mixtures_.size(); ++m)
+    mixtures_[m].module->count(pass.batch, statistics.layers[m].routing);
+  pass.clock.enter(Phase::other);
+  const nn::TiedEmbedding::Scores scores = embedding_.score(pass, norm_.forward(pass, x));
+  for (index_t n = 0; n < x.rows; ++n)
+    statistics.errors() += scores.predicted[n] != pass.batch.labels[n] ? 1 : 0;
+  statistics.samples() += x.rows;
+  collect(pass, scores, statistics);
+  expect_finite(statistics);
+}
+
+// Sums over the global batch: the loss, then each layer's.
+void TokenModel::collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& scores,
+                         moe::Statistics& statistics) {
+  index_t width = 1;
+  for (const Mixture& mixture : mixtures_) width += mixture.module->sums().width();
+  const nn::ShardSums shards(pass, width);
+  pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
+    const IndexRange rows = pass.tiles().rows(tile);
+    Span<double> sums = shards.of(tile);
+    ops::add_sum(pass.context, scores.losses.subspan(rows.begin, rows.size()), sums[0]);
+    sums = sums.subspan(1);
+    for (const Mixture& mixture : mixtures_) {
+      mixture.module->sums().add_shard(pass.context, rows, sums);
+      sums = sums.subspan(mixture.module->sums().width());
+    }
+  });
+  Span<const double> sums = shards.join(pass);
+  statistics.task_loss_sum = sums[0];
+  statistics.likelihood_loss_sum = pass.is_training() ? 0.0 : sums[0];
+  sums = sums.subspan(1);
+  std::ranges::fill(regulariser_losses_, 0.0);
+  for (std::size_t m = 0; m < mixtures_.size(); ++m) {
+    moe::RoutingSums& of_layer = mixtures_[m].module->sums();
+    of_layer.complete(sums.first(of_layer.width()), pass.tiles().total_rows(), statistics.layers[m].routing);
+    sums = sums.subspan(of_layer.width());
+    const Vector<double>& losses = of_layer.regulariser_losses();
+    for (std::size_t kind = 0; kind < losses.size(); ++kind) regulariser_losses_[kind] += losses[kind];
+  }
+}
+
+void TokenModel::expect_finite(const moe::Statistics& statistics) const {
+  if (!std::isfinite(statistics.task_loss_sum))
+    throw_agreed(ErrorKind::numeric, fmt::format("the loss is {}", statistics.task_loss_sum));
+  for (const auto& [name, module] : mixtures_) {
+    if (!module->sums().all_finite())
+      throw_agreed(ErrorKind::numeric, fmt::format("a score of the router of {} is not finite", name));
+  }
+}
+
+void TokenModel::backward(const nn::Pass& of_batch) {
+  const nn::Pass pass = own(of_batch);
+  trunk_.gradients().begin(pass);
+  tensor::Matrix d = norm_.backward(pass, embedding_.backward_scores(pass), nn::Wants::input_gradient);
+  for (auto branch = branches_.rbegin(); branch != branches_.rend(); ++branch) {
+    // Added to what the branch gives, since its last layer reads d again when it reduces gradients.
+    const tensor::Matrix d_body = (*branch)->body->backward(pass, d, nn::Wants::input_gradient);
+    pass.clock.enter(Phase::other);
+    const tensor::Matrix d_x = (*branch)->norm.backward(pass, d_body, nn::Wants::input_gradient);
+    ops::add(pass.context, d, d_x);
+    d = d_x;
+  }
+  embedding_.backward(pass, d);
+}
+
+void TokenModel::reduce_gradients(const nn::Pass& pass) {
+  for (const auto& branch : branches_) branch->body->reduce_gradients(pass);
+  pass.clock.enter(Phase::reduction);
+  trunk_.gradients().reduce(pass);
+}
+
+void TokenModel::gather_updated_values() {
+  trunk_.gradients().gather_updated_values(resources_.context);
+  for (const auto& branch : branches_) branch->body->gather_updated_values(resources_.context);
+}
+
+void TokenModel::values_changed() {
+  for (const auto& branch : branches_) branch->body->values_changed(resources_.context);
+}
+
+std::vector<nn::ParameterSlice> TokenModel::slices() {
+  std::vector<nn::ParameterSlice> all = trunk_.slices(norm_table_);
+  for (const auto& branch : branches_) branch->body->add_slices(norm_table_, all);
+  return all;
+}
+
+std::vector<nn::NamedArray> TokenModel::parameters() {
+  std::vector<nn::NamedArray> all = trunk_.arrays();
+  for (const auto& branch : branches_) branch->body->add_parameters(all);
+  return all;
+}
+
+std::vector<nn::NamedArray> TokenModel::state() {
+  std::vector<nn::NamedArray> all;
+  for (const auto& branch : branches_) branch->body->add_state(all);
+  return all;
+}
+
+Score TokenModel::worst_score() const { return {"loss", std::numeric_limits<double>::max()}; }
+
+index_t TokenModel::parameter_count() const {
+  index_t count = trunk_.parameter_count();
+  for (const auto& branch : branches_) count += branch->body->parameter_count();
+  return count;
+}
+
+index_t TokenModel::training_multiply_adds_per_sample() const {
+  index_t of_token = 3 * task_.classes * width_;
+  for (const auto& branch : branches_) of_token += branch->body->training_multiply_adds();
+  return task_.window * of_token;
+}
+
+}  // namespace switchyard::model

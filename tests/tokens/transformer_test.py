@@ -1,0 +1,69 @@
+"""The transformer: a step beside float64, and what no layout and no later token changes."""
+
+import numpy
+
+import runs
+import token_reference as reference
+import token_runs
+from token_runs import EXPERTS
+from token_steps import StepTest, all_regularisers
+
+WIDTH, LAYERS, HEADS, HIDDEN, EXPERT_HIDDEN = 12, 3, 3, 10, 7
+KEYS = {name: value for name, value in token_runs.BASE_KEYS.items()
+        if not name.startswith(("model.", "tokens.", "data.window"))}
+KEYS |= {"model.family": "transformer", "transformer.width": WIDTH, "transformer.layers": LAYERS,
+         "transformer.heads": HEADS, "transformer.hidden": HIDDEN, "transformer.window": token_runs.WINDOW,
+         "transformer.mixture_every": 2, "moe.hidden": EXPERT_HIDDEN}
+
+
+class Gradients(StepTest):
+    base_keys = KEYS
+    MIXTURES = ["blocks/01/mixture"]
+
+    def random_parameters(self, random, keys):
+        return reference.random_transformer(random, LAYERS, WIDTH, HIDDEN, EXPERTS, EXPERT_HIDDEN,
+                                            keys.get("transformer_mixture_every", 2))
+
+    @staticmethod
+    def of_model(keys):
+        return dict(heads=HEADS, rotary_base=keys.get("transformer_rotary_base", 10_000))
+
+    def test_of_the_task(self):
+        for top_k in (1, 2, 0):
+            with self.subTest(top_k=top_k):
+                self.check(moe_top_k=top_k)
+
+    def test_of_all_regularisers(self):
+        self.check(moe_top_k=2, **all_regularisers(2))
+
+    def test_without_a_mixture(self):
+        self.check(transformer_mixture_every=0)
+
+    def test_of_other_angles(self):
+        self.check(moe_top_k=1, transformer_rotary_base=50)
+
+    def test_of_several_sequences_and_parts(self):
+        documents = [d for d in self.documents if len(d) == len(self.documents[0])][:3]
+        self.check(documents=documents, moe_top_k=2, train_parts=2)
+
+
+class Layouts(token_runs.TokenTest):
+    base_keys = KEYS
+    RUN = dict(moe_top_k=2, moe_importance=0.1, optim_clip_norm=1.0, train_batch_size=19, train_max_steps=6)
+
+    def test_ranks_threads_and_a_move(self):
+        for more in ({}, dict(train_parts=3), dict(transformer_mixture_every=0, moe_importance=0, moe_top_k=0)):
+            keys = {**self.RUN, **more}
+            straight = self.train(ranks=1, **keys)
+            losses = [m["loss"] for m in runs.metrics(straight) if m["kind"] == "step"]
+            self.assertLess(losses[-1], losses[0], "the run learned nothing: equal bits would prove nothing")
+            for ranks, threads in ((2, 1), (3, 2), (8, 1)):
+                with self.subTest(ranks=ranks, threads=threads, **more):
+                    self.assert_same_run(straight, self.train(ranks=ranks, run_threads=threads, **keys))
+            moved = self.train(ranks=3, **{**keys, "train_max_steps": 3})
+            self.resume(moved, f"--train.max_steps={self.RUN['train_max_steps']}", ranks=2)
+            self.assert_same_run(straight, moved)
+
+
+if __name__ == "__main__":
+    runs.main()
