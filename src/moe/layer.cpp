@@ -114,15 +114,17 @@ std::vector<nn::ParameterSlice> Layer::slices(const nn::NormTable& table) {
 
 std::vector<nn::NamedArray> Layer::arrays(const auto& of_layer) {
   std::vector<nn::NamedArray> arrays;
-  const auto add = [&](nn::Network& network, index_t set, nn::Role role) {
+  enum class Of { router, expert };
+  const auto add = [&](nn::Network& network, index_t set, Of of) {
+    const bool of_router = of == Of::router;
     for (index_t l = 0; l < network.layer_count(); ++l) {
       for (const nn::BankArray& array : of_layer(network.layer(l)))
-        arrays.push_back(
-            {network.name_of(set, array), array.shape, array.of(set), role == nn::Role::router, role});
+        arrays.push_back({network.name_of(set, array), array.shape, array.of(set), /*shared=*/of_router,
+                          of_router ? nn::Role::router : array.role});
     }
   };
-  if (RouterNetwork* const network = router_->network()) add(network->layers(), 0, nn::Role::router);
-  for (index_t e = 0; e < experts_.count(); ++e) add(experts_.network(), e, nn::Role::weight);
+  if (RouterNetwork* const network = router_->network()) add(network->layers(), 0, Of::router);
+  for (index_t e = 0; e < experts_.count(); ++e) add(experts_.network(), e, Of::expert);
   return arrays;
 }
 

@@ -75,7 +75,7 @@ std::vector<ParameterSlice> BankGradient::slices(index_t set) {
       const IndexRange rows = place.rows_of_block(b);
       float* const value = parameter.of(set) + rows.begin * out;
       slices.push_back({network_->name_of(set, parameter), parameter.shape, rows.begin * out, value,
-                        beside(value), rows.size() * out, place.entries.begin + b});
+                        beside(value), rows.size() * out, place.entries.begin + b, parameter.role});
     }
   });
   return slices;

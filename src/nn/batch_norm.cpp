@@ -17,8 +17,8 @@ constexpr index_t smallest_batch = 2;  // whose statistics say something of the 
 
 BatchNorm::BatchNorm(const std::string& name, index_t channels)
     : channels_(channels),
-      state_{StateArray{name + "/running_mean", {channels}, BankArray::First::zeros},
-             StateArray{name + "/running_variance", {channels}, BankArray::First::ones}} {}
+      state_{StateArray{name + "/running_mean", {channels}, BankArray::First::zeros, 1, Role::norm},
+             StateArray{name + "/running_variance", {channels}, BankArray::First::ones, 1, Role::norm}} {}
 
 void BatchNorm::hold(index_t sets) {
   for (auto* values : {&mean_, &inv_std_, &mean_dy_, &mean_dy_xhat_}) values->resize(sets * channels_);
@@ -97,17 +97,17 @@ void BatchNorm::join_backward(const Pass& pass, Span<const double> tile_sums, in
 NormedConv::NormedConv(LayerNames& names, index_t in_channels, index_t out_channels, Has has)
     : has_bias_(has.bias) {
   using First = BankArray::First;
-  const auto add = [&](std::string name, tensor::Shape shape, First first) {
-    parameters_.push_back({{std::move(name), std::move(shape), first, in_channels * 9}});
+  const auto add = [&](std::string name, Role role, tensor::Shape shape, First first) {
+    parameters_.push_back({{std::move(name), std::move(shape), first, in_channels * 9, role}});
   };
   const std::string conv = names.next("conv");
-  add(conv + "/weight", {out_channels, in_channels, 3, 3}, First::drawn);
-  if (has.bias) add(conv + "/bias", {out_channels}, First::drawn);
+  add(conv + "/weight", Role::weight, {out_channels, in_channels, 3, 3}, First::drawn);
+  if (has.bias) add(conv + "/bias", Role::bias, {out_channels}, First::drawn);
   if (!has.batch_norm) return;
   const std::string norm = names.next("batch_norm");
   norm_.emplace(norm, out_channels);
-  add(norm + "/gamma", {out_channels}, First::ones);
-  add(norm + "/beta", {out_channels}, First::zeros);
+  add(norm + "/gamma", Role::norm, {out_channels}, First::ones);
+  add(norm + "/beta", Role::norm, {out_channels}, First::zeros);
 }
 
 }  // namespace switchyard::nn

@@ -25,7 +25,7 @@ class Dense final : public Layer {
       : shape_(shape),
         in_bf16_(precision == Precision::bf16),
         parameters_{Parameter{{name + "/weight", {in(), out()}, BankArray::First::drawn, in()}, weight_rule},
-                    Parameter{{name + "/bias", {out()}, BankArray::First::drawn, in()}}} {
+                    Parameter{{name + "/bias", {out()}, BankArray::First::drawn, in(), Role::bias}}} {
     SY_EXPECTS(shape.bias || !shape.relu, "{} has a ReLU and no bias", name);
   }
 

@@ -20,7 +20,8 @@ std::vector<ParameterSlice> per_tile_parameters(const Network& network) {
                           .shape = parameter.shape,
                           .value = parameter.values,
                           .count = parameter.count(),
-                          .norm_entry = place.entries.begin});
+                          .norm_entry = place.entries.begin,
+                          .role = parameter.role});
   });
   return parameters;
 }
@@ -85,7 +86,8 @@ void NetworkGradient::add_whole_rows(const ParameterPlace& place) {
                        .value = parameter.values + first,
                        .gradient = gradient,
                        .count = rows.size() * out,
-                       .norm_entry = place.entries.begin + b});
+                       .norm_entry = place.entries.begin + b,
+                       .role = parameter.role});
   }
   whole_rows_.push_back(std::move(whole));
 }

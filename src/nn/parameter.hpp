@@ -10,6 +10,7 @@
 
 #include "device/buffer.hpp"
 #include "nn/options.hpp"
+#include "nn/role.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
@@ -32,6 +33,7 @@ struct BankArray {
   tensor::Shape shape;  // of one set
   First first = First::drawn;
   index_t fan_in = 1;  // of what is drawn
+  Role role = Role::weight;
   // Set s begins `stride` floats behind set s - 1; null as long as the network has no memory.
   float* values = nullptr;
   index_t stride = 0;

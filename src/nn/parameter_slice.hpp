@@ -6,12 +6,10 @@
 
 #include "base/partition.hpp"
 #include "base/span.hpp"
+#include "nn/role.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
-
-// What a parameter is for, as far as the optimiser treats it apart.
-enum class Role { weight, router };
 
 // An array of a model for a checkpoint, whole.
 struct NamedArray {

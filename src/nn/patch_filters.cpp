@@ -19,12 +19,12 @@ struct Record : LayerRecord {
 class PatchFilters final : public Layer {
  public:
   PatchFilters(const std::string& name, const ops::PatchFilterShape& shape) : shape_(shape) {
-    const auto add = [&](std::string_view array, tensor::Shape sizes) {
-      parameters_.push_back(
-          {{fmt::format("{}/{}", name, array), std::move(sizes), BankArray::First::drawn, shape.patch_size}});
+    const auto add = [&](std::string_view array, Role role, tensor::Shape sizes) {
+      parameters_.push_back({{fmt::format("{}/{}", name, array), std::move(sizes), BankArray::First::drawn,
+                              shape.patch_size, role}});
     };
-    add("weight", {shape.patch_size, shape.units()});
-    if (shape.bias) add("bias", {shape.units()});
+    add("weight", Role::weight, {shape.patch_size, shape.units()});
+    if (shape.bias) add("bias", Role::bias, {shape.units()});
   }
 
   index_t in_features() const override { return shape_.in_features(); }

@@ -6,7 +6,7 @@
 namespace switchyard::nn {
 
 RmsNorm::RmsNorm(Trunk& trunk, const std::string& scope, index_t width)
-    : trunk_(&trunk), weight_(trunk.add(scope + "/weight", {width}, BankArray::First::ones)) {}
+    : trunk_(&trunk), weight_(trunk.add(scope + "/weight", Role::norm, {width}, BankArray::First::ones)) {}
 
 tensor::Matrix RmsNorm::forward(const Pass& pass, tensor::ConstMatrix x) {
   Record& record = pass.trace->push<Record>();

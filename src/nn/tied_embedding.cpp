@@ -15,7 +15,7 @@ TiedEmbedding::TiedEmbedding(Trunk& trunk, const std::string& scope, index_t voc
       vocabulary_(vocabulary),
       width_(width),
       weight_(trunk.add(
-          scope + "/weight", {vocabulary, width}, BankArray::First::drawn,
+          scope + "/weight", Role::embedding, {vocabulary, width}, BankArray::First::drawn,
           {.distribution = InitialValues::normal, .scale = 1.0 / std::sqrt(static_cast<double>(width))})) {}
 
 tensor::Matrix TiedEmbedding::forward(const Pass& pass) {

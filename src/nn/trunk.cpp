@@ -7,11 +7,11 @@
 
 namespace switchyard::nn {
 
-index_t Trunk::add(const std::string& name, const tensor::Shape& shape, BankArray::First first,
+index_t Trunk::add(const std::string& name, Role role, const tensor::Shape& shape, BankArray::First first,
                    const InitialWeights& initial) {
   SY_EXPECTS(!gradients_, "'{}' comes after hold()", name);
   const index_t count = tensor::element_count(shape);
-  parameters_.push_back({{name, shape, first, shape.back()}, initial, {width_, width_ + count}});
+  parameters_.push_back({{name, shape, first, shape.back(), role}, initial, {width_, width_ + count}});
   width_ += count;
   return std::ssize(parameters_) - 1;
 }
@@ -27,7 +27,8 @@ void Trunk::hold(comm::DataPlane& data_plane, std::uint64_t seed) {
                      .shape = array.shape,
                      .value = array.values,
                      .count = array.count(),
-                     .norm_entry = std::ssize(whole)});
+                     .norm_entry = std::ssize(whole),
+                     .role = array.role});
   }
   gradients_.emplace(data_plane, std::move(whole));
 }
@@ -47,8 +48,8 @@ std::vector<ParameterSlice> Trunk::slices(const NormTable& table) {
 
 std::vector<NamedArray> Trunk::arrays() {
   std::vector<NamedArray> arrays;
-  for (const OfTrunk& parameter : parameters_)
-    arrays.push_back({parameter.array.name, parameter.array.shape, parameter.array.values, /*shared=*/true});
+  for (const auto& [array, initial, columns] : parameters_)
+    arrays.push_back({array.name, array.shape, array.values, /*shared=*/true, array.role});
   return arrays;
 }
 

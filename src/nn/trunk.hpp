@@ -16,7 +16,7 @@ namespace switchyard::nn {
 class Trunk {
  public:
   // Returns the number by which the module asks for it. `name` is that of the path in checkpoints.
-  index_t add(const std::string& name, const tensor::Shape& shape, BankArray::First first,
+  index_t add(const std::string& name, Role role, const tensor::Shape& shape, BankArray::First first,
               const InitialWeights& initial = {});
   // The ranks of `data_plane` share out gradients and updates.
   void hold(comm::DataPlane& data_plane, std::uint64_t seed);
