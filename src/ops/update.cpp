@@ -36,10 +36,12 @@ SY_HD inline float decayed(float moment, float one_minus_beta) { return moment -
 // The bias corrections are folded into two constants, so that an element takes one square root and one
 // division: rate / c1 and 1 / sqrt(c2). Square root and division are rounded correctly everywhere (nvcc:
 // without fast-math).
+template <Decay decay>
 struct Adam {
   AdamStep step;
   float corrected_rate;       // rate / (1 - b1^t)
   float inverse_root_second;  // 1 / sqrt(1 - b2^t)
+  float decoupled_decay;      // rate * decay
   float* w;
   const float* gradient;
   float* first_moment;
@@ -55,12 +57,15 @@ struct Adam {
   }
 
   SY_HD void update(index_t i) const {
-    const float g = step.gradient_scale * gradient[i] + step.weight_decay * w[i];
+    float g = step.gradient_scale * gradient[i];
+    if constexpr (decay == Decay::l2) g += step.weight_decay * w[i];
     const float m = decayed(first_moment[i], step.one_minus_beta1) + step.one_minus_beta1 * g;
     const float v = decayed(second_moment[i], step.one_minus_beta2) + step.one_minus_beta2 * (g * g);
     first_moment[i] = m;
     second_moment[i] = v;
-    w[i] -= corrected_rate * m / (std::sqrt(v) * inverse_root_second + step.epsilon);
+    float change = corrected_rate * m / (std::sqrt(v) * inverse_root_second + step.epsilon);
+    if constexpr (decay == Decay::decoupled) change += decoupled_decay * w[i];
+    w[i] -= change;
   }
 };
 
@@ -117,6 +122,18 @@ bool run(device::Context& context, auto kernel) {
   return std::ranges::none_of(failed.read(context, rows), [](std::uint8_t row) { return row != 0; });
 }
 
+template <Decay decay>
+bool run_adam(device::Context& context, const AdamStep& step, Span<float> w, Span<const float> gradient,
+              AdamMoments moments) {
+  const double corrected_rate = step.learning_rate / step.bias_correction1;
+  const double inverse_root = 1.0 / std::sqrt(step.bias_correction2);
+  const double decoupled_decay = step.learning_rate * static_cast<double>(step.weight_decay);
+  return run(context,
+             kernels::Adam<decay>{step, static_cast<float>(corrected_rate), static_cast<float>(inverse_root),
+                                  static_cast<float>(decoupled_decay), w.data(), gradient.data(),
+                                  moments.first.data(), moments.second.data(), std::ssize(w)});
+}
+
 }  // namespace
 
 bool adam_update(device::Context& context, const AdamStep& step, Span<float> w, Span<const float> gradient,
@@ -127,11 +144,8 @@ bool adam_update(device::Context& context, const AdamStep& step, Span<float> w, 
       moments.first.size(), moments.second.size());
   SY_EXPECTS(step.bias_correction1 > 0 && step.bias_correction2 > 0,
              "bias corrections {} and {}; steps count from 1", step.bias_correction1, step.bias_correction2);
-  const double corrected_rate = step.learning_rate / step.bias_correction1;
-  const double inverse_root = 1.0 / std::sqrt(step.bias_correction2);
-  return run(context,
-             kernels::Adam{step, static_cast<float>(corrected_rate), static_cast<float>(inverse_root), w.data(),
-                           gradient.data(), moments.first.data(), moments.second.data(), std::ssize(w)});
+  return step.decay == Decay::l2 ? run_adam<Decay::l2>(context, step, w, gradient, moments)
+                                 : run_adam<Decay::decoupled>(context, step, w, gradient, moments);
 }
 
 bool sgd_update(device::Context& context, const SgdStep& step, Span<float> w, Span<const float> gradient,

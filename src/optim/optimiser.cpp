@@ -29,8 +29,17 @@ OptimiserKind kind_of(const Options& options, nn::Role role) {
   return has_own ? options.gate_name : options.name;
 }
 
+bool decays(const Options& options, nn::Role role) {
+  if (!options.decay_on.empty()) {
+    const std::string_view name = nn::role_names[static_cast<std::size_t>(role)];
+    return std::ranges::find(options.decay_on, name) != options.decay_on.end();
+  }
+  return role == nn::Role::weight || kind_of(options, role) != OptimiserKind::adamw;
+}
+
 std::vector<std::string> state_names(const Options& options, nn::Role role) {
-  if (kind_of(options, role) == OptimiserKind::adam) return {"first_moment", "second_moment"};
+  const OptimiserKind kind = kind_of(options, role);
+  if (kind == OptimiserKind::adam || kind == OptimiserKind::adamw) return {"first_moment", "second_moment"};
   if (options.momentum > 0) return {"velocity"};
   return {};
 }
@@ -51,6 +60,10 @@ Optimiser::Optimiser(const Options& options, const nn::NormTable& norms, std::ve
   }
   failed_.resize(std::ssize(pieces_));
   for (std::size_t name = 0; name < names; ++name) states_.emplace_back(floats);
+  for (std::size_t role = 0; role < weight_decay_.size(); ++role) {
+    if (decays(options_, static_cast<nn::Role>(role)))
+      weight_decay_[role] = static_cast<float>(options_.weight_decay);
+  }
 }
 
 double Optimiser::unit_norm(index_t unit, Span<const double> squares) const {
@@ -100,15 +113,17 @@ bool Optimiser::update_piece(device::Context& context, const UpdateStep& step, c
       options_.gate_learning_rate > 0 ? options_.gate_learning_rate / options_.learning_rate : 1;
   const double rate = step.learning_rate * (slice.role == nn::Role::router ? router_rate : 1.0);
   const OptimiserKind kind = kind_of(options_, slice.role);
-  if (kind == OptimiserKind::adam) {
+  const float weight_decay = weight_decay_[static_cast<std::size_t>(slice.role)];
+  if (kind == OptimiserKind::adam || kind == OptimiserKind::adamw) {
     const ops::AdamStep adam{rate,
                              static_cast<float>(1.0 - options_.beta1),
                              static_cast<float>(1.0 - options_.beta2),
                              static_cast<float>(options_.epsilon),
-                             static_cast<float>(options_.weight_decay),
+                             weight_decay,
                              static_cast<float>(step.gradient_scale),
                              bias_correction1_,
-                             bias_correction2_};
+                             bias_correction2_,
+                             kind == OptimiserKind::adamw ? ops::Decay::decoupled : ops::Decay::l2};
     return ops::adam_update(context, adam, value, gradient, {moments(0), moments(1)});
   }
   double scale = step.gradient_scale;
@@ -116,8 +131,8 @@ bool Optimiser::update_piece(device::Context& context, const UpdateStep& step, c
     if (unit_norms_[slice.unit] == 0.0) return true;
     scale = 1.0 / unit_norms_[slice.unit];
   }
-  const ops::SgdStep sgd{static_cast<float>(rate), static_cast<float>(options_.momentum),
-                         static_cast<float>(options_.weight_decay), static_cast<float>(scale)};
+  const ops::SgdStep sgd{static_cast<float>(rate), static_cast<float>(options_.momentum), weight_decay,
+                         static_cast<float>(scale)};
   return ops::sgd_update(context, sgd, value, gradient, options_.momentum > 0 ? moments(0) : Span<float>{});
 }
 

@@ -1,9 +1,10 @@
-// Adam and SGD over the parameter slices that this rank owns, and the learning rate of a step.
+// Adam, AdamW and SGD over the parameter slices that this rank owns, and the learning rate of a step.
 //
 // optim: optimisers, schedules, clipping. It updates what the slices of a model (nn/parameter_slice.hpp) say
 // this rank owns.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ double clip_scale(double norm, double max_norm);
 
 // The optimiser of parameters of that role: routers may have one of their own (optim.gate_name).
 OptimiserKind kind_of(const Options& options, nn::Role role);
+// Whether weight decay is for them: those of optim.decay_on; by itself all, under AdamW the weights alone.
+bool decays(const Options& options, nn::Role role);
 // Its state arrays: {"first_moment", "second_moment"}, or {"velocity"}, or none.
 std::vector<std::string> state_names(const Options& options, nn::Role role);
 
@@ -76,9 +79,10 @@ class Optimiser {
   nn::NormTable norms_;
   std::vector<nn::ParameterSlice> slices_;
   Vector<Piece> pieces_;
-  Vector<std::uint8_t> failed_;  // by piece, of the last update
-  Vector<double> unit_norms_;    // of the last update, where it divides by them
-  double bias_correction1_ = 1;  // of the last update, as the next one: 1 - beta1^t
+  Vector<std::uint8_t> failed_;                              // by piece, of the last update
+  Vector<double> unit_norms_;                                // of the last update, where it divides by them
+  std::array<float, nn::role_names.size()> weight_decay_{};  // by role
+  double bias_correction1_ = 1;                              // of the last update, as the next one: 1 - beta1^t
   double bias_correction2_ = 1;
   Vector<index_t> state_begin_;                // by slice, in each of states_
   std::vector<device::Buffer<float>> states_;  // by name, of all slices

@@ -1,21 +1,26 @@
 #include "optim/options.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "config/field_table.hpp"
 #include "config/require.hpp"
+#include "nn/role.hpp"
 
 namespace switchyard::optim {
 namespace {
 
 using config::require;
 
-constexpr std::array optimiser_words = {config::Word{OptimiserKind::adam, "adam"},
-                                        config::Word{OptimiserKind::sgd, "sgd"},
-                                        config::Word{OptimiserKind::normalised_sgd, "normalised_sgd"}};
+constexpr std::array optimiser_words = {
+    config::Word{OptimiserKind::adam, "adam"}, config::Word{OptimiserKind::adamw, "adamw"},
+    config::Word{OptimiserKind::sgd, "sgd"}, config::Word{OptimiserKind::normalised_sgd, "normalised_sgd"}};
 constexpr std::array gate_optimiser_words = {
     config::Word{OptimiserKind::same, "same"}, config::Word{OptimiserKind::adam, "adam"},
-    config::Word{OptimiserKind::sgd, "sgd"}, config::Word{OptimiserKind::normalised_sgd, "normalised_sgd"}};
+    config::Word{OptimiserKind::adamw, "adamw"}, config::Word{OptimiserKind::sgd, "sgd"},
+    config::Word{OptimiserKind::normalised_sgd, "normalised_sgd"}};
 constexpr std::array norm_words = {config::Word{GradientNorm::whole, "whole"},
                                    config::Word{GradientNorm::sum_of_tensors, "sum_of_tensors"}};
 constexpr std::array schedule_words = {config::Word{ScheduleKind::constant, "constant"},
@@ -24,9 +29,12 @@ constexpr std::array schedule_words = {config::Word{ScheduleKind::constant, "con
 constexpr config::Range fraction_below_one{.min = 0, .max = 1, .max_excluded = true};  // decay rates
 constexpr config::FieldTable<Options> training{config::Role::training};
 constexpr std::array fields = {
-    in_headline("optimiser",
-                training.choice<&Options::name, optimiser_words>(
-                    "name", "the optimiser; normalised_sgd divides each network's gradient by its norm")),
+    in_headline(
+        "optimiser",
+        training.choice<&Options::name, optimiser_words>(
+            "name",
+            "the optimiser; adamw: weight decay apart from the gradient; normalised_sgd divides each network's "
+            "gradient by its norm")),
     in_headline("learning rate", training.number<&Options::learning_rate>("learning_rate", config::above_zero,
                                                                           "after warm-up, before decay")),
     training.choice<&Options::gate_name, gate_optimiser_words>("gate_name", "the gate's optimiser"),
@@ -36,16 +44,20 @@ constexpr std::array fields = {
     training.choice<&Options::gradient_norm, norm_words>(
         "gradient_norm", "normalised_sgd: norm of the whole gradient, or the sum of its tensors' norms"),
     training.number<&Options::beta1>("beta1", fraction_below_one,
-                                     "adam: decay of the gradient's mean; at most 0.999999"),
+                                     "adam, adamw: decay of the gradient's mean; at most 0.999999"),
     training.number<&Options::beta2>("beta2", fraction_below_one,
-                                     "adam: decay of the squared gradient's mean; at most 0.999999"),
+                                     "adam, adamw: decay of the squared gradient's mean; at most 0.999999"),
     training.number<&Options::epsilon>("epsilon", config::above_zero,
-                                       "adam: added to the denominator; at least 1.2e-38"),
+                                       "adam, adamw: added to the denominator; at least 1.2e-38"),
     training.number<&Options::momentum>("momentum", fraction_below_one,
                                         "sgd: decay of the velocity; 0: none; at most 0.999999"),
     training.number<&Options::weight_decay>(
         "weight_decay", config::not_negative,
-        "L2: times the weight, added to the gradient (by normalised_sgd after it was divided)"),
+        "L2: times the weight, added to the gradient (by normalised_sgd after it was divided); adamw: times the "
+        "weight and the learning rate, taken from the weight"),
+    training.words<&Options::decay_on>(
+        "decay_on",
+        "which parameters decay, of weight, bias, norm, embedding and router; empty: all, with adamw weight"),
     training.number<&Options::clip_norm>("clip_norm", config::not_negative,
                                          "largest norm of the whole gradient; 0: no clipping"),
     training.choice<&Options::schedule, schedule_words>("schedule", "of the learning rate after warm-up"),
@@ -55,6 +67,22 @@ constexpr std::array fields = {
                                                "the schedule's end; 0: epochs x steps per epoch", "steps"),
 };
 
+std::string_view word_of(OptimiserKind kind) {
+  return std::ranges::find(gate_optimiser_words, kind, &config::Word<OptimiserKind>::value)->name;
+}
+
+void check_decay(const Options& options) {
+  for (const std::string& word : options.decay_on) {
+    require(std::ranges::find(nn::role_names, word) != nn::role_names.end(),
+            "optim.decay_on has '{}' (parameters are {}); use these words", word,
+            fmt::join(nn::role_names, ", "));
+  }
+  require(options.decay_on.empty() || options.weight_decay > 0,
+          "optim.decay_on = {} with optim.weight_decay = 0 (nothing decays); set optim.weight_decay, or remove "
+          "it",
+          fmt::join(options.decay_on, " "));
+}
+
 }  // namespace
 
 config::Section section() { return {"optim", "the optimiser and its schedule", fields}; }
@@ -62,17 +90,18 @@ config::Section section() { return {"optim", "the optimiser and its schedule", f
 void validate(const Options& options) {
   const Options defaults;
   const auto any = [&](OptimiserKind kind) { return options.name == kind || options.gate_name == kind; };
-  const bool adam = any(OptimiserKind::adam);
+  const bool adam = any(OptimiserKind::adam) || any(OptimiserKind::adamw);
   const bool normalised = any(OptimiserKind::normalised_sgd);
   require(any(OptimiserKind::sgd) || normalised || options.momentum == 0,
-          "optim.momentum = {} with optim.name = adam (only sgd has a momentum); set optim.beta1, or "
+          "optim.momentum = {} with optim.name = {} (only sgd has a momentum); set optim.beta1, or "
           "optim.name = sgd",
-          options.momentum);
-  require(adam || (options.beta1 == defaults.beta1 && options.beta2 == defaults.beta2 &&
-                   options.epsilon == defaults.epsilon),
-          "optim.beta1, beta2 or epsilon is set without adam (only adam reads them; they are {}, {} and {}); "
-          "remove them, or set optim.name = adam",
-          options.beta1, options.beta2, options.epsilon);
+          options.momentum, word_of(options.name));
+  require(
+      adam || (options.beta1 == defaults.beta1 && options.beta2 == defaults.beta2 &&
+               options.epsilon == defaults.epsilon),
+      "optim.beta1, beta2 or epsilon is set without adam or adamw (nothing else reads them; they are {}, {} "
+      "and {}); remove them, or set optim.name = adam",
+      options.beta1, options.beta2, options.epsilon);
   // A moment has 24 binary digits: it stands still where a step moves it by less than its 2^-24th part.
   constexpr double smallest_share = 0x1p-20;
   for (const auto& [key, decay] :
@@ -82,6 +111,7 @@ void validate(const Options& options) {
             "away); use at most 0.999999",
             key, decay, 1.0 - decay);
   }
+  check_decay(options);
   require(normalised || options.gradient_norm == defaults.gradient_norm,
           "optim.gradient_norm = sum_of_tensors without normalised_sgd (nothing else divides by it); remove "
           "it, or set optim.name = normalised_sgd");

@@ -2,13 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "config/schema.hpp"
 
 namespace switchyard::optim {
 
 // `same` is for the gate alone: that of the experts.
-enum class OptimiserKind { adam, sgd, normalised_sgd, same };
+enum class OptimiserKind { adam, adamw, sgd, normalised_sgd, same };
 // The norm that normalised_sgd divides a network's gradient by.
 enum class GradientNorm { whole, sum_of_tensors };
 enum class ScheduleKind { constant, cosine };
@@ -24,7 +26,8 @@ struct Options {
   double epsilon = 1e-8;
   double momentum = 0;  // SGD
   double weight_decay = 0;
-  double clip_norm = 0;  // 0: no clipping
+  std::vector<std::string> decay_on;  // nn::role_names; none: optim::decays() knows
+  double clip_norm = 0;               // 0: no clipping
   ScheduleKind schedule = ScheduleKind::constant;
   std::int64_t warmup_steps = 0;
   std::int64_t schedule_steps = 0;  // 0: epochs x steps per epoch

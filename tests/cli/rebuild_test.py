@@ -1,4 +1,4 @@
-"""docs/checkpoints.md and docs/gates.md, held to the program: a model is computed from its checkpoint alone, in numpy."""
+"""docs/checkpoints.md, gates.md and optimisers.md, held to the program: a model is computed from its checkpoint, in numpy."""
 
 import gzip
 import json

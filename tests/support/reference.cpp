@@ -170,6 +170,12 @@ AdamState adam(AdamState s, double gradient, double rate, double beta1, double b
   return s;
 }
 
+AdamState adamw(AdamState s, double gradient, double rate, double beta1, double beta2, double epsilon,
+                double decay, double scale, int t) {
+  s.w -= rate * decay * s.w;
+  return adam(s, gradient, rate, beta1, beta2, epsilon, 0, scale, t);
+}
+
 SgdState sgd(SgdState s, double gradient, double rate, double momentum, double decay, double scale) {
   const double g = scale * gradient + decay * s.w;
   s.u = momentum * s.u + g;

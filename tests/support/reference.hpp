@@ -74,6 +74,9 @@ struct AdamState {
 // Step number t, from 1.
 AdamState adam(AdamState s, double gradient, double rate, double beta1, double beta2, double epsilon,
                double decay, double scale, int t);
+// AdamW as PyTorch documents it: the weight shrinks by rate * decay, then Adam steps.
+AdamState adamw(AdamState s, double gradient, double rate, double beta1, double beta2, double epsilon,
+                double decay, double scale, int t);
 struct SgdState {
   double w, u;
 };

@@ -50,6 +50,15 @@ class Layouts(token_runs.TokenTest):
                 self.resume(run, f"--train.max_steps={STEPS}", ranks=then)
                 self.assert_same_run(straight, run)
 
+    def test_adamw(self):
+        """Embedding and norms, which do not decay, are cut into slices with what else is in the trunk."""
+        keys = dict(optim_name="adamw", optim_weight_decay=0.1, optim_beta2=0.95, train_parts=2)
+        straight = self.check([(3, 1)], **keys)
+        for decaying in ("embedding", "norm bias"):
+            other = self.train(**{**self.KEYS, **keys, "optim_decay_on": decaying})
+            finished = runs.switchyard("diff", runs.newest_checkpoint(straight), runs.newest_checkpoint(other))
+            self.assertEqual(finished.code, 1, finished)
+
     def test_short_last_batch(self):
         """An epoch of a few long windows, of which the last batch has fewer than there are ranks, and a batch of the next."""
         window = 512

@@ -70,6 +70,21 @@ class Layout(runs.RunTest):
         keys = dict(train_max_steps=STEPS, optim_name="sgd", optim_momentum=0.9, optim_weight_decay=1e-3)
         self.assert_same_run(self.train(**keys), self.train(ranks=3, **keys))
 
+    def test_adamw(self):
+        # Clipped, under the cosine, decaying the experts' weights alone: stopped and moved.
+        self.check_adamw(moe_top_k=2)
+
+    def test_adamw_in_parts(self):
+        self.check_adamw(train_parts=2, model_gate="dense:64 relu dense:experts")
+
+    def check_adamw(self, **sections):
+        keys = dict(optim_name="adamw", optim_weight_decay=0.1, optim_beta2=0.95, optim_epsilon=1e-6, **sections)
+        straight = self.train(train_max_steps=STEPS, **keys)
+        self.assert_same_run(straight, self.train(ranks=3, train_max_steps=STEPS, **keys))
+        run = self.train(ranks=2, train_max_steps=7, **keys)
+        self.resume(run, f"--train.max_steps={STEPS}", ranks=3)
+        self.assert_same_run(straight, run)
+
 
 class PlantedDifference(runs.RunTest):
     def test_one_bit_is_found_and_named(self):

@@ -9,6 +9,7 @@
 #include "base/build_info.hpp"
 #include "device/describe.hpp"
 #include "model/outline.hpp"
+#include "optim/optimiser.hpp"
 #include "run/config.hpp"
 #include "run/start_warnings.hpp"
 
@@ -139,11 +140,21 @@ std::string first_weights_text(const run::Config& config, const run::InheritedWe
   return text;
 }
 
+// " of weight, bias" where there is a weight decay and not every parameter has it.
+std::string decaying_text(const optim::Options& options) {
+  std::vector<std::string_view> decaying;
+  for (std::size_t role = 0; role < nn::role_names.size(); ++role) {
+    if (optim::decays(options, static_cast<nn::Role>(role))) decaying.push_back(nn::role_names[role]);
+  }
+  if (options.weight_decay == 0 || decaying.size() == nn::role_names.size()) return "";
+  return fmt::format(" of {}", fmt::join(decaying, ", "));
+}
+
 // "adam, rate 0.001, weight decay 0, clip 0", and the gate's own where it has one.
 std::string optimiser_text(const run::Config& config) {
-  return fmt::format("{}, rate {}, weight decay {}, clip {}{}", text_of(config, "optim.name"),
-                     config.optim.learning_rate, config.optim.weight_decay, config.optim.clip_norm,
-                     gate_optimiser_text(config));
+  return fmt::format("{}, rate {}, weight decay {}{}, clip {}{}", text_of(config, "optim.name"),
+                     config.optim.learning_rate, config.optim.weight_decay, decaying_text(config.optim),
+                     config.optim.clip_norm, gate_optimiser_text(config));
 }
 
 Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {

@@ -10,7 +10,8 @@ namespace {
 
 constexpr int steps = 5;
 
-TEST(AdamUpdate, follows_the_reference_for_some_steps) {
+// The reference of each: reference::adam, reference::adamw.
+void expect_adam_follows(Decay kind, decltype(reference::adam)& of_reference) {
   const double rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, decay = 1e-2, scale = 0.5;
   for (const index_t count : edge_sizes) {
     const std::vector<float> start = random_values(count, 1);
@@ -25,7 +26,8 @@ TEST(AdamUpdate, follows_the_reference_for_some_steps) {
                             .weight_decay = static_cast<float>(decay),
                             .gradient_scale = static_cast<float>(scale),
                             .bias_correction1 = 1 - std::pow(beta1, t),
-                            .bias_correction2 = 1 - std::pow(beta2, t)};
+                            .bias_correction2 = 1 - std::pow(beta2, t),
+                            .decay = kind};
         adam_update(context, step, w, gradient(t), {m, v});
       }
       return w;
@@ -33,13 +35,17 @@ TEST(AdamUpdate, follows_the_reference_for_some_steps) {
     for (std::size_t i = 0; i < start.size(); ++i) {
       reference::AdamState s{static_cast<double>(start[i]), 0, 0};
       for (int t = 1; t <= steps; ++t) {
-        s = reference::adam(s, static_cast<double>(gradient(t)[i]), rate, beta1, beta2, epsilon, decay, scale,
-                            t);
+        s = of_reference(s, static_cast<double>(gradient(t)[i]), rate, beta1, beta2, epsilon, decay, scale, t);
       }
       // Each step moves w by at most about `rate`, with a few roundings of it and one of w.
       EXPECT_NEAR(static_cast<double>(weights[i]), s.w, steps * (rate * 1e-6 + 0x1p-24 * std::abs(s.w)));
     }
   }
+}
+
+TEST(AdamUpdate, follows_the_reference_for_some_steps) { expect_adam_follows(Decay::l2, reference::adam); }
+TEST(AdamUpdate, with_decoupled_decay_follows_that_of_adamw) {
+  expect_adam_follows(Decay::decoupled, reference::adamw);
 }
 
 TEST(SgdUpdate, follows_the_reference_for_some_steps) {

@@ -70,6 +70,8 @@ TEST(Fields, each_row_changes_its_own_member) {
       numbers->set(object, {0.625, 2});
     } else if (const auto* integer = std::get_if<config::Integer>(&changed.field->type)) {
       integer->set(object, 77);
+    } else if (const auto* words = std::get_if<config::Words>(&changed.field->type)) {
+      words->set(object, {"changed"});
     } else {
       std::get<config::Choice>(changed.field->type).set(object, 1);
     }
@@ -92,7 +94,7 @@ TEST(Fields, enumerations_use_the_documented_words) {
   EXPECT_EQ(words("cifar.labels"), "fine coarse ");
   EXPECT_EQ(words("cifar.augment"), "none flip_crop ");
   EXPECT_EQ(words("moe.placement"), "block cyclic ");
-  EXPECT_EQ(words("optim.name"), "adam sgd normalised_sgd ");
+  EXPECT_EQ(words("optim.name"), "adam adamw sgd normalised_sgd ");
   EXPECT_EQ(words("optim.schedule"), "constant cosine ");
   EXPECT_EQ(words("train.precision"), "float32 bf16 ");
 

@@ -119,49 +119,6 @@ TEST(Validate, flat_samples_take_no_image_layers) {
   }
 }
 
-TEST(Validate, warm_up_ends_before_the_schedule) {
-  const auto warm_up = [](std::int64_t steps) {
-    return [steps](Config& c) {
-      c.optim.schedule_steps = 100;
-      c.optim.warmup_steps = steps;
-    };
-  };
-  EXPECT_THAT(error_of(warm_up(101)), HasSubstr("optim.warmup_steps = 101 exceeds optim.schedule_steps = 100"));
-  Config unset = valid();
-  unset.optim.warmup_steps = 101;  // schedule_steps = 0: known only with the data
-  EXPECT_NO_THROW(validate(unset));
-}
-
-TEST(Validate, a_setting_that_the_optimiser_ignores_is_an_error) {
-  EXPECT_THAT(error_of([](Config& c) { c.optim.momentum = 0.9; }),
-              HasSubstr("optim.momentum = 0.9 with optim.name = adam"));
-  EXPECT_THAT(error_of([](Config& c) {
-                c.optim.name = optim::OptimiserKind::sgd;
-                c.optim.beta1 = 0.8;
-              }),
-              HasSubstr("without adam (only adam reads them; they are 0.8, 0.999 and 1e-08)"));
-}
-
-TEST(Validate, an_optimiser_that_float32_cannot_hold_is_an_error) {
-  EXPECT_THAT(error_of([](Config& c) { c.optim.beta2 = 0.99999999; }),
-              HasSubstr("optim.beta2 = 0.99999999 is too near to 1 (a step would change 1e-08 of a moment"));
-  EXPECT_THAT(error_of([](Config& c) { c.optim.beta1 = 0.9999999; }), HasSubstr("optim.beta1 = 0.9999999 is"));
-  EXPECT_THAT(error_of([](Config& c) {
-                c.optim.name = optim::OptimiserKind::sgd;
-                c.optim.momentum = 0.99999999;
-              }),
-              HasSubstr("optim.momentum = 0.99999999 is too near to 1"));
-  EXPECT_THAT(error_of([](Config& c) { c.optim.epsilon = 1e-40; }),
-              HasSubstr("optim.epsilon = '1e-40' is 0 in float32, whose smallest number is 1.2e-38 ("));
-  EXPECT_THAT(error_of([](Config& c) { c.data.mean = {0, 1e39}; }), HasSubstr("is infinite in float32"));
-  EXPECT_THAT(error_of([](Config& c) { c.optim.learning_rate = 1e-50; }), HasSubstr("is 0 in float32"));
-  Config slow = valid();
-  slow.optim.beta1 = 0;
-  slow.optim.beta2 = 0.999999;
-  slow.optim.epsilon = 2e-38;
-  EXPECT_NO_THROW(validate(slow));
-}
-
 TEST(Validate, checks_ranges_of_a_configuration_made_by_code) {
   EXPECT_THAT(error_of([](Config& c) { c.train.batch_size = 0; }),
               HasSubstr("train.batch_size = '0' is out of range"));
