@@ -10,14 +10,39 @@
 
 namespace switchyard::optim {
 
+namespace {
+
+// The step from which the rate falls, if it does.
+index_t decay_begin(const Options& options, index_t horizon) {
+  if (options.schedule != ScheduleKind::warmup_stable_decay) return options.warmup_steps;
+  const index_t steps = std::llround(options.decay_share * static_cast<double>(horizon));
+  return std::max(options.warmup_steps, horizon - std::max<index_t>(steps, 1));
+}
+
+// What is left of the rate, from 1 to 0, when a share of the decay is done.
+double part_left(ScheduleKind schedule, double done) {
+  switch (schedule) {
+    case ScheduleKind::constant:
+      return 1.0;
+    case ScheduleKind::cosine:
+      return 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+    case ScheduleKind::linear:
+    case ScheduleKind::warmup_stable_decay:
+      return 1.0 - done;
+  }
+  return 1.0;
+}
+
+}  // namespace
+
 double learning_rate(const Options& options, index_t horizon, index_t step) {
   if (step < options.warmup_steps) {
     return options.learning_rate * static_cast<double>(step + 1) / static_cast<double>(options.warmup_steps);
   }
-  if (options.schedule == ScheduleKind::constant) return options.learning_rate;
-  const double length = static_cast<double>(std::max<index_t>(horizon - options.warmup_steps, 1));
-  const double done = std::min(1.0, static_cast<double>(step - options.warmup_steps) / length);
-  return options.learning_rate * 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+  const index_t begin = decay_begin(options, horizon);
+  const double length = static_cast<double>(std::max<index_t>(horizon - begin, 1));
+  const double done = std::clamp(static_cast<double>(step - begin) / length, 0.0, 1.0);
+  return options.learning_rate * (options.floor + (1.0 - options.floor) * part_left(options.schedule, done));
 }
 
 double clip_scale(double norm, double max_norm) {

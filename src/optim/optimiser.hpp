@@ -17,9 +17,10 @@
 namespace switchyard::optim {
 
 // Step counts from 0. Warm-up: rate * (step + 1) / warmup_steps for the first warmup_steps steps. Then
-// constant, or half a cosine from the full rate at the end of warm-up to 0 at `horizon` (Loshchilov and Hutter
-// 2017 without restarts). A pure function: a resumed run goes on where it was. Past the horizon the cosine
-// stays 0.
+// constant, or from the full rate at the end of warm-up to floor * rate at `horizon`: along half a cosine
+// (Loshchilov and Hutter 2017 without restarts) or a line, or constant and along a line over the last
+// decay_share of the horizon (warmup_stable_decay: Hu et al. 2024). A pure function: a resumed run goes on
+// where it was. Past the horizon the rate stays where it ended.
 double learning_rate(const Options& options, index_t horizon, index_t step);
 
 // The factor for all gradients that brings their global norm down to max_norm; 1 if it is smaller, or max_norm

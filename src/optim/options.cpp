@@ -24,7 +24,9 @@ constexpr std::array gate_optimiser_words = {
 constexpr std::array norm_words = {config::Word{GradientNorm::whole, "whole"},
                                    config::Word{GradientNorm::sum_of_tensors, "sum_of_tensors"}};
 constexpr std::array schedule_words = {config::Word{ScheduleKind::constant, "constant"},
-                                       config::Word{ScheduleKind::cosine, "cosine"}};
+                                       config::Word{ScheduleKind::cosine, "cosine"},
+                                       config::Word{ScheduleKind::linear, "linear"},
+                                       config::Word{ScheduleKind::warmup_stable_decay, "warmup_stable_decay"}};
 
 constexpr config::Range fraction_below_one{.min = 0, .max = 1, .max_excluded = true};  // decay rates
 constexpr config::FieldTable<Options> training{config::Role::training};
@@ -61,6 +63,10 @@ constexpr std::array fields = {
     training.number<&Options::clip_norm>("clip_norm", config::not_negative,
                                          "largest norm of the whole gradient; 0: no clipping"),
     training.choice<&Options::schedule, schedule_words>("schedule", "of the learning rate after warm-up"),
+    training.number<&Options::floor>("floor", {.min = 0, .max = 1},
+                                     "cosine, linear, warmup_stable_decay: end at this part of learning_rate"),
+    training.number<&Options::decay_share>("decay_share", {.min = 0, .max = 1, .min_excluded = true},
+                                           "warmup_stable_decay: falls over this last part of the schedule"),
     training.integer<&Options::warmup_steps>("warmup_steps", 0, config::largest_count,
                                              "the learning rate rises linearly over these", "steps"),
     training.integer<&Options::schedule_steps>("schedule_steps", 0, config::largest_count,
@@ -69,6 +75,22 @@ constexpr std::array fields = {
 
 std::string_view word_of(OptimiserKind kind) {
   return std::ranges::find(gate_optimiser_words, kind, &config::Word<OptimiserKind>::value)->name;
+}
+
+void check_schedule(const Options& options) {
+  const Options defaults;
+  require(options.schedule_steps == 0 || options.warmup_steps <= options.schedule_steps,
+          "optim.warmup_steps = {} exceeds optim.schedule_steps = {} (the schedule would end during warm-up); "
+          "lower optim.warmup_steps or raise optim.schedule_steps",
+          options.warmup_steps, options.schedule_steps);
+  require(options.schedule != ScheduleKind::constant || options.floor == defaults.floor,
+          "optim.floor = {} with optim.schedule = constant (the rate does not fall); remove it, or set "
+          "optim.schedule = cosine",
+          options.floor);
+  require(options.schedule == ScheduleKind::warmup_stable_decay || options.decay_share == defaults.decay_share,
+          "optim.decay_share = {} without optim.schedule = warmup_stable_decay (others fall from warm-up on); "
+          "remove it, or set optim.schedule = warmup_stable_decay",
+          options.decay_share);
 }
 
 void check_decay(const Options& options) {
@@ -120,10 +142,7 @@ void validate(const Options& options) {
       "optim.clip_norm = {} with normalised_sgd (a gradient that is divided by its norm has nothing to clip); "
       "remove it",
       options.clip_norm);
-  require(options.schedule_steps == 0 || options.warmup_steps <= options.schedule_steps,
-          "optim.warmup_steps = {} exceeds optim.schedule_steps = {} (the schedule would end during warm-up); "
-          "lower optim.warmup_steps or raise optim.schedule_steps",
-          options.warmup_steps, options.schedule_steps);
+  check_schedule(options);
 }
 
 }  // namespace switchyard::optim

@@ -13,7 +13,7 @@ namespace switchyard::optim {
 enum class OptimiserKind { adam, adamw, sgd, normalised_sgd, same };
 // The norm that normalised_sgd divides a network's gradient by.
 enum class GradientNorm { whole, sum_of_tensors };
-enum class ScheduleKind { constant, cosine };
+enum class ScheduleKind { constant, cosine, linear, warmup_stable_decay };
 
 struct Options {
   OptimiserKind name = OptimiserKind::adam;
@@ -29,6 +29,8 @@ struct Options {
   std::vector<std::string> decay_on;  // nn::role_names; none: optim::decays() knows
   double clip_norm = 0;               // 0: no clipping
   ScheduleKind schedule = ScheduleKind::constant;
+  double floor = 0;          // times learning_rate: where it falls to
+  double decay_share = 0.2;  // of the schedule's steps: those in which warmup_stable_decay falls
   std::int64_t warmup_steps = 0;
   std::int64_t schedule_steps = 0;  // 0: epochs x steps per epoch
 };

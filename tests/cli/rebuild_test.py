@@ -158,6 +158,20 @@ class Training(runs.RunTest):
         self.assertGreater(rates[end - 1], 0)
         self.assertEqual(rates[end:], [0, 0, 0])
 
+    def test_the_floor_and_the_stable_rate(self):
+        warmup, end, floor = 2, 10, 0.25
+        for schedule, begin in (("linear", warmup), ("warmup_stable_decay", end - 3)):  # the share of 0.3
+            with self.subTest(schedule):
+                share = {"optim_decay_share": 0.3} if schedule == "warmup_stable_decay" else {}
+                run = self.train(train_max_steps=12, optim_schedule=schedule, optim_warmup_steps=warmup,
+                                 optim_schedule_steps=end, optim_floor=floor, **share)
+                rates = [found["learning_rate"] for found in runs.metrics(run) if found["kind"] == "step"]
+                rate = runs.BASE_KEYS["optim.learning_rate"]
+                done = [min(1, max(0, (n - 1 - begin) / (end - begin))) for n in range(1, 13)]
+                expected = [rate * (n / warmup if n <= warmup else floor + (1 - floor) * (1 - done[n - 1]))
+                            for n in range(1, 13)]
+                numpy.testing.assert_allclose(rates, expected, rtol=1e-12)
+
 
 class Noise(runs.RunTest):
     """Scores that are 0 before the noise: what reads them without it has a known answer."""

@@ -61,7 +61,7 @@ def draw(random, image_folder):
             if random.random() < 0.15:
                 moe[key] = number(random, 0.01, 1)
     optim = {"name": random.choice(("adam", "adamw", "sgd", "normalised_sgd")), "learning_rate": number(random, 1e-3, 3e-2),
-             "weight_decay": maybe(random, 0.3, 1e-3, 0), "schedule": random.choice(("constant", "cosine")),
+             "weight_decay": maybe(random, 0.3, 1e-3, 0), "schedule": random.choice(("constant", "cosine", "linear", "warmup_stable_decay")),
              "warmup_steps": maybe(random, 0.3, random.randint(1, 5), 0)}
     if learned:
         optim["gate_name"] = maybe(random, 0.2, random.choice(("adam", "sgd")), "same")

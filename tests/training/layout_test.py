@@ -71,8 +71,8 @@ class Layout(runs.RunTest):
         self.assert_same_run(self.train(**keys), self.train(ranks=3, **keys))
 
     def test_adamw(self):
-        # Clipped, under the cosine, decaying the experts' weights alone: stopped and moved.
-        self.check_adamw(moe_top_k=2)
+        # Clipped, decaying the experts' weights alone: stopped and moved.
+        self.check_adamw(moe_top_k=2, optim_schedule="warmup_stable_decay", optim_schedule_steps=STEPS, optim_floor=0.1)
 
     def test_adamw_in_parts(self):
         self.check_adamw(train_parts=2, model_gate="dense:64 relu dense:experts")

@@ -157,6 +157,16 @@ std::string optimiser_text(const run::Config& config) {
                      config.optim.clip_norm, gate_optimiser_text(config));
 }
 
+// "cosine", "warmup_stable_decay in the last 0.2 to 0.1": where it falls, and to what part of the rate if not
+// 0.
+std::string schedule_text(const run::Config& config) {
+  std::string text = text_of(config, "optim.schedule");
+  if (config.optim.schedule == optim::ScheduleKind::warmup_stable_decay)
+    text += fmt::format(" in the last {}", config.optim.decay_share);
+  if (config.optim.floor > 0) text += fmt::format(" to {}", config.optim.floor);
+  return text;
+}
+
 Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
   const run::Config& config = prepared.config;
   const bool resumed = !prepared.checkpoint.empty();
@@ -164,7 +174,7 @@ Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
                                 loop.loader().training().batches_per_epoch(), batch_text(config.train))},
           {"frozen", text_of(config, "train.freeze")},
           {"optimiser", optimiser_text(config)},
-          {"schedule", fmt::format("{}, warm-up {} steps, horizon {}", text_of(config, "optim.schedule"),
+          {"schedule", fmt::format("{}, warm-up {} steps, horizon {}", schedule_text(config),
                                    config.optim.warmup_steps, loop.horizon())},
           {"precision", text_of(config, "train.precision")},
           {"seed", fmt::format("{}", config.run.seed)},

@@ -24,6 +24,25 @@ TEST(ValidateOptimiser, warm_up_ends_before_the_schedule) {
   EXPECT_NO_THROW(validate(unset));
 }
 
+TEST(ValidateOptimiser, a_floor_is_of_a_rate_that_falls_and_a_share_of_what_is_stable_before) {
+  EXPECT_THAT(error_of([](Config& c) { c.optim.floor = 0.1; }),
+              HasSubstr("optim.floor = 0.1 with optim.schedule = constant (the rate does not fall)"));
+  Config config = valid();
+  for (const auto schedule :
+       {optim::ScheduleKind::cosine, optim::ScheduleKind::linear, optim::ScheduleKind::warmup_stable_decay}) {
+    config.optim.schedule = schedule;
+    config.optim.floor = 0.1;
+    EXPECT_NO_THROW(validate(config));
+  }
+  config.optim.decay_share = 1;
+  EXPECT_NO_THROW(validate(config));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.optim.schedule = optim::ScheduleKind::linear;
+                c.optim.decay_share = 0.1;
+              }),
+              HasSubstr("optim.decay_share = 0.1 without optim.schedule = warmup_stable_decay"));
+}
+
 TEST(ValidateOptimiser, a_setting_that_the_optimiser_ignores_is_an_error) {
   EXPECT_THAT(error_of([](Config& c) { c.optim.momentum = 0.9; }),
               HasSubstr("optim.momentum = 0.9 with optim.name = adam"));
