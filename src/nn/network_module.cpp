@@ -36,7 +36,8 @@ void NetworkModule::add_slices(const NormTable& table, std::vector<ParameterSlic
 void NetworkModule::add_parameters(std::vector<NamedArray>& all) {
   for (index_t l = 0; l < layers_.layer_count(); ++l) {
     for (const Parameter& parameter : layers_.layer(l).parameters())
-      all.push_back({layers_.name_of(0, parameter), parameter.shape, parameter.of(0), /*shared=*/true, parameter.role});
+      all.push_back(
+          {layers_.name_of(0, parameter), parameter.shape, parameter.of(0), /*shared=*/true, parameter.role});
   }
 }
 
