@@ -59,13 +59,14 @@ Outline outline_of_mixture(const ModelOptions& options, const Task& task) {
 }
 
 // A mixture layer of a model of tokens: what is left are its networks.
-moe::LayerOptions inner_layer(const ModelOptions& options, const Task& task, index_t width, index_t block) {
+moe::LayerOptions inner_layer(const ModelOptions& options, const Task& task, index_t width, index_t block,
+                              index_t sub_heads = 1) {
   const moe::RouterKind kind = moe::parse_gate(gate_text(options.networks)).kind;
   moe::LayerOptions layer =
       layer_of(options, {options.moe, kind, task.classes, moe::measure_of(options.moe.gate_value)});
   layer.scope = fmt::format("blocks/{:02}/mixture/", block);
-  layer.outputs = width;
-  layer.gate_options.policy.batch_size *= task.window;
+  layer.outputs = width / sub_heads;
+  layer.gate_options.policy.batch_size *= task.window * sub_heads;
   layer.gate_options.input_gradient = layer.expert_options.input_gradient = true;
   return layer;
 }
@@ -87,7 +88,7 @@ Outline outline_of_tokens(const ModelOptions& options, const Task& task) {
     moe::LayerOptions layer = inner_layer(options, task, width, block);
     resolve_networks(options, of_rows, layer);
     outline.layers.push_back(layer);
-    outline.branches.push_back({fmt::format("blocks/{:02}/norm", block), Branch::Mixture{as_size(block)}});
+    outline.branches.push_back({fmt::format("blocks/{:02}/norm", block), moe::MixtureBranchOptions{layer}});
   }
   count_trunk(outline);
   return outline;
@@ -101,6 +102,30 @@ nn::NetworkShape swiglu(index_t width, index_t hidden) {
            nn::DenseShape{.in = hidden, .out = width, .bias = false, .name = "down"}}};
 }
 
+moe::MixtureBranchOptions mixture_of_transformer(const ModelOptions& options, const Task& task, index_t block,
+                                                 const nn::NetworkOptions& network) {
+  const index_t width = options.networks.transformer.width;
+  const index_t sub_heads = options.moe.sub_heads;
+  moe::MixtureBranchOptions mixture{inner_layer(options, task, width, block, sub_heads), sub_heads};
+  const index_t sub_width = mixture.layer.outputs;
+  mixture.layer.gate = {{nn::DenseShape{.in = sub_width, .out = options.moe.experts, .bias = false}}};
+  mixture.layer.expert = swiglu(sub_width, options.moe.hidden);
+  const std::string name = fmt::format("blocks/{:02}/mixture", block);
+  const auto square = [&](std::string_view array) {
+    const nn::DenseShape shape{.in = width, .out = width, .bias = false, .name = array};
+    return nn::NetworkModuleOptions{name, {{shape}}, network, options.seed, Phase::experts};
+  };
+  if (sub_heads > 1) {
+    mixture.head = square("head");
+    mixture.merge = square("merge");
+  }
+  if (options.moe.shared_hidden > 0) {
+    mixture.shared = nn::NetworkModuleOptions{name + "/shared", swiglu(width, options.moe.shared_hidden),
+                                              network, options.seed, Phase::experts};
+  }
+  return mixture;
+}
+
 Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
   const TransformerOptions& of = options.networks.transformer;
   if (of.vocabulary > 0 && of.vocabulary != task.classes) {
@@ -110,6 +135,7 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
         of.vocabulary, task.classes));
   }
   Outline outline{.row_features = of.width, .rows_per_sample = task.window, .vocabulary = task.classes};
+  outline.sub_heads = options.moe.sub_heads;
   const nn::NetworkOptions network{
       {.replicated = true, .batch_size = options.batch_size * task.window, .shards = options.shards},
       options.precision,
@@ -134,11 +160,12 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
     count(attention.queries_keys_values().shape);
     count(attention.out().shape);
     if (of.is_mixture(block)) {
-      moe::LayerOptions layer = inner_layer(options, task, of.width, block);
-      layer.gate = {{nn::DenseShape{.in = of.width, .out = options.moe.experts, .bias = false}}};
-      layer.expert = swiglu(of.width, options.moe.hidden);
-      outline.branches.push_back({scope + "/norm", Branch::Mixture{outline.layers.size()}});
-      outline.layers.push_back(layer);
+      const moe::MixtureBranchOptions mixture = mixture_of_transformer(options, task, block, network);
+      for (const auto& part : {mixture.head, mixture.merge, mixture.shared}) {
+        if (part) count(part->shape);
+      }
+      outline.branches.push_back({scope + "/norm", mixture});
+      outline.layers.push_back(mixture.layer);
     } else {
       const nn::NetworkModuleOptions dense{scope + "/feed_forward", swiglu(of.width, of.hidden), network,
                                            options.seed};

@@ -6,26 +6,23 @@
 #include <vector>
 
 #include "model/model.hpp"
-#include "moe/layer.hpp"
+#include "moe/mixture_branch.hpp"
 #include "nn/causal_attention.hpp"
 
 namespace switchyard::model {
 
 // What a model of tokens adds to its rows: x += body(norm(x)).
 struct Branch {
-  // By its place in `layers`.
-  struct Mixture {
-    std::size_t layer;
-  };
   std::string norm;  // the scope of its weight
-  std::variant<Mixture, nn::CausalAttentionOptions, nn::NetworkModuleOptions> body;
+  std::variant<moe::MixtureBranchOptions, nn::CausalAttentionOptions, nn::NetworkModuleOptions> body;
 };
 
 struct Outline {
   std::vector<moe::LayerOptions> layers = {};  // the mixture layers, from the first that a batch comes to
   std::vector<Branch> branches = {};           // of a model of tokens, in its order
-  index_t row_features = 0;                    // of the rows that a mixture layer is given
+  index_t row_features = 0;                    // of a row
   index_t rows_per_sample = 1;                 // so many of a sample
+  index_t sub_heads = 1;                       // a mixture layer is given so many for each of them, as narrow
   index_t vocabulary = 0;                      // of a model of tokens
   // Outside of mixture layers: parameters, and floats that a row's activations and their gradients take.
   index_t trunk_parameters = 0;

@@ -14,14 +14,13 @@
 
 namespace switchyard::model {
 
-std::unique_ptr<nn::Module> TokenModel::make_body(const ModelOptions& options, const Outline& outline,
-                                                  const Branch& branch) {
-  if (const auto* const mixture = std::get_if<Branch::Mixture>(&branch.body)) {
-    const moe::LayerOptions& layer = outline.layers[mixture->layer];
-    auto module = std::make_unique<moe::MixtureModule>(
-        layer, resources_,
+std::unique_ptr<nn::Module> TokenModel::make_body(const ModelOptions& options, const Branch& branch) {
+  if (const auto* const mixture = std::get_if<moe::MixtureBranchOptions>(&branch.body)) {
+    auto module = std::make_unique<moe::MixtureBranch>(
+        *mixture, resources_,
         moe::Placement::make(options.moe.placement, options.moe.experts, resources_.communicator.size()));
-    mixtures_.push_back({layer.scope.substr(0, layer.scope.size() - 1), module.get()});
+    const std::string& scope = mixture->layer.scope;
+    mixtures_.push_back({scope.substr(0, scope.size() - 1), &module->mixture(), mixture->sub_heads});
     return module;
   }
   if (const auto* const attention = std::get_if<nn::CausalAttentionOptions>(&branch.body))
@@ -43,7 +42,7 @@ TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Reso
       regulariser_losses_(std::ssize(moe::regulariser_kinds())) {
   for (const Branch& branch : outline.branches) {
     branches_.push_back(std::make_unique<Residual>(trunk_, branch.norm, width_));
-    branches_.back()->body = make_body(options, outline, branch);
+    branches_.back()->body = make_body(options, branch);
   }
   trunk_.hold(resources.data_plane, options.seed);
   // Unit 0 is the trunk.
@@ -53,7 +52,7 @@ TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Reso
 
 moe::Statistics TokenModel::statistics() const {
   std::vector<moe::Statistics::Layer> layers;
-  for (const auto& [name, module] : mixtures_) {
+  for (const auto& [name, module, sub_heads] : mixtures_) {
     const index_t experts = module->layer().router().options().experts;
     layers.push_back({name, moe::RoutingStatistics(experts, {.groups = task_.groups, .group = "domain"})});
   }
@@ -73,8 +72,7 @@ void TokenModel::forward(const nn::Pass& of_batch, moe::Statistics& statistics) 
     ops::add(pass.context, x, y);
     x = y;
   }
-  for (std::size_t m = 0; m < mixtures_.size(); ++m)
-    mixtures_[m].module->count(pass.batch, statistics.layers[m].routing);
+  for (std::size_t m = 0; m < mixtures_.size(); ++m) mixtures_[m].module->count(statistics.layers[m].routing);
   pass.clock.enter(Phase::other);
   const nn::TiedEmbedding::Scores scores = embedding_.score(pass, norm_.forward(pass, x));
   for (index_t n = 0; n < x.rows; ++n)
@@ -96,7 +94,8 @@ void TokenModel::collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& 
     ops::add_sum(pass.context, scores.losses.subspan(rows.begin, rows.size()), sums[0]);
     sums = sums.subspan(1);
     for (const Mixture& mixture : mixtures_) {
-      mixture.module->sums().add_shard(pass.context, rows, sums);
+      mixture.module->sums().add_shard(
+          pass.context, {rows.begin * mixture.rows_per_token, rows.end * mixture.rows_per_token}, sums);
       sums = sums.subspan(mixture.module->sums().width());
     }
   });
@@ -107,7 +106,8 @@ void TokenModel::collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& 
   std::ranges::fill(regulariser_losses_, 0.0);
   for (std::size_t m = 0; m < mixtures_.size(); ++m) {
     moe::RoutingSums& of_layer = mixtures_[m].module->sums();
-    of_layer.complete(sums.first(of_layer.width()), pass.tiles().total_rows(), statistics.layers[m].routing);
+    of_layer.complete(sums.first(of_layer.width()), pass.tiles().total_rows() * mixtures_[m].rows_per_token,
+                      statistics.layers[m].routing);
     sums = sums.subspan(of_layer.width());
     const Vector<double>& losses = of_layer.regulariser_losses();
     for (std::size_t kind = 0; kind < losses.size(); ++kind) regulariser_losses_[kind] += losses[kind];
@@ -117,7 +117,7 @@ void TokenModel::collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& 
 void TokenModel::expect_finite(const moe::Statistics& statistics) const {
   if (!std::isfinite(statistics.task_loss_sum))
     throw_agreed(ErrorKind::numeric, fmt::format("the loss is {}", statistics.task_loss_sum));
-  for (const auto& [name, module] : mixtures_) {
+  for (const auto& [name, module, sub_heads] : mixtures_) {
     if (!module->sums().all_finite())
       throw_agreed(ErrorKind::numeric, fmt::format("a score of the router of {} is not finite", name));
   }

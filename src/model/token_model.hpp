@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "model/outline.hpp"
-#include "moe/mixture_module.hpp"
 #include "nn/rms_norm.hpp"
 #include "nn/tied_embedding.hpp"
 #include "nn/trace.hpp"
@@ -53,9 +52,9 @@ class TokenModel final : public Model {
   struct Mixture {
     std::string name;  // "blocks/00/mixture"
     moe::MixtureModule* module;
+    index_t rows_per_token;
   };
-  std::unique_ptr<nn::Module> make_body(const ModelOptions& options, const Outline& outline,
-                                        const Branch& branch);
+  std::unique_ptr<nn::Module> make_body(const ModelOptions& options, const Branch& branch);
   void collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& scores, moe::Statistics& statistics);
   void expect_finite(const moe::Statistics& statistics) const;
   nn::Pass own(const nn::Pass& pass) { return {pass.context, pass.batch, pass.mode, pass.clock, &trace_}; }

@@ -18,7 +18,7 @@ tensor::Matrix MixtureModule::forward(const nn::Pass& pass, tensor::ConstMatrix 
   const tensor::Matrix y = tensor::allocate_matrix(pass.workspace(), x.rows, layer_.outputs());
   ops::combine(pass.context, {record.output.slot_rows(), record.output.routing.factors}, y);
   pass.clock.enter(Phase::other);
-  routing_ = &record.output.routing;
+  last_ = &record;
   sums_.measure(own, layer_.router(), record.output.routing);
   return y;
 }

@@ -19,7 +19,7 @@ class MixtureModule final : public nn::Module {
   // After sums().complete(): the regularisers' gradients are part of it.
   tensor::Matrix backward(const nn::Pass& pass, tensor::Matrix d_y, nn::Wants wants) override;
 
-  void reduce_gradients(const nn::Pass& pass) override { layer_.reduce_gradients(pass); }
+  void reduce_gradients(const nn::Pass& pass) override { layer_.reduce_gradients(pass.with(last_->batch)); }
   void gather_updated_values(device::Context& context) override { layer_.gather_updated_values(context); }
   void values_changed(device::Context& context) override {
     layer_.values_changed(context, Layer::Changed::all);
@@ -36,8 +36,9 @@ class MixtureModule final : public nn::Module {
   RoutingSums& sums() { return sums_; }
   const RoutingSums& sums() const { return sums_; }
   // This rank's counts of the last forward. Local.
-  void count(const nn::Batch& batch, RoutingStatistics& statistics) const {
-    count_choices(batch, layer_.plan(), *routing_, statistics, [](index_t, index_t, index_t) {});
+  void count(RoutingStatistics& statistics) const {
+    count_choices(last_->batch, layer_.plan(), last_->output.routing, statistics,
+                  [](index_t, index_t, index_t) {});
   }
 
  private:
@@ -47,7 +48,7 @@ class MixtureModule final : public nn::Module {
   };
   RoutingSums sums_;
   Layer layer_;
-  const Routing* routing_ = nullptr;  // of the last forward
+  const Record* last_ = nullptr;  // of the last forward
 };
 
 }  // namespace switchyard::moe

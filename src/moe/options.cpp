@@ -32,6 +32,14 @@ constexpr std::array of_the_layer = {
                     "top_k", 0, 1'000'000, "experts that see a sample; 0: dense, all of them", "experts"))),
     identity.integer<&Options::hidden>("hidden", 1, 1'000'000,
                                        "with model.family = transformer: width of an expert's SwiGLU"),
+    identity.integer<&Options::sub_heads>(
+        "sub_heads", 1, 1'000,
+        "with model.family = transformer: sub-tokens of a token, which are routed one by one between a head and a "
+        "merge layer",
+        "sub-tokens"),
+    identity.integer<&Options::shared_hidden>(
+        "shared_hidden", 0, 1'000'000,
+        "with model.family = transformer: width of an expert that sees every token; 0: none"),
     arithmetic.text<&Options::partition>(
         "partition", "with model.gate = by_label:experts: each expert's labels, such as: 0 7 | 1 9"),
     training.number<&Options::expert_temperature>(

@@ -20,8 +20,12 @@ enum class PlacementRule { block, cyclic };
 
 struct Options : RegulariserWeights {
   std::int64_t experts = 5;
-  std::int64_t top_k = 0;      // 0: dense, every expert sees every sample
-  std::int64_t hidden = 384;   // with model.family = transformer: width of an expert's SwiGLU
+  std::int64_t top_k = 0;     // 0: dense, every expert sees every sample
+  std::int64_t hidden = 384;  // with model.family = transformer: width of an expert's SwiGLU
+  // With it, too: rows that a token is cut into, and the width of a SwiGLU that sees every token (0: there is
+  // none).
+  std::int64_t sub_heads = 1;
+  std::int64_t shared_hidden = 0;
   std::string partition = {};  // with model.gate = by_label:experts: the labels of each expert, "0 7 | 1 9"
   // The experts learn from the mixture with gate softmax(z / T), the gate from that with softmax(z).
   double expert_temperature = 1;

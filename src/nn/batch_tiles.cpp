@@ -32,6 +32,17 @@ void BatchTiles::set_sharded(comm::DataPlane& data_plane, index_t batch_size, in
   total_samples_.assign({total_rows_});
 }
 
+void BatchTiles::set_finer(const BatchTiles& other, index_t times) {
+  SY_EXPECTS(other.set_of_tile_.empty(), "rows of {} sets", other.set_count());
+  *this = other;
+  for (auto* rows : {&begin_, &first_row_of_, &sample_end_, &total_samples_}) {
+    for (index_t& count : *rows) count *= times;
+  }
+  for (index_t& count : rows_per_rank_) count *= times;
+  total_rows_ *= times;
+  first_row_ *= times;
+}
+
 void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows) {
   SY_EXPECTS(rows.size() == samples.size(), "rows of {} sets, samples of {}", rows.size(), samples.size());
   data_plane_ = nullptr;

@@ -49,6 +49,8 @@ class BatchTiles {
   // The sharded batch as rank `data_plane.rank()` sees it. The plane must outlive this object.
   void set_sharded(comm::DataPlane& data_plane, index_t batch_size, index_t shards,
                    index_t rows_per_sample = 1);
+  // The sharded batch of `other`, with `times` rows in place of each.
+  void set_finer(const BatchTiles& other, index_t times);
   // rows[s] rows of set s, in tiles of at most `tile_rows`. Those of a set from samples[s] on are padding: rows
   // of zeros whose results nobody reads and whose output gradients are zero. Batch statistics leave them out.
   void set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows);

@@ -43,9 +43,14 @@ void check_networks(const Config& config) {
 void check_transformer(const Config& config) {
   const Config defaults;
   const model::TransformerOptions& of = config.model.transformer;
-  require(config.model.family == model::Family::transformer || config.moe.hidden == defaults.moe.hidden,
-          "moe.hidden = {} with model.family = {} (its experts are what model.expert says); remove it",
-          config.moe.hidden, schema().text(config, "model.family"));
+  const auto is_default = [&](const moe::Options& moe) {
+    return moe.hidden == defaults.moe.hidden && moe.sub_heads == defaults.moe.sub_heads &&
+           moe.shared_hidden == defaults.moe.shared_hidden;
+  };
+  require(config.model.family == model::Family::transformer || is_default(config.moe),
+          "moe.hidden, moe.sub_heads or moe.shared_hidden is set with model.family = {} (its experts are what "
+          "model.expert says); remove it",
+          schema().text(config, "model.family"));
   if (config.model.family != model::Family::transformer) return;
   require(
       config.model.gate.empty() && config.model.expert.empty(),
@@ -67,6 +72,11 @@ void check_transformer(const Config& config) {
       "transformer.mixture_every = {} with transformer.layers = {} (no layer would be a mixture); lower it, or "
       "set it to 0 for a model without",
       of.mixture_every, of.layers);
+  require(
+      of.width % config.moe.sub_heads == 0,
+      "moe.sub_heads = {} with transformer.width = {} (a token is cut into equal parts); give a divisor of the "
+      "width",
+      config.moe.sub_heads, of.width);
 }
 
 // A model of text has a loss of its own, and its routers choose before an expert ran.

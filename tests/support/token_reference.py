@@ -70,7 +70,7 @@ def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0):
     return found
 
 
-def random_transformer(random, layers, width, hidden, experts, expert_hidden, mixture_every):
+def random_transformer(random, layers, width, hidden, experts, expert_hidden, mixture_every, sub_heads=1, shared=0):
     """As model.family = transformer names them."""
     def normal(rows, columns):
         return random.normal(0, 1 / math.sqrt(rows), (rows, columns))
@@ -87,9 +87,14 @@ def random_transformer(random, layers, width, hidden, experts, expert_hidden, mi
         networks = {f"{block}/feed_forward": hidden}
         if mixture_every and (b + 1) % mixture_every == 0:
             networks = {f"{block}/mixture/experts/{e:04}": expert_hidden for e in range(experts)}
-            found[f"{block}/mixture/gate/dense_1/weight"] = normal(width, experts)
+            found[f"{block}/mixture/gate/dense_1/weight"] = normal(width // sub_heads, experts)
+            if sub_heads > 1:
+                found |= {f"{block}/mixture/{part}/weight": normal(width, width) for part in ("head", "merge")}
+            if shared:
+                networks[f"{block}/mixture/shared"] = shared
         for name, inner in networks.items():
-            found |= {f"{name}/glu/weight": normal(width, 2 * inner), f"{name}/down/weight": normal(inner, width)}
+            outer = width // sub_heads if "/experts/" in name else width
+            found |= {f"{name}/glu/weight": normal(outer, 2 * inner), f"{name}/down/weight": normal(inner, outer)}
     return found
 
 
@@ -344,6 +349,21 @@ def part_rows(model, windows, window):
     return [slice(a * window, b * window) for a, b in zip(starts, starts[1:]) if b > a]
 
 
+class Linear:
+    """y = x W"""
+
+    def __init__(self, name):
+        self.name = f"{name}/weight"
+
+    def forward(self, parameters, x):
+        self.x, self.weight = x, parameters[self.name]
+        return x @ self.weight
+
+    def backward(self, dy, gradients):
+        gradients.add(self.name, self.x.T @ dy)
+        return dy @ self.weight.T
+
+
 class Mixture:
     """x + mixture(norm(x))"""
 
@@ -354,7 +374,13 @@ class Mixture:
         self.networks = [expert(f"{name}/mixture/experts/{e:04}") for e in range(model.experts)]
 
     def forward(self, parameters, x, noise, parts, distances):
-        self.inputs = self.norm.forward(parameters, x)
+        return x + self.mix(parameters, self.norm.forward(parameters, x), noise, parts, distances)
+
+    def backward(self, dy, gradients):
+        return dy + self.norm.backward(self.unmix(dy, gradients), gradients)
+
+    def mix(self, parameters, inputs, noise, parts, distances):
+        self.inputs = x = inputs
         self.routing = Routing(self.model, self.gate.forward(parameters, self.inputs), noise)
         self.parts = parts
         self.outputs = []
@@ -365,7 +391,7 @@ class Mixture:
             mixed[chosen] += self.routing.factors[chosen, e, None] * self.outputs[e]
         self.distances = distances or [distances_of(self._features()[rows]) for rows in parts]
         self.penalties = [Penalty(self.model, self.routing, rows, d) for rows, d in zip(parts, self.distances)]
-        return x + mixed
+        return mixed
 
     def _features(self):
         layer = self.model.similarity_layer
@@ -376,7 +402,7 @@ class Mixture:
         total = len(self.inputs)
         return [(rows, (rows.stop - rows.start) / total, p) for rows, p in zip(self.parts, self.penalties)]
 
-    def backward(self, dy, gradients):
+    def unmix(self, dy, gradients):
         d_inputs = numpy.zeros_like(dy)
         d_factors = numpy.zeros_like(self.routing.p)
         for e, network in enumerate(self.networks):
@@ -387,8 +413,33 @@ class Mixture:
         for rows, share, p in self.shares():
             for total, d in zip(of_penalties, (p.d_weights, p.d_p, p.d_value, p.d_clean)):
                 total[rows] = share * d
-        d_inputs += self.gate.backward(self.routing.backward(d_factors, *of_penalties), gradients)
-        return dy + self.norm.backward(d_inputs, gradients)
+        return d_inputs + self.gate.backward(self.routing.backward(d_factors, *of_penalties), gradients)
+
+
+class SubTokenMixture(Mixture):
+    """x + merge(mixture(head(n))) + shared(n), n = norm(x), where the mixture sees each row in `heads` parts, one by one"""
+
+    def __init__(self, model, name, heads, has_shared):
+        super().__init__(model, name, SwiGlu)
+        self.heads = heads
+        self.head, self.merge = (Linear(f"{name}/mixture/{part}") for part in ("head", "merge"))
+        self.shared = SwiGlu(f"{name}/mixture/shared") if has_shared else None
+
+    def forward(self, parameters, x, noise, parts, distances):
+        inputs = self.norm.forward(parameters, x)
+        rows = self.head.forward(parameters, inputs) if self.heads > 1 else inputs
+        cut = [slice(part.start * self.heads, part.stop * self.heads) for part in parts]
+        y = self.mix(parameters, rows.reshape(len(x) * self.heads, -1), noise, cut, distances).reshape(x.shape)
+        y = self.merge.forward(parameters, y) if self.heads > 1 else y
+        return x + y + (self.shared.forward(parameters, inputs) if self.shared else 0)
+
+    def backward(self, dy, gradients):
+        d = self.merge.backward(dy, gradients) if self.heads > 1 else dy
+        d = self.unmix(d.reshape(len(dy) * self.heads, -1), gradients).reshape(dy.shape)
+        d = self.head.backward(d, gradients) if self.heads > 1 else d
+        if self.shared:
+            d = d + self.shared.backward(dy, gradients)
+        return dy + self.norm.backward(d, gradients)
 
 
 def branches_of(model, parameters, window):
@@ -402,7 +453,8 @@ def branches_of(model, parameters, window):
         if f"{name}/feed_forward/glu/weight" in parameters:
             found.append(Residual(f"{name}/norm", SwiGlu(f"{name}/feed_forward")))
         elif f"{name}/mixture/experts/0000/glu/weight" in parameters:
-            found.append(Mixture(model, name, SwiGlu))
+            heads = parameters["norm/weight"].size // len(parameters[f"{name}/mixture/gate/dense_1/weight"])
+            found.append(SubTokenMixture(model, name, heads, f"{name}/mixture/shared/glu/weight" in parameters))
         else:
             found.append(Mixture(model, name, lambda expert: Network(model.expert, expert)))
     return found

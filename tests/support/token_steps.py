@@ -58,7 +58,8 @@ class StepTest(token_runs.TokenTest):
 
     def start_from(self, parameters, **keys):
         """A checkpoint with these arrays."""
-        shape = tuple((name, keys[name]) for name in ("model_gate", "moe_experts", "transformer_mixture_every")
+        shape = tuple((name, keys[name]) for name in ("model_gate", "moe_experts", "transformer_mixture_every", "moe_sub_heads",
+                                                       "moe_shared_hidden")
                       if name in keys)
         if shape not in self.sources:
             run = self.train(optim_learning_rate=1e-30, **{**ONE_STEP, **dict(shape)})

@@ -15,12 +15,13 @@ ALL = {"importance": 0.3, "balance": 0.2, "z_loss": 0.1, "gate_entropy": 0.15, "
 
 
 class Gradient(unittest.TestCase):
-    def check(self, gate_hidden=0, with_noise=False, change=lambda parameters: None, mixture_every=None, **keys):
+    def check(self, gate_hidden=0, with_noise=False, change=lambda parameters: None, mixture_every=None, sub_heads=1,
+              shared=0, **keys):
         random = numpy.random.default_rng(5)
         if mixture_every is None:
             parameters = reference.random_parameters(random, BLOCKS, WIDTH, 8, EXPERTS, gate_hidden)
         else:
-            parameters = reference.random_transformer(random, 3, WIDTH, 5, EXPERTS, 4, mixture_every)
+            parameters = reference.random_transformer(random, 3, WIDTH, 5, EXPERTS, 4, mixture_every, sub_heads, shared)
         change(parameters)
         tokens, targets = random.integers(0, 12, (2, WINDOWS, WINDOW))
         noise = random.normal(0, 0.4, (BLOCKS, WINDOWS * WINDOW, EXPERTS)) if with_noise else None
@@ -77,6 +78,7 @@ class Gradient(unittest.TestCase):
     def test_a_transformer(self):
         for mixture_every in (0, 2):
             self.check(top_k=2, heads=3, mixture_every=mixture_every)
+        self.check(top_k=2, heads=3, mixture_every=1, sub_heads=2, shared=3, parts=2)
 
     def test_noise(self):
         for gate_value in ("softmax", "noisy_softmax", "noisy_logit"):

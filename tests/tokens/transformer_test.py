@@ -22,7 +22,8 @@ class Gradients(StepTest):
 
     def random_parameters(self, random, keys):
         return reference.random_transformer(random, LAYERS, WIDTH, HIDDEN, EXPERTS, EXPERT_HIDDEN,
-                                            keys.get("transformer_mixture_every", 2))
+                                            keys.get("transformer_mixture_every", 2), keys.get("moe_sub_heads", 1),
+                                            keys.get("moe_shared_hidden", 0))
 
     @staticmethod
     def of_model(keys):
@@ -42,6 +43,16 @@ class Gradients(StepTest):
     def test_of_other_angles(self):
         self.check(moe_top_k=1, transformer_rotary_base=50)
 
+    def test_of_sub_tokens(self):
+        for sub_heads, top_k in ((2, 2), (3, 1), (12, 0)):
+            with self.subTest(sub_heads=sub_heads, top_k=top_k):
+                keys = dict(moe_balance=0.2, moe_importance=0.1) if top_k else {}
+                self.check(moe_top_k=top_k, moe_sub_heads=sub_heads, train_parts=1 + top_k, **keys)
+
+    def test_of_a_shared_expert(self):
+        for sub_heads in (1, 3):
+            self.check(moe_top_k=2, moe_sub_heads=sub_heads, moe_shared_hidden=5, moe_z_loss=0.1)
+
     def test_of_several_sequences_and_parts(self):
         documents = [d for d in self.documents if len(d) == len(self.documents[0])][:3]
         self.check(documents=documents, moe_top_k=2, train_parts=2)
@@ -52,7 +63,7 @@ class Layouts(token_runs.TokenTest):
     RUN = dict(moe_top_k=2, moe_importance=0.1, optim_clip_norm=1.0, train_batch_size=19, train_max_steps=6)
 
     def test_ranks_threads_and_a_move(self):
-        for more in ({}, dict(train_parts=3), dict(transformer_mixture_every=0, moe_importance=0, moe_top_k=0)):
+        for more in ({}, dict(train_parts=3, moe_sub_heads=2, moe_shared_hidden=9), dict(transformer_mixture_every=0, moe_importance=0, moe_top_k=0)):
             keys = {**self.RUN, **more}
             straight = self.train(ranks=1, **keys)
             losses = [m["loss"] for m in runs.metrics(straight) if m["kind"] == "step"]

@@ -121,7 +121,8 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
   const double hosted = static_cast<double>(placement.hosted_by(GroupRank(rank)).size());
   const double experts = static_cast<double>(placement.expert_count());
   const double slots = static_cast<double>(p.options.routing.slots());
-  const double rows_per_expert = batch * slots / experts;
+  const double sub_heads = static_cast<double>(p.outline.sub_heads);
+  const double rows_per_expert = batch * sub_heads * slots / experts;
 
   const double gate = static_cast<double>(p.gate.parameter_count());
   const double expert = static_cast<double>(p.expert.parameter_count());
@@ -129,16 +130,16 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
                              p.layers() * (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
                                            hosted * expert * (1.0 + training_floats(p, nn::Role::weight)))) *
                             float_bytes;
-  const double activations =
-      (rows * p.outline.trunk_floats + p.layers() * (rows * (p.gate.activation_floats() + p.features()) +
-                                                     hosted * rows_per_expert * p.expert.activation_floats())) *
-      float_bytes;
+  const double activations = (rows * p.outline.trunk_floats +
+                              p.layers() * (rows * (sub_heads * p.gate.activation_floats() + p.features()) +
+                                            hosted * rows_per_expert * p.expert.activation_floats())) *
+                             float_bytes;
   // A sample comes to this rank once, however many of its experts are here.
   const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
   const double dispatch = p.parts() * p.layers() * (batch - rows) * chance * p.features() * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
   // learns from them, and those of rows that are no data come back.
-  const double returned = static_cast<double>(p.options.outputs + p.expert.shown_hidden());
+  const double returned = sub_heads * static_cast<double>(p.options.outputs + p.expert.shown_hidden());
   const double d_rows = p.options.expert_options.input_gradient ? p.features() : 0.0;
   const double outputs = p.parts() * p.layers() * rows * slots * (1.0 - hosted / experts) *
                          ((p.expert.frozen() ? 1.0 : 2.0) * returned + d_rows) * float_bytes;

@@ -132,7 +132,7 @@ TEST(ValidateFamily, a_transformer_has_sizes_and_no_texts_of_networks) {
               HasSubstr("model.expert = 'dense:width'"));
   EXPECT_THAT(transformer_error_of([](Config& c) { c.data.window = 64; }), HasSubstr("data.window = 64"));
   EXPECT_THAT(error_of([](Config& c) { c.moe.hidden = 64; }),
-              HasSubstr("moe.hidden = 64 with model.family = tokens"));
+              HasSubstr("moe.hidden, moe.sub_heads or moe.shared_hidden is set with model.family = tokens"));
 }
 
 TEST(ValidateFamily, heads_share_out_a_transformers_width_in_pairs) {
