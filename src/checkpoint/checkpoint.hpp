@@ -32,7 +32,8 @@ inline constexpr int schema_version = 2;
 // The library as it is loaded: "HDF5 1.10.8".
 std::string hdf5_library();
 
-enum class DType { float32, float64, int64 };
+// The unsigned ones are of files of arrays that are no checkpoints: write_arrays().
+enum class DType { float32, float64, int64, uint8, uint16, uint32 };
 
 // A run of elements, in row-major order, of the array `path`, of which this rank holds the one valid copy. A
 // scalar has an empty shape and one element.
@@ -77,14 +78,16 @@ struct SaveOptions {
 void save(comm::Communicator& communicator, const std::filesystem::path& folder, const Snapshot& snapshot,
           const SaveOptions& options);
 
-// Local. Writes `file` in the format of a checkpoint, whole or not at all: each slice is a whole array. Throws
-// DataError.
-void write_arrays(const std::filesystem::path& file, const Header& header, Span<const Slice> arrays);
-
 // What every checkpoint begins with.
 inline constexpr std::string_view file_mark = "SYCKPT\r\n";
-// What a file of write_arrays() begins with, which is no checkpoint.
+// What files of write_arrays() begin with, which are no checkpoints: samples, and the tokens of a text.
 inline constexpr std::string_view arrays_mark = "SYARRS\r\n";
+inline constexpr std::string_view tokens_mark = "SYTOKS\r\n";
+
+// Local. Writes `file` in the format of a checkpoint, whole or not at all: each slice is a whole array. Throws
+// DataError.
+void write_arrays(const std::filesystem::path& file, const Header& header, Span<const Slice> arrays,
+                  std::string_view mark = arrays_mark);
 
 // Where the checkpoint of `step` is, or would be.
 std::filesystem::path path_of(const std::filesystem::path& folder, index_t step);
@@ -108,11 +111,11 @@ void point_best(const std::filesystem::path& folder, index_t step);
 // same. False, and nothing is removed, if there is no best one. What cannot be removed is a warning. Local.
 bool keep_best_alone(const std::filesystem::path& folder);
 
-// An open checkpoint, verified.
+// An open checkpoint, or another file with its mark, verified.
 class Reader {
  public:
   // Local. Verifies the whole file first (magic, schema, size, digest), before a byte of its content is used.
-  explicit Reader(const std::filesystem::path& file);
+  explicit Reader(const std::filesystem::path& file, std::string_view mark = file_mark);
   // Collective: the root verifies, all agree, then every rank opens.
   Reader(comm::Communicator& communicator, const std::filesystem::path& file);
   ~Reader();

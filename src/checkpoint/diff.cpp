@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <concepts>
 #include <cstring>
 #include <memory>
 #include <set>
+#include <type_traits>
 
 #include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
@@ -32,10 +34,16 @@ bool counts(const Entry& entry) {
 // "0.125 (0x3e000000)": enough digits to tell two values apart, and the bits for those that print alike.
 std::string show(float x) { return fmt::format("{:.9g} (0x{:08x})", x, std::bit_cast<std::uint32_t>(x)); }
 std::string show(double x) { return fmt::format("{:.17g} (0x{:016x})", x, std::bit_cast<std::uint64_t>(x)); }
-std::string show(std::int64_t x) { return fmt::format("{} (0x{:x})", x, static_cast<std::uint64_t>(x)); }
+template <std::integral T>
+std::string show(T x) {
+  return fmt::format("{} (0x{:x})", x, static_cast<std::make_unsigned_t<T>>(x));
+}
 
 // Integers are compared exactly whatever the tolerance. NaN is within no tolerance, but equal to the same bits.
-bool close(std::int64_t, std::int64_t, double) { return false; }
+template <std::integral T>
+bool close(T, T, double) {
+  return false;
+}
 template <class T>
 bool close(T a, T b, double tolerance) {
   return tolerance > 0 && std::abs(static_cast<double>(a) - static_cast<double>(b)) <= tolerance;
@@ -83,6 +91,12 @@ ArrayDifference compare_elements(const FileReader& a, const Entry& entry, const 
         return difference.add<double>(bytes_a, bytes_b, piece.first_element, tolerance);
       case DType::int64:
         return difference.add<std::int64_t>(bytes_a, bytes_b, piece.first_element, tolerance);
+      case DType::uint8:
+        return difference.add<std::uint8_t>(bytes_a, bytes_b, piece.first_element, tolerance);
+      case DType::uint16:
+        return difference.add<std::uint16_t>(bytes_a, bytes_b, piece.first_element, tolerance);
+      case DType::uint32:
+        return difference.add<std::uint32_t>(bytes_a, bytes_b, piece.first_element, tolerance);
     }
   };
   detail::reading(a.path(), [&] { a.for_each_piece(entry, compare_piece); });

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <concepts>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -62,7 +63,7 @@ struct Statistics {
   // By bits: where denormals are flushed, x == 0 holds for them too.
   static bool is_zero(float x) { return std::bit_cast<std::uint32_t>(x) << 1 == 0; }
   static bool is_zero(double x) { return std::bit_cast<std::uint64_t>(x) << 1 == 0; }
-  static bool is_zero(std::int64_t x) { return x == 0; }
+  static bool is_zero(std::integral auto x) { return x == 0; }
 
   template <class T>
   void add(Span<const std::byte> bytes) {
@@ -93,6 +94,12 @@ Statistics statistics_of(const FileReader& file, const Entry& entry) {
         return statistics.add<double>(bytes);
       case DType::int64:
         return statistics.add<std::int64_t>(bytes);
+      case DType::uint8:
+        return statistics.add<std::uint8_t>(bytes);
+      case DType::uint16:
+        return statistics.add<std::uint16_t>(bytes);
+      case DType::uint32:
+        return statistics.add<std::uint32_t>(bytes);
     }
   });
   return statistics;

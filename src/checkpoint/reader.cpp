@@ -14,12 +14,19 @@ namespace fs = std::filesystem;
 using detail::Entry;
 using detail::FileReader;
 
-void verify_or_throw(const fs::path& file) {
-  detail::reading(file, [&] { detail::verify_bytes(file); });
+void verify_or_throw(const fs::path& file, std::string_view mark = file_mark) {
+  detail::reading(
+      file, [&] { detail::verify_bytes(file, mark); }, mark);
 }
 
-std::unique_ptr<FileReader> open(const fs::path& file) {
-  return detail::reading(file, [&] { return std::make_unique<FileReader>(file); });
+std::unique_ptr<FileReader> open(const fs::path& file, std::string_view mark = file_mark) {
+  return detail::reading(
+      file, [&] { return std::make_unique<FileReader>(file, mark); }, mark);
+}
+
+template <class Action>
+decltype(auto) reading(const FileReader& file, Action&& action) {
+  return detail::reading(file.path(), std::forward<Action>(action), file.mark());
 }
 
 std::string describe(DType dtype, const tensor::Shape& shape) {
@@ -36,11 +43,12 @@ const Entry& entry_of(const FileReader& file, const std::string& path, const std
                       const Condition& condition) {
   const Entry* entry = file.find(path);
   if (entry == nullptr || !condition(*entry))
-    throw DataError(
-        fmt::format("the checkpoint '{}' has no '{}' that is {} ({}); `switchyard inspect` lists what it "
-                    "holds: resume with the configuration that it was written with",
-                    file.path().string(), path, wanted,
-                    entry == nullptr ? "it has nothing of this name" : "it is " + describe(*entry)));
+    throw DataError(fmt::format(
+        "the {} '{}' has no '{}' that is {} ({}); {}", detail::name_of(file.mark()), file.path().string(), path,
+        wanted, entry == nullptr ? "it has nothing of this name" : "it is " + describe(*entry),
+        file.mark() == file_mark ? "`switchyard inspect` lists what it holds: resume with the configuration "
+                                   "that it was written with"
+                                 : "make it again"));
   return *entry;
 }
 
@@ -52,9 +60,9 @@ const Entry& scalar_of(const FileReader& file, const std::string& path, DType dt
 
 }  // namespace
 
-Reader::Reader(const fs::path& file) {
-  verify_or_throw(file);
-  file_ = open(file);
+Reader::Reader(const fs::path& file, std::string_view mark) {
+  verify_or_throw(file, mark);
+  file_ = open(file, mark);
 }
 
 Reader::Reader(comm::Communicator& communicator, const fs::path& file) {
@@ -69,18 +77,18 @@ Reader::Reader(Reader&&) noexcept = default;
 
 std::int64_t Reader::integer(const std::string& path) const {
   const Entry& entry = scalar_of(*file_, path, DType::int64);
-  return detail::reading(file_->path(), [&] { return file_->read_number<std::int64_t>(entry); });
+  return reading(*file_, [&] { return file_->read_number<std::int64_t>(entry); });
 }
 
 double Reader::number(const std::string& path) const {
   const Entry& entry = scalar_of(*file_, path, DType::float64);
-  return detail::reading(file_->path(), [&] { return file_->read_number<double>(entry); });
+  return reading(*file_, [&] { return file_->read_number<double>(entry); });
 }
 
 std::string Reader::text(const std::string& path) const {
   const Entry& entry =
       entry_of(*file_, path, "a text", [](const Entry& found) { return found.kind == Entry::Kind::text; });
-  return detail::reading(file_->path(), [&] { return file_->read_text(entry); });
+  return reading(*file_, [&] { return file_->read_text(entry); });
 }
 
 bool Reader::contains(const std::string& path) const { return file_->find(path) != nullptr; }
@@ -101,7 +109,7 @@ void Reader::read(const Slice& slice) const {
   const auto [begin, end] = slice.elements;
   SY_EXPECTS(0 <= begin && begin <= end && end <= entry.elements(), "'{}': elements {} to {} of shape {}",
              slice.path, begin, end, tensor::to_string(slice.shape));
-  detail::reading(file_->path(), [&] { file_->read_elements(entry, slice.elements, slice.data); });
+  reading(*file_, [&] { file_->read_elements(entry, slice.elements, slice.data); });
 }
 
 void verify(const fs::path& file) {

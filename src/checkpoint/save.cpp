@@ -107,7 +107,7 @@ void send_pieces(comm::Communicator& communicator, const SavePlan& plan, Span<co
 }
 
 // Arrays that this rank has whole.
-void write_file(const fs::path& file, const Header& header, Span<const Slice> arrays) {
+void write_file(const fs::path& file, const Header& header, Span<const Slice> arrays, std::string_view mark) {
   index_t expected = 1 << 16;
   for (const Slice& array : arrays)
     expected += tensor::element_count(array.shape) * detail::element_bytes(array.dtype);
@@ -125,7 +125,7 @@ void write_file(const fs::path& file, const Header& header, Span<const Slice> ar
     writer.end_array();
   }
   writer.close();
-  detail::seal(temporary.path(), arrays_mark);
+  detail::seal(temporary.path(), mark);
   temporary.publish();
 }
 
@@ -215,9 +215,9 @@ void save(comm::Communicator& communicator, const fs::path& folder, const Snapsh
   detail::save(communicator, folder, snapshot, options, detail::ReserveSpace::yes);
 }
 
-void write_arrays(const fs::path& file, const Header& header, Span<const Slice> arrays) {
+void write_arrays(const fs::path& file, const Header& header, Span<const Slice> arrays, std::string_view mark) {
   try {
-    write_file(file, header, arrays);
+    write_file(file, header, arrays, mark);
   } catch (const detail::Failure& failure) {
     throw DataError(
         fmt::format("cannot write '{}' ({}); see that its folder exists, can be written and has space",

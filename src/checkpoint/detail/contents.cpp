@@ -88,6 +88,9 @@ std::optional<DType> dtype_of(const Encoding& type) {
   if (type == float32_encoding) return DType::float32;
   if (type == float64_encoding) return DType::float64;
   if (type == integer_encoding(8, true)) return DType::int64;
+  if (type == integer_encoding(1, false)) return DType::uint8;
+  if (type == integer_encoding(2, false)) return DType::uint16;
+  if (type == integer_encoding(4, false)) return DType::uint32;
   return std::nullopt;
 }
 
@@ -331,11 +334,12 @@ class Walk {
       return;
     }
     const std::optional<DType> dtype = dtype_of(type);
-    if (!dtype) throw Failure("it is none of float32, float64, int64 and a text of fixed size");
+    if (!dtype)
+      throw Failure("it is none of float32, float64, int64, uint8, uint16, uint32 and a text of fixed size");
     entry.dtype = *dtype;
     if (!is_header) return;
     entry.kind = Entry::Kind::header_value;
-    if (!entry.shape.empty() || *dtype == DType::float32)
+    if (!entry.shape.empty() || (*dtype != DType::float64 && *dtype != DType::int64))
       throw Failure(
           fmt::format("it is marked as one number and is {} {}", name(*dtype), tensor::to_string(entry.shape)));
   }

@@ -11,15 +11,17 @@
 
 namespace switchyard::checkpoint::detail {
 
-void throw_unreadable(const std::filesystem::path& file, const std::string& reason) {
+void throw_unreadable(const std::filesystem::path& file, const std::string& reason, std::string_view mark) {
+  if (mark != file_mark)
+    throw DataError(fmt::format("cannot use '{}' ({}); make it again, or name another", file.string(), reason));
   throw DataError(
       fmt::format("cannot use the checkpoint '{}' ({}); `switchyard verify` tells which checkpoints are "
                   "whole: resume from an older one",
                   file.string(), reason));
 }
 
-FileReader::FileReader(const std::filesystem::path& file)
-    : path_(file), file_(file, O_RDONLY), entries_(contents_of(file_)) {}
+FileReader::FileReader(const std::filesystem::path& file, std::string_view mark)
+    : path_(file), mark_(mark), file_(file, O_RDONLY), entries_(contents_of(file_)) {}
 
 const Entry* FileReader::find(std::string_view path) const {
   const auto at = std::ranges::lower_bound(entries_, path, {}, &Entry::path);

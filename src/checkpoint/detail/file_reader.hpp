@@ -17,16 +17,18 @@
 
 namespace switchyard::checkpoint::detail {
 
-// Throws the DataError of a checkpoint that cannot be read: `reason` with the file's name and what to try.
-[[noreturn]] void throw_unreadable(const std::filesystem::path& file, const std::string& reason);
+// Throws the DataError of a checkpoint, or another file with its mark, that cannot be read: `reason` with the
+// file's name and what to try.
+[[noreturn]] void throw_unreadable(const std::filesystem::path& file, const std::string& reason,
+                                   std::string_view mark);
 
 // Runs `action`, which reads `file`, and turns a Failure into that DataError.
 template <class Action>
-decltype(auto) reading(const std::filesystem::path& file, Action&& action) {
+decltype(auto) reading(const std::filesystem::path& file, Action&& action, std::string_view mark = file_mark) {
   try {
     return action();
   } catch (const Failure& failure) {
-    throw_unreadable(file, failure.what());
+    throw_unreadable(file, failure.what(), mark);
   }
 }
 
@@ -34,9 +36,10 @@ decltype(auto) reading(const std::filesystem::path& file, Action&& action) {
 // (contents.hpp). Errors are Failures.
 class FileReader {
  public:
-  explicit FileReader(const std::filesystem::path& file);
+  explicit FileReader(const std::filesystem::path& file, std::string_view mark = file_mark);
 
   const std::filesystem::path& path() const { return path_; }
+  std::string_view mark() const { return mark_; }
   // Sorted by path.
   const std::vector<Entry>& entries() const { return entries_; }
   // nullptr if there is none.
@@ -66,6 +69,7 @@ class FileReader {
   std::string raw_text(const Entry& entry) const;
 
   std::filesystem::path path_;
+  std::string_view mark_;  // a constant's text
   files::File file_;
   std::vector<Entry> entries_;
 };

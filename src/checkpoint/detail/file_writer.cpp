@@ -29,6 +29,12 @@ hid_t type_id(DType dtype) {
       return H5T_IEEE_F64LE;
     case DType::int64:
       return H5T_STD_I64LE;
+    case DType::uint8:
+      return H5T_STD_U8LE;
+    case DType::uint16:
+      return H5T_STD_U16LE;
+    case DType::uint32:
+      return H5T_STD_U32LE;
   }
   return H5I_INVALID_HID;
 }

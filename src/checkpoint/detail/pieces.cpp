@@ -12,8 +12,8 @@ struct ElementType {
   index_t bytes;
   const char* name;
 };
-constexpr ElementType element_types[] = {
-    {4, "float32"}, {8, "float64"}, {8, "int64"}};  // in the order of DType
+constexpr ElementType element_types[] = {{4, "float32"}, {8, "float64"}, {8, "int64"}, {1, "uint8"},
+                                         {2, "uint16"},  {4, "uint32"}};  // in the order of DType
 
 }  // namespace
 

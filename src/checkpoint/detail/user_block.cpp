@@ -18,7 +18,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "fields are copied as they are in memory");
 
 constexpr std::size_t schema_offset = 8;
-static_assert(file_mark.size() == schema_offset && arrays_mark.size() == schema_offset);
+static_assert(file_mark.size() == schema_offset && arrays_mark.size() == schema_offset &&
+              tokens_mark.size() == schema_offset);
 constexpr std::size_t block_size_offset = 12;
 constexpr std::size_t file_size_offset = 16;
 constexpr std::size_t digest_offset = 24;
@@ -35,6 +36,11 @@ T get(Span<const std::byte> bytes, std::size_t offset) {
   T value;
   std::memcpy(&value, bytes.data() + offset, sizeof value);
   return value;
+}
+
+std::string_view content_of(std::string_view mark) {
+  if (mark == tokens_mark) return "holds tokens";
+  return mark == arrays_mark ? "holds samples" : "is a checkpoint";
 }
 
 std::array<std::byte, 16> digest_behind_block(const files::File& file, index_t file_bytes) {
@@ -62,11 +68,15 @@ std::array<std::byte, user_block_bytes> encode(const UserBlock& block, std::stri
   return bytes;
 }
 
-UserBlock decode(std::span<const std::byte, user_block_bytes> bytes) {
-  const std::string_view mark(reinterpret_cast<const char*>(bytes.data()), schema_offset);
-  if (mark == arrays_mark) throw Failure("it holds samples, and is no checkpoint");
-  if (mark != file_mark)
-    throw Failure("it does not begin as a checkpoint does: it is another kind of file, or damaged");
+UserBlock decode(std::span<const std::byte, user_block_bytes> bytes, std::string_view mark) {
+  const std::string_view found(reinterpret_cast<const char*>(bytes.data()), schema_offset);
+  if (found != mark) {
+    const std::string_view wanted = name_of(mark);
+    for (const std::string_view other : {file_mark, arrays_mark, tokens_mark})
+      if (found == other) throw Failure(fmt::format("it {}, and is no {}", content_of(other), wanted));
+    throw Failure(
+        fmt::format("it does not begin as a {} does: it is another kind of file, or damaged", wanted));
+  }
   const auto stored = get<std::uint32_t>(bytes, checksum_offset);
   const std::uint32_t computed = crc32(bytes.first(checksum_offset));
   if (stored != computed)
@@ -94,7 +104,7 @@ UserBlock seal(const std::filesystem::path& path, std::string_view mark) {
   return block;
 }
 
-UserBlock verify_bytes(const std::filesystem::path& path) {
+UserBlock verify_bytes(const std::filesystem::path& path, std::string_view mark) {
   // Asked before opening: opening a pipe would wait for its writer.
   if (const std::string reason = files::why_unreadable(path); !reason.empty()) throw Failure(reason);
 
@@ -102,10 +112,11 @@ UserBlock verify_bytes(const std::filesystem::path& path) {
   const index_t bytes = file.size_bytes();
   if (bytes == 0) throw Failure("it is empty");
   if (bytes < user_block_bytes)
-    throw Failure(fmt::format("it has {} bytes, a checkpoint has more than {}", bytes, user_block_bytes));
+    throw Failure(
+        fmt::format("it has {} bytes, a {} has more than {}", bytes, name_of(mark), user_block_bytes));
   std::array<std::byte, user_block_bytes> head;
   file.read_at(0, head);
-  const UserBlock block = decode(head);
+  const UserBlock block = decode(head, mark);
   if (block.file_bytes != bytes)
     throw Failure(fmt::format("it has {} bytes and was written with {}: it was {}", bytes, block.file_bytes,
                               bytes < block.file_bytes ? "cut short" : "added to"));
@@ -114,6 +125,11 @@ UserBlock verify_bytes(const std::filesystem::path& path) {
     throw Failure(fmt::format("its content is damaged: its digest is {}, stored is {}", hex(computed),
                               hex(block.digest)));
   return block;
+}
+
+std::string_view name_of(std::string_view mark) {
+  if (mark == tokens_mark) return "file of tokens";
+  return mark == arrays_mark ? "file of samples" : "checkpoint";
 }
 
 std::string hex(const std::array<std::byte, 16>& digest) {

@@ -43,14 +43,17 @@ struct UserBlock {
 // `mark`: the first eight bytes.
 std::array<std::byte, user_block_bytes> encode(const UserBlock& block, std::string_view mark = file_mark);
 // Checks magic, CRC and schema version, in this order. Throws Failure.
-UserBlock decode(std::span<const std::byte, user_block_bytes> bytes);
+UserBlock decode(std::span<const std::byte, user_block_bytes> bytes, std::string_view mark = file_mark);
 
 // Computes the digest of the file as it is, writes the user block and waits until all is on the disk. Throws
 // Failure.
 UserBlock seal(const std::filesystem::path& file, std::string_view mark = file_mark);
 // Checks the user block, the size and the digest. Throws Failure: what is wrong. Reads the whole
 // file.
-UserBlock verify_bytes(const std::filesystem::path& file);
+UserBlock verify_bytes(const std::filesystem::path& file, std::string_view mark = file_mark);
+
+// "checkpoint", "file of tokens": what begins with it.
+std::string_view name_of(std::string_view mark);
 
 std::string hex(const std::array<std::byte, 16>& digest);
 

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <tuple>
+#include <vector>
 
 #include "base/error.hpp"
 #include "checkpoint/detail/pieces.hpp"
@@ -49,6 +51,37 @@ TEST(Reader, finds_every_member_of_groups_of_every_size) {
     const Reader reader(file);
     for (const auto& [path, value] : header.integers) ASSERT_EQ(reader.integer(path), value) << path;
   }
+}
+
+TEST(Reader, opens_a_file_of_tokens_as_one) {
+  TemporaryDirectory folder;
+  const fs::path file = folder.path() / "tokens.h5";
+  std::vector<std::uint8_t> bytes{0, 255};
+  std::vector<std::uint16_t> words{65535, 1, 0};
+  std::vector<std::uint32_t> numbers{0xffffffff};
+  const auto slice = [](const char* path, DType type, auto& values) {
+    const auto count = static_cast<index_t>(values.size());
+    return Slice{path, type, {count}, {0, count}, reinterpret_cast<std::byte*>(values.data())};
+  };
+  const auto arrays = [&] {
+    return std::vector{slice("bytes", DType::uint8, bytes), slice("numbers", DType::uint32, numbers),
+                       slice("words", DType::uint16, words)};
+  };
+  write_arrays(file, {}, arrays(), tokens_mark);
+  EXPECT_THAT(message_of(ErrorKind::data, [&] { Reader{file}; }),
+              HasSubstr("it holds tokens, and is no checkpoint"));
+  const Reader reader(file, tokens_mark);
+  const auto [first_bytes, first_numbers, first_words] = std::tuple(bytes, numbers, words);
+  bytes = {7, 7}, numbers = {7}, words = {7, 7, 7};
+  for (const Slice& array : arrays()) reader.read(array);
+  EXPECT_EQ(bytes, first_bytes);
+  EXPECT_EQ(numbers, first_numbers);
+  EXPECT_EQ(words, first_words);
+  EXPECT_EQ(reader.arrays().at(2).dtype, DType::uint16);
+  Content content = small_content();
+  const fs::path checkpoint = save_from(1, folder.path(), 1, content);
+  EXPECT_THAT(message_of(ErrorKind::data, [&] { Reader(checkpoint, tokens_mark); }),
+              HasSubstr("it is a checkpoint, and is no file of tokens); make it again"));
 }
 
 TEST(Reader, opens_on_every_rank_and_gives_each_its_elements) {
