@@ -21,6 +21,14 @@ add_library(sy_xxhash INTERFACE IMPORTED)
 set_target_properties(sy_xxhash PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${XXHASH_INCLUDE}
                                            INTERFACE_LINK_LIBRARIES ${XXHASH_LIBRARY})
 
+find_path(SENTENCEPIECE_INCLUDE sentencepiece_trainer.h REQUIRED)
+find_library(SENTENCEPIECE_LIBRARY sentencepiece REQUIRED)
+find_library(SENTENCEPIECE_TRAIN_LIBRARY sentencepiece_train REQUIRED)
+add_library(sy_sentencepiece INTERFACE IMPORTED)
+set_target_properties(sy_sentencepiece PROPERTIES
+                      INTERFACE_INCLUDE_DIRECTORIES ${SENTENCEPIECE_INCLUDE}
+                      INTERFACE_LINK_LIBRARIES "${SENTENCEPIECE_TRAIN_LIBRARY};${SENTENCEPIECE_LIBRARY}")
+
 # Debian's dnnl-config.cmake asks for OpenCL, which only its GPU half needs: look for the CPU library itself.
 find_path(DNNL_INCLUDE dnnl.hpp REQUIRED)
 find_library(DNNL_LIBRARY dnnl REQUIRED)

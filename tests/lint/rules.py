@@ -20,7 +20,7 @@ ALLOWED = {
     "comm/local": ["base", "device", "comm"],
     "comm/threads": ["base", "device", "comm"],
     "comm/mpi": ["base", "device", "comm"],
-    "data": [*_LOWER, "files"],
+    "data": [*_LOWER, "files", "checkpoint"],
     "nn": [*_LOWER, "ops", "comm"],
     "moe": [*_LOWER, "ops", "ops/moe", "comm", "nn"],
     "model": [*_LOWER, "ops", "ops/moe", "comm", "nn", "moe"],
@@ -49,6 +49,7 @@ VENDOR_HEADERS = [
     (r"hdf5.*|H5.*", ["checkpoint/"]),
     (r"boost/math/.*", ["study/"]),
     (r"boost/.*", ["cli/"]),
+    (r"sentencepiece.*", ["data/"]),
     (r"omp\.h", ["device/single_threaded_libraries.cpp"]),
 ]
 

@@ -18,17 +18,13 @@
 #include "base/span.hpp"
 #include "config/require.hpp"
 #include "data/detail/byte_reader.hpp"
+#include "data/detail/documents.hpp"
 #include "data/detail/source.hpp"
 
 namespace switchyard::data::detail {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr index_t most_domains = 1024;
-// A window and the byte behind it fit into the shortest document that is not a file's last.
-constexpr index_t shortest_document_bytes = 4096;
-constexpr index_t longest_document_bytes = 8192;
 
 struct TextFile {
   std::string domain;
@@ -70,27 +66,6 @@ std::vector<TextFile> files_in(const fs::path& dir) {
     throw DataError(fmt::format("{} and {} are both of the domain {} (a file is one); remove or rename one",
                                 twice[0].path.string(), twice[1].path.filename().string(), twice->domain));
   return files;
-}
-
-// How long the document is with which `text` begins: it ends behind the first line break that makes it long
-// enough, or where it would become too long.
-index_t document_bytes(Span<const std::uint8_t> text) {
-  const index_t most = std::min<index_t>(std::ssize(text), longest_document_bytes);
-  for (index_t bytes = shortest_document_bytes; bytes < most; ++bytes) {
-    if (text[bytes - 1] == '\n') return bytes;
-  }
-  return most;
-}
-
-// By its bytes alone: a document that occurs again, in whichever file, is of the same split.
-Split split_of(Span<const std::uint8_t> document) {
-  ContentHash hash;
-  hash.add(std::as_bytes(document));
-  const auto digest = hash.digest();
-  const auto bits = std::to_integer<std::uint32_t>(digest[0]) << 8 | std::to_integer<std::uint32_t>(digest[1]);
-  const std::uint32_t tenth = 10 * bits >> 16;
-  if (tenth == 0) return Split::test;
-  return tenth == 1 ? Split::validation : Split::train;
 }
 
 // A sample is a window of a document and, as targets, the bytes that follow each of its own; windows of a
