@@ -45,6 +45,7 @@ constexpr Command commands[] = {
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
     {"report", "one self-contained HTML page of a run or study", report_help, nullptr, report},
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
+    {"corpus", "makes tokens of text files, with a vocabulary learned from them", corpus_help, nullptr, corpus},
     {"samples", "writes the data of a configuration as HDF5", samples_help, nullptr, samples},
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
     {"verify", "whether a checkpoint is whole", verify_help, nullptr, verify},

@@ -29,6 +29,7 @@ int report(Arguments arguments);
 int plan(Arguments arguments);
 int doctor(Arguments arguments);
 int samples(Arguments arguments);
+int corpus(Arguments arguments);
 
 // The text of docs/configuration.md.
 std::string configuration_page();
@@ -47,5 +48,6 @@ std::string report_help();
 std::string plan_help();
 std::string doctor_help();
 std::string samples_help();
+std::string corpus_help();
 
 }  // namespace switchyard::cli
