@@ -81,10 +81,13 @@ std::string score_table(const Result& result) {
   out += '\n';
   using S = moe::Statistics;
   const bool one_layer = splits.front()->is_one_layer();
-  out += score_row("error", 4, one_layer ? "" : "share of bytes that were not the most probable", splits,
-                   std::mem_fn(&S::error));
-  out += score_row("loss", 4, one_layer ? "" : "nats a byte", splits, std::mem_fn(&S::likelihood_loss));
-  if (!one_layer) out += score_row("bits", 4, "a byte", splits, std::mem_fn(&S::bits_per_sample));
+  const std::string_view token = splits.front()->token.name;
+  out +=
+      score_row("error", 4, one_layer ? "" : fmt::format("share of {}s that were not the most probable", token),
+                splits, std::mem_fn(&S::error));
+  out += score_row("loss", 4, one_layer ? "" : fmt::format("nats a {}", token), splits,
+                   std::mem_fn(&S::likelihood_loss));
+  if (!one_layer) out += score_row("bits", 4, "a byte", splits, std::mem_fn(&S::bits_per_byte));
   for (std::size_t l = 0; l < splits.front()->layers.size(); ++l) {
     const auto& [name, first] = splits.front()->layers[l];
     if (first.experts() < 2) continue;

@@ -158,7 +158,7 @@ std::string evaluation_line(index_t epoch, std::string_view split, const moe::St
   if (!statistics.is_one_layer()) {
     std::string line =
         fmt::format("epoch {}: {} loss {:.4f} nats, {:.4f} bits a byte, error {:.4f}", epoch, split,
-                    statistics.likelihood_loss(), statistics.bits_per_sample(), statistics.error());
+                    statistics.likelihood_loss(), statistics.bits_per_byte(), statistics.error());
     for (const auto& [name, layer] : statistics.layers) {
       line += fmt::format("; {}: H_s {:.2f}, H_u {:.2f}, largest expert {:.0f}%, dead {}", name,
                           layer.sample_entropy(), layer.usage_entropy(), 100.0 * layer.largest_share(),

@@ -55,6 +55,12 @@ index_t Dataset::size(Split split) const { return source_->size(split); }
 index_t Dataset::group_count() const { return source_->group_count(); }
 std::vector<std::string> Dataset::group_names() const { return source_->group_names(); }
 index_t Dataset::window() const { return source_->window(); }
+std::string_view Dataset::token_name() const { return source_->token_name(); }
+double Dataset::bytes_per_token(Split split) const { return source_->bytes_per_token(split); }
+std::string_view Dataset::counted() const {
+  if (window() == 0) return "samples";
+  return token_name() == "byte" ? "bytes" : "tokens";
+}
 const float* Dataset::rows(Split split) const { return source_->rows(split); }
 bool Dataset::is_augmented(Split split) const { return split == Split::train && source_->augments(); }
 

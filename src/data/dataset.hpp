@@ -73,8 +73,14 @@ class Dataset {
   // Tokens of a sample that is a sequence of them. Such data have no rows and labels but fill_tokens(). 0:
   // samples are rows of floats.
   index_t window() const;
-  // What losses are means over and rates count: "samples", or their "bytes" where a token is one.
-  std::string_view counted() const { return window() > 0 ? "bytes" : "samples"; }
+  // "byte" or "token": what a token is called. Only where samples are sequences.
+  std::string_view token_name() const;
+  // Of the text that the targets of a split's windows stand for. Losses per byte are comparable between
+  // vocabularies: (loss of a token / bytes_per_token). 1 where a token is a byte; 0 for a split without
+  // samples.
+  double bytes_per_token(Split split) const;
+  // What losses are means over and rates count: "samples", or "bytes" or "tokens" of them.
+  std::string_view counted() const;
   // All samples of the split as floats, [size, features], if the data set holds them so: batches then point to
   // them. Else null.
   const float* rows(Split split) const;
@@ -118,6 +124,9 @@ class Dataset {
 // source = text: windows of the bytes of *.txt and *.txt.gz in data.dir, each file a group. A file is cut into
 // documents: behind the first line break at or after 4,096 bytes, or after 8,192. A document's bytes alone say
 // its split, a tenth for test and for validation each, so that one that occurs twice is never in two.
+//
+// source = tokens: windows of the documents in data.file (data/corpus.hpp), which says their splits; each
+// domain a group. With data.pack windows go on from a document into the next one of its domain and split.
 //
 // Blocking and local; on many ranks each rank calls it, and a failure is one rank's until the caller agrees on
 // it. Throws DataError for a file that is missing, damaged or at odds with another, ConfigError for a

@@ -14,6 +14,7 @@ SourceKind cifar_source();
 SourceKind random_source();
 SourceKind cluster_source();
 SourceKind text_source();
+SourceKind token_source();
 }  // namespace detail
 
 namespace {
@@ -23,9 +24,9 @@ using config::require;
 using config::Role;
 using config::Word;
 
-constexpr std::array source_words = {Word{Source::idx, "idx"}, Word{Source::cifar, "cifar"},
+constexpr std::array source_words = {Word{Source::idx, "idx"},       Word{Source::cifar, "cifar"},
                                      Word{Source::random, "random"}, Word{Source::clusters, "clusters"},
-                                     Word{Source::text, "text"}};
+                                     Word{Source::text, "text"},     Word{Source::tokens, "tokens"}};
 
 constexpr FieldTable<Options> arithmetic{Role::arithmetic};
 constexpr FieldTable<Options> place{Role::source};
@@ -33,8 +34,10 @@ constexpr std::array fields = {
     arithmetic.choice<&Options::source, source_words>(
         "source",
         "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; random: "
-        "made up; clusters: the clustered patches of Chen et al. 2022; text: the bytes of text files"),
+        "made up; clusters: the clustered patches of Chen et al. 2022; text: the bytes of text files; tokens: a file "
+        "that `switchyard corpus` wrote"),
     per_rank(place.text<&Options::dir>("dir", "idx, cifar, text: the folder of the files, plain or .gz")),
+    per_rank(place.text<&Options::file>("file", "tokens: the file")),
     or_auto(arithmetic.integer<&Options::validation_samples>(
         "validation_samples", 0, config::largest_count,
         "idx, cifar: taken from the training files; auto: a tenth of them, 5,000 at most", "samples")),
@@ -49,14 +52,21 @@ constexpr std::array fields = {
         "of the pixels as value/255, for all channels or for each; divided by"),
     arithmetic.integer<&Options::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
                                        "random, clusters: of the samples; 0: run.seed"),
-    arithmetic.integer<&Options::window>("window", 1, 4095,
-                                         "text: of a sample; each has the next one as its target", "bytes"),
+    arithmetic.integer<&Options::window>(
+        "window", 1, 65535,
+        "text, tokens: of a sample; each has the next one as its target; of text "
+        "4,095 at most",
+        "bytes or tokens"),
+    arithmetic.choice<&Options::pack, config::yes_no_words>(
+        "pack",
+        "tokens: yes: windows are cut from all documents of a domain, one behind the other; no: from each, and what "
+        "is left of it is dropped"),
 };
 
 // In the order of Source.
-constexpr std::array kinds = {detail::idx_source, detail::cifar_source, detail::random_source,
-                              detail::cluster_source, detail::text_source};
-static_assert(kinds.size() == as_size(Source::text) + 1 && kinds.size() == source_words.size());
+constexpr std::array kinds = {detail::idx_source,     detail::cifar_source, detail::random_source,
+                              detail::cluster_source, detail::text_source,  detail::token_source};
+static_assert(kinds.size() == as_size(Source::tokens) + 1 && kinds.size() == source_words.size());
 
 detail::SourceKind kind_of(Source source) { return kinds[as_size(source)](); }
 
@@ -80,9 +90,17 @@ std::vector<config::Section> sections() {
 void validate(const Options& options) {
   const std::string_view word = std::ranges::find(source_words, options.source, &Word<Source>::value)->name;
   const detail::SourceKind kind = kind_of(options.source);
-  require(!kind.reads_files || !options.dir.empty(),
+  require(!kind.reads_files || kind.reads_one_file || !options.dir.empty(),
           "data.dir is empty (data.source = {} reads its files there); give the folder, on the command line "
           "with --data.dir=FOLDER, or set data.source = random",
+          word);
+  require(
+      !kind.reads_one_file || !options.file.empty(),
+      "data.file is empty (data.source = {} reads it); give a file that `switchyard corpus` wrote, on the command "
+      "line with --data.file=FILE",
+      word);
+  require(kind.reads_one_file || options.file.empty(),
+          "data.file = {} with data.source = {} (only data.source = tokens reads it); remove it", options.file,
           word);
   require(kind.reads_images || !options.validation_balanced,
           "data.validation_balanced = yes without data.source = idx or cifar (no other source has training "
@@ -98,13 +116,18 @@ void validate(const Options& options) {
           word);
   require(!kind.reads_files || options.seed == 0,
           "data.seed = {} with samples from files (they need no seed); remove it", options.seed);
-  require(options.source == Source::text || options.window == defaults.window,
-          "data.window = {} with data.source = {} (only text is cut into windows); remove it", options.window,
+  require(kind.has_tokens || options.window == defaults.window,
+          "data.window = {} with data.source = {} (only text and tokens are cut into windows); remove it",
+          options.window, word);
+  require(kind.reads_one_file || options.pack,
+          "data.pack = no with data.source = {} (only tokens have documents that "
+          "are packed); remove it",
           word);
   if (kind.validate) kind.validate(options);
 }
 
 bool reads_files(const Options& options) { return kind_of(options.source).reads_files; }
+bool reads_tokens(const Options& options) { return kind_of(options.source).has_tokens; }
 bool reads_images(const Options& options) { return kind_of(options.source).reads_images; }
 
 std::string describe(const Options& options) { return kind_of(options.source).describe(options); }

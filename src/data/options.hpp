@@ -9,7 +9,7 @@
 
 namespace switchyard::data {
 
-enum class Source { idx, cifar, random, clusters, text };
+enum class Source { idx, cifar, random, clusters, text, tokens };
 // Which of CIFAR-100's two labels a sample has.
 enum class LabelLevel { fine, coarse };
 // What happens to an image of the training split each time that training visits it.
@@ -44,14 +44,16 @@ struct ClusterOptions {
 
 struct Options {
   Source source = Source::idx;
-  std::string dir;  // the folder of the files
+  std::string dir;   // the folder of the files
+  std::string file;  // tokens: the file
   // Taken from the training files; automatic: a tenth of them, 5,000 at most.
   std::int64_t validation_samples = config::automatic_count;
   bool validation_balanced = false;  // the same number of each class
   std::vector<double> mean = {0};    // of the pixels as value/255; one for all channels or one for each
   std::vector<double> standard_deviation = {1};
   std::uint64_t seed = 0;     // of samples that are made up; 0: run.seed
-  std::int64_t window = 128;  // text: bytes of a sample
+  std::int64_t window = 128;  // text, tokens: bytes or tokens of a sample
+  bool pack = true;           // tokens: windows go on from one document into the next of its domain
   CifarOptions cifar;
   RandomOptions random;
   ClusterOptions clusters;
@@ -63,10 +65,13 @@ std::vector<config::Section> sections();
 // ConfigError for what has no meaning together.
 void validate(const Options& options);
 
-// The sources that read the files in options.dir; all others make their samples up.
+// The sources that read files, in options.dir or options.file; all others make their samples up.
 bool reads_files(const Options& options);
 // Those of them whose files are images with labels.
 bool reads_images(const Options& options);
+
+// Those whose samples are windows of tokens.
+bool reads_tokens(const Options& options);
 
 // The samples in a few words.
 std::string describe(const Options& options);

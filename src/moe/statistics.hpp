@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <numbers>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,7 +43,10 @@ class Statistics {
   double error() const { return per_sample(static_cast<double>(errors())); }
   double task_loss() const { return per_sample(task_loss_sum); }
   double likelihood_loss() const { return per_sample(likelihood_loss_sum); }
-  double bits_per_sample() const { return likelihood_loss() * std::numbers::log2e; }
+  // Of the text that the tokens stand for. 0 where they stand for none.
+  double bits_per_byte() const {
+    return token.bytes > 0 ? likelihood_loss() * std::numbers::log2e / token.bytes : 0.0;
+  }
 
   // The model is one mixture layer.
   bool is_one_layer() const { return layers.size() == 1 && layers.front().name.empty(); }
@@ -53,6 +57,11 @@ class Statistics {
   double likelihood_loss_sum = 0;  // of evaluations; a step does not ask for it
   std::vector<Layer> layers;
   std::vector<std::string> group_names;  // where the data name their groups
+  // Of a model of tokens: what one is called, and how many bytes of text the evaluated ones are in the mean.
+  struct Token {
+    std::string_view name = "byte";
+    double bytes = 1;
+  } token;
 
  private:
   double per_sample(double sum) const;

@@ -22,9 +22,9 @@ constexpr Score scores[] = {
     {"loss", "loss", "-log p, nats"},
 };
 constexpr Score text_scores[] = {
-    {"loss", "loss", "-log p, nats a byte"},
+    {"loss", "loss", "-log p, nats a token"},
     {"bits_per_byte", "bits per byte", "the loss, in bits"},
-    {"error", "error", "bytes not the most probable"},
+    {"error", "error", "tokens that were not the most probable"},
 };
 constexpr Score expert_scores[] = {
     {"mi_predicted", "I(E;Y), predicted", "bits, expert and its class"},
@@ -90,7 +90,7 @@ std::string headline_tiles(const RunData& run) {
       number_tile("steps", std::isfinite(steps) ? steps : run.steps.last_step, "steps",
                   run.steps.last_epoch > 0 ? fmt::format("{:.0f} epochs begun", run.steps.last_epoch) : ""));
   tiles.push_back(number_tile("parameters", number_of(run.summary, "parameters"), "parameters"));
-  tiles.push_back(number_tile(is_mixture ? "samples per second" : "bytes per second", samples_per_second(run),
+  tiles.push_back(number_tile(is_mixture ? "samples per second" : "tokens per second", samples_per_second(run),
                               "train.samples_per_second", "training steps alone"));
   if (exit.is_object()) {
     tiles.push_back(number_tile("exit code", number_of(exit, "code"), "exit.code", string_of(exit, "reason")));

@@ -162,7 +162,7 @@ Json evaluation_object(const moe::Statistics& statistics) {
     object.update(routing_object(statistics.routing()));
     return object;
   }
-  object["bits_per_byte"] = statistics.bits_per_sample();
+  object["bits_per_byte"] = statistics.bits_per_byte();
   object["domains"] = statistics.group_names;
   Json layers = Json::array();
   for (const moe::Statistics::Layer& layer : statistics.layers) {

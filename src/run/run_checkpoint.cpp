@@ -202,7 +202,7 @@ RunState state_of(const checkpoint::Reader& reader, const Config& config, const 
   if (const std::optional<data::Identity> stored = stored_identity(reader); stored && *stored != data) {
     throw DataError(fmt::format(
         "the data are not those that the run began with: then {}, now {} (the order of samples and the "
-        "validation split would be others); give the run its own data (data.dir), or start another "
+        "validation split would be others); give the run its own data (data.dir or data.file), or start another "
         "run from its weights (init.from)",
         describe(*stored), describe(data)));
   }

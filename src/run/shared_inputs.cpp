@@ -35,7 +35,8 @@ bool comes_to_hold(const std::filesystem::path& path, const std::string& content
 }  // namespace
 
 void expect_same_data(comm::Communicator& communicator, const data::Identity& data) {
-  const std::string advice = "(the ranks have read different data); give data.dir the same files on every host";
+  const std::string advice =
+      "(the ranks have read different data); give data.dir or data.file the same content on every host";
   const std::vector<comm::Compared> things = {
       {"the number of training samples", fmt::format("{}", data.training_samples), advice},
       {"the number of validation samples", fmt::format("{}", data.validation_samples), advice},

@@ -81,12 +81,12 @@ void check_transformer(const Config& config) {
 
 // A model of text has a loss of its own, and its routers choose before an expert ran.
 void check_family(const Config& config, const moe::RouterKind& kind) {
-  const bool is_text = config.data.source == data::Source::text;
+  const bool is_text = data::reads_tokens(config.data);
   const bool has_tokens = model::reads_tokens(config.model.family);
   require(
       is_text == has_tokens,
       "model.family = {} with data.source = {} (a mixture reads rows of numbers, and the other families the "
-      "tokens of a text); set model.family = tokens or transformer and data.source = text, or neither",
+      "tokens of a text); set model.family = tokens or transformer and data.source = text or tokens, or neither",
       schema().text(config, "model.family"), schema().text(config, "data.source"));
   check_transformer(config);
   if (!has_tokens) return;

@@ -16,6 +16,8 @@ std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, 
   comm::Communicator& communicator = resources.communicator;
   device::Context& context = resources.context;
   moe::Statistics total = model.statistics();
+  const data::Dataset& dataset = loader.dataset();
+  if (dataset.window() > 0) total.token = {dataset.token_name(), dataset.bytes_per_token(split)};
   moe::Statistics batch_statistics = model.statistics();
   PhaseClock clock;
   const index_t batches = loader.evaluation_batches(split);

@@ -107,17 +107,17 @@ int evaluate(Runtime& runtime, Arguments arguments) {
 
 std::string evaluate_help() {
   return R"(usage: switchyard eval CHECKPOINT|RUN [--checkpoint=best|latest|STEP] [--split=test|validation|train]
-                       [--data.dir=FOLDER] [--moe.top_k=K] [--run.threads=N]
+                       [--data.dir=FOLDER|--data.file=FILE] [--moe.top_k=K] [--run.threads=N]
 
 Evaluates a checkpoint, or one of a run folder (--checkpoint; without it the newest whole one), on a whole split and
 prints one JSON object: error, loss (-ln of the label's probability), task_loss (model.loss), h_s, h_s_chosen, h_u,
 mi_predicted, mi_true (bits), dispatch_entropy_label (nats), largest_share, active_experts, expert_share, load,
 class_by_expert; dispatch_entropy and cluster_by_expert where the data carry clusters; data.same_as_run, whether these
-are the data of the checkpoint's run. Of a model of text: error, loss, task_loss (nats a byte), bits_per_byte, domains
-(the names of the files), and for each mixture layer of layers its name, h_s to load without what is of classes,
-dispatch_entropy of the domains, and domain_by_expert; samples are bytes. The numbers do not depend on the number of
-ranks, but for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one expert a sample of a mixture
-that was trained with more; load counts what each expert computed.
+are the data of the checkpoint's run. Of a model of text: error, loss, task_loss (nats a token), bits_per_byte, domains
+(their names), and for each mixture layer of layers its name, h_s to load without what is of classes, dispatch_entropy
+of the domains, and domain_by_expert; samples are tokens, or bytes. The numbers do not depend on the number of ranks,
+but for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one expert a sample of a mixture that
+was trained with more; load counts what each expert computed.
 )";
 }
 

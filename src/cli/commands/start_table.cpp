@@ -32,6 +32,14 @@ std::string held_text(const train::BatchLoader& loader) {
                      static_cast<double>(loader.held_bytes()) / (1 << 20));
 }
 
+// "windows of 128 bytes, 3 domains"; of tokens also how many there are.
+std::string windows_text(const data::Dataset& dataset) {
+  std::string text = fmt::format("windows of {} {}, ", dataset.window(), dataset.counted());
+  if (dataset.token_name() != "byte")
+    text += fmt::format("vocabulary {}, ", console::grouped(dataset.class_count()));
+  return text + counted(dataset.group_count(), "domain");
+}
+
 Rows data_rows(const run::Config& config, const train::BatchLoader& loader) {
   const data::Dataset& dataset = loader.dataset();
   const tensor::SampleShape shape = dataset.shape();
@@ -40,8 +48,7 @@ Rows data_rows(const run::Config& config, const train::BatchLoader& loader) {
            fmt::format("{} train, {} validation, {} test", console::grouped(dataset.size(data::Split::train)),
                        console::grouped(dataset.size(data::Split::validation)),
                        console::grouped(dataset.size(data::Split::test)))},
-          {"shape", dataset.window() > 0 ? fmt::format("windows of {} bytes, {}", dataset.window(),
-                                                       counted(dataset.group_count(), "domain"))
+          {"shape", dataset.window() > 0 ? windows_text(dataset)
                                          : fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height,
                                                        shape.width, dataset.class_count())},
           {"as floats", held_text(loader)}};

@@ -34,6 +34,9 @@ class SampleSource {
   virtual std::vector<std::string> group_names() const { return {}; }
   // As Dataset::window: a source of sequences has no rows of floats and no labels of samples.
   virtual index_t window() const { return 0; }
+  // As Dataset's.
+  virtual std::string_view token_name() const { return "byte"; }
+  virtual double bytes_per_token(Split) const { return 1; }
   virtual void fill_tokens(Split, Span<const index_t> /*samples*/, Span<std::int32_t> /*tokens*/,
                            Span<std::int32_t> /*targets*/) const {}
   // All samples of a split side by side, if the source holds them as floats; else null.
@@ -52,8 +55,10 @@ class SampleSource {
 // One of data.source: a row of the table in data/options.cpp.
 struct SourceKind {
   bool reads_files = false;                     // in data.dir; else samples are made up
+  bool reads_one_file = false;                  // data.file, in place of those in data.dir
   bool reads_images = false;                    // with labels, from training and test files
   bool has_pixels = true;                       // which data.mean and data.standard_deviation normalise
+  bool has_tokens = false;                      // in windows, and neither rows nor labels
   std::optional<config::Section> section = {};  // its own keys, in Options
   std::string (*describe)(const Options& options);
   // Blocking and local; as load_dataset(). `seed`: of what is made up.

@@ -207,6 +207,11 @@ void validate_text(const Options& options) {
                   "data.validation_samples = {} with data.source = text (by their bytes, a tenth of its "
                   "documents are for validation); remove it",
                   options.validation_samples);
+  config::require(
+      options.window < shortest_document_bytes,
+      "data.window = {} with data.source = text (a document may have {} bytes, and a window lies in one); "
+      "choose at most {}",
+      options.window, shortest_document_bytes, shortest_document_bytes - 1);
 }
 
 }  // namespace
@@ -214,6 +219,7 @@ void validate_text(const Options& options) {
 SourceKind text_source() {
   return {.reads_files = true,
           .has_pixels = false,
+          .has_tokens = true,
           .describe = [](const Options& options) { return "text of " + options.dir; },
           .make = make,
           .validate = validate_text};

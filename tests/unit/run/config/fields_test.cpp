@@ -73,7 +73,8 @@ TEST(Fields, each_row_changes_its_own_member) {
     } else if (const auto* words = std::get_if<config::Words>(&changed.field->type)) {
       words->set(object, {"changed"});
     } else {
-      std::get<config::Choice>(changed.field->type).set(object, 1);
+      const auto& choice = std::get<config::Choice>(changed.field->type);
+      choice.set(object, choice.get(object) == 1 ? 0 : 1);
     }
     const std::vector<Difference> found = differences(Config{}, config);
     ASSERT_EQ(found.size(), 1U) << changed.name;
@@ -90,7 +91,7 @@ TEST(Fields, enumerations_use_the_documented_words) {
   };
   EXPECT_EQ(words("run.device"), "auto cpu cuda ");
   EXPECT_EQ(words("run.resume"), "never auto ");
-  EXPECT_EQ(words("data.source"), "idx cifar random clusters text ");
+  EXPECT_EQ(words("data.source"), "idx cifar random clusters text tokens ");
   EXPECT_EQ(words("cifar.labels"), "fine coarse ");
   EXPECT_EQ(words("cifar.augment"), "none flip_crop ");
   EXPECT_EQ(words("moe.placement"), "block cyclic ");

@@ -26,18 +26,18 @@ TEST(Roles, a_resume_changes_nothing_that_changes_the_numbers) {
   EXPECT_THAT(keys_that(may_change_on_resume),
               UnorderedElementsAre("run.threads", "run.max_minutes", "run.device", "run.wait_seconds",
                                    "train.max_steps", "train.log_every_steps", "checkpoint.every_steps",
-                                   "checkpoint.keep_last", "data.dir", "moe.placement"));
+                                   "checkpoint.keep_last", "data.dir", "data.file", "moe.placement"));
 }
 
 TEST(Roles, an_evaluation_may_ask_fewer_experts_elsewhere) {
   EXPECT_THAT(keys_that(may_change_in_evaluation),
-              UnorderedElementsAre("data.dir", "moe.top_k", "moe.placement", "run.threads", "run.device",
-                                   "run.wait_seconds"));
+              UnorderedElementsAre("data.dir", "data.file", "moe.top_k", "moe.placement", "run.threads",
+                                   "run.device", "run.wait_seconds"));
 }
 
 TEST(Roles, ranks_may_differ_in_where_they_run) {
   EXPECT_THAT(keys_that([](const config::Field& field) { return field.scope == config::Scope::rank; }),
-              ElementsAre("run.threads", "data.dir"));
+              ElementsAre("run.threads", "data.dir", "data.file"));
 }
 
 // So that another moe.top_k may be asked of any model that could be trained.
