@@ -81,6 +81,28 @@ class OfTokens(runs.RunTest):
         return self.expect(runs.switchyard(*arguments, ranks=ranks), 0).out
 
 
+class Page(runs.RunTest):
+    """docs/language_models.md, from top to bottom; what installs packages is left out."""
+
+    def test_commands_run(self):
+        here, letters = self.new_path() / "here", "abcdefghijklmnopqrstuvwxyz"
+        for folder, name in (("here/texts/a", "{}.rst"), ("here/texts/b", "{}.txt"), ("docs", "{}.md"), ("here", "novels.txt")):
+            (here.parent / folder).mkdir(parents=True, exist_ok=True)
+            for page in range(1 if name == "novels.txt" else 20):
+                random.seed(f"{folder}{page}")
+                text = "".join("".join(random.choices(letters, k=4)) + random.choice("   \n") for _ in range(1200))
+                (here.parent / folder / name.format(page)).write_text(text)
+        commands = re.findall(r"(?m)^    switchyard (.*)", (SOURCE / "docs/language_models.md").read_text())
+        commands = [words.split() for words in commands if "$(" not in words]
+        self.assertEqual([words[0] for words in commands], ["corpus", "train"])
+        for words in commands:
+            words = [SOURCE / word if word.startswith("configs/") else word for word in words]
+            few = ["--train.max_steps=2"] if words[0] == "train" else []
+            running = runs.Running(*words, *few, cwd=here)
+            self.expect(running.wait(), 0)
+        self.assertGreater(runs.summary(here / "runs/pieces")["test"]["bits_per_byte"], 0)
+
+
 class Windows(OfTokens):
     def test_are_those_of_the_file(self):
         for pack in (True, False):
