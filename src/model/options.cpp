@@ -83,7 +83,7 @@ constexpr std::array transformer_fields = {
         "hidden", 1, 1'000'000, "width of the SwiGLU of a layer that is no mixture; moe.hidden is an expert's"),
     transformer_identity.integer<&TransformerOptions::vocabulary>(
         "vocabulary", 0, 1'000'000, "tokens that there are; 0: as many as the data have", "tokens"),
-    transformer_identity.integer<&TransformerOptions::window>("window", 1, 4'095, "tokens of a sequence",
+    transformer_identity.integer<&TransformerOptions::window>("window", 1, 65'535, "tokens of a sequence",
                                                               "tokens"),
     transformer_identity.integer<&TransformerOptions::mixture_every>(
         "mixture_every", 0, 1'000, "2: every second layer is a mixture; 0: none", "layers"),

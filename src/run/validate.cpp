@@ -290,7 +290,7 @@ void validate(const Config& config) {
   schema().check(config);
   require(!config.run.dir.empty(),
           "run.dir is empty (a run keeps its files there); give a folder, such as runs/first");
-  data::validate(config.data);
+  data::validate(data_options(config));
   check_networks(config);
   // What gate, experts, loss and regularisers need of each other. Expects networks that parse.
   const moe::RouterKind kind = moe::parse_gate(model::gate_text(config.model)).kind;

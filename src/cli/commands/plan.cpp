@@ -52,6 +52,19 @@ struct Plan {
   }
 };
 
+std::string headline(const Plan& p) {
+  const std::string all = console::grouped(p.outline.parameter_count());
+  if (p.outline.layers.empty())
+    return fmt::format("no mixture layer, {} rank(s); {} parameters\n", p.ranks, all);
+  const bool inner = !p.outline.branches.empty();
+  return fmt::format(
+      "{}{} experts on {} rank(s), {}; {} parameters: {}gate {}, an expert {}\n",
+      p.outline.layers.size() > 1 ? fmt::format("{} mixture layers of ", p.outline.layers.size()) : "",
+      p.config.moe.experts, p.ranks, choice_text(p.options.routing), all,
+      inner ? fmt::format("{} outside of these layers, a ", console::grouped(p.outline.trunk_parameters)) : "",
+      console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()));
+}
+
 void print_gradients(std::ostream& out, const Plan& p) {
   if (p.gate.layer_count() == 0 || p.gate.frozen()) return;
   out << fmt::format("gradients of {} gate's matrices (the same rule on every rank count)\n",
@@ -179,15 +192,7 @@ int plan(Arguments arguments) {
 
   std::ostringstream out;  // all or nothing: memory may run out between two lines
   out.exceptions(std::ios::badbit);
-  out << fmt::format(
-             "{}{} experts on {} rank(s), {}; {} parameters: {}gate {}, an expert {}\n",
-             outline.layers.size() > 1 ? fmt::format("{} mixture layers of ", outline.layers.size()) : "",
-             config.moe.experts, ranks, choice_text(p.options.routing),
-             console::grouped(outline.parameter_count()),
-             outline.trunk_parameters > 0
-                 ? fmt::format("{} outside of these layers, a ", console::grouped(outline.trunk_parameters))
-                 : "",
-             console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()))
+  out << headline(p)
       << fmt::format("{} steps per epoch, {} epochs; {}\n\n", batching.batches_per_epoch(), config.train.epochs,
                      batch_text(config.train));
   print_gradients(out, p);
