@@ -10,6 +10,11 @@ namespace {
 constexpr std::array gate_value_words = {config::Word{GateValue::softmax, "softmax"},
                                          config::Word{GateValue::noisy_softmax, "noisy_softmax"},
                                          config::Word{GateValue::noisy_logit, "noisy_logit"}};
+constexpr std::array scores_words = {config::Word{GateScores::softmax, "softmax"},
+                                     config::Word{GateScores::sigmoid, "sigmoid"}};
+constexpr std::array normalise_words = {config::Word{Normalise::automatic, "auto"},
+                                        config::Word{Normalise::chosen, "chosen"},
+                                        config::Word{Normalise::all, "all"}};
 constexpr std::array noise_words = {config::Word{GateNoise::none, "none"},
                                     config::Word{GateNoise::uniform, "uniform"},
                                     config::Word{GateNoise::normal, "normal"}};
@@ -49,6 +54,14 @@ constexpr std::array of_the_layer = {
         "gate_value",
         "what multiplies an expert's output: the softmax of the scores, of the scores with noise, or "
         "the noisy score itself"),
+    arithmetic.choice<&Options::scores, scores_words>(
+        "scores", "what weights are of: softmax, e to the score; sigmoid, 1/(1 + e to minus the score)"),
+    arithmetic.choice<&Options::normalise, normalise_words>(
+        "normalise",
+        "what they are divided by: chosen, their sum over a sample's experts; all, over all experts, and a "
+        "sigmoid by nothing; auto: all where top_k is 1, otherwise chosen"),
+    arithmetic.number<&Options::scale>("scale", config::above_zero,
+                                       "of the weights, where they multiply what experts return"),
     arithmetic.choice<&Options::noise, noise_words>(
         "noise",
         "added to the scores before the top k are chosen; uniform: from [0, noise_scale); normal: with mean 0"),
@@ -82,6 +95,17 @@ constexpr auto fields = [] {
 }();
 
 }  // namespace
+
+bool weighs_over_chosen(const Options& options) {
+  const bool one = options.top_k == 1 || options.experts == 1;
+  return options.normalise == Normalise::chosen || (options.normalise == Normalise::automatic && !one);
+}
+
+bool weights_are_probabilities(const Options& options) {
+  if (weighs_over_chosen(options)) return true;
+  const bool some = options.top_k > 1 && options.top_k < options.experts;
+  return options.scores == GateScores::softmax && !some;
+}
 
 std::string_view word_of(const Options& options, std::string_view key) {
   const auto& choice = std::get<config::Choice>(std::ranges::find(fields, key, &config::Field::key)->type);

@@ -13,6 +13,9 @@ namespace switchyard::moe {
 
 // What multiplies a chosen expert's output.
 enum class GateValue { softmax, noisy_softmax, noisy_logit };
+// What a weight is by, and what it is divided by.
+enum class GateScores { softmax, sigmoid };
+enum class Normalise { automatic, chosen, all };
 enum class GateNoise { none, uniform, normal };
 enum class NoiseDraw { every_step, once };
 enum class NoiseWhen { training, always };
@@ -30,6 +33,9 @@ struct Options : RegulariserWeights {
   // The experts learn from the mixture with gate softmax(z / T), the gate from that with softmax(z).
   double expert_temperature = 1;
   GateValue gate_value = GateValue::softmax;
+  GateScores scores = GateScores::softmax;
+  Normalise normalise = Normalise::automatic;
+  double scale = 1;  // of the weights, where they multiply what experts return
   GateNoise noise = GateNoise::none;
   double noise_scale = 0;  // uniform: range, 0: 1; normal: standard deviation, 0: 1/E
   NoiseDraw noise_draw = NoiseDraw::every_step;
@@ -46,6 +52,11 @@ struct RegulariserWeight {
 std::vector<RegulariserWeight> regulariser_weights(const Options& options);
 
 config::Section section();
+
+// Over the chosen experts of a sample, `top_k` of them (0: all).
+bool weighs_over_chosen(const Options& options);
+// The weights of a sample add up to 1, or are a probability under all experts.
+bool weights_are_probabilities(const Options& options);
 
 // That of a choice, by its key: "gate_value" gives "softmax".
 std::string_view word_of(const Options& options, std::string_view key);

@@ -17,7 +17,9 @@ struct Routing {
   tensor::ConstMatrix noisy;   // [N, E], by which the experts are chosen; without noise the scores
   tensor::ConstMatrix clean;   // [N, E], the scores without noise
   Span<std::int32_t> experts;  // [N, K] global expert ids
-  tensor::ConstMatrix scores;  // [N, E], of which the weights are the softmax: clean or noisy
+  tensor::ConstMatrix scores;  // [N, E], of which the weights are: clean or noisy, or their log sigmoid
+  tensor::ConstMatrix logits;  // [N, E], of which the scores are the log sigmoid; no data: of none
+  ops::WeightSum weight_sum = ops::WeightSum::usual;
   tensor::Matrix weights;      // [N, K] gate weights
   tensor::Matrix log_weights;  // [N, K]; 0 and -infinity where one of several experts answers alone
   tensor::Matrix factors;      // [N, K], what multiplies an expert's output: weights, or the scores themselves
@@ -29,6 +31,7 @@ struct Routing {
   Routing rows_from(IndexRange rows) const {
     Routing part = *this;
     for (auto* m : {&part.noisy, &part.clean, &part.scores}) *m = m->rows_from(rows);
+    if (logits.data != nullptr) part.logits = logits.rows_from(rows);
     for (auto* m : {&part.weights, &part.log_weights, &part.factors}) *m = m->rows_from(rows);
     part.experts = experts.subspan(rows.begin * slots, rows.size() * slots);
     if (!entropies.empty()) part.entropies = entropies.subspan(rows.begin, rows.size());

@@ -5,8 +5,22 @@
 
 #include "ops/reduce.hpp"
 #include "ops/rows.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::moe {
+
+namespace {
+
+// Weights that add up to 1.
+tensor::ConstMatrix shares_of(const nn::Pass& pass, const Routing& routing) {
+  if (routing.weight_sum == ops::WeightSum::usual || routing.weight_sum == ops::WeightSum::slots)
+    return routing.weights;
+  const tensor::Matrix shares = tensor::allocate_matrix(pass.workspace(), routing.samples, routing.slots);
+  ops::shares(pass.context, routing.weights, shares);
+  return shares;
+}
+
+}  // namespace
 
 void RoutingSums::measure(const nn::Pass& pass, const Router& router, const Routing& routing) {
   routing_ = &routing;
@@ -15,10 +29,11 @@ void RoutingSums::measure(const nn::Pass& pass, const Router& router, const Rout
   score_entropies_ = routing.entropies;
   if (routing.slots > 1) {
     const Span<double> of_weights = allocate();
-    ops::entropy_rows(pass.context, routing.weights, of_weights);
+    ops::entropy_rows(pass.context, shares_of(pass, routing), of_weights);
     weight_entropies_ = score_entropies_ = of_weights;
   }
-  if (routing.slots > 1 && routing.slots < experts_) {
+  const bool are_known = routing.slots == 1 && !routing.entropies.empty();
+  if (routing.scores.cols == experts_ && routing.slots < experts_ && !are_known) {
     const Span<double> of_scores = allocate();
     ops::score_statistics(pass.context, routing.scores, {}, of_scores);
     for (double& entropy : of_scores) entropy *= std::numbers::log2e;

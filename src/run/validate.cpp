@@ -213,6 +213,43 @@ void check_freeze(const Config& config, const moe::RouterKind& kind) {
           freeze);
 }
 
+// What weights are, where it is not the softmax of the scores of the chosen, or of one of all.
+void check_weights(const Config& config, const moe::RouterKind& kind) {
+  const moe::Options& moe = config.moe;
+  const Config defaults;
+  const bool are_usual = moe.scores == defaults.moe.scores && moe.normalise == defaults.moe.normalise &&
+                         moe.scale == defaults.moe.scale;
+  require(
+      are_usual || kind.scores == moe::ScoresOf::samples,
+      "moe.scores, moe.normalise or moe.scale is set with model.gate = '{}' (they are of a gate that scores "
+      "the experts by the sample alone); remove them, or end it with dense:experts",
+      config.model.gate);
+  require(are_usual || moe.gate_value != moe::GateValue::noisy_logit,
+          "moe.scores, moe.normalise or moe.scale is set with moe.gate_value = noisy_logit (the score itself "
+          "multiplies an output, no weight); remove them, or use another gate_value");
+  require(moe.normalise != moe::Normalise::chosen || moe.top_k != 1 || moe.experts == 1,
+          "moe.normalise = chosen with moe.top_k = 1 (the weight would be 1 whatever the gate says, which then "
+          "does not learn); use all or auto, or a larger moe.top_k");
+  require(moe.scores == moe::GateScores::softmax || moe.z_loss == 0,
+          "moe.z_loss = {} with moe.scores = sigmoid (a sigmoid is the same beside any other score, so their "
+          "exponentials have no sum to keep small); set it to 0",
+          moe.z_loss);
+  if (config.model.family != model::Family::mixture || !model::kind_of(config.model.loss).of_distributions)
+    return;
+  require(moe.scale == 1,
+          "moe.scale = {} with model.loss = likelihood, stochastic or predicted_loss (a mixture's weights are "
+          "probabilities); set it to 1, or use another loss",
+          moe.scale);
+  require(moe::weights_are_probabilities(moe),
+          "moe.scores = {}, moe.normalise = {} and moe.top_k = {} with model.loss = likelihood, stochastic or "
+          "predicted_loss (a mixture's weights add up to 1, and these do not); use moe.normalise = chosen with "
+          "moe.top_k above 1, or another loss",
+          word_of(moe, "scores"), word_of(moe, "normalise"), moe.top_k);
+  require(moe.scores == moe::GateScores::softmax || config.model.loss != model::Loss::predicted_loss,
+          "moe.scores = sigmoid with model.loss = predicted_loss (the scores are the experts' losses); use "
+          "softmax");
+}
+
 void check_mixture(const Config& config) {
   const moe::Options& moe = config.moe;
   const bool of_distributions =
@@ -299,6 +336,7 @@ void validate(const Config& config) {
   const std::string gate = model::gate_text(config.model);
   moe::validate({config.moe, gate, config.model.loss == model::Loss::likelihood});
   check_choice(config, kind);
+  check_weights(config, kind);
   check_mixture(config);
   check_similarity(config.moe);
   check_init(config.init);

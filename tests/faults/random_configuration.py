@@ -56,9 +56,14 @@ def draw(random, image_folder):
             moe["gate_value"] = random.choice(("softmax", "noisy_softmax", "noisy_logit"))
         if moe["noise"] == "normal" and random.random() < 0.5:
             moe["load"] = number(random, 0.01, 1)
+    if learned and not attentive and loss in ("cross_entropy", "logistic", "double_softmax"):
+        if moe.get("gate_value") != "noisy_logit":
+            moe["scores"] = maybe(random, 0.3, "sigmoid", "softmax")
+            moe["normalise"] = random.choice(("auto", "all") if top_k == 1 else ("auto", "chosen", "all"))
+            moe["scale"] = maybe(random, 0.3, number(random, 0.3, 3), 1)
     if learned and count > 1:
         for key in ("importance", "balance", "z_loss", "gate_entropy", "similarity", "similarity_same"):
-            if random.random() < 0.15:
+            if random.random() < 0.15 and (key != "z_loss" or moe.get("scores") != "sigmoid"):
                 moe[key] = number(random, 0.01, 1)
     optim = {"name": random.choice(("adam", "adamw", "sgd", "normalised_sgd")), "learning_rate": number(random, 1e-3, 3e-2),
              "weight_decay": maybe(random, 0.3, 1e-3, 0), "schedule": random.choice(("constant", "cosine", "linear", "warmup_stable_decay")),

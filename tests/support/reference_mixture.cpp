@@ -196,19 +196,27 @@ Choice choose(const MixtureCase& test, const Values& logits, const Values& noise
       choice.chances.push_back(0.5 * std::erfc(-distance / std::sqrt(2.0)));
     }
   }
-  const Values& scores = test.gate_value == moe::GateValue::noisy_softmax ? noisy : logits;
+  Values scores = test.gate_value == moe::GateValue::noisy_softmax ? noisy : logits;
+  const bool of_sigmoids = test.scores == moe::GateScores::sigmoid;
+  if (of_sigmoids)
+    for (double& z : scores) z = -std::log1p(std::exp(-z));
   choice.scores = scores;
   choice.probabilities = softmax_of(scores);
   for (const double z : scores) choice.log_sum += std::exp(z);
   choice.log_sum = std::log(choice.log_sum);
-  if (test.top_k == 1) {
-    choice.weights = {choice.probabilities[as_size(order[0])]};
+  double divisor = 0;  // of e^score
+  const bool over_chosen = test.normalise == moe::Normalise::chosen ||
+                           (test.normalise == moe::Normalise::automatic && test.top_k != 1);
+  if (over_chosen) {
+    for (const std::int64_t e : order) divisor += std::exp(scores[as_size(e)]);
   } else {
-    Values of_chosen;
-    for (const std::int64_t e : order) of_chosen.push_back(scores[as_size(e)]);
-    choice.weights = softmax_of(of_chosen);
+    for (const double z : scores) divisor += std::exp(z);
+    if (of_sigmoids) divisor = 1;
   }
-  choice.factors = choice.weights;
+  for (const std::int64_t e : order) {
+    choice.weights.push_back(std::exp(scores[as_size(e)]) / divisor);
+    choice.factors.push_back(test.scale * choice.weights.back());
+  }
   if (test.gate_value == moe::GateValue::noisy_logit) {
     for (std::size_t i = 0; i < order.size(); ++i) choice.factors[i] = noisy[as_size(order[i])];
   }

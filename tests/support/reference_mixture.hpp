@@ -38,6 +38,9 @@ struct MixtureCase {
   std::int64_t similarity_layer = 0;
   model::Loss loss = model::Loss::likelihood;
   moe::GateValue gate_value = moe::GateValue::softmax;
+  moe::GateScores scores = moe::GateScores::softmax;
+  moe::Normalise normalise = moe::Normalise::automatic;
+  double scale = 1;           // of the weights, as factors of outputs
   std::vector<Values> noise;  // [sample][expert], added to the logits before the choice; empty: none
   std::vector<Values> images;
   std::vector<std::int64_t> labels;

@@ -25,6 +25,9 @@ class Model:
     expert: str = "dense:8 relu dense:width"
     top_k: int = 0
     gate_value: str = "softmax"
+    scores: str = "softmax"
+    normalise: str = "auto"
+    scale: float = 1
     noise_deviation: float = 0
     similarity_layer: int = 0
     parts: int = 1
@@ -231,23 +234,30 @@ class Residual:
 class Routing:
     """Who sees which row, and how much of it. [rows, experts] throughout; what was not chosen has weight 0.
 
-    clean: scores of the gate; noisy: with noise; value: those of the two that the weights are of; p: their softmax.
+    clean: scores of the gate; noisy: with noise; value: those of the two that the weights are of, or the logarithms of their
+    sigmoids; p: their softmax, which is a sigmoid's share of all sigmoids.
     """
 
     def __init__(self, model, clean, noise):
         self.clean, self.noisy = clean, clean + noise
         self.value = self.noisy if model.gate_value == "noisy_softmax" else clean
+        self.sigmoid = None
+        if model.scores == "sigmoid":
+            self.sigmoid = 1 / (1 + numpy.exp(-self.value))
+            self.value = numpy.log(self.sigmoid)
         self.p = numpy.exp(log_softmax(self.value))
         self.order = numpy.argsort(-self.noisy, axis=1, kind="stable")  # ties to the lower expert
         self.is_chosen = numpy.zeros(clean.shape, bool)
         numpy.put_along_axis(self.is_chosen, self.order[:, : model.slots], True, axis=1)
-        self.of_all = model.slots == 1  # the softmax of which the weights are: over all, or over the chosen
+        # What the weights add up to 1 over: the chosen, all, or nothing.
+        self.of_all = model.normalise == "all" or (model.normalise == "auto" and model.slots == 1)
         if self.of_all:
-            self.weights = self.p * self.is_chosen
+            self.weights = (self.p if self.sigmoid is None else self.sigmoid) * self.is_chosen
         else:
             self.weights = numpy.exp(log_softmax(numpy.where(self.is_chosen, self.value, -numpy.inf)))
         self.by_score = model.gate_value == "noisy_logit"
-        self.factors = self.noisy * self.is_chosen if self.by_score else self.weights
+        self.scale = model.scale
+        self.factors = self.noisy * self.is_chosen if self.by_score else model.scale * self.weights
         sorted_scores = numpy.take_along_axis(self.noisy, self.order, 1)
         k = model.slots
         # How near another choice was: float32 and float64 only agree above their rounding.
@@ -258,12 +268,17 @@ class Routing:
         if self.by_score:
             d_clean = d_clean + d_factors * self.is_chosen
         else:
-            d_weights = d_weights + d_factors
+            d_weights = d_weights + self.scale * d_factors
         d = self.weights * d_weights
         total = d.sum(1, keepdims=True)
-        by_weights = d - (self.p if self.of_all else self.weights) * total
+        by_weights = d
+        if not self.of_all:
+            by_weights = d - self.weights * total
+        elif self.sigmoid is None:
+            by_weights = d - self.p * total
         by_p = self.p * (d_p - (self.p * d_p).sum(1, keepdims=True))
-        return d_clean + d_value + by_weights + by_p
+        d_value = d_value + by_weights + by_p
+        return d_clean + (d_value if self.sigmoid is None else (1 - self.sigmoid) * d_value)
 
 
 def entropy(shares):

@@ -59,6 +59,14 @@ class Gradient(unittest.TestCase):
     def test_all_slots(self):
         self.check(top_k=0, weights=ALL)
 
+    def test_of_sigmoids_of_all_experts_and_of_a_scale(self):
+        weights = {name: weight for name, weight in ALL.items() if name != "z_loss"}
+        for scores in ("softmax", "sigmoid"):
+            for normalise in ("auto", "chosen", "all"):
+                for top_k in (0, 1, 2):
+                    with self.subTest(scores=scores, normalise=normalise, top_k=top_k):
+                        self.check(top_k=top_k, scores=scores, normalise=normalise, scale=2.5, weights=weights)
+
     def test_without_regularisers(self):
         self.check(top_k=2)
 

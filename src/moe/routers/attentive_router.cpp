@@ -26,8 +26,8 @@ class AttentiveRouter final : public Router {
     const tensor::Matrix scores = tensor::allocate_matrix(pass.workspace(), routing.samples, options().experts);
     ops::attention_scores(pass.context, attention(output), scores);
     routing.scores = routing.noisy = scores;
-    allocate_weights(pass, options().gate_value, routing);
-    weigh_by_scores(pass.context, options().gate_value, routing);
+    allocate_weights(pass, options(), routing);
+    weigh_by_scores(pass.context, options(), routing);
   }
 
   // The experts learn from their keys, also where the queries stay as they are.

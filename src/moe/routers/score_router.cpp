@@ -31,22 +31,32 @@ class ScoreRouter final : public Router {
 
   Routing route(const nn::Pass& pass) override {
     Routing routing = allocate_routing(pass, slots());
-    allocate_weights(pass, options().gate_value, routing);
+    allocate_weights(pass, options(), routing);
     routing.noise_deviation = noise_scale_;
     if (options().top_k == 0) take_all(routing);
-    const tensor::Matrix noisy =
-        adds_noise(pass) ? tensor::allocate_matrix(pass.workspace(), routing.samples, options().experts)
-                         : tensor::Matrix();
+    const auto room_for = [&](bool wanted) {
+      return wanted ? tensor::allocate_matrix(pass.workspace(), routing.samples, options().experts)
+                    : tensor::Matrix();
+    };
+    const tensor::Matrix noisy = room_for(adds_noise(pass));
+    const tensor::Matrix log_sigmoids = room_for(options().scores == GateScores::sigmoid);
     const auto with_scores = [&](tensor::ConstMatrix clean) {
       Routing all = routing;
       all.clean = clean;
       all.noisy = noisy.data != nullptr ? tensor::ConstMatrix(noisy) : clean;
       all.scores = options().gate_value == GateValue::noisy_softmax ? all.noisy : clean;
+      if (log_sigmoids.data != nullptr) {
+        all.logits = all.scores;
+        all.scores = log_sigmoids;
+      }
       return all;
     };
     return with_scores(network()->forward(pass, [&](IndexRange rows, tensor::ConstMatrix clean) {
       if (noisy.data != nullptr) add_noise(pass, rows, clean, noisy);
-      choose(pass.context, with_scores(clean).rows_from(rows));
+      const Routing piece = with_scores(clean).rows_from(rows);
+      if (log_sigmoids.data != nullptr)
+        ops::log_sigmoid(pass.context, piece.logits, log_sigmoids.rows_from(rows));
+      choose(pass.context, piece);
     }));
   }
 
@@ -74,7 +84,7 @@ class ScoreRouter final : public Router {
   }
   void choose(device::Context& context, const Routing& routing) const {
     if (options().top_k > 0) ops::top_k(context, routing.noisy, slots(), routing.experts.data());
-    weigh_by_scores(context, options().gate_value, routing);
+    weigh_by_scores(context, options(), routing);
   }
 
   std::uint64_t noise_seed_;
@@ -83,6 +93,10 @@ class ScoreRouter final : public Router {
 
 std::string describe(const Options& moe, const nn::NetworkShape& /*network*/) {
   std::string text = fmt::format("weight {}, noise {}", word_of(moe, "gate_value"), word_of(moe, "noise"));
+  if (moe.scores != GateScores::softmax) text += fmt::format(", scores {}", word_of(moe, "scores"));
+  if (moe.normalise != Normalise::automatic)
+    text += fmt::format(", normalised over {}", word_of(moe, "normalise"));
+  if (moe.scale != 1) text += fmt::format(", times {}", moe.scale);
   if (moe.noise != GateNoise::none) {
     text += fmt::format(" of scale {:.4g} ({}, {})", noise_scale(moe), word_of(moe, "noise_draw"),
                         word_of(moe, "noise_when"));

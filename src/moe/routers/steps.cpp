@@ -9,6 +9,12 @@ namespace {
 
 void fill(tensor::Matrix m, float value) { std::fill_n(m.data, m.rows * m.cols, value); }
 
+ops::WeightSum weight_sum(const Options& options, index_t slots) {
+  if (weighs_over_chosen(options)) return ops::WeightSum::slots;
+  if (options.scores == GateScores::sigmoid) return ops::WeightSum::one;
+  return slots > 1 && slots == options.experts ? ops::WeightSum::slots : ops::WeightSum::experts;
+}
+
 }  // namespace
 
 Routing allocate_routing(const nn::Pass& pass, index_t slots) {
@@ -35,20 +41,26 @@ void weigh_fully(Routing& routing) {
   fill(routing.log_weights, 0.0F);
 }
 
-void allocate_weights(const nn::Pass& pass, GateValue value, Routing& routing) {
-  if (routing.slots == 1) routing.entropies = pass.workspace().allocate<double>(routing.samples);
-  if (value == GateValue::noisy_logit)
+void allocate_weights(const nn::Pass& pass, const Options& options, Routing& routing) {
+  routing.weight_sum = weight_sum(options, routing.slots);
+  if (routing.slots == 1 && routing.weight_sum == ops::WeightSum::experts)
+    routing.entropies = pass.workspace().allocate<double>(routing.samples);
+  if (options.gate_value == GateValue::noisy_logit || options.scale != 1)
     routing.factors = tensor::allocate_matrix(pass.workspace(), routing.samples, routing.slots);
 }
 
-void weigh_by_scores(device::Context& context, GateValue value, const Routing& routing) {
+void weigh_by_scores(device::Context& context, const Options& options, const Routing& routing) {
   ops::gate_weights(context, routing.scores, routing.experts.data(),
                     {.weights = routing.weights,
                      .log_weights = routing.log_weights,
                      .entropies = routing.entropies,
-                     .by_largest = routing.noisy.data == routing.scores.data});
-  if (value == GateValue::noisy_logit)
+                     .by_largest = routing.noisy.data == routing.scores.data,
+                     .sum = routing.weight_sum});
+  if (options.gate_value == GateValue::noisy_logit) {
     ops::gather_scores(context, routing.noisy, routing.experts.data(), routing.slots, routing.factors);
+  } else if (options.scale != 1) {
+    ops::scale(context, routing.weights, static_cast<float>(options.scale), routing.factors);
+  }
 }
 
 void backward_to_scores(const nn::Pass& pass, const Routing& routing, ops::GateMeasure measure,
@@ -60,6 +72,7 @@ void backward_to_scores(const nn::Pass& pass, const Routing& routing, ops::GateM
                       .experts = routing.experts.data(),
                       .weights = routing.weights,
                       .log_weights = routing.log_weights,
+                      .sum = routing.weight_sum,
                       .measure = measure,
                       .d_slots = d_slots,
                       .importance = regularisers.importance,
@@ -69,6 +82,7 @@ void backward_to_scores(const nn::Pass& pass, const Routing& routing, ops::GateM
                       .z_loss = static_cast<float>(regularisers.z_loss / samples),
                       .entropy = static_cast<float>(regularisers.entropy / samples)},
                      d_scores);
+  if (routing.logits.data != nullptr) ops::log_sigmoid_backward(pass.context, routing.logits, d_scores);
   if (!regularisers.load.empty()) {
     ops::expected_load_backward(pass.context, routing.expected_load(), regularisers.load, d_scores);
   }

@@ -12,12 +12,14 @@ Routing allocate_routing(const nn::Pass& pass, index_t slots);
 void take_all(Routing& routing);
 // Where one expert answers, whatever its score.
 void weigh_fully(Routing& routing);
-// Room for what weigh_by_scores adds: factors that `value` names, and entropies.
-void allocate_weights(const nn::Pass& pass, GateValue value, Routing& routing);
+// What weights are divided by, and room for what weigh_by_scores adds: factors that are no weights, and
+// entropies.
+void allocate_weights(const nn::Pass& pass, const Options& options, Routing& routing);
 // The weights of the chosen experts by routing.scores, and their factors.
-void weigh_by_scores(device::Context& context, GateValue value, const Routing& routing);
+void weigh_by_scores(device::Context& context, const Options& options, const Routing& routing);
 
-// d_scores [N, E], written in full: of what is trained by gradients.slots, and of the regularisers.
+// d_scores [N, E], written in full: of what is trained by gradients.slots, and of the regularisers. By the
+// logits, if scores are of them.
 void backward_to_scores(const nn::Pass& pass, const Routing& routing, ops::GateMeasure measure,
                         tensor::ConstMatrix d_slots, const RegulariserGradients& regularisers,
                         tensor::Matrix d_scores);

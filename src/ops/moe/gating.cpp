@@ -14,6 +14,11 @@ void expect_slots(index_t slots, index_t experts) {
   SY_EXPECTS(slots >= 1 && slots <= experts, "{} slots for {} experts", slots, experts);
 }
 
+WeightSum sum_of(WeightSum sum, index_t slots) {
+  if (sum != WeightSum::usual) return sum;
+  return slots == 1 ? WeightSum::experts : WeightSum::slots;
+}
+
 template <class T>
 T* data_or_null(Span<T> values) {
   return values.empty() ? nullptr : values.data();
@@ -29,16 +34,38 @@ void add_noise(device::Context& context, tensor::ConstMatrix logits, Span<const 
   device::for_each_row(context, logits.rows, kernels::AddNoise{logits, ids.data(), noise, noisy});
 }
 
+void log_sigmoid(device::Context& context, tensor::ConstMatrix x, tensor::Matrix y) {
+  expect_shape("y", y, x.rows, x.cols);
+  device::for_each_row(context, x.rows, kernels::LogSigmoid{x, y});
+}
+
+void log_sigmoid_backward(device::Context& context, tensor::ConstMatrix x, tensor::Matrix d) {
+  expect_shape("d", d, x.rows, x.cols);
+  device::for_each_row(context, x.rows, kernels::LogSigmoidBackward{x, d});
+}
+
+void scale(device::Context& context, tensor::ConstMatrix x, float factor, tensor::Matrix y) {
+  expect_shape("y", y, x.rows, x.cols);
+  device::for_each_row(context, x.rows, kernels::Scale{x, factor, y});
+}
+
+void shares(device::Context& context, tensor::ConstMatrix x, tensor::Matrix y) {
+  expect_shape("y", y, x.rows, x.cols);
+  device::for_each_row(context, x.rows, kernels::SharesOfRow{x, y});
+}
+
 void gate_weights(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
                   const SlotWeights& of_slots) {
-  const auto& [weights, log_weights, entropies, by_largest] = of_slots;
+  const auto& [weights, log_weights, entropies, by_largest, of_sum] = of_slots;
   const index_t slots = weights.cols;
+  const WeightSum sum = sum_of(of_sum, slots);
+  const bool over_all = sum == WeightSum::experts;
   expect_slots(slots, scores.cols);
   expect_shape("weights", weights, scores.rows, slots);
   expect_shape("log_weights", log_weights, scores.rows, slots);
-  SY_EXPECTS(entropies.empty() || (slots == 1 && std::ssize(entropies) == scores.rows),
+  SY_EXPECTS(entropies.empty() || (slots == 1 && over_all && std::ssize(entropies) == scores.rows),
              "{} entropies for {} rows of {} slots", entropies.size(), scores.rows, slots);
-  if (slots == 1) {
+  if (slots == 1 && over_all) {
     const index_t block = kernels::rows_per_block;
     device::for_each_row(
         context, (scores.rows + block - 1) / block,
@@ -46,7 +73,7 @@ void gate_weights(device::Context& context, tensor::ConstMatrix scores, const st
     return;
   }
   device::for_each_row(context, scores.rows,
-                       kernels::GateWeights{scores, experts, slots, weights, log_weights});
+                       kernels::GateWeights{scores, experts, slots, sum, weights, log_weights});
 }
 
 void choose_one(device::Context& context, tensor::ConstMatrix values, tensor::Matrix log_weights) {
@@ -68,7 +95,9 @@ void gather_scores(device::Context& context, tensor::ConstMatrix scores, const s
   device::for_each(context, scores.rows * slots, kernels::GatherScores{scores, experts, values});
 }
 
-void gate_backward(device::Context& context, const GateGradient& g, tensor::Matrix d_scores) {
+void gate_backward(device::Context& context, const GateGradient& gradient, tensor::Matrix d_scores) {
+  GateGradient g = gradient;
+  g.sum = sum_of(g.sum, g.weights.cols);
   const index_t samples = g.scores.rows;
   const index_t experts = g.scores.cols;
   const index_t slots = g.weights.cols;
@@ -77,9 +106,9 @@ void gate_backward(device::Context& context, const GateGradient& g, tensor::Matr
   expect_shape("log_weights", g.log_weights, samples, slots);
   expect_shape("d_slots", g.d_slots, samples, slots);
   expect_shape("d_scores", d_scores, samples, experts);
-  for (const auto& gradient : {g.importance, g.probability}) {
-    SY_EXPECTS(gradient.empty() || std::ssize(gradient) == experts,
-               "a regulariser's gradient has {} values for {} experts", gradient.size(), experts);
+  for (const auto& of : {g.importance, g.probability}) {
+    SY_EXPECTS(of.empty() || std::ssize(of) == experts, "a regulariser's gradient has {} values for {} experts",
+               of.size(), experts);
   }
   if (g.sample_probability.data != nullptr) {
     expect_shape("sample_probability", g.sample_probability, samples, experts);

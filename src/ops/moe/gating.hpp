@@ -32,17 +32,35 @@ struct Noise {
 void add_noise(device::Context&, tensor::ConstMatrix logits, Span<const index_t> ids, const Noise& noise,
                tensor::Matrix noisy);
 
-// K >= 2, or E = 1: softmax over the scores of the sample's slots. K = 1 < E: the chosen expert's probability
-// under the softmax over all E, so that the gate still learns; then entropies gets that softmax's entropy in
-// bits.
+// y = log(1 / (1 + e^-x)), whose softmax is a sigmoid's share of the sigmoids, and which keeps its digits where
+// they are nearly 0 or 1. y and x may be the same place.
+void log_sigmoid(device::Context&, tensor::ConstMatrix x, tensor::Matrix y);
+// d *= 1 / (1 + e^x): from the gradient by y to that by x.
+void log_sigmoid_backward(device::Context&, tensor::ConstMatrix x, tensor::Matrix d);
+
+// What the e^z of a sample's slots are divided by to be weights.
+enum class WeightSum {
+  usual,    // slots where there are several; experts where there is one, so that the gate still learns
+  slots,    // their sum over the sample's slots
+  experts,  // their sum over all E: weights are probabilities
+  one,      // nothing: scores are logarithms of weights
+};
+
+// By the sum over all E, the one slot's entropies are those of the softmax over all, in bits.
 struct SlotWeights {
   tensor::Matrix weights;       // [N, K]
   tensor::Matrix log_weights;   // [N, K]
   Span<double> entropies = {};  // [N]; empty: not wanted
   bool by_largest = false;      // the one slot has the largest score: top_k() of the same scores
+  WeightSum sum = WeightSum::usual;
 };
 void gate_weights(device::Context&, tensor::ConstMatrix scores, const std::int32_t* experts,
                   const SlotWeights& of_slots);
+
+// y = factor * x
+void scale(device::Context&, tensor::ConstMatrix x, float factor, tensor::Matrix y);
+// y[n, i] = x[n, i] / sum_j x[n, j]; 0 where that sum is 0.
+void shares(device::Context&, tensor::ConstMatrix x, tensor::Matrix y);
 
 // One of several answers alone: log_weights[n, i] = 0 for the largest of values[n], ties to the lower slot, and
 // -infinity for the others.
@@ -58,15 +76,16 @@ void gather_scores(device::Context&, tensor::ConstMatrix scores, const std::int3
 
 // What multiplies an expert's output, and so what its gradient is by.
 enum class GateMeasure {
-  weight,  // the softmax weight; d_slots is by its logarithm
+  weight,  // the weight, or a multiple of it; d_slots is by its logarithm
   score,   // the score itself; d_slots is by it
 };
 
 struct GateGradient {
-  tensor::ConstMatrix scores;             // [N, E], those that the weights are the softmax of
+  tensor::ConstMatrix scores;             // [N, E], those that the weights are of
   const std::int32_t* experts = nullptr;  // [N, K]
   tensor::ConstMatrix weights;            // [N, K]
   tensor::ConstMatrix log_weights;        // [N, K]
+  WeightSum sum = WeightSum::usual;       // of the weights
   GateMeasure measure = GateMeasure::weight;
   tensor::ConstMatrix d_slots;  // [N, K]
   // g_e = dR/dw_e of a regulariser R of the weights' sums over the batch: the same for every sample. Empty:
@@ -84,8 +103,9 @@ struct GateGradient {
   float entropy = 0;
 };
 // d_scores: [N, E], written in full. With l_i = d_slots_i (by log w) + w_i g_i:
-//   K >= 2:    d z_i = l_i - w_i sum_j l_j for the experts in slots, 0 for all others
-//   K = 1 < E: d z_j = l ([j = e] - p_j) over all E, e the chosen expert; 1 - p_e is the sum of the others' p
+//   sum over slots:   d z_i = l_i - w_i sum_j l_j for the experts in slots, 0 for all others
+//   sum over experts: d z_j = l_j - p_j sum_i l_i over all E, l_j = 0 for those in no slot
+//   no sum:           d z_i = l_i for the experts in slots, 0 for all others
 // plus d_slots of the chosen experts if the score itself is the measure, plus p_j (c_j - sum_e p_e c_e), plus
 // p_j (2 z_loss L - entropy (log p_j + H)) with L = log sum_e e^z_e and H = -sum_e p_e log p_e.
 void gate_backward(device::Context&, const GateGradient&, tensor::Matrix d_scores);

@@ -36,6 +36,7 @@ struct GateData {
   float z_loss = 0, entropy = 0;
   std::vector<float> sample_probability;  // [N, E], empty: none
   double sample_scale = 0.7;
+  WeightSum weight_sum = WeightSum::usual;
 
   GateData(const Size& size_in, GateMeasure measure_in, bool with_importance, bool with_probability)
       : size(size_in),
@@ -54,13 +55,31 @@ struct GateData {
     if (with_probability) probability.assign(c.begin() + size.experts, c.end());
   }
 
+  // By the definition: e^z of the chosen, divided by what `weight_sum` says.
+  std::vector<double> weights_of(index_t n, const std::vector<double>& z) const {
+    const bool of_experts =
+        weight_sum == WeightSum::experts || (weight_sum == WeightSum::usual && size.slots == 1);
+    std::vector<double> w;
+    double divisor = 0;
+    for (index_t i = 0; i < size.slots; ++i) {
+      w.push_back(std::exp(z[as_size(chosen[as_size(n * size.slots + i)])]));
+      divisor += w.back();
+    }
+    if (of_experts) {
+      divisor = 0;
+      for (const double score : z) divisor += std::exp(score);
+    }
+    if (weight_sum == WeightSum::one) divisor = 1;
+    for (double& weight : w) weight /= divisor;
+    return w;
+  }
+
   double value(index_t n, const std::vector<double>& z) const {
     std::vector<double> of_slots;
     for (index_t i = 0; i < size.slots; ++i)
       of_slots.push_back(z[as_size(chosen[as_size(n * size.slots + i)])]);
     const std::vector<double> p = naive::softmax_of(z);
-    std::vector<double> w = naive::softmax_of(of_slots);
-    if (size.slots == 1) w = {p[as_size(chosen[as_size(n)])]};
+    const std::vector<double> w = weights_of(n, z);
     double sum = 0;
     for (index_t i = 0; i < size.slots; ++i) {
       const double by = measure == GateMeasure::weight ? std::log(w[as_size(i)]) : of_slots[as_size(i)];
@@ -89,13 +108,14 @@ struct GateData {
     const tensor::ConstMatrix z(scores.data(), size.samples, size.experts);
     const tensor::Matrix w(weights.data(), size.samples, size.slots);
     const tensor::Matrix log_w(log_weights.data(), size.samples, size.slots);
-    gate_weights(context, z, chosen.data(), {w, log_w});
+    gate_weights(context, z, chosen.data(), {.weights = w, .log_weights = log_w, .sum = weight_sum});
     const PaddedMatrix d_scores(size.samples, size.experts, 2);
     gate_backward(context,
                   {.scores = z,
                    .experts = chosen.data(),
                    .weights = w,
                    .log_weights = log_w,
+                   .sum = weight_sum,
                    .measure = measure,
                    .d_slots = {d_slots.data(), size.samples, size.slots},
                    .importance = importance,
@@ -130,6 +150,14 @@ void for_all_gates(const F& f) {
           f(with_own);
           with_own.sample_probability = random_values(size.samples * size.experts, 5);
           f(with_own);
+          for (const WeightSum sum : {WeightSum::slots, WeightSum::experts, WeightSum::one}) {
+            SCOPED_TRACE(static_cast<int>(sum));
+            with_own.weight_sum = sum;
+            f(with_own);
+            GateData alone(size, measure, importance, probability);
+            alone.weight_sum = sum;
+            f(alone);
+          }
         }
       }
     }
@@ -170,11 +198,12 @@ std::vector<long double> exact_gradient(const GateData& data) {
   const std::vector<long double> p = softmax(z);
   std::vector<long double> d(experts, 0.0L), of_slots;
   for (std::size_t i = 0; i < slots; ++i) of_slots.push_back(z[as_size(data.chosen[i])]);
-  const std::vector<long double> w = slots == 1 ? std::vector{p[as_size(data.chosen[0])]} : softmax(of_slots);
+  const bool over_all = slots == 1 || data.weight_sum == WeightSum::experts;
+  const std::vector<long double> w = softmax(of_slots);
   long double sum = 0;
   for (std::size_t i = 0; i < slots; ++i) sum += data.d_slots[i];
   for (std::size_t i = 0; i < slots; ++i)
-    d[as_size(data.chosen[i])] += data.d_slots[i] - (slots == 1 ? 0 : w[i] * sum);
+    d[as_size(data.chosen[i])] += data.d_slots[i] - (over_all ? 0 : w[i] * sum);
   long double entropy = 0;
   long double mean = 0;
   for (std::size_t e = 0; e < experts; ++e) {
@@ -184,7 +213,7 @@ std::vector<long double> exact_gradient(const GateData& data) {
   const std::size_t top = as_size(std::max_element(z.begin(), z.end()) - z.begin());
   const long double log_sum = z[top] - std::log(p[top]);
   for (std::size_t e = 0; e < experts; ++e) {
-    if (slots == 1) d[e] -= sum * p[e];
+    if (over_all) d[e] -= sum * p[e];
     if (!data.probability.empty()) d[e] += p[e] * (data.probability[e] - mean);
     d[e] += p[e] * (2 * data.z_loss * log_sum - data.entropy * (std::log(p[e]) + entropy));
   }
@@ -205,9 +234,15 @@ TEST(GateBackward, of_a_decided_gate_keeps_its_digits) {
   };
   for (const float offset : {0.0F, 1000.0F, -1000.0F, 30000.0F}) {
     for (const float lead : {0.0F, 4.0F, 16.0F, 25.0F, -16.0F}) {
-      for (const index_t slots : {1, 2, 4}) {
-        SCOPED_TRACE(::testing::Message() << offset << ", leads by " << lead << ", " << slots << " slots");
+      for (const auto& [slots, sum] : {std::pair<index_t, WeightSum>{1, WeightSum::usual},
+                                       {2, WeightSum::usual},
+                                       {4, WeightSum::usual},
+                                       {2, WeightSum::experts},
+                                       {4, WeightSum::experts}}) {
+        SCOPED_TRACE(::testing::Message() << offset << ", leads by " << lead << ", " << slots << " slots, "
+                                          << static_cast<int>(sum));
         GateData data({1, 4, slots}, GateMeasure::weight, false, false);
+        data.weight_sum = sum;
         data.scores = {offset - 1.5F, offset + lead, offset + 0.25F, offset - 0.5F};
         data.chosen = {1, 2, 0, 3};
         data.chosen.resize(as_size(slots));
@@ -269,59 +304,6 @@ TEST(GateBackward, refuses_regularisers_of_another_length) {
                               .sample_probability = short_of_a_row},
                              {values.data(), 2, 4}),
                ContractViolation);
-}
-
-// All samples are weighed in blocks; a sum over experts is in their order, whatever the block.
-TEST(GateWeights, of_one_slot_are_of_the_softmax_over_all_experts) {
-  for (const index_t samples : {1, 17, 65}) {
-    for (const index_t experts : {2, 16, 17, 256, 257}) {
-      const std::vector<float> z = random_values(samples * experts, 21, 3.0F);
-      std::vector<std::int32_t> chosen;
-      for (index_t n = 0; n < samples; ++n) chosen.push_back(static_cast<std::int32_t>(7 * n % experts));
-      const auto weigh = [&](device::Context& context, index_t first, index_t count) {
-        std::vector<float> w(as_size(2 * count));
-        std::vector<double> entropies(as_size(count));
-        gate_weights(context, {z.data() + first * experts, count, experts}, chosen.data() + first,
-                     {{w.data(), count, 1}, {w.data() + count, count, 1}, entropies});
-        w.insert(w.end(), entropies.begin(), entropies.end());
-        return w;
-      };
-      const std::vector<float> all = on_every_executor(
-          "gate_weights", [&](device::Context& context) { return weigh(context, 0, samples); });
-      device::Context context(1);
-      for (index_t n = 0; n < samples; ++n) {
-        const std::vector<double> p =
-            naive::softmax_of({z.begin() + n * experts, z.begin() + (n + 1) * experts});
-        const double w = p[as_size(chosen[as_size(n)])];
-        double entropy = 0;
-        for (const double share : p) entropy -= share * std::log2(share);
-        EXPECT_NEAR(all[as_size(n)], w, 1e-5 * w);
-        EXPECT_NEAR(all[as_size(samples + n)], std::log(w), 1e-5);
-        EXPECT_NEAR(all[as_size(2 * samples + n)], entropy, 1e-4);
-        const std::vector<float> alone = weigh(context, n, 1);
-        for (index_t i = 0; i < 3; ++i) ASSERT_EQ(all[as_size(i * samples + n)], alone[as_size(i)]);
-      }
-    }
-  }
-}
-
-TEST(GateWeights, of_the_largest_need_not_look_for_it) {
-  for (const index_t experts : {2, 17, 300}) {
-    constexpr index_t samples = 70;
-    const std::vector<float> z = random_values(samples * experts, 23, 3.0F);
-    device::Context context(1);
-    std::vector<std::int32_t> chosen(as_size(samples));
-    top_k(context, {z.data(), samples, experts}, 1, chosen.data());
-    const auto weigh = [&](bool by_largest) {
-      std::vector<float> w(as_size(2 * samples));
-      std::vector<double> entropies(as_size(samples));
-      gate_weights(context, {z.data(), samples, experts}, chosen.data(),
-                   {{w.data(), samples, 1}, {w.data() + samples, samples, 1}, entropies, by_largest});
-      w.insert(w.end(), entropies.begin(), entropies.end());
-      return w;
-    };
-    EXPECT_EQ(weigh(true), weigh(false));
-  }
 }
 
 TEST(GatherScores, takes_the_chosen_experts_scores) {

@@ -196,6 +196,42 @@ TEST(ClusteredGradient, has_noise_that_matters) {
   EXPECT_NE(reference::mixture_loads(test, parameters), with_noise);
 }
 
+// Every score, divisor and number of choices, with noise in the weights and all that reads them.
+TEST(WeightGradient, of_sigmoids_of_all_experts_and_of_a_scale) {
+  for (const moe::GateScores scores : {moe::GateScores::softmax, moe::GateScores::sigmoid}) {
+    for (const moe::Normalise normalise :
+         {moe::Normalise::automatic, moe::Normalise::chosen, moe::Normalise::all}) {
+      for (const index_t top_k : {0, 1, 2}) {
+        if (top_k == 1 && normalise == moe::Normalise::chosen) continue;  // refused: the weight is 1
+        SCOPED_TRACE(std::to_string(static_cast<int>(scores)) + ' ' +
+                     std::to_string(static_cast<int>(normalise)) + " top-" + std::to_string(top_k));
+        Setting setting = clustered(model::Loss::cross_entropy, moe::GateValue::noisy_softmax, top_k);
+        setting.noise = top_k > 0;
+        setting.scores = scores;
+        setting.normalise = normalise;
+        setting.scale = 2.5;
+        setting.importance = 0.3;
+        setting.gate_entropy = 0.2;
+        if (top_k > 0) {
+          setting.balance = 0.6;
+          setting.load = 0.4;
+          setting.normal = true;
+          setting.noise_scale = 0.4;
+        }
+        expect_equal(setting, 1e-6, 2e-6);
+      }
+    }
+  }
+}
+TEST(WeightGradient, of_a_likelihood_by_sigmoids_of_the_chosen) {
+  for (const model::Loss loss : {model::Loss::likelihood, model::Loss::stochastic}) {
+    Setting setting{.gate = conv_gate, .expert = conv_expert, .image = image, .top_k = 2, .loss = loss};
+    setting.scores = moe::GateScores::sigmoid;
+    if (loss == model::Loss::likelihood) setting.expert_temperature = 2.5;
+    expect_equal(setting, 1e-6, 2e-6);
+  }
+}
+
 TEST(ClusteredEvaluation, is_without_noise_unless_it_is_wanted_always) {
   for (const moe::NoiseWhen when : {moe::NoiseWhen::training, moe::NoiseWhen::always}) {
     for (const moe::GateValue value : gate_values) {

@@ -98,6 +98,9 @@ ModelOptions make_options(const Setting& setting) {
   mixture.moe.z_loss = setting.z_loss;
   mixture.moe.gate_entropy = setting.gate_entropy;
   mixture.moe.gate_value = setting.gate_value;
+  mixture.moe.scores = setting.scores;
+  mixture.moe.normalise = setting.normalise;
+  mixture.moe.scale = setting.scale;
   if (setting.noise) mixture.moe.noise = setting.normal ? moe::GateNoise::normal : moe::GateNoise::uniform;
   mixture.moe.noise_scale = setting.noise_scale;
   mixture.moe.load = setting.load;
@@ -184,6 +187,9 @@ reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
                               .similarity_layer = setting.similarity_layer,
                               .loss = setting.loss,
                               .gate_value = setting.gate_value,
+                              .scores = setting.scores,
+                              .normalise = setting.normalise,
+                              .scale = setting.scale,
                               .noise = {},
                               .images = {},
                               .labels = {}};

@@ -36,6 +36,9 @@ struct Setting {
   double expert_temperature = 1;
   std::string partition = {};
   model::Frozen frozen = {};
+  moe::GateScores scores = moe::GateScores::softmax;
+  moe::Normalise normalise = moe::Normalise::automatic;
+  double scale = 1;
 
   index_t classes() const { return loss == model::Loss::logistic ? 2 : 3; }
   index_t expert_count() const { return gate == "none" ? 1 : !partition.empty() ? 2 : experts; }

@@ -37,6 +37,61 @@ struct AddNoise {
   }
 };
 
+// With e = e^-|x|, which never overflows: log(1 / (1 + e^-x)) = min(x, 0) - log(1 + e).
+struct LogSigmoid {
+  tensor::ConstMatrix x;
+  tensor::Matrix y;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const in = x.row(row);
+    float* const out = y.row(row);
+    team.for_each(x.cols, [=](index_t i) {
+      const float value = in[i];
+      const float tail = log_of_one_plus(exp(value < 0.0F ? value : -value));
+      out[i] = (value < 0.0F ? value : 0.0F) - tail;
+    });
+  }
+};
+
+struct LogSigmoidBackward {
+  tensor::ConstMatrix x;
+  tensor::Matrix d;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const in = x.row(row);
+    float* const out = d.row(row);
+    team.for_each(x.cols, [=](index_t i) {
+      const float value = in[i];
+      const float e = exp(value < 0.0F ? value : -value);
+      out[i] *= (value < 0.0F ? 1.0F : e) / (1.0F + e);
+    });
+  }
+};
+
+struct Scale {
+  tensor::ConstMatrix x;
+  float factor;
+  tensor::Matrix y;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    team.for_each(x.cols, [&](index_t i) { y(row, i) = factor * x(row, i); });
+  }
+};
+
+struct SharesOfRow {
+  tensor::ConstMatrix x;
+  tensor::Matrix y;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float sum = team.sum(x.cols, [&](index_t i) { return x(row, i); });
+    team.for_each(x.cols, [&](index_t i) { y(row, i) = sum != 0.0F ? x(row, i) / sum : 0.0F; });
+  }
+};
+
 // One slot: w = e^(z_e - m) / sum_j e^(z_j - m) over all experts, added in their order, and the entropy of that
 // softmax. "Row" is a block of samples.
 struct GateWeightsOfOne {
@@ -93,11 +148,12 @@ struct GateWeightsOfOne {
   }
 };
 
-// Several slots: w_s = e^(z_s - m) / sum_j e^(z_j - m), where j runs over the sample's slots.
+// w_s = e^(z_s - m) / sum_j e^(z_j - m), where j runs over the sample's slots, or over all experts; or e^z_s.
 struct GateWeights {
   tensor::ConstMatrix logits;
   const std::int32_t* experts;
   index_t slots;
+  WeightSum sum;
   tensor::Matrix weights;
   tensor::Matrix log_weights;
 
@@ -105,8 +161,15 @@ struct GateWeights {
   SY_HD void operator()(const Team& team, index_t row) const {
     const float* const z = logits.row(row);
     const std::int32_t* const expert = experts + row * slots;
-    const float m = team.max(slots, [&](index_t i) { return z[expert[i]]; });
-    const float log_sum = log(team.sum(slots, [&](index_t i) { return exp(z[expert[i]] - m); }));
+    float m = 0.0F;
+    float log_sum = 0.0F;
+    if (sum == WeightSum::slots) {
+      m = team.max(slots, [&](index_t i) { return z[expert[i]]; });
+      log_sum = log(team.sum(slots, [&](index_t i) { return exp(z[expert[i]] - m); }));
+    } else if (sum == WeightSum::experts) {
+      m = team.max(logits.cols, [=](index_t e) { return z[e]; });
+      log_sum = log(team.sum(logits.cols, [=](index_t e) { return exp(z[e] - m); }));
+    }
     team.for_each(slots, [&](index_t i) {
       const float log_weight = (z[expert[i]] - m) - log_sum;
       log_weights(row, i) = log_weight;
@@ -218,11 +281,13 @@ struct GateBackward {
       const double regulariser = importance != nullptr ? w[i] * importance[expert[i]] : 0.0;
       l[i] = (by_weight ? d[i] : 0.0F) + static_cast<float>(regulariser);
     });
-    const bool through_all = slots == 1 && (by_weight || importance != nullptr);
+    const bool through_all = g.sum == WeightSum::experts && (by_weight || importance != nullptr);
     if (!through_all) team.for_each(n, [&](index_t e) { d_z[e] = 0.0F; });
     team.sync();
-    if (through_all) through_full_softmax(team, row, expert[0], l[0]);
-    if (slots > 1) through_softmax_of_slots(team, row, l);
+    if (through_all && slots == 1) through_full_softmax(team, row, expert[0], l[0]);
+    if (through_all && slots > 1) through_full_softmax_of_slots(team, row, l);
+    if (g.sum == WeightSum::slots && slots > 1) through_softmax_of_slots(team, row, l);
+    if (g.sum == WeightSum::one) team.for_each(slots, [&](index_t i) { d_z[expert[i]] = l[i]; });
     team.sync();
     if (!by_weight) {
       team.for_each(slots, [&](index_t i) { d_z[expert[i]] += d[i]; });
@@ -265,6 +330,29 @@ struct GateBackward {
     team.sync();
     const float others = team.sum(n, [&](index_t e) { return d_z[e]; });
     team.once([&] { d_z[expert] = -others; });
+  }
+
+  // d z_j = l_j - p_j sum_i l_i, but for the likeliest expert, which gets the others' sum: its own difference
+  // would cancel.
+  template <class Team>
+  SY_HD void through_full_softmax_of_slots(const Team& team, index_t row, const float* l) const {
+    const index_t slots = g.weights.cols;
+    const std::int32_t* const expert = g.experts + row * slots;
+    const float* const w = g.weights.row(row);
+    const float* const z = g.scores.row(row);
+    float* const d_z = d_scores.row(row);
+    const index_t n = d_scores.cols;
+    const float sum = team.sum(slots, [&](index_t i) { return l[i]; });
+    const index_t top = device::argmax(team, slots, [&](index_t i) { return w[i]; });
+    const float log_p = g.log_weights(row, top);
+    const float of_top = z[expert[top]];
+    team.for_each(n, [=](index_t e) { d_z[e] = -sum * exp((z[e] - of_top) + log_p); });
+    team.sync();
+    team.for_each(slots, [&](index_t i) { d_z[expert[i]] += l[i]; });
+    team.sync();
+    const index_t likeliest = device::argmax(team, n, [=](index_t e) { return z[e]; });
+    const float others = team.sum(n, [=](index_t e) { return e == likeliest ? 0.0F : d_z[e]; });
+    team.once([&] { d_z[likeliest] = -others; });
   }
 
   // The regularisers of the sample's own scores.

@@ -51,6 +51,90 @@ TEST(ValidateGate, accepts_every_kind) {
   EXPECT_NO_THROW(validate(single));
 }
 
+TEST(ValidateGate, weights_are_of_scores_that_the_gate_makes) {
+  const auto sum = [](Config& c) { c.model.loss = model::Loss::cross_entropy; };
+  const auto error_with = [&](const auto& change, std::string_view of = "") {
+    return error_of([&](Config& c) {
+      sum(c);
+      if (!of.empty()) gate(std::string(of))(c);
+      change(c);
+    });
+  };
+  const auto sigmoid = [](Config& c) { c.moe.scores = moe::GateScores::sigmoid; };
+  for (const auto of : {"attention:experts", "by_label:experts", "none"}) {
+    EXPECT_THAT(
+        error_with(sigmoid, of),
+        HasSubstr("moe.scores, moe.normalise or moe.scale is set with model.gate = '" + std::string(of)));
+    EXPECT_THAT(error_with([](Config& c) { c.moe.scale = 2; }, of), HasSubstr("with model.gate"));
+    EXPECT_THAT(error_with([](Config& c) { c.moe.normalise = moe::Normalise::all; }, of),
+                HasSubstr("with model.gate"));
+  }
+  EXPECT_EQ(
+      error_with([](Config& c) {
+        c.moe.top_k = 1;
+        c.moe.normalise = moe::Normalise::chosen;
+      }),
+      "moe.normalise = chosen with moe.top_k = 1 (the weight would be 1 whatever the gate says, which then "
+      "does not learn); use all or auto, or a larger moe.top_k");
+  EXPECT_THAT(error_with([&](Config& c) {
+                sigmoid(c);
+                c.moe.z_loss = 0.1;
+              }),
+              HasSubstr("moe.z_loss = 0.1 with moe.scores = sigmoid"));
+  EXPECT_THAT(error_with([](Config& c) {
+                c.moe.top_k = 2;
+                c.moe.noise = moe::GateNoise::normal;
+                c.moe.gate_value = moe::GateValue::noisy_logit;
+                c.moe.scale = 2;
+              }),
+              HasSubstr("moe.scale is set with moe.gate_value = noisy_logit"));
+  Config config = valid();
+  sum(config);
+  sigmoid(config);
+  config.moe.scale = 2.5;
+  config.moe.normalise = moe::Normalise::all;
+  for (config.moe.top_k = 0; config.moe.top_k < 4; ++config.moe.top_k) EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateGate, a_likelihood_has_weights_that_are_probabilities) {
+  using enum moe::Normalise;
+  using enum moe::GateScores;
+  struct Case {
+    moe::GateScores scores;
+    moe::Normalise normalise;
+    std::int64_t top_k;
+    bool valid;
+  };
+  for (const Case& of :
+       {Case{softmax, all, 0, true}, Case{softmax, all, 1, true}, Case{softmax, all, 2, false},
+        Case{softmax, all, 5, true}, Case{softmax, chosen, 2, true}, Case{sigmoid, automatic, 2, true},
+        Case{sigmoid, automatic, 0, true}, Case{sigmoid, automatic, 1, false}, Case{sigmoid, all, 0, false},
+        Case{sigmoid, all, 2, false}}) {
+    SCOPED_TRACE(testing::Message() << static_cast<int>(of.scores) << ' ' << static_cast<int>(of.normalise)
+                                    << ' ' << of.top_k);
+    Config config = valid();
+    config.moe.scores = of.scores;
+    config.moe.normalise = of.normalise;
+    config.moe.top_k = of.top_k;
+    if (of.valid) {
+      EXPECT_NO_THROW(validate(config));
+    } else {
+      EXPECT_THAT(
+          error_of([&](Config& c) { c.moe = config.moe; }),
+          HasSubstr("with model.loss = likelihood, stochastic or predicted_loss (a mixture's weights add up to "
+                    "1, and these do not)"));
+    }
+  }
+  EXPECT_THAT(error_of([](Config& c) { c.moe.scale = 2; }),
+              HasSubstr("moe.scale = 2 with model.loss = likelihood"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.moe.scores = sigmoid;
+                c.model.loss = model::Loss::predicted_loss;
+                c.moe.top_k = 0;
+              }),
+              HasSubstr("moe.scores = sigmoid with model.loss = predicted_loss"));
+}
+
 TEST(ValidateGate, none_chooses_among_one) {
   EXPECT_EQ(
       error_of([](Config& c) { c.model.gate = "none"; }),
