@@ -27,6 +27,7 @@ class Mixture final : public Model {
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override { layer_.reduce_gradients(pass); }
   void gather_updated_values() override { layer_.gather_updated_values(resources_.context); }
+  void after_update(const moe::Statistics& statistics) override { layer_.after_update(statistics.routing()); }
   void values_changed() override { layer_.values_changed(resources_.context, moe::Layer::Changed::all); }
 
   std::vector<nn::ParameterSlice> slices() override { return layer_.slices(norm_table_); }

@@ -52,6 +52,8 @@ class Model {
   virtual void reduce_gradients(const nn::Pass& pass) = 0;
   // After the update of slices(): every rank gets what the others changed.
   virtual void gather_updated_values() = 0;
+  // Then, with the counts of all ranks and parts of the batch: what moves without a gradient. Local.
+  virtual void after_update(const moe::Statistics& statistics) = 0;
   // After parameters() were written from outside. Local.
   virtual void values_changed() = 0;
 

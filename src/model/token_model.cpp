@@ -149,6 +149,11 @@ void TokenModel::gather_updated_values() {
   for (const auto& branch : branches_) branch->body->gather_updated_values(resources_.context);
 }
 
+void TokenModel::after_update(const moe::Statistics& statistics) {
+  for (std::size_t m = 0; m < mixtures_.size(); ++m)
+    mixtures_[m].module->layer().after_update(statistics.layers[m].routing);
+}
+
 void TokenModel::values_changed() {
   for (const auto& branch : branches_) branch->body->values_changed(resources_.context);
 }

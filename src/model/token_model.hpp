@@ -25,6 +25,7 @@ class TokenModel final : public Model {
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override;
   void gather_updated_values() override;
+  void after_update(const moe::Statistics& statistics) override;
   void values_changed() override;
 
   std::vector<nn::ParameterSlice> slices() override;

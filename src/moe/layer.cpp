@@ -1,5 +1,8 @@
 #include "moe/layer.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "ops/moe/combine.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
@@ -133,7 +136,9 @@ std::vector<nn::NamedArray> Layer::parameters() {
 }
 
 std::vector<nn::NamedArray> Layer::state() {
-  return arrays([](nn::Layer& layer) { return layer.state(); });
+  std::vector<nn::NamedArray> all = router_->state();
+  std::ranges::move(arrays([](nn::Layer& layer) { return layer.state(); }), std::back_inserter(all));
+  return all;
 }
 
 index_t Layer::parameter_count() const {

@@ -49,6 +49,9 @@ class Layer {
   // After the update: every rank gets what the others changed of the router. Collective.
   void gather_updated_values(device::Context& context);
 
+  // Then, with what the whole batch did. Local.
+  void after_update(const RoutingStatistics& statistics) { router_->after_update(statistics); }
+
   // As units of the table of norms: the router, then each expert of the layer. What this rank updates of them
   // and what it holds, for checkpoints. Local.
   void add_norms(nn::NormTable& table);

@@ -62,6 +62,10 @@ constexpr std::array of_the_layer = {
         "sigmoid by nothing; auto: all where top_k is 1, otherwise chosen"),
     arithmetic.number<&Options::scale>("scale", config::above_zero,
                                        "of the weights, where they multiply what experts return"),
+    free_in_evaluation(arithmetic.number<&Options::bias_rate>(
+        "bias_rate", config::not_negative,
+        "a bias of each expert's share balances the loads (Wang et al. 2024): what it moves by after a step; "
+        "0: off")),
     arithmetic.choice<&Options::noise, noise_words>(
         "noise",
         "added to the scores before the top k are chosen; uniform: from [0, noise_scale); normal: with mean 0"),
@@ -103,8 +107,7 @@ bool weighs_over_chosen(const Options& options) {
 
 bool weights_are_probabilities(const Options& options) {
   if (weighs_over_chosen(options)) return true;
-  const bool some = options.top_k > 1 && options.top_k < options.experts;
-  return options.scores == GateScores::softmax && !some;
+  return options.scores == GateScores::softmax && (options.top_k == 1 || !chooses(options));
 }
 
 std::string_view word_of(const Options& options, std::string_view key) {

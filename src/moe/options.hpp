@@ -35,7 +35,8 @@ struct Options : RegulariserWeights {
   GateValue gate_value = GateValue::softmax;
   GateScores scores = GateScores::softmax;
   Normalise normalise = Normalise::automatic;
-  double scale = 1;  // of the weights, where they multiply what experts return
+  double scale = 1;      // of the weights, where they multiply what experts return
+  double bias_rate = 0;  // of the biases that balance the experts' loads; 0: none
   GateNoise noise = GateNoise::none;
   double noise_scale = 0;  // uniform: range, 0: 1; normal: standard deviation, 0: 1/E
   NoiseDraw noise_draw = NoiseDraw::every_step;
@@ -53,6 +54,8 @@ std::vector<RegulariserWeight> regulariser_weights(const Options& options);
 
 config::Section section();
 
+// Only some of the experts see a sample.
+inline bool chooses(const Options& options) { return options.top_k > 0 && options.top_k < options.experts; }
 // Over the chosen experts of a sample, `top_k` of them (0: all).
 bool weighs_over_chosen(const Options& options);
 // The weights of a sample add up to 1, or are a probability under all experts.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/span.hpp"
 #include "moe/exchange.hpp"
@@ -12,8 +13,11 @@
 #include "moe/router_kind.hpp"
 #include "moe/router_network.hpp"
 #include "moe/routing.hpp"
+#include "nn/parameter_slice.hpp"
 
 namespace switchyard::moe {
+
+class RoutingStatistics;
 
 // [moe], and what the networks and the data add.
 struct RouterOptions : Options {
@@ -92,6 +96,10 @@ class Router {
   virtual void backward_scores(const nn::Pass& /*pass*/, const LayerOutput& /*output*/,
                                const SlotGradients& /*gradients*/,
                                const RegulariserGradients& /*regularisers*/) {}
+  // After the update of a step, with what the whole batch did. Local.
+  virtual void after_update(const RoutingStatistics& /*statistics*/) {}
+  // What it learns without gradients, the same on every rank. Local.
+  virtual std::vector<nn::NamedArray> state() { return {}; }
 
  protected:
   explicit Router(const RouterSetup& setup);

@@ -15,6 +15,7 @@ namespace switchyard::moe {
 // they return writes scores and weights after combine; one without scores has matrices of no columns for them.
 struct Routing {
   tensor::ConstMatrix noisy;   // [N, E], by which the experts are chosen; without noise the scores
+  tensor::ConstMatrix biased;  // [N, E], by which they are chosen instead; no data: none
   tensor::ConstMatrix clean;   // [N, E], the scores without noise
   Span<std::int32_t> experts;  // [N, K] global expert ids
   tensor::ConstMatrix scores;  // [N, E], of which the weights are: clean or noisy, or their log sigmoid
@@ -31,7 +32,8 @@ struct Routing {
   Routing rows_from(IndexRange rows) const {
     Routing part = *this;
     for (auto* m : {&part.noisy, &part.clean, &part.scores}) *m = m->rows_from(rows);
-    if (logits.data != nullptr) part.logits = logits.rows_from(rows);
+    for (auto* m : {&part.logits, &part.biased})
+      if (m->data != nullptr) *m = m->rows_from(rows);
     for (auto* m : {&part.weights, &part.log_weights, &part.factors}) *m = m->rows_from(rows);
     part.experts = experts.subspan(rows.begin * slots, rows.size() * slots);
     if (!entropies.empty()) part.entropies = entropies.subspan(rows.begin, rows.size());

@@ -234,6 +234,20 @@ void check_weights(const Config& config, const moe::RouterKind& kind) {
           "moe.z_loss = {} with moe.scores = sigmoid (a sigmoid is the same beside any other score, so their "
           "exponentials have no sum to keep small); set it to 0",
           moe.z_loss);
+  require(
+      moe.bias_rate == 0 || (kind.scores == moe::ScoresOf::samples && moe::chooses(moe)),
+      "moe.bias_rate = {} needs a gate that ends in dense:experts and moe.top_k below moe.experts (the bias is of "
+      "the choice; model.gate = '{}', moe.top_k = {}, moe.experts = {}); set them, or set it to 0",
+      moe.bias_rate, config.model.gate, moe.top_k, moe.experts);
+  require(
+      moe.bias_rate == 0 || moe.noise == moe::GateNoise::none,
+      "moe.bias_rate = {} with moe.noise = {} (two ways to send samples elsewhere, of which noise would undo the "
+      "other's balance); set one of them",
+      moe.bias_rate, word_of(moe, "noise"));
+  require(
+      moe.bias_rate == 0 || moe.bias_rate >= 1e-6,
+      "moe.bias_rate = {} (float32 shares of the order of 1 do not feel it); give at least 1e-6, such as 1e-3",
+      moe.bias_rate);
   if (config.model.family != model::Family::mixture || !model::kind_of(config.model.loss).of_distributions)
     return;
   require(moe.scale == 1,

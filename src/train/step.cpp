@@ -50,6 +50,7 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
                     .squares = report_.agreed.squares});
   clock_.enter(Phase::reduction);
   model.gather_updated_values();
+  model.after_update(report_.statistics);
 
   report_.seconds = clock_.take();
   return report_;

@@ -56,6 +56,8 @@ def draw(random, image_folder):
             moe["gate_value"] = random.choice(("softmax", "noisy_softmax", "noisy_logit"))
         if moe["noise"] == "normal" and random.random() < 0.5:
             moe["load"] = number(random, 0.01, 1)
+    if 0 < top_k < count and "noise" not in moe and random.random() < 0.3:
+        moe["bias_rate"] = number(random, 1e-3, 0.1)
     if learned and not attentive and loss in ("cross_entropy", "logistic", "double_softmax"):
         if moe.get("gate_value") != "noisy_logit":
             moe["scores"] = maybe(random, 0.3, "sigmoid", "softmax")

@@ -59,6 +59,15 @@ class Layouts(token_runs.TokenTest):
             finished = runs.switchyard("diff", runs.newest_checkpoint(straight), runs.newest_checkpoint(other))
             self.assertEqual(finished.code, 1, finished)
 
+    def test_bias(self):
+        """Loads are those of the whole batch, and the bias goes on where it was."""
+        for parts in (1, 3):
+            straight, keys = self.straight_run(moe_bias_rate=0.01, moe_scores="sigmoid", moe_noise="none", train_parts=parts)
+            self.check([(3, 2), (5, 1)], **keys)
+            run = self.train(ranks=3, **{**keys, "train_max_steps": 3})
+            self.resume(run, f"--train.max_steps={STEPS}", ranks=2)
+            self.assert_same_run(straight, run)
+
     def test_short_last_batch(self):
         """An epoch of a few long windows, of which the last batch has fewer than there are ranks, and a batch of the next."""
         window = 512

@@ -4,6 +4,7 @@
 
 #include "base/hash.hpp"
 #include "moe/routers/steps.hpp"
+#include "moe/routing_statistics.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
@@ -27,7 +28,9 @@ class ScoreRouter final : public Router {
   explicit ScoreRouter(const RouterSetup& setup)
       : Router(setup),
         noise_seed_(noise_seed(setup)),
-        noise_scale_(static_cast<float>(noise_scale(options()))) {}
+        noise_scale_(static_cast<float>(noise_scale(options()))),
+        bias_name_(setup.name + "/choice/bias"),
+        bias_(options().bias_rate > 0 ? options().experts : 0) {}
 
   Routing route(const nn::Pass& pass) override {
     Routing routing = allocate_routing(pass, slots());
@@ -39,6 +42,7 @@ class ScoreRouter final : public Router {
                     : tensor::Matrix();
     };
     const tensor::Matrix noisy = room_for(adds_noise(pass));
+    const tensor::Matrix biased = room_for(!bias_.empty() && chooses(options()));
     const tensor::Matrix log_sigmoids = room_for(options().scores == GateScores::sigmoid);
     const auto with_scores = [&](tensor::ConstMatrix clean) {
       Routing all = routing;
@@ -49,6 +53,7 @@ class ScoreRouter final : public Router {
         all.logits = all.scores;
         all.scores = log_sigmoids;
       }
+      all.biased = biased;
       return all;
     };
     return with_scores(network()->forward(pass, [&](IndexRange rows, tensor::ConstMatrix clean) {
@@ -56,6 +61,8 @@ class ScoreRouter final : public Router {
       const Routing piece = with_scores(clean).rows_from(rows);
       if (log_sigmoids.data != nullptr)
         ops::log_sigmoid(pass.context, piece.logits, log_sigmoids.rows_from(rows));
+      if (biased.data != nullptr)
+        ops::biased_shares(pass.context, piece.scores, share_sum(), bias_, biased.rows_from(rows));
       choose(pass.context, piece);
     }));
   }
@@ -65,6 +72,29 @@ class ScoreRouter final : public Router {
     if (network()->frozen()) return;
     backward_to_scores(pass, output.routing, options().measure, gradients.slots, regularisers,
                        network()->begin_backward(pass));
+  }
+
+  // b_e += rate * (s_e - mean of s), s_e = sign(mean load - load_e). Without the mean, which changes no choice,
+  // biases would rise together for ever where few experts have most of the load, and lose their digits.
+  void after_update(const RoutingStatistics& statistics) override {
+    if (bias_.empty() || network()->frozen()) return;
+    const index_t experts = options().experts;
+    std::int64_t total = 0;
+    for (index_t e = 0; e < experts; ++e) total += statistics.load(e);
+    const auto sign = [&](index_t e) {
+      const std::int64_t all = experts * statistics.load(e);
+      return (all < total ? 1 : 0) - (all > total ? 1 : 0);
+    };
+    double mean = 0;
+    for (index_t e = 0; e < experts; ++e) mean += sign(e);
+    mean /= static_cast<double>(experts);
+    for (index_t e = 0; e < experts; ++e)
+      bias_[e] += static_cast<float>(options().bias_rate * (sign(e) - mean));
+  }
+
+  std::vector<nn::NamedArray> state() override {
+    if (bias_.empty()) return {};
+    return {{bias_name_, {options().experts}, bias_.data(), true, nn::Role::router}};
   }
 
  private:
@@ -83,12 +113,22 @@ class ScoreRouter final : public Router {
                    noisy.rows_from(rows));
   }
   void choose(device::Context& context, const Routing& routing) const {
-    if (options().top_k > 0) ops::top_k(context, routing.noisy, slots(), routing.experts.data());
+    if (options().top_k > 0) {
+      const tensor::ConstMatrix by = routing.biased.data != nullptr ? routing.biased : routing.noisy;
+      ops::top_k(context, by, slots(), routing.experts.data());
+    }
     weigh_by_scores(context, options(), routing);
+  }
+
+  // Of what the bias is added to: the softmax over all, or the sigmoid.
+  ops::WeightSum share_sum() const {
+    return options().scores == GateScores::sigmoid ? ops::WeightSum::one : ops::WeightSum::experts;
   }
 
   std::uint64_t noise_seed_;
   float noise_scale_;
+  std::string bias_name_;
+  Vector<float> bias_;  // [E]; empty: none
 };
 
 std::string describe(const Options& moe, const nn::NetworkShape& /*network*/) {
@@ -96,6 +136,7 @@ std::string describe(const Options& moe, const nn::NetworkShape& /*network*/) {
   if (moe.scores != GateScores::softmax) text += fmt::format(", scores {}", word_of(moe, "scores"));
   if (moe.normalise != Normalise::automatic)
     text += fmt::format(", normalised over {}", word_of(moe, "normalise"));
+  if (moe.bias_rate > 0) text += fmt::format(", chosen with a bias of rate {}", moe.bias_rate);
   if (moe.scale != 1) text += fmt::format(", times {}", moe.scale);
   if (moe.noise != GateNoise::none) {
     text += fmt::format(" of scale {:.4g} ({}, {})", noise_scale(moe), word_of(moe, "noise_draw"),

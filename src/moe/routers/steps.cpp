@@ -54,7 +54,7 @@ void weigh_by_scores(device::Context& context, const Options& options, const Rou
                     {.weights = routing.weights,
                      .log_weights = routing.log_weights,
                      .entropies = routing.entropies,
-                     .by_largest = routing.noisy.data == routing.scores.data,
+                     .by_largest = routing.biased.data == nullptr && routing.noisy.data == routing.scores.data,
                      .sum = routing.weight_sum});
   if (options.gate_value == GateValue::noisy_logit) {
     ops::gather_scores(context, routing.noisy, routing.experts.data(), routing.slots, routing.factors);

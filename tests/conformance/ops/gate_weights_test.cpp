@@ -107,6 +107,40 @@ TEST(GateWeights, are_divided_by_what_is_asked_for) {
                ContractViolation);
 }
 
+TEST(BiasedShares, are_the_shares_of_all_and_a_bias) {
+  constexpr index_t samples = 9;
+  for (const index_t experts : {1, 2, 17, 300}) {
+    const std::vector<float> scores = random_values(samples * experts, 4, 3.0F);
+    const std::vector<float> bias = random_values(experts, 5);
+    for (const WeightSum sum : {WeightSum::experts, WeightSum::one}) {
+      const std::vector<float> got = on_every_executor("biased_shares", [&](device::Context& context) {
+        std::vector<float> values(scores.size());
+        biased_shares(context, {scores.data(), samples, experts}, sum, bias, {values.data(), samples, experts});
+        return values;
+      });
+      for (index_t n = 0; n < samples; ++n) {
+        std::vector<double> expected(scores.begin() + n * experts, scores.begin() + (n + 1) * experts);
+        if (sum == WeightSum::experts) expected = naive::softmax_of(expected);
+        for (index_t e = 0; e < experts; ++e) {
+          const double share = expected[as_size(e)];
+          const double exact = (sum == WeightSum::experts ? share : std::exp(share)) + bias[as_size(e)];
+          EXPECT_NEAR(got[as_size(n * experts + e)], exact,
+                      5e-7 * (1 + std::abs(exact)) + 2e-6 * std::abs(exact));
+        }
+      }
+    }
+  }
+  device::Context context(1);
+  std::vector<float> values(4);
+  const auto refused = [&](WeightSum sum, std::size_t biases) {
+    EXPECT_THROW(biased_shares(context, {values.data(), 2, 2}, sum, std::span(values).first(biases),
+                               {values.data(), 2, 2}),
+                 ContractViolation);
+  };
+  refused(WeightSum::experts, 1);
+  refused(WeightSum::slots, 2);
+}
+
 // A sigmoid of nearly 1 is told from 1, and one of nearly 0 does not overflow.
 TEST(LogSigmoid, and_its_slope_have_their_digits_everywhere) {
   std::vector<float> x = random_values(60, 8, 5.0F);

@@ -10,6 +10,7 @@
 #include "comm/local/local_communicator.hpp"
 #include "device/context.hpp"
 #include "moe/router.hpp"
+#include "moe/routing_statistics.hpp"
 #include "support/config_error.hpp"
 #include "support/row_places.hpp"
 
@@ -143,6 +144,61 @@ TEST(ScoreRouter, chooses_the_largest_scores_and_weighs_by_their_softmax) {
       }
     }
   }
+}
+
+// The bias is of the choice alone, and moves against the load.
+TEST(ScoreRouter, chooses_with_a_bias_that_balances_loads) {
+  for (const GateScores of : {GateScores::softmax, GateScores::sigmoid}) {
+    for (const std::int64_t top_k : {1, 2}) {
+      Routed test("dense:experts", options([&](Options& o) {
+                    o.top_k = top_k;
+                    o.scores = of;
+                    o.bias_rate = 0.25;
+                  }));
+      RoutingStatistics statistics(experts, {});
+      for (const index_t e : {0, 1, 2, 3})
+        statistics.load(e) = std::vector{9, 3, 4, 4}[static_cast<std::size_t>(e)];
+      for (int step = 0; step < 3; ++step) test.router->after_update(statistics);
+      const auto state = test.router->state();
+      ASSERT_EQ(state.size(), 1);
+      EXPECT_EQ(state[0].name, "gate/choice/bias");
+      EXPECT_TRUE(state[0].shared);
+      EXPECT_THAT(std::vector<float>(state[0].data, state[0].data + experts),
+                  ElementsAre(-1.125F, 0.375F, 0.375F, 0.375F));
+      const Routing routing = test.router->route(test.pass(nn::Mode::evaluation));
+      for (index_t n = 0; n < samples; ++n) {
+        const Values z = scores(test, n);
+        Values share = softmax(z);
+        if (of == GateScores::sigmoid)
+          for (std::size_t e = 0; e < z.size(); ++e) share[e] = 1 / (1 + std::exp(-z[e]));
+        Values biased = share;
+        for (index_t e = 0; e < experts; ++e) biased[static_cast<std::size_t>(e)] += state[0].data[e];
+        double sum = 0;
+        for (index_t i = 0; i < top_k; ++i) {
+          const auto expert = falling(biased)[static_cast<std::size_t>(i)];
+          EXPECT_EQ(routing.experts[n * top_k + i], static_cast<std::int32_t>(expert));
+          sum += share[expert];
+        }
+        for (index_t i = 0; i < top_k; ++i) {
+          const double chosen = share[falling(biased)[static_cast<std::size_t>(i)]];
+          EXPECT_NEAR(routing.weights(n, i), top_k == 1 ? chosen : chosen / sum, 1e-6);
+        }
+      }
+    }
+  }
+}
+
+TEST(ScoreRouter, has_a_bias_where_it_is_asked_for_and_moves_it_where_it_learns) {
+  EXPECT_TRUE(Routed("dense:experts").router->state().empty());
+  Routed frozen("dense:experts", options([](Options& o) {
+                  o.top_k = 1;
+                  o.bias_rate = 0.25;
+                }),
+                true);
+  RoutingStatistics statistics(experts, {});
+  statistics.load(0) = 4;
+  frozen.router->after_update(statistics);
+  EXPECT_EQ(frozen.router->state()[0].data[0], 0);
 }
 
 TEST(ScoreRouter, adds_noise_where_it_is_asked_to) {

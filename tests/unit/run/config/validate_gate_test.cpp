@@ -96,6 +96,27 @@ TEST(ValidateGate, weights_are_of_scores_that_the_gate_makes) {
   for (config.moe.top_k = 0; config.moe.top_k < 4; ++config.moe.top_k) EXPECT_NO_THROW(validate(config));
 }
 
+TEST(ValidateGate, a_bias_is_of_a_choice_without_noise) {
+  const auto error_with = [](const auto& change) {
+    return error_of([&](Config& c) {
+      c.moe.top_k = 2;
+      c.moe.bias_rate = 1e-3;
+      change(c);
+    });
+  };
+  Config config = valid();
+  config.moe.top_k = 1;
+  config.moe.bias_rate = 1e-3;
+  EXPECT_NO_THROW(validate(config));
+  for (const std::int64_t top_k : {0, 5}) {
+    EXPECT_THAT(error_with([&](Config& c) { c.moe.top_k = top_k; }),
+                HasSubstr("moe.bias_rate = 0.001 needs a gate that ends in dense:experts and moe.top_k below"));
+  }
+  EXPECT_THAT(error_with([](Config& c) { c.moe.noise = moe::GateNoise::uniform; }),
+              HasSubstr("moe.bias_rate = 0.001 with moe.noise = uniform"));
+  EXPECT_THAT(error_with([](Config& c) { c.moe.bias_rate = 1e-7; }), HasSubstr("give at least 1e-6"));
+}
+
 TEST(ValidateGate, a_likelihood_has_weights_that_are_probabilities) {
   using enum moe::Normalise;
   using enum moe::GateScores;
