@@ -66,6 +66,12 @@ constexpr std::array of_the_layer = {
         "bias_rate", config::not_negative,
         "a bias of each expert's share balances the loads (Wang et al. 2024): what it moves by after a step; "
         "0: off")),
+    free_in_evaluation(arithmetic.integer<&Options::groups>(
+        "groups", 0, 1'000'000, "of neighbouring experts, of which a sample's are in the best few; 0: off",
+        "groups")),
+    free_in_evaluation(arithmetic.integer<&Options::top_groups>(
+        "top_groups", 0, 1'000'000, "those few, by the sum of a group's two largest shares (DeepSeek-V3)",
+        "groups")),
     arithmetic.choice<&Options::noise, noise_words>(
         "noise",
         "added to the scores before the top k are chosen; uniform: from [0, noise_scale); normal: with mean 0"),

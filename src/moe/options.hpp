@@ -35,8 +35,10 @@ struct Options : RegulariserWeights {
   GateValue gate_value = GateValue::softmax;
   GateScores scores = GateScores::softmax;
   Normalise normalise = Normalise::automatic;
-  double scale = 1;      // of the weights, where they multiply what experts return
-  double bias_rate = 0;  // of the biases that balance the experts' loads; 0: none
+  double scale = 1;         // of the weights, where they multiply what experts return
+  double bias_rate = 0;     // of the biases that balance the experts' loads; 0: none
+  std::int64_t groups = 0;  // of neighbouring experts; 0: a sample's experts may be any
+  std::int64_t top_groups = 0;
   GateNoise noise = GateNoise::none;
   double noise_scale = 0;  // uniform: range, 0: 1; normal: standard deviation, 0: 1/E
   NoiseDraw noise_draw = NoiseDraw::every_step;

@@ -14,12 +14,12 @@ namespace switchyard::moe {
 // score, ties to the lower expert. All memory is the step's workspace. A router that scores experts by what
 // they return writes scores and weights after combine; one without scores has matrices of no columns for them.
 struct Routing {
-  tensor::ConstMatrix noisy;   // [N, E], by which the experts are chosen; without noise the scores
-  tensor::ConstMatrix biased;  // [N, E], by which they are chosen instead; no data: none
-  tensor::ConstMatrix clean;   // [N, E], the scores without noise
-  Span<std::int32_t> experts;  // [N, K] global expert ids
-  tensor::ConstMatrix scores;  // [N, E], of which the weights are: clean or noisy, or their log sigmoid
-  tensor::ConstMatrix logits;  // [N, E], of which the scores are the log sigmoid; no data: of none
+  tensor::ConstMatrix noisy;      // [N, E], by which the experts are chosen; without noise the scores
+  tensor::ConstMatrix chosen_by;  // [N, E], by which they are chosen instead; no data: none
+  tensor::ConstMatrix clean;      // [N, E], the scores without noise
+  Span<std::int32_t> experts;     // [N, K] global expert ids
+  tensor::ConstMatrix scores;     // [N, E], of which the weights are: clean or noisy, or their log sigmoid
+  tensor::ConstMatrix logits;     // [N, E], of which the scores are the log sigmoid; no data: of none
   ops::WeightSum weight_sum = ops::WeightSum::usual;
   tensor::Matrix weights;      // [N, K] gate weights
   tensor::Matrix log_weights;  // [N, K]; 0 and -infinity where one of several experts answers alone
@@ -32,7 +32,7 @@ struct Routing {
   Routing rows_from(IndexRange rows) const {
     Routing part = *this;
     for (auto* m : {&part.noisy, &part.clean, &part.scores}) *m = m->rows_from(rows);
-    for (auto* m : {&part.logits, &part.biased})
+    for (auto* m : {&part.logits, &part.chosen_by})
       if (m->data != nullptr) *m = m->rows_from(rows);
     for (auto* m : {&part.weights, &part.log_weights, &part.factors}) *m = m->rows_from(rows);
     part.experts = experts.subspan(rows.begin * slots, rows.size() * slots);

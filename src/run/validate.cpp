@@ -213,6 +213,54 @@ void check_freeze(const Config& config, const moe::RouterKind& kind) {
           freeze);
 }
 
+// What chooses by shares of all experts.
+void check_shares(const Config& config, const moe::RouterKind& kind) {
+  const moe::Options& moe = config.moe;
+  const bool can_choose = kind.scores == moe::ScoresOf::samples && moe::chooses(moe);
+  require(
+      moe.bias_rate == 0 || can_choose,
+      "moe.bias_rate = {} needs a gate that ends in dense:experts and moe.top_k below moe.experts (the bias is of "
+      "the choice; model.gate = '{}', moe.top_k = {}, moe.experts = {}); set them, or set it to 0",
+      moe.bias_rate, config.model.gate, moe.top_k, moe.experts);
+  require(
+      moe.bias_rate == 0 || moe.noise == moe::GateNoise::none,
+      "moe.bias_rate = {} with moe.noise = {} (two ways to send samples elsewhere, of which noise would undo the "
+      "other's balance); set one of them",
+      moe.bias_rate, word_of(moe, "noise"));
+  require(
+      moe.bias_rate == 0 || moe.bias_rate >= 1e-6,
+      "moe.bias_rate = {} (float32 shares of the order of 1 do not feel it); give at least 1e-6, such as 1e-3",
+      moe.bias_rate);
+  require((moe.groups == 0) == (moe.top_groups == 0),
+          "moe.groups = {} with moe.top_groups = {} (so many groups are there, and so many of them may serve a "
+          "sample); set both, or neither",
+          moe.groups, moe.top_groups);
+  if (moe.groups == 0) return;
+  require(
+      can_choose,
+      "moe.groups = {} needs a gate that ends in dense:experts and moe.top_k below moe.experts (groups limit the "
+      "choice; model.gate = '{}', moe.top_k = {}, moe.experts = {}); set them, or set moe.groups and "
+      "moe.top_groups to 0",
+      moe.groups, config.model.gate, moe.top_k, moe.experts);
+  require(
+      moe.noise == moe::GateNoise::none,
+      "moe.groups = {} with moe.noise = {} (groups are compared by shares without noise); set moe.noise = none, or "
+      "moe.groups and moe.top_groups to 0",
+      moe.groups, word_of(moe, "noise"));
+  require(
+      moe.experts % moe.groups == 0,
+      "moe.groups = {} does not divide moe.experts = {} (groups have as many experts each); change one of them",
+      moe.groups, moe.experts);
+  require(moe.top_groups < moe.groups,
+          "moe.top_groups = {} of moe.groups = {} (it limits nothing); lower it, or set both to 0",
+          moe.top_groups, moe.groups);
+  require(
+      moe.top_k <= moe.top_groups * (moe.experts / moe.groups),
+      "moe.top_k = {} with moe.top_groups = {} of {} experts each (they have too few); lower moe.top_k, or raise "
+      "moe.top_groups",
+      moe.top_k, moe.top_groups, moe.experts / moe.groups);
+}
+
 // What weights are, where it is not the softmax of the scores of the chosen, or of one of all.
 void check_weights(const Config& config, const moe::RouterKind& kind) {
   const moe::Options& moe = config.moe;
@@ -234,20 +282,6 @@ void check_weights(const Config& config, const moe::RouterKind& kind) {
           "moe.z_loss = {} with moe.scores = sigmoid (a sigmoid is the same beside any other score, so their "
           "exponentials have no sum to keep small); set it to 0",
           moe.z_loss);
-  require(
-      moe.bias_rate == 0 || (kind.scores == moe::ScoresOf::samples && moe::chooses(moe)),
-      "moe.bias_rate = {} needs a gate that ends in dense:experts and moe.top_k below moe.experts (the bias is of "
-      "the choice; model.gate = '{}', moe.top_k = {}, moe.experts = {}); set them, or set it to 0",
-      moe.bias_rate, config.model.gate, moe.top_k, moe.experts);
-  require(
-      moe.bias_rate == 0 || moe.noise == moe::GateNoise::none,
-      "moe.bias_rate = {} with moe.noise = {} (two ways to send samples elsewhere, of which noise would undo the "
-      "other's balance); set one of them",
-      moe.bias_rate, word_of(moe, "noise"));
-  require(
-      moe.bias_rate == 0 || moe.bias_rate >= 1e-6,
-      "moe.bias_rate = {} (float32 shares of the order of 1 do not feel it); give at least 1e-6, such as 1e-3",
-      moe.bias_rate);
   if (config.model.family != model::Family::mixture || !model::kind_of(config.model.loss).of_distributions)
     return;
   require(moe.scale == 1,
@@ -350,6 +384,7 @@ void validate(const Config& config) {
   const std::string gate = model::gate_text(config.model);
   moe::validate({config.moe, gate, config.model.loss == model::Loss::likelihood});
   check_choice(config, kind);
+  check_shares(config, kind);
   check_weights(config, kind);
   check_mixture(config);
   check_similarity(config.moe);

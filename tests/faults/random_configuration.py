@@ -58,6 +58,8 @@ def draw(random, image_folder):
             moe["load"] = number(random, 0.01, 1)
     if 0 < top_k < count and "noise" not in moe and random.random() < 0.3:
         moe["bias_rate"] = number(random, 1e-3, 0.1)
+    if count in (4, 8) and 0 < top_k <= count // 2 and "noise" not in moe and random.random() < 0.3:
+        moe |= {"groups": 4, "top_groups": random.choice((2, 3))}
     if learned and not attentive and loss in ("cross_entropy", "logistic", "double_softmax"):
         if moe.get("gate_value") != "noisy_logit":
             moe["scores"] = maybe(random, 0.3, "sigmoid", "softmax")

@@ -5,6 +5,7 @@
 #include "base/hash.hpp"
 #include "moe/routers/steps.hpp"
 #include "moe/routing_statistics.hpp"
+#include "ops/moe/choice.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
@@ -30,7 +31,8 @@ class ScoreRouter final : public Router {
         noise_seed_(noise_seed(setup)),
         noise_scale_(static_cast<float>(noise_scale(options()))),
         bias_name_(setup.name + "/choice/bias"),
-        bias_(options().bias_rate > 0 ? options().experts : 0) {}
+        bias_(options().bias_rate > 0 ? options().experts : 0),
+        no_bias_(options().experts) {}
 
   Routing route(const nn::Pass& pass) override {
     Routing routing = allocate_routing(pass, slots());
@@ -42,7 +44,8 @@ class ScoreRouter final : public Router {
                     : tensor::Matrix();
     };
     const tensor::Matrix noisy = room_for(adds_noise(pass));
-    const tensor::Matrix biased = room_for(!bias_.empty() && chooses(options()));
+    const bool by_shares = !bias_.empty() || options().groups > 0;
+    const tensor::Matrix shares = room_for(by_shares && chooses(options()));
     const tensor::Matrix log_sigmoids = room_for(options().scores == GateScores::sigmoid);
     const auto with_scores = [&](tensor::ConstMatrix clean) {
       Routing all = routing;
@@ -53,7 +56,7 @@ class ScoreRouter final : public Router {
         all.logits = all.scores;
         all.scores = log_sigmoids;
       }
-      all.biased = biased;
+      all.chosen_by = shares;
       return all;
     };
     return with_scores(network()->forward(pass, [&](IndexRange rows, tensor::ConstMatrix clean) {
@@ -61,8 +64,7 @@ class ScoreRouter final : public Router {
       const Routing piece = with_scores(clean).rows_from(rows);
       if (log_sigmoids.data != nullptr)
         ops::log_sigmoid(pass.context, piece.logits, log_sigmoids.rows_from(rows));
-      if (biased.data != nullptr)
-        ops::biased_shares(pass.context, piece.scores, share_sum(), bias_, biased.rows_from(rows));
+      if (shares.data != nullptr) choose_by(pass.context, piece.scores, shares.rows_from(rows));
       choose(pass.context, piece);
     }));
   }
@@ -114,21 +116,25 @@ class ScoreRouter final : public Router {
   }
   void choose(device::Context& context, const Routing& routing) const {
     if (options().top_k > 0) {
-      const tensor::ConstMatrix by = routing.biased.data != nullptr ? routing.biased : routing.noisy;
+      const tensor::ConstMatrix by = routing.chosen_by.data != nullptr ? routing.chosen_by : routing.noisy;
       ops::top_k(context, by, slots(), routing.experts.data());
     }
     weigh_by_scores(context, options(), routing);
   }
 
-  // Of what the bias is added to: the softmax over all, or the sigmoid.
-  ops::WeightSum share_sum() const {
-    return options().scores == GateScores::sigmoid ? ops::WeightSum::one : ops::WeightSum::experts;
+  // By which experts are chosen: the softmax over all, or the sigmoid, and the bias; of the best groups.
+  void choose_by(device::Context& context, tensor::ConstMatrix scores, tensor::Matrix shares) const {
+    const bool of_sigmoids = options().scores == GateScores::sigmoid;
+    ops::biased_shares(context, scores, of_sigmoids ? ops::WeightSum::one : ops::WeightSum::experts,
+                       bias_.empty() ? no_bias_ : bias_, shares);
+    if (options().groups > 0) ops::keep_best_groups(context, {options().groups, options().top_groups}, shares);
   }
 
   std::uint64_t noise_seed_;
   float noise_scale_;
   std::string bias_name_;
-  Vector<float> bias_;  // [E]; empty: none
+  Vector<float> bias_;     // [E]; empty: none
+  Vector<float> no_bias_;  // [E] zeros
 };
 
 std::string describe(const Options& moe, const nn::NetworkShape& /*network*/) {
@@ -136,6 +142,7 @@ std::string describe(const Options& moe, const nn::NetworkShape& /*network*/) {
   if (moe.scores != GateScores::softmax) text += fmt::format(", scores {}", word_of(moe, "scores"));
   if (moe.normalise != Normalise::automatic)
     text += fmt::format(", normalised over {}", word_of(moe, "normalise"));
+  if (moe.groups > 0) text += fmt::format(", of {} of {} groups", moe.top_groups, moe.groups);
   if (moe.bias_rate > 0) text += fmt::format(", chosen with a bias of rate {}", moe.bias_rate);
   if (moe.scale != 1) text += fmt::format(", times {}", moe.scale);
   if (moe.noise != GateNoise::none) {

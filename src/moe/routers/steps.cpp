@@ -50,12 +50,13 @@ void allocate_weights(const nn::Pass& pass, const Options& options, Routing& rou
 }
 
 void weigh_by_scores(device::Context& context, const Options& options, const Routing& routing) {
-  ops::gate_weights(context, routing.scores, routing.experts.data(),
-                    {.weights = routing.weights,
-                     .log_weights = routing.log_weights,
-                     .entropies = routing.entropies,
-                     .by_largest = routing.biased.data == nullptr && routing.noisy.data == routing.scores.data,
-                     .sum = routing.weight_sum});
+  ops::gate_weights(
+      context, routing.scores, routing.experts.data(),
+      {.weights = routing.weights,
+       .log_weights = routing.log_weights,
+       .entropies = routing.entropies,
+       .by_largest = routing.chosen_by.data == nullptr && routing.noisy.data == routing.scores.data,
+       .sum = routing.weight_sum});
   if (options.gate_value == GateValue::noisy_logit) {
     ops::gather_scores(context, routing.noisy, routing.experts.data(), routing.slots, routing.factors);
   } else if (options.scale != 1) {

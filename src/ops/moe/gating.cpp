@@ -54,14 +54,6 @@ void shares(device::Context& context, tensor::ConstMatrix x, tensor::Matrix y) {
   device::for_each_row(context, x.rows, kernels::SharesOfRow{x, y});
 }
 
-void biased_shares(device::Context& context, tensor::ConstMatrix scores, WeightSum sum, Span<const float> bias,
-                   tensor::Matrix values) {
-  expect_shape("values", values, scores.rows, scores.cols);
-  SY_EXPECTS(std::ssize(bias) == scores.cols, "{} biases for {} experts", bias.size(), scores.cols);
-  SY_EXPECTS(sum == WeightSum::experts || sum == WeightSum::one, "shares of the chosen before the choice");
-  device::for_each_row(context, scores.rows, kernels::BiasedShares{scores, sum, bias.data(), values});
-}
-
 void gate_weights(device::Context& context, tensor::ConstMatrix scores, const std::int32_t* experts,
                   const SlotWeights& of_slots) {
   const auto& [weights, log_weights, entropies, by_largest, of_sum] = of_slots;

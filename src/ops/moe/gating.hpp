@@ -46,11 +46,6 @@ enum class WeightSum {
   one,      // nothing: scores are logarithms of weights
 };
 
-// values[n, e] = e^z_e + bias_e, with e^z_e divided by their sum over all experts or by nothing: what experts
-// are chosen by, where a bias balances their loads (Wang et al. 2024).
-void biased_shares(device::Context&, tensor::ConstMatrix scores, WeightSum sum, Span<const float> bias,
-                   tensor::Matrix values);
-
 // By the sum over all E, the one slot's entropies are those of the softmax over all, in bits.
 struct SlotWeights {
   tensor::Matrix weights;       // [N, K]

@@ -1,10 +1,14 @@
 // What a gate weighs the chosen experts by.
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "conformance/ops/executors.hpp"
+#include "ops/moe/choice.hpp"
 #include "ops/moe/gating.hpp"
 #include "ops/rows.hpp"
 #include "support/reference_losses.hpp"
@@ -139,6 +143,50 @@ TEST(BiasedShares, are_the_shares_of_all_and_a_bias) {
   };
   refused(WeightSum::experts, 1);
   refused(WeightSum::slots, 2);
+}
+
+TEST(KeepBestGroups, leaves_the_groups_with_the_largest_two_values_together) {
+  constexpr index_t samples = 30;
+  for (const auto& [experts, count, kept] :
+       {std::array<index_t, 3>{8, 4, 2}, {12, 3, 1}, {6, 6, 4}, {64, 8, 3}, {5, 1, 1}, {600, 300, 7}}) {
+    SCOPED_TRACE(::testing::Message() << kept << " of " << count << " groups of " << experts);
+    std::vector<float> values = random_values(samples * experts, 9);
+    for (float& value : values) value = std::round(2 * value) / 2;  // ties
+    const index_t size = experts / count;
+    const std::vector<float> got = on_every_executor("keep_best_groups", [&](device::Context& context) {
+      std::vector<float> left = values;
+      keep_best_groups(context, {count, kept}, {left.data(), samples, experts});
+      return left;
+    });
+    for (index_t n = 0; n < samples; ++n) {
+      std::vector<std::pair<float, index_t>> scores;  // negated, so that they sort by falling score
+      for (index_t g = 0; g < count; ++g) {
+        std::vector<float> of_group(values.begin() + n * experts + g * size,
+                                    values.begin() + n * experts + (g + 1) * size);
+        std::sort(of_group.rbegin(), of_group.rend());
+        scores.emplace_back(-(of_group[0] + (size > 1 ? of_group[1] : 0.0F)), g);
+      }
+      std::sort(scores.begin(), scores.end());
+      for (index_t place = 0; place < count; ++place) {
+        const index_t g = scores[as_size(place)].second;
+        for (index_t e = g * size; e < (g + 1) * size; ++e) {
+          const auto at = as_size(n * experts + e);
+          EXPECT_EQ(got[at], place < kept ? values[at] : -std::numeric_limits<float>::infinity());
+        }
+      }
+    }
+  }
+  device::Context context(1);
+  std::vector<float> values(8);
+  const tensor::Matrix view(values.data(), 1, 8);
+  EXPECT_THROW(keep_best_groups(context, {3, 1}, view), ContractViolation);
+  EXPECT_THROW(keep_best_groups(context, {4, 0}, view), ContractViolation);
+  EXPECT_THROW(keep_best_groups(context, {4, 5}, view), ContractViolation);
+  values[0] = std::nanf("");
+  values[1] = 9;  // one number of the group
+  values[6] = values[7] = 1;
+  keep_best_groups(context, {4, 1}, view);
+  EXPECT_EQ(values[6], 1) << "a group with a NaN is no better than another";
 }
 
 // A sigmoid of nearly 1 is told from 1, and one of nearly 0 does not overflow.

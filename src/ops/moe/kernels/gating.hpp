@@ -92,28 +92,6 @@ struct SharesOfRow {
   }
 };
 
-struct BiasedShares {
-  tensor::ConstMatrix scores;
-  WeightSum sum;
-  const float* bias;
-  tensor::Matrix values;
-
-  template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const z = scores.row(row);
-    const float* const b = bias;
-    float* const out = values.row(row);
-    const index_t n = scores.cols;
-    float m = 0.0F;
-    float total = 1.0F;
-    if (sum == WeightSum::experts) {
-      m = team.max(n, [=](index_t e) { return z[e]; });
-      total = team.sum(n, [=](index_t e) { return exp(z[e] - m); });
-    }
-    team.for_each(n, [=](index_t e) { out[e] = exp(z[e] - m) / total + b[e]; });
-  }
-};
-
 // One slot: w = e^(z_e - m) / sum_j e^(z_j - m) over all experts, added in their order, and the entropy of that
 // softmax. "Row" is a block of samples.
 struct GateWeightsOfOne {

@@ -117,6 +117,35 @@ TEST(ValidateGate, a_bias_is_of_a_choice_without_noise) {
   EXPECT_THAT(error_with([](Config& c) { c.moe.bias_rate = 1e-7; }), HasSubstr("give at least 1e-6"));
 }
 
+TEST(ValidateGate, groups_divide_the_experts_and_have_enough_of_them) {
+  const auto error_with = [](const auto& change) {
+    return error_of([&](Config& c) {
+      c.moe.experts = 8;
+      c.moe.groups = 4;
+      c.moe.top_groups = 2;
+      c.moe.top_k = 3;
+      change(c);
+    });
+  };
+  Config config = valid();
+  config.moe.experts = 8;
+  config.moe.groups = 4;
+  config.moe.top_groups = 2;
+  for (config.moe.top_k = 1; config.moe.top_k <= 4; ++config.moe.top_k) EXPECT_NO_THROW(validate(config));
+  EXPECT_THAT(error_with([](Config& c) { c.moe.top_groups = 0; }), HasSubstr("set both, or neither"));
+  EXPECT_THAT(error_with([](Config& c) { c.moe.groups = 0; }), HasSubstr("set both, or neither"));
+  EXPECT_THAT(
+      error_with([](Config& c) { c.moe.top_k = 0; }),
+      HasSubstr("moe.groups = 4 needs a gate that ends in dense:experts and moe.top_k below moe.experts"));
+  EXPECT_THAT(error_with([](Config& c) { c.moe.groups = 3; }),
+              HasSubstr("moe.groups = 3 does not divide moe.experts = 8"));
+  EXPECT_THAT(error_with([](Config& c) { c.moe.top_groups = 4; }), HasSubstr("(it limits nothing)"));
+  EXPECT_THAT(error_with([](Config& c) { c.moe.top_k = 5; }),
+              HasSubstr("moe.top_k = 5 with moe.top_groups = 2 of 2 experts each (they have too few)"));
+  EXPECT_THAT(error_with([](Config& c) { c.moe.noise = moe::GateNoise::normal; }),
+              HasSubstr("moe.groups = 4 with moe.noise = normal"));
+}
+
 TEST(ValidateGate, a_likelihood_has_weights_that_are_probabilities) {
   using enum moe::Normalise;
   using enum moe::GateScores;
