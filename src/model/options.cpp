@@ -49,7 +49,7 @@ constexpr std::array fields = {
                 identity.text<&Options::gate>(
                     "gate",
                     "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts, or "
-                    "ending in attention:experts; most_certain:experts: no gate, the most certain expert "
+                    "ending in cosine:experts or attention:experts; most_certain:experts: no gate, the most certain expert "
                     "answers; by_label:experts: moe.partition; none: a single expert")),
     identity.text<&Options::expert>(
         "expert",

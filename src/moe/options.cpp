@@ -47,6 +47,12 @@ constexpr std::array of_the_layer = {
         "with model.family = transformer: width of an expert that sees every token; 0: none"),
     arithmetic.text<&Options::partition>(
         "partition", "with model.gate = by_label:experts: each expert's labels, such as: 0 7 | 1 9"),
+    identity.integer<&Options::cosine_width>(
+        "cosine_width", 1, 1'000'000,
+        "with model.gate = cosine:experts: length of the vectors that are compared", "numbers"),
+    arithmetic.number<&Options::cosine_temperature>(
+        "cosine_temperature", config::above_zero,
+        "with model.gate = cosine:experts: what cosines are divided by at first; it is learned"),
     training.number<&Options::expert_temperature>(
         "expert_temperature", config::above_zero,
         "divides the scores by which experts learn, not those by which the gate does; 1: the same"),

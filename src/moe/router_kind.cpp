@@ -6,6 +6,7 @@
 namespace switchyard::moe {
 
 RouterKind score_router();
+RouterKind cosine_router();
 RouterKind attentive_router();
 RouterKind most_certain_router();
 RouterKind label_router();
@@ -14,7 +15,8 @@ RouterKind fixed_router();
 namespace {
 
 // The table: one row per kind, each in its file in moe/routers.
-constexpr std::array kinds = {score_router, attentive_router, most_certain_router, label_router, fixed_router};
+constexpr std::array kinds = {score_router,        cosine_router, attentive_router,
+                              most_certain_router, label_router,  fixed_router};
 
 std::vector<nn::GateEnd> gate_ends() {
   std::vector<nn::GateEnd> ends;

@@ -8,6 +8,7 @@
 
 #include "base/span.hpp"
 #include "nn/conv_stage.hpp"
+#include "nn/cosine.hpp"
 #include "nn/dense.hpp"
 #include "nn/network_spec.hpp"
 #include "nn/padded_conv.hpp"
@@ -20,7 +21,7 @@ namespace switchyard::nn {
 // The kinds of layers: each is a shape with all its sizes, in a file of its own with the layer that make()
 // gives.
 using LayerShape =
-    std::variant<ConvStageShape, PaddedConvShape, PatchFiltersShape, DenseShape, RowFunctionShape>;
+    std::variant<ConvStageShape, PaddedConvShape, PatchFiltersShape, DenseShape, CosineShape, RowFunctionShape>;
 
 // What a network will be, before it holds any memory.
 struct NetworkShape {

@@ -1,12 +1,13 @@
 """Random configurations of small runs, of every family of options, as INI text."""
 
 # A value is drawn for each key; the program may refuse what does not fit together.
-IMAGE_GATES = ("dense:experts", "dense:6 relu dense:experts", "conv:2 relu max_pool dense:experts",
+IMAGE_GATES = ("dense:experts", "dense:6 relu cosine:experts", "conv:2 relu max_pool dense:experts",
                "conv:2 batch_norm relu max_pool dense:8 relu dense:experts", "padded_conv:2 relu max_pool dense:experts",
                "conv:2 relu max_pool attention:experts", "dense:4 relu attention:experts", "most_certain:experts", "none")
 IMAGE_EXPERTS = ("dense:classes", "dense:5 relu dense:classes", "conv:1 relu max_pool dense:6 relu dense:classes",
                  "conv:2 batch_norm relu max_pool dense:4 dense:classes", "padded_conv:2 batch_norm relu max_pool dense:classes")
-ROW_GATES = ("dense:experts", "dense:4 relu dense:experts", "dense:4 relu attention:experts", "most_certain:experts", "none")
+ROW_GATES = ("dense:experts", "cosine:experts", "dense:4 relu dense:experts", "dense:4 relu attention:experts", "most_certain:experts",
+             "none")
 ROW_EXPERTS = ("dense:classes", "dense:4 relu dense:classes", "dense:6 relu dense:3 relu dense:classes")
 PATCH_GATES = ("patch_filters:1 sum:experts",)
 PATCH_EXPERTS = ("patch_filters:2 cubic sum:classes", "patch_filters:3 sum:classes", "patch_filters:2 bias celu sum:classes",

@@ -132,16 +132,35 @@ struct Run {
     for (Values& row : rows) row = patch_filters(s, row, of(at, "weight"), s.bias ? of(at, "bias") : Values{});
   }
   void operator()(const nn::DenseShape& s) {
-    if (!s.name.empty()) return;  // layers of attention are not run
-    const std::string at = path("dense");
+    if (s.name == "query" || s.name == "key") return;  // layers of attention are not run
+    const std::string at = s.name.empty() ? path("dense") : name + '/' + std::string(s.name);
     const Values& weight = of(at, "weight");
-    const Values& bias = of(at, "bias");
+    const Values bias = s.bias ? of(at, "bias") : Values(as_size(s.out));
     for (Values& row : rows) {
       Values out(as_size(s.out));
       for (std::int64_t o = 0; o < s.out; ++o) {
         double sum = bias[as_size(o)];
         for (std::int64_t i = 0; i < s.in; ++i) sum += row[as_size(i)] * weight[as_size(i * s.out + o)];
         out[as_size(o)] = s.relu ? std::max(sum, 0.0) : sum;
+      }
+      row = std::move(out);
+    }
+  }
+  void operator()(const nn::CosineShape& s) {
+    const std::string at = path("cosine");
+    const Values& weight = of(at, "weight");
+    const auto length = [](const double* v, std::int64_t n) {
+      double square = 1e-6;
+      for (std::int64_t i = 0; i < n; ++i) square += v[i] * v[i];
+      return std::sqrt(square);
+    };
+    const double scale = std::exp(of(at, "log_scale")[0]) / s.temperature;
+    for (Values& row : rows) {
+      Values out(as_size(s.out));
+      for (std::int64_t o = 0; o < s.out; ++o) {
+        const double* const vector = weight.data() + o * s.in;
+        for (std::int64_t i = 0; i < s.in; ++i) out[as_size(o)] += row[as_size(i)] * vector[i];
+        out[as_size(o)] *= scale / (length(row.data(), s.in) * length(vector, s.in));
       }
       row = std::move(out);
     }

@@ -16,16 +16,17 @@ ALL = {"importance": 0.3, "balance": 0.2, "z_loss": 0.1, "gate_entropy": 0.15, "
 
 class Gradient(unittest.TestCase):
     def check(self, gate_hidden=0, with_noise=False, change=lambda parameters: None, mixture_every=None, sub_heads=1,
-              shared=0, **keys):
+              shared=0, cosine_width=0, **keys):
         random = numpy.random.default_rng(5)
         if mixture_every is None:
-            parameters = reference.random_parameters(random, BLOCKS, WIDTH, 8, EXPERTS, gate_hidden)
+            parameters = reference.random_parameters(random, BLOCKS, WIDTH, 8, EXPERTS, gate_hidden, cosine_width)
         else:
             parameters = reference.random_transformer(random, 3, WIDTH, 5, EXPERTS, 4, mixture_every, sub_heads, shared)
         change(parameters)
         tokens, targets = random.integers(0, 12, (2, WINDOWS, WINDOW))
         noise = random.normal(0, 0.4, (BLOCKS, WINDOWS * WINDOW, EXPERTS)) if with_noise else None
         gate = f"dense:{gate_hidden} relu dense:experts" if gate_hidden else "dense:experts"
+        gate = "cosine:experts" if cosine_width else gate
         model = reference.Model(EXPERTS, gate=gate, noise_deviation=0.4, **keys)
         found, distances = reference.step(model, parameters, tokens, targets, noise)
         self.assertEqual(sorted(found.gradients), sorted(parameters))
@@ -58,6 +59,9 @@ class Gradient(unittest.TestCase):
 
     def test_all_slots(self):
         self.check(top_k=0, weights=ALL)
+
+    def test_of_cosines(self):
+        self.check(cosine_width=4, top_k=2, temperature=0.3, weights={"importance": 0.3, "z_loss": 0.1})
 
     def test_of_sigmoids_of_all_experts_and_of_a_scale(self):
         weights = {name: weight for name, weight in ALL.items() if name != "z_loss"}

@@ -68,6 +68,10 @@ class Layouts(token_runs.TokenTest):
             self.resume(run, f"--train.max_steps={STEPS}", ranks=2)
             self.assert_same_run(straight, run)
 
+    def test_cosines(self):
+        for parts in (1, 3):
+            self.check([(3, 2), (5, 1)], model_gate="cosine:experts", train_parts=parts)
+
     def test_short_last_batch(self):
         """An epoch of a few long windows, of which the last batch has fewer than there are ranks, and a batch of the next."""
         window = 512

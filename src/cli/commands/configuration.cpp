@@ -29,8 +29,9 @@ were sent to it: all of them if the gate is dense, under top-k routing those tha
 that sends an expert fewer than two samples leaves its running mean and variance, with which evaluation
 normalises, as they are. A `padded_conv` before a `batch_norm` has no bias.
 
-A gate may also end in `attention:experts`, a query for the experts' hidden vectors (those of the dense layer before an
-expert's last, before its `relu`). Three gates have no layers: `most_certain:experts`, where the most certain expert answers;
+A gate may also end in `cosine:experts`, cosines of a projection of what the layers before it make of the sample (there may be
+none) and a vector of each expert, in float32; or in `attention:experts`, a query for the experts' hidden vectors (those of the
+dense layer before an expert's last, before its `relu`). Three gates have no layers: `most_certain:experts`, where the most certain expert answers;
 `by_label:experts`, where `moe.partition` says whose a label is; and `none` for a single expert.
 
 A network on patches is `patch_filters:N [bias] [ACTIVATION] sum:experts` or `sum:classes` and nothing else: N filters

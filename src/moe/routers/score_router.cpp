@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.hpp"
+#include "moe/routers/score_router.hpp"
 #include "moe/routers/steps.hpp"
 #include "moe/routing_statistics.hpp"
 #include "ops/moe/choice.hpp"
@@ -137,7 +138,9 @@ class ScoreRouter final : public Router {
   Vector<float> no_bias_;  // [E] zeros
 };
 
-std::string describe(const Options& moe, const nn::NetworkShape& /*network*/) {
+}  // namespace
+
+std::string describe_scores(const Options& moe, const nn::NetworkShape& /*network*/) {
   std::string text = fmt::format("weight {}, noise {}", word_of(moe, "gate_value"), word_of(moe, "noise"));
   if (moe.scores != GateScores::softmax) text += fmt::format(", scores {}", word_of(moe, "scores"));
   if (moe.normalise != Normalise::automatic)
@@ -154,7 +157,9 @@ std::string describe(const Options& moe, const nn::NetworkShape& /*network*/) {
   return text;
 }
 
-}  // namespace
+std::unique_ptr<Router> make_score_router(const RouterSetup& setup) {
+  return std::make_unique<ScoreRouter>(setup);
+}
 
 RouterKind score_router() {
   return {.end = "",
@@ -164,10 +169,8 @@ RouterKind score_router() {
               [](const RouterTask& task) {
                 return nn::NetworkShape::resolve("gate", task.layers, task.sample, task.moe.experts);
               },
-          .describe = describe,
-          .make = [](const RouterSetup& setup) -> std::unique_ptr<Router> {
-            return std::make_unique<ScoreRouter>(setup);
-          }};
+          .describe = describe_scores,
+          .make = make_score_router};
 }
 
 }  // namespace switchyard::moe

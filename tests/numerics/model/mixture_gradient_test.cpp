@@ -197,6 +197,23 @@ TEST(ClusteredGradient, has_noise_that_matters) {
 }
 
 // Every score, divisor and number of choices, with noise in the weights and all that reads them.
+TEST(CosineGradient, of_projection_vectors_and_temperature) {
+  for (const std::string gate : {"cosine:experts", "conv:2 batch_norm relu max_pool dense:6 cosine:experts"}) {
+    for (const index_t top_k : {0, 1, 2}) {
+      SCOPED_TRACE(gate + " top-" + std::to_string(top_k));
+      Setting setting{gate, conv_expert, image, top_k, 0.7};
+      setting.z_loss = 0.1;
+      expect_equal(setting, 1e-6, 2e-6);
+    }
+  }
+}
+TEST(CosineGradient, of_sigmoids_with_noise) {
+  Setting setting = clustered(model::Loss::cross_entropy, moe::GateValue::noisy_softmax, 2);
+  setting.gate = "dense:7 cosine:experts";
+  setting.scores = moe::GateScores::sigmoid;
+  expect_equal(setting, 1e-6, 2e-6);
+}
+
 TEST(WeightGradient, of_sigmoids_of_all_experts_and_of_a_scale) {
   for (const moe::GateScores scores : {moe::GateScores::softmax, moe::GateScores::sigmoid}) {
     for (const moe::Normalise normalise :

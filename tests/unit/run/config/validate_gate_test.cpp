@@ -51,6 +51,20 @@ TEST(ValidateGate, accepts_every_kind) {
   EXPECT_NO_THROW(validate(single));
 }
 
+TEST(ValidateGate, cosines_have_keys_of_their_own) {
+  Config config = valid();
+  config.model.gate = "dense:9 relu cosine:experts";
+  config.moe.top_k = 2;
+  config.moe.cosine_width = 5;
+  config.moe.cosine_temperature = 0.3;
+  config.moe.bias_rate = 1e-3;
+  EXPECT_NO_THROW(validate(config));
+  EXPECT_THAT(error_of([](Config& c) { c.moe.cosine_width = 5; }),
+              HasSubstr("moe.cosine_width or moe.cosine_temperature is set with model.gate = 'conv:8"));
+  EXPECT_THAT(error_of([](Config& c) { c.moe.cosine_temperature = 5; }),
+              HasSubstr("(only a gate that ends in cosine"));
+}
+
 TEST(ValidateGate, weights_are_of_scores_that_the_gate_makes) {
   const auto sum = [](Config& c) { c.model.loss = model::Loss::cross_entropy; };
   const auto error_with = [&](const auto& change, std::string_view of = "") {
