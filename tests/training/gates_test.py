@@ -29,6 +29,9 @@ GATES = {
     "none": {"model_gate": "none", "moe_experts": 1, "moe_importance": 0},
     "none, top-1": {"model_gate": "none", "moe_experts": 1, "moe_importance": 0, "moe_top_k": 1},
     "top-1 with noise": {"moe_top_k": 1, "moe_noise": "uniform", "moe_gate_value": "noisy_softmax"},
+    "cosines": {"model_gate": f"{CONV} dense:16 cosine:experts", "moe_cosine_temperature": 0.3, "moe_top_k": 2},
+    "sigmoids, groups and a bias": {"moe_experts": 6, "moe_top_k": 2, "moe_scores": "sigmoid", "moe_groups": 3,
+                                    "moe_top_groups": 2, "moe_bias_rate": 0.01},
 }
 
 
@@ -97,6 +100,12 @@ class Layout(GateTest):
 
     def test_top_1_with_noise(self):
         self.check("top-1 with noise")
+
+    def test_cosines(self):
+        self.check("cosines")
+
+    def test_sigmoids_in_groups_with_a_bias(self):
+        self.check("sigmoids, groups and a bias")
 
 
 class Order(GateTest):

@@ -1,5 +1,7 @@
 """Every regulariser gives the same bits on any number of ranks, also when a run goes on on another number."""
 
+import numpy
+
 import runs
 
 # 900 training samples, batch 128: the eighth step is the short batch of 4 samples, with ranks without samples.
@@ -63,6 +65,27 @@ def add_tests():
 
 
 add_tests()
+
+class Bias(runs.RunTest):
+    """Where rows differ, a bias of the choice evens the loads of every step."""
+
+    base_keys = {"run.seed": 7, "run.threads": 1, "data.source": "random", "random.samples": 4000, "random.features": 12,
+                 "random.classes": 4, "model.gate": "dense:experts", "model.expert": "dense:6 relu dense:classes",
+                 "moe.experts": 8, "moe.top_k": 2, "train.batch_size": 1000, "train.epochs": 40, "train.log_every_steps": 1}
+
+    @classmethod
+    def write_data(cls):
+        pass
+
+    def variation(self, **keys):
+        """Mean over the last steps of the coefficient of variation of the loads."""
+        steps = [found["load"] for found in runs.metrics(self.train(**keys)) if found["kind"] == "step"][-40:]
+        return numpy.mean(numpy.std(steps, axis=1) / numpy.mean(steps, axis=1))
+
+    def test_evens_the_loads(self):
+        self.assertGreater(self.variation(moe_scores="sigmoid"), 1)
+        self.assertLess(self.variation(moe_scores="sigmoid", moe_bias_rate=0.002), 0.2)
+
 
 if __name__ == "__main__":
     runs.main()
