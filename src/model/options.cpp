@@ -45,12 +45,13 @@ constexpr std::array fields = {
         "family",
         "mixture: one mixture layer on samples; tokens: blocks of them on the bytes of data.source = text; "
         "transformer: attention and mixtures, with the sizes of [transformer]"),
-    in_headline("gate",
-                identity.text<&Options::gate>(
-                    "gate",
-                    "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts, or "
-                    "ending in cosine:experts or attention:experts; most_certain:experts: no gate, the most certain expert "
-                    "answers; by_label:experts: moe.partition; none: a single expert")),
+    in_headline(
+        "gate",
+        identity.text<&Options::gate>(
+            "gate",
+            "the gate's layers, such as: conv:8 relu max_pool dense:32 relu dense:experts, or "
+            "ending in cosine:experts or attention:experts; most_certain:experts: no gate, the most certain expert "
+            "answers; by_label:experts: moe.partition; none: a single expert")),
     identity.text<&Options::expert>(
         "expert",
         "an expert's layers, such as: dense:64 relu dense:classes; with model.family = tokens it ends in "

@@ -29,7 +29,7 @@ struct Options : RegulariserWeights {
   // none).
   std::int64_t sub_heads = 1;
   std::int64_t shared_hidden = 0;
-  std::string partition = {};  // with model.gate = by_label:experts: the labels of each expert, "0 7 | 1 9"
+  std::string partition = {};      // with model.gate = by_label:experts: the labels of each expert, "0 7 | 1 9"
   std::int64_t cosine_width = 16;  // with model.gate = cosine:experts: of the vectors that are compared
   double cosine_temperature = 0.07;
   // The experts learn from the mixture with gate softmax(z / T), the gate from that with softmax(z).

@@ -28,6 +28,10 @@ class Model:
     scores: str = "softmax"
     normalise: str = "auto"
     scale: float = 1
+    bias_rate: float = 0
+    groups: int = 0
+    top_groups: int = 0
+    temperature: float = 0.07  # of a gate that is cosine:experts
     noise_deviation: float = 0
     similarity_layer: int = 0
     parts: int = 1
@@ -55,8 +59,9 @@ def log_softmax(x):
     return x - numpy.log(numpy.exp(x).sum(-1, keepdims=True))
 
 
-def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0):
-    """Of experts `dense:HIDDEN relu dense:width`; a gate with a hidden layer where gate_hidden is above 0."""
+def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0, cosine_width=0):
+    """Of experts `dense:HIDDEN relu dense:width`; a gate with a hidden layer where gate_hidden is above 0, and one of cosines
+    where cosine_width is."""
     def normal(*shape):
         return random.normal(0, 1 / math.sqrt(shape[0]) if len(shape) > 1 else 0.3, shape)
 
@@ -65,7 +70,13 @@ def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0):
         block = f"blocks/{b:02}"
         found[f"{block}/norm/weight"] = 1 + normal(width)
         networks = {f"{block}/mixture/experts/{e:04}": (width, hidden, width) for e in range(experts)}
-        networks[f"{block}/mixture/gate"] = (width, gate_hidden, experts) if gate_hidden else (width, experts)
+        gate = f"{block}/mixture/gate"
+        if cosine_width:
+            found[f"{gate}/projection/weight"] = normal(width, cosine_width)
+            found[f"{gate}/cosine_1/weight"] = normal(experts, cosine_width)
+            found[f"{gate}/cosine_1/log_scale"] = normal(1)
+        else:
+            networks[gate] = (width, gate_hidden, experts) if gate_hidden else (width, experts)
         for name, sizes in networks.items():
             for layer, (rows, columns) in enumerate(zip(sizes, sizes[1:]), start=1):
                 found[f"{name}/dense_{layer}/weight"] = normal(rows, columns)
@@ -153,6 +164,40 @@ class Network:
         return dy
 
 
+class Cosine:
+    """Scores by a projection of the row and a vector of each expert: cos(P x, e_i) e^s / temperature."""
+
+    SMALLEST_SQUARE = 1e-6
+
+    def __init__(self, name, temperature):
+        self.names = [f"{name}/projection/weight", f"{name}/cosine_1/weight", f"{name}/cosine_1/log_scale"]
+        self.temperature = temperature
+
+    def forward(self, parameters, x):
+        self.x = x
+        self.projection, vectors, log_scale = (parameters[name] for name in self.names)
+        self.scale = numpy.exp(log_scale[0]) / self.temperature
+        self.units, self.inverse = self._unit(x @ self.projection)
+        self.vectors, self.inverse_of_vectors = self._unit(vectors)
+        self.scores = self.scale * self.units @ self.vectors.T
+        return self.scores
+
+    def _unit(self, rows):
+        inverse = 1 / numpy.sqrt((rows * rows).sum(1, keepdims=True) + self.SMALLEST_SQUARE)
+        return rows * inverse, inverse
+
+    @staticmethod
+    def _through_unit(unit, inverse, d):
+        return inverse * (d - unit * (unit * d).sum(1, keepdims=True))
+
+    def backward(self, dy, gradients):
+        d_projected = self._through_unit(self.units, self.inverse, self.scale * dy @ self.vectors)
+        d_vectors = self._through_unit(self.vectors, self.inverse_of_vectors, self.scale * dy.T @ self.units)
+        for name, gradient in zip(self.names, (self.x.T @ d_projected, d_vectors, [(dy * self.scores).sum()])):
+            gradients.add(name, numpy.asarray(gradient))
+        return d_projected @ self.projection.T
+
+
 class SwiGlu:
     """y = (silu(x G) * (x V)) W, where `glu` holds G and V side by side"""
 
@@ -238,7 +283,7 @@ class Routing:
     sigmoids; p: their softmax, which is a sigmoid's share of all sigmoids.
     """
 
-    def __init__(self, model, clean, noise):
+    def __init__(self, model, clean, noise, bias=None):
         self.clean, self.noisy = clean, clean + noise
         self.value = self.noisy if model.gate_value == "noisy_softmax" else clean
         self.sigmoid = None
@@ -246,7 +291,12 @@ class Routing:
             self.sigmoid = 1 / (1 + numpy.exp(-self.value))
             self.value = numpy.log(self.sigmoid)
         self.p = numpy.exp(log_softmax(self.value))
-        self.order = numpy.argsort(-self.noisy, axis=1, kind="stable")  # ties to the lower expert
+        by, groups_margin = self.noisy, math.inf
+        if bias is not None or model.groups:
+            by = (self.p if self.sigmoid is None else self.sigmoid) + (0 if bias is None else bias)
+        if model.groups:
+            by, groups_margin = self.in_best_groups(model, by)
+        self.order = numpy.argsort(-by, axis=1, kind="stable")  # ties to the lower expert
         self.is_chosen = numpy.zeros(clean.shape, bool)
         numpy.put_along_axis(self.is_chosen, self.order[:, : model.slots], True, axis=1)
         # What the weights add up to 1 over: the chosen, all, or nothing.
@@ -258,10 +308,23 @@ class Routing:
         self.by_score = model.gate_value == "noisy_logit"
         self.scale = model.scale
         self.factors = self.noisy * self.is_chosen if self.by_score else model.scale * self.weights
-        sorted_scores = numpy.take_along_axis(self.noisy, self.order, 1)
+        sorted_scores = numpy.take_along_axis(by, self.order, 1)
         k = model.slots
         # How near another choice was: float32 and float64 only agree above their rounding.
         self.margin = (sorted_scores[:, k - 1] - sorted_scores[:, k]).min() if k < model.experts else math.inf
+        self.margin = min(self.margin, groups_margin)
+
+    @staticmethod
+    def in_best_groups(model, values):
+        """The values of those experts, -inf for all others; and how near another choice of groups was."""
+        of_groups = values.reshape(len(values), model.groups, -1)
+        scores = numpy.sort(of_groups, axis=2)[:, :, -2:].sum(2)
+        order = numpy.argsort(-scores, axis=1, kind="stable")
+        is_kept = numpy.zeros(scores.shape, bool)
+        numpy.put_along_axis(is_kept, order[:, : model.top_groups], True, axis=1)
+        sorted_scores = numpy.take_along_axis(scores, order, 1)
+        margin = (sorted_scores[:, model.top_groups - 1] - sorted_scores[:, model.top_groups]).min()
+        return numpy.where(is_kept[:, :, None], of_groups, -numpy.inf).reshape(values.shape), margin
 
     def backward(self, d_factors, d_weights, d_p, d_value, d_clean):
         """By the clean scores: noise is a constant."""
@@ -385,18 +448,19 @@ class Mixture:
     def __init__(self, model, name, expert):
         self.model = model
         self.norm = RmsNorm(f"{name}/norm")
-        self.gate = Network(model.gate, f"{name}/mixture/gate")
+        gate = f"{name}/mixture/gate"
+        self.gate = Cosine(gate, model.temperature) if model.gate == "cosine:experts" else Network(model.gate, gate)
         self.networks = [expert(f"{name}/mixture/experts/{e:04}") for e in range(model.experts)]
 
-    def forward(self, parameters, x, noise, parts, distances):
-        return x + self.mix(parameters, self.norm.forward(parameters, x), noise, parts, distances)
+    def forward(self, parameters, x, noise, bias, parts, distances):
+        return x + self.mix(parameters, self.norm.forward(parameters, x), noise, bias, parts, distances)
 
     def backward(self, dy, gradients):
         return dy + self.norm.backward(self.unmix(dy, gradients), gradients)
 
-    def mix(self, parameters, inputs, noise, parts, distances):
+    def mix(self, parameters, inputs, noise, bias, parts, distances):
         self.inputs = x = inputs
-        self.routing = Routing(self.model, self.gate.forward(parameters, self.inputs), noise)
+        self.routing = Routing(self.model, self.gate.forward(parameters, self.inputs), noise, bias)
         self.parts = parts
         self.outputs = []
         mixed = numpy.zeros_like(x)
@@ -440,11 +504,11 @@ class SubTokenMixture(Mixture):
         self.head, self.merge = (Linear(f"{name}/mixture/{part}") for part in ("head", "merge"))
         self.shared = SwiGlu(f"{name}/mixture/shared") if has_shared else None
 
-    def forward(self, parameters, x, noise, parts, distances):
+    def forward(self, parameters, x, noise, bias, parts, distances):
         inputs = self.norm.forward(parameters, x)
         rows = self.head.forward(parameters, inputs) if self.heads > 1 else inputs
         cut = [slice(part.start * self.heads, part.stop * self.heads) for part in parts]
-        y = self.mix(parameters, rows.reshape(len(x) * self.heads, -1), noise, cut, distances).reshape(x.shape)
+        y = self.mix(parameters, rows.reshape(len(x) * self.heads, -1), noise, bias, cut, distances).reshape(x.shape)
         y = self.merge.forward(parameters, y) if self.heads > 1 else y
         return x + y + (self.shared.forward(parameters, inputs) if self.shared else 0)
 
@@ -475,10 +539,18 @@ def branches_of(model, parameters, window):
     return found
 
 
-def step(model, parameters, tokens, targets, noise=None, distances=None):
+def moved(bias, routing, rate):
+    """The bias of a choice after a step, in float32 as a checkpoint has it."""
+    load = routing.is_chosen.sum(0)
+    sign = numpy.sign(load.mean() - load)
+    return numpy.float32(bias) + (rate * (sign - sign.mean())).astype(numpy.float32)
+
+
+def step(model, parameters, tokens, targets, noise=None, distances=None, biases=None):
     """A Step over a batch, and the distances of its rows that the similarity is of.
 
-    tokens, targets: [windows, window]; noise: [rows, experts] of each block, or None; distances: those of another step, to
+    tokens, targets: [windows, window]; noise: [rows, experts] of each block, or None; biases: [experts] of the choice of each
+    block, or None; distances: those of another step, to
     compare its loss with: they are constants for the gradient.
     """
     parameters = {name: numpy.asarray(value, float) for name, value in parameters.items()}
@@ -493,7 +565,8 @@ def step(model, parameters, tokens, targets, noise=None, distances=None):
     for branch in branches:
         if isinstance(branch, Mixture):
             m = mixtures.index(branch)
-            x = branch.forward(parameters, x, 0 if noise is None else noise[m], parts, distances and distances[m])
+            x = branch.forward(parameters, x, 0 if noise is None else noise[m], biases and biases[m], parts,
+                               distances and distances[m])
         else:
             x = branch.forward(parameters, x)
     y = norm.forward(parameters, x)

@@ -2,6 +2,7 @@
 
 import shutil
 
+import h5py
 import numpy
 
 import gate_noise
@@ -20,6 +21,7 @@ WEIGHTS = {"importance": 0.3, "balance": 0.2, "z_loss": 0.1, "gate_entropy": 0.1
 # float32 beside float64: losses and gradients are sums of some hundred products, each rounded to 6e-8 of the largest.
 TOLERANCE = 1e-5
 SEED = 7
+BIAS = "buffers/blocks/{:02}/mixture/gate/choice/bias"
 # The first step of plain gradient descent over all samples at once, in their order.
 ONE_STEP = dict(run_seed=SEED, optim_name="sgd", train_order="fixed", train_batch_size=64, train_max_steps=1)
 
@@ -56,11 +58,11 @@ class StepTest(token_runs.TokenTest):
         cls.test = of_split("test", is_mixed)[0]
         cls.sources = {}
 
-    def start_from(self, parameters, **keys):
+    def start_from(self, parameters, biases=None, **keys):
         """A checkpoint with these arrays."""
-        shape = tuple((name, keys[name]) for name in ("model_gate", "moe_experts", "transformer_mixture_every", "moe_sub_heads",
-                                                       "moe_shared_hidden")
-                      if name in keys)
+        of_shape = ("model_gate", "moe_experts", "moe_cosine_width", "transformer_mixture_every", "moe_sub_heads",
+                    "moe_shared_hidden") + (("moe_bias_rate", "moe_top_k") if biases else ())
+        shape = tuple((name, keys[name]) for name in of_shape if name in keys)
         if shape not in self.sources:
             run = self.train(optim_learning_rate=1e-30, **{**ONE_STEP, **dict(shape)})
             self.sources[shape] = runs.newest_checkpoint(run)
@@ -73,6 +75,8 @@ class StepTest(token_runs.TokenTest):
             self.assertEqual(sorted(found), sorted(parameters))
             for name, array in parameters.items():
                 opened["parameters"][name][...] = array
+            for block, bias in enumerate(biases or ()):
+                opened[BIAS.format(block)][...] = bias
 
         runs.edit_checkpoint(file, write)
         return file
@@ -91,7 +95,10 @@ class StepTest(token_runs.TokenTest):
     def reference_of(self, keys):
         weights = {name: keys[f"moe_{name}"] for name in reference.REGULARISERS if f"moe_{name}" in keys}
         return reference.Model(
-            EXPERTS, top_k=keys.get("moe_top_k", 0), gate_value=keys.get("moe_gate_value", "softmax"),
+            keys.get("moe_experts", EXPERTS), top_k=keys.get("moe_top_k", 0),
+            gate_value=keys.get("moe_gate_value", "softmax"), scores=keys.get("moe_scores", "softmax"),
+            normalise=keys.get("moe_normalise", "auto"), scale=keys.get("moe_scale", 1), groups=keys.get("moe_groups", 0),
+            top_groups=keys.get("moe_top_groups", 0), temperature=keys.get("moe_cosine_temperature", 0.07),
             noise_deviation=keys.get("moe_noise_scale", 0), similarity_layer=keys.get("moe_similarity_layer", 0),
             parts=keys.get("train_parts", 1), weights=weights, **self.of_model(keys))
 
@@ -110,20 +117,25 @@ class StepTest(token_runs.TokenTest):
         ratios = [abs(parameters[name]).max() / abs(gradient).max() for name, gradient in gradients.items() if gradient.any()]
         return 2.0 ** numpy.ceil(numpy.log2(max(ratios)))
 
-    def check(self, documents=None, ranks=(0, 3), seed=1, change=lambda parameters: None, **keys):
+    def check(self, documents=None, ranks=(0, 3), seed=1, change=lambda parameters: None, biases=None, **keys):
         documents = documents or self.documents[:1]
         before = self.parameters_of(seed, change, **keys)
         tokens, targets = (numpy.concatenate(of_all) for of_all in zip(*map(token_runs.windows, documents)))
-        expected, _ = reference.step(self.reference_of(keys), before, tokens, targets, self.noise_of(keys, tokens.size))
+        expected, _ = reference.step(self.reference_of(keys), before, tokens, targets, self.noise_of(keys, tokens.size),
+                                     biases=biases)
         self.assertGreater(min((routing.margin for routing in expected.routings), default=1), 1e-5, "rounding may change a choice")
         rate = self.rate_for(before, expected.gradients)
         keys = {**ONE_STEP, **keys, "optim_learning_rate": rate, "data_dir": self.folder_of(*documents),
-                "init_from": self.start_from(before, **keys)}
+                "init_from": self.start_from(before, biases, **keys)}
         for number in ranks:
             with self.subTest(ranks=number):
                 run = self.train(ranks=number, **keys)
                 self.assert_losses(runs.metrics(run)[0], expected, tokens.size)
                 self.assert_gradients(before, token_runs.parameters(runs.newest_checkpoint(run)), expected, rate)
+                with h5py.File(runs.newest_checkpoint(run)) as opened:
+                    for block, bias in enumerate(biases or ()):
+                        after = reference.moved(bias, expected.routings[block], keys["moe_bias_rate"])
+                        self.assertEqual(opened[BIAS.format(block)][()].tolist(), after.tolist())
         return expected
 
     def assert_losses(self, found, expected, rows):

@@ -17,7 +17,8 @@ class ReferenceTest(StepTest):
     def random_parameters(self, random, keys):
         gate = keys.get("model_gate", "dense:experts").split()
         gate_hidden = int(gate[0].removeprefix("dense:")) if len(gate) > 1 else 0
-        return reference.random_parameters(random, BLOCKS, WIDTH, HIDDEN, EXPERTS, gate_hidden)
+        return reference.random_parameters(random, BLOCKS, WIDTH, HIDDEN, keys.get("moe_experts", EXPERTS), gate_hidden,
+                                           keys.get("moe_cosine_width", 0))
 
     @staticmethod
     def of_model(keys):
@@ -74,6 +75,57 @@ class Gradients(ReferenceTest):
         for parts in (2, 4, WINDOWS + 2):  # of which there are as many as samples
             with self.subTest(parts=parts):
                 self.check(moe_top_k=2, train_parts=parts, **all_regularisers(2))
+
+
+class Weights(ReferenceTest):
+    """Of sigmoids, of all experts, and more than one."""
+
+    def test_of_every_kind(self):
+        for scores in ("softmax", "sigmoid"):
+            for top_k, normalise in ((1, "all"), (2, "auto"), (2, "all"), (0, "all")):
+                with self.subTest(scores=scores, top_k=top_k, normalise=normalise):
+                    self.check(moe_top_k=top_k, moe_scores=scores, moe_normalise=normalise, moe_scale=2.5, moe_importance=0.3,
+                               moe_gate_entropy=0.15, moe_similarity=0.7)
+
+    def test_with_noise(self):
+        for gate_value in ("softmax", "noisy_softmax"):
+            with self.subTest(gate_value):
+                self.check(moe_top_k=2, moe_scores="sigmoid", moe_gate_value=gate_value, moe_balance=0.2, moe_load=0.4,
+                           train_parts=2, **Noise.KEYS)
+
+
+class Cosine(ReferenceTest):
+    def test_of_every_choice(self):
+        for top_k in (1, 2, 0):
+            with self.subTest(top_k=top_k):
+                self.check(model_gate="cosine:experts", moe_cosine_width=4, moe_cosine_temperature=0.3, moe_top_k=top_k,
+                           moe_importance=0.3, moe_z_loss=0.1)
+
+
+class Bias(ReferenceTest):
+    def test_of_the_choice(self):
+        random = numpy.random.default_rng(9)
+        for scores in ("softmax", "sigmoid"):
+            for top_k, parts in ((1, 1), (2, 1), (2, 3)):
+                with self.subTest(scores=scores, top_k=top_k, parts=parts):
+                    biases = random.normal(0, 0.3, (BLOCKS, EXPERTS)).astype(numpy.float32)
+                    unbiased = self.check(moe_top_k=top_k, ranks=[])
+                    expected = self.check(moe_top_k=top_k, moe_scores=scores, moe_bias_rate=0.01, biases=list(biases),
+                                          train_parts=parts, moe_importance=0.3, moe_balance=0.2)
+                    self.assertTrue((unbiased.routings[0].is_chosen != expected.routings[0].is_chosen).any())
+
+
+class Groups(ReferenceTest):
+    def test_of_one_to_three_experts(self):
+        for scores, groups, top_groups, top_k in (("softmax", 6, 3, 2), ("sigmoid", 3, 2, 3), ("softmax", 2, 1, 1),
+                                                  ("sigmoid", 2, 1, 2)):
+            with self.subTest(scores=scores, groups=groups, top_groups=top_groups, top_k=top_k):
+                self.check(moe_experts=6, moe_top_k=top_k, moe_scores=scores, moe_groups=groups, moe_top_groups=top_groups,
+                           moe_balance=0.2)
+
+    def test_with_a_bias(self):
+        biases = list(numpy.random.default_rng(9).normal(0, 0.3, (BLOCKS, 6)).astype(numpy.float32))
+        self.check(moe_experts=6, moe_top_k=2, moe_groups=3, moe_top_groups=1, moe_bias_rate=0.01, biases=biases)
 
 
 class Noise(ReferenceTest):
