@@ -94,13 +94,14 @@ class Page(runs.RunTest):
                 (here.parent / folder / name.format(page)).write_text(text)
         commands = re.findall(r"(?m)^    switchyard (.*)", (SOURCE / "docs/language_models.md").read_text())
         commands = [words.split() for words in commands if "$(" not in words]
-        self.assertEqual([words[0] for words in commands], ["corpus", "train"])
+        self.assertEqual([words[0] for words in commands], ["corpus", "train", "train"])
         for words in commands:
             words = [SOURCE / word if word.startswith("configs/") else word for word in words]
             few = ["--train.max_steps=2"] if words[0] == "train" else []
             running = runs.Running(*words, *few, cwd=here)
             self.expect(running.wait(), 0)
-        self.assertGreater(runs.summary(here / "runs/pieces")["test"]["bits_per_byte"], 0)
+        for run in ("pieces", "text/mixture"):
+            self.assertGreater(runs.summary(here / "runs" / run)["test"]["bits_per_byte"], 0)
 
 
 class Windows(OfTokens):

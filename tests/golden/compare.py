@@ -34,6 +34,7 @@ OVERRIDES = {
     "cifar100": {"data.dir": "cifar-100", "train.batch_size": 64, "moe.experts": 6},
     "fashion_mnist": IMAGES,
     "mnist": IMAGES,
+    "text": {"data.source": "text", "data.file": "", "data.dir": "text", "train.batch_size": 13, "transformer.layers": 2},
     "tokens": {"data.dir": "text", "train.batch_size": 13},
 }
 NO_CONFIGURATIONS = ("studies",)  # grids over the others

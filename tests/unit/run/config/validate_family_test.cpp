@@ -49,7 +49,8 @@ TEST(ValidateFamily, text_and_tokens_belong_together) {
     EXPECT_THAT(
         error_of(change),
         AllOf(HasSubstr("(a mixture reads rows of numbers, and the other families the tokens of a text)"),
-              HasSubstr("set model.family = tokens or transformer and data.source = text or tokens, or neither")));
+              HasSubstr(
+                  "set model.family = tokens or transformer and data.source = text or tokens, or neither")));
   }
   EXPECT_THAT(error_of([](Config& c) { c.data.source = data::Source::random, c.data.dir = ""; }),
               HasSubstr("model.family = tokens with data.source = random"));
