@@ -79,6 +79,22 @@ void check_transformer(const Config& config) {
       config.moe.sub_heads, of.width);
 }
 
+// What only a mixture layer reads, where the model has none.
+void check_without_mixture(const Config& config) {
+  if (config.model.family != model::Family::transformer || model::inner_layers(config.model) > 0) return;
+  const moe::Options& moe = config.moe;
+  const moe::Options defaults;
+  for (const auto& [key, weight] : moe::regulariser_weights(moe)) {
+    require(weight == 0, "moe.{} = {} with transformer.mixture_every = 0 (there is no mixture); set it to 0",
+            key, weight);
+  }
+  require(moe.sub_heads == defaults.sub_heads && moe.shared_hidden == defaults.shared_hidden &&
+              moe.bias_rate == defaults.bias_rate && moe.top_k == defaults.top_k &&
+              moe.experts == defaults.experts,
+          "moe.experts, moe.top_k, moe.sub_heads, moe.shared_hidden or moe.bias_rate is set with "
+          "transformer.mixture_every = 0 (there is no mixture); remove it");
+}
+
 // A model of text has a loss of its own, and its routers choose before an expert ran.
 void check_family(const Config& config, const moe::RouterKind& kind) {
   const bool is_text = data::reads_tokens(config.data);
@@ -89,6 +105,7 @@ void check_family(const Config& config, const moe::RouterKind& kind) {
       "tokens of a text); set model.family = tokens or transformer and data.source = text or tokens, or neither",
       schema().text(config, "model.family"), schema().text(config, "data.source"));
   check_transformer(config);
+  check_without_mixture(config);
   if (!has_tokens) return;
   const std::string family = schema().text(config, "model.family");
   const Config defaults;

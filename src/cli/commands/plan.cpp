@@ -131,7 +131,8 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
     return static_cast<double>(shards.range_of(rank).size() * p.outline.rows_per_sample);
   };
   const double rows = rows_of(p.batch_rows() / p.outline.rows_per_sample);
-  const double hosted = static_cast<double>(placement.hosted_by(GroupRank(rank)).size());
+  const double hosted =
+      p.outline.layers.empty() ? 0.0 : static_cast<double>(placement.hosted_by(GroupRank(rank)).size());
   const double experts = static_cast<double>(placement.expert_count());
   const double slots = static_cast<double>(p.options.routing.slots());
   const double sub_heads = static_cast<double>(p.outline.sub_heads);

@@ -123,16 +123,19 @@ Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
   return rows;
 }
 
-Rows layout_rows(const Runtime& runtime, const moe::Placement& placement) {
+enum class Mixtures { none, some };
+
+Rows layout_rows(const Runtime& runtime, const moe::Placement& placement, Mixtures has) {
   const int ranks = placement.rank_count();
   std::string hosted;
   for (int rank = 0; rank < std::min(ranks, 16); ++rank) {
     hosted += fmt::format("{}{}", rank == 0 ? "" : " ", placement.hosted_by(GroupRank(rank)).size());
   }
   if (ranks > 16) hosted += " ...";
-  return {{"ranks", fmt::format("{} on {} node(s)", ranks, runtime.nodes().nodes)},
-          {"threads", fmt::format("{} per rank", runtime.threads())},
-          {"experts per rank", hosted}};
+  Rows rows = {{"ranks", fmt::format("{} on {} node(s)", ranks, runtime.nodes().nodes)},
+               {"threads", fmt::format("{} per rank", runtime.threads())}};
+  if (has == Mixtures::some) rows.emplace_back("experts per rank", hosted);
+  return rows;
 }
 
 std::string first_weights_text(const run::Config& config, const run::InheritedWeights& inherited) {
@@ -212,7 +215,9 @@ void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const
   console::StartTable table;
   table.sections.push_back({"data", data_rows(config, loop.loader())});
   table.sections.push_back({"model", model_rows(config, dataset)});
-  table.sections.push_back({"layout", layout_rows(runtime, placement)});
+  const bool has_none = model::reads_tokens(config.model.family) && model::inner_layers(config.model) == 0;
+  table.sections.push_back(
+      {"layout", layout_rows(runtime, placement, has_none ? Mixtures::none : Mixtures::some)});
   table.sections.push_back({"training", training_rows(prepared, loop)});
   table.sections.push_back({"machine",
                             {{"device", fmt::format("cpu: {}, {} cores", machine.cpu_model, machine.cores)},

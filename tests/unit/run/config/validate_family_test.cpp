@@ -122,8 +122,23 @@ TEST(ValidateFamily, accepts_what_a_transformer_takes) {
   config.moe.balance = config.moe.z_loss = 0.1;
   EXPECT_NO_THROW(validate(config));
   config = of_transformer();
+  config.moe.top_k = 0;
   config.model.transformer.mixture_every = 0;
   EXPECT_NO_THROW(validate(config));
+}
+
+TEST(ValidateFamily, a_transformer_without_a_mixture_has_no_keys_of_one) {
+  for (const auto& change : std::vector<std::function<void(moe::Options&)>>{
+           [](moe::Options& moe) { moe.balance = 0.1; }, [](moe::Options& moe) { moe.z_loss = 0.1; },
+           [](moe::Options& moe) { moe.sub_heads = 2; }, [](moe::Options& moe) { moe.shared_hidden = 8; },
+           [](moe::Options& moe) { moe.top_k = 2; }, [](moe::Options& moe) { moe.experts = 7; }}) {
+    EXPECT_THAT(transformer_error_of([&](Config& c) {
+                  c.moe.top_k = 0;
+                  c.model.transformer.mixture_every = 0;
+                  change(c.moe);
+                }),
+                HasSubstr("transformer.mixture_every = 0 (there is no mixture)"));
+  }
 }
 
 TEST(ValidateFamily, a_transformer_has_sizes_and_no_texts_of_networks) {
