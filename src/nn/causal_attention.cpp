@@ -16,6 +16,30 @@ NetworkModuleOptions projection(const CausalAttentionOptions& options, std::stri
   return {options.name, {{shape}}, options.network, options.seed, Phase::attention};
 }
 
+// c = a b^T: of every row of a with every row of b.
+void products_of_rows(tensor::ConstMatrix a, tensor::ConstMatrix b, tensor::Matrix c) {
+  ops::matmul({.m = c.rows,
+               .n = c.cols,
+               .k = a.cols,
+               .lda = a.stride,
+               .ldb = b.stride,
+               .ldc = c.stride,
+               .transpose_b = ops::Transpose::yes},
+              a.data, b.data, c.data);
+}
+
+// c = a b or a^T b: sums over the tokens, of a square a.
+void along_tokens(ops::Transpose transpose_a, tensor::ConstMatrix a, tensor::ConstMatrix b, tensor::Matrix c) {
+  ops::matmul({.m = c.rows,
+               .n = c.cols,
+               .k = a.cols,
+               .lda = a.stride,
+               .ldb = b.stride,
+               .ldc = c.stride,
+               .transpose_a = transpose_a},
+              a.data, b.data, c.data);
+}
+
 }  // namespace
 
 NetworkModuleOptions CausalAttentionOptions::queries_keys_values() const {
@@ -58,26 +82,13 @@ void CausalAttention::for_each_head(const Pass& pass, index_t rooms, const auto&
 }
 
 void CausalAttention::probabilities(const Pass& pass, const Head& head, tensor::Matrix p) const {
-  ops::matmul({.m = p.rows,
-               .n = p.cols,
-               .k = head_width(),
-               .lda = head.q.stride,
-               .ldb = head.k.stride,
-               .ldc = p.stride,
-               .transpose_b = ops::Transpose::yes},
-              head.q.data, head.k.data, p.data);
+  products_of_rows(head.q, head.k, p);
   ops::causal_softmax(pass.context, scale(), p);
 }
 
 void CausalAttention::forward_head(const Pass& pass, const Head& head, tensor::Matrix p) const {
   probabilities(pass, head, p);
-  ops::matmul({.m = p.rows,
-               .n = head_width(),
-               .k = p.cols,
-               .lda = p.stride,
-               .ldb = head.v.stride,
-               .ldc = head.seen.stride},
-              p.data, head.v.data, head.seen.data);
+  along_tokens(ops::Transpose::no, p, head.v, head.seen);
 }
 
 tensor::Matrix CausalAttention::forward(const Pass& pass, tensor::ConstMatrix x) {
@@ -93,28 +104,9 @@ tensor::Matrix CausalAttention::forward(const Pass& pass, tensor::ConstMatrix x)
 // dV = P^T dO, dP = dO V^T, dQ = dS K, dK = dS^T Q.
 void CausalAttention::backward_head(const Pass& pass, const Head& head, const Head& d, tensor::Matrix p,
                                     tensor::Matrix d_p) const {
-  const index_t window = options_.window;
-  const auto along_tokens = [&](ops::Transpose transpose_a, tensor::Matrix a, tensor::Matrix b,
-                                tensor::Matrix c) {
-    ops::matmul({.m = window,
-                 .n = head_width(),
-                 .k = window,
-                 .lda = a.stride,
-                 .ldb = b.stride,
-                 .ldc = c.stride,
-                 .transpose_a = transpose_a},
-                a.data, b.data, c.data);
-  };
   probabilities(pass, head, p);
   along_tokens(ops::Transpose::yes, p, d.seen, d.v);
-  ops::matmul({.m = window,
-               .n = window,
-               .k = head_width(),
-               .lda = d.seen.stride,
-               .ldb = head.v.stride,
-               .ldc = d_p.stride,
-               .transpose_b = ops::Transpose::yes},
-              d.seen.data, head.v.data, d_p.data);
+  products_of_rows(d.seen, head.v, d_p);
   ops::causal_softmax_backward(pass.context, p, scale(), d_p);
   along_tokens(ops::Transpose::no, d_p, head.k, d.q);
   along_tokens(ops::Transpose::yes, d_p, head.q, d.k);
