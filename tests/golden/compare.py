@@ -34,7 +34,7 @@ OVERRIDES = {
     "cifar100": {"data.dir": "cifar-100", "train.batch_size": 64, "moe.experts": 6},
     "fashion_mnist": IMAGES,
     "mnist": IMAGES,
-    "text": {"data.source": "text", "data.file": "", "data.dir": "text", "train.batch_size": 13, "transformer.layers": 2},
+    "text": {"data.file": "tokens.h5", "train.batch_size": 13, "transformer.layers": 2},
     "tokens": {"data.dir": "text", "train.batch_size": 13},
 }
 NO_CONFIGURATIONS = ("studies",)  # grids over the others
@@ -75,8 +75,8 @@ class Build:
     def _train(self, name, layout):
         ranks, threads = LAYOUTS[layout]
         keys = {"train.max_steps": STEPS, "run.threads": threads, **OVERRIDES.get(name.split("/")[0], {})}
-        if "data.dir" in keys:
-            keys["data.dir"] = self._data / keys["data.dir"]
+        for key in {"data.dir", "data.file"} & set(keys):
+            keys[key] = self._data / keys[key]
         options = [f"--{key}={value}" for key, value in keys.items()]
         finished = runs.Running("train", self._files[name], *options, ranks=ranks, cwd=self._folder / layout,
                                 binary=self._binary).wait()
@@ -144,6 +144,15 @@ def write_texts(folder):
         (folder / f"{domain}.txt").write_bytes(bytes(97 + (place * place * step + place // 5) % 23 for place in places))
 
 
+def write_tokens(folder, binary):
+    """Of the same text, by one of the builds for both."""
+    texts = sorted((folder / "text").iterdir())
+    finished = runs.Running("corpus", *texts, "--vocabulary=300", f"--out={folder / 'tokens.h5'}",
+                            binary=pathlib.Path(binary).resolve()).wait()
+    if finished.code != 0:
+        sys.exit(f"{binary} made no tokens: {finished}")
+
+
 def compare(name, ours, theirs):
     """Prints a line; whether all is the same."""
     try:
@@ -174,6 +183,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="switchyard_golden_", dir=runs.memory_folder()) as folder:
         folder = pathlib.Path(folder)
         write_data(folder)
+        write_tokens(folder, options.binary)
         ours = Build(options.checkout, options.binary, folder / "ours", folder)
         theirs = Build(options.other_checkout, options.other_binary, folder / "theirs", folder)
         names = {name: name for name in ours.names()}  # in the other checkout
