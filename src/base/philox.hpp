@@ -22,6 +22,7 @@ enum class RandomUse : std::uint32_t {
   test = 5,
   gate_noise = 6,
   augmentation = 7,
+  dropout = 8,
 };
 
 struct Philox {

@@ -81,6 +81,8 @@ void Dataset::fill(Split split, Span<const index_t> samples, tensor::Matrix imag
   source_->fill({split, samples, normalised_, visit}, images);
 }
 
+std::int32_t Dataset::end_of_document() const { return source_->end_of_document(); }
+
 void Dataset::fill_labels(Split split, Span<const index_t> samples, Span<std::int32_t> labels) const {
   SY_EXPECTS(labels.size() == samples.size(), "{} samples into {} labels", samples.size(), labels.size());
   expect_samples(split, samples);

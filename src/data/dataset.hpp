@@ -79,6 +79,8 @@ class Dataset {
   // vocabularies: (loss of a token / bytes_per_token). 1 where a token is a byte; 0 for a split without
   // samples.
   double bytes_per_token(Split split) const;
+  // The token behind each document, where a window may go on with the next one; else -1.
+  std::int32_t end_of_document() const;
   // What losses are means over and rates count: "samples", or "bytes" or "tokens" of them.
   std::string_view counted() const;
   // All samples of the split as floats, [size, features], if the data set holds them so: batches then point to

@@ -34,6 +34,13 @@ void Workspace::reset() {
   }
 }
 
+// Blocks that were added since stay until reset(); the last one is in use, from its beginning.
+void Workspace::release(const Mark& mark) {
+  const bool same_block = blocks_.size() == mark.blocks;
+  used_ = same_block ? mark.used : 0;
+  used_before_ = mark.used_before + (same_block ? 0 : mark.used);
+}
+
 std::size_t Workspace::capacity_bytes() const {
   std::size_t total = 0;
   for (const auto& block : blocks_) total += as_size(block.count());

@@ -23,6 +23,13 @@ class Workspace {
   // All spans handed out since the last reset() end here.
   void reset();
 
+  // A place to go back to: release() ends all spans that were handed out since.
+  struct Mark {
+    std::size_t blocks, used, used_before;
+  };
+  Mark mark() const { return {blocks_.size(), used_, used_before_}; }
+  void release(const Mark& mark);
+
   std::size_t used_bytes() const { return used_before_ + used_; }
   std::size_t capacity_bytes() const;
   std::size_t peak_bytes() const { return peak_; }

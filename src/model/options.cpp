@@ -90,6 +90,13 @@ constexpr std::array transformer_fields = {
         "mixture_every", 0, 1'000, "2: every second layer is a mixture; 0: none", "layers"),
     transformer_identity.number<&TransformerOptions::rotary_base>("rotary_base", config::above_zero,
                                                                   "of the angles of rotary positions"),
+    transformer_identity.choice<&TransformerOptions::tied, config::yes_no_words>(
+        "tied", "yes: tokens are scored by the table that they come from; no: by one of its own"),
+    transformer_identity.number<&TransformerOptions::dropout>(
+        "dropout", config::Range{.min = 0, .max = 1, .max_excluded = true},
+        "probability that a number of an embedding, of an attention or of what follows it is dropped in training"),
+    transformer_identity.choice<&TransformerOptions::across_documents, config::yes_no_words>(
+        "across_documents", "no: a token sees none of other documents in its window"),
 };
 
 }  // namespace

@@ -49,6 +49,9 @@ struct TransformerOptions {
   std::int64_t window = 256;
   std::int64_t mixture_every = 2;  // 0: no layer is a mixture
   double rotary_base = 10'000;
+  bool tied = true;  // one table of token vectors at both ends
+  double dropout = 0;
+  bool across_documents = true;  // attention
 
   // Layers are counted from 0: of two, the second one is a mixture.
   bool is_mixture(std::int64_t layer) const { return mixture_every > 0 && (layer + 1) % mixture_every == 0; }
@@ -85,6 +88,7 @@ struct ModelOptions {
   index_t batch_size = 0;  // global
   index_t shards = 0;
   std::uint64_t seed = 0;
+  bool recompute = false;  // a model of tokens keeps the inputs of its branches alone
   std::uint32_t draw = 0;  // one of many draws of first weights that the seed gives
 };
 

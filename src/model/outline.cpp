@@ -75,13 +75,13 @@ moe::LayerOptions inner_layer(const ModelOptions& options, const Task& task, ind
 // logits.
 void count_trunk(Outline& outline) {
   const index_t norms = std::ssize(outline.branches) + 1;
-  outline.trunk_parameters += (outline.vocabulary + norms) * outline.row_features;
-  outline.trunk_floats += static_cast<double>(4 * norms * outline.row_features + outline.vocabulary);
+  outline.trunk_parameters += outline.embedding.parameter_count() + norms * outline.row_features;
+  outline.trunk_floats += static_cast<double>(4 * norms * outline.row_features + outline.embedding.vocabulary);
 }
 
 Outline outline_of_tokens(const ModelOptions& options, const Task& task) {
   const auto& [width, blocks] = options.networks.tokens;
-  Outline outline{.row_features = width, .rows_per_sample = task.window, .vocabulary = task.classes};
+  Outline outline{.row_features = width, .rows_per_sample = task.window, .embedding = {task.classes, width}};
   Task of_rows = task;
   of_rows.sample = {1, 1, width};
   for (index_t block = 0; block < blocks; ++block) {
@@ -134,7 +134,8 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
         "vocabulary is of",
         of.vocabulary, task.classes));
   }
-  Outline outline{.row_features = of.width, .rows_per_sample = task.window, .vocabulary = task.classes};
+  Outline outline{
+      .row_features = of.width, .rows_per_sample = task.window, .embedding = {task.classes, of.width, of.tied}};
   outline.sub_heads = options.moe.sub_heads;
   const nn::NetworkOptions network{
       {.replicated = true, .batch_size = options.batch_size * task.window, .shards = options.shards},
@@ -154,6 +155,7 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
                                                .heads = of.heads,
                                                .window = task.window,
                                                .rotary_base = of.rotary_base,
+                                               .across_documents = of.across_documents,
                                                .network = network,
                                                .seed = options.seed};
     outline.branches.push_back({scope + "/attention_norm", attention});

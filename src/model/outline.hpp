@@ -8,6 +8,7 @@
 #include "model/model.hpp"
 #include "moe/mixture_branch.hpp"
 #include "nn/causal_attention.hpp"
+#include "nn/token_embedding.hpp"
 
 namespace switchyard::model {
 
@@ -23,7 +24,7 @@ struct Outline {
   index_t row_features = 0;                    // of a row
   index_t rows_per_sample = 1;                 // so many of a sample
   index_t sub_heads = 1;                       // a mixture layer is given so many for each of them, as narrow
-  index_t vocabulary = 0;                      // of a model of tokens
+  nn::TokenEmbeddingOptions embedding = {};    // of a model of tokens
   // Outside of mixture layers: parameters, and floats that a row's activations and their gradients take.
   index_t trunk_parameters = 0;
   double trunk_floats = 0;

@@ -7,12 +7,21 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "device/thread_pool.hpp"
-#include "nn/shard_sums.hpp"
 #include "ops/reduce.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::model {
+
+namespace {
+
+// Each place where numbers are dropped has draws of its own.
+ops::Dropout dropout_of(const ModelOptions& options, const std::string& place) {
+  return {static_cast<float>(options.networks.transformer.dropout), options.seed ^ fnv1a(place)};
+}
+
+}  // namespace
 
 std::unique_ptr<nn::Module> TokenModel::make_body(const ModelOptions& options, const Branch& branch) {
   if (const auto* const mixture = std::get_if<moe::MixtureBranchOptions>(&branch.body)) {
@@ -20,13 +29,21 @@ std::unique_ptr<nn::Module> TokenModel::make_body(const ModelOptions& options, c
         *mixture, resources_,
         moe::Placement::make(options.moe.placement, options.moe.experts, resources_.communicator.size()));
     const std::string& scope = mixture->layer.scope;
-    mixtures_.push_back({scope.substr(0, scope.size() - 1), &module->mixture(), mixture->sub_heads});
+    mixtures_.push_back(
+        {scope.substr(0, scope.size() - 1), module.get(), &module->mixture(), mixture->sub_heads});
     return module;
   }
   if (const auto* const attention = std::get_if<nn::CausalAttentionOptions>(&branch.body))
     return std::make_unique<nn::CausalAttention>(*attention, resources_.data_plane);
   return std::make_unique<nn::NetworkModule>(std::get<nn::NetworkModuleOptions>(branch.body),
                                              resources_.data_plane);
+}
+
+void TokenModel::add_branch(const ModelOptions& options, const Branch& branch) {
+  branches_.push_back(
+      std::make_unique<Residual>(trunk_, branch.norm, make_body(options, branch),
+                                 Residual::Options{width_, dropout_of(options, branch.norm),
+                                                   options.recompute ? Keep::inputs : Keep::activations}));
 }
 
 TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Resources resources)
@@ -37,22 +54,20 @@ TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Reso
     : resources_(resources),
       task_(task),
       width_(outline.row_features),
-      embedding_(trunk_, "embedding", task.classes, width_),
+      embedding_(trunk_, outline.embedding),
+      dropout_(dropout_of(options, "embedding")),
       norm_(trunk_, "norm", width_),
       regulariser_losses_(std::ssize(moe::regulariser_kinds())) {
-  for (const Branch& branch : outline.branches) {
-    branches_.push_back(std::make_unique<Residual>(trunk_, branch.norm, width_));
-    branches_.back()->body = make_body(options, branch);
-  }
+  for (const Branch& branch : outline.branches) add_branch(options, branch);
   trunk_.hold(resources.data_plane, options.seed);
   // Unit 0 is the trunk.
   trunk_.add_norms(norm_table_);
-  for (const auto& branch : branches_) branch->body->add_norms(norm_table_);
+  for (const auto& branch : branches_) branch->body().add_norms(norm_table_);
 }
 
 moe::Statistics TokenModel::statistics() const {
   std::vector<moe::Statistics::Layer> layers;
-  for (const auto& [name, module, sub_heads] : mixtures_) {
+  for (const auto& [name, body, module, rows_per_token] : mixtures_) {
     const index_t experts = module->layer().router().options().experts;
     layers.push_back({name, moe::RoutingStatistics(experts, {.groups = task_.groups, .group = "domain"})});
   }
@@ -61,44 +76,54 @@ moe::Statistics TokenModel::statistics() const {
   return statistics;
 }
 
+index_t TokenModel::sum_count() const {
+  index_t count = 1;
+  for (const Mixture& mixture : mixtures_) count += mixture.module->sums().width();
+  return count;
+}
+
 void TokenModel::forward(const nn::Pass& of_batch, moe::Statistics& statistics) {
   trace_.clear();
   const nn::Pass pass = own(of_batch);
   pass.clock.enter(Phase::other);
+  const nn::ShardSums sums(pass, sum_count());
   tensor::Matrix x = embedding_.forward(pass);
+  if (dropout_.probability > 0 && pass.is_training())
+    ops::dropout(pass.context, dropout_, pass.batch.step, pass.batch.ids, x, x);
+  std::size_t mixture = 0;
   for (const auto& branch : branches_) {
-    pass.clock.enter(Phase::other);
-    const tensor::Matrix y = branch->body->forward(pass, branch->norm.forward(pass, x));
-    ops::add(pass.context, x, y);
-    x = y;
+    x = branch->forward(pass, x, [&] {
+      const bool is_mixture = mixture < mixtures_.size() && mixtures_[mixture].body == &branch->body();
+      if (is_mixture) count(pass, mixture++, sums, statistics);
+    });
   }
-  for (std::size_t m = 0; m < mixtures_.size(); ++m) mixtures_[m].module->count(statistics.layers[m].routing);
-  pass.clock.enter(Phase::other);
-  const nn::TiedEmbedding::Scores scores = embedding_.score(pass, norm_.forward(pass, x));
+  const nn::TokenEmbedding::Scores scores = embedding_.score(pass, norm_.forward(pass, x));
   for (index_t n = 0; n < x.rows; ++n)
     statistics.errors() += scores.predicted[n] != pass.batch.labels[n] ? 1 : 0;
   statistics.samples() += x.rows;
-  collect(pass, scores, statistics);
+  for (index_t tile = 0; tile < pass.tiles().local_count(); ++tile) {
+    const IndexRange rows = pass.tiles().rows(tile);
+    ops::add_sum(pass.context, scores.losses.subspan(rows.begin, rows.size()), sums.of(tile)[0]);
+  }
+  collect(pass, sums, statistics);
   expect_finite(statistics);
 }
 
-// Sums over the global batch: the loss, then each layer's.
-void TokenModel::collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& scores,
-                         moe::Statistics& statistics) {
-  index_t width = 1;
-  for (const Mixture& mixture : mixtures_) width += mixture.module->sums().width();
-  const nn::ShardSums shards(pass, width);
+void TokenModel::count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards,
+                       moe::Statistics& statistics) {
+  const auto& [name, body, module, rows_per_token] = mixtures_[mixture];
+  module->count(statistics.layers[mixture].routing);
+  index_t first = 1;
+  for (std::size_t m = 0; m < mixture; ++m) first += mixtures_[m].module->sums().width();
   pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
     const IndexRange rows = pass.tiles().rows(tile);
-    Span<double> sums = shards.of(tile);
-    ops::add_sum(pass.context, scores.losses.subspan(rows.begin, rows.size()), sums[0]);
-    sums = sums.subspan(1);
-    for (const Mixture& mixture : mixtures_) {
-      mixture.module->sums().add_shard(
-          pass.context, {rows.begin * mixture.rows_per_token, rows.end * mixture.rows_per_token}, sums);
-      sums = sums.subspan(mixture.module->sums().width());
-    }
+    module->sums().add_shard(pass.context, {rows.begin * rows_per_token, rows.end * rows_per_token},
+                             shards.of(tile).subspan(first));
   });
+}
+
+// Sums over the global batch: the loss, then each layer's.
+void TokenModel::collect(const nn::Pass& pass, const nn::ShardSums& shards, moe::Statistics& statistics) {
   Span<const double> sums = shards.join(pass);
   statistics.task_loss_sum = sums[0];
   statistics.likelihood_loss_sum = pass.is_training() ? 0.0 : sums[0];
@@ -117,7 +142,7 @@ void TokenModel::collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& 
 void TokenModel::expect_finite(const moe::Statistics& statistics) const {
   if (!std::isfinite(statistics.task_loss_sum))
     throw_agreed(ErrorKind::numeric, fmt::format("the loss is {}", statistics.task_loss_sum));
-  for (const auto& [name, module, sub_heads] : mixtures_) {
+  for (const auto& [name, body, module, rows_per_token] : mixtures_) {
     if (!module->sums().all_finite())
       throw_agreed(ErrorKind::numeric, fmt::format("a score of the router of {} is not finite", name));
   }
@@ -126,27 +151,21 @@ void TokenModel::expect_finite(const moe::Statistics& statistics) const {
 void TokenModel::backward(const nn::Pass& of_batch) {
   const nn::Pass pass = own(of_batch);
   trunk_.gradients().begin(pass);
-  tensor::Matrix d = norm_.backward(pass, embedding_.backward_scores(pass), nn::Wants::input_gradient);
-  for (auto branch = branches_.rbegin(); branch != branches_.rend(); ++branch) {
-    // Added to what the branch gives, since its last layer reads d again when it reduces gradients.
-    const tensor::Matrix d_body = (*branch)->body->backward(pass, d, nn::Wants::input_gradient);
-    pass.clock.enter(Phase::other);
-    const tensor::Matrix d_x = (*branch)->norm.backward(pass, d_body, nn::Wants::input_gradient);
-    ops::add(pass.context, d, d_x);
-    d = d_x;
-  }
+  tensor::Matrix d = norm_.backward(pass, embedding_.d_y(), nn::Wants::input_gradient);
+  for (auto branch = branches_.rbegin(); branch != branches_.rend(); ++branch) d = (*branch)->backward(pass, d);
+  if (dropout_.probability > 0) ops::dropout(pass.context, dropout_, pass.batch.step, pass.batch.ids, d, d);
   embedding_.backward(pass, d);
 }
 
 void TokenModel::reduce_gradients(const nn::Pass& pass) {
-  for (const auto& branch : branches_) branch->body->reduce_gradients(pass);
+  for (const auto& branch : branches_) branch->reduce_gradients(pass);
   pass.clock.enter(Phase::reduction);
   trunk_.gradients().reduce(pass);
 }
 
 void TokenModel::gather_updated_values() {
   trunk_.gradients().gather_updated_values(resources_.context);
-  for (const auto& branch : branches_) branch->body->gather_updated_values(resources_.context);
+  for (const auto& branch : branches_) branch->body().gather_updated_values(resources_.context);
 }
 
 void TokenModel::after_update(const moe::Statistics& statistics) {
@@ -155,24 +174,24 @@ void TokenModel::after_update(const moe::Statistics& statistics) {
 }
 
 void TokenModel::values_changed() {
-  for (const auto& branch : branches_) branch->body->values_changed(resources_.context);
+  for (const auto& branch : branches_) branch->body().values_changed(resources_.context);
 }
 
 std::vector<nn::ParameterSlice> TokenModel::slices() {
   std::vector<nn::ParameterSlice> all = trunk_.slices(norm_table_);
-  for (const auto& branch : branches_) branch->body->add_slices(norm_table_, all);
+  for (const auto& branch : branches_) branch->body().add_slices(norm_table_, all);
   return all;
 }
 
 std::vector<nn::NamedArray> TokenModel::parameters() {
   std::vector<nn::NamedArray> all = trunk_.arrays();
-  for (const auto& branch : branches_) branch->body->add_parameters(all);
+  for (const auto& branch : branches_) branch->body().add_parameters(all);
   return all;
 }
 
 std::vector<nn::NamedArray> TokenModel::state() {
   std::vector<nn::NamedArray> all;
-  for (const auto& branch : branches_) branch->body->add_state(all);
+  for (const auto& branch : branches_) branch->body().add_state(all);
   return all;
 }
 
@@ -180,13 +199,13 @@ Score TokenModel::worst_score() const { return {"loss", std::numeric_limits<doub
 
 index_t TokenModel::parameter_count() const {
   index_t count = trunk_.parameter_count();
-  for (const auto& branch : branches_) count += branch->body->parameter_count();
+  for (const auto& branch : branches_) count += branch->body().parameter_count();
   return count;
 }
 
 index_t TokenModel::training_multiply_adds_per_sample() const {
   index_t of_token = 3 * task_.classes * width_;
-  for (const auto& branch : branches_) of_token += branch->body->training_multiply_adds();
+  for (const auto& branch : branches_) of_token += branch->body().training_multiply_adds();
   return task_.window * of_token;
 }
 

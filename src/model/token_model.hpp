@@ -2,16 +2,19 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "model/outline.hpp"
-#include "nn/rms_norm.hpp"
-#include "nn/tied_embedding.hpp"
+#include "model/residual.hpp"
+#include "nn/shard_sums.hpp"
+#include "nn/token_embedding.hpp"
 #include "nn/trace.hpp"
 
 namespace switchyard::model {
 
-// x = E[token]; for each branch x += body(norm(x)); the logits are norm(x) E^T. A row is a token. L = the mean
+// x = E[token]; for each branch x += body(norm(x)); the logits are norm(x) S^T, where S is E unless it is a
+// table of its own. A row is a token. L = the mean
 // cross-entropy over the tokens of the global batch, in nats, and the regularisers of every mixture layer. What
 // the branches are is the family's (model/outline.cpp). forward() also throws NumericError if a score of a
 // router is not finite.
@@ -43,20 +46,20 @@ class TokenModel final : public Model {
 
  private:
   TokenModel(const ModelOptions& options, const Task& task, comm::Resources resources, const Outline& outline);
-  struct Residual {
-    Residual(nn::Trunk& trunk, const std::string& scope, index_t width) : norm(trunk, scope, width) {}
-
-    nn::RmsNorm norm;
-    std::unique_ptr<nn::Module> body;
-  };
   // One of the bodies.
   struct Mixture {
     std::string name;  // "blocks/00/mixture"
+    const nn::Module* body;
     moe::MixtureModule* module;
     index_t rows_per_token;
   };
   std::unique_ptr<nn::Module> make_body(const ModelOptions& options, const Branch& branch);
-  void collect(const nn::Pass& pass, const nn::TiedEmbedding::Scores& scores, moe::Statistics& statistics);
+  void add_branch(const ModelOptions& options, const Branch& branch);
+  index_t sum_count() const;
+  // Of a mixture, while its rows are there: their counts, and a shard's sums behind those of the layers before.
+  void count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards,
+             moe::Statistics& statistics);
+  void collect(const nn::Pass& pass, const nn::ShardSums& shards, moe::Statistics& statistics);
   void expect_finite(const moe::Statistics& statistics) const;
   nn::Pass own(const nn::Pass& pass) { return {pass.context, pass.batch, pass.mode, pass.clock, &trace_}; }
 
@@ -64,7 +67,8 @@ class TokenModel final : public Model {
   Task task_;
   index_t width_;
   nn::Trunk trunk_;
-  nn::TiedEmbedding embedding_;
+  nn::TokenEmbedding embedding_;
+  ops::Dropout dropout_;  // of the embedding
   std::vector<std::unique_ptr<Residual>> branches_;
   std::vector<Mixture> mixtures_;
   nn::RmsNorm norm_;

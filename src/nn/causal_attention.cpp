@@ -60,14 +60,17 @@ float CausalAttention::scale() const {
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_width())));
 }
 
-CausalAttention::Head CausalAttention::head_of(index_t task, tensor::Matrix qkv, tensor::Matrix seen) const {
+CausalAttention::Head CausalAttention::head_of(const Pass& pass, index_t task, tensor::Matrix qkv,
+                                               tensor::Matrix seen) const {
   const index_t row = task / options_.heads * options_.window;
   const index_t column = task % options_.heads * head_width();
   const auto part = [&](tensor::Matrix all, index_t first) {
     return tensor::Matrix(all.row(row) + first, options_.window, head_width(), all.stride);
   };
+  ops::CausalMask mask;
+  if (!options_.across_documents) mask.first = pass.batch.document_begin.subspan(row, options_.window);
   return {part(qkv, column), part(qkv, options_.width + column), part(qkv, 2 * options_.width + column),
-          part(seen, column)};
+          part(seen, column), mask};
 }
 
 void CausalAttention::for_each_head(const Pass& pass, index_t rooms, const auto& body) const {
@@ -83,7 +86,7 @@ void CausalAttention::for_each_head(const Pass& pass, index_t rooms, const auto&
 
 void CausalAttention::probabilities(const Pass& pass, const Head& head, tensor::Matrix p) const {
   products_of_rows(head.q, head.k, p);
-  ops::causal_softmax(pass.context, scale(), p);
+  ops::causal_softmax(pass.context, head.mask, scale(), p);
 }
 
 void CausalAttention::forward_head(const Pass& pass, const Head& head, tensor::Matrix p) const {
@@ -96,8 +99,9 @@ tensor::Matrix CausalAttention::forward(const Pass& pass, tensor::ConstMatrix x)
   pass.trace->push<Record>().qkv = qkv;
   ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::forward, qkv);
   const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), x.rows, options_.width);
-  for_each_head(pass, 1,
-                [&](index_t task, tensor::Matrix room) { forward_head(pass, head_of(task, qkv, seen), room); });
+  for_each_head(pass, 1, [&](index_t task, tensor::Matrix room) {
+    forward_head(pass, head_of(pass, task, qkv, seen), room);
+  });
   return out_.forward(pass, seen);
 }
 
@@ -107,7 +111,7 @@ void CausalAttention::backward_head(const Pass& pass, const Head& head, const He
   probabilities(pass, head, p);
   along_tokens(ops::Transpose::yes, p, d.seen, d.v);
   products_of_rows(d.seen, head.v, d_p);
-  ops::causal_softmax_backward(pass.context, p, scale(), d_p);
+  ops::causal_softmax_backward(pass.context, head.mask, p, scale(), d_p);
   along_tokens(ops::Transpose::no, d_p, head.k, d.q);
   along_tokens(ops::Transpose::yes, d_p, head.q, d.k);
 }
@@ -117,7 +121,7 @@ tensor::Matrix CausalAttention::backward(const Pass& pass, tensor::Matrix d_y, W
   const tensor::Matrix qkv = pass.trace->pop<Record>().qkv;
   const tensor::Matrix d_qkv = tensor::allocate_matrix(pass.workspace(), qkv.rows, qkv.cols);
   for_each_head(pass, 2, [&](index_t task, tensor::Matrix rooms) {
-    backward_head(pass, head_of(task, qkv, {}), head_of(task, d_qkv, d_seen),
+    backward_head(pass, head_of(pass, task, qkv, {}), head_of(pass, task, d_qkv, d_seen),
                   rooms.rows_from(0, options_.window), rooms.rows_from(options_.window, options_.window));
   });
   ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::backward, d_qkv);

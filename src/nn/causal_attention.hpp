@@ -12,6 +12,7 @@ struct CausalAttentionOptions {
   index_t heads = 1;   // of width / heads numbers, an even number of them
   index_t window = 0;  // tokens of a sequence
   double rotary_base = 10'000;
+  bool across_documents = true;  // a token sees those of its window that are of documents before its own
   NetworkOptions network = {};
   std::uint64_t seed = 0;
 
@@ -45,13 +46,14 @@ class CausalAttention final : public Module {
   // Of one head of one sequence: [L, d] within [N, 3 width] or [N, width].
   struct Head {
     tensor::Matrix q, k, v, seen;
+    ops::CausalMask mask;
   };
   struct Record {
     tensor::Matrix qkv;  // [N, 3 width], turned
   };
   index_t head_width() const { return options_.width / options_.heads; }
   float scale() const;
-  Head head_of(index_t task, tensor::Matrix qkv, tensor::Matrix seen) const;
+  Head head_of(const Pass& pass, index_t task, tensor::Matrix qkv, tensor::Matrix seen) const;
   void probabilities(const Pass& pass, const Head& head, tensor::Matrix p) const;
   void forward_head(const Pass& pass, const Head& head, tensor::Matrix p) const;
   void backward_head(const Pass& pass, const Head& head, const Head& d, tensor::Matrix p,

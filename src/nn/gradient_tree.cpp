@@ -197,7 +197,8 @@ void GradientTree::reduce(const Pass& pass) {
 
 void GradientTree::gather_updated_values(device::Context& context) {
   if (width_ == 0 || data_plane_->size() == 1) return;
-  const Span<float> row = room(0);  // its sums have been used
+  const device::Workspace::Mark before = context.workspace().mark();
+  const Span<float> row = context.workspace().allocate<float>(width_);
   const IndexRange mine = slice_of(rank_);
   for (const ParameterSlice& slice : slices_)
     std::copy_n(slice.value, slice.count, row.data() + mine.begin + (slice.gradient - gradient_.data()));
@@ -208,6 +209,7 @@ void GradientTree::gather_updated_values(device::Context& context) {
     std::copy_n(value, parameter.count, parameter.value);
     value += parameter.count;
   }
+  context.workspace().release(before);
 }
 
 }  // namespace switchyard::nn

@@ -59,8 +59,7 @@ class GradientTree {
   // How many rows of parameters a rank sends in a step, on average: reduce() and gather_updated_values().
   static double sent_rows(index_t shards, int ranks);
 
-  // Collective, after the update and before the workspace's next reset: every rank gets what the others
-  // changed.
+  // Collective, after the update: every rank gets what the others changed.
   void gather_updated_values(device::Context& context);
 
  private:

@@ -26,8 +26,10 @@ struct Batch {
   Span<const std::int32_t> labels = {};  // [N], of the classes; a gate may route by them
   Span<const std::int32_t> groups = {};  // [N], or empty
   Span<const std::int32_t> tokens = {};  // [N], of a model of tokens, which has no `rows`; labels follow them
-  double share = 1;                      // these rows of those of the step's batch: less for a part of it
-  bool is_first_part = true;             // gradients of later parts are added to its
+  // [N], of a model of tokens: where in its window a token's document begins
+  Span<const std::int32_t> document_begin = {};
+  double share = 1;           // these rows of those of the step's batch: less for a part of it
+  bool is_first_part = true;  // gradients of later parts are added to its
 
   // What a row's loss counts, in the mean over the step's batch.
   double row_weight() const { return share / static_cast<double>(tiles->total_rows()); }

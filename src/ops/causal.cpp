@@ -35,15 +35,26 @@ void rotate(device::Context& context, const RotaryTable& table, index_t heads, T
                                        heads, turn == Turn::forward ? 1.0F : -1.0F, rows});
 }
 
-void causal_softmax(device::Context& context, float scale, tensor::Matrix scores) {
-  expect_shape("scores", scores, scores.rows, scores.rows);
-  device::for_each_row(context, scores.rows, kernels::CausalSoftmax{scale, scores});
+namespace {
+
+kernels::SeenColumns seen_by(CausalMask mask, index_t rows) {
+  SY_EXPECTS(mask.first.empty() || std::ssize(mask.first) == rows, "{} first columns of {} rows",
+             mask.first.size(), rows);
+  return {mask.first.empty() ? nullptr : mask.first.data()};
 }
 
-void causal_softmax_backward(device::Context& context, tensor::ConstMatrix p, float scale, tensor::Matrix d) {
+}  // namespace
+
+void causal_softmax(device::Context& context, CausalMask mask, float scale, tensor::Matrix scores) {
+  expect_shape("scores", scores, scores.rows, scores.rows);
+  device::for_each_row(context, scores.rows, kernels::CausalSoftmax{seen_by(mask, scores.rows), scale, scores});
+}
+
+void causal_softmax_backward(device::Context& context, CausalMask mask, tensor::ConstMatrix p, float scale,
+                             tensor::Matrix d) {
   expect_shape("p", p, p.rows, p.rows);
   expect_shape("d", d, p.rows, p.rows);
-  device::for_each_row(context, p.rows, kernels::CausalSoftmaxBackward{p, scale, d});
+  device::for_each_row(context, p.rows, kernels::CausalSoftmaxBackward{seen_by(mask, p.rows), p, scale, d});
 }
 
 }  // namespace switchyard::ops

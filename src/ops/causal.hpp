@@ -2,6 +2,9 @@
 // ahead.
 #pragma once
 
+#include <cstdint>
+
+#include "base/span.hpp"
 #include "device/buffer.hpp"
 #include "device/context.hpp"
 #include "tensor/view.hpp"
@@ -22,9 +25,14 @@ struct RotaryTable {
 enum class Turn { forward, backward };
 void rotate(device::Context&, const RotaryTable& table, index_t heads, Turn turn, tensor::Matrix rows);
 
-// scores: [L, L]. Row i becomes the softmax of scale * scores_ij over j <= i, and 0 behind it, in place.
-void causal_softmax(device::Context&, float scale, tensor::Matrix scores);
+// What row i sees of its sequence: columns first[i] to i. Empty: from 0.
+struct CausalMask {
+  Span<const std::int32_t> first = {};
+};
+// scores: [L, L]. Row i becomes the softmax of scale * scores_ij over what it sees, and 0 elsewhere, in place.
+void causal_softmax(device::Context&, CausalMask mask, float scale, tensor::Matrix scores);
 // From the gradient of p = causal_softmax(s), in place: d_s_ij = scale p_ij (d_ij - sum_k p_ik d_ik).
-void causal_softmax_backward(device::Context&, tensor::ConstMatrix p, float scale, tensor::Matrix d);
+void causal_softmax_backward(device::Context&, CausalMask mask, tensor::ConstMatrix p, float scale,
+                             tensor::Matrix d);
 
 }  // namespace switchyard::ops

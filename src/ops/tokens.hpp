@@ -10,7 +10,8 @@
 namespace switchyard::ops {
 
 // losses[r] = -log softmax(logits_r)_target, in nats; predicted[r] = argmax logits_r, ties to the lower one.
-// With a scale other than 0, logits become its gradient: scale (softmax(logits_r) - 1_target).
+// With a scale other than 0, logits become its gradient: scale (softmax(logits_r) - 1_target); else they are
+// nothing any more.
 void cross_entropy(device::Context&, tensor::Matrix logits, Span<const std::int32_t> targets, float scale,
                    Span<float> losses, Span<std::int32_t> predicted);
 

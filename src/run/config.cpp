@@ -49,6 +49,7 @@ model::ModelOptions model_options(const Config& config) {
           .batch_size = config.train.batch_size,
           .shards = config.train.shards,
           .seed = config.run.seed,
+          .recompute = config.train.recompute,
           .draw = static_cast<std::uint32_t>(config.init.draw)};
 }
 

@@ -30,6 +30,11 @@ void check_networks(const Config& config) {
         "train.parts = {} with batch_norm in model.{} (its statistics are of the whole batch, and parts are computed "
         "one after the other); set train.parts = 1",
         config.train.parts, is_gate ? "gate" : "expert");
+    require(
+        !config.train.recompute || !has(Kind::batch_norm),
+        "train.recompute = yes with batch_norm in model.{} (its running statistics would count a batch twice); set "
+        "train.recompute = no",
+        is_gate ? "gate" : "expert");
     require(config.train.precision == nn::Precision::float32 || !has(Kind::patch_filters),
             "train.precision = bf16 with patch_filters in model.{} (they compute in float32 only); use float32",
             is_gate ? "gate" : "expert");
@@ -104,6 +109,11 @@ void check_family(const Config& config, const moe::RouterKind& kind) {
       "model.family = {} with data.source = {} (a mixture reads rows of numbers, and the other families the "
       "tokens of a text); set model.family = tokens or transformer and data.source = text or tokens, or neither",
       schema().text(config, "model.family"), schema().text(config, "data.source"));
+  require(
+      has_tokens || !config.train.recompute,
+      "train.recompute = yes with model.family = {} (one mixture layer keeps nothing that it could compute again); "
+      "remove it",
+      schema().text(config, "model.family"));
   check_transformer(config);
   check_without_mixture(config);
   if (!has_tokens) return;

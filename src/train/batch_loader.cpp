@@ -97,16 +97,24 @@ void BatchLoader::load_tokens(data::Split split, nn::Batch& loaded) {
   const Span<std::int32_t> groups = workspace.allocate<std::int32_t>(rows);
   const Span<std::int32_t> group_of_sample = workspace.allocate<std::int32_t>(std::ssize(samples_));
   const Span<index_t> ids = workspace.allocate<index_t>(rows);
+  const Span<std::int32_t> document_begin = workspace.allocate<std::int32_t>(rows);
   dataset_->fill_tokens(split, samples_, tokens, targets);
   dataset_->fill_groups(split, samples_, group_of_sample);
+  const std::int32_t end = dataset_->end_of_document();
   for (index_t row = 0; row < rows; ++row) {
+    const index_t place = row % window;
+    const bool is_first = place > 0 && tokens[row - 1] == end;
+    document_begin[row] = place == 0 ? 0
+                          : is_first ? static_cast<std::int32_t>(place)
+                                     : document_begin[row - 1];
     groups[row] = group_of_sample[row / window];
-    ids[row] = samples_[row / window] * window + row % window;
+    ids[row] = samples_[row / window] * window + place;
   }
   loaded.tokens = tokens;
   loaded.labels = targets;
   loaded.groups = groups;
   loaded.ids = ids;
+  loaded.document_begin = document_begin;
 }
 
 template <class Fill>

@@ -14,6 +14,7 @@ constexpr std::array precision_words = {config::Word{nn::Precision::float32, "fl
 constexpr config::FieldTable<Options> arithmetic{config::Role::arithmetic};
 constexpr config::FieldTable<Options> length{config::Role::length};
 constexpr config::FieldTable<Options> output{config::Role::output};
+constexpr config::FieldTable<Options> placement{config::Role::placement};
 constexpr config::FieldTable<Options> training{config::Role::training};
 constexpr std::array fields = {
     arithmetic.integer<&Options::shards>(
@@ -41,6 +42,10 @@ constexpr std::array fields = {
         "what training leaves as it is, by patterns of names of whole networks, such as: gate; experts/*"),
     arithmetic.choice<&Options::precision, precision_words>("precision",
                                                             "of the products; sums are float32 in both"),
+    placement.choice<&Options::recompute, config::yes_no_words>(
+        "recompute",
+        "yes: a model of tokens keeps the inputs of its layers alone and computes them again on the way back: less "
+        "memory, more time, the same bits"),
     output.integer<&Options::log_every_steps>("log_every_steps", 1, config::largest_count,
                                               "between two progress lines", "steps"),
 };

@@ -26,6 +26,7 @@ struct Options {
   std::int64_t stop_after_steps = 0;
   std::string freeze = "none";  // patterns of parameters' names: what is left as it is
   nn::Precision precision = nn::Precision::float32;
+  bool recompute = false;
   std::int64_t log_every_steps = 50;
 };
 

@@ -4,7 +4,7 @@ import statistics
 
 import numpy
 
-GATE_NOISE = 6  # what the numbers are for: part of the counter
+GATE_NOISE, DROPOUT = 6, 8  # what the numbers are for: part of the counter
 
 
 def philox(seed, use, a, b):
@@ -34,10 +34,19 @@ def seed_of(seed, router):
     return seed ^ hash_of_name
 
 
+def _words(use, seed, step, ids, columns, stream=0):
+    quads = numpy.arange((columns + 3) // 4, dtype=numpy.uint64) << numpy.uint64(40)
+    counters = numpy.asarray(ids, numpy.uint64)[:, None] | quads | numpy.uint64(stream << 62)
+    return philox(seed, use, counters, step).reshape(len(ids), -1)[:, :columns]
+
+
+def uniform(use, seed, step, ids, columns, stream=0):
+    """[len(ids), columns], in [0, 1)."""
+    return (_words(use, seed, step, ids, columns, stream) >> numpy.uint64(8)) * 2.0**-24
+
+
 def noise(kind, scale, seed, step, ids, experts, stream=0):
     """[len(ids), experts]; step from 0; ids of the rows below 2^40; stream: the split, 0 is training."""
-    quads = numpy.arange((experts + 3) // 4, dtype=numpy.uint64) << numpy.uint64(40)
-    counters = numpy.asarray(ids, numpy.uint64)[:, None] | quads | numpy.uint64(stream << 62)
-    words = philox(seed, GATE_NOISE, counters, step).reshape(len(ids), -1)[:, :experts]
-    drawn = (words >> numpy.uint64(8)) * 2.0**-24 if kind == "uniform" else numpy.frompyfunc(_normal, 1, 1)(words).astype(float)
-    return scale * drawn
+    if kind == "uniform":
+        return scale * uniform(GATE_NOISE, seed, step, ids, experts, stream)
+    return scale * numpy.frompyfunc(_normal, 1, 1)(_words(GATE_NOISE, seed, step, ids, experts, stream)).astype(float)

@@ -9,6 +9,8 @@ import math
 
 import numpy
 
+import gate_noise
+
 EPSILON = 1e-5  # of the norm
 REGULARISERS = ("importance", "balance", "load", "z_loss", "gate_entropy", "similarity", "similarity_same",
                 "similarity_different")
@@ -37,6 +39,9 @@ class Model:
     parts: int = 1
     heads: int = 1  # of attention, where there is one
     rotary_base: float = 10_000
+    end_of_document: int = -1  # what no later token sees beyond, where that is asked for
+    dropout: float = 0
+    seed: int = 0  # of dropout
     weights: dict = dataclasses.field(default_factory=dict)  # of REGULARISERS
 
     @property
@@ -84,7 +89,8 @@ def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0, cos
     return found
 
 
-def random_transformer(random, layers, width, hidden, experts, expert_hidden, mixture_every, sub_heads=1, shared=0):
+def random_transformer(random, layers, width, hidden, experts, expert_hidden, mixture_every, sub_heads=1, shared=0,
+                       tied=True):
     """As model.family = transformer names them."""
     def normal(rows, columns):
         return random.normal(0, 1 / math.sqrt(rows), (rows, columns))
@@ -93,6 +99,8 @@ def random_transformer(random, layers, width, hidden, experts, expert_hidden, mi
         return 1 + random.normal(0, 0.3, width)
 
     found = {"embedding/weight": random.normal(0, 1, (256, width)), "norm/weight": norm()}
+    if not tied:
+        found["scores/weight"] = random.normal(0, 1, (256, width))
     for b in range(layers):
         block = f"blocks/{b:02}"
         found |= {f"{block}/attention_norm/weight": norm(), f"{block}/norm/weight": norm(),
@@ -223,9 +231,12 @@ class SwiGlu:
 class Attention:
     """Of every head, softmax(Q K^T / sqrt(d)) V over the tokens up to a row's own; Q and K turned by their positions."""
 
-    def __init__(self, name, heads, window, base):
+    def __init__(self, name, heads, window, base, documents):
+        """documents: [windows, window], which document a token is of."""
         self.name, self.heads, self.window = name, heads, window
         self.base = base
+        self.unseen = numpy.triu(numpy.ones((window, window), bool), 1)
+        self.unseen = self.unseen | (documents[:, None, :, None] != documents[:, None, None, :])
 
     def _split(self, rows):
         """[rows, heads * d] as [windows, heads, window, d]"""
@@ -247,8 +258,8 @@ class Attention:
         q, k, self.v = map(self._split, numpy.split(x @ self.w_in, 3, axis=1))
         self.q, self.k = self._turn(q, 1), self._turn(k, 1)
         self.scale = 1 / math.sqrt(q.shape[3])
-        ahead = numpy.triu(numpy.ones((self.window, self.window), bool), 1)
-        self.p = numpy.exp(log_softmax(numpy.where(ahead, -numpy.inf, self.scale * self.q @ self.k.swapaxes(2, 3))))
+        scores = self.scale * self.q @ self.k.swapaxes(2, 3)
+        self.p = numpy.exp(log_softmax(numpy.where(self.unseen, -numpy.inf, scores)))
         self.seen = self._join(self.p @ self.v)
         return self.seen @ self.w_out
 
@@ -263,17 +274,32 @@ class Attention:
         return d_in @ self.w_in.T
 
 
-class Residual:
-    """x + body(norm(x))"""
+class Dropout:
+    """What is left of each number in the first step, by its place in the model: 0 or 1 / (1 - probability)."""
 
-    def __init__(self, norm, body):
+    def __init__(self, model, shape):
+        self.model, self.shape = model, shape
+
+    def mask(self, place):
+        rows, columns = self.shape
+        if self.model.dropout == 0:
+            return 1
+        drawn = gate_noise.uniform(gate_noise.DROPOUT, gate_noise.seed_of(self.model.seed, place), 0, range(rows), columns)
+        return (drawn >= numpy.float32(self.model.dropout)) / (1 - self.model.dropout)
+
+
+class Residual:
+    """x + dropout(body(norm(x)))"""
+
+    def __init__(self, norm, body, dropout):
         self.norm, self.body = RmsNorm(norm), body
+        self.kept = dropout.mask(norm)
 
     def forward(self, parameters, x):
-        return x + self.body.forward(parameters, self.norm.forward(parameters, x))
+        return x + self.kept * self.body.forward(parameters, self.norm.forward(parameters, x))
 
     def backward(self, dy, gradients):
-        return dy + self.norm.backward(self.body.backward(dy, gradients), gradients)
+        return dy + self.norm.backward(self.body.backward(self.kept * dy, gradients), gradients)
 
 
 class Routing:
@@ -443,20 +469,21 @@ class Linear:
 
 
 class Mixture:
-    """x + mixture(norm(x))"""
+    """x + dropout(mixture(norm(x)))"""
 
-    def __init__(self, model, name, expert):
+    def __init__(self, model, name, expert, dropout):
         self.model = model
+        self.kept = dropout.mask(f"{name}/norm")
         self.norm = RmsNorm(f"{name}/norm")
         gate = f"{name}/mixture/gate"
         self.gate = Cosine(gate, model.temperature) if model.gate == "cosine:experts" else Network(model.gate, gate)
         self.networks = [expert(f"{name}/mixture/experts/{e:04}") for e in range(model.experts)]
 
     def forward(self, parameters, x, noise, bias, parts, distances):
-        return x + self.mix(parameters, self.norm.forward(parameters, x), noise, bias, parts, distances)
+        return x + self.kept * self.mix(parameters, self.norm.forward(parameters, x), noise, bias, parts, distances)
 
     def backward(self, dy, gradients):
-        return dy + self.norm.backward(self.unmix(dy, gradients), gradients)
+        return dy + self.norm.backward(self.unmix(self.kept * dy, gradients), gradients)
 
     def mix(self, parameters, inputs, noise, bias, parts, distances):
         self.inputs = x = inputs
@@ -496,10 +523,10 @@ class Mixture:
 
 
 class SubTokenMixture(Mixture):
-    """x + merge(mixture(head(n))) + shared(n), n = norm(x), where the mixture sees each row in `heads` parts, one by one"""
+    """x + dropout(merge(mixture(head(n))) + shared(n)), n = norm(x), where the mixture sees each row in `heads` parts, one by one"""
 
-    def __init__(self, model, name, heads, has_shared):
-        super().__init__(model, name, SwiGlu)
+    def __init__(self, model, name, heads, has_shared, dropout):
+        super().__init__(model, name, SwiGlu, dropout)
         self.heads = heads
         self.head, self.merge = (Linear(f"{name}/mixture/{part}") for part in ("head", "merge"))
         self.shared = SwiGlu(f"{name}/mixture/shared") if has_shared else None
@@ -510,32 +537,41 @@ class SubTokenMixture(Mixture):
         cut = [slice(part.start * self.heads, part.stop * self.heads) for part in parts]
         y = self.mix(parameters, rows.reshape(len(x) * self.heads, -1), noise, bias, cut, distances).reshape(x.shape)
         y = self.merge.forward(parameters, y) if self.heads > 1 else y
-        return x + y + (self.shared.forward(parameters, inputs) if self.shared else 0)
+        return x + self.kept * (y + (self.shared.forward(parameters, inputs) if self.shared else 0))
 
     def backward(self, dy, gradients):
-        d = self.merge.backward(dy, gradients) if self.heads > 1 else dy
+        d_y = self.kept * dy
+        d = self.merge.backward(d_y, gradients) if self.heads > 1 else d_y
         d = self.unmix(d.reshape(len(dy) * self.heads, -1), gradients).reshape(dy.shape)
         d = self.head.backward(d, gradients) if self.heads > 1 else d
         if self.shared:
-            d = d + self.shared.backward(dy, gradients)
+            d = d + self.shared.backward(d_y, gradients)
         return dy + self.norm.backward(d, gradients)
 
 
-def branches_of(model, parameters, window):
+def documents_of(model, tokens):
+    """Which document of its window each token is of: the one that ends behind it."""
+    ends = tokens == model.end_of_document
+    return ends.cumsum(1) - ends
+
+
+def branches_of(model, parameters, tokens):
     """What is added to a row, in order: what there is of each block, its parameters say."""
     found = []
+    dropout = Dropout(model, (tokens.size, parameters["norm/weight"].size))
     for b in range(len({name.split("/")[1] for name in parameters if name.startswith("blocks/")})):
         name = f"blocks/{b:02}"
         if f"{name}/attention/qkv/weight" in parameters:
-            attention = Attention(f"{name}/attention", model.heads, window, model.rotary_base)
-            found.append(Residual(f"{name}/attention_norm", attention))
+            attention = Attention(f"{name}/attention", model.heads, tokens.shape[1], model.rotary_base,
+                                  documents_of(model, tokens))
+            found.append(Residual(f"{name}/attention_norm", attention, dropout))
         if f"{name}/feed_forward/glu/weight" in parameters:
-            found.append(Residual(f"{name}/norm", SwiGlu(f"{name}/feed_forward")))
+            found.append(Residual(f"{name}/norm", SwiGlu(f"{name}/feed_forward"), dropout))
         elif f"{name}/mixture/experts/0000/glu/weight" in parameters:
             heads = parameters["norm/weight"].size // len(parameters[f"{name}/mixture/gate/dense_1/weight"])
-            found.append(SubTokenMixture(model, name, heads, f"{name}/mixture/shared/glu/weight" in parameters))
+            found.append(SubTokenMixture(model, name, heads, f"{name}/mixture/shared/glu/weight" in parameters, dropout))
         else:
-            found.append(Mixture(model, name, lambda expert: Network(model.expert, expert)))
+            found.append(Mixture(model, name, lambda expert: Network(model.expert, expert), dropout))
     return found
 
 
@@ -555,13 +591,15 @@ def step(model, parameters, tokens, targets, noise=None, distances=None, biases=
     """
     parameters = {name: numpy.asarray(value, float) for name, value in parameters.items()}
     parts = part_rows(model, *tokens.shape)
-    branches = branches_of(model, parameters, tokens.shape[1])
+    branches = branches_of(model, parameters, tokens)
     mixtures = [branch for branch in branches if isinstance(branch, Mixture)]
     tokens, targets = tokens.reshape(-1), targets.reshape(-1)
     rows = numpy.arange(len(tokens))
     norm, embedding = RmsNorm("norm"), parameters["embedding/weight"]
+    table = "scores/weight" if "scores/weight" in parameters else "embedding/weight"
+    kept = Dropout(model, (len(rows), embedding.shape[1])).mask("embedding")
 
-    x = embedding[tokens]
+    x = kept * embedding[tokens]
     for branch in branches:
         if isinstance(branch, Mixture):
             m = mixtures.index(branch)
@@ -570,7 +608,7 @@ def step(model, parameters, tokens, targets, noise=None, distances=None, biases=
         else:
             x = branch.forward(parameters, x)
     y = norm.forward(parameters, x)
-    log_probabilities = log_softmax(y @ embedding.T)
+    log_probabilities = log_softmax(y @ parameters[table].T)
     task_loss = -log_probabilities[rows, targets].mean()
     regularisers = {name: sum(share * p.losses[name] for mixture in mixtures for _, share, p in mixture.shares())
                     for name in REGULARISERS}
@@ -579,11 +617,12 @@ def step(model, parameters, tokens, targets, noise=None, distances=None, biases=
     d_logits = numpy.exp(log_probabilities)
     d_logits[rows, targets] -= 1
     d_logits /= len(rows)
-    gradients.add("embedding/weight", d_logits.T @ y)
-    dx = norm.backward(d_logits @ embedding, gradients)
+    gradients.add(table, d_logits.T @ y)
+    dx = norm.backward(d_logits @ parameters[table], gradients)
     for branch in reversed(branches):
         dx = branch.backward(dx, gradients)
-    numpy.add.at(gradients["embedding/weight"], tokens, dx)
+    gradients.add("embedding/weight", numpy.zeros_like(embedding))
+    numpy.add.at(gradients["embedding/weight"], tokens, kept * dx)
     found = Step(task_loss + sum(regularisers.values()), task_loss, (log_probabilities.argmax(1) != targets).mean(),
                  regularisers, gradients, [mixture.routing for mixture in mixtures])
     return found, [mixture.distances for mixture in mixtures]

@@ -61,7 +61,7 @@ class StepTest(token_runs.TokenTest):
     def start_from(self, parameters, biases=None, **keys):
         """A checkpoint with these arrays."""
         of_shape = ("model_gate", "moe_experts", "moe_cosine_width", "transformer_mixture_every", "moe_sub_heads",
-                    "moe_shared_hidden") + (("moe_bias_rate", "moe_top_k") if biases else ())
+                    "moe_shared_hidden", "transformer_tied") + (("moe_bias_rate", "moe_top_k") if biases else ())
         shape = tuple((name, keys[name]) for name in of_shape if name in keys)
         if shape not in self.sources:
             run = self.train(optim_learning_rate=1e-30, **{**ONE_STEP, **dict(shape)})
@@ -100,7 +100,7 @@ class StepTest(token_runs.TokenTest):
             normalise=keys.get("moe_normalise", "auto"), scale=keys.get("moe_scale", 1), groups=keys.get("moe_groups", 0),
             top_groups=keys.get("moe_top_groups", 0), temperature=keys.get("moe_cosine_temperature", 0.07),
             noise_deviation=keys.get("moe_noise_scale", 0), similarity_layer=keys.get("moe_similarity_layer", 0),
-            parts=keys.get("train_parts", 1), weights=weights, **self.of_model(keys))
+            parts=keys.get("train_parts", 1), weights=weights, dropout=keys.get("transformer_dropout", 0), seed=SEED, **self.of_model(keys))
 
     def noise_of(self, keys, rows):
         """Of each mixture layer in the first step, or None."""

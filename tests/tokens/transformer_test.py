@@ -23,7 +23,7 @@ class Gradients(StepTest):
     def random_parameters(self, random, keys):
         return reference.random_transformer(random, LAYERS, WIDTH, HIDDEN, EXPERTS, EXPERT_HIDDEN,
                                             keys.get("transformer_mixture_every", 2), keys.get("moe_sub_heads", 1),
-                                            keys.get("moe_shared_hidden", 0))
+                                            keys.get("moe_shared_hidden", 0), keys.get("transformer_tied", "yes") == "yes")
 
     @staticmethod
     def of_model(keys):
@@ -53,6 +53,16 @@ class Gradients(StepTest):
         for sub_heads in (1, 3):
             self.check(moe_top_k=2, moe_sub_heads=sub_heads, moe_shared_hidden=5, moe_z_loss=0.1)
 
+    def test_of_scores_by_a_table_of_their_own(self):
+        for top_k, parts in ((1, 1), (2, 2)):
+            self.check(moe_top_k=top_k, train_parts=parts, transformer_tied="no")
+
+    def test_of_dropout(self):
+        self.check(moe_top_k=2, transformer_dropout=0.3, moe_sub_heads=2, moe_shared_hidden=5, train_parts=2)
+
+    def test_of_what_is_computed_twice(self):
+        self.check(moe_top_k=2, transformer_dropout=0.2, train_recompute="yes", train_parts=2, **all_regularisers(2))
+
     def test_of_several_sequences_and_parts(self):
         documents = [d for d in self.documents if len(d) == len(self.documents[0])][:3]
         self.check(documents=documents, moe_top_k=2, train_parts=2)
@@ -63,7 +73,8 @@ class Layouts(token_runs.TokenTest):
     RUN = dict(moe_top_k=2, moe_importance=0.1, optim_clip_norm=1.0, train_batch_size=19, train_max_steps=6)
 
     def test_ranks_threads_and_a_move(self):
-        for more in ({}, dict(train_parts=3, moe_sub_heads=2, moe_shared_hidden=9), dict(transformer_mixture_every=0, moe_importance=0, moe_top_k=0)):
+        for more in ({}, dict(train_parts=3, moe_sub_heads=2, moe_shared_hidden=9, transformer_dropout=0.1),
+                     dict(transformer_mixture_every=0, moe_importance=0, moe_top_k=0, transformer_tied="no")):
             keys = {**self.RUN, **more}
             straight = self.train(ranks=1, **keys)
             losses = [m["loss"] for m in runs.metrics(straight) if m["kind"] == "step"]
@@ -71,8 +82,9 @@ class Layouts(token_runs.TokenTest):
             for ranks, threads in ((2, 1), (3, 2), (8, 1)):
                 with self.subTest(ranks=ranks, threads=threads, **more):
                     self.assert_same_run(straight, self.train(ranks=ranks, run_threads=threads, **keys))
+            self.assert_same_run(straight, self.train(ranks=3, run_threads=2, train_recompute="yes", **keys))
             moved = self.train(ranks=3, **{**keys, "train_max_steps": 3})
-            self.resume(moved, f"--train.max_steps={self.RUN['train_max_steps']}", ranks=2)
+            self.resume(moved, "--train.recompute=yes", f"--train.max_steps={self.RUN['train_max_steps']}", ranks=2)
             self.assert_same_run(straight, moved)
 
 

@@ -37,6 +37,7 @@ class SampleSource {
   // As Dataset's.
   virtual std::string_view token_name() const { return "byte"; }
   virtual double bytes_per_token(Split) const { return 1; }
+  virtual std::int32_t end_of_document() const { return -1; }
   virtual void fill_tokens(Split, Span<const index_t> /*samples*/, Span<std::int32_t> /*tokens*/,
                            Span<std::int32_t> /*targets*/) const {}
   // All samples of a split side by side, if the source holds them as floats; else null.

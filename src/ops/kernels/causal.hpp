@@ -1,6 +1,8 @@
 // Kernels of ops/causal.hpp, against Team (device/team.hpp).
 #pragma once
 
+#include <cstdint>
+
 #include "base/host_device.hpp"
 #include "ops/kernels/math.hpp"
 #include "tensor/view.hpp"
@@ -36,37 +38,56 @@ struct Rotate {
   }
 };
 
+// Of row i: columns first(i) to i.
+struct SeenColumns {
+  const std::int32_t* begin;  // null: 0 for every row
+
+  SY_HD index_t first(index_t row) const { return begin == nullptr ? 0 : begin[row]; }
+};
+
+// 0 for the columns that a row does not see.
+template <class Team>
+SY_HD void clear_unseen(const Team& team, index_t first, index_t row, tensor::Matrix m) {
+  float* const out = m.row(row);
+  team.for_each(first, [=](index_t j) { out[j] = 0.0F; });
+  team.for_each(m.cols - row - 1, [=](index_t j) { out[row + 1 + j] = 0.0F; });
+}
+
 struct CausalSoftmax {
+  SeenColumns mask;
   float scale;
   tensor::Matrix scores;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    float* const s = scores.row(row);
-    const index_t seen = row + 1;
+    const index_t first = mask.first(row);
+    float* const s = scores.row(row) + first;
+    const index_t seen = row + 1 - first;
     const float factor = scale;
     const float m = team.max(seen, [=](index_t j) { return factor * s[j]; });
     team.for_each(seen, [=](index_t j) { s[j] = exp(factor * s[j] - m); });
     const float sum = team.sum(seen, [=](index_t j) { return s[j]; });
     team.for_each(seen, [=](index_t j) { s[j] /= sum; });
-    team.for_each(scores.cols - seen, [=](index_t j) { s[seen + j] = 0.0F; });
+    clear_unseen(team, first, row, scores);
   }
 };
 
 struct CausalSoftmaxBackward {
+  SeenColumns mask;
   tensor::ConstMatrix p;
   float scale;
   tensor::Matrix d;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const share = p.row(row);
-    float* const out = d.row(row);
-    const index_t seen = row + 1;
+    const index_t first = mask.first(row);
+    const float* const share = p.row(row) + first;
+    float* const out = d.row(row) + first;
+    const index_t seen = row + 1 - first;
     const float factor = scale;
     const float along = team.sum(seen, [=](index_t j) { return share[j] * out[j]; });
     team.for_each(seen, [=](index_t j) { out[j] = factor * (share[j] * (out[j] - along)); });
-    team.for_each(d.cols - seen, [=](index_t j) { out[seen + j] = 0.0F; });
+    clear_unseen(team, first, row, d);
   }
 };
 

@@ -22,16 +22,19 @@ struct CrossEntropy {
     float* const z = logits.row(row);
     const index_t n = logits.cols;
     const std::int32_t target = targets[row];
-    const float m = team.max(n, [&](index_t c) { return z[c]; });
-    const float total = team.sum(n, [&](index_t c) { return exp(z[c] - m); });
-    const index_t best = device::argmax(team, n, [&](index_t c) { return z[c]; });
+    const index_t best = device::argmax(team, n, [=](index_t c) { return z[c]; });
+    const float m = z[best];
+    const float of_target = z[target] - m;
+    team.sync();
+    team.for_each(n, [=](index_t c) { z[c] = exp(z[c] - m); });
+    const float total = team.sum(n, [=](index_t c) { return z[c]; });
     team.once([&] {
-      losses[row] = -((z[target] - m) - log(total));
+      losses[row] = -(of_target - log(total));
       predicted[row] = static_cast<std::int32_t>(best);
     });
     if (scale == 0.0F) return;
-    team.sync();
-    team.for_each(n, [&](index_t c) { z[c] = scale * (exp(z[c] - m) / total - (c == target ? 1.0F : 0.0F)); });
+    const float factor = scale;
+    team.for_each(n, [=](index_t c) { z[c] = factor * (z[c] / total - (c == target ? 1.0F : 0.0F)); });
   }
 };
 

@@ -7,44 +7,60 @@
 namespace switchyard::ops {
 namespace {
 
-// P of row-major scores [n, n], in float64.
-std::vector<double> softmax_up_to(const std::vector<float>& scores, index_t n, double scale) {
+// P of row-major scores [n, n], in float64; row i sees columns first[i] to i.
+std::vector<double> softmax_of_seen(const std::vector<float>& scores, const std::vector<std::int32_t>& first,
+                                    double scale) {
+  const auto n = static_cast<index_t>(first.size());
   std::vector<double> p(as_size(n * n), 0.0);
   for (index_t i = 0; i < n; ++i) {
     double sum = 0;
-    for (index_t j = 0; j <= i; ++j)
+    for (index_t j = first[as_size(i)]; j <= i; ++j)
       sum += p[as_size(i * n + j)] = std::exp(scale * scores[as_size(i * n + j)]);
     for (index_t j = 0; j <= i; ++j) p[as_size(i * n + j)] /= sum;
   }
   return p;
 }
 
-TEST(CausalSoftmax, equals_the_formula_forward_and_back) {
+void expect_the_formula(const std::vector<std::int32_t>& first, CausalMask mask) {
   constexpr float scale = 0.3F;
-  for (const index_t n : {index_t{1}, index_t{5}, index_t{33}, index_t{130}}) {
-    const std::vector<float> scores = random_values(n * n, 1, 9.0F), d = random_values(n * n, 2);
-    const auto got = on_every_executor("causal_softmax", [&](device::Context& context) {
-      std::vector<float> p = scores, d_s = d;
-      causal_softmax(context, scale, {p.data(), n, n});
-      causal_softmax_backward(context, {p.data(), n, n}, scale, {d_s.data(), n, n});
-      p.insert(p.end(), d_s.begin(), d_s.end());
-      return p;
-    });
-    const std::vector<double> p = softmax_up_to(scores, n, static_cast<double>(scale));
-    for (index_t i = 0; i < n; ++i) {
-      double along = 0;
-      for (index_t j = 0; j <= i; ++j) along += p[as_size(i * n + j)] * d[as_size(i * n + j)];
-      for (index_t j = 0; j < n; ++j) {
-        const std::size_t at = as_size(i * n + j);
-        EXPECT_NEAR(static_cast<double>(got[at]), p[at], 1e-6);
-        EXPECT_NEAR(static_cast<double>(got[as_size(n * n) + at]),
-                    j <= i ? static_cast<double>(scale) * p[at] * (d[at] - along) : 0.0, 1e-6);
-        if (j > i) {
-          EXPECT_EQ(got[at], 0.0F);
-        }
+  const auto n = static_cast<index_t>(first.size());
+  const std::vector<float> scores = random_values(n * n, 1, 9.0F), d = random_values(n * n, 2);
+  const auto got = on_every_executor("causal_softmax", [&](device::Context& context) {
+    std::vector<float> p = scores, d_s = d;
+    causal_softmax(context, mask, scale, {p.data(), n, n});
+    causal_softmax_backward(context, mask, {p.data(), n, n}, scale, {d_s.data(), n, n});
+    p.insert(p.end(), d_s.begin(), d_s.end());
+    return p;
+  });
+  const std::vector<double> p = softmax_of_seen(scores, first, static_cast<double>(scale));
+  for (index_t i = 0; i < n; ++i) {
+    double along = 0;
+    for (index_t j = 0; j <= i; ++j) along += p[as_size(i * n + j)] * d[as_size(i * n + j)];
+    for (index_t j = 0; j < n; ++j) {
+      const std::size_t at = as_size(i * n + j);
+      const bool sees = j <= i && j >= first[as_size(i)];
+      EXPECT_NEAR(static_cast<double>(got[at]), p[at], 1e-6);
+      EXPECT_NEAR(static_cast<double>(got[as_size(n * n) + at]),
+                  sees ? static_cast<double>(scale) * p[at] * (d[at] - along) : 0.0, 1e-6);
+      if (!sees) {
+        EXPECT_EQ(got[at], 0.0F);
       }
     }
   }
+}
+
+TEST(CausalSoftmax, equals_the_formula_forward_and_back) {
+  for (const std::size_t n : {1, 5, 33, 130}) {
+    const std::vector<std::int32_t> from_the_beginning(n, 0);
+    expect_the_formula(from_the_beginning, {});
+    expect_the_formula(from_the_beginning, {from_the_beginning});
+  }
+}
+
+TEST(CausalSoftmax, of_rows_that_do_not_see_the_first_columns) {
+  std::vector<std::int32_t> first(70);
+  for (std::size_t i = 0; i < first.size(); ++i) first[i] = i < 3 ? 0 : i < 41 ? 3 : i < 42 ? 41 : 42;
+  expect_the_formula(first, {first});
 }
 
 // Whatever is behind a row, also what is no number, its probabilities have the same bits.
@@ -55,8 +71,8 @@ TEST(CausalSoftmax, does_not_look_ahead) {
   for (index_t i = 0; i < n; ++i)
     for (index_t j = i + 1; j < n; ++j) other[as_size(i * n + j)] = j % 2 == 0 ? NAN : 1e30F;
   device::Context context(1);
-  causal_softmax(context, 0.5F, {p.data(), n, n});
-  causal_softmax(context, 0.5F, {other.data(), n, n});
+  causal_softmax(context, {}, 0.5F, {p.data(), n, n});
+  causal_softmax(context, {}, 0.5F, {other.data(), n, n});
   EXPECT_TRUE(same_bits(p, other));
 }
 
