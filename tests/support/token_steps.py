@@ -109,6 +109,10 @@ class StepTest(token_runs.TokenTest):
         return [gate_noise.noise(keys["moe_noise"], keys["moe_noise_scale"], gate_noise.seed_of(SEED, f"{name}/gate"), 0,
                                  range(rows), EXPERTS) for name in self.MIXTURES]
 
+    def expected_step(self, keys, parameters, tokens, targets, biases):
+        return reference.step(self.reference_of(keys), parameters, tokens, targets, self.noise_of(keys, tokens.size),
+                              biases=biases)[0]
+
     @staticmethod
     def rate_for(parameters, gradients):
         """The gradient is read from how far a step goes, (before - after) / rate, and `after` is rounded to 2^-24 of itself:
@@ -121,8 +125,7 @@ class StepTest(token_runs.TokenTest):
         documents = documents or self.documents[:1]
         before = self.parameters_of(seed, change, **keys)
         tokens, targets = (numpy.concatenate(of_all) for of_all in zip(*map(token_runs.windows, documents)))
-        expected, _ = reference.step(self.reference_of(keys), before, tokens, targets, self.noise_of(keys, tokens.size),
-                                     biases=biases)
+        expected = self.expected_step(keys, before, tokens, targets, biases)
         self.assertGreater(min((routing.margin for routing in expected.routings), default=1), 1e-5, "rounding may change a choice")
         rate = self.rate_for(before, expected.gradients)
         keys = {**ONE_STEP, **keys, "optim_learning_rate": rate, "data_dir": self.folder_of(*documents),
