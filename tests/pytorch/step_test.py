@@ -11,7 +11,7 @@ import token_reference as reference
 import token_runs
 import token_steps
 from token_runs import EXPERTS, WINDOW
-from torch_transformer import REGULARISERS, Shape, Transformer
+from torch_transformer import REGULARISERS, Transformer, shape_of
 
 SIZES = dict(width=24, layers=3, heads=2, hidden=20, window=WINDOW, mixture_every=2)
 EXPERT_HIDDEN = 14
@@ -19,18 +19,11 @@ KEYS = {name: value for name, value in token_runs.BASE_KEYS.items()
         if not name.startswith(("model.", "tokens.", "data.window"))}
 KEYS |= {"model.family": "transformer", "moe.hidden": EXPERT_HIDDEN}
 KEYS |= {f"transformer.{name}": value for name, value in SIZES.items()}
-SHAPE = Shape(**SIZES, experts=EXPERTS, expert_hidden=EXPERT_HIDDEN)
 
 
 def model_of(keys, parameters):
     """In float64, of the keys beside KEYS (moe_top_k=2)."""
-    changes = {}
-    for name, value in keys.items():
-        section, key = name.split("_", 1)
-        if section in ("transformer", "moe") and key not in REGULARISERS:
-            changes[key] = value
-    weights = tuple((name, keys[f"moe_{name}"]) for name in REGULARISERS if f"moe_{name}" in keys)
-    shape = Shape(**{**SHAPE.__dict__, **changes, "regularisers": weights})
+    shape = shape_of(KEYS | {name.replace("_", ".", 1): value for name, value in keys.items()})
     return Transformer(shape).double().load({name: array.astype(float) for name, array in parameters.items()})
 
 

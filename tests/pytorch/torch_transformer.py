@@ -24,7 +24,7 @@ class Shape:
     hidden: int = 384
     window: int = 256
     mixture_every: int = 2
-    rotary_base: float = 10_000
+    rotary_base: float = 10_000.0
     experts: int = 5
     top_k: int = 0
     expert_hidden: int = 384  # moe.hidden
@@ -32,7 +32,7 @@ class Shape:
     shared_hidden: int = 0
     scores: str = "softmax"
     normalise: str = "auto"
-    scale: float = 1
+    scale: float = 1.0
     regularisers: tuple = ()  # (name, weight) of those in REGULARISERS
 
 
@@ -109,6 +109,19 @@ REGULARISERS = {
     "z_loss": lambda scores, p, weights, is_chosen: (scores.logsumexp(1) ** 2).mean(),
     "gate_entropy": lambda scores, p, weights, is_chosen: -(p * p.log()).sum(1).mean(),
 }
+
+
+def shape_of(keys):
+    """Of a configuration's keys (transformer.width ...), of which those of other sections are passed over."""
+    found, weights = {}, []
+    for name, value in keys.items():
+        section, key = name.split(".", 1)
+        if section == "moe" and key in REGULARISERS:
+            weights.append((key, float(value)))
+        elif section in ("transformer", "moe"):
+            key = "expert_hidden" if name == "moe.hidden" else key
+            found[key] = type(getattr(Shape, key))(value)
+    return Shape(**found, regularisers=tuple(weights))
 
 
 class Mixture(nn.Module):
