@@ -32,13 +32,18 @@ struct KeyHash {
   }
 };
 
+std::string_view name_of(dnnl_data_type_t type) {
+  if (type == dnnl_bf16) return "bfloat16";
+  return type == dnnl_s8 ? "int8" : "float32";
+}
+
 std::string describe(const Key& key) {
   const MatmulShape& s = key.shape;
   const auto plain = [](Transpose t) { return t == Transpose::no ? "plain" : "transposed"; };
   return fmt::format(
-      "the {} product {} x {} x {} (m, n, k; A {}, lda {}; B {}, ldb {}; ldc {}{}{})",
-      key.type == dnnl_bf16 ? "bfloat16" : "float32", s.m, s.n, s.k, plain(s.transpose_a), s.lda,
-      plain(s.transpose_b), s.ldb, s.ldc, s.accumulate ? ", added to C" : "",
+      "the {} product {} x {} x {} (m, n, k; A {}, lda {}; B {}, ldb {}; ldc {}{}{})", name_of(key.type), s.m,
+      s.n, s.k, plain(s.transpose_a), s.lda, plain(s.transpose_b), s.ldb, s.ldc,
+      s.accumulate ? ", added to C" : "",
       s.epilogue == Epilogue::none ? "" : (s.epilogue == Epilogue::bias ? ", bias" : ", bias and ReLU"));
 }
 
@@ -157,6 +162,13 @@ void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, floa
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, bias);
   multiply_by_primitive({shape, dnnl_bf16}, a, b, c, bias);
+}
+
+void matmul(const MatmulShape& shape, const std::int8_t* a, const std::int8_t* b, float* c) {
+  check_shape(shape, nullptr);
+  if (shape.m == 0 || shape.n == 0) return;
+  if (shape.k == 0) return multiply_nothing(shape, c, nullptr);
+  multiply_by_primitive({shape, dnnl_s8}, a, b, c, nullptr);
 }
 
 std::string product_library() {

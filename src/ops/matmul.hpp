@@ -45,6 +45,9 @@ void matmul(const MatmulShape& shape, const float* a, const float* b, float* c, 
 // bf16 operands, float32 accumulation, bias and result.
 void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, float* c,
             const float* bias = nullptr);
+// Integers, summed in int32 and then rounded to float32: exact below 2^24, so that bits depend on the values
+// alone. |B| <= 63, or a processor without instructions for int8 adds two products in int16, which saturates.
+void matmul(const MatmulShape& shape, const std::int8_t* a, const std::int8_t* b, float* c);
 
 // The library that computes products, as it is loaded: what the bits of a run depend on besides the program.
 std::string product_library();  // "oneDNN 2.7.2"

@@ -119,6 +119,36 @@ TEST(Matmul, of_bfloat16_sums_in_float32) {
   }
 }
 
+// Whole numbers in the range of int8 and at most 1 in the other operand, as integers and as what the reference
+// multiplies.
+std::vector<std::int8_t> whole(PaddedMatrix& m, float most) {
+  std::vector<std::int8_t> out;
+  for (index_t i = 0; i < static_cast<index_t>(m.all().size()); ++i) {
+    float& value = m.view().data[i];
+    if (i % m.view().stride < m.view().cols) value = std::clamp(std::nearbyint(value * most), -most - 1, most);
+    out.push_back(static_cast<std::int8_t>(std::clamp(value, -128.0F, 127.0F)));
+  }
+  return out;
+}
+
+TEST(Matmul, of_int8_is_exact) {
+  for (const auto& [m, n, k] : shapes) {
+    for (const Transpose transpose_a : {Transpose::no, Transpose::yes}) {
+      for (const Transpose transpose_b : {Transpose::no, Transpose::yes}) {
+        Case c(m, n, k, transpose_a, transpose_b);
+        const std::vector<std::int8_t> a = whole(c.a, 127), b = whole(c.b, 1);
+        const reference::Array expected = c.expected();
+        matmul(c.shape, a.data(), b.data(), c.c.view().data);
+        for (index_t i = 0; i < m; ++i) {
+          for (index_t j = 0; j < n; ++j)
+            ASSERT_EQ(static_cast<double>(c.c.view()(i, j)), expected(as_size(i), as_size(j)));
+        }
+        EXPECT_TRUE(c.c.padding_is_untouched());
+      }
+    }
+  }
+}
+
 TEST(Matmul, in_tasks_of_a_pool_gives_the_bits_of_one_thread) {
   const index_t m = 64, n = 96, k = 169, tasks = 24;
   const std::vector<float> a = random_values(tasks * m * k, 1), b = random_values(k * n, 2);
