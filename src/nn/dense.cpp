@@ -89,20 +89,7 @@ class Dense final : public Layer {
   }
   void whole_rows_gradient(const ProductPair& rows, IndexRange block, float* gradient,
                            Gradient how) const override {
-    // dW[block] = X[:, block]^T dY
-    const ops::MatmulShape shape{.m = block.size(),
-                                 .n = out(),
-                                 .k = rows.input.rows,
-                                 .lda = in(),
-                                 .ldb = out(),
-                                 .ldc = out(),
-                                 .transpose_a = ops::Transpose::yes,
-                                 .accumulate = how == Gradient::added};
-    if (in_bf16_) {
-      ops::matmul(shape, rows.input.bf16 + block.begin, rows.d_output.bf16, gradient);
-    } else {
-      ops::matmul(shape, rows.input.f32 + block.begin, rows.d_output.f32, gradient);
-    }
+    product_gradient(rows, block, gradient, how);
   }
 
  private:
@@ -175,6 +162,22 @@ class Dense final : public Layer {
 };
 
 }  // namespace
+
+void product_gradient(const ProductPair& rows, IndexRange block, float* gradient, Layer::Gradient how) {
+  const ops::MatmulShape shape{.m = block.size(),
+                               .n = rows.d_output.cols,
+                               .k = rows.input.rows,
+                               .lda = rows.input.cols,
+                               .ldb = rows.d_output.cols,
+                               .ldc = rows.d_output.cols,
+                               .transpose_a = ops::Transpose::yes,
+                               .accumulate = how == Layer::Gradient::added};
+  if (rows.input.in_bf16) {
+    ops::matmul(shape, rows.input.bf16 + block.begin, rows.d_output.bf16, gradient);
+  } else {
+    ops::matmul(shape, rows.input.f32 + block.begin, rows.d_output.f32, gradient);
+  }
+}
 
 std::optional<DenseShape> DenseShape::read(LayerText& text) {
   if (!text.at(LayerSpec::Kind::dense)) return {};

@@ -23,4 +23,7 @@ struct DenseShape {
   std::unique_ptr<Layer> make(LayerNames& names, const NetworkOptions& options) const;
 };
 
+// dW[block] = X[:, block]^T dY, of a weight [in, out] and a block of its rows: gradient is [block.size(), out].
+void product_gradient(const ProductPair& rows, IndexRange block, float* gradient, Layer::Gradient how);
+
 }  // namespace switchyard::nn
