@@ -11,8 +11,10 @@
 namespace switchyard::nn {
 namespace {
 
-NetworkModuleOptions projection(const CausalAttentionOptions& options, std::string_view name, index_t outputs) {
-  const DenseShape shape{.in = options.width, .out = outputs, .bias = false, .name = name};
+// To rows of so many times the width.
+NetworkModuleOptions projection(const CausalAttentionOptions& options, std::string_view name, index_t times) {
+  const LayerShape shape =
+      product_shape(options.quantisation, name, options.width, times * options.width, times);
   return {options.name, {{shape}}, options.network, options.seed, Phase::attention};
 }
 
@@ -42,11 +44,9 @@ void along_tokens(ops::Transpose transpose_a, tensor::ConstMatrix a, tensor::Con
 
 }  // namespace
 
-NetworkModuleOptions CausalAttentionOptions::queries_keys_values() const {
-  return projection(*this, "qkv", 3 * width);
-}
+NetworkModuleOptions CausalAttentionOptions::queries_keys_values() const { return projection(*this, "qkv", 3); }
 
-NetworkModuleOptions CausalAttentionOptions::out() const { return projection(*this, "out", width); }
+NetworkModuleOptions CausalAttentionOptions::out() const { return projection(*this, "out", 1); }
 
 CausalAttention::CausalAttention(const CausalAttentionOptions& options, comm::DataPlane& data_plane)
     : options_(options),

@@ -14,6 +14,7 @@ struct CausalAttentionOptions {
   double rotary_base = 10'000;
   bool across_documents = true;  // a token sees those of its window that are of documents before its own
   NetworkOptions network = {};
+  Quantisation quantisation = {};  // of the two matrices
   std::uint64_t seed = 0;
 
   // x W_qkv, the queries of all heads before the keys and the values; and what the heads saw, times W_out.

@@ -19,6 +19,17 @@ constexpr auto readers = {read<ConvStageShape>, read<PaddedConvShape>, read<Patc
 
 }  // namespace
 
+LayerShape product_shape(const Quantisation& quantisation, std::string_view name, index_t in, index_t out,
+                         index_t matrices) {
+  switch (quantisation.quantiser) {
+    case Quantiser::none:
+      return DenseShape{.in = in, .out = out, .bias = false, .name = name};
+    case Quantiser::bitnet:
+      return TernaryShape{in, out, name, matrices, quantisation.integer_products};
+  }
+  return DenseShape{};
+}
+
 NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> spec, tensor::SampleShape input,
                                    index_t outputs) {
   NetworkShape shape;

@@ -11,17 +11,23 @@
 #include "nn/cosine.hpp"
 #include "nn/dense.hpp"
 #include "nn/network_spec.hpp"
+#include "nn/options.hpp"
 #include "nn/padded_conv.hpp"
 #include "nn/patch_filters.hpp"
 #include "nn/row_function.hpp"
+#include "nn/ternary.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
 
 // The kinds of layers: each is a shape with all its sizes, in a file of its own with the layer that make()
 // gives.
-using LayerShape =
-    std::variant<ConvStageShape, PaddedConvShape, PatchFiltersShape, DenseShape, CosineShape, RowFunctionShape>;
+using LayerShape = std::variant<ConvStageShape, PaddedConvShape, PatchFiltersShape, DenseShape, TernaryShape,
+                                CosineShape, RowFunctionShape>;
+
+// x W of `matrices` equal matrices side by side, which is [in, out] together: dense or ternary.
+LayerShape product_shape(const Quantisation& quantisation, std::string_view name, index_t in, index_t out,
+                         index_t matrices = 1);
 
 // What a network will be, before it holds any memory.
 struct NetworkShape {
