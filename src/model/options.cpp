@@ -73,6 +73,9 @@ constexpr std::array tokens_fields = {
 };
 
 constexpr config::FieldTable<TransformerOptions> transformer_identity{config::Role::identity};
+constexpr config::FieldTable<TransformerOptions> transformer_arithmetic{config::Role::arithmetic};
+constexpr std::array quantiser_words = {config::Word{nn::Quantiser::none, "none"},
+                                        config::Word{nn::Quantiser::bitnet, "bitnet"}};
 constexpr std::array transformer_fields = {
     transformer_identity.integer<&TransformerOptions::width>("width", 2, 1'000'000,
                                                              "numbers that a token becomes"),
@@ -97,6 +100,13 @@ constexpr std::array transformer_fields = {
         "probability that a number of an embedding, of an attention or of what follows it is dropped in training"),
     transformer_identity.choice<&TransformerOptions::across_documents, config::yes_no_words>(
         "across_documents", "no: a token sees none of other documents in its window"),
+    transformer_arithmetic.choice<&TransformerOptions::quantise, quantiser_words>(
+        "quantise",
+        "bitnet: attention and feed-forward networks, experts too, multiply -1, 0 and 1 by rows of eight bits"),
+    free_in_evaluation(
+        transformer_arithmetic.choice<&TransformerOptions::integer_products, config::yes_no_words>(
+            "integer_products",
+            "with quantise = bitnet: forward multiplies them as int8, which gives the same bits")),
 };
 
 }  // namespace

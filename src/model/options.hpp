@@ -52,7 +52,10 @@ struct TransformerOptions {
   bool tied = true;  // one table of token vectors at both ends
   double dropout = 0;
   bool across_documents = true;  // attention
+  nn::Quantiser quantise = nn::Quantiser::none;
+  bool integer_products = false;
 
+  nn::Quantisation quantisation() const { return {quantise, integer_products}; }
   // Layers are counted from 0: of two, the second one is a mixture.
   bool is_mixture(std::int64_t layer) const { return mixture_every > 0 && (layer + 1) % mixture_every == 0; }
 };

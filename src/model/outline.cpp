@@ -95,11 +95,11 @@ Outline outline_of_tokens(const ModelOptions& options, const Task& task) {
 }
 
 // y = (silu(x W_g) * (x W_v)) W_down, the two of `glu` side by side (Shazeer 2020).
-nn::NetworkShape swiglu(index_t width, index_t hidden) {
+nn::NetworkShape swiglu(const nn::Quantisation& quantisation, index_t width, index_t hidden) {
   using nn::RowFunctionShape;
-  return {{nn::DenseShape{.in = width, .out = 2 * hidden, .bias = false, .name = "glu"},
+  return {{nn::product_shape(quantisation, "glu", width, 2 * hidden, 2),
            RowFunctionShape{RowFunctionShape::Kind::swiglu, hidden},
-           nn::DenseShape{.in = hidden, .out = width, .bias = false, .name = "down"}}};
+           nn::product_shape(quantisation, "down", hidden, width)}};
 }
 
 moe::MixtureBranchOptions mixture_of_transformer(const ModelOptions& options, const Task& task, index_t block,
@@ -108,8 +108,9 @@ moe::MixtureBranchOptions mixture_of_transformer(const ModelOptions& options, co
   const index_t sub_heads = options.moe.sub_heads;
   moe::MixtureBranchOptions mixture{inner_layer(options, task, width, block, sub_heads), sub_heads};
   const index_t sub_width = mixture.layer.outputs;
+  const nn::Quantisation quantisation = options.networks.transformer.quantisation();
   mixture.layer.gate = {{nn::DenseShape{.in = sub_width, .out = options.moe.experts, .bias = false}}};
-  mixture.layer.expert = swiglu(sub_width, options.moe.hidden);
+  mixture.layer.expert = swiglu(quantisation, sub_width, options.moe.hidden);
   const std::string name = fmt::format("blocks/{:02}/mixture", block);
   const auto square = [&](std::string_view array) {
     const nn::DenseShape shape{.in = width, .out = width, .bias = false, .name = array};
@@ -120,8 +121,9 @@ moe::MixtureBranchOptions mixture_of_transformer(const ModelOptions& options, co
     mixture.merge = square("merge");
   }
   if (options.moe.shared_hidden > 0) {
-    mixture.shared = nn::NetworkModuleOptions{name + "/shared", swiglu(width, options.moe.shared_hidden),
-                                              network, options.seed, Phase::experts};
+    mixture.shared =
+        nn::NetworkModuleOptions{name + "/shared", swiglu(quantisation, width, options.moe.shared_hidden),
+                                 network, options.seed, Phase::experts};
   }
   return mixture;
 }
@@ -157,6 +159,7 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
                                                .rotary_base = of.rotary_base,
                                                .across_documents = of.across_documents,
                                                .network = network,
+                                               .quantisation = of.quantisation(),
                                                .seed = options.seed};
     outline.branches.push_back({scope + "/attention_norm", attention});
     count(attention.queries_keys_values().shape);
@@ -169,8 +172,8 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
       outline.branches.push_back({scope + "/norm", mixture});
       outline.layers.push_back(mixture.layer);
     } else {
-      const nn::NetworkModuleOptions dense{scope + "/feed_forward", swiglu(of.width, of.hidden), network,
-                                           options.seed};
+      const nn::NetworkModuleOptions dense{
+          scope + "/feed_forward", swiglu(of.quantisation(), of.width, of.hidden), network, options.seed};
       outline.branches.push_back({scope + "/norm", dense});
       count(dense.shape);
     }

@@ -78,6 +78,16 @@ void check_transformer(const Config& config) {
       "set it to 0 for a model without",
       of.mixture_every, of.layers);
   require(
+      of.quantise != nn::Quantiser::none || !of.integer_products,
+      "transformer.integer_products = yes with transformer.quantise = none (its numbers are no integers); set "
+      "transformer.quantise = bitnet, or remove it");
+  require(
+      of.quantise == nn::Quantiser::none || std::max({of.width, of.hidden, config.moe.hidden,
+                                                      config.moe.shared_hidden}) <= nn::most_quantised_inputs,
+      "transformer.quantise = bitnet with a width of {} (transformer.width and hidden, moe.hidden and "
+      "shared_hidden: float32 adds up {} products of eight bits exactly); make it narrower",
+      std::max({of.width, of.hidden, config.moe.hidden, config.moe.shared_hidden}), nn::most_quantised_inputs);
+  require(
       of.width % config.moe.sub_heads == 0,
       "moe.sub_heads = {} with transformer.width = {} (a token is cut into equal parts); give a divisor of the "
       "width",

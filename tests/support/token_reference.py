@@ -42,6 +42,7 @@ class Model:
     end_of_document: int = -1  # what no later token sees beyond, where that is asked for
     dropout: float = 0
     seed: int = 0  # of dropout
+    quantiser: object = None  # a Bitnet, of attention and feed-forward networks
     weights: dict = dataclasses.field(default_factory=dict)  # of REGULARISERS
 
     @property
@@ -57,6 +58,7 @@ class Step:
     regularisers: dict  # name -> its part of the loss, over all blocks
     gradients: dict  # name -> array, as the parameters
     routings: list  # of the blocks
+    rounding_margin: float = math.inf  # of a Bitnet
 
 
 def log_softmax(x):
@@ -206,35 +208,71 @@ class Cosine:
         return d_projected @ self.projection.T
 
 
+class Bitnet:
+    """BitNet b1.58: weights of -1, 0 and 1 times their mean magnitude, rows of eight bits. Ties go to even."""
+
+    SMALLEST = 1e-5
+
+    def __init__(self):
+        self.margin = math.inf  # how near a tie a number was, as a share of the largest
+
+    def weight(self, matrices):
+        return numpy.hstack([self._ternary(w) for w in matrices])
+
+    def _ternary(self, w):
+        gamma = max(abs(w).mean(), self.SMALLEST)
+        self.margin = min(self.margin, abs(abs(w / gamma) - 0.5).min())
+        return gamma * numpy.clip(numpy.rint(w / gamma), -1, 1)
+
+    def rows(self, x):
+        s = 127 / numpy.maximum(abs(x).max(1, keepdims=True), self.SMALLEST)
+        if x.size:
+            self.margin = min(self.margin, abs(x * s - numpy.floor(x * s) - 0.5).min() / 127)
+        return numpy.clip(numpy.rint(x * s), -128, 127) / s
+
+
+class Linear:
+    """y = x W, of `matrices` side by side; with a quantiser, of what that makes of both, and straight through it back."""
+
+    def __init__(self, name, quantiser=None, matrices=1):
+        self.name, self.quantiser, self.matrices = f"{name}/weight", quantiser, matrices
+
+    def forward(self, parameters, x):
+        self.x, self.weight = x, parameters[self.name]
+        if self.quantiser:
+            self.x = self.quantiser.rows(x)
+            self.weight = self.quantiser.weight(numpy.split(self.weight, self.matrices, axis=1))
+        return self.x @ self.weight
+
+    def backward(self, dy, gradients):
+        gradients.add(self.name, self.x.T @ dy)
+        return dy @ self.weight.T
+
+
 class SwiGlu:
     """y = (silu(x G) * (x V)) W, where `glu` holds G and V side by side"""
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, quantiser):
+        self.glu, self.down = Linear(f"{name}/glu", quantiser, 2), Linear(f"{name}/down", quantiser)
 
     def forward(self, parameters, x):
-        self.x, self.glu, self.down = x, parameters[f"{self.name}/glu/weight"], parameters[f"{self.name}/down/weight"]
-        self.g, self.v = numpy.split(x @ self.glu, 2, axis=1)
+        self.g, self.v = numpy.split(self.glu.forward(parameters, x), 2, axis=1)
         self.s = 1 / (1 + numpy.exp(-self.g))
-        self.h = self.g * self.s * self.v
-        return self.h @ self.down
+        return self.down.forward(parameters, self.g * self.s * self.v)
 
     def backward(self, dy, gradients):
-        gradients.add(f"{self.name}/down/weight", self.h.T @ dy)
-        dh = dy @ self.down.T
+        dh = self.down.backward(dy, gradients)
         silu_slope = self.s + self.g * self.s * (1 - self.s)
-        d_glu = numpy.hstack([dh * self.v * silu_slope, dh * self.g * self.s])
-        gradients.add(f"{self.name}/glu/weight", self.x.T @ d_glu)
-        return d_glu @ self.glu.T
+        return self.glu.backward(numpy.hstack([dh * self.v * silu_slope, dh * self.g * self.s]), gradients)
 
 
 class Attention:
     """Of every head, softmax(Q K^T / sqrt(d)) V over the tokens up to a row's own; Q and K turned by their positions."""
 
-    def __init__(self, name, heads, window, base, documents):
+    def __init__(self, name, heads, window, base, documents, quantiser):
         """documents: [windows, window], which document a token is of."""
-        self.name, self.heads, self.window = name, heads, window
-        self.base = base
+        self.heads, self.window, self.base = heads, window, base
+        self.qkv, self.out = Linear(f"{name}/qkv", quantiser, 3), Linear(f"{name}/out", quantiser)
         self.unseen = numpy.triu(numpy.ones((window, window), bool), 1)
         self.unseen = self.unseen | (documents[:, None, :, None] != documents[:, None, None, :])
 
@@ -253,25 +291,20 @@ class Attention:
         return numpy.concatenate([a * c - b * s, a * s + b * c], axis=3)
 
     def forward(self, parameters, x):
-        self.x = x
-        self.w_in, self.w_out = parameters[f"{self.name}/qkv/weight"], parameters[f"{self.name}/out/weight"]
-        q, k, self.v = map(self._split, numpy.split(x @ self.w_in, 3, axis=1))
+        q, k, self.v = map(self._split, numpy.split(self.qkv.forward(parameters, x), 3, axis=1))
         self.q, self.k = self._turn(q, 1), self._turn(k, 1)
         self.scale = 1 / math.sqrt(q.shape[3])
         scores = self.scale * self.q @ self.k.swapaxes(2, 3)
         self.p = numpy.exp(log_softmax(numpy.where(self.unseen, -numpy.inf, scores)))
-        self.seen = self._join(self.p @ self.v)
-        return self.seen @ self.w_out
+        return self.out.forward(parameters, self._join(self.p @ self.v))
 
     def backward(self, dy, gradients):
-        gradients.add(f"{self.name}/out/weight", self.seen.T @ dy)
-        d = self._split(dy @ self.w_out.T)
+        d = self._split(self.out.backward(dy, gradients))
         d_p = d @ self.v.swapaxes(2, 3)
         d_s = self.scale * self.p * (d_p - (self.p * d_p).sum(3, keepdims=True))
         d_q, d_k = self._turn(d_s @ self.k, -1), self._turn(d_s.swapaxes(2, 3) @ self.q, -1)
         d_in = numpy.hstack([self._join(part) for part in (d_q, d_k, self.p.swapaxes(2, 3) @ d)])
-        gradients.add(f"{self.name}/qkv/weight", self.x.T @ d_in)
-        return d_in @ self.w_in.T
+        return self.qkv.backward(d_in, gradients)
 
 
 class Dropout:
@@ -453,21 +486,6 @@ def part_rows(model, windows, window):
     return [slice(a * window, b * window) for a, b in zip(starts, starts[1:]) if b > a]
 
 
-class Linear:
-    """y = x W"""
-
-    def __init__(self, name):
-        self.name = f"{name}/weight"
-
-    def forward(self, parameters, x):
-        self.x, self.weight = x, parameters[self.name]
-        return x @ self.weight
-
-    def backward(self, dy, gradients):
-        gradients.add(self.name, self.x.T @ dy)
-        return dy @ self.weight.T
-
-
 class Mixture:
     """x + dropout(mixture(norm(x)))"""
 
@@ -526,10 +544,10 @@ class SubTokenMixture(Mixture):
     """x + dropout(merge(mixture(head(n))) + shared(n)), n = norm(x), where the mixture sees each row in `heads` parts, one by one"""
 
     def __init__(self, model, name, heads, has_shared, dropout):
-        super().__init__(model, name, SwiGlu, dropout)
+        super().__init__(model, name, lambda expert: SwiGlu(expert, model.quantiser), dropout)
         self.heads = heads
         self.head, self.merge = (Linear(f"{name}/mixture/{part}") for part in ("head", "merge"))
-        self.shared = SwiGlu(f"{name}/mixture/shared") if has_shared else None
+        self.shared = SwiGlu(f"{name}/mixture/shared", model.quantiser) if has_shared else None
 
     def forward(self, parameters, x, noise, bias, parts, distances):
         inputs = self.norm.forward(parameters, x)
@@ -563,10 +581,10 @@ def branches_of(model, parameters, tokens):
         name = f"blocks/{b:02}"
         if f"{name}/attention/qkv/weight" in parameters:
             attention = Attention(f"{name}/attention", model.heads, tokens.shape[1], model.rotary_base,
-                                  documents_of(model, tokens))
+                                  documents_of(model, tokens), model.quantiser)
             found.append(Residual(f"{name}/attention_norm", attention, dropout))
         if f"{name}/feed_forward/glu/weight" in parameters:
-            found.append(Residual(f"{name}/norm", SwiGlu(f"{name}/feed_forward"), dropout))
+            found.append(Residual(f"{name}/norm", SwiGlu(f"{name}/feed_forward", model.quantiser), dropout))
         elif f"{name}/mixture/experts/0000/glu/weight" in parameters:
             heads = parameters["norm/weight"].size // len(parameters[f"{name}/mixture/gate/dense_1/weight"])
             found.append(SubTokenMixture(model, name, heads, f"{name}/mixture/shared/glu/weight" in parameters, dropout))
@@ -624,5 +642,6 @@ def step(model, parameters, tokens, targets, noise=None, distances=None, biases=
     gradients.add("embedding/weight", numpy.zeros_like(embedding))
     numpy.add.at(gradients["embedding/weight"], tokens, kept * dx)
     found = Step(task_loss + sum(regularisers.values()), task_loss, (log_probabilities.argmax(1) != targets).mean(),
-                 regularisers, gradients, [mixture.routing for mixture in mixtures])
+                 regularisers, gradients, [mixture.routing for mixture in mixtures],
+                 model.quantiser.margin if model.quantiser else math.inf)
     return found, [mixture.distances for mixture in mixtures]

@@ -100,7 +100,8 @@ class StepTest(token_runs.TokenTest):
             normalise=keys.get("moe_normalise", "auto"), scale=keys.get("moe_scale", 1), groups=keys.get("moe_groups", 0),
             top_groups=keys.get("moe_top_groups", 0), temperature=keys.get("moe_cosine_temperature", 0.07),
             noise_deviation=keys.get("moe_noise_scale", 0), similarity_layer=keys.get("moe_similarity_layer", 0),
-            parts=keys.get("train_parts", 1), weights=weights, dropout=keys.get("transformer_dropout", 0), seed=SEED, **self.of_model(keys))
+            parts=keys.get("train_parts", 1), weights=weights, dropout=keys.get("transformer_dropout", 0), seed=SEED,
+            quantiser=reference.Bitnet() if keys.get("transformer_quantise") == "bitnet" else None, **self.of_model(keys))
 
     def noise_of(self, keys, rows):
         """Of each mixture layer in the first step, or None."""
@@ -121,19 +122,23 @@ class StepTest(token_runs.TokenTest):
         ratios = [abs(parameters[name]).max() / abs(gradient).max() for name, gradient in gradients.items() if gradient.any()]
         return 2.0 ** numpy.ceil(numpy.log2(max(ratios)))
 
+    def expected(self, documents, before, biases, keys):
+        tokens, targets = (numpy.concatenate(of_all) for of_all in zip(*map(token_runs.windows, documents)))
+        return self.expected_step(keys, before, tokens, targets, biases), tokens.size
+
     def check(self, documents=None, ranks=(0, 3), seed=1, change=lambda parameters: None, biases=None, **keys):
         documents = documents or self.documents[:1]
         before = self.parameters_of(seed, change, **keys)
-        tokens, targets = (numpy.concatenate(of_all) for of_all in zip(*map(token_runs.windows, documents)))
-        expected = self.expected_step(keys, before, tokens, targets, biases)
+        expected, size = self.expected(documents, before, biases, keys)
         self.assertGreater(min((routing.margin for routing in expected.routings), default=1), 1e-5, "rounding may change a choice")
+        self.assertGreater(expected.rounding_margin, 1e-6, "rounding may change another one")
         rate = self.rate_for(before, expected.gradients)
         keys = {**ONE_STEP, **keys, "optim_learning_rate": rate, "data_dir": self.folder_of(*documents),
                 "init_from": self.start_from(before, biases, **keys)}
         for number in ranks:
             with self.subTest(ranks=number):
                 run = self.train(ranks=number, **keys)
-                self.assert_losses(runs.metrics(run)[0], expected, tokens.size)
+                self.assert_losses(runs.metrics(run)[0], expected, size)
                 self.assert_gradients(before, token_runs.parameters(runs.newest_checkpoint(run)), expected, rate)
                 with h5py.File(runs.newest_checkpoint(run)) as opened:
                     for block, bias in enumerate(biases or ()):

@@ -67,6 +67,22 @@ class Gradients(StepTest):
         documents = [d for d in self.documents if len(d) == len(self.documents[0])][:3]
         self.check(documents=documents, moe_top_k=2, train_parts=2)
 
+    def farthest_from_ties(self, documents, keys):
+        """A seed of parameters: a number near a tie may be rounded otherwise in float32, and then is 1/127 away."""
+        def margin(seed):
+            found, _ = self.expected(documents, self.parameters_of(seed, **keys), None, keys)
+            return min([found.rounding_margin, *(routing.margin / 10 for routing in found.routings)])
+
+        return max(range(1, 40), key=margin)
+
+    def test_of_ternary_weights(self):
+        documents = [numpy.random.default_rng(3).bytes(2 * token_runs.WINDOW + 1)]  # few numbers, of which none is near a tie
+        for more in (dict(transformer_mixture_every=0), dict(moe_top_k=1, moe_balance=0.2), dict(moe_top_k=0, train_parts=2),
+                     dict(moe_top_k=2, moe_sub_heads=2, moe_shared_hidden=5)):
+            with self.subTest(**more):
+                keys = dict(transformer_quantise="bitnet", **more)
+                self.check(documents, seed=self.farthest_from_ties(documents, keys), **keys)
+
 
 class Layouts(token_runs.TokenTest):
     base_keys = KEYS
@@ -74,7 +90,8 @@ class Layouts(token_runs.TokenTest):
 
     def test_ranks_threads_and_a_move(self):
         for more in ({}, dict(train_parts=3, moe_sub_heads=2, moe_shared_hidden=9, transformer_dropout=0.1),
-                     dict(transformer_mixture_every=0, moe_importance=0, moe_top_k=0, transformer_tied="no")):
+                     dict(transformer_mixture_every=0, moe_importance=0, moe_top_k=0, transformer_tied="no"),
+                     dict(transformer_quantise="bitnet", moe_sub_heads=2, moe_shared_hidden=9)):
             keys = {**self.RUN, **more}
             straight = self.train(ranks=1, **keys)
             losses = [m["loss"] for m in runs.metrics(straight) if m["kind"] == "step"]
@@ -86,6 +103,35 @@ class Layouts(token_runs.TokenTest):
             moved = self.train(ranks=3, **{**keys, "train_max_steps": 3})
             self.resume(moved, "--train.recompute=yes", f"--train.max_steps={self.RUN['train_max_steps']}", ranks=2)
             self.assert_same_run(straight, moved)
+
+
+class Quantised(token_runs.TokenTest):
+    base_keys = KEYS
+    RUN = dict(transformer_quantise="bitnet", moe_top_k=2, moe_shared_hidden=9, train_batch_size=19, train_max_steps=6)
+
+    def test_products_of_integers_have_the_bits_of_floats(self):
+        run = self.train(**self.RUN)
+        for ranks, threads in ((1, 1), (3, 2)):
+            integers = self.train(ranks=ranks, run_threads=threads, transformer_integer_products="yes", **self.RUN)
+            self.assert_same_run(run, integers)
+
+    def test_an_evaluation_may_multiply_integers(self):
+        checkpoint = runs.newest_checkpoint(self.train(**self.RUN))
+        found = [self.expect(runs.switchyard("eval", checkpoint, f"--transformer.integer_products={how}"), 0).out
+                 for how in ("no", "yes")]
+        self.assertEqual(*found)
+
+    def test_forward_has_the_same_bits_in_bf16(self):
+        """Of a model whose other products are in float32 anyway."""
+        losses = [runs.metrics(self.train(**{**self.RUN, "train_precision": precision, "moe_top_k": 0, "moe_shared_hidden": 0,
+                                             "transformer_mixture_every": 0}))[0]["loss"] for precision in ("float32", "bf16")]
+        self.assertEqual(*losses)
+
+    def test_what_has_no_meaning_is_refused(self):
+        for keys, why in ((dict(transformer_integer_products="yes"), "transformer.integer_products = yes with transformer.quantise"),
+                          (dict(transformer_quantise="bitnet", transformer_hidden=131_073), "with a width of 131073")):
+            config, _ = self.write_config(**keys)
+            self.assertIn(why, self.expect(runs.switchyard("train", config), 2).err)
 
 
 if __name__ == "__main__":

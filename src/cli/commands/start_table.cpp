@@ -94,15 +94,22 @@ std::string loss_text(const run::Config& config) {
   return text;
 }
 
+// Of a transformer whose matrices are quantised.
+std::string_view products_text(const model::TransformerOptions& of) {
+  if (of.quantise == nn::Quantiser::none) return "";
+  return of.integer_products ? "; weights -1, 0 and 1, products in int8" : "; weights -1, 0 and 1";
+}
+
 std::string family_text(const model::Options& options) {
   if (options.family == model::Family::tokens)
     return fmt::format("tokens, {} of width {}", counted(options.tokens.blocks, "block"), options.tokens.width);
   const model::TransformerOptions& of = options.transformer;
   return fmt::format(
-      "transformer, {} of width {}, {}; {}", counted(of.layers, "layer"), of.width, counted(of.heads, "head"),
-      model::inner_layers(options) == 0 ? fmt::format("hidden {}", of.hidden)
-                                        : fmt::format("hidden {}, and {}", of.hidden,
-                                                      counted(model::inner_layers(options), "mixture layer")));
+      "transformer, {} of width {}, {}; {}{}", counted(of.layers, "layer"), of.width, counted(of.heads, "head"),
+      model::inner_layers(options) == 0
+          ? fmt::format("hidden {}", of.hidden)
+          : fmt::format("hidden {}, and {}", of.hidden, counted(model::inner_layers(options), "mixture layer")),
+      products_text(of));
 }
 
 Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
