@@ -194,8 +194,8 @@ int plan(Arguments arguments) {
   std::ostringstream out;  // all or nothing: memory may run out between two lines
   out.exceptions(std::ios::badbit);
   out << headline(p)
-      << fmt::format("{} steps per epoch, {} epochs; {}\n\n", batching.batches_per_epoch(), config.train.epochs,
-                     batch_text(config.train));
+      << fmt::format("{} steps per epoch, {} epochs; {}{}\n\n", batching.batches_per_epoch(),
+                     config.train.epochs, batch_text(config.train), products_text(config.model.transformer));
   print_gradients(out, p);
   print_similarity(out, p);
   out << fmt::format(

@@ -94,12 +94,6 @@ std::string loss_text(const run::Config& config) {
   return text;
 }
 
-// Of a transformer whose matrices are quantised.
-std::string_view products_text(const model::TransformerOptions& of) {
-  if (of.quantise == nn::Quantiser::none) return "";
-  return of.integer_products ? "; weights -1, 0 and 1, products in int8" : "; weights -1, 0 and 1";
-}
-
 std::string family_text(const model::Options& options) {
   if (options.family == model::Family::tokens)
     return fmt::format("tokens, {} of width {}", counted(options.tokens.blocks, "block"), options.tokens.width);
@@ -205,6 +199,11 @@ Rows training_rows(const run::PreparedRun& prepared, run::Loop& loop) {
 std::string batch_text(const train::Options& options) {
   const std::string parts = options.parts > 1 ? fmt::format(", in {} parts", options.parts) : "";
   return fmt::format("batch {} in {} shards{}", options.batch_size, options.shards, parts);
+}
+
+std::string_view products_text(const model::TransformerOptions& of) {
+  if (of.quantise == nn::Quantiser::none) return "";
+  return of.integer_products ? "; weights -1, 0 and 1, products in int8" : "; weights -1, 0 and 1";
 }
 
 std::string choice_text(const moe::RouterOptions& router) {

@@ -85,6 +85,7 @@ TEST(TileRanges, give_the_bits_of_their_tiles) {
     NetworkShape shape =
         NetworkShape::resolve("expert", parse_network(text, NetworkRole::expert), {2, 6, 6}, 3);
     shape.show_hidden();
+    shape.layers.push_back(TernaryShape{3, 3, "product", 3});
     shape.layers.push_back(RowFunctionShape{RowFunctionShape::Kind::log_softmax, 3});
     for (const bool per_tile : {false, true}) {
       for (const Precision precision : {Precision::float32, Precision::bf16}) {

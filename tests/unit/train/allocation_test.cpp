@@ -111,10 +111,15 @@ TEST(Step, of_a_transformer_allocates_nothing_once_it_is_warm) {
   config.model.transformer = {.width = 12, .layers = 2, .heads = 2, .hidden = 10, .window = config.data.window};
   config.moe.hidden = 6;
   for (const int threads : {1, 2}) {
+    config.model.transformer.quantise = nn::Quantiser::none;
+    config.model.transformer.integer_products = false;
     config.train.parts = 1;
     EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << threads << " threads";
     config.train.parts = 3;
     EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << "in parts, " << threads << " threads";
+    config.model.transformer.quantise = nn::Quantiser::bitnet;
+    config.model.transformer.integer_products = true;
+    EXPECT_EQ(allocations_of_warm_steps(config, threads), 0) << "quantised, " << threads << " threads";
   }
 }
 
