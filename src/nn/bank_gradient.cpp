@@ -2,6 +2,7 @@
 
 #include "device/thread_pool.hpp"
 #include "nn/network_gradient.hpp"
+#include "ops/counted.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::nn {
@@ -60,7 +61,9 @@ void BankGradient::compute_block(const Pass& pass, index_t set, const Block& blo
   const ProductPair rows = layer.product_rows(*record.layers[block.layer]);
   const Parameter& parameter = layer.parameters()[0];
   const index_t out = parameter.count() / parameter.shape[0];
-  layer.whole_rows_gradient(rows.rows_from(pass.tiles().rows_of(set)), block.rows,
+  const IndexRange of_set = pass.tiles().rows_of(set);
+  const ops::PaddedRows padded(of_set.size(), of_set.size() - pass.tiles().total_samples(set));
+  layer.whole_rows_gradient(rows.rows_from(of_set), block.rows,
                             beside(parameter.of(set)) + block.rows.begin * out,
                             pass.batch.is_first_part ? Layer::Gradient::written : Layer::Gradient::added);
 }

@@ -65,6 +65,15 @@ class BatchTiles {
     const index_t end = sample_end_[set(tile)];
     return {std::min(all.begin, end), std::min(all.end, end)};
   }
+  // How many rows of a run are padding.
+  index_t padding(const TileRun& run) const {
+    index_t count = 0;
+    for (index_t tile = run.tiles.begin; tile < run.tiles.end; ++tile) {
+      const index_t begin = std::max(samples(tile).end, run.rows.begin);
+      count += std::max<index_t>(std::min(rows(tile).end, run.rows.end) - begin, 0);
+    }
+    return count;
+  }
   // Whose weights the tile's rows meet.
   index_t set(index_t tile) const { return set_of_tile_.empty() ? 0 : set_of_tile_[tile]; }
   TileRun run(IndexRange tiles) const { return {tiles, rows(tiles)}; }

@@ -1,5 +1,6 @@
 #include "nn/network.hpp"
 
+#include "ops/counted.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
@@ -94,6 +95,7 @@ void Network::begin_forward(const Pass& pass, NetworkRecord& record) const {
 }
 
 void Network::forward_run(const Pass& pass, index_t stage, const TileRun& run, NetworkRecord& record) const {
+  const ops::PaddedRows padded(run.rows.size(), pass.tiles().padding(run));
   for (std::size_t i = stage_begin(stage); i < stage_end(stage); ++i)
     layers_[i]->forward(pass, run, *record.layers[i]);
 }
@@ -128,6 +130,8 @@ void Network::begin_backward(const Pass& pass, NetworkRecord& record, tensor::Ma
 
 void Network::backward_tiles(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record,
                              TilePartials partials) const {
+  const TileRun of_tiles = pass.tiles().run(tiles);
+  const ops::PaddedRows padded(of_tiles.rows.size(), pass.tiles().padding(of_tiles));
   const auto layer = [&](std::size_t i) {
     if (i == shown_layer_) {
       const IndexRange rows = pass.tiles().rows(tiles);

@@ -8,6 +8,7 @@
 
 #include "base/contract.hpp"
 #include "device/buffer.hpp"
+#include "ops/counted.hpp"
 #include "ops/detail/onednn.hpp"
 #include "ops/detail/plan_cache.hpp"
 
@@ -160,6 +161,11 @@ Plan build(const Key& key) {
   return plan;
 }
 
+// Also those with the zeros around an image, of which the library may leave out some.
+index_t multiply_adds(const Conv2dShape& shape) {
+  return shape.batch * shape.out_height() * shape.out_width() * shape.weight_count();
+}
+
 Plan& plan_of(const Key& key) {
   static thread_local detail::PlanCache<Key, Plan, KeyHash> cache;
   return cache.plan(key, build);
@@ -171,6 +177,7 @@ void conv2d_forward(const Conv2dShape& shape, const float* x, const float* weigh
                     float* y) {
   check_shape(Pass::forward, shape);
   if (shape.batch == 0) return;
+  add_multiply_adds(multiply_adds(shape));
   Plan& plan = plan_of({Pass::forward, bias != nullptr, shape});
   plan.operation.run({x, plan.weight.in(weight), y, bias});
 }
@@ -178,6 +185,7 @@ void conv2d_forward(const Conv2dShape& shape, const float* x, const float* weigh
 void conv2d_backward_data(const Conv2dShape& shape, const float* d_y, const float* weight, float* d_x) {
   check_shape(Pass::backward_data, shape);
   if (shape.batch == 0) return;
+  add_multiply_adds(multiply_adds(shape));
   Plan& plan = plan_of({Pass::backward_data, false, shape});
   plan.operation.run({d_y, plan.weight.in(weight), d_x});
 }
@@ -190,6 +198,7 @@ void conv2d_backward_weights(const Conv2dShape& shape, const float* x, const flo
     if (d_bias != nullptr) std::fill_n(d_bias, shape.out_channels, 0.0F);
     return;
   }
+  add_multiply_adds(multiply_adds(shape));
   Plan& plan = plan_of({Pass::backward_weights, d_bias != nullptr, shape});
   plan.operation.run({x, d_y, plan.weight.place(d_weight), d_bias});
   plan.weight.out(d_weight);

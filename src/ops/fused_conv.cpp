@@ -4,6 +4,7 @@
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/counted.hpp"
 #include "ops/kernels/conv_batch_norm.hpp"
 #include "ops/kernels/fused_conv.hpp"
 #include "ops/kernels/patch_sums.hpp"
@@ -110,6 +111,7 @@ void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, 
   expect_pooled(shape, images.rows, "out", tile.pooled.out);
   expect_pooled(shape, images.rows, "d_out", tile.pooled.d_out);
   expect_workspace(shape, images.rows, tile.workspace);
+  add_multiply_adds(images.rows * shape.gradient_multiply_adds());
   float* const partials = tile.workspace.data();
   const index_t chunks = chunk_count(images.rows);
   const index_t weights = shape.weight_count();
@@ -169,6 +171,7 @@ void fused_conv_forward(device::Context& context, const FusedConvShape& shape, t
   expect_shape(shape);
   expect_images(shape, images);
   expect_pooled(shape, images.rows, "out", result.out);
+  add_multiply_adds(images.rows * shape.multiply_adds());
   device::for_each_row(context, images.rows,
                        kernels::FusedConvForward{ConvGeometry(shape), images, weights, result});
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/contract.hpp"
+#include "ops/counted.hpp"
 #include "ops/detail/onednn.hpp"
 #include "ops/detail/plan_cache.hpp"
 
@@ -152,6 +153,7 @@ void matmul(const MatmulShape& shape, const float* a, const float* b, float* c, 
   check_shape(shape, bias);
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, bias);
+  add_multiply_adds(shape.m * shape.n * shape.k);
   const Key key{shape, dnnl_f32};
   if (shape.k >= smallest_inner_size_of_gemm) return multiply_by_gemm(key, a, b, c, bias);
   multiply_by_primitive(key, a, b, c, bias);
@@ -161,6 +163,7 @@ void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, floa
   check_shape(shape, bias);
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, bias);
+  add_multiply_adds(shape.m * shape.n * shape.k);
   multiply_by_primitive({shape, dnnl_bf16}, a, b, c, bias);
 }
 

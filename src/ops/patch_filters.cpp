@@ -2,6 +2,7 @@
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "ops/counted.hpp"
 #include "ops/detail/expect_shape.hpp"
 #include "ops/kernels/patch_filters.hpp"
 #include "ops/rows.hpp"
@@ -31,6 +32,7 @@ void patch_filters_forward(device::Context& context, const PatchFilterShape& sha
   expect_rows(shape, rows);
   SY_EXPECTS((weights.bias != nullptr) == shape.bias, "a bias and the shape disagree");
   expect_shape("out", out, rows.samples.rows, shape.outputs);
+  add_multiply_adds(rows.samples.rows * shape.multiply_adds());
   const index_t size = kernels::PatchFiltersForward::group_size(shape);
   device::for_each_row(
       context, (rows.samples.rows + size - 1) / size,
@@ -49,6 +51,7 @@ void patch_filters_backward(device::Context& context, const PatchFilterShape& sh
   expect_shape("d_out", rows.d_out, count, shape.outputs);
   SY_EXPECTS(std::ssize(rows.workspace) >= patch_filters_workspace_floats(shape, count),
              "{} floats of workspace for {} rows", rows.workspace.size(), count);
+  add_multiply_adds(count * shape.multiply_adds());
   if (!shape.is_linear_map()) {
     device::for_each_row(context, count,
                          kernels::PatchFiltersActivationBackward{shape, rows.d_out, rows.record.filtered});

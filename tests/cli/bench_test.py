@@ -14,13 +14,15 @@ class Step(runs.RunTest):
     """Forward, weight gradients, and input gradients where the input is no sample."""
 
     def step(self, **sections):
-        config, _ = self.write_config(train_max_steps=2, model_gate="dense:experts",
-                                      model_expert="dense:32 relu dense:classes", **sections)
+        config, _ = self.write_config(**{"train_max_steps": 2, "model_gate": "dense:experts",
+                                         "model_expert": "dense:32 relu dense:classes", **sections})
         return self.expect(runs.switchyard("bench", "step", config), 0).out
 
     def multiply_adds(self, **sections):
         output = self.step(**sections)
-        return round(float(re.search(r"; (\S+) MFLOP a sample", output)[1]) * 1e6 / 2)
+        calculated = re.search(r"; (\S+) MFLOP a sample", output)[1]
+        self.assertIn(f"\ncounted: {calculated} MFLOP a sample, and ", output)
+        return round(float(calculated) * 1e6 / 2)
 
     def test_the_multiply_adds_that_are_done_are_counted(self):
         expert = 2 * FIRST + 3 * SECOND
@@ -31,6 +33,16 @@ class Step(runs.RunTest):
                 ({"moe_top_k": 2, "train_freeze": "experts"}, 2 * GATE + 2 * (FIRST + SECOND))):
             with self.subTest(**sections):
                 self.assertEqual(self.multiply_adds(**sections), by_hand)
+
+    def test_as_many_are_counted_whatever_the_layers(self):
+        padded = "padded_conv:8 batch_norm relu max_pool padded_conv:12 relu max_pool dense:experts"
+        for sections in ({"model_gate": "conv:8 batch_norm relu max_pool dense:64 relu dense:experts",
+                          "model_expert": "conv:1 relu max_pool dense:16 relu dense:classes"},
+                         {"model_gate": padded, "train_precision": "bf16"},
+                         {"model_gate": "cosine:experts", "model_expert": "patch_filters:3 sum:classes"}):
+            for top_k in (0, 2):
+                with self.subTest(top_k=top_k, **sections):
+                    self.multiply_adds(moe_top_k=top_k, **sections)
 
     def test_a_short_run_has_enough_of_its_reference_and_says_how_many(self):
         output = self.step()

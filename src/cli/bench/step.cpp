@@ -10,6 +10,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
+#include "ops/counted.hpp"
 #include "ops/matmul.hpp"
 #include "run/config.hpp"
 #include "train/step.hpp"
@@ -46,6 +47,8 @@ struct Measured {
   std::array<Times, phase_count> phases;
   index_t samples = 0;  // or bytes: what the data count
   double flops_per_sample = 0;
+  ops::MultiplyAdds counted;        // of all ranks
+  std::size_t workspace_bytes = 0;  // of this rank
   ReferenceProduct reference;
 };
 
@@ -63,11 +66,16 @@ Measured measure(const run::Config& config, index_t steps, const data::Dataset& 
   // Two operations for each multiply-add; a window's are those of all its bytes.
   result.flops_per_sample = 2.0 * static_cast<double>(model->training_multiply_adds_per_sample()) /
                             static_cast<double>(std::max<index_t>(dataset.window(), 1));
+  std::array<std::int64_t, 2> counted{};  // all, of padding
   const index_t references = std::max(steps / 5, fewest_references);
   const index_t warm = std::min<index_t>(steps / 10 + 1, 20);
   for (index_t i = 0; i < steps + warm; ++i) {
+    const ops::MultiplyAdds before = ops::counted_multiply_adds();
     const train::StepReport& report = step.run(i, {});
     if (i < warm) continue;
+    const ops::MultiplyAdds of_step = ops::counted_multiply_adds() - before;
+    counted[0] += of_step.all;
+    counted[1] += of_step.of_padding;
     // Between steps, so that both see the machine in the same state.
     const index_t products = partition(references, steps, i - warm).size();
     for (index_t product = 0; product < products; ++product) result.reference.run();
@@ -79,6 +87,9 @@ Measured measure(const run::Config& config, index_t steps, const data::Dataset& 
     result.step.add(whole);
     result.samples += report.statistics.samples();
   }
+  resources.communicator.all_reduce_sum(counted);
+  result.counted = {counted[0], counted[1]};
+  result.workspace_bytes = resources.context.workspace().peak_bytes();
   return result;
 }
 
@@ -116,6 +127,12 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
                    m.reference.flops_per_second(0.1) * 1e-9, m.reference.flops_per_second(0.9) * 1e-9)
             << fmt::format("share of the float32 matrix limit: {:.2f} ({:.0f} {}/s would be 1.00)\n",
                            rate / limit, limit, samples);
+  const auto counted = [&](index_t count) {
+    return 2e-6 * static_cast<double>(count) / static_cast<double>(m.samples);
+  };
+  std::cout << fmt::format("counted: {:.6g} MFLOP a {}, and {:.6g} of rows of padding; workspace: {:.1f} MiB\n",
+                           counted(m.counted.all - m.counted.of_padding), samples.substr(0, samples.size() - 1),
+                           counted(m.counted.of_padding), static_cast<double>(m.workspace_bytes) / (1 << 20));
   if (rate > limit) std::cout << fmt::format("the share is above 1: {}\n", why_above_one(precision));
 }
 

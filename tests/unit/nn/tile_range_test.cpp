@@ -31,6 +31,14 @@ struct Rows {
   PhaseClock clock;
 };
 
+TEST(TileRange, PaddingIsWhatLiesBehindTheRowsOfASet) {
+  const Rows rows;
+  const BatchTiles& tiles = rows.tiles;
+  EXPECT_EQ(tiles.padding(tiles.run({0, 3})), 0);
+  EXPECT_EQ(tiles.padding(tiles.run({3, 5})), 3);
+  EXPECT_EQ(tiles.padding({{3, 5}, {9, 12}}), 2);
+}
+
 enum class Pieces { whole, of_two };
 
 // All that forward and backward of the layer write, range by range; forward in pieces of a tile's rows.
