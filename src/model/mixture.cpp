@@ -6,17 +6,18 @@
 
 #include "base/error.hpp"
 #include "device/thread_pool.hpp"
-#include "model/outline.hpp"
 #include "nn/shard_sums.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::model {
-Mixture::Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources)
+Mixture::Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources,
+                 const Outline& outline)
     : resources_(resources),
       task_(task),
       head_(make_head(mixture, task.classes)),
+      cost_(outline.cost()),
       sums_(mixture.moe),
-      options_(outline(mixture, task).layers.front()),
+      options_(outline.layers.front()),
       layer_(options_, resources,
              moe::Placement::make(mixture.moe.placement, mixture.moe.experts, resources.communicator.size())) {
   layer_.add_norms(norm_table_);

@@ -6,7 +6,7 @@
 
 #include "base/span.hpp"
 #include "model/head.hpp"
-#include "model/model.hpp"
+#include "model/outline.hpp"
 #include "moe/layer.hpp"
 #include "moe/routing_sums.hpp"
 
@@ -16,7 +16,8 @@ namespace switchyard::model {
 // of the gate is not finite.
 class Mixture final : public Model {
  public:
-  Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources);
+  Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources)
+      : Mixture(mixture, task, resources, outline(mixture, task)) {}
 
   moe::Statistics statistics() const override {
     return moe::Statistics(
@@ -38,16 +39,17 @@ class Mixture final : public Model {
   Score score(const moe::Statistics& statistics) const override { return {"error", statistics.error()}; }
   Score worst_score() const override { return {"error", 1.0}; }
 
-  index_t parameter_count() const override { return layer_.parameter_count(); }
-  index_t training_multiply_adds_per_sample() const override { return layer_.training_multiply_adds(); }
+  const nn::Cost& cost() const override { return cost_; }
 
  private:
+  Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources, const Outline& outline);
   void collect(const nn::Pass& pass, moe::Statistics& statistics);
   void expect_finite(const moe::Statistics& statistics) const;
 
   comm::Resources resources_;
   Task task_;
   std::unique_ptr<Head> head_;
+  nn::Cost cost_;
   moe::RoutingSums sums_;
   moe::LayerOptions options_;
   moe::Layer layer_;

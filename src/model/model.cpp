@@ -15,8 +15,8 @@ namespace {
 // there: without this the kernel ends the process when it is written to, and nobody says why.
 void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
   const Outline planned = outline(options, task);
-  index_t parameters = planned.trunk_parameters;
-  index_t floats = 2 * planned.trunk_parameters;
+  index_t parameters = planned.trunk().parameters;
+  index_t floats = 2 * parameters;
   const auto add = [&](const nn::NetworkShape& shape, index_t sets, bool frozen) {
     const index_t count = sets * nn::Network(shape).parameter_count();
     parameters += count;

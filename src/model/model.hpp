@@ -12,6 +12,7 @@
 #include "comm/resources.hpp"
 #include "model/options.hpp"
 #include "moe/statistics.hpp"
+#include "nn/cost.hpp"
 #include "nn/parameter_slice.hpp"
 #include "nn/pass.hpp"
 
@@ -69,10 +70,9 @@ class Model {
   virtual Score score(const moe::Statistics& statistics) const = 0;
   virtual Score worst_score() const = 0;
 
-  // Of the whole model, on all ranks together.
-  virtual index_t parameter_count() const = 0;
-  // Of one sample in a training step, through all that sees it; what is frozen has no gradients.
-  virtual index_t training_multiply_adds_per_sample() const = 0;
+  // Of a row (a token, or a sample that is one) through all that sees it, and of the whole model, on all ranks
+  // together: model/outline.hpp. Local.
+  virtual const nn::Cost& cost() const = 0;
 
  protected:
   Model() = default;

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "model/head.hpp"
+#include "nn/rms_norm.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -71,14 +72,6 @@ moe::LayerOptions inner_layer(const ModelOptions& options, const Task& task, ind
   return layer;
 }
 
-// Embedding and norms, and what they keep of a row: what each branch adds to it, its norm and their gradients;
-// logits.
-void count_trunk(Outline& outline) {
-  const index_t norms = std::ssize(outline.branches) + 1;
-  outline.trunk_parameters += outline.embedding.parameter_count() + norms * outline.row_features;
-  outline.trunk_floats += static_cast<double>(4 * norms * outline.row_features + outline.embedding.vocabulary);
-}
-
 Outline outline_of_tokens(const ModelOptions& options, const Task& task) {
   const auto& [width, blocks] = options.networks.tokens;
   Outline outline{.row_features = width, .rows_per_sample = task.window, .embedding = {task.classes, width}};
@@ -90,7 +83,6 @@ Outline outline_of_tokens(const ModelOptions& options, const Task& task) {
     outline.layers.push_back(layer);
     outline.branches.push_back({fmt::format("blocks/{:02}/norm", block), moe::MixtureBranchOptions{layer}});
   }
-  count_trunk(outline);
   return outline;
 }
 
@@ -145,11 +137,6 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
       {options.networks.init, 1.0, options.draw},
       /*frozen=*/false,
       /*input_gradient=*/true};
-  const auto count = [&](const nn::NetworkShape& shape) {
-    const nn::Network without_memory(shape);
-    outline.trunk_parameters += without_memory.parameter_count();
-    outline.trunk_floats += without_memory.activation_floats() + static_cast<double>(of.width);
-  };
   for (index_t block = 0; block < of.layers; ++block) {
     const std::string scope = fmt::format("blocks/{:02}", block);
     const nn::CausalAttentionOptions attention{.name = scope + "/attention",
@@ -162,35 +149,66 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
                                                .quantisation = of.quantisation(),
                                                .seed = options.seed};
     outline.branches.push_back({scope + "/attention_norm", attention});
-    count(attention.queries_keys_values().shape);
-    count(attention.out().shape);
     if (of.is_mixture(block)) {
       const moe::MixtureBranchOptions mixture = mixture_of_transformer(options, task, block, network);
-      for (const auto& part : {mixture.head, mixture.merge, mixture.shared}) {
-        if (part) count(part->shape);
-      }
       outline.branches.push_back({scope + "/norm", mixture});
       outline.layers.push_back(mixture.layer);
     } else {
       const nn::NetworkModuleOptions dense{
           scope + "/feed_forward", swiglu(of.quantisation(), of.width, of.hidden), network, options.seed};
       outline.branches.push_back({scope + "/norm", dense});
-      count(dense.shape);
     }
   }
-  count_trunk(outline);
   return outline;
 }
 
 }  // namespace
 
-index_t Outline::parameter_count() const {
-  index_t count = trunk_parameters;
-  for (const moe::LayerOptions& layer : layers) {
-    count += nn::Network(layer.gate).parameter_count() +
-             layer.routing.experts * nn::Network(layer.expert).parameter_count();
+Costs& Costs::operator+=(const Costs& more) {
+  for (std::size_t part = 0; part < size(); ++part) (*this)[part] += more[part];
+  return *this;
+}
+
+nn::Cost sum(const Costs& costs) {
+  nn::Cost all;
+  for (const nn::Cost& cost : costs) all += cost;
+  return all;
+}
+
+Costs costs_of(const Branch& branch, index_t width) {
+  Costs costs;
+  costs.of(Part::norms) = nn::RmsNorm::cost(width);
+  if (const auto* const mixture = std::get_if<moe::MixtureBranchOptions>(&branch.body)) {
+    const moe::MixtureBranchOptions::Costs of = mixture->costs();
+    costs.of(Part::router) = of.router;
+    costs.of(Part::experts) = of.experts;
+    costs.of(Part::head_and_merge) = of.head_and_merge;
+    costs.of(Part::shared_expert) = of.shared;
+  } else if (const auto* const attention = std::get_if<nn::CausalAttentionOptions>(&branch.body)) {
+    costs.of(Part::attention) = attention->cost();
+  } else {
+    costs.of(Part::feed_forward) = std::get<nn::NetworkModuleOptions>(branch.body).cost();
   }
-  return count;
+  return costs;
+}
+
+Costs Outline::costs() const {
+  Costs costs;
+  for (const Branch& branch : branches) costs += costs_of(branch, row_features);
+  if (embedding.vocabulary > 0) {
+    costs.of(Part::embedding) = embedding.cost();
+    costs.of(Part::norms) += nn::RmsNorm::cost(row_features);
+  } else {
+    costs.of(Part::router) = layers.front().router_cost();
+    costs.of(Part::experts) = layers.front().experts_cost();
+  }
+  return costs;
+}
+
+nn::Cost Outline::trunk() const {
+  Costs of_trunk = costs();
+  of_trunk.of(Part::router) = of_trunk.of(Part::experts) = {};
+  return sum(of_trunk);
 }
 
 Outline outline(const ModelOptions& options, const Task& task) {

@@ -1,6 +1,7 @@
 // What a configuration makes of the samples, before anything has memory.
 #pragma once
 
+#include <array>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,6 +19,29 @@ struct Branch {
   std::variant<moe::MixtureBranchOptions, nn::CausalAttentionOptions, nn::NetworkModuleOptions> body;
 };
 
+// Kinds of parts of a model.
+enum class Part : std::size_t {
+  embedding,  // and logits
+  norms,
+  attention,
+  feed_forward,
+  router,
+  experts,
+  head_and_merge,  // of sub-tokens
+  shared_expert,
+  count,
+};
+
+// Of a row, by part: a token, or a sample that is a row.
+struct Costs : std::array<nn::Cost, as_size(Part::count)> {
+  nn::Cost& of(Part part) { return (*this)[as_size(part)]; }
+  const nn::Cost& of(Part part) const { return (*this)[as_size(part)]; }
+  Costs& operator+=(const Costs& more);
+};
+nn::Cost sum(const Costs& costs);
+// Of a branch with its norm.
+Costs costs_of(const Branch& branch, index_t width);
+
 struct Outline {
   std::vector<moe::LayerOptions> layers = {};  // the mixture layers, from the first that a batch comes to
   std::vector<Branch> branches = {};           // of a model of tokens, in its order
@@ -25,11 +49,11 @@ struct Outline {
   index_t rows_per_sample = 1;                 // so many of a sample
   index_t sub_heads = 1;                       // a mixture layer is given so many for each of them, as narrow
   nn::TokenEmbeddingOptions embedding = {};    // of a model of tokens
-  // Outside of mixture layers: parameters, and floats that a row's activations and their gradients take.
-  index_t trunk_parameters = 0;
-  double trunk_floats = 0;
 
-  index_t parameter_count() const;
+  Costs costs() const;
+  nn::Cost cost() const { return sum(costs()); }
+  // Of what every rank has, but for routers: all that is no mixture of experts.
+  nn::Cost trunk() const;
 };
 // Throws ConfigError for what does not fit the data.
 Outline outline(const ModelOptions& options, const Task& task);

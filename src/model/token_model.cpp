@@ -54,6 +54,7 @@ TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Reso
     : resources_(resources),
       task_(task),
       width_(outline.row_features),
+      cost_(outline.cost()),
       embedding_(trunk_, outline.embedding),
       dropout_(dropout_of(options, "embedding")),
       norm_(trunk_, "norm", width_),
@@ -196,17 +197,5 @@ std::vector<nn::NamedArray> TokenModel::state() {
 }
 
 Score TokenModel::worst_score() const { return {"loss", std::numeric_limits<double>::max()}; }
-
-index_t TokenModel::parameter_count() const {
-  index_t count = trunk_.parameter_count();
-  for (const auto& branch : branches_) count += branch->body().parameter_count();
-  return count;
-}
-
-index_t TokenModel::training_multiply_adds_per_sample() const {
-  index_t of_token = 3 * task_.classes * width_;
-  for (const auto& branch : branches_) of_token += branch->body().training_multiply_adds();
-  return task_.window * of_token;
-}
 
 }  // namespace switchyard::model

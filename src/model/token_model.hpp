@@ -41,8 +41,7 @@ class TokenModel final : public Model {
   }
   Score worst_score() const override;
 
-  index_t parameter_count() const override;
-  index_t training_multiply_adds_per_sample() const override;
+  const nn::Cost& cost() const override { return cost_; }
 
  private:
   TokenModel(const ModelOptions& options, const Task& task, comm::Resources resources, const Outline& outline);
@@ -66,6 +65,7 @@ class TokenModel final : public Model {
   comm::Resources resources_;
   Task task_;
   index_t width_;
+  nn::Cost cost_;
   nn::Trunk trunk_;
   nn::TokenEmbedding embedding_;
   ops::Dropout dropout_;  // of the embedding

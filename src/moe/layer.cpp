@@ -9,6 +9,37 @@
 
 namespace switchyard::moe {
 
+// Of a slot: the expert and two forms of its weight, its gradient, and where its row is; of a row, entropies
+// and the joined rows of both passes. With several ranks a slot's row, what comes back and the gradients of
+// both lie in messages, here or there.
+nn::Cost LayerOptions::router_cost(index_t rows) const {
+  const nn::Network network(gate, gate_options);
+  nn::Cost cost = network.cost();
+  const nn::Network of_expert(expert, expert_options);
+  const auto slots = static_cast<double>(routing.slots());
+  const auto width = static_cast<double>(of_expert.in_features());
+  const auto returned = static_cast<double>(outputs + of_expert.shown_hidden());
+  const bool is_inner = expert_options.input_gradient;
+  cost.row_floats += 12 * slots + 4 + (is_inner ? width + static_cast<double>(outputs) : 0);
+  cost.remote_floats += slots * (width * (is_inner ? 4 : 2) + returned * (of_expert.frozen() ? 2 : 4) + 8);
+  return cost.for_each_of(rows);
+}
+
+// A slot's row may be gathered beside the others of its expert. No partial sums of shards: an expert's are of
+// tiles.
+nn::Cost LayerOptions::experts_cost(index_t rows) const {
+  const nn::Network network(expert, expert_options);
+  nn::Cost cost = network.cost();
+  const index_t of_one = cost.parameters;
+  cost.row_floats +=
+      network.layer(0).scattered_floats() + cost.partial_floats / static_cast<double>(Experts::tile_rows);
+  cost.partial_floats = cost.gathered_floats = 0;
+  cost = cost.for_each_of(rows * routing.slots());
+  cost.parameters = of_one * routing.experts;
+  cost.active_parameters = of_one * std::min(routing.experts, rows * routing.slots());
+  return cost;
+}
+
 Layer::Layer(const LayerOptions& options, comm::Resources resources, Placement placement)
     : resources_(resources),
       placement_(std::move(placement)),
@@ -139,18 +170,6 @@ std::vector<nn::NamedArray> Layer::state() {
   std::vector<nn::NamedArray> all = router_->state();
   std::ranges::move(arrays([](nn::Layer& layer) { return layer.state(); }), std::back_inserter(all));
   return all;
-}
-
-index_t Layer::parameter_count() const {
-  const RouterNetwork* const network = router_->network();
-  return (network != nullptr ? network->layers().parameter_count() : 0) +
-         experts_.network().parameter_count() * placement_.expert_count();
-}
-
-index_t Layer::training_multiply_adds() const {
-  const RouterNetwork* const network = router_->network();
-  return (network != nullptr ? network->layers().training_multiply_adds() : 0) +
-         router_->slots() * experts_.network().training_multiply_adds();
 }
 
 }  // namespace switchyard::moe

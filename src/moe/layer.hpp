@@ -19,6 +19,11 @@ struct LayerOptions {
   nn::NetworkOptions gate_options;
   nn::NetworkOptions expert_options;
   std::uint64_t seed = 0;
+
+  // Of a row that is `rows` rows to the layer. The router's are those of the rank that has the row, with what
+  // joins the slots; the experts' those of the ranks that host them, all experts together.
+  nn::Cost router_cost(index_t rows = 1) const;
+  nn::Cost experts_cost(index_t rows = 1) const;
 };
 
 // Collective over the ranks of its resources in every call, in the order of the calls below.
@@ -58,9 +63,6 @@ class Layer {
   std::vector<nn::ParameterSlice> slices(const nn::NormTable& table);
   std::vector<nn::NamedArray> parameters();
   std::vector<nn::NamedArray> state();
-  // Of the whole layer, on all ranks together; and of one row in a training step, through all that sees it.
-  index_t parameter_count() const;
-  index_t training_multiply_adds() const;
 
   index_t outputs() const { return outputs_; }
   Router& router() { return *router_; }

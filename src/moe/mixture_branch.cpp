@@ -21,6 +21,14 @@ View in_rows_of(View m, index_t cols) {
 
 }  // namespace
 
+MixtureBranchOptions::Costs MixtureBranchOptions::costs() const {
+  Costs costs{.router = layer.router_cost(sub_heads), .experts = layer.experts_cost(sub_heads)};
+  if (sub_heads > 1) costs.router.row_floats += static_cast<double>(3 * sub_heads);  // ids and groups
+  for (const auto& part : {head, merge}) costs.head_and_merge += part ? part->cost() : nn::Cost{};
+  if (shared) costs.shared = shared->cost();
+  return costs;
+}
+
 MixtureBranch::MixtureBranch(const MixtureBranchOptions& options, comm::Resources resources,
                              Placement placement)
     : sub_heads_(options.sub_heads), mixture_(options.layer, resources, std::move(placement)) {
@@ -111,18 +119,6 @@ void MixtureBranch::add_parameters(std::vector<nn::NamedArray>& all) {
 
 void MixtureBranch::add_state(std::vector<nn::NamedArray>& all) {
   for_each_part([&](nn::Module& part) { part.add_state(all); });
-}
-
-index_t MixtureBranch::parameter_count() const {
-  index_t count = mixture_.parameter_count();
-  for (const auto* part : {&head_, &merge_, &shared_}) count += *part ? (*part)->parameter_count() : 0;
-  return count;
-}
-
-index_t MixtureBranch::training_multiply_adds() const {
-  index_t count = sub_heads_ * mixture_.training_multiply_adds();
-  for (const auto* part : {&head_, &merge_, &shared_}) count += *part ? (*part)->training_multiply_adds() : 0;
-  return count;
 }
 
 }  // namespace switchyard::moe

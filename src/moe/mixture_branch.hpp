@@ -15,6 +15,12 @@ struct MixtureBranchOptions {
   // Row to row, before and after a token is cut (Huang et al. 2024): with more than one sub-head.
   std::optional<nn::NetworkModuleOptions> head = {}, merge = {};
   std::optional<nn::NetworkModuleOptions> shared = {};  // an expert that sees every token
+
+  // Of a token.
+  struct Costs {
+    nn::Cost head_and_merge = {}, router = {}, experts = {}, shared = {};
+  };
+  Costs costs() const;
 };
 
 // y = merge(mixture(head(x))) + shared(x), where the mixture takes each row as `sub_heads` rows, one behind the
@@ -34,8 +40,6 @@ class MixtureBranch final : public nn::Module {
   void add_slices(const nn::NormTable& table, std::vector<nn::ParameterSlice>& all) override;
   void add_parameters(std::vector<nn::NamedArray>& all) override;
   void add_state(std::vector<nn::NamedArray>& all) override;
-  index_t parameter_count() const override;
-  index_t training_multiply_adds() const override;  // of a token
 
   MixtureModule& mixture() { return mixture_; }
   index_t sub_heads() const { return sub_heads_; }

@@ -28,8 +28,6 @@ class MixtureModule final : public nn::Module {
   void add_slices(const nn::NormTable& table, std::vector<nn::ParameterSlice>& all) override;
   void add_parameters(std::vector<nn::NamedArray>& all) override;
   void add_state(std::vector<nn::NamedArray>& all) override;
-  index_t parameter_count() const override { return layer_.parameter_count(); }
-  index_t training_multiply_adds() const override { return layer_.training_multiply_adds(); }
 
   Layer& layer() { return layer_; }
   const Layer& layer() const { return layer_; }

@@ -48,6 +48,19 @@ NetworkModuleOptions CausalAttentionOptions::queries_keys_values() const { retur
 
 NetworkModuleOptions CausalAttentionOptions::out() const { return projection(*this, "out", 1); }
 
+// Forward is two products of all rows of a window, those behind a row too; in training there are the
+// probabilities again and four products for gradients. What the heads saw is kept, and the gradient of queries,
+// keys and values.
+Cost CausalAttentionOptions::cost() const {
+  Cost cost = queries_keys_values().cost();
+  cost += out().cost();
+  cost.multiply_adds += 2 * window * width;
+  cost.training_multiply_adds += 7 * window * width;
+  cost.row_floats += static_cast<double>(4 * width);
+  cost.thread_floats += static_cast<double>(3 * window * window);
+  return cost;
+}
+
 CausalAttention::CausalAttention(const CausalAttentionOptions& options, comm::DataPlane& data_plane)
     : options_(options),
       positions_(ops::RotaryTable::make(options.window, options.width / options.heads, options.rotary_base)),
@@ -156,11 +169,6 @@ void CausalAttention::add_slices(const NormTable& table, std::vector<ParameterSl
 void CausalAttention::add_parameters(std::vector<NamedArray>& all) {
   in_.add_parameters(all);
   out_.add_parameters(all);
-}
-
-// Probabilities twice, and five products of the same size.
-index_t CausalAttention::training_multiply_adds() const {
-  return in_.training_multiply_adds() + out_.training_multiply_adds() + 7 * options_.window * options_.width;
 }
 
 }  // namespace switchyard::nn

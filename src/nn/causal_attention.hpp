@@ -20,6 +20,7 @@ struct CausalAttentionOptions {
   // x W_qkv, the queries of all heads before the keys and the values; and what the heads saw, times W_out.
   NetworkModuleOptions queries_keys_values() const;
   NetworkModuleOptions out() const;
+  Cost cost() const;
 };
 
 // y = concat_h(softmax(Q_h K_h^T / sqrt(d)) V_h) W_out over the tokens up to a row's own, with rotary positions
@@ -40,8 +41,6 @@ class CausalAttention final : public Module {
   void add_norms(NormTable& table) override;
   void add_slices(const NormTable& table, std::vector<ParameterSlice>& all) override;
   void add_parameters(std::vector<NamedArray>& all) override;
-  index_t parameter_count() const override { return in_.parameter_count() + out_.parameter_count(); }
-  index_t training_multiply_adds() const override;
 
  private:
   // Of one head of one sequence: [L, d] within [N, 3 width] or [N, width].

@@ -32,6 +32,10 @@ class Dense final : public Layer {
   index_t in_features() const override { return in(); }
   index_t out_features() const override { return out(); }
   index_t multiply_adds() const override { return in() * out(); }
+  double activation_floats() const override {
+    return 2.0 * static_cast<double>(out()) + (in_bf16_ ? 0.5 * static_cast<double>(in() + out()) : 0.0);
+  }
+  double scattered_floats() const override { return static_cast<double>(in()); }
   Span<Parameter> parameters() override { return Span(parameters_).first(shape_.bias ? 2 : 1); }
   void hold(index_t sets) override {
     if (in_bf16_) weight_bf16_ = device::Buffer<ops::bfloat16>(sets * weight().stride);

@@ -107,13 +107,24 @@ void GradientTree::plan(index_t shards, index_t threads) {
   turns_ = std::ranges::max(node_begin_);
   std::partial_sum(node_begin_.begin(), node_begin_.end(), node_begin_.begin());
   at_once_ = threads;
-  room_count_ = 1;  // also where no shard is: values are gathered there
+  room_count_ = rooms_of(run_, shards, threads);
+}
+
+index_t GradientTree::rooms_of(IndexRange run, index_t shards, index_t threads) {
+  index_t rooms = 1;  // also where no shard is: values are gathered there
   index_t sums = 0;
-  for (index_t shard = 0; shard < run_.size(); ++shard) {
-    if (shard % at_once_ == 0)
-      room_count_ = std::max(room_count_, sums + std::min(at_once_, run_.size() - shard));
-    sums += 1 - sums_completed_by({run_.begin + shard, run_.begin + shard + 1}, run_, shards);
+  for (index_t shard = 0; shard < run.size(); ++shard) {
+    if (shard % threads == 0) rooms = std::max(rooms, sums + std::min(threads, run.size() - shard));
+    sums += 1 - sums_completed_by({run.begin + shard, run.begin + shard + 1}, run, shards);
   }
+  return rooms;
+}
+
+// And for what arrives, a slice of each node.
+double GradientTree::rooms(index_t shards, int ranks, int rank, index_t threads) {
+  const double arrived = static_cast<double>(std::ssize(nodes_of(shards, ranks))) / ranks;
+  return static_cast<double>(rooms_of(partition(shards, ranks, rank), shards, threads)) +
+         (ranks == 1 ? 0.0 : arrived);
 }
 
 void GradientTree::begin(const Pass& pass) {

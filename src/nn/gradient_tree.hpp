@@ -58,6 +58,8 @@ class GradientTree {
   void reduce(const Pass& pass);
   // How many rows of parameters a rank sends in a step, on average: reduce() and gather_updated_values().
   static double sent_rows(index_t shards, int ranks);
+  // How many rows a rank has room for in a step's workspace.
+  static double rooms(index_t shards, int ranks, int rank, index_t threads);
 
   // Collective, after the update: every rank gets what the others changed.
   void gather_updated_values(device::Context& context);
@@ -69,6 +71,7 @@ class GradientTree {
     IndexRange shards;
   };
   static Vector<Node> nodes_of(index_t shards, int ranks);
+  static index_t rooms_of(IndexRange run, index_t shards, index_t threads);
   void plan(index_t shards, index_t threads);
   IndexRange slice_of(int rank) const { return {cuts_[rank], cuts_[rank + 1]}; }
   Span<float> room(index_t i) const { return rooms_.subspan(i * width_, width_); }

@@ -63,8 +63,9 @@ class Layer {
   // Products and convolutions; not batch norm, activations and pooling.
   virtual index_t multiply_adds() const { return 0; }
   virtual index_t training_multiply_adds(bool behind) const { return (behind ? 3 : 2) * multiply_adds(); }
-  // Floats that one row's activations and their gradients take: an estimate for `plan`.
+  // Floats that one row's activations and their gradients take; and those of its copy, if it lies anywhere.
   virtual double activation_floats() const { return 2.0 * static_cast<double>(out_features()); }
+  virtual double scattered_floats() const { return 0; }
 
   virtual Span<Parameter> parameters() = 0;
   virtual Span<StateArray> state() { return {}; }

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "nn/cost.hpp"
 #include "nn/parameter_slice.hpp"
 #include "nn/pass.hpp"
 #include "nn/trace.hpp"
@@ -37,9 +38,6 @@ class Module {
   virtual void add_slices(const NormTable&, std::vector<ParameterSlice>&) {}
   virtual void add_parameters(std::vector<NamedArray>&) {}
   virtual void add_state(std::vector<NamedArray>&) {}
-  // Of the whole module, on all ranks together; and of a row in a training step, through all that sees it.
-  virtual index_t parameter_count() const { return 0; }
-  virtual index_t training_multiply_adds() const { return 0; }
 
  protected:
   Module() = default;

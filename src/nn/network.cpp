@@ -70,10 +70,22 @@ index_t Network::training_multiply_adds() const {
   return count;
 }
 
-double Network::activation_floats() const {
-  double floats = static_cast<double>(shown_hidden());  // whose gradient comes from two sides
-  for (const auto& layer : layers_) floats += layer->activation_floats();
-  return floats;
+Cost Network::cost() const {
+  Cost cost{.parameters = parameter_count(),
+            .active_parameters = parameter_count(),
+            .multiply_adds = multiply_adds(),
+            .training_multiply_adds = training_multiply_adds(),
+            .row_floats = static_cast<double>(shown_hidden()),  // whose gradient comes from two sides
+            .partial_floats = static_cast<double>(partial_width_)};
+  if (gives_input_gradient_ && !layers_.empty())
+    cost.row_floats += static_cast<double>(layers_.front()->in_features());
+  for (const auto& layer : layers_) {
+    cost.row_floats += layer->activation_floats();
+    const Span<const Parameter> parameters = layer->parameters();
+    if (!parameters.empty() && parameters.front().rule == GradientRule::whole_rows)
+      cost.gathered_floats += static_cast<double>(layer->in_features() + layer->out_features());
+  }
+  return cost;
 }
 
 std::size_t Network::stage_begin(index_t stage) const { return stage == 0 ? 0 : normalised_[stage - 1]; }

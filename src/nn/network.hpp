@@ -10,6 +10,7 @@
 
 #include "base/span.hpp"
 #include "device/tile_runs.hpp"
+#include "nn/cost.hpp"
 #include "nn/layer.hpp"
 #include "nn/network_options.hpp"
 #include "nn/network_shape.hpp"
@@ -50,14 +51,15 @@ class Network {
   bool frozen() const { return frozen_; }
   index_t layer_count() const { return std::ssize(layers_); }
   Layer& layer(index_t i) const { return *layers_[i]; }
+  index_t in_features() const { return layers_.front()->in_features(); }
   index_t out_features() const { return layers_.back()->out_features(); }
   // Of one set.
   index_t parameter_count() const;
   // Of one sample, forward; and in training, where a frozen network has no gradients.
   index_t multiply_adds() const;
   index_t training_multiply_adds() const;
-  // Floats that one row's activations and their gradients take: an estimate for `plan`.
-  double activation_floats() const;
+  // Of one set: memory as forward and begin_backward take it, and the partial sums of a replicated network.
+  Cost cost() const;
   // Width of the hidden vector that it shows; 0: none.
   index_t shown_hidden() const { return shown_layer_ ? layers_[*shown_layer_]->out_features() : 0; }
   // The shown hidden vectors of a forward, [rows, hidden]; and where their gradient from outside goes,

@@ -2,6 +2,14 @@
 
 namespace switchyard::nn {
 
+// Backward is given the gradient of its output.
+Cost NetworkModuleOptions::cost() const {
+  const Network without_memory(shape, network);
+  Cost cost = without_memory.cost();
+  cost.row_floats -= static_cast<double>(without_memory.out_features());
+  return cost;
+}
+
 tensor::Matrix NetworkModule::forward(const Pass& pass, tensor::ConstMatrix x) {
   pass.clock.enter(phase_);
   Record& record = pass.trace->push<Record>();

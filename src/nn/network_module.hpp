@@ -14,6 +14,8 @@ struct NetworkModuleOptions {
   NetworkOptions network;  // with input_gradient where backward is asked for one
   std::uint64_t seed = 0;
   Phase phase = Phase::feed_forward;  // that its time counts for
+
+  Cost cost() const;
 };
 
 // Layers that every rank has, on its own rows: a feed-forward network, a projection. Its gradient is summed,
@@ -42,8 +44,6 @@ class NetworkModule final : public Module {
   void add_norms(NormTable& table) override;
   void add_slices(const NormTable& table, std::vector<ParameterSlice>& all) override;
   void add_parameters(std::vector<NamedArray>& all) override;
-  index_t parameter_count() const override { return layers_.parameter_count(); }
-  index_t training_multiply_adds() const override { return layers_.training_multiply_adds(); }
 
  private:
   struct Record {

@@ -8,6 +8,11 @@ namespace switchyard::nn {
 RmsNorm::RmsNorm(Trunk& trunk, const std::string& scope, index_t width)
     : trunk_(&trunk), weight_(trunk.add(scope + "/weight", Role::norm, {width}, BankArray::First::ones)) {}
 
+Cost RmsNorm::cost(index_t width) {
+  const auto floats = static_cast<double>(width);
+  return {.parameters = width, .active_parameters = width, .row_floats = floats + 1, .partial_floats = floats};
+}
+
 tensor::Matrix RmsNorm::forward(const Pass& pass, tensor::ConstMatrix x) {
   Record& record = pass.trace->push<Record>();
   record = {x, pass.workspace().allocate<float>(x.rows)};

@@ -14,6 +14,7 @@ class RmsNorm final : public Module {
   static constexpr float epsilon = 1e-5F;
 
   RmsNorm(Trunk& trunk, const std::string& scope, index_t width);
+  static Cost cost(index_t width);
 
   // x must live until backward.
   tensor::Matrix forward(const Pass& pass, tensor::ConstMatrix x) override;

@@ -24,6 +24,19 @@ index_t add_table(Trunk& trunk, const char* name, Role role, const TokenEmbeddin
 
 }  // namespace
 
+// A row meets the whole table that it is scored by, and a row of its own. Its floats: the row and the gradient
+// of what is scored, logits, loss, prediction, and its place in the order of tokens.
+Cost TokenEmbeddingOptions::cost() const {
+  const index_t table = vocabulary * width, all = tied ? table : 2 * table;
+  return {.parameters = all,
+          .active_parameters = tied ? table : table + width,
+          .multiply_adds = table,
+          .training_multiply_adds = 3 * table,
+          .row_floats = static_cast<double>(2 * width + vocabulary + 3),
+          .partial_floats = static_cast<double>(all),
+          .shard_floats = static_cast<double>(vocabulary + 1)};
+}
+
 TokenEmbedding::TokenEmbedding(Trunk& trunk, const TokenEmbeddingOptions& options)
     : trunk_(&trunk),
       vocabulary_(options.vocabulary),

@@ -13,7 +13,7 @@ struct TokenEmbeddingOptions {
   index_t width = 0;
   bool tied = true;  // scores are by the table of rows (Press and Wolf 2017)
 
-  index_t parameter_count() const { return (tied ? 1 : 2) * vocabulary * width; }
+  Cost cost() const;
 };
 
 // The tables E and S [V, D], or one that is both, are parameters of the trunk, "embedding/weight" and

@@ -327,7 +327,7 @@ std::optional<double> Loop::importance_weight() const {
 void Loop::write_summary(const Outcome& outcome) {
   if (folder_ == nullptr) return;
   const Summary summary{.steps = state_.step,
-                        .parameters = model_->parameter_count(),
+                        .parameters = model_->cost().parameters,
                         .seed = config_.run.seed,
                         .samples_per_second = training_seconds_ > 0
                                                   ? static_cast<double>(trained_samples_) / training_seconds_

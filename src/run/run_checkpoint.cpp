@@ -143,7 +143,7 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
   const double copies =
       1.0 + static_cast<double>(std::max(optim::state_names(config.optim, nn::Role::weight).size(),
                                          optim::state_names(config.optim, nn::Role::router).size()));
-  const double bytes = copies * static_cast<double>(model.parameter_count()) * sizeof(float);
+  const double bytes = copies * static_cast<double>(model.cost().parameters) * sizeof(float);
   const comm::LongerWaits waits(communicator.watchdog(), bytes / 20e6);
   checkpoint::save(communicator, folder, {state.step, header, slices}, options);
 }

@@ -63,9 +63,7 @@ Measured measure(const run::Config& config, index_t steps, const data::Dataset& 
   train::Step step(config.optim, steps, {loader, *model, optimiser}, resources);
 
   Measured result;
-  // Two operations for each multiply-add; a window's are those of all its bytes.
-  result.flops_per_sample = 2.0 * static_cast<double>(model->training_multiply_adds_per_sample()) /
-                            static_cast<double>(std::max<index_t>(dataset.window(), 1));
+  result.flops_per_sample = 2.0 * static_cast<double>(model->cost().training_multiply_adds);
   std::array<std::int64_t, 2> counted{};  // all, of padding
   const index_t references = std::max(steps / 5, fewest_references);
   const index_t warm = std::min<index_t>(steps / 10 + 1, 20);

@@ -42,10 +42,11 @@ struct Plan {
   nn::Network gate, expert;   // without memory
   int ranks;
 
+  index_t threads() const { return std::max(config.run.threads, 1); }
   double layers() const { return static_cast<double>(outline.layers.size()); }
   double features() const { return static_cast<double>(outline.row_features); }
   double parts() const { return static_cast<double>(std::min(config.train.parts, config.train.batch_size)); }
-  double trunk() const { return static_cast<double>(outline.trunk_parameters); }
+  double trunk() const { return static_cast<double>(outline.trunk().parameters); }
   // Rows that a mixture layer routes in a part of a batch, on all ranks.
   index_t batch_rows() const {
     return (config.train.batch_size + config.train.parts - 1) / config.train.parts * outline.rows_per_sample;
@@ -53,7 +54,7 @@ struct Plan {
 };
 
 std::string headline(const Plan& p) {
-  const std::string all = console::grouped(p.outline.parameter_count());
+  const std::string all = console::grouped(p.outline.cost().parameters);
   if (p.outline.layers.empty())
     return fmt::format("no mixture layer, {} rank(s); {} parameters\n", p.ranks, all);
   const bool inner = !p.outline.branches.empty();
@@ -61,7 +62,8 @@ std::string headline(const Plan& p) {
       "{}{} experts on {} rank(s), {}; {} parameters: {}gate {}, an expert {}\n",
       p.outline.layers.size() > 1 ? fmt::format("{} mixture layers of ", p.outline.layers.size()) : "",
       p.config.moe.experts, p.ranks, choice_text(p.options.routing), all,
-      inner ? fmt::format("{} outside of these layers, a ", console::grouped(p.outline.trunk_parameters)) : "",
+      inner ? fmt::format("{} outside of these layers, a ", console::grouped(p.outline.trunk().parameters))
+            : "",
       console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()));
 }
 
@@ -123,6 +125,27 @@ double training_floats(const Plan& p, nn::Role role) {
   return is_frozen(p, role) ? 0.0 : 1.0 + states(p, role);
 }
 
+// The workspace of a step on a rank with that many rows and experts.
+double activations(const Plan& p, int rank, double rows, double hosted) {
+  const model::Costs costs = p.outline.costs();
+  const nn::Cost& experts = costs.of(model::Part::experts);
+  nn::Cost own = sum(costs);
+  own.row_floats -= experts.row_floats;
+  const auto batch = static_cast<double>(p.batch_rows());
+  const SharedParts shards{p.batch_rows() / p.outline.rows_per_sample, p.config.train.shards, p.ranks};
+  double floats =
+      rows * own.row_floats + static_cast<double>(shards.parts_of(rank).size()) * own.shard_floats +
+      static_cast<double>(p.threads()) * own.thread_floats +
+      nn::GradientTree::rooms(p.config.train.shards, p.ranks, rank, p.threads()) * own.partial_floats;
+  if (!model::reads_tokens(p.config.model.family)) floats += rows * p.features();  // copies of samples
+  if (p.ranks > 1) floats += batch * own.gathered_floats + rows * (1 - 1.0 / p.ranks) * own.remote_floats;
+  if (hosted == 0) return floats;
+  // An expert's rows are padded, by half a multiple on average.
+  const auto slots = static_cast<double>(p.outline.sub_heads * p.options.routing.slots());
+  const double padding = 0.5 * static_cast<double>(moe::Experts::row_multiple) / slots;
+  return floats + hosted * (batch / static_cast<double>(p.config.moe.experts) + padding) * experts.row_floats;
+}
+
 // What rank `rank` holds and receives; averages where routing decides.
 void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placement, int rank) {
   const double batch = static_cast<double>(p.batch_rows());
@@ -136,7 +159,6 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
   const double experts = static_cast<double>(placement.expert_count());
   const double slots = static_cast<double>(p.options.routing.slots());
   const double sub_heads = static_cast<double>(p.outline.sub_heads);
-  const double rows_per_expert = batch * sub_heads * slots / experts;
 
   const double gate = static_cast<double>(p.gate.parameter_count());
   const double expert = static_cast<double>(p.expert.parameter_count());
@@ -144,10 +166,6 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
                              p.layers() * (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
                                            hosted * expert * (1.0 + training_floats(p, nn::Role::weight)))) *
                             float_bytes;
-  const double activations = (rows * p.outline.trunk_floats +
-                              p.layers() * (rows * (sub_heads * p.gate.activation_floats() + p.features()) +
-                                            hosted * rows_per_expert * p.expert.activation_floats())) *
-                             float_bytes;
   // A sample comes to this rank once, however many of its experts are here.
   const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
   const double dispatch = p.parts() * p.layers() * (batch - rows) * chance * p.features() * float_bytes;
@@ -158,7 +176,8 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
   const double outputs = p.parts() * p.layers() * rows * slots * (1.0 - hosted / experts) *
                          ((p.expert.frozen() ? 1.0 : 2.0) * returned + d_rows) * float_bytes;
   out << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted,
-                     rows_of(p.config.train.batch_size), mebibytes(parameters), mebibytes(activations),
+                     rows_of(p.config.train.batch_size), mebibytes(parameters),
+                     mebibytes(activations(p, rank, rows, hosted) * float_bytes),
                      p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
 }
 
@@ -180,7 +199,8 @@ int plan(Arguments arguments) {
   const int ranks = ranks_of(line);
   const run::Config config = parse_run_options(line);
   const data::Dataset dataset = data::load_dataset(run::data_options(config), config.run.seed);
-  const model::Outline outline = model::outline(run::model_options(config), train::task_of(dataset));
+  const model::Task task = train::task_of(dataset);
+  const model::Outline outline = model::outline(run::model_options(config), task);
   const moe::LayerOptions layer = outline.layers.empty() ? moe::LayerOptions{} : outline.layers.front();
   const Plan p{config,
                outline,
@@ -199,9 +219,9 @@ int plan(Arguments arguments) {
   print_gradients(out, p);
   print_similarity(out, p);
   out << fmt::format(
-      "by rank (estimates; dispatched rows under balanced routing)\n  {:>4} {:>8} {:>8} {:>14} {:>14} {:>14} "
-      "{:>14}\n",
-      "rank", "experts", dataset.window() > 0 ? "tokens" : "samples", "parameters", "activations",
+      "by rank (estimates; {} thread(s); dispatched rows under balanced routing)\n"
+      "  {:>4} {:>8} {:>8} {:>14} {:>14} {:>14} {:>14}\n",
+      p.threads(), "rank", "experts", dataset.window() > 0 ? "tokens" : "samples", "parameters", "activations",
       "rows in/step", "outputs/step");
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(out, p, placement, rank);
   if (ranks > 64) out << "  ...\n";

@@ -66,16 +66,17 @@ std::string gate_optimiser_text(const run::Config& config) {
 
 // "1,234 (gate 34, an expert 240)"
 std::string parameters_text(const model::Outline& outline) {
-  if (outline.layers.empty()) return console::grouped(outline.parameter_count());
+  const std::string all = console::grouped(outline.cost().parameters);
+  if (outline.layers.empty()) return all;
   const moe::LayerOptions& layer = outline.layers.front();
   std::string parts =
       fmt::format("gate {}, an expert {}", console::grouped(nn::Network(layer.gate).parameter_count()),
                   console::grouped(nn::Network(layer.expert).parameter_count()));
-  if (outline.trunk_parameters > 0) {
-    parts = fmt::format("{} outside of {}; in each: {}", console::grouped(outline.trunk_parameters),
+  if (const index_t trunk = outline.trunk().parameters; trunk > 0) {
+    parts = fmt::format("{} outside of {}; in each: {}", console::grouped(trunk),
                         counted(std::ssize(outline.layers), "mixture layer"), parts);
   }
-  return fmt::format("{} ({})", console::grouped(outline.parameter_count()), parts);
+  return fmt::format("{} ({})", all, parts);
 }
 
 std::string experts_text(const moe::RouterOptions& router, std::string_view row) {
