@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "cli/commands/commands.hpp"
+#include "cli/commands/plan_costs.hpp"
 #include "cli/commands/start_table.hpp"
 #include "cli/options.hpp"
 #include "console/terminal.hpp"
@@ -166,8 +167,8 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
                              p.layers() * (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
                                            hosted * expert * (1.0 + training_floats(p, nn::Role::weight)))) *
                             float_bytes;
-  // A sample comes to this rank once, however many of its experts are here.
-  const double chance = hosted == 0 ? 0.0 : std::min(1.0, slots * hosted / experts);
+  const double chance =
+      moe::chance_of_any(static_cast<index_t>(hosted), p.options.routing.slots(), p.config.moe.experts);
   const double dispatch = p.parts() * p.layers() * (batch - rows) * chance * p.features() * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
   // learns from them, and those of rows that are no data come back.
@@ -192,10 +193,36 @@ void print_samples(std::ostream& out, const Plan& p, const data::Dataset& datase
       mebibytes(bytes));
 }
 
+// Of a network's arrays in a checkpoint: each is an object of the file, as is each state of the optimiser, and
+// so are the groups of their names.
+double objects_of(const nn::Network& network, double states) {
+  double arrays = 0, layers = 0;
+  for (index_t l = 0; l < network.layer_count(); ++l) {
+    const auto of_layer = static_cast<double>(network.layer(l).parameters().size());
+    arrays += of_layer;
+    layers += of_layer > 0 ? 1 : 0;
+  }
+  return arrays * (1 + states) + 1 + layers + (states > 0 ? 1 + layers + arrays : 0);
+}
+
+double checkpoint_bytes(const Plan& p) {
+  constexpr double object_bytes = 195;  // beside what it holds: measured with 8,000 experts, HDF5 1.10's format
+  const double of_experts = states(p, nn::Role::weight), of_gate = states(p, nn::Role::router);
+  const auto experts = static_cast<double>(p.config.moe.experts);
+  double floats = p.trunk() * (1 + of_experts), objects = 0;
+  if (p.layers() > 0) {
+    floats += p.layers() * static_cast<double>(p.gate.parameter_count()) * (1 + of_gate);
+    floats += p.layers() * experts * static_cast<double>(p.expert.parameter_count()) * (1 + of_experts);
+    objects = p.layers() * experts * objects_of(p.expert, of_experts);
+  }
+  return floats * float_bytes + objects * object_bytes;
+}
+
 }  // namespace
 
 int plan(Arguments arguments) {
-  const CommandLine line = parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"ranks"}});
+  const CommandLine line =
+      parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"ranks", "match"}});
   const int ranks = ranks_of(line);
   const run::Config config = parse_run_options(line);
   const data::Dataset dataset = data::load_dataset(run::data_options(config), config.run.seed);
@@ -216,6 +243,9 @@ int plan(Arguments arguments) {
   out << headline(p)
       << fmt::format("{} steps per epoch, {} epochs; {}{}\n\n", batching.batches_per_epoch(),
                      config.train.epochs, batch_text(config.train), products_text(config.model.transformer));
+  if (model::reads_tokens(config.model.family)) print_costs(out, outline, placement);
+  if (const auto other = line.option("match"))
+    print_match(out, {line.positionals.front(), config}, *other, task);
   print_gradients(out, p);
   print_similarity(out, p);
   out << fmt::format(
@@ -226,21 +256,21 @@ int plan(Arguments arguments) {
   for (int rank = 0; rank < std::min(ranks, 64); ++rank) print_rank(out, p, placement, rank);
   if (ranks > 64) out << "  ...\n";
   print_samples(out, p, dataset);
-  const double of_layer = static_cast<double>(p.gate.parameter_count()) * (1.0 + states(p, nn::Role::router)) +
-                          static_cast<double>(config.moe.experts * p.expert.parameter_count()) *
-                              (1.0 + states(p, nn::Role::weight));
-  const double state = (p.trunk() * (1.0 + states(p, nn::Role::weight)) + p.layers() * of_layer) * float_bytes;
-  out << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n", mebibytes(state),
-                     config.checkpoint.keep_last, config.run.dir);
+  out << fmt::format("\ncheckpoint: about {} each, {} kept and the best; run folder {}\n",
+                     mebibytes(checkpoint_bytes(p)), config.checkpoint.keep_last, config.run.dir);
   std::cout << out.str();
   return 0;
 }
 
 std::string plan_help() {
-  return "usage: switchyard plan FILE.ini [--ranks=N] [--section.key=value ...]\n\n"
+  return "usage: switchyard plan FILE.ini [--ranks=N] [--match=OTHER.ini] [--section.key=value ...]\n\n"
          "Prints what a run on N ranks would do: which rank hosts how many experts, memory per rank, how "
          "gradients are joined,\n"
-         "bytes per step, checkpoint size. Starts no training and writes nothing.\n";
+         "bytes per step, checkpoint size; of a model of tokens also what a token costs. Starts no training and "
+         "writes nothing.\n\n"
+         "--match compares a model of tokens with that of OTHER.ini on the same data, and says which sizes would make "
+         "its\n"
+         "mixture layers cost as much. Keys that are given here are FILE.ini's alone.\n";
 }
 
 }  // namespace switchyard::cli
