@@ -55,10 +55,13 @@ Vector<index_t> cut(const std::vector<ParameterSlice>& parameters, index_t width
 
 }  // namespace
 
-GradientTree::GradientTree(comm::DataPlane& data_plane, std::vector<ParameterSlice> parameters)
-    : data_plane_(&data_plane), rank_(data_plane.rank().value), parameters_(std::move(parameters)) {
+GradientTree::GradientTree(comm::DataPlane* data_plane, std::vector<ParameterSlice> parameters)
+    : data_plane_(data_plane),
+      rank_(data_plane != nullptr ? data_plane->rank().value : 0),
+      ranks_(data_plane != nullptr ? data_plane->size() : 1),
+      parameters_(std::move(parameters)) {
   for (const ParameterSlice& parameter : parameters_) width_ += parameter.count;
-  cuts_ = cut(parameters_, width_, data_plane.size());
+  cuts_ = cut(parameters_, width_, ranks_);
   const IndexRange mine = slice_of(rank_);
   gradient_ = device::Buffer<float>(mine.size());
   index_t begin = 0;  // of the parameter
@@ -76,8 +79,8 @@ GradientTree::GradientTree(comm::DataPlane& data_plane, std::vector<ParameterSli
     begin += parameter.count;
   }
   for (Layout* layout : {&sent_, &received_}) {
-    layout->rows.resize(data_plane.size());
-    layout->first_row.resize(data_plane.size());
+    layout->rows.resize(ranks_);
+    layout->first_row.resize(ranks_);
   }
 }
 
@@ -98,23 +101,23 @@ double GradientTree::sent_rows(index_t shards, int ranks) {
   return (static_cast<double>(std::ssize(nodes_of(shards, ranks))) / parts + 1.0) * (1.0 - 1.0 / parts);
 }
 
-void GradientTree::plan(index_t shards, index_t threads) {
+void GradientTree::plan(index_t shards, index_t at_once) {
   shards_ = shards;
-  run_ = partition(shards, data_plane_->size(), rank_);
-  nodes_ = nodes_of(shards, data_plane_->size());
-  node_begin_.assign(data_plane_->size() + 1, 0);
+  run_ = partition(shards, ranks_, rank_);
+  nodes_ = nodes_of(shards, ranks_);
+  node_begin_.assign(ranks_ + 1, 0);
   for (const Node& node : nodes_) ++node_begin_[node.rank + 1];
   turns_ = std::ranges::max(node_begin_);
   std::partial_sum(node_begin_.begin(), node_begin_.end(), node_begin_.begin());
-  at_once_ = threads;
-  room_count_ = rooms_of(run_, shards, threads);
+  at_once_ = at_once;
+  room_count_ = rooms_of(run_, shards, at_once);
 }
 
-index_t GradientTree::rooms_of(IndexRange run, index_t shards, index_t threads) {
-  index_t rooms = 1;  // also where no shard is: values are gathered there
+index_t GradientTree::rooms_of(IndexRange run, index_t shards, index_t at_once) {
+  index_t rooms = 1;
   index_t sums = 0;
   for (index_t shard = 0; shard < run.size(); ++shard) {
-    if (shard % threads == 0) rooms = std::max(rooms, sums + std::min(threads, run.size() - shard));
+    if (shard % at_once == 0) rooms = std::max(rooms, sums + std::min(at_once, run.size() - shard));
     sums += 1 - sums_completed_by({run.begin + shard, run.begin + shard + 1}, run, shards);
   }
   return rooms;
@@ -128,10 +131,13 @@ double GradientTree::rooms(index_t shards, int ranks, int rank, index_t threads)
 }
 
 void GradientTree::begin(const Pass& pass) {
-  const index_t threads = pass.context.pool().size();
-  if (pass.tiles().total_count() != shards_ || threads != at_once_) plan(pass.tiles().total_count(), threads);
+  begin(pass, pass.tiles().total_count(), pass.context.pool().size());
   SY_EXPECTS(pass.tiles().local_count() == run_.size(), "{} tiles for {} shards", pass.tiles().local_count(),
              run_.size());
+}
+
+void GradientTree::begin(const Pass& pass, index_t shards, index_t at_once) {
+  if (shards != shards_ || at_once != at_once_) plan(shards, at_once);
   rooms_ = pass.workspace().allocate<float>(room_count_ * width_);
 }
 
@@ -167,7 +173,7 @@ void GradientTree::join(device::Context& context, index_t first, IndexRange colu
 void GradientTree::exchange(device::Context& context, index_t turn, Span<float> arrived) {
   const auto has = [&](int rank) { return turn < node_begin_[rank + 1] - node_begin_[rank]; };
   const index_t slice = slice_of(rank_).size();
-  for (int rank = 0; rank < data_plane_->size(); ++rank) {
+  for (int rank = 0; rank < ranks_; ++rank) {
     const IndexRange theirs = slice_of(rank);
     const bool other = rank != rank_;
     sent_.rows[rank] = other && has(rank_) ? theirs.size() : 0;
@@ -184,7 +190,7 @@ void GradientTree::reduce(const Pass& pass) {
   if (width_ == 0) return;
   const IndexRange mine = slice_of(rank_);
   Span<float> arrived;
-  if (data_plane_->size() > 1) {
+  if (ranks_ > 1) {
     arrived = pass.workspace().allocate<float>(std::ssize(nodes_) * mine.size());
     for (index_t turn = 0; turn < turns_; ++turn) exchange(pass.context, turn, arrived);
   }
@@ -207,13 +213,13 @@ void GradientTree::reduce(const Pass& pass) {
 }
 
 void GradientTree::gather_updated_values(device::Context& context) {
-  if (width_ == 0 || data_plane_->size() == 1) return;
+  if (width_ == 0 || ranks_ == 1) return;
   const device::Workspace::Mark before = context.workspace().mark();
   const Span<float> row = context.workspace().allocate<float>(width_);
   const IndexRange mine = slice_of(rank_);
   for (const ParameterSlice& slice : slices_)
     std::copy_n(slice.value, slice.count, row.data() + mine.begin + (slice.gradient - gradient_.data()));
-  for (int rank = 0; rank < data_plane_->size(); ++rank) sent_.rows[rank] = slice_of(rank).size();
+  for (int rank = 0; rank < ranks_; ++rank) sent_.rows[rank] = slice_of(rank).size();
   data_plane_->all_gather_rows<float>(context, row.subspan(mine.begin, mine.size()), row, sent_.rows, 1);
   const float* value = row.data();
   for (const ParameterSlice& parameter : parameters_) {

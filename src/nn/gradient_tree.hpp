@@ -32,24 +32,33 @@ namespace switchyard::nn {
 class GradientTree {
  public:
   // Whole parameters, of which only `gradient` says nothing, the same on every rank. The data plane is
-  // that of the batch, and must outlive this object.
-  GradientTree(comm::DataPlane& data_plane, std::vector<ParameterSlice> parameters);
+  // that of the ranks that share out the shards, and must outlive this object; null: this rank has them all.
+  GradientTree(comm::DataPlane* data_plane, std::vector<ParameterSlice> parameters);
 
   // What this rank updates. Their gradients are those of the batch after reduce().
   Span<ParameterSlice> slices() { return slices_; }
 
   // Takes rooms for a batch in `pass.tiles().total_count()` shards. Local, as sum_shards().
   void begin(const Pass& pass);
+  // For so many shards of whatever is added up, `at_once` of which are computed at a time.
+  void begin(const Pass& pass, index_t shards, index_t at_once);
   // Calls write(tile, row) for each of this rank's shards, from the tasks of the pool: it writes the shard's
   // partial sums to row[columns.begin] to row[columns.end]. Columns may come in any number of calls; each is
   // there once.
   template <class Write>
   void sum_shards(device::Context& context, IndexRange columns, const Write& write) {
+    sum_shards(context, columns, 1, [&](index_t tile, index_t /*piece*/, float* row) { write(tile, row); });
+  }
+  // write(tile, piece, row) for each of `pieces` pieces of a shard, which are tasks of their own.
+  template <class Write>
+  void sum_shards(device::Context& context, IndexRange columns, index_t pieces, const Write& write) {
     free_all_rooms();
     for (index_t first = 0; first < run_.size(); first += at_once_) {
       take_rooms(first);
-      context.pool().parallel_for(std::ssize(taken_),
-                                  [&](index_t i) { write(first + i, room(taken_[i]).data()); });
+      context.pool().parallel_for(std::ssize(taken_) * pieces, [&](index_t t) {
+        const index_t i = t / pieces;
+        write(first + i, t % pieces, room(taken_[i]).data());
+      });
       join(context, first, columns);
     }
   }
@@ -71,8 +80,8 @@ class GradientTree {
     IndexRange shards;
   };
   static Vector<Node> nodes_of(index_t shards, int ranks);
-  static index_t rooms_of(IndexRange run, index_t shards, index_t threads);
-  void plan(index_t shards, index_t threads);
+  static index_t rooms_of(IndexRange run, index_t shards, index_t at_once);
+  void plan(index_t shards, index_t at_once);
   IndexRange slice_of(int rank) const { return {cuts_[rank], cuts_[rank + 1]}; }
   Span<float> room(index_t i) const { return rooms_.subspan(i * width_, width_); }
   void free_all_rooms();
@@ -80,8 +89,8 @@ class GradientTree {
   void join(device::Context& context, index_t first, IndexRange columns);
   void exchange(device::Context& context, index_t turn, Span<float> arrived);
 
-  comm::DataPlane* data_plane_;
-  int rank_;
+  comm::DataPlane* data_plane_;  // null: of one rank
+  int rank_, ranks_;
   std::vector<ParameterSlice> parameters_;
   index_t width_ = 0;               // of a row: all parameters
   Vector<index_t> cuts_;            // of a row, [ranks + 1]

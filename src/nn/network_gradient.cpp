@@ -58,7 +58,7 @@ std::vector<index_t> norm_parameters(const Network& network) {
 }
 
 NetworkGradient::NetworkGradient(Network& network, comm::DataPlane& data_plane)
-    : network_(&network), data_plane_(&data_plane), tree_(data_plane, per_tile_parameters(network)) {
+    : network_(&network), data_plane_(&data_plane), tree_(&data_plane, per_tile_parameters(network)) {
   slices_.assign(tree_.slices().begin(), tree_.slices().end());
   if (network.frozen()) return;
   for_each_parameter(network, [&](const ParameterPlace& place) {

@@ -30,7 +30,7 @@ void Trunk::hold(comm::DataPlane& data_plane, std::uint64_t seed) {
                      .norm_entry = std::ssize(whole),
                      .role = array.role});
   }
-  gradients_.emplace(data_plane, std::move(whole));
+  gradients_.emplace(&data_plane, std::move(whole));
 }
 
 void Trunk::add_norms(NormTable& table) {

@@ -62,7 +62,7 @@ class Rank {
         context_(p.threads),
         data_plane_(communicator),
         values_(as_size(p.width())),
-        tree_(data_plane_, parameters()) {
+        tree_(&data_plane_, parameters()) {
     tiles_.set_sharded(data_plane_, 3 * p.shards, p.shards);
     batch_.tiles = &tiles_;
     first_shard_ = partition_begin(p.shards, communicator.size(), communicator.rank().value);
