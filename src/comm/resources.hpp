@@ -7,11 +7,12 @@
 
 namespace switchyard::comm {
 
-// All outlive whoever is given them. Both planes are of the same ranks.
+// All outlive whoever is given them. The first two are of the same ranks.
 struct Resources {
   Communicator& communicator;
   DataPlane& data_plane;
   device::Context& context;
+  DataPlane* replicas = nullptr;  // of the ranks that host the same experts; null: each has its own
 };
 
 }  // namespace switchyard::comm

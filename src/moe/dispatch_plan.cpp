@@ -20,34 +20,81 @@ index_t exclusive_scan(const Vector<index_t>& counts, Vector<index_t>& first) {
 
 }  // namespace
 
-void DispatchPlan::build(comm::Resources resources, const Placement& placement, const Routing& routing) {
+void DispatchPlan::build(comm::Resources resources, const Placement& placement, const Routing& routing,
+                         const nn::RowBlocks& blocks) {
   const comm::Communicator& communicator = resources.communicator;
   device::Workspace& workspace = resources.context.workspace();
   const int ranks = communicator.size();
   SY_EXPECTS(placement.rank_count() == ranks, "a placement over {} ranks is used on {}", placement.rank_count(),
              ranks);
+  SY_EXPECTS(placement.replicas() == blocks.copies, "a placement of {} replicas, blocks for {}",
+             placement.replicas(), blocks.copies);
   self_ = communicator.rank().value;
   slots_per_sample_ = routing.slots;
   for (auto* counts : {&outbound_.rows, &outbound_.first_row, &outbound_.slots, &outbound_.first_slot,
                        &inbound_.rows, &inbound_.first_row, &inbound_.slots, &inbound_.first_slot}) {
     counts->assign(ranks, 0);
   }
+  choose_destinations(resources, placement, routing, blocks);
   pack_outbound(workspace, placement, routing);
   exchange_entries(resources);
   place_rows(workspace, std::ssize(placement.hosted_by(communicator.rank())));
+  all_expert_rows_.assign(expert_rows_.begin(), expert_rows_.end());
+  if (placement.replicas() == 1) return;
+  for (std::size_t e = 0; e < all_expert_rows_.size(); ++e)
+    all_expert_rows_[e] = cursors_[placement.hosted_by(communicator.rank())[e]].all;
+}
+
+// Rows of each expert: of this rank, and gathered from all.
+void DispatchPlan::count_rows(comm::Communicator& communicator, index_t experts, const Routing& routing) {
+  own_rows_.assign(experts, 0);
+  for (const std::int32_t expert : routing.experts) ++own_rows_[expert];
+  ones_.assign(communicator.size(), 1);
+  rows_of_ranks_.resize(communicator.size() * experts);
+  communicator.all_gather_rows<index_t>(own_rows_, rows_of_ranks_, ones_, experts);
+}
+
+// Of an expert's copies, the one whose rows that of the slot is among: a rank's rows follow those of the ranks
+// before it.
+void DispatchPlan::choose_destinations(comm::Resources resources, const Placement& placement,
+                                       const Routing& routing, const nn::RowBlocks& blocks) {
+  destination_ = resources.context.workspace().allocate<std::int32_t>(routing.samples * routing.slots);
+  if (placement.replicas() == 1) {
+    for (std::size_t s = 0; s < destination_.size(); ++s)
+      destination_[s] = placement.owner(ExpertId(routing.experts[s])).value;
+    return;
+  }
+  const index_t experts = placement.expert_count();
+  count_rows(resources.communicator, experts, routing);
+  cursors_.assign(experts, {});
+  for (index_t e = 0; e < experts; ++e) {
+    Cursor& cursor = cursors_[e];
+    for (index_t rank = 0; rank < resources.communicator.size(); ++rank) {
+      const index_t rows = rows_of_ranks_[rank * experts + e];
+      if (rank < self_) cursor.row += rows;
+      cursor.all += rows;
+    }
+    cursor.end_of_copy = blocks.rows_of_copy(cursor.all, 0).end;
+  }
+  for (std::size_t s = 0; s < destination_.size(); ++s) {
+    const ExpertId expert(routing.experts[s]);
+    Cursor& cursor = cursors_[expert];
+    while (cursor.row >= cursor.end_of_copy)
+      cursor.end_of_copy = blocks.rows_of_copy(cursor.all, ++cursor.copy).end;
+    destination_[s] = placement.owner(expert, cursor.copy).value;
+    ++cursor.row;
+  }
 }
 
 // Two passes over the slots: count, then write at the scanned offsets.
 void DispatchPlan::pack_outbound(device::Workspace& workspace, const Placement& placement,
                                  const Routing& routing) {
   const index_t slots = routing.slots;
-  const auto destination = [&](index_t s) { return placement.owner(ExpertId(routing.experts[s])).index(); };
-
   index_t local_count = 0;
   last_sample_.assign(outbound_.rows.size(), -1);
   for (index_t n = 0; n < routing.samples; ++n) {
     for (index_t s = n * slots; s < (n + 1) * slots; ++s) {
-      const index_t d = destination(s);
+      const index_t d = destination_[s];
       if (d == self_) {
         ++local_count;
         continue;
@@ -75,7 +122,7 @@ void DispatchPlan::pack_outbound(device::Workspace& workspace, const Placement& 
   index_t own = 0;
   for (index_t n = 0; n < routing.samples; ++n) {
     for (index_t s = n * slots; s < (n + 1) * slots; ++s) {
-      const index_t d = destination(s);
+      const index_t d = destination_[s];
       const std::int32_t local = placement.local(ExpertId(routing.experts[s])).value;
       if (d == self_) {
         local_slot_[own] = static_cast<std::int32_t>(s);
@@ -95,7 +142,7 @@ void DispatchPlan::pack_outbound(device::Workspace& workspace, const Placement& 
 }
 
 void DispatchPlan::exchange_entries(comm::Resources resources) {
-  auto& [communicator, data_plane, context] = resources;
+  auto& [communicator, data_plane, context, replicas] = resources;
   device::Workspace& workspace = context.workspace();
   const std::size_t ranks = outbound_.rows.size();
   counts_out_.resize(2 * ranks);

@@ -9,6 +9,7 @@
 #include "device/workspace.hpp"
 #include "moe/placement.hpp"
 #include "moe/routing.hpp"
+#include "nn/row_blocks.hpp"
 
 namespace switchyard::moe {
 
@@ -26,12 +27,15 @@ struct ExpertRow {
 //
 // Messages hold samples in ascending order, and sources are ranks with contiguous runs of the global batch: so
 // the rows of an expert are ordered by position in the global batch, on every layout. The block of a rank to
-// itself is never packed: its experts read the rows where they lie.
+// itself is never packed: its experts read the rows where they lie. Of an expert with copies each gets a run of
+// those rows (nn/row_blocks.hpp).
 class DispatchPlan {
  public:
   // Collective over the ranks of `placement`. Counts travel first, on the control plane: the host needs them,
-  // to find memory for what they count. Then the data plane moves one (row, expert) pair per slot.
-  void build(comm::Resources resources, const Placement& placement, const Routing& routing);
+  // to find memory for what they count; with replicas, first those of every expert's rows on every rank. Then
+  // the data plane moves one (row, expert) pair per slot.
+  void build(comm::Resources resources, const Placement& placement, const Routing& routing,
+             const nn::RowBlocks& blocks = {});
 
   struct Outbound {                     // what this rank sends out and gets back
     Vector<index_t> rows, first_row;    // per destination; the own rank's count is 0 in messages
@@ -54,8 +58,9 @@ class DispatchPlan {
   // The slots of this rank's samples whose experts are here: no message.
   Span<const std::int32_t> local_slot() const { return local_slot_; }  // -> n * K + i
   Span<const ExpertRow> local_place() const { return local_place_; }
-  // Rows of each local expert.
+  // Rows of each local expert here; and on all ranks that host it.
   Span<const index_t> expert_rows() const { return expert_rows_; }
+  Span<const index_t> all_expert_rows() const { return all_expert_rows_; }
   // Expert row -> where it comes from: a message row, or -1 - sample for the own rank's. [local expert][row]
   Span<const std::int32_t> source_of(LocalExpert expert) const;
 
@@ -68,6 +73,9 @@ class DispatchPlan {
     std::int32_t row;     // within the message
     std::int32_t expert;  // LocalExpert at the destination
   };
+  void choose_destinations(comm::Resources resources, const Placement& placement, const Routing& routing,
+                           const nn::RowBlocks& blocks);
+  void count_rows(comm::Communicator& communicator, index_t experts, const Routing& routing);
   void pack_outbound(device::Workspace& workspace, const Placement& placement, const Routing& routing);
   void exchange_entries(comm::Resources resources);
   void place_rows(device::Workspace& workspace, index_t local_experts);
@@ -76,16 +84,27 @@ class DispatchPlan {
   Inbound inbound_;
   int self_ = 0;
   index_t slots_per_sample_ = 0;
+  Span<std::int32_t> destination_;  // rank, by slot
   Span<Entry> outbound_entries_;
   Span<Entry> inbound_entries_;
   Span<Entry> local_entries_;  // row is the sample
   Span<std::int32_t> local_slot_;
   Span<ExpertRow> local_place_;
   Vector<index_t> expert_rows_;
+  Vector<index_t> all_expert_rows_;
   Vector<index_t> expert_first_;
   Span<std::int32_t> source_;
   Vector<std::int32_t> last_sample_;  // per destination
   Vector<index_t> counts_out_, counts_in_;
+  // With replicas: rows of each expert, of this rank and of all, [ranks, experts]; and one 1 for each rank.
+  Vector<index_t> own_rows_, rows_of_ranks_, ones_;
+  struct Cursor {             // of an expert's rows, while this rank's samples are walked
+    index_t row = 0;          // place of the next one among those of all ranks
+    index_t all = 0;          // which are so many
+    int copy = 0;             // that takes it
+    index_t end_of_copy = 0;  // of that one's rows
+  };
+  Vector<Cursor> cursors_;  // by expert
 };
 
 }  // namespace switchyard::moe

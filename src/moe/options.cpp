@@ -100,6 +100,15 @@ constexpr std::array others = {
         "distances of 0: the samples; k: the output of the gate's k-th layer with weights", "layers"),
     placement.choice<&Options::placement, placement_words>(
         "placement", "block: neighbouring experts share a rank; cyclic: expert e on rank e mod R"),
+    placement.integer<&Options::replicas>(
+        "replicas", 1, 1'000,
+        "ranks that hold each expert, which share out its rows and its update; the number of ranks is a multiple",
+        "ranks"),
+    arithmetic.integer<&Options::gradient_blocks>(
+        "gradient_blocks", 0, 1'000,
+        "of an expert's rows, which its gradient is a sum over, so that replicas can share them out; 0: one product "
+        "over all",
+        "blocks"),
 };
 
 constexpr auto fields = [] {

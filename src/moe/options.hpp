@@ -47,6 +47,9 @@ struct Options : RegulariserWeights {
   NoiseWhen noise_when = NoiseWhen::training;
   std::int64_t similarity_layer = 0;  // of the gate, whose output distances are taken of; 0: the inputs
   PlacementRule placement = PlacementRule::block;
+  std::int64_t replicas = 1;  // of every expert, each with a part of its rows
+  std::int64_t gradient_blocks =
+      0;  // of an expert's rows, which its gradient is a sum over; 0: they are not cut
 };
 
 // The weights of the regularisers, each with its key.

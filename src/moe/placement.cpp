@@ -3,27 +3,31 @@
 #include "base/contract.hpp"
 #include "base/partition.hpp"
 #include "base/span.hpp"
+#include "comm/replica_group.hpp"
 
 namespace switchyard::moe {
 
-Placement::Placement(Vector<GroupRank> owner, int ranks) : owner_(std::move(owner)), hosted_(ranks) {
+Placement::Placement(Vector<GroupRank> owner, int ranks, int replicas)
+    : owner_(std::move(owner)), hosted_(ranks), replicas_(replicas) {
+  const int part = comm::ranks_per_replica(ranks, replicas);
   for (std::size_t e = 0; e < owner_.size(); ++e) {
-    SY_EXPECTS(owner_[e].value >= 0 && owner_[e].value < ranks, "expert {} is placed on rank {} of {}", e,
-               owner_[e].value, ranks);
-    auto& hosted = hosted_[owner_[e]];
-    local_.emplace_back(hosted.size());
-    hosted.emplace_back(e);
+    SY_EXPECTS(owner_[e].value >= 0 && owner_[e].value < part, "expert {} is placed on rank {} of {}", e,
+               owner_[e].value, part);
+    local_.emplace_back(hosted_[owner_[e]].size());
+    for (int replica = 0; replica < replicas; ++replica)
+      hosted_[this->owner(ExpertId(e), replica)].emplace_back(e);
   }
 }
 
-Placement Placement::make(PlacementRule rule, index_t experts, int ranks) {
+Placement Placement::make(PlacementRule rule, index_t experts, int ranks, int replicas) {
   Vector<GroupRank> owner(experts);
-  for (int rank = 0; rank < ranks; ++rank) {
-    const IndexRange share = partition(experts, ranks, rank);
+  const int part = comm::ranks_per_replica(ranks, replicas);
+  for (int rank = 0; rank < part; ++rank) {
+    const IndexRange share = partition(experts, part, rank);
     for (index_t e = share.begin; e < share.end; ++e)
-      owner[e] = rule == PlacementRule::block ? GroupRank(rank) : GroupRank(e % ranks);
+      owner[e] = rule == PlacementRule::block ? GroupRank(rank) : GroupRank(e % part);
   }
-  return Placement(std::move(owner), ranks);
+  return Placement(std::move(owner), ranks, replicas);
 }
 
 }  // namespace switchyard::moe

@@ -45,7 +45,7 @@ void Coordinator::read_squares() {
 
 Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::Statistics& statistics,
                              StopConditions conditions) {
-  auto& [communicator, data_plane, context] = resources_;
+  auto& [communicator, data_plane, context, replicas] = resources_;
   index_t counts = 0;
   statistics.for_each_counts([&](Span<std::int64_t> of) { counts += std::ssize(of); });
   message_.assign(norms_.squares() + counts + 3, 0);

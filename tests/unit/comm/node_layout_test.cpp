@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "comm/process_grid.hpp"
+#include "comm/replica_group.hpp"
 #include "comm/threads/thread_group.hpp"
 
 namespace switchyard::comm {
@@ -57,26 +57,23 @@ TEST(NodeLayout, threads_of_one_process_share_everything) {
   });
 }
 
-TEST(ProcessGrid, expert_parallel_groups_are_neighbours_and_replica_groups_cross_them) {
+TEST(ReplicaGroup, has_a_rank_of_each_part) {
   run_ranks(6, [](Communicator& comm) {
     const int me = comm.rank().value;
-    NodeLayout nodes;
-    nodes.node = me / 4;
-    ProcessGrid grid(comm, 2, nodes);
-    EXPECT_EQ(grid.replica(), me / 3);
-    const int first = me / 3 * 3;
-    EXPECT_EQ(grid.expert_parallel().all_gather(me), (std::vector<int>{first, first + 1, first + 2}));
-    EXPECT_EQ(grid.replica_group().all_gather(me), (std::vector<int>{me % 3, me % 3 + 3}));
-    EXPECT_EQ(grid.node().size(), me < 4 ? 4 : 2);
-    EXPECT_EQ(&grid.world(), &comm);
+    ReplicaGroup group(comm, 2);
+    device::Context context(1);
+    std::vector<int> members(2);
+    group.data_plane().all_gather_rows<int>(context, {&me, 1}, members, Vector<index_t>(2, 1), 1);
+    EXPECT_EQ(members, (std::vector<int>{me % 3, me % 3 + 3}));
+    EXPECT_EQ(group.data_plane().rank().value, me / 3);
   });
 }
 
-TEST(ProcessGrid, ranks_that_do_not_divide_are_a_configuration_error_on_all_ranks) {
+TEST(ReplicaGroup, ranks_that_do_not_divide_are_a_configuration_error_on_all_ranks) {
   run_ranks(4, [](Communicator& comm) {
     for (const int replicas : {-1, 0, 3, 8}) {
       try {
-        ProcessGrid grid(comm, replicas, NodeLayout{});
+        ReplicaGroup group(comm, replicas);
         ADD_FAILURE() << replicas << " replicas were accepted";
       } catch (const ConfigError& error) {
         EXPECT_NE(std::string(error.what()).find("4 ranks cannot hold"), std::string::npos) << error.what();

@@ -22,6 +22,10 @@ struct Setting {
   index_t slots;
   bool one_expert_takes_all = false;
   index_t hidden = 0;  // width of what experts return besides their outputs
+  int replicas = 1;
+  index_t blocks = 0;  // of an expert's rows, for replicas
+
+  nn::RowBlocks row_blocks() const { return {blocks, replicas, 4}; }
 };
 
 constexpr index_t features = 6;
@@ -41,6 +45,28 @@ std::vector<std::int32_t> experts_of(const Setting& s, index_t sample) {
   return {all.begin(), all.begin() + s.slots};
 }
 
+// Which copy of the expert gets a sample: of the expert's rows in global order, four make a tile, and tiles b T
+// / N to (b + 1) T / N a block b of N, of which copy c of R has those from c N / R to (c + 1) N / R.
+int copy_of(const Setting& s, std::int32_t expert, index_t sample) {
+  if (s.replicas == 1) return 0;
+  index_t row = 0, rows = 0;
+  for (index_t other = 0; other < s.batch; ++other) {
+    for (const std::int32_t e : experts_of(s, other)) {
+      if (e != expert) continue;
+      row += other < sample ? 1 : 0;
+      ++rows;
+    }
+  }
+  const index_t tiles = (rows + 3) / 4;
+  int copy = 0;
+  for (index_t block = 0; block < s.blocks; ++block) {
+    while ((copy + 1) * s.blocks / s.replicas <= block) ++copy;
+    if (row / 4 < (block + 1) * tiles / s.blocks) return copy;
+  }
+  ADD_FAILURE() << "row " << row << " of " << rows << " is in no block";
+  return 0;
+}
+
 float feature(index_t sample, index_t i) { return static_cast<float>(sample * 100 + i); }
 // What expert e makes of a sample; and the gradient that comes back for it.
 float output(index_t e, index_t sample, index_t c) { return static_cast<float>(e * 10000 + sample * 10 + c); }
@@ -50,7 +76,10 @@ index_t first_column(std::size_t part) { return part == Returned::output ? 0 : o
 
 // Everything of one rank. gtest's failures may come from any thread.
 void check_rank(const Setting& s, comm::Communicator& communicator) {
-  const Placement placement = Placement::make(moe::PlacementRule::block, s.experts, s.ranks);
+  const Placement placement = Placement::make(moe::PlacementRule::block, s.experts, s.ranks, s.replicas);
+  const auto owner_of = [&](std::int32_t expert, index_t sample) {
+    return placement.owner(ExpertId(expert), copy_of(s, expert, sample));
+  };
   comm::HostDataPlane data_plane(communicator);
   nn::BatchTiles tiles;
   tiles.set_sharded(data_plane, s.batch, s.shards);
@@ -69,11 +98,12 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   routing.slots = s.slots;
 
   DispatchPlan plan;
-  plan.build({communicator, data_plane, context}, placement, routing);
+  plan.build({communicator, data_plane, context}, placement, routing, s.row_blocks());
   std::set<std::pair<index_t, index_t>> crossings;  // (sample, rank): each travels once
   for (std::size_t i = 0; i < experts.size(); ++i) {
-    const GroupRank owner = placement.owner(ExpertId(experts[i]));
-    if (owner != communicator.rank()) crossings.insert({static_cast<index_t>(i) / s.slots, owner.index()});
+    const index_t n = static_cast<index_t>(i) / s.slots;
+    const GroupRank owner = owner_of(experts[i], tiles.first_row() + n);
+    if (owner != communicator.rank()) crossings.insert({n, owner.index()});
   }
   EXPECT_EQ(plan.sent_rows(), static_cast<index_t>(crossings.size()));
 
@@ -85,7 +115,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
       hosted.size());  // samples of each local expert in global order
   for (index_t sample = 0; sample < s.batch; ++sample) {
     for (const std::int32_t e : experts_of(s, sample)) {
-      if (placement.owner(ExpertId(e)) == communicator.rank()) {
+      if (owner_of(e, sample) == communicator.rank()) {
         expected_rows[static_cast<std::size_t>(placement.local(ExpertId(e)).value)].push_back(sample);
       }
     }
@@ -105,6 +135,12 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
     }
   }
   for (std::size_t e = 0; e < hosted.size(); ++e) {
+    index_t all = 0;
+    for (index_t sample = 0; sample < s.batch; ++sample) {
+      const auto of_sample = experts_of(s, sample);
+      all += std::ranges::count(of_sample, hosted[e].value);
+    }
+    EXPECT_EQ(plan.all_expert_rows()[e], all);
     const auto count = static_cast<index_t>(expected_rows[e].size());
     EXPECT_EQ(exchange.samples()[e], count);
     EXPECT_EQ(exchange.padded_rows()[e], round_up(count, 4));
@@ -185,6 +221,56 @@ TEST(Exchange, works_where_ranks_hold_no_samples_or_no_experts) {
 
 TEST(Exchange, works_where_one_expert_takes_all) {
   for (const int ranks : {1, 2, 3}) check({ranks, 64, 8, 4, 1, true, 0});
+}
+
+TEST(Exchange, gives_each_copy_of_an_expert_a_run_of_its_rows) {
+  struct Layout {
+    int ranks, replicas;
+    index_t blocks;
+  };
+  for (const auto& [ranks, replicas, blocks] :
+       {Layout{2, 2, 2}, {3, 3, 4}, {4, 2, 5}, {6, 2, 64}, {6, 3, 3}, {6, 6, 7}}) {
+    for (const index_t slots : {1, 2, 5})
+      check({.ranks = ranks,
+             .batch = 53,
+             .shards = 8,
+             .experts = 5,
+             .slots = slots,
+             .replicas = replicas,
+             .blocks = blocks});
+    check({.ranks = ranks,
+           .batch = 3,
+           .shards = 2,
+           .experts = 9,
+           .slots = 2,
+           .hidden = 2,
+           .replicas = replicas,
+           .blocks = blocks});
+    check({.ranks = ranks,
+           .batch = 64,
+           .shards = 8,
+           .experts = 4,
+           .slots = 1,
+           .one_expert_takes_all = true,
+           .replicas = replicas,
+           .blocks = blocks});
+  }
+}
+
+TEST(Placement, has_all_experts_in_each_part_of_the_ranks) {
+  for (const auto rule : {moe::PlacementRule::block, moe::PlacementRule::cyclic}) {
+    const Placement once = Placement::make(rule, 5, 3);
+    const Placement twice = Placement::make(rule, 5, 6, 2);
+    for (int rank = 0; rank < 6; ++rank) {
+      EXPECT_EQ(twice.replica_of(GroupRank(rank)), rank / 3);
+      EXPECT_TRUE(std::ranges::equal(twice.hosted_by(GroupRank(rank)), once.hosted_by(GroupRank(rank % 3))));
+    }
+    for (const ExpertId id : {ExpertId(0), ExpertId(4)}) {
+      EXPECT_EQ(twice.local(id), once.local(id));
+      EXPECT_EQ(twice.owner(id, 1).value, once.owner(id).value + 3);
+    }
+  }
+  EXPECT_THROW(Placement::make(moe::PlacementRule::block, 5, 6, 4), ConfigError);
 }
 
 TEST(Placement, block_and_cyclic_cover_every_expert_once) {
