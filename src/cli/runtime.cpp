@@ -62,6 +62,7 @@ void Runtime::abort(ExitCode code) {
 
 Runtime::~Runtime() {
   // Before MPI ends.
+  replicas_.reset();
   data_plane_.reset();
   communicator_.reset();
 }
@@ -71,6 +72,7 @@ run::Config Runtime::read_config(const std::function<run::Config()>& read) {
   comm::agree(*communicator_, [&] {
     const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "configuration");
     config = read();
+    (void)comm::ranks_per_replica(communicator_->size(), static_cast<int>(config.moe.replicas));
     watchdog_.set_limit_seconds(config.run.wait_seconds);
   });
   comm::expect_same(*communicator_, ErrorKind::config, compared_configuration(config));
@@ -112,6 +114,11 @@ device::Context& Runtime::adjust_device(const run::Options& run) {
     context_.emplace(threads_);
   }
   return *context_;
+}
+
+comm::Resources Runtime::resources(index_t replicas) {
+  if (replicas > 1) replicas_.emplace(*communicator_, static_cast<int>(replicas));
+  return {*communicator_, *data_plane_, *context_, replicas > 1 ? &replicas_->data_plane() : nullptr};
 }
 
 index_t Runtime::most_held_bytes() const {

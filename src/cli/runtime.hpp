@@ -13,6 +13,7 @@
 #include "comm/communicator.hpp"
 #include "comm/mpi/mpi_session.hpp"
 #include "comm/node_layout.hpp"
+#include "comm/replica_group.hpp"
 #include "comm/resources.hpp"
 #include "comm/watchdog.hpp"
 #include "data/dataset.hpp"
@@ -64,8 +65,9 @@ class Runtime {
   device::Context& start_device(const run::Options& run);
   // After start_device, for a further run in this process: the same with other numbers. Local.
   device::Context& adjust_device(const run::Options& run);
-  // After start_device().
-  comm::Resources resources() { return {*communicator_, *data_plane_, *context_}; }
+  // After start_device(): what a run with so many replicas of experts (moe.replicas) is made with. Collective;
+  // throws ConfigError on all ranks alike, as comm::ReplicaGroup.
+  comm::Resources resources(index_t replicas = 1);
   // What samples as floats may take on this rank: the ranks of a host share a tenth of the memory that it has,
   // or that they may use.
   index_t most_held_bytes() const;
@@ -82,6 +84,7 @@ class Runtime {
   comm::NodeLayout nodes_;
   std::optional<device::Context> context_;
   std::unique_ptr<comm::DataPlane> data_plane_;  // over communicator_
+  std::optional<comm::ReplicaGroup> replicas_;
   int threads_ = 0;
   std::vector<std::string> warnings_;
 };

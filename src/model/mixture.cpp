@@ -18,8 +18,7 @@ Mixture::Mixture(const ModelOptions& mixture, const Task& task, comm::Resources 
       cost_(outline.cost()),
       sums_(mixture.moe),
       options_(outline.layers.front()),
-      layer_(options_, resources,
-             moe::Placement::make(mixture.moe.placement, mixture.moe.experts, resources.communicator.size())) {
+      layer_(options_, resources, moe::Placement::make(mixture.moe, resources.communicator.size())) {
   layer_.add_norms(norm_table_);
 }
 

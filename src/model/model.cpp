@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "device/allowed_memory.hpp"
 #include "model/mixture.hpp"
@@ -24,7 +26,8 @@ void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
   };
   for (const moe::LayerOptions& layer : planned.layers) {
     add(layer.gate, 1, options.frozen.gate);
-    add(layer.expert, (layer.routing.experts + ranks - 1) / ranks, options.frozen.experts);
+    const index_t hosts = std::max<index_t>(ranks / options.moe.replicas, 1);
+    add(layer.expert, (layer.routing.experts + hosts - 1) / hosts, options.frozen.experts);
   }
   const double needed = sizeof(float) * static_cast<double>(floats);
   const auto allowed = static_cast<double>(device::allowed_memory_bytes());

@@ -21,6 +21,7 @@ moe::LayerOptions layer_of(const ModelOptions& options, const moe::RouterOptions
                              options.precision,
                              {init, options.networks.expert_init_scale, options.draw},
                              options.frozen.experts},
+          .gradient_blocks = options.moe.gradient_blocks,
           .seed = options.seed};
 }
 

@@ -26,8 +26,7 @@ ops::Dropout dropout_of(const ModelOptions& options, const std::string& place) {
 std::unique_ptr<nn::Module> TokenModel::make_body(const ModelOptions& options, const Branch& branch) {
   if (const auto* const mixture = std::get_if<moe::MixtureBranchOptions>(&branch.body)) {
     auto module = std::make_unique<moe::MixtureBranch>(
-        *mixture, resources_,
-        moe::Placement::make(options.moe.placement, options.moe.experts, resources_.communicator.size()));
+        *mixture, resources_, moe::Placement::make(options.moe, resources_.communicator.size()));
     const std::string& scope = mixture->layer.scope;
     mixtures_.push_back(
         {scope.substr(0, scope.size() - 1), module.get(), &module->mixture(), mixture->sub_heads});

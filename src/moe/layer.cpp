@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/contract.hpp"
 #include "ops/moe/combine.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
@@ -43,12 +44,19 @@ nn::Cost LayerOptions::experts_cost(index_t rows) const {
 Layer::Layer(const LayerOptions& options, comm::Resources resources, Placement placement)
     : resources_(resources),
       placement_(std::move(placement)),
+      blocks_{options.gradient_blocks, placement_.replicas(), Experts::tile_rows},
       outputs_(options.outputs),
       router_(Router::make({options.routing, options.gate, options.gate_options, resources.data_plane,
                             options.seed, options.scope + "gate"})),
       experts_(options.scope, options.expert, options.expert_options,
-               placement_.hosted_by(resources.communicator.rank()), options.seed),
-      exchange_(resources.data_plane, {options.outputs, experts_.network().shown_hidden()}) {}
+               placement_.hosted_by(resources.communicator.rank()), options.seed,
+               {blocks_, resources.replicas}),
+      exchange_(resources.data_plane, {options.outputs, experts_.network().shown_hidden()}) {
+  const int copies = resources.replicas != nullptr ? resources.replicas->size() : 1;
+  SY_EXPECTS(placement_.replicas() == copies && blocks_.count >= (copies > 1 ? copies : 0),
+             "{} replicas of experts on {} ranks share {} blocks", placement_.replicas(), copies,
+             blocks_.count);
+}
 
 LayerOutput Layer::forward(const nn::Pass& pass) {
   device::Context& context = pass.context;
@@ -56,7 +64,7 @@ LayerOutput Layer::forward(const nn::Pass& pass) {
   LayerOutput output;
   output.routing = router_->route(pass);
   pass.clock.enter(Phase::exchange);
-  plan_.build(resources_, placement_, output.routing);
+  plan_.build(resources_, placement_, output.routing, blocks_);
   exchange_.dispatch(context, plan_, pass.batch.rows, Experts::row_multiple);
   pass.clock.enter(Phase::experts);
   experts_.forward(pass, exchange_);
@@ -100,8 +108,9 @@ tensor::Matrix Layer::input_gradient(const nn::Pass& pass) {
 
 void Layer::reduce_gradients(const nn::Pass& pass) {
   pass.clock.enter(Phase::experts);
-  if (!experts_.frozen()) experts_.reduce_gradients(pass);
+  if (!experts_.frozen()) experts_.compute_gradients(pass, plan_.all_expert_rows());
   pass.clock.enter(Phase::reduction);
+  if (!experts_.frozen()) experts_.reduce_gradients(pass);
   if (RouterNetwork* const network = router_->network()) network->reduce_gradients(pass);
 }
 
@@ -114,6 +123,7 @@ void Layer::values_changed(device::Context& context, Changed changed) {
 
 void Layer::gather_updated_values(device::Context& context) {
   if (RouterNetwork* const network = router_->network()) network->gradient().gather_updated_values(context);
+  experts_.gather_updated_values(context);
   values_changed(context, Changed::trained);
 }
 
@@ -124,8 +134,7 @@ void Layer::add_norms(nn::NormTable& table) {
   } else {
     table.end_unit();
   }
-  const std::vector<index_t> expert = nn::norm_parameters(experts_.network());
-  for (index_t e = 0; e < placement_.expert_count(); ++e) table.add(expert);
+  for (index_t e = 0; e < placement_.expert_count(); ++e) experts_.add_norms(table);
 }
 
 std::vector<nn::ParameterSlice> Layer::slices(const nn::NormTable& table) {
@@ -137,11 +146,9 @@ std::vector<nn::ParameterSlice> Layer::slices(const nn::NormTable& table) {
       all.push_back(slice);
     }
   }
-  for (index_t e = 0; e < experts_.count(); ++e) {
-    for (nn::ParameterSlice slice : experts_.gradient().slices(e)) {
-      slice.belong_to(table, unit_ + 1 + experts_.id(e).index());
-      all.push_back(slice);
-    }
+  for (nn::ParameterSlice& slice : experts_.slices()) {
+    slice.belong_to(table, unit_ + 1 + experts_.id(slice.unit).index());
+    all.push_back(std::move(slice));
   }
   return all;
 }
@@ -149,12 +156,13 @@ std::vector<nn::ParameterSlice> Layer::slices(const nn::NormTable& table) {
 std::vector<nn::NamedArray> Layer::arrays(const auto& of_layer) {
   std::vector<nn::NamedArray> arrays;
   enum class Of { router, expert };
+  const bool has_copies = placement_.replica_of(resources_.communicator.rank()) > 0;
   const auto add = [&](nn::Network& network, index_t set, Of of) {
     const bool of_router = of == Of::router;
     for (index_t l = 0; l < network.layer_count(); ++l) {
       for (const nn::BankArray& array : of_layer(network.layer(l)))
         arrays.push_back({network.name_of(set, array), array.shape, array.of(set), /*shared=*/of_router,
-                          of_router ? nn::Role::router : array.role});
+                          of_router ? nn::Role::router : array.role, /*is_copy=*/!of_router && has_copies});
     }
   };
   if (RouterNetwork* const network = router_->network()) add(network->layers(), 0, Of::router);

@@ -18,6 +18,7 @@ struct LayerOptions {
   RouterOptions routing = {};
   nn::NetworkOptions gate_options;
   nn::NetworkOptions expert_options;
+  index_t gradient_blocks = 0;  // of an expert's rows, which its gradient is a sum over; 0: they are not cut
   std::uint64_t seed = 0;
 
   // Of a row that is `rows` rows to the layer. The router's are those of the rank that has the row, with what
@@ -77,6 +78,7 @@ class Layer {
 
   comm::Resources resources_;
   Placement placement_;
+  nn::RowBlocks blocks_;  // of experts
   index_t outputs_;
   index_t unit_ = 0;  // of the router, in the table of norms
   std::unique_ptr<Router> router_;

@@ -48,6 +48,7 @@ Traffic traffic(const LayerOptions& options, const Placement& placement) {
   double ranks = 0;
   for (int rank = 0; rank < placement.rank_count(); ++rank)
     ranks += chance_of_any(std::ssize(placement.hosted_by(GroupRank(rank))), slots, placement.expert_count());
+  ranks /= placement.replicas();  // a slot goes to one of them
   return traffic_of(options, ranks * elsewhere, static_cast<double>(slots) * elsewhere);
 }
 

@@ -18,6 +18,7 @@ struct NamedArray {
   float* data = nullptr;
   bool shared = false;  // every rank has it; one copy is written
   Role role = Role::weight;
+  bool is_copy = false;  // another rank has it, too, and writes it
 };
 
 struct NormTable;

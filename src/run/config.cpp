@@ -96,6 +96,7 @@ Config without_training(Config config) {
     config.moe.noise = defaults.moe.noise;
     config.moe.noise_scale = defaults.moe.noise_scale;
   }
+  config.moe.replicas = defaults.moe.replicas;  // they share out what is trained
   return config;
 }
 

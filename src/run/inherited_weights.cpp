@@ -55,7 +55,8 @@ Selection select(comm::Communicator& communicator, const std::vector<Held>& held
       continue;
     }
     selection.wanted.push_back(one);
-    if (std::string expert = expert_of(name); !expert.empty()) experts.insert(std::move(expert));
+    if (std::string expert = expert_of(name); !expert.empty() && !one.array.is_copy)
+      experts.insert(std::move(expert));
   }
   selection.experts = std::ssize(experts);
   communicator.all_reduce_sum(Span<std::int64_t>(selection.matches));

@@ -28,7 +28,7 @@ std::vector<checkpoint::Slice> slices_of(model::Model& model, optim::Optimiser* 
   };
   const auto add_all = [&](const char* group, const std::vector<nn::NamedArray>& arrays) {
     for (const nn::NamedArray& a : arrays) {
-      if (writing && a.shared && !is_root) continue;
+      if (writing && (a.is_copy || (a.shared && !is_root))) continue;
       add(group + a.name, a.shape, checkpoint::all_elements(a.shape), a.data);
     }
   };

@@ -105,8 +105,10 @@ void check_without_mixture(const Config& config) {
   }
   require(moe.sub_heads == defaults.sub_heads && moe.shared_hidden == defaults.shared_hidden &&
               moe.bias_rate == defaults.bias_rate && moe.top_k == defaults.top_k &&
-              moe.experts == defaults.experts,
-          "moe.experts, moe.top_k, moe.sub_heads, moe.shared_hidden or moe.bias_rate is set with "
+              moe.experts == defaults.experts && moe.replicas == defaults.replicas &&
+              moe.gradient_blocks == defaults.gradient_blocks,
+          "moe.experts, moe.top_k, moe.sub_heads, moe.shared_hidden, moe.bias_rate, moe.replicas or "
+          "moe.gradient_blocks is set with "
           "transformer.mixture_every = 0 (there is no mixture); remove it");
 }
 
@@ -381,6 +383,21 @@ void check_mixture(const Config& config) {
       moe.importance);
 }
 
+// Copies of an expert have some of its rows each.
+void check_replicas(const Config& config) {
+  const moe::Options& moe = config.moe;
+  require(
+      moe.replicas == 1 || moe.gradient_blocks >= moe.replicas,
+      "moe.replicas = {} with moe.gradient_blocks = {} (replicas share out the blocks that a gradient is added "
+      "up from); set moe.gradient_blocks to a multiple of moe.replicas, when the run starts",
+      moe.replicas, moe.gradient_blocks);
+  require(
+      moe.replicas == 1 || config.model.expert.find("batch_norm") == std::string::npos,
+      "moe.replicas = {} with batch_norm in model.expert (its statistics are of all rows of an expert); set "
+      "moe.replicas = 1",
+      moe.replicas);
+}
+
 void check_similarity(const moe::Options& moe) {
   const bool published = moe.similarity_same > 0 || moe.similarity_different > 0;
   require(
@@ -425,6 +442,7 @@ void validate(const Config& config) {
   check_weights(config, kind);
   check_mixture(config);
   check_similarity(config.moe);
+  check_replicas(config);
   check_init(config.init);
   check_freeze(config, kind);
   optim::validate(config.optim);

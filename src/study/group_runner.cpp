@@ -7,6 +7,7 @@
 
 #include "base/stop_signals.hpp"
 #include "comm/agreement.hpp"
+#include "comm/replica_group.hpp"
 #include "run/run.hpp"
 #include "run/shared_inputs.hpp"
 #include "study/check.hpp"
@@ -75,8 +76,11 @@ Ended GroupRunner::train(const Job& job) {
   run::expect_same_data(*group_, dataset->identity());
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
+  std::optional<comm::ReplicaGroup> replicas;
+  if (job.config.moe.replicas > 1) replicas.emplace(*group_, static_cast<int>(job.config.moe.replicas));
+  const comm::Resources resources{*group_, data_plane_, context, replicas ? &replicas->data_plane() : nullptr};
   std::ostream silence(nullptr);
-  const run::Outcome outcome = run::execute(prepared, {.resources = {*group_, data_plane_, context},
+  const run::Outcome outcome = run::execute(prepared, {.resources = resources,
                                                        .dataset = dataset,
                                                        .most_held_bytes = most_held_bytes_,
                                                        .out = &silence,

@@ -141,7 +141,8 @@ int bench_step(Runtime& runtime, Arguments arguments) {
   runtime.start_device(config.run);
   const data::Dataset dataset = runtime.read_data(config);
   const index_t steps = config.train.max_steps > 0 ? config.train.max_steps : 200;
-  const Measured measured = measure(config, steps, dataset, runtime.most_held_bytes(), runtime.resources());
+  const Measured measured =
+      measure(config, steps, dataset, runtime.most_held_bytes(), runtime.resources(config.moe.replicas));
   const int cores = runtime.communicator().size() * runtime.threads();
   if (runtime.is_root()) {
     for (const std::string& warning : runtime.warnings()) std::cout << "warning: " << warning << '\n';

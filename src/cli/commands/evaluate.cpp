@@ -72,7 +72,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                            evaluation_rule);
   });
   runtime.start_device(config.run);
-  const comm::Resources resources = runtime.resources();
+  const comm::Resources resources = runtime.resources(config.moe.replicas);
   const data::Dataset dataset = runtime.read_data(config);
   std::optional<train::BatchLoader> loader;
   std::unique_ptr<model::Model> model;

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <bit>
 #include <charconv>
+#include <cstdint>
 #include <iostream>
 #include <sstream>
 
@@ -114,6 +116,26 @@ void print_similarity(std::ostream& out, const Plan& p) {
       2e-9 * times * batch * batch * columns);
 }
 
+// Floats of a step for each parameter of an expert, in which sums over blocks of its rows meet.
+double block_floats(const Plan& p) {
+  const index_t blocks = p.config.moe.gradient_blocks;
+  if (blocks == 0 || p.expert.frozen()) return 0;
+  const index_t mine = (blocks + p.config.moe.replicas - 1) / p.config.moe.replicas;
+  const int sums = std::bit_width(static_cast<std::uint64_t>(mine));
+  return static_cast<double>(sums + (p.config.moe.replicas > 1 ? 1 : 0));
+}
+
+void print_replicas(std::ostream& out, const Plan& p, const moe::Placement& placement) {
+  const moe::Options& moe = p.config.moe;
+  if (moe.replicas == 1 || p.outline.layers.empty() || p.expert.frozen()) return;
+  const double most =
+      static_cast<double>(placement.hosted_by(GroupRank(0)).size() * p.expert.parameter_count());
+  const double rows = nn::GradientTree::sent_rows(moe.gradient_blocks, placement.replicas());
+  out << fmt::format(
+      "{} replicas of each expert: gradients are sums over {} blocks of its rows; a rank sends up to {} a step\n\n",
+      moe.replicas, moe.gradient_blocks, mebibytes(p.parts() * p.layers() * rows * most * float_bytes));
+}
+
 bool is_frozen(const Plan& p, nn::Role role) { return (role == nn::Role::router ? p.gate : p.expert).frozen(); }
 
 // Floats of the optimiser's state for each parameter of the gate, or of an expert.
@@ -144,7 +166,7 @@ double activations(const Plan& p, int rank, double rows, double hosted) {
   // An expert's rows are padded, by half a multiple on average.
   const auto slots = static_cast<double>(p.outline.sub_heads * p.options.routing.slots());
   const double padding = 0.5 * static_cast<double>(moe::Experts::row_multiple) / slots;
-  return floats + hosted * (batch / static_cast<double>(p.config.moe.experts) + padding) * experts.row_floats;
+  return floats + hosted * (batch / static_cast<double>(p.config.moe.experts * p.config.moe.replicas) + padding) * experts.row_floats;
 }
 
 // What rank `rank` holds and receives; averages where routing decides.
@@ -158,23 +180,26 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
   const double hosted =
       p.outline.layers.empty() ? 0.0 : static_cast<double>(placement.hosted_by(GroupRank(rank)).size());
   const double experts = static_cast<double>(placement.expert_count());
+  const double replicas = placement.replicas();  // which share out rows and updates
   const double slots = static_cast<double>(p.options.routing.slots());
   const double sub_heads = static_cast<double>(p.outline.sub_heads);
 
   const double gate = static_cast<double>(p.gate.parameter_count());
   const double expert = static_cast<double>(p.expert.parameter_count());
-  const double parameters = (p.trunk() * (1.0 + training_floats(p, nn::Role::weight) / p.ranks) +
-                             p.layers() * (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
-                                           hosted * expert * (1.0 + training_floats(p, nn::Role::weight)))) *
-                            float_bytes;
+  const double parameters =
+      (p.trunk() * (1.0 + training_floats(p, nn::Role::weight) / p.ranks) +
+       p.layers() *
+           (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
+            hosted * expert * (1.0 + training_floats(p, nn::Role::weight) / replicas + block_floats(p)))) *
+      float_bytes;
   const double chance =
-      moe::chance_of_any(static_cast<index_t>(hosted), p.options.routing.slots(), p.config.moe.experts);
+      moe::chance_of_any(static_cast<index_t>(hosted), p.options.routing.slots(), p.config.moe.experts) / replicas;
   const double dispatch = p.parts() * p.layers() * (batch - rows) * chance * p.features() * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
   // learns from them, and those of rows that are no data come back.
   const double returned = sub_heads * static_cast<double>(p.options.outputs + p.expert.shown_hidden());
   const double d_rows = p.options.expert_options.input_gradient ? p.features() : 0.0;
-  const double outputs = p.parts() * p.layers() * rows * slots * (1.0 - hosted / experts) *
+  const double outputs = p.parts() * p.layers() * rows * slots * (1.0 - hosted / (experts * replicas)) *
                          ((p.expert.frozen() ? 1.0 : 2.0) * returned + d_rows) * float_bytes;
   out << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted,
                      rows_of(p.config.train.batch_size), mebibytes(parameters),
@@ -235,7 +260,7 @@ int plan(Arguments arguments) {
                nn::Network(layer.gate, layer.gate_options),
                nn::Network(layer.expert, layer.expert_options),
                ranks};
-  const moe::Placement placement = moe::Placement::make(config.moe.placement, config.moe.experts, ranks);
+  const moe::Placement placement = moe::Placement::make(config.moe, ranks);
   const data::Batching batching{dataset.size(data::Split::train), config.train.batch_size};
 
   std::ostringstream out;  // all or nothing: memory may run out between two lines
@@ -248,6 +273,7 @@ int plan(Arguments arguments) {
     print_match(out, {line.positionals.front(), config}, *other, task);
   print_gradients(out, p);
   print_similarity(out, p);
+  print_replicas(out, p, placement);
   out << fmt::format(
       "by rank (estimates; {} thread(s); dispatched rows under balanced routing)\n"
       "  {:>4} {:>8} {:>8} {:>14} {:>14} {:>14} {:>14}\n",

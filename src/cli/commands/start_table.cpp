@@ -136,7 +136,10 @@ Rows layout_rows(const Runtime& runtime, const moe::Placement& placement, Mixtur
   if (ranks > 16) hosted += " ...";
   Rows rows = {{"ranks", fmt::format("{} on {} node(s)", ranks, runtime.nodes().nodes)},
                {"threads", fmt::format("{} per rank", runtime.threads())}};
-  if (has == Mixtures::some) rows.emplace_back("experts per rank", hosted);
+  if (has == Mixtures::none) return rows;
+  rows.emplace_back("experts per rank", hosted);
+  if (placement.replicas() > 1)
+    rows.emplace_back("replicas", fmt::format("{} of each expert", placement.replicas()));
   return rows;
 }
 
@@ -217,8 +220,7 @@ void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const
   if (!runtime.is_root()) return;
   const run::Config& config = prepared.config;
   const device::MachineInfo machine = device::describe_machine();
-  const moe::Placement placement =
-      moe::Placement::make(config.moe.placement, config.moe.experts, runtime.communicator().size());
+  const moe::Placement placement = moe::Placement::make(config.moe, runtime.communicator().size());
   console::StartTable table;
   table.sections.push_back({"data", data_rows(config, loop.loader())});
   table.sections.push_back({"model", model_rows(config, dataset)});

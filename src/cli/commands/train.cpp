@@ -73,9 +73,10 @@ void warn_of_edits(const std::filesystem::path& file, const run::Config& stored,
 
 int run(Runtime& runtime, run::PreparedRun& prepared) {
   runtime.start_device(prepared.config.run);
+  const comm::Resources resources = runtime.resources(prepared.config.moe.replicas);
   const data::Dataset dataset = runtime.read_data(prepared.config);
   const run::Outcome outcome = run::execute(
-      prepared, {.resources = runtime.resources(),
+      prepared, {.resources = resources,
                  .dataset = &dataset,
                  .most_held_bytes = runtime.most_held_bytes(),
                  .out = &std::cout,
