@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <bit>
 #include <charconv>
 #include <cstdint>
 #include <iostream>
@@ -117,19 +116,17 @@ void print_similarity(std::ostream& out, const Plan& p) {
 }
 
 // Floats of a step for each parameter of an expert, in which sums over blocks of its rows meet.
-double block_floats(const Plan& p) {
-  const index_t blocks = p.config.moe.gradient_blocks;
-  if (blocks == 0 || p.expert.frozen()) return 0;
-  const index_t mine = (blocks + p.config.moe.replicas - 1) / p.config.moe.replicas;
-  const int sums = std::bit_width(static_cast<std::uint64_t>(mine));
-  return static_cast<double>(sums + (p.config.moe.replicas > 1 ? 1 : 0));
+double block_floats(const Plan& p, int replica) {
+  const moe::Options& moe = p.config.moe;
+  if (moe.gradient_blocks == 0 || p.expert.frozen()) return 0;
+  return nn::GradientTree::rooms(moe.gradient_blocks, static_cast<int>(moe.replicas), replica, 1);
 }
 
 void print_replicas(std::ostream& out, const Plan& p, const moe::Placement& placement) {
   const moe::Options& moe = p.config.moe;
   if (moe.replicas == 1 || p.outline.layers.empty() || p.expert.frozen()) return;
   const double most =
-      static_cast<double>(placement.hosted_by(GroupRank(0)).size() * p.expert.parameter_count());
+      static_cast<double>(std::ssize(placement.hosted_by(GroupRank(0))) * p.expert.parameter_count());
   const double rows = nn::GradientTree::sent_rows(moe.gradient_blocks, placement.replicas());
   out << fmt::format(
       "{} replicas of each expert: gradients are sums over {} blocks of its rows; a rank sends up to {} a step\n\n",
@@ -149,7 +146,7 @@ double training_floats(const Plan& p, nn::Role role) {
 }
 
 // The workspace of a step on a rank with that many rows and experts.
-double activations(const Plan& p, int rank, double rows, double hosted) {
+double activations(const Plan& p, const moe::Placement& placement, int rank, double rows, double hosted) {
   const model::Costs costs = p.outline.costs();
   const nn::Cost& experts = costs.of(model::Part::experts);
   nn::Cost own = sum(costs);
@@ -166,7 +163,10 @@ double activations(const Plan& p, int rank, double rows, double hosted) {
   // An expert's rows are padded, by half a multiple on average.
   const auto slots = static_cast<double>(p.outline.sub_heads * p.options.routing.slots());
   const double padding = 0.5 * static_cast<double>(moe::Experts::row_multiple) / slots;
-  return floats + hosted * (batch / static_cast<double>(p.config.moe.experts * p.config.moe.replicas) + padding) * experts.row_floats;
+  const auto copies = static_cast<double>(p.config.moe.experts * p.config.moe.replicas);
+  const double sums = block_floats(p, placement.replica_of(GroupRank(rank)));
+  return floats + hosted * ((batch / copies + padding) * experts.row_floats +
+                            static_cast<double>(p.expert.parameter_count()) * sums);
 }
 
 // What rank `rank` holds and receives; averages where routing decides.
@@ -188,12 +188,12 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
   const double expert = static_cast<double>(p.expert.parameter_count());
   const double parameters =
       (p.trunk() * (1.0 + training_floats(p, nn::Role::weight) / p.ranks) +
-       p.layers() *
-           (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
-            hosted * expert * (1.0 + training_floats(p, nn::Role::weight) / replicas + block_floats(p)))) *
+       p.layers() * (gate * (1.0 + training_floats(p, nn::Role::router) / p.ranks) +
+                     hosted * expert * (1.0 + training_floats(p, nn::Role::weight) / replicas))) *
       float_bytes;
   const double chance =
-      moe::chance_of_any(static_cast<index_t>(hosted), p.options.routing.slots(), p.config.moe.experts) / replicas;
+      moe::chance_of_any(static_cast<index_t>(hosted), p.options.routing.slots(), p.config.moe.experts) /
+      replicas;
   const double dispatch = p.parts() * p.layers() * (batch - rows) * chance * p.features() * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
   // learns from them, and those of rows that are no data come back.
@@ -203,7 +203,7 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
                          ((p.expert.frozen() ? 1.0 : 2.0) * returned + d_rows) * float_bytes;
   out << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted,
                      rows_of(p.config.train.batch_size), mebibytes(parameters),
-                     mebibytes(activations(p, rank, rows, hosted) * float_bytes),
+                     mebibytes(activations(p, placement, rank, rows, hosted) * float_bytes),
                      p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
 }
 
