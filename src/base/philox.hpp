@@ -23,6 +23,7 @@ enum class RandomUse : std::uint32_t {
   gate_noise = 6,
   augmentation = 7,
   dropout = 8,
+  token_choice = 9,
 };
 
 struct Philox {

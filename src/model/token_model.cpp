@@ -109,6 +109,15 @@ void TokenModel::forward(const nn::Pass& of_batch, moe::Statistics& statistics) 
   expect_finite(statistics);
 }
 
+tensor::Matrix TokenModel::logits(const nn::Pass& of_batch) {
+  trace_.clear();
+  const nn::Pass pass = own(of_batch);
+  pass.clock.enter(Phase::other);
+  tensor::Matrix x = embedding_.forward(pass);
+  for (const auto& branch : branches_) x = branch->forward(pass, x, [] {});
+  return embedding_.logits(pass, norm_.forward(pass, x));
+}
+
 void TokenModel::count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards,
                        moe::Statistics& statistics) {
   const auto& [name, body, module, rows_per_token] = mixtures_[mixture];

@@ -24,6 +24,9 @@ class TokenModel final : public Model {
 
   moe::Statistics statistics() const override;
   void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
+  // The scores of the tokens that may follow each row, [N, V], without a loss: what an evaluation computes. In
+  // the step's memory. Its rows need no labels; with pass.past they go on a sequence.
+  tensor::Matrix logits(const nn::Pass& pass);
   const Vector<double>& regulariser_losses() const override { return regulariser_losses_; }
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override;
@@ -60,7 +63,9 @@ class TokenModel final : public Model {
              moe::Statistics& statistics);
   void collect(const nn::Pass& pass, const nn::ShardSums& shards, moe::Statistics& statistics);
   void expect_finite(const moe::Statistics& statistics) const;
-  nn::Pass own(const nn::Pass& pass) { return {pass.context, pass.batch, pass.mode, pass.clock, &trace_}; }
+  nn::Pass own(const nn::Pass& pass) {
+    return {pass.context, pass.batch, pass.mode, pass.clock, &trace_, pass.past};
+  }
 
   comm::Resources resources_;
   Task task_;

@@ -5,6 +5,7 @@
 
 #include "base/contract.hpp"
 #include "device/thread_pool.hpp"
+#include "nn/past.hpp"
 #include "ops/matmul.hpp"
 #include "tensor/tensor.hpp"
 
@@ -30,7 +31,7 @@ void products_of_rows(tensor::ConstMatrix a, tensor::ConstMatrix b, tensor::Matr
               a.data, b.data, c.data);
 }
 
-// c = a b or a^T b: sums over the tokens, of a square a.
+// c = a b or a^T b: sums over the tokens.
 void along_tokens(ops::Transpose transpose_a, tensor::ConstMatrix a, tensor::ConstMatrix b, tensor::Matrix c) {
   ops::matmul({.m = c.rows,
                .n = c.cols,
@@ -107,8 +108,35 @@ void CausalAttention::forward_head(const Pass& pass, const Head& head, tensor::M
   along_tokens(ops::Transpose::no, p, head.v, head.seen);
 }
 
+tensor::Matrix CausalAttention::see_past(const Pass& pass, tensor::Matrix qkv) const {
+  Past& past = *pass.past;
+  SY_EXPECTS(past.window() == options_.window, "a past of {} tokens, and a window of {}", past.window(),
+             options_.window);
+  const index_t width = options_.width;
+  ops::CausalMask mask{.places = past.places()};
+  if (!options_.across_documents) mask.first = pass.batch.document_begin;
+  ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::forward, qkv, mask.places);
+  const tensor::Matrix kept = past.keys_and_values(width);
+  for (index_t row = 0; row < std::min(mask.places.count, qkv.rows); ++row)
+    std::copy_n(qkv.row(row) + width, 2 * width, kept.row(mask.places.of(row)));
+  const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), qkv.rows, width);
+  const tensor::Matrix rooms =
+      tensor::allocate_matrix(pass.workspace(), options_.heads * qkv.rows, options_.window);
+  pass.context.pool().parallel_for(options_.heads, [&](index_t head) {
+    const index_t column = head * head_width();
+    const auto part = [&](tensor::Matrix all, index_t first) {
+      return tensor::Matrix(all.data + first, all.rows, head_width(), all.stride);
+    };
+    forward_head(pass,
+                 {part(qkv, column), part(kept, column), part(kept, width + column), part(seen, column), mask},
+                 rooms.rows_from(head * qkv.rows, qkv.rows));
+  });
+  return seen;
+}
+
 tensor::Matrix CausalAttention::forward(const Pass& pass, tensor::ConstMatrix x) {
   const tensor::Matrix qkv = in_.forward(pass, x);
+  if (pass.past != nullptr) return out_.forward(pass, see_past(pass, qkv));
   pass.trace->push<Record>().qkv = qkv;
   ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::forward, qkv);
   const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), x.rows, options_.width);

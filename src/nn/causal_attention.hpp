@@ -26,8 +26,9 @@ struct CausalAttentionOptions {
 // y = concat_h(softmax(Q_h K_h^T / sqrt(d)) V_h) W_out over the tokens up to a row's own, with rotary positions
 // in Q and K; no biases (Vaswani et al. 2017). The unit of arithmetic is a sequence and a head: a sequence
 // never leaves its shard, so bits do not depend on ranks or threads, and those of a row not on the tokens
-// behind it. Probabilities are computed again in backward, not kept. Local, but for the gradients of its two
-// matrices.
+// behind it. Probabilities are computed again in backward, not kept. Rows that go on a sequence (pass.past) see
+// its keys and values, with the products of a whole window and so its bits. Local, but for the gradients of its
+// two matrices.
 class CausalAttention final : public Module {
  public:
   CausalAttention(const CausalAttentionOptions& options, comm::DataPlane& data_plane);
@@ -56,6 +57,8 @@ class CausalAttention final : public Module {
   Head head_of(const Pass& pass, index_t task, tensor::Matrix qkv, tensor::Matrix seen) const;
   void probabilities(const Pass& pass, const Head& head, tensor::Matrix p) const;
   void forward_head(const Pass& pass, const Head& head, tensor::Matrix p) const;
+  // Rows that go on pass.past.
+  tensor::Matrix see_past(const Pass& pass, tensor::Matrix qkv) const;
   void backward_head(const Pass& pass, const Head& head, const Head& d, tensor::Matrix p,
                      tensor::Matrix d_p) const;
   // body(task, rooms) for every head of every sequence of this rank, with `rooms` matrices [L, L] of its own.

@@ -11,6 +11,7 @@
 
 namespace switchyard::nn {
 
+class Past;
 class Trace;
 
 enum class Mode { training, evaluation };
@@ -42,12 +43,13 @@ struct Pass {
   Mode mode;
   PhaseClock& clock;
   Trace* trace = nullptr;  // of a model that is made of modules
+  Past* past = nullptr;    // of an evaluation whose rows go on a sequence (nn/past.hpp)
 
   const BatchTiles& tiles() const { return *batch.tiles; }
   device::Workspace& workspace() const { return context.workspace(); }
   bool is_training() const { return mode == Mode::training; }
-  Pass with(const Batch& other) const { return {context, other, mode, clock, trace}; }
-  Pass with(Mode other) const { return {context, batch, other, clock, trace}; }
+  Pass with(const Batch& other) const { return {context, other, mode, clock, trace, past}; }
+  Pass with(Mode other) const { return {context, batch, other, clock, trace, past}; }
 };
 
 }  // namespace switchyard::nn

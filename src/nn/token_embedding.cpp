@@ -52,6 +52,26 @@ tensor::Matrix TokenEmbedding::forward(const Pass& pass) {
   return x;
 }
 
+void TokenEmbedding::multiply(tensor::ConstMatrix y, tensor::Matrix logits) const {
+  ops::matmul({.m = y.rows,
+               .n = vocabulary_,
+               .k = width_,
+               .lda = y.stride,
+               .ldb = width_,
+               .ldc = vocabulary_,
+               .transpose_b = ops::Transpose::yes},
+              y.data, trunk_->values(scores_).data(), logits.data);
+}
+
+tensor::Matrix TokenEmbedding::logits(const Pass& pass, tensor::ConstMatrix y) const {
+  const tensor::Matrix logits = tensor::allocate_matrix(pass.workspace(), y.rows, vocabulary_);
+  pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
+    const IndexRange rows = pass.tiles().rows(tile);
+    multiply(y.rows_from(rows), logits.rows_from(rows));
+  });
+  return logits;
+}
+
 TokenEmbedding::Scores TokenEmbedding::score(const Pass& pass, tensor::ConstMatrix y) {
   device::Workspace& workspace = pass.workspace();
   const Scores scores{workspace.allocate<float>(y.rows), workspace.allocate<std::int32_t>(y.rows)};
@@ -67,16 +87,8 @@ TokenEmbedding::Scores TokenEmbedding::score(const Pass& pass, tensor::ConstMatr
 }
 
 void TokenEmbedding::score_rows(const Pass& pass, IndexRange rows, const Scores& scores) {
-  const float* const table = trunk_->values(scores_).data();
   const tensor::Matrix logits = logits_.rows_from(rows);
-  ops::matmul({.m = rows.size(),
-               .n = vocabulary_,
-               .k = width_,
-               .lda = y_.stride,
-               .ldb = width_,
-               .ldc = vocabulary_,
-               .transpose_b = ops::Transpose::yes},
-              y_.row(rows.begin), table, logits.data);
+  multiply(y_.rows_from(rows), logits);
   const float scale = pass.is_training() ? static_cast<float>(pass.batch.row_weight()) : 0.0F;
   ops::cross_entropy(pass.context, logits, pass.batch.labels.subspan(rows.begin, rows.size()), scale,
                      scores.losses.subspan(rows.begin, rows.size()),
@@ -84,7 +96,7 @@ void TokenEmbedding::score_rows(const Pass& pass, IndexRange rows, const Scores&
   if (!pass.is_training()) return;
   ops::matmul(
       {.m = rows.size(), .n = width_, .k = vocabulary_, .lda = vocabulary_, .ldb = width_, .ldc = width_},
-      logits.data, table, d_y_.row(rows.begin));
+      logits.data, trunk_->values(scores_).data(), d_y_.row(rows.begin));
 }
 
 void TokenEmbedding::for_each_shard(const Pass& pass, index_t table, const auto& add) {

@@ -27,6 +27,8 @@ class TokenEmbedding {
   // x = E[token]: [N, D], of pass.batch.tokens.
   tensor::Matrix forward(const Pass& pass);
 
+  // y S^T: [N, V], without a loss.
+  tensor::Matrix logits(const Pass& pass, tensor::ConstMatrix y) const;
   struct Scores {
     Span<float> losses;            // [N], -log softmax(y S^T)_target, in nats
     Span<std::int32_t> predicted;  // [N]
@@ -41,6 +43,7 @@ class TokenEmbedding {
  private:
   // add(shard, its rows of this rank, a table's gradient), which is zero before.
   void for_each_shard(const Pass& pass, index_t table, const auto& add);
+  void multiply(tensor::ConstMatrix y, tensor::Matrix logits) const;
   void score_rows(const Pass& pass, IndexRange rows, const Scores& scores);
   // [V, D] times rows of y.
   void add_score_gradient(IndexRange rows, tensor::Matrix gradient) const;

@@ -27,12 +27,13 @@ RotaryTable RotaryTable::make(index_t positions, index_t head_width, double base
   return table;
 }
 
-void rotate(device::Context& context, const RotaryTable& table, index_t heads, Turn turn, tensor::Matrix rows) {
+void rotate(device::Context& context, const RotaryTable& table, index_t heads, Turn turn, tensor::Matrix rows,
+            Places places) {
   SY_EXPECTS(rows.cols >= heads * 2 * table.half, "{} columns for {} heads of {}", rows.cols, heads,
              2 * table.half);
   device::for_each_row(context, rows.rows,
                        kernels::Rotate{table.cosine.data(), table.sine.data(), table.positions, table.half,
-                                       heads, turn == Turn::forward ? 1.0F : -1.0F, rows});
+                                       heads, turn == Turn::forward ? 1.0F : -1.0F, places, rows});
 }
 
 namespace {
@@ -40,13 +41,16 @@ namespace {
 kernels::SeenColumns seen_by(CausalMask mask, index_t rows) {
   SY_EXPECTS(mask.first.empty() || std::ssize(mask.first) == rows, "{} first columns of {} rows",
              mask.first.size(), rows);
-  return {mask.first.empty() ? nullptr : mask.first.data()};
+  return {mask.first.empty() ? nullptr : mask.first.data(), mask.places};
 }
 
 }  // namespace
 
 void causal_softmax(device::Context& context, CausalMask mask, float scale, tensor::Matrix scores) {
-  expect_shape("scores", scores, scores.rows, scores.rows);
+  const Places& places = mask.places;
+  SY_EXPECTS(
+      places.first >= 0 && places.count > 0 && (scores.rows == 0 || places.of(scores.rows - 1) < scores.cols),
+      "{} rows from position {} on of {}", scores.rows, places.first, scores.cols);
   device::for_each_row(context, scores.rows, kernels::CausalSoftmax{seen_by(mask, scores.rows), scale, scores});
 }
 

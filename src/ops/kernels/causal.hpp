@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/host_device.hpp"
+#include "ops/causal.hpp"
 #include "ops/kernels/math.hpp"
 #include "tensor/view.hpp"
 
@@ -16,13 +17,15 @@ struct Rotate {
   index_t half;
   index_t heads;
   float direction;  // 1: forward, -1: back
+  Places places;
   tensor::Matrix rows;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const index_t n = half;
-    const float* const c = cosine + row % positions * n;
-    const float* const s = sine + row % positions * n;
+    const index_t position = places.of(row) % positions;
+    const float* const c = cosine + position * n;
+    const float* const s = sine + position * n;
     const float way = direction;
     for (index_t head = 0; head < heads; ++head) {
       float* const first = rows.row(row) + head * 2 * n;
@@ -38,19 +41,20 @@ struct Rotate {
   }
 };
 
-// Of row i: columns first(i) to i.
+// Of row i: columns first(i) to last(i).
 struct SeenColumns {
   const std::int32_t* begin;  // null: 0 for every row
+  Places places;
 
   SY_HD index_t first(index_t row) const { return begin == nullptr ? 0 : begin[row]; }
+  SY_HD index_t last(index_t row) const { return places.of(row); }
 };
 
-// 0 for the columns that a row does not see.
+// 0 for the columns of a row that it does not see.
 template <class Team>
-SY_HD void clear_unseen(const Team& team, index_t first, index_t row, tensor::Matrix m) {
-  float* const out = m.row(row);
+SY_HD void clear_unseen(const Team& team, index_t first, index_t last, float* out, index_t cols) {
   team.for_each(first, [=](index_t j) { out[j] = 0.0F; });
-  team.for_each(m.cols - row - 1, [=](index_t j) { out[row + 1 + j] = 0.0F; });
+  team.for_each(cols - last - 1, [=](index_t j) { out[last + 1 + j] = 0.0F; });
 }
 
 struct CausalSoftmax {
@@ -61,14 +65,15 @@ struct CausalSoftmax {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const index_t first = mask.first(row);
+    const index_t last = mask.last(row);
     float* const s = scores.row(row) + first;
-    const index_t seen = row + 1 - first;
+    const index_t seen = last + 1 - first;
     const float factor = scale;
     const float m = team.max(seen, [=](index_t j) { return factor * s[j]; });
     team.for_each(seen, [=](index_t j) { s[j] = exp(factor * s[j] - m); });
     const float sum = team.sum(seen, [=](index_t j) { return s[j]; });
     team.for_each(seen, [=](index_t j) { s[j] /= sum; });
-    clear_unseen(team, first, row, scores);
+    clear_unseen(team, first, last, scores.row(row), scores.cols);
   }
 };
 
@@ -82,12 +87,13 @@ struct CausalSoftmaxBackward {
   SY_HD void operator()(const Team& team, index_t row) const {
     const index_t first = mask.first(row);
     const float* const share = p.row(row) + first;
+    const index_t last = mask.last(row);
     float* const out = d.row(row) + first;
-    const index_t seen = row + 1 - first;
+    const index_t seen = last + 1 - first;
     const float factor = scale;
     const float along = team.sum(seen, [=](index_t j) { return share[j] * out[j]; });
     team.for_each(seen, [=](index_t j) { out[j] = factor * (share[j] * (out[j] - along)); });
-    clear_unseen(team, first, row, d);
+    clear_unseen(team, first, last, d.row(row), d.cols);
   }
 };
 

@@ -126,5 +126,40 @@ TEST(Rotate, leaves_products_to_the_distance_of_positions) {
   EXPECT_GT(std::abs(product(7, 3) - product(7, 2)), 1e-3);
 }
 
+// Rows that go on a sequence are its rows of those positions, and further ones copies of the last.
+TEST(Places, of_rows_are_those_of_the_whole_sequence) {
+  constexpr index_t n = 40, heads = 2, width = 6, cols = heads * width, rows = 12;
+  const RotaryTable table = RotaryTable::make(n, width, 100.0);
+  const std::vector<float> scores = random_values(n * n, 5, 9.0F), x = random_values(n * cols, 6);
+  std::vector<std::int32_t> first(as_size(n));
+  for (std::size_t i = 0; i < first.size(); ++i) first[i] = i < 5 ? 0 : 5;
+  device::Context one_thread(1);
+  std::vector<float> p = scores, turned = x;
+  causal_softmax(one_thread, {first}, 0.5F, {p.data(), n, n});
+  rotate(one_thread, table, heads, Turn::forward, {turned.data(), n, cols});
+  for (const Places places : {Places{0, 3}, Places{7, 1}, Places{28, 12}}) {
+    const auto rows_of = [&]<class T>(const std::vector<T>& all, index_t columns) {
+      std::vector<T> some;
+      for (index_t r = 0; r < rows; ++r) {
+        const index_t position = places.first + std::min(r, places.count - 1);
+        some.insert(some.end(), all.begin() + position * columns, all.begin() + (position + 1) * columns);
+      }
+      return some;
+    };
+    const std::vector<std::int32_t> first_of_rows = rows_of(first, 1);
+    const auto got = on_every_executor("places", [&](device::Context& context) {
+      std::vector<float> of_scores = rows_of(scores, n), of_x = rows_of(x, cols);
+      causal_softmax(context, {first_of_rows, places}, 0.5F, {of_scores.data(), rows, n});
+      rotate(context, table, heads, Turn::forward, {of_x.data(), rows, cols}, places);
+      of_scores.insert(of_scores.end(), of_x.begin(), of_x.end());
+      return of_scores;
+    });
+    std::vector<float> expected = rows_of(p, n);
+    const std::vector<float> of_x = rows_of(turned, cols);
+    expected.insert(expected.end(), of_x.begin(), of_x.end());
+    EXPECT_TRUE(same_bits(got, expected)) << "from " << places.first;
+  }
+}
+
 }  // namespace
 }  // namespace switchyard::ops
