@@ -42,7 +42,7 @@ StandardOutput::int_type StandardOutput::overflow(int_type character) {
 
 int StandardOutput::sync() {
   write_out();
-  return 0;  // finish() tells; std::cout goes on, and drops what cannot be written
+  return failure_ ? -1 : 0;
 }
 
 void StandardOutput::write_out() {

@@ -13,7 +13,8 @@ namespace switchyard {
 // file sizes become errors of the call that meets them, not signals that kill.
 void secure_standard_streams();
 
-// Takes the place of std::cout's buffer while it lives, and remembers why a write failed.
+// Takes the place of std::cout's buffer while it lives, and remembers why a write failed. A flush that finds it
+// lost makes std::cout go bad, which then drops what it is given; finish() tells.
 class StandardOutput : private std::streambuf {
  public:
   StandardOutput();

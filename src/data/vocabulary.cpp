@@ -10,6 +10,7 @@
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
+#include "base/utf8.hpp"
 
 namespace switchyard::data {
 namespace {
@@ -17,22 +18,6 @@ namespace {
 constexpr std::size_t longest_line_bytes = 4096;
 constexpr std::string_view space_mark = "\xe2\x96\x81";    // U+2581, SentencePiece's sign of a space
 constexpr std::string_view unknown_mark = "\xe2\x96\x85";  // U+2585, of what is unknown
-
-// How many bytes the character takes with which `text` begins; 0: it is not UTF-8 (RFC 3629).
-std::size_t character_bytes(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t bytes = lead >= 0xf5 ? 0 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 0;
-  if (bytes == 0 || text.size() < bytes) return 0;
-  for (std::size_t i = 1; i < bytes; ++i)
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  const unsigned char second = byte(1);
-  const bool is_too_long = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-  const bool is_surrogate = lead == 0xed && second >= 0xa0;
-  const bool is_beyond = lead == 0xf4 && second >= 0x90;
-  return is_too_long || is_surrogate || is_beyond ? 0 : bytes;
-}
 
 bool is_reserved(std::string_view character) {
   return character == std::string_view("\0", 1) || character == space_mark || character == unknown_mark;

@@ -7,30 +7,17 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/utf8.hpp"
+
 namespace switchyard::report {
 namespace {
 
 constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::string_view no_number = "–";
 
-// Bytes of the UTF-8 character that `text` begins with; 0 if it is none. Overlong forms and surrogates count
-// as none.
+// Bytes of the character that `text` begins with; 0 if it is none, or one that XML forbids: U+FFFE, U+FFFF.
 std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xC2 && first < 0xE0   ? 2
-                             : first >= 0xE0 && first < 0xF0 ? 3
-                             : first >= 0xF0 && first < 0xF5 ? 4
-                                                             : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const bool overlong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
-  const bool outside = (first == 0xED && byte(1) >= 0xA0) || (first == 0xF4 && byte(1) >= 0x90);
-  const bool noncharacter = first == 0xEF && byte(1) == 0xBF && byte(2) >= 0xBE;  // XML forbids U+FFFE, U+FFFF
-  return overlong || outside || noncharacter ? 0 : length;
+  return text.starts_with("\xEF\xBF\xBE") || text.starts_with("\xEF\xBF\xBF") ? 0 : character_bytes(text);
 }
 
 using Entity = std::pair<char, std::string_view>;
