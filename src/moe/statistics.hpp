@@ -1,6 +1,7 @@
 // What a model did over the global batch or a whole split: its losses, and what each of its mixture layers did.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <numbers>
 #include <string>
@@ -43,6 +44,8 @@ class Statistics {
   double error() const { return per_sample(static_cast<double>(errors())); }
   double task_loss() const { return per_sample(task_loss_sum); }
   double likelihood_loss() const { return per_sample(likelihood_loss_sum); }
+  // Of a model of tokens: among so many equally probable ones it would be as unsure.
+  double perplexity() const { return std::exp(likelihood_loss()); }
   // Of the text that the tokens stand for. 0 where they stand for none.
   double bits_per_byte() const {
     return token.bytes > 0 ? likelihood_loss() * std::numbers::log2e / token.bytes : 0.0;

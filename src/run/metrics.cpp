@@ -162,6 +162,7 @@ Json evaluation_object(const moe::Statistics& statistics) {
     object.update(routing_object(statistics.routing()));
     return object;
   }
+  object["perplexity"] = statistics.perplexity();
   object["bits_per_byte"] = statistics.bits_per_byte();
   object["domains"] = statistics.group_names;
   Json layers = Json::array();

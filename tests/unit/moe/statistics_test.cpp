@@ -35,6 +35,7 @@ TEST(Statistics, give_the_means_over_samples) {
   EXPECT_EQ(statistics.error(), 0.25);
   EXPECT_EQ(statistics.task_loss(), 0.75);
   EXPECT_EQ(statistics.likelihood_loss(), 0.5);
+  EXPECT_NEAR(statistics.perplexity(), 1.6487212707001282, 1e-15);
   EXPECT_NEAR(statistics.bits_per_byte(), 0.7213475204444817, 1e-15);
   statistics.token = {"token", 4};
   EXPECT_NEAR(statistics.bits_per_byte(), 0.7213475204444817 / 4, 1e-15);

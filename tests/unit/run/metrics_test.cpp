@@ -128,7 +128,8 @@ TEST(StepLine, of_several_layers_has_one_object_for_each) {
 TEST(EvaluationRecordObject, of_several_layers_has_one_object_for_each) {
   const Json object = evaluation_record_object({"validation", 540, 3, 2.0}, test::text_statistics());
   EXPECT_THAT(keys(object), testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "task_loss",
-                                                 "bits_per_byte", "domains", "layers", "time"));
+                                                 "perplexity", "bits_per_byte", "domains", "layers", "time"));
+  EXPECT_NEAR(object["perplexity"].get<double>(), std::sqrt(2.0), 1e-12);
   EXPECT_NEAR(object["bits_per_byte"].get<double>(), 0.5, 1e-12);
   EXPECT_EQ(object["domains"].dump(), R"(["code","letters"])");
   for (const Json& layer : object["layers"]) {
