@@ -32,7 +32,7 @@ inline constexpr int schema_version = 2;
 // The library as it is loaded: "HDF5 1.10.8".
 std::string hdf5_library();
 
-// The unsigned ones are of files of arrays that are no checkpoints: write_arrays().
+// The wider unsigned ones are of files of arrays that are no checkpoints: write_arrays().
 enum class DType { float32, float64, int64, uint8, uint16, uint32 };
 
 // A run of elements, in row-major order, of the array `path`, of which this rank holds the one valid copy. A

@@ -239,6 +239,16 @@ void expect_training(Span<const Document> documents) {
                   documents.size()));
 }
 
+using Say = std::function<void(const std::string&)>;
+
+Vocabulary learn(Span<const Document> documents, index_t size, const Say& say, index_t& sample_every) {
+  expect_training(documents);
+  LearnedLines lines(documents);
+  sample_every = lines.every();
+  say(fmt::format("learning {} pieces from 1 line in {}", size, sample_every));
+  return Vocabulary::train([&](std::string_view& line) { return lines.next(line); }, size);
+}
+
 }  // namespace
 
 void TokenArray::append(Span<const std::int32_t> tokens) {
@@ -288,7 +298,7 @@ std::array<std::vector<CorpusCount>, 3> Corpus::counts() const {
 }
 
 Corpus make_corpus(const CorpusOptions& options, const std::function<void(const std::string&)>& say) {
-  Vocabulary::expect_possible(options.vocabulary);
+  if (!options.model) Vocabulary::expect_possible(options.vocabulary);
   const std::vector<Input> inputs = inputs_of(options.inputs);
   Collection collection(options.without);
   for (std::size_t domain = 0; domain < inputs.size(); ++domain) {
@@ -296,15 +306,12 @@ Corpus make_corpus(const CorpusOptions& options, const std::function<void(const 
     collection.add(inputs[domain], static_cast<std::uint16_t>(domain));
   }
   const std::vector<Document> documents = collection.take();
-  expect_training(documents);
-
-  LearnedLines lines(documents);
-  say(fmt::format("learning {} pieces from 1 line in {}", options.vocabulary, lines.every()));
-  Corpus corpus(
-      Vocabulary::train([&](std::string_view& line) { return lines.next(line); }, options.vocabulary));
+  index_t sample_every = 0;
+  Corpus corpus(options.model ? Vocabulary(*options.model)
+                              : learn(documents, options.vocabulary, say, sample_every));
   for (const Input& input : inputs) corpus.domains.push_back(input.domain);
   corpus.inputs = collection.inputs();
-  corpus.sample_every = lines.every();
+  corpus.sample_every = sample_every;
   corpus.dropped_bytes = collection.dropped_bytes();
 
   say(fmt::format("encoding {} documents", documents.size()));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,7 +64,7 @@ struct Corpus {
   std::vector<std::uint16_t> document_domain;  // of each document
   std::vector<std::uint8_t> document_split;
   std::string inputs;         // a line for each file that was read: digest of its text, bytes, domain/path
-  index_t sample_every = 1;   // the vocabulary was learned from every so manieth line
+  index_t sample_every = 1;   // the vocabulary was learned from every so manieth line; 0: from none
   index_t dropped_bytes = 0;  // of what repeats
 
   index_t documents() const { return std::ssize(document_domain); }
@@ -78,9 +79,11 @@ struct CorpusOptions {
   std::vector<std::string> inputs;  // PATH or NAME=PATH, each a domain
   std::string without;              // what has this name below a folder is passed over
   index_t vocabulary = 4096;
+  // In place of one that is learned.
+  std::optional<std::string> model = {};  // of a Vocabulary
 };
 
-// Reads the inputs and learns a vocabulary from them.
+// Reads the inputs and learns a vocabulary from them, or takes one that there is.
 //
 // A file is a domain of its name without .gz and the ending of text; it is cut into documents as data.source =
 // text cuts it. A folder is a domain of its name; each text file below it (.txt .text .rst .pod .md .tex .asc,
@@ -99,5 +102,7 @@ Corpus make_corpus(const CorpusOptions& options, const std::function<void(const 
 void write_corpus(const std::filesystem::path& file, const Corpus& corpus);
 // Throws DataError for what is no such file, or damaged.
 Corpus read_corpus(const std::filesystem::path& file);
+// Of such a file.
+Vocabulary read_vocabulary(const std::filesystem::path& file);
 
 }  // namespace switchyard::data

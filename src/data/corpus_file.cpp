@@ -146,15 +146,27 @@ void write_corpus(const fs::path& file, const Corpus& corpus) {
   checkpoint::write_arrays(file, header, arrays, checkpoint::tokens_mark);
 }
 
-Corpus read_corpus(const fs::path& file) {
-  const checkpoint::Reader reader(file, checkpoint::tokens_mark);
+namespace {
+
+Vocabulary vocabulary_in(const checkpoint::Reader& reader, const fs::path& file) {
   if (const std::int64_t rule = reader.integer("rule_version"); rule != Vocabulary::rule_version)
     throw DataError(
         fmt::format("{} was made by rule {} of cutting text into tokens, this program knows rule {}; make "
                     "it again",
                     file.string(), rule, Vocabulary::rule_version));
   const auto model = read_array<std::uint8_t>(reader, file, "model");
-  Corpus corpus(Vocabulary(std::string(model.begin(), model.end())));
+  return Vocabulary(std::string(model.begin(), model.end()));
+}
+
+}  // namespace
+
+Vocabulary read_vocabulary(const fs::path& file) {
+  return vocabulary_in(checkpoint::Reader(file, checkpoint::tokens_mark), file);
+}
+
+Corpus read_corpus(const fs::path& file) {
+  const checkpoint::Reader reader(file, checkpoint::tokens_mark);
+  Corpus corpus(vocabulary_in(reader, file));
   corpus.domains = lines_of(reader.text("domains"));
   if (corpus.domains.empty() || std::ssize(corpus.domains) > detail::most_domains)
     fail(file, fmt::format("it has {} domains", corpus.domains.size()));

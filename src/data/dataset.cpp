@@ -56,6 +56,7 @@ index_t Dataset::group_count() const { return source_->group_count(); }
 std::vector<std::string> Dataset::group_names() const { return source_->group_names(); }
 index_t Dataset::window() const { return source_->window(); }
 std::string_view Dataset::token_name() const { return source_->token_name(); }
+std::string_view Dataset::vocabulary_model() const { return source_->vocabulary_model(); }
 double Dataset::bytes_per_token(Split split) const { return source_->bytes_per_token(split); }
 std::string_view Dataset::counted() const {
   if (window() == 0) return "samples";

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -75,6 +76,9 @@ class Dataset {
   index_t window() const;
   // "byte" or "token": what a token is called. Only where samples are sequences.
   std::string_view token_name() const;
+  // Of tokens that are pieces of a vocabulary, that one's model, as SentencePiece reads it
+  // (data/vocabulary.hpp); else empty.
+  std::string_view vocabulary_model() const;
   // Of the text that the targets of a split's windows stand for. Losses per byte are comparable between
   // vocabularies: (loss of a token / bytes_per_token). 1 where a token is a byte; 0 for a split without
   // samples.

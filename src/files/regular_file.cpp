@@ -84,6 +84,12 @@ std::string read_regular_file(const std::filesystem::path& path, std::size_t mos
   return text;
 }
 
+bool begins_with(const std::filesystem::path& path, std::string_view mark) {
+  std::string reason;
+  const QuietDescriptor file = open_regular(path, reason);
+  return file && read_up_to(file, mark.size(), path) == mark;
+}
+
 void expect_replaceable(const std::filesystem::path& path, std::string_view mark, std::string_view option) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) != 0) {

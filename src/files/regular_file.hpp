@@ -20,6 +20,9 @@ std::string why_unreadable(const std::filesystem::path& path);
 // `most_bytes` (1 GiB: more than any report or record of ours).
 std::string read_regular_file(const std::filesystem::path& path, std::size_t most_bytes = std::size_t{1} << 30);
 
+// Whether `path` is a regular file that begins with `mark`. Local.
+bool begins_with(const std::filesystem::path& path, std::string_view mark);
+
 // Throws DataError unless `path` is new, or a regular file (no link) that begins with `mark`: only a file of
 // ours is replaced. An empty mark: any regular file. `option` is how a user names another place.
 void expect_replaceable(const std::filesystem::path& path, std::string_view mark, std::string_view option);

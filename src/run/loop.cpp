@@ -260,7 +260,7 @@ void Loop::save() {
     if (metrics_) metrics_->sync();
   });
   save_checkpoint(resources_.communicator, checkpoint_folder_,
-                  {config_, state_, *model_, optimiser_, last_batch_},
+                  {config_, state_, *model_, optimiser_, last_batch_, loader_.dataset().vocabulary_model()},
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
 }

@@ -14,6 +14,7 @@
 #include "data/batches.hpp"
 #include "ops/matmul.hpp"
 #include "run/config.hpp"
+#include "run/vocabulary.hpp"
 
 namespace switchyard::run {
 namespace {
@@ -69,6 +70,13 @@ struct LastStep {
   Vector<std::int64_t> load;
 };
 
+// What is written is only read, but a slice can be either.
+checkpoint::Slice slice_of_vocabulary(std::string_view model) {
+  const tensor::Shape shape{std::ssize(model)};
+  return {std::string(vocabulary_path), checkpoint::DType::uint8, shape, checkpoint::all_elements(shape),
+          reinterpret_cast<std::byte*>(const_cast<char*>(model.data()))};
+}
+
 bool is_finite(const checkpoint::Slice& slice) {
   const auto* const values = reinterpret_cast<const float*>(slice.data);
   float sum = 0;  // v - v is 0 for a finite v and NaN otherwise
@@ -110,7 +118,7 @@ void expect(const checkpoint::Reader& reader, const std::string& path, std::int6
 
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
                      const checkpoint::SaveOptions& options) {
-  const auto& [config, state, model, optimiser, last_step] = run;
+  const auto& [config, state, model, optimiser, last_step, vocabulary] = run;
   const data::Batching batching{state.data.training_samples, config.train.batch_size};
   const data::Position position = batching.position_of(state.step);
   checkpoint::Header header;
@@ -137,6 +145,7 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
   std::vector<LastStep> last(last_step.layers.begin(), last_step.layers.end());
   if (communicator.is_root()) {
     for (LastStep& layer : last) std::ranges::copy(layer.slices(), std::back_inserter(slices));
+    if (!vocabulary.empty()) slices.push_back(slice_of_vocabulary(vocabulary));
   }
   communicator.set_phase(state.step, "save");
   // The others wait while one rank writes: 20 MB/s is a slow shared file system.

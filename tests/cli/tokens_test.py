@@ -5,6 +5,7 @@ import math
 import pathlib
 import random
 import re
+import shlex
 
 import h5py
 import numpy
@@ -86,15 +87,15 @@ class Page(runs.RunTest):
 
     def test_commands_run(self):
         here, letters = self.new_path() / "here", "abcdefghijklmnopqrstuvwxyz"
-        for folder, name in (("here/texts/a", "{}.rst"), ("here/texts/b", "{}.txt"), ("docs", "{}.md"), ("here", "novels.txt")):
+        for folder, name in (("here/texts/a", "{}.rst"), ("here/texts/b", "{}.txt"), ("here/other", "{}.txt"), ("docs", "{}.md"), ("here", "novels.txt")):
             (here.parent / folder).mkdir(parents=True, exist_ok=True)
             for page in range(1 if name == "novels.txt" else 20):
                 random.seed(f"{folder}{page}")
                 text = "".join("".join(random.choices(letters, k=4)) + random.choice("   \n") for _ in range(1200))
                 (here.parent / folder / name.format(page)).write_text(text)
         commands = re.findall(r"(?m)^    switchyard (.*)", (SOURCE / "docs/language_models.md").read_text())
-        commands = [words.split() for words in commands if "$(" not in words]
-        self.assertEqual([words[0] for words in commands], ["corpus", "train", "train"])
+        commands = [shlex.split(words) for words in commands if "$(" not in words]
+        self.assertEqual([words[0] for words in commands], ["corpus", "train", "train", "sample", "corpus", "eval"])
         for words in commands:
             words = [SOURCE / word if word.startswith("configs/") else word for word in words]
             few = ["--train.max_steps=2"] if words[0] == "train" else []
@@ -158,7 +159,8 @@ class Runs(OfTokens):
         folder = self.new_path("few")
         write_pages(folder, ["one", "two", "three"], 3)
         self.say("corpus", f"code={folder}", "--vocabulary=290", f"--out={other}")
-        self.expect_failure(runs.switchyard("eval", self.run_folder, f"--data.file={other}"), 3, "that is float32 290 x 16")
+        self.expect_failure(runs.switchyard("eval", self.run_folder, f"--data.file={other}"), 3,
+                            f"of another vocabulary than the run's (290 pieces, and the run's has {VOCABULARY})")
         found = json.loads(self.say("eval", self.run_folder, f"--data.file={self.file}"))
         self.assertTrue(found["data"]["same_as_run"])
         self.expect_failure(runs.switchyard("resume", self.run_folder, f"--data.file={other}"), 3,

@@ -11,6 +11,7 @@
 #include "console/terminal.hpp"
 #include "data/corpus.hpp"
 #include "files/regular_file.hpp"
+#include "run/vocabulary.hpp"
 #include "train/evaluation.hpp"
 
 namespace switchyard::cli {
@@ -37,14 +38,18 @@ std::filesystem::path new_file_of(const CommandLine& line) {
   return file;
 }
 
-index_t vocabulary_of(const CommandLine& line) {
+// A number of pieces, or where there are some.
+void set_vocabulary(const CommandLine& line, data::CorpusOptions& options) {
   const std::string text = line.option("vocabulary").value_or("4096");
   const char* const end = text.data() + text.size();
-  index_t vocabulary = 0;
-  const auto parsed = std::from_chars(text.data(), end, vocabulary);
-  if (parsed.ec != std::errc() || parsed.ptr != end)
-    throw ConfigError(fmt::format("'--vocabulary={}' is no number of pieces; try --vocabulary=4096", text));
-  return vocabulary;
+  const auto parsed = std::from_chars(text.data(), end, options.vocabulary);
+  if (parsed.ec == std::errc() && parsed.ptr == end) return;
+  if (!files::is_there(text))
+    throw ConfigError(
+        fmt::format("'--vocabulary={}' is no number of pieces, and no file has this name (a file of tokens, a "
+                    "checkpoint or a run folder gives its own); try --vocabulary=4096",
+                    text));
+  options.model = run::read_vocabulary(text).model();
 }
 
 std::string row_of(std::string_view domain, std::string_view split, const data::CorpusCount& count) {
@@ -85,9 +90,10 @@ std::string table_of(const data::Corpus& corpus) {
 int corpus(Arguments arguments) {
   const CommandLine line = parse_command_line(arguments, {.own = {"out", "vocabulary", "without"}});
   const std::filesystem::path file = new_file_of(line);
+  data::CorpusOptions options{.inputs = line.positionals, .without = line.option("without").value_or("")};
+  set_vocabulary(line, options);
   const data::Corpus made =
-      data::make_corpus({line.positionals, line.option("without").value_or(""), vocabulary_of(line)},
-                        [](const std::string& stage) { std::cout << stage << std::endl; });
+      data::make_corpus(options, [](const std::string& stage) { std::cout << stage << std::endl; });
   data::write_corpus(file, made);
   std::cout << table_of(made)
             << fmt::format("{}: {} pieces; {} bytes of text occurred before and were left out\n", file.string(),
@@ -96,7 +102,8 @@ int corpus(Arguments arguments) {
 }
 
 std::string corpus_help() {
-  return "usage: switchyard corpus FILE|FOLDER|NAME=PATH ... --out=FILE.h5 [--vocabulary=N] [--without=NAME]\n\n"
+  return "usage: switchyard corpus FILE|FOLDER|NAME=PATH ... --out=FILE.h5 [--vocabulary=N|FILE]\n"
+         "                         [--without=NAME]\n\n"
          "Makes tokens of text, for data.source = tokens: learns a vocabulary of N pieces (4096; BPE of "
          "SentencePiece, without\n"
          "loss) and writes documents, their domains and splits, and all that turns tokens into text again. Each "
@@ -107,7 +114,9 @@ std::string corpus_help() {
          "Documents and\n"
          "paragraphs that occurred before are left out; a tenth of the documents is for validation and a tenth "
          "for test. The\n"
-         "same text gives the same file. docs/language_models.md tells more.\n";
+         "same text gives the same file. --vocabulary=FILE takes that of a file of tokens, a checkpoint or a run "
+         "folder, for text\n"
+         "that is to be read by a model that was trained with it. docs/language_models.md tells more.\n";
 }
 
 }  // namespace switchyard::cli

@@ -9,19 +9,16 @@
 #include "base/log.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/handshake.hpp"
-#include "cli/options.hpp"
+#include "cli/stored_run.hpp"
 #include "comm/agreement.hpp"
 #include "run/config.hpp"
 #include "run/metrics.hpp"
 #include "run/run_checkpoint.hpp"
+#include "run/vocabulary.hpp"
 #include "train/evaluation.hpp"
 
 namespace switchyard::cli {
 namespace {
-
-constexpr OverrideRule evaluation_rule{.allows = run::may_change_in_evaluation,
-                                       .why = "an evaluation uses the checkpoint's own configuration",
-                                       .try_this = "leave it out"};
 
 data::Split split_of(const CommandLine& line) {
   const std::string given = line.option("split").value_or("test");
@@ -48,29 +45,19 @@ run::Json data_object(const checkpoint::Reader& reader, const data::Dataset& dat
 int evaluate(Runtime& runtime, Arguments arguments) {
   comm::Communicator& communicator = runtime.communicator();
   data::Split split = data::Split::test;
-  std::optional<std::string> name;  // of the checkpoint
   CommandLine line;
-  std::string file;
-  comm::agree(communicator, [&] {
-    line = parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"split", "checkpoint"}});
-    split = split_of(line);
-    name = line.option("checkpoint");
-    const std::string& path =
-        only_positional(line, "eval takes one checkpoint or run folder", "switchyard eval runs/latest");
-    const comm::WatchedWait wait(&runtime.watchdog(), comm::Operation::read_files, "run folder");
-    if (runtime.is_root()) file = name ? run::named_checkpoint(path, *name) : run::checkpoint_file(path);
-  });
+  const std::string file = checkpoint_of(
+      runtime,
+      [&] {
+        line = parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"split", "checkpoint"}});
+        split = split_of(line);
+        return line;
+      },
+      {"eval takes one checkpoint or run folder", "switchyard eval runs/latest"});
   comm::expect_same(communicator, ErrorKind::config,
-                    std::vector{compared_argument("the checkpoint", line.positionals[0]),
-                                compared_argument("--checkpoint", name.value_or("")),
-                                compared_argument("--split", train::name(split))});
-  communicator.broadcast(file);
+                    std::vector{compared_argument("--split", train::name(split))});
   const checkpoint::Reader reader(communicator, file);
-
-  const run::Config config = runtime.read_config([&] {
-    return parse_overrides(run::without_training(run::parse_config(reader.text("config"), file)), line,
-                           evaluation_rule);
-  });
+  const run::Config config = stored_config(runtime, reader, file, line);
   runtime.start_device(config.run);
   const comm::Resources resources = runtime.resources(config.moe.replicas);
   const data::Dataset dataset = runtime.read_data(config);
@@ -83,6 +70,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                       "score); try another --split",
                       train::name(split)));
     }
+    run::expect_same_vocabulary(reader, dataset, config);
     loader.emplace(config.train, config.run.seed, dataset, resources);
     model = model::make_model(run::model_options(config), train::task_of(dataset), resources);
     run::load_arrays(reader, *model, nullptr);
@@ -113,11 +101,12 @@ Evaluates a checkpoint, or one of a run folder (--checkpoint; without it the new
 prints one JSON object: error, loss (-ln of the label's probability), task_loss (model.loss), h_s, h_s_chosen, h_u,
 mi_predicted, mi_true (bits), dispatch_entropy_label (nats), largest_share, active_experts, expert_share, load,
 class_by_expert; dispatch_entropy and cluster_by_expert where the data carry clusters; data.same_as_run, whether these
-are the data of the checkpoint's run. Of a model of text: error, loss, task_loss (nats a token), bits_per_byte, domains
-(their names), and for each mixture layer of layers its name, h_s to load without what is of classes, dispatch_entropy
-of the domains, and domain_by_expert; samples are tokens, or bytes. The numbers do not depend on the number of ranks,
-but for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one expert a sample of a mixture that
-was trained with more; load counts what each expert computed.
+are the data of the checkpoint's run. Of a model of text: error, loss, task_loss (nats a token), perplexity (exp(loss)),
+bits_per_byte, domains (their names), and for each mixture layer of layers its name, h_s to load without what is of
+classes, dispatch_entropy of the domains, and domain_by_expert; samples are tokens, or bytes. The numbers do not depend
+on the number of ranks, but for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one expert a
+sample of a mixture that was trained with more; load counts what each expert computed. --data.file=FILE may be another
+file of tokens, if it is of the run's vocabulary (`switchyard corpus --vocabulary=RUN`).
 )";
 }
 

@@ -36,6 +36,7 @@ class SampleSource {
   virtual index_t window() const { return 0; }
   // As Dataset's.
   virtual std::string_view token_name() const { return "byte"; }
+  virtual std::string_view vocabulary_model() const { return {}; }
   virtual double bytes_per_token(Split) const { return 1; }
   virtual std::int32_t end_of_document() const { return -1; }
   virtual void fill_tokens(Split, Span<const index_t> /*samples*/, Span<std::int32_t> /*tokens*/,

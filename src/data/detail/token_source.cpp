@@ -41,6 +41,7 @@ class TokenSource final : public SampleSource {
   index_t window() const override { return shape_.width; }
   std::string_view token_name() const override { return "token"; }
   std::int32_t end_of_document() const override { return Vocabulary::end_of_document; }
+  std::string_view vocabulary_model() const override { return corpus_.vocabulary.model(); }
   double bytes_per_token(Split split) const override {
     const index_t tokens = size(split) * window();
     return tokens > 0 ? static_cast<double>(of(split).target_bytes) / static_cast<double>(tokens) : 0;

@@ -1,0 +1,29 @@
+// A run as a command finds it that asks a trained model.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "checkpoint/checkpoint.hpp"
+#include "cli/options.hpp"
+#include "cli/runtime.hpp"
+#include "run/config.hpp"
+
+namespace switchyard::cli {
+
+// What a command is about: "eval takes one checkpoint or run folder", "switchyard eval runs/latest".
+struct Asked {
+  std::string_view takes;
+  std::string_view try_this;
+};
+
+// The file that the one positional of a line and its --checkpoint say, the same on all ranks. `read` gives the
+// line, on each rank. Collective; ranks agree on failures.
+std::string checkpoint_of(Runtime& runtime, const std::function<CommandLine()>& read, const Asked& asked);
+
+// What the checkpoint's run computed, without training, and with what a line may change of it. Collective;
+// ranks agree on failures.
+run::Config stored_config(Runtime& runtime, const checkpoint::Reader& reader, const std::string& file,
+                          const CommandLine& line);
+
+}  // namespace switchyard::cli
