@@ -15,7 +15,7 @@ _switchyard() {
   # Options stand as --name or --name=VALUE, the keys of resume as name alone on a line; --section.key is a placeholder.
   words=$(for command in "${helps[@]}"; do "$program" "$command" --help 2>/dev/null; done |
     sed -n -e 's/^  \([a-z_]*\.[a-z0-9_]*\)$/--\1/' -e 's/--/\n--/gp' |
-    sed -n 's/^\(--[a-z][a-z0-9_]*\(\.[a-z][a-z0-9_]*\)*\).*/\1=/p' | grep -v '\.key=$')
+    sed -n 's/^\(--[a-z][a-z0-9_-]*\(\.[a-z][a-z0-9_]*\)*\).*/\1=/p' | grep -v '\.key=$')
   mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$word" | sort -u)
   compopt -o nospace 2>/dev/null
 }

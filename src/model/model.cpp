@@ -41,6 +41,12 @@ void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
 
 }  // namespace
 
+std::unique_ptr<TokenModel> make_token_model(const ModelOptions& options, const Task& task,
+                                             comm::Resources resources) {
+  expect_memory(options, task, resources.communicator.size());
+  return std::make_unique<TokenModel>(options, task, resources);
+}
+
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources) {
   expect_memory(options, task, resources.communicator.size());
   switch (options.networks.family) {

@@ -82,4 +82,8 @@ class TokenModel final : public Model {
   Vector<double> regulariser_losses_;  // of all mixtures
 };
 
+// As make_model(), for a family that reads tokens.
+std::unique_ptr<TokenModel> make_token_model(const ModelOptions& options, const Task& task,
+                                             comm::Resources resources);
+
 }  // namespace switchyard::model

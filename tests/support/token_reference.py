@@ -593,6 +593,16 @@ def branches_of(model, parameters, tokens):
     return found
 
 
+def next_log_probabilities(model, parameters, tokens):
+    """[V] of the token that follows these, all of which are read."""
+    parameters = {name: numpy.asarray(value, float) for name, value in parameters.items()}
+    x = parameters["embedding/weight"][numpy.asarray(tokens)]
+    for branch in branches_of(model, parameters, len(tokens)):
+        is_mixture = isinstance(branch, Mixture)
+        x = branch.forward(parameters, x, *((0, None, [slice(0, len(x))], None) if is_mixture else ()))
+    return log_softmax(RmsNorm("norm").forward(parameters, x)[-1] @ parameters["embedding/weight"].T)
+
+
 def moved(bias, routing, rate):
     """The bias of a choice after a step, in float32 as a checkpoint has it."""
     load = routing.is_chosen.sum(0)

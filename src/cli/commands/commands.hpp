@@ -16,6 +16,7 @@ int train(Runtime& runtime, Arguments arguments);
 int resume(Runtime& runtime, Arguments arguments);
 int study(Runtime& runtime, Arguments arguments);
 int evaluate(Runtime& runtime, Arguments arguments);
+int sample(Runtime& runtime, Arguments arguments);
 int bench(Runtime& runtime, Arguments arguments);
 int bench_matmul(Runtime& runtime, Arguments arguments);
 int bench_exchange(Runtime& runtime, Arguments arguments);
@@ -47,6 +48,7 @@ std::string diff_help();
 std::string report_help();
 std::string plan_help();
 std::string doctor_help();
+std::string sample_help();
 std::string samples_help();
 std::string corpus_help();
 
