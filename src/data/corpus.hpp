@@ -102,7 +102,7 @@ Corpus make_corpus(const CorpusOptions& options, const std::function<void(const 
 void write_corpus(const std::filesystem::path& file, const Corpus& corpus);
 // Throws DataError for what is no such file, or damaged.
 Corpus read_corpus(const std::filesystem::path& file);
-// Of such a file.
+// Of such a file, without its text.
 Vocabulary read_vocabulary(const std::filesystem::path& file);
 
 }  // namespace switchyard::data
