@@ -11,7 +11,7 @@ _switchyard() {
   fi
   [[ "$word" == -* ]] || return 0  # files and folders
   local helps=("${COMP_WORDS[1]}")
-  case "${COMP_WORDS[1]}" in plan | samples | bench | study) helps+=(train) ;; esac  # they take every key, and list none
+  case "${COMP_WORDS[1]}" in plan | samples | import | bench | study) helps+=(train) ;; esac  # they take every key, and list none
   # Options stand as --name or --name=VALUE, the keys of resume as name alone on a line; --section.key is a placeholder.
   words=$(for command in "${helps[@]}"; do "$program" "$command" --help 2>/dev/null; done |
     sed -n -e 's/^  \([a-z_]*\.[a-z0-9_]*\)$/--\1/' -e 's/--/\n--/gp' |

@@ -48,6 +48,8 @@ constexpr Command commands[] = {
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
     {"corpus", "makes tokens of text files, with a vocabulary learned from them", corpus_help, nullptr, corpus},
     {"samples", "writes the data of a configuration as HDF5", samples_help, nullptr, samples},
+    {"export", "writes a model as safetensors, for other programs", export_help, nullptr, export_model},
+    {"import", "makes a checkpoint of such a folder", import_help, nullptr, import_model},
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
     {"verify", "whether a checkpoint is whole", verify_help, nullptr, verify},
     {"diff", "whether two checkpoints agree, bit for bit", diff_help, nullptr, diff},

@@ -31,6 +31,7 @@ ALLOWED = {
     "console": ["base", "config", "moe"],
 }
 ALLOWED["run"] = ["files", *ALLOWED["train"], "train", "checkpoint", "console"]
+ALLOWED["interchange"] = [*ALLOWED["run"], "run"]
 ALLOWED["study"] = ["base", "files", "config", "device", "comm", "data", "moe", "checkpoint", "report", "console", "run"]
 ALLOWED["cli"] = list(ALLOWED)
 

@@ -31,6 +31,8 @@ int plan(Arguments arguments);
 int doctor(Arguments arguments);
 int samples(Arguments arguments);
 int corpus(Arguments arguments);
+int export_model(Arguments arguments);
+int import_model(Arguments arguments);
 
 // The text of docs/configuration.md.
 std::string configuration_page();
@@ -51,5 +53,7 @@ std::string doctor_help();
 std::string sample_help();
 std::string samples_help();
 std::string corpus_help();
+std::string export_help();
+std::string import_help();
 
 }  // namespace switchyard::cli
