@@ -59,6 +59,7 @@ class Step:
     gradients: dict  # name -> array, as the parameters
     routings: list  # of the blocks
     rounding_margin: float = math.inf  # of a Bitnet
+    logits: numpy.ndarray = None  # [rows, vocabulary]
 
 
 def log_softmax(x):
@@ -636,7 +637,8 @@ def step(model, parameters, tokens, targets, noise=None, distances=None, biases=
         else:
             x = branch.forward(parameters, x)
     y = norm.forward(parameters, x)
-    log_probabilities = log_softmax(y @ parameters[table].T)
+    logits = y @ parameters[table].T
+    log_probabilities = log_softmax(logits)
     task_loss = -log_probabilities[rows, targets].mean()
     regularisers = {name: sum(share * p.losses[name] for mixture in mixtures for _, share, p in mixture.shares())
                     for name in REGULARISERS}
@@ -653,5 +655,5 @@ def step(model, parameters, tokens, targets, noise=None, distances=None, biases=
     numpy.add.at(gradients["embedding/weight"], tokens, kept * dx)
     found = Step(task_loss + sum(regularisers.values()), task_loss, (log_probabilities.argmax(1) != targets).mean(),
                  regularisers, gradients, [mixture.routing for mixture in mixtures],
-                 model.quantiser.margin if model.quantiser else math.inf)
+                 model.quantiser.margin if model.quantiser else math.inf, logits)
     return found, [mixture.distances for mixture in mixtures]
