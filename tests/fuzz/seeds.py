@@ -65,7 +65,18 @@ def json_files():
         {"name": "a", "title": "A", "runs": [{"seed": 1, "folder": "a", "metrics": {"test.error": 0.1}}]}]}).encode()
 
 
-TARGETS = {"config": config, "study": study, "idx": idx, "cifar": cifar, "checkpoint": checkpoint, "json": json_files}
+def safetensors():
+    array = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
+    rounded = {"dtype": "BF16", "shape": [4], "data_offsets": [24, 32]}
+    for header in ({}, {"a": array}, {"__metadata__": {"format": "pt"}, "a.b": rounded, "c": array,
+                                      "none": {"dtype": "F32", "shape": [0, 7], "data_offsets": [32, 32]}}):
+        text = json.dumps(header).encode()
+        end = max((value["data_offsets"][1] for value in header.values() if "dtype" in value), default=0)
+        yield struct.pack("<Q", len(text)) + text + bytes(end)
+
+
+TARGETS = {"config": config, "study": study, "idx": idx, "cifar": cifar, "checkpoint": checkpoint, "json": json_files,
+           "safetensors": safetensors}
 
 
 def write(target, folder):
