@@ -20,6 +20,7 @@ using Shapes = std::map<std::string, tensor::Shape>;
 struct Held {
   nn::NamedArray array;
   std::string path;
+  bool is_upcycled = false;  // of that array, which is another one's (run/upcycling.hpp)
 
   bool fits(const Shapes& stored) const;
 };

@@ -10,6 +10,7 @@
 #include "files/regular_file.hpp"
 #include "run/common_arrays.hpp"
 #include "run/run_checkpoint.hpp"
+#include "run/upcycling.hpp"
 
 namespace switchyard::run {
 namespace {
@@ -23,6 +24,7 @@ struct Selection {
   Vector<std::int64_t> matches;  // per pattern
   std::int64_t unread = 0;       // arrays that no pattern matches
   std::int64_t experts = 0;
+  std::int64_t copies = 0;
 };
 
 // The file that is a checkpoint, or the newest one of a run folder. Local.
@@ -55,6 +57,7 @@ Selection select(comm::Communicator& communicator, const std::vector<Held>& held
       continue;
     }
     selection.wanted.push_back(one);
+    selection.copies += one.is_upcycled ? 1 : 0;
     if (std::string expert = expert_of(name); !expert.empty() && !one.array.is_copy)
       experts.insert(std::move(expert));
   }
@@ -62,6 +65,7 @@ Selection select(comm::Communicator& communicator, const std::vector<Held>& held
   communicator.all_reduce_sum(Span<std::int64_t>(selection.matches));
   communicator.all_reduce_sum(Span<std::int64_t>(&selection.unread, 1));
   communicator.all_reduce_sum(Span<std::int64_t>(&selection.experts, 1));
+  communicator.all_reduce_sum(Span<std::int64_t>(&selection.copies, 1));
   return selection;
 }
 
@@ -90,12 +94,12 @@ void check_expert_count(const Shapes& stored, const Patterns& patterns, index_t 
 }
 
 // What of a gate the file lacks keeps its first weights, if the file has some of it: a gate may get another
-// last layer. Returns the names of that.
+// last layer. So does the gate of a mixture whose experts are copies. Returns the names of that.
 std::vector<std::string> check_wanted(const Shapes& stored, const std::vector<Held>& wanted) {
   std::vector<std::string> drawn;
   std::set<std::string> gates_found;
   for (const Held& one : wanted) {
-    const auto& [array, path] = one;
+    const auto& [array, path, is_upcycled] = one;
     const auto found = stored.find(path);
     const bool of_gate = array.role == nn::Role::router;
     if (found == stored.end() && of_gate) {
@@ -110,7 +114,7 @@ std::vector<std::string> check_wanted(const Shapes& stored, const std::vector<He
     }
   }
   for (const std::string& name : drawn) {
-    if (gates_found.contains(network_of(name))) continue;
+    if (gates_found.contains(network_of(name)) || is_gate_in_place_of_dense(name, stored)) continue;
     throw ConfigError(fmt::format("it holds nothing of this run's '{}' (it has no array of such a name); {}",
                                   network_of(name), same_networks));
   }
@@ -120,14 +124,16 @@ std::vector<std::string> check_wanted(const Shapes& stored, const std::vector<He
 // A model without an array that the file's has is another function: of fewer blocks, or without a norm. Only a
 // gate of both may have had another last layer.
 void check_nothing_left(const Shapes& stored, const Shapes& shared, const std::vector<Held>& wanted,
-                        const Patterns& patterns) {
+                        const std::vector<Held>& held, const Patterns& patterns) {
   std::set<std::string> gates;
-  for (const auto& [array, path] : wanted) {
+  for (const auto& [array, path, is_upcycled] : wanted) {
     if (array.role == nn::Role::router) gates.insert(network_of(array.name));
   }
   for (const auto& [path, shape] : stored) {
     const std::string name = name_of(path);
-    if (shared.contains(path) || !any_matches(patterns, name) || gates.contains(network_of(name))) continue;
+    if (shared.contains(path) || !any_matches(patterns, name) || gates.contains(network_of(name)) ||
+        is_dense_in_place_of_mixture(path, held))
+      continue;
     throw ConfigError(fmt::format(
         "its array '{}' is not of this run's model (which would be another function without it); {}", path,
         same_networks));
@@ -136,7 +142,7 @@ void check_nothing_left(const Shapes& stored, const Shapes& shared, const std::v
 
 // Local; of what is known to fit.
 void read(const checkpoint::Reader& reader, const Shapes& stored, const std::vector<Held>& wanted) {
-  for (const auto& [array, path] : wanted) {
+  for (const auto& [array, path, is_upcycled] : wanted) {
     if (!stored.contains(path)) continue;
     reader.read({path, checkpoint::DType::float32, array.shape, checkpoint::all_elements(array.shape),
                  reinterpret_cast<std::byte*>(array.data)});
@@ -145,7 +151,7 @@ void read(const checkpoint::Reader& reader, const Shapes& stored, const std::vec
 
 }  // namespace
 
-InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init,
+InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init, std::uint64_t seed,
                                  model::Model& model) {
   InheritedWeights inherited;
   if (init.from.empty()) return inherited;
@@ -156,8 +162,9 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOpt
     communicator.broadcast(inherited.checkpoint);
     const checkpoint::Reader reader(communicator, inherited.checkpoint);
     const Shapes stored = arrays_in(reader);
-    const std::vector<Held> held = arrays_of(model);
+    std::vector<Held> held = arrays_of(model);
     const Shapes shared = shared_with(communicator, stored, held);
+    read_experts_from_dense(stored, held);
     if (shared.empty()) {
       throw_agreed(ErrorKind::config,
                    "it holds no array of this run's model (its networks have other layers, or its "
@@ -169,8 +176,9 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOpt
     try {
       comm::agree(communicator, [&] {
         check_expert_count(stored, patterns, selection.experts);
+        check_copies(stored, selection.wanted, held);
         inherited.drawn_arrays = check_wanted(stored, selection.wanted);
-        check_nothing_left(stored, shared, selection.wanted, patterns);
+        check_nothing_left(stored, shared, selection.wanted, held, patterns);
       });
     } catch (const AgreedError& error) {
       if (error.kind() != ErrorKind::config) throw;
@@ -179,6 +187,14 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOpt
                    error.what() + (parts.empty() ? parts : fmt::format(", or set init.parts = {}", parts)));
     }
     comm::agree(communicator, [&] { read(reader, stored, selection.wanted); });
+    inherited.has_copies = selection.copies > 0;
+    if (init.upcycle_noise > 0 && !inherited.has_copies) {
+      throw_agreed(ErrorKind::config,
+                   fmt::format("init.upcycle_noise = {} with no expert that is a copy (the file has no "
+                               "feed-forward network where this run has a mixture); set it to 0",
+                               init.upcycle_noise));
+    }
+    vary_copies(selection.wanted, init.upcycle_noise, seed, static_cast<std::uint32_t>(init.draw));
     if (init.draw > 0 && selection.unread == 0 && inherited.drawn_arrays.empty()) {
       throw_agreed(
           ErrorKind::config,

@@ -39,6 +39,10 @@ constexpr std::array init_fields = {
         "parts", "what is read of it, by patterns of names, such as: all; gate; gate/dense_1 experts/*"),
     training.integer<&InitOptions::draw>("draw", 0, std::numeric_limits<std::uint32_t>::max(),
                                          "which of the draws that run.seed gives, for all that is not read"),
+    training.number<&InitOptions::upcycle_noise>(
+        "upcycle_noise", config::not_negative,
+        "of experts that begin as copies of a dense model's network: standard deviation of a weight, as a share of "
+        "it"),
 };
 
 constexpr config::FieldTable<CheckpointOptions> saved{config::Role::output};

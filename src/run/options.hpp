@@ -26,6 +26,7 @@ struct InitOptions {
   std::string from;           // a checkpoint, or a run folder: its newest one; empty: none
   std::string parts = "all";  // patterns of the names of arrays: what is read of it
   std::int64_t draw = 0;      // of what is not read: one of many draws that run.seed gives
+  double upcycle_noise = 0;   // of experts that are copies: by what share of itself a weight deviates
 };
 
 struct CheckpointOptions {

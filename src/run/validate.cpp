@@ -218,6 +218,11 @@ void check_choice(const Config& config, const moe::RouterKind& kind) {
 void check_init(const InitOptions& init) {
   require(init.parts == InitOptions().parts || !init.from.empty(),
           "init.parts = {} without init.from (nothing is read); give the checkpoint, or remove it", init.parts);
+  require(
+      init.upcycle_noise == 0 || !init.from.empty(),
+      "init.upcycle_noise = {} without init.from (nothing is copied); give the checkpoint of a dense model, or "
+      "set it to 0",
+      init.upcycle_noise);
   require(!config::parse_name_patterns(init.parts).empty(),
           "init.parts = '{}' names nothing to read; write all, or names of arrays, or remove init.from",
           init.parts);

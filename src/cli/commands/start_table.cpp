@@ -150,6 +150,7 @@ std::string first_weights_text(const run::Config& config, const run::InheritedWe
   const bool whole = config.init.parts == run::InitOptions().parts;
   std::string text = whole ? fmt::format("the weights of {}", from)
                            : fmt::format("{} of {}; the rest {}", config.init.parts, from, drawn);
+  if (inherited.has_copies) text += "; experts are copies of its feed-forward networks";
   if (!inherited.drawn_arrays.empty())
     text += fmt::format("; {} {}", fmt::join(inherited.drawn_arrays, ", "), drawn);
   return text;
