@@ -2,6 +2,8 @@
 the same bits, and forged files."""
 
 import json
+import pathlib
+import re
 import shutil
 import struct
 
@@ -12,6 +14,7 @@ import runs
 import token_runs
 import tokens_test
 
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
 WIDTH, LAYERS, HEADS, HIDDEN, EXPERTS, EXPERT_HIDDEN, SHARED = 12, 4, 3, 10, 5, 7, 6
 KEYS = {name: value for name, value in token_runs.BASE_KEYS.items()
         if not name.startswith(("model.", "tokens.", "data.window"))}
@@ -243,6 +246,33 @@ class Vocabulary(runs.RunTest):
         self.expect(runs.switchyard("corpus", texts, "--vocabulary=320", f"--out={other}"), 0)
         _, said = self.export(f"--data.file={other}")
         self.assertIn("other.h5 has 320 tokens, and the model 330", said)
+
+
+def assert_names(test, family, run):
+    """Parameters are called as docs/checkpoints.md says."""
+    rules = dict(re.findall(r"(?m)^    (\w+) = (\S+)$", (SOURCE / "docs/checkpoints.md").read_text()))
+    pattern = f"<{family}>"
+    while "<" in pattern:
+        pattern = re.sub(r"<(\w+)>", lambda word: rules[word[1]], pattern)
+    for name in parameters(runs.newest_checkpoint(run)):
+        test.assertRegex(name, f"^{pattern}$")
+
+
+class NamesOfText(ModelTest):
+    def test_are_as_documented(self):
+        for run in self.models.values():
+            assert_names(self, "transformer", run)
+
+
+class NamesOfRows(runs.RunTest):
+    def test_are_as_documented(self):
+        for gate in (self.base_keys["model.gate"], "dense:8 relu cosine:experts", "dense:8 relu attention:experts"):
+            assert_names(self, "mixture", self.train(train_max_steps=1, model_gate=gate))
+
+
+class NamesOfTokens(token_runs.TokenTest):
+    def test_are_as_documented(self):
+        assert_names(self, "tokens", self.train(train_max_steps=1))
 
 
 class Import(ModelTest):
