@@ -8,6 +8,7 @@ namespace switchyard::interchange {
 namespace {
 
 const std::string embedding = "parameters/embedding/weight";
+const std::string scores = "parameters/scores/weight";
 
 const tensor::Shape& shape_of(const Subject& subject, const std::string& path) {
   static const tensor::Shape none = {0, 0};
@@ -18,8 +19,13 @@ const tensor::Shape& shape_of(const Subject& subject, const std::string& path) {
 }  // namespace
 
 std::string transformer_misfit(const run::Config& config) {
-  if (config.model.family == model::Family::transformer) return {};
-  return fmt::format("model.family = {} (it is no transformer)", run::schema().text(config, "model.family"));
+  if (config.model.family != model::Family::transformer)
+    return fmt::format("model.family = {} (it is no transformer)", run::schema().text(config, "model.family"));
+  if (config.model.transformer.quantise != nn::Quantiser::none) {
+    return fmt::format("transformer.quantise = {} (matrices there are multiplied as they are)",
+                       run::schema().text(config, "transformer.quantise"));
+  }
+  return {};
 }
 
 std::string mixture_misfit(const moe::Options& moe) {
@@ -69,6 +75,8 @@ std::vector<Part> trunk_parts(const Subject& subject) {
     parts.push_back(norm(name + ".post_attention_layernorm.weight", path + "/norm/weight"));
   }
   parts.push_back(norm("model.norm.weight", "parameters/norm/weight"));
+  if (!subject.config.model.transformer.tied)
+    parts.push_back({"lm_head.weight", shape_of(subject, scores), scores});
   return parts;
 }
 
@@ -98,7 +106,7 @@ Json trunk_config(const Subject& subject, std::string_view model_type, std::stri
           {"hidden_act", "silu"},
           {"rms_norm_eps", epsilon},
           {"rope_theta", of.rotary_base},
-          {"tie_word_embeddings", true}};
+          {"tie_word_embeddings", of.tied}};
 }
 
 }  // namespace switchyard::interchange

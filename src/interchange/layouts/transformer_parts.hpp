@@ -18,7 +18,7 @@ bool weights_add_up(const moe::Options& moe);
 // Experts that a row sees.
 index_t slots(const moe::Options& moe);
 
-// Embedding, attention and norms. The embedding is at both ends, so that there is no lm_head.
+// Embedding, attention, norms, and an lm_head where the embedding is not at both ends.
 std::vector<Part> trunk_parts(const Subject& subject);
 // Of a matrix of ours, [inputs, outputs]: these of its outputs.
 Part transposed(std::string name, const Subject& subject, std::string path, IndexRange columns);
