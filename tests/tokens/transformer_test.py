@@ -127,6 +127,21 @@ class Quantised(token_runs.TokenTest):
                                              "transformer_mixture_every": 0}))[0]["loss"] for precision in ("float32", "bf16")]
         self.assertEqual(*losses)
 
+    def test_a_weight_that_is_no_number_is_found(self):
+        """Though it is rounded to one."""
+        for name in ("attention/qkv", "feed_forward/down"):
+            for integers in ("no", "yes"):
+                with self.subTest(name=name, integers=integers):
+                    keys = dict(**self.RUN, transformer_integer_products=integers)
+                    file = runs.newest_checkpoint(self.train(**keys))
+
+                    def spoil(opened):
+                        opened[f"parameters/blocks/00/{name}/weight"][3, 1] = numpy.nan
+
+                    runs.edit_checkpoint(file, spoil)
+                    config, _ = self.write_config(**{**keys, "init_from": file})
+                    self.expect_failure(runs.switchyard("train", config), 5, "step 1: ", kind="NumericError")
+
     def test_what_has_no_meaning_is_refused(self):
         for keys, why in ((dict(transformer_integer_products="yes"), "transformer.integer_products = yes with transformer.quantise"),
                           (dict(transformer_quantise="bitnet", transformer_hidden=131_073), "with a width of 131073")):
