@@ -121,7 +121,8 @@ std::string config_text(const Layout& layout, const Subject& subject, ElementTyp
 void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (!fs::is_directory(folder)) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) {
     throw DataError(fmt::format("cannot make the folder {} ({}); choose another {}", folder.string(),
                                 error ? error.message() : "something else has the name", place));
   }
