@@ -76,6 +76,7 @@ moe::LayerOptions inner_layer(const ModelOptions& options, const Task& task, ind
 Outline outline_of_tokens(const ModelOptions& options, const Task& task) {
   const auto& [width, blocks] = options.networks.tokens;
   Outline outline{.row_features = width, .rows_per_sample = task.window, .embedding = {task.classes, width}};
+  outline.recompute = options.recompute;
   Task of_rows = task;
   of_rows.sample = {1, 1, width};
   for (index_t block = 0; block < blocks; ++block) {
@@ -132,6 +133,8 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
   Outline outline{
       .row_features = of.width, .rows_per_sample = task.window, .embedding = {task.classes, of.width, of.tied}};
   outline.sub_heads = options.moe.sub_heads;
+  outline.drops = of.dropout > 0;
+  outline.recompute = options.recompute;
   const nn::NetworkOptions network{
       {.replicated = true, .batch_size = options.batch_size * task.window, .shards = options.shards},
       options.precision,
@@ -176,9 +179,10 @@ nn::Cost sum(const Costs& costs) {
   return all;
 }
 
-Costs costs_of(const Branch& branch, index_t width) {
+Costs Outline::costs_of(const Branch& branch) const {
   Costs costs;
-  costs.of(Part::norms) = nn::RmsNorm::cost(width);
+  costs.of(Part::norms) = nn::RmsNorm::cost(row_features);
+  if (drops) costs.of(Part::norms).row_floats += static_cast<double>(row_features);  // a gradient's copy
   if (const auto* const mixture = std::get_if<moe::MixtureBranchOptions>(&branch.body)) {
     const moe::MixtureBranchOptions::Costs of = mixture->costs();
     costs.of(Part::router) = of.router;
@@ -190,15 +194,24 @@ Costs costs_of(const Branch& branch, index_t width) {
   } else {
     costs.of(Part::feed_forward) = std::get<nn::NetworkModuleOptions>(branch.body).cost();
   }
+  if (recompute) {
+    for (nn::Cost& cost : costs) cost.training_multiply_adds += cost.multiply_adds;
+  }
+  return costs;
+}
+
+Costs Outline::costs_of_ends() const {
+  Costs costs;
+  costs.of(Part::embedding) = embedding.cost();
+  costs.of(Part::norms) = nn::RmsNorm::cost(row_features);
   return costs;
 }
 
 Costs Outline::costs() const {
   Costs costs;
-  for (const Branch& branch : branches) costs += costs_of(branch, row_features);
   if (embedding.vocabulary > 0) {
-    costs.of(Part::embedding) = embedding.cost();
-    costs.of(Part::norms) += nn::RmsNorm::cost(row_features);
+    costs = costs_of_ends();
+    for (const Branch& branch : branches) costs += costs_of(branch);
   } else {
     costs.of(Part::router) = layers.front().router_cost();
     costs.of(Part::experts) = layers.front().experts_cost();

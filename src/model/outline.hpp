@@ -39,9 +39,6 @@ struct Costs : std::array<nn::Cost, as_size(Part::count)> {
   Costs& operator+=(const Costs& more);
 };
 nn::Cost sum(const Costs& costs);
-// Of a branch with its norm.
-Costs costs_of(const Branch& branch, index_t width);
-
 struct Outline {
   std::vector<moe::LayerOptions> layers = {};  // the mixture layers, from the first that a batch comes to
   std::vector<Branch> branches = {};           // of a model of tokens, in its order
@@ -49,9 +46,15 @@ struct Outline {
   index_t rows_per_sample = 1;                 // so many of a sample
   index_t sub_heads = 1;                       // a mixture layer is given so many for each of them, as narrow
   nn::TokenEmbeddingOptions embedding = {};    // of a model of tokens
+  bool drops = false;                          // numbers of what branches return (transformer.dropout)
+  bool recompute = false;                      // branches, from their inputs alone
 
   Costs costs() const;
   nn::Cost cost() const { return sum(costs()); }
+  // Of a branch with its norm, and of what is around the branches: an embedding, a norm, scores. A branch that
+  // is computed again has memory for itself only while it is.
+  Costs costs_of(const Branch& branch) const;
+  Costs costs_of_ends() const;
   // Of what every rank has, but for routers: all that is no mixture of experts.
   nn::Cost trunk() const;
 };

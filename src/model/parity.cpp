@@ -38,7 +38,7 @@ Costs layer_costs(const Outline& outline) {
       find([](const Branch& b) { return std::holds_alternative<moe::MixtureBranchOptions>(b.body); });
   if (branch == nullptr)
     branch = find([](const Branch& b) { return std::holds_alternative<nn::NetworkModuleOptions>(b.body); });
-  Costs costs = costs_of(*branch, outline.row_features);
+  Costs costs = outline.costs_of(*branch);
   costs.of(Part::norms) = {};
   return costs;
 }

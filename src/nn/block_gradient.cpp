@@ -1,6 +1,7 @@
 #include "nn/block_gradient.hpp"
 
 #include "nn/network_gradient.hpp"
+#include "ops/counted.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::nn {
@@ -98,7 +99,9 @@ void BlockGradient::multiply(const Pass& pass, const OfBlock& of, const WholeRow
                              const NetworkRecord& record, float* of_set) const {
   const Layer& layer = network_->layer(whole.layer);
   const ProductPair rows = layer.product_rows(*record.layers[whole.layer]);
-  layer.whole_rows_gradient(rows.rows_from(pass.tiles().rows(of.tiles)), whole.rows, of_set + whole.column,
+  const TileRun run = pass.tiles().run(of.tiles);
+  const ops::PaddedRows padded(run.rows.size(), pass.tiles().padding(run));
+  layer.whole_rows_gradient(rows.rows_from(run.rows), whole.rows, of_set + whole.column,
                             Layer::Gradient::written);
 }
 

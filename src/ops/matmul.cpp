@@ -171,6 +171,7 @@ void matmul(const MatmulShape& shape, const std::int8_t* a, const std::int8_t* b
   check_shape(shape, nullptr);
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, nullptr);
+  add_multiply_adds(shape.m * shape.n * shape.k);
   multiply_by_primitive({shape, dnnl_s8}, a, b, c, nullptr);
 }
 

@@ -208,7 +208,7 @@ class Counted(OfTokens):
         self.assertAlmostEqual(memory, used, delta=0.05 * used)
 
     def test_of_the_configurations(self):
-        self.assertEqual(len(TEXT_CONFIGS), 5)
+        self.assertGreaterEqual(len(TEXT_CONFIGS), 5)
         for config in TEXT_CONFIGS:
             with self.subTest(config.name):
                 self.check(config)
@@ -217,6 +217,17 @@ class Counted(OfTokens):
         config = SOURCE / "configs/text/multi_head_2.ini"
         self.check(config, "--moe.shared_hidden=100", "--train.precision=bf16", "--train.parts=2", threads=2)
         self.check(config, "--transformer.mixture_every=1", ranks=2)
+
+    def test_of_what_is_computed_again_dropped_or_apart(self):
+        config = SOURCE / "configs/text/mixture.ini"
+        self.check(config, "--train.recompute=yes")
+        self.check(config, "--transformer.tied=no", "--transformer.dropout=0.1", "--transformer.across_documents=no")
+
+    def test_of_one_bit_products_and_blocks_of_rows(self):
+        config = SOURCE / "configs/text/mixture.ini"
+        self.check(config, "--transformer.quantise=bitnet")
+        self.check(config, "--transformer.quantise=bitnet", "--train.precision=bf16")
+        self.check(config, "--moe.gradient_blocks=4")
 
 
 if __name__ == "__main__":

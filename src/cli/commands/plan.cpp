@@ -145,28 +145,44 @@ double training_floats(const Plan& p, nn::Role role) {
   return is_frozen(p, role) ? 0.0 : 1.0 + states(p, role);
 }
 
-// The workspace of a step on a rank with that many rows and experts.
-double activations(const Plan& p, const moe::Placement& placement, int rank, double rows, double hosted) {
-  const model::Costs costs = p.outline.costs();
+// What a rank has in a part of a batch.
+struct Share {
+  int rank, replica;
+  double rows, hosted;
+};
+
+// Floats that these parts take of its workspace in a step.
+double floats_of(const Plan& p, const model::Costs& costs, const Share& share) {
   const nn::Cost& experts = costs.of(model::Part::experts);
   nn::Cost own = sum(costs);
   own.row_floats -= experts.row_floats;
   const auto batch = static_cast<double>(p.batch_rows());
   const SharedParts shards{p.batch_rows() / p.outline.rows_per_sample, p.config.train.shards, p.ranks};
   double floats =
-      rows * own.row_floats + static_cast<double>(shards.parts_of(rank).size()) * own.shard_floats +
+      share.rows * own.row_floats + static_cast<double>(shards.parts_of(share.rank).size()) * own.shard_floats +
       static_cast<double>(p.threads()) * own.thread_floats +
-      nn::GradientTree::rooms(p.config.train.shards, p.ranks, rank, p.threads()) * own.partial_floats;
-  if (!model::reads_tokens(p.config.model.family)) floats += rows * p.features();  // copies of samples
-  if (p.ranks > 1) floats += batch * own.gathered_floats + rows * (1 - 1.0 / p.ranks) * own.remote_floats;
-  if (hosted == 0) return floats;
+      nn::GradientTree::rooms(p.config.train.shards, p.ranks, share.rank, p.threads()) * own.partial_floats;
+  if (p.ranks > 1) floats += batch * own.gathered_floats + share.rows * (1 - 1.0 / p.ranks) * own.remote_floats;
+  if (share.hosted == 0) return floats;
   // An expert's rows are padded, by half a multiple on average.
   const auto slots = static_cast<double>(p.outline.sub_heads * p.options.routing.slots());
   const double padding = 0.5 * static_cast<double>(moe::Experts::row_multiple) / slots;
-  const auto copies = static_cast<double>(p.config.moe.experts * p.config.moe.replicas);
-  const double sums = block_floats(p, placement.replica_of(GroupRank(rank)));
-  return floats + hosted * ((batch / copies + padding) * experts.row_floats +
-                            static_cast<double>(p.expert.parameter_count()) * sums);
+  const auto sets = static_cast<double>(p.config.moe.experts);
+  const double copies = sets * static_cast<double>(p.config.moe.replicas);
+  const double of_expert = static_cast<double>(experts.parameters) / sets * block_floats(p, share.replica);
+  return floats + share.hosted * ((batch / copies + padding) * experts.row_floats + of_expert);
+}
+
+// Where branches are computed again, each leaves what it returns, and the largest has its memory in turn.
+double activations(const Plan& p, const Share& share) {
+  if (!model::reads_tokens(p.config.model.family))  // and copies of samples
+    return floats_of(p, p.outline.costs(), share) + share.rows * p.features();
+  if (!p.outline.recompute) return floats_of(p, p.outline.costs(), share);
+  double most = 0;
+  for (const model::Branch& branch : p.outline.branches)
+    most = std::max(most, floats_of(p, p.outline.costs_of(branch), share));
+  return floats_of(p, p.outline.costs_of_ends(), share) + most +
+         share.rows * p.features() * static_cast<double>(p.outline.branches.size());
 }
 
 // What rank `rank` holds and receives; averages where routing decides.
@@ -194,17 +210,20 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
   const double chance =
       moe::chance_of_any(static_cast<index_t>(hosted), p.options.routing.slots(), p.config.moe.experts) /
       replicas;
-  const double dispatch = p.parts() * p.layers() * (batch - rows) * chance * p.features() * float_bytes;
+  const double forwards = p.outline.recompute ? 2 : 1;
+  const double dispatch =
+      forwards * p.parts() * p.layers() * (batch - rows) * chance * p.features() * float_bytes;
   // Outputs, and the hidden vectors that attention looks at; their gradients go the other way, unless nobody
   // learns from them, and those of rows that are no data come back.
   const double returned = sub_heads * static_cast<double>(p.options.outputs + p.expert.shown_hidden());
   const double d_rows = p.options.expert_options.input_gradient ? p.features() : 0.0;
   const double outputs = p.parts() * p.layers() * rows * slots * (1.0 - hosted / (experts * replicas)) *
-                         ((p.expert.frozen() ? 1.0 : 2.0) * returned + d_rows) * float_bytes;
-  out << fmt::format("  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted,
-                     rows_of(p.config.train.batch_size), mebibytes(parameters),
-                     mebibytes(activations(p, placement, rank, rows, hosted) * float_bytes),
-                     p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
+                         ((forwards + (p.expert.frozen() ? 0.0 : 1.0)) * returned + d_rows) * float_bytes;
+  out << fmt::format(
+      "  {:>4} {:>8.0f} {:>8.0f} {:>14} {:>14} {:>14} {:>14}\n", rank, hosted,
+      rows_of(p.config.train.batch_size), mebibytes(parameters),
+      mebibytes(activations(p, {rank, placement.replica_of(GroupRank(rank)), rows, hosted}) * float_bytes),
+      p.ranks == 1 ? "0" : mebibytes(dispatch), p.ranks == 1 ? "0" : mebibytes(outputs));
 }
 
 void print_samples(std::ostream& out, const Plan& p, const data::Dataset& dataset) {
