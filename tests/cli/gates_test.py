@@ -71,6 +71,18 @@ class Plan(runs.RunTest):
             self.assertGreater(expected, 1)
             self.assertAlmostEqual(outputs, expected, delta=0.051)
 
+    def test_of_replicas(self):
+        keys = dict(model_gate="conv:4 relu max_pool dense:8 relu attention:experts", model_expert=self.EXPERT,
+                    moe_gradient_blocks=3)
+        _, once = self.plan(**keys)
+        output, by_rank = self.plan(**keys, moe_replicas=3)
+        self.assertIn("3 replicas of each expert: gradients are sums over 3 blocks of its rows; a rank sends up to", output)
+        self.assertEqual([row[0] for row in by_rank.values()], [runs.EXPERTS] * self.RANKS)
+        self.assertEqual([row[1] for row in by_rank.values()], [row[1] for row in once.values()])
+        # Each rank has all experts, and a third of their rows.
+        self.assertAlmostEqual(sum(row[3] for row in by_rank.values()), sum(row[3] for row in once.values()), delta=0.3)
+        self.check_outputs(by_rank, runs.EXPERTS, runs.CLASSES + 2048, experts=3 * runs.EXPERTS)
+
     EXPERT = "conv:1 relu max_pool dense:2048 relu dense:classes"
 
     def test_hidden_vectors_travel_back_where_attention_looks_at_them(self):

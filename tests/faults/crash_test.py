@@ -47,6 +47,15 @@ class Crash(runs.RunTest):
                 self.assertNotIn("error: ", finished.err)
         self.check_resumes(run, ranks)
 
+    def test_a_rank_with_copies_of_others_experts(self):
+        wait_seconds = self.short_wait_seconds()
+        for action, code in (("numeric", 5), ("kill", 137), ("stop", 6)):
+            with self.subTest(action):
+                finished, run = self.run_with(f"2:4:{action}", 4, moe_gradient_blocks=2, moe_replicas=2,
+                                              run_wait_seconds=wait_seconds)
+                self.expect(finished, code)
+                self.resume(run, "--train.max_steps=6", "--moe.replicas=1", ranks=3)
+
     def test_a_rank_is_killed_from_outside(self):
         config, run = self.write_config(train_epochs=1000)
         running = runs.Running("train", config, ranks=3)

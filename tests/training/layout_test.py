@@ -48,6 +48,30 @@ class Layout(runs.RunTest):
         self.assert_same_checkpoint(runs.newest_checkpoint(block), runs.newest_checkpoint(cyclic))
         self.assertEqual(runs.results(block), runs.results(cyclic))
 
+    def test_replicas_of_experts(self):
+        # Convolutions by tile, matrices by block: of the experts' rows, which an epoch's short batch has few of.
+        keys = dict(train_max_steps=10, train_batch_size=400, moe_top_k=2, moe_gradient_blocks=4)
+        straight = self.train(**keys)
+        for ranks, replicas in ((4, 2), (3, 3)):
+            with self.subTest(ranks=ranks, replicas=replicas):
+                other = self.train(ranks=ranks, moe_replicas=replicas, **keys)
+                self.assert_same_run(straight, other)
+        evaluate = [self.expect(runs.switchyard("eval", run, *arguments, ranks=ranks), 0).out.partition('"checkpoint"')[0]
+                    for run, ranks, arguments in ((straight, 0, ()), (other, 0, ()), (other, 2, ("--moe.replicas=2",)))]
+        self.assertEqual(evaluate[1:], evaluate[:1] * 2)
+        # An epoch ends between the two, and the copies read one stored expert.
+        first = dict(init_from=straight, train_freeze="gate", run_seed=8, moe_importance=0)
+        self.assert_same_run(self.train(**keys, **first), self.train(ranks=2, moe_replicas=2, **keys, **first))
+        whole = self.train(**{**keys, "moe_gradient_blocks": 0})
+        self.expect(runs.switchyard("diff", runs.newest_checkpoint(straight), runs.newest_checkpoint(whole)), 1)
+
+    def test_replicas_that_cannot_be(self):
+        config, run = self.write_config(moe_replicas=2)
+        self.expect_failure(runs.switchyard("train", config, ranks=2), 2, "moe.gradient_blocks", kind="ConfigError")
+        config, run = self.write_config(moe_replicas=2, moe_gradient_blocks=2)
+        self.expect_failure(runs.switchyard("train", config, ranks=3), 2, "3 ranks cannot hold 2 replicas", kind="ConfigError")
+        self.assertFalse(run.exists())
+
     def test_fewer_shards_than_ranks(self):
         alone = self.train(train_max_steps=STEPS, train_shards=2)
         self.assert_same_run(alone, self.train(ranks=4, train_max_steps=STEPS, train_shards=2))
