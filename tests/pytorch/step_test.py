@@ -34,7 +34,8 @@ class TorchTest(token_steps.StepTest):
     def random_parameters(self, random, keys):
         every = keys.get("transformer_mixture_every", SIZES["mixture_every"])
         return reference.random_transformer(random, SIZES["layers"], SIZES["width"], SIZES["hidden"], EXPERTS, EXPERT_HIDDEN,
-                                            every, keys.get("moe_sub_heads", 1), keys.get("moe_shared_hidden", 0))
+                                            every, keys.get("moe_sub_heads", 1), keys.get("moe_shared_hidden", 0),
+                                            tied=keys.get("transformer_tied") != "no")
 
     def expected_step(self, keys, parameters, tokens, targets, biases):
         model = model_of(keys, parameters)
@@ -58,6 +59,10 @@ class Steps(TorchTest):
     def test_dense(self):
         self.check(transformer_mixture_every=0)
         self.check(transformer_mixture_every=0, transformer_rotary_base=100)
+
+    def test_untied(self):
+        self.check(transformer_mixture_every=0, transformer_tied="no")
+        self.check(moe_top_k=2, transformer_tied="no")
 
     def test_mixtures(self):
         for top_k in (1, 2, 0):
@@ -109,7 +114,7 @@ class Logits(TorchTest):
         self.assertLessEqual(error, token_steps.TOLERANCE * abs(expected).max())
 
     def test_logits(self):
-        for keys in (dict(transformer_mixture_every=0), dict(moe_top_k=1), dict(moe_top_k=2, moe_sub_heads=2),
+        for keys in (dict(transformer_mixture_every=0), dict(moe_top_k=1), dict(moe_top_k=2, moe_sub_heads=2), dict(moe_top_k=1, transformer_tied="no"),
                      dict(moe_top_k=2, moe_sub_heads=3, moe_shared_hidden=9, moe_scores="sigmoid")):
             with self.subTest(**keys):
                 self.check_logits(**keys)

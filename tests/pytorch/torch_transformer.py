@@ -25,6 +25,7 @@ class Shape:
     window: int = 256
     mixture_every: int = 2
     rotary_base: float = 10_000.0
+    tied: str = "yes"
     experts: int = 5
     top_k: int = 0
     expert_hidden: int = 384  # moe.hidden
@@ -195,13 +196,16 @@ class Transformer(nn.Module):
         nn.init.normal_(self.embedding.weight, std=1 / math.sqrt(shape.width))
         self.blocks = nn.ModuleDict({f"{b:02}": Block(shape, b) for b in range(shape.layers)})
         self.norm = Norm(shape.width)
+        if shape.tied == "no":
+            self.scores = Matrix(shape.vocabulary, shape.width)  # transposed, as the embedding is
 
     def forward(self, tokens):
         """Logits, [windows, window, vocabulary]."""
         x = self.embedding(tokens)
         for block in self.blocks.values():
             x = block(x)
-        return self.norm(x) @ self.embedding.weight.T
+        table = self.scores if hasattr(self, "scores") else self.embedding
+        return self.norm(x) @ table.weight.T
 
     def mixtures(self):
         return [block.mixture for block in self.blocks.values() if hasattr(block, "mixture")]
