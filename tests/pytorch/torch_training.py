@@ -4,9 +4,11 @@ import math
 import pathlib
 
 import h5py
+import numpy
 import torch
 
 import runs
+import sample_order
 import token_runs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -54,6 +56,15 @@ class Trainer:
             group["lr"] = self.rate_of(self.done)
         self.optimiser.step()
         return loss.item(), norm.item()
+
+
+def batches(samples, size, seed, steps):
+    """The samples of each step, in the order of the run of this seed; an epoch's last batch has what is left."""
+    found, epoch = [], 0
+    while len(found) < steps:
+        found += numpy.split(sample_order.order(samples, seed, epoch), range(size, samples, size))
+        epoch += 1
+    return found[:steps]
 
 
 class TextTest(token_runs.TokenTest):
