@@ -27,9 +27,8 @@ std::vector<index_t> ids_from(index_t first) {
 TEST(DropoutOp, drops_by_seed_step_row_and_column) {
   const std::vector<float> x = random_values(rows * cols, 1);
   const std::vector<index_t> ids = ids_from(1000);
-  const auto got = on_every_executor("dropout", [&](device::Context& context) {
-    return dropped(context, quarter, 5, ids, x);
-  });
+  const auto got = on_every_executor(
+      "dropout", [&](device::Context& context) { return dropped(context, quarter, 5, ids, x); });
   for (index_t r = 0; r < rows; ++r) {
     for (index_t c = 0; c < cols; ++c) {
       const auto counter = static_cast<std::uint64_t>(1000 + r) | static_cast<std::uint64_t>(c / 4) << 40U;
