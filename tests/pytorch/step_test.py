@@ -85,6 +85,13 @@ class Steps(TorchTest):
                 with self.subTest(top_k=top_k, normalise=normalise, scores=scores):
                     self.check(moe_top_k=top_k, moe_scores=scores, moe_normalise=normalise, moe_scale=1.5)
 
+    def test_capacity(self):
+        for drop in ("position", "score"):
+            for keys in (dict(moe_top_k=1), dict(moe_top_k=2, moe_balance=0.2), dict(moe_top_k=2, moe_sub_heads=2)):
+                with self.subTest(drop=drop, **keys):
+                    expected = self.check(moe_capacity="0.85", moe_drop=drop, **keys)
+                    self.assertGreater(expected.routings[0].dropped, 0.05)
+
     def test_regularisers(self):
         for top_k in (1, 2):
             with self.subTest(top_k=top_k):

@@ -4,6 +4,7 @@ A parameter is named as in a checkpoint, with dots for slashes, and a matrix is 
 """
 
 import dataclasses
+import fractions
 import math
 
 import torch
@@ -34,6 +35,8 @@ class Shape:
     scores: str = "softmax"
     normalise: str = "auto"
     scale: float = 1.0
+    capacity: str = "0"  # in decimals, as it is written
+    drop: str = "position"
     regularisers: tuple = ()  # (name, weight) of those in REGULARISERS
 
 
@@ -44,6 +47,7 @@ class Routing:
     p: torch.Tensor
     weights: torch.Tensor  # 0 of what was not chosen, and without moe.scale
     is_chosen: torch.Tensor
+    dropped: float  # share of the slots
     margin: torch.Tensor  # [rows]: how near another choice was, in scores
     losses: dict
 
@@ -139,7 +143,7 @@ class Mixture(nn.Module):
         self.routing = None  # of the last forward
 
     def _choose(self, rows):
-        """The experts and the weights of each row, [rows, slots]."""
+        """The experts and the weights of each row, [rows, slots], and which of these slots are not dropped."""
         shape = self.shape
         scores = self.gate.dense_1(rows)
         slots = shape.top_k or shape.experts
@@ -152,22 +156,40 @@ class Mixture(nn.Module):
         if not of_all:
             weights = weights / weights.sum(1, keepdim=True)
         p = value / value.sum(1, keepdim=True)
-        self._record(scores, p, chosen, weights, margin)
-        return chosen, shape.scale * weights
+        is_kept = self._has_a_place(chosen, weights)
+        self._record(scores, p, chosen, weights, is_kept, margin)
+        return chosen, shape.scale * weights, is_kept
 
-    def _record(self, scores, p, chosen, weights, margin):
+    def _has_a_place(self, chosen, weights):
+        """[rows, slots], by moe.capacity in training."""
+        factor = fractions.Fraction(self.shape.capacity)
+        if factor == 0 or not self.training:
+            return torch.ones_like(chosen, dtype=torch.bool)
+        places = math.ceil(factor * chosen.numel() / self.shape.experts)
+        experts = chosen.T.flatten()  # the first choices of all rows, then the second ones
+        order = torch.arange(len(experts))
+        if self.shape.drop == "score":
+            # Weights of equal rows may differ in their last digits.
+            order = weights.T.flatten().round(decimals=10).argsort(descending=True, stable=True)
+        is_of = functional.one_hot(experts[order], self.shape.experts)
+        place = (is_of.cumsum(0) * is_of).sum(1)  # from 1, at its expert
+        is_kept = torch.empty_like(experts, dtype=torch.bool)
+        is_kept[order] = place <= places
+        return is_kept.view(chosen.T.shape).T
+
+    def _record(self, scores, p, chosen, weights, is_kept, margin):
         spread = torch.zeros_like(p).scatter(1, chosen, weights)
         is_chosen = torch.zeros_like(p).scatter(1, chosen, 1.0)
         losses = {name: weight * REGULARISERS[name](scores, p, spread, is_chosen) for name, weight in self.shape.regularisers}
-        self.routing = Routing(p, spread, is_chosen, margin, losses)
+        self.routing = Routing(p, spread, is_chosen, 1 - is_kept.double().mean().item(), margin, losses)
 
     def forward(self, x):
         rows = self.head(x) if self.shape.sub_heads > 1 else x
         rows = rows.reshape(-1, self.shape.width // self.shape.sub_heads)
-        chosen, weights = self._choose(rows)
+        chosen, weights, is_kept = self._choose(rows)
         mixed = torch.zeros_like(rows)
         for e, expert in enumerate(self.experts.values()):
-            row, slot = (chosen == e).nonzero(as_tuple=True)
+            row, slot = ((chosen == e) & is_kept).nonzero(as_tuple=True)
             mixed = mixed.index_add(0, row, weights[row, slot, None] * expert(rows.index_select(0, row)))
         y = mixed.reshape(x.shape)
         y = self.merge(y) if self.shape.sub_heads > 1 else y
