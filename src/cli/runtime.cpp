@@ -16,6 +16,7 @@
 #include "device/allowed_memory.hpp"
 #include "device/describe.hpp"
 #include "device/single_threaded_libraries.hpp"
+#include "moe/placement.hpp"
 #include "run/config.hpp"
 #include "run/shared_inputs.hpp"
 
@@ -72,7 +73,7 @@ run::Config Runtime::read_config(const std::function<run::Config()>& read) {
   comm::agree(*communicator_, [&] {
     const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "configuration");
     config = read();
-    (void)comm::ranks_per_replica(communicator_->size(), static_cast<int>(config.moe.replicas));
+    (void)moe::ranks_per_replica(communicator_->size(), config.moe.replicas);
     watchdog_.set_limit_seconds(config.run.wait_seconds);
   });
   comm::expect_same(*communicator_, ErrorKind::config, compared_configuration(config));

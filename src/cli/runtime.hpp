@@ -65,8 +65,7 @@ class Runtime {
   device::Context& start_device(const run::Options& run);
   // After start_device, for a further run in this process: the same with other numbers. Local.
   device::Context& adjust_device(const run::Options& run);
-  // After start_device(): what a run with so many replicas of experts (moe.replicas) is made with. Collective;
-  // throws ConfigError on all ranks alike, as comm::ReplicaGroup.
+  // After start_device(): what a run with so many replicas of experts (moe.replicas) is made with. Collective.
   comm::Resources resources(index_t replicas = 1);
   // What samples as floats may take on this rank: the ranks of a host share a tenth of the memory that it has,
   // or that they may use.

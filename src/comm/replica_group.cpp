@@ -1,19 +1,18 @@
 #include "comm/replica_group.hpp"
 
-#include <fmt/format.h>
-
-#include "base/error.hpp"
+#include "base/contract.hpp"
 
 namespace switchyard::comm {
+namespace {
 
-int ranks_per_replica(int ranks, int replicas) {
-  if (replicas < 1 || ranks % replicas != 0) {
-    throw ConfigError(fmt::format(
-        "{} ranks cannot hold {} replicas of the experts (each replica needs equally many ranks); set "
-        "moe.replicas to a divisor of the number of ranks",
-        ranks, replicas));
-  }
-  return ranks / replicas;
+int ranks_of_part(const Communicator& world, int replicas) {
+  SY_EXPECTS(replicas >= 1 && world.size() % replicas == 0, "{} ranks in {} parts", world.size(), replicas);
+  return world.size() / replicas;
 }
+
+}  // namespace
+
+ReplicaGroup::ReplicaGroup(Communicator& world, int replicas)
+    : group_(world.split(world.rank().value % ranks_of_part(world, replicas))), data_plane_(*group_) {}
 
 }  // namespace switchyard::comm

@@ -45,13 +45,11 @@ void DispatchPlan::build(comm::Resources resources, const Placement& placement, 
     all_expert_rows_[e] = cursors_[placement.hosted_by(communicator.rank())[e]].all;
 }
 
-// Rows of each expert: of this rank, and gathered from all.
+// Each rank fills its row of the table.
 void DispatchPlan::count_rows(comm::Communicator& communicator, index_t experts, const Routing& routing) {
-  own_rows_.assign(experts, 0);
-  for (const std::int32_t expert : routing.experts) ++own_rows_[expert];
-  ones_.assign(communicator.size(), 1);
-  rows_of_ranks_.resize(communicator.size() * experts);
-  communicator.all_gather_rows<index_t>(own_rows_, rows_of_ranks_, ones_, experts);
+  rows_of_ranks_.assign(communicator.size() * experts, 0);
+  for (const std::int32_t expert : routing.experts) ++rows_of_ranks_[self_ * experts + expert];
+  communicator.all_reduce_sum(Span<std::int64_t>(rows_of_ranks_));
 }
 
 // Of an expert's copies, the one whose rows that of the slot is among: a rank's rows follow those of the ranks

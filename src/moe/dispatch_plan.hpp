@@ -96,13 +96,12 @@ class DispatchPlan {
   Span<std::int32_t> source_;
   Vector<std::int32_t> last_sample_;  // per destination
   Vector<index_t> counts_out_, counts_in_;
-  // With replicas: rows of each expert, of this rank and of all, [ranks, experts]; and one 1 for each rank.
-  Vector<index_t> own_rows_, rows_of_ranks_, ones_;
-  struct Cursor {             // of an expert's rows, while this rank's samples are walked
-    index_t row = 0;          // place of the next one among those of all ranks
-    index_t all = 0;          // which are so many
-    int copy = 0;             // that takes it
-    index_t end_of_copy = 0;  // of that one's rows
+  Vector<index_t> rows_of_ranks_;  // with replicas: of each expert, [ranks, experts]
+  struct Cursor {                  // of an expert's rows, while this rank's samples are walked
+    index_t row = 0;               // place of the next one among those of all ranks
+    index_t all = 0;               // which are so many
+    int copy = 0;                  // that takes it
+    index_t end_of_copy = 0;       // of that one's rows
   };
   Vector<Cursor> cursors_;  // by expert
 };

@@ -1,15 +1,27 @@
 #include "moe/placement.hpp"
 
+#include <fmt/format.h>
+
 #include "base/contract.hpp"
+#include "base/error.hpp"
 #include "base/partition.hpp"
 #include "base/span.hpp"
-#include "comm/replica_group.hpp"
 
 namespace switchyard::moe {
 
+int ranks_per_replica(int ranks, index_t replicas) {
+  if (replicas < 1 || ranks % replicas != 0) {
+    throw ConfigError(fmt::format(
+        "{} ranks cannot hold {} replicas of the experts (each replica needs equally many ranks); set "
+        "moe.replicas to a divisor of the number of ranks",
+        ranks, replicas));
+  }
+  return ranks / static_cast<int>(replicas);
+}
+
 Placement::Placement(Vector<GroupRank> owner, int ranks, int replicas)
     : owner_(std::move(owner)), hosted_(ranks), replicas_(replicas) {
-  const int part = comm::ranks_per_replica(ranks, replicas);
+  const int part = ranks_per_replica(ranks, replicas);
   for (std::size_t e = 0; e < owner_.size(); ++e) {
     SY_EXPECTS(owner_[e].value >= 0 && owner_[e].value < part, "expert {} is placed on rank {} of {}", e,
                owner_[e].value, part);
@@ -21,7 +33,7 @@ Placement::Placement(Vector<GroupRank> owner, int ranks, int replicas)
 
 Placement Placement::make(PlacementRule rule, index_t experts, int ranks, int replicas) {
   Vector<GroupRank> owner(experts);
-  const int part = comm::ranks_per_replica(ranks, replicas);
+  const int part = ranks_per_replica(ranks, replicas);
   for (int rank = 0; rank < part; ++rank) {
     const IndexRange share = partition(experts, part, rank);
     for (index_t e = share.begin; e < share.end; ++e)

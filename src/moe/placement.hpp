@@ -13,8 +13,12 @@
 
 namespace switchyard::moe {
 
+// The ranks of a run are as many equal parts, each of which hosts every expert once. Throws ConfigError if
+// there are no such parts.
+int ranks_per_replica(int ranks, index_t replicas);
+
 // A table, expert -> rank. Any number of experts on any number of ranks; a rank may host none. With replicas
-// the ranks are as many parts of neighbours, each with all experts in the same places (comm/replica_group.hpp).
+// the parts of the ranks are neighbours, each with all experts in the same places (comm/replica_group.hpp).
 class Placement {
  public:
   // owner[e] is the rank of expert e, within a part.

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "comm/replica_group.hpp"
+#include "moe/placement.hpp"
 #include "study/jobs.hpp"
 #include "study/metric_path.hpp"
 #include "study/run_state.hpp"
@@ -74,8 +74,7 @@ void check_study(const Spec& spec, int ranks, const std::function<void(const run
     check_arms_read(spec, arm);
     for (const Values& values : combinations(arm)) {
       const run::Config config = run_config(spec, arm, values, spec.options.first_seed, spec.options.dir);
-      (void)comm::ranks_per_replica(static_cast<int>(spec.options.ranks_per_run),
-                                    static_cast<int>(config.moe.replicas));
+      (void)moe::ranks_per_replica(static_cast<int>(spec.options.ranks_per_run), config.moe.replicas);
       layers.insert(layers_of(config));
       check_run(config);
     }

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <cstdint>
 #include <iostream>
 #include <sstream>
 

@@ -69,19 +69,5 @@ TEST(ReplicaGroup, has_a_rank_of_each_part) {
   });
 }
 
-TEST(ReplicaGroup, ranks_that_do_not_divide_are_a_configuration_error_on_all_ranks) {
-  run_ranks(4, [](Communicator& comm) {
-    for (const int replicas : {-1, 0, 3, 8}) {
-      try {
-        ReplicaGroup group(comm, replicas);
-        ADD_FAILURE() << replicas << " replicas were accepted";
-      } catch (const ConfigError& error) {
-        EXPECT_NE(std::string(error.what()).find("4 ranks cannot hold"), std::string::npos) << error.what();
-      }
-    }
-    comm.barrier();
-  });
-}
-
 }  // namespace
 }  // namespace switchyard::comm

@@ -270,7 +270,8 @@ TEST(Placement, has_all_experts_in_each_part_of_the_ranks) {
       EXPECT_EQ(twice.owner(id, 1).value, once.owner(id).value + 3);
     }
   }
-  EXPECT_THROW(Placement::make(moe::PlacementRule::block, 5, 6, 4), ConfigError);
+  for (const int replicas : {-1, 0, 4, 12})
+    EXPECT_THROW(Placement::make(moe::PlacementRule::block, 5, 6, replicas), ConfigError) << replicas;
 }
 
 TEST(Placement, block_and_cyclic_cover_every_expert_once) {

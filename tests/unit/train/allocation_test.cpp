@@ -123,6 +123,15 @@ TEST(Step, of_a_transformer_allocates_nothing_once_it_is_warm) {
   }
 }
 
+TEST(Step, of_blocks_of_rows_allocates_nothing_once_it_is_warm) {
+  for (const int parts : {1, 3}) {
+    run::Config config = make_config(2);
+    config.moe.gradient_blocks = 5;
+    config.train.parts = parts;
+    EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << parts << " parts";
+  }
+}
+
 TEST(Step, in_parts_allocates_nothing_once_it_is_warm) {
   run::Config config = make_config(2);
   config.train.parts = 4;

@@ -37,6 +37,28 @@ TEST(Validate, the_defaults_lack_data_and_networks) {
   EXPECT_THAT(config_error_of([] { validate(Config{}); }), HasSubstr("data.dir"));
 }
 
+TEST(Validate, replicas_share_out_blocks_and_nothing_else) {
+  const auto with = [](index_t replicas, index_t blocks) {
+    return [=](Config& c) {
+      c.moe.replicas = replicas;
+      c.moe.gradient_blocks = blocks;
+    };
+  };
+  for (const auto& [replicas, blocks] : {std::pair{1, 0}, {1, 3}, {2, 2}, {3, 7}}) {
+    Config config = valid();
+    with(replicas, blocks)(config);
+    EXPECT_NO_THROW(validate(config));
+  }
+  EXPECT_THAT(error_of(with(2, 0)), AllOf(HasSubstr("moe.replicas = 2 with moe.gradient_blocks = 0"),
+                                          HasSubstr("set moe.gradient_blocks")));
+  EXPECT_THAT(error_of(with(3, 2)), HasSubstr("moe.gradient_blocks = 2"));
+  EXPECT_THAT(error_of([&](Config& c) {
+                with(2, 2)(c);
+                c.model.expert = "conv:4 batch_norm relu dense:classes";
+              }),
+              HasSubstr("moe.replicas = 2 with batch_norm in model.expert"));
+}
+
 TEST(Validate, more_top_k_than_experts) {
   EXPECT_THAT(error_of([](Config& c) { c.moe.top_k = 6; }),
               AllOf(HasSubstr("more top-k than experts (moe.top_k = 6, moe.experts = 5)"),
