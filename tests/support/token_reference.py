@@ -597,11 +597,13 @@ def branches_of(model, parameters, tokens):
 def next_log_probabilities(model, parameters, tokens):
     """[V] of the token that follows these, all of which are read."""
     parameters = {name: numpy.asarray(value, float) for name, value in parameters.items()}
-    x = parameters["embedding/weight"][numpy.asarray(tokens)]
-    for branch in branches_of(model, parameters, len(tokens)):
+    tokens = numpy.asarray(tokens)
+    x = parameters["embedding/weight"][tokens]
+    for branch in branches_of(model, parameters, tokens[None]):
         is_mixture = isinstance(branch, Mixture)
         x = branch.forward(parameters, x, *((0, None, [slice(0, len(x))], None) if is_mixture else ()))
-    return log_softmax(RmsNorm("norm").forward(parameters, x)[-1] @ parameters["embedding/weight"].T)
+    table = parameters.get("scores/weight", parameters["embedding/weight"])
+    return log_softmax(RmsNorm("norm").forward(parameters, x)[-1] @ table.T)
 
 
 def moved(bias, routing, rate):
