@@ -104,6 +104,7 @@ std::string score_table(const Result& result) {
     row("H_s",
         fmt::format("bits, softmax of a {} over all experts; low is decided", one_layer ? "sample" : "token"),
         &R::sample_entropy);
+    if (first.is_limited) row("dropped", "share of the chosen that had no place left", &R::dropped_share);
     row("H_u", fmt::format("bits, usage of the experts; at most {:.2f}", bound), &R::usage_entropy);
     if (first.classes() == 0) continue;
     row("I(E;Y)", "bits, expert and predicted class", &R::mutual_information_predicted);

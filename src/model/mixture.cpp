@@ -32,8 +32,11 @@ void Mixture::forward(const nn::Pass& pass, moe::Statistics& statistics) {
                        const std::int32_t label = pass.batch.labels[n];
                        statistics.errors() += scores_.predicted[n] != label ? 1 : 0;
                        ++statistics.routing().by_label(label, expert);
-                       ++statistics.routing().by_prediction(head_->class_of(output_.slot_rows().row(slot)),
-                                                            expert);
+                       // Of an expert that did not see the sample, the whole model's.
+                       ++statistics.routing().by_prediction(
+                           output_.routing.is_dropped(slot) ? scores_.predicted[n]
+                                                            : head_->class_of(output_.slot_rows().row(slot)),
+                           expert);
                      });
   statistics.samples() += output_.routing.samples;
   sums_.measure(pass, layer_.router(), output_.routing);

@@ -141,8 +141,8 @@ nn::NetworkRole expert_role(Family family) {
   return family == Family::tokens ? nn::NetworkRole::inner_expert : nn::NetworkRole::expert;
 }
 
-std::string gate_text(const Options& options) {
-  return options.family == Family::transformer ? "dense:experts" : options.gate;
+std::string gate_text(const Options& options, const moe::Options& moe) {
+  return options.family == Family::transformer ? std::string(moe::gate_of(moe.router)) : options.gate;
 }
 
 index_t inner_layers(const Options& options) {

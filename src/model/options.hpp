@@ -75,7 +75,7 @@ struct Options {
 // A model of tokens, and not of samples that are rows.
 inline bool reads_tokens(Family family) { return family != Family::mixture; }
 // model.gate, or what the family has in its place.
-std::string gate_text(const Options& options);
+std::string gate_text(const Options& options, const moe::Options& moe);
 // Mixture layers of a model of tokens, or 0: the model is one.
 index_t inner_layers(const Options& options);
 

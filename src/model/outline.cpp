@@ -29,8 +29,7 @@ void expect_similarity_layer(const ModelOptions& options, const nn::NetworkShape
   const index_t layers = nn::Network(gate).layer_count();
   if (options.moe.similarity_layer > layers) {
     throw ConfigError(fmt::format(
-        "moe.similarity_layer = {} (model.gate has {} layers with weights); give one of them, or 0 for the "
-        "samples themselves",
+        "moe.similarity_layer = {} (the gate has {} layers with weights); give one of them, or 0 for what it reads",
         options.moe.similarity_layer, layers));
   }
 }
@@ -63,7 +62,7 @@ Outline outline_of_mixture(const ModelOptions& options, const Task& task) {
 // A mixture layer of a model of tokens: what is left are its networks.
 moe::LayerOptions inner_layer(const ModelOptions& options, const Task& task, index_t width, index_t block,
                               index_t sub_heads = 1) {
-  const moe::RouterKind kind = moe::parse_gate(gate_text(options.networks)).kind;
+  const moe::RouterKind kind = moe::parse_gate(gate_text(options.networks, options.moe)).kind;
   moe::LayerOptions layer =
       layer_of(options, {options.moe, kind, task.classes, moe::measure_of(options.moe.gate_value)});
   layer.scope = fmt::format("blocks/{:02}/mixture/", block);
@@ -96,6 +95,19 @@ nn::NetworkShape swiglu(const nn::Quantisation& quantisation, index_t width, ind
            nn::product_shape(quantisation, "down", hidden, width)}};
 }
 
+// That of moe.router. Nothing in a transformer has a bias.
+nn::NetworkShape gate_without_bias(const ModelOptions& options, const Task& task, tensor::SampleShape row,
+                                   const nn::NetworkShape& expert) {
+  const moe::GateSpec gate = moe::parse_gate(gate_text(options.networks, options.moe));
+  nn::NetworkShape shape =
+      gate.kind.resolve({options.moe, gate.layers, row, task.classes, expert, /*expert_text=*/""});
+  for (nn::LayerShape& layer : shape.layers) {
+    if (auto* const dense = std::get_if<nn::DenseShape>(&layer)) dense->bias = false;
+  }
+  expect_similarity_layer(options, shape);
+  return shape;
+}
+
 moe::MixtureBranchOptions mixture_of_transformer(const ModelOptions& options, const Task& task, index_t block,
                                                  const nn::NetworkOptions& network) {
   const index_t width = options.networks.transformer.width;
@@ -103,17 +115,15 @@ moe::MixtureBranchOptions mixture_of_transformer(const ModelOptions& options, co
   moe::MixtureBranchOptions mixture{inner_layer(options, task, width, block, sub_heads), sub_heads};
   const index_t sub_width = mixture.layer.outputs;
   const nn::Quantisation quantisation = options.networks.transformer.quantisation();
-  mixture.layer.gate = {{nn::DenseShape{.in = sub_width, .out = options.moe.experts, .bias = false}}};
   mixture.layer.expert = swiglu(quantisation, sub_width, options.moe.hidden);
+  mixture.layer.gate = gate_without_bias(options, task, {1, 1, sub_width}, mixture.layer.expert);
   const std::string name = fmt::format("blocks/{:02}/mixture", block);
   const auto square = [&](std::string_view array) {
     const nn::DenseShape shape{.in = width, .out = width, .bias = false, .name = array};
     return nn::NetworkModuleOptions{name, {{shape}}, network, options.seed, Phase::experts};
   };
-  if (sub_heads > 1) {
-    mixture.head = square("head");
-    mixture.merge = square("merge");
-  }
+  if (moe::has(options.moe.head, options.moe)) mixture.head = square("head");
+  if (moe::has(options.moe.merge, options.moe)) mixture.merge = square("merge");
   if (options.moe.shared_hidden > 0) {
     mixture.shared =
         nn::NetworkModuleOptions{name + "/shared", swiglu(quantisation, width, options.moe.shared_hidden),

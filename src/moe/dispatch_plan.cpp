@@ -8,6 +8,8 @@
 namespace switchyard::moe {
 namespace {
 
+constexpr std::int32_t nobody = -1;  // has a place for a slot
+
 // first[r] = counts[0] + ... + counts[r - 1]; returns the total.
 index_t exclusive_scan(const Vector<index_t>& counts, Vector<index_t>& first) {
   index_t total = 0;
@@ -48,7 +50,9 @@ void DispatchPlan::build(comm::Resources resources, const Placement& placement, 
 // Each rank fills its row of the table.
 void DispatchPlan::count_rows(comm::Communicator& communicator, index_t experts, const Routing& routing) {
   rows_of_ranks_.assign(communicator.size() * experts, 0);
-  for (const std::int32_t expert : routing.experts) ++rows_of_ranks_[self_ * experts + expert];
+  for (index_t s = 0; s < std::ssize(routing.experts); ++s) {
+    if (!routing.is_dropped(s)) ++rows_of_ranks_[self_ * experts + routing.experts[s]];
+  }
   communicator.all_reduce_sum(Span<std::int64_t>(rows_of_ranks_));
 }
 
@@ -58,8 +62,8 @@ void DispatchPlan::choose_destinations(comm::Resources resources, const Placemen
                                        const Routing& routing, const nn::RowBlocks& blocks) {
   destination_ = resources.context.workspace().allocate<std::int32_t>(routing.samples * routing.slots);
   if (placement.replicas() == 1) {
-    for (std::size_t s = 0; s < destination_.size(); ++s)
-      destination_[s] = placement.owner(ExpertId(routing.experts[s])).value;
+    for (index_t s = 0; s < std::ssize(destination_); ++s)
+      destination_[s] = routing.is_dropped(s) ? nobody : placement.owner(ExpertId(routing.experts[s])).value;
     return;
   }
   const index_t experts = placement.expert_count();
@@ -74,7 +78,9 @@ void DispatchPlan::choose_destinations(comm::Resources resources, const Placemen
     }
     cursor.end_of_copy = blocks.rows_of_copy(cursor.all, 0).end;
   }
-  for (std::size_t s = 0; s < destination_.size(); ++s) {
+  for (index_t s = 0; s < std::ssize(destination_); ++s) {
+    destination_[s] = nobody;
+    if (routing.is_dropped(s)) continue;
     const ExpertId expert(routing.experts[s]);
     Cursor& cursor = cursors_[expert];
     while (cursor.row >= cursor.end_of_copy)
@@ -89,10 +95,15 @@ void DispatchPlan::pack_outbound(device::Workspace& workspace, const Placement& 
                                  const Routing& routing) {
   const index_t slots = routing.slots;
   index_t local_count = 0;
+  index_t dropped_count = 0;
   last_sample_.assign(outbound_.rows.size(), -1);
   for (index_t n = 0; n < routing.samples; ++n) {
     for (index_t s = n * slots; s < (n + 1) * slots; ++s) {
       const index_t d = destination_[s];
+      if (d == nobody) {
+        ++dropped_count;
+        continue;
+      }
       if (d == self_) {
         ++local_count;
         continue;
@@ -110,6 +121,7 @@ void DispatchPlan::pack_outbound(device::Workspace& workspace, const Placement& 
   outbound_.slot = workspace.allocate<std::int32_t>(outbound_.slot_count);
   outbound_entries_ = workspace.allocate<Entry>(outbound_.slot_count);
   local_slot_ = workspace.allocate<std::int32_t>(local_count);
+  dropped_slot_ = workspace.allocate<std::int32_t>(dropped_count);
   local_entries_ = workspace.allocate<Entry>(local_count);
   local_place_ = workspace.allocate<ExpertRow>(local_count);
 
@@ -118,9 +130,14 @@ void DispatchPlan::pack_outbound(device::Workspace& workspace, const Placement& 
   std::ranges::fill(outbound_.slots, 0);
   std::ranges::fill(last_sample_, -1);
   index_t own = 0;
+  index_t dropped = 0;
   for (index_t n = 0; n < routing.samples; ++n) {
     for (index_t s = n * slots; s < (n + 1) * slots; ++s) {
       const index_t d = destination_[s];
+      if (d == nobody) {
+        dropped_slot_[dropped++] = static_cast<std::int32_t>(s);
+        continue;
+      }
       const std::int32_t local = placement.local(ExpertId(routing.experts[s])).value;
       if (d == self_) {
         local_slot_[own] = static_cast<std::int32_t>(s);

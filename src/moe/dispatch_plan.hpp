@@ -58,6 +58,8 @@ class DispatchPlan {
   // The slots of this rank's samples whose experts are here: no message.
   Span<const std::int32_t> local_slot() const { return local_slot_; }  // -> n * K + i
   Span<const ExpertRow> local_place() const { return local_place_; }
+  // Those that no expert takes.
+  Span<const std::int32_t> dropped_slot() const { return dropped_slot_; }  // -> n * K + i
   // Rows of each local expert here; and on all ranks that host it.
   Span<const index_t> expert_rows() const { return expert_rows_; }
   Span<const index_t> all_expert_rows() const { return all_expert_rows_; }
@@ -88,7 +90,7 @@ class DispatchPlan {
   Span<Entry> outbound_entries_;
   Span<Entry> inbound_entries_;
   Span<Entry> local_entries_;  // row is the sample
-  Span<std::int32_t> local_slot_;
+  Span<std::int32_t> local_slot_, dropped_slot_;
   Span<ExpertRow> local_place_;
   Vector<index_t> expert_rows_;
   Vector<index_t> all_expert_rows_;

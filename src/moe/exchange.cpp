@@ -95,6 +95,17 @@ void Exchange::index_slots(device::Workspace& workspace, const DispatchPlan& pla
     slot_index_[outbound.slot[i]] = static_cast<std::int32_t>(i);
   for (std::size_t i = 0; i < plan.local_slot().size(); ++i)
     slot_index_[plan.local_slot()[i]] = -1 - row_of(plan.local_place()[i]);
+  auto behind = static_cast<std::int32_t>(outbound.slot_count);
+  for (const std::int32_t slot : plan.dropped_slot()) slot_index_[slot] = behind++;
+}
+
+// Each dropped slot has a row of its own: gradients are written to it, too, and read by nobody.
+tensor::Matrix Exchange::rows_of_slots(device::Workspace& workspace, const DispatchPlan& plan, index_t cols) {
+  const index_t sent = plan.outbound().slot_count;
+  const index_t dropped = std::ssize(plan.dropped_slot());
+  const tensor::Matrix rows = tensor::allocate_matrix(workspace, sent + dropped, cols);
+  std::fill_n(rows.row(sent), dropped * cols, 0.0F);
+  return rows;
 }
 
 void Exchange::for_each_part(const auto& body) const {
@@ -125,7 +136,7 @@ SlotParts<const float> Exchange::combine(device::Context& context, const Dispatc
     ops::gather_rows(context, tensor::RowSource(inbound_row_.data(), inbound.slot_count, experts[part]),
                      columns(send, first, width));
   });
-  const tensor::Matrix received = tensor::allocate_matrix(workspace, outbound.slot_count, message_cols());
+  const tensor::Matrix received = rows_of_slots(workspace, plan, message_cols());
   data_plane_->all_to_all_rows<float>(context, send.data, {inbound.slots, inbound.first_slot}, received.data,
                                       {outbound.slots, outbound.first_slot}, message_cols());
   return slots<const float>(received, experts);
@@ -139,7 +150,7 @@ tensor::RowSource Exchange::dispatch_backward(device::Context& context, const Di
   const index_t cols = d_input.cols;
   const tensor::Matrix send = tensor::allocate_matrix(workspace, inbound.slot_count, cols);
   ops::gather_rows(context, tensor::RowSource(inbound_row_.data(), inbound.slot_count, d_input), send);
-  const tensor::Matrix received = tensor::allocate_matrix(workspace, outbound.slot_count, cols);
+  const tensor::Matrix received = rows_of_slots(workspace, plan, cols);
   data_plane_->all_to_all_rows<float>(context, send.data, {inbound.slots, inbound.first_slot}, received.data,
                                       {outbound.slots, outbound.first_slot}, cols);
   return {slot_index_.data(), std::ssize(slot_index_), received, d_input};
@@ -147,7 +158,7 @@ tensor::RowSource Exchange::dispatch_backward(device::Context& context, const Di
 
 SlotParts<float> Exchange::gradient_rows(device::Context& context, const DispatchPlan& plan,
                                          const ExpertParts& d_experts) {
-  d_message_ = tensor::allocate_matrix(context.workspace(), plan.outbound().slot_count, message_cols());
+  d_message_ = rows_of_slots(context.workspace(), plan, message_cols());
   return slots<float>(d_message_, d_experts);
 }
 

@@ -44,7 +44,7 @@ class Exchange {
   Span<const index_t> padded_rows() const { return padded_rows_; }
   Span<const index_t> samples() const { return samples_; }
 
-  // Returns, for each of this rank's slots, where what its expert returned lies.
+  // Returns, for each of this rank's slots, where what its expert returned lies: zeros, if it was dropped.
   SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan,
                                  const ExpertParts& experts);
 
@@ -71,6 +71,8 @@ class Exchange {
     return static_cast<std::int32_t>(first_row_[place.expert] + place.row);
   }
   void index_slots(device::Workspace& workspace, const DispatchPlan& plan, index_t samples);
+  // Uninitialised for the slots that travel, and behind them zeros for those that no expert takes.
+  static tensor::Matrix rows_of_slots(device::Workspace& workspace, const DispatchPlan& plan, index_t cols);
   template <class T>
   SlotParts<T> slots(tensor::MatrixView<T> message, const ExpertParts& experts) const;
 
@@ -82,7 +84,8 @@ class Exchange {
   // slot of this rank's samples, a row of the message, or -1 - one of that matrix.
   Span<std::int32_t> inbound_row_, slot_index_;
   Vector<index_t> zeros_;
-  tensor::Matrix d_message_;  // gradient rows on their way to the experts: [outbound slots, message_cols()]
+  tensor::Matrix d_message_;  // gradient rows on their way to the experts: [outbound slots and dropped ones,
+                              // message_cols()]
 };
 
 }  // namespace switchyard::moe

@@ -48,6 +48,7 @@ Layer::Layer(const LayerOptions& options, comm::Resources resources, Placement p
       outputs_(options.outputs),
       router_(Router::make({options.routing, options.gate, options.gate_options, resources.data_plane,
                             options.seed, options.scope + "gate"})),
+      capacity_(router_->options()),
       experts_(options.scope, options.expert, options.expert_options,
                placement_.hosted_by(resources.communicator.rank()), options.seed,
                {blocks_, resources.replicas}),
@@ -64,6 +65,7 @@ LayerOutput Layer::forward(const nn::Pass& pass) {
   LayerOutput output;
   output.routing = router_->route(pass);
   pass.clock.enter(Phase::exchange);
+  capacity_.limit(pass, resources_.communicator, output.routing);
   plan_.build(resources_, placement_, output.routing, blocks_);
   exchange_.dispatch(context, plan_, pass.batch.rows, Experts::row_multiple);
   pass.clock.enter(Phase::experts);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "moe/capacity.hpp"
 #include "moe/experts.hpp"
 #include "moe/router.hpp"
 
@@ -32,8 +33,8 @@ class Layer {
  public:
   Layer(const LayerOptions& options, comm::Resources resources, Placement placement);
 
-  // route -> plan -> dispatch -> experts -> combine; a router that looks at what experts return weighs them
-  // last
+  // route -> limit -> plan -> dispatch -> experts -> combine; a router that looks at what experts return weighs
+  // them last
   LayerOutput forward(const nn::Pass& pass);
   SlotGradients begin_backward(const nn::Pass& pass);
   // combine, experts, router, mirrored with the same plan; `output` is the one of forward. A frozen network has
@@ -82,6 +83,7 @@ class Layer {
   index_t outputs_;
   index_t unit_ = 0;  // of the router, in the table of norms
   std::unique_ptr<Router> router_;
+  Capacity capacity_;
   Experts experts_;
   DispatchPlan plan_;
   Exchange exchange_;

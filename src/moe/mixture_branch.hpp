@@ -12,7 +12,7 @@ namespace switchyard::moe {
 struct MixtureBranchOptions {
   LayerOptions layer;  // of rows of width / sub_heads
   index_t sub_heads = 1;
-  // Row to row, before and after a token is cut (Huang et al. 2024): with more than one sub-head.
+  // Row to row, before a token is cut and after it is one again (Huang et al. 2024).
   std::optional<nn::NetworkModuleOptions> head = {}, merge = {};
   std::optional<nn::NetworkModuleOptions> shared = {};  // an expert that sees every token
 

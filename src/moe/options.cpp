@@ -20,8 +20,13 @@ constexpr std::array noise_words = {config::Word{GateNoise::none, "none"},
                                     config::Word{GateNoise::normal, "normal"}};
 constexpr std::array draw_words = {config::Word{NoiseDraw::every_step, "every_step"},
                                    config::Word{NoiseDraw::once, "once"}};
-constexpr std::array when_words = {config::Word{NoiseWhen::training, "training"},
-                                   config::Word{NoiseWhen::always, "always"}};
+constexpr std::array when_words = {config::Word{When::training, "training"},
+                                   config::Word{When::always, "always"}};
+constexpr std::array drop_words = {config::Word{DropBy::position, "position"},
+                                   config::Word{DropBy::score, "score"}};
+constexpr std::array around_words = {config::Word{AroundSubTokens::automatic, "auto"},
+                                     config::Word{AroundSubTokens::yes, "yes"},
+                                     config::Word{AroundSubTokens::no, "no"}};
 constexpr std::array placement_words = {config::Word{PlacementRule::block, "block"},
                                         config::Word{PlacementRule::cyclic, "cyclic"}};
 
@@ -35,6 +40,9 @@ constexpr std::array of_the_layer = {
     in_headline("top_k",
                 free_in_evaluation(arithmetic.integer<&Options::top_k>(
                     "top_k", 0, 1'000'000, "experts that see a sample; 0: dense, all of them", "experts"))),
+    identity.choice<&Options::router, router_words>(
+        "router",
+        "with model.family = transformer: linear, a matrix without a bias; cosine, as a gate of cosine:experts"),
     identity.integer<&Options::hidden>("hidden", 1, 1'000'000,
                                        "with model.family = transformer: width of an expert's SwiGLU"),
     identity.integer<&Options::sub_heads>(
@@ -42,6 +50,10 @@ constexpr std::array of_the_layer = {
         "with model.family = transformer: sub-tokens of a token, which are routed one by one between a head and a "
         "merge layer",
         "sub-tokens"),
+    identity.choice<&Options::head, around_words>(
+        "head",
+        "with model.family = transformer: a matrix before the mixture; auto: where sub_heads is above 1"),
+    identity.choice<&Options::merge, around_words>("merge", "the same behind it"),
     identity.integer<&Options::shared_hidden>(
         "shared_hidden", 0, 1'000'000,
         "with model.family = transformer: width of an expert that sees every token; 0: none"),
@@ -49,10 +61,10 @@ constexpr std::array of_the_layer = {
         "partition", "with model.gate = by_label:experts: each expert's labels, such as: 0 7 | 1 9"),
     identity.integer<&Options::cosine_width>(
         "cosine_width", 1, 1'000'000,
-        "with model.gate = cosine:experts: length of the vectors that are compared", "numbers"),
+        "with cosine:experts or moe.router = cosine: length of the vectors that are compared", "numbers"),
     arithmetic.number<&Options::cosine_temperature>(
         "cosine_temperature", config::above_zero,
-        "with model.gate = cosine:experts: what cosines are divided by at first; it is learned"),
+        "with cosine:experts or moe.router = cosine: what cosines are divided by at first; it is learned"),
     training.number<&Options::expert_temperature>(
         "expert_temperature", config::above_zero,
         "divides the scores by which experts learn, not those by which the gate does; 1: the same"),
@@ -78,6 +90,16 @@ constexpr std::array of_the_layer = {
     free_in_evaluation(arithmetic.integer<&Options::top_groups>(
         "top_groups", 0, 1'000'000, "those few, by the sum of a group's two largest shares (DeepSeek-V3)",
         "groups")),
+    free_in_evaluation(arithmetic.number<&Options::capacity>(
+        "capacity", config::not_negative,
+        "slots of a batch that an expert takes, in even shares: ceil(capacity * top_k * rows / experts); those above "
+        "are dropped; 0: no limit")),
+    free_in_evaluation(arithmetic.choice<&Options::drop, drop_words>(
+        "drop",
+        "position: an expert's last, all second choices behind all first ones; score: those of the smallest "
+        "weights")),
+    free_in_evaluation(arithmetic.choice<&Options::capacity_when, when_words>(
+        "capacity_when", "training, or always: in evaluation too")),
     arithmetic.choice<&Options::noise, noise_words>(
         "noise",
         "added to the scores before the top k are chosen; uniform: from [0, noise_scale); normal: with mean 0"),

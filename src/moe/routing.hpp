@@ -24,6 +24,8 @@ struct Routing {
   tensor::Matrix weights;      // [N, K] gate weights
   tensor::Matrix log_weights;  // [N, K]; 0 and -infinity where one of several experts answers alone
   tensor::Matrix factors;      // [N, K], what multiplies an expert's output: weights, or the scores themselves
+  bool is_limited = false;     // experts take so many rows and no more (moe.capacity)
+  Span<std::uint8_t> dropped;  // [N, K], 1 where the expert has no place left; empty: nowhere
   Span<double> entropies;  // [N], in bits, of the softmax over all experts of a gate that chooses one of them
   float noise_deviation = 0;  // of the noise in `noisy`, where it is normal
   index_t samples = 0;
@@ -36,10 +38,13 @@ struct Routing {
       if (m->data != nullptr) *m = m->rows_from(rows);
     for (auto* m : {&part.weights, &part.log_weights, &part.factors}) *m = m->rows_from(rows);
     part.experts = experts.subspan(rows.begin * slots, rows.size() * slots);
+    if (!dropped.empty()) part.dropped = dropped.subspan(rows.begin * slots, rows.size() * slots);
     if (!entropies.empty()) part.entropies = entropies.subspan(rows.begin, rows.size());
     part.samples = rows.size();
     return part;
   }
+
+  bool is_dropped(index_t slot) const { return !dropped.empty() && dropped[slot] != 0; }
 
   // What each sample adds to the experts' expected load. The scores have normal noise.
   ops::ExpectedLoad expected_load() const { return {clean, noisy, experts.data(), slots, noise_deviation}; }

@@ -21,6 +21,7 @@ RoutingStatistics::RoutingStatistics(index_t experts, const RowKinds& kinds)
       counts_(first_load + experts * (1 + 2 * kinds.classes + kinds.groups), 0) {}
 
 void RoutingStatistics::clear() {
+  is_limited = false;
   entropy_sum = chosen_entropy_sum = 0;
   std::ranges::fill(importance, 0.0);
   std::ranges::fill(counts_, 0);
@@ -29,6 +30,7 @@ void RoutingStatistics::clear() {
 void RoutingStatistics::add(const RoutingStatistics& other) {
   SY_EXPECTS(counts_.size() == other.counts_.size(), "statistics of {} and {} counts", counts_.size(),
              other.counts_.size());
+  is_limited = is_limited || other.is_limited;
   entropy_sum += other.entropy_sum;
   chosen_entropy_sum += other.chosen_entropy_sum;
   for (std::size_t e = 0; e < importance.size(); ++e) importance[e] += other.importance[e];
@@ -37,6 +39,12 @@ void RoutingStatistics::add(const RoutingStatistics& other) {
 
 double RoutingStatistics::per_row(double sum) const {
   return rows() > 0 ? sum / static_cast<double>(rows()) : 0.0;
+}
+
+double RoutingStatistics::dropped_share() const {
+  std::int64_t slots = 0;
+  for (index_t e = 0; e < experts(); ++e) slots += load(e);
+  return slots > 0 ? static_cast<double>(dropped()) / static_cast<double>(slots) : 0.0;
 }
 
 double RoutingStatistics::usage_entropy() const {

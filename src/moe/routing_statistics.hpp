@@ -37,6 +37,9 @@ class RoutingStatistics {
 
   std::int64_t& rows() { return counts_[0]; }
   std::int64_t& sent_rows() { return counts_[1]; }
+  // Slots that no expert had a place for (moe.capacity). What is said of choices, loads and weights here counts
+  // them.
+  std::int64_t& dropped() { return counts_[2]; }
   // Rows for which expert e was chosen (all of a row's slots count).
   std::int64_t& load(index_t e) { return counts_[first_load + e]; }
   // N[class][expert]: the expert with the largest gate weight, against the true label and against its own
@@ -48,10 +51,12 @@ class RoutingStatistics {
   std::int64_t by_group(index_t g, index_t e) const { return counts_[table(2, g, e)]; }
   std::int64_t rows() const { return counts_[0]; }
   std::int64_t sent_rows() const { return counts_[1]; }
+  std::int64_t dropped() const { return counts_[2]; }
   std::int64_t load(index_t e) const { return counts_[first_load + e]; }
   std::int64_t by_label(index_t c, index_t e) const { return counts_[table(0, c, e)]; }
   std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
 
+  double dropped_share() const;  // of all slots
   // Derived (reference: specialisation, section 1.3). All entropies in bits, 0 log 0 = 0.
   // H_s: mean entropy of a row's softmax over all experts; that of its weights over the chosen ones, 0 for
   // one, H_s for all.
@@ -79,12 +84,13 @@ class RoutingStatistics {
   // One of several experts has more than 90% of the samples, or fewer than half of them are active.
   bool is_collapsed() const;
 
+  bool is_limited = false;  // what experts take, so that slots may be dropped
   double entropy_sum = 0;
   double chosen_entropy_sum = 0;
   Vector<double> importance;  // sum of gate weights per expert
 
  private:
-  static constexpr index_t first_load = 2;
+  static constexpr index_t first_load = 3;
   index_t table(index_t which, index_t c, index_t e) const {
     return first_load + experts() * (1 + which * classes() + c) + e;
   }

@@ -50,6 +50,8 @@ void count_choices(const nn::Batch& batch, const DispatchPlan& plan, const Routi
                    RoutingStatistics& statistics, const auto& use) {
   statistics.rows() += routing.samples;
   statistics.sent_rows() += plan.sent_rows();
+  statistics.is_limited = routing.is_limited;
+  statistics.dropped() += std::ssize(plan.dropped_slot());
   for (index_t n = 0; n < routing.samples; ++n) {
     index_t chosen = 0;
     for (index_t i = 0; i < routing.slots; ++i) {

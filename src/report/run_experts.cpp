@@ -181,6 +181,15 @@ Figure dispatch_chart(const Records& records) {
   return draw(chart);
 }
 
+// Where the run limited what experts take.
+Figure dropped_chart(const Records& records) {
+  LineChart chart = step_chart(records, "Slots without a place", "share of the slots");
+  chart.y_style = NumberStyle::percent;
+  chart.curves = {training_curve(records, "dropped", "training batches", 0),
+                  validation_curve(records, "dropped", "validation", 1)};
+  return draw(chart);
+}
+
 }  // namespace
 
 std::vector<index_t> dead_experts(const std::vector<double>& expert_share) {
@@ -205,6 +214,8 @@ std::string run_experts(const Records& records) {
   if (has_dispatch || std::isfinite(number_of(member(records.summary, "test"), "dispatch_entropy"))) {
     figures.push_back(dispatch_chart(records));
   }
+  if (records.steps.scalars.contains("dropped") || !find_evaluation(records, "dropped").object.is_null())
+    figures.push_back(dropped_chart(records));
   return figure_grid(figures);
 }
 

@@ -20,7 +20,14 @@ constexpr Column columns[] = {
     {"dispatch_entropy", "dispatch entropy, nats"},
     {"largest_share", "largest share"},
     {"active_experts", "active experts"},
+    {"dropped", "dropped slots"},  // where what experts take is limited
 };
+
+std::vector<Column> columns_of(const Records& layer) {
+  std::vector<Column> found(std::begin(columns), std::end(columns));
+  if (find_evaluation(layer, "dropped").object.is_null()) found.pop_back();
+  return found;
+}
 
 // "none", "4 of 8 (1, 2, 6, 7)".
 std::string dead_text(const std::vector<double>& share) {
@@ -34,7 +41,7 @@ std::string dead_text(const std::vector<double>& share) {
 
 std::vector<std::string> row_of(const Records& layer, std::string_view of, const Json& evaluation) {
   std::vector<std::string> row = {escape(of)};
-  for (const auto& [name, head] : columns) {
+  for (const auto& [name, head] : columns_of(layer)) {
     row.push_back(data_element(number_of(evaluation, name), style_of(name),
                                fmt::format("{}.{}.{}", of, layer.name, name)));
   }
@@ -45,7 +52,7 @@ std::vector<std::string> row_of(const Records& layer, std::string_view of, const
 // Rows: the splits of the summary; before there is one, the newest evaluation.
 std::string figures(const Records& layer) {
   Table table{{"split"}, {}, 1};
-  for (const Column& column : columns) table.head.emplace_back(column.head);
+  for (const Column& column : columns_of(layer)) table.head.emplace_back(column.head);
   table.head.emplace_back("dead experts");
   for (const char* split : {"test", "validation", "train"}) {
     if (const Json& evaluation = member(layer.summary, split); !evaluation.is_null())

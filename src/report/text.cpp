@@ -114,7 +114,8 @@ std::string data_element(double value, NumberStyle style, std::string_view id) {
 }
 
 NumberStyle style_of(std::string_view metric) {
-  return metric.ends_with("error") || metric.ends_with("share") ? NumberStyle::percent : NumberStyle::plain;
+  const bool is_share = metric.ends_with("error") || metric.ends_with("share") || metric == "dropped";
+  return is_share ? NumberStyle::percent : NumberStyle::plain;
 }
 
 }  // namespace switchyard::report

@@ -92,9 +92,15 @@ Config without_training(Config config) {
       schema().set(config, key.name, schema().text(defaults, key), "default");
   }
   // Noise that is added in training alone; a gate value that is named after it needs it to be named.
-  if (config.moe.noise_when == moe::NoiseWhen::training && config.moe.gate_value == moe::GateValue::softmax) {
+  if (config.moe.noise_when == moe::When::training && config.moe.gate_value == moe::GateValue::softmax) {
     config.moe.noise = defaults.moe.noise;
     config.moe.noise_scale = defaults.moe.noise_scale;
+  }
+  // So is such a capacity; one that an evaluation asks for is of it.
+  if (config.moe.capacity_when == moe::When::training) {
+    config.moe.capacity = defaults.moe.capacity;
+    config.moe.drop = defaults.moe.drop;
+    config.moe.capacity_when = moe::When::always;
   }
   config.moe.replicas = defaults.moe.replicas;  // they share out what is trained
   return config;

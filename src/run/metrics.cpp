@@ -63,6 +63,7 @@ void add_routing(JsonLine& line, const RoutingStatistics& routing) {
   line.open_array("load");
   for (index_t e = 0; e < routing.experts(); ++e) line.add(routing.load(e));
   line.close_array();
+  if (routing.is_limited) line.add("dropped", routing.dropped_share());
   line.add("h_s", routing.sample_entropy());
   line.add("h_s_chosen", routing.chosen_entropy());
   line.add("h_u", routing.usage_entropy());
@@ -93,6 +94,7 @@ Json routing_object(const RoutingStatistics& routing) {
   object["active_experts"] = routing.active_experts();
   object["expert_share"] = routing.expert_share();
   object["load"] = load_of(routing);
+  if (routing.is_limited) object["dropped"] = routing.dropped_share();
   if (routing.classes() > 0)
     object["class_by_expert"] = count_table(routing, routing.classes(), &RoutingStatistics::by_label);
   if (routing.groups() > 0) {

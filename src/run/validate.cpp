@@ -50,17 +50,25 @@ void check_transformer(const Config& config) {
   const model::TransformerOptions& of = config.model.transformer;
   const auto is_default = [&](const moe::Options& moe) {
     return moe.hidden == defaults.moe.hidden && moe.sub_heads == defaults.moe.sub_heads &&
-           moe.shared_hidden == defaults.moe.shared_hidden;
+           moe.shared_hidden == defaults.moe.shared_hidden && moe.head == defaults.moe.head &&
+           moe.merge == defaults.moe.merge;
   };
-  require(config.model.family == model::Family::transformer || is_default(config.moe),
-          "moe.hidden, moe.sub_heads or moe.shared_hidden is set with model.family = {} (its experts are what "
-          "model.expert says); remove it",
-          schema().text(config, "model.family"));
-  if (config.model.family != model::Family::transformer) return;
+  const bool is_transformer = config.model.family == model::Family::transformer;
+  require(
+      is_transformer || is_default(config.moe),
+      "moe.hidden, moe.sub_heads, moe.shared_hidden, moe.head or moe.merge is set with model.family = {} (its "
+      "experts are what model.expert says); remove it",
+      schema().text(config, "model.family"));
+  require(
+      is_transformer || config.moe.router == defaults.moe.router,
+      "moe.router = {} with model.family = {} (its model.gate says what scores the experts); remove it, and end "
+      "model.gate with {}",
+      word_of(config.moe, "router"), schema().text(config, "model.family"), moe::gate_of(config.moe.router));
+  if (!is_transformer) return;
   require(
       config.model.gate.empty() && config.model.expert.empty(),
       "model.gate = '{}' or model.expert = '{}' with model.family = transformer (its networks have the sizes of "
-      "[transformer] and moe.hidden); remove them",
+      "[transformer] and moe.hidden, and moe.router says what scores the experts); remove them",
       config.model.gate, config.model.expert);
   require(
       of.width % of.heads == 0 && of.width / of.heads % 2 == 0,
@@ -103,13 +111,15 @@ void check_without_mixture(const Config& config) {
     require(weight == 0, "moe.{} = {} with transformer.mixture_every = 0 (there is no mixture); set it to 0",
             key, weight);
   }
-  require(moe.sub_heads == defaults.sub_heads && moe.shared_hidden == defaults.shared_hidden &&
-              moe.bias_rate == defaults.bias_rate && moe.top_k == defaults.top_k &&
-              moe.experts == defaults.experts && moe.replicas == defaults.replicas &&
-              moe.gradient_blocks == defaults.gradient_blocks,
-          "moe.experts, moe.top_k, moe.sub_heads, moe.shared_hidden, moe.bias_rate, moe.replicas or "
-          "moe.gradient_blocks is set with "
-          "transformer.mixture_every = 0 (there is no mixture); remove it");
+  require(
+      moe.sub_heads == defaults.sub_heads && moe.shared_hidden == defaults.shared_hidden &&
+          moe.head == defaults.head && moe.merge == defaults.merge && moe.router == defaults.router &&
+          moe.bias_rate == defaults.bias_rate && moe.capacity == defaults.capacity &&
+          moe.top_k == defaults.top_k && moe.experts == defaults.experts && moe.replicas == defaults.replicas &&
+          moe.gradient_blocks == defaults.gradient_blocks,
+      "moe.experts, moe.top_k, moe.sub_heads, moe.shared_hidden, moe.head, moe.merge, moe.router, moe.bias_rate, "
+      "moe.capacity, moe.replicas or moe.gradient_blocks is set with transformer.mixture_every = 0 (there is no "
+      "mixture); remove it");
 }
 
 // A model of text has a loss of its own, and its routers choose before an expert ran.
@@ -305,6 +315,27 @@ void check_shares(const Config& config, const moe::RouterKind& kind) {
       moe.top_k, moe.top_groups, moe.experts / moe.groups);
 }
 
+// Which slots an expert takes is known before it runs, and what a dropped one adds is nothing.
+void check_capacity(const Config& config, const moe::RouterKind& kind) {
+  const moe::Options& moe = config.moe;
+  require(moe.capacity > 0 || moe.drop == moe::DropBy::position,
+          "moe.drop = {} with moe.capacity = 0 (experts take all that come, and nothing is dropped); set "
+          "moe.capacity, or remove it",
+          word_of(moe, "drop"));
+  if (moe.capacity == 0) return;
+  require(
+      kind.scores == moe::ScoresOf::samples && moe.top_k > 0,
+      "moe.capacity = {} needs a gate that ends in dense:experts or cosine:experts, and moe.top_k above 0 (where "
+      "no scores choose, every expert has its share; model.gate = '{}', moe.top_k = {}); set them, or set it to "
+      "0",
+      moe.capacity, model::gate_text(config.model, moe), moe.top_k);
+  require(
+      config.model.family != model::Family::mixture || !model::kind_of(config.model.loss).of_distributions,
+      "moe.capacity = {} with model.loss = likelihood, stochastic or predicted_loss (they need the distribution "
+      "of every chosen expert, and a dropped sample has none of some); set it to 0, or use another loss",
+      moe.capacity);
+}
+
 // What weights are, where it is not the softmax of the scores of the chosen, or of one of all.
 void check_weights(const Config& config, const moe::RouterKind& kind) {
   const moe::Options& moe = config.moe;
@@ -425,7 +456,7 @@ void check_similarity(const moe::Options& moe) {
 }  // namespace
 
 bool takes_regularisers(const Config& config) {
-  const moe::RouterKind kind = moe::parse_gate(model::gate_text(config.model)).kind;
+  const moe::RouterKind kind = moe::parse_gate(model::gate_text(config.model, config.moe)).kind;
   const bool learns = !frozen_in(config).gate || experts_learn_scores(kind);
   return config.moe.experts > 1 && kind.has_network && learns;
 }
@@ -437,13 +468,14 @@ void validate(const Config& config) {
   data::validate(data_options(config));
   check_networks(config);
   // What gate, experts, loss and regularisers need of each other. Expects networks that parse.
-  const moe::RouterKind kind = moe::parse_gate(model::gate_text(config.model)).kind;
+  const moe::RouterKind kind = moe::parse_gate(model::gate_text(config.model, config.moe)).kind;
   check_family(config, kind);
   check_gate_without_network(config, kind);
-  const std::string gate = model::gate_text(config.model);
+  const std::string gate = model::gate_text(config.model, config.moe);
   moe::validate({config.moe, gate, config.model.loss == model::Loss::likelihood});
   check_choice(config, kind);
   check_shares(config, kind);
+  check_capacity(config, kind);
   check_weights(config, kind);
   check_mixture(config);
   check_similarity(config.moe);

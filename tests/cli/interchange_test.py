@@ -159,7 +159,7 @@ class Export(ModelTest):
         self.assertTrue(json.loads((folder / "config.json").read_text())["norm_topk_prob"])
 
     def test_says_why_another_layout_does_not_fit(self):
-        odd = {"moe_sub_heads": 2, "moe_scores": "sigmoid", "moe_scale": 1.5, "moe_bias_rate": 0.01}
+        odd = {"moe_sub_heads": 2, "moe_router": "cosine", "moe_scores": "sigmoid", "moe_scale": 1.5, "moe_bias_rate": 0.01}
         for key, value in odd.items():
             name = key.replace("_", ".", 1)
             with self.subTest(key=name):
@@ -172,6 +172,10 @@ class Export(ModelTest):
                 self.expect_failure(runs.switchyard("export", run, f"--out={folder}", "--layout=mixtral"), 2,
                                     "does not fit --layout=mixtral", f"{name} = {value}")
                 self.assertFalse(folder.exists())
+        for keys, why in ((dict(moe_head="yes"), "moe.head or moe.merge is yes"), (dict(moe_merge="yes"), "moe.head or moe.merge is yes"),
+                          (dict(moe_capacity=1, moe_capacity_when="always"), "moe.capacity_when = always")):
+            with self.subTest(**keys):
+                self.assertIn(f"not mixtral: {why} (", self.export(self.train(**keys))[1])
         for layout, key in (("mixtral", "moe.normalise = auto with moe.top_k = 1"), ("llama", "transformer.mixture_every = 1")):
             finished = runs.switchyard("export", self.train(moe_top_k=1), f"--out={folder}", f"--layout={layout}")
             self.expect_failure(finished, 2, f"does not fit --layout={layout}", key)

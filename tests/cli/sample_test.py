@@ -91,6 +91,7 @@ class OfPieces(OfTokens):
                 ((run, "--checkpoint=7"), 3, ("7",)),
                 ((file, "--checkpoint=best"), 2, ("--checkpoint=best with the file",)),
                 ((run, "--topp=1"), 2, ("topp",)),
+                ((run, "--moe.capacity=2"), 2, ("moe.capacity = 2", "add --moe.capacity=0")),
                 ((run, "--optim.learning_rate=1"), 2, ("optim.learning_rate cannot be changed here",))):
             with self.subTest(arguments=arguments):
                 self.expect_failure(runs.switchyard("sample", *arguments), code, *fragments)

@@ -5,6 +5,7 @@ It takes nothing from the program: formulas are those of docs/gates.md. An array
 """
 
 import dataclasses
+import fractions
 import math
 
 import numpy
@@ -33,6 +34,8 @@ class Model:
     bias_rate: float = 0
     groups: int = 0
     top_groups: int = 0
+    capacity: str = "0"  # in decimals, which a float is not exactly
+    drop: str = "position"
     temperature: float = 0.07  # of a gate that is cosine:experts
     noise_deviation: float = 0
     similarity_layer: int = 0
@@ -67,6 +70,12 @@ def log_softmax(x):
     return x - numpy.log(numpy.exp(x).sum(-1, keepdims=True))
 
 
+def _cosines(random, gate, inputs, width, experts):
+    return {f"{gate}/projection/weight": random.normal(0, 1 / math.sqrt(inputs), (inputs, width)),
+            f"{gate}/cosine_1/weight": random.normal(0, 1 / math.sqrt(experts), (experts, width)),
+            f"{gate}/cosine_1/log_scale": random.normal(0, 0.3, 1)}
+
+
 def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0, cosine_width=0):
     """Of experts `dense:HIDDEN relu dense:width`; a gate with a hidden layer where gate_hidden is above 0, and one of cosines
     where cosine_width is."""
@@ -80,9 +89,7 @@ def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0, cos
         networks = {f"{block}/mixture/experts/{e:04}": (width, hidden, width) for e in range(experts)}
         gate = f"{block}/mixture/gate"
         if cosine_width:
-            found[f"{gate}/projection/weight"] = normal(width, cosine_width)
-            found[f"{gate}/cosine_1/weight"] = normal(experts, cosine_width)
-            found[f"{gate}/cosine_1/log_scale"] = normal(1)
+            found |= _cosines(random, gate, width, cosine_width, experts)
         else:
             networks[gate] = (width, gate_hidden, experts) if gate_hidden else (width, experts)
         for name, sizes in networks.items():
@@ -93,8 +100,10 @@ def random_parameters(random, blocks, width, hidden, experts, gate_hidden=0, cos
 
 
 def random_transformer(random, layers, width, hidden, experts, expert_hidden, mixture_every, sub_heads=1, shared=0,
-                       tied=True):
-    """As model.family = transformer names them."""
+                       tied=True, around=None, cosine_width=0):
+    """As model.family = transformer names them. around: which of head and merge there are; None: both, of sub-heads."""
+    around = (("head", "merge") if sub_heads > 1 else ()) if around is None else around
+
     def normal(rows, columns):
         return random.normal(0, 1 / math.sqrt(rows), (rows, columns))
 
@@ -112,9 +121,9 @@ def random_transformer(random, layers, width, hidden, experts, expert_hidden, mi
         networks = {f"{block}/feed_forward": hidden}
         if mixture_every and (b + 1) % mixture_every == 0:
             networks = {f"{block}/mixture/experts/{e:04}": expert_hidden for e in range(experts)}
-            found[f"{block}/mixture/gate/dense_1/weight"] = normal(width // sub_heads, experts)
-            if sub_heads > 1:
-                found |= {f"{block}/mixture/{part}/weight": normal(width, width) for part in ("head", "merge")}
+            found |= _cosines(random, f"{block}/mixture/gate", width // sub_heads, cosine_width, experts) if cosine_width else {
+                f"{block}/mixture/gate/dense_1/weight": normal(width // sub_heads, experts)}
+            found |= {f"{block}/mixture/{part}/weight": normal(width, width) for part in around}
             if shared:
                 networks[f"{block}/mixture/shared"] = shared
         for name, inner in networks.items():
@@ -374,6 +383,30 @@ class Routing:
         self.margin = (sorted_scores[:, k - 1] - sorted_scores[:, k]).min() if k < model.experts else math.inf
         self.margin = min(self.margin, groups_margin)
 
+    def limit(self, model, parts):
+        """Drops what an expert has no place for among the rows of each part: is_kept."""
+        self.is_kept = self.is_chosen.copy()
+        if fractions.Fraction(model.capacity) == 0:
+            return
+        for rows in parts:
+            size = rows.stop - rows.start
+            places = math.ceil(fractions.Fraction(model.capacity) * model.slots * size / model.experts)
+            for expert in range(model.experts):
+                sent = [row for slot in range(model.slots) for row in range(rows.start, rows.stop)
+                        if self.order[row, slot] == expert]
+                if model.drop == "score":
+                    # Weights of equal rows may differ in a float64's last digits.
+                    weight = {row: round(self.weights[row, expert], 10) for row in sent}
+                    sent.sort(key=lambda row: -weight[row])
+                    if len(sent) > places and weight[sent[places - 1]] > weight[sent[places]]:
+                        self.margin = min(self.margin, weight[sent[places - 1]] - weight[sent[places]])
+                self.is_kept[sent[places:], expert] = False
+
+    @property
+    def dropped(self):
+        """Share of the slots."""
+        return 1 - self.is_kept.sum() / self.is_chosen.sum()
+
     @staticmethod
     def in_best_groups(model, values):
         """The values of those experts, -inf for all others; and how near another choice of groups was."""
@@ -507,11 +540,12 @@ class Mixture:
     def mix(self, parameters, inputs, noise, bias, parts, distances):
         self.inputs = x = inputs
         self.routing = Routing(self.model, self.gate.forward(parameters, self.inputs), noise, bias)
+        self.routing.limit(self.model, parts)
         self.parts = parts
         self.outputs = []
         mixed = numpy.zeros_like(x)
         for e, network in enumerate(self.networks):
-            chosen = self.routing.is_chosen[:, e]
+            chosen = self.routing.is_kept[:, e]
             self.outputs.append(network.forward(parameters, self.inputs[chosen]))
             mixed[chosen] += self.routing.factors[chosen, e, None] * self.outputs[e]
         self.distances = distances or [distances_of(self._features()[rows]) for rows in parts]
@@ -531,7 +565,7 @@ class Mixture:
         d_inputs = numpy.zeros_like(dy)
         d_factors = numpy.zeros_like(self.routing.p)
         for e, network in enumerate(self.networks):
-            chosen = self.routing.is_chosen[:, e]
+            chosen = self.routing.is_kept[:, e]
             d_factors[chosen, e] = (dy[chosen] * self.outputs[e]).sum(1)
             d_inputs[chosen] += network.backward(dy[chosen] * self.routing.factors[chosen, e, None], gradients)
         of_penalties = [numpy.zeros_like(self.routing.p) for _ in range(4)]
@@ -542,27 +576,30 @@ class Mixture:
 
 
 class SubTokenMixture(Mixture):
-    """x + dropout(merge(mixture(head(n))) + shared(n)), n = norm(x), where the mixture sees each row in `heads` parts, one by one"""
+    """x + dropout(merge(mixture(head(n))) + shared(n)), n = norm(x), where the mixture sees each row in `heads` parts, one by one;
+    without those of head, merge and shared that have no parameters"""
 
-    def __init__(self, model, name, heads, has_shared, dropout):
+    def __init__(self, model, name, heads, parameters, dropout):
         super().__init__(model, name, lambda expert: SwiGlu(expert, model.quantiser), dropout)
         self.heads = heads
-        self.head, self.merge = (Linear(f"{name}/mixture/{part}") for part in ("head", "merge"))
-        self.shared = SwiGlu(f"{name}/mixture/shared", model.quantiser) if has_shared else None
+        self.head, self.merge = (Linear(f"{name}/mixture/{part}") if f"{name}/mixture/{part}/weight" in parameters else None
+                                 for part in ("head", "merge"))
+        shared = f"{name}/mixture/shared"
+        self.shared = SwiGlu(shared, model.quantiser) if f"{shared}/glu/weight" in parameters else None
 
     def forward(self, parameters, x, noise, bias, parts, distances):
         inputs = self.norm.forward(parameters, x)
-        rows = self.head.forward(parameters, inputs) if self.heads > 1 else inputs
+        rows = self.head.forward(parameters, inputs) if self.head else inputs
         cut = [slice(part.start * self.heads, part.stop * self.heads) for part in parts]
         y = self.mix(parameters, rows.reshape(len(x) * self.heads, -1), noise, bias, cut, distances).reshape(x.shape)
-        y = self.merge.forward(parameters, y) if self.heads > 1 else y
+        y = self.merge.forward(parameters, y) if self.merge else y
         return x + self.kept * (y + (self.shared.forward(parameters, inputs) if self.shared else 0))
 
     def backward(self, dy, gradients):
         d_y = self.kept * dy
-        d = self.merge.backward(d_y, gradients) if self.heads > 1 else d_y
+        d = self.merge.backward(d_y, gradients) if self.merge else d_y
         d = self.unmix(d.reshape(len(dy) * self.heads, -1), gradients).reshape(dy.shape)
-        d = self.head.backward(d, gradients) if self.heads > 1 else d
+        d = self.head.backward(d, gradients) if self.head else d
         if self.shared:
             d = d + self.shared.backward(d_y, gradients)
         return dy + self.norm.backward(d, gradients)
@@ -587,8 +624,8 @@ def branches_of(model, parameters, tokens):
         if f"{name}/feed_forward/glu/weight" in parameters:
             found.append(Residual(f"{name}/norm", SwiGlu(f"{name}/feed_forward", model.quantiser), dropout))
         elif f"{name}/mixture/experts/0000/glu/weight" in parameters:
-            heads = parameters["norm/weight"].size // len(parameters[f"{name}/mixture/gate/dense_1/weight"])
-            found.append(SubTokenMixture(model, name, heads, f"{name}/mixture/shared/glu/weight" in parameters, dropout))
+            heads = parameters["norm/weight"].size // len(parameters[f"{name}/mixture/experts/0000/glu/weight"])
+            found.append(SubTokenMixture(model, name, heads, parameters, dropout))
         else:
             found.append(Mixture(model, name, lambda expert: Network(model.expert, expert), dropout))
     return found

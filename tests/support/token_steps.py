@@ -61,7 +61,8 @@ class StepTest(token_runs.TokenTest):
     def start_from(self, parameters, biases=None, **keys):
         """A checkpoint with these arrays."""
         of_shape = ("model_gate", "moe_experts", "moe_cosine_width", "transformer_mixture_every", "moe_sub_heads",
-                    "moe_shared_hidden", "transformer_tied") + (("moe_bias_rate", "moe_top_k") if biases else ())
+                    "moe_shared_hidden", "transformer_tied", "moe_router", "moe_head", "moe_merge")
+        of_shape += ("moe_bias_rate", "moe_top_k") if biases else ()
         shape = tuple((name, keys[name]) for name in of_shape if name in keys)
         if shape not in self.sources:
             run = self.train(optim_learning_rate=1e-30, **{**ONE_STEP, **dict(shape)})
@@ -98,7 +99,8 @@ class StepTest(token_runs.TokenTest):
             keys.get("moe_experts", EXPERTS), top_k=keys.get("moe_top_k", 0),
             gate_value=keys.get("moe_gate_value", "softmax"), scores=keys.get("moe_scores", "softmax"),
             normalise=keys.get("moe_normalise", "auto"), scale=keys.get("moe_scale", 1), groups=keys.get("moe_groups", 0),
-            top_groups=keys.get("moe_top_groups", 0), temperature=keys.get("moe_cosine_temperature", 0.07),
+            top_groups=keys.get("moe_top_groups", 0), capacity=str(keys.get("moe_capacity", 0)),
+            drop=keys.get("moe_drop", "position"), temperature=keys.get("moe_cosine_temperature", 0.07),
             noise_deviation=keys.get("moe_noise_scale", 0), similarity_layer=keys.get("moe_similarity_layer", 0),
             parts=keys.get("train_parts", 1), weights=weights, dropout=keys.get("transformer_dropout", 0), seed=SEED,
             quantiser=reference.Bitnet() if keys.get("transformer_quantise") == "bitnet" else None, **self.of_model(keys))
@@ -157,6 +159,7 @@ class StepTest(token_runs.TokenTest):
         self.assertEqual([layer["name"] for layer in found["layers"]], self.MIXTURES[: len(expected.routings)])
         for layer, routing in zip(found["layers"], expected.routings):
             self.assertEqual(layer["load"], routing.is_chosen.sum(0).tolist())
+            self.assertAlmostEqual(layer.get("dropped", 0), routing.dropped, delta=1e-15)
             importance = routing.weights.sum(0)
             for name, values in {"importance": importance, "h_s": reference.entropy(routing.p).mean(),
                                  "h_s_chosen": reference.entropy(routing.weights / routing.weights.sum(1)[:, None]).mean(),

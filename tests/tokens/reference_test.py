@@ -115,6 +115,24 @@ class Bias(ReferenceTest):
                     self.assertTrue((unbiased.routings[0].is_chosen != expected.routings[0].is_chosen).any())
 
 
+class Capacity(ReferenceTest):
+    """Of rows of which many are equal, and of more experts than ranks and fewer."""
+
+    def test_of_both_ways_to_drop(self):
+        for drop in ("position", "score"):
+            for more in (dict(moe_capacity=0.8, moe_top_k=1, **all_regularisers(1)),
+                         dict(moe_capacity=1.2, moe_top_k=2, moe_experts=4, moe_scores="sigmoid", moe_scale=2.5, train_parts=2),
+                         dict(moe_capacity=0.9, moe_top_k=2, moe_gate_value="noisy_logit", **Noise.KEYS)):
+                with self.subTest(drop=drop, **more):
+                    expected = self.check(ranks=(0, 3, 8), moe_drop=drop, **more)
+                    self.assertGreater(expected.routings[0].dropped, 0.02)
+
+    def test_of_rows_that_are_all_equal(self):
+        for drop in ("position", "score"):
+            expected = self.check(documents=[self.one_byte], moe_top_k=2, moe_capacity=0.5, moe_drop=drop)
+            self.assertGreater(expected.routings[0].dropped, 0.5)
+
+
 class Groups(ReferenceTest):
     def test_of_one_to_three_experts(self):
         for scores, groups, top_groups, top_k in (("softmax", 6, 3, 2), ("sigmoid", 3, 2, 3), ("softmax", 2, 1, 1),

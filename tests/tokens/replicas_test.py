@@ -13,7 +13,7 @@ class Gradients(transformer_test.Gradients):
 
     def check(self, **keys):
         super().check(ranks=(0,), moe_gradient_blocks=2, **keys)
-        super().check(ranks=(3,), moe_gradient_blocks=3, moe_replicas=3, **keys)
+        return super().check(ranks=(3,), moe_gradient_blocks=3, moe_replicas=3, **keys)
 
     test_without_a_mixture = None
 

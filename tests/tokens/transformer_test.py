@@ -16,6 +16,12 @@ KEYS |= {"model.family": "transformer", "transformer.width": WIDTH, "transformer
          "transformer.mixture_every": 2, "moe.hidden": EXPERT_HIDDEN}
 
 
+def around_of(keys):
+    """Which of head and merge there are."""
+    by_themselves = "yes" if keys.get("moe_sub_heads", 1) > 1 else "no"
+    return [part for part in ("head", "merge") if keys.get(f"moe_{part}", by_themselves) == "yes"]
+
+
 class Gradients(StepTest):
     base_keys = KEYS
     MIXTURES = ["blocks/01/mixture"]
@@ -23,11 +29,14 @@ class Gradients(StepTest):
     def random_parameters(self, random, keys):
         return reference.random_transformer(random, LAYERS, WIDTH, HIDDEN, EXPERTS, EXPERT_HIDDEN,
                                             keys.get("transformer_mixture_every", 2), keys.get("moe_sub_heads", 1),
-                                            keys.get("moe_shared_hidden", 0), keys.get("transformer_tied", "yes") == "yes")
+                                            keys.get("moe_shared_hidden", 0), keys.get("transformer_tied", "yes") == "yes",
+                                            around_of(keys),
+                                            keys["moe_cosine_width"] if keys.get("moe_router") == "cosine" else 0)
 
     @staticmethod
     def of_model(keys):
-        return dict(heads=HEADS, rotary_base=keys.get("transformer_rotary_base", 10_000))
+        return dict(heads=HEADS, rotary_base=keys.get("transformer_rotary_base", 10_000),
+                    gate="cosine:experts" if keys.get("moe_router") == "cosine" else "dense:experts")
 
     def test_of_the_task(self):
         for top_k in (1, 2, 0):
@@ -63,6 +72,27 @@ class Gradients(StepTest):
     def test_of_what_is_computed_twice(self):
         self.check(moe_top_k=2, transformer_dropout=0.2, train_recompute="yes", train_parts=2, **all_regularisers(2))
 
+    def test_of_head_and_merge_by_themselves(self):
+        for sub_heads, head, merge in ((1, "yes", "no"), (1, "no", "yes"), (1, "yes", "yes"), (3, "no", "yes"), (3, "yes", "no"),
+                                       (3, "no", "no")):
+            with self.subTest(sub_heads=sub_heads, head=head, merge=merge):
+                self.check(moe_top_k=2, moe_sub_heads=sub_heads, moe_head=head, moe_merge=merge, moe_balance=0.2)
+
+    def test_of_cosines(self):
+        for sub_heads, top_k in ((1, 2), (3, 1), (2, 0)):
+            with self.subTest(sub_heads=sub_heads, top_k=top_k):
+                self.check(moe_router="cosine", moe_cosine_width=4, moe_cosine_temperature=0.3, moe_sub_heads=sub_heads,
+                           moe_top_k=top_k, moe_importance=0.3, moe_z_loss=0.1)
+
+    def test_of_capacity(self):
+        documents = [d for d in self.documents if len(d) == len(self.documents[0])][:3]
+        for drop in ("position", "score"):
+            for capacity, top_k, more in ((0.7, 1, {}), (1.1, 2, dict(train_parts=3, **all_regularisers(2))),
+                                          (0.9, 2, dict(moe_sub_heads=3, train_parts=2)), (0.5, EXPERTS, {})):
+                with self.subTest(drop=drop, capacity=capacity, top_k=top_k, **more):
+                    expected = self.check(documents=documents, moe_top_k=top_k, moe_capacity=capacity, moe_drop=drop, **more)
+                    self.assertGreater(expected.routings[0].dropped, 0.02)
+
     def test_of_several_sequences_and_parts(self):
         documents = [d for d in self.documents if len(d) == len(self.documents[0])][:3]
         self.check(documents=documents, moe_top_k=2, train_parts=2)
@@ -87,11 +117,12 @@ class Gradients(StepTest):
 class Layouts(token_runs.TokenTest):
     base_keys = KEYS
     RUN = dict(moe_top_k=2, moe_importance=0.1, optim_clip_norm=1.0, train_batch_size=19, train_max_steps=6)
+    VARIANTS = ({}, dict(train_parts=3, moe_sub_heads=2, moe_shared_hidden=9, transformer_dropout=0.1),
+                dict(transformer_mixture_every=0, moe_importance=0, moe_top_k=0, transformer_tied="no"),
+                dict(transformer_quantise="bitnet", moe_sub_heads=2, moe_shared_hidden=9))
 
     def test_ranks_threads_and_a_move(self):
-        for more in ({}, dict(train_parts=3, moe_sub_heads=2, moe_shared_hidden=9, transformer_dropout=0.1),
-                     dict(transformer_mixture_every=0, moe_importance=0, moe_top_k=0, transformer_tied="no"),
-                     dict(transformer_quantise="bitnet", moe_sub_heads=2, moe_shared_hidden=9)):
+        for more in self.VARIANTS:
             keys = {**self.RUN, **more}
             straight = self.train(ranks=1, **keys)
             losses = [m["loss"] for m in runs.metrics(straight) if m["kind"] == "step"]

@@ -32,6 +32,8 @@ GATES = {
     "cosines": {"model_gate": f"{CONV} dense:16 cosine:experts", "moe_cosine_temperature": 0.3, "moe_top_k": 2},
     "sigmoids, groups and a bias": {"moe_experts": 6, "moe_top_k": 2, "moe_scores": "sigmoid", "moe_groups": 3,
                                     "moe_top_groups": 2, "moe_bias_rate": 0.01},
+    "capacity": {"model_loss": "cross_entropy", "moe_top_k": 2, "moe_capacity": 0.7, "moe_drop": "score",
+                 "moe_capacity_when": "always"},
 }
 
 
@@ -106,6 +108,18 @@ class Layout(GateTest):
 
     def test_sigmoids_in_groups_with_a_bias(self):
         self.check("sigmoids, groups and a bias")
+
+    def test_capacity(self):
+        self.check("capacity")
+
+    def test_a_capacity_that_leaves_nearly_all_samples_alone(self):
+        """A sample that was dropped has a sum of nothing: all classes are equal."""
+        run = self.train_gate("capacity", moe_top_k=1, moe_capacity=1e-9, train_max_steps=1)
+        step = runs.metrics(run)[0]
+        kept = sum(load > 0 for load in step["load"])
+        self.assertEqual(step["dropped"], (128 - kept) / 128)
+        self.assertAlmostEqual(step["task_loss"], math.log(runs.CLASSES), delta=0.01)
+        self.assertNotEqual(step["task_loss"], math.log(runs.CLASSES))
 
 
 class Order(GateTest):

@@ -105,8 +105,9 @@ are the data of the checkpoint's run. Of a model of text: error, loss, task_loss
 bits_per_byte, domains (their names), and for each mixture layer of layers its name, h_s to load without what is of
 classes, dispatch_entropy of the domains, and domain_by_expert; samples are tokens, or bytes. The numbers do not depend
 on the number of ranks, but for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one expert a
-sample of a mixture that was trained with more; load counts what each expert computed. --data.file=FILE may be another
-file of tokens, if it is of the run's vocabulary (`switchyard corpus --vocabulary=RUN`).
+sample of a mixture that was trained with more; load counts the samples that chose each expert. --moe.capacity=F limits
+what an expert takes of a batch; dropped is then the share of the slots that had no place left. --data.file=FILE may be
+another file of tokens, if it is of the run's vocabulary (`switchyard corpus --vocabulary=RUN`).
 )";
 }
 

@@ -20,6 +20,7 @@
 #include "cli/stored_run.hpp"
 #include "comm/agreement.hpp"
 #include "config/messages.hpp"
+#include "config/require.hpp"
 #include "console/terminal.hpp"
 #include "files/regular_file.hpp"
 #include "model/continuation.hpp"
@@ -196,10 +197,15 @@ class Sampler {
 };
 
 void expect_text(const run::Config& config) {
-  if (model::reads_tokens(config.model.family)) return;
-  throw ConfigError(
+  config::require(
+      model::reads_tokens(config.model.family),
       "the run has model.family = mixture (a model of samples, which has no text to go on with); give a run of a "
       "model of text, such as one of configs/text/mixture.ini");
+  config::require(
+      config.moe.capacity == 0,
+      "moe.capacity = {} (it is of the tokens of a batch, and a text grows by one token after the other); "
+      "add --moe.capacity=0",
+      config.moe.capacity);
 }
 
 }  // namespace

@@ -115,7 +115,7 @@ Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
   if (is_text) rows.emplace_back("family", family_text(config.model));
   if (!outline.layers.empty()) {
     const moe::LayerOptions& layer = outline.layers.front();
-    rows.insert(rows.end(), {{"gate", model::gate_text(config.model)},
+    rows.insert(rows.end(), {{"gate", model::gate_text(config.model, config.moe)},
                              {"expert", has_texts ? config.model.expert
                                                   : fmt::format("SwiGLU, hidden {}", config.moe.hidden)},
                              {"experts", experts_text(layer.routing, is_text ? "token" : "sample")},

@@ -32,15 +32,22 @@ std::string mixture_misfit(const moe::Options& moe) {
   const moe::Options usual;
   if (moe.sub_heads > 1)
     return fmt::format("moe.sub_heads = {} (experts there see whole tokens)", moe.sub_heads);
+  if (moe.router != usual.router)
+    return fmt::format("moe.router = {} (scores there are products with a matrix)",
+                       moe::word_of(moe, "router"));
+  if (moe::has(moe.head, moe) || moe::has(moe.merge, moe))
+    return "moe.head or moe.merge is yes (there is nothing before experts there, and nothing behind them)";
   if (moe.scores != usual.scores)
     return fmt::format("moe.scores = {} (weights there are a softmax)", moe::word_of(moe, "scores"));
   if (moe.gate_value != usual.gate_value)
     return fmt::format("moe.gate_value = {} (scores there have no noise)", moe::word_of(moe, "gate_value"));
-  if (moe.noise != usual.noise && moe.noise_when == moe::NoiseWhen::always)
+  if (moe.noise != usual.noise && moe.noise_when == moe::When::always)
     return "moe.noise_when = always (scores there have no noise)";
   if (moe.scale != usual.scale)
     return fmt::format("moe.scale = {} (weights there are not multiplied)", moe.scale);
   if (moe.bias_rate > 0) return fmt::format("moe.bias_rate = {} (choices there have no bias)", moe.bias_rate);
+  if (moe.capacity > 0 && moe.capacity_when == moe::When::always)
+    return "moe.capacity_when = always (experts there take all rows)";
   if (moe.groups > 0) return fmt::format("moe.groups = {} (experts there have no groups)", moe.groups);
   return {};
 }

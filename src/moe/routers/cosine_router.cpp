@@ -16,7 +16,7 @@ void validate(const RouterRequest& request, bool chosen) {
   config::require(
       chosen || !is_set,
       "moe.cosine_width or moe.cosine_temperature is set with model.gate = '{}' (only a gate that ends in "
-      "cosine:experts reads them); remove them, or end it so",
+      "cosine:experts reads them); remove them, or end it so, or that of a transformer by moe.router = cosine",
       request.gate);
 }
 

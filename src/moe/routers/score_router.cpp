@@ -102,8 +102,7 @@ class ScoreRouter final : public Router {
 
  private:
   bool adds_noise(const nn::Pass& pass) const {
-    return options().noise != GateNoise::none &&
-           (pass.is_training() || options().noise_when == NoiseWhen::always);
+    return options().noise != GateNoise::none && (pass.is_training() || options().noise_when == When::always);
   }
   void add_noise(const nn::Pass& pass, IndexRange rows, tensor::ConstMatrix clean, tensor::Matrix noisy) const {
     const nn::Batch& samples = pass.batch;
@@ -148,6 +147,7 @@ std::string describe_scores(const Options& moe, const nn::NetworkShape& /*networ
   if (moe.groups > 0) text += fmt::format(", of {} of {} groups", moe.top_groups, moe.groups);
   if (moe.bias_rate > 0) text += fmt::format(", chosen with a bias of rate {}", moe.bias_rate);
   if (moe.scale != 1) text += fmt::format(", times {}", moe.scale);
+  if (moe.capacity > 0) text += fmt::format(", capacity {} by {}", moe.capacity, word_of(moe, "drop"));
   if (moe.noise != GateNoise::none) {
     text += fmt::format(" of scale {:.4g} ({}, {})", noise_scale(moe), word_of(moe, "noise_draw"),
                         word_of(moe, "noise_when"));

@@ -250,12 +250,12 @@ TEST(WeightGradient, of_a_likelihood_by_sigmoids_of_the_chosen) {
 }
 
 TEST(ClusteredEvaluation, is_without_noise_unless_it_is_wanted_always) {
-  for (const moe::NoiseWhen when : {moe::NoiseWhen::training, moe::NoiseWhen::always}) {
+  for (const moe::When when : {moe::When::training, moe::When::always}) {
     for (const moe::GateValue value : gate_values) {
       Setting setting = clustered(model::Loss::logistic, value);
       setting.noise_when = when;
       const reference::MixtureCase test = make_reference(setting, nn::Mode::evaluation);
-      EXPECT_EQ(test.noise.empty(), when == moe::NoiseWhen::training);
+      EXPECT_EQ(test.noise.empty(), when == moe::When::training);
       for (const int ranks : {1, 3}) {
         const Outcome outcome = run_model(setting, ranks, nn::Mode::evaluation);
         EXPECT_NEAR(outcome.loss, reference::mixture_loss(test, outcome.parameters), 1e-6) << ranks << " ranks";

@@ -194,7 +194,7 @@ reference::MixtureCase make_reference(const Setting& setting, nn::Mode mode) {
                               .images = {},
                               .labels = {}};
   const bool training = mode == nn::Mode::training;
-  if (setting.noise && (training || setting.noise_when == moe::NoiseWhen::always)) {
+  if (setting.noise && (training || setting.noise_when == moe::When::always)) {
     const bool once = setting.noise_draw == moe::NoiseDraw::once;
     test.noise = noise_of({setting.normal ? ops::NoiseSpread::normal : ops::NoiseSpread::uniform,
                            static_cast<float>(noise_scale_of(setting)),

@@ -25,7 +25,7 @@ struct Setting {
   double z_loss = 0;
   double gate_entropy = 0;
   moe::NoiseDraw noise_draw = moe::NoiseDraw::every_step;
-  moe::NoiseWhen noise_when = moe::NoiseWhen::training;
+  moe::When noise_when = moe::When::training;
   bool normal = false;  // the noise
   double noise_scale = 0;
   double load = 0;

@@ -154,7 +154,7 @@ TEST(SimilarityLayer, is_one_of_the_gate) {
   EXPECT_THAT(test::config_error_of([&] {
                 (void)outline(make_options(setting), {image, 3});
               }),
-              testing::HasSubstr("moe.similarity_layer = 4 (model.gate has 3 layers with weights)"));
+              testing::HasSubstr("moe.similarity_layer = 4 (the gate has 3 layers with weights)"));
 }
 
 }  // namespace

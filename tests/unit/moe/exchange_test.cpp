@@ -24,6 +24,7 @@ struct Setting {
   index_t hidden = 0;  // width of what experts return besides their outputs
   int replicas = 1;
   index_t blocks = 0;  // of an expert's rows, for replicas
+  std::uint32_t dropped_in_ten = 0;
 
   nn::RowBlocks row_blocks() const { return {blocks, replicas, 4}; }
 };
@@ -45,6 +46,13 @@ std::vector<std::int32_t> experts_of(const Setting& s, index_t sample) {
   return {all.begin(), all.begin() + s.slots};
 }
 
+bool is_dropped(const Setting& s, index_t sample, std::int32_t expert) {
+  const std::uint32_t draw =
+      Philox::at(4, RandomUse::test, static_cast<std::uint64_t>(sample), static_cast<std::uint32_t>(expert))
+          .word[0];
+  return draw % 10 < s.dropped_in_ten;
+}
+
 // Which copy of the expert gets a sample: of the expert's rows in global order, four make a tile, and tiles b T
 // / N to (b + 1) T / N a block b of N, of which copy c of R has those from c N / R to (c + 1) N / R.
 int copy_of(const Setting& s, std::int32_t expert, index_t sample) {
@@ -52,7 +60,7 @@ int copy_of(const Setting& s, std::int32_t expert, index_t sample) {
   index_t row = 0, rows = 0;
   for (index_t other = 0; other < s.batch; ++other) {
     for (const std::int32_t e : experts_of(s, other)) {
-      if (e != expert) continue;
+      if (e != expert || is_dropped(s, other, e)) continue;
       row += other < sample ? 1 : 0;
       ++rows;
     }
@@ -87,13 +95,18 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   const index_t rows = tiles.local_rows();
   std::vector<float> samples(static_cast<std::size_t>(rows * features));
   std::vector<std::int32_t> experts;
+  std::vector<std::uint8_t> dropped;
   for (index_t n = 0; n < rows; ++n) {
     for (index_t i = 0; i < features; ++i)
       samples[static_cast<std::size_t>(n * features + i)] = feature(tiles.first_row() + n, i);
-    for (const std::int32_t e : experts_of(s, tiles.first_row() + n)) experts.push_back(e);
+    for (const std::int32_t e : experts_of(s, tiles.first_row() + n)) {
+      experts.push_back(e);
+      dropped.push_back(is_dropped(s, tiles.first_row() + n, e) ? 1 : 0);
+    }
   }
   Routing routing;
   routing.experts = experts;
+  if (s.dropped_in_ten > 0) routing.dropped = dropped;
   routing.samples = rows;
   routing.slots = s.slots;
 
@@ -102,6 +115,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   std::set<std::pair<index_t, index_t>> crossings;  // (sample, rank): each travels once
   for (std::size_t i = 0; i < experts.size(); ++i) {
     const index_t n = static_cast<index_t>(i) / s.slots;
+    if (dropped[i] != 0) continue;
     const GroupRank owner = owner_of(experts[i], tiles.first_row() + n);
     if (owner != communicator.rank()) crossings.insert({n, owner.index()});
   }
@@ -115,7 +129,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
       hosted.size());  // samples of each local expert in global order
   for (index_t sample = 0; sample < s.batch; ++sample) {
     for (const std::int32_t e : experts_of(s, sample)) {
-      if (owner_of(e, sample) == communicator.rank()) {
+      if (!is_dropped(s, sample, e) && owner_of(e, sample) == communicator.rank()) {
         expected_rows[static_cast<std::size_t>(placement.local(ExpertId(e)).value)].push_back(sample);
       }
     }
@@ -171,7 +185,8 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
     for (index_t i = 0; i < slots[part].rows; ++i) {
       const index_t sample = tiles.first_row() + i / s.slots;
       for (index_t c = 0; c < widths[part]; ++c) {
-        EXPECT_EQ(slots[part].row(i)[c], output(experts[as_size(i)], sample, first_column(part) + c));
+        EXPECT_EQ(slots[part].row(i)[c],
+                  routing.is_dropped(i) ? 0.0F : output(experts[as_size(i)], sample, first_column(part) + c));
         d_slots[part].row(i)[c] = gradient(experts[as_size(i)], sample, first_column(part) + c);
       }
     }
@@ -210,6 +225,29 @@ TEST(Exchange, brings_hidden_vectors_back_beside_the_outputs) {
   for (const int ranks : {1, 2, 3, 7}) {
     check({.ranks = ranks, .batch = 53, .shards = 8, .experts = 5, .slots = 5, .hidden = 4});
     check({.ranks = ranks, .batch = 53, .shards = 8, .experts = 5, .slots = 2, .hidden = 1});
+  }
+}
+
+TEST(Exchange, sends_no_slot_that_is_dropped_and_finds_zeros_there) {
+  for (const int ranks : {1, 2, 3, 7}) {
+    for (const std::uint32_t dropped : {3U, 10U})
+      check({.ranks = ranks,
+             .batch = 53,
+             .shards = 8,
+             .experts = 5,
+             .slots = 2,
+             .hidden = 4,
+             .dropped_in_ten = dropped});
+  }
+  for (const std::uint32_t dropped : {3U, 10U}) {
+    check({.ranks = 6,
+           .batch = 53,
+           .shards = 8,
+           .experts = 5,
+           .slots = 2,
+           .replicas = 3,
+           .blocks = 4,
+           .dropped_in_ten = dropped});
   }
 }
 

@@ -223,7 +223,7 @@ TEST(ScoreRouter, adds_noise_where_it_is_asked_to) {
     }
   }
   EXPECT_NE(routing.noisy(0, 0), routing.clean(0, 0));
-  moe.noise_when = NoiseWhen::always;
+  moe.noise_when = When::always;
   moe.gate_value = GateValue::noisy_softmax;
   Routed always("dense:experts", moe);
   routing = always.router->route(always.pass(nn::Mode::evaluation));
@@ -389,7 +389,7 @@ TEST(Router, says_what_weighs_the_experts) {
                    o.gate_value = GateValue::noisy_logit;
                    o.noise = GateNoise::normal;
                    o.noise_draw = NoiseDraw::once;
-                   o.noise_when = NoiseWhen::always;
+                   o.noise_when = When::always;
                  })),
             "weight noisy_logit, noise normal of scale 0.2 (once, always), experts learn at temperature 2.5");
   EXPECT_EQ(text("attention:experts", {}), "queries and keys of width 9");

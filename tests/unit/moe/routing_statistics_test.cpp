@@ -169,8 +169,17 @@ TEST(RoutingStatistics, keeps_labels_and_predictions_apart) {
   statistics.by_label(2, 1) = 4;
   statistics.by_prediction(1, 0) = 5;
   statistics.load(1) = 6;
-  const std::array<std::int64_t, 16> expected = {6, 0, 0, 6, 0, 0, 0, 0, 0, 4, 0, 0, 5, 0, 0, 0};
+  const std::array<std::int64_t, 17> expected = {6, 0, 0, 0, 6, 0, 0, 0, 0, 0, 4, 0, 0, 5, 0, 0, 0};
   EXPECT_THAT(statistics.counts(), testing::ElementsAreArray(expected));
+}
+
+TEST(RoutingStatistics, counts_what_was_dropped_among_all_slots) {
+  RoutingStatistics statistics(2, {3});
+  EXPECT_EQ(statistics.dropped_share(), 0);
+  statistics.load(0) = 5;
+  statistics.load(1) = 3;
+  statistics.dropped() = 2;
+  EXPECT_EQ(statistics.dropped_share(), 0.25);
 }
 
 TEST(RoutingStatistics, gives_the_means_over_rows) {

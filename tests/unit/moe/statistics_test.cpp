@@ -48,10 +48,11 @@ TEST(Statistics, have_every_count_once) {
   const RoutingStatistics& first = statistics.layers[0].routing;
   EXPECT_EQ(first.rows(), 3);
   EXPECT_EQ(first.sent_rows(), 4);
-  EXPECT_EQ(first.load(1), 6);
-  EXPECT_EQ(first.by_group(2, 1), 12);
-  EXPECT_EQ(statistics.layers[1].routing.rows(), 13);
-  EXPECT_EQ(statistics.sent_rows(), 4 + 14);
+  EXPECT_EQ(first.dropped(), 5);
+  EXPECT_EQ(first.load(1), 7);
+  EXPECT_EQ(first.by_group(2, 1), 13);
+  EXPECT_EQ(statistics.layers[1].routing.rows(), 14);
+  EXPECT_EQ(statistics.sent_rows(), 4 + 15);
 }
 
 TEST(Statistics, add_up_layer_by_layer) {
@@ -60,8 +61,15 @@ TEST(Statistics, add_up_layer_by_layer) {
   EXPECT_EQ(sum.task_loss_sum, 6);
   EXPECT_EQ(sum.likelihood_loss_sum, 10);
   EXPECT_EQ(sum.errors(), 4);
-  EXPECT_EQ(sum.layers[1].routing.rows(), 26);
+  EXPECT_EQ(sum.layers[1].routing.rows(), 28);
+  EXPECT_FALSE(sum.layers[1].routing.is_limited);
+  Statistics limited = numbered();
+  limited.layers[1].routing.is_limited = true;
+  sum.add(limited);
+  EXPECT_TRUE(sum.layers[1].routing.is_limited);
+  EXPECT_FALSE(sum.layers[0].routing.is_limited);
   sum.clear();
+  EXPECT_FALSE(sum.layers[1].routing.is_limited);
   sum.for_each_counts([](Span<std::int64_t> counts) { EXPECT_THAT(counts, testing::Each(0)); });
   EXPECT_THROW(sum.add(Statistics()), ContractViolation);
 }

@@ -105,6 +105,22 @@ TEST(StepLine, is_what_json_prints_of_it) {
   }
 }
 
+// Of a layer, where what experts take is limited.
+TEST(StepLine, says_how_many_slots_were_dropped) {
+  moe::Statistics statistics = test::text_statistics();
+  moe::RoutingStatistics& routing = statistics.layers[1].routing;
+  routing.is_limited = true;
+  routing.dropped() = 250;
+  JsonLine line;
+  write_step(line, step_7, statistics, {0.5});
+  const Json read = Json::parse(line.text());
+  EXPECT_FALSE(read["layers"][0].contains("dropped"));
+  EXPECT_EQ(read["layers"][1]["dropped"], 0.25);
+  const Json evaluation = evaluation_object(statistics);
+  EXPECT_FALSE(evaluation["layers"][0].contains("dropped"));
+  EXPECT_EQ(evaluation["layers"][1]["dropped"], 0.25);
+}
+
 // What is of a mixture is in the layers, and nothing of classes is anywhere.
 TEST(StepLine, of_several_layers_has_one_object_for_each) {
   JsonLine line;

@@ -31,10 +31,11 @@ TEST(Roles, a_resume_changes_nothing_that_changes_the_numbers) {
 }
 
 TEST(Roles, an_evaluation_may_ask_fewer_experts_elsewhere) {
-  EXPECT_THAT(keys_that(may_change_in_evaluation),
-              UnorderedElementsAre("data.dir", "data.file", "moe.top_k", "moe.bias_rate", "moe.placement",
-                                   "moe.replicas", "run.threads", "run.device", "run.wait_seconds",
-                                   "moe.groups", "moe.top_groups"));
+  EXPECT_THAT(
+      keys_that(may_change_in_evaluation),
+      UnorderedElementsAre("data.dir", "data.file", "moe.top_k", "moe.bias_rate", "moe.placement",
+                           "moe.replicas", "run.threads", "run.device", "run.wait_seconds", "moe.groups",
+                           "moe.top_groups", "moe.capacity", "moe.drop", "moe.capacity_when"));
 }
 
 TEST(Roles, ranks_may_differ_in_where_they_run) {
@@ -65,11 +66,28 @@ TEST(Roles, without_training_no_regulariser_forbids_another_top_k) {
   EXPECT_EQ(asked.run.seed, config.run.seed);
 }
 
+TEST(Roles, a_capacity_of_training_alone_does_not_stay_in_an_evaluation) {
+  Config config = valid();
+  config.moe.top_k = 2;
+  config.model.loss = model::Loss::cross_entropy;
+  config.moe.capacity = 0.5;
+  config.moe.drop = moe::DropBy::score;
+  EXPECT_NO_THROW(validate(config));
+  Config asked = without_training(config);
+  EXPECT_EQ(asked.moe.capacity, 0);
+  asked.moe.top_k = 0;
+  EXPECT_NO_THROW(validate(asked));
+  asked.moe.capacity = 1;
+  EXPECT_EQ(asked.moe.capacity_when, moe::When::always) << "one that an evaluation asks for is of it";
+  config.moe.capacity_when = moe::When::always;
+  EXPECT_EQ(without_training(config).moe.capacity, 0.5);
+}
+
 TEST(Roles, noise_of_every_pass_stays_in_an_evaluation) {
   Config config = valid();
   config.moe.top_k = 2;
   config.moe.noise = moe::GateNoise::uniform;
-  config.moe.noise_when = moe::NoiseWhen::always;
+  config.moe.noise_when = moe::When::always;
   EXPECT_EQ(without_training(config).moe.noise, moe::GateNoise::uniform);
 }
 

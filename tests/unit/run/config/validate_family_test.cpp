@@ -131,7 +131,10 @@ TEST(ValidateFamily, a_transformer_without_a_mixture_has_no_keys_of_one) {
   for (const auto& change : std::vector<std::function<void(moe::Options&)>>{
            [](moe::Options& moe) { moe.balance = 0.1; }, [](moe::Options& moe) { moe.z_loss = 0.1; },
            [](moe::Options& moe) { moe.sub_heads = 2; }, [](moe::Options& moe) { moe.shared_hidden = 8; },
-           [](moe::Options& moe) { moe.top_k = 2; }, [](moe::Options& moe) { moe.experts = 7; }}) {
+           [](moe::Options& moe) { moe.head = moe::AroundSubTokens::yes; },
+           [](moe::Options& moe) { moe.router = moe::RouterOfRows::cosine; },
+           [](moe::Options& moe) { moe.capacity = 1; }, [](moe::Options& moe) { moe.top_k = 2; },
+           [](moe::Options& moe) { moe.experts = 7; }}) {
     EXPECT_THAT(transformer_error_of([&](Config& c) {
                   c.moe.top_k = 0;
                   c.model.transformer.mixture_every = 0;
@@ -148,7 +151,24 @@ TEST(ValidateFamily, a_transformer_has_sizes_and_no_texts_of_networks) {
               HasSubstr("model.expert = 'dense:width'"));
   EXPECT_THAT(transformer_error_of([](Config& c) { c.data.window = 64; }), HasSubstr("data.window = 64"));
   EXPECT_THAT(error_of([](Config& c) { c.moe.hidden = 64; }),
-              HasSubstr("moe.hidden, moe.sub_heads or moe.shared_hidden is set with model.family = tokens"));
+              HasSubstr("moe.shared_hidden, moe.head or moe.merge is set with model.family = tokens"));
+}
+
+TEST(ValidateFamily, a_transformer_says_by_its_router_what_scores_the_experts) {
+  EXPECT_THAT(transformer_error_of([](Config& c) { c.model.gate = "cosine:experts"; }),
+              HasSubstr("moe.router says what scores the experts"));
+  EXPECT_THAT(error_of([](Config& c) { c.moe.router = moe::RouterOfRows::cosine; }),
+              AllOf(HasSubstr("moe.router = cosine with model.family = tokens"),
+                    HasSubstr("end model.gate with cosine:experts")));
+  EXPECT_THAT(error_of([](Config& c) { c.moe.merge = moe::AroundSubTokens::no; }),
+              HasSubstr("moe.head or moe.merge is set with model.family = tokens"));
+  EXPECT_THAT(transformer_error_of([](Config& c) { c.moe.cosine_width = 4; }),
+              HasSubstr("moe.router = cosine"));
+  Config config = of_transformer();
+  config.moe.router = moe::RouterOfRows::cosine;
+  config.moe.cosine_width = 4;
+  config.moe.head = moe::AroundSubTokens::yes;
+  EXPECT_NO_THROW(validate(config));
 }
 
 TEST(ValidateFamily, heads_share_out_a_transformers_width_in_pairs) {

@@ -131,6 +131,43 @@ TEST(ValidateGate, a_bias_is_of_a_choice_without_noise) {
   EXPECT_THAT(error_with([](Config& c) { c.moe.bias_rate = 1e-7; }), HasSubstr("give at least 1e-6"));
 }
 
+TEST(ValidateGate, a_capacity_is_of_chosen_experts_whose_outputs_are_added) {
+  const auto error_with = [](const auto& change) {
+    return error_of([&](Config& c) {
+      c.model.loss = model::Loss::cross_entropy;
+      c.moe.top_k = 2;
+      c.moe.capacity = 1.25;
+      change(c);
+    });
+  };
+  Config config = valid();
+  config.model.loss = model::Loss::cross_entropy;
+  config.moe.top_k = 1;
+  config.moe.capacity = 0.5;
+  config.moe.drop = moe::DropBy::score;
+  EXPECT_NO_THROW(validate(config));
+  EXPECT_THAT(error_with([](Config& c) { c.moe.top_k = 0; }),
+              AllOf(HasSubstr("moe.capacity = 1.25 needs a gate that ends in dense:experts"),
+                    HasSubstr("moe.top_k = 0")));
+  for (const auto text : {"attention:experts", "by_label:experts", "none"}) {
+    EXPECT_THAT(error_with([&](Config& c) {
+                  gate(text)(c);
+                  c.moe.top_k = 0;
+                }),
+                HasSubstr("moe.capacity = 1.25 needs a gate"))
+        << text;
+  }
+  for (const model::Loss loss : {model::Loss::likelihood, model::Loss::stochastic}) {
+    EXPECT_THAT(error_with([&](Config& c) { c.model.loss = loss; }),
+                HasSubstr("moe.capacity = 1.25 with model.loss = likelihood, stochastic or predicted_loss"));
+  }
+  EXPECT_THAT(error_with([](Config& c) {
+                c.moe.capacity = 0;
+                c.moe.drop = moe::DropBy::score;
+              }),
+              HasSubstr("moe.drop = score with moe.capacity = 0"));
+}
+
 TEST(ValidateGate, groups_divide_the_experts_and_have_enough_of_them) {
   const auto error_with = [](const auto& change) {
     return error_of([&](Config& c) {
