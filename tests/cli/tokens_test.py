@@ -93,7 +93,8 @@ class Page(runs.RunTest):
                 random.seed(f"{folder}{page}")
                 text = "".join("".join(random.choices(letters, k=4)) + random.choice("   \n") for _ in range(1200))
                 (here.parent / folder / name.format(page)).write_text(text)
-        commands = re.findall(r"(?m)^    switchyard (.*)", (SOURCE / "docs/language_models.md").read_text())
+        page = (SOURCE / "docs/language_models.md").read_text().replace("\\\n", " ")
+        commands = re.findall(r"(?m)^    switchyard (.*)", page)
         commands = [shlex.split(words) for words in commands if "$(" not in words]
         self.assertLessEqual({"corpus", "train", "plan", "sample", "eval"}, {words[0] for words in commands})
         for words in commands:
@@ -101,7 +102,7 @@ class Page(runs.RunTest):
             few = ["--train.max_steps=2"] if words[0] == "train" else []
             running = runs.Running(*words, *few, cwd=here)
             self.expect(running.wait(), 0)
-        for run in ("pieces", "text/mixture", "text/bitnet"):
+        for run in ("pieces", "text/mixture", "text/bitnet", "text/upcycled"):
             self.assertGreater(runs.summary(here / "runs" / run)["test"]["bits_per_byte"], 0)
 
 
