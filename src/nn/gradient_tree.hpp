@@ -27,8 +27,8 @@ namespace switchyard::nn {
 //
 // Memory. Partial sums lie in rooms of the step's workspace, of a row each. As many shards are computed at once
 // as the pool has threads, into a room each; then neighbours are added, which frees rooms. One thread needs
-// log2(S) + 1 rooms, each further one another. What arrives is one more for a node of each rank. A warm step
-// allocates nothing.
+// log2(S) + 1 rooms, each further one another. What arrives is one more for a node of each rank, and after the
+// update what several ranks gather is one. A warm step allocates nothing.
 class GradientTree {
  public:
   // Whole parameters, of which only `gradient` says nothing, the same on every rank. The data plane is

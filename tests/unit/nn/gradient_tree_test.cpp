@@ -204,7 +204,7 @@ TEST(GradientTree, is_cut_where_pieces_of_a_squared_norm_end) {
   }
 }
 
-// log2(shards) + 2 rows of parameters.
+// log2(shards) + 2 rows of parameters, and one in which several ranks gather what they updated.
 TEST(GradientTree, holds_few_partial_sums_at_a_time) {
   const auto rows_at_peak = [](const Problem& p) {
     const std::vector<float> partials = partials_of(p);
@@ -221,11 +221,11 @@ TEST(GradientTree, holds_few_partial_sums_at_a_time) {
   };
   for (const int threads : {1, 2}) {
     for (const int ranks : {1, 2, 3, 4, 5, 6, 7, 8, 11})
-      EXPECT_LE(rows_at_peak({8, ranks, threads, {50'000}, 1}), 5.0)
+      EXPECT_LE(rows_at_peak({8, ranks, threads, {50'000}, 1}), ranks == 1 ? 5.0 : 6.0)
           << ranks << " ranks x " << threads << " threads";
   }
   for (const int ranks : {1, 2, 4, 8})
-    EXPECT_LE(rows_at_peak({64, ranks, 1, {20'000}, 1}), 8.0) << ranks << " ranks";
+    EXPECT_LE(rows_at_peak({64, ranks, 1, {20'000}, 1}), ranks == 1 ? 8.0 : 9.0) << ranks << " ranks";
 }
 
 }  // namespace
