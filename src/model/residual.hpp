@@ -59,7 +59,9 @@ class Residual {
   const nn::Module& body() const { return *body_; }
 
  private:
-  nn::Pass own(const nn::Pass& pass) { return {pass.context, pass.batch, pass.mode, pass.clock, &trace_, pass.past}; }
+  nn::Pass own(const nn::Pass& pass) {
+    return {pass.context, pass.batch, pass.mode, pass.clock, &trace_, pass.past};
+  }
   bool drops(const nn::Pass& pass) const { return dropout_.probability > 0 && pass.is_training(); }
   tensor::Matrix apply(const nn::Pass& pass);
   tensor::Matrix through(const nn::Pass& pass, tensor::Matrix d);
