@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <stdexcept>
 
 #include "base/ids.hpp"
 #include "support/reference_losses.hpp"
@@ -164,6 +165,9 @@ struct Run {
       }
       row = std::move(out);
     }
+  }
+  void operator()(const nn::TernaryShape& s) const {
+    throw std::logic_error(std::string(s.name) + ": no model of samples has one");
   }
   void operator()(const nn::RowFunctionShape& s) {
     if (s.kind == nn::RowFunctionShape::Kind::log_softmax) return;  // the loss says what it is of

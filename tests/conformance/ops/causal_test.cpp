@@ -50,8 +50,8 @@ void expect_the_formula(const std::vector<std::int32_t>& first, CausalMask mask)
 }
 
 TEST(CausalSoftmax, equals_the_formula_forward_and_back) {
-  for (const std::size_t n : {1, 5, 33, 130}) {
-    const std::vector<std::int32_t> from_the_beginning(n, 0);
+  for (const index_t n : {index_t{1}, index_t{5}, index_t{33}, index_t{130}}) {
+    const std::vector<std::int32_t> from_the_beginning(as_size(n), 0);
     expect_the_formula(from_the_beginning, {});
     expect_the_formula(from_the_beginning, {from_the_beginning});
   }
