@@ -88,7 +88,7 @@ std::string score_table(const Result& result) {
   out += score_row("loss", 4, one_layer ? "" : fmt::format("nats a {}", token), splits,
                    std::mem_fn(&S::likelihood_loss));
   if (!one_layer)
-    out += score_row("perplexity", 4, fmt::format("exp(loss), of a {}", token), splits,
+    out += score_row("perplexity", 2, fmt::format("exp(loss), of a {}", token), splits,
                      std::mem_fn(&S::perplexity));
   if (!one_layer) out += score_row("bits", 4, "a byte", splits, std::mem_fn(&S::bits_per_byte));
   for (std::size_t l = 0; l < splits.front()->layers.size(); ++l) {

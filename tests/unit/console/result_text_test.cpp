@@ -69,7 +69,7 @@ TEST(ResultText, has_the_tables_of_every_layer) {
       "result                test\n"
       "  error             0.2500  share of bytes that were not the most probable\n"
       "  loss              0.3466  nats a byte\n"
-      "  perplexity        1.4142  exp(loss), of a byte\n"
+      "  perplexity          1.41  exp(loss), of a byte\n"
       "  bits              0.5000  a byte\n"
       "blocks/00/mixture\n"
       "  H_s                1.250  bits, softmax of a token over all experts; low is decided\n"
