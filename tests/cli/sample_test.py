@@ -95,7 +95,7 @@ class OfPieces(OfTokens):
                 ((run, "--optim.learning_rate=1"), 2, ("optim.learning_rate cannot be changed here",))):
             with self.subTest(arguments=arguments):
                 self.expect_failure(runs.switchyard("sample", *arguments), code, *fragments)
-        self.expect_failure(runs.switchyard("sample", run, "--tokens=0", ranks=3), 2, "--tokens=0 is not a whole number from 1 on")
+        self.expect_failure(runs.switchyard("sample", run, "--tokens=0", ranks=3), 2, "--tokens=0 is not a whole number")
         self.expect_failure(runs.different_ranks(runs.Rank("sample", run, "--seed=1"), runs.Rank("sample", run, "--seed=2")), 2,
                             "--seed")
 
@@ -124,7 +124,8 @@ class OfPieces(OfTokens):
             self.assertIn("the data are not those of the checkpoint's run", finished.err)
         self.expect_failure(runs.switchyard("corpus", other, "--vocabulary=/nowhere.h5", f"--out={other}2.h5"), 2,
                             "is no number of pieces, and no file has this name")
-        self.expect_failure(runs.switchyard("corpus", other, f"--vocabulary={self.without_vocabulary()}", f"--out={other}2.h5"), 3,
+        older = self.without_vocabulary()
+        self.expect_failure(runs.switchyard("corpus", other, f"--vocabulary={older}", f"--out={other}2.h5"), 3,
                             "holds no vocabulary")
 
 

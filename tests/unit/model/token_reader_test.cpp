@@ -8,6 +8,8 @@
 #include "base/philox.hpp"
 #include "comm/host_data_plane.hpp"
 #include "comm/threads/thread_group.hpp"
+#include "ops/reduce.hpp"
+#include "ops/tokens.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -117,6 +119,42 @@ TEST_F(Reading, has_the_bits_of_an_evaluation) {
       }
     }
   }
+}
+
+TEST_F(Reading, has_the_loss_of_an_evaluation) {
+  const std::vector<std::int32_t> tokens = draw_tokens(window + 1, 3);
+  const auto seen = Span<const std::int32_t>(tokens).first(window);
+  const auto targets = Span<const std::int32_t>(tokens).last(window);
+  on_ranks(1, options_of(Family::transformer), [&](TokenModel& model, comm::Resources resources) {
+    model.values_changed();
+    nn::BatchTiles tiles;
+    tiles.set_sharded(resources.data_plane, 1, 1, window);
+    const std::vector<index_t> ids(as_size(window));
+    const std::vector<std::int32_t> groups(as_size(window)), document_begin(as_size(window));
+    const nn::Batch batch{.tiles = &tiles,
+                          .ids = ids,
+                          .labels = targets,
+                          .groups = groups,
+                          .tokens = seen,
+                          .document_begin = document_begin};
+    PhaseClock clock;
+    moe::Statistics statistics = model.statistics();
+    model.forward({resources.context, batch, nn::Mode::evaluation, clock}, statistics);
+
+    TokenReader reader(model, resources, window);
+    std::vector<float> scores, losses(as_size(window));
+    for (index_t length = 1; length <= window; ++length) {
+      const Span<const float> found = reader.scores(seen.first(length));
+      scores.insert(scores.end(), found.begin(), found.end());
+    }
+    std::vector<std::int32_t> predicted(as_size(window));
+    ops::cross_entropy(resources.context, {scores.data(), window, vocabulary}, targets, 0.0F, losses,
+                       predicted);
+    double loss = 0;
+    ops::add_sum(resources.context, losses, loss);
+    EXPECT_EQ(loss, statistics.likelihood_loss_sum);
+    EXPECT_GT(loss, 0);
+  });
 }
 
 TEST_F(Reading, knows_what_it_has_read) {
