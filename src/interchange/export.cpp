@@ -8,6 +8,7 @@
 #include "data/options.hpp"
 #include "files/regular_file.hpp"
 #include "interchange/transfer.hpp"
+#include "run/vocabulary.hpp"
 
 namespace switchyard::interchange {
 namespace {
@@ -89,13 +90,16 @@ void write_weights(const fs::path& file, ElementType type, const std::vector<Par
 
 bool has_vocabulary(const run::Config& config) { return config.data.source == data::Source::tokens; }
 
-// The bytes of the vocabulary's model, of a file of tokens; empty, with a remark, where there is none.
-std::string vocabulary_of(const run::Config& config, index_t vocabulary, std::vector<std::string>& remarks) {
+// The bytes of the vocabulary's model, of the checkpoint or, where it holds none, of the file of tokens; empty,
+// with a remark, where there is none.
+std::string vocabulary_of(const checkpoint::Reader& reader, const run::Config& config, index_t vocabulary,
+                          std::vector<std::string>& remarks) {
   const auto without = [&](const std::string& why) {
     remarks.push_back("no tokenizer.model: " + why);
     return std::string();
   };
   if (!has_vocabulary(config)) return without("the model's tokens are no pieces of a vocabulary");
+  if (std::string model = run::stored_vocabulary(reader); !model.empty()) return model;
   try {
     std::string model = data::read_vocabulary(config.data.file).model();
     const index_t size = data::Vocabulary(model).size();
@@ -157,7 +161,7 @@ Exported export_model(const checkpoint::Reader& reader, const run::Config& confi
   if (model::reads_tokens(config.model.family)) {
     const auto embedding = arrays.find("parameters/embedding/weight");
     const index_t vocabulary = embedding == arrays.end() ? 0 : embedding->second[0];
-    if (const std::string model = vocabulary_of(config, vocabulary, exported.remarks); !model.empty())
+    if (const std::string model = vocabulary_of(reader, config, vocabulary, exported.remarks); !model.empty())
       write("tokenizer.model", model);
   }
   write_weights(options.folder / "model.safetensors", options.type, exported.layout->parts(subject),

@@ -70,13 +70,6 @@ struct LastStep {
   Vector<std::int64_t> load;
 };
 
-// What is written is only read, but a slice can be either.
-checkpoint::Slice slice_of_vocabulary(std::string_view model) {
-  const tensor::Shape shape{std::ssize(model)};
-  return {std::string(vocabulary_path), checkpoint::DType::uint8, shape, checkpoint::all_elements(shape),
-          reinterpret_cast<std::byte*>(const_cast<char*>(model.data()))};
-}
-
 bool is_finite(const checkpoint::Slice& slice) {
   const auto* const values = reinterpret_cast<const float*>(slice.data);
   float sum = 0;  // v - v is 0 for a finite v and NaN otherwise

@@ -13,9 +13,8 @@
 
 namespace switchyard::run {
 
-// Where checkpoints hold it, as SentencePiece's programs read it.
-inline constexpr std::string_view vocabulary_path = "data/vocabulary";
-
+// A model's, to be written there.
+checkpoint::Slice slice_of_vocabulary(std::string_view model);
 // Empty where there is none: tokens are bytes, or an older version wrote the checkpoint. Local.
 std::string stored_vocabulary(const checkpoint::Reader& reader);
 

@@ -240,6 +240,12 @@ class Vocabulary(runs.RunTest):
         moved, other = self.new_path("moved.h5"), self.new_path("other.h5")
         self.file.rename(moved)
         self.addCleanup(moved.rename, self.file)
+        folder, _ = self.export()
+        self.assertTrue((folder / "tokenizer.model").exists(), "the checkpoint holds it")
+        older = self.new_path("older.h5")
+        shutil.copy(runs.newest_checkpoint(self.run_folder), older)
+        runs.edit_checkpoint(older, lambda opened: opened.pop("data/vocabulary"))
+        self.run_folder = older
         folder, said = self.export()
         self.assertIn("no tokenizer.model: ", said)
         self.assertFalse((folder / "tokenizer.model").exists())

@@ -14,6 +14,7 @@
 #include "files/regular_file.hpp"
 #include "interchange/transfer.hpp"
 #include "run/run_checkpoint.hpp"
+#include "run/vocabulary.hpp"
 #include "train/batch_loader.hpp"
 
 namespace switchyard::cli {
@@ -48,14 +49,17 @@ std::string layout_of(const CommandLine& line) {
 }
 
 // The model of `config` with the weights of `folder`, as a checkpoint before the first step.
-void write_checkpoint(const std::string& file, const run::Config& config, const data::Identity& data,
+void write_checkpoint(const std::string& file, const run::Config& config, const data::Dataset& dataset,
                       model::Model& model) {
+  const data::Identity& data = dataset.identity();
   std::vector<checkpoint::Slice> arrays;
   for (const run::Held& held : run::arrays_of(model)) {
     arrays.push_back({held.path, checkpoint::DType::float32, held.array.shape,
                       checkpoint::all_elements(held.array.shape),
                       reinterpret_cast<std::byte*>(held.array.data)});
   }
+  if (const std::string_view vocabulary = dataset.vocabulary_model(); !vocabulary.empty())
+    arrays.push_back(run::slice_of_vocabulary(vocabulary));
   const checkpoint::Header header{
       .integers = {{"state/step", 0},
                    {"data/training_samples", data.training_samples},
@@ -102,7 +106,7 @@ int import_model(Arguments arguments) {
   const std::unique_ptr<model::Model> model =
       model::make_model(run::model_options(config), train::task_of(dataset), {alone, plane, context});
   const interchange::Layout& found = interchange::import_model(folder, layout, config, *model);
-  write_checkpoint(file, config, dataset.identity(), *model);
+  write_checkpoint(file, config, dataset, *model);
   std::cout << fmt::format("{}: layout {}\n{}\n", folder.string(), found.name, file);
   return 0;
 }
