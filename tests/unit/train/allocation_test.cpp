@@ -123,6 +123,16 @@ TEST(Step, of_a_transformer_allocates_nothing_once_it_is_warm) {
   }
 }
 
+TEST(Step, of_a_capacity_allocates_nothing_once_it_is_warm) {
+  const test::TemporaryDirectory folder;
+  run::Config config = token_config(folder.path());
+  config.moe.capacity = 0.8;
+  for (const moe::DropBy drop : {moe::DropBy::position, moe::DropBy::score}) {
+    config.moe.drop = drop;
+    EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << word_of(config.moe, "drop");
+  }
+}
+
 TEST(Step, of_blocks_of_rows_allocates_nothing_once_it_is_warm) {
   for (const int parts : {1, 3}) {
     run::Config config = make_config(2);
