@@ -96,13 +96,14 @@ class Page(runs.RunTest):
         page = (SOURCE / "docs/language_models.md").read_text().replace("\\\n", " ")
         commands = re.findall(r"(?m)^    switchyard (.*)", page)
         commands = [shlex.split(words) for words in commands if "$(" not in words]
-        self.assertLessEqual({"corpus", "train", "plan", "sample", "eval"}, {words[0] for words in commands})
+        self.assertLessEqual({"corpus", "train", "plan", "sample", "eval", "export", "import"}, {words[0] for words in commands})
         for words in commands:
             words = [word.replace("configs/", f"{SOURCE}/configs/") for word in words]
             few = ["--train.max_steps=2"] if words[0] == "train" else []
+            words = [word for word in words if not word.startswith("--train.max_steps=")]
             running = runs.Running(*words, *few, cwd=here)
             self.expect(running.wait(), 0)
-        for run in ("pieces", "text/mixture", "text/bitnet", "text/upcycled"):
+        for run in ("first", "pieces", "text/mixture", "text/bitnet", "text/upcycled"):
             self.assertGreater(runs.summary(here / "runs" / run)["test"]["bits_per_byte"], 0)
 
 
