@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view of_experts = "/mixture/experts/";
 constexpr std::string_view of_dense = "/feed_forward/";
 constexpr std::string_view of_gate = "/mixture/gate/";
-const std::string parameters = "parameters/";
+constexpr std::string_view parameters = "parameters/";
 
 // "parameters/blocks/01/feed_forward/glu/weight" of "blocks/01/mixture/experts/0003/glu/weight"; empty for what
 // is of no such expert.
@@ -21,7 +21,7 @@ std::string dense_path_of(const std::string& name) {
   const std::size_t at = name.find(of_experts);
   if (at == name.npos) return {};
   const std::size_t slash = name.find('/', at + of_experts.size());
-  return (parameters + name.substr(0, at)).append(of_dense) + name.substr(slash + 1);
+  return (std::string(parameters) + name.substr(0, at)).append(of_dense) + name.substr(slash + 1);
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ bool is_dense_in_place_of_mixture(const std::string& path, const std::vector<Hel
 bool is_gate_in_place_of_dense(const std::string& name, const Shapes& stored) {
   const std::size_t at = name.find(of_gate);
   if (at == name.npos) return false;
-  const std::string dense = (parameters + name.substr(0, at)).append(of_dense);
+  const std::string dense = (std::string(parameters) + name.substr(0, at)).append(of_dense);
   const auto found = stored.lower_bound(dense);
   return found != stored.end() && found->first.starts_with(dense);
 }

@@ -7,8 +7,8 @@
 namespace switchyard::interchange {
 namespace {
 
-const std::string embedding = "parameters/embedding/weight";
-const std::string scores = "parameters/scores/weight";
+constexpr const char* embedding = "parameters/embedding/weight";
+constexpr const char* scores = "parameters/scores/weight";
 
 const tensor::Shape& shape_of(const Subject& subject, const std::string& path) {
   static const tensor::Shape none = {0, 0};
