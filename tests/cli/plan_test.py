@@ -1,9 +1,11 @@
 """What `plan` says a token costs: by hand, as a step counts it, and beside another model."""
 
 import pathlib
+import random
 import re
 
 import runs
+import token_runs
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 TEXT_CONFIGS = sorted((SOURCE / "configs/text").glob("*.ini"))
@@ -54,12 +56,20 @@ def table(said, title, columns):
     return found
 
 
+def page(number, lines=100):
+    drawn = random.Random(number)
+    words = ["".join(drawn.choices("abcdefghijklmnop", k=drawn.randint(2, 6))) for _ in range(80)]
+    return "".join(" ".join(drawn.choices(words, k=10)) + "\n" for _ in range(lines)).encode()
+
+
 class OfTokens(runs.RunTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        pages = cls.new_path("pages")
+        token_runs.write_texts(pages, [page(number) for number in range(100)])
         cls.file = cls.new_path("tokens.h5")
-        made = runs.switchyard("corpus", SOURCE / "docs", f"--vocabulary={VOCABULARY}", f"--out={cls.file}")
+        made = runs.switchyard("corpus", pages, f"--vocabulary={VOCABULARY}", f"--out={cls.file}")
         if made.code != 0:
             raise AssertionError(made)
 
