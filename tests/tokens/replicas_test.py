@@ -8,22 +8,29 @@ BLOCKS = 6
 STEPS = 6
 
 
-class Gradients(transformer_test.Gradients):
-    """All of the transformer's, beside float64, of blocks."""
+class Gradients(transformer_test.OfTransformer):
+    """A step beside float64, of blocks."""
 
-    def check(self, documents=None, **keys):
-        if keys.get("transformer_mixture_every") == 0:
-            return None  # no expert
-        super().check(documents, ranks=(0,), moe_gradient_blocks=2, **keys)
-        return super().check(documents, ranks=(3,), moe_gradient_blocks=3, moe_replicas=3, **keys)
+    def check_blocks(self, **keys):
+        self.check(ranks=(0,), moe_gradient_blocks=2, **keys)
+        self.check(ranks=(3,), moe_gradient_blocks=3, moe_replicas=3, **keys)
 
-    test_without_a_mixture = None
+    def test_of_few_rows(self):
+        for top_k in (1, 2, 0):
+            with self.subTest(top_k=top_k):
+                self.check_blocks(moe_top_k=top_k)
+
+    def test_of_sub_tokens_and_parts(self):
+        self.check_blocks(moe_top_k=2, moe_sub_heads=3, moe_shared_hidden=5, moe_balance=0.2, train_parts=2, train_recompute="yes")
+
+    def test_of_capacity(self):
+        self.check_blocks(moe_top_k=2, moe_capacity=0.8)
 
     def test_of_many_rows(self):
         """Of several tiles for each expert."""
         documents = [d for d in self.documents if len(d) == len(self.documents[0])][:6]
-        super().check(documents=documents, ranks=(1,), moe_gradient_blocks=3, moe_top_k=4)
-        super().check(documents=documents, ranks=(4,), moe_gradient_blocks=5, moe_replicas=2, moe_top_k=0)
+        self.check(documents=documents, ranks=(1,), moe_gradient_blocks=3, moe_top_k=4)
+        self.check(documents=documents, ranks=(4,), moe_gradient_blocks=5, moe_replicas=2, moe_top_k=0)
 
 
 class Layouts(token_runs.TokenTest):

@@ -22,7 +22,7 @@ def around_of(keys):
     return [part for part in ("head", "merge") if keys.get(f"moe_{part}", by_themselves) == "yes"]
 
 
-class Gradients(StepTest):
+class OfTransformer(StepTest):
     base_keys = KEYS
     MIXTURES = ["blocks/01/mixture"]
 
@@ -38,6 +38,8 @@ class Gradients(StepTest):
         return dict(heads=HEADS, rotary_base=keys.get("transformer_rotary_base", 10_000),
                     gate="cosine:experts" if keys.get("moe_router") == "cosine" else "dense:experts")
 
+
+class Gradients(OfTransformer):
     def test_of_the_task(self):
         for top_k in (1, 2, 0):
             with self.subTest(top_k=top_k):
@@ -127,7 +129,7 @@ class Layouts(token_runs.TokenTest):
             straight = self.train(ranks=1, **keys)
             losses = [m["loss"] for m in runs.metrics(straight) if m["kind"] == "step"]
             self.assertLess(losses[-1], losses[0], "the run learned nothing: equal bits would prove nothing")
-            for ranks, threads in ((2, 1), (3, 2), (8, 1)):
+            for ranks, threads in ((3, 2), (8, 1)):
                 with self.subTest(ranks=ranks, threads=threads, **more):
                     self.assert_same_run(straight, self.train(ranks=ranks, run_threads=threads, **keys))
             self.assert_same_run(straight, self.train(ranks=3, run_threads=2, train_recompute="yes", **keys))
