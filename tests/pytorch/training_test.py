@@ -5,7 +5,7 @@ import token_runs
 import torch_training
 from torch_transformer import Transformer, shape_of
 
-SEED, STEPS, BATCH = 3, 200, 16
+SEED, STEPS, BATCH = 4, 200, 16
 TOLERANCE = 1e-5  # losses are float32 numbers below 8, of which rounding is 5e-7
 # Of a row whose two best experts are nearer than that, rounding may choose; what follows then is another run.
 NEAREST_CHOICE = 1e-5
