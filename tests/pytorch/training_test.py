@@ -9,6 +9,7 @@ SEED, STEPS, BATCH = 4, 200, 16
 TOLERANCE = 1e-5  # losses are float32 numbers below 8, of which rounding is 5e-7
 # Of a row whose two best experts are nearer than that, rounding may choose; what follows then is another run.
 NEAREST_CHOICE = 1e-5
+OF_ALL_STEPS = 1e-3  # with this seed: with others a row that goes elsewhere has moved losses by up to 4e-3
 
 
 class Training(torch_training.TextTest):
@@ -44,6 +45,7 @@ class Training(torch_training.TextTest):
               f"of all steps by {max(differences):.1e}", flush=True)
         self.assertLess(losses[-1], losses[0] - 1, "nothing was learned")
         self.assertLessEqual(max(differences[:same]), TOLERANCE)
+        self.assertLessEqual(max(differences), OF_ALL_STEPS)
         if same < STEPS:
             # A row of the first mixture that differs: the ones behind it see other rows.
             layer = next(n for n, found in enumerate(steps[same]["layers"]) if found["load"] != loads[same][n])
