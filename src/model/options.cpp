@@ -43,7 +43,7 @@ constexpr std::array family_words = {config::Word{Family::mixture, "mixture"},
 constexpr std::array fields = {
     identity.choice<&Options::family, family_words>(
         "family",
-        "mixture: one mixture layer on samples; tokens: blocks of them on the bytes of data.source = text; "
+        "mixture: one mixture layer on samples; tokens: blocks of them on a text; "
         "transformer: attention and mixtures, with the sizes of [transformer]"),
     in_headline(
         "gate",

@@ -11,6 +11,7 @@
 #include "run/common_arrays.hpp"
 #include "run/run_checkpoint.hpp"
 #include "run/upcycling.hpp"
+#include "run/vocabulary.hpp"
 
 namespace switchyard::run {
 namespace {
@@ -149,10 +150,16 @@ void read(const checkpoint::Reader& reader, const Shapes& stored, const std::vec
   }
 }
 
+// A row of it means a token.
+bool is_of_tokens(const Held& one) {
+  return one.array.name == "embedding/weight" || one.array.name == "scores/weight";
+}
+
 }  // namespace
 
-InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init, std::uint64_t seed,
-                                 model::Model& model) {
+InheritedWeights inherit_weights(comm::Communicator& communicator, const Config& config,
+                                 const data::Dataset& dataset, model::Model& model) {
+  const InitOptions& init = config.init;
   InheritedWeights inherited;
   if (init.from.empty()) return inherited;
   try {
@@ -186,7 +193,10 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOpt
       throw_agreed(error.kind(),
                    error.what() + (parts.empty() ? parts : fmt::format(", or set init.parts = {}", parts)));
     }
-    comm::agree(communicator, [&] { read(reader, stored, selection.wanted); });
+    comm::agree(communicator, [&] {
+      if (std::ranges::any_of(selection.wanted, is_of_tokens)) expect_same_vocabulary(reader, dataset, config);
+      read(reader, stored, selection.wanted);
+    });
     inherited.has_copies = selection.copies > 0;
     if (init.upcycle_noise > 0 && !inherited.has_copies) {
       throw_agreed(ErrorKind::config,
@@ -194,7 +204,7 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOpt
                                "feed-forward network where this run has a mixture); set it to 0",
                                init.upcycle_noise));
     }
-    vary_copies(selection.wanted, init.upcycle_noise, seed, static_cast<std::uint32_t>(init.draw));
+    vary_copies(selection.wanted, init.upcycle_noise, config.run.seed, static_cast<std::uint32_t>(init.draw));
     if (init.draw > 0 && selection.unread == 0 && inherited.drawn_arrays.empty()) {
       throw_agreed(
           ErrorKind::config,

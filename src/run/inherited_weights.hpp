@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "data/dataset.hpp"
 #include "model/model.hpp"
-#include "run/options.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::run {
 
@@ -21,10 +22,11 @@ struct InheritedWeights {
 // rank what it owns, on any number of ranks. The optimiser starts anew. Run and file must have the same arrays
 // there, but for those of a gate of both: what the file lacks of it keeps its first weights, and what the run
 // lacks of it is not read. Where the file has a feed-forward network and the run a mixture, its experts are
-// copies of that, varied by init.upcycle_noise (a function of `seed`), and its gate is drawn. Collective;
+// copies of that, varied by init.upcycle_noise (a function of run.seed), and its gate is drawn. Collective;
 // model.values_changed() is the caller's. All ranks throw the same: DataError if there is no whole checkpoint,
-// ConfigError for a pattern that matches nothing, another number of experts, other arrays or other shapes.
-InheritedWeights inherit_weights(comm::Communicator& communicator, const InitOptions& init, std::uint64_t seed,
-                                 model::Model& model);
+// or its tokens are others than those of `dataset`, ConfigError for a pattern that matches nothing, another
+// number of experts, other arrays or other shapes.
+InheritedWeights inherit_weights(comm::Communicator& communicator, const Config& config,
+                                 const data::Dataset& dataset, model::Model& model);
 
 }  // namespace switchyard::run

@@ -270,10 +270,12 @@ Outcome Loop::finish() {
     statistics = train::evaluate(split, loader_, *model_, resources_);
     return statistics.has_value();
   };
+  // A text is as long as its training is: nobody asks for another pass over it.
+  const data::Dataset& dataset = loader_.dataset();
+  const bool evaluates_training = dataset.group_count() > 0 && dataset.window() == 0;
   const bool is_whole = (validation_step_ == state_.step || made(validation_, data::Split::validation)) &&
                         made(test_, data::Split::test) &&
-                        (loader_.dataset().group_count() == 0 || made(training_, data::Split::train)) &&
-                        evaluate_best();
+                        (!evaluates_training || made(training_, data::Split::train)) && evaluate_best();
   if (!is_whole) return stopped(signal_asked);
   Outcome outcome{ExitCode::ok,
                   state_.ended ? fmt::format("ended after step {} of {} by train.stop_loss or stop_loss_rise",

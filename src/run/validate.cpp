@@ -267,15 +267,26 @@ void check_freeze(const Config& config, const moe::RouterKind& kind) {
           freeze);
 }
 
+// What a choice needs of a gate, and what the gate is, where the family has a text of it: that of a transformer
+// always scores what it is given.
+struct GateWords {
+  std::string needed, given;
+};
+GateWords gate_words(const Config& config, std::string_view needed) {
+  if (config.model.family == model::Family::transformer) return {};
+  return {fmt::format("{} and ", needed), fmt::format("model.gate = '{}', ", config.model.gate)};
+}
+
 // What chooses by shares of all experts.
 void check_shares(const Config& config, const moe::RouterKind& kind) {
   const moe::Options& moe = config.moe;
+  const auto [needed, given] = gate_words(config, "a gate that ends in dense:experts");
   const bool can_choose = kind.scores == moe::ScoresOf::samples && moe::chooses(moe);
   require(
       moe.bias_rate == 0 || can_choose,
-      "moe.bias_rate = {} needs a gate that ends in dense:experts and moe.top_k below moe.experts (the bias is of "
-      "the choice; model.gate = '{}', moe.top_k = {}, moe.experts = {}); set them, or set it to 0",
-      moe.bias_rate, config.model.gate, moe.top_k, moe.experts);
+      "moe.bias_rate = {} needs {}moe.top_k below moe.experts (the bias is of the choice; {}moe.top_k = {}, "
+      "moe.experts = {}); set them, or set it to 0",
+      moe.bias_rate, needed, given, moe.top_k, moe.experts);
   require(
       moe.bias_rate == 0 || moe.noise == moe::GateNoise::none,
       "moe.bias_rate = {} with moe.noise = {} (two ways to send samples elsewhere, of which noise would undo the "
@@ -292,10 +303,9 @@ void check_shares(const Config& config, const moe::RouterKind& kind) {
   if (moe.groups == 0) return;
   require(
       can_choose,
-      "moe.groups = {} needs a gate that ends in dense:experts and moe.top_k below moe.experts (groups limit the "
-      "choice; model.gate = '{}', moe.top_k = {}, moe.experts = {}); set them, or set moe.groups and "
-      "moe.top_groups to 0",
-      moe.groups, config.model.gate, moe.top_k, moe.experts);
+      "moe.groups = {} needs {}moe.top_k below moe.experts (groups limit the choice; {}moe.top_k = {}, moe.experts = "
+      "{}); set them, or set moe.groups and moe.top_groups to 0",
+      moe.groups, needed, given, moe.top_k, moe.experts);
   require(
       moe.noise == moe::GateNoise::none,
       "moe.groups = {} with moe.noise = {} (groups are compared by shares without noise); set moe.noise = none, or "
@@ -323,12 +333,12 @@ void check_capacity(const Config& config, const moe::RouterKind& kind) {
           "moe.capacity, or remove it",
           word_of(moe, "drop"));
   if (moe.capacity == 0) return;
+  const auto [needed, given] = gate_words(config, "a gate that ends in dense:experts or cosine:experts,");
   require(
       kind.scores == moe::ScoresOf::samples && moe.top_k > 0,
-      "moe.capacity = {} needs a gate that ends in dense:experts or cosine:experts, and moe.top_k above 0 (where "
-      "no scores choose, every expert has its share; model.gate = '{}', moe.top_k = {}); set them, or set it to "
-      "0",
-      moe.capacity, model::gate_text(config.model, moe), moe.top_k);
+      "moe.capacity = {} needs {}moe.top_k above 0 (where no scores choose, every expert has its share; {}moe.top_k = "
+      "{}); set them, or set it to 0",
+      moe.capacity, needed, given, moe.top_k);
   require(
       config.model.family != model::Family::mixture || !model::kind_of(config.model.loss).of_distributions,
       "moe.capacity = {} with model.loss = likelihood, stochastic or predicted_loss (they need the distribution "

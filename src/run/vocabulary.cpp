@@ -23,7 +23,7 @@ index_t vocabulary_size(const checkpoint::Reader& reader) {
 }
 
 std::string differences(const data::Vocabulary& then, const data::Vocabulary& now) {
-  if (then.size() != now.size()) return fmt::format("{} pieces, and the run's has {}", now.size(), then.size());
+  if (then.size() != now.size()) return fmt::format("{} pieces, and that one has {}", now.size(), then.size());
   index_t different = 0, first = -1;
   for (index_t token = 0; token < now.size(); ++token) {
     const auto& [a, b] = std::pair(then.pieces()[as_size(token)], now.pieces()[as_size(token)]);
@@ -90,13 +90,17 @@ data::TokenText token_text(const checkpoint::Reader& reader, const Config& confi
 
 void expect_same_vocabulary(const checkpoint::Reader& reader, const data::Dataset& dataset,
                             const Config& config) {
-  const std::string then = stored_vocabulary(reader);
-  if (then.empty() || then == dataset.vocabulary_model()) return;
+  expect_same_vocabulary(stored_vocabulary(reader), dataset, config);
+}
+
+void expect_same_vocabulary(const std::string& model, const data::Dataset& dataset, const Config& config) {
+  const std::string_view now = dataset.vocabulary_model();
+  if (model.empty() || model == now) return;
   const std::string why =
-      differences(data::Vocabulary(then), data::Vocabulary(std::string(dataset.vocabulary_model())));
+      now.empty() ? "they are bytes" : differences(data::Vocabulary(model), data::Vocabulary(std::string(now)));
   if (why.empty()) return;
   throw DataError(fmt::format(
-      "the tokens of '{}' are of another vocabulary than the run's ({}); make them of its text with the run's: "
+      "the tokens of '{}' are of another vocabulary than the model's ({}); make them of its text with that one: "
       "`switchyard corpus TEXT --vocabulary=RUN --out=FILE`",
       config.data.file, why));
 }

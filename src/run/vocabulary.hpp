@@ -29,5 +29,7 @@ data::TokenText token_text(const checkpoint::Reader& reader, const Config& confi
 // Throws DataError if the tokens of the data are others than those that the checkpoint's model knows. Local.
 void expect_same_vocabulary(const checkpoint::Reader& reader, const data::Dataset& dataset,
                             const Config& config);
+// The same, of that vocabulary's model; empty: none is known.
+void expect_same_vocabulary(const std::string& model, const data::Dataset& dataset, const Config& config);
 
 }  // namespace switchyard::run

@@ -58,7 +58,7 @@ nlohmann::json full_summary(index_t layers) {
   run::Summary summary;
   summary.validation = &statistics;
   summary.test = &statistics;
-  summary.training = &statistics;
+  if (layers == 0) summary.training = &statistics;
   summary.best = run::BestEvaluation{.score = {layers > 0 ? "loss" : "error"}, .test = &statistics};
   return summary_object(summary, {});
 }

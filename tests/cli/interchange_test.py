@@ -236,6 +236,14 @@ class Vocabulary(runs.RunTest):
         config = json.loads((folder / "config.json").read_text())
         self.assertEqual((config["vocab_size"], config["eos_token_id"]), (330, 1))
 
+    def test_is_that_of_the_tokens_that_come_in(self):
+        folder, _ = self.export()
+        texts, other = self.new_path("others"), self.new_path("others.h5")
+        tokens_test.write_pages(texts, ["switches", "yards", "waggons", "arrived,"], 2)
+        self.expect(runs.switchyard("corpus", texts, "--vocabulary=300", f"--out={other}"), 0)
+        self.expect_failure(runs.switchyard("import", folder, f"--out={self.new_path('in.h5')}", f"--data.file={other}"), 3,
+                            "are of another vocabulary than the model's", kind="DataError")
+
     def test_of_a_file_that_is_elsewhere_or_another(self):
         moved, other = self.new_path("moved.h5"), self.new_path("other.h5")
         self.file.rename(moved)

@@ -111,8 +111,11 @@ class OfPieces(OfTokens):
         write_pages(more, ["yours", "truly"], 5)
         self.say("corpus", f"code={other}", f"letters={more}", f"--vocabulary={VOCABULARY}", f"--out={other}.h5")
         self.expect_failure(runs.switchyard("eval", self.run_folder, f"--data.file={other}.h5"), 3,
-                            "are of another vocabulary than the run's", f"of {VOCABULARY} pieces are others",
+                            "are of another vocabulary than the model's", f"of {VOCABULARY} pieces are others",
                             "--vocabulary=RUN")
+        self.expect_failure(runs.switchyard("train", self.config, f"--data.file={other}.h5", f"--init.from={self.run_folder}",
+                                            f"--run.dir={self.new_path()}"), 3, "init.from = ",
+                            "are of another vocabulary than the model's")
         for source in (self.run_folder, runs.newest_checkpoint(self.run_folder), self.file):
             made = self.new_path("same.h5")
             self.say("corpus", f"code={other}", f"letters={more}", f"--vocabulary={source}", f"--out={made}")

@@ -162,7 +162,7 @@ class Runs(OfTokens):
         write_pages(folder, ["one", "two", "three"], 3)
         self.say("corpus", f"code={folder}", "--vocabulary=290", f"--out={other}")
         self.expect_failure(runs.switchyard("eval", self.run_folder, f"--data.file={other}"), 3,
-                            f"of another vocabulary than the run's (290 pieces, and the run's has {VOCABULARY})")
+                            f"of another vocabulary than the model's (290 pieces, and that one has {VOCABULARY})")
         found = json.loads(self.say("eval", self.run_folder, f"--data.file={self.file}"))
         self.assertTrue(found["data"]["same_as_run"])
         self.expect_failure(runs.switchyard("resume", self.run_folder, f"--data.file={other}"), 3,

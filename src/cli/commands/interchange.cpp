@@ -100,6 +100,8 @@ int import_model(Arguments arguments) {
   line.positionals = {line.option("config").value_or((folder / "switchyard.ini").string())};
   const run::Config config = parse_run_options(line);
   const data::Dataset dataset = data::load_dataset(run::data_options(config), config.run.seed);
+  if (const std::filesystem::path tokens = folder / "tokenizer.model"; files::is_there(tokens))
+    run::expect_same_vocabulary(files::read_regular_file(tokens), dataset, config);
   comm::LocalCommunicator alone;
   comm::HostDataPlane plane(alone);
   device::Context context(1);

@@ -132,10 +132,10 @@ void expect_sample(const TokenSource& source, const Options& options, Split spli
                   options.file, split == Split::train ? "training" : "test", source.documents(Split::train),
                   source.documents(Split::validation), source.documents(Split::test));
   if (source.documents(split) > 0)
-    throw ConfigError(
-        fmt::format("{}, and a sample takes {} tokens of {}); lower data.window, or make the file of "
-                    "more text",
-                    what, options.window + 1, options.pack ? "those of a domain" : "a document"));
+    throw ConfigError(fmt::format(
+        "{}, and a sample takes {} tokens of {}); lower the window (data.window, or transformer.window), or make the file of "
+        "more text",
+        what, options.window + 1, options.pack ? "those of a domain" : "a document"));
   throw ConfigError(
       fmt::format("{}, and a hash of their bytes gives a tenth to each of the last two); make the file "
                   "of more text, until there are 50 documents or so",

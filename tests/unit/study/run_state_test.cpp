@@ -137,7 +137,7 @@ TEST(StudyMetric, must_be_one_of_the_models_of_the_study) {
     return config_error_of([&] { require_metric(path, "study.metrics", "s.ini", layers); });
   };
   for (const char* known : {"test.loss", "test.bits_per_byte", "best.loss", "best.test.bits_per_byte",
-                            "validation.layers.1.dispatch_entropy", "train.layers.0.largest_share"}) {
+                            "validation.layers.1.dispatch_entropy", "test.layers.0.largest_share"}) {
     EXPECT_NO_THROW(require_metric(known, "study.metrics", "s.ini", {2})) << known;
     EXPECT_NO_THROW(require_metric(known, "study.metrics", "s.ini", {0, 2})) << known;
   }
