@@ -12,11 +12,11 @@ nn::Cost cost(Costs costs, Router router) {
   return sum(costs);
 }
 
-// Where a linear function with these values at `at` and 2 `at` is `wanted`; nowhere below 0.
+// Where a linear function with these values at `at` and 2 `at` is `wanted`; nowhere below 1.
 double solve(index_t at, index_t once, index_t twice, index_t wanted) {
   const auto slope = static_cast<double>(twice - once) / static_cast<double>(at);
   const double solution = static_cast<double>(at) + static_cast<double>(wanted - once) / slope;
-  return solution > 0 ? solution : std::numeric_limits<double>::quiet_NaN();
+  return solution >= 1 ? solution : std::numeric_limits<double>::quiet_NaN();
 }
 
 // With twice of one size.

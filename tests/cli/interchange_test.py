@@ -455,7 +455,7 @@ class Forged(ModelTest):
         folder = self.new_path("empty")
         folder.mkdir()
         out = f"--out={self.new_path('none.h5')}"
-        self.expect_failure(runs.switchyard("import", folder, out), 2, "switchyard.ini")
+        self.expect_failure(runs.switchyard("import", folder, out), 2, "switchyard.ini", "--config=FILE.ini")
         shutil.copy(self.source / "switchyard.ini", folder)
         self.expect_failure(runs.switchyard("import", folder, out), 3, "model.safetensors' is no whole safetensors file")
         (folder / "model.safetensors").mkdir()

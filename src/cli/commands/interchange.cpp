@@ -97,7 +97,13 @@ int import_model(Arguments arguments) {
   const std::string layout = layout_of(line);
   const std::filesystem::path folder = only_positional(line, "import takes one folder", usual);
   files::expect_replaceable(file, checkpoint::file_mark, "--out=FILE");
-  line.positionals = {line.option("config").value_or((folder / "switchyard.ini").string())};
+  const std::filesystem::path beside = folder / "switchyard.ini";
+  if (!line.option("config") && files::is_there(folder) && !files::is_there(beside))
+    throw ConfigError(fmt::format(
+        "'{}' has no switchyard.ini (the configuration that `switchyard export` writes beside a model); give that of "
+        "a model like it: --config=FILE.ini",
+        folder.string()));
+  line.positionals = {line.option("config").value_or(beside.string())};
   const run::Config config = parse_run_options(line);
   const data::Dataset dataset = data::load_dataset(run::data_options(config), config.run.seed);
   if (const std::filesystem::path tokens = folder / "tokenizer.model"; files::is_there(tokens))

@@ -62,11 +62,11 @@ struct SampleOptions {
 
 // Local; whatever is read is read by the root.
 SampleOptions options_of(const CommandLine& line) {
-  constexpr Range counts{1, 1e9, "a whole number from 1 on"};
+  constexpr Range counts{1, 1e9, "a whole number from 1 to 1000000000"};
   SampleOptions options;
   options.text.tokens = number_of<index_t>(line, "tokens", 200, counts);
   options.count = number_of<index_t>(line, "count", 1, counts);
-  options.text.choice.temperature = number_of(line, "temperature", 1.0, {0, 1e30, "a number from 0 on"});
+  options.text.choice.temperature = number_of(line, "temperature", 1.0, {0, 1e30, "a number from 0 to 1e30"});
   options.text.choice.top_p =
       number_of(line, "top-p", 1.0, {0, 1, "a number above 0 and up to 1", /*is_open=*/true});
   options.text.seed = number_of<std::uint64_t>(line, "seed", 1, {0, 1.8e19, "a whole number from 0 on"});
