@@ -13,7 +13,6 @@
 #include "ops/rows.hpp"
 
 namespace switchyard::model {
-
 namespace {
 
 // Each place where numbers are dropped has draws of its own.
@@ -91,20 +90,22 @@ void TokenModel::forward(const nn::Pass& of_batch, moe::Statistics& statistics) 
   if (dropout_.probability > 0 && pass.is_training())
     ops::dropout(pass.context, dropout_, pass.batch.step, pass.batch.ids, x, x);
   std::size_t mixture = 0;
+  index_t first_sum = 1;  // of its own, behind the loss and those of the layers before
   for (const auto& branch : branches_) {
     x = branch->forward(pass, x, [&] {
-      const bool is_mixture = mixture < mixtures_.size() && mixtures_[mixture].body == &branch->body();
-      if (is_mixture) count(pass, mixture++, sums, statistics);
+      if (mixture == mixtures_.size() || mixtures_[mixture].body != &branch->body()) return;
+      count(pass, mixture, sums, first_sum, statistics);
+      first_sum += mixtures_[mixture++].module->sums().width();
     });
   }
   const nn::TokenEmbedding::Scores scores = embedding_.score(pass, norm_.forward(pass, x));
   for (index_t n = 0; n < x.rows; ++n)
     statistics.errors() += scores.predicted[n] != pass.batch.labels[n] ? 1 : 0;
   statistics.samples() += x.rows;
-  for (index_t tile = 0; tile < pass.tiles().local_count(); ++tile) {
+  pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
     const IndexRange rows = pass.tiles().rows(tile);
     ops::add_sum(pass.context, scores.losses.subspan(rows.begin, rows.size()), sums.of(tile)[0]);
-  }
+  });
   collect(pass, sums, statistics);
   expect_finite(statistics);
 }
@@ -119,15 +120,13 @@ tensor::Matrix TokenModel::logits(const nn::Pass& of_batch) {
 }
 
 void TokenModel::count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards,
-                       moe::Statistics& statistics) {
+                       index_t first_sum, moe::Statistics& statistics) {
   const auto& [name, body, module, rows_per_token] = mixtures_[mixture];
   module->count(statistics.layers[mixture].routing);
-  index_t first = 1;
-  for (std::size_t m = 0; m < mixture; ++m) first += mixtures_[m].module->sums().width();
   pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
     const IndexRange rows = pass.tiles().rows(tile);
     module->sums().add_shard(pass.context, {rows.begin * rows_per_token, rows.end * rows_per_token},
-                             shards.of(tile).subspan(first));
+                             shards.of(tile).subspan(first_sum));
   });
 }
 

@@ -58,8 +58,8 @@ class TokenModel final : public Model {
   std::unique_ptr<nn::Module> make_body(const ModelOptions& options, const Branch& branch);
   void add_branch(const ModelOptions& options, const Branch& branch);
   index_t sum_count() const;
-  // Of a mixture, while its rows are there: their counts, and a shard's sums behind those of the layers before.
-  void count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards,
+  // Of a mixture, while its rows are there: their counts, and a shard's sums from `first_sum` on.
+  void count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards, index_t first_sum,
              moe::Statistics& statistics);
   void collect(const nn::Pass& pass, const nn::ShardSums& shards, moe::Statistics& statistics);
   void expect_finite(const moe::Statistics& statistics) const;

@@ -19,28 +19,27 @@ NetworkModuleOptions projection(const CausalAttentionOptions& options, std::stri
   return {options.name, {{shape}}, options.network, options.seed, Phase::attention};
 }
 
-// c = a b^T: of every row of a with every row of b.
-void products_of_rows(tensor::ConstMatrix a, tensor::ConstMatrix b, tensor::Matrix c) {
+void product(ops::Transpose transpose_a, tensor::ConstMatrix a, ops::Transpose transpose_b,
+             tensor::ConstMatrix b, tensor::Matrix c) {
   ops::matmul({.m = c.rows,
                .n = c.cols,
                .k = a.cols,
                .lda = a.stride,
                .ldb = b.stride,
                .ldc = c.stride,
-               .transpose_b = ops::Transpose::yes},
+               .transpose_a = transpose_a,
+               .transpose_b = transpose_b},
               a.data, b.data, c.data);
 }
 
-// c = a b or a^T b: sums over the tokens.
+// c = a b^T: of every row of a with every row of b.
+void products_of_rows(tensor::ConstMatrix a, tensor::ConstMatrix b, tensor::Matrix c) {
+  product(ops::Transpose::no, a, ops::Transpose::yes, b, c);
+}
+
+// c = a b, or a^T b of a square a: sums over the tokens.
 void along_tokens(ops::Transpose transpose_a, tensor::ConstMatrix a, tensor::ConstMatrix b, tensor::Matrix c) {
-  ops::matmul({.m = c.rows,
-               .n = c.cols,
-               .k = a.cols,
-               .lda = a.stride,
-               .ldb = b.stride,
-               .ldc = c.stride,
-               .transpose_a = transpose_a},
-              a.data, b.data, c.data);
+  product(transpose_a, a, ops::Transpose::no, b, c);
 }
 
 }  // namespace
