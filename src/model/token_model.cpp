@@ -121,12 +121,13 @@ tensor::Matrix TokenModel::logits(const nn::Pass& of_batch) {
 
 void TokenModel::count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards,
                        index_t first_sum, moe::Statistics& statistics) {
-  const auto& [name, body, module, rows_per_token] = mixtures_[mixture];
-  module->count(statistics.layers[mixture].routing);
+  const Mixture& counted = mixtures_[mixture];
+  const index_t rows_per_token = counted.rows_per_token;
+  counted.module->count(statistics.layers[mixture].routing);
   pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
     const IndexRange rows = pass.tiles().rows(tile);
-    module->sums().add_shard(pass.context, {rows.begin * rows_per_token, rows.end * rows_per_token},
-                             shards.of(tile).subspan(first_sum));
+    counted.module->sums().add_shard(pass.context, {rows.begin * rows_per_token, rows.end * rows_per_token},
+                                     shards.of(tile).subspan(first_sum));
   });
 }
 
