@@ -57,6 +57,9 @@ constexpr std::array fields = {
         "text, tokens: of a sample; each has the next one as its target; of text "
         "4,095 at most",
         "bytes or tokens"),
+    free_in_evaluation(arithmetic.integer<&Options::evaluation_samples>(
+        "evaluation_samples", 0, config::largest_count,
+        "text, tokens: of validation and of test at most so many windows, evenly spread; 0: all", "samples")),
     arithmetic.choice<&Options::pack, config::yes_no_words>(
         "pack",
         "tokens: yes: windows are cut from all documents of a domain, one behind the other; no: from each, and what "
@@ -119,6 +122,11 @@ void validate(const Options& options) {
   require(kind.has_tokens || options.window == defaults.window,
           "data.window = {} with data.source = {} (only text and tokens are cut into windows); remove it",
           options.window, word);
+  require(
+      kind.has_tokens || options.evaluation_samples == 0,
+      "data.evaluation_samples = {} with data.source = {} (only the windows of text and tokens are thinned out for "
+      "evaluations); remove it",
+      options.evaluation_samples, word);
   require(kind.reads_one_file || options.pack,
           "data.pack = no with data.source = {} (only tokens have documents that "
           "are packed); remove it",

@@ -53,7 +53,9 @@ struct Options {
   std::vector<double> standard_deviation = {1};
   std::uint64_t seed = 0;     // of samples that are made up; 0: run.seed
   std::int64_t window = 128;  // text, tokens: bytes or tokens of a sample
-  bool pack = true;           // tokens: windows go on from one document into the next of its domain
+  // text, tokens: at most so many windows of validation and of test, evenly spread; 0: all.
+  std::int64_t evaluation_samples = 0;
+  bool pack = true;  // tokens: windows go on from one document into the next of its domain
   CifarOptions cifar;
   RandomOptions random;
   ClusterOptions clusters;

@@ -19,7 +19,7 @@
 #include "config/require.hpp"
 #include "data/detail/byte_reader.hpp"
 #include "data/detail/documents.hpp"
-#include "data/detail/source.hpp"
+#include "data/detail/window_source.hpp"
 
 namespace switchyard::data::detail {
 namespace {
@@ -68,27 +68,23 @@ std::vector<TextFile> files_in(const fs::path& dir) {
   return files;
 }
 
-// A sample is a window of a document and, as targets, the bytes that follow each of its own; windows of a
-// document meet, and what is left behind its last one is no sample. Groups are domains. Holds the bytes once,
-// and where each window begins.
-class TextSource final : public SampleSource {
+// Windows of a document meet, and what is left behind its last one is no sample. Holds the bytes once, and
+// where each window begins.
+class TextSource final : public WindowSource {
  public:
-  TextSource(const std::vector<TextFile>& files, index_t window) : shape_{1, 1, window} {
+  TextSource(const std::vector<TextFile>& files, const Options& options) : WindowSource(options.window) {
     for (const TextFile& file : files) {
       const index_t begin = std::ssize(text_);
       append(file.path);
       cut_documents(begin);
       domains_.push_back({file.domain, std::ssize(text_)});
-      for (Windows& windows : windows_) windows.domain_ends.push_back(std::ssize(windows.starts));
+      for (const Split split : {Split::train, Split::validation, Split::test}) end_domain(split);
     }
     text_.shrink_to_fit();
-    for (Windows& windows : windows_) windows.starts.shrink_to_fit();
+    end_windows(options.evaluation_samples);
   }
 
-  const tensor::SampleShape& shape() const override { return shape_; }
   index_t class_count() const override { return 256; }
-  index_t size(Split split) const override { return std::ssize(of(split).starts); }
-  index_t documents(Split split) const { return of(split).documents; }
   index_t group_count() const override { return std::ssize(domains_); }
   std::vector<std::string> group_names() const override {
     std::vector<std::string> names;
@@ -96,7 +92,6 @@ class TextSource final : public SampleSource {
     return names;
   }
 
-  index_t window() const override { return shape_.width; }
   void fill_tokens(Split split, Span<const index_t> samples, Span<std::int32_t> tokens,
                    Span<std::int32_t> targets) const override {
     for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -105,18 +100,6 @@ class TextSource final : public SampleSource {
       std::copy_n(from, window(), tokens.data() + to);
       std::copy_n(from + 1, window(), targets.data() + to);
     }
-  }
-
-  void fill(const Request& request, tensor::Matrix) const override {
-    SY_EXPECTS(false, "{} samples of text as rows of floats", request.samples.size());
-  }
-  std::int32_t label(Split, index_t sample) const override {
-    SY_EXPECTS(false, "the label of sample {} of text", sample);
-    return 0;
-  }
-  std::int32_t group(Split split, index_t sample) const override {
-    const Vector<index_t>& ends = of(split).domain_ends;
-    return static_cast<std::int32_t>(std::ranges::upper_bound(ends, sample) - ends.begin());
   }
 
   void add_content(ContentHash& hash) const override {
@@ -136,11 +119,6 @@ class TextSource final : public SampleSource {
     std::string name;
     index_t end;  // of its bytes in text_
   };
-  struct Windows {
-    Vector<index_t> starts;       // in text_
-    Vector<index_t> domain_ends;  // how many windows the domains up to this one have
-    index_t documents = 0;
-  };
 
   // In pieces: the vector then grows as it does by itself, however many files there are.
   void append(const fs::path& file) {
@@ -159,21 +137,16 @@ class TextSource final : public SampleSource {
   void cut_documents(index_t begin) {
     for (Span<const std::uint8_t> rest = Span(text_).subspan(begin); !rest.empty();) {
       const auto document = rest.first(document_bytes(rest));
-      Windows& windows = windows_[as_size(split_of(document))];
-      ++windows.documents;
-      const index_t start = std::ssize(text_) - std::ssize(rest);
-      for (index_t at = 0; at + window() < std::ssize(document); at += window())
-        windows.starts.push_back(start + at);
+      const Split split = split_of(document);
+      const index_t begin_of_document = std::ssize(text_) - std::ssize(rest);
+      count_documents(split, 1);
+      begin_windows(split, {begin_of_document, begin_of_document + std::ssize(document)});
       rest = rest.subspan(document.size());
     }
   }
 
-  const Windows& of(Split split) const { return windows_[as_size(split)]; }
-
-  tensor::SampleShape shape_;
   Vector<std::uint8_t> text_;  // of all files
   std::vector<Domain> domains_;
-  std::array<Windows, 3> windows_;  // by Split
 };
 
 void expect_sample(const TextSource& source, const Options& options, Split split) {
@@ -197,7 +170,7 @@ void expect_sample(const TextSource& source, const Options& options, Split split
 std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/) {
   if (options.dir.empty())
     throw ConfigError("data.dir is empty (data.source = text reads its files from there); set data.dir");
-  auto source = std::make_unique<TextSource>(files_in(options.dir), options.window);
+  auto source = std::make_unique<TextSource>(files_in(options.dir), options);
   for (const Split split : {Split::train, Split::test}) expect_sample(*source, options, split);
   return source;
 }

@@ -188,6 +188,32 @@ TEST_F(TokenData, bytes_of_a_token_are_those_of_the_targets) {
   }
 }
 
+TEST_F(TokenData, evaluations_may_see_some_windows_alone_evenly_spread) {
+  for (const bool pack : {true, false}) {
+    options_.pack = pack;
+    for (const index_t most : {1, 2, 5, 9, 1000}) {
+      options_.evaluation_samples = most;
+      const Dataset dataset = load();
+      EXPECT_EQ(read_all(dataset, Split::train), expected(Split::train));
+      for (const Split split : {Split::validation, Split::test}) {
+        const auto all = expected(split);
+        const auto count = std::ssize(all);
+        std::vector<Window> wanted;
+        double bytes = 0;
+        for (index_t k = 0; k < std::min(most, count); ++k)
+          wanted.push_back(all[static_cast<std::size_t>(most < count ? k * count / most : k)]);
+        for (const Window& window : wanted) {
+          for (const std::int32_t target : window.targets)
+            bytes += static_cast<double>(vocabulary_.pieces()[static_cast<std::size_t>(target)].bytes.size());
+        }
+        EXPECT_EQ(read_all(dataset, split), wanted) << pack << " " << most;
+        EXPECT_DOUBLE_EQ(dataset.bytes_per_token(split),
+                         bytes / static_cast<double>(std::ssize(wanted) * dataset.window()));
+      }
+    }
+  }
+}
+
 TEST_F(TokenData, the_digest_is_of_the_documents) {
   const std::string digest = load().identity().digest;
   EXPECT_EQ(load().identity().digest, digest);
@@ -238,6 +264,12 @@ TEST_F(TokenData, keys_without_a_meaning_are_refused) {
                 o.file = "";
               }),
               HasSubstr("data.window = 8 with data.source = random"));
+  EXPECT_THAT(refusal([](Options& o) {
+                o = Options();
+                o.source = Source::random;
+                o.evaluation_samples = 5;
+              }),
+              HasSubstr("data.evaluation_samples = 5 with data.source = random"));
   EXPECT_THAT(refusal([](Options& o) {
                 o = Options();
                 o.source = Source::text;
