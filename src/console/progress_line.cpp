@@ -22,6 +22,7 @@ std::string progress_text(const Progress& progress) {
                   progress.epochs, progress.now.step, progress.steps, progress.now.loss, progress.now.error,
                   rate_text(progress.samples_per_second), progress.samples);
   if (progress.seconds_left) text += fmt::format("  {} left", duration_text(*progress.seconds_left));
+  if (progress.matrix_share) text += fmt::format("  {:.0f}% of the matrix limit", 100 * *progress.matrix_share);
   return text;
 }
 
@@ -63,7 +64,8 @@ void ProgressLine::update(const StepProgress& step) {
 
   const double interval = now - interval_start_;
   const double rate = interval > 0 ? static_cast<double>(interval_samples_) / interval : 0.0;
-  Progress progress{step, options_.epochs, options_.steps, rate, options_.samples, {}};
+  Progress progress{step, options_.epochs, options_.steps, rate, options_.samples, {}, {}};
+  if (options_.samples_per_second_limit > 0) progress.matrix_share = rate / options_.samples_per_second_limit;
   if (const index_t done = step.step - options_.first_step; done > 0) {
     progress.seconds_left = (now - start_) / static_cast<double>(done) *
                             static_cast<double>(std::max<index_t>(options_.steps - step.step, 0));

@@ -28,8 +28,10 @@ struct Progress {
   double samples_per_second = 0;
   std::string_view samples = "samples";  // what they are
   std::optional<double> seconds_left;
+  std::optional<double> matrix_share;  // of the rate at which matrix products alone would go
 };
-// "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left", without a line break.
+// "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left  62% of the matrix
+// limit", without a line break; what a narrow terminal cuts off first stands last.
 std::string progress_text(const Progress& progress);
 
 // Used by the root's thread only. Standard output may be a pipe that breaks: a stream in a bad state
@@ -45,6 +47,7 @@ class ProgressLine {
     index_t first_step = 0;                // steps done before this process began: not 0 after a resume
     index_t steps_per_line = 50;           // where the line is not live
     std::string_view samples = "samples";  // what a rate counts; outlives the line
+    double samples_per_second_limit = 0;   // of matrix products alone; 0: not known
     Terminal terminal;
   };
 

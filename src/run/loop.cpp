@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -12,6 +13,8 @@
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
 #include "console/result_text.hpp"
+#include "device/thread_pool.hpp"
+#include "ops/reference_product.hpp"
 #include "run/validate.hpp"
 #include "train/evaluation.hpp"
 
@@ -141,7 +144,18 @@ void Loop::end_without_numbers(const Error& error) {
   throw_agreed(ErrorKind::numeric, message);
 }
 
+// All ranks at once, so that a core is as fast as it is where all are busy.
+void Loop::measure_matrix_limit() {
+  if (is_over()) return;
+  std::array rates{static_cast<std::int64_t>(ops::measured_matrix_rate()) * resources_.context.pool().size()};
+  resources_.communicator.all_reduce_sum(rates);
+  const index_t multiply_adds = model_->cost().training_multiply_adds;
+  if (multiply_adds > 0)
+    matrix_limit_ = static_cast<double>(rates[0]) / (2.0 * static_cast<double>(multiply_adds));
+}
+
 Outcome Loop::train() {
+  measure_matrix_limit();
   if (folder_ != nullptr) {
     cut_metrics(folder_->metrics_file(), state_.step);
     if (state_.best_step >= 0) checkpoint::point_best(checkpoint_folder_, state_.best_step);
@@ -152,6 +166,7 @@ Outcome Loop::train() {
                                               .first_step = state_.step,
                                               .steps_per_line = config_.train.log_every_steps,
                                               .samples = loader_.dataset().counted(),
+                                              .samples_per_second_limit = matrix_limit_,
                                               .terminal = console::detect_terminal(1)});
   }
   if (!state_.evaluated) {
@@ -283,6 +298,7 @@ Outcome Loop::finish() {
                                : fmt::format("finished all {} steps", last_step_)};
   if (folder_ != nullptr) {
     const console::Result result{&*validation_, &*test_, importance_weight()};
+    if (trained_samples_ > 0) *out_ << '\n' << throughput_text();
     *out_ << '\n' << console::result_text(result, console::detect_terminal(1).style);
     if (best_test_ && state_.best_step != state_.step) {
       *out_ << console::best_line(state_.best_step, state_.best.name, state_.best.value, *best_test_);
@@ -331,10 +347,9 @@ void Loop::write_summary(const Outcome& outcome) {
   const Summary summary{.steps = state_.step,
                         .parameters = model_->cost().parameters,
                         .seed = config_.run.seed,
-                        .samples_per_second = training_seconds_ > 0
-                                                  ? static_cast<double>(trained_samples_) / training_seconds_
-                                                  : 0,
+                        .samples_per_second = samples_per_second(),
                         .seconds = training_seconds_,
+                        .matrix_limit_share = matrix_share(),
                         .train_loss = state_.last_loss,
                         .training = training_ ? &*training_ : nullptr,
                         .validation = validation_ ? &*validation_ : nullptr,
@@ -344,6 +359,23 @@ void Loop::write_summary(const Outcome& outcome) {
                         .exit_code = outcome.code,
                         .exit_reason = outcome.reason};
   folder_->write_summary(summary_object(summary, build_info()));
+}
+
+double Loop::matrix_share() const { return matrix_limit_ > 0 ? samples_per_second() / matrix_limit_ : 0; }
+
+std::string Loop::throughput_text() const {
+  std::string text =
+      fmt::format("{} {}/s in training", console::rate_text(samples_per_second()), loader_.dataset().counted());
+  if (matrix_limit_ > 0) {
+    text += fmt::format(", {:.2f} of the matrix limit ({:.1f} GFLOP/s in float32, before the first step)",
+                        matrix_share(),
+                        matrix_limit_ * 2e-9 * static_cast<double>(model_->cost().training_multiply_adds));
+  }
+  return text + '\n';
+}
+
+double Loop::samples_per_second() const {
+  return training_seconds_ > 0 ? static_cast<double>(trained_samples_) / training_seconds_ : 0;
 }
 
 double Loop::elapsed_seconds() const {

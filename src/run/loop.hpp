@@ -65,6 +65,11 @@ class Loop {
   std::optional<BestEvaluation> best() const;
   void write_summary(const Outcome& outcome);
   double elapsed_seconds() const;
+  // Of the training steps of this process.
+  double samples_per_second() const;
+  double matrix_share() const;  // of matrix_limit_; 0: not known
+  std::string throughput_text() const;
+  void measure_matrix_limit();
   // For advice; nothing where no regulariser may be set.
   std::optional<double> importance_weight() const;
 
@@ -85,6 +90,8 @@ class Loop {
   moe::Statistics last_batch_;
   double training_seconds_ = 0;
   index_t trained_samples_ = 0;
+  double matrix_limit_ =
+      0;  // samples a second, if the cores of all ranks did the model's products and nothing else
   index_t saved_step_ = -1;
   bool is_best_ = false;
   std::optional<moe::Statistics> validation_;  // the newest

@@ -23,9 +23,11 @@ Json best_object(const std::optional<BestEvaluation>& best) {
 }  // namespace
 
 Json summary_object(const Summary& summary, const BuildInfo& build) {
-  Json train = {{"samples_per_second", summary.samples_per_second},
-                {"seconds", summary.seconds},
-                {"loss", summary.train_loss}};
+  Json train = {
+      {"samples_per_second", summary.samples_per_second},
+      {"seconds", summary.seconds},
+      {"matrix_limit_share", summary.matrix_limit_share > 0 ? Json(summary.matrix_limit_share) : Json(nullptr)},
+      {"loss", summary.train_loss}};
   if (summary.training != nullptr) {
     Json evaluated = evaluation_object(*summary.training);
     evaluated.erase("loss");  // the last step's stays

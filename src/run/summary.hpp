@@ -29,6 +29,9 @@ struct Summary {
   // Of the training steps of this process: without evaluation, saving and what was done before a resume.
   double samples_per_second = 0;
   double seconds = 0;
+  // Of the rate at which matrix products alone would go, as measured before the first step; 0: not measured,
+  // null in the file.
+  double matrix_limit_share = 0;
   double train_loss = 0;                        // total loss of the last step
   const moe::Statistics* training = nullptr;    // the training split, where it was evaluated
   const moe::Statistics* validation = nullptr;  // null or without samples: null in the file

@@ -72,11 +72,14 @@ class OfText(runs.RunTest):
 
 class Runs(OfText):
     def test_the_rate_is_in_bytes(self):
-        lines = re.findall(r"(?m)^epoch .* left$", self.trained.out)
+        lines = re.findall(r"(?m)^epoch .* left  .*$", self.trained.out)
         self.assertGreater(len(lines), 3)
         for line in lines:
-            self.assertRegex(line, r" [\d,.]+ bytes/s  ")
+            self.assertRegex(line, r" [\d,.]+ bytes/s  .* left  \d+% of the matrix limit$")
         self.assertNotIn("samples/s", self.trained.out)
+        share = runs.summary(self.run_folder)["train"]["matrix_limit_share"]
+        self.assertGreater(share, 0)
+        self.assertIn(f" bytes/s in training, {share:.2f} of the matrix limit (", self.trained.out)
 
     def test_a_sample_of_metrics_is_a_byte(self):
         first = runs.metrics(self.run_folder)[0]

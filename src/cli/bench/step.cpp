@@ -11,33 +11,12 @@
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
 #include "ops/counted.hpp"
-#include "ops/matmul.hpp"
+#include "ops/reference_product.hpp"
 #include "run/config.hpp"
 #include "train/step.hpp"
 
 namespace switchyard::cli {
 namespace {
-
-// The product that the share is measured against, at the shape of the Fashion-MNIST gate's first dense layer.
-class ReferenceProduct {
- public:
-  ReferenceProduct() : a_(m * k), b_(k * n), c_(m * n) { multiply(); }  // plans it
-  void run() {
-    times_.add(seconds_of([&] { multiply(); }));
-  }
-  // A percentile of the rates: 0.5 is the median.
-  double flops_per_second(double share) const { return 2.0 * m * n * k / times_.percentile(1 - share); }
-  std::size_t count() const { return times_.count(); }
-
- private:
-  void multiply() {
-    ops::matmul({.m = m, .n = n, .k = k, .lda = k, .ldb = n, .ldc = n}, a_.data(), b_.data(), c_.data());
-  }
-
-  static constexpr index_t m = 512, k = 1352, n = 512;
-  device::Buffer<float> a_, b_, c_;
-  Times times_;
-};
 
 // Enough for a median on a machine with other work, also in a short run.
 constexpr index_t fewest_references = 25;
@@ -49,7 +28,12 @@ struct Measured {
   double flops_per_sample = 0;
   ops::MultiplyAdds counted;        // of all ranks
   std::size_t workspace_bytes = 0;  // of this rank
-  ReferenceProduct reference;
+  Times references;                 // of ops::ReferenceProduct
+
+  // Of one core. A percentile: 0.5 is the median.
+  double matrix_rate(double share) const {
+    return ops::ReferenceProduct::flops / references.percentile(1 - share);
+  }
 };
 
 Measured measure(const run::Config& config, index_t steps, const data::Dataset& dataset,
@@ -62,6 +46,7 @@ Measured measure(const run::Config& config, index_t steps, const data::Dataset& 
   optim::Optimiser optimiser(config.optim, model->norm_table(), model->slices());
   train::Step step(config.optim, steps, {loader, *model, optimiser}, resources);
 
+  ops::ReferenceProduct reference;
   Measured result;
   result.flops_per_sample = 2.0 * static_cast<double>(model->cost().training_multiply_adds);
   std::array<std::int64_t, 2> counted{};  // all, of padding
@@ -76,7 +61,7 @@ Measured measure(const run::Config& config, index_t steps, const data::Dataset& 
     counted[1] += of_step.of_padding;
     // Between steps, so that both see the machine in the same state.
     const index_t products = partition(references, steps, i - warm).size();
-    for (index_t product = 0; product < products; ++product) result.reference.run();
+    for (index_t product = 0; product < products; ++product) result.references.add(reference.seconds());
     double whole = 0;
     for (std::size_t p = 0; p < phase_count; ++p) {
       result.phases[p].add(report.seconds[p]);
@@ -112,7 +97,7 @@ std::string_view why_above_one(nn::Precision precision) {
 
 void print_share(const Measured& m, int cores, nn::Precision precision, std::string_view samples) {
   const double rate = static_cast<double>(m.samples) / m.step.sum();
-  const double limit = m.reference.flops_per_second(0.5) * cores / m.flops_per_sample;
+  const double limit = m.matrix_rate(0.5) * cores / m.flops_per_sample;
   std::cout << fmt::format(
                    "{:.0f} {}/s in {}; {:.6g} MFLOP a {} (the multiply-adds of products and "
                    "convolutions that are done, times 2)\n",
@@ -121,8 +106,8 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
             << fmt::format(
                    "limit: {} core(s) at {:.1f} GFLOP/s, the median of {} float32 products of 512 x 1352 x 512 "
                    "between the steps (p10 {:.1f}, p90 {:.1f})\n",
-                   cores, m.reference.flops_per_second(0.5) * 1e-9, m.reference.count(),
-                   m.reference.flops_per_second(0.1) * 1e-9, m.reference.flops_per_second(0.9) * 1e-9)
+                   cores, m.matrix_rate(0.5) * 1e-9, m.references.count(), m.matrix_rate(0.1) * 1e-9,
+                   m.matrix_rate(0.9) * 1e-9)
             << fmt::format("share of the float32 matrix limit: {:.2f} ({:.0f} {}/s would be 1.00)\n",
                            rate / limit, limit, samples);
   const auto counted = [&](index_t count) {

@@ -9,10 +9,13 @@ namespace switchyard::console {
 namespace {
 
 TEST(ProgressText, says_how_far_training_is) {
-  EXPECT_EQ(progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, "samples", 130.2}),
+  EXPECT_EQ(progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, "samples", 130.2, {}}),
             "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left");
-  EXPECT_EQ(progress_text({{1, 0, 0, 0, 0}, 1, 10, 0, "samples", {}}),
+  EXPECT_EQ(progress_text({{1, 0, 0, 0, 0}, 1, 10, 0, "samples", {}, {}}),
             "epoch 1/1  step 0/10  loss 0.0000  error 0.000  0.0 samples/s");
+  EXPECT_EQ(
+      progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, "tokens", 130.2, 0.6249}),
+      "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 tokens/s  2m 10s left  62% of the matrix limit");
 }
 
 class ProgressLineTest : public testing::Test {
@@ -70,6 +73,16 @@ TEST_F(ProgressLineTest, names_what_the_rate_counts) {
                     [this] { return now_; });
   run(line, 1, 10, 0.125);
   EXPECT_EQ(taken(), "epoch 1/2  step 10/100  loss 0.5000  error 0.250  512 bytes/s  11s left\n");
+}
+
+TEST_F(ProgressLineTest, says_the_share_of_the_rate_that_products_alone_would_have) {
+  ProgressLine line(
+      out_, {.epochs = 2, .steps = 100, .steps_per_line = 10, .samples_per_second_limit = 1024, .terminal = {}},
+      [this] { return now_; });
+  run(line, 1, 10, 0.125);
+  EXPECT_EQ(
+      taken(),
+      "epoch 1/2  step 10/100  loss 0.5000  error 0.250  512 samples/s  11s left  50% of the matrix limit\n");
 }
 
 TEST_F(ProgressLineTest, does_not_count_what_was_done_before_a_resume) {

@@ -21,6 +21,7 @@ TEST(SummaryObject, holds_the_result_of_a_whole_run) {
   summary.seed = 18446744073709551615U;
   summary.samples_per_second = 24310.5;
   summary.seconds = 45.25;
+  summary.matrix_limit_share = 0.625;
   summary.train_loss = 0.125;
   summary.validation = &validation;
   summary.test = &test;
@@ -35,7 +36,7 @@ TEST(SummaryObject, holds_the_result_of_a_whole_run) {
   EXPECT_EQ(
       rest.dump(),
       R"({"steps":2160,"parameters":123456,"seed":18446744073709551615,)"
-      R"("train":{"samples_per_second":24310.5,"seconds":45.25,"loss":0.125},)"
+      R"("train":{"samples_per_second":24310.5,"seconds":45.25,"matrix_limit_share":0.625,"loss":0.125},)"
       R"("best":{"step":2052,"epoch":19,"error":0.0625,"test":null},"takes_regularisers":true,)"
       R"("exit":{"code":0,"reason":"finished all 2160 steps"},)"
       R"("build":{"version":"0.1.0","commit":"abc","compiler":"g++ 12.2.0","build_type":"Release","arch":"native",)"
@@ -52,6 +53,7 @@ TEST(SummaryObject, has_null_for_what_a_stopped_run_did_not_reach) {
   EXPECT_TRUE(object["validation"].is_null());
   EXPECT_TRUE(object["test"].is_null());
   EXPECT_TRUE(object["best"].is_null());
+  EXPECT_TRUE(object["train"]["matrix_limit_share"].is_null());
   EXPECT_EQ(object["exit"].dump(), R"({"code":75,"reason":"signal USR1"})");
 }
 
