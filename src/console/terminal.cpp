@@ -154,10 +154,10 @@ std::string start_table(const StartTable& table, const TextStyle& style) {
   return out;
 }
 
-std::string evaluation_line(index_t epoch, std::string_view split, const moe::Statistics& statistics) {
+std::string evaluation_line(std::string_view when, std::string_view split, const moe::Statistics& statistics) {
   if (!statistics.is_one_layer()) {
     std::string line =
-        fmt::format("epoch {}: {} loss {:.4f} nats, {:.4f} bits a byte, error {:.4f}", epoch, split,
+        fmt::format("{}: {} loss {:.4f} nats, {:.4f} bits a byte, error {:.4f}", when, split,
                     statistics.likelihood_loss(), statistics.bits_per_byte(), statistics.error());
     for (const auto& [name, layer] : statistics.layers) {
       line += fmt::format("; {}: H_s {:.2f}, H_u {:.2f}, largest expert {:.0f}%, dead {}", name,
@@ -168,9 +168,9 @@ std::string evaluation_line(index_t epoch, std::string_view split, const moe::St
   }
   const moe::RoutingStatistics& routing = statistics.routing();
   return fmt::format(
-      "epoch {}: {} error {:.4f}, loss {:.4f}, H_s {:.2f}, H_u {:.2f}, I(E;Y) {:.2f} bits, largest expert "
+      "{}: {} error {:.4f}, loss {:.4f}, H_s {:.2f}, H_u {:.2f}, I(E;Y) {:.2f} bits, largest expert "
       "{:.0f}%, dead {}",
-      epoch, split, statistics.error(), statistics.likelihood_loss(), routing.sample_entropy(),
+      when, split, statistics.error(), statistics.likelihood_loss(), routing.sample_entropy(),
       routing.usage_entropy(), routing.mutual_information_predicted(), 100.0 * routing.largest_share(),
       dead_experts_text(routing));
 }

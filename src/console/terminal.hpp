@@ -58,7 +58,7 @@ std::string start_table(const StartTable& table, const TextStyle& style);
 
 // "epoch 3: validation error 0.1134, loss 0.3175, H_s 0.21, H_u 2.19, I(E;Y) 1.93 bits, largest expert 35%,
 // dead none", where Y is the predicted class; of a model of several mixture layers each of them. No line break.
-std::string evaluation_line(index_t epoch, std::string_view split, const moe::Statistics& statistics);
+std::string evaluation_line(std::string_view when, std::string_view split, const moe::Statistics& statistics);
 // "none", "3", "3, 7", "12 of 64" (from six on).
 std::string dead_experts_text(const moe::RoutingStatistics& statistics);
 

@@ -45,8 +45,8 @@ std::vector<BinnedRows::Row> shares_of_evaluations(const Records& records) {
   for (const Json& record : records.evaluations) {
     std::vector<double> share = numbers_of(record, "expert_share");
     if (string_of(record, "split") != "validation" || share.size() != experts) continue;
-    const double epoch = number_of(record, "epoch");
-    rows.push_back({epoch, std::move(share), epoch, epoch});
+    const double step = number_of(record, "step");
+    rows.push_back({step, std::move(share), step, step});
   }
   return rows;
 }
@@ -70,12 +70,11 @@ StackedChart share_chart(const Records& records) {
   chart.y_style = NumberStyle::percent;
   chart.whole_is_one = true;
   chart.rows = shares_of_evaluations(records);
+  chart.x_label = "step";
   if (!chart.rows.empty()) {
-    chart.x_label = "epoch";
     chart.y_label = fmt::format("share of the validation {}s", records.row_kind());
   } else {
     chart.rows = shares_of_steps(records);
-    chart.x_label = "step";
     chart.y_label = fmt::format("share of the batch's {}s (load)", records.row_kind());
   }
   if (chart.rows.empty()) return chart;

@@ -10,7 +10,7 @@
 
 namespace switchyard::run {
 
-// Used by the root, at every evaluation at the end of an epoch.
+// Used by the root, at every evaluation in training.
 class CollapseWatch {
  public:
   // importance: moe.importance of the run; nothing where the gate cannot learn to balance.

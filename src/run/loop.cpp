@@ -170,15 +170,15 @@ Outcome Loop::train() {
                                               .terminal = console::detect_terminal(1)});
   }
   if (!state_.evaluated) {
-    if (!evaluate_epoch()) return stopped(signal_asked);
+    if (!evaluate_validation()) return stopped(signal_asked);
     saved_step_ = -1;  // what is stored does not know of this evaluation
     save();
   }
   while (state_.step < last_step_ && !state_.ended) {
     train_one_step();
-    // Not at a last step in the middle of an epoch: the run may be resumed, and must then hold what a run
+    // Not at a last step between two evaluations: the run may be resumed, and must then hold what a run
     // that did not stop there holds. finish() evaluates it for the summary alone.
-    if (epoch_ends()) evaluate_epoch();
+    if (is_evaluating_step()) evaluate_validation();
     const bool stopping = agreed_.stop_requested || agreed_.out_of_time || !state_.evaluated;
     if (is_saving_step() || stopping || is_best_ || state_.step == last_step_ || state_.ended) save();
     const bool is_last = state_.step == last_step_ || state_.ended;
@@ -199,6 +199,11 @@ Outcome Loop::stopped(std::string_view why) {
 bool Loop::is_over() const { return state_.step >= last_step_ || state_.ended; }
 
 bool Loop::epoch_ends() const { return loader_.training().ends_epoch(state_.step); }
+
+bool Loop::is_evaluating_step() const {
+  const index_t every = config_.train.evaluate_every_steps;
+  return every > 0 ? state_.step % every == 0 : epoch_ends();
+}
 
 bool Loop::is_saving_step() const {
   return config_.checkpoint.every_steps > 0 ? state_.step % config_.checkpoint.every_steps == 0 : epoch_ends();
@@ -241,7 +246,7 @@ void Loop::look_for_end(double loss) {
 }
 
 // False if a stop cut it off: state_.evaluated then says that it is yet to be made.
-bool Loop::evaluate_epoch() {
+bool Loop::evaluate_validation() {
   state_.evaluated = true;
   if (loader_.dataset().size(data::Split::validation) == 0) return true;
   const auto begin = std::chrono::steady_clock::now();
@@ -259,7 +264,8 @@ bool Loop::evaluate_epoch() {
   const index_t epoch = loader_.training().epoch_number(state_.step);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   metrics_->write(evaluation_record_object({"validation", state_.step, epoch, seconds.count()}, *validation_));
-  progress_->print(console::evaluation_line(epoch, "validation", *validation_));
+  const std::string when = epoch_ends() ? fmt::format("epoch {}", epoch) : fmt::format("step {}", state_.step);
+  progress_->print(console::evaluation_line(when, "validation", *validation_));
   if (const std::string warning = collapse_watch_.observe(*validation_); !warning.empty())
     progress_->print(warning);
   return true;

@@ -45,16 +45,17 @@ class Loop {
   void restore(const checkpoint::Reader& reader);
   // Whether no step is left to do.
   bool is_over() const;
-  // Trains to the last step or until asked to stop, evaluates at the end of every epoch and at the end,
-  // saves.
+  // Trains to the last step or until asked to stop, evaluates when train.evaluate_every_steps says and at the
+  // end, saves.
   Outcome run();
 
  private:
   bool epoch_ends() const;
+  bool is_evaluating_step() const;
   bool is_saving_step() const;
   void train_one_step();
   void look_for_end(double loss);
-  bool evaluate_epoch();
+  bool evaluate_validation();
   Outcome stopped(std::string_view why);
   Outcome train();
   void note_end(ErrorKind kind, const std::string& message);

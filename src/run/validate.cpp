@@ -105,21 +105,15 @@ void check_transformer(const Config& config) {
 // What only a mixture layer reads, where the model has none.
 void check_without_mixture(const Config& config) {
   if (config.model.family != model::Family::transformer || model::inner_layers(config.model) > 0) return;
-  const moe::Options& moe = config.moe;
-  const moe::Options defaults;
-  for (const auto& [key, weight] : moe::regulariser_weights(moe)) {
-    require(weight == 0, "moe.{} = {} with transformer.mixture_every = 0 (there is no mixture); set it to 0",
-            key, weight);
+  std::string set;
+  for (const config::Key& key : schema().keys()) {
+    if (key.section->name != "moe" || schema().text(config, key) == schema().default_text(key)) continue;
+    set += fmt::format("{}{} = {}", set.empty() ? "" : ", ", key.name, schema().text(config, key));
   }
   require(
-      moe.sub_heads == defaults.sub_heads && moe.shared_hidden == defaults.shared_hidden &&
-          moe.head == defaults.head && moe.merge == defaults.merge && moe.router == defaults.router &&
-          moe.bias_rate == defaults.bias_rate && moe.capacity == defaults.capacity &&
-          moe.top_k == defaults.top_k && moe.experts == defaults.experts && moe.replicas == defaults.replicas &&
-          moe.gradient_blocks == defaults.gradient_blocks,
-      "moe.experts, moe.top_k, moe.sub_heads, moe.shared_hidden, moe.head, moe.merge, moe.router, moe.bias_rate, "
-      "moe.capacity, moe.replicas or moe.gradient_blocks is set with transformer.mixture_every = 0 (there is no "
-      "mixture); remove it");
+      set.empty(),
+      "{} with transformer.mixture_every = 0 (there is no mixture); remove it, or set transformer.mixture_every",
+      set);
 }
 
 // A model of text has a loss of its own, and its routers choose before an expert ran.
@@ -407,6 +401,10 @@ void check_mixture(const Config& config) {
           "moe.noise_scale = {} (float32 scores of the order of 1 do not feel it); give at least 1e-6, or 0 "
           "for the default",
           moe.noise_scale);
+  require(moe.top_k <= moe.experts,
+          "more top-k than experts (moe.top_k = {}, moe.experts = {}); lower moe.top_k, or set it to 0 for all "
+          "experts",
+          moe.top_k, moe.experts);
   require(moe.load == 0 || (moe.noise == moe::GateNoise::normal && moe.top_k > 0 && moe.top_k < moe.experts),
           "moe.load = {} needs moe.noise = normal and moe.top_k below moe.experts (it derives the chance that "
           "noise chooses an expert; moe.top_k = {}, moe.experts = {}); set them, or use moe.importance",
@@ -419,10 +417,6 @@ void check_mixture(const Config& config) {
   require(moe.experts > 1 || moe.balance == 0,
           "moe.balance = {} with one expert (there is nothing to balance); set it to 0, or raise moe.experts",
           moe.balance);
-  require(moe.top_k <= moe.experts,
-          "more top-k than experts (moe.top_k = {}, moe.experts = {}); lower moe.top_k, or set it to 0 for all "
-          "experts",
-          moe.top_k, moe.experts);
   require(
       moe.experts > 1 || moe.importance == 0,
       "moe.importance = {} with one expert (there is nothing to balance); set it to 0, or raise moe.experts",

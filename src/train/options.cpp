@@ -46,6 +46,11 @@ constexpr std::array fields = {
         "recompute",
         "yes: a model of tokens keeps the inputs of its layers alone and computes them again on the way back: less "
         "memory, more time, the same bits"),
+    training.integer<&Options::evaluate_every_steps>(
+        "evaluate_every_steps", 0, config::largest_count,
+        "between two evaluations on the validation split, of which the best one's checkpoint is kept; 0: at the end of "
+        "every epoch",
+        "steps"),
     output.integer<&Options::log_every_steps>("log_every_steps", 1, config::largest_count,
                                               "between two progress lines", "steps"),
 };

@@ -27,6 +27,7 @@ struct Options {
   std::string freeze = "none";  // patterns of parameters' names: what is left as it is
   nn::Precision precision = nn::Precision::float32;
   bool recompute = false;
+  std::int64_t evaluate_every_steps = 0;  // on the validation split; 0: at the end of every epoch
   std::int64_t log_every_steps = 50;
 };
 

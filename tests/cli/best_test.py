@@ -1,6 +1,7 @@
 """What a run says of its best checkpoint: the one with the smallest validation error, which need not be the last."""
 
 import json
+import re
 
 import runs
 
@@ -15,6 +16,9 @@ class Best(runs.RunTest):
     def assert_says(self, said, file):
         self.assertEqual({key: said[key] for key in ("error", "loss", "h_s", "h_u", "load", "class_by_expert")},
                          self.evaluated(file))
+
+    def evaluations(self, run):
+        return [record for record in runs.metrics(run) if record["kind"] == "evaluation"]
 
     def best_checkpoint(self, run):
         return run / "checkpoints" / (run / "checkpoints" / "best").read_text().strip()
@@ -39,6 +43,24 @@ class Best(runs.RunTest):
         found = runs.summary(run)
         self.assertEqual(found["best"]["step"], 8)
         self.assertEqual(found["best"]["test"], found["test"])
+
+    def test_evaluations_may_come_within_epochs(self):
+        config, run = self.write_config(train_max_steps=STEPS, train_evaluate_every_steps=5)
+        out = self.expect(runs.switchyard("train", config), 0).out
+        evaluated = self.evaluations(run)
+        self.assertEqual([record["step"] for record in evaluated], [5, 10, 15])
+        self.assertEqual(re.findall(r"(?m)^step (\d+): validation error", out), ["5", "10", "15"])
+        best = min(evaluated, key=lambda record: record["error"])
+        self.assertEqual(runs.summary(run)["best"]["step"], best["step"])
+        self.assertTrue(self.best_checkpoint(run).name.endswith(f"{best['step']:07}.h5"))
+        # Stopped between two of them, and then where one is due.
+        config, other = self.write_config(train_max_steps=7, train_evaluate_every_steps=5)
+        self.expect(runs.switchyard("train", config), 0)
+        self.resume(other, "--train.max_steps=10", ranks=2)
+        self.resume(other, f"--train.max_steps={STEPS}")
+        self.assertEqual([(record["step"], record["error"]) for record in self.evaluations(other)],
+                         [(record["step"], record["error"]) for record in evaluated])
+        self.assertEqual(runs.summary(other)["best"], runs.summary(run)["best"])
 
     def test_without_a_validation_split_there_is_none(self):
         run = self.train(train_max_steps=STEPS, data_validation_samples=0)

@@ -183,7 +183,8 @@ class Match(OfTokens):
         self.assertEqual(found["FLOP forward without the router"][2], 1)
         self.assertEqual(found["parameters without the router"][2], 4)
         self.assertRegex(said, r"moe.experts for as many parameters +1.0 ")
-        said = self.say("plan", dense, f"--match={config}")  # nothing to solve for
+        said = self.say("plan", dense, f"--match={config}")
+        self.assertIn("no sizes that would make them alike: dense has no mixture layer", said)
         self.assertNotIn("moe.hidden for", said)
         self.assertNotIn("a token exchanges", said)
 

@@ -12,7 +12,6 @@ import sample_order
 import token_runs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LICENCES = pathlib.Path("/usr/share/common-licenses")
 ADAMW = dict(optim_name="adamw", optim_learning_rate=0.003, optim_beta1=0.9, optim_beta2=0.95, optim_epsilon=1e-8,
              optim_weight_decay=0.1, optim_clip_norm=1.0, optim_warmup_steps=50, optim_schedule="cosine", optim_floor=0.1)
 
@@ -69,11 +68,13 @@ def batches(samples, size, seed, steps):
 
 
 class TextTest(token_runs.TokenTest):
-    """windows: of a split's name, the tokens and targets of the licences that come with Debian, a text that stays."""
+    """windows: of a split's name, the tokens and targets of the files of `text_folder`, a text that stays."""
+
+    text_folder, pattern = pathlib.Path("/usr/share/common-licenses"), "*"  # Debian's
 
     @classmethod
     def write_data(cls):
-        files = sorted(file for file in LICENCES.iterdir() if not file.is_symlink())
+        files = sorted(file for file in cls.text_folder.glob(cls.pattern) if not file.is_symlink())
         token_runs.write_texts(cls.data, [file.read_bytes() for file in files])
         config, _ = cls.write_config()
         file = cls.new_path("samples.h5")

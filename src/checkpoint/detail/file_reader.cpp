@@ -14,10 +14,10 @@ namespace switchyard::checkpoint::detail {
 void throw_unreadable(const std::filesystem::path& file, const std::string& reason, std::string_view mark) {
   if (mark != file_mark)
     throw DataError(fmt::format("cannot use '{}' ({}); make it again, or name another", file.string(), reason));
-  throw DataError(
-      fmt::format("cannot use the checkpoint '{}' ({}); `switchyard verify` tells which checkpoints are "
-                  "whole: resume from an older one",
-                  file.string(), reason));
+  throw DataError(fmt::format(
+      "cannot use the checkpoint '{}' ({}); check its path, or, if it is damaged, take an older one of the "
+      "run (`switchyard verify` tells which are whole)",
+      file.string(), reason));
 }
 
 FileReader::FileReader(const std::filesystem::path& file, std::string_view mark)

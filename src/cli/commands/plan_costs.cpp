@@ -175,7 +175,12 @@ void print_match(std::ostream& out, const ConfigurationFile& own, const std::str
   compare_traffic(comparison, first.outline, second.outline);
   comparison.head("the model", first, second);
   compare(comparison, first.outline.cost(), second.outline.cost());
-  if (first.options.networks.family == model::Family::transformer && !first.outline.layers.empty())
+  if (first.options.networks.family != model::Family::transformer || first.outline.layers.empty())
+    out << fmt::format(
+        "no sizes that would make them alike: {} has no mixture layer of a transformer (give the one that has "
+        "it first)\n",
+        first.name);
+  else
     print_parity(out, first, second, with);
   out << '\n';
 }

@@ -25,10 +25,11 @@ std::optional<fs::path> plain_or_compressed(const fs::path& file) {
 ByteReader::ByteReader(const fs::path& file) : file_(file) {
   // Before opening: a pipe would wait for its writer.
   if (const std::string reason = files::why_unreadable(file); !reason.empty())
-    throw DataError(fmt::format("{} cannot be opened ({}); check its permissions", file.string(), reason));
+    throw DataError(
+        fmt::format("{} cannot be opened ({}); check its path and permissions", file.string(), reason));
   handle_ = decltype(handle_)(gzopen(file.c_str(), "rb"));
   if (!handle_)
-    throw DataError(fmt::format("{} cannot be opened ({}); check its permissions", file.string(),
+    throw DataError(fmt::format("{} cannot be opened ({}); check its path and permissions", file.string(),
                                 std::generic_category().message(errno)));
   gzbuffer(handle_.get(), 1u << 17);
 }

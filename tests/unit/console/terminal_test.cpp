@@ -138,19 +138,19 @@ TEST(StartTable, hangs_long_values_below_their_first_line) {
 }
 
 TEST(EvaluationLine, says_what_the_experts_do) {
-  EXPECT_EQ(evaluation_line(3, "validation", test::sample_statistics()),
+  EXPECT_EQ(evaluation_line("epoch 3", "validation", test::sample_statistics()),
             "epoch 3: validation error 0.1000, loss 0.2500, H_s 0.21, H_u 1.59, I(E;Y) 1.34 bits, largest "
             "expert 45%, dead 3");
   EXPECT_EQ(
-      evaluation_line(20, "test", test::statistics_of({{8, 0}, {0, 8}})),
+      evaluation_line("epoch 20", "test", test::statistics_of({{8, 0}, {0, 8}})),
       "epoch 20: test error 0.0000, loss 0.0000, H_s 0.00, H_u 1.00, I(E;Y) 1.00 bits, largest expert 50%, "
       "dead none");
 }
 
 TEST(EvaluationLine, says_it_of_every_layer) {
   EXPECT_EQ(
-      evaluation_line(2, "validation", test::text_statistics()),
-      "epoch 2: validation loss 0.3466 nats, 0.5000 bits a byte, error 0.2500; blocks/00/mixture: H_s 1.25, "
+      evaluation_line("step 40", "validation", test::text_statistics()),
+      "step 40: validation loss 0.3466 nats, 0.5000 bits a byte, error 0.2500; blocks/00/mixture: H_s 1.25, "
       "H_u 1.36, largest expert 50%, dead none; blocks/01/mixture: H_s 1.25, H_u 1.00, largest expert 50%, "
       "dead 2");
 }

@@ -134,7 +134,9 @@ TEST(ValidateFamily, a_transformer_without_a_mixture_has_no_keys_of_one) {
            [](moe::Options& moe) { moe.head = moe::AroundSubTokens::yes; },
            [](moe::Options& moe) { moe.router = moe::RouterOfRows::cosine; },
            [](moe::Options& moe) { moe.capacity = 1; }, [](moe::Options& moe) { moe.top_k = 2; },
-           [](moe::Options& moe) { moe.experts = 7; }}) {
+           [](moe::Options& moe) { moe.experts = 7; }, [](moe::Options& moe) { moe.hidden = 7; },
+           [](moe::Options& moe) { moe.scale = 2; },
+           [](moe::Options& moe) { moe.capacity_when = moe::When::always; }}) {
     EXPECT_THAT(transformer_error_of([&](Config& c) {
                   c.moe.top_k = 0;
                   c.model.transformer.mixture_every = 0;
@@ -142,6 +144,16 @@ TEST(ValidateFamily, a_transformer_without_a_mixture_has_no_keys_of_one) {
                 }),
                 HasSubstr("transformer.mixture_every = 0 (there is no mixture)"));
   }
+}
+
+TEST(ValidateFamily, keys_that_a_model_without_a_mixture_does_not_read_are_named_with_their_values) {
+  EXPECT_THAT(transformer_error_of([](Config& c) {
+                c.model.transformer.mixture_every = 0;
+                c.moe.top_k = 0;
+                c.moe.hidden = 7;
+                c.moe.scale = 2;
+              }),
+              HasSubstr("moe.hidden = 7, moe.scale = 2 with transformer.mixture_every = 0"));
 }
 
 TEST(ValidateFamily, a_transformer_has_sizes_and_no_texts_of_networks) {
