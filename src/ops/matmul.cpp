@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "base/contract.hpp"
+#include "device/buffer.hpp"
+#include "ops/convert.hpp"
 #include "ops/counted.hpp"
 #include "ops/detail/onednn.hpp"
 #include "ops/detail/plan_cache.hpp"
@@ -141,10 +143,103 @@ detail::DnnlOperation build(const Key& key) {
           subject};
 }
 
+bool plans_bfloat16() {
+  const auto matrix = detail::matrix_layout(dnnl_bf16, 16, 16, 16, 1);
+  const auto c = detail::matrix_layout(dnnl_f32, 16, 16, 16, 1);
+  dnnl_matmul_desc_t operation;
+  detail::check_dnnl(dnnl_matmul_desc_init(&operation, &matrix, &matrix, nullptr, &c), "plan",
+                     "a bfloat16 product");
+  dnnl_primitive_desc_t description = nullptr;
+  const dnnl_status_t status = dnnl_primitive_desc_create(
+      &description, &operation, nullptr, detail::DnnlThread::of_this_thread().engine(), nullptr);
+  const detail::DnnlPrimitiveDesc owned(description);
+  if (status == dnnl_unimplemented) return false;
+  detail::check_dnnl(status, "plan", "a bfloat16 product");
+  return true;
+}
+
+// A matrix as float32, its rows side by side; a thread's stays until its next one. The values are the same.
+class Widened {
+ public:
+  const float* of(const bfloat16* from, index_t rows, index_t cols, index_t stride) {
+    if (values_.count() < rows * cols) values_ = device::Buffer<float>(rows * cols);
+    for (index_t row = 0; row < rows; ++row)
+      std::transform(from + row * stride, from + row * stride + cols, values_.data() + row * cols, to_float);
+    return values_.data();
+  }
+
+ private:
+  device::Buffer<float> values_;
+};
+
 void multiply_by_primitive(const Key& key, const void* a, const void* b, float* c, const float* bias) {
   static thread_local detail::PlanCache<Key, detail::DnnlOperation, KeyHash> cache;
   cache.plan(key, build).run({a, b, c, bias});
   if (key.shape.epilogue == Epilogue::bias_relu) apply_relu(key.shape, c);
+}
+
+void multiply_float(const MatmulShape& shape, const float* a, const float* b, float* c, const float* bias) {
+  const Key key{shape, dnnl_f32};
+  if (shape.k >= smallest_inner_size_of_gemm) return multiply_by_gemm(key, a, b, c, bias);
+  multiply_by_primitive(key, a, b, c, bias);
+}
+
+// For processors without AVX-512 oneDNN computes six rows at a time; of the rows that are left some are summed
+// in another order, and so are all rows of larger calls. There a product is computed in calls of few sizes, all
+// of them multiples of 24 rows, in which every row is summed in one order.
+constexpr index_t rows_of_call = 96, rows_unit = 24;
+
+bool rows_are_alike() {
+  static const bool alike = product_instruction_set().starts_with("avx512");
+  return alike;
+}
+
+// Rows of op(A) and of C at places that have room for a multiple of rows_unit.
+class PaddedRows {
+ public:
+  void multiply(const MatmulShape& shape, const float* a, const float* b, float* c, const float* bias) {
+    MatmulShape padded = shape;
+    padded.m = (shape.m + rows_unit - 1) / rows_unit * rows_unit;
+    const bool plain_a = shape.transpose_a == Transpose::no;
+    padded.lda = plain_a ? shape.k : padded.m;
+    padded.ldc = shape.n;
+    if (a_.count() < padded.m * shape.k) a_ = device::Buffer<float>(padded.m * shape.k);
+    if (c_.count() < padded.m * shape.n) c_ = device::Buffer<float>(padded.m * shape.n);
+    std::fill_n(a_.data(), padded.m * shape.k, 0.0F);
+    copy_rows(plain_a ? shape.m : shape.k, plain_a ? shape.k : shape.m, a, shape.lda, a_.data(), padded.lda);
+    if (shape.accumulate) {
+      std::fill_n(c_.data(), padded.m * shape.n, 0.0F);
+      copy_rows(shape.m, shape.n, c, shape.ldc, c_.data(), padded.ldc);
+    }
+    multiply_float(padded, a_.data(), b, c_.data(), bias);
+    copy_rows(shape.m, shape.n, c_.data(), padded.ldc, c, shape.ldc);
+  }
+
+ private:
+  static void copy_rows(index_t rows, index_t cols, const float* from, index_t from_stride, float* to,
+                        index_t to_stride) {
+    for (index_t row = 0; row < rows; ++row) std::copy_n(from + row * from_stride, cols, to + row * to_stride);
+  }
+
+  device::Buffer<float> a_, c_;
+};
+
+// A row's bits depend on that row and B alone.
+void multiply_rows_alike(const MatmulShape& shape, const float* a, const float* b, float* c,
+                         const float* bias) {
+  if (rows_are_alike()) return multiply_float(shape, a, b, c, bias);
+  static thread_local PaddedRows padded;
+  for (index_t first = 0; first < shape.m; first += rows_of_call) {
+    MatmulShape some = shape;
+    some.m = std::min(rows_of_call, shape.m - first);
+    const float* const some_a = a + first * (shape.transpose_a == Transpose::no ? shape.lda : 1);
+    float* const some_c = c + first * shape.ldc;
+    if (some.m % rows_unit == 0) {
+      multiply_float(some, some_a, b, some_c, bias);
+    } else {
+      padded.multiply(some, some_a, b, some_c, bias);
+    }
+  }
 }
 
 }  // namespace
@@ -154,9 +249,7 @@ void matmul(const MatmulShape& shape, const float* a, const float* b, float* c, 
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, bias);
   add_multiply_adds(shape.m * shape.n * shape.k);
-  const Key key{shape, dnnl_f32};
-  if (shape.k >= smallest_inner_size_of_gemm) return multiply_by_gemm(key, a, b, c, bias);
-  multiply_by_primitive(key, a, b, c, bias);
+  multiply_rows_alike(shape, a, b, c, bias);
 }
 
 void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, float* c, const float* bias) {
@@ -164,7 +257,14 @@ void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, floa
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, bias);
   add_multiply_adds(shape.m * shape.n * shape.k);
-  multiply_by_primitive({shape, dnnl_bf16}, a, b, c, bias);
+  if (has_bfloat16_products()) return multiply_by_primitive({shape, dnnl_bf16}, a, b, c, bias);
+  static thread_local Widened wide_a, wide_b;
+  MatmulShape wide = shape;
+  const bool plain_a = shape.transpose_a == Transpose::no, plain_b = shape.transpose_b == Transpose::no;
+  wide.lda = plain_a ? shape.k : shape.m;
+  wide.ldb = plain_b ? shape.n : shape.k;
+  multiply_rows_alike(wide, wide_a.of(a, plain_a ? shape.m : shape.k, wide.lda, shape.lda),
+                      wide_b.of(b, plain_b ? shape.k : shape.n, wide.ldb, shape.ldb), c, bias);
 }
 
 void matmul(const MatmulShape& shape, const std::int8_t* a, const std::int8_t* b, float* c) {
@@ -173,6 +273,11 @@ void matmul(const MatmulShape& shape, const std::int8_t* a, const std::int8_t* b
   if (shape.k == 0) return multiply_nothing(shape, c, nullptr);
   add_multiply_adds(shape.m * shape.n * shape.k);
   multiply_by_primitive({shape, dnnl_s8}, a, b, c, nullptr);
+}
+
+bool has_bfloat16_products() {
+  static const bool has = plans_bfloat16();
+  return has;
 }
 
 std::string product_library() {

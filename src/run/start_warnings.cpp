@@ -11,6 +11,7 @@
 #include "base/span.hpp"
 #include "console/terminal.hpp"
 #include "data/batches.hpp"
+#include "ops/matmul.hpp"
 #include "run/config.hpp"
 
 namespace switchyard::run {
@@ -181,6 +182,11 @@ std::vector<std::string> start_warnings(const Config& config, const data::Datase
   if (dataset.window() > 0 && dataset.size(data::Split::validation) == 0) {
     warnings.push_back(
         "no document of the text is for validation (no epoch is evaluated, no checkpoint is the best); add text");
+  }
+  if (config.train.precision == nn::Precision::bf16 && !ops::has_bfloat16_products()) {
+    warnings.push_back(
+        "train.precision = bf16 on a processor without products of bf16 (they are widened to float32, which takes longer "
+        "than float32 does); use float32");
   }
   warn_of_classes(dataset, warnings);
   warn_of_pixels(config.data, dataset, warnings);

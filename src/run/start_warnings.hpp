@@ -13,7 +13,8 @@ namespace switchyard::run {
 struct Config;
 
 // One sentence each: ranks without samples or experts, a batch larger than the training split, classes without
-// a training sample, a single class, pixels that are not normalised. `placement` is the run's, on all its
+// a training sample, a single class, pixels that are not normalised, products of
+// bf16 on a processor that has none. `placement` is the run's, on all its
 // ranks. Local; reads the labels of the training split until every class was seen, and up to 1,000 images.
 std::vector<std::string> start_warnings(const Config& config, const data::Dataset& dataset,
                                         const moe::Placement& placement);
