@@ -102,8 +102,6 @@ void validate(const Options& options) {
       "data.file is empty (data.source = {} reads it); give a file that `switchyard corpus` wrote, on the command "
       "line with --data.file=FILE",
       word);
-  require(!kind.reads_one_file || options.dir.empty(),
-          "data.dir = {} with data.source = {} (it reads data.file alone); remove it", options.dir, word);
   require(kind.reads_one_file || options.file.empty(),
           "data.file = {} with data.source = {} (only data.source = tokens reads it); remove it", options.file,
           word);

@@ -257,8 +257,6 @@ TEST_F(TokenData, keys_without_a_meaning_are_refused) {
   };
   validate(options_);
   EXPECT_THAT(refusal([](Options& o) { o.file = ""; }), HasSubstr("data.file is empty"));
-  EXPECT_THAT(refusal([](Options& o) { o.dir = "texts"; }),
-              HasSubstr("data.dir = texts with data.source = tokens"));
   EXPECT_THAT(refusal([](Options& o) { o.validation_samples = 3; }), HasSubstr("data.validation_samples = 3"));
   EXPECT_THAT(refusal([](Options& o) { o.source = Source::random; }), HasSubstr("data.file = "));
   EXPECT_THAT(refusal([](Options& o) {
