@@ -139,8 +139,8 @@ struct Pack<8> {
   friend Mask select(Mask m, Mask yes, Mask no) { return {_mm256_blendv_ps(no.v, yes.v, m.v)}; }
   static void store_bits_first(std::uint8_t* to, index_t n, Mask bit0, Mask bit1) {
     const std::uint64_t bytes =
-        _pdep_u64(static_cast<std::uint64_t>(_mm256_movemask_ps(bit0.v)), 0x0101010101010101U) |
-        _pdep_u64(static_cast<std::uint64_t>(_mm256_movemask_ps(bit1.v)), 0x0202020202020202U);
+        _pdep_u64(static_cast<unsigned>(_mm256_movemask_ps(bit0.v)), 0x0101010101010101U) |
+        _pdep_u64(static_cast<unsigned>(_mm256_movemask_ps(bit1.v)), 0x0202020202020202U);
     if (n >= 8) {
       std::memcpy(to, &bytes, 8);
     } else {
