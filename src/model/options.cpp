@@ -145,6 +145,8 @@ std::string gate_text(const Options& options, const moe::Options& moe) {
   return options.family == Family::transformer ? std::string(moe::gate_of(moe.router)) : options.gate;
 }
 
+bool has_mixture(const Options& options) { return !reads_tokens(options.family) || inner_layers(options) > 0; }
+
 index_t inner_layers(const Options& options) {
   switch (options.family) {
     case Family::mixture:

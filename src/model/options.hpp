@@ -78,6 +78,8 @@ inline bool reads_tokens(Family family) { return family != Family::mixture; }
 std::string gate_text(const Options& options, const moe::Options& moe);
 // Mixture layers of a model of tokens, or 0: the model is one.
 index_t inner_layers(const Options& options);
+// A transformer may have none.
+bool has_mixture(const Options& options);
 
 // [model] and those of the families.
 std::vector<config::Section> sections();

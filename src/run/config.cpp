@@ -97,7 +97,7 @@ Config without_training(Config config) {
     config.moe.noise_scale = defaults.moe.noise_scale;
   }
   // So is such a capacity; one that an evaluation asks for is of it.
-  if (config.moe.capacity_when == moe::When::training) {
+  if (model::has_mixture(config.model) && config.moe.capacity_when == moe::When::training) {
     config.moe.capacity = defaults.moe.capacity;
     config.moe.drop = defaults.moe.drop;
     config.moe.capacity_when = moe::When::always;

@@ -104,11 +104,10 @@ void check_transformer(const Config& config) {
 
 // What only a mixture layer reads, where the model has none.
 void check_without_mixture(const Config& config) {
-  if (config.model.family != model::Family::transformer || model::inner_layers(config.model) > 0) return;
+  if (model::has_mixture(config.model)) return;
   std::string set;
   for (const config::Key& key : schema().keys()) {
     if (key.section->name != "moe" || schema().text(config, key) == schema().default_text(key)) continue;
-    if (key.name == "moe.capacity_when") continue;  // every evaluation has another one: run/config.cpp
     set += fmt::format("{}{} = {}", set.empty() ? "" : ", ", key.name, schema().text(config, key));
   }
   require(

@@ -66,7 +66,7 @@ std::string gate_optimiser_text(const run::Config& config) {
 
 // "1,234 (gate 34, an expert 240)"
 std::string parameters_text(const model::Outline& outline) {
-  const std::string all = console::grouped(outline.cost().parameters);
+  std::string all = console::grouped(outline.cost().parameters);
   if (outline.layers.empty()) return all;
   const moe::LayerOptions& layer = outline.layers.front();
   std::string parts =
@@ -225,9 +225,9 @@ void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const
   console::StartTable table;
   table.sections.push_back({"data", data_rows(config, loop.loader())});
   table.sections.push_back({"model", model_rows(config, dataset)});
-  const bool has_none = model::reads_tokens(config.model.family) && model::inner_layers(config.model) == 0;
   table.sections.push_back(
-      {"layout", layout_rows(runtime, placement, has_none ? Mixtures::none : Mixtures::some)});
+      {"layout",
+       layout_rows(runtime, placement, model::has_mixture(config.model) ? Mixtures::some : Mixtures::none)});
   table.sections.push_back({"training", training_rows(prepared, loop)});
   table.sections.push_back({"machine",
                             {{"device", fmt::format("cpu: {}, {} cores", machine.cpu_model, machine.cores)},

@@ -127,6 +127,17 @@ class TokenData : public testing::Test {
     return windows;
   }
 
+  double bytes_per_target(const std::vector<Window>& windows) const {
+    double bytes = 0, targets = 0;
+    for (const Window& window : windows) {
+      for (const std::int32_t target : window.targets) {
+        bytes += static_cast<double>(vocabulary_.pieces()[static_cast<std::size_t>(target)].bytes.size());
+        ++targets;
+      }
+    }
+    return bytes / targets;
+  }
+
   test::TemporaryDirectory dir_;
   Vocabulary vocabulary_;
   Options options_;
@@ -175,15 +186,9 @@ TEST_F(TokenData, bytes_of_a_token_are_those_of_the_targets) {
     options_.pack = pack;
     const Dataset dataset = load();
     for (const Split split : splits) {
-      double bytes = 0, tokens = 0;
-      for (const Window& window : expected(split)) {
-        for (const std::int32_t target : window.targets) {
-          bytes += static_cast<double>(vocabulary_.pieces()[static_cast<std::size_t>(target)].bytes.size());
-          ++tokens;
-        }
-      }
-      EXPECT_DOUBLE_EQ(dataset.bytes_per_token(split), bytes / tokens);
-      EXPECT_GT(bytes / tokens, 0.9);
+      const double wanted = bytes_per_target(expected(split));
+      EXPECT_DOUBLE_EQ(dataset.bytes_per_token(split), wanted);
+      EXPECT_GT(wanted, 0.9);
     }
   }
 }
@@ -199,16 +204,10 @@ TEST_F(TokenData, evaluations_may_see_some_windows_alone_evenly_spread) {
         const auto all = expected(split);
         const auto count = std::ssize(all);
         std::vector<Window> wanted;
-        double bytes = 0;
         for (index_t k = 0; k < std::min(most, count); ++k)
           wanted.push_back(all[static_cast<std::size_t>(most < count ? k * count / most : k)]);
-        for (const Window& window : wanted) {
-          for (const std::int32_t target : window.targets)
-            bytes += static_cast<double>(vocabulary_.pieces()[static_cast<std::size_t>(target)].bytes.size());
-        }
         EXPECT_EQ(read_all(dataset, split), wanted) << pack << " " << most;
-        EXPECT_DOUBLE_EQ(dataset.bytes_per_token(split),
-                         bytes / static_cast<double>(std::ssize(wanted) * dataset.window()));
+        EXPECT_DOUBLE_EQ(dataset.bytes_per_token(split), bytes_per_target(wanted));
       }
     }
   }

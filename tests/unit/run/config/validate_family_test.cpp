@@ -135,7 +135,8 @@ TEST(ValidateFamily, a_transformer_without_a_mixture_has_no_keys_of_one) {
            [](moe::Options& moe) { moe.router = moe::RouterOfRows::cosine; },
            [](moe::Options& moe) { moe.capacity = 1; }, [](moe::Options& moe) { moe.top_k = 2; },
            [](moe::Options& moe) { moe.experts = 7; }, [](moe::Options& moe) { moe.hidden = 7; },
-           [](moe::Options& moe) { moe.scale = 2; }}) {
+           [](moe::Options& moe) { moe.scale = 2; },
+           [](moe::Options& moe) { moe.capacity_when = moe::When::always; }}) {
     EXPECT_THAT(transformer_error_of([&](Config& c) {
                   c.moe.top_k = 0;
                   c.model.transformer.mixture_every = 0;
