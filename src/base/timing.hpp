@@ -8,7 +8,7 @@
 
 #include "base/ids.hpp"
 
-namespace switchyard::cli {
+namespace switchyard {
 
 // Seconds per call. The machine is shared: medians and percentiles, no means.
 class Times {
@@ -40,4 +40,4 @@ double seconds_of(const Action& action) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-}  // namespace switchyard::cli
+}  // namespace switchyard

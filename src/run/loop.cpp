@@ -145,17 +145,15 @@ void Loop::end_without_numbers(const Error& error) {
 }
 
 // All ranks at once, so that a core is as fast as it is where all are busy.
-void Loop::measure_matrix_limit() {
+void Loop::measure_matrix_rate() {
   if (is_over()) return;
   std::array rates{static_cast<std::int64_t>(ops::measured_matrix_rate()) * resources_.context.pool().size()};
   resources_.communicator.all_reduce_sum(rates);
-  const index_t multiply_adds = model_->cost().training_multiply_adds;
-  if (multiply_adds > 0)
-    matrix_limit_ = static_cast<double>(rates[0]) / (2.0 * static_cast<double>(multiply_adds));
+  matrix_rate_ = static_cast<double>(rates[0]);
 }
 
 Outcome Loop::train() {
-  measure_matrix_limit();
+  measure_matrix_rate();
   if (folder_ != nullptr) {
     cut_metrics(folder_->metrics_file(), state_.step);
     if (state_.best_step >= 0) checkpoint::point_best(checkpoint_folder_, state_.best_step);
@@ -166,7 +164,7 @@ Outcome Loop::train() {
                                               .first_step = state_.step,
                                               .steps_per_line = config_.train.log_every_steps,
                                               .samples = loader_.dataset().counted(),
-                                              .samples_per_second_limit = matrix_limit_,
+                                              .samples_per_second_limit = matrix_limit(),
                                               .terminal = console::detect_terminal(1)});
   }
   if (!state_.evaluated) {
@@ -367,15 +365,22 @@ void Loop::write_summary(const Outcome& outcome) {
   folder_->write_summary(summary_object(summary, build_info()));
 }
 
-double Loop::matrix_share() const { return matrix_limit_ > 0 ? samples_per_second() / matrix_limit_ : 0; }
+double Loop::matrix_limit() const {
+  const index_t multiply_adds = model_->cost().training_multiply_adds;
+  return multiply_adds > 0 ? matrix_rate_ / (2.0 * static_cast<double>(multiply_adds)) : 0;
+}
+
+double Loop::matrix_share() const {
+  const double limit = matrix_limit();
+  return limit > 0 ? samples_per_second() / limit : 0;
+}
 
 std::string Loop::throughput_text() const {
   std::string text =
       fmt::format("{} {}/s in training", console::rate_text(samples_per_second()), loader_.dataset().counted());
-  if (matrix_limit_ > 0) {
+  if (const double share = matrix_share(); share > 0) {
     text += fmt::format(", {:.2f} of the matrix limit ({:.1f} GFLOP/s in float32, before the first step)",
-                        matrix_share(),
-                        matrix_limit_ * 2e-9 * static_cast<double>(model_->cost().training_multiply_adds));
+                        share, matrix_rate_ * 1e-9);
   }
   return text + '\n';
 }

@@ -68,9 +68,11 @@ class Loop {
   double elapsed_seconds() const;
   // Of the training steps of this process.
   double samples_per_second() const;
-  double matrix_share() const;  // of matrix_limit_; 0: not known
+  // The same, if those cores did the model's products and nothing else; 0: not known.
+  double matrix_limit() const;
+  double matrix_share() const;  // of it; 0: not known
   std::string throughput_text() const;
-  void measure_matrix_limit();
+  void measure_matrix_rate();
   // For advice; nothing where no regulariser may be set.
   std::optional<double> importance_weight() const;
 
@@ -91,8 +93,7 @@ class Loop {
   moe::Statistics last_batch_;
   double training_seconds_ = 0;
   index_t trained_samples_ = 0;
-  double matrix_limit_ =
-      0;  // samples a second, if the cores of all ranks did the model's products and nothing else
+  double matrix_rate_ = 0;  // float32 operations a second of the cores of all ranks; 0: not measured
   index_t saved_step_ = -1;
   bool is_best_ = false;
   std::optional<moe::Statistics> validation_;  // the newest

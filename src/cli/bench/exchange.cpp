@@ -4,7 +4,7 @@
 #include <iostream>
 
 #include "base/span.hpp"
-#include "cli/bench/timing.hpp"
+#include "base/timing.hpp"
 #include "cli/commands/commands.hpp"
 #include "moe/exchange.hpp"
 #include "ops/rows.hpp"

@@ -5,7 +5,7 @@
 #include <iostream>
 #include <limits>
 
-#include "cli/bench/timing.hpp"
+#include "base/timing.hpp"
 #include "cli/commands/commands.hpp"
 #include "device/describe.hpp"
 #include "ops/convert.hpp"

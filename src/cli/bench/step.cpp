@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "base/partition.hpp"
-#include "cli/bench/timing.hpp"
+#include "base/timing.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
