@@ -60,13 +60,15 @@ void expect_countable(const Arm& arm) {
   }
 }
 
+std::string selection_folder(const Arm& arm, const Values& values, std::int64_t seed) {
+  return fmt::format("selection/{}/{}/seed-{}", arm.name, label_of(values), seed_text(seed));
+}
+
 // With what follows from the job's own place in the study.
 Job completed(const Spec& spec, Job job) {
   const Arm& of = spec.arms[job.arm];
   const bool is_selection = job.purpose == Purpose::selection;
-  job.folder = is_selection
-                   ? fmt::format("selection/{}/{}/seed-{}", of.name, label_of(job.values), seed_text(job.seed))
-                   : result_folder(of, job.seed);
+  job.folder = is_selection ? selection_folder(of, job.values, job.seed) : result_folder(of, job.seed);
   const std::string path = (std::filesystem::path(spec.options.dir) / job.folder).string();
   job.config = run_config(spec, of, job.values, job.seed, path);
   if (is_selection && spec.options.selection_epochs > 0)
@@ -182,6 +184,13 @@ std::vector<Job> result_jobs(const Spec& spec, std::size_t arm, std::size_t comb
     jobs.push_back(completed(
         spec, {.arm = arm, .combination = combination, .values = values, .seed = spec.options.first_seed + i}));
   return jobs;
+}
+
+std::string same_selection_folder(const Spec& spec, const Job& result) {
+  const bool selects =
+      !result.values.empty() && result.seed - spec.options.first_seed < spec.options.selection_seeds;
+  if (!selects || spec.options.selection_epochs > 0) return {};
+  return selection_folder(spec.arms[result.arm], result.values, result.seed);
 }
 
 std::vector<std::vector<std::size_t>> assign_round_robin(const std::vector<Job>& jobs, int groups) {

@@ -53,6 +53,10 @@ std::vector<Job> selection_jobs(const Spec& spec, std::size_t arm);
 // The runs of an arm's results, with the combination that was selected.
 std::vector<Job> result_jobs(const Spec& spec, std::size_t arm, std::size_t combination);
 
+// The run of the selection that a result's run would repeat: the same values and seed, and as many epochs.
+// Empty if there is none.
+std::string same_selection_folder(const Spec& spec, const Job& result);
+
 // Which of `jobs` (indices) each of `groups` groups makes, in order: job i goes to group i mod groups, so that
 // every group has equally many of every arm; a group makes its own by seed, so that all arms go on together.
 std::vector<std::vector<std::size_t>> assign_round_robin(const std::vector<Job>& jobs, int groups);

@@ -26,6 +26,21 @@ std::string job_text(const Spec& spec, const Job& job, Progress& progress) {
                      job.seed);
 }
 
+// "validation.error 0.1134, test.error 0.1201", or what became of the run.
+std::string result_text(const Spec& spec, const RunResult& run) {
+  if (run.status != RunStatus::finished) return std::string(name(run.status));
+  constexpr std::size_t most_metrics = 3;
+  std::string values;
+  const auto add = [&](const std::string& name, const std::optional<double>& value) {
+    if (value) values += fmt::format("{}{} {:.4g}", values.empty() ? "" : ", ", name, *value);
+  };
+  add(spec.options.select_by, run.select_by);
+  for (std::size_t m = 0; m < std::min(most_metrics, run.metrics.size()); ++m) {
+    if (spec.options.metrics[m] != spec.options.select_by) add(spec.options.metrics[m], run.metrics[m]);
+  }
+  return values;
+}
+
 }  // namespace
 
 Progress::Progress(const Spec& spec) : folder_(spec.options.dir) {
@@ -52,18 +67,12 @@ double Progress::seconds_left() {
 
 std::string run_line(const Spec& spec, const Job& job, const RunResult& run, double seconds,
                      Progress& progress) {
-  constexpr std::size_t most_metrics = 3;
-  std::string values;
-  const auto add = [&](const std::string& name, const std::optional<double>& value) {
-    if (value) values += fmt::format("{}{} {:.4g}", values.empty() ? "" : ", ", name, *value);
-  };
-  add(spec.options.select_by, run.select_by);
-  for (std::size_t m = 0; m < std::min(most_metrics, run.metrics.size()); ++m) {
-    if (spec.options.metrics[m] != spec.options.select_by) add(spec.options.metrics[m], run.metrics[m]);
-  }
-  return fmt::format("{}: {} ({}; about {} left)", job_text(spec, job, progress),
-                     run.status == RunStatus::finished ? values : name(run.status),
+  return fmt::format("{}: {} ({}; about {} left)", job_text(spec, job, progress), result_text(spec, run),
                      console::duration_text(seconds), console::duration_text(progress.seconds_left()));
+}
+
+std::string copied_line(const Spec& spec, const Job& job, const RunResult& run, Progress& progress) {
+  return fmt::format("{}: {} (its selection made it)", job_text(spec, job, progress), result_text(spec, run));
 }
 
 std::string skip_line(const Spec& spec, const Job& job, std::string_view reason, Progress& progress) {

@@ -34,6 +34,9 @@ class Progress {
 std::string run_line(const Spec& spec, const Job& job, const RunResult& run, double seconds,
                      Progress& progress);
 
+// "[12/40] original seed 3: validation.error 0.1134, test.error 0.1201 (its selection made it)". No line break.
+std::string copied_line(const Spec& spec, const Job& job, const RunResult& run, Progress& progress);
+
 // "[13/40] distilled seed 3: skipped (the run of attentive with this seed failed)". No line break.
 std::string skip_line(const Spec& spec, const Job& job, std::string_view reason, Progress& progress);
 

@@ -36,6 +36,7 @@ class Study {
   bool run_stage(const std::vector<Job>& jobs);
   std::vector<Job> open_jobs(const std::vector<Job>& jobs);
   bool is_open_job(const Job& job);
+  void take_from_selection(const std::vector<Job>& results);
   bool run_share(const std::vector<Job>& jobs);
   bool run_job(const Job& job);
   void select(int level);
@@ -125,6 +126,7 @@ bool Study::run_level(int level) {
     if (level_[a] == level && selected_[a])
       std::ranges::move(result_jobs(spec_, a, *selected_[a]), std::back_inserter(results));
   }
+  take_from_selection(results);
   if (!run_stage(results)) return false;
   at_root([&] { remove_unneeded_checkpoints(level); });
   return true;
@@ -169,6 +171,23 @@ std::vector<Job> Study::open_jobs(const std::vector<Job>& jobs) {
     if (is_open[i] != 0) open.push_back(jobs[i]);
   }
   return open;
+}
+
+// A run that the selection made with the values that it selected is not made again.
+void Study::take_from_selection(const std::vector<Job>& results) {
+  at_root([&] {
+    for (const Job& job : results) {
+      // Of the selection's runs the last checkpoint is gone, which arms that come after would begin with.
+      const bool is_read = last_level_[job.arm] > level_[job.arm] && !spec_.options.keep_checkpoints;
+      const std::string same = is_read ? "" : same_selection_folder(spec_, job);
+      if (same.empty() || run_status(path(same)) != RunStatus::finished ||
+          run_status(path(job.folder)) != RunStatus::missing)
+        continue;
+      copy_run(path(same), path(job.folder), run::schema().to_ini(job.config));
+      const RunResult run = read_run(spec_.options, job.folder, job.seed);
+      *means_.out << copied_line(spec_, job, run, *progress_) + "\n" << std::flush;
+    }
+  });
 }
 
 // This group's share; other groups do theirs at the same time. False: asked to stop. Collective over the group.

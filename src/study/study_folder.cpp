@@ -5,6 +5,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "files/folder_lock.hpp"
 #include "files/regular_file.hpp"
+#include "files/replacement.hpp"
 
 namespace switchyard::study {
 
@@ -28,6 +29,21 @@ void remove_checkpoints(const std::filesystem::path& run_folder) {
   std::error_code error;
   std::filesystem::remove_all(folder, error);
   if (error) files::throw_data_error(files::SystemFailure("remove", folder, error.value()), study_place);
+}
+
+void copy_run(const std::filesystem::path& from, const std::filesystem::path& to, std::string_view config) {
+  const std::filesystem::path copy = to.string() + std::string(files::temporary_suffix);
+  std::error_code error;
+  const auto expect = [&](const char* what) {
+    if (error) files::throw_data_error(files::SystemFailure(what, copy, error.value()), study_place);
+  };
+  std::filesystem::remove_all(copy, error);  // of a study that was killed
+  if (!error) std::filesystem::create_directories(copy.parent_path(), error);
+  if (!error) std::filesystem::copy(from, copy, std::filesystem::copy_options::recursive, error);
+  expect("copy a run");
+  files::replace_file(copy / "config.ini", config, study_place);
+  std::filesystem::rename(copy, to, error);
+  expect("rename");
 }
 
 bool has_best_checkpoint(const std::filesystem::path& run_folder) {

@@ -24,6 +24,9 @@ files::File make_and_lock(const std::filesystem::path& folder);
 // Removes the checkpoints of a run that needs them no more, but for its best one. A run without a validation
 // split has none, and keeps none.
 void remove_checkpoints(const std::filesystem::path& run_folder);
+// Puts a finished run at a second place, where none is, as the run of `config` (the text of its config.ini);
+// all of it or, if the study is killed, nothing.
+void copy_run(const std::filesystem::path& from, const std::filesystem::path& to, std::string_view config);
 // Whether the run has one that is called its best.
 bool has_best_checkpoint(const std::filesystem::path& run_folder);
 

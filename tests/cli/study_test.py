@@ -50,6 +50,32 @@ class Results(studies.StudyTest):
         self.assertIn("| Plain mixture |", (folder / "study.md").read_text())
         self.assert_only_best_checkpoints(folder)
 
+    def test_a_run_of_the_selection_is_not_made_again(self):
+        text = studies.TWO_ARMS.replace("selection_epochs = 2\n", "").replace("selection_seeds = 2", "selection_seeds = 1")
+        for ranks in (0, 2):
+            file, folder = self.write_study(text)
+            (folder / "runs" / "sparse" / "seed-0001.tmp" / "left").mkdir(parents=True)  # of a study that was killed
+            out = self.study(file, ranks=ranks).out
+            values = json.loads((folder / "study.json").read_text())["arms"][1]["values"]["moe.top_k"]
+            first, second = (folder / "runs" / "sparse" / f"seed-000{seed}" for seed in (1, 2))
+            selecting = folder / "selection" / "sparse" / f"moe.top_k={values}" / "seed-0001"
+            self.assertEqual(out.count("(its selection made it)"), 1)
+            self.assertEqual((first / "summary.json").read_text(), (selecting / "summary.json").read_text())
+            self.assertEqual({file.name for file in first.parent.iterdir()}, {first.name, second.name})
+            self.assertIn(f"dir = {first}\n", (first / "config.ini").read_text())
+            self.assert_only_best_checkpoints(folder)
+            alone = self.new_path("alone")  # what the run would be if it were made
+            self.expect(runs.switchyard("train", first / "config.ini", f"--run.dir={alone}"), 0)
+            self.assertEqual(runs.results(first), runs.results(alone))
+
+    def test_the_selection_makes_no_run_that_another_arm_reads(self):
+        text = studies.TWO_ARMS.replace("selection_epochs = 2\n", "")
+        reader = "[arm.third]\nconfig = base.ini\nafter = sparse\ninit.from = {study}/runs/sparse/seed-{seed}\n"
+        file, folder = self.write_study(text, reader)
+        self.assertNotIn("its selection made it", self.study(file).out)
+        statuses = [run["status"] for run in json.loads((folder / "study.json").read_text())["arms"][2]["runs"]]
+        self.assertEqual(statuses, ["finished"] * 2)
+
     def test_a_run_is_what_train_makes(self):
         folder = self.straight()
         config = (folder / "runs" / "plain" / "seed-0002" / "config.ini").read_text()
