@@ -41,11 +41,12 @@ void for_each_parameter(const Network& network, const std::function<void(const P
 }
 
 index_t block_count(index_t in, index_t out) {
-  // 256 KiB of float a block: large enough for a full-speed product, small enough to share out. A power of two,
-  // so that 2, 4 and 8 ranks or threads get equal shares.
-  const index_t blocks = (in * out + 65535) / 65536;
-  return std::min<index_t>(
-      in, static_cast<index_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<index_t>(blocks, 1)))));
+  // 256 KiB of float a block, and 64 rows: large enough for a full-speed product, small enough to share out. A
+  // power of two, so that 2, 4 and 8 ranks or threads get equal shares.
+  constexpr index_t elements = 65536, rows = 64;
+  const auto wanted = static_cast<std::uint64_t>(std::max<index_t>((in * out + elements - 1) / elements, 1));
+  const auto most = static_cast<std::uint64_t>(std::max<index_t>(in / rows, 1));
+  return static_cast<index_t>(std::min(std::bit_ceil(wanted), std::bit_floor(most)));
 }
 
 std::vector<index_t> norm_parameters(const Network& network) {
