@@ -27,6 +27,7 @@ def arguments():
     parser.add_argument("switchyard", type=pathlib.Path)
     configs = [torch_training.ROOT / "configs" / "text" / f"{name}.ini" for name in ("dense", "mixture")]
     parser.add_argument("configs", nargs="*", type=pathlib.Path, default=configs)
+    parser.add_argument("--set", nargs="+", default=[], metavar="SECTION.KEY=VALUE", help="keys of all files")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10, help="of each in a turn")
     parser.add_argument("--turns", type=int, default=5)
@@ -39,12 +40,13 @@ def output_of(*command):
     return subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
 
 
-def keys_of(config, vocabulary):
+def keys_of(config, given):
     """section.key -> text, of a file of configs/text."""
     parser = configparser.ConfigParser(inline_comment_prefixes="#")
     parser.read(config)
     keys = {f"{section}.{key}": value for section in parser.sections() for key, value in parser[section].items()}
-    return keys | {"transformer.vocabulary": str(vocabulary), "optim.schedule_steps": "1000"}
+    keys |= dict(word.split("=", 1) for word in given.set)
+    return keys | {"transformer.vocabulary": str(given.vocabulary), "optim.schedule_steps": "1000"}
 
 
 class Theirs:
@@ -75,14 +77,14 @@ class Theirs:
 def rate_of_ours(binary, config, tokens, given):
     """The same of `switchyard bench step`."""
     said = output_of(binary, "bench", "step", config, f"--data.file={tokens}", f"--run.threads={given.threads}",
-                     f"--train.max_steps={given.steps}", "--train.epochs=1000000")
+                     f"--train.max_steps={given.steps}", "--train.epochs=1000000", *(f"--{word}" for word in given.set))
     median_ms = float(re.search(r"^step +\S+ +(\S+)", said, re.MULTILINE)[1])
-    keys = keys_of(config, given.vocabulary)
+    keys = keys_of(config, given)
     return int(keys["train.batch_size"]) * int(keys["transformer.window"]) / median_ms * 1e3
 
 
 def compare(config, tokens, given):
-    keys = keys_of(config, given.vocabulary)
+    keys = keys_of(config, given)
     sides = {"switchyard": lambda: rate_of_ours(given.switchyard.resolve(), config, tokens, given)}
     for name, compiled in (("eager", False), ("compiled", True)):
         if compiled and given.no_compile:

@@ -48,6 +48,7 @@ class TorchTest(token_steps.StepTest):
         routings = [mixture.routing for mixture in model.mixtures()]
         for routing in routings:
             routing.margin = routing.margin.min().item()
+            routing.dropped = routing.dropped.item()
             for name in ("p", "weights", "is_chosen"):
                 setattr(routing, name, getattr(routing, name).detach().numpy())
         losses = {name: losses[name].item() if name in losses else 0 for name in reference.REGULARISERS}

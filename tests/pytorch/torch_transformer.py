@@ -181,7 +181,7 @@ class Mixture(nn.Module):
         spread = torch.zeros_like(p).scatter(1, chosen, weights)
         is_chosen = torch.zeros_like(p).scatter(1, chosen, 1.0)
         losses = {name: weight * REGULARISERS[name](scores, p, spread, is_chosen) for name, weight in self.shape.regularisers}
-        self.routing = Routing(p, spread, is_chosen, 1 - is_kept.double().mean().item(), margin, losses)
+        self.routing = Routing(p, spread, is_chosen, 1 - is_kept.double().mean(), margin, losses)
 
     def forward(self, x):
         rows = self.head(x) if self.shape.sub_heads > 1 else x
