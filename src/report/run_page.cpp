@@ -23,6 +23,7 @@ constexpr Score scores[] = {
 };
 constexpr Score text_scores[] = {
     {"loss", "loss", "-log p, nats a token"},
+    {"perplexity", "perplexity", "exp(loss)"},
     {"bits_per_byte", "bits per byte", "the loss, in bits"},
     {"error", "error", "tokens that were not the most probable"},
 };

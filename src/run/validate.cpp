@@ -102,12 +102,13 @@ void check_transformer(const Config& config) {
       config.moe.sub_heads, of.width);
 }
 
-// What only a mixture layer reads, where the model has none.
+// What only a mixture layer and its gate read, where the model has none.
 void check_without_mixture(const Config& config) {
   if (model::has_mixture(config.model)) return;
   std::string set;
   for (const config::Key& key : schema().keys()) {
-    if (key.section->name != "moe" || schema().text(config, key) == schema().default_text(key)) continue;
+    const bool is_of_mixture = key.section->name == "moe" || key.name.starts_with("optim.gate_");
+    if (!is_of_mixture || schema().text(config, key) == schema().default_text(key)) continue;
     set += fmt::format("{}{} = {}", set.empty() ? "" : ", ", key.name, schema().text(config, key));
   }
   require(

@@ -51,7 +51,7 @@ namespace {
 // {"error": ..., "layers": [...]} without the braces.
 std::string text_evaluation(double loss, std::string_view details) {
   return fmt::format(
-      R"("error":0.625,"loss":{0},"task_loss":{0},"bits_per_byte":{1},"domains":["code","<letters>"],"layers":[)"
+      R"("error":0.625,"loss":{0},"task_loss":{0},"perplexity":2.0,"bits_per_byte":{1},"domains":["code","<letters>"],"layers":[)"
       R"({{"name":"blocks/00/mixture","h_s":0.5,"h_u":0.96875,"dispatch_entropy":0.25,"largest_share":0.625,)"
       R"("active_experts":2,"expert_share":[0.625,0.375],"load":[5,3],"domain_by_expert":[[4,1],[1,2]]{2}}},)"
       R"({{"name":"blocks/01/mixture","h_s":0.125,"h_u":0.0,"dispatch_entropy":0.6875,"largest_share":1.0,)"

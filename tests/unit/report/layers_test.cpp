@@ -81,7 +81,7 @@ TEST_F(Layers, show_their_numbers_and_the_headline_the_loss_in_both_units) {
   const std::string shown = page();
   for (const char* number :
        {"id=\"test.loss\" value=\"0.6875\"", "id=\"test.bits_per_byte\" value=\"1\">1<",
-        "id=\"test.error\" value=\"0.625\"", "<dt>tokens per second</dt>",
+        "id=\"test.perplexity\" value=\"2\"", "id=\"test.error\" value=\"0.625\"", "<dt>tokens per second</dt>",
         "id=\"test.blocks/00/mixture.h_s\" value=\"0.5\"", "id=\"test.blocks/01/mixture.h_u\" value=\"0\"",
         "id=\"validation.blocks/01/mixture.largest_share\" value=\"1\">100.00%<",
         "id=\"final.test.blocks/01/mixture.dispatch_entropy\" value=\"0.6875\"", "<td>none</td>",

@@ -152,8 +152,10 @@ TEST(ValidateFamily, keys_that_a_model_without_a_mixture_does_not_read_are_named
                 c.moe.top_k = 0;
                 c.moe.hidden = 7;
                 c.moe.scale = 2;
+                c.optim.gate_learning_rate = 0.25;
               }),
-              HasSubstr("moe.hidden = 7, moe.scale = 2 with transformer.mixture_every = 0"));
+              HasSubstr("moe.hidden = 7, moe.scale = 2, optim.gate_learning_rate = 0.25 with "
+                        "transformer.mixture_every = 0"));
 }
 
 TEST(ValidateFamily, a_transformer_has_sizes_and_no_texts_of_networks) {
