@@ -155,7 +155,7 @@ Exported export_model(const checkpoint::Reader& reader, const run::Config& confi
   if (exported.layout->config != nullptr) {
     write("config.json", config_text(*exported.layout, subject, options.type));
   } else {
-    exported.remarks.emplace_back("no config.json: no other program has this model");
+    exported.remarks.emplace_back("no config.json: no other program reads this layout");
   }
   write("switchyard.ini", run::schema().to_ini(config));
   if (model::reads_tokens(config.model.family)) {

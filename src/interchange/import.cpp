@@ -56,12 +56,55 @@ void flatten_rotary(Json& config) {
   }
 }
 
+// What changes no number that such a model computes of a text.
+constexpr std::string_view of_no_arithmetic[] = {"_name_or_path",
+                                                 "architectures",
+                                                 "attention_dropout",
+                                                 "bos_token_id",
+                                                 "dtype",
+                                                 "eos_token_id",
+                                                 "initializer_range",
+                                                 "layer_types",
+                                                 "max_window_layers",
+                                                 "pad_token_id",
+                                                 "pretraining_tp",
+                                                 "router_aux_loss_coef",
+                                                 "torch_dtype",
+                                                 "tokenizer_class",
+                                                 "transformers_version",
+                                                 "max_position_embeddings",
+                                                 "use_cache"};
+
+// Nothing, in whatever type: a key of another model's that this one does not use.
+bool is_nothing(const Json& value) {
+  return value.is_null() || (value.is_boolean() && !value.get<bool>()) ||
+         (value.is_number() && value.get<double>() == 0) || (value.is_structured() && value.empty()) ||
+         (value.is_string() && value.get<std::string>().empty());
+}
+
+// What the arithmetic of our model makes of keys that no layout needs to write.
+Json with_implied(Json expected) {
+  expected["rope_type"] = expected["type"] = "default";
+  expected["partial_rotary_factor"] = expected["rope_parameters.partial_rotary_factor"] = 1.0;
+  expected["head_dim"] =
+      expected["hidden_size"].get<index_t>() / expected["num_attention_heads"].get<index_t>();
+  return expected;
+}
+
 // Whether two programs compute the same is only known of what both say.
 void expect_same_arithmetic(const Json& expected, Json found, const fs::path& file) {
   if (found.is_null()) return;
   flatten_rotary(found);
-  Json all = expected;
-  all["rope_type"] = all["type"] = "default";
+  const Json all = with_implied(expected);
+  for (const auto& [key, value] : found.items()) {
+    if (all.contains(key) || is_nothing(value) ||
+        std::ranges::find(of_no_arithmetic, key) != std::end(of_no_arithmetic))
+      continue;
+    throw ConfigError(fmt::format(
+        "'{}' says {} = {}, of which nothing is known here (it may be another function); take it out if it changes "
+        "nothing",
+        file.string(), key, value.dump()));
+  }
   for (const auto& [key, value] : all.items()) {
     if (key == "architectures" || !found.contains(key) || found[key].is_null()) continue;
     if (found[key] == value ||
@@ -132,8 +175,8 @@ class Importer {
     if (tensor::element_count(part.shape) == 0) return;
     const Vector<float> values = reader_.read(reader_.arrays().at(part.name));
     if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); }))
-      throw NumericError(fmt::format("'{}' of '{}' holds a number that is not finite; give another file",
-                                     part.name, file_.string()));
+      throw DataError(fmt::format("'{}' of '{}' holds a number that is not finite; give another file",
+                                  part.name, file_.string()));
     if (part.path.empty()) {
       if (std::ranges::any_of(values, [](float value) { return value != 0.0F; }))
         refuse("its array '{}' is not zeros, and the model has nothing in its place", part.name);

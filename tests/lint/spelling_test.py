@@ -17,7 +17,7 @@ AMERICAN = re.compile(
 # Names that others gave, and those that files of runs and configurations hold.
 GIVEN_NAMES = re.compile(
     r"\w*MPI_\w+|\b(?:cuda|H5|std::|benchmark::)\w+|AuthorizedKeysFile|common-licenses|LICENSE|\"license\"|initializer_list|\w+_color_sinks?\w*|-W[\w-]+|"
-    r"normalization_rule_name|tokenizer(?=\.model)|LoadFromSerializedProto|-artifact_prefix|color-(?:scheme|adjust)|\bcolor:|: center\b|(?:cluster_)?center_(?:min|max)|\"(?:cluster_)?center\"|"
+    r"normalization_rule_name|\"(?:initializer_range|tokenizer_class)\"|tokenizer(?=\.model)|LoadFromSerializedProto|-artifact_prefix|color-(?:scheme|adjust)|\bcolor:|: center\b|(?:cluster_)?center_(?:min|max)|\"(?:cluster_)?center\"|"
     r"optimizer(?=/)|(?<=[\"'`])optimizer(?=[\"'`])")
 
 

@@ -52,6 +52,8 @@ class Documents(runs.RunTest):
                 self.assertAlmostEqual(first["loss"], expected.loss, delta=1e-5 * expected.loss)
                 self.assertAlmostEqual(first["gradient_norm"], norm, delta=1e-5 * norm)
                 losses[across] = first["loss"]
+            said = self.expect(runs.switchyard("export", run, f"--out={self.new_path()}"), 0).out
+            self.assertEqual("transformer.across_documents = no (" in said, across == "no")
         self.assertNotAlmostEqual(losses["yes"], losses["no"], delta=1e-4)
 
 

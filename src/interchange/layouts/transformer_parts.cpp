@@ -25,6 +25,8 @@ std::string transformer_misfit(const run::Config& config) {
     return fmt::format("transformer.quantise = {} (matrices there are multiplied as they are)",
                        run::schema().text(config, "transformer.quantise"));
   }
+  if (!config.model.transformer.across_documents)
+    return "transformer.across_documents = no (a token there sees all before it)";
   return {};
 }
 
