@@ -191,10 +191,10 @@ std::string class_table(const moe::RoutingStatistics& routing, std::string_view 
 }
 
 std::string domain_table(const moe::RoutingStatistics& routing, const std::vector<std::string>& domains,
-                         std::string_view split, const TextStyle& style) {
-  return kind_table(
-      routing, {"domain", "domains", "tokens", &moe::RoutingStatistics::by_group, routing.groups(), &domains},
-      split, style);
+                         std::string_view split, const TextStyle& style, std::string_view rows) {
+  return kind_table(routing,
+                    {"domain", "domains", rows, &moe::RoutingStatistics::by_group, routing.groups(), &domains},
+                    split, style);
 }
 
 std::string importance_advice(double weight) {
@@ -209,9 +209,10 @@ std::string dead_expert_warning(const moe::RoutingStatistics& statistics, std::s
   if (dead.empty()) return "";
   const std::string advice = importance_weight ? importance_advice(*importance_weight) + "," : "try";
   const std::string text = fmt::format(
-      "dead experts: {} (chosen for less than 1 {} in 1000 of {}); {} fewer experts (moe.experts) or "
+      "dead experts: {} ({} for less than 1 {} in 1000 of {}); {} fewer experts (moe.experts) or "
       "another seed (run.seed)",
-      dead_experts_text(statistics), statistics.classes() > 0 ? "sample" : "token", split, advice);
+      dead_experts_text(statistics), statistics.chooses() ? "chosen" : "the largest weight",
+      statistics.classes() > 0 ? "sample" : "token", split, advice);
   std::string out;
   for (const std::string& line : wrap(text, style.columns - 9)) {
     out += fmt::format("{}{}\n", out.empty() ? "warning: " : "         ", line);
@@ -230,8 +231,9 @@ std::string result_text(const Result& result, const TextStyle& style) {
     if (routing.experts() < 2) continue;
     const std::string where = name.empty() ? std::string(split) : fmt::format("{} of {}", split, name);
     out += "\n" + usage_bars(routing, where, style) + "\n";
+    const std::string_view rows = routing.rows() == shown->samples() ? "tokens" : "sub-tokens";
     out += routing.classes() > 0 ? class_table(routing, where, style)
-                                 : domain_table(routing, shown->group_names, where, style);
+                                 : domain_table(routing, shown->group_names, where, style, rows);
     warnings += dead_expert_warning(routing, where, result.importance_weight, style);
   }
   return warnings.empty() ? out : out + "\n" + warnings;

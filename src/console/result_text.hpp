@@ -34,7 +34,7 @@ std::string class_table(const moe::RoutingStatistics& statistics, std::string_vi
                         const TextStyle& style);
 // The same of domains, by their names.
 std::string domain_table(const moe::RoutingStatistics& statistics, const std::vector<std::string>& domains,
-                         std::string_view split, const TextStyle& style);
+                         std::string_view split, const TextStyle& style, std::string_view rows = "tokens");
 // "try ...", against experts that get too few samples; without the end of a sentence.
 std::string importance_advice(double importance_weight);
 // Empty where no expert is dead.

@@ -127,7 +127,17 @@ Vector<double> RoutingStatistics::importance_share() const {
   return share;
 }
 
-bool RoutingStatistics::is_dead(index_t e) const { return rows() > 0 && expert_share(e) < 1e-3; }
+bool RoutingStatistics::chooses() const {
+  for (index_t e = 0; e < experts(); ++e) {
+    if (load(e) != rows()) return true;
+  }
+  return false;
+}
+
+bool RoutingStatistics::is_dead(index_t e) const {
+  if (rows() == 0) return false;
+  return (chooses() ? per_row(static_cast<double>(load(e))) : expert_share(e)) < 1e-3;
+}
 
 std::vector<index_t> RoutingStatistics::dead_experts() const {
   std::vector<index_t> dead;

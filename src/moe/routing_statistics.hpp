@@ -71,10 +71,12 @@ class RoutingStatistics {
   // them.
   double dispatch_entropy() const { return dispatch_entropy(2, groups()); }  // of groups
   double dispatch_entropy_label() const { return dispatch_entropy(0, classes()); }
-  double expert_share(index_t e) const;       // share of rows whose largest weight is e's
-  Vector<double> expert_share() const;        // of all experts
-  Vector<double> importance_share() const;    // mean gate weight
-  bool is_dead(index_t e) const;              // chosen for less than 1 row in 1000
+  double expert_share(index_t e) const;     // share of rows whose largest weight is e's
+  Vector<double> expert_share() const;      // of all experts
+  Vector<double> importance_share() const;  // mean gate weight
+  bool chooses() const;                     // rows do not go to every expert
+  // Chosen for less than 1 row in 1000; where nothing chooses, it has the largest weight for as few.
+  bool is_dead(index_t e) const;
   std::vector<index_t> dead_experts() const;  // those
   double largest_share() const;               // the largest of expert_share()
   // Experts with a larger share than least_active_share(): 1%, or half of an even share where there are more

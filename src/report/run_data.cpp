@@ -164,6 +164,10 @@ index_t Records::experts() const {
   return load.empty() ? 0 : static_cast<index_t>(load.front().values.size());
 }
 
+bool RunData::of_text() const {
+  return !layers.empty() || !find_evaluation(*this, "bits_per_byte").object.is_null();
+}
+
 Found find_evaluation(const Records& records, std::string_view name) {
   for (const std::string_view split : {"test", "validation"}) {
     const Json& object = member(records.summary, split);

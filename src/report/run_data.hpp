@@ -47,6 +47,8 @@ struct RunData : Records {
   std::string config_text;                                   // empty: there is no config.ini
   std::map<std::string, std::string, std::less<>> settings;  // "moe.experts" -> "5"
   std::vector<Records> layers;  // of a model of several mixture layers; none: the model is one
+  // Whether its rows are tokens.
+  bool of_text() const;
   bool has_metrics = false;
   bool torn_line = false;  // metrics.jsonl ended in the middle of a record, which was left out
 };

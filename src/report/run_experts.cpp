@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::size_t areas_shown = 7;  // and one for all others: as many as there are colours
 constexpr std::size_t bars_shown = 64;
-constexpr double dead_below = 0.001;  // of the samples, as metrics.jsonl's dead_experts
 
 // Columns of more experts than there are colours: those with the largest sums stay, the others become one.
 void merge_small_parts(StackedChart& chart) {
@@ -190,14 +189,6 @@ Figure dropped_chart(const Records& records) {
 }
 
 }  // namespace
-
-std::vector<index_t> dead_experts(const std::vector<double>& expert_share) {
-  std::vector<index_t> dead;
-  for (std::size_t e = 0; e < expert_share.size(); ++e) {
-    if (expert_share[e] < dead_below) dead.push_back(static_cast<index_t>(e));
-  }
-  return dead;
-}
 
 std::string run_experts(const Records& records) {
   std::vector<Figure> figures = {draw(share_chart(records)), draw(usage_chart(records)),

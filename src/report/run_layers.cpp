@@ -30,13 +30,13 @@ std::vector<Column> columns_of(const Records& layer) {
 }
 
 // "none", "4 of 8 (1, 2, 6, 7)".
-std::string dead_text(const std::vector<double>& share) {
+std::string dead_text(const Json& evaluation) {
   constexpr std::size_t listed = 8;
-  if (share.empty()) return "–";
-  const std::vector<index_t> dead = dead_experts(share);
+  if (member(evaluation, "dead_experts").is_null()) return "–";
+  const std::vector<double> dead = numbers_of(evaluation, "dead_experts");
   if (dead.empty()) return "none";
   const std::string which = dead.size() > listed ? "" : fmt::format(" ({})", fmt::join(dead, ", "));
-  return fmt::format("{} of {}{}", dead.size(), share.size(), which);
+  return fmt::format("{} of {}{}", dead.size(), numbers_of(evaluation, "expert_share").size(), which);
 }
 
 std::vector<std::string> row_of(const Records& layer, std::string_view of, const Json& evaluation) {
@@ -45,7 +45,7 @@ std::vector<std::string> row_of(const Records& layer, std::string_view of, const
     row.push_back(data_element(number_of(evaluation, name), style_of(name),
                                fmt::format("{}.{}.{}", of, layer.name, name)));
   }
-  row.push_back(dead_text(numbers_of(evaluation, "expert_share")));
+  row.push_back(dead_text(evaluation));
   return row;
 }
 

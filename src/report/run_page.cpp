@@ -67,21 +67,20 @@ bool takes_regularisers(const RunData& run) {
 
 // Of the run itself, or of one of its layers.
 std::string dead_expert_warning(const RunData& run, const Records& records) {
-  const Found found = find_evaluation(records, "expert_share");
-  const std::vector<double> share = numbers_of(found.object, "expert_share");
-  const std::vector<index_t> dead = dead_experts(share);
+  const Found found = find_evaluation(records, "dead_experts");
+  const std::vector<double> dead = numbers_of(found.object, "dead_experts");
   if (dead.empty()) return "";
   return fmt::format(
-      "Dead experts{}: {} of {} ({}). They are chosen for less than 1 {} in 1000 ({}); try {}fewer experts "
+      "Dead experts{}: {} of {} ({}). They serve less than 1 {} in 1000 ({}); try {}fewer experts "
       "(moe.experts) or another seed (run.seed).",
-      records.of_layer() ? " of " + records.name : "", dead.size(), share.size(), fmt::join(dead, ", "),
+      records.of_layer() ? " of " + records.name : "", dead.size(), records.experts(), fmt::join(dead, ", "),
       records.row_kind(), found.of,
       takes_regularisers(run) ? "a larger importance regulariser (moe.importance), " : "");
 }
 
 std::string headline_tiles(const RunData& run) {
   std::vector<Tile> tiles;
-  const bool is_mixture = run.layers.empty();
+  const bool is_mixture = !run.of_text();
   add_scores(run, is_mixture ? Span(scores) : Span(text_scores), tiles);
   // A single expert has nothing to choose, and so no entropies.
   if (is_mixture && run.experts() != 1) add_scores(run, expert_scores, tiles);
@@ -154,7 +153,9 @@ std::string subtitle(const RunData& run, const Headline& headline) {
   std::string out;
   for (const auto& [key, label] : headline) {
     const auto found = run.settings.find(key);
-    if (found == run.settings.end()) continue;
+    if (found == run.settings.end() || found->second.empty()) continue;
+    // A model of text without a layer is none of a mixture.
+    if (key.starts_with("moe.") && run.of_text() && run.layers.empty()) continue;
     out += fmt::format("{}{} {}", out.empty() ? "" : " · ", label, escape(found->second));
   }
   return out;
@@ -182,7 +183,7 @@ std::string run_page(const std::filesystem::path& folder, const Headline& headli
   const RunData run = read_run(folder);
   std::string html = headline_tiles(run) + warnings_html(warnings_of(run)) +
                      section_html("learning", "Learning", run_learning(run));
-  if (run.layers.empty() && run.experts() != 1) html += section_html("experts", "Experts", run_experts(run));
+  if (!run.of_text() && run.experts() != 1) html += section_html("experts", "Experts", run_experts(run));
   html += run_layers(run) + section_html("time", "Time", run_time(run)) +
           section_html("configuration", "Configuration", configuration(run));
   return document_html({fmt::format("Run {}", folder_name(folder)), subtitle(run, headline), html});

@@ -15,9 +15,6 @@ std::string run_experts(const Records& records);
 std::string run_layers(const RunData& run);  // a section for each of several layers
 std::string run_time(const RunData& run);    // seconds per phase
 
-// Experts with less than 1 in 1000 of the samples, as metrics.jsonl's dead_experts.
-std::vector<index_t> dead_experts(const std::vector<double>& expert_share);
-
 // A chart over steps without a curve; its note says how many steps a point is the mean of, if not one.
 LineChart step_chart(const Records& records, std::string title, std::string y_label);
 // The step records' member `name`.

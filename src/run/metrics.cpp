@@ -94,6 +94,7 @@ Json routing_object(const RoutingStatistics& routing) {
   object["active_experts"] = routing.active_experts();
   object["expert_share"] = routing.expert_share();
   object["load"] = load_of(routing);
+  object["dead_experts"] = routing.dead_experts();
   if (routing.is_limited) object["dropped"] = routing.dropped_share();
   if (routing.classes() > 0)
     object["class_by_expert"] = count_table(routing, routing.classes(), &RoutingStatistics::by_label);
@@ -111,7 +112,6 @@ void add_details(Json& object, const RoutingStatistics& routing) {
     object["class_by_expert_predicted"] =
         count_table(routing, routing.classes(), &RoutingStatistics::by_prediction);
   }
-  object["dead_experts"] = routing.dead_experts();
 }
 
 }  // namespace

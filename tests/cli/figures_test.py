@@ -63,6 +63,7 @@ class Reference:
         self.by_label = self.table(labels)
         self.by_prediction = self.table(self.y[rows, self.largest].argmax(axis=1))
         self.share = self.by_label.sum(axis=0) / self.n
+        self.serves = self.share if self.k == E else self.load / self.n
         self.task_loss = -numpy.log(self.mixture[rows, labels]).mean()
         answer = self.mixture / self.w.sum(axis=1, keepdims=True)
         self.loss = -numpy.log(answer[rows, labels]).mean()
@@ -90,7 +91,7 @@ class Reference:
                 "h_s": entropy(self.p).mean(), "h_s_chosen": entropy(self.w / self.w.sum(axis=1, keepdims=True)).mean(),
                 "h_u": entropy(self.usage / self.usage.sum()), "mi_predicted": information(self.by_prediction),
                 "mi_true": information(self.by_label), "load": self.load.tolist(),
-                "dead_experts": [e for e in range(E) if self.share[e] < 1e-3]}
+                "dead_experts": [e for e in range(E) if self.serves[e] < 1e-3]}
 
     def evaluation(self):
         within = sum(-count / self.n * math.log(count / self.by_label[:, e].sum())

@@ -142,7 +142,7 @@ class Report(OfText):
     def test_the_numbers_are_those_of_the_summary(self):
         page, test = self.page(self.run_folder), runs.summary(self.run_folder)["test"]
         shown = {name: float(value) for name, value in re.findall(r'<data id="([^"]+)" value="([^"]+)"', page)}
-        for name in ("loss", "bits_per_byte", "error"):
+        for name in ("loss", "perplexity", "bits_per_byte", "error"):
             self.assertEqual(shown[f"test.{name}"], test[name])
         for layer in test["layers"]:
             for name in ("h_s", "h_u", "dispatch_entropy", "largest_share", "active_experts"):

@@ -100,14 +100,15 @@ std::string evaluate_help() {
 Evaluates a checkpoint, or one of a run folder (--checkpoint; without it the newest whole one), on a whole split and
 prints one JSON object: error, loss (-ln of the label's probability), task_loss (model.loss), h_s, h_s_chosen, h_u,
 mi_predicted, mi_true (bits), dispatch_entropy_label (nats), largest_share, active_experts, expert_share, load,
-class_by_expert; dispatch_entropy and cluster_by_expert where the data carry clusters; data.same_as_run, whether these
-are the data of the checkpoint's run. Of a model of text: error, loss, task_loss (nats a token), perplexity (exp(loss)),
-bits_per_byte, domains (their names), and for each mixture layer of layers its name, h_s to load without what is of
-classes, dispatch_entropy of the domains, and domain_by_expert; samples are tokens, or bytes. The numbers do not depend
-on the number of ranks, but for time.sent_rows, the rows that crossed to another rank. --moe.top_k=1 asks one expert a
-sample of a mixture that was trained with more; load counts the samples that chose each expert. --moe.capacity=F limits
-what an expert takes of a batch; dropped is then the share of the slots that had no place left. --data.file=FILE may be
-another file of tokens, if it is of the run's vocabulary (`switchyard corpus --vocabulary=RUN`).
+dead_experts, class_by_expert; dispatch_entropy and cluster_by_expert where the data carry clusters; data.same_as_run,
+whether these are the data of the checkpoint's run. Of a model of text: error, loss, task_loss (nats a token),
+perplexity (exp(loss)), bits_per_byte, domains (their names), and for each mixture layer of layers its name, h_s to
+dead_experts without what is of classes, dispatch_entropy of the domains, and domain_by_expert; samples are tokens, or
+bytes. The numbers do not depend on the number of ranks, but for time.sent_rows, the rows that crossed to another
+rank. --moe.top_k=1 asks one expert a sample of a mixture that was trained with more; load counts the samples that
+chose each expert. --moe.capacity=F limits what an expert takes of a batch; dropped is then the share of the slots
+that had no place left. --data.file=FILE may be another file of tokens, if it is of the run's vocabulary (`switchyard
+corpus --vocabulary=RUN`).
 )";
 }
 

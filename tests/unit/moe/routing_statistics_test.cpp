@@ -196,6 +196,13 @@ TEST(RoutingStatistics, calls_an_expert_dead_below_one_sample_in_a_thousand) {
   statistics.by_label(0, 0) = 9981;
   statistics.by_label(0, 1) = 10;
   statistics.by_label(0, 2) = 9;
+  // By choices, of which one row in a thousand needs not be of the largest weight.
+  statistics.load(0) = 10000;
+  statistics.load(1) = 9;
+  statistics.load(2) = 9991;
+  EXPECT_THAT(statistics.dead_experts(), testing::ElementsAre(1));
+  // Where every expert sees every row, by the largest weights.
+  for (index_t e = 0; e < 3; ++e) statistics.load(e) = 10000;
   EXPECT_THAT(statistics.dead_experts(), testing::ElementsAre(2));
 }
 

@@ -40,9 +40,9 @@ void write_run(const std::filesystem::path& folder) {
   write_file(
       folder / "summary.json",
       R"({"steps":12,"parameters":123456,"seed":7,"train":{"samples_per_second":1234.5,"dispatch_entropy":0.21},)"
-      R"("validation":{"error":0.04,"expert_share":[0.7,0.3]},)"
+      R"("validation":{"error":0.04,"expert_share":[0.7,0.3],"dead_experts":[]},)"
       R"("test":{"error":0.0425,"loss":0.40625,"h_s":0.0995,"h_u":0.96875,"mi_predicted":0.71,"mi_true":0.61,)"
-      R"("expert_share":[1.0,0.0],"class_by_expert":[[7,3],[1,9],[0,10]],"dispatch_entropy":0.3125},)"
+      R"("expert_share":[1.0,0.0],"dead_experts":[1],"class_by_expert":[[7,3],[1,9],[0,10]],"dispatch_entropy":0.3125},)"
       R"("exit":{"code":0,"reason":"finished all 12 steps"},"build":{"version":"0.1.0","cuda":false}})");
 }
 
@@ -53,9 +53,9 @@ std::string text_evaluation(double loss, std::string_view details) {
   return fmt::format(
       R"("error":0.625,"loss":{0},"task_loss":{0},"perplexity":2.0,"bits_per_byte":{1},"domains":["code","<letters>"],"layers":[)"
       R"({{"name":"blocks/00/mixture","h_s":0.5,"h_u":0.96875,"dispatch_entropy":0.25,"largest_share":0.625,)"
-      R"("active_experts":2,"expert_share":[0.625,0.375],"load":[5,3],"domain_by_expert":[[4,1],[1,2]]{2}}},)"
+      R"("active_experts":2,"expert_share":[0.625,0.375],"load":[5,3],"dead_experts":[],"domain_by_expert":[[4,1],[1,2]]{2}}},)"
       R"({{"name":"blocks/01/mixture","h_s":0.125,"h_u":0.0,"dispatch_entropy":0.6875,"largest_share":1.0,)"
-      R"("active_experts":1,"expert_share":[1.0,0.0],"load":[8,0],"domain_by_expert":[[5,0],[3,0]]{2}}}])",
+      R"("active_experts":1,"expert_share":[1.0,0.0],"load":[8,0],"dead_experts":[1],"domain_by_expert":[[5,0],[3,0]]{2}}}])",
       loss, loss / 0.6875, details);
 }
 
@@ -73,8 +73,7 @@ void write_text_run(const std::filesystem::path& folder) {
     if (step % 4 != 0) continue;
     metrics += fmt::format(R"({{"kind":"evaluation","split":"validation","step":{},"epoch":{},{}}})"
                            "\n",
-                           step, step / 4,
-                           text_evaluation(5.5 / step, R"(,"importance_share":[0.75,0.25],"dead_experts":[])"));
+                           step, step / 4, text_evaluation(5.5 / step, R"(,"importance_share":[0.75,0.25])"));
   }
   write_file(folder / "metrics.jsonl", metrics);
   write_file(folder / "summary.json",

@@ -90,8 +90,7 @@ TEST_F(Layers, show_their_numbers_and_the_headline_the_loss_in_both_units) {
   }
   EXPECT_THAT(shown, Not(HasSubstr("id=\"test.h_s\"")));
   EXPECT_EQ(count_of(shown, "Dead experts of"), 1U);
-  EXPECT_THAT(
-      shown, HasSubstr("Dead experts of blocks/01/mixture: 1 of 2 (1). They are chosen for less than 1 token"));
+  EXPECT_THAT(shown, HasSubstr("Dead experts of blocks/01/mixture: 1 of 2 (1). They serve less than 1 token"));
 }
 
 TEST_F(Layers, name_the_domains) {

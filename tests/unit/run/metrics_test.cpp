@@ -151,7 +151,7 @@ TEST(EvaluationRecordObject, of_several_layers_has_one_object_for_each) {
   for (const Json& layer : object["layers"]) {
     EXPECT_THAT(keys(layer), testing::ElementsAre("name", "h_s", "h_s_chosen", "h_u", "dispatch_entropy",
                                                   "largest_share", "active_experts", "expert_share", "load",
-                                                  "domain_by_expert", "importance_share", "dead_experts"));
+                                                  "dead_experts", "domain_by_expert", "importance_share"));
   }
   EXPECT_EQ(object["layers"][0]["domain_by_expert"].dump(), "[[400,100,100],[0,0,400]]");
 }
@@ -163,8 +163,8 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
   EXPECT_THAT(keys(object),
               testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "task_loss", "h_s",
                                    "h_s_chosen", "h_u", "mi_predicted", "mi_true", "dispatch_entropy_label",
-                                   "largest_share", "active_experts", "expert_share", "load", "class_by_expert",
-                                   "importance_share", "class_by_expert_predicted", "dead_experts", "time"));
+                                   "largest_share", "active_experts", "expert_share", "load", "dead_experts",
+                                   "class_by_expert", "importance_share", "class_by_expert_predicted", "time"));
   EXPECT_EQ(object["kind"], "evaluation");
   EXPECT_EQ(object["split"], "validation");
   EXPECT_EQ(object["step"], 540);
@@ -180,7 +180,7 @@ TEST(EvaluationObject, has_the_names_that_all_readers_know) {
   EXPECT_THAT(keys(object),
               testing::ElementsAre("error", "loss", "task_loss", "h_s", "h_s_chosen", "h_u", "mi_predicted",
                                    "mi_true", "dispatch_entropy_label", "largest_share", "active_experts",
-                                   "expert_share", "load", "class_by_expert"));
+                                   "expert_share", "load", "dead_experts", "class_by_expert"));
   EXPECT_EQ(object["largest_share"], 0.45);
   EXPECT_EQ(object["active_experts"].dump(), "3");
   EXPECT_EQ(object["error"], 0.1);
