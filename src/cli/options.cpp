@@ -17,8 +17,6 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::string_view command_line = "command line";
-
 po::options_description option_table(const KnownOptions& known) {
   po::options_description table;
   for (const std::string_view name : known.own)
@@ -41,12 +39,13 @@ void expect_known(const KnownOptions& known, std::string_view name) {
   const auto found = std::ranges::find_if(known.schemas, has_section);
   if (found != known.schemas.end()) {
     (*found)->find(name, command_line);
-  } else if (!known.schemas.empty()) {
+  } else if (!known.schemas.empty() && (known.own.empty() || name.find('.') != name.npos)) {
     known.schemas.back()->find(name, command_line);
   } else {
     throw ConfigError(fmt::format(
-        "--{} is no option of this command (command line); {}", name,
-        known.own.empty() ? "it takes none" : fmt::format("there is --{}", fmt::join(known.own, ", --"))));
+        "--{} is no option of this command (command line); {}{}", name,
+        known.own.empty() ? "it takes none" : fmt::format("there is --{}", fmt::join(known.own, ", --")),
+        known.schemas.empty() ? "" : ", and each key as --section.key=value"));
   }
 }
 

@@ -18,6 +18,9 @@ struct Config;
 
 namespace switchyard::cli {
 
+// Where an option was found, in messages.
+inline constexpr std::string_view command_line = "command line";
+
 // One --section.key=value.
 struct Override {
   std::string key;

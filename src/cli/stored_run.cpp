@@ -34,8 +34,14 @@ std::string checkpoint_of(Runtime& runtime, const std::function<CommandLine()>& 
 run::Config stored_config(Runtime& runtime, const checkpoint::Reader& reader, const std::string& file,
                           const CommandLine& line) {
   return runtime.read_config([&] {
-    return parse_overrides(run::without_training(run::parse_config(reader.text("config"), file)), line,
-                           evaluation_rule);
+    run::Config stored = run::without_training(run::parse_config(reader.text("config"), file));
+    for (const Override& override : line.overrides) {
+      if (override.key != "moe.capacity") continue;
+      run::Config asked = stored;
+      run::schema().set(asked, override.key, override.value, command_line);
+      run::set_capacity(stored.moe, asked.moe.capacity);
+    }
+    return parse_overrides(std::move(stored), line, evaluation_rule);
   });
 }
 

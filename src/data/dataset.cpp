@@ -42,7 +42,8 @@ Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisati
     normalised_.push_back(table_of(normalisation.mean[c], normalisation.standard_deviation[c]));
   ContentHash hash;
   source_->add_content(hash);
-  identity_ = {size(Split::train), size(Split::validation), size(Split::test), hash.hex()};
+  identity_ = {source_->held(Split::train), source_->held(Split::validation), source_->held(Split::test),
+               hash.hex()};
 }
 
 Dataset::Dataset(Dataset&&) noexcept = default;

@@ -12,7 +12,7 @@ namespace switchyard::moe {
 int ranks_per_replica(int ranks, index_t replicas) {
   if (replicas < 1 || ranks % replicas != 0) {
     throw ConfigError(fmt::format(
-        "{} ranks cannot hold {} replicas of the experts (each replica needs equally many ranks); set "
+        "{} rank(s) cannot hold {} replicas of the experts (each replica needs equally many ranks); set "
         "moe.replicas to a divisor of the number of ranks",
         ranks, replicas));
   }

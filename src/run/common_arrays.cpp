@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "config/messages.hpp"
+#include "run/upcycling.hpp"
 
 namespace switchyard::run {
 namespace {
@@ -116,7 +117,11 @@ std::string nearest_name(const Shapes& shared, const std::string& pattern) {
 std::string parts_that_fit(comm::Communicator& communicator, const Shapes& stored, const Shapes& shared,
                            const std::vector<Held>& held, const Patterns& patterns) {
   constexpr std::size_t longest_bytes = 200;
-  const Patterns candidates = layers_and_wholes(shared);
+  Shapes named = shared;
+  for (const auto& [path, shape] : stored) {
+    if (is_dense_in_place_of_mixture(path, held)) named[expert_path_of(path)] = shape;
+  }
+  const Patterns candidates = layers_and_wholes(named);
   Vector<std::int64_t> misfits(std::ssize(candidates));
   const auto count_misfit = [&](const std::string& name) {
     for (std::size_t c = 0; c < candidates.size(); ++c) misfits[c] += candidates[c].matches(name) ? 1 : 0;

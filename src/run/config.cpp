@@ -85,6 +85,13 @@ bool may_change_in_evaluation(const config::Field& field) {
          field.free_in_evaluation;
 }
 
+void set_capacity(moe::Options& moe, double capacity) {
+  const moe::Options defaults;
+  if (capacity == 0) moe.drop = defaults.drop;
+  moe.capacity_when = capacity == 0 ? defaults.capacity_when : moe::When::always;
+  moe.capacity = capacity;
+}
+
 Config without_training(Config config) {
   const Config defaults;
   for (const config::Key& key : schema().keys()) {
@@ -95,13 +102,9 @@ Config without_training(Config config) {
   if (config.moe.noise_when == moe::When::training && config.moe.gate_value == moe::GateValue::softmax) {
     config.moe.noise = defaults.moe.noise;
     config.moe.noise_scale = defaults.moe.noise_scale;
+    config.moe.noise_draw = defaults.moe.noise_draw;
   }
-  // So is such a capacity; one that an evaluation asks for is of it.
-  if (model::has_mixture(config.model) && config.moe.capacity_when == moe::When::training) {
-    config.moe.capacity = defaults.moe.capacity;
-    config.moe.drop = defaults.moe.drop;
-    config.moe.capacity_when = moe::When::always;
-  }
+  if (config.moe.capacity_when == moe::When::training) set_capacity(config.moe, 0);  // so is such a capacity
   config.moe.replicas = defaults.moe.replicas;  // they share out what is trained
   return config;
 }

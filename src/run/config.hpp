@@ -46,6 +46,8 @@ bool may_change_on_resume(const config::Field& field);
 // Whether a trained model may be asked with another value than it was trained with.
 bool may_change_in_evaluation(const config::Field& field);
 
+// What an evaluation is asked to limit: in every pass, and with 0 there is nothing to say of it.
+void set_capacity(moe::Options& moe, double capacity);
 // Every key that training alone reads at its default: what is left is valid for any such model.
 Config without_training(Config config);
 

@@ -88,6 +88,12 @@ void check_expert_count(const Shapes& stored, const Patterns& patterns, index_t 
       found.insert(std::move(expert));
   }
   if (found.empty() || std::ssize(found) == expected) return;
+  if (expected == 0) {
+    throw ConfigError(fmt::format(
+        "it holds {} experts, and this run's model has no mixture to hold them (transformer.mixture_every = 0); set "
+        "transformer.mixture_every, or give the checkpoint of a dense model",
+        found.size()));
+  }
   throw ConfigError(
       fmt::format("it holds {} experts, and this run has {} (every expert is read by its number); set "
                   "moe.experts = {}",

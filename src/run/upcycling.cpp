@@ -36,6 +36,11 @@ void read_experts_from_dense(const Shapes& stored, std::vector<Held>& held) {
   }
 }
 
+std::string expert_path_of(const std::string& dense_path) {
+  const std::size_t at = dense_path.find(of_dense);
+  return dense_path.substr(0, at).append(of_experts).append("0000/") + dense_path.substr(at + of_dense.size());
+}
+
 bool is_dense_in_place_of_mixture(const std::string& path, const std::vector<Held>& held) {
   const std::size_t at = path.find(of_dense);
   if (at == path.npos || !path.starts_with(parameters)) return false;
@@ -57,6 +62,13 @@ void check_copies(const Shapes& stored, const std::vector<Held>& wanted, const s
   if (misfit == wanted.end()) return;
   const bool has_sub_heads = std::ranges::any_of(
       held, [](const Held& one) { return one.array.name.ends_with("/mixture/head/weight"); });
+  const tensor::Shape &dense = stored.at(misfit->path), &expert = misfit->array.shape;
+  if (const std::size_t width = misfit->path.ends_with("/glu/weight") ? 0 : 1;
+      !has_sub_heads && dense[width] != expert[width]) {
+    throw ConfigError(fmt::format(
+        "its array '{}' has the shape {}, and this run's experts see rows of {} numbers; set transformer.width = {}",
+        misfit->path, tensor::to_string(dense), expert[width], dense[width]));
+  }
   throw ConfigError(fmt::format(
       "its array '{}' has the shape {}, and that of an expert which would begin as its copy {} ({}); {}",
       misfit->path, tensor::to_string(stored.at(misfit->path)), tensor::to_string(misfit->array.shape),

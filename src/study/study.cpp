@@ -276,8 +276,8 @@ std::string Study::checkpoint_note() const {
       folders, [this](const std::string& folder) { return !has_best_checkpoint(path(folder)); });
   if (without == 0) return {};
   return fmt::format(
-      "\nno checkpoint was kept of {} of {} runs (without a validation split none is the best; "
-      "study.keep_checkpoints = yes keeps the last ones)\n",
+      "\nno checkpoint was kept of {} of {} runs (none is the best without a validation split, or where training ends "
+      "before the first evaluation: train.evaluate_every_steps; study.keep_checkpoints = yes keeps the last ones)\n",
       without, folders.size());
 }
 

@@ -22,7 +22,7 @@ inline constexpr std::string_view study_place = "--study.dir=PATH";
 files::File make_and_lock(const std::filesystem::path& folder);
 
 // Removes the checkpoints of a run that needs them no more, but for its best one. A run without a validation
-// split has none, and keeps none.
+// split, or that ended before the first evaluation, has none, and keeps none.
 void remove_checkpoints(const std::filesystem::path& run_folder);
 // Puts a finished run at a second place, where none is, as the run of `config` (the text of its config.ini);
 // all of it or, if the study is killed, nothing.

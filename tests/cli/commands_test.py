@@ -266,6 +266,8 @@ class OfCheckpoints(runs.RunTest):
             (["inspect", "a", "--checkpoint=1", "--checkpoint=1"], 2, "--checkpoint is given twice"),
             (["eval"], 2, "eval takes one checkpoint"),
             (["eval", self.checkpoint, "--split=all"], 2, "--split=all is no split"),
+            (["eval", self.checkpoint, "--spilt=test"], 2, "--spilt is no option of this command (command line); there is "
+             "--split, --checkpoint, and each key as --section.key=value"),
             (["eval", self.checkpoint, "--moe.experts=3"], 2, "moe.experts"),
             (["resume"], 2, "resume takes one run folder"),
             (["resume", self.folder], 3, "there is no run in"),
@@ -278,7 +280,7 @@ class OfCheckpoints(runs.RunTest):
         for arguments, code, fragment in uses:
             with self.subTest(arguments=arguments):
                 self.expect_failure(runs.switchyard(*arguments), code, fragment)
-        for arguments, code, fragment in uses[6:11] + uses[14:15]:
+        for arguments, code, fragment in uses[6:12] + uses[15:16]:
             with self.subTest(arguments=arguments, ranks=3):
                 self.expect_failure(runs.switchyard(*arguments, ranks=3), code, fragment)
 

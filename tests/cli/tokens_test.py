@@ -165,6 +165,8 @@ class Runs(OfTokens):
                             f"of another vocabulary than the model's (290 pieces, and that one has {VOCABULARY})")
         found = json.loads(self.say("eval", self.run_folder, f"--data.file={self.file}"))
         self.assertTrue(found["data"]["same_as_run"])
+        found = json.loads(self.say("eval", self.run_folder, "--data.evaluation_samples=2"))
+        self.assertTrue(found["data"]["same_as_run"])
         self.expect_failure(runs.switchyard("resume", self.run_folder, f"--data.file={other}"), 3,
                             "the data are not those that the run began with")
         for file, said in ((SOURCE / "README.md", "another kind of file"), (runs.newest_checkpoint(self.run_folder), "it is a checkpoint")):

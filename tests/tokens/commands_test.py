@@ -32,8 +32,8 @@ class Start(token_runs.TokenTest):
         self.assertEqual(found["experts"], "5, top-2")
         self.assertEqual(found["loss"], "cross-entropy of the next token + 0.1 importance + 0.01 z_loss")
         gate, expert, trunk = 12 * 5 + 5, 12 * 16 + 16 + 16 * 12 + 12, 256 * 12 + 3 * 12
-        self.assertEqual(found["parameters"], f"{trunk + 2 * (gate + 5 * expert):,} ({trunk:,} outside of 2 mixture layers; "
-                                              f"in each: gate {gate}, an expert {expert})")
+        self.assertEqual(found["parameters"], f"{trunk + 2 * (gate + 5 * expert):,} ({trunk:,} outside of gates and experts; in each of "
+                                              f"2 mixture layers: gate {gate}, an expert {expert})")
         self.assertEqual(found["first weights"], "drawn")
 
     def test_of_one(self):
@@ -44,7 +44,7 @@ class Start(token_runs.TokenTest):
         self.assertEqual(found["family"], "tokens, 1 block of width 12")
         self.assertEqual(found["experts"], "5, dense (every expert sees every token)")
         self.assertEqual(found["loss"], "cross-entropy of the next token")
-        self.assertIn("outside of 1 mixture layer; in each:", found["parameters"])
+        self.assertIn("outside of gates and experts; in each of 1 mixture layer:", found["parameters"])
 
 
 class OfCheckpoints(token_runs.TokenTest):

@@ -104,6 +104,8 @@ class Capacity(token_runs.TokenTest):
         self.assertEqual(evaluate(always)["layers"], expected["layers"])
         self.assertEqual(evaluate(of_training, "--moe.capacity=0.6")["loss"], expected["loss"])
         self.assertEqual(evaluate(always, "--moe.capacity=0")["loss"], runs.summary(of_training)["test"]["loss"])
+        by_score = self.train(moe_capacity_when="always", moe_drop="score", **keys)
+        self.assertNotIn("dropped", evaluate(by_score, "--moe.capacity=0")["layers"][0])
         self.assertEqual(len(set(evaluate(of_training, "--moe.top_k=0")["layers"][0]["load"])), 1)
 
 

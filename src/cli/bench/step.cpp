@@ -97,10 +97,15 @@ std::string_view why_above_one(nn::Precision precision) {
 
 void print_share(const Measured& m, int cores, nn::Precision precision, std::string_view samples) {
   const double rate = static_cast<double>(m.samples) / m.step.sum();
-  const double limit = m.matrix_rate(0.5) * cores / m.flops_per_sample;
+  const auto counted = [&](index_t count) {
+    return 2e-6 * static_cast<double>(count) / static_cast<double>(m.samples);
+  };
+  // Of slots that were dropped nothing was multiplied.
+  const double useful = counted(m.counted.all - m.counted.of_padding) * 1e6;
+  const double limit = m.matrix_rate(0.5) * cores / std::min(m.flops_per_sample, useful);
   std::cout << fmt::format(
                    "{:.0f} {}/s in {}; {:.6g} MFLOP a {} (the multiply-adds of products and "
-                   "convolutions that are done, times 2)\n",
+                   "convolutions, times 2)\n",
                    rate, samples, precision == nn::Precision::bf16 ? "bf16" : "float32",
                    m.flops_per_sample * 1e-6, samples.substr(0, samples.size() - 1))
             << fmt::format(
@@ -110,12 +115,9 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
                    m.matrix_rate(0.9) * 1e-9)
             << fmt::format("share of the float32 matrix limit: {:.2f} ({:.0f} {}/s would be 1.00)\n",
                            rate / limit, limit, samples);
-  const auto counted = [&](index_t count) {
-    return 2e-6 * static_cast<double>(count) / static_cast<double>(m.samples);
-  };
   std::cout << fmt::format("counted: {:.6g} MFLOP a {}, and {:.6g} of rows of padding; workspace: {:.1f} MiB\n",
-                           counted(m.counted.all - m.counted.of_padding), samples.substr(0, samples.size() - 1),
-                           counted(m.counted.of_padding), static_cast<double>(m.workspace_bytes) / (1 << 20));
+                           useful * 1e-6, samples.substr(0, samples.size() - 1), counted(m.counted.of_padding),
+                           static_cast<double>(m.workspace_bytes) / (1 << 20));
   if (rate > limit) std::cout << fmt::format("the share is above 1: {}\n", why_above_one(precision));
 }
 

@@ -63,7 +63,7 @@ std::string headline(const Plan& p) {
       "{}{} experts on {} rank(s), {}; {} parameters: {}gate {}, an expert {}\n",
       p.outline.layers.size() > 1 ? fmt::format("{} mixture layers of ", p.outline.layers.size()) : "",
       p.config.moe.experts, p.ranks, choice_text(p.options.routing), all,
-      inner ? fmt::format("{} outside of these layers, a ", console::grouped(p.outline.trunk().parameters))
+      inner ? fmt::format("{} outside of gates and experts, a ", console::grouped(p.outline.trunk().parameters))
             : "",
       console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()));
 }

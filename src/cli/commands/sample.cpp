@@ -202,7 +202,7 @@ void expect_text(const run::Config& config) {
       "the run has model.family = mixture (a model of samples, which has no text to go on with); give a run of a "
       "model of text, such as one of configs/text/mixture.ini");
   config::require(
-      config.moe.capacity == 0,
+      config.moe.capacity == 0 || config.moe.capacity_when == moe::When::training,
       "moe.capacity = {} (it is of the tokens of a batch, and a text grows by one token after the other); "
       "add --moe.capacity=0",
       config.moe.capacity);

@@ -73,7 +73,7 @@ std::string parameters_text(const model::Outline& outline) {
       fmt::format("gate {}, an expert {}", console::grouped(nn::Network(layer.gate).parameter_count()),
                   console::grouped(nn::Network(layer.expert).parameter_count()));
   if (const index_t trunk = outline.trunk().parameters; trunk > 0) {
-    parts = fmt::format("{} outside of {}; in each: {}", console::grouped(trunk),
+    parts = fmt::format("{} outside of gates and experts; in each of {}: {}", console::grouped(trunk),
                         counted(std::ssize(outline.layers), "mixture layer"), parts);
   }
   return fmt::format("{} ({})", all, parts);
@@ -95,16 +95,38 @@ std::string loss_text(const run::Config& config) {
   return text;
 }
 
+// "hidden 384, and 3 mixture layers"
+std::string feed_forward_text(const model::Options& options) {
+  const index_t mixtures = model::inner_layers(options);
+  const std::string dense =
+      mixtures == options.transformer.layers ? "" : fmt::format("hidden {}", options.transformer.hidden);
+  if (mixtures == 0) return dense;
+  return fmt::format("{}{}{}", dense, dense.empty() ? "" : ", and ", counted(mixtures, "mixture layer"));
+}
+
+std::string variants_text(const model::TransformerOptions& of) {
+  return fmt::format("{}{}{}", of.tied ? "" : "; scores of their own",
+                     of.dropout > 0 ? fmt::format("; dropout {}", of.dropout) : "",
+                     of.across_documents ? "" : "; documents apart");
+}
+
 std::string family_text(const model::Options& options) {
   if (options.family == model::Family::tokens)
     return fmt::format("tokens, {} of width {}", counted(options.tokens.blocks, "block"), options.tokens.width);
   const model::TransformerOptions& of = options.transformer;
-  return fmt::format(
-      "transformer, {} of width {}, {}; {}{}", counted(of.layers, "layer"), of.width, counted(of.heads, "head"),
-      model::inner_layers(options) == 0
-          ? fmt::format("hidden {}", of.hidden)
-          : fmt::format("hidden {}, and {}", of.hidden, counted(model::inner_layers(options), "mixture layer")),
-      products_text(of));
+  return fmt::format("transformer, {} of width {}, {}; {}{}{}", counted(of.layers, "layer"), of.width,
+                     counted(of.heads, "head"), feed_forward_text(options), products_text(of),
+                     variants_text(of));
+}
+
+// "SwiGLU, hidden 144, of 2 sub-tokens; head and merge; a shared expert, hidden 384"
+std::string expert_text(const moe::Options& moe) {
+  std::string text = fmt::format("SwiGLU, hidden {}", moe.hidden);
+  if (moe.sub_heads > 1) text += fmt::format(", of {} sub-tokens", moe.sub_heads);
+  const bool head = moe::has(moe.head, moe), merge = moe::has(moe.merge, moe);
+  if (head || merge) text += head && merge ? "; head and merge" : head ? "; head" : "; merge";
+  if (moe.shared_hidden > 0) text += fmt::format("; a shared expert, hidden {}", moe.shared_hidden);
+  return text;
 }
 
 Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
@@ -115,11 +137,11 @@ Rows model_rows(const run::Config& config, const data::Dataset& dataset) {
   if (is_text) rows.emplace_back("family", family_text(config.model));
   if (!outline.layers.empty()) {
     const moe::LayerOptions& layer = outline.layers.front();
-    rows.insert(rows.end(), {{"gate", model::gate_text(config.model, config.moe)},
-                             {"expert", has_texts ? config.model.expert
-                                                  : fmt::format("SwiGLU, hidden {}", config.moe.hidden)},
-                             {"experts", experts_text(layer.routing, is_text ? "token" : "sample")},
-                             {"routing", layer.routing.kind.describe(layer.routing, layer.gate)}});
+    rows.insert(rows.end(),
+                {{has_texts ? "gate" : "router", has_texts ? config.model.gate : text_of(config, "moe.router")},
+                 {"expert", has_texts ? config.model.expert : expert_text(config.moe)},
+                 {"experts", experts_text(layer.routing, is_text ? "token" : "sample")},
+                 {"routing", layer.routing.kind.describe(layer.routing, layer.gate)}});
   }
   rows.insert(rows.end(), {{"loss", loss_text(config)}, {"parameters", parameters_text(outline)}});
   return rows;

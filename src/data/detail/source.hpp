@@ -29,6 +29,8 @@ class SampleSource {
   virtual const tensor::SampleShape& shape() const = 0;
   virtual index_t class_count() const = 0;
   virtual index_t size(Split split) const = 0;
+  // How many there are, also where evaluations take some of them alone.
+  virtual index_t held(Split split) const { return size(split); }
   // Kinds of samples besides classes, for analysis: 0 if the data say none.
   virtual index_t group_count() const { return 0; }
   virtual std::vector<std::string> group_names() const { return {}; }

@@ -31,6 +31,7 @@ void WindowSource::end_domain(Split split) {
 }
 
 void WindowSource::end_windows(index_t most_for_evaluation) {
+  for (Windows& windows : windows_) windows.held = std::ssize(windows.starts);
   for (const Split split : {Split::validation, Split::test}) {
     if (most_for_evaluation > 0) thin(windows_[as_size(split)], most_for_evaluation);
   }

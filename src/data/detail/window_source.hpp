@@ -15,6 +15,7 @@ class WindowSource : public SampleSource {
  public:
   const tensor::SampleShape& shape() const final { return shape_; }
   index_t size(Split split) const final { return std::ssize(of(split).starts); }
+  index_t held(Split split) const final { return of(split).held; }
   index_t documents(Split split) const { return of(split).documents; }
   index_t window() const final { return shape_.width; }
   std::int32_t group(Split split, index_t sample) const final;
@@ -30,6 +31,7 @@ class WindowSource : public SampleSource {
     Vector<index_t> starts;       // in the tokens that the source holds
     Vector<index_t> domain_ends;  // how many windows the domains up to this one have
     index_t documents = 0;
+    index_t held = 0;  // before evaluations took some
   };
   const Windows& of(Split split) const { return windows_[as_size(split)]; }
 

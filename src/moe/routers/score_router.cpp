@@ -140,8 +140,9 @@ class ScoreRouter final : public Router {
 }  // namespace
 
 std::string describe_scores(const Options& moe, const nn::NetworkShape& /*network*/) {
-  std::string text = fmt::format("weight {}, noise {}", word_of(moe, "gate_value"), word_of(moe, "noise"));
-  if (moe.scores != GateScores::softmax) text += fmt::format(", scores {}", word_of(moe, "scores"));
+  const bool of_softmax = moe.scores == GateScores::softmax;
+  std::string text = fmt::format("weight {}, noise {}", word_of(moe, of_softmax ? "gate_value" : "scores"),
+                                 word_of(moe, "noise"));
   if (moe.normalise != Normalise::automatic)
     text += fmt::format(", normalised over {}", word_of(moe, "normalise"));
   if (moe.groups > 0) text += fmt::format(", of {} of {} groups", moe.top_groups, moe.groups);

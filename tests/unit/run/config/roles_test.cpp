@@ -78,10 +78,13 @@ TEST(Roles, a_capacity_of_training_alone_does_not_stay_in_an_evaluation) {
   EXPECT_EQ(asked.moe.capacity, 0);
   asked.moe.top_k = 0;
   EXPECT_NO_THROW(validate(asked));
-  asked.moe.capacity = 1;
+  set_capacity(asked.moe, 1);
   EXPECT_EQ(asked.moe.capacity_when, moe::When::always) << "one that an evaluation asks for is of it";
   config.moe.capacity_when = moe::When::always;
-  EXPECT_EQ(without_training(config).moe.capacity, 0.5);
+  asked = without_training(config);
+  EXPECT_EQ(asked.moe.capacity, 0.5);
+  set_capacity(asked.moe, 0);
+  EXPECT_NO_THROW(validate(asked)) << "nothing drops, and no key says by what";
 }
 
 TEST(Roles, noise_of_every_pass_stays_in_an_evaluation) {

@@ -164,6 +164,8 @@ TEST(ValidateFamily, a_transformer_has_sizes_and_no_texts_of_networks) {
   EXPECT_THAT(transformer_error_of([](Config& c) { c.model.expert = "dense:width"; }),
               HasSubstr("model.expert = 'dense:width'"));
   EXPECT_THAT(transformer_error_of([](Config& c) { c.data.window = 64; }), HasSubstr("data.window = 64"));
+  EXPECT_THAT(transformer_error_of([](Config& c) { c.model.transformer.across_documents = false; }),
+              HasSubstr("transformer.across_documents = no with data.source = text and data.pack = yes"));
   EXPECT_THAT(error_of([](Config& c) { c.moe.hidden = 64; }),
               HasSubstr("moe.shared_hidden, moe.head or moe.merge is set with model.family = tokens"));
 }

@@ -166,6 +166,8 @@ TEST(ValidateGate, a_capacity_is_of_chosen_experts_whose_outputs_are_added) {
                 c.moe.drop = moe::DropBy::score;
               }),
               HasSubstr("moe.drop = score with moe.capacity = 0"));
+  EXPECT_THAT(error_of([](Config& c) { c.moe.capacity_when = moe::When::always; }),
+              HasSubstr("moe.capacity_when = always with moe.capacity = 0"));
 }
 
 TEST(ValidateGate, groups_divide_the_experts_and_have_enough_of_them) {

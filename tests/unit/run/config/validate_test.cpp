@@ -367,6 +367,12 @@ TEST(ValidateNoise, has_a_scale_only_where_there_is_noise) {
 }
 
 TEST(ValidateNoise, has_a_scale_that_float32_scores_feel) {
+  EXPECT_THAT(clustered_error_of([](Config& c) {
+                c.moe.noise = moe::GateNoise::none;
+                c.moe.noise_scale = 0;
+                c.moe.noise_when = moe::When::always;
+              }),
+              HasSubstr("moe.noise_when = always or moe.noise_draw = every_step with moe.noise = none"));
   EXPECT_THAT(clustered_error_of([](Config& c) { c.moe.noise_scale = 1e-30; }),
               HasSubstr("moe.noise_scale = 1e-30 (float32 scores"));
 }
