@@ -165,7 +165,8 @@ index_t Records::experts() const {
 }
 
 bool RunData::of_text() const {
-  return !layers.empty() || !find_evaluation(*this, "bits_per_byte").object.is_null();
+  const auto family = settings.find("model.family");
+  return !layers.empty() || (family != settings.end() && family->second != "mixture");
 }
 
 Found find_evaluation(const Records& records, std::string_view name) {

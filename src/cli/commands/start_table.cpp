@@ -98,7 +98,7 @@ std::string loss_text(const run::Config& config) {
 // "hidden 384, and 3 mixture layers"
 std::string feed_forward_text(const model::Options& options) {
   const index_t mixtures = model::inner_layers(options);
-  const std::string dense =
+  std::string dense =
       mixtures == options.transformer.layers ? "" : fmt::format("hidden {}", options.transformer.hidden);
   if (mixtures == 0) return dense;
   return fmt::format("{}{}{}", dense, dense.empty() ? "" : ", and ", counted(mixtures, "mixture layer"));

@@ -93,6 +93,18 @@ TEST_F(Layers, show_their_numbers_and_the_headline_the_loss_in_both_units) {
   EXPECT_THAT(shown, HasSubstr("Dead experts of blocks/01/mixture: 1 of 2 (1). They serve less than 1 token"));
 }
 
+TEST_F(Layers, may_be_none_of_a_model_of_text) {
+  test::write_file(folder_.path() / "config.ini",
+                   "[model]\nfamily = transformer\ngate =\n\n[moe]\nexperts = 5\ntop_k = 0\n");
+  test::write_file(
+      folder_.path() / "summary.json",
+      R"({"steps":8,"test":{"error":0.5,"loss":0.25,"perplexity":1.25,"bits_per_byte":0.125,"layers":[]}})");
+  const std::string shown = page();
+  for (const char* text : {"id=\"test.perplexity\" value=\"1.25\"", "<dt>tokens per second</dt>"})
+    EXPECT_THAT(shown, HasSubstr(text));
+  for (const char* text : {"of the mixture", "True class"}) EXPECT_THAT(shown, Not(HasSubstr(text)));
+}
+
 TEST_F(Layers, name_the_domains) {
   test::write_text_run(folder_.path());
   const std::string shown = page();
