@@ -127,7 +127,7 @@ class Order(GateTest):
     softmax of scores and the mixture are added in the experts' order."""
 
     ORDER = [3, 0, 4, 1, 2]  # the expert that comes to place e
-    COUNTS = ("expert_share", "class_by_expert", "load", "largest_share", "active_experts")
+    COUNTS = ("expert_share", "class_by_expert", "load", "largest_share", "active_experts", "dead_experts")
 
     @staticmethod
     def permute(order, last_layer):
@@ -158,6 +158,7 @@ class Order(GateTest):
             self.assertEqual(after[key], [before[key][e] for e in self.ORDER], key)
         for key in ("largest_share", "active_experts"):
             self.assertEqual(after[key], before[key], key)
+        self.assertEqual(after["dead_experts"], [place for place, e in enumerate(self.ORDER) if e in before["dead_experts"]])
         self.assertEqual(after["class_by_expert"], [[row[e] for e in self.ORDER] for row in before["class_by_expert"]])
         rounded = {"loss": 1e-6, "task_loss": 1e-6, "h_s": 1e-6, "h_s_chosen": 1e-6, "h_u": 1e-6, "mi_predicted": 1e-12, "mi_true": 1e-12,
                    "dispatch_entropy_label": 1e-12}
