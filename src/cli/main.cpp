@@ -35,8 +35,6 @@ struct Command {
   int (*on_ranks)(Runtime&, Arguments);  // or
   int (*on_one)(Arguments);
   bool stops_on_signals = false;  // with a checkpoint; other commands just end
-  // Of a launch of several processes the first alone works: it writes. What looks at files does so in each.
-  bool only_first = false;
 };
 
 constexpr Command commands[] = {
@@ -46,15 +44,12 @@ constexpr Command commands[] = {
      true},
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
     {"sample", "text that a model of text goes on with", sample_help, sample, nullptr},
-    {"report", "one self-contained HTML page of a run or study", report_help, nullptr, report, false, true},
-    {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan, false,
-     true},
-    {"corpus", "makes tokens of text files, with a vocabulary learned from them", corpus_help, nullptr, corpus,
-     false, true},
-    {"samples", "writes the data of a configuration as HDF5", samples_help, nullptr, samples, false, true},
-    {"export", "writes a model as safetensors, for other programs", export_help, nullptr, export_model, false,
-     true},
-    {"import", "makes a checkpoint of such a folder", import_help, nullptr, import_model, false, true},
+    {"report", "one self-contained HTML page of a run or study", report_help, nullptr, report},
+    {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
+    {"corpus", "makes tokens of text files, with a vocabulary learned from them", corpus_help, nullptr, corpus},
+    {"samples", "writes the data of a configuration as HDF5", samples_help, nullptr, samples},
+    {"export", "writes a model as safetensors, for other programs", export_help, nullptr, export_model},
+    {"import", "makes a checkpoint of such a folder", import_help, nullptr, import_model},
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
     {"verify", "whether a checkpoint is whole", verify_help, nullptr, verify},
     {"diff", "whether two checkpoints agree, bit for bit", diff_help, nullptr, diff},
@@ -136,7 +131,7 @@ int run_command(const Command& command, Arguments arguments) {
     std::cout << command.help();
     return 0;
   }
-  if (command.only_first && !is_first_process()) return 0;
+  // Every process that was started does what it was told: a launch of several may check a file in each.
   if (command.on_one != nullptr) return guarded(nullptr, [&] { return command.on_one(arguments); });
   return guarded(nullptr, [&] {
     std::optional<StopSignals> signals;

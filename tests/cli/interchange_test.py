@@ -122,11 +122,6 @@ class Export(ModelTest):
                 self.assertTrue((folder / "switchyard.ini").exists())
                 self.assertIn("no tokenizer.model: the model's tokens are no pieces of a vocabulary", said)
 
-    def test_of_several_ranks_the_first_writes(self):
-        folder = self.new_path("exported")
-        said = self.expect(runs.switchyard("export", self.models["mixtral"], f"--out={folder}", ranks=2), 0).out
-        self.assertEqual(said.count("layout mixtral"), 1)
-
     def test_rounded_to_bfloat16(self):
         run = self.models["mixtral"]
         folder, _ = self.export(run, "--dtype=bfloat16")
