@@ -57,23 +57,13 @@ void flatten_rotary(Json& config) {
 }
 
 // What changes no number that such a model computes of a text.
-constexpr std::string_view of_no_arithmetic[] = {"_name_or_path",
-                                                 "architectures",
-                                                 "attention_dropout",
-                                                 "bos_token_id",
-                                                 "dtype",
-                                                 "eos_token_id",
-                                                 "initializer_range",
-                                                 "layer_types",
-                                                 "max_window_layers",
-                                                 "pad_token_id",
-                                                 "pretraining_tp",
-                                                 "router_aux_loss_coef",
-                                                 "torch_dtype",
-                                                 "tokenizer_class",
-                                                 "transformers_version",
-                                                 "max_position_embeddings",
-                                                 "use_cache"};
+constexpr std::string_view of_no_arithmetic[] = {
+    "_name_or_path",   "attention_dropout",    "bos_token_id",
+    "dtype",           "eos_token_id",         "initializer_range",
+    "layer_types",     "max_window_layers",    "pad_token_id",
+    "pretraining_tp",  "router_aux_loss_coef", "torch_dtype",
+    "tokenizer_class", "transformers_version", "max_position_embeddings",
+    "use_cache"};
 
 // Nothing, in whatever type: a key of another model's that this one does not use.
 bool is_nothing(const Json& value) {
@@ -91,29 +81,30 @@ Json with_implied(Json expected) {
   return expected;
 }
 
+void expect_no_arithmetic(const std::string& key, const Json& value, const fs::path& file) {
+  if (is_nothing(value) || std::ranges::find(of_no_arithmetic, key) != std::end(of_no_arithmetic)) return;
+  throw ConfigError(fmt::format(
+      "'{}' says {} = {}, of which nothing is known here (it may be another function); take it out if it changes "
+      "nothing",
+      file.string(), key, value.dump()));
+}
+
 // Whether two programs compute the same is only known of what both say.
 void expect_same_arithmetic(const Json& expected, Json found, const fs::path& file) {
   if (found.is_null()) return;
   flatten_rotary(found);
   const Json all = with_implied(expected);
   for (const auto& [key, value] : found.items()) {
-    if (all.contains(key) || is_nothing(value) ||
-        std::ranges::find(of_no_arithmetic, key) != std::end(of_no_arithmetic))
-      continue;
-    throw ConfigError(fmt::format(
-        "'{}' says {} = {}, of which nothing is known here (it may be another function); take it out if it changes "
-        "nothing",
-        file.string(), key, value.dump()));
-  }
-  for (const auto& [key, value] : all.items()) {
-    if (key == "architectures" || !found.contains(key) || found[key].is_null()) continue;
-    if (found[key] == value ||
-        (value.is_number() && found[key].is_number() && found[key].get<double>() == value.get<double>()))
-      continue;
-    throw ConfigError(fmt::format(
-        "'{}' says {} = {}, and the configuration makes it {} (it would be another function); give the "
-        "configuration of that model with --config=FILE.ini or --section.key=value",
-        file.string(), key, found[key].dump(), value.dump()));
+    if (key == "architectures" || value.is_null()) continue;
+    const auto ours = all.find(key);
+    if (ours == all.end()) {
+      expect_no_arithmetic(key, value, file);
+    } else if (value != *ours) {
+      throw ConfigError(fmt::format(
+          "'{}' says {} = {}, and the configuration makes it {} (it would be another function); give the "
+          "configuration of that model with --config=FILE.ini or --section.key=value",
+          file.string(), key, value.dump(), ours->dump()));
+    }
   }
 }
 

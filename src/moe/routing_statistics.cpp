@@ -135,8 +135,10 @@ bool RoutingStatistics::chooses() const {
 }
 
 bool RoutingStatistics::is_dead(index_t e) const {
-  if (rows() == 0) return false;
-  return (chooses() ? per_row(static_cast<double>(load(e))) : expert_share(e)) < 1e-3;
+  constexpr double most = 1e-3;
+  if (load(e) < rows()) return per_row(static_cast<double>(load(e))) < most;
+  // Every row sees it. The other experts are looked at last: steps ask this.
+  return rows() > 0 && expert_share(e) < most && !chooses();
 }
 
 std::vector<index_t> RoutingStatistics::dead_experts() const {

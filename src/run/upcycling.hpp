@@ -13,10 +13,11 @@ namespace switchyard::run {
 // that network. Local.
 void read_experts_from_dense(const Shapes& stored, std::vector<Held>& held);
 
-// Whether that path of the file is of such a network: every rank has the gate of the mixture. Local.
 // Where an expert would begin as a copy of what lies at that path:
 // "parameters/blocks/01/mixture/experts/0000/glu/weight".
 std::string expert_path_of(const std::string& dense_path);
+
+// Whether that path of the file is of such a network: every rank has the gate of the mixture. Local.
 bool is_dense_in_place_of_mixture(const std::string& path, const std::vector<Held>& held);
 
 // Whether the file has a feed-forward network in the place of the mixture whose gate has that array: nothing of

@@ -97,11 +97,11 @@ std::string_view why_above_one(nn::Precision precision) {
 
 void print_share(const Measured& m, int cores, nn::Precision precision, std::string_view samples) {
   const double rate = static_cast<double>(m.samples) / m.step.sum();
-  const auto counted = [&](index_t count) {
-    return 2e-6 * static_cast<double>(count) / static_cast<double>(m.samples);
+  const auto flops_of = [&](index_t multiply_adds) {
+    return 2.0 * static_cast<double>(multiply_adds) / static_cast<double>(m.samples);
   };
   // Of slots that were dropped nothing was multiplied.
-  const double useful = counted(m.counted.all - m.counted.of_padding) * 1e6;
+  const double useful = flops_of(m.counted.all - m.counted.of_padding);
   const double limit = m.matrix_rate(0.5) * cores / std::min(m.flops_per_sample, useful);
   std::cout << fmt::format(
                    "{:.0f} {}/s in {}; {:.6g} MFLOP a {} (the multiply-adds of products and "
@@ -116,7 +116,8 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
             << fmt::format("share of the float32 matrix limit: {:.2f} ({:.0f} {}/s would be 1.00)\n",
                            rate / limit, limit, samples);
   std::cout << fmt::format("counted: {:.6g} MFLOP a {}, and {:.6g} of rows of padding; workspace: {:.1f} MiB\n",
-                           useful * 1e-6, samples.substr(0, samples.size() - 1), counted(m.counted.of_padding),
+                           useful * 1e-6, samples.substr(0, samples.size() - 1),
+                           flops_of(m.counted.of_padding) * 1e-6,
                            static_cast<double>(m.workspace_bytes) / (1 << 20));
   if (rate > limit) std::cout << fmt::format("the share is above 1: {}\n", why_above_one(precision));
 }
