@@ -69,7 +69,7 @@ class Layout(runs.RunTest):
         config, run = self.write_config(moe_replicas=2)
         self.expect_failure(runs.switchyard("train", config, ranks=2), 2, "moe.gradient_blocks", kind="ConfigError")
         config, run = self.write_config(moe_replicas=2, moe_gradient_blocks=2)
-        self.expect_failure(runs.switchyard("train", config, ranks=3), 2, "3 ranks cannot hold 2 replicas", kind="ConfigError")
+        self.expect_failure(runs.switchyard("train", config, ranks=3), 2, "3 rank(s) cannot hold 2 replicas", kind="ConfigError")
         self.assertFalse(run.exists())
 
     def test_fewer_shards_than_ranks(self):
