@@ -43,6 +43,7 @@ constexpr Command commands[] = {
     {"study", "arms x values x seeds: runs, their selection and tables; resumable", study_help, study, nullptr,
      true},
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
+    {"predict", "what a model says of each sample, as HDF5 or CSV", predict_help, predict, nullptr},
     {"sample", "text that a model of text goes on with", sample_help, sample, nullptr},
     {"report", "one self-contained HTML page of a run or study", report_help, nullptr, report},
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},

@@ -80,12 +80,12 @@ run::Config Runtime::read_config(const std::function<run::Config()>& read) {
   return config;
 }
 
-data::Dataset Runtime::read_data(const run::Config& config) {
+data::Dataset Runtime::read_data(const run::Config& config, data::Purpose purpose) {
   std::optional<data::Dataset> dataset;
   communicator_->set_phase(0, "read data");
   comm::agree(*communicator_, [&] {
     const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "data");
-    dataset = data::load_dataset(run::data_options(config), config.run.seed);
+    dataset = data::load_dataset(run::data_options(config), config.run.seed, purpose);
   });
   run::expect_same_data(*communicator_, dataset->identity());
   return *std::move(dataset);

@@ -7,6 +7,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "cli/options.hpp"
 #include "cli/runtime.hpp"
+#include "data/dataset.hpp"
 #include "run/config.hpp"
 
 namespace switchyard::cli {
@@ -17,6 +18,9 @@ struct Asked {
   std::string_view try_this;
 };
 
+// --split, which is test if it is not given. ConfigError for what is none.
+data::Split split_of(const CommandLine& line);
+
 // The file that the one positional of a line and its --checkpoint say, the same on all ranks. `read` gives the
 // line, on each rank. Collective; ranks agree on failures.
 std::string checkpoint_of(Runtime& runtime, const std::function<CommandLine()>& read, const Asked& asked);
@@ -25,5 +29,8 @@ std::string checkpoint_of(Runtime& runtime, const std::function<CommandLine()>& 
 // ranks agree on failures.
 run::Config stored_config(Runtime& runtime, const checkpoint::Reader& reader, const std::string& file,
                           const CommandLine& line);
+
+// Says on standard error if the data are not the run's own. Local.
+void warn_of_other_data(const checkpoint::Reader& reader, const data::Dataset& dataset);
 
 }  // namespace switchyard::cli

@@ -21,6 +21,12 @@ add_library(sy_xxhash INTERFACE IMPORTED)
 set_target_properties(sy_xxhash PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${XXHASH_INCLUDE}
                                            INTERFACE_LINK_LIBRARIES ${XXHASH_LIBRARY})
 
+find_path(CSV_INCLUDE csv.h REQUIRED)
+find_library(CSV_LIBRARY csv REQUIRED)
+add_library(sy_csv INTERFACE IMPORTED)
+set_target_properties(sy_csv PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${CSV_INCLUDE}
+                                        INTERFACE_LINK_LIBRARIES ${CSV_LIBRARY})
+
 find_path(SENTENCEPIECE_INCLUDE sentencepiece_trainer.h REQUIRED)
 find_library(SENTENCEPIECE_LIBRARY sentencepiece REQUIRED)
 find_library(SENTENCEPIECE_TRAIN_LIBRARY sentencepiece_train REQUIRED)

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/contract.hpp"
 #include "base/error.hpp"
 #include "data/detail/source.hpp"
@@ -10,15 +12,29 @@
 namespace switchyard::data {
 namespace {
 
-// `values` for each of so many channels: one value stands for all.
-std::vector<double> per_channel(std::string_view key, const std::vector<double>& values, index_t channels) {
+// One number stands for all channels; of a table, there may also be one for each number of a sample.
+std::vector<double> per_channel(std::string_view key, const std::vector<double>& values,
+                                const detail::SampleSource& source) {
+  const tensor::SampleShape& shape = source.shape();
+  const index_t channels = shape.channels;
   const auto given = std::ssize(values);
   if (given == 1) return std::vector<double>(as_size(channels), values.front());
-  if (given != channels)
-    throw ConfigError(fmt::format("{} has {} numbers but the samples have {} {}; give one number{}", key, given,
-                                  channels, channels == 1 ? "channel" : "channels",
-                                  channels == 1 ? "" : fmt::format(" for all channels, or {}", channels)));
+  if (given != channels && !(source.scales_features() && given == shape.features()))
+    throw ConfigError(
+        fmt::format("{} has {} numbers but the samples have {} {}; give one number{}{}", key, given, channels,
+                    channels == 1 ? "channel" : "channels",
+                    channels == 1 ? "" : fmt::format(" for all channels, or {}", channels),
+                    source.scales_features()
+                        ? fmt::format(", or one for each of the {} numbers of a sample", shape.features())
+                        : ""));
   return values;
+}
+
+// Each of them count / size times.
+std::vector<double> repeated(const std::vector<double>& values, std::size_t count) {
+  std::vector<double> all;
+  for (const double value : values) all.insert(all.end(), count / values.size(), value);
+  return all;
 }
 
 PixelTable table_of(double mean, double standard_deviation) {
@@ -34,16 +50,25 @@ PixelTable table_of(double mean, double standard_deviation) {
 Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisation normalisation)
     : source_(std::move(source)) {
   SY_EXPECTS(source_ != nullptr, "a data set without a source");
-  const auto channels = as_size(shape().channels);
-  SY_EXPECTS(normalisation.mean.size() == channels && normalisation.standard_deviation.size() == channels,
-             "{} means and {} standard deviations for {} channels", normalisation.mean.size(),
-             normalisation.standard_deviation.size(), channels);
-  for (std::size_t c = 0; c < channels; ++c)
-    normalised_.push_back(table_of(normalisation.mean[c], normalisation.standard_deviation[c]));
+  scale_by(std::move(normalisation));
   ContentHash hash;
   source_->add_content(hash);
   identity_ = {source_->held(Split::train), source_->held(Split::validation), source_->held(Split::test),
                hash.hex()};
+}
+
+void Dataset::scale_by(Normalisation normalisation) {
+  const auto count = std::ssize(normalisation.mean);
+  SY_EXPECTS(count == shape().channels || (source_->scales_features() && count == shape().features()),
+             "{} means for {} channels", count, shape().channels);
+  SY_EXPECTS(std::ssize(normalisation.standard_deviation) == count, "{} means and {} standard deviations",
+             count, normalisation.standard_deviation.size());
+  if (!source_->scales_features()) {
+    normalised_.clear();
+    for (std::size_t c = 0; c < normalisation.mean.size(); ++c)
+      normalised_.push_back(table_of(normalisation.mean[c], normalisation.standard_deviation[c]));
+  }
+  normalisation_ = std::move(normalisation);
 }
 
 Dataset::Dataset(Dataset&&) noexcept = default;
@@ -63,6 +88,12 @@ std::string_view Dataset::counted() const {
   if (window() == 0) return "samples";
   return token_name() == "byte" ? "bytes" : "tokens";
 }
+const Normalisation* Dataset::learned_normalisation() const { return source_->learned_normalisation(); }
+bool Dataset::has_pixels() const { return source_->has_pixels(); }
+std::vector<std::string> Dataset::feature_names() const { return source_->feature_names(); }
+bool Dataset::scales_features() const { return source_->scales_features(); }
+bool Dataset::has_labels(Split split) const { return source_->has_labels(split); }
+std::int64_t Dataset::id(Split split, index_t sample) const { return source_->id(split, sample); }
 const float* Dataset::rows(Split split) const { return source_->rows(split); }
 bool Dataset::is_augmented(Split split) const { return split == Split::train && source_->augments(); }
 
@@ -80,7 +111,7 @@ void Dataset::fill(Split split, Span<const index_t> samples, tensor::Matrix imag
              images.cols);
   expect_samples(split, samples);
   SY_EXPECTS(!visit || split == Split::train, "a visit to split {}", static_cast<int>(split));
-  source_->fill({split, samples, normalised_, visit}, images);
+  source_->fill({split, samples, normalised_, &normalisation_, visit}, images);
 }
 
 std::int32_t Dataset::end_of_document() const { return source_->end_of_document(); }
@@ -113,12 +144,15 @@ std::string describe(const Identity& identity) {
                      identity.digest);
 }
 
-Dataset load_dataset(const Options& options, std::uint64_t seed) {
-  auto source = detail::make_source(options, options.seed != 0 ? options.seed : seed);
-  const index_t channels = source->shape().channels;
-  return Dataset(std::move(source),
-                 {per_channel("data.mean", options.mean, channels),
-                  per_channel("data.standard_deviation", options.standard_deviation, channels)});
+Dataset load_dataset(const Options& options, std::uint64_t seed, Purpose purpose) {
+  auto source = detail::make_source(options, options.seed != 0 ? options.seed : seed, purpose);
+  Normalisation normalisation{per_channel("data.mean", options.mean, *source),
+                              per_channel("data.standard_deviation", options.standard_deviation, *source)};
+  // Where one key has a number for each channel and the other one for each number of a sample.
+  const std::size_t count = std::max(normalisation.mean.size(), normalisation.standard_deviation.size());
+  for (std::vector<double>* values : {&normalisation.mean, &normalisation.standard_deviation})
+    *values = repeated(*values, count);
+  return Dataset(std::move(source), std::move(normalisation));
 }
 
 }  // namespace switchyard::data

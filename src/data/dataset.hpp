@@ -26,15 +26,19 @@ class SampleSource;
 
 enum class Split { train, validation, test };
 
+// What data are read for. A model predicts without labels, and of splits without samples to train on: hdf5, npy
+// and csv may then lack both.
+enum class Purpose { training, prediction };
+
 // A visit of training to its samples: what augmentation depends on besides the sample. 0 <= epoch < 2^32.
 struct Visit {
   std::uint64_t seed = 0;  // the run's
   index_t epoch = 0;
 };
 
-// How a pixel becomes a number: (value / 255 - mean) / standard_deviation, of its channel.
+// How a pixel becomes a number, (value / 255 - mean) / standard_deviation, and a number another one.
 struct Normalisation {
-  std::vector<double> mean;  // one per channel
+  std::vector<double> mean;  // one per channel, or per number of a sample
   std::vector<double> standard_deviation;
 };
 
@@ -83,10 +87,24 @@ class Dataset {
   // vocabularies: (loss of a token / bytes_per_token). 1 where a token is a byte; 0 for a split without
   // samples.
   double bytes_per_token(Split split) const;
+  // Whether numbers are pixels, value / 255, before they are scaled.
+  bool has_pixels() const;
+  // Of the numbers of a sample, where the data have names for them.
+  std::vector<std::string> feature_names() const;
+  // Whether there may be a scale for each number of a sample, and not only for each channel.
+  bool scales_features() const;
+  // In place of the scales that the options gave: one for each channel, or number. Before the data are used.
+  void scale_by(Normalisation normalisation);
+  // What data.normalise took from the training samples; null where it did not.
+  const Normalisation* learned_normalisation() const;
   // The token behind each document, where a window may go on with the next one; else -1.
   std::int32_t end_of_document() const;
   // What losses are means over and rates count: "samples", or "bytes" or "tokens" of them.
   std::string_view counted() const;
+  // Whether fill_labels() is of labels that the data have, and not of zeros.
+  bool has_labels(Split split) const;
+  // What the data call a sample; else its place among those of the file that it is from, from 0.
+  std::int64_t id(Split split, index_t sample) const;
   // All samples of the split as floats, [size, features], if the data set holds them so: batches then point to
   // them. Else null.
   const float* rows(Split split) const;
@@ -112,6 +130,7 @@ class Dataset {
   void expect_samples(Split split, Span<const index_t> samples) const;
 
   std::unique_ptr<const detail::SampleSource> source_;
+  Normalisation normalisation_;
   std::vector<PixelTable> normalised_;  // one per channel
   Identity identity_;
 };
@@ -139,6 +158,6 @@ class Dataset {
 // validation split that leaves no training sample or none of a class, text without a training or a test sample,
 // coarse labels of CIFAR-10, and numbers of data.mean or data.standard_deviation that are neither one nor one
 // per channel.
-Dataset load_dataset(const Options& options, std::uint64_t seed);
+Dataset load_dataset(const Options& options, std::uint64_t seed, Purpose purpose = Purpose::training);
 
 }  // namespace switchyard::data

@@ -11,6 +11,9 @@ namespace switchyard::data {
 namespace detail {
 SourceKind idx_source();
 SourceKind cifar_source();
+SourceKind hdf5_source();
+SourceKind npy_source();
+SourceKind csv_source();
 SourceKind random_source();
 SourceKind cluster_source();
 SourceKind text_source();
@@ -24,32 +27,47 @@ using config::require;
 using config::Role;
 using config::Word;
 
-constexpr std::array source_words = {Word{Source::idx, "idx"},       Word{Source::cifar, "cifar"},
-                                     Word{Source::random, "random"}, Word{Source::clusters, "clusters"},
-                                     Word{Source::text, "text"},     Word{Source::tokens, "tokens"}};
+constexpr std::array source_words = {
+    Word{Source::idx, "idx"},           Word{Source::cifar, "cifar"}, Word{Source::hdf5, "hdf5"},
+    Word{Source::npy, "npy"},           Word{Source::csv, "csv"},     Word{Source::random, "random"},
+    Word{Source::clusters, "clusters"}, Word{Source::text, "text"},   Word{Source::tokens, "tokens"}};
+constexpr std::array normalise_words = {Word{Normalise::given, "given"}, Word{Normalise::channel, "channel"},
+                                        Word{Normalise::feature, "feature"}};
 
 constexpr FieldTable<Options> arithmetic{Role::arithmetic};
 constexpr FieldTable<Options> place{Role::source};
 constexpr std::array fields = {
-    arithmetic.choice<&Options::source, source_words>(
+    free_in_evaluation(arithmetic.choice<&Options::source, source_words>(
         "source",
-        "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; random: "
-        "made up; clusters: the clustered patches of Chen et al. 2022; text: the bytes of text files; tokens: a file "
-        "that `switchyard corpus` wrote"),
-    per_rank(place.text<&Options::dir>("dir", "idx, cifar, text: the folder of the files, plain or .gz")),
-    per_rank(place.text<&Options::file>("file", "tokens: the file")),
+        "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; hdf5: data sets "
+        "of an HDF5 file; npy: NumPy's files; csv: tables of text; random: made up; clusters: the clustered patches of Chen et al. 2022; text: the bytes of text files; tokens: a file "
+        "that `switchyard corpus` wrote")),
+    per_rank(place.text<&Options::dir>(
+        "dir", "idx, cifar, npy, csv, text: the folder of the files; all but npy plain or .gz")),
+    per_rank(place.text<&Options::file>("file", "hdf5, tokens: the file")),
     or_auto(arithmetic.integer<&Options::validation_samples>(
         "validation_samples", 0, config::largest_count,
-        "idx, cifar: taken from the training files; auto: a tenth of them, 5,000 at most", "samples")),
+        "idx, cifar, hdf5, npy, csv: taken from the training samples, where there are none for validation; auto: a "
+        "tenth of them, 5,000 at most",
+        "samples")),
     arithmetic.choice<&Options::validation_balanced, config::yes_no_words>(
         "validation_balanced",
-        "idx, cifar: yes: the same number of each class for validation; the first classes have one more where "
-        "that does not divide"),
-    arithmetic.numbers<&Options::mean>("mean", {},
-                                       "of the pixels as value/255, for all channels or for each; subtracted"),
+        "idx, cifar, hdf5, npy, csv: yes: the same number of each class for validation; the first classes have one "
+        "more where that does not divide"),
+    or_auto(arithmetic.integer<&Options::test_samples>(
+        "test_samples", 1, config::largest_count,
+        "hdf5, npy, csv: taken from the training samples, where there are none for test; auto: a fifth of them, 10,000 "
+        "at most",
+        "samples")),
+    arithmetic.choice<&Options::normalise, normalise_words>(
+        "normalise",
+        "hdf5, npy, csv: channel, feature: mean and standard deviation are those of the training samples, of each "
+        "channel or of each number of a sample; given: those below"),
+    arithmetic.numbers<&Options::mean>(
+        "mean", {}, "of numbers, or of pixels as value/255, for all channels or for each; subtracted"),
     arithmetic.numbers<&Options::standard_deviation>(
         "standard_deviation", config::above_zero,
-        "of the pixels as value/255, for all channels or for each; divided by"),
+        "of numbers, or of pixels as value/255, for all channels or for each; divided by"),
     arithmetic.integer<&Options::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
                                        "random, clusters: of the samples; 0: run.seed"),
     arithmetic.integer<&Options::window>(
@@ -67,7 +85,8 @@ constexpr std::array fields = {
 };
 
 // In the order of Source.
-constexpr std::array kinds = {detail::idx_source,     detail::cifar_source, detail::random_source,
+constexpr std::array kinds = {detail::idx_source,     detail::cifar_source, detail::hdf5_source,
+                              detail::npy_source,     detail::csv_source,   detail::random_source,
                               detail::cluster_source, detail::text_source,  detail::token_source};
 static_assert(kinds.size() == as_size(Source::tokens) + 1 && kinds.size() == source_words.size());
 
@@ -97,23 +116,40 @@ void validate(const Options& options) {
           "data.dir is empty (data.source = {} reads its files there); give the folder, on the command line "
           "with --data.dir=FOLDER, or set data.source = random",
           word);
-  require(
-      !kind.reads_one_file || !options.file.empty(),
-      "data.file is empty (data.source = {} reads it); give a file that `switchyard corpus` wrote, on the command "
-      "line with --data.file=FILE",
-      word);
+  require(!kind.reads_one_file || !options.file.empty(),
+          "data.file is empty (data.source = {} reads it); give {}, on the command line with --data.file=FILE",
+          word,
+          kind.has_tokens ? "a file that `switchyard corpus` wrote" : "an HDF5 file of samples and labels");
   require(kind.reads_one_file || options.file.empty(),
-          "data.file = {} with data.source = {} (only data.source = tokens reads it); remove it", options.file,
+          "data.file = {} with data.source = {} (only data.source = hdf5 and tokens read one file); remove it",
+          options.file, word);
+  require(!kind.reads_one_file || options.dir.empty(),
+          "data.dir = {} with data.source = {} (it reads data.file); remove it", options.dir, word);
+  require(kind.divides_files || !options.validation_balanced,
+          "data.validation_balanced = yes with data.source = {} (it has no training files to take validation "
+          "samples from); remove it",
           word);
-  require(kind.reads_images || !options.validation_balanced,
-          "data.validation_balanced = yes without data.source = idx or cifar (no other source has training "
-          "files to take validation samples from); remove it");
+  require(
+      kind.has_tables || options.test_samples == config::automatic_count,
+      "data.test_samples = {} with data.source = {} (only hdf5, npy and csv take test samples from those of "
+      "training); remove it",
+      options.test_samples, word);
+  require(
+      kind.has_tables || options.normalise == Normalise::given,
+      "data.normalise is set with data.source = {} (only hdf5, npy and csv learn it from the samples); remove it, or "
+      "set data.mean and data.standard_deviation",
+      word);
   require(options.validation_samples != 0 || !options.validation_balanced,
           "data.validation_balanced = yes with data.validation_samples = 0 (there is no validation split); "
           "remove one of them");
   const Options defaults;
-  require(kind.has_pixels ||
-              (options.mean == defaults.mean && options.standard_deviation == defaults.standard_deviation),
+  const bool scales_given =
+      options.mean != defaults.mean || options.standard_deviation != defaults.standard_deviation;
+  require(
+      options.normalise == Normalise::given || !scales_given,
+      "data.mean or data.standard_deviation is set, and data.normalise, too (which takes those of the samples); "
+      "remove one of them");
+  require(kind.has_pixels || !scales_given,
           "data.mean or data.standard_deviation is set with data.source = {} (its samples are numbers, not "
           "pixels); remove them",
           word);
@@ -137,11 +173,13 @@ void validate(const Options& options) {
 bool reads_files(const Options& options) { return kind_of(options.source).reads_files; }
 bool reads_tokens(const Options& options) { return kind_of(options.source).has_tokens; }
 bool reads_images(const Options& options) { return kind_of(options.source).reads_images; }
+bool reads_tables(const Options& options) { return kind_of(options.source).has_tables; }
 
 std::string describe(const Options& options) { return kind_of(options.source).describe(options); }
 
-std::unique_ptr<const detail::SampleSource> detail::make_source(const Options& options, std::uint64_t seed) {
-  return kind_of(options.source).make(options, seed);
+std::unique_ptr<const detail::SampleSource> detail::make_source(const Options& options, std::uint64_t seed,
+                                                                Purpose purpose) {
+  return kind_of(options.source).make(options, seed, purpose);
 }
 
 }  // namespace switchyard::data

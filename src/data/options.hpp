@@ -9,15 +9,25 @@
 
 namespace switchyard::data {
 
-enum class Source { idx, cifar, random, clusters, text, tokens };
+enum class Source { idx, cifar, hdf5, npy, csv, random, clusters, text, tokens };
 // Which of CIFAR-100's two labels a sample has.
 enum class LabelLevel { fine, coarse };
 // What happens to an image of the training split each time that training visits it.
 enum class Augmentation { none, flip_crop };
 
+// Where the mean and the standard deviation of numbers come from: data.mean and data.standard_deviation, or the
+// training samples, for each channel or for each number of a sample.
+enum class Normalise { given, channel, feature };
+
 struct CifarOptions {
   LabelLevel labels = LabelLevel::fine;       // of CIFAR-100
   Augmentation augment = Augmentation::none;  // of training images
+};
+
+struct CsvOptions {
+  std::string label = "label";  // the column of the labels
+  std::string cluster;          // ... of the clusters; empty: there are none
+  std::string id;               // ... of the ids; empty: there are none
 };
 
 struct RandomOptions {
@@ -45,11 +55,17 @@ struct ClusterOptions {
 struct Options {
   Source source = Source::idx;
   std::string dir;   // the folder of the files
-  std::string file;  // tokens: the file
-  // Taken from the training files; automatic: a tenth of them, 5,000 at most.
+  std::string file;  // hdf5, tokens: the file
+  // Taken from the training files where there are none for validation; automatic: a tenth of them, 5,000 at
+  // most.
   std::int64_t validation_samples = config::automatic_count;
   bool validation_balanced = false;  // the same number of each class
-  std::vector<double> mean = {0};    // of the pixels as value/255; one for all channels or one for each
+  // hdf5, npy, csv: taken from the training files where there are none for test; automatic: a fifth of them,
+  // 10,000 at most.
+  std::int64_t test_samples = config::automatic_count;
+  Normalise normalise = Normalise::given;
+  // Of numbers, and of pixels as value/255; one for all channels or one for each.
+  std::vector<double> mean = {0};
   std::vector<double> standard_deviation = {1};
   std::uint64_t seed = 0;     // of samples that are made up; 0: run.seed
   std::int64_t window = 128;  // text, tokens: bytes or tokens of a sample
@@ -57,6 +73,7 @@ struct Options {
   std::int64_t evaluation_samples = 0;
   bool pack = true;  // tokens: windows go on from one document into the next of its domain
   CifarOptions cifar;
+  CsvOptions csv;
   RandomOptions random;
   ClusterOptions clusters;
 };
@@ -69,8 +86,10 @@ void validate(const Options& options);
 
 // The sources that read files, in options.dir or options.file; all others make their samples up.
 bool reads_files(const Options& options);
-// Those of them whose files are images with labels.
+// Those of them whose samples may be images.
 bool reads_images(const Options& options);
+// Those whose samples are rows of a table with labels: a user's own arrays.
+bool reads_tables(const Options& options);
 
 // Those whose samples are windows of tokens.
 bool reads_tokens(const Options& options);

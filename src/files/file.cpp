@@ -69,7 +69,8 @@ void File::fail(std::string_view action) const { throw SystemFailure(action, pat
 File::State File::state() const {
   struct stat facts {};
   if (::fstat(descriptor(), &facts) != 0) fail("look at");
-  return {facts.st_size, facts.st_nlink == 0};
+  constexpr index_t ns_per_s = 1'000'000'000;
+  return {facts.st_size, facts.st_nlink == 0, facts.st_mtim.tv_sec * ns_per_s + facts.st_mtim.tv_nsec};
 }
 
 bool File::has_its_name() const {

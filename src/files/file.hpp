@@ -70,7 +70,8 @@ class File {
   // What the system knows of it now.
   struct State {
     index_t size_bytes;
-    bool is_removed;  // no name leads to it any more
+    bool is_removed;      // no name leads to it any more
+    index_t modified_ns;  // since 1970: when it was written to last
   };
   State state() const;
   index_t size_bytes() const { return state().size_bytes; }

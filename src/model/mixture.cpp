@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.hpp"
@@ -42,6 +43,32 @@ void Mixture::forward(const nn::Pass& pass, moe::Statistics& statistics) {
   sums_.measure(pass, layer_.router(), output_.routing);
   collect(pass, statistics);
   expect_finite(statistics);
+}
+
+std::optional<Predictions> Mixture::predictions(const nn::Pass& pass) {
+  const moe::Routing& routing = output_.routing;
+  device::Workspace& workspace = pass.workspace();
+  const tensor::Matrix probabilities = tensor::allocate_matrix(workspace, routing.samples, task_.classes);
+  const tensor::Matrix weights = tensor::allocate_matrix(workspace, routing.samples, routing.slots);
+  const Span<std::int32_t> predicted = workspace.allocate<std::int32_t>(routing.samples);
+  std::ranges::copy(scores_.predicted, predicted.begin());
+  for (index_t n = 0; n < routing.samples; ++n) {
+    for (index_t k = 0; k < routing.slots; ++k)
+      weights.row(n)[k] = routing.is_dropped(n * routing.slots + k) ? 0.0F : routing.weights.row(n)[k];
+  }
+  // A class's probability is what the likelihood of evaluations would be of, were it the label.
+  const Span<std::int32_t> label = workspace.allocate<std::int32_t>(routing.samples);
+  const device::Workspace::Mark mark = workspace.mark();
+  for (index_t c = 0; c < task_.classes; ++c) {
+    std::ranges::fill(label, static_cast<std::int32_t>(c));
+    const Scores scores = head_->forward(pass.context, output_, label);
+    const Span<const float> losses = head_->likelihood_losses(pass.context, output_, label, scores);
+    for (index_t n = 0; n < routing.samples; ++n)
+      probabilities.row(n)[c] = static_cast<float>(std::exp(-static_cast<double>(losses[n])));
+    workspace.release(mark);
+  }
+  return Predictions{routing.slots, predicted,           probabilities,  routing.experts,
+                     weights,       output_.slot_rows(), routing.dropped};
 }
 
 void Mixture::expect_finite(const moe::Statistics& statistics) const {

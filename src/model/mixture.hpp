@@ -24,6 +24,7 @@ class Mixture final : public Model {
         {{"", moe::RoutingStatistics(options_.routing.experts, {task_.classes, task_.groups})}});
   }
   void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
+  std::optional<Predictions> predictions(const nn::Pass& pass) override;
   const Vector<double>& regulariser_losses() const override { return sums_.regulariser_losses(); }
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override { layer_.reduce_gradients(pass); }

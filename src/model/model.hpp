@@ -4,7 +4,9 @@
 // step.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +35,17 @@ struct Score {
   double value = 0;
 };
 
+// What a model says of each of N samples. Each has K slots: an expert that answered, and its weight.
+struct Predictions {
+  index_t slots = 0;                 // K
+  Span<std::int32_t> predicted;      // [N], the class
+  tensor::Matrix probabilities;      // [N, C], of the classes
+  Span<std::int32_t> experts;        // [N, K]
+  tensor::Matrix gate_weights;       // [N, K], 0 where the expert had no place left (moe.capacity)
+  tensor::RowSource expert_outputs;  // [N * K, C], slot by slot
+  Span<const std::uint8_t> dropped;  // [N * K], 1 where that is not there; empty: nowhere
+};
+
 // The loss is a mean over the global batch, and regularisers. Collective over the ranks of the model's
 // resources, but for what is said to be local.
 class Model {
@@ -46,6 +59,9 @@ class Model {
   // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
   // (they are summed where the step agrees). Throws NumericError on all ranks if the loss is not finite.
   virtual void forward(const nn::Pass& pass, moe::Statistics& statistics) = 0;
+  // Of this rank's samples of that batch, in evaluation; memory of the step. Nothing of a model of tokens.
+  // Local.
+  virtual std::optional<Predictions> predictions(const nn::Pass& /*pass*/) { return {}; }
   // Of that batch, in the order of moe::regulariser_kinds(). Local.
   virtual const Vector<double>& regulariser_losses() const = 0;
   // Gradients of all activations, then of all parameters.

@@ -50,6 +50,7 @@ struct RouterKind {
   // What model.gate ends in: "attention" of attention:experts. Empty: a layer with an output for each expert.
   std::string_view end;
   ScoresOf scores = ScoresOf::nothing;
+  bool reads_labels = false;     // the experts that see a sample follow from its label
   bool has_network = false;      // weights, and scores that learn; the layers of model.gate are its
   index_t slots = 0;             // of a sample; 0: moe.top_k, or one for each expert
   std::string_view choice = {};  // which experts see a sample, where moe.top_k does not say it

@@ -279,7 +279,7 @@ void Loop::save() {
     if (metrics_) metrics_->sync();
   });
   save_checkpoint(resources_.communicator, checkpoint_folder_,
-                  {config_, state_, *model_, optimiser_, last_batch_, loader_.dataset().vocabulary_model()},
+                  {config_, state_, *model_, optimiser_, last_batch_, loader_.dataset()},
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
 }

@@ -212,21 +212,21 @@ void MetricsWriter::write(const Json& object) {
 
 void MetricsWriter::write_line(std::string_view line) {
   files::with_remedy(files::run_place, [&] {
-    const auto [before, is_removed] = file_.state();
-    if (!lost_ && (is_removed || before < size_)) {
+    const files::File::State before = file_.state();
+    if (!lost_ && (before.is_removed || before.size_bytes < size_)) {
       lost_ = true;
       log::warn("'{}' was {} while the run writes to it: lines are lost", file_.path().string(),
-                is_removed ? "taken away" : "cut");
+                before.is_removed ? "taken away" : "cut");
     }
     try {
       file_.write(line);
     } catch (const files::Failure&) {
       // A part of the line may be there. If this fails too, cut_metrics() takes the torn line out at resume.
-      if (::ftruncate(file_.descriptor(), before) != 0)
+      if (::ftruncate(file_.descriptor(), before.size_bytes) != 0)
         log::warn("'{}' may end with a torn line", file_.path().string());
       throw;
     }
-    size_ = before + std::ssize(line);
+    size_ = before.size_bytes + std::ssize(line);
   });
 }
 

@@ -14,7 +14,7 @@
 #include "data/batches.hpp"
 #include "ops/matmul.hpp"
 #include "run/config.hpp"
-#include "run/vocabulary.hpp"
+#include "run/data_arrays.hpp"
 
 namespace switchyard::run {
 namespace {
@@ -111,7 +111,7 @@ void expect(const checkpoint::Reader& reader, const std::string& path, std::int6
 
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
                      const checkpoint::SaveOptions& options) {
-  const auto& [config, state, model, optimiser, last_step, vocabulary] = run;
+  const auto& [config, state, model, optimiser, last_step, dataset] = run;
   const data::Batching batching{state.data.training_samples, config.train.batch_size};
   const data::Position position = batching.position_of(state.step);
   checkpoint::Header header;
@@ -133,12 +133,13 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
                     {"state/last_loss", state.last_loss}};
   header.texts = {{"config", schema().to_ini(config)}, {"data/digest", state.data.digest}};
   for (const Computer& part : this_computer()) header.texts.emplace(part.path, part.value);
+  add_data_facts(dataset, header);
 
   std::vector<checkpoint::Slice> slices = slices_of(model, &optimiser, true, communicator.is_root());
   std::vector<LastStep> last(last_step.layers.begin(), last_step.layers.end());
   if (communicator.is_root()) {
     for (LastStep& layer : last) std::ranges::copy(layer.slices(), std::back_inserter(slices));
-    if (!vocabulary.empty()) slices.push_back(slice_of_vocabulary(vocabulary));
+    std::ranges::copy(data_arrays(dataset), std::back_inserter(slices));
   }
   communicator.set_phase(state.step, "save");
   // The others wait while one rank writes: 20 MB/s is a slow shared file system.

@@ -31,14 +31,14 @@ struct RunState {
 
 // Collective. Arrays: parameters/NAME, optimizer/NAME/first_moment ..., buffers/NAME (running statistics);
 // scalars: state/step, state/epoch, state/batch, state/seed, ..., data/training_samples, ...; texts: config,
-// build, products, instruction_set, data/digest; data/vocabulary where tokens are pieces of one.
+// build, products, instruction_set, data/digest; and the arrays of run/data_arrays.hpp.
 struct RunParts {
   const Config& config;
   const RunState& state;
   model::Model& model;
   optim::Optimiser& optimiser;
   const moe::Statistics& last_step;
-  std::string_view vocabulary = {};  // data::Dataset::vocabulary_model
+  const data::Dataset& dataset;
 };
 void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
                      const checkpoint::SaveOptions& options);

@@ -141,11 +141,19 @@ bool is_normalised(const Spread& spread) {
 }
 
 void warn_of_pixels(const data::Options& options, const data::Dataset& dataset, Warnings& warnings) {
-  if (!data::reads_images(options)) return;
+  if (!data::reads_images(options) && !data::reads_tables(options)) return;
+  if (dataset.learned_normalisation() != nullptr) return;
   const data::Options plain;
   const bool set = options.mean != plain.mean || options.standard_deviation != plain.standard_deviation;
   const std::vector<Spread> spreads = channel_spreads(dataset);
   if (set && std::ranges::all_of(spreads, is_normalised)) return;
+  if (!dataset.has_pixels()) {
+    if (!std::ranges::all_of(spreads, is_normalised))
+      warnings.emplace_back(
+          "the numbers of the samples are not normalised (some have means far from 0, or deviations far from 1); try "
+          "data.normalise = feature");
+    return;
+  }
   std::vector<std::string> means, deviations, raw_means, raw_deviations;
   for (std::size_t c = 0; c < spreads.size(); ++c) {
     const double scale = of_channel(options.standard_deviation, c);

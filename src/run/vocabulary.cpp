@@ -12,9 +12,6 @@
 namespace switchyard::run {
 namespace {
 
-// As SentencePiece's programs read it.
-constexpr std::string_view vocabulary_path = "data/vocabulary";
-
 // Rows of the embedding; 0: the model has none.
 index_t vocabulary_size(const checkpoint::Reader& reader) {
   for (const checkpoint::Slice& array : reader.arrays())
@@ -38,12 +35,6 @@ std::string differences(const data::Vocabulary& then, const data::Vocabulary& no
 }  // namespace
 
 // What is written is only read, but a slice can be either.
-checkpoint::Slice slice_of_vocabulary(std::string_view model) {
-  const tensor::Shape shape{std::ssize(model)};
-  return {std::string(vocabulary_path), checkpoint::DType::uint8, shape, checkpoint::all_elements(shape),
-          reinterpret_cast<std::byte*>(const_cast<char*>(model.data()))};
-}
-
 std::string stored_vocabulary(const checkpoint::Reader& reader) {
   const std::vector<checkpoint::Slice> arrays = reader.arrays();
   const auto found = std::ranges::find(arrays, vocabulary_path, &checkpoint::Slice::path);

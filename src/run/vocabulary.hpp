@@ -13,8 +13,9 @@
 
 namespace switchyard::run {
 
-// A model's, to be written there.
-checkpoint::Slice slice_of_vocabulary(std::string_view model);
+// Where it is in a checkpoint: a model as SentencePiece's programs read it.
+inline constexpr std::string_view vocabulary_path = "data/vocabulary";
+
 // Empty where there is none: tokens are bytes, or an older version wrote the checkpoint. Local.
 std::string stored_vocabulary(const checkpoint::Reader& reader);
 

@@ -51,6 +51,7 @@ VENDOR_HEADERS = [
     (r"boost/math/.*", ["study/"]),
     (r"boost/.*", ["cli/"]),
     (r"sentencepiece.*", ["data/"]),
+    (r"csv\.h", ["data/"]),
     (r"omp\.h", ["device/single_threaded_libraries.cpp"]),
 ]
 

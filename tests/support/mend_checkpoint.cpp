@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "checkpoint/detail/file_reader.hpp"
-#include "checkpoint/detail/hdf5.hpp"
 #include "checkpoint/detail/user_block.hpp"
+#include "checkpoint/hdf5.hpp"
 
 namespace switchyard::checkpoint::detail {
 namespace {
@@ -25,23 +25,24 @@ std::map<std::string, std::uint32_t> checksums_of(const std::filesystem::path& f
 }
 
 // A data set that was replaced has lost the attribute: it is made anew.
-void write_checksum(const FileId& file, const std::string& path, std::uint32_t checksum) {
-  const auto dataset = checked<DatasetId>(H5Dopen2(file.get(), path.c_str(), H5P_DEFAULT), "opening " + path);
+void write_checksum(const hdf5::FileId& file, const std::string& path, std::uint32_t checksum) {
+  const auto dataset =
+      hdf5::checked<hdf5::DatasetId>(H5Dopen2(file.get(), path.c_str(), H5P_DEFAULT), "opening " + path);
   if (H5Aexists(dataset.get(), checksum_attribute) > 0)
-    check(H5Adelete(dataset.get(), checksum_attribute), "removing the old checksum");
-  const SpaceId space = space_of({});
-  const auto attribute = checked<AttributeId>(
+    hdf5::check(H5Adelete(dataset.get(), checksum_attribute), "removing the old checksum");
+  const hdf5::SpaceId space = hdf5::space_of({});
+  const auto attribute = hdf5::checked<hdf5::AttributeId>(
       H5Acreate2(dataset.get(), checksum_attribute, H5T_STD_U32LE, space.get(), H5P_DEFAULT, H5P_DEFAULT),
       "creating a checksum");
-  check(H5Awrite(attribute.get(), H5T_STD_U32LE, &checksum), "writing a checksum");
+  hdf5::check(H5Awrite(attribute.get(), H5T_STD_U32LE, &checksum), "writing a checksum");
 }
 
 void mend(const std::filesystem::path& path) {
   const auto checksums = checksums_of(path);
   {
-    const LibraryLock lock;
-    const auto file =
-        checked<FileId>(H5Fopen(path.c_str(), H5F_ACC_RDWR, file_access().get()), "opening the file");
+    const hdf5::LibraryLock lock;
+    const auto file = hdf5::checked<hdf5::FileId>(
+        H5Fopen(path.c_str(), H5F_ACC_RDWR, hdf5::file_access().get()), "opening the file");
     for (const auto& [dataset, checksum] : checksums) write_checksum(file, dataset, checksum);
   }
   seal(path);

@@ -8,8 +8,8 @@
 
 #include "base/span.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/detail/hdf5.hpp"
 #include "checkpoint/detail/pieces.hpp"
+#include "checkpoint/hdf5.hpp"
 
 namespace switchyard::checkpoint::detail {
 
@@ -47,18 +47,18 @@ class FileWriter {
  private:
   void reserve(index_t bytes);
   void create_groups_above(const std::string& path);
-  DatasetId create(const std::string& path, hid_t type, const tensor::Shape& shape);
+  hdf5::DatasetId create(const std::string& path, hid_t type, const tensor::Shape& shape);
   void write_header_value(const std::string& path, hid_t type, Span<const std::byte> bytes);
   void abandon() noexcept;
 
   std::filesystem::path path_;
-  FileId file_;
+  hdf5::FileId file_;
   bool closed_ = false;
-  PropertiesId group_creation_;
-  PropertiesId dataset_creation_;
+  hdf5::PropertiesId group_creation_;
+  hdf5::PropertiesId dataset_creation_;
   std::set<std::string> groups_;
   // The array under way.
-  DatasetId array_;
+  hdf5::DatasetId array_;
   std::string array_path_;
   hid_t array_type_ = H5I_INVALID_HID;
   std::uint32_t array_crc32_ = 0;

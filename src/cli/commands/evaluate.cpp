@@ -12,6 +12,7 @@
 #include "cli/stored_run.hpp"
 #include "comm/agreement.hpp"
 #include "run/config.hpp"
+#include "run/data_arrays.hpp"
 #include "run/metrics.hpp"
 #include "run/run_checkpoint.hpp"
 #include "run/vocabulary.hpp"
@@ -20,23 +21,10 @@
 namespace switchyard::cli {
 namespace {
 
-data::Split split_of(const CommandLine& line) {
-  const std::string given = line.option("split").value_or("test");
-  for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
-    if (given == train::name(split)) return split;
-  }
-  throw ConfigError(
-      fmt::format("--split={} is no split (there are train, validation and test); try --split=test", given));
-}
-
-// Says on standard error, too, if the data are not the run's own.
 run::Json data_object(const checkpoint::Reader& reader, const data::Dataset& dataset) {
+  warn_of_other_data(reader, dataset);
   const data::Identity& now = dataset.identity();
   const std::optional<data::Identity> then = run::stored_identity(reader);
-  if (then && *then != now) {
-    log::warn("the data are not those of the checkpoint's run: the run's are {}, these {}", describe(*then),
-              describe(now));
-  }
   return {{"digest", now.digest}, {"same_as_run", then ? run::Json(*then == now) : run::Json(nullptr)}};
 }
 
@@ -57,10 +45,10 @@ int evaluate(Runtime& runtime, Arguments arguments) {
   comm::expect_same(communicator, ErrorKind::config,
                     std::vector{compared_argument("--split", train::name(split))});
   const checkpoint::Reader reader(communicator, file);
-  const run::Config config = stored_config(runtime, reader, file, line);
+  const run::Config config = run::without_own_scales(reader, stored_config(runtime, reader, file, line));
   runtime.start_device(config.run);
   const comm::Resources resources = runtime.resources(config.moe.replicas);
-  const data::Dataset dataset = runtime.read_data(config);
+  data::Dataset dataset = runtime.read_data(config, data::Purpose::prediction);
   std::optional<train::BatchLoader> loader;
   std::unique_ptr<model::Model> model;
   comm::agree(communicator, [&] {
@@ -70,9 +58,15 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                       "score); try another --split",
                       train::name(split)));
     }
+    if (!dataset.has_labels(split))
+      throw DataError(fmt::format(
+          "the {} split has no labels, so nothing says what is right; give data with labels, or try "
+          "`switchyard predict`",
+          train::name(split)));
     run::expect_same_vocabulary(reader, dataset, config);
+    const model::Task task = run::fit_to_checkpoint(reader, dataset);
     loader.emplace(config.train, config.run.seed, dataset, resources);
-    model = model::make_model(run::model_options(config), train::task_of(dataset), resources);
+    model = model::make_model(run::model_options(config), task, resources);
     run::load_arrays(reader, *model, nullptr);
     model->values_changed();
   });

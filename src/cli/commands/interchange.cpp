@@ -1,7 +1,9 @@
 // export, import: models as folders that other programs read.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
+#include <iterator>
 #include <memory>
 
 #include "base/error.hpp"
@@ -13,6 +15,7 @@
 #include "data/dataset.hpp"
 #include "files/regular_file.hpp"
 #include "interchange/transfer.hpp"
+#include "run/data_arrays.hpp"
 #include "run/run_checkpoint.hpp"
 #include "run/vocabulary.hpp"
 #include "train/batch_loader.hpp"
@@ -58,15 +61,14 @@ void write_checkpoint(const std::string& file, const run::Config& config, const 
                       checkpoint::all_elements(held.array.shape),
                       reinterpret_cast<std::byte*>(held.array.data)});
   }
-  if (const std::string_view vocabulary = dataset.vocabulary_model(); !vocabulary.empty())
-    arrays.push_back(run::slice_of_vocabulary(vocabulary));
-  const checkpoint::Header header{
-      .integers = {{"state/step", 0},
-                   {"data/training_samples", data.training_samples},
-                   {"data/validation_samples", data.validation_samples},
-                   {"data/test_samples", data.test_samples}},
-      .numbers = {},
-      .texts = {{"config", run::schema().to_ini(config)}, {"data/digest", data.digest}}};
+  std::ranges::copy(run::data_arrays(dataset), std::back_inserter(arrays));
+  checkpoint::Header header{.integers = {{"state/step", 0},
+                                         {"data/training_samples", data.training_samples},
+                                         {"data/validation_samples", data.validation_samples},
+                                         {"data/test_samples", data.test_samples}},
+                            .numbers = {},
+                            .texts = {{"config", run::schema().to_ini(config)}, {"data/digest", data.digest}}};
+  run::add_data_facts(dataset, header);
   checkpoint::write_arrays(file, header, arrays, checkpoint::file_mark);
 }
 

@@ -70,13 +70,14 @@ class CifarSource final : public SampleSource {
       : files_(std::move(files)),
         labels_(options.cifar.labels),
         augment_(options.cifar.augment),
-        split_(options, labels_of(files_.train), files_.test.count(), options.dir) {}
+        split_(options, labels_of(files_.train), {.test = files_.test.count()}, options.dir) {}
 
   const tensor::SampleShape& shape() const override { return cifar_shape; }
   index_t class_count() const override {
     if (files_.kind == CifarKind::cifar10) return cifar10_classes;
     return labels_ == LabelLevel::fine ? cifar100_fine_classes : cifar100_coarse_classes;
   }
+  bool has_pixels() const override { return true; }
   index_t size(Split split) const override { return split_.size(split); }
   index_t group_count() const override {
     return files_.kind == CifarKind::cifar100 && labels_ == LabelLevel::fine ? cifar100_coarse_classes : 0;
@@ -106,6 +107,7 @@ class CifarSource final : public SampleSource {
       hash.add(std::as_bytes(Span(records->bytes)));
   }
 
+  std::int64_t id(Split split, index_t sample) const override { return split_.row(split, sample); }
   std::int32_t label(Split split, index_t sample) const override {
     return label_of(of(split), split_.row(split, sample));
   }
@@ -150,7 +152,7 @@ constexpr std::array fields = {
         "of training images; flip_crop: flipped or not, then 32x32 of the image padded by 4 with its reflection"),
 };
 
-std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/) {
+std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose /*purpose*/) {
   if (options.dir.empty())
     throw ConfigError("data.dir is empty (data.source = cifar reads its files from there); set data.dir");
   Cifar files = read_cifar(options.dir);
@@ -167,6 +169,7 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
 SourceKind cifar_source() {
   return {.reads_files = true,
           .reads_images = true,
+          .divides_files = true,
           .section = config::section_at<&Options::cifar>("cifar", "data.source = cifar", fields),
           .describe =
               [](const Options& options) {

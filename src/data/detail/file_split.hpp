@@ -1,9 +1,10 @@
 // Which rows of a data set's files make up its three splits.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
-#include <vector>
 
 #include "base/ids.hpp"
 #include "base/span.hpp"
@@ -12,30 +13,31 @@
 
 namespace switchyard::data::detail {
 
-// The validation split is some of the training files' rows, the first ones of a permutation that depends on
-// nothing but their number; balanced, the first ones of each class. So a smaller one is part of a larger one.
-// All splits keep the files' order.
+// Rows of splits that have files of their own.
+struct GivenRows {
+  std::optional<index_t> validation = {}, test = {};
+};
+
+// A split without rows of its own is some of the training rows: for validation the first ones of a permutation
+// that depends on nothing but their number (balanced, the first ones of each class), for test the last ones. So
+// a smaller split is part of a larger one. All splits keep the rows' order.
 class FileSplit {
  public:
-  // Of training files' rows with these labels, one at least, as data.validation_samples and validation_balanced
-  // say. `train_files` names them in the ConfigError for a validation split that leaves no training sample, or,
-  // balanced, none of some class.
-  FileSplit(const Options& options, Span<const std::int32_t> train_labels, index_t test_rows,
+  // Each split has so many rows of its own (train, validation, test).
+  explicit FileSplit(std::array<index_t, 3> rows) : given_{rows[0], rows[1], rows[2]} {}
+  // Of training rows with these labels, one at least, as data.validation_samples, validation_balanced and
+  // test_samples say. `train_files` names them in the ConfigError for splits that leave no training sample, or,
+  // balanced, none of some class, and for numbers of samples where the split has rows of its own.
+  FileSplit(const Options& options, Span<const std::int32_t> train_labels, GivenRows given,
             std::string_view train_files);
 
   index_t size(Split split) const;
-  // The row of the test files for Split::test, of the training files otherwise. 0 <= sample < size(split).
+  // The row of the split's own, or of the training rows. 0 <= sample < size(split).
   index_t row(Split split, index_t sample) const;
 
  private:
-  // Of the training files.
-  const Vector<index_t>& rows_of(Split split) const {
-    return split == Split::train ? train_rows_ : validation_rows_;
-  }
-
-  index_t test_rows_;
-  Vector<index_t> train_rows_;  // ascending
-  Vector<index_t> validation_rows_;
+  std::array<std::optional<index_t>, 3> given_;  // by Split: how many rows it has of its own
+  std::array<Vector<index_t>, 3> rows_;          // else: its training rows, ascending
 };
 
 }  // namespace switchyard::data::detail

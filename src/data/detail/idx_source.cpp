@@ -61,10 +61,11 @@ class IdxSource final : public SampleSource {
         test_(std::move(test)),
         shape_{1, train_.images.dimensions[1], train_.images.dimensions[2]},
         class_count_(1 + std::max(largest_label(train_), largest_label(test_))),
-        split_(options, train_.classes(), test_.count(), train_.images.file.string()) {}
+        split_(options, train_.classes(), {.test = test_.count()}, train_.images.file.string()) {}
 
   const tensor::SampleShape& shape() const override { return shape_; }
   index_t class_count() const override { return class_count_; }
+  bool has_pixels() const override { return true; }
   index_t size(Split split) const override { return split_.size(split); }
 
   void fill(const Request& request, tensor::Matrix images) const override {
@@ -84,6 +85,7 @@ class IdxSource final : public SampleSource {
     }
   }
 
+  std::int64_t id(Split split, index_t sample) const override { return split_.row(split, sample); }
   std::int32_t label(Split split, index_t sample) const override {
     return pair_of(split).labels.values[split_.row(split, sample)];
   }
@@ -98,7 +100,7 @@ class IdxSource final : public SampleSource {
   FileSplit split_;
 };
 
-std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/) {
+std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose /*purpose*/) {
   if (options.dir.empty())
     throw ConfigError(
         "data.dir is empty (data.source = idx reads its files from there); set data.dir, for example to "
@@ -114,6 +116,7 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
 SourceKind idx_source() {
   return {.reads_files = true,
           .reads_images = true,
+          .divides_files = true,
           .describe = [](const Options& options) { return options.dir; },
           .make = make};
 }

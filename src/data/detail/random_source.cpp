@@ -46,6 +46,7 @@ class RandomSource final : public SampleSource {
   const tensor::SampleShape& shape() const override { return shape_; }
   index_t class_count() const override { return class_count_; }
 
+  bool has_pixels() const override { return true; }
   index_t size(Split split) const override {
     return split == Split::train ? train_samples_ : train_samples_ / 4;
   }
@@ -121,11 +122,12 @@ constexpr std::array fields = {
 }  // namespace
 
 SourceKind random_source() {
-  return {.section = config::section_at<&Options::random>("random", "data.source = random", fields),
-          .describe = [](const Options&) { return std::string("random"); },
-          .make = [](const Options& options, std::uint64_t seed) -> std::unique_ptr<const SampleSource> {
-            return std::make_unique<RandomSource>(options.random, seed);
-          }};
+  return {
+      .section = config::section_at<&Options::random>("random", "data.source = random", fields),
+      .describe = [](const Options&) { return std::string("random"); },
+      .make = [](const Options& options, std::uint64_t seed, Purpose) -> std::unique_ptr<const SampleSource> {
+        return std::make_unique<RandomSource>(options.random, seed);
+      }};
 }
 
 }  // namespace switchyard::data::detail

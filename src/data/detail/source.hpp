@@ -19,7 +19,8 @@ namespace switchyard::data::detail {
 struct Request {
   Split split;
   Span<const index_t> samples;
-  Span<const PixelTable> normalised;  // one per channel
+  Span<const PixelTable> normalised;   // one per channel
+  const Normalisation* normalisation;  // what they are made of
   std::optional<Visit> visit;
 };
 
@@ -40,6 +41,13 @@ class SampleSource {
   virtual std::string_view token_name() const { return "byte"; }
   virtual std::string_view vocabulary_model() const { return {}; }
   virtual double bytes_per_token(Split) const { return 1; }
+  // Whether numbers are pixels, value / 255.
+  virtual bool has_pixels() const { return false; }
+  // Of the numbers of a sample, where the data have names for them.
+  virtual std::vector<std::string> feature_names() const { return {}; }
+  virtual const Normalisation* learned_normalisation() const { return nullptr; }
+  // Whether a normalisation may have a mean for each number of a sample, not only for each channel.
+  virtual bool scales_features() const { return false; }
   virtual std::int32_t end_of_document() const { return -1; }
   virtual void fill_tokens(Split, Span<const index_t> /*samples*/, Span<std::int32_t> /*tokens*/,
                            Span<std::int32_t> /*targets*/) const {}
@@ -54,22 +62,27 @@ class SampleSource {
   virtual void add_content(ContentHash& hash) const = 0;
   virtual std::int32_t label(Split split, index_t sample) const = 0;
   virtual std::int32_t group(Split, index_t /*sample*/) const { return 0; }
+  // As Dataset's.
+  virtual bool has_labels(Split) const { return true; }
+  virtual std::int64_t id(Split, index_t sample) const { return sample; }
 };
 
 // One of data.source: a row of the table in data/options.cpp.
 struct SourceKind {
-  bool reads_files = false;                     // in data.dir; else samples are made up
-  bool reads_one_file = false;                  // data.file, in place of those in data.dir
-  bool reads_images = false;                    // with labels, from training and test files
-  bool has_pixels = true;                       // which data.mean and data.standard_deviation normalise
-  bool has_tokens = false;                      // in windows, and neither rows nor labels
+  bool reads_files = false;     // in data.dir; else samples are made up
+  bool reads_one_file = false;  // data.file, in place of those in data.dir
+  bool reads_images = false;    // its samples may have a height
+  bool divides_files = false;   // validation samples are some of the training files'
+  bool has_tables = false;      // table_source.hpp
+  bool has_pixels = true;       // or numbers, which data.mean and data.standard_deviation normalise
+  bool has_tokens = false;      // in windows, and neither rows nor labels
   std::optional<config::Section> section = {};  // its own keys, in Options
   std::string (*describe)(const Options& options);
   // Blocking and local; as load_dataset(). `seed`: of what is made up.
-  std::unique_ptr<const SampleSource> (*make)(const Options& options, std::uint64_t seed);
+  std::unique_ptr<const SampleSource> (*make)(const Options& options, std::uint64_t seed, Purpose purpose);
   void (*validate)(const Options& options) = nullptr;  // ConfigError for what has no meaning together
 };
 
-std::unique_ptr<const SampleSource> make_source(const Options& options, std::uint64_t seed);
+std::unique_ptr<const SampleSource> make_source(const Options& options, std::uint64_t seed, Purpose purpose);
 
 }  // namespace switchyard::data::detail

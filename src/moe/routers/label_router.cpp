@@ -65,6 +65,7 @@ void validate(const RouterRequest& request, bool chosen) {
 
 RouterKind label_router() {
   return {.end = "by_label",
+          .reads_labels = true,
           .slots = 1,
           .choice = "one by its label",
           .validate = validate,

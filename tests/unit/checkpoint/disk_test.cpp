@@ -7,6 +7,7 @@
 #include <set>
 
 #include "checkpoint/detail/save_plan.hpp"
+#include "checkpoint/hdf5.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "fixture.hpp"
@@ -42,7 +43,7 @@ std::string save_message(const fs::path& folder, Content& content, detail::Reser
 }
 
 ssize_t open_hdf5_objects() {
-  const detail::LibraryLock lock;
+  const hdf5::LibraryLock lock;
   return H5Fget_obj_count(static_cast<hid_t>(H5F_OBJ_ALL), H5F_OBJ_ALL);
 }
 

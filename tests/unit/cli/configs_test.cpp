@@ -36,8 +36,12 @@ Words config_files() {
 
 class ConfigFile : public testing::TestWithParam<std::string> {};
 
+// What a user adds, whether a file reads files of a folder or one.
 TEST_P(ConfigFile, parses_and_is_valid) {
-  EXPECT_NO_THROW(parse_run_options(Words{folder + GetParam(), "--data.dir=/data"})) << GetParam();
+  const bool reads_one_file = GetParam().starts_with("text/") || GetParam().starts_with("own/");
+  EXPECT_NO_THROW(parse_run_options(
+      Words{folder + GetParam(), reads_one_file ? "--data.file=/data.h5" : "--data.dir=/data"}))
+      << GetParam();
 }
 
 INSTANTIATE_TEST_SUITE_P(Configs, ConfigFile, testing::ValuesIn(config_files()), [](const auto& file) {

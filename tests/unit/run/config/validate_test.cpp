@@ -111,7 +111,7 @@ TEST(Validate, cifar_has_images_labels_and_augmentation) {
                 c.data.validation_balanced = true;
                 c.data.source = data::Source::random;
               }),
-              HasSubstr("data.validation_balanced = yes without data.source = idx or cifar"));
+              HasSubstr("data.validation_balanced = yes with data.source = "));
   EXPECT_THAT(error_of([](Config& c) { c.data.cifar.labels = data::LabelLevel::coarse; }),
               HasSubstr("cifar.labels = coarse without data.source = cifar"));
   EXPECT_THAT(error_of([](Config& c) { c.data.cifar.augment = data::Augmentation::flip_crop; }),

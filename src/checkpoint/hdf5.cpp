@@ -1,4 +1,4 @@
-#include "checkpoint/detail/hdf5.hpp"
+#include "checkpoint/hdf5.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "files/file.hpp"
 
-namespace switchyard::checkpoint::detail {
+namespace switchyard::checkpoint::hdf5 {
 namespace {
 
 std::mutex& library_mutex() {
@@ -62,14 +62,14 @@ SpaceId space_of(const tensor::Shape& shape) {
                           "creating a space");
 }
 
-}  // namespace switchyard::checkpoint::detail
+}  // namespace switchyard::checkpoint::hdf5
 
 namespace switchyard::checkpoint {
 
 std::string hdf5_library() {
-  const detail::LibraryLock lock;
+  const hdf5::LibraryLock lock;
   unsigned major = 0, minor = 0, release = 0;
-  detail::check(H5get_libversion(&major, &minor, &release), "asking for the library's version");
+  hdf5::check(H5get_libversion(&major, &minor, &release), "asking for the library's version");
   return fmt::format("HDF5 {}.{}.{}", major, minor, release);
 }
 

@@ -1,5 +1,5 @@
-// The HDF5 C library: its lock, its ids as owning handles, its errors as Failure. Included in checkpoint/detail
-// only.
+// The HDF5 C library: its lock, its ids as owning handles, its errors as Failure. Included where files are
+// written, in checkpoint/detail, and where those of others are read, in data/detail/hdf5_source.cpp.
 #pragma once
 
 #include <hdf5.h>
@@ -11,7 +11,7 @@
 #include "base/unique_handle.hpp"
 #include "tensor/tensor.hpp"
 
-namespace switchyard::checkpoint::detail {
+namespace switchyard::checkpoint::hdf5 {
 
 // Held during every call into libhdf5, closing an id included: the serial library may be built without thread
 // safety, and ranks can be threads of one process. Not recursive, and never held across a message between
@@ -58,4 +58,4 @@ Id checked(hid_t id, const std::string& what) {
 PropertiesId file_access();
 SpaceId space_of(const tensor::Shape& shape);
 
-}  // namespace switchyard::checkpoint::detail
+}  // namespace switchyard::checkpoint::hdf5

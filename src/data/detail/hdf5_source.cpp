@@ -1,0 +1,253 @@
+// Samples of an HDF5 file that a user wrote: SPLIT/samples, SPLIT/labels and, if there are, SPLIT/clusters.
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.hpp"
+#include "checkpoint/hdf5.hpp"
+#include "data/detail/table_source.hpp"
+#include "files/file.hpp"
+#include "files/regular_file.hpp"
+
+namespace switchyard::data::detail {
+namespace {
+
+namespace hdf5 = checkpoint::hdf5;
+using hdf5::check;
+using hdf5::checked;
+
+// One file: what it holds is looked up with libhdf5, and rows are read from where they lie, without it.
+class TableFile {
+ public:
+  explicit TableFile(const std::string& path) : path_(path) {
+    if (const std::string why = files::why_unreadable(path); !why.empty())
+      throw DataError(fmt::format("{} cannot be read ({}); set data.file to an HDF5 file", path, why));
+    if (H5Fis_hdf5(path.c_str()) <= 0)
+      throw DataError(
+          fmt::format("{} is no HDF5 file (it does not begin as one); set data.file to one, or "
+                      "data.source to what it is",
+                      path));
+    file_ =
+        checked<hdf5::FileId>(H5Fopen(path.c_str(), H5F_ACC_RDONLY, hdf5::file_access().get()), "opening it");
+  }
+
+  bool has(const std::string& name) const {
+    return H5Lexists(file_.get(), name.c_str(), H5P_DEFAULT) > 0 &&
+           H5Oexists_by_name(file_.get(), name.c_str(), H5P_DEFAULT) > 0;
+  }
+
+  Table table(const std::string& split, Purpose purpose) const {
+    Table table{samples(split + "/samples")};
+    if (purpose == Purpose::training || has(split + "/labels")) table.labels = whole_numbers(split + "/labels");
+    if (has(split + "/clusters")) table.clusters = whole_numbers(split + "/clusters");
+    if (has(split + "/ids")) table.ids = whole_numbers(split + "/ids");
+    return table;
+  }
+
+  Tables tables(Purpose purpose) const {
+    expect_known_splits();
+    const auto table_if_there = [&](const std::string& split) {
+      return has(split) ? std::optional(table(split, purpose)) : std::nullopt;
+    };
+    Tables tables{table_if_there("train"), table_if_there("validation"), table_if_there("test")};
+    const bool has_one = tables.train || (purpose == Purpose::prediction && (tables.validation || tables.test));
+    if (!has_one) tables.train = table("train", purpose);  // says what is missing
+    return tables;
+  }
+
+ private:
+  // A split by another name would go unread.
+  void expect_known_splits() const {
+    const auto root = checked<hdf5::GroupId>(H5Gopen2(file_.get(), "/", H5P_DEFAULT), "opening the root group");
+    H5G_info_t info;
+    check(H5Gget_info(root.get(), &info), "looking at the root group");
+    for (hsize_t i = 0; i < info.nlinks; ++i) {
+      std::array<char, 256> name{};
+      check(H5Lget_name_by_idx(root.get(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size(),
+                               H5P_DEFAULT) < 0
+                ? -1
+                : 0,
+            "listing the root group");
+      const std::string split(name.data());
+      const bool is_known = split == "train" || split == "validation" || split == "test";
+      if (!is_known && is_group(split) && has(split + "/samples"))
+        fail(split + "/samples",
+             "is of no split that is read (train, validation and test are); rename the group");
+    }
+  }
+
+  bool is_group(const std::string& name) const {
+    H5O_info_t info;
+    return has(name) &&
+           H5Oget_info_by_name2(file_.get(), name.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT) >= 0 &&
+           info.type == H5O_TYPE_GROUP;
+  }
+
+  std::string name_of(const std::string& data_set) const { return path_ + ": " + data_set; }
+
+  [[noreturn]] void fail(const std::string& data_set, const std::string& what) const {
+    throw DataError(fmt::format("{} {}", name_of(data_set), what));
+  }
+
+  hdf5::DatasetId open(const std::string& name) const {
+    if (!has(name))
+      throw DataError(
+          fmt::format("{} has no data set {} (SPLIT/samples and SPLIT/labels are read, where SPLIT is train, "
+                      "validation or test); add it",
+                      path_, name));
+    H5O_info_t info;
+    check(H5Oget_info_by_name2(file_.get(), name.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT),
+          "looking at " + name);
+    if (info.type != H5O_TYPE_DATASET) fail(name, "is a group (a data set is read); write the array there");
+    auto dataset =
+        checked<hdf5::DatasetId>(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), "opening data set " + name);
+    // A link to another file would lead there, and its rows' places be read in this one.
+    if (file_name_of(dataset.get()) != file_name_of(file_.get()))
+      fail(name, fmt::format("is a link to {} (one file is read); write the array itself there",
+                             file_name_of(dataset.get())));
+    return dataset;
+  }
+
+  // Of the file that an object is in.
+  static std::string file_name_of(hid_t object) {
+    const ssize_t length = H5Fget_name(object, nullptr, 0);
+    if (length < 0) hdf5::fail_in_library("asking for the name of a file");
+    std::string name(static_cast<std::size_t>(length), ' ');
+    H5Fget_name(object, name.data(), name.size() + 1);
+    return name;
+  }
+
+  tensor::Shape shape_of(const hdf5::DatasetId& dataset) const {
+    const auto space = checked<hdf5::SpaceId>(H5Dget_space(dataset.get()), "asking for a shape");
+    const int dimensions = H5Sget_simple_extent_ndims(space.get());
+    if (dimensions <= 0) return {};
+    std::vector<hsize_t> sizes(static_cast<std::size_t>(dimensions));
+    check(H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr), "asking for a shape");
+    return {sizes.begin(), sizes.end()};
+  }
+
+  // "int32", "text": what a type is, for messages.
+  static std::string words(const hdf5::TypeId& type) {
+    const std::size_t bits = 8 * H5Tget_size(type.get());
+    switch (H5Tget_class(type.get())) {
+      case H5T_INTEGER:
+        return fmt::format("{}int{}", H5Tget_sign(type.get()) == H5T_SGN_NONE ? "u" : "", bits);
+      case H5T_FLOAT:
+        return fmt::format("float{}", bits);
+      case H5T_STRING:
+        return "text";
+      case H5T_ENUM:
+        return "an enumeration";
+      case H5T_COMPOUND:
+        return "a compound type";
+      default:
+        return "neither whole numbers nor floats";
+    }
+  }
+
+  NumberType number_type(const std::string& name, const hdf5::DatasetId& dataset) const {
+    const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
+    const std::array<std::pair<hid_t, NumberType>, 3> types = {{{H5T_STD_U8LE, NumberType::uint8},
+                                                                {H5T_IEEE_F32LE, NumberType::float32},
+                                                                {H5T_IEEE_F64LE, NumberType::float64}}};
+    for (const auto& [of_file, number] : types) {
+      if (H5Tequal(type.get(), of_file) > 0) return number;
+    }
+    fail(name, fmt::format("is {}{} (uint8, float32 and float64 are read, little-endian); write it as float32",
+                           words(type), H5Tget_order(type.get()) == H5T_ORDER_BE ? ", big-endian" : ""));
+  }
+
+  // Where the numbers begin in the file.
+  index_t offset_of(const std::string& name, const hdf5::DatasetId& dataset) const {
+    const auto properties =
+        checked<hdf5::PropertiesId>(H5Dget_create_plist(dataset.get()), "asking for a layout");
+    const H5D_layout_t layout = H5Pget_layout(properties.get());
+    if (layout != H5D_CONTIGUOUS || H5Pget_external_count(properties.get()) > 0)
+      fail(name,
+           fmt::format(
+               "is stored in {} (rows are read from where they lie, one behind the other); rewrite the file: "
+               "h5repack -l CONTI -f NONE {} NEW.h5",
+               layout == H5D_COMPACT                   ? "the header"
+               : layout == H5D_VIRTUAL                 ? "other data sets"
+               : layout == H5D_CONTIGUOUS              ? "other files"
+               : H5Pget_nfilters(properties.get()) > 0 ? "compressed chunks"
+                                                       : "chunks",
+               path_));
+    const haddr_t offset = H5Dget_offset(dataset.get());
+    if (offset == HADDR_UNDEF) fail(name, "was never written to (it has a shape and no numbers); write it");
+    return static_cast<index_t>(offset);
+  }
+
+  NumberArray samples(const std::string& name) const {
+    const hdf5::DatasetId dataset = open(name);
+    const NumberType type = number_type(name, dataset);
+    tensor::Shape shape = shape_of(dataset);
+    if (shape.empty()) fail(name, "is a single number (samples have rows); write an array");
+    if (tensor::element_count(shape) == 0)
+      fail(name, fmt::format("is {} (there is no number in it); write one sample at least",
+                             tensor::to_string(shape)));
+    const index_t offset = offset_of(name, dataset);
+    return {name_of(name), type, std::move(shape), files::File(path_, O_RDONLY), offset};
+  }
+
+  // Of any type of whole numbers, stored in any way.
+  LabelArray whole_numbers(const std::string& name) const {
+    const hdf5::DatasetId dataset = open(name);
+    const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
+    if (H5Tget_class(type.get()) != H5T_INTEGER)
+      fail(name, fmt::format("is {} (whole numbers are read); write it as int64, and number classes from 0",
+                             words(type)));
+    const tensor::Shape shape = shape_of(dataset);
+    if (shape.size() != 1)
+      fail(name, fmt::format("is {} (one number for each sample is read); write it with one dimension",
+                             shape.empty() ? "a single number" : tensor::to_string(shape)));
+    LabelArray array{name_of(name), std::vector<std::int64_t>(as_size(shape[0]))};
+    check(H5Dread(dataset.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()),
+          "reading data set " + name);
+    // The library makes the largest number of what is larger.
+    const bool may_be_larger = H5Tget_size(type.get()) >= 8 && H5Tget_sign(type.get()) == H5T_SGN_NONE;
+    const auto largest = std::ranges::find(array.values, std::numeric_limits<std::int64_t>::max());
+    if (may_be_larger && largest != array.values.end())
+      fail(fmt::format("{}[{}]", name, largest - array.values.begin()),
+           "is 9223372036854775807 or more (numbers below are read); number them anew");
+    return array;
+  }
+
+  std::string path_;
+  hdf5::FileId file_;
+};
+
+Tables read_tables(const std::string& path, Purpose purpose) {
+  const hdf5::LibraryLock lock;
+  try {
+    return TableFile(path).tables(purpose);
+  } catch (const files::Failure& failure) {
+    throw DataError(
+        fmt::format("{} cannot be read ({}); it may be truncated: write it again", path, failure.what()));
+  }
+}
+
+std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose purpose) {
+  return make_table_source(read_tables(options.file, purpose), options);
+}
+
+}  // namespace
+
+SourceKind hdf5_source() {
+  return {.reads_files = true,
+          .reads_one_file = true,
+          .reads_images = true,
+          .divides_files = true,
+          .has_tables = true,
+          .describe = [](const Options& options) { return options.file; },
+          .make = make};
+}
+
+}  // namespace switchyard::data::detail

@@ -1,0 +1,203 @@
+// Samples of NumPy's files: SPLIT_samples.npy, SPLIT_labels.npy and, if there are, SPLIT_clusters.npy in a
+// folder.
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <regex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.hpp"
+#include "data/detail/table_source.hpp"
+#include "files/file.hpp"
+#include "files/regular_file.hpp"
+
+namespace switchyard::data::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+// NEP 1: a magic, a version, the length of a header, the header as Python text, then the numbers.
+struct NpyFile {
+  std::string name;
+  files::File file;
+  std::string type;  // "<f4"
+  tensor::Shape shape;
+  index_t offset = 0;  // of the numbers
+};
+
+[[noreturn]] void fail(const fs::path& path, std::string_view what) {
+  throw DataError(fmt::format("{} {}", path.string(), what));
+}
+
+tensor::Shape shape_of(const std::string& text) {
+  tensor::Shape shape;
+  for (std::size_t at = 0; (at = text.find_first_of("0123456789", at)) != std::string::npos;) {
+    index_t size = 0;
+    const auto read = std::from_chars(text.data() + at, text.data() + text.size(), size);
+    shape.push_back(size);
+    at = as_size(read.ptr - text.data());
+  }
+  return shape;
+}
+
+NpyFile open_npy(const fs::path& path) {
+  if (const std::string why = files::why_unreadable(path); !why.empty())
+    fail(path,
+         fmt::format("cannot be read ({}); data.source = npy reads train_samples.npy, train_labels.npy and, if "
+                     "there are, test_... and validation_... in data.dir",
+                     why));
+  NpyFile npy{path.string(), files::File(path, O_RDONLY), {}, {}, 0};
+  const index_t size = npy.file.size_bytes();
+  std::array<unsigned char, 12> begin{};
+  npy.file.read_at(0, std::as_writable_bytes(Span(begin)).first(std::min<index_t>(size, std::ssize(begin))));
+  const bool is_long = begin[6] >= 2;  // the version: the length of the header has four bytes, not two
+  if (size < std::ssize(begin) || std::memcmp(begin.data(), "\x93NUMPY", 6) != 0 || begin[6] < 1 ||
+      begin[6] > 3)
+    fail(path, "is no file of numpy.save (it does not begin as one); write it with numpy.save");
+  index_t length = begin[8] + begin[9] * 256;
+  if (is_long) length += begin[10] * 65536 + index_t{begin[11]} * 16777216;
+  npy.offset = (is_long ? 12 : 10) + length;
+  constexpr index_t longest = 65536;
+  if (length > longest || npy.offset > size)
+    fail(path, "ends within its header (it is truncated); write it again");
+  std::string header(as_size(length), ' ');
+  npy.file.read_at(npy.offset - length, std::as_writable_bytes(Span(header)));
+
+  static const std::regex form(
+      R"(\{'descr': '([^']+)', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\), \}\s*)");
+  std::smatch found;
+  if (!std::regex_match(header, found, form))
+    fail(path,
+         "has fields or an unknown header (plain arrays are read); write one array of numbers with numpy.save");
+  npy.type = found[1];
+  npy.shape = shape_of(found[3]);
+  if (found[2] == "True" && npy.shape.size() > 1)
+    fail(path, "lies column by column (rows are read); write numpy.ascontiguousarray of it");
+  return npy;
+}
+
+index_t count_of(const NpyFile& npy) {
+  index_t count = 1;
+  for (const index_t size : npy.shape) {
+    if (size != 0 && count > npy.file.size_bytes() / size)
+      fail(npy.name, "ends early (it is truncated); write it again");
+    count *= size;
+  }
+  return count;
+}
+
+NumberArray samples_of(const fs::path& path) {
+  NpyFile npy = open_npy(path);
+  const std::array<std::pair<std::string_view, NumberType>, 3> types = {
+      {{"|u1", NumberType::uint8}, {"<f4", NumberType::float32}, {"<f8", NumberType::float64}}};
+  const auto* const type = std::ranges::find(types, npy.type, &std::pair<std::string_view, NumberType>::first);
+  if (type == types.end())
+    fail(path, fmt::format("holds numbers of type {} (|u1, <f4 and <f8 are read); write it as numpy.float32",
+                           npy.type));
+  if (npy.shape.empty()) fail(path, "is a single number (samples have rows); write an array");
+  (void)count_of(npy);
+  return {npy.name, type->second, std::move(npy.shape), std::move(npy.file), npy.offset};
+}
+
+// As whole numbers of T, each widened.
+template <class T>
+std::vector<std::int64_t> widened(const NpyFile& npy, index_t count) {
+  std::vector<T> values(as_size(count));
+  const auto bytes = std::as_writable_bytes(Span(values));
+  if (npy.offset + std::ssize(bytes) > npy.file.size_bytes())
+    fail(npy.name, "ends early (it is truncated); write it again");
+  npy.file.read_at(npy.offset, bytes);
+  const auto largest = std::ranges::max_element(values);
+  if (largest != values.end() && std::cmp_greater(*largest, std::numeric_limits<std::int64_t>::max()))
+    fail(npy.name, fmt::format("holds {} at [{}] (numbers below 2^63 are read); number them anew", *largest,
+                               largest - values.begin()));
+  return {values.begin(), values.end()};
+}
+
+LabelArray labels_of(const fs::path& path) {
+  const NpyFile npy = open_npy(path);
+  if (npy.shape.size() != 1)
+    fail(path, fmt::format("is {} (one number for each sample is read); write it with one dimension",
+                           npy.shape.empty() ? "a single number" : tensor::to_string(npy.shape)));
+  const index_t count = count_of(npy);
+  using Read = std::vector<std::int64_t> (*)(const NpyFile&, index_t);
+  const std::array<std::pair<std::string_view, Read>, 8> types = {{{"|u1", widened<std::uint8_t>},
+                                                                   {"|i1", widened<std::int8_t>},
+                                                                   {"<u2", widened<std::uint16_t>},
+                                                                   {"<i2", widened<std::int16_t>},
+                                                                   {"<u4", widened<std::uint32_t>},
+                                                                   {"<i4", widened<std::int32_t>},
+                                                                   {"<u8", widened<std::uint64_t>},
+                                                                   {"<i8", widened<std::int64_t>}}};
+  const auto* const type = std::ranges::find(types, npy.type, &std::pair<std::string_view, Read>::first);
+  if (type == types.end())
+    fail(
+        path,
+        fmt::format(
+            "holds {} (whole numbers are read, little-endian); write it as numpy.int64, and number classes from 0",
+            npy.type.find('U') != std::string::npos || npy.type.find('S') != std::string::npos
+                ? "text"
+                : "numbers of type " + npy.type));
+  return {npy.name, type->second(npy, count)};
+}
+
+Table table_of(const fs::path& dir, const std::string& split, Purpose purpose) {
+  const auto path_of = [&](const char* array) { return dir / fmt::format("{}_{}.npy", split, array); };
+  const auto array_if_there = [&](const char* array) {
+    return files::is_there(path_of(array)) ? std::optional(labels_of(path_of(array))) : std::nullopt;
+  };
+  Table table{samples_of(path_of("samples"))};
+  table.labels = purpose == Purpose::training ? labels_of(path_of("labels")) : array_if_there("labels");
+  table.clusters = array_if_there("clusters");
+  table.ids = array_if_there("ids");
+  return table;
+}
+
+std::optional<Table> table_if_there(const fs::path& dir, const std::string& split, Purpose purpose) {
+  const bool is_there =
+      files::is_there(dir / (split + "_samples.npy")) || files::is_there(dir / (split + "_labels.npy"));
+  return is_there ? std::optional(table_of(dir, split, purpose)) : std::nullopt;
+}
+
+std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose purpose) {
+  try {
+    for (const fs::directory_entry& entry : fs::directory_iterator(options.dir)) {
+      const std::string name = entry.path().filename().string();
+      if (name.ends_with("_samples.npy") && !name.starts_with("train_") && !name.starts_with("validation_") &&
+          !name.starts_with("test_"))
+        fail(entry.path(), "is of no split that is read (train_, validation_ and test_ are); rename it");
+    }
+    Tables tables{table_if_there(options.dir, "train", purpose),
+                  table_if_there(options.dir, "validation", purpose),
+                  table_if_there(options.dir, "test", purpose)};
+    const bool has_one = tables.train || (purpose == Purpose::prediction && (tables.validation || tables.test));
+    if (!has_one) tables.train = table_of(options.dir, "train", purpose);  // says what is missing
+    return make_table_source(std::move(tables), options);
+  } catch (const fs::filesystem_error& error) {
+    throw DataError(fmt::format("{} cannot be looked into ({}); set data.dir to the folder of the arrays",
+                                options.dir, error.code().message()));
+  } catch (const files::Failure& failure) {
+    throw DataError(fmt::format("{} (it may be truncated); write the arrays again", failure.what()));
+  }
+}
+
+}  // namespace
+
+SourceKind npy_source() {
+  return {.reads_files = true,
+          .reads_images = true,
+          .divides_files = true,
+          .has_tables = true,
+          .describe = [](const Options& options) { return options.dir; },
+          .make = make};
+}
+
+}  // namespace switchyard::data::detail

@@ -1,0 +1,40 @@
+// Samples that a user has as arrays: a table of rows with labels for each split, whatever file they come from.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/detail/number_array.hpp"
+#include "data/detail/source.hpp"
+
+namespace switchyard::data::detail {
+
+// A whole number for each sample, and what to call it in a message: "own.h5: train/labels".
+struct LabelArray {
+  std::string name;
+  std::vector<std::int64_t> values;
+};
+
+struct Table {
+  NumberArray samples;  // count, count x features, count x height x width, or with channels before them
+  std::optional<LabelArray> labels = {};  // Purpose::prediction does without
+  std::optional<LabelArray> clusters = {}, ids = {};
+};
+
+// Splits that are not there are taken from the training samples, as data.validation_samples and
+// data.test_samples say. Without training samples (Purpose::prediction) they are empty, and one at least is
+// there.
+struct Tables {
+  std::optional<Table> train = {}, validation = {}, test = {};
+  std::vector<std::string> feature_names = {};  // if the numbers of a sample have names
+};
+
+// Reads all numbers once, for their digest and to see that they are finite. Throws DataError, which names the
+// array and the row, for tables at odds with each other, labels that are negative or too large, and numbers
+// that are not finite; ConfigError as load_dataset().
+std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options);
+
+}  // namespace switchyard::data::detail

@@ -1,0 +1,73 @@
+#include "train/prediction.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.hpp"
+#include "comm/agreement.hpp"
+#include "train/evaluation.hpp"
+
+namespace switchyard::train {
+namespace {
+
+// The rows of all ranks behind `all`, on the root.
+template <class T>
+void gather(comm::Resources resources, Span<const T> mine, index_t row_elements, Vector<T>& all) {
+  const index_t count = std::ssize(mine) / row_elements;
+  const std::vector<index_t> rows = resources.communicator.all_gather<index_t>(count);
+  index_t sum = 0;
+  for (const index_t of_rank : rows) sum += of_rank;
+  Vector<T> joined(sum * row_elements);
+  resources.data_plane.all_gather_rows<T>(resources.context, mine, joined, rows, row_elements);
+  if (resources.communicator.is_root()) all.insert(all.end(), joined.begin(), joined.end());
+}
+
+// [N, cols] without gaps between rows.
+Vector<float> joined_rows(tensor::ConstMatrix matrix) {
+  Vector<float> rows(matrix.rows * matrix.cols);
+  for (index_t n = 0; n < matrix.rows; ++n)
+    std::copy_n(matrix.row(n), matrix.cols, rows.data() + n * matrix.cols);
+  return rows;
+}
+
+}  // namespace
+
+SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& model, comm::Resources resources,
+                         bool with_expert_outputs) {
+  // Not by structured bindings, which clang does not let a lambda refer to.
+  comm::Communicator& communicator = resources.communicator;
+  device::Context& context = resources.context;
+  SplitPredictions all;
+  moe::Statistics statistics = model.statistics();
+  PhaseClock clock;
+  const index_t batches = loader.evaluation_batches(split);
+  for (index_t b = 0; b < batches; ++b) {
+    communicator.set_phase(b, name(split));
+    context.workspace().reset();
+    statistics.clear();
+    const nn::Batch batch = loader.evaluation_batch(split, b);
+    const nn::Pass pass{context, batch, nn::Mode::evaluation, clock};
+    model.forward(pass, statistics);
+    const std::optional<model::Predictions> some = model.predictions(pass);
+    if (!some)
+      throw_agreed(
+          ErrorKind::config,
+          "a model of tokens has no predictions of samples; try `switchyard sample`, or `switchyard eval`");
+    const index_t classes = some->probabilities.cols;
+    all.slots = some->slots;
+    gather<std::int32_t>(resources, some->predicted, 1, all.predicted);
+    gather<float>(resources, joined_rows(some->probabilities), classes, all.probabilities);
+    gather<std::int32_t>(resources, some->experts, all.slots, all.experts);
+    gather<float>(resources, joined_rows(some->gate_weights), all.slots, all.gate_weights);
+    if (!with_expert_outputs) continue;
+    Vector<float> outputs(std::ssize(some->experts) * classes);
+    for (index_t slot = 0; slot < std::ssize(some->experts); ++slot) {
+      if (!some->dropped.empty() && some->dropped[slot] != 0) continue;
+      std::copy_n(some->expert_outputs.row(slot), classes, outputs.data() + slot * classes);
+    }
+    gather<float>(resources, outputs, all.slots * classes, all.expert_outputs);
+  }
+  return all;
+}
+
+}  // namespace switchyard::train
