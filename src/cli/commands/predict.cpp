@@ -72,7 +72,7 @@ struct Samples {
 };
 
 void write_hdf5(const std::string& file, const Samples& samples, const train::SplitPredictions& said,
-                index_t classes, checkpoint::Header header) {
+                index_t classes, const checkpoint::Header& header) {
   const index_t count = std::ssize(samples.ids);
   std::vector<std::int64_t> predicted(said.predicted.begin(), said.predicted.end());
   std::vector<std::int64_t> experts(said.experts.begin(), said.experts.end());

@@ -136,20 +136,13 @@ class TableFile {
   // "int32", "text": what a type is, for messages.
   static std::string words(const hdf5::TypeId& type) {
     const std::size_t bits = 8 * H5Tget_size(type.get());
-    switch (H5Tget_class(type.get())) {
-      case H5T_INTEGER:
-        return fmt::format("{}int{}", H5Tget_sign(type.get()) == H5T_SGN_NONE ? "u" : "", bits);
-      case H5T_FLOAT:
-        return fmt::format("float{}", bits);
-      case H5T_STRING:
-        return "text";
-      case H5T_ENUM:
-        return "an enumeration";
-      case H5T_COMPOUND:
-        return "a compound type";
-      default:
-        return "neither whole numbers nor floats";
-    }
+    const H5T_class_t kind = H5Tget_class(type.get());
+    if (kind == H5T_INTEGER)
+      return fmt::format("{}int{}", H5Tget_sign(type.get()) == H5T_SGN_NONE ? "u" : "", bits);
+    if (kind == H5T_FLOAT) return fmt::format("float{}", bits);
+    if (kind == H5T_STRING) return "text";
+    if (kind == H5T_ENUM) return "an enumeration";
+    return kind == H5T_COMPOUND ? "a compound type" : "neither whole numbers nor floats";
   }
 
   NumberType number_type(const std::string& name, const hdf5::DatasetId& dataset) const {

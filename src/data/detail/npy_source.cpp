@@ -57,7 +57,9 @@ NpyFile open_npy(const fs::path& path) {
   NpyFile npy{path.string(), files::File(path, O_RDONLY), {}, {}, 0};
   const index_t size = npy.file.size_bytes();
   std::array<unsigned char, 12> begin{};
-  npy.file.read_at(0, std::as_writable_bytes(Span(begin)).first(std::min<index_t>(size, std::ssize(begin))));
+  npy.file.read_at(
+      0,
+      Span<std::byte>(std::as_writable_bytes(Span(begin))).first(std::min<index_t>(size, std::ssize(begin))));
   const bool is_long = begin[6] >= 2;  // the version: the length of the header has four bytes, not two
   if (size < std::ssize(begin) || std::memcmp(begin.data(), "\x93NUMPY", 6) != 0 || begin[6] < 1 ||
       begin[6] > 3)
