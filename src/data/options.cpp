@@ -123,8 +123,6 @@ void validate(const Options& options) {
   require(kind.reads_one_file || options.file.empty(),
           "data.file = {} with data.source = {} (only data.source = hdf5 and tokens read one file); remove it",
           options.file, word);
-  require(!kind.reads_one_file || options.dir.empty(),
-          "data.dir = {} with data.source = {} (it reads data.file); remove it", options.dir, word);
   require(kind.divides_files || !options.validation_balanced,
           "data.validation_balanced = yes with data.source = {} (it has no training files to take validation "
           "samples from); remove it",

@@ -140,6 +140,16 @@ bool is_normalised(const Spread& spread) {
   return std::abs(spread.mean) <= 1 && spread.deviation >= 0.4 && spread.deviation <= 2.5;
 }
 
+// Most programs but ours have the channels behind.
+void warn_of_channels(const data::Options& options, const data::Dataset& dataset, Warnings& warnings) {
+  const tensor::SampleShape& shape = dataset.shape();
+  if (!data::reads_tables(options) || shape.channels <= 4 || shape.width > 4) return;
+  warnings.push_back(fmt::format(
+      "samples of {} channels of {} x {} (channels come before height and width); if the last dimension is that of "
+      "channels, write numpy.moveaxis(x, -1, 1)",
+      shape.channels, shape.height, shape.width));
+}
+
 void warn_of_pixels(const data::Options& options, const data::Dataset& dataset, Warnings& warnings) {
   if (!data::reads_images(options) && !data::reads_tables(options)) return;
   if (dataset.learned_normalisation() != nullptr) return;
@@ -197,6 +207,7 @@ std::vector<std::string> start_warnings(const Config& config, const data::Datase
         "than float32 does); use float32");
   }
   warn_of_classes(dataset, warnings);
+  warn_of_channels(config.data, dataset, warnings);
   warn_of_pixels(config.data, dataset, warnings);
   return warnings;
 }

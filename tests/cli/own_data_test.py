@@ -162,6 +162,23 @@ class Sources(OwnData):
                         for array in ("labels", "clusters"):
                             numpy.testing.assert_array_equal(found[split][array], arrays[array])
 
+    def test_images_with_channels_behind_are_a_warning(self):
+        for shape, warns in (((8, 8, 3), True), ((3, 8, 8), False)):
+            run = self.new_path()
+            words = self.words({**self.hdf5_keys(blobs(shape=shape)), "run.dir": run, "train.max_steps": 1})
+            finished = self.expect(runs.switchyard("train", self.configuration(), *words), 0)
+            self.assertEqual("channels come before height and width" in finished.out + finished.err, warns)
+
+    def test_ids_of_samples_that_are_taken_from_training(self):
+        data = blobs(splits={"train": 60})
+        found = self.samples(self.npy_keys(data))
+        for arrays in found.values():
+            numpy.testing.assert_array_equal(arrays["samples"][:, 0, 0], data["train"]["samples"][arrays["ids"]])
+        data["train"]["ids"] = numpy.arange(60) * 7 - 3
+        named = self.samples(self.npy_keys(data))
+        for split, arrays in found.items():
+            numpy.testing.assert_array_equal(named[split]["ids"], arrays["ids"] * 7 - 3)
+
     def test_what_samples_writes_comes_in_again(self):
         keys = self.hdf5_keys(blobs(shape=(3, 4, 6)))
         file = self.new_path("again.h5")
@@ -414,6 +431,19 @@ class Wrong(OwnData):
             with self.subTest(text):
                 self.assert_refused({"data.source": "csv", "data.dir": folder}, "train.csv", *fragments)
 
+    def test_csv_twice(self):
+        keys = self.csv_keys(blobs())
+        with gzip.open(keys["data.dir"] / "test.csv.gz", "wt") as out:
+            out.write((keys["data.dir"] / "test.csv").read_text())
+        self.assert_refused(keys, "test.csv is beside")
+
+    def test_npy_that_goes_on(self):
+        for name in ("test_samples", "test_labels"):
+            keys = self.npy_keys(blobs())
+            with open(keys["data.dir"] / f"{name}.npy", "ab") as out:
+                out.write(b"more")
+            self.assert_refused(keys, f"{name}.npy goes on behind")
+
     def test_csv_of_other_columns(self):
         keys = self.csv_keys(blobs())
         file = keys["data.dir"] / "test.csv"
@@ -505,7 +535,6 @@ class Keys(OwnData):
         keys = self.hdf5_keys(blobs())
         self.assert_keys_refused({"data.source": "hdf5"}, "data.file is empty", "an HDF5 file")
         self.assert_keys_refused({"data.source": "csv"}, "data.dir is empty")
-        self.assert_keys_refused({**keys, "data.dir": self.folder}, "data.dir = ")
         self.assert_keys_refused({**keys, "data.test_samples": 5}, "data.test_samples = 5", "the data have 90")
         self.assert_keys_refused({**keys, "data.validation_samples": 5}, "data.validation_samples = 5", "the data have 60")
         self.assert_keys_refused({**keys, "data.normalise": "feature", "data.mean": 3}, "data.normalise")

@@ -119,7 +119,7 @@ class Damage(runs.RunTest):
         for ranks in RANKS:
             with self.subTest(ranks=ranks):
                 finished = runs.switchyard("eval", self.file, f"--data.dir={other}", ranks=ranks)
-                self.expect_failure(finished, 3, "parameters/", kind="DataError")
+                self.expect_failure(finished, 3, "1 x 20 x 20", "1 x 16 x 16", kind="DataError")
 
 
 if __name__ == "__main__":

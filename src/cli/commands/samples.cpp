@@ -31,7 +31,7 @@ std::string out_of(const CommandLine& line) {
 // One split's arrays and the memory that they point to.
 struct SplitArrays {
   Vector<float> rows;
-  std::vector<std::int64_t> labels, tokens, targets, clusters;
+  std::vector<std::int64_t> labels, ids, tokens, targets, clusters;
 
   SplitArrays(const data::Dataset& dataset, data::Split split) {
     Vector<index_t> samples(dataset.size(split));
@@ -55,6 +55,7 @@ struct SplitArrays {
     Vector<std::int32_t> numbers(count);
     dataset.fill_labels(split, samples, numbers);
     labels.assign(numbers.begin(), numbers.end());
+    for (const index_t sample : samples) ids.push_back(dataset.id(split, sample));
   }
 
   void take_tokens(const data::Dataset& dataset, data::Split split, Span<const index_t> samples) {
@@ -79,6 +80,7 @@ struct SplitArrays {
       add("samples", checkpoint::DType::float32, {count, shape.channels, shape.height, shape.width},
           rows.data());
       add("labels", checkpoint::DType::int64, {count}, labels.data());
+      add("ids", checkpoint::DType::int64, {count}, ids.data());
     }
     if (!clusters.empty()) add("clusters", checkpoint::DType::int64, {count}, clusters.data());
   }
@@ -111,7 +113,8 @@ std::string samples_help() {
   return "usage: switchyard samples FILE.ini --out=FILE.h5 [--section.key=value ...]\n\n"
          "Writes the samples that a run of FILE.ini would see to an HDF5 file that h5py opens: SPLIT/samples as "
          "floats\n"
-         "(samples x channels x height x width) and SPLIT/labels, or, of text, SPLIT/tokens and SPLIT/targets\n"
+         "(samples x channels x height x width), SPLIT/labels and SPLIT/ids (their places in the files, from 0, or what\n"
+         "the data call them), or, of text, SPLIT/tokens and SPLIT/targets\n"
          "(samples x window); and SPLIT/clusters where the data have them (for fine labels of CIFAR-100: the\n"
          "coarse labels; for text: the files). Nothing is augmented.\n";
 }

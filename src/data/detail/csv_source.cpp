@@ -20,6 +20,7 @@
 #include "config/field_table.hpp"
 #include "data/detail/byte_reader.hpp"
 #include "data/detail/table_source.hpp"
+#include "files/regular_file.hpp"
 
 namespace switchyard::data::detail {
 namespace {
@@ -253,8 +254,12 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
   std::vector<std::string> columns, feature_names;  // of the first table
   std::string first;
   const auto table_of = [&](std::string_view split) -> std::optional<Table> {
-    const auto path = plain_or_compressed(fs::path(options.dir) / fmt::format("{}.csv", split));
+    const fs::path plain = fs::path(options.dir) / fmt::format("{}.csv", split);
+    const auto path = plain_or_compressed(plain);
     if (!path) return {};
+    if (*path == plain && files::is_there(plain.string() + ".gz"))
+      throw DataError(fmt::format("{0} is beside {0}.gz (one table of a split is read); remove one of them",
+                                  plain.string()));
     CsvFile file(*path, options.csv, purpose);
     Table table = file.read();
     if (!columns.empty() && columns != file.columns())

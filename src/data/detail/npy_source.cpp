@@ -86,13 +86,17 @@ NpyFile open_npy(const fs::path& path) {
   return npy;
 }
 
-index_t count_of(const NpyFile& npy) {
+// Of numbers of so many bytes, which must be the rest of the file.
+index_t count_of(const NpyFile& npy, index_t bytes) {
+  const index_t left = npy.file.size_bytes() - npy.offset;
   index_t count = 1;
   for (const index_t size : npy.shape) {
-    if (size != 0 && count > npy.file.size_bytes() / size)
-      fail(npy.name, "ends early (it is truncated); write it again");
+    if (size != 0 && count > left / size) fail(npy.name, "ends early (it is truncated); write it again");
     count *= size;
   }
+  if (count * bytes > left) fail(npy.name, "ends early (it is truncated); write it again");
+  if (count * bytes < left)
+    fail(npy.name, fmt::format("goes on behind its {} numbers (one array is read); write it again", count));
   return count;
 }
 
@@ -105,18 +109,15 @@ NumberArray samples_of(const fs::path& path) {
     fail(path, fmt::format("holds numbers of type {} (|u1, <f4 and <f8 are read); write it as numpy.float32",
                            npy.type));
   if (npy.shape.empty()) fail(path, "is a single number (samples have rows); write an array");
-  (void)count_of(npy);
+  static_cast<void>(count_of(npy, bytes_of(type->second)));
   return {npy.name, type->second, std::move(npy.shape), std::move(npy.file), npy.offset};
 }
 
 // As whole numbers of T, each widened.
 template <class T>
-std::vector<std::int64_t> widened(const NpyFile& npy, index_t count) {
-  std::vector<T> values(as_size(count));
-  const auto bytes = std::as_writable_bytes(Span(values));
-  if (npy.offset + std::ssize(bytes) > npy.file.size_bytes())
-    fail(npy.name, "ends early (it is truncated); write it again");
-  npy.file.read_at(npy.offset, bytes);
+std::vector<std::int64_t> widened(const NpyFile& npy) {
+  std::vector<T> values(as_size(count_of(npy, sizeof(T))));
+  npy.file.read_at(npy.offset, std::as_writable_bytes(Span(values)));
   const auto largest = std::ranges::max_element(values);
   if (largest != values.end() && std::cmp_greater(*largest, std::numeric_limits<std::int64_t>::max()))
     fail(npy.name, fmt::format("holds {} at [{}] (numbers below 2^63 are read); number them anew", *largest,
@@ -129,8 +130,7 @@ LabelArray labels_of(const fs::path& path) {
   if (npy.shape.size() != 1)
     fail(path, fmt::format("is {} (one number for each sample is read); write it with one dimension",
                            npy.shape.empty() ? "a single number" : tensor::to_string(npy.shape)));
-  const index_t count = count_of(npy);
-  using Read = std::vector<std::int64_t> (*)(const NpyFile&, index_t);
+  using Read = std::vector<std::int64_t> (*)(const NpyFile&);
   const std::array<std::pair<std::string_view, Read>, 8> types = {{{"|u1", widened<std::uint8_t>},
                                                                    {"|i1", widened<std::int8_t>},
                                                                    {"<u2", widened<std::uint16_t>},
@@ -148,7 +148,7 @@ LabelArray labels_of(const fs::path& path) {
             npy.type.find('U') != std::string::npos || npy.type.find('S') != std::string::npos
                 ? "text"
                 : "numbers of type " + npy.type));
-  return {npy.name, type->second(npy, count)};
+  return {npy.name, type->second(npy)};
 }
 
 Table table_of(const fs::path& dir, const std::string& split, Purpose purpose) {

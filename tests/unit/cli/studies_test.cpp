@@ -16,13 +16,12 @@ namespace {
 const std::filesystem::path folder = SY_SOURCE_DIR "/configs/studies";
 
 study::Spec read(const std::string& file, const std::string& quick) {
-  const std::string place = file.ends_with("mh_moe.ini") ? "data.file" : "data.dir";  // of tokens: one file
   std::vector<config::Setting> settings;
   config::for_each_setting(read_ini_file(file), file,
                            [&](const config::Setting& setting) { settings.push_back(setting); });
   return study::read_spec(file, settings,
                           {{.section = {}, .key = "study.quick", .value = quick, .where = "test"},
-                           {.section = {}, .key = place, .value = "/data", .where = "test"}},
+                           {.section = {}, .key = "data.dir", .value = "/data", .where = "test"}},
                           read_configuration);
 }
 
