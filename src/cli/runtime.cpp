@@ -18,6 +18,7 @@
 #include "device/single_threaded_libraries.hpp"
 #include "moe/placement.hpp"
 #include "run/config.hpp"
+#include "run/load_data.hpp"
 #include "run/shared_inputs.hpp"
 
 namespace switchyard::cli {
@@ -80,12 +81,12 @@ run::Config Runtime::read_config(const std::function<run::Config()>& read) {
   return config;
 }
 
-data::Dataset Runtime::read_data(const run::Config& config, data::Purpose purpose) {
+data::Dataset Runtime::read_data(const run::Config& config, data::Purpose::Use use) {
   std::optional<data::Dataset> dataset;
   communicator_->set_phase(0, "read data");
   comm::agree(*communicator_, [&] {
     const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "data");
-    dataset = data::load_dataset(run::data_options(config), config.run.seed, purpose);
+    dataset = run::load_data(config, use);
   });
   run::expect_same_data(*communicator_, dataset->identity());
   return *std::move(dataset);

@@ -17,10 +17,10 @@ constexpr std::string_view clear_to_end = "\x1b[K";
 }  // namespace
 
 std::string progress_text(const Progress& progress) {
-  std::string text =
-      fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  error {:.3f}  {} {}/s", progress.now.epoch,
-                  progress.epochs, progress.now.step, progress.steps, progress.now.loss, progress.now.error,
-                  rate_text(progress.samples_per_second), progress.samples);
+  std::string text = fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  {} {:.3f}  {} {}/s", progress.now.epoch,
+                                 progress.epochs, progress.now.step, progress.steps, progress.now.loss,
+                                 progress.now.error_name, progress.now.error,
+                                 rate_text(progress.samples_per_second), progress.samples);
   if (progress.seconds_left) text += fmt::format("  {} left", duration_text(*progress.seconds_left));
   if (progress.matrix_share) text += fmt::format("  {:.0f}% of the matrix limit", 100 * *progress.matrix_share);
   return text;

@@ -19,6 +19,7 @@ struct StepProgress {
   index_t samples = 0;  // in the global batch
   double loss = 0;
   double error = 0;
+  std::string_view error_name = "error";  // what it is
 };
 
 struct Progress {

@@ -82,9 +82,15 @@ std::string score_table(const Result& result) {
   using S = moe::Statistics;
   const bool one_layer = splits.front()->is_one_layer();
   const std::string_view token = splits.front()->token.name;
-  out +=
-      score_row("error", 4, one_layer ? "" : fmt::format("share of {}s that were not the most probable", token),
-                splits, std::mem_fn(&S::error));
+  if (splits.front()->is_regression()) {
+    out += score_row("MSE", 4, "mean squared error, in the units of the data", splits,
+                     std::mem_fn(&S::mean_squared_error));
+    out += score_row("R2", 4, "share of the variance that is explained", splits, std::mem_fn(&S::r2));
+  } else {
+    out += score_row("error", 4,
+                     one_layer ? "" : fmt::format("share of {}s that were not the most probable", token),
+                     splits, std::mem_fn(&S::error));
+  }
   out += score_row("loss", 4, one_layer ? "" : fmt::format("nats a {}", token), splits,
                    std::mem_fn(&S::likelihood_loss));
   if (!one_layer)
@@ -114,10 +120,13 @@ std::string score_table(const Result& result) {
 }
 
 std::string best_line(index_t step, std::string_view score, double validation, const moe::Statistics& test) {
+  std::string name(score);
+  std::ranges::replace(name, '_', ' ');
   return fmt::format(
-      "\nbest checkpoint: step {}, validation {} {:.4f}; test error {:.4f}, loss {:.4f} (all above is of "
+      "\nbest checkpoint: step {}, validation {} {:.4f}; test {} {:.4f}, loss {:.4f} (all above is of "
       "the last step)\n",
-      step, score, validation, test.error(), test.likelihood_loss());
+      step, name, validation, test.is_regression() ? "R2" : "error",
+      test.is_regression() ? test.r2() : test.error(), test.likelihood_loss());
 }
 
 std::string usage_bars(const moe::RoutingStatistics& statistics, std::string_view split,
@@ -190,10 +199,14 @@ std::string class_table(const moe::RoutingStatistics& routing, std::string_view 
       split, style);
 }
 
-std::string domain_table(const moe::RoutingStatistics& routing, const std::vector<std::string>& domains,
-                         std::string_view split, const TextStyle& style, std::string_view rows) {
+std::string group_table(const moe::RoutingStatistics& routing, const std::vector<std::string>& names,
+                        std::string_view split, const TextStyle& style, std::string_view rows) {
+  if (routing.groups() == 0) return "";
+  const std::string_view kind = routing.kinds().group;
+  const std::string kinds = fmt::format("{}s", kind);
   return kind_table(routing,
-                    {"domain", "domains", rows, &moe::RoutingStatistics::by_group, routing.groups(), &domains},
+                    {kind, kinds, rows, &moe::RoutingStatistics::by_group, routing.groups(),
+                     names.empty() ? nullptr : &names},
                     split, style);
 }
 
@@ -212,7 +225,7 @@ std::string dead_expert_warning(const moe::RoutingStatistics& statistics, std::s
       "dead experts: {} ({} for less than 1 {} in 1000 of {}); {} fewer experts (moe.experts) or "
       "another seed (run.seed)",
       dead_experts_text(statistics), statistics.chooses() ? "chosen" : "the largest weight",
-      statistics.classes() > 0 ? "sample" : "token", split, advice);
+      statistics.kinds().row, split, advice);
   std::string out;
   for (const std::string& line : wrap(text, style.columns - 9)) {
     out += fmt::format("{}{}\n", out.empty() ? "warning: " : "         ", line);
@@ -231,9 +244,10 @@ std::string result_text(const Result& result, const TextStyle& style) {
     if (routing.experts() < 2) continue;
     const std::string where = name.empty() ? std::string(split) : fmt::format("{} of {}", split, name);
     out += "\n" + usage_bars(routing, where, style) + "\n";
-    const std::string_view rows = routing.rows() == shown->samples() ? "tokens" : "sub-tokens";
+    const std::string rows =
+        fmt::format("{}{}s", routing.rows() == shown->samples() ? "" : "sub-", routing.kinds().row);
     out += routing.classes() > 0 ? class_table(routing, where, style)
-                                 : domain_table(routing, shown->group_names, where, style, rows);
+                                 : group_table(routing, shown->group_names, where, style, rows);
     warnings += dead_expert_warning(routing, where, result.importance_weight, style);
   }
   return warnings.empty() ? out : out + "\n" + warnings;

@@ -32,9 +32,9 @@ std::string usage_bars(const moe::RoutingStatistics& statistics, std::string_vie
 // than 64 experts and 20 classes are cut, with a note where the rest is.
 std::string class_table(const moe::RoutingStatistics& statistics, std::string_view split,
                         const TextStyle& style);
-// The same of domains, by their names.
-std::string domain_table(const moe::RoutingStatistics& statistics, const std::vector<std::string>& domains,
-                         std::string_view split, const TextStyle& style, std::string_view rows = "tokens");
+// The same of groups, such as domains, by their names if they have any. Empty where there are none.
+std::string group_table(const moe::RoutingStatistics& statistics, const std::vector<std::string>& names,
+                        std::string_view split, const TextStyle& style, std::string_view rows = "tokens");
 // "try ...", against experts that get too few samples; without the end of a sentence.
 std::string importance_advice(double importance_weight);
 // Empty where no expert is dead.

@@ -167,6 +167,14 @@ std::string evaluation_line(std::string_view when, std::string_view split, const
     return line;
   }
   const moe::RoutingStatistics& routing = statistics.routing();
+  if (statistics.is_regression()) {
+    return fmt::format(
+        "{}: {} mean squared error {:.4g}, R2 {:.4f}, loss {:.4f}, H_s {:.2f}, H_u {:.2f} bits, "
+        "largest expert {:.0f}%, dead {}",
+        when, split, statistics.mean_squared_error(), statistics.r2(), statistics.likelihood_loss(),
+        routing.sample_entropy(), routing.usage_entropy(), 100.0 * routing.largest_share(),
+        dead_experts_text(routing));
+  }
   return fmt::format(
       "{}: {} error {:.4f}, loss {:.4f}, H_s {:.2f}, H_u {:.2f}, I(E;Y) {:.2f} bits, largest expert "
       "{:.0f}%, dead {}",

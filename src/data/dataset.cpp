@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
@@ -50,6 +51,7 @@ PixelTable table_of(double mean, double standard_deviation) {
 Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisation normalisation)
     : source_(std::move(source)) {
   SY_EXPECTS(source_ != nullptr, "a data set without a source");
+  target_count_ = source_->target_count();
   scale_by(std::move(normalisation));
   ContentHash hash;
   source_->add_content(hash);
@@ -71,12 +73,26 @@ void Dataset::scale_by(Normalisation normalisation) {
   normalisation_ = std::move(normalisation);
 }
 
+const Normalisation* Dataset::target_scales() const { return target_scales_ ? &*target_scales_ : nullptr; }
+
+void Dataset::scale_targets_by(Normalisation scales) {
+  SY_EXPECTS(
+      std::ssize(scales.mean) == target_count() && scales.mean.size() == scales.standard_deviation.size(),
+      "{} means for {} targets", scales.mean.size(), target_count());
+  target_scales_ = std::move(scales);
+}
+
 Dataset::Dataset(Dataset&&) noexcept = default;
 Dataset& Dataset::operator=(Dataset&&) noexcept = default;
 Dataset::~Dataset() = default;
 
 const tensor::SampleShape& Dataset::shape() const { return source_->shape(); }
 index_t Dataset::class_count() const { return source_->class_count(); }
+index_t Dataset::target_count() const { return target_count_; }
+void Dataset::assume_targets(index_t count) {
+  SY_EXPECTS(source_->target_count() == 0 && class_count() == 0, "data with labels of their own");
+  target_count_ = count;
+}
 index_t Dataset::size(Split split) const { return source_->size(split); }
 index_t Dataset::group_count() const { return source_->group_count(); }
 std::vector<std::string> Dataset::group_names() const { return source_->group_names(); }
@@ -94,6 +110,11 @@ std::vector<std::string> Dataset::feature_names() const { return source_->featur
 bool Dataset::scales_features() const { return source_->scales_features(); }
 bool Dataset::has_labels(Split split) const { return source_->has_labels(split); }
 std::int64_t Dataset::id(Split split, index_t sample) const { return source_->id(split, sample); }
+double Dataset::target(Split split, index_t sample, index_t target) const {
+  return source_->target(split, sample, target);
+}
+bool Dataset::has_flat_targets() const { return source_->has_flat_targets(); }
+bool Dataset::has_weights() const { return source_->has_weights(); }
 const float* Dataset::rows(Split split) const { return source_->rows(split); }
 bool Dataset::is_augmented(Split split) const { return split == Split::train && source_->augments(); }
 
@@ -128,6 +149,44 @@ void Dataset::fill_groups(Split split, Span<const index_t> samples, Span<std::in
   for (std::size_t i = 0; i < samples.size(); ++i) groups[i] = source_->group(split, samples[i]);
 }
 
+void Dataset::fill_targets(Split split, Span<const index_t> samples, tensor::Matrix targets) const {
+  const auto count = std::ssize(samples);
+  SY_EXPECTS(targets.rows == count && targets.cols == target_count(), "{} samples of {} targets into {} x {}",
+             count, target_count(), targets.rows, targets.cols);
+  expect_samples(split, samples);
+  for (index_t i = 0; i < count; ++i) {
+    for (index_t t = 0; t < targets.cols; ++t)
+      targets(i, t) = static_cast<float>(scaled_target(split, samples[i], t));
+  }
+}
+
+double Dataset::scaled_target(Split split, index_t sample, index_t target) const {
+  const double value = source_->target(split, sample, target);
+  if (!target_scales_) return value;
+  return (value - target_scales_->mean[as_size(target)]) / target_scales_->standard_deviation[as_size(target)];
+}
+
+Vector<double> Dataset::target_variances(Split split) const {
+  Vector<double> variances(target_count());
+  const auto count = static_cast<double>(size(split));
+  for (index_t t = 0; t < target_count(); ++t) {
+    double sum = 0, squares = 0;
+    for (index_t n = 0; n < size(split); ++n) sum += scaled_target(split, n, t);
+    for (index_t n = 0; n < size(split); ++n) {
+      const double difference = scaled_target(split, n, t) - sum / count;
+      squares += difference * difference;
+    }
+    variances[t] = count > 0 ? squares / count : 0;
+  }
+  return variances;
+}
+
+void Dataset::fill_weights(Span<const index_t> samples, Span<float> weights) const {
+  SY_EXPECTS(weights.size() == samples.size(), "{} samples into {} weights", samples.size(), weights.size());
+  expect_samples(Split::train, samples);
+  for (std::size_t i = 0; i < samples.size(); ++i) weights[i] = source_->weight(samples[i]);
+}
+
 void Dataset::fill_tokens(Split split, Span<const index_t> samples, Span<std::int32_t> tokens,
                           Span<std::int32_t> targets) const {
   const index_t count = std::ssize(samples) * window();
@@ -144,6 +203,24 @@ std::string describe(const Identity& identity) {
                      identity.digest);
 }
 
+namespace {
+
+// Mean and standard deviation of the training samples' targets.
+Normalisation scales_of_targets(const Dataset& dataset) {
+  Normalisation scales;
+  const Vector<double> variances = dataset.target_variances(Split::train);
+  const index_t size = dataset.size(Split::train);
+  for (index_t t = 0; t < dataset.target_count(); ++t) {
+    double sum = 0;
+    for (index_t n = 0; n < size; ++n) sum += dataset.target(Split::train, n, t);
+    scales.mean.push_back(sum / static_cast<double>(size));
+    scales.standard_deviation.push_back(variances[t] > 0 ? std::sqrt(variances[t]) : 1);
+  }
+  return scales;
+}
+
+}  // namespace
+
 Dataset load_dataset(const Options& options, std::uint64_t seed, Purpose purpose) {
   auto source = detail::make_source(options, options.seed != 0 ? options.seed : seed, purpose);
   Normalisation normalisation{per_channel("data.mean", options.mean, *source),
@@ -152,7 +229,10 @@ Dataset load_dataset(const Options& options, std::uint64_t seed, Purpose purpose
   const std::size_t count = std::max(normalisation.mean.size(), normalisation.standard_deviation.size());
   for (std::vector<double>* values : {&normalisation.mean, &normalisation.standard_deviation})
     *values = repeated(*values, count);
-  return Dataset(std::move(source), std::move(normalisation));
+  Dataset dataset(std::move(source), std::move(normalisation));
+  if (options.scale_targets && dataset.target_count() > 0 && dataset.size(Split::train) > 0)
+    dataset.scale_targets_by(scales_of_targets(dataset));
+  return dataset;
 }
 
 }  // namespace switchyard::data

@@ -26,9 +26,19 @@ class SampleSource;
 
 enum class Split { train, validation, test };
 
+// What a label is: the number of a class, or real numbers, the targets of a regression.
+enum class Labels { classes, numbers };
+
 // What data are read for. A model predicts without labels, and of splits without samples to train on: hdf5, npy
 // and csv may then lack both.
-enum class Purpose { training, prediction };
+struct Purpose {
+  enum class Use { training, prediction };
+  Use use = Use::training;
+  Labels labels = Labels::classes;
+
+  bool needs_training_samples() const { return use == Use::training; }
+  bool needs_labels() const { return use == Use::training; }
+};
 
 // A visit of training to its samples: what augmentation depends on besides the sample. 0 <= epoch < 2^32.
 struct Visit {
@@ -67,8 +77,9 @@ class Dataset {
   ~Dataset();
 
   const tensor::SampleShape& shape() const;
-  // Labels lie in [0, class_count).
+  // Labels lie in [0, class_count); 0: they are real numbers, target_count() of a sample.
   index_t class_count() const;
+  index_t target_count() const;
   index_t size(Split split) const;
   const Identity& identity() const { return identity_; }
   // Groups lie in [0, group_count): clusters or coarse labels, for analysis only. 0: the data have none.
@@ -99,6 +110,21 @@ class Dataset {
   const Normalisation* learned_normalisation() const;
   // The token behind each document, where a window may go on with the next one; else -1.
   std::int32_t end_of_document() const;
+  // Of data without labels, of which a model of so many targets predicts. Before the data are used.
+  void assume_targets(index_t count);
+  // What a model learns of a target t is (t - mean) / standard_deviation; null: t itself. One of each for a
+  // target.
+  const Normalisation* target_scales() const;
+  // In place of those that data.scale_targets gave. Before the data are used.
+  void scale_targets_by(Normalisation scales);
+  // Of each target over the split, as a model sees it.
+  Vector<double> target_variances(Split split) const;
+  // As the data have it.
+  double target(Split split, index_t sample, index_t target) const;
+  // Whether labels have one dimension, so that predictions do, too.
+  bool has_flat_targets() const;
+  // Whether training samples count by weights of their own.
+  bool has_weights() const;
   // What losses are means over and rates count: "samples", or "bytes" or "tokens" of them.
   std::string_view counted() const;
   // Whether fill_labels() is of labels that the data have, and not of zeros.
@@ -122,16 +148,23 @@ class Dataset {
   // labels[i], groups[i] of samples[i]; the contract is fill's.
   void fill_labels(Split split, Span<const index_t> samples, Span<std::int32_t> labels) const;
   void fill_groups(Split split, Span<const index_t> samples, Span<std::int32_t> groups) const;
+  // Row i is of samples[i], scaled: samples.size() x target_count().
+  void fill_targets(Split split, Span<const index_t> samples, tensor::Matrix targets) const;
+  // Of training samples: their weights, divided by the mean of all.
+  void fill_weights(Span<const index_t> samples, Span<float> weights) const;
   // tokens[i * window() + t], and in targets the one that follows it, in [0, class_count); otherwise as fill.
   void fill_tokens(Split split, Span<const index_t> samples, Span<std::int32_t> tokens,
                    Span<std::int32_t> targets) const;
 
  private:
   void expect_samples(Split split, Span<const index_t> samples) const;
+  double scaled_target(Split split, index_t sample, index_t target) const;
 
   std::unique_ptr<const detail::SampleSource> source_;
   Normalisation normalisation_;
   std::vector<PixelTable> normalised_;  // one per channel
+  index_t target_count_ = 0;
+  std::optional<Normalisation> target_scales_;
   Identity identity_;
 };
 
@@ -156,8 +189,8 @@ class Dataset {
 // Blocking and local; on many ranks each rank calls it, and a failure is one rank's until the caller agrees on
 // it. Throws DataError for a file that is missing, damaged or at odds with another, ConfigError for a
 // validation split that leaves no training sample or none of a class, text without a training or a test sample,
-// coarse labels of CIFAR-10, and numbers of data.mean or data.standard_deviation that are neither one nor one
-// per channel.
-Dataset load_dataset(const Options& options, std::uint64_t seed, Purpose purpose = Purpose::training);
+// coarse labels of CIFAR-10, labels that are to be real numbers of a source that has classes, and numbers of
+// data.mean or data.standard_deviation that are neither one nor one per channel.
+Dataset load_dataset(const Options& options, std::uint64_t seed, Purpose purpose = {});
 
 }  // namespace switchyard::data

@@ -1,7 +1,10 @@
 #include "data/options.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "base/error.hpp"
 #include "config/field_table.hpp"
 #include "config/require.hpp"
 #include "data/detail/source.hpp"
@@ -68,6 +71,10 @@ constexpr std::array fields = {
     arithmetic.numbers<&Options::standard_deviation>(
         "standard_deviation", config::above_zero,
         "of numbers, or of pixels as value/255, for all channels or for each; divided by"),
+    arithmetic.choice<&Options::scale_targets, config::yes_no_words>(
+        "scale_targets",
+        "hdf5, npy, csv: yes: of labels that are real numbers the model learns (label - mean) / standard deviation, "
+        "those of the training samples; predictions and errors are in the units of the data"),
     arithmetic.integer<&Options::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
                                        "random, clusters: of the samples; 0: run.seed"),
     arithmetic.integer<&Options::window>(
@@ -177,6 +184,12 @@ std::string describe(const Options& options) { return kind_of(options.source).de
 
 std::unique_ptr<const detail::SampleSource> detail::make_source(const Options& options, std::uint64_t seed,
                                                                 Purpose purpose) {
+  const std::string_view word = std::ranges::find(source_words, options.source, &Word<Source>::value)->name;
+  if (purpose.labels == Labels::numbers && !kind_of(options.source).has_tables)
+    throw ConfigError(fmt::format(
+        "model.loss is of real numbers, and labels of data.source = {} are classes; use hdf5, npy or csv, or "
+        "another model.loss",
+        word));
   return kind_of(options.source).make(options, seed, purpose);
 }
 

@@ -28,6 +28,7 @@ struct CsvOptions {
   std::string label = "label";  // the column of the labels
   std::string cluster;          // ... of the clusters; empty: there are none
   std::string id;               // ... of the ids; empty: there are none
+  std::string weight;           // ... of the samples' weights; empty: there are none
 };
 
 struct RandomOptions {
@@ -67,8 +68,9 @@ struct Options {
   // Of numbers, and of pixels as value/255; one for all channels or one for each.
   std::vector<double> mean = {0};
   std::vector<double> standard_deviation = {1};
-  std::uint64_t seed = 0;     // of samples that are made up; 0: run.seed
-  std::int64_t window = 128;  // text, tokens: bytes or tokens of a sample
+  bool scale_targets = false;  // labels that are real numbers, by their mean and deviation in training
+  std::uint64_t seed = 0;      // of samples that are made up; 0: run.seed
+  std::int64_t window = 128;   // text, tokens: bytes or tokens of a sample
   // text, tokens: at most so many windows of validation and of test, evenly spread; 0: all.
   std::int64_t evaluation_samples = 0;
   bool pack = true;  // tokens: windows go on from one document into the next of its domain

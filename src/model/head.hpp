@@ -10,12 +10,16 @@
 
 namespace switchyard::model {
 
+struct Task;
+
 // Of one rank's samples; memory of the step.
 struct Scores {
-  Span<float> losses;            // [N]
-  Span<std::int32_t> predicted;  // [N]
+  Span<float> losses;                 // [N]
+  Span<std::int32_t> predicted = {};  // [N], where labels are classes
+  tensor::Matrix values = {};         // [N, T], where they are real numbers
 };
 Scores allocate_scores(device::Workspace& workspace, index_t samples);
+Scores allocate_value_scores(device::Workspace& workspace, index_t samples, index_t targets);
 
 // One of model.loss; model/heads/table.hpp has the formulas. Local; forward leaves what backward needs, in the
 // step's memory.
@@ -32,18 +36,18 @@ class Head {
   // The class that one expert's output row names.
   virtual std::int32_t class_of(const float* row) const;
 
-  virtual Scores forward(device::Context& context, const moe::LayerOutput& output,
-                         Span<const std::int32_t> labels) = 0;
+  // What is true of the samples are the batch's labels, or its targets.
+  virtual Scores forward(device::Context& context, const moe::LayerOutput& output, const nn::Batch& batch) = 0;
   // -ln of the probability that the prediction gives the label, [N], after forward: the losses themselves, but
   // where training asks for something else (a weight that is no part of the prediction, a gate that learns
   // another way).
-  virtual Span<const float> likelihood_losses(device::Context&, const moe::LayerOutput&,
-                                              Span<const std::int32_t> /*labels*/, const Scores& scores) const {
+  virtual Span<const float> likelihood_losses(device::Context&, const moe::LayerOutput&, const nn::Batch&,
+                                              const Scores& scores) const {
     return scores.losses;
   }
   // `scale` is 1 / B of the global batch.
-  virtual void backward(device::Context& context, const moe::LayerOutput& output,
-                        Span<const std::int32_t> labels, float scale, const moe::SlotGradients& gradients) = 0;
+  virtual void backward(device::Context& context, const moe::LayerOutput& output, const nn::Batch& batch,
+                        float scale, const moe::SlotGradients& gradients) = 0;
 
  protected:
   explicit Head(index_t outputs) : outputs_(outputs) {}
@@ -52,7 +56,7 @@ class Head {
   index_t outputs_;
 };
 
-// That of model.loss. Throws ConfigError if the loss does not fit the classes.
-std::unique_ptr<Head> make_head(const ModelOptions& mixture, index_t classes);
+// That of model.loss. Throws ConfigError if the loss does not fit the task's labels.
+std::unique_ptr<Head> make_head(const ModelOptions& mixture, const Task& task);
 
 }  // namespace switchyard::model

@@ -19,10 +19,7 @@ class Mixture final : public Model {
   Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources)
       : Mixture(mixture, task, resources, outline(mixture, task)) {}
 
-  moe::Statistics statistics() const override {
-    return moe::Statistics(
-        {{"", moe::RoutingStatistics(options_.routing.experts, {task_.classes, task_.groups})}});
-  }
+  moe::Statistics statistics() const override;
   void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
   std::optional<Predictions> predictions(const nn::Pass& pass) override;
   const Vector<double>& regulariser_losses() const override { return sums_.regulariser_losses(); }
@@ -37,18 +34,22 @@ class Mixture final : public Model {
   std::vector<nn::NamedArray> parameters() override { return layer_.parameters(); }
   std::vector<nn::NamedArray> state() override { return layer_.state(); }
 
-  Score score(const moe::Statistics& statistics) const override { return {"error", statistics.error()}; }
-  Score worst_score() const override { return {"error", 1.0}; }
+  Score score(const moe::Statistics& statistics) const override;
+  Score worst_score() const override;
 
   const nn::Cost& cost() const override { return cost_; }
 
  private:
   Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources, const Outline& outline);
+  void count(const nn::Pass& pass, moe::Statistics& statistics) const;
   void collect(const nn::Pass& pass, moe::Statistics& statistics);
+  void weigh(const nn::Pass& pass, const moe::SlotGradients& gradients) const;
+  tensor::Matrix probabilities(const nn::Pass& pass);
   void expect_finite(const moe::Statistics& statistics) const;
 
   comm::Resources resources_;
   Task task_;
+  Loss loss_;
   std::unique_ptr<Head> head_;
   nn::Cost cost_;
   moe::RoutingSums sums_;

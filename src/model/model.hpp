@@ -24,9 +24,11 @@ namespace switchyard::model {
 struct Task {
   tensor::SampleShape sample;
   index_t classes = 0;
-  index_t groups = 0;  // kinds of samples besides classes, for analysis
+  index_t targets = 0;  // of labels that are real numbers, in place of classes
+  index_t groups = 0;   // kinds of samples besides classes, for analysis
   std::vector<std::string> group_names = {};
-  index_t window = 0;  // tokens of a sample that is a sequence of them; 0: it is a row
+  index_t window = 0;                     // tokens of a sample that is a sequence of them; 0: it is a row
+  std::vector<double> target_units = {};  // what 1 is of the data's own units, of each target
 };
 
 // The figure by which a run chooses its best checkpoint: the smaller, the better.
@@ -37,13 +39,14 @@ struct Score {
 
 // What a model says of each of N samples. Each has K slots: an expert that answered, and its weight.
 struct Predictions {
-  index_t slots = 0;                 // K
-  Span<std::int32_t> predicted;      // [N], the class
-  tensor::Matrix probabilities;      // [N, C], of the classes
-  Span<std::int32_t> experts;        // [N, K]
-  tensor::Matrix gate_weights;       // [N, K], 0 where the expert had no place left (moe.capacity)
-  tensor::RowSource expert_outputs;  // [N * K, C], slot by slot
-  Span<const std::uint8_t> dropped;  // [N * K], 1 where that is not there; empty: nowhere
+  index_t slots = 0;                  // K
+  Span<std::int32_t> predicted = {};  // [N], the class
+  tensor::Matrix probabilities = {};  // [N, C], of the classes
+  tensor::Matrix values = {};  // [N, T], in place of both where labels are real numbers, scaled as they are
+  Span<std::int32_t> experts = {};        // [N, K]
+  tensor::Matrix gate_weights = {};       // [N, K], 0 where the expert had no place left (moe.capacity)
+  tensor::RowSource expert_outputs = {};  // [N * K, C], slot by slot
+  Span<const std::uint8_t> dropped = {};  // [N * K], 1 where that is not there; empty: nowhere
 };
 
 // The loss is a mean over the global batch, and regularisers. Collective over the ranks of the model's

@@ -57,6 +57,9 @@ constexpr std::array fields = {
         "an expert's layers, such as: dense:64 relu dense:classes; with model.family = tokens it ends in "
         "dense:width"),
     arithmetic.choice<&Options::loss, head_kinds>("loss", {loss_help.data(), loss_help.size()}),
+    arithmetic.number<&Options::deviation>(
+        "deviation", config::above_zero,
+        "gaussian: the standard deviation of a label about an expert's output, in the units that the model learns"),
     training.choice<&Options::init, init_words>(
         "init", "of first weights; uniform: up to 1/sqrt(inputs); normal: standard deviation 1"),
     training.number<&Options::gate_init_scale>("gate_init_scale", config::not_negative,

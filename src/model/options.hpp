@@ -63,8 +63,9 @@ struct TransformerOptions {
 // Layers as nn/network_spec.hpp reads them.
 struct Options {
   std::string gate;    // ends in one output per expert; "none": one expert
-  std::string expert;  // ends in one output per class; in one with Loss::logistic
+  std::string expert;  // ends in one output per class, or target; in one with Loss::logistic
   Loss loss = Loss::likelihood;
+  double deviation = 1;  // of a target about an expert's output, Loss::gaussian
   nn::InitialValues init = nn::InitialValues::uniform;
   double gate_init_scale = 1;  // uniform: times the default bound; normal: the standard deviation
   double expert_init_scale = 1;

@@ -49,12 +49,12 @@ void resolve_networks(const ModelOptions& options, const Task& task, moe::LayerO
 }
 
 Outline outline_of_mixture(const ModelOptions& options, const Task& task) {
-  const std::unique_ptr<Head> head = make_head(options, task.classes);
+  const std::unique_ptr<Head> head = make_head(options, task);
   const moe::RouterKind kind = moe::parse_gate(options.networks.gate).kind;
   moe::LayerOptions layer = layer_of(options, {options.moe, kind, task.classes, head->measure()});
   layer.outputs = head->outputs();
   resolve_networks(options, task, layer);
-  if (kind_of(options.networks.loss).of_distributions)
+  if (ends_in_softmax(kind_of(options.networks.loss)))
     layer.expert.layers.push_back(nn::RowFunctionShape{nn::RowFunctionShape::Kind::log_softmax, layer.outputs});
   return {.layers = {layer}, .row_features = task.sample.features()};
 }

@@ -68,7 +68,8 @@ moe::Statistics TokenModel::statistics() const {
   std::vector<moe::Statistics::Layer> layers;
   for (const auto& [name, body, module, rows_per_token] : mixtures_) {
     const index_t experts = module->layer().router().options().experts;
-    layers.push_back({name, moe::RoutingStatistics(experts, {.groups = task_.groups, .group = "domain"})});
+    layers.push_back(
+        {name, moe::RoutingStatistics(experts, {.groups = task_.groups, .group = "domain", .row = "token"})});
   }
   moe::Statistics statistics(std::move(layers));
   statistics.group_names = task_.group_names;

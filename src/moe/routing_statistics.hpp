@@ -15,6 +15,7 @@ struct RowKinds {
   index_t classes = 0;                 // of labels and predictions; 0: rows have none
   index_t groups = 0;                  // that the data say besides classes: clusters, domains; 0: none
   std::string_view group = "cluster";  // what a group is called
+  std::string_view row = "sample";     // what a row is
   bool operator==(const RowKinds&) const = default;
 };
 
@@ -42,6 +43,8 @@ class RoutingStatistics {
   std::int64_t& dropped() { return counts_[2]; }
   // Rows for which expert e was chosen (all of a row's slots count).
   std::int64_t& load(index_t e) { return counts_[first_load + e]; }
+  // Rows for which expert e has the largest gate weight.
+  std::int64_t& largest(index_t e) { return counts_[first_load + experts() + e]; }
   // N[class][expert]: the expert with the largest gate weight, against the true label and against its own
   // prediction.
   std::int64_t& by_label(index_t c, index_t e) { return counts_[table(0, c, e)]; }
@@ -53,6 +56,7 @@ class RoutingStatistics {
   std::int64_t sent_rows() const { return counts_[1]; }
   std::int64_t dropped() const { return counts_[2]; }
   std::int64_t load(index_t e) const { return counts_[first_load + e]; }
+  std::int64_t largest(index_t e) const { return counts_[first_load + experts() + e]; }
   std::int64_t by_label(index_t c, index_t e) const { return counts_[table(0, c, e)]; }
   std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
 
@@ -94,13 +98,10 @@ class RoutingStatistics {
  private:
   static constexpr index_t first_load = 3;
   index_t table(index_t which, index_t c, index_t e) const {
-    return first_load + experts() * (1 + which * classes() + c) + e;
+    return first_load + experts() * (2 + which * classes() + c) + e;
   }
-  // Rows of an expert in a table of so many kinds; in one that has every row.
+  // Rows of an expert in a table of so many kinds.
   std::int64_t in_expert(index_t which, index_t kinds, index_t e) const;
-  std::int64_t in_expert(index_t e) const {
-    return classes() > 0 ? in_expert(0, classes(), e) : in_expert(2, groups(), e);
-  }
   double mutual_information(index_t which) const;
   double dispatch_entropy(index_t which, index_t kinds) const;
   double per_row(double sum) const;

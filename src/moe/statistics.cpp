@@ -8,6 +8,7 @@ namespace switchyard::moe {
 
 void Statistics::clear() {
   task_loss_sum = likelihood_loss_sum = 0;
+  std::ranges::fill(squared_errors, 0.0);
   std::ranges::fill(counts_, 0);
   for (Layer& layer : layers) layer.routing.clear();
 }
@@ -17,8 +18,31 @@ void Statistics::add(const Statistics& other) {
              other.layers.size());
   task_loss_sum += other.task_loss_sum;
   likelihood_loss_sum += other.likelihood_loss_sum;
+  for (std::size_t t = 0; t < squared_errors.size(); ++t) squared_errors[t] += other.squared_errors[t];
   for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
   for (std::size_t l = 0; l < layers.size(); ++l) layers[l].routing.add(other.layers[l].routing);
+}
+
+double Statistics::likelihood_loss() const {
+  if (!is_regression()) return per_sample(likelihood_loss_sum);
+  if (!targets.are_densities) return mean_squared_error();
+  double units = 0;
+  for (const double unit : targets.units) units += std::log(unit);
+  return per_sample(likelihood_loss_sum) + units;
+}
+
+double Statistics::mean_squared_error() const {
+  double sum = 0;
+  for (std::size_t t = 0; t < squared_errors.size(); ++t)
+    sum += targets.units[t] * targets.units[t] * per_sample(squared_errors[t]);
+  return sum / static_cast<double>(squared_errors.size());
+}
+
+double Statistics::r2() const {
+  double sum = 0;
+  for (std::size_t t = 0; t < targets.variances.size(); ++t)
+    sum += targets.variances[t] > 0 ? 1 - per_sample(squared_errors[t]) / targets.variances[t] : 0.0;
+  return sum / static_cast<double>(squared_errors.size());
 }
 
 std::int64_t Statistics::sent_rows() const {

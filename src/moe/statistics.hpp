@@ -40,10 +40,16 @@ class Statistics {
   std::int64_t sent_rows() const;  // of all layers
 
   // Share of wrong predictions; mean of the objective that is trained; mean -ln of the probability that the
-  // prediction gives the label.
+  // prediction gives the label, or, of labels that are real numbers, of its density, in the units of the data.
   double error() const { return per_sample(static_cast<double>(errors())); }
   double task_loss() const { return per_sample(task_loss_sum); }
-  double likelihood_loss() const { return per_sample(likelihood_loss_sum); }
+  double likelihood_loss() const;
+  // Where labels are real numbers: the mean over targets of the mean squared error, in the units of the data,
+  // and of the share of the split's variance that the prediction explains (of evaluations; 0 where there is
+  // none).
+  bool is_regression() const { return !targets.units.empty(); }
+  double mean_squared_error() const;
+  double r2() const;
   // Of a model of tokens: among so many equally probable ones it would be as unsure.
   double perplexity() const { return std::exp(likelihood_loss()); }
   // Of the text that the tokens stand for. 0 where they stand for none.
@@ -58,9 +64,16 @@ class Statistics {
 
   double task_loss_sum = 0;
   double likelihood_loss_sum = 0;  // of evaluations; a step does not ask for it
+  Vector<double> squared_errors;   // of each target, summed over samples, in the units that the model learns
   std::vector<Layer> layers;
   std::vector<std::string> group_names;  // where the data name their groups
   // Of a model of tokens: what one is called, and how many bytes of text the evaluated ones are in the mean.
+  // Of labels that are real numbers.
+  struct Targets {
+    std::vector<double> units;      // what 1 is of the data's own
+    std::vector<double> variances;  // of an evaluated split, in those that the model learns
+    bool are_densities = false;     // what likelihood_loss_sum is of; else squared errors are the loss
+  } targets;
   struct Token {
     std::string_view name = "byte";
     double bytes = 1;

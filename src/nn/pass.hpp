@@ -25,6 +25,8 @@ struct Batch {
   std::uint32_t step = 0;                // of noise that is drawn anew
   std::uint32_t stream = 0;              // 0 for the training split, other numbers for the others
   Span<const std::int32_t> labels = {};  // [N], of the classes; a gate may route by them
+  tensor::ConstMatrix targets = {};      // [N, T], of labels that are real numbers, as the model sees them
+  Span<const float> weights = {};        // [N], by which samples count, 1 in the mean; empty: all alike
   Span<const std::int32_t> groups = {};  // [N], or empty
   Span<const std::int32_t> tokens = {};  // [N], of a model of tokens, which has no `rows`; labels follow them
   // [N], of a model of tokens: where in its window a token's document begins

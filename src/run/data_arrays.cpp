@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::string_view mean_path = "data/mean";
 constexpr std::string_view deviation_path = "data/standard_deviation";
+constexpr std::string_view target_mean_path = "data/target_mean";
+constexpr std::string_view target_deviation_path = "data/target_standard_deviation";
 
 // "a, b", of lines; the first ones of many.
 std::string in_a_line(const std::string& lines) {
@@ -51,6 +53,7 @@ void add_data_facts(const data::Dataset& dataset, checkpoint::Header& header) {
   header.integers["data/classes"] = dataset.class_count();
   if (dataset.window() > 0) return;
   const tensor::SampleShape& shape = dataset.shape();
+  if (dataset.target_count() > 0) header.integers["data/targets"] = dataset.target_count();
   header.texts["data/shape"] = fmt::format("{} x {} x {}", shape.channels, shape.height, shape.width);
   header.integers["data/pixels"] = dataset.has_pixels() ? 1 : 0;
   if (const std::vector<std::string> names = dataset.feature_names(); !names.empty())
@@ -61,19 +64,40 @@ std::vector<checkpoint::Slice> data_arrays(const data::Dataset& dataset) {
   std::vector<checkpoint::Slice> arrays;
   if (const std::string_view model = dataset.vocabulary_model(); !model.empty())
     arrays.push_back(slice_of(vocabulary_path, checkpoint::DType::uint8, Span<const char>(model)));
-  if (const data::Normalisation* const learned = dataset.learned_normalisation()) {
-    arrays.push_back(slice_of(mean_path, checkpoint::DType::float64, Span<const double>(learned->mean)));
-    arrays.push_back(
-        slice_of(deviation_path, checkpoint::DType::float64, Span<const double>(learned->standard_deviation)));
-  }
+  const auto add = [&](const data::Normalisation* scales, std::string_view mean, std::string_view deviation) {
+    if (scales == nullptr) return;
+    const auto type = checkpoint::DType::float64;
+    arrays.push_back(slice_of(mean, type, Span<const double>(scales->mean)));
+    arrays.push_back(slice_of(deviation, type, Span<const double>(scales->standard_deviation)));
+  };
+  add(dataset.learned_normalisation(), mean_path, deviation_path);
+  add(dataset.target_scales(), target_mean_path, target_deviation_path);
   return arrays;
 }
 
 Config without_own_scales(const checkpoint::Reader& reader, Config config) {
-  if (stored(reader, mean_path).empty()) return config;
-  config.data.normalise = data::Normalise::given;  // once they are read
+  // Once they are read.
+  if (!stored(reader, mean_path).empty()) config.data.normalise = data::Normalise::given;
+  if (!stored(reader, target_mean_path).empty()) config.data.scale_targets = false;
   return config;
 }
+
+namespace {
+
+// How many real numbers the labels are, and their scales.
+void fit_targets(const checkpoint::Reader& reader, data::Dataset& dataset) {
+  const index_t known = reader.contains("data/targets") ? reader.integer("data/targets") : 0;
+  if (dataset.target_count() == 0 && dataset.class_count() == 0) dataset.assume_targets(known);
+  if (dataset.target_count() != known)
+    throw DataError(fmt::format(
+        "the data have labels of {} numbers, and the model of the checkpoint gives {}; give data that are like "
+        "those of its run",
+        dataset.target_count(), known));
+  if (std::vector<double> mean = stored(reader, target_mean_path); !mean.empty())
+    dataset.scale_targets_by({std::move(mean), stored(reader, target_deviation_path)});
+}
+
+}  // namespace
 
 model::Task fit_to_checkpoint(const checkpoint::Reader& reader, data::Dataset& dataset) {
   checkpoint::Header now;
@@ -104,6 +128,7 @@ model::Task fit_to_checkpoint(const checkpoint::Reader& reader, data::Dataset& d
           "the data as data.source = hdf5 or npy");
     dataset.scale_by({std::move(mean), stored(reader, deviation_path)});
   }
+  fit_targets(reader, dataset);
   model::Task task = train::task_of(dataset);
   if (!reader.contains("data/classes")) return task;
   const index_t known = reader.integer("data/classes");

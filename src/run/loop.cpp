@@ -232,7 +232,9 @@ void Loop::train_one_step() {
                      .step = state_.step,
                      .samples = report.statistics.samples(),
                      .loss = report.loss(),
-                     .error = report.statistics.error()});
+                     .error = report.statistics.is_regression() ? report.statistics.mean_squared_error()
+                                                                : report.statistics.error(),
+                     .error_name = report.statistics.is_regression() ? "MSE" : "error"});
 }
 
 void Loop::look_for_end(double loss) {

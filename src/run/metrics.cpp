@@ -129,7 +129,10 @@ void write_step(JsonLine& line, const StepRecord& record, const moe::Statistics&
   SY_EXPECTS(record.regularisers.size() == kinds.size(), "losses of {} regularisers, not of {}",
              record.regularisers.size(), kinds.size());
   for (std::size_t i = 0; i < kinds.size(); ++i) line.add(kinds[i].loss, record.regularisers[i]);
-  line.add("error", statistics.error());
+  if (statistics.is_regression())
+    line.add("mean_squared_error", statistics.mean_squared_error());
+  else
+    line.add("error", statistics.error());
   line.add("gradient_norm", record.gradient_norm);
   line.add("learning_rate", record.learning_rate);
   if (statistics.is_one_layer()) {
@@ -157,9 +160,15 @@ void write_step(JsonLine& line, const StepRecord& record, const moe::Statistics&
 }
 
 Json evaluation_object(const moe::Statistics& statistics) {
-  Json object = {{"error", statistics.error()},
-                 {"loss", statistics.likelihood_loss()},
-                 {"task_loss", statistics.task_loss()}};
+  Json object;
+  if (statistics.is_regression()) {
+    object["mean_squared_error"] = statistics.mean_squared_error();
+    object["r2"] = statistics.r2();
+  } else {
+    object["error"] = statistics.error();
+  }
+  object["loss"] = statistics.likelihood_loss();
+  object["task_loss"] = statistics.task_loss();
   if (statistics.is_one_layer()) {
     object.update(routing_object(statistics.routing()));
     return object;

@@ -75,7 +75,7 @@ std::vector<index_t> class_counts(const data::Dataset& dataset) {
 }
 
 void warn_of_classes(const data::Dataset& dataset, Warnings& warnings) {
-  if (dataset.window() > 0) return;  // samples have no labels
+  if (dataset.window() > 0 || dataset.target_count() > 0) return;  // samples have no classes
   const std::vector<index_t> counts = class_counts(dataset);
   std::vector<std::size_t> missing;
   for (std::size_t c = 0; c < counts.size(); ++c) {
@@ -102,6 +102,24 @@ struct Spread {
   double mean = 0;
   double deviation = 0;
 };
+
+// As the model learns them: far from 0 and 1 the first steps are too small or too large.
+void warn_of_targets(const data::Dataset& dataset, Warnings& warnings) {
+  const Vector<double> variances = dataset.target_variances(data::Split::train);
+  for (std::size_t t = 0; t < variances.size(); ++t) {
+    const double deviation = std::sqrt(variances[t]);
+    const std::string which = variances.size() == 1 ? "the labels" : fmt::format("numbers {} of the labels", t);
+    if (deviation == 0) {
+      warnings.push_back(fmt::format("{} are all the same (there is nothing to learn); look at them", which));
+    } else if (dataset.target_scales() == nullptr && (deviation < 0.1 || deviation > 10)) {
+      warnings.push_back(
+          fmt::format("{} have a standard deviation of {:.3g} (a model learns numbers about 1 best); "
+                      "try data.scale_targets = yes",
+                      which, deviation));
+      return;
+    }
+  }
+}
 
 // Of each channel's numbers, as the model sees them, over at most 1,000 training samples of the whole split.
 std::vector<Spread> channel_spreads(const data::Dataset& dataset) {
@@ -207,6 +225,7 @@ std::vector<std::string> start_warnings(const Config& config, const data::Datase
         "than float32 does); use float32");
   }
   warn_of_classes(dataset, warnings);
+  warn_of_targets(dataset, warnings);
   warn_of_channels(config.data, dataset, warnings);
   warn_of_pixels(config.data, dataset, warnings);
   return warnings;

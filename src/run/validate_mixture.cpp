@@ -8,6 +8,8 @@ namespace {
 
 using config::require;
 
+std::string loss_of(const Config& config) { return schema().text(config, "model.loss"); }
+
 // Only scores of the gate's own can choose before an expert ran, and only those can be told to ignore losses.
 void check_choice(const Config& config, const moe::RouterKind& kind) {
   const moe::Options& moe = config.moe;
@@ -36,6 +38,28 @@ void check_choice(const Config& config, const moe::RouterKind& kind) {
           "moe.expert_temperature = {} without model.loss = likelihood, a gate that ends in dense:experts and "
           "several experts a sample (it divides their scores where the experts learn from them); set it to 1",
           moe.expert_temperature);
+}
+
+// What only a classifier, or only a regression, has.
+void check_labels(const Config& config, const moe::RouterKind& kind) {
+  if (config.model.family != model::Family::mixture) return;
+  const std::string loss = loss_of(config);
+  const bool of_numbers = model::kind_of(config.model.loss).of_numbers;
+  require(config.model.loss == model::Loss::gaussian || config.model.deviation == model::Options().deviation,
+          "model.deviation = {} with model.loss = {} (only gaussian reads it); remove it",
+          config.model.deviation, loss);
+  require(
+      of_numbers || !config.data.scale_targets,
+      "data.scale_targets = yes with model.loss = {} (its labels are classes); remove it, or use squared_error "
+      "or gaussian",
+      loss);
+  require(!of_numbers || !config.data.validation_balanced,
+          "data.validation_balanced = yes with model.loss = {} (its labels are no classes); remove it", loss);
+  require(
+      !of_numbers || !kind.reads_labels,
+      "model.gate = {} with model.loss = {} (it chooses by the class of a sample, and labels are real numbers); "
+      "use another gate",
+      config.model.gate, loss);
 }
 
 // What a choice needs of a gate, and what the gate is, where the family has a text of it: that of a transformer
@@ -117,9 +141,9 @@ void check_capacity(const Config& config, const moe::RouterKind& kind) {
       moe.capacity, needed, given, moe.top_k);
   require(
       config.model.family != model::Family::mixture || !model::kind_of(config.model.loss).of_distributions,
-      "moe.capacity = {} with model.loss = likelihood, stochastic or predicted_loss (they need the distribution "
-      "of every chosen expert, and a dropped sample has none of some); set it to 0, or use another loss",
-      moe.capacity);
+      "moe.capacity = {} with model.loss = {} (it needs the distribution of every chosen expert, and a dropped "
+      "sample has none of some); set it to 0, or use another loss",
+      moe.capacity, loss_of(config));
 }
 
 // What weights are, where it is not the softmax of the scores of the chosen, or of one of all.
@@ -146,14 +170,14 @@ void check_weights(const Config& config, const moe::RouterKind& kind) {
   if (config.model.family != model::Family::mixture || !model::kind_of(config.model.loss).of_distributions)
     return;
   require(moe.scale == 1,
-          "moe.scale = {} with model.loss = likelihood, stochastic or predicted_loss (a mixture's weights are "
-          "probabilities); set it to 1, or use another loss",
-          moe.scale);
-  require(moe::weights_are_probabilities(moe),
-          "moe.scores = {}, moe.normalise = {} and moe.top_k = {} with model.loss = likelihood, stochastic or "
-          "predicted_loss (a mixture's weights add up to 1, and these do not); use moe.normalise = chosen with "
-          "moe.top_k above 1, or another loss",
-          word_of(moe, "scores"), word_of(moe, "normalise"), moe.top_k);
+          "moe.scale = {} with model.loss = {} (a mixture's weights are probabilities); set it to 1, or use "
+          "another loss",
+          moe.scale, loss_of(config));
+  require(
+      moe::weights_are_probabilities(moe),
+      "moe.scores = {}, moe.normalise = {} and moe.top_k = {} with model.loss = {} (a mixture's weights add up "
+      "to 1, and these do not); use moe.normalise = chosen with moe.top_k above 1, or another loss",
+      word_of(moe, "scores"), word_of(moe, "normalise"), moe.top_k, loss_of(config));
   require(moe.scores == moe::GateScores::softmax || config.model.loss != model::Loss::predicted_loss,
           "moe.scores = sigmoid with model.loss = predicted_loss (the scores are the experts' losses); use "
           "softmax");
@@ -165,8 +189,9 @@ void check_noise_and_balance(const Config& config) {
       config.model.family == model::Family::mixture && model::kind_of(config.model.loss).of_distributions;
   require(
       !of_distributions || moe.gate_value != moe::GateValue::noisy_logit,
-      "moe.gate_value = noisy_logit with model.loss = likelihood, stochastic or predicted_loss (a mixture's "
-      "weights are probabilities); use another gate_value, or another loss");
+      "moe.gate_value = noisy_logit with model.loss = {} (a mixture's weights are probabilities); use another "
+      "gate_value, or another loss",
+      loss_of(config));
   require(
       moe.noise != moe::GateNoise::none || moe.gate_value == moe::GateValue::softmax,
       "moe.gate_value names noise, and moe.noise = none (there is none to add); set moe.noise = uniform, or "
@@ -250,6 +275,7 @@ void check_similarity(const moe::Options& moe) {
 
 void check_mixture(const Config& config, const moe::RouterKind& kind) {
   check_choice(config, kind);
+  check_labels(config, kind);
   check_shares(config, kind);
   check_capacity(config, kind);
   check_weights(config, kind);

@@ -8,6 +8,7 @@
 #include "base/stop_signals.hpp"
 #include "comm/agreement.hpp"
 #include "comm/replica_group.hpp"
+#include "run/load_data.hpp"
 #include "run/run.hpp"
 #include "run/shared_inputs.hpp"
 #include "study/check.hpp"
@@ -21,6 +22,7 @@ std::string key_of(const run::Config& config) {
   run::Config samples;
   samples.data = run::data_options(config);
   std::string key = run::schema().to_ini(samples);
+  if (run::data_purpose(config).labels == data::Labels::numbers) key += "labels=numbers\n";
   // Samples that are made up follow run.seed where they have no seed of their own; files ignore it.
   if (!data::reads_files(config.data) && config.data.seed == 0)
     key += fmt::format("seed={}\n", config.run.seed);
@@ -41,7 +43,7 @@ const data::Dataset& GroupRunner::dataset_of(const run::Config& config) {
   const auto found = datasets_.find(key);
   if (found != datasets_.end()) return found->second;
   if (datasets_.size() == most) datasets_.clear();
-  return datasets_.emplace(key, data::load_dataset(run::data_options(config), config.run.seed)).first->second;
+  return datasets_.emplace(key, run::load_data(config)).first->second;
 }
 
 GroupRunner::GroupRunner(comm::Communicator& group, const Options& options,

@@ -28,6 +28,8 @@ const nlohmann::json* part_of(const nlohmann::json& value, std::string_view part
   return number < value.size() && value[number].is_object() ? &value[number] : nullptr;
 }
 
+constexpr index_t of_numbers = -1;  // in place of a number of inner layers
+
 std::optional<double> number_at(const nlohmann::json& summary, std::string_view path) {
   const nlohmann::json* at = &summary;
   while (true) {
@@ -49,17 +51,24 @@ void add_paths(const nlohmann::json& value, const std::string& path, std::vector
     add_paths(member, path.empty() ? key : fmt::format("{}.{}", path, key), paths);
 }
 
-// With every part that a summary of such a model can have.
+// With every part that a summary of such a model can have: of so many inner layers, or of a mixture that learns
+// real numbers.
 nlohmann::json full_summary(index_t layers) {
   std::vector<moe::Statistics::Layer> all = {{"", moe::RoutingStatistics(2, {2, 2})}};
-  if (layers > 0) all.assign(as_size(layers), {"of several", moe::RoutingStatistics(2, {0, 2, "domain"})});
+  if (layers == of_numbers) all = {{"", moe::RoutingStatistics(2, {.groups = 2})}};
+  if (layers > 0)
+    all.assign(as_size(layers), {"of several", moe::RoutingStatistics(2, {0, 2, "domain", "token"})});
   moe::Statistics statistics(std::move(all));
   statistics.samples() = 1;
+  if (layers == of_numbers) statistics.targets.units = {1.0};
   run::Summary summary;
   summary.validation = &statistics;
   summary.test = &statistics;
-  if (layers == 0) summary.training = &statistics;
-  summary.best = run::BestEvaluation{.score = {layers > 0 ? "loss" : "error"}, .test = &statistics};
+  if (layers <= 0) summary.training = &statistics;
+  summary.best = run::BestEvaluation{.score = {layers > 0             ? "loss"
+                                               : layers == of_numbers ? "mean_squared_error"
+                                                                      : "error"},
+                                     .test = &statistics};
   return summary_object(summary, {});
 }
 
@@ -72,7 +81,9 @@ std::optional<double> metric(const nlohmann::json& summary, std::string_view pat
   return error ? std::optional(100 * (1 - *error)) : std::nullopt;
 }
 
-index_t layers_of(const run::Config& config) { return model::inner_layers(config.model); }
+index_t layers_of(const run::Config& config) {
+  return model::kind_of(config.model.loss).of_numbers ? of_numbers : model::inner_layers(config.model);
+}
 
 void require_metric(std::string_view path, std::string_view key, std::string_view where,
                     const std::set<index_t>& layers) {

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "device/thread_pool.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::train {
 
@@ -22,8 +23,16 @@ BatchLoader::BatchLoader(const Options& options, std::uint64_t seed, const data:
       epochs_(options.epochs) {}
 
 model::Task task_of(const data::Dataset& dataset) {
-  return {dataset.shape(), dataset.class_count(), dataset.group_count(), dataset.group_names(),
-          dataset.window()};
+  model::Task task{.sample = dataset.shape(),
+                   .classes = dataset.class_count(),
+                   .targets = dataset.target_count(),
+                   .groups = dataset.group_count(),
+                   .group_names = dataset.group_names(),
+                   .window = dataset.window()};
+  const data::Normalisation* const scales = dataset.target_scales();
+  task.target_units =
+      scales != nullptr ? scales->standard_deviation : std::vector<double>(as_size(task.targets), 1.0);
+  return task;
 }
 
 void BatchLoader::hold_samples(index_t most_bytes) {
@@ -136,19 +145,37 @@ nn::Batch BatchLoader::load(data::Split split, index_t size, const std::optional
   }
   loaded.rows = rows_of(split, visit);
   loaded.ids = samples_;
-  const Span<std::int32_t> labels = resources_.context.workspace().allocate<std::int32_t>(samples);
-  if (const HeldSamples* const held = held_of(split)) {
-    for (index_t n = 0; n < samples; ++n) labels[n] = held->label(samples_[n]);
+  load_truth(split, loaded);
+  return loaded;
+}
+
+// What is known of samples_ besides their rows.
+void BatchLoader::load_truth(data::Split split, nn::Batch& loaded) {
+  device::Workspace& workspace = resources_.context.workspace();
+  const auto samples = std::ssize(samples_);
+  if (const index_t count = dataset_->target_count(); count > 0) {
+    const tensor::Matrix targets = tensor::allocate_matrix(workspace, samples, count);
+    dataset_->fill_targets(split, samples_, targets);
+    loaded.targets = targets;
   } else {
-    dataset_->fill_labels(split, samples_, labels);
+    const Span<std::int32_t> labels = workspace.allocate<std::int32_t>(samples);
+    if (const HeldSamples* const held = held_of(split)) {
+      for (index_t n = 0; n < samples; ++n) labels[n] = held->label(samples_[n]);
+    } else {
+      dataset_->fill_labels(split, samples_, labels);
+    }
+    loaded.labels = labels;
   }
-  loaded.labels = labels;
+  if (split == data::Split::train && dataset_->has_weights()) {
+    const Span<float> weights = workspace.allocate<float>(samples);
+    dataset_->fill_weights(samples_, weights);
+    loaded.weights = weights;
+  }
   if (dataset_->group_count() > 0) {
-    const Span<std::int32_t> groups = resources_.context.workspace().allocate<std::int32_t>(samples);
+    const Span<std::int32_t> groups = workspace.allocate<std::int32_t>(samples);
     dataset_->fill_groups(split, samples_, groups);
     loaded.groups = groups;
   }
-  return loaded;
 }
 
 index_t BatchLoader::parts_of(index_t step) const {

@@ -47,6 +47,7 @@ class BatchLoader {
   template <class Fill>
   nn::Batch load(data::Split split, index_t size, const std::optional<data::Visit>& visit, const Fill& fill);
   void load_tokens(data::Split split, nn::Batch& loaded);
+  void load_truth(data::Split split, nn::Batch& loaded);
   HeldSamples* held_of(data::Split split);  // null where none are
   const float* all_rows(data::Split split);
   tensor::RowSource rows_of(data::Split split, const std::optional<data::Visit>& visit);

@@ -18,6 +18,10 @@ std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, 
   moe::Statistics total = model.statistics();
   const data::Dataset& dataset = loader.dataset();
   if (dataset.window() > 0) total.token = {dataset.token_name(), dataset.bytes_per_token(split)};
+  if (total.is_regression()) {
+    const Vector<double> variances = dataset.target_variances(split);
+    total.targets.variances.assign(variances.begin(), variances.end());
+  }
   moe::Statistics batch_statistics = model.statistics();
   PhaseClock clock;
   const index_t batches = loader.evaluation_batches(split);

@@ -53,19 +53,24 @@ SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& m
       throw_agreed(
           ErrorKind::config,
           "a model of tokens has no predictions of samples; try `switchyard sample`, or `switchyard eval`");
-    const index_t classes = some->probabilities.cols;
+    const bool of_numbers = some->values.cols > 0;
+    const index_t outputs = of_numbers ? some->values.cols : some->probabilities.cols;
     all.slots = some->slots;
-    gather<std::int32_t>(resources, some->predicted, 1, all.predicted);
-    gather<float>(resources, joined_rows(some->probabilities), classes, all.probabilities);
+    if (of_numbers) {
+      gather<float>(resources, joined_rows(some->values), outputs, all.values);
+    } else {
+      gather<std::int32_t>(resources, some->predicted, 1, all.predicted);
+      gather<float>(resources, joined_rows(some->probabilities), outputs, all.probabilities);
+    }
     gather<std::int32_t>(resources, some->experts, all.slots, all.experts);
     gather<float>(resources, joined_rows(some->gate_weights), all.slots, all.gate_weights);
     if (!with_expert_outputs) continue;
-    Vector<float> outputs(std::ssize(some->experts) * classes);
+    Vector<float> rows(std::ssize(some->experts) * outputs);
     for (index_t slot = 0; slot < std::ssize(some->experts); ++slot) {
       if (!some->dropped.empty() && some->dropped[slot] != 0) continue;
-      std::copy_n(some->expert_outputs.row(slot), classes, outputs.data() + slot * classes);
+      std::copy_n(some->expert_outputs.row(slot), outputs, rows.data() + slot * outputs);
     }
-    gather<float>(resources, outputs, all.slots * classes, all.expert_outputs);
+    gather<float>(resources, rows, all.slots * outputs, all.expert_outputs);
   }
   return all;
 }

@@ -36,7 +36,7 @@ moe::Statistics sample_statistics() {
 }
 
 moe::Statistics text_statistics() {
-  const moe::RoutingStatistics empty(3, {.groups = 2, .group = "domain"});
+  const moe::RoutingStatistics empty(3, {.groups = 2, .group = "domain", .row = "token"});
   moe::Statistics statistics({{"blocks/00/mixture", empty}, {"blocks/01/mixture", empty}});
   statistics.samples() = 1000;
   statistics.errors() = 250;

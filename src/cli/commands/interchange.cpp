@@ -16,6 +16,7 @@
 #include "files/regular_file.hpp"
 #include "interchange/transfer.hpp"
 #include "run/data_arrays.hpp"
+#include "run/load_data.hpp"
 #include "run/run_checkpoint.hpp"
 #include "run/vocabulary.hpp"
 #include "train/batch_loader.hpp"
@@ -107,7 +108,7 @@ int import_model(Arguments arguments) {
         folder.string()));
   line.positionals = {line.option("config").value_or(beside.string())};
   const run::Config config = parse_run_options(line);
-  const data::Dataset dataset = data::load_dataset(run::data_options(config), config.run.seed);
+  const data::Dataset dataset = run::load_data(config);
   if (const std::filesystem::path tokens = folder / "tokenizer.model"; files::is_there(tokens))
     run::expect_same_vocabulary(files::read_regular_file(tokens), dataset, config);
   comm::LocalCommunicator alone;

@@ -15,6 +15,7 @@
 #include "moe/regularisers/similarity.hpp"
 #include "optim/optimiser.hpp"
 #include "run/config.hpp"
+#include "run/load_data.hpp"
 #include "train/batch_loader.hpp"
 
 namespace switchyard::cli {
@@ -268,7 +269,7 @@ int plan(Arguments arguments) {
       parse_command_line(arguments, {.schemas = {&run::schema()}, .own = {"ranks", "match"}});
   const int ranks = ranks_of(line);
   const run::Config config = parse_run_options(line);
-  const data::Dataset dataset = data::load_dataset(run::data_options(config), config.run.seed);
+  const data::Dataset dataset = run::load_data(config);
   const model::Task task = train::task_of(dataset);
   const model::Outline outline = model::outline(run::model_options(config), task);
   const moe::LayerOptions layer = outline.layers.empty() ? moe::LayerOptions{} : outline.layers.front();

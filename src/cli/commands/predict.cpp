@@ -1,9 +1,12 @@
 // predict: what a model says of each sample, as a file.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,7 +31,7 @@
 namespace switchyard::cli {
 namespace {
 
-constexpr std::string_view csv_mark = "id,prediction,";
+constexpr std::string_view csv_mark = "id,prediction";
 
 struct PredictOptions {
   std::string file;
@@ -54,72 +57,137 @@ PredictOptions options_of(const CommandLine& line) {
   return options;
 }
 
-// What is written of N samples, beside what the model says.
-struct Samples {
-  std::vector<std::int64_t> ids, labels;  // labels: empty if the data have none
+tensor::Shape shape_of_targets(const data::Dataset& dataset, index_t count) {
+  return dataset.has_flat_targets() && dataset.target_count() == 1
+             ? tensor::Shape{count}
+             : tensor::Shape{count, dataset.target_count()};
+}
 
-  Samples(const data::Dataset& dataset, data::Split split) {
-    Vector<index_t> all(dataset.size(split));
-    for (std::size_t n = 0; n < all.size(); ++n) {
-      all[n] = static_cast<index_t>(n);
-      ids.push_back(dataset.id(split, all[n]));
-    }
-    if (!dataset.has_labels(split)) return;
-    Vector<std::int32_t> numbers(all.size());
-    dataset.fill_labels(split, all, numbers);
-    labels.assign(numbers.begin(), numbers.end());
+// What is written of N samples: a data set, or columns of a table.
+struct Column {
+  std::string name;
+  checkpoint::DType type;
+  tensor::Shape shape;  // N first
+  std::vector<std::int64_t> whole = {};
+  std::vector<float> floats = {};
+  std::vector<double> doubles = {};
+
+  index_t each() const { return tensor::element_count(shape) / std::max<index_t>(shape[0], 1); }
+  std::string text(index_t i) const {
+    if (type == checkpoint::DType::int64) return fmt::format("{}", whole[as_size(i)]);
+    return type == checkpoint::DType::float32 ? fmt::format("{}", floats[as_size(i)])
+                                              : fmt::format("{}", doubles[as_size(i)]);
+  }
+  const void* data() const {
+    if (type == checkpoint::DType::int64) return whole.data();
+    return type == checkpoint::DType::float32 ? static_cast<const void*>(floats.data()) : doubles.data();
   }
 };
 
-void write_hdf5(const std::string& file, const Samples& samples, const train::SplitPredictions& said,
-                index_t classes, const checkpoint::Header& header) {
-  const index_t count = std::ssize(samples.ids);
-  std::vector<std::int64_t> predicted(said.predicted.begin(), said.predicted.end());
-  std::vector<std::int64_t> experts(said.experts.begin(), said.experts.end());
-  std::vector<checkpoint::Slice> arrays;
-  // What is written is only read, but a slice can be either.
-  const auto add = [&](const char* name, checkpoint::DType type, tensor::Shape shape, const auto& values) {
-    const IndexRange all = checkpoint::all_elements(shape);
-    arrays.push_back(
-        {name, type, std::move(shape), all,
-         reinterpret_cast<std::byte*>(
-             const_cast<std::remove_const_t<std::remove_pointer_t<decltype(values.data())>>*>(values.data()))});
-  };
-  add("ids", checkpoint::DType::int64, {count}, samples.ids);
-  if (!samples.labels.empty()) add("labels", checkpoint::DType::int64, {count}, samples.labels);
-  add("prediction", checkpoint::DType::int64, {count}, predicted);
-  add("probabilities", checkpoint::DType::float32, {count, classes}, said.probabilities);
-  add("experts", checkpoint::DType::int64, {count, said.slots}, experts);
-  add("gate_weights", checkpoint::DType::float32, {count, said.slots}, said.gate_weights);
+Column whole_numbers(std::string name, tensor::Shape shape, std::vector<std::int64_t> values) {
+  return {std::move(name), checkpoint::DType::int64, std::move(shape), std::move(values)};
+}
+Column floats(std::string name, tensor::Shape shape, const Vector<float>& values) {
+  return {std::move(name), checkpoint::DType::float32, std::move(shape), {}, {values.begin(), values.end()}};
+}
+Column doubles(std::string name, tensor::Shape shape, std::vector<double> values) {
+  return {std::move(name), checkpoint::DType::float64, std::move(shape), {}, {}, std::move(values)};
+}
+
+Column ids_of(const data::Dataset& dataset, data::Split split) {
+  std::vector<std::int64_t> ids;
+  for (index_t n = 0; n < dataset.size(split); ++n) ids.push_back(dataset.id(split, n));
+  return whole_numbers("ids", {dataset.size(split)}, std::move(ids));
+}
+
+Column labels_of(const data::Dataset& dataset, data::Split split) {
+  const index_t count = dataset.size(split);
+  if (const index_t targets = dataset.target_count(); targets > 0) {
+    std::vector<double> values;
+    for (index_t i = 0; i < count * targets; ++i)
+      values.push_back(dataset.target(split, i / targets, i % targets));
+    return doubles("labels", shape_of_targets(dataset, count), std::move(values));
+  }
+  Vector<index_t> all(count);
+  std::iota(all.begin(), all.end(), index_t{0});
+  Vector<std::int32_t> labels(count);
+  dataset.fill_labels(split, all, labels);
+  return whole_numbers("labels", {count}, {labels.begin(), labels.end()});
+}
+
+// Classes, or real numbers in the units of the data.
+Column prediction_of(const data::Dataset& dataset, const train::SplitPredictions& said, index_t count) {
+  if (said.values.empty())
+    return whole_numbers("prediction", {count}, {said.predicted.begin(), said.predicted.end()});
+  std::vector<double> values(said.values.begin(), said.values.end());
+  if (const data::Normalisation* const scales = dataset.target_scales()) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::size_t t = i % scales->mean.size();
+      values[i] = values[i] * scales->standard_deviation[t] + scales->mean[t];
+    }
+  }
+  return doubles("prediction", shape_of_targets(dataset, count), std::move(values));
+}
+
+std::vector<Column> columns_of(const data::Dataset& dataset, data::Split split,
+                               const train::SplitPredictions& said, index_t outputs) {
+  const index_t count = dataset.size(split);
+  std::vector<Column> columns{ids_of(dataset, split), prediction_of(dataset, said, count)};
+  if (dataset.has_labels(split)) columns.push_back(labels_of(dataset, split));
+  if (said.values.empty()) columns.push_back(floats("probabilities", {count, outputs}, said.probabilities));
+  const tensor::Shape slots{count, said.slots};
+  columns.push_back(whole_numbers("experts", slots, {said.experts.begin(), said.experts.end()}));
+  columns.push_back(floats("gate_weights", slots, said.gate_weights));
   if (!said.expert_outputs.empty())
-    add("expert_outputs", checkpoint::DType::float32, {count, said.slots, classes}, said.expert_outputs);
+    columns.push_back(floats("expert_outputs", {count, said.slots, outputs}, said.expert_outputs));
+  return columns;
+}
+
+void write_hdf5(const std::string& file, std::vector<Column>& columns, const checkpoint::Header& header) {
+  std::vector<checkpoint::Slice> arrays;
+  for (const Column& column : columns) {
+    // What is written is only read, but a slice can be either.
+    arrays.push_back({column.name, column.type, column.shape, checkpoint::all_elements(column.shape),
+                      static_cast<std::byte*>(const_cast<void*>(column.data()))});
+  }
   checkpoint::write_arrays(file, header, arrays);
 }
 
-// "probability_0,probability_1": a column for each.
-std::string columns(std::string_view name, index_t count) {
-  std::string text;
-  for (index_t i = 0; i < count; ++i) text += fmt::format(",{}_{}", name, i);
-  return text;
+// What a column of several numbers of a sample, or of one, is called in a table of text.
+std::string text_name(const std::string& name) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> singular = {
+      {{"ids", "id"},
+       {"labels", "label"},
+       {"probabilities", "probability"},
+       {"experts", "expert"},
+       {"gate_weights", "gate_weight"}}};
+  const auto* const found =
+      std::ranges::find(singular, name, &std::pair<std::string_view, std::string_view>::first);
+  return found == singular.end() ? name : std::string(found->second);
 }
 
 // Floats with as many digits as tell them apart.
-std::string csv_text(const Samples& samples, const train::SplitPredictions& said, index_t classes) {
-  const bool has_labels = !samples.labels.empty();
+std::string csv_text(const std::vector<Column>& columns) {
   fmt::memory_buffer text;
   const auto out = std::back_inserter(text);
-  fmt::format_to(out, "id,prediction{}{}{}{}\n", has_labels ? ",label" : "", columns("probability", classes),
-                 columns("expert", said.slots), columns("gate_weight", said.slots));
-  for (std::size_t n = 0; n < samples.ids.size(); ++n) {
-    const auto row = static_cast<index_t>(n);
-    fmt::format_to(out, "{},{}", samples.ids[n], said.predicted[row]);
-    if (has_labels) fmt::format_to(out, ",{}", samples.labels[n]);
-    for (index_t c = 0; c < classes; ++c) fmt::format_to(out, ",{}", said.probabilities[row * classes + c]);
-    for (index_t k = 0; k < said.slots; ++k) fmt::format_to(out, ",{}", said.experts[row * said.slots + k]);
-    for (index_t k = 0; k < said.slots; ++k)
-      fmt::format_to(out, ",{}", said.gate_weights[row * said.slots + k]);
-    fmt::format_to(out, "\n");
+  std::string_view comma;
+  for (const Column& column : columns) {
+    for (index_t i = 0; i < column.each(); ++i) {
+      fmt::format_to(out, "{}{}", comma, text_name(column.name));
+      if (column.shape.size() > 1) fmt::format_to(out, "_{}", i);
+      comma = ",";
+    }
   }
+  for (index_t n = 0; n < columns.front().shape[0]; ++n) {
+    comma = "\n";
+    for (const Column& column : columns) {
+      for (index_t i = 0; i < column.each(); ++i) {
+        fmt::format_to(out, "{}{}", comma, column.text(n * column.each() + i));
+        comma = ",";
+      }
+    }
+  }
+  fmt::format_to(out, "\n");
   return fmt::to_string(text);
 }
 
@@ -148,7 +216,7 @@ int predict(Runtime& runtime, Arguments arguments) {
   const run::Config config = run::without_own_scales(reader, stored_config(runtime, reader, file, line));
   runtime.start_device(config.run);
   const comm::Resources resources = runtime.resources(config.moe.replicas);
-  data::Dataset dataset = runtime.read_data(config, data::Purpose::prediction);
+  data::Dataset dataset = runtime.read_data(config, data::Purpose::Use::prediction);
   std::optional<train::BatchLoader> loader;
   std::unique_ptr<model::Model> model;
   model::Task task;
@@ -172,17 +240,19 @@ int predict(Runtime& runtime, Arguments arguments) {
   comm::agree(communicator, [&] {
     if (!runtime.is_root()) return;
     warn_of_other_data(reader, dataset);
-    const Samples samples(dataset, options.split);
+    const index_t count = dataset.size(options.split);
+    const index_t outputs = task.targets > 0 ? task.targets : task.classes;
+    std::vector<Column> columns = columns_of(dataset, options.split, said, outputs);
     if (options.as_text) {
-      files::replace_file(options.file, csv_text(samples, said, task.classes), "--out=FILE");
+      files::replace_file(options.file, csv_text(columns), "--out=FILE");
     } else {
-      write_hdf5(options.file, samples, said, task.classes,
+      write_hdf5(options.file, columns,
                  {.integers = {{"step", reader.integer("state/step")}},
                   .numbers = {},
                   .texts = {{"checkpoint", file}, {"split", std::string(train::name(options.split))}}});
     }
-    std::cout << fmt::format("{}: {} samples, {} classes, {} of {} experts each\n", options.file,
-                             samples.ids.size(), task.classes, said.slots, config.moe.experts);
+    std::cout << fmt::format("{}: {} samples, {} {}, {} of {} experts each\n", options.file, count, outputs,
+                             task.targets > 0 ? "numbers" : "classes", said.slots, config.moe.experts);
   });
   communicator.barrier();
   return 0;

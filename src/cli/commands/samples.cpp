@@ -13,6 +13,7 @@
 #include "data/dataset.hpp"
 #include "files/regular_file.hpp"
 #include "run/config.hpp"
+#include "run/load_data.hpp"
 #include "train/evaluation.hpp"
 
 namespace switchyard::cli {
@@ -93,7 +94,7 @@ int samples(Arguments arguments) {
   const std::string file = out_of(line);
   const run::Config config = parse_run_options(line);
   files::expect_replaceable(file, checkpoint::arrays_mark, "--out=FILE");
-  const data::Dataset dataset = data::load_dataset(run::data_options(config), config.run.seed);
+  const data::Dataset dataset = run::load_data(config);
   std::vector<std::unique_ptr<SplitArrays>> splits;
   std::vector<checkpoint::Slice> arrays;
   for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {

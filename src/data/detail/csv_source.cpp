@@ -75,14 +75,20 @@ class CsvFile {
     if (row_ < 2) fail("has a header and no row; write one for each sample");
 
     Table table{NumberArray(path_.string(), NumberType::float32, {row_ - 1, features()}, std::move(numbers_))};
-    const auto array_of = [&](Column& column) -> std::optional<LabelArray> {
-      if (column.index < 0) return {};
-      return LabelArray{fmt::format("{}: {}", path_.string(), columns_[as_size(column.index)]),
-                        std::move(column.values)};
+    const auto array_of = [&](Use use, std::vector<std::int64_t>& values) -> std::optional<LabelArray> {
+      if (count_of(use) == 0) return {};
+      return LabelArray{name_of(use), std::move(values)};
     };
-    table.labels = array_of(label_);
-    table.clusters = array_of(cluster_);
-    table.ids = array_of(id_);
+    table.labels = array_of(Use::label, labels_);
+    table.clusters = array_of(Use::cluster, clusters_);
+    table.ids = array_of(Use::id, ids_);
+    if (const index_t count = count_of(Use::target); count > 0) {
+      tensor::Shape shape{row_ - 1};
+      if (count > 1) shape.push_back(count);
+      table.targets = RealArray{name_of(Use::target), std::move(shape), std::move(targets_)};
+    }
+    if (count_of(Use::weight) > 0)
+      table.weights = RealArray{name_of(Use::weight), {row_ - 1}, std::move(weights_)};
     return table;
   }
 
@@ -91,23 +97,21 @@ class CsvFile {
   std::vector<std::string> feature_names() const {
     std::vector<std::string> names;
     for (std::size_t c = 0; c < columns_.size(); ++c) {
-      const auto is_it = [&](const Column* column) { return column->index == static_cast<index_t>(c); };
-      if (std::ranges::none_of(std::array{&label_, &cluster_, &id_}, is_it)) names.push_back(columns_[c]);
+      if (uses_[c] == Use::feature) names.push_back(columns_[c]);
     }
     return names;
   }
 
  private:
-  // One of whole numbers, which is no number of a sample; there is none where the index is -1.
-  struct Column {
-    index_t index = -1;
-    std::vector<std::int64_t> values = {};
-  };
+  // What a column is. A feature is a number of a sample.
+  enum class Use { feature, label, cluster, id, target, weight };
 
-  index_t features() const {
-    index_t count = std::ssize(columns_);
-    for (const Column* column : {&label_, &cluster_, &id_}) count -= column->index >= 0 ? 1 : 0;
-    return count;
+  index_t count_of(Use use) const { return std::ranges::count(uses_, use); }
+  index_t features() const { return count_of(Use::feature); }
+  // "train.csv: price", of the first column of that use, for messages.
+  std::string name_of(Use use) const {
+    return fmt::format("{}: {}", path_.string(),
+                       columns_[as_size(std::ranges::find(uses_, use) - uses_.begin())]);
   }
 
   [[noreturn]] void fail(const std::string& what) const {
@@ -143,12 +147,29 @@ class CsvFile {
       return;
     }
     if (column >= std::ssize(columns_)) return;  // end_row() says so
-    for (Column* const whole_numbers : {&label_, &cluster_, &id_}) {
-      if (column == whole_numbers->index) {
-        whole_numbers->values.push_back(whole(text, column));
+    switch (uses_[as_size(column)]) {
+      case Use::label:
+        labels_.push_back(whole(text, column));
         return;
-      }
+      case Use::cluster:
+        clusters_.push_back(whole(text, column));
+        return;
+      case Use::id:
+        ids_.push_back(whole(text, column));
+        return;
+      case Use::target:
+        targets_.push_back(number(text, column));
+        return;
+      case Use::weight:
+        weights_.push_back(number(text, column));
+        return;
+      case Use::feature:
+        take_feature(text, column);
+        return;
     }
+  }
+
+  void take_feature(std::string_view text, index_t column) {
     const auto value = static_cast<float>(number(text, column));
     if (!std::isfinite(value))
       fail_at(text, column, "a finite float32 is read; leave the row out, or fill the number in");
@@ -192,23 +213,40 @@ class CsvFile {
       if (std::ranges::count(columns_, name) > 1)
         fail(fmt::format("has two columns called '{}'; rename one of them", name));
     }
-    find(options_->label, "csv.label", label_);
-    find(options_->cluster, "csv.cluster", cluster_);
-    find(options_->id, "csv.id", id_);
-    for (const auto& [a, b] :
-         {std::pair(&label_, &cluster_), std::pair(&label_, &id_), std::pair(&cluster_, &id_)}) {
-      if (a->index >= 0 && a->index == b->index)
-        throw ConfigError(
-            fmt::format("two of csv.label, csv.cluster and csv.id are '{}'; name a column for each",
-                        columns_[as_size(a->index)]));
+    uses_.assign(columns_.size(), Use::feature);
+    if (purpose_.labels == Labels::classes) {
+      find(options_->label, "csv.label", Use::label);
+    } else {
+      for (const std::string& name : names_in(options_->label)) find(name, "csv.label", Use::target);
     }
+    find(options_->cluster, "csv.cluster", Use::cluster);
+    find(options_->id, "csv.id", Use::id);
+    find(options_->weight, "csv.weight", Use::weight);
     if (features() == 0) fail("has no column of numbers; write one at least");
   }
 
-  // Where the column is. Predictions do without one.
-  void find(const std::string& name, std::string_view key, Column& column) const {
-    if (name.empty() || (purpose_ == Purpose::prediction && std::ranges::count(columns_, name) == 0)) return;
-    column.index = column_of(name, key);
+  // "price, rent": several columns of targets have commas between.
+  static std::vector<std::string> names_in(std::string_view text) {
+    std::vector<std::string> names;
+    while (true) {
+      const std::size_t end = text.find(',');
+      std::string_view name = text.substr(0, end);
+      while (name.starts_with(' ')) name.remove_prefix(1);
+      while (name.ends_with(' ')) name.remove_suffix(1);
+      names.emplace_back(name);
+      if (end == std::string_view::npos) return names;
+      text.remove_prefix(end + 1);
+    }
+  }
+
+  // Marks the column of that name. Predictions do without one.
+  void find(const std::string& name, std::string_view key, Use use) {
+    if (name.empty() || (!purpose_.needs_labels() && std::ranges::count(columns_, name) == 0)) return;
+    Use& of_column = uses_[as_size(column_of(name, key))];
+    if (of_column != Use::feature)
+      throw ConfigError(fmt::format(
+          "two of csv.label, csv.cluster, csv.id and csv.weight are '{}'; name a column for each", name));
+    of_column = use;
   }
 
   index_t column_of(const std::string& name, std::string_view key) const {
@@ -235,8 +273,10 @@ class CsvFile {
   }
   std::int64_t whole(std::string_view text, index_t column) const {
     if (const auto value = parsed<std::int64_t>(text)) return *value;
-    fail_at(text, column,
-            "a whole number is read; number classes from 0, as pandas.Categorical(...).codes does");
+    fail_at(
+        text, column,
+        "a whole number is read; number classes from 0, as pandas.Categorical(...).codes does, or, to learn "
+        "real numbers, set model.loss = squared_error");
   }
 
   fs::path path_;
@@ -245,7 +285,9 @@ class CsvFile {
   csv_parser parser_{};
   std::exception_ptr failure_;
   std::vector<std::string> columns_;
-  Column label_, cluster_, id_;
+  std::vector<Use> uses_;  // of the columns
+  std::vector<std::int64_t> labels_, clusters_, ids_;
+  std::vector<double> targets_, weights_;
   index_t row_ = 0, column_ = 0;  // of the next field; row 0 is the header
   std::vector<std::byte> numbers_;
 };
@@ -272,23 +314,27 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
     return table;
   };
   Tables tables{table_of("train"), table_of("validation"), table_of("test")};
-  const bool has_one = tables.train || (purpose == Purpose::prediction && (tables.validation || tables.test));
+  const bool has_one =
+      tables.train || (!purpose.needs_training_samples() && (tables.validation || tables.test));
   if (!has_one)
     throw DataError(
         fmt::format("neither train.csv nor train.csv.gz is in {} (data.source = csv reads it, and test.csv and "
                     "validation.csv where there are); set data.dir to the folder",
                     options.dir));
   tables.feature_names = std::move(feature_names);
-  return make_table_source(std::move(tables), options);
+  return make_table_source(std::move(tables), options, purpose.labels);
 }
 
 constexpr config::FieldTable<CsvOptions> place{config::Role::source};
 constexpr std::array fields = {
-    place.text<&CsvOptions::label>("label", "the column of the labels"),
+    place.text<&CsvOptions::label>(
+        "label", "the column of the labels; of real numbers also several, with commas between"),
     place.text<&CsvOptions::cluster>("cluster",
                                      "the column of clusters, which analysis alone sees; empty: none"),
     place.text<&CsvOptions::id>("id",
                                 "the column of whole numbers by which predictions name samples; empty: none"),
+    place.text<&CsvOptions::weight>("weight",
+                                    "the column of weights by which training samples count; empty: none"),
 };
 
 }  // namespace

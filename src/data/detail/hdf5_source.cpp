@@ -1,4 +1,5 @@
-// Samples of an HDF5 file that a user wrote: SPLIT/samples, SPLIT/labels and, if there are, SPLIT/clusters.
+// Samples of an HDF5 file that a user wrote: SPLIT/samples, SPLIT/labels and, if there are, SPLIT/clusters,
+// SPLIT/ids and SPLIT/weights.
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -45,7 +46,13 @@ class TableFile {
 
   Table table(const std::string& split, Purpose purpose) const {
     Table table{samples(split + "/samples")};
-    if (purpose == Purpose::training || has(split + "/labels")) table.labels = whole_numbers(split + "/labels");
+    if (purpose.needs_labels() || has(split + "/labels")) {
+      if (purpose.labels == Labels::numbers)
+        table.targets = real_numbers(split + "/labels");
+      else
+        table.labels = whole_numbers(split + "/labels");
+    }
+    if (has(split + "/weights")) table.weights = real_numbers(split + "/weights");
     if (has(split + "/clusters")) table.clusters = whole_numbers(split + "/clusters");
     if (has(split + "/ids")) table.ids = whole_numbers(split + "/ids");
     return table;
@@ -57,7 +64,8 @@ class TableFile {
       return has(split) ? std::optional(table(split, purpose)) : std::nullopt;
     };
     Tables tables{table_if_there("train"), table_if_there("validation"), table_if_there("test")};
-    const bool has_one = tables.train || (purpose == Purpose::prediction && (tables.validation || tables.test));
+    const bool has_one =
+        tables.train || (!purpose.needs_training_samples() && (tables.validation || tables.test));
     if (!has_one) tables.train = table("train", purpose);  // says what is missing
     return tables;
   }
@@ -195,8 +203,8 @@ class TableFile {
     const hdf5::DatasetId dataset = open(name);
     const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
     if (H5Tget_class(type.get()) != H5T_INTEGER)
-      fail(name, fmt::format("is {} (whole numbers are read); write it as int64, and number classes from 0",
-                             words(type)));
+      fail(name, fmt::format("is {} (whole numbers are read); write it as int64, and number classes from 0{}",
+                             words(type), H5Tget_class(type.get()) == H5T_FLOAT ? regression_hint : ""));
     const tensor::Shape shape = shape_of(dataset);
     if (shape.size() != 1)
       fail(name, fmt::format("is {} (one number for each sample is read); write it with one dimension",
@@ -210,6 +218,22 @@ class TableFile {
     if (may_be_larger && largest != array.values.end())
       fail(fmt::format("{}[{}]", name, largest - array.values.begin()),
            "is 9223372036854775807 or more (numbers below are read); number them anew");
+    return array;
+  }
+
+  // Of any type of numbers, stored in any way.
+  RealArray real_numbers(const std::string& name) const {
+    const hdf5::DatasetId dataset = open(name);
+    const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
+    if (H5Tget_class(type.get()) != H5T_INTEGER && H5Tget_class(type.get()) != H5T_FLOAT)
+      fail(name, fmt::format("is {} (numbers are read); write it as float64", words(type)));
+    RealArray array{name_of(name), shape_of(dataset), {}};
+    if (array.shape.empty() || array.shape.size() > 2)
+      fail(name, fmt::format("is {} (samples, or samples x numbers, are read); give it another shape",
+                             array.shape.empty() ? "a single number" : tensor::to_string(array.shape)));
+    array.values.resize(as_size(tensor::element_count(array.shape)));
+    check(H5Dread(dataset.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()),
+          "reading data set " + name);
     return array;
   }
 
@@ -228,7 +252,7 @@ Tables read_tables(const std::string& path, Purpose purpose) {
 }
 
 std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose purpose) {
-  return make_table_source(read_tables(options.file, purpose), options);
+  return make_table_source(read_tables(options.file, purpose), options, purpose.labels);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Samples of NumPy's files: SPLIT_samples.npy, SPLIT_labels.npy and, if there are, SPLIT_clusters.npy in a
-// folder.
+// Samples of NumPy's files: SPLIT_samples.npy, SPLIT_labels.npy and, if there are, SPLIT_clusters.npy,
+// SPLIT_ids.npy and SPLIT_weights.npy in a folder.
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -113,16 +113,28 @@ NumberArray samples_of(const fs::path& path) {
   return {npy.name, type->second, std::move(npy.shape), std::move(npy.file), npy.offset};
 }
 
+template <class T>
+std::vector<T> values_of(const NpyFile& npy) {
+  std::vector<T> values(as_size(count_of(npy, sizeof(T))));
+  npy.file.read_at(npy.offset, std::as_writable_bytes(Span(values)));
+  return values;
+}
+
 // As whole numbers of T, each widened.
 template <class T>
 std::vector<std::int64_t> widened(const NpyFile& npy) {
-  std::vector<T> values(as_size(count_of(npy, sizeof(T))));
-  npy.file.read_at(npy.offset, std::as_writable_bytes(Span(values)));
+  const std::vector<T> values = values_of<T>(npy);
   const auto largest = std::ranges::max_element(values);
   if (largest != values.end() && std::cmp_greater(*largest, std::numeric_limits<std::int64_t>::max()))
     fail(npy.name, fmt::format("holds {} at [{}] (numbers below 2^63 are read); number them anew", *largest,
                                largest - values.begin()));
   return {values.begin(), values.end()};
+}
+
+// What a file holds, for messages.
+std::string words(const NpyFile& npy) {
+  const bool is_text = npy.type.find('U') != std::string::npos || npy.type.find('S') != std::string::npos;
+  return is_text ? "text" : "numbers of type " + npy.type;
 }
 
 LabelArray labels_of(const fs::path& path) {
@@ -144,11 +156,34 @@ LabelArray labels_of(const fs::path& path) {
     fail(
         path,
         fmt::format(
-            "holds {} (whole numbers are read, little-endian); write it as numpy.int64, and number classes from 0",
-            npy.type.find('U') != std::string::npos || npy.type.find('S') != std::string::npos
-                ? "text"
-                : "numbers of type " + npy.type));
+            "holds {} (whole numbers are read, little-endian); write it as numpy.int64, and number classes from 0{}",
+            words(npy), npy.type.starts_with("<f") ? regression_hint : ""));
   return {npy.name, type->second(npy)};
+}
+
+template <class T>
+std::vector<double> as_doubles(const NpyFile& npy) {
+  const std::vector<T> values = values_of<T>(npy);
+  return {values.begin(), values.end()};
+}
+
+RealArray reals_of(const fs::path& path) {
+  const NpyFile npy = open_npy(path);
+  if (npy.shape.empty() || npy.shape.size() > 2)
+    fail(path, fmt::format("is {} (samples, or samples x numbers, are read); give it another shape",
+                           npy.shape.empty() ? "a single number" : tensor::to_string(npy.shape)));
+  using Read = std::vector<double> (*)(const NpyFile&);
+  const std::array<std::pair<std::string_view, Read>, 6> types = {{{"<f8", as_doubles<double>},
+                                                                   {"<f4", as_doubles<float>},
+                                                                   {"<i8", as_doubles<std::int64_t>},
+                                                                   {"<i4", as_doubles<std::int32_t>},
+                                                                   {"<i2", as_doubles<std::int16_t>},
+                                                                   {"|u1", as_doubles<std::uint8_t>}}};
+  const auto* const type = std::ranges::find(types, npy.type, &std::pair<std::string_view, Read>::first);
+  if (type == types.end())
+    fail(path,
+         fmt::format("holds {} (numbers are read, little-endian); write it as numpy.float64", words(npy)));
+  return {npy.name, npy.shape, type->second(npy)};
 }
 
 Table table_of(const fs::path& dir, const std::string& split, Purpose purpose) {
@@ -157,7 +192,13 @@ Table table_of(const fs::path& dir, const std::string& split, Purpose purpose) {
     return files::is_there(path_of(array)) ? std::optional(labels_of(path_of(array))) : std::nullopt;
   };
   Table table{samples_of(path_of("samples"))};
-  table.labels = purpose == Purpose::training ? labels_of(path_of("labels")) : array_if_there("labels");
+  if (purpose.needs_labels() || files::is_there(path_of("labels"))) {
+    if (purpose.labels == Labels::numbers)
+      table.targets = reals_of(path_of("labels"));
+    else
+      table.labels = labels_of(path_of("labels"));
+  }
+  if (files::is_there(path_of("weights"))) table.weights = reals_of(path_of("weights"));
   table.clusters = array_if_there("clusters");
   table.ids = array_if_there("ids");
   return table;
@@ -180,9 +221,10 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
     Tables tables{table_if_there(options.dir, "train", purpose),
                   table_if_there(options.dir, "validation", purpose),
                   table_if_there(options.dir, "test", purpose)};
-    const bool has_one = tables.train || (purpose == Purpose::prediction && (tables.validation || tables.test));
+    const bool has_one =
+        tables.train || (!purpose.needs_training_samples() && (tables.validation || tables.test));
     if (!has_one) tables.train = table_of(options.dir, "train", purpose);  // says what is missing
-    return make_table_source(std::move(tables), options);
+    return make_table_source(std::move(tables), options, purpose.labels);
   } catch (const fs::filesystem_error& error) {
     throw DataError(fmt::format("{} cannot be looked into ({}); set data.dir to the folder of the arrays",
                                 options.dir, error.code().message()));

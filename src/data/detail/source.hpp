@@ -62,6 +62,14 @@ class SampleSource {
   virtual void add_content(ContentHash& hash) const = 0;
   virtual std::int32_t label(Split split, index_t sample) const = 0;
   virtual std::int32_t group(Split, index_t /*sample*/) const { return 0; }
+  // Where labels are real numbers (class_count() is then 0): how many a sample has, and each as the data have
+  // it.
+  virtual index_t target_count() const { return 0; }
+  virtual bool has_flat_targets() const { return true; }
+  virtual double target(Split, index_t /*sample*/, index_t /*target*/) const { return 0; }
+  // Of a training sample, divided by the mean of all.
+  virtual bool has_weights() const { return false; }
+  virtual float weight(index_t /*sample*/) const { return 1; }
   // As Dataset's.
   virtual bool has_labels(Split) const { return true; }
   virtual std::int64_t id(Split, index_t sample) const { return sample; }

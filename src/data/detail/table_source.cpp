@@ -54,6 +54,33 @@ Vector<std::int32_t> checked(const LabelArray& labels, const NumberArray& sample
   return all;
 }
 
+// As many rows as samples, of finite numbers.
+void expect_fits(const RealArray& array, const NumberArray& samples) {
+  if (array.shape[0] != samples.rows())
+    throw DataError(fmt::format("{} has {} rows but {} has {} samples (each needs one); write both again",
+                                array.name, array.shape[0], samples.name(), samples.rows()));
+  if (array.columns() == 0)
+    throw DataError(fmt::format("{} is {} (a number for each sample is read, or several); write one at least",
+                                array.name, tensor::to_string(array.shape)));
+  const auto bad = std::ranges::find_if_not(array.values, [](double value) { return std::isfinite(value); });
+  if (bad == array.values.end()) return;
+  const index_t place = bad - array.values.begin();
+  const std::string column = array.shape.size() > 1 ? fmt::format(", {}", place % array.columns()) : "";
+  throw DataError(fmt::format("{}[{}{}] is {} (finite numbers are read); leave the sample out, or fill it in",
+                              array.name, place / array.columns(), column, *bad));
+}
+
+void expect_weights(const RealArray& weights, const NumberArray& samples) {
+  if (weights.shape.size() != 1)
+    throw DataError(fmt::format("{} is {} (one number for each sample is read); write it with one dimension",
+                                weights.name, tensor::to_string(weights.shape)));
+  expect_fits(weights, samples);
+  const auto bad = std::ranges::find_if(weights.values, [](double value) { return value < 0; });
+  if (bad != weights.values.end())
+    throw DataError(fmt::format("{}[{}] is {} (a weight is 0 at least); write it anew", weights.name,
+                                bad - weights.values.begin(), *bad));
+}
+
 // Calls use(first number, values) with all numbers of an array, block by block.
 template <class Use>
 void for_each_block(const NumberArray& array, const Use& use) {
@@ -92,7 +119,7 @@ void add_to(ContentHash& hash, Span<const T> values) {
 
 class TableSource final : public SampleSource {
  public:
-  TableSource(Tables tables, const Options& options)
+  TableSource(Tables tables, const Options& options, Labels labels)
       : own_{checked_table(std::move(tables.train)), checked_table(std::move(tables.validation)),
              checked_table(std::move(tables.test))},
         shape_(shape_of(first().samples)),
@@ -100,12 +127,14 @@ class TableSource final : public SampleSource {
         feature_names_(std::move(tables.feature_names)) {
     for (const Checked* table : all()) {
       expect_like_the_first(*table);
-      class_count_ = std::max<index_t>(class_count_, 1 + *std::ranges::max_element(table->labels));
+      if (labels == Labels::classes)
+        class_count_ = std::max<index_t>(class_count_, 1 + *std::ranges::max_element(table->labels));
       if (!table->clusters.empty())
         group_count_ = std::max<index_t>(group_count_, 1 + *std::ranges::max_element(table->clusters));
     }
     digest_ = scan();
     if (options.normalise != Normalise::given) learn_scales(options.normalise);
+    if (has_weights()) weight_unit_ = mean_weight();
   }
 
   const tensor::SampleShape& shape() const override { return shape_; }
@@ -134,6 +163,9 @@ class TableSource final : public SampleSource {
     for (const Checked* table : all()) {
       add_to(hash, Span<const std::int32_t>(table->labels));
       add_to(hash, Span<const std::int32_t>(table->clusters));
+      for (const std::optional<RealArray>* array : {&table->targets, &table->weights}) {
+        if (array->has_value()) add_to(hash, Span<const double>((*array)->values));
+      }
     }
   }
 
@@ -142,6 +174,19 @@ class TableSource final : public SampleSource {
   }
   std::int32_t group(Split split, index_t sample) const override {
     return of(split).clusters[split_.row(split, sample)];
+  }
+  index_t target_count() const override { return targets_of_first() ? targets_of_first()->columns() : 0; }
+  bool has_flat_targets() const override {
+    return !targets_of_first() || targets_of_first()->shape.size() == 1;
+  }
+  double target(Split split, index_t sample, index_t target) const override {
+    const std::optional<RealArray>& targets = of(split).targets;
+    return targets ? targets->values[as_size(split_.row(split, sample) * targets->columns() + target)] : 0;
+  }
+  bool has_weights() const override { return own_[as_size(Split::train)] && first().weights; }
+  float weight(index_t sample) const override {
+    return static_cast<float>(first().weights->values[as_size(split_.row(Split::train, sample))] /
+                              weight_unit_);
   }
   bool has_labels(Split split) const override { return of(split).has_labels; }
   std::int64_t id(Split split, index_t sample) const override {
@@ -155,9 +200,16 @@ class TableSource final : public SampleSource {
     bool has_labels;
     Vector<std::int32_t> labels, clusters;
     std::vector<std::int64_t> ids;
+    std::optional<RealArray> targets, weights;
 
-    explicit Checked(Table table) : samples(std::move(table.samples)), has_labels(table.labels.has_value()) {
-      labels = has_labels ? checked(*table.labels, samples) : Vector<std::int32_t>(samples.rows());
+    explicit Checked(Table table)
+        : samples(std::move(table.samples)),
+          has_labels(table.labels || table.targets),
+          targets(std::move(table.targets)),
+          weights(std::move(table.weights)) {
+      labels = table.labels ? checked(*table.labels, samples) : Vector<std::int32_t>(samples.rows());
+      if (targets) expect_fits(*targets, samples);
+      if (weights) expect_weights(*weights, samples);
       if (table.clusters) clusters = checked(*table.clusters, samples);
       if (table.ids) {
         expect_one_each(*table.ids, samples);
@@ -191,6 +243,14 @@ class TableSource final : public SampleSource {
   }
   const Checked& first() const { return *all().front(); }
 
+  // Of the first table that has them: a prediction may be of data without.
+  const std::optional<RealArray>& targets_of_first() const {
+    for (const Checked* const table : all()) {
+      if (table->targets) return table->targets;
+    }
+    return first().targets;
+  }
+
   // Where the rows of a split lie.
   const Checked& of(Split split) const {
     const std::optional<Checked>& own = own_[as_size(split)];
@@ -208,12 +268,30 @@ class TableSource final : public SampleSource {
       throw DataError(fmt::format(
           "{} has samples that are {}, but {} {} (a model takes one kind); write both alike",
           table.samples.name(), words(table.samples), first().samples.name(), words(first().samples)));
+    if (table.targets && table.targets->columns() != target_count())
+      throw DataError(
+          fmt::format("{} has {} numbers a sample, but {} {} (a model learns as many of each); "
+                      "write both alike",
+                      table.targets->name, table.targets->columns(), targets_of_first()->name, target_count()));
     if (table.clusters.empty() != first().clusters.empty())
       throw DataError(
           fmt::format("{} has clusters but {} has none (each split needs them, or none); add or remove "
                       "them",
                       (table.clusters.empty() ? first() : table).samples.name(),
                       (table.clusters.empty() ? table : first()).samples.name()));
+  }
+
+  // Of the training samples.
+  double mean_weight() const {
+    double sum = 0;
+    for (index_t n = 0; n < size(Split::train); ++n)
+      sum += first().weights->values[as_size(split_.row(Split::train, n))];
+    if (!(sum > 0 && std::isfinite(sum)))
+      throw DataError(
+          fmt::format("{} adds up to {} over the training samples (nothing is learned of weight 0); "
+                      "write it anew",
+                      first().weights->name, sum));
+    return sum / static_cast<double>(size(Split::train));
   }
 
   // Of all numbers as floats, which it finds finite.
@@ -286,12 +364,13 @@ class TableSource final : public SampleSource {
   index_t group_count_ = 0;
   std::string digest_;
   std::optional<Normalisation> scales_;  // of the training samples
+  double weight_unit_ = 1;
 };
 
 }  // namespace
 
-std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options) {
-  return std::make_unique<TableSource>(std::move(tables), options);
+std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options, Labels labels) {
+  return std::make_unique<TableSource>(std::move(tables), options, labels);
 }
 
 }  // namespace switchyard::data::detail

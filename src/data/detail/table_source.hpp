@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/detail/number_array.hpp"
@@ -18,23 +19,35 @@ struct LabelArray {
   std::vector<std::int64_t> values;
 };
 
+// One real number for each sample, or several: count, or count x targets.
+struct RealArray {
+  std::string name;
+  tensor::Shape shape;
+  std::vector<double> values;
+
+  index_t columns() const { return shape.size() > 1 ? shape[1] : 1; }
+};
+
 struct Table {
   NumberArray samples;  // count, count x features, count x height x width, or with channels before them
-  std::optional<LabelArray> labels = {};  // Purpose::prediction does without
+  std::optional<LabelArray> labels = {};  // or targets; a prediction does without both
   std::optional<LabelArray> clusters = {}, ids = {};
+  std::optional<RealArray> targets = {}, weights = {};
 };
 
 // Splits that are not there are taken from the training samples, as data.validation_samples and
-// data.test_samples say. Without training samples (Purpose::prediction) they are empty, and one at least is
-// there.
+// data.test_samples say. Without training samples (to predict) they are empty, and one at least is there.
 struct Tables {
   std::optional<Table> train = {}, validation = {}, test = {};
   std::vector<std::string> feature_names = {};  // if the numbers of a sample have names
 };
 
+// Behind a message that labels are no whole numbers.
+inline constexpr std::string_view regression_hint = "; to learn real numbers, set model.loss = squared_error";
+
 // Reads all numbers once, for their digest and to see that they are finite. Throws DataError, which names the
-// array and the row, for tables at odds with each other, labels that are negative or too large, and numbers
-// that are not finite; ConfigError as load_dataset().
-std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options);
+// array and the row, for tables at odds with each other, labels that are negative or too large, weights that
+// are negative or all 0, and numbers that are not finite; ConfigError as load_dataset().
+std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options, Labels labels);
 
 }  // namespace switchyard::data::detail

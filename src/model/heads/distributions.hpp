@@ -12,12 +12,12 @@ inline tensor::Matrix allocate_slots(device::Workspace& workspace, const moe::Ro
 }
 
 // Power, temperature and who answers are the loss's own.
-inline ops::MixtureBatch mixture_batch(const moe::LayerOutput& output, Span<const std::int32_t> labels,
+inline ops::MixtureBatch mixture_batch(const moe::LayerOutput& output, const nn::Batch& truth,
                                        index_t classes) {
   return {.samples = output.routing.samples,
           .slots = output.routing.slots,
           .log_probs = output.slot_rows(),
-          .labels = labels.data(),
+          .labels = truth.labels.data(),
           .classes = classes};
 }
 

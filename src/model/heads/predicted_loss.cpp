@@ -1,5 +1,6 @@
 // A gate that predicts the experts' losses.
 #include "model/heads/distributions.hpp"
+#include "model/model.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -10,37 +11,35 @@ class PredictedLoss final : public Head {
 
   ops::GateMeasure measure() const override { return ops::GateMeasure::score; }
 
-  Scores forward(device::Context& context, const moe::LayerOutput& output,
-                 Span<const std::int32_t> labels) override {
+  Scores forward(device::Context& context, const moe::LayerOutput& output, const nn::Batch& truth) override {
     device::Workspace& workspace = context.workspace();
     const moe::Routing& routing = output.routing;
     const Scores scores = allocate_scores(workspace, routing.samples);
     const tensor::Matrix answering = allocate_slots(workspace, routing);
     ops::choose_one(context, routing.log_weights, answering);  // as statistics count
     posteriors_ = allocate_slots(workspace, routing);
-    ops::mixture_forward(context, batch(output, labels), answering,
+    ops::mixture_forward(context, batch(output, truth), answering,
                          {.losses = scores.losses, .posteriors = posteriors_, .predicted = scores.predicted});
-    ops::add_prediction_errors(context, batch(output, labels), routing.scores, scores.losses);
+    ops::add_prediction_errors(context, batch(output, truth), routing.scores, scores.losses);
     return scores;
   }
 
-  void backward(device::Context& context, const moe::LayerOutput& output, Span<const std::int32_t> labels,
-                float scale, const moe::SlotGradients& gradients) override {
-    ops::mixture_backward(context, batch(output, labels), {posteriors_, posteriors_}, scale,
+  void backward(device::Context& context, const moe::LayerOutput& output, const nn::Batch& truth, float scale,
+                const moe::SlotGradients& gradients) override {
+    ops::mixture_backward(context, batch(output, truth), {posteriors_, posteriors_}, scale,
                           {gradients.slot_rows(), gradients.slots});
-    ops::prediction_error_backward(context, batch(output, labels), output.routing.scores, scale,
+    ops::prediction_error_backward(context, batch(output, truth), output.routing.scores, scale,
                                    gradients.slots);
   }
 
   Span<const float> likelihood_losses(device::Context& context, const moe::LayerOutput& output,
-                                      Span<const std::int32_t> labels,
-                                      const Scores& /*scores*/) const override {
-    return answer_losses(context, batch(output, labels), output.routing);
+                                      const nn::Batch& truth, const Scores& /*scores*/) const override {
+    return answer_losses(context, batch(output, truth), output.routing);
   }
 
  private:
-  ops::MixtureBatch batch(const moe::LayerOutput& output, Span<const std::int32_t> labels) const {
-    ops::MixtureBatch batch = mixture_batch(output, labels, outputs());
+  ops::MixtureBatch batch(const moe::LayerOutput& output, const nn::Batch& truth) const {
+    ops::MixtureBatch batch = mixture_batch(output, truth, outputs());
     batch.one_answers = true;
     return batch;
   }
@@ -50,8 +49,8 @@ class PredictedLoss final : public Head {
 
 }  // namespace
 
-std::unique_ptr<Head> make_head(Of<Loss::predicted_loss>, const ModelOptions& /*mixture*/, index_t classes) {
-  return std::make_unique<PredictedLoss>(classes);
+std::unique_ptr<Head> make_head(Of<Loss::predicted_loss>, const ModelOptions& /*mixture*/, const Task& task) {
+  return std::make_unique<PredictedLoss>(task.classes);
 }
 
 }  // namespace switchyard::model

@@ -21,13 +21,16 @@ enum class Loss {
   cross_entropy,
   logistic,
   double_softmax,
+  squared_error,  // of real numbers d: the mean of (F - d)^2
+  gaussian,       // -log sum_i w_i N(d; f_i, s^2 I) (ops/moe/gaussian.hpp; Jacobs et al. 1991)
 };
 
 struct HeadKind {
   Loss value;
   std::string_view name;          // its word
   std::string_view help;          // empty: a loss of the gate-weighted sum of the experts' outputs
-  bool of_distributions = false;  // of experts that end in a softmax, mixed by weights that are probabilities
+  bool of_distributions = false;  // which experts give, and weights that are probabilities mix
+  bool of_numbers = false;        // labels are real numbers; else classes
 };
 
 inline constexpr std::array head_kinds = {
@@ -38,6 +41,10 @@ inline constexpr std::array head_kinds = {
     HeadKind{Loss::cross_entropy, "cross_entropy", ""},
     HeadKind{Loss::logistic, "logistic", ""},
     HeadKind{Loss::double_softmax, "double_softmax", ""},
+    HeadKind{Loss::squared_error, "squared_error", "of real numbers: (F - label)^2 of the weighted sum F",
+             false, true},
+    HeadKind{Loss::gaussian, "gaussian",
+             "of real numbers: the likelihood of Gaussians about the experts' outputs", true, true},
 };
 
 constexpr const HeadKind& kind_of(Loss loss) { return head_kinds[as_size(loss)]; }
@@ -47,16 +54,22 @@ static_assert([] {
   return true;
 }());
 
-// Who makes them, in a file of its own. Throws ConfigError if the loss does not fit the classes.
+// Experts then end in a softmax over the classes.
+constexpr bool ends_in_softmax(const HeadKind& kind) { return kind.of_distributions && !kind.of_numbers; }
+
+// Who makes them, in a file of its own. Throws ConfigError if the loss does not fit the task's labels.
 class Head;
 struct ModelOptions;
+struct Task;
 template <Loss loss>
 using Of = std::integral_constant<Loss, loss>;
-std::unique_ptr<Head> make_head(Of<Loss::likelihood>, const ModelOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::stochastic>, const ModelOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::predicted_loss>, const ModelOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::cross_entropy>, const ModelOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::logistic>, const ModelOptions&, index_t classes);
-std::unique_ptr<Head> make_head(Of<Loss::double_softmax>, const ModelOptions&, index_t classes);
+std::unique_ptr<Head> make_head(Of<Loss::likelihood>, const ModelOptions&, const Task&);
+std::unique_ptr<Head> make_head(Of<Loss::stochastic>, const ModelOptions&, const Task&);
+std::unique_ptr<Head> make_head(Of<Loss::predicted_loss>, const ModelOptions&, const Task&);
+std::unique_ptr<Head> make_head(Of<Loss::cross_entropy>, const ModelOptions&, const Task&);
+std::unique_ptr<Head> make_head(Of<Loss::logistic>, const ModelOptions&, const Task&);
+std::unique_ptr<Head> make_head(Of<Loss::double_softmax>, const ModelOptions&, const Task&);
+std::unique_ptr<Head> make_head(Of<Loss::squared_error>, const ModelOptions&, const Task&);
+std::unique_ptr<Head> make_head(Of<Loss::gaussian>, const ModelOptions&, const Task&);
 
 }  // namespace switchyard::model

@@ -26,7 +26,9 @@ const Size sizes[] = {{SumLoss::logistic, 7, 1, 1},        {SumLoss::logistic, 5
                       {SumLoss::cross_entropy, 5, 2, 10},  {SumLoss::cross_entropy, 2, 33, 33},
                       {SumLoss::cross_entropy, 2, 4, 100}, {SumLoss::double_softmax, 6, 1, 2},
                       {SumLoss::double_softmax, 5, 2, 10}, {SumLoss::double_softmax, 2, 8, 33},
-                      {SumLoss::logistic, 0, 2, 1},        {SumLoss::double_softmax, 0, 2, 2}};
+                      {SumLoss::logistic, 0, 2, 1},        {SumLoss::double_softmax, 0, 2, 2},
+                      {SumLoss::squared_error, 7, 1, 1},   {SumLoss::squared_error, 5, 3, 1},
+                      {SumLoss::squared_error, 4, 8, 33},  {SumLoss::squared_error, 0, 2, 3}};
 
 std::string describe(const Size& s) {
   return "loss " + std::to_string(static_cast<int>(s.loss)) + ", " + std::to_string(s.samples) + " samples, " +
@@ -40,11 +42,13 @@ struct SumData {
   test::RowPlaces<const float> rows;  // into outputs, in an order that is not that of memory
   std::vector<float> weights;
   std::vector<std::int32_t> labels;
+  std::vector<float> targets;
 
   SumData(const Size& size_in, unsigned seed)
       : size(size_in),
         outputs(random_values(size.samples * size.slots * size.outputs, seed, 2.0F)),
-        weights(random_values(size.samples * size.slots, seed + 1)) {
+        weights(random_values(size.samples * size.slots, seed + 1)),
+        targets(random_values(size.samples * size.outputs, seed + 2, 2.0F)) {
     std::mt19937 generator(seed);
     const auto classes = static_cast<unsigned>(std::max<index_t>(size.outputs, 2));
     for (index_t n = 0; n < size.samples; ++n)
@@ -62,11 +66,19 @@ struct SumData {
             .outputs = size.outputs,
             .rows = rows.view(size.outputs),
             .weights = {weights.data(), size.samples, size.slots},
-            .labels = labels.data()};
+            .labels = labels.data(),
+            .targets = {targets.data(), size.samples, size.outputs}};
   }
 };
 
-double loss_of(SumLoss loss, const std::vector<double>& f, std::int32_t label) {
+double squared_error(const std::vector<double>& f, const std::vector<double>& targets) {
+  double sum = 0;
+  for (std::size_t c = 0; c < f.size(); ++c) sum += (f[c] - targets[c]) * (f[c] - targets[c]);
+  return sum / static_cast<double>(f.size());
+}
+
+double loss_of(SumLoss loss, const std::vector<double>& f, std::int32_t label,
+               const std::vector<double>& targets) {
   switch (loss) {
     case SumLoss::cross_entropy:
       return naive::cross_entropy(f, label);
@@ -74,6 +86,8 @@ double loss_of(SumLoss loss, const std::vector<double>& f, std::int32_t label) {
       return naive::logistic(f[0], label);
     case SumLoss::double_softmax:
       return naive::double_softmax(f, label);
+    case SumLoss::squared_error:
+      return squared_error(f, targets);
   }
   return 0;
 }
@@ -84,8 +98,11 @@ struct NaiveSample {
   std::int32_t label;
   std::vector<double> rows;     // [K, outputs]
   std::vector<double> weights;  // [K]
+  std::vector<double> targets;  // [outputs]
 
   NaiveSample(const SumData& data, index_t n) : loss(data.size.loss), label(data.labels[as_size(n)]) {
+    const float* const of_sample = data.targets.data() + n * data.size.outputs;
+    targets.assign(of_sample, of_sample + data.size.outputs);
     for (index_t i = 0; i < data.size.slots; ++i) {
       const float* const row = data.rows[as_size(n * data.size.slots + i)];
       rows.insert(rows.end(), row, row + data.size.outputs);
@@ -99,7 +116,7 @@ struct NaiveSample {
     }
     return f;
   }
-  double value() const { return loss_of(loss, sum(), label); }
+  double value() const { return loss_of(loss, sum(), label, targets); }
   std::int32_t predicted() const {
     const std::vector<double> f = sum();
     if (loss == SumLoss::logistic) return f[0] > 0 ? 1 : 0;
@@ -108,7 +125,7 @@ struct NaiveSample {
 };
 
 struct SumRun {
-  std::vector<float> losses, d_sum, d_outputs, d_slots;  // d_outputs: slot by slot
+  std::vector<float> losses, d_sum, d_outputs, d_slots, sum;  // d_outputs: slot by slot
   std::vector<std::int32_t> predicted;
 
   SumRun(device::Context& context, const SumData& data, float scale, GateMeasure measure)
@@ -116,10 +133,11 @@ struct SumRun {
         d_sum(as_size(data.size.samples * data.size.outputs)),
         d_outputs(data.outputs.size(), -7.0F),
         d_slots(data.weights.size(), -7.0F),
+        sum(d_sum.size(), 0.0F),
         predicted(losses.size()) {
     const Size& s = data.size;
     const tensor::Matrix d(d_sum.data(), s.samples, s.outputs);
-    weighted_sum_forward(context, data.batch(), {losses, predicted, d});
+    weighted_sum_forward(context, data.batch(), {losses, predicted, d, {sum.data(), s.samples, s.outputs}});
     test::RowPlaces<float> d_rows;
     for (index_t i = 0; i < s.samples * s.slots; ++i) d_rows.push_back(d_outputs.data() + i * s.outputs);
     combine_backward(context, {data.batch().rows, data.batch().weights}, d,
@@ -127,8 +145,8 @@ struct SumRun {
   }
 };
 
-// F is a sum of up to 33 terms of size 2: off by 1e-6 or less. The losses have slopes of at most 2, and
-// second derivatives of at most 1.
+// F is a sum of up to 33 terms of size 2: off by 1e-6 or less. The losses of classes have slopes of at most 2,
+// and second derivatives of at most 1; that of real numbers is compared relatively to it.
 constexpr double relative = 1e-5;
 
 TEST(WeightedSum, equals_the_reference_forward_and_its_differences_backward) {
@@ -142,17 +160,25 @@ TEST(WeightedSum, equals_the_reference_forward_and_its_differences_backward) {
       for (index_t n = 0; n < size.samples; ++n) {
         NaiveSample sample(data, n);
         ASSERT_NEAR(got.losses[as_size(n)], sample.value(), relative * (1 + sample.value())) << n;
-        EXPECT_EQ(got.predicted[as_size(n)], sample.predicted()) << n;
+        if (size.loss == SumLoss::squared_error) {
+          const std::vector<double> sum = sample.sum();
+          for (std::size_t c = 0; c < sum.size(); ++c)
+            ASSERT_NEAR(got.sum[as_size(n * size.outputs) + c], sum[c], relative * (1 + std::abs(sum[c]))) << n;
+        } else {
+          EXPECT_EQ(got.predicted[as_size(n)], sample.predicted()) << n;
+        }
         const auto loss = [&] { return scale * sample.value(); };
         const std::vector<double> d_rows = testing::central_differences(sample.rows, loss);
         for (std::size_t i = 0; i < d_rows.size(); ++i) {
-          ASSERT_NEAR(got.d_outputs[as_size(n * size.slots * size.outputs) + i], d_rows[i], relative)
+          ASSERT_NEAR(got.d_outputs[as_size(n * size.slots * size.outputs) + i], d_rows[i],
+                      relative * (1 + std::abs(d_rows[i])))
               << "sample " << n << ", place " << i;
         }
         const std::vector<double> d_weights = testing::central_differences(sample.weights, loss);
         for (std::size_t i = 0; i < d_weights.size(); ++i) {
           const double factor = measure == GateMeasure::weight ? sample.weights[i] : 1.0;
-          ASSERT_NEAR(got.d_slots[as_size(n * size.slots) + i], factor * d_weights[i], relative * 3)
+          ASSERT_NEAR(got.d_slots[as_size(n * size.slots) + i], factor * d_weights[i],
+                      relative * (3 + std::abs(factor * d_weights[i])))
               << "sample " << n << ", slot " << i;
         }
       }
@@ -167,7 +193,7 @@ TEST(WeightedSum, has_the_same_bits_on_every_executor) {
       on_every_executor(describe(size), [&](device::Context& context) {
         const SumRun got(context, data, 0.1F, measure);
         std::vector<float> all = got.losses;
-        for (const auto* part : {&got.d_sum, &got.d_outputs, &got.d_slots}) {
+        for (const auto* part : {&got.d_sum, &got.d_outputs, &got.d_slots, &got.sum}) {
           all.insert(all.end(), part->begin(), part->end());
         }
         all.insert(all.end(), got.predicted.begin(), got.predicted.end());

@@ -110,7 +110,7 @@ TEST(DomainTable, shows_any_name) {
   moe::Statistics test = test::text_statistics();
   test.group_names = {"bücher", "\x1b[31m of more than twenty-four characters"};
   const std::string text =
-      domain_table(test.layers[0].routing, test.group_names, "test", {.columns = 60, .utf8 = true});
+      group_table(test.layers[0].routing, test.group_names, "test", {.columns = 60, .utf8 = true});
   EXPECT_THAT(text, HasSubstr("\n                    bücher      600  67"));
   EXPECT_THAT(text, HasSubstr("\n  ?[31m of more than twen…      400   ."));
 }

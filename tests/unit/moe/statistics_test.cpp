@@ -9,8 +9,9 @@ namespace switchyard::moe {
 namespace {
 
 Statistics of_two_layers() {
-  return Statistics({{"blocks/00/mixture", RoutingStatistics(2, {.groups = 3, .group = "domain"})},
-                     {"blocks/01/mixture", RoutingStatistics(4, {.groups = 3, .group = "domain"})}});
+  return Statistics(
+      {{"blocks/00/mixture", RoutingStatistics(2, {.groups = 3, .group = "domain", .row = "token"})},
+       {"blocks/01/mixture", RoutingStatistics(4, {.groups = 3, .group = "domain", .row = "token"})}});
 }
 
 // Counts 1, 2, 3, ... in the order in which they are summed over ranks.
@@ -82,7 +83,7 @@ TEST(Statistics, are_of_one_layer_only_where_the_model_is_that_layer) {
 
 // Rows have no classes: what an expert takes is counted against their groups.
 TEST(RoutingStatistics, count_the_share_of_rows_without_classes_by_group) {
-  RoutingStatistics statistics(2, {.groups = 2, .group = "domain"});
+  RoutingStatistics statistics(2, {.groups = 2, .group = "domain", .row = "token"});
   statistics.rows() = 10;
   statistics.by_group(0, 0) = 5;
   statistics.by_group(1, 0) = 1;

@@ -77,6 +77,8 @@ struct WeightedSumForward {
     switch (batch.loss) {
       case SumLoss::logistic:
         return logistic(team, row, sum[0]);
+      case SumLoss::squared_error:
+        return squared_error(team, row, sum);
       case SumLoss::cross_entropy:
         cross_entropy(team, row, sum);
         break;
@@ -97,6 +99,21 @@ struct WeightedSumForward {
       output.d_sum(row, 0) = of.derivative;
       output.predicted[row] = sum > 0.0F ? 1 : 0;
     });
+  }
+
+  template <class Team>
+  SY_HD void squared_error(const Team& team, index_t row, const float* sum) const {
+    const index_t n = batch.outputs;
+    const float* const target = batch.targets.row(row);
+    const auto count = static_cast<float>(n);
+    float* const d = output.d_sum.row(row);
+    float* const f = output.sum.row(row);
+    team.for_each(n, [&](index_t c) {
+      f[c] = sum[c];
+      d[c] = 2.0F * (sum[c] - target[c]) / count;
+    });
+    const float squares = team.sum(n, [&](index_t c) { return (sum[c] - target[c]) * (sum[c] - target[c]); });
+    team.once([&] { output.losses[row] = squares / count; });
   }
 
   template <class Team>

@@ -159,7 +159,7 @@ TEST(ValidateGate, a_capacity_is_of_chosen_experts_whose_outputs_are_added) {
   }
   for (const model::Loss loss : {model::Loss::likelihood, model::Loss::stochastic}) {
     EXPECT_THAT(error_with([&](Config& c) { c.model.loss = loss; }),
-                HasSubstr("moe.capacity = 1.25 with model.loss = likelihood, stochastic or predicted_loss"));
+                HasSubstr("moe.capacity = 1.25 with model.loss = likelihood"));
   }
   EXPECT_THAT(error_with([](Config& c) {
                 c.moe.capacity = 0;
@@ -222,10 +222,9 @@ TEST(ValidateGate, a_likelihood_has_weights_that_are_probabilities) {
     if (of.valid) {
       EXPECT_NO_THROW(validate(config));
     } else {
-      EXPECT_THAT(
-          error_of([&](Config& c) { c.moe = config.moe; }),
-          HasSubstr("with model.loss = likelihood, stochastic or predicted_loss (a mixture's weights add up to "
-                    "1, and these do not)"));
+      EXPECT_THAT(error_of([&](Config& c) { c.moe = config.moe; }),
+                  HasSubstr("with model.loss = likelihood (a mixture's weights add up to "
+                            "1, and these do not)"));
     }
   }
   EXPECT_THAT(error_of([](Config& c) { c.moe.scale = 2; }),
@@ -426,14 +425,13 @@ TEST(ValidateGate, a_temperature_divides_scores_of_a_likelihood) {
 }
 
 TEST(ValidateGate, competing_experts_take_no_scores_for_weights) {
-  EXPECT_THAT(
-      error_of([](Config& c) {
-        c.model.loss = model::Loss::stochastic;
-        c.moe.top_k = 1;
-        c.moe.noise = moe::GateNoise::uniform;
-        c.moe.gate_value = moe::GateValue::noisy_logit;
-      }),
-      HasSubstr("moe.gate_value = noisy_logit with model.loss = likelihood, stochastic or predicted_loss"));
+  EXPECT_THAT(error_of([](Config& c) {
+                c.model.loss = model::Loss::stochastic;
+                c.moe.top_k = 1;
+                c.moe.noise = moe::GateNoise::uniform;
+                c.moe.gate_value = moe::GateValue::noisy_logit;
+              }),
+              HasSubstr("moe.gate_value = noisy_logit with model.loss = likelihood"));
 }
 
 }  // namespace
