@@ -32,7 +32,7 @@ def open_hdf5(file, mark, what):
     if said != size:
         raise ReadError(f"{file} is damaged (it has {size} bytes, and {said} were written); give another file")
     try:
-        return h5py.File(file, "r", locking=False)
+        return h5py.File(file, "r")
     except OSError as error:
         raise ReadError(f"{file} is damaged (HDF5 says: {error}); give another file") from None
 
@@ -67,8 +67,9 @@ class Arrays(collections.abc.Mapping):
 
 def _names_below(file, prefix):
     names = []
-    if prefix.rstrip("/") in file:
-        file[prefix].visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    group = prefix or "/"
+    if group in file:
+        file[group].visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
     return names
 
 

@@ -54,8 +54,8 @@ class Network:
         prefix = f"{kind}_{self._counts[kind]}/"
         return {name[len(prefix):]: _float64(values) for name, values in self._arrays.items() if name.startswith(prefix)}
 
-    def _conv(self, kind, border):
-        of = self._next(kind)
+    def _conv(self, border):
+        of = self._next("conv")  # padded or not
         return lambda x: convolved(x, of["weight"], border) + _of_channels(of.get("bias", numpy.zeros(1)))
 
     def _batch_norm(self):
@@ -132,8 +132,8 @@ def _relu(x):
 
 # How a layer of each word is made from its network, and the words that patch_filters takes for an activation.
 LAYERS = {
-    "conv": lambda network: network._conv("conv", border=0),
-    "padded_conv": lambda network: network._conv("padded_conv", border=1),
+    "conv": lambda network: network._conv(border=0),
+    "padded_conv": lambda network: network._conv(border=1),
     "batch_norm": Network._batch_norm,
     "relu": lambda network: _relu,
     "max_pool": lambda network: max_pooled,
