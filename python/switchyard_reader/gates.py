@@ -10,6 +10,7 @@ import numpy
 
 from .errors import ReadError, one_of
 from .network import Network, product
+from .noise import noise_of
 
 
 def log_softmax(x):
@@ -19,6 +20,22 @@ def log_softmax(x):
 
 def log_sigmoid(x):
     return numpy.minimum(x, 0) - numpy.log1p(numpy.exp(-numpy.abs(x)))
+
+
+@dataclasses.dataclass
+class Batch:
+    """Samples as networks see them [N, channels, height, width], their labels [N] or None, and where in which split they are."""
+    x: numpy.ndarray
+    labels: numpy.ndarray
+    split: str
+    places: range
+
+
+@dataclasses.dataclass
+class Scores:
+    """[N, E] each; the same without noise."""
+    clean: numpy.ndarray
+    noisy: numpy.ndarray
 
 
 @dataclasses.dataclass
@@ -43,21 +60,22 @@ class Gate:
     def read(self, arrays, in_bf16):
         """The gate's arrays by name, running statistics and the bias of the choice among them."""
 
-    def route(self, x, labels):
-        """experts [N, K], and the scores [N, E] where they are known before experts run."""
-        return self.all_experts(x), None
+    def route(self, batch):
+        """experts [N, K], and Scores where they are known before experts run."""
+        return self.all_experts(batch), None
 
-    def weigh(self, x, experts, scores, outputs, hidden):
+    def weigh(self, batch, experts, scores, outputs, hidden):
         """Weights; outputs [N, K, C] and hidden [N, K, H] are the experts'."""
         ones = numpy.ones(experts.shape)
         return Weights(ones, ones * 0, ones)
 
-    def all_experts(self, x):
-        return numpy.tile(numpy.arange(self.experts), (len(x), 1))
+    def all_experts(self, batch):
+        return numpy.tile(numpy.arange(self.experts), (len(batch.x), 1))
 
     def weights_of(self, scores, experts):
         """By the scores of the chosen experts, or of all: moe.scores, moe.normalise, moe.scale and moe.gate_value."""
-        config = self.config
+        config, noisy = self.config, scores.noisy
+        scores = noisy if config["moe.gate_value"] == "noisy_softmax" else scores.clean
         of_sigmoids = config["moe.scores"] == "sigmoid"
         v = log_sigmoid(scores) if of_sigmoids else scores
         is_one = config["moe.top_k"] == 1 or self.experts == 1
@@ -68,7 +86,7 @@ class Gate:
             logs = of_chosen if of_sigmoids else numpy.take_along_axis(log_softmax(v), experts, 1)
         weights = numpy.exp(logs)
         is_score = config["moe.gate_value"] == "noisy_logit"
-        factors = numpy.take_along_axis(scores, experts, 1) if is_score else weights * config["moe.scale"]
+        factors = numpy.take_along_axis(noisy, experts, 1) if is_score else weights * config["moe.scale"]
         return Weights(weights, logs, factors)
 
 
@@ -78,21 +96,20 @@ class ScoreGate(Gate):
     skipped_words = 0
 
     def read(self, arrays, in_bf16):
-        if self.config["moe.noise"] != "none" and self.config["moe.noise_when"] == "always":
-            raise ReadError("moe.noise_when = always adds noise to the scores of an evaluation (a number for each place of a split, "
-                            "which samples alone do not have); use `switchyard predict`, or "
-                            'model(settings={"moe.noise_when": "training"}), which leaves the noise out')
         self.network = Network(self.config["model.gate"], arrays, self.skipped_words, in_bf16)
         self.bias = arrays["choice/bias"] if self.config["moe.bias_rate"] > 0 else 0
 
     def scores(self, x):
         return self.network(x)
 
-    def route(self, x, labels):
-        scores, top_k = self.scores(x), self.config["moe.top_k"]
+    def route(self, batch):
+        clean, top_k = self.scores(batch.x), self.config["moe.top_k"]
+        scores = Scores(clean, clean)
+        if self.config["moe.noise"] != "none" and self.config["moe.noise_when"] == "always":
+            scores.noisy = clean + noise_of(self.config, batch.split, batch.places)
         if top_k == 0:
-            return self.all_experts(x), scores
-        order = numpy.argsort(-self.chosen_by(scores), 1, kind="stable")  # ties to the lower expert
+            return self.all_experts(batch), scores
+        order = numpy.argsort(-self.chosen_by(scores.noisy), 1, kind="stable")  # ties to the lower expert
         return order[:, :top_k], scores
 
     def chosen_by(self, scores):
@@ -110,7 +127,7 @@ class ScoreGate(Gate):
         numpy.put_along_axis(is_best, best, True, 1)
         return numpy.where(is_best[:, :, None], groups, -numpy.inf).reshape(shares.shape)
 
-    def weigh(self, x, experts, scores, outputs, hidden):
+    def weigh(self, batch, experts, scores, outputs, hidden):
         return self.weights_of(scores, experts)
 
 
@@ -139,15 +156,16 @@ class AttentiveGate(Gate):
         self.query = product(_float64(arrays["query/weight"]), in_bf16=in_bf16)
         self.key = product(_float64(arrays["key/weight"]), in_bf16=in_bf16)
 
-    def weigh(self, x, experts, scores, outputs, hidden):
-        u = self.key(self.query(self.network(x)))
-        return self.weights_of(numpy.einsum("nh,neh->ne", u, hidden) / math.sqrt(u.shape[1]), experts)
+    def weigh(self, batch, experts, scores, outputs, hidden):
+        u = self.key(self.query(self.network(batch.x)))
+        scores = numpy.einsum("nh,neh->ne", u, hidden) / math.sqrt(u.shape[1])
+        return self.weights_of(Scores(scores, scores), experts)
 
 
 class MostCertainGate(Gate):
     """most_certain:experts: minus the entropies of the experts' distributions, in bits; the largest answers alone."""
 
-    def weigh(self, x, experts, scores, outputs, hidden):
+    def weigh(self, batch, experts, scores, outputs, hidden):
         logs = log_softmax(outputs)
         certainty = (numpy.exp(logs) * logs).sum(2) / math.log(2)
         alone = numpy.full(certainty.shape, -numpy.inf)
@@ -165,7 +183,8 @@ class LabelGate(Gate):
         groups = self.config["moe.partition"].split("|")
         self.expert_of = {int(label): expert for expert, group in enumerate(groups) for label in group.split()}
 
-    def route(self, x, labels):
+    def route(self, batch):
+        labels = batch.labels
         missing = sorted(set(labels.tolist()) - set(self.expert_of))
         if missing:
             raise ReadError(f"label {missing[0]} is none of moe.partition = {self.config['moe.partition']} (it has no expert); give "

@@ -3,14 +3,13 @@
 import numpy
 
 from .errors import ReadError, one_of
-from .gates import dropped_slots, gate_of
+from .gates import Batch, dropped_slots, gate_of
 from .losses import loss_of
 from .network import Network
+from .noise import SPLITS
 
-# Keys that an evaluation may set otherwise than the run did, as `switchyard predict` takes them; and the noise of evaluations,
-# which may be left out here.
-SETTINGS = ("moe.top_k", "moe.bias_rate", "moe.groups", "moe.top_groups", "moe.capacity", "moe.drop", "moe.capacity_when",
-            "moe.noise_when")
+# Keys that an evaluation may set otherwise than the run did, as `switchyard predict` takes them.
+SETTINGS = ("moe.top_k", "moe.bias_rate", "moe.groups", "moe.top_groups", "moe.capacity", "moe.drop", "moe.capacity_when")
 _ROWS = 1024  # computed at once, where a batch is not part of the arithmetic
 
 
@@ -38,13 +37,16 @@ class Model:
         self.experts = [Network(config["model.expert"], _arrays_of(checkpoint, f"experts/{expert:04}"), in_bf16=in_bf16)
                         for expert in range(config["moe.experts"])]
 
-    def predict(self, samples, ids=None, labels=None, scaled=False):
+    def predict(self, samples, ids=None, labels=None, scaled=False, split="test"):
         """What `switchyard predict` writes of these samples, by name: ids, labels (if given), prediction, probabilities, experts,
         gate_weights and expert_outputs.
 
         samples [N, ...] are as the file of the data has them (pixels are uint8), or a pandas.DataFrame with the run's columns;
-        with `scaled` as `switchyard samples` writes them. ids default to 0, 1 and so on.
+        with `scaled` as `switchyard samples` writes them. ids default to 0, 1 and so on. With moe.noise_when = always noise is that of
+        the first places of `split`.
         """
+        if split not in SPLITS:
+            raise ReadError(f"split={split!r} is no split; there are {one_of(SPLITS)}")
         x = self.scaling(samples, scaled)
         ids = numpy.arange(len(x)) if ids is None else _one_each("ids", ids, len(x))
         if labels is not None:
@@ -53,7 +55,8 @@ class Model:
             raise ReadError(f"model.gate = {self.config['model.gate']} chooses experts by labels, and none are given; call "
                             "predict(samples, labels=labels)")
         rows = self._rows_at_once()
-        found = [self._of_batch(x[at:at + rows], None if labels is None else labels[at:at + rows])
+        found = [self._of_batch(Batch(x[at:at + rows], None if labels is None else labels[at:at + rows], split,
+                                      range(at, min(at + rows, len(x)))))
                  for at in range(0, len(x), rows)]
         given = {"ids": ids} if labels is None else {"ids": ids, "labels": labels}
         return {**given, **{name: numpy.concatenate([of[name] for of in found]) for name in found[0]}}
@@ -65,10 +68,10 @@ class Model:
             return -(-config["train.batch_size"] // config["train.parts"])
         return _ROWS
 
-    def _of_batch(self, x, labels):
-        experts, scores = self.gate.route(x, labels)
-        outputs, hidden = self._run(x, experts)
-        weights = self.gate.weigh(x, experts, scores, outputs, hidden)
+    def _of_batch(self, batch):
+        experts, scores = self.gate.route(batch)
+        outputs, hidden = self._run(batch.x, experts)
+        weights = self.gate.weigh(batch, experts, scores, outputs, hidden)
         dropped = dropped_slots(self.config, experts, weights.weights)
         said = self.loss(outputs, weights, dropped)
         return {"experts": experts, "gate_weights": numpy.where(dropped, 0, weights.weights), **said}
