@@ -42,7 +42,7 @@ struct Predictions {
   tensor::Matrix probabilities;      // [N, C], of the classes
   Span<std::int32_t> experts;        // [N, K]
   tensor::Matrix gate_weights;       // [N, K], 0 where the expert had no place left (moe.capacity)
-  tensor::RowSource expert_outputs;  // [N * K, C], slot by slot
+  tensor::RowSource expert_outputs;  // [N * K, outputs of an expert], slot by slot
   Span<const std::uint8_t> dropped;  // [N * K], 1 where that is not there; empty: nowhere
 };
 

@@ -60,12 +60,13 @@ SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& m
     gather<std::int32_t>(resources, some->experts, all.slots, all.experts);
     gather<float>(resources, joined_rows(some->gate_weights), all.slots, all.gate_weights);
     if (!with_expert_outputs) continue;
-    Vector<float> outputs(std::ssize(some->experts) * classes);
+    all.outputs = some->expert_outputs.cols;
+    Vector<float> outputs(std::ssize(some->experts) * all.outputs);
     for (index_t slot = 0; slot < std::ssize(some->experts); ++slot) {
       if (!some->dropped.empty() && some->dropped[slot] != 0) continue;
-      std::copy_n(some->expert_outputs.row(slot), classes, outputs.data() + slot * classes);
+      std::copy_n(some->expert_outputs.row(slot), all.outputs, outputs.data() + slot * all.outputs);
     }
-    gather<float>(resources, outputs, all.slots * classes, all.expert_outputs);
+    gather<float>(resources, outputs, all.slots * all.outputs, all.expert_outputs);
   }
   return all;
 }

@@ -153,6 +153,9 @@ class Predictions(ModelTest):
                 run = self.train({**keys, "data.file": self.file_of(samples, labels)})
                 found = switchyard_reader.open(run).model("latest").predict(samples, labels=labels)
                 self.assert_agree(found, self.said(run), TOLERANCES.get(name, 1e-6))
+                evaluated, chances = runs.summary(run)["test"], found["probabilities"][numpy.arange(ROWS), labels]
+                self.assertEqual((found["prediction"] != labels).mean(), evaluated["error"])
+                self.assertAlmostEqual(-numpy.log(chances).mean(), evaluated["loss"], delta=2 * TOLERANCES.get(name, 1e-6))
 
     def test_what_an_evaluation_may_set(self):
         samples, labels = made_up(TABLE, CLASSES)

@@ -92,7 +92,7 @@ void write_hdf5(const std::string& file, const Samples& samples, const train::Sp
   add("experts", checkpoint::DType::int64, {count, said.slots}, experts);
   add("gate_weights", checkpoint::DType::float32, {count, said.slots}, said.gate_weights);
   if (!said.expert_outputs.empty())
-    add("expert_outputs", checkpoint::DType::float32, {count, said.slots, classes}, said.expert_outputs);
+    add("expert_outputs", checkpoint::DType::float32, {count, said.slots, said.outputs}, said.expert_outputs);
   checkpoint::write_arrays(file, header, arrays);
 }
 
@@ -194,7 +194,8 @@ std::string predict_help() {
 
 Writes what a model says of each sample of a split: ids, prediction (the class), probabilities (of each class), experts
 (those that answered, K for each sample) and gate_weights (theirs); labels, where the data have them; with --outputs=yes
-expert_outputs, too (samples x K x classes, before any softmax). A .csv file has a column for each number.
+expert_outputs, too (samples x K x outputs of an expert: logarithms of probabilities where model.loss compares distributions).
+A .csv file has a column for each number.
 
 The data may be others than the run's, also without labels, and of another source: `switchyard predict RUN
 --data.source=npy --data.dir=FOLDER --out=FILE.h5` reads test_samples.npy there. Their scales are those of the run. An id is
