@@ -42,7 +42,7 @@ class Arrays(collections.abc.Mapping):
 
     def __init__(self, file, prefix, names=None):
         self._file, self._prefix = file, prefix
-        self._names = _names_below(file, prefix) if names is None else names
+        self._names = dict.fromkeys(_names_below(file, prefix) if names is None else names)
 
     def under(self, prefix):
         """Those below a leading part of their names, without it: under("gate")["dense_1/weight"]."""

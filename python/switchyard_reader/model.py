@@ -110,6 +110,8 @@ class Scaling:
         samples = self._in_shape(numpy.asarray(self._columns_of(samples)))
         if samples.dtype.kind not in "fiub":
             raise ReadError(f"the samples are {samples.dtype} (a model takes numbers); convert them")
+        if not numpy.isfinite(samples).all():
+            raise ReadError("a number of the samples is not finite (a model takes finite numbers); leave the sample out, or fill it in")
         if scaled:
             return samples.astype(numpy.float32).astype(numpy.float64)
         if self.are_pixels != (samples.dtype == numpy.uint8):

@@ -11,6 +11,7 @@ import numpy
 from .errors import ReadError, one_of
 
 BATCH_NORM_EPSILON = 1e-5
+_NUMBERS = 1 << 22  # of windows that a convolution lays side by side at once, 32 MiB
 
 
 class Network:
@@ -98,17 +99,18 @@ def product(weight, bias=0, in_bf16=False):
 
 def convolved(x, weight, border):
     """out[o, y, x] = sum over c, i, j of weight[o, c, i, j] in[c, y + i, x + j], with a border of zeros."""
-    x = numpy.pad(x.transpose(0, 2, 3, 1), ((0, 0), (border, border), (border, border), (0, 0)))
-    height, width = x.shape[1] - 2, x.shape[2] - 2
-    y = sum(x[:, i:i + height, j:j + width] @ weight[:, :, i, j].T for i in range(3) for j in range(3))
-    return y.transpose(0, 3, 1, 2)
+    x = numpy.pad(x, ((0, 0), (0, 0), (border, border), (border, border)))
+    windows = numpy.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3))
+    images = max(1, _NUMBERS // windows[0].size)
+    y = [numpy.tensordot(windows[at:at + images], weight, ((1, 4, 5), (1, 2, 3))) for at in range(0, len(x), images)]
+    return numpy.concatenate(y).transpose(0, 3, 1, 2)
 
 
 def max_pooled(x):
     """The largest of 2 x 2, without an odd last row or column."""
-    n, channels, height, width = x.shape
-    x = x[:, :, :height // 2 * 2, :width // 2 * 2]
-    return x.reshape(n, channels, height // 2, 2, width // 2, 2).max((3, 5))
+    height, width = (size // 2 * 2 for size in x.shape[2:])
+    rows = numpy.maximum(x[:, :, 0:height:2, :width], x[:, :, 1:height:2, :width])
+    return numpy.maximum(rows[:, :, :, 0::2], rows[:, :, :, 1::2])
 
 
 def rounded_to_bf16(x):

@@ -11,6 +11,7 @@ from .errors import ReadError, one_of
 from .metrics import records_of, table
 
 SPLITS = ("train", "validation", "test")
+_STEP_FILE = re.compile(r"step-(\d+)\.h5")
 
 
 def open(path):
@@ -60,20 +61,20 @@ class Run:
     @property
     def checkpoints(self):
         """The steps of which there is a checkpoint, ascending."""
-        found = (re.fullmatch(r"step-(\d+)\.h5", file.name) for file in (self.path / "checkpoints").glob("step-*.h5"))
+        found = (_STEP_FILE.fullmatch(file.name) for file in (self.path / "checkpoints").glob("step-*.h5"))
         return sorted(int(name[1]) for name in found if name)
 
     def checkpoint(self, which="latest"):
         """The Checkpoint that is "latest" or "best", or of a step."""
         folder, steps = self.path / "checkpoints", self.checkpoints
+        there = f"there are those of the steps {', '.join(map(str, steps))}" if steps else "there is none"
         if which in ("latest", "best"):
-            if not (folder / which).exists():
-                raise ReadError(f"{folder} names no {which} checkpoint (there are the steps {steps or 'of none'}); give one of them, or "
-                                "wait until the run has saved one")
-            return Checkpoint(folder / _text(folder / which).strip())
+            name = _text(folder / which).strip() if (folder / which).exists() else ""
+            if not _STEP_FILE.fullmatch(name):
+                raise ReadError(f"{folder} names no {which} checkpoint ({there}); give a step, or wait until the run has saved one")
+            return Checkpoint(folder / name)
         if which not in steps:
-            raise ReadError(f"there is no checkpoint {which!r} in {folder} (there are the steps {steps or 'of none'}, latest and best); "
-                            "give one of them")
+            raise ReadError(f"there is no checkpoint {which!r} in {folder} ({there}); give one of these, latest or best")
         return Checkpoint(folder / f"step-{which:07}.h5")
 
     def model(self, checkpoint="best", settings=None):
