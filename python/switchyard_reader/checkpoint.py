@@ -51,8 +51,8 @@ class Checkpoint:
 
     def _expect_one_mixture(self, what):
         if self.config["model.family"] != "mixture":
-            raise ReadError(f"model.family = {self.config['model.family']} may have several mixture layers, each with {what} of its "
-                            f'own; take such as checkpoint.parameters.under("blocks/00/mixture/{what}")')
+            raise ReadError(f"model.family = {self.config['model.family']} may have several mixture layers, each with {what} of "
+                            f'its own; take such as checkpoint.parameters.under("blocks/00/mixture/{what}")')
 
     def __repr__(self):
         return f"{self.path}: step {self.step}, {len(self.parameters)} arrays of parameters"

@@ -51,6 +51,7 @@ class Gate:
 
     reads_labels = False
     reads_hidden = False  # of the experts
+    chooses = False  # by scores of its own, so that moe.top_k may be another one
 
     def __init__(self, config, arrays, in_bf16):
         self.config = config
@@ -93,6 +94,7 @@ class Gate:
 class ScoreGate(Gate):
     """... dense:experts, or patch filters: scores by a network of the sample."""
 
+    chooses = True
     skipped_words = 0
 
     def read(self, arrays, in_bf16):
@@ -187,8 +189,8 @@ class LabelGate(Gate):
         labels = batch.labels
         missing = sorted(set(labels.tolist()) - set(self.expert_of))
         if missing:
-            raise ReadError(f"label {missing[0]} is none of moe.partition = {self.config['moe.partition']} (it has no expert); give "
-                            "labels of the run's classes")
+            raise ReadError(f"label {missing[0]} is none of moe.partition = {self.config['moe.partition']} (it has no expert); "
+                            "give labels of the run's classes")
         return numpy.array([[self.expert_of[label]] for label in labels.tolist()]), None
 
 

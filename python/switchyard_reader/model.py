@@ -8,8 +8,8 @@ from .losses import loss_of
 from .network import Network
 from .noise import SPLITS
 
-# Keys that an evaluation may set otherwise than the run did, as `switchyard predict` takes them.
-SETTINGS = ("moe.top_k", "moe.bias_rate", "moe.groups", "moe.top_groups", "moe.capacity", "moe.drop", "moe.capacity_when")
+# Keys that may be set otherwise than the run did.
+SETTINGS = ("moe.top_k", "moe.bias_rate")
 _ROWS = 1024  # computed at once, where a batch is not part of the arithmetic
 
 
@@ -21,11 +21,12 @@ class Model:
 
     def __init__(self, checkpoint, settings=None):
         settings = settings or {}
-        for name in settings:
+        for name, value in settings.items():
             if name not in SETTINGS:
-                raise ReadError(f"{name} is part of what the model is (settings takes {one_of(SETTINGS)}); leave it out")
-        if settings.get("moe.bias_rate"):
-            raise ReadError("moe.bias_rate can only be set to 0 here (the run has learned the bias, or none is there); leave it out")
+                raise ReadError(f"{name} cannot be set here (settings takes {one_of(SETTINGS)}); leave it out, or see whether "
+                                "`switchyard predict` takes it")
+            if name == "moe.bias_rate" and value != 0:
+                raise ReadError(f"moe.bias_rate = {value} (it can only be set to 0: a bias is there or is not); leave it out")
         self.config = config = checkpoint.config.changed(settings)
         if config["model.family"] != "mixture":
             raise ReadError(f"model.family = {config['model.family']} is a model of text, which predict does not compute; use "
@@ -34,6 +35,10 @@ class Model:
         self.loss = loss_of(config)
         in_bf16 = config["train.precision"] == "bf16"
         self.gate = gate_of(config, _arrays_of(checkpoint, "gate"), in_bf16)
+        if settings.get("moe.top_k", 0) not in range(config["moe.experts"] + 1) or (settings and not self.gate.chooses):
+            raise ReadError(f"settings = {settings} with model.gate = {config['model.gate']} and moe.experts = "
+                            f"{config['moe.experts']} (only a gate that scores the experts by the sample chooses some of those "
+                            "that are there); leave it out")
         self.experts = [Network(config["model.expert"], _arrays_of(checkpoint, f"experts/{expert:04}"), in_bf16=in_bf16)
                         for expert in range(config["moe.experts"])]
 
@@ -42,8 +47,8 @@ class Model:
         gate_weights and expert_outputs.
 
         samples [N, ...] are as the file of the data has them (pixels are uint8), or a pandas.DataFrame with the run's columns;
-        with `scaled` as `switchyard samples` writes them. ids default to 0, 1 and so on. With moe.noise_when = always noise is that of
-        the first places of `split`.
+        with `scaled` as `switchyard samples` writes them. ids default to 0, 1 and so on. With moe.noise_when = always noise is that
+        of the first places of `split`.
         """
         if split not in SPLITS:
             raise ReadError(f"split={split!r} is no split; there are {one_of(SPLITS)}")
@@ -111,7 +116,8 @@ class Scaling:
         if samples.dtype.kind not in "fiub":
             raise ReadError(f"the samples are {samples.dtype} (a model takes numbers); convert them")
         if not numpy.isfinite(samples).all():
-            raise ReadError("a number of the samples is not finite (a model takes finite numbers); leave the sample out, or fill it in")
+            raise ReadError("a number of the samples is not finite (a model takes finite numbers); leave the sample out, or fill "
+                            "the number in")
         if scaled:
             return samples.astype(numpy.float32).astype(numpy.float64)
         if self.are_pixels != (samples.dtype == numpy.uint8):
@@ -131,16 +137,17 @@ class Scaling:
             return samples
         missing = [name for name in self.columns if name not in samples.columns]
         if missing:
-            raise ReadError(f"the samples have no column {missing[0]} (the run has {', '.join(self.columns)}); give a table of these")
+            raise ReadError(f"the samples have no column {missing[0]} (the run has {', '.join(self.columns)}); give a table with "
+                            "these")
         return samples[self.columns]
 
     def _in_shape(self, samples):
         of_one = samples.shape[1:]
         is_flat = len(of_one) == 1 and of_one[0] == numpy.prod(self.shape)
         if samples.ndim > 4 or len(samples) == 0 or not (is_flat or (1,) * (3 - len(of_one)) + of_one == self.shape):
-            raise ReadError(f"the samples are an array of {' x '.join(map(str, samples.shape)) or 'no dimensions'}, and one sample of "
-                            f"the run is {' x '.join(map(str, self.shape))} (channels x height x width); give an array of "
-                            "samples x channels x height x width, of one sample at least")
+            raise ReadError(f"the samples are an array of {_words(samples.shape)}, and one sample of the run is "
+                            f"{_words(self.shape)} (channels x height x width); give an array of samples x channels x height x "
+                            "width, of one sample at least")
         return samples.reshape(-1, *self.shape)
 
 
@@ -152,6 +159,10 @@ def _arrays_of(checkpoint, network):
 def _one_each(what, values, count):
     values = numpy.asarray(values)
     if values.shape != (count,) or values.dtype.kind not in "iu":
-        raise ReadError(f"{what} are an array of {' x '.join(map(str, values.shape))} {values.dtype} for {count} samples (each needs a "
-                        "whole number); give as many")
+        raise ReadError(f"{what} are an array of {_words(values.shape)} {values.dtype} for {count} samples (each needs a whole "
+                        "number); give as many")
     return values
+
+
+def _words(shape):
+    return " x ".join(map(str, shape)) or "no dimensions"

@@ -1,7 +1,7 @@
 """The noise of moe.noise in an evaluation: a function of run.seed, the split, the sample's place in it and the expert.
 
-Philox 4x32-10 (Salmon et al. 2011). The counter's words are the place, block * 256 + split * 2^30, 0 (an evaluation is no step) and 6
-(what the numbers are for), where block b holds the experts 4 b to 4 b + 3; the key is the seed.
+Philox 4x32-10 (Salmon et al. 2011). The counter's words are the place, block * 256 + split * 2^30, 0 (an evaluation is no step)
+and 6 (what the numbers are for), where block b holds the experts 4 b to 4 b + 3; the key is the seed.
 """
 
 import statistics
@@ -32,7 +32,8 @@ def _philox(seed, counter):
     key = [seed & 0xFFFFFFFF, seed >> 32]
     for _ in range(_ROUNDS):
         p, q = numpy.uint64(0xD2511F53) * counter[0], numpy.uint64(0xCD9E8D57) * counter[2]
-        counter = [(q >> shift) ^ counter[1] ^ numpy.uint64(key[0]), q & word, (p >> shift) ^ counter[3] ^ numpy.uint64(key[1]), p & word]
+        counter = [(q >> shift) ^ counter[1] ^ numpy.uint64(key[0]), q & word,
+                   (p >> shift) ^ counter[3] ^ numpy.uint64(key[1]), p & word]
         key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
     return counter
 

@@ -12,7 +12,7 @@ from .files import ARRAYS, Arrays, open_hdf5
 # Columns of a .csv file, and the array that each is, or is a column of.
 _WHOLE = {"id": "ids", "label": "labels", "prediction": "prediction"}
 _COLUMNS = {"probability": "probabilities", "expert": "experts", "gate_weight": "gate_weights"}
-_NUMBERS = {"probabilities": numpy.float32, "gate_weights": numpy.float32}
+_FLOATS = {"probabilities", "gate_weights"}
 
 
 def read_predictions(file):
@@ -41,7 +41,7 @@ def _of_table(file):
         raise ReadError(f"{file} is no table of predictions (its columns are others); give one that `switchyard predict` wrote")
     columns = {name: [] for name in names}
     for name, *values in zip(names, *rows):
-        columns[name].append(numpy.array(values).astype(_NUMBERS.get(name, numpy.int64)))
+        columns[name].append(numpy.array(values).astype(numpy.float32 if name in _FLOATS else numpy.int64))
     return {name: of[0] if name in _WHOLE.values() else numpy.stack(of, 1) for name, of in columns.items()}
 
 

@@ -79,10 +79,12 @@ CONFIGURATIONS = {
     "no gate": (TABLE, {"model.gate": "none", "moe.experts": 1}),
     "one expert": (TABLE, {"moe.experts": 1}),
     "convolutions": (IMAGE, {"model.gate": CONV, "model.expert": "conv:4 batch_norm relu max_pool dense:classes"}),
-    "padded convolutions": (IMAGE, {"model.gate": "padded_conv:5 batch_norm relu max_pool padded_conv:3 max_pool dense:experts",
-                                    "model.expert": "padded_conv:3 relu padded_conv:4 batch_norm max_pool dense:5 relu dense:classes"}),
+    "padded convolutions": (IMAGE, {
+        "model.gate": "padded_conv:5 batch_norm relu max_pool padded_conv:3 max_pool dense:experts",
+        "model.expert": "padded_conv:3 relu padded_conv:4 batch_norm max_pool dense:5 relu dense:classes"}),
     "padded behind conv": (IMAGE, {"model.expert": "conv:3 batch_norm relu max_pool padded_conv:4 batch_norm relu dense:classes"}),
-    "batch norm of the chosen": (IMAGE, {"model.gate": CONV, "moe.top_k": 1, "model.expert": "padded_conv:3 batch_norm dense:classes"}),
+    "batch norm of the chosen": (IMAGE, {"model.gate": CONV, "moe.top_k": 1,
+                                         "model.expert": "padded_conv:3 batch_norm dense:classes"}),
     "patch filters": (PATCHES, {"model.gate": "patch_filters:1 sum:experts", "model.expert": "patch_filters:4 cubic sum:classes"}),
     "patch filters of channels": (IMAGE, {"model.gate": "patch_filters:2 bias tanh sum:experts",
                                           "model.expert": "patch_filters:3 bias gelu sum:classes"}),
@@ -134,8 +136,8 @@ class ModelTest(runs.RunTest):
 
     def assert_agree(self, found, said, tolerance=1e-6):
         """Integers are the same. Of others: a float32 sum of n products errs by about 6e-8 √n of the largest numbers in it, a
-        probability by no more than what it is a softmax of. So the measure is absolute where the outputs of the sample's experts are of
-        the order of 1, and relative to the largest of them above that."""
+        probability by no more than what it is a softmax of. So the measure is absolute where the outputs of the sample's experts
+        are of the order of 1, and relative to the largest of them above that."""
         size = numpy.maximum(1, abs(said["expert_outputs"]).max((1, 2)))
         self.assertEqual(set(found), set(said))
         for name, expected in said.items():
@@ -170,8 +172,6 @@ class Predictions(ModelTest):
             found = opened.model("latest", settings).predict(samples, labels=labels)
             self.assert_agree(found, self.said(run, *(f"--{key}={value}" for key, value in settings.items())))
             self.assertFalse(numpy.array_equal(found["experts"], usual["experts"]))
-        words = runs.switchyard("predict", "--help").out + runs.switchyard("eval", "--help").out
-        self.assertIn("moe.top_k", words)
 
     def test_noise_is_of_a_split_and_of_places(self):
         samples, labels = made_up(TABLE, CLASSES)
@@ -211,8 +211,11 @@ class Predictions(ModelTest):
                 self.assertIn(fragment, str(caught.exception))
 
         refused(lambda: mixture.predict(samples, split="all"), "split='all'")
-        refused(lambda: run.model("latest", {"moe.experts": 3}), "moe.experts is part of what the model is")
-        refused(lambda: run.model("latest", {"moe.bias_rate": 1}), "moe.bias_rate can only be set to 0")
+        refused(lambda: run.model("latest", {"moe.experts": 3}), "moe.experts cannot be set here")
+        refused(lambda: run.model("latest", {"moe.bias_rate": 1}), "it can only be set to 0")
+        refused(lambda: run.model("latest", {"moe.top_k": 5}), "'moe.top_k': 5", "moe.experts = 4")
+        attentive = switchyard_reader.open(self.train({"data.file": file, **CONFIGURATIONS["attention"][1]}))
+        refused(lambda: attentive.model("latest", {"moe.top_k": 1}), "attention:experts", "scores the experts by the sample")
         refused(lambda: mixture.predict(samples[:, :, :, 1:]), "60 x 1 x 1 x 6", "1 x 1 x 7")
         refused(lambda: mixture.predict(samples[:0]), "one sample at least")
         refused(lambda: mixture.predict(samples.astype(numpy.uint8)), "uint8", "numbers")
@@ -261,8 +264,8 @@ class Sources(ModelTest):
         folder = self.new_path("cifar")
         cifar_files.write_cifar10(folder)
         records = numpy.frombuffer((folder / "test_batch.bin").read_bytes(), numpy.uint8).reshape(-1, 3073)
-        self.check({"data.source": "cifar", "data.dir": folder, "data.mean": "0.5 0.4 0.3", "data.standard_deviation": "0.2 0.3 0.4",
-                    "model.gate": CONV}, records[:, 1:], records[:, 0])
+        scales = {"data.mean": "0.5 0.4 0.3", "data.standard_deviation": "0.2 0.3 0.4"}
+        self.check({"data.source": "cifar", "data.dir": folder, **scales, "model.gate": CONV}, records[:, 1:], records[:, 0])
 
     def of_hdf5(self):
         random = numpy.random.default_rng(3)
@@ -294,7 +297,8 @@ class Sources(ModelTest):
     def samples_of(self, keys):
         file, config = self.new_path("samples.h5"), self.new_path("run.ini")
         config.write_text("")
-        words = (f"--{key}={value}" for key, value in {"model.gate": "none", "model.expert": "dense:classes", "moe.experts": 1, **keys}.items())
+        single = {"model.gate": "none", "model.expert": "dense:classes", "moe.experts": 1}
+        words = (f"--{key}={value}" for key, value in {**single, **keys}.items())
         self.expect(runs.switchyard("samples", config, f"--out={file}", *words), 0)
         with h5py.File(file) as found:
             return found["test/samples"][:]
@@ -315,7 +319,7 @@ class Words(ModelTest):
 
     # Keys of [model] and [moe] that a forward of a mixture does not depend on.
     OF_TRAINING = {"init", "gate_init_scale", "expert_init_scale", "expert_temperature", "noise_draw", "similarity_layer",
-                   "placement", "replicas", "gradient_blocks", "bias_rate"}
+                   "placement", "replicas", "gradient_blocks"}
     OF_TRANSFORMERS = {"router", "hidden", "sub_heads", "head", "merge", "shared_hidden"}
     OF_ARRAYS = {"cosine_width"}  # which say it, too
 
@@ -326,7 +330,8 @@ class Words(ModelTest):
     def test_every_layer_and_gate_is_compared(self):
         config = self.new_path("run.ini")
         config.write_text("")
-        refused = runs.switchyard("train", config, "--data.source=random", "--model.gate=oracle:experts", "--model.expert=dense:classes")
+        refused = runs.switchyard("train", config, "--data.source=random", "--model.gate=oracle:experts",
+                                  "--model.expert=dense:classes")
         listed = set(re.search(r"layers are (.*)", refused.err)[1].replace(" or ", ", ").split(", "))
         ends = set(gates.GATES) - {"", "none"}
         self.assertEqual(listed, network.WORDS | ends)
@@ -335,17 +340,17 @@ class Words(ModelTest):
 
     def test_every_loss_and_option_is_compared(self):
         self.assertEqual(set(help_of("model", "loss")), set(losses.LOSSES))
-        for section, key, *left_out in (("model", "loss"), ("moe", "gate_value"), ("moe", "scores"), ("moe", "normalise"), ("moe", "noise"),
-                                        ("moe", "drop"), ("moe", "capacity_when"), ("moe", "noise_when"),
-                                        ("train", "precision"), ("data", "normalise"), ("model", "family", "tokens", "transformer")):
-            with self.subTest(key):
-                self.assertEqual(set(help_of(section, key)) - set(left_out), self.used(f"{section}.{key}"))
+        for name in ("model.loss", "moe.gate_value", "moe.scores", "moe.normalise", "moe.noise", "moe.noise_when", "moe.drop",
+                     "moe.capacity_when", "train.precision", "data.normalise", "model.family"):
+            with self.subTest(name):
+                self.assertEqual(set(help_of(*name.split("."))) - {"tokens", "transformer"}, self.used(name))
 
     def test_every_key_is_read_or_does_not_matter(self):
         package = pathlib.Path(switchyard_reader.__file__).parent
         text = "".join(file.read_text(encoding="utf-8") for file in package.glob("*.py"))
         read = set(re.findall(r'config\["(?:moe|model)\.(\w+)"\]', text))
-        regularisers = {key for key, meaning in help_rows("moe") if "regulariser" in meaning or "weight of" in meaning or "as published" in meaning}
+        regularisers = {key for key, meaning in help_rows("moe")
+                        if re.search("weight of the .*; 0: off|as published|divided by their mean", meaning)}
         known = read | regularisers | self.OF_TRAINING | self.OF_TRANSFORMERS | self.OF_ARRAYS
         self.assertEqual(known, {key for section in ("model", "moe") for key, _ in help_rows(section)})
 
