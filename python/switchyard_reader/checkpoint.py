@@ -26,6 +26,8 @@ class Checkpoint:
         self.data = Arrays(self._file, "data/")
         self.state = {name: value.item() if hasattr(value, "item") else value
                       for name, value in Arrays(self._file, "state/").items()}
+        if "config" not in self._file:
+            raise ReadError(f"{self.path} holds no configuration (it is damaged, or of another program); give another checkpoint")
         self.config = Config.of_text(Arrays(self._file, "")["config"], f"the configuration in {self.path}")
 
     @property

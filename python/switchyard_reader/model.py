@@ -103,8 +103,8 @@ class Scaling:
     def __init__(self, checkpoint):
         config, facts = checkpoint.config, checkpoint.data
         if "shape" not in facts:
-            raise ReadError(f"{checkpoint.path} does not say what shape samples have (it is of an older version); write a new "
-                            "checkpoint with `switchyard resume`, or use `switchyard predict`")
+            raise ReadError(f"{checkpoint.path} does not say what shape samples have (it is of an older version); use "
+                            "`switchyard predict`")
         self.shape = tuple(map(int, facts["shape"].split(" x ")))
         self.are_pixels = bool(facts["pixels"])
         self.columns = facts["columns"].splitlines() if "columns" in facts else None

@@ -69,7 +69,8 @@ class Installed(runs.RunTest):
         self.assertEqual(programs, ["switchyard", "switchyard-run"])
         for file in ("LICENSE", "CHANGELOG.md", "docs/architecture.md"):
             self.assertTrue((self.prefix / "share/doc/switchyard" / file).is_file(), file)
-        self.assertTrue((self.prefix / "share/switchyard/slurm.sbatch").is_file())
+        for file in ("slurm.sbatch", "python/pyproject.toml", "python/switchyard_reader/model.py"):
+            self.assertTrue((self.prefix / "share/switchyard" / file).is_file(), file)
         self.assertEqual(list(self.prefix.rglob("*.a")) + list(self.prefix.rglob("*test*")), [])
 
 

@@ -171,6 +171,9 @@ class OfMixture(ReaderTest):
                                     (b"no" + whole[2:], "is not a checkpoint"), (whole[:20] + b"x" + whole[21:], "first block")):
             file.write_bytes(changed)
             self.assert_refused(lambda: switchyard_reader.open(file), file, *fragments)
+        file.write_bytes(whole)
+        runs.edit_checkpoint(file, lambda opened: opened.pop("config"))
+        self.assert_refused(lambda: switchyard_reader.open(file), file, "no configuration")
         file.write_bytes(whole[:offset] + bytes([whole[offset] ^ 1]) + whole[offset + 1:])
         damaged = switchyard_reader.open(file)
         self.assert_refused(lambda: damaged.parameters["gate/dense_1/weight"], "/parameters/gate/dense_1/weight", "damaged")
