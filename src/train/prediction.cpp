@@ -46,6 +46,7 @@ SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& m
     context.workspace().reset();
     statistics.clear();
     const nn::Batch batch = loader.evaluation_batch(split, b);
+    comm::agree(communicator, [&] { loader.expect_loaded(); });
     const nn::Pass pass{context, batch, nn::Mode::evaluation, clock};
     model.forward(pass, statistics);
     const std::optional<model::Predictions> some = model.predictions(pass);

@@ -40,7 +40,7 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
   (void)clock_.take();
   for (index_t part = 0; part < loader.parts_of(step); ++part) learn_from_part(step, part);
   clock_.enter(Phase::reduction);
-  report_.agreed = coordinator_.agree(optimiser, report_.statistics, conditions);
+  report_.agreed = coordinator_.agree(optimiser, loader, report_.statistics, conditions);
   clock_.enter(Phase::update);
   report_.learning_rate = optim::learning_rate(options_, horizon_, step);
   optimiser.update(resources_.context,
