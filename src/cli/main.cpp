@@ -48,6 +48,7 @@ constexpr Command commands[] = {
     {"report", "one self-contained HTML page of a run or study", report_help, nullptr, report},
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
     {"corpus", "makes tokens of text files, with a vocabulary learned from them", corpus_help, nullptr, corpus},
+    {"convert", "writes the files of a data set as one HDF5 file", convert_help, nullptr, convert},
     {"samples", "writes the data of a configuration as HDF5", samples_help, nullptr, samples},
     {"export", "writes a model as safetensors, for other programs", export_help, nullptr, export_model},
     {"import", "makes a checkpoint of such a folder", import_help, nullptr, import_model},

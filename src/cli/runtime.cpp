@@ -85,9 +85,9 @@ data::Dataset Runtime::read_data(const run::Config& config, data::Purpose purpos
   communicator_->set_phase(0, "read data");
   comm::agree(*communicator_, [&] {
     const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "data");
-    dataset = data::load_dataset(run::data_options(config), config.run.seed, purpose);
+    dataset = data::load_dataset(run::data_options(config), config.run.seed, {.purpose = purpose});
   });
-  run::expect_same_data(*communicator_, dataset->identity());
+  run::expect_same_data(*communicator_, *dataset);
   return *std::move(dataset);
 }
 

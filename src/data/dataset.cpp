@@ -50,7 +50,8 @@ PixelTable table_of(double mean, double standard_deviation) {
 Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisation normalisation)
     : source_(std::move(source)) {
   SY_EXPECTS(source_ != nullptr, "a data set without a source");
-  scale_by(std::move(normalisation));
+  const Normalisation* const learned = source_->learned_normalisation();
+  scale_by(learned != nullptr ? *learned : std::move(normalisation));
   ContentHash hash;
   source_->add_content(hash);
   identity_ = {source_->held(Split::train), source_->held(Split::validation), source_->held(Split::test),
@@ -63,8 +64,8 @@ void Dataset::scale_by(Normalisation normalisation) {
              "{} means for {} channels", count, shape().channels);
   SY_EXPECTS(std::ssize(normalisation.standard_deviation) == count, "{} means and {} standard deviations",
              count, normalisation.standard_deviation.size());
-  if (!source_->scales_features()) {
-    normalised_.clear();
+  normalised_.clear();
+  if (has_pixels() && count == shape().channels) {
     for (std::size_t c = 0; c < normalisation.mean.size(); ++c)
       normalised_.push_back(table_of(normalisation.mean[c], normalisation.standard_deviation[c]));
   }
@@ -94,8 +95,17 @@ std::vector<std::string> Dataset::feature_names() const { return source_->featur
 bool Dataset::scales_features() const { return source_->scales_features(); }
 bool Dataset::has_labels(Split split) const { return source_->has_labels(split); }
 std::int64_t Dataset::id(Split split, index_t sample) const { return source_->id(split, sample); }
+bool Dataset::has_ids(Split split) const { return source_->has_ids(split); }
+index_t Dataset::file_samples(Split split) const { return source_->file_samples(split); }
+std::vector<std::string> Dataset::remarks() const { return source_->remarks(); }
 const float* Dataset::rows(Split split) const { return source_->rows(split); }
 bool Dataset::is_augmented(Split split) const { return split == Split::train && source_->augments(); }
+
+std::string Dataset::ids_digest() const {
+  ContentHash hash;
+  source_->add_ids(hash);
+  return hash.hex();
+}
 
 void Dataset::expect_samples(Split split, Span<const index_t> samples) const {
   const index_t available = size(split);
@@ -144,8 +154,8 @@ std::string describe(const Identity& identity) {
                      identity.digest);
 }
 
-Dataset load_dataset(const Options& options, std::uint64_t seed, Purpose purpose) {
-  auto source = detail::make_source(options, options.seed != 0 ? options.seed : seed, purpose);
+Dataset load_dataset(const Options& options, std::uint64_t seed, const Reading& reading) {
+  auto source = detail::make_source(options, options.seed != 0 ? options.seed : seed, reading);
   Normalisation normalisation{per_channel("data.mean", options.mean, *source),
                               per_channel("data.standard_deviation", options.standard_deviation, *source)};
   // Where one key has a number for each channel and the other one for each number of a sample.

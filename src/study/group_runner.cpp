@@ -73,7 +73,7 @@ Ended GroupRunner::train(const Job& job) {
     dataset = &dataset_of(job.config);
     check_selectable(*options_, job, dataset->size(data::Split::validation));
   });
-  run::expect_same_data(*group_, dataset->identity());
+  run::expect_same_data(*group_, *dataset);
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
   std::optional<comm::ReplicaGroup> replicas;

@@ -103,6 +103,9 @@ class Completion(runs.RunTest):
         self.assertNotIn("--model.gate=", self.complete("resume", "--"))
         self.assertEqual(self.complete("study", "--study.see"), ["--study.seeds="])
         self.assertEqual(self.complete("doctor", "--"), ["--help"])
+        self.assertEqual(self.complete("convert", "--csv"), ["--csv.cluster=", "--csv.id=", "--csv.label="])
+        self.assertEqual(self.complete("convert", "--o"), ["--out="])
+        self.assertEqual(self.complete("convert", "--moe"), [])
 
     def test_other_words_are_files(self):
         self.assertEqual(self.complete("train", "conf"), [])

@@ -123,6 +123,17 @@ std::string csv_text(const Samples& samples, const train::SplitPredictions& said
   return fmt::to_string(text);
 }
 
+// Of a run's own data a split may be some of the training samples. Of others the rest would be left out in
+// silence.
+void expect_whole_split(const checkpoint::Reader& reader, const data::Dataset& dataset, data::Split split) {
+  const index_t held = dataset.file_samples(split), size = dataset.size(split);
+  if (held == size || run::stored_identity(reader) == dataset.identity()) return;
+  throw DataError(fmt::format(
+      "the {} split is {} of the {} training samples of data that are not the run's (they divide them, and the others "
+      "would be left out); write the samples as those of the test split (test/samples, test_samples.npy, test.csv)",
+      train::name(split), size, held));
+}
+
 }  // namespace
 
 int predict(Runtime& runtime, Arguments arguments) {
@@ -156,6 +167,7 @@ int predict(Runtime& runtime, Arguments arguments) {
     if (dataset.size(options.split) == 0)
       throw ConfigError(
           fmt::format("the {} split has no samples; try another --split", train::name(options.split)));
+    expect_whole_split(reader, dataset, options.split);
     if (!dataset.has_labels(options.split) && moe::parse_gate(config.model.gate).kind.reads_labels)
       throw ConfigError(
           fmt::format("the data have no labels, by which model.gate = {} chooses experts; give data with "

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 #include <exception>
 #include <filesystem>
 #include <optional>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,8 +49,8 @@ std::string printable(std::string_view text) {
 // The parser of libcsv (quotes and line breaks within them as RFC 4180 has them), and what its fields come to.
 class CsvFile {
  public:
-  CsvFile(fs::path path, const CsvOptions& options, Purpose purpose)
-      : path_(std::move(path)), options_(&options), purpose_(purpose) {
+  CsvFile(fs::path path, const CsvOptions& options, const Reading& reading)
+      : path_(std::move(path)), options_(&options), purpose_(reading.purpose), numbers_(reading.spool_folder) {
     if (csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
   }
   ~CsvFile() { csv_free(&parser_); }
@@ -74,11 +76,11 @@ class CsvFile {
     if (columns_.empty()) fail("is empty; write a header that names the columns, and a row for each sample");
     if (row_ < 2) fail("has a header and no row; write one for each sample");
 
-    Table table{NumberArray(path_.string(), NumberType::float32, {row_ - 1, features()}, std::move(numbers_))};
+    Table table{numbers_.array(path_.string(), NumberType::float32, {row_ - 1, features()})};
     const auto array_of = [&](Column& column) -> std::optional<LabelArray> {
       if (column.index < 0) return {};
       return LabelArray{fmt::format("{}: {}", path_.string(), columns_[as_size(column.index)]),
-                        std::move(column.values)};
+                        std::move(column.values), true};
     };
     table.labels = array_of(label_);
     table.clusters = array_of(cluster_);
@@ -114,7 +116,9 @@ class CsvFile {
     throw DataError(fmt::format("{} {}", path_.string(), what));
   }
   [[noreturn]] void fail_in_parser() {
-    fail(fmt::format("cannot be read behind row {} ({}); see that quotes are closed", row_,
+    fail(fmt::format("cannot be read {} ({}); see that quotes are closed",
+                     row_ < 2 ? "in its header or the first row below it"
+                              : fmt::format("behind row {}, counted below the header from 1", row_ - 1),
                      csv_strerror(csv_error(&parser_))));
   }
 
@@ -152,16 +156,17 @@ class CsvFile {
     const auto value = static_cast<float>(number(text, column));
     if (!std::isfinite(value))
       fail_at(text, column, "a finite float32 is read; leave the row out, or fill the number in");
-    const auto* const bytes = reinterpret_cast<const std::byte*>(&value);
-    numbers_.insert(numbers_.end(), bytes, bytes + sizeof value);
+    numbers_.append({reinterpret_cast<const std::uint8_t*>(&value), sizeof value});
   }
 
   void end_row() {
     if (row_ == 0) {
       take_header();
     } else if (column_ != std::ssize(columns_)) {
-      fail(fmt::format("has {} fields in row {} (its header names {} columns); write as many", column_, row_,
-                       columns_.size()));
+      fail(fmt::format(
+          "has {} fields in row {} (its header names {} columns, and row 1 is the first below it); write "
+          "as many",
+          column_, row_, columns_.size()));
     }
     ++row_;
     column_ = 0;
@@ -222,7 +227,7 @@ class CsvFile {
   }
 
   [[noreturn]] void fail_at(std::string_view text, index_t column, const char* what) const {
-    fail(fmt::format("has {} in column '{}' of row {} ({})",
+    fail(fmt::format("has {} in column '{}' of row {} (row 1 is the first below the header; {})",
                      text.empty() ? std::string("nothing") : fmt::format("'{}'", printable(text.substr(0, 40))),
                      columns_[as_size(column)], row_,
                      text.empty() ? "a number is read; leave the row out, or fill it in" : what));
@@ -247,10 +252,38 @@ class CsvFile {
   std::vector<std::string> columns_;
   Column label_, cluster_, id_;
   index_t row_ = 0, column_ = 0;  // of the next field; row 0 is the header
-  std::vector<std::byte> numbers_;
+  NumberSpool numbers_;
 };
 
-std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose purpose) {
+// Tables that nothing reads, and a column that looks like names of samples.
+std::vector<std::string> remarks_of(const Options& options, Span<const std::string> feature_names) {
+  std::vector<std::string> remarks, unread;
+  std::error_code error;
+  const std::regex read(R"((train|validation|test)\.csv(\.gz)?)"), table(R"([^.].*\.csv(\.gz)?)");
+  for (fs::directory_iterator entry(options.dir, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (std::regex_match(name, table) && !std::regex_match(name, read)) unread.push_back(printable(name));
+  }
+  std::ranges::sort(unread);
+  constexpr std::size_t most = 5;
+  if (!unread.empty())
+    remarks.push_back(fmt::format(
+        "{}{} in {} {} not read (train.csv, validation.csv and test.csv are); rename what is a split",
+        fmt::join(Span(unread).first(std::min(most, unread.size())), ", "), unread.size() > most ? ", ..." : "",
+        options.dir, unread.size() == 1 ? "is" : "are"));
+  for (const std::string& name : feature_names) {
+    std::string lower = name;
+    std::ranges::transform(lower, lower.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (lower == "id" || lower == "ids" || lower == "index")
+      remarks.push_back(
+          fmt::format("the column '{0}' is a number that the model sees; if it names samples, set csv.id = {0}",
+                      printable(name)));
+  }
+  return remarks;
+}
+
+Tables read_tables(const Options& options, const Reading& reading) {
   std::vector<std::string> columns, feature_names;  // of the first table
   std::string first;
   const auto table_of = [&](std::string_view split) -> std::optional<Table> {
@@ -260,7 +293,7 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
     if (*path == plain && files::is_there(plain.string() + ".gz"))
       throw DataError(fmt::format("{0} is beside {0}.gz (one table of a split is read); remove one of them",
                                   plain.string()));
-    CsvFile file(*path, options.csv, purpose);
+    CsvFile file(*path, options.csv, reading);
     Table table = file.read();
     if (!columns.empty() && columns != file.columns())
       throw DataError(fmt::format("{} names other columns than {} ({} and {}); write both alike",
@@ -272,14 +305,16 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
     return table;
   };
   Tables tables{table_of("train"), table_of("validation"), table_of("test")};
-  const bool has_one = tables.train || (purpose == Purpose::prediction && (tables.validation || tables.test));
+  tables.remarks = remarks_of(options, feature_names);
+  const bool has_one =
+      tables.train || (reading.purpose == Purpose::prediction && (tables.validation || tables.test));
   if (!has_one)
     throw DataError(
         fmt::format("neither train.csv nor train.csv.gz is in {} (data.source = csv reads it, and test.csv and "
                     "validation.csv where there are); set data.dir to the folder",
                     options.dir));
   tables.feature_names = std::move(feature_names);
-  return make_table_source(std::move(tables), options);
+  return tables;
 }
 
 constexpr config::FieldTable<CsvOptions> place{config::Role::source};
@@ -296,10 +331,10 @@ constexpr std::array fields = {
 SourceKind csv_source() {
   return {.reads_files = true,
           .divides_files = true,
-          .has_tables = true,
+          .takes_test_samples = true,
           .section = config::section_at<&Options::csv>("csv", "data.source = csv", fields),
           .describe = [](const Options& options) { return options.dir; },
-          .make = make};
+          .read_tables = read_tables};
 }
 
 }  // namespace switchyard::data::detail

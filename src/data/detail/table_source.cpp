@@ -10,7 +10,9 @@
 
 #include "base/error.hpp"
 #include "base/span.hpp"
+#include "data/cifar.hpp"
 #include "data/detail/file_split.hpp"
+#include "data/detail/pixels.hpp"
 
 namespace switchyard::data::detail {
 namespace {
@@ -32,7 +34,7 @@ tensor::SampleShape shape_of(const NumberArray& samples) {
   return shape;
 }
 
-constexpr std::int64_t most_classes = 1'000'000;
+constexpr index_t most_classes = 1'000'000;
 
 void expect_one_each(const LabelArray& labels, const NumberArray& samples) {
   if (std::ssize(labels.values) != samples.rows())
@@ -40,18 +42,33 @@ void expect_one_each(const LabelArray& labels, const NumberArray& samples) {
                                 labels.name, labels.values.size(), samples.name(), samples.rows()));
 }
 
-// One for each sample, in [0, most_classes).
-Vector<std::int32_t> checked(const LabelArray& labels, const NumberArray& samples) {
+// One for each sample, in [0, most).
+Vector<std::int32_t> checked(const LabelArray& labels, const NumberArray& samples, index_t most) {
   expect_one_each(labels, samples);
   Vector<std::int32_t> all(samples.rows());
   for (std::size_t i = 0; i < labels.values.size(); ++i) {
     const std::int64_t value = labels.values[i];
-    if (value < 0 || value >= most_classes)
-      throw DataError(fmt::format("{}[{}] is {} (they count from 0, and end below {}); number them anew",
-                                  labels.name, i, value, most_classes));
+    if (value < 0 || value >= most)
+      throw DataError(fmt::format(
+          "{} is {} ({}; labels and clusters begin with 0 and end below {}); number them anew",
+          labels.is_column ? fmt::format("{} of row {}", labels.name, i + 1)
+                           : fmt::format("{}[{}]", labels.name, i),
+          value, labels.is_column ? "the first row below the header is row 1" : "the first row is [0]",
+          most == most_classes ? "1,000,000" : fmt::format("{}, with as few samples", most)));
     all[i] = static_cast<std::int32_t>(value);
   }
   return all;
+}
+
+// Where a model is made for the labels, one by mistake makes a giant of it: there are no more classes than
+// samples, or not many.
+index_t most_classes_of(const Tables& tables, Purpose purpose) {
+  if (purpose == Purpose::prediction) return most_classes;
+  constexpr index_t not_many = 10'000;
+  index_t samples = 0;
+  for (const std::optional<Table>* table : {&tables.train, &tables.validation, &tables.test})
+    samples += *table ? (*table)->samples.rows() : 0;
+  return std::clamp(samples, not_many, most_classes);
 }
 
 // Calls use(first number, values) with all numbers of an array, block by block.
@@ -63,6 +80,21 @@ void for_each_block(const NumberArray& array, const Use& use) {
     const index_t count = std::min(most, array.rows() * array.row_size() - at);
     array.read({at, at + count}, block.data());
     use(at, Span<const float>(block).first(count));
+  }
+}
+
+// Calls use(bytes) with numbers of an array as they are stored, piece by piece.
+template <class Use>
+void for_each_piece(const NumberArray& array, IndexRange numbers, const Use& use) {
+  const index_t unit = bytes_of(array.type()), most = (index_t{1} << 18) / unit;
+  if (const std::uint8_t* const all = array.in_memory(numbers.begin))
+    return use(std::as_bytes(Span(all, numbers.size() * unit)));
+  Vector<std::byte> piece(std::min(most, numbers.size()) * unit);
+  for (index_t at = numbers.begin; at < numbers.end; at += most) {
+    const index_t count = std::min(most, numbers.end - at);
+    const auto bytes = Span(piece).first(count * unit);
+    array.read_bytes({at, at + count}, bytes);
+    use(Span<const std::byte>(bytes));
   }
 }
 
@@ -79,10 +111,10 @@ std::string place_of(const NumberArray& array, index_t number) {
 void expect_finite(const NumberArray& array, index_t first, Span<const float> values) {
   const auto found = std::ranges::find_if_not(values, [](float value) { return std::isfinite(value); });
   if (found == values.end()) return;
-  throw DataError(
-      fmt::format("{} is {} in float32 (a model takes finite numbers); leave the sample out, or fill the "
-                  "number in",
-                  place_of(array, first + (found - values.begin())), *found));
+  throw DataError(fmt::format(
+      "{} is {} in float32 (a model takes finite numbers; the first row is [0]); leave the sample out, or "
+      "fill the number in",
+      place_of(array, first + (found - values.begin())), *found));
 }
 
 template <class T>
@@ -92,20 +124,26 @@ void add_to(ContentHash& hash, Span<const T> values) {
 
 class TableSource final : public SampleSource {
  public:
-  TableSource(Tables tables, const Options& options)
-      : own_{checked_table(std::move(tables.train)), checked_table(std::move(tables.validation)),
+  TableSource(Tables tables, const Options& options, Purpose purpose)
+      : most_classes_(most_classes_of(tables, purpose)),
+        own_{checked_table(std::move(tables.train)), checked_table(std::move(tables.validation)),
              checked_table(std::move(tables.test))},
         shape_(shape_of(first().samples)),
-        split_(split_of(options)),
-        feature_names_(std::move(tables.feature_names)) {
+        split_(split_of(options, purpose)),
+        feature_names_(std::move(tables.feature_names)),
+        augment_(tables.augment),
+        remarks_(std::move(tables.remarks)) {
+    class_count_ = tables.least_classes;
+    group_count_ = first().clusters.empty() ? 0 : tables.least_clusters;
     for (const Checked* table : all()) {
       expect_like_the_first(*table);
       class_count_ = std::max<index_t>(class_count_, 1 + *std::ranges::max_element(table->labels));
       if (!table->clusters.empty())
         group_count_ = std::max<index_t>(group_count_, 1 + *std::ranges::max_element(table->clusters));
     }
-    digest_ = scan();
-    if (options.normalise != Normalise::given) learn_scales(options.normalise);
+    if (!is_of_bytes()) digest_ = scan();
+    if (options.normalise != Normalise::given && purpose != Purpose::conversion)
+      learn_scales(options.normalise);
   }
 
   const tensor::SampleShape& shape() const override { return shape_; }
@@ -116,10 +154,15 @@ class TableSource final : public SampleSource {
   void fill(const Request& request, tensor::Matrix rows) const override {
     const NumberArray& samples = of(request.split).samples;
     const index_t features = shape_.features();
+    const auto first_number = [&](index_t i) {
+      return split_.row(request.split, request.samples[i]) * features;
+    };
     for (index_t i = 0; i < std::ssize(request.samples); ++i) {
-      const index_t row = split_.row(request.split, request.samples[i]);
-      samples.read({row * features, (row + 1) * features}, rows.row(i));
-      normalise(scales_ ? *scales_ : *request.normalisation, rows.row(i));
+      if (i + 1 < std::ssize(request.samples)) {
+        if (const std::uint8_t* const next = samples.in_memory(first_number(i + 1)))
+          prefetch(next, features * bytes_of(samples.type()));
+      }
+      fill_row(request, samples, first_number(i), request.samples[i], rows.row(i));
     }
   }
 
@@ -128,7 +171,23 @@ class TableSource final : public SampleSource {
   const Normalisation* learned_normalisation() const override { return scales_ ? &*scales_ : nullptr; }
   bool scales_features() const override { return true; }
 
+  bool has_ids(Split split) const override { return !of(split).ids.empty(); }
+  index_t file_samples(Split split) const override { return of(split).samples.rows(); }
+  std::vector<std::string> remarks() const override { return remarks_; }
+  void add_ids(ContentHash& hash) const override {
+    for (const Checked* table : all()) {
+      const std::array<index_t, 1> count = {std::ssize(table->ids)};
+      add_to(hash, Span<const index_t>(count));
+      add_to(hash, Span<const std::int64_t>(table->ids));
+    }
+  }
+  bool augments() const override { return augment_ != nullptr; }
+  const NumberArray* stored(Split split) const override {
+    return own_[as_size(split)] ? &of(split).samples : nullptr;
+  }
+
   void add_content(ContentHash& hash) const override {
+    if (is_of_bytes()) return add_bytes(hash);
     add_to(hash, Span<const char>(digest_));
     // Which of them are for what is not in it, but that a table is of one split is.
     for (const Checked* table : all()) {
@@ -156,9 +215,10 @@ class TableSource final : public SampleSource {
     Vector<std::int32_t> labels, clusters;
     std::vector<std::int64_t> ids;
 
-    explicit Checked(Table table) : samples(std::move(table.samples)), has_labels(table.labels.has_value()) {
-      labels = has_labels ? checked(*table.labels, samples) : Vector<std::int32_t>(samples.rows());
-      if (table.clusters) clusters = checked(*table.clusters, samples);
+    Checked(Table table, index_t most)
+        : samples(std::move(table.samples)), has_labels(table.labels.has_value()) {
+      labels = has_labels ? checked(*table.labels, samples, most) : Vector<std::int32_t>(samples.rows());
+      if (table.clusters) clusters = checked(*table.clusters, samples, most);
       if (table.ids) {
         expect_one_each(*table.ids, samples);
         ids = std::move(table.ids->values);
@@ -166,20 +226,26 @@ class TableSource final : public SampleSource {
     }
   };
 
-  static std::optional<Checked> checked_table(std::optional<Table> table) {
+  std::optional<Checked> checked_table(std::optional<Table> table) const {
     if (!table) return {};
     static_cast<void>(shape_of(table->samples));
-    return Checked(*std::move(table));
+    return Checked(*std::move(table), most_classes_);
   }
 
-  FileSplit split_of(const Options& options) const {
+  FileSplit split_of(const Options& options, Purpose purpose) const {
     const auto& [train, validation, test] = own_;
     const auto rows_of = [](const std::optional<Checked>& table) { return table ? table->samples.rows() : 0; };
-    if (!train) return FileSplit({0, rows_of(validation), rows_of(test)});
+    if (!train || purpose == Purpose::conversion)
+      return FileSplit({rows_of(train), rows_of(validation), rows_of(test)});
     GivenRows given;
     if (validation) given.validation = rows_of(validation);
     if (test) given.test = rows_of(test);
-    return {options, train->labels, given, train->samples.name()};
+    if (purpose != Purpose::prediction) return {options, train->labels, given, train->samples.name()};
+    // What was taken for splits of the run's own data is nothing to others that bring theirs.
+    Options of_these = options;
+    if (validation) of_these.validation_samples = config::automatic_count;
+    if (test) of_these.test_samples = config::automatic_count;
+    return {of_these, train->labels, given, train->samples.name()};
   }
 
   std::vector<const Checked*> all() const {
@@ -216,6 +282,41 @@ class TableSource final : public SampleSource {
                       (table.clusters.empty() ? table : first()).samples.name()));
   }
 
+  // Whether the files of MNIST and CIFAR could hold them: pixels, with labels and clusters of a byte.
+  bool is_of_bytes() const { return has_pixels() && class_count_ <= 256 && group_count_ <= 256; }
+
+  // As those files do: the pixels of a table, then its labels; or, of images of CIFAR's shape, a record for
+  // each, of its cluster, its label and its pixels. So the digest is that of the files, wherever the same
+  // samples lie.
+  void add_bytes(ContentHash& hash) const {
+    const bool in_records = shape_ == cifar_shape;
+    if (!in_records && shape_.channels > 1) {
+      const std::array<index_t, 3> facts = {shape_.channels, shape_.height, shape_.width};
+      add_to(hash, Span<const index_t>(facts));
+    }
+    const auto add_numbers = [&](const Vector<std::int32_t>& numbers, IndexRange rows) {
+      if (numbers.empty()) return;
+      const auto values = Span<const std::int32_t>(numbers).subspan(rows.begin, rows.size());
+      const std::vector<std::uint8_t> bytes(values.begin(), values.end());
+      add_to(hash, Span<const std::uint8_t>(bytes));
+    };
+    for (const Checked* table : all()) {
+      const index_t count = table->samples.rows(), each = in_records ? 1 : count;
+      for (index_t row = 0; row < count; row += each) {
+        const IndexRange rows{row, row + each};
+        if (in_records) {
+          add_numbers(table->clusters, rows);
+          add_numbers(table->labels, rows);
+        }
+        for_each_piece(table->samples, {row * shape_.features(), (row + each) * shape_.features()},
+                       [&](Span<const std::byte> pixels) { hash.add(pixels); });
+        if (in_records) continue;
+        add_numbers(table->labels, rows);
+        add_numbers(table->clusters, rows);
+      }
+    }
+  }
+
   // Of all numbers as floats, which it finds finite.
   std::string scan() const {
     ContentHash hash;
@@ -231,6 +332,42 @@ class TableSource final : public SampleSource {
       });
     }
     return hash.hex();
+  }
+
+  void fill_row(const Request& request, const NumberArray& samples, index_t first, index_t sample,
+                float* row) const {
+    const index_t features = shape_.features();
+    std::array<std::uint8_t, 16384> buffer;
+    if (augment_ != nullptr && request.visit) {
+      augment_(*request.visit, sample, samples.in_memory(first), buffer.data());
+      scale_pixels(request, buffer.data(), {0, features}, row);
+    } else if (request.normalised.empty()) {
+      samples.read({first, first + features}, row);
+      normalise(*request.normalisation, row);
+    } else if (const std::uint8_t* const pixels = samples.in_memory(first)) {
+      scale_pixels(request, pixels, {0, features}, row);
+    } else {
+      for (index_t at = 0; at < features; at += std::ssize(buffer)) {
+        const index_t count = std::min<index_t>(std::ssize(buffer), features - at);
+        samples.read_bytes({first + at, first + at + count}, std::as_writable_bytes(Span(buffer).first(count)));
+        scale_pixels(request, buffer.data(), {at, at + count}, row);
+      }
+    }
+  }
+
+  // row[f] of the features f, from their pixels.
+  void scale_pixels(const Request& request, const std::uint8_t* pixels, IndexRange features, float* row) const {
+    if (request.normalised.empty()) {
+      std::copy_n(pixels, features.size(), row + features.begin);
+      return normalise(*request.normalisation, row);
+    }
+    const index_t plane = shape_.height * shape_.width;
+    for (index_t at = features.begin; at < features.end;) {
+      const index_t channel = at / plane;
+      const index_t count = std::min(features.end, (channel + 1) * plane) - at;
+      look_up(pixels + (at - features.begin), count, request.normalised[channel], row + at);
+      at += count;
+    }
   }
 
   // y = (x - mean) / standard deviation in double, rounded once.
@@ -278,10 +415,13 @@ class TableSource final : public SampleSource {
     scales_ = Normalisation{{mean.begin(), mean.end()}, {deviation.begin(), deviation.end()}};
   }
 
+  index_t most_classes_;
   std::array<std::optional<Checked>, 3> own_;  // by Split
   tensor::SampleShape shape_;
   FileSplit split_;
   std::vector<std::string> feature_names_;
+  Augment augment_;
+  std::vector<std::string> remarks_;
   index_t class_count_ = 0;
   index_t group_count_ = 0;
   std::string digest_;
@@ -290,8 +430,8 @@ class TableSource final : public SampleSource {
 
 }  // namespace
 
-std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options) {
-  return std::make_unique<TableSource>(std::move(tables), options);
+std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options, Purpose purpose) {
+  return std::make_unique<TableSource>(std::move(tables), options, purpose);
 }
 
 }  // namespace switchyard::data::detail

@@ -16,7 +16,12 @@ namespace switchyard::data::detail {
 struct LabelArray {
   std::string name;
   std::vector<std::int64_t> values;
+  // In messages: elements of an array count from 0, rows of a table of text, as people see them, from 1.
+  bool is_column = false;
 };
+
+// Changes an image of the training split: `result`, of at most 16 KiB, becomes what it is on that visit.
+using Augment = void (*)(const Visit& visit, index_t sample, const std::uint8_t* pixels, std::uint8_t* result);
 
 struct Table {
   NumberArray samples;  // count, count x features, count x height x width, or with channels before them
@@ -29,12 +34,15 @@ struct Table {
 // there.
 struct Tables {
   std::optional<Table> train = {}, validation = {}, test = {};
-  std::vector<std::string> feature_names = {};  // if the numbers of a sample have names
+  std::vector<std::string> feature_names = {};    // if the numbers of a sample have names
+  index_t least_classes = 0, least_clusters = 0;  // where there are more than the largest number says
+  Augment augment = nullptr;                      // of pixels that are in memory
+  std::vector<std::string> remarks = {};          // as Dataset's
 };
 
 // Reads all numbers once, for their digest and to see that they are finite. Throws DataError, which names the
 // array and the row, for tables at odds with each other, labels that are negative or too large, and numbers
 // that are not finite; ConfigError as load_dataset().
-std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options);
+std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options, Purpose purpose);
 
 }  // namespace switchyard::data::detail
