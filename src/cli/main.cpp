@@ -38,6 +38,7 @@ struct Command {
 };
 
 constexpr Command commands[] = {
+    {"new", "writes a configuration for data of your own", new_help, nullptr, new_configuration},
     {"train", "trains; makes a run folder", train_help, train, nullptr, true},
     {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr, true},
     {"study", "arms x values x seeds: runs, their selection and tables; resumable", study_help, study, nullptr,

@@ -32,7 +32,7 @@ class Readme(runs.RunTest):
     FEW = {
         "train": ["--train.max_steps=4"],
         "study": ["--train.max_steps=2", "--study.seeds=1", "--study.selection_seeds=1", "--study.selection_epochs=1"],
-        "samples": [], "convert": [], "plan": [], "eval": [], "report": [], "inspect": [], "diff": [], "resume": [],
+        "samples": [], "convert": [], "new": [], "plan": [], "eval": [], "report": [], "inspect": [], "diff": [], "resume": [],
     }
 
     def run_line(self, words):

@@ -105,7 +105,8 @@ class Completion(runs.RunTest):
         self.assertEqual(self.complete("doctor", "--"), ["--help"])
         self.assertEqual(self.complete("convert", "--csv"), ["--csv.cluster=", "--csv.id=", "--csv.label="])
         self.assertEqual(self.complete("convert", "--o"), ["--out="])
-        self.assertEqual(self.complete("convert", "--moe"), [])
+        self.assertIn("--data=", self.complete("new", "--data"))
+        self.assertEqual(self.complete("new", "--moe"), [])
 
     def test_other_words_are_files(self):
         self.assertEqual(self.complete("train", "conf"), [])
