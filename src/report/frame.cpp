@@ -88,7 +88,9 @@ Ticks ticks_within(Range given, int wanted, TickKind kind) {
 }
 
 double text_width(std::string_view text) {
-  return character_width * static_cast<double>(std::ranges::count_if(text, starts_character));
+  constexpr double more_of_percent = 0.7;  // of a character: the sign is wider than a digit
+  return character_width * (static_cast<double>(std::ranges::count_if(text, starts_character)) +
+                            more_of_percent * static_cast<double>(std::ranges::count(text, '%')));
 }
 
 std::string shortened(std::string_view text, std::size_t columns) {

@@ -7,11 +7,6 @@
 namespace switchyard::report {
 namespace {
 
-std::string readable(std::string name) {
-  for (char& c : name) c = c == '_' ? ' ' : c;
-  return name;
-}
-
 // Any member of a step record that ends in _loss is a part of `loss`.
 std::vector<std::string> loss_parts(const StepSeries& steps) {
   std::vector<std::string> parts;
@@ -34,7 +29,7 @@ LineChart loss_chart(const RunData& run) {
     std::size_t colour = 2;
     for (const std::string& part : parts) {
       const Stroke stroke = colour % 2 == 0 ? Stroke::dashed : Stroke::dotted;
-      chart.curves.push_back(training_curve(run, part, readable(part), colour++, stroke));
+      chart.curves.push_back(training_curve(run, part, metric_label(part), colour++, stroke));
     }
   }
   chart.curves.push_back(validation_curve(run, "task_loss", "validation", 1));

@@ -97,7 +97,8 @@ class Completion(runs.RunTest):
             self.assertLessEqual(set(keys), set(self.complete(command, "--")), command)
 
     def test_the_options_of_each_command(self):
-        self.assertEqual(self.complete("report", "--"), ["--help", "--out="])
+        self.assertEqual(self.complete("report", "--"), ["--data.dir=", "--help", "--out=", "--predictions="])
+        self.assertEqual(self.complete("list", "--"), ["--format=", "--help"])
         self.assertEqual(self.complete("eval", "--sp"), ["--split="])
         self.assertIn("--train.max_steps=", self.complete("resume", "--train"))
         self.assertNotIn("--model.gate=", self.complete("resume", "--"))
