@@ -99,14 +99,19 @@ Figure dropped_chart(const Records& records) {
 
 std::string run_experts(const Records& records) {
   std::vector<Figure> figures = share_figures(records);
-  figures.push_back(row_map(records, records.of_layer() ? domain_table : class_table));
+  // A model of numbers has no classes; of a run that has only begun it is not known yet.
+  const bool begun = records.steps.records > 0;
+  const auto add_recorded = [&](Figure figure) {
+    if (!begun || !figure.svg.empty()) figures.push_back(std::move(figure));
+  };
+  add_recorded(row_map(records, records.of_layer() ? domain_table : class_table));
   if (!find_evaluation(records, predicted_table.member).object.is_null())
     figures.push_back(row_map(records, predicted_table));
   std::ranges::move(mixing_figures(records), std::back_inserter(figures));
   figures.push_back(draw(bits_chart(records, "Entropies of the gate", {{{"h_s", "H_s"}, {"h_u", "H_u"}}})));
   if (!records.of_layer()) {
-    figures.push_back(draw(bits_chart(records, "Mutual information of expert and class",
-                                      {{{"mi_predicted", "predicted"}, {"mi_true", "true"}}})));
+    add_recorded(draw(bits_chart(records, "Mutual information of expert and class",
+                                 {{{"mi_predicted", "predicted"}, {"mi_true", "true"}}})));
   }
   const bool has_dispatch = records.steps.scalars.contains("dispatch_entropy");
   if (has_dispatch || std::isfinite(number_of(member(records.summary, "test"), "dispatch_entropy"))) {

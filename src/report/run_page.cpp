@@ -18,6 +18,8 @@ struct Score {
 };
 constexpr Score scores[] = {
     {"error", "error", "of the mixture"},
+    {"r2", "R²", "share of the variance that is predicted"},
+    {"mean_squared_error", "mean squared error", ""},
     {"loss", "loss", "-log p, nats"},
 };
 constexpr Score text_scores[] = {

@@ -30,30 +30,37 @@ struct Array {
   DType dtype = DType::float32;
   std::vector<std::int64_t> integers;
   std::vector<float> floats;
+  std::vector<double> doubles;
 
   index_t rows() const { return shape.empty() ? 0 : shape.front(); }
   index_t columns() const { return rows() == 0 ? 0 : tensor::element_count(shape) / rows(); }
   std::vector<double> numbers() const {
+    if (dtype == DType::float64) return doubles;
     return dtype == DType::int64 ? std::vector<double>(integers.begin(), integers.end())
                                  : std::vector<double>(floats.begin(), floats.end());
   }
 };
 
-// Nothing if there is no such array of integers or float32.
+// Nothing if there is no such array of integers or floats.
 std::optional<Array> read_array(const checkpoint::Reader& reader, const std::string& path) {
   for (Slice slice : reader.arrays()) {
-    if (slice.path != path || (slice.dtype != DType::int64 && slice.dtype != DType::float32)) continue;
-    Array array{slice.shape, slice.dtype, {}, {}};
-    const auto count = as_size(tensor::element_count(slice.shape));
+    if (slice.path != path) continue;
+    Array array{slice.shape, slice.dtype, {}, {}, {}};
     slice.elements = checkpoint::all_elements(slice.shape);
+    const auto read_into = [&](auto& values) {
+      values.resize(as_size(tensor::element_count(slice.shape)));
+      slice.data = reinterpret_cast<std::byte*>(values.data());
+      reader.read(slice);
+    };
     if (slice.dtype == DType::int64) {
-      array.integers.resize(count);
-      slice.data = reinterpret_cast<std::byte*>(array.integers.data());
+      read_into(array.integers);
+    } else if (slice.dtype == DType::float32) {
+      read_into(array.floats);
+    } else if (slice.dtype == DType::float64) {
+      read_into(array.doubles);
     } else {
-      array.floats.resize(count);
-      slice.data = reinterpret_cast<std::byte*>(array.floats.data());
+      return std::nullopt;
     }
-    reader.read(slice);
     return array;
   }
   return std::nullopt;
