@@ -18,7 +18,8 @@ Figure draw(const BarChart& chart) {
   const double bar_height = many ? 5 : 13;
   const double bars_height = bar_height * static_cast<double>(chart.series.size());
   RowFrameSize size{440, std::max(bars_height + (many ? 5 : 10), 14.0), chart.row_names.size()};
-  for (const std::string& name : chart.row_names) size.left = std::max(size.left, text_width(name) + 10);
+  constexpr double wide = 1.15;  // a font whose letters are wider than digits
+  for (const std::string& name : chart.row_names) size.left = std::max(size.left, wide * text_width(name) + 10);
   Svg svg(size.width, row_frame_height(size), fmt::format("{}: {}", chart.title, chart.x_label));
   const Frame frame = draw_row_frame(svg, size, {chart.x_label, nice_ticks({0, values.high}, 5), chart.style});
   for (std::size_t row = 0; row < chart.row_names.size(); ++row) {

@@ -113,17 +113,6 @@ Table table_of(const Comparison& comparison, const std::vector<Row>& rows) {
   return table;
 }
 
-// "test perplexity (words: 3.214), ..."
-std::string lonely_text(const Comparison& comparison, const std::vector<Row>& rows) {
-  std::string text;
-  for (const Row& row : rows) {
-    const auto of = std::ranges::find_if(row.values, [](double value) { return std::isfinite(value); });
-    text += fmt::format("{}{} ({}: {})", text.empty() ? "" : ", ", row.label,
-                        comparison.names[as_size(of - row.values.begin())], number_text(*of, row.style));
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string comparison_results(const Comparison& comparison) {
@@ -141,12 +130,12 @@ std::string comparison_results(const Comparison& comparison) {
   std::ranges::move(shared(best_rows(comparison)), std::back_inserter(headline));
   std::ranges::move(shared(run_rows(comparison)), std::back_inserter(headline));
   std::string html = table_html(table_of(comparison, headline));
-  html += fmt::format(
-      "<p class=\"note\">Below each number is its difference from {}; pp: percentage points.{}</p>\n",
-      escape(comparison.names.front()),
-      lonely.empty() ? "" : escape(" Of one run alone: " + lonely_text(comparison, lonely) + "."));
+  html +=
+      fmt::format("<p class=\"note\">Below each number is its difference from {}; pp: percentage points.</p>\n",
+                  escape(comparison.names.front()));
   if (!validation.empty())
     html += details_html("On the validation split", table_html(table_of(comparison, validation)));
+  if (!lonely.empty()) html += details_html("What one run alone has", table_html(table_of(comparison, lonely)));
   return html;
 }
 

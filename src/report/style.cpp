@@ -62,7 +62,7 @@ figcaption { font-weight: 600; margin-bottom: 4px; }
 .note { font-size: 13px; margin: 6px 0 0; overflow-wrap: anywhere; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 16px; margin: 0 0 6px; padding: 0; font-size: 13px; color: var(--muted); }
 .legend li { display: flex; align-items: center; gap: 6px; }
-.note + .grid { margin-top: 10px; }
+.note + .grid, .note + details { margin-top: 10px; }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: 2px 16px 10px; margin-bottom: 10px; }
 .samples { list-style: none; display: grid; grid-template-columns: repeat(auto-fill, 72px); gap: 8px 4px; margin: 4px 0 10px; padding: 0; font-size: 12px; line-height: 1.3; }
 .samples li { text-align: center; }
