@@ -298,6 +298,7 @@ class Comparisons(ReportTest):
             ([run, self.other, "--predictions=x.h5"], 2, "--predictions is of one run"),
             ([run, "--data.dir=x"], 2, "--data.dir has nothing to change"),
             ([run, "--predictions=gone.h5"], 3, "gone.h5"),
+            ([run, "--predictions=some.csv"], 2, "--predictions=some.csv is a table of text"),
         ]:
             with self.subTest(arguments=arguments):
                 self.expect_failure(runs.switchyard("report", *arguments, cwd=self.folder), code, fragment)
@@ -404,6 +405,14 @@ class Samples(ReportTest):
         runs.write_data_set(other, self.train_samples, 50)
         self.expect_failure(runs.switchyard("report", self.run_folder, f"--predictions={self.predictions}",
                                             f"--data.dir={other}"), 3, "of other samples than the run's data")
+
+    def test_of_a_study_are_refused(self):
+        study = self.new_path("study")
+        study.mkdir()
+        (study / "study.json").write_text("{}")
+        finished = runs.switchyard("report", study, f"--predictions={self.predictions}")
+        self.expect_failure(finished, 2, "is a study, and predictions are of the model of a run")
+        self.assertNotIn("warning", finished.err)
 
     def test_of_another_file_are_refused(self):
         samples = self.new_path("samples.h5")

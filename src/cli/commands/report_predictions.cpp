@@ -15,6 +15,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "cli/stored_run.hpp"
 #include "data/dataset.hpp"
+#include "report/run_data.hpp"
 #include "run/config.hpp"
 #include "train/evaluation.hpp"
 
@@ -174,7 +175,12 @@ std::optional<report::Predictions> predictions_of(const CommandLine& line) {
   if (!file) return std::nullopt;
   if (line.positionals.size() != 1)
     throw ConfigError("--predictions is of one run, and several are given; make a page of each");
+  if (file->ends_with(".csv"))
+    throw ConfigError(fmt::format(
+        "--predictions={} is a table of text (a report reads HDF5); write `switchyard predict RUN --out=FILE.h5`",
+        *file));
   report::Predictions said = read_file(*file);
+  if (!report::is_run(line.positionals.front())) return said;  // its page says so
   add_pictures(line, *file, said);
   warn_of_other_run(line.positionals.front(), said);
   return said;

@@ -93,8 +93,10 @@ TEST_F(RunList, plans_no_more_than_max_steps) {
   std::filesystem::remove(run("one") / "summary.json");
   write_file(folder_.path() / "one/config.ini", "[train]\nepochs = 5\nmax_steps = 14\n");
   EXPECT_EQ(only().planned, 14);
+  write_file(folder_.path() / "one/config.ini", "[train]\nepochs = 4\nmax_steps = 99\n");
+  EXPECT_EQ(only().planned, 16) << "the epochs end before";
   write_file(folder_.path() / "one/metrics.jsonl", step_line(1, 1.0));
-  EXPECT_EQ(only().planned, 14);
+  EXPECT_EQ(only().planned, 99);
   write_file(folder_.path() / "one/config.ini", "[train]\nepochs = 5\nmax_steps = 0\n");
   EXPECT_TRUE(std::isnan(only().planned)) << "nobody knows yet how long an epoch is";
 }
