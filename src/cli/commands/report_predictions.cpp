@@ -34,7 +34,10 @@ struct Array {
   std::vector<double> doubles;
 
   index_t rows() const { return shape.empty() ? 0 : shape.front(); }
-  index_t columns() const { return rows() == 0 ? 0 : tensor::element_count(shape) / rows(); }
+  index_t columns() const {
+    const index_t all = rows();
+    return all == 0 ? 0 : tensor::element_count(shape) / all;
+  }
   std::vector<double> numbers() const {
     if (dtype == DType::float64) return doubles;
     return dtype == DType::int64 ? std::vector<double>(integers.begin(), integers.end())
