@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/stop_signals.hpp"
+#include "base/wall_clock.hpp"
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
 #include "console/result_text.hpp"
@@ -155,9 +156,10 @@ void Loop::measure_matrix_rate() {
 Outcome Loop::train() {
   measure_matrix_rate();
   if (folder_ != nullptr) {
-    cut_metrics(folder_->metrics_file(), state_.step);
+    cut_metrics(folder_->metrics_file(), state_.step, config_.metrics.every_steps);
     if (state_.best_step >= 0) checkpoint::point_best(checkpoint_folder_, state_.best_step);
     metrics_ = std::make_unique<MetricsWriter>(folder_->metrics_file());
+    if (config_.output.tensorboard) events_ = std::make_unique<EventLog>(folder_->event_folder(), state_.step);
     progress_ = std::make_unique<console::ProgressLine>(
         *out_, console::ProgressLine::Options{.epochs = config_.train.epochs,
                                               .steps = last_step_,
@@ -219,15 +221,22 @@ void Loop::train_one_step() {
   trained_samples_ += report.statistics.samples();
   is_best_ = false;
   look_for_end(report.loss());
-  if (folder_ == nullptr) return;
+  if (folder_ != nullptr) record(report);
+}
+
+void Loop::record(const train::StepReport& report) {
   const index_t epoch = loader_.training().epoch_number(state_.step);
-  metrics_->write_step({.step = state_.step,
-                        .epoch = epoch,
-                        .loss = report.loss(),
-                        .regularisers = report.regularisers,
-                        .gradient_norm = report.agreed.gradient_norm,
-                        .learning_rate = report.learning_rate},
-                       report.statistics, report.seconds);
+  if (state_.step % config_.metrics.every_steps == 0) {
+    const StepRecord record{.step = state_.step,
+                            .epoch = epoch,
+                            .loss = report.loss(),
+                            .regularisers = report.regularisers,
+                            .gradient_norm = report.agreed.gradient_norm,
+                            .learning_rate = report.learning_rate,
+                            .at = wall_milliseconds()};
+    metrics_->write_step(record, report.statistics, report.seconds);
+    if (events_) events_->write_step(record, report.statistics, report.seconds);
+  }
   progress_->update({.epoch = epoch,
                      .step = state_.step,
                      .samples = report.statistics.samples(),
@@ -261,7 +270,10 @@ bool Loop::evaluate_validation() {
   if (folder_ == nullptr) return true;
   const index_t epoch = loader_.training().epoch_number(state_.step);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  metrics_->write(evaluation_record_object({"validation", state_.step, epoch, seconds.count()}, *validation_));
+  const EvaluationRecord record{"validation", state_.step, epoch, seconds.count(), wall_milliseconds()};
+  const Json object = evaluation_record_object(record, *validation_);
+  metrics_->write(object);
+  if (events_) events_->write_evaluation(record, object);
   const std::string when = epoch_ends() ? fmt::format("epoch {}", epoch) : fmt::format("step {}", state_.step);
   progress_->print(console::evaluation_line(when, "validation", *validation_));
   if (const std::string warning = collapse_watch_.observe(*validation_); !warning.empty())
@@ -277,6 +289,7 @@ void Loop::save() {
     expect_finite_state(*model_);
     if (folder_ != nullptr) folder_->expect_held();
     if (metrics_) metrics_->sync();
+    if (events_) events_->sync();
   });
   save_checkpoint(resources_.communicator, checkpoint_folder_,
                   {config_, state_, *model_, optimiser_, last_batch_, loader_.dataset()},

@@ -9,6 +9,7 @@
 #include "console/progress_line.hpp"
 #include "run/collapse_watch.hpp"
 #include "run/config.hpp"
+#include "run/event_log.hpp"
 #include "run/metrics.hpp"
 #include "run/run_checkpoint.hpp"
 #include "run/run_folder.hpp"
@@ -54,6 +55,7 @@ class Loop {
   bool is_evaluating_step() const;
   bool is_saving_step() const;
   void train_one_step();
+  void record(const train::StepReport& report);
   void look_for_end(double loss);
   bool evaluate_validation();
   Outcome stopped(std::string_view why);
@@ -105,6 +107,7 @@ class Loop {
   // Root only.
   std::ostream* out_;
   std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<EventLog> events_;  // output.tensorboard
   std::unique_ptr<console::ProgressLine> progress_;
   CollapseWatch collapse_watch_;
 };
