@@ -241,7 +241,8 @@ void Loop::record(const train::StepReport& report) {
                      .step = state_.step,
                      .samples = report.statistics.samples(),
                      .loss = report.loss(),
-                     .error = report.statistics.error()});
+                     .error = report.statistics.error(),
+                     .seconds = std::accumulate(report.seconds.begin(), report.seconds.end(), 0.0)});
 }
 
 void Loop::look_for_end(double loss) {
