@@ -15,6 +15,7 @@
 #include "comm/watchdog.hpp"
 #include "console/result_text.hpp"
 #include "device/thread_pool.hpp"
+#include "files/regular_file.hpp"
 #include "ops/reference_product.hpp"
 #include "run/validate.hpp"
 #include "train/evaluation.hpp"
@@ -96,16 +97,49 @@ Outcome Loop::run() {
   // A rank that is waited for too long is noted as any other end: by the watchdog's thread, while this one is
   // stuck in a wait.
   const LastWords noted(folder_ != nullptr ? resources_.communicator.watchdog() : nullptr,
-                        [this](std::string_view said) { note_end(ErrorKind::timeout, std::string(said)); });
+                        [this](std::string_view said) {
+                          note_end(ErrorKind::timeout, std::string(said));
+                          note_trace(false);
+                        });
   try {
-    return train();
+    Outcome outcome = train();
+    write_trace();
+    return outcome;
   } catch (const AgreedError& error) {
+    note_trace(true);
     if (error.kind() == ErrorKind::numeric) end_without_numbers(error);
     note_end(error.kind(), error.what());
     throw;
   } catch (const Error& error) {
     note_end(error.kind(), error.what());
+    note_trace(false);
     throw;
+  }
+}
+
+void Loop::start_trace() {
+  if (!config_.output.trace) return;
+  comm::agree(resources_.communicator, [&] {
+    if (folder_ != nullptr) files::expect_replaceable(folder_->trace_file(), Trace::mark, files::run_place);
+  });
+  trace_ = std::make_unique<Trace>(resources_.communicator, config_.output.trace_steps, state_.step,
+                                   model_->statistics());
+}
+
+// Collective. Once: a trace that could not be written is not tried again.
+void Loop::write_trace() {
+  const std::unique_ptr<Trace> trace = std::move(trace_);
+  if (trace) trace->write(std::filesystem::path(config_.run.dir) / "trace.json");
+}
+
+// What a run that fails leaves of it. The others take part where all have failed alike.
+void Loop::note_trace(bool with_others) {
+  if (!trace_ || !(with_others || folder_ != nullptr)) return;
+  try {
+    if (with_others) return write_trace();
+    trace_->write_alone(folder_->trace_file());
+  } catch (const std::exception&) {  // most likely for the reason of the end itself
+    if (folder_ != nullptr) log::warn("trace.json could not be written");
   }
 }
 
@@ -155,6 +189,7 @@ void Loop::measure_matrix_rate() {
 
 Outcome Loop::train() {
   measure_matrix_rate();
+  start_trace();
   if (folder_ != nullptr) {
     cut_metrics(folder_->metrics_file(), state_.step, config_.metrics.every_steps);
     if (state_.best_step >= 0) checkpoint::point_best(checkpoint_folder_, state_.best_step);
@@ -221,6 +256,7 @@ void Loop::train_one_step() {
   trained_samples_ += report.statistics.samples();
   is_best_ = false;
   look_for_end(report.loss());
+  if (trace_) trace_->add_loads(state_.step, last_batch_);
   if (folder_ != nullptr) record(report);
 }
 
@@ -254,11 +290,18 @@ void Loop::look_for_end(double loss) {
 }
 
 // False if a stop cut it off: state_.evaluated then says that it is yet to be made.
+std::optional<moe::Statistics> Loop::evaluate(data::Split split) {
+  const auto begin = Timeline::Clock::now();
+  std::optional<moe::Statistics> found = train::evaluate(split, loader_, *model_, resources_);
+  if (trace_) trace_->add(Timeline::Kind::evaluation, state_.step, begin);
+  return found;
+}
+
 bool Loop::evaluate_validation() {
   state_.evaluated = true;
   if (loader_.dataset().size(data::Split::validation) == 0) return true;
   const auto begin = std::chrono::steady_clock::now();
-  std::optional<moe::Statistics> found = train::evaluate(data::Split::validation, loader_, *model_, resources_);
+  std::optional<moe::Statistics> found = evaluate(data::Split::validation);
   state_.evaluated = found.has_value();
   if (!found) return false;
   validation_ = std::move(found);
@@ -284,6 +327,7 @@ bool Loop::evaluate_validation() {
 
 void Loop::save() {
   if (saved_step_ == state_.step) return;
+  const auto begin = Timeline::Clock::now();
   comm::agree(resources_.communicator, [&] {
     // What is not finite is never published: not even as `best`, or as one of the last.
     train::expect_finite_updates(optimiser_);
@@ -296,11 +340,12 @@ void Loop::save() {
                   {config_, state_, *model_, optimiser_, last_batch_, loader_.dataset()},
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
+  if (trace_) trace_->add(Timeline::Kind::checkpoint, state_.step, begin);
 }
 
 Outcome Loop::finish() {
   const auto made = [&](std::optional<moe::Statistics>& statistics, data::Split split) {
-    statistics = train::evaluate(split, loader_, *model_, resources_);
+    statistics = evaluate(split);
     return statistics.has_value();
   };
   // A text is as long as its training is: nobody asks for another pass over it.
@@ -346,7 +391,7 @@ bool Loop::evaluate_best() {
     return true;
   }
   model_->values_changed();
-  best_test_ = train::evaluate(data::Split::test, loader_, *model_, resources_);
+  best_test_ = evaluate(data::Split::test);
   return best_test_.has_value();
 }
 

@@ -14,6 +14,7 @@
 #include "run/run_checkpoint.hpp"
 #include "run/run_folder.hpp"
 #include "run/summary.hpp"
+#include "run/trace.hpp"
 #include "train/step.hpp"
 
 namespace switchyard::run {
@@ -57,9 +58,13 @@ class Loop {
   void train_one_step();
   void record(const train::StepReport& report);
   void look_for_end(double loss);
+  std::optional<moe::Statistics> evaluate(data::Split split);
   bool evaluate_validation();
   Outcome stopped(std::string_view why);
   Outcome train();
+  void start_trace();
+  void write_trace();
+  void note_trace(bool with_others);
   void note_end(ErrorKind kind, const std::string& message);
   [[noreturn]] void end_without_numbers(const Error& error);
   void save();
@@ -90,7 +95,8 @@ class Loop {
   train::Step step_;
 
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  index_t step_under_way_ = 0;  // counts from 1, as metrics do
+  index_t step_under_way_ = 0;    // counts from 1, as metrics do
+  std::unique_ptr<Trace> trace_;  // output.trace, until it is written
   train::Agreement agreed_;
   moe::Statistics last_batch_;
   double training_seconds_ = 0;

@@ -67,6 +67,11 @@ constexpr std::array output_fields = {
     shown.choice<&OutputOptions::tensorboard, config::yes_no_words>(
         "tensorboard",
         "yes: the records of metrics.jsonl as TensorBoard reads them, in the run folder's tensorboard"),
+    shown.choice<&OutputOptions::trace, config::yes_no_words>(
+        "trace", "yes: what each rank did when, in the run folder's trace.json, for Perfetto"),
+    shown.integer<&OutputOptions::trace_steps>(
+        "trace_steps", 1, 10'000,
+        "of a trace: so many of the first steps that a process does, and of its last ones", "steps"),
 };
 
 }  // namespace

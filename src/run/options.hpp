@@ -41,6 +41,8 @@ struct MetricsOptions {
 // What is written besides, for other programs to look at.
 struct OutputOptions {
   bool tensorboard = false;
+  bool trace = false;
+  std::int64_t trace_steps = 100;  // of a trace, at each end
 };
 
 config::Section run_section();

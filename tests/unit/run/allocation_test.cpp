@@ -81,5 +81,9 @@ TEST(Loop, allocates_nothing_in_a_warm_step) { expect_no_allocations({}); }
 
 TEST(Loop, allocates_nothing_for_the_event_of_a_warm_step) { expect_no_allocations({.tensorboard = true}); }
 
+TEST(Loop, allocates_nothing_for_the_trace_of_a_warm_step) {
+  expect_no_allocations({.trace = true, .trace_steps = 8});
+}
+
 }  // namespace
 }  // namespace switchyard::run

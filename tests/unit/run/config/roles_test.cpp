@@ -24,11 +24,11 @@ std::vector<std::string> keys_that(bool (*hold)(const config::Field&)) {
 // What the arithmetic or the schedule reads is fixed when a run starts.
 TEST(Roles, a_resume_changes_nothing_that_changes_the_numbers) {
   EXPECT_THAT(keys_that(may_change_on_resume),
-              UnorderedElementsAre("run.threads", "run.max_minutes", "run.device", "run.wait_seconds",
-                                   "train.max_steps", "train.recompute", "train.log_every_steps",
-                                   "checkpoint.every_steps", "checkpoint.keep_last", "metrics.every_steps",
-                                   "output.tensorboard", "data.dir", "data.file", "csv.label", "csv.cluster",
-                                   "csv.id", "moe.placement", "moe.replicas"));
+              UnorderedElementsAre(
+                  "run.threads", "run.max_minutes", "run.device", "run.wait_seconds", "train.max_steps",
+                  "train.recompute", "train.log_every_steps", "checkpoint.every_steps", "checkpoint.keep_last",
+                  "metrics.every_steps", "output.tensorboard", "output.trace", "output.trace_steps", "data.dir",
+                  "data.file", "csv.label", "csv.cluster", "csv.id", "moe.placement", "moe.replicas"));
 }
 
 TEST(Roles, an_evaluation_may_ask_fewer_experts_elsewhere) {
