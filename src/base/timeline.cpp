@@ -1,6 +1,7 @@
 #include "base/timeline.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -64,6 +65,18 @@ namespace {
 
 bool is_step(const Timeline::Span& span) { return span.kind == Timeline::Kind::step; }
 
+// Of a ring that has lost what began before `lost`: without steps that have lost something, and what is in
+// them.
+void keep_whole_steps(std::vector<Timeline::Span>& spans, std::int64_t lost) {
+  std::erase_if(spans, [&](const Timeline::Span& span) { return is_step(span) && span.begin_ns < lost; });
+  const auto whole = std::ranges::find_if(spans, is_step);
+  const std::int64_t begin = whole == spans.end() ? std::numeric_limits<std::int64_t>::max() : whole->begin_ns;
+  std::erase_if(spans, [&](const Timeline::Span& span) {
+    const bool is_in_step = span.kind == Timeline::Kind::phase || span.kind == Timeline::Kind::operation;
+    return is_in_step && span.begin_ns < begin;
+  });
+}
+
 // The last `steps` steps, with what comes between and behind them.
 void keep_last_steps(std::vector<Timeline::Span>& spans, index_t steps) {
   index_t seen = 0;
@@ -92,9 +105,8 @@ Timeline::Kept Timeline::kept() const {
   std::rotate(last.begin(), last.begin() + static_cast<std::ptrdiff_t>(next_), last.end());
   if (in_step_) last.push_back(open_step());
   if (wrapped_) {
-    // A step that has lost its beginning is none; nor is one that had no room left among the first ones.
-    const std::int64_t lost = last.front().end_ns;
-    std::erase_if(last, [&](const Span& span) { return span.begin_ns < lost; });
+    keep_whole_steps(last, last.front().end_ns);
+    // A step that had no room left among the first ones is not whole there either.
     const auto whole = std::find_if(first.rbegin(), first.rend(), is_step);
     const std::int64_t end = whole == first.rend() ? 0 : whole->end_ns;
     std::erase_if(first, [&](const Span& span) { return span.end_ns > end; });

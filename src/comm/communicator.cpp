@@ -41,7 +41,7 @@ class Communicator::Call {
              .root = root.value,
              .phase = communicator.phase_},
         timeline_(communicator.open_timeline()),
-        sent_bytes_(size.sent_bytes),
+        sent_bytes_(communicator.size() > 1 ? size.sent_bytes : 0),
         wait_(communicator.watchdog_, tag_) {
     if (timeline_ != nullptr) begin_ = Timeline::Clock::now();
   }

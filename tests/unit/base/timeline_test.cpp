@@ -16,15 +16,15 @@ Timeline::Clock::time_point at(std::int64_t ns) {
   return Timeline::Clock::time_point(std::chrono::nanoseconds(ns));
 }
 
-// Step `step` from 100 * step on, 50 long: two phases, an operation in the second.
+// Step `step` from 10,000 * step on, 9,000 long: two phases, operations in the second, one behind the other.
 void run_step(Timeline& timeline, index_t step, index_t operations = 1) {
-  const std::int64_t begin = 100 * step;
+  const std::int64_t begin = 10'000 * step;
   timeline.begin_step(step, at(begin));
-  timeline.add_phase(Phase::data, at(begin), at(begin + 20));
+  timeline.add_phase(Phase::data, at(begin), at(begin + 2000));
   for (index_t i = 0; i < operations; ++i)
-    timeline.add_operation(3, at(begin + 25), at(begin + 30), 1000 + step);
-  timeline.add_phase(Phase::gate, at(begin + 20), at(begin + 50));
-  timeline.end_step(at(begin + 50));
+    timeline.add_operation(3, at(begin + 2000 + 2 * i), at(begin + 2001 + 2 * i), 1000 + step);
+  timeline.add_phase(Phase::gate, at(begin + 2000), at(begin + 9000));
+  timeline.end_step(at(begin + 9000));
 }
 
 std::vector<index_t> steps_of(const Timeline::Kept& kept) {
@@ -95,7 +95,7 @@ TEST(Timeline, keeps_evaluations_where_its_steps_are) {
   Timeline timeline(2);
   for (index_t step = 1; step <= 20; ++step) {
     run_step(timeline, step);
-    timeline.add(Kind::evaluation, step, at(100 * step + 60), at(100 * step + 70));
+    timeline.add(Kind::evaluation, step, at(10'000 * step + 9100), at(10'000 * step + 9200));
   }
   std::vector<index_t> after;
   for (const Timeline::Span& span : timeline.kept().spans) {
@@ -107,12 +107,12 @@ TEST(Timeline, keeps_evaluations_where_its_steps_are) {
 TEST(Timeline, of_a_failure_ends_with_what_is_known_of_the_step) {
   Timeline timeline(2);
   run_step(timeline, 1);
-  timeline.begin_step(2, at(200));
-  timeline.add_phase(Phase::data, at(200), at(215));
+  timeline.begin_step(2, at(20'000));
+  timeline.add_phase(Phase::data, at(20'000), at(20'015));
   const Timeline::Kept kept = timeline.kept();
   EXPECT_EQ(steps_of(kept), (std::vector<index_t>{1, 2}));
-  EXPECT_EQ(kept.spans[4].begin_ns, 200);
-  EXPECT_EQ(kept.spans[4].end_ns, 215);
+  EXPECT_EQ(kept.spans[4].begin_ns, 20'000);
+  EXPECT_EQ(kept.spans[4].end_ns, 20'015);
   EXPECT_EQ(kept.left_out, 0);
 }
 
