@@ -13,9 +13,11 @@ _switchyard() {
   local helps=("${COMP_WORDS[1]}")
   case "${COMP_WORDS[1]}" in plan | samples | import | bench | study) helps+=(train) ;; esac  # they take every key, and list none
   # Options stand as --name or --name=VALUE, the keys of resume as name alone on a line; --section.key is a placeholder.
+  case "${COMP_WORDS[1]}" in convert | new) helps+=(train) ;; esac  # ... or those of the data alone
   words=$(for command in "${helps[@]}"; do "$program" "$command" --help 2>/dev/null; done |
     sed -n -e 's/^  \([a-z_]*\.[a-z0-9_]*\)$/--\1/' -e 's/--/\n--/gp' |
     sed -n 's/^\(--[a-z][a-z0-9_-]*\(\.[a-z][a-z0-9_]*\)*\).*/\1=/p' | grep -v '\.key=$')
+  case "${COMP_WORDS[1]}" in convert | new) words=$(grep -E -e '^--(data|csv|cifar|random|clusters)\.' -e '^--[a-z]+=$' <<<"$words") ;; esac
   mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$word" | sort -u)
   compopt -o nospace 2>/dev/null
 }

@@ -4,19 +4,11 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <string_view>
+
+#include "base/phase.hpp"
+#include "base/timeline.hpp"
 
 namespace switchyard {
-
-enum class Phase { data, attention, feed_forward, gate, exchange, experts, combine, reduction, update, other };
-inline constexpr std::size_t phase_count = 10;
-
-constexpr std::string_view name(Phase phase) {
-  constexpr std::array<std::string_view, phase_count> names = {
-      "data",    "attention", "feed_forward", "gate",   "exchange",
-      "experts", "combine",   "reduction",    "update", "other"};
-  return names[static_cast<std::size_t>(phase)];
-}
 
 // One phase follows the other without a gap, so the phases' times add up to the whole. Local to a rank: waiting
 // for others counts for the phase that waits.
@@ -24,10 +16,18 @@ class PhaseClock {
  public:
   using Seconds = std::array<double, phase_count>;
 
+  // Counts anew, as `other`. From now on phases that end are told to `timeline`, which may be null.
+  void restart(Timeline* timeline = nullptr) {
+    seconds_ = {};
+    current_ = Phase::other;
+    timeline_ = timeline;
+    since_ = std::chrono::steady_clock::now();
+  }
   // From now on time counts for `phase`.
   void enter(Phase phase) {
     const auto now = std::chrono::steady_clock::now();
     seconds_[static_cast<std::size_t>(current_)] += std::chrono::duration<double>(now - since_).count();
+    if (timeline_ != nullptr) timeline_->add_phase(current_, since_, now);
     current_ = phase;
     since_ = now;
   }
@@ -38,10 +38,13 @@ class PhaseClock {
     seconds_ = {};
     return taken;
   }
+  // When the current phase began.
+  std::chrono::steady_clock::time_point since() const { return since_; }
 
  private:
   Seconds seconds_{};
   Phase current_ = Phase::other;
+  Timeline* timeline_ = nullptr;
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
 };
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -32,8 +33,9 @@ inline constexpr int schema_version = 2;
 // The library as it is loaded: "HDF5 1.10.8".
 std::string hdf5_library();
 
-// The wider unsigned ones are of files of arrays that are no checkpoints: write_arrays().
-enum class DType { float32, float64, int64, uint8, uint16, uint32 };
+// The wider unsigned and the narrower signed ones are of files of arrays that are no checkpoints:
+// write_arrays().
+enum class DType { float32, float64, int64, uint8, uint16, uint32, int8, int16, int32 };
 
 // A run of elements, in row-major order, of the array `path`, of which this rank holds the one valid copy. A
 // scalar has an empty shape and one element.
@@ -87,6 +89,18 @@ inline constexpr std::string_view tokens_mark = "SYTOKS\r\n";
 // Local. Writes `file` in the format of a checkpoint, whole or not at all: each slice is a whole array. Throws
 // DataError.
 void write_arrays(const std::filesystem::path& file, const Header& header, Span<const Slice> arrays,
+                  std::string_view mark = arrays_mark);
+
+// An array that is made while it is written: make() fills `bytes` with those elements, in row-major order,
+// piece after piece. What it throws ends the writing.
+struct MadeArray {
+  std::string path;
+  DType dtype = DType::float32;
+  tensor::Shape shape;
+  std::function<void(IndexRange elements, Span<std::byte> bytes)> make;
+};
+// The same of arrays of any size: 8 MiB are in memory at a time.
+void write_arrays(const std::filesystem::path& file, const Header& header, Span<const MadeArray> arrays,
                   std::string_view mark = arrays_mark);
 
 // Where the checkpoint of `step` is, or would be.

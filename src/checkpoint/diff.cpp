@@ -97,6 +97,12 @@ ArrayDifference compare_elements(const FileReader& a, const Entry& entry, const 
         return difference.add<std::uint16_t>(bytes_a, bytes_b, piece.first_element, tolerance);
       case DType::uint32:
         return difference.add<std::uint32_t>(bytes_a, bytes_b, piece.first_element, tolerance);
+      case DType::int8:
+        return difference.add<std::int8_t>(bytes_a, bytes_b, piece.first_element, tolerance);
+      case DType::int16:
+        return difference.add<std::int16_t>(bytes_a, bytes_b, piece.first_element, tolerance);
+      case DType::int32:
+        return difference.add<std::int32_t>(bytes_a, bytes_b, piece.first_element, tolerance);
     }
   };
   detail::reading(a.path(), [&] { a.for_each_piece(entry, compare_piece); });

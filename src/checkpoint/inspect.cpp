@@ -100,6 +100,12 @@ Statistics statistics_of(const FileReader& file, const Entry& entry) {
         return statistics.add<std::uint16_t>(bytes);
       case DType::uint32:
         return statistics.add<std::uint32_t>(bytes);
+      case DType::int8:
+        return statistics.add<std::int8_t>(bytes);
+      case DType::int16:
+        return statistics.add<std::int16_t>(bytes);
+      case DType::int32:
+        return statistics.add<std::int32_t>(bytes);
     }
   });
   return statistics;

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 
@@ -106,10 +107,10 @@ void send_pieces(comm::Communicator& communicator, const SavePlan& plan, Span<co
     });
 }
 
-// Arrays that this rank has whole.
-void write_file(const fs::path& file, const Header& header, Span<const Slice> arrays, std::string_view mark) {
+void write_file(const fs::path& file, const Header& header, Span<const MadeArray> arrays,
+                std::string_view mark) {
   index_t expected = 1 << 16;
-  for (const Slice& array : arrays)
+  for (const MadeArray& array : arrays)
     expected += tensor::element_count(array.shape) * detail::element_bytes(array.dtype);
   // Several processes may write one file, each a whole one.
   files::TemporaryName temporary(file, files::suffix_of_process());
@@ -117,11 +118,15 @@ void write_file(const fs::path& file, const Header& header, Span<const Slice> ar
   fs::remove(temporary.path(), ignored);  // of a process that was killed
   detail::FileWriter writer(temporary.path(), expected, detail::ReserveSpace::yes);
   writer.write(header);
-  for (const Slice& array : arrays) {
+  Vector<std::byte> buffer(detail::piece_bytes);
+  for (const MadeArray& array : arrays) {
     writer.begin_array(array.path, array.dtype, array.shape);
     const index_t unit = detail::element_bytes(array.dtype);
-    for (const Piece& piece : detail::cut(array.shape, array.elements, detail::piece_bytes / unit))
-      writer.append(piece, bytes_of(array, piece));
+    for (const Piece& piece : detail::cut(array.shape, all_elements(array.shape), detail::piece_bytes / unit)) {
+      const auto bytes = Span(buffer).first(piece.elements * unit);
+      array.make({piece.first_element, piece.first_element + piece.elements}, bytes);
+      writer.append(piece, bytes);
+    }
     writer.end_array();
   }
   writer.close();
@@ -216,6 +221,19 @@ void save(comm::Communicator& communicator, const fs::path& folder, const Snapsh
 }
 
 void write_arrays(const fs::path& file, const Header& header, Span<const Slice> arrays, std::string_view mark) {
+  std::vector<MadeArray> made;
+  for (const Slice& array : arrays) {
+    const index_t unit = detail::element_bytes(array.dtype);
+    made.push_back(
+        {array.path, array.dtype, array.shape, [&array, unit](IndexRange elements, Span<std::byte> bytes) {
+           std::copy_n(array.data + elements.begin * unit, bytes.size(), bytes.begin());
+         }});
+  }
+  write_arrays(file, header, Span<const MadeArray>(made), mark);
+}
+
+void write_arrays(const fs::path& file, const Header& header, Span<const MadeArray> arrays,
+                  std::string_view mark) {
   try {
     write_file(file, header, arrays, mark);
   } catch (const detail::Failure& failure) {

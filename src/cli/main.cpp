@@ -38,6 +38,7 @@ struct Command {
 };
 
 constexpr Command commands[] = {
+    {"new", "writes a configuration for data of your own", new_help, nullptr, new_configuration},
     {"train", "trains; makes a run folder", train_help, train, nullptr, true},
     {"resume", "goes on from the newest valid checkpoint of a run folder", resume_help, resume, nullptr, true},
     {"study", "arms x values x seeds: runs, their selection and tables; resumable", study_help, study, nullptr,
@@ -45,9 +46,12 @@ constexpr Command commands[] = {
     {"eval", "evaluates a checkpoint; one JSON object on standard output", evaluate_help, evaluate, nullptr},
     {"predict", "what a model says of each sample, as HDF5 or CSV", predict_help, predict, nullptr},
     {"sample", "text that a model of text goes on with", sample_help, sample, nullptr},
-    {"report", "one self-contained HTML page of a run or study", report_help, nullptr, report},
+    {"report", "one self-contained HTML page of a run, a study, or several runs compared", report_help, nullptr,
+     report},
+    {"list", "the runs of a folder: how far they are, how good", list_help, nullptr, list},
     {"plan", "placement, memory per rank, bytes per step; starts no training", plan_help, nullptr, plan},
     {"corpus", "makes tokens of text files, with a vocabulary learned from them", corpus_help, nullptr, corpus},
+    {"convert", "writes the files of a data set as one HDF5 file", convert_help, nullptr, convert},
     {"samples", "writes the data of a configuration as HDF5", samples_help, nullptr, samples},
     {"export", "writes a model as safetensors, for other programs", export_help, nullptr, export_model},
     {"import", "makes a checkpoint of such a folder", import_help, nullptr, import_model},

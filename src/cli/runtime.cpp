@@ -81,14 +81,14 @@ run::Config Runtime::read_config(const std::function<run::Config()>& read) {
   return config;
 }
 
-data::Dataset Runtime::read_data(const run::Config& config, data::Purpose::Use use) {
+data::Dataset Runtime::read_data(const run::Config& config, data::Purpose purpose) {
   std::optional<data::Dataset> dataset;
   communicator_->set_phase(0, "read data");
   comm::agree(*communicator_, [&] {
     const comm::WatchedWait wait(&watchdog_, comm::Operation::read_files, "data");
-    dataset = run::load_data(config, use);
+    dataset = run::load_data(config, purpose);
   });
-  run::expect_same_data(*communicator_, dataset->identity());
+  run::expect_same_data(*communicator_, *dataset);
   return *std::move(dataset);
 }
 

@@ -58,7 +58,7 @@ class Runtime {
 
   // The samples that `config` names, on every rank. Collective; ranks agree on failures, and a DataError says
   // so if they have read different samples. Reading files counts as a wait.
-  data::Dataset read_data(const run::Config& config, data::Purpose::Use use = data::Purpose::Use::training);
+  data::Dataset read_data(const run::Config& config, data::Purpose purpose = data::Purpose::training);
 
   // Makes the device and the data plane, and sets the watchdog's limit, as `run` says. Call once; collective.
   // Throws on all ranks alike if the choice cannot be had.

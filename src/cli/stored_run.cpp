@@ -60,17 +60,20 @@ std::string checkpoint_of(Runtime& runtime, const std::function<CommandLine()>& 
 
 run::Config stored_config(Runtime& runtime, const checkpoint::Reader& reader, const std::string& file,
                           const CommandLine& line) {
-  return runtime.read_config([&] {
-    run::Config stored = run::without_training(run::parse_config(reader.text("config"), file));
-    for (const Override& override : line.overrides) {
-      if (override.key == "data.source") stored.data = of_another_kind(stored.data);
-      if (override.key != "moe.capacity") continue;
-      run::Config asked = stored;
-      run::schema().set(asked, override.key, override.value, command_line);
-      run::set_capacity(stored.moe, asked.moe.capacity);
-    }
-    return parse_overrides(std::move(stored), line, evaluation_rule);
-  });
+  return runtime.read_config(
+      [&] { return asked_config(run::parse_config(reader.text("config"), file), line); });
+}
+
+run::Config asked_config(const run::Config& stored, const CommandLine& line) {
+  run::Config config = run::without_training(stored);
+  for (const Override& override : line.overrides) {
+    if (override.key == "data.source") config.data = of_another_kind(config.data);
+    if (override.key != "moe.capacity") continue;
+    run::Config asked = config;
+    run::schema().set(asked, override.key, override.value, command_line);
+    run::set_capacity(config.moe, asked.moe.capacity);
+  }
+  return parse_overrides(std::move(config), line, evaluation_rule);
 }
 
 void warn_of_other_data(const checkpoint::Reader& reader, const data::Dataset& dataset) {

@@ -30,6 +30,10 @@ std::string checkpoint_of(Runtime& runtime, const std::function<CommandLine()>& 
 run::Config stored_config(Runtime& runtime, const checkpoint::Reader& reader, const std::string& file,
                           const CommandLine& line);
 
+// A run's configuration, without training, and with what a line may change of it for a model that is trained.
+// Local.
+run::Config asked_config(const run::Config& stored, const CommandLine& line);
+
 // Says on standard error if the data are not the run's own. Local.
 void warn_of_other_data(const checkpoint::Reader& reader, const data::Dataset& dataset);
 

@@ -13,6 +13,7 @@ class Communicator::Call {
   struct Size {
     index_t row_bytes = 0;
     index_t rows = 0;
+    index_t sent_bytes = 0;  // by this rank: what leaves it, or what it puts into what all get
   };
 
   // A collective: announced to the other ranks.
@@ -22,6 +23,10 @@ class Communicator::Call {
   }
   static Call between_two(Communicator& communicator, Operation operation, Size size, GroupRank peer) {
     return Call(communicator, operation, size, peer, communicator.sequence_);
+  }
+  ~Call() {
+    if (timeline_ != nullptr)
+      timeline_->add_operation(static_cast<int>(tag_.operation), begin_, Timeline::Clock::now(), sent_bytes_);
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
@@ -35,11 +40,23 @@ class Communicator::Call {
              .operation = operation,
              .root = root.value,
              .phase = communicator.phase_},
-        wait_(communicator.watchdog_, tag_) {}
+        timeline_(communicator.open_timeline()),
+        sent_bytes_(communicator.size() > 1 ? size.sent_bytes : 0),
+        wait_(communicator.watchdog_, tag_) {
+    if (timeline_ != nullptr) begin_ = Timeline::Clock::now();
+  }
 
   OperationTag tag_;
+  Timeline* timeline_;  // null: nobody is told
+  index_t sent_bytes_;
+  Timeline::Clock::time_point begin_;
   WatchedWait wait_;
 };
+
+Timeline* Communicator::open_timeline() const {
+  Timeline* const timeline = *timeline_;
+  return timeline != nullptr && timeline->is_in_step() ? timeline : nullptr;
+}
 
 void Communicator::set_phase(index_t step, std::string_view phase) {
   step_ = step;
@@ -53,7 +70,9 @@ void Communicator::barrier() {
 
 void Communicator::broadcast_bytes(Span<std::byte> data, GroupRank root) {
   SY_EXPECTS(root.value >= 0 && root.value < size(), "broadcast from rank {} of {}", root.value, size());
-  const Call call(*this, Operation::broadcast, {.row_bytes = std::ssize(data), .rows = 1}, root);
+  const index_t bytes = std::ssize(data);
+  const Call call(*this, Operation::broadcast,
+                  {.row_bytes = bytes, .rows = 1, .sent_bytes = root == rank() ? bytes : 0}, root);
   if (!data.empty()) do_broadcast(data, root);
 }
 
@@ -73,7 +92,8 @@ void Communicator::all_gather_bytes(Span<const std::byte> mine, Span<std::byte> 
              row_bytes);
   SY_EXPECTS(std::ssize(all) == all_rows * row_bytes, "{} bytes for {} rows of {} bytes from all ranks",
              all.size(), all_rows, row_bytes);
-  const Call call(*this, Operation::all_gather_rows, {.row_bytes = row_bytes, .rows = all_rows});
+  const Call call(*this, Operation::all_gather_rows,
+                  {.row_bytes = row_bytes, .rows = all_rows, .sent_bytes = my_rows * row_bytes});
   if (!all.empty()) do_all_gather(mine, all, rows, row_bytes);
 }
 
@@ -81,7 +101,8 @@ void Communicator::all_to_all_bytes(Span<const std::byte> send, Span<std::byte> 
   SY_EXPECTS(std::ssize(send) == size() * block_bytes && send.size() == recv.size(),
              "sending {} and receiving {} bytes for {} blocks of {} bytes", send.size(), recv.size(), size(),
              block_bytes);
-  const Call call(*this, Operation::all_to_all, {.row_bytes = block_bytes});
+  const Call call(*this, Operation::all_to_all,
+                  {.row_bytes = block_bytes, .sent_bytes = (size() - 1) * block_bytes});
   if (block_bytes > 0) do_all_to_all(send, recv, block_bytes);
 }
 
@@ -103,19 +124,28 @@ void Communicator::all_to_all_rows_bytes(const std::byte* send, RowLayout send_l
   const GroupRank self = rank();
   SY_EXPECTS(send_layout.rows[self] == recv_layout.rows[self], "rank {} sends itself {} rows and receives {}",
              self.value, send_layout.rows[self], recv_layout.rows[self]);
-  const Call call(*this, Operation::all_to_all_rows, {.row_bytes = row_bytes});
+  index_t sent_rows = -send_layout.rows[self];
+  for (const index_t rows : send_layout.rows) sent_rows += rows;
+  const Call call(*this, Operation::all_to_all_rows,
+                  {.row_bytes = row_bytes, .sent_bytes = sent_rows * row_bytes});
   if (row_bytes > 0) do_all_to_all_rows(send, send_layout, recv, recv_layout, row_bytes);
 }
 
 void Communicator::all_reduce(Span<std::int64_t> values, Operation sum_or_max) {
-  const Call call(*this, sum_or_max, {.row_bytes = element_bytes<std::int64_t>(), .rows = std::ssize(values)});
+  const index_t count = std::ssize(values);
+  const Call call(*this, sum_or_max,
+                  {.row_bytes = element_bytes<std::int64_t>(),
+                   .rows = count,
+                   .sent_bytes = count * element_bytes<std::int64_t>()});
   if (!values.empty()) do_all_reduce(values, sum_or_max);
 }
 
 void Communicator::send_bytes(Span<const std::byte> data, GroupRank to) {
   SY_EXPECTS(to.value >= 0 && to.value < size() && to != rank(), "rank {} of {} sends to rank {}", rank().value,
              size(), to.value);
-  const Call call = Call::between_two(*this, Operation::send, {.row_bytes = std::ssize(data), .rows = 1}, to);
+  const index_t bytes = std::ssize(data);
+  const Call call =
+      Call::between_two(*this, Operation::send, {.row_bytes = bytes, .rows = 1, .sent_bytes = bytes}, to);
   do_send(data, to);
 }
 
@@ -134,6 +164,7 @@ std::unique_ptr<Communicator> Communicator::split(int colour) {
   group->step_ = step_;
   group->phase_ = phase_;
   group->watchdog_ = watchdog_;
+  group->timeline_ = timeline_;
   return group;
 }
 

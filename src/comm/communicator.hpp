@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/span.hpp"
+#include "base/timeline.hpp"
 #include "comm/operation.hpp"
 #include "comm/row_layout.hpp"
 
@@ -23,11 +24,11 @@ namespace switchyard::comm {
 
 class Watchdog;
 
-// A group of ranks. Every method but rank(), size(), set_phase(), set_watchdog() and abort() is collective over
-// the group unless it says otherwise, blocking, and called in the same order on every rank. Buffers are the
-// caller's, must not overlap where not said, and are free again when the call returns. Zero counts are allowed
-// everywhere. A failure of the library throws MpiError; a rank that is gone ends the process through the
-// launcher or the watchdog.
+// A group of ranks. Every method but rank(), size(), set_phase(), set_watchdog(), set_timeline() and abort() is
+// collective over the group unless it says otherwise, blocking, and called in the same order on every rank.
+// Buffers are the caller's, must not overlap where not said, and are free again when the call returns. Zero
+// counts are allowed everywhere. A failure of the library throws MpiError; a rank that is gone ends the process
+// through the launcher or the watchdog.
 //
 // The public methods check what the caller gave, tag the operation and tell the watchdog; the do_ methods
 // below, one set per implementation, move the bytes. Used by one thread.
@@ -53,6 +54,11 @@ class Communicator {
   // them. Local.
   void set_watchdog(Watchdog* watchdog) { watchdog_ = watchdog; }
   Watchdog* watchdog() const { return watchdog_; }
+
+  // `timeline` (null: nobody) is told of every operation of this rank in a step, in this group and in all that
+  // were or will be split off it; it must outlive them, or be taken away. Local.
+  void set_timeline(Timeline* timeline) { *timeline_ = timeline; }
+  Timeline* timeline() const { return *timeline_; }
 
   void barrier();
 
@@ -138,6 +144,7 @@ class Communicator {
  private:
   class Call;  // one operation: tags it and tells the watchdog, from its construction to its end
 
+  Timeline* open_timeline() const;  // null: nobody is to be told of an operation
   void broadcast_bytes(Span<std::byte> data, GroupRank root);
   void all_gather_bytes(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t> rows,
                         index_t row_bytes);
@@ -159,6 +166,7 @@ class Communicator {
   index_t sequence_ = 0;
   PhaseName phase_{"start"};
   Watchdog* watchdog_ = nullptr;
+  std::shared_ptr<Timeline*> timeline_ = std::make_shared<Timeline*>(nullptr);  // of this rank, in all groups
 };
 
 }  // namespace switchyard::comm

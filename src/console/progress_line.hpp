@@ -19,7 +19,8 @@ struct StepProgress {
   index_t samples = 0;  // in the global batch
   double loss = 0;
   double error = 0;
-  std::string_view error_name = "error";  // what it is
+  double seconds = 0;  // that the step took: the rate is of steps alone, as in metrics.jsonl and summary.json
+  std::string_view error_name = "error";  // what `error` is
 };
 
 struct Progress {
@@ -32,8 +33,9 @@ struct Progress {
   std::optional<double> matrix_share;  // of the rate at which matrix products alone would go
 };
 // "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left  62% of the matrix
-// limit", without a line break; what a narrow terminal cuts off first stands last.
-std::string progress_text(const Progress& progress);
+// limit", without a line break, in at most `columns`: where there are fewer, the share goes first, then epoch,
+// rate, error, loss and step; the time left stays. ASCII.
+std::string progress_text(const Progress& progress, index_t columns);
 
 // Used by the root's thread only. Standard output may be a pipe that breaks: a stream in a bad state
 // ends the printing, not the run.
@@ -59,11 +61,10 @@ class ProgressLine {
   // Ends a live line, so that what follows, an error message perhaps, begins on its own.
   ~ProgressLine();
 
-  // After every step; prints when it is time. The rate is that of the steps since the last print, the time left
-  // follows from all steps and everything in between them (evaluation, saving).
+  // After every step; prints when it is time. The rate is that of the steps since the last such line, without
+  // what is between them; the time left follows from all steps and everything in between (evaluation, saving).
   void update(const StepProgress& step);
-  // Prints other text (an evaluation line) on a line of its own. What went before, an evaluation or a save,
-  // does not count as training in the next rate.
+  // Prints other text (an evaluation line) on a line of its own.
   void print(std::string_view text);
 
   static Clock steady_clock();
@@ -71,13 +72,14 @@ class ProgressLine {
  private:
   bool is_due(index_t step, double now) const;
   void end_line();
-  void restart_interval(double now);
 
   std::ostream& out_;
   Options options_;
   Clock clock_;
   double start_;
-  double interval_start_;
+  double printed_;  // when there was something to read last
+  // Of the steps since the last line.
+  double interval_seconds_ = 0;
   index_t interval_samples_ = 0;
   bool line_is_open_ = false;  // a live line stands on the terminal without its line break
 };

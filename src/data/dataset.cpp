@@ -52,7 +52,8 @@ Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisati
     : source_(std::move(source)) {
   SY_EXPECTS(source_ != nullptr, "a data set without a source");
   target_count_ = source_->target_count();
-  scale_by(std::move(normalisation));
+  const Normalisation* const learned = source_->learned_normalisation();
+  scale_by(learned != nullptr ? *learned : std::move(normalisation));
   ContentHash hash;
   source_->add_content(hash);
   identity_ = {source_->held(Split::train), source_->held(Split::validation), source_->held(Split::test),
@@ -65,8 +66,8 @@ void Dataset::scale_by(Normalisation normalisation) {
              "{} means for {} channels", count, shape().channels);
   SY_EXPECTS(std::ssize(normalisation.standard_deviation) == count, "{} means and {} standard deviations",
              count, normalisation.standard_deviation.size());
-  if (!source_->scales_features()) {
-    normalised_.clear();
+  normalised_.clear();
+  if (has_pixels() && count == shape().channels) {
     for (std::size_t c = 0; c < normalisation.mean.size(); ++c)
       normalised_.push_back(table_of(normalisation.mean[c], normalisation.standard_deviation[c]));
   }
@@ -114,9 +115,18 @@ double Dataset::target(Split split, index_t sample, index_t target) const {
   return source_->target(split, sample, target);
 }
 bool Dataset::has_flat_targets() const { return source_->has_flat_targets(); }
-bool Dataset::has_weights() const { return source_->has_weights(); }
+bool Dataset::has_weights(Split split) const { return source_->has_weights(split); }
+bool Dataset::has_ids(Split split) const { return source_->has_ids(split); }
+index_t Dataset::file_samples(Split split) const { return source_->file_samples(split); }
+std::vector<std::string> Dataset::remarks() const { return source_->remarks(); }
 const float* Dataset::rows(Split split) const { return source_->rows(split); }
 bool Dataset::is_augmented(Split split) const { return split == Split::train && source_->augments(); }
+
+std::string Dataset::ids_digest() const {
+  ContentHash hash;
+  source_->add_ids(hash);
+  return hash.hex();
+}
 
 void Dataset::expect_samples(Split split, Span<const index_t> samples) const {
   const index_t available = size(split);
@@ -184,7 +194,8 @@ Vector<double> Dataset::target_variances(Split split) const {
 void Dataset::fill_weights(Span<const index_t> samples, Span<float> weights) const {
   SY_EXPECTS(weights.size() == samples.size(), "{} samples into {} weights", samples.size(), weights.size());
   expect_samples(Split::train, samples);
-  for (std::size_t i = 0; i < samples.size(); ++i) weights[i] = source_->weight(samples[i]);
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    weights[i] = static_cast<float>(source_->weight(Split::train, samples[i]) / source_->weight_unit());
 }
 
 void Dataset::fill_tokens(Split split, Span<const index_t> samples, Span<std::int32_t> tokens,
@@ -221,8 +232,8 @@ Normalisation scales_of_targets(const Dataset& dataset) {
 
 }  // namespace
 
-Dataset load_dataset(const Options& options, std::uint64_t seed, Purpose purpose) {
-  auto source = detail::make_source(options, options.seed != 0 ? options.seed : seed, purpose);
+Dataset load_dataset(const Options& options, std::uint64_t seed, const Reading& reading) {
+  auto source = detail::make_source(options, options.seed != 0 ? options.seed : seed, reading);
   Normalisation normalisation{per_channel("data.mean", options.mean, *source),
                               per_channel("data.standard_deviation", options.standard_deviation, *source)};
   // Where one key has a number for each channel and the other one for each number of a sample.

@@ -26,18 +26,19 @@ class SampleSource;
 
 enum class Split { train, validation, test };
 
+// What data are read for. A model predicts without labels, and of splits without samples to train on: idx,
+// hdf5, npy and csv may then lack both. To be converted, splits are what the files hold, and no samples are
+// taken from those of training.
+enum class Purpose { training, prediction, conversion };
 // What a label is: the number of a class, or real numbers, the targets of a regression.
 enum class Labels { classes, numbers };
-
-// What data are read for. A model predicts without labels, and of splits without samples to train on: hdf5, npy
-// and csv may then lack both.
-struct Purpose {
-  enum class Use { training, prediction };
-  Use use = Use::training;
+struct Reading {
+  Purpose purpose = Purpose::training;
   Labels labels = Labels::classes;
+  // Of a conversion: the folder where numbers wait that memory is too small for; empty: all stay in memory.
+  std::string spool_folder = {};
 
-  bool needs_training_samples() const { return use == Use::training; }
-  bool needs_labels() const { return use == Use::training; }
+  bool needs_labels() const { return purpose != Purpose::prediction; }
 };
 
 // A visit of training to its samples: what augmentation depends on besides the sample. 0 <= epoch < 2^32.
@@ -123,14 +124,24 @@ class Dataset {
   double target(Split split, index_t sample, index_t target) const;
   // Whether labels have one dimension, so that predictions do, too.
   bool has_flat_targets() const;
-  // Whether training samples count by weights of their own.
-  bool has_weights() const;
+  // Whether samples have weights, by which those of training count.
+  bool has_weights(Split split) const;
   // What losses are means over and rates count: "samples", or "bytes" or "tokens" of them.
   std::string_view counted() const;
   // Whether fill_labels() is of labels that the data have, and not of zeros.
   bool has_labels(Split split) const;
   // What the data call a sample; else its place among those of the file that it is from, from 0.
   std::int64_t id(Split split, index_t sample) const;
+  // Whether the data themselves call samples so.
+  bool has_ids(Split split) const;
+  // What tells two readings of ids apart; they are no part of the identity.
+  std::string ids_digest() const;
+  // How many samples the file holds that the split's are from: more than the split has where it is divided.
+  index_t file_samples(Split split) const;
+  // Sentences about what in the files is probably not meant so.
+  std::vector<std::string> remarks() const;
+  // Where samples come from: for data alone.
+  const detail::SampleSource& source() const { return *source_; }
   // All samples of the split as floats, [size, features], if the data set holds them so: batches then point to
   // them. Else null.
   const float* rows(Split split) const;
@@ -170,7 +181,8 @@ class Dataset {
 
 // Loads the data set that [data] describes.
 //
-// source = idx: train-{images-idx3,labels-idx1}-ubyte and t10k-... in data.dir, plain or .gz. The validation
+// source = idx: train-{images-idx3,labels-idx1}-ubyte and t10k-... in data.dir, plain or .gz; their numbers may
+// be of any type of the format, and images have 1 to 4 dimensions. The validation
 // split is `validation_samples` of the training files' samples, chosen by a permutation that depends on nothing
 // but their number: runs with different seeds, and resumed runs, share it. Both splits keep the files' order.
 // With `validation_balanced` it has as many samples of each class.
@@ -191,6 +203,6 @@ class Dataset {
 // validation split that leaves no training sample or none of a class, text without a training or a test sample,
 // coarse labels of CIFAR-10, labels that are to be real numbers of a source that has classes, and numbers of
 // data.mean or data.standard_deviation that are neither one nor one per channel.
-Dataset load_dataset(const Options& options, std::uint64_t seed, Purpose purpose = {});
+Dataset load_dataset(const Options& options, std::uint64_t seed, const Reading& reading = {});
 
 }  // namespace switchyard::data

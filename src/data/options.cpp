@@ -8,6 +8,7 @@
 #include "config/field_table.hpp"
 #include "config/require.hpp"
 #include "data/detail/source.hpp"
+#include "data/detail/table_source.hpp"
 
 namespace switchyard::data {
 
@@ -64,7 +65,7 @@ constexpr std::array fields = {
         "samples")),
     arithmetic.choice<&Options::normalise, normalise_words>(
         "normalise",
-        "hdf5, npy, csv: channel, feature: mean and standard deviation are those of the training samples, of each "
+        "idx, cifar, hdf5, npy, csv: channel, feature: mean and standard deviation are those of the training samples, of each "
         "channel or of each number of a sample; given: those below"),
     arithmetic.numbers<&Options::mean>(
         "mean", {}, "of numbers, or of pixels as value/255, for all channels or for each; subtracted"),
@@ -135,13 +136,13 @@ void validate(const Options& options) {
           "samples from); remove it",
           word);
   require(
-      kind.has_tables || options.test_samples == config::automatic_count,
+      kind.takes_test_samples || options.test_samples == config::automatic_count,
       "data.test_samples = {} with data.source = {} (only hdf5, npy and csv take test samples from those of "
       "training); remove it",
       options.test_samples, word);
   require(
-      kind.has_tables || options.normalise == Normalise::given,
-      "data.normalise is set with data.source = {} (only hdf5, npy and csv learn it from the samples); remove it, or "
+      kind.read_tables != nullptr || options.normalise == Normalise::given,
+      "data.normalise is set with data.source = {} (only idx, cifar, hdf5, npy and csv learn it from the samples); remove it, or "
       "set data.mean and data.standard_deviation",
       word);
   require(options.validation_samples != 0 || !options.validation_balanced,
@@ -178,19 +179,22 @@ void validate(const Options& options) {
 bool reads_files(const Options& options) { return kind_of(options.source).reads_files; }
 bool reads_tokens(const Options& options) { return kind_of(options.source).has_tokens; }
 bool reads_images(const Options& options) { return kind_of(options.source).reads_images; }
-bool reads_tables(const Options& options) { return kind_of(options.source).has_tables; }
+bool has_tables(const Options& options) { return kind_of(options.source).read_tables != nullptr; }
+bool reads_tables(const Options& options) { return kind_of(options.source).takes_test_samples; }
 
 std::string describe(const Options& options) { return kind_of(options.source).describe(options); }
 
 std::unique_ptr<const detail::SampleSource> detail::make_source(const Options& options, std::uint64_t seed,
-                                                                Purpose purpose) {
+                                                                const Reading& reading) {
+  const SourceKind kind = kind_of(options.source);
   const std::string_view word = std::ranges::find(source_words, options.source, &Word<Source>::value)->name;
-  if (purpose.labels == Labels::numbers && !kind_of(options.source).has_tables)
+  if (reading.labels == Labels::numbers && !kind.has_real_labels)
     throw ConfigError(fmt::format(
         "model.loss is of real numbers, and labels of data.source = {} are classes; use hdf5, npy or csv, or "
         "another model.loss",
         word));
-  return kind_of(options.source).make(options, seed, purpose);
+  if (kind.read_tables == nullptr) return kind.make(options, seed);
+  return make_table_source(kind.read_tables(options, reading), options, reading);
 }
 
 }  // namespace switchyard::data

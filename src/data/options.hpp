@@ -93,6 +93,9 @@ bool reads_images(const Options& options);
 // Those whose samples are rows of a table with labels: a user's own arrays.
 bool reads_tables(const Options& options);
 
+// Those whose samples are rows with labels in files, whoever wrote them.
+bool has_tables(const Options& options);
+
 // Those whose samples are windows of tokens.
 bool reads_tokens(const Options& options);
 

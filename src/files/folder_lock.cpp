@@ -74,4 +74,11 @@ File lock_folder(const std::filesystem::path& folder, const LockWords& words) {
   return lock;
 }
 
+bool is_locked(const std::filesystem::path& folder) {
+  const UniqueHandle<FileTraits> lock(
+      ::open((folder / "lock").c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  // The end of the handle gives the lock back.
+  return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 }  // namespace switchyard::files

@@ -20,4 +20,8 @@ struct LockWords {
 // it would let two processes hold locks on two files of one name. Throws DataError if another process has it.
 File lock_folder(const std::filesystem::path& folder, const LockWords& words);
 
+// Whether a process has it, as far as this machine knows. For less than the patience of lock_folder() it asks
+// for a lock that it shares with others who ask, and needs no more than to read the file. Local.
+bool is_locked(const std::filesystem::path& folder);
+
 }  // namespace switchyard::files

@@ -24,10 +24,10 @@ namespace switchyard::model {
 struct Task {
   tensor::SampleShape sample;
   index_t classes = 0;
-  index_t targets = 0;  // of labels that are real numbers, in place of classes
-  index_t groups = 0;   // kinds of samples besides classes, for analysis
+  index_t groups = 0;  // kinds of samples besides classes, for analysis
   std::vector<std::string> group_names = {};
   index_t window = 0;                     // tokens of a sample that is a sequence of them; 0: it is a row
+  index_t targets = 0;                    // of labels that are real numbers, in place of classes
   std::vector<double> target_units = {};  // what 1 is of the data's own units, of each target
 };
 
@@ -45,7 +45,7 @@ struct Predictions {
   tensor::Matrix values = {};  // [N, T], in place of both where labels are real numbers, scaled as they are
   Span<std::int32_t> experts = {};        // [N, K]
   tensor::Matrix gate_weights = {};       // [N, K], 0 where the expert had no place left (moe.capacity)
-  tensor::RowSource expert_outputs = {};  // [N * K, C], slot by slot
+  tensor::RowSource expert_outputs = {};  // [N * K, outputs of an expert], slot by slot
   Span<const std::uint8_t> dropped = {};  // [N * K], 1 where that is not there; empty: nowhere
 };
 

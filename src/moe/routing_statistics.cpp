@@ -18,7 +18,7 @@ double entropy_term(double p) { return p > 0.0 ? -p * std::log2(p) : 0.0; }
 RoutingStatistics::RoutingStatistics(index_t experts, const RowKinds& kinds)
     : importance(experts, 0.0),
       kinds_(kinds),
-      counts_(first_load + experts * (2 + 2 * kinds.classes + kinds.groups), 0) {}
+      counts_(first_load + experts * (1 + 2 * kinds.classes + kinds.counted_groups()), 0) {}
 
 void RoutingStatistics::clear() {
   is_limited = false;
@@ -94,7 +94,7 @@ double RoutingStatistics::dispatch_entropy(index_t which, index_t kinds) const {
   return sum;
 }
 
-double RoutingStatistics::expert_share(index_t e) const { return per_row(static_cast<double>(largest(e))); }
+double RoutingStatistics::expert_share(index_t e) const { return per_row(static_cast<double>(in_expert(e))); }
 
 Vector<double> RoutingStatistics::expert_share() const {
   Vector<double> share(experts());

@@ -17,6 +17,8 @@ struct RowKinds {
   std::string_view group = "cluster";  // what a group is called
   std::string_view row = "sample";     // what a row is
   bool operator==(const RowKinds&) const = default;
+  // Rows that are of no kind are counted as of one.
+  index_t counted_groups() const { return classes == 0 && groups == 0 ? 1 : groups; }
 };
 
 // Of one mixture layer. Sums and integer counts: nothing of size batch x experts. Sums of shards are float64
@@ -43,20 +45,17 @@ class RoutingStatistics {
   std::int64_t& dropped() { return counts_[2]; }
   // Rows for which expert e was chosen (all of a row's slots count).
   std::int64_t& load(index_t e) { return counts_[first_load + e]; }
-  // Rows for which expert e has the largest gate weight.
-  std::int64_t& largest(index_t e) { return counts_[first_load + experts() + e]; }
   // N[class][expert]: the expert with the largest gate weight, against the true label and against its own
   // prediction.
   std::int64_t& by_label(index_t c, index_t e) { return counts_[table(0, c, e)]; }
   std::int64_t& by_prediction(index_t c, index_t e) { return counts_[table(1, c, e)]; }
-  // N[group][expert], as by_label.
+  // N[group][expert], as by_label; group 0 of rows of no kind.
   std::int64_t& by_group(index_t g, index_t e) { return counts_[table(2, g, e)]; }
   std::int64_t by_group(index_t g, index_t e) const { return counts_[table(2, g, e)]; }
   std::int64_t rows() const { return counts_[0]; }
   std::int64_t sent_rows() const { return counts_[1]; }
   std::int64_t dropped() const { return counts_[2]; }
   std::int64_t load(index_t e) const { return counts_[first_load + e]; }
-  std::int64_t largest(index_t e) const { return counts_[first_load + experts() + e]; }
   std::int64_t by_label(index_t c, index_t e) const { return counts_[table(0, c, e)]; }
   std::int64_t by_prediction(index_t c, index_t e) const { return counts_[table(1, c, e)]; }
 
@@ -98,10 +97,13 @@ class RoutingStatistics {
  private:
   static constexpr index_t first_load = 3;
   index_t table(index_t which, index_t c, index_t e) const {
-    return first_load + experts() * (2 + which * classes() + c) + e;
+    return first_load + experts() * (1 + which * classes() + c) + e;
   }
-  // Rows of an expert in a table of so many kinds.
+  // Rows of an expert in a table of so many kinds; in one that has every row.
   std::int64_t in_expert(index_t which, index_t kinds, index_t e) const;
+  std::int64_t in_expert(index_t e) const {
+    return classes() > 0 ? in_expert(0, classes(), e) : in_expert(2, kinds_.counted_groups(), e);
+  }
   double mutual_information(index_t which) const;
   double dispatch_entropy(index_t which, index_t kinds) const;
   double per_row(double sum) const;

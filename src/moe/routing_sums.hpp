@@ -60,8 +60,8 @@ void count_choices(const nn::Batch& batch, const DispatchPlan& plan, const Routi
     }
     const index_t slot = n * routing.slots + chosen;
     const index_t expert = routing.experts[slot];
-    ++statistics.largest(expert);
-    if (!batch.groups.empty()) ++statistics.by_group(batch.groups[n], expert);
+    if (!batch.groups.empty() || statistics.classes() == 0)
+      ++statistics.by_group(batch.groups.empty() ? 0 : batch.groups[n], expert);
     use(n, slot, expert);
   }
 }

@@ -16,9 +16,10 @@ Figure draw(const BarChart& chart) {
   // Many rows are lower, so that they can be seen at once; a label still fits.
   const bool many = chart.row_names.size() > 16;
   const double bar_height = many ? 5 : 13;
-  RowFrameSize size{440, bar_height * static_cast<double>(chart.series.size()) + (many ? 5 : 10),
-                    chart.row_names.size()};
-  for (const std::string& name : chart.row_names) size.left = std::max(size.left, text_width(name) + 10);
+  const double bars_height = bar_height * static_cast<double>(chart.series.size());
+  RowFrameSize size{440, std::max(bars_height + (many ? 5 : 10), 14.0), chart.row_names.size()};
+  constexpr double wide = 1.15;  // a font whose letters are wider than digits
+  for (const std::string& name : chart.row_names) size.left = std::max(size.left, wide * text_width(name) + 10);
   Svg svg(size.width, row_frame_height(size), fmt::format("{}: {}", chart.title, chart.x_label));
   const Frame frame = draw_row_frame(svg, size, {chart.x_label, nice_ticks({0, values.high}, 5), chart.style});
   for (std::size_t row = 0; row < chart.row_names.size(); ++row) {
@@ -30,7 +31,7 @@ Figure draw(const BarChart& chart) {
       svg.element("rect",
                   {{"class", "area " + colour_class(s)},
                    {"x", frame.left},
-                   {"y", top + (many ? 2 : 5) + bar_height * static_cast<double>(s)},
+                   {"y", top + (size.row_height - bars_height) / 2 + bar_height * static_cast<double>(s)},
                    {"width", std::max(frame.x(value) - frame.left, 0.5)},
                    {"height", bar_height - 1}},
                   fmt::format("{}, {}: {}", chart.row_names[row], chart.series[s].name,

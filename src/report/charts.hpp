@@ -102,6 +102,17 @@ struct StackedChart {
 };
 Figure draw(const StackedChart& chart);
 
+// Shares of many parts over steps, a row for each part, in ten strengths of one colour up to the largest share:
+// what areas cannot show. At most 60 columns, means of neighbouring ones, and 256 rows.
+struct ShareMap {
+  std::string title;
+  std::string row_label;                 // "expert"; rows are numbered from 0
+  std::string column_label;              // "step"
+  std::vector<BinnedRows::Row> columns;  // in the order of x, all of one length
+  std::string meaning;                   // "share of the validation samples"
+};
+Figure draw(const ShareMap& map);
+
 // The five numbers of a box plot.
 struct Quartiles {
   double lower_whisker = 0;  // the smallest value within 1.5 box lengths of the box (Tukey)

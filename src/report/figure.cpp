@@ -28,9 +28,7 @@ std::string legend_html(const std::vector<LegendEntry>& legend) {
   if (legend.empty()) return "";
   std::string out = "<ul class=\"legend\">";
   for (const LegendEntry& entry : legend) {
-    out += fmt::format(
-        R"(<li><svg class="key" viewBox="0 0 20 12" width="20" height="12" aria-hidden="true">{}</svg>{}</li>)",
-        key_shape(entry), escape(entry.name));
+    out += fmt::format("<li>{}{}</li>", legend_key(entry), escape(entry.name));
   }
   return out + "</ul>";
 }
@@ -47,6 +45,12 @@ std::string colour_class(std::size_t series) { return fmt::format("c{}", series 
 std::string curve_class(Stroke stroke, std::size_t series) {
   constexpr std::string_view classes[] = {"curve", "curve dashed", "curve dotted"};
   return fmt::format("{} {}", classes[as_size(stroke)], colour_class(series));
+}
+
+std::string legend_key(const LegendEntry& entry) {
+  return fmt::format(
+      R"(<svg class="key" viewBox="0 0 20 12" width="20" height="12" aria-hidden="true">{}</svg>)",
+      key_shape(entry));
 }
 
 std::string figure_html(const Figure& figure) {

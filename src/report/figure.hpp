@@ -22,6 +22,9 @@ struct LegendEntry {
   Stroke stroke = Stroke::solid;  // of a curve
 };
 
+// The picture of an entry.
+std::string legend_key(const LegendEntry& entry);
+
 enum class FigureWidth {
   half,   // two beside each other on a wide screen
   whole,  // a row for itself; scrolls sideways on a narrow one

@@ -88,7 +88,9 @@ Ticks ticks_within(Range given, int wanted, TickKind kind) {
 }
 
 double text_width(std::string_view text) {
-  return character_width * static_cast<double>(std::ranges::count_if(text, starts_character));
+  constexpr double more_of_percent = 0.7;  // of a character: the sign is wider than a digit
+  return character_width * (static_cast<double>(std::ranges::count_if(text, starts_character)) +
+                            more_of_percent * static_cast<double>(std::ranges::count(text, '%')));
 }
 
 std::string shortened(std::string_view text, std::size_t columns) {
@@ -131,7 +133,11 @@ double row_frame_height(const RowFrameSize& size) {
 Frame draw_row_frame(Svg& svg, const RowFrameSize& size, const Axis& x) {
   Frame frame;
   frame.left = size.left;
-  frame.right = size.width - 20;  // half of the last tick's label
+  if (!x.ticks.values.empty()) {  // half of the first tick's label, as of the last one
+    const std::string first = tick_text(x.ticks.values.front(), x.ticks.step, x.style);
+    frame.left = std::max(frame.left, text_width(first) / 2 + 2);
+  }
+  frame.right = size.width - 20;
   frame.top = 8;
   frame.bottom = row_frame_height(size) - bottom_room;
   frame.x = {x.ticks.low, x.ticks.high, frame.left, frame.right};

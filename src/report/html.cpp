@@ -32,9 +32,9 @@ std::string tiles_html(const std::vector<Tile>& tiles) {
 std::string table_html(const Table& table) {
   std::vector<std::string> head;
   for (const std::string& cell : table.head) head.push_back(escape(cell));
-  std::string out =
-      fmt::format("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>{}</tr></thead>\n<tbody>\n",
-                  cells_html("th", head, table.text_columns));
+  std::string out = fmt::format(
+      "<div class=\"scroll\" tabindex=\"0\"><table{}>\n<thead><tr>{}</tr></thead>\n<tbody>\n",
+      table.keeps_first ? " class=\"keeps-first\"" : "", cells_html("th", head, table.text_columns));
   for (const auto& row : table.rows)
     out += fmt::format("<tr>{}</tr>\n", cells_html("td", row, table.text_columns));
   return out + "</tbody></table></div>\n";
@@ -43,6 +43,15 @@ std::string table_html(const Table& table) {
 std::string section_html(std::string_view id, std::string_view title, std::string_view html) {
   if (html.empty()) return "";
   return fmt::format("<section id=\"{0}\">\n<h2>{1}</h2>\n{2}</section>\n", escape(id), escape(title), html);
+}
+
+std::string folder_link(const std::filesystem::path& target, const std::filesystem::path& page_folder,
+                        std::string_view text) {
+  std::error_code error;
+  std::filesystem::path relative = std::filesystem::proximate(target, page_folder, error);
+  if (error) relative = target;
+  return fmt::format("<a class=\"whole-line\" href=\"{}\">{}</a>",
+                     escape(link_text(relative.generic_string() + "/")), escape(text));
 }
 
 std::string details_html(std::string_view title, std::string_view html) {

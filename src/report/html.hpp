@@ -1,6 +1,7 @@
 // The pieces of a page. Arguments called `html` hold markup; all others are text and are escaped here.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,11 +20,15 @@ struct Table {
   std::vector<std::string> head;
   std::vector<std::vector<std::string>> rows;  // cells in HTML
   std::size_t text_columns = 1;                // the first ones; the others hold numbers
+  bool keeps_first = false;                    // the first column stays in sight when the others scroll
 };
 std::string table_html(const Table& table);
 
 // Nothing without `html`.
 std::string section_html(std::string_view id, std::string_view title, std::string_view html);
+// To a folder, relative to that of the page.
+std::string folder_link(const std::filesystem::path& target, const std::filesystem::path& page_folder,
+                        std::string_view text);
 // Folded until it is clicked.
 std::string details_html(std::string_view title, std::string_view html);
 std::string warnings_html(const std::vector<std::string>& warnings);

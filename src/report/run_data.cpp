@@ -36,7 +36,8 @@ void for_each_layer(RunData& run, const Json& object, const auto& use) {
   }
 }
 
-void add_series(StepSeries& steps, double step, const Json& record) {
+// `samples`: of the batch. Parts of a sample may choose for themselves: an expert has more of those.
+void add_series(StepSeries& steps, double step, double samples, const Json& record) {
   if (!record.is_object()) return;
   for (const auto& [name, value] : record.items()) {
     if (!value.is_number()) continue;
@@ -44,14 +45,23 @@ void add_series(StepSeries& steps, double step, const Json& record) {
     steps.scalars[name].add(step, {&number, 1});
   }
   const std::vector<double> load = numbers_of(record, "load");
-  if (!load.empty()) steps.load.add(step, load);
+  if (!load.empty()) {
+    steps.load.add(step, load);
+    ++steps.with_load;
+    const bool all_alike = std::ranges::all_of(load, [&](double of) { return of == load.front(); });
+    if (load.size() > 1 && all_alike && load.front() >= samples) ++steps.full_loads;
+  }
+  const std::vector<double> importance = numbers_of(record, "importance");
+  if (!importance.empty()) steps.importance.add(step, importance);
 }
 
 void add_step(RunData& run, const Json& record) {
   StepSeries& steps = run.steps;
   const double step = number_of(record, "step");
-  add_series(steps, step, record);
-  for_each_layer(run, record, [&](const Json& layer, Records& of) { add_series(of.steps, step, layer); });
+  const double samples = number_of(record, "samples");
+  add_series(steps, step, samples, record);
+  for_each_layer(run, record,
+                 [&](const Json& layer, Records& of) { add_series(of.steps, step, samples, layer); });
   const Json& time = member(record, "time");
   if (time.is_object()) {
     steps.phase_totals.resize(phase_count);
@@ -65,7 +75,7 @@ void add_step(RunData& run, const Json& record) {
   }
   ++steps.records;
   if (!std::isfinite(number_of(record, "loss"))) ++steps.without_loss;
-  if (const double samples = number_of(record, "samples"); std::isfinite(samples)) steps.samples += samples;
+  if (std::isfinite(samples)) steps.samples += samples;
   steps.last_step = step;
   if (const double epoch = number_of(record, "epoch"); std::isfinite(epoch)) steps.last_epoch = epoch;
 }
@@ -185,7 +195,7 @@ bool is_run(const std::filesystem::path& folder) {
   return files::is_there(folder / "config.ini") || files::is_there(folder / "metrics.jsonl");
 }
 
-RunData read_run(const std::filesystem::path& folder) {
+RunData read_run(const std::filesystem::path& folder, Reading reading) {
   RunData run;
   run.folder = folder;
   if (files::is_there(folder / "config.ini")) {
@@ -193,7 +203,7 @@ RunData read_run(const std::filesystem::path& folder) {
     run.settings = settings_of(run.config_text);
   }
   run.has_metrics = files::is_there(folder / "metrics.jsonl");
-  if (run.has_metrics) read_metrics(folder / "metrics.jsonl", run);
+  if (run.has_metrics && reading == Reading::all) read_metrics(folder / "metrics.jsonl", run);
   if (files::is_there(folder / "summary.json")) {
     take_summary(run, read_object(folder / "summary.json", "`switchyard resume`"));
   }

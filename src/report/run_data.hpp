@@ -17,14 +17,19 @@ namespace switchyard::report {
 struct StepSeries {
   std::map<std::string, BinnedRows, std::less<>> scalars;  // every member of a record that is a number
   BinnedRows load;                                         // samples per expert
+  BinnedRows importance;                                   // sums of gate weights per expert
   BinnedRows phases{24};                                   // seconds, in the order of base/phase_clock.hpp
   std::vector<double> phase_totals;
   index_t records = 0;
   index_t without_loss = 0;  // records whose loss is no finite number
+  index_t with_load = 0;     // records that say which expert took how many,
+  index_t full_loads = 0;    // and of these, that every expert took all
   double samples = 0;
   double last_step = 0;
   double last_epoch = 0;
 
+  // Whether every expert sees every sample: a gate that chooses none.
+  bool is_dense() const { return with_load > 0 && full_loads == with_load; }
   // Empty if no record has it.
   std::vector<Point> points(std::string_view name) const;
 };
@@ -64,7 +69,9 @@ Found find_evaluation(const Records& records, std::string_view name);
 
 // Whether there is something of a run in the folder.
 bool is_run(const std::filesystem::path& folder);
+// metrics.jsonl is the long one.
+enum class Reading { all, without_metrics };
 // Reads config.ini, metrics.jsonl and summary.json; each may be missing. Throws DataError for a broken one.
-RunData read_run(const std::filesystem::path& folder);
+RunData read_run(const std::filesystem::path& folder, Reading reading = Reading::all);
 
 }  // namespace switchyard::report

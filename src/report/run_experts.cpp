@@ -4,104 +4,11 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "report/run_sections.hpp"
 
 namespace switchyard::report {
 namespace {
-
-constexpr std::size_t areas_shown = 7;  // and one for all others: as many as there are colours
-constexpr std::size_t bars_shown = 64;
-
-// Columns of more experts than there are colours: those with the largest sums stay, the others become one.
-void merge_small_parts(StackedChart& chart) {
-  const std::size_t experts = chart.names.size();
-  if (experts <= colour_count) return;
-  std::vector<double> sums(experts);
-  for (const BinnedRows::Row& row : chart.rows) {
-    for (std::size_t e = 0; e < experts; ++e) sums[e] += row.values[e];
-  }
-  std::vector<std::size_t> order(experts);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, std::greater(), [&](std::size_t e) { return sums[e]; });
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < areas_shown; ++i) names.push_back(chart.names[order[i]]);
-  names.push_back(fmt::format("other {}", experts - areas_shown));
-  for (BinnedRows::Row& row : chart.rows) {
-    std::vector<double> parts;
-    for (std::size_t i = 0; i < areas_shown; ++i) parts.push_back(row.values[order[i]]);
-    parts.push_back(0);
-    for (std::size_t i = areas_shown; i < experts; ++i) parts.back() += row.values[order[i]];
-    row.values = std::move(parts);
-  }
-  chart.names = std::move(names);
-}
-
-std::vector<BinnedRows::Row> shares_of_evaluations(const Records& records) {
-  std::vector<BinnedRows::Row> rows;
-  const auto experts = as_size(records.experts());
-  for (const Json& record : records.evaluations) {
-    std::vector<double> share = numbers_of(record, "expert_share");
-    if (string_of(record, "split") != "validation" || share.size() != experts) continue;
-    const double step = number_of(record, "step");
-    rows.push_back({step, std::move(share), step, step});
-  }
-  return rows;
-}
-
-std::vector<BinnedRows::Row> shares_of_steps(const Records& records) {
-  const auto sum_of = [](const BinnedRows::Row& bin) {
-    return std::accumulate(bin.values.begin(), bin.values.end(), 0.0);
-  };
-  std::vector<BinnedRows::Row> rows = records.steps.load.means();
-  std::erase_if(rows, [&](const BinnedRows::Row& bin) { return !(sum_of(bin) > 0); });
-  for (BinnedRows::Row& bin : rows) {
-    const double sum = sum_of(bin);
-    for (double& part : bin.values) part /= sum;
-  }
-  return rows;
-}
-
-StackedChart share_chart(const Records& records) {
-  StackedChart chart;
-  chart.title = "Share of the experts";
-  chart.y_style = NumberStyle::percent;
-  chart.whole_is_one = true;
-  chart.rows = shares_of_evaluations(records);
-  chart.x_label = "step";
-  if (!chart.rows.empty()) {
-    chart.y_label = fmt::format("share of the validation {}s", records.row_kind());
-  } else {
-    chart.rows = shares_of_steps(records);
-    chart.y_label = fmt::format("share of the batch's {}s (load)", records.row_kind());
-  }
-  if (chart.rows.empty()) return chart;
-  for (std::size_t e = 0; e < chart.rows.front().values.size(); ++e)
-    chart.names.push_back(fmt::format("expert {}", e));
-  merge_small_parts(chart);
-  return chart;
-}
-
-BarChart usage_chart(const Records& records) {
-  BarChart chart;
-  chart.title = "Usage of the experts";
-  chart.x_label = "share";
-  for (const auto& [name, meaning] :
-       {std::pair{"expert_share", "largest weight"}, std::pair{"importance_share", "mean gate weight"}}) {
-    const Found found = find_evaluation(records, name);
-    std::vector<double> share = numbers_of(found.object, name);
-    if (share.empty() || (!chart.series.empty() && share.size() != chart.series[0].values.size())) continue;
-    chart.series.push_back({fmt::format("{} ({})", meaning, found.of), std::move(share)});
-  }
-  if (chart.series.empty()) return chart;
-  const std::size_t experts = chart.series[0].values.size();
-  for (std::size_t e = 0; e < std::min(experts, bars_shown); ++e)
-    chart.row_names.push_back(fmt::format("{}", e));
-  if (experts > bars_shown)
-    chart.note = fmt::format("The first {} of {} experts; all are in summary.json.", bars_shown, experts);
-  return chart;
-}
 
 // What experts are counted against: a member of an evaluation.
 struct RowTable {
@@ -191,14 +98,20 @@ Figure dropped_chart(const Records& records) {
 }  // namespace
 
 std::string run_experts(const Records& records) {
-  std::vector<Figure> figures = {draw(share_chart(records)), draw(usage_chart(records)),
-                                 row_map(records, records.of_layer() ? domain_table : class_table)};
+  std::vector<Figure> figures = share_figures(records);
+  // A model of numbers has no classes; of a run that has only begun it is not known yet.
+  const bool begun = records.steps.records > 0;
+  const auto add_recorded = [&](Figure figure) {
+    if (!begun || !figure.svg.empty()) figures.push_back(std::move(figure));
+  };
+  add_recorded(row_map(records, records.of_layer() ? domain_table : class_table));
   if (!find_evaluation(records, predicted_table.member).object.is_null())
     figures.push_back(row_map(records, predicted_table));
+  std::ranges::move(mixing_figures(records), std::back_inserter(figures));
   figures.push_back(draw(bits_chart(records, "Entropies of the gate", {{{"h_s", "H_s"}, {"h_u", "H_u"}}})));
   if (!records.of_layer()) {
-    figures.push_back(draw(bits_chart(records, "Mutual information of expert and class",
-                                      {{{"mi_predicted", "predicted"}, {"mi_true", "true"}}})));
+    add_recorded(draw(bits_chart(records, "Mutual information of expert and class",
+                                 {{{"mi_predicted", "predicted"}, {"mi_true", "true"}}})));
   }
   const bool has_dispatch = records.steps.scalars.contains("dispatch_entropy");
   if (has_dispatch || std::isfinite(number_of(member(records.summary, "test"), "dispatch_entropy"))) {
@@ -206,7 +119,7 @@ std::string run_experts(const Records& records) {
   }
   if (records.steps.scalars.contains("dropped") || !find_evaluation(records, "dropped").object.is_null())
     figures.push_back(dropped_chart(records));
-  return figure_grid(figures);
+  return figure_grid(figures) + expert_table(records);
 }
 
 }  // namespace switchyard::report

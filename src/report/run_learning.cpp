@@ -7,11 +7,6 @@
 namespace switchyard::report {
 namespace {
 
-std::string readable(std::string name) {
-  for (char& c : name) c = c == '_' ? ' ' : c;
-  return name;
-}
-
 // Any member of a step record that ends in _loss is a part of `loss`.
 std::vector<std::string> loss_parts(const StepSeries& steps) {
   std::vector<std::string> parts;
@@ -34,18 +29,28 @@ LineChart loss_chart(const RunData& run) {
     std::size_t colour = 2;
     for (const std::string& part : parts) {
       const Stroke stroke = colour % 2 == 0 ? Stroke::dashed : Stroke::dotted;
-      chart.curves.push_back(training_curve(run, part, readable(part), colour++, stroke));
+      chart.curves.push_back(training_curve(run, part, metric_label(part), colour++, stroke));
     }
   }
   chart.curves.push_back(validation_curve(run, "task_loss", "validation", 1));
   return chart;
 }
 
-LineChart error_chart(const RunData& run) {
-  LineChart chart = step_chart(run, "Error", "share of wrong predictions");
-  chart.y_style = NumberStyle::percent;
-  chart.curves = {training_curve(run, "error", "training batches", 0),
-                  validation_curve(run, "error", "validation", 1)};
+// What is not the loss, of classes and of numbers.
+struct Score {
+  std::string_view name;
+  std::string_view title;
+  std::string_view y_label;
+};
+constexpr Score scores[] = {{"error", "Error", "share of wrong predictions"},
+                            {"mean_squared_error", "Mean squared error", "mean squared error"},
+                            {"r2", "R²", "share of the variance"}};
+
+LineChart score_chart(const RunData& run, const Score& score) {
+  LineChart chart = step_chart(run, std::string(score.title), std::string(score.y_label));
+  chart.y_style = style_of(score.name);
+  chart.curves = {training_curve(run, score.name, "training batches", 0),
+                  validation_curve(run, score.name, "validation", 1)};
   return chart;
 }
 
@@ -79,7 +84,12 @@ Curve validation_curve(const Records& records, std::string_view name, std::strin
 }
 
 std::string run_learning(const RunData& run) {
-  return figure_grid({draw(loss_chart(run)), draw(error_chart(run))});
+  std::vector<Figure> figures = {draw(loss_chart(run))};
+  for (const Score& score : scores) {
+    Figure figure = draw(score_chart(run, score));
+    if (!figure.svg.empty()) figures.push_back(std::move(figure));
+  }
+  return figure_grid(figures);
 }
 
 }  // namespace switchyard::report

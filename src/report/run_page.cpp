@@ -1,11 +1,10 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "report/html.hpp"
 #include "report/pages.hpp"
+#include "report/predictions.hpp"
 #include "report/run_sections.hpp"
 #include "report/text.hpp"
 
@@ -19,6 +18,8 @@ struct Score {
 };
 constexpr Score scores[] = {
     {"error", "error", "of the mixture"},
+    {"r2", "R²", "share of the variance that is predicted"},
+    {"mean_squared_error", "mean squared error", ""},
     {"loss", "loss", "-log p, nats"},
 };
 constexpr Score text_scores[] = {
@@ -51,33 +52,6 @@ void add_scores(const RunData& run, Span<const Score> shown, std::vector<Tile>& 
   }
 }
 
-// Of the training steps alone.
-double samples_per_second(const RunData& run) {
-  const double stated = number_of(member(run.summary, "train"), "samples_per_second");
-  if (std::isfinite(stated)) return stated;
-  const double seconds = std::accumulate(run.steps.phase_totals.begin(), run.steps.phase_totals.end(), 0.0);
-  return seconds > 0 ? run.steps.samples / seconds : std::nan("");
-}
-
-// Where there is no summary yet, advice may name one.
-bool takes_regularisers(const RunData& run) {
-  const Json& told = member(run.summary, "takes_regularisers");
-  return !told.is_boolean() || told.get<bool>();
-}
-
-// Of the run itself, or of one of its layers.
-std::string dead_expert_warning(const RunData& run, const Records& records) {
-  const Found found = find_evaluation(records, "dead_experts");
-  const std::vector<double> dead = numbers_of(found.object, "dead_experts");
-  if (dead.empty()) return "";
-  return fmt::format(
-      "Dead experts{}: {} of {} ({}). They serve less than 1 {} in 1000 ({}); try {}fewer experts "
-      "(moe.experts) or another seed (run.seed).",
-      records.of_layer() ? " of " + records.name : "", dead.size(), records.experts(), fmt::join(dead, ", "),
-      records.row_kind(), found.of,
-      takes_regularisers(run) ? "a larger importance regulariser (moe.importance), " : "");
-}
-
 std::string headline_tiles(const RunData& run) {
   std::vector<Tile> tiles;
   const bool is_mixture = !run.of_text();
@@ -98,47 +72,6 @@ std::string headline_tiles(const RunData& run) {
     tiles.push_back({"exit code", "–", "not finished"});
   }
   return tiles_html(tiles);
-}
-
-std::vector<std::string> warnings_of(const RunData& run) {
-  std::vector<std::string> warnings;
-  const double steps = number_of(run.summary, "steps");
-  const double code = number_of(member(run.summary, "exit"), "code");
-  if (run.summary.is_null()) {
-    warnings.push_back(
-        "The run has not finished: there is no summary.json. The page shows what was recorded so far.");
-  } else if (run.steps.last_step > steps) {
-    warnings.push_back(
-        fmt::format("The run went on after summary.json was written: the summary is of step {:.0f}, the last "
-                    "record of step {:.0f}.",
-                    steps, run.steps.last_step));
-  }
-  if (code != 0 && std::isfinite(code)) {
-    warnings.push_back(fmt::format("The run ended with exit code {:.0f}: {}.", code,
-                                   string_of(member(run.summary, "exit"), "reason")));
-  }
-  if (!run.has_metrics) warnings.push_back("There is no metrics.jsonl: curves are missing.");
-  if (const double missing = run.steps.last_step - static_cast<double>(run.steps.records); missing > 0) {
-    warnings.push_back(fmt::format(
-        "metrics.jsonl lacks {:.0f} of the {:.0f} steps: curves have a gap there (the file was cut, or "
-        "lost its end in a power cut).",
-        missing, run.steps.last_step));
-  }
-  if (run.torn_line) {
-    warnings.push_back(
-        "metrics.jsonl ends in the middle of a record, which is left out (the run was stopped while it wrote, "
-        "or is writing now).");
-  }
-  if (run.steps.without_loss > 0) {
-    warnings.push_back(
-        fmt::format("{} step records hold no finite loss: the training diverged, or the file was changed.",
-                    run.steps.without_loss));
-  }
-  if (std::string dead = dead_expert_warning(run, run); !dead.empty()) warnings.push_back(std::move(dead));
-  for (const Records& layer : run.layers) {
-    if (std::string dead = dead_expert_warning(run, layer); !dead.empty()) warnings.push_back(std::move(dead));
-  }
-  return warnings;
 }
 
 // "runs/one/" is called "one", and "." by the folder that it is.
@@ -179,12 +112,16 @@ std::string configuration(const RunData& run) {
 
 }  // namespace
 
-std::string run_page(const std::filesystem::path& folder, const Headline& headline) {
+std::string run_page(const std::filesystem::path& folder, const Headline& headline,
+                     const Predictions* predictions) {
   const RunData run = read_run(folder);
-  std::string html = headline_tiles(run) + warnings_html(warnings_of(run)) +
+  std::string html = headline_tiles(run) + warnings_html(run_warnings(run)) +
                      section_html("learning", "Learning", run_learning(run));
   if (!run.of_text() && run.experts() != 1) html += section_html("experts", "Experts", run_experts(run));
-  html += run_layers(run) + section_html("time", "Time", run_time(run)) +
+  html += run_layers(run);
+  if (predictions != nullptr)
+    html += section_html("samples", "Samples that each expert took", run_samples(*predictions));
+  html += section_html("time", "Time", run_time(run)) +
           section_html("configuration", "Configuration", configuration(run));
   return document_html({fmt::format("Run {}", folder_name(folder)), subtitle(run, headline), html});
 }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "base/phase_clock.hpp"
@@ -26,6 +27,13 @@ std::string totals_table(const StepSeries& steps) {
 }
 
 }  // namespace
+
+double samples_per_second(const RunData& run) {
+  const double stated = number_of(member(run.summary, "train"), "samples_per_second");
+  if (std::isfinite(stated)) return stated;
+  const double seconds = std::accumulate(run.steps.phase_totals.begin(), run.steps.phase_totals.end(), 0.0);
+  return seconds > 0 ? run.steps.samples / seconds : std::nan("");
+}
 
 std::string run_time(const RunData& run) {
   const StepSeries& steps = run.steps;

@@ -18,6 +18,7 @@ struct Series {
 constexpr Series all_series[] = {
     {"loss", "Loss", "loss (nats)"},
     {"error", "Error", "share of wrong predictions"},
+    {"mean_squared_error", "Mean squared error", "mean squared error"},
     {"dispatch_entropy", "Dispatch entropy", "nats"},
 };
 

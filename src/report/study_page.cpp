@@ -103,15 +103,6 @@ std::string selection_table(const StudyData& study) {
   return details_html(fmt::format("How settings were chosen (by {})", study.select_by), table_html(table));
 }
 
-std::string folder_link(const std::filesystem::path& target, const std::filesystem::path& page_folder,
-                        const std::string& text) {
-  std::error_code error;
-  std::filesystem::path relative = std::filesystem::proximate(target, page_folder, error);
-  if (error) relative = target;
-  return fmt::format("<a class=\"whole-line\" href=\"{}\">{}</a>",
-                     escape(link_text(relative.generic_string() + "/")), escape(text));
-}
-
 std::string results_of(const StudyData& study) {
   std::string out = overview(study);
   for (const std::string& metric : study.metrics) out += metric_table(study, metric);

@@ -59,10 +59,20 @@ figcaption { font-weight: 600; margin-bottom: 4px; }
 .picture { overflow-x: auto; }
 .picture svg { display: block; width: 100%; max-width: 540px; height: auto; margin: 0 auto; }
 .whole .picture svg { max-width: none; min-width: 640px; }
-.note { font-size: 13px; margin: 6px 0 0; }
+.note { font-size: 13px; margin: 6px 0 0; overflow-wrap: anywhere; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 16px; margin: 0 0 6px; padding: 0; font-size: 13px; color: var(--muted); }
 .legend li { display: flex; align-items: center; gap: 6px; }
+.note + .grid, .note + details { margin-top: 10px; }
+.card { background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: 2px 16px 10px; margin-bottom: 10px; }
+.samples { list-style: none; display: grid; grid-template-columns: repeat(auto-fill, 72px); gap: 8px 4px; margin: 4px 0 10px; padding: 0; font-size: 12px; line-height: 1.3; }
+.samples li { text-align: center; }
+.samples img { display: block; margin: 0 auto 2px; image-rendering: pixelated; border: 1px solid var(--rule); }
+.wrong { color: var(--warning); }
 .scroll { overflow-x: auto; margin-bottom: 14px; }
+.keeps-first tr > :first-child { position: sticky; left: 0; background: var(--card); }
+.difference { display: block; color: var(--muted); font-size: 12.5px; }
+.runs { flex-direction: column; font-size: 14px; margin-top: 14px; }
+.runs .note { margin: 0; }
 table { border-collapse: collapse; background: var(--card); font-size: 14px; }
 th, td { padding: 6px 12px; border: 1px solid var(--rule); text-align: right; white-space: nowrap; }
 th { font-weight: 600; vertical-align: bottom; }
@@ -89,6 +99,9 @@ line.grid { stroke: var(--grid); }
 .area { fill: var(--c); stroke: var(--card); stroke-width: .6; }
 .reference { stroke: var(--muted); stroke-dasharray: 5 4; }
 .cell { fill: var(--heat); stroke: var(--grid); }
+.level { fill: var(--heat); shape-rendering: crispEdges; }
+.row { fill: transparent; }
+.row:hover { stroke: var(--muted); }
 svg text.on-dark { fill: var(--on-heat); }
 .box { fill: var(--c); fill-opacity: .22; stroke: var(--c); }
 .whisker, .median { stroke: var(--text); }

@@ -113,8 +113,28 @@ std::string data_element(double value, NumberStyle style, std::string_view id) {
   return fmt::format("<data{} value=\"{}\">{}</data>", attribute, value, number_text(value, style));
 }
 
+std::string difference_text(double difference, NumberStyle style) {
+  const bool is_share = style == NumberStyle::percent;
+  std::string text = is_share ? fmt::format("{:.2f} pp", 100 * difference) : number_text(difference);
+  if (difference == 0) return is_share ? "±0 pp" : "±0";
+  return difference > 0 ? "+" + text : text;
+}
+
+std::string metric_label(std::string_view metric) {
+  constexpr std::pair<std::string_view, std::string_view> known[] = {
+      {"h_s", "H_s"}, {"h_s_chosen", "H_s of the chosen"},   {"h_u", "H_u"},
+      {"r2", "R²"},   {"mi_predicted", "I(E;Y), predicted"}, {"mi_true", "I(E;Y), true"}};
+  for (const auto& [name, label] : known) {
+    if (name == metric) return std::string(label);
+  }
+  std::string label(metric);
+  std::ranges::replace(label, '_', ' ');
+  return label;
+}
+
 NumberStyle style_of(std::string_view metric) {
-  const bool is_share = metric.ends_with("error") || metric.ends_with("share") || metric == "dropped";
+  const bool is_error = metric == "error" || metric.ends_with(".error");  // and not a squared one
+  const bool is_share = is_error || metric.ends_with("share") || metric == "dropped";
   return is_share ? NumberStyle::percent : NumberStyle::plain;
 }
 

@@ -26,7 +26,11 @@ std::string tick_text(double value, double step, NumberStyle style = NumberStyle
 // <data value="0.11260000000000001">11.26%</data>: the number as shown, and as it is.
 std::string data_element(double value, NumberStyle style, std::string_view id = "");
 
-// The style and the readable name of a metric ("test.error" is a percentage).
+// "+0.31 pp" (percentage points), "-12.5", "±0".
+std::string difference_text(double difference, NumberStyle style);
+
+// The style and the readable name of a metric: "test.error" is a percentage, "h_s" is called "H_s".
 NumberStyle style_of(std::string_view metric);
+std::string metric_label(std::string_view metric);
 
 }  // namespace switchyard::report

@@ -21,6 +21,8 @@ std::vector<config::Section> all_sections() {
   add(config::sections_at<&Config::optim>({optim::section()}));
   add(config::sections_at<&Config::train>({train::section()}));
   add(config::sections_at<&Config::checkpoint>({checkpoint_section()}));
+  add(config::sections_at<&Config::metrics>({metrics_section()}));
+  add(config::sections_at<&Config::output>({output_section()}));
   return all;
 }
 

@@ -19,6 +19,8 @@ struct Config {
   optim::Options optim;
   train::Options train;
   CheckpointOptions checkpoint;
+  MetricsOptions metrics;
+  OutputOptions output;
 };
 
 // All keys, in the order of Config, which is the order of every listing.

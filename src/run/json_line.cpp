@@ -38,15 +38,10 @@ void JsonLine::add(std::string_view value) {
   text_ += "\",";
 }
 
-void JsonLine::append_name(std::string_view name) {
+void JsonLine::name(std::string_view name) {
   text_ += '"';
   text_ += name;
   text_ += "\":";
-}
-
-void JsonLine::open(std::string_view name, char bracket) {
-  append_name(name);
-  text_ += bracket;
 }
 
 void JsonLine::close(char bracket) {

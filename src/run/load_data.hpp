@@ -6,9 +6,9 @@
 
 namespace switchyard::run {
 
-// What they are read for: model.loss says what labels are.
-data::Purpose data_purpose(const Config& config, data::Purpose::Use use = data::Purpose::Use::training);
+// What labels are: model.loss says it.
+data::Labels labels_of(const Config& config);
 // As data::load_dataset(): blocking and local.
-data::Dataset load_data(const Config& config, data::Purpose::Use use = data::Purpose::Use::training);
+data::Dataset load_data(const Config& config, data::Purpose purpose = data::Purpose::training);
 
 }  // namespace switchyard::run

@@ -10,10 +10,12 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/stop_signals.hpp"
+#include "base/wall_clock.hpp"
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
 #include "console/result_text.hpp"
 #include "device/thread_pool.hpp"
+#include "files/regular_file.hpp"
 #include "ops/reference_product.hpp"
 #include "run/validate.hpp"
 #include "train/evaluation.hpp"
@@ -95,16 +97,49 @@ Outcome Loop::run() {
   // A rank that is waited for too long is noted as any other end: by the watchdog's thread, while this one is
   // stuck in a wait.
   const LastWords noted(folder_ != nullptr ? resources_.communicator.watchdog() : nullptr,
-                        [this](std::string_view said) { note_end(ErrorKind::timeout, std::string(said)); });
+                        [this](std::string_view said) {
+                          note_end(ErrorKind::timeout, std::string(said));
+                          note_trace(false);
+                        });
   try {
-    return train();
+    Outcome outcome = train();
+    write_trace();
+    return outcome;
   } catch (const AgreedError& error) {
+    note_trace(true);
     if (error.kind() == ErrorKind::numeric) end_without_numbers(error);
     note_end(error.kind(), error.what());
     throw;
   } catch (const Error& error) {
     note_end(error.kind(), error.what());
+    note_trace(false);
     throw;
+  }
+}
+
+void Loop::start_trace() {
+  if (!config_.output.trace) return;
+  comm::agree(resources_.communicator, [&] {
+    if (folder_ != nullptr) files::expect_replaceable(folder_->trace_file(), Trace::mark, files::run_place);
+  });
+  trace_ = std::make_unique<Trace>(resources_.communicator, config_.output.trace_steps, state_.step,
+                                   model_->statistics());
+}
+
+// Collective. Once: a trace that could not be written is not tried again.
+void Loop::write_trace() {
+  const std::unique_ptr<Trace> trace = std::move(trace_);
+  if (trace) trace->write(std::filesystem::path(config_.run.dir) / "trace.json");
+}
+
+// What a run that fails leaves of it. The others take part where all have failed alike.
+void Loop::note_trace(bool with_others) {
+  if (!trace_ || !(with_others || folder_ != nullptr)) return;
+  try {
+    if (with_others) return write_trace();
+    trace_->write_alone(folder_->trace_file());
+  } catch (const std::exception&) {  // most likely for the reason of the end itself
+    if (folder_ != nullptr) log::warn("trace.json could not be written");
   }
 }
 
@@ -154,10 +189,12 @@ void Loop::measure_matrix_rate() {
 
 Outcome Loop::train() {
   measure_matrix_rate();
+  start_trace();
   if (folder_ != nullptr) {
-    cut_metrics(folder_->metrics_file(), state_.step);
+    cut_metrics(folder_->metrics_file(), state_.step, config_.metrics.every_steps);
     if (state_.best_step >= 0) checkpoint::point_best(checkpoint_folder_, state_.best_step);
     metrics_ = std::make_unique<MetricsWriter>(folder_->metrics_file());
+    if (config_.output.tensorboard) events_ = std::make_unique<EventLog>(folder_->event_folder(), state_.step);
     progress_ = std::make_unique<console::ProgressLine>(
         *out_, console::ProgressLine::Options{.epochs = config_.train.epochs,
                                               .steps = last_step_,
@@ -219,21 +256,30 @@ void Loop::train_one_step() {
   trained_samples_ += report.statistics.samples();
   is_best_ = false;
   look_for_end(report.loss());
-  if (folder_ == nullptr) return;
+  if (trace_) trace_->add_loads(state_.step, last_batch_);
+  if (folder_ != nullptr) record(report);
+}
+
+void Loop::record(const train::StepReport& report) {
   const index_t epoch = loader_.training().epoch_number(state_.step);
-  metrics_->write_step({.step = state_.step,
-                        .epoch = epoch,
-                        .loss = report.loss(),
-                        .regularisers = report.regularisers,
-                        .gradient_norm = report.agreed.gradient_norm,
-                        .learning_rate = report.learning_rate},
-                       report.statistics, report.seconds);
+  if (state_.step % config_.metrics.every_steps == 0) {
+    const StepRecord record{.step = state_.step,
+                            .epoch = epoch,
+                            .loss = report.loss(),
+                            .regularisers = report.regularisers,
+                            .gradient_norm = report.agreed.gradient_norm,
+                            .learning_rate = report.learning_rate,
+                            .at = wall_milliseconds()};
+    metrics_->write_step(record, report.statistics, report.seconds);
+    if (events_) events_->write_step(record, report.statistics, report.seconds);
+  }
   progress_->update({.epoch = epoch,
                      .step = state_.step,
                      .samples = report.statistics.samples(),
                      .loss = report.loss(),
                      .error = report.statistics.is_regression() ? report.statistics.mean_squared_error()
                                                                 : report.statistics.error(),
+                     .seconds = std::accumulate(report.seconds.begin(), report.seconds.end(), 0.0),
                      .error_name = report.statistics.is_regression() ? "MSE" : "error"});
 }
 
@@ -246,11 +292,18 @@ void Loop::look_for_end(double loss) {
 }
 
 // False if a stop cut it off: state_.evaluated then says that it is yet to be made.
+std::optional<moe::Statistics> Loop::evaluate(data::Split split) {
+  const auto begin = Timeline::Clock::now();
+  std::optional<moe::Statistics> found = train::evaluate(split, loader_, *model_, resources_);
+  if (trace_) trace_->add(Timeline::Kind::evaluation, state_.step, begin);
+  return found;
+}
+
 bool Loop::evaluate_validation() {
   state_.evaluated = true;
   if (loader_.dataset().size(data::Split::validation) == 0) return true;
   const auto begin = std::chrono::steady_clock::now();
-  std::optional<moe::Statistics> found = train::evaluate(data::Split::validation, loader_, *model_, resources_);
+  std::optional<moe::Statistics> found = evaluate(data::Split::validation);
   state_.evaluated = found.has_value();
   if (!found) return false;
   validation_ = std::move(found);
@@ -263,7 +316,10 @@ bool Loop::evaluate_validation() {
   if (folder_ == nullptr) return true;
   const index_t epoch = loader_.training().epoch_number(state_.step);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  metrics_->write(evaluation_record_object({"validation", state_.step, epoch, seconds.count()}, *validation_));
+  const EvaluationRecord record{"validation", state_.step, epoch, seconds.count(), wall_milliseconds()};
+  const Json object = evaluation_record_object(record, *validation_);
+  metrics_->write(object);
+  if (events_) events_->write_evaluation(record, object);
   const std::string when = epoch_ends() ? fmt::format("epoch {}", epoch) : fmt::format("step {}", state_.step);
   progress_->print(console::evaluation_line(when, "validation", *validation_));
   if (const std::string warning = collapse_watch_.observe(*validation_); !warning.empty())
@@ -273,22 +329,25 @@ bool Loop::evaluate_validation() {
 
 void Loop::save() {
   if (saved_step_ == state_.step) return;
+  const auto begin = Timeline::Clock::now();
   comm::agree(resources_.communicator, [&] {
     // What is not finite is never published: not even as `best`, or as one of the last.
     train::expect_finite_updates(optimiser_);
     expect_finite_state(*model_);
     if (folder_ != nullptr) folder_->expect_held();
     if (metrics_) metrics_->sync();
+    if (events_) events_->sync();
   });
   save_checkpoint(resources_.communicator, checkpoint_folder_,
                   {config_, state_, *model_, optimiser_, last_batch_, loader_.dataset()},
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
+  if (trace_) trace_->add(Timeline::Kind::checkpoint, state_.step, begin);
 }
 
 Outcome Loop::finish() {
   const auto made = [&](std::optional<moe::Statistics>& statistics, data::Split split) {
-    statistics = train::evaluate(split, loader_, *model_, resources_);
+    statistics = evaluate(split);
     return statistics.has_value();
   };
   // A text is as long as its training is: nobody asks for another pass over it.
@@ -334,7 +393,7 @@ bool Loop::evaluate_best() {
     return true;
   }
   model_->values_changed();
-  best_test_ = train::evaluate(data::Split::test, loader_, *model_, resources_);
+  best_test_ = evaluate(data::Split::test);
   return best_test_.has_value();
 }
 

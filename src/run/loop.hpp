@@ -9,10 +9,12 @@
 #include "console/progress_line.hpp"
 #include "run/collapse_watch.hpp"
 #include "run/config.hpp"
+#include "run/event_log.hpp"
 #include "run/metrics.hpp"
 #include "run/run_checkpoint.hpp"
 #include "run/run_folder.hpp"
 #include "run/summary.hpp"
+#include "run/trace.hpp"
 #include "train/step.hpp"
 
 namespace switchyard::run {
@@ -54,10 +56,15 @@ class Loop {
   bool is_evaluating_step() const;
   bool is_saving_step() const;
   void train_one_step();
+  void record(const train::StepReport& report);
   void look_for_end(double loss);
+  std::optional<moe::Statistics> evaluate(data::Split split);
   bool evaluate_validation();
   Outcome stopped(std::string_view why);
   Outcome train();
+  void start_trace();
+  void write_trace();
+  void note_trace(bool with_others);
   void note_end(ErrorKind kind, const std::string& message);
   [[noreturn]] void end_without_numbers(const Error& error);
   void save();
@@ -88,7 +95,8 @@ class Loop {
   train::Step step_;
 
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  index_t step_under_way_ = 0;  // counts from 1, as metrics do
+  index_t step_under_way_ = 0;    // counts from 1, as metrics do
+  std::unique_ptr<Trace> trace_;  // output.trace, until it is written
   train::Agreement agreed_;
   moe::Statistics last_batch_;
   double training_seconds_ = 0;
@@ -105,6 +113,7 @@ class Loop {
   // Root only.
   std::ostream* out_;
   std::unique_ptr<MetricsWriter> metrics_;
+  std::unique_ptr<EventLog> events_;  // output.tensorboard
   std::unique_ptr<console::ProgressLine> progress_;
   CollapseWatch collapse_watch_;
 };

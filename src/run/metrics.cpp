@@ -1,9 +1,6 @@
 #include "run/metrics.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -16,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/lines.hpp"
 #include "base/log.hpp"
+#include "base/wall_clock.hpp"
 #include "files/regular_file.hpp"
 #include "files/replacement.hpp"
 #include "moe/regularisers.hpp"
@@ -56,7 +54,7 @@ bool belongs(const std::string& line, index_t step) {
   return found == object.end() || (found->is_number() && found->get<double>() <= static_cast<double>(step));
 }
 
-void add_routing(JsonLine& line, const RoutingStatistics& routing) {
+void add_routing(RecordSink& line, const RoutingStatistics& routing) {
   line.open_array("importance");
   for (const double weights : routing.importance) line.add(weights);
   line.close_array();
@@ -116,7 +114,7 @@ void add_details(Json& object, const RoutingStatistics& routing) {
 
 }  // namespace
 
-void write_step(JsonLine& line, const StepRecord& record, const moe::Statistics& statistics,
+void write_step(RecordSink& line, const StepRecord& record, const moe::Statistics& statistics,
                 const PhaseClock::Seconds& seconds) {
   line.begin();
   line.add("kind", "step");
@@ -148,6 +146,7 @@ void write_step(JsonLine& line, const StepRecord& record, const moe::Statistics&
     line.close_array();
   }
   line.open_object("time");
+  line.add("at", IsoTime(record.at).text());
   for (std::size_t phase = 0; phase < phase_count; ++phase) {
     line.add(name(static_cast<Phase>(phase)), seconds[phase]);
   }
@@ -195,57 +194,29 @@ Json evaluation_record_object(const EvaluationRecord& record, const moe::Statist
     for (std::size_t l = 0; l < statistics.layers.size(); ++l)
       add_details(object["layers"][l], statistics.layers[l].routing);
   }
-  object["time"] = {{"evaluation", record.seconds},
+  object["time"] = {{"at", IsoTime(record.at).text()},
+                    {"evaluation", record.seconds},
                     {"samples_per_second", rate(statistics.samples(), record.seconds)}};
   return object;
-}
-
-MetricsWriter::MetricsWriter(std::filesystem::path path)
-    : file_(files::with_remedy(files::run_place, [&] {
-        return files::File(std::move(path), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
-      })) {}
-
-void MetricsWriter::sync() {
-  files::with_remedy(files::run_place, [&] { file_.sync(); });
 }
 
 void MetricsWriter::write_step(const StepRecord& record, const moe::Statistics& statistics,
                                const PhaseClock::Seconds& seconds) {
   run::write_step(step_line_, record, statistics, seconds);
-  write_line(step_line_.text());
+  file_.append(step_line_.text());
 }
 
 void MetricsWriter::write(const Json& object) {
-  write_line(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  file_.append(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-void MetricsWriter::write_line(std::string_view line) {
-  files::with_remedy(files::run_place, [&] {
-    const files::File::State before = file_.state();
-    if (!lost_ && (before.is_removed || before.size_bytes < size_)) {
-      lost_ = true;
-      log::warn("'{}' was {} while the run writes to it: lines are lost", file_.path().string(),
-                before.is_removed ? "taken away" : "cut");
-    }
-    try {
-      file_.write(line);
-    } catch (const files::Failure&) {
-      // A part of the line may be there. If this fails too, cut_metrics() takes the torn line out at resume.
-      if (::ftruncate(file_.descriptor(), before.size_bytes) != 0)
-        log::warn("'{}' may end with a torn line", file_.path().string());
-      throw;
-    }
-    size_ = before.size_bytes + std::ssize(line);
-  });
-}
-
-index_t cut_metrics(const std::filesystem::path& path, index_t step) {
+index_t cut_metrics(const std::filesystem::path& path, index_t step, index_t every) {
   const auto warn_of_gap = [&](index_t steps) {
-    if (steps >= step) return;
+    if (steps >= step / every) return;
     log::warn(
-        "'{}' has {} of the {} steps before the checkpoint (its end was lost, or it was changed or taken away); "
-        "figures of a report have a gap there",
-        path.string(), steps, step);
+        "'{}' has {} of the {} steps before the checkpoint (its end was lost, it was changed or taken away, or "
+        "metrics.every_steps was larger); figures of a report have a gap there",
+        path.string(), steps, step / every);
   };
   if (!files::is_there(path)) {
     warn_of_gap(0);

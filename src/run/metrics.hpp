@@ -6,15 +6,17 @@
 // which JSON lacks, print as null.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/ids.hpp"
 #include "base/phase_clock.hpp"
 #include "base/span.hpp"
-#include "files/file.hpp"
+#include "files/appended_file.hpp"
 #include "moe/statistics.hpp"
 #include "run/json_line.hpp"
 
@@ -30,10 +32,11 @@ struct StepRecord {
   Span<const double> regularisers;  // losses, in the order of moe::regulariser_kinds()
   double gradient_norm = 0;         // before clipping
   double learning_rate = 0;
+  std::int64_t at = 0;  // when it ended: milliseconds since 1970
 };
-// {"kind": "step", ...} and its line break. `statistics` are those of the step's global batch, `seconds` the
+// {"kind": "step", ...}, to `sink`. `statistics` are those of the step's global batch, `seconds` the
 // root's times. Written without Json objects, whose making takes a tenth of a step of 0.8 ms.
-void write_step(JsonLine& line, const StepRecord& record, const moe::Statistics& statistics,
+void write_step(RecordSink& sink, const StepRecord& record, const moe::Statistics& statistics,
                 const PhaseClock::Seconds& seconds);
 
 struct EvaluationRecord {
@@ -41,6 +44,7 @@ struct EvaluationRecord {
   index_t step = 0;   // steps done
   index_t epoch = 0;  // epochs begun
   double seconds = 0;
+  std::int64_t at = 0;  // when it ended: milliseconds since 1970
 };
 // {"kind": "evaluation", ...}, with the class-by-expert tables (rows: classes).
 Json evaluation_record_object(const EvaluationRecord& record, const moe::Statistics& statistics);
@@ -48,33 +52,28 @@ Json evaluation_record_object(const EvaluationRecord& record, const moe::Statist
 // The figures of a split, as metrics.jsonl, summary.json and `switchyard eval` have them: docs/metrics.md.
 Json evaluation_object(const moe::Statistics& statistics);
 
-// Appends to metrics.jsonl. A line is one write(2): it is whole in the kernel before the next step begins, and
-// outlives a kill of this process. Local to the root.
+// Appends to metrics.jsonl, a record of files::AppendedFile each line. Local to the root.
 class MetricsWriter {
  public:
-  // Opens or makes the file. Throws DataError.
-  explicit MetricsWriter(std::filesystem::path path);
-  // Throws DataError (a full disk, say); the file then ends with the line before.
+  // Opens or makes the file. Throws DataError, as all below.
+  explicit MetricsWriter(std::filesystem::path path) : file_(std::move(path)) {}
   // What was written has reached the disk when it returns: before a checkpoint is published.
-  void sync();
+  void sync() { file_.sync(); }
   void write(const Json& object);
   // The line of a step, which allocates nothing once one was as long.
   void write_step(const StepRecord& record, const moe::Statistics& statistics,
                   const PhaseClock::Seconds& seconds);
 
  private:
-  void write_line(std::string_view line);
-
-  files::File file_;
+  files::AppendedFile file_;
   JsonLine step_line_;
-  index_t size_ = 0;   // of the file when the last line was written
-  bool lost_ = false;  // somebody took it away or cut it: said once
 };
 
 // Takes out of metrics.jsonl every line with a "step" greater than `step`, and every line that is no JSON
 // object (the torn last line of a killed run). Returns how many lines it took out. Called before a run goes on
 // from the checkpoint of `step`; -1 empties the file for a new start. The file is replaced whole or not at all;
-// a missing one stays missing. Needs memory for one line. Throws DataError.
-index_t cut_metrics(const std::filesystem::path& path, index_t step);
+// a missing one stays missing; one with fewer steps than metrics.every_steps = `every` leaves is a warning.
+// Needs memory for one line. Throws DataError.
+index_t cut_metrics(const std::filesystem::path& path, index_t step, index_t every = 1);
 
 }  // namespace switchyard::run

@@ -55,10 +55,31 @@ constexpr std::array checkpoint_fields = {
                                                  "files"),
 };
 
+constexpr config::FieldTable<MetricsOptions> recorded{config::Role::output};
+constexpr std::array metrics_fields = {
+    recorded.integer<&MetricsOptions::every_steps>(
+        "every_steps", 1, config::largest_count,
+        "metrics.jsonl has a record of each step that is a multiple of this, and of that step alone", "steps"),
+};
+
+constexpr config::FieldTable<OutputOptions> shown{config::Role::output};
+constexpr std::array output_fields = {
+    shown.choice<&OutputOptions::tensorboard, config::yes_no_words>(
+        "tensorboard",
+        "yes: the records of metrics.jsonl as TensorBoard reads them, in the run folder's tensorboard"),
+    shown.choice<&OutputOptions::trace, config::yes_no_words>(
+        "trace", "yes: what each rank did when, in the run folder's trace.json, for Perfetto"),
+    shown.integer<&OutputOptions::trace_steps>(
+        "trace_steps", 1, 10'000,
+        "of a trace: so many of the first steps that a process does, and of its last ones", "steps"),
+};
+
 }  // namespace
 
 config::Section run_section() { return {"run", "where and how it runs", run_fields}; }
 config::Section init_section() { return {"init", "the first weights of a new run", init_fields}; }
 config::Section checkpoint_section() { return {"checkpoint", "what is saved, and when", checkpoint_fields}; }
+config::Section metrics_section() { return {"metrics", "what is recorded, and when", metrics_fields}; }
+config::Section output_section() { return {"output", "what is written for other programs", output_fields}; }
 
 }  // namespace switchyard::run

@@ -1,4 +1,4 @@
-// What a configuration says about the run itself: [run], [init] and [checkpoint].
+// What a configuration says about the run itself: [run], [init], [checkpoint], [metrics] and [output].
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,21 @@ struct CheckpointOptions {
   std::int64_t keep_last = 2;
 };
 
+struct MetricsOptions {
+  std::int64_t every_steps = 1;  // a record of each step that is a multiple of this
+};
+
+// What is written besides, for other programs to look at.
+struct OutputOptions {
+  bool tensorboard = false;
+  bool trace = false;
+  std::int64_t trace_steps = 100;  // of a trace, at each end
+};
+
 config::Section run_section();
 config::Section init_section();
 config::Section checkpoint_section();
+config::Section metrics_section();
+config::Section output_section();
 
 }  // namespace switchyard::run

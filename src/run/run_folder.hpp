@@ -16,6 +16,8 @@ namespace switchyard::run {
 //
 //   config.ini      the effective configuration
 //   metrics.jsonl   one object per line (run/metrics.hpp)
+//   tensorboard/    the same for TensorBoard (run/event_log.hpp)
+//   trace.json      what each rank did when (run/trace.hpp)
 //   summary.json    the result (run/summary.hpp)
 //   checkpoints/    step-0000200.h5 and so on (checkpoint/checkpoint.hpp)
 //   lock            who writes here
@@ -34,6 +36,8 @@ class RunFolder {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config_file() const { return path_ / "config.ini"; }
   std::filesystem::path metrics_file() const { return path_ / "metrics.jsonl"; }
+  std::filesystem::path event_folder() const { return path_ / "tensorboard"; }
+  std::filesystem::path trace_file() const { return path_ / "trace.json"; }
   std::filesystem::path summary_file() const { return path_ / "summary.json"; }
   std::filesystem::path checkpoint_folder() const { return path_ / "checkpoints"; }
 

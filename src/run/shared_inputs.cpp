@@ -34,7 +34,8 @@ bool comes_to_hold(const std::filesystem::path& path, const std::string& content
 
 }  // namespace
 
-void expect_same_data(comm::Communicator& communicator, const data::Identity& data) {
+void expect_same_data(comm::Communicator& communicator, const data::Dataset& dataset) {
+  const data::Identity& data = dataset.identity();
   const std::string advice =
       "(the ranks have read different data); give data.dir or data.file the same content on every host";
   const std::vector<comm::Compared> things = {
@@ -42,6 +43,7 @@ void expect_same_data(comm::Communicator& communicator, const data::Identity& da
       {"the number of validation samples", fmt::format("{}", data.validation_samples), advice},
       {"the number of test samples", fmt::format("{}", data.test_samples), advice},
       {"the digest of the data", data.digest, advice},
+      {"the digest of the samples' ids", dataset.ids_digest(), advice},
   };
   comm::expect_same(communicator, ErrorKind::data, things);
 }

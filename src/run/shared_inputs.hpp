@@ -8,8 +8,9 @@
 
 namespace switchyard::run {
 
-// Throws DataError on every rank if the ranks read different samples, wherever each has its copy. Collective.
-void expect_same_data(comm::Communicator& communicator, const data::Identity& data);
+// Throws DataError on every rank if the ranks read different samples or ids of them, wherever each has its
+// copy. Collective.
+void expect_same_data(comm::Communicator& communicator, const data::Dataset& dataset);
 
 // Throws DataError on every rank if one of them does not see the run folder that the root holds: it looks for
 // the root's lock file, for two seconds, since a network file system may show it late. Collective.

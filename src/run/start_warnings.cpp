@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "base/span.hpp"
@@ -82,7 +83,13 @@ void warn_of_classes(const data::Dataset& dataset, Warnings& warnings) {
     if (counts[c] == 0) missing.push_back(c);
   }
   constexpr std::size_t listed = 10;
-  if (!missing.empty()) {
+  if (2 * missing.size() > counts.size() && missing.size() > listed) {
+    warnings.push_back(fmt::format(
+        "most classes have no training sample ({} of {}, and the model has an output for each: labels go up to {}); "
+        "number the labels from 0 without gaps",
+        console::grouped(std::ssize(missing)), console::grouped(std::ssize(counts)),
+        console::grouped(std::ssize(counts) - 1)));
+  } else if (!missing.empty()) {
     const Span<const std::size_t> some = Span(missing).first(std::min(listed, missing.size()));
     warnings.push_back(
         fmt::format("{} {}{} {} no training sample (of classes 0 to {}); number the labels from 0 without gaps",
@@ -224,6 +231,7 @@ std::vector<std::string> start_warnings(const Config& config, const data::Datase
         "train.precision = bf16 on a processor without products of bf16 (they are widened to float32, which takes longer "
         "than float32 does); use float32");
   }
+  std::ranges::move(dataset.remarks(), std::back_inserter(warnings));
   warn_of_classes(dataset, warnings);
   warn_of_targets(dataset, warnings);
   warn_of_channels(config.data, dataset, warnings);

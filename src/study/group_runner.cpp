@@ -22,7 +22,7 @@ std::string key_of(const run::Config& config) {
   run::Config samples;
   samples.data = run::data_options(config);
   std::string key = run::schema().to_ini(samples);
-  if (run::data_purpose(config).labels == data::Labels::numbers) key += "labels=numbers\n";
+  if (run::labels_of(config) == data::Labels::numbers) key += "labels=numbers\n";
   // Samples that are made up follow run.seed where they have no seed of their own; files ignore it.
   if (!data::reads_files(config.data) && config.data.seed == 0)
     key += fmt::format("seed={}\n", config.run.seed);
@@ -75,7 +75,7 @@ Ended GroupRunner::train(const Job& job) {
     dataset = &dataset_of(job.config);
     check_selectable(*options_, job, dataset->size(data::Split::validation));
   });
-  run::expect_same_data(*group_, dataset->identity());
+  run::expect_same_data(*group_, *dataset);
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
   std::optional<comm::ReplicaGroup> replicas;

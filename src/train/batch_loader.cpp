@@ -25,10 +25,10 @@ BatchLoader::BatchLoader(const Options& options, std::uint64_t seed, const data:
 model::Task task_of(const data::Dataset& dataset) {
   model::Task task{.sample = dataset.shape(),
                    .classes = dataset.class_count(),
-                   .targets = dataset.target_count(),
                    .groups = dataset.group_count(),
                    .group_names = dataset.group_names(),
-                   .window = dataset.window()};
+                   .window = dataset.window(),
+                   .targets = dataset.target_count()};
   const data::Normalisation* const scales = dataset.target_scales();
   task.target_units =
       scales != nullptr ? scales->standard_deviation : std::vector<double>(as_size(task.targets), 1.0);
@@ -65,10 +65,15 @@ const float* BatchLoader::all_rows(data::Split split) {
   if (const float* const rows = dataset_->rows(split)) return rows;
   HeldSamples* const held = held_of(split);
   if (held == nullptr) return nullptr;
-  resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
-    const IndexRange part = tiles_.rows(tile);
-    held->make(Span<const index_t>(samples_).subspan(part.begin, part.size()));
-  });
+  try {
+    resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
+      const IndexRange part = tiles_.rows(tile);
+      held->make(Span<const index_t>(samples_).subspan(part.begin, part.size()));
+    });
+  } catch (const DataError&) {
+    failure_ = std::current_exception();
+    return nullptr;
+  }
   return held->rows();
 }
 
@@ -76,6 +81,11 @@ const float* BatchLoader::all_rows(data::Split split) {
 tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<data::Visit>& visit) {
   const auto count = std::ssize(samples_);
   const index_t features = dataset_->shape().features();
+  const auto zeros = [&] {
+    const Span<float> rows = resources_.context.workspace().allocate<float>(count * features);
+    std::ranges::fill(rows, 0.0f);
+    return tensor::ConstMatrix{rows.data(), count, features};
+  };
   if (const float* const all = all_rows(split)) {
     const bool neighbours =
         count == 0 || (samples_.back() - samples_.front() == count - 1 && std::ranges::is_sorted(samples_));
@@ -86,13 +96,19 @@ tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<da
     for (std::size_t n = 0; n < samples_.size(); ++n) index[n] = static_cast<std::int32_t>(samples_[n]);
     return tensor::RowSource(index.data(), count, tensor::ConstMatrix(all, dataset_->size(split), features));
   }
+  if (failure_) return zeros();
   const tensor::Matrix rows{resources_.context.workspace().allocate<float>(count * features).data(), count,
                             features};
-  resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
-    const IndexRange part = tiles_.rows(tile);
-    dataset_->fill(split, Span<const index_t>(samples_).subspan(part.begin, part.size()), rows.rows_from(part),
-                   visit);
-  });
+  try {
+    resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
+      const IndexRange part = tiles_.rows(tile);
+      dataset_->fill(split, Span<const index_t>(samples_).subspan(part.begin, part.size()),
+                     rows.rows_from(part), visit);
+    });
+  } catch (const DataError&) {
+    failure_ = std::current_exception();
+    return zeros();
+  }
   return tensor::ConstMatrix(rows);
 }
 
@@ -159,14 +175,14 @@ void BatchLoader::load_truth(data::Split split, nn::Batch& loaded) {
     loaded.targets = targets;
   } else {
     const Span<std::int32_t> labels = workspace.allocate<std::int32_t>(samples);
-    if (const HeldSamples* const held = held_of(split)) {
+    if (const HeldSamples* const held = held_of(split); held != nullptr && !failure_) {
       for (index_t n = 0; n < samples; ++n) labels[n] = held->label(samples_[n]);
     } else {
       dataset_->fill_labels(split, samples_, labels);
     }
     loaded.labels = labels;
   }
-  if (split == data::Split::train && dataset_->has_weights()) {
+  if (split == data::Split::train && dataset_->has_weights(split)) {
     const Span<float> weights = workspace.allocate<float>(samples);
     dataset_->fill_weights(samples_, weights);
     loaded.weights = weights;

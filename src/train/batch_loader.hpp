@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <exception>
 #include <optional>
 #include <vector>
 
@@ -31,6 +32,14 @@ class BatchLoader {
   void hold_samples(index_t most_bytes);
   // What is kept takes so much once all samples were used.
   index_t held_bytes() const;
+
+  // A batch whose samples cannot be read (a file that is changed) is of zeros, so that this rank comes to where
+  // the others wait: whoever asked for it then calls expect_loaded() on all ranks that know of it, which throws
+  // the DataError where there is one.
+  bool has_failed() const { return failure_ != nullptr; }
+  void expect_loaded() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
 
   const data::Batching& training() const { return training_; }
   const data::Dataset& dataset() const { return *dataset_; }
@@ -66,6 +75,7 @@ class BatchLoader {
   std::array<HeldSamples, 2> held_;  // training, validation
   nn::BatchTiles tiles_;
   Vector<index_t> samples_;
+  std::exception_ptr failure_;
 };
 
 }  // namespace switchyard::train

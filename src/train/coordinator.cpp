@@ -43,8 +43,8 @@ void Coordinator::read_squares() {
   }
 }
 
-Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::Statistics& statistics,
-                             StopConditions conditions) {
+Agreement Coordinator::agree(const optim::Optimiser& optimiser, const BatchLoader& loader,
+                             moe::Statistics& statistics, StopConditions conditions) {
   auto& [communicator, data_plane, context, replicas] = resources_;
   index_t counts = 0;
   statistics.for_each_counts([&](Span<std::int64_t> of) { counts += std::ssize(of); });
@@ -56,13 +56,18 @@ Agreement Coordinator::agree(const optim::Optimiser& optimiser, moe::Statistics&
   std::int64_t& broken = message_[message_.size() - 3];
   std::int64_t& stop = message_[message_.size() - 2];
   std::int64_t& time = message_[message_.size() - 1];
-  broken = optimiser.not_finite().empty() ? 0 : 1;
+  broken = optimiser.not_finite().empty() && !loader.has_failed() ? 0 : 1;
   stop = conditions.stop_requested ? 1 : 0;
   time = conditions.out_of_time && communicator.is_root() ? 1 : 0;
 
   data_plane.all_reduce_sum(context, message_);
 
-  if (broken > 0) comm::agree(communicator, [&] { expect_finite_updates(optimiser); });
+  if (broken > 0) {
+    comm::agree(communicator, [&] {
+      loader.expect_loaded();
+      expect_finite_updates(optimiser);
+    });
+  }
   place = message_.begin() + norms_.squares();
   statistics.for_each_counts([&](Span<std::int64_t> of) {
     std::copy_n(place, of.size(), of.begin());

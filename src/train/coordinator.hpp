@@ -8,6 +8,7 @@
 #include "comm/resources.hpp"
 #include "moe/statistics.hpp"
 #include "optim/optimiser.hpp"
+#include "train/batch_loader.hpp"
 
 namespace switchyard::train {
 
@@ -39,7 +40,9 @@ class Coordinator {
 
   // Collective. statistics' counts become those of the global batch. Throws NumericError on all ranks if the
   // norm is not finite, or an earlier update left something that is not. out_of_time of the root rank counts.
-  Agreement agree(const optim::Optimiser& optimiser, moe::Statistics& statistics, StopConditions conditions);
+  // And the DataError of a batch that could not be read on some rank.
+  Agreement agree(const optim::Optimiser& optimiser, const BatchLoader& loader, moe::Statistics& statistics,
+                  StopConditions conditions);
 
  private:
   void write_squares(const nn::ParameterSlice& slice);

@@ -27,10 +27,13 @@ std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, 
   const index_t batches = loader.evaluation_batches(split);
   for (index_t b = 0; b < batches; ++b) {
     communicator.set_phase(b, name(split));
-    if (comm::on_any_rank(communicator, stop_requested())) return std::nullopt;
     context.workspace().reset();
     batch_statistics.clear();
     const nn::Batch batch = loader.evaluation_batch(split, b);
+    if (comm::on_any_rank(communicator, stop_requested() || loader.has_failed())) {
+      comm::agree(communicator, [&] { loader.expect_loaded(); });
+      return std::nullopt;
+    }
     model.forward({context, batch, nn::Mode::evaluation, clock}, batch_statistics);
     total.add(batch_statistics);
   }

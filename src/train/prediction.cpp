@@ -46,6 +46,7 @@ SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& m
     context.workspace().reset();
     statistics.clear();
     const nn::Batch batch = loader.evaluation_batch(split, b);
+    comm::agree(communicator, [&] { loader.expect_loaded(); });
     const nn::Pass pass{context, batch, nn::Mode::evaluation, clock};
     model.forward(pass, statistics);
     const std::optional<model::Predictions> some = model.predictions(pass);
@@ -65,12 +66,13 @@ SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& m
     gather<std::int32_t>(resources, some->experts, all.slots, all.experts);
     gather<float>(resources, joined_rows(some->gate_weights), all.slots, all.gate_weights);
     if (!with_expert_outputs) continue;
-    Vector<float> rows(std::ssize(some->experts) * outputs);
+    all.outputs = some->expert_outputs.cols;
+    Vector<float> rows(std::ssize(some->experts) * all.outputs);
     for (index_t slot = 0; slot < std::ssize(some->experts); ++slot) {
       if (!some->dropped.empty() && some->dropped[slot] != 0) continue;
-      std::copy_n(some->expert_outputs.row(slot), outputs, rows.data() + slot * outputs);
+      std::copy_n(some->expert_outputs.row(slot), all.outputs, rows.data() + slot * all.outputs);
     }
-    gather<float>(resources, rows, all.slots * outputs, all.expert_outputs);
+    gather<float>(resources, rows, all.slots * all.outputs, all.expert_outputs);
   }
   return all;
 }

@@ -37,10 +37,12 @@ void Step::learn_from_part(index_t step, index_t part) {
 const StepReport& Step::run(index_t step, StopConditions conditions) {
   auto& [loader, model, optimiser] = learner_;
   resources_.communicator.set_phase(step, "train");
-  (void)clock_.take();
+  Timeline* const timeline = resources_.communicator.timeline();
+  clock_.restart(timeline);
+  if (timeline != nullptr) timeline->begin_step(step + 1, clock_.since());
   for (index_t part = 0; part < loader.parts_of(step); ++part) learn_from_part(step, part);
   clock_.enter(Phase::reduction);
-  report_.agreed = coordinator_.agree(optimiser, report_.statistics, conditions);
+  report_.agreed = coordinator_.agree(optimiser, loader, report_.statistics, conditions);
   clock_.enter(Phase::update);
   report_.learning_rate = optim::learning_rate(options_, horizon_, step);
   optimiser.update(resources_.context,
@@ -53,6 +55,7 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
   model.after_update(report_.statistics);
 
   report_.seconds = clock_.take();
+  if (timeline != nullptr) timeline->end_step(clock_.since());
   return report_;
 }
 

@@ -32,7 +32,8 @@ class Readme(runs.RunTest):
     FEW = {
         "train": ["--train.max_steps=4"],
         "study": ["--train.max_steps=2", "--study.seeds=1", "--study.selection_seeds=1", "--study.selection_epochs=1"],
-        "samples": [], "plan": [], "eval": [], "report": [], "inspect": [], "diff": [], "resume": [],
+        "samples": [], "convert": [], "new": [], "plan": [], "eval": [], "report": [], "list": [], "inspect": [], "diff": [],
+        "resume": [],
     }
 
     def run_line(self, words):
@@ -50,7 +51,7 @@ class Readme(runs.RunTest):
         lines = [words for words in commands(SOURCE / "README.md") if "build/release/switchyard" in words]
         seen = {self.run_line(words) for words in lines}
         self.assertEqual(seen, set(self.FEW))
-        for file in ("runs/one/report.html", "samples.h5", "runs/studies/importance/study.md"):
+        for file in ("runs/one/report.html", "comparison.html", "samples.h5", "runs/studies/importance/study.md"):
             self.assertTrue((self.folder / file).is_file(), file)
 
 

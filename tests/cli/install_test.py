@@ -69,7 +69,8 @@ class Installed(runs.RunTest):
         self.assertEqual(programs, ["switchyard", "switchyard-run"])
         for file in ("LICENSE", "CHANGELOG.md", "docs/architecture.md"):
             self.assertTrue((self.prefix / "share/doc/switchyard" / file).is_file(), file)
-        self.assertTrue((self.prefix / "share/switchyard/slurm.sbatch").is_file())
+        for file in ("slurm.sbatch", "python/pyproject.toml", "python/switchyard_reader/model.py"):
+            self.assertTrue((self.prefix / "share/switchyard" / file).is_file(), file)
         self.assertEqual(list(self.prefix.rglob("*.a")) + list(self.prefix.rglob("*test*")), [])
 
 
@@ -97,12 +98,17 @@ class Completion(runs.RunTest):
             self.assertLessEqual(set(keys), set(self.complete(command, "--")), command)
 
     def test_the_options_of_each_command(self):
-        self.assertEqual(self.complete("report", "--"), ["--help", "--out="])
+        self.assertEqual(self.complete("report", "--"), ["--data.dir=", "--help", "--out=", "--predictions="])
+        self.assertEqual(self.complete("list", "--"), ["--format=", "--help"])
         self.assertEqual(self.complete("eval", "--sp"), ["--split="])
         self.assertIn("--train.max_steps=", self.complete("resume", "--train"))
         self.assertNotIn("--model.gate=", self.complete("resume", "--"))
         self.assertEqual(self.complete("study", "--study.see"), ["--study.seeds="])
         self.assertEqual(self.complete("doctor", "--"), ["--help"])
+        self.assertEqual(self.complete("convert", "--csv"), ["--csv.cluster=", "--csv.id=", "--csv.label=", "--csv.weight="])
+        self.assertEqual(self.complete("convert", "--o"), ["--out="])
+        self.assertIn("--data=", self.complete("new", "--data"))
+        self.assertEqual(self.complete("new", "--moe"), [])
 
     def test_other_words_are_files(self):
         self.assertEqual(self.complete("train", "conf"), [])

@@ -197,6 +197,24 @@ class Sources(OwnData):
                                          data["train"]["labels"])
 
 
+    def test_samples_of_whole_numbers_are_numbers(self):
+        plain = blobs()
+        for arrays in plain.values():
+            arrays["samples"] = numpy.round(arrays["samples"])
+        first = self.trained(self.hdf5_keys(plain))
+        for dtype in (numpy.int8, numpy.int16, numpy.int32):
+            data = {split: {**arrays, "samples": arrays["samples"].astype(dtype)} for split, arrays in plain.items()}
+            for keys in (self.hdf5_keys(data), self.npy_keys(data)):
+                self.assert_same_run(first, self.trained(keys))
+
+    def test_labels_may_be_booleans(self):
+        data = blobs()
+        for arrays in data.values():
+            arrays["labels"] = arrays["labels"] == 1
+        for keys in (self.hdf5_keys(data), self.npy_keys(data)):
+            numpy.testing.assert_array_equal(self.samples(keys)["train"]["labels"], data["train"]["labels"].astype(int))
+
+
 class Scales(OwnData):
     def assert_scaled(self, keys, data, mean, deviation, unit=1.0):
         found = self.samples(keys)
@@ -286,7 +304,7 @@ class Wrong(OwnData):
     def test_negative_labels(self):
         labels = blobs()["train"]["labels"]
         labels[17] = -1
-        self.assert_hdf5_refused("train/labels", labels, "train/labels[17] is -1")
+        self.assert_hdf5_refused("train/labels", labels, "train/labels[17] is -1 (the first row is [0]")
 
     def test_huge_labels(self):
         labels = blobs()["train"]["labels"].astype(numpy.uint64)
@@ -306,7 +324,7 @@ class Wrong(OwnData):
         self.assert_hdf5_refused("train/labels", numpy.zeros((400, 1), int), "train/labels is 400 x 1")
 
     def test_samples_of_another_type(self):
-        self.assert_hdf5_refused("train/samples", numpy.zeros((400, FEATURES), numpy.int16), "train/samples is int16")
+        self.assert_hdf5_refused("train/samples", numpy.zeros((400, FEATURES), numpy.int64), "train/samples is int64")
         self.assert_hdf5_refused("train/samples", numpy.zeros((400, FEATURES), ">f4"), "train/samples is float32, big-endian")
         self.assert_hdf5_refused("train/samples", numpy.array([[b"a"] * FEATURES] * 400), "train/samples is text")
 
@@ -410,11 +428,11 @@ class Wrong(OwnData):
                 ("x,y\n1,2\n", "no column 'label'", "x, y", "csv.label"),
                 ("x,label\n1,0\n2,0,5\n", "3 fields in row 2"),
                 ("x,label\n1,0\n2\n", "1 fields in row 2"),
-                ("x,label\nred,0\n", "'red' in column 'x' of row 1", "pandas.get_dummies"),
+                ("x,label\nred,0\n", "'red' in column 'x' of row 1 (row 1 is the first below the header", "pandas.get_dummies"),
                 ("x,label\n1,0\n,0\n", "nothing in column 'x' of row 2"),
                 ("x,label\n1,cat\n", "'cat' in column 'label' of row 1", "pandas.Categorical"),
                 ("x,label\n1,0\n1,0.5\n", "'0.5' in column 'label' of row 2"),
-                ("x,label\n1,0\n1,-2\n", "label[1] is -2"),
+                ("x,label\n1,0\n1,-2\n", "label of row 2 is -2", "the first row below the header is row 1"),
                 ("x,label\n1,0\nnan,1\n", "'nan' in column 'x' of row 2"),
                 ("x,label\n1e39,0\n", "'1e39' in column 'x' of row 1", "a finite float32"),
                 (",x,label\n0,1,0\n", "column 1 without a name", "index=False"),
@@ -424,7 +442,7 @@ class Wrong(OwnData):
                 ("x,label\n1,0\n1,1\n", "holds 2 samples, too few"),
                 ("x,x,label\n1,2,0\n", "two columns called 'x'"),
                 ("label\n0\n", "no column of numbers"),
-                ('x,label\n1,0\n"2,1\n', "behind row 2", "quotes")):
+                ('x,label\n1,0\n"2,1\n', "behind row 1, counted below the header from 1", "quotes")):
             folder = self.new_path("csv")
             folder.mkdir()
             (folder / "train.csv").write_text(text)
@@ -459,6 +477,110 @@ class Wrong(OwnData):
         pathlib.Path(keys["data.file"]).touch()
         finished = running.wait()
         self.expect_failure(finished, 3, "own.h5: ", "was changed while it is read", kind="DataError")
+
+
+    def test_a_file_that_changes_while_ranks_read_it(self):
+        """All of them see it, and one sentence is said, whether a step or an evaluation was under way."""
+        for keys in ({"train.epochs": 10_000}, {"train.epochs": 10_000, "train.evaluate_every_steps": 1}):
+            keys = {**keys, **self.hdf5_keys(blobs(splits={"train": 4000, "validation": 4000, "test": 90}))}
+            run = self.new_path()
+            running = runs.Running("train", self.configuration(), *self.words(
+                {**keys, "run.dir": run, "train.log_every_steps": 1, "train.order": "fixed", "train.batch_size": 512}), ranks=3)
+            self.assertTrue(running.wait_until(lambda: (run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size))
+            pathlib.Path(keys["data.file"]).touch()
+            self.expect_failure(running.wait(), 3, "was changed while it is read", kind="DataError")
+
+    def test_a_file_that_one_rank_cannot_read(self):
+        """The others are where they agree, and say so with it."""
+        keys = self.hdf5_keys(blobs(splits={"train": 4000, "validation": 400, "test": 90}))
+        for nth in (500, 1400):  # a row of each of some 1,330 in steps, then of 130 in an evaluation
+            words = self.words({**keys, "run.dir": self.new_path(), "train.epochs": 1, "train.batch_size": 512})
+            finished = runs.switchyard("train", self.configuration(), *words, ranks=3,
+                                       environment=runs.fault("pread", nth, "5", 1, path=keys["data.file"]))
+            self.expect_failure(finished, 3, "train/samples cannot be read", kind="DataError")
+            self.assertRegex(finished.err, r"\[0/3 .*DataError: rank 1.*Input/output error")  # agreed, not ended by rank 1
+
+    def test_an_enumeration_is_no_label(self):
+        file = write_hdf5(self.new_path("own.h5"), blobs(), **{"train/labels": None})
+        kinds = h5py.enum_dtype({"FALSE": 0, "MAYBE": 1}, basetype="i1")
+        with h5py.File(file, "a") as out:
+            out.create_dataset("train/labels", data=numpy.zeros(400, "i1"), dtype=kinds)
+        self.assert_refused({"data.source": "hdf5", "data.file": file}, "train/labels is an enumeration")
+
+    def test_a_label_that_would_make_a_giant_of_the_model(self):
+        labels = blobs()["train"]["labels"]
+        labels[211] = 999_999
+        self.assert_hdf5_refused("train/labels", labels, "train/labels[211] is 999999", "end below 10000")
+        clusters = blobs()["train"]["clusters"]
+        clusters[5] = 10_000
+        self.assert_hdf5_refused("train/clusters", clusters, "train/clusters[5] is 10000")
+
+
+class Hints(OwnData):
+    """What is probably not meant so is said before a run begins, once."""
+
+    def warned(self, keys, ranks=2):
+        words = self.words({**keys, "run.dir": self.new_path(), "train.max_steps": 1})
+        finished = self.expect(runs.switchyard("train", self.configuration(), *words, ranks=ranks), 0)
+        return " ".join((finished.out + finished.err).split())
+
+    def test_tables_that_nothing_reads(self):
+        keys = self.csv_keys(blobs())
+        self.assertNotIn("not read", self.warned(keys))
+        (keys["data.dir"] / "validation.csv").rename(keys["data.dir"] / "val.csv")
+        said = self.warned(keys)
+        self.assertEqual(said.count("val.csv in"), 1)
+        self.assertIn("is not read (train.csv, validation.csv and test.csv are)", said)
+
+    def test_a_column_that_names_samples(self):
+        keys = self.csv_keys(blobs())
+        for file in keys["data.dir"].iterdir():
+            file.write_text(file.read_text().replace("x2", "ID", 1))
+        said = self.warned(keys)
+        self.assertEqual(said.count("the column 'ID'"), 1)
+        self.assertIn("set csv.id = ID", said)
+
+    def test_most_classes_without_samples(self):
+        data = blobs()
+        data["train"]["labels"][7] = 500
+        said = self.warned(self.hdf5_keys(data))
+        self.assertIn("most classes have no training sample (497 of 501", said)
+
+    def test_ranks_with_other_ids(self):
+        words = []
+        for shift in (0, 1):
+            data = blobs()
+            for arrays in data.values():
+                arrays["ids"] = numpy.arange(len(arrays["labels"])) + shift
+            words.append(self.words({**self.hdf5_keys(data), "run.dir": self.folder / "never"}))
+        config = self.configuration()
+        finished = runs.different_ranks(*(runs.Rank("train", config, *some) for some in words))
+        self.expect_failure(finished, 3, "the digest of the samples' ids", kind="DataError")
+
+
+class OfOthers(OwnData):
+    """Data that are not the run's, in `eval` and `predict`."""
+
+    def test_an_evaluation_takes_the_splits_of_a_file(self):
+        run = self.trained({**self.hdf5_keys(blobs(splits={"train": 400})), "data.validation_samples": 50, "data.test_samples": 60})
+        file = write_hdf5(self.new_path("other.h5"), blobs(seed=2))
+        for split, count in SPLITS.items():
+            finished = self.expect(runs.switchyard("eval", run, f"--data.file={file}", f"--split={split}"), 0)
+            self.assertEqual(json.loads(finished.out)["samples"], count)
+
+    def test_predictions_leave_no_sample_out_in_silence(self):
+        run = self.trained(self.hdf5_keys(blobs(splits={"train": 400})))
+        out = self.new_path("predictions.csv")
+        count = lambda: len(out.read_text().splitlines()) - 1
+        self.expect(runs.switchyard("predict", run, f"--out={out}"), 0)  # its own: a fifth is for test
+        self.assertEqual(count(), 80)
+        file = write_hdf5(self.new_path("other.h5"), blobs(seed=2, splits={"train": 100}))
+        for split, some in (("test", 20), ("train", 70)):
+            finished = runs.switchyard("predict", run, f"--out={out}", f"--data.file={file}", f"--split={split}", ranks=2)
+            self.expect_failure(finished, 3, f"the {split} split is {some} of the 100 training samples", "test/samples", kind="DataError")
+        file = write_hdf5(self.new_path("other.h5"), blobs(seed=2, splits={"test": 100}))
+        self.expect(runs.switchyard("predict", run, f"--out={out}", f"--data.file={file}"), 0)
+        self.assertEqual(count(), 100)
 
 
 class Large(OwnData):
@@ -511,10 +633,10 @@ class Page(OwnData):
 
     def test_its_commands_run(self):
         page = (SOURCE / "docs/own_data.md").read_text(encoding="utf-8")
-        [program] = re.findall(r"(?ms)^```python\n(.*?)^```", page)
+        program = "".join(re.findall(r"(?ms)^```python\n(.*?)^```", page))
         subprocess.run([sys.executable, "-c", program], check=True, cwd=self.folder)
         lines = re.findall(r"(?m)^    switchyard (.*)$", page)
-        self.assertEqual([line.split()[0] for line in lines], ["train", "eval", "report", "predict", "predict"])
+        self.assertEqual([line.split()[0] for line in lines], ["new", "train", "eval", "report", "predict", "predict", "train", "predict"])
         for line in lines:
             words = [SOURCE / word if word.startswith("configs/") else word for word in line.split()]
             self.expect(runs.switchyard(*words, cwd=self.folder), 0)
@@ -524,6 +646,9 @@ class Page(OwnData):
             self.assertEqual({name for name, values in found.items() if values.shape}, documented)
         with open(self.folder / "predictions.csv", newline="") as file:
             self.assertEqual(len(list(csv.reader(file))), 101)
+        self.assertGreater(runs.summary(self.folder / "runs/prices")["test"]["r2"], 0.7)
+        with open(self.folder / "prices.csv", newline="") as file:
+            self.assertEqual(next(csv.reader(file))[:4], ["id", "prediction", "label", "expert_0"])
 
 
 class Keys(OwnData):

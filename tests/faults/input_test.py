@@ -90,7 +90,7 @@ class Data(runs.RunTest):
         file = self.copy / "t10k-labels-idx1-ubyte"
         labels = runs.numpy.zeros(99)
         runs.write_idx(file, labels)
-        self.check("holds 100 images but", "99 labels")
+        self.check("t10k-labels-idx1-ubyte has 99 numbers", "has 100 samples")
 
     def test_another_kind_of_file(self):
         (self.copy / "train-labels-idx1-ubyte").write_text("no labels at all\n")

@@ -22,8 +22,9 @@ def study():
 
 
 def idx():
-    for shape in ((5,), (3, 4, 4)):
-        content = struct.pack(">HBB", 0, 8, len(shape)) + struct.pack(f">{len(shape)}I", *shape) + bytes(numpy.prod(shape))
+    for code, size, shape in ((8, 1, (5,)), (8, 1, (3, 4, 4)), (9, 1, (3,)), (11, 2, (2, 3)), (12, 4, (5,)), (13, 4, (2, 1, 2, 2)),
+                              (14, 8, (2, 2))):
+        content = struct.pack(">HBB", 0, code, len(shape)) + struct.pack(f">{len(shape)}I", *shape) + bytes(size * numpy.prod(shape))
         yield content
         yield gzip.compress(content, mtime=0)
 

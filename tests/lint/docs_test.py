@@ -45,6 +45,7 @@ class Documents(unittest.TestCase):
     def test_one_version(self):
         version = re.search(r"project\(switchyard VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text()).group(1)
         self.assertIn(f"\nversion: {version}\n", (ROOT / "CITATION.cff").read_text())
+        self.assertIn(f'__version__ = "{version}"', (ROOT / "python/switchyard_reader/version.py").read_text())
         changes = re.findall(r"(?m)^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text())
         self.assertEqual(changes[0], "Unreleased")
 

@@ -11,6 +11,7 @@ _LOWER = ["base", "config", "device", "tensor"]
 ALLOWED = {
     "base": [],
     "files": ["base"],
+    "events": ["base", "files"],
     "config": ["base"],
     "device": ["base"],
     "tensor": ["base", "device"],
@@ -30,7 +31,7 @@ ALLOWED = {
     "train": [*_LOWER, "ops", "comm", "data", "nn", "moe", "model", "optim"],
     "console": ["base", "config", "moe"],
 }
-ALLOWED["run"] = ["files", *ALLOWED["train"], "train", "checkpoint", "console"]
+ALLOWED["run"] = ["files", "events", *ALLOWED["train"], "train", "checkpoint", "console"]
 ALLOWED["interchange"] = [*ALLOWED["run"], "run"]
 ALLOWED["study"] = ["base", "files", "config", "device", "comm", "data", "moe", "checkpoint", "report", "console", "run"]
 ALLOWED["cli"] = list(ALLOWED)

@@ -31,7 +31,7 @@ def findings(text):
 
 class Project(unittest.TestCase):
     def test_is_spelt_in_the_british_way(self):
-        files = [file for folder in ("src", "docs", "tests", "configs", "launch", ".ci")
+        files = [file for folder in ("src", "python", "docs", "tests", "configs", "launch", ".ci")
                  for file in rules.source_files(ROOT / folder, WRITTEN)]
         files += [file for file in ROOT.iterdir() if file.suffix in WRITTEN]
         self.assertGreater(len(files), 500)

@@ -18,6 +18,11 @@ class Sources(unittest.TestCase):
     def test_tests_are_short(self):
         self.assertEqual(rules.findings(ROOT / "tests", [rules.length_findings]), [])
 
+    def test_the_reader_is_short(self):
+        files = rules.source_files(ROOT / "python", {".py"})
+        self.assertGreater(len(files), 5)
+        self.assertEqual([file for file in files if list(rules.length_findings(file.read_text(encoding="utf-8"), file))], [])
+
 
 class Planted(unittest.TestCase):
     def findings(self, text):

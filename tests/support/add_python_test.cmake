@@ -4,17 +4,17 @@
 # other and for the launcher most of the time.
 include_guard(GLOBAL)
 
-# Debian's python3, since h5py is a package of it; another python3 may come first in PATH.
+# Debian's python3, since h5py and pandas are packages of it; another python3 may come first in PATH.
 find_program(SWITCHYARD_PYTHON python3 HINTS /usr/bin NO_DEFAULT_PATH)
 find_program(SWITCHYARD_PYTHON python3)
 set(sy_python_error 1)
 if(SWITCHYARD_PYTHON)
-  execute_process(COMMAND ${SWITCHYARD_PYTHON} -c "import h5py, numpy" RESULT_VARIABLE sy_python_error
+  execute_process(COMMAND ${SWITCHYARD_PYTHON} -c "import h5py, numpy, pandas" RESULT_VARIABLE sy_python_error
                   OUTPUT_QUIET ERROR_QUIET)
 endif()
 if(NOT sy_python_error EQUAL 0)
-  message(FATAL_ERROR "the tests of the program need Python 3 with h5py and numpy (found: ${SWITCHYARD_PYTHON}, which "
-                      "cannot import them); install python3-h5py, or configure with -DSWITCHYARD_TESTS=OFF")
+  message(FATAL_ERROR "the tests of the program need Python 3 with h5py, numpy and pandas (found: ${SWITCHYARD_PYTHON}, which "
+                      "cannot import them); install python3-h5py and python3-pandas, or configure with -DSWITCHYARD_TESTS=OFF")
 endif()
 
 function(sy_python_test name)

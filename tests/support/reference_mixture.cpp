@@ -409,6 +409,8 @@ double sample_loss(const MixtureCase& test, const Choice& choice,
     case model::Loss::likelihood:
     case model::Loss::stochastic:
     case model::Loss::predicted_loss:
+    case model::Loss::squared_error:  // of real numbers: tests/cli/regression_test.py
+    case model::Loss::gaussian:
       break;
     case model::Loss::cross_entropy:
       return cross_entropy(sum, label);

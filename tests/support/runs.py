@@ -22,6 +22,9 @@ import unittest
 import h5py
 import numpy
 
+# switchyard_reader, for the tests that are about it or compute with it.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "python"))
+
 MPIRUN = pathlib.Path(__file__).resolve().parent / "mpirun.sh"
 # When a rank ends with a failure, mpirun sends the others SIGTERM and waits a second before SIGKILL: a second for each
 # of a hundred failures on purpose.

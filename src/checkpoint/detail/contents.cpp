@@ -91,6 +91,9 @@ std::optional<DType> dtype_of(const Encoding& type) {
   if (type == integer_encoding(1, false)) return DType::uint8;
   if (type == integer_encoding(2, false)) return DType::uint16;
   if (type == integer_encoding(4, false)) return DType::uint32;
+  if (type == integer_encoding(1, true)) return DType::int8;
+  if (type == integer_encoding(2, true)) return DType::int16;
+  if (type == integer_encoding(4, true)) return DType::int32;
   return std::nullopt;
 }
 

@@ -35,6 +35,12 @@ hid_t type_id(DType dtype) {
       return H5T_STD_U16LE;
     case DType::uint32:
       return H5T_STD_U32LE;
+    case DType::int8:
+      return H5T_STD_I8LE;
+    case DType::int16:
+      return H5T_STD_I16LE;
+    case DType::int32:
+      return H5T_STD_I32LE;
   }
   return H5I_INVALID_HID;
 }

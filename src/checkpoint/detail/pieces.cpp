@@ -13,7 +13,8 @@ struct ElementType {
   const char* name;
 };
 constexpr ElementType element_types[] = {{4, "float32"}, {8, "float64"}, {8, "int64"}, {1, "uint8"},
-                                         {2, "uint16"},  {4, "uint32"}};  // in the order of DType
+                                         {2, "uint16"},  {4, "uint32"},  {1, "int8"},  {2, "int16"},
+                                         {4, "int32"}};  // in the order of DType
 
 }  // namespace
 

@@ -48,7 +48,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
   const run::Config config = run::without_own_scales(reader, stored_config(runtime, reader, file, line));
   runtime.start_device(config.run);
   const comm::Resources resources = runtime.resources(config.moe.replicas);
-  data::Dataset dataset = runtime.read_data(config, data::Purpose::Use::prediction);
+  data::Dataset dataset = runtime.read_data(config, data::Purpose::prediction);
   std::optional<train::BatchLoader> loader;
   std::unique_ptr<model::Model> model;
   comm::agree(communicator, [&] {

@@ -139,7 +139,7 @@ std::vector<Column> columns_of(const data::Dataset& dataset, data::Split split,
   columns.push_back(whole_numbers("experts", slots, {said.experts.begin(), said.experts.end()}));
   columns.push_back(floats("gate_weights", slots, said.gate_weights));
   if (!said.expert_outputs.empty())
-    columns.push_back(floats("expert_outputs", {count, said.slots, outputs}, said.expert_outputs));
+    columns.push_back(floats("expert_outputs", {count, said.slots, said.outputs}, said.expert_outputs));
   return columns;
 }
 
@@ -191,6 +191,17 @@ std::string csv_text(const std::vector<Column>& columns) {
   return fmt::to_string(text);
 }
 
+// Of a run's own data a split may be some of the training samples. Of others the rest would be left out in
+// silence.
+void expect_whole_split(const checkpoint::Reader& reader, const data::Dataset& dataset, data::Split split) {
+  const index_t held = dataset.file_samples(split), size = dataset.size(split);
+  if (held == size || run::stored_identity(reader) == dataset.identity()) return;
+  throw DataError(fmt::format(
+      "the {} split is {} of the {} training samples of data that are not the run's (they divide them, and the others "
+      "would be left out); write the samples as those of the test split (test/samples, test_samples.npy, test.csv)",
+      train::name(split), size, held));
+}
+
 }  // namespace
 
 int predict(Runtime& runtime, Arguments arguments) {
@@ -216,7 +227,7 @@ int predict(Runtime& runtime, Arguments arguments) {
   const run::Config config = run::without_own_scales(reader, stored_config(runtime, reader, file, line));
   runtime.start_device(config.run);
   const comm::Resources resources = runtime.resources(config.moe.replicas);
-  data::Dataset dataset = runtime.read_data(config, data::Purpose::Use::prediction);
+  data::Dataset dataset = runtime.read_data(config, data::Purpose::prediction);
   std::optional<train::BatchLoader> loader;
   std::unique_ptr<model::Model> model;
   model::Task task;
@@ -224,6 +235,7 @@ int predict(Runtime& runtime, Arguments arguments) {
     if (dataset.size(options.split) == 0)
       throw ConfigError(
           fmt::format("the {} split has no samples; try another --split", train::name(options.split)));
+    expect_whole_split(reader, dataset, options.split);
     if (!dataset.has_labels(options.split) && moe::parse_gate(config.model.gate).kind.reads_labels)
       throw ConfigError(
           fmt::format("the data have no labels, by which model.gate = {} chooses experts; give data with "
@@ -264,7 +276,8 @@ std::string predict_help() {
 
 Writes what a model says of each sample of a split: ids, prediction (the class), probabilities (of each class), experts
 (those that answered, K for each sample) and gate_weights (theirs); labels, where the data have them; with --outputs=yes
-expert_outputs, too (samples x K x classes, before any softmax). A .csv file has a column for each number.
+expert_outputs, too (samples x K x outputs of an expert: logarithms of probabilities where model.loss compares distributions).
+A .csv file has a column for each number. Where labels are real numbers, prediction is one, in the units of the data.
 
 The data may be others than the run's, also without labels, and of another source: `switchyard predict RUN
 --data.source=npy --data.dir=FOLDER --out=FILE.h5` reads test_samples.npy there. Their scales are those of the run. An id is

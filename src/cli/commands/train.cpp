@@ -82,7 +82,8 @@ int run(Runtime& runtime, run::PreparedRun& prepared) {
                  .out = &std::cout,
                  .announce = [&](run::Loop& loop) { print_start_table(runtime, prepared, dataset, loop); }});
   if (runtime.is_root())
-    std::cout << outcome.reason << "; results are in " << prepared.config.run.dir << std::endl;
+    std::cout << outcome.reason << "; results are in " << prepared.config.run.dir
+              << "\nsee it: switchyard report " << prepared.config.run.dir << std::endl;
   runtime.communicator().barrier();
   return static_cast<int>(outcome.code);
 }

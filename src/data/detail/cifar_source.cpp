@@ -1,7 +1,9 @@
-// The binary files of CIFAR-10 or CIFAR-100 as a source of samples.
+// The binary files of CIFAR-10 or CIFAR-100 as tables.
 #include <fmt/format.h>
 
 #include <array>
+#include <cstring>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -10,14 +12,10 @@
 #include "base/span.hpp"
 #include "config/field_table.hpp"
 #include "data/cifar.hpp"
-#include "data/detail/file_split.hpp"
-#include "data/detail/pixels.hpp"
-#include "data/detail/source.hpp"
+#include "data/detail/table_source.hpp"
 
 namespace switchyard::data::detail {
 namespace {
-
-using Image = std::array<std::uint8_t, cifar_shape.features()>;
 
 // An augmentation: the image is flipped left to right or not, padded by 4 on each side with its reflection (the
 // edge itself is not repeated), and as much as it was is cut out of that at (top, left): PyTorch's
@@ -47,97 +45,51 @@ index_t reflect(index_t place, index_t size) {
   return place < size ? place : 2 * (size - 1) - place;
 }
 
-void flip_crop(const FlipCrop& drawn, const std::uint8_t* image, Image& result) {
+void flip_crop(const FlipCrop& drawn, const std::uint8_t* image, std::uint8_t* result) {
   const auto [channels, height, width] = cifar_shape;
   std::array<index_t, cifar_shape.width> columns;  // where a pixel of the result comes from
   for (index_t x = 0; x < width; ++x) {
     const index_t from = reflect(x + drawn.left - FlipCrop::padding, width);
     columns[as_size(x)] = drawn.flipped ? width - 1 - from : from;
   }
-  std::uint8_t* next = result.data();
   for (index_t channel = 0; channel < channels; ++channel) {
     for (index_t y = 0; y < height; ++y) {
       const index_t from = reflect(y + drawn.top - FlipCrop::padding, height);
       const std::uint8_t* const row = image + (channel * height + from) * width;
-      for (const index_t column : columns) *next++ = row[column];
+      for (const index_t column : columns) *result++ = row[column];
     }
   }
 }
 
-class CifarSource final : public SampleSource {
- public:
-  CifarSource(Cifar files, const Options& options)
-      : files_(std::move(files)),
-        labels_(options.cifar.labels),
-        augment_(options.cifar.augment),
-        split_(options, labels_of(files_.train), {.test = files_.test.count()}, options.dir) {}
+void augmented(const Visit& visit, index_t sample, const std::uint8_t* image, std::uint8_t* result) {
+  flip_crop(draw_flip_crop(visit, sample), image, result);
+}
 
-  const tensor::SampleShape& shape() const override { return cifar_shape; }
-  index_t class_count() const override {
-    if (files_.kind == CifarKind::cifar10) return cifar10_classes;
-    return labels_ == LabelLevel::fine ? cifar100_fine_classes : cifar100_coarse_classes;
+// Takes records apart: the memory of all of them becomes that of their pixels.
+Table table_of(CifarRecords records, LabelLevel level, const std::string& name) {
+  const index_t count = records.count();
+  std::vector<std::int64_t> labels, clusters;
+  for (index_t row = 0; row < count; ++row) {
+    const bool is_fine = level == LabelLevel::fine;
+    labels.push_back(is_fine ? records.fine_label(row) : records.coarse_label(row));
+    if (records.kind == CifarKind::cifar100 && is_fine) clusters.push_back(records.coarse_label(row));
   }
-  bool has_pixels() const override { return true; }
-  index_t size(Split split) const override { return split_.size(split); }
-  index_t group_count() const override {
-    return files_.kind == CifarKind::cifar100 && labels_ == LabelLevel::fine ? cifar100_coarse_classes : 0;
-  }
+  constexpr index_t features = cifar_shape.features();
+  for (index_t row = 0; row < count; ++row)
+    std::memmove(records.bytes.data() + row * features, records.pixels(row), as_size(features));
+  records.bytes.resize(as_size(count * features));
+  Table table{
+      NumberArray(name, NumberType::uint8, {count, cifar_shape.channels, cifar_shape.height, cifar_shape.width},
+                  std::move(records.bytes)),
+      LabelArray{name, std::move(labels)}};
+  if (!clusters.empty()) table.clusters = LabelArray{name, std::move(clusters)};
+  return table;
+}
 
-  bool augments() const override { return augment_ == Augmentation::flip_crop; }
-  void fill(const Request& request, tensor::Matrix images) const override {
-    const CifarRecords& records = of(request.split);
-    const bool augmented = request.visit && augments();
-    Image changed;
-    const auto pixels = [&](index_t i) {
-      return records.pixels(split_.row(request.split, request.samples[i]));
-    };
-    for (index_t i = 0; i < std::ssize(request.samples); ++i) {
-      if (i + 1 < std::ssize(request.samples)) prefetch(pixels(i + 1), cifar_shape.features());
-      const std::uint8_t* image = pixels(i);
-      if (augmented) {
-        flip_crop(draw_flip_crop(*request.visit, request.samples[i]), image, changed);
-        image = changed.data();
-      }
-      normalise(image, request.normalised, images.row(i));
-    }
-  }
-
-  void add_content(ContentHash& hash) const override {
-    for (const CifarRecords* records : {&files_.train, &files_.test})
-      hash.add(std::as_bytes(Span(records->bytes)));
-  }
-
-  std::int64_t id(Split split, index_t sample) const override { return split_.row(split, sample); }
-  std::int32_t label(Split split, index_t sample) const override {
-    return label_of(of(split), split_.row(split, sample));
-  }
-  std::int32_t group(Split split, index_t sample) const override {
-    return group_count() == 0 ? 0 : of(split).coarse_label(split_.row(split, sample));
-  }
-
- private:
-  std::int32_t label_of(const CifarRecords& records, index_t row) const {
-    return labels_ == LabelLevel::fine ? records.fine_label(row) : records.coarse_label(row);
-  }
-  std::vector<std::int32_t> labels_of(const CifarRecords& records) const {
-    Vector<std::int32_t> labels(records.count());
-    for (index_t row = 0; row < records.count(); ++row) labels[row] = label_of(records, row);
-    return labels;
-  }
-
-  static void normalise(const std::uint8_t* image, Span<const PixelTable> tables, float* out) {
-    constexpr index_t plane = cifar_shape.height * cifar_shape.width;
-    for (index_t c = 0; c < cifar_shape.channels; ++c)
-      look_up(image + c * plane, plane, tables[c], out + c * plane);
-  }
-
-  const CifarRecords& of(Split split) const { return split == Split::test ? files_.test : files_.train; }
-
-  Cifar files_;
-  LabelLevel labels_;
-  Augmentation augment_;
-  FileSplit split_;
-};
+index_t classes_of(CifarKind kind, LabelLevel level) {
+  if (kind == CifarKind::cifar10) return cifar10_classes;
+  return level == LabelLevel::fine ? cifar100_fine_classes : cifar100_coarse_classes;
+}
 
 constexpr std::array label_words = {config::Word{LabelLevel::fine, "fine"},
                                     config::Word{LabelLevel::coarse, "coarse"}};
@@ -152,7 +104,7 @@ constexpr std::array fields = {
         "of training images; flip_crop: flipped or not, then 32x32 of the image padded by 4 with its reflection"),
 };
 
-std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose /*purpose*/) {
+Tables read_tables(const Options& options, const Reading& /*reading*/) {
   if (options.dir.empty())
     throw ConfigError("data.dir is empty (data.source = cifar reads its files from there); set data.dir");
   Cifar files = read_cifar(options.dir);
@@ -161,7 +113,14 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
         "cifar.labels = coarse but {} holds CIFAR-10 (only CIFAR-100 has coarse labels); remove it, or "
         "set data.dir to CIFAR-100",
         options.dir));
-  return std::make_unique<CifarSource>(std::move(files), options);
+  const LabelLevel level = options.cifar.labels;
+  Tables tables;
+  tables.train = table_of(std::move(files.train), level, options.dir + ": training images");
+  tables.test = table_of(std::move(files.test), level, options.dir + ": test images");
+  tables.least_classes = classes_of(files.kind, level);
+  if (tables.train->clusters) tables.least_clusters = cifar100_coarse_classes;
+  if (options.cifar.augment == Augmentation::flip_crop) tables.augment = augmented;
+  return tables;
 }
 
 }  // namespace
@@ -176,7 +135,7 @@ SourceKind cifar_source() {
                 return options.dir +
                        (options.cifar.augment == Augmentation::flip_crop ? ", flipped and cropped" : "");
               },
-          .make = make};
+          .read_tables = read_tables};
 }
 
 }  // namespace switchyard::data::detail

@@ -232,7 +232,7 @@ SourceKind cluster_source() {
       .section = config::section_at<&Options::clusters>("clusters", "data.source = clusters", fields),
       .describe =
           [](const Options& options) { return fmt::format("{} clusters of patches", options.clusters.count); },
-      .make = [](const Options& options, std::uint64_t seed, Purpose) -> std::unique_ptr<const SampleSource> {
+      .make = [](const Options& options, std::uint64_t seed) -> std::unique_ptr<const SampleSource> {
         return std::make_unique<ClusterSource>(options.clusters, seed);
       },
       .validate = validate_clusters};

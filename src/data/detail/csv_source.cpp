@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 #include <exception>
 #include <filesystem>
 #include <optional>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,8 +49,8 @@ std::string printable(std::string_view text) {
 // The parser of libcsv (quotes and line breaks within them as RFC 4180 has them), and what its fields come to.
 class CsvFile {
  public:
-  CsvFile(fs::path path, const CsvOptions& options, Purpose purpose)
-      : path_(std::move(path)), options_(&options), purpose_(purpose) {
+  CsvFile(fs::path path, const CsvOptions& options, const Reading& reading)
+      : path_(std::move(path)), options_(&options), reading_(reading), numbers_(reading.spool_folder) {
     if (csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
   }
   ~CsvFile() { csv_free(&parser_); }
@@ -74,10 +76,10 @@ class CsvFile {
     if (columns_.empty()) fail("is empty; write a header that names the columns, and a row for each sample");
     if (row_ < 2) fail("has a header and no row; write one for each sample");
 
-    Table table{NumberArray(path_.string(), NumberType::float32, {row_ - 1, features()}, std::move(numbers_))};
+    Table table{numbers_.array(path_.string(), NumberType::float32, {row_ - 1, features()})};
     const auto array_of = [&](Use use, std::vector<std::int64_t>& values) -> std::optional<LabelArray> {
       if (count_of(use) == 0) return {};
-      return LabelArray{name_of(use), std::move(values)};
+      return LabelArray{name_of(use), std::move(values), true};
     };
     table.labels = array_of(Use::label, labels_);
     table.clusters = array_of(Use::cluster, clusters_);
@@ -118,7 +120,9 @@ class CsvFile {
     throw DataError(fmt::format("{} {}", path_.string(), what));
   }
   [[noreturn]] void fail_in_parser() {
-    fail(fmt::format("cannot be read behind row {} ({}); see that quotes are closed", row_,
+    fail(fmt::format("cannot be read {} ({}); see that quotes are closed",
+                     row_ < 2 ? "in its header or the first row below it"
+                              : fmt::format("behind row {}, counted below the header from 1", row_ - 1),
                      csv_strerror(csv_error(&parser_))));
   }
 
@@ -158,10 +162,10 @@ class CsvFile {
         ids_.push_back(whole(text, column));
         return;
       case Use::target:
-        targets_.push_back(number(text, column));
+        targets_.push_back(finite(text, column));
         return;
       case Use::weight:
-        weights_.push_back(number(text, column));
+        weights_.push_back(finite(text, column));
         return;
       case Use::feature:
         take_feature(text, column);
@@ -173,16 +177,17 @@ class CsvFile {
     const auto value = static_cast<float>(number(text, column));
     if (!std::isfinite(value))
       fail_at(text, column, "a finite float32 is read; leave the row out, or fill the number in");
-    const auto* const bytes = reinterpret_cast<const std::byte*>(&value);
-    numbers_.insert(numbers_.end(), bytes, bytes + sizeof value);
+    numbers_.append({reinterpret_cast<const std::uint8_t*>(&value), sizeof value});
   }
 
   void end_row() {
     if (row_ == 0) {
       take_header();
     } else if (column_ != std::ssize(columns_)) {
-      fail(fmt::format("has {} fields in row {} (its header names {} columns); write as many", column_, row_,
-                       columns_.size()));
+      fail(fmt::format(
+          "has {} fields in row {} (its header names {} columns, and row 1 is the first below it); write "
+          "as many",
+          column_, row_, columns_.size()));
     }
     ++row_;
     column_ = 0;
@@ -214,7 +219,7 @@ class CsvFile {
         fail(fmt::format("has two columns called '{}'; rename one of them", name));
     }
     uses_.assign(columns_.size(), Use::feature);
-    if (purpose_.labels == Labels::classes) {
+    if (reading_.labels == Labels::classes) {
       find(options_->label, "csv.label", Use::label);
     } else {
       for (const std::string& name : names_in(options_->label)) find(name, "csv.label", Use::target);
@@ -241,7 +246,7 @@ class CsvFile {
 
   // Marks the column of that name. Predictions do without one.
   void find(const std::string& name, std::string_view key, Use use) {
-    if (name.empty() || (!purpose_.needs_labels() && std::ranges::count(columns_, name) == 0)) return;
+    if (name.empty() || (!reading_.needs_labels() && std::ranges::count(columns_, name) == 0)) return;
     Use& of_column = uses_[as_size(column_of(name, key))];
     if (of_column != Use::feature)
       throw ConfigError(fmt::format(
@@ -260,7 +265,7 @@ class CsvFile {
   }
 
   [[noreturn]] void fail_at(std::string_view text, index_t column, const char* what) const {
-    fail(fmt::format("has {} in column '{}' of row {} ({})",
+    fail(fmt::format("has {} in column '{}' of row {} (row 1 is the first below the header; {})",
                      text.empty() ? std::string("nothing") : fmt::format("'{}'", printable(text.substr(0, 40))),
                      columns_[as_size(column)], row_,
                      text.empty() ? "a number is read; leave the row out, or fill it in" : what));
@@ -270,6 +275,12 @@ class CsvFile {
     fail_at(
         text, column,
         "a number is read; write a column of categories as one of 0 and 1 for each of them, as pandas.get_dummies does");
+  }
+  double finite(std::string_view text, index_t column) const {
+    const double value = number(text, column);
+    if (!std::isfinite(value))
+      fail_at(text, column, "a finite number is read; leave the row out, or fill it in");
+    return value;
   }
   std::int64_t whole(std::string_view text, index_t column) const {
     if (const auto value = parsed<std::int64_t>(text)) return *value;
@@ -281,7 +292,7 @@ class CsvFile {
 
   fs::path path_;
   const CsvOptions* options_;
-  Purpose purpose_;
+  Reading reading_;
   csv_parser parser_{};
   std::exception_ptr failure_;
   std::vector<std::string> columns_;
@@ -289,10 +300,38 @@ class CsvFile {
   std::vector<std::int64_t> labels_, clusters_, ids_;
   std::vector<double> targets_, weights_;
   index_t row_ = 0, column_ = 0;  // of the next field; row 0 is the header
-  std::vector<std::byte> numbers_;
+  NumberSpool numbers_;
 };
 
-std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose purpose) {
+// Tables that nothing reads, and a column that looks like names of samples.
+std::vector<std::string> remarks_of(const Options& options, Span<const std::string> feature_names) {
+  std::vector<std::string> remarks, unread;
+  std::error_code error;
+  const std::regex read(R"((train|validation|test)\.csv(\.gz)?)"), table(R"([^.].*\.csv(\.gz)?)");
+  for (fs::directory_iterator entry(options.dir, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (std::regex_match(name, table) && !std::regex_match(name, read)) unread.push_back(printable(name));
+  }
+  std::ranges::sort(unread);
+  constexpr std::size_t most = 5;
+  if (!unread.empty())
+    remarks.push_back(fmt::format(
+        "{}{} in {} {} not read (train.csv, validation.csv and test.csv are); rename what is a split",
+        fmt::join(Span(unread).first(std::min(most, unread.size())), ", "), unread.size() > most ? ", ..." : "",
+        options.dir, unread.size() == 1 ? "is" : "are"));
+  for (const std::string& name : feature_names) {
+    std::string lower = name;
+    std::ranges::transform(lower, lower.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (lower == "id" || lower == "ids" || lower == "index")
+      remarks.push_back(
+          fmt::format("the column '{0}' is a number that the model sees; if it names samples, set csv.id = {0}",
+                      printable(name)));
+  }
+  return remarks;
+}
+
+Tables read_tables(const Options& options, const Reading& reading) {
   std::vector<std::string> columns, feature_names;  // of the first table
   std::string first;
   const auto table_of = [&](std::string_view split) -> std::optional<Table> {
@@ -302,7 +341,7 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
     if (*path == plain && files::is_there(plain.string() + ".gz"))
       throw DataError(fmt::format("{0} is beside {0}.gz (one table of a split is read); remove one of them",
                                   plain.string()));
-    CsvFile file(*path, options.csv, purpose);
+    CsvFile file(*path, options.csv, reading);
     Table table = file.read();
     if (!columns.empty() && columns != file.columns())
       throw DataError(fmt::format("{} names other columns than {} ({} and {}); write both alike",
@@ -314,15 +353,15 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
     return table;
   };
   Tables tables{table_of("train"), table_of("validation"), table_of("test")};
-  const bool has_one =
-      tables.train || (!purpose.needs_training_samples() && (tables.validation || tables.test));
+  tables.remarks = remarks_of(options, feature_names);
+  const bool has_one = tables.train || (!reading.needs_labels() && (tables.validation || tables.test));
   if (!has_one)
     throw DataError(
         fmt::format("neither train.csv nor train.csv.gz is in {} (data.source = csv reads it, and test.csv and "
                     "validation.csv where there are); set data.dir to the folder",
                     options.dir));
   tables.feature_names = std::move(feature_names);
-  return make_table_source(std::move(tables), options, purpose.labels);
+  return tables;
 }
 
 constexpr config::FieldTable<CsvOptions> place{config::Role::source};
@@ -342,10 +381,11 @@ constexpr std::array fields = {
 SourceKind csv_source() {
   return {.reads_files = true,
           .divides_files = true,
-          .has_tables = true,
+          .has_real_labels = true,
+          .takes_test_samples = true,
           .section = config::section_at<&Options::csv>("csv", "data.source = csv", fields),
           .describe = [](const Options& options) { return options.dir; },
-          .make = make};
+          .read_tables = read_tables};
 }
 
 }  // namespace switchyard::data::detail

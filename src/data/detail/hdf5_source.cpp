@@ -24,6 +24,8 @@ namespace hdf5 = checkpoint::hdf5;
 using hdf5::check;
 using hdf5::checked;
 
+constexpr index_t most_named_classes = 1'000'000;
+
 // One file: what it holds is looked up with libhdf5, and rows are read from where they lie, without it.
 class TableFile {
  public:
@@ -44,10 +46,10 @@ class TableFile {
            H5Oexists_by_name(file_.get(), name.c_str(), H5P_DEFAULT) > 0;
   }
 
-  Table table(const std::string& split, Purpose purpose) const {
+  Table table(const std::string& split, const Reading& reading) const {
     Table table{samples(split + "/samples")};
-    if (purpose.needs_labels() || has(split + "/labels")) {
-      if (purpose.labels == Labels::numbers)
+    if (reading.needs_labels() || has(split + "/labels")) {
+      if (reading.labels == Labels::numbers)
         table.targets = real_numbers(split + "/labels");
       else
         table.labels = whole_numbers(split + "/labels");
@@ -58,19 +60,48 @@ class TableFile {
     return table;
   }
 
-  Tables tables(Purpose purpose) const {
+  Tables tables(const Reading& reading) const {
     expect_known_splits();
     const auto table_if_there = [&](const std::string& split) {
-      return has(split) ? std::optional(table(split, purpose)) : std::nullopt;
+      return has(split) ? std::optional(table(split, reading)) : std::nullopt;
     };
     Tables tables{table_if_there("train"), table_if_there("validation"), table_if_there("test")};
-    const bool has_one =
-        tables.train || (!purpose.needs_training_samples() && (tables.validation || tables.test));
-    if (!has_one) tables.train = table("train", purpose);  // says what is missing
+    const bool has_one = tables.train || (!reading.needs_labels() && (tables.validation || tables.test));
+    if (!has_one) tables.train = table("train", reading);  // says what is missing
+    tables.least_classes = count_if_there("classes");
+    tables.least_clusters = count_if_there("clusters");
+    tables.feature_names = columns_if_there();
     return tables;
   }
 
  private:
+  // `switchyard convert` leaves beside the splits what the labels alone do not say.
+  index_t count_if_there(const std::string& name) const {
+    if (!has(name) || is_group(name)) return 0;
+    const hdf5::DatasetId dataset = open(name);
+    const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
+    if (H5Tget_class(type.get()) != H5T_INTEGER || !shape_of(dataset).empty()) return 0;
+    std::int64_t count = 0;
+    check(H5Dread(dataset.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, &count), "reading " + name);
+    return std::clamp<index_t>(count, 0, most_named_classes);
+  }
+
+  // Names of the numbers of a sample, a line each.
+  std::vector<std::string> columns_if_there() const {
+    if (!has("columns") || is_group("columns")) return {};
+    const hdf5::DatasetId dataset = open("columns");
+    const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
+    if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) > 0 ||
+        !shape_of(dataset).empty())
+      return {};
+    std::string text(H5Tget_size(type.get()), '\0');
+    check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), "reading columns");
+    std::vector<std::string> names;
+    for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+      names.push_back(text.substr(at, end - at));
+    return names;
+  }
+
   // A split by another name would go unread.
   void expect_known_splits() const {
     const auto root = checked<hdf5::GroupId>(H5Gopen2(file_.get(), "/", H5P_DEFAULT), "opening the root group");
@@ -155,14 +186,20 @@ class TableFile {
 
   NumberType number_type(const std::string& name, const hdf5::DatasetId& dataset) const {
     const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
-    const std::array<std::pair<hid_t, NumberType>, 3> types = {{{H5T_STD_U8LE, NumberType::uint8},
+    const std::array<std::pair<hid_t, NumberType>, 6> types = {{{H5T_STD_U8LE, NumberType::uint8},
+                                                                {H5T_STD_I8LE, NumberType::int8},
+                                                                {H5T_STD_I16LE, NumberType::int16},
+                                                                {H5T_STD_I32LE, NumberType::int32},
                                                                 {H5T_IEEE_F32LE, NumberType::float32},
                                                                 {H5T_IEEE_F64LE, NumberType::float64}}};
     for (const auto& [of_file, number] : types) {
       if (H5Tequal(type.get(), of_file) > 0) return number;
     }
-    fail(name, fmt::format("is {}{} (uint8, float32 and float64 are read, little-endian); write it as float32",
-                           words(type), H5Tget_order(type.get()) == H5T_ORDER_BE ? ", big-endian" : ""));
+    fail(
+        name,
+        fmt::format(
+            "is {}{} (uint8, int8, int16, int32, float32 and float64 are read, little-endian); write it as float32",
+            words(type), H5Tget_order(type.get()) == H5T_ORDER_BE ? ", big-endian" : ""));
   }
 
   // Where the numbers begin in the file.
@@ -198,11 +235,23 @@ class TableFile {
     return {name_of(name), type, std::move(shape), files::File(path_, O_RDONLY), offset};
   }
 
+  // h5py writes numpy.bool_ as an enumeration of FALSE = 0 and TRUE = 1.
+  static bool is_boolean(const hdf5::TypeId& type) {
+    if (H5Tget_class(type.get()) != H5T_ENUM || H5Tget_size(type.get()) != 1 ||
+        H5Tget_nmembers(type.get()) != 2)
+      return false;
+    for (const auto& [word, expected] : {std::pair("FALSE", 0), std::pair("TRUE", 1)}) {
+      std::int8_t value = 0;
+      if (H5Tenum_valueof(type.get(), word, &value) < 0 || value != expected) return false;
+    }
+    return true;
+  }
+
   // Of any type of whole numbers, stored in any way.
   LabelArray whole_numbers(const std::string& name) const {
     const hdf5::DatasetId dataset = open(name);
     const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
-    if (H5Tget_class(type.get()) != H5T_INTEGER)
+    if (H5Tget_class(type.get()) != H5T_INTEGER && !is_boolean(type))
       fail(name, fmt::format("is {} (whole numbers are read); write it as int64, and number classes from 0{}",
                              words(type), H5Tget_class(type.get()) == H5T_FLOAT ? regression_hint : ""));
     const tensor::Shape shape = shape_of(dataset);
@@ -210,6 +259,13 @@ class TableFile {
       fail(name, fmt::format("is {} (one number for each sample is read); write it with one dimension",
                              shape.empty() ? "a single number" : tensor::to_string(shape)));
     LabelArray array{name_of(name), std::vector<std::int64_t>(as_size(shape[0]))};
+    if (is_boolean(type)) {
+      std::vector<std::int8_t> values(array.values.size());
+      check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+            "reading data set " + name);
+      array.values.assign(values.begin(), values.end());
+      return array;
+    }
     check(H5Dread(dataset.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()),
           "reading data set " + name);
     // The library makes the largest number of what is larger.
@@ -241,18 +297,14 @@ class TableFile {
   hdf5::FileId file_;
 };
 
-Tables read_tables(const std::string& path, Purpose purpose) {
+Tables read_tables(const Options& options, const Reading& reading) {
   const hdf5::LibraryLock lock;
   try {
-    return TableFile(path).tables(purpose);
+    return TableFile(options.file).tables(reading);
   } catch (const files::Failure& failure) {
-    throw DataError(
-        fmt::format("{} cannot be read ({}); it may be truncated: write it again", path, failure.what()));
+    throw DataError(fmt::format("{} cannot be read ({}); it may be truncated: write it again", options.file,
+                                failure.what()));
   }
-}
-
-std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose purpose) {
-  return make_table_source(read_tables(options.file, purpose), options, purpose.labels);
 }
 
 }  // namespace
@@ -262,9 +314,10 @@ SourceKind hdf5_source() {
           .reads_one_file = true,
           .reads_images = true,
           .divides_files = true,
-          .has_tables = true,
+          .has_real_labels = true,
+          .takes_test_samples = true,
           .describe = [](const Options& options) { return options.file; },
-          .make = make};
+          .read_tables = read_tables};
 }
 
 }  // namespace switchyard::data::detail

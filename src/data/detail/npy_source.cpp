@@ -102,12 +102,18 @@ index_t count_of(const NpyFile& npy, index_t bytes) {
 
 NumberArray samples_of(const fs::path& path) {
   NpyFile npy = open_npy(path);
-  const std::array<std::pair<std::string_view, NumberType>, 3> types = {
-      {{"|u1", NumberType::uint8}, {"<f4", NumberType::float32}, {"<f8", NumberType::float64}}};
+  const std::array<std::pair<std::string_view, NumberType>, 6> types = {{{"|u1", NumberType::uint8},
+                                                                         {"|i1", NumberType::int8},
+                                                                         {"<i2", NumberType::int16},
+                                                                         {"<i4", NumberType::int32},
+                                                                         {"<f4", NumberType::float32},
+                                                                         {"<f8", NumberType::float64}}};
   const auto* const type = std::ranges::find(types, npy.type, &std::pair<std::string_view, NumberType>::first);
   if (type == types.end())
-    fail(path, fmt::format("holds numbers of type {} (|u1, <f4 and <f8 are read); write it as numpy.float32",
-                           npy.type));
+    fail(path,
+         fmt::format(
+             "holds numbers of type {} (|u1, |i1, <i2, <i4, <f4 and <f8 are read); write it as numpy.float32",
+             npy.type));
   if (npy.shape.empty()) fail(path, "is a single number (samples have rows); write an array");
   static_cast<void>(count_of(npy, bytes_of(type->second)));
   return {npy.name, type->second, std::move(npy.shape), std::move(npy.file), npy.offset};
@@ -143,7 +149,8 @@ LabelArray labels_of(const fs::path& path) {
     fail(path, fmt::format("is {} (one number for each sample is read); write it with one dimension",
                            npy.shape.empty() ? "a single number" : tensor::to_string(npy.shape)));
   using Read = std::vector<std::int64_t> (*)(const NpyFile&);
-  const std::array<std::pair<std::string_view, Read>, 8> types = {{{"|u1", widened<std::uint8_t>},
+  const std::array<std::pair<std::string_view, Read>, 9> types = {{{"|b1", widened<std::uint8_t>},
+                                                                   {"|u1", widened<std::uint8_t>},
                                                                    {"|i1", widened<std::int8_t>},
                                                                    {"<u2", widened<std::uint16_t>},
                                                                    {"<i2", widened<std::int16_t>},
@@ -186,14 +193,14 @@ RealArray reals_of(const fs::path& path) {
   return {npy.name, npy.shape, type->second(npy)};
 }
 
-Table table_of(const fs::path& dir, const std::string& split, Purpose purpose) {
+Table table_of(const fs::path& dir, const std::string& split, const Reading& reading) {
   const auto path_of = [&](const char* array) { return dir / fmt::format("{}_{}.npy", split, array); };
   const auto array_if_there = [&](const char* array) {
     return files::is_there(path_of(array)) ? std::optional(labels_of(path_of(array))) : std::nullopt;
   };
   Table table{samples_of(path_of("samples"))};
-  if (purpose.needs_labels() || files::is_there(path_of("labels"))) {
-    if (purpose.labels == Labels::numbers)
+  if (reading.needs_labels() || files::is_there(path_of("labels"))) {
+    if (reading.labels == Labels::numbers)
       table.targets = reals_of(path_of("labels"));
     else
       table.labels = labels_of(path_of("labels"));
@@ -204,13 +211,13 @@ Table table_of(const fs::path& dir, const std::string& split, Purpose purpose) {
   return table;
 }
 
-std::optional<Table> table_if_there(const fs::path& dir, const std::string& split, Purpose purpose) {
+std::optional<Table> table_if_there(const fs::path& dir, const std::string& split, const Reading& reading) {
   const bool is_there =
       files::is_there(dir / (split + "_samples.npy")) || files::is_there(dir / (split + "_labels.npy"));
-  return is_there ? std::optional(table_of(dir, split, purpose)) : std::nullopt;
+  return is_there ? std::optional(table_of(dir, split, reading)) : std::nullopt;
 }
 
-std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose purpose) {
+Tables read_tables(const Options& options, const Reading& reading) {
   try {
     for (const fs::directory_entry& entry : fs::directory_iterator(options.dir)) {
       const std::string name = entry.path().filename().string();
@@ -218,13 +225,12 @@ std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /
           !name.starts_with("test_"))
         fail(entry.path(), "is of no split that is read (train_, validation_ and test_ are); rename it");
     }
-    Tables tables{table_if_there(options.dir, "train", purpose),
-                  table_if_there(options.dir, "validation", purpose),
-                  table_if_there(options.dir, "test", purpose)};
-    const bool has_one =
-        tables.train || (!purpose.needs_training_samples() && (tables.validation || tables.test));
-    if (!has_one) tables.train = table_of(options.dir, "train", purpose);  // says what is missing
-    return make_table_source(std::move(tables), options, purpose.labels);
+    Tables tables{table_if_there(options.dir, "train", reading),
+                  table_if_there(options.dir, "validation", reading),
+                  table_if_there(options.dir, "test", reading)};
+    const bool has_one = tables.train || (!reading.needs_labels() && (tables.validation || tables.test));
+    if (!has_one) tables.train = table_of(options.dir, "train", reading);  // says what is missing
+    return tables;
   } catch (const fs::filesystem_error& error) {
     throw DataError(fmt::format("{} cannot be looked into ({}); set data.dir to the folder of the arrays",
                                 options.dir, error.code().message()));
@@ -239,9 +245,10 @@ SourceKind npy_source() {
   return {.reads_files = true,
           .reads_images = true,
           .divides_files = true,
-          .has_tables = true,
+          .has_real_labels = true,
+          .takes_test_samples = true,
           .describe = [](const Options& options) { return options.dir; },
-          .make = make};
+          .read_tables = read_tables};
 }
 
 }  // namespace switchyard::data::detail

@@ -1,5 +1,6 @@
 #include "data/detail/number_array.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
+#include "files/replacement.hpp"
 
 namespace switchyard::data::detail {
 namespace {
@@ -24,7 +26,7 @@ index_t row_size_of(const tensor::Shape& shape) {
 }
 
 template <class T>
-void convert(const std::byte* from, index_t count, float* out) {
+void convert(const std::uint8_t* from, index_t count, float* out) {
   for (index_t i = 0; i < count; ++i) {
     T value;
     std::memcpy(&value, from + i * static_cast<index_t>(sizeof value), sizeof value);
@@ -32,10 +34,16 @@ void convert(const std::byte* from, index_t count, float* out) {
   }
 }
 
-void to_floats(NumberType type, const std::byte* from, index_t count, float* out) {
+void to_floats(NumberType type, const std::uint8_t* from, index_t count, float* out) {
   switch (type) {
     case NumberType::uint8:
       return convert<std::uint8_t>(from, count, out);
+    case NumberType::int8:
+      return convert<std::int8_t>(from, count, out);
+    case NumberType::int16:
+      return convert<std::int16_t>(from, count, out);
+    case NumberType::int32:
+      return convert<std::int32_t>(from, count, out);
     case NumberType::float32:
       return convert<float>(from, count, out);
     case NumberType::float64:
@@ -43,26 +51,29 @@ void to_floats(NumberType type, const std::byte* from, index_t count, float* out
   }
 }
 
+struct TypeFacts {
+  index_t bytes;
+  std::string_view name;
+};
+constexpr std::array types = {TypeFacts{1, "uint8"}, TypeFacts{1, "int8"},    TypeFacts{2, "int16"},
+                              TypeFacts{4, "int32"}, TypeFacts{4, "float32"}, TypeFacts{8, "float64"}};
+static_assert(types.size() == as_size(NumberType::float64) + 1);
+
+constexpr index_t most_spooled_bytes = index_t{64} << 20;
+
 }  // namespace
 
-index_t bytes_of(NumberType type) {
-  constexpr std::array<index_t, 3> bytes = {1, 4, 8};
-  return bytes[as_size(type)];
-}
+index_t bytes_of(NumberType type) { return types[as_size(type)].bytes; }
+std::string_view name(NumberType type) { return types[as_size(type)].name; }
 
-std::string_view name(NumberType type) {
-  constexpr std::array<std::string_view, 3> names = {"uint8", "float32", "float64"};
-  return names[as_size(type)];
-}
-
-NumberArray::NumberArray(std::string name, NumberType type, tensor::Shape shape, std::vector<std::byte> values)
+NumberArray::NumberArray(std::string name, NumberType type, tensor::Shape shape, Vector<std::uint8_t> bytes)
     : name_(std::move(name)),
       type_(type),
       shape_(std::move(shape)),
       row_size_(row_size_of(shape_)),
-      values_(std::move(values)) {
-  SY_EXPECTS(std::ssize(values_) == rows() * row_size_ * bytes_of(type_), "{} bytes of {} numbers",
-             values_.size(), rows() * row_size_);
+      bytes_(std::move(bytes)) {
+  SY_EXPECTS(std::ssize(bytes_) == rows() * row_size_ * bytes_of(type_), "{} bytes of {} numbers",
+             bytes_.size(), rows() * row_size_);
 }
 
 NumberArray::NumberArray(std::string name, NumberType type, tensor::Shape shape, files::File file,
@@ -93,19 +104,60 @@ void NumberArray::read(IndexRange numbers, float* out) const {
   SY_EXPECTS(numbers.begin >= 0 && numbers.end <= rows() * row_size_, "numbers {} to {} of {}", numbers.begin,
              numbers.end, rows() * row_size_);
   const index_t bytes = bytes_of(type_);
-  if (!file_) return to_floats(type_, values_.data() + numbers.begin * bytes, numbers.size(), out);
-  expect_unchanged();
-  std::array<std::byte, 16384> buffer;
+  if (!file_) return to_floats(type_, in_memory(numbers.begin), numbers.size(), out);
+  std::array<std::uint8_t, 16384> buffer;
   const index_t most = std::ssize(buffer) / bytes;
+  for (index_t at = numbers.begin; at < numbers.end; at += most) {
+    const index_t count = std::min(most, numbers.end - at);
+    read_bytes({at, at + count}, std::as_writable_bytes(Span(buffer).first(count * bytes)));
+    to_floats(type_, buffer.data(), count, out + (at - numbers.begin));
+  }
+}
+
+void NumberArray::read_bytes(IndexRange numbers, Span<std::byte> out) const {
+  const index_t bytes = bytes_of(type_);
+  SY_EXPECTS(
+      numbers.begin >= 0 && numbers.end <= rows() * row_size_ && std::ssize(out) == numbers.size() * bytes,
+      "numbers {} to {} of {} into {} bytes", numbers.begin, numbers.end, rows() * row_size_, out.size());
+  if (!file_) {
+    if (!out.empty()) std::memcpy(out.data(), in_memory(numbers.begin), out.size());
+    return;
+  }
+  expect_unchanged();
   try {
-    for (index_t at = numbers.begin; at < numbers.end; at += most) {
-      const index_t count = std::min(most, numbers.end - at);
-      file_.read_at(offset_ + at * bytes, Span(buffer).first(count * bytes));
-      to_floats(type_, buffer.data(), count, out + (at - numbers.begin));
-    }
+    file_.read_at(offset_ + numbers.begin * bytes, out);
   } catch (const files::Failure& failure) {
     throw DataError(fmt::format("{} cannot be read ({}); look at the disk", name_, failure.what()));
   }
+}
+
+void NumberSpool::append(Span<const std::uint8_t> bytes) {
+  if (!folder_.empty() && std::ssize(bytes_) + std::ssize(bytes) > most_spooled_bytes) spill();
+  // Space doubles as bytes arrive, but not beyond what is expected.
+  const index_t needed = std::ssize(bytes_) + std::ssize(bytes);
+  if (as_size(needed) > bytes_.capacity() && needed <= expected_bytes_)
+    bytes_.reserve(std::min(expected_bytes_, std::max(needed, 2 * static_cast<index_t>(bytes_.capacity()))));
+  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+}
+
+void NumberSpool::spill() {
+  files::with_remedy("--out=FILE", [&] {
+    if (!file_) {
+      // Removed at once: the file lives as long as it is open.
+      const files::TemporaryName name(folder_ / "numbers", files::suffix_of_process());
+      file_ = files::File(name.path(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
+    }
+    file_.write_at(filed_bytes_, std::as_bytes(Span<const std::uint8_t>(bytes_)));
+  });
+  filed_bytes_ += std::ssize(bytes_);
+  bytes_.clear();
+}
+
+NumberArray NumberSpool::array(std::string name, NumberType type, tensor::Shape shape) {
+  if (!file_) return {std::move(name), type, std::move(shape), std::move(bytes_)};
+  spill();
+  bytes_ = {};
+  return {std::move(name), type, std::move(shape), std::move(file_), 0};
 }
 
 }  // namespace switchyard::data::detail

@@ -122,12 +122,11 @@ constexpr std::array fields = {
 }  // namespace
 
 SourceKind random_source() {
-  return {
-      .section = config::section_at<&Options::random>("random", "data.source = random", fields),
-      .describe = [](const Options&) { return std::string("random"); },
-      .make = [](const Options& options, std::uint64_t seed, Purpose) -> std::unique_ptr<const SampleSource> {
-        return std::make_unique<RandomSource>(options.random, seed);
-      }};
+  return {.section = config::section_at<&Options::random>("random", "data.source = random", fields),
+          .describe = [](const Options&) { return std::string("random"); },
+          .make = [](const Options& options, std::uint64_t seed) -> std::unique_ptr<const SampleSource> {
+            return std::make_unique<RandomSource>(options.random, seed);
+          }};
 }
 
 }  // namespace switchyard::data::detail

@@ -19,10 +19,13 @@ namespace switchyard::data::detail {
 struct Request {
   Split split;
   Span<const index_t> samples;
-  Span<const PixelTable> normalised;   // one per channel
+  Span<const PixelTable> normalised;   // of pixels, one per channel; none where there are scales by feature
   const Normalisation* normalisation;  // what they are made of
   std::optional<Visit> visit;
 };
+
+class NumberArray;
+struct Tables;
 
 class SampleSource {
  public:
@@ -67,30 +70,43 @@ class SampleSource {
   virtual index_t target_count() const { return 0; }
   virtual bool has_flat_targets() const { return true; }
   virtual double target(Split, index_t /*sample*/, index_t /*target*/) const { return 0; }
-  // Of a training sample, divided by the mean of all.
-  virtual bool has_weights() const { return false; }
-  virtual float weight(index_t /*sample*/) const { return 1; }
+  // By which samples count, as the data have them; and the mean of those of training.
+  virtual bool has_weights(Split) const { return false; }
+  virtual double weight(Split, index_t /*sample*/) const { return 1; }
+  virtual double weight_unit() const { return 1; }
   // As Dataset's.
   virtual bool has_labels(Split) const { return true; }
   virtual std::int64_t id(Split, index_t sample) const { return sample; }
+  virtual bool has_ids(Split) const { return false; }
+  // As Dataset's.
+  virtual index_t file_samples(Split split) const { return size(split); }
+  virtual std::vector<std::string> remarks() const { return {}; }
+  // Of ids, which add_content() leaves out.
+  virtual void add_ids(ContentHash& /*hash*/) const {}
+  // The array that a split's samples are in, if it has one of its own; else null.
+  virtual const NumberArray* stored(Split) const { return nullptr; }
 };
 
 // One of data.source: a row of the table in data/options.cpp.
 struct SourceKind {
-  bool reads_files = false;     // in data.dir; else samples are made up
-  bool reads_one_file = false;  // data.file, in place of those in data.dir
-  bool reads_images = false;    // its samples may have a height
-  bool divides_files = false;   // validation samples are some of the training files'
-  bool has_tables = false;      // table_source.hpp
-  bool has_pixels = true;       // or numbers, which data.mean and data.standard_deviation normalise
-  bool has_tokens = false;      // in windows, and neither rows nor labels
+  bool reads_files = false;         // in data.dir; else samples are made up
+  bool reads_one_file = false;      // data.file, in place of those in data.dir
+  bool reads_images = false;        // its samples may have a height
+  bool divides_files = false;       // validation samples are some of the training files'
+  bool has_real_labels = false;     // labels may be real numbers
+  bool takes_test_samples = false;  // from those of training, where there are none for test
+  bool has_pixels = true;           // or numbers, which data.mean and data.standard_deviation normalise
+  bool has_tokens = false;          // in windows, and neither rows nor labels
   std::optional<config::Section> section = {};  // its own keys, in Options
   std::string (*describe)(const Options& options);
-  // Blocking and local; as load_dataset(). `seed`: of what is made up.
-  std::unique_ptr<const SampleSource> (*make)(const Options& options, std::uint64_t seed, Purpose purpose);
+  // Blocking and local; as load_dataset(). Tables (table_source.hpp), or what is made of anything else; `seed`:
+  // of what is made up.
+  Tables (*read_tables)(const Options& options, const Reading& reading) = nullptr;
+  std::unique_ptr<const SampleSource> (*make)(const Options& options, std::uint64_t seed) = nullptr;
   void (*validate)(const Options& options) = nullptr;  // ConfigError for what has no meaning together
 };
 
-std::unique_ptr<const SampleSource> make_source(const Options& options, std::uint64_t seed, Purpose purpose);
+std::unique_ptr<const SampleSource> make_source(const Options& options, std::uint64_t seed,
+                                                const Reading& reading);
 
 }  // namespace switchyard::data::detail

@@ -10,76 +10,13 @@
 
 #include "base/error.hpp"
 #include "base/span.hpp"
+#include "data/cifar.hpp"
 #include "data/detail/file_split.hpp"
+#include "data/detail/pixels.hpp"
+#include "data/detail/table_checks.hpp"
 
 namespace switchyard::data::detail {
 namespace {
-
-tensor::SampleShape shape_of(const NumberArray& samples) {
-  const tensor::Shape& s = samples.shape();
-  if (s.size() > 4 || std::ranges::any_of(s, [](index_t size) { return size < 1; }))
-    throw DataError(fmt::format(
-        "{} is {} (samples x features, samples x height x width or samples x channels x height x width are read, "
-        "with one sample at least); give it another shape",
-        samples.name(), tensor::to_string(s)));
-  if (samples.rows() > std::numeric_limits<std::int32_t>::max())
-    throw DataError(fmt::format("{} has {} samples (2,147,483,647 at most are read); divide them",
-                                samples.name(), samples.rows()));
-  tensor::SampleShape shape;
-  if (s.size() > 1) shape.width = s.back();
-  if (s.size() > 2) shape.height = s[s.size() - 2];
-  if (s.size() > 3) shape.channels = s[1];
-  return shape;
-}
-
-constexpr std::int64_t most_classes = 1'000'000;
-
-void expect_one_each(const LabelArray& labels, const NumberArray& samples) {
-  if (std::ssize(labels.values) != samples.rows())
-    throw DataError(fmt::format("{} has {} numbers but {} has {} samples (each needs one); write both again",
-                                labels.name, labels.values.size(), samples.name(), samples.rows()));
-}
-
-// One for each sample, in [0, most_classes).
-Vector<std::int32_t> checked(const LabelArray& labels, const NumberArray& samples) {
-  expect_one_each(labels, samples);
-  Vector<std::int32_t> all(samples.rows());
-  for (std::size_t i = 0; i < labels.values.size(); ++i) {
-    const std::int64_t value = labels.values[i];
-    if (value < 0 || value >= most_classes)
-      throw DataError(fmt::format("{}[{}] is {} (they count from 0, and end below {}); number them anew",
-                                  labels.name, i, value, most_classes));
-    all[i] = static_cast<std::int32_t>(value);
-  }
-  return all;
-}
-
-// As many rows as samples, of finite numbers.
-void expect_fits(const RealArray& array, const NumberArray& samples) {
-  if (array.shape[0] != samples.rows())
-    throw DataError(fmt::format("{} has {} rows but {} has {} samples (each needs one); write both again",
-                                array.name, array.shape[0], samples.name(), samples.rows()));
-  if (array.columns() == 0)
-    throw DataError(fmt::format("{} is {} (a number for each sample is read, or several); write one at least",
-                                array.name, tensor::to_string(array.shape)));
-  const auto bad = std::ranges::find_if_not(array.values, [](double value) { return std::isfinite(value); });
-  if (bad == array.values.end()) return;
-  const index_t place = bad - array.values.begin();
-  const std::string column = array.shape.size() > 1 ? fmt::format(", {}", place % array.columns()) : "";
-  throw DataError(fmt::format("{}[{}{}] is {} (finite numbers are read); leave the sample out, or fill it in",
-                              array.name, place / array.columns(), column, *bad));
-}
-
-void expect_weights(const RealArray& weights, const NumberArray& samples) {
-  if (weights.shape.size() != 1)
-    throw DataError(fmt::format("{} is {} (one number for each sample is read); write it with one dimension",
-                                weights.name, tensor::to_string(weights.shape)));
-  expect_fits(weights, samples);
-  const auto bad = std::ranges::find_if(weights.values, [](double value) { return value < 0; });
-  if (bad != weights.values.end())
-    throw DataError(fmt::format("{}[{}] is {} (a weight is 0 at least); write it anew", weights.name,
-                                bad - weights.values.begin(), *bad));
-}
 
 // Calls use(first number, values) with all numbers of an array, block by block.
 template <class Use>
@@ -93,23 +30,19 @@ void for_each_block(const NumberArray& array, const Use& use) {
   }
 }
 
-// "own.h5: train/samples[17, 3]", of a number by its place among all.
-std::string place_of(const NumberArray& array, index_t number) {
-  std::string indices;
-  for (std::size_t d = array.shape().size(); d-- > 0;) {
-    indices = fmt::format("{}{}{}", number % array.shape()[d], indices.empty() ? "" : ", ", indices);
-    number /= array.shape()[d];
+// Calls use(bytes) with numbers of an array as they are stored, piece by piece.
+template <class Use>
+void for_each_piece(const NumberArray& array, IndexRange numbers, const Use& use) {
+  const index_t unit = bytes_of(array.type()), most = (index_t{1} << 18) / unit;
+  if (const std::uint8_t* const all = array.in_memory(numbers.begin))
+    return use(std::as_bytes(Span(all, numbers.size() * unit)));
+  Vector<std::byte> piece(std::min(most, numbers.size()) * unit);
+  for (index_t at = numbers.begin; at < numbers.end; at += most) {
+    const index_t count = std::min(most, numbers.end - at);
+    const auto bytes = Span(piece).first(count * unit);
+    array.read_bytes({at, at + count}, bytes);
+    use(Span<const std::byte>(bytes));
   }
-  return fmt::format("{}[{}]", array.name(), indices);
-}
-
-void expect_finite(const NumberArray& array, index_t first, Span<const float> values) {
-  const auto found = std::ranges::find_if_not(values, [](float value) { return std::isfinite(value); });
-  if (found == values.end()) return;
-  throw DataError(
-      fmt::format("{} is {} in float32 (a model takes finite numbers); leave the sample out, or fill the "
-                  "number in",
-                  place_of(array, first + (found - values.begin())), *found));
 }
 
 template <class T>
@@ -119,22 +52,28 @@ void add_to(ContentHash& hash, Span<const T> values) {
 
 class TableSource final : public SampleSource {
  public:
-  TableSource(Tables tables, const Options& options, Labels labels)
-      : own_{checked_table(std::move(tables.train)), checked_table(std::move(tables.validation)),
+  TableSource(Tables tables, const Options& options, const Reading& reading)
+      : most_classes_(most_classes_of(tables, reading.purpose)),
+        own_{checked_table(std::move(tables.train)), checked_table(std::move(tables.validation)),
              checked_table(std::move(tables.test))},
         shape_(shape_of(first().samples)),
-        split_(split_of(options)),
-        feature_names_(std::move(tables.feature_names)) {
+        split_(split_of(options, reading.purpose)),
+        feature_names_(std::move(tables.feature_names)),
+        augment_(tables.augment),
+        remarks_(std::move(tables.remarks)) {
+    class_count_ = reading.labels == Labels::classes ? tables.least_classes : 0;
+    group_count_ = first().clusters.empty() ? 0 : tables.least_clusters;
     for (const Checked* table : all()) {
       expect_like_the_first(*table);
-      if (labels == Labels::classes)
+      if (reading.labels == Labels::classes)
         class_count_ = std::max<index_t>(class_count_, 1 + *std::ranges::max_element(table->labels));
       if (!table->clusters.empty())
         group_count_ = std::max<index_t>(group_count_, 1 + *std::ranges::max_element(table->clusters));
     }
-    digest_ = scan();
-    if (options.normalise != Normalise::given) learn_scales(options.normalise);
-    if (has_weights()) weight_unit_ = mean_weight();
+    if (!is_of_bytes()) digest_ = scan();
+    if (options.normalise != Normalise::given && reading.purpose != Purpose::conversion)
+      learn_scales(options.normalise);
+    if (has_weights(Split::train) && reading.purpose != Purpose::conversion) weight_unit_ = mean_weight();
   }
 
   const tensor::SampleShape& shape() const override { return shape_; }
@@ -145,10 +84,15 @@ class TableSource final : public SampleSource {
   void fill(const Request& request, tensor::Matrix rows) const override {
     const NumberArray& samples = of(request.split).samples;
     const index_t features = shape_.features();
+    const auto first_number = [&](index_t i) {
+      return split_.row(request.split, request.samples[i]) * features;
+    };
     for (index_t i = 0; i < std::ssize(request.samples); ++i) {
-      const index_t row = split_.row(request.split, request.samples[i]);
-      samples.read({row * features, (row + 1) * features}, rows.row(i));
-      normalise(scales_ ? *scales_ : *request.normalisation, rows.row(i));
+      if (i + 1 < std::ssize(request.samples)) {
+        if (const std::uint8_t* const next = samples.in_memory(first_number(i + 1)))
+          prefetch(next, features * bytes_of(samples.type()));
+      }
+      fill_row(request, samples, first_number(i), request.samples[i], rows.row(i));
     }
   }
 
@@ -157,7 +101,23 @@ class TableSource final : public SampleSource {
   const Normalisation* learned_normalisation() const override { return scales_ ? &*scales_ : nullptr; }
   bool scales_features() const override { return true; }
 
+  bool has_ids(Split split) const override { return !of(split).ids.empty(); }
+  index_t file_samples(Split split) const override { return of(split).samples.rows(); }
+  std::vector<std::string> remarks() const override { return remarks_; }
+  void add_ids(ContentHash& hash) const override {
+    for (const Checked* table : all()) {
+      const std::array<index_t, 1> count = {std::ssize(table->ids)};
+      add_to(hash, Span<const index_t>(count));
+      add_to(hash, Span<const std::int64_t>(table->ids));
+    }
+  }
+  bool augments() const override { return augment_ != nullptr; }
+  const NumberArray* stored(Split split) const override {
+    return own_[as_size(split)] ? &of(split).samples : nullptr;
+  }
+
   void add_content(ContentHash& hash) const override {
+    if (is_of_bytes()) return add_bytes(hash);
     add_to(hash, Span<const char>(digest_));
     // Which of them are for what is not in it, but that a table is of one split is.
     for (const Checked* table : all()) {
@@ -183,11 +143,11 @@ class TableSource final : public SampleSource {
     const std::optional<RealArray>& targets = of(split).targets;
     return targets ? targets->values[as_size(split_.row(split, sample) * targets->columns() + target)] : 0;
   }
-  bool has_weights() const override { return own_[as_size(Split::train)] && first().weights; }
-  float weight(index_t sample) const override {
-    return static_cast<float>(first().weights->values[as_size(split_.row(Split::train, sample))] /
-                              weight_unit_);
+  bool has_weights(Split split) const override { return of(split).weights.has_value(); }
+  double weight(Split split, index_t sample) const override {
+    return of(split).weights->values[as_size(split_.row(split, sample))];
   }
+  double weight_unit() const override { return weight_unit_; }
   bool has_labels(Split split) const override { return of(split).has_labels; }
   std::int64_t id(Split split, index_t sample) const override {
     const index_t row = split_.row(split, sample);
@@ -202,15 +162,15 @@ class TableSource final : public SampleSource {
     std::vector<std::int64_t> ids;
     std::optional<RealArray> targets, weights;
 
-    explicit Checked(Table table)
+    Checked(Table table, index_t most)
         : samples(std::move(table.samples)),
           has_labels(table.labels || table.targets),
           targets(std::move(table.targets)),
           weights(std::move(table.weights)) {
-      labels = table.labels ? checked(*table.labels, samples) : Vector<std::int32_t>(samples.rows());
+      labels = table.labels ? checked(*table.labels, samples, most) : Vector<std::int32_t>(samples.rows());
       if (targets) expect_fits(*targets, samples);
       if (weights) expect_weights(*weights, samples);
-      if (table.clusters) clusters = checked(*table.clusters, samples);
+      if (table.clusters) clusters = checked(*table.clusters, samples, most);
       if (table.ids) {
         expect_one_each(*table.ids, samples);
         ids = std::move(table.ids->values);
@@ -218,20 +178,26 @@ class TableSource final : public SampleSource {
     }
   };
 
-  static std::optional<Checked> checked_table(std::optional<Table> table) {
+  std::optional<Checked> checked_table(std::optional<Table> table) const {
     if (!table) return {};
     static_cast<void>(shape_of(table->samples));
-    return Checked(*std::move(table));
+    return Checked(*std::move(table), most_classes_);
   }
 
-  FileSplit split_of(const Options& options) const {
+  FileSplit split_of(const Options& options, Purpose purpose) const {
     const auto& [train, validation, test] = own_;
     const auto rows_of = [](const std::optional<Checked>& table) { return table ? table->samples.rows() : 0; };
-    if (!train) return FileSplit({0, rows_of(validation), rows_of(test)});
+    if (!train || purpose == Purpose::conversion)
+      return FileSplit({rows_of(train), rows_of(validation), rows_of(test)});
     GivenRows given;
     if (validation) given.validation = rows_of(validation);
     if (test) given.test = rows_of(test);
-    return {options, train->labels, given, train->samples.name()};
+    if (purpose != Purpose::prediction) return {options, train->labels, given, train->samples.name()};
+    // What was taken for splits of the run's own data is nothing to others that bring theirs.
+    Options of_these = options;
+    if (validation) of_these.validation_samples = config::automatic_count;
+    if (test) of_these.test_samples = config::automatic_count;
+    return {of_these, train->labels, given, train->samples.name()};
   }
 
   std::vector<const Checked*> all() const {
@@ -284,14 +250,53 @@ class TableSource final : public SampleSource {
   // Of the training samples.
   double mean_weight() const {
     double sum = 0;
-    for (index_t n = 0; n < size(Split::train); ++n)
-      sum += first().weights->values[as_size(split_.row(Split::train, n))];
+    for (index_t n = 0; n < size(Split::train); ++n) sum += weight(Split::train, n);
     if (!(sum > 0 && std::isfinite(sum)))
       throw DataError(
           fmt::format("{} adds up to {} over the training samples (nothing is learned of weight 0); "
                       "write it anew",
                       first().weights->name, sum));
     return sum / static_cast<double>(size(Split::train));
+  }
+
+  // Whether the files of MNIST and CIFAR could hold them: pixels, with labels and clusters of a byte.
+  bool is_of_bytes() const {
+    const bool have_reals = target_count() > 0 || std::ranges::any_of(all(), [](const Checked* table) {
+                              return table->weights.has_value();
+                            });
+    return has_pixels() && class_count_ <= 256 && group_count_ <= 256 && !have_reals;
+  }
+
+  // As those files do: the pixels of a table, then its labels; or, of images of CIFAR's shape, a record for
+  // each, of its cluster, its label and its pixels. So the digest is that of the files, wherever the same
+  // samples lie.
+  void add_bytes(ContentHash& hash) const {
+    const bool in_records = shape_ == cifar_shape;
+    if (!in_records && shape_.channels > 1) {
+      const std::array<index_t, 3> facts = {shape_.channels, shape_.height, shape_.width};
+      add_to(hash, Span<const index_t>(facts));
+    }
+    const auto add_numbers = [&](const Vector<std::int32_t>& numbers, IndexRange rows) {
+      if (numbers.empty()) return;
+      const auto values = Span<const std::int32_t>(numbers).subspan(rows.begin, rows.size());
+      const std::vector<std::uint8_t> bytes(values.begin(), values.end());
+      add_to(hash, Span<const std::uint8_t>(bytes));
+    };
+    for (const Checked* table : all()) {
+      const index_t count = table->samples.rows(), each = in_records ? 1 : count;
+      for (index_t row = 0; row < count; row += each) {
+        const IndexRange rows{row, row + each};
+        if (in_records) {
+          add_numbers(table->clusters, rows);
+          add_numbers(table->labels, rows);
+        }
+        for_each_piece(table->samples, {row * shape_.features(), (row + each) * shape_.features()},
+                       [&](Span<const std::byte> pixels) { hash.add(pixels); });
+        if (in_records) continue;
+        add_numbers(table->labels, rows);
+        add_numbers(table->clusters, rows);
+      }
+    }
   }
 
   // Of all numbers as floats, which it finds finite.
@@ -309,6 +314,42 @@ class TableSource final : public SampleSource {
       });
     }
     return hash.hex();
+  }
+
+  void fill_row(const Request& request, const NumberArray& samples, index_t first, index_t sample,
+                float* row) const {
+    const index_t features = shape_.features();
+    std::array<std::uint8_t, 16384> buffer;
+    if (augment_ != nullptr && request.visit) {
+      augment_(*request.visit, sample, samples.in_memory(first), buffer.data());
+      scale_pixels(request, buffer.data(), {0, features}, row);
+    } else if (request.normalised.empty()) {
+      samples.read({first, first + features}, row);
+      normalise(*request.normalisation, row);
+    } else if (const std::uint8_t* const pixels = samples.in_memory(first)) {
+      scale_pixels(request, pixels, {0, features}, row);
+    } else {
+      for (index_t at = 0; at < features; at += std::ssize(buffer)) {
+        const index_t count = std::min<index_t>(std::ssize(buffer), features - at);
+        samples.read_bytes({first + at, first + at + count}, std::as_writable_bytes(Span(buffer).first(count)));
+        scale_pixels(request, buffer.data(), {at, at + count}, row);
+      }
+    }
+  }
+
+  // row[f] of the features f, from their pixels.
+  void scale_pixels(const Request& request, const std::uint8_t* pixels, IndexRange features, float* row) const {
+    if (request.normalised.empty()) {
+      std::copy_n(pixels, features.size(), row + features.begin);
+      return normalise(*request.normalisation, row);
+    }
+    const index_t plane = shape_.height * shape_.width;
+    for (index_t at = features.begin; at < features.end;) {
+      const index_t channel = at / plane;
+      const index_t count = std::min(features.end, (channel + 1) * plane) - at;
+      look_up(pixels + (at - features.begin), count, request.normalised[channel], row + at);
+      at += count;
+    }
   }
 
   // y = (x - mean) / standard deviation in double, rounded once.
@@ -356,10 +397,13 @@ class TableSource final : public SampleSource {
     scales_ = Normalisation{{mean.begin(), mean.end()}, {deviation.begin(), deviation.end()}};
   }
 
+  index_t most_classes_;
   std::array<std::optional<Checked>, 3> own_;  // by Split
   tensor::SampleShape shape_;
   FileSplit split_;
   std::vector<std::string> feature_names_;
+  Augment augment_;
+  std::vector<std::string> remarks_;
   index_t class_count_ = 0;
   index_t group_count_ = 0;
   std::string digest_;
@@ -369,8 +413,9 @@ class TableSource final : public SampleSource {
 
 }  // namespace
 
-std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options, Labels labels) {
-  return std::make_unique<TableSource>(std::move(tables), options, labels);
+std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options,
+                                                      const Reading& reading) {
+  return std::make_unique<TableSource>(std::move(tables), options, reading);
 }
 
 }  // namespace switchyard::data::detail

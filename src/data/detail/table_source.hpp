@@ -17,6 +17,8 @@ namespace switchyard::data::detail {
 struct LabelArray {
   std::string name;
   std::vector<std::int64_t> values;
+  // In messages: elements of an array count from 0, rows of a table of text, as people see them, from 1.
+  bool is_column = false;
 };
 
 // One real number for each sample, or several: count, or count x targets.
@@ -27,6 +29,9 @@ struct RealArray {
 
   index_t columns() const { return shape.size() > 1 ? shape[1] : 1; }
 };
+
+// Changes an image of the training split: `result`, of at most 16 KiB, becomes what it is on that visit.
+using Augment = void (*)(const Visit& visit, index_t sample, const std::uint8_t* pixels, std::uint8_t* result);
 
 struct Table {
   NumberArray samples;  // count, count x features, count x height x width, or with channels before them
@@ -39,7 +44,10 @@ struct Table {
 // data.test_samples say. Without training samples (to predict) they are empty, and one at least is there.
 struct Tables {
   std::optional<Table> train = {}, validation = {}, test = {};
-  std::vector<std::string> feature_names = {};  // if the numbers of a sample have names
+  std::vector<std::string> feature_names = {};    // if the numbers of a sample have names
+  index_t least_classes = 0, least_clusters = 0;  // where there are more than the largest number says
+  Augment augment = nullptr;                      // of pixels that are in memory
+  std::vector<std::string> remarks = {};          // as Dataset's
 };
 
 // Behind a message that labels are no whole numbers.
@@ -48,6 +56,7 @@ inline constexpr std::string_view regression_hint = "; to learn real numbers, se
 // Reads all numbers once, for their digest and to see that they are finite. Throws DataError, which names the
 // array and the row, for tables at odds with each other, labels that are negative or too large, weights that
 // are negative or all 0, and numbers that are not finite; ConfigError as load_dataset().
-std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options, Labels labels);
+std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options,
+                                                      const Reading& reading);
 
 }  // namespace switchyard::data::detail

@@ -167,7 +167,7 @@ void expect_sample(const TextSource& source, const Options& options, Split split
       what, 50 * shortest_document_bytes / 1024));
 }
 
-std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose /*purpose*/) {
+std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/) {
   if (options.dir.empty())
     throw ConfigError("data.dir is empty (data.source = text reads its files from there); set data.dir");
   auto source = std::make_unique<TextSource>(files_in(options.dir), options);

@@ -114,7 +114,7 @@ void expect_sample(const TokenSource& source, const Options& options, Split spli
                   what));
 }
 
-std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/, Purpose /*purpose*/) {
+std::unique_ptr<const SampleSource> make(const Options& options, std::uint64_t /*seed*/) {
   auto source = std::make_unique<TokenSource>(read_corpus(options.file), options);
   for (const Split split : {Split::train, Split::test}) expect_sample(*source, options, split);
   return source;

@@ -55,12 +55,12 @@ struct NaiveSample {
   }
 };
 
-struct Data {
+struct GaussianData {
   Size size;
   std::vector<float> outputs, log_weights, targets;
   test::RowPlaces<const float> rows;  // into outputs, in an order that is not that of memory
 
-  explicit Data(const Size& size_in)
+  explicit GaussianData(const Size& size_in)
       : size(size_in),
         outputs(random_values(size.samples * size.slots * size.targets, 1)),
         log_weights(random_values(size.samples * size.slots, 2)),
@@ -74,8 +74,8 @@ struct Data {
         log_weights[as_size(n * size.slots + i)] -= static_cast<float>(std::log(sum));
     }
   }
-  Data(const Data&) = delete;
-  Data& operator=(const Data&) = delete;
+  GaussianData(const GaussianData&) = delete;
+  GaussianData& operator=(const GaussianData&) = delete;
 
   GaussianBatch batch() const {
     return {.slots = size.slots,
@@ -97,10 +97,10 @@ struct Data {
   }
 };
 
-struct Run {
+struct GaussianRun {
   std::vector<float> losses, posteriors, mean, d_outputs, d_log_weights;  // d_outputs: slot by slot
 
-  Run(device::Context& context, const Data& data, float scale)
+  GaussianRun(device::Context& context, const GaussianData& data, float scale)
       : losses(as_size(data.size.samples)),
         posteriors(data.log_weights.size(), -7.0F),
         mean(data.targets.size(), -7.0F),
@@ -123,9 +123,9 @@ TEST(Gaussian, equals_the_reference_forward_and_its_differences_backward) {
   device::Context context(1);
   for (const Size& size : sizes) {
     SCOPED_TRACE(describe(size));
-    const Data data(size);
+    const GaussianData data(size);
     const float scale = 0.25F;
-    const Run got(context, data, scale);
+    const GaussianRun got(context, data, scale);
     for (index_t n = 0; n < size.samples; ++n) {
       NaiveSample sample = data.sample(n);
       ASSERT_NEAR(got.losses[as_size(n)], sample.loss(), relative * (1 + std::abs(sample.loss()))) << n;
@@ -149,9 +149,9 @@ TEST(Gaussian, equals_the_reference_forward_and_its_differences_backward) {
 
 TEST(Gaussian, has_the_same_bits_on_every_executor) {
   for (const Size& size : sizes) {
-    const Data data(size);
+    const GaussianData data(size);
     on_every_executor(describe(size), [&](device::Context& context) {
-      const Run got(context, data, 0.1F);
+      const GaussianRun got(context, data, 0.1F);
       std::vector<float> all = got.losses;
       for (const auto* part : {&got.posteriors, &got.mean, &got.d_outputs, &got.d_log_weights})
         all.insert(all.end(), part->begin(), part->end());
@@ -162,9 +162,9 @@ TEST(Gaussian, has_the_same_bits_on_every_executor) {
 
 // Frozen experts want none.
 TEST(Gaussian, gives_the_weights_their_gradient_without_the_rows) {
-  const Data data(sizes[1]);
+  const GaussianData data(sizes[1]);
   device::Context context(1);
-  const Run with_rows(context, data, 0.1F);
+  const GaussianRun with_rows(context, data, 0.1F);
   std::vector<float> d_log_weights(data.log_weights.size(), -7.0F);
   const tensor::ConstMatrix h(with_rows.posteriors.data(), data.size.samples, data.size.slots);
   gaussian_backward(context, data.batch(), h, 0.1F,
@@ -192,8 +192,8 @@ TEST(Gaussian, stays_finite_where_densities_do_not) {
 
 TEST(Gaussian, refuses_shapes_that_do_not_fit) {
   device::Context context(1);
-  const Data data(sizes[1]);
-  Run run(context, data, 1.0F);
+  const GaussianData data(sizes[1]);
+  GaussianRun run(context, data, 1.0F);
   const tensor::Matrix h(run.posteriors.data(), data.size.samples, data.size.slots);
   const tensor::Matrix mean(run.mean.data(), data.size.samples, data.size.targets);
   GaussianBatch batch = data.batch();

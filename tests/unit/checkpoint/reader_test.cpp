@@ -45,7 +45,7 @@ TEST(Reader, finds_every_member_of_groups_of_every_size) {
     for (int i = 0; i < count; ++i)
       header.integers[fmt::format("state/a_name_that_takes_its_share_of_the_heap_{:060}", i)] = i;
     const fs::path file = folder.path() / fmt::format("{}.h5", count);
-    write_arrays(file, header, {});
+    write_arrays(file, header, std::vector<Slice>{});
     EXPECT_THROW(Reader{file}, DataError) << "it is no checkpoint";
     detail::seal(file);
     const Reader reader(file);

@@ -8,14 +8,34 @@
 namespace switchyard::console {
 namespace {
 
+constexpr index_t wide = 1000;
+
 TEST(ProgressText, says_how_far_training_is) {
-  EXPECT_EQ(progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, "samples", 130.2, {}}),
+  EXPECT_EQ(progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, "samples", 130.2, {}}, wide),
             "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left");
-  EXPECT_EQ(progress_text({{1, 0, 0, 0, 0}, 1, 10, 0, "samples", {}, {}}),
+  EXPECT_EQ(progress_text({{1, 0, 0, 0, 0}, 1, 10, 0, "samples", {}, {}}, wide),
             "epoch 1/1  step 0/10  loss 0.0000  error 0.000  0.0 samples/s");
   EXPECT_EQ(
-      progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, "tokens", 130.2, 0.6249}),
+      progress_text({{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, "tokens", 130.2, 0.6249}, wide),
       "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 tokens/s  2m 10s left  62% of the matrix limit");
+}
+
+TEST(ProgressText, keeps_the_time_left_at_any_width) {
+  const Progress progress{{3, 321, 64, 0.31214, 0.1118}, 20, 2160, 24309.7, "samples", 130.2, 0.6249};
+  EXPECT_EQ(progress_text(progress, 105),
+            "epoch 3/20  step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left");
+  EXPECT_EQ(progress_text(progress, 81),
+            "step 321/2160  loss 0.3121  error 0.112  24,310 samples/s  2m 10s left");
+  EXPECT_EQ(progress_text(progress, 69), "step 321/2160  loss 0.3121  error 0.112  2m 10s left");
+  EXPECT_EQ(progress_text(progress, 51), "step 321/2160  loss 0.3121  2m 10s left");
+  EXPECT_EQ(progress_text(progress, 38), "step 321/2160  2m 10s left");
+  EXPECT_EQ(progress_text(progress, 25), "2m 10s left");
+  for (index_t columns = 11; columns <= 110; ++columns) {
+    const std::string text = progress_text(progress, columns);
+    EXPECT_LE(std::ssize(text), columns);
+    EXPECT_NE(text.find("2m 10s left"), std::string::npos) << columns << " columns: " << text;
+  }
+  EXPECT_EQ(progress_text(progress, 4), "2m 1");
 }
 
 class ProgressLineTest : public testing::Test {
@@ -34,7 +54,7 @@ class ProgressLineTest : public testing::Test {
   void run(ProgressLine& line, index_t first, index_t last, double seconds) {
     for (index_t step = first; step <= last; ++step) {
       now_ += seconds;
-      line.update({step <= 50 ? 1 : 2, step, 64, 0.5, 0.25});
+      line.update({step <= 50 ? 1 : 2, step, 64, 0.5, 0.25, seconds});
     }
   }
   std::string taken() {
@@ -102,6 +122,16 @@ TEST_F(ProgressLineTest, does_not_count_an_evaluation_as_training) {
   EXPECT_EQ(taken(), "epoch 1/2  step 20/100  loss 0.5000  error 0.250  64.0 samples/s  2m 0s left\n");
 }
 
+// What is between steps, a line of metrics say, takes from the time left alone.
+TEST_F(ProgressLineTest, takes_the_rate_from_steps_alone) {
+  ProgressLine line = make(false);
+  for (index_t step = 1; step <= 10; ++step) {
+    now_ += 1;
+    line.update({1, step, 64, 0.5, 0.25, 0.5});
+  }
+  EXPECT_EQ(taken(), "epoch 1/2  step 10/100  loss 0.5000  error 0.250  128 samples/s  1m 30s left\n");
+}
+
 TEST_F(ProgressLineTest, overwrites_its_line_on_a_terminal_twice_a_second) {
   {
     ProgressLine line = make(true);
@@ -122,7 +152,7 @@ TEST_F(ProgressLineTest, overwrites_its_line_on_a_terminal_twice_a_second) {
 TEST_F(ProgressLineTest, stays_narrower_than_the_terminal) {
   ProgressLine line = make(true, 0, 20);
   run(line, 1, 1, 1.0);
-  EXPECT_EQ(taken(), "\repoch 1/2  step 1/1\x1b[K");
+  EXPECT_EQ(taken(), "\r1m 39s left\x1b[K");
 }
 
 TEST_F(ProgressLineTest, survives_a_clock_that_stands_still) {

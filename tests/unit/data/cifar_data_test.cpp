@@ -8,10 +8,12 @@
 #include <numeric>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "data/dataset.hpp"
 #include "data/options.hpp"
 #include "support/idx_files.hpp"
@@ -233,6 +235,23 @@ TEST_P(CifarData, each_channel_has_its_own_normalisation) {
     ASSERT_EQ(other[place], static_cast<float>((pixel_of(33, place) / 255.0 - mean[place / 1024]) / 0.25));
 }
 
+TEST_P(CifarData, has_the_digest_of_its_files) {
+  write_cifar100();
+  ContentHash hash;
+  for (const Bytes& content : {records(true, 0, 40), records(true, 1000, 7)})
+    hash.add(std::as_bytes(std::span(content)));
+  EXPECT_EQ(load().identity().digest, hash.hex());
+  std::filesystem::remove(dir_.path() / "train.bin");
+  std::filesystem::remove(dir_.path() / "train.bin.gz");
+  std::filesystem::remove(dir_.path() / "test.bin");
+  std::filesystem::remove(dir_.path() / "test.bin.gz");
+  write_cifar10();
+  ContentHash other;
+  for (const Bytes& content : {records(false, 0, 60), records(false, 1000, 5)})
+    other.add(std::as_bytes(std::span(content)));
+  EXPECT_EQ(load().identity().digest, other.hex());
+}
+
 TEST_P(CifarData, a_wrong_count_of_means_is_a_configuration_error) {
   write_cifar10();
   config_.mean = {0.1, 0.2};
@@ -449,6 +468,16 @@ TEST_P(CifarAugmentation, leaves_evaluation_and_labels_alone) {
   EXPECT_EQ(row_of(dataset, Split::test, 2), row_of(plain, Split::test, 2));
   EXPECT_EQ(labels_of(dataset, Split::train), labels_of(plain, Split::train));
   EXPECT_THROW(row_of(dataset, Split::test, 2, Visit{1, 0}), ContractViolation);
+}
+
+TEST_P(CifarAugmentation, happens_before_each_number_is_scaled_by_its_place) {
+  config_.normalise = data::Normalise::given;
+  const std::vector<float> plain = row_of(load(), Split::train, 4, Visit{1, 0});
+  for (std::size_t i = 0; i < pixel_count; ++i) config_.mean.push_back(static_cast<double>(i));
+  config_.mean.erase(config_.mean.begin());
+  const std::vector<float> row = row_of(load(), Split::train, 4, Visit{1, 0});
+  for (std::size_t i = 0; i < pixel_count; ++i)
+    ASSERT_NEAR(row[i], plain[i] - static_cast<double>(i), 1e-3) << i;
 }
 
 TEST_P(CifarAugmentation, is_normalised_by_channel) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "data/permutation.hpp"
 #include "support/idx_files.hpp"
 #include "support/temporary_directory.hpp"
@@ -296,21 +297,102 @@ TEST_F(IdxDataset, a_missing_file_is_named) {
 
 TEST_F(IdxDataset, images_and_labels_that_differ_in_number_are_refused) {
   test::write_file(dir_.path() / "t10k-labels-idx1-ubyte", test::idx_bytes({49}, Bytes(49)));
-  EXPECT_THAT(failure<DataError>(), AllOf(HasSubstr("holds 50 images"), HasSubstr("holds 49 labels")));
+  EXPECT_THAT(failure<DataError>(),
+              AllOf(HasSubstr("t10k-labels-idx1-ubyte has 49 numbers"), HasSubstr("has 50 samples")));
 }
 
 TEST_F(IdxDataset, images_of_two_sizes_are_refused) {
   test_.height = 3;
   test_.width = 2;
   write("t10k", test_);
-  EXPECT_THAT(failure<DataError>(), AllOf(HasSubstr("of 2 x 3 pixels"), HasSubstr("of 3 x 2")));
+  EXPECT_THAT(failure<DataError>(), AllOf(HasSubstr("pixels (uint8) of 1 x 2 x 3"), HasSubstr("of 1 x 3 x 2")));
 }
 
 TEST_F(IdxDataset, labels_and_images_swapped_are_refused) {
   std::filesystem::rename(dir_.path() / "train-labels-idx1-ubyte", dir_.path() / "aside");
   std::filesystem::rename(dir_.path() / "train-images-idx3-ubyte", dir_.path() / "train-labels-idx1-ubyte");
   std::filesystem::rename(dir_.path() / "aside", dir_.path() / "train-images-idx3-ubyte");
-  EXPECT_THAT(failure<DataError>(), HasSubstr("0x00000801 instead of 0x00000803"));
+  EXPECT_THAT(failure<DataError>(),
+              AllOf(HasSubstr("train-images-idx3-ubyte starts with 0x00000801"), HasSubstr("of 3 dimensions")));
+}
+
+// Once as MNIST calls them, once by what they are.
+TEST_F(IdxDataset, takes_numbers_of_other_types_and_shapes) {
+  for (const std::string end : {"idx3-ubyte", "idx2-short"}) {
+    if (end == "idx2-short") std::filesystem::remove_all(dir_.path());
+    std::filesystem::create_directory(dir_.path());
+    for (const std::string set : {"train", "t10k"}) {
+      const std::uint32_t count = set == "train" ? 20 : 5;
+      Bytes values;
+      for (std::uint32_t i = 0; i < 3 * count; ++i) {
+        values.push_back(i % 2 == 0 ? 0 : 0xff);  // 256 ... below 0 or not
+        values.push_back(static_cast<std::uint8_t>(i));
+      }
+      Bytes content =
+          end == "idx2-short" ? test::idx_bytes({count, 3}, values) : test::idx_bytes({count, 3, 1}, values);
+      content[2] = 0x0b;
+      test::write_file(dir_.path() / (set + "-images-" + end), content);
+      test::write_file(dir_.path() / (set + "-labels-idx1-ubyte"), test::idx_bytes({count}, Bytes(count, 1)));
+    }
+    config_.validation_samples = 0;
+    const Dataset dataset = load_dataset(config_, 1);
+    EXPECT_FALSE(dataset.has_pixels());
+    EXPECT_EQ(dataset.shape().features(), 3);
+    std::vector<float> row(3);
+    const index_t sample = 4;
+    dataset.fill(Split::test, {&sample, 1}, {row.data(), 1, 3});
+    EXPECT_EQ(row, (std::vector<float>{12, 13 - 256, 14}));
+  }
+}
+
+TEST_F(IdxDataset, two_files_of_one_array_are_refused) {
+  std::filesystem::remove(dir_.path() / "train-images-idx3-ubyte");
+  for (const std::string end : {"idx3-byte", "idx3-short"})
+    test::write_file(dir_.path() / ("train-images-" + end), test::idx_bytes({1, 1, 1}, Bytes(1)));
+  EXPECT_THAT(failure<DataError>(),
+              AllOf(HasSubstr("train-images-idx3-byte is beside"), HasSubstr("idx3-short")));
+}
+
+// Against the sums, of the training samples alone.
+TEST_F(IdxDataset, takes_scales_from_its_training_samples) {
+  for (const data::Normalise kind : {data::Normalise::channel, data::Normalise::feature}) {
+    config_.normalise = data::Normalise::given;
+    const Dataset plain = load_dataset(config_, 1);
+    config_.normalise = kind;
+    const Dataset scaled = load_dataset(config_, 1);
+    const index_t count = plain.size(Split::train);
+    std::vector<index_t> samples;
+    for (index_t i = 0; i < count; ++i) samples.push_back(i);
+    std::vector<float> before(static_cast<std::size_t>(count) * 6), after(before.size());
+    plain.fill(Split::train, samples, {before.data(), count, 6});
+    scaled.fill(Split::train, samples, {after.data(), count, 6});
+    for (std::size_t f = 0; f < 6; ++f) {
+      const bool is_one = kind == data::Normalise::channel;
+      double mean = 0, square = 0, n = 0;
+      for (std::size_t i = is_one ? 0 : f; i < before.size(); i += is_one ? 1 : 6) {
+        mean += before[i];
+        square += before[i] * before[i];
+        n += 1;
+      }
+      mean /= n;
+      const double deviation = std::sqrt(square / n - mean * mean);
+      for (std::size_t i = f; i < before.size(); i += 6)
+        ASSERT_NEAR(after[i], deviation < 1e-6 ? 0 : (before[i] - mean) / deviation, 1e-4) << i;
+    }
+    EXPECT_EQ(scaled.identity(), plain.identity());
+    ASSERT_NE(scaled.learned_normalisation(), nullptr);
+    EXPECT_EQ(std::ssize(scaled.learned_normalisation()->mean), kind == data::Normalise::channel ? 1 : 6);
+  }
+}
+
+// As the first version of this program computed it: a run that goes on still finds its data.
+TEST_F(IdxDataset, has_the_digest_of_its_files) {
+  ContentHash hash;
+  for (const LabelledImages* images : {&train_, &test_}) {
+    hash.add(std::as_bytes(std::span(images->pixels)));
+    hash.add(std::as_bytes(std::span(images->labels)));
+  }
+  EXPECT_EQ(load_dataset(config_, 1).identity().digest, hash.hex());
 }
 
 TEST_F(IdxDataset, the_largest_label_of_any_split_counts) {

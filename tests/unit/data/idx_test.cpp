@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <numeric>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -15,9 +17,24 @@
 namespace switchyard::data {
 namespace {
 
+using detail::NumberArray;
+using detail::NumberType;
 using test::Bytes;
 using test::Encoding;
+using testing::AllOf;
 using testing::HasSubstr;
+
+Bytes bytes_of(const NumberArray& array) {
+  Bytes bytes(static_cast<std::size_t>(array.rows() * array.row_size() * detail::bytes_of(array.type())));
+  array.read_bytes({0, array.rows() * array.row_size()}, std::as_writable_bytes(Span(bytes)));
+  return bytes;
+}
+
+std::vector<float> floats_of(const NumberArray& array) {
+  std::vector<float> values(static_cast<std::size_t>(array.rows() * array.row_size()));
+  array.read({0, array.rows() * array.row_size()}, values.data());
+  return values;
+}
 
 class Idx : public testing::TestWithParam<Encoding> {
  protected:
@@ -54,12 +71,13 @@ INSTANTIATE_TEST_SUITE_P(Encodings, Idx, testing::Values(Encoding::plain, Encodi
 
 TEST_P(Idx, gives_dimensions_and_values) {
   write(good_content());
-  const IdxArray array = read_idx(file(), 3);
-  EXPECT_EQ(array.file, written_);
-  EXPECT_EQ(array.dimensions, (std::vector<index_t>{2, 3, 4}));
+  const NumberArray array = read_idx(file(), 3);
+  EXPECT_EQ(array.name(), written_.string());
+  EXPECT_EQ(array.type(), NumberType::uint8);
+  EXPECT_EQ(array.shape(), (tensor::Shape{2, 3, 4}));
   Bytes expected(24);
   std::iota(expected.begin(), expected.end(), std::uint8_t{0});
-  EXPECT_EQ(array.values, expected);
+  EXPECT_EQ(bytes_of(array), expected);
 }
 
 // More than the reader's first piece, so that growing is exercised.
@@ -67,16 +85,95 @@ TEST_P(Idx, gives_a_large_array_whole) {
   Bytes values(3'500'001);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::uint8_t>(i * i >> 7);
   write(test::idx_bytes({3'500'001}, values));
-  EXPECT_EQ(read_idx(file(), 1).values, values);
+  EXPECT_EQ(bytes_of(read_idx(file(), 1)), values);
 }
 
 TEST_P(Idx, a_wrong_magic_is_shown_beside_the_right_one) {
   write(good_content());
-  EXPECT_THAT(failure(1), AllOf(HasSubstr("0x00000803"), HasSubstr("0x00000801"), HasSubstr("1 dimension)")));
-  Bytes ints = good_content();
-  ints[2] = 0x0C;  // 32-bit integers
-  write(ints);
-  EXPECT_THAT(failure(), HasSubstr("0x00000c03"));
+  EXPECT_THAT(failure(1),
+              AllOf(HasSubstr("starts with 0x00000803"), HasSubstr("of 1 dimension"), HasSubstr("01)")));
+  for (const auto& [place, value, magic] : {std::tuple{2, 0x0a, "0x00000a03"},
+                                            {2, 0x0f, "0x00000f03"},
+                                            {0, 1, "0x01000803"},
+                                            {1, 1, "0x00010803"},
+                                            {3, 0, "0x00000800"},
+                                            {3, 5, "0x00000805"}}) {
+    Bytes content = good_content();
+    content[static_cast<std::size_t>(place)] = static_cast<std::uint8_t>(value);
+    write(content);
+    EXPECT_THAT(failure(0), AllOf(HasSubstr(magic), HasSubstr("01 to 04"))) << magic;
+  }
+}
+
+// 1, -2 (or 254) and a third number, as the format has them: written out by hand.
+TEST_P(Idx, gives_numbers_of_every_type) {
+  struct Case {
+    std::uint8_t code;
+    NumberType type;
+    Bytes values;
+    std::vector<float> expected;
+  };
+  const std::vector<Case> cases = {
+      {0x08, NumberType::uint8, {1, 254, 7}, {1, 254, 7}},
+      {0x09, NumberType::int8, {1, 0xfe, 0x80}, {1, -2, -128}},
+      {0x0b, NumberType::int16, {0, 1, 0xff, 0xfe, 0x12, 0x34}, {1, -2, 0x1234}},
+      {0x0c, NumberType::int32, {0, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe, 0, 0x12, 0x34, 0x56}, {1, -2, 0x123456}},
+      {0x0d, NumberType::float32, {0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0, 0x3e, 0x20, 0, 0}, {1, -2, 0.15625f}},
+      {0x0e,
+       NumberType::float64,
+       {0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 0xc4, 0, 0, 0, 0, 0, 0},
+       {1, -2, 0.15625f}}};
+  for (const Case& of : cases) {
+    for (const Bytes& shape : {Bytes{1, 0, 0, 0, 3}, Bytes{2, 0, 0, 0, 3, 0, 0, 0, 1},
+                               Bytes{4, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 1}}) {
+      Bytes content = {0, 0, of.code};
+      content.insert(content.end(), shape.begin(), shape.end());
+      content.insert(content.end(), of.values.begin(), of.values.end());
+      write(content);
+      const NumberArray array = read_idx(file());
+      EXPECT_EQ(array.type(), of.type);
+      EXPECT_EQ(array.shape().size(), shape[0]);
+      EXPECT_EQ(floats_of(array), of.expected) << static_cast<int>(of.code);
+    }
+  }
+}
+
+// Two files of 100 MiB would not fit into the 64 MiB that stay in memory.
+TEST_P(Idx, waits_in_a_folder_where_it_is_large) {
+  constexpr std::uint32_t count = 100u << 20;
+  Bytes values(count);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::uint8_t>(i * i >> 9);
+  Bytes content = test::idx_bytes({count / 2}, values);
+  content[2] = 0x0b;  // of two bytes
+  write(content);
+  const NumberArray array = read_idx(file(), 1, dir_.path().string());
+  EXPECT_EQ(array.in_memory(0), nullptr);
+  const Bytes found = bytes_of(array);
+  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_EQ(found[i], values[i ^ 1]) << i;
+  std::filesystem::remove(written_);
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.path())) << "a file without a name";
+}
+
+TEST_P(Idx, labels_are_whole_numbers_of_any_type) {
+  for (const auto& [code, values] : {std::pair{0x08, Bytes{1, 255}},
+                                     {0x09, Bytes{1, 127}},
+                                     {0x0b, Bytes{0, 1, 1, 0}},
+                                     {0x0c, Bytes{0, 0, 0, 1, 0, 1, 0, 0}}}) {
+    Bytes content = test::idx_bytes({2}, values);
+    content[2] = static_cast<std::uint8_t>(code);
+    write(content);
+    const std::int64_t largest = code == 0x08 ? 255 : code == 0x09 ? 127 : code == 0x0b ? 256 : 65536;
+    EXPECT_EQ(read_idx_labels(file()).values, (std::vector<std::int64_t>{1, largest}));
+  }
+  Bytes floats = test::idx_bytes({1}, Bytes{0x3f, 0x80, 0, 0});
+  floats[2] = 0x0d;
+  write(floats);
+  try {
+    read_idx_labels(file());
+    FAIL() << "no error";
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr(written_.string()), HasSubstr("float32"), HasSubstr("; ")));
+  }
 }
 
 TEST_P(Idx, a_file_that_ends_early_says_where) {
@@ -147,15 +244,15 @@ TEST(IdxFile, a_plain_file_is_preferred_and_either_name_may_hold_either_content)
   const auto file = dir.path() / "labels";
   const Bytes one{1}, two{2};
   test::write_file(file, test::idx_bytes({1}, two), Encoding::gzip);
-  EXPECT_EQ(read_idx(file, 1).values, two);
+  EXPECT_EQ(bytes_of(read_idx(file, 1)), two);
   test::write_file(file, test::idx_bytes({1}, one));
-  EXPECT_EQ(read_idx(file, 1).values, one);
+  EXPECT_EQ(bytes_of(read_idx(file, 1)), one);
   // What a browser leaves: unpacked, but still called .gz; or packed, without the ending.
   const auto packed = test::write_file(dir.path() / "packed", test::idx_bytes({1}, two), Encoding::gzip);
   std::filesystem::rename(packed, dir.path() / "packed");
-  EXPECT_EQ(read_idx(dir.path() / "packed", 1).values, two);
+  EXPECT_EQ(bytes_of(read_idx(dir.path() / "packed", 1)), two);
   test::write_file(dir.path() / "unpacked.gz", test::idx_bytes({1}, one));
-  EXPECT_EQ(read_idx(dir.path() / "unpacked", 1).values, one);
+  EXPECT_EQ(bytes_of(read_idx(dir.path() / "unpacked", 1)), one);
 }
 
 TEST(IdxFile, a_missing_file_says_what_to_install) {

@@ -81,6 +81,23 @@ TEST(RunPage, of_a_run_that_only_began) {
   EXPECT_THAT(page, HasSubstr("Nothing was recorded."));
 }
 
+TEST(RunPage, of_a_model_of_numbers_has_no_classes) {
+  const test::TemporaryDirectory folder;
+  write_file(
+      folder.path() / "metrics.jsonl",
+      R"({"kind":"step","step":1,"samples":9,"loss":2.5,"mean_squared_error":2.5,"load":[5,4],"h_s":0.5,"h_u":0.5})"
+      "\n"
+      R"({"kind":"evaluation","split":"validation","step":1,"mean_squared_error":2,"r2":0.625,"expert_share":[0.5,0.5]})"
+      "\n");
+  const std::string page = page_of_folder(folder.path());
+  expect_whole(page);
+  EXPECT_THAT(page, HasSubstr("id=\"validation.r2\" value=\"0.625\""));
+  EXPECT_THAT(page, HasSubstr("<figcaption>R²</figcaption>"));
+  EXPECT_THAT(page, HasSubstr("<figcaption>Mean squared error</figcaption>"));
+  EXPECT_THAT(page, Not(HasSubstr("Nothing was recorded")));
+  EXPECT_THAT(page, Not(HasSubstr("<figcaption>Error")));
+}
+
 TEST(RunPage, says_when_the_run_failed_or_went_on) {
   const test::TemporaryDirectory folder;
   write_file(folder.path() / "metrics.jsonl", step_line(5, 2.0));

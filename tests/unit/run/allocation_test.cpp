@@ -1,4 +1,5 @@
-// A warm step of the loop allocates nothing in our code: neither the step nor its line of metrics.
+// A warm step of the loop allocates nothing in our code: neither the step nor its line of metrics nor its
+// event.
 #include <gtest/gtest.h>
 
 #include <ostream>
@@ -31,7 +32,7 @@ class Notes : public std::streambuf {
 };
 
 // Counts at lines of progress, which come after 10, 20, 30 and 40 steps and at the end, after 45.
-std::vector<std::int64_t> counts_of_run() {
+std::vector<std::int64_t> counts_of_run(const OutputOptions& output) {
   const test::TemporaryDirectory folder;
   Config config;
   config.run.dir = (folder.path() / "run").string();
@@ -46,6 +47,7 @@ std::vector<std::int64_t> counts_of_run() {
   config.train.batch_size = 100;
   config.train.max_steps = 45;
   config.train.log_every_steps = 10;
+  config.output = output;
   const data::Dataset dataset = data::load_dataset(config.data, config.run.seed);
   comm::LocalCommunicator communicator;
   comm::HostDataPlane data_plane(communicator);
@@ -63,16 +65,24 @@ std::vector<std::int64_t> counts_of_run() {
 
 // A line of progress takes some memory. A line of metrics keeps its own, which grows with the line, and how
 // many digits a time has is left to chance: a run in which it does not.
-TEST(Loop, allocates_nothing_in_a_warm_step) {
+void expect_no_allocations(const OutputOptions& output) {
   std::int64_t in_ten_steps = 0;
   std::int64_t in_five_steps = -1;
   for (int attempt = 0; attempt < 5 && in_ten_steps != in_five_steps; ++attempt) {
-    const std::vector<std::int64_t> counts = counts_of_run();
+    const std::vector<std::int64_t> counts = counts_of_run(output);
     ASSERT_GE(counts.size(), 5U);
     in_ten_steps = counts[3] - counts[2];
     in_five_steps = counts[4] - counts[3];
   }
   EXPECT_EQ(in_ten_steps, in_five_steps);
+}
+
+TEST(Loop, allocates_nothing_in_a_warm_step) { expect_no_allocations({}); }
+
+TEST(Loop, allocates_nothing_for_the_event_of_a_warm_step) { expect_no_allocations({.tensorboard = true}); }
+
+TEST(Loop, allocates_nothing_for_the_trace_of_a_warm_step) {
+  expect_no_allocations({.trace = true, .trace_steps = 8});
 }
 
 }  // namespace

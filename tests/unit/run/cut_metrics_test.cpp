@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "run/metrics.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -88,6 +89,21 @@ TEST_F(CutMetrics, empties_the_file_for_a_new_start) {
 TEST_F(CutMetrics, leaves_a_missing_file_missing) {
   EXPECT_EQ(cut_metrics(file(), 3), 0);
   EXPECT_EQ(files_in_folder(), 0U);
+}
+
+// So many records as metrics.every_steps leaves.
+TEST_F(CutMetrics, warns_of_a_gap_and_of_nothing_else) {
+  const auto warning = [&](index_t step, index_t every) {
+    log::set_up(0, 1);
+    testing::internal::CaptureStderr();
+    cut_metrics(file(), step, every);
+    return testing::internal::GetCapturedStderr();
+  };
+  put("{\"kind\":\"step\",\"step\":4}\n{\"kind\":\"step\",\"step\":8}\n{\"kind\":\"evaluation\",\"step\":8}\n");
+  EXPECT_EQ(warning(8, 4), "");
+  EXPECT_EQ(warning(11, 4), "");
+  EXPECT_NE(warning(12, 4).find("has 2 of the 3 steps before the checkpoint"), std::string::npos);
+  EXPECT_NE(warning(8, 1).find("has 2 of the 8 steps"), std::string::npos);
 }
 
 TEST_F(CutMetrics, says_what_cannot_be_read) {

@@ -45,7 +45,8 @@ const StepRecord step_7 = {.step = 7,
                            .loss = 0.5,
                            .regularisers = regulariser_losses,
                            .gradient_norm = 2.5,
-                           .learning_rate = 0.001};
+                           .learning_rate = 0.001,
+                           .at = 1'700'000'000'125};
 
 std::string step_line(const StepRecord& record, const PhaseClock::Seconds& seconds) {
   JsonLine line;
@@ -71,7 +72,7 @@ TEST(StepLine, says_what_the_step_did) {
       R"("error":0.1,"gradient_norm":2.5,"learning_rate":0.001,"importance":[430.0,310.0,255.0,5.0],)"
       R"("load":[450,300,250,0],"h_s":0.21,"h_s_chosen":0.12,"h_u":0,"mi_predicted":0,)"
       R"("mi_true":0,"dead_experts":[3],)"
-      R"("time":{"data":0.0,"attention":0.0,"feed_forward":0.0,"gate":0.25,"exchange":0.5,"experts":0.0,"combine":0.0,"reduction":0.0,"update":0.0,)"
+      R"("time":{"at":"2023-11-14T22:13:20.125Z","data":0.0,"attention":0.0,"feed_forward":0.0,"gate":0.25,"exchange":0.5,"experts":0.0,"combine":0.0,"reduction":0.0,"update":0.0,)"
       R"("other":1.25,"step":2.0,"samples_per_second":500.0,"sent_rows":1234}})");
 }
 
@@ -172,7 +173,8 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
   EXPECT_EQ(object["importance_share"].dump(), "[0.43,0.31,0.255,0.005]");
   EXPECT_EQ(object["class_by_expert"].dump(), "[[400,0,0,0],[0,300,1,0],[50,0,249,0]]");
   EXPECT_EQ(object["class_by_expert_predicted"].dump(), "[[400,0,0,0],[0,300,1,0],[51,0,249,0]]");
-  EXPECT_EQ(object["time"].dump(), R"({"evaluation":2.0,"samples_per_second":500.0})");
+  EXPECT_EQ(object["time"].dump(),
+            R"({"at":"1970-01-01T00:00:00.000Z","evaluation":2.0,"samples_per_second":500.0})");
 }
 
 TEST(EvaluationObject, has_the_names_that_all_readers_know) {

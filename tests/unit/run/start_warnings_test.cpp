@@ -80,8 +80,14 @@ TEST_F(StartWarnings, name_classes_without_samples) {
   EXPECT_THAT(warnings(), ElementsAre(HasSubstr("class 0 has no training sample (of classes 0 to 3)")));
   write_labels({1, 5});
   EXPECT_THAT(warnings(), ElementsAre(HasSubstr("classes 0, 2, 3, 4 have no training sample")));
+  std::vector<std::uint8_t> labels;
+  for (std::uint8_t label = 0; label < 14; ++label) labels.push_back(label < 13 ? label : 24);
+  write_labels(labels);
+  EXPECT_THAT(warnings(),
+              ElementsAre(HasSubstr("classes 13, 14, 15, 16, 17, 18, 19, 20, 21, 22 and 1 more have")));
   write_labels({1, 200});
-  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("classes 0, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 189 more have")));
+  EXPECT_THAT(warnings(), ElementsAre(AllOf(HasSubstr("most classes have no training sample (199 of 201"),
+                                            HasSubstr("labels go up to 200"))));
 }
 
 TEST_F(StartWarnings, name_a_class_that_is_in_the_test_files_only) {

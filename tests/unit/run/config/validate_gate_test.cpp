@@ -1,4 +1,5 @@
 // What the kinds of gates need, and what has no meaning with them.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -157,9 +158,10 @@ TEST(ValidateGate, a_capacity_is_of_chosen_experts_whose_outputs_are_added) {
                 HasSubstr("moe.capacity = 1.25 needs a gate"))
         << text;
   }
-  for (const model::Loss loss : {model::Loss::likelihood, model::Loss::stochastic}) {
+  for (const model::Loss loss : {model::Loss::likelihood, model::Loss::stochastic, model::Loss::gaussian}) {
     EXPECT_THAT(error_with([&](Config& c) { c.model.loss = loss; }),
-                HasSubstr("moe.capacity = 1.25 with model.loss = likelihood"));
+                HasSubstr(fmt::format("moe.capacity = 1.25 with model.loss = {} (it needs the distribution",
+                                      model::kind_of(loss).name)));
   }
   EXPECT_THAT(error_with([](Config& c) {
                 c.moe.capacity = 0;
@@ -431,7 +433,7 @@ TEST(ValidateGate, competing_experts_take_no_scores_for_weights) {
                 c.moe.noise = moe::GateNoise::uniform;
                 c.moe.gate_value = moe::GateValue::noisy_logit;
               }),
-              HasSubstr("moe.gate_value = noisy_logit with model.loss = likelihood"));
+              HasSubstr("moe.gate_value = noisy_logit with model.loss = stochastic"));
 }
 
 }  // namespace

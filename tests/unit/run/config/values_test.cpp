@@ -158,7 +158,7 @@ TEST(Set, an_unknown_key_names_the_nearest) {
 TEST(KnownKeys, are_in_the_order_of_the_structs) {
   const auto keys = schema().names();
   EXPECT_EQ(keys.front(), "run.dir");
-  EXPECT_EQ(keys.back(), "checkpoint.keep_last");
+  EXPECT_EQ(keys.back(), "output.trace_steps");
 }
 
 // What a reader of the text gets back: section lines and "key = value" lines.
