@@ -24,6 +24,8 @@
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
 #include "comm/launch_check.hpp"
+#include "config/describe.hpp"
+#include "run/config.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -69,9 +71,20 @@ std::string usage() {
       "COMMAND ...\n\n";
   for (const Command& command : commands) text += fmt::format("  {:<10} {}\n", command.name, command.summary);
   text +=
-      "\nswitchyard COMMAND --help tells more; switchyard help configuration lists every key.\n"
+      "\nswitchyard COMMAND --help tells more; switchyard help SECTION (data, moe, ...) lists the keys of a section, "
+      "and\nswitchyard help configuration every key.\n"
       "One rank: switchyard train FILE.ini. Several: mpirun -n 4 switchyard train FILE.ini.\n";
   return text;
+}
+
+// Of a command, of a section of configurations, or of all.
+std::string help_of(std::string_view word) {
+  if (word.empty()) return usage();
+  if (word == "configuration") return configuration_page();
+  for (const Command& command : commands) {
+    if (command.name == word) return command.help();
+  }
+  return config::options_help(run::schema(), word);
 }
 
 int code_of(ExitCode code) { return static_cast<int>(code); }
@@ -131,6 +144,17 @@ double first_wait_limit(Arguments arguments) {
   return comm::start_limit_seconds;
 }
 
+int help(const std::string& word) {
+  const std::string text = help_of(word);
+  if (!text.empty()) {
+    std::cout << text;
+    return 0;
+  }
+  if (!is_first_process()) return after_the_first(ExitCode::config);
+  std::cerr << fmt::format("switchyard: there is no command and no section '{}'\n\n", word) << usage();
+  return code_of(ExitCode::config);
+}
+
 int run_command(const Command& command, Arguments arguments) {
   if (asks_for_help(arguments)) {
     std::cout << command.help();
@@ -165,8 +189,7 @@ int run(const std::vector<std::string>& words) {
     return 0;
   }
   if (name == "help" || name == "--help" || name == "-h") {
-    std::cout << (words.size() > 1 && words[1] == "configuration" ? configuration_page() : usage());
-    return 0;
+    return help(words.size() > 1 ? words[1] : "");
   }
   for (const Command& command : commands) {
     if (command.name == name) return run_command(command, Arguments(words).subspan(1));

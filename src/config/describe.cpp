@@ -56,11 +56,12 @@ std::string describe_values(const Field& field) {
   return values;
 }
 
-std::string options_help(const SchemaOfAny& schema) {
+std::string options_help(const SchemaOfAny& schema, std::string_view only) {
   std::size_t width = 0;
   for (const Key& key : schema.keys()) width = std::max(width, key.name.size());
   std::string help;
   for (const Section& section : schema.sections()) {
+    if (!only.empty() && section.name != only) continue;
     help += fmt::format("\n[{}] {}\n", section.name, section.help);
     for (const Key& key : schema.keys_of(section)) {
       const std::string value = schema.default_text(key);
