@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 install(TARGETS switchyard)
 install(PROGRAMS launch/run.sh DESTINATION ${CMAKE_INSTALL_BINDIR} RENAME switchyard-run)
-install(FILES launch/slurm.sbatch DESTINATION ${CMAKE_INSTALL_DATADIR}/switchyard)
+install(FILES launch/slurm.sbatch launch/job.pbs DESTINATION ${CMAKE_INSTALL_DATADIR}/switchyard)
 install(DIRECTORY configs python DESTINATION ${CMAKE_INSTALL_DATADIR}/switchyard PATTERN __pycache__ EXCLUDE
         PATTERN build EXCLUDE PATTERN *.egg-info EXCLUDE)
 install(FILES docs/switchyard.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import platform
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -136,6 +137,51 @@ class BatchScript(unittest.TestCase):
         for code, restarts, requeued in [(75, 9, True), (6, 2, True), (6, 3, False), (3, 0, False), (0, 0, False)]:
             result, output, _ = self.submit(code, SLURM_RESTART_COUNT=str(restarts))
             self.assertEqual((result, "scontrol requeue 7" in output), (code, requeued))
+
+
+class PbsScript(unittest.TestCase):
+    """launch/job.pbs with stand-ins for qsub and for the program, on this machine's mpirun."""
+
+    def submit(self, code, arguments="a.ini", **environment):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "build/release").mkdir(parents=True)
+            (folder / "launch").symlink_to(ROOT / "launch")
+            for name, text in [("build/release/switchyard", f'echo "switchyard $*"; exit {code}'),
+                               ("qsub", 'echo "qsub $* with $ARGUMENTS in $RUN_DIR after $RESTARTS"')]:
+                program = folder / name
+                program.write_text(f"#!/bin/sh\n{text}\n")
+                program.chmod(0o755)
+            (folder / "nodes").write_text("localhost\nlocalhost\n")
+            done = subprocess.run(
+                ["bash", str(ROOT / "launch" / "job.pbs")], capture_output=True, text=True,
+                env={"PATH": f"{folder}:{os.environ['PATH']}", "PBS_O_WORKDIR": str(folder), "PBS_JOBID": "7.server",
+                     "PBS_NODEFILE": str(folder / "nodes"), "ARGUMENTS": arguments, "HOME": str(folder), **environment})
+        return done.returncode, done.stdout, done.stderr
+
+    def test_starts_a_rank_for_each_line_of_the_list_of_hosts(self):
+        code, output, errors = self.submit(0)
+        self.assertEqual((code, errors), (0, ""))
+        line = "switchyard train a.ini --run.resume=auto --run.max_minutes=230 --run.dir=runs/job-7"
+        self.assertEqual(output.splitlines(), [line, line])
+        self.assertEqual(self.submit(0, "a.ini --run.dir=here")[1].count("--run.dir"), 2)
+
+    def test_stops_before_its_time_is_over(self):
+        script = (ROOT / "launch" / "job.pbs").read_text()
+        hours, minutes, _ = map(int, re.search(r"walltime=(\d+):(\d+):(\d+)", script).groups())
+        self.assertLess(int(re.search(r"^minutes=(\d+)", script, re.MULTILINE)[1]), 60 * hours + minutes - 5)
+
+    def test_submits_itself_again_on_75_always_and_on_6_three_times(self):
+        for code, before, again in [(75, 9, 9), (75, 1, 1), (6, 2, 3), (6, 3, None), (3, 0, None), (0, 0, None)]:
+            result, output, _ = self.submit(code, RESTARTS=str(before), RUN_DIR="runs/job-5")
+            words = f"qsub -v ARGUMENTS,RUN_DIR,RESTARTS launch/job.pbs with a.ini in runs/job-5 after {again}"
+            self.assertEqual(result, code)
+            self.assertEqual(words in output, again is not None, output)
+
+    def test_says_how_it_is_called(self):
+        code, _, errors = self.submit(0, "")
+        self.assertEqual(code, 2)
+        self.assertIn("usage: ARGUMENTS=", errors)
 
 
 class Signals(unittest.TestCase):
