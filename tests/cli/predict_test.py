@@ -7,6 +7,7 @@ import h5py
 import numpy
 
 import runs
+from predictions import PredictionTest, softmax, write_splits
 
 CLASSES, EXPERTS, FEATURES = 3, 5, 6
 SPLITS = {"train": 300, "validation": 40, "test": 70}
@@ -34,37 +35,15 @@ def blobs(seed=1, splits=SPLITS):
     return data
 
 
-def write(file, data):
-    with h5py.File(file, "w") as out:
-        for split, arrays in data.items():
-            for name, values in arrays.items():
-                out[f"{split}/{name}"] = values
-    return file
-
-
-def softmax(x):
-    x = numpy.exp(x - x.max(-1, keepdims=True))
-    return x / x.sum(-1, keepdims=True)
-
-
-class Predictions(runs.RunTest):
+class Predictions(PredictionTest):
     def trained(self, keys=None, data=None):
         run, file, config = self.new_path(), self.new_path("own.h5"), self.new_path("own.ini")
         config.write_text("")
         self.data = data or blobs()
-        keys = {**KEYS, "run.dir": run, "data.file": write(file, self.data), **(keys or {})}
+        keys = {**KEYS, "run.dir": run, "data.file": write_splits(file, self.data), **(keys or {})}
         words = [f"--{key}={value}" for key, value in keys.items() if value != ""]
         self.expect(runs.switchyard("train", config, *words), 0)
         return run
-
-    def predict(self, run, *arguments, ranks=0, suffix="h5"):
-        file = self.new_path(f"predictions.{suffix}")
-        self.expect(runs.switchyard("predict", run, f"--out={file}", *arguments, ranks=ranks), 0)
-        return file
-
-    def arrays(self, *arguments, **keys):
-        with h5py.File(self.predict(*arguments, **keys)) as file:
-            return {name: values[()] for name, values in file.items() if values.shape}
 
     def forward(self, run, samples):
         """Probabilities of the gate [N, E] and outputs of all experts [N, E, C], in float64."""
@@ -143,7 +122,7 @@ class Predictions(runs.RunTest):
         run = self.trained()
         found = self.arrays(run)
         test = self.data["test"]["samples"]
-        bare = write(self.new_path("bare.h5"), {"test": {"samples": test}})
+        bare = write_splits(self.new_path("bare.h5"), {"test": {"samples": test}})
         folder = self.new_path("npy")
         folder.mkdir()
         numpy.save(folder / "test_samples.npy", test.astype(numpy.float64))
@@ -164,14 +143,14 @@ class Predictions(runs.RunTest):
         run = self.trained()
         found = self.arrays(run)
         few = self.data["test"]["labels"] == 0
-        file = write(self.new_path("few.h5"), {"train": self.data["train"], "test": {
+        file = write_splits(self.new_path("few.h5"), {"train": self.data["train"], "test": {
             name: values[few] for name, values in self.data["test"].items()}})
         with h5py.File(file, "a") as out:
             out["train/labels"][...] = 0
         other = self.arrays(run, f"--data.file={file}")
         numpy.testing.assert_array_equal(other["probabilities"], found["probabilities"][few])
         self.expect(runs.switchyard("eval", run, f"--data.file={file}"), 0)
-        alone = write(self.new_path("alone.h5"), {"test": self.data["test"]})  # without what was trained on
+        alone = write_splits(self.new_path("alone.h5"), {"test": self.data["test"]})  # without what was trained on
         said, again = (json.loads(self.expect(runs.switchyard("eval", run, *more), 0).out) for more in ([], [f"--data.file={alone}"]))
         self.assertEqual(said["loss"], again["loss"])
         with h5py.File(file, "a") as out:
@@ -185,7 +164,7 @@ class Predictions(runs.RunTest):
         test = self.data["test"]["samples"]
 
         def refused(samples, *fragments):
-            file = write(self.new_path("other.h5"), {"test": {"samples": samples, "labels": self.data["test"]["labels"]}})
+            file = write_splits(self.new_path("other.h5"), {"test": {"samples": samples, "labels": self.data["test"]["labels"]}})
             for command in (["eval", run], ["predict", run, f"--out={self.new_path('p.h5')}"]):
                 finished = runs.switchyard(*command, f"--data.file={file}")
                 self.expect_failure(finished, 3, *fragments, kind="DataError")
@@ -219,7 +198,7 @@ class Predictions(runs.RunTest):
         turned = self.table(names[::-1], test=data["test"]["samples"].tolist())
         finished = runs.switchyard("predict", run, f"--out={self.new_path('p.h5')}", f"--data.dir={turned}")
         self.expect_failure(finished, 3, "columns of the data are x5, x4", "x0, x1", kind="DataError")
-        other = self.arrays(run, "--data.source=hdf5", f"--data.file={write(self.new_path('own.h5'), data)}")
+        other = self.arrays(run, "--data.source=hdf5", f"--data.file={write_splits(self.new_path('own.h5'), data)}")
         numpy.testing.assert_array_equal(other["probabilities"], found["probabilities"])
 
     def test_what_is_refused(self):
@@ -236,14 +215,14 @@ class Predictions(runs.RunTest):
         mine.write_text("mine")
         self.expect_failure(runs.switchyard("predict", run, f"--out={mine}"), 3, str(mine), kind="DataError")
         self.assertEqual(mine.read_text(), "mine")
-        wide = write(self.new_path("wide.h5"), {"test": {"samples": numpy.zeros((5, FEATURES + 1), numpy.float32)}})
+        wide = write_splits(self.new_path("wide.h5"), {"test": {"samples": numpy.zeros((5, FEATURES + 1), numpy.float32)}})
         finished = runs.switchyard("predict", run, out, f"--data.file={wide}")
         self.assertIn(finished.code, (2, 3))
 
     def test_labels_that_choose_experts_are_needed(self):
         run = self.trained({"model.gate": "by_label:experts", "moe.experts": 2, "moe.partition": "0 1 | 2"})
         self.assertEqual(set(self.arrays(run)["experts"][:, 0]), {0, 1})
-        bare = write(self.new_path("bare.h5"), {"test": {"samples": self.data["test"]["samples"]}})
+        bare = write_splits(self.new_path("bare.h5"), {"test": {"samples": self.data["test"]["samples"]}})
         finished = runs.switchyard("predict", run, f"--out={self.new_path('p.h5')}", f"--data.file={bare}")
         self.expect_failure(finished, 2, "the data have no labels", "by_label", kind="ConfigError")
 

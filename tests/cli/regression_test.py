@@ -8,6 +8,7 @@ import h5py
 import numpy
 
 import runs
+from predictions import PredictionTest, softmax, write_splits
 
 EXPERTS, FEATURES = 4, 3
 SPLITS = {"train": 60, "validation": 20, "test": 30}
@@ -38,19 +39,6 @@ def made_up(targets=0, weights=False, splits=SPLITS):
         if weights:
             data[split]["weights"] = random.uniform(0, 2, size=count)
     return data
-
-
-def write(file, data):
-    with h5py.File(file, "w") as out:
-        for split, arrays in data.items():
-            for name, values in arrays.items():
-                out[f"{split}/{name}"] = values
-    return file
-
-
-def softmax(x):
-    x = numpy.exp(x - x.max(-1, keepdims=True))
-    return x / x.sum(-1, keepdims=True)
 
 
 def parameters_of(checkpoint):
@@ -99,12 +87,12 @@ CASES = [{"model.loss": loss, "moe.top_k": top_k, **({"model.deviation": DEVIATI
          for loss in ("squared_error", "gaussian") for top_k in (0, 2, 1)]
 
 
-class Regression(runs.RunTest):
+class Regression(PredictionTest):
     def train(self, keys=None, data=None, ranks=0, run=None):
         run, config = run or self.new_path(), self.new_path("own.ini")
         config.write_text("")
         self.data = data or made_up()
-        keys = {"data.file": write(self.new_path("own.h5"), self.data), **KEYS, "run.dir": run, **(keys or {})}
+        keys = {"data.file": write_splits(self.new_path("own.h5"), self.data), **KEYS, "run.dir": run, **(keys or {})}
         words = [f"--{key}={value}" for key, value in keys.items() if value != ""]
         return run, runs.switchyard("train", config, *words, ranks=ranks)
 
@@ -112,15 +100,6 @@ class Regression(runs.RunTest):
         run, finished = self.train(*arguments, **keys)
         self.expect(finished, 0)
         return run
-
-    def predict(self, run, *arguments, ranks=0, suffix="h5"):
-        file = self.new_path(f"predictions.{suffix}")
-        self.expect(runs.switchyard("predict", run, f"--out={file}", *arguments, ranks=ranks), 0)
-        return file
-
-    def arrays(self, *arguments, **keys):
-        with h5py.File(self.predict(*arguments, **keys)) as file:
-            return {name: values[()] for name, values in file.items() if values.shape}
 
     def refused(self, words, keys=None, data=None, code=3):
         _, finished = self.train(keys, data)
@@ -244,7 +223,7 @@ class Regression(runs.RunTest):
         self.assertAlmostEqual(said["loss"], said_by_hand["loss"] + math.log(50), places=4)
         self.assertAlmostEqual(said["task_loss"], said_by_hand["task_loss"], places=4)
         new = self.new_path("new.h5")
-        write(new, {"test": {"samples": data["test"]["samples"]}})
+        write_splits(new, {"test": {"samples": data["test"]["samples"]}})
         numpy.testing.assert_array_equal(self.arrays(run, f"--data.file={new}")["prediction"], found["prediction"])
         with open(self.predict(run, suffix="csv")) as file:
             rows = list(csv.DictReader(file))
@@ -318,7 +297,7 @@ class Regression(runs.RunTest):
 
     def test_a_model_of_other_labels_is_not_asked(self):
         run = self.trained()
-        other = write(self.new_path("other.h5"), made_up(2))
+        other = write_splits(self.new_path("other.h5"), made_up(2))
         finished = runs.switchyard("eval", run, f"--data.file={other}")
         self.expect(finished, 3)
         self.assertIn("the data have labels of 2 numbers, and the model of the checkpoint gives 1", finished.err)
