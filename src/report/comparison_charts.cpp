@@ -22,7 +22,7 @@ struct Series {
   bool of_experts = false;  // its largest value is log2 of their number
 };
 constexpr Series learning_series[] = {
-    {"task_loss", "loss", "Loss", "nats"},
+    {"task_loss", "loss", "Loss", ""},  // in the unit of the runs
     {"error", "error", "Error", "share of wrong predictions"},
     {"mean_squared_error", "mean_squared_error", "Mean squared error", "mean squared error"},
     {"r2", "r2", "R²", "share of the variance"},
@@ -118,6 +118,12 @@ std::vector<Figure> expert_figures(const Comparison& comparison, const RecordsOf
   return figures;
 }
 
+std::string loss_unit(const std::vector<RunData>& runs) {
+  std::string unit = runs.front().loss_unit();
+  const bool common = std::ranges::all_of(runs, [&](const RunData& run) { return run.loss_unit() == unit; });
+  return common ? unit : "in the unit of each run";
+}
+
 RecordsOfRuns whole_models(const Comparison& comparison) {
   RecordsOfRuns records;
   for (const RunData& run : comparison.runs) records.push_back(&run);
@@ -128,15 +134,17 @@ RecordsOfRuns whole_models(const Comparison& comparison) {
 
 std::string comparison_learning(const Comparison& comparison) {
   const RecordsOfRuns runs = whole_models(comparison);
+  const std::string unit = loss_unit(comparison.runs);
   std::vector<Figure> figures;
-  for (const Series& series : learning_series) {
+  for (Series series : learning_series) {
+    if (series.y_label.empty()) series.y_label = unit;
     add_chart(comparison, runs, series, From::training, figures);
     add_chart(comparison, runs, series, From::validation, figures);
   }
   if (figures.empty()) return "";
   std::string note =
       "The loss of training batches is that of model.loss without regularisers, averaged to at most 400 points a run; "
-      "that of the validation split is -log p.";
+      "that of the validation split is -log p, or the mean squared error in the units of the data.";
   const auto batch_of = [](const RunData& run) {
     const auto found = run.settings.find("train.batch_size");
     return found == run.settings.end() ? "" : found->second;

@@ -41,6 +41,13 @@ std::vector<std::string> warnings_of(const Comparison& comparison) {
         "These are models of different kinds, some of text and some of samples: only what they share is compared, and "
         "a loss is of a token here and of a sample there.");
   }
+  const auto unit_differs = [&](const RunData& run) {
+    return run.loss_unit() != comparison.runs.front().loss_unit();
+  };
+  if (std::ranges::any_of(comparison.runs, unit_differs))
+    warnings.push_back(
+        "The runs were trained on losses of different units (model.loss, data.scale_targets): a difference between "
+        "these losses means nothing.");
   for (std::size_t i = 0; i < comparison.runs.size(); ++i) {
     for (const std::string& warning : run_warnings(comparison.runs[i]))
       warnings.push_back(fmt::format("{}: {}", comparison.names[i], warning));

@@ -179,6 +179,15 @@ bool RunData::of_text() const {
   return !layers.empty() || (family != settings.end() && family->second != "mixture");
 }
 
+std::string RunData::loss_unit() const {
+  const auto is = [&](std::string_view key, std::string_view value) {
+    const auto found = settings.find(key);
+    return found != settings.end() && found->second == value;
+  };
+  if (!is("model.loss", "squared_error")) return "nats";
+  return is("data.scale_targets", "yes") ? "squared error of scaled labels" : "squared error";
+}
+
 Found find_evaluation(const Records& records, std::string_view name) {
   for (const std::string_view split : {"test", "validation"}) {
     const Json& object = member(records.summary, split);

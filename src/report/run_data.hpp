@@ -54,6 +54,8 @@ struct RunData : Records {
   std::vector<Records> layers;  // of a model of several mixture layers; none: the model is one
   // Whether its rows are tokens.
   bool of_text() const;
+  // Of task_loss, which for numbers may be one without a density: squared errors of labels as they were trained on.
+  std::string loss_unit() const;
   bool has_metrics = false;
   bool torn_line = false;  // metrics.jsonl ended in the middle of a record, which was left out
 };

@@ -21,7 +21,7 @@ std::vector<std::string> loss_parts(const StepSeries& steps) {
 }
 
 LineChart loss_chart(const RunData& run) {
-  LineChart chart = step_chart(run, "Loss", "loss (nats)");
+  LineChart chart = step_chart(run, "Loss", fmt::format("loss ({})", run.loss_unit()));
   chart.curves.push_back(training_curve(run, "loss", "training", 0));
   const auto parts = loss_parts(run.steps);
   // One part alone is the loss itself.

@@ -42,6 +42,8 @@ Tile number_tile(std::string label, double value, std::string_view id, std::stri
 
 void add_scores(const RunData& run, Span<const Score> shown, std::vector<Tile>& tiles) {
   for (const Score& score : shown) {
+    // Without a density the loss is the mean squared error, which has a tile.
+    if (score.name == "loss" && run.loss_unit() != "nats") continue;
     const Found found = find_evaluation(run, score.name);
     if (found.object.is_null()) continue;
     const std::string split = found.of.substr(0, found.of.find(','));

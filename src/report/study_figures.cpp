@@ -16,7 +16,7 @@ struct Series {
   std::string_view y_label;
 };
 constexpr Series all_series[] = {
-    {"loss", "Loss", "loss (nats)"},
+    {"loss", "Loss", "loss"},
     {"error", "Error", "share of wrong predictions"},
     {"mean_squared_error", "Mean squared error", "mean squared error"},
     {"dispatch_entropy", "Dispatch entropy", "nats"},

@@ -99,6 +99,18 @@ TEST_F(Comparisons, need_neither_error_nor_classes) {
   EXPECT_THAT(shown, Not(HasSubstr("<figcaption>Error")));
 }
 
+TEST_F(Comparisons, say_the_unit_of_their_losses) {
+  constexpr std::string_view squared = "[model]\nloss = squared_error\n[data]\nscale_targets = yes\n";
+  const auto a = run("a", "config.ini", squared);
+  const auto b = run("b", "config.ini", squared);
+  EXPECT_THAT(page({a, b}), HasSubstr(">squared error of scaled labels<"));
+  EXPECT_THAT(page({a, b}), Not(HasSubstr("different units")));
+  EXPECT_THAT(page({run("c"), run("d")}), HasSubstr(">nats<"));
+  const std::string mixed = page({a, run("c")});
+  EXPECT_THAT(mixed, HasSubstr(">in the unit of each run<"));
+  EXPECT_THAT(mixed, HasSubstr("losses of different units"));
+}
+
 TEST_F(Comparisons, draw_a_curve_for_each_run_in_its_colour) {
   const std::string shown = page({run("a"), run("b"), run("c")});
   for (const char* title :

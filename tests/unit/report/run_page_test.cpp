@@ -41,6 +41,16 @@ TEST(RunPage, has_every_section_of_a_finished_run) {
   }
 }
 
+TEST(RunPage, of_squared_errors_has_no_loss_in_nats) {
+  const test::TemporaryDirectory folder;
+  test::write_run(folder.path());
+  EXPECT_THAT(page_of_folder(folder.path()), HasSubstr(">loss (nats)<"));
+  write_file(folder.path() / "config.ini", "[model]\nloss = squared_error\n");
+  const std::string page = page_of_folder(folder.path());
+  EXPECT_THAT(page, HasSubstr(">loss (squared error)<"));
+  EXPECT_THAT(page, Not(HasSubstr("id=\"test.loss\"")));
+}
+
 TEST(RunPage, shows_the_numbers_of_the_summary) {
   const test::TemporaryDirectory folder;
   test::write_run(folder.path());
