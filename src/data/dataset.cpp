@@ -48,12 +48,12 @@ PixelTable table_of(double mean, double standard_deviation) {
 
 }  // namespace
 
-Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisation normalisation)
+Dataset::Dataset(std::unique_ptr<const detail::SampleSource> source, const Normalisation& normalisation)
     : source_(std::move(source)) {
   SY_EXPECTS(source_ != nullptr, "a data set without a source");
   target_count_ = source_->target_count();
   const Normalisation* const learned = source_->learned_normalisation();
-  scale_by(learned != nullptr ? *learned : std::move(normalisation));
+  scale_by(learned != nullptr ? *learned : normalisation);
   ContentHash hash;
   source_->add_content(hash);
   identity_ = {source_->held(Split::train), source_->held(Split::validation), source_->held(Split::test),

@@ -72,7 +72,7 @@ std::string describe(const Identity& identity);
 // Immutable after construction: any number of threads may fill from it at once.
 class Dataset {
  public:
-  Dataset(std::unique_ptr<const detail::SampleSource> source, Normalisation normalisation);
+  Dataset(std::unique_ptr<const detail::SampleSource> source, const Normalisation& normalisation);
   Dataset(Dataset&&) noexcept;
   Dataset& operator=(Dataset&&) noexcept;
   ~Dataset();

@@ -120,17 +120,18 @@ std::vector<config::Section> sections() {
 void validate(const Options& options) {
   const std::string_view word = std::ranges::find(source_words, options.source, &Word<Source>::value)->name;
   const detail::SourceKind kind = kind_of(options.source);
+  require(
+      kind.reads_one_file || options.file.empty(),
+      "data.file = {} with data.source = {} (only data.source = hdf5 and tokens read one file); remove it{}",
+      options.file, word, kind.reads_files ? ", and give the folder of the files with data.dir" : "");
   require(!kind.reads_files || kind.reads_one_file || !options.dir.empty(),
           "data.dir is empty (data.source = {} reads its files there); give the folder, on the command line "
-          "with --data.dir=FOLDER, or set data.source = random",
+          "with --data.dir=FOLDER",
           word);
   require(!kind.reads_one_file || !options.file.empty(),
           "data.file is empty (data.source = {} reads it); give {}, on the command line with --data.file=FILE",
           word,
           kind.has_tokens ? "a file that `switchyard corpus` wrote" : "an HDF5 file of samples and labels");
-  require(kind.reads_one_file || options.file.empty(),
-          "data.file = {} with data.source = {} (only data.source = hdf5 and tokens read one file); remove it",
-          options.file, word);
   require(kind.divides_files || !options.validation_balanced,
           "data.validation_balanced = yes with data.source = {} (it has no training files to take validation "
           "samples from); remove it",

@@ -326,6 +326,7 @@ class Refused(Converted):
                 ([f"--out={out}", "--data.source=npy"], "data.dir is empty"),
                 ([f"--out={out}", "--data.source=npy", f"--data.dir={folder}", "--moe.experts=3"], "--moe.experts says nothing about data"),
                 ([f"--out={out}", "a.ini", "b.ini"], "2 were given"),
+                ([f"--out={self.folder}/out.csv", "--data.source=npy", f"--data.dir={folder}"], "says another format"),
                 ([f"--out={out}", self.folder / "nowhere.ini"], "nowhere.ini")):
             with self.subTest(words):
                 self.expect_failure(runs.switchyard("convert", *words), 2, *fragments, kind="ConfigError")

@@ -47,6 +47,9 @@ def write_hdf5(file, data, **changed):
                 path = f"{split}/{name}"
                 if changed.get(path, values) is not None:
                     out[path] = changed.get(path, values)
+        for path, values in changed.items():  # what is beside them
+            if path not in out and values is not None:
+                out[path] = values
     return file
 
 
@@ -102,20 +105,21 @@ class OwnData(runs.RunTest):
             return {split: {name: values[:] for name, values in group.items()} for split, group in found.items()
                     if isinstance(group, h5py.Group)}
 
-    def refusal(self, keys):
+    def refusal(self, keys, code=3, kind="DataError"):
         """The sentence with which training on such data is refused, by one rank and by two alike."""
         sentences = []
         for ranks in (0, 2):
             words = self.words({**keys, "run.dir": self.new_path()})
-            finished = self.expect_failure(runs.switchyard("train", self.configuration(), *words, ranks=ranks), 3, kind="DataError")
-            sentences.append(re.search(r"DataError: (.*)", finished.err)[1])
+            finished = self.expect_failure(runs.switchyard("train", self.configuration(), *words, ranks=ranks), code, kind=kind)
+            sentences.append(re.search(rf"{kind}: (.*)", finished.err)[1])
         self.assertEqual(*sentences)
         return sentences[0]
 
-    def assert_refused(self, keys, *fragments):
-        sentence = self.refusal(keys)
+    def assert_refused(self, keys, *fragments, **options):
+        sentence = self.refusal(keys, **options)
         for fragment in (*fragments, "; "):  # what to try
             self.assertIn(fragment, sentence)
+        return sentence
 
 
 class Sources(OwnData):
@@ -290,7 +294,7 @@ class Wrong(OwnData):
     """Each file that is wrong is refused in a sentence that names the data set or the row."""
 
     def assert_hdf5_refused(self, path, value, *fragments):
-        self.assert_refused(self.hdf5_keys(blobs(), **{path: value}), "own.h5", *fragments)
+        return self.assert_refused(self.hdf5_keys(blobs(), **{path: value}), "own.h5", *fragments)
 
     def test_no_labels(self):
         self.assert_hdf5_refused("train/labels", None, "no data set train/labels")
@@ -299,7 +303,7 @@ class Wrong(OwnData):
         self.assert_hdf5_refused("train/samples", None, "no data set train/samples")
 
     def test_labels_of_another_number(self):
-        self.assert_hdf5_refused("test/labels", numpy.zeros(89, int), "test/labels has 89 numbers", "90 samples")
+        self.assert_hdf5_refused("test/labels", numpy.zeros(89, int), "test/labels has 89 rows", "90 samples")
 
     def test_negative_labels(self):
         labels = blobs()["train"]["labels"]
@@ -318,7 +322,53 @@ class Wrong(OwnData):
         self.assert_hdf5_refused("train/labels", numpy.array([b"cat"] * 400), "train/labels is text", "number classes from 0")
 
     def test_labels_that_are_floats(self):
-        self.assert_hdf5_refused("train/labels", numpy.zeros(400), "train/labels is float64")
+        self.assert_hdf5_refused("train/labels", numpy.zeros(400), "train/labels is float64", "set model.loss = squared_error")
+
+    def test_ids_and_clusters_that_are_no_whole_numbers(self):
+        for name, value in (("ids", [b"a"] * 400), ("ids", [0.5] * 400), ("clusters", [0.5] * 400)):
+            with self.subTest(name=name):
+                sentence = self.assert_hdf5_refused(f"train/{name}", numpy.array(value), f"train/{name} is ")
+                self.assertNotIn("squared_error", sentence)
+                self.assertNotIn("classes", sentence)
+
+    def test_labels_of_far_more_rows_than_samples(self):
+        """They are not read first: they could be larger than memory."""
+        file = write_hdf5(self.new_path("own.h5"), blobs(), **{"train/labels": None})
+        with h5py.File(file, "a") as out:
+            out.create_dataset("train/labels", shape=(10**12,), dtype="i8", chunks=(10**6,))
+        self.assert_refused({"data.source": "hdf5", "data.file": file}, "train/labels has 1000000000000 rows", "400 samples")
+
+    def test_labels_by_a_filter_that_is_not_there(self):
+        file = write_hdf5(self.new_path("own.h5"), blobs(), **{"train/labels": None})
+        with h5py.File(file, "a") as out:
+            out.create_dataset("train/labels", data=blobs()["train"]["labels"], compression="lzf")
+        self.assert_refused({"data.source": "hdf5", "data.file": file}, "train/labels is compressed with the filter 32000 'lzf'",
+                            "with gzip")
+
+    def test_a_number_of_classes_that_is_none(self):
+        for value, words in ((2, "classes is 2, but labels go up to "), (-4, "classes is -4, but"), (10**9, "classes is 1000000000 "),
+                             (2.5, "classes is no single whole number"), ([3, 4], "classes is no single whole number")):
+            with self.subTest(value=value):
+                self.assert_hdf5_refused("classes", value, words)
+
+    def test_names_of_another_number(self):
+        self.assert_hdf5_refused("columns", numpy.bytes_("a\nb\n"), "columns has 2 names", f"has {FEATURES} numbers")
+
+    def test_what_is_not_read_is_said(self):
+        """A name that is wrong by a letter would be left out in silence."""
+        of_hdf5, of_npy = self.hdf5_keys(blobs(), **{"train/weight": numpy.ones(400)}), self.npy_keys(blobs())
+        numpy.save(of_npy["data.dir"] / "train_weight.npy", numpy.ones(400))
+        for keys, words in ((of_hdf5, "train/weight is not read (samples, labels, clusters, ids, weights are)"),
+                            (of_npy, "train_weight.npy is not read")):
+            finished = runs.switchyard("train", self.configuration(), *self.words({**keys, "run.dir": self.new_path()}))
+            self.assertIn(words, " ".join(self.expect(finished, 0).out.split()))
+
+    def test_one_class(self):
+        labels = {f"{split}/labels": numpy.zeros(len(of["labels"]), int) for split, of in blobs().items()}
+        for loss in ("cross_entropy", "logistic", "double_softmax"):
+            with self.subTest(loss=loss):
+                self.assert_refused({**self.hdf5_keys(blobs(), **labels), "model.loss": loss}, f"model.loss = {loss} with 1 class ",
+                                    code=2, kind="ConfigError")
 
     def test_labels_of_two_dimensions(self):
         self.assert_hdf5_refused("train/labels", numpy.zeros((400, 1), int), "train/labels is 400 x 1")

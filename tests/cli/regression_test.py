@@ -270,13 +270,13 @@ class Regression(PredictionTest):
     def test_what_does_not_fit_is_refused(self):
         data = made_up()
         data["train"]["labels"][7] = numpy.nan
-        self.refused("own.h5: train/labels[7] is nan (finite numbers are read)", data=data)
+        self.refused("own.h5: train/labels[7] is nan (finite numbers are read", data=data)
         data = made_up(2)
         data["test"]["labels"] = data["test"]["labels"][:, :1]
         self.refused("own.h5: test/labels has 1 numbers a sample, but", data=data)
         data = made_up()
         data["train"]["labels"] = data["train"]["labels"][:-1]
-        self.refused("own.h5: train/labels has 59 rows but", data=data)
+        self.refused("own.h5: train/labels has 59 rows, but", data=data)
         data = made_up(weights=True)
         data["train"]["weights"][3] = -1
         self.refused("own.h5: train/weights[3] is -1 (a weight is 0 at least)", data=data)

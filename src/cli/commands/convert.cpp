@@ -59,6 +59,9 @@ int convert(Arguments arguments) {
   if (file.empty())
     throw ConfigError(
         fmt::format("convert was not told where to write (--out is missing or empty); {}", try_this));
+  if (!file.ends_with(".h5") && !file.ends_with(".hdf5"))
+    throw ConfigError(
+        fmt::format("--out={} says another format (convert writes HDF5: .h5 or .hdf5); {}", file, try_this));
   const auto [options, labels] = asked_of(line);
   files::expect_replaceable(file, checkpoint::arrays_mark, "--out=FILE");
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();

@@ -87,10 +87,10 @@ class CsvFile {
     if (const index_t count = count_of(Use::target); count > 0) {
       tensor::Shape shape{row_ - 1};
       if (count > 1) shape.push_back(count);
-      table.targets = RealArray{name_of(Use::target), std::move(shape), std::move(targets_)};
+      table.targets = RealArray{name_of(Use::target), std::move(shape), std::move(targets_), true};
     }
     if (count_of(Use::weight) > 0)
-      table.weights = RealArray{name_of(Use::weight), {row_ - 1}, std::move(weights_)};
+      table.weights = RealArray{name_of(Use::weight), {row_ - 1}, std::move(weights_), true};
     return table;
   }
 
@@ -222,7 +222,14 @@ class CsvFile {
     if (reading_.labels == Labels::classes) {
       find(options_->label, "csv.label", Use::label);
     } else {
-      for (const std::string& name : names_in(options_->label)) find(name, "csv.label", Use::target);
+      for (const std::string& name : names_in(options_->label)) {
+        if (name.empty())
+          throw ConfigError(
+              fmt::format("csv.label = {} has a column without a name (names stand between commas); write the "
+                          "columns of the labels",
+                          options_->label));
+        find(name, "csv.label", Use::target);
+      }
     }
     find(options_->cluster, "csv.cluster", Use::cluster);
     find(options_->id, "csv.id", Use::id);

@@ -58,10 +58,10 @@ FileSplit::FileSplit(const Options& options, Span<const std::int32_t> train_labe
                                   std::min<index_t>(10'000, rows / 5), train_files);
   if (validation + test >= rows)
     throw ConfigError(fmt::format(
-        "data.validation_samples = {}{} leaves no training sample ({} holds {} samples); set it below {}, or to "
-        "auto (a tenth of them, 5,000 at most)",
+        "data.validation_samples = {}{} leaves no training sample ({} holds {} samples); set fewer, or auto (a tenth of "
+        "them{})",
         validation, given.test ? "" : fmt::format(" and data.test_samples = {}", test), train_files, rows,
-        rows - test));
+        given.test ? "" : ", and a fifth for test"));
   if (!given.test && test == 0)
     throw DataError(fmt::format(
         "{} holds {} samples, too few to take some for test as data.test_samples = auto does; write test samples, or more of "

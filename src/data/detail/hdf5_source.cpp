@@ -2,6 +2,7 @@
 // SPLIT/ids and SPLIT/weights.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,7 @@
 
 #include "base/error.hpp"
 #include "checkpoint/hdf5.hpp"
+#include "data/detail/table_checks.hpp"
 #include "data/detail/table_source.hpp"
 #include "files/file.hpp"
 #include "files/regular_file.hpp"
@@ -23,8 +25,6 @@ namespace {
 namespace hdf5 = checkpoint::hdf5;
 using hdf5::check;
 using hdf5::checked;
-
-constexpr index_t most_named_classes = 1'000'000;
 
 // One file: what it holds is looked up with libhdf5, and rows are read from where they lie, without it.
 class TableFile {
@@ -48,15 +48,18 @@ class TableFile {
 
   Table table(const std::string& split, const Reading& reading) const {
     Table table{samples(split + "/samples")};
+    const index_t rows = table.samples.rows();
     if (reading.needs_labels() || has(split + "/labels")) {
       if (reading.labels == Labels::numbers)
-        table.targets = real_numbers(split + "/labels");
+        table.targets = real_numbers(split + "/labels", rows);
       else
-        table.labels = whole_numbers(split + "/labels");
+        table.labels =
+            whole_numbers(split + "/labels", rows, "; number classes from 0", hint_at_labels(reading));
     }
-    if (has(split + "/weights")) table.weights = real_numbers(split + "/weights");
-    if (has(split + "/clusters")) table.clusters = whole_numbers(split + "/clusters");
-    if (has(split + "/ids")) table.ids = whole_numbers(split + "/ids");
+    if (has(split + "/weights")) table.weights = real_numbers(split + "/weights", rows);
+    if (has(split + "/clusters"))
+      table.clusters = whole_numbers(split + "/clusters", rows, "; number clusters from 0");
+    if (has(split + "/ids")) table.ids = whole_numbers(split + "/ids", rows);
     return table;
   }
 
@@ -68,53 +71,102 @@ class TableFile {
     Tables tables{table_if_there("train"), table_if_there("validation"), table_if_there("test")};
     const bool has_one = tables.train || (!reading.needs_labels() && (tables.validation || tables.test));
     if (!has_one) tables.train = table("train", reading);  // says what is missing
-    tables.least_classes = count_if_there("classes");
-    tables.least_clusters = count_if_there("clusters");
-    tables.feature_names = columns_if_there();
+    for (const std::string split : {"train", "validation", "test"}) {
+      if (has(split)) add_remarks(split, tables.remarks);
+    }
+    const index_t most = most_classes_of(tables, reading.purpose);
+    tables.least_classes = count_if_there("classes", "labels", tables, &Table::labels, most);
+    tables.least_clusters = count_if_there("clusters", "clusters", tables, &Table::clusters, most);
+    tables.feature_names = columns_if_there(
+        tables.train ? *tables.train : *(tables.test ? tables.test : tables.validation), tables.remarks);
     return tables;
   }
 
  private:
-  // `switchyard convert` leaves beside the splits what the labels alone do not say.
-  index_t count_if_there(const std::string& name) const {
-    if (!has(name) || is_group(name)) return 0;
+  // `switchyard convert` leaves beside the splits what the labels alone do not say: how many there could be.
+  index_t count_if_there(const std::string& name, std::string_view of, const Tables& tables,
+                         std::optional<LabelArray> Table::*array, index_t most) const {
+    if (!has(name)) return 0;
     const hdf5::DatasetId dataset = open(name);
     const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
-    if (H5Tget_class(type.get()) != H5T_INTEGER || !shape_of(dataset).empty()) return 0;
+    if (H5Tget_class(type.get()) != H5T_INTEGER || !shape_of(dataset).empty())
+      fail(name,
+           fmt::format("is no single whole number (how many {} there are is read); write one, or leave it out",
+                       name));
     std::int64_t count = 0;
     check(H5Dread(dataset.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, &count), "reading " + name);
-    return std::clamp<index_t>(count, 0, most_named_classes);
+    std::int64_t largest = 0;
+    for (const std::optional<Table>* table : {&tables.train, &tables.validation, &tables.test}) {
+      if (!*table || !((**table).*array)) continue;
+      for (const std::int64_t value : ((**table).*array)->values) largest = std::max(largest, value);
+    }
+    if (count <= largest)
+      fail(name, fmt::format("is {}, but {} go up to {} ({} counts from 0); write {} at least, or leave it out",
+                             count, of, largest, name, largest + 1));
+    if (count > most)
+      fail(name, fmt::format("is {} (with as few samples {} at most are read); write it anew, or leave it out",
+                             count, most));
+    return count;
   }
 
   // Names of the numbers of a sample, a line each.
-  std::vector<std::string> columns_if_there() const {
+  std::vector<std::string> columns_if_there(const Table& table, std::vector<std::string>& remarks) const {
     if (!has("columns") || is_group("columns")) return {};
     const hdf5::DatasetId dataset = open("columns");
     const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
     if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) > 0 ||
-        !shape_of(dataset).empty())
+        !shape_of(dataset).empty()) {
+      remarks.push_back(fmt::format(
+          "{} is not read (a text of fixed length with a name on each line is, as `switchyard convert` writes it)",
+          name_of("columns")));
       return {};
+    }
     std::string text(H5Tget_size(type.get()), '\0');
     check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), "reading columns");
     std::vector<std::string> names;
     for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
       names.push_back(text.substr(at, end - at));
+    if (std::ssize(names) != table.samples.row_size())
+      fail("columns",
+           fmt::format(
+               "has {} names, but a sample has {} numbers (each needs one, with a line break behind it); "
+               "write it anew, or leave it out",
+               names.size(), table.samples.row_size()));
+    return names;
+  }
+
+  // What a split has that is not read: a name may be wrong by a letter.
+  void add_remarks(const std::string& split, std::vector<std::string>& remarks) const {
+    if (!is_group(split)) return;
+    constexpr std::array<std::string_view, 5> known = {"samples", "labels", "clusters", "ids", "weights"};
+    for (const std::string& name : names_in(split)) {
+      if (std::ranges::find(known, name) == known.end())
+        remarks.push_back(
+            fmt::format("{} is not read ({} are)", name_of(split + "/" + name), fmt::join(known, ", ")));
+    }
+  }
+
+  std::vector<std::string> names_in(const std::string& group_name) const {
+    const auto group = checked<hdf5::GroupId>(H5Gopen2(file_.get(), group_name.c_str(), H5P_DEFAULT),
+                                              "opening group " + group_name);
+    H5G_info_t info;
+    check(H5Gget_info(group.get(), &info), "looking at group " + group_name);
+    std::vector<std::string> names;
+    for (hsize_t i = 0; i < info.nlinks; ++i) {
+      std::array<char, 256> name{};
+      check(H5Lget_name_by_idx(group.get(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size(),
+                               H5P_DEFAULT) < 0
+                ? -1
+                : 0,
+            "listing group " + group_name);
+      names.emplace_back(name.data());
+    }
     return names;
   }
 
   // A split by another name would go unread.
   void expect_known_splits() const {
-    const auto root = checked<hdf5::GroupId>(H5Gopen2(file_.get(), "/", H5P_DEFAULT), "opening the root group");
-    H5G_info_t info;
-    check(H5Gget_info(root.get(), &info), "looking at the root group");
-    for (hsize_t i = 0; i < info.nlinks; ++i) {
-      std::array<char, 256> name{};
-      check(H5Lget_name_by_idx(root.get(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size(),
-                               H5P_DEFAULT) < 0
-                ? -1
-                : 0,
-            "listing the root group");
-      const std::string split(name.data());
+    for (const std::string& split : names_in("/")) {
       const bool is_known = split == "train" || split == "validation" || split == "test";
       if (!is_known && is_group(split) && has(split + "/samples"))
         fail(split + "/samples",
@@ -247,17 +299,43 @@ class TableFile {
     return true;
   }
 
-  // Of any type of whole numbers, stored in any way.
-  LabelArray whole_numbers(const std::string& name) const {
+  // That an array of one row for each sample can be read, before there is room for it.
+  void expect_readable(const std::string& name, const hdf5::DatasetId& dataset, index_t rows) const {
+    const tensor::Shape shape = shape_of(dataset);
+    if (!shape.empty() && shape[0] != rows)
+      fail(name, fmt::format("has {} rows, but the split has {} samples (each needs one); write both again",
+                             shape[0], rows));
+    const auto properties =
+        checked<hdf5::PropertiesId>(H5Dget_create_plist(dataset.get()), "asking for a layout");
+    for (int i = 0; i < H5Pget_nfilters(properties.get()); ++i) {
+      unsigned flags = 0;
+      std::size_t values = 0;
+      std::array<char, 64> filter{};
+      const H5Z_filter_t id = H5Pget_filter2(properties.get(), static_cast<unsigned>(i), &flags, &values,
+                                             nullptr, filter.size() - 1, filter.data(), nullptr);
+      if (id < 0 || H5Zfilter_avail(id) > 0) continue;
+      fail(
+          name,
+          fmt::format(
+              "is compressed with the filter {} '{}' (this program does not have it); write it without, or with "
+              "gzip",
+              id, filter.data()));
+    }
+  }
+
+  // Of any type of whole numbers, stored in any way; the hints say what else to do where it is of none.
+  LabelArray whole_numbers(const std::string& name, index_t rows, std::string_view hint = "",
+                           std::string_view hint_at_floats = "") const {
     const hdf5::DatasetId dataset = open(name);
     const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
     if (H5Tget_class(type.get()) != H5T_INTEGER && !is_boolean(type))
-      fail(name, fmt::format("is {} (whole numbers are read); write it as int64, and number classes from 0{}",
-                             words(type), H5Tget_class(type.get()) == H5T_FLOAT ? regression_hint : ""));
+      fail(name, fmt::format("is {} (whole numbers are read); write it as int64{}{}", words(type), hint,
+                             H5Tget_class(type.get()) == H5T_FLOAT ? hint_at_floats : ""));
     const tensor::Shape shape = shape_of(dataset);
     if (shape.size() != 1)
       fail(name, fmt::format("is {} (one number for each sample is read); write it with one dimension",
                              shape.empty() ? "a single number" : tensor::to_string(shape)));
+    expect_readable(name, dataset, rows);
     LabelArray array{name_of(name), std::vector<std::int64_t>(as_size(shape[0]))};
     if (is_boolean(type)) {
       std::vector<std::int8_t> values(array.values.size());
@@ -278,7 +356,7 @@ class TableFile {
   }
 
   // Of any type of numbers, stored in any way.
-  RealArray real_numbers(const std::string& name) const {
+  RealArray real_numbers(const std::string& name, index_t rows) const {
     const hdf5::DatasetId dataset = open(name);
     const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
     if (H5Tget_class(type.get()) != H5T_INTEGER && H5Tget_class(type.get()) != H5T_FLOAT)
@@ -287,6 +365,7 @@ class TableFile {
     if (array.shape.empty() || array.shape.size() > 2)
       fail(name, fmt::format("is {} (samples, or samples x numbers, are read); give it another shape",
                              array.shape.empty() ? "a single number" : tensor::to_string(array.shape)));
+    expect_readable(name, dataset, rows);
     array.values.resize(as_size(tensor::element_count(array.shape)));
     check(H5Dread(dataset.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()),
           "reading data set " + name);

@@ -2,6 +2,7 @@
 // SPLIT_ids.npy and SPLIT_weights.npy in a folder.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -115,6 +116,9 @@ NumberArray samples_of(const fs::path& path) {
              "holds numbers of type {} (|u1, |i1, <i2, <i4, <f4 and <f8 are read); write it as numpy.float32",
              npy.type));
   if (npy.shape.empty()) fail(path, "is a single number (samples have rows); write an array");
+  if (tensor::element_count(npy.shape) == 0)
+    fail(path, fmt::format("is {} (there is no number in it); write one sample at least",
+                           tensor::to_string(npy.shape)));
   static_cast<void>(count_of(npy, bytes_of(type->second)));
   return {npy.name, type->second, std::move(npy.shape), std::move(npy.file), npy.offset};
 }
@@ -143,7 +147,8 @@ std::string words(const NpyFile& npy) {
   return is_text ? "text" : "numbers of type " + npy.type;
 }
 
-LabelArray labels_of(const fs::path& path) {
+// The hints say what else to do where the numbers are of another kind.
+LabelArray labels_of(const fs::path& path, std::string_view hint = "", std::string_view hint_at_floats = "") {
   const NpyFile npy = open_npy(path);
   if (npy.shape.size() != 1)
     fail(path, fmt::format("is {} (one number for each sample is read); write it with one dimension",
@@ -160,11 +165,8 @@ LabelArray labels_of(const fs::path& path) {
                                                                    {"<i8", widened<std::int64_t>}}};
   const auto* const type = std::ranges::find(types, npy.type, &std::pair<std::string_view, Read>::first);
   if (type == types.end())
-    fail(
-        path,
-        fmt::format(
-            "holds {} (whole numbers are read, little-endian); write it as numpy.int64, and number classes from 0{}",
-            words(npy), npy.type.starts_with("<f") ? regression_hint : ""));
+    fail(path, fmt::format("holds {} (whole numbers are read, little-endian); write it as numpy.int64{}{}",
+                           words(npy), hint, npy.type.starts_with("<f") ? hint_at_floats : ""));
   return {npy.name, type->second(npy)};
 }
 
@@ -195,18 +197,18 @@ RealArray reals_of(const fs::path& path) {
 
 Table table_of(const fs::path& dir, const std::string& split, const Reading& reading) {
   const auto path_of = [&](const char* array) { return dir / fmt::format("{}_{}.npy", split, array); };
-  const auto array_if_there = [&](const char* array) {
-    return files::is_there(path_of(array)) ? std::optional(labels_of(path_of(array))) : std::nullopt;
+  const auto array_if_there = [&](const char* array, std::string_view hint = "") {
+    return files::is_there(path_of(array)) ? std::optional(labels_of(path_of(array), hint)) : std::nullopt;
   };
   Table table{samples_of(path_of("samples"))};
   if (reading.needs_labels() || files::is_there(path_of("labels"))) {
     if (reading.labels == Labels::numbers)
       table.targets = reals_of(path_of("labels"));
     else
-      table.labels = labels_of(path_of("labels"));
+      table.labels = labels_of(path_of("labels"), "; number classes from 0", hint_at_labels(reading));
   }
   if (files::is_there(path_of("weights"))) table.weights = reals_of(path_of("weights"));
-  table.clusters = array_if_there("clusters");
+  table.clusters = array_if_there("clusters", "; number clusters from 0");
   table.ids = array_if_there("ids");
   return table;
 }
@@ -217,19 +219,37 @@ std::optional<Table> table_if_there(const fs::path& dir, const std::string& spli
   return is_there ? std::optional(table_of(dir, split, reading)) : std::nullopt;
 }
 
+constexpr std::array<std::string_view, 5> arrays = {"samples", "labels", "clusters", "ids", "weights"};
+
+// Whether it is called as an array of a split, but as none that there is: a name may be wrong by a letter.
+bool is_unread(std::string_view name) {
+  if (!name.ends_with(".npy")) return false;
+  name.remove_suffix(4);
+  for (const std::string_view split : {"train_", "validation_", "test_"}) {
+    if (name.starts_with(split)) return std::ranges::find(arrays, name.substr(split.size())) == arrays.end();
+  }
+  return false;
+}
+
 Tables read_tables(const Options& options, const Reading& reading) {
   try {
+    std::vector<std::string> remarks;
     for (const fs::directory_entry& entry : fs::directory_iterator(options.dir)) {
       const std::string name = entry.path().filename().string();
       if (name.ends_with("_samples.npy") && !name.starts_with("train_") && !name.starts_with("validation_") &&
           !name.starts_with("test_"))
         fail(entry.path(), "is of no split that is read (train_, validation_ and test_ are); rename it");
+      if (is_unread(name))
+        remarks.push_back(
+            fmt::format("{} is not read ({} of a split are)", entry.path().string(), fmt::join(arrays, ", ")));
     }
     Tables tables{table_if_there(options.dir, "train", reading),
                   table_if_there(options.dir, "validation", reading),
                   table_if_there(options.dir, "test", reading)};
     const bool has_one = tables.train || (!reading.needs_labels() && (tables.validation || tables.test));
     if (!has_one) tables.train = table_of(options.dir, "train", reading);  // says what is missing
+    std::ranges::sort(remarks);
+    tables.remarks = std::move(remarks);
     return tables;
   } catch (const fs::filesystem_error& error) {
     throw DataError(fmt::format("{} cannot be looked into ({}); set data.dir to the folder of the arrays",

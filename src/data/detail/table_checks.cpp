@@ -24,6 +24,14 @@ std::string place_of(const NumberArray& array, index_t number) {
   return fmt::format("{}[{}]", array.name(), indices);
 }
 
+// "own.h5: train/labels[17, 1]", or "train.csv: price of row 18".
+std::string place_of(const RealArray& array, index_t number) {
+  const index_t row = number / array.columns();
+  if (array.is_column) return fmt::format("{} of row {}", array.name, row + 1);
+  return array.shape.size() > 1 ? fmt::format("{}[{}, {}]", array.name, row, number % array.columns())
+                                : fmt::format("{}[{}]", array.name, row);
+}
+
 }  // namespace
 
 tensor::SampleShape shape_of(const NumberArray& samples) {
@@ -73,12 +81,14 @@ void expect_fits(const RealArray& array, const NumberArray& samples) {
   if (array.columns() == 0)
     throw DataError(fmt::format("{} is {} (a number for each sample is read, or several); write one at least",
                                 array.name, tensor::to_string(array.shape)));
-  const auto bad = std::ranges::find_if_not(array.values, [](double value) { return std::isfinite(value); });
-  if (bad == array.values.end()) return;
-  const index_t place = bad - array.values.begin();
-  const std::string column = array.shape.size() > 1 ? fmt::format(", {}", place % array.columns()) : "";
-  throw DataError(fmt::format("{}[{}{}] is {} (finite numbers are read); leave the sample out, or fill it in",
-                              array.name, place / array.columns(), column, *bad));
+  const auto bad = std::ranges::find_if_not(array.values, [](double value) {
+    return std::isfinite(value) && std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max());
+  });
+  if (bad != array.values.end())
+    throw DataError(fmt::format(
+        "{} is {} (finite numbers are read, as large as float32 has them); leave the sample out, or "
+        "write another",
+        place_of(array, bad - array.values.begin()), *bad));
 }
 
 void expect_weights(const RealArray& weights, const NumberArray& samples) {
@@ -88,8 +98,8 @@ void expect_weights(const RealArray& weights, const NumberArray& samples) {
   expect_fits(weights, samples);
   const auto bad = std::ranges::find_if(weights.values, [](double value) { return value < 0; });
   if (bad != weights.values.end())
-    throw DataError(fmt::format("{}[{}] is {} (a weight is 0 at least); write it anew", weights.name,
-                                bad - weights.values.begin(), *bad));
+    throw DataError(fmt::format("{} is {} (a weight is 0 at least); write it anew",
+                                place_of(weights, bad - weights.values.begin()), *bad));
 }
 
 index_t most_classes_of(const Tables& tables, Purpose purpose) {

@@ -26,6 +26,7 @@ struct RealArray {
   std::string name;
   tensor::Shape shape;
   std::vector<double> values;
+  bool is_column = false;  // as of a LabelArray
 
   index_t columns() const { return shape.size() > 1 ? shape[1] : 1; }
 };
@@ -52,6 +53,9 @@ struct Tables {
 
 // Behind a message that labels are no whole numbers.
 inline constexpr std::string_view regression_hint = "; to learn real numbers, set model.loss = squared_error";
+constexpr std::string_view hint_at_labels(const Reading& reading) {
+  return reading.purpose == Purpose::prediction ? "; the model was trained on classes" : regression_hint;
+}
 
 // Reads all numbers once, for their digest and to see that they are finite. Throws DataError, which names the
 // array and the row, for tables at odds with each other, labels that are negative or too large, weights that

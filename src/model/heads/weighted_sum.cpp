@@ -59,13 +59,23 @@ std::unique_ptr<Head> make(ops::SumLoss loss, const ModelOptions& mixture, index
   return std::make_unique<WeightedSum>(loss, mixture.moe.gate_value, outputs);
 }
 
+void expect_two_classes(Loss loss, const Task& task) {
+  if (task.classes >= 2) return;
+  throw ConfigError(fmt::format(
+      "model.loss = {} with {} class (there is nothing to tell apart, and nothing to learn); give data with "
+      "labels of two classes at least",
+      kind_of(loss).name, task.classes));
+}
+
 }  // namespace
 
 std::unique_ptr<Head> make_head(Of<Loss::cross_entropy>, const ModelOptions& mixture, const Task& task) {
+  expect_two_classes(Loss::cross_entropy, task);
   return make(ops::SumLoss::cross_entropy, mixture, task.classes);
 }
 
 std::unique_ptr<Head> make_head(Of<Loss::logistic>, const ModelOptions& mixture, const Task& task) {
+  expect_two_classes(Loss::logistic, task);
   if (task.classes != 2) {
     throw ConfigError(fmt::format(
         "model.loss = logistic with {} classes (it tells two apart); use cross_entropy", task.classes));
@@ -74,6 +84,7 @@ std::unique_ptr<Head> make_head(Of<Loss::logistic>, const ModelOptions& mixture,
 }
 
 std::unique_ptr<Head> make_head(Of<Loss::double_softmax>, const ModelOptions& mixture, const Task& task) {
+  expect_two_classes(Loss::double_softmax, task);
   return make(ops::SumLoss::double_softmax, mixture, task.classes);
 }
 

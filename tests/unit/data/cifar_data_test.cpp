@@ -216,7 +216,7 @@ TEST_P(CifarData, validation_and_training_samples_part_the_training_files) {
   std::ranges::sort(found);
   for (index_t i = 0; i < 60; ++i) EXPECT_EQ(found[static_cast<std::size_t>(i)], i);
   config_.validation_samples = 60;
-  EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr("data.validation_samples = 60"), HasSubstr("below 60")));
+  EXPECT_THAT(failure<ConfigError>(), AllOf(HasSubstr("data.validation_samples = 60"), HasSubstr("set fewer")));
 }
 
 TEST_P(CifarData, each_channel_has_its_own_normalisation) {
