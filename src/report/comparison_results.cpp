@@ -86,8 +86,9 @@ std::vector<Row> run_rows(const Comparison& comparison) {
     const double steps = number_of(run.summary, "steps");
     rows[0].values.push_back(std::isfinite(steps) ? steps : run.steps.last_step);
     rows[1].values.push_back(number_of(run.summary, "parameters"));
-    rows[2].values.push_back(phases.empty() ? std::nan("")
-                                            : std::accumulate(phases.begin(), phases.end(), 0.0));
+    rows[2].values.push_back(training_seconds(run, std::max(rows[0].values.back(), run.steps.last_step),
+                                              static_cast<double>(run.steps.records),
+                                              std::accumulate(phases.begin(), phases.end(), 0.0)));
     rows[3].values.push_back(samples_per_second(run));
   }
   return rows;

@@ -34,14 +34,18 @@ MetricsScan scan_metrics(const std::filesystem::path& path) {
   if (const std::string reason = files::why_unreadable(path); !reason.empty())
     throw DataError(fmt::format("cannot read '{}' ({}); check the run folder", path.string(), reason));
   std::ifstream lines(path, std::ios::binary);
+  double last_epoch = 0;
   for (std::string line; next_line(lines, line);) {
     if (!line.ends_with('}')) continue;  // torn: the run is writing, or was killed while it did
     if (line.starts_with(step_line)) {
       const double step = number_behind(line, R"("step":)");
       const double epoch = number_behind(line, R"("epoch":)");
-      // The first step of an epoch tells how many the epochs before it had.
-      if (std::isnan(scan.steps_per_epoch) && epoch > 1) scan.steps_per_epoch = (step - 1) / (epoch - 1);
+      // The first step of an epoch, behind the last one of another, tells how many the epochs before it had.
+      if (epoch > 1 && epoch != last_epoch && step == scan.last_step + 1)
+        scan.steps_per_epoch = (step - 1) / (epoch - 1);
+      last_epoch = epoch;
       if (std::isfinite(step)) scan.last_step = step;
+      ++scan.records;
       const double seconds = number_behind(line, R"("step":)", line.rfind(R"("time":)"));
       if (std::isfinite(seconds)) scan.seconds += seconds;
     } else if (line.starts_with(evaluation_line)) {

@@ -13,7 +13,8 @@ namespace switchyard::report {
 struct MetricsScan {
   double last_step = 0;
   double steps_per_epoch = std::numeric_limits<double>::quiet_NaN();  // NaN: the first epoch has not ended
-  double seconds = 0;                                                 // of all steps
+  double records = 0;                                                 // of steps
+  double seconds = 0;                                                 // of those
   std::map<std::string, Json, std::less<>> newest;                    // evaluation by split
 };
 

@@ -28,7 +28,7 @@ double mean_of(const float* plane, index_t width, IndexRange rows, IndexRange co
 }  // namespace
 
 Picture picture_of(const std::vector<float>& numbers, index_t channels, index_t height, index_t width,
-                   index_t most_side) {
+                   std::optional<Tones> tones, index_t most_side) {
   if ((channels != 1 && channels != 3) || std::min(height, width) < least_side) return {};
   SY_EXPECTS(std::ssize(numbers) == channels * height * width, "{} numbers are no picture of {} x {} x {}",
              numbers.size(), channels, height, width);
@@ -43,10 +43,15 @@ Picture picture_of(const std::vector<float>& numbers, index_t channels, index_t 
       }
     }
   }
-  const auto [low, high] = std::ranges::minmax(means);
+  if (!tones) {
+    const auto [low, high] = std::ranges::minmax(means);
+    tones = Tones{low, high};
+  }
   for (const double mean : means) {
-    const double share = high > low ? (mean - low) / (high - low) : 0;
-    picture.values.push_back(std::isfinite(share) ? static_cast<std::uint8_t>(std::lround(255 * share)) : 0);
+    const double share =
+        tones->white > tones->black ? (mean - tones->black) / (tones->white - tones->black) : 0;
+    picture.values.push_back(
+        std::isfinite(share) ? static_cast<std::uint8_t>(std::lround(255 * std::clamp(share, 0.0, 1.0))) : 0);
   }
   return picture;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,11 +21,16 @@ struct Picture {
   bool empty() const { return values.empty(); }
 };
 
-// From numbers as models have them, [channels][height][width]: the smallest becomes 0, the largest 255. With
-// other than one or three channels, or a side of less than 4, it is no picture: an empty one. Sides longer than
-// `most_side` are cut to that by means of neighbours.
+// What is black and what is white.
+struct Tones {
+  double black = 0;
+  double white = 1;
+};
+// From the numbers of a sample, [channels][height][width]. Without tones the smallest is black and the largest
+// white. With other than one or three channels, or a side of less than 4, it is no picture: an empty one. Sides
+// longer than `most_side` are cut to that by means of neighbours.
 Picture picture_of(const std::vector<float>& numbers, index_t channels, index_t height, index_t width,
-                   index_t most_side = 48);
+                   std::optional<Tones> tones = std::nullopt, index_t most_side = 48);
 
 // A PNG file of 8 bits a value.
 std::string png_of(const Picture& picture);

@@ -188,6 +188,17 @@ std::string RunData::loss_unit() const {
   return is("data.scale_targets", "yes") ? "squared error of scaled labels" : "squared error";
 }
 
+double RunData::record_distance() const {
+  const auto found = settings.find("metrics.every_steps");
+  const double every = found == settings.end() ? 1 : std::strtod(found->second.c_str(), nullptr);
+  return every >= 1 ? every : 1;
+}
+
+double training_seconds(const RunData& run, double steps, double recorded, double seconds) {
+  if (recorded == 0) return number_of(member(run.summary, "train"), "seconds");
+  return steps > recorded ? seconds * steps / recorded : seconds;
+}
+
 Found find_evaluation(const Records& records, std::string_view name) {
   for (const std::string_view split : {"test", "validation"}) {
     const Json& object = member(records.summary, split);

@@ -54,11 +54,19 @@ struct RunData : Records {
   std::vector<Records> layers;  // of a model of several mixture layers; none: the model is one
   // Whether its rows are tokens.
   bool of_text() const;
-  // Of task_loss, which for numbers may be one without a density: squared errors of labels as they were trained on.
+  // Of task_loss, which for numbers may be one without a density: squared errors of labels as they were trained
+  // on.
   std::string loss_unit() const;
+  // Steps from one record to the next: metrics.every_steps.
+  double record_distance() const;
   bool has_metrics = false;
   bool torn_line = false;  // metrics.jsonl ended in the middle of a record, which was left out
 };
+
+// Of all training steps, over all resumes, where `recorded` of them took `seconds`: where metrics.every_steps
+// left some out, as many seconds for each of those; of a run without a record, what its summary says of its
+// last start.
+double training_seconds(const RunData& run, double steps, double recorded, double seconds);
 
 // A member of an evaluation, and which evaluation it is of.
 struct Found {

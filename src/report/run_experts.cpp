@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include "report/run_sections.hpp"
 
@@ -15,13 +14,12 @@ struct RowTable {
   std::string_view member;
   std::string_view title;
   std::string_view row;
-  std::string_view names = {};                                      // the member with its rows' names
-  std::size_t most_rows = std::numeric_limits<std::size_t>::max();  // of these, the first are shown
+  std::string_view names = {};  // the member with its rows' names
 };
 constexpr RowTable class_table = {"class_by_expert", "True class by expert", "true class"};
 constexpr RowTable predicted_table = {"class_by_expert_predicted", "Predicted class by expert",
                                       "predicted class"};
-constexpr RowTable domain_table = {"domain_by_expert", "Domain by expert", "domain", "domains", 100};
+constexpr RowTable domain_table = {"domain_by_expert", "Domain by expert", "domain", "domains"};
 
 Figure row_map(const Records& records, const RowTable& table) {
   const Found found = find_evaluation(records, table.member);
@@ -31,14 +29,8 @@ Figure row_map(const Records& records, const RowTable& table) {
   map.column_label = "expert with the largest weight";
   map.counts = counts_of(found.object, table.member);
   map.note = records.of_layer() ? "Tokens." : "Samples.";
-  const std::size_t rows = map.counts.size();
   map.row_names = strings_of(found.object, table.names);
-  if (map.row_names.size() != rows) map.row_names.clear();
-  if (rows > table.most_rows) {
-    map.counts.resize(table.most_rows);
-    if (!map.row_names.empty()) map.row_names.resize(table.most_rows);
-    map.note += fmt::format(" The first {} of {} rows; all are in summary.json.", table.most_rows, rows);
-  }
+  if (map.row_names.size() != map.counts.size()) map.row_names.clear();
   return draw(map);
 }
 

@@ -95,7 +95,7 @@ void take_state(const fs::path& folder, const RunData& run, const MetricsScan& s
     row.reason = string_of(exit, "reason");
     row.state = row.exit_code == 0 ? ListedState::finished : ListedState::stopped;
   }
-  row.done = scan.last_step > 0 ? scan.last_step : std::isfinite(steps) ? steps : 0;
+  row.done = std::isfinite(steps) ? std::max(scan.last_step, steps) : scan.last_step;
   row.planned = row.state == ListedState::finished ? row.done : planned_steps(run, scan);
 }
 
@@ -109,7 +109,7 @@ Listed listed_run(const fs::path& folder) {
     take_state(folder, run, scan, row);
     take_scores(run, scan, row);
     row.parameters = number_of(run.summary, "parameters");
-    row.seconds = scan.seconds;
+    row.seconds = training_seconds(run, row.done, scan.records, scan.seconds);
     if (files::is_there(folder / "failed.json") && row.state != ListedState::finished) {
       row.state = ListedState::stopped;
       row.reason = string_of(read_object(folder / "failed.json", "`switchyard study`"), "message");

@@ -62,9 +62,11 @@ std::string headline_tiles(const RunData& run) {
   if (is_mixture && run.experts() != 1) add_scores(run, expert_scores, tiles);
   const Json& exit = member(run.summary, "exit");
   const double steps = number_of(run.summary, "steps");
-  tiles.push_back(
-      number_tile("steps", std::isfinite(steps) ? steps : run.steps.last_step, "steps",
-                  run.steps.last_epoch > 0 ? fmt::format("{:.0f} epochs begun", run.steps.last_epoch) : ""));
+  tiles.push_back(number_tile(
+      "steps", std::isfinite(steps) ? steps : run.steps.last_step, "steps",
+      run.steps.last_epoch > 0
+          ? fmt::format("{:.0f} {} begun", run.steps.last_epoch, run.steps.last_epoch == 1 ? "epoch" : "epochs")
+          : ""));
   tiles.push_back(number_tile("parameters", number_of(run.summary, "parameters"), "parameters"));
   tiles.push_back(number_tile(is_mixture ? "samples per second" : "tokens per second", samples_per_second(run),
                               "train.samples_per_second", "training steps alone"));

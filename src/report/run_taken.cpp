@@ -112,8 +112,9 @@ std::vector<Figure> mixing_figures(const Records& records) {
 std::string expert_table(const Records& records) {
   const Taken taken = taken_of(records);
   if (taken.counts.empty() || taken.counts.front().size() < 2) return "";
-  const std::vector<double> weights =
-      numbers_of(find_evaluation(records, "importance_share").object, "importance_share");
+  const Found weighed = find_evaluation(records, "importance_share");
+  std::vector<double> weights;  // of the same samples
+  if (weighed.of == taken.of) weights = numbers_of(weighed.object, "importance_share");
   Table table{{"expert", fmt::format("largest {}", taken.kinds), fmt::format("{}s", records.row_kind()),
                "share", "mean gate weight", fmt::format("{}, effective", taken.kinds)},
               {},

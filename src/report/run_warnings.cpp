@@ -47,11 +47,12 @@ std::vector<std::string> run_warnings(const RunData& run) {
                                    string_of(member(run.summary, "exit"), "reason")));
   }
   if (!run.has_metrics) warnings.push_back("There is no metrics.jsonl: curves are missing.");
-  if (const double missing = run.steps.last_step - static_cast<double>(run.steps.records); missing > 0) {
+  const double expected = std::floor(run.steps.last_step / run.record_distance());
+  if (const double missing = expected - static_cast<double>(run.steps.records); missing > 0) {
     warnings.push_back(fmt::format(
-        "metrics.jsonl lacks {:.0f} of the {:.0f} steps: curves have a gap there (the file was cut, or "
-        "lost its end in a power cut).",
-        missing, run.steps.last_step));
+        "metrics.jsonl lacks {:.0f} of the {:.0f} records of steps: curves have a gap there (the file was "
+        "cut, lost its end in a power cut, or metrics.every_steps was larger).",
+        missing, expected));
   }
   if (run.torn_line) {
     warnings.push_back(

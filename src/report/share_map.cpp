@@ -1,17 +1,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "report/charts.hpp"
+#include "report/level_cells.hpp"
 
 namespace switchyard::report {
 namespace {
 
 constexpr index_t most_columns = 60;
 constexpr std::size_t most_rows = 256;
-constexpr std::size_t strengths = 10;
 constexpr double width = 900;
 constexpr double top = 44;
 
@@ -37,27 +36,16 @@ Layout layout_of(const std::vector<BinnedRows::Row>& columns) {
   return layout;
 }
 
-// One path for all cells of one strength: an element for each of thousands of cells would make the page many
-// times as large.
 void draw_cells(Svg& svg, const Layout& layout, const std::vector<BinnedRows::Row>& columns) {
-  std::array<std::string, strengths + 1> paths;
-  const std::string shape =
-      fmt::format("h{0}v{1}h-{0}z", coordinate(layout.cell_width), coordinate(layout.cell_height));
+  LevelCells cells(layout.cell_width, layout.cell_height);
   for (std::size_t column = 0; column < columns.size(); ++column) {
     for (std::size_t row = 0; row < layout.rows; ++row) {
-      const double share = columns[column].values[row];
-      const double strength = std::isfinite(share) && share > 0 ? share / layout.largest : 0;
-      paths[static_cast<std::size_t>(std::lround(strength * strengths))] +=
-          fmt::format("M{} {}{}", coordinate(layout.left + layout.cell_width * static_cast<double>(column)),
-                      coordinate(top + layout.cell_height * static_cast<double>(row)), shape);
+      cells.add(layout.left + layout.cell_width * static_cast<double>(column),
+                top + layout.cell_height * static_cast<double>(row),
+                columns[column].values[row] / layout.largest);
     }
   }
-  for (std::size_t strength = 1; strength < paths.size(); ++strength) {
-    if (paths[strength].empty()) continue;
-    svg.element("path", {{"class", "level"},
-                         {"fill-opacity", static_cast<double>(strength) / strengths},
-                         {"d", paths[strength]}});
-  }
+  cells.draw(svg);
 }
 
 // The row's name, where there is room for it, and what a pointer finds there.

@@ -91,6 +91,7 @@ Json routing_object(const RoutingStatistics& routing) {
   object["largest_share"] = routing.largest_share();
   object["active_experts"] = routing.active_experts();
   object["expert_share"] = routing.expert_share();
+  object["importance_share"] = routing.importance_share();
   object["load"] = load_of(routing);
   object["dead_experts"] = routing.dead_experts();
   if (routing.is_limited) object["dropped"] = routing.dropped_share();
@@ -105,7 +106,6 @@ Json routing_object(const RoutingStatistics& routing) {
 
 // Those that only lines of evaluations have.
 void add_details(Json& object, const RoutingStatistics& routing) {
-  object["importance_share"] = routing.importance_share();
   if (routing.classes() > 0) {
     object["class_by_expert_predicted"] =
         count_table(routing, routing.classes(), &RoutingStatistics::by_prediction);

@@ -37,6 +37,23 @@ class States(ListTest):
                       if r["kind"] == "step")
         self.assertAlmostEqual(float(row["seconds"]), seconds, places=6)
 
+    def test_of_a_run_that_records_some_steps(self):
+        folder = self.new_path("runs")
+        for every in (3, 1000):
+            run = self.train_in(folder / str(every), train_epochs=2, metrics_every_steps=every)
+            row, summary = self.rows(folder)[0][str(every)], runs.summary(run)
+            self.assertEqual((int(row["done"]), int(row["planned"])), (summary["steps"], summary["steps"]))
+            self.assertAlmostEqual(float(row["seconds"]), summary["train"]["seconds"], delta=2 * summary["train"]["seconds"])
+            self.assertGreater(float(row["seconds"]), 0)
+            page = self.folder / f"{every}.html"
+            self.expect(runs.switchyard("report", run, f"--out={page}"), 0)
+            self.assertNotIn("metrics.jsonl lacks", page.read_text())
+        # What is missing is still told.
+        lines = (folder / "3" / "metrics.jsonl").read_text().splitlines()
+        (folder / "3" / "metrics.jsonl").write_text("\n".join(lines[1:]) + "\n")
+        self.expect(runs.switchyard("report", folder / "3", f"--out={page}"), 0)
+        self.assertIn("metrics.jsonl lacks 1 of the 5 records of steps", page.read_text())
+
     def test_of_a_run_that_stopped_early_and_went_on(self):
         folder = self.new_path("runs")
         run = self.train_in(folder / "one", code=75, train_epochs=2, run_max_minutes=1e-5)

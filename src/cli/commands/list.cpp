@@ -48,10 +48,10 @@ std::string score_text(double value, std::string_view score) {
 }
 
 std::string time_text(std::chrono::system_clock::time_point time, const char* format, bool local) {
+  if (time == std::chrono::system_clock::time_point()) return "";  // no file of it could be looked at
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   std::tm parts{};
-  if ((local ? ::localtime_r(&seconds, &parts) : ::gmtime_r(&seconds, &parts)) == nullptr)
-    return std::string(no_value);
+  if ((local ? ::localtime_r(&seconds, &parts) : ::gmtime_r(&seconds, &parts)) == nullptr) return "";
   char text[32];
   return {text, std::strftime(text, sizeof text, format, &parts)};
 }
@@ -62,7 +62,8 @@ std::string short_time(std::chrono::system_clock::time_point time) {
   const char* format = age < std::chrono::hours(24)         ? "%H:%M"
                        : age < std::chrono::hours(24 * 182) ? "%d %b"
                                                             : "%Y-%m";
-  return time_text(time, format, /*local=*/true);
+  const std::string text = time_text(time, format, /*local=*/true);
+  return text.empty() ? std::string(no_value) : text;
 }
 
 std::string state_text(const Listed& row) {

@@ -121,6 +121,16 @@ TEST(HeatMap, names_its_rows_and_cuts_long_names) {
               HasSubstr("domain a name of more than eighteen characters, expert 1: 2, 100.00% of the row"));
 }
 
+TEST(HeatMap, of_thousands_of_cells_is_small) {
+  HeatMap map{"classes", "true class", "expert", std::vector(1000, std::vector<std::int64_t>(1000, 1)), ""};
+  map.counts[3][200] = 8;
+  const Figure figure = draw(map);
+  EXPECT_LT(figure.svg.size(), 900'000U);
+  EXPECT_THAT(figure.svg, HasSubstr("true class 3: most, 8 of 1007, expert 200"));
+  EXPECT_THAT(figure.svg, Not(HasSubstr("true class 100:")));
+  EXPECT_THAT(figure.note, HasSubstr("The first 100 of 1000 rows. The first 256 of 1000 columns."));
+}
+
 TEST(HeatMap, of_many_experts_is_wide_and_leaves_out_what_does_not_fit) {
   HeatMap map{"classes", "true class", "expert", {}, ""};
   expect_empty(draw(map));

@@ -199,6 +199,13 @@ TEST(Pictures, are_png_files) {
   EXPECT_TRUE(png.ends_with(std::string_view("\0\0\0\0IEND\xAE\x42\x60\x82", 12)));
 }
 
+TEST(Pictures, have_the_tones_that_are_asked_for) {
+  const std::vector<float> numbers(16, 0.8F);
+  EXPECT_EQ(picture_of(numbers, 1, 4, 4, Tones{0, 1}).values[0], 204);
+  EXPECT_EQ(picture_of(numbers, 1, 4, 4, Tones{0, 0.5}).values[0], 255);
+  EXPECT_EQ(picture_of(numbers, 1, 4, 4, Tones{1, 2}).values[0], 0);
+}
+
 TEST(Pictures, of_colours_lie_pixel_by_pixel) {
   std::vector<float> planes(3 * 16, 0);
   planes[0] = 1;       // red of the first pixel
@@ -210,7 +217,7 @@ TEST(Pictures, of_colours_lie_pixel_by_pixel) {
 TEST(Pictures, are_cut_to_a_side_by_means) {
   std::vector<float> numbers(100 * 100, 0);
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = i % 100 < 50 ? 0 : 1;
-  const Picture small = picture_of(numbers, 1, 100, 100, 48);
+  const Picture small = picture_of(numbers, 1, 100, 100, std::nullopt, 48);
   EXPECT_EQ(small.width, 33);
   EXPECT_EQ(small.values[0], 0);
   EXPECT_EQ(small.values[32], 255);

@@ -150,9 +150,10 @@ TEST(EvaluationRecordObject, of_several_layers_has_one_object_for_each) {
   EXPECT_NEAR(object["bits_per_byte"].get<double>(), 0.5, 1e-12);
   EXPECT_EQ(object["domains"].dump(), R"(["code","letters"])");
   for (const Json& layer : object["layers"]) {
-    EXPECT_THAT(keys(layer), testing::ElementsAre("name", "h_s", "h_s_chosen", "h_u", "dispatch_entropy",
-                                                  "largest_share", "active_experts", "expert_share", "load",
-                                                  "dead_experts", "domain_by_expert", "importance_share"));
+    EXPECT_THAT(keys(layer),
+                testing::ElementsAre("name", "h_s", "h_s_chosen", "h_u", "dispatch_entropy", "largest_share",
+                                     "active_experts", "expert_share", "importance_share", "load",
+                                     "dead_experts", "domain_by_expert"));
   }
   EXPECT_EQ(object["layers"][0]["domain_by_expert"].dump(), "[[400,100,100],[0,0,400]]");
 }
@@ -161,11 +162,11 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
   moe::Statistics statistics = test::sample_statistics();
   statistics.routing().by_prediction(2, 0) = 51;
   const Json object = evaluation_record_object({"validation", 540, 3, 2.0}, statistics);
-  EXPECT_THAT(keys(object),
-              testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "task_loss", "h_s",
-                                   "h_s_chosen", "h_u", "mi_predicted", "mi_true", "dispatch_entropy_label",
-                                   "largest_share", "active_experts", "expert_share", "load", "dead_experts",
-                                   "class_by_expert", "importance_share", "class_by_expert_predicted", "time"));
+  EXPECT_THAT(keys(object), testing::ElementsAre("kind", "split", "step", "epoch", "error", "loss", "task_loss",
+                                                 "h_s", "h_s_chosen", "h_u", "mi_predicted", "mi_true",
+                                                 "dispatch_entropy_label", "largest_share", "active_experts",
+                                                 "expert_share", "importance_share", "load", "dead_experts",
+                                                 "class_by_expert", "class_by_expert_predicted", "time"));
   EXPECT_EQ(object["kind"], "evaluation");
   EXPECT_EQ(object["split"], "validation");
   EXPECT_EQ(object["step"], 540);
@@ -179,10 +180,10 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
 
 TEST(EvaluationObject, has_the_names_that_all_readers_know) {
   const Json object = evaluation_object(test::sample_statistics());
-  EXPECT_THAT(keys(object),
-              testing::ElementsAre("error", "loss", "task_loss", "h_s", "h_s_chosen", "h_u", "mi_predicted",
-                                   "mi_true", "dispatch_entropy_label", "largest_share", "active_experts",
-                                   "expert_share", "load", "dead_experts", "class_by_expert"));
+  EXPECT_THAT(keys(object), testing::ElementsAre(
+                                "error", "loss", "task_loss", "h_s", "h_s_chosen", "h_u", "mi_predicted",
+                                "mi_true", "dispatch_entropy_label", "largest_share", "active_experts",
+                                "expert_share", "importance_share", "load", "dead_experts", "class_by_expert"));
   EXPECT_EQ(object["largest_share"], 0.45);
   EXPECT_EQ(object["active_experts"].dump(), "3");
   EXPECT_EQ(object["error"], 0.1);
