@@ -139,6 +139,8 @@ class Reader {
   double number(const std::string& path) const;
   std::string text(const std::string& path) const;
   bool contains(const std::string& path) const;
+  // Of all bytes behind the user block, in hexadecimal digits: what `switchyard inspect` prints.
+  std::string digest() const;
   // All arrays (not the header), sorted by path, with shape and type; data is null.
   std::vector<Slice> arrays() const;
   // Reads the elements that `slice` names into slice.data. Throws DataError if the array is missing or has

@@ -93,6 +93,10 @@ std::string Reader::text(const std::string& path) const {
 
 bool Reader::contains(const std::string& path) const { return file_->find(path) != nullptr; }
 
+std::string Reader::digest() const {
+  return reading(*file_, [&] { return file_->digest(); });
+}
+
 std::vector<Slice> Reader::arrays() const {
   std::vector<Slice> arrays;
   for (const Entry& entry : file_->entries())

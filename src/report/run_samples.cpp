@@ -240,6 +240,8 @@ std::string run_samples(const Predictions& predictions) {
       "of, and those that the next one nearly has as much of (with one expert a sample: those that it has least of).{}",
       number_text(static_cast<double>(predictions.samples())), predictions.split, predictions.checkpoint,
       pictures ? " Below a picture: the true class, what it was taken for instead, and the gate weight." : "");
+  if (!predictions.is_of_run)
+    note += " The run does not hold this checkpoint: whether they are of its model is not known.";
   if (experts > experts_shown) note += fmt::format(" The first {} of {} experts.", experts_shown, experts);
   return fmt::format("<p class=\"note\">{}</p>\n{}{}", escape(note), errors_html(predictions), html);
 }

@@ -28,6 +28,12 @@ const Entry* FileReader::find(std::string_view path) const {
   return at != entries_.end() && at->path == path ? &*at : nullptr;
 }
 
+std::string FileReader::digest() const {
+  std::array<std::byte, user_block_bytes> head;
+  file_.read_at(0, head);
+  return hex(decode(head, mark_).digest);
+}
+
 void FileReader::read_elements(const Entry& entry, IndexRange elements, std::byte* data) const {
   if (elements.empty()) return;
   const index_t unit = element_bytes(entry.dtype);

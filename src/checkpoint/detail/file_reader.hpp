@@ -61,6 +61,7 @@ class FileReader {
     return value;
   }
 
+  std::string digest() const;
   std::uint32_t stored_crc32(const Entry& entry) const;
   // Of the raw bytes, as they are now.
   std::uint32_t computed_crc32(const Entry& entry) const;

@@ -261,10 +261,16 @@ int predict(Runtime& runtime, Arguments arguments) {
       write_hdf5(options.file, columns,
                  {.integers = {{"step", reader.integer("state/step")}},
                   .numbers = {},
-                  .texts = {{"checkpoint", file}, {"split", std::string(train::name(options.split))}}});
+                  .texts = {{"checkpoint", file},
+                            {"checkpoint_digest", reader.digest()},
+                            {"data_digest", dataset.identity().digest},
+                            {"split", std::string(train::name(options.split))}}});
     }
     std::cout << fmt::format("{}: {} samples, {} {}, {} of {} experts each\n", options.file, count, outputs,
-                             task.targets > 0 ? "numbers" : "classes", said.slots, config.moe.experts);
+                             task.targets == 0   ? "classes"
+                             : task.targets == 1 ? "number"
+                                                 : "numbers",
+                             said.slots, config.moe.experts);
   });
   communicator.barrier();
   return 0;

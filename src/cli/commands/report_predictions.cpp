@@ -82,8 +82,7 @@ Array needed(const checkpoint::Reader& reader, const std::string& file, const st
   return std::move(*array);
 }
 
-report::Predictions read_file(const std::string& file) {
-  const checkpoint::Reader reader(file, checkpoint::arrays_mark);
+report::Predictions read_file(const checkpoint::Reader& reader, const std::string& file) {
   report::Predictions said;
   said.ids = needed(reader, file, "ids").integers;
   Array experts = needed(reader, file, "experts");
@@ -104,7 +103,8 @@ report::Predictions read_file(const std::string& file) {
   if (const auto labels = of_samples("labels", 1)) said.labels = labels->numbers();
   if (const auto predicted = of_samples("prediction", 1)) {
     said.predicted = predicted->numbers();
-    said.of_classes = predicted->dtype == DType::int64;
+    said.are_classes = predicted->dtype == DType::int64;
+    said.of_classes = said.are_classes;
   }
   // What a class is not cannot be counted.
   if (std::ranges::any_of(said.labels, [](double label) { return label < 0; })) said.of_classes = false;
@@ -126,17 +126,28 @@ data::Split split_named(const std::string& name, const std::string& file) {
 }
 
 // By id, as the data of the run have them.
-void add_pictures(const CommandLine& line, const std::string& file, report::Predictions& said) {
+void add_pictures(const CommandLine& line, const std::string& file, const std::string& data_digest,
+                  report::Predictions& said) {
   const std::filesystem::path folder = line.positionals.front();
   std::shared_ptr<const data::Dataset> dataset;
   const data::Split split = split_named(said.split, file);
   try {
-    const run::Config config = asked_config(read_configuration((folder / "config.ini").string()), line);
+    run::Config config = asked_config(read_configuration((folder / "config.ini").string()), line);
+    // As they are: how a model wants them is nothing to look at, and other data have scales of their own.
+    config.data.normalise = data::Normalise::given;
+    config.data.mean = {0};
+    config.data.standard_deviation = {1};
     dataset = std::make_shared<const data::Dataset>(run::load_data(config, data::Purpose::prediction));
   } catch (const Error& error) {
     if (!line.overrides.empty()) throw;  // the user asked for these data
     log::warn("samples are shown without pictures: {}", error.what());
     return;
+  }
+  if (dataset->identity().digest != data_digest) {
+    throw DataError(fmt::format(
+        "the predictions in '{}' are of other data than {} (the digest of theirs is {}, of these {}); give "
+        "the data that predict was given, such as --data.file=FILE",
+        file, line.overrides.empty() ? "the run's" : "these", data_digest, dataset->identity().digest));
   }
   std::unordered_map<std::int64_t, index_t> places;
   for (index_t n = 0; n < dataset->size(split); ++n) places.emplace(dataset->id(split, n), n);
@@ -145,8 +156,8 @@ void add_pictures(const CommandLine& line, const std::string& file, report::Pred
     const auto place = places.find(id);
     if (place == places.end())
       throw DataError(fmt::format(
-          "the predictions in '{}' are of other samples than the run's data (of its {} split none has the id {}); give "
-          "the data that predict was given, such as --data.dir=FOLDER",
+          "the predictions in '{}' are of other samples than the data (of their {} split none has the id {}); give the "
+          "keys of [data] that predict was given",
           file, said.split, id));
     rows.push_back(place->second);
   }
@@ -154,16 +165,41 @@ void add_pictures(const CommandLine& line, const std::string& file, report::Pred
     const tensor::SampleShape& shape = dataset->shape();
     std::vector<float> numbers(as_size(shape.features()));
     dataset->fill(split, {&rows[as_size(sample)], 1}, {numbers.data(), 1, shape.features()});
-    return report::picture_of(numbers, shape.channels, shape.height, shape.width);
+    // Bytes as they are; other numbers have no range of their own.
+    const auto tones = dataset->has_pixels() ? std::optional(report::Tones{0, 1}) : std::nullopt;
+    return report::picture_of(numbers, shape.channels, shape.height, shape.width, tones);
   };
 }
 
-// The folder of the run that wrote it, if that can be told, is this one.
-void warn_of_other_run(const std::filesystem::path& folder, const report::Predictions& said) {
-  const std::filesystem::path its = std::filesystem::path(said.checkpoint).parent_path().parent_path();
-  std::error_code error;
-  if (!its.empty() && !std::filesystem::equivalent(its, folder, error) && !error)
-    log::warn("the predictions are not of the model of '{}', but of {}", folder.string(), said.checkpoint);
+[[noreturn]] void reject_run(const std::string& file, const std::filesystem::path& folder,
+                             const std::string& why) {
+  throw DataError(
+      fmt::format("the predictions in '{}' are of another model than that of '{}' ({}); write them again: "
+                  "`switchyard predict {} --out=FILE.h5`",
+                  file, folder.string(), why, folder.string()));
+}
+
+// The checkpoint that made them is looked for in the run by its name and digest. A run removes old ones: then
+// what the numbers are must do.
+void expect_of_run(const std::filesystem::path& folder, const std::string& file, const std::string& digest,
+                   report::Predictions& said) {
+  const std::filesystem::path its = folder / "checkpoints" / std::filesystem::path(said.checkpoint).filename();
+  if (std::error_code error; std::filesystem::is_regular_file(its, error)) {
+    const std::string there = checkpoint::Reader(its).digest();
+    if (there == digest) return;
+    reject_run(file, folder, fmt::format("{} has the digest {}, theirs had {}", its.string(), there, digest));
+  }
+  const run::Config config = read_configuration((folder / "config.ini").string());
+  if (config.model.family != model::Family::mixture) reject_run(file, folder, "that is one of text");
+  if (const bool are_numbers = model::kind_of(config.model.loss).of_numbers;
+      !said.predicted.empty() && are_numbers == said.are_classes)
+    reject_run(file, folder, said.are_classes ? "they are classes" : "they are real numbers");
+  if (const std::int64_t last = std::ranges::max(said.experts); last >= config.moe.experts)
+    reject_run(file, folder, fmt::format("one is by expert {}, and the run has {}", last, config.moe.experts));
+  said.is_of_run = false;
+  log::warn(
+      "the run in '{}' does not hold {}, which made the predictions: whether they are of its model is not known",
+      folder.string(), its.filename().string());
 }
 
 }  // namespace
@@ -182,10 +218,14 @@ std::optional<report::Predictions> predictions_of(const CommandLine& line) {
     throw ConfigError(fmt::format(
         "--predictions={} is a table of text (a report reads HDF5); write `switchyard predict RUN --out=FILE.h5`",
         *file));
-  report::Predictions said = read_file(*file);
+  const checkpoint::Reader reader(*file, checkpoint::arrays_mark);
+  report::Predictions said = read_file(reader, *file);
   if (!report::is_run(line.positionals.front())) return said;  // its page says so
-  add_pictures(line, *file, said);
-  warn_of_other_run(line.positionals.front(), said);
+  const auto text_of = [&](const std::string& name) {
+    return reader.contains(name) ? reader.text(name) : "unknown";
+  };
+  expect_of_run(line.positionals.front(), *file, text_of("checkpoint_digest"), said);
+  add_pictures(line, *file, text_of("data_digest"), said);
   return said;
 }
 
