@@ -1,5 +1,6 @@
 // The program: finds the sub-command, runs it, and turns what it throws into one sentence and an exit code.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -25,6 +26,7 @@
 #include "cli/options.hpp"
 #include "comm/launch_check.hpp"
 #include "config/describe.hpp"
+#include "config/messages.hpp"
 #include "run/config.hpp"
 
 namespace switchyard::cli {
@@ -81,10 +83,14 @@ std::string usage() {
 std::string help_of(std::string_view word) {
   if (word.empty()) return usage();
   if (word == "configuration") return configuration_page();
+  const std::string keys = config::options_help(run::schema(), word);
   for (const Command& command : commands) {
-    if (command.name == word) return command.help();
+    if (command.name != word) continue;
+    // A section of the same name is what a command that lists all keys has less use for.
+    return keys.empty() ? command.help()
+                        : fmt::format("{}\nA command, too: switchyard {} --help\n", keys, word);
   }
-  return config::options_help(run::schema(), word);
+  return keys;
 }
 
 int code_of(ExitCode code) { return static_cast<int>(code); }
@@ -151,7 +157,14 @@ int help(const std::string& word) {
     return 0;
   }
   if (!is_first_process()) return after_the_first(ExitCode::config);
-  std::cerr << fmt::format("switchyard: there is no command and no section '{}'\n\n", word) << usage();
+  std::vector<std::string_view> sections;
+  for (const config::Section& section : run::schema().sections()) sections.push_back(section.name);
+  std::vector<std::string_view> known = sections;
+  for (const Command& command : commands) known.push_back(command.name);
+  std::cerr << fmt::format(
+      "switchyard: there is no command and no section '{}'; did you mean '{}'? `switchyard help` "
+      "lists the commands, and the sections are {}\n",
+      word, config::nearest(word, known), fmt::join(sections, ", "));
   return code_of(ExitCode::config);
 }
 
@@ -189,6 +202,11 @@ int run(const std::vector<std::string>& words) {
     return 0;
   }
   if (name == "help" || name == "--help" || name == "-h") {
+    if (words.size() > 2) {
+      if (!is_first_process()) return after_the_first(ExitCode::config);
+      std::cerr << fmt::format("switchyard: help takes one command or section, not also '{}'\n", words[2]);
+      return code_of(ExitCode::config);
+    }
     return help(words.size() > 1 ? words[1] : "");
   }
   for (const Command& command : commands) {

@@ -34,15 +34,19 @@ class Help(runs.RunTest):
     def test_help_of_a_section_or_of_a_command(self):
         whole = runs.switchyard("train", "--help").out
         commands = re.findall(r"(?m)^  (\w+) +\S", runs.switchyard("help").out)
-        sections = [section for section in re.findall(r"(?m)^\[(\w+)\]", whole) if section not in commands]
+        sections = re.findall(r"(?m)^\[(\w+)\]", whole)
         self.assertGreater(len(sections), 10)
         for section in sections:
             of_section = self.expect(runs.switchyard("help", section), 0).out
+            of_section, of_command = (of_section + "\nA command, too: ").split("\nA command, too: ")[:2]
+            self.assertEqual(bool(of_command), section in commands)
             self.assertIn(of_section, whole)
             self.assertEqual(re.findall(r"(?m)^\[(\w+)\]", of_section), [section])
             self.assertEqual(set(re.findall(r"(?m)^  --(\w+)\.", of_section)), {section})
         self.assertEqual(self.expect(runs.switchyard("help", "report"), 0).out, runs.switchyard("report", "--help").out)
-        self.expect(runs.switchyard("help", "mow"), 2, "there is no command and no section 'mow'")
+        self.expect(runs.switchyard("help", "mow"), 2, "there is no command and no section 'mow'", "did you mean 'moe'?",
+                    "sections are run, data, ")
+        self.expect(runs.switchyard("help", "data", "moe"), 2, "not also 'moe'")
 
     def test_every_key_is_documented(self):
         finished = self.expect(runs.switchyard("help", "configuration"), 0)

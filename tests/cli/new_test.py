@@ -66,6 +66,29 @@ class Configurations(OfData):
         self.assertNotIn("conv", parser["model"]["expert"])
         self.assertIn("270 samples for training, 30 for validation, 60 for test; 1 x 1 x 9 numbers, 3 classes (0 to 2)", self.said)
 
+    def test_real_numbers(self):
+        random = numpy.random.default_rng(1)
+        samples = random.normal(size=(400, 6))
+        labels = 1000 + 50 * abs(samples[:, 0]) + 20 * samples[:, 1]
+        file = self.new_path("prices.h5")
+        with h5py.File(file, "w") as out:
+            out["train/samples"], out["train/labels"] = samples[:320], labels[:320]
+            out["test/samples"], out["test/labels"] = samples[320:], labels[320:]
+        self.expect_failure(runs.switchyard("new", self.new_path("own"), f"--data={file}"), 3, "set model.loss = squared_error")
+        for loss in ("squared_error", "gaussian"):
+            with self.subTest(loss=loss):
+                ini, parser = self.new(file, f"--model.loss={loss}")
+                self.assertIn("1 number to learn", self.said)
+                self.assertEqual((parser["model"]["loss"], parser["data"]["scale_targets"]), (loss, "yes"))
+                self.assertGreater(self.trained(ini, parser)["test"]["r2"], 0.9)
+
+    def test_whole_numbers_may_be_no_classes(self):
+        file = self.new_path("ages.h5")
+        with h5py.File(file, "w") as out:
+            out["train/samples"], out["train/labels"] = numpy.random.default_rng(1).normal(size=(90, 3)), numpy.arange(90)
+        finished = runs.switchyard("new", self.new_path("own"), f"--data={file}", cwd=self.folder)
+        self.assertIn("add --model.loss=squared_error", self.expect(finished, 0).err)
+
     def test_images(self):
         for shape, dtype in (((12, 10), numpy.uint8), ((3, 16, 16), numpy.float32), ((5, 9, 8), numpy.uint8), ((40, 40), numpy.uint8)):
             with self.subTest(shape=shape, dtype=dtype):

@@ -17,13 +17,15 @@
 #include "data/options.hpp"
 #include "files/regular_file.hpp"
 #include "files/replacement.hpp"
+#include "model/heads/table.hpp"
 #include "run/config.hpp"
+#include "run/load_data.hpp"
 #include "run/validate.hpp"
 
 namespace switchyard::cli {
 namespace {
 
-constexpr std::string_view try_this = "try `switchyard new own --data=own.h5`";
+constexpr std::string_view try_this = "switchyard new own --data=own.h5";
 
 struct Asked {
   std::string file;  // NAME.ini
@@ -36,7 +38,7 @@ Asked asked_of(const CommandLine& line) {
   const std::string data = line.option("data").value_or("");
   if (data.empty())
     throw ConfigError(
-        fmt::format("new was not told where the data are (--data is missing or empty); {}", try_this));
+        fmt::format("new was not told where the data are (--data is missing or empty); try `{}`", try_this));
   Asked asked;
   asked.file = name.ends_with(".ini") ? name : name + ".ini";
   asked.run = "runs/" + std::filesystem::path(asked.file).stem().string();
@@ -115,14 +117,20 @@ std::string image_network(tensor::SampleShape shape, index_t channels, index_t u
 
 std::string normalisation(const data::Dataset& dataset, const data::Options& options) {
   const data::Options plain;
+  const std::string targets =
+      dataset.target_count() > 0 && !options.scale_targets
+          ? "scale_targets = yes    # labels, too; predictions and errors are in their own units again\n"
+          : "";
   if (options.normalise != plain.normalise || options.mean != plain.mean ||
       options.standard_deviation != plain.standard_deviation)
-    return "";
+    return targets;
   if (dataset.has_pixels())
     return "normalise = channel    # pixels of each channel by their mean and standard deviation over the training "
-           "samples\n";
+           "samples\n" +
+           targets;
   return "normalise = feature    # each number of a sample by its mean and standard deviation over the training "
-         "samples\n";
+         "samples\n" +
+         targets;
 }
 
 std::string of_samples(const run::Config& config, const data::Dataset& dataset) {
@@ -130,6 +138,10 @@ std::string of_samples(const run::Config& config, const data::Dataset& dataset) 
   const bool is_image = std::min(shape.height, shape.width) >= 8;
   const Pace pace(dataset.size(data::Split::train), 256);
   const bool is_few = dataset.size(data::Split::train) < 5000;
+  const bool of_numbers = dataset.target_count() > 0;
+  const std::string_view loss_word = model::kind_of(config.model.loss).name;
+  const std::string loss =
+      config.model.loss == run::Config().model.loss ? "" : fmt::format("loss = {}\n", loss_word);
   std::string gate = "dense:experts", expert;
   if (is_image) {
     gate = image_network(shape, 8, 64) + gate;
@@ -138,9 +150,9 @@ std::string of_samples(const run::Config& config, const data::Dataset& dataset) 
     expert = fmt::format("dense:{} relu ", std::clamp<index_t>(shape.features(), 32, 128));
   }
   return data_section(config, normalisation(dataset, config.data)) +
-         fmt::format("\n[model]\ngate = {}\nexpert = {}dense:classes\n", gate, expert) +
-         "\n[moe]\nexperts = 8\ntop_k = 2              # experts that see a sample\n"
-         "importance = 0.1       # against experts that nobody asks\n" +
+         fmt::format("\n[model]\ngate = {}\nexpert = {}dense:classes\n{}", gate, expert, loss) +
+         fmt::format("\n[moe]\nexperts = 8\n{}importance = 0.1       # against experts that nobody asks\n",
+                     of_numbers ? "" : "top_k = 2              # experts that see a sample\n") +
          fmt::format(
              "\n[optim]\nname = adamw\nweight_decay = {}\nlearning_rate = {}\nschedule = cosine\n"
              "warmup_steps = {}\n",
@@ -186,9 +198,13 @@ std::string found_text(const data::Dataset& dataset) {
     return fmt::format("{}; windows of {} {} (a vocabulary of {}), {} domain(s)", samples, dataset.window(),
                        dataset.counted(), console::grouped(dataset.class_count()), dataset.group_count());
   const tensor::SampleShape& shape = dataset.shape();
-  return fmt::format("{}; {} x {} x {} {}, {} classes (0 to {}){}", samples, shape.channels, shape.height,
-                     shape.width, dataset.has_pixels() ? "pixels" : "numbers", dataset.class_count(),
-                     dataset.class_count() - 1,
+  const std::string labels =
+      dataset.target_count() > 0
+          ? fmt::format("{} {} to learn", dataset.target_count(),
+                        dataset.target_count() == 1 ? "number" : "numbers")
+          : fmt::format("{} classes (0 to {})", dataset.class_count(), dataset.class_count() - 1);
+  return fmt::format("{}; {} x {} x {} {}, {}{}", samples, shape.channels, shape.height, shape.width,
+                     dataset.has_pixels() ? "pixels" : "numbers", labels,
                      dataset.group_count() > 0 ? fmt::format(", {} clusters", dataset.group_count()) : "");
 }
 
@@ -202,6 +218,18 @@ std::string text_of(const Asked& asked, const data::Dataset& dataset) {
          (asked.config.model.family == model::Family::transformer ? of_tokens : of_text)(asked.config, dataset);
 }
 
+// Prices and ages are whole numbers, too.
+void hint_at_numbers(const data::Dataset& dataset) {
+  constexpr index_t many = 20, samples_of_a_class = 4;
+  if (dataset.window() > 0 || dataset.has_pixels() || dataset.class_count() <= many ||
+      dataset.class_count() * samples_of_a_class <= dataset.size(data::Split::train))
+    return;
+  log::warn(
+      "there are {} classes and {} training samples; if the labels are numbers to learn, and no classes, add "
+      "--model.loss=squared_error",
+      dataset.class_count(), dataset.size(data::Split::train));
+}
+
 }  // namespace
 
 int new_configuration(Arguments arguments) {
@@ -209,8 +237,10 @@ int new_configuration(Arguments arguments) {
   const Asked asked = asked_of(line);
   const data::Options options = run::data_options(asked.config);
   data::validate(options);
-  const data::Dataset dataset = data::load_dataset(options, asked.config.run.seed);
+  const data::Dataset dataset =
+      data::load_dataset(options, asked.config.run.seed, {.labels = run::labels_of(asked.config)});
   for (const std::string& remark : dataset.remarks()) log::warn("{}", remark);
+  hint_at_numbers(dataset);
   const std::string text = text_of(asked, dataset);
   run::validate(run::parse_config(text, asked.file));
   files::replace_file(asked.file, text, "another name");
@@ -222,13 +252,14 @@ int new_configuration(Arguments arguments) {
 
 std::string new_help() {
   return R"(usage: switchyard new NAME --data=FILE.h5|FOLDER [--csv.label=COLUMN --data.KEY=VALUE ...]
+                      [--model.loss=squared_error|gaussian]
 
 Writes NAME.ini, a configuration with comments that trains as it is, for the data that are there: an HDF5 file of samples
 and labels, a file of tokens (`switchyard corpus`), or a folder of npy, csv, IDX, CIFAR or text files (docs/data.md says how
 they are called). It reads them, says how many samples, which shape and how many classes it found, and chooses a network
 that fits (dense layers for rows of numbers, convolutions for images), a mixture of 8 experts of which a sample asks 2, and
-scales by what the numbers are. Keys of [data] and of its sources may be given, and are written, too. A file that is there
-is not replaced.
+scales by what the numbers are. Keys of [data] and of its sources may be given, and are written, too. Where labels are real
+numbers to learn, say so with --model.loss. A file that is there is not replaced.
 )";
 }
 
