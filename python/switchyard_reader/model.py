@@ -60,7 +60,7 @@ class Model:
         x = self.scaling(samples, scaled)
         ids = numpy.arange(len(x)) if ids is None else _one_each("ids", ids, len(x))
         if labels is not None:
-            labels = numpy.asarray(labels) if self.of_numbers else _one_each("labels", labels, len(x))
+            labels = (_numbers_each if self.of_numbers else _one_each)("labels", labels, len(x))
         elif self.gate.reads_labels:
             raise ReadError(f"model.gate = {self.config['model.gate']} chooses experts by labels, and none are given; call "
                             "predict(samples, labels=labels)")
@@ -124,9 +124,11 @@ class Scaling:
         samples = self._in_shape(numpy.asarray(self._columns_of(samples)))
         if samples.dtype.kind not in "fiub":
             raise ReadError(f"the samples are {samples.dtype} (a model takes numbers); convert them")
-        if not numpy.isfinite(samples).all():
-            raise ReadError("a number of the samples is not finite (a model takes finite numbers); leave the sample out, or fill "
-                            "the number in")
+        with numpy.errstate(over="ignore"):
+            finite = numpy.isfinite(samples.astype(numpy.float32)).all()
+        if not finite:
+            raise ReadError("a number of the samples is not finite in float32 (a model takes finite numbers); leave the sample "
+                            "out, or fill the number in")
         if scaled:
             return samples.astype(numpy.float32).astype(numpy.float64)
         if self.are_pixels != (samples.dtype == numpy.uint8):
@@ -170,6 +172,14 @@ def _one_each(what, values, count):
     if values.shape != (count,) or values.dtype.kind not in "iu":
         raise ReadError(f"{what} are an array of {_words(values.shape)} {values.dtype} for {count} samples (each needs a whole "
                         "number); give as many")
+    return values
+
+
+def _numbers_each(what, values, count):
+    values = numpy.asarray(values)
+    if values.ndim not in (1, 2) or len(values) != count or values.dtype.kind not in "fiub":
+        raise ReadError(f"{what} are an array of {_words(values.shape)} {values.dtype} for {count} samples (each needs a number, "
+                        "or as many as the model learns); give as many")
     return values
 
 

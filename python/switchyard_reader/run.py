@@ -88,7 +88,8 @@ class Run:
 def runs(folder):
     """The runs below a folder: a list of dicts, for pandas.DataFrame(runs(folder)).
 
-    state is finished, unfinished, failed or skipped (a study leaves the last two), reason how it ended; figures are those of
+    state is finished, stopped (by an error or a signal), unfinished, failed or skipped (a study leaves the last two), reason
+    how it ended; figures are those of
     summary.json, where it has them.
     """
     if not pathlib.Path(folder).is_dir():
@@ -103,7 +104,7 @@ def runs(folder):
         inner.clear()
         summary = _summary(path) or {}
         figures = {f"{split}_{name}": (summary.get(split) or {}).get(name)
-                   for split in ("validation", "test") for name in ("error", "loss")}
+                   for split in ("validation", "test") for name in ("error", "mean_squared_error", "r2", "loss")}
         found.append({"path": path, "state": state, "reason": _reason(path, summary), "steps": summary.get("steps"),
                       "best_step": (summary.get("best") or {}).get("step"), **figures})
     return found
@@ -119,7 +120,8 @@ def _state(folder):
         return "failed"
     if not _holds_run(folder):
         return "skipped" if (folder / "skipped.json").is_file() else None
-    return "finished" if _ending(_summary(folder)).get("code") == 0 else "unfinished"
+    code = _ending(_summary(folder)).get("code")
+    return {None: "unfinished", 0: "finished"}.get(code, "stopped")
 
 
 def _reason(folder, summary):
