@@ -686,7 +686,7 @@ class Page(OwnData):
         program = "".join(re.findall(r"(?ms)^```python\n(.*?)^```", page))
         subprocess.run([sys.executable, "-c", program], check=True, cwd=self.folder)
         lines = re.findall(r"(?m)^    switchyard (.*)$", page)
-        self.assertEqual([line.split()[0] for line in lines], ["new", "train", "eval", "report", "predict", "predict", "train", "predict"])
+        self.assertEqual([line.split()[0] for line in lines], ["new", "train", "eval", "report", "predict", "predict", "new", "train", "predict"])
         for line in lines:
             words = [SOURCE / word if word.startswith("configs/") else word for word in line.split()]
             self.expect(runs.switchyard(*words, cwd=self.folder), 0)

@@ -127,7 +127,7 @@ class Order(GateTest):
     softmax of scores and the mixture are added in the experts' order."""
 
     ORDER = [3, 0, 4, 1, 2]  # the expert that comes to place e
-    COUNTS = ("expert_share", "class_by_expert", "load", "largest_share", "active_experts", "dead_experts")
+    COUNTS = ("expert_share", "importance_share", "class_by_expert", "load", "largest_share", "active_experts", "dead_experts")
 
     @staticmethod
     def permute(order, last_layer):
@@ -156,6 +156,7 @@ class Order(GateTest):
         self.assertEqual(after["error"], before["error"])
         for key in ("expert_share", "load"):
             self.assertEqual(after[key], [before[key][e] for e in self.ORDER], key)
+        numpy.testing.assert_allclose(after["importance_share"], [before["importance_share"][e] for e in self.ORDER], atol=1e-6)
         for key in ("largest_share", "active_experts"):
             self.assertEqual(after[key], before[key], key)
         self.assertEqual(after["dead_experts"], [place for place, e in enumerate(self.ORDER) if e in before["dead_experts"]])
