@@ -20,13 +20,16 @@ import sys
 import tempfile
 import time
 
+import h5py
+import numpy
+
 import cifar_files
 import runs
 
 STEPS = 3  # the third is a short batch of the made-up images
 LAYOUTS = {"1 rank x 1 thread": (0, 1), "3 ranks x 2 threads": (3, 2)}  # ranks (0: no launcher), threads
-# By folder of configs: data that every machine has, and sizes that take a second. Only keys that no commit has under
-# another name.
+# By folder of configs, or by configuration: data that every machine has, and sizes that take a second. Only keys that no
+# commit has under another name.
 IMAGES = {"data.dir": "images"}
 OVERRIDES = {
     "bench": {"moe.experts": 6},
@@ -34,6 +37,8 @@ OVERRIDES = {
     "cifar100": {"data.dir": "cifar-100", "train.batch_size": 64, "moe.experts": 6},
     "fashion_mnist": IMAGES,
     "mnist": IMAGES,
+    "own/arrays": {"data.file": "classes.h5"},
+    "own/regression": {"data.file": "numbers.h5"},
     "text": {"data.file": "tokens.h5", "train.batch_size": 13, "transformer.layers": 2},
     "tokens": {"data.dir": "text", "train.batch_size": 13},
 }
@@ -74,7 +79,7 @@ class Build:
 
     def _train(self, name, layout):
         ranks, threads = LAYOUTS[layout]
-        keys = {"train.max_steps": STEPS, "run.threads": threads, **OVERRIDES.get(name.split("/")[0], {})}
+        keys = {"train.max_steps": STEPS, "run.threads": threads, **OVERRIDES.get(name, OVERRIDES.get(name.split("/")[0], {}))}
         for key in {"data.dir", "data.file"} & set(keys):
             keys[key] = self._data / keys[key]
         options = [f"--{key}={value}" for key, value in keys.items()]
@@ -134,6 +139,18 @@ def write_data(folder):
     cifar_files.write_cifar10(folder / "cifar-10")
     cifar_files.write_cifar100(folder / "cifar-100")
     write_texts(folder / "text")
+    write_tables(folder)
+
+
+def write_tables(folder):
+    """Rows of numbers, of three classes, and with a number to learn."""
+    random = numpy.random.default_rng(1)
+    samples = random.normal(size=(300, 7)).astype(numpy.float32)
+    labels = {"classes": samples[:, :3].argmax(1), "numbers": numpy.abs(samples[:, 0]) + samples[:, 1]}
+    for name, values in labels.items():
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file["train/samples"], file["train/labels"] = samples[:240], values[:240]
+            file["test/samples"], file["test/labels"] = samples[240:], values[240:]
 
 
 def write_texts(folder):

@@ -14,19 +14,24 @@ NAME = "clusters/setting1_cubic"
 
 
 class Compare(runs.RunTest):
-    def compare(self, change=lambda text: text):
+    def compare(self, change=lambda text: text, part=NAME):
         """This checkout with one whose configurations are changed."""
         other = self.new_path("checkout")
         shutil.copytree(CHECKOUT / "configs", other / "configs")
         file = other / "configs" / f"{NAME}.ini"
         file.write_text(change(file.read_text()))
-        return subprocess.run([sys.executable, "-B", COMPARE, CHECKOUT, runs.binary(), other, runs.binary(), NAME],
+        return subprocess.run([sys.executable, "-B", COMPARE, CHECKOUT, runs.binary(), other, runs.binary(), part],
                               stdout=subprocess.PIPE, text=True)
 
     def test_the_same(self):
         finished = self.compare()
         self.assertEqual(finished.returncode, 0, finished.stdout)
         self.assertIn("1 of 1 configurations", finished.stdout)
+
+    def test_of_data_of_ones_own(self):
+        finished = self.compare(part="own/")
+        self.assertEqual(finished.returncode, 0, finished.stdout)
+        self.assertIn("2 of 2 configurations", finished.stdout)
 
     def test_a_learning_rate_that_is_a_little_larger(self):
         finished = self.compare(lambda text: text.replace("\nlearning_rate = 0.001", "\nlearning_rate = 0.0010001"))
