@@ -83,7 +83,7 @@ std::string usage() {
 std::string help_of(std::string_view word) {
   if (word.empty()) return usage();
   if (word == "configuration") return configuration_page();
-  const std::string keys = config::options_help(run::schema(), word);
+  std::string keys = config::options_help(run::schema(), word);
   for (const Command& command : commands) {
     if (command.name != word) continue;
     // A section of the same name is what a command that lists all keys has less use for.

@@ -117,7 +117,7 @@ std::string image_network(tensor::SampleShape shape, index_t channels, index_t u
 
 std::string normalisation(const data::Dataset& dataset, const data::Options& options) {
   const data::Options plain;
-  const std::string targets =
+  std::string targets =
       dataset.target_count() > 0 && !options.scale_targets
           ? "scale_targets = yes    # labels, too; predictions and errors are in their own units again\n"
           : "";
