@@ -9,6 +9,12 @@ _switchyard() {
     mapfile -t COMPREPLY < <(compgen -W "$words help --help --version" -- "$word")
     return
   fi
+  if [ "${COMP_WORDS[1]}" = help ]; then  # of a command, or of a section
+    words=$({ "$program" --help; "$program" train --help; } 2>/dev/null |
+      sed -n -e 's/^  \([a-z][a-z]*\) .*/\1/p' -e 's/^\[\([a-z0-9_]*\)\].*/\1/p' | sort -u)
+    [ "$COMP_CWORD" -gt 2 ] || mapfile -t COMPREPLY < <(compgen -W "$words configuration" -- "$word")
+    return
+  fi
   [[ "$word" == -* ]] || return 0  # files and folders
   local helps=("${COMP_WORDS[1]}")
   case "${COMP_WORDS[1]}" in plan | samples | import | bench | study) helps+=(train) ;; esac  # they take every key, and list none

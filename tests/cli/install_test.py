@@ -88,6 +88,13 @@ class Completion(runs.RunTest):
         self.assertEqual(self.complete(""), [*commands(), "help", "--help", "--version"])
         self.assertEqual(self.complete("res"), ["resume"])
 
+    def test_help_is_of_commands_and_sections(self):
+        offered = self.complete("help", "")
+        self.assertLess({*commands(), "moe", "data", "csv", "configuration"}, set(offered))
+        for word in offered:
+            self.expect(runs.switchyard("help", word), 0)
+        self.assertEqual(self.complete("help", "moe", ""), [])
+
     def test_the_keys_are_those_of_the_program(self):
         page = runs.switchyard("help", "configuration").out
         sections = re.split(r"(?m)^## \[(\w+)\]", page)[1:]
