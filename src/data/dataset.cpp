@@ -240,7 +240,7 @@ Dataset load_dataset(const Options& options, std::uint64_t seed, const Reading& 
   const std::size_t count = std::max(normalisation.mean.size(), normalisation.standard_deviation.size());
   for (std::vector<double>* values : {&normalisation.mean, &normalisation.standard_deviation})
     *values = repeated(*values, count);
-  Dataset dataset(std::move(source), std::move(normalisation));
+  Dataset dataset(std::move(source), normalisation);
   if (options.scale_targets && dataset.target_count() > 0 && dataset.size(Split::train) > 0)
     dataset.scale_targets_by(scales_of_targets(dataset));
   return dataset;

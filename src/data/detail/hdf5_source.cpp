@@ -141,8 +141,8 @@ class TableFile {
     constexpr std::array<std::string_view, 5> known = {"samples", "labels", "clusters", "ids", "weights"};
     for (const std::string& name : names_in(split)) {
       if (std::ranges::find(known, name) == known.end())
-        remarks.push_back(
-            fmt::format("{} is not read ({} are)", name_of(split + "/" + name), fmt::join(known, ", ")));
+        remarks.push_back(fmt::format("{} is not read ({} are)", name_of(fmt::format("{}/{}", split, name)),
+                                      fmt::join(known, ", ")));
     }
   }
 
