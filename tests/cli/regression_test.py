@@ -267,10 +267,20 @@ class Regression(PredictionTest):
         self.assertEqual(sum(summary["test"]["expert_share"]), 1)
         self.expect(runs.switchyard("report", run), 0)
 
+    def csv_folder(self):
+        folder = self.new_path("tables")
+        folder.mkdir()
+        (folder / "train.csv").write_text("x,a,b\n" + "1,2,3\n" * 40)
+        return folder
+
     def test_what_does_not_fit_is_refused(self):
         data = made_up()
         data["train"]["labels"][7] = numpy.nan
         self.refused("own.h5: train/labels[7] is nan (finite numbers are read", data=data)
+        data["train"]["labels"][7] = 1e300
+        self.refused("own.h5: train/labels[7] is 1e+300 (finite numbers are read, as large as float32 has them)", data=data)
+        self.refused("csv.label = a,,b has a column without a name",
+                     {"data.source": "csv", "data.file": "", "data.dir": self.csv_folder(), "csv.label": "a,,b"}, code=2)
         data = made_up(2)
         data["test"]["labels"] = data["test"]["labels"][:, :1]
         self.refused("own.h5: test/labels has 1 numbers a sample, but", data=data)

@@ -252,6 +252,7 @@ class Predictions(ModelTest):
         refused(lambda: mixture.predict(samples[:0]), "one sample at least")
         refused(lambda: mixture.predict(samples.astype(numpy.uint8)), "uint8", "numbers")
         refused(lambda: mixture.predict(samples * numpy.inf), "not finite")
+        refused(lambda: mixture.predict(samples.astype(float) * 1e39), "not finite in float32")
         refused(lambda: mixture.predict(samples.astype(str)), "a model takes numbers")
         refused(lambda: mixture.predict(samples, labels=labels[:5]), "labels are an array of 5", "60 samples")
         refused(lambda: mixture.predict(samples, ids=labels + 0.5), "ids are", "float64")
