@@ -89,8 +89,7 @@ def runs(folder):
     """The runs below a folder: a list of dicts, for pandas.DataFrame(runs(folder)).
 
     state is finished, stopped (by an error or a signal), unfinished, failed or skipped (a study leaves the last two), reason
-    how it ended; figures are those of
-    summary.json, where it has them.
+    how it ended; figures are those of summary.json, where it has them.
     """
     if not pathlib.Path(folder).is_dir():
         raise ReadError(f"there is no folder {folder}; give one that holds run folders")

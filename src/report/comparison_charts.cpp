@@ -145,10 +145,7 @@ std::string comparison_learning(const Comparison& comparison) {
   std::string note =
       "The loss of training batches is that of model.loss without regularisers, averaged to at most 400 points a run; "
       "that of the validation split is -log p, or the mean squared error in the units of the data.";
-  const auto batch_of = [](const RunData& run) {
-    const auto found = run.settings.find("train.batch_size");
-    return found == run.settings.end() ? "" : found->second;
-  };
+  const auto batch_of = [](const RunData& run) { return run.setting("train.batch_size"); };
   if (std::ranges::any_of(comparison.runs, [&](const RunData& run) {
         return batch_of(run) != batch_of(comparison.runs.front());
       }))

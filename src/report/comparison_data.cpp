@@ -99,8 +99,7 @@ std::vector<ComparedText> differing_keys(const Comparison& comparison, const std
     ComparedText row{key, {}};
     std::vector<std::string> known;
     for (const RunData& run : comparison.runs) {
-      const auto found = run.settings.find(key);
-      row.values.push_back(found == run.settings.end() ? "" : found->second);
+      row.values.emplace_back(run.setting(key));
       if (!run.settings.empty()) known.push_back(row.values.back());
     }
     if (differ(known)) differing.push_back(std::move(row));

@@ -10,8 +10,9 @@ LevelCells::LevelCells(double width, double height)
     : shape_(fmt::format("h{0}v{1}h-{0}z", coordinate(width), coordinate(height))) {}
 
 void LevelCells::add(double x, double y, double strength) {
-  const std::size_t level = strength > 0 ? static_cast<std::size_t>(std::lround(strength * strengths)) : 0;
-  if (level > 0) paths_[level] += fmt::format("M{} {}{}", coordinate(x), coordinate(y), shape_);
+  if (!std::isfinite(strength) || !(strength > 0)) return;  // null in a record is no number
+  const auto level = static_cast<std::size_t>(std::lround(strength * strengths));
+  paths_[level] += fmt::format("M{} {}{}", coordinate(x), coordinate(y), shape_);
 }
 
 void LevelCells::draw(Svg& svg) const {

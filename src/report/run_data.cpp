@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
+#include <limits>
 
 #include "base/error.hpp"
 #include "base/lines.hpp"
@@ -174,23 +176,32 @@ index_t Records::experts() const {
   return load.empty() ? 0 : static_cast<index_t>(load.front().values.size());
 }
 
-bool RunData::of_text() const {
-  const auto family = settings.find("model.family");
-  return !layers.empty() || (family != settings.end() && family->second != "mixture");
+std::string_view RunData::setting(std::string_view key) const {
+  const auto found = settings.find(key);
+  return found == settings.end() ? std::string_view() : found->second;
 }
 
+double RunData::number_setting(std::string_view key) const {
+  const std::string text(setting(key));
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  return *end == '\0' && end != text.c_str() ? value : std::numeric_limits<double>::quiet_NaN();
+}
+
+bool RunData::of_text() const {
+  const std::string_view family = setting("model.family");
+  return !layers.empty() || (!family.empty() && family != "mixture");
+}
+
+bool RunData::has_squared_error() const { return setting("model.loss") == "squared_error"; }
+
 std::string RunData::loss_unit() const {
-  const auto is = [&](std::string_view key, std::string_view value) {
-    const auto found = settings.find(key);
-    return found != settings.end() && found->second == value;
-  };
-  if (!is("model.loss", "squared_error")) return "nats";
-  return is("data.scale_targets", "yes") ? "squared error of scaled labels" : "squared error";
+  if (!has_squared_error()) return "nats";
+  return setting("data.scale_targets") == "yes" ? "squared error of scaled labels" : "squared error";
 }
 
 double RunData::record_distance() const {
-  const auto found = settings.find("metrics.every_steps");
-  const double every = found == settings.end() ? 1 : std::strtod(found->second.c_str(), nullptr);
+  const double every = number_setting("metrics.every_steps");
   return every >= 1 ? every : 1;
 }
 

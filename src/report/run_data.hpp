@@ -54,6 +54,11 @@ struct RunData : Records {
   std::vector<Records> layers;  // of a model of several mixture layers; none: the model is one
   // Whether its rows are tokens.
   bool of_text() const;
+  // Of config.ini by its name, "moe.experts"; empty: it is not there.
+  std::string_view setting(std::string_view key) const;
+  double number_setting(std::string_view key) const;  // NaN: not there, or no number
+  // Whether the loss is of the sum of the experts' outputs, and no likelihood.
+  bool has_squared_error() const;
   // Of task_loss, which for numbers may be one without a density: squared errors of labels as they were trained
   // on.
   std::string loss_unit() const;

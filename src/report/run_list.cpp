@@ -38,18 +38,10 @@ void take_time(const fs::path& file, Listed& row) {
   row.changed = std::max(row.changed, changed);
 }
 
-double setting_of(const RunData& run, std::string_view key) {
-  const auto found = run.settings.find(key);
-  if (found == run.settings.end()) return Listed::unknown;
-  char* end = nullptr;
-  const double value = std::strtod(found->second.c_str(), &end);
-  return *end == '\0' && end != found->second.c_str() ? value : Listed::unknown;
-}
-
 // What training.steps() of the run says, from its records: how many samples there are stands in no file.
 double planned_steps(const RunData& run, const MetricsScan& scan) {
-  const double most = setting_of(run, "train.max_steps");
-  const double all = setting_of(run, "train.epochs") * scan.steps_per_epoch;
+  const double most = run.number_setting("train.max_steps");
+  const double all = run.number_setting("train.epochs") * scan.steps_per_epoch;
   if (!(most > 0)) return all;
   return std::isfinite(all) ? std::min(all, most) : most;
 }

@@ -43,7 +43,7 @@ Tile number_tile(std::string label, double value, std::string_view id, std::stri
 void add_scores(const RunData& run, Span<const Score> shown, std::vector<Tile>& tiles) {
   for (const Score& score : shown) {
     // Without a density the loss is the mean squared error, which has a tile.
-    if (score.name == "loss" && run.loss_unit() != "nats") continue;
+    if (score.name == "loss" && run.has_squared_error()) continue;
     const Found found = find_evaluation(run, score.name);
     if (found.object.is_null()) continue;
     const std::string split = found.of.substr(0, found.of.find(','));
@@ -89,11 +89,11 @@ std::string folder_name(const std::filesystem::path& folder) {
 std::string subtitle(const RunData& run, const Headline& headline) {
   std::string out;
   for (const auto& [key, label] : headline) {
-    const auto found = run.settings.find(key);
-    if (found == run.settings.end() || found->second.empty()) continue;
+    const std::string_view value = run.setting(key);
+    if (value.empty()) continue;
     // A model of text without a layer is none of a mixture.
     if (key.starts_with("moe.") && run.of_text() && run.layers.empty()) continue;
-    out += fmt::format("{}{} {}", out.empty() ? "" : " · ", label, escape(found->second));
+    out += fmt::format("{}{} {}", out.empty() ? "" : " · ", label, escape(value));
   }
   return out;
 }

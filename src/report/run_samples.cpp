@@ -185,7 +185,7 @@ std::string errors_html(const Predictions& predictions) {
   if (!predictions.of_classes || !has_labels(predictions) || predictions.ids.empty()) return "";
   const auto classes = static_cast<std::size_t>(std::ranges::max(predictions.labels)) + 1;
   const std::size_t experts = as_size(std::ranges::max(predictions.experts)) + 1;
-  constexpr std::size_t most_cells = 4000;  // each is an element of the page
+  constexpr std::size_t most_cells = 4000;  // of a map that is still read
   if (classes > most_cells || experts > most_cells || classes * experts > most_cells) return "";
   HeatMap map{fmt::format("Wrong predictions ({})", predictions.split), "true class",
               "expert with the largest weight", std::vector(classes, std::vector<std::int64_t>(experts)),

@@ -94,8 +94,9 @@ std::string evaluate_help() {
 Evaluates a checkpoint, or one of a run folder (--checkpoint; without it the newest whole one), on a whole split and
 prints one JSON object: error, loss (-ln of the label's probability), task_loss (model.loss), h_s, h_s_chosen, h_u,
 mi_predicted, mi_true (bits), dispatch_entropy_label (nats), largest_share, active_experts, expert_share,
-importance_share, load, dead_experts, class_by_expert; mean_squared_error and r2 where labels are real numbers; dispatch_entropy and cluster_by_expert where the data carry clusters; data.same_as_run,
-whether these are the data of the checkpoint's run. Of a model of text: error, loss, task_loss (nats a token),
+importance_share, load, dead_experts, class_by_expert; mean_squared_error and r2 where labels are real numbers;
+dispatch_entropy and cluster_by_expert where the data carry clusters; data.same_as_run, whether these are the data of the
+checkpoint's run. Of a model of text: error, loss, task_loss (nats a token),
 perplexity (exp(loss)), bits_per_byte, domains (their names), and for each mixture layer of layers its name, h_s to
 dead_experts without what is of classes, dispatch_entropy of the domains, and domain_by_expert; samples are tokens, or
 bytes. The numbers do not depend on the number of ranks, but for time.sent_rows, the rows that crossed to another

@@ -115,22 +115,22 @@ std::string image_network(tensor::SampleShape shape, index_t channels, index_t u
   return text + fmt::format("dense:{} relu ", units);
 }
 
+// What the line did not say of scales.
 std::string normalisation(const data::Dataset& dataset, const data::Options& options) {
   const data::Options plain;
-  std::string targets =
-      dataset.target_count() > 0 && !options.scale_targets
-          ? "scale_targets = yes    # labels, too; predictions and errors are in their own units again\n"
-          : "";
-  if (options.normalise != plain.normalise || options.mean != plain.mean ||
-      options.standard_deviation != plain.standard_deviation)
-    return targets;
-  if (dataset.has_pixels())
-    return "normalise = channel    # pixels of each channel by their mean and standard deviation over the training "
-           "samples\n" +
-           targets;
-  return "normalise = feature    # each number of a sample by its mean and standard deviation over the training "
-         "samples\n" +
-         targets;
+  std::string text;
+  if (options.normalise == plain.normalise && options.mean == plain.mean &&
+      options.standard_deviation == plain.standard_deviation) {
+    text =
+        dataset.has_pixels()
+            ? "normalise = channel    # pixels of each channel by their mean and standard deviation over the training "
+              "samples\n"
+            : "normalise = feature    # each number of a sample by its mean and standard deviation over the training "
+              "samples\n";
+  }
+  if (dataset.target_count() > 0 && !options.scale_targets)
+    text += "scale_targets = yes    # labels, too; predictions and errors are in their own units again\n";
+  return text;
 }
 
 std::string of_samples(const run::Config& config, const data::Dataset& dataset) {

@@ -138,11 +138,10 @@ class TableFile {
   // What a split has that is not read: a name may be wrong by a letter.
   void add_remarks(const std::string& split, std::vector<std::string>& remarks) const {
     if (!is_group(split)) return;
-    constexpr std::array<std::string_view, 5> known = {"samples", "labels", "clusters", "ids", "weights"};
     for (const std::string& name : names_in(split)) {
-      if (std::ranges::find(known, name) == known.end())
+      if (std::ranges::find(array_names, name) == array_names.end())
         remarks.push_back(fmt::format("{} is not read ({} are)", name_of(fmt::format("{}/{}", split, name)),
-                                      fmt::join(known, ", ")));
+                                      fmt::join(array_names, ", ")));
     }
   }
 

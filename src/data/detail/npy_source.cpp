@@ -219,14 +219,13 @@ std::optional<Table> table_if_there(const fs::path& dir, const std::string& spli
   return is_there ? std::optional(table_of(dir, split, reading)) : std::nullopt;
 }
 
-constexpr std::array<std::string_view, 5> arrays = {"samples", "labels", "clusters", "ids", "weights"};
-
 // Whether it is called as an array of a split, but as none that there is: a name may be wrong by a letter.
 bool is_unread(std::string_view name) {
   if (!name.ends_with(".npy")) return false;
   name.remove_suffix(4);
   for (const std::string_view split : {"train_", "validation_", "test_"}) {
-    if (name.starts_with(split)) return std::ranges::find(arrays, name.substr(split.size())) == arrays.end();
+    if (name.starts_with(split))
+      return std::ranges::find(array_names, name.substr(split.size())) == array_names.end();
   }
   return false;
 }
@@ -240,8 +239,8 @@ Tables read_tables(const Options& options, const Reading& reading) {
           !name.starts_with("test_"))
         fail(entry.path(), "is of no split that is read (train_, validation_ and test_ are); rename it");
       if (is_unread(name))
-        remarks.push_back(
-            fmt::format("{} is not read ({} of a split are)", entry.path().string(), fmt::join(arrays, ", ")));
+        remarks.push_back(fmt::format("{} is not read ({} of a split are)", entry.path().string(),
+                                      fmt::join(array_names, ", ")));
     }
     Tables tables{table_if_there(options.dir, "train", reading),
                   table_if_there(options.dir, "validation", reading),

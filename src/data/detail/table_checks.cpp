@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "base/error.hpp"
 
@@ -24,12 +25,15 @@ std::string place_of(const NumberArray& array, index_t number) {
   return fmt::format("{}[{}]", array.name(), indices);
 }
 
-// "own.h5: train/labels[17, 1]", or "train.csv: price of row 18".
+// "own.h5: train/labels[17]", or of a column "train.csv: price of row 18".
+std::string place_of(std::string_view name, bool is_column, index_t row) {
+  return is_column ? fmt::format("{} of row {}", name, row + 1) : fmt::format("{}[{}]", name, row);
+}
+// Of a number by its place among all.
 std::string place_of(const RealArray& array, index_t number) {
   const index_t row = number / array.columns();
-  if (array.is_column) return fmt::format("{} of row {}", array.name, row + 1);
-  return array.shape.size() > 1 ? fmt::format("{}[{}, {}]", array.name, row, number % array.columns())
-                                : fmt::format("{}[{}]", array.name, row);
+  if (array.shape.size() == 1 || array.is_column) return place_of(array.name, array.is_column, row);
+  return fmt::format("{}[{}, {}]", array.name, row, number % array.columns());
 }
 
 }  // namespace
@@ -63,12 +67,11 @@ Vector<std::int32_t> checked(const LabelArray& labels, const NumberArray& sample
   for (std::size_t i = 0; i < labels.values.size(); ++i) {
     const std::int64_t value = labels.values[i];
     if (value < 0 || value >= most)
-      throw DataError(fmt::format(
-          "{} is {} ({}; labels and clusters begin with 0 and end below {}); number them anew",
-          labels.is_column ? fmt::format("{} of row {}", labels.name, i + 1)
-                           : fmt::format("{}[{}]", labels.name, i),
-          value, labels.is_column ? "the first row below the header is row 1" : "the first row is [0]",
-          most == most_classes ? "1,000,000" : fmt::format("{}, with as few samples", most)));
+      throw DataError(
+          fmt::format("{} is {} ({}; labels and clusters begin with 0 and end below {}); number them anew",
+                      place_of(labels.name, labels.is_column, static_cast<index_t>(i)), value,
+                      labels.is_column ? "the first row below the header is row 1" : "the first row is [0]",
+                      most == most_classes ? "1,000,000" : fmt::format("{}, with as few samples", most)));
     all[i] = static_cast<std::int32_t>(value);
   }
   return all;

@@ -1,6 +1,7 @@
 // Samples that a user has as arrays: a table of rows with labels for each split, whatever file they come from.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,6 +34,10 @@ struct RealArray {
 
 // Changes an image of the training split: `result`, of at most 16 KiB, becomes what it is on that visit.
 using Augment = void (*)(const Visit& visit, index_t sample, const std::uint8_t* pixels, std::uint8_t* result);
+
+// What they are called in a file: samples first.
+inline constexpr std::array<std::string_view, 5> array_names = {"samples", "labels", "clusters", "ids",
+                                                                "weights"};
 
 struct Table {
   NumberArray samples;  // count, count x features, count x height x width, or with channels before them
