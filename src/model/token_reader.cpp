@@ -33,7 +33,7 @@ Span<const float> TokenReader::scores(Span<const std::int32_t> tokens) {
 }
 
 Span<const float> TokenReader::read(index_t count) {
-  resources_.context.workspace().reset();
+  resources_.context.reset_workspaces();
   device::Workspace& workspace = resources_.context.workspace();
   tiles_.set_sharded(resources_.data_plane, 1, 1, std::max(count, fewest_rows));
   const index_t rows = tiles_.local_rows();

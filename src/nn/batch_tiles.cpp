@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/contract.hpp"
+#include "device/transfer.hpp"
 
 namespace switchyard::nn {
 
@@ -30,6 +31,7 @@ void BatchTiles::set_sharded(comm::DataPlane& data_plane, index_t batch_size, in
   first_row_of_.assign({0, local_rows()});
   sample_end_.assign({local_rows()});
   total_samples_.assign({total_rows_});
+  list_tiles();
 }
 
 void BatchTiles::set_finer(const BatchTiles& other, index_t times) {
@@ -41,6 +43,7 @@ void BatchTiles::set_finer(const BatchTiles& other, index_t times) {
   for (index_t& count : rows_per_rank_) count *= times;
   total_rows_ *= times;
   first_row_ *= times;
+  list_tiles();
 }
 
 void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows) {
@@ -66,6 +69,42 @@ void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples
   begin_.push_back(first);
   total_rows_ = first;
   total_tiles_ = local_count();
+  list_tiles();
+}
+
+void BatchTiles::list_tiles() {
+  placed_tiles_ = nullptr;
+  placed_sets_ = nullptr;
+  most_tile_rows_ = 0;
+  for (index_t tile = 0; tile < local_count(); ++tile)
+    most_tile_rows_ = std::max(most_tile_rows_, rows(tile).size());
+  tiles_.clear();
+  for (index_t tile = 0; tile < local_count(); ++tile) {
+    const IndexRange all = rows(tile);
+    tiles_.push_back({static_cast<std::int32_t>(all.begin), static_cast<std::int32_t>(all.size()),
+                      static_cast<std::int32_t>(samples(tile).size()), static_cast<std::int32_t>(set(tile))});
+  }
+  sets_.clear();
+  set_of_granule_.clear();
+  for (index_t set = 0; set < set_count(); ++set) {
+    const IndexRange of_set = rows_of(set);
+    sets_.push_back({set, of_set});
+    if (set_of_tile_.empty()) continue;
+    const index_t granules = (of_set.size() + ops::granule_rows - 1) / ops::granule_rows;
+    set_of_granule_.insert(set_of_granule_.end(), as_size(granules), static_cast<std::int32_t>(set));
+  }
+}
+
+void BatchTiles::place(device::Context& context) {
+  if (context.memory() != device::MemoryKind::device) return;
+  const auto placed = [&]<class T>(const Vector<T>& values) -> const T* {
+    if (values.empty()) return nullptr;
+    const Span<T> host = context.host_workspace().allocate<T>(std::ssize(values));
+    std::ranges::copy(values, host.begin());
+    return device::place(context, host).data();
+  };
+  placed_tiles_ = placed(tiles_);
+  placed_sets_ = placed(set_of_granule_);
 }
 
 ProductRows BatchTiles::gather_rows(device::Context& context, const ProductRows& mine) const {

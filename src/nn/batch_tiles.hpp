@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "base/partition.hpp"
@@ -9,6 +10,7 @@
 #include "comm/data_plane.hpp"
 #include "device/context.hpp"
 #include "ops/matmul.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::nn {
@@ -43,7 +45,8 @@ struct TileRun {
 //  contiguous runs of shards in rank order. Sums over the batch are gathered from all ranks and added in shard
 //  order. One set.
 //  - the rows of a bank's sets (the experts of a rank), set after set: everything is local.
-// Rebuilt every step without allocating once warm.
+// Rebuilt every step without allocating once warm. What kernels read of it is in the memory of the context
+// after place(), which a CPU does not need.
 class BatchTiles {
  public:
   // The sharded batch as rank `data_plane.rank()` sees it. The plane must outlive this object.
@@ -54,6 +57,21 @@ class BatchTiles {
   // rows[s] rows of set s, in tiles of at most `tile_rows`. Those of a set from samples[s] on are padding: rows
   // of zeros whose results nobody reads and whose output gradients are zero. Batch statistics leave them out.
   void set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows);
+
+  // Takes what kernels read to the context's device, in the step's memory. Once, behind the calls above.
+  void place(device::Context& context);
+
+  // As kernels see them: tiles; the sets of rows from `first_row` on; and of all rows for the host.
+  ops::TileView view(IndexRange tiles) const {
+    return {(placed_tiles_ != nullptr ? placed_tiles_ : tiles_.data()) + tiles.begin, tiles.size(),
+            most_tile_rows()};
+  }
+  ops::TileView view() const { return view({0, local_count()}); }
+  ops::RowSets row_sets(index_t first_row = 0) const {
+    if (set_of_granule_.empty()) return {};
+    return {placed_sets_ != nullptr ? placed_sets_ : set_of_granule_.data(), first_row};
+  }
+  Span<const ops::SetRows> sets() const { return sets_; }
 
   index_t local_count() const { return std::ssize(begin_) - 1; }
   index_t total_count() const { return total_tiles_; }
@@ -92,11 +110,7 @@ class BatchTiles {
   IndexRange rows_of(index_t set) const { return {first_row_of_[set], first_row_of_[set + 1]}; }
   index_t local_rows() const { return begin_.back(); }
   // Of the longest tile of this rank.
-  index_t most_tile_rows() const {
-    index_t most = 0;
-    for (index_t tile = 0; tile < local_count(); ++tile) most = std::max(most, rows(tile).size());
-    return most;
-  }
+  index_t most_tile_rows() const { return most_tile_rows_; }
   index_t total_rows() const { return total_rows_; }
   // Of a set on all ranks, without the padding.
   index_t total_samples(index_t set) const { return total_samples_[set]; }
@@ -114,6 +128,7 @@ class BatchTiles {
   ProductRows gather_rows(device::Context& context, const ProductRows& mine) const;
 
  private:
+  void list_tiles();
   template <class T>
   Span<const T> gather(device::Context& context, Span<const T> mine, Span<const index_t> per_rank,
                        index_t total, index_t width) const {
@@ -134,6 +149,14 @@ class BatchTiles {
   Vector<index_t> sample_end_, total_samples_;  // by set
   std::vector<index_t> tiles_per_rank_;
   std::vector<index_t> rows_per_rank_;
+
+  // The same for kernels, and where it lies for them: null where it is the host's.
+  Vector<ops::Tile> tiles_;
+  Vector<std::int32_t> set_of_granule_;  // empty: one set
+  Vector<ops::SetRows> sets_;
+  index_t most_tile_rows_ = 0;
+  const ops::Tile* placed_tiles_ = nullptr;
+  const std::int32_t* placed_sets_ = nullptr;
 };
 
 }  // namespace switchyard::nn

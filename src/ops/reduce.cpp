@@ -1,6 +1,7 @@
 #include "ops/reduce.hpp"
 
 #include "base/contract.hpp"
+#include "device/copy.hpp"
 #include "device/launch.hpp"
 #include "ops/detail/row_results.hpp"
 
@@ -92,7 +93,7 @@ struct AddTo {
 void sum_partials(device::Context& context, tensor::ConstMatrix partials, Span<float> out) {
   SY_EXPECTS(partials.cols == std::ssize(out), "partial sums of {} elements to {}", partials.cols, out.size());
   if (partials.rows == 0) {
-    device::zero_bytes(context.device(), out.data(), out.size_bytes());
+    device::zero_on_device<float>(context, out);
     return;
   }
   constexpr index_t block = kernels::SumPartials::block;

@@ -27,7 +27,7 @@ std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, 
   const index_t batches = loader.evaluation_batches(split);
   for (index_t b = 0; b < batches; ++b) {
     communicator.set_phase(b, name(split));
-    context.workspace().reset();
+    context.reset_workspaces();
     batch_statistics.clear();
     const nn::Batch batch = loader.evaluation_batch(split, b);
     if (comm::on_any_rank(communicator, stop_requested() || loader.has_failed())) {

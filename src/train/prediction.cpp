@@ -43,7 +43,7 @@ SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& m
   const index_t batches = loader.evaluation_batches(split);
   for (index_t b = 0; b < batches; ++b) {
     communicator.set_phase(b, name(split));
-    context.workspace().reset();
+    context.reset_workspaces();
     statistics.clear();
     const nn::Batch batch = loader.evaluation_batch(split, b);
     comm::agree(communicator, [&] { loader.expect_loaded(); });

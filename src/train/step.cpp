@@ -18,7 +18,7 @@ Step::Step(const optim::Options& options, index_t horizon, Learner learner, comm
 void Step::learn_from_part(index_t step, index_t part) {
   auto& [loader, model, optimiser] = learner_;
   device::Context& context = resources_.context;
-  context.workspace().reset();
+  context.reset_workspaces();
   clock_.enter(Phase::data);
   const nn::Batch batch = loader.training_batch(step, part);
   const nn::Pass pass{context, batch, nn::Mode::training, clock_};

@@ -22,7 +22,7 @@ std::vector<float> values(index_t count) {
 }
 
 Buffer<float> on_device(Context& context, const std::vector<float>& host) {
-  Buffer<float> buffer(static_cast<index_t>(host.size()), context.device());
+  Buffer<float> buffer(static_cast<index_t>(host.size()), context.memory());
   copy_to_device(context, host, buffer.span());
   return buffer;
 }
@@ -45,7 +45,7 @@ TEST(Gpu, is_found) { EXPECT_GE(cuda_devices().count(), 1) << cuda_devices().why
 TEST(Gpu, elementwise_kernels_have_the_bits_of_the_cpu) {
   const auto run = [](Context context, index_t count) {
     const Buffer<float> x = on_device(context, values(count));
-    Buffer<float> out(count, context.device());
+    Buffer<float> out(count, context.memory());
     test::square_plus_index(context, count, x.data(), out.data());
     return on_host(context, out);
   };
@@ -62,9 +62,9 @@ TEST(Gpu, sums_and_maxima_have_the_bits_of_the_cpu) {
   };
   const auto run = [](Context context, index_t rows, index_t cols) {
     const Buffer<float> in = on_device(context, values(rows * cols));
-    Buffer<float> sums(rows, context.device());
-    Buffer<float> maxima(rows, context.device());
-    Buffer<double> double_sums(rows, context.device());
+    Buffer<float> sums(rows, context.memory());
+    Buffer<float> maxima(rows, context.memory());
+    Buffer<double> double_sums(rows, context.memory());
     test::sums_through_scratch(context, {in.data(), rows, cols}, sums.data(), double_sums.data(),
                                maxima.data());
     return Result{on_host(context, sums), on_host(context, maxima), on_host(context, double_sums)};
@@ -91,20 +91,20 @@ TEST(Gpu, rows_in_place_have_the_bits_of_the_cpu) {
 
 TEST(Gpu, says_how_much_shared_memory_a_row_may_have) {
   Context context = Context::cuda(0);
-  Buffer<float> sums(1, DeviceKind::cuda);
-  Buffer<double> double_sums(1, DeviceKind::cuda);
+  Buffer<float> sums(1, MemoryKind::device);
+  Buffer<double> double_sums(1, MemoryKind::device);
   const index_t cols = 1 << 20;
-  const Buffer<float> in(cols, DeviceKind::cuda);
+  const Buffer<float> in(cols, MemoryKind::device);
   EXPECT_THROW(
       test::sums_through_scratch(context, {in.data(), 1, cols}, sums.data(), double_sums.data(), sums.data()),
       CudaError);
-  context.synchronise();  // the context still works
+  context.wait();  // the context still works
 }
 
 TEST(Gpu, out_of_memory_names_the_sizes) {
   Context context = Context::cuda(0);
-  EXPECT_THROW(Buffer<std::byte>(index_t{1} << 46, DeviceKind::cuda), OutOfMemory);
-  const Buffer<float> still_works(1024, DeviceKind::cuda);
+  EXPECT_THROW(Buffer<std::byte>(index_t{1} << 46, MemoryKind::device), OutOfMemory);
+  const Buffer<float> still_works(1024, MemoryKind::device);
   EXPECT_EQ(on_host(context, still_works), std::vector<float>(1024, 0.0F));
 }
 

@@ -64,7 +64,7 @@ Result measure(comm::Resources resources, index_t rows_per_pair) {
   Result result;
   constexpr int warm = 5;
   for (int i = 0; i < 45; ++i) {
-    context.workspace().reset();
+    context.reset_workspaces();
     communicator.barrier();
     const double planned = seconds_of([&] { plan.build(resources, placement, w.routing); });
     communicator.barrier();

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/host_device.hpp"
-#include "device/buffer.hpp"
+#include "device/context.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
