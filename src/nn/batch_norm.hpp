@@ -64,7 +64,7 @@ class NormedConv : public Layer {
  public:
   Span<Parameter> parameters() override { return parameters_; }
   Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
-  void hold(index_t sets) override {
+  void hold(index_t sets, device::MemoryKind /*memory*/) override {
     if (norm_) norm_->hold(sets);
   }
   bool needs_batch_statistics() const override { return norm_.has_value(); }

@@ -72,6 +72,11 @@ class BatchTiles {
     return {placed_sets_ != nullptr ? placed_sets_ : set_of_granule_.data(), first_row};
   }
   Span<const ops::SetRows> sets() const { return sets_; }
+  // Of each set the first of its tiles, and one behind the last: [sets + 1], for kernels.
+  const std::int32_t* first_tiles() const {
+    return placed_first_tiles_ != nullptr ? placed_first_tiles_ : first_tiles_.data();
+  }
+  index_t most_tiles_of_set() const { return most_tiles_of_set_; }
 
   index_t local_count() const { return std::ssize(begin_) - 1; }
   index_t total_count() const { return total_tiles_; }
@@ -154,9 +159,12 @@ class BatchTiles {
   Vector<ops::Tile> tiles_;
   Vector<std::int32_t> set_of_granule_;  // empty: one set
   Vector<ops::SetRows> sets_;
+  Vector<std::int32_t> first_tiles_;
   index_t most_tile_rows_ = 0;
+  index_t most_tiles_of_set_ = 0;
   const ops::Tile* placed_tiles_ = nullptr;
   const std::int32_t* placed_sets_ = nullptr;
+  const std::int32_t* placed_first_tiles_ = nullptr;
 };
 
 }  // namespace switchyard::nn

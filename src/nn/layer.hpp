@@ -70,7 +70,7 @@ class Layer {
   virtual Span<Parameter> parameters() = 0;
   virtual Span<StateArray> state() { return {}; }
   // The arrays above have their memory, for so many sets: the rest of what a set needs.
-  virtual void hold(index_t /*sets*/) {}
+  virtual void hold(index_t /*sets*/, device::MemoryKind /*memory*/) {}
 
   virtual bool needs_batch_statistics() const { return false; }
 
@@ -99,8 +99,8 @@ class Layer {
   // of one set and in global order: gradient[block.size(), columns], or added to it.
   enum class Gradient { written, added };
   virtual ProductPair product_rows(const LayerRecord&) const { return {}; }
-  virtual void whole_rows_gradient(const ProductPair& /*rows*/, IndexRange /*block*/, float* /*gradient*/,
-                                   Gradient /*how*/) const {}
+  virtual void whole_rows_gradient(device::Context&, const ProductPair& /*rows*/, IndexRange /*block*/,
+                                   float* /*gradient*/, Gradient /*how*/) const {}
 
   // The parameters were written from outside (an update, a checkpoint): copies in other precisions follow.
   virtual void values_changed(device::Context&) {}

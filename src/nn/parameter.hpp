@@ -65,8 +65,11 @@ struct InitialWeights {
 void initialise(Span<float> values, std::string_view name, std::uint64_t seed, index_t fan_in,
                 const InitialWeights& weights = {});
 
-// Lays arrays one behind the other, each once for every set.
+// Lays arrays one behind the other, each once for every set, in the host's memory.
 device::Buffer<float> lay_out(Span<BankArray* const> arrays, index_t sets);
+// Takes arrays that were laid out to another memory, with their values: the host's is that of a CPU.
+device::Buffer<float> take_to(device::MemoryKind memory, device::Buffer<float> laid_out,
+                              Span<BankArray* const> arrays);
 // The first values of a set of an array that has memory; `name` as initialise().
 void fill_first(const BankArray& array, index_t set, std::string_view name, std::uint64_t seed,
                 const InitialWeights& weights);
