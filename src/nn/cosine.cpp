@@ -30,9 +30,9 @@ class Cosine final : public Layer {
   index_t multiply_adds() const override { return in() * out(); }
   double activation_floats() const override { return static_cast<double>(2 * out() + in()); }
   Span<Parameter> parameters() override { return parameters_; }
-  void hold(index_t sets) override {
-    units_ = device::Buffer<float>(sets * in() * out());
-    inverse_norms_ = device::Buffer<float>(sets * out());
+  void hold(index_t sets, device::MemoryKind memory) override {
+    units_ = device::Buffer<float>(sets * in() * out(), memory);
+    inverse_norms_ = device::Buffer<float>(sets * out(), memory);
   }
   void values_changed(device::Context& context) override {
     for (index_t set = 0; set * out() < inverse_norms_.count(); ++set)

@@ -37,8 +37,8 @@ class Dense final : public Layer {
   }
   double scattered_floats() const override { return static_cast<double>(in()); }
   Span<Parameter> parameters() override { return Span(parameters_).first(shape_.bias ? 2 : 1); }
-  void hold(index_t sets) override {
-    if (in_bf16_) weight_bf16_ = device::Buffer<ops::bfloat16>(sets * weight().stride);
+  void hold(index_t sets, device::MemoryKind memory) override {
+    if (in_bf16_) weight_bf16_ = device::Buffer<ops::bfloat16>(sets * weight().stride, memory);
   }
   void values_changed(device::Context& context) override {
     if (weight_bf16_.count() > 0)

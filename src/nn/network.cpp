@@ -45,7 +45,7 @@ void Network::allocate(const NetworkOptions& options, std::uint64_t seed) {
         fill_first(*array, set, name_of(set, *array), seed, options.initial);
     }
   }
-  for (const auto& layer : layers_) layer->hold(sets());
+  for (const auto& layer : layers_) layer->hold(sets(), device::MemoryKind::host);
 }
 
 index_t Network::parameter_count() const {

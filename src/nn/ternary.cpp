@@ -40,11 +40,11 @@ class Ternary final : public Layer {
     return static_cast<double>(2 * out()) + floats * static_cast<double>(in() + 2 * out());
   }
   Span<Parameter> parameters() override { return {&weight_, 1}; }
-  void hold(index_t sets) override {
-    row_sums_ = device::Buffer<double>(in() * shape_.matrices);
-    gammas_ = device::Buffer<float>(sets * shape_.matrices);
-    numbers_ = device::Buffer<Number>(sets * in() * out());
-    if (shape_.integer_products) integers_ = device::Buffer<std::int8_t>(sets * in() * out());
+  void hold(index_t sets, device::MemoryKind memory) override {
+    row_sums_ = device::Buffer<double>(in() * shape_.matrices, memory);
+    gammas_ = device::Buffer<float>(sets * shape_.matrices, memory);
+    numbers_ = device::Buffer<Number>(sets * in() * out(), memory);
+    if (shape_.integer_products) integers_ = device::Buffer<std::int8_t>(sets * in() * out(), memory);
   }
   void values_changed(device::Context& context) override {
     for (index_t set = 0; set * shape_.matrices < gammas_.count(); ++set) {
