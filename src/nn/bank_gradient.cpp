@@ -34,7 +34,7 @@ void BankGradient::compute(const Pass& pass, Span<const float> partials, const N
   ops::sum_set_partials(pass.context,
                         {.partials = partials.data(),
                          .width = network_->partial_width(),
-                         .first_tile = tiles.first_tiles(),
+                         .sets = tiles.set_tiles().data(),
                          .pieces = {pieces_.data(), pieces_.count()},
                          .sums = gradients_.data(),
                          .added = !pass.batch.is_first_part},

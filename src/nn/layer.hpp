@@ -43,6 +43,8 @@ struct TilePartials {
 
   float* of(index_t i) const { return first + i * stride; }
   TilePartials from(index_t column) const { return {first + column, stride}; }
+  // The first columns of so many tiles.
+  tensor::Matrix matrix(index_t tiles, index_t cols) const { return {first, tiles, cols, stride}; }
 };
 
 // A layer of a bank (nn/network.hpp) computes on ranges of tiles, each tile with the weights of its set; what
@@ -69,7 +71,8 @@ class Layer {
 
   virtual Span<Parameter> parameters() = 0;
   virtual Span<StateArray> state() { return {}; }
-  // The arrays above have their memory, for so many sets: the rest of what a set needs.
+  // The arrays above have their memory, for so many sets: the rest of what a set needs, in that kind of memory.
+  // ConfigError if a GPU cannot run the layer.
   virtual void hold(index_t /*sets*/, device::MemoryKind /*memory*/) {}
 
   virtual bool needs_batch_statistics() const { return false; }

@@ -11,6 +11,7 @@
 #include "device/buffer.hpp"
 #include "nn/options.hpp"
 #include "nn/role.hpp"
+#include "ops/of_sets.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
@@ -41,6 +42,7 @@ struct BankArray {
   index_t count() const { return tensor::element_count(shape); }  // of one set
   float* of(index_t set) const { return values + set * stride; }
   Span<float> span(index_t set) const { return {of(set), count()}; }
+  ops::OfSets<float> of_sets() const { return {values, stride}; }
 };
 
 struct Parameter : BankArray {

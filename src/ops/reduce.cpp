@@ -67,8 +67,8 @@ struct SumSetPartials {
   SY_HD void operator()(const Team& team, index_t row) const {
     const index_t set = row / of.pieces.count;
     const PartialPiece piece = of.pieces.pieces[row % of.pieces.count];
-    const index_t begin = of.first_tile[set];
-    const index_t tiles = of.first_tile[set + 1] - begin;
+    const index_t begin = of.sets[set].begin;
+    const index_t tiles = of.sets[set].end - begin;
     float* const levels = team.template scratch<float>();
     if (tiles == 0)
       team.for_each(piece.width, [=](index_t c) { levels[c] = 0.0F; });

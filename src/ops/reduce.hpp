@@ -5,6 +5,7 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -27,7 +28,7 @@ struct PartialPieces {
 struct SetPartials {
   const float* partials;  // [tiles of all sets, width]
   index_t width;
-  const std::int32_t* first_tile;  // [sets + 1], in the context's memory
+  const SetTiles* sets;  // in the context's memory
   PartialPieces pieces;
   float* sums;
   bool added;  // to what is there

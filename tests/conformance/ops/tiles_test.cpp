@@ -83,7 +83,7 @@ TEST(Tiles, gradients_of_bfloat16_are_those_of_its_values) {
 
 TEST(Tiles, partials_of_sets_are_added_by_the_tree_of_each_set) {
   // Parameters of 3 and 700 columns, of sets with 5, no and 2 tiles.
-  const std::vector<std::int32_t> first_tile = {0, 5, 5, 7};
+  const std::vector<SetTiles> set_tiles = {{0, 5, 5}, {5, 5, 0}, {5, 7, 2}};
   const index_t width = 703, set_stride = 720;
   const std::vector<float> partials = random_values(7 * width, 6);
   std::vector<PartialPiece> pieces;
@@ -97,14 +97,14 @@ TEST(Tiles, partials_of_sets_are_added_by_the_tree_of_each_set) {
       std::vector<float> sums = before;
       sum_set_partials(
           context,
-          {partials.data(), width, first_tile.data(), {pieces.data(), std::ssize(pieces)}, sums.data(), added},
+          {partials.data(), width, set_tiles.data(), {pieces.data(), std::ssize(pieces)}, sums.data(), added},
           3, 5);
       return sums;
     });
     std::vector<float> expected = before;
     device::Context context(1);
     for (index_t set = 0; set < 3; ++set) {
-      const index_t begin = first_tile[as_size(set)], count = first_tile[as_size(set + 1)] - begin;
+      const index_t begin = set_tiles[as_size(set)].begin, count = set_tiles[as_size(set)].end - begin;
       for (const auto& [column, columns, place] : {std::array<index_t, 3>{0, 3, 10}, {3, 700, 2200}}) {
         std::vector<float> sum(as_size(columns));
         sum_partials(context, {partials.data() + begin * width + column, count, columns, width}, sum);
