@@ -12,13 +12,12 @@ StepFigures::Sizes sizes_of(const model::Model& model) {
 
 }  // namespace
 
-Step::Step(const optim::Options& options, index_t horizon, Learner learner, comm::Resources resources,
-           Reports reports)
+Step::Step(const optim::Options& options, index_t horizon, Learner learner, comm::Resources resources)
     : options_(options),
       horizon_(horizon),
       learner_(learner),
       resources_(resources),
-      reports_(reports),
+      reports_(resources.context.device() == device::DeviceKind::cuda ? Reports::late : Reports::prompt),
       coordinator_(resources, learner.model.norm_table(), learner.optimiser),
       fault_(FaultInjection::from_environment(WorldRank(resources.communicator.rank().value))),
       sizes_(sizes_of(learner.model)),

@@ -44,15 +44,10 @@ class Step {
   // When a step's report may be read. `late` on a CPU is for tests: it computes at once.
   enum class Reports { prompt, late };
 
-  Step(const optim::Options& options, index_t horizon, Learner learner, comm::Resources resources,
-       Reports reports);
-  Step(const optim::Options& options, index_t horizon, Learner learner, comm::Resources resources)
-      : Step(options, horizon, learner, resources, own_reports(resources.context)) {}
-  // Of a GPU they may be late.
-  static Reports own_reports(const device::Context& context) {
-    return context.device() == device::DeviceKind::cuda ? Reports::late : Reports::prompt;
-  }
+  Step(const optim::Options& options, index_t horizon, Learner learner, comm::Resources resources);
 
+  // In place of those of the context's device, with no step pending.
+  void set_reports(Reports reports) { reports_ = reports; }
   bool may_be_late() const { return reports_ == Reports::late; }
   // Steps whose reports were not read: at most two.
   index_t pending() const { return pending_; }

@@ -67,7 +67,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     const model::Task task = run::fit_to_checkpoint(reader, dataset);
     loader.emplace(config.train, config.run.seed, dataset, resources);
     model = model::make_model(run::model_options(config), task, resources);
-    run::load_arrays(reader, *model, nullptr);
+    run::load_arrays(reader, runtime.resources().context, *model, nullptr);
     model->values_changed();
   });
   // This command just ends at a signal, so there is always a value.

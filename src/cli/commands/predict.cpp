@@ -244,7 +244,7 @@ int predict(Runtime& runtime, Arguments arguments) {
     task = run::fit_to_checkpoint(reader, dataset);
     loader.emplace(config.train, config.run.seed, dataset, resources);
     model = model::make_model(run::model_options(config), task, resources);
-    run::load_arrays(reader, *model, nullptr);
+    run::load_arrays(reader, runtime.resources().context, *model, nullptr);
     model->values_changed();
   });
   const train::SplitPredictions said =

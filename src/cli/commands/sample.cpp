@@ -242,7 +242,7 @@ int sample(Runtime& runtime, Arguments arguments) {
     options.text.end = text.end_of_document();
     const model::Task task{.sample = {1, 1, window}, .classes = text.size(), .groups = 1, .window = window};
     model = model::make_token_model(run::model_options(config), task, runtime.resources());
-    run::load_arrays(reader, *model, nullptr);
+    run::load_arrays(reader, runtime.resources().context, *model, nullptr);
     model->values_changed();
   });
   Sampler(runtime, *model, window, text, options).sample_all();
