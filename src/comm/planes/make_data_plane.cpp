@@ -22,7 +22,7 @@ MadeDataPlane on_processors(PlaneKind asked, Communicator& communicator) {
         "comm.data_plane = nccl cannot be had (ranks compute on processors, and NCCL carries rows between GPUs); "
         "set comm.data_plane = auto, or run.device = cuda");
   }
-  return {std::make_unique<HostDataPlane>(communicator), PlaneKind::mpi, "messages of the host"};
+  return {std::make_unique<HostDataPlane>(communicator), PlaneKind::mpi, ""};
 }
 
 // What all ranks know of all afterwards, for the one choice that they make.

@@ -14,7 +14,8 @@ namespace switchyard::comm {
 struct MadeDataPlane {
   std::unique_ptr<DataPlane> plane;
   PlaneKind kind = PlaneKind::mpi;  // never automatic
-  std::string text;                 // for the table at start: "NCCL 2.28.9: each rank has a GPU of its own"
+  // For the table at start: "NCCL 2.28.9: each rank has a GPU of its own"; empty on processors.
+  std::string text;
 };
 
 // Over the ranks of `communicator`, which must outlive it, for `context` alone, which is of the calling
