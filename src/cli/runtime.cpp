@@ -10,7 +10,6 @@
 #include "base/thread.hpp"
 #include "cli/handshake.hpp"
 #include "comm/agreement.hpp"
-#include "comm/host_data_plane.hpp"
 #include "comm/launch_check.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "device/allowed_memory.hpp"
@@ -65,7 +64,7 @@ void Runtime::abort(ExitCode code) {
 Runtime::~Runtime() {
   // Before MPI ends.
   replicas_.reset();
-  data_plane_.reset();
+  data_plane_.plane.reset();
   communicator_.reset();
 }
 
@@ -92,7 +91,7 @@ data::Dataset Runtime::read_data(const run::Config& config, data::Purpose purpos
   return *std::move(dataset);
 }
 
-device::Context& Runtime::start_device(const run::Options& run) {
+device::Context& Runtime::start_device(const run::Options& run, comm::PlaneKind data_plane) {
   watchdog_.set_limit_seconds(run.wait_seconds);
   comm::agree(*communicator_, [&] { require_device(run); });
   const int processors = static_cast<int>(device::allowed_processors().size());
@@ -105,8 +104,15 @@ device::Context& Runtime::start_device(const run::Options& run) {
         nodes_.ranks_sharing_processors, threads_, processors));
   }
   context_.emplace(threads_);
-  data_plane_ = std::make_unique<comm::HostDataPlane>(*communicator_);
+  plane_kind_ = data_plane;
+  data_plane_ = comm::make_data_plane(plane_kind_, *communicator_, *context_);
+  context_->set_look([](void* runtime) { static_cast<Runtime*>(runtime)->look(); }, this);
   return *context_;
+}
+
+void Runtime::look() {
+  data_plane_.plane->look();
+  if (replicas_) replicas_->data_plane().look();
 }
 
 device::Context& Runtime::adjust_device(const run::Options& run) {
@@ -119,8 +125,12 @@ device::Context& Runtime::adjust_device(const run::Options& run) {
 }
 
 comm::Resources Runtime::resources(index_t replicas) {
-  if (replicas > 1) replicas_.emplace(*communicator_, static_cast<int>(replicas));
-  return {*communicator_, *data_plane_, *context_, replicas > 1 ? &replicas_->data_plane() : nullptr};
+  if (replicas > 1) {
+    replicas_.emplace(*communicator_, static_cast<int>(replicas), [&](comm::Communicator& group) {
+      return comm::make_data_plane(plane_kind_, group, *context_).plane;
+    });
+  }
+  return {*communicator_, *data_plane_.plane, *context_, replicas > 1 ? &replicas_->data_plane() : nullptr};
 }
 
 index_t Runtime::most_held_bytes() const {

@@ -126,7 +126,7 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
 
 int bench_step(Runtime& runtime, Arguments arguments) {
   const run::Config config = runtime.read_config([&] { return parse_run_options(arguments); });
-  runtime.start_device(config.run);
+  runtime.start_device(config.run, config.comm.data_plane);
   const data::Dataset dataset = runtime.read_data(config);
   const index_t steps = config.train.max_steps > 0 ? config.train.max_steps : 200;
   const Measured measured =

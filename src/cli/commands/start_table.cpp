@@ -158,6 +158,7 @@ Rows layout_rows(const Runtime& runtime, const moe::Placement& placement, Mixtur
   if (ranks > 16) hosted += " ...";
   Rows rows = {{"ranks", fmt::format("{} on {} node(s)", ranks, runtime.nodes().nodes)},
                {"threads", fmt::format("{} per rank", runtime.threads())}};
+  if (!runtime.data_plane_text().empty()) rows.emplace_back("data plane", runtime.data_plane_text());
   if (has == Mixtures::none) return rows;
   rows.emplace_back("experts per rank", hosted);
   if (placement.replicas() > 1)
