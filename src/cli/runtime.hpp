@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/device_choice.hpp"
 #include "comm/communicator.hpp"
 #include "comm/mpi/mpi_session.hpp"
 #include "comm/node_layout.hpp"
@@ -22,7 +23,6 @@
 
 namespace switchyard::run {
 struct Config;
-struct Options;
 }  // namespace switchyard::run
 
 namespace switchyard::cli {
@@ -75,11 +75,16 @@ class Runtime {
   // What the user should know about threads and processors, found by start_device.
   const std::vector<std::string>& warnings() const { return warnings_; }
   int threads() const { return threads_; }
+  // "cpu", with what a GPU lacks where one could have been taken; or the GPU of this rank, and what multiplies
+  // matrices there.
+  const std::string& device_text() const { return device_text_; }
   // What carries rows between GPUs, and why; empty where ranks compute on processors.
   const std::string& data_plane_text() const { return data_plane_.text; }
 
  private:
   int threads_of(const run::Options& run) const;
+  void warn_of_threads();
+  ChosenDevice find_device(const run::Options& run);
   void look();  // at what is enqueued in data planes, while a wait for the device lasts
 
   comm::Watchdog watchdog_;
@@ -91,10 +96,11 @@ class Runtime {
   comm::MadeDataPlane data_plane_;                           // over communicator_
   std::optional<comm::ReplicaGroup> replicas_;
   int threads_ = 0;
+  std::string device_text_;
   std::vector<std::string> warnings_;
 };
 
-// NotBuilt if a run cannot have the device that it asks for.
+// CudaError if a run cannot have the device that it asks for. Local.
 void require_device(const run::Options& run);
 
 }  // namespace switchyard::cli
