@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "device/transfer.hpp"
 #include "model/token_model.hpp"
 #include "nn/past.hpp"
 
@@ -36,6 +37,7 @@ class TokenReader {
   std::vector<std::int32_t> known_;           // tokens of past_, and those that it is to have
   std::vector<std::int32_t> document_begin_;  // of each the place where its document does
   nn::BatchTiles tiles_;
+  device::Upload upload_;
   PhaseClock clock_;
 };
 

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "base/contract.hpp"
-#include "base/error.hpp"
 #include "device/buffer.hpp"
 #include "device/copy.hpp"
+#include "ops/conv2d_columns.hpp"
 #include "ops/counted.hpp"
 #include "ops/detail/onednn.hpp"
 #include "ops/detail/plan_cache.hpp"
@@ -168,10 +168,6 @@ index_t multiply_adds(const Conv2dShape& shape) {
   return shape.batch * shape.out_height() * shape.out_width() * shape.weight_count();
 }
 
-void expect_host(const device::Context& context) {
-  if (context.device() == device::DeviceKind::cuda) throw NotBuilt("convolutions on a GPU");
-}
-
 Plan& plan_of(const Key& key) {
   static thread_local detail::PlanCache<Key, Plan, KeyHash> cache;
   return cache.plan(key, build);
@@ -212,20 +208,24 @@ void conv2d_backward_weights(const Conv2dShape& shape, const float* x, const flo
 
 void conv2d_forward(device::Context& context, const Conv2dShape& shape, const float* x, const float* weight,
                     const float* bias, float* y) {
-  expect_host(context);
-  conv2d_forward(shape, x, weight, bias, y);
+  if (context.device() == device::DeviceKind::cpu) return conv2d_forward(shape, x, weight, bias, y);
+  check_shape(Pass::forward, shape);
+  conv2d_forward_by_columns(context, shape, x, weight, bias, y);
 }
 
 void conv2d_backward_data(device::Context& context, const Conv2dShape& shape, const float* d_y,
                           const float* weight, float* d_x) {
-  expect_host(context);
-  conv2d_backward_data(shape, d_y, weight, d_x);
+  if (context.device() == device::DeviceKind::cpu) return conv2d_backward_data(shape, d_y, weight, d_x);
+  check_shape(Pass::backward_data, shape);
+  conv2d_backward_data_by_columns(context, shape, d_y, weight, d_x);
 }
 
 void conv2d_backward_weights(device::Context& context, const Conv2dShape& shape, const float* x,
                              const float* d_y, float* d_weight, float* d_bias) {
-  expect_host(context);
-  conv2d_backward_weights(shape, x, d_y, d_weight, d_bias);
+  if (context.device() == device::DeviceKind::cpu)
+    return conv2d_backward_weights(shape, x, d_y, d_weight, d_bias);
+  check_shape(Pass::backward_weights, shape);
+  conv2d_backward_weights_by_columns(context, shape, x, d_y, d_weight, d_bias);
 }
 
 void conv2d_backward_weights_of_tiles(device::Context& context, const Conv2dShape& shape, const TileRows& rows,

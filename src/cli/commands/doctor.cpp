@@ -5,10 +5,28 @@
 #include "base/build_info.hpp"
 #include "base/error.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/device_choice.hpp"
 #include "comm/launch_check.hpp"
+#include "comm/nccl/nccl.hpp"
 #include "device/describe.hpp"
 
 namespace switchyard::cli {
+
+namespace {
+
+// What run.device = auto would take, and from which libraries.
+std::string device_lines() {
+  const FoundGpus found = find_gpus();
+  const ChosenDevice chosen = choose_device(run::DeviceChoice::automatic, found, NodeRank(0));
+  if (chosen.kind == device::DeviceKind::cpu) return fmt::format("training device: cpu ({})\n", chosen.why);
+  const comm::nccl::Library nccl = comm::nccl::find_library();
+  return fmt::format("training device: {}\nproducts on a GPU: {}\nNCCL: {}\n", gpu_text(found, chosen.ordinal),
+                     products_text(found.products),
+                     nccl.version > 0 ? fmt::format("{} ({})", comm::nccl::version_text(nccl.version), nccl.file)
+                                      : fmt::format("none: {}", nccl.why_none));
+}
+
+}  // namespace
 
 int doctor(Arguments arguments) {
   if (!arguments.empty()) {
@@ -22,7 +40,7 @@ int doctor(Arguments arguments) {
             << fmt::format("launcher: {}\n",
                            launch ? fmt::format("{}, {} processes", launch->launcher, launch->processes)
                                   : "none (one rank; use mpirun -n N for more)")
-            << "training device: cpu\n";
+            << device_lines();
   return 0;
 }
 

@@ -1,0 +1,61 @@
+# What builds with the simulated device (tests/simgpu).
+
+# sy_simgpu_objects(<target> <files>): an object library of files with device code, as nvcc would compile them for a GPU.
+function(sy_simgpu_objects target)
+  add_library(${target} OBJECT ${ARGN})
+  target_compile_definitions(${target} PRIVATE SY_DEVICE_CODE=1 SY_SIMULATED_DEVICE=1)
+  target_compile_options(${target} PRIVATE -include ${CMAKE_SOURCE_DIR}/tests/simgpu/device_code.hpp)
+  target_include_directories(${target} BEFORE PRIVATE ${CMAKE_SOURCE_DIR}/tests/simgpu/include)
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(${target} PRIVATE sy_flags)
+  # Half the time that -O3 takes; the bits are the same.
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O2>)
+endfunction()
+
+# sy_simgpu_room(<room>): the objects of a room for the simulated device, sy_<room>_simgpu. Where a build without CUDA has
+# a not_built.cpp, these have the other sources of its folder.
+function(sy_simgpu_room room)
+  get_target_property(files sy_${room} SOURCES)
+  get_target_property(folder sy_${room} SOURCE_DIR)
+  get_target_property(libraries sy_${room} LINK_LIBRARIES)
+  set(sources)
+  foreach(file IN LISTS files)
+    if(file MATCHES "(.*)/not_built.cpp$")
+      file(GLOB built CONFIGURE_DEPENDS ${folder}/${CMAKE_MATCH_1}/*.cpp)
+      list(FILTER built EXCLUDE REGEX "/not_built.cpp$")
+      list(APPEND sources ${built})
+    else()
+      list(APPEND sources ${folder}/${file})
+    endif()
+  endforeach()
+  sy_simgpu_objects(sy_${room}_simgpu ${sources})
+  target_link_libraries(sy_${room}_simgpu PRIVATE ${libraries})
+  set_property(GLOBAL APPEND PROPERTY SY_SIMGPU_OBJECTS sy_${room}_simgpu)
+endfunction()
+
+# sy_simgpu_executable(<name> SOURCES <files> ROOMS <rooms> [LINKS <targets>] [OBJECTS <object libraries>])
+#
+# The objects of the simulated device come first: the linker takes nothing from a room's library that it has already. It
+# exports its functions to the stand-ins of libraries that it opens (device.hpp).
+function(sy_simgpu_executable name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;ROOMS;LINKS;OBJECTS" ${ARGN})
+  get_property(rooms GLOBAL PROPERTY SY_SIMGPU_OBJECTS)
+  foreach(objects IN LISTS rooms ARG_OBJECTS ITEMS sy_simgpu)
+    list(APPEND ARG_SOURCES $<TARGET_OBJECTS:${objects}>)
+  endforeach()
+  add_executable(${name} ${ARG_SOURCES})
+  list(TRANSFORM ARG_ROOMS PREPEND sy_)
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS} ${ARG_ROOMS} sy_ops_moe sy_ops sy_device sy_base)
+  set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)
+endfunction()
+
+# sy_simgpu_test(<name> SOURCES <files> ROOMS <rooms> [LINKS <targets>] [OBJECTS <object libraries>] [ENVIRONMENT <settings>])
+function(sy_simgpu_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;ROOMS;LINKS;OBJECTS;ENVIRONMENT" ${ARGN})
+  sy_simgpu_executable(test_${name} SOURCES ${ARG_SOURCES} ROOMS ${ARG_ROOMS} OBJECTS ${ARG_OBJECTS}
+    LINKS sy_test_main ${ARG_LINKS})
+  sy_compile_quickly(test_${name})
+  target_include_directories(test_${name} BEFORE PRIVATE ${CMAKE_SOURCE_DIR}/tests/simgpu/include)
+  add_test(NAME ${name} COMMAND test_${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${SY_TEST_HANGS} LABELS simgpu ENVIRONMENT "${ARG_ENVIRONMENT}")
+endfunction()
