@@ -18,7 +18,7 @@ class TokenReader {
  public:
   // window: the model's; end: the token that ends a document, or -1. The model must outlive this object.
   TokenReader(TokenModel& model, comm::Resources resources, index_t window, std::int32_t end = -1)
-      : model_(&model), resources_(resources), end_(end), past_(window) {}
+      : model_(&model), resources_(resources), end_(end), past_(window, resources.context.memory()) {}
 
   // The scores of each token as the one that follows these, 1 to `window` of them: [V] on the rank that holds
   // the sequence, none on the others; until the next call. Tokens that it read the last time in their places
