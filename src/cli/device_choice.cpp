@@ -10,7 +10,8 @@ namespace {
 // What keeps a run from a GPU; empty: nothing.
 std::string lacking(const FoundGpus& found) {
   if (found.devices.count() == 0) return found.devices.why_none;
-  if (found.products.path.empty()) return "cublasLt, which multiplies matrices there: " + found.products.why_none;
+  if (found.products.path.empty())
+    return "cublasLt, which multiplies matrices there: " + found.products.why_none;
   return {};
 }
 

@@ -90,7 +90,7 @@ void TokenModel::forward(const nn::Pass& pass, moe::BatchFigures figures) {
 }
 
 void TokenModel::read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
-                   Vector<double>& regularisers) const {
+                      Vector<double>& regularisers) const {
   read_figures(sums, counts, statistics, regularisers);
   for (std::size_t l = 0; l < of_batch_.layers.size(); ++l)
     statistics.layers[l].routing.is_limited = of_batch_.layers[l].routing.is_limited;

@@ -54,8 +54,7 @@ Span<const float> TokenReader::read(index_t count) {
       .document_begin = of_rows([&](index_t place) { return document_begin_[as_size(place)]; })};
   upload_.send();
   tiles_.place(context);
-  const tensor::Matrix logits =
-      model_->logits({context, batch, nn::Mode::evaluation, clock_, nullptr, &past_});
+  const tensor::Matrix logits = model_->logits({context, batch, nn::Mode::evaluation, clock_, nullptr, &past_});
   past_.end();
   if (rows == 0) return {};
   const Span<const float> scores =

@@ -69,11 +69,10 @@ struct AgreeOnStep {
   SY_HD void operator()(const Team& team, index_t /*row*/) const {
     add_entries(team);
     const double* const by_entry = norms.squares.data();
-    const double norm =
-        std::sqrt(team_tree_sum(team, entries, norms.nodes.data(), [&](index_t entry) { return by_entry[entry]; }));
+    const double norm = std::sqrt(
+        team_tree_sum(team, entries, norms.nodes.data(), [&](index_t entry) { return by_entry[entry]; }));
     team.for_each(std::ssize(norms.unit_scales), [&](index_t unit) { write_unit_scale(unit); });
-    const float strange =
-        team.max(sum_count, [&](index_t i) { return is_finite(sums[i]) ? 0.0F : 1.0F; });
+    const float strange = team.max(sum_count, [&](index_t i) { return is_finite(sums[i]) ? 0.0F : 1.0F; });
     team.once([&] { write(norm, strange > 0.0F); });
   }
 
@@ -87,8 +86,7 @@ struct AgreeOnStep {
     double* const by_entry = norms.squares.data();
     team.for_each(entries, [&](index_t entry) {
       if (squares_of(entry) > short_squares) return;
-      by_entry[entry] =
-          tree_sum(squares_of(entry), [&](index_t i) { return square(begin_of(entry) + i); });
+      by_entry[entry] = tree_sum(squares_of(entry), [&](index_t i) { return square(begin_of(entry) + i); });
     });
     for (index_t i = 0; i < std::ssize(norms.long_entries); ++i) {
       const index_t entry = norms.long_entries[i];
@@ -121,7 +119,8 @@ struct AgreeOnStep {
     norms.unit_scales[unit] = norm == 0.0 ? -1.0F : static_cast<float>(1.0 / norm);
   }
 
-  // Once a step was not finite all later ones count as such, too: the host may have enqueued one before it knew.
+  // Once a step was not finite all later ones count as such, too: the host may have enqueued one before it
+  // knew.
   SY_HD void write(double norm, bool has_strange_sum) const {
     const bool clips = most_norm > 0.0 && norm > most_norm;
     StepScalars::Agreed& agreed = scalars->agreed;
@@ -142,9 +141,10 @@ void write_own_part(device::Context& context, const OwnPart& own) {
              own.message.size(), own.pieces.size(), own.sums.size());
   device::for_each_row(context, std::ssize(own.pieces),
                        kernels::SquaresOfPieces{own.pieces.data(), own.sums.data()});
-  device::for_each(context, std::ssize(own.places) + 1,
-                   kernels::WriteOwnPart{own.places.data(), std::ssize(own.places), own.sums.data(), own.scalars,
-                                         own.has_failed, own.message.data(), own.message.data() + marks});
+  device::for_each(
+      context, std::ssize(own.places) + 1,
+      kernels::WriteOwnPart{own.places.data(), std::ssize(own.places), own.sums.data(), own.scalars,
+                            own.has_failed, own.message.data(), own.message.data() + marks});
 }
 
 void agree(device::Context& context, const AgreementInput& input, const NormTables& norms,

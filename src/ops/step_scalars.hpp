@@ -30,10 +30,10 @@ struct StepScalars {
 
   // What ops::agree() leaves, alike on all ranks.
   struct Agreed {
-    double gradient_norm = 0;      // of the whole model, before clipping
-    float gradient_scale = 1;      // clipping
-    std::int32_t is_finite = 1;    // else the update changes nothing
-    std::int32_t has_failed = 0;   // a step before or this one was not: once set it stays
+    double gradient_norm = 0;     // of the whole model, before clipping
+    float gradient_scale = 1;     // clipping
+    std::int32_t is_finite = 1;   // else the update changes nothing
+    std::int32_t has_failed = 0;  // a step before or this one was not: once set it stays
   } agreed;
 };
 

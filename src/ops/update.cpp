@@ -152,9 +152,8 @@ struct NoteFailures {
 
 void adam_update(device::Context& context, const Adam& adam, const Update& update) {
   const auto run = [&]<Decay decay> {
-    device::for_each_row(
-        context, std::ssize(update.pieces),
-        kernels::AdamPieces<decay>{adam, update.pieces.data(), update.scalars, update.failed});
+    device::for_each_row(context, std::ssize(update.pieces),
+                         kernels::AdamPieces<decay>{adam, update.pieces.data(), update.scalars, update.failed});
   };
   adam.decay == Decay::l2 ? run.operator()<Decay::l2>() : run.operator()<Decay::decoupled>();
 }
@@ -165,8 +164,8 @@ void sgd_update(device::Context& context, const Sgd& sgd, const Update& update) 
 }
 
 void note_failures(device::Context& context, Span<const std::uint8_t> failed, std::int64_t* any) {
-  SY_EXPECTS(failed.size() % sizeof(std::uint64_t) == 0, "{} marks of failures; a multiple of {}", failed.size(),
-             sizeof(std::uint64_t));
+  SY_EXPECTS(failed.size() % sizeof(std::uint64_t) == 0, "{} marks of failures; a multiple of {}",
+             failed.size(), sizeof(std::uint64_t));
   device::for_each_row(
       context, 1,
       kernels::NoteFailures{reinterpret_cast<const std::uint64_t*>(failed.data()),

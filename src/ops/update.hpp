@@ -19,11 +19,11 @@ inline constexpr index_t update_piece = 1024;
 struct UpdatePiece {
   float* value;
   const float* gradient;
-  float* first;         // moment, or velocity; null: there is none
-  float* second;        // moment
-  std::int32_t count;   // elements
-  std::int32_t group;   // whose rates are its own
-  std::int32_t unit;    // whose gradient has a norm
+  float* first;        // moment, or velocity; null: there is none
+  float* second;       // moment
+  std::int32_t count;  // elements
+  std::int32_t group;  // whose rates are its own
+  std::int32_t unit;   // whose gradient has a norm
 };
 
 // What is updated, and by what. All in the memory of the context.

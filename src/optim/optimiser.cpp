@@ -128,8 +128,8 @@ void Optimiser::list_norms(const nn::NormTable& norms, device::MemoryKind memory
   norms_.long_entries = device::make_table<std::int64_t>(memory, long_entries);
   norms_.squares = device::Buffer<double>(norms.entries(), memory);
   norms_.nodes = device::Buffer<double>(most_nodes, memory);
-  const bool divides =
-      std::ranges::any_of(kinds_, [](const Kind& kind) { return kind.optimiser == OptimiserKind::normalised_sgd; });
+  const bool divides = std::ranges::any_of(
+      kinds_, [](const Kind& kind) { return kind.optimiser == OptimiserKind::normalised_sgd; });
   if (!divides) return;
   norms_.unit_begin = device::make_table<std::int64_t>(memory, norms.unit_begin);
   norms_.parameter = device::make_table<std::int64_t>(memory, norms.parameter);

@@ -92,7 +92,7 @@ class Optimiser {
   std::vector<Kind> kinds_;
   Vector<std::int32_t> slice_of_piece_;
   device::Buffer<ops::UpdatePiece> pieces_;
-  device::Buffer<std::uint8_t> failed_;     // by piece, of the last update that changed something
+  device::Buffer<std::uint8_t> failed_;      // by piece, of the last update that changed something
   device::Buffer<std::int64_t> has_failed_;  // one
 
   struct Norms {

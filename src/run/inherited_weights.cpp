@@ -150,8 +150,7 @@ void check_nothing_left(const Shapes& stored, const Shapes& shared, const std::v
 
 // What the file lacks keeps its first weights.
 void take_to_host(std::vector<Held>& wanted, HostArrays& host) {
-  for (Held& one : wanted)
-    one.array.data = host.place(one.array.data, tensor::element_count(one.array.shape));
+  for (Held& one : wanted) one.array.data = host.place(one.array.data, tensor::element_count(one.array.shape));
   host.fetch();
 }
 

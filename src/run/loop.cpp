@@ -216,7 +216,8 @@ Outcome Loop::train() {
     // that did not stop there holds. finish() evaluates it for the summary alone.
     if (is_evaluating_step(state_.step)) evaluate_validation();
     const bool stopping = agreed_.stop_requested || agreed_.out_of_time || !state_.evaluated;
-    if (is_saving_step(state_.step) || stopping || is_best_ || state_.step == last_step_ || state_.ended) save();
+    if (is_saving_step(state_.step) || stopping || is_best_ || state_.step == last_step_ || state_.ended)
+      save();
     const bool is_last = state_.step == last_step_ || state_.ended;
     if (stopping && (!is_last || !state_.evaluated))
       return stopped(agreed_.out_of_time ? "run.max_minutes is over" : signal_asked);
@@ -246,8 +247,8 @@ bool Loop::is_saving_step(index_t step) const {
 }
 
 // Whether something is done behind step `step` (from 1) for which its report must be there: alike on all ranks,
-// of the configuration and the step alone. The first report of a run is asked for at once, so that what is wrong
-// with it is seen before more is done.
+// of the configuration and the step alone. The first report of a run is asked for at once, so that what is
+// wrong with it is seen before more is done.
 bool Loop::is_report_urgent(index_t step) const {
   const train::Options& train = config_.train;
   return !step_.may_be_late() || !has_report_ || step == last_step_ || is_evaluating_step(step) ||
@@ -345,7 +346,8 @@ bool Loop::evaluate_validation() {
   const Json object = evaluation_record_object(record, *validation_);
   metrics_->write(object);
   if (events_) events_->write_evaluation(record, object);
-  const std::string when = epoch_ends(state_.step) ? fmt::format("epoch {}", epoch) : fmt::format("step {}", state_.step);
+  const std::string when =
+      epoch_ends(state_.step) ? fmt::format("epoch {}", epoch) : fmt::format("step {}", state_.step);
   progress_->print(console::evaluation_line(when, "validation", *validation_));
   if (const std::string warning = collapse_watch_.observe(*validation_); !warning.empty())
     progress_->print(warning);

@@ -48,10 +48,7 @@ const data::Dataset& GroupRunner::dataset_of(const run::Config& config) {
 
 GroupRunner::GroupRunner(comm::Communicator& group, const Options& options,
                          std::function<device::Context&(const run::Options&)> device, index_t most_held_bytes)
-    : group_(&group),
-      options_(&options),
-      device_(std::move(device)),
-      most_held_bytes_(most_held_bytes) {}
+    : group_(&group), options_(&options), device_(std::move(device)), most_held_bytes_(most_held_bytes) {}
 
 Ended GroupRunner::run(const Job& job) {
   std::optional<std::string> failure;

@@ -37,8 +37,9 @@ class Coordinator {
   // Of the slices of `optimiser`.
   Coordinator(comm::Resources resources, const nn::NormTable& norms, const optim::Optimiser& optimiser);
 
-  // Behind the gradients of a step whose counts are in `figures`, with the host's numbers of it: figures.message
-  // becomes that of all ranks, and scalars->agreed what follows from it. Collective; waits for nothing.
+  // Behind the gradients of a step whose counts are in `figures`, with the host's numbers of it:
+  // figures.message becomes that of all ranks, and scalars->agreed what follows from it. Collective; waits for
+  // nothing.
   void enqueue(optim::Optimiser& optimiser, const ops::StepScalars::Given& given, StepFigures& figures);
 
   // From figures that are on the host. Collective where something has failed, and throws then on all ranks

@@ -51,8 +51,7 @@ void Step::update(index_t step, StopConditions conditions) {
   auto& [loader, model, optimiser] = learner_;
   device::Context& context = resources_.context;
   clock_.enter(Phase::reduction);
-  ops::StepScalars::Given given =
-      optimiser.given(step, optim::learning_rate(options_, horizon_, step));
+  ops::StepScalars::Given given = optimiser.given(step, optim::learning_rate(options_, horizon_, step));
   given.failed = loader.has_failed() ? 1 : 0;
   given.stop = conditions.stop_requested ? 1 : 0;
   given.time = conditions.out_of_time && resources_.communicator.is_root() ? 1 : 0;

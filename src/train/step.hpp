@@ -54,9 +54,9 @@ class Step {
 
   // Step `step` (from 0): once all that is enqueued is done, the model has learned from that batch.
   void enqueue(index_t step, StopConditions conditions);
-  // Of the first of the pending steps. Waits for it. Throws on all ranks alike: NumericError if its loss, a score
-  // of a gate, or the norm of its gradient is not finite, or an earlier update left something that is not; the
-  // DataError of a batch that could not be read on some rank. The report lives until the next one.
+  // Of the first of the pending steps. Waits for it. Throws on all ranks alike: NumericError if its loss, a
+  // score of a gate, or the norm of its gradient is not finite, or an earlier update left something that is
+  // not; the DataError of a batch that could not be read on some rank. The report lives until the next one.
   const StepReport& report();
   // Both at once.
   const StepReport& run(index_t step, StopConditions conditions) {

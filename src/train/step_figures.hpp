@@ -10,8 +10,9 @@
 
 namespace switchyard::train {
 
-// They lie side by side in one block of memory, so that their zeros are one operation, and their way to the host
-// one copy. A message is what ranks add up: squares of gradients as bit patterns, counts, marks (ops::Mark).
+// They lie side by side in one block of memory, so that their zeros are one operation, and their way to the
+// host one copy. A message is what ranks add up: squares of gradients as bit patterns, counts, marks
+// (ops::Mark).
 class StepFigures {
  public:
   struct Sizes {
@@ -24,7 +25,9 @@ class StepFigures {
   ops::StepScalars* scalars() { return reinterpret_cast<ops::StepScalars*>(block_.data()); }
   const ops::StepScalars& scalars() const { return *reinterpret_cast<const ops::StepScalars*>(block_.data()); }
   Span<double> sums() { return {reinterpret_cast<double*>(block_.data() + sums_begin), sizes_.sums}; }
-  Span<std::int64_t> message() { return {reinterpret_cast<std::int64_t*>(sums().data() + sizes_.sums), message_count()}; }
+  Span<std::int64_t> message() {
+    return {reinterpret_cast<std::int64_t*>(sums().data() + sizes_.sums), message_count()};
+  }
   Span<std::int64_t> counts() { return message().subspan(sizes_.squares, sizes_.counts); }
   std::int64_t mark(index_t which) { return message()[sizes_.squares + sizes_.counts + which]; }
 
@@ -32,7 +35,8 @@ class StepFigures {
   void clear(device::Context& context);
   // Takes the host's numbers there for what is enqueued from here on.
   void give(device::Context& context, const ops::StepScalars::Given& given);
-  // To figures of the same sizes in the host's memory: at once on a CPU, on a GPU when its queue has come to it.
+  // To figures of the same sizes in the host's memory: at once on a CPU, on a GPU when its queue has come to
+  // it.
   void copy_to(device::Context& context, StepFigures& host);
 
  private:

@@ -22,8 +22,9 @@ std::string device_lines() {
   const comm::nccl::Library nccl = comm::nccl::find_library();
   return fmt::format("training device: {}\nproducts on a GPU: {}\nNCCL: {}\n", gpu_text(found, chosen.ordinal),
                      products_text(found.products),
-                     nccl.version > 0 ? fmt::format("{} ({})", comm::nccl::version_text(nccl.version), nccl.file)
-                                      : fmt::format("none: {}", nccl.why_none));
+                     nccl.version > 0
+                         ? fmt::format("{} ({})", comm::nccl::version_text(nccl.version), nccl.file)
+                         : fmt::format("none: {}", nccl.why_none));
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ struct Units {
 };
 
 StepScalars agreed(device::Context& context, const Squares& squares, const AgreementInput& input,
-                   const Units& units = {}, std::vector<float>* unit_scales = nullptr, StepScalars scalars = {}) {
+                   const Units& units = {}, std::vector<float>* unit_scales = nullptr,
+                   StepScalars scalars = {}) {
   std::vector<double> by_entry(squares.by_entry.size()), nodes(squares.values.size() + by_entry.size());
   std::vector<float> none;
   agree(context, input,
@@ -95,8 +96,7 @@ TEST(Agreement, divides_units_by_their_norm_or_the_sum_of_their_parameters) {
   const std::vector<double> two = {of[1], of[2]}, three = {of[1], of[2], of[3]};
   for (const bool sum : {false, true}) {
     units.sum_of_parameters = sum;
-    const double norm =
-        sum ? std::sqrt(sum_tree(two)) + std::sqrt(of[3]) : std::sqrt(sum_tree(three));
+    const double norm = sum ? std::sqrt(sum_tree(two)) + std::sqrt(of[3]) : std::sqrt(sum_tree(three));
     const auto scales = on_every_executor("agree", [&](device::Context& context) {
       std::vector<float> found(2);
       agreed(context, squares, {.message = message}, units, &found);

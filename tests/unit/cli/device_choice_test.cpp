@@ -38,8 +38,8 @@ TEST(ChooseDevice, takes_a_gpu_where_there_is_one_and_ranks_take_them_in_turn) {
 TEST(ChooseDevice, says_what_is_missing) {
   FoundGpus without_library = gpus(1);
   without_library.products = {.path = {}, .version = {}, .why_none = "libcublasLt.so.13: not found"};
-  for (const auto& [found, missing] :
-       {std::pair{gpus(0), "this machine has no CUDA driver"}, {without_library, "libcublasLt.so.13: not found"}}) {
+  for (const auto& [found, missing] : {std::pair{gpus(0), "this machine has no CUDA driver"},
+                                       {without_library, "libcublasLt.so.13: not found"}}) {
     const ChosenDevice chosen = choose_device(DeviceChoice::automatic, found, NodeRank(0));
     EXPECT_EQ(chosen.kind, DeviceKind::cpu);
     EXPECT_THAT(chosen.why, HasSubstr(missing));

@@ -1,5 +1,5 @@
-// Reports of steps that are read after the next step was enqueued, as on a GPU: the run is the one whose reports
-// are read at once.
+// Reports of steps that are read after the next step was enqueued, as on a GPU: the run is the one whose
+// reports are read at once.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
