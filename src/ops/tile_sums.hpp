@@ -43,7 +43,7 @@ class RowFigures {
   void add(Span<const double> values, const TileSums& to, index_t column) {
     if (!values.empty()) add({nullptr, values.data(), to.sums + column});
   }
-  index_t count() const { return count_; }
+  SY_HD index_t count() const { return count_; }
   SY_HD const RowFigure& operator[](index_t i) const { return figures_[i]; }
 
  private:

@@ -23,6 +23,7 @@ std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, 
     total.targets.variances.assign(variances.begin(), variances.end());
   }
   moe::Statistics batch_statistics = model.statistics();
+  Vector<double> regularisers;  // nobody asks for them
   PhaseClock clock;
   const index_t batches = loader.evaluation_batches(split);
   for (index_t b = 0; b < batches; ++b) {
@@ -34,7 +35,7 @@ std::optional<moe::Statistics> evaluate(data::Split split, BatchLoader& loader, 
       comm::agree(communicator, [&] { loader.expect_loaded(); });
       return std::nullopt;
     }
-    model.forward({context, batch, nn::Mode::evaluation, clock}, batch_statistics);
+    model::measure(model, {context, batch, nn::Mode::evaluation, clock}, batch_statistics, regularisers);
     total.add(batch_statistics);
   }
   // Sums are the whole split's on every rank already; counts are still this rank's. Once for a split, and the

@@ -39,6 +39,7 @@ SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& m
   device::Context& context = resources.context;
   SplitPredictions all;
   moe::Statistics statistics = model.statistics();
+  Vector<double> regularisers;  // nobody asks for them
   PhaseClock clock;
   const index_t batches = loader.evaluation_batches(split);
   for (index_t b = 0; b < batches; ++b) {
@@ -48,7 +49,7 @@ SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& m
     const nn::Batch batch = loader.evaluation_batch(split, b);
     comm::agree(communicator, [&] { loader.expect_loaded(); });
     const nn::Pass pass{context, batch, nn::Mode::evaluation, clock};
-    model.forward(pass, statistics);
+    model::measure(model, pass, statistics, regularisers);
     const std::optional<model::Predictions> some = model.predictions(pass);
     if (!some)
       throw_agreed(

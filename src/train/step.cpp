@@ -1,5 +1,8 @@
 #include "train/step.hpp"
 
+#include <algorithm>
+
+#include "device/transfer.hpp"
 #include "optim/optimiser.hpp"
 
 namespace switchyard::train {
@@ -24,14 +27,13 @@ void Step::learn_from_part(index_t step, index_t part) {
   const nn::Pass pass{context, batch, nn::Mode::training, clock_};
   moe::Statistics& statistics = part == 0 ? report_.statistics : of_part_;
   statistics.clear();
-  model.forward(pass, statistics);
+  model::measure(model, pass, statistics, losses_);
   if (part == 0) fault_.strike(step);
   model.backward(pass);
   model.reduce_gradients(pass);
   if (part > 0) report_.statistics.add(of_part_);
-  const Vector<double>& losses = model.regulariser_losses();
-  if (part == 0) report_.regularisers.assign(losses.size(), 0.0);
-  for (std::size_t i = 0; i < losses.size(); ++i) report_.regularisers[i] += batch.share * losses[i];
+  if (part == 0) report_.regularisers.assign(losses_.size(), 0.0);
+  for (std::size_t i = 0; i < losses_.size(); ++i) report_.regularisers[i] += losses_[i];
 }
 
 const StepReport& Step::run(index_t step, StopConditions conditions) {
@@ -52,7 +54,11 @@ const StepReport& Step::run(index_t step, StopConditions conditions) {
                     .squares = report_.agreed.squares});
   clock_.enter(Phase::reduction);
   model.gather_updated_values();
-  model.after_update(report_.statistics);
+  device::Context& context = resources_.context;
+  const Span<std::int64_t> counts = context.host_workspace().allocate<std::int64_t>(model.count_count());
+  auto next = counts.begin();
+  report_.statistics.for_each_counts([&](Span<std::int64_t> of) { next = std::ranges::copy(of, next).out; });
+  model.after_update(context, device::place(context, counts));
 
   report_.seconds = clock_.take();
   if (timeline != nullptr) timeline->end_step(clock_.since());

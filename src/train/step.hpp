@@ -51,6 +51,7 @@ class Step {
   PhaseClock clock_;
   StepReport report_;
   moe::Statistics of_part_;
+  Vector<double> losses_;  // of regularisers, of a part
 };
 
 }  // namespace switchyard::train

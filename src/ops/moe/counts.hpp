@@ -37,9 +37,9 @@ struct CountedRows {
   const std::int32_t* groups = nullptr;     // [N]; null: all of group 0
   index_t slots = 0;
   const std::int32_t* experts = nullptr;  // [N, K]; null: rows have none
-  tensor::ConstMatrix log_weights;        // [N, K]
+  tensor::ConstMatrix log_weights = {};   // [N, K]
   const std::uint8_t* dropped = nullptr;  // [N, K]; null: none
-  tensor::RowSource outputs;              // [N * K, outputs of an expert]
+  tensor::RowSource outputs = {};         // [N * K, outputs of an expert]
   NamedClass names = NamedClass::largest;
 };
 

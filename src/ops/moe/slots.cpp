@@ -32,6 +32,10 @@ void weigh_fully(device::Context& context, tensor::Matrix weights, tensor::Matri
   device::for_each(context, weights.rows * weights.cols, kernels::WeighFully{weights.data, log_weights.data});
 }
 
+void fill(device::Context& context, std::int32_t value, Span<std::int32_t> values) {
+  device::for_each(context, std::ssize(values), kernels::Fill{value, values.data()});
+}
+
 void repeat(device::Context& context, Span<const std::int32_t> values, index_t times, Span<std::int32_t> all) {
   expect_count(all.size(), std::ssize(values) * times);
   device::for_each(context, std::ssize(all), kernels::Repeat{values.data(), times, all.data()});

@@ -17,6 +17,9 @@ void experts_by_label(device::Context&, Span<const std::int32_t> expert_of_label
 // weights = 1, log_weights = 0: [N, K] each, rows side by side.
 void weigh_fully(device::Context&, tensor::Matrix weights, tensor::Matrix log_weights);
 
+// values[i] = value
+void fill(device::Context&, std::int32_t value, Span<std::int32_t> values);
+
 // Of rows that are cut into `times` each: values[r / times], and ids[r / times] * times + r % times.
 void repeat(device::Context&, Span<const std::int32_t> values, index_t times, Span<std::int32_t> all);
 void number_parts(device::Context&, Span<const index_t> ids, index_t times, Span<index_t> all);

@@ -30,6 +30,12 @@ struct WeighFully {
   }
 };
 
+struct Fill {
+  std::int32_t value;
+  std::int32_t* values;
+  SY_HD void operator()(index_t i) const { values[i] = value; }
+};
+
 struct Repeat {
   const std::int32_t* values;
   index_t times;
