@@ -41,12 +41,13 @@ struct Score {
 // What a model says of each of N samples. Each has K slots: an expert that answered, and its weight. The host's
 // memory.
 struct Predictions {
-  index_t slots = 0;                  // K
-  Span<std::int32_t> predicted = {};  // [N], the class
-  tensor::Matrix probabilities = {};  // [N, C], of the classes
-  tensor::Matrix values = {};  // [N, T], in place of both where labels are real numbers, scaled as they are
-  Span<std::int32_t> experts = {};        // [N, K]
-  tensor::Matrix gate_weights = {};       // [N, K], 0 where the expert had no place left (moe.capacity)
+  index_t slots = 0;                        // K
+  Span<const std::int32_t> predicted = {};  // [N], the class
+  tensor::ConstMatrix probabilities = {};   // [N, C], of the classes
+  tensor::ConstMatrix values =
+      {};  // [N, T], in place of both where labels are real numbers, scaled as they are
+  Span<const std::int32_t> experts = {};  // [N, K]
+  tensor::ConstMatrix gate_weights = {};  // [N, K], 0 where the expert had no place left (moe.capacity)
   tensor::RowSource expert_outputs = {};  // [N * K, outputs of an expert], slot by slot
   Span<const std::uint8_t> dropped = {};  // [N * K], 1 where that is not there; empty: nowhere
 };
@@ -107,6 +108,10 @@ class Model {
  protected:
   Model() = default;
 };
+
+// Forward of a batch whose figures the host reads at once: statistics and regularisers' losses of that batch
+// alone. Waits; throws as Model::expect_finite(). Collective.
+void measure(Model& model, const nn::Pass& pass, moe::Statistics& statistics, Vector<double>& regularisers);
 
 // Throws ConfigError, and OutOfMemory for a model that no memory of this host would hold. Local.
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources);

@@ -1,6 +1,7 @@
 #include "moe/mixture_branch.hpp"
 
 #include "base/contract.hpp"
+#include "ops/moe/slots.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::moe {
@@ -48,18 +49,21 @@ void MixtureBranch::for_each_part(const auto& use) {
 void MixtureBranch::cut(const nn::Pass& pass, Record& record) const {
   const nn::Batch& whole = pass.batch;
   record.tiles.set_finer(pass.tiles(), sub_heads_);
+  record.tiles.place(pass.context);
   record.batch = whole;
   record.batch.tiles = &record.tiles;
   record.batch.labels = {};
-  const auto spread = [&]<class T>(Span<const T> values, T step) -> Span<const T> {
-    const Span<T> all = pass.workspace().allocate<T>(std::ssize(values) * sub_heads_);
-    for (index_t i = 0; i < std::ssize(all); ++i)
-      all[i] =
-          step == 0 ? values[i / sub_heads_] : values[i / sub_heads_] * step + static_cast<T>(i % sub_heads_);
-    return all;
-  };
-  record.batch.ids = spread(whole.ids, index_t{sub_heads_});
-  record.batch.groups = spread(whole.groups, std::int32_t{0});
+  device::Workspace& workspace = pass.workspace();
+  if (!whole.ids.empty()) {
+    const Span<index_t> ids = workspace.allocate<index_t>(std::ssize(whole.ids) * sub_heads_);
+    ops::number_parts(pass.context, whole.ids, sub_heads_, ids);
+    record.batch.ids = ids;
+  }
+  if (!whole.groups.empty()) {
+    const Span<std::int32_t> groups = workspace.allocate<std::int32_t>(std::ssize(whole.groups) * sub_heads_);
+    ops::repeat(pass.context, whole.groups, sub_heads_, groups);
+    record.batch.groups = groups;
+  }
 }
 
 tensor::Matrix MixtureBranch::forward(const nn::Pass& pass, tensor::ConstMatrix x) {

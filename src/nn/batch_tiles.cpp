@@ -49,6 +49,7 @@ void BatchTiles::set_finer(const BatchTiles& other, index_t times) {
 void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows) {
   SY_EXPECTS(rows.size() == samples.size(), "rows of {} sets, samples of {}", rows.size(), samples.size());
   data_plane_ = nullptr;
+  rows_per_rank_.clear();
   first_row_ = 0;
   total_samples_.assign(samples.begin(), samples.end());
   for (auto* values : {&begin_, &set_of_tile_, &first_tile_, &first_row_of_, &sample_end_}) values->clear();

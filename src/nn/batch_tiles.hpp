@@ -124,6 +124,8 @@ class BatchTiles {
   // Of the longest tile of this rank.
   index_t most_tile_rows() const { return most_tile_rows_; }
   index_t total_rows() const { return total_rows_; }
+  // Of a sharded batch: rows of every rank.
+  Span<const index_t> rows_per_rank() const { return rows_per_rank_; }
   // Of a set on all ranks, without the padding.
   index_t total_samples(index_t set) const { return total_samples_[set]; }
   // Position in the global batch of this rank's first row.

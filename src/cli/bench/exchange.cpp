@@ -49,8 +49,9 @@ Result measure(comm::Resources resources, index_t rows_per_pair) {
   const int ranks = communicator.size();
   const Workload w = make_workload(rows_per_pair, ranks);
   const moe::Placement placement = moe::Placement::make(moe::PlacementRule::block, ranks, ranks);
+  const tensor::ConstMatrix samples(w.samples.data(), w.routing.samples, row_floats);
   moe::Exchange exchange(data_plane, {row_floats, 0});
-  moe::DispatchPlan plan;
+  moe::DispatchPlan plan(placement, communicator.rank(), context.memory());
 
   const index_t off_rank = rows_per_pair * (ranks - 1);
   Vector<index_t> counts(ranks, rows_per_pair);
@@ -66,11 +67,9 @@ Result measure(comm::Resources resources, index_t rows_per_pair) {
   for (int i = 0; i < 45; ++i) {
     context.reset_workspaces();
     communicator.barrier();
-    const double planned = seconds_of([&] { plan.build(resources, placement, w.routing); });
+    const double planned = seconds_of([&] { plan.build(resources, w.routing, {.samples = samples}); });
     communicator.barrier();
-    const double dispatched = seconds_of([&] {
-      exchange.dispatch(context, plan, tensor::ConstMatrix(w.samples.data(), w.routing.samples, row_floats), 1);
-    });
+    const double dispatched = seconds_of([&] { exchange.dispatch(context, plan, samples); });
     const double gathered = seconds_of([&] {
       ops::gather_rows(context, exchange.input(), tensor::Matrix(side_by_side.data(), arriving, row_floats));
     });

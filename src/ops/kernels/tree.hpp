@@ -32,7 +32,10 @@ SY_HD inline index_t tree_levels(index_t n) {
   return levels;
 }
 
-// f(0) + ... + f(n - 1) in that order, for n up to 2^30; 0 for n = 0.
+// As many values as tree_sum adds.
+inline constexpr index_t most_tree_values = index_t{1} << 30;
+
+// f(0) + ... + f(n - 1) in that order, for n up to most_tree_values; 0 for n = 0.
 template <class F>
 SY_HD auto tree_sum(index_t n, const F& f) {
   using T = decltype(f(index_t{0}));
