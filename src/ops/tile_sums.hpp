@@ -63,7 +63,8 @@ void add_squared_differences(device::Context&, const TileSums& sums, tensor::Con
 // sums[t, index[n, i]] += weights(n, i), or 1 where weights have no data; index: [rows, slots] below `columns`.
 void add_by_index(device::Context&, const TileSums& sums, Span<const std::int32_t> index, index_t slots,
                   index_t columns, tensor::ConstMatrix weights);
-// sums[t, 0] += 1 where an element of the tile's rows of x is NaN or infinite.
+// sums[t, 0] becomes infinite where an element of the tile's rows of x is that or NaN: then all sums of a batch
+// are finite only if x is (ops/agreement.hpp).
 void add_not_finite(device::Context&, const TileSums& sums, tensor::ConstMatrix x);
 
 // sums[c] = the sum of column c of `all` ([tiles, width]) by the fixed tree over tiles (ops/reduce.hpp); and
