@@ -32,15 +32,15 @@ SY_HD inline index_t tree_levels(index_t n) {
   return levels;
 }
 
-// As many values as tree_sum adds.
-inline constexpr index_t most_tree_values = index_t{1} << 30;
+// As many values as tree_sum adds: a GPU keeps a sum for each level on the stack of a thread.
+inline constexpr int most_tree_levels = 24;
+inline constexpr index_t most_tree_values = index_t{1} << (most_tree_levels - 1);
 
 // f(0) + ... + f(n - 1) in that order, for n up to most_tree_values; 0 for n = 0.
 template <class F>
 SY_HD auto tree_sum(index_t n, const F& f) {
   using T = decltype(f(index_t{0}));
-  constexpr index_t most_levels = 32;
-  T stack[as_size(most_levels)] = {};
+  T stack[most_tree_levels] = {};
   index_t top = 0;
   for (index_t leaf = 0; leaf < n; ++leaf) {
     T sum = f(leaf);
