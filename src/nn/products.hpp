@@ -21,7 +21,7 @@ void multiply_by_sets(const Pass& pass, const TileRun& run, const ops::SetProduc
 
 // Of each tile the product of its rows, x^T y: [in, out].
 template <class Number>
-void multiply_tiles(const Pass& pass, IndexRange tiles, const ops::PairedRows<Number>& rows,
+void multiply_tiles(const Pass& pass, IndexRange tiles, const ops::TileFactors<Number>& rows,
                     TilePartials partials) {
   if (pass.context.device() == device::DeviceKind::cuda)
     return ops::tile_gradients(pass.context, pass.tiles().view(tiles), rows, partials.first, partials.stride);

@@ -6,7 +6,7 @@
 namespace switchyard::ops {
 
 template <class Number>
-void tile_gradients(device::Context& context, TileView tiles, const PairedRows<Number>& rows, float* gradient,
+void tile_gradients(device::Context& context, TileView tiles, const TileFactors<Number>& rows, float* gradient,
                     index_t stride) {
   using Kernel = kernels::TileGradient<Number>;
   const index_t in_blocks = (rows.in + Kernel::side - 1) / Kernel::side;
@@ -15,7 +15,7 @@ void tile_gradients(device::Context& context, TileView tiles, const PairedRows<N
                        Kernel{tiles, rows, gradient, stride, in_blocks, out_blocks});
 }
 
-template void tile_gradients(device::Context&, TileView, const PairedRows<float>&, float*, index_t);
-template void tile_gradients(device::Context&, TileView, const PairedRows<bfloat16>&, float*, index_t);
+template void tile_gradients(device::Context&, TileView, const TileFactors<float>&, float*, index_t);
+template void tile_gradients(device::Context&, TileView, const TileFactors<bfloat16>&, float*, index_t);
 
 }  // namespace switchyard::ops

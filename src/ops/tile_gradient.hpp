@@ -9,7 +9,7 @@ namespace switchyard::ops {
 
 // Rows of two matrices side by side: x [N, in] and y [N, out].
 template <class Number>
-struct PairedRows {
+struct TileFactors {
   const Number* x = nullptr;
   index_t x_stride = 0;
   index_t in = 0;
@@ -22,7 +22,7 @@ struct PairedRows {
 // [in, out] each, `stride` apart. One operation for all tiles, for a GPU: the library would be called for each.
 // Number: float or bfloat16.
 template <class Number>
-void tile_gradients(device::Context&, TileView tiles, const PairedRows<Number>& rows, float* gradient,
+void tile_gradients(device::Context&, TileView tiles, const TileFactors<Number>& rows, float* gradient,
                     index_t stride);
 
 }  // namespace switchyard::ops

@@ -20,7 +20,7 @@ struct TileGradient {
   static constexpr index_t items = (side / own) * (side / own);
 
   TileView tiles;
-  PairedRows<Number> rows;
+  TileFactors<Number> rows;
   float* gradient;
   index_t stride;
   index_t in_blocks, out_blocks;
