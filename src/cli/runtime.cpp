@@ -157,9 +157,8 @@ device::Context& Runtime::adjust_device(const run::Options& run) {
 
 comm::Resources Runtime::resources(index_t replicas) {
   if (replicas > 1) {
-    replicas_.emplace(*communicator_, static_cast<int>(replicas), [&](comm::Communicator& group) {
-      return comm::make_data_plane(plane_kind_, group, *context_).plane;
-    });
+    replicas_.emplace(*communicator_, static_cast<int>(replicas),
+                      [&](comm::Communicator& group) { return make_plane(group); });
   }
   return {*communicator_, *data_plane_.plane, *context_, replicas > 1 ? &replicas_->data_plane() : nullptr};
 }

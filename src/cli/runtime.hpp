@@ -69,6 +69,10 @@ class Runtime {
   device::Context& adjust_device(const run::Options& run);
   // After start_device(): what a run with so many replicas of experts (moe.replicas) is made with. Collective.
   comm::Resources resources(index_t replicas = 1);
+  // Over some of its ranks, of the same kind as that of all. Collective over them.
+  std::unique_ptr<comm::DataPlane> make_plane(comm::Communicator& group) {
+    return comm::make_data_plane(plane_kind_, group, *context_).plane;
+  }
   // What samples as floats may take on this rank: the ranks of a host share a tenth of the memory that it has,
   // or that they may use.
   index_t most_held_bytes() const;

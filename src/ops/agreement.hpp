@@ -58,7 +58,7 @@ inline constexpr index_t short_squares = 32;
 
 struct AgreementInput {
   Span<const std::int64_t> message;  // of all ranks
-  Span<const double> sums;           // of the batch, over all ranks
+  Span<const double> sums = {};      // of the batch, over all ranks
   double most_norm = 0;              // that is not clipped; 0: any
 };
 // scalars->agreed and norms.unit_scales; one launch. The step is finite if the norm and all sums are, no rank

@@ -5,21 +5,27 @@
 
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
+#include "device/transfer.hpp"
 #include "train/evaluation.hpp"
 
 namespace switchyard::train {
 namespace {
 
-// The rows of all ranks behind `all`, on the root. They are the host's: the control plane.
+// The rows of all ranks, which are the host's, behind `all` on the root. Waits.
 template <class T>
 void gather(comm::Resources resources, Span<const T> mine, index_t row_elements, Vector<T>& all) {
   const index_t count = std::ssize(mine) / row_elements;
   const std::vector<index_t> rows = resources.communicator.all_gather<index_t>(count);
   index_t sum = 0;
   for (const index_t of_rank : rows) sum += of_rank;
-  Vector<T> joined(sum * row_elements);
-  resources.communicator.all_gather_rows<T>(mine, joined, rows, row_elements);
-  if (resources.communicator.is_root()) all.insert(all.end(), joined.begin(), joined.end());
+  device::Context& context = resources.context;
+  const Span<T> own = context.host_workspace().allocate<T>(std::ssize(mine));
+  std::ranges::copy(mine, own.begin());
+  const Span<T> joined = context.workspace().allocate<T>(sum * row_elements);
+  resources.data_plane.all_gather_rows<T>(context, device::place(context, own), joined, rows, row_elements);
+  const Span<T> on_host = device::fetch(context, joined);
+  context.wait();
+  if (resources.communicator.is_root()) all.insert(all.end(), on_host.begin(), on_host.end());
 }
 
 // [N, cols] without gaps between rows.

@@ -74,6 +74,16 @@ class Help(runs.RunTest):
             self.assertIn("training device: cpu", finished.out)
 
 
+class Device(runs.RunTest):
+    def test_a_gpu_that_is_not_there(self):
+        config, run_folder = self.write_config(train_max_steps=2)
+        for ranks in (0, 2):
+            with self.subTest(ranks=ranks):
+                finished = runs.switchyard("train", config, "--run.device=cuda", ranks=ranks,
+                                           environment={"CUDA_VISIBLE_DEVICES": ""})
+                self.expect_failure(finished, 4, "run.device = cuda cannot be had", "run.device = cpu", kind="CudaError")
+
+
 class OfCheckpoints(runs.RunTest):
     @classmethod
     def setUpClass(cls):

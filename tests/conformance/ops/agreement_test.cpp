@@ -64,7 +64,7 @@ StepScalars agreed(device::Context& context, const Squares& squares, const Agree
 }
 
 TEST(Agreement, adds_squares_as_the_tree_of_the_host) {
-  for (index_t entries = 1; entries < 70; ++entries) {
+  for (const index_t entries : {1, 2, 3, 5, 8, 13, 31, 32, 69}) {
     std::vector<index_t> counts;
     for (index_t i = 0; i < entries; ++i) counts.push_back(i % 5 == 3 ? 30 + 7 * i : 1 + i % 3);
     const Squares squares(counts);
