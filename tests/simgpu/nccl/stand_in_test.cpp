@@ -1,6 +1,10 @@
 // The stand-in of NCCL is strict where NCCL hangs or crashes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
 
 #include "comm/nccl/nccl_library.hpp"
 #include "device/buffer.hpp"
@@ -85,6 +89,37 @@ TEST_F(StandIn, refuses_host_memory) {
   std::int64_t value = 0;
   EXPECT_EXIT(functions().all_reduce(&value, &value, 1, ncclInt64, ncclSum, comm_, nullptr),
               testing::ExitedWithCode(70), "ncclAllReduce: sendbuff");
+}
+
+// A rank in a process of its own, which ends without a word once all have come.
+pid_t start_rank_that_goes(const ncclUniqueId& id, ncclConfig_t config) {
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  ncclComm_t comm = nullptr;
+  ncclResult_t state = ncclInProgress;
+  cudaSetDevice(1);
+  functions().comm_init_rank_config(&comm, 2, id, 1, &config);
+  while (state == ncclInProgress) functions().comm_get_async_error(comm, &state);
+  ::_exit(0);
+}
+
+TEST(StandInProcesses, a_rank_whose_process_is_gone_is_an_asynchronous_error) {
+  cudaSetDevice(0);
+  ncclUniqueId id;
+  ASSERT_EQ(functions().get_unique_id(&id), ncclSuccess);
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  const pid_t child = start_rank_that_goes(id, config);
+  ncclComm_t comm = nullptr;
+  ASSERT_EQ(functions().comm_init_rank_config(&comm, 2, id, 0, &config), ncclInProgress);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  ncclResult_t state = ncclSuccess;
+  const auto begin = std::chrono::steady_clock::now();
+  while (state != ncclRemoteError && std::chrono::steady_clock::now() - begin < std::chrono::seconds(1))
+    ASSERT_EQ(functions().comm_get_async_error(comm, &state), ncclSuccess);
+  EXPECT_EQ(state, ncclRemoteError);
+  EXPECT_THAT(functions().last_error(comm), HasSubstr("rank 1 is gone (process "));
+  functions().comm_abort(comm);
 }
 
 }  // namespace
