@@ -49,13 +49,23 @@ function(sy_simgpu_executable name)
   set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)
 endfunction()
 
-# sy_simgpu_test(<name> SOURCES <files> ROOMS <rooms> [LINKS <targets>] [OBJECTS <object libraries>] [ENVIRONMENT <settings>])
+# sy_simgpu_test(<name> SOURCES <files> ROOMS <rooms> [LINKS <targets>] [OBJECTS <object libraries>] [KERNELS <ways>...])
+#
+# One ctest entry, or one per way to run kernels (control.hpp: serial, fibers:SEED).
 function(sy_simgpu_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;ROOMS;LINKS;OBJECTS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;ROOMS;LINKS;OBJECTS;KERNELS" ${ARGN})
   sy_simgpu_executable(test_${name} SOURCES ${ARG_SOURCES} ROOMS ${ARG_ROOMS} OBJECTS ${ARG_OBJECTS}
     LINKS sy_test_main ${ARG_LINKS})
   sy_compile_quickly(test_${name})
   target_include_directories(test_${name} BEFORE PRIVATE ${CMAKE_SOURCE_DIR}/tests/simgpu/include)
-  add_test(NAME ${name} COMMAND test_${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${SY_TEST_HANGS} LABELS simgpu ENVIRONMENT "${ARG_ENVIRONMENT}")
+  if(NOT ARG_KERNELS)
+    add_test(NAME ${name} COMMAND test_${name})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${SY_TEST_HANGS} LABELS simgpu)
+  endif()
+  foreach(kernels IN LISTS ARG_KERNELS)
+    string(REPLACE ":" "_" entry ${name}.${kernels})
+    add_test(NAME ${entry} COMMAND test_${name})
+    set_tests_properties(${entry} PROPERTIES
+      TIMEOUT ${SY_TEST_HANGS} LABELS simgpu ENVIRONMENT SWITCHYARD_SIMGPU_KERNELS=${kernels})
+  endforeach()
 endfunction()
