@@ -54,7 +54,8 @@ TEST(ProductChoices, pass_over_an_algorithm_whose_rows_depend_on_their_number) {
     const std::vector<float> all = multiply(context, 200);
     const ProductChoice choice = only_choice(context);
     EXPECT_EQ(choice.computed_by, "algorithm 2, tile 1, stages 1");
-    EXPECT_THAT(choice.why, HasSubstr("not algorithm 1, tile 1, stages 1 (a row has other bits in 1 products"));
+    EXPECT_THAT(choice.why,
+                HasSubstr("not algorithm 1, tile 1, stages 1 (a row has other bits for 1 products"));
     const std::vector<float> some = multiply(context, 10);
     // The same values in the first ten rows, of the same seed.
     const std::vector<float> whole = multiply(context, 10);
@@ -125,6 +126,21 @@ TEST(ProductChoices, of_another_library_are_refused) {
     EXPECT_THROW(adopt_product_choices(context, bytes), BlasError);
     bytes.pop_back();
     EXPECT_THROW(adopt_product_choices(context, bytes), BlasError);
+  });
+}
+
+// What failed once may go well the next time, on a rank that goes on.
+TEST(ProductChoices, that_fail_are_no_choices) {
+  on_new_thread([](device::Context& context) {
+    for (const char* const failure :
+         {"cublasLtMatmulAlgoGetHeuristic:1:14", "cublasLtMatmulAlgoCheck:2:14", "cublasLtMatmul:3:14"}) {
+      simgpu::plan_failure(failure);
+      EXPECT_THROW(multiply(context, 10), BlasError) << failure;
+      simgpu::plan_failure("");
+      EXPECT_TRUE(product_choices(context).empty());
+    }
+    multiply(context, 10);
+    EXPECT_TRUE(only_choice(context).by_library);
   });
 }
 
