@@ -25,7 +25,8 @@ function(sy_simgpu_room room)
       list(FILTER built EXCLUDE REGEX "/not_built.cpp$")
       list(APPEND sources ${built})
     else()
-      list(APPEND sources ${folder}/${file})
+      cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${folder})
+      list(APPEND sources ${file})
     endif()
   endforeach()
   sy_simgpu_objects(sy_${room}_simgpu ${sources})
@@ -49,23 +50,39 @@ function(sy_simgpu_executable name)
   set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)
 endfunction()
 
-# sy_simgpu_test(<name> SOURCES <files> ROOMS <rooms> [LINKS <targets>] [OBJECTS <object libraries>] [KERNELS <ways>...])
+# sy_simgpu_test(<name> SOURCES <files> ROOMS <rooms> [LINKS <targets>] [OBJECTS <object libraries>] [KERNELS <ways>...]
+#                [RANKS <n>...])
 #
-# One ctest entry, or one per way to run kernels (control.hpp: serial, fibers:SEED).
+# One ctest entry, or one per way to run kernels (control.hpp: serial, fibers:SEED) and rank count, then under mpirun.
 function(sy_simgpu_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;ROOMS;LINKS;OBJECTS;KERNELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;ROOMS;LINKS;OBJECTS;KERNELS;RANKS" ${ARGN})
+  set(main sy_test_main)
+  if(ARG_RANKS)
+    set(main sy_test_mpi_main)
+  endif()
   sy_simgpu_executable(test_${name} SOURCES ${ARG_SOURCES} ROOMS ${ARG_ROOMS} OBJECTS ${ARG_OBJECTS}
-    LINKS sy_test_main ${ARG_LINKS})
+    LINKS ${main} ${ARG_LINKS})
   sy_compile_quickly(test_${name})
   target_include_directories(test_${name} BEFORE PRIVATE ${CMAKE_SOURCE_DIR}/tests/simgpu/include)
   if(NOT ARG_KERNELS)
-    add_test(NAME ${name} COMMAND test_${name})
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${SY_TEST_HANGS} LABELS simgpu)
+    sy_simgpu_entries(${name} test_${name} "" "${ARG_RANKS}")
   endif()
   foreach(kernels IN LISTS ARG_KERNELS)
     string(REPLACE ":" "_" entry ${name}.${kernels})
-    add_test(NAME ${entry} COMMAND test_${name})
-    set_tests_properties(${entry} PROPERTIES
-      TIMEOUT ${SY_TEST_HANGS} LABELS simgpu ENVIRONMENT SWITCHYARD_SIMGPU_KERNELS=${kernels})
+    sy_simgpu_entries(${entry} test_${name} SWITCHYARD_SIMGPU_KERNELS=${kernels} "${ARG_RANKS}")
+  endforeach()
+endfunction()
+
+# The ctest entries of one way to run kernels.
+function(sy_simgpu_entries name target environment rank_counts)
+  if(NOT rank_counts)
+    add_test(NAME ${name} COMMAND ${target})
+    set_tests_properties(${name} PROPERTIES
+      TIMEOUT ${SY_TEST_HANGS} LABELS simgpu ENVIRONMENT "${environment}")
+  endif()
+  foreach(ranks IN LISTS rank_counts)
+    add_test(NAME ${name}.ranks_${ranks} COMMAND ${SY_TEST_MPIRUN} -n ${ranks} $<TARGET_FILE:${target}>)
+    set_tests_properties(${name}.ranks_${ranks} PROPERTIES
+      TIMEOUT ${SY_TEST_HANGS} LABELS "mpi;simgpu" ENVIRONMENT "${environment}")
   endforeach()
 endfunction()

@@ -37,7 +37,7 @@ TEST_F(StandIns, reach_the_device_of_the_program) {
   EXPECT_EQ(add(x, y, 2, s), 14);
   EXPECT_EQ(add(x, y, 2, s), 0);
   EXPECT_EXIT(add(x, y, 3, s), testing::ExitedWithCode(mistake_exit_code), "stand_in_add: x: overrun");
-  EXPECT_EXIT(add(x, x, 2, reinterpret_cast<cudaStream_t>(&x)), testing::ExitedWithCode(mistake_exit_code),
+  EXPECT_EXIT(add(x, y, 2, reinterpret_cast<cudaStream_t>(y)), testing::ExitedWithCode(mistake_exit_code),
               "add with .* which is no stream");
 }
 
