@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -34,11 +35,17 @@ class DeviceArray {
 
 // body(context) on a thread that has decided nothing yet.
 inline void on_new_thread(const auto& body) {
+  std::exception_ptr thrown;
   std::thread([&] {
-    device::Context context = device::Context::cuda(0);
-    body(context);
-    context.wait();
+    try {
+      device::Context context = device::Context::cuda(0);
+      body(context);
+      context.wait();
+    } catch (...) {
+      thrown = std::current_exception();
+    }
   }).join();
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 // What the simulated library does meanwhile: see tests/simgpu/cublaslt/algorithms.hpp.
