@@ -8,6 +8,7 @@
 
 #include "base/contract.hpp"
 #include "device/buffer.hpp"
+#include "ops/conv2d_columns.hpp"
 #include "ops/counted.hpp"
 #include "ops/detail/onednn.hpp"
 #include "ops/detail/plan_cache.hpp"
@@ -202,6 +203,28 @@ void conv2d_backward_weights(const Conv2dShape& shape, const float* x, const flo
   Plan& plan = plan_of({Pass::backward_weights, d_bias != nullptr, shape});
   plan.operation.run({x, d_y, plan.weight.place(d_weight), d_bias});
   plan.weight.out(d_weight);
+}
+
+void conv2d_forward(device::Context& context, const Conv2dShape& shape, const float* x, const float* weight,
+                    const float* bias, float* y) {
+  if (context.device() == device::DeviceKind::cpu) return conv2d_forward(shape, x, weight, bias, y);
+  check_shape(Pass::forward, shape);
+  conv2d_forward_by_columns(context, shape, x, weight, bias, y);
+}
+
+void conv2d_backward_data(device::Context& context, const Conv2dShape& shape, const float* d_y,
+                          const float* weight, float* d_x) {
+  if (context.device() == device::DeviceKind::cpu) return conv2d_backward_data(shape, d_y, weight, d_x);
+  check_shape(Pass::backward_data, shape);
+  conv2d_backward_data_by_columns(context, shape, d_y, weight, d_x);
+}
+
+void conv2d_backward_weights(device::Context& context, const Conv2dShape& shape, const float* x,
+                             const float* d_y, float* d_weight, float* d_bias) {
+  if (context.device() == device::DeviceKind::cpu)
+    return conv2d_backward_weights(shape, x, d_y, d_weight, d_bias);
+  check_shape(Pass::backward_weights, shape);
+  conv2d_backward_weights_by_columns(context, shape, x, d_y, d_weight, d_bias);
 }
 
 }  // namespace switchyard::ops

@@ -1,37 +1,38 @@
 #include "ops/product.hpp"
 
-#include "base/error.hpp"
+#include <type_traits>
+
+#include "ops/cuda/products.hpp"
 
 namespace switchyard::ops {
 namespace {
 
-void expect_host(const device::Context& context) {
-  if (context.device() == device::DeviceKind::cuda) throw NotBuilt("products on a GPU");
-}
+bool is_on_gpu(const device::Context& context) { return context.device() == device::DeviceKind::cuda; }
 
 }  // namespace
 
 void matmul(device::Context& context, const MatmulShape& shape, const float* a, const float* b, float* c,
             const float* bias) {
-  expect_host(context);
+  if (is_on_gpu(context)) return cuda::multiply(context, shape, a, b, c, bias);
   matmul(shape, a, b, c, bias);
 }
 
 void matmul(device::Context& context, const MatmulShape& shape, const bfloat16* a, const bfloat16* b, float* c,
             const float* bias) {
-  expect_host(context);
+  if (is_on_gpu(context)) return cuda::multiply(context, shape, a, b, c, bias);
   matmul(shape, a, b, c, bias);
 }
 
 void matmul(device::Context& context, const MatmulShape& shape, const std::int8_t* a, const std::int8_t* b,
             float* c) {
-  expect_host(context);
+  if (is_on_gpu(context)) return cuda::multiply(context, shape, a, b, c, nullptr);
   matmul(shape, a, b, c);
 }
 
 template <class Number>
 void set_products(device::Context& context, const SetProduct<Number>& product, Span<const SetRows> sets,
-                  RowSets /*of_rows*/) {
+                  RowSets of_rows) {
+  if (is_on_gpu(context)) return cuda::multiply_sets(context, product, sets, of_rows);
   for (const auto& [set, rows] : sets) {
     if (rows.empty()) continue;
     const MatmulShape shape{.m = rows.size(),
