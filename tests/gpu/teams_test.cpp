@@ -1,9 +1,10 @@
-// Needs a GPU: the executors of src/device/cuda against the CPU, bit for bit, with copies and memory of the
-// device.
+// Needs a GPU, or the simulated device (tests/simgpu): the executors of src/device/cuda against the CPU, bit
+// for bit, with copies and memory of the device.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -87,6 +88,39 @@ TEST(Gpu, rows_in_place_have_the_bits_of_the_cpu) {
   for (const index_t cols : {1, 2, 100, 4099}) {
     expect_same_bits(run(Context(2), 999, cols), run(Context::cuda(0), 999, cols), cols);
   }
+}
+
+// Which zero is the maximum depends on the order of comparisons; a NaN is never it.
+TEST(Gpu, maxima_agree_on_the_sign_of_zero_and_on_nan) {
+  const std::vector<index_t> places_of_negative_zero = {0, 1, 16, 17, 31};
+  const auto rows = static_cast<index_t>(places_of_negative_zero.size());
+  const auto run = [&](Context context, index_t cols, index_t scratch_bytes) {
+    std::vector<float> in(static_cast<std::size_t>(rows * cols), -1.0F);
+    for (index_t row = 0; row < rows; ++row) {
+      float* const x = in.data() + row * cols;
+      x[places_of_negative_zero[static_cast<std::size_t>(row)]] = -0.0F;
+      x[5] = 0.0F;
+      x[7] = std::numeric_limits<float>::quiet_NaN();
+    }
+    const Buffer<float> x = on_device(context, in);
+    Buffer<float> maxima(rows, context.device());
+    test::row_maxima(context, {x.data(), rows, cols}, maxima.data(), scratch_bytes);
+    return on_host(context, maxima);
+  };
+  for (const index_t scratch_bytes : {0, 10'000}) {
+    for (const index_t cols : {40, 1100}) {
+      const std::vector<float> cpu = run(Context(1), cols, scratch_bytes);
+      EXPECT_EQ(cpu, std::vector<float>(cpu.size(), 0.0F));
+      expect_same_bits(cpu, run(Context::cuda(0), cols, scratch_bytes), cols);
+    }
+  }
+}
+
+TEST(Gpu, launches_nothing_for_no_rows) {
+  Context context = Context::cuda(0);
+  test::square_plus_index(context, 0, nullptr, nullptr);
+  test::normalise_and_reverse(context, {nullptr, 0, 7});
+  context.synchronise();
 }
 
 TEST(Gpu, says_how_much_shared_memory_a_row_may_have) {

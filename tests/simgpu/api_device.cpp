@@ -46,12 +46,12 @@ struct ErrorName {
   const char* text;
 };
 
-// The texts are the real ones.
+// The texts are the real ones, but for their spelling.
 constexpr std::array error_names = {
     ErrorName{cudaSuccess, "cudaSuccess", "no error"},
     ErrorName{cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
     ErrorName{cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
-    ErrorName{cudaErrorInitializationError, "cudaErrorInitializationError", "initialization error"},
+    ErrorName{cudaErrorInitializationError, "cudaErrorInitializationError", "initialisation error"},
     ErrorName{cudaErrorCudartUnloading, "cudaErrorCudartUnloading", "driver shutting down"},
     ErrorName{cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration", "invalid configuration argument"},
     ErrorName{cudaErrorInvalidMemcpyDirection, "cudaErrorInvalidMemcpyDirection",
@@ -191,12 +191,12 @@ cudaError_t cudaPeekAtLastError() {
 
 const char* cudaGetErrorName(cudaError_t error) {
   const ErrorName* const known = named(error);
-  return known == nullptr ? "unrecognized error code" : known->name;
+  return known == nullptr ? "unknown error code" : known->name;
 }
 
 const char* cudaGetErrorString(cudaError_t error) {
   const ErrorName* const known = named(error);
-  return known == nullptr ? "unrecognized error code" : known->text;
+  return known == nullptr ? "unknown error code" : known->text;
 }
 
 }  // extern "C"

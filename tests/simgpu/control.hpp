@@ -7,7 +7,7 @@
 //   SWITCHYARD_SIMGPU_FAIL           call[:n][:code]
 //   SWITCHYARD_SIMGPU_MEMORY         bytes of each device
 //   SWITCHYARD_SIMGPU_DEVICES        how many; 0: there is no driver; none: a driver without a device
-//   SWITCHYARD_SIMGPU_COUNTS         file that gets the counts at exit, as JSON
+//   SWITCHYARD_SIMGPU_COUNTS         file to which the counts are appended at exit: a JSON object on a line
 #pragma once
 
 #include <cstddef>
@@ -58,7 +58,8 @@ void recover_device();
 
 // How often each was called or ran since clear_counts(): functions of the runtime and of stand-ins by name,
 // kernels as "kernel NAME", work of stand-ins as "work NAME", copies as "copy to device", "copy to host", "copy
-// on device", and bytes of copies as "bytes ...".
+// on device", bytes of copies as "bytes of ...", and waits of the host as "host wait", of which there is one in
+// each cudaFree and each copy to pageable memory, too.
 std::map<std::string, std::int64_t> counts();
 std::int64_t count(const std::string& name);
 void clear_counts();

@@ -170,7 +170,8 @@ void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cu
 void fill(void* to, int value, std::size_t bytes, cudaStream_t stream, const char* call) {
   if (bytes == 0) return;
   const std::scoped_lock lock(device_lock());
-  std::byte* const place = device_range(to, bytes, call);
+  const bool is_allowed_host = settings().host_pointers && is_host(place_of(to).kind);
+  std::byte* const place = is_allowed_host ? static_cast<std::byte*>(to) : device_range(to, bytes, call);
   add_to_count("fill");
   issue_work(stream, "fill", [place, value, bytes] { std::memset(place, value, bytes); });
 }

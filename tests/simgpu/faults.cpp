@@ -131,9 +131,9 @@ void clear_counts() {
 std::string counts_as_json() {
   std::string text = "{";
   for (const auto& [name, amount] : counts()) {
-    text += fmt::format("{}\n  \"{}\": {}", text.size() > 1 ? "," : "", name, amount);
+    text += fmt::format("{}\"{}\": {}", text.size() > 1 ? ", " : "", name, amount);
   }
-  return text + "\n}\n";
+  return text + "}\n";
 }
 
 }  // namespace simgpu

@@ -16,7 +16,7 @@ void add_to_count(std::string_view name, std::int64_t amount = 1);
 // How often this function was called in the life of the process.
 std::int64_t calls_of(std::string_view call);
 
-// The counts as a JSON object.
+// The counts as a JSON object, on one line: processes that share a file append theirs.
 std::string counts_as_json();
 
 }  // namespace simgpu

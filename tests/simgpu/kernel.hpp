@@ -52,10 +52,10 @@ concept RowFunctor = requires(const Functor& f, const switchyard::device::Serial
 };
 
 // The kernels of launch.cuh take a functor and a count, and what else they take changes no result.
-template <class Functor, class Count>
+template <class Functor>
 void run_serially(void* const* arguments, [[maybe_unused]] std::byte* scratch) {
   const auto& f = *static_cast<const Functor*>(arguments[0]);
-  const switchyard::index_t count = *static_cast<const Count*>(arguments[1]);
+  const switchyard::index_t count = *static_cast<const switchyard::index_t*>(arguments[1]);
   if constexpr (ElementFunctor<Functor>) {
     for (switchyard::index_t i = 0; i < count; ++i) f(i);
   } else {
@@ -64,16 +64,12 @@ void run_serially(void* const* arguments, [[maybe_unused]] std::byte* scratch) {
   }
 }
 
+using RunSerially = void (*)(void* const* arguments, std::byte* scratch);
 template <class... Parameters>
-constexpr auto serial_form() -> void (*)(void* const*, std::byte*) {
-  return nullptr;
-}
-template <class Functor, class Count, class... Rest>
-requires((ElementFunctor<Functor> ||
-          RowFunctor<Functor>)&&std::is_same_v<Count, switchyard::index_t>) constexpr auto serial_form()
-    -> void (*)(void* const*, std::byte*) {
-  return &run_serially<Functor, Count>;
-}
+inline constexpr RunSerially serial_form = nullptr;
+template <class Functor, class... Rest>
+requires(ElementFunctor<Functor> || RowFunctor<Functor>) inline constexpr RunSerially
+    serial_form<Functor, switchyard::index_t, Rest...> = &run_serially<Functor>;
 
 template <class First, class...>
 const std::type_info& first_type() {
@@ -94,7 +90,7 @@ void know_kernel(void (*kernel)(Parameters...)) {
                      .parameters = parameters,
                      .parameter_count = sizeof...(Parameters),
                      .run_thread = run_thread,
-                     .run_serially = serial_form<Parameters...>()});
+                     .run_serially = serial_form<Parameters...>});
 }
 
 }  // namespace simgpu

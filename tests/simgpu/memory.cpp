@@ -6,6 +6,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "simgpu/report.hpp"
 #include "simgpu/settings.hpp"
 
 namespace simgpu {
@@ -60,7 +61,9 @@ Memory::Memory()
       pinned_(reserve(window_bytes)),
       next_device_(unreadable_ + page_bytes),
       next_pinned_(pinned_ + page_bytes),
-      total_bytes_(settings().memory_bytes) {}
+      total_bytes_(settings().memory_bytes) {
+  prepare_thread();
+}
 
 unsigned char* Memory::bytes_of(const Allocation& allocation, std::uintptr_t address) const {
   return reinterpret_cast<unsigned char*>(allocation.kind == MemoryKind::device ? to_readable(address)

@@ -198,6 +198,7 @@ void issue_wait(Stream stream, std::shared_ptr<Mark> mark) {
 }
 
 void run_until(CUstream_st* stream, const std::function<bool()>& done) {
+  add_to_count("host wait");
   while (true) {
     {
       const std::scoped_lock lock(device_lock());

@@ -9,8 +9,17 @@
 #include "comm/launch_check.hpp"
 #include "comm/nccl/nccl.hpp"
 #include "device/describe.hpp"
+#include "ops/gpu_products.hpp"
 
 namespace switchyard::cli {
+namespace {
+
+std::string describe(const ops::GpuProductLibrary& library) {
+  if (!library.why_none.empty()) return fmt::format("products on a GPU: none ({})\n", library.why_none);
+  return fmt::format("products on a GPU: cublasLt {} ({})\n", library.version, library.path);
+}
+
+}  // namespace
 
 namespace {
 
@@ -35,8 +44,8 @@ int doctor(Arguments arguments) {
         fmt::format("doctor takes no arguments ('{}' was given); try `switchyard doctor`", arguments[0]));
   }
   const auto launch = comm::find_launch();
-  std::cout << describe(build_info()) << '\n'
-            << device::to_string(device::describe_machine())
+  std::cout << switchyard::describe(build_info()) << '\n'
+            << device::to_string(device::describe_machine()) << describe(ops::gpu_product_library())
             << fmt::format("processors for this process: {}\n", device::allowed_processors().size())
             << fmt::format("launcher: {}\n",
                            launch ? fmt::format("{}, {} processes", launch->launcher, launch->processes)

@@ -172,7 +172,9 @@ bool Descriptors::accepts(cublasLtHandle_t handle, const Product& product, const
   const cublasStatus_t status =
       cublas().algo_check(handle, operation_.get(), first_.layout.get(), second_.layout.get(),
                           result_.layout.get(), result_.layout.get(), &algorithm.bytes, &result);
-  return status == CUBLAS_STATUS_SUCCESS && result.workspaceSize == 0;
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) return false;
+  check_cublas(status, "look at an algorithm for", subject_of(product));
+  return result.workspaceSize == 0;
 }
 
 void Descriptors::run(cublasLtHandle_t handle, const Product& product, const Algorithm& algorithm,

@@ -48,7 +48,7 @@ class Descriptors {
   // The library's own choice for this product, best first: without workspace and without a sum that is cut and
   // added up. None if it has none.
   std::vector<Algorithm> candidates(cublasLtHandle_t handle, const Product& product);
-  // Whether it takes the algorithm for this product.
+  // Whether it takes the algorithm for this product. BlasError if it cannot say.
   bool accepts(cublasLtHandle_t handle, const Product& product, const Algorithm& algorithm);
   // Enqueues it. BlasError with the shape.
   void run(cublasLtHandle_t handle, const Product& product, const Algorithm& algorithm, void* stream);

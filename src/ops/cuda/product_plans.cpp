@@ -36,19 +36,19 @@ ProductPlans& ProductPlans::of_this_thread() {
   return plans;
 }
 
-ProductPlan& ProductPlans::add(const ProductKey& key) {
-  plans_.push_back({.key = key, .why = "", .descriptors = Descriptors(key)});
-  return *plan_of_.emplace(key, &plans_.back()).first->second;
+ProductPlan& ProductPlans::add(ProductPlan plan) {
+  plans_.push_back(std::move(plan));
+  return *plan_of_.emplace(plans_.back().key, &plans_.back()).first->second;
 }
 
 ProductPlan& ProductPlans::plan(device::Context& context, const ProductKey& key) {
   if (const auto found = plan_of_.find(key); found != plan_of_.end()) [[likely]]
     return *found->second;
-  ProductPlan& added = add(key);
+  ProductPlan chosen(key);
   const device::Counters before = context.counters();
-  choose(context, added);
+  choose(context, chosen);
   context.counters() = before;
-  return added;
+  return add(std::move(chosen));
 }
 
 void ProductPlans::choose(device::Context& context, ProductPlan& plan) {
@@ -94,7 +94,7 @@ void ProductPlans::adopt(Span<const std::byte> choices) {
     Choice choice;
     std::memcpy(&choice, choices.data() + at, sizeof choice);
     const auto found = plan_of_.find(choice.key);
-    ProductPlan& plan = found != plan_of_.end() ? *found->second : add(choice.key);
+    ProductPlan& plan = found != plan_of_.end() ? *found->second : add(ProductPlan(choice.key));
     plan.by_library = choice.by_library != 0;
     plan.algorithm = choice.algorithm;
     plan.why = "as another rank decided";

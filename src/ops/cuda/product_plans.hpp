@@ -16,6 +16,8 @@ namespace switchyard::ops::cuda {
 
 // How the products of a key are computed. Descriptors are of the library's alone.
 struct ProductPlan {
+  explicit ProductPlan(const ProductKey& key_in) : key(key_in), descriptors(key_in) {}
+
   ProductKey key;
   bool by_library = false;
   Algorithm algorithm{};
@@ -44,7 +46,7 @@ class ProductPlans {
 
  private:
   ProductPlans() : handle_(open_cublas_handle()) {}
-  ProductPlan& add(const ProductKey& key);
+  ProductPlan& add(ProductPlan plan);
   void choose(device::Context& context, ProductPlan& plan);
 
   CublasHandle handle_;

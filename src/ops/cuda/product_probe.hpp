@@ -21,7 +21,7 @@ class ProductProbe {
  public:
   ProductProbe(device::Context& context, const ProductKey& key);
 
-  // Why the algorithm is not taken; empty if it is.
+  // Why the algorithm is not taken; empty if it is. BlasError if the library fails, rather than refuses.
   std::string objection(cublasLtHandle_t handle, Descriptors& descriptors, const Algorithm& algorithm);
 
  private:
@@ -34,6 +34,7 @@ class ProductProbe {
                  const Product& product);
   Values by_own_kernel(const Product& product);
   Values fetch(index_t rows);
+  std::string objection_to_values(const Values& values) const;
   // The largest difference that rounding explains.
   double tolerance() const;
 

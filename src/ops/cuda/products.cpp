@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "base/contract.hpp"
 #include "ops/counted.hpp"
 #include "ops/cuda/product_plans.hpp"
 #include "ops/detail/matmul_shape.hpp"
@@ -135,7 +136,11 @@ template <class Number>
 void multiply_sets(device::Context& context, const SetProduct<Number>& p, Span<const SetRows> sets,
                    RowSets of_rows) {
   index_t rows = 0;
-  for (const SetRows& of_set : sets) rows += of_set.rows.size();
+  for (const SetRows& of_set : sets) {
+    SY_EXPECTS(of_rows.of_granule != nullptr || of_set.set == 0,
+               "rows of set {} without a table of the sets of rows", of_set.set);
+    rows += of_set.rows.size();
+  }
   if (rows == 0 || p.n == 0) return;
   add_multiply_adds(rows * p.n * p.k);
   if (p.k > 0 && !are_for_own_kernel(p)) {

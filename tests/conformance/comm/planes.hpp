@@ -5,36 +5,34 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.hpp"
 #include "comm/data_plane.hpp"
-#include "device/buffer.hpp"
+#include "device/context.hpp"
 
 namespace switchyard::comm {
 
-// An array of a test where a context computes: on a GPU a copy, which goes back at the end.
+// An array of a test where a context computes: on a GPU a copy in its workspace, which goes back at the end.
 template <class T>
 class Placed {
  public:
-  Placed(device::Context& context, const T* host, index_t count) : host_(host), count_(host ? count : 0) {
-    if (context.memory() != device::MemoryKind::device) return;
-    copy_.emplace(count_, device::MemoryKind::device);
-    device::copy_now(copy_->data(), copy_->memory(), host_, copy_bytes());
+  Placed(device::Context& context, const T* host, index_t count)
+      : memory_(context.memory()), place_(host, count) {
+    if (memory_ != device::MemoryKind::device || host == nullptr) return;
+    const Span<T> copy = context.workspace().allocate<T>(count);
+    device::copy_now(copy.data(), memory_, host, copy.size_bytes());
+    place_ = copy;
   }
-  T* data() { return copy_ ? copy_->data() : const_cast<T*>(host_); }
+  T* data() { return const_cast<T*>(place_.data()); }
   void take_back(T* host) {
-    if (copy_) device::copy_back_now(host, copy_->data(), copy_->memory(), copy_bytes());
+    if (host != data()) device::copy_back_now(host, data(), memory_, place_.size_bytes());
   }
 
  private:
-  std::size_t copy_bytes() const { return as_size(count_) * sizeof(T); }
-
-  const T* host_;
-  index_t count_;
-  std::optional<device::Buffer<T>> copy_;
+  device::MemoryKind memory_;
+  Span<const T> place_;
 };
 
 // Up to the end of the last block; layouts may be wrong.
@@ -62,28 +60,34 @@ class Plane {
   void all_to_all_rows(const T* send, RowLayout send_layout, T* recv, RowLayout recv_layout, index_t width) {
     const index_t sent = elements_of(send_layout, width), received = elements_of(recv_layout, width);
     const bool in_place = send == recv;
+    const auto mark = context_.workspace().mark();
     Placed<T> to(context_, recv, in_place ? std::max(sent, received) : received);
     Placed<T> from(context_, in_place ? nullptr : send, sent);
     plane_->all_to_all_rows<T>(context_, in_place ? to.data() : from.data(), send_layout, to.data(),
                                recv_layout, width);
     context_.wait();
     to.take_back(recv);
+    context_.workspace().release(mark);
   }
   template <class T>
   void all_gather_rows(Span<const T> mine, Span<T> all, Span<const index_t> rows, index_t width) {
     const bool in_place = mine.data() >= all.data() && mine.data() < all.data() + all.size();
+    const auto mark = context_.workspace().mark();
     Placed<T> to(context_, all.data(), std::ssize(all));
     Placed<T> from(context_, in_place ? nullptr : mine.data(), std::ssize(mine));
     const T* const given = in_place ? to.data() + (mine.data() - all.data()) : from.data();
     plane_->all_gather_rows<T>(context_, {given, mine.size()}, {to.data(), all.size()}, rows, width);
     context_.wait();
     to.take_back(all.data());
+    context_.workspace().release(mark);
   }
   void all_reduce_sum(Span<std::int64_t> values) {
+    const auto mark = context_.workspace().mark();
     Placed<std::int64_t> placed(context_, values.data(), std::ssize(values));
     plane_->all_reduce_sum(context_, {placed.data(), values.size()});
     context_.wait();
     placed.take_back(values.data());
+    context_.workspace().release(mark);
   }
 
  private:

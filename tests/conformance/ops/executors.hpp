@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "conformance/ops/more_executors.hpp"
 #include "device/context.hpp"
 #include "support/reference.hpp"
 #include "tensor/view.hpp"
@@ -96,12 +97,14 @@ template <class Run>
 auto on_every_executor(const std::string& what, const Run& run) {
   device::Context serial(1);
   const auto expected = run(serial);
-  const auto compare = [&](const char* name, device::Context context) {
+  const auto compare = [&](const char* name, device::Context& context) {
     EXPECT_TRUE(same_bits(run(context), expected)) << what << " on " << name;
   };
-  compare("a pool of three threads", device::Context(3));
-  compare("a concurrent team of 3", device::Context::concurrent(3));
-  compare("a concurrent team of 32", device::Context::concurrent(32));
+  device::Context pool(3), small_team = device::Context::concurrent(3), warp = device::Context::concurrent(32);
+  compare("a pool of three threads", pool);
+  compare("a concurrent team of 3", small_team);
+  compare("a concurrent team of 32", warp);
+  on_more_executors(compare);
   return expected;
 }
 

@@ -1,10 +1,13 @@
-/* The part of cublasLt that the program uses, with the names, types and values of CUDA 13. tests/simgpu/cublaslt holds
-   what stands in for the library. */
-#ifndef SWITCHYARD_SIMGPU_CUBLASLT_H
+/* The part of cublasLt that the program uses, with the names, types and values of CUDA 13.
+   tests/simgpu/cublaslt holds what stands in for the library. Of two parts, for cublaslt/header_check.cpp,
+   which takes one at a time. */
+#if !defined(SWITCHYARD_SIMGPU_CUBLASLT_H) || defined(SWITCHYARD_SIMGPU_TYPES_ONLY)
 #define SWITCHYARD_SIMGPU_CUBLASLT_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#if !defined(SWITCHYARD_SIMGPU_FUNCTIONS_ONLY)
 
 typedef struct CUstream_st* cudaStream_t;
 
@@ -21,7 +24,6 @@ typedef enum {
 
 typedef enum {
   CUBLAS_STATUS_SUCCESS = 0,
-  CUBLAS_STATUS_NOT_INITIALIZED = 1,
   CUBLAS_STATUS_ALLOC_FAILED = 3,
   CUBLAS_STATUS_INVALID_VALUE = 7,
   CUBLAS_STATUS_ARCH_MISMATCH = 8,
@@ -106,6 +108,9 @@ typedef struct {
   int reserved[4];
 } cublasLtMatmulHeuristicResult_t;
 
+#endif
+#if !defined(SWITCHYARD_SIMGPU_TYPES_ONLY)
+
 #if defined(__cplusplus)
 extern "C" {
 #endif
@@ -151,12 +156,15 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t lightHandle, cubl
 cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t lightHandle, cublasLtMatmulDesc_t operationDesc,
                                        cublasLtMatrixLayout_t Adesc, cublasLtMatrixLayout_t Bdesc,
                                        cublasLtMatrixLayout_t Cdesc, cublasLtMatrixLayout_t Ddesc,
-                                       const cublasLtMatmulAlgo_t* algo, cublasLtMatmulHeuristicResult_t* result);
+                                       const cublasLtMatmulAlgo_t* algo,
+                                       cublasLtMatmulHeuristicResult_t* result);
 cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t* algo,
                                                     cublasLtMatmulAlgoConfigAttributes_t attr, void* buf,
                                                     size_t sizeInBytes, size_t* sizeWritten);
 
 #if defined(__cplusplus)
 }
+#endif
+
 #endif
 #endif
