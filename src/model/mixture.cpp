@@ -46,7 +46,21 @@ Score Mixture::worst_score() const {
   return {kind_of(loss_).of_distributions ? "loss" : "mean_squared_error", std::numeric_limits<double>::max()};
 }
 
-void Mixture::forward(const nn::Pass& pass, moe::Statistics& statistics) {
+void Mixture::forward(const nn::Pass& pass, moe::BatchFigures figures) {
+  if (of_batch_.layers.empty()) of_batch_ = statistics();
+  of_batch_.clear();
+  measure(pass, of_batch_);
+  add_figures(of_batch_, sums_.all_finite(), regulariser_losses(), pass.batch.share, figures);
+}
+
+void Mixture::read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
+                   Vector<double>& regularisers) const {
+  read_figures(sums, counts, statistics, regularisers);
+  for (std::size_t l = 0; l < of_batch_.layers.size(); ++l)
+    statistics.layers[l].routing.is_limited = of_batch_.layers[l].routing.is_limited;
+}
+
+void Mixture::measure(const nn::Pass& pass, moe::Statistics& statistics) {
   output_ = layer_.forward(pass);
   pass.clock.enter(Phase::combine);
   scores_ = head_->forward(pass.context, output_, pass.batch);
@@ -58,7 +72,6 @@ void Mixture::forward(const nn::Pass& pass, moe::Statistics& statistics) {
   statistics.samples() += output_.routing.samples;
   sums_.measure(pass, layer_.router(), output_.routing);
   collect(pass, statistics);
-  expect_finite(statistics);
 }
 
 void Mixture::count(const nn::Pass& pass, moe::Statistics& statistics) const {
@@ -123,8 +136,9 @@ tensor::Matrix Mixture::probabilities(const nn::Pass& pass) {
   return probabilities;
 }
 
-void Mixture::expect_finite(const moe::Statistics& statistics) const {
-  if (std::isfinite(statistics.task_loss_sum) && sums_.all_finite()) return;
+void Mixture::expect_finite(const moe::Statistics& statistics, Span<const double> sums) const {
+  if (std::isfinite(statistics.task_loss_sum) && sums[sum_count() - std::ssize(regulariser_losses()) - 1] == 0)
+    return;
   const std::string what = std::isfinite(statistics.task_loss_sum)
                                ? std::string("a score of the gate is not finite")
                                : fmt::format("the loss is {}", statistics.task_loss_sum);

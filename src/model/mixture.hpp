@@ -6,6 +6,7 @@
 
 #include "base/span.hpp"
 #include "model/head.hpp"
+#include "model/host_figures.hpp"
 #include "model/outline.hpp"
 #include "moe/layer.hpp"
 #include "moe/routing_sums.hpp"
@@ -20,13 +21,22 @@ class Mixture final : public Model {
       : Mixture(mixture, task, resources, outline(mixture, task)) {}
 
   moe::Statistics statistics() const override;
-  void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
+  index_t sum_count() const override { return host_sum_count(statistics(), std::ssize(regulariser_losses())); }
+  index_t count_count() const override { return host_count_count(statistics()); }
+  void forward(const nn::Pass& pass, moe::BatchFigures figures) override;
+  void read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
+            Vector<double>& regularisers) const override;
+  void expect_finite(const moe::Statistics& statistics, Span<const double> sums) const override;
+  void measure(const nn::Pass& pass, moe::Statistics& statistics);
   std::optional<Predictions> predictions(const nn::Pass& pass) override;
-  const Vector<double>& regulariser_losses() const override { return sums_.regulariser_losses(); }
+  const Vector<double>& regulariser_losses() const { return sums_.regulariser_losses(); }
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override { layer_.reduce_gradients(pass); }
   void gather_updated_values() override { layer_.gather_updated_values(resources_.context); }
-  void after_update(const moe::Statistics& statistics) override { layer_.after_update(statistics.routing()); }
+  void after_update(device::Context&, Span<const std::int64_t> counts) override {
+    read_counts(counts, of_batch_);
+    layer_.after_update(of_batch_.routing());
+  }
   void values_changed() override { layer_.values_changed(resources_.context, moe::Layer::Changed::all); }
 
   std::vector<nn::ParameterSlice> slices() override { return layer_.slices(norm_table_); }
@@ -45,7 +55,7 @@ class Mixture final : public Model {
   void collect(const nn::Pass& pass, moe::Statistics& statistics);
   void weigh(const nn::Pass& pass, const moe::SlotGradients& gradients) const;
   tensor::Matrix probabilities(const nn::Pass& pass);
-  void expect_finite(const moe::Statistics& statistics) const;
+  moe::Statistics of_batch_;
 
   comm::Resources resources_;
   Task task_;

@@ -58,7 +58,7 @@ TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Reso
       norm_(trunk_, "norm", width_),
       regulariser_losses_(std::ssize(moe::regulariser_kinds())) {
   for (const Branch& branch : outline.branches) add_branch(options, branch);
-  trunk_.hold(resources.data_plane, options.seed);
+  trunk_.hold(resources.data_plane, options.seed, resources.context.memory());
   // Unit 0 is the trunk.
   trunk_.add_norms(norm_table_);
   for (const auto& branch : branches_) branch->body().add_norms(norm_table_);
@@ -76,17 +76,31 @@ moe::Statistics TokenModel::statistics() const {
   return statistics;
 }
 
-index_t TokenModel::sum_count() const {
+index_t TokenModel::shard_sum_count() const {
   index_t count = 1;
   for (const Mixture& mixture : mixtures_) count += mixture.module->sums().width();
   return count;
 }
 
-void TokenModel::forward(const nn::Pass& of_batch, moe::Statistics& statistics) {
+void TokenModel::forward(const nn::Pass& pass, moe::BatchFigures figures) {
+  if (of_batch_.layers.empty()) of_batch_ = statistics();
+  of_batch_.clear();
+  measure(pass, of_batch_);
+  add_figures(of_batch_, all_finite(), regulariser_losses(), pass.batch.share, figures);
+}
+
+void TokenModel::read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
+                      Vector<double>& regularisers) const {
+  read_figures(sums, counts, statistics, regularisers);
+  for (std::size_t l = 0; l < of_batch_.layers.size(); ++l)
+    statistics.layers[l].routing.is_limited = of_batch_.layers[l].routing.is_limited;
+}
+
+void TokenModel::measure(const nn::Pass& of_batch, moe::Statistics& statistics) {
   trace_.clear();
   const nn::Pass pass = own(of_batch);
   pass.clock.enter(Phase::other);
-  const nn::ShardSums sums(pass, sum_count());
+  const nn::ShardSums sums(pass, shard_sum_count());
   tensor::Matrix x = embedding_.forward(pass);
   if (dropout_.probability > 0 && pass.is_training())
     ops::dropout(pass.context, dropout_, pass.batch.step, pass.batch.ids, x, x);
@@ -108,7 +122,6 @@ void TokenModel::forward(const nn::Pass& of_batch, moe::Statistics& statistics) 
     ops::add_sum(pass.context, scores.losses.subspan(rows.begin, rows.size()), sums.of(tile)[0]);
   });
   collect(pass, sums, statistics);
-  expect_finite(statistics);
 }
 
 tensor::Matrix TokenModel::logits(const nn::Pass& of_batch) {
@@ -149,7 +162,11 @@ void TokenModel::collect(const nn::Pass& pass, const nn::ShardSums& shards, moe:
   }
 }
 
-void TokenModel::expect_finite(const moe::Statistics& statistics) const {
+bool TokenModel::all_finite() const {
+  return std::ranges::all_of(mixtures_, [](const Mixture& m) { return m.module->sums().all_finite(); });
+}
+
+void TokenModel::expect_finite(const moe::Statistics& statistics, Span<const double>) const {
   if (!std::isfinite(statistics.task_loss_sum))
     throw_agreed(ErrorKind::numeric, fmt::format("the loss is {}", statistics.task_loss_sum));
   for (const auto& [name, body, module, rows_per_token] : mixtures_) {
@@ -178,9 +195,10 @@ void TokenModel::gather_updated_values() {
   for (const auto& branch : branches_) branch->body().gather_updated_values(resources_.context);
 }
 
-void TokenModel::after_update(const moe::Statistics& statistics) {
+void TokenModel::after_update(device::Context&, Span<const std::int64_t> counts) {
+  read_counts(counts, of_batch_);
   for (std::size_t m = 0; m < mixtures_.size(); ++m)
-    mixtures_[m].module->layer().after_update(statistics.layers[m].routing);
+    mixtures_[m].module->layer().after_update(of_batch_.layers[m].routing);
 }
 
 void TokenModel::values_changed() {

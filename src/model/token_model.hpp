@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "model/host_figures.hpp"
 #include "model/outline.hpp"
 #include "model/residual.hpp"
 #include "nn/shard_sums.hpp"
@@ -23,15 +24,21 @@ class TokenModel final : public Model {
   TokenModel(const ModelOptions& options, const Task& task, comm::Resources resources);
 
   moe::Statistics statistics() const override;
-  void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
+  index_t sum_count() const override { return host_sum_count(statistics(), std::ssize(regulariser_losses())); }
+  index_t count_count() const override { return host_count_count(statistics()); }
+  void forward(const nn::Pass& pass, moe::BatchFigures figures) override;
+  void read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
+            Vector<double>& regularisers) const override;
+  void expect_finite(const moe::Statistics& statistics, Span<const double> sums) const override;
+  void measure(const nn::Pass& pass, moe::Statistics& statistics);
   // The scores of the tokens that may follow each row, [N, V], without a loss: what an evaluation computes. In
   // the step's memory. Its rows need no labels; with pass.past they go on a sequence.
   tensor::Matrix logits(const nn::Pass& pass);
-  const Vector<double>& regulariser_losses() const override { return regulariser_losses_; }
+  const Vector<double>& regulariser_losses() const { return regulariser_losses_; }
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override;
   void gather_updated_values() override;
-  void after_update(const moe::Statistics& statistics) override;
+  void after_update(device::Context&, Span<const std::int64_t> counts) override;
   void values_changed() override;
 
   std::vector<nn::ParameterSlice> slices() override;
@@ -57,12 +64,13 @@ class TokenModel final : public Model {
   };
   std::unique_ptr<nn::Module> make_body(const ModelOptions& options, const Branch& branch);
   void add_branch(const ModelOptions& options, const Branch& branch);
-  index_t sum_count() const;
+  index_t shard_sum_count() const;
   // Of a mixture, while its rows are there: their counts, and a shard's sums from `first_sum` on.
   void count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards, index_t first_sum,
              moe::Statistics& statistics);
   void collect(const nn::Pass& pass, const nn::ShardSums& shards, moe::Statistics& statistics);
-  void expect_finite(const moe::Statistics& statistics) const;
+  bool all_finite() const;
+  moe::Statistics of_batch_;
   nn::Pass own(const nn::Pass& pass) {
     return {pass.context, pass.batch, pass.mode, pass.clock, &trace_, pass.past};
   }

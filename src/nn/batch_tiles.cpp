@@ -75,6 +75,7 @@ void BatchTiles::set_local(Span<const index_t> rows, Span<const index_t> samples
 void BatchTiles::list_tiles() {
   placed_tiles_ = nullptr;
   placed_sets_ = nullptr;
+  placed_set_tiles_ = nullptr;
   most_tile_rows_ = 0;
   for (index_t tile = 0; tile < local_count(); ++tile)
     most_tile_rows_ = std::max(most_tile_rows_, rows(tile).size());
@@ -84,11 +85,17 @@ void BatchTiles::list_tiles() {
     tiles_.push_back({static_cast<std::int32_t>(all.begin), static_cast<std::int32_t>(all.size()),
                       static_cast<std::int32_t>(samples(tile).size()), static_cast<std::int32_t>(set(tile))});
   }
+  most_tiles_of_set_ = 0;
   sets_.clear();
+  set_tiles_.clear();
   set_of_granule_.clear();
   for (index_t set = 0; set < set_count(); ++set) {
     const IndexRange of_set = rows_of(set);
     sets_.push_back({set, of_set});
+    const IndexRange tiles = tiles_of(set);
+    most_tiles_of_set_ = std::max(most_tiles_of_set_, tiles.size());
+    set_tiles_.push_back({static_cast<std::int32_t>(tiles.begin), static_cast<std::int32_t>(tiles.end),
+                          static_cast<std::int64_t>(total_samples(set))});
     if (set_of_tile_.empty()) continue;
     const index_t granules = (of_set.size() + ops::granule_rows - 1) / ops::granule_rows;
     set_of_granule_.insert(set_of_granule_.end(), as_size(granules), static_cast<std::int32_t>(set));
@@ -105,6 +112,7 @@ void BatchTiles::place(device::Context& context) {
   };
   placed_tiles_ = placed(tiles_);
   placed_sets_ = placed(set_of_granule_);
+  placed_set_tiles_ = placed(set_tiles_);
 }
 
 ProductRows BatchTiles::gather_rows(device::Context& context, const ProductRows& mine) const {

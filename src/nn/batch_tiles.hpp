@@ -10,6 +10,7 @@
 #include "comm/data_plane.hpp"
 #include "device/context.hpp"
 #include "ops/matmul.hpp"
+#include "ops/tile_rows.hpp"
 #include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
@@ -72,6 +73,17 @@ class BatchTiles {
     return {placed_sets_ != nullptr ? placed_sets_ : set_of_granule_.data(), first_row};
   }
   Span<const ops::SetRows> sets() const { return sets_; }
+  // The tiles of a view for the host; what a run takes of each of its tiles, for kernels and for the host; and
+  // the sets' tiles, for kernels.
+  ops::TileView host_view(IndexRange tiles) const {
+    return {tiles_.data() + tiles.begin, tiles.size(), most_tile_rows()};
+  }
+  ops::TileRows rows_of_each(const TileRun& run) const { return rows_of_each(run, view(run.tiles)); }
+  ops::TileRows host_rows_of_each(const TileRun& run) const { return rows_of_each(run, host_view(run.tiles)); }
+  Span<const ops::SetTiles> set_tiles() const {
+    return {placed_set_tiles_ != nullptr ? placed_set_tiles_ : set_tiles_.data(), set_count()};
+  }
+  index_t most_tiles_of_set() const { return most_tiles_of_set_; }
 
   index_t local_count() const { return std::ssize(begin_) - 1; }
   index_t total_count() const { return total_tiles_; }
@@ -129,6 +141,11 @@ class BatchTiles {
 
  private:
   void list_tiles();
+  // A piece of a tile, or whole tiles.
+  ops::TileRows rows_of_each(const TileRun& run, ops::TileView tiles) const {
+    if (run.tiles.size() != 1) return tiles;
+    return {tiles, run.rows.begin - rows(run.tiles.begin).begin, run.rows.size()};
+  }
   template <class T>
   Span<const T> gather(device::Context& context, Span<const T> mine, Span<const index_t> per_rank,
                        index_t total, index_t width) const {
@@ -154,9 +171,12 @@ class BatchTiles {
   Vector<ops::Tile> tiles_;
   Vector<std::int32_t> set_of_granule_;  // empty: one set
   Vector<ops::SetRows> sets_;
+  Vector<ops::SetTiles> set_tiles_;
   index_t most_tile_rows_ = 0;
+  index_t most_tiles_of_set_ = 0;
   const ops::Tile* placed_tiles_ = nullptr;
   const std::int32_t* placed_sets_ = nullptr;
+  const ops::SetTiles* placed_set_tiles_ = nullptr;
 };
 
 }  // namespace switchyard::nn

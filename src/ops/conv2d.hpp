@@ -4,6 +4,8 @@
 
 #include "base/ids.hpp"
 #include "device/context.hpp"
+#include "ops/tile_rows.hpp"
+#include "tensor/view.hpp"
 
 namespace switchyard::ops {
 
@@ -55,5 +57,10 @@ void conv2d_backward_data(device::Context&, const Conv2dShape&, const float* d_y
                           float* d_x);
 void conv2d_backward_weights(device::Context&, const Conv2dShape&, const float* x, const float* d_y,
                              float* d_weight, float* d_bias);
+// For rows of several tiles, a gradient for each: gradients [tiles], of the weight and, where rows are longer
+// than that, of the bias behind it. x and d_y begin with row 0 of the batch; shape.batch is not read. `rows`
+// are in the host's memory.
+void conv2d_backward_weights_of_tiles(device::Context&, const Conv2dShape&, const TileRows& rows,
+                                      const float* x, const float* d_y, tensor::Matrix gradients);
 
 }  // namespace switchyard::ops

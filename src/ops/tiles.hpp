@@ -46,4 +46,11 @@ struct SetRows {
   IndexRange rows;
 };
 
+// The tiles of a set among those of all ranks, and its rows on all ranks without the padding.
+struct SetTiles {
+  std::int32_t begin;
+  std::int32_t end;
+  std::int64_t samples;
+};
+
 }  // namespace switchyard::ops

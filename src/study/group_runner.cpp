@@ -48,11 +48,7 @@ const data::Dataset& GroupRunner::dataset_of(const run::Config& config) {
 
 GroupRunner::GroupRunner(comm::Communicator& group, const Options& options,
                          std::function<device::Context&(const run::Options&)> device, index_t most_held_bytes)
-    : group_(&group),
-      options_(&options),
-      data_plane_(group),
-      device_(std::move(device)),
-      most_held_bytes_(most_held_bytes) {}
+    : group_(&group), options_(&options), device_(std::move(device)), most_held_bytes_(most_held_bytes) {}
 
 Ended GroupRunner::run(const Job& job) {
   std::optional<std::string> failure;
@@ -79,8 +75,13 @@ Ended GroupRunner::train(const Job& job) {
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
   std::optional<comm::ReplicaGroup> replicas;
-  if (job.config.moe.replicas > 1) replicas.emplace(*group_, static_cast<int>(job.config.moe.replicas));
-  const comm::Resources resources{*group_, data_plane_, context, replicas ? &replicas->data_plane() : nullptr};
+  const auto make_plane = [&](comm::Communicator& ranks) {
+    return comm::make_data_plane(job.config.comm.data_plane, ranks, context).plane;
+  };
+  if (!data_plane_) data_plane_ = make_plane(*group_);
+  if (job.config.moe.replicas > 1)
+    replicas.emplace(*group_, static_cast<int>(job.config.moe.replicas), make_plane);
+  const comm::Resources resources{*group_, *data_plane_, context, replicas ? &replicas->data_plane() : nullptr};
   std::ostream silence(nullptr);
   const run::Outcome outcome = run::execute(prepared, {.resources = resources,
                                                        .dataset = dataset,

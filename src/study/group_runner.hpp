@@ -3,9 +3,10 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
-#include "comm/host_data_plane.hpp"
+#include "comm/planes/make_data_plane.hpp"
 #include "data/dataset.hpp"
 #include "device/context.hpp"
 #include "study/jobs.hpp"
@@ -35,7 +36,7 @@ class GroupRunner {
 
   comm::Communicator* group_;
   const Options* options_;
-  comm::HostDataPlane data_plane_;
+  std::unique_ptr<comm::DataPlane> data_plane_;  // made with the first run, on whose device the others are, too
   std::function<device::Context&(const run::Options&)> device_;
   index_t most_held_bytes_;
   // The runs of a study mostly share one; by what it depends on.

@@ -95,7 +95,7 @@ Result measure(comm::Resources resources, index_t rows_per_pair) {
 }  // namespace
 
 int bench_exchange(Runtime& runtime, Arguments) {
-  runtime.start_device({.threads = 1});
+  runtime.start_device({.device = run::DeviceChoice::cpu, .threads = 1});  // rows of the host
   if (runtime.communicator().size() == 1) {
     std::cout << "bench exchange measures rows between ranks; try mpirun -n 2 switchyard bench exchange\n";
     return 0;

@@ -5,7 +5,9 @@
 #include "base/build_info.hpp"
 #include "base/error.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/device_choice.hpp"
 #include "comm/launch_check.hpp"
+#include "comm/nccl/nccl.hpp"
 #include "device/describe.hpp"
 #include "ops/gpu_products.hpp"
 
@@ -15,6 +17,23 @@ namespace {
 std::string describe(const ops::GpuProductLibrary& library) {
   if (!library.why_none.empty()) return fmt::format("products on a GPU: none ({})\n", library.why_none);
   return fmt::format("products on a GPU: cublasLt {} ({})\n", library.version, library.path);
+}
+
+}  // namespace
+
+namespace {
+
+// What run.device = auto would take, and from which libraries.
+std::string device_lines() {
+  const FoundGpus found = find_gpus();
+  const ChosenDevice chosen = choose_device(run::DeviceChoice::automatic, found, NodeRank(0));
+  if (chosen.kind == device::DeviceKind::cpu) return fmt::format("training device: cpu ({})\n", chosen.why);
+  const comm::nccl::Library nccl = comm::nccl::find_library();
+  return fmt::format("training device: {}\nproducts on a GPU: {}\nNCCL: {}\n", gpu_text(found, chosen.ordinal),
+                     products_text(found.products),
+                     nccl.version > 0
+                         ? fmt::format("{} ({})", comm::nccl::version_text(nccl.version), nccl.file)
+                         : fmt::format("none: {}", nccl.why_none));
 }
 
 }  // namespace
@@ -31,7 +50,7 @@ int doctor(Arguments arguments) {
             << fmt::format("launcher: {}\n",
                            launch ? fmt::format("{}, {} processes", launch->launcher, launch->processes)
                                   : "none (one rank; use mpirun -n N for more)")
-            << "training device: cpu\n";
+            << device_lines();
   return 0;
 }
 

@@ -10,13 +10,13 @@ namespace switchyard::device {
 
 CudaDevices cuda_devices() {
   CudaDevices found;
+  (void)cudaDriverGetVersion(&found.driver_version);
+  (void)cudaRuntimeGetVersion(&found.runtime_version);
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) {
     (void)cudaGetLastError();
-    int driver_version = 0;
-    const bool no_driver = cudaDriverGetVersion(&driver_version) == cudaSuccess && driver_version == 0;
-    found.why_none = no_driver ? "this machine has no CUDA driver" : cudaGetErrorString(status);
+    found.why_none = found.driver_version == 0 ? "this machine has no CUDA driver" : cudaGetErrorString(status);
   } else if (count == 0) {
     found.why_none = "the driver shows no device";
   }

@@ -19,6 +19,8 @@ struct CudaDevice {
 struct CudaDevices {
   Vector<CudaDevice> devices;  // by ordinal
   std::string why_none;        // set if there are none: not built, no driver, none visible
+  int driver_version = 0;      // of CUDA that the driver speaks: 13000 is 13.0; 0: there is none
+  int runtime_version = 0;     // that this program was built with
   int count() const { return static_cast<int>(devices.size()); }
 };
 
