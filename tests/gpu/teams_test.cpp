@@ -80,13 +80,17 @@ TEST(Gpu, sums_and_maxima_have_the_bits_of_the_cpu) {
 }
 
 TEST(Gpu, rows_in_place_have_the_bits_of_the_cpu) {
-  const auto run = [](Context context, index_t rows, index_t cols) {
+  const auto run = [](Context context, index_t rows, index_t cols, index_t scratch_bytes) {
     Buffer<float> x = on_device(context, values(rows * cols));
-    test::normalise_and_reverse(context, {x.data(), rows, cols});
+    test::normalise_and_reverse(context, {x.data(), rows, cols}, scratch_bytes);
     return on_host(context, x);
   };
-  for (const index_t cols : {1, 2, 100, 4099}) {
-    expect_same_bits(run(Context(2), 999, cols), run(Context::cuda(0), 999, cols), cols);
+  for (const index_t scratch_bytes : {0, 10'000}) {  // a warp owns a row, and a block
+    for (const index_t cols : {1, 2, 100, 4099}) {
+      const index_t rows = 299;
+      expect_same_bits(run(Context(2), rows, cols, scratch_bytes),
+                       run(Context::cuda(0), rows, cols, scratch_bytes), cols);
+    }
   }
 }
 
@@ -119,7 +123,7 @@ TEST(Gpu, maxima_agree_on_the_sign_of_zero_and_on_nan) {
 TEST(Gpu, launches_nothing_for_no_rows) {
   Context context = Context::cuda(0);
   test::square_plus_index(context, 0, nullptr, nullptr);
-  test::normalise_and_reverse(context, {nullptr, 0, 7});
+  test::normalise_and_reverse(context, {nullptr, 0, 7}, 0);
   context.synchronise();
 }
 

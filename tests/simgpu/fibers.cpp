@@ -111,6 +111,9 @@ struct Block {
   std::array<int, most_block_threads> ready{};
   int ready_count = 0;
   int running = 0;
+  // What became ready last goes on first, so that a warp gets far ahead of the others. Half of all blocks:
+  // where each choice is random, no warp does.
+  bool is_hasty = false;
   void* host = nullptr;  // where the host's stack was left
   Random random{0};
 };
@@ -120,10 +123,18 @@ Thread& thread_at(int rank) { return block.thread[static_cast<std::size_t>(rank)
 Warp& warp_of(int rank) { return block.warp[static_cast<std::size_t>(rank) / warp_threads]; }
 void make_ready(int rank) { block.ready[static_cast<std::size_t>(block.ready_count++)] = rank; }
 
+// The ranks from `first` on, beginning with a random one of them.
+void make_ready(int first, int count) {
+  const auto start = static_cast<int>(block.random.below(static_cast<std::uint32_t>(count)));
+  for (int i = 0; i < count; ++i) make_ready(first + (start + i) % count);
+}
+
 int take_ready() {
-  const std::uint32_t place = block.random.below(static_cast<std::uint32_t>(block.ready_count));
+  const auto last = static_cast<std::uint32_t>(block.ready_count - 1);
+  const std::uint32_t place = block.is_hasty ? last : block.random.below(last + 1);
   const int rank = block.ready[place];
-  block.ready[place] = block.ready[static_cast<std::size_t>(--block.ready_count)];
+  block.ready[place] = block.ready[last];
+  --block.ready_count;
   return rank;
 }
 
@@ -198,7 +209,7 @@ void enter_thread() {
 void meet_in_block() {
   if (++block.arrived == block.threads) {
     block.arrived = 0;
-    for (int rank = 0; rank < block.threads; ++rank) make_ready(rank);
+    make_ready(0, block.threads);
   }
   wait_for_others();
 }
@@ -217,7 +228,7 @@ void meet_in_warp(Meeting meeting) {
   if (++warp.arrived == size) {
     warp.arrived = 0;
     if (meeting == Meeting::shuffle) warp.room = 1 - warp.room;
-    for (int rank = first; rank < first + size; ++rank) make_ready(rank);
+    make_ready(first, size);
   }
   wait_for_others();
 }
@@ -231,8 +242,9 @@ void renew(std::string_view kernel, int threads, std::uint64_t seed) {
   block.threads = threads;
   block.ended = 0;
   block.random = Random(seed);
+  block.is_hasty = block.random.below(2) == 0;
   block.ready_count = 0;
-  for (int rank = 0; rank < threads; ++rank) make_ready(rank);
+  make_ready(0, block.threads);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ void row_maxima(Context& context, tensor::ConstMatrix in, float* maxima, index_t
   for_each_row(context, in.rows, RowMaxima{in, maxima, scratch_bytes});
 }
 
-void normalise_and_reverse(Context& context, tensor::Matrix x) {
-  for_each_row(context, x.rows, NormaliseAndReverse{x});
+void normalise_and_reverse(Context& context, tensor::Matrix x, index_t scratch_bytes) {
+  for_each_row(context, x.rows, NormaliseAndReverse{x, scratch_bytes});
 }
 
 }  // namespace switchyard::device::test

@@ -12,6 +12,6 @@ void sums_through_scratch(Context& context, tensor::ConstMatrix in, float* sums,
                           float* maxima);
 // With `scratch_bytes` bytes of scratch a row, which it does not use.
 void row_maxima(Context& context, tensor::ConstMatrix in, float* maxima, index_t scratch_bytes);
-void normalise_and_reverse(Context& context, tensor::Matrix x);
+void normalise_and_reverse(Context& context, tensor::Matrix x, index_t scratch_bytes);
 
 }  // namespace switchyard::device::test
