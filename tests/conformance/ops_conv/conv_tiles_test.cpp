@@ -33,18 +33,25 @@ struct Batch {
         mean_dy_xhat(random_doubles(2 * channels(), 10)) {}
 
   index_t channels() const { return shape.out_channels; }
-  OfSets<const float> weights() const { return {weight.data(), shape.weight_count()}; }
-  OfSets<const float> biases() const { return {bias.empty() ? nullptr : bias.data(), channels()}; }
-  ConvWeights conv_weights() const {
-    return {weights(), biases(), {{gamma.data(), channels()}, {beta.data(), channels()}}};
+  // As a call has them whose set 0 is set `first`.
+  template <class T>
+  OfSets<const T> of(const std::vector<T>& values, index_t first) const {
+    return {values.data() + first * channels(), channels()};
   }
-  ConvBatchNormView norm() const {
-    const auto of = [&](const std::vector<double>& values) {
-      return OfSets<const double>(values.data(), channels());
-    };
-    return {weights(),
-            biases(),
-            {of(mean), of(inv_std), {gamma.data(), channels()}, of(mean_dy), of(mean_dy_xhat)}};
+  OfSets<const float> weights(index_t first) const {
+    return {weight.data() + first * shape.weight_count(), shape.weight_count()};
+  }
+  OfSets<const float> biases(index_t first) const {
+    return bias.empty() ? OfSets<const float>() : of(bias, first);
+  }
+  ConvWeights conv_weights(index_t first) const {
+    return {weights(first), biases(first), {of(gamma, first), of(beta, first)}};
+  }
+  ConvBatchNormView norm(index_t first) const {
+    return {
+        weights(first),
+        biases(first),
+        {of(mean, first), of(inv_std, first), of(gamma, first), of(mean_dy, first), of(mean_dy_xhat, first)}};
   }
 
   FusedConvShape shape;
@@ -52,8 +59,13 @@ struct Batch {
   std::vector<double> mean, inv_std, mean_dy, mean_dy_xhat;
 };
 
-// Runs of tiles, each taken by one call of each op.
-std::vector<double> run(device::Context& context, const Batch& b, const std::vector<TileView>& calls) {
+// Tiles from number `first` on, whose set 0 is set `set`, taken by one call of each op.
+struct Call {
+  TileView view;
+  index_t first = 0;
+  index_t set = 0;
+};
+std::vector<double> run(device::Context& context, const Batch& b, const std::vector<Call>& calls) {
   const FusedConvShape& shape = b.shape;
   const index_t out_cols = shape.out_features(), patch = conv_patch_sums_count(shape),
                 weights = shape.weight_count(), channels = shape.out_channels;
@@ -64,17 +76,16 @@ std::vector<double> run(device::Context& context, const Batch& b, const std::vec
       sum_dy_x(as_size(tile_count * weights));
   std::vector<Moments> moments(as_size(tile_count * channels));
   const tensor::RowSource images = tensor::ConstMatrix(b.images.data(), rows, shape.in_features());
-  for (const TileView& view : calls) {
-    const index_t first = view.tiles - tiles;
-    const auto of = [&]<class T>(std::vector<T>& values, index_t width) {
-      return Span<T>(values.data() + first * width, view.count * width);
+  for (const auto& [view, first, set] : calls) {
+    const auto of = [first = first, count = view.count]<class T>(std::vector<T>& values, index_t width) {
+      return Span<T>(values.data() + first * width, count * width);
     };
     std::vector<float> workspace(as_size(view.count * fused_conv_workspace_floats(shape, view.most_rows)),
                                  9.0F);
-    fused_conv_forward(context, shape, view, images, b.conv_weights(),
+    fused_conv_forward(context, shape, view, images, b.conv_weights(set),
                        {{out.data(), rows, out_cols}, argmax_place.data()});
     conv_patch_sums(context, shape, view, images, workspace, of(patch_sums, patch));
-    conv_moments(context, shape, view, of(patch_sums, patch), b.conv_weights(), of(moments, channels));
+    conv_moments(context, shape, view, of(patch_sums, patch), b.conv_weights(set), of(moments, channels));
     const ConvTiles conv_tiles{
         view,
         images,
@@ -83,8 +94,8 @@ std::vector<double> run(device::Context& context, const Batch& b, const std::vec
     fused_conv_backward(context, shape, conv_tiles,
                         {of(gradients, weights + channels).data(), view.count, weights + channels});
     const ConvTileSums sums{of(patch_sums, patch), of(sum_dy, 2 * channels), of(sum_dy_x, weights)};
-    fused_conv_bn_backward_sums(context, shape, conv_tiles, b.norm(), sums);
-    fused_conv_bn_backward(context, shape, view, b.norm(), sums,
+    fused_conv_bn_backward_sums(context, shape, conv_tiles, b.norm(set), sums);
+    fused_conv_bn_backward(context, shape, view, b.norm(set), sums,
                            {of(d_weight, weights).data(), view.count, weights});
   }
   std::vector<double> all(out.begin(), out.end());
@@ -106,11 +117,16 @@ TEST(FusedConvTiles, have_the_bits_that_they_have_alone) {
     for (const bool has_bias : {true, false}) {
       const Batch batch(shape, has_bias);
       const auto at_once = on_every_executor("all tiles at once", [&](device::Context& context) {
-        return run(context, batch, {{tiles, tile_count, most_rows}});
+        return run(context, batch, {{{tiles, tile_count, most_rows}}});
       });
       device::Context context(1);
-      std::vector<TileView> each;
-      for (const Tile& tile : tiles) each.push_back({&tile, 1, tile.rows});
+      std::vector<Tile> of_one_set(std::begin(tiles), std::end(tiles));
+      std::vector<Call> each;
+      for (index_t t = 0; t < tile_count; ++t) {
+        Tile& tile = of_one_set[as_size(t)];
+        tile.set = 0;
+        each.push_back({{&tile, 1, tile.rows}, t, tiles[t].set});
+      }
       EXPECT_TRUE(same_bits(at_once, run(context, batch, each)));
     }
   }

@@ -11,10 +11,12 @@ namespace {
 const Tile tiles[] = {{0, 9, 9, 1}, {9, 0, 0, 0}, {9, 6, 4, 0}, {15, 2, 0, 0}, {17, 3, 3, 1}};
 constexpr index_t tile_count = 5, rows = 20, most_rows = 9;
 
-// A call for tiles, or for a piece of one.
+// Tiles from number `first` on, whose set 0 is set `set`; taken in pieces.
 struct Call {
   TileView tiles;
   std::vector<TileRows> pieces;
+  index_t first = 0;
+  index_t set = 0;
 };
 
 struct Values {
@@ -33,11 +35,6 @@ struct Values {
 std::vector<double> run(device::Context& context, const NormPoolShape& shape, const std::vector<Call>& calls) {
   const Values v(shape);
   const index_t channels = shape.channels, cols = shape.out_features();
-  const auto of_norm = [&](index_t part) {
-    return OfSets<const double>(v.of_norm.data() + part * 2 * channels, channels);
-  };
-  const NormView norm{of_norm(0), of_norm(1), {v.scale.data(), channels}, of_norm(2), of_norm(3)};
-  const Affine affine{{v.scale.data(), channels}, {v.shift.data(), channels}};
   std::vector<float> z = v.z, out(as_size(rows * cols));
   std::vector<std::uint8_t> argmax_place(out.size());
   std::uint8_t* const places = shape.max_pool ? argmax_place.data() : nullptr;
@@ -46,7 +43,15 @@ std::vector<double> run(device::Context& context, const NormPoolShape& shape, co
   const tensor::Matrix all_z(z.data(), rows, shape.in_features());
   const NormPoolRows all{all_z, {{out.data(), rows, cols}, places, {v.d_out.data(), rows, cols}}};
   for (const Call& call : calls) {
-    const index_t first = call.tiles.tiles - tiles;
+    const index_t first = call.first;
+    const auto of_norm = [&](index_t part) {
+      return OfSets<const double>(v.of_norm.data() + (part * 2 + call.set) * channels, channels);
+    };
+    const auto of = [&](const std::vector<float>& values) {
+      return OfSets<const float>(values.data() + call.set * channels, channels);
+    };
+    const NormView norm{of_norm(0), of_norm(1), of(v.scale), of_norm(2), of_norm(3)};
+    const Affine affine{of(v.scale), of(v.shift)};
     for (const TileRows& piece : call.pieces) {
       channel_moments(context, shape, piece, all_z, of_rows);
       norm_pool_forward(context, shape, piece, all_z, affine, {{out.data(), rows, cols}, places});
@@ -76,11 +81,14 @@ TEST(NormPoolTiles, have_the_bits_that_they_and_their_pieces_have_alone) {
       return run(context, shape, {{together, {together}}});
     });
     device::Context context(1);
+    std::vector<Tile> of_one_set(std::begin(tiles), std::end(tiles));
     std::vector<Call> each, in_pieces;
-    for (const Tile& tile : tiles) {
+    for (index_t t = 0; t < tile_count; ++t) {
+      Tile& tile = of_one_set[as_size(t)];
+      tile.set = 0;
       const TileView alone{&tile, 1, tile.rows};
-      each.push_back({alone, {alone}});
-      in_pieces.push_back({alone, {}});
+      each.push_back({alone, {alone}, t, tiles[t].set});
+      in_pieces.push_back({alone, {}, t, tiles[t].set});
       for (index_t first = 0; first < tile.rows; first += 4)
         in_pieces.back().pieces.push_back({alone, first, std::min<index_t>(4, tile.rows - first)});
     }
