@@ -1,5 +1,6 @@
 #include "ops/conv2d.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.hpp"
@@ -164,6 +165,34 @@ TEST(Conv2d, refuses_a_kernel_larger_than_the_image) {
   Conv2dShape shape = shape_of(cases[0]);
   shape.kernel_height = 4;
   EXPECT_THROW(conv2d_forward(shape, nullptr, nullptr, nullptr, nullptr), ContractViolation);
+}
+
+// Each tile, and of a tile the piece that is asked for; a gradient of what has no row is zero.
+TEST(Conv2d, weight_gradients_of_tiles_are_those_of_their_images) {
+  device::Context context(1);
+  const Tile tiles[] = {{0, 4, 4, 0}, {4, 0, 0, 0}, {4, 3, 1, 0}};
+  const Conv2dShape shape = shape_of(cases[2]);
+  Conv2dShape one = shape;
+  one.batch = 1;
+  const index_t weights = shape.weight_count(), channels = shape.out_channels;
+  const auto x = random_values(7 * one.in_count(), 1), d_y = random_values(7 * one.out_count(), 2);
+  for (const index_t biases : {index_t{0}, channels}) {
+    for (const TileRows& rows : {TileRows({tiles, 3, 4}), TileRows({tiles, 3, 4}, 2, 2)}) {
+      const index_t width = weights + biases;
+      std::vector<float> gradients(as_size(3 * (width + 2)), 9.0F), expected = gradients;
+      conv2d_backward_weights_of_tiles(context, shape, rows, x.data(), d_y.data(),
+                                       {gradients.data(), 3, width, width + 2});
+      for (index_t t = 0; t < 3; ++t) {
+        Conv2dShape of_tile = shape;
+        of_tile.batch = std::clamp<index_t>(tiles[t].rows - rows.first, 0, rows.rows);
+        const index_t first = tiles[t].first_row + rows.first;
+        float* const to = expected.data() + t * (width + 2);
+        conv2d_backward_weights(of_tile, x.data() + first * one.in_count(),
+                                d_y.data() + first * one.out_count(), to, biases > 0 ? to + weights : nullptr);
+      }
+      EXPECT_TRUE(same_bits(gradients, expected)) << biases << " biases, rows from " << rows.first;
+    }
+  }
 }
 
 }  // namespace
