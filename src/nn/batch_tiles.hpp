@@ -73,13 +73,14 @@ class BatchTiles {
     return {placed_sets_ != nullptr ? placed_sets_ : set_of_granule_.data(), first_row};
   }
   Span<const ops::SetRows> sets() const { return sets_; }
-  // The tiles of a view for the host; what a run takes of each of its tiles, for kernels and for the host; and
-  // the sets' tiles, for kernels.
+  // The same for the host.
   ops::TileView host_view(IndexRange tiles) const {
     return {tiles_.data() + tiles.begin, tiles.size(), most_tile_rows()};
   }
+  // What a run takes of each of its tiles, for kernels; and for the host.
   ops::TileRows rows_of_each(const TileRun& run) const { return rows_of_each(run, view(run.tiles)); }
   ops::TileRows host_rows_of_each(const TileRun& run) const { return rows_of_each(run, host_view(run.tiles)); }
+  // By set, for kernels.
   Span<const ops::SetTiles> set_tiles() const {
     return {placed_set_tiles_ != nullptr ? placed_set_tiles_ : set_tiles_.data(), set_count()};
   }

@@ -71,7 +71,7 @@ kernels::PatchSumTiles patch_sum_tiles(const FusedConvShape& s, TileView tiles, 
   return {tiles, patch_sums.data(), patch_size(s), s.out_channels};
 }
 
-// Over the chunks of tiles: store(tile, entry, sum) for the sums of dy * (x_k - pivot), of weight_count
+// Over the chunks of tiles: store.put(tile, entry, sum) for the sums of dy * (x_k - pivot), of weight_count
 // weights, and behind them those of dy, of out_channels.
 template <class Store>
 void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, const ConvTiles& of,

@@ -150,7 +150,7 @@ struct StoreConvSums {
   double* sum_dy_x;
   double* sum_dy;  // [tiles][2][out_channels]
 
-  SY_HD void operator()(index_t tile, index_t column, double sum) const {
+  SY_HD void put(index_t tile, index_t column, double sum) const {
     if (column < weights) {
       sum_dy_x[tile * weights + column] = sum;
     } else {

@@ -54,8 +54,8 @@ inline index_t counted_rows(const device::Context& context, const TileChunks& ch
   return rows;
 }
 
-// "Row" here is a block of columns of a tile: store(tile, column, sum) with the sum over the tile's chunks of
-// partials[chunk][column], in float64 and in the order of the chunks.
+// "Row" here is a block of columns of a tile: store.put(tile, column, sum) with the sum over the tile's chunks
+// of partials[chunk][column], in float64 and in the order of the chunks.
 template <class Store>
 struct AddChunks {
   TileChunks chunks;
@@ -86,16 +86,14 @@ struct AddChunks {
           const float* const in = of_tile + chunk * width;
           return [=](index_t c) { return in[c]; };
         },
-        [&](index_t c, double sum) { store(tile, c, sum); });
+        [&](index_t c, double sum) { store.put(tile, c, sum); });
   }
 };
 
 // The sums of a tile as its row of a matrix.
 struct StoreInRows {
   tensor::Matrix to;
-  SY_HD void operator()(index_t tile, index_t column, double sum) const {
-    to(tile, column) = static_cast<float>(sum);
-  }
+  SY_HD void put(index_t tile, index_t column, double sum) const { to(tile, column) = static_cast<float>(sum); }
 };
 
 }  // namespace switchyard::ops::kernels
