@@ -58,7 +58,7 @@ TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Reso
       dropout_(dropout_of(options, "embedding")),
       norm_(trunk_, "norm", width_) {
   for (const Branch& branch : outline.branches) add_branch(options, branch);
-  trunk_.hold(resources.data_plane, options.seed);
+  trunk_.hold(resources.data_plane, options.seed, resources.context.memory());
   // Unit 0 is the trunk.
   trunk_.add_norms(norm_table_);
   for (const auto& branch : branches_) branch->body().add_norms(norm_table_);
