@@ -152,20 +152,20 @@ TEST_F(LateReports, of_a_run_that_is_stopped_lead_to_the_same_end) {
 }
 
 TEST_F(LateReports, are_prompt_where_a_loss_ends_the_run) {
-  config_.train.stop_loss = 1.6;
-  config_.optim.learning_rate = 0.05;
+  config_.train.stop_loss = 100;
+  config_.train.stop_after_steps = 7;
   const Outcome prompt = train("prompt", Reports::prompt);
   EXPECT_EQ(train("late", Reports::late).reason, prompt.reason);
   EXPECT_THAT(prompt.reason, testing::HasSubstr("stop_loss"));
   expect_same("prompt", "late");
 }
 
-// Weights of 1e30 after some steps: a sum overflows. One more step is enqueued behind that one, and changes
+// Weights become so large that a sum overflows. One more step is enqueued behind that one, and changes
 // nothing that the sentence speaks of.
 TEST_F(LateReports, of_a_run_without_numbers_say_the_same) {
   config_.optim.name = optim::OptimiserKind::sgd;
   config_.optim.clip_norm = 0;
-  for (const double rate : {1e4, 1e18, 1e36, 1e38}) {
+  for (const double rate : {1e36, 1e38}) {
     SCOPED_TRACE(rate);
     config_.optim.learning_rate = rate;
     const auto sentence = [&](const std::string& name, Reports reports) -> std::string {
