@@ -9,7 +9,7 @@
 namespace switchyard::ops {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 TEST(Slots, hold_all_experts_or_those_of_labels) {
   device::Context context(2);
