@@ -107,7 +107,7 @@ TEST(Gpu, maxima_agree_on_the_sign_of_zero_and_on_nan) {
       x[7] = std::numeric_limits<float>::quiet_NaN();
     }
     const Buffer<float> x = on_device(context, in);
-    Buffer<float> maxima(rows, context.device());
+    Buffer<float> maxima(rows, context.memory());
     test::row_maxima(context, {x.data(), rows, cols}, maxima.data(), scratch_bytes);
     return on_host(context, maxima);
   };
@@ -124,7 +124,7 @@ TEST(Gpu, launches_nothing_for_no_rows) {
   Context context = Context::cuda(0);
   test::square_plus_index(context, 0, nullptr, nullptr);
   test::normalise_and_reverse(context, {nullptr, 0, 7}, 0);
-  context.synchronise();
+  context.wait();
 }
 
 TEST(Gpu, says_how_much_shared_memory_a_row_may_have) {
