@@ -32,9 +32,13 @@ std::unique_ptr<nn::Module> TokenModel::make_body(const ModelOptions& options, c
         {scope.substr(0, scope.size() - 1), module.get(), &module->mixture(), mixture->sub_heads, {}});
     return module;
   }
+  const auto in_memory = [&](auto of_module) {
+    of_module.network.memory = resources_.context.memory();
+    return of_module;
+  };
   if (const auto* const attention = std::get_if<nn::CausalAttentionOptions>(&branch.body))
-    return std::make_unique<nn::CausalAttention>(*attention, resources_.data_plane);
-  return std::make_unique<nn::NetworkModule>(std::get<nn::NetworkModuleOptions>(branch.body),
+    return std::make_unique<nn::CausalAttention>(in_memory(*attention), resources_.data_plane);
+  return std::make_unique<nn::NetworkModule>(in_memory(std::get<nn::NetworkModuleOptions>(branch.body)),
                                              resources_.data_plane);
 }
 

@@ -14,13 +14,15 @@ namespace kernels {
 
 struct SquaresOfPieces {
   const SquaredPiece* pieces;
+  const void* base;
   double* sums;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     const SquaredPiece piece = pieces[row];
+    const float* const values = piece.values.at(base);
     const double sum = team.sum(piece.count, [&](index_t i) {
-      const double value = piece.values[i];
+      const double value = values[i];
       return value * value;
     });
     team.once([&] { sums[row] = sum; });
@@ -140,7 +142,7 @@ void write_own_part(device::Context& context, const OwnPart& own) {
   SY_EXPECTS(marks >= 0 && own.sums.size() == own.pieces.size(), "a message of {} numbers, {} pieces, {} sums",
              own.message.size(), own.pieces.size(), own.sums.size());
   device::for_each_row(context, std::ssize(own.pieces),
-                       kernels::SquaresOfPieces{own.pieces.data(), own.sums.data()});
+                       kernels::SquaresOfPieces{own.pieces.data(), own.base, own.sums.data()});
   device::for_each(
       context, std::ssize(own.places) + 1,
       kernels::WriteOwnPart{own.places.data(), std::ssize(own.places), own.sums.data(), own.scalars,

@@ -6,13 +6,14 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "ops/from_base.hpp"
 #include "ops/step_scalars.hpp"
 
 namespace switchyard::ops {
 
 // At most squared_piece (ops/reduce.hpp) neighbouring elements of a gradient, in the memory of the context.
 struct SquaredPiece {
-  const float* values;
+  FromBase<const float> values;
   std::int64_t count;
 };
 // A place of the message: the ops::sum_tree of the squares of neighbouring pieces.
@@ -28,6 +29,7 @@ enum Mark : index_t { mark_failed, mark_stop, mark_time, mark_count };
 // What this rank writes into its message of squares, counts and marks. All in the memory of the context.
 struct OwnPart {
   Span<const SquaredPiece> pieces;
+  const void* base;  // of their values
   Span<const SquarePlace> places;
   Span<double> sums;  // of pieces: to work with
   const StepScalars* scalars;

@@ -53,6 +53,7 @@ template <Decay decay>
 struct AdamPieces {
   Adam adam;
   const UpdatePiece* pieces;
+  const void* base;
   const StepScalars* scalars;
   std::uint8_t* failed;
 
@@ -64,12 +65,12 @@ struct AdamPieces {
                                        scalars->given.rates[piece.group],
                                        scalars->given.inverse_root_second,
                                        scalars->agreed.gradient_scale,
-                                       piece.value,
-                                       piece.gradient,
-                                       piece.first,
-                                       piece.second};
+                                       piece.value.at(base),
+                                       piece.gradient.at(base),
+                                       piece.first.at(base),
+                                       piece.second.at(base)};
     // An infinite first moment makes the weight infinite or NaN; an infinite second one hides itself.
-    update_elements(team, piece.count, failed + row, elements, piece.value, piece.second);
+    update_elements(team, piece.count, failed + row, elements, elements.w, elements.second_moment);
   }
 };
 
@@ -99,6 +100,7 @@ struct PlainSgdElements {
 struct SgdPieces {
   Sgd sgd;
   const UpdatePiece* pieces;
+  const void* base;
   const StepScalars* scalars;
   std::uint8_t* failed;
 
@@ -113,13 +115,19 @@ struct SgdPieces {
       return;
     }
     const StepScalars::Rates rates = scalars->given.rates[piece.group];
-    if (piece.first == nullptr) {
-      const PlainSgdElements elements{scale, rates.weight_decay, rates.rate, piece.value, piece.gradient};
-      return update_elements(team, piece.count, failed + row, elements, piece.value);
+    if (piece.first.is_null()) {
+      const PlainSgdElements elements{scale, rates.weight_decay, rates.rate, piece.value.at(base),
+                                      piece.gradient.at(base)};
+      return update_elements(team, piece.count, failed + row, elements, elements.w);
     }
-    const SgdElements elements{scale,       rates.weight_decay, rates.rate, sgd.momentum,
-                               piece.value, piece.gradient,     piece.first};
-    update_elements(team, piece.count, failed + row, elements, piece.value, piece.first);
+    const SgdElements elements{scale,
+                               rates.weight_decay,
+                               rates.rate,
+                               sgd.momentum,
+                               piece.value.at(base),
+                               piece.gradient.at(base),
+                               piece.first.at(base)};
+    update_elements(team, piece.count, failed + row, elements, elements.w, elements.velocity);
   }
 };
 
@@ -152,15 +160,17 @@ struct NoteFailures {
 
 void adam_update(device::Context& context, const Adam& adam, const Update& update) {
   const auto run = [&]<Decay decay> {
-    device::for_each_row(context, std::ssize(update.pieces),
-                         kernels::AdamPieces<decay>{adam, update.pieces.data(), update.scalars, update.failed});
+    device::for_each_row(
+        context, std::ssize(update.pieces),
+        kernels::AdamPieces<decay>{adam, update.pieces.data(), update.base, update.scalars, update.failed});
   };
   adam.decay == Decay::l2 ? run.operator()<Decay::l2>() : run.operator()<Decay::decoupled>();
 }
 
 void sgd_update(device::Context& context, const Sgd& sgd, const Update& update) {
-  device::for_each_row(context, std::ssize(update.pieces),
-                       kernels::SgdPieces{sgd, update.pieces.data(), update.scalars, update.failed});
+  device::for_each_row(
+      context, std::ssize(update.pieces),
+      kernels::SgdPieces{sgd, update.pieces.data(), update.base, update.scalars, update.failed});
 }
 
 void note_failures(device::Context& context, Span<const std::uint8_t> failed, std::int64_t* any) {

@@ -7,6 +7,7 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "ops/from_base.hpp"
 #include "ops/step_scalars.hpp"
 
 namespace switchyard::ops {
@@ -17,18 +18,19 @@ inline constexpr index_t update_piece = 1024;
 
 // Neighbouring elements of a parameter, all in the memory of a context, as is the piece itself.
 struct UpdatePiece {
-  float* value;
-  const float* gradient;
-  float* first;        // moment, or velocity; null: there is none
-  float* second;       // moment
-  std::int32_t count;  // elements
-  std::int32_t group;  // whose rates are its own
-  std::int32_t unit;   // whose gradient has a norm
+  FromBase<float> value;
+  FromBase<const float> gradient;
+  FromBase<float> first;   // moment, or velocity; null: there is none
+  FromBase<float> second;  // moment
+  std::int32_t count;      // elements
+  std::int32_t group;      // whose rates are its own
+  std::int32_t unit;       // whose gradient has a norm
 };
 
 // What is updated, and by what. All in the memory of the context.
 struct Update {
   Span<const UpdatePiece> pieces;
+  const void* base;  // of their arrays
   const StepScalars* scalars;
   // By piece: becomes 1 if a value or moment is not finite after it, else 0. Left as it is by a step that
   // changes nothing.

@@ -95,10 +95,13 @@ void Optimiser::list_pieces(device::MemoryKind memory) {
     const nn::ParameterSlice& slice = slices_[i];
     const std::size_t names = state_names(i).size();
     for (index_t begin = 0; begin < slice.count; begin += ops::update_piece) {
-      pieces.push_back({.value = slice.value + begin,
-                        .gradient = slice.gradient + begin,
-                        .first = names > 0 ? state(i, 0).data() + begin : nullptr,
-                        .second = names > 1 ? state(i, 1).data() + begin : nullptr,
+      const auto state_at = [&](std::size_t name) {
+        return ops::FromBase<float>(base(), names > name ? state(i, name).data() + begin : nullptr);
+      };
+      pieces.push_back({.value = {base(), slice.value + begin},
+                        .gradient = {base(), slice.gradient + begin},
+                        .first = state_at(0),
+                        .second = state_at(1),
                         .count = static_cast<std::int32_t>(std::min(slice.count - begin, ops::update_piece)),
                         .group = static_cast<std::int32_t>(slice.role),
                         .unit = static_cast<std::int32_t>(slice.unit)});
@@ -177,6 +180,7 @@ void Optimiser::update(device::Context& context, const ops::StepScalars* scalars
 
 void Optimiser::update_kind(device::Context& context, const Kind& kind, const ops::StepScalars* scalars) {
   const ops::Update update{.pieces = pieces_.span().subspan(kind.pieces.begin, kind.pieces.size()),
+                           .base = base(),
                            .scalars = scalars,
                            .failed = failed_.data() + kind.pieces.begin};
   if (kind.optimiser == OptimiserKind::adam || kind.optimiser == OptimiserKind::adamw) {

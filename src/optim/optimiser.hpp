@@ -79,6 +79,8 @@ class Optimiser {
     OptimiserKind optimiser;
     IndexRange pieces;
   };
+  // Of pieces_.
+  const void* base() const { return slices_.empty() ? nullptr : slices_.front().value; }
   void allocate_states(device::MemoryKind memory);
   void list_pieces(device::MemoryKind memory);
   void list_norms(const nn::NormTable& norms, device::MemoryKind memory);

@@ -28,10 +28,11 @@ Coordinator::Coordinator(comm::Resources resources, const nn::NormTable& norms,
 void Coordinator::list_squares(const nn::NormTable& norms, const std::vector<nn::ParameterSlice>& slices) {
   Vector<ops::SquaredPiece> pieces;
   Vector<ops::SquarePlace> places;
+  if (!slices.empty()) base_ = slices.front().gradient;
   for (const nn::ParameterSlice& slice : slices) {
     const index_t first_piece = std::ssize(pieces);
     for (index_t begin = 0; begin < slice.count; begin += ops::squared_piece)
-      pieces.push_back({slice.gradient + begin, std::min(slice.count - begin, ops::squared_piece)});
+      pieces.push_back({{base_, slice.gradient + begin}, std::min(slice.count - begin, ops::squared_piece)});
     const index_t end = std::ssize(pieces);
     const IndexRange entry{norms.square_begin[slice.norm_entry], norms.square_begin[slice.norm_entry + 1]};
     if (entry.size() == 1) {
@@ -52,6 +53,7 @@ void Coordinator::enqueue(optim::Optimiser& optimiser, const ops::StepScalars::G
   device::Context& context = resources_.context;
   figures.give(context, given);
   ops::write_own_part(context, {.pieces = pieces_.span(),
+                                .base = base_,
                                 .places = places_.span(),
                                 .sums = sums_.span(),
                                 .scalars = figures.scalars(),

@@ -51,6 +51,7 @@ class Coordinator {
   void list_squares(const nn::NormTable& norms, const std::vector<nn::ParameterSlice>& slices);
 
   comm::Resources resources_;
+  const void* base_ = nullptr;  // of the next
   device::Buffer<ops::SquaredPiece> pieces_;
   device::Buffer<ops::SquarePlace> places_;
   device::Buffer<double> sums_;  // by piece

@@ -135,10 +135,10 @@ TEST(Agreement, is_finite_if_norm_and_sums_are_and_nobody_has_failed_before) {
 TEST(OwnPart, writes_squares_by_places_and_marks) {
   const std::vector<float> x = random_values(2 * squared_piece + 10, 4);
   const Span<const float> all(x);
-  const std::vector<SquaredPiece> pieces = {{x.data(), squared_piece},
-                                            {x.data() + squared_piece, squared_piece},
-                                            {x.data() + 2 * squared_piece, 10},
-                                            {x.data(), 10}};
+  const std::vector<SquaredPiece> pieces = {{{x.data(), x.data()}, squared_piece},
+                                            {{x.data(), x.data() + squared_piece}, squared_piece},
+                                            {{x.data(), x.data() + 2 * squared_piece}, 10},
+                                            {{x.data(), x.data()}, 10}};
   const std::vector<SquarePlace> places = {{0, 3, 4}, {3, 1, 1}};
   StepScalars scalars;
   scalars.given.stop = 1;
@@ -146,7 +146,7 @@ TEST(OwnPart, writes_squares_by_places_and_marks) {
     std::vector<double> sums(pieces.size());
     std::vector<std::int64_t> result = {7, 7, 7, 7, 7, 7, 7, 7};
     const std::int64_t has_failed = 1;
-    write_own_part(context, {pieces, places, sums, &scalars, &has_failed, result});
+    write_own_part(context, {pieces, x.data(), places, sums, &scalars, &has_failed, result});
     return result;
   });
   device::Context context(1);

@@ -25,12 +25,13 @@ bool update_pieces(device::Context& context, const Arrays& arrays, const StepSca
                    const auto& optimiser) {
   std::vector<UpdatePiece> pieces;
   const auto count = std::ssize(arrays.value);
-  const auto from = [](std::vector<float>* values, index_t begin) {
-    return values == nullptr ? nullptr : values->data() + begin;
+  const void* const base = arrays.value.data();
+  const auto from = [&](std::vector<float>* values, index_t begin) {
+    return FromBase<float>(base, values == nullptr ? nullptr : values->data() + begin);
   };
   for (index_t begin = 0; begin < count; begin += update_piece) {
-    pieces.push_back({.value = arrays.value.data() + begin,
-                      .gradient = arrays.gradient.data() + begin,
+    pieces.push_back({.value = from(&arrays.value, begin),
+                      .gradient = {base, arrays.gradient.data() + begin},
                       .first = from(arrays.first, begin),
                       .second = from(arrays.second, begin),
                       .count = static_cast<std::int32_t>(std::min(count - begin, update_piece)),
@@ -38,7 +39,7 @@ bool update_pieces(device::Context& context, const Arrays& arrays, const StepSca
                       .unit = 0});
   }
   std::vector<std::uint8_t> failed(static_cast<std::size_t>(failure_bytes(std::ssize(pieces))));
-  const Update update{pieces, &scalars, failed.data()};
+  const Update update{pieces, base, &scalars, failed.data()};
   if constexpr (std::is_same_v<decltype(optimiser), const Adam&>)
     adam_update(context, optimiser, update);
   else
