@@ -45,7 +45,7 @@ class Help(runs.RunTest):
             self.assertEqual(set(re.findall(r"(?m)^  --(\w+)\.", of_section)), {section})
         self.assertEqual(self.expect(runs.switchyard("help", "report"), 0).out, runs.switchyard("report", "--help").out)
         self.expect(runs.switchyard("help", "mow"), 2, "there is no command and no section 'mow'", "did you mean 'moe'?",
-                    "sections are run, data, ")
+                    "sections are run, comm, data, ")
         self.expect(runs.switchyard("help", "data", "moe"), 2, "not also 'moe'")
 
     def test_every_key_is_documented(self):
