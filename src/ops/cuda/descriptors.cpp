@@ -125,7 +125,7 @@ Descriptors::Descriptors(const ProductKey& key) : key_(key) {
 
 void Descriptors::set(Matrix& matrix, const Extent& extent) {
   if (matrix.extent == extent) return;
-  const cublasLtMatrixLayout_t layout = matrix.layout.get();
+  auto* const layout = matrix.layout.get();
   set_in_layout(layout, CUBLASLT_MATRIX_LAYOUT_ROWS, static_cast<std::uint64_t>(extent.rows));
   set_in_layout(layout, CUBLASLT_MATRIX_LAYOUT_COLS, static_cast<std::uint64_t>(extent.columns));
   set_in_layout(layout, CUBLASLT_MATRIX_LAYOUT_LD, std::int64_t{extent.apart});
