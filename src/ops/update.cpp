@@ -8,11 +8,11 @@
 namespace switchyard::ops {
 namespace kernels {
 
-// `one(i)` for the elements of a piece; then *failed = 1 if one of `checked` is NaN or infinite there, else 0.
-template <class Team, class One, class... Checked>
-SY_HD void update_elements(const Team& team, index_t count, std::uint8_t* failed, const One& one,
+// elements.update(i) for all of a piece; then *failed = 1 if one of `checked` is NaN or infinite there, else 0.
+template <class Team, class Elements, class... Checked>
+SY_HD void update_elements(const Team& team, index_t count, std::uint8_t* failed, const Elements& elements,
                            const Checked*... checked) {
-  team.for_each(count, one);
+  team.for_each(count, [&](index_t i) { elements.update(i); });
   // v - v is 0 for a finite v and NaN otherwise. NOLINTBEGIN(misc-redundant-expression)
   const float failures =
       team.max(count, [&](index_t i) { return (... + (checked[i] - checked[i])) == 0.0F ? 0.0F : 1.0F; });
@@ -36,7 +36,7 @@ struct AdamElements {
   float* first_moment;
   float* second_moment;
 
-  SY_HD void operator()(index_t i) const {
+  SY_HD void update(index_t i) const {
     float g = gradient_scale * gradient[i];
     if constexpr (decay == Decay::l2) g += rates.weight_decay * w[i];
     const float m = decayed(first_moment[i], adam.one_minus_beta1) + adam.one_minus_beta1 * g;
@@ -80,7 +80,7 @@ struct SgdElements {
   const float* gradient;
   float* velocity;
 
-  SY_HD void operator()(index_t i) const {
+  SY_HD void update(index_t i) const {
     const float g = scale * gradient[i] + weight_decay * w[i];
     const float u = momentum * velocity[i] + g;
     velocity[i] = u;
@@ -94,7 +94,7 @@ struct PlainSgdElements {
   float* w;
   const float* gradient;
 
-  SY_HD void operator()(index_t i) const { w[i] -= rate * (scale * gradient[i] + weight_decay * w[i]); }
+  SY_HD void update(index_t i) const { w[i] -= rate * (scale * gradient[i] + weight_decay * w[i]); }
 };
 
 struct SgdPieces {

@@ -1,4 +1,5 @@
 # What builds with the simulated device (tests/simgpu).
+set(SY_SIMGPU_LIBRARIES ${CMAKE_BINARY_DIR}/tests/simgpu/libraries)  # that stand in for those of a GPU
 
 # sy_simgpu_objects(<target> <files>): an object library of files with device code, as nvcc would compile them for a GPU.
 function(sy_simgpu_objects target)
@@ -63,6 +64,7 @@ function(sy_simgpu_test name)
   sy_simgpu_executable(test_${name} SOURCES ${ARG_SOURCES} ROOMS ${ARG_ROOMS} OBJECTS ${ARG_OBJECTS}
     LINKS ${main} ${ARG_LINKS})
   sy_compile_quickly(test_${name})
+  add_dependencies(test_${name} sy_simgpu_cublaslt)  # opened where a test multiplies
   target_include_directories(test_${name} BEFORE PRIVATE ${CMAKE_SOURCE_DIR}/tests/simgpu/include)
   if(NOT ARG_KERNELS)
     sy_simgpu_entries(${name} test_${name} "" "${ARG_RANKS}")
@@ -75,6 +77,7 @@ endfunction()
 
 # The ctest entries of one way to run kernels.
 function(sy_simgpu_entries name target environment rank_counts)
+  list(APPEND environment SWITCHYARD_CUDA_LIBRARIES=${SY_SIMGPU_LIBRARIES})
   if(NOT rank_counts)
     add_test(NAME ${name} COMMAND ${target})
     set_tests_properties(${name} PROPERTIES
