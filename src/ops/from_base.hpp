@@ -21,8 +21,9 @@ class FromBase {
                    : reinterpret_cast<std::intptr_t>(array) - reinterpret_cast<std::intptr_t>(base)) {}
 
   SY_HD bool is_null() const { return bytes_ == none; }
+  // Not for one that is null.
   SY_HD T* at(const void* base) const {
-    return is_null() ? nullptr : reinterpret_cast<T*>(reinterpret_cast<std::intptr_t>(base) + bytes_);
+    return reinterpret_cast<T*>(reinterpret_cast<std::intptr_t>(base) + bytes_);
   }
 
  private:
