@@ -10,7 +10,6 @@
 #include "base/thread.hpp"
 #include "cli/handshake.hpp"
 #include "comm/agreement.hpp"
-#include "comm/host_data_plane.hpp"
 #include "comm/launch_check.hpp"
 #include "comm/local/local_communicator.hpp"
 #include "device/allowed_memory.hpp"
@@ -65,7 +64,7 @@ void Runtime::abort(ExitCode code) {
 Runtime::~Runtime() {
   // Before MPI ends.
   replicas_.reset();
-  data_plane_.reset();
+  data_plane_.plane.reset();
   communicator_.reset();
 }
 
@@ -92,26 +91,64 @@ data::Dataset Runtime::read_data(const run::Config& config, data::Purpose purpos
   return *std::move(dataset);
 }
 
-device::Context& Runtime::start_device(const run::Options& run) {
+device::Context& Runtime::start_device(const run::Options& run, comm::PlaneKind data_plane) {
   watchdog_.set_limit_seconds(run.wait_seconds);
-  comm::agree(*communicator_, [&] { require_device(run); });
-  const int processors = static_cast<int>(device::allowed_processors().size());
+  const ChosenDevice chosen = find_device(run);
   threads_ = threads_of(run);
-  const int wanted = threads_ * nodes_.ranks_sharing_processors;
-  if (wanted > processors) {
-    warnings_.push_back(fmt::format(
-        "{} rank(s) x {} thread(s) share {} processor(s): steps will be slower; start fewer ranks, set "
-        "run.threads, or let the launcher bind each rank to processors of its own",
-        nodes_.ranks_sharing_processors, threads_, processors));
-  }
-  context_.emplace(threads_);
-  data_plane_ = std::make_unique<comm::HostDataPlane>(*communicator_);
+  warn_of_threads();
+  comm::agree(*communicator_, [&] {
+    if (chosen.kind == device::DeviceKind::cuda)
+      context_.emplace(device::Context::cuda(chosen.ordinal, threads_));
+    else
+      context_.emplace(threads_);
+  });
+  plane_kind_ = data_plane;
+  data_plane_ = comm::make_data_plane(plane_kind_, *communicator_, *context_);
+  context_->set_look([](void* runtime) { static_cast<Runtime*>(runtime)->look(); }, this);
   return *context_;
+}
+
+// Collective: GPUs for all ranks or for none.
+ChosenDevice Runtime::find_device(const run::Options& run) {
+  ChosenDevice chosen;
+  FoundGpus found;
+  comm::agree(*communicator_, [&] {
+    if (run.device != run::DeviceChoice::cpu) found = find_gpus();
+    chosen = choose_device(run.device, found, nodes_.node_rank);
+  });
+  if (comm::on_any_rank(*communicator_, chosen.kind == device::DeviceKind::cpu)) {
+    if (chosen.kind == device::DeviceKind::cuda) chosen = {.why = "another rank cannot have one"};
+    device_text_ = chosen.why.empty() ? "cpu" : fmt::format("cpu, no GPU ({})", chosen.why);
+    return chosen;
+  }
+  device_text_ = fmt::format("{}; {}", gpu_text(found, chosen.ordinal), products_text(found.products));
+  if (nodes_.ranks_on_node > found.devices.count()) {
+    warnings_.push_back(
+        fmt::format("{} ranks of a host share {} GPU(s): they take turns; start one rank for each GPU",
+                    nodes_.ranks_on_node, found.devices.count()));
+  }
+  return chosen;
+}
+
+void Runtime::warn_of_threads() {
+  const int processors = static_cast<int>(device::allowed_processors().size());
+  const int wanted = threads_ * nodes_.ranks_sharing_processors;
+  if (wanted <= processors) return;
+  warnings_.push_back(fmt::format(
+      "{} rank(s) x {} thread(s) share {} processor(s): steps will be slower; start fewer ranks, set "
+      "run.threads, or let the launcher bind each rank to processors of its own",
+      nodes_.ranks_sharing_processors, threads_, processors));
+}
+
+void Runtime::look() {
+  data_plane_.plane->look();
+  if (replicas_) replicas_->data_plane().look();
 }
 
 device::Context& Runtime::adjust_device(const run::Options& run) {
   watchdog_.set_limit_seconds(run.wait_seconds);
-  if (threads_of(run) != threads_) {
+  // On a GPU threads only fill batches, and queues, planes and what was decided for products stay.
+  if (threads_of(run) != threads_ && context_->device() == device::DeviceKind::cpu) {
     threads_ = threads_of(run);
     context_.emplace(threads_);
   }
@@ -119,8 +156,11 @@ device::Context& Runtime::adjust_device(const run::Options& run) {
 }
 
 comm::Resources Runtime::resources(index_t replicas) {
-  if (replicas > 1) replicas_.emplace(*communicator_, static_cast<int>(replicas));
-  return {*communicator_, *data_plane_, *context_, replicas > 1 ? &replicas_->data_plane() : nullptr};
+  if (replicas > 1) {
+    replicas_.emplace(*communicator_, static_cast<int>(replicas),
+                      [&](comm::Communicator& group) { return make_plane(group); });
+  }
+  return {*communicator_, *data_plane_.plane, *context_, replicas > 1 ? &replicas_->data_plane() : nullptr};
 }
 
 index_t Runtime::most_held_bytes() const {
@@ -134,10 +174,7 @@ int Runtime::threads_of(const run::Options& run) const {
 }
 
 void require_device(const run::Options& run) {
-  if (run.device != run::DeviceChoice::cuda) return;
-  throw NotBuilt(
-      "run.device = cuda is not available (training on a GPU is not part of this version; kernels are compiled "
-      "for it only); use run.device = cpu");
+  if (run.device == run::DeviceChoice::cuda) (void)choose_device(run.device, find_gpus(), NodeRank(0));
 }
 
 }  // namespace switchyard::cli

@@ -10,9 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/device_choice.hpp"
 #include "comm/communicator.hpp"
 #include "comm/mpi/mpi_session.hpp"
 #include "comm/node_layout.hpp"
+#include "comm/planes/make_data_plane.hpp"
 #include "comm/replica_group.hpp"
 #include "comm/resources.hpp"
 #include "comm/watchdog.hpp"
@@ -21,7 +23,6 @@
 
 namespace switchyard::run {
 struct Config;
-struct Options;
 }  // namespace switchyard::run
 
 namespace switchyard::cli {
@@ -60,35 +61,50 @@ class Runtime {
   // so if they have read different samples. Reading files counts as a wait.
   data::Dataset read_data(const run::Config& config, data::Purpose purpose = data::Purpose::training);
 
-  // Makes the device and the data plane, and sets the watchdog's limit, as `run` says. Call once; collective.
-  // Throws on all ranks alike if the choice cannot be had.
-  device::Context& start_device(const run::Options& run);
+  // Makes the device, and the data plane that is asked for, and sets the watchdog's limit, as `run` says. Call
+  // once; collective. Throws on all ranks alike if the choice cannot be had.
+  device::Context& start_device(const run::Options& run,
+                                comm::PlaneKind data_plane = comm::PlaneKind::automatic);
   // After start_device, for a further run in this process: the same with other numbers. Local.
   device::Context& adjust_device(const run::Options& run);
   // After start_device(): what a run with so many replicas of experts (moe.replicas) is made with. Collective.
   comm::Resources resources(index_t replicas = 1);
+  // Over some of its ranks, of the same kind as that of all. Collective over them.
+  std::unique_ptr<comm::DataPlane> make_plane(comm::Communicator& group) {
+    return comm::make_data_plane(plane_kind_, group, *context_).plane;
+  }
   // What samples as floats may take on this rank: the ranks of a host share a tenth of the memory that it has,
   // or that they may use.
   index_t most_held_bytes() const;
   // What the user should know about threads and processors, found by start_device.
   const std::vector<std::string>& warnings() const { return warnings_; }
   int threads() const { return threads_; }
+  // "cpu", with what a GPU lacks where one could have been taken; or the GPU of this rank, and what multiplies
+  // matrices there.
+  const std::string& device_text() const { return device_text_; }
+  // What carries rows between GPUs, and why; empty where ranks compute on processors.
+  const std::string& data_plane_text() const { return data_plane_.text; }
 
  private:
   int threads_of(const run::Options& run) const;
+  void warn_of_threads();
+  ChosenDevice find_device(const run::Options& run);
+  void look();  // at what is enqueued in data planes, while a wait for the device lasts
 
   comm::Watchdog watchdog_;
   std::unique_ptr<comm::MpiSession> mpi_;
   std::unique_ptr<comm::Communicator> communicator_;
   comm::NodeLayout nodes_;
   std::optional<device::Context> context_;
-  std::unique_ptr<comm::DataPlane> data_plane_;  // over communicator_
+  comm::PlaneKind plane_kind_ = comm::PlaneKind::automatic;  // as asked
+  comm::MadeDataPlane data_plane_;                           // over communicator_
   std::optional<comm::ReplicaGroup> replicas_;
   int threads_ = 0;
+  std::string device_text_;
   std::vector<std::string> warnings_;
 };
 
-// NotBuilt if a run cannot have the device that it asks for.
+// CudaError if a run cannot have the device that it asks for. Local.
 void require_device(const run::Options& run);
 
 }  // namespace switchyard::cli

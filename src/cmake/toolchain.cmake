@@ -34,7 +34,7 @@ if(SWITCHYARD_SANITIZE)
 endif()
 
 if(SWITCHYARD_CUDA)
-  set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real)
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)  # the binary starts on machines without CUDA
   enable_language(CUDA)
   # CMake 3.25 does not know that nvcc has C++20; files take the standard from CMAKE_CXX_STANDARD.
@@ -45,8 +45,9 @@ if(SWITCHYARD_CUDA)
   find_package(CUDAToolkit REQUIRED)
   # --fmad=false is -ffp-contract=off; --ftz=true is what flush_denormals_to_zero() sets on the CPU. --no-compress lets
   # tests/gpu/device_code_test.py read the object files. The host half gets the same flags as a plain C++ file.
-  # FMT_USE_CONSTEXPR: fmt 9 switches half of its constexpr off under nvcc and then does not compile.
-  set(sy_cuda_flags --fmad=false --ftz=true --expt-relaxed-constexpr --no-compress -DFMT_USE_CONSTEXPR=1)
+  # FMT_USE_CONSTEXPR: fmt 9 switches half of its constexpr off under nvcc and then does not compile. SY_DEVICE_CODE: see
+  # device/launch.hpp.
+  set(sy_cuda_flags -DSY_DEVICE_CODE=1 --fmad=false --ftz=true --expt-relaxed-constexpr --no-compress -DFMT_USE_CONSTEXPR=1)
   foreach(flag IN LISTS sy_host_flags ITEMS -Wall -Wextra)
     list(APPEND sy_cuda_flags -Xcompiler=${flag})
   endforeach()

@@ -1,9 +1,9 @@
 #include "comm/communicator.hpp"
 
-#include <numeric>
 #include <utility>
 
 #include "base/contract.hpp"
+#include "comm/detail/layout_checks.hpp"
 #include "comm/watchdog.hpp"
 
 namespace switchyard::comm {
@@ -85,15 +85,9 @@ void Communicator::broadcast(std::string& text, GroupRank root) {
 
 void Communicator::all_gather_bytes(Span<const std::byte> mine, Span<std::byte> all, Span<const index_t> rows,
                                     index_t row_bytes) {
-  SY_EXPECTS(std::ssize(rows) == size(), "row counts of {} ranks in a group of {}", rows.size(), size());
-  const index_t my_rows = rows[rank()];
-  const index_t all_rows = std::accumulate(rows.begin(), rows.end(), index_t{0});
-  SY_EXPECTS(std::ssize(mine) == my_rows * row_bytes, "{} bytes for {} rows of {} bytes", mine.size(), my_rows,
-             row_bytes);
-  SY_EXPECTS(std::ssize(all) == all_rows * row_bytes, "{} bytes for {} rows of {} bytes from all ranks",
-             all.size(), all_rows, row_bytes);
+  const index_t all_rows = detail::require_gather({rank(), size()}, mine, all, rows, row_bytes);
   const Call call(*this, Operation::all_gather_rows,
-                  {.row_bytes = row_bytes, .rows = all_rows, .sent_bytes = my_rows * row_bytes});
+                  {.row_bytes = row_bytes, .rows = all_rows, .sent_bytes = std::ssize(mine)});
   if (!all.empty()) do_all_gather(mine, all, rows, row_bytes);
 }
 
@@ -106,25 +100,10 @@ void Communicator::all_to_all_bytes(Span<const std::byte> send, Span<std::byte> 
   if (block_bytes > 0) do_all_to_all(send, recv, block_bytes);
 }
 
-void Communicator::require_layout(RowLayout layout) const {
-  SY_EXPECTS(std::ssize(layout.rows) == size() && std::ssize(layout.first_row) == size(),
-             "a layout of {} counts and {} offsets in a group of {} ranks", layout.rows.size(),
-             layout.first_row.size(), size());
-  for (std::size_t r = 0; r < layout.rows.size(); ++r) {
-    SY_EXPECTS(layout.rows[r] >= 0 && layout.first_row[r] >= 0, "{} rows from row {} on, with rank {}",
-               layout.rows[r], layout.first_row[r], r);
-  }
-}
-
 void Communicator::all_to_all_rows_bytes(const std::byte* send, RowLayout send_layout, std::byte* recv,
                                          RowLayout recv_layout, index_t row_bytes) {
-  SY_EXPECTS(row_bytes >= 0, "rows of {} bytes", row_bytes);
-  require_layout(send_layout);
-  require_layout(recv_layout);
-  const GroupRank self = rank();
-  SY_EXPECTS(send_layout.rows[self] == recv_layout.rows[self], "rank {} sends itself {} rows and receives {}",
-             self.value, send_layout.rows[self], recv_layout.rows[self]);
-  index_t sent_rows = -send_layout.rows[self];
+  detail::require_exchange({rank(), size()}, send_layout, recv_layout, row_bytes);
+  index_t sent_rows = -send_layout.rows[rank()];
   for (const index_t rows : send_layout.rows) sent_rows += rows;
   const Call call(*this, Operation::all_to_all_rows,
                   {.row_bytes = row_bytes, .sent_bytes = sent_rows * row_bytes});

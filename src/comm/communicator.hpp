@@ -154,7 +154,6 @@ class Communicator {
   void all_reduce(Span<std::int64_t> values, Operation sum_or_max);
   void send_bytes(Span<const std::byte> data, GroupRank to);
   void receive_bytes(Span<std::byte> data, GroupRank from);
-  void require_layout(RowLayout layout) const;
 
   template <class T>
   static constexpr index_t element_bytes() {

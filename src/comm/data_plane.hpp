@@ -17,11 +17,14 @@ namespace switchyard::comm {
 // computes, and a call is one more operation in the order of its work: on the CPU it has ended when it returns;
 // a device may only enqueue it, and buffers stay as they are until its queue has passed.
 //
-// Every method but rank() and size() is collective over the group and called in the same order on every rank,
-// also in relation to the calls of the group's communicator. Counts are the host's, and known to all whom they
-// concern: they have travelled on the control plane before. Buffers are the caller's and must not overlap where
-// not said; zero counts are allowed everywhere. Layouts that do not fit the group are a ContractViolation.
-// Nothing is allocated once a shape has been seen. Used by one thread.
+// Every method but rank(), size(), look() and give_up() is collective over the group and called in the same
+// order on every rank, also in relation to the calls of the group's communicator. Counts are the host's, and
+// known to all whom they concern: they have travelled on the control plane before. Buffers are the caller's and
+// must not overlap where not said; zero counts are allowed everywhere. Layouts that do not fit the group are a
+// ContractViolation. Nothing is allocated once a shape has been seen. Used by one thread.
+//
+// Where calls are only enqueued, a rank that others wait for in vain shows in no call: whoever waits for the
+// context asks look() meanwhile (device::Context::set_look), and what gives up waiting calls give_up().
 //
 // Integers only are added up, as on the control plane: a sum of floats would depend on the group.
 class DataPlane {
@@ -53,6 +56,13 @@ class DataPlane {
   void all_reduce_sum(device::Context& context, Span<std::int64_t> values) {
     do_all_reduce_sum(context, values);
   }
+
+  // Throws if what was enqueued here cannot end any more: NcclError, or TimeoutError where it takes longer than
+  // a rank waits for others. Local.
+  virtual void look() {}
+  // What was enqueued here is given up, so that no wait for it lasts; the plane is of no use afterwards. Local;
+  // any thread may call it.
+  virtual void give_up() noexcept {}
 
  protected:
   DataPlane() = default;

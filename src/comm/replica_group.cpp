@@ -1,6 +1,7 @@
 #include "comm/replica_group.hpp"
 
 #include "base/contract.hpp"
+#include "comm/host_data_plane.hpp"
 
 namespace switchyard::comm {
 namespace {
@@ -12,7 +13,11 @@ int ranks_of_part(const Communicator& world, int replicas) {
 
 }  // namespace
 
+ReplicaGroup::ReplicaGroup(Communicator& world, int replicas, const MakeDataPlane& make)
+    : group_(world.split(world.rank().value % ranks_of_part(world, replicas))), data_plane_(make(*group_)) {}
+
 ReplicaGroup::ReplicaGroup(Communicator& world, int replicas)
-    : group_(world.split(world.rank().value % ranks_of_part(world, replicas))), data_plane_(*group_) {}
+    : ReplicaGroup(world, replicas,
+                   [](Communicator& group) { return std::make_unique<HostDataPlane>(group); }) {}
 
 }  // namespace switchyard::comm

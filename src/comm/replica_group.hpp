@@ -1,10 +1,11 @@
 // The ranks that hold copies of the same experts.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "comm/communicator.hpp"
-#include "comm/host_data_plane.hpp"
+#include "comm/data_plane.hpp"
 
 namespace switchyard::comm {
 
@@ -17,15 +18,20 @@ namespace switchyard::comm {
 // Neighbours in the world, which launchers place on one node, are in one part.
 class ReplicaGroup {
  public:
+  // A data plane over the ranks of a communicator, which outlives it. Collective over them.
+  using MakeDataPlane = std::function<std::unique_ptr<DataPlane>(Communicator&)>;
+
   // Collective over `world`, which has a multiple of `replicas` ranks and must outlive the group.
+  ReplicaGroup(Communicator& world, int replicas, const MakeDataPlane& make);
+  // For ranks that compute on processors.
   ReplicaGroup(Communicator& world, int replicas);
 
   // Of which this rank has the number of its part.
-  DataPlane& data_plane() { return data_plane_; }
+  DataPlane& data_plane() { return *data_plane_; }
 
  private:
   std::unique_ptr<Communicator> group_;
-  HostDataPlane data_plane_;
+  std::unique_ptr<DataPlane> data_plane_;
 };
 
 }  // namespace switchyard::comm

@@ -23,9 +23,10 @@ std::size_t bytes_of(index_t count, std::size_t element_bytes) {
   return as_size(count) * element_bytes;
 }
 
-void* allocate_bytes(DeviceKind device, std::size_t bytes) {
+void* allocate_bytes(MemoryKind memory, std::size_t bytes) {
   if (bytes == 0) return nullptr;
-  if (device == DeviceKind::cuda) return cuda::allocate(bytes);
+  if (memory == MemoryKind::device) return cuda::allocate(bytes);
+  if (memory == MemoryKind::pinned) return cuda::allocate_pinned(bytes);
   const bool large = bytes >= 2 * huge_page_bytes;
   const std::size_t boundary = large ? huge_page_bytes : alignment_bytes;
   const std::size_t rounded = (bytes + boundary - 1) / boundary * boundary;
@@ -39,15 +40,34 @@ void* allocate_bytes(DeviceKind device, std::size_t bytes) {
   return data;
 }
 
-void free_bytes(DeviceKind device, void* data) noexcept {
+void free_bytes(MemoryKind memory, void* data) noexcept {
   if (data == nullptr) return;
-  device == DeviceKind::cuda ? cuda::release(data) : std::free(data);
+  switch (memory) {
+    case MemoryKind::host:
+      return std::free(data);
+    case MemoryKind::pinned:
+      return cuda::release_pinned(data);
+    case MemoryKind::device:
+      return cuda::release(data);
+  }
 }
 
-void zero_bytes(DeviceKind device, void* data, std::size_t bytes) {
+void zero_bytes(MemoryKind memory, void* data, std::size_t bytes) {
   if (bytes == 0) return;
-  if (device == DeviceKind::cuda) return cuda::zero(data, bytes);
+  if (memory == MemoryKind::device) return cuda::zero(data, bytes);
   std::memset(data, 0, bytes);
+}
+
+void copy_now(void* to, MemoryKind memory, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;
+  if (memory == MemoryKind::device) return cuda::copy_now(to, from, bytes, cuda::CopyDirection::to_device);
+  std::memcpy(to, from, bytes);
+}
+
+void copy_back_now(void* to, const void* from, MemoryKind memory, std::size_t bytes) {
+  if (bytes == 0) return;
+  if (memory == MemoryKind::device) return cuda::copy_now(to, from, bytes, cuda::CopyDirection::to_host);
+  std::memcpy(to, from, bytes);
 }
 
 }  // namespace switchyard::device

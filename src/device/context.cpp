@@ -8,11 +8,15 @@ Context::Context(int threads)
     : pool_(std::make_unique<ThreadPool>(threads)), workspace_(std::make_unique<Workspace>()) {}
 
 Context Context::cuda(int device_ordinal, int threads) {
-  Stream stream(device::cuda::open_stream(device_ordinal));
+  device::cuda::select_device(device_ordinal);
   Context context(threads);
   context.device_ = DeviceKind::cuda;
-  context.stream_ = std::move(stream);
-  context.workspace_ = std::make_unique<Workspace>(DeviceKind::cuda);
+  context.compute_ = Queue::cuda();
+  context.messages_ = Queue::cuda();
+  context.reached_ = Event::cuda();
+  for (Event& event : context.step_ended_) event = Event::cuda();
+  context.workspace_ = std::make_unique<Workspace>(MemoryKind::device);
+  for (auto& workspace : context.host_workspaces_) workspace = std::make_unique<Workspace>(MemoryKind::pinned);
   return context;
 }
 
@@ -23,8 +27,29 @@ Context Context::concurrent(int team_size) {
   return context;
 }
 
-void Context::synchronise() {
-  if (device_ == DeviceKind::cuda) device::cuda::synchronise(stream());
+void Context::reset_workspaces() {
+  workspace_->reset();
+  if (device_ == DeviceKind::cpu) return;
+  step_ended_[current_].record(compute_);
+  current_ = 1 - current_;
+  const index_t before = counters_.waits;
+  wait(step_ended_[current_]);
+  counters_.waits = before;  // not for this step
+  host_workspaces_[current_]->reset();
+}
+
+void Context::wait() {
+  if (device_ == DeviceKind::cpu) return;
+  reached_.record(compute_);
+  wait(reached_);
+}
+
+void Context::wait(const Event& event) {
+  if (device_ == DeviceKind::cpu) return;
+  ++counters_.waits;
+  while (!event.is_over()) {
+    if (look_.call != nullptr) look_.call(look_.of);
+  }
 }
 
 Context::~Context() = default;

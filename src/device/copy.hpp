@@ -12,6 +12,7 @@ namespace switchyard::device {
 // Bytes of `count` elements; ContractViolation unless both spans have as many.
 std::size_t matching_bytes(std::size_t from_count, std::size_t to_count, std::size_t element_bytes);
 
+void zero_bytes_on_device(Context& context, void* device, std::size_t bytes);
 void copy_bytes(Context& context, const void* from, void* to, std::size_t bytes, cuda::CopyDirection direction);
 
 // `host` may be changed when this returns. Kernels launched later see the values.
@@ -28,7 +29,12 @@ void copy_to_host(Context& context, std::type_identity_t<Span<const T>> device, 
              cuda::CopyDirection::to_host);
 }
 
-// Ordered between the kernels launched before and after. The two places do not overlap.
+// All bits 0. Ordered between the kernels launched before and after, as what follows.
+template <class T>
+void zero_on_device(Context& context, std::span<T> device) {
+  zero_bytes_on_device(context, device.data(), device.size_bytes());
+}
+// The two places do not overlap.
 template <class T>
 void copy_on_device(Context& context, std::type_identity_t<Span<const T>> from, std::span<T> to) {
   copy_bytes(context, from.data(), to.data(), matching_bytes(from.size(), to.size(), sizeof(T)),

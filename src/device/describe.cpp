@@ -148,6 +148,16 @@ MachineInfo describe_machine() {
   return machine;
 }
 
+std::string describe(const CudaDevice& device) {
+  return fmt::format("{}, compute capability {}.{}, {}", device.name, device.compute_capability / 10,
+                     device.compute_capability % 10, gibibytes(device.memory_bytes));
+}
+
+std::string versions_text(const CudaDevices& devices) {
+  const auto text = [](int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); };
+  return fmt::format("driver {}, runtime {}", text(devices.driver_version), text(devices.runtime_version));
+}
+
 std::string to_string(const MachineInfo& machine) {
   std::string sets;
   const auto add = [&](bool present, std::string_view name) {
@@ -165,12 +175,9 @@ std::string to_string(const MachineInfo& machine) {
       sets.empty() ? "none of avx2 avx512f avx512_bf16 amx_bf16" : sets, gibibytes(machine.memory_bytes),
       gibibytes(machine.available_bytes), machine.huge_pages);
   if (machine.cuda.count() == 0) text += fmt::format("CUDA devices: none ({})\n", machine.cuda.why_none);
-  for (int ordinal = 0; ordinal < machine.cuda.count(); ++ordinal) {
-    const CudaDevice& device = machine.cuda.devices[ordinal];
-    text += fmt::format("CUDA device {}: {}, compute capability {}.{}, {}\n", ordinal, device.name,
-                        device.compute_capability / 10, device.compute_capability % 10,
-                        gibibytes(device.memory_bytes));
-  }
+  for (int ordinal = 0; ordinal < machine.cuda.count(); ++ordinal)
+    text += fmt::format("CUDA device {}: {}\n", ordinal, describe(machine.cuda.devices[ordinal]));
+  if (machine.cuda.count() > 0) text += fmt::format("CUDA: {}\n", versions_text(machine.cuda));
   return text;
 }
 

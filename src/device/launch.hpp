@@ -1,8 +1,9 @@
 // Runs a kernel on the device of a Context. The only place that starts kernels.
 //
-// A file that launches is named under KERNELS in its room's CMakeLists.txt: a CUDA build compiles it with nvcc.
-// In any other file of a CUDA build these functions know the CPU only, and refuse a CUDA context. The two kinds
-// differ in namespace, so that the linker never takes one for the other.
+// A file that launches is named under KERNELS in its room's CMakeLists.txt: a CUDA build compiles it with nvcc
+// and SY_DEVICE_CODE, as tests/simgpu does with the compiler of the host. In any other file these functions
+// know the CPU only, and refuse a CUDA context. The two kinds differ in namespace, so that the linker never
+// takes one for the other.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 #include "device/cpu/concurrent_team.hpp"
 #include "device/team.hpp"
 #include "device/thread_pool.hpp"
-#if defined(__CUDACC__)
+#if defined(SY_DEVICE_CODE)
 #include "device/cuda/launch.cuh"
 #endif
 
@@ -25,7 +26,7 @@ namespace cpu {
 std::byte* thread_scratch(index_t bytes);
 }  // namespace cpu
 
-#if defined(__CUDACC__)
+#if defined(SY_DEVICE_CODE)
 inline namespace with_device_code {
 #else
 inline namespace host_code_only {
@@ -35,7 +36,7 @@ inline namespace host_code_only {
 template <class Functor>
 void for_each(Context& context, index_t count, const Functor& f) {
   if (context.device() == DeviceKind::cuda) {
-#if defined(__CUDACC__)
+#if defined(SY_DEVICE_CODE)
     return cuda::for_each(context, count, f);
 #else
     no_device_code();
@@ -52,7 +53,7 @@ void for_each(Context& context, index_t count, const Functor& f) {
 template <class Functor>
 void for_each_row(Context& context, index_t rows, const Functor& f) {
   if (context.device() == DeviceKind::cuda) {
-#if defined(__CUDACC__)
+#if defined(SY_DEVICE_CODE)
     return cuda::for_each_row(context, rows, f);
 #else
     no_device_code();

@@ -15,7 +15,7 @@ void* Workspace::allocate_aligned(std::size_t bytes) {
   if (blocks_.empty() || used_ + bytes > as_size(blocks_.back().count())) {
     // First, since it may throw: all that was handed out then stays as it is.
     blocks_.emplace_back(static_cast<index_t>(std::max({bytes, smallest_block_bytes, capacity_bytes()})),
-                         device_);
+                         memory_);
     used_before_ += used_;
     used_ = 0;
   }
@@ -30,7 +30,7 @@ void Workspace::reset() {
   used_before_ = 0;
   if (blocks_.size() > 1) {
     blocks_.clear();
-    blocks_.emplace_back(static_cast<index_t>(round_up(peak_ + peak_ / 8)), device_);
+    blocks_.emplace_back(static_cast<index_t>(round_up(peak_ + peak_ / 8)), memory_);
   }
 }
 

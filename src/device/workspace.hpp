@@ -14,7 +14,7 @@ namespace switchyard::device {
 // parallel_for get memory that was allocated before the loop. Contents are undefined until written.
 class Workspace {
  public:
-  explicit Workspace(DeviceKind device = DeviceKind::cpu) : device_(device) {}
+  explicit Workspace(MemoryKind memory = MemoryKind::host) : memory_(memory) {}
 
   template <class T>
   Span<T> allocate(index_t count) {
@@ -30,6 +30,7 @@ class Workspace {
   Mark mark() const { return {blocks_.size(), used_, used_before_}; }
   void release(const Mark& mark);
 
+  MemoryKind memory() const { return memory_; }
   std::size_t used_bytes() const { return used_before_ + used_; }
   std::size_t capacity_bytes() const;
   std::size_t peak_bytes() const { return peak_; }
@@ -37,7 +38,7 @@ class Workspace {
  private:
   void* allocate_aligned(std::size_t bytes);
 
-  DeviceKind device_;
+  MemoryKind memory_;
   std::vector<Buffer<std::byte>> blocks_;  // the last one is the one in use
   std::size_t used_ = 0;                   // in the last block
   std::size_t used_before_ = 0;            // in the blocks before it

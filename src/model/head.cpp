@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/error.hpp"
@@ -40,10 +39,6 @@ Scores allocate_scores(device::Workspace& workspace, index_t samples) {
 Scores allocate_value_scores(device::Workspace& workspace, index_t samples, index_t targets) {
   return {.losses = workspace.allocate<float>(samples),
           .values = tensor::allocate_matrix(workspace, samples, targets)};
-}
-
-std::int32_t Head::class_of(const float* row) const {
-  return static_cast<std::int32_t>(std::max_element(row, row + outputs_) - row);
 }
 
 }  // namespace switchyard::model

@@ -7,6 +7,7 @@
 #include "base/span.hpp"
 #include "model/options.hpp"
 #include "moe/layer.hpp"
+#include "ops/moe/counts.hpp"
 
 namespace switchyard::model {
 
@@ -34,7 +35,7 @@ class Head {
   // Of an expert.
   index_t outputs() const { return outputs_; }
   // The class that one expert's output row names.
-  virtual std::int32_t class_of(const float* row) const;
+  virtual ops::NamedClass names() const { return ops::NamedClass::largest; }
 
   // What is true of the samples are the batch's labels, or its targets.
   virtual Scores forward(device::Context& context, const moe::LayerOutput& output, const nn::Batch& batch) = 0;

@@ -3,16 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "base/error.hpp"
-#include "device/thread_pool.hpp"
+#include "device/copy.hpp"
+#include "device/transfer.hpp"
 #include "nn/shard_sums.hpp"
-#include "ops/reduce.hpp"
+#include "ops/moe/slots.hpp"
+#include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::model {
+namespace {
+
+constexpr index_t own_counts = 2;
+
+}  // namespace
+
 Mixture::Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources,
                  const Outline& outline)
     : resources_(resources),
@@ -24,6 +33,9 @@ Mixture::Mixture(const ModelOptions& mixture, const Task& task, comm::Resources 
       options_(outline.layers.front()),
       layer_(options_, resources, moe::Placement::make(mixture.moe, resources.communicator.size())) {
   layer_.add_norms(norm_table_);
+  // Behind the model's own counts: samples, and errors of classes.
+  counted_ = moe::count_places(statistics().routing(), own_counts);
+  if (task_.targets == 0) counted_.columns.errors = 1;
 }
 
 moe::Statistics Mixture::statistics() const {
@@ -46,119 +58,149 @@ Score Mixture::worst_score() const {
   return {kind_of(loss_).of_distributions ? "loss" : "mean_squared_error", std::numeric_limits<double>::max()};
 }
 
-void Mixture::forward(const nn::Pass& pass, moe::Statistics& statistics) {
+index_t Mixture::sum_count() const {
+  return first_of_layer() + sums_.width() + std::ssize(moe::regulariser_kinds());
+}
+
+void Mixture::forward(const nn::Pass& pass, moe::BatchFigures figures) {
   output_ = layer_.forward(pass);
   pass.clock.enter(Phase::combine);
   scores_ = head_->forward(pass.context, output_, pass.batch);
-  if (pass.is_training() && !pass.batch.weights.empty()) {
-    for (index_t n = 0; n < output_.routing.samples; ++n) scores_.losses[n] *= pass.batch.weights[n];
-  }
+  if (pass.is_training() && !pass.batch.weights.empty())
+    ops::weigh_losses(pass.context, pass.batch.weights, scores_.losses);
   pass.clock.enter(Phase::other);
-  count(pass, statistics);
-  statistics.samples() += output_.routing.samples;
-  sums_.measure(pass, layer_.router(), output_.routing);
-  collect(pass, statistics);
-  expect_finite(statistics);
+  count(pass, figures.counts);
+  sum(pass, figures.sums);
 }
 
-void Mixture::count(const nn::Pass& pass, moe::Statistics& statistics) const {
-  if (task_.targets > 0) {
-    moe::count_choices(pass.batch, layer_.plan(), output_.routing, statistics.routing(),
-                       [](index_t, index_t, index_t) {});
-    return;
-  }
-  moe::count_choices(pass.batch, layer_.plan(), output_.routing, statistics.routing(),
-                     [&](index_t n, index_t slot, index_t expert) {
-                       const std::int32_t label = pass.batch.labels[n];
-                       statistics.errors() += scores_.predicted[n] != label ? 1 : 0;
-                       ++statistics.routing().by_label(label, expert);
-                       // Of an expert that did not see the sample, the whole model's.
-                       ++statistics.routing().by_prediction(
-                           output_.routing.is_dropped(slot) ? scores_.predicted[n]
-                                                            : head_->class_of(output_.slot_rows().row(slot)),
-                           expert);
-                     });
+void Mixture::count(const nn::Pass& pass, Span<std::int64_t> counts) const {
+  const nn::Batch& batch = pass.batch;
+  moe::CountPlaces places = counted_;
+  if (batch.groups.empty() && task_.classes > 0) places.columns.by_group = -1;
+  moe::add_counts(pass.context, places, layer_.plan(), output_.routing,
+                  {.labels = batch.labels.data(),
+                   .predicted = scores_.predicted.data(),
+                   .groups = batch.groups.empty() ? nullptr : batch.groups.data(),
+                   .outputs = output_.slot_rows(),
+                   .names = head_->names()},
+                  std::array{ops::KnownCount{0, 1, output_.routing.samples}}, counts);
+}
+
+void Mixture::sum(const nn::Pass& pass, Span<double> sums) {
+  device::Context& context = pass.context;
+  const index_t of_layer = first_of_layer();
+  const index_t width = of_layer + sums_.width();
+  sums_.measure(pass, layer_.router(), output_.routing);
+  const nn::ShardSums shards(pass, width);
+  const ops::TileSums of_shards = shards.of(pass.tiles());
+  ops::RowFigures figures;
+  figures.add(scores_.losses, of_shards, Columns::task_loss);
+  if (!pass.is_training())
+    figures.add(head_->likelihood_losses(context, output_, pass.batch, scores_), of_shards,
+                Columns::likelihood_loss);
+  if (task_.targets > 0)
+    ops::add_squared_differences(context, of_shards.from(Columns::of_targets), scores_.values,
+                                 pass.batch.targets);
+  sums_.add_shards(context, of_shards.from(of_layer), figures);
+  ops::add_figures(context, of_shards, figures);
+  const Span<const double> of_batch = shards.join(pass, sums.first(width));
+  if (!sums_.has_regularisers()) return;
+  const Span<double> losses = pass.workspace().allocate<double>(std::ssize(moe::regulariser_kinds()));
+  device::zero_on_device<double>(context, losses);
+  sums_.complete(context, of_batch.subspan(of_layer), pass.tiles().total_rows(), pass.batch.share, losses);
+  ops::add_scaled(context, losses, pass.batch.share, sums.subspan(width));
+}
+
+void Mixture::read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
+                   Vector<double>& regularisers) const {
+  statistics.set_counts(counts);
+  statistics.routing().is_limited = output_.routing.is_limited;
+  statistics.task_loss_sum = sums[Columns::task_loss];
+  statistics.likelihood_loss_sum = sums[Columns::likelihood_loss];
+  std::ranges::copy(sums.subspan(Columns::of_targets, task_.targets), statistics.squared_errors.begin());
+  sums_.read(sums.subspan(first_of_layer()), statistics.routing());
+  const Span<const double> losses = sums.subspan(first_of_layer() + sums_.width());
+  regularisers.assign(losses.begin(), losses.end());
+}
+
+void Mixture::expect_finite(const moe::Statistics& statistics, Span<const double> sums) const {
+  if (!std::isfinite(statistics.task_loss_sum))
+    throw_agreed(ErrorKind::numeric, fmt::format("the loss is {}", statistics.task_loss_sum));
+  if (!moe::RoutingSums::all_finite(sums.subspan(first_of_layer())))
+    throw_agreed(ErrorKind::numeric, "a score of the gate is not finite");
+}
+
+void Mixture::after_update(device::Context& context, Span<const std::int64_t> counts) {
+  layer_.after_update(
+      context, counts.subspan(own_counts + moe::RoutingStatistics::first_load, options_.routing.experts));
 }
 
 std::optional<Predictions> Mixture::predictions(const nn::Pass& pass) {
+  device::Context& context = pass.context;
   const moe::Routing& routing = output_.routing;
-  device::Workspace& workspace = pass.workspace();
-  const tensor::Matrix weights = tensor::allocate_matrix(workspace, routing.samples, routing.slots);
-  for (index_t n = 0; n < routing.samples; ++n) {
-    for (index_t k = 0; k < routing.slots; ++k)
-      weights.row(n)[k] = routing.is_dropped(n * routing.slots + k) ? 0.0F : routing.weights.row(n)[k];
-  }
+  const auto on_host = [&](tensor::ConstMatrix m) {
+    const Span<const float> values = device::fetch(context, Span<const float>(m.data, m.rows * m.cols));
+    return tensor::ConstMatrix(values.data(), m.rows, m.cols);
+  };
   Predictions predictions{.slots = routing.slots,
-                          .experts = routing.experts,
-                          .gate_weights = weights,
+                          .experts = device::fetch<const std::int32_t>(context, routing.experts),
+                          .gate_weights = gate_weights(context),
                           .expert_outputs = output_.slot_rows(),
-                          .dropped = routing.dropped};
-  if (task_.targets > 0) {
-    predictions.values = scores_.values;
-    return predictions;
+                          .dropped = device::fetch<const std::uint8_t>(context, routing.dropped)};
+  if (context.memory() == device::MemoryKind::device) {
+    const tensor::RowSource& rows = output_.slot_rows();
+    const tensor::Matrix copy = tensor::allocate_matrix(pass.workspace(), rows.rows, rows.cols);
+    ops::gather_rows(context, rows, copy);
+    predictions.expert_outputs = on_host(copy);
   }
-  predictions.predicted = workspace.allocate<std::int32_t>(routing.samples);
-  std::ranges::copy(scores_.predicted, predictions.predicted.begin());
-  predictions.probabilities = probabilities(pass);
+  if (task_.targets > 0) {
+    predictions.values = on_host(scores_.values);
+  } else {
+    // Before probabilities() lets the head write anew what it says of a batch.
+    const Span<std::int32_t> predicted = pass.workspace().allocate<std::int32_t>(routing.samples);
+    device::copy_on_device<std::int32_t>(context, scores_.predicted, predicted);
+    predictions.predicted = device::fetch<const std::int32_t>(context, predicted);
+    predictions.probabilities = probabilities(pass);
+  }
+  context.wait();
   return predictions;
 }
 
-// A class's probability is what the likelihood of evaluations would be of, were it the label.
-tensor::Matrix Mixture::probabilities(const nn::Pass& pass) {
+// [N, K] on the host: 0 where the expert had no place left. Waits.
+tensor::ConstMatrix Mixture::gate_weights(device::Context& context) const {
+  const moe::Routing& routing = output_.routing;
+  const index_t count = routing.samples * routing.slots;
+  const Span<const float> weights = device::fetch(context, Span<const float>(routing.weights.data, count));
+  const Span<const std::uint8_t> dropped = device::fetch<const std::uint8_t>(context, routing.dropped);
+  context.wait();
+  const Span<float> kept = context.host_workspace().allocate<float>(count);
+  for (index_t s = 0; s < count; ++s) kept[s] = dropped.empty() || dropped[s] == 0 ? weights[s] : 0.0F;
+  return {kept.data(), routing.samples, routing.slots};
+}
+
+// On the host. A class's probability is what the likelihood of evaluations would be of, were it the label.
+// Waits for each.
+tensor::ConstMatrix Mixture::probabilities(const nn::Pass& pass) {
+  device::Context& context = pass.context;
   const index_t samples = output_.routing.samples;
   device::Workspace& workspace = pass.workspace();
-  const tensor::Matrix probabilities = tensor::allocate_matrix(workspace, samples, task_.classes);
+  const tensor::Matrix probabilities =
+      tensor::allocate_matrix(context.host_workspace(), samples, task_.classes);
   const Span<std::int32_t> label = workspace.allocate<std::int32_t>(samples);
   nn::Batch asked = pass.batch;
   asked.labels = label;
-  const device::Workspace::Mark mark = workspace.mark();
   for (index_t c = 0; c < task_.classes; ++c) {
-    std::ranges::fill(label, static_cast<std::int32_t>(c));
-    const Scores scores = head_->forward(pass.context, output_, asked);
-    const Span<const float> losses = head_->likelihood_losses(pass.context, output_, asked, scores);
+    const device::Workspace::Mark mark = workspace.mark();
+    ops::fill(context, static_cast<std::int32_t>(c), label);
+    const Scores scores = head_->forward(context, output_, asked);
+    const Span<const float> losses =
+        device::fetch(context, head_->likelihood_losses(context, output_, asked, scores));
+    context.wait();
     for (index_t n = 0; n < samples; ++n)
-      probabilities.row(n)[c] = static_cast<float>(std::exp(-static_cast<double>(losses[n])));
+      probabilities(n, c) = static_cast<float>(std::exp(-static_cast<double>(losses[n])));
     workspace.release(mark);
   }
   return probabilities;
-}
-
-void Mixture::expect_finite(const moe::Statistics& statistics) const {
-  if (std::isfinite(statistics.task_loss_sum) && sums_.all_finite()) return;
-  const std::string what = std::isfinite(statistics.task_loss_sum)
-                               ? std::string("a score of the gate is not finite")
-                               : fmt::format("the loss is {}", statistics.task_loss_sum);
-  throw_agreed(ErrorKind::numeric, what);
-}
-
-// Sums over the global batch: those of the losses, then of the targets' squared errors, then the layer's.
-void Mixture::collect(const nn::Pass& pass, moe::Statistics& statistics) {
-  enum : index_t { task_loss, likelihood_loss, of_targets };
-  const index_t of_layer = of_targets + task_.targets;
-  Span<const float> likelihood_losses;
-  if (!pass.is_training())
-    likelihood_losses = head_->likelihood_losses(pass.context, output_, pass.batch, scores_);
-  const nn::ShardSums shards(pass, of_layer + sums_.width());
-  pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
-    const IndexRange rows = pass.tiles().rows(tile);
-    const Span<double> sums = shards.of(tile);
-    ops::add_sum(pass.context, scores_.losses.subspan(rows.begin, rows.size()), sums[task_loss]);
-    if (!likelihood_losses.empty()) {
-      ops::add_sum(pass.context, likelihood_losses.subspan(rows.begin, rows.size()), sums[likelihood_loss]);
-    }
-    for (index_t n = rows.begin; n < rows.end; ++n) {
-      for (index_t t = 0; t < task_.targets; ++t) {
-        const double error = static_cast<double>(scores_.values(n, t)) - pass.batch.targets(n, t);
-        sums[of_targets + t] += error * error;
-      }
-    }
-    sums_.add_shard(pass.context, rows, sums.subspan(of_layer));
-  });
-  const Span<const double> sums = shards.join(pass);
-  statistics.task_loss_sum = sums[task_loss];
-  statistics.likelihood_loss_sum = sums[likelihood_loss];
-  std::ranges::copy(sums.subspan(of_targets, task_.targets), statistics.squared_errors.begin());
-  sums_.complete(sums.subspan(of_layer), pass.tiles().total_rows(), statistics.routing());
 }
 
 void Mixture::backward(const nn::Pass& pass) {
@@ -166,22 +208,9 @@ void Mixture::backward(const nn::Pass& pass) {
   const moe::SlotGradients gradients = layer_.begin_backward(pass);
   const auto scale = static_cast<float>(pass.batch.row_weight());
   head_->backward(pass.context, output_, pass.batch, scale, gradients);
-  if (!pass.batch.weights.empty()) weigh(pass, gradients);
-  layer_.backward(pass, output_, gradients, sums_.regulariser_gradients(pass));
-}
-
-// A sample's gradients times its weight.
-void Mixture::weigh(const nn::Pass& pass, const moe::SlotGradients& gradients) const {
-  const tensor::RowTarget rows = gradients.slot_rows();
-  for (index_t n = 0; n < output_.routing.samples; ++n) {
-    const float weight = pass.batch.weights[n];
-    for (index_t k = 0; k < output_.routing.slots; ++k) {
-      gradients.slots(n, k) *= weight;
-      if (rows.cols == 0) continue;  // experts are frozen
-      float* const row = rows.row(n * output_.routing.slots + k);
-      for (index_t c = 0; c < rows.cols; ++c) row[c] *= weight;
-    }
-  }
+  if (!pass.batch.weights.empty())
+    ops::weigh_gradients(pass.context, pass.batch.weights, gradients.slots, gradients.slot_rows());
+  layer_.backward(pass, output_, gradients, sums_.regulariser_gradients());
 }
 
 }  // namespace switchyard::model

@@ -12,21 +12,24 @@
 
 namespace switchyard::model {
 
-// L = the head's mean over the global batch + regularisers. forward() also throws NumericError if a score
-// of the gate is not finite.
+// L = the head's mean over the global batch + regularisers. Scores that must be finite are the gate's.
 class Mixture final : public Model {
  public:
   Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources)
       : Mixture(mixture, task, resources, outline(mixture, task)) {}
 
   moe::Statistics statistics() const override;
-  void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
+  index_t sum_count() const override;
+  index_t count_count() const override { return counted_.columns.width; }
+  void forward(const nn::Pass& pass, moe::BatchFigures figures) override;
+  void read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
+            Vector<double>& regularisers) const override;
+  void expect_finite(const moe::Statistics& statistics, Span<const double> sums) const override;
   std::optional<Predictions> predictions(const nn::Pass& pass) override;
-  const Vector<double>& regulariser_losses() const override { return sums_.regulariser_losses(); }
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override { layer_.reduce_gradients(pass); }
   void gather_updated_values() override { layer_.gather_updated_values(resources_.context); }
-  void after_update(const moe::Statistics& statistics) override { layer_.after_update(statistics.routing()); }
+  void after_update(device::Context& context, Span<const std::int64_t> counts) override;
   void values_changed() override { layer_.values_changed(resources_.context, moe::Layer::Changed::all); }
 
   std::vector<nn::ParameterSlice> slices() override { return layer_.slices(norm_table_); }
@@ -41,11 +44,16 @@ class Mixture final : public Model {
 
  private:
   Mixture(const ModelOptions& mixture, const Task& task, comm::Resources resources, const Outline& outline);
-  void count(const nn::Pass& pass, moe::Statistics& statistics) const;
-  void collect(const nn::Pass& pass, moe::Statistics& statistics);
-  void weigh(const nn::Pass& pass, const moe::SlotGradients& gradients) const;
-  tensor::Matrix probabilities(const nn::Pass& pass);
-  void expect_finite(const moe::Statistics& statistics) const;
+  // In the order of a batch's sums: those of the losses, then of the targets' squared errors, then the layer's,
+  // then the regularisers' losses.
+  struct Columns {
+    enum : index_t { task_loss, likelihood_loss, of_targets };
+  };
+  index_t first_of_layer() const { return Columns::of_targets + task_.targets; }
+  void count(const nn::Pass& pass, Span<std::int64_t> counts) const;
+  void sum(const nn::Pass& pass, Span<double> sums);
+  tensor::ConstMatrix gate_weights(device::Context& context) const;
+  tensor::ConstMatrix probabilities(const nn::Pass& pass);
 
   comm::Resources resources_;
   Task task_;
@@ -55,6 +63,7 @@ class Mixture final : public Model {
   moe::RoutingSums sums_;
   moe::LayerOptions options_;
   moe::Layer layer_;
+  moe::CountPlaces counted_;
   nn::NormTable norm_table_;
 
   // Of the batch between forward and backward; memory of the step.

@@ -6,6 +6,8 @@
 
 #include "base/error.hpp"
 #include "device/allowed_memory.hpp"
+#include "device/copy.hpp"
+#include "device/transfer.hpp"
 #include "model/mixture.hpp"
 #include "model/outline.hpp"
 #include "model/token_model.hpp"
@@ -40,6 +42,20 @@ void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
 }
 
 }  // namespace
+
+void measure(Model& model, const nn::Pass& pass, moe::Statistics& statistics, Vector<double>& regularisers) {
+  device::Context& context = pass.context;
+  const moe::BatchFigures figures{context.workspace().allocate<double>(model.sum_count()),
+                                  context.workspace().allocate<std::int64_t>(model.count_count())};
+  device::zero_on_device<double>(context, figures.sums);
+  device::zero_on_device<std::int64_t>(context, figures.counts);
+  model.forward(pass, figures);
+  const Span<const double> sums = device::fetch<const double>(context, figures.sums);
+  const Span<const std::int64_t> counts = device::fetch<const std::int64_t>(context, figures.counts);
+  context.wait();
+  model.read(sums, counts, statistics, regularisers);
+  model.expect_finite(statistics, sums);
+}
 
 std::unique_ptr<TokenModel> make_token_model(const ModelOptions& options, const Task& task,
                                              comm::Resources resources) {

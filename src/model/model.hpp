@@ -13,6 +13,7 @@
 
 #include "comm/resources.hpp"
 #include "model/options.hpp"
+#include "moe/figures.hpp"
 #include "moe/statistics.hpp"
 #include "nn/cost.hpp"
 #include "nn/parameter_slice.hpp"
@@ -37,14 +38,16 @@ struct Score {
   double value = 0;
 };
 
-// What a model says of each of N samples. Each has K slots: an expert that answered, and its weight.
+// What a model says of each of N samples. Each has K slots: an expert that answered, and its weight. The host's
+// memory.
 struct Predictions {
-  index_t slots = 0;                  // K
-  Span<std::int32_t> predicted = {};  // [N], the class
-  tensor::Matrix probabilities = {};  // [N, C], of the classes
-  tensor::Matrix values = {};  // [N, T], in place of both where labels are real numbers, scaled as they are
-  Span<std::int32_t> experts = {};        // [N, K]
-  tensor::Matrix gate_weights = {};       // [N, K], 0 where the expert had no place left (moe.capacity)
+  index_t slots = 0;                        // K
+  Span<const std::int32_t> predicted = {};  // [N], the class
+  tensor::ConstMatrix probabilities = {};   // [N, C], of the classes
+  tensor::ConstMatrix values =
+      {};  // [N, T], in place of both where labels are real numbers, scaled as they are
+  Span<const std::int32_t> experts = {};  // [N, K]
+  tensor::ConstMatrix gate_weights = {};  // [N, K], 0 where the expert had no place left (moe.capacity)
   tensor::RowSource expert_outputs = {};  // [N * K, outputs of an expert], slot by slot
   Span<const std::uint8_t> dropped = {};  // [N * K], 1 where that is not there; empty: nowhere
 };
@@ -57,23 +60,32 @@ class Model {
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  // Of the size that forward() fills. Local.
+  // Of the size that read() fills. Local.
   virtual moe::Statistics statistics() const = 0;
-  // Forward and loss. On return `statistics` holds the batch's sums over all ranks, and the counts of this rank
-  // (they are summed where the step agrees). Throws NumericError on all ranks if the loss is not finite.
-  virtual void forward(const nn::Pass& pass, moe::Statistics& statistics) = 0;
-  // Of this rank's samples of that batch, in evaluation; memory of the step. Nothing of a model of tokens.
-  // Local.
+  // How many sums and counts a batch has. Local.
+  virtual index_t sum_count() const = 0;
+  virtual index_t count_count() const = 0;
+  // Forward and loss. Adds the batch's figures to what is in `figures`; regularisers count by batch.share.
+  // Waits for nothing that it measures, and takes any number: see expect_finite().
+  virtual void forward(const nn::Pass& pass, moe::BatchFigures figures) = 0;
+  // From figures of one batch or several, on the host, to statistics, and to the regularisers' losses in the
+  // order of moe::regulariser_kinds(). Whether experts were limited is known of the last batch. Local.
+  virtual void read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
+                    Vector<double>& regularisers) const = 0;
+  // Throws NumericError if the loss of these figures is not finite, or a score by which experts were chosen: on
+  // all ranks alike, whose sums are the same. `statistics` are those that read() made of `sums`.
+  virtual void expect_finite(const moe::Statistics& statistics, Span<const double> sums) const = 0;
+  // Of this rank's samples of the last batch, in evaluation; memory of the step. Waits. Nothing of a model of
+  // tokens. Local.
   virtual std::optional<Predictions> predictions(const nn::Pass& /*pass*/) { return {}; }
-  // Of that batch, in the order of moe::regulariser_kinds(). Local.
-  virtual const Vector<double>& regulariser_losses() const = 0;
   // Gradients of all activations, then of all parameters.
   virtual void backward(const nn::Pass& pass) = 0;
   virtual void reduce_gradients(const nn::Pass& pass) = 0;
   // After the update of slices(): every rank gets what the others changed.
   virtual void gather_updated_values() = 0;
-  // Then, with the counts of all ranks and parts of the batch: what moves without a gradient. Local.
-  virtual void after_update(const moe::Statistics& statistics) = 0;
+  // Then, with the counts of all ranks and parts of the batch, in the memory of the context: what moves without
+  // a gradient. Local.
+  virtual void after_update(device::Context& context, Span<const std::int64_t> counts) = 0;
   // After parameters() were written from outside. Local.
   virtual void values_changed() = 0;
 
@@ -96,6 +108,10 @@ class Model {
  protected:
   Model() = default;
 };
+
+// Forward of a batch whose figures the host reads at once: statistics and regularisers' losses of that batch
+// alone. Waits; throws as Model::expect_finite(). Collective.
+void measure(Model& model, const nn::Pass& pass, moe::Statistics& statistics, Vector<double>& regularisers);
 
 // Throws ConfigError, and OutOfMemory for a model that no memory of this host would hold. Local.
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources);

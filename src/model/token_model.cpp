@@ -2,18 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
-#include "device/thread_pool.hpp"
-#include "ops/reduce.hpp"
+#include "device/copy.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::model {
 namespace {
+
+constexpr index_t own_counts = 2;
 
 // Each place where numbers are dropped has draws of its own.
 ops::Dropout dropout_of(const ModelOptions& options, const std::string& place) {
@@ -28,12 +29,16 @@ std::unique_ptr<nn::Module> TokenModel::make_body(const ModelOptions& options, c
         *mixture, resources_, moe::Placement::make(options.moe, resources_.communicator.size()));
     const std::string& scope = mixture->layer.scope;
     mixtures_.push_back(
-        {scope.substr(0, scope.size() - 1), module.get(), &module->mixture(), mixture->sub_heads});
+        {scope.substr(0, scope.size() - 1), module.get(), &module->mixture(), mixture->sub_heads, {}});
     return module;
   }
+  const auto in_memory = [&](auto of_module) {
+    of_module.network.memory = resources_.context.memory();
+    return of_module;
+  };
   if (const auto* const attention = std::get_if<nn::CausalAttentionOptions>(&branch.body))
-    return std::make_unique<nn::CausalAttention>(*attention, resources_.data_plane);
-  return std::make_unique<nn::NetworkModule>(std::get<nn::NetworkModuleOptions>(branch.body),
+    return std::make_unique<nn::CausalAttention>(in_memory(*attention), resources_.data_plane);
+  return std::make_unique<nn::NetworkModule>(in_memory(std::get<nn::NetworkModuleOptions>(branch.body)),
                                              resources_.data_plane);
 }
 
@@ -55,60 +60,69 @@ TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Reso
       cost_(outline.cost()),
       embedding_(trunk_, outline.embedding),
       dropout_(dropout_of(options, "embedding")),
-      norm_(trunk_, "norm", width_),
-      regulariser_losses_(std::ssize(moe::regulariser_kinds())) {
+      norm_(trunk_, "norm", width_) {
   for (const Branch& branch : outline.branches) add_branch(options, branch);
-  trunk_.hold(resources.data_plane, options.seed);
+  trunk_.hold(resources.data_plane, options.seed, resources.context.memory());
   // Unit 0 is the trunk.
   trunk_.add_norms(norm_table_);
   for (const auto& branch : branches_) branch->body().add_norms(norm_table_);
+  place_figures();
 }
 
 moe::Statistics TokenModel::statistics() const {
   std::vector<moe::Statistics::Layer> layers;
-  for (const auto& [name, body, module, rows_per_token] : mixtures_) {
-    const index_t experts = module->layer().router().options().experts;
-    layers.push_back(
-        {name, moe::RoutingStatistics(experts, {.groups = task_.groups, .group = "domain", .row = "token"})});
+  for (const Mixture& mixture : mixtures_) {
+    const index_t experts = mixture.module->layer().router().options().experts;
+    layers.push_back({mixture.name, moe::RoutingStatistics(
+                                        experts, {.groups = task_.groups, .group = "domain", .row = "token"})});
   }
   moe::Statistics statistics(std::move(layers));
   statistics.group_names = task_.group_names;
   return statistics;
 }
 
-index_t TokenModel::sum_count() const {
-  index_t count = 1;
-  for (const Mixture& mixture : mixtures_) count += mixture.module->sums().width();
-  return count;
+// Behind the model's own: two sums of losses; and counts of samples and errors.
+void TokenModel::place_figures() {
+  const moe::Statistics empty = statistics();
+  first_loss_ = Columns::of_layers;
+  count_count_ = own_counts;
+  for (std::size_t m = 0; m < mixtures_.size(); ++m) {
+    Mixture& mixture = mixtures_[m];
+    mixture.first_sum = first_loss_;
+    first_loss_ += mixture.module->sums().width();
+    mixture.counted = moe::count_places(empty.layers[m].routing);
+    mixture.first_count = count_count_;
+    count_count_ += mixture.counted.columns.width;
+  }
 }
 
-void TokenModel::forward(const nn::Pass& of_batch, moe::Statistics& statistics) {
+void TokenModel::forward(const nn::Pass& of_batch, moe::BatchFigures figures) {
   trace_.clear();
   const nn::Pass pass = own(of_batch);
+  device::Context& context = pass.context;
   pass.clock.enter(Phase::other);
-  const nn::ShardSums sums(pass, sum_count());
+  const nn::ShardSums shards(pass, first_loss_);
   tensor::Matrix x = embedding_.forward(pass);
   if (dropout_.probability > 0 && pass.is_training())
-    ops::dropout(pass.context, dropout_, pass.batch.step, pass.batch.ids, x, x);
-  std::size_t mixture = 0;
-  index_t first_sum = 1;  // of its own, behind the loss and those of the layers before
+    ops::dropout(context, dropout_, pass.batch.step, pass.batch.ids, x, x);
+  auto mixture = mixtures_.begin();
   for (const auto& branch : branches_) {
     x = branch->forward(pass, x, [&] {
-      if (mixture == mixtures_.size() || mixtures_[mixture].body != &branch->body()) return;
-      count(pass, mixture, sums, first_sum, statistics);
-      first_sum += mixtures_[mixture++].module->sums().width();
+      if (mixture != mixtures_.end() && mixture->body == &branch->body())
+        measure(pass, *mixture++, shards, figures.counts);
     });
   }
   const nn::TokenEmbedding::Scores scores = embedding_.score(pass, norm_.forward(pass, x));
-  for (index_t n = 0; n < x.rows; ++n)
-    statistics.errors() += scores.predicted[n] != pass.batch.labels[n] ? 1 : 0;
-  statistics.samples() += x.rows;
-  pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
-    const IndexRange rows = pass.tiles().rows(tile);
-    ops::add_sum(pass.context, scores.losses.subspan(rows.begin, rows.size()), sums.of(tile)[0]);
-  });
-  collect(pass, sums, statistics);
-  expect_finite(statistics);
+  ops::add_counts(context,
+                  {.rows = x.rows, .labels = pass.batch.labels.data(), .predicted = scores.predicted.data()},
+                  {.errors = 1, .width = own_counts}, std::array{ops::KnownCount{0, 1, x.rows}},
+                  figures.counts.first(own_counts));
+  const ops::TileSums sums = shards.of(pass.tiles());
+  ops::RowFigures losses;
+  losses.add(scores.losses, sums, Columns::task_loss);
+  if (!pass.is_training()) losses.add(scores.losses, sums, Columns::likelihood_loss);
+  ops::add_figures(context, sums, losses);
+  complete(pass, shards, figures.sums);
 }
 
 tensor::Matrix TokenModel::logits(const nn::Pass& of_batch) {
@@ -120,41 +134,48 @@ tensor::Matrix TokenModel::logits(const nn::Pass& of_batch) {
   return embedding_.logits(pass, norm_.forward(pass, x));
 }
 
-void TokenModel::count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards,
-                       index_t first_sum, moe::Statistics& statistics) {
-  const Mixture& counted = mixtures_[mixture];
-  const index_t rows_per_token = counted.rows_per_token;
-  counted.module->count(statistics.layers[mixture].routing);
-  pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
-    const IndexRange rows = pass.tiles().rows(tile);
-    counted.module->sums().add_shard(pass.context, {rows.begin * rows_per_token, rows.end * rows_per_token},
-                                     shards.of(tile).subspan(first_sum));
-  });
+void TokenModel::measure(const nn::Pass& pass, const Mixture& mixture, const nn::ShardSums& shards,
+                         Span<std::int64_t> counts) {
+  mixture.module->add_counts(pass.context, mixture.counted,
+                             counts.subspan(mixture.first_count, mixture.counted.columns.width));
+  mixture.module->add_shards(pass, shards, mixture.first_sum);
 }
 
-// Sums over the global batch: the loss, then each layer's.
-void TokenModel::collect(const nn::Pass& pass, const nn::ShardSums& shards, moe::Statistics& statistics) {
-  Span<const double> sums = shards.join(pass);
-  statistics.task_loss_sum = sums[0];
-  statistics.likelihood_loss_sum = pass.is_training() ? 0.0 : sums[0];
-  sums = sums.subspan(1);
-  std::ranges::fill(regulariser_losses_, 0.0);
-  for (std::size_t m = 0; m < mixtures_.size(); ++m) {
-    moe::RoutingSums& of_layer = mixtures_[m].module->sums();
-    of_layer.complete(sums.first(of_layer.width()), pass.tiles().total_rows() * mixtures_[m].rows_per_token,
-                      statistics.layers[m].routing);
-    sums = sums.subspan(of_layer.width());
-    const Vector<double>& losses = of_layer.regulariser_losses();
-    for (std::size_t kind = 0; kind < losses.size(); ++kind) regulariser_losses_[kind] += losses[kind];
+// Losses of all layers are added up before they count by the batch's share.
+void TokenModel::complete(const nn::Pass& pass, const nn::ShardSums& shards, Span<double> sums) {
+  const Span<const double> of_batch = shards.join(pass, sums.first(first_loss_));
+  const Span<double> losses = pass.workspace().allocate<double>(std::ssize(moe::regulariser_kinds()));
+  device::zero_on_device<double>(pass.context, losses);
+  bool any = false;
+  for (const Mixture& mixture : mixtures_) {
+    moe::RoutingSums& of_layer = mixture.module->sums();
+    of_layer.complete(pass.context, of_batch.subspan(mixture.first_sum, of_layer.width()),
+                      pass.tiles().total_rows() * mixture.rows_per_token, pass.batch.share, losses);
+    any = any || of_layer.has_regularisers();
   }
+  if (any) ops::add_scaled(pass.context, losses, pass.batch.share, sums.subspan(first_loss_));
 }
 
-void TokenModel::expect_finite(const moe::Statistics& statistics) const {
+void TokenModel::read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
+                      Vector<double>& regularisers) const {
+  statistics.set_counts(counts);
+  statistics.task_loss_sum = sums[Columns::task_loss];
+  statistics.likelihood_loss_sum = sums[Columns::likelihood_loss];
+  for (std::size_t m = 0; m < mixtures_.size(); ++m) {
+    moe::RoutingStatistics& of_layer = statistics.layers[m].routing;
+    of_layer.is_limited = mixtures_[m].module->is_limited();
+    mixtures_[m].module->sums().read(sums.subspan(mixtures_[m].first_sum), of_layer);
+  }
+  const Span<const double> losses = sums.subspan(first_loss_);
+  regularisers.assign(losses.begin(), losses.end());
+}
+
+void TokenModel::expect_finite(const moe::Statistics& statistics, Span<const double> sums) const {
   if (!std::isfinite(statistics.task_loss_sum))
     throw_agreed(ErrorKind::numeric, fmt::format("the loss is {}", statistics.task_loss_sum));
-  for (const auto& [name, body, module, rows_per_token] : mixtures_) {
-    if (!module->sums().all_finite())
-      throw_agreed(ErrorKind::numeric, fmt::format("a score of the router of {} is not finite", name));
+  for (const Mixture& mixture : mixtures_) {
+    if (!moe::RoutingSums::all_finite(sums.subspan(mixture.first_sum)))
+      throw_agreed(ErrorKind::numeric, fmt::format("a score of the router of {} is not finite", mixture.name));
   }
 }
 
@@ -178,9 +199,12 @@ void TokenModel::gather_updated_values() {
   for (const auto& branch : branches_) branch->body().gather_updated_values(resources_.context);
 }
 
-void TokenModel::after_update(const moe::Statistics& statistics) {
-  for (std::size_t m = 0; m < mixtures_.size(); ++m)
-    mixtures_[m].module->layer().after_update(statistics.layers[m].routing);
+void TokenModel::after_update(device::Context& context, Span<const std::int64_t> counts) {
+  for (const Mixture& mixture : mixtures_) {
+    mixture.module->layer().after_update(
+        context,
+        counts.subspan(mixture.first_count + mixture.counted.columns.loads, mixture.counted.columns.experts));
+  }
 }
 
 void TokenModel::values_changed() {

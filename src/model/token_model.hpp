@@ -16,22 +16,25 @@ namespace switchyard::model {
 // x = E[token]; for each branch x += body(norm(x)); the logits are norm(x) S^T, where S is E unless it is a
 // table of its own. A row is a token. L = the mean
 // cross-entropy over the tokens of the global batch, in nats, and the regularisers of every mixture layer. What
-// the branches are is the family's (model/outline.cpp). forward() also throws NumericError if a score of a
-// router is not finite.
+// the branches are is the family's (model/outline.cpp). Scores that must be finite are the routers'.
 class TokenModel final : public Model {
  public:
   TokenModel(const ModelOptions& options, const Task& task, comm::Resources resources);
 
   moe::Statistics statistics() const override;
-  void forward(const nn::Pass& pass, moe::Statistics& statistics) override;
+  index_t sum_count() const override { return first_loss_ + std::ssize(moe::regulariser_kinds()); }
+  index_t count_count() const override { return count_count_; }
+  void forward(const nn::Pass& pass, moe::BatchFigures figures) override;
+  void read(Span<const double> sums, Span<const std::int64_t> counts, moe::Statistics& statistics,
+            Vector<double>& regularisers) const override;
+  void expect_finite(const moe::Statistics& statistics, Span<const double> sums) const override;
   // The scores of the tokens that may follow each row, [N, V], without a loss: what an evaluation computes. In
   // the step's memory. Its rows need no labels; with pass.past they go on a sequence.
   tensor::Matrix logits(const nn::Pass& pass);
-  const Vector<double>& regulariser_losses() const override { return regulariser_losses_; }
   void backward(const nn::Pass& pass) override;
   void reduce_gradients(const nn::Pass& pass) override;
   void gather_updated_values() override;
-  void after_update(const moe::Statistics& statistics) override;
+  void after_update(device::Context& context, Span<const std::int64_t> counts) override;
   void values_changed() override;
 
   std::vector<nn::ParameterSlice> slices() override;
@@ -54,15 +57,21 @@ class TokenModel final : public Model {
     const nn::Module* body;
     moe::MixtureModule* module;
     index_t rows_per_token;
+    moe::CountPlaces counted;  // in the layer's own counts
+    index_t first_count = 0;   // of those in a batch's
+    index_t first_sum = 0;
   };
   std::unique_ptr<nn::Module> make_body(const ModelOptions& options, const Branch& branch);
   void add_branch(const ModelOptions& options, const Branch& branch);
-  index_t sum_count() const;
-  // Of a mixture, while its rows are there: their counts, and a shard's sums from `first_sum` on.
-  void count(const nn::Pass& pass, std::size_t mixture, const nn::ShardSums& shards, index_t first_sum,
-             moe::Statistics& statistics);
-  void collect(const nn::Pass& pass, const nn::ShardSums& shards, moe::Statistics& statistics);
-  void expect_finite(const moe::Statistics& statistics) const;
+  // In the order of a batch's sums: those of the losses, then each layer's, then the regularisers' losses.
+  struct Columns {
+    enum : index_t { task_loss, likelihood_loss, of_layers };
+  };
+  void place_figures();
+  // Of a mixture, while its rows are there.
+  void measure(const nn::Pass& pass, const Mixture& mixture, const nn::ShardSums& shards,
+               Span<std::int64_t> counts);
+  void complete(const nn::Pass& pass, const nn::ShardSums& shards, Span<double> sums);
   nn::Pass own(const nn::Pass& pass) {
     return {pass.context, pass.batch, pass.mode, pass.clock, &trace_, pass.past};
   }
@@ -79,7 +88,8 @@ class TokenModel final : public Model {
   nn::RmsNorm norm_;
   nn::NormTable norm_table_;
   nn::Trace trace_;
-  Vector<double> regulariser_losses_;  // of all mixtures
+  index_t first_loss_ = 0;   // of regularisers, in a batch's sums
+  index_t count_count_ = 0;  // of a batch
 };
 
 // As make_model(), for a family that reads tokens.

@@ -33,16 +33,17 @@ Span<const float> TokenReader::scores(Span<const std::int32_t> tokens) {
 }
 
 Span<const float> TokenReader::read(index_t count) {
-  resources_.context.workspace().reset();
-  device::Workspace& workspace = resources_.context.workspace();
+  device::Context& context = resources_.context;
+  context.reset_workspaces();
+  upload_.begin(context);
   tiles_.set_sharded(resources_.data_plane, 1, 1, std::max(count, fewest_rows));
   const index_t rows = tiles_.local_rows();
   past_.begin(count);
   const auto of_rows = [&](const auto& value_at) {
     using T = decltype(value_at(index_t{}));
-    const Span<T> all = workspace.allocate<T>(rows);
-    for (index_t row = 0; row < rows; ++row) all[row] = value_at(past_.places().of(row));
-    return Span<const T>(all);
+    const device::Placed<T> all = upload_.allocate<T>(rows);
+    for (index_t row = 0; row < rows; ++row) all.host[row] = value_at(past_.places().of(row));
+    return Span<const T>(all.device);
   };
   const nn::Batch batch{
       .tiles = &tiles_,
@@ -51,10 +52,15 @@ Span<const float> TokenReader::read(index_t count) {
       .groups = of_rows([](index_t) { return std::int32_t{0}; }),  // nobody counts them
       .tokens = of_rows([&](index_t place) { return known_[as_size(place)]; }),
       .document_begin = of_rows([&](index_t place) { return document_begin_[as_size(place)]; })};
-  const tensor::Matrix logits =
-      model_->logits({resources_.context, batch, nn::Mode::evaluation, clock_, nullptr, &past_});
+  upload_.send();
+  tiles_.place(context);
+  const tensor::Matrix logits = model_->logits({context, batch, nn::Mode::evaluation, clock_, nullptr, &past_});
   past_.end();
-  return rows == 0 ? Span<const float>() : Span<const float>(logits.row(count - 1), logits.cols);
+  if (rows == 0) return {};
+  const Span<const float> scores =
+      device::fetch(context, Span<const float>(logits.row(count - 1), logits.cols));
+  context.wait();
+  return scores;
 }
 
 }  // namespace switchyard::model

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "device/transfer.hpp"
 #include "model/token_model.hpp"
 #include "nn/past.hpp"
 
@@ -17,7 +18,7 @@ class TokenReader {
  public:
   // window: the model's; end: the token that ends a document, or -1. The model must outlive this object.
   TokenReader(TokenModel& model, comm::Resources resources, index_t window, std::int32_t end = -1)
-      : model_(&model), resources_(resources), end_(end), past_(window) {}
+      : model_(&model), resources_(resources), end_(end), past_(window, resources.context.memory()) {}
 
   // The scores of each token as the one that follows these, 1 to `window` of them: [V] on the rank that holds
   // the sequence, none on the others; until the next call. Tokens that it read the last time in their places
@@ -36,6 +37,7 @@ class TokenReader {
   std::vector<std::int32_t> known_;           // tokens of past_, and those that it is to have
   std::vector<std::int32_t> document_begin_;  // of each the place where its document does
   nn::BatchTiles tiles_;
+  device::Upload upload_;
   PhaseClock clock_;
 };
 

@@ -4,6 +4,9 @@
 #include <bit>
 #include <cmath>
 
+#include "base/contract.hpp"
+#include "device/transfer.hpp"
+
 namespace switchyard::moe {
 
 index_t places_of_expert(const Options& options, index_t slots) {
@@ -18,29 +21,43 @@ Capacity::Capacity(const Options& options)
   full_.reserve(as_size(options.experts));
 }
 
-std::uint32_t Capacity::bits_of(const Routing& routing, index_t slot) const {
-  if (options_->drop == DropBy::position) return 0;
-  return std::bit_cast<std::uint32_t>(routing.weights(slot / routing.slots, slot % routing.slots));
+std::uint32_t Capacity::bits_of(const Choices& choices, index_t slot) {
+  return choices.weights.empty() ? 0 : std::bit_cast<std::uint32_t>(choices.weights[slot]);
 }
 
-void Capacity::for_each_of_full(const Routing& routing, const auto& use) const {
-  for (index_t s = 0; s < std::ssize(routing.experts); ++s) {
-    if (const std::int32_t f = full_of_[routing.experts[s]]; f >= 0) use(s, f);
+void Capacity::for_each_of_full(const Choices& choices, const auto& use) const {
+  for (index_t s = 0; s < std::ssize(choices.experts); ++s) {
+    if (const std::int32_t f = full_of_[choices.experts[s]]; f >= 0) use(s, f);
   }
+}
+
+Capacity::Choices Capacity::fetch(device::Context& context, const Routing& routing) const {
+  Choices choices{device::fetch<const std::int32_t>(context, routing.experts), {}, routing.slots};
+  if (options_->drop == DropBy::score) {
+    SY_EXPECTS(routing.weights.stride == routing.slots, "weights {} apart, not {}", routing.weights.stride,
+               routing.slots);
+    choices.weights =
+        device::fetch(context, Span<const float>(routing.weights.data, routing.samples * routing.slots));
+  }
+  context.wait();
+  return choices;
 }
 
 void Capacity::limit(const nn::Pass& pass, comm::Communicator& communicator, Routing& routing) {
   if (options_->capacity == 0 || (!pass.is_training() && options_->capacity_when == When::training)) return;
   routing.is_limited = true;
-  find_full(communicator, routing, places_of_expert(*options_, pass.tiles().total_rows() * routing.slots));
+  const Choices choices = fetch(pass.context, routing);
+  device::Workspace& workspace = pass.context.host_workspace();
+  find_full(communicator, choices, places_of_expert(*options_, pass.tiles().total_rows() * routing.slots));
   if (full_.empty()) return;
-  if (options_->drop == DropBy::score) find_bits(pass, communicator, routing);
-  drop(pass, count_before(pass, communicator, routing), routing);
+  if (options_->drop == DropBy::score) find_bits(workspace, communicator, choices);
+  const Span<std::uint8_t> dropped = drop(workspace, count_before(workspace, communicator, choices), choices);
+  routing.dropped = device::place(pass.context, dropped);
 }
 
-void Capacity::find_full(comm::Communicator& communicator, const Routing& routing, index_t places) {
+void Capacity::find_full(comm::Communicator& communicator, const Choices& choices, index_t places) {
   std::ranges::fill(loads_, 0);
-  for (const std::int32_t e : routing.experts) ++loads_[e];
+  for (const std::int32_t e : choices.experts) ++loads_[e];
   communicator.all_reduce_sum(loads_);
   full_.clear();
   for (index_t e = 0; e < std::ssize(loads_); ++e) {
@@ -51,13 +68,14 @@ void Capacity::find_full(comm::Communicator& communicator, const Routing& routin
 }
 
 // The C-th largest weight of each expert, eight of its bits after the other, the highest first.
-void Capacity::find_bits(const nn::Pass& pass, comm::Communicator& communicator, const Routing& routing) {
+void Capacity::find_bits(device::Workspace& workspace, comm::Communicator& communicator,
+                         const Choices& choices) {
   constexpr index_t digits = 256;
-  const Span<std::int64_t> histogram = pass.workspace().allocate<std::int64_t>(std::ssize(full_) * digits);
+  const Span<std::int64_t> histogram = workspace.allocate<std::int64_t>(std::ssize(full_) * digits);
   for (int shift = 24; shift >= 0; shift -= 8) {
     std::ranges::fill(histogram, 0);
-    for_each_of_full(routing, [&](index_t s, std::int32_t f) {
-      const std::uint64_t bits = bits_of(routing, s);
+    for_each_of_full(choices, [&](index_t s, std::int32_t f) {
+      const std::uint64_t bits = bits_of(choices, s);
       if (bits >> (shift + 8) == std::uint64_t{full_[f].bits} >> (shift + 8))
         ++histogram[f * digits + static_cast<index_t>(bits >> shift) % digits];
     });
@@ -72,18 +90,18 @@ void Capacity::find_bits(const nn::Pass& pass, comm::Communicator& communicator,
 }
 
 // A sum of what each rank writes in a place of its own brings all counts to everybody.
-Span<std::int64_t> Capacity::count_before(const nn::Pass& pass, comm::Communicator& communicator,
-                                          const Routing& routing) const {
+Span<std::int64_t> Capacity::count_before(device::Workspace& workspace, comm::Communicator& communicator,
+                                          const Choices& choices) const {
   const index_t full = std::ssize(full_);
-  const index_t width = routing.slots * full;
+  const index_t width = choices.slots * full;
   const index_t self = communicator.rank().value;
-  const Span<std::int64_t> counts = pass.workspace().allocate<std::int64_t>(communicator.size() * width);
+  const Span<std::int64_t> counts = workspace.allocate<std::int64_t>(communicator.size() * width);
   std::ranges::fill(counts, 0);
-  for_each_of_full(routing, [&](index_t s, std::int32_t f) {
-    if (bits_of(routing, s) == full_[f].bits) ++counts[self * width + s % routing.slots * full + f];
+  for_each_of_full(choices, [&](index_t s, std::int32_t f) {
+    if (bits_of(choices, s) == full_[f].bits) ++counts[self * width + s % choices.slots * full + f];
   });
   communicator.all_reduce_sum(counts);
-  const Span<std::int64_t> before = pass.workspace().allocate<std::int64_t>(width);
+  const Span<std::int64_t> before = workspace.allocate<std::int64_t>(width);
   for (index_t f = 0; f < full; ++f) {
     std::int64_t total = 0;
     for (index_t i = f; i < width; i += full) {
@@ -96,16 +114,18 @@ Span<std::int64_t> Capacity::count_before(const nn::Pass& pass, comm::Communicat
   return before;
 }
 
-void Capacity::drop(const nn::Pass& pass, Span<std::int64_t> before, Routing& routing) const {
+Span<std::uint8_t> Capacity::drop(device::Workspace& workspace, Span<std::int64_t> before,
+                                  const Choices& choices) const {
   const index_t full = std::ssize(full_);
-  routing.dropped = pass.workspace().allocate<std::uint8_t>(std::ssize(routing.experts));
-  std::ranges::fill(routing.dropped, std::uint8_t{0});
-  for_each_of_full(routing, [&](index_t s, std::int32_t f) {
-    const std::uint32_t bits = bits_of(routing, s);
+  const Span<std::uint8_t> dropped = workspace.allocate<std::uint8_t>(std::ssize(choices.experts));
+  std::ranges::fill(dropped, std::uint8_t{0});
+  for_each_of_full(choices, [&](index_t s, std::int32_t f) {
+    const std::uint32_t bits = bits_of(choices, s);
     const bool is_kept = bits > full_[f].bits ||
-                         (bits == full_[f].bits && before[s % routing.slots * full + f]++ < full_[f].left);
-    routing.dropped[s] = is_kept ? 0 : 1;
+                         (bits == full_[f].bits && before[s % choices.slots * full + f]++ < full_[f].left);
+    dropped[s] = is_kept ? 0 : 1;
   });
+  return dropped;
 }
 
 }  // namespace switchyard::moe

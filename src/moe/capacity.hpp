@@ -20,6 +20,8 @@ index_t places_of_expert(const Options& options, index_t slots);
 //
 // No slot travels for this. What ranks need of each other are counts, so that every rank knows by itself which
 // of its own slots are dropped, and those rows are not sent at all.
+//
+// The host's work, on a GPU too: it fetches the choices and waits for them. Few runs ask for it.
 class Capacity {
  public:
   // `options` outlive it.
@@ -38,16 +40,25 @@ class Capacity {
     index_t left = 0;
   };
 
-  void find_full(comm::Communicator& communicator, const Routing& routing, index_t places);
-  void find_bits(const nn::Pass& pass, comm::Communicator& communicator, const Routing& routing);
+  // This rank's, on the host.
+  struct Choices {
+    Span<const std::int32_t> experts;  // [N, K]
+    Span<const float> weights;         // [N, K]; empty where they do not count
+    index_t slots;                     // K
+  };
+  Choices fetch(device::Context& context, const Routing& routing) const;
+  void find_full(comm::Communicator& communicator, const Choices& choices, index_t places);
+  void find_bits(device::Workspace& workspace, comm::Communicator& communicator, const Choices& choices);
   // [K, full]: how many slots of those bits come before this rank's own.
-  Span<std::int64_t> count_before(const nn::Pass& pass, comm::Communicator& communicator,
-                                  const Routing& routing) const;
-  void drop(const nn::Pass& pass, Span<std::int64_t> before, Routing& routing) const;
+  Span<std::int64_t> count_before(device::Workspace& workspace, comm::Communicator& communicator,
+                                  const Choices& choices) const;
+  // [N, K], as Routing::dropped.
+  Span<std::uint8_t> drop(device::Workspace& workspace, Span<std::int64_t> before,
+                          const Choices& choices) const;
 
-  std::uint32_t bits_of(const Routing& routing, index_t slot) const;
+  static std::uint32_t bits_of(const Choices& choices, index_t slot);
   // use(slot, which of full_) of this rank's slots whose expert is full, in the order of rows.
-  void for_each_of_full(const Routing& routing, const auto& use) const;
+  void for_each_of_full(const Choices& choices, const auto& use) const;
 
   const Options* options_;
   Vector<std::int64_t> loads_;    // [E], over all ranks

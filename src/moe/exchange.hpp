@@ -33,16 +33,12 @@ class Exchange {
  public:
   Exchange(comm::DataPlane& data_plane, const PartWidths& widths) : data_plane_(&data_plane), widths_(widths) {}
 
-  // Sends each sample's row to the ranks of its experts. Afterwards input() names the rows of the local
-  // experts, expert after expert and each in global order, padded with rows of zeros to a multiple of
-  // `row_multiple`: a library product for a new row count costs far more to build than the padding costs to
-  // compute.
-  void dispatch(device::Context& context, const DispatchPlan& plan, tensor::RowSource samples,
-                index_t row_multiple);
+  // Sends each sample's row to the ranks of its experts. `samples` are those of the plan. Afterwards input()
+  // names the rows of the local experts, expert after expert and each in global order, padded with rows of
+  // zeros to the plan's multiple: a library product for a new row count costs far more to build than the
+  // padding costs to compute.
+  void dispatch(device::Context& context, const DispatchPlan& plan, tensor::RowSource samples);
   const tensor::RowSource& input() const { return input_; }
-  // Of each expert: its rows in input(), and those of them that are samples; the others are padding.
-  Span<const index_t> padded_rows() const { return padded_rows_; }
-  Span<const index_t> samples() const { return samples_; }
 
   // Returns, for each of this rank's slots, where what its expert returned lies: zeros, if it was dropped.
   SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan,
@@ -66,23 +62,14 @@ class Exchange {
   // body(part, width, first column in a message) for every part that is returned.
   void for_each_part(const auto& body) const;
 
-  // Of a matrix with the rows of all experts.
-  std::int32_t row_of(ExpertRow place) const {
-    return static_cast<std::int32_t>(first_row_[place.expert] + place.row);
-  }
-  void index_slots(device::Workspace& workspace, const DispatchPlan& plan, index_t samples);
   // Uninitialised for the slots that travel, and behind them zeros for those that no expert takes.
-  static tensor::Matrix rows_of_slots(device::Workspace& workspace, const DispatchPlan& plan, index_t cols);
+  static tensor::Matrix rows_of_slots(device::Context& context, const DispatchPlan& plan, index_t cols);
   template <class T>
-  SlotParts<T> slots(tensor::MatrixView<T> message, const ExpertParts& experts) const;
+  SlotParts<T> slots(const DispatchPlan& plan, tensor::MatrixView<T> message, const ExpertParts& experts) const;
 
   comm::DataPlane* data_plane_;
   PartWidths widths_;
   tensor::RowSource input_;
-  Vector<index_t> first_row_, padded_rows_, samples_;  // by expert
-  // Memory of the step. Of a matrix with the rows of all experts: the row of an inbound message slot. And of a
-  // slot of this rank's samples, a row of the message, or -1 - one of that matrix.
-  Span<std::int32_t> inbound_row_, slot_index_;
   Vector<index_t> zeros_;
   tensor::Matrix d_message_;  // gradient rows on their way to the experts: [outbound slots and dropped ones,
                               // message_cols()]

@@ -29,9 +29,10 @@ ExpertParts Experts::returned() const {
   return {record_.output(), network_.shown_hidden() > 0 ? network_.hidden(record_) : tensor::Matrix()};
 }
 
-void Experts::forward(const nn::Pass& pass, const Exchange& exchange) {
-  tiles_.set_local(exchange.padded_rows(), exchange.samples(), tile_rows);
-  batch_ = {.tiles = &tiles_, .rows = exchange.input(), .is_first_part = pass.batch.is_first_part};
+void Experts::forward(const nn::Pass& pass, const DispatchPlan& plan, const tensor::RowSource& input) {
+  tiles_.set_local(plan.padded_rows(), plan.expert_rows(), tile_rows);
+  tiles_.place(pass.context);
+  batch_ = {.tiles = &tiles_, .rows = input, .is_first_part = pass.batch.is_first_part};
   network_.forward(pass.with(batch_), record_);
 }
 

@@ -38,15 +38,15 @@ class Experts {
   // On every rank, also on one that hosts none.
   bool frozen() const { return network_.frozen(); }
 
-  // Reads exchange.input(); afterwards returned() holds the output rows, and the hidden vectors if the network
-  // shows them.
-  void forward(const nn::Pass& pass, const Exchange& exchange);
+  // Of the plan's rows, which are `input` (Exchange::input()); afterwards returned() holds the output rows, and
+  // the hidden vectors if the network shows them.
+  void forward(const nn::Pass& pass, const DispatchPlan& plan, const tensor::RowSource& input);
   ExpertParts returned() const;
   // Allocates d_returned(), which the caller fills before backward.
   void begin_backward(const nn::Pass& pass);
   ExpertParts d_returned() const { return {record_.d_output(), record_.d_hidden}; }
   void backward(const nn::Pass& pass);
-  // Of the rows of exchange.input(), after backward; no data if they are data.
+  // Of the rows that forward read, after backward; no data if they are data.
   tensor::Matrix input_gradient() const { return record_.d_input; }
   // Parameter gradients, from what backward left: of the rows here. `all_rows`: of each expert, on all ranks.
   void compute_gradients(const nn::Pass& pass, Span<const index_t> all_rows);

@@ -41,17 +41,29 @@ nn::Cost LayerOptions::experts_cost(index_t rows) const {
   return cost;
 }
 
+namespace {
+
+// Whose arrays lie where the context computes.
+nn::NetworkOptions in_memory(nn::NetworkOptions options, device::MemoryKind memory) {
+  options.memory = memory;
+  return options;
+}
+
+}  // namespace
+
 Layer::Layer(const LayerOptions& options, comm::Resources resources, Placement placement)
     : resources_(resources),
       placement_(std::move(placement)),
       blocks_{options.gradient_blocks, placement_.replicas(), Experts::tile_rows},
       outputs_(options.outputs),
-      router_(Router::make({options.routing, options.gate, options.gate_options, resources.data_plane,
+      router_(Router::make({options.routing, options.gate,
+                            in_memory(options.gate_options, resources.context.memory()), resources.data_plane,
                             options.seed, options.scope + "gate"})),
       capacity_(router_->options()),
-      experts_(options.scope, options.expert, options.expert_options,
+      experts_(options.scope, options.expert, in_memory(options.expert_options, resources.context.memory()),
                placement_.hosted_by(resources.communicator.rank()), options.seed,
                {blocks_, resources.replicas}),
+      plan_(placement_, resources.communicator.rank(), resources.context.memory()),
       exchange_(resources.data_plane, {options.outputs, experts_.network().shown_hidden()}) {
   const int copies = resources.replicas != nullptr ? resources.replicas->size() : 1;
   SY_EXPECTS(placement_.replicas() == copies && blocks_.count >= (copies > 1 ? copies : 0),
@@ -66,10 +78,13 @@ LayerOutput Layer::forward(const nn::Pass& pass) {
   output.routing = router_->route(pass);
   pass.clock.enter(Phase::exchange);
   capacity_.limit(pass, resources_.communicator, output.routing);
-  plan_.build(resources_, placement_, output.routing, blocks_);
-  exchange_.dispatch(context, plan_, pass.batch.rows, Experts::row_multiple);
+  plan_.build(
+      resources_, output.routing,
+      {.samples = pass.batch.rows, .multiple = Experts::row_multiple, .of_ranks = pass.tiles().rows_per_rank()},
+      blocks_);
+  exchange_.dispatch(context, plan_, pass.batch.rows);
   pass.clock.enter(Phase::experts);
-  experts_.forward(pass, exchange_);
+  experts_.forward(pass, plan_, exchange_.input());
   pass.clock.enter(Phase::combine);
   output.returned = exchange_.combine(context, plan_, experts_.returned());
   router_->weigh(pass, output);

@@ -56,8 +56,10 @@ class Layer {
   // After the update: every rank gets what the others changed of the router. Collective.
   void gather_updated_values(device::Context& context);
 
-  // Then, with what the whole batch did. Local.
-  void after_update(const RoutingStatistics& statistics) { router_->after_update(statistics); }
+  // Then, with the slots of each expert in the whole batch, [E] in the context's memory. Local.
+  void after_update(device::Context& context, Span<const std::int64_t> loads) {
+    router_->after_update(context, loads);
+  }
 
   // As units of the table of norms: the router, then each expert of the layer. What this rank updates of them
   // and what it holds, for checkpoints. Local.

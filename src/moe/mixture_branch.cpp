@@ -1,14 +1,18 @@
 #include "moe/mixture_branch.hpp"
 
 #include "base/contract.hpp"
+#include "ops/moe/slots.hpp"
 #include "ops/rows.hpp"
 
 namespace switchyard::moe {
 namespace {
 
 void make(std::optional<nn::NetworkModule>& module, const std::optional<nn::NetworkModuleOptions>& options,
-          comm::DataPlane& data_plane) {
-  if (options) module.emplace(*options, data_plane);
+          comm::Resources resources) {
+  if (!options) return;
+  nn::NetworkModuleOptions in_memory = *options;
+  in_memory.network.memory = resources.context.memory();
+  module.emplace(in_memory, resources.data_plane);
 }
 
 // The same floats as rows of another width.
@@ -32,9 +36,9 @@ MixtureBranchOptions::Costs MixtureBranchOptions::costs() const {
 MixtureBranch::MixtureBranch(const MixtureBranchOptions& options, comm::Resources resources,
                              Placement placement)
     : sub_heads_(options.sub_heads), mixture_(options.layer, resources, std::move(placement)) {
-  make(head_, options.head, resources.data_plane);
-  make(merge_, options.merge, resources.data_plane);
-  make(shared_, options.shared, resources.data_plane);
+  make(head_, options.head, resources);
+  make(merge_, options.merge, resources);
+  make(shared_, options.shared, resources);
 }
 
 void MixtureBranch::for_each_part(const auto& use) {
@@ -48,18 +52,21 @@ void MixtureBranch::for_each_part(const auto& use) {
 void MixtureBranch::cut(const nn::Pass& pass, Record& record) const {
   const nn::Batch& whole = pass.batch;
   record.tiles.set_finer(pass.tiles(), sub_heads_);
+  record.tiles.place(pass.context);
   record.batch = whole;
   record.batch.tiles = &record.tiles;
   record.batch.labels = {};
-  const auto spread = [&]<class T>(Span<const T> values, T step) -> Span<const T> {
-    const Span<T> all = pass.workspace().allocate<T>(std::ssize(values) * sub_heads_);
-    for (index_t i = 0; i < std::ssize(all); ++i)
-      all[i] =
-          step == 0 ? values[i / sub_heads_] : values[i / sub_heads_] * step + static_cast<T>(i % sub_heads_);
-    return all;
-  };
-  record.batch.ids = spread(whole.ids, index_t{sub_heads_});
-  record.batch.groups = spread(whole.groups, std::int32_t{0});
+  device::Workspace& workspace = pass.workspace();
+  if (!whole.ids.empty()) {
+    const Span<index_t> ids = workspace.allocate<index_t>(std::ssize(whole.ids) * sub_heads_);
+    ops::number_parts(pass.context, whole.ids, sub_heads_, ids);
+    record.batch.ids = ids;
+  }
+  if (!whole.groups.empty()) {
+    const Span<std::int32_t> groups = workspace.allocate<std::int32_t>(std::ssize(whole.groups) * sub_heads_);
+    ops::repeat(pass.context, whole.groups, sub_heads_, groups);
+    record.batch.groups = groups;
+  }
 }
 
 tensor::Matrix MixtureBranch::forward(const nn::Pass& pass, tensor::ConstMatrix x) {

@@ -19,6 +19,7 @@ tensor::Matrix MixtureModule::forward(const nn::Pass& pass, tensor::ConstMatrix 
   ops::combine(pass.context, {record.output.slot_rows(), record.output.routing.factors}, y);
   pass.clock.enter(Phase::other);
   last_ = &record;
+  is_limited_ = record.output.routing.is_limited;
   sums_.measure(own, layer_.router(), record.output.routing);
   return y;
 }
@@ -30,10 +31,24 @@ tensor::Matrix MixtureModule::backward(const nn::Pass& pass, tensor::Matrix d_y,
   const SlotGradients gradients = layer_.begin_backward(own);
   ops::combine_backward(pass.context, {record.output.slot_rows(), record.output.routing.factors}, d_y,
                         {1.0F, layer_.router().options().measure, gradients.slot_rows(), gradients.slots});
-  layer_.backward(own, record.output, gradients, sums_.regulariser_gradients(own));
+  layer_.backward(own, record.output, gradients, sums_.regulariser_gradients());
   const tensor::Matrix d_x = wants == nn::Wants::nothing ? tensor::Matrix() : layer_.input_gradient(own);
   pass.clock.enter(Phase::other);
   return d_x;
+}
+
+void MixtureModule::add_counts(device::Context& context, const CountPlaces& places,
+                               Span<std::int64_t> counts) const {
+  const Span<const std::int32_t> groups = last_->batch.groups;
+  moe::add_counts(context, places, layer_.plan(), last_->output.routing,
+                  {.groups = groups.empty() ? nullptr : groups.data()}, {}, counts);
+}
+
+void MixtureModule::add_shards(const nn::Pass& pass, const nn::ShardSums& shards, index_t first_column) const {
+  const ops::TileSums sums = shards.of(*last_->batch.tiles).from(first_column);
+  ops::RowFigures figures;
+  sums_.add_shards(pass.context, sums, figures);
+  ops::add_figures(pass.context, sums, figures);
 }
 
 void MixtureModule::add_slices(const nn::NormTable& table, std::vector<nn::ParameterSlice>& all) {

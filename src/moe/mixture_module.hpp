@@ -4,6 +4,7 @@
 #include "moe/layer.hpp"
 #include "moe/routing_sums.hpp"
 #include "nn/module.hpp"
+#include "nn/shard_sums.hpp"
 
 namespace switchyard::moe {
 
@@ -33,11 +34,11 @@ class MixtureModule final : public nn::Module {
   const Layer& layer() const { return layer_; }
   RoutingSums& sums() { return sums_; }
   const RoutingSums& sums() const { return sums_; }
-  // This rank's counts of the last forward. Local.
-  void count(RoutingStatistics& statistics) const {
-    count_choices(last_->batch, layer_.plan(), last_->output.routing, statistics,
-                  [](index_t, index_t, index_t) {});
-  }
+  // Of the last forward, while its rows are there: adds this rank's counts to those of statistics of its size,
+  // and the rows to sums of their shards. Local.
+  void add_counts(device::Context& context, const CountPlaces& places, Span<std::int64_t> counts) const;
+  void add_shards(const nn::Pass& pass, const nn::ShardSums& shards, index_t first_column) const;
+  bool is_limited() const { return is_limited_; }
 
  private:
   struct Record {
@@ -47,6 +48,7 @@ class MixtureModule final : public nn::Module {
   RoutingSums sums_;
   Layer layer_;
   const Record* last_ = nullptr;  // of the last forward
+  bool is_limited_ = false;
 };
 
 }  // namespace switchyard::moe

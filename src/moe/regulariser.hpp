@@ -4,6 +4,8 @@
 
 #include "base/span.hpp"
 #include "moe/router.hpp"
+#include "ops/moe/regularisers.hpp"
+#include "ops/tile_sums.hpp"
 
 namespace switchyard::moe {
 
@@ -24,17 +26,22 @@ class RoutedSamples {
     Span<double> entropies;
   };
   const ScoreStatistics& score_statistics();
+  // The full softmax over all experts: [N, E].
+  tensor::ConstMatrix probabilities();
 
  private:
   ScoreStatistics score_statistics_;
   bool has_score_statistics_ = false;
+  tensor::Matrix probabilities_;
 };
 
-// Over the global batch, the same on every rank.
+// Over the global batch, the same on every rank, in the memory of the context.
 struct BatchSums {
-  Span<const double> own;         // [width()], of add_shard()
+  Span<const double> own;         // [width()], of add_shards()
   Span<const double> importance;  // [E], of gate weights
   index_t samples = 0;
+  double share = 1;        // of these samples in the step's batch, which gradients count by
+  double* loss = nullptr;  // to which a weighted part of the loss is added
 };
 
 // One batch at a time, in the order of the calls below.
@@ -46,15 +53,14 @@ class Regulariser {
   virtual void measure(RoutedSamples& /*samples*/) {}
   // How many sums a shard has.
   virtual index_t width() const { return 0; }
-  // Adds samples `rows` of this rank to sums[width()], in their order. Shards may be added at the same time.
-  virtual void add_shard(device::Context&, IndexRange /*rows*/, Span<double> /*sums*/) const {}
-  // Its weighted part of the loss.
-  virtual double complete(const BatchSums& of) = 0;
-  // Adds that part's gradient, in a training batch.
-  virtual void add_gradient(device::Workspace&, RegulariserGradients& gradients) const = 0;
+  // Adds this rank's samples to sums of their shards, [shards, width()], in their order; figures of samples are
+  // the caller's to add, with its own.
+  virtual void add_shards(device::Context&, const ops::TileSums& /*sums*/, ops::RowFigures& /*figures*/) const {
+  }
+  // Adds its weighted part of the loss to *of.loss, and leaves its gradient in the step's memory.
+  virtual void complete(device::Context&, const BatchSums& of) = 0;
+  // Adds that gradient, in a training batch.
+  virtual void add_gradient(RegulariserGradients& gradients) const = 0;
 };
-
-// sums += values, [E] each; empty sums are zero. Memory of the step, or `values` themselves.
-void add_gradient(device::Workspace&, Span<const double>& sums, Span<const double> values);
 
 }  // namespace switchyard::moe

@@ -4,6 +4,9 @@
 #include <array>
 #include <utility>
 
+#include "ops/rows.hpp"
+#include "tensor/tensor.hpp"
+
 namespace switchyard::moe {
 
 namespace {
@@ -39,17 +42,15 @@ const RoutedSamples::ScoreStatistics& RoutedSamples::score_statistics() {
   return score_statistics_;
 }
 
-void add_gradient(device::Workspace& workspace, Span<const double>& sums, Span<const double> values) {
-  if (sums.empty()) {
-    sums = values;
-    return;
+tensor::ConstMatrix RoutedSamples::probabilities() {
+  if (probabilities_.data == nullptr) {
+    probabilities_ = tensor::allocate_matrix(pass.workspace(), routing.samples, routing.scores.cols);
+    ops::softmax(pass.context, routing.scores, probabilities_);
   }
-  const Span<double> both = workspace.allocate<double>(std::ssize(values));
-  for (std::size_t e = 0; e < both.size(); ++e) both[e] = sums[e] + values[e];
-  sums = both;
+  return probabilities_;
 }
 
-Regularisers::Regularisers(const Options& options) : losses_(std::size(kinds)) {
+Regularisers::Regularisers(const Options& options) {
   for (std::size_t kind = 0; kind < std::size(kinds); ++kind) {
     if (std::unique_ptr<Regulariser> regulariser = kinds[kind].make(options)) {
       const index_t first_sum = width_;
@@ -64,20 +65,25 @@ void Regularisers::measure(const nn::Pass& pass, const Router& router, const Rou
   for (const InUse& of : in_use_) of.regulariser->measure(samples);
 }
 
-void Regularisers::add_shard(device::Context& context, IndexRange rows, Span<double> sums) const {
+void Regularisers::add_shards(device::Context& context, const ops::TileSums& sums,
+                              ops::RowFigures& figures) const {
   for (const auto& [regulariser, kind, first_sum] : in_use_)
-    regulariser->add_shard(context, rows, sums.subspan(first_sum, regulariser->width()));
+    regulariser->add_shards(context, sums.from(first_sum), figures);
 }
 
-void Regularisers::complete(Span<const double> sums, Span<const double> importance, index_t samples) {
+void Regularisers::complete(device::Context& context, const Of& of, Span<double> losses) {
   for (const auto& [regulariser, kind, first_sum] : in_use_) {
-    losses_[kind] = regulariser->complete({sums.subspan(first_sum, regulariser->width()), importance, samples});
+    regulariser->complete(context, {.own = of.sums.subspan(first_sum, regulariser->width()),
+                                    .importance = of.importance,
+                                    .samples = of.samples,
+                                    .share = of.share,
+                                    .loss = &losses[kind]});
   }
 }
 
-RegulariserGradients Regularisers::gradients(device::Workspace& workspace) const {
+RegulariserGradients Regularisers::gradients() const {
   RegulariserGradients all;
-  for (const InUse& of : in_use_) of.regulariser->add_gradient(workspace, all);
+  for (const InUse& of : in_use_) of.regulariser->add_gradient(all);
   return all;
 }
 

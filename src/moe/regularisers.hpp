@@ -17,9 +17,9 @@ struct RegulariserKind {
 // In the order in which losses are added up and listed.
 Span<const RegulariserKind> regulariser_kinds();
 
-// All that a configuration turns on, over one batch at a time: measure() this rank's samples, add_shard() for
-// each of its shards, complete() with the sums over all shards of all ranks. Losses and gradients are then
-// those of the global batch, the same on every rank. What measure() leaves is memory of the step.
+// All that a configuration turns on, over one batch at a time: measure() this rank's samples, add_shards(),
+// complete() with the sums over all shards of all ranks. Losses and gradients are then those of the global
+// batch, the same on every rank, and memory of the step.
 class Regularisers {
  public:
   explicit Regularisers(const Options& options);
@@ -28,14 +28,19 @@ class Regularisers {
   void measure(const nn::Pass& pass, const Router& router, const Routing& routing);
   // How many sums a shard has.
   index_t width() const { return width_; }
-  // Adds samples `rows` of this rank to sums[width()], in order. Shards may be added at the same time.
-  void add_shard(device::Context& context, IndexRange rows, Span<double> sums) const;
-  // sums: [width()] and importance: [E] over the global batch of `samples`.
-  void complete(Span<const double> sums, Span<const double> importance, index_t samples);
-
-  // What each kind adds to the loss of the batch, weighted; 0 where it is off.
-  const Vector<double>& losses() const { return losses_; }
-  RegulariserGradients gradients(device::Workspace& workspace) const;
+  // Adds this rank's samples to sums of its shards, [shards, width()], in order; `figures` are to be added,
+  // too.
+  void add_shards(device::Context& context, const ops::TileSums& sums, ops::RowFigures& figures) const;
+  // sums: [width()] and importance: [E] over the global batch of `samples`, `share` of the step's. Adds what
+  // each kind adds to the loss, weighted, to losses: one of each kind, of which those that are off stay.
+  struct Of {
+    Span<const double> sums, importance;
+    index_t samples = 0;
+    double share = 1;
+  };
+  void complete(device::Context& context, const Of& of, Span<double> losses);
+  RegulariserGradients gradients() const;
+  bool any() const { return !in_use_.empty(); }
 
  private:
   struct InUse {
@@ -45,7 +50,6 @@ class Regularisers {
   };
   std::vector<InUse> in_use_;
   index_t width_ = 0;
-  Vector<double> losses_;
 };
 
 }  // namespace switchyard::moe

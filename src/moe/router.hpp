@@ -17,8 +17,6 @@
 
 namespace switchyard::moe {
 
-class RoutingStatistics;
-
 // [moe], and what the networks and the data add.
 struct RouterOptions : Options {
   RouterKind kind;
@@ -29,16 +27,17 @@ struct RouterOptions : Options {
 };
 
 // Gradients of regularisers that depend on sums over the batch, so that they are the same for every sample
-// (empty: none), weights of those that are means over samples, and a gradient for each sample.
+// (empty: none), weights of those that are means over samples, and a gradient for each sample. Arrays, and
+// sample_scale, lie in the memory of the context. Each belongs to one regulariser.
 struct RegulariserGradients {
   Span<const double> importance = {};   // [E], by a sample's gate weight
   Span<const double> probability = {};  // [E], by a sample's full softmax over all experts
   Span<const double> load = {};         // [E], by a sample's expected load (ops/moe/load.hpp)
   double z_loss = 0;                    // of the squared log sum of e^score
   double entropy = 0;                   // of the entropy of the full softmax
-  // sample_scale times [N, E] by a sample's full softmax (no data: none)
+  // *sample_scale times [N, E] by a sample's full softmax (no data: none)
   tensor::ConstMatrix sample_probability = {};
-  double sample_scale = 0;
+  const double* sample_scale = nullptr;
 };
 
 // What forward leaves: the choice, and per slot where what its expert returned lies. Memory of the step.
@@ -96,8 +95,9 @@ class Router {
   virtual void backward_scores(const nn::Pass& /*pass*/, const LayerOutput& /*output*/,
                                const SlotGradients& /*gradients*/,
                                const RegulariserGradients& /*regularisers*/) {}
-  // After the update of a step, with what the whole batch did. Local.
-  virtual void after_update(const RoutingStatistics& /*statistics*/) {}
+  // After the update of a step, with the slots of each expert in the whole batch: [E] in the context's memory.
+  // Local.
+  virtual void after_update(device::Context& /*context*/, Span<const std::int64_t> /*loads*/) {}
   // What it learns without gradients, the same on every rank. Local.
   virtual std::vector<nn::NamedArray> state() { return {}; }
 

@@ -30,6 +30,8 @@ struct Routing {
   float noise_deviation = 0;  // of the noise in `noisy`, where it is normal
   index_t samples = 0;
   index_t slots = 0;
+  bool is_dense = false;             // every expert has a slot of every sample
+  bool in_order_of_experts = false;  // and slot i is expert i's
 
   Routing rows_from(IndexRange rows) const {
     Routing part = *this;

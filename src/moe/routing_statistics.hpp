@@ -34,8 +34,14 @@ class RoutingStatistics {
   index_t classes() const { return kinds_.classes; }
   index_t groups() const { return kinds_.groups; }
   void clear();
-  // All counts in one array, for one all-reduce.
+  // All counts in one array, for one all-reduce, and what of it is where: the first of the experts' loads; and
+  // the place in a table of kinds of rows and experts (0: labels, 1: predictions, 2: groups).
   Span<std::int64_t> counts() { return counts_; }
+  Span<const std::int64_t> counts() const { return counts_; }
+  static constexpr index_t first_load = 3;
+  index_t table(index_t which, index_t kind, index_t e) const {
+    return first_load + experts() * (1 + which * classes() + kind) + e;
+  }
   void add(const RoutingStatistics& other);
 
   std::int64_t& rows() { return counts_[0]; }
@@ -95,10 +101,6 @@ class RoutingStatistics {
   Vector<double> importance;  // sum of gate weights per expert
 
  private:
-  static constexpr index_t first_load = 3;
-  index_t table(index_t which, index_t c, index_t e) const {
-    return first_load + experts() * (1 + which * classes() + c) + e;
-  }
   // Rows of an expert in a table of so many kinds; in one that has every row.
   std::int64_t in_expert(index_t which, index_t kinds, index_t e) const;
   std::int64_t in_expert(index_t e) const {

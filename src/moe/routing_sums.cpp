@@ -1,9 +1,10 @@
 #include "moe/routing_sums.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numbers>
+#include <utility>
 
-#include "ops/reduce.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
@@ -35,51 +36,72 @@ void RoutingSums::measure(const nn::Pass& pass, const Router& router, const Rout
   const bool are_known = routing.slots == 1 && !routing.entropies.empty();
   if (routing.scores.cols == experts_ && routing.slots < experts_ && !are_known) {
     const Span<double> of_scores = allocate();
-    ops::score_statistics(pass.context, routing.scores, {}, of_scores);
-    for (double& entropy : of_scores) entropy *= std::numbers::log2e;
+    ops::score_statistics(pass.context, routing.scores, {}, of_scores, std::numbers::log2e);
     score_entropies_ = of_scores;
   }
   regularisers_.measure(pass, router, routing);
 }
 
-void RoutingSums::add_shard(device::Context& context, IndexRange rows, Span<double> sums) const {
+void RoutingSums::add_shards(device::Context& context, const ops::TileSums& sums,
+                             ops::RowFigures& figures) const {
   const Routing& routing = *routing_;
-  sums[Columns::bad_scores] = ops::all_finite(context, routing.noisy.rows_from(rows)) ? 0.0 : 1.0;
-  double* const importance = sums.data() + Columns::importance;
-  const auto add = [&](Span<const double> of_rows, index_t column) {
-    if (!of_rows.empty()) ops::add_sum(context, of_rows.subspan(rows.begin, rows.size()), sums[column]);
-  };
-  add(score_entropies_, Columns::entropy);
-  add(weight_entropies_, Columns::chosen_entropy);
-  for (index_t n = rows.begin; n < rows.end; ++n) {
-    for (index_t i = 0; i < routing.slots; ++i)
-      importance[routing.experts[n * routing.slots + i]] += routing.weights(n, i);
+  ops::add_not_finite(context, sums.from(Columns::bad_scores), routing.noisy);
+  figures.add(score_entropies_, sums, Columns::entropy);
+  figures.add(weight_entropies_, sums, Columns::chosen_entropy);
+  if (routing.in_order_of_experts) {
+    ops::add_columns(context, sums.from(Columns::importance), routing.weights);
+  } else {
+    ops::add_by_index(context, sums.from(Columns::importance), routing.experts, routing.slots, experts_,
+                      routing.weights);
   }
-  regularisers_.add_shard(context, rows, sums.subspan(Columns::importance + experts_));
+  regularisers_.add_shards(context, sums.from(Columns::importance + experts_), figures);
 }
 
-void RoutingSums::complete(Span<const double> sums, index_t rows, RoutingStatistics& statistics) {
-  all_finite_ = sums[Columns::bad_scores] == 0;
+void RoutingSums::complete(device::Context& context, Span<const double> sums, index_t rows, double share,
+                           Span<double> losses) {
+  regularisers_.complete(context,
+                         {.sums = sums.subspan(Columns::importance + experts_, regularisers_.width()),
+                          .importance = sums.subspan(Columns::importance, experts_),
+                          .samples = rows,
+                          .share = share},
+                         losses);
+}
+
+void RoutingSums::read(Span<const double> sums, RoutingStatistics& statistics) const {
   statistics.entropy_sum = sums[Columns::entropy];
   statistics.chosen_entropy_sum = sums[Columns::chosen_entropy];
   std::ranges::copy(sums.subspan(Columns::importance, experts_), statistics.importance.begin());
-  regularisers_.complete(sums.subspan(Columns::importance + experts_), statistics.importance, rows);
 }
 
-// A part of a batch counts by its share of the rows.
-RegulariserGradients RoutingSums::regulariser_gradients(const nn::Pass& pass) const {
-  RegulariserGradients gradients = regularisers_.gradients(pass.workspace());
-  const double share = pass.batch.share;
-  if (share == 1) return gradients;
-  for (Span<const double>* of : {&gradients.importance, &gradients.probability, &gradients.load}) {
-    const Span<double> scaled = pass.workspace().allocate<double>(std::ssize(*of));
-    std::ranges::transform(*of, scaled.begin(), [&](double value) { return share * value; });
-    *of = scaled;
+CountPlaces count_places(const RoutingStatistics& statistics, index_t first) {
+  ops::CountColumns columns{.loads = first + RoutingStatistics::first_load,
+                            .experts = statistics.experts(),
+                            .width = first + std::ssize(statistics.counts())};
+  if (statistics.classes() > 0) {
+    columns.by_label = first + statistics.table(0, 0, 0);
+    columns.by_prediction = first + statistics.table(1, 0, 0);
   }
-  gradients.z_loss *= share;
-  gradients.entropy *= share;
-  gradients.sample_scale *= share;
-  return gradients;
+  if (statistics.kinds().counted_groups() > 0) columns.by_group = first + statistics.table(2, 0, 0);
+  return {first, columns};
+}
+
+void add_counts(device::Context& context, const CountPlaces& places, const DispatchPlan& plan,
+                const Routing& routing, ops::CountedRows rows, Span<const ops::KnownCount> known,
+                Span<std::int64_t> counts) {
+  rows.rows = routing.samples;
+  rows.slots = routing.slots;
+  rows.experts = routing.experts.data();
+  rows.log_weights = routing.log_weights;
+  rows.dropped = routing.dropped.empty() ? nullptr : routing.dropped.data();
+  std::array<ops::KnownCount, ops::most_known_counts> all = {};
+  auto next = std::ranges::copy(known, all.begin()).out;
+  *next++ = {places.first, 1, routing.samples};
+  *next++ = {places.first + 1, 1, plan.sent_rows()};
+  *next++ = {places.first + 2, 1, plan.dropped()};
+  ops::CountColumns columns = places.columns;
+  // Where every expert sees every row, nobody has to count its load.
+  if (routing.is_dense) *next++ = {std::exchange(columns.loads, -1), columns.experts, routing.samples};
+  ops::add_counts(context, rows, columns, {all.data(), next - all.begin()}, counts);
 }
 
 }  // namespace switchyard::moe

@@ -23,6 +23,14 @@ void Statistics::add(const Statistics& other) {
   for (std::size_t l = 0; l < layers.size(); ++l) layers[l].routing.add(other.layers[l].routing);
 }
 
+void Statistics::set_counts(Span<const std::int64_t> counts) {
+  index_t first = 0;
+  for_each_counts([&](Span<std::int64_t> of) {
+    std::ranges::copy(counts.subspan(first, std::ssize(of)), of.begin());
+    first += std::ssize(of);
+  });
+}
+
 double Statistics::likelihood_loss() const {
   if (!is_regression()) return per_sample(likelihood_loss_sum);
   if (!targets.are_densities) return mean_squared_error();

@@ -31,6 +31,8 @@ class Statistics {
     use(Span<std::int64_t>(counts_));
     for (Layer& layer : layers) use(layer.routing.counts());
   }
+  // All of them, one array after the other, in that order.
+  void set_counts(Span<const std::int64_t> counts);
 
   // What losses are means over: samples, or tokens; and how many of them had a wrong prediction.
   std::int64_t& samples() { return counts_[0]; }

@@ -8,50 +8,46 @@
 namespace switchyard::nn {
 
 BankGradient::BankGradient(Network& network)
-    : network_(&network), gradients_(network.frozen() ? 0 : std::ssize(network.values())) {
+    : network_(&network), gradients_(network.frozen() ? 0 : std::ssize(network.values()), network.memory()) {
   if (network.frozen()) return;
+  index_t column = 0;
+  Vector<ops::PartialPiece> pieces;
   for_each_parameter(network, [&](const ParameterPlace& place) {
-    if (!place.whole_rows()) return;
-    for (index_t b = 0; b < place.entries.size(); ++b) blocks_.push_back({place.layer, place.rows_of_block(b)});
+    const Parameter& parameter = place.parameter;
+    if (place.whole_rows()) {
+      for (index_t b = 0; b < place.entries.size(); ++b)
+        blocks_.push_back({place.layer, place.rows_of_block(b)});
+      whole_.push_back({place.layer, {0, parameter.shape[0]}});
+      return;
+    }
+    const index_t first = parameter.values - network.values().data();
+    for (const ops::PartialPiece& piece : ops::pieces_of({column, parameter.count(), first, parameter.stride}))
+      pieces.push_back(piece);
+    column += parameter.count();
   });
+  pieces_ = device::make_table<ops::PartialPiece>(network.memory(), pieces);
 }
 
 void BankGradient::compute(const Pass& pass, Span<const float> partials, const NetworkRecord& record) {
-  // A set's first task adds the partials of its tiles; the others are blocks of its large matrices.
-  const index_t tasks = 1 + std::ssize(blocks_);
-  of_part_ = {};
-  if (!pass.batch.is_first_part)
-    of_part_ = pass.workspace().allocate<float>(network_->sets() * network_->partial_width());
-  pass.context.pool().parallel_for(network_->sets() * tasks, [&](index_t t) {
-    const index_t set = t / tasks;
-    if (t % tasks == 0) {
-      add_partials(pass, set, partials);
-    } else {
-      compute_block(pass, set, blocks_[t % tasks - 1], record);
-    }
-  });
-}
-
-void BankGradient::add_partials(const Pass& pass, index_t set, Span<const float> partials) {
-  const index_t width = network_->partial_width();
-  const IndexRange tiles = pass.tiles().tiles_of(set);
-  const float* const first = partials.data() + tiles.begin * width;
-  const float* column = first;
-  for (index_t l = 0; l < network_->layer_count(); ++l) {
-    for (const Parameter& parameter : network_->layer(l).parameters()) {
-      if (parameter.rule != GradientRule::per_tile) continue;
-      const index_t count = parameter.count();
-      const Span<float> gradient(beside(parameter.of(set)), count);
-      const tensor::ConstMatrix of_tiles(column, tiles.size(), count, width);
-      if (pass.batch.is_first_part) {
-        ops::sum_partials(pass.context, of_tiles, gradient);
-      } else {
-        const Span<float> of_part = of_part_.subspan(set * width + (column - first), count);
-        ops::sum_partials(pass.context, of_tiles, of_part);
-        ops::add_to(pass.context, of_part, gradient);
-      }
-      column += count;
-    }
+  if (network_->sets() == 0) return;
+  const BatchTiles& tiles = pass.tiles();
+  ops::sum_set_partials(pass.context,
+                        {.partials = partials.data(),
+                         .width = network_->partial_width(),
+                         .sets = tiles.set_tiles().data(),
+                         .pieces = {pieces_.data(), pieces_.count()},
+                         .sums = gradients_.data(),
+                         .added = !pass.batch.is_first_part},
+                        network_->sets(), tiles.most_tiles_of_set());
+  // Large matrices: in blocks, for the threads of a CPU.
+  const bool on_gpu = pass.context.device() == device::DeviceKind::cuda;
+  const Vector<Block>& blocks = on_gpu ? whole_ : blocks_;
+  const index_t count = std::ssize(blocks);
+  const auto compute = [&](index_t t) { compute_block(pass, t / count, blocks[t % count], record); };
+  if (on_gpu) {
+    for (index_t t = 0; t < network_->sets() * count; ++t) compute(t);
+  } else {
+    pass.context.pool().parallel_for(network_->sets() * count, compute);
   }
 }
 
@@ -63,7 +59,7 @@ void BankGradient::compute_block(const Pass& pass, index_t set, const Block& blo
   const index_t out = parameter.count() / parameter.shape[0];
   const IndexRange of_set = pass.tiles().rows_of(set);
   const ops::PaddedRows padded(of_set.size(), of_set.size() - pass.tiles().total_samples(set));
-  layer.whole_rows_gradient(rows.rows_from(of_set), block.rows,
+  layer.whole_rows_gradient(pass.context, rows.rows_from(of_set), block.rows,
                             beside(parameter.of(set)) + block.rows.begin * out,
                             pass.batch.is_first_part ? Layer::Gradient::written : Layer::Gradient::added);
 }

@@ -6,6 +6,7 @@
 #include "base/span.hpp"
 #include "nn/network.hpp"
 #include "nn/parameter_slice.hpp"
+#include "ops/reduce.hpp"
 
 namespace switchyard::nn {
 
@@ -17,7 +18,8 @@ class BankGradient {
   explicit BankGradient(Network& network);
 
   // Written, or added for a later part of the batch: from the partials of all tiles, [local tiles,
-  // partial_width], and from what backward left in the record. Local; spread over the pool by set and block.
+  // partial_width], and from what backward left in the record. Local; on a CPU spread over the pool by set and
+  // block.
   void compute(const Pass& pass, Span<const float> partials, const NetworkRecord& record);
   // By set, and of a set in the order of its parameters; norm_entry counts from the set's first.
   std::vector<ParameterSlice> slices(index_t set);
@@ -29,13 +31,12 @@ class BankGradient {
   };
   // Where the gradient of what lies at `value` is.
   float* beside(const float* value) { return gradients_.data() + (value - network_->values().data()); }
-  void add_partials(const Pass& pass, index_t set, Span<const float> partials);
   void compute_block(const Pass& pass, index_t set, const Block& block, const NetworkRecord& record);
 
   Network* network_;
   device::Buffer<float> gradients_;
-  Vector<Block> blocks_;  // of every set
-  Span<float> of_part_;  // [sets, partial_width] of the step, where gradients are added to those of other parts
+  Vector<Block> blocks_, whole_;              // of every set: cut, and not
+  device::Buffer<ops::PartialPiece> pieces_;  // of all per-tile parameters of a set
 };
 
 }  // namespace switchyard::nn

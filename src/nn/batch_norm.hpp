@@ -1,13 +1,12 @@
 // Batch norm: the statistics of the batch in force and the running ones, and the convolution before it.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/span.hpp"
+#include "device/buffer.hpp"
 #include "nn/layer.hpp"
 #include "ops/pooled.hpp"
 
@@ -27,7 +26,7 @@ class BatchNorm {
   // `name` prefixes the running statistics.
   BatchNorm(const std::string& name, index_t channels);
 
-  void hold(index_t sets);
+  void hold(index_t sets, device::MemoryKind memory);
 
   Span<StateArray> state() { return state_; }
 
@@ -38,25 +37,21 @@ class BatchNorm {
   // sample. Collective over the batch's ranks.
   void join_backward(const Pass& pass, Span<const double> tile_sums, index_t places);
 
-  ops::Affine affine(index_t set) const {
-    return {scale_.data() + set * channels_, shift_.data() + set * channels_};
-  }
-  ops::NormView view(index_t set, const float* gamma) const {
-    const auto of = [&](const Vector<double>& all) { return Span(all).subspan(set * channels_, channels_); };
-    return {of(mean_).data(), of(inv_std_).data(), gamma, of(mean_dy_), of(mean_dy_xhat_)};
+  ops::Affine affine() const { return {{scale_.data(), channels_}, {shift_.data(), channels_}}; }
+  ops::NormView view(const Parameter& gamma) const {
+    const auto of = [&](const device::Buffer<double>& all) {
+      return ops::OfSets<const double>(all.data(), channels_);
+    };
+    return {of(mean_), of(inv_std_), gamma.of_sets(), of(mean_dy_), of(mean_dy_xhat_)};
   }
 
  private:
   enum StateIndex { running_mean, running_variance };  // of state_
 
-  void use_running(index_t set);
-  void use_batch(const Pass& pass, index_t set, Span<const ops::Moments> moments);
-  void update_running(index_t set, index_t channel, const ops::Moments& batch);
-
   index_t channels_;
   std::array<StateArray, 2> state_;
-  Vector<double> mean_, inv_std_, mean_dy_, mean_dy_xhat_;  // [sets, channels], as the next two
-  Vector<float> scale_, shift_;
+  device::Buffer<double> mean_, inv_std_, mean_dy_, mean_dy_xhat_;  // [sets, channels], as the next two
+  device::Buffer<float> scale_, shift_;
 };
 
 // A 3x3 convolution that a batch norm may follow. Parameters: weight, [bias], [gamma, beta].
@@ -64,8 +59,8 @@ class NormedConv : public Layer {
  public:
   Span<Parameter> parameters() override { return parameters_; }
   Span<StateArray> state() override { return norm_ ? norm_->state() : Span<StateArray>(); }
-  void hold(index_t sets) override {
-    if (norm_) norm_->hold(sets);
+  void hold(index_t sets, device::MemoryKind memory) override {
+    if (norm_) norm_->hold(sets, memory);
   }
   bool needs_batch_statistics() const override { return norm_.has_value(); }
 
@@ -75,20 +70,14 @@ class NormedConv : public Layer {
   };
   NormedConv(LayerNames& names, index_t in_channels, index_t out_channels, Has has);
 
-  const float* weight(index_t set) const { return parameters_[0].of(set); }
-  const float* bias(index_t set) const { return has_bias_ ? parameters_[1].of(set) : nullptr; }
+  ops::OfSets<const float> weight() const { return parameters_[0].of_sets(); }
+  // Without a bias null.
+  ops::OfSets<const float> bias() const { return has_bias_ ? parameters_[1].of_sets() : ops::OfSets<float>(); }
   index_t bias_count() const { return has_bias_ ? parameters_[1].count() : 0; }
   const Parameter& gamma() const { return parameters_[has_bias_ ? 2 : 1]; }
   const Parameter& beta() const { return parameters_[has_bias_ ? 3 : 2]; }
-  ops::NormView norm_view(index_t set) const {
-    return norm_ ? norm_->view(set, gamma().of(set)) : ops::NormView();
-  }
-  ops::Affine affine(index_t set) const { return norm_ ? norm_->affine(set) : ops::Affine(); }
-  // Partial gradients of gamma and beta, from the tile's sums of dy and of dy xhat.
-  void norm_gradients(Span<const double> sum_dy, Span<const double> sum_dy_xhat, float* partial) const {
-    const auto as_float = [](double sum) { return static_cast<float>(sum); };
-    std::ranges::transform(sum_dy, std::ranges::transform(sum_dy_xhat, partial, as_float).out, as_float);
-  }
+  ops::NormView norm_view() const { return norm_ ? norm_->view(gamma()) : ops::NormView(); }
+  ops::Affine affine() const { return norm_ ? norm_->affine() : ops::Affine(); }
 
   std::optional<BatchNorm> norm_;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "base/partition.hpp"
@@ -9,6 +10,8 @@
 #include "comm/data_plane.hpp"
 #include "device/context.hpp"
 #include "ops/matmul.hpp"
+#include "ops/tile_rows.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::nn {
@@ -43,7 +46,8 @@ struct TileRun {
 //  contiguous runs of shards in rank order. Sums over the batch are gathered from all ranks and added in shard
 //  order. One set.
 //  - the rows of a bank's sets (the experts of a rank), set after set: everything is local.
-// Rebuilt every step without allocating once warm.
+// Rebuilt every step without allocating once warm. What kernels read of it is in the memory of the context
+// after place(), which a CPU does not need.
 class BatchTiles {
  public:
   // The sharded batch as rank `data_plane.rank()` sees it. The plane must outlive this object.
@@ -54,6 +58,33 @@ class BatchTiles {
   // rows[s] rows of set s, in tiles of at most `tile_rows`. Those of a set from samples[s] on are padding: rows
   // of zeros whose results nobody reads and whose output gradients are zero. Batch statistics leave them out.
   void set_local(Span<const index_t> rows, Span<const index_t> samples, index_t tile_rows);
+
+  // Takes what kernels read to the context's device, in the step's memory. Once, behind the calls above.
+  void place(device::Context& context);
+
+  // As kernels see them: tiles; the sets of rows from `first_row` on; and of all rows for the host.
+  ops::TileView view(IndexRange tiles) const {
+    return {(placed_tiles_ != nullptr ? placed_tiles_ : tiles_.data()) + tiles.begin, tiles.size(),
+            most_tile_rows()};
+  }
+  ops::TileView view() const { return view({0, local_count()}); }
+  ops::RowSets row_sets(index_t first_row = 0) const {
+    if (set_of_granule_.empty()) return {};
+    return {placed_sets_ != nullptr ? placed_sets_ : set_of_granule_.data(), first_row};
+  }
+  Span<const ops::SetRows> sets() const { return sets_; }
+  // The same for the host.
+  ops::TileView host_view(IndexRange tiles) const {
+    return {tiles_.data() + tiles.begin, tiles.size(), most_tile_rows()};
+  }
+  // What a run takes of each of its tiles, for kernels; and for the host.
+  ops::TileRows rows_of_each(const TileRun& run) const { return rows_of_each(run, view(run.tiles)); }
+  ops::TileRows host_rows_of_each(const TileRun& run) const { return rows_of_each(run, host_view(run.tiles)); }
+  // By set, for kernels.
+  Span<const ops::SetTiles> set_tiles() const {
+    return {placed_set_tiles_ != nullptr ? placed_set_tiles_ : set_tiles_.data(), set_count()};
+  }
+  index_t most_tiles_of_set() const { return most_tiles_of_set_; }
 
   index_t local_count() const { return std::ssize(begin_) - 1; }
   index_t total_count() const { return total_tiles_; }
@@ -92,12 +123,10 @@ class BatchTiles {
   IndexRange rows_of(index_t set) const { return {first_row_of_[set], first_row_of_[set + 1]}; }
   index_t local_rows() const { return begin_.back(); }
   // Of the longest tile of this rank.
-  index_t most_tile_rows() const {
-    index_t most = 0;
-    for (index_t tile = 0; tile < local_count(); ++tile) most = std::max(most, rows(tile).size());
-    return most;
-  }
+  index_t most_tile_rows() const { return most_tile_rows_; }
   index_t total_rows() const { return total_rows_; }
+  // Of a sharded batch: rows of every rank.
+  Span<const index_t> rows_per_rank() const { return rows_per_rank_; }
   // Of a set on all ranks, without the padding.
   index_t total_samples(index_t set) const { return total_samples_[set]; }
   // Position in the global batch of this rank's first row.
@@ -114,6 +143,12 @@ class BatchTiles {
   ProductRows gather_rows(device::Context& context, const ProductRows& mine) const;
 
  private:
+  void list_tiles();
+  // A piece of a tile, or whole tiles.
+  ops::TileRows rows_of_each(const TileRun& run, ops::TileView tiles) const {
+    if (run.tiles.size() != 1) return tiles;
+    return {tiles, run.rows.begin - rows(run.tiles.begin).begin, run.rows.size()};
+  }
   template <class T>
   Span<const T> gather(device::Context& context, Span<const T> mine, Span<const index_t> per_rank,
                        index_t total, index_t width) const {
@@ -134,6 +169,17 @@ class BatchTiles {
   Vector<index_t> sample_end_, total_samples_;  // by set
   std::vector<index_t> tiles_per_rank_;
   std::vector<index_t> rows_per_rank_;
+
+  // The same for kernels, and where it lies for them: null where it is the host's.
+  Vector<ops::Tile> tiles_;
+  Vector<std::int32_t> set_of_granule_;  // empty: one set
+  Vector<ops::SetRows> sets_;
+  Vector<ops::SetTiles> set_tiles_;
+  index_t most_tile_rows_ = 0;
+  index_t most_tiles_of_set_ = 0;
+  const ops::Tile* placed_tiles_ = nullptr;
+  const std::int32_t* placed_sets_ = nullptr;
+  const ops::SetTiles* placed_set_tiles_ = nullptr;
 };
 
 }  // namespace switchyard::nn

@@ -32,7 +32,7 @@ BlockGradient::BlockGradient(Network& network, const RowBlocks& blocks, comm::Da
     : network_(&network),
       blocks_(blocks),
       mine_(partition(blocks.count, blocks.copies, copies != nullptr ? copies->rank().index() : 0)),
-      tree_(copies, parameters_of(network)) {
+      tree_(copies, parameters_of(network), network.memory()) {
   index_t partial = 0;
   for_each_parameter(network, [&](const ParameterPlace& place) {
     const index_t count = place.parameter.count();
@@ -61,7 +61,8 @@ void BlockGradient::compute(const Pass& pass, Span<const index_t> rows, Span<con
                             const NetworkRecord& record) {
   // A set's first task adds the partials of its tiles; the others are blocks of its large matrices. They are
   // enough to work on one row block at a time.
-  tree_.begin(pass, blocks_.count, 1);
+  const bool at_once = pass.context.device() == device::DeviceKind::cuda;
+  tree_.begin(pass, blocks_.count, at_once ? blocks_.count : 1);
   const index_t tasks = 1 + std::ssize(whole_rows_);
   tree_.sum_shards(pass.context, {0, network_->sets() * set_width_}, network_->sets() * tasks,
                    [&](index_t block, index_t task, float* row) {
@@ -101,7 +102,7 @@ void BlockGradient::multiply(const Pass& pass, const OfBlock& of, const WholeRow
   const ProductPair rows = layer.product_rows(*record.layers[whole.layer]);
   const TileRun run = pass.tiles().run(of.tiles);
   const ops::PaddedRows padded(run.rows.size(), pass.tiles().padding(run));
-  layer.whole_rows_gradient(rows.rows_from(run.rows), whole.rows, of_set + whole.column,
+  layer.whole_rows_gradient(pass.context, rows.rows_from(run.rows), whole.rows, of_set + whole.column,
                             Layer::Gradient::written);
 }
 

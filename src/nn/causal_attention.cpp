@@ -6,7 +6,8 @@
 #include "base/contract.hpp"
 #include "device/thread_pool.hpp"
 #include "nn/past.hpp"
-#include "ops/matmul.hpp"
+#include "ops/product.hpp"
+#include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
@@ -19,9 +20,10 @@ NetworkModuleOptions projection(const CausalAttentionOptions& options, std::stri
   return {options.name, {{shape}}, options.network, options.seed, Phase::attention};
 }
 
-void product(ops::Transpose transpose_a, tensor::ConstMatrix a, ops::Transpose transpose_b,
-             tensor::ConstMatrix b, tensor::Matrix c) {
-  ops::matmul({.m = c.rows,
+void product(device::Context& context, ops::Transpose transpose_a, tensor::ConstMatrix a,
+             ops::Transpose transpose_b, tensor::ConstMatrix b, tensor::Matrix c) {
+  ops::matmul(context,
+              {.m = c.rows,
                .n = c.cols,
                .k = a.cols,
                .lda = a.stride,
@@ -33,13 +35,15 @@ void product(ops::Transpose transpose_a, tensor::ConstMatrix a, ops::Transpose t
 }
 
 // c = a b^T: of every row of a with every row of b.
-void products_of_rows(tensor::ConstMatrix a, tensor::ConstMatrix b, tensor::Matrix c) {
-  product(ops::Transpose::no, a, ops::Transpose::yes, b, c);
+void products_of_rows(device::Context& context, tensor::ConstMatrix a, tensor::ConstMatrix b,
+                      tensor::Matrix c) {
+  product(context, ops::Transpose::no, a, ops::Transpose::yes, b, c);
 }
 
 // c = a b, or a^T b of a square a: sums over the tokens.
-void along_tokens(ops::Transpose transpose_a, tensor::ConstMatrix a, tensor::ConstMatrix b, tensor::Matrix c) {
-  product(transpose_a, a, ops::Transpose::no, b, c);
+void along_tokens(device::Context& context, ops::Transpose transpose_a, tensor::ConstMatrix a,
+                  tensor::ConstMatrix b, tensor::Matrix c) {
+  product(context, transpose_a, a, ops::Transpose::no, b, c);
 }
 
 }  // namespace
@@ -63,7 +67,8 @@ Cost CausalAttentionOptions::cost() const {
 
 CausalAttention::CausalAttention(const CausalAttentionOptions& options, comm::DataPlane& data_plane)
     : options_(options),
-      positions_(ops::RotaryTable::make(options.window, options.width / options.heads, options.rotary_base)),
+      positions_(ops::RotaryTable::make(options.window, options.width / options.heads, options.rotary_base,
+                                        options.network.memory)),
       in_(options.queries_keys_values(), data_plane),
       out_(options.out(), data_plane) {
   SY_EXPECTS(options.width % options.heads == 0, "{} heads of {} numbers", options.heads, options.width);
@@ -89,7 +94,9 @@ CausalAttention::Head CausalAttention::head_of(const Pass& pass, index_t task, t
 void CausalAttention::for_each_head(const Pass& pass, index_t rooms, const auto& body) const {
   const index_t window = options_.window;
   const index_t tasks = pass.tiles().local_rows() / window * options_.heads;
-  const index_t threads = std::min<index_t>(tasks, pass.context.pool().size());
+  // On a GPU nothing is launched from tasks of the pool.
+  const bool on_gpu = pass.context.device() == device::DeviceKind::cuda;
+  const index_t threads = std::min<index_t>(tasks, on_gpu ? 1 : pass.context.pool().size());
   const tensor::Matrix room = tensor::allocate_matrix(pass.workspace(), threads * rooms * window, window);
   pass.context.pool().parallel_for(threads, [&](index_t thread) {
     const tensor::Matrix own = room.rows_from(thread * rooms * window, rooms * window);
@@ -98,13 +105,13 @@ void CausalAttention::for_each_head(const Pass& pass, index_t rooms, const auto&
 }
 
 void CausalAttention::probabilities(const Pass& pass, const Head& head, tensor::Matrix p) const {
-  products_of_rows(head.q, head.k, p);
+  products_of_rows(pass.context, head.q, head.k, p);
   ops::causal_softmax(pass.context, head.mask, scale(), p);
 }
 
 void CausalAttention::forward_head(const Pass& pass, const Head& head, tensor::Matrix p) const {
   probabilities(pass, head, p);
-  along_tokens(ops::Transpose::no, p, head.v, head.seen);
+  along_tokens(pass.context, ops::Transpose::no, p, head.v, head.seen);
 }
 
 tensor::Matrix CausalAttention::see_past(const Pass& pass, tensor::Matrix qkv) const {
@@ -116,12 +123,13 @@ tensor::Matrix CausalAttention::see_past(const Pass& pass, tensor::Matrix qkv) c
   if (!options_.across_documents) mask.first = pass.batch.document_begin;
   ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::forward, qkv, mask.places);
   const tensor::Matrix kept = past.keys_and_values(width);
-  for (index_t row = 0; row < std::min(mask.places.count, qkv.rows); ++row)
-    std::copy_n(qkv.row(row) + width, 2 * width, kept.row(mask.places.of(row)));
+  const index_t read = std::min(mask.places.count, qkv.rows);
+  ops::gather_rows(pass.context, tensor::ConstMatrix(qkv.data + width, read, 2 * width, qkv.stride),
+                   kept.rows_from(mask.places.first, read));
   const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), qkv.rows, width);
   const tensor::Matrix rooms =
       tensor::allocate_matrix(pass.workspace(), options_.heads * qkv.rows, options_.window);
-  pass.context.pool().parallel_for(options_.heads, [&](index_t head) {
+  const auto see = [&](index_t head) {
     const index_t column = head * head_width();
     const auto part = [&](tensor::Matrix all, index_t first) {
       return tensor::Matrix(all.data + first, all.rows, head_width(), all.stride);
@@ -129,7 +137,12 @@ tensor::Matrix CausalAttention::see_past(const Pass& pass, tensor::Matrix qkv) c
     forward_head(pass,
                  {part(qkv, column), part(kept, column), part(kept, width + column), part(seen, column), mask},
                  rooms.rows_from(head * qkv.rows, qkv.rows));
-  });
+  };
+  if (pass.context.device() == device::DeviceKind::cuda) {
+    for (index_t head = 0; head < options_.heads; ++head) see(head);
+  } else {
+    pass.context.pool().parallel_for(options_.heads, see);
+  }
   return seen;
 }
 
@@ -149,11 +162,11 @@ tensor::Matrix CausalAttention::forward(const Pass& pass, tensor::ConstMatrix x)
 void CausalAttention::backward_head(const Pass& pass, const Head& head, const Head& d, tensor::Matrix p,
                                     tensor::Matrix d_p) const {
   probabilities(pass, head, p);
-  along_tokens(ops::Transpose::yes, p, d.seen, d.v);
-  products_of_rows(d.seen, head.v, d_p);
+  along_tokens(pass.context, ops::Transpose::yes, p, d.seen, d.v);
+  products_of_rows(pass.context, d.seen, head.v, d_p);
   ops::causal_softmax_backward(pass.context, head.mask, p, scale(), d_p);
-  along_tokens(ops::Transpose::no, d_p, head.k, d.q);
-  along_tokens(ops::Transpose::yes, d_p, head.q, d.k);
+  along_tokens(pass.context, ops::Transpose::no, d_p, head.k, d.q);
+  along_tokens(pass.context, ops::Transpose::yes, d_p, head.q, d.k);
 }
 
 tensor::Matrix CausalAttention::backward(const Pass& pass, tensor::Matrix d_y, Wants wants) {

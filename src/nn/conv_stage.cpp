@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/contract.hpp"
 #include "base/error.hpp"
 #include "nn/batch_norm.hpp"
+#include "nn/device_limits.hpp"
 #include "nn/layer_text.hpp"
 #include "nn/network_options.hpp"
+#include "ops/batch_norm.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
@@ -22,10 +22,10 @@ struct Record : LayerRecord {
   Span<double> tile_statistics, patch_sums, products;
 };
 
-// The tile's row of [tiles, width].
+// The rows of a run's tiles of [tiles, width].
 template <class T>
-Span<T> of_tile(Span<T> all, index_t tile, index_t width) {
-  return all.subspan(tile * width, width);
+Span<T> of_tiles(Span<T> all, IndexRange tiles, index_t width) {
+  return all.subspan(tiles.begin * width, tiles.size() * width);
 }
 
 class ConvStage final : public NormedConv {
@@ -33,8 +33,7 @@ class ConvStage final : public NormedConv {
   ConvStage(LayerNames& names, const ConvStageShape& shape)
       : NormedConv(names, shape.in_channels, shape.out_channels,
                    {.bias = !shape.batch_norm || shape.padding == 0, .batch_norm = shape.batch_norm}),
-        shape_(shape),
-        no_bias_(bias_count() > 0 ? 0 : channels()) {}
+        shape_(shape) {}
 
   index_t in_features() const override { return shape_.in_features(); }
   index_t out_features() const override { return shape_.out_features(); }
@@ -44,6 +43,11 @@ class ConvStage final : public NormedConv {
   }
   // And the places of the maxima, a byte each.
   double activation_floats() const override { return 2.25 * static_cast<double>(out_features()); }
+
+  void hold(index_t sets, device::MemoryKind memory) override {
+    NormedConv::hold(sets, memory);
+    expect_scratch(memory, "fused convolution", ops::fused_conv_scratch_bytes(shape_));
+  }
 
   std::unique_ptr<LayerRecord> make_record() const override { return std::make_unique<Record>(); }
   void begin_forward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -58,29 +62,24 @@ class ConvStage final : public NormedConv {
     record.tile_statistics = pass.workspace().allocate<double>(tiles * channels() * BatchNorm::moments_width);
     record.patch_sums = pass.workspace().allocate<double>(tiles * ops::conv_patch_sums_count(shape_));
   }
-  // Moments of the tile; the whole batch's follow in join_forward_statistics.
+  // Moments of the tiles; the whole batch's follow in join_forward_statistics.
   void forward_statistics(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
     if (record.tile_statistics.empty()) return;  // evaluation: running statistics
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      const IndexRange rows = pass.tiles().samples(tile);
-      const Span<double> patch_sums = of_tile(record.patch_sums, tile, ops::conv_patch_sums_count(shape_));
-      ops::conv_patch_sums(pass.context, shape_, record.input.rows_from(rows),
-                           of_tile(record.scratch, tile, scratch_floats(pass.tiles())), patch_sums);
-      auto* const moments = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels();
-      ops::conv_moments(pass.context, shape_, patch_sums, weights(pass.tiles().set(tile)),
-                        {moments, channels()});
-    }
+    const ops::TileView view = pass.tiles().view(tiles);
+    const Span<double> patch_sums = of_tiles(record.patch_sums, tiles, ops::conv_patch_sums_count(shape_));
+    ops::conv_patch_sums(pass.context, shape_, view, record.input, scratch(pass, record, tiles), patch_sums);
+    auto* const moments = reinterpret_cast<ops::Moments*>(record.tile_statistics.data());
+    ops::conv_moments(pass.context, shape_, view, patch_sums, weights(),
+                      {moments + tiles.begin * channels(), tiles.size() * channels()});
   }
   void join_forward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     norm_->join_forward(pass, static_cast<Record&>(of_layer).tile_statistics, gamma(), beta());
   }
   void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    pass.tiles().for_each_set(run, [&](index_t set, IndexRange rows) {
-      ops::fused_conv_forward(pass.context, shape_, record.input.rows_from(rows), weights(set),
-                              {record.output.rows_from(rows), places(record, rows)});
-    });
+    ops::fused_conv_forward(pass.context, shape_, pass.tiles().view(run.tiles), record.input, weights(),
+                            {record.output, record.argmax_place.data()});
   }
 
   void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -92,11 +91,8 @@ class ConvStage final : public NormedConv {
   }
   void backward_statistics(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      ops::fused_conv_bn_backward_sums(pass.context, shape_,
-                                       tile_of(pass, record, tile, pass.tiles().samples(tile)),
-                                       conv_norm_view(pass.tiles().set(tile)), tile_sums(record, tile));
-    }
+    ops::fused_conv_bn_backward_sums(pass.context, shape_, conv_tiles(pass, record, tiles), conv_norm_view(),
+                                     tile_sums(record, tiles));
   }
   void join_backward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     norm_->join_backward(pass, static_cast<Record&>(of_layer).tile_statistics,
@@ -107,51 +103,43 @@ class ConvStage final : public NormedConv {
     SY_EXPECTS(d_input.data == nullptr,
                "the fused convolution is a network's first layer and gives no input gradient");
     auto& record = static_cast<Record&>(of_layer);
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile)
-      backward_tile(pass, tile, record, partials.of(tile - tiles.begin));
+    const index_t weights = shape_.weight_count();
+    if (!norm_) {
+      ops::fused_conv_backward(pass.context, shape_, conv_tiles(pass, record, tiles),
+                               partials.matrix(tiles.size(), weights + channels()));
+      return;
+    }
+    const ops::ConvTileSums sums = tile_sums(record, tiles);
+    ops::fused_conv_bn_backward(pass.context, shape_, pass.tiles().view(tiles), conv_norm_view(), sums,
+                                partials.matrix(tiles.size(), weights));
+    ops::norm_gradients(pass.context, channels(), sums.sum_dy, bias_count(),
+                        partials.from(weights).matrix(tiles.size(), bias_count() + 2 * channels()));
   }
 
  private:
   index_t channels() const { return shape_.out_channels; }
-  ops::ConvWeights weights(index_t set) const {
-    return {weight(set), no_bias_.empty() ? bias(set) : no_bias_.data(), affine(set)};
-  }
+  ops::ConvWeights weights() const { return {weight(), bias(), affine()}; }
+  ops::ConvBatchNormView conv_norm_view() const { return {weight(), bias(), norm_view()}; }
   // Of a kernel's workspace, for one tile.
   index_t scratch_floats(const BatchTiles& tiles) const {
     return ops::fused_conv_workspace_floats(shape_, tiles.most_tile_rows());
   }
-  std::uint8_t* places(const Record& record, IndexRange rows) const {
-    return record.argmax_place.data() + rows.begin * out_features();
+  Span<float> scratch(const Pass& pass, const Record& record, IndexRange tiles) const {
+    return of_tiles(record.scratch, tiles, scratch_floats(pass.tiles()));
   }
-  ops::ConvTile tile_of(const Pass& pass, const Record& record, index_t tile, IndexRange rows) const {
-    return {.images = record.input.rows_from(rows),
-            .pooled = {record.output.rows_from(rows), places(record, rows), record.d_output.rows_from(rows)},
-            .workspace = of_tile(record.scratch, tile, scratch_floats(pass.tiles()))};
+  ops::ConvTiles conv_tiles(const Pass& pass, const Record& record, IndexRange tiles) const {
+    return {.tiles = pass.tiles().view(tiles),
+            .images = record.input,
+            .pooled = {record.output, record.argmax_place.data(), record.d_output},
+            .workspace = scratch(pass, record, tiles)};
   }
-  ops::ConvTileSums tile_sums(const Record& record, index_t tile) const {
-    const Span<double> sums = of_tile(record.tile_statistics, tile, 2 * channels());
-    return {of_tile(record.patch_sums, tile, ops::conv_patch_sums_count(shape_)), sums.first(channels()),
-            sums.subspan(channels()), of_tile(record.products, tile, shape_.weight_count())};
-  }
-  ops::ConvBatchNormView conv_norm_view(index_t set) const {
-    return {weights(set).weight, weights(set).bias, norm_view(set)};
-  }
-  void backward_tile(const Pass& pass, index_t tile, const Record& record, float* partial) const {
-    float* next = partial + shape_.weight_count();
-    if (!norm_) {
-      ops::fused_conv_backward(pass.context, shape_, tile_of(pass, record, tile, pass.tiles().rows(tile)),
-                               partial, next);
-      return;
-    }
-    const ops::ConvTileSums sums = tile_sums(record, tile);
-    ops::fused_conv_bn_backward(pass.context, shape_, conv_norm_view(pass.tiles().set(tile)), sums, partial);
-    // The norm takes the mean away, so a bias has no effect.
-    next = std::fill_n(next, bias_count(), 0.0F);
-    norm_gradients(sums.sum_dy, sums.sum_dy_xhat, next);
+  ops::ConvTileSums tile_sums(const Record& record, IndexRange tiles) const {
+    return {of_tiles(record.patch_sums, tiles, ops::conv_patch_sums_count(shape_)),
+            of_tiles(record.tile_statistics, tiles, 2 * channels()),
+            of_tiles(record.products, tiles, shape_.weight_count())};
   }
 
   ops::FusedConvShape shape_;
-  Vector<float> no_bias_;  // zeros, where there is none
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "base/contract.hpp"
 #include "nn/layer_text.hpp"
 #include "nn/network_options.hpp"
+#include "nn/products.hpp"
 #include "ops/convert.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
@@ -37,8 +38,8 @@ class Dense final : public Layer {
   }
   double scattered_floats() const override { return static_cast<double>(in()); }
   Span<Parameter> parameters() override { return Span(parameters_).first(shape_.bias ? 2 : 1); }
-  void hold(index_t sets) override {
-    if (in_bf16_) weight_bf16_ = device::Buffer<ops::bfloat16>(sets * weight().stride);
+  void hold(index_t sets, device::MemoryKind memory) override {
+    if (in_bf16_) weight_bf16_ = device::Buffer<ops::bfloat16>(sets * weight().stride, memory);
   }
   void values_changed(device::Context& context) override {
     if (weight_bf16_.count() > 0)
@@ -57,9 +58,18 @@ class Dense final : public Layer {
   }
   bool forward_takes_pieces() const override { return true; }
   void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
-    pass.tiles().for_each_set(run, [&](index_t set, IndexRange rows) {
-      if (!rows.empty()) forward_rows(pass.context, set, rows, static_cast<Record&>(of_layer));
-    });
+    auto& record = static_cast<Record&>(of_layer);
+    if (run.rows.empty()) return;
+    take_input(pass.context, run.rows, record);
+    product(pass, run,
+            {.n = out(),
+             .k = in(),
+             .epilogue = epilogue(),
+             .lda = in(),
+             .ldb = out(),
+             .c = record.output.data,
+             .ldc = out()},
+            input_rows(record));
   }
 
   void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -70,18 +80,28 @@ class Dense final : public Layer {
   void backward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer, tensor::Matrix d_input,
                 TilePartials partials) const override {
     auto& record = static_cast<Record&>(of_layer);
-    pass.tiles().for_each_set(pass.tiles().run(tiles), [&](index_t set, IndexRange rows) {
-      backward_rows(pass.context, set, rows, record, d_input);
-    });
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      const IndexRange rows = pass.tiles().rows(tile);
-      float* partial = partials.of(tile - tiles.begin);
-      if (weight().rule == GradientRule::per_tile) {
-        whole_rows_gradient(product_rows(record).rows_from(rows), {0, in()}, partial, Gradient::written);
-        partial += in() * out();
-      }
-      if (shape_.bias) ops::column_sums(pass.context, record.d_output.rows_from(rows), {partial, out()});
+    const TileRun run = pass.tiles().run(tiles);
+    take_gradient(pass.context, run.rows, record);
+    if (d_input.data != nullptr && !run.rows.empty()) {
+      // dX = dY W^T
+      product(pass, run,
+              {.n = in(),
+               .k = out(),
+               .transpose_b = ops::Transpose::yes,
+               .lda = out(),
+               .ldb = out(),
+               .c = d_input.data,
+               .ldc = d_input.stride},
+              product_rows(record).d_output);
     }
+    index_t column = 0;
+    if (weight().rule == GradientRule::per_tile) {
+      product_gradients_of_tiles(pass, tiles, product_rows(record), partials);
+      column = in() * out();
+    }
+    if (shape_.bias)
+      ops::tile_column_sums(pass.context, pass.tiles().view(tiles), record.d_output, partials.first + column,
+                            partials.stride);
   }
 
   ProductPair product_rows(const LayerRecord& of_layer) const override {
@@ -91,9 +111,9 @@ class Dense final : public Layer {
                                     ? ProductRows{true, nullptr, record.d_output_bf16.data(), dy.rows, dy.cols}
                                     : ProductRows{false, dy.data, nullptr, dy.rows, dy.cols}};
   }
-  void whole_rows_gradient(const ProductPair& rows, IndexRange block, float* gradient,
+  void whole_rows_gradient(device::Context& context, const ProductPair& rows, IndexRange block, float* gradient,
                            Gradient how) const override {
-    product_gradient(rows, block, gradient, how);
+    product_gradient(context, rows, block, gradient, how);
   }
 
  private:
@@ -109,7 +129,8 @@ class Dense final : public Layer {
     if (in_bf16_) return {true, nullptr, record.input_bf16.data(), x.rows, x.cols};
     return {false, x.in_order() ? x.base[0] : record.gathered_input.data(), nullptr, x.rows, x.cols};
   }
-  void forward_rows(device::Context& context, index_t set, IndexRange rows, Record& record) const {
+  // Rows of the input as a product reads them.
+  void take_input(device::Context& context, IndexRange rows, Record& record) const {
     const tensor::RowSource x = record.input.rows_from(rows);
     const index_t first = rows.begin * in();
     const index_t count = rows.size() * in();
@@ -118,45 +139,48 @@ class Dense final : public Layer {
       const float* const source = x.in_order() ? x.base[0] : record.gathered_input.data() + first;
       ops::to_bfloat16(context, {source, count}, record.input_bf16.subspan(first, count));
     }
-    product({.m = rows.size(),
-             .n = out(),
-             .k = in(),
-             .lda = in(),
-             .ldb = out(),
-             .ldc = out(),
-             .epilogue = epilogue()},
-            set, input_rows(record).rows_from(rows), record.output.row(rows.begin),
-            shape_.bias ? parameters_[1].of(set) : nullptr);
   }
-  // All but the gradients of parameters.
-  void backward_rows(device::Context& context, index_t set, IndexRange rows, Record& record,
-                     tensor::Matrix d_input) const {
+  // The same of the gradient, before the ReLU.
+  void take_gradient(device::Context& context, IndexRange rows, Record& record) const {
     const tensor::Matrix dy = record.d_output.rows_from(rows);
     if (shape_.relu) ops::relu_backward(context, record.output.rows_from(rows), dy, dy);
     if (in_bf16_) {
       const index_t count = rows.size() * out();
       ops::to_bfloat16(context, {dy.data, count}, record.d_output_bf16.subspan(rows.begin * out(), count));
     }
-    if (d_input.data != nullptr && !rows.empty()) {
-      // dX = dY W^T
-      product({.m = rows.size(),
-               .n = in(),
-               .k = out(),
-               .lda = out(),
-               .ldb = out(),
-               .ldc = d_input.stride,
-               .transpose_b = ops::Transpose::yes},
-              set, product_rows(record).d_output.rows_from(rows), d_input.row(rows.begin), nullptr);
+  }
+  // What a product is of whatever numbers its operands are.
+  struct Product {
+    index_t n, k;
+    ops::Transpose transpose_b = ops::Transpose::no;
+    ops::Epilogue epilogue = ops::Epilogue::none;
+    index_t lda, ldb;
+    float* c;
+    index_t ldc;
+  };
+  // All rows of the batch times the weight of their set, in the layer's precision: those of the run.
+  void product(const Pass& pass, const TileRun& run, const Product& of, const ProductRows& rows) const {
+    if (in_bf16_) {
+      multiply_by_sets(pass, run, set_product<ops::bfloat16>(of, rows.bf16, weight_bf16_.data()));
+    } else {
+      multiply_by_sets(pass, run, set_product<float>(of, rows.f32, weight().values));
     }
   }
-  // rows times the weight of their set, in the layer's precision.
-  void product(const ops::MatmulShape& shape, index_t set, const ProductRows& rows, float* result,
-               const float* bias) const {
-    if (in_bf16_) {
-      ops::matmul(shape, rows.bf16, weight_bf16_.data() + set * weight().stride, result, bias);
-    } else {
-      ops::matmul(shape, rows.f32, weight().of(set), result, bias);
-    }
+  template <class Number>
+  ops::SetProduct<Number> set_product(const Product& of, const Number* rows, const Number* weights) const {
+    return {.n = of.n,
+            .k = of.k,
+            .transpose_b = of.transpose_b,
+            .epilogue = of.epilogue,
+            .a = rows,
+            .lda = of.lda,
+            .b = weights,
+            .ldb = of.ldb,
+            .b_stride = weight().stride,
+            .bias = shape_.bias ? parameters_[1].values : nullptr,
+            .bias_stride = shape_.bias ? parameters_[1].stride : 0,
+            .c = of.c,
+            .ldc = of.ldc};
   }
 
   DenseShape shape_;
@@ -167,7 +191,8 @@ class Dense final : public Layer {
 
 }  // namespace
 
-void product_gradient(const ProductPair& rows, IndexRange block, float* gradient, Layer::Gradient how) {
+void product_gradient(device::Context& context, const ProductPair& rows, IndexRange block, float* gradient,
+                      Layer::Gradient how) {
   const ops::MatmulShape shape{.m = block.size(),
                                .n = rows.d_output.cols,
                                .k = rows.input.rows,
@@ -177,9 +202,21 @@ void product_gradient(const ProductPair& rows, IndexRange block, float* gradient
                                .transpose_a = ops::Transpose::yes,
                                .accumulate = how == Layer::Gradient::added};
   if (rows.input.in_bf16) {
-    ops::matmul(shape, rows.input.bf16 + block.begin, rows.d_output.bf16, gradient);
+    ops::matmul(context, shape, rows.input.bf16 + block.begin, rows.d_output.bf16, gradient);
   } else {
-    ops::matmul(shape, rows.input.f32 + block.begin, rows.d_output.f32, gradient);
+    ops::matmul(context, shape, rows.input.f32 + block.begin, rows.d_output.f32, gradient);
+  }
+}
+
+void product_gradients_of_tiles(const Pass& pass, IndexRange tiles, const ProductPair& rows,
+                                TilePartials partials) {
+  const index_t in = rows.input.cols;
+  const index_t out = rows.d_output.cols;
+  if (rows.input.in_bf16) {
+    multiply_tiles<ops::bfloat16>(pass, tiles, {rows.input.bf16, in, in, rows.d_output.bf16, out, out},
+                                  partials);
+  } else {
+    multiply_tiles<float>(pass, tiles, {rows.input.f32, in, in, rows.d_output.f32, out, out}, partials);
   }
 }
 

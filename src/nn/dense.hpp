@@ -24,6 +24,10 @@ struct DenseShape {
 };
 
 // dW[block] = X[:, block]^T dY, of a weight [in, out] and a block of its rows: gradient is [block.size(), out].
-void product_gradient(const ProductPair& rows, IndexRange block, float* gradient, Layer::Gradient how);
+void product_gradient(device::Context& context, const ProductPair& rows, IndexRange block, float* gradient,
+                      Layer::Gradient how);
+// The same of each tile of a run, of all rows of the weight.
+void product_gradients_of_tiles(const Pass& pass, IndexRange tiles, const ProductPair& rows,
+                                TilePartials partials);
 
 }  // namespace switchyard::nn

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/contract.hpp"
+#include "device/copy.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::nn {
@@ -55,7 +56,8 @@ Vector<index_t> cut(const std::vector<ParameterSlice>& parameters, index_t width
 
 }  // namespace
 
-GradientTree::GradientTree(comm::DataPlane* data_plane, std::vector<ParameterSlice> parameters)
+GradientTree::GradientTree(comm::DataPlane* data_plane, std::vector<ParameterSlice> parameters,
+                           device::MemoryKind memory)
     : data_plane_(data_plane),
       rank_(data_plane != nullptr ? data_plane->rank().value : 0),
       ranks_(data_plane != nullptr ? data_plane->size() : 1),
@@ -63,7 +65,8 @@ GradientTree::GradientTree(comm::DataPlane* data_plane, std::vector<ParameterSli
   for (const ParameterSlice& parameter : parameters_) width_ += parameter.count;
   cuts_ = cut(parameters_, width_, ranks_);
   const IndexRange mine = slice_of(rank_);
-  gradient_ = device::Buffer<float>(mine.size());
+  gradient_ = device::Buffer<float>(mine.size(), memory);
+  Vector<ops::Segment> of_slices, of_parameters;
   index_t begin = 0;  // of the parameter
   for (const ParameterSlice& parameter : parameters_) {
     const index_t first = std::max(begin, mine.begin);
@@ -74,9 +77,15 @@ GradientTree::GradientTree(comm::DataPlane* data_plane, std::vector<ParameterSli
       slice.value += slice.first_element;
       slice.gradient = gradient_.data() + (first - mine.begin);
       slice.count = count;
+      of_slices.push_back({slice.value - parameters_.front().value, first, count});
       slices_.push_back(std::move(slice));
     }
+    of_parameters.push_back({parameter.value - parameters_.front().value, begin, parameter.count});
     begin += parameter.count;
+  }
+  if (ranks_ > 1) {
+    of_slices_ = ops::Segments(memory, of_slices);
+    of_parameters_ = ops::Segments(memory, of_parameters);
   }
   for (Layout* layout : {&sent_, &received_}) {
     layout->rows.resize(ranks_);
@@ -131,7 +140,9 @@ double GradientTree::rooms(index_t shards, int ranks, int rank, index_t threads)
 }
 
 void GradientTree::begin(const Pass& pass) {
-  begin(pass, pass.tiles().total_count(), pass.context.pool().size());
+  const index_t shards = pass.tiles().total_count();
+  const bool at_once = pass.context.device() == device::DeviceKind::cuda;
+  begin(pass, shards, at_once ? std::max<index_t>(shards, 1) : pass.context.pool().size());
   SY_EXPECTS(pass.tiles().local_count() == run_.size(), "{} tiles for {} shards", pass.tiles().local_count(),
              run_.size());
 }
@@ -166,6 +177,18 @@ void GradientTree::join(device::Context& context, index_t first, IndexRange colu
       free_.push_back(right);
     }
     ++shard;
+  }
+}
+
+void GradientTree::join_all(device::Context& context, IndexRange columns) {
+  sums_.clear();
+  for (index_t i = node_begin_[rank_]; i < node_begin_[rank_ + 1]; ++i) {
+    const IndexRange node = nodes_[i].shards;
+    const index_t first = node.begin - run_.begin;
+    sums_.push_back(first);
+    float* const sums = room(first).data() + columns.begin;
+    if (node.size() > 1)
+      ops::sum_partials(context, {sums, node.size(), columns.size(), width_}, {sums, columns.size()});
   }
 }
 
@@ -207,7 +230,7 @@ void GradientTree::reduce(const Pass& pass) {
     }
   }
   if (pass.batch.is_first_part)
-    std::ranges::copy(finishing_.back(), gradient_.data());
+    device::copy_on_device<float>(pass.context, finishing_.back(), gradient_.span());
   else
     ops::add_to(pass.context, finishing_.back(), gradient_.span());
 }
@@ -217,15 +240,11 @@ void GradientTree::gather_updated_values(device::Context& context) {
   const device::Workspace::Mark before = context.workspace().mark();
   const Span<float> row = context.workspace().allocate<float>(width_);
   const IndexRange mine = slice_of(rank_);
-  for (const ParameterSlice& slice : slices_)
-    std::copy_n(slice.value, slice.count, row.data() + mine.begin + (slice.gradient - gradient_.data()));
+  float* const values = parameters_.front().value;
+  of_slices_.copy(context, values, row.data());
   for (int rank = 0; rank < ranks_; ++rank) sent_.rows[rank] = slice_of(rank).size();
   data_plane_->all_gather_rows<float>(context, row.subspan(mine.begin, mine.size()), row, sent_.rows, 1);
-  const float* value = row.data();
-  for (const ParameterSlice& parameter : parameters_) {
-    std::copy_n(value, parameter.count, parameter.value);
-    value += parameter.count;
-  }
+  of_parameters_.copy_back(context, row.data(), values);
   context.workspace().release(before);
 }
 

@@ -7,8 +7,10 @@
 #include "base/span.hpp"
 #include "comm/data_plane.hpp"
 #include "device/thread_pool.hpp"
+#include "nn/layer.hpp"
 #include "nn/parameter_slice.hpp"
 #include "nn/pass.hpp"
+#include "ops/segments.hpp"
 
 namespace switchyard::nn {
 
@@ -31,9 +33,9 @@ namespace switchyard::nn {
 // update what several ranks gather is one. A warm step allocates nothing.
 class GradientTree {
  public:
-  // Whole parameters, of which only `gradient` says nothing, the same on every rank. The data plane is
-  // that of the ranks that share out the shards, and must outlive this object; null: this rank has them all.
-  GradientTree(comm::DataPlane* data_plane, std::vector<ParameterSlice> parameters);
+  // Whole parameters in `memory`, of which only `gradient` says nothing, the same on every rank. The data plane
+  // is that of the ranks that share out the shards, and must outlive this object; null: this rank has them all.
+  GradientTree(comm::DataPlane* data_plane, std::vector<ParameterSlice> parameters, device::MemoryKind memory);
 
   // What this rank updates. Their gradients are those of the batch after reduce().
   Span<ParameterSlice> slices() { return slices_; }
@@ -42,16 +44,27 @@ class GradientTree {
   void begin(const Pass& pass);
   // For so many shards of whatever is added up, `at_once` of which are computed at a time.
   void begin(const Pass& pass, index_t shards, index_t at_once);
-  // Calls write(tile, row) for each of this rank's shards, from the tasks of the pool: it writes the shard's
-  // partial sums to row[columns.begin] to row[columns.end]. Columns may come in any number of calls; each is
-  // there once.
+  // Calls write(tiles, rows) for runs of this rank's shards: it writes each shard's partial sums to
+  // columns.begin to columns.end of its row. Columns may come in any number of calls; each is there once. On a
+  // CPU a run is one shard, in a task of the pool; on a GPU all of them, which there is room for.
   template <class Write>
   void sum_shards(device::Context& context, IndexRange columns, const Write& write) {
-    sum_shards(context, columns, 1, [&](index_t tile, index_t /*piece*/, float* row) { write(tile, row); });
+    if (context.device() == device::DeviceKind::cuda) {
+      write(IndexRange{0, run_.size()}, TilePartials{rooms_.data(), width_});
+      return join_all(context, columns);
+    }
+    sum_shards(context, columns, 1, [&](index_t tile, index_t /*piece*/, float* row) {
+      write(IndexRange{tile, tile + 1}, TilePartials{row, width_});
+    });
   }
-  // write(tile, piece, row) for each of `pieces` pieces of a shard, which are tasks of their own.
+  // write(tile, piece, row) for each of `pieces` pieces of a shard, which are tasks of their own; on a GPU one
+  // after the other.
   template <class Write>
   void sum_shards(device::Context& context, IndexRange columns, index_t pieces, const Write& write) {
+    if (context.device() == device::DeviceKind::cuda) {
+      for (index_t t = 0; t < run_.size() * pieces; ++t) write(t / pieces, t % pieces, room(t / pieces).data());
+      return join_all(context, columns);
+    }
     free_all_rooms();
     for (index_t first = 0; first < run_.size(); first += at_once_) {
       take_rooms(first);
@@ -87,6 +100,8 @@ class GradientTree {
   void free_all_rooms();
   void take_rooms(index_t first);
   void join(device::Context& context, index_t first, IndexRange columns);
+  // Of a GPU, where each shard has a room: those of a node, to the first of them.
+  void join_all(device::Context& context, IndexRange columns);
   void exchange(device::Context& context, index_t turn, Span<float> arrived);
 
   comm::DataPlane* data_plane_;  // null: of one rank
@@ -95,6 +110,8 @@ class GradientTree {
   index_t width_ = 0;               // of a row: all parameters
   Vector<index_t> cuts_;            // of a row, [ranks + 1]
   device::Buffer<float> gradient_;  // of this rank's slice of the row
+  ops::Segments of_slices_,
+      of_parameters_;  // between their places and those of a row, by the first parameter's
   std::vector<ParameterSlice> slices_;
 
   // For a number of shards and of threads.

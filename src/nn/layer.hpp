@@ -43,6 +43,8 @@ struct TilePartials {
 
   float* of(index_t i) const { return first + i * stride; }
   TilePartials from(index_t column) const { return {first + column, stride}; }
+  // The first columns of so many tiles.
+  tensor::Matrix matrix(index_t tiles, index_t cols) const { return {first, tiles, cols, stride}; }
 };
 
 // A layer of a bank (nn/network.hpp) computes on ranges of tiles, each tile with the weights of its set; what
@@ -69,8 +71,9 @@ class Layer {
 
   virtual Span<Parameter> parameters() = 0;
   virtual Span<StateArray> state() { return {}; }
-  // The arrays above have their memory, for so many sets: the rest of what a set needs.
-  virtual void hold(index_t /*sets*/) {}
+  // The arrays above have their memory, for so many sets: the rest of what a set needs, in that kind of memory.
+  // ConfigError if a GPU cannot run the layer.
+  virtual void hold(index_t /*sets*/, device::MemoryKind /*memory*/) {}
 
   virtual bool needs_batch_statistics() const { return false; }
 
@@ -99,8 +102,8 @@ class Layer {
   // of one set and in global order: gradient[block.size(), columns], or added to it.
   enum class Gradient { written, added };
   virtual ProductPair product_rows(const LayerRecord&) const { return {}; }
-  virtual void whole_rows_gradient(const ProductPair& /*rows*/, IndexRange /*block*/, float* /*gradient*/,
-                                   Gradient /*how*/) const {}
+  virtual void whole_rows_gradient(device::Context&, const ProductPair& /*rows*/, IndexRange /*block*/,
+                                   float* /*gradient*/, Gradient /*how*/) const {}
 
   // The parameters were written from outside (an update, a checkpoint): copies in other precisions follow.
   virtual void values_changed(device::Context&) {}

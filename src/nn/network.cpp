@@ -45,7 +45,9 @@ void Network::allocate(const NetworkOptions& options, std::uint64_t seed) {
         fill_first(*array, set, name_of(set, *array), seed, options.initial);
     }
   }
-  for (const auto& layer : layers_) layer->hold(sets());
+  values_ = take_to(options.memory, std::move(values_), parameters);
+  state_ = take_to(options.memory, std::move(state_), state);
+  for (const auto& layer : layers_) layer->hold(sets(), options.memory);
 }
 
 index_t Network::parameter_count() const {

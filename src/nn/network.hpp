@@ -44,6 +44,7 @@ class Network {
   const std::string& name(index_t set) const { return names_[as_size(set)]; }
   // Of an array in checkpoints: "experts/0003/dense_1/weight".
   std::string name_of(index_t set, const BankArray& array) const { return name(set) + '/' + array.name; }
+  device::MemoryKind memory() const { return values_.memory(); }
   // All values of all sets, and the places between them, which are zero.
   Span<float> values() { return values_.span(); }
 

@@ -59,7 +59,9 @@ std::vector<index_t> norm_parameters(const Network& network) {
 }
 
 NetworkGradient::NetworkGradient(Network& network, comm::DataPlane& data_plane)
-    : network_(&network), data_plane_(&data_plane), tree_(&data_plane, per_tile_parameters(network)) {
+    : network_(&network),
+      data_plane_(&data_plane),
+      tree_(&data_plane, per_tile_parameters(network), network.memory()) {
   slices_.assign(tree_.slices().begin(), tree_.slices().end());
   if (network.frozen()) return;
   for_each_parameter(network, [&](const ParameterPlace& place) {
@@ -74,7 +76,7 @@ void NetworkGradient::add_whole_rows(const ParameterPlace& place) {
   const SharedParts blocks{parameter.shape[0], place.entries.size(), data_plane_->size()};
   WholeRows whole{place.layer, out, {}, blocks.range_of(rank), {}, {}};
   for (int r = 0; r < data_plane_->size(); ++r) whole.rows_per_rank.push_back(blocks.range_of(r).size());
-  whole.gradient = device::Buffer<float>(whole.mine.size() * out);
+  whole.gradient = device::Buffer<float>(whole.mine.size() * out, network_->memory());
   const IndexRange mine = blocks.parts_of(rank);
   for (index_t b = mine.begin; b < mine.end; ++b) {
     const IndexRange rows = place.rows_of_block(b);
@@ -106,9 +108,7 @@ void NetworkGradient::add_norms(NormTable& table) const {
 void NetworkGradient::backward(const Pass& pass, NetworkRecord& record) {
   tree_.begin(pass);
   network_->backward(pass, record, [&](IndexRange columns, const auto& of_tiles) {
-    tree_.sum_shards(pass.context, columns, [&](index_t shard, float* row) {
-      of_tiles(IndexRange{shard, shard + 1}, TilePartials{row});
-    });
+    tree_.sum_shards(pass.context, columns, of_tiles);
   });
 }
 
@@ -120,9 +120,15 @@ void NetworkGradient::reduce(const Pass& pass, const NetworkRecord& record) {
     const ProductPair mine = layer.product_rows(*record.layers[whole.layer]);
     const ProductPair all{pass.tiles().gather_rows(pass.context, mine.input),
                           pass.tiles().gather_rows(pass.context, mine.d_output)};
+    // On a GPU the blocks of a rank are one: a row's bits do not depend on its neighbours there.
+    if (pass.context.device() == device::DeviceKind::cuda) {
+      if (!whole.mine.empty())
+        layer.whole_rows_gradient(pass.context, all, whole.mine, whole.blocks[0].gradient, how);
+      continue;
+    }
     pass.context.pool().parallel_for(std::ssize(whole.blocks), [&](index_t b) {
       const Block& block = whole.blocks[b];
-      layer.whole_rows_gradient(all, block.rows, block.gradient, how);
+      layer.whole_rows_gradient(pass.context, all, block.rows, block.gradient, how);
     });
   }
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "device/memory.hpp"
 #include "nn/options.hpp"
 #include "nn/parameter.hpp"
 
@@ -29,7 +30,8 @@ struct NetworkOptions {
   Precision precision = Precision::float32;
   InitialWeights initial = {};
   bool frozen = false;
-  bool input_gradient = false;  // its rows are another layer's; else they are data
+  bool input_gradient = false;                           // its rows are another layer's; else they are data
+  device::MemoryKind memory = device::MemoryKind::host;  // of its arrays: that of the context it runs in
 };
 
 // Layers are numbered by their kind: conv_1, conv_2, batch_norm_1, dense_1.

@@ -9,6 +9,7 @@
 #include "nn/batch_norm.hpp"
 #include "nn/layer_text.hpp"
 #include "nn/network_options.hpp"
+#include "ops/batch_norm.hpp"
 #include "ops/conv2d.hpp"
 #include "ops/reduce.hpp"
 #include "tensor/tensor.hpp"
@@ -82,28 +83,24 @@ class PaddedConv final : public NormedConv {
           pass.workspace().allocate<double>(rows * channels * BatchNorm::moments_width);  // of rows
     }
   }
-  // The convolution, and the moments of the tile's samples; the whole batch's follow in
+  // The convolution, and the moments of the tiles' samples; the whole batch's follow in
   // join_forward_statistics.
   void forward_statistics(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
     const index_t channels = shape_.out_channels;
     const bool training = !record.tile_statistics.empty();
-    auto* const of_rows = reinterpret_cast<ops::Moments*>(record.row_statistics.data());
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      const IndexRange samples = pass.tiles().samples(tile);
-      const index_t set = pass.tiles().set(tile);
-      for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
-        convolve(pass.context, set, piece, record);
-        const index_t count = std::min(piece.end, samples.end) - piece.begin;
-        if (!training || count <= 0) return;
-        ops::channel_moments(pass.context, shape_.norm_pool(), record.convolved.rows_from(piece.begin, count),
-                             {of_rows + piece.begin * channels, count * channels});
-      });
-      if (!training) continue;
-      auto* const of_tile = reinterpret_cast<ops::Moments*>(record.tile_statistics.data()) + tile * channels;
-      ops::merge_moments(pass.context, {of_rows + samples.begin * channels, samples.size() * channels},
-                         {of_tile, channels});
-    }
+    const Span<ops::Moments> of_rows{reinterpret_cast<ops::Moments*>(record.row_statistics.data()),
+                                     training ? record.convolved.rows * channels : 0};
+    for_each_piece(pass, tiles, [&](const TileRun& piece) {
+      convolve(pass, piece, record);
+      if (!training) return;
+      ops::channel_moments(pass.context, shape_.norm_pool(), pass.tiles().rows_of_each(piece), record.convolved,
+                           of_rows);
+    });
+    if (!training) return;
+    auto* const moments = reinterpret_cast<ops::Moments*>(record.tile_statistics.data());
+    ops::merge_moments(pass.context, pass.tiles().view(tiles), of_rows,
+                       {moments + tiles.begin * channels, tiles.size() * channels});
   }
   void join_forward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     auto& record = static_cast<Record&>(of_layer);
@@ -111,13 +108,11 @@ class PaddedConv final : public NormedConv {
   }
   void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    for (index_t tile = run.tiles.begin; tile < run.tiles.end; ++tile) {
-      const index_t set = pass.tiles().set(tile);
-      for_each_piece(pass.tiles().rows(tile), [&](IndexRange piece) {
-        if (!norm_) convolve(pass.context, set, piece, record);
-        normalise_and_pool(pass.context, set, piece, record);
-      });
-    }
+    for_each_piece(pass, run.tiles, [&](const TileRun& piece) {
+      if (!norm_) convolve(pass, piece, record);
+      ops::norm_pool_forward(pass.context, shape_.norm_pool(), pass.tiles().rows_of_each(piece),
+                             record.convolved, affine(), {record.output, argmax_place(record)});
+    });
   }
 
   void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -133,14 +128,11 @@ class PaddedConv final : public NormedConv {
   void backward_statistics(const Pass& pass, IndexRange tiles, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
     const index_t width = 2 * shape_.out_channels;
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      const IndexRange samples = pass.tiles().samples(tile);
-      const ops::NormView norm = norm_view(pass.tiles().set(tile));
-      const Span<double> of_rows = record.row_statistics.subspan(samples.begin * width, samples.size() * width);
-      ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), norm, pooled(record, samples, samples.end),
-                                   of_rows);
-      ops::add_backward_sums(pass.context, norm, of_rows, record.tile_statistics.subspan(tile * width, width));
-    }
+    const ops::TileView view = pass.tiles().view(tiles);
+    ops::norm_pool_backward_sums(pass.context, shape_.norm_pool(), view, norm_view(), pooled(record),
+                                 record.row_statistics);
+    ops::add_backward_sums(pass.context, view, norm_view(), record.row_statistics,
+                           record.tile_statistics.subspan(tiles.begin * width, tiles.size() * width));
   }
   void join_backward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     auto& record = static_cast<Record&>(of_layer);
@@ -148,8 +140,21 @@ class PaddedConv final : public NormedConv {
   }
   void backward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer, tensor::Matrix d_input,
                 TilePartials partials) const override {
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile)
-      backward_tile(pass, tile, static_cast<Record&>(of_layer), d_input, partials.of(tile - tiles.begin));
+    auto& record = static_cast<Record&>(of_layer);
+    const index_t weights = shape_.weight_count();
+    const index_t width = 2 * shape_.out_channels;
+    for_each_piece(pass, tiles, [&](const TileRun& piece) {
+      ops::norm_pool_backward(pass.context, shape_.norm_pool(), pass.tiles().rows_of_each(piece), norm_view(),
+                              pooled(record));
+      weight_gradients(pass, piece, record,
+                       partials.from((piece.tiles.begin - tiles.begin) * partials.stride)
+                           .matrix(piece.tiles.size(), weights + bias_count()));
+      if (d_input.data != nullptr) input_gradient(pass, piece, record, d_input);
+    });
+    if (!norm_) return;
+    ops::norm_gradients(pass.context, shape_.out_channels,
+                        record.tile_statistics.subspan(tiles.begin * width, tiles.size() * width), 0,
+                        partials.from(weights).matrix(tiles.size(), width));
   }
 
  private:
@@ -164,79 +169,71 @@ class PaddedConv final : public NormedConv {
             .padding_height = 1,
             .padding_width = 1};
   }
-  void for_each_piece(IndexRange rows, const auto& body) const {
-    for (index_t first = rows.begin; first < rows.end; first += piece_rows_) {
-      body(IndexRange{first, std::min(rows.end, first + piece_rows_)});
+  // On a CPU pieces of one tile's images, and of a tile without rows one that is empty. A GPU takes all tiles.
+  void for_each_piece(const Pass& pass, IndexRange tiles, const auto& body) const {
+    if (pass.context.device() == device::DeviceKind::cuda) return body(pass.tiles().run(tiles));
+    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const IndexRange rows = pass.tiles().rows(tile);
+      index_t first = rows.begin;
+      do {
+        const index_t end = std::min(rows.end, first + piece_rows_);
+        body(TileRun{{tile, tile + 1}, {first, end}});
+        first = end;
+      } while (first < rows.end);
     }
   }
-  const float* library_input(const Record& record, index_t row) const {
-    return (record.gathered_input.empty() ? record.input.base[0] : record.gathered_input.data()) +
-           row * in_features();
+  const float* library_input(const Record& record) const {
+    return record.gathered_input.empty() ? record.input.base[0] : record.gathered_input.data();
   }
-  void convolve(device::Context& context, index_t set, IndexRange piece, Record& record) const {
+  std::uint8_t* argmax_place(const Record& record) const {
+    return shape_.max_pool ? record.argmax_place.data() : nullptr;
+  }
+  ops::NormPoolRows pooled(const Record& record) const {
+    return {.z = record.convolved, .pooled = {record.output, argmax_place(record), record.d_output}};
+  }
+  void convolve(const Pass& pass, const TileRun& piece, Record& record) const {
     if (!record.gathered_input.empty()) {
       SY_EXPECTS(shape_.in_order == ops::ImageOrder::channels_first,
                  "images of {} channels come from the layer before, side by side", shape_.in_channels);
       ops::reorder_images(
-          context, record.input.rows_from(piece), {shape_.in_channels, shape_.height * shape_.width},
+          pass.context, record.input.rows_from(piece.rows), {shape_.in_channels, shape_.height * shape_.width},
           ops::ImageOrder::channels_last,
-          {record.gathered_input.data() + piece.begin * in_features(), piece.size(), in_features()});
+          {record.gathered_input.data() + piece.rows.begin * in_features(), piece.rows.size(), in_features()});
     }
-    ops::conv2d_forward(conv(piece.size()), library_input(record, piece.begin), weight(set), bias(set),
-                        record.convolved.row(piece.begin));
-  }
-  void normalise_and_pool(device::Context& context, index_t set, IndexRange piece, Record& record) const {
-    ops::norm_pool_forward(
-        context, shape_.norm_pool(), record.convolved.rows_from(piece), affine(set),
-        {record.output.rows_from(piece),
-         shape_.max_pool ? record.argmax_place.data() + piece.begin * out_features() : nullptr});
-  }
-  // Those of `rows` before place `samples` are samples.
-  ops::NormPoolRows pooled(const Record& record, IndexRange rows, index_t samples) const {
-    return {.z = record.convolved.rows_from(rows),
-            .pooled = {record.output.rows_from(rows),
-                       shape_.max_pool ? record.argmax_place.data() + rows.begin * out_features() : nullptr,
-                       record.d_output.rows_from(rows)},
-            .samples = samples - rows.begin};
-  }
-  void backward_tile(const Pass& pass, index_t tile, Record& record, tensor::Matrix d_input,
-                     float* partial) const {
-    const IndexRange rows = pass.tiles().rows(tile);
-    const IndexRange samples = pass.tiles().samples(tile);
-    const index_t set = pass.tiles().set(tile);
-    const index_t channels = shape_.out_channels;
-    // Weight, then bias where there is one.
-    const Span<float> sums{partial, shape_.weight_count() + bias_count()};
-    const Span<float> more = record.scratch.subspan(tile * (shape_.weight_count() + channels), sums.size());
-    if (rows.empty()) std::ranges::fill(sums, 0.0F);
-    for_each_piece(rows, [&](IndexRange piece) {
-      const ops::NormPoolRows of_piece = pooled(record, piece, samples.end);
-      ops::norm_pool_backward(pass.context, shape_.norm_pool(), norm_view(set), of_piece);
-      const bool first = piece.begin == rows.begin;
-      float* const to = first ? sums.data() : more.data();
-      ops::conv2d_backward_weights(conv(piece.size()), library_input(record, piece.begin), of_piece.z.data, to,
-                                   norm_ ? nullptr : to + shape_.weight_count());
-      if (!first) ops::add_to(pass.context, more, sums);
-      if (d_input.data != nullptr) input_gradient(pass.context, set, piece, record, d_input);
+    pass.tiles().for_each_set(piece, [&](index_t set, IndexRange rows) {
+      ops::conv2d_forward(pass.context, conv(rows.size()), library_input(record) + rows.begin * in_features(),
+                          weight().of(set), bias().of(set), record.convolved.row(rows.begin));
     });
-    if (!norm_) return;
-    const Span<const double> norm_sums = record.tile_statistics.subspan(tile * 2 * channels, 2 * channels);
-    norm_gradients(norm_sums.first(channels), norm_sums.last(channels), partial + shape_.weight_count());
   }
-  // The piece's convolved values are their gradient by now. A copy of the input that the weight gradient has
-  // read makes room for the gradient in the library's order.
-  void input_gradient(device::Context& context, index_t set, IndexRange piece, Record& record,
-                      tensor::Matrix d_input) const {
+  // Of each tile of the piece, weight and then bias where there is one. The convolved values are their gradient
+  // by now.
+  void weight_gradients(const Pass& pass, const TileRun& piece, const Record& record,
+                        tensor::Matrix gradients) const {
+    const ops::TileRows rows = pass.tiles().host_rows_of_each(piece);
+    const bool continues = rows.first > 0;  // what an earlier piece of the tile has begun
+    const index_t stride = shape_.weight_count() + shape_.out_channels;
+    const Span<float> more = record.scratch.subspan(piece.tiles.begin * stride, gradients.cols);
+    const tensor::Matrix to = continues ? tensor::Matrix(more.data(), 1, gradients.cols) : gradients;
+    ops::conv2d_backward_weights_of_tiles(pass.context, conv(0), rows, library_input(record),
+                                          record.convolved.data, to);
+    if (continues) ops::add_to(pass.context, more, {gradients.data, gradients.cols});
+  }
+  // A copy of the input that the weight gradient has read makes room for the gradient in the library's order.
+  void input_gradient(const Pass& pass, const TileRun& piece, Record& record, tensor::Matrix d_input) const {
     const bool reordered = shape_.in_order == ops::ImageOrder::channels_first;
-    float* const copy = record.gathered_input.data() + piece.begin * in_features();
     SY_EXPECTS(d_input.stride == in_features(), "gradient rows of {} floats lie {} apart", in_features(),
                d_input.stride);
-    ops::conv2d_backward_data(conv(piece.size()), record.convolved.row(piece.begin), weight(set),
-                              reordered ? copy : d_input.row(piece.begin));
+    float* const to = reordered ? record.gathered_input.data() : d_input.data;
+    pass.tiles().for_each_set(piece, [&](index_t set, IndexRange rows) {
+      ops::conv2d_backward_data(pass.context, conv(rows.size()), record.convolved.row(rows.begin),
+                                weight().of(set), to + rows.begin * in_features());
+    });
     if (!reordered) return;
-    ops::reorder_images(context, tensor::ConstMatrix(copy, piece.size(), in_features()),
-                        {shape_.in_channels, shape_.height * shape_.width}, ops::ImageOrder::channels_first,
-                        d_input.rows_from(piece));
+    ops::reorder_images(
+        pass.context,
+        tensor::ConstMatrix(to + piece.rows.begin * in_features(), piece.rows.size(), in_features()),
+        {shape_.in_channels, shape_.height * shape_.width}, ops::ImageOrder::channels_first,
+        d_input.rows_from(piece.rows));
   }
 
   PaddedConvShape shape_;

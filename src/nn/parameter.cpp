@@ -6,6 +6,7 @@
 #include "base/hash.hpp"
 #include "base/partition.hpp"
 #include "base/philox.hpp"
+#include "device/transfer.hpp"
 
 namespace switchyard::nn {
 
@@ -55,6 +56,14 @@ device::Buffer<float> lay_out(Span<BankArray* const> arrays, index_t sets) {
     next += sets * array->stride;
   }
   return memory;
+}
+
+device::Buffer<float> take_to(device::MemoryKind memory, device::Buffer<float> laid_out,
+                              Span<BankArray* const> arrays) {
+  if (memory == device::MemoryKind::host) return laid_out;
+  device::Buffer<float> taken = device::make_table<float>(memory, laid_out.span());
+  for (BankArray* array : arrays) array->values = taken.data() + (array->values - laid_out.data());
+  return taken;
 }
 
 void fill_first(const BankArray& array, index_t set, std::string_view name, std::uint64_t seed,

@@ -11,6 +11,7 @@
 #include "device/buffer.hpp"
 #include "nn/options.hpp"
 #include "nn/role.hpp"
+#include "ops/of_sets.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
@@ -41,6 +42,7 @@ struct BankArray {
   index_t count() const { return tensor::element_count(shape); }  // of one set
   float* of(index_t set) const { return values + set * stride; }
   Span<float> span(index_t set) const { return {of(set), count()}; }
+  ops::OfSets<float> of_sets() const { return {values, stride}; }
 };
 
 struct Parameter : BankArray {
@@ -65,8 +67,11 @@ struct InitialWeights {
 void initialise(Span<float> values, std::string_view name, std::uint64_t seed, index_t fan_in,
                 const InitialWeights& weights = {});
 
-// Lays arrays one behind the other, each once for every set.
+// Lays arrays one behind the other, each once for every set, in the host's memory.
 device::Buffer<float> lay_out(Span<BankArray* const> arrays, index_t sets);
+// Takes arrays that were laid out to another memory, with their values: the host's is that of a CPU.
+device::Buffer<float> take_to(device::MemoryKind memory, device::Buffer<float> laid_out,
+                              Span<BankArray* const> arrays);
 // The first values of a set of an array that has memory; `name` as initialise().
 void fill_first(const BankArray& array, index_t set, std::string_view name, std::uint64_t seed,
                 const InitialWeights& weights);

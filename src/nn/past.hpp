@@ -16,7 +16,8 @@ namespace switchyard::nn {
 // window that no token has had yet are zeros.
 class Past {
  public:
-  explicit Past(index_t window) : window_(window) {}
+  explicit Past(index_t window, device::MemoryKind memory = device::MemoryKind::host)
+      : window_(window), memory_(memory) {}
 
   index_t window() const { return window_; }
   // Tokens that were read.
@@ -40,12 +41,13 @@ class Past {
 
   // Of the attention that the pass meets now: [window, 2 width], keys, turned, beside values.
   tensor::Matrix keys_and_values(index_t width) {
-    if (met_ == kept_.size()) kept_.emplace_back(window_ * 2 * width);
+    if (met_ == kept_.size()) kept_.emplace_back(window_ * 2 * width, memory_);
     return {kept_[met_++].data(), window_, 2 * width};
   }
 
  private:
   index_t window_;
+  device::MemoryKind memory_;
   ops::Places places_;
   std::vector<device::Buffer<float>> kept_;
   std::size_t met_ = 0;

@@ -4,6 +4,7 @@
 
 #include "base/contract.hpp"
 #include "base/error.hpp"
+#include "nn/device_limits.hpp"
 #include "nn/layer_text.hpp"
 #include "nn/network_options.hpp"
 #include "tensor/tensor.hpp"
@@ -37,6 +38,9 @@ class PatchFilters final : public Layer {
     return static_cast<double>(floats);
   }
   Span<Parameter> parameters() override { return parameters_; }
+  void hold(index_t /*sets*/, device::MemoryKind memory) override {
+    expect_scratch(memory, "layer of patch filters", ops::patch_filters_scratch_bytes(shape_));
+  }
 
   std::unique_ptr<LayerRecord> make_record() const override { return std::make_unique<Record>(); }
   void begin_forward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -49,11 +53,10 @@ class PatchFilters final : public Layer {
   }
   void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    pass.tiles().for_each_set(run, [&](index_t set, IndexRange rows) {
-      ops::patch_filters_forward(pass.context, shape_, rows_of(record, rows),
-                                 {parameters_[0].of(set), shape_.bias ? parameters_[1].of(set) : nullptr},
-                                 record.output.rows_from(rows));
-    });
+    const ops::PatchFilterWeights weights{parameters_[0].of_sets(),
+                                          shape_.bias ? parameters_[1].of_sets() : ops::OfSets<float>()};
+    ops::patch_filters_forward(pass.context, shape_, pass.tiles().view(run.tiles), rows_of(record), weights,
+                               record.output);
   }
 
   void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -65,15 +68,9 @@ class PatchFilters final : public Layer {
     SY_EXPECTS(d_input.data == nullptr, "patch filters are a network's first layer and give no input gradient");
     auto& record = static_cast<Record&>(of_layer);
     const index_t floats = workspace_floats(pass.tiles());
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      const IndexRange rows = pass.tiles().rows(tile);
-      float* const partial = partials.of(tile - tiles.begin);
-      ops::PatchFilterRows of_tile = rows_of(record, rows);
-      of_tile.d_out = record.d_output.rows_from(rows);
-      of_tile.workspace = record.scratch.subspan(tile * floats, floats);
-      ops::patch_filters_backward(pass.context, shape_, of_tile, partial,
-                                  shape_.bias ? partial + shape_.weight_count() : nullptr);
-    }
+    ops::patch_filters_backward(pass.context, shape_, pass.tiles().view(tiles), rows_of(record),
+                                record.scratch.subspan(tiles.begin * floats, tiles.size() * floats),
+                                partials.matrix(tiles.size(), shape_.weight_count() + shape_.bias_count()));
   }
 
  private:
@@ -81,11 +78,8 @@ class PatchFilters final : public Layer {
   index_t workspace_floats(const BatchTiles& tiles) const {
     return ops::patch_filters_workspace_floats(shape_, tiles.most_tile_rows());
   }
-  static ops::PatchFilterRows rows_of(const Record& record, IndexRange rows) {
-    const auto part = [&](const tensor::Matrix& all) {
-      return all.data != nullptr ? all.rows_from(rows) : tensor::Matrix{};
-    };
-    return {record.input.rows_from(rows), {part(record.patch_sums), part(record.filtered)}};
+  static ops::PatchFilterRows rows_of(const Record& record) {
+    return {record.input, {record.patch_sums, record.filtered}, record.d_output};
   }
 
   ops::PatchFilterShape shape_;

@@ -24,11 +24,9 @@ tensor::Matrix RmsNorm::forward(const Pass& pass, tensor::ConstMatrix x) {
 tensor::Matrix RmsNorm::backward(const Pass& pass, tensor::Matrix d_y, Wants wants) {
   const Record& record = pass.trace->pop<Record>();
   const IndexRange columns = trunk_->columns(weight_);
-  trunk_->gradients().sum_shards(pass.context, columns, [&](index_t shard, float* row) {
-    const IndexRange rows = pass.tiles().rows(shard);
-    ops::rms_norm_weight_gradient(pass.context, record.x.rows_from(rows),
-                                  record.inverse_rms.subspan(rows.begin, rows.size()), d_y.rows_from(rows),
-                                  {row + columns.begin, columns.size()});
+  trunk_->gradients().sum_shards(pass.context, columns, [&](IndexRange shards, TilePartials rows) {
+    ops::rms_norm_weight_gradient(pass.context, pass.tiles().view(shards), record.x, record.inverse_rms, d_y,
+                                  rows.first + columns.begin, rows.stride);
   });
   if (wants == Wants::nothing) return {};
   ops::rms_norm_backward(pass.context, record.x, trunk_->values(weight_), record.inverse_rms, d_y, d_y);

@@ -3,6 +3,7 @@
 
 #include "base/span.hpp"
 #include "nn/pass.hpp"
+#include "ops/tile_sums.hpp"
 
 namespace switchyard::nn {
 
@@ -12,10 +13,10 @@ class ShardSums {
   // `width` sums of each of this rank's shards, zero.
   ShardSums(const Pass& pass, index_t width);
 
-  // Shards may be added to at the same time.
-  Span<double> of(index_t shard) const { return mine_.subspan(shard * width_, width_); }
-  // Over the global batch: [width]. Collective.
-  Span<double> join(const Pass& pass) const;
+  // To add to, over rows that are cut into the same shards.
+  ops::TileSums of(const BatchTiles& tiles) const { return {tiles.view(), mine_.data(), width_}; }
+  // Over the global batch: [width]; adds them to total, too. Collective.
+  Span<double> join(const Pass& pass, Span<double> total) const;
 
  private:
   index_t width_;

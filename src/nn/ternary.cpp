@@ -6,7 +6,7 @@
 #include "base/contract.hpp"
 #include "nn/dense.hpp"
 #include "nn/network_options.hpp"
-#include "ops/matmul.hpp"
+#include "nn/products.hpp"
 #include "ops/ternary.hpp"
 #include "tensor/tensor.hpp"
 
@@ -40,20 +40,18 @@ class Ternary final : public Layer {
     return static_cast<double>(2 * out()) + floats * static_cast<double>(in() + 2 * out());
   }
   Span<Parameter> parameters() override { return {&weight_, 1}; }
-  void hold(index_t sets) override {
-    row_sums_ = device::Buffer<double>(in() * shape_.matrices);
-    gammas_ = device::Buffer<float>(sets * shape_.matrices);
-    numbers_ = device::Buffer<Number>(sets * in() * out());
-    if (shape_.integer_products) integers_ = device::Buffer<std::int8_t>(sets * in() * out());
+  void hold(index_t sets, device::MemoryKind memory) override {
+    sets_ = sets;
+    row_sums_ = device::Buffer<double>(sets * in() * shape_.matrices, memory);
+    gammas_ = device::Buffer<float>(sets * shape_.matrices, memory);
+    numbers_ = device::Buffer<Number>(sets * in() * out(), memory);
+    if (shape_.integer_products) integers_ = device::Buffer<std::int8_t>(sets * in() * out(), memory);
   }
   void values_changed(device::Context& context) override {
-    for (index_t set = 0; set * shape_.matrices < gammas_.count(); ++set) {
-      const tensor::ConstMatrix w(weight_.of(set), in(), out());
-      ops::mean_magnitudes(context, w, row_sums_.span(),
-                           {gammas_.data() + set * shape_.matrices, shape_.matrices});
-      ops::to_ternary(context, w, gammas(set), of_set(numbers_, set));
-      if (shape_.integer_products) ops::to_ternary(context, w, gammas(set), of_set(integers_, set));
-    }
+    const ops::SetMatrices w{weight_.values, weight_.stride, sets_, in(), out(), shape_.matrices};
+    ops::mean_magnitudes(context, w, row_sums_.span(), gammas_.span());
+    ops::to_ternary(context, w, gammas_.span(), numbers_.span());
+    if (shape_.integer_products) ops::to_ternary(context, w, gammas_.span(), integers_.span());
   }
 
   std::unique_ptr<LayerRecord> make_record() const override { return std::make_unique<Record>(); }
@@ -68,9 +66,7 @@ class Ternary final : public Layer {
   }
   bool forward_takes_pieces() const override { return true; }
   void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
-    pass.tiles().for_each_set(run, [&](index_t set, IndexRange rows) {
-      if (!rows.empty()) forward_rows(pass, set, rows, static_cast<Record&>(of_layer));
-    });
+    if (!run.rows.empty()) forward_run(pass, run, static_cast<Record&>(of_layer));
   }
 
   void begin_backward(const Pass& pass, LayerRecord& of_layer) const override {
@@ -82,18 +78,12 @@ class Ternary final : public Layer {
   void backward(const Pass& pass, IndexRange tiles, LayerRecord& of_layer, tensor::Matrix d_input,
                 TilePartials partials) const override {
     auto& record = static_cast<Record&>(of_layer);
-    pass.tiles().for_each_set(pass.tiles().run(tiles), [&](index_t set, IndexRange rows) {
-      const tensor::ConstMatrix d_y = record.d_output.rows_from(rows);
-      ops::over_scales(pass.context, of_rows(record.scales, rows, 1), d_y,
-                       of_rows(record.over_scales, rows, out()));
-      if (d_input.data != nullptr && !rows.empty())
-        input_gradient(pass.context, set, rows, record, d_input.rows_from(rows));
-    });
-    if (weight_.rule != GradientRule::per_tile) return;
-    for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      product_gradient(product_rows(record).rows_from(pass.tiles().rows(tile)), {0, in()},
-                       partials.of(tile - tiles.begin), Gradient::written);
-    }
+    const TileRun run = pass.tiles().run(tiles);
+    ops::over_scales(pass.context, of_rows(record.scales, run.rows, 1), record.d_output.rows_from(run.rows),
+                     of_rows(record.over_scales, run.rows, out()));
+    if (d_input.data != nullptr && !run.rows.empty()) input_gradient(pass, run, record, d_input);
+    if (weight_.rule == GradientRule::per_tile)
+      product_gradients_of_tiles(pass, tiles, product_rows(record), partials);
   }
 
   // dW = (x_q / s)^T dY = x_q^T (dY / s)
@@ -103,9 +93,9 @@ class Ternary final : public Layer {
     return {product_rows_of(record.input_numbers.data(), rows, in()),
             product_rows_of(record.over_scales.data(), rows, out())};
   }
-  void whole_rows_gradient(const ProductPair& rows, IndexRange block, float* gradient,
+  void whole_rows_gradient(device::Context& context, const ProductPair& rows, IndexRange block, float* gradient,
                            Gradient how) const override {
-    product_gradient(rows, block, gradient, how);
+    product_gradient(context, rows, block, gradient, how);
   }
 
  private:
@@ -120,56 +110,64 @@ class Ternary final : public Layer {
   index_t in() const { return shape_.in; }
   index_t out() const { return shape_.out; }
   bool reads_numbers(const Pass& pass) const { return pass.is_training() || !shape_.integer_products; }
-  Span<const float> gammas(index_t set) const {
-    return {gammas_.data() + set * shape_.matrices, shape_.matrices};
-  }
-  template <class T>
-  Span<T> of_set(device::Buffer<T>& all, index_t set) const {
-    return {all.data() + set * in() * out(), in() * out()};
+  // For rows from `first` on.
+  ops::Gammas gammas(const Pass& pass, index_t first) const {
+    return {gammas_.data(), shape_.matrices, pass.tiles().row_sets(first)};
   }
   template <class T>
   static Span<T> of_rows(Span<T> all, IndexRange rows, index_t cols) {
     return all.subspan(rows.begin * cols, rows.size() * cols);
   }
 
-  void forward_rows(const Pass& pass, index_t set, IndexRange rows, Record& record) const {
-    const tensor::RowSource x = record.input.rows_from(rows);
-    const Span<float> scales = of_rows(record.scales, rows, 1);
-    const tensor::Matrix y = record.output.rows_from(rows);
-    const ops::MatmulShape shape{
-        .m = rows.size(), .n = out(), .k = in(), .lda = in(), .ldb = out(), .ldc = out()};
-    const index_t first_weight = set * in() * out();
-    const Span<Number> numbers =
-        reads_numbers(pass) ? of_rows(record.input_numbers, rows, in()) : Span<Number>();
-    if (!numbers.empty()) ops::to_eight_bits(pass.context, x, numbers, scales);
+  void forward_run(const Pass& pass, const TileRun& run, Record& record) const {
+    const tensor::RowSource x = record.input.rows_from(run.rows);
+    const Span<float> scales = of_rows(record.scales, run.rows, 1);
+    if (reads_numbers(pass))
+      ops::to_eight_bits(pass.context, x, of_rows(record.input_numbers, run.rows, in()), scales);
     if (shape_.integer_products) {
-      const Span<std::int8_t> integers = of_rows(record.input_integers, rows, in());
-      ops::to_eight_bits(pass.context, x, integers, scales);
-      ops::matmul(shape, integers.data(), integers_.data() + first_weight, y.data);
+      ops::to_eight_bits(pass.context, x, of_rows(record.input_integers, run.rows, in()), scales);
+      multiply_by_sets(pass, run,
+                       forward_product<std::int8_t>(record.input_integers.data(), integers_.data(), record));
     } else {
-      ops::matmul(shape, numbers.data(), numbers_.data() + first_weight, y.data);
+      multiply_by_sets(pass, run,
+                       forward_product<Number>(record.input_numbers.data(), numbers_.data(), record));
     }
-    ops::scale_products(pass.context, gammas(set), scales, y);
+    ops::scale_products(pass.context, gammas(pass, run.rows.begin), scales, record.output.rows_from(run.rows));
+  }
+  template <class T>
+  ops::SetProduct<T> forward_product(const T* rows, const T* weights, const Record& record) const {
+    return {.n = out(),
+            .k = in(),
+            .a = rows,
+            .lda = in(),
+            .b = weights,
+            .ldb = out(),
+            .b_stride = in() * out(),
+            .c = record.output.data,
+            .ldc = out()};
   }
 
   // dX = (dY gamma) W_q^T
-  void input_gradient(device::Context& context, index_t set, IndexRange rows, Record& record,
-                      tensor::Matrix d_x) const {
-    const Span<Number> d_y = of_rows(record.times_gammas, rows, out());
-    ops::times_gammas(context, gammas(set), record.d_output.rows_from(rows), d_y);
-    ops::matmul({.m = rows.size(),
-                 .n = in(),
-                 .k = out(),
-                 .lda = out(),
-                 .ldb = out(),
-                 .ldc = d_x.stride,
-                 .transpose_b = ops::Transpose::yes},
-                d_y.data(), numbers_.data() + set * in() * out(), d_x.data);
+  void input_gradient(const Pass& pass, const TileRun& run, Record& record, tensor::Matrix d_x) const {
+    ops::times_gammas(pass.context, gammas(pass, run.rows.begin), record.d_output.rows_from(run.rows),
+                      of_rows(record.times_gammas, run.rows, out()));
+    multiply_by_sets<Number>(pass, run,
+                             {.n = in(),
+                              .k = out(),
+                              .transpose_b = ops::Transpose::yes,
+                              .a = record.times_gammas.data(),
+                              .lda = out(),
+                              .b = numbers_.data(),
+                              .ldb = out(),
+                              .b_stride = in() * out(),
+                              .c = d_x.data,
+                              .ldc = d_x.stride});
   }
 
   TernaryShape shape_;
   Parameter weight_;
-  device::Buffer<double> row_sums_;  // [in, matrices], of one set at a time
+  index_t sets_ = 0;
+  device::Buffer<double> row_sums_;  // [sets, in, matrices]
   device::Buffer<float> gammas_;     // [sets, matrices]
   // W_q of all sets, [sets, in, out]; the second one with integer products.
   device::Buffer<Number> numbers_;

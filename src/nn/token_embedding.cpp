@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "device/thread_pool.hpp"
-#include "ops/matmul.hpp"
+#include "device/tile_runs.hpp"
+#include "nn/products.hpp"
 #include "ops/rows.hpp"
 #include "ops/tokens.hpp"
 #include "tensor/tensor.hpp"
@@ -52,8 +52,9 @@ tensor::Matrix TokenEmbedding::forward(const Pass& pass) {
   return x;
 }
 
-void TokenEmbedding::multiply(tensor::ConstMatrix y, tensor::Matrix logits) const {
-  ops::matmul({.m = y.rows,
+void TokenEmbedding::multiply(device::Context& context, tensor::ConstMatrix y, tensor::Matrix logits) const {
+  ops::matmul(context,
+              {.m = y.rows,
                .n = vocabulary_,
                .k = width_,
                .lda = y.stride,
@@ -65,9 +66,9 @@ void TokenEmbedding::multiply(tensor::ConstMatrix y, tensor::Matrix logits) cons
 
 tensor::Matrix TokenEmbedding::logits(const Pass& pass, tensor::ConstMatrix y) const {
   const tensor::Matrix logits = tensor::allocate_matrix(pass.workspace(), y.rows, vocabulary_);
-  pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
-    const IndexRange rows = pass.tiles().rows(tile);
-    multiply(y.rows_from(rows), logits.rows_from(rows));
+  device::for_each_tile_run(pass.context, pass.tiles().local_count(), [&](IndexRange tiles) {
+    const IndexRange rows = pass.tiles().rows(tiles);
+    multiply(pass.context, y.rows_from(rows), logits.rows_from(rows));
   });
   return logits;
 }
@@ -78,43 +79,33 @@ TokenEmbedding::Scores TokenEmbedding::score(const Pass& pass, tensor::ConstMatr
   y_ = y;
   logits_ = tensor::allocate_matrix(workspace, y.rows, vocabulary_);
   if (pass.is_training()) d_y_ = tensor::allocate_matrix(workspace, y.rows, width_);
-  pass.context.pool().parallel_for(pass.tiles().local_count(), [&](index_t tile) {
-    const IndexRange rows = pass.tiles().rows(tile);
-    for (index_t first = rows.begin; first < rows.end; first += rows_at_once)
-      score_rows(pass, {first, std::min(first + rows_at_once, rows.end)}, scores);
+  const bool in_pieces = pass.context.device() == device::DeviceKind::cpu;
+  device::for_each_tile_run(pass.context, pass.tiles().local_count(), [&](IndexRange tiles) {
+    const IndexRange rows = pass.tiles().rows(tiles);
+    const index_t at_once = in_pieces ? rows_at_once : std::max<index_t>(rows.size(), 1);
+    for (index_t first = rows.begin; first < rows.end; first += at_once)
+      score_rows(pass, {first, std::min(first + at_once, rows.end)}, scores);
   });
   return scores;
 }
 
 void TokenEmbedding::score_rows(const Pass& pass, IndexRange rows, const Scores& scores) {
   const tensor::Matrix logits = logits_.rows_from(rows);
-  multiply(y_.rows_from(rows), logits);
+  multiply(pass.context, y_.rows_from(rows), logits);
   const float scale = pass.is_training() ? static_cast<float>(pass.batch.row_weight()) : 0.0F;
   ops::cross_entropy(pass.context, logits, pass.batch.labels.subspan(rows.begin, rows.size()), scale,
                      scores.losses.subspan(rows.begin, rows.size()),
                      scores.predicted.subspan(rows.begin, rows.size()));
   if (!pass.is_training()) return;
   ops::matmul(
+      pass.context,
       {.m = rows.size(), .n = width_, .k = vocabulary_, .lda = vocabulary_, .ldb = width_, .ldc = width_},
       logits.data, trunk_->values(scores_).data(), d_y_.row(rows.begin));
 }
 
-void TokenEmbedding::for_each_shard(const Pass& pass, index_t table, const auto& add) {
-  const IndexRange columns = trunk_->columns(table);
-  trunk_->gradients().sum_shards(pass.context, columns, [&](index_t shard, float* row) {
-    add(shard, pass.tiles().rows(shard), tensor::Matrix(row + columns.begin, vocabulary_, width_));
-  });
-}
-
-void TokenEmbedding::add_score_gradient(IndexRange rows, tensor::Matrix gradient) const {
-  ops::matmul({.m = vocabulary_,
-               .n = width_,
-               .k = rows.size(),
-               .lda = vocabulary_,
-               .ldb = y_.stride,
-               .ldc = width_,
-               .transpose_a = ops::Transpose::yes},
-              logits_.row(rows.begin), y_.row(rows.begin), gradient.data);
+void TokenEmbedding::add_score_gradients(const Pass& pass, IndexRange shards, TilePartials tables) const {
+  multiply_tiles<float>(pass, shards, {logits_.data, vocabulary_, vocabulary_, y_.data, y_.stride, width_},
+                        tables);
 }
 
 void TokenEmbedding::backward(const Pass& pass, tensor::ConstMatrix d_x) {
@@ -123,20 +114,22 @@ void TokenEmbedding::backward(const Pass& pass, tensor::ConstMatrix d_x) {
   const Span<std::int32_t> begin = workspace.allocate<std::int32_t>(pass.tiles().local_count() * begins);
   const Span<std::int32_t> order = workspace.allocate<std::int32_t>(d_x.rows);
   const bool tied = scores_ == rows_;
+  GradientTree& tree = trunk_->gradients();
   if (!tied) {
-    for_each_shard(pass, scores_, [&](index_t, IndexRange rows, tensor::Matrix gradient) {
-      add_score_gradient(rows, gradient);
+    const IndexRange columns = trunk_->columns(scores_);
+    tree.sum_shards(pass.context, columns, [&](IndexRange shards, TilePartials rows) {
+      add_score_gradients(pass, shards, rows.from(columns.begin));
     });
   }
-  for_each_shard(pass, rows_, [&](index_t shard, IndexRange rows, tensor::Matrix gradient) {
-    if (tied)
-      add_score_gradient(rows, gradient);
-    else
-      std::fill_n(gradient.data, vocabulary_ * width_, 0.0F);
-    const Span<std::int32_t> of_token = begin.subspan(shard * begins, begins);
-    const Span<std::int32_t> in_order = order.subspan(rows.begin, rows.size());
-    ops::sort_by_token(pass.batch.tokens.subspan(rows.begin, rows.size()), of_token, in_order);
-    ops::add_rows_by_token(pass.context, d_x.rows_from(rows), of_token, in_order, gradient);
+  const IndexRange columns = trunk_->columns(rows_);
+  tree.sum_shards(pass.context, columns, [&](IndexRange shards, TilePartials rows) {
+    const TilePartials tables = rows.from(columns.begin);
+    if (tied) add_score_gradients(pass, shards, tables);
+    const ops::TokenOrder in_order{
+        pass.batch.tokens, begin.subspan(shards.begin * begins, shards.size() * begins), order, vocabulary_};
+    const ops::TileView view = pass.tiles().view(shards);
+    ops::sort_by_token(pass.context, view, in_order);
+    ops::add_rows_by_token(pass.context, view, in_order, d_x, {tables.first, tables.stride, tied});
   });
 }
 

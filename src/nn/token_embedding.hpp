@@ -41,12 +41,10 @@ class TokenEmbedding {
   void backward(const Pass& pass, tensor::ConstMatrix d_x);
 
  private:
-  // add(shard, its rows of this rank, a table's gradient), which is zero before.
-  void for_each_shard(const Pass& pass, index_t table, const auto& add);
-  void multiply(tensor::ConstMatrix y, tensor::Matrix logits) const;
+  void multiply(device::Context& context, tensor::ConstMatrix y, tensor::Matrix logits) const;
   void score_rows(const Pass& pass, IndexRange rows, const Scores& scores);
-  // [V, D] times rows of y.
-  void add_score_gradient(IndexRange rows, tensor::Matrix gradient) const;
+  // Of each shard of a run: [V, D].
+  void add_score_gradients(const Pass& pass, IndexRange shards, TilePartials tables) const;
 
   Trunk* trunk_;
   index_t vocabulary_, width_;

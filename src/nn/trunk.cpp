@@ -16,13 +16,14 @@ index_t Trunk::add(const std::string& name, Role role, const tensor::Shape& shap
   return std::ssize(parameters_) - 1;
 }
 
-void Trunk::hold(comm::DataPlane& data_plane, std::uint64_t seed) {
+void Trunk::hold(comm::DataPlane& data_plane, std::uint64_t seed, device::MemoryKind memory) {
   Vector<BankArray*> arrays;
   for (OfTrunk& parameter : parameters_) arrays.push_back(&parameter.array);
   values_ = lay_out(arrays, 1);
+  for (const auto& [array, initial, columns] : parameters_) fill_first(array, 0, array.name, seed, initial);
+  values_ = take_to(memory, std::move(values_), arrays);
   std::vector<ParameterSlice> whole;
   for (const auto& [array, initial, columns] : parameters_) {
-    fill_first(array, 0, array.name, seed, initial);
     whole.push_back({.name = array.name,
                      .shape = array.shape,
                      .value = array.values,
@@ -30,7 +31,7 @@ void Trunk::hold(comm::DataPlane& data_plane, std::uint64_t seed) {
                      .norm_entry = std::ssize(whole),
                      .role = array.role});
   }
-  gradients_.emplace(&data_plane, std::move(whole));
+  gradients_.emplace(&data_plane, std::move(whole), memory);
 }
 
 void Trunk::add_norms(NormTable& table) {

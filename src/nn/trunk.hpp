@@ -18,8 +18,8 @@ class Trunk {
   // Returns the number by which the module asks for it. `name` is that of the path in checkpoints.
   index_t add(const std::string& name, Role role, const tensor::Shape& shape, BankArray::First first,
               const InitialWeights& initial = {});
-  // The ranks of `data_plane` share out gradients and updates.
-  void hold(comm::DataPlane& data_plane, std::uint64_t seed);
+  // In that memory. The ranks of `data_plane` share out gradients and updates.
+  void hold(comm::DataPlane& data_plane, std::uint64_t seed, device::MemoryKind memory);
 
   index_t parameter_count() const { return width_; }
   Span<float> values(index_t parameter) { return parameters_[as_size(parameter)].array.span(0); }

@@ -4,6 +4,7 @@
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
+#include "device/transfer.hpp"
 #include "ops/detail/expect_shape.hpp"
 #include "ops/kernels/causal.hpp"
 
@@ -11,20 +12,19 @@ namespace switchyard::ops {
 
 using detail::expect_shape;
 
-RotaryTable RotaryTable::make(index_t positions, index_t head_width, double base) {
+RotaryTable RotaryTable::make(index_t positions, index_t head_width, double base, device::MemoryKind memory) {
   SY_EXPECTS(head_width % 2 == 0, "a head of {} numbers has no pairs", head_width);
   const index_t half = head_width / 2;
-  RotaryTable table{positions, half, device::Buffer<float>(positions * half),
-                    device::Buffer<float>(positions * half)};
+  Vector<float> cosine(positions * half), sine(positions * half);
   for (index_t p = 0; p < positions; ++p) {
     for (index_t i = 0; i < half; ++i) {
       const double turns = std::pow(base, -static_cast<double>(i) / static_cast<double>(half));
       const double angle = static_cast<double>(p) * turns;
-      table.cosine.data()[p * half + i] = static_cast<float>(std::cos(angle));
-      table.sine.data()[p * half + i] = static_cast<float>(std::sin(angle));
+      cosine[p * half + i] = static_cast<float>(std::cos(angle));
+      sine[p * half + i] = static_cast<float>(std::sin(angle));
     }
   }
-  return table;
+  return {positions, half, device::make_table<float>(memory, cosine), device::make_table<float>(memory, sine)};
 }
 
 void rotate(device::Context& context, const RotaryTable& table, index_t heads, Turn turn, tensor::Matrix rows,

@@ -19,7 +19,8 @@ struct RotaryTable {
   index_t positions, half;
   device::Buffer<float> cosine, sine;  // [positions, half]
 
-  static RotaryTable make(index_t positions, index_t head_width, double base);
+  static RotaryTable make(index_t positions, index_t head_width, double base,
+                          device::MemoryKind memory = device::MemoryKind::host);
 };
 
 // Where the rows of a sequence stand: row r at position first + r, and rows behind the first `count` where the

@@ -8,6 +8,8 @@
 
 #include "base/contract.hpp"
 #include "device/buffer.hpp"
+#include "device/copy.hpp"
+#include "ops/conv2d_columns.hpp"
 #include "ops/counted.hpp"
 #include "ops/detail/onednn.hpp"
 #include "ops/detail/plan_cache.hpp"
@@ -202,6 +204,53 @@ void conv2d_backward_weights(const Conv2dShape& shape, const float* x, const flo
   Plan& plan = plan_of({Pass::backward_weights, d_bias != nullptr, shape});
   plan.operation.run({x, d_y, plan.weight.place(d_weight), d_bias});
   plan.weight.out(d_weight);
+}
+
+void conv2d_forward(device::Context& context, const Conv2dShape& shape, const float* x, const float* weight,
+                    const float* bias, float* y) {
+  if (context.device() == device::DeviceKind::cpu) return conv2d_forward(shape, x, weight, bias, y);
+  check_shape(Pass::forward, shape);
+  conv2d_forward_by_columns(context, shape, x, weight, bias, y);
+}
+
+void conv2d_backward_data(device::Context& context, const Conv2dShape& shape, const float* d_y,
+                          const float* weight, float* d_x) {
+  if (context.device() == device::DeviceKind::cpu) return conv2d_backward_data(shape, d_y, weight, d_x);
+  check_shape(Pass::backward_data, shape);
+  conv2d_backward_data_by_columns(context, shape, d_y, weight, d_x);
+}
+
+void conv2d_backward_weights(device::Context& context, const Conv2dShape& shape, const float* x,
+                             const float* d_y, float* d_weight, float* d_bias) {
+  if (context.device() == device::DeviceKind::cpu)
+    return conv2d_backward_weights(shape, x, d_y, d_weight, d_bias);
+  check_shape(Pass::backward_weights, shape);
+  conv2d_backward_weights_by_columns(context, shape, x, d_y, d_weight, d_bias);
+}
+
+void conv2d_backward_weights_of_tiles(device::Context& context, const Conv2dShape& shape, const TileRows& rows,
+                                      const float* x, const float* d_y, tensor::Matrix gradients) {
+  const index_t weights = shape.weight_count();
+  SY_EXPECTS(gradients.rows == rows.tiles.count &&
+                 (gradients.cols == weights || gradients.cols == weights + shape.out_channels),
+             "{} x {} gradients of {} tiles, {} weights and {} biases", gradients.rows, gradients.cols,
+             rows.tiles.count, weights, shape.out_channels);
+  Conv2dShape one = shape;
+  one.batch = 1;
+  // A call for each tile is a launch or two for each on a GPU: the one cost of this layer that grows with them.
+  for (index_t t = 0; t < rows.tiles.count; ++t) {
+    const Tile& tile = rows.tiles[t];
+    float* const gradient = gradients.row(t);
+    Conv2dShape of_tile = shape;
+    of_tile.batch = std::clamp<index_t>(tile.rows - rows.first, 0, rows.rows);
+    if (of_tile.batch == 0) {
+      device::zero_on_device(context, std::span(gradient, as_size(gradients.cols)));
+      continue;
+    }
+    const index_t first = tile.first_row + rows.first;
+    conv2d_backward_weights(context, of_tile, x + first * one.in_count(), d_y + first * one.out_count(),
+                            gradient, gradients.cols > weights ? gradient + weights : nullptr);
+  }
 }
 
 }  // namespace switchyard::ops

@@ -1,8 +1,11 @@
-// Two-dimensional convolution through oneDNN, for layers with many input channels. (The first layers of our
-// models, with up to four, run in ops/fused_conv.hpp.)
+// Two-dimensional convolution for layers with many input channels, through oneDNN on the CPU. (The first layers
+// of our models, with up to four, run in ops/fused_conv.hpp.)
 #pragma once
 
 #include "base/ids.hpp"
+#include "device/context.hpp"
+#include "ops/tile_rows.hpp"
+#include "tensor/view.hpp"
 
 namespace switchyard::ops {
 
@@ -46,5 +49,18 @@ void conv2d_backward_data(const Conv2dShape&, const float* d_y, const float* wei
 // Writes (not adds) the sums over the batch. d_bias may be null.
 void conv2d_backward_weights(const Conv2dShape&, const float* x, const float* d_y, float* d_weight,
                              float* d_bias);
+
+// The same on the device of a context: on a CPU as above, on a GPU enqueued (ops/conv2d_columns.hpp).
+void conv2d_forward(device::Context&, const Conv2dShape&, const float* x, const float* weight,
+                    const float* bias, float* y);
+void conv2d_backward_data(device::Context&, const Conv2dShape&, const float* d_y, const float* weight,
+                          float* d_x);
+void conv2d_backward_weights(device::Context&, const Conv2dShape&, const float* x, const float* d_y,
+                             float* d_weight, float* d_bias);
+// For rows of several tiles, a gradient for each: gradients [tiles], of the weight and, where rows are longer
+// than that, of the bias behind it. x and d_y begin with row 0 of the batch; shape.batch is not read. `rows`
+// are in the host's memory.
+void conv2d_backward_weights_of_tiles(device::Context&, const Conv2dShape&, const TileRows& rows,
+                                      const float* x, const float* d_y, tensor::Matrix gradients);
 
 }  // namespace switchyard::ops

@@ -14,7 +14,10 @@ namespace {
 
 using kernels::ConvGeometry;
 
-index_t chunk_count(index_t rows) { return (rows + kernels::rows_per_chunk - 1) / kernels::rows_per_chunk; }
+using kernels::TakenRows;
+using kernels::TileChunks;
+
+TileChunks chunks_of(TileView tiles, TakenRows taken) { return {tiles, kernels::rows_per_chunk, taken}; }
 
 index_t patch_size(const FusedConvShape& shape) { return 9 * shape.in_channels; }
 
@@ -43,166 +46,139 @@ void expect_pooled(const FusedConvShape& s, index_t rows, const char* name, cons
              s.out_features());
 }
 
-void expect_workspace(const FusedConvShape& s, index_t rows, Span<const float> workspace) {
-  SY_EXPECTS(std::ssize(workspace) >= fused_conv_workspace_floats(s, rows),
-             "the workspace holds {} floats, {} rows need {} (fused_conv_workspace_floats)",
-             std::ssize(workspace), rows, fused_conv_workspace_floats(s, rows));
+void expect_values(const char* name, index_t values, index_t expected) {
+  SY_EXPECTS(values == expected, "{} holds {} values, tiles of this shape have {}", name, values, expected);
 }
 
-void expect_patch_sums(const FusedConvShape& s, Span<const double> patch_sums) {
-  SY_EXPECTS(std::ssize(patch_sums) == conv_patch_sums_count(s),
-             "patch_sums holds {} values, this shape has {} (conv_patch_sums_count)", std::ssize(patch_sums),
-             conv_patch_sums_count(s));
+void expect_workspace(const FusedConvShape& s, TileView tiles, Span<const float> workspace) {
+  const index_t floats = tiles.count * fused_conv_workspace_floats(s, tiles.most_rows);
+  SY_EXPECTS(std::ssize(workspace) >= floats,
+             "the workspace holds {} floats, {} tiles of {} rows need {} (fused_conv_workspace_floats)",
+             std::ssize(workspace), tiles.count, tiles.most_rows, floats);
 }
 
-void expect_channels(const FusedConvShape& s, const char* name, index_t values) {
-  SY_EXPECTS(values == s.out_channels, "{} holds {} values for {} output channels", name, values,
-             s.out_channels);
+void expect_patch_sums(const FusedConvShape& s, TileView tiles, Span<const double> patch_sums) {
+  expect_values("patch_sums", std::ssize(patch_sums), tiles.count * conv_patch_sums_count(s));
 }
 
-void expect_sums(const FusedConvShape& s, const ConvTileSums& sums) {
-  expect_patch_sums(s, sums.patch_sums);
-  expect_channels(s, "sum_dy", std::ssize(sums.sum_dy));
-  expect_channels(s, "sum_dy_xhat", std::ssize(sums.sum_dy_xhat));
-  SY_EXPECTS(std::ssize(sums.sum_dy_x) == s.weight_count(), "sum_dy_x holds {} values for {} weights",
-             std::ssize(sums.sum_dy_x), s.weight_count());
+void expect_sums(const FusedConvShape& s, TileView tiles, const ConvTileSums& sums) {
+  expect_patch_sums(s, tiles, sums.patch_sums);
+  expect_values("sum_dy", std::ssize(sums.sum_dy), tiles.count * 2 * s.out_channels);
+  expect_values("sum_dy_x", std::ssize(sums.sum_dy_x), tiles.count * s.weight_count());
 }
 
-// The mean of the first image, by which a tile's pixels are shifted.
-struct FirstImageMean {
-  tensor::RowSource images;
-  double* mean;
-  template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const image = images.row(row);
-    const float sum = team.sum(images.cols, [&](index_t i) { return image[i]; });
-    // A float, so that pixel - pivot is the same difference wherever it is taken.
-    team.once([&] { *mean = sum / static_cast<float>(images.cols); });
-  }
-};
+kernels::PatchSumTiles patch_sum_tiles(const FusedConvShape& s, TileView tiles, Span<const double> patch_sums) {
+  return {tiles, patch_sums.data(), patch_size(s), s.out_channels};
+}
 
-// to[i] = the sum over the chunks of partials[chunk * stride + i], in float64 and in the order of the chunks.
-template <class T>
-struct CombineChunks {
-  const float* partials;
-  index_t chunks;
-  index_t stride;
-  T* to;
-  SY_HD void operator()(index_t i) const {
-    double sum = 0;
-    for (index_t c = 0; c < chunks; ++c) sum += partials[c * stride + i];
-    to[i] = static_cast<T>(sum);
-  }
-};
-
-template <class T>
-struct PatchGradientSums {
-  T* dy_x;  // of dy * (x_k - pivot), per weight
-  T* dy;    // per channel
-};
-
-// Over the rows of a tile.
-template <class T>
-void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, const ConvTile& tile,
-                         const double* pivot, PatchGradientSums<T> sums) {
-  const tensor::RowSource& images = tile.images;
+// Over the chunks of tiles: store.put(tile, entry, sum) for the sums of dy * (x_k - pivot), of weight_count
+// weights, and behind them those of dy, of out_channels.
+template <class Store>
+void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, const ConvTiles& of,
+                         TakenRows taken, const double* patch_sums, const Store& store) {
+  const tensor::RowSource& images = of.images;
   expect_shape(shape);
   expect_images(shape, images);
-  expect_pooled(shape, images.rows, "out", tile.pooled.out);
-  expect_pooled(shape, images.rows, "d_out", tile.pooled.d_out);
-  expect_workspace(shape, images.rows, tile.workspace);
-  add_multiply_adds(images.rows * shape.gradient_multiply_adds());
-  float* const partials = tile.workspace.data();
-  const index_t chunks = chunk_count(images.rows);
-  const index_t weights = shape.weight_count();
-  const index_t stride = weights + shape.out_channels;
-  device::for_each_row(context, chunks,
-                       kernels::PatchGradients{ConvGeometry(shape), images, pivot, tile.pooled, partials});
-  device::for_each(context, weights, CombineChunks<T>{partials, chunks, stride, sums.dy_x});
-  device::for_each(context, shape.out_channels, CombineChunks<T>{partials + weights, chunks, stride, sums.dy});
+  expect_pooled(shape, images.rows, "out", of.pooled.out);
+  expect_pooled(shape, images.rows, "d_out", of.pooled.d_out);
+  expect_workspace(shape, of.tiles, of.workspace);
+  const TileChunks chunks = chunks_of(of.tiles, taken);
+  add_multiply_adds(kernels::counted_rows(context, chunks) * shape.gradient_multiply_adds());
+  float* const partials = of.workspace.data();
+  const ConvGeometry geometry(shape);
+  const kernels::PatchGradients gradients{
+      geometry, chunks, images, patch_sums, of.pooled, partials, kernels::channels_at_once(context, geometry)};
+  device::for_each_row(context, gradients.rows(), gradients);
+  const kernels::AddChunks add(context.device(), chunks, partials, gradients.sum_count(), store);
+  device::for_each_row(context, add.rows(), add);
 }
 
 }  // namespace
 
 index_t fused_conv_workspace_floats(const FusedConvShape& shape, index_t rows) {
   const index_t gradients = shape.weight_count() + shape.out_channels;
-  return chunk_count(rows) * std::max(gradients, kernels::PatchSumLayout{shape.in_channels}.count());
+  const index_t chunks = (rows + kernels::rows_per_chunk - 1) / kernels::rows_per_chunk;
+  return chunks * std::max(gradients, kernels::PatchSumLayout{shape.in_channels}.count());
+}
+
+index_t fused_conv_scratch_bytes(const FusedConvShape& shape) {
+  const ConvGeometry geometry(shape);
+  return std::max({kernels::FusedConvForward::scratch_bytes(geometry),
+                   kernels::PatchSums::scratch_bytes(geometry),
+                   kernels::PatchGradients::scratch_bytes(geometry, kernels::channels_of_block(geometry))});
 }
 
 index_t conv_patch_sums_count(const FusedConvShape& shape) {
   return 2 + patch_size(shape) * (1 + patch_size(shape));
 }
 
-void conv_patch_sums(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
-                     Span<float> workspace, Span<double> patch_sums) {
+void conv_patch_sums(device::Context& context, const FusedConvShape& shape, TileView tiles,
+                     tensor::RowSource images, Span<float> workspace, Span<double> patch_sums) {
   expect_shape(shape);
   expect_images(shape, images);
-  expect_workspace(shape, images.rows, workspace);
-  expect_patch_sums(shape, patch_sums);
-  const kernels::PatchSumLayout layout{shape.in_channels};
-  const index_t patch = patch_size(shape);
-  double* const places = patch_sums.data();
-  double* const pivot = places + 1;
-  double* const sums = pivot + 1;
-  double* const products = sums + patch;
-  const double place_count = static_cast<double>(images.rows * shape.conv_height() * shape.conv_width());
-  device::for_each(context, 2, kernels::BeginPatchSums{places, place_count});
-  device::for_each_row(context, std::min<index_t>(images.rows, 1), FirstImageMean{images, pivot});
+  expect_workspace(shape, tiles, workspace);
+  expect_patch_sums(shape, tiles, patch_sums);
+  const TileChunks chunks = chunks_of(tiles, TakenRows::samples);
+  device::for_each_row(context, tiles.count,
+                       kernels::BeginPatchSums{tiles, shape.conv_height() * shape.conv_width(),
+                                               conv_patch_sums_count(shape), images, patch_sums.data()});
   float* const partials = workspace.data();
-  const index_t chunks = chunk_count(images.rows);
-  device::for_each_row(context, chunks, kernels::PatchSums{ConvGeometry(shape), images, pivot, partials});
-  device::for_each(context, patch,
-                   CombineChunks<double>{partials + layout.product_count(), chunks, layout.count(), sums});
-  device::for_each(context, patch * patch, kernels::CombineProducts{layout, partials, chunks, products});
+  device::for_each_row(context, chunks.count(),
+                       kernels::PatchSums{ConvGeometry(shape), chunks, images, patch_sums.data(), partials});
+  const kernels::AddPatchSums add{chunks, {shape.in_channels}, partials, patch_sums.data()};
+  device::for_each(context, add.count(), add);
 }
 
-void conv_moments(device::Context& context, const FusedConvShape& shape, Span<const double> patch_sums,
-                  const ConvWeights& weights, Span<Moments> moments) {
+void conv_moments(device::Context& context, const FusedConvShape& shape, TileView tiles,
+                  Span<const double> patch_sums, const ConvWeights& weights, Span<Moments> moments) {
   expect_shape(shape);
-  expect_patch_sums(shape, patch_sums);
-  expect_channels(shape, "moments", std::ssize(moments));
-  const kernels::PatchSumView view(patch_sums.data(), patch_size(shape));
-  device::for_each(context, shape.out_channels,
-                   kernels::ConvMoments{view, weights.weight, weights.bias, moments.data()});
+  expect_patch_sums(shape, tiles, patch_sums);
+  expect_values("moments", std::ssize(moments), tiles.count * shape.out_channels);
+  device::for_each(context, std::ssize(moments),
+                   kernels::ConvMoments{patch_sum_tiles(shape, tiles, patch_sums), weights.weight, weights.bias,
+                                        moments.data()});
 }
 
-void fused_conv_forward(device::Context& context, const FusedConvShape& shape, tensor::RowSource images,
-                        const ConvWeights& weights, const PooledResult& result) {
+void fused_conv_forward(device::Context& context, const FusedConvShape& shape, TileView tiles,
+                        tensor::RowSource images, const ConvWeights& weights, const PooledResult& result) {
   expect_shape(shape);
   expect_images(shape, images);
   expect_pooled(shape, images.rows, "out", result.out);
-  add_multiply_adds(images.rows * shape.multiply_adds());
-  device::for_each_row(context, images.rows,
-                       kernels::FusedConvForward{ConvGeometry(shape), images, weights, result});
+  add_multiply_adds(kernels::counted_rows(context, chunks_of(tiles, TakenRows::all)) * shape.multiply_adds());
+  const TileRows rows(tiles);
+  device::for_each_row(context, rows.count(),
+                       kernels::FusedConvForward{ConvGeometry(shape), rows, images, weights, result});
 }
 
-void fused_conv_backward(device::Context& context, const FusedConvShape& shape, const ConvTile& tile,
-                         float* d_weight, float* d_bias) {
-  sum_patch_gradients(context, shape, tile, nullptr, PatchGradientSums<float>{d_weight, d_bias});
+void fused_conv_backward(device::Context& context, const FusedConvShape& shape, const ConvTiles& of,
+                         tensor::Matrix gradients) {
+  SY_EXPECTS(gradients.rows == of.tiles.count && gradients.cols == shape.weight_count() + shape.out_channels,
+             "{} x {} gradients of {} tiles, {} weights and {} biases", gradients.rows, gradients.cols,
+             of.tiles.count, shape.weight_count(), shape.out_channels);
+  sum_patch_gradients(context, shape, of, TakenRows::all, nullptr, kernels::StoreInRows{gradients});
 }
 
-void fused_conv_bn_backward_sums(device::Context& context, const FusedConvShape& shape, const ConvTile& tile,
+void fused_conv_bn_backward_sums(device::Context& context, const FusedConvShape& shape, const ConvTiles& of,
                                  const ConvBatchNormView& bn, const ConvTileSums& sums) {
-  expect_sums(shape, sums);
-  const kernels::PatchSumView view(sums.patch_sums.data(), patch_size(shape));
-  sum_patch_gradients(context, shape, tile, view.pivot,
-                      PatchGradientSums<double>{sums.sum_dy_x.data(), sums.sum_dy.data()});
-  device::for_each(
-      context, shape.out_channels,
-      kernels::ConvSumDyXhat{view, bn, sums.sum_dy.data(), sums.sum_dy_x.data(), sums.sum_dy_xhat.data()});
+  expect_sums(shape, of.tiles, sums);
+  sum_patch_gradients(context, shape, of, TakenRows::samples, sums.patch_sums.data(),
+                      kernels::StoreConvSums{shape.weight_count(), shape.out_channels, sums.sum_dy_x.data(),
+                                             sums.sum_dy.data()});
+  device::for_each(context, of.tiles.count * shape.out_channels,
+                   kernels::ConvSumDyXhat{patch_sum_tiles(shape, of.tiles, sums.patch_sums), bn,
+                                          sums.sum_dy_x.data(), sums.sum_dy.data()});
 }
 
-void fused_conv_bn_backward(device::Context& context, const FusedConvShape& shape, const ConvBatchNormView& bn,
-                            const ConvTileSums& sums, float* d_weight) {
+void fused_conv_bn_backward(device::Context& context, const FusedConvShape& shape, TileView tiles,
+                            const ConvBatchNormView& bn, const ConvTileSums& sums, tensor::Matrix d_weight) {
   expect_shape(shape);
-  expect_sums(shape, sums);
-  expect_channels(shape, "mean_dy", std::ssize(bn.norm.mean_dy));
-  expect_channels(shape, "mean_dy_xhat", std::ssize(bn.norm.mean_dy_xhat));
-  const kernels::PatchSumView view(sums.patch_sums.data(), patch_size(shape));
-  device::for_each(
-      context, shape.weight_count(),
-      kernels::ConvBatchNormWeightGradient{view, bn, sums.sum_dy.data(), sums.sum_dy_x.data(),
-                                           bn.norm.mean_dy.data(), bn.norm.mean_dy_xhat.data(), d_weight});
+  expect_sums(shape, tiles, sums);
+  SY_EXPECTS(d_weight.rows == tiles.count && d_weight.cols == shape.weight_count(),
+             "{} x {} gradients of {} tiles and {} weights", d_weight.rows, d_weight.cols, tiles.count,
+             shape.weight_count());
+  device::for_each(context, tiles.count * shape.weight_count(),
+                   kernels::ConvBatchNormWeightGradient{patch_sum_tiles(shape, tiles, sums.patch_sums), bn,
+                                                        sums.sum_dy.data(), sums.sum_dy_x.data(), d_weight});
 }
 
 }  // namespace switchyard::ops

@@ -7,7 +7,9 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "ops/of_sets.hpp"
 #include "ops/pooled.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -33,17 +35,23 @@ struct FusedConvShape {
   index_t multiply_adds() const { return 4 * gradient_multiply_adds(); }
 };
 
-// [out_channels][in_channels][3][3] and [out_channels], and what is applied to their sum.
+// Of each set: [out_channels][in_channels][3][3] and [out_channels], and what is applied to their sum. A bias
+// of null is zero.
 struct ConvWeights {
-  const float* weight = nullptr;
-  const float* bias = nullptr;
+  OfSets<const float> weight, bias;
   Affine affine = {};
 };
 
-// Floats of workspace that a call with this many rows needs at most. The caller passes it, since a call may be
-// a task of the pool, where the arena of the context has another owner. Contents do not matter before and
-// after.
+// All calls are for the tiles of a view, each with the weights of its set. `images` and results have the rows
+// of the batch.
+
+// Floats of workspace that a tile of this many rows needs at most: a call needs those of `most_rows` rows for
+// each of its tiles. The caller passes it, since a call may be a task of the pool, where the arena of the
+// context has another owner. Contents do not matter before and after.
 index_t fused_conv_workspace_floats(const FusedConvShape&, index_t rows);
+
+// What a block of a GPU needs for this shape at least. On a CPU any shape will do.
+index_t fused_conv_scratch_bytes(const FusedConvShape&);
 
 // What batch norm needs to know of a tile's images, for its statistics and for its gradient. With x_k the pixel
 // that weight k = (in channel, ky, kx) meets at a place of the convolution, z = bias + sum_k w_k x_k, and so
@@ -52,55 +60,54 @@ index_t fused_conv_workspace_floats(const FusedConvShape&, index_t rows);
 // channels, and no pass is needed later.
 //
 // Layout, P = 9 * in_channels: [places, pivot, sums [P], products [P][P]], of pixel - pivot. The pivot is the
-// mean of the first image: without it, pixels far from zero would lose the digits that the variance is made of.
+// mean of the tile's first image: without it, pixels far from zero would lose the digits that the variance is
+// made of. patch_sums: [tiles][conv_patch_sums_count], of each tile's samples.
 index_t conv_patch_sums_count(const FusedConvShape&);
-void conv_patch_sums(device::Context&, const FusedConvShape&, tensor::RowSource images, Span<float> workspace,
-                     Span<double> patch_sums);
+void conv_patch_sums(device::Context&, const FusedConvShape&, TileView tiles, tensor::RowSource images,
+                     Span<float> workspace, Span<double> patch_sums);
 
 // Moments of the convolution (with bias) per channel over all places, those that pooling drops too.
-// moments: [out_channels].
-void conv_moments(device::Context&, const FusedConvShape&, Span<const double> patch_sums, const ConvWeights&,
-                  Span<Moments> moments);
+// moments: [tiles][out_channels].
+void conv_moments(device::Context&, const FusedConvShape&, TileView tiles, Span<const double> patch_sums,
+                  const ConvWeights&, Span<Moments> moments);
 
 // result.out = maxpool(relu(scale_c * (conv + bias) + shift_c)). result.argmax_place is needed by backward, may
 // be null.
-void fused_conv_forward(device::Context&, const FusedConvShape&, tensor::RowSource images, const ConvWeights&,
-                        const PooledResult& result);
+void fused_conv_forward(device::Context&, const FusedConvShape&, TileView tiles, tensor::RowSource images,
+                        const ConvWeights&, const PooledResult& result);
 
-// The images of one tile, what pooling them gave, and memory to work in.
-struct ConvTile {
+// Tiles, their images and what pooling them gave, and memory to work in.
+struct ConvTiles {
+  TileView tiles;
   tensor::RowSource images;
   PooledGradient pooled;
   Span<float> workspace;
 };
 
-// Gradient sums over the rows of one tile, without batch norm: d_weight [weight_count], d_bias [out_channels],
+// Gradient sums over the rows of each tile, without batch norm: gradients [tiles, weight_count + out_channels],
 // written (not added).
-void fused_conv_backward(device::Context&, const FusedConvShape&, const ConvTile&, float* d_weight,
-                         float* d_bias);
+void fused_conv_backward(device::Context&, const FusedConvShape&, const ConvTiles&, tensor::Matrix gradients);
 
 // With batch norm, of z = conv + bias.
 struct ConvBatchNormView {
-  const float* weight = nullptr;  // of the convolution
-  const float* bias = nullptr;
+  OfSets<const float> weight, bias;  // of the convolution
   NormView norm;
 };
 
-// What conv_patch_sums gave for one tile's images, and the tile's gradient sums over rows and places; dy is the
-// gradient at the batch norm's output (zero where not the window's maximum or where ReLU cut).
+// What conv_patch_sums gave, and each tile's gradient sums over its samples and places; dy is the gradient at
+// the batch norm's output (zero where not the window's maximum or where ReLU cut).
 struct ConvTileSums {
   Span<const double> patch_sums;
-  Span<double> sum_dy;       // [out_channels]: d_beta
-  Span<double> sum_dy_xhat;  // [out_channels]: d_gamma
-  Span<double> sum_dy_x;     // [weight_count]: of dy * (x_k - pivot), for the second pass
+  Span<double> sum_dy;    // [tiles][2][out_channels]: of dy, and of dy xhat
+  Span<double> sum_dy_x;  // [tiles][weight_count]: of dy * (x_k - pivot), for the second pass
 };
 // First pass, per tile: the gradient sums, from the patch sums.
-void fused_conv_bn_backward_sums(device::Context&, const FusedConvShape&, const ConvTile&,
+void fused_conv_bn_backward_sums(device::Context&, const FusedConvShape&, const ConvTiles&,
                                  const ConvBatchNormView&, const ConvTileSums&);
 // Second pass, per tile, with the means of dy and dy xhat over the global batch:
-// d_conv = gamma * inv_std * (dy - mean_dy - xhat * mean_dy_xhat); d_weight [weight_count] is the tile's sum,
-// written. It needs sums only, no image. (The gradient of the bias is zero.)
-void fused_conv_bn_backward(device::Context&, const FusedConvShape&, const ConvBatchNormView&,
-                            const ConvTileSums&, float* d_weight);
+// d_conv = gamma * inv_std * (dy - mean_dy - xhat * mean_dy_xhat); d_weight [tiles, weight_count] is the tile's
+// sum, written. It needs sums only, no image. (The gradient of the bias is zero.)
+void fused_conv_bn_backward(device::Context&, const FusedConvShape&, TileView tiles, const ConvBatchNormView&,
+                            const ConvTileSums&, tensor::Matrix d_weight);
 
 }  // namespace switchyard::ops

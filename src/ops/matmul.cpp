@@ -13,6 +13,7 @@
 #include "device/buffer.hpp"
 #include "ops/convert.hpp"
 #include "ops/counted.hpp"
+#include "ops/detail/matmul_shape.hpp"
 #include "ops/detail/onednn.hpp"
 #include "ops/detail/plan_cache.hpp"
 
@@ -40,32 +41,7 @@ std::string_view name_of(dnnl_data_type_t type) {
   return type == dnnl_s8 ? "int8" : "float32";
 }
 
-std::string describe(const Key& key) {
-  const MatmulShape& s = key.shape;
-  const auto plain = [](Transpose t) { return t == Transpose::no ? "plain" : "transposed"; };
-  return fmt::format(
-      "the {} product {} x {} x {} (m, n, k; A {}, lda {}; B {}, ldb {}; ldc {}{}{})", name_of(key.type), s.m,
-      s.n, s.k, plain(s.transpose_a), s.lda, plain(s.transpose_b), s.ldb, s.ldc,
-      s.accumulate ? ", added to C" : "",
-      s.epilogue == Epilogue::none ? "" : (s.epilogue == Epilogue::bias ? ", bias" : ", bias and ReLU"));
-}
-
-void check_shape(const MatmulShape& s, const float* bias) {
-  // oneDNN counts in int: a larger size ends in a division by zero there, not in a status.
-  constexpr index_t largest = std::numeric_limits<std::int32_t>::max();
-  SY_EXPECTS(std::min({s.m, s.n, s.k}) >= 0 && std::max({s.m, s.n, s.k}) <= largest,
-             "a size of the product {} x {} x {} is not in 0 to {}", s.m, s.n, s.k, largest);
-  const index_t a_cols = s.transpose_a == Transpose::no ? s.k : s.m;
-  const index_t b_cols = s.transpose_b == Transpose::no ? s.n : s.k;
-  SY_EXPECTS(s.lda >= a_cols && s.ldb >= b_cols && s.ldc >= s.n,
-             "rows overlap in the product {} x {} x {}: lda {} (at least {}), ldb {} (at least {}), ldc {} (at "
-             "least {})",
-             s.m, s.n, s.k, s.lda, a_cols, s.ldb, b_cols, s.ldc, s.n);
-  const bool wants_bias = s.epilogue != Epilogue::none;
-  SY_EXPECTS((bias != nullptr) == wants_bias || s.n == 0,
-             "a bias is given if and only if the epilogue adds it");
-  SY_EXPECTS(!(s.accumulate && wants_bias), "a product is added to C or has an epilogue, not both");
-}
+std::string describe(const Key& key) { return detail::describe(key.shape, name_of(key.type)); }
 
 // C = max(C, 0) in place; a NaN stays one. oneDNN's own ReLU turns it into 0, and hides a weight that is none.
 void apply_relu(const MatmulShape& s, float* c) {
@@ -245,7 +221,7 @@ void multiply_rows_alike(const MatmulShape& shape, const float* a, const float* 
 }  // namespace
 
 void matmul(const MatmulShape& shape, const float* a, const float* b, float* c, const float* bias) {
-  check_shape(shape, bias);
+  detail::check_shape(shape, bias);
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, bias);
   add_multiply_adds(shape.m * shape.n * shape.k);
@@ -253,7 +229,7 @@ void matmul(const MatmulShape& shape, const float* a, const float* b, float* c, 
 }
 
 void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, float* c, const float* bias) {
-  check_shape(shape, bias);
+  detail::check_shape(shape, bias);
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, bias);
   add_multiply_adds(shape.m * shape.n * shape.k);
@@ -268,7 +244,7 @@ void matmul(const MatmulShape& shape, const bfloat16* a, const bfloat16* b, floa
 }
 
 void matmul(const MatmulShape& shape, const std::int8_t* a, const std::int8_t* b, float* c) {
-  check_shape(shape, nullptr);
+  detail::check_shape(shape, nullptr);
   if (shape.m == 0 || shape.n == 0) return;
   if (shape.k == 0) return multiply_nothing(shape, c, nullptr);
   add_multiply_adds(shape.m * shape.n * shape.k);

@@ -3,6 +3,7 @@
 #include "base/contract.hpp"
 #include "device/launch.hpp"
 #include "ops/kernels/channel_moments.hpp"
+#include "ops/kernels/many_rows.hpp"
 #include "ops/kernels/norm_pool.hpp"
 
 namespace switchyard::ops {
@@ -33,6 +34,11 @@ kernels::WindowGradient window_gradient(const NormPoolShape& s, const NormPoolRo
   return {NormPoolGeometry(s), rows.pooled};
 }
 
+// Rows of a launch for an image with so many places or channels, which the lanes of a warp share.
+index_t parts_of_image(const device::Context& context, index_t count) {
+  return kernels::wants_many_rows(context) ? (count + device::lane_count - 1) / device::lane_count : 1;
+}
+
 }  // namespace
 
 void reorder_images(device::Context& context, tensor::RowSource images, ImageSizes sizes, ImageOrder to,
@@ -41,62 +47,68 @@ void reorder_images(device::Context& context, tensor::RowSource images, ImageSiz
   SY_EXPECTS(images.cols == channels * places && out.cols == images.cols && out.rows == images.rows,
              "{} images of {} values into {} of {}, {} channels of {} places", images.rows, images.cols,
              out.rows, out.cols, channels, places);
-  device::for_each_row(context, images.rows, kernels::ReorderImage{images, sizes, to, out});
+  const index_t parts = parts_of_image(context, places);
+  device::for_each_row(context, images.rows * parts, kernels::ReorderImage{images, parts, sizes, to, out});
 }
 
-void channel_moments(device::Context& context, const NormPoolShape& shape, tensor::ConstMatrix z,
+void channel_moments(device::Context& context, const NormPoolShape& shape, TileRows rows, tensor::ConstMatrix z,
                      Span<Moments> of_rows) {
   expect_convolution(shape, z);
   SY_EXPECTS(std::ssize(of_rows) == z.rows * shape.channels, "{} moments for {} rows of {} channels",
              of_rows.size(), z.rows, shape.channels);
-  device::for_each_row(context, z.rows, kernels::RowMoments{shape.places(), shape.channels, z, of_rows.data()});
+  const index_t parts = parts_of_image(context, shape.channels);
+  device::for_each_row(context, rows.count() * parts,
+                       kernels::RowMoments{rows, parts, shape.places(), shape.channels, z, of_rows.data()});
 }
 
-void merge_moments(device::Context& context, Span<const Moments> of_rows, Span<Moments> moments) {
-  const index_t channels = std::ssize(moments);
-  SY_EXPECTS(channels > 0 && std::ssize(of_rows) % channels == 0, "{} moments of rows for {} channels",
-             of_rows.size(), channels);
-  device::for_each(
-      context, channels,
-      kernels::MergeMoments{of_rows.data(), std::ssize(of_rows) / channels, channels, moments.data()});
+void merge_moments(device::Context& context, TileView tiles, Span<const Moments> of_rows,
+                   Span<Moments> of_tiles) {
+  if (tiles.count == 0) return;
+  const index_t channels = std::ssize(of_tiles) / tiles.count;
+  SY_EXPECTS(channels > 0 && std::ssize(of_tiles) % tiles.count == 0 && std::ssize(of_rows) % channels == 0,
+             "{} moments of rows into {} of {} tiles", of_rows.size(), of_tiles.size(), tiles.count);
+  device::for_each(context, std::ssize(of_tiles),
+                   kernels::MergeMoments{tiles, of_rows.data(), channels, of_tiles.data()});
 }
 
-void norm_pool_forward(device::Context& context, const NormPoolShape& shape, tensor::ConstMatrix z,
-                       const Affine& affine, const PooledResult& result) {
+void norm_pool_forward(device::Context& context, const NormPoolShape& shape, TileRows rows,
+                       tensor::ConstMatrix z, const Affine& affine, const PooledResult& result) {
   expect_convolution(shape, z);
   expect_result(shape, z.rows, "out", result.out);
-  SY_EXPECTS((affine.scale != nullptr) == (affine.shift != nullptr), "a scale and a shift come together");
+  SY_EXPECTS((affine.scale.first != nullptr) == (affine.shift.first != nullptr),
+             "a scale and a shift come together");
   if (z.rows > 0) expect_argmax_place(shape, result.argmax_place);
-  device::for_each_row(context, z.rows, kernels::NormPoolForward{NormPoolGeometry(shape), z, affine, result});
+  const index_t parts = parts_of_image(context, shape.out_height() * shape.channels);
+  device::for_each_row(context, rows.count() * parts,
+                       kernels::NormPoolForward{NormPoolGeometry(shape), rows, parts, z, affine, result});
 }
 
-void norm_pool_backward_sums(device::Context& context, const NormPoolShape& shape, const NormView& norm,
-                             const NormPoolRows& rows, Span<double> of_rows) {
-  SY_EXPECTS(std::ssize(of_rows) == rows.z.rows * 2 * shape.channels, "{} sums for {} rows of {} channels",
-             of_rows.size(), rows.z.rows, shape.channels);
+void norm_pool_backward_sums(device::Context& context, const NormPoolShape& shape, TileRows rows,
+                             const NormView& norm, const NormPoolRows& of, Span<double> of_rows) {
+  SY_EXPECTS(std::ssize(of_rows) == of.z.rows * 2 * shape.channels, "{} sums for {} rows of {} channels",
+             of_rows.size(), of.z.rows, shape.channels);
+  const index_t parts = parts_of_image(context, shape.channels);
   device::for_each_row(
-      context, rows.z.rows,
-      kernels::NormPoolBackwardSums{window_gradient(shape, rows), rows.z, norm.mean, of_rows.data()});
+      context, rows.count() * parts,
+      kernels::NormPoolBackwardSums{window_gradient(shape, of), rows, parts, of.z, norm.mean, of_rows.data()});
 }
 
-void add_backward_sums(device::Context& context, const NormView& norm, Span<const double> of_rows,
-                       Span<double> sums) {
-  const index_t width = std::ssize(sums);
-  SY_EXPECTS(width > 0 && width % 2 == 0 && std::ssize(of_rows) % width == 0, "{} sums of rows into {}",
-             of_rows.size(), width);
-  device::for_each(context, width,
-                   kernels::AddBackwardSums{of_rows.data(), std::ssize(of_rows) / width, width / 2,
-                                            norm.inv_std, sums.data()});
+void add_backward_sums(device::Context& context, TileView tiles, const NormView& norm,
+                       Span<const double> of_rows, Span<double> of_tiles) {
+  if (tiles.count == 0) return;
+  const index_t width = std::ssize(of_tiles) / tiles.count;
+  SY_EXPECTS(width > 0 && width % 2 == 0 && std::ssize(of_tiles) % tiles.count == 0 &&
+                 std::ssize(of_rows) % width == 0,
+             "{} sums of rows into {} of {} tiles", of_rows.size(), of_tiles.size(), tiles.count);
+  device::for_each(context, std::ssize(of_tiles),
+                   kernels::AddBackwardSums{tiles, of_rows.data(), width / 2, norm.inv_std, of_tiles.data()});
 }
 
-void norm_pool_backward(device::Context& context, const NormPoolShape& shape, const NormView& norm,
-                        const NormPoolRows& rows) {
-  SY_EXPECTS(norm.mean == nullptr || (std::ssize(norm.mean_dy) == shape.channels &&
-                                      std::ssize(norm.mean_dy_xhat) == shape.channels),
-             "{} and {} means for {} channels", norm.mean_dy.size(), norm.mean_dy_xhat.size(), shape.channels);
-  device::for_each_row(context, rows.z.rows,
-                       kernels::NormPoolBackward{window_gradient(shape, rows), norm, norm.mean_dy.data(),
-                                                 norm.mean_dy_xhat.data(), rows.samples, rows.z});
+void norm_pool_backward(device::Context& context, const NormPoolShape& shape, TileRows rows,
+                        const NormView& norm, const NormPoolRows& of) {
+  const index_t parts = parts_of_image(context, shape.height * shape.channels);
+  device::for_each_row(context, rows.count() * parts,
+                       kernels::NormPoolBackward{window_gradient(shape, of), rows, parts, norm, of.z});
 }
 
 }  // namespace switchyard::ops

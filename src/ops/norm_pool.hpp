@@ -5,6 +5,7 @@
 #include "base/span.hpp"
 #include "device/context.hpp"
 #include "ops/pooled.hpp"
+#include "ops/tile_rows.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -37,35 +38,42 @@ struct NormPoolShape {
   index_t out_features() const { return out_height() * out_width() * channels; }
 };
 
-// Moments of each row, [rows][channels]: a row's places in float32 around their mean, what follows in float64.
-void channel_moments(device::Context&, const NormPoolShape&, tensor::ConstMatrix z, Span<Moments> of_rows);
-// Merged in the order of the rows; [channels].
-void merge_moments(device::Context&, Span<const Moments> of_rows, Span<Moments> moments);
+// What follows is for some rows of a batch, with the norm of each one's set; all views have the rows of the
+// batch.
+
+// Moments of each sample, of_rows [rows][channels]: its places in float32 around their mean, what follows in
+// float64.
+void channel_moments(device::Context&, const NormPoolShape&, TileRows rows, tensor::ConstMatrix z,
+                     Span<Moments> of_rows);
+// Those of each tile's samples, merged in the order of the rows: [tiles][channels].
+void merge_moments(device::Context&, TileView tiles, Span<const Moments> of_rows, Span<Moments> of_tiles);
 
 // result.out = maxpool(relu(scale_c * z + shift_c)). result.argmax_place is channels last; null without
 // pooling.
-void norm_pool_forward(device::Context&, const NormPoolShape&, tensor::ConstMatrix z, const Affine&,
-                       const PooledResult& result);
+void norm_pool_forward(device::Context&, const NormPoolShape&, TileRows rows, tensor::ConstMatrix z,
+                       const Affine&, const PooledResult& result);
 
-// Rows of z, and what pooling them gave. Rows from `samples` on are padding, which the batch norm has not seen.
+// The convolution, and what pooling it gave.
 struct NormPoolRows {
   tensor::Matrix z;
   PooledGradient pooled;
-  index_t samples = 0;
 };
 
 // First pass of backward, with batch norm. dy is the gradient at the norm's output: zero where not the window's
-// maximum or where ReLU cut. Sums over places of each row: of_rows [rows][2][channels], of dy and of dy (z -
+// maximum or where ReLU cut. Sums over places of each sample: of_rows [rows][2][channels], of dy and of dy (z -
 // mean).
-void norm_pool_backward_sums(device::Context&, const NormPoolShape&, const NormView&, const NormPoolRows&,
-                             Span<double> of_rows);
-// Over rows, in their order: sums [2][channels], of dy (the gradient of beta) and of dy xhat (of gamma).
-void add_backward_sums(device::Context&, const NormView&, Span<const double> of_rows, Span<double> sums);
+void norm_pool_backward_sums(device::Context&, const NormPoolShape&, TileRows rows, const NormView&,
+                             const NormPoolRows&, Span<double> of_rows);
+// Over each tile's samples, in their order: [tiles][2][channels], of dy (the gradient of beta) and of dy xhat
+// (of gamma).
+void add_backward_sums(device::Context&, TileView tiles, const NormView&, Span<const double> of_rows,
+                       Span<double> of_tiles);
 
 // Second pass: z becomes its own gradient,
 //   gamma * inv_std * (dy - mean_dy - xhat * mean_dy_xhat)   with batch norm, the means over the whole batch,
 //   dy                                                       without (all of `norm` null).
-// The gradient of padding is zero.
-void norm_pool_backward(device::Context&, const NormPoolShape&, const NormView& norm, const NormPoolRows&);
+// The gradient of padding, which the norm has not seen, is zero.
+void norm_pool_backward(device::Context&, const NormPoolShape&, TileRows rows, const NormView& norm,
+                        const NormPoolRows&);
 
 }  // namespace switchyard::ops

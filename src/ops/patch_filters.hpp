@@ -7,6 +7,8 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "ops/of_sets.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -43,26 +45,30 @@ struct PatchFilterRecord {
   tensor::Matrix filtered;
 };
 
+// The rows of a batch, of which a call takes those of its tiles.
 struct PatchFilterRows {
   tensor::RowSource samples;  // [rows, in_features()]
   PatchFilterRecord record;
   tensor::ConstMatrix d_out = {};  // [rows, outputs], in backward
-  Span<float> workspace = {};      // patch_filters_workspace_floats(), in backward
 };
 
+// Of each set.
 struct PatchFilterWeights {
-  const float* weight = nullptr;  // [weight_count()]
-  const float* bias = nullptr;    // [bias_count()], or null
+  OfSets<const float> weight;  // [weight_count()]
+  OfSets<const float> bias;    // [bias_count()], or null
 };
+
+// What a block of a GPU needs for this shape.
+index_t patch_filters_scratch_bytes(const PatchFilterShape&);
 
 // out: [rows, outputs].
-void patch_filters_forward(device::Context&, const PatchFilterShape&, const PatchFilterRows&,
+void patch_filters_forward(device::Context&, const PatchFilterShape&, TileView tiles, const PatchFilterRows&,
                            PatchFilterWeights, tensor::Matrix out);
 
-// Floats that backward needs for `rows` rows.
+// Floats that backward needs for a tile of `rows` rows: a call for each of its tiles those of `most_rows` rows.
 index_t patch_filters_workspace_floats(const PatchFilterShape&, index_t rows);
-// d_weight: [weight_count()], d_bias: [bias_count()] or null.
-void patch_filters_backward(device::Context&, const PatchFilterShape&, const PatchFilterRows&, float* d_weight,
-                            float* d_bias);
+// gradients [tiles, weight_count() + bias_count()]: each tile's own.
+void patch_filters_backward(device::Context&, const PatchFilterShape&, TileView tiles, const PatchFilterRows&,
+                            Span<float> workspace, tensor::Matrix gradients);
 
 }  // namespace switchyard::ops

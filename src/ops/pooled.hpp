@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "base/host_device.hpp"
-#include "base/span.hpp"
+#include "ops/of_sets.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -27,10 +27,9 @@ SY_HD inline Moments merge(const Moments& a, const Moments& b) {
   return {n, a.mean + delta * (b.count / n), a.m2 + b.m2 + delta * delta * (a.count * b.count / n)};
 }
 
-// y = scale_c * z + shift_c per channel; null, both or none: 1 and 0.
+// y = scale_c * z + shift_c per channel, of each set; null, both or none: 1 and 0.
 struct Affine {
-  const float* scale = nullptr;
-  const float* shift = nullptr;
+  OfSets<const float> scale, shift;
 };
 
 // out: [rows, out_features]. argmax_place: a byte for each result; 0..3 is the place in the window (the first
@@ -47,14 +46,13 @@ struct PooledGradient {
   tensor::ConstMatrix d_out;
 };
 
-// Batch norm: y = gamma * xhat + beta, xhat = (z - mean) * inv_std; mean and inv_std of the whole batch.
+// Batch norm of each set: y = gamma * xhat + beta, xhat = (z - mean) * inv_std; mean and inv_std of the whole
+// batch. [channels] of each; all null: there is none.
 struct NormView {
-  const double* mean = nullptr;  // [channels]
-  const double* inv_std = nullptr;
-  const float* gamma = nullptr;
-  // [channels], for the second pass of backward: over all places of the whole batch.
-  Span<const double> mean_dy = {};
-  Span<const double> mean_dy_xhat = {};
+  OfSets<const double> mean, inv_std;
+  OfSets<const float> gamma;
+  // For the second pass of backward: over all places of the whole batch.
+  OfSets<const double> mean_dy, mean_dy_xhat;
 };
 
 }  // namespace switchyard::ops

@@ -1,8 +1,11 @@
 // Sums in a fixed order.
 #pragma once
 
+#include <cstdint>
+
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -10,6 +13,31 @@ namespace switchyard::ops {
 // out[i] = the sum of partials(p, i) over p in [0, P), in the order of the fixed binary tree
 // sum(0..P) = sum(0..P/2) + sum(P/2..P): a function of P only. Zeros if P is 0.
 void sum_partials(device::Context&, tensor::ConstMatrix partials, Span<float> out);
+// The sums over a set's tiles of their partial sums, for all parameters of all sets. A piece is a run of
+// columns of a tile's partials, whose sum for set s goes to sums[place + s * set_stride].
+struct PartialPiece {
+  index_t column;
+  index_t width;
+  index_t place;
+  index_t set_stride;
+};
+struct PartialPieces {
+  const PartialPiece* pieces;  // in the context's memory
+  index_t count;
+};
+struct SetPartials {
+  const float* partials;  // [tiles of all sets, width]
+  index_t width;
+  const SetTiles* sets;  // in the context's memory
+  PartialPieces pieces;
+  float* sums;
+  bool added;  // to what is there
+};
+// Each in the order of the tree over the set's tiles, at most `most_tiles`; zero for a set without any.
+void sum_set_partials(device::Context&, const SetPartials& of, index_t sets, index_t most_tiles);
+// A parameter's columns as pieces that a row of the kernel takes.
+Vector<PartialPiece> pieces_of(const PartialPiece& whole);
+
 // The same tree for float64 on the host.
 double sum_tree(Span<const double> values);
 // sums[i] += values[i]

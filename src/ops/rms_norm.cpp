@@ -25,13 +25,15 @@ void rms_norm_backward(device::Context& context, tensor::ConstMatrix x, Span<con
                        kernels::RmsNormBackward{x, weight.data(), inverse_rms.data(), d_y, d_x});
 }
 
-void rms_norm_weight_gradient(device::Context& context, tensor::ConstMatrix x, Span<const float> inverse_rms,
-                              tensor::ConstMatrix d_y, Span<float> d_weight) {
+void rms_norm_weight_gradient(device::Context& context, TileView tiles, tensor::ConstMatrix x,
+                              Span<const float> inverse_rms, tensor::ConstMatrix d_y, float* d_weight,
+                              index_t stride) {
   expect_shape("d_y", d_y, x.rows, x.cols);
-  SY_EXPECTS(std::ssize(d_weight) == x.cols, "{} gradients for {} columns", d_weight.size(), x.cols);
   const index_t block = kernels::columns_of_block(context.device());
-  device::for_each_row(context, (x.cols + block - 1) / block,
-                       kernels::RmsNormWeightGradient{x, inverse_rms.data(), d_y, d_weight.data(), block});
+  const index_t blocks = (x.cols + block - 1) / block;
+  device::for_each_row(
+      context, tiles.count * blocks,
+      kernels::RmsNormWeightGradient{tiles, x, inverse_rms.data(), d_y, d_weight, stride, block, blocks});
 }
 
 }  // namespace switchyard::ops

@@ -3,6 +3,7 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -14,8 +15,10 @@ void rms_norm(device::Context&, tensor::ConstMatrix x, Span<const float> weight,
 // d_x_j = r (weight_j d_y_j - x_j r^2 mean_i(weight_i d_y_i x_i)). May overwrite d_y.
 void rms_norm_backward(device::Context&, tensor::ConstMatrix x, Span<const float> weight,
                        Span<const float> inverse_rms, tensor::ConstMatrix d_y, tensor::Matrix d_x);
-// d_weight_j = sum over rows of d_y_j x_j r, rows in order, accumulated in float64.
-void rms_norm_weight_gradient(device::Context&, tensor::ConstMatrix x, Span<const float> inverse_rms,
-                              tensor::ConstMatrix d_y, Span<float> d_weight);
+// Of each of a run of tiles: d_weight_j = sum over its rows of d_y_j x_j r, rows in order, accumulated in
+// float64. [cols] each, `stride` apart.
+void rms_norm_weight_gradient(device::Context&, TileView tiles, tensor::ConstMatrix x,
+                              Span<const float> inverse_rms, tensor::ConstMatrix d_y, float* d_weight,
+                              index_t stride);
 
 }  // namespace switchyard::ops

@@ -74,6 +74,14 @@ void column_sums(device::Context& context, tensor::ConstMatrix x, Span<float> su
   device::for_each_row(context, (x.cols + block - 1) / block, kernels::ColumnSums{x, sums.data(), block});
 }
 
+void tile_column_sums(device::Context& context, TileView tiles, tensor::ConstMatrix x, float* sums,
+                      index_t stride) {
+  const index_t block = kernels::columns_of_block(context.device());
+  const index_t blocks = (x.cols + block - 1) / block;
+  device::for_each_row(context, tiles.count * blocks,
+                       kernels::TileColumnSums{tiles, x, sums, stride, block, blocks});
+}
+
 void gather_rows(device::Context& context, tensor::RowSource source, tensor::Matrix out) {
   SY_EXPECTS(source.rows == out.rows && source.cols == out.cols, "{} x {} rows into {} x {}", source.rows,
              source.cols, out.rows, out.cols);

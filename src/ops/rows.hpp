@@ -5,6 +5,7 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -32,6 +33,9 @@ void add(device::Context&, tensor::ConstMatrix x, tensor::Matrix y);
 
 // sums[c] = sum over rows of x[r, c], rows in order, accumulated in float64.
 void column_sums(device::Context&, tensor::ConstMatrix x, Span<float> sums);
+
+// The same for each of a run of tiles, whose sums lie `stride` apart.
+void tile_column_sums(device::Context&, TileView tiles, tensor::ConstMatrix x, float* sums, index_t stride);
 
 // out row r = source row r.
 void gather_rows(device::Context&, tensor::RowSource source, tensor::Matrix out);

@@ -1,7 +1,5 @@
 #include "ops/tokens.hpp"
 
-#include <algorithm>
-
 #include "base/contract.hpp"
 #include "device/launch.hpp"
 #include "ops/kernels/tokens.hpp"
@@ -18,25 +16,21 @@ void cross_entropy(device::Context& context, tensor::Matrix logits, Span<const s
                        kernels::CrossEntropy{logits, targets.data(), scale, losses.data(), predicted.data()});
 }
 
-void sort_by_token(Span<const std::int32_t> tokens, Span<std::int32_t> begin, Span<std::int32_t> order) {
-  SY_EXPECTS(order.size() == tokens.size(), "{} places for {} tokens", order.size(), tokens.size());
-  std::ranges::fill(begin, 0);
-  for (const std::int32_t token : tokens) ++begin[token];
-  std::int32_t first = 0;
-  for (std::int32_t& of_token : begin) {
-    first += of_token;
-    of_token = first;
-  }
-  // From the last to the first, each before those that were placed: ascending.
-  for (auto row = std::ssize(tokens); row-- > 0;) order[--begin[tokens[row]]] = static_cast<std::int32_t>(row);
+void sort_by_token(device::Context& context, TileView tiles, const TokenOrder& of) {
+  SY_EXPECTS(of.order.size() == of.tokens.size() && std::ssize(of.begin) == tiles.count * (of.vocabulary + 1),
+             "{} places for {} tokens, {} beginnings of {} tiles", of.order.size(), of.tokens.size(),
+             of.begin.size(), tiles.count);
+  device::for_each_row(
+      context, tiles.count,
+      kernels::SortByToken{tiles, of.tokens.data(), of.vocabulary, of.begin.data(), of.order.data()});
 }
 
-void add_rows_by_token(device::Context& context, tensor::ConstMatrix d_x, Span<const std::int32_t> begin,
-                       Span<const std::int32_t> order, tensor::Matrix table) {
-  SY_EXPECTS(std::ssize(begin) == table.rows + 1 && std::ssize(order) == d_x.rows && table.cols == d_x.cols,
-             "{} x {} rows, {} in order, into {} x {}", d_x.rows, d_x.cols, order.size(), table.rows,
-             table.cols);
-  device::for_each_row(context, table.rows, kernels::AddRowsByToken{d_x, begin.data(), order.data(), table});
+void add_rows_by_token(device::Context& context, TileView tiles, const TokenOrder& of, tensor::ConstMatrix d_x,
+                       const TokenTables& tables) {
+  SY_EXPECTS(std::ssize(of.order) == d_x.rows, "{} rows, {} in order", d_x.rows, of.order.size());
+  device::for_each_row(
+      context, tiles.count * of.vocabulary,
+      kernels::AddRowsByToken{tiles, of.vocabulary, of.begin.data(), of.order.data(), d_x, tables});
 }
 
 }  // namespace switchyard::ops

@@ -5,6 +5,7 @@
 
 #include "base/span.hpp"
 #include "device/context.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
@@ -15,11 +16,23 @@ namespace switchyard::ops {
 void cross_entropy(device::Context&, tensor::Matrix logits, Span<const std::int32_t> targets, float scale,
                    Span<float> losses, Span<std::int32_t> predicted);
 
-// Rows by what they are rows of: those of `token` are order[begin[token]], ..., ascending. tokens: [rows], in
-// [0, V); begin: [V + 1]; order: [rows]. A counting sort on the host.
-void sort_by_token(Span<const std::int32_t> tokens, Span<std::int32_t> begin, Span<std::int32_t> order);
-// table[token] += the sum of its rows of d_x, one after the other. table: [V, cols].
-void add_rows_by_token(device::Context&, tensor::ConstMatrix d_x, Span<const std::int32_t> begin,
-                       Span<const std::int32_t> order, tensor::Matrix table);
+// Of each of a run of tiles, rows by what they are rows of: those of `token` are order[begin[token]], ...,
+// ascending, counted from the tile's first. tokens, order: [rows]; begin: [tiles, V + 1].
+struct TokenOrder {
+  Span<const std::int32_t> tokens;  // in [0, V)
+  Span<std::int32_t> begin;
+  Span<std::int32_t> order;
+  index_t vocabulary = 0;
+};
+void sort_by_token(device::Context&, TileView tiles, const TokenOrder& of);
+// table[t][token] = or += the sum of its rows of d_x in tile t, one after the other; [V, cols] each, `stride`
+// apart.
+struct TokenTables {
+  float* first = nullptr;
+  index_t stride = 0;
+  bool added = false;
+};
+void add_rows_by_token(device::Context&, TileView tiles, const TokenOrder& of, tensor::ConstMatrix d_x,
+                       const TokenTables& tables);
 
 }  // namespace switchyard::ops

@@ -33,6 +33,16 @@ struct UnitRows {
   }
 };
 
+// In place; returns a, the same on every thread.
+template <class Team>
+SY_HD float unit_row_backward(const Team& team, const float* unit, index_t cols, float of, float inverse,
+                              float* d) {
+  const float sum = team.sum(cols, [=](index_t c) { return unit[c] * d[c]; });
+  const float back = sum / of;
+  team.for_each(cols, [=](index_t c) { d[c] = inverse * (of * d[c] - unit[c] * back); });
+  return sum;
+}
+
 struct UnitRowsBackward {
   tensor::ConstMatrix y;
   RowLength length;
@@ -42,14 +52,37 @@ struct UnitRowsBackward {
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const unit = y.row(row);
-    float* const of_row = d.row(row);
-    const float sum = team.sum(y.cols, [=](index_t c) { return unit[c] * of_row[c]; });
-    const float of = length_of(length);
-    const float inverse = inverse_norms[row];
-    const float back = sum / of;
-    team.for_each(y.cols, [=](index_t c) { of_row[c] = inverse * (of * of_row[c] - unit[c] * back); });
+    const float sum =
+        unit_row_backward(team, y.row(row), y.cols, length_of(length), inverse_norms[row], d.row(row));
     if (along != nullptr) team.once([&] { along[row] = sum; });
+  }
+};
+
+// "Row" is a tile and a row of y.
+struct TileUnitRowsBackward {
+  TileUnitRows of;
+  float* along;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t index) const {
+    const index_t row = index % of.y.rows;
+    float* const d = of.d + index / of.y.rows * of.stride + row * of.y.cols;
+    const float sum =
+        unit_row_backward(team, of.y.row(row), of.y.cols, length_of(of.length), of.inverse_norms[row], d);
+    team.once([&] { along[index] = sum; });
+  }
+};
+
+struct SumAlong {
+  const float* along;
+  index_t rows;
+  float* sums;
+  index_t stride;
+
+  SY_HD void operator()(index_t tile) const {
+    double sum = 0;
+    for (index_t row = 0; row < rows; ++row) sum += along[tile * rows + row];
+    sums[tile * stride] = static_cast<float>(sum);
   }
 };
 
@@ -72,6 +105,14 @@ void unit_rows_backward(device::Context& context, tensor::ConstMatrix y, const R
   device::for_each_row(
       context, y.rows,
       kernels::UnitRowsBackward{y, length, inverse_norms.data(), d, along.empty() ? nullptr : along.data()});
+}
+
+void tile_unit_rows_backward(device::Context& context, index_t tiles, const TileUnitRows& of,
+                             Span<float> along) {
+  SY_EXPECTS(std::ssize(along) == tiles * of.y.rows, "{} results for {} tiles of {} rows", along.size(), tiles,
+             of.y.rows);
+  device::for_each_row(context, tiles * of.y.rows, kernels::TileUnitRowsBackward{of, along.data()});
+  device::for_each(context, tiles, kernels::SumAlong{along.data(), of.y.rows, of.sums, of.stride});
 }
 
 }  // namespace switchyard::ops

@@ -23,4 +23,16 @@ void unit_rows(device::Context&, tensor::ConstMatrix x, const RowLength& length,
 void unit_rows_backward(device::Context&, tensor::ConstMatrix y, const RowLength& length,
                         Span<const float> inverse_norms, tensor::Matrix d, Span<float> along = {});
 
+// The same of each tile of a run, from d[t], [y.rows, y.cols], `stride` apart; and sums[t * stride] = the sum
+// of its `along` over the rows of y, in float64. along: [tiles, y.rows].
+struct TileUnitRows {
+  tensor::ConstMatrix y;
+  RowLength length;
+  const float* inverse_norms = nullptr;
+  float* d = nullptr;
+  index_t stride = 0;
+  float* sums = nullptr;
+};
+void tile_unit_rows_backward(device::Context&, index_t tiles, const TileUnitRows& of, Span<float> along);
+
 }  // namespace switchyard::ops

@@ -1,160 +1,185 @@
 #include "ops/update.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <cstdint>
 
 #include "base/contract.hpp"
 #include "device/launch.hpp"
-#include "ops/detail/row_results.hpp"
 
 namespace switchyard::ops {
 namespace kernels {
 
-// Elementwise, in rows of as many elements: small enough to be in cache still when the row is looked through
-// for what is not finite.
-constexpr index_t update_block = 1024;
-
-// A row of an update: `one(i)` for its elements; then failed[row] = 1 if one of `checked` is NaN or infinite
-// there, else 0.
-template <class Team, class One, class... Checked>
-SY_HD void update_row(const Team& team, index_t row, index_t count, std::uint8_t* failed, const One& one,
-                      const Checked*... checked) {
-  const index_t begin = row * update_block;
-  const index_t n = count - begin < update_block ? count - begin : update_block;
-  team.for_each(n, [&](index_t i) { one(begin + i); });
+// elements.update(i) for all of a piece; then *failed = 1 if one of `checked` is NaN or infinite there, else 0.
+template <class Team, class Elements, class... Checked>
+SY_HD void update_elements(const Team& team, index_t count, std::uint8_t* failed, const Elements& elements,
+                           const Checked*... checked) {
+  team.for_each(count, [&](index_t i) { elements.update(i); });
   // v - v is 0 for a finite v and NaN otherwise. NOLINTBEGIN(misc-redundant-expression)
-  const float failures = team.max(
-      n, [&](index_t i) { return (... + (checked[begin + i] - checked[begin + i])) == 0.0F ? 0.0F : 1.0F; });
+  const float failures =
+      team.max(count, [&](index_t i) { return (... + (checked[i] - checked[i])) == 0.0F ? 0.0F : 1.0F; });
   // NOLINTEND(misc-redundant-expression)
-  team.once([&] { failed[row] = failures > 0.0F ? 1 : 0; });
+  team.once([&] { *failed = failures > 0.0F ? 1 : 0; });
 }
 
 // beta * moment
 SY_HD inline float decayed(float moment, float one_minus_beta) { return moment - one_minus_beta * moment; }
 
 // The bias corrections are folded into two constants, so that an element takes one square root and one
-// division: rate / c1 and 1 / sqrt(c2). Square root and division are rounded correctly everywhere (nvcc:
-// without fast-math).
+// division. Square root and division are rounded correctly everywhere (nvcc: without fast-math).
 template <Decay decay>
-struct Adam {
-  AdamStep step;
-  float corrected_rate;       // rate / (1 - b1^t)
-  float inverse_root_second;  // 1 / sqrt(1 - b2^t)
-  float decoupled_decay;      // rate * decay
+struct AdamElements {
+  Adam adam;
+  StepScalars::Rates rates;
+  float inverse_root_second;
+  float gradient_scale;
   float* w;
   const float* gradient;
   float* first_moment;
   float* second_moment;
-  index_t count;
-  std::uint8_t* failed = nullptr;  // by row
-
-  // An infinite first moment makes the weight infinite or NaN; an infinite second one hides itself.
-  template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
-    update_row(
-        team, row, count, failed, [this](index_t i) { update(i); }, w, second_moment);
-  }
 
   SY_HD void update(index_t i) const {
-    float g = step.gradient_scale * gradient[i];
-    if constexpr (decay == Decay::l2) g += step.weight_decay * w[i];
-    const float m = decayed(first_moment[i], step.one_minus_beta1) + step.one_minus_beta1 * g;
-    const float v = decayed(second_moment[i], step.one_minus_beta2) + step.one_minus_beta2 * (g * g);
+    float g = gradient_scale * gradient[i];
+    if constexpr (decay == Decay::l2) g += rates.weight_decay * w[i];
+    const float m = decayed(first_moment[i], adam.one_minus_beta1) + adam.one_minus_beta1 * g;
+    const float v = decayed(second_moment[i], adam.one_minus_beta2) + adam.one_minus_beta2 * (g * g);
     first_moment[i] = m;
     second_moment[i] = v;
-    float change = corrected_rate * m / (std::sqrt(v) * inverse_root_second + step.epsilon);
-    if constexpr (decay == Decay::decoupled) change += decoupled_decay * w[i];
+    float change = rates.corrected_rate * m / (std::sqrt(v) * inverse_root_second + adam.epsilon);
+    if constexpr (decay == Decay::decoupled) change += rates.decoupled_decay * w[i];
     w[i] -= change;
   }
 };
 
-struct Sgd {
-  SgdStep step;
-  float* w;
-  const float* gradient;
-  float* velocity;
-  index_t count;
-  std::uint8_t* failed = nullptr;  // by row
+template <Decay decay>
+struct AdamPieces {
+  Adam adam;
+  const UpdatePiece* pieces;
+  const void* base;
+  const StepScalars* scalars;
+  std::uint8_t* failed;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    update_row(
-        team, row, count, failed, [this](index_t i) { update(i); }, w, velocity);
+    if (scalars->agreed.is_finite == 0) return;
+    const UpdatePiece piece = pieces[row];
+    const AdamElements<decay> elements{adam,
+                                       scalars->given.rates[piece.group],
+                                       scalars->given.inverse_root_second,
+                                       scalars->agreed.gradient_scale,
+                                       piece.value.at(base),
+                                       piece.gradient.at(base),
+                                       piece.first.at(base),
+                                       piece.second.at(base)};
+    // An infinite first moment makes the weight infinite or NaN; an infinite second one hides itself.
+    update_elements(team, piece.count, failed + row, elements, elements.w, elements.second_moment);
   }
+};
+
+struct SgdElements {
+  float scale, weight_decay, rate, momentum;
+  float* w;
+  const float* gradient;
+  float* velocity;
 
   SY_HD void update(index_t i) const {
-    const float g = step.gradient_scale * gradient[i] + step.weight_decay * w[i];
-    const float u = step.momentum * velocity[i] + g;
+    const float g = scale * gradient[i] + weight_decay * w[i];
+    const float u = momentum * velocity[i] + g;
     velocity[i] = u;
-    w[i] -= step.learning_rate * u;
+    w[i] -= rate * u;
   }
 };
 
 // Without momentum there is no velocity to keep.
-struct PlainSgd {
-  SgdStep step;
+struct PlainSgdElements {
+  float scale, weight_decay, rate;
   float* w;
   const float* gradient;
-  index_t count;
-  std::uint8_t* failed = nullptr;  // by row
+
+  SY_HD void update(index_t i) const { w[i] -= rate * (scale * gradient[i] + weight_decay * w[i]); }
+};
+
+struct SgdPieces {
+  Sgd sgd;
+  const UpdatePiece* pieces;
+  const void* base;
+  const StepScalars* scalars;
+  std::uint8_t* failed;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    update_row(
-        team, row, count, failed, [this](index_t i) { update(i); }, w);
+    if (scalars->agreed.is_finite == 0) return;
+    const UpdatePiece piece = pieces[row];
+    const float scale =
+        sgd.unit_scales != nullptr ? sgd.unit_scales[piece.unit] : scalars->agreed.gradient_scale;
+    if (sgd.unit_scales != nullptr && scale < 0) {
+      team.once([&] { failed[row] = 0; });
+      return;
+    }
+    const StepScalars::Rates rates = scalars->given.rates[piece.group];
+    if (piece.first.is_null()) {
+      const PlainSgdElements elements{scale, rates.weight_decay, rates.rate, piece.value.at(base),
+                                      piece.gradient.at(base)};
+      return update_elements(team, piece.count, failed + row, elements, elements.w);
+    }
+    const SgdElements elements{scale,
+                               rates.weight_decay,
+                               rates.rate,
+                               sgd.momentum,
+                               piece.value.at(base),
+                               piece.gradient.at(base),
+                               piece.first.at(base)};
+    update_elements(team, piece.count, failed + row, elements, elements.w, elements.velocity);
   }
+};
 
-  SY_HD void update(index_t i) const {
-    w[i] -= step.learning_rate * (step.gradient_scale * gradient[i] + step.weight_decay * w[i]);
+struct NoteFailures {
+  // There may be ten thousand words. So many slots have a scratch that gives the row a block of a GPU, whose
+  // threads all take part in for_each.
+  static constexpr index_t slots = 2048;
+
+  const std::uint64_t* failed;
+  index_t words;
+  std::int64_t* any;
+
+  index_t scratch_bytes() const { return slots * size_of<float>; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t /*row*/) const {
+    float* const found = team.template scratch<float>();
+    team.for_each(slots, [&](index_t slot) {
+      float failure = 0;
+      for (index_t i = slot; i < words; i += slots) failure = failed[i] == 0 ? failure : 1.0F;
+      found[slot] = failure;
+    });
+    const float failures = team.max(slots, [&](index_t slot) { return found[slot]; });
+    team.once([&] {
+      if (failures > 0.0F) *any = 1;
+    });
   }
 };
 
 }  // namespace kernels
-namespace {
 
-// Whether all that the kernel updated is finite.
-bool run(device::Context& context, auto kernel) {
-  static thread_local detail::RowResults<std::uint8_t> failed;
-  const index_t rows = (kernel.count + kernels::update_block - 1) / kernels::update_block;
-  kernel.failed = failed.places(context, rows);
-  device::for_each_row(context, rows, kernel);
-  return std::ranges::none_of(failed.read(context, rows), [](std::uint8_t row) { return row != 0; });
+void adam_update(device::Context& context, const Adam& adam, const Update& update) {
+  const auto run = [&]<Decay decay> {
+    device::for_each_row(
+        context, std::ssize(update.pieces),
+        kernels::AdamPieces<decay>{adam, update.pieces.data(), update.base, update.scalars, update.failed});
+  };
+  adam.decay == Decay::l2 ? run.operator()<Decay::l2>() : run.operator()<Decay::decoupled>();
 }
 
-template <Decay decay>
-bool run_adam(device::Context& context, const AdamStep& step, Span<float> w, Span<const float> gradient,
-              AdamMoments moments) {
-  const double corrected_rate = step.learning_rate / step.bias_correction1;
-  const double inverse_root = 1.0 / std::sqrt(step.bias_correction2);
-  const double decoupled_decay = step.learning_rate * static_cast<double>(step.weight_decay);
-  return run(context,
-             kernels::Adam<decay>{step, static_cast<float>(corrected_rate), static_cast<float>(inverse_root),
-                                  static_cast<float>(decoupled_decay), w.data(), gradient.data(),
-                                  moments.first.data(), moments.second.data(), std::ssize(w)});
+void sgd_update(device::Context& context, const Sgd& sgd, const Update& update) {
+  device::for_each_row(
+      context, std::ssize(update.pieces),
+      kernels::SgdPieces{sgd, update.pieces.data(), update.base, update.scalars, update.failed});
 }
 
-}  // namespace
-
-bool adam_update(device::Context& context, const AdamStep& step, Span<float> w, Span<const float> gradient,
-                 AdamMoments moments) {
-  SY_EXPECTS(
-      gradient.size() == w.size() && moments.first.size() == w.size() && moments.second.size() == w.size(),
-      "{} weights, {} gradients, {} first and {} second moments", w.size(), gradient.size(),
-      moments.first.size(), moments.second.size());
-  SY_EXPECTS(step.bias_correction1 > 0 && step.bias_correction2 > 0,
-             "bias corrections {} and {}; steps count from 1", step.bias_correction1, step.bias_correction2);
-  return step.decay == Decay::l2 ? run_adam<Decay::l2>(context, step, w, gradient, moments)
-                                 : run_adam<Decay::decoupled>(context, step, w, gradient, moments);
-}
-
-bool sgd_update(device::Context& context, const SgdStep& step, Span<float> w, Span<const float> gradient,
-                Span<float> velocity) {
-  const bool plain = velocity.empty() && step.momentum == 0.0F;
-  SY_EXPECTS(gradient.size() == w.size() && (plain || velocity.size() == w.size()),
-             "{} weights, {} gradients, {} velocities", w.size(), gradient.size(), velocity.size());
-  if (plain) return run(context, kernels::PlainSgd{step, w.data(), gradient.data(), std::ssize(w)});
-  return run(context, kernels::Sgd{step, w.data(), gradient.data(), velocity.data(), std::ssize(w)});
+void note_failures(device::Context& context, Span<const std::uint8_t> failed, std::int64_t* any) {
+  SY_EXPECTS(failed.size() % sizeof(std::uint64_t) == 0, "{} marks of failures; a multiple of {}",
+             failed.size(), sizeof(std::uint64_t));
+  device::for_each_row(
+      context, 1,
+      kernels::NoteFailures{reinterpret_cast<const std::uint64_t*>(failed.data()),
+                            std::ssize(failed) / static_cast<index_t>(sizeof(std::uint64_t)), any});
 }
 
 }  // namespace switchyard::ops

@@ -1,12 +1,41 @@
-// Optimiser updates, elementwise. Gradients are multiplied by `gradient_scale` (clipping) first. The result
-// says whether all that was updated is finite: looked at while it is in cache.
+// Optimiser updates, elementwise, of all parameters in one launch for each kind of optimiser. Gradients are
+// multiplied by a scale (clipping) first. A step whose numbers are not finite (ops/step_scalars.hpp) changes
+// nothing.
 #pragma once
 
-#include "device/context.hpp"
+#include <cstdint>
 
 #include "base/span.hpp"
+#include "device/context.hpp"
+#include "ops/from_base.hpp"
+#include "ops/step_scalars.hpp"
 
 namespace switchyard::ops {
+
+// Elements of a piece at most: few enough to be in cache still when they are looked through for what is not
+// finite.
+inline constexpr index_t update_piece = 1024;
+
+// Neighbouring elements of a parameter, all in the memory of a context, as is the piece itself.
+struct UpdatePiece {
+  FromBase<float> value;
+  FromBase<const float> gradient;
+  FromBase<float> first;   // moment, or velocity; null: there is none
+  FromBase<float> second;  // moment
+  std::int32_t count;      // elements
+  std::int32_t group;      // whose rates are its own
+  std::int32_t unit;       // whose gradient has a norm
+};
+
+// What is updated, and by what. All in the memory of the context.
+struct Update {
+  Span<const UpdatePiece> pieces;
+  const void* base;  // of their arrays
+  const StepScalars* scalars;
+  // By piece: becomes 1 if a value or moment is not finite after it, else 0. Left as it is by a step that
+  // changes nothing.
+  std::uint8_t* failed;
+};
 
 // What weight decay is added to: the gradient (L2), or the step, which its size then does not depend on
 // (Loshchilov and Hutter 2019).
@@ -18,33 +47,25 @@ enum class Decay { l2, decoupled };
 // evaluated as (rate / (1 - b1^t)) * m / (sqrt(v) * (1 / sqrt(1 - b2^t)) + epsilon), and b m as m - (1 - b) m:
 // the nearest float32 to 0.999 is 1.3e-5 of 1 - b away from it, that to 1 - b is 6e-8.
 // AdamW, decoupled: g = scale * gradient; what is taken from w is that and rate * decay * w.
-struct AdamStep {
-  double learning_rate;
+struct Adam {
   float one_minus_beta1;  // from float64
   float one_minus_beta2;
   float epsilon;
-  float weight_decay;
-  float gradient_scale;
-  double bias_correction1;  // 1 - b1^t
-  double bias_correction2;  // 1 - b2^t
   Decay decay = Decay::l2;
 };
-struct AdamMoments {
-  Span<float> first;
-  Span<float> second;
-};
-bool adam_update(device::Context&, const AdamStep&, Span<float> w, Span<const float> gradient,
-                 AdamMoments moments);
+void adam_update(device::Context&, const Adam& adam, const Update& update);
 
-// g = scale * gradient + decay * w; u = momentum * u + g; w -= rate * u.
-struct SgdStep {
-  float learning_rate;
+// g = scale * gradient + decay * w; u = momentum * u + g; w -= rate * u. Without momentum there is no u.
+struct Sgd {
   float momentum;
-  float weight_decay;
-  float gradient_scale;
+  // By unit, in place of the step's scale; negative: the unit stays as it is. Null: none has its own.
+  const float* unit_scales = nullptr;
 };
-// velocity may be empty if momentum is 0.
-bool sgd_update(device::Context&, const SgdStep&, Span<float> w, Span<const float> gradient,
-                Span<float> velocity);
+void sgd_update(device::Context&, const Sgd& sgd, const Update& update);
+
+// How many bytes `failed` has for so many pieces: note_failures() reads it by words.
+constexpr index_t failure_bytes(index_t pieces) { return (pieces + 7) / 8 * 8; }
+// *any = 1 if one of `failed` is not 0 (failure_bytes() of them, those behind the last piece 0), else as it is.
+void note_failures(device::Context&, Span<const std::uint8_t> failed, std::int64_t* any);
 
 }  // namespace switchyard::ops

@@ -4,7 +4,6 @@
 // this rank owns.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,6 +11,8 @@
 #include "base/span.hpp"
 #include "device/context.hpp"
 #include "nn/parameter_slice.hpp"
+#include "ops/step_scalars.hpp"
+#include "ops/update.hpp"
 #include "optim/options.hpp"
 
 namespace switchyard::optim {
@@ -34,24 +35,21 @@ bool decays(const Options& options, nn::Role role);
 // Its state arrays: {"first_moment", "second_moment"}, or {"velocity"}, or none.
 std::vector<std::string> state_names(const Options& options, nn::Role role);
 
-// What an update needs to know of its step.
-struct UpdateStep {
-  index_t step = 0;  // counts from 0
-  double learning_rate = 0;
-  double gradient_scale = 1;   // clipping
-  Span<const double> squares;  // squared norms of gradients by the model's norm table
-};
-
 // Moments live beside the slices, so the optimiser is sharded exactly as the updates are. Every update is
-// elementwise: bits do not depend on how slices are cut, and all of them are one loop over pieces, however many
-// experts there are.
+// elementwise: bits do not depend on how slices are cut, and all of them are one loop over pieces for each kind
+// of optimiser, however many experts there are.
 //
 // normalised_sgd (Chen et al. 2022, Algorithm 1) divides the gradient of a unit (nn::NormTable) by its norm,
 // that of the whole unit over all ranks; a unit whose gradient is zero (an expert without samples) stays as it
 // is.
+//
+// A step: the host's numbers of given() go to the device, squares of gradients to all ranks, and agree() and
+// update() are enqueued; only not_finite() waits. All numbers lie in the memory that the constructor is told,
+// that of the contexts of calls.
 class Optimiser {
  public:
-  Optimiser(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices);
+  Optimiser(const Options& options, const nn::NormTable& norms, std::vector<nn::ParameterSlice> slices,
+            device::MemoryKind memory = device::MemoryKind::host);
 
   // One array per slice and name, in the order of slices() and state_names(); same element count as the slice.
   Span<float> state(std::size_t slice, std::size_t name) {
@@ -62,32 +60,48 @@ class Optimiser {
     return optim::state_names(options_, slices_[slice].role);
   }
 
-  void update(device::Context& context, const UpdateStep& step);
-  // The name of the first array that an update left with a weight or moment that is not finite; empty: none.
+  // Of step `step`, from 0, with that rate. Without marks.
+  ops::StepScalars::Given given(index_t step, double learning_rate) const;
+  // From the squares of all ranks, at the beginning of a message, to scalars->agreed.
+  void agree(device::Context& context, Span<const std::int64_t> message, Span<const double> sums,
+             ops::StepScalars* scalars);
+  void update(device::Context& context, const ops::StepScalars* scalars);
+
+  // Not 0 once an update of this rank has left something that is not finite; for kernels.
+  const std::int64_t* has_failed() const { return has_failed_.data(); }
+  // The name of the first array that it left with a weight or moment that is not finite; empty: none. Waits.
   // Local.
-  const std::string& not_finite() const { return not_finite_; }
+  std::string not_finite(device::Context& context) const;
 
  private:
-  struct Piece {  // neighbouring elements of a slice
-    std::size_t slice;
-    IndexRange elements;
+  // Slices of one kind of optimiser: neighbours in pieces_.
+  struct Kind {
+    OptimiserKind optimiser;
+    IndexRange pieces;
   };
-  double unit_norm(index_t unit, Span<const double> squares) const;
-  // Whether all is finite that it leaves.
-  bool update_piece(device::Context& context, const UpdateStep& step, const Piece& piece);
+  // Of pieces_.
+  const void* base() const { return slices_.empty() ? nullptr : slices_.front().value; }
+  void allocate_states(device::MemoryKind memory);
+  void list_pieces(device::MemoryKind memory);
+  void list_norms(const nn::NormTable& norms, device::MemoryKind memory);
+  void update_kind(device::Context& context, const Kind& kind, const ops::StepScalars* scalars);
 
   Options options_;
-  nn::NormTable norms_;
   std::vector<nn::ParameterSlice> slices_;
-  Vector<Piece> pieces_;
-  Vector<std::uint8_t> failed_;                              // by piece, of the last update
-  Vector<double> unit_norms_;                                // of the last update, where it divides by them
-  std::array<float, nn::role_names.size()> weight_decay_{};  // by role
-  double bias_correction1_ = 1;                              // of the last update, as the next one: 1 - beta1^t
-  double bias_correction2_ = 1;
   Vector<index_t> state_begin_;                // by slice, in each of states_
   std::vector<device::Buffer<float>> states_;  // by name, of all slices
-  std::string not_finite_;
+
+  std::vector<Kind> kinds_;
+  Vector<std::int32_t> slice_of_piece_;
+  device::Buffer<ops::UpdatePiece> pieces_;
+  device::Buffer<std::uint8_t> failed_;      // by piece, of the last update that changed something
+  device::Buffer<std::int64_t> has_failed_;  // one
+
+  struct Norms {
+    device::Buffer<std::int64_t> square_begin, long_entries, unit_begin, parameter;
+    device::Buffer<double> squares, nodes;
+    device::Buffer<float> unit_scales;
+  } norms_;
 };
 
 }  // namespace switchyard::optim

@@ -35,7 +35,7 @@ std::string expert_of(const std::string& name);
 
 // Those of its model alone.
 Shapes arrays_in(const checkpoint::Reader& reader);
-// Those that this rank holds: parameters and running statistics.
+// Those that this rank holds: parameters and running statistics, where they lie for its context.
 std::vector<Held> arrays_of(model::Model& model);
 
 // The stored arrays whose paths are also of the model, on whichever rank, with the shapes of the file.

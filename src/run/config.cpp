@@ -14,6 +14,7 @@ std::vector<config::Section> all_sections() {
     std::ranges::move(sections, std::back_inserter(all));
   };
   add(config::sections_at<&Config::run>({run_section()}));
+  add(config::sections_at<&Config::comm>({comm::section()}));
   add(config::sections_at<&Config::data>(data::sections()));
   add(config::sections_at<&Config::model>(model::sections()));
   add(config::sections_at<&Config::init>({init_section()}));

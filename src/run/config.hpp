@@ -1,6 +1,7 @@
 // The configuration of a run: the options of all rooms, joined.
 #pragma once
 
+#include "comm/options.hpp"
 #include "data/options.hpp"
 #include "model/options.hpp"
 #include "moe/options.hpp"
@@ -12,6 +13,7 @@ namespace switchyard::run {
 
 struct Config {
   Options run;
+  comm::Options comm;
   data::Options data;
   model::Options model;
   InitOptions init;

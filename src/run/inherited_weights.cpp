@@ -9,6 +9,7 @@
 #include "comm/agreement.hpp"
 #include "files/regular_file.hpp"
 #include "run/common_arrays.hpp"
+#include "run/host_arrays.hpp"
 #include "run/run_checkpoint.hpp"
 #include "run/upcycling.hpp"
 #include "run/vocabulary.hpp"
@@ -147,7 +148,13 @@ void check_nothing_left(const Shapes& stored, const Shapes& shared, const std::v
   }
 }
 
-// Local; of what is known to fit.
+// What the file lacks keeps its first weights.
+void take_to_host(std::vector<Held>& wanted, HostArrays& host) {
+  for (Held& one : wanted) one.array.data = host.place(one.array.data, tensor::element_count(one.array.shape));
+  host.fetch();
+}
+
+// Local; of what is known to fit and lies on the host.
 void read(const checkpoint::Reader& reader, const Shapes& stored, const std::vector<Held>& wanted) {
   for (const auto& [array, path, is_upcycled] : wanted) {
     if (!stored.contains(path)) continue;
@@ -163,8 +170,9 @@ bool is_of_tokens(const Held& one) {
 
 }  // namespace
 
-InheritedWeights inherit_weights(comm::Communicator& communicator, const Config& config,
-                                 const data::Dataset& dataset, model::Model& model) {
+InheritedWeights inherit_weights(comm::Resources resources, const Config& config, const data::Dataset& dataset,
+                                 model::Model& model) {
+  comm::Communicator& communicator = resources.communicator;
   const InitOptions& init = config.init;
   InheritedWeights inherited;
   if (init.from.empty()) return inherited;
@@ -184,7 +192,7 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const Config&
                    "model.family is another); give the checkpoint of a model like this one");
     }
     const Patterns patterns = config::parse_name_patterns(init.parts);
-    const Selection selection = select(communicator, held, patterns);
+    Selection selection = select(communicator, held, patterns);
     check_names(shared, patterns, init.parts, selection);
     try {
       comm::agree(communicator, [&] {
@@ -199,6 +207,8 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const Config&
       throw_agreed(error.kind(),
                    error.what() + (parts.empty() ? parts : fmt::format(", or set init.parts = {}", parts)));
     }
+    HostArrays host(resources.context);
+    take_to_host(selection.wanted, host);
     comm::agree(communicator, [&] {
       if (std::ranges::any_of(selection.wanted, is_of_tokens)) expect_same_vocabulary(reader, dataset, config);
       read(reader, stored, selection.wanted);
@@ -211,6 +221,7 @@ InheritedWeights inherit_weights(comm::Communicator& communicator, const Config&
                                init.upcycle_noise));
     }
     vary_copies(selection.wanted, init.upcycle_noise, config.run.seed, static_cast<std::uint32_t>(init.draw));
+    host.send();
     if (init.draw > 0 && selection.unread == 0 && inherited.drawn_arrays.empty()) {
       throw_agreed(
           ErrorKind::config,

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "comm/communicator.hpp"
+#include "comm/resources.hpp"
 #include "data/dataset.hpp"
 #include "model/model.hpp"
 #include "run/config.hpp"
@@ -26,7 +26,7 @@ struct InheritedWeights {
 // model.values_changed() is the caller's. All ranks throw the same: DataError if there is no whole checkpoint,
 // or its tokens are others than those of `dataset`, ConfigError for a pattern that matches nothing, another
 // number of experts, other arrays or other shapes.
-InheritedWeights inherit_weights(comm::Communicator& communicator, const Config& config,
-                                 const data::Dataset& dataset, model::Model& model);
+InheritedWeights inherit_weights(comm::Resources resources, const Config& config, const data::Dataset& dataset,
+                                 model::Model& model);
 
 }  // namespace switchyard::run

@@ -61,7 +61,7 @@ Loop::Loop(const Config& config, const data::Dataset& dataset, comm::Resources r
       checkpoint_folder_(std::filesystem::path(config.run.dir) / "checkpoints"),
       loader_(config.train, config.run.seed, dataset, resources),
       model_(model::make_model(model_options(config), train::task_of(dataset), resources)),
-      optimiser_(config.optim, model_->norm_table(), model_->slices()),
+      optimiser_(config.optim, model_->norm_table(), model_->slices(), resources.context.memory()),
       state_{.horizon = schedule_horizon(config, loader_),
              .best = model_->worst_score(),
              .data = dataset.identity()},
@@ -81,7 +81,7 @@ void Loop::restore(const checkpoint::Reader& reader) {
                     "least {}, or 0 for no limit",
                     config_.train.max_steps, state_.step, state_.step));
   }
-  load_arrays(reader, *model_, &optimiser_);
+  load_arrays(reader, resources_.context, *model_, &optimiser_);
   load_last_step(reader, last_batch_);
   model_->values_changed();
   saved_step_ = state_.step;
@@ -154,7 +154,7 @@ void Loop::note_end(ErrorKind kind, const std::string& message) {
 
 // Says what is not finite, and what can be done about it. Collective: all ranks have the same error.
 void Loop::end_without_numbers(const Error& error) {
-  std::string broken = first_not_finite(resources_.communicator, *model_, optimiser_);
+  std::string broken = first_not_finite(resources_.communicator, resources_.context, *model_, optimiser_);
   // Arrays change in updates alone, the last of which was that of state_.step.
   const bool is_update = !broken.empty() && state_.step > 0;
   const bool is_evaluation = broken.empty() && state_.step == step_under_way_;
@@ -179,9 +179,9 @@ void Loop::end_without_numbers(const Error& error) {
   throw_agreed(ErrorKind::numeric, message);
 }
 
-// All ranks at once, so that a core is as fast as it is where all are busy.
+// All ranks at once, so that a core is as fast as it is where all are busy. Of processors alone.
 void Loop::measure_matrix_rate() {
-  if (is_over()) return;
+  if (is_over() || resources_.context.device() != device::DeviceKind::cpu) return;
   std::array rates{static_cast<std::int64_t>(ops::measured_matrix_rate()) * resources_.context.pool().size()};
   resources_.communicator.all_reduce_sum(rates);
   matrix_rate_ = static_cast<double>(rates[0]);
@@ -211,11 +211,13 @@ Outcome Loop::train() {
   }
   while (state_.step < last_step_ && !state_.ended) {
     train_one_step();
+    if (step_.pending() > 0) continue;  // nothing is due here
     // Not at a last step between two evaluations: the run may be resumed, and must then hold what a run
     // that did not stop there holds. finish() evaluates it for the summary alone.
-    if (is_evaluating_step()) evaluate_validation();
+    if (is_evaluating_step(state_.step)) evaluate_validation();
     const bool stopping = agreed_.stop_requested || agreed_.out_of_time || !state_.evaluated;
-    if (is_saving_step() || stopping || is_best_ || state_.step == last_step_ || state_.ended) save();
+    if (is_saving_step(state_.step) || stopping || is_best_ || state_.step == last_step_ || state_.ended)
+      save();
     const bool is_last = state_.step == last_step_ || state_.ended;
     if (stopping && (!is_last || !state_.evaluated))
       return stopped(agreed_.out_of_time ? "run.max_minutes is over" : signal_asked);
@@ -233,22 +235,46 @@ Outcome Loop::stopped(std::string_view why) {
 
 bool Loop::is_over() const { return state_.step >= last_step_ || state_.ended; }
 
-bool Loop::epoch_ends() const { return loader_.training().ends_epoch(state_.step); }
+bool Loop::epoch_ends(index_t step) const { return loader_.training().ends_epoch(step); }
 
-bool Loop::is_evaluating_step() const {
+bool Loop::is_evaluating_step(index_t step) const {
   const index_t every = config_.train.evaluate_every_steps;
-  return every > 0 ? state_.step % every == 0 : epoch_ends();
+  return every > 0 ? step % every == 0 : epoch_ends(step);
 }
 
-bool Loop::is_saving_step() const {
-  return config_.checkpoint.every_steps > 0 ? state_.step % config_.checkpoint.every_steps == 0 : epoch_ends();
+bool Loop::is_saving_step(index_t step) const {
+  return config_.checkpoint.every_steps > 0 ? step % config_.checkpoint.every_steps == 0 : epoch_ends(step);
 }
 
+// Whether something is done behind step `step` (from 1) for which its report must be there: alike on all ranks,
+// of the configuration and the step alone. The first report of a run is asked for at once, so that what is
+// wrong with it is seen before more is done.
+bool Loop::is_report_urgent(index_t step) const {
+  const train::Options& train = config_.train;
+  return !step_.may_be_late() || !has_report_ || step == last_step_ || is_evaluating_step(step) ||
+         is_saving_step(step) || train.stop_loss > 0 || train.stop_loss_rise > 0 || trace_ != nullptr;
+}
+
+// Enqueues a step, and takes its report, or that of the one before: a GPU then works while it is read. A stop
+// that is found late ends the run one step later than it would have; a failure leaves parameters and moments as
+// they were before the step that failed (train::Step says why). All ranks read the same reports, so they do
+// alike.
 void Loop::train_one_step() {
-  step_under_way_ = state_.step + 1;
+  const index_t step = state_.step + step_.pending();
   const bool out_of_time = config_.run.max_minutes > 0 && elapsed_seconds() > 60.0 * config_.run.max_minutes;
-  const train::StepReport& report = step_.run(state_.step, {stop_requested(), out_of_time});
-  ++state_.step;
+  step_under_way_ = state_.step + 1;  // whose failure is next to be seen
+  step_.enqueue(step, {stop_requested(), out_of_time});
+  const index_t late = is_report_urgent(step + 1) ? 0 : 1;
+  while (step_.pending() > late) take_report();
+  const bool is_stopping = agreed_.stop_requested || agreed_.out_of_time;
+  while (is_stopping && step_.pending() > 0) take_report();
+}
+
+void Loop::take_report() {
+  step_under_way_ = state_.step + 1;
+  const train::StepReport& report = step_.report();
+  state_.step = report.step + 1;
+  has_report_ = true;
   agreed_ = report.agreed;
   state_.last_loss = report.loss();
   last_batch_ = report.statistics;
@@ -320,7 +346,8 @@ bool Loop::evaluate_validation() {
   const Json object = evaluation_record_object(record, *validation_);
   metrics_->write(object);
   if (events_) events_->write_evaluation(record, object);
-  const std::string when = epoch_ends() ? fmt::format("epoch {}", epoch) : fmt::format("step {}", state_.step);
+  const std::string when =
+      epoch_ends(state_.step) ? fmt::format("epoch {}", epoch) : fmt::format("step {}", state_.step);
   progress_->print(console::evaluation_line(when, "validation", *validation_));
   if (const std::string warning = collapse_watch_.observe(*validation_); !warning.empty())
     progress_->print(warning);
@@ -332,13 +359,13 @@ void Loop::save() {
   const auto begin = Timeline::Clock::now();
   comm::agree(resources_.communicator, [&] {
     // What is not finite is never published: not even as `best`, or as one of the last.
-    train::expect_finite_updates(optimiser_);
-    expect_finite_state(*model_);
+    train::expect_finite_updates(optimiser_, resources_.context);
+    expect_finite_state(*model_, resources_.context);
     if (folder_ != nullptr) folder_->expect_held();
     if (metrics_) metrics_->sync();
     if (events_) events_->sync();
   });
-  save_checkpoint(resources_.communicator, checkpoint_folder_,
+  save_checkpoint(resources_.communicator, resources_.context, checkpoint_folder_,
                   {config_, state_, *model_, optimiser_, last_batch_, loader_.dataset()},
                   {.keep_last = config_.checkpoint.keep_last, .is_best = is_best_});
   saved_step_ = state_.step;
@@ -384,7 +411,7 @@ bool Loop::evaluate_best() {
   try {
     const checkpoint::Reader reader(resources_.communicator,
                                     checkpoint::path_of(checkpoint_folder_, state_.best_step));
-    comm::agree(resources_.communicator, [&] { load_arrays(reader, *model_, nullptr); });
+    comm::agree(resources_.communicator, [&] { load_arrays(reader, resources_.context, *model_, nullptr); });
   } catch (const AgreedError& error) {
     if (resources_.communicator.is_root())
       log::warn(

@@ -36,6 +36,8 @@ class Loop {
   void set_output(std::ostream& out) { out_ = &out; }
   // As BatchLoader::hold_samples, before run(). Local.
   void hold_samples(index_t most_bytes) { loader_.hold_samples(most_bytes); }
+  // Tests only, before run(): reports of steps are read late, as on a GPU.
+  void read_reports_late() { step_.set_reports(train::Step::Reports::late); }
 
   model::Model& model() { return *model_; }
   const train::BatchLoader& loader() const { return loader_; }
@@ -52,10 +54,12 @@ class Loop {
   Outcome run();
 
  private:
-  bool epoch_ends() const;
-  bool is_evaluating_step() const;
-  bool is_saving_step() const;
+  bool epoch_ends(index_t step) const;
+  bool is_evaluating_step(index_t step) const;
+  bool is_saving_step(index_t step) const;
+  bool is_report_urgent(index_t step) const;
   void train_one_step();
+  void take_report();
   void record(const train::StepReport& report);
   void look_for_end(double loss);
   std::optional<moe::Statistics> evaluate(data::Split split);
@@ -98,6 +102,7 @@ class Loop {
   index_t step_under_way_ = 0;    // counts from 1, as metrics do
   std::unique_ptr<Trace> trace_;  // output.trace, until it is written
   train::Agreement agreed_;
+  bool has_report_ = false;  // of a step of this process
   moe::Statistics last_batch_;
   double training_seconds_ = 0;
   index_t trained_samples_ = 0;

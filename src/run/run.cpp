@@ -49,7 +49,7 @@ Outcome execute(PreparedRun& prepared, const RunMeans& means) {
                                         loop->step(), loop->last_step())};
     }
   } else {
-    prepared.inherited = inherit_weights(communicator, prepared.config, *means.dataset, loop->model());
+    prepared.inherited = inherit_weights(means.resources, prepared.config, *means.dataset, loop->model());
     loop->model().values_changed();
   }
   comm::agree(communicator, [&] {

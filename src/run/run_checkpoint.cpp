@@ -15,21 +15,24 @@
 #include "ops/matmul.hpp"
 #include "run/config.hpp"
 #include "run/data_arrays.hpp"
+#include "run/host_arrays.hpp"
 
 namespace switchyard::run {
 namespace {
 
-// The slices of all arrays that this rank reads; with `writing`, only those whose one valid copy it holds.
-std::vector<checkpoint::Slice> slices_of(model::Model& model, optim::Optimiser* optimiser, bool writing,
-                                         bool is_root) {
+enum class Copies { all, ones_to_write };
+
+// The slices of all arrays that this rank holds, or only those whose one valid copy it has; in `host`.
+std::vector<checkpoint::Slice> slices_of(model::Model& model, optim::Optimiser* optimiser, HostArrays& host,
+                                         Copies which = Copies::all, bool is_root = false) {
   std::vector<checkpoint::Slice> slices;
   const auto add = [&](std::string path, const tensor::Shape& shape, IndexRange elements, float* data) {
-    slices.push_back(
-        {std::move(path), checkpoint::DType::float32, shape, elements, reinterpret_cast<std::byte*>(data)});
+    slices.push_back({std::move(path), checkpoint::DType::float32, shape, elements,
+                      reinterpret_cast<std::byte*>(host.place(data, elements.size()))});
   };
   const auto add_all = [&](const char* group, const std::vector<nn::NamedArray>& arrays) {
     for (const nn::NamedArray& a : arrays) {
-      if (writing && (a.is_copy || (a.shared && !is_root))) continue;
+      if (which == Copies::ones_to_write && (a.is_copy || (a.shared && !is_root))) continue;
       add(group + a.name, a.shape, checkpoint::all_elements(a.shape), a.data);
     }
   };
@@ -109,7 +112,8 @@ void expect(const checkpoint::Reader& reader, const std::string& path, std::int6
 
 }  // namespace
 
-void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
+void save_checkpoint(comm::Communicator& communicator, device::Context& context,
+                     const std::filesystem::path& folder, const RunParts& run,
                      const checkpoint::SaveOptions& options) {
   const auto& [config, state, model, optimiser, last_step, dataset] = run;
   const data::Batching batching{state.data.training_samples, config.train.batch_size};
@@ -135,7 +139,10 @@ void save_checkpoint(comm::Communicator& communicator, const std::filesystem::pa
   for (const Computer& part : this_computer()) header.texts.emplace(part.path, part.value);
   add_data_facts(dataset, header);
 
-  std::vector<checkpoint::Slice> slices = slices_of(model, &optimiser, true, communicator.is_root());
+  HostArrays host(context);
+  std::vector<checkpoint::Slice> slices =
+      slices_of(model, &optimiser, host, Copies::ones_to_write, communicator.is_root());
+  host.fetch();
   std::vector<LastStep> last(last_step.layers.begin(), last_step.layers.end());
   if (communicator.is_root()) {
     for (LastStep& layer : last) std::ranges::copy(layer.slices(), std::back_inserter(slices));
@@ -229,24 +236,37 @@ void load_last_step(const checkpoint::Reader& reader, moe::Statistics& last_step
   }
 }
 
-std::string first_not_finite(comm::Communicator& communicator, model::Model& model,
+std::string first_not_finite(comm::Communicator& communicator, device::Context& context, model::Model& model,
                              optim::Optimiser& optimiser) {
   try {
-    comm::agree(communicator, [&] { expect_finite(slices_of(model, &optimiser, false, false)); });
+    comm::agree(communicator, [&] {
+      HostArrays host(context);
+      const std::vector<checkpoint::Slice> slices = slices_of(model, &optimiser, host);
+      host.fetch();
+      expect_finite(slices);
+    });
   } catch (const AgreedError& error) {
     return error.what();  // of the lowest rank
   }
   return {};
 }
 
-void expect_finite_state(model::Model& model) {
-  std::vector<checkpoint::Slice> slices = slices_of(model, nullptr, false, false);
-  std::erase_if(slices, [](const checkpoint::Slice& slice) { return !slice.path.starts_with("buffers/"); });
+void expect_finite_state(model::Model& model, device::Context& context) {
+  HostArrays host(context);
+  std::vector<checkpoint::Slice> slices;
+  for (const nn::NamedArray& a : model.state()) {
+    const IndexRange all = checkpoint::all_elements(a.shape);
+    slices.push_back({"buffers/" + a.name, checkpoint::DType::float32, a.shape, all,
+                      reinterpret_cast<std::byte*>(host.place(a.data, all.size()))});
+  }
+  host.fetch();
   expect_finite(slices);
 }
 
-void load_arrays(const checkpoint::Reader& reader, model::Model& model, optim::Optimiser* optimiser) {
-  for (const checkpoint::Slice& slice : slices_of(model, optimiser, false, false)) {
+void load_arrays(const checkpoint::Reader& reader, device::Context& context, model::Model& model,
+                 optim::Optimiser* optimiser) {
+  HostArrays host(context);
+  for (const checkpoint::Slice& slice : slices_of(model, optimiser, host)) {
     reader.read(slice);
     if (is_finite(slice)) continue;
     throw NumericError(
@@ -255,6 +275,7 @@ void load_arrays(const checkpoint::Reader& reader, model::Model& model, optim::O
                     "one before",
                     slice.path));
   }
+  host.send();
 }
 
 }  // namespace switchyard::run

@@ -40,7 +40,8 @@ struct RunParts {
   const moe::Statistics& last_step;
   const data::Dataset& dataset;
 };
-void save_checkpoint(comm::Communicator& communicator, const std::filesystem::path& folder, const RunParts& run,
+void save_checkpoint(comm::Communicator& communicator, device::Context& context,
+                     const std::filesystem::path& folder, const RunParts& run,
                      const checkpoint::SaveOptions& options);
 
 // The checkpoint that `path` stands for: itself, or the newest valid one of a run folder. Local. Throws
@@ -70,14 +71,15 @@ void load_last_step(const checkpoint::Reader& reader, moe::Statistics& last_step
 // The first array of the model and the optimiser that holds a number that is not finite:
 // "'experts/0003/dense_1/weight' is not finite", with the rank that has it; empty if there is none. A pass over
 // all of it. Collective.
-std::string first_not_finite(comm::Communicator& communicator, model::Model& model,
+std::string first_not_finite(comm::Communicator& communicator, device::Context& context, model::Model& model,
                              optim::Optimiser& optimiser);
 // Throws NumericError if this rank's running statistics, which no optimiser updates, are not finite. Local: for
 // comm::agree().
-void expect_finite_state(model::Model& model);
+void expect_finite_state(model::Model& model, device::Context& context);
 
 // Every rank reads what it now owns. Throws NumericError for an array that is not finite. optimiser may be null
 // (evaluation).
-void load_arrays(const checkpoint::Reader& reader, model::Model& model, optim::Optimiser* optimiser);
+void load_arrays(const checkpoint::Reader& reader, device::Context& context, model::Model& model,
+                 optim::Optimiser* optimiser);
 
 }  // namespace switchyard::run

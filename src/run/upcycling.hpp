@@ -28,7 +28,7 @@ bool is_gate_in_place_of_dense(const std::string& name, const Shapes& stored);
 void check_copies(const Shapes& stored, const std::vector<Held>& wanted, const std::vector<Held>& held);
 
 // Copies would stay alike where the gate sends them the same rows: w becomes w (1 + noise n), n normal, a
-// function of (seed, draw, the array's name, place). Local.
+// function of (seed, draw, the array's name, place). Local; of arrays on the host.
 void vary_copies(const std::vector<Held>& held, double noise, std::uint64_t seed, std::uint32_t draw);
 
 }  // namespace switchyard::run

@@ -46,13 +46,8 @@ const data::Dataset& GroupRunner::dataset_of(const run::Config& config) {
   return datasets_.emplace(key, run::load_data(config)).first->second;
 }
 
-GroupRunner::GroupRunner(comm::Communicator& group, const Options& options,
-                         std::function<device::Context&(const run::Options&)> device, index_t most_held_bytes)
-    : group_(&group),
-      options_(&options),
-      data_plane_(group),
-      device_(std::move(device)),
-      most_held_bytes_(most_held_bytes) {}
+GroupRunner::GroupRunner(comm::Communicator& group, const Options& options, const Means& means)
+    : group_(&group), options_(&options), means_(&means) {}
 
 Ended GroupRunner::run(const Job& job) {
   std::optional<std::string> failure;
@@ -69,7 +64,7 @@ Ended GroupRunner::run(const Job& job) {
 }
 
 Ended GroupRunner::train(const Job& job) {
-  device::Context& context = device_(job.config.run);
+  device::Context& context = means_->device(job.config.run);
   const data::Dataset* dataset = nullptr;
   comm::agree(*group_, [&] {
     dataset = &dataset_of(job.config);
@@ -79,12 +74,14 @@ Ended GroupRunner::train(const Job& job) {
   // The stored configuration was compared before (check_same_run).
   run::PreparedRun prepared = run::prepare_run(*group_, job.config, [](const std::filesystem::path&) {});
   std::optional<comm::ReplicaGroup> replicas;
-  if (job.config.moe.replicas > 1) replicas.emplace(*group_, static_cast<int>(job.config.moe.replicas));
-  const comm::Resources resources{*group_, data_plane_, context, replicas ? &replicas->data_plane() : nullptr};
+  if (!data_plane_) data_plane_ = means_->make_plane(*group_);
+  if (job.config.moe.replicas > 1)
+    replicas.emplace(*group_, static_cast<int>(job.config.moe.replicas), means_->make_plane);
+  const comm::Resources resources{*group_, *data_plane_, context, replicas ? &replicas->data_plane() : nullptr};
   std::ostream silence(nullptr);
   const run::Outcome outcome = run::execute(prepared, {.resources = resources,
                                                        .dataset = dataset,
-                                                       .most_held_bytes = most_held_bytes_,
+                                                       .most_held_bytes = means_->most_held_bytes,
                                                        .out = &silence,
                                                        .announce = [](run::Loop&) {}});
   return outcome.code == ExitCode::ok ? Ended::finished : Ended::stopped;

@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
-#include "comm/host_data_plane.hpp"
+#include "comm/data_plane.hpp"
 #include "data/dataset.hpp"
 #include "device/context.hpp"
 #include "study/jobs.hpp"
+#include "study/study.hpp"
 
 namespace switchyard::study {
 
@@ -16,10 +18,8 @@ enum class Ended { finished, failed, stopped };
 
 class GroupRunner {
  public:
-  // `device` gives the device for a run's choice; local. All must outlive the runner. `most_held_bytes`: of
-  // samples as floats, on this rank.
-  GroupRunner(comm::Communicator& group, const Options& options,
-              std::function<device::Context&(const run::Options&)> device, index_t most_held_bytes);
+  // All must outlive the runner.
+  GroupRunner(comm::Communicator& group, const Options& options, const Means& means);
 
   // Starts or goes on with a run, in silence. A NumericError on which the group agrees is recorded in the run's
   // folder, and the run counts as failed; all else is thrown, as is what check_selectable() refuses. Collective
@@ -35,9 +35,8 @@ class GroupRunner {
 
   comm::Communicator* group_;
   const Options* options_;
-  comm::HostDataPlane data_plane_;
-  std::function<device::Context&(const run::Options&)> device_;
-  index_t most_held_bytes_;
+  std::unique_ptr<comm::DataPlane> data_plane_;  // made with the first run, on whose device the others are, too
+  const Means* means_;
   // The runs of a study mostly share one; by what it depends on.
   std::map<std::string, data::Dataset> datasets_;
 };

@@ -95,7 +95,7 @@ Study::Study(const Spec& spec, const Means& means)
   const int group = world_->rank().value / static_cast<int>(spec.options.ranks_per_run);
   group_ = world_->split(group);
   if (world_->watchdog() != nullptr) world_->watchdog()->set_group(group);  // others make runs of their own
-  runner_.emplace(*group_, spec.options, means.device, means.most_held_bytes);
+  runner_.emplace(*group_, spec.options, means);
   if (group_->is_root()) progress_.emplace(spec);
   relay_ = relay_stop(stop_mark);
 }

@@ -3,8 +3,10 @@
 
 #include <functional>
 #include <iosfwd>
+#include <memory>
 
 #include "comm/communicator.hpp"
+#include "comm/data_plane.hpp"
 #include "device/context.hpp"
 #include "run/loop.hpp"
 #include "study/spec.hpp"
@@ -14,9 +16,11 @@ namespace switchyard::study {
 struct Means {
   comm::Communicator* world = nullptr;
   std::function<device::Context&(const run::Options&)> device;  // for a run's choice; local
-  int threads = 1;                                              // per rank, for the table at the start
-  index_t most_held_bytes = 0;                                  // of samples as floats, on this rank
-  std::vector<std::string> warnings;                            // for the table, too
+  // A data plane of that device over a group of ranks, which outlive it. Collective over them.
+  std::function<std::unique_ptr<comm::DataPlane>(comm::Communicator&)> make_plane;
+  int threads = 1;                    // per rank, for the table at the start
+  index_t most_held_bytes = 0;        // of samples as floats, on this rank
+  std::vector<std::string> warnings;  // for the table, too
   ReadConfig read_config;
   std::ostream* out = nullptr;  // of the roots of groups
 };

@@ -29,8 +29,8 @@ struct SampleShape {
 class Tensor {
  public:
   Tensor() = default;
-  explicit Tensor(Shape shape, device::DeviceKind device = device::DeviceKind::cpu)
-      : shape_(std::move(shape)), buffer_(element_count(shape_), device) {}
+  explicit Tensor(Shape shape, device::MemoryKind memory = device::MemoryKind::host)
+      : shape_(std::move(shape)), buffer_(element_count(shape_), memory) {}
 
   const Shape& shape() const { return shape_; }
   index_t count() const { return buffer_.count(); }

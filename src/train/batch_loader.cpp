@@ -5,7 +5,6 @@
 
 #include "base/error.hpp"
 #include "device/thread_pool.hpp"
-#include "tensor/tensor.hpp"
 
 namespace switchyard::train {
 
@@ -77,69 +76,77 @@ const float* BatchLoader::all_rows(data::Split split) {
   return held->rows();
 }
 
-// samples_ as rows: where they lie if they are held as floats, else made in the step's memory.
+// samples_ among all rows of the split, where they lie.
+tensor::RowSource BatchLoader::rows_among(const float* all, data::Split split) {
+  const auto count = std::ssize(samples_);
+  const index_t features = dataset_->shape().features();
+  const bool neighbours =
+      count == 0 || (samples_.back() - samples_.front() == count - 1 && std::ranges::is_sorted(samples_));
+  if (neighbours) {
+    return tensor::ConstMatrix{all + (count == 0 ? 0 : samples_.front()) * features, count, features};
+  }
+  const Span<std::int32_t> index = resources_.context.workspace().allocate<std::int32_t>(count);
+  for (std::size_t n = 0; n < samples_.size(); ++n) index[n] = static_cast<std::int32_t>(samples_[n]);
+  return tensor::RowSource(index.data(), count, tensor::ConstMatrix(all, dataset_->size(split), features));
+}
+
+// samples_ as rows side by side: from `all` rows of the split, or, where that is null, made.
+void BatchLoader::fill_rows(const float* all, data::Split split, const std::optional<data::Visit>& visit,
+                            tensor::Matrix rows) {
+  resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
+    const IndexRange part = tiles_.rows(tile);
+    const auto samples = Span<const index_t>(samples_).subspan(part.begin, part.size());
+    if (all == nullptr) return dataset_->fill(split, samples, rows.rows_from(part), visit);
+    for (index_t n = 0; n < part.size(); ++n)
+      std::copy_n(all + samples[n] * rows.cols, rows.cols, rows.row(part.begin + n));
+  });
+}
+
+// samples_ as rows: where they lie if they are held as floats and the context reads the host's memory, else in
+// the step's memory.
 tensor::RowSource BatchLoader::rows_of(data::Split split, const std::optional<data::Visit>& visit) {
   const auto count = std::ssize(samples_);
   const index_t features = dataset_->shape().features();
-  const auto zeros = [&] {
-    const Span<float> rows = resources_.context.workspace().allocate<float>(count * features);
-    std::ranges::fill(rows, 0.0f);
-    return tensor::ConstMatrix{rows.data(), count, features};
-  };
-  if (const float* const all = all_rows(split)) {
-    const bool neighbours =
-        count == 0 || (samples_.back() - samples_.front() == count - 1 && std::ranges::is_sorted(samples_));
-    if (neighbours) {
-      return tensor::ConstMatrix{all + (count == 0 ? 0 : samples_.front()) * features, count, features};
-    }
-    const Span<std::int32_t> index = resources_.context.workspace().allocate<std::int32_t>(count);
-    for (std::size_t n = 0; n < samples_.size(); ++n) index[n] = static_cast<std::int32_t>(samples_[n]);
-    return tensor::RowSource(index.data(), count, tensor::ConstMatrix(all, dataset_->size(split), features));
-  }
-  if (failure_) return zeros();
-  const tensor::Matrix rows{resources_.context.workspace().allocate<float>(count * features).data(), count,
-                            features};
+  const float* const all = all_rows(split);
+  if (all != nullptr && !is_on_gpu()) return rows_among(all, split);
+  const device::Placed<float> rows = upload_.allocate<float>(count * features);
   try {
-    resources_.context.pool().parallel_for(tiles_.local_count(), [&](index_t tile) {
-      const IndexRange part = tiles_.rows(tile);
-      dataset_->fill(split, Span<const index_t>(samples_).subspan(part.begin, part.size()),
-                     rows.rows_from(part), visit);
-    });
+    if (!failure_) fill_rows(all, split, visit, {rows.host.data(), count, features});
   } catch (const DataError&) {
     failure_ = std::current_exception();
-    return zeros();
   }
-  return tensor::ConstMatrix(rows);
+  if (failure_) std::ranges::fill(rows.host, 0.0f);
+  return tensor::ConstMatrix{rows.device.data(), count, features};
 }
 
 // A row for each token of samples_.
 void BatchLoader::load_tokens(data::Split split, nn::Batch& loaded) {
-  device::Workspace& workspace = resources_.context.workspace();
   const index_t window = dataset_->window();
   const index_t rows = std::ssize(samples_) * window;
-  const Span<std::int32_t> tokens = workspace.allocate<std::int32_t>(rows);
-  const Span<std::int32_t> targets = workspace.allocate<std::int32_t>(rows);
-  const Span<std::int32_t> groups = workspace.allocate<std::int32_t>(rows);
-  const Span<std::int32_t> group_of_sample = workspace.allocate<std::int32_t>(std::ssize(samples_));
-  const Span<index_t> ids = workspace.allocate<index_t>(rows);
-  const Span<std::int32_t> document_begin = workspace.allocate<std::int32_t>(rows);
-  dataset_->fill_tokens(split, samples_, tokens, targets);
+  const auto tokens = upload_.allocate<std::int32_t>(rows);
+  const auto targets = upload_.allocate<std::int32_t>(rows);
+  const auto groups = upload_.allocate<std::int32_t>(rows);
+  const auto ids = upload_.allocate<index_t>(rows);
+  const auto document_begin = upload_.allocate<std::int32_t>(rows);
+  const Span<std::int32_t> group_of_sample =
+      resources_.context.host_workspace().allocate<std::int32_t>(std::ssize(samples_));
+  dataset_->fill_tokens(split, samples_, tokens.host, targets.host);
   dataset_->fill_groups(split, samples_, group_of_sample);
   const std::int32_t end = dataset_->end_of_document();
   for (index_t row = 0; row < rows; ++row) {
     const index_t place = row % window;
-    const bool is_first = place > 0 && tokens[row - 1] == end;
-    document_begin[row] = place == 0 ? 0
-                          : is_first ? static_cast<std::int32_t>(place)
-                                     : document_begin[row - 1];
-    groups[row] = group_of_sample[row / window];
-    ids[row] = samples_[row / window] * window + place;
+    const bool is_first = place > 0 && tokens.host[row - 1] == end;
+    document_begin.host[row] = place == 0 ? 0
+                               : is_first ? static_cast<std::int32_t>(place)
+                                          : document_begin.host[row - 1];
+    groups.host[row] = group_of_sample[row / window];
+    ids.host[row] = samples_[row / window] * window + place;
   }
-  loaded.tokens = tokens;
-  loaded.labels = targets;
-  loaded.groups = groups;
-  loaded.ids = ids;
-  loaded.document_begin = document_begin;
+  loaded.tokens = tokens.device;
+  loaded.labels = targets.device;
+  loaded.groups = groups.device;
+  loaded.ids = ids.device;
+  loaded.document_begin = document_begin.device;
 }
 
 template <class Fill>
@@ -155,42 +162,51 @@ nn::Batch BatchLoader::load(data::Split split, index_t size, const std::optional
 
   nn::Batch loaded;
   loaded.tiles = &tiles_;
+  upload_.begin(resources_.context);
   if (window > 0) {
     load_tokens(split, loaded);
-    return loaded;
+  } else {
+    loaded.rows = rows_of(split, visit);
+    loaded.ids = ids();
+    load_truth(split, loaded);
   }
-  loaded.rows = rows_of(split, visit);
-  loaded.ids = samples_;
-  load_truth(split, loaded);
+  upload_.send();
+  tiles_.place(resources_.context);
   return loaded;
+}
+
+Span<const index_t> BatchLoader::ids() {
+  if (!is_on_gpu()) return samples_;
+  const device::Placed<index_t> ids = upload_.allocate<index_t>(std::ssize(samples_));
+  std::ranges::copy(samples_, ids.host.begin());
+  return ids.device;
 }
 
 // What is known of samples_ besides their rows.
 void BatchLoader::load_truth(data::Split split, nn::Batch& loaded) {
-  device::Workspace& workspace = resources_.context.workspace();
   const auto samples = std::ssize(samples_);
   if (const index_t count = dataset_->target_count(); count > 0) {
-    const tensor::Matrix targets = tensor::allocate_matrix(workspace, samples, count);
-    dataset_->fill_targets(split, samples_, targets);
-    loaded.targets = targets;
+    const auto targets = upload_.allocate<float>(samples * count);
+    dataset_->fill_targets(split, samples_, {targets.host.data(), samples, count});
+    loaded.targets = {targets.device.data(), samples, count};
   } else {
-    const Span<std::int32_t> labels = workspace.allocate<std::int32_t>(samples);
+    const auto labels = upload_.allocate<std::int32_t>(samples);
     if (const HeldSamples* const held = held_of(split); held != nullptr && !failure_) {
-      for (index_t n = 0; n < samples; ++n) labels[n] = held->label(samples_[n]);
+      for (index_t n = 0; n < samples; ++n) labels.host[n] = held->label(samples_[n]);
     } else {
-      dataset_->fill_labels(split, samples_, labels);
+      dataset_->fill_labels(split, samples_, labels.host);
     }
-    loaded.labels = labels;
+    loaded.labels = labels.device;
   }
   if (split == data::Split::train && dataset_->has_weights(split)) {
-    const Span<float> weights = workspace.allocate<float>(samples);
-    dataset_->fill_weights(samples_, weights);
-    loaded.weights = weights;
+    const auto weights = upload_.allocate<float>(samples);
+    dataset_->fill_weights(samples_, weights.host);
+    loaded.weights = weights.device;
   }
   if (dataset_->group_count() > 0) {
-    const Span<std::int32_t> groups = workspace.allocate<std::int32_t>(samples);
-    dataset_->fill_groups(split, samples_, groups);
-    loaded.groups = groups;
+    const auto groups = upload_.allocate<std::int32_t>(samples);
+    dataset_->fill_groups(split, samples_, groups.host);
+    loaded.groups = groups.device;
   }
 }
 

@@ -11,6 +11,7 @@
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
 #include "data/permutation.hpp"
+#include "device/transfer.hpp"
 #include "model/model.hpp"
 #include "train/held_samples.hpp"
 #include "train/options.hpp"
@@ -19,8 +20,9 @@ namespace switchyard::train {
 
 model::Task task_of(const data::Dataset& dataset);
 
-// Local: which samples a rank works on is a pure function of (seed, step, ranks). Memory is the step's
-// workspace.
+// Local: which samples a rank works on is a pure function of (seed, step, ranks). Batches lie in the memory of
+// the context: the step's workspace, or, on a CPU, where samples are held. A GPU gets all of a batch in one
+// copy, which is enqueued.
 class BatchLoader {
  public:
   // `seed`: of the order of samples and of what is drawn for each visit.
@@ -59,6 +61,11 @@ class BatchLoader {
   void load_truth(data::Split split, nn::Batch& loaded);
   HeldSamples* held_of(data::Split split);  // null where none are
   const float* all_rows(data::Split split);
+  bool is_on_gpu() const { return resources_.context.memory() == device::MemoryKind::device; }
+  Span<const index_t> ids();
+  tensor::RowSource rows_among(const float* all, data::Split split);
+  void fill_rows(const float* all, data::Split split, const std::optional<data::Visit>& visit,
+                 tensor::Matrix rows);
   tensor::RowSource rows_of(data::Split split, const std::optional<data::Visit>& visit);
 
   const data::Dataset* dataset_;
@@ -74,6 +81,7 @@ class BatchLoader {
   index_t epochs_;
   std::array<HeldSamples, 2> held_;  // training, validation
   nn::BatchTiles tiles_;
+  device::Upload upload_;
   Vector<index_t> samples_;
   std::exception_ptr failure_;
 };

@@ -3,84 +3,83 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
-#include "device/thread_pool.hpp"
+#include "device/transfer.hpp"
 #include "ops/reduce.hpp"
 
 namespace switchyard::train {
 
-Coordinator::Coordinator(comm::Resources resources, nn::NormTable norms)
-    : resources_(resources), norms_(std::move(norms)), squares_(norms_.entries()) {}
+void expect_finite_updates(const optim::Optimiser& optimiser, device::Context& context) {
+  const std::string array = optimiser.not_finite(context);
+  if (array.empty()) return;
+  throw NumericError(fmt::format("'{}' or its moments are not finite after an update", array));
+}
 
-void expect_finite_updates(const optim::Optimiser& optimiser) {
-  if (optimiser.not_finite().empty()) return;
-  throw NumericError(fmt::format("'{}' or its moments are not finite after an update", optimiser.not_finite()));
+Coordinator::Coordinator(comm::Resources resources, const nn::NormTable& norms,
+                         const optim::Optimiser& optimiser)
+    : resources_(resources) {
+  list_squares(norms, optimiser.slices());
 }
 
 // An entry of one square has that of the whole slice; of one with several the slice holds whole pieces.
-void Coordinator::write_squares(const nn::ParameterSlice& slice) {
-  const Span<const double> pieces = ops::squared_sums(resources_.context, {slice.gradient, slice.count});
-  const IndexRange places{norms_.square_begin[slice.norm_entry], norms_.square_begin[slice.norm_entry + 1]};
-  const auto write = [&](index_t place, double square) {
-    message_[places.begin + place] = std::bit_cast<std::int64_t>(square);
-  };
-  if (places.size() == 1) return write(0, ops::sum_tree(pieces));
-  for (index_t place = slice.first_element / ops::squared_piece; const double square : pieces)
-    write(place++, square);
-}
-
-void Coordinator::read_squares() {
-  pieces_.clear();
-  for (index_t i = 0; i < norms_.squares(); ++i) pieces_.push_back(std::bit_cast<double>(message_[i]));
-  for (index_t entry = 0; entry < norms_.entries(); ++entry) {
-    const index_t begin = norms_.square_begin[entry];
-    squares_[entry] =
-        ops::sum_tree(Span<const double>(pieces_).subspan(begin, norms_.square_begin[entry + 1] - begin));
+void Coordinator::list_squares(const nn::NormTable& norms, const std::vector<nn::ParameterSlice>& slices) {
+  Vector<ops::SquaredPiece> pieces;
+  Vector<ops::SquarePlace> places;
+  if (!slices.empty()) base_ = slices.front().gradient;
+  for (const nn::ParameterSlice& slice : slices) {
+    const index_t first_piece = std::ssize(pieces);
+    for (index_t begin = 0; begin < slice.count; begin += ops::squared_piece)
+      pieces.push_back({{base_, slice.gradient + begin}, std::min(slice.count - begin, ops::squared_piece)});
+    const index_t end = std::ssize(pieces);
+    const IndexRange entry{norms.square_begin[slice.norm_entry], norms.square_begin[slice.norm_entry + 1]};
+    if (entry.size() == 1) {
+      places.push_back({first_piece, end - first_piece, entry.begin});
+      continue;
+    }
+    index_t place = entry.begin + slice.first_element / ops::squared_piece;
+    for (index_t piece = first_piece; piece < end; ++piece) places.push_back({piece, 1, place++});
   }
+  const device::MemoryKind memory = resources_.context.memory();
+  pieces_ = device::make_table<ops::SquaredPiece>(memory, pieces);
+  places_ = device::make_table<ops::SquarePlace>(memory, places);
+  sums_ = device::Buffer<double>(std::ssize(pieces), memory);
 }
 
-Agreement Coordinator::agree(const optim::Optimiser& optimiser, const BatchLoader& loader,
-                             moe::Statistics& statistics, StopConditions conditions) {
-  auto& [communicator, data_plane, context, replicas] = resources_;
-  index_t counts = 0;
-  statistics.for_each_counts([&](Span<std::int64_t> of) { counts += std::ssize(of); });
-  message_.assign(norms_.squares() + counts + 3, 0);
-  context.pool().parallel_for(std::ssize(optimiser.slices()),
-                              [&](index_t i) { write_squares(optimiser.slices()[as_size(i)]); });
-  auto place = message_.begin() + norms_.squares();
-  statistics.for_each_counts([&](Span<std::int64_t> of) { place = std::ranges::copy(of, place).out; });
-  std::int64_t& broken = message_[message_.size() - 3];
-  std::int64_t& stop = message_[message_.size() - 2];
-  std::int64_t& time = message_[message_.size() - 1];
-  broken = optimiser.not_finite().empty() && !loader.has_failed() ? 0 : 1;
-  stop = conditions.stop_requested ? 1 : 0;
-  time = conditions.out_of_time && communicator.is_root() ? 1 : 0;
+void Coordinator::enqueue(optim::Optimiser& optimiser, const ops::StepScalars::Given& given,
+                          StepFigures& figures) {
+  device::Context& context = resources_.context;
+  figures.give(context, given);
+  ops::write_own_part(context, {.pieces = pieces_.span(),
+                                .base = base_,
+                                .places = places_.span(),
+                                .sums = sums_.span(),
+                                .scalars = figures.scalars(),
+                                .has_failed = optimiser.has_failed(),
+                                .message = figures.message()});
+  resources_.data_plane.all_reduce_sum(context, figures.message());
+  optimiser.agree(context, figures.message(), figures.sums(), figures.scalars());
+}
 
-  data_plane.all_reduce_sum(context, message_);
-
-  if (broken > 0) {
-    comm::agree(communicator, [&] {
+Agreement Coordinator::read(const optim::Optimiser& optimiser, const BatchLoader& loader,
+                            StepFigures& figures) {
+  if (figures.mark(ops::mark_failed) > 0) {
+    comm::agree(resources_.communicator, [&] {
       loader.expect_loaded();
-      expect_finite_updates(optimiser);
+      expect_finite_updates(optimiser, resources_.context);
     });
   }
-  place = message_.begin() + norms_.squares();
-  statistics.for_each_counts([&](Span<std::int64_t> of) {
-    std::copy_n(place, of.size(), of.begin());
-    place += std::ssize(of);
-  });
-  read_squares();
-  const double norm = std::sqrt(ops::sum_tree(squares_));
-  if (!std::isfinite(norm)) {
-    throw_agreed(
-        ErrorKind::numeric,
-        fmt::format("the norm of the gradient is {} (the loss is finite, so a derivative overflowed)", norm));
+  const ops::StepScalars::Agreed& agreed = figures.scalars()->agreed;
+  if (!std::isfinite(agreed.gradient_norm)) {
+    throw_agreed(ErrorKind::numeric,
+                 fmt::format("the norm of the gradient is {} (the loss is finite, so a derivative overflowed)",
+                             agreed.gradient_norm));
   }
-  return {norm, squares_, stop > 0, time > 0};
+  if (agreed.is_finite == 0)
+    throw_agreed(ErrorKind::numeric, "a sum over the batch is not finite (its loss and its gradient are)");
+  return {agreed.gradient_norm, figures.mark(ops::mark_stop) > 0, figures.mark(ops::mark_time) > 0};
 }
 
 }  // namespace switchyard::train

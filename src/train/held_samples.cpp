@@ -11,7 +11,7 @@ HeldSamples::HeldSamples(const data::Dataset& dataset, data::Split split)
     : dataset_(&dataset),
       split_(split),
       rows_(static_cast<float*>(
-          device::allocate_bytes(device::DeviceKind::cpu, as_size(bytes_of(dataset, split))))),
+          device::allocate_bytes(device::MemoryKind::host, as_size(bytes_of(dataset, split))))),
       labels_(dataset.size(split)),
       made_(dataset.size(split), 0) {}
 

@@ -32,7 +32,7 @@ class HeldSamples {
   struct Memory {
     using Handle = float*;
     static Handle none() noexcept { return nullptr; }
-    static void close(Handle rows) noexcept { device::free_bytes(device::DeviceKind::cpu, rows); }
+    static void close(Handle rows) noexcept { device::free_bytes(device::MemoryKind::host, rows); }
   };
 
   const data::Dataset* dataset_ = nullptr;

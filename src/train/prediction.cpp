@@ -5,21 +5,27 @@
 
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
+#include "device/transfer.hpp"
 #include "train/evaluation.hpp"
 
 namespace switchyard::train {
 namespace {
 
-// The rows of all ranks behind `all`, on the root.
+// The rows of all ranks, which are the host's, behind `all` on the root. Waits.
 template <class T>
 void gather(comm::Resources resources, Span<const T> mine, index_t row_elements, Vector<T>& all) {
   const index_t count = std::ssize(mine) / row_elements;
   const std::vector<index_t> rows = resources.communicator.all_gather<index_t>(count);
   index_t sum = 0;
   for (const index_t of_rank : rows) sum += of_rank;
-  Vector<T> joined(sum * row_elements);
-  resources.data_plane.all_gather_rows<T>(resources.context, mine, joined, rows, row_elements);
-  if (resources.communicator.is_root()) all.insert(all.end(), joined.begin(), joined.end());
+  device::Context& context = resources.context;
+  const Span<T> own = context.host_workspace().allocate<T>(std::ssize(mine));
+  std::ranges::copy(mine, own.begin());
+  const Span<T> joined = context.workspace().allocate<T>(sum * row_elements);
+  resources.data_plane.all_gather_rows<T>(context, device::place(context, own), joined, rows, row_elements);
+  const Span<T> on_host = device::fetch(context, joined);
+  context.wait();
+  if (resources.communicator.is_root()) all.insert(all.end(), on_host.begin(), on_host.end());
 }
 
 // [N, cols] without gaps between rows.
@@ -38,17 +44,17 @@ SplitPredictions predict(data::Split split, BatchLoader& loader, model::Model& m
   comm::Communicator& communicator = resources.communicator;
   device::Context& context = resources.context;
   SplitPredictions all;
-  moe::Statistics statistics = model.statistics();
+  Figures figures(model, context.memory());
   PhaseClock clock;
   const index_t batches = loader.evaluation_batches(split);
   for (index_t b = 0; b < batches; ++b) {
     communicator.set_phase(b, name(split));
-    context.workspace().reset();
-    statistics.clear();
+    context.reset_workspaces();
     const nn::Batch batch = loader.evaluation_batch(split, b);
     comm::agree(communicator, [&] { loader.expect_loaded(); });
     const nn::Pass pass{context, batch, nn::Mode::evaluation, clock};
-    model.forward(pass, statistics);
+    model.forward(pass, figures.all());
+    (void)figures.read(model, context);  // throws where there is nothing to predict
     const std::optional<model::Predictions> some = model.predictions(pass);
     if (!some)
       throw_agreed(

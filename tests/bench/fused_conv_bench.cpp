@@ -15,8 +15,8 @@ namespace {
 constexpr index_t rows = 64;  // one tile
 
 // A tile of images, forward's result and a gradient for it.
-struct Tile {
-  explicit Tile(const benchmark::State& state)
+struct Case {
+  explicit Case(const benchmark::State& state)
       : shape{state.range(0), state.range(2), state.range(2), state.range(1), state.range(3)},
         images(fill(rows * shape.in_features())),
         weight(fill(shape.weight_count())),
@@ -30,13 +30,12 @@ struct Tile {
         moments(bias.size()),
         mean(bias.size()),
         inv_std(bias.size(), 1.0),
-        sum_dy(bias.size()),
-        sum_dy_xhat(bias.size()),
+        mean_dy(bias.size()),
+        sum_dy(2 * bias.size()),
         sum_dy_x(weight.size()),
-        d_weight(weight.size()),
-        d_bias(bias.size()) {
+        gradients(weight.size() + bias.size()) {
     forward();
-    conv_patch_sums(context, shape, source(), workspace, patch_sums);
+    conv_patch_sums(context, shape, tiles(), source(), workspace, patch_sums);
   }
 
   static std::vector<float> fill(index_t count) {
@@ -53,13 +52,18 @@ struct Tile {
     const index_t cols = shape.out_features();
     return {{out.data(), rows, cols}, argmax_place.data(), {d_out.data(), rows, cols}};
   }
-  ConvTile tile() { return {source(), pooled(), workspace}; }
+  TileView tiles() const { return {&tile, 1, rows}; }
+  ConvTiles conv_tiles() { return {tiles(), source(), pooled(), workspace}; }
+  tensor::Matrix gradient(std::size_t count) { return {gradients.data(), 1, static_cast<index_t>(count)}; }
   ConvBatchNormView batch_norm() const {
-    return {weight.data(), bias.data(), {mean.data(), inv_std.data(), gamma.data(), sum_dy, sum_dy_xhat}};
+    return {weight.data(),
+            bias.data(),
+            {mean.data(), inv_std.data(), gamma.data(), mean_dy.data(), mean_dy.data()}};
   }
-  ConvTileSums sums() { return {patch_sums, sum_dy, sum_dy_xhat, sum_dy_x}; }
+  ConvTileSums sums() { return {patch_sums, sum_dy, sum_dy_x}; }
   void forward() {
-    fused_conv_forward(context, shape, source(), {weight.data(), bias.data(), {gamma.data(), bias.data()}},
+    fused_conv_forward(context, shape, tiles(), source(),
+                       {weight.data(), bias.data(), {gamma.data(), bias.data()}},
                        {tensor::Matrix(out.data(), rows, shape.out_features()), argmax_place.data()});
   }
 
@@ -70,13 +74,14 @@ struct Tile {
   std::vector<float> workspace;
   std::vector<double> patch_sums;
   std::vector<Moments> moments;
-  std::vector<double> mean, inv_std, sum_dy, sum_dy_xhat, sum_dy_x;
-  std::vector<float> d_weight, d_bias;
+  std::vector<double> mean, inv_std, mean_dy, sum_dy, sum_dy_x;
+  std::vector<float> gradients;
+  ops::Tile tile{0, rows, rows, 0};
 };
 
 template <class Call>
 void measure(benchmark::State& state, const Call& call) {
-  Tile tile(state);
+  Case tile(state);
   for (auto _ : state) {
     call(tile);
     benchmark::ClobberMemory();
@@ -86,26 +91,28 @@ void measure(benchmark::State& state, const Call& call) {
 }
 
 void moments(benchmark::State& state) {
-  measure(state, [](Tile& t) {
-    conv_patch_sums(t.context, t.shape, t.source(), t.workspace, t.patch_sums);
-    conv_moments(t.context, t.shape, t.patch_sums, {t.weight.data(), t.bias.data()}, t.moments);
+  measure(state, [](Case& t) {
+    conv_patch_sums(t.context, t.shape, t.tiles(), t.source(), t.workspace, t.patch_sums);
+    conv_moments(t.context, t.shape, t.tiles(), t.patch_sums, {t.weight.data(), t.bias.data()}, t.moments);
   });
 }
 void forward(benchmark::State& state) {
-  measure(state, [](Tile& t) { t.forward(); });
+  measure(state, [](Case& t) { t.forward(); });
 }
 void backward(benchmark::State& state) {
-  measure(state, [](Tile& t) {
-    fused_conv_backward(t.context, t.shape, t.tile(), t.d_weight.data(), t.d_bias.data());
+  measure(state, [](Case& t) {
+    fused_conv_backward(t.context, t.shape, t.conv_tiles(), t.gradient(t.gradients.size()));
   });
 }
 void bn_backward_sums(benchmark::State& state) {
-  measure(state,
-          [](Tile& t) { fused_conv_bn_backward_sums(t.context, t.shape, t.tile(), t.batch_norm(), t.sums()); });
+  measure(state, [](Case& t) {
+    fused_conv_bn_backward_sums(t.context, t.shape, t.conv_tiles(), t.batch_norm(), t.sums());
+  });
 }
 void bn_backward(benchmark::State& state) {
-  measure(state, [](Tile& t) {
-    fused_conv_bn_backward(t.context, t.shape, t.batch_norm(), t.sums(), t.d_weight.data());
+  measure(state, [](Case& t) {
+    fused_conv_bn_backward(t.context, t.shape, t.tiles(), t.batch_norm(), t.sums(),
+                           t.gradient(t.weight.size()));
   });
 }
 

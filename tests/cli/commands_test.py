@@ -45,7 +45,7 @@ class Help(runs.RunTest):
             self.assertEqual(set(re.findall(r"(?m)^  --(\w+)\.", of_section)), {section})
         self.assertEqual(self.expect(runs.switchyard("help", "report"), 0).out, runs.switchyard("report", "--help").out)
         self.expect(runs.switchyard("help", "mow"), 2, "there is no command and no section 'mow'", "did you mean 'moe'?",
-                    "sections are run, data, ")
+                    "sections are run, comm, data, ")
         self.expect(runs.switchyard("help", "data", "moe"), 2, "not also 'moe'")
 
     def test_every_key_is_documented(self):
@@ -72,6 +72,16 @@ class Help(runs.RunTest):
             finished = self.expect(runs.switchyard("doctor", ranks=ranks), 0)
             self.assertEqual(finished.out.count("processors for this process: "), max(1, ranks))
             self.assertIn("training device: cpu", finished.out)
+
+
+class Device(runs.RunTest):
+    def test_a_gpu_that_is_not_there(self):
+        config, run_folder = self.write_config(train_max_steps=2)
+        for ranks in (0, 2):
+            with self.subTest(ranks=ranks):
+                finished = runs.switchyard("train", config, "--run.device=cuda", ranks=ranks,
+                                           environment={"CUDA_VISIBLE_DEVICES": ""})
+                self.expect_failure(finished, 4, "run.device = cuda cannot be had", "run.device = cpu", kind="CudaError")
 
 
 class OfCheckpoints(runs.RunTest):

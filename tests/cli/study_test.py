@@ -256,12 +256,17 @@ class Refused(studies.StudyTest):
                                ("[arm.third]\nconfig = base.ini\nmoe.topk = 1\n", "did you mean 'moe.top_k'"),
                                ("[arm.third]\nconfig = base.ini\nafter = fourth\n", "names no arm"),
                                ("[arm.third]\nconfig = base.ini\ninit.from = {study}/runs/plain/seed-{seed}\n",
-                                "reads the runs of plain, and `after` does not name it"),
-                               ("[arm.third]\nconfig = base.ini\nrun.device = cuda\n", "run.device = cuda")):
+                                "reads the runs of plain, and `after` does not name it")):
             file, folder = self.write_study(more=more)
             with self.subTest(fragment=fragment):
                 self.expect_failure(runs.switchyard("study", file, ranks=2), 2, fragment)
                 self.assertFalse(folder.exists())
+
+    def test_an_arm_on_a_gpu_that_is_not_there(self):
+        file, folder = self.write_study(more="[arm.third]\nconfig = base.ini\nrun.device = cuda\n")
+        finished = runs.switchyard("study", file, ranks=2, environment={"CUDA_VISIBLE_DEVICES": ""})
+        self.expect_failure(finished, 4, "run.device = cuda cannot be had", kind="CudaError")
+        self.assertFalse(folder.exists())
 
     def test_mistakes_on_the_command_line(self):
         file, folder = self.write_study()

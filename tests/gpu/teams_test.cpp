@@ -1,9 +1,10 @@
-// Needs a GPU: the executors of src/device/cuda against the CPU, bit for bit, with copies and memory of the
-// device.
+// Needs a GPU, or the simulated device (tests/simgpu): the executors of src/device/cuda against the CPU, bit
+// for bit, with copies and memory of the device.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -22,7 +23,7 @@ std::vector<float> values(index_t count) {
 }
 
 Buffer<float> on_device(Context& context, const std::vector<float>& host) {
-  Buffer<float> buffer(static_cast<index_t>(host.size()), context.device());
+  Buffer<float> buffer(static_cast<index_t>(host.size()), context.memory());
   copy_to_device(context, host, buffer.span());
   return buffer;
 }
@@ -45,7 +46,7 @@ TEST(Gpu, is_found) { EXPECT_GE(cuda_devices().count(), 1) << cuda_devices().why
 TEST(Gpu, elementwise_kernels_have_the_bits_of_the_cpu) {
   const auto run = [](Context context, index_t count) {
     const Buffer<float> x = on_device(context, values(count));
-    Buffer<float> out(count, context.device());
+    Buffer<float> out(count, context.memory());
     test::square_plus_index(context, count, x.data(), out.data());
     return on_host(context, out);
   };
@@ -62,9 +63,9 @@ TEST(Gpu, sums_and_maxima_have_the_bits_of_the_cpu) {
   };
   const auto run = [](Context context, index_t rows, index_t cols) {
     const Buffer<float> in = on_device(context, values(rows * cols));
-    Buffer<float> sums(rows, context.device());
-    Buffer<float> maxima(rows, context.device());
-    Buffer<double> double_sums(rows, context.device());
+    Buffer<float> sums(rows, context.memory());
+    Buffer<float> maxima(rows, context.memory());
+    Buffer<double> double_sums(rows, context.memory());
     test::sums_through_scratch(context, {in.data(), rows, cols}, sums.data(), double_sums.data(),
                                maxima.data());
     return Result{on_host(context, sums), on_host(context, maxima), on_host(context, double_sums)};
@@ -79,32 +80,69 @@ TEST(Gpu, sums_and_maxima_have_the_bits_of_the_cpu) {
 }
 
 TEST(Gpu, rows_in_place_have_the_bits_of_the_cpu) {
-  const auto run = [](Context context, index_t rows, index_t cols) {
+  const auto run = [](Context context, index_t rows, index_t cols, index_t scratch_bytes) {
     Buffer<float> x = on_device(context, values(rows * cols));
-    test::normalise_and_reverse(context, {x.data(), rows, cols});
+    test::normalise_and_reverse(context, {x.data(), rows, cols}, scratch_bytes);
     return on_host(context, x);
   };
-  for (const index_t cols : {1, 2, 100, 4099}) {
-    expect_same_bits(run(Context(2), 999, cols), run(Context::cuda(0), 999, cols), cols);
+  for (const index_t scratch_bytes : {0, 10'000}) {  // a warp owns a row, and a block
+    for (const index_t cols : {1, 2, 100, 4099}) {
+      const index_t rows = 299;
+      expect_same_bits(run(Context(2), rows, cols, scratch_bytes),
+                       run(Context::cuda(0), rows, cols, scratch_bytes), cols);
+    }
   }
+}
+
+// Which zero is the maximum depends on the order of comparisons; a NaN is never it.
+TEST(Gpu, maxima_agree_on_the_sign_of_zero_and_on_nan) {
+  const std::vector<index_t> places_of_negative_zero = {0, 1, 16, 17, 31};
+  const auto rows = static_cast<index_t>(places_of_negative_zero.size());
+  const auto run = [&](Context context, index_t cols, index_t scratch_bytes) {
+    std::vector<float> in(static_cast<std::size_t>(rows * cols), -1.0F);
+    for (index_t row = 0; row < rows; ++row) {
+      float* const x = in.data() + row * cols;
+      x[places_of_negative_zero[static_cast<std::size_t>(row)]] = -0.0F;
+      x[5] = 0.0F;
+      x[7] = std::numeric_limits<float>::quiet_NaN();
+    }
+    const Buffer<float> x = on_device(context, in);
+    Buffer<float> maxima(rows, context.memory());
+    test::row_maxima(context, {x.data(), rows, cols}, maxima.data(), scratch_bytes);
+    return on_host(context, maxima);
+  };
+  for (const index_t scratch_bytes : {0, 10'000}) {
+    for (const index_t cols : {40, 1100}) {
+      const std::vector<float> cpu = run(Context(1), cols, scratch_bytes);
+      EXPECT_EQ(cpu, std::vector<float>(cpu.size(), 0.0F));
+      expect_same_bits(cpu, run(Context::cuda(0), cols, scratch_bytes), cols);
+    }
+  }
+}
+
+TEST(Gpu, launches_nothing_for_no_rows) {
+  Context context = Context::cuda(0);
+  test::square_plus_index(context, 0, nullptr, nullptr);
+  test::normalise_and_reverse(context, {nullptr, 0, 7}, 0);
+  context.wait();
 }
 
 TEST(Gpu, says_how_much_shared_memory_a_row_may_have) {
   Context context = Context::cuda(0);
-  Buffer<float> sums(1, DeviceKind::cuda);
-  Buffer<double> double_sums(1, DeviceKind::cuda);
+  Buffer<float> sums(1, MemoryKind::device);
+  Buffer<double> double_sums(1, MemoryKind::device);
   const index_t cols = 1 << 20;
-  const Buffer<float> in(cols, DeviceKind::cuda);
+  const Buffer<float> in(cols, MemoryKind::device);
   EXPECT_THROW(
       test::sums_through_scratch(context, {in.data(), 1, cols}, sums.data(), double_sums.data(), sums.data()),
       CudaError);
-  context.synchronise();  // the context still works
+  context.wait();  // the context still works
 }
 
 TEST(Gpu, out_of_memory_names_the_sizes) {
   Context context = Context::cuda(0);
-  EXPECT_THROW(Buffer<std::byte>(index_t{1} << 46, DeviceKind::cuda), OutOfMemory);
-  const Buffer<float> still_works(1024, DeviceKind::cuda);
+  EXPECT_THROW(Buffer<std::byte>(index_t{1} << 46, MemoryKind::device), OutOfMemory);
+  const Buffer<float> still_works(1024, MemoryKind::device);
   EXPECT_EQ(on_host(context, still_works), std::vector<float>(1024, 0.0F));
 }
 

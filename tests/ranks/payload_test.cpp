@@ -31,12 +31,13 @@ TEST(Payload, of_a_top_1_dispatch_is_the_rows_that_leave_their_rank) {
   routing.experts = chosen;
   routing.samples = tiles.local_rows();
   routing.slots = 1;
-  DispatchPlan plan;
+  const tensor::ConstMatrix rows_here(samples.data(), tiles.local_rows(), features);
+  DispatchPlan plan(placement, world.rank(), context.memory());
   Exchange exchange(data_plane, {10, 0});
   world.barrier();
   comm::reset_mpi_payload();
-  plan.build({world, data_plane, context}, placement, routing);
-  exchange.dispatch(context, plan, tensor::ConstMatrix(samples.data(), tiles.local_rows(), features), 64);
+  plan.build({world, data_plane, context}, routing, {.samples = rows_here, .multiple = 64});
+  exchange.dispatch(context, plan, rows_here);
   const auto sent = static_cast<double>(comm::mpi_payload_bytes());
   const double rows = static_cast<double>(leaving * features) * sizeof(float);
   EXPECT_EQ(plan.sent_rows(), leaving);

@@ -32,11 +32,9 @@ struct ConvCase {
     workspace.assign(static_cast<std::size_t>(ops::fused_conv_workspace_floats(shape, rows)), -1);
     patch_sums.assign(static_cast<std::size_t>(ops::conv_patch_sums_count(shape)), -1);
     moments.assign(bias.size(), {-1, -1, -1});
-    sum_dy.assign(bias.size(), -1);
-    sum_dy_xhat.assign(bias.size(), -1);
+    sum_dy.assign(2 * bias.size(), -1);
     sum_dy_x.assign(weight.size(), -1);
-    d_weight.assign(weight.size(), -1);
-    d_bias.assign(bias.size(), -1);
+    gradients.assign(weight.size() + bias.size(), -1);
   }
 
   // `count` values in [-limit, limit].
@@ -55,33 +53,54 @@ struct ConvCase {
             argmax_place.data(),
             {d_out.data(), rows, shape.out_features()}};
   }
-  ops::ConvTile tile(tensor::RowSource from) { return {from, pooled(), workspace}; }
-  ops::ConvBatchNormView batch_norm() const {
-    return {weight.data(), bias.data(), {mean.data(), inv_std.data(), scale.data(), mean_dy, mean_dy_xhat}};
+  // The first rows as a tile.
+  ops::TileView tiles() { return tiles(rows); }
+  ops::TileView tiles(index_t of) {
+    tile = {0, static_cast<std::int32_t>(of), static_cast<std::int32_t>(of), 0};
+    return {&tile, 1, of};
   }
-  ops::ConvTileSums sums() { return {patch_sums, sum_dy, sum_dy_xhat, sum_dy_x}; }
+  ops::ConvTiles conv_tiles(tensor::RowSource from) { return {tiles(), from, pooled(), workspace}; }
+  ops::ConvBatchNormView batch_norm() const {
+    return {weight.data(),
+            bias.data(),
+            {mean.data(), inv_std.data(), scale.data(), mean_dy.data(), mean_dy_xhat.data()}};
+  }
+  ops::ConvTileSums sums() { return {patch_sums, sum_dy, sum_dy_x}; }
 
   void forward(device::Context& context) { forward(context, source()); }
   void forward(device::Context& context, tensor::RowSource from) {
-    ops::fused_conv_forward(context, shape, from, {weight.data(), bias.data(), {scale.data(), shift.data()}},
+    ops::fused_conv_forward(context, shape, tiles(), from,
+                            {weight.data(), bias.data(), {scale.data(), shift.data()}},
                             {{out.data(), rows, shape.out_features()}, argmax_place.data()});
   }
   void backward(device::Context& context) { backward(context, source()); }
   void backward(device::Context& context, tensor::RowSource from) {
-    ops::fused_conv_backward(context, shape, tile(from), d_weight.data(), d_bias.data());
+    ops::fused_conv_backward(context, shape, conv_tiles(from),
+                             {gradients.data(), 1, static_cast<index_t>(gradients.size())});
   }
   void compute_moments(device::Context& context) { compute_moments(context, source()); }
   void compute_moments(device::Context& context, tensor::RowSource from) {
-    ops::conv_patch_sums(context, shape, from, workspace, patch_sums);
-    ops::conv_moments(context, shape, patch_sums, {weight.data(), bias.data()}, moments);
+    ops::conv_patch_sums(context, shape, tiles(from.rows), from, workspace, patch_sums);
+    ops::conv_moments(context, shape, tiles(from.rows), patch_sums, {weight.data(), bias.data()}, moments);
   }
   void backward_sums(device::Context& context) { backward_sums(context, source()); }
   void backward_sums(device::Context& context, tensor::RowSource from) {
-    ops::fused_conv_bn_backward_sums(context, shape, tile(from), batch_norm(), sums());
+    ops::fused_conv_bn_backward_sums(context, shape, conv_tiles(from), batch_norm(), sums());
   }
   void bn_backward(device::Context& context) {
-    ops::fused_conv_bn_backward(context, shape, batch_norm(), sums(), d_weight.data());
+    ops::fused_conv_bn_backward(context, shape, tiles(), batch_norm(), sums(),
+                                {gradients.data(), 1, static_cast<index_t>(weight.size())});
   }
+
+  Floats d_weight() const {
+    return {gradients.begin(), gradients.begin() + static_cast<std::ptrdiff_t>(weight.size())};
+  }
+  Floats d_bias() const {
+    return {gradients.begin() + static_cast<std::ptrdiff_t>(weight.size()), gradients.end()};
+  }
+  // The halves of sum_dy.
+  std::vector<double> of_dy() const { return half(0); }
+  std::vector<double> of_dy_xhat() const { return half(1); }
 
   reference::ConvSizes sizes() const {
     return {
@@ -107,8 +126,15 @@ struct ConvCase {
   std::vector<double> patch_sums;
   std::vector<ops::Moments> moments;
   std::vector<double> mean, inv_std, mean_dy, mean_dy_xhat;  // set by the test
-  std::vector<double> sum_dy, sum_dy_xhat, sum_dy_x;
-  Floats d_weight, d_bias;
+  std::vector<double> sum_dy, sum_dy_x;
+  Floats gradients;  // of weight and bias
+  ops::Tile tile{};
+
+ private:
+  std::vector<double> half(std::ptrdiff_t number) const {
+    const auto channels = static_cast<std::ptrdiff_t>(bias.size());
+    return {sum_dy.begin() + number * channels, sum_dy.begin() + (number + 1) * channels};
+  }
 };
 
 }  // namespace switchyard::testing

@@ -49,8 +49,9 @@ Result measure(comm::Resources resources, index_t rows_per_pair) {
   const int ranks = communicator.size();
   const Workload w = make_workload(rows_per_pair, ranks);
   const moe::Placement placement = moe::Placement::make(moe::PlacementRule::block, ranks, ranks);
+  const tensor::ConstMatrix samples(w.samples.data(), w.routing.samples, row_floats);
   moe::Exchange exchange(data_plane, {row_floats, 0});
-  moe::DispatchPlan plan;
+  moe::DispatchPlan plan(placement, communicator.rank(), context.memory());
 
   const index_t off_rank = rows_per_pair * (ranks - 1);
   Vector<index_t> counts(ranks, rows_per_pair);
@@ -64,13 +65,11 @@ Result measure(comm::Resources resources, index_t rows_per_pair) {
   Result result;
   constexpr int warm = 5;
   for (int i = 0; i < 45; ++i) {
-    context.workspace().reset();
+    context.reset_workspaces();
     communicator.barrier();
-    const double planned = seconds_of([&] { plan.build(resources, placement, w.routing); });
+    const double planned = seconds_of([&] { plan.build(resources, w.routing, {.samples = samples}); });
     communicator.barrier();
-    const double dispatched = seconds_of([&] {
-      exchange.dispatch(context, plan, tensor::ConstMatrix(w.samples.data(), w.routing.samples, row_floats), 1);
-    });
+    const double dispatched = seconds_of([&] { exchange.dispatch(context, plan, samples); });
     const double gathered = seconds_of([&] {
       ops::gather_rows(context, exchange.input(), tensor::Matrix(side_by_side.data(), arriving, row_floats));
     });
@@ -95,7 +94,7 @@ Result measure(comm::Resources resources, index_t rows_per_pair) {
 }  // namespace
 
 int bench_exchange(Runtime& runtime, Arguments) {
-  runtime.start_device({.threads = 1});
+  runtime.start_device({.device = run::DeviceChoice::cpu, .threads = 1});  // rows of the host
   if (runtime.communicator().size() == 1) {
     std::cout << "bench exchange measures rows between ranks; try mpirun -n 2 switchyard bench exchange\n";
     return 0;

@@ -46,7 +46,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                     std::vector{compared_argument("--split", train::name(split))});
   const checkpoint::Reader reader(communicator, file);
   const run::Config config = run::without_own_scales(reader, stored_config(runtime, reader, file, line));
-  runtime.start_device(config.run);
+  runtime.start_device(config.run, config.comm.data_plane);
   const comm::Resources resources = runtime.resources(config.moe.replicas);
   data::Dataset dataset = runtime.read_data(config, data::Purpose::prediction);
   std::optional<train::BatchLoader> loader;
@@ -67,7 +67,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
     const model::Task task = run::fit_to_checkpoint(reader, dataset);
     loader.emplace(config.train, config.run.seed, dataset, resources);
     model = model::make_model(run::model_options(config), task, resources);
-    run::load_arrays(reader, *model, nullptr);
+    run::load_arrays(reader, runtime.resources().context, *model, nullptr);
     model->values_changed();
   });
   // This command just ends at a signal, so there is always a value.

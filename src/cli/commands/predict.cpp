@@ -225,7 +225,7 @@ int predict(Runtime& runtime, Arguments arguments) {
                                 compared_argument("--outputs", options.with_outputs ? "yes" : "no")});
   const checkpoint::Reader reader(communicator, file);
   const run::Config config = run::without_own_scales(reader, stored_config(runtime, reader, file, line));
-  runtime.start_device(config.run);
+  runtime.start_device(config.run, config.comm.data_plane);
   const comm::Resources resources = runtime.resources(config.moe.replicas);
   data::Dataset dataset = runtime.read_data(config, data::Purpose::prediction);
   std::optional<train::BatchLoader> loader;
@@ -244,7 +244,7 @@ int predict(Runtime& runtime, Arguments arguments) {
     task = run::fit_to_checkpoint(reader, dataset);
     loader.emplace(config.train, config.run.seed, dataset, resources);
     model = model::make_model(run::model_options(config), task, resources);
-    run::load_arrays(reader, *model, nullptr);
+    run::load_arrays(reader, runtime.resources().context, *model, nullptr);
     model->values_changed();
   });
   const train::SplitPredictions said =

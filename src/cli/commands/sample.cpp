@@ -232,7 +232,7 @@ int sample(Runtime& runtime, Arguments arguments) {
   const checkpoint::Reader reader(communicator, file);
   const run::Config config = stored_config(runtime, reader, file, line);
   comm::agree(communicator, [&] { expect_text(config); });
-  runtime.start_device(config.run);
+  runtime.start_device(config.run, config.comm.data_plane);
   data::TokenText text;
   std::unique_ptr<model::TokenModel> model;
   const index_t window = run::data_options(config).window;
@@ -242,7 +242,7 @@ int sample(Runtime& runtime, Arguments arguments) {
     options.text.end = text.end_of_document();
     const model::Task task{.sample = {1, 1, window}, .classes = text.size(), .groups = 1, .window = window};
     model = model::make_token_model(run::model_options(config), task, runtime.resources());
-    run::load_arrays(reader, *model, nullptr);
+    run::load_arrays(reader, runtime.resources().context, *model, nullptr);
     model->values_changed();
   });
   Sampler(runtime, *model, window, text, options).sample_all();

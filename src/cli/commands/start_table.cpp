@@ -158,6 +158,7 @@ Rows layout_rows(const Runtime& runtime, const moe::Placement& placement, Mixtur
   if (ranks > 16) hosted += " ...";
   Rows rows = {{"ranks", fmt::format("{} on {} node(s)", ranks, runtime.nodes().nodes)},
                {"threads", fmt::format("{} per rank", runtime.threads())}};
+  if (!runtime.data_plane_text().empty()) rows.emplace_back("data plane", runtime.data_plane_text());
   if (has == Mixtures::none) return rows;
   rows.emplace_back("experts per rank", hosted);
   if (placement.replicas() > 1)
@@ -252,7 +253,8 @@ void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const
        layout_rows(runtime, placement, model::has_mixture(config.model) ? Mixtures::some : Mixtures::none)});
   table.sections.push_back({"training", training_rows(prepared, loop)});
   table.sections.push_back({"machine",
-                            {{"device", fmt::format("cpu: {}, {} cores", machine.cpu_model, machine.cores)},
+                            {{"device", runtime.device_text()},
+                             {"processor", fmt::format("{}, {} cores", machine.cpu_model, machine.cores)},
                              {"instructions", machine.amx_bf16      ? "AVX-512, AMX bf16"
                                               : machine.avx512_bf16 ? "AVX-512, AVX-512 bf16 (no AMX)"
                                               : machine.avx512f     ? "AVX-512"

@@ -62,10 +62,11 @@ int study(Runtime& runtime, Arguments arguments) {
     return newest;
   });
   comm::expect_same(world, ErrorKind::config, things);
-  runtime.start_device(first.run);
+  runtime.start_device(first.run, first.comm.data_plane);
   const run::Outcome outcome = study::run_study(
       spec, {.world = &world,
              .device = [&](const run::Options& run) -> device::Context& { return runtime.adjust_device(run); },
+             .make_plane = [&](comm::Communicator& group) { return runtime.make_plane(group); },
              .threads = runtime.threads(),
              .most_held_bytes = runtime.most_held_bytes(),
              .warnings = runtime.warnings(),

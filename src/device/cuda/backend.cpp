@@ -10,13 +10,13 @@ namespace switchyard::device {
 
 CudaDevices cuda_devices() {
   CudaDevices found;
+  (void)cudaDriverGetVersion(&found.driver_version);
+  (void)cudaRuntimeGetVersion(&found.runtime_version);
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) {
     (void)cudaGetLastError();
-    int driver_version = 0;
-    const bool no_driver = cudaDriverGetVersion(&driver_version) == cudaSuccess && driver_version == 0;
-    found.why_none = no_driver ? "this machine has no CUDA driver" : cudaGetErrorString(status);
+    found.why_none = found.driver_version == 0 ? "this machine has no CUDA driver" : cudaGetErrorString(status);
   } else if (count == 0) {
     found.why_none = "the driver shows no device";
   }
@@ -51,38 +51,72 @@ void* allocate(std::size_t bytes) {
 
 void release(void* data) noexcept { log_failure(cudaFree(data), "cudaFree"); }
 
-void zero(void* data, std::size_t bytes) {
-  check(cudaMemset(data, 0, bytes), "cudaMemset");
-  // Our streams do not wait for the default stream, on which cudaMemset runs.
-  check(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+void* allocate_pinned(std::size_t bytes) {
+  void* data = nullptr;
+  const cudaError_t status = cudaMallocHost(&data, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    throw OutOfMemory(
+        fmt::format("cannot allocate {} bytes of pinned memory (the system refused); raise the limit on locked "
+                    "memory (ulimit -l), or use fewer ranks per host or a smaller batch",
+                    bytes));
+  }
+  check(status, "cudaMallocHost");
+  return data;
 }
 
-void copy(void* to, const void* from, std::size_t bytes, CopyDirection direction, void* stream) {
-  const auto cuda_stream = static_cast<cudaStream_t>(stream);
+void release_pinned(void* data) noexcept { log_failure(cudaFreeHost(data), "cudaFreeHost"); }
+
+namespace {
+
+cudaMemcpyKind kind_of(CopyDirection direction) {
   switch (direction) {
     case CopyDirection::to_device:
-      check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, cuda_stream),
-            "cudaMemcpyAsync to the device");
-      return synchronise(stream);
+      return cudaMemcpyHostToDevice;
     case CopyDirection::to_host:
-      check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, cuda_stream),
-            "cudaMemcpyAsync to the host");
-      return synchronise(stream);
+      return cudaMemcpyDeviceToHost;
     case CopyDirection::within_device:
-      return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, cuda_stream),
-                   "cudaMemcpyAsync within the device");
+      return cudaMemcpyDeviceToDevice;
   }
+  return cudaMemcpyDefault;
 }
 
-void* open_stream(int device_ordinal) {
+// Our streams do not wait for the default stream, in which blocking calls run.
+void wait_for_default_stream() { check(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize"); }
+
+}  // namespace
+
+void zero(void* data, std::size_t bytes) {
+  check(cudaMemset(data, 0, bytes), "cudaMemset");
+  wait_for_default_stream();
+}
+
+void copy_now(void* to, const void* from, std::size_t bytes, CopyDirection direction) {
+  check(cudaMemcpy(to, from, bytes, kind_of(direction)), "cudaMemcpy");
+  wait_for_default_stream();
+}
+
+void copy_async(void* to, const void* from, std::size_t bytes, CopyDirection direction, void* stream) {
+  check(cudaMemcpyAsync(to, from, bytes, kind_of(direction), static_cast<cudaStream_t>(stream)),
+        "cudaMemcpyAsync");
+}
+
+void zero_async(void* data, std::size_t bytes, void* stream) {
+  check(cudaMemsetAsync(data, 0, bytes, static_cast<cudaStream_t>(stream)), "cudaMemsetAsync");
+}
+
+void select_device(int ordinal) {
   const CudaDevices found = cuda_devices();
-  if (device_ordinal < 0 || device_ordinal >= found.count()) {
+  if (ordinal < 0 || ordinal >= found.count()) {
     throw CudaError(
         fmt::format("there is no CUDA device {} (this process sees {}{}{}); set run.device = cpu, or check "
                     "CUDA_VISIBLE_DEVICES and the driver",
-                    device_ordinal, found.count(), found.why_none.empty() ? "" : ": ", found.why_none));
+                    ordinal, found.count(), found.why_none.empty() ? "" : ": ", found.why_none));
   }
-  check(cudaSetDevice(device_ordinal), "cudaSetDevice");
+  check(cudaSetDevice(ordinal), "cudaSetDevice");
+}
+
+void* open_stream() {
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   return stream;
@@ -92,8 +126,33 @@ void close_stream(void* stream) noexcept {
   log_failure(cudaStreamDestroy(static_cast<cudaStream_t>(stream)), "cudaStreamDestroy");
 }
 
-void synchronise(void* stream) {
-  check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "cudaStreamSynchronize");
+void* open_event() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  return event;
+}
+
+void close_event(void* event) noexcept {
+  log_failure(cudaEventDestroy(static_cast<cudaEvent_t>(event)), "cudaEventDestroy");
+}
+
+void record(void* event, void* stream) {
+  check(cudaEventRecord(static_cast<cudaEvent_t>(event), static_cast<cudaStream_t>(stream)), "cudaEventRecord");
+}
+
+void wait_for(void* stream, void* event) {
+  check(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), static_cast<cudaEvent_t>(event), 0),
+        "cudaStreamWaitEvent");
+}
+
+bool is_over(void* event) {
+  const cudaError_t status = cudaEventQuery(static_cast<cudaEvent_t>(event));
+  if (status == cudaErrorNotReady) {
+    (void)cudaGetLastError();  // it is no failure, and would be reported as one later
+    return false;
+  }
+  check(status, "cudaEventQuery");
+  return true;
 }
 
 }  // namespace cuda

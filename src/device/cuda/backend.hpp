@@ -19,6 +19,8 @@ struct CudaDevice {
 struct CudaDevices {
   Vector<CudaDevice> devices;  // by ordinal
   std::string why_none;        // set if there are none: not built, no driver, none visible
+  int driver_version = 0;      // of CUDA that the driver speaks: 13000 is 13.0; 0: there is none
+  int runtime_version = 0;     // that this program was built with
   int count() const { return static_cast<int>(devices.size()); }
 };
 
@@ -29,22 +31,34 @@ namespace cuda {
 
 enum class CopyDirection { to_device, to_host, within_device };
 
-// Memory of the calling thread's current device. OutOfMemory with the sizes.
+// Memory of the calling thread's current device; and of the host, that it copies from and to while the host
+// goes on. OutOfMemory with the sizes.
 void* allocate(std::size_t bytes);
 void release(void* data) noexcept;
-// Done when it returns.
+void* allocate_pinned(std::size_t bytes);
+void release_pinned(void* data) noexcept;
+// Done when they return.
 void zero(void* data, std::size_t bytes);
+void copy_now(void* to, const void* from, std::size_t bytes, CopyDirection direction);
 
-// Ordered after the work that the stream already holds. to_host and to_device are done when they return;
-// within_device returns at once.
-void copy(void* to, const void* from, std::size_t bytes, CopyDirection direction, void* stream);
+// Ordered after the work that the stream already holds; returns at once. The host's side is pinned, or the copy
+// may be done when it returns.
+void copy_async(void* to, const void* from, std::size_t bytes, CopyDirection direction, void* stream);
+void zero_async(void* data, std::size_t bytes, void* stream);
 
-// Makes `device_ordinal` the calling thread's current device and returns a new stream of it. CudaError, with
-// the number of devices, if there is none of that ordinal.
-void* open_stream(int device_ordinal);
+// Makes `ordinal` the calling thread's current device. CudaError, with the number of devices, if there is none
+// of that ordinal.
+void select_device(int ordinal);
+
+// Of the current device.
+void* open_stream();
 void close_stream(void* stream) noexcept;
-// Waits for all work of the stream; CudaError if any of it failed.
-void synchronise(void* stream);
+void* open_event();
+void close_event(void* event) noexcept;
+void record(void* event, void* stream);
+void wait_for(void* stream, void* event);
+// CudaError if any of the work before it failed.
+bool is_over(void* event);
 
 }  // namespace cuda
 }  // namespace switchyard::device

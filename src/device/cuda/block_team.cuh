@@ -2,7 +2,7 @@
 //
 // Bits: the 32 lanes of a warp are the 32 lanes of team.hpp, and the xor-shuffles are its butterfly, so sums
 // and maxima equal SerialTeam's. Nothing here uses more of CUDA than threadIdx, blockDim, __syncthreads,
-// __syncwarp and the two shuffles, so that tests/support/simulated_gpu can run it with host threads.
+// __syncwarp and the two shuffles, which tests/simgpu/device_code.hpp gives to a compiler of the host.
 #pragma once
 
 #include <cstddef>

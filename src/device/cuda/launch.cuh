@@ -50,6 +50,7 @@ template <class Functor>
 void for_each(Context& context, index_t count, const Functor& f) {
   static_assert(std::is_trivially_copyable_v<Functor> && sizeof(Functor) <= largest_functor_bytes);
   if (count <= 0) return;
+  ++context.counters().launches;
   const index_t blocks = std::min((count + block_threads - 1) / block_threads, most_blocks);
   launch_kernel(run_elements<Functor>, {blocks, block_threads, 0, context.stream()}, f, count);
 }
@@ -59,6 +60,7 @@ template <class Functor>
 void for_each_row(Context& context, index_t rows, const Functor& f) {
   static_assert(std::is_trivially_copyable_v<Functor> && sizeof(Functor) <= largest_functor_bytes);
   if (rows <= 0) return;
+  ++context.counters().launches;
   const index_t scratch_bytes = (scratch_bytes_of(f) + 15) / 16 * 16;
   if (scratch_bytes <= warp_scratch_bytes) {
     const index_t blocks = std::min((rows + warps_per_block - 1) / warps_per_block, most_blocks);

@@ -36,9 +36,11 @@ void launch_kernel_with(const void* kernel, const LaunchShape& shape, void** arg
   config.blockDim = dim3(static_cast<unsigned>(shape.threads_per_block));
   config.dynamicSmemBytes = as_size(shape.shared_bytes);
   config.stream = static_cast<cudaStream_t>(shape.stream);
-  check(cudaLaunchKernelExC(&config, kernel, arguments),
-        fmt::format("cudaLaunchKernelExC with {} blocks of {} threads and {} bytes of shared memory",
-                    shape.blocks, shape.threads_per_block, shape.shared_bytes));
+  const cudaError_t status = cudaLaunchKernelExC(&config, kernel, arguments);
+  if (status == cudaSuccess) [[likely]]
+    return;
+  check(status, fmt::format("cudaLaunchKernelExC with {} blocks of {} threads and {} bytes of shared memory",
+                            shape.blocks, shape.threads_per_block, shape.shared_bytes));
 }
 
 }  // namespace switchyard::device::cuda

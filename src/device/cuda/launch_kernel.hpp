@@ -1,5 +1,4 @@
-// The one place that starts a kernel on a GPU. tests/support/simulated_gpu holds a file of this name that runs
-// kernels with host threads instead.
+// The one place that starts a kernel on a GPU, or on the simulated device of tests/simgpu.
 #pragma once
 
 #include <type_traits>
@@ -15,6 +14,9 @@ void launch_kernel_with(const void* kernel, const LaunchShape& shape, void** arg
 template <class... Parameters>
 void launch_kernel(void (*kernel)(Parameters...), const LaunchShape& shape,
                    std::type_identity_t<Parameters>... arguments) {
+#if defined(SY_SIMULATED_DEVICE)
+  simgpu::know_kernel(kernel);  // what its parameters are, which nvcc records
+#endif
   void* pointers[] = {&arguments...};
   launch_kernel_with(reinterpret_cast<const void*>(kernel), shape, pointers);
 }

@@ -17,13 +17,23 @@ namespace {
 
 }  // namespace
 
+// Without a context of a GPU there is none of its memory, streams and events.
 void* allocate(std::size_t) { not_built(); }
-void release(void*) noexcept {}  // nothing was allocated
+void release(void*) noexcept {}
+void* allocate_pinned(std::size_t) { not_built(); }
+void release_pinned(void*) noexcept {}
 void zero(void*, std::size_t) { not_built(); }
-void copy(void*, const void*, std::size_t, CopyDirection, void*) { not_built(); }
-void* open_stream(int) { not_built(); }
-void close_stream(void*) noexcept {}  // nothing was opened
-void synchronise(void*) { not_built(); }
+void copy_now(void*, const void*, std::size_t, CopyDirection) { not_built(); }
+void copy_async(void*, const void*, std::size_t, CopyDirection, void*) { not_built(); }
+void zero_async(void*, std::size_t, void*) { not_built(); }
+void select_device(int) { not_built(); }
+void* open_stream() { not_built(); }
+void close_stream(void*) noexcept {}
+void* open_event() { not_built(); }
+void close_event(void*) noexcept {}
+void record(void*, void*) { not_built(); }
+void wait_for(void*, void*) { not_built(); }
+bool is_over(void*) { not_built(); }
 
 }  // namespace cuda
 }  // namespace switchyard::device

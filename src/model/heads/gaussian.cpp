@@ -3,6 +3,7 @@
 
 #include "model/heads/distributions.hpp"
 #include "model/model.hpp"
+#include "ops/moe/slots.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -32,7 +33,7 @@ class Gaussian final : public Head {
     const moe::Routing& routing = output.routing;
     if (routing.slots > 1) return scores.losses;
     const Span<float> losses = context.workspace().allocate<float>(routing.samples);
-    for (index_t n = 0; n < routing.samples; ++n) losses[n] = scores.losses[n] + routing.log_weights(n, 0);
+    ops::add_log_weights(context, scores.losses, routing.log_weights, losses);
     return losses;
   }
 

@@ -18,8 +18,8 @@ class WeightedSum final : public Head {
       : Head(outputs), loss_(loss), value_(value) {}
 
   ops::GateMeasure measure() const override { return moe::measure_of(value_); }
-  std::int32_t class_of(const float* row) const override {
-    return loss_ == ops::SumLoss::logistic ? (row[0] > 0.0F ? 1 : 0) : Head::class_of(row);
+  ops::NamedClass names() const override {
+    return loss_ == ops::SumLoss::logistic ? ops::NamedClass::positive : ops::NamedClass::largest;
   }
 
   Scores forward(device::Context& context, const moe::LayerOutput& output, const nn::Batch& truth) override {

@@ -1,7 +1,5 @@
 // The balance loss of the Switch transformer (Fedus et al. 2021, equation 4).
-#include <algorithm>
 #include <memory>
-#include <numeric>
 
 #include "moe/regulariser.hpp"
 
@@ -15,44 +13,37 @@ namespace {
 // A shard's sums are load[E], which counts slots, and probability[E], over samples.
 class Balance final : public Regulariser {
  public:
-  explicit Balance(const Options& options)
-      : weight_(options.balance), experts_(options.experts), gradient_(options.experts) {}
+  explicit Balance(const Options& options) : weight_(options.balance), experts_(options.experts) {}
 
-  void measure(RoutedSamples& samples) override { routing_ = &samples.routing; }
+  void measure(RoutedSamples& samples) override {
+    routing_ = &samples.routing;
+    probabilities_ = samples.probabilities();
+  }
 
   index_t width() const override { return 2 * experts_; }
 
-  void add_shard(device::Context& context, IndexRange rows, Span<double> sums) const override {
-    const index_t slots = routing_->slots;
-    for (const std::int32_t expert : routing_->experts.subspan(rows.begin * slots, rows.size() * slots))
-      sums[expert] += 1.0;
-    ops::add_probabilities(context, routing_->scores.rows_from(rows), sums.last(experts_));
+  void add_shards(device::Context& context, const ops::TileSums& sums,
+                  ops::RowFigures& /*figures*/) const override {
+    ops::add_by_index(context, sums, routing_->experts, routing_->slots, experts_, {});
+    ops::add_columns(context, sums.from(experts_), probabilities_);
   }
 
   // d loss / d p_e of one sample, the same for every sample: weight * E * f_e / samples.
-  double complete(const BatchSums& of) override {
-    const Span<const double> load = of.own.first(experts_);
-    const Span<const double> probability = of.own.last(experts_);
-    const auto experts = static_cast<double>(experts_);
-    const double slots = std::accumulate(load.begin(), load.end(), 0.0);
-    const double samples = std::accumulate(probability.begin(), probability.end(), 0.0);
-    std::ranges::fill(gradient_, 0.0);
-    if (slots == 0.0 || samples == 0.0) return 0.0;
-    const double factor = weight_ * experts / (slots * static_cast<double>(of.samples));
-    for (index_t e = 0; e < experts_; ++e) gradient_[e] = factor * load[e];
-    const double sum = std::inner_product(load.begin(), load.end(), probability.begin(), 0.0);
-    return weight_ * experts * (sum / (slots * samples));
+  void complete(device::Context& context, const BatchSums& of) override {
+    gradient_ = context.workspace().allocate<double>(experts_);
+    ops::balance(context, of.own.first(experts_), of.own.last(experts_), of.samples, weight_,
+                 {of.loss, gradient_, of.share});
   }
 
-  void add_gradient(device::Workspace& workspace, RegulariserGradients& gradients) const override {
-    moe::add_gradient(workspace, gradients.probability, gradient_);
-  }
+  void add_gradient(RegulariserGradients& gradients) const override { gradients.probability = gradient_; }
 
  private:
   double weight_;
   index_t experts_;
-  Vector<double> gradient_;  // [E]
+  // Memory of the step.
   const Routing* routing_ = nullptr;
+  tensor::ConstMatrix probabilities_;
+  Span<double> gradient_;  // [E]
 };
 
 }  // namespace

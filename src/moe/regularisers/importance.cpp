@@ -1,27 +1,24 @@
 // The importance regulariser (Shazeer et al. 2017): the squared coefficient of variation of the experts' summed
 // gate weights.
 #include "moe/regulariser.hpp"
-#include "moe/regularisers/variation.hpp"
 
 namespace switchyard::moe {
 namespace {
 
 class Importance final : public Regulariser {
  public:
-  explicit Importance(const Options& options) : weight_(options.importance), gradient_(options.experts) {}
+  explicit Importance(const Options& options) : weight_(options.importance) {}
 
-  double complete(const BatchSums& of) override {
-    squared_variation_gradient(of.importance, weight_, gradient_);
-    return squared_variation(of.importance, weight_);
+  void complete(device::Context& context, const BatchSums& of) override {
+    gradient_ = context.workspace().allocate<double>(std::ssize(of.importance));
+    ops::squared_variation(context, of.importance, weight_, {of.loss, gradient_, of.share});
   }
 
-  void add_gradient(device::Workspace& workspace, RegulariserGradients& gradients) const override {
-    moe::add_gradient(workspace, gradients.importance, gradient_);
-  }
+  void add_gradient(RegulariserGradients& gradients) const override { gradients.importance = gradient_; }
 
  private:
   double weight_;
-  Vector<double> gradient_;  // [E]
+  Span<double> gradient_;  // [E], memory of the step
 };
 
 }  // namespace

@@ -1,47 +1,42 @@
 // The load regulariser (Shazeer et al. 2017): the squared coefficient of variation of the load that each expert
 // is expected to get under the gate's normal noise (ops/moe/load.hpp). Of training batches; 0 in evaluation.
 #include "moe/regulariser.hpp"
-#include "moe/regularisers/variation.hpp"
+#include "tensor/tensor.hpp"
 
 namespace switchyard::moe {
 namespace {
 
 class Load final : public Regulariser {
  public:
-  explicit Load(const Options& options)
-      : weight_(options.load), experts_(options.experts), gradient_(options.experts) {}
+  explicit Load(const Options& options) : weight_(options.load), experts_(options.experts) {}
 
   void measure(RoutedSamples& samples) override {
-    is_training_ = samples.pass.is_training();
-    if (is_training_) expected_load_ = samples.routing.expected_load();
+    chances_ = {};
+    if (!samples.pass.is_training()) return;
+    chances_ = tensor::allocate_matrix(samples.pass.workspace(), samples.routing.samples, experts_);
+    ops::expected_load(samples.pass.context, samples.routing.expected_load(), chances_);
   }
 
   index_t width() const override { return experts_; }
 
-  void add_shard(device::Context& context, IndexRange rows, Span<double> sums) const override {
-    if (!is_training_) return;
-    ops::ExpectedLoad shard = expected_load_;
-    shard.clean = shard.clean.rows_from(rows);
-    shard.noisy = shard.noisy.rows_from(rows);
-    shard.experts += rows.begin * shard.slots;
-    ops::add_expected_load(context, shard, sums);
+  void add_shards(device::Context& context, const ops::TileSums& sums,
+                  ops::RowFigures& /*figures*/) const override {
+    if (chances_.data != nullptr) ops::add_columns(context, sums, chances_);
   }
 
-  double complete(const BatchSums& of) override {
-    squared_variation_gradient(of.own, weight_, gradient_);
-    return squared_variation(of.own, weight_);
+  void complete(device::Context& context, const BatchSums& of) override {
+    gradient_ = context.workspace().allocate<double>(experts_);
+    ops::squared_variation(context, of.own, weight_, {of.loss, gradient_, of.share});
   }
 
-  void add_gradient(device::Workspace& workspace, RegulariserGradients& gradients) const override {
-    moe::add_gradient(workspace, gradients.load, gradient_);
-  }
+  void add_gradient(RegulariserGradients& gradients) const override { gradients.load = gradient_; }
 
  private:
   double weight_;
   index_t experts_;
-  Vector<double> gradient_;  // [E]
-  bool is_training_ = false;
-  ops::ExpectedLoad expected_load_;
+  // Memory of the step.
+  tensor::Matrix chances_;  // [N, E], of training batches
+  Span<double> gradient_;   // [E]
 };
 
 }  // namespace

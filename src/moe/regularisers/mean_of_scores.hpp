@@ -2,7 +2,6 @@
 #pragma once
 
 #include "moe/regulariser.hpp"
-#include "ops/reduce.hpp"
 
 namespace switchyard::moe {
 
@@ -18,22 +17,25 @@ class MeanOfScores final : public Regulariser {
 
   index_t width() const override { return 1; }
 
-  void add_shard(device::Context& context, IndexRange rows, Span<double> sums) const override {
-    ops::add_sum(context, of_samples_.subspan(rows.begin, rows.size()), sums[0]);
+  void add_shards(device::Context& /*context*/, const ops::TileSums& sums,
+                  ops::RowFigures& figures) const override {
+    figures.add(of_samples_, sums, 0);
   }
 
-  double complete(const BatchSums& of) override {
-    return weight_ * of.own[0] / static_cast<double>(of.samples);
+  void complete(device::Context& context, const BatchSums& of) override {
+    ops::mean_of_samples(context, of.own.data(), of.samples, weight_, {.loss = of.loss});
+    share_ = of.share;
   }
 
-  void add_gradient(device::Workspace& /*workspace*/, RegulariserGradients& gradients) const override {
-    gradients.*gradient_ += weight_;
+  void add_gradient(RegulariserGradients& gradients) const override {
+    gradients.*gradient_ += share_ * weight_;
   }
 
  private:
   double weight_;
   Figure figure_;
   Gradient gradient_;
+  double share_ = 1;
   Span<const double> of_samples_;  // [N]
 };
 

@@ -1,23 +1,18 @@
 #include "moe/regularisers/similarity.hpp"
 
 #include <algorithm>
+
 #include "base/contract.hpp"
+#include "device/copy.hpp"
 #include "device/thread_pool.hpp"
 #include "moe/regulariser.hpp"
 #include "ops/moe/pairwise.hpp"
-#include "ops/reduce.hpp"
+#include "ops/product.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::moe {
 namespace {
-
-// E (E - 1) B^2
-double other_pairs(index_t samples, index_t experts) {
-  const auto e = static_cast<double>(experts);
-  const auto b = static_cast<double>(samples);
-  return e * (e - 1.0) * b * b;
-}
 
 // The rows of all ranks, side by side.
 tensor::ConstMatrix gather(device::Context& context, const nn::BatchTiles& tiles, tensor::ConstMatrix mine) {
@@ -56,7 +51,8 @@ void Pairs::add(device::Context& context, IndexRange block, Span<float> memory,
     const tensor::Matrix distances(memory.data(), block.size(), count);
     ops::pairwise_distances(context, rows, part(first, count), first_row + block.begin - first,
                             {distances, sums(terms.distances)});
-    ops::matmul({.m = block.size(),
+    ops::matmul(context,
+                {.m = block.size(),
                  .n = experts,
                  .k = count,
                  .lda = count,
@@ -65,13 +61,8 @@ void Pairs::add(device::Context& context, IndexRange block, Span<float> memory,
                  .accumulate = first > 0},
                 distances.data, probabilities.row(first), terms.weighted_distances.row(block.begin));
   }
-  for (index_t n = block.begin; n < block.end; ++n) {
-    const float* const p = probabilities.row(first_row + n);
-    const float* const v = terms.weighted_distances.row(n);
-    double sum = 0;
-    for (index_t e = 0; e < experts; ++e) sum += static_cast<double>(p[e]) * static_cast<double>(v[e]);
-    terms.same_expert[n] = sum;
-  }
+  ops::products_of_rows(context, probabilities.rows_from(first_row + block.begin, block.size()),
+                        terms.weighted_distances.rows_from(block), sums(terms.same_expert));
 }
 
 // Of training batches; 0 in evaluation.
@@ -92,51 +83,35 @@ class Similarity final : public Regulariser {
 
   index_t width() const override { return 2; }
 
-  void add_shard(device::Context& context, IndexRange rows, Span<double> sums) const override {
-    if (terms_.distances.empty()) return;
-    ops::add_sum(context, terms_.distances.subspan(rows.begin, rows.size()), sums[0]);
-    ops::add_sum(context, terms_.same_expert.subspan(rows.begin, rows.size()), sums[1]);
+  void add_shards(device::Context& /*context*/, const ops::TileSums& sums,
+                  ops::RowFigures& figures) const override {
+    figures.add(terms_.distances, sums, 0);
+    figures.add(terms_.same_expert, sums, 1);
   }
 
-  double complete(const BatchSums& of) override {
-    const SimilaritySums sums{of.own[0], of.own[1]};
-    slope_ = similarity_slope(weights_, sums, of.samples, experts_);
-    return similarity_loss(weights_, sums, of.samples, experts_);
+  void complete(device::Context& context, const BatchSums& of) override {
+    slope_ = context.workspace().allocate<double>(1);
+    ops::similarity(context, of.own, {of.samples, experts_}, weights_, {of.loss, slope_, of.share});
   }
 
-  void add_gradient(device::Workspace& /*workspace*/, RegulariserGradients& gradients) const override {
+  void add_gradient(RegulariserGradients& gradients) const override {
     gradients.sample_probability = terms_.weighted_distances;
-    gradients.sample_scale = slope_;
+    gradients.sample_scale = slope_.data();
   }
 
  private:
-  SimilarityWeights weights_;
+  ops::SimilarityWeights weights_;
   index_t layer_;
   index_t experts_;
   SimilarityPairs pairs_;
   SimilarityTerms terms_;
-  double slope_ = 0;
+  Span<double> slope_;  // memory of the step
 };
 
 }  // namespace
 
-SimilarityWeights similarity_weights(const Options& options) {
+ops::SimilarityWeights similarity_weights(const Options& options) {
   return {options.similarity, options.similarity_same, options.similarity_different};
-}
-
-double similarity_loss(const SimilarityWeights& weights, const SimilaritySums& sums, index_t samples,
-                       index_t experts) {
-  if (sums.distance == 0.0) return 0.0;
-  return weights.scaled * sums.same_expert / sums.distance +
-         weights.same * sums.same_expert / static_cast<double>(experts) -
-         weights.different * (sums.distance - sums.same_expert) / other_pairs(samples, experts);
-}
-
-double similarity_slope(const SimilarityWeights& weights, const SimilaritySums& sums, index_t samples,
-                        index_t experts) {
-  if (sums.distance == 0.0) return 0.0;
-  return 2.0 * (weights.scaled / sums.distance + weights.same / static_cast<double>(experts) +
-                weights.different / other_pairs(samples, experts));
 }
 
 SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::BatchTiles& tiles,
@@ -154,7 +129,7 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
 
   const SimilarityTerms terms{tensor::allocate_matrix(workspace, rows, scores.cols),
                               workspace.allocate<double>(rows), workspace.allocate<double>(rows)};
-  std::ranges::fill(terms.distances, 0.0);
+  device::zero_on_device<double>(context, terms.distances);
   blocks_.clear();
   for (index_t tile = 0; tile < tiles.local_count(); ++tile) {
     const IndexRange shard = tiles.rows(tile);
@@ -162,17 +137,23 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
       blocks_.push_back({first, std::min(first + row_block, shard.end)});
     }
   }
-  // A run of blocks shares the memory of one.
+  // A run of blocks shares the memory of one. A GPU has one run: nothing is launched from tasks.
   const auto blocks = std::ssize(blocks_);
-  const index_t runs = std::min<index_t>(blocks, context.pool().size());
+  const bool on_gpu = context.device() == device::DeviceKind::cuda;
+  const index_t runs = std::min<index_t>(blocks, on_gpu ? 1 : context.pool().size());
   constexpr index_t block_size = row_block * column_block;
   const Span<float> memory = workspace.allocate<float>(runs * block_size);
-  context.pool().parallel_for(runs, [&](index_t run) {
+  const auto add_run = [&](index_t run) {
     const IndexRange mine_of_run = partition(blocks, runs, run);
     for (index_t b = mine_of_run.begin; b < mine_of_run.end; ++b) {
       pairs.add(context, blocks_[b], memory.subspan(run * block_size, block_size), terms);
     }
-  });
+  };
+  if (on_gpu) {
+    for (index_t run = 0; run < runs; ++run) add_run(run);
+  } else {
+    context.pool().parallel_for(runs, add_run);
+  }
   return terms;
 }
 

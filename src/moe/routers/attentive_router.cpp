@@ -15,9 +15,9 @@ class AttentiveRouter final : public Router {
   explicit AttentiveRouter(const RouterSetup& setup) : Router(setup) {}
 
   Routing route(const nn::Pass& pass) override {
-    Routing routing = allocate_routing(pass, slots());
+    Routing routing = allocate_routing(pass, options());
     network()->forward(pass);
-    take_all(routing);
+    take_all(pass.context, routing);
     return routing;
   }
 

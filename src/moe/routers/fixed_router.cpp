@@ -2,6 +2,7 @@
 // none has one (reference V6).
 #include "config/require.hpp"
 #include "moe/routers/steps.hpp"
+#include "ops/moe/slots.hpp"
 
 namespace switchyard::moe {
 namespace {
@@ -11,9 +12,9 @@ class FixedRouter final : public Router {
   explicit FixedRouter(const RouterSetup& setup) : Router(setup) {}
 
   Routing route(const nn::Pass& pass) override {
-    Routing routing = allocate_routing(pass, slots());
-    take_all(routing);
-    weigh_fully(routing);
+    Routing routing = allocate_routing(pass, options());
+    take_all(pass.context, routing);
+    ops::weigh_fully(pass.context, routing.weights, routing.log_weights);
     return routing;
   }
 };

@@ -7,8 +7,10 @@
 #include "base/contract.hpp"
 #include "base/error.hpp"
 #include "config/require.hpp"
+#include "device/transfer.hpp"
 #include "moe/routers/partition.hpp"
 #include "moe/routers/steps.hpp"
+#include "ops/moe/slots.hpp"
 
 namespace switchyard::moe {
 namespace {
@@ -35,20 +37,22 @@ Vector<std::int32_t> expert_of_label(const Options& moe, index_t classes) {
 class LabelRouter final : public Router {
  public:
   explicit LabelRouter(const RouterSetup& setup)
-      : Router(setup), expert_of_label_(expert_of_label(options(), options().classes)) {}
+      : Router(setup),
+        expert_of_label_(device::make_table<std::int32_t>(setup.network_options.memory,
+                                                          expert_of_label(options(), options().classes))) {}
 
   Routing route(const nn::Pass& pass) override {
-    Routing routing = allocate_routing(pass, slots());
+    Routing routing = allocate_routing(pass, options());
     const Span<const std::int32_t> labels = pass.batch.labels;
     SY_EXPECTS(labels.size() == routing.experts.size(), "{} labels for {} samples", labels.size(),
                routing.experts.size());
-    for (std::size_t n = 0; n < routing.experts.size(); ++n) routing.experts[n] = expert_of_label_[labels[n]];
-    weigh_fully(routing);
+    ops::experts_by_label(pass.context, expert_of_label_.span(), labels, routing.experts);
+    ops::weigh_fully(pass.context, routing.weights, routing.log_weights);
     return routing;
   }
 
  private:
-  Vector<std::int32_t> expert_of_label_;
+  device::Buffer<std::int32_t> expert_of_label_;
 };
 
 void validate(const RouterRequest& request, bool chosen) {

@@ -13,8 +13,8 @@ class MostCertainRouter final : public Router {
   explicit MostCertainRouter(const RouterSetup& setup) : Router(setup) {}
 
   Routing route(const nn::Pass& pass) override {
-    Routing routing = allocate_routing(pass, slots());
-    take_all(routing);
+    Routing routing = allocate_routing(pass, options());
+    take_all(pass.context, routing);
     return routing;
   }
 

@@ -5,8 +5,8 @@
 #include "base/hash.hpp"
 #include "moe/routers/score_router.hpp"
 #include "moe/routers/steps.hpp"
-#include "moe/routing_statistics.hpp"
 #include "ops/moe/choice.hpp"
+#include "ops/moe/slots.hpp"
 #include "ops/rows.hpp"
 #include "tensor/tensor.hpp"
 
@@ -32,20 +32,20 @@ class ScoreRouter final : public Router {
         noise_seed_(noise_seed(setup)),
         noise_scale_(static_cast<float>(noise_scale(options()))),
         bias_name_(setup.name + "/choice/bias"),
-        bias_(options().bias_rate > 0 ? options().experts : 0),
-        no_bias_(options().experts) {}
+        has_bias_(options().bias_rate > 0),
+        bias_(options().experts, setup.network_options.memory) {}
 
   Routing route(const nn::Pass& pass) override {
-    Routing routing = allocate_routing(pass, slots());
+    Routing routing = allocate_routing(pass, options());
     allocate_weights(pass, options(), routing);
     routing.noise_deviation = noise_scale_;
-    if (options().top_k == 0) take_all(routing);
+    if (options().top_k == 0) take_all(pass.context, routing);
     const auto room_for = [&](bool wanted) {
       return wanted ? tensor::allocate_matrix(pass.workspace(), routing.samples, options().experts)
                     : tensor::Matrix();
     };
     const tensor::Matrix noisy = room_for(adds_noise(pass));
-    const bool by_shares = !bias_.empty() || options().groups > 0;
+    const bool by_shares = has_bias_ || options().groups > 0;
     const tensor::Matrix shares = room_for(by_shares && chooses(options()));
     const tensor::Matrix log_sigmoids = room_for(options().scores == GateScores::sigmoid);
     const auto with_scores = [&](tensor::ConstMatrix clean) {
@@ -77,26 +77,12 @@ class ScoreRouter final : public Router {
                        network()->begin_backward(pass));
   }
 
-  // b_e += rate * (s_e - mean of s), s_e = sign(mean load - load_e). Without the mean, which changes no choice,
-  // biases would rise together for ever where few experts have most of the load, and lose their digits.
-  void after_update(const RoutingStatistics& statistics) override {
-    if (bias_.empty() || network()->frozen()) return;
-    const index_t experts = options().experts;
-    std::int64_t total = 0;
-    for (index_t e = 0; e < experts; ++e) total += statistics.load(e);
-    const auto sign = [&](index_t e) {
-      const std::int64_t all = experts * statistics.load(e);
-      return (all < total ? 1 : 0) - (all > total ? 1 : 0);
-    };
-    double mean = 0;
-    for (index_t e = 0; e < experts; ++e) mean += sign(e);
-    mean /= static_cast<double>(experts);
-    for (index_t e = 0; e < experts; ++e)
-      bias_[e] += static_cast<float>(options().bias_rate * (sign(e) - mean));
+  void after_update(device::Context& context, Span<const std::int64_t> loads) override {
+    if (has_bias_ && !network()->frozen()) ops::move_biases(context, loads, options().bias_rate, bias_.span());
   }
 
   std::vector<nn::NamedArray> state() override {
-    if (bias_.empty()) return {};
+    if (!has_bias_) return {};
     return {{bias_name_, {options().experts}, bias_.data(), true, nn::Role::router}};
   }
 
@@ -126,15 +112,15 @@ class ScoreRouter final : public Router {
   void choose_by(device::Context& context, tensor::ConstMatrix scores, tensor::Matrix shares) const {
     const bool of_sigmoids = options().scores == GateScores::sigmoid;
     ops::biased_shares(context, scores, of_sigmoids ? ops::WeightSum::one : ops::WeightSum::experts,
-                       bias_.empty() ? no_bias_ : bias_, shares);
+                       bias_.span(), shares);
     if (options().groups > 0) ops::keep_best_groups(context, {options().groups, options().top_groups}, shares);
   }
 
   std::uint64_t noise_seed_;
   float noise_scale_;
   std::string bias_name_;
-  Vector<float> bias_;     // [E]; empty: none
-  Vector<float> no_bias_;  // [E] zeros
+  bool has_bias_;
+  device::Buffer<float> bias_;  // [E], zeros where there is none
 };
 
 }  // namespace

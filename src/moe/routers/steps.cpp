@@ -1,13 +1,10 @@
 #include "moe/routers/steps.hpp"
 
-#include <algorithm>
-
+#include "ops/moe/slots.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::moe {
 namespace {
-
-void fill(tensor::Matrix m, float value) { std::fill_n(m.data, m.rows * m.cols, value); }
 
 ops::WeightSum weight_sum(const Options& options, index_t slots) {
   if (weighs_over_chosen(options)) return ops::WeightSum::slots;
@@ -17,12 +14,14 @@ ops::WeightSum weight_sum(const Options& options, index_t slots) {
 
 }  // namespace
 
-Routing allocate_routing(const nn::Pass& pass, index_t slots) {
+Routing allocate_routing(const nn::Pass& pass, const RouterOptions& options) {
   device::Workspace& workspace = pass.workspace();
+  const index_t slots = options.slots();
   const index_t rows = pass.tiles().local_rows();
   Routing routing;
   routing.samples = rows;
   routing.slots = slots;
+  routing.is_dense = slots == options.experts;
   routing.experts = workspace.allocate<std::int32_t>(rows * slots);
   routing.weights = tensor::allocate_matrix(workspace, rows, slots);
   routing.log_weights = tensor::allocate_matrix(workspace, rows, slots);
@@ -31,14 +30,9 @@ Routing allocate_routing(const nn::Pass& pass, index_t slots) {
   return routing;
 }
 
-void take_all(Routing& routing) {
-  for (index_t i = 0; i < std::ssize(routing.experts); ++i)
-    routing.experts[i] = static_cast<std::int32_t>(i % routing.slots);
-}
-
-void weigh_fully(Routing& routing) {
-  fill(routing.weights, 1.0F);
-  fill(routing.log_weights, 0.0F);
+void take_all(device::Context& context, Routing& routing) {
+  ops::take_all(context, routing.slots, routing.experts);
+  routing.in_order_of_experts = routing.is_dense;
 }
 
 void allocate_weights(const nn::Pass& pass, const Options& options, Routing& routing) {

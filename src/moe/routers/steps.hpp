@@ -7,11 +7,9 @@ namespace switchyard::moe {
 
 // N samples of K slots: the experts, the weights and their logarithms are the caller's to write; scores have no
 // columns.
-Routing allocate_routing(const nn::Pass& pass, index_t slots);
+Routing allocate_routing(const nn::Pass& pass, const RouterOptions& options);
 // Slot i holds expert i.
-void take_all(Routing& routing);
-// Where one expert answers, whatever its score.
-void weigh_fully(Routing& routing);
+void take_all(device::Context& context, Routing& routing);
 // What weights are divided by, and room for what weigh_by_scores adds: factors that are no weights, and
 // entropies.
 void allocate_weights(const nn::Pass& pass, const Options& options, Routing& routing);

@@ -14,15 +14,15 @@ class RowResults {
  public:
   // Where a kernel writes, on the context's device.
   T* places(device::Context& context, index_t count) {
-    if (count > device_.count() || context.device() != device_.device()) {
-      device_ = device::Buffer<T>(count, context.device());
-      if (context.device() != device::DeviceKind::cpu) host_ = device::Buffer<T>(count);
+    if (count > device_.count() || context.memory() != device_.memory()) {
+      device_ = device::Buffer<T>(count, context.memory());
+      if (context.memory() == device::MemoryKind::device) host_ = device::Buffer<T>(count);
     }
     return device_.data();
   }
   // The first `count` results, once the kernels launched before are done.
   Span<const T> read(device::Context& context, index_t count) {
-    if (context.device() == device::DeviceKind::cpu) return device_.span().first(count);
+    if (context.memory() != device::MemoryKind::device) return device_.span().first(count);
     device::copy_to_host<T>(context, device_.span().first(count), host_.span().first(count));
     return host_.span().first(count);
   }

@@ -1,28 +1,37 @@
 // Mean and variance of the channels of images whose channels lie side by side.
 #pragma once
 
+#include "ops/kernels/image_part.hpp"
 #include "ops/kernels/pack.hpp"
 #include "ops/pooled.hpp"
+#include "ops/tile_rows.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
 
-// of_rows[row][c], in two passes over a row, which the cache holds: its mean, and the squares around it. Four
-// sums each, so that an addition need not wait for the one before.
+// of_rows[row][c] of the samples among the rows taken, in two passes over a row, which the cache holds: its
+// mean, and the squares around it. Four sums each, so that an addition need not wait for the one before.
 struct RowMoments {
+  TileRows rows;
+  index_t parts;  // of an image
   index_t places;
   index_t channels;
   tensor::ConstMatrix z;
   Moments* of_rows;
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
+  SY_HD void operator()(const Team& team, index_t i) const {
+    const ImagePart part(i, parts);
+    const TileRows::Place at = rows.at(part.row);
+    if (!at.is_sample) return;
+    const index_t row = at.row;
     using P = Pack<pack_width<Team>>;
     constexpr index_t width = pack_floats<P>;
     constexpr auto lanes = static_cast<std::size_t>(width);
     const RowMoments k = *this;
-    team.for_each((channels + width - 1) / width, [=](index_t pack) SY_ALWAYS_INLINE {
-      const index_t c = pack * width;
+    const IndexRange packs = part.of((channels + width - 1) / width);
+    team.for_each(packs.size(), [=](index_t pack) SY_ALWAYS_INLINE {
+      const index_t c = (packs.begin + pack) * width;
       const index_t n = k.channels - c;
       const float* const from = k.z.row(row) + c;
       float lane[lanes], squares[lanes];
@@ -62,16 +71,20 @@ struct RowMoments {
   }
 };
 
+// Entry (tile, channel).
 struct MergeMoments {
+  TileView tiles;
   const Moments* of_rows;
-  index_t rows;
   index_t channels;
-  Moments* moments;
+  Moments* of_tiles;
 
-  SY_HD void operator()(index_t c) const {
+  SY_HD void operator()(index_t i) const {
+    const GridPlace place(i, channels);
+    const Tile tile = tiles[place.row];
+    const Moments* const first = of_rows + tile.first_row * channels + place.column;
     Moments all;
-    for (index_t row = 0; row < rows; ++row) all = merge(all, of_rows[row * channels + c]);
-    moments[c] = all;
+    for (index_t row = 0; row < tile.samples; ++row) all = merge(all, first[row * channels]);
+    of_tiles[i] = all;
   }
 };
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/host_device.hpp"
-#include "device/buffer.hpp"
+#include "device/context.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
@@ -12,12 +12,12 @@ inline index_t columns_of_block(device::DeviceKind device) {
   return device == device::DeviceKind::cuda ? 128 : 1024;
 }
 
-// sums[c] = sum over r < rows of term(r)(c) in float64, for the columns c of one block out of `cols`; scratch
+// store(c, sum over r < rows of term(r)(c)), in float64, for the columns c of one block out of `cols`; scratch
 // holds a double for each column of a block. A team gives one c to the same thread in every for_each, so that
 // no sync is needed on the way down the rows, and each column is added in row order.
-template <class Team, class Term>
-SY_HD void sum_block_of_columns(const Team& team, index_t rows, index_t cols, index_t block, index_t index,
-                                float* sums, const Term& term) {
+template <class Team, class Term, class Store>
+SY_HD void add_block_of_columns(const Team& team, index_t rows, index_t cols, index_t block, index_t index,
+                                const Term& term, const Store& store) {
   const index_t first = index * block;
   const index_t n = cols - first < block ? cols - first : block;
   double* const sum = team.template scratch<double>();
@@ -26,7 +26,15 @@ SY_HD void sum_block_of_columns(const Team& team, index_t rows, index_t cols, in
     const auto of_row = term(r);
     team.for_each(n, [&](index_t c) { sum[c] += of_row(first + c); });
   }
-  team.for_each(n, [&](index_t c) { sums[first + c] = static_cast<float>(sum[c]); });
+  team.for_each(n, [&](index_t c) { store(first + c, sum[c]); });
+}
+
+// The same to sums[c].
+template <class Team, class Term>
+SY_HD void sum_block_of_columns(const Team& team, index_t rows, index_t cols, index_t block, index_t index,
+                                float* sums, const Term& term) {
+  add_block_of_columns(team, rows, cols, block, index, term,
+                       [=](index_t c, double sum) { sums[c] = static_cast<float>(sum); });
 }
 
 }  // namespace switchyard::ops::kernels

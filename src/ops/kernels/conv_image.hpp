@@ -36,6 +36,7 @@ struct ConvGeometry {
 
   SY_HD index_t patch_size() const { return 9 * in_channels; }
   SY_HD index_t weight_count() const { return out_channels * patch_size(); }
+  SY_HD index_t patch_sums_count() const { return 2 + patch_size() * (1 + patch_size()); }
   // E of an image row begins here, O half_stride later.
   SY_HD index_t row_offset(index_t channel, index_t y) const {
     return (channel * height + y) * 2 * half_stride;

@@ -2,35 +2,44 @@
 // samples.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "ops/kernels/conv_image.hpp"
+#include "ops/kernels/many_rows.hpp"
+#include "ops/kernels/tile_chunks.hpp"
+#include "ops/tile_rows.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
 
-// Row r: out[r] and argmax_place[r] from images.row(r).
+// Row r of the tiles' rows: out[r] and argmax_place[r] from images.row(r).
 struct FusedConvForward {
   ConvGeometry g;
+  TileRows rows;
   tensor::RowSource images;
   ConvWeights weights;
   PooledResult result;
 
-  index_t scratch_bytes() const {
+  static index_t scratch_bytes(const ConvGeometry& g) {
     return (g.split_floats() + g.out_channels * (1 + g.patch_size())) * size_of<float>;
   }
+  index_t scratch_bytes() const { return scratch_bytes(g); }
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
+  SY_HD void operator()(const Team& team, index_t i) const {
     constexpr int width = pack_width<Team>;
     using P = Pack<width>;
+    const TileRows::Place at = rows.at(i);
+    if (!at.exists) return;
+    const index_t row = at.row;
     // Eight accumulators hide the latency of a fused multiply-add, and with sixteen inputs fill the 32
     // registers: two channels of one row of windows, or the last of an odd number of channels in two rows.
     constexpr index_t rows_per_item = width > 1 ? 2 : 1;
     float* const split = team.template scratch<float>();
     float* const folded = split + g.split_floats();
     split_image(team, g, images, row, 0.0F, split);
-    fold(team, folded);
+    fold(team, at.set, folded);
     team.sync();
     const index_t packs = (g.pooled_width + width - 1) / width;
     const index_t items = (g.pooled_height + rows_per_item - 1) / rows_per_item * packs;
@@ -57,16 +66,19 @@ struct FusedConvForward {
   // scale (w * x + b) + shift = (scale w) x + (scale b + shift), folded in float64 and rounded once.
   // Per channel: the bias, then the weights.
   template <class Team>
-  SY_HD void fold(const Team& team, float* folded) const {
+  SY_HD void fold(const Team& team, index_t set, float* folded) const {
     const index_t patch = g.patch_size();
-    const float* const scale = weights.affine.scale;
-    const float* const shift = weights.affine.shift;
+    const float* const weight = weights.weight.of(set);
+    const float* const bias = weights.bias.of(set);
+    const float* const scale = weights.affine.scale.of(set);
+    const float* const shift = weights.affine.shift.of(set);
     team.for_each(g.out_channels, [&](index_t c) SY_ALWAYS_INLINE {
       const double factor = scale != nullptr ? scale[c] : 1.0;
       const double offset = shift != nullptr ? shift[c] : 0.0;
       float* const to = folded + c * (1 + patch);
-      const float* const from = weights.weight + c * patch;
-      to[0] = static_cast<float>(factor * weights.bias[c] + offset);
+      const float* const from = weight + c * patch;
+      const float added = bias != nullptr ? bias[c] : 0.0F;
+      to[0] = static_cast<float>(factor * added + offset);
       for (index_t k = 0; k < patch; k += 9) {
         unrolled<9>([&](auto i) SY_ALWAYS_INLINE { to[1 + k + i] = static_cast<float>(factor * from[k + i]); });
       }
@@ -129,52 +141,95 @@ struct FusedConvForward {
 // across its rows, so that adding up the lanes costs little, and chunks are added in float64.
 inline constexpr index_t rows_per_chunk = 8;
 
-// Chunk i: partials[i] = sums over the chunk's rows and windows,
+// Bytes that a GPU gives to a team's sums: whatever the number of channels, two teams then share a
+// multiprocessor of sm_80 or later.
+inline constexpr index_t most_lane_bytes = 48 << 10;
+
+// Output channels whose sums a team keeps on a GPU.
+inline index_t channels_of_block(const ConvGeometry& g) {
+  const index_t bytes_of_channel = (g.patch_size() + 1) * pack_lanes * size_of<float>;
+  return std::min(g.out_channels, most_lane_bytes / bytes_of_channel);
+}
+
+// The same on a device. A CPU takes all, since an image is split anew for each group.
+inline index_t channels_at_once(const device::Context& context, const ConvGeometry& g) {
+  return wants_many_rows(context) ? channels_of_block(g) : g.out_channels;
+}
+
+// Chunk i of the tiles: partials[i] = sums over the chunk's rows and windows,
 //   [weight_count]  dy * (x - pivot), x the pixel under the weight when the window's maximum is computed
 //   [out_channels]  dy
 // where dy = d_out where out > 0, else 0. Lane l adds the windows with X mod 16 = l by rows, then Y, then X.
+//
+// A row of the launch is a group of output channels of a chunk, whose sums are its own.
 struct PatchGradients {
   ConvGeometry g;
+  TileChunks chunks;
   tensor::RowSource images;
-  const double* pivot;  // null: 0
+  const double* patch_sums;  // of each tile, with the pivot; null: 0
   PooledGradient pooled;
   float* partials;
+  index_t group;  // output channels
 
   SY_HD index_t sum_count() const { return g.weight_count() + g.out_channels; }
-  index_t scratch_bytes() const { return (g.split_floats() + sum_count() * pack_lanes) * size_of<float>; }
+  SY_HD index_t groups() const { return (g.out_channels + group - 1) / group; }
+  index_t rows() const { return chunks.count() * groups(); }
+  static index_t scratch_bytes(const ConvGeometry& g, index_t group) {
+    return (g.split_floats() + group * (g.patch_size() + 1) * pack_lanes) * size_of<float>;
+  }
+  index_t scratch_bytes() const { return scratch_bytes(g, group); }
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t chunk) const {
+  SY_HD void operator()(const Team& team, index_t i) const {
     constexpr int width = pack_width<Team>;
     constexpr index_t parts = pack_lanes / width;
+    const GridPlace place(i, groups());
+    const TileChunks::Chunk chunk = chunks.at(place.row);
+    if (chunk.empty()) return;
     float* const split = team.template scratch<float>();
     float* const lanes = split + g.split_floats();
-    const float pivot_value = pivot != nullptr ? static_cast<float>(*pivot) : 0.0F;
-    team.for_each(sum_count() * pack_lanes, [&](index_t i) { lanes[i] = 0; });
-    const index_t end = (chunk + 1) * rows_per_chunk < images.rows ? (chunk + 1) * rows_per_chunk : images.rows;
-    for (index_t row = chunk * rows_per_chunk; row < end; ++row) {
-      split_image(team, g, images, row, pivot_value, split);
+    const float pivot =
+        patch_sums != nullptr ? static_cast<float>(patch_sums[chunk.tile * g.patch_sums_count() + 1]) : 0.0F;
+    const Channels of = channels(place.column);
+    const index_t weights = of.count * g.patch_size();
+    team.for_each((weights + of.count) * pack_lanes, [&](index_t l) { lanes[l] = 0; });
+    for (index_t row = chunk.begin; row < chunk.end; ++row) {
+      split_image(team, g, images, row, pivot, split);
       team.sync();
-      team.for_each(g.out_channels * g.in_channels * parts, [&](index_t item) SY_ALWAYS_INLINE {
+      team.for_each(of.count * g.in_channels * parts, [&](index_t item) SY_ALWAYS_INLINE {
         const PatchGradients k = *this;  // a copy stays in registers: no store can change it
         const index_t pair = item / parts;
-        k.template add_row<Pack<width>>(split, row, pair / g.in_channels, pair % g.in_channels,
+        k.template add_row<Pack<width>>(split, row, of, pair / g.in_channels, pair % g.in_channels,
                                         (item % parts) * width, lanes);
       });
       team.sync();  // the next row overwrites the image
     }
-    team.for_each(sum_count(),
-                  [&](index_t i) { partials[chunk * sum_count() + i] = lane_sum(lanes + i * pack_lanes); });
+    float* const to = partials + place.row * sum_count();
+    team.for_each(weights,
+                  [&](index_t k) { to[of.first * g.patch_size() + k] = lane_sum(lanes + k * pack_lanes); });
+    team.for_each(of.count, [&](index_t c) {
+      to[g.weight_count() + of.first + c] = lane_sum(lanes + (weights + c) * pack_lanes);
+    });
   }
 
  private:
-  // One row's part of the nine sums of (out channel c, in channel), lanes from `lane` on; and of channel c's
-  // dy.
+  struct Channels {
+    index_t first, count;
+  };
+  SY_HD Channels channels(index_t number) const {
+    const index_t first = number * group;
+    const index_t left = g.out_channels - first;
+    return {first, left < group ? left : group};
+  }
+
+  // One row's part of the nine sums of (output channel `index` of the group, in channel), lanes from `lane` on;
+  // and of that channel's dy.
   template <class P>
-  SY_ALWAYS_INLINE SY_HD void add_row(const float* split, index_t row, index_t c, index_t channel, index_t lane,
-                                      float* lanes) const {
-    float* const weight_lanes = lanes + (c * g.in_channels + channel) * 9 * pack_lanes + lane;
-    float* const bias_lanes = lanes + (g.weight_count() + c) * pack_lanes + lane;
+  SY_ALWAYS_INLINE SY_HD void add_row(const float* split, index_t row, Channels of, index_t index,
+                                      index_t channel, index_t lane, float* lanes) const {
+    const index_t c = of.first + index;
+    float* const weight_lanes = lanes + (index * g.in_channels + channel) * 9 * pack_lanes + lane;
+    float* const bias_lanes = lanes + (of.count * g.patch_size() + index) * pack_lanes + lane;
     P sum[9];
     unrolled<9>([&](auto k) SY_ALWAYS_INLINE { sum[k] = P::load(weight_lanes + k * pack_lanes); });
     const P zero = P::broadcast(0);

@@ -4,25 +4,30 @@
 
 #include <cstdint>
 
+#include "ops/kernels/image_part.hpp"
 #include "ops/kernels/pack.hpp"
 #include "ops/norm_pool.hpp"
 
 namespace switchyard::ops::kernels {
 
-// Image `row` from the one order to the other.
+// An image from the one order to the other.
 struct ReorderImage {
   tensor::RowSource images;
+  index_t parts;  // of an image
   ImageSizes sizes;
   ImageOrder to;
   tensor::Matrix out;
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const from = images.row(row);
-    float* const image = out.row(row);
+  SY_HD void operator()(const Team& team, index_t i) const {
+    const ImagePart part(i, parts);
+    const float* const from = images.row(part.row);
+    float* const image = out.row(part.row);
     const bool last = to == ImageOrder::channels_last;
+    const IndexRange places = part.of(sizes.places);
     const ReorderImage k = *this;
-    team.for_each(sizes.places, [=](index_t p) {
+    team.for_each(places.size(), [=](index_t item) {
+      const index_t p = places.begin + item;
       for (index_t c = 0; c < k.sizes.channels; ++c) {
         const index_t first_order = c * k.sizes.places + p;
         const index_t last_order = p * k.sizes.channels + c;
@@ -93,32 +98,41 @@ struct NormPoolGeometry {
   }
 };
 
-// Row r: out[r] and argmax_place[r] from z[r].
+// Row r of those taken: out[r] and argmax_place[r] from z[r].
 struct NormPoolForward {
   NormPoolGeometry g;
+  TileRows rows;
+  index_t parts;  // of an image
   tensor::ConstMatrix z;
   Affine norm;
   PooledResult result;
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
+  SY_HD void operator()(const Team& team, index_t i) const {
     using P = Pack<pack_width<Team>>;
+    const ImagePart part(i, parts);
+    const TileRows::Place at = rows.at(part.row);
+    if (!at.exists) return;
+    const float* const scale = norm.scale.of(at.set);
+    const float* const shift = norm.shift.of(at.set);
     const index_t packs = g.packs<P>();
-    team.for_each(g.out_height * packs, [=, this](index_t item) SY_ALWAYS_INLINE {
+    const IndexRange items = part.of(g.out_height * packs);
+    team.for_each(items.size(), [=, this](index_t item) SY_ALWAYS_INLINE {
       const NormPoolForward k = *this;  // a copy stays in registers: no store can change it
-      const GridPlace place(item, packs);
-      k.template row_of_windows<P>(row, place.row, place.column * pack_floats<P>);
+      const GridPlace place(items.begin + item, packs);
+      k.template row_of_windows<P>(at.row, place.row, place.column * pack_floats<P>, scale, shift);
     });
   }
 
  private:
   template <class P>
-  SY_ALWAYS_INLINE SY_HD void row_of_windows(index_t row, index_t y, index_t c) const {
+  SY_ALWAYS_INLINE SY_HD void row_of_windows(index_t row, index_t y, index_t c, const float* scale,
+                                             const float* shift) const {
     const index_t n = g.channels - c;
-    const bool affine = norm.scale != nullptr;
+    const bool affine = scale != nullptr;
     const P zero = P::broadcast(0);
-    const P a = affine ? P::load_first(norm.scale + c, n) : zero;
-    const P b = affine ? P::load_first(norm.shift + c, n) : zero;
+    const P a = affine ? P::load_first(scale + c, n) : zero;
+    const P b = affine ? P::load_first(shift + c, n) : zero;
     const float* const in = z.row(row);
     const auto value = [&](index_t py, index_t px) SY_ALWAYS_INLINE {
       const P v = P::load_first(in + g.place(py, px, c), n);
@@ -182,26 +196,33 @@ struct WindowGradient {
 // of_rows[row] = sums over the row's windows of dy [channels] and of dy (z - mean) [channels].
 struct NormPoolBackwardSums {
   WindowGradient gradient;
+  TileRows rows;
+  index_t parts;  // of an image
   tensor::ConstMatrix z;
-  const double* mean;
+  OfSets<const double> mean;
   double* of_rows;
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
+  SY_HD void operator()(const Team& team, index_t i) const {
     using P = Pack<pack_width<Team>>;
-    team.for_each(gradient.g.packs<P>(), [=, this](index_t pack) SY_ALWAYS_INLINE {
+    const ImagePart part(i, parts);
+    const TileRows::Place at = rows.at(part.row);
+    if (!at.is_sample) return;
+    const double* const mean_of_set = mean.of(at.set);
+    const IndexRange packs = part.of(gradient.g.packs<P>());
+    team.for_each(packs.size(), [=, this](index_t pack) SY_ALWAYS_INLINE {
       const NormPoolBackwardSums k = *this;  // a copy stays in registers: no store can change it
-      k.template add_channels<P>(row, pack * pack_floats<P>);
+      k.template add_channels<P>(at.row, (packs.begin + pack) * pack_floats<P>, mean_of_set);
     });
   }
 
  private:
   template <class P>
-  SY_ALWAYS_INLINE SY_HD void add_channels(index_t row, index_t c) const {
+  SY_ALWAYS_INLINE SY_HD void add_channels(index_t row, index_t c, const double* mean_of_set) const {
     const NormPoolGeometry& g = gradient.g;
     const index_t n = g.channels - c;
     const float* const in = z.row(row);
-    const P centre = load_rounded<P>(mean + c, n);
+    const P centre = load_rounded<P>(mean_of_set + c, n);
     P sum = P::broadcast(0);
     P product = P::broadcast(0);
     for (index_t y = 0; y < g.out_height; ++y) {
@@ -225,52 +246,60 @@ struct NormPoolBackwardSums {
     double* const to = of_rows + row * 2 * g.channels + c;
     for (index_t l = 0; l < pack_floats<P> && l < n; ++l) {
       // The mean was rounded above: mean' - mean is put back.
-      const double rounded = static_cast<float>(mean[c + l]) - mean[c + l];
+      const double rounded = static_cast<float>(mean_of_set[c + l]) - mean_of_set[c + l];
       to[l] = sums[l];
       to[g.channels + l] = products[l] + rounded * sums[l];
     }
   }
 };
 
-// sums[i], i = c or channels + c.
+// Entry (tile, c or channels + c).
 struct AddBackwardSums {
+  TileView tiles;
   const double* of_rows;
-  index_t rows;
   index_t channels;
-  const double* inv_std;
-  double* sums;
+  OfSets<const double> inv_std;
+  double* of_tiles;
 
   SY_HD void operator()(index_t i) const {
+    const GridPlace place(i, 2 * channels);
+    const Tile tile = tiles[place.row];
+    const index_t column = place.column;
+    const double* const first = of_rows + tile.first_row * 2 * channels + column;
     double sum = 0;
-    for (index_t row = 0; row < rows; ++row) sum += of_rows[row * 2 * channels + i];
-    sums[i] = i < channels ? sum : inv_std[i - channels] * sum;
+    for (index_t row = 0; row < tile.samples; ++row) sum += first[row * 2 * channels];
+    of_tiles[i] = column < channels ? sum : inv_std.of(tile.set)[column - channels] * sum;
   }
 };
 
-// Row r: z[r] becomes its gradient.
+// Row r of those taken: z[r] becomes its gradient.
 struct NormPoolBackward {
   WindowGradient gradient;
+  TileRows rows;
+  index_t parts;  // of an image
   NormView norm;  // null: none
-  const double* mean_dy;
-  const double* mean_dy_xhat;
-  index_t samples;
   tensor::Matrix z;
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
+  SY_HD void operator()(const Team& team, index_t i) const {
     using P = Pack<pack_width<Team>>;
+    const ImagePart part(i, parts);
+    const TileRows::Place at = rows.at(part.row);
+    if (!at.exists) return;
     const NormPoolGeometry& g = gradient.g;
-    if (row >= samples) {
-      const tensor::Matrix all = z;
-      team.for_each(z.cols, [=](index_t i) { all(row, i) = 0; });
+    if (!at.is_sample) {
+      const IndexRange values = part.of(z.cols);
+      float* const to = z.row(at.row) + values.begin;
+      team.for_each(values.size(), [=](index_t v) { to[v] = 0; });
       return;
     }
     const index_t packs = g.packs<P>();
     const index_t window_rows = (g.height + g.window - 1) / g.window;
-    team.for_each(window_rows * packs, [=, this](index_t item) SY_ALWAYS_INLINE {
+    const IndexRange items = part.of(window_rows * packs);
+    team.for_each(items.size(), [=, this](index_t item) SY_ALWAYS_INLINE {
       const NormPoolBackward k = *this;  // a copy stays in registers: no store can change it
-      const GridPlace place(item, packs);
-      k.template row_of_windows<P>(row, place.row, place.column * pack_floats<P>);
+      const GridPlace place(items.begin + item, packs);
+      k.template row_of_windows<P>(at, place.row, place.column * pack_floats<P>);
     });
   }
 
@@ -281,29 +310,33 @@ struct NormPoolBackward {
     P centre, slope, mean_dy, factor;
   };
   template <class P>
-  SY_ALWAYS_INLINE SY_HD Affine<P> affine(index_t c, index_t n) const {
+  SY_ALWAYS_INLINE SY_HD Affine<P> affine(index_t set, index_t c, index_t n) const {
+    const float* const gamma = norm.gamma.of(set);
+    const double* const inv_std = norm.inv_std.of(set);
+    const double* const mean_dy_xhat = norm.mean_dy_xhat.of(set);
     float slope[pack_floats<P>] = {}, factor[pack_floats<P>] = {};
     for (index_t l = 0; l < pack_floats<P> && l < n; ++l) {
-      slope[l] = static_cast<float>(-norm.inv_std[c + l] * mean_dy_xhat[c + l]);
-      factor[l] = static_cast<float>(norm.gamma[c + l] * norm.inv_std[c + l]);
+      slope[l] = static_cast<float>(-inv_std[c + l] * mean_dy_xhat[c + l]);
+      factor[l] = static_cast<float>(gamma[c + l] * inv_std[c + l]);
     }
-    return {load_rounded<P>(norm.mean + c, n), P::load(slope), load_rounded<P>(mean_dy + c, n),
-            P::load(factor)};
+    return {load_rounded<P>(norm.mean.of(set) + c, n), P::load(slope),
+            load_rounded<P>(norm.mean_dy.of(set) + c, n), P::load(factor)};
   }
 
   template <class P>
-  SY_ALWAYS_INLINE SY_HD void row_of_windows(index_t row, index_t y, index_t c) const {
+  SY_ALWAYS_INLINE SY_HD void row_of_windows(const TileRows::Place& at, index_t y, index_t c) const {
     const NormPoolGeometry& g = gradient.g;
+    const index_t row = at.row;
     const index_t n = g.channels - c;
     const P zero = P::broadcast(0);
-    const bool normalised = norm.mean != nullptr;
-    const Affine<P> a = normalised ? affine<P>(c, n) : Affine<P>{zero, zero, zero, zero};
+    const bool normalised = norm.mean.first != nullptr;
+    const Affine<P> a = normalised ? affine<P>(at.set, c, n) : Affine<P>{zero, zero, zero, zero};
     float* const values = z.row(row);
     const auto put = [&](index_t py, index_t px, P dy) SY_ALWAYS_INLINE {
       if (py >= g.height || px >= g.width) return;
-      float* const at = values + g.place(py, px, c);
-      if (normalised) dy = a.factor * fma(P::load_first(at, n) - a.centre, a.slope, dy - a.mean_dy);
-      dy.store_first(at, n);
+      float* const to = values + g.place(py, px, c);
+      if (normalised) dy = a.factor * fma(P::load_first(to, n) - a.centre, a.slope, dy - a.mean_dy);
+      dy.store_first(to, n);
     };
     const index_t windows = (g.width + g.window - 1) / g.window;
     for (index_t x = 0; x < windows; ++x) {

@@ -4,18 +4,20 @@
 #include "base/host_device.hpp"
 #include "ops/kernels/activations.hpp"
 #include "ops/kernels/pack.hpp"
+#include "ops/kernels/tile_chunks.hpp"
 #include "ops/patch_filters.hpp"
+#include "ops/tile_rows.hpp"
 
 namespace switchyard::ops::kernels {
 
-// "Row" g: out[r] of the samples r of group g, and the record that backward needs. Samples are taken in groups,
-// so that there are vectors enough (patches of the samples, or their sums) to hide the latency of a
+// "Row" i: out[r] of the samples r of group i, and the record that backward needs. A tile's samples are taken
+// in groups, so that there are vectors enough (patches of the samples, or their sums) to hide the latency of a
 // multiply-add.
 struct PatchFiltersForward {
   PatchFilterShape shape;
+  TileChunks groups;
   tensor::RowSource samples;
-  const float* weight;
-  const float* bias;  // null: none
+  PatchFilterWeights weights;
   PatchFilterRecord record;
   tensor::Matrix out;
 
@@ -24,15 +26,18 @@ struct PatchFiltersForward {
   static constexpr index_t ahead = 8;  // rows, between a prefetch and its use
 
   // The group's values after the activation.
-  index_t scratch_bytes() const {
+  static index_t scratch_bytes(const PatchFilterShape& shape) {
     return group_size(shape) * shape.filtered_patches() * shape.units() * size_of<float>;
   }
+  index_t scratch_bytes() const { return scratch_bytes(shape); }
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t group) const {
-    const index_t first = group * group_size(shape);
-    const index_t left = samples.rows - first;
-    const index_t count = left < group_size(shape) ? left : group_size(shape);
+  SY_HD void operator()(const Team& team, index_t i) const {
+    const TileChunks::Chunk group = groups.at(i);
+    if (group.empty()) return;
+    const index_t first = group.begin;
+    const index_t count = group.end - group.begin;
+    const index_t set = groups.tiles[group.tile].set;
     if (!samples.in_order()) {
       for (index_t row = first + ahead; row < first + ahead + count && row < samples.rows; ++row)
         prefetch_row(samples.row(row), shape.in_features());
@@ -42,7 +47,7 @@ struct PatchFiltersForward {
         add_patches(team, samples.row(row), record.sums.row(row));
       team.sync();
     }
-    filter(team, first, count);
+    filter(team, {weights.weight.of(set), weights.bias.of(set)}, first, count);
     team.sync();
     if (!shape.is_linear_map()) activate(team, first, count);
   }
@@ -123,9 +128,14 @@ struct PatchFiltersForward {
             record.filtered.row(first + sample) + patch * shape.units()};
   }
 
+  struct Filters {
+    const float* weight;
+    const float* bias;  // null: none
+  };
+
   // z[v][u] = b_u + sum_i w[i][u] x[v][i], by the index i.
   template <class Team>
-  SY_HD void filter(const Team& team, index_t first, index_t count) const {
+  SY_HD void filter(const Team& team, Filters filters, index_t first, index_t count) const {
     constexpr int width = pack_width<Team>;
     using P = Pack<width>;
     const index_t vectors = count * shape.filtered_patches();
@@ -133,8 +143,8 @@ struct PatchFiltersForward {
     // Eight chains: eight vectors by one pack, or four by two.
     const index_t at_once = packs == 1 ? 8 : 4;
     const index_t columns = (packs + 1) / 2;
-    const index_t groups = (vectors + at_once - 1) / at_once;
-    team.for_each(groups * columns, [=, this](index_t item) SY_ALWAYS_INLINE {
+    const index_t item_rows = (vectors + at_once - 1) / at_once;
+    team.for_each(item_rows * columns, [=, this](index_t item) SY_ALWAYS_INLINE {
       const PatchFiltersForward& k = *this;
       const GridPlace place(item, columns);
       const index_t v = place.row * at_once;
@@ -142,21 +152,21 @@ struct PatchFiltersForward {
       const index_t unit = pack * width;
       if (v + at_once > vectors) {
         for (index_t i = v; i < vectors; ++i) {
-          k.template filter_vectors<P, 1, 1>(first, i, unit);
-          if (pack + 1 < packs) k.template filter_vectors<P, 1, 1>(first, i, unit + width);
+          k.template filter_vectors<P, 1, 1>(filters, first, i, unit);
+          if (pack + 1 < packs) k.template filter_vectors<P, 1, 1>(filters, first, i, unit + width);
         }
       } else if (packs == 1) {
-        k.template filter_vectors<P, 8, 1>(first, v, unit);
+        k.template filter_vectors<P, 8, 1>(filters, first, v, unit);
       } else if (pack + 1 < packs) {
-        k.template filter_vectors<P, 4, 2>(first, v, unit);
+        k.template filter_vectors<P, 4, 2>(filters, first, v, unit);
       } else {
-        k.template filter_vectors<P, 4, 1>(first, v, unit);
+        k.template filter_vectors<P, 4, 1>(filters, first, v, unit);
       }
     });
   }
 
   template <class P, int vectors, int packs>
-  SY_NO_INLINE SY_HD void filter_vectors(index_t first, index_t v, index_t unit) const {
+  SY_NO_INLINE SY_HD void filter_vectors(Filters filters, index_t first, index_t v, index_t unit) const {
     const index_t units = shape.units();
     const index_t size = shape.patch_size;
     const index_t width = pack_floats<P>;
@@ -167,16 +177,17 @@ struct PatchFiltersForward {
     P sum[as_size(vectors)][as_size(packs)];
     unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
       const index_t column = unit + u * width;
-      const P start = bias == nullptr ? P::broadcast(0)
-                                      : fma(P::broadcast(copies), P::load_first(bias + column, units - column),
-                                            P::broadcast(0));
+      const P start = filters.bias == nullptr
+                          ? P::broadcast(0)
+                          : fma(P::broadcast(copies), P::load_first(filters.bias + column, units - column),
+                                P::broadcast(0));
       unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE { sum[j][u] = start; });
     });
     for (index_t i = 0; i < size; ++i) {
       P w[as_size(packs)];
       unrolled<packs>([&](auto u) SY_ALWAYS_INLINE {
         const index_t column = unit + u * width;
-        w[u] = P::load_first(weight + i * units + column, units - column);
+        w[u] = P::load_first(filters.weight + i * units + column, units - column);
       });
       unrolled<vectors>([&](auto j) SY_ALWAYS_INLINE {
         const P value = P::broadcast(x[j][i]);
@@ -193,17 +204,25 @@ struct PatchFiltersForward {
   }
 };
 
-// Row r: filtered[r] becomes the loss's gradient by it: d_out times the activation's derivative.
+// Row r of the tiles' rows: filtered[r] becomes the loss's gradient by it: d_out times the activation's
+// derivative.
 struct PatchFiltersActivationBackward {
   PatchFilterShape shape;
+  TileRows rows;
   tensor::ConstMatrix d_out;
   tensor::Matrix filtered;
 
   // Per unit the gradient of its output, then the activation's derivatives.
-  index_t scratch_bytes() const { return (1 + shape.filtered_patches()) * shape.units() * size_of<float>; }
+  static index_t scratch_bytes(const PatchFilterShape& shape) {
+    return (1 + shape.filtered_patches()) * shape.units() * size_of<float>;
+  }
+  index_t scratch_bytes() const { return scratch_bytes(shape); }
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t row) const {
+  SY_HD void operator()(const Team& team, index_t launched) const {
+    const TileRows::Place of_batch = rows.at(launched);
+    if (!of_batch.exists) return;
+    const index_t row = of_batch.row;
     constexpr int width = pack_width<Team>;
     using P = Pack<width>;
     const index_t units = shape.units();
@@ -242,12 +261,13 @@ struct PatchFiltersActivationBackward {
 // float64.
 inline constexpr index_t patch_filter_chunk = 32;
 
-// Chunk c: partials[c] = sums over the chunk's rows and patches of
+// Chunk c of the tiles: partials[c] = sums over the chunk's rows and patches of
 //   [patch_size, units]  x_i dz_u
 //   [units]              dz_u, if there is a bias, times P where the sum over patches came first
 // in the order of rows, then patches.
 struct PatchFilterGradients {
   PatchFilterShape shape;
+  TileChunks chunks;
   tensor::RowSource inputs;  // [rows, filtered_patches() * patch_size]
   tensor::ConstMatrix d_filtered;
   float* partials;
@@ -255,7 +275,10 @@ struct PatchFilterGradients {
   SY_HD index_t sum_count() const { return shape.weight_count() + shape.bias_count(); }
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t chunk) const {
+  SY_HD void operator()(const Team& team, index_t i) const {
+    const TileChunks::Chunk rows = chunks.at(i);
+    if (rows.empty()) return;
+    float* const sums = partials + i * sum_count();
     constexpr int width = pack_width<Team>;
     using P = Pack<width>;
     const index_t packs = (shape.units() + width - 1) / width;
@@ -265,15 +288,15 @@ struct PatchFilterGradients {
       const index_t unit = place.column * width;
       const index_t first = place.row * block;
       if (place.row == blocks) {
-        add_bias<P>(chunk, unit);
+        add_bias<P>(rows, sums, unit);
       } else if (shape.patch_size >= block) {
         // The last block begins earlier, so that it is full, and stores what the one before did not.
         const index_t start = first + block <= shape.patch_size ? first : shape.patch_size - block;
-        add_inputs<P, block>(chunk, unit, start, first - start);
+        add_inputs<P, block>(rows, sums, unit, start, first - start);
       } else {
-        index_t i = 0;
-        for (; i + 4 <= shape.patch_size; i += 4) add_inputs<P, 4>(chunk, unit, i, 0);
-        for (; i < shape.patch_size; ++i) add_inputs<P, 1>(chunk, unit, i, 0);
+        index_t input = 0;
+        for (; input + 4 <= shape.patch_size; input += 4) add_inputs<P, 4>(rows, sums, unit, input, 0);
+        for (; input < shape.patch_size; ++input) add_inputs<P, 1>(rows, sums, unit, input, 0);
       }
     });
   }
@@ -282,22 +305,17 @@ struct PatchFilterGradients {
   // Inputs at once: as many sums as registers hold.
   static constexpr int block = 25;
 
-  SY_HD index_t end_of(index_t chunk) const {
-    const index_t end = (chunk + 1) * patch_filter_chunk;
-    return end < inputs.rows ? end : inputs.rows;
-  }
-
   // Inputs [first, first + count) against the units from `unit` on; the first `done` of them are not stored. A
   // function of its own keeps what it needs in registers.
   template <class P, int count>
-  SY_NO_INLINE SY_HD void add_inputs(index_t chunk, index_t unit, index_t first, index_t done) const {
+  SY_NO_INLINE SY_HD void add_inputs(TileChunks::Chunk rows, float* sums, index_t unit, index_t first,
+                                     index_t done) const {
     const index_t units = shape.units();
     const index_t size = shape.patch_size;
     const index_t patches = shape.filtered_patches();
     P sum[as_size(count)];
     unrolled<count>([&](auto i) SY_ALWAYS_INLINE { sum[i] = P::broadcast(0); });
-    const index_t end = end_of(chunk);
-    for (index_t row = chunk * patch_filter_chunk; row < end; ++row) {
+    for (index_t row = rows.begin; row < rows.end; ++row) {
       const float* x = inputs.row(row) + first;
       const float* dz = d_filtered.row(row) + unit;
       for (index_t p = 0; p < patches; ++p) {
@@ -307,18 +325,17 @@ struct PatchFilterGradients {
         dz += units;
       }
     }
-    float* const to = partials + chunk * sum_count() + first * units + unit;
+    float* const to = sums + first * units + unit;
     unrolled<count>([&](auto i) SY_ALWAYS_INLINE {
       if (i >= done) sum[i].store_first(to + i * units, units - unit);
     });
   }
 
   template <class P>
-  SY_ALWAYS_INLINE SY_HD void add_bias(index_t chunk, index_t unit) const {
+  SY_ALWAYS_INLINE SY_HD void add_bias(TileChunks::Chunk rows, float* sums, index_t unit) const {
     const index_t units = shape.units();
     P sum = P::broadcast(0);
-    const index_t end = end_of(chunk);
-    for (index_t row = chunk * patch_filter_chunk; row < end; ++row) {
+    for (index_t row = rows.begin; row < rows.end; ++row) {
       const float* const dz = d_filtered.row(row) + unit;
       for (index_t p = 0; p < shape.filtered_patches(); ++p) {
         sum = sum + P::load_first(dz + p * units, units - unit);
@@ -326,7 +343,7 @@ struct PatchFilterGradients {
     }
     const float copies = shape.sums_first() ? static_cast<float>(shape.patches) : 1.0F;
     sum = fma(P::broadcast(copies), sum, P::broadcast(0));
-    sum.store_first(partials + chunk * sum_count() + shape.patch_size * units + unit, units - unit);
+    sum.store_first(sums + shape.patch_size * units + unit, units - unit);
   }
 };
 

@@ -26,19 +26,25 @@ struct PatchSumLayout {
   SY_HD index_t count() const { return product_count() + in_channels * 9; }
 };
 
-// Chunk i: partials[i] = the sums of PatchSumLayout over the chunk's rows (rows_per_chunk) and all places of
-// the convolution, of pixel - pivot. Lane l adds the places with floor(x / 2) mod 16 = l.
+// Chunk i of the tiles: partials[i] = the sums of PatchSumLayout over the chunk's rows (rows_per_chunk) and all
+// places of the convolution, of pixel - pivot. Lane l adds the places with floor(x / 2) mod 16 = l.
 struct PatchSums {
   ConvGeometry g;
+  TileChunks chunks;
   tensor::RowSource images;
-  const double* pivot;
+  const double* patch_sums;  // of each tile, with the pivot
   float* partials;
 
   SY_HD PatchSumLayout layout() const { return {g.in_channels}; }
-  index_t scratch_bytes() const { return (g.split_floats() + layout().count() * pack_lanes) * size_of<float>; }
+  static index_t scratch_bytes(const ConvGeometry& g) {
+    return (g.split_floats() + PatchSumLayout{g.in_channels}.count() * pack_lanes) * size_of<float>;
+  }
+  index_t scratch_bytes() const { return scratch_bytes(g); }
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t chunk) const {
+  SY_HD void operator()(const Team& team, index_t i) const {
+    const TileChunks::Chunk chunk = chunks.at(i);
+    if (chunk.empty()) return;
     constexpr int width = pack_width<Team>;
     constexpr index_t parts = pack_lanes / width;
     constexpr index_t distances = 5;
@@ -46,10 +52,10 @@ struct PatchSums {
     float* const split = team.template scratch<float>();
     float* const lanes = split + g.split_floats();
     const index_t count = layout().count();
-    team.for_each(count * pack_lanes, [&](index_t i) { lanes[i] = 0; });
-    const index_t end = (chunk + 1) * rows_per_chunk < images.rows ? (chunk + 1) * rows_per_chunk : images.rows;
-    for (index_t row = chunk * rows_per_chunk; row < end; ++row) {
-      split_image(team, g, images, row, static_cast<float>(*pivot), split);
+    const auto pivot = static_cast<float>(patch_sums[chunk.tile * g.patch_sums_count() + 1]);
+    team.for_each(count * pack_lanes, [&](index_t l) { lanes[l] = 0; });
+    for (index_t row = chunk.begin; row < chunk.end; ++row) {
+      split_image(team, g, images, row, pivot, split);
       team.sync();
       team.for_each(g.in_channels * parts, [&](index_t item) SY_ALWAYS_INLINE {
         const PatchSums k = *this;  // a copy stays in registers: no store can change it
@@ -66,7 +72,7 @@ struct PatchSums {
       });
       team.sync();  // the next row overwrites the image
     }
-    team.for_each(count, [&](index_t i) { partials[chunk * count + i] = lane_sum(lanes + i * pack_lanes); });
+    team.for_each(count, [&](index_t k) { partials[i * count + k] = lane_sum(lanes + k * pack_lanes); });
   }
 
  private:
@@ -144,18 +150,60 @@ struct PatchSums {
   }
 };
 
-// Entry i of the matrix [patch_size][patch_size] of products of a tile, from its chunks.
-struct CombineProducts {
+// Row t: the head of tile t's patch sums: the number of places, and the mean of its first sample, by which its
+// pixels are shifted; 0 without any.
+struct BeginPatchSums {
+  TileView tiles;
+  index_t places;  // of an image
+  index_t count;   // conv_patch_sums_count
+  tensor::RowSource images;
+  double* patch_sums;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t t) const {
+    const Tile tile = tiles[t];
+    const index_t pixels = tile.samples > 0 ? images.cols : 0;
+    const float* const image = pixels > 0 ? images.row(tile.first_row) : nullptr;
+    const float sum = team.sum(pixels, [&](index_t i) { return image[i]; });
+    double* const to = patch_sums + t * count;
+    team.once([&] {
+      to[0] = static_cast<double>(tile.samples * places);
+      // A float, so that pixel - pivot is the same difference wherever it is taken.
+      to[1] = pixels > 0 ? sum / static_cast<float>(pixels) : 0.0F;
+    });
+  }
+};
+
+// Entry (tile, i): entry i of [patch_size] sums and [patch_size][patch_size] products of the tile, from its
+// chunks.
+struct AddPatchSums {
+  TileChunks chunks;
   PatchSumLayout layout;
   const float* partials;
-  index_t chunks;
-  double* products;
+  double* patch_sums;
+
+  SY_HD index_t patch_size() const { return layout.in_channels * 9; }
+  SY_HD index_t entries() const { return patch_size() * (1 + patch_size()); }
+  index_t count() const { return chunks.tiles.count * entries(); }
 
   SY_HD void operator()(index_t i) const {
-    const index_t patch = layout.in_channels * 9;
+    const GridPlace place(i, entries());
+    const index_t tile = place.row;
+    const index_t from = place.column < patch_size() ? layout.product_count() + place.column
+                                                     : product(place.column - patch_size());
+    const float* const of_tile = partials + tile * chunks.of_tile * layout.count() + from;
+    const index_t of_chunks = chunks.chunks_of(tile);
+    double sum = 0;
+    for (index_t c = 0; c < of_chunks; ++c) sum += of_tile[c * layout.count()];
+    patch_sums[tile * (2 + entries()) + 2 + place.column] = sum;
+  }
+
+ private:
+  // Where the partial sums of entry i of the matrix of products lie.
+  SY_HD index_t product(index_t i) const {
     // a comes first: the lower channel, or within one channel the lower row; the matrix is symmetric.
-    index_t first = i / patch;
-    index_t second = i % patch;
+    index_t first = i / patch_size();
+    index_t second = i % patch_size();
     if (first / 9 > second / 9 || (first / 9 == second / 9 && first / 3 > second / 3)) {
       const index_t swap = first;
       first = second;
@@ -163,20 +211,9 @@ struct CombineProducts {
     }
     const int ky = static_cast<int>(first / 3 % 3);
     const int dy = static_cast<int>(second / 3 % 3) - ky;
-    const index_t entry = layout.products(first / 9, second / 9, dy) + (ky - PatchSumLayout::ky_first(dy)) * 9 +
-                          first % 3 * 3 + second % 3;
-    double sum = 0;
-    for (index_t c = 0; c < chunks; ++c) sum += partials[c * layout.count() + entry];
-    products[i] = sum;
+    return layout.products(first / 9, second / 9, dy) + (ky - PatchSumLayout::ky_first(dy)) * 9 +
+           first % 3 * 3 + second % 3;
   }
-};
-
-// The head of a tile's patch sums: the number of places, and a pivot of zero until there is an image.
-struct BeginPatchSums {
-  double* places;  // and behind it the pivot
-  double place_count;
-
-  SY_HD void operator()(index_t i) const { places[i] = i == 0 ? place_count : 0.0; }
 };
 
 }  // namespace switchyard::ops::kernels

@@ -6,6 +6,7 @@
 #include "base/host_device.hpp"
 #include "ops/kernels/column_sums.hpp"
 #include "ops/kernels/math.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
@@ -48,23 +49,28 @@ struct RmsNormBackward {
   }
 };
 
-// "Row" is a block of columns.
+// "Row" is a tile and a block of columns.
 struct RmsNormWeightGradient {
+  TileView tiles;
   tensor::ConstMatrix x;
   const float* inverse_rms;
   tensor::ConstMatrix d_y;
   float* d_weight;
-  index_t block;  // columns
+  index_t stride;
+  index_t block, blocks;  // columns; of a tile
 
   index_t scratch_bytes() const { return block * size_of<double>; }
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t index) const {
-    sum_block_of_columns(team, x.rows, x.cols, block, index, d_weight, [&](index_t r) {
-      const float* const in = x.row(r);
-      const float* const d = d_y.row(r);
-      const float inverse = inverse_rms[r];
-      return [=](index_t c) { return static_cast<double>(d[c]) * (in[c] * inverse); };
-    });
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const index_t tile = row / blocks;
+    const index_t first = tiles[tile].first_row;
+    sum_block_of_columns(team, tiles[tile].rows, x.cols, block, row % blocks, d_weight + tile * stride,
+                         [&](index_t r) {
+                           const float* const in = x.row(first + r);
+                           const float* const d = d_y.row(first + r);
+                           const float inverse = inverse_rms[first + r];
+                           return [=](index_t c) { return static_cast<double>(d[c]) * (in[c] * inverse); };
+                         });
   }
 };
 

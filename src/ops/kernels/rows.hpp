@@ -8,6 +8,7 @@
 #include "ops/kernels/column_sums.hpp"
 #include "ops/kernels/columns.hpp"
 #include "ops/kernels/math.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
@@ -202,6 +203,28 @@ struct ColumnSums {
   SY_HD void operator()(const Team& team, index_t index) const {
     sum_block_of_columns(team, x.rows, x.cols, block, index, sums, [&](index_t r) {
       const float* const in = x.row(r);
+      return [=](index_t c) { return in[c]; };
+    });
+  }
+};
+
+// "Row" is a tile and a block of columns.
+struct TileColumnSums {
+  TileView tiles;
+  tensor::ConstMatrix x;
+  float* sums;
+  index_t stride;
+  index_t block, blocks;  // columns; of a tile
+
+  index_t scratch_bytes() const { return block * size_of<double>; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const index_t tile = row / blocks;
+    const Tile& of = tiles[tile];
+    const tensor::ConstMatrix rows = x;
+    const index_t first = of.first_row;
+    sum_block_of_columns(team, of.rows, x.cols, block, row % blocks, sums + tile * stride, [=](index_t r) {
+      const float* const in = rows.row(first + r);
       return [=](index_t c) { return in[c]; };
     });
   }

@@ -7,6 +7,7 @@
 
 #include "base/host_device.hpp"
 #include "ops/convert.hpp"
+#include "ops/ternary.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
@@ -51,14 +52,19 @@ struct ColumnBlocks {
   }
 };
 
+// Row `row` of all sets.
+SY_HD inline const float* row_of(const SetMatrices& of, index_t row) {
+  return of.w + row / of.rows * of.w_stride + row % of.rows * of.cols;
+}
+
 struct RowMagnitudes {
-  tensor::ConstMatrix w;
+  SetMatrices of;
   ColumnBlocks blocks;
-  double* sums;  // [rows, blocks]
+  double* sums;  // [sets, rows, blocks]
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const float* const in = w.row(row);
+    const float* const in = row_of(of, row);
     blocks.for_each([&](index_t b, index_t first) {
       const double sum =
           team.sum(blocks.width, [=](index_t c) { return static_cast<double>(std::abs(in[first + c])); });
@@ -67,7 +73,7 @@ struct RowMagnitudes {
   }
 };
 
-// "Row" is a block.
+// "Row" is a set and a block.
 struct MeanMagnitude {
   const double* sums;
   index_t rows;
@@ -75,26 +81,29 @@ struct MeanMagnitude {
   float* gammas;
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t block) const {
-    const double sum = team.sum(rows, [&](index_t r) { return sums[r * blocks.count + block]; });
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const double* const of_set = sums + row / blocks.count * rows * blocks.count;
+    const index_t block = row % blocks.count;
+    const double sum = team.sum(rows, [&](index_t r) { return of_set[r * blocks.count + block]; });
     const float mean = static_cast<float>(sum / static_cast<double>(rows * blocks.width));
-    team.once([&] { gammas[block] = mean < smallest_magnitude ? smallest_magnitude : mean; });
+    team.once([&] { gammas[row] = mean < smallest_magnitude ? smallest_magnitude : mean; });
   }
 };
 
 template <class Number>
 struct ToTernary {
-  tensor::ConstMatrix w;
+  SetMatrices of;
   ColumnBlocks blocks;
   const float* gammas;
   Number* q;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const of_set = gammas + row / of.rows * blocks.count;
     blocks.for_each([&](index_t b, index_t first) {
-      const float* const in = w.row(row) + first;
-      Number* const out = q + row * w.cols + first;
-      const float gamma = gammas[b];
+      const float* const in = row_of(of, row) + first;
+      Number* const out = q + row * of.cols + first;
+      const float gamma = of_set[b];
       team.for_each(blocks.width,
                     [=](index_t c) { out[c] = as<Number>(rounded_within(in[c] / gamma, -1.0F, 1.0F)); });
     });
@@ -126,17 +135,23 @@ struct ToEightBits {
   }
 };
 
+// Those of a row's set.
+SY_HD inline const float* of_row(const Gammas& gammas, index_t row) {
+  return gammas.of_sets + gammas.sets.of(row) * gammas.blocks;
+}
+
 struct ScaleProducts {
+  Gammas gammas;
   ColumnBlocks blocks;
-  const float* gammas;
   const float* scales;
   tensor::Matrix y;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const gamma = of_row(gammas, row);
     blocks.for_each([&](index_t b, index_t first) {
       float* const out = y.row(row) + first;
-      const float factor = gammas[b] / scales[row];
+      const float factor = gamma[b] / scales[row];
       // -0 + 0 = 0
       team.for_each(blocks.width, [=](index_t c) { out[c] = (out[c] + 0.0F) * factor; });
     });
@@ -145,17 +160,18 @@ struct ScaleProducts {
 
 template <class Number>
 struct TimesGammas {
+  Gammas gammas;
   ColumnBlocks blocks;
-  const float* gammas;
   tensor::ConstMatrix d_y;
   Number* result;
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const of_set = of_row(gammas, row);
     blocks.for_each([&](index_t b, index_t first) {
       const float* const d = d_y.row(row) + first;
       Number* const out = result + row * d_y.cols + first;
-      const float gamma = gammas[b];
+      const float gamma = of_set[b];
       team.for_each(blocks.width, [=](index_t c) { out[c] = as<Number>(d[c] * gamma); });
     });
   }

@@ -118,19 +118,15 @@ void gate_backward(device::Context& context, const GateGradient& gradient, tenso
       kernels::GateBackward{g, data_or_null(g.importance), data_or_null(g.probability), d_scores});
 }
 
-void add_probabilities(device::Context& context, tensor::ConstMatrix scores, Span<double> sums) {
-  SY_EXPECTS(std::ssize(sums) == scores.cols, "{} sums for {} experts", sums.size(), scores.cols);
-  device::for_each_row(context, 1, kernels::AddProbabilities{scores, sums.data()});
-}
-
 void score_statistics(device::Context& context, tensor::ConstMatrix scores, Span<double> squared_log_sums,
-                      Span<double> entropies) {
+                      Span<double> entropies, double unit) {
   const index_t rows = scores.rows;
   SY_EXPECTS(
       (squared_log_sums.empty() || std::ssize(squared_log_sums) == rows) && std::ssize(entropies) == rows,
       "{} and {} results for {} rows", squared_log_sums.size(), entropies.size(), rows);
-  device::for_each_row(context, rows,
-                       kernels::ScoreStatisticsOfRow{scores, data_or_null(squared_log_sums), entropies.data()});
+  device::for_each_row(
+      context, rows,
+      kernels::ScoreStatisticsOfRow{scores, data_or_null(squared_log_sums), entropies.data(), unit});
 }
 
 void entropy_rows(device::Context& context, tensor::ConstMatrix weights, Span<double> entropies) {

@@ -93,10 +93,10 @@ struct GateGradient {
   Span<const double> importance = {};
   // c_e = dR/dp_e of a regulariser R of the sums of the full softmax p over all E. Empty: none.
   Span<const double> probability = {};
-  // v_e, [N, E]: sample_scale * v_e is added to c_e of that sample: of an R that differs from sample to sample.
-  // No data: none.
+  // v_e, [N, E]: *sample_scale * v_e is added to c_e of that sample: of an R that differs from sample to
+  // sample. No data: none. The factor lies in the memory of the context, as the batch's sums make it there.
   tensor::ConstMatrix sample_probability = {};
-  double sample_scale = 0;
+  const double* sample_scale = nullptr;
   // Weights of regularisers of each sample's own scores, divided by the samples of the global batch: of the
   // squared log sum of e^z, and of the entropy of the full softmax in nats.
   float z_loss = 0;
@@ -110,13 +110,9 @@ struct GateGradient {
 // p_j (2 z_loss L - entropy (log p_j + H)) with L = log sum_e e^z_e and H = -sum_e p_e log p_e.
 void gate_backward(device::Context&, const GateGradient&, tensor::Matrix d_scores);
 
-// sums[e] += p_e over the rows, p the full softmax of a row's scores: the gate's mean probabilities, in float64
-// and in the order of the rows.
-void add_probabilities(device::Context&, tensor::ConstMatrix scores, Span<double> sums);
-
-// Of each row of scores: L^2 (empty: not wanted) and H as above, in nats.
+// Of each row of scores: L^2 (empty: not wanted) and H as above, in nats, times `unit`.
 void score_statistics(device::Context&, tensor::ConstMatrix scores, Span<double> squared_log_sums,
-                      Span<double> entropies);
+                      Span<double> entropies, double unit = 1);
 
 // entropies[n] = -sum_i w_{n,i} log2 w_{n,i} in float64, with 0 log 0 = 0.
 void entropy_rows(device::Context&, tensor::ConstMatrix weights, Span<double> entropies);

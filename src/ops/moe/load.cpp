@@ -38,17 +38,15 @@ struct LoadThresholds {
   SY_HD float distance(index_t e) const { return (clean[e] - noisy[is_chosen(e) ? next : last]) / deviation; }
 };
 
-// "Row" here is all of the samples: sums[e] += P_e, sample after sample.
-struct AddExpectedLoad {
+struct ExpectedLoadOfRow {
   ExpectedLoad load;
-  double* sums;
+  tensor::Matrix chances;
 
   template <class Team>
-  SY_HD void operator()(const Team& team, index_t) const {
-    for (index_t row = 0; row < load.clean.rows; ++row) {
-      const LoadThresholds of(team, load, row);
-      team.for_each(load.clean.cols, [&](index_t e) { sums[e] += normal_cdf(of.distance(e)); });
-    }
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const LoadThresholds of(team, load, row);
+    float* const out = chances.row(row);
+    team.for_each(load.clean.cols, [&](index_t e) { out[e] = normal_cdf(of.distance(e)); });
   }
 };
 
@@ -89,9 +87,10 @@ void expect_load(const ExpectedLoad& load, index_t values) {
 
 }  // namespace
 
-void add_expected_load(device::Context& context, const ExpectedLoad& load, Span<double> sums) {
-  expect_load(load, std::ssize(sums));
-  device::for_each_row(context, 1, kernels::AddExpectedLoad{load, sums.data()});
+void expected_load(device::Context& context, const ExpectedLoad& load, tensor::Matrix chances) {
+  expect_load(load, chances.cols);
+  detail::expect_shape("chances", chances, load.clean.rows, load.clean.cols);
+  device::for_each_row(context, load.clean.rows, kernels::ExpectedLoadOfRow{load, chances});
 }
 
 void expected_load_backward(device::Context& context, const ExpectedLoad& load, Span<const double> gradient,

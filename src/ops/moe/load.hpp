@@ -21,8 +21,8 @@ struct ExpectedLoad {
   float deviation = 1;                    // s, of the noise
 };
 
-// sums[e] += P_e over the samples, in float64 and in their order.
-void add_expected_load(device::Context&, const ExpectedLoad&, Span<double> sums);
+// chances(n, e) = P_e of sample n: [N, E].
+void expected_load(device::Context&, const ExpectedLoad&, tensor::Matrix chances);
 
 // d_scores += the gradient of sum_n sum_e g_e P_ne by the clean scores, with the noise held fixed. The
 // threshold is a score as well (z_t = c_t + r_t), and gradient flows into it, as in the code of Shazeer et al.:

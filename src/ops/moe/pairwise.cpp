@@ -4,7 +4,7 @@
 
 #include "device/launch.hpp"
 #include "ops/detail/expect_shape.hpp"
-#include "ops/matmul.hpp"
+#include "ops/product.hpp"
 
 namespace switchyard::ops {
 namespace kernels {
@@ -51,6 +51,16 @@ struct DistancesOfRow {
   }
 };
 
+struct ProductOfRows {
+  tensor::ConstMatrix x, y;
+  double* sums;
+  SY_HD void operator()(index_t row) const {
+    double sum = 0;
+    for (index_t c = 0; c < x.cols; ++c) sum += static_cast<double>(x(row, c)) * static_cast<double>(y(row, c));
+    sums[row] = sum;
+  }
+};
+
 }  // namespace kernels
 namespace {
 
@@ -75,7 +85,8 @@ void pairwise_distances(device::Context& context, const PairwiseRows& x, const P
   detail::expect_shape("distances", distances, rows, y.values.rows);
   detail::expect_shape("y", y.values, y.values.rows, x.values.cols);
   SY_EXPECTS(std::ssize(sums) == rows, "{} sums for {} rows", sums.size(), rows);
-  matmul({.m = rows,
+  matmul(context,
+         {.m = rows,
           .n = y.values.rows,
           .k = x.values.cols,
           .lda = x.values.stride,
@@ -86,6 +97,13 @@ void pairwise_distances(device::Context& context, const PairwiseRows& x, const P
   device::for_each_row(
       context, rows,
       kernels::DistancesOfRow{distances, x.squared_norms.data(), y.squared_norms.data(), self, sums.data()});
+}
+
+void products_of_rows(device::Context& context, tensor::ConstMatrix x, tensor::ConstMatrix y,
+                      Span<double> sums) {
+  detail::expect_shape("y", y, x.rows, x.cols);
+  SY_EXPECTS(std::ssize(sums) == x.rows, "{} sums for {} rows", sums.size(), x.rows);
+  device::for_each(context, x.rows, kernels::ProductOfRows{x, y, sums.data()});
 }
 
 }  // namespace switchyard::ops

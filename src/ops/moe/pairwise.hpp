@@ -31,4 +31,7 @@ struct PairwiseDistances {
 void pairwise_distances(device::Context&, const PairwiseRows& x, const PairwiseRows& y, index_t self,
                         const PairwiseDistances& result);
 
+// sums[r] = sum_c x(r, c) y(r, c), columns in order, in float64.
+void products_of_rows(device::Context&, tensor::ConstMatrix x, tensor::ConstMatrix y, Span<double> sums);
+
 }  // namespace switchyard::ops

@@ -1,44 +1,25 @@
-// The plane of batch-sized data over each communicator, against what the interface says.
+// The planes of batch-sized data over each communicator, against what the interface says.
 #include <gtest/gtest.h>
 
 #include <array>
 
 #include "base/error.hpp"
-#include "comm/host_data_plane.hpp"
 #include "conformance/comm/harness.hpp"
+#include "conformance/comm/planes.hpp"
 #include "conformance/comm/row_checks.hpp"
 
 namespace switchyard::comm {
 namespace {
 
-// A plane and the context whose rows it moves.
-class Plane {
- public:
-  explicit Plane(Communicator& communicator) : plane_(std::make_unique<HostDataPlane>(communicator)) {}
-
-  GroupRank rank() const { return plane_->rank(); }
-  int size() const { return plane_->size(); }
-  template <class T>
-  void all_to_all_rows(const T* send, RowLayout send_layout, T* recv, RowLayout recv_layout, index_t width) {
-    plane_->all_to_all_rows<T>(context_, send, send_layout, recv, recv_layout, width);
-  }
-  template <class T>
-  void all_gather_rows(Span<const T> mine, Span<T> all, Span<const index_t> rows, index_t width) {
-    plane_->all_gather_rows<T>(context_, mine, all, rows, width);
-  }
-  void all_reduce_sum(Span<std::int64_t> values) { plane_->all_reduce_sum(context_, values); }
-
- private:
-  std::unique_ptr<DataPlane> plane_;
-  device::Context context_{1};
-};
-
 class DataPlanes : public OverCommunicators {
  protected:
   static void on_all_ranks(const std::function<void(Plane&, Communicator&)>& body) {
     OverCommunicators::on_all_ranks([&](Communicator& communicator) {
-      Plane plane(communicator);
-      body(plane, communicator);
+      for (const PlaneMaker& kind : plane_makers()) {
+        SCOPED_TRACE(kind.name);
+        const std::unique_ptr<Plane> plane = kind.make(communicator);
+        body(*plane, communicator);
+      }
     });
   }
 };

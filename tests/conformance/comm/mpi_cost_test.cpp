@@ -3,6 +3,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "comm/staged_data_plane.hpp"
 #include "conformance/comm/harness.hpp"
 #include "support/allocation_counter.hpp"
 #include "support/mpi_main.hpp"
@@ -95,6 +96,33 @@ TEST(MpiCost, a_warm_collective_allocates_nothing) {
   const std::int64_t before = allocations();
   step();
   EXPECT_EQ(allocations() - before, 0);
+}
+
+TEST(MpiCost, a_warm_staged_plane_allocates_nothing_and_sends_no_byte_more) {
+  Communicator& comm = test_world();
+  device::Context context(1);
+  StagedDataPlane plane(comm, context);
+  Exchange exchange(comm, 33, [](int from, int to) { return from == to ? 50 : 1 + from + 2 * to; });
+  const std::vector<index_t> counts(as_size(comm.size()), 2);
+  std::vector<int> gathered(as_size(comm.size()) * 2), mine(2);
+  std::vector<std::int64_t> sums(3);
+  const auto move_rows = [&] {
+    plane.all_to_all_rows<int>(context, exchange.send.data(), {exchange.send_rows, exchange.first_send_row},
+                               exchange.recv.data(), {exchange.recv_rows, exchange.first_recv_row},
+                               exchange.row_elements);
+  };
+  const auto step = [&] {
+    move_rows();
+    plane.all_gather_rows<int>(context, mine, gathered, counts, 1);
+    plane.all_reduce_sum(context, sums);
+  };
+  step();
+  const std::int64_t before = allocations();
+  step();
+  EXPECT_EQ(allocations() - before, 0);
+  reset_mpi_payload();
+  move_rows();
+  EXPECT_EQ(mpi_payload_bytes(), exchange.off_rank_rows * 33 * static_cast<index_t>(sizeof(int)));
 }
 
 TEST(MpiCost, counts_above_32_bits_are_an_error_with_the_number) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "conformance/ops/more_executors.hpp"
 #include "device/context.hpp"
 #include "support/reference.hpp"
 #include "tensor/view.hpp"
@@ -90,18 +91,29 @@ template <class T>
   return ::testing::AssertionSuccess();
 }
 
-// run(context) returns a vector of results. Expects equal bits on all executors; returns those of one serial
-// thread.
+// run(context) returns a vector of results. Expects equal bits on all executors of a processor; returns those
+// of one serial thread.
 template <class Run>
-auto on_every_executor(const std::string& what, const Run& run) {
+auto on_every_processor(const std::string& what, const Run& run) {
   device::Context serial(1);
   const auto expected = run(serial);
-  const auto compare = [&](const char* name, device::Context context) {
+  const auto compare = [&](const char* name, device::Context& context) {
     EXPECT_TRUE(same_bits(run(context), expected)) << what << " on " << name;
   };
-  compare("a pool of three threads", device::Context(3));
-  compare("a concurrent team of 3", device::Context::concurrent(3));
-  compare("a concurrent team of 32", device::Context::concurrent(32));
+  device::Context pool(3), small_team = device::Context::concurrent(3), warp = device::Context::concurrent(32);
+  compare("a pool of three threads", pool);
+  compare("a concurrent team of 3", small_team);
+  compare("a concurrent team of 32", warp);
+  return expected;
+}
+
+// The same on all executors: for what calls no product, whose order another device has of its own.
+template <class Run>
+auto on_every_executor(const std::string& what, const Run& run) {
+  const auto expected = on_every_processor(what, run);
+  on_more_executors([&](const char* name, device::Context& context) {
+    EXPECT_TRUE(same_bits(run(context), expected)) << what << " on " << name;
+  });
   return expected;
 }
 

@@ -121,7 +121,7 @@ struct GateData {
                    .importance = importance,
                    .probability = probability,
                    .sample_probability = sample_view(),
-                   .sample_scale = sample_scale,
+                   .sample_scale = &sample_scale,
                    .z_loss = z_loss,
                    .entropy = entropy},
                   d_scores.view());
@@ -377,42 +377,6 @@ TEST(ScoreStatistics, have_the_digits_of_a_decided_gate) {
   EXPECT_THROW(score_statistics(context, {values.data(), 2, 2}, two, std::span(two).first(1)),
                ContractViolation);
   EXPECT_NO_THROW(score_statistics(context, {values.data(), 2, 2}, {}, two));
-}
-
-TEST(AddProbabilities, adds_the_softmax_of_every_row) {
-  for (const index_t experts : edge_sizes) {
-    if (experts == 0) continue;
-    for (const index_t samples : {0, 1, 50}) {
-      const std::vector<float> scores = random_values(samples * experts, 6, 3.0F);
-      std::vector<double> expected(as_size(experts), 0.5);
-      for (index_t n = 0; n < samples; ++n) {
-        const std::vector<double> p =
-            naive::softmax_of({scores.begin() + n * experts, scores.begin() + (n + 1) * experts});
-        for (std::size_t e = 0; e < p.size(); ++e) expected[e] += p[e];
-      }
-      const std::vector<double> got = on_every_executor("add_probabilities", [&](device::Context& context) {
-        std::vector<double> sums(as_size(experts), 0.5);  // it adds to what is there
-        add_probabilities(context, {scores.data(), samples, experts}, sums);
-        return sums;
-      });
-      for (std::size_t e = 0; e < got.size(); ++e) EXPECT_NEAR(got[e], expected[e], 1e-6 * (1 + expected[e]));
-      EXPECT_NEAR(std::accumulate(got.begin(), got.end(), 0.0) - 0.5 * static_cast<double>(experts),
-                  static_cast<double>(samples), 1e-5);
-    }
-  }
-}
-
-// In float64 and row by row: a sum over parts goes on where the last one stopped, bit for bit.
-TEST(AddProbabilities, goes_on_where_it_stopped) {
-  device::Context context(1);
-  const std::vector<float> scores = random_values(60 * 5, 7);
-  std::vector<double> whole(5), parts(5);
-  add_probabilities(context, {scores.data(), 60, 5}, whole);
-  add_probabilities(context, {scores.data(), 23, 5}, parts);
-  add_probabilities(context, {scores.data() + 23 * 5, 37, 5}, parts);
-  EXPECT_TRUE(same_bits(parts, whole));
-  EXPECT_THROW(add_probabilities(context, {scores.data(), 60, 5}, std::span(whole).first(4)),
-               ContractViolation);
 }
 
 }  // namespace

@@ -63,6 +63,12 @@ struct LoadData {
   }
 };
 
+std::vector<float> chances_of(device::Context& context, const LoadData& data) {
+  std::vector<float> chances(data.clean.size());
+  expected_load(context, data.view(), {chances.data(), data.size.samples, data.size.experts});
+  return chances;
+}
+
 template <class F>
 void for_all_loads(const F& f) {
   for (const Size& size : sizes) {
@@ -74,21 +80,16 @@ void for_all_loads(const F& f) {
   }
 }
 
-TEST(ExpectedLoad, adds_every_samples_chances) {
+TEST(ExpectedLoad, is_every_samples_chances) {
   for_all_loads([](const LoadData& data) {
-    std::vector<double> expected(as_size(data.size.experts), 0.5);  // it adds to what is there
+    const std::vector<float> got =
+        on_every_executor("expected_load", [&](device::Context& context) { return chances_of(context, data); });
     for (index_t n = 0; n < data.size.samples; ++n) {
       const std::vector<double> chances = data.chances(data.row(data.clean, n), data.row(data.noisy, n));
-      for (std::size_t e = 0; e < chances.size(); ++e) expected[e] += chances[e];
+      // A distance is off by a rounding of the scores over s: 1e-7 * 3 / 0.1, and the density is below 0.4.
+      for (index_t e = 0; e < data.size.experts; ++e)
+        EXPECT_NEAR(got[as_size(n * data.size.experts + e)], chances[as_size(e)], 2e-6) << n << ", " << e;
     }
-    const std::vector<double> got = on_every_executor("add_expected_load", [&](device::Context& context) {
-      std::vector<double> sums(as_size(data.size.experts), 0.5);
-      add_expected_load(context, data.view(), sums);
-      return sums;
-    });
-    // A distance is off by a rounding of the scores over s: 1e-7 * 3 / 0.1 a sample, and the density is below
-    // 0.4.
-    for (std::size_t e = 0; e < got.size(); ++e) EXPECT_NEAR(got[e], expected[e], 1e-5) << "expert " << e;
   });
 }
 
@@ -139,10 +140,8 @@ TEST(ExpectedLoad, of_equal_scores_is_one_half_each) {
   std::ranges::fill(data.clean, 0.25F);
   data.noisy = data.clean;
   data.choose();
-  std::vector<double> sums(6);
   device::Context context(1);
-  add_expected_load(context, data.view(), sums);
-  for (const double sum : sums) EXPECT_NEAR(sum, 1.5, 1e-6);
+  for (const float chance : chances_of(context, data)) EXPECT_NEAR(chance, 0.5, 1e-6);
 }
 
 // What it is for: over many draws of all noise, P_e is the mean of the indicator "e is chosen".
@@ -158,12 +157,13 @@ TEST(ExpectedLoad, is_on_average_the_share_of_draws_that_choose_an_expert) {
   add_noise(context, {data.clean.data(), draws, experts}, ids, {NoiseSpread::normal, deviation, {.seed = 4}},
             {data.noisy.data(), draws, experts});
   data.choose();
-  std::vector<double> expected_load(as_size(experts)), load(as_size(experts));
-  add_expected_load(context, data.view(), expected_load);
+  std::vector<double> expected(as_size(experts)), load(as_size(experts));
+  const std::vector<float> chances = chances_of(context, data);
+  for (std::size_t i = 0; i < chances.size(); ++i)
+    expected[i % as_size(experts)] += static_cast<double>(chances[i]);
   for (const std::int32_t e : data.chosen) load[as_size(e)] += 1;
   for (index_t e = 0; e < experts; ++e) {
-    EXPECT_NEAR(expected_load[as_size(e)], load[as_size(e)], 5 * 0.5 * std::sqrt(static_cast<double>(draws)))
-        << e;
+    EXPECT_NEAR(expected[as_size(e)], load[as_size(e)], 5 * 0.5 * std::sqrt(static_cast<double>(draws))) << e;
   }
 }
 
@@ -171,13 +171,15 @@ TEST(ExpectedLoad, refuses_what_is_no_choice) {
   device::Context context(1);
   const LoadData data({3, 4, 2}, 1.0F);
   std::vector<double> sums(4);
+  std::vector<float> chances(12);
+  const tensor::Matrix found(chances.data(), 3, 4);
   ExpectedLoad all = data.view();
   all.slots = 4;
-  EXPECT_THROW(add_expected_load(context, all, sums), ContractViolation);
+  EXPECT_THROW(expected_load(context, all, found), ContractViolation);
   ExpectedLoad without_noise = data.view();
   without_noise.deviation = 0;
-  EXPECT_THROW(add_expected_load(context, without_noise, sums), ContractViolation);
-  EXPECT_THROW(add_expected_load(context, data.view(), std::span(sums).first(3)), ContractViolation);
+  EXPECT_THROW(expected_load(context, without_noise, found), ContractViolation);
+  EXPECT_THROW(expected_load(context, data.view(), {chances.data(), 3, 3}), ContractViolation);
   std::vector<float> d_scores(12);
   EXPECT_THROW(expected_load_backward(context, data.view(), sums, {d_scores.data(), 4, 3}), ContractViolation);
 }

@@ -115,8 +115,8 @@ TEST(PairwiseDistances, have_the_same_bits_on_every_executor) {
   for (const index_t size : edge_sizes) {
     const Rows x = random_rows(9, 40, 6);
     const Rows y = random_rows(size, 40, 7);
-    on_every_executor("distances", [&](device::Context& c) { return distances_of(c, x, y, 2).values; });
-    on_every_executor("sums of distances", [&](device::Context& c) { return distances_of(c, x, y, 2).sums; });
+    on_every_processor("distances", [&](device::Context& c) { return distances_of(c, x, y, 2).values; });
+    on_every_processor("sums of distances", [&](device::Context& c) { return distances_of(c, x, y, 2).sums; });
     on_every_executor("squared norms", [&](device::Context& c) {
       std::vector<float> norms(static_cast<std::size_t>(size));
       squared_norms(c, y.matrix(), norms);

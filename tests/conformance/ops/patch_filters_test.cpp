@@ -85,7 +85,9 @@ PatchRun run(device::Context& context, const PatchData& data, Layout layout = La
   const PaddedMatrix d_out(data.d_out, data.rows, shape.outputs, padding);
   PatchFilterRows rows{source, {shape.sums_first() ? sums.view() : tensor::Matrix{}, filtered.view()}};
   const float* const bias = shape.bias ? data.bias.data() : nullptr;
-  patch_filters_forward(context, shape, rows, {data.weight.data(), bias}, out.view());
+  const Tile tile{0, static_cast<std::int32_t>(data.rows), static_cast<std::int32_t>(data.rows), 0};
+  const TileView tiles{&tile, 1, data.rows};
+  patch_filters_forward(context, shape, tiles, rows, {data.weight.data(), bias}, out.view());
 
   PatchRun result;
   for (index_t r = 0; r < data.rows; ++r) {
@@ -93,14 +95,15 @@ PatchRun run(device::Context& context, const PatchData& data, Layout layout = La
     const float* const z = filtered.view().row(r);
     result.filtered.insert(result.filtered.end(), z, z + filtered.view().cols);
   }
-  result.d_weight.assign(static_cast<std::size_t>(shape.weight_count()), -7.0F);
-  result.d_bias.assign(static_cast<std::size_t>(shape.bias_count()), -7.0F);
+  const index_t weights = shape.weight_count();
+  std::vector<float> gradients(static_cast<std::size_t>(weights + shape.bias_count()), -7.0F);
   std::vector<float> workspace(static_cast<std::size_t>(patch_filters_workspace_floats(shape, data.rows)),
                                9.0F);
   rows.d_out = d_out.view();
-  rows.workspace = workspace;
-  patch_filters_backward(context, shape, rows, result.d_weight.data(),
-                         shape.bias ? result.d_bias.data() : nullptr);
+  patch_filters_backward(context, shape, tiles, rows, workspace,
+                         {gradients.data(), 1, static_cast<index_t>(gradients.size())});
+  result.d_weight.assign(gradients.begin(), gradients.begin() + weights);
+  result.d_bias.assign(gradients.begin() + weights, gradients.end());
   for (const PaddedMatrix* m : {&samples, &sums, &filtered, &out, &d_out})
     EXPECT_TRUE(m->padding_is_untouched());
   return result;
@@ -262,16 +265,67 @@ TEST(PatchFilters, pass_a_nan_on) {
   }
 }
 
+// Tiles of several sets, one without rows, in one call: each as alone, with the weights of its set.
+TEST(PatchFilters, give_each_tile_its_own_bits) {
+  const Tile tiles[] = {{0, 33, 33, 1}, {33, 0, 0, 0}, {33, 5, 2, 0}, {38, 64, 64, 1}};
+  for_all_shapes([&](const PatchFilterShape& shape) {
+    if (shape.units() > 20 || shape.patch_size > 20) return;
+    const index_t width = shape.weight_count() + shape.bias_count();
+    const PatchData data(shape, 102, 7);
+    const std::vector<float> weight = random_values(2 * width, 8);
+    // Tiles from number `first` on, whose set 0 is set `set`.
+    struct Call {
+      TileView view;
+      index_t first, set;
+    };
+    const auto run = [&](device::Context& context, const std::vector<Call>& calls) {
+      std::vector<float> out(as_size(102 * shape.outputs)), sums(as_size(102 * shape.patch_size)),
+          filtered(as_size(102 * shape.filtered_patches() * shape.units())),
+          gradients(as_size(4 * width), -1.0F);
+      const PatchFilterRows rows{tensor::ConstMatrix(data.samples.data(), 102, shape.in_features()),
+                                 {{sums.data(), 102, shape.patch_size},
+                                  {filtered.data(), 102, shape.filtered_patches() * shape.units()}},
+                                 {data.d_out.data(), 102, shape.outputs}};
+      for (const auto& [view, first, set] : calls) {
+        const float* const of_set = weight.data() + set * width;
+        const OfSets<const float> bias(shape.bias ? of_set + shape.weight_count() : nullptr, width);
+        patch_filters_forward(context, shape, view, rows, {{of_set, width}, bias},
+                              {out.data(), 102, shape.outputs});
+        std::vector<float> workspace(
+            as_size(view.count * patch_filters_workspace_floats(shape, view.most_rows)), 9.0F);
+        patch_filters_backward(context, shape, view, rows, workspace,
+                               {gradients.data() + first * width, view.count, width});
+      }
+      out.insert(out.end(), gradients.begin(), gradients.end());
+      return out;
+    };
+    const auto at_once = on_every_executor(describe(shape, 102), [&](device::Context& context) {
+      return run(context, {{{tiles, 4, 64}, 0, 0}});
+    });
+    device::Context context(1);
+    std::vector<Tile> of_one_set(std::begin(tiles), std::end(tiles));
+    std::vector<Call> each;
+    for (index_t t = 0; t < 4; ++t) {
+      Tile& tile = of_one_set[as_size(t)];
+      tile.set = 0;
+      each.push_back({{&tile, 1, tile.rows}, t, tiles[t].set});
+    }
+    EXPECT_TRUE(same_bits(at_once, run(context, each))) << describe(shape, 102);
+  });
+}
+
 TEST(PatchFilters, refuse_views_that_do_not_fit) {
   device::Context context(1);
   const PatchFilterShape shape{3, 4, 2, 2, PatchActivation::cubic, false};
   const std::vector<float> samples(24), weight(16);
   std::vector<float> z(24), out(4), workspace(16), d_weight(16);
+  const Tile tile{0, 2, 2, 0};
+  const TileView tiles{&tile, 1, 2};
   const tensor::ConstMatrix rows(samples.data(), 2, 12);
   const PatchFilterRecord record{{}, {z.data(), 2, 12}};
   const auto forward = [&](const PatchFilterShape& s, tensor::ConstMatrix x, const float* bias,
                            index_t outputs) {
-    patch_filters_forward(context, s, {x, record}, {weight.data(), bias}, {out.data(), 2, outputs});
+    patch_filters_forward(context, s, tiles, {x, record}, {weight.data(), bias}, {out.data(), 2, outputs});
   };
   EXPECT_NO_THROW(forward(shape, rows, nullptr, 2));
   EXPECT_THROW(forward(shape, {samples.data(), 2, 11}, nullptr, 2), ContractViolation);
@@ -280,8 +334,9 @@ TEST(PatchFilters, refuse_views_that_do_not_fit) {
   PatchFilterShape linear = shape;
   linear.activation = PatchActivation::none;
   EXPECT_THROW(forward(linear, rows, nullptr, 2), ContractViolation) << "no place for the sums";
-  const PatchFilterRows little{rows, record, {out.data(), 2, 2}, std::span(workspace).first(15)};
-  EXPECT_THROW(patch_filters_backward(context, shape, little, d_weight.data(), nullptr), ContractViolation);
+  EXPECT_THROW(patch_filters_backward(context, shape, tiles, {rows, record, {out.data(), 2, 2}},
+                                      std::span(workspace).first(15), {d_weight.data(), 1, 16}),
+               ContractViolation);
 }
 
 }  // namespace

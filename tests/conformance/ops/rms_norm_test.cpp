@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "conformance/ops/executors.hpp"
+#include "support/tile_table.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -33,7 +34,9 @@ std::vector<float> run(device::Context& context, const Case& of) {
   std::vector<float> y(of.x.size()), d_x = of.d_y, d_weight(of.weight.size()), inverse(as_size(of.rows));
   const tensor::ConstMatrix x(of.x.data(), of.rows, of.cols);
   rms_norm(context, x, of.weight, epsilon, {y.data(), of.rows, of.cols}, inverse);
-  rms_norm_weight_gradient(context, x, inverse, {of.d_y.data(), of.rows, of.cols}, d_weight);
+  const test::TileTable tile({of.rows});
+  rms_norm_weight_gradient(context, tile.view(), x, inverse, {of.d_y.data(), of.rows, of.cols}, d_weight.data(),
+                           of.cols);
   const tensor::Matrix d(d_x.data(), of.rows, of.cols);
   rms_norm_backward(context, x, of.weight, inverse, d, d);
   std::vector<float> all = y;

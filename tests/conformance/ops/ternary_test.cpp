@@ -35,7 +35,7 @@ Quantised<Number> quantise(device::Context& context, const std::vector<float>& w
   Quantised<Number> of{std::vector<Number>(w.size()), std::vector<Number>(x.size()),
                        std::vector<float>(as_size(blocks)), std::vector<float>(x.size() / as_size(k))};
   std::vector<double> sums(as_size(k * blocks));
-  const tensor::ConstMatrix weights(w.data(), k, static_cast<index_t>(w.size()) / k);
+  const SetMatrices weights{w.data(), 0, 1, k, static_cast<index_t>(w.size()) / k, blocks};
   mean_magnitudes(context, weights, sums, of.gammas);
   to_ternary<Number>(context, weights, of.gammas, of.weights);
   to_eight_bits<Number>(context, tensor::ConstMatrix(x.data(), std::ssize(of.scales), k), of.rows, of.scales);
@@ -115,7 +115,7 @@ TEST(Ternary, of_what_is_no_number_is_none) {
     EXPECT_TRUE(std::isfinite(weight.scales[0]));
     EXPECT_TRUE(std::isnan(weight.scales[1]));
     std::vector<float> y = {5, 5, 5, 5};
-    scale_products(context, weight.gammas, weight.scales, {y.data(), 2, 2});
+    scale_products(context, {weight.gammas.data(), 2}, weight.scales, {y.data(), 2, 2});
     EXPECT_TRUE(std::isfinite(y[0]));
     for (const float value : {y[1], y[2], y[3]}) EXPECT_FALSE(std::isfinite(value));
   }
@@ -128,7 +128,7 @@ std::vector<float> product(device::Context& context, const std::vector<float>& w
   const index_t m = std::ssize(of.scales), n = static_cast<index_t>(w.size()) / k;
   std::vector<float> y(as_size(m * n));
   matmul({.m = m, .n = n, .k = k, .lda = k, .ldb = n, .ldc = n}, of.rows.data(), of.weights.data(), y.data());
-  scale_products(context, of.gammas, of.scales, {y.data(), m, n});
+  scale_products(context, {of.gammas.data(), blocks}, of.scales, {y.data(), m, n});
   return y;
 }
 
@@ -168,10 +168,10 @@ TEST(Ternary, gradients_are_scaled_by_column_and_by_row) {
     std::vector<float> both(2 * d_y.size());
     const tensor::ConstMatrix d(d_y.data(), rows, cols);
     const Span<float> all(both.data(), 2 * rows * cols);
-    times_gammas(context, gammas, d, all.first(d_y.size()));
+    times_gammas(context, {gammas.data(), 2}, d, all.first(d_y.size()));
     over_scales(context, scales, d, all.subspan(d_y.size()));
     std::vector<bfloat16> short_ones(d_y.size());
-    times_gammas<bfloat16>(context, gammas, d, short_ones);
+    times_gammas<bfloat16>(context, {gammas.data(), 2}, d, short_ones);
     EXPECT_EQ(to_float(short_ones[1]), to_float(to_bfloat16(both[1])));
     over_scales<bfloat16>(context, scales, d, short_ones);
     EXPECT_EQ(to_float(short_ones[1]), to_float(to_bfloat16(both[d_y.size() + 1])));
@@ -183,12 +183,52 @@ TEST(Ternary, gradients_are_scaled_by_column_and_by_row) {
   }
 }
 
+TEST(Ternary, sets_have_the_bits_of_each_alone) {
+  const index_t sets = 3, k = 5, n = 6, blocks = 2, stride = k * n + 2, rows = 2 * granule_rows;
+  const std::vector<float> w = random_values(sets * stride, 7), x = random_values(rows * n, 8);
+  const std::vector<std::int32_t> set_of_granule = {2, 0};
+  const auto got = on_every_executor("sets", [&](device::Context& context) {
+    std::vector<double> sums(as_size(sets * k * blocks));
+    std::vector<float> gammas(as_size(sets * blocks)), q(as_size(sets * k * n)), scales(as_size(rows), 2.0F);
+    const SetMatrices of{w.data(), stride, sets, k, n, blocks};
+    mean_magnitudes(context, of, sums, gammas);
+    to_ternary<float>(context, of, gammas, q);
+    std::vector<float> y = x, d(x.size());
+    // Of rows that do not begin with a set's first.
+    const index_t first = 1, count = rows - first;
+    const Gammas of_rows{gammas.data(), blocks, {set_of_granule.data(), first}};
+    scale_products(context, of_rows, Span<const float>(scales).subspan(first),
+                   {y.data() + first * n, count, n});
+    times_gammas<float>(context, of_rows, {x.data() + first * n, count, n}, {d.data() + first * n, count * n});
+    std::vector<float> all = gammas;
+    for (const auto& part : {q, y, d}) all.insert(all.end(), part.begin(), part.end());
+    return all;
+  });
+  device::Context context(1);
+  for (index_t set = 0; set < sets; ++set) {
+    const std::vector<float> alone(w.begin() + set * stride, w.begin() + set * stride + k * n);
+    const Quantised<float> of = quantise<float>(context, alone, random_values(k, 9), k, blocks);
+    EXPECT_TRUE(std::equal(of.gammas.begin(), of.gammas.end(), got.begin() + set * blocks)) << set;
+    EXPECT_TRUE(std::equal(of.weights.begin(), of.weights.end(), got.begin() + sets * blocks + set * k * n));
+  }
+  const float* const y = got.data() + sets * blocks + sets * k * n;
+  const float* const d = y + rows * n;
+  for (index_t row = 1; row < rows; ++row) {
+    for (index_t c = 0; c < n; ++c) {
+      const float gamma = got[as_size(set_of_granule[as_size(row / granule_rows)] * blocks + c / (n / blocks))];
+      ASSERT_EQ(y[row * n + c], (x[as_size(row * n + c)] + 0.0F) * (gamma / 2.0F)) << row << ' ' << c;
+      ASSERT_EQ(d[row * n + c], x[as_size(row * n + c)] * gamma) << row << ' ' << c;
+    }
+  }
+}
+
 TEST(Ternary, refuses_what_it_cannot_mean) {
   device::Context context(1);
   std::vector<float> w(12), gammas(5), q(12), scales(3);
   std::vector<double> sums(15);
-  EXPECT_THROW(mean_magnitudes(context, {w.data(), 3, 4}, sums, gammas), ContractViolation);
-  EXPECT_THROW(to_ternary<float>(context, {w.data(), 3, 4}, gammas, q), ContractViolation);
+  const SetMatrices of{w.data(), 12, 1, 3, 4, 5};
+  EXPECT_THROW(mean_magnitudes(context, of, sums, gammas), ContractViolation);
+  EXPECT_THROW(to_ternary<float>(context, of, gammas, q), ContractViolation);
   EXPECT_THROW(to_eight_bits<float>(context, tensor::ConstMatrix(w.data(), 4, 3), q, scales),
                ContractViolation);
 }

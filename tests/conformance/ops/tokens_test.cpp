@@ -4,6 +4,7 @@
 #include <random>
 
 #include "conformance/ops/executors.hpp"
+#include "support/tile_table.hpp"
 
 namespace switchyard::ops {
 namespace {
@@ -60,26 +61,36 @@ TEST(CrossEntropy, is_that_of_the_softmax_and_leaves_its_gradient) {
 
 TEST(AddRowsByToken, adds_the_rows_of_a_token_one_after_the_other) {
   constexpr index_t vocabulary = 7, cols = 33;
-  for (const index_t rows : {0, 1, 50}) {
+  for (const bool added : {false, true}) {
+    const test::TileTable tiles({50, 0, 1, 20});
     // The last token has no row, and one has many.
-    const auto tokens = random_tokens(rows, vocabulary - 1, 8);
-    const std::vector<float> d_x = random_values(rows * cols, 9);
-    const std::vector<float> before = random_values(vocabulary * cols, 10);
+    const auto tokens = random_tokens(tiles.rows(), vocabulary - 1, 8);
+    const std::vector<float> d_x = random_values(tiles.rows() * cols, 9);
+    const index_t table = vocabulary * cols, stride = table + 3;
+    const std::vector<float> before = random_values(4 * stride, 10);
     const auto got = on_every_executor("add_rows_by_token", [&](device::Context& context) {
-      std::vector<std::int32_t> begin(as_size(vocabulary + 1)), order(tokens.size());
-      sort_by_token(tokens, begin, order);
-      EXPECT_EQ(begin.front(), 0);
-      EXPECT_EQ(begin.back(), rows);
-      std::vector<float> table = before;
-      add_rows_by_token(context, {d_x.data(), rows, cols}, begin, order, {table.data(), vocabulary, cols});
-      return table;
+      std::vector<std::int32_t> begin(as_size(4 * (vocabulary + 1))), order(tokens.size());
+      const TokenOrder of{tokens, begin, order, vocabulary};
+      sort_by_token(context, tiles.view(), of);
+      for (index_t tile = 0; tile < 4; ++tile) {
+        EXPECT_EQ(begin[as_size(tile * (vocabulary + 1))], 0);
+        EXPECT_EQ(begin[as_size(tile * (vocabulary + 1) + vocabulary)], tiles.tiles()[as_size(tile)].rows);
+      }
+      std::vector<float> tables = before;
+      add_rows_by_token(context, tiles.view(), of, {d_x.data(), tiles.rows(), cols},
+                        {tables.data(), stride, added});
+      return tables;
     });
     std::vector<float> expected = before;
-    for (index_t r = 0; r < rows; ++r) {
-      for (index_t c = 0; c < cols; ++c)
-        expected[as_size(tokens[as_size(r)] * cols + c)] += d_x[as_size(r * cols + c)];
+    for (index_t tile = 0; tile < 4; ++tile) {
+      float* const of_tile = expected.data() + tile * stride;
+      if (!added) std::fill_n(of_tile, table, 0.0F);
+      const Tile& rows = tiles.tiles()[as_size(tile)];
+      for (index_t r = rows.first_row; r < rows.first_row + rows.rows; ++r) {
+        for (index_t c = 0; c < cols; ++c) of_tile[tokens[as_size(r)] * cols + c] += d_x[as_size(r * cols + c)];
+      }
     }
-    EXPECT_TRUE(same_bits(got, expected)) << rows << " rows";
+    EXPECT_TRUE(same_bits(got, expected)) << (added ? "added" : "written");
   }
 }
 

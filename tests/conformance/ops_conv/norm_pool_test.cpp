@@ -51,6 +51,7 @@ struct Case {
   Case(const NormPoolShape& shape_in, index_t rows_in, float mean = 0.0F)
       : shape(shape_in),
         rows(rows_in),
+        tile{0, static_cast<std::int32_t>(rows), static_cast<std::int32_t>(rows), 0},
         z(random_values(rows * shape.in_features(), 1)),
         gamma(random_values(shape.channels, 2)),
         beta(random_values(shape.channels, 3)),
@@ -73,11 +74,12 @@ struct Case {
     }
   }
 
+  TileView tiles() const { return {&tile, 1, rows}; }
   tensor::ConstMatrix z_view() const { return {z.data(), rows, shape.in_features()}; }
   tensor::ConstMatrix rows_of(const std::vector<float>& values) const {
     return {values.data(), rows, shape.out_features()};
   }
-  NormView norm() const { return {mean_of.data(), inv_std.data(), gamma.data()}; }
+  NormView norm() const { return {mean_of.data(), inv_std.data(), gamma.data(), {}, {}}; }
   // Channels last.
   std::vector<float> in_reference_order(const std::vector<float>& results) const {
     if (shape.out_order == ImageOrder::channels_last) return results;
@@ -91,7 +93,7 @@ struct Case {
   Forward forward(device::Context& context) const {
     Forward result{std::vector<float>(d_out.size(), -1.0F), {}};
     if (shape.max_pool) result.argmax_place.assign(d_out.size(), 99);
-    norm_pool_forward(context, shape, z_view(), {scale.data(), shift.data()},
+    norm_pool_forward(context, shape, tiles(), z_view(), {scale.data(), shift.data()},
                       {{result.out.data(), rows, shape.out_features()},
                        shape.max_pool ? result.argmax_place.data() : nullptr});
     return result;
@@ -100,27 +102,24 @@ struct Case {
     return {rows_of(from.out), shape.max_pool ? from.argmax_place.data() : nullptr, rows_of(d_out)};
   }
   NormPoolRows rows_with(std::vector<float>& values, const Forward& from) const {
-    return {{values.data(), rows, shape.in_features()}, gradient(from), rows};
+    return {{values.data(), rows, shape.in_features()}, gradient(from)};
   }
   Doubles backward_sums(device::Context& context, const Forward& from) const {
     Doubles of_rows(as_size(rows * 2 * shape.channels)), sums(as_size(2 * shape.channels));
     std::vector<float> same = z;
-    norm_pool_backward_sums(context, shape, norm(), rows_with(same, from), of_rows);
-    add_backward_sums(context, norm(), of_rows, sums);
+    norm_pool_backward_sums(context, shape, tiles(), norm(), rows_with(same, from), of_rows);
+    add_backward_sums(context, tiles(), norm(), of_rows, sums);
     return sums;
   }
   // mean_dy, then mean_dy_xhat; empty: no norm.
   std::vector<float> backward(device::Context& context, const Forward& from, const Doubles& means,
                               index_t samples) const {
     std::vector<float> d_z = z;
-    const std::span<const double> all(means);
-    const std::size_t half = means.size() / 2;
     NormView view = means.empty() ? NormView{} : norm();
-    view.mean_dy = all.first(half);
-    view.mean_dy_xhat = all.subspan(half);
-    NormPoolRows of_z = rows_with(d_z, from);
-    of_z.samples = samples;
-    norm_pool_backward(context, shape, view, of_z);
+    view.mean_dy = means.data();
+    view.mean_dy_xhat = means.data() + means.size() / 2;
+    const Tile padded{0, static_cast<std::int32_t>(rows), static_cast<std::int32_t>(samples), 0};
+    norm_pool_backward(context, shape, TileView{&padded, 1, rows}, view, rows_with(d_z, from));
     return d_z;
   }
   // The gradient at the norm's output.
@@ -131,6 +130,7 @@ struct Case {
 
   NormPoolShape shape;
   index_t rows;
+  Tile tile;
   std::vector<float> z, gamma, beta, d_out;
   naive::NormPoolSizes sizes;
   Doubles mean_of, inv_std;
@@ -167,7 +167,9 @@ TEST(NormPool, gives_ties_to_the_first_and_lets_a_nan_through) {
   std::vector<float> z(as_size(shape.in_features()), 3.0F), out(17);
   std::vector<std::uint8_t> argmax_place(17, 99);
   z[16] = std::numeric_limits<float>::quiet_NaN();
-  norm_pool_forward(context, shape, {z.data(), 1, 68}, {}, {{out.data(), 1, 17}, argmax_place.data()});
+  const Tile tile{0, 1, 1, 0};
+  norm_pool_forward(context, shape, TileView{&tile, 1, 1}, {z.data(), 1, 68}, {},
+                    {{out.data(), 1, 17}, argmax_place.data()});
   EXPECT_EQ(argmax_place, std::vector<std::uint8_t>(17, 0));
   EXPECT_EQ(out[15], 3.0F);
   EXPECT_TRUE(std::isnan(out[16]));
@@ -181,8 +183,8 @@ TEST(NormPool, moments_are_those_of_two_passes) {
       const Case c(shape, rows, mean);
       const auto values = on_every_executor("moments", [&](device::Context& context) {
         std::vector<Moments> of_rows(as_size(rows * shape.channels)), all(as_size(shape.channels));
-        channel_moments(context, shape, c.z_view(), of_rows);
-        merge_moments(context, of_rows, all);
+        channel_moments(context, shape, c.tiles(), c.z_view(), of_rows);
+        merge_moments(context, c.tiles(), of_rows, all);
         Doubles flat;
         for (const Moments& m : all) flat.insert(flat.end(), {m.count, m.mean, m.m2});
         return flat;
@@ -238,7 +240,7 @@ TEST(NormPool, gives_padding_no_gradient) {
   EXPECT_NE(all, expected);
   EXPECT_EQ(c.backward(context, c.forward(context), means, 2), expected);
   std::fill(expected.begin(), expected.end(), 0.0F);
-  EXPECT_EQ(c.backward(context, c.forward(context), means, -3), expected);  // padding began in a piece before
+  EXPECT_EQ(c.backward(context, c.forward(context), means, 0), expected);
 }
 
 TEST(ReorderImages, goes_there_and_back) {
@@ -265,19 +267,19 @@ TEST(NormPool, refuses_sizes_that_do_not_fit) {
   const Case::Forward forward = c.forward(context);
   std::vector<float> out(forward.out.size());
   const tensor::Matrix result{out.data(), 2, c.shape.out_features()};
-  EXPECT_THROW(norm_pool_forward(context, c.shape, c.z_view(), {}, {result, nullptr}), ContractViolation);
+  EXPECT_THROW(norm_pool_forward(context, c.shape, c.tiles(), c.z_view(), {}, {result, nullptr}),
+               ContractViolation);
   std::vector<std::uint8_t> argmax_place(out.size());
-  EXPECT_THROW(
-      norm_pool_forward(context, c.shape, c.z_view(), {c.scale.data(), nullptr}, {result, argmax_place.data()}),
-      ContractViolation);
+  EXPECT_THROW(norm_pool_forward(context, c.shape, c.tiles(), c.z_view(), {c.scale.data(), nullptr},
+                                 {result, argmax_place.data()}),
+               ContractViolation);
   NormPoolShape larger = c.shape;
   larger.channels = 6;
-  EXPECT_THROW(norm_pool_forward(context, larger, c.z_view(), {}, {result, argmax_place.data()}),
+  EXPECT_THROW(norm_pool_forward(context, larger, c.tiles(), c.z_view(), {}, {result, argmax_place.data()}),
                ContractViolation);
-  EXPECT_THROW(channel_moments(context, c.shape, c.z_view(), {}), ContractViolation);
-  EXPECT_THROW(norm_pool_backward_sums(context, c.shape, c.norm(), c.rows_with(c.z, forward), {}),
+  EXPECT_THROW(channel_moments(context, c.shape, c.tiles(), c.z_view(), {}), ContractViolation);
+  EXPECT_THROW(norm_pool_backward_sums(context, c.shape, c.tiles(), c.norm(), c.rows_with(c.z, forward), {}),
                ContractViolation);
-  EXPECT_THROW(c.backward(context, forward, Doubles(2), 2), ContractViolation);
   EXPECT_THROW(reorder_images(context, c.z_view(), {5, 15}, ImageOrder::channels_first, result),
                ContractViolation);
 }

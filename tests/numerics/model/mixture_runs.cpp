@@ -150,16 +150,16 @@ Outcome run_model(const Setting& setting, int ranks, nn::Mode mode, const std::f
     PhaseClock clock;
     const nn::Pass pass{context, batch, mode, clock};
     moe::Statistics statistics = model->statistics();
-    model->forward(pass, statistics);
+    Vector<double> regularisers;
+    measure(*model, pass, statistics, regularisers);
     if (training) {
       model->backward(pass);
       model->reduce_gradients(pass);
     }
     collect(*model, mutex, outcome);
     if (communicator.is_root()) {
-      outcome.loss =
-          statistics.task_loss_sum / static_cast<double>(samples) +
-          std::accumulate(model->regulariser_losses().begin(), model->regulariser_losses().end(), 0.0);
+      outcome.loss = statistics.task_loss_sum / static_cast<double>(samples) +
+                     std::accumulate(regularisers.begin(), regularisers.end(), 0.0);
     }
   });
   return outcome;

@@ -84,7 +84,8 @@ Outcome run(const Case& of, int ranks, const Arrays& direction = {}, double step
     PhaseClock clock;
     const nn::Pass pass{context, batch, nn::Mode::training, clock};
     moe::Statistics statistics = model->statistics();
-    model->forward(pass, statistics);
+    Vector<double> regularisers;
+    measure(*model, pass, statistics, regularisers);
     model->backward(pass);
     model->reduce_gradients(pass);
     statistics.for_each_counts([&](Span<std::int64_t> counts) { communicator.all_reduce_sum(counts); });
@@ -101,7 +102,6 @@ Outcome run(const Case& of, int ranks, const Arrays& direction = {}, double step
         gradient[as_size(slice.first_element + i)] = static_cast<double>(slice.gradient[i]);
     }
     if (!communicator.is_root()) return;
-    const Vector<double>& regularisers = model->regulariser_losses();
     outcome.loss = statistics.task_loss() + std::accumulate(regularisers.begin(), regularisers.end(), 0.0);
     for (const moe::Statistics::Layer& layer : statistics.layers) {
       for (index_t e = 0; e < layer.routing.experts(); ++e) outcome.loads.push_back(layer.routing.load(e));

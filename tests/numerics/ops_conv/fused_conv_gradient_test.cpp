@@ -113,8 +113,8 @@ TEST(FusedConvGradient, matches_differences_without_batch_norm) {
       tile.shift.assign(tile.shift.size(), 0.0F);
       tile.forward(context);
       tile.backward(context);
-      add(d_weight, tile.d_weight);
-      add(d_bias, tile.d_bias);
+      add(d_weight, tile.d_weight());
+      add(d_bias, tile.d_bias());
     }
     expect_differences(batch, Norm::none, &Parameters::weight, d_weight);
     expect_differences(batch, Norm::none, &Parameters::bias, d_bias);
@@ -143,8 +143,8 @@ TEST(FusedConvGradient, matches_differences_with_batch_norm) {
       tile.forward(context);
       for (std::size_t c = 0; c < channels; ++c) tile.scale[c] = static_cast<float>(p.gamma[c]);
       tile.backward_sums(context);
-      add(d_beta, tile.sum_dy);
-      add(d_gamma, tile.sum_dy_xhat);
+      add(d_beta, tile.of_dy());
+      add(d_gamma, tile.of_dy_xhat());
     }
     for (ConvCase& tile : batch.tiles) {
       for (std::size_t c = 0; c < channels; ++c) {
@@ -153,7 +153,7 @@ TEST(FusedConvGradient, matches_differences_with_batch_norm) {
         tile.mean_dy_xhat.push_back(d_gamma[c] / moments[c].count);
       }
       tile.bn_backward(context);
-      add(d_weight, tile.d_weight);
+      add(d_weight, tile.d_weight());
     }
     expect_differences(batch, Norm::batch, &Parameters::weight, d_weight);
     expect_differences(batch, Norm::batch, &Parameters::gamma, d_gamma);

@@ -43,12 +43,28 @@ struct SumsThroughScratch {
   }
 };
 
-// Per row, in place and without scratch: x = (x - max) / (1 + sum of |x|), then reversed. The reversal reads
-// what other threads wrote.
+// Per row, the maximum. `scratch` decides whether a warp or a block of a GPU owns a row.
+struct RowMaxima {
+  tensor::ConstMatrix in;
+  float* maxima;
+  index_t scratch;
+
+  index_t scratch_bytes() const { return scratch; }
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const x = in.row(row);
+    const float max = team.max(in.cols, [&](index_t i) { return x[i]; });
+    team.once([&] { maxima[row] = max; });
+  }
+};
+
+// Per row, in place: x = (x - max) / (1 + sum of |x|), then reversed. The reversal reads
+// what other threads wrote, and all of them use the maximum and the sum. `scratch` as above.
 struct NormaliseAndReverse {
   tensor::Matrix x;
+  index_t scratch = 0;
 
-  index_t scratch_bytes() const { return 0; }
+  index_t scratch_bytes() const { return scratch; }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
     float* const values = x.row(row);

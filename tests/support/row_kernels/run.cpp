@@ -14,8 +14,12 @@ void sums_through_scratch(Context& context, tensor::ConstMatrix in, float* sums,
   for_each_row(context, in.rows, SumsThroughScratch{in, sums, double_sums, maxima});
 }
 
-void normalise_and_reverse(Context& context, tensor::Matrix x) {
-  for_each_row(context, x.rows, NormaliseAndReverse{x});
+void row_maxima(Context& context, tensor::ConstMatrix in, float* maxima, index_t scratch_bytes) {
+  for_each_row(context, in.rows, RowMaxima{in, maxima, scratch_bytes});
+}
+
+void normalise_and_reverse(Context& context, tensor::Matrix x, index_t scratch_bytes) {
+  for_each_row(context, x.rows, NormaliseAndReverse{x, scratch_bytes});
 }
 
 }  // namespace switchyard::device::test

@@ -62,7 +62,7 @@ TEST(Launch, rows_in_place_have_the_same_bits_on_every_executor) {
   for (const index_t cols : {1, 2, 33, 65}) {
     const auto run = [&](Context context) {
       std::vector<float> x = values(4 * cols);
-      test::normalise_and_reverse(context, {x.data(), 4, cols});
+      test::normalise_and_reverse(context, {x.data(), 4, cols}, 0);
       return x;
     };
     const std::vector<float> result = run(Context(1));

@@ -132,14 +132,14 @@ TEST(ThreadScratch, belongs_to_a_thread_and_is_kept) {
 TEST(Copy, on_a_cpu_is_a_plain_copy) {
   Context context(1);
   const std::vector<float> host{1, 2, 3};
-  Buffer<float> device(3, context.device());
+  Buffer<float> device(3, context.memory());
   copy_to_device(context, host, device.span());
-  Buffer<float> other(3, context.device());
+  Buffer<float> other(3, context.memory());
   copy_on_device(context, device.span(), other.span());
   std::array<float, 3> back{};
   copy_to_host(context, other.span(), std::span<float>(back));
   EXPECT_THAT(back, testing::ElementsAre(1, 2, 3));
-  context.synchronise();
+  context.wait();
 }
 
 TEST(Copy, refuses_spans_of_different_length) {

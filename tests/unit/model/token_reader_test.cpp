@@ -139,7 +139,8 @@ TEST_F(Reading, has_the_loss_of_an_evaluation) {
                           .document_begin = document_begin};
     PhaseClock clock;
     moe::Statistics statistics = model.statistics();
-    model.forward({resources.context, batch, nn::Mode::evaluation, clock}, statistics);
+    Vector<double> regularisers;
+    measure(model, {resources.context, batch, nn::Mode::evaluation, clock}, statistics, regularisers);
 
     TokenReader reader(model, resources, window);
     std::vector<float> scores, losses(as_size(window));

@@ -27,10 +27,11 @@ Balanced balance(const std::vector<double>& load, const std::vector<double>& pro
   std::vector<double> sums = load;
   sums.insert(sums.end(), probability.begin(), probability.end());
   EXPECT_EQ(regularisers.width(), std::ssize(sums));
-  regularisers.complete(sums, {}, samples);
   device::Context context(1);
-  const Span<const double> gradient = regularisers.gradients(context.workspace()).probability;
-  return {regularisers.losses()[1], {gradient.begin(), gradient.end()}};
+  std::vector<double> losses(regulariser_kinds().size());
+  regularisers.complete(context, {.sums = sums, .importance = {}, .samples = samples}, losses);
+  const Span<const double> gradient = regularisers.gradients().probability;
+  return {losses[1], {gradient.begin(), gradient.end()}};
 }
 
 double balance_loss(const std::vector<double>& load, const std::vector<double>& probability, double weight) {

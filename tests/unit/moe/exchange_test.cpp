@@ -110,8 +110,11 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   routing.samples = rows;
   routing.slots = s.slots;
 
-  DispatchPlan plan;
-  plan.build({communicator, data_plane, context}, placement, routing, s.row_blocks());
+  routing.is_dense = s.slots == s.experts;
+  const tensor::ConstMatrix where(samples.data(), rows, features);
+  DispatchPlan plan(placement, communicator.rank(), context.memory());
+  plan.build({communicator, data_plane, context}, routing,
+             {.samples = where, .multiple = 4, .of_ranks = tiles.rows_per_rank()}, s.row_blocks());
   std::set<std::pair<index_t, index_t>> crossings;  // (sample, rank): each travels once
   for (std::size_t i = 0; i < experts.size(); ++i) {
     const index_t n = static_cast<index_t>(i) / s.slots;
@@ -123,7 +126,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
 
   const PartWidths widths{outputs, s.hidden};
   Exchange exchange(data_plane, widths);
-  exchange.dispatch(context, plan, tensor::ConstMatrix(samples.data(), rows, features), 4);
+  exchange.dispatch(context, plan, where);
   const auto hosted = placement.hosted_by(communicator.rank());
   std::vector<std::vector<index_t>> expected_rows(
       hosted.size());  // samples of each local expert in global order
@@ -156,8 +159,8 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
     }
     EXPECT_EQ(plan.all_expert_rows()[e], all);
     const auto count = static_cast<index_t>(expected_rows[e].size());
-    EXPECT_EQ(exchange.samples()[e], count);
-    EXPECT_EQ(exchange.padded_rows()[e], round_up(count, 4));
+    EXPECT_EQ(plan.expert_rows()[e], count);
+    EXPECT_EQ(plan.padded_rows()[e], round_up(count, 4));
     const tensor::RowSource input = exchange.input().rows_from(first_row[e], round_up(count, 4));
     for (const auto part : {Returned::output, Returned::hidden}) {
       for (index_t r = 0; r < count; ++r) {
@@ -195,7 +198,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   for (std::size_t e = 0; e < hosted.size(); ++e) {
     const auto count = static_cast<index_t>(expected_rows[e].size());
     for (const auto part : {Returned::output, Returned::hidden}) {
-      for (index_t r = 0; r < exchange.padded_rows()[e]; ++r) {
+      for (index_t r = 0; r < plan.padded_rows()[e]; ++r) {
         for (index_t c = 0; c < widths[part]; ++c) {
           EXPECT_EQ(d_results[part](first_row[e] + r, c),
                     r < count ? gradient(hosted[e].index(), expected_rows[e][static_cast<std::size_t>(r)],

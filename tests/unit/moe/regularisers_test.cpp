@@ -18,12 +18,13 @@ std::vector<std::pair<std::string_view, double>> losses(const Options& options) 
   Regularisers regularisers(options);
   std::vector<double> sums(as_size(regularisers.width()));
   for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = 1.0 + static_cast<double>(i * i);
-  regularisers.complete(sums, std::vector<double>{1, 2, 7}, 10);
-  EXPECT_EQ(regularisers.losses().size(), regulariser_kinds().size());
+  device::Context context(1);
+  std::vector<double> losses(regulariser_kinds().size());
+  regularisers.complete(context, {.sums = sums, .importance = std::vector<double>{1, 2, 7}, .samples = 10},
+                        losses);
   std::vector<std::pair<std::string_view, double>> found;
   for (std::size_t i = 0; i < regulariser_kinds().size(); ++i) {
-    if (regularisers.losses()[i] != 0)
-      found.emplace_back(regulariser_kinds()[i].loss, regularisers.losses()[i]);
+    if (losses[i] != 0) found.emplace_back(regulariser_kinds()[i].loss, losses[i]);
   }
   return found;
 }
@@ -46,8 +47,7 @@ TEST(Regularisers, are_off_by_default) {
   for (const auto& [key, weight] : regulariser_weights(Options{})) EXPECT_EQ(weight, 0) << key;
   const Regularisers none(Options{});
   EXPECT_EQ(none.width(), 0);
-  device::Context context(1);
-  const RegulariserGradients gradients = none.gradients(context.workspace());
+  const RegulariserGradients gradients = none.gradients();
   EXPECT_TRUE(gradients.importance.empty() && gradients.probability.empty() && gradients.load.empty());
   EXPECT_EQ(gradients.sample_probability.data, nullptr);
   EXPECT_EQ(gradients.z_loss, 0);
@@ -80,16 +80,26 @@ TEST(Regularisers, have_sums_of_their_own) {
                           Pair("load_loss", testing::DoubleNear(109.0 / 3 / (32.0 / 3 * 32 / 3), 1e-12))));
 }
 
-TEST(AddGradient, takes_the_first_as_it_is_and_adds_the_others) {
+// A part of a batch: its losses are those of its samples, and count by its share where they are added up.
+TEST(Regularisers, have_gradients_by_the_share_of_a_batch) {
+  Options options = with(&Options::importance, 0.5);
+  options.z_loss = 2;
+  Regularisers regularisers(options);
   device::Context context(1);
-  const std::vector<double> a = {1, -2, 0.5}, b = {0.25, 4, 0}, c = {1, 1, 1};
-  Span<const double> sums;
-  add_gradient(context.workspace(), sums, a);
-  EXPECT_EQ(sums.data(), a.data());
-  add_gradient(context.workspace(), sums, b);
-  add_gradient(context.workspace(), sums, c);
-  EXPECT_THAT(sums, ElementsAre(2.25, 3, 1.5));
-  EXPECT_THAT(a, ElementsAre(1, -2, 0.5));
+  const std::vector<double> sums = {3}, importance = {1, 2, 7};
+  const auto complete = [&](double share) {
+    std::vector<double> losses(regulariser_kinds().size());
+    regularisers.complete(context, {sums, importance, 10, share}, losses);
+    return losses;
+  };
+  const std::vector<double> whole = complete(1);
+  const RegulariserGradients of_whole = regularisers.gradients();
+  EXPECT_EQ(complete(0.25), whole);
+  const RegulariserGradients of_part = regularisers.gradients();
+  ASSERT_EQ(of_whole.importance.size(), 3);
+  for (index_t e = 0; e < 3; ++e) EXPECT_EQ(of_part.importance[e], 0.25 * of_whole.importance[e]);
+  EXPECT_EQ(of_whole.z_loss, 2);
+  EXPECT_EQ(of_part.z_loss, 0.5);
 }
 
 }  // namespace

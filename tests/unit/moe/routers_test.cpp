@@ -155,10 +155,9 @@ TEST(ScoreRouter, chooses_with_a_bias_that_balances_loads) {
                     o.scores = of;
                     o.bias_rate = 0.25;
                   }));
-      RoutingStatistics statistics(experts, {});
-      for (const index_t e : {0, 1, 2, 3})
-        statistics.load(e) = std::vector{9, 3, 4, 4}[static_cast<std::size_t>(e)];
-      for (int step = 0; step < 3; ++step) test.router->after_update(statistics);
+      device::Context context(1);
+      const std::vector<std::int64_t> loads = {9, 3, 4, 4};
+      for (int step = 0; step < 3; ++step) test.router->after_update(context, loads);
       const auto state = test.router->state();
       ASSERT_EQ(state.size(), 1);
       EXPECT_EQ(state[0].name, "gate/choice/bias");
@@ -195,9 +194,8 @@ TEST(ScoreRouter, has_a_bias_where_it_is_asked_for_and_moves_it_where_it_learns)
                   o.bias_rate = 0.25;
                 }),
                 true);
-  RoutingStatistics statistics(experts, {});
-  statistics.load(0) = 4;
-  frozen.router->after_update(statistics);
+  device::Context context(1);
+  frozen.router->after_update(context, std::vector<std::int64_t>{4, 0, 0, 0});
   EXPECT_EQ(frozen.router->state()[0].data[0], 0);
 }
 

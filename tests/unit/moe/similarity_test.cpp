@@ -10,10 +10,16 @@
 #include "base/ids.hpp"
 #include "comm/host_data_plane.hpp"
 #include "comm/threads/thread_group.hpp"
+#include "ops/moe/kernels/regularisers.hpp"
 #include "support/row_places.hpp"
 
 namespace switchyard::moe {
 namespace {
+
+using ops::SimilaritySums;
+using ops::SimilarityWeights;
+using ops::kernels::similarity_loss;
+using ops::kernels::similarity_slope;
 
 struct Batch {
   index_t samples, features, experts;
@@ -74,7 +80,7 @@ Measured measure(const Batch& batch, int ranks = 1, int threads = 1, index_t sha
 }
 
 double loss(const Batch& batch, const SimilarityWeights& weights = {.scaled = 1}) {
-  return similarity_loss(weights, measure(batch).sums, batch.samples, batch.experts);
+  return similarity_loss(weights, measure(batch).sums, {batch.samples, batch.experts});
 }
 
 // Scores whose softmax is one-hot.
@@ -175,7 +181,7 @@ TEST(SimilarityLoss, scaled_does_not_change_when_all_samples_count_twice_nor_wit
   // Gradients of one sample: half in the mean over twice as many.
   const auto slope = [](const Batch& batch) {
     const Measured m = measure(batch);
-    return similarity_slope({.scaled = 1}, m.sums, batch.samples, batch.experts) *
+    return similarity_slope({.scaled = 1}, m.sums, {batch.samples, batch.experts}) *
            static_cast<double>(m.weighted_distances[3]);
   };
   EXPECT_NEAR(slope(twice) / slope(once), 0.5, 1e-4);
@@ -184,11 +190,11 @@ TEST(SimilarityLoss, scaled_does_not_change_when_all_samples_count_twice_nor_wit
 TEST(SimilarityLoss, of_equal_samples_is_zero_and_so_is_that_of_one) {
   Batch one = random_batch(1, 10, 3);
   EXPECT_EQ(loss(one), 0.0);
-  EXPECT_EQ(similarity_slope({.scaled = 1}, measure(one).sums, 1, 3), 0.0);
+  EXPECT_EQ(similarity_slope({.scaled = 1}, measure(one).sums, {1, 3}), 0.0);
   Batch equal = random_batch(9, 10, 3);
   std::ranges::fill(equal.rows, 0.0F);
   EXPECT_EQ(loss(equal), 0.0);
-  EXPECT_EQ(similarity_slope({.scaled = 1}, measure(equal).sums, 9, 3), 0.0);
+  EXPECT_EQ(similarity_slope({.scaled = 1}, measure(equal).sums, {9, 3}), 0.0);
 }
 
 // D = 2 (3 + 4 + 5) for points at the corners of a triangle; p = (1, 0), (1/2, 1/2), (0, 1), so that
@@ -203,8 +209,8 @@ TEST(SimilarityLoss, of_a_triangle_by_hand) {
   // V_e of the first sample: 3 p_e of the second + 4 p_e of the third.
   EXPECT_NEAR(m.weighted_distances[0], 1.5, 1e-6);
   EXPECT_NEAR(m.weighted_distances[1], 1.5 + 4, 1e-6);
-  EXPECT_DOUBLE_EQ(similarity_slope({.scaled = 0.5}, {24, 8}, 3, 2), 2 * 0.5 / 24);
-  EXPECT_DOUBLE_EQ(similarity_slope({.same = 0.5, .different = 3}, {24, 8}, 3, 2), 2 * (0.25 + 3.0 / 2 / 9));
+  EXPECT_DOUBLE_EQ(similarity_slope({.scaled = 0.5}, {24, 8}, {3, 2}), 2 * 0.5 / 24);
+  EXPECT_DOUBLE_EQ(similarity_slope({.same = 0.5, .different = 3}, {24, 8}, {3, 2}), 2 * (0.25 + 3.0 / 2 / 9));
 }
 
 // Blocks of columns and of rows end inside this batch, and shards of 275 rows are more than one block.

@@ -1,4 +1,5 @@
-#include "moe/regularisers/variation.hpp"
+// The squared coefficient of variation and its gradient.
+#include "ops/moe/regularisers.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,6 +13,20 @@
 
 namespace switchyard::moe {
 namespace {
+
+double squared_variation(const std::vector<double>& amount, double weight) {
+  device::Context context(1);
+  double loss = 0;
+  std::vector<double> gradient(amount.size());
+  ops::squared_variation(context, amount, weight, {&loss, gradient});
+  return loss;
+}
+
+void squared_variation_gradient(const std::vector<double>& amount, double weight, Span<double> gradient) {
+  device::Context context(1);
+  double loss = 0;
+  ops::squared_variation(context, amount, weight, {&loss, gradient});
+}
 
 std::vector<double> random_importance(std::size_t experts) {
   std::mt19937_64 random(experts);

@@ -62,7 +62,7 @@ class Rank {
         context_(p.threads),
         data_plane_(communicator),
         values_(as_size(p.width())),
-        tree_(&data_plane_, parameters()) {
+        tree_(&data_plane_, parameters(), device::MemoryKind::host) {
     tiles_.set_sharded(data_plane_, 3 * p.shards, p.shards);
     batch_.tiles = &tiles_;
     first_shard_ = partition_begin(p.shards, communicator.size(), communicator.rank().value);
@@ -74,9 +74,11 @@ class Rank {
     const index_t width = problem_.width();
     for (index_t call = problem_.calls; call-- > 0;) {  // as backward: the last columns first
       const IndexRange columns = partition(width, problem_.calls, call);
-      tree_.sum_shards(context_, columns, [&](index_t tile, float* row) {
-        const float* const from = partials.data() + (first_shard_ + tile) * width;
-        std::copy(from + columns.begin, from + columns.end, row + columns.begin);
+      tree_.sum_shards(context_, columns, [&](IndexRange tiles, TilePartials rows) {
+        for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
+          const float* const from = partials.data() + (first_shard_ + tile) * width;
+          std::copy(from + columns.begin, from + columns.end, rows.of(tile - tiles.begin) + columns.begin);
+        }
       });
     }
     tree_.reduce(pass_);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "optim/optimiser.hpp"
+#include "support/known_step.hpp"
 #include "support/reference.hpp"
 
 namespace switchyard::optim {
@@ -32,8 +33,7 @@ class OneOfEach {
 
   void step(index_t number, float gradient, double rate, double scale = 1) {
     gradient_ = gradient;
-    optimiser_.update(context_,
-                      {.step = number, .learning_rate = rate, .gradient_scale = scale, .squares = {}});
+    test::update(optimiser_, context_, {.step = number, .learning_rate = rate, .gradient_scale = scale});
   }
   float value(Role role) const { return values_[static_cast<std::size_t>(role)]; }
 

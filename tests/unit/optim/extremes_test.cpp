@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "optim/optimiser.hpp"
+#include "support/known_step.hpp"
 #include "support/reference.hpp"
 
 namespace switchyard::optim {
@@ -29,9 +30,7 @@ struct Weight {
 
   void step(index_t number, float g, double scale) {
     gradient = g;
-    const std::vector<double> squares = {static_cast<double>(g) * static_cast<double>(g)};
-    optimiser.update(context,
-                     {.step = number, .learning_rate = rate, .gradient_scale = scale, .squares = squares});
+    test::update(optimiser, context, {.step = number, .learning_rate = rate, .gradient_scale = scale});
   }
   void expect_near(double expected, double path) const {
     EXPECT_NEAR(static_cast<double>(value), expected,

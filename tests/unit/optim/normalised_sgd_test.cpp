@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "optim/optimiser.hpp"
+#include "support/known_step.hpp"
 
 namespace switchyard::optim {
 namespace {
@@ -76,10 +77,11 @@ void update(const optim::Options& options, Networks& networks, Rate rate, int ti
   device::Context context(1);
   Optimiser optimiser(options, networks.norms, networks.parameter_slices());
   for (int i = 0; i < times; ++i) {
-    optimiser.update(context, {.step = i,
-                               .learning_rate = rate.learning_rate,
-                               .gradient_scale = rate.gradient_scale,
-                               .squares = networks.squares});
+    test::update(optimiser, context,
+                 {.step = i,
+                  .learning_rate = rate.learning_rate,
+                  .gradient_scale = rate.gradient_scale,
+                  .squares = networks.squares});
   }
 }
 

@@ -1,4 +1,5 @@
 #include "optim/optimiser.hpp"
+#include "support/known_step.hpp"
 
 #include <gtest/gtest.h>
 
@@ -110,8 +111,8 @@ TEST(Optimiser, takes_the_known_first_steps) {
     slice.count = 1;
     nn::NormTable norms;
     norms.add({0});
-    Optimiser(options, norms, {slice})
-        .update(context, {.step = 0, .learning_rate = 0.1, .gradient_scale = 0.5, .squares = {}});
+    Optimiser optimiser(options, norms, {slice});
+    test::update(optimiser, context, {.learning_rate = 0.1, .gradient_scale = 0.5});
     EXPECT_NEAR(w, kind == optim::OptimiserKind::adam ? 0.9 : 1.0 - 0.1 * 0.5 * 2.0, 1e-6);
   }
 }

@@ -246,6 +246,7 @@ struct ScoreStatisticsOfRow {
   tensor::ConstMatrix scores;
   double* squared_log_sums;  // or null
   double* entropies;
+  double unit;  // of entropies
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
@@ -253,7 +254,7 @@ struct ScoreStatisticsOfRow {
     team.once([&] {
       const auto log_sum = static_cast<double>(of.log_of_sum());
       if (squared_log_sums != nullptr) squared_log_sums[row] = log_sum * log_sum;
-      entropies[row] = of.entropy();
+      entropies[row] = unit * static_cast<double>(of.entropy());
     });
   }
 };
@@ -374,11 +375,11 @@ struct GateBackward {
   template <class Team>
   SY_HD void add_probability(const Team& team, index_t row) const {
     const double* const all = probability;
-    const double scale = g.sample_scale;
     if (g.sample_probability.data == nullptr) {
       add_probability(team, row, [=](index_t e) { return all[e] + 0.0; });
       return;
     }
+    const double scale = *g.sample_scale;
     const float* const own = g.sample_probability.row(row);
     if (all == nullptr) {
       add_probability(team, row, [=](index_t e) { return 0.0 + scale * static_cast<double>(own[e]); });
@@ -400,22 +401,6 @@ struct GateBackward {
     const auto c = [=](index_t e) { return value(e) - of_likeliest; };
     const double mean = team.sum(n, [=](index_t e) { return exp(z[e] - m) / sum * c(e); });
     team.for_each(n, [=](index_t e) { d_z[e] += static_cast<float>(exp(z[e] - m) / sum * (c(e) - mean)); });
-  }
-};
-
-// "Row" here is all of the samples: sums[e] += p_e, sample after sample.
-struct AddProbabilities {
-  tensor::ConstMatrix scores;
-  double* sums;
-
-  template <class Team>
-  SY_HD void operator()(const Team& team, index_t) const {
-    for (index_t row = 0; row < scores.rows; ++row) {
-      const float* const z = scores.row(row);
-      const float m = team.max(scores.cols, [&](index_t e) { return z[e]; });
-      const float sum = team.sum(scores.cols, [&](index_t e) { return exp(z[e] - m); });
-      team.for_each(scores.cols, [&](index_t e) { sums[e] += exp(z[e] - m) / sum; });
-    }
   }
 };
 

@@ -86,8 +86,8 @@ TEST(Ini, says_the_line_of_a_mistake) {
 TEST(Ini, an_unknown_section_names_the_nearest) {
   EXPECT_EQ(
       error_of("\n[optimiser]\n"),
-      "unknown section 'optimiser' (run.ini:2); did you mean 'optim'? sections are run, data, cifar, csv, random, "
-      "clusters, model, tokens, transformer, init, moe, optim, train, checkpoint, metrics or output");
+      "unknown section 'optimiser' (run.ini:2); did you mean 'optim'? sections are run, comm, data, cifar, csv, "
+      "random, clusters, model, tokens, transformer, init, moe, optim, train, checkpoint, metrics or output");
   EXPECT_THAT(error_of("[]"), HasSubstr("unknown section ''"));
   EXPECT_THAT(error_of("[Moe]"), HasSubstr("did you mean 'moe'?"));
   EXPECT_THAT(error_of("["), HasSubstr("section line '[' has no ']' (run.ini:1)"));

@@ -1,0 +1,195 @@
+// Rows from GPU to GPU, in the order of the device's work.
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "base/timeline.hpp"
+#include "comm/detail/layout_checks.hpp"
+#include "comm/detail/own_block.hpp"
+#include "comm/nccl/nccl.hpp"
+#include "comm/nccl/nccl_communicator.hpp"
+
+namespace switchyard::comm::nccl {
+namespace {
+
+class NcclDataPlane final : public DataPlane {
+ public:
+  explicit NcclDataPlane(std::unique_ptr<NcclCommunicator> comm)
+      : comm_(std::move(comm)), ready_(device::Event::cuda()), done_(device::Event::cuda()) {}
+  ~NcclDataPlane() override;
+
+  GroupRank rank() const override { return comm_->group().rank(); }
+  int size() const override { return comm_->group().size(); }
+
+  void look() override;
+  void give_up() noexcept override { comm_->give_up(); }
+
+ private:
+  void do_all_to_all_rows(device::Context& context, const std::byte* send, RowLayout send_layout,
+                          std::byte* recv, RowLayout recv_layout, index_t row_bytes) override;
+  void do_all_gather_rows(device::Context& context, Span<const std::byte> mine, Span<std::byte> all,
+                          Span<const index_t> rows, index_t row_bytes) override;
+  void do_all_reduce_sum(device::Context& context, Span<std::int64_t> values) override;
+
+  template <class Body>
+  void enqueue(device::Context& context, Request request, const Body& body);
+
+  std::unique_ptr<NcclCommunicator> comm_;
+  device::Event ready_;  // what is sent
+  device::Event done_;   // the last request
+  Request last_;
+  bool is_sound_ = true;        // no call has failed
+  bool is_waited_for_ = false;  // the last request, by look()
+  Patience patience_;
+};
+
+// Sends and receives that go on at the same time. Ranks make them in one order: by peer, a send first.
+class Exchange {
+ public:
+  Exchange(const NcclCommunicator& comm, void* stream)
+      : comm_(comm), stream_(static_cast<cudaStream_t>(stream)) {
+    comm_.check(functions().group_start(), "ncclGroupStart", "sends and receives");
+  }
+  // Also where a call between has thrown: NCCL waits for the end of the group.
+  ~Exchange() {
+    if (is_open_) (void)functions().group_end();
+  }
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // `bytes` of `rows` from `first_byte` on; none of null.
+  void send(const std::byte* rows, index_t first_byte, index_t bytes, int to) {
+    if (bytes == 0) return;
+    comm_.check(functions().send(rows + first_byte, as_size(bytes), ncclUint8, to, comm_.handle(), stream_),
+                "ncclSend", "{} bytes to rank {}", bytes, to);
+  }
+  void receive(std::byte* rows, index_t first_byte, index_t bytes, int from) {
+    if (bytes == 0) return;
+    comm_.check(
+        functions().receive(rows + first_byte, as_size(bytes), ncclUint8, from, comm_.handle(), stream_),
+        "ncclRecv", "{} bytes from rank {}", bytes, from);
+  }
+  void end() {
+    is_open_ = false;
+    comm_.check(functions().group_end(), "ncclGroupEnd", "sends and receives");
+  }
+
+ private:
+  const NcclCommunicator& comm_;
+  cudaStream_t stream_;
+  bool is_open_ = true;
+};
+
+// In good order if the device has come past all messages. If not, somebody has failed.
+NcclDataPlane::~NcclDataPlane() {
+  try {
+    if (is_sound_ && done_.is_over()) comm_->finish();
+  } catch (const Error&) {  // of the device, which has failed before: what is left is aborted
+  }
+}
+
+// The one place where computing and messages wait for each other. `body` asks NCCL for what it gets a stream
+// for.
+template <class Body>
+void NcclDataPlane::enqueue(device::Context& context, Request request, const Body& body) {
+  const Timeline::Clock::time_point begin = Timeline::Clock::now();
+  request.number = last_.number + 1;
+  last_ = request;
+  is_waited_for_ = is_sound_ = false;
+  ready_.record(context.compute());
+  context.messages().wait_for(ready_);
+  body(context.messages().stream());
+  comm_->settle(name(request.operation), request);
+  done_.record(context.messages());
+  context.compute().wait_for(done_);
+  is_sound_ = true;
+  Timeline* const timeline = comm_->group().timeline();
+  if (timeline != nullptr && timeline->is_in_step()) {
+    timeline->add_operation(static_cast<int>(request.operation), begin, Timeline::Clock::now(),
+                            request.sent_bytes);
+  }
+}
+
+void NcclDataPlane::look() {
+  if (last_.number == 0 || done_.is_over()) return;
+  if (!is_waited_for_) patience_.begin();
+  is_waited_for_ = true;
+  is_sound_ = false;
+  (void)comm_->look(name(last_.operation), last_);
+  comm_->expect_in_time(patience_.waited_seconds(), last_);
+  is_sound_ = true;
+}
+
+index_t rows_of_others(RowLayout layout, GroupRank self) {
+  return std::accumulate(layout.rows.begin(), layout.rows.end(), index_t{0}) - layout.rows[self];
+}
+
+void NcclDataPlane::do_all_to_all_rows(device::Context& context, const std::byte* send, RowLayout send_layout,
+                                       std::byte* recv, RowLayout recv_layout, index_t row_bytes) {
+  detail::require_exchange({rank(), size()}, send_layout, recv_layout, row_bytes);
+  const Request request{.operation = Operation::all_to_all_rows,
+                        .sent_bytes = rows_of_others(send_layout, rank()) * row_bytes,
+                        .received_bytes = rows_of_others(recv_layout, rank()) * row_bytes};
+  // Not by NCCL, and beside it.
+  const auto copy_own = [&] {
+    detail::copy_own_block(context, rank(), send, send_layout, recv, recv_layout, row_bytes);
+  };
+  if (request.sent_bytes + request.received_bytes == 0) return copy_own();
+  enqueue(context, request, [&](void* stream) {
+    copy_own();
+    Exchange exchange(*comm_, stream);
+    for (int r = 0; r < size(); ++r) {
+      if (r == rank().value) continue;
+      exchange.send(send, send_layout.first_row[r] * row_bytes, send_layout.rows[r] * row_bytes, r);
+      exchange.receive(recv, recv_layout.first_row[r] * row_bytes, recv_layout.rows[r] * row_bytes, r);
+    }
+    exchange.end();
+  });
+}
+
+void NcclDataPlane::do_all_gather_rows(device::Context& context, Span<const std::byte> mine,
+                                       Span<std::byte> all, Span<const index_t> rows, index_t row_bytes) {
+  detail::require_gather({rank(), size()}, mine, all, rows, row_bytes);
+  const Request request{.operation = Operation::all_gather_rows,
+                        .sent_bytes = std::ssize(mine) * (size() - 1),
+                        .received_bytes = std::ssize(all) - std::ssize(mine)};
+  const auto copy_own = [&] {
+    detail::copy_within(context, mine.data(), all.data() + detail::bytes_before(rank(), rows, row_bytes),
+                        std::ssize(mine));
+  };
+  if (request.sent_bytes + request.received_bytes == 0) return copy_own();
+  enqueue(context, request, [&](void* stream) {
+    copy_own();
+    Exchange exchange(*comm_, stream);
+    index_t first = 0;
+    for (int r = 0; r < size(); ++r) {
+      const index_t bytes = rows[r] * row_bytes;
+      if (r != rank().value) {
+        exchange.send(mine.data(), 0, std::ssize(mine), r);
+        exchange.receive(all.data(), first, bytes, r);
+      }
+      first += bytes;
+    }
+    exchange.end();
+  });
+}
+
+void NcclDataPlane::do_all_reduce_sum(device::Context& context, Span<std::int64_t> values) {
+  if (size() == 1 || values.empty()) return;
+  const auto bytes = static_cast<index_t>(values.size_bytes());
+  const Request request{.operation = Operation::all_reduce_sum, .sent_bytes = bytes, .received_bytes = bytes};
+  enqueue(context, request, [&](void* stream) {
+    comm_->check(functions().all_reduce(values.data(), values.data(), values.size(), ncclInt64, ncclSum,
+                                        comm_->handle(), static_cast<cudaStream_t>(stream)),
+                 "ncclAllReduce", "{} integers", values.size());
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<DataPlane> make_data_plane(Communicator& communicator) {
+  return std::make_unique<NcclDataPlane>(NcclCommunicator::make(communicator));
+}
+
+}  // namespace switchyard::comm::nccl

@@ -1,0 +1,24 @@
+// Convolutions as matrix products: what a GPU does for ops/conv2d.hpp. Runs on a CPU too, more slowly than
+// oneDNN's.
+#pragma once
+
+#include "device/context.hpp"
+#include "ops/conv2d.hpp"
+
+namespace switchyard::ops {
+
+// As the functions of ops/conv2d.hpp. What a kernel sees of an image is copied side by side, a row for each
+// place of the result, and multiplied by the weights; in pieces of as many images as a bound on those copies
+// allows, which are memory of the context's workspace() meanwhile. An image's results have the same bits in any
+// batch; the gradients of weights are sums over pieces in order, whose cut depends on the size of images alone.
+void conv2d_forward_by_columns(device::Context&, const Conv2dShape&, const float* x, const float* weight,
+                               const float* bias, float* y);
+void conv2d_backward_data_by_columns(device::Context&, const Conv2dShape&, const float* d_y,
+                                     const float* weight, float* d_x);
+void conv2d_backward_weights_by_columns(device::Context&, const Conv2dShape&, const float* x, const float* d_y,
+                                        float* d_weight, float* d_bias);
+
+// Images of a piece; at least one.
+index_t images_of_piece(const Conv2dShape&);
+
+}  // namespace switchyard::ops

@@ -1,0 +1,46 @@
+// Products on a GPU in a build without CUDA.
+#include "base/error.hpp"
+#include "ops/cuda/products.hpp"
+#include "ops/gpu_products.hpp"
+
+namespace switchyard::ops {
+namespace cuda {
+namespace {
+
+[[noreturn]] void not_built() {
+  throw NotBuilt(
+      "cannot multiply matrices on a GPU (this build has no CUDA); set run.device = cpu, or configure with the "
+      "preset `cuda`");
+}
+
+}  // namespace
+
+template <class Number>
+void multiply(device::Context&, const MatmulShape&, const Number*, const Number*, float*, const float*) {
+  not_built();
+}
+
+template <class Number>
+void multiply_sets(device::Context&, const SetProduct<Number>&, Span<const SetRows>, RowSets) {
+  not_built();
+}
+
+#define SY_GPU_PRODUCTS_OF(Number)                                                                   \
+  template void multiply(device::Context&, const MatmulShape&, const Number*, const Number*, float*, \
+                         const float*);                                                              \
+  template void multiply_sets(device::Context&, const SetProduct<Number>&, Span<const SetRows>, RowSets);
+SY_GPU_PRODUCTS_OF(float)
+SY_GPU_PRODUCTS_OF(bfloat16)
+SY_GPU_PRODUCTS_OF(std::int8_t)
+#undef SY_GPU_PRODUCTS_OF
+
+}  // namespace cuda
+
+// Without a context of a GPU nothing was decided for one.
+GpuProductLibrary gpu_product_library() { return {"", "", "this build has no CUDA"}; }
+std::vector<ProductChoice> product_choices(const device::Context&) { return {}; }
+std::vector<std::byte> product_choice_bytes(const device::Context&) { return {}; }
+void adopt_product_choices(const device::Context&, Span<const std::byte>) {}
+void set_float_products(const device::Context&, FloatProducts) {}
+
+}  // namespace switchyard::ops

@@ -1,0 +1,122 @@
+"""Whole runs on the simulated device: what they compute, on any number of ranks, over both data planes, in any order of what
+is enqueued.
+
+Called as training_test.py SWITCHYARD MEND_CHECKPOINT SWITCHYARD_SIMGPU LIBRARIES [unittest's arguments]: the program; the
+program on the simulated device; and the folder of the libraries that stand in for those of a GPU.
+"""
+
+import pathlib
+import re
+import sys
+
+import runs
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "golden"))
+import compare  # configurations with small data of their own
+
+CONFIGURATIONS = pathlib.Path(__file__).resolve().parents[3] / "configs"
+SIMGPU, LIBRARIES = sys.argv.pop(3), sys.argv.pop(3)
+STEPS = 3
+# Products are added in another order than on the CPU. That is all that differs.
+CLOSE = 1e-5
+# Batch norm over few and small images makes more of a difference with every step.
+CLOSE_AFTER_STEPS = {"cifar10/original": 1e-4}
+FAMILIES = (
+    "bench/large_experts", "cifar10/original", "clusters/setting1_cubic", "clusters/setting1_linear",
+    "clusters/setting1_single_cubic", "fashion_mnist/attentive_importance", "fashion_mnist/attentive_similarity",
+    "fashion_mnist/distilled_importance", "fashion_mnist/most_certain", "fashion_mnist/original",
+    "fashion_mnist/partition", "fashion_mnist/predicted_loss", "fashion_mnist/single", "fashion_mnist/stochastic",
+    "fashion_mnist/top1", "fashion_mnist/top1_balance", "fashion_mnist/top2_importance", "own/regression", "text/bitnet",
+    "text/dense", "text/mixture", "text/multi_head_3", "tokens/bytes")
+
+
+class Simulated(runs.RunTest):
+    @classmethod
+    def write_data(cls):
+        cls.data.mkdir()
+        compare.write_data(cls.data)
+        compare.write_tokens(cls.data, runs._binary)
+
+    def run_on(self, device, name, ranks=0, environment=None, **keys):
+        """A run folder: a configuration trained for STEPS steps."""
+        options = {"train.max_steps": STEPS, "run.dir": self.new_path(), "run.device": device, "run.threads": 1,
+                   **compare.OVERRIDES.get(name, compare.OVERRIDES.get(name.split("/")[0], {}))}
+        for key in {"data.dir", "data.file"} & set(options):
+            options[key] = self.data / options[key]
+        options.update({key.replace("_", ".", 1): value for key, value in keys.items()})
+        self.program(device, "train", CONFIGURATIONS / f"{name}.ini", *(f"--{key}={value}" for key, value in options.items()),
+                     ranks=ranks, environment=environment)
+        return pathlib.Path(options["run.dir"])
+
+    def program(self, device, *arguments, ranks=0, environment=None):
+        simulated = {"SWITCHYARD_CUDA_LIBRARIES": LIBRARIES, "SWITCHYARD_SIMGPU_DEVICES": "4", **(environment or {})}
+        finished = runs.Running(*arguments, ranks=ranks, binary=SIMGPU if device == "cuda" else None,
+                                environment=simulated).wait()
+        self.assertEqual(finished.code, 0, finished)
+        return finished.out
+
+    def assert_close(self, expected, run, close=CLOSE):
+        """The losses of steps and of results, and what was chosen."""
+        ours, theirs = runs.metrics(run), runs.metrics(expected)
+        self.assertEqual(len(ours), len(theirs))
+        for mine, other in zip(ours, theirs):
+            for key in set(other) & {"loss", "task_loss", "importance_loss", "similarity_loss"}:
+                self.assertLess(abs(mine[key] - other[key]), close * max(abs(other[key]), 1e-3), f"{key} of {other}")
+            for key in set(other) & {"load", "choices", "class_by_expert"}:
+                self.assertEqual(mine[key], other[key])
+
+    def test_every_family_learns_what_the_cpu_learns(self):
+        begun = {}
+        for name in FAMILIES:
+            with self.subTest(name):
+                keys = {}
+                if name == "fashion_mnist/distilled_importance":
+                    keys = {"init_from": begun["fashion_mnist/attentive_importance"]}
+                expected = self.run_on("cpu", name, **keys)
+                self.assert_close(expected, self.run_on("cuda", name, **keys), CLOSE_AFTER_STEPS.get(name, CLOSE))
+                begun[name] = expected
+
+    def test_ranks_and_data_planes_have_the_same_bits(self):
+        for name in ("fashion_mnist/original", "fashion_mnist/top1", "text/mixture"):
+            alone = self.run_on("cuda", name)
+            for ranks, plane in ((1, "mpi"), (2, "nccl"), (3, "mpi"), (4, "nccl")):
+                with self.subTest(name, ranks=ranks, plane=plane):
+                    other = self.run_on("cuda", name, ranks=ranks, comm_data_plane=plane)
+                    self.assert_same_run(alone, other)
+
+    def test_orders_of_execution_have_the_same_bits(self):
+        for name, ranks in (("fashion_mnist/original", 0), ("fashion_mnist/top1", 2)):
+            expected = self.run_on("cuda", name, ranks)
+            for order in ("latest", "needed", *range(1, 19)):
+                with self.subTest(name, order=order):
+                    run = self.run_on("cuda", name, ranks, {"SWITCHYARD_SIMGPU_ORDER": str(order)})
+                    self.assert_same_run(expected, run)
+
+    def test_a_run_goes_on_on_another_kind_of_device(self):
+        for name in ("fashion_mnist/original", "text/mixture"):
+            expected = self.run_on("cpu", name, train_max_steps=2 * STEPS)
+            for first, then in (("cpu", "cuda"), ("cuda", "cpu")):
+                with self.subTest(name, first=first):
+                    run = self.run_on(first, name)
+                    self.program(then, "resume", run, f"--train.max_steps={2 * STEPS}", f"--run.device={then}")
+                    self.assert_close(expected, run)
+
+    def counted(self, name, **keys):
+        """Of a warm step: launches with products, and waits."""
+        options = [f"--{key.replace('_', '.', 1)}={value}" for key, value in keys.items()]
+        out = self.program("cuda", "bench", "step", CONFIGURATIONS / f"{name}.ini", f"--data.dir={self.data / 'images'}",
+                           "--train.max_steps=10", "--run.device=cuda", *options)
+        launches, products, waits = re.search(r"a step: (\S+) launches, (\S+) products, \S+ copies, (\S+) waits", out).groups()
+        return float(launches) + float(products), float(waits)
+
+    def test_a_step_is_few_launches_whatever_its_size(self):
+        launches, waits = self.counted("fashion_mnist/original")
+        self.assertLessEqual(launches, 80)
+        self.assertLessEqual(waits, 0.1, "the last step's report alone")
+        larger, _ = self.counted("fashion_mnist/original", train_batch_size=1024)
+        self.assertAlmostEqual(larger, launches, delta=0.5)
+        self.assertLessEqual(self.counted("fashion_mnist/top1")[1], 1.1, "for the counts of rows")
+
+
+if __name__ == "__main__":
+    runs.main()
