@@ -6,8 +6,6 @@
 
 #include "base/error.hpp"
 #include "device/allowed_memory.hpp"
-#include "device/copy.hpp"
-#include "device/transfer.hpp"
 #include "model/mixture.hpp"
 #include "model/outline.hpp"
 #include "model/token_model.hpp"
@@ -41,36 +39,28 @@ void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
       parameters, needed / gibibyte, allowed / gibibyte));
 }
 
-}  // namespace
-
-void measure(Model& model, const nn::Pass& pass, moe::Statistics& statistics, Vector<double>& regularisers) {
-  device::Context& context = pass.context;
-  const moe::BatchFigures figures{context.workspace().allocate<double>(model.sum_count()),
-                                  context.workspace().allocate<std::int64_t>(model.count_count())};
-  device::zero_on_device<double>(context, figures.sums);
-  device::zero_on_device<std::int64_t>(context, figures.counts);
-  model.forward(pass, figures);
-  const Span<const double> sums = device::fetch<const double>(context, figures.sums);
-  const Span<const std::int64_t> counts = device::fetch<const std::int64_t>(context, figures.counts);
-  context.wait();
-  model.read(sums, counts, statistics, regularisers);
-  model.expect_finite(statistics, sums);
+ModelOptions in_memory_of(const device::Context& context, ModelOptions options) {
+  options.memory = context.memory();
+  return options;
 }
+
+}  // namespace
 
 std::unique_ptr<TokenModel> make_token_model(const ModelOptions& options, const Task& task,
                                              comm::Resources resources) {
   expect_memory(options, task, resources.communicator.size());
-  return std::make_unique<TokenModel>(options, task, resources);
+  return std::make_unique<TokenModel>(in_memory_of(resources.context, options), task, resources);
 }
 
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources) {
   expect_memory(options, task, resources.communicator.size());
+  const ModelOptions placed = in_memory_of(resources.context, options);
   switch (options.networks.family) {
     case Family::mixture:
-      return std::make_unique<Mixture>(options, task, resources);
+      return std::make_unique<Mixture>(placed, task, resources);
     case Family::tokens:
     case Family::transformer:
-      return std::make_unique<TokenModel>(options, task, resources);
+      return std::make_unique<TokenModel>(placed, task, resources);
   }
   return nullptr;
 }

@@ -1,6 +1,6 @@
 #include "nn/bank_gradient.hpp"
 
-#include "device/thread_pool.hpp"
+#include "device/tile_runs.hpp"
 #include "nn/network_gradient.hpp"
 #include "ops/counted.hpp"
 #include "ops/reduce.hpp"
@@ -43,12 +43,8 @@ void BankGradient::compute(const Pass& pass, Span<const float> partials, const N
   const bool on_gpu = pass.context.device() == device::DeviceKind::cuda;
   const Vector<Block>& blocks = on_gpu ? whole_ : blocks_;
   const index_t count = std::ssize(blocks);
-  const auto compute = [&](index_t t) { compute_block(pass, t / count, blocks[t % count], record); };
-  if (on_gpu) {
-    for (index_t t = 0; t < network_->sets() * count; ++t) compute(t);
-  } else {
-    pass.context.pool().parallel_for(network_->sets() * count, compute);
-  }
+  device::for_each_task(pass.context, network_->sets() * count,
+                        [&](index_t t) { compute_block(pass, t / count, blocks[t % count], record); });
 }
 
 void BankGradient::compute_block(const Pass& pass, index_t set, const Block& block,

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/contract.hpp"
-#include "device/thread_pool.hpp"
+#include "device/tile_runs.hpp"
 #include "nn/past.hpp"
 #include "ops/product.hpp"
 #include "ops/rows.hpp"
@@ -94,11 +94,9 @@ CausalAttention::Head CausalAttention::head_of(const Pass& pass, index_t task, t
 void CausalAttention::for_each_head(const Pass& pass, index_t rooms, const auto& body) const {
   const index_t window = options_.window;
   const index_t tasks = pass.tiles().local_rows() / window * options_.heads;
-  // On a GPU nothing is launched from tasks of the pool.
-  const bool on_gpu = pass.context.device() == device::DeviceKind::cuda;
-  const index_t threads = std::min<index_t>(tasks, on_gpu ? 1 : pass.context.pool().size());
+  const index_t threads = std::min(tasks, device::tasks_at_once(pass.context));
   const tensor::Matrix room = tensor::allocate_matrix(pass.workspace(), threads * rooms * window, window);
-  pass.context.pool().parallel_for(threads, [&](index_t thread) {
+  device::for_each_task(pass.context, threads, [&](index_t thread) {
     const tensor::Matrix own = room.rows_from(thread * rooms * window, rooms * window);
     for (index_t task = thread; task < tasks; task += threads) body(task, own);
   });
@@ -129,7 +127,7 @@ tensor::Matrix CausalAttention::see_past(const Pass& pass, tensor::Matrix qkv) c
   const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), qkv.rows, width);
   const tensor::Matrix rooms =
       tensor::allocate_matrix(pass.workspace(), options_.heads * qkv.rows, options_.window);
-  const auto see = [&](index_t head) {
+  device::for_each_task(pass.context, options_.heads, [&](index_t head) {
     const index_t column = head * head_width();
     const auto part = [&](tensor::Matrix all, index_t first) {
       return tensor::Matrix(all.data + first, all.rows, head_width(), all.stride);
@@ -137,12 +135,7 @@ tensor::Matrix CausalAttention::see_past(const Pass& pass, tensor::Matrix qkv) c
     forward_head(pass,
                  {part(qkv, column), part(kept, column), part(kept, width + column), part(seen, column), mask},
                  rooms.rows_from(head * qkv.rows, qkv.rows));
-  };
-  if (pass.context.device() == device::DeviceKind::cuda) {
-    for (index_t head = 0; head < options_.heads; ++head) see(head);
-  } else {
-    pass.context.pool().parallel_for(options_.heads, see);
-  }
+  });
   return seen;
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/contract.hpp"
 #include "device/copy.hpp"
-#include "device/thread_pool.hpp"
+#include "device/tile_runs.hpp"
 #include "moe/regulariser.hpp"
 #include "ops/moe/pairwise.hpp"
 #include "ops/product.hpp"
@@ -137,23 +137,17 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
       blocks_.push_back({first, std::min(first + row_block, shard.end)});
     }
   }
-  // A run of blocks shares the memory of one. A GPU has one run: nothing is launched from tasks.
+  // A run of blocks shares the memory of one.
   const auto blocks = std::ssize(blocks_);
-  const bool on_gpu = context.device() == device::DeviceKind::cuda;
-  const index_t runs = std::min<index_t>(blocks, on_gpu ? 1 : context.pool().size());
+  const index_t runs = std::min(blocks, device::tasks_at_once(context));
   constexpr index_t block_size = row_block * column_block;
   const Span<float> memory = workspace.allocate<float>(runs * block_size);
-  const auto add_run = [&](index_t run) {
+  device::for_each_task(context, runs, [&](index_t run) {
     const IndexRange mine_of_run = partition(blocks, runs, run);
     for (index_t b = mine_of_run.begin; b < mine_of_run.end; ++b) {
       pairs.add(context, blocks_[b], memory.subspan(run * block_size, block_size), terms);
     }
-  };
-  if (on_gpu) {
-    for (index_t run = 0; run < runs; ++run) add_run(run);
-  } else {
-    context.pool().parallel_for(runs, add_run);
-  }
+  });
   return terms;
 }
 
