@@ -102,6 +102,7 @@ device::Context& Runtime::start_device(const run::Options& run, comm::PlaneKind 
     else
       context_.emplace(threads_);
   });
+  expect_same_gpus(*communicator_, *context_);
   plane_kind_ = data_plane;
   data_plane_ = comm::make_data_plane(plane_kind_, *communicator_, *context_);
   context_->set_look([](void* runtime) { static_cast<Runtime*>(runtime)->look(); }, this);

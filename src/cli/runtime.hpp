@@ -79,6 +79,8 @@ class Runtime {
   // What the user should know about threads and processors, found by start_device.
   const std::vector<std::string>& warnings() const { return warnings_; }
   int threads() const { return threads_; }
+  // After start_device().
+  device::DeviceKind device_kind() const { return context_->device(); }
   // "cpu", with what a GPU lacks where one could have been taken; or the GPU of this rank, and what multiplies
   // matrices there.
   const std::string& device_text() const { return device_text_; }

@@ -1,5 +1,6 @@
 #include "device/context.hpp"
 
+#include "device/describe.hpp"
 #include "device/thread_pool.hpp"
 
 namespace switchyard::device {
@@ -8,8 +9,9 @@ Context::Context(int threads)
     : pool_(std::make_unique<ThreadPool>(threads)), workspace_(std::make_unique<Workspace>()) {}
 
 Context Context::cuda(int device_ordinal, int threads) {
-  device::cuda::select_device(device_ordinal);
+  const CudaDevice device = device::cuda::select_device(device_ordinal);
   Context context(threads);
+  context.device_name_ = describe(device);
   context.device_ = DeviceKind::cuda;
   context.compute_ = Queue::cuda();
   context.messages_ = Queue::cuda();

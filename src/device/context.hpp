@@ -6,6 +6,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 
 #include "device/buffer.hpp"
 #include "device/counters.hpp"
@@ -42,6 +43,8 @@ class Context {
   Context& operator=(Context&&) noexcept;
 
   DeviceKind device() const { return device_; }
+  // Of a GPU, as describe(CudaDevice) says; empty on a CPU.
+  const std::string& device_name() const { return device_name_; }
   // Of what kernels read and write.
   MemoryKind memory() const { return workspace_->memory(); }
   CpuExecutor executor() const { return executor_; }
@@ -78,6 +81,7 @@ class Context {
   };
 
   DeviceKind device_ = DeviceKind::cpu;
+  std::string device_name_;
   CpuExecutor executor_ = CpuExecutor::serial_teams;
   int team_size_ = 1;
   Queue compute_, messages_;

@@ -149,8 +149,9 @@ MachineInfo describe_machine() {
 }
 
 std::string describe(const CudaDevice& device) {
-  return fmt::format("{}, compute capability {}.{}, {}", device.name, device.compute_capability / 10,
-                     device.compute_capability % 10, gibibytes(device.memory_bytes));
+  return fmt::format("{}, compute capability {}.{}, {} multiprocessors, {}", device.name,
+                     device.compute_capability / 10, device.compute_capability % 10, device.multiprocessors,
+                     gibibytes(device.memory_bytes));
 }
 
 std::string versions_text(const CudaDevices& devices) {

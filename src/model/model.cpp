@@ -9,6 +9,7 @@
 #include "model/mixture.hpp"
 #include "model/outline.hpp"
 #include "model/token_model.hpp"
+#include "ops/gpu_products.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -39,7 +40,10 @@ void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
       parameters, needed / gibibyte, allowed / gibibyte));
 }
 
-ModelOptions in_memory_of(const device::Context& context, ModelOptions options) {
+// Where the context computes, and with the products that are asked for.
+ModelOptions placed_in(const device::Context& context, ModelOptions options) {
+  const bool tf32 = options.precision == nn::Precision::tf32;
+  ops::set_float_products(context, tf32 ? ops::FloatProducts::tf32 : ops::FloatProducts::float32);
   options.memory = context.memory();
   return options;
 }
@@ -49,12 +53,12 @@ ModelOptions in_memory_of(const device::Context& context, ModelOptions options) 
 std::unique_ptr<TokenModel> make_token_model(const ModelOptions& options, const Task& task,
                                              comm::Resources resources) {
   expect_memory(options, task, resources.communicator.size());
-  return std::make_unique<TokenModel>(in_memory_of(resources.context, options), task, resources);
+  return std::make_unique<TokenModel>(placed_in(resources.context, options), task, resources);
 }
 
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources) {
   expect_memory(options, task, resources.communicator.size());
-  const ModelOptions placed = in_memory_of(resources.context, options);
+  const ModelOptions placed = placed_in(resources.context, options);
   switch (options.networks.family) {
     case Family::mixture:
       return std::make_unique<Mixture>(placed, task, resources);

@@ -100,9 +100,21 @@ void print_phases(const Measured& m) {
                            m.step.median() * 1e3, m.step.percentile(0.9) * 1e3);
 }
 
+std::string_view name_of(nn::Precision precision) {
+  switch (precision) {
+    case nn::Precision::float32:
+      return "float32";
+    case nn::Precision::tf32:
+      return "tf32";
+    case nn::Precision::bf16:
+      return "bf16";
+  }
+  return {};
+}
+
 // What is exceeded was no limit.
 std::string_view why_above_one(nn::Precision precision) {
-  if (precision == nn::Precision::bf16) return "its products are bf16, and the limit is of float32";
+  if (precision != nn::Precision::float32) return "its products are of fewer bits, and the limit is of float32";
   return "its products are faster than that of the limit, or the machine was slower while it ran the latter";
 }
 
@@ -117,8 +129,8 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
   std::cout << fmt::format(
                    "{:.0f} {}/s in {}; {:.6g} MFLOP a {} (the multiply-adds of products and "
                    "convolutions, times 2)\n",
-                   rate, samples, precision == nn::Precision::bf16 ? "bf16" : "float32",
-                   m.flops_per_sample * 1e-6, samples.substr(0, samples.size() - 1))
+                   rate, samples, name_of(precision), m.flops_per_sample * 1e-6,
+                   samples.substr(0, samples.size() - 1))
             << fmt::format(
                    "limit: {} core(s) at {:.1f} GFLOP/s, the median of {} float32 products of 512 x 1352 x 512 "
                    "between the steps (p10 {:.1f}, p90 {:.1f})\n",

@@ -25,6 +25,7 @@ CudaDevices cuda_devices() {
     cuda::check(cudaGetDeviceProperties(&properties, ordinal), "cudaGetDeviceProperties");
     found.devices.push_back({.name = properties.name,
                              .compute_capability = 10 * properties.major + properties.minor,
+                             .multiprocessors = properties.multiProcessorCount,
                              .memory_bytes = properties.totalGlobalMem});
   }
   return found;
@@ -105,7 +106,7 @@ void zero_async(void* data, std::size_t bytes, void* stream) {
   check(cudaMemsetAsync(data, 0, bytes, static_cast<cudaStream_t>(stream)), "cudaMemsetAsync");
 }
 
-void select_device(int ordinal) {
+CudaDevice select_device(int ordinal) {
   const CudaDevices found = cuda_devices();
   if (ordinal < 0 || ordinal >= found.count()) {
     throw CudaError(
@@ -114,6 +115,7 @@ void select_device(int ordinal) {
                     ordinal, found.count(), found.why_none.empty() ? "" : ": ", found.why_none));
   }
   check(cudaSetDevice(ordinal), "cudaSetDevice");
+  return found.devices[ordinal];
 }
 
 void* open_stream() {

@@ -26,7 +26,7 @@ void zero(void*, std::size_t) { not_built(); }
 void copy_now(void*, const void*, std::size_t, CopyDirection) { not_built(); }
 void copy_async(void*, const void*, std::size_t, CopyDirection, void*) { not_built(); }
 void zero_async(void*, std::size_t, void*) { not_built(); }
-void select_device(int) { not_built(); }
+CudaDevice select_device(int) { not_built(); }
 void* open_stream() { not_built(); }
 void close_stream(void*) noexcept {}
 void* open_event() { not_built(); }

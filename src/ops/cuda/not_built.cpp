@@ -9,8 +9,8 @@ namespace {
 
 [[noreturn]] void not_built() {
   throw NotBuilt(
-      "cannot multiply matrices on a GPU (this build has no CUDA); set run.device = cpu, or configure with the "
-      "preset `cuda`");
+      "cannot multiply matrices on a GPU (this build has no CUDA); set run.device = cpu, or configure with "
+      "SWITCHYARD_CUDA=ON");
 }
 
 }  // namespace
@@ -39,8 +39,9 @@ SY_GPU_PRODUCTS_OF(std::int8_t)
 // Without a context of a GPU nothing was decided for one.
 GpuProductLibrary gpu_product_library() { return {"", "", "this build has no CUDA"}; }
 std::vector<ProductChoice> product_choices(const device::Context&) { return {}; }
-std::vector<std::byte> product_choice_bytes(const device::Context&) { return {}; }
-void adopt_product_choices(const device::Context&, Span<const std::byte>) {}
+ProductIdentity product_identity(const device::Context&) {
+  return {product_library(), product_instruction_set()};
+}
 void set_float_products(const device::Context&, FloatProducts) {}
 
 }  // namespace switchyard::ops

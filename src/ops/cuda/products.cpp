@@ -185,14 +185,9 @@ std::vector<ProductChoice> product_choices(const device::Context& context) {
   return choices;
 }
 
-std::vector<std::byte> product_choice_bytes(const device::Context& context) {
-  if (context.device() == device::DeviceKind::cpu) return {};
-  return cuda::ProductPlans::of_this_thread().choices();
-}
-
-void adopt_product_choices(const device::Context& context, Span<const std::byte> bytes) {
-  if (context.device() == device::DeviceKind::cpu) return;
-  cuda::ProductPlans::of_this_thread().adopt(bytes);
+ProductIdentity product_identity(const device::Context& context) {
+  if (context.device() == device::DeviceKind::cpu) return {product_library(), product_instruction_set()};
+  return {"cublasLt " + cuda::find_cublas().version(), context.device_name()};
 }
 
 void set_float_products(const device::Context& context, FloatProducts products) {
