@@ -18,5 +18,7 @@ std::int64_t calls_of(std::string_view call);
 
 // The counts as a JSON object, on one line: processes that share a file append theirs.
 std::string counts_as_json();
+// The same of the places that called each function: {"cudaMalloc": {"SITE": "its callers", ...}, ...}.
+std::string sites_as_json();
 
 }  // namespace simgpu
