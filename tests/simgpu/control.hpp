@@ -48,7 +48,8 @@ void set_kernel_threads(const KernelThreads& threads);
 void allow_host_pointers(bool allowed);
 
 // "call", "call:n" or "call:n:code": the n-th call from now on of this function (n from 1) fails with that
-// code; of "call@site", the n-th from this place of the program, as SWITCHYARD_SIMGPU_SITES names it. "kernel:n:code": the n-th kernel to run loses the device. "stall:n": the n-th kernel to run never ends.
+// code; of "call@site", the n-th from this place of the program, as SWITCHYARD_SIMGPU_SITES names it.
+// "kernel:n:code": the n-th kernel to run loses the device. "stall:n": the n-th kernel to run never ends.
 // Empty: none of these any more.
 void plan_failure(const std::string& text);
 

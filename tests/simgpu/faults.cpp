@@ -24,9 +24,10 @@ struct Plan {
 
 struct Faults {
   Plan plan;
+  bool has_failed = false;
   int lost = 0;
   std::map<std::string, std::int64_t, std::less<>> counts;
-  std::map<std::string, std::int64_t, std::less<>> calls;  // never cleared
+  std::map<std::string, std::int64_t, std::less<>> calls;                        // never cleared
   std::map<std::string, std::map<std::string, std::string>, std::less<>> sites;  // of calls, with their callers
 };
 
@@ -48,7 +49,8 @@ std::int64_t number_in(std::string_view text, std::string_view whole) {
 bool is_planned(std::string_view call, std::string_view site = {}) {
   Plan& plan = faults().plan;
   if (plan.call != call || (!plan.site.empty() && plan.site != site)) return false;
-  return ++plan.seen == plan.number;
+  if (++plan.seen != plan.number) return false;
+  return faults().has_failed = true;
 }
 
 void note(std::string_view call, const std::string& site) {
@@ -98,6 +100,11 @@ std::optional<int> enter(std::string_view call, int default_code) {
   if (notes_sites) note(call, site);
   if (!is_planned(call, site)) return std::nullopt;
   return faults().plan.code.value_or(default_code);
+}
+
+bool has_failed_as_planned() {
+  const std::scoped_lock lock(device_lock());
+  return faults().has_failed;
 }
 
 KernelFate next_kernel_fate() {

@@ -1,5 +1,5 @@
-// The places of a program that call a function of a GPU: who called whom, down to main. The same in every process of one
-// program, wherever its parts were loaded.
+// The places of a program that call a function of a GPU: who called whom, down to main. The same in every
+// process of one program, wherever its parts were loaded.
 #pragma once
 
 #include <string>
