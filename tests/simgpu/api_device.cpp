@@ -82,13 +82,15 @@ const ErrorName* named(cudaError_t error) {
 extern "C" {
 
 cudaError_t cudaDriverGetVersion(int* result) {
-  add_to_count("cudaDriverGetVersion");
+  if (const auto planned = enter("cudaDriverGetVersion", cudaErrorUnknown))
+    return remember(static_cast<cudaError_t>(*planned));
   *result = settings().driver == Driver::missing ? 0 : version;
   return cudaSuccess;
 }
 
 cudaError_t cudaRuntimeGetVersion(int* result) {
-  add_to_count("cudaRuntimeGetVersion");
+  if (const auto planned = enter("cudaRuntimeGetVersion", cudaErrorUnknown))
+    return remember(static_cast<cudaError_t>(*planned));
   *result = version;
   return cudaSuccess;
 }

@@ -18,6 +18,7 @@ struct Settings {
   Driver driver = Driver::present;
   int devices = 1;
   std::string counts_file;  // empty: none
+  std::string sites_file;   // empty: none
 };
 
 // Read once, at the first call.
