@@ -1,7 +1,8 @@
+# shellcheck shell=bash
 # What programs of a bundle (launch/gpu-bundle.sh) need to run from wherever it was unpacked to. Sourced, with $bundle its folder.
 #
 # Debian's Open MPI has the folders of its plugins and texts compiled in: each has a variable. Ranks are on this machine.
-export PATH="$bundle/bin:$PATH" LD_LIBRARY_PATH="$bundle/lib" TMPDIR="${TMPDIR:-/tmp}"
+export PATH="${bundle:?}/bin:$PATH" LD_LIBRARY_PATH="$bundle/lib" TMPDIR="${TMPDIR:-/tmp}"
 export OPAL_PREFIX="$bundle" OPAL_BINDIR="$bundle/bin" OPAL_LIBDIR="$bundle/lib" OPAL_PKGLIBDIR="$bundle/lib/openmpi" \
   OPAL_DATADIR="$bundle/share" OPAL_PKGDATADIR="$bundle/share/openmpi" OPAL_SYSCONFDIR="$bundle/etc"
 export PMIX_INSTALL_PREFIX="$bundle" PMIX_LIBDIR="$bundle/lib" PMIX_PKGLIBDIR="$bundle/lib/pmix" \

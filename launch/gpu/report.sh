@@ -1,9 +1,11 @@
+# shellcheck shell=bash
 # What a stage of launch/gpu-check.sh says. Sourced.
 #
 # A stage leaves lines in $notes, a kind and a text apart by a tab: "figure NAME VALUE UNIT", "line TEXT" (as it is, for the
 # Markdown), "failed WHY", "missing WHY" (a part that this machine cannot run, or that has no meaning on a simulated device),
-# and "done". They are written at once, so that what a stage had is known if it is cut.
+# and "judged". They are written at once, so that what a stage had is known if it is cut.
 
+# shellcheck disable=SC2154  # $notes, $log, $out, $simulated: who sources it
 note() { (IFS=$'\t' && printf '%s\n' "$*") >>"$notes"; }
 figure() { note figure "$1" "$2" "${3:-}"; }
 line() { note line "$1"; }
@@ -13,8 +15,10 @@ failed() {
 }
 missing() { note missing "$1"; }
 
-# The last words of a log, in one line.
-last_words() { grep -v '^[[:space:]]*$' "$1" 2>/dev/null | tail -n 1 | cut -c 1-400; }
+# What a log says was wrong, in one line: the program's sentence, or the last line that says anything.
+last_words() {
+  { grep -E 'switchyard error: ' "$1" || grep '[[:alnum:]]' "$1"; } 2>/dev/null | tail -n 1 | tr '\t' ' ' | cut -c 1-400
+}
 
 # status_of CODE: of the stage whose notes these are and that ended so.
 status_of() {
@@ -25,7 +29,7 @@ status_of() {
   elif [ "$1" -ne 0 ]; then
     note failed "the script of this stage ended with code $1: $(last_words "$log")"
     echo failed
-  elif grep -q '^done' "$notes"; then
+  elif grep -q '^judged' "$notes"; then
     echo passed
   elif [ -n "$simulated" ]; then
     echo "not simulated"
