@@ -10,6 +10,8 @@
 # with what it printed in FOLDER/logs. Its status is passed, failed, cut (by its limit), not possible (a tool or library is
 # missing) or, with --simulated, not simulated.
 #
+# SWITCHYARD_GPU_CHECK_SECONDS: another limit for every stage.
+#
 # Exit code: 0 if no stage failed or was cut, 1 if one did, 2 for a wrong command line, 4 without a card.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -89,6 +91,7 @@ for entry in "${all_stages[@]}"; do
   number=$((number + 1))
   [ -z "$only" ] || [[ ",$only," == *",$stage,"* ]] || [ "$stage" = start ] || continue
   [ -z "$simulated" ] || limit=600  # it hangs
+  limit=${SWITCHYARD_GPU_CHECK_SECONDS:-$limit}
   notes="$work/notes_$stage" log="$out/logs/$stage.log"
   : >"$notes"
   stage_begin=$(now)

@@ -6,13 +6,13 @@ function number(key, of) { return match(of, "\"" key "\":[-+0-9.e]+") ? substr(o
 FNR == NR { loss[number("step", $0)] = number("loss", $0); ++expected; next }
 {
   step = number("step", $0)
-  if (!(step in loss) || number("loss", $0) == "") { print "step " step " has no loss on both sides"; wrong = 1; exit 1 }
+  if (!(step in loss) || loss[step] == "" || number("loss", $0) == "") { print "step " step " has no loss on both sides"; wrong = 1; exit 1 }
   difference = number("loss", $0) - loss[step]
   if (difference < 0) difference = -difference
   size = loss[step] < 0 ? -loss[step] : loss[step]
   if (size > 0) difference /= size
   ++found
-  if (difference != difference + 0 || difference >= largest) { largest = difference; at = step }
+  if (difference >= largest) { largest = difference; at = step }
 }
 END {
   if (wrong) exit 1

@@ -17,7 +17,7 @@ missing() { note missing "$1"; }
 
 # What a log says was wrong, in one line: the program's sentence, or the last line that says anything.
 last_words() {
-  { grep -E 'switchyard error: ' "$1" || grep '[[:alnum:]]' "$1"; } 2>/dev/null | tail -n 1 | tr '\t' ' ' | cut -c 1-400
+  { grep -m 1 -E 'switchyard(\[.*\])? error: ' "$1" || grep '[[:alnum:]]' "$1" | tail -n 1; } 2>/dev/null | tr '\t' ' ' | cut -c 1-400
 }
 
 # status_of CODE: of the stage whose notes these are and that ended so.

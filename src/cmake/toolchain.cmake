@@ -34,7 +34,7 @@ if(SWITCHYARD_SANITIZE)
 endif()
 
 if(SWITCHYARD_CUDA)
-  set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
+  set(CMAKE_CUDA_ARCHITECTURES ${SWITCHYARD_CUDA_ARCHITECTURES})
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)  # the binary starts on machines without CUDA
   enable_language(CUDA)
   # CMake 3.25 does not know that nvcc has C++20; files take the standard from CMAKE_CXX_STANDARD.
