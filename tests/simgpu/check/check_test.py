@@ -25,7 +25,7 @@ class Check(runs.RunTest):
         out = self.new_path("check")
         finished = subprocess.run(
             [CHECKOUT / "launch" / "gpu-check.sh", "--simulated", BUILD, "--only", only, "--out", out], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=runs.HANGS_SECONDS,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=4 * runs.HANGS_SECONDS,
             env={**os.environ, **environment})
         self.assertEqual(finished.returncode, code, finished.stdout)
         if code == 2:
