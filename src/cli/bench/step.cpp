@@ -7,6 +7,7 @@
 
 #include "base/partition.hpp"
 #include "base/timing.hpp"
+#include "cli/bench/product_choices.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
@@ -145,17 +146,21 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
   if (rate > limit) std::cout << fmt::format("the share is above 1: {}\n", why_above_one(precision));
 }
 
-// The share of a GPU's limit is not known: nobody has measured that.
-void print_device(const Measured& m, std::string_view device, std::string_view samples) {
+// The share of a GPU's limit is not known here: `bench device` measures that.
+void print_device(const Measured& m, Runtime& runtime, std::string_view samples) {
   const auto a_step = [&](index_t count) {
     return static_cast<double>(count) / static_cast<double>(m.step.count());
   };
   const device::Counters& of = m.of_device;
-  std::cout << fmt::format("{}\n{:.0f} {}/s; phases are times of the host, which enqueues\n", device,
-                           static_cast<double>(m.samples) / m.step.sum(), samples)
+  const double flops = 2.0 * static_cast<double>(m.counted.all);
+  std::cout << fmt::format("{}\n{:.0f} {}/s; phases are times of the host, which enqueues\n",
+                           runtime.device_text(), static_cast<double>(m.samples) / m.step.sum(), samples)
+            << fmt::format("counted: {:.6g} MFLOP a step, {:.6g} GFLOP/s\n",
+                           flops / static_cast<double>(m.step.count()) * 1e-6, flops / m.step.sum() * 1e-9)
             << fmt::format("a step: {:.1f} launches, {:.1f} products, {:.1f} copies, {:.1f} waits\n",
                            a_step(of.launches), a_step(of.products), a_step(of.copies), a_step(of.waits))
             << fmt::format("workspace: {:.1f} MiB\n", static_cast<double>(m.workspace_bytes) / (1 << 20));
+  print_product_choices(std::cout, runtime.resources().context);
 }
 
 }  // namespace
@@ -174,7 +179,7 @@ int bench_step(Runtime& runtime, Arguments arguments) {
                              steps, config.train.batch_size, runtime.communicator().size(), runtime.threads());
     print_phases(measured);
     if (runtime.resources().context.device() == device::DeviceKind::cuda)
-      print_device(measured, runtime.device_text(), dataset.counted());
+      print_device(measured, runtime, dataset.counted());
     else
       print_share(measured, cores, config.train.precision, dataset.counted());
   }
