@@ -201,8 +201,8 @@ TEST(GpuConv2d, equals_the_cpus) {
     }
     conv2d_forward(context, s, gx.data(), gw.data(), gb.data(), gy.data());
     conv2d_backward_data(context, s, gdy.data(), gw.data(), gdx.data());
-    const Tile all{0, 3, 3, 0};
-    DeviceArray<Tile> tile({all});
+    const Tile batch{0, 3, 3, 0};
+    DeviceArray<Tile> tile({batch});
     DeviceArray<float> gradient(std::vector<float>(weight.size() + bias.size(), -1.0F));
     conv2d_backward_weights_of_tiles(context, s, TileView{tile.data(), 1, 3}, gx.data(), gdy.data(),
                                      {gradient.data(), 1, s.weight_count() + s.out_channels});
