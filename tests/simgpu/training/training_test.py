@@ -31,16 +31,16 @@ FAMILIES = (
     "text/dense", "text/mixture", "text/multi_head_3", "tokens/bytes")
 # What a step's number of launches does not depend on.
 SIZES = {
-    "fashion_mnist/original": ({}, {"train_batch_size": 1024}, {"train_shards": 16}),
+    "fashion_mnist/original": ({}, {"train_batch_size": 256}, {"train_shards": 16}),
     "fashion_mnist/top1": ({}, {"train_batch_size": 256}, {"train_shards": 16}, {"moe_gradient_blocks": 32}),
     "bench/large_experts": ({}, {"train_batch_size": 128, "train_shards": 16}, {"moe_gradient_blocks": 2}),
-    "cifar10/original": ({}, {"train_batch_size": 19}, {"train_shards": 4}),
-    "text/mixture": ({}, {"train_batch_size": 3}, {"train_shards": 2}),
+    "cifar10/original": ({}, {"train_batch_size": 11}, {"train_shards": 4}),
+    "text/mixture": ({}, {"train_batch_size": 5}, {"train_shards": 2}),
 }
 # The same number of rows in each step, and little work.
 SMALL = {
     "bench/large_experts": {"train_batch_size": 256, "random_features": 520, "model_expert": "dense:520 relu dense:classes"},
-    "cifar10/original": {"train_batch_size": 16},
+    "cifar10/original": {"train_batch_size": 8},
     "text/mixture": {"train_batch_size": 4},
 }
 # Of matrices that are small for the library of products, and of such that are not.
@@ -146,7 +146,7 @@ class Simulated(runs.RunTest):
             with self.subTest(name, launches=launches):
                 in_blocks = [count for keys, count in launches.items() if "blocks" in keys]
                 others = [count for keys, count in launches.items() if "blocks" not in keys]
-                self.assertLess(max(others) - min(others), 1)
+                self.assertLessEqual(max(others) - min(others), 1, "two for samples that come for the first time, in one of two")
                 self.assertLess(max(in_blocks, default=0), min(others) + 6, "the sum of the blocks, and two tables")
                 if name in MANY_EXPERTS:
                     self.assertLessEqual(max(launches.values()), 50 + 2 * MANY_EXPERTS[name])
