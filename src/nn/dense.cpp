@@ -240,10 +240,12 @@ void product_gradients_of_sets(const Pass& pass, const ProductPair& rows, Span<c
                                ops::OfSets<float> gradients) {
   const index_t in = rows.input.cols;
   const index_t out = rows.d_output.cols;
+  // Of no rows at all there is no table, not even in the context's memory.
+  const ops::Tile* const tiles = pass.tiles().local_count() > 0 ? pass.tiles().view().tiles : nullptr;
   const auto compute = [&]<class Number>(const Number* x, const Number* y) {
     ops::set_gradients<Number>(pass.context,
                                {.rows = {x, in, in, y, out, out},
-                                .tiles = pass.tiles().view().tiles,
+                                .tiles = tiles,
                                 .sets = pass.tiles().set_tiles().data(),
                                 .count = pass.tiles().set_count(),
                                 .gradient = gradients.first,
