@@ -24,7 +24,8 @@ moe::LayerOptions layer_of(const ModelOptions& options, const moe::RouterOptions
                              {init, options.networks.expert_init_scale, options.draw},
                              options.frozen.experts,
                              /*input_gradient=*/false,
-                             options.memory},
+                             options.memory,
+                             options.moe.experts},
           .gradient_blocks = options.moe.gradient_blocks,
           .seed = options.seed};
 }

@@ -46,6 +46,8 @@ void along_tokens(device::Context& context, ops::Transpose transpose_a, tensor::
   product(context, transpose_a, a, ops::Transpose::no, b, c);
 }
 
+bool is_on_gpu(const Pass& pass) { return pass.context.device() == device::DeviceKind::cuda; }
+
 }  // namespace
 
 NetworkModuleOptions CausalAttentionOptions::queries_keys_values() const { return projection(*this, "qkv", 3); }
@@ -76,6 +78,10 @@ CausalAttention::CausalAttention(const CausalAttentionOptions& options, comm::Da
 
 float CausalAttention::scale() const {
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_width())));
+}
+
+HeadsAtOnce CausalAttention::heads_at_once(const Pass& pass) const {
+  return {pass, {options_.width, options_.heads, options_.window, scale(), options_.across_documents}};
 }
 
 CausalAttention::Head CausalAttention::head_of(const Pass& pass, index_t task, tensor::Matrix qkv,
@@ -125,6 +131,10 @@ tensor::Matrix CausalAttention::see_past(const Pass& pass, tensor::Matrix qkv) c
   ops::gather_rows(pass.context, tensor::ConstMatrix(qkv.data + width, read, 2 * width, qkv.stride),
                    kept.rows_from(mask.places.first, read));
   const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), qkv.rows, width);
+  if (is_on_gpu(pass)) {
+    heads_at_once(pass).forward_behind(qkv, kept, mask, seen);
+    return seen;
+  }
   const tensor::Matrix rooms =
       tensor::allocate_matrix(pass.workspace(), options_.heads * qkv.rows, options_.window);
   device::for_each_task(pass.context, options_.heads, [&](index_t head) {
@@ -145,9 +155,13 @@ tensor::Matrix CausalAttention::forward(const Pass& pass, tensor::ConstMatrix x)
   pass.trace->push<Record>().qkv = qkv;
   ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::forward, qkv);
   const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), x.rows, options_.width);
-  for_each_head(pass, 1, [&](index_t task, tensor::Matrix room) {
-    forward_head(pass, head_of(pass, task, qkv, seen), room);
-  });
+  if (is_on_gpu(pass)) {
+    heads_at_once(pass).forward(qkv, seen);
+  } else {
+    for_each_head(pass, 1, [&](index_t task, tensor::Matrix room) {
+      forward_head(pass, head_of(pass, task, qkv, seen), room);
+    });
+  }
   return out_.forward(pass, seen);
 }
 
@@ -166,10 +180,14 @@ tensor::Matrix CausalAttention::backward(const Pass& pass, tensor::Matrix d_y, W
   const tensor::Matrix d_seen = out_.backward(pass, d_y, Wants::input_gradient);
   const tensor::Matrix qkv = pass.trace->pop<Record>().qkv;
   const tensor::Matrix d_qkv = tensor::allocate_matrix(pass.workspace(), qkv.rows, qkv.cols);
-  for_each_head(pass, 2, [&](index_t task, tensor::Matrix rooms) {
-    backward_head(pass, head_of(pass, task, qkv, {}), head_of(pass, task, d_qkv, d_seen),
-                  rooms.rows_from(0, options_.window), rooms.rows_from(options_.window, options_.window));
-  });
+  if (is_on_gpu(pass)) {
+    heads_at_once(pass).backward(qkv, d_seen, d_qkv);
+  } else {
+    for_each_head(pass, 2, [&](index_t task, tensor::Matrix rooms) {
+      backward_head(pass, head_of(pass, task, qkv, {}), head_of(pass, task, d_qkv, d_seen),
+                    rooms.rows_from(0, options_.window), rooms.rows_from(options_.window, options_.window));
+    });
+  }
   ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::backward, d_qkv);
   return in_.backward(pass, d_qkv, wants);
 }

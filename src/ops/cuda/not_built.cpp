@@ -25,6 +25,13 @@ void multiply_sets(device::Context&, const SetProduct<Number>&, Span<const SetRo
   not_built();
 }
 
+template <class Number>
+void set_gradients(device::Context&, const SetGradients<Number>&, Span<const SetRows>) {
+  not_built();
+}
+template void set_gradients(device::Context&, const SetGradients<float>&, Span<const SetRows>);
+template void set_gradients(device::Context&, const SetGradients<bfloat16>&, Span<const SetRows>);
+
 #define SY_GPU_PRODUCTS_OF(Number)                                                                   \
   template void multiply(device::Context&, const MatmulShape&, const Number*, const Number*, float*, \
                          const float*);                                                              \
