@@ -1,10 +1,10 @@
 // Runs a kernel on the device of a Context. The only place that starts kernels.
 //
 // A file that launches is named under KERNELS in its room's CMakeLists.txt. A build for GPUs compiles it twice:
-// nvcc (SY_DEVICE_CODE) for the launches on a GPU, the compiler of the host (SY_DEVICE_CODE_BESIDE) for all else.
-// tests/simgpu compiles both at once, with the compiler of the host (SY_DEVICE_CODE). In any other file these
-// functions know the CPU only, and refuse a CUDA context. The kinds differ in namespace, so that the linker
-// never takes one for the other.
+// nvcc (SY_DEVICE_CODE) for the launches on a GPU, the compiler of the host (SY_DEVICE_CODE_BESIDE) for all
+// else. tests/simgpu compiles both at once, with the compiler of the host (SY_DEVICE_CODE). In any other file
+// these functions know the CPU only, and refuse a CUDA context. The kinds differ in namespace, so that the
+// linker never takes one for the other.
 #pragma once
 
 #include <algorithm>

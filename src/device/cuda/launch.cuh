@@ -97,5 +97,5 @@ SY_SEEN_BESIDE void for_each_row(Context& context, index_t rows, const Functor& 
   }
 }
 
-}  // inline namespace
+}  // namespace with_nvcc
 }  // namespace switchyard::device::cuda

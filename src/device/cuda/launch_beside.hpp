@@ -11,5 +11,5 @@ void for_each(Context& context, index_t count, const Functor& f);
 template <class Functor>
 void for_each_row(Context& context, index_t rows, const Functor& f);
 
-}  // inline namespace
+}  // namespace with_nvcc
 }  // namespace switchyard::device::cuda
