@@ -14,9 +14,9 @@
 //   team.scratch<T>(bytes)  the team's shared scratch from an offset in bytes; it starts at a multiple of
 //                           16 bytes and holds anything at first
 //   team.once(f)            f() by one thread
-//   Team::Kept<T, n>        what each i of for_each(n) keeps from one call to the next: kept.of(i), of no value
-//   at
-//                           first. In registers of a GPU, if a thread of a block has one i
+//   Team::Kept<T, n>        what each i of for_each(n) keeps from one call to the next:
+//                           kept.of(i), which has no value at first. In registers of a
+//                           GPU, if a thread of a block has one i
 // sum and max begin and end with a sync. All threads of a team reach every sum, max and sync. A functor is
 // copied to the GPU byte by byte: it is trivially copyable and holds numbers, views and pointers to memory of
 // the device.

@@ -2,6 +2,7 @@
 
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
+#include <nvtx3/nvToolsExt.h>
 
 #include <mutex>
 #include <unordered_map>
@@ -224,6 +225,13 @@ bool is_over(void* event) {
   }
   check(status, "cudaEventQuery");
   return true;
+}
+
+void mark_range(const char* name) {
+  static thread_local bool is_open = false;
+  if (is_open) nvtxRangePop();
+  nvtxRangePushA(name);
+  is_open = true;
 }
 
 }  // namespace cuda

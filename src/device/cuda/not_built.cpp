@@ -11,8 +11,8 @@ namespace {
 
 [[noreturn]] void not_built() {
   throw NotBuilt(
-      "cannot use a CUDA device (this build has no CUDA); set run.device = cpu, or configure with the preset "
-      "`cuda`");
+      "cannot use a CUDA device (this build has no CUDA); set run.device = cpu, or configure with "
+      "SWITCHYARD_CUDA=ON");
 }
 
 }  // namespace
@@ -34,6 +34,7 @@ void close_event(void*) noexcept {}
 void record(void*, void*) { not_built(); }
 void wait_for(void*, void*) { not_built(); }
 bool is_over(void*) { not_built(); }
+void mark_range(const char*) {}
 
 }  // namespace cuda
 }  // namespace switchyard::device

@@ -156,6 +156,18 @@ class Faults(runs.RunTest):
         self.assertGreater(len(sites), 20)
         self.each(sites, lambda case: self.assert_site_ends(2, case, seconds, comm_data_plane="nccl"), workers=4)
 
+    def test_call_sites_that_one_rank_of_several_has(self):
+        """And some that it shares with a rank alone: the other rank must not be left waiting."""
+        alone = {case[:2] for case in self.call_sites(0)[0]}
+        for plane in ("nccl", "mpi"):
+            sites, seconds = self.call_sites(2, comm_data_plane=plane)
+            sites = [case for case in sites if not case[0].startswith("nccl")]
+            own = [case for case in sites if case[:2] not in alone]
+            self.assertGreater(len(own), 10)
+            shared = [case for case in sites if case[:2] in alone]
+            self.each(own + random.Random(1).sample(shared, 10),
+                      lambda case: self.assert_site_ends(2, case, seconds, comm_data_plane=plane), workers=4)
+
     def kernels_of(self, ranks, **keys):
         """How many a run of two steps launches, on each rank at least."""
         file = self.new_path("counts")
