@@ -33,7 +33,7 @@ Context::Context(int threads)
 Context Context::cuda(int device_ordinal, int threads) {
   const CudaDevice device = device::cuda::select_device(device_ordinal);
   Context context(threads);
-  context.device_name_ = describe(device);
+  context.device_name_ = model_of(device);
   context.device_ = DeviceKind::cuda;
   context.compute_ = Queue::cuda();
   context.messages_ = Queue::cuda();

@@ -44,7 +44,7 @@ class Context {
   Context& operator=(Context&&) noexcept;
 
   DeviceKind device() const { return device_; }
-  // Of a GPU, as describe(CudaDevice) says; empty on a CPU.
+  // Of a GPU, as model_of() says; empty on a CPU.
   const std::string& device_name() const { return device_name_; }
   // Of what kernels read and write.
   MemoryKind memory() const { return workspace_->memory(); }

@@ -14,7 +14,6 @@
 #include "simgpu/kernels.hpp"
 #include "simgpu/memory.hpp"
 #include "simgpu/settings.hpp"
-#include "simgpu/streams.hpp"
 
 namespace {
 
@@ -23,7 +22,6 @@ using namespace simgpu;
 constexpr int version = 13000;  // 1000 * major + 10 * minor
 constexpr int warp_size = 32;
 constexpr int most_threads = 1024;
-constexpr int multiprocessors = 132;
 constexpr int multiprocessor_shared_bytes = 228 << 10;
 constexpr int l2_bytes = 50 << 20;
 constexpr int clock_khz = 1'980'000;
@@ -114,7 +112,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp* properties, int devic
   properties->maxThreadsPerBlock = most_threads;
   properties->major = compute_major;
   properties->minor = compute_minor;
-  properties->multiProcessorCount = multiprocessors;
+  properties->multiProcessorCount = settings().multiprocessors;
   properties->l2CacheSize = l2_bytes;
   properties->memoryBusWidth = bus_bits;
   properties->pciBusID = device + 1;
@@ -134,7 +132,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, enum cudaDeviceAttr attribute, in
     case cudaDevAttrClockRate:
       return *value = clock_khz, cudaSuccess;
     case cudaDevAttrMultiProcessorCount:
-      return *value = multiprocessors, cudaSuccess;
+      return *value = settings().multiprocessors, cudaSuccess;
     case cudaDevAttrMemoryClockRate:
       return *value = memory_clock_khz, cudaSuccess;
     case cudaDevAttrGlobalMemoryBusWidth:

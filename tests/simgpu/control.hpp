@@ -6,6 +6,7 @@
 //   SWITCHYARD_SIMGPU_HOST_POINTERS  0 | 1
 //   SWITCHYARD_SIMGPU_FAIL           call[@site][:n][:code]
 //   SWITCHYARD_SIMGPU_MEMORY         bytes of each device
+//   SWITCHYARD_SIMGPU_MULTIPROCESSORS  of each device: another model has another number
 //   SWITCHYARD_SIMGPU_DEVICES        how many; 0: there is no driver; none: a driver without a device
 //   SWITCHYARD_SIMGPU_COUNTS         file to which the counts are appended at exit: a JSON object on a line
 //   SWITCHYARD_SIMGPU_SITES          file to which the places that called each function are appended, likewise

@@ -14,6 +14,7 @@ struct Settings {
   Order order;
   KernelThreads kernel_threads;
   bool host_pointers = false;
+  int multiprocessors = 132;
   std::size_t memory_bytes = std::size_t{16} << 30;
   Driver driver = Driver::present;
   int devices = 1;

@@ -61,7 +61,8 @@ void wait_for(void* stream, void* event);
 // CudaError if any of the work before it failed.
 bool is_over(void* event);
 
-// For a profiler: what the calling thread enqueues from here on is part of `name`, and no longer of the one before.
+// For a profiler: what the calling thread enqueues from here on is part of `name`, and no longer of the one
+// before.
 void mark_range(const char* name);
 
 }  // namespace cuda
