@@ -14,6 +14,7 @@
 #include "simgpu/kernels.hpp"
 #include "simgpu/memory.hpp"
 #include "simgpu/settings.hpp"
+#include "simgpu/streams.hpp"
 
 namespace {
 
