@@ -2,7 +2,7 @@
 # Builds everything and runs every test. Fails if a test fails, if one was skipped or disabled, or if none ran.
 #
 #   launch/test.sh                    the release preset
-#   launch/test.sh asan               another test preset of CMakePresets.json: debug, asan, tsan, cuda
+#   launch/test.sh asan               another test preset of CMakePresets.json: debug, asan, tsan
 #   launch/test.sh release -DSWITCHYARD_WERROR=ON -R unit_data
 #
 # -D... goes to cmake, what else follows the preset to ctest.

@@ -23,6 +23,9 @@ class PhaseClock {
     timeline_ = timeline;
     since_ = std::chrono::steady_clock::now();
   }
+  // Told of each phase that begins from now on, for a profiler.
+  using Mark = void (*)(Phase);
+  void set_mark(Mark mark) { mark_ = mark; }
   // From now on time counts for `phase`.
   void enter(Phase phase) {
     const auto now = std::chrono::steady_clock::now();
@@ -30,6 +33,7 @@ class PhaseClock {
     if (timeline_ != nullptr) timeline_->add_phase(current_, since_, now);
     current_ = phase;
     since_ = now;
+    if (mark_ != nullptr) mark_(phase);
   }
   // Ends the current phase, hands out what was counted since the last call, and counts on as `other`.
   Seconds take() {
@@ -45,6 +49,7 @@ class PhaseClock {
   Seconds seconds_{};
   Phase current_ = Phase::other;
   Timeline* timeline_ = nullptr;
+  Mark mark_ = nullptr;
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
 };
 

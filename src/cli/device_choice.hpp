@@ -28,7 +28,7 @@ FoundGpus find_gpus();
 // turn. Throws CudaError, with what was looked for, if a GPU is asked for and is not there. Local.
 ChosenDevice choose_device(run::DeviceChoice asked, const FoundGpus& found, NodeRank rank);
 
-// "cuda 0: NVIDIA H100, compute capability 9.0, 79.6 GiB; driver 13.0, runtime 13.0"
+// "cuda 0: NVIDIA H100, compute capability 9.0, 132 multiprocessors, 79.6 GiB; driver 13.0, runtime 13.0"
 std::string gpu_text(const FoundGpus& found, int ordinal);
 // "cublasLt 13.1.0 (/usr/lib/libcublasLt.so.13)"
 std::string products_text(const ops::GpuProductLibrary& library);

@@ -7,6 +7,7 @@
 #include "base/build_info.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/mpi/mpi_session.hpp"
+#include "ops/gpu_products.hpp"
 #include "ops/matmul.hpp"
 #include "run/config.hpp"
 
@@ -41,6 +42,17 @@ void expect_same_program(comm::Communicator& communicator, std::string_view comm
       {"the C library", std::string("glibc ") + gnu_get_libc_version(), one_library},
       {"the instruction set of products", ops::product_instruction_set(), one_instruction_set},
   };
+  comm::expect_same(communicator, ErrorKind::config, things);
+}
+
+void expect_same_gpus(comm::Communicator& communicator, const device::Context& context) {
+  if (context.device() == device::DeviceKind::cpu) return;
+  const std::string advice =
+      "(the library chooses how to multiply by the GPU, and an expert's bits would depend on where it lives); start "
+      "all ranks on GPUs of one model with one library, or set run.device = cpu";
+  const ops::ProductIdentity products = ops::product_identity(context);
+  const std::vector<comm::Compared> things = {{"the GPU", products.instructions, advice},
+                                              {"the library of products", products.library, advice}};
   comm::expect_same(communicator, ErrorKind::config, things);
 }
 

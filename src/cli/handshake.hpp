@@ -6,6 +6,7 @@
 
 #include "comm/communicator.hpp"
 #include "comm/handshake.hpp"
+#include "device/context.hpp"
 
 namespace switchyard::run {
 struct Config;
@@ -16,6 +17,10 @@ namespace switchyard::cli {
 // The command, the program and its libraries, and the instructions that they use: another of them would run
 // other collectives or round otherwise. Before anything else that communicates. Collective; ConfigError.
 void expect_same_program(comm::Communicator& communicator, std::string_view command);
+
+// On a GPU: that all have one model of it and one library of products. Nothing on a CPU, whose library
+// expect_same_program() compares. Collective; ConfigError.
+void expect_same_gpus(comm::Communicator& communicator, const device::Context& context);
 
 // Every key and value of `config` that all ranks must have alike, not those that each rank may have of its own;
 // `where` goes in front of each: "ARM: ".

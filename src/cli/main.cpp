@@ -62,8 +62,8 @@ constexpr Command commands[] = {
     {"inspect", "what a checkpoint holds", inspect_help, nullptr, inspect},
     {"verify", "whether a checkpoint is whole", verify_help, nullptr, verify},
     {"diff", "whether two checkpoints agree, bit for bit", diff_help, nullptr, diff},
-    {"bench", "step, exchange, matmul: times, percentiles, share of the machine's limit", bench_help, bench,
-     nullptr},
+    {"bench", "step, exchange, matmul, device: times, percentiles, share of the machine's limit", bench_help,
+     bench, nullptr},
     {"doctor", "what this machine offers and what will be used", doctor_help, nullptr, doctor},
 };
 

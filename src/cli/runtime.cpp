@@ -63,8 +63,9 @@ void Runtime::abort(ExitCode code) {
 
 Runtime::~Runtime() {
   // Before MPI ends.
+  watchdog_.set_give_up({});
   replicas_.reset();
-  data_plane_.plane.reset();
+  data_plane_.reset();
   communicator_.reset();
 }
 
@@ -102,10 +103,42 @@ device::Context& Runtime::start_device(const run::Options& run, comm::PlaneKind 
     else
       context_.emplace(threads_);
   });
+  expect_same_gpus(*communicator_, *context_);
   plane_kind_ = data_plane;
-  data_plane_ = comm::make_data_plane(plane_kind_, *communicator_, *context_);
-  context_->set_look([](void* runtime) { static_cast<Runtime*>(runtime)->look(); }, this);
+  comm::MadeDataPlane made = comm::make_data_plane(plane_kind_, *communicator_, *context_);
+  data_plane_ = std::move(made.plane);
+  data_plane_text_ = std::move(made.text);
+  planes_.emplace_back(data_plane_);
+  context_->set_waits(this);
+  watchdog_.set_give_up([this] { give_up(); });
   return *context_;
+}
+
+std::shared_ptr<comm::DataPlane> Runtime::make_plane(comm::Communicator& group) {
+  std::shared_ptr<comm::DataPlane> made = comm::make_data_plane(plane_kind_, group, *context_).plane;
+  const std::lock_guard lock(planes_mutex_);
+  std::erase_if(planes_, [](const auto& plane) { return plane.expired(); });
+  planes_.emplace_back(made);
+  return made;
+}
+
+void Runtime::begin() { watchdog_.begin_on_device(comm::Operation::device); }
+
+void Runtime::look() {
+  bool waits_for_ranks = false;
+  for (const auto& made : planes_) {
+    if (const auto plane = made.lock()) waits_for_ranks |= plane->look();
+  }
+  watchdog_.set_device_waits_for_ranks(waits_for_ranks);
+}
+
+void Runtime::end() noexcept { watchdog_.end(); }
+
+void Runtime::give_up() {
+  const std::lock_guard lock(planes_mutex_);
+  for (const auto& made : planes_) {
+    if (const auto plane = made.lock()) plane->give_up();
+  }
 }
 
 // Collective: GPUs for all ranks or for none.
@@ -140,11 +173,6 @@ void Runtime::warn_of_threads() {
       nodes_.ranks_sharing_processors, threads_, processors));
 }
 
-void Runtime::look() {
-  data_plane_.plane->look();
-  if (replicas_) replicas_->data_plane().look();
-}
-
 device::Context& Runtime::adjust_device(const run::Options& run) {
   watchdog_.set_limit_seconds(run.wait_seconds);
   // On a GPU threads only fill batches, and queues, planes and what was decided for products stay.
@@ -160,7 +188,7 @@ comm::Resources Runtime::resources(index_t replicas) {
     replicas_.emplace(*communicator_, static_cast<int>(replicas),
                       [&](comm::Communicator& group) { return make_plane(group); });
   }
-  return {*communicator_, *data_plane_.plane, *context_, replicas > 1 ? &replicas_->data_plane() : nullptr};
+  return {*communicator_, *data_plane_, *context_, replicas > 1 ? &replicas_->data_plane() : nullptr};
 }
 
 index_t Runtime::most_held_bytes() const {

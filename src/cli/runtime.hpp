@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,7 +29,7 @@ struct Config;
 namespace switchyard::cli {
 
 // One on main's stack. MPI is started only if a launcher started this process; a plain run is a group of one.
-class Runtime {
+class Runtime final : private device::Waits {
  public:
   // Starts the watchdog, which sees all that follows until MPI has ended. `limit_seconds`: of waits, until
   // start_device().
@@ -70,26 +71,30 @@ class Runtime {
   // After start_device(): what a run with so many replicas of experts (moe.replicas) is made with. Collective.
   comm::Resources resources(index_t replicas = 1);
   // Over some of its ranks, of the same kind as that of all. Collective over them.
-  std::unique_ptr<comm::DataPlane> make_plane(comm::Communicator& group) {
-    return comm::make_data_plane(plane_kind_, group, *context_).plane;
-  }
+  std::shared_ptr<comm::DataPlane> make_plane(comm::Communicator& group);
   // What samples as floats may take on this rank: the ranks of a host share a tenth of the memory that it has,
   // or that they may use.
   index_t most_held_bytes() const;
   // What the user should know about threads and processors, found by start_device.
   const std::vector<std::string>& warnings() const { return warnings_; }
   int threads() const { return threads_; }
+  // After start_device().
+  device::DeviceKind device_kind() const { return context_->device(); }
   // "cpu", with what a GPU lacks where one could have been taken; or the GPU of this rank, and what multiplies
   // matrices there.
   const std::string& device_text() const { return device_text_; }
   // What carries rows between GPUs, and why; empty where ranks compute on processors.
-  const std::string& data_plane_text() const { return data_plane_.text; }
+  const std::string& data_plane_text() const { return data_plane_text_; }
 
  private:
   int threads_of(const run::Options& run) const;
   void warn_of_threads();
   ChosenDevice find_device(const run::Options& run);
-  void look();  // at what is enqueued in data planes, while a wait for the device lasts
+  // Waits for the device are watched, and what is enqueued in data planes is looked at.
+  void begin() override;
+  void look() override;
+  void end() noexcept override;
+  void give_up();  // called by the watchdog's thread
 
   comm::Watchdog watchdog_;
   std::unique_ptr<comm::MpiSession> mpi_;
@@ -97,7 +102,10 @@ class Runtime {
   comm::NodeLayout nodes_;
   std::optional<device::Context> context_;
   comm::PlaneKind plane_kind_ = comm::PlaneKind::automatic;  // as asked
-  comm::MadeDataPlane data_plane_;                           // over communicator_
+  std::shared_ptr<comm::DataPlane> data_plane_;              // over communicator_
+  std::string data_plane_text_;
+  std::mutex planes_mutex_;  // for changes, which are this thread's, and for the watchdog's thread
+  std::vector<std::weak_ptr<comm::DataPlane>> planes_;  // all that were made
   std::optional<comm::ReplicaGroup> replicas_;
   int threads_ = 0;
   std::string device_text_;

@@ -33,8 +33,27 @@ if(SWITCHYARD_SANITIZE)
   target_compile_definitions(sy_flags INTERFACE SWITCHYARD_SANITIZED=1)
 endif()
 
+# AUTO: where there is all that it needs. From here on SWITCHYARD_CUDA is ON or OFF.
+if(SWITCHYARD_CUDA STREQUAL "AUTO")
+  find_program(sy_nvcc nvcc HINTS $ENV{CUDACXX} /usr/local/cuda/bin)
+  get_filename_component(sy_cuda_folder "${sy_nvcc}" REALPATH)
+  get_filename_component(sy_cuda_folder "${sy_cuda_folder}/../.." ABSOLUTE)
+  foreach(header cuda_runtime_api.h nvtx3/nvToolsExt.h cublasLt.h nccl.h)
+    find_path(sy_folder_of_${header} ${header} HINTS ${sy_cuda_folder}/include ${sy_cuda_folder}/targets/x86_64-linux/include)
+    list(APPEND sy_cuda_needs ${sy_folder_of_${header}})
+  endforeach()
+  set(SWITCHYARD_CUDA OFF)
+  if(sy_nvcc AND NOT "${sy_cuda_needs}" MATCHES "NOTFOUND" AND NOT SWITCHYARD_SANITIZE)
+    set(SWITCHYARD_CUDA ON)
+    set(CMAKE_CUDA_COMPILER ${sy_nvcc})
+  endif()
+endif()
+message(STATUS "Compiled for GPUs: ${SWITCHYARD_CUDA}")
+
 if(SWITCHYARD_CUDA)
-  set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
+  # Code for both, and text of the last for what comes after them.
+  set(SWITCHYARD_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "Of GPUs, as CMAKE_CUDA_ARCHITECTURES")
+  set(CMAKE_CUDA_ARCHITECTURES ${SWITCHYARD_CUDA_ARCHITECTURES})
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)  # the binary starts on machines without CUDA
   enable_language(CUDA)
   # CMake 3.25 does not know that nvcc has C++20; files take the standard from CMAKE_CXX_STANDARD.

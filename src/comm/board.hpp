@@ -21,6 +21,7 @@ struct Activity {
     waiting,  // for other ranks
     reading,  // waits for the file system
     left,     // came to its end
+    device,   // waits for its own GPU
   };
   State state = State::absent;
   std::int32_t process = 0;   // its id in the system

@@ -24,7 +24,7 @@ namespace switchyard::comm {
 // ContractViolation. Nothing is allocated once a shape has been seen. Used by one thread.
 //
 // Where calls are only enqueued, a rank that others wait for in vain shows in no call: whoever waits for the
-// context asks look() meanwhile (device::Context::set_look), and what gives up waiting calls give_up().
+// context asks look() meanwhile (device::Context::set_waits), and what gives up waiting calls give_up().
 //
 // Integers only are added up, as on the control plane: a sum of floats would depend on the group.
 class DataPlane {
@@ -57,9 +57,9 @@ class DataPlane {
     do_all_reduce_sum(context, values);
   }
 
-  // Throws if what was enqueued here cannot end any more: NcclError, or TimeoutError where it takes longer than
-  // a rank waits for others. Local.
-  virtual void look() {}
+  // Throws NcclError if what was enqueued here cannot end any more. Whether the device has come to an operation
+  // of this plane that it does not end alone, so that who waits for the device waits for other ranks. Local.
+  virtual bool look() { return false; }
   // What was enqueued here is given up, so that no wait for it lasts; the plane is of no use afterwards. Local;
   // any thread may call it.
   virtual void give_up() noexcept {}

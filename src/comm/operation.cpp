@@ -12,11 +12,11 @@ static_assert(std::has_unique_object_representations_v<OperationTag>, "the tag m
 
 std::string_view name(Operation operation) {
   // In the order of Operation.
-  constexpr std::array<std::string_view, 14> names = {
+  constexpr std::array<std::string_view, 15> names = {
       "barrier",        "broadcast",      "all_gather_rows", "all_to_all", "all_to_all_rows",
       "all_reduce_sum", "all_reduce_max", "split",           "send",       "receive",
-      "start",          "finish",         "leave",           "read_files"};
-  static_assert(names.size() == as_size(Operation::read_files) + 1);
+      "start",          "finish",         "leave",           "read_files", "device"};
+  static_assert(names.size() == as_size(Operation::device) + 1);
   // On the board may be one of another build.
   return as_size(operation) < names.size() ? names[as_size(operation)] : "unknown operation";
 }

@@ -27,6 +27,7 @@ enum class Operation : std::int32_t {
   finish,      // of MPI
   leave,       // the ranks of a machine, once MPI has ended
   read_files,  // waits for the file system, not for other ranks
+  device,      // waits for this rank's GPU, which may wait for other ranks
 };
 std::string_view name(Operation operation);
 

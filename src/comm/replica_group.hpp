@@ -19,7 +19,7 @@ namespace switchyard::comm {
 class ReplicaGroup {
  public:
   // A data plane over the ranks of a communicator, which outlives it. Collective over them.
-  using MakeDataPlane = std::function<std::unique_ptr<DataPlane>(Communicator&)>;
+  using MakeDataPlane = std::function<std::shared_ptr<DataPlane>(Communicator&)>;
 
   // Collective over `world`, which has a multiple of `replicas` ranks and must outlive the group.
   ReplicaGroup(Communicator& world, int replicas, const MakeDataPlane& make);
@@ -31,7 +31,7 @@ class ReplicaGroup {
 
  private:
   std::unique_ptr<Communicator> group_;
-  std::unique_ptr<DataPlane> data_plane_;
+  std::shared_ptr<DataPlane> data_plane_;
 };
 
 }  // namespace switchyard::comm

@@ -27,6 +27,8 @@ constexpr double grace_seconds = 2;
 // How long a silent rank lives on after another rank of its machine took the voice.
 constexpr std::chrono::milliseconds quiet_interval{1500};
 constexpr std::chrono::milliseconds interval_of_last_words{500};
+constexpr std::chrono::seconds longest_last_words{2};
+constexpr std::chrono::seconds longest_give_up{1};
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -37,8 +39,6 @@ double clock_seconds(clockid_t clock) {
   ::clock_gettime(clock, &time);
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
-
-bool is_local(const OperationTag& tag) { return tag.operation == Operation::read_files; }
 
 std::string place(const OperationTag& tag) {
   return fmt::format("operation {}, step {}, phase {}", name(tag.operation), tag.step, tag.phase.view());
@@ -59,14 +59,13 @@ bool is_gone(const Board::Slot& slot) {
 }
 
 // On a thread of its own, which is left behind if it hangs.
-void say_in_time(const Watchdog::LastWords& words, const std::string& sentence) {
-  constexpr auto longest = std::chrono::seconds(2);
+void run_in_time(const std::function<void()>& action, std::chrono::seconds longest) {
   try {
-    std::promise<void> said;
-    std::future<void> end = said.get_future();
-    std::thread([words, sentence, said = std::move(said)]() mutable {
-      words(sentence);
-      said.set_value();
+    std::promise<void> done;
+    std::future<void> end = done.get_future();
+    std::thread([action, done = std::move(done)]() mutable {
+      action();
+      done.set_value();
     }).detach();
     end.wait_for(longest);
   } catch (const std::exception&) {  // no memory or no thread: the end matters more
@@ -89,6 +88,8 @@ std::string reason(const Board::Slot& slot, bool is_silent) {
     return fmt::format("it does not run, for {:.1f} s now; last seen in {}", slot.silent_seconds, last);
   if (slot.activity.state == Activity::State::reading)
     return fmt::format("it waits for files itself, {}", last);
+  if (slot.activity.state == Activity::State::device)
+    return fmt::format("it waits for work of its own GPU, {}", last);
   return fmt::format("it computes, or is stuck in a call of its own, since {}", last);
 }
 
@@ -133,7 +134,8 @@ void Watchdog::begin(const OperationTag& tag) {
   const std::lock_guard lock(mutex_);
   tag_ = tag;
   start_ = Clock::now();
-  if (is_local(tag)) {
+  device_waits_for_ranks_ = false;
+  if (tag.operation == Operation::read_files) {
     pthread_getcpuclockid(pthread_self(), &waiter_clock_);
     waiter_seconds_ = clock_seconds(waiter_clock_);
   }
@@ -143,8 +145,26 @@ void Watchdog::begin(const OperationTag& tag) {
   publish(waiting_state());
 }
 
-void Watchdog::end() {
+void Watchdog::begin_on_device(Operation operation) {
+  OperationTag tag;
+  {
+    const std::lock_guard lock(mutex_);
+    tag.step = tag_.step;
+    tag.phase = tag_.phase;
+  }
+  tag.operation = operation;
+  begin(tag);
+}
+
+void Watchdog::set_device_waits_for_ranks(bool waits) {
   const std::lock_guard lock(mutex_);
+  if (std::exchange(device_waits_for_ranks_, waits) != waits) publish(waiting_state());
+}
+
+// Where the process is about to end for this wait, nothing else is said of it.
+void Watchdog::end() {
+  std::unique_lock lock(mutex_);
+  dealt_with_.wait(lock, [this] { return !is_expiring_; });
   waiting_ = false;
 }
 
@@ -180,8 +200,14 @@ void Watchdog::watch() {
   }
 }
 
+bool Watchdog::waits_for_ranks() const {
+  if (tag_.operation == Operation::device) return device_waits_for_ranks_;
+  return tag_.operation != Operation::read_files;
+}
+
 Activity::State Watchdog::waiting_state() const {
-  return is_local(tag_) ? Activity::State::reading : Activity::State::waiting;
+  if (waits_for_ranks()) return Activity::State::waiting;
+  return tag_.operation == Operation::device ? Activity::State::device : Activity::State::reading;
 }
 
 void Watchdog::publish(Activity::State state) const {
@@ -190,7 +216,7 @@ void Watchdog::publish(Activity::State state) const {
 
 // A thread that computes while it reads does not wait.
 double Watchdog::counted_seconds(double look_seconds) {
-  if (!is_local(tag_)) return look_seconds;
+  if (tag_.operation != Operation::read_files) return look_seconds;
   const double computed = std::exchange(waiter_seconds_, clock_seconds(waiter_clock_));
   return waiter_seconds_ > computed ? 0 : look_seconds;
 }
@@ -209,9 +235,11 @@ std::vector<Board::Slot> Watchdog::missing_ranks() const {
   return missing;
 }
 
-// A rank that reads files and gets on with it: it has a limit of its own.
-bool Watchdog::reads_on(const Board::Slot& slot) const {
-  return slot.activity.state == Activity::State::reading && slot.silent_seconds <= silence_seconds() &&
+// A rank that waits for files, or for its GPU, and gets on with it: it has a limit of its own.
+bool Watchdog::goes_on(const Board::Slot& slot) const {
+  const bool has_own_limit =
+      slot.activity.state == Activity::State::reading || slot.activity.state == Activity::State::device;
+  return has_own_limit && slot.silent_seconds <= silence_seconds() &&
          slot.activity.waited_seconds < limit_seconds_ / 2;
 }
 
@@ -219,32 +247,37 @@ double Watchdog::silence_seconds() const { return std::clamp(limit_seconds_ / 2,
 
 void Watchdog::check(std::unique_lock<std::mutex>& lock) {
   if (limit_seconds_ <= 0 || waited_seconds_ <= limit_seconds_ || reported_wait_ == waits_) return;
-  const std::vector<Board::Slot> missing = is_local(tag_) ? std::vector<Board::Slot>() : missing_ranks();
-  if (!missing.empty() && std::ranges::all_of(missing, [&](const Board::Slot& slot) { return reads_on(slot); }))
+  const std::vector<Board::Slot> missing = waits_for_ranks() ? missing_ranks() : std::vector<Board::Slot>();
+  if (!missing.empty() && std::ranges::all_of(missing, [&](const Board::Slot& slot) { return goes_on(slot); }))
     return;
-  const bool others_may_know = board_ != nullptr && !is_local(tag_) && missing.empty();
+  const bool others_may_know = board_ != nullptr && waits_for_ranks() && missing.empty();
   if (others_may_know && waited_seconds_ <= limit_seconds_ + grace_seconds) return;
   reported_wait_ = waits_;
+  is_expiring_ = true;
   const bool speaks = board_ == nullptr || board_->claim_voice();
   std::string said, line;
-  LastWords last_words;
+  std::function<void()> last_words, give_up;
   try {
     said = sentence(missing);
     line = fmt::format("switchyard: {}\n", said);
-    last_words = last_words_;
+    if (last_words_) last_words = [words = last_words_, said] { words(said); };
+    give_up = give_up_;
   } catch (const std::bad_alloc&) {
     line = "switchyard: waited too long, and has no memory to say for whom\n";
   }
   lock.unlock();
   if (last_words) {
-    say_in_time(last_words, said);
+    run_in_time(last_words, longest_last_words);
   } else if (speaks && board_ != nullptr) {
     // Once one rank has ended, the launcher ends the others.
     std::this_thread::sleep_for(interval_of_last_words);
   }
   if (!speaks) std::this_thread::sleep_for(quiet_interval);
+  if (speaks && give_up) run_in_time(give_up, longest_give_up);
   expired_(speaks ? std::string_view(line) : std::string_view());
   lock.lock();
+  is_expiring_ = false;
+  dealt_with_.notify_all();
 }
 
 std::string Watchdog::not_seen() const {
@@ -261,7 +294,13 @@ std::string Watchdog::sentence(const std::vector<Board::Slot>& missing) const {
   const std::string waited =
       fmt::format("rank {} on {} has waited {:.1f} s", rank_.value, host_, waited_seconds_);
   const std::string where = fmt::format("{}; the limit is {:.3g} s", place(tag_), limit_seconds_);
-  if (is_local(tag_)) {
+  if (tag_.operation == Operation::device && !waits_for_ranks()) {
+    return fmt::format(
+        "{} for work of its own GPU ({}); look with nvidia-smi whether the GPU computes and for whom, start one "
+        "rank for each GPU, or raise run.wait_seconds",
+        waited, where);
+  }
+  if (tag_.operation == Operation::read_files) {
     return fmt::format(
         "{} for files ({}); look whether the file system answers and the name is that of a regular "
         "file, or raise run.wait_seconds",

@@ -30,8 +30,8 @@ inline constexpr double start_limit_seconds = 120;
 //
 // What a rank does is left on the board of its machine, at the start of each wait and ten times a second.
 // Missing is a rank that never came, does not run (its watchdog is silent), has ended, computes, or waits for
-// files. If nobody of this machine is missing, the machine with the missing rank is given two seconds to speak
-// first.
+// files or for work of its own GPU. If nobody of this machine is missing, the machine with the missing rank is
+// given two seconds to speak first.
 //
 // Time in which this process did not run, such as that of a suspended job, is no wait; nor is time in which a
 // thread that reads files computes, so that data of any size may be read and decoded.
@@ -69,7 +69,17 @@ class Watchdog {
   using LastWords = std::function<void(std::string_view sentence)>;
   void set_last_words(LastWords words) { set(last_words_, std::move(words)); }
 
+  // What lets go of the operations of a device that wait for other ranks, so that the device can be left; it
+  // gets a second before the process ends.
+  void set_give_up(std::function<void()> give_up) { set(give_up_, std::move(give_up)); }
+
   void begin(const OperationTag& tag);
+  // A wait for this rank's GPU, or for what it makes of `operation`, in the step and phase of the wait before.
+  void begin_on_device(Operation operation);
+  // Whether what the GPU has come to is an operation that needs the other ranks. It is work of its own until
+  // this says otherwise.
+  void set_device_waits_for_ranks(bool waits);
+  // Returns only once the end of a wait that was too long has been dealt with.
   void end();
   // Waits until every rank of this machine has called it, or is gone: after MPI, which lets a rank go before
   // the others are through. Who stops on this last stretch is missed like anywhere else.
@@ -87,12 +97,13 @@ class Watchdog {
     member = std::move(value);
   }
   void watch();
+  bool waits_for_ranks() const;
   Activity::State waiting_state() const;
   void publish(Activity::State state) const;
   double counted_seconds(double look_seconds);
   void check(std::unique_lock<std::mutex>& lock);
   std::vector<Board::Slot> missing_ranks() const;
-  bool reads_on(const Board::Slot& slot) const;
+  bool goes_on(const Board::Slot& slot) const;
   double silence_seconds() const;  // of a rank that does not run
   // Before MPI is up: ranks of the launch that never came to this machine's board, those of other hosts among
   // them.
@@ -106,10 +117,13 @@ class Watchdog {
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable wake_;
+  std::condition_variable dealt_with_;  // a wait that was too long
   double limit_seconds_;
   std::string other_hosts_;
   int group_ = 0;
   bool waiting_ = false;
+  bool device_waits_for_ranks_ = false;
+  bool is_expiring_ = false;
   OperationTag tag_;
   Clock::time_point start_;          // of the wait
   clockid_t waiter_clock_ = -1;      // what the waiting thread computes
@@ -118,6 +132,7 @@ class Watchdog {
   std::uint64_t waits_ = 0;          // waits begun so far
   std::uint64_t reported_wait_ = 0;  // the last one that was too long: each is reported once
   LastWords last_words_;
+  std::function<void()> give_up_;
   double leave_after_seconds_ = -1;  // below 0: never
   int leave_code_ = 0;
   bool stop_ = false;

@@ -1,15 +1,39 @@
 #include "device/context.hpp"
 
+#include "device/describe.hpp"
 #include "device/thread_pool.hpp"
 
 namespace switchyard::device {
+namespace {
+
+class WatchedWait {
+ public:
+  explicit WatchedWait(Waits* waits) : waits_(waits) {
+    if (waits_ != nullptr) waits_->begin();
+  }
+  ~WatchedWait() {
+    if (waits_ != nullptr) waits_->end();
+  }
+  WatchedWait(const WatchedWait&) = delete;
+  WatchedWait& operator=(const WatchedWait&) = delete;
+
+  void look() {
+    if (waits_ != nullptr) waits_->look();
+  }
+
+ private:
+  Waits* waits_;
+};
+
+}  // namespace
 
 Context::Context(int threads)
     : pool_(std::make_unique<ThreadPool>(threads)), workspace_(std::make_unique<Workspace>()) {}
 
 Context Context::cuda(int device_ordinal, int threads) {
-  device::cuda::select_device(device_ordinal);
+  const CudaDevice device = device::cuda::select_device(device_ordinal);
   Context context(threads);
+  context.device_name_ = model_of(device);
   context.device_ = DeviceKind::cuda;
   context.compute_ = Queue::cuda();
   context.messages_ = Queue::cuda();
@@ -28,11 +52,13 @@ Context Context::concurrent(int team_size) {
 }
 
 void Context::reset_workspaces() {
+  const index_t before = counters_.waits;
+  // Memory that is given back waits for all of the device, and nobody would watch that.
+  if (workspace_->has_grown()) wait();
   workspace_->reset();
   if (device_ == DeviceKind::cpu) return;
   step_ended_[current_].record(compute_);
   current_ = 1 - current_;
-  const index_t before = counters_.waits;
   wait(step_ended_[current_]);
   counters_.waits = before;  // not for this step
   host_workspaces_[current_]->reset();
@@ -47,9 +73,9 @@ void Context::wait() {
 void Context::wait(const Event& event) {
   if (device_ == DeviceKind::cpu) return;
   ++counters_.waits;
-  while (!event.is_over()) {
-    if (look_.call != nullptr) look_.call(look_.of);
-  }
+  if (event.is_over()) return;
+  WatchedWait watched(waits_);
+  while (!event.is_over()) watched.look();
 }
 
 Context::~Context() = default;

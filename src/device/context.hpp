@@ -6,10 +6,12 @@
 
 #include <array>
 #include <memory>
+#include <string>
 
 #include "device/buffer.hpp"
 #include "device/counters.hpp"
 #include "device/queue.hpp"
+#include "device/waits.hpp"
 #include "device/workspace.hpp"
 
 namespace switchyard::device {
@@ -42,6 +44,8 @@ class Context {
   Context& operator=(Context&&) noexcept;
 
   DeviceKind device() const { return device_; }
+  // Of a GPU, as model_of() says; empty on a CPU.
+  const std::string& device_name() const { return device_name_; }
   // Of what kernels read and write.
   MemoryKind memory() const { return workspace_->memory(); }
   CpuExecutor executor() const { return executor_; }
@@ -66,18 +70,14 @@ class Context {
   // wait for on a CPU.
   void wait();
   void wait(const Event& event);
-  // What is asked again and again meanwhile: whether there is a point in waiting. It throws if not.
-  void set_look(void (*look)(void*), void* of) { look_ = {look, of}; }
+  // Who watches these waits; null: nobody.
+  void set_waits(Waits* waits) { waits_ = waits; }
 
   Counters& counters() { return counters_; }
 
  private:
-  struct Look {
-    void (*call)(void*) = nullptr;
-    void* of = nullptr;
-  };
-
   DeviceKind device_ = DeviceKind::cpu;
+  std::string device_name_;
   CpuExecutor executor_ = CpuExecutor::serial_teams;
   int team_size_ = 1;
   Queue compute_, messages_;
@@ -87,7 +87,7 @@ class Context {
   std::unique_ptr<Workspace> workspace_;
   std::array<std::unique_ptr<Workspace>, 2> host_workspaces_;  // null on a CPU
   std::size_t current_ = 0;                                    // of host_workspaces_
-  Look look_;
+  Waits* waits_ = nullptr;
   Counters counters_;
 };
 

@@ -148,9 +148,13 @@ MachineInfo describe_machine() {
   return machine;
 }
 
+std::string model_of(const CudaDevice& device) {
+  return fmt::format("{}, compute capability {}.{}, {} multiprocessors", device.name,
+                     device.compute_capability / 10, device.compute_capability % 10, device.multiprocessors);
+}
+
 std::string describe(const CudaDevice& device) {
-  return fmt::format("{}, compute capability {}.{}, {}", device.name, device.compute_capability / 10,
-                     device.compute_capability % 10, gibibytes(device.memory_bytes));
+  return fmt::format("{}, {}", model_of(device), gibibytes(device.memory_bytes));
 }
 
 std::string versions_text(const CudaDevices& devices) {

@@ -40,8 +40,11 @@ MachineInfo describe_machine();
 // batch system or a container may leave fewer than the machine has. Call it before threads of ours are pinned.
 std::vector<int> allowed_processors();
 
-// "NVIDIA H100, compute capability 9.0, 79.6 GiB"; "driver 13.0, runtime 13.0"
+// "NVIDIA H100, compute capability 9.0, 132 multiprocessors": what computes alike; and with its memory, "...,
+// 79.6 GiB"
+std::string model_of(const CudaDevice& device);
 std::string describe(const CudaDevice& device);
+// "driver 13.0, runtime 13.0"
 std::string versions_text(const CudaDevices& devices);
 // Several lines, "name: value" each, for a person.
 std::string to_string(const MachineInfo& machine);

@@ -14,6 +14,9 @@
 //   team.scratch<T>(bytes)  the team's shared scratch from an offset in bytes; it starts at a multiple of
 //                           16 bytes and holds anything at first
 //   team.once(f)            f() by one thread
+//   Team::Kept<T, n>        what each i of for_each(n) keeps from one call to the next:
+//                           kept.of(i), which has no value at first. In registers of a
+//                           GPU, if a thread of a block has one i
 // sum and max begin and end with a sync. All threads of a team reach every sum, max and sync. A functor is
 // copied to the GPU byte by byte: it is trivially copyable and holds numbers, views and pointers to memory of
 // the device.
@@ -41,6 +44,20 @@ index_t scratch_bytes_of(const Functor& f) {
     return 0;
   }
 }
+
+// Of a thread that has every `apart`-th of n places, from any of them on.
+template <class T, int n, int apart>
+class KeptBySome {
+ public:
+  // One place is known when it is compiled, and is no place in memory then.
+  SY_HD T& of(index_t i) { return values_[n <= apart ? 0 : i / apart]; }
+
+ private:
+  static constexpr std::size_t most = (n + apart - 1) / apart;
+  T values_[most];
+};
+template <class T, int n>
+using KeptByOne = KeptBySome<T, n, 1>;  // who may have any of them
 
 // Sum of the lanes: lane[l] += lane[l ^ offset] for offset 16, 8, 4, 2, 1. Every lane ends with the same bits,
 // since a + b == b + a.
@@ -80,6 +97,9 @@ SY_HD index_t argmax(const Team& team, index_t n, const F& f) {
 // The production team of a CPU: one thread that owns the row. (SY_HD, since functors are.)
 class SerialTeam {
  public:
+  template <class T, int n>
+  using Kept = KeptByOne<T, n>;
+
   SY_HD explicit SerialTeam(std::byte* scratch) : scratch_(scratch) {}
 
   template <class F>

@@ -30,6 +30,8 @@ class Workspace {
   Mark mark() const { return {blocks_.size(), used_, used_before_}; }
   void release(const Mark& mark);
 
+  // Whether reset() gives blocks back.
+  bool has_grown() const { return blocks_.size() > 1; }
   MemoryKind memory() const { return memory_; }
   std::size_t used_bytes() const { return used_before_ + used_; }
   std::size_t capacity_bytes() const;

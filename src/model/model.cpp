@@ -6,11 +6,10 @@
 
 #include "base/error.hpp"
 #include "device/allowed_memory.hpp"
-#include "device/copy.hpp"
-#include "device/transfer.hpp"
 #include "model/mixture.hpp"
 #include "model/outline.hpp"
 #include "model/token_model.hpp"
+#include "ops/gpu_products.hpp"
 
 namespace switchyard::model {
 namespace {
@@ -41,36 +40,31 @@ void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
       parameters, needed / gibibyte, allowed / gibibyte));
 }
 
-}  // namespace
-
-void measure(Model& model, const nn::Pass& pass, moe::Statistics& statistics, Vector<double>& regularisers) {
-  device::Context& context = pass.context;
-  const moe::BatchFigures figures{context.workspace().allocate<double>(model.sum_count()),
-                                  context.workspace().allocate<std::int64_t>(model.count_count())};
-  device::zero_on_device<double>(context, figures.sums);
-  device::zero_on_device<std::int64_t>(context, figures.counts);
-  model.forward(pass, figures);
-  const Span<const double> sums = device::fetch<const double>(context, figures.sums);
-  const Span<const std::int64_t> counts = device::fetch<const std::int64_t>(context, figures.counts);
-  context.wait();
-  model.read(sums, counts, statistics, regularisers);
-  model.expect_finite(statistics, sums);
+// Where the context computes, and with the products that are asked for.
+ModelOptions placed_in(const device::Context& context, ModelOptions options) {
+  const bool tf32 = options.precision == nn::Precision::tf32;
+  ops::set_float_products(context, tf32 ? ops::FloatProducts::tf32 : ops::FloatProducts::float32);
+  options.memory = context.memory();
+  return options;
 }
+
+}  // namespace
 
 std::unique_ptr<TokenModel> make_token_model(const ModelOptions& options, const Task& task,
                                              comm::Resources resources) {
   expect_memory(options, task, resources.communicator.size());
-  return std::make_unique<TokenModel>(options, task, resources);
+  return std::make_unique<TokenModel>(placed_in(resources.context, options), task, resources);
 }
 
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources) {
   expect_memory(options, task, resources.communicator.size());
+  const ModelOptions placed = placed_in(resources.context, options);
   switch (options.networks.family) {
     case Family::mixture:
-      return std::make_unique<Mixture>(options, task, resources);
+      return std::make_unique<Mixture>(placed, task, resources);
     case Family::tokens:
     case Family::transformer:
-      return std::make_unique<TokenModel>(options, task, resources);
+      return std::make_unique<TokenModel>(placed, task, resources);
   }
   return nullptr;
 }

@@ -109,10 +109,6 @@ class Model {
   Model() = default;
 };
 
-// Forward of a batch whose figures the host reads at once: statistics and regularisers' losses of that batch
-// alone. Waits; throws as Model::expect_finite(). Collective.
-void measure(Model& model, const nn::Pass& pass, moe::Statistics& statistics, Vector<double>& regularisers);
-
 // Throws ConfigError, and OutOfMemory for a model that no memory of this host would hold. Local.
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources);
 

@@ -8,6 +8,7 @@
 
 #include "base/ids.hpp"
 #include "config/schema.hpp"
+#include "device/memory.hpp"
 #include "model/heads/table.hpp"
 #include "moe/options.hpp"
 #include "nn/network_spec.hpp"
@@ -96,6 +97,7 @@ struct ModelOptions {
   std::uint64_t seed = 0;
   bool recompute = false;  // a model of tokens keeps the inputs of its branches alone
   std::uint32_t draw = 0;  // one of many draws of first weights that the seed gives
+  device::MemoryKind memory = device::MemoryKind::host;  // of its arrays: that of the context it runs in
 };
 
 }  // namespace switchyard::model

@@ -16,11 +16,16 @@ moe::LayerOptions layer_of(const ModelOptions& options, const moe::RouterOptions
           .gate_options = {{.replicated = true, .batch_size = options.batch_size, .shards = options.shards},
                            options.precision,
                            {init, options.networks.gate_init_scale, options.draw},
-                           options.frozen.gate},
+                           options.frozen.gate,
+                           /*input_gradient=*/false,
+                           options.memory},
           .expert_options = {{},
                              options.precision,
                              {init, options.networks.expert_init_scale, options.draw},
-                             options.frozen.experts},
+                             options.frozen.experts,
+                             /*input_gradient=*/false,
+                             options.memory,
+                             options.moe.experts},
           .gradient_blocks = options.moe.gradient_blocks,
           .seed = options.seed};
 }
@@ -150,7 +155,8 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
       options.precision,
       {options.networks.init, 1.0, options.draw},
       /*frozen=*/false,
-      /*input_gradient=*/true};
+      /*input_gradient=*/true,
+      options.memory};
   for (index_t block = 0; block < of.layers; ++block) {
     const std::string scope = fmt::format("blocks/{:02}", block);
     const nn::CausalAttentionOptions attention{.name = scope + "/attention",

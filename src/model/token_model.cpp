@@ -32,13 +32,9 @@ std::unique_ptr<nn::Module> TokenModel::make_body(const ModelOptions& options, c
         {scope.substr(0, scope.size() - 1), module.get(), &module->mixture(), mixture->sub_heads, {}});
     return module;
   }
-  const auto in_memory = [&](auto of_module) {
-    of_module.network.memory = resources_.context.memory();
-    return of_module;
-  };
   if (const auto* const attention = std::get_if<nn::CausalAttentionOptions>(&branch.body))
-    return std::make_unique<nn::CausalAttention>(in_memory(*attention), resources_.data_plane);
-  return std::make_unique<nn::NetworkModule>(in_memory(std::get<nn::NetworkModuleOptions>(branch.body)),
+    return std::make_unique<nn::CausalAttention>(*attention, resources_.data_plane);
+  return std::make_unique<nn::NetworkModule>(std::get<nn::NetworkModuleOptions>(branch.body),
                                              resources_.data_plane);
 }
 
@@ -62,7 +58,7 @@ TokenModel::TokenModel(const ModelOptions& options, const Task& task, comm::Reso
       dropout_(dropout_of(options, "embedding")),
       norm_(trunk_, "norm", width_) {
   for (const Branch& branch : outline.branches) add_branch(options, branch);
-  trunk_.hold(resources.data_plane, options.seed, resources.context.memory());
+  trunk_.hold(resources.data_plane, options.seed, options.memory);
   // Unit 0 is the trunk.
   trunk_.add_norms(norm_table_);
   for (const auto& branch : branches_) branch->body().add_norms(norm_table_);

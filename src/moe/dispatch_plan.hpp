@@ -70,7 +70,6 @@ class DispatchPlan {
   Span<const index_t> padded_rows() const { return padded_rows_; }
   Span<const index_t> all_expert_rows() const { return all_expert_rows_; }
 
-  index_t slots_per_sample() const { return slots_.slots; }
   // Rows that crossed to another rank: for the metrics.
   index_t sent_rows() const { return outbound_.row_count; }
 

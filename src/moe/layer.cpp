@@ -41,26 +41,15 @@ nn::Cost LayerOptions::experts_cost(index_t rows) const {
   return cost;
 }
 
-namespace {
-
-// Whose arrays lie where the context computes.
-nn::NetworkOptions in_memory(nn::NetworkOptions options, device::MemoryKind memory) {
-  options.memory = memory;
-  return options;
-}
-
-}  // namespace
-
 Layer::Layer(const LayerOptions& options, comm::Resources resources, Placement placement)
     : resources_(resources),
       placement_(std::move(placement)),
       blocks_{options.gradient_blocks, placement_.replicas(), Experts::tile_rows},
       outputs_(options.outputs),
-      router_(Router::make({options.routing, options.gate,
-                            in_memory(options.gate_options, resources.context.memory()), resources.data_plane,
+      router_(Router::make({options.routing, options.gate, options.gate_options, resources.data_plane,
                             options.seed, options.scope + "gate"})),
       capacity_(router_->options()),
-      experts_(options.scope, options.expert, in_memory(options.expert_options, resources.context.memory()),
+      experts_(options.scope, options.expert, options.expert_options,
                placement_.hosted_by(resources.communicator.rank()), options.seed,
                {blocks_, resources.replicas}),
       plan_(placement_, resources.communicator.rank(), resources.context.memory()),

@@ -8,11 +8,8 @@ namespace switchyard::moe {
 namespace {
 
 void make(std::optional<nn::NetworkModule>& module, const std::optional<nn::NetworkModuleOptions>& options,
-          comm::Resources resources) {
-  if (!options) return;
-  nn::NetworkModuleOptions in_memory = *options;
-  in_memory.network.memory = resources.context.memory();
-  module.emplace(in_memory, resources.data_plane);
+          comm::DataPlane& data_plane) {
+  if (options) module.emplace(*options, data_plane);
 }
 
 // The same floats as rows of another width.
@@ -36,9 +33,9 @@ MixtureBranchOptions::Costs MixtureBranchOptions::costs() const {
 MixtureBranch::MixtureBranch(const MixtureBranchOptions& options, comm::Resources resources,
                              Placement placement)
     : sub_heads_(options.sub_heads), mixture_(options.layer, resources, std::move(placement)) {
-  make(head_, options.head, resources);
-  make(merge_, options.merge, resources);
-  make(shared_, options.shared, resources);
+  make(head_, options.head, resources.data_plane);
+  make(merge_, options.merge, resources.data_plane);
+  make(shared_, options.shared, resources.data_plane);
 }
 
 void MixtureBranch::for_each_part(const auto& use) {

@@ -1,6 +1,6 @@
 #include "nn/bank_gradient.hpp"
 
-#include "device/thread_pool.hpp"
+#include "nn/dense.hpp"
 #include "nn/network_gradient.hpp"
 #include "ops/counted.hpp"
 #include "ops/reduce.hpp"
@@ -17,7 +17,7 @@ BankGradient::BankGradient(Network& network)
     if (place.whole_rows()) {
       for (index_t b = 0; b < place.entries.size(); ++b)
         blocks_.push_back({place.layer, place.rows_of_block(b)});
-      whole_.push_back({place.layer, {0, parameter.shape[0]}});
+      whole_.push_back(place.layer);
       return;
     }
     const index_t first = parameter.values - network.values().data();
@@ -39,15 +39,23 @@ void BankGradient::compute(const Pass& pass, Span<const float> partials, const N
                          .sums = gradients_.data(),
                          .added = !pass.batch.is_first_part},
                         network_->sets(), tiles.most_tiles_of_set());
+  if (pass.context.device() == device::DeviceKind::cuda) return compute_whole(pass, record);
   // Large matrices: in blocks, for the threads of a CPU.
-  const bool on_gpu = pass.context.device() == device::DeviceKind::cuda;
-  const Vector<Block>& blocks = on_gpu ? whole_ : blocks_;
-  const index_t count = std::ssize(blocks);
-  const auto compute = [&](index_t t) { compute_block(pass, t / count, blocks[t % count], record); };
-  if (on_gpu) {
-    for (index_t t = 0; t < network_->sets() * count; ++t) compute(t);
-  } else {
-    pass.context.pool().parallel_for(network_->sets() * count, compute);
+  const index_t count = std::ssize(blocks_);
+  pass.context.pool().parallel_for(
+      network_->sets() * count, [&](index_t t) { compute_block(pass, t / count, blocks_[t % count], record); });
+}
+
+void BankGradient::compute_whole(const Pass& pass, const NetworkRecord& record) {
+  set_rows_.clear();
+  for (index_t set = 0; set < network_->sets(); ++set) {
+    const index_t first = pass.tiles().rows_of(set).begin;
+    set_rows_.push_back({set, {first, first + pass.tiles().total_samples(set)}});
+  }
+  for (const index_t layer : whole_) {
+    const Parameter& parameter = network_->layer(layer).parameters()[0];
+    product_gradients_of_sets(pass, network_->layer(layer).product_rows(*record.layers[layer]), set_rows_,
+                              {beside(parameter.values), parameter.stride});
   }
 }
 

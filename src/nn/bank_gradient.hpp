@@ -31,11 +31,15 @@ class BankGradient {
   };
   // Where the gradient of what lies at `value` is.
   float* beside(const float* value) { return gradients_.data() + (value - network_->values().data()); }
+  // All blocks of all sets, for a GPU.
+  void compute_whole(const Pass& pass, const NetworkRecord& record);
   void compute_block(const Pass& pass, index_t set, const Block& block, const NetworkRecord& record);
 
   Network* network_;
   device::Buffer<float> gradients_;
-  Vector<Block> blocks_, whole_;              // of every set: cut, and not
+  Vector<Block> blocks_;                      // of every set
+  Vector<index_t> whole_;                     // layers that have them
+  Vector<ops::SetRows> set_rows_;             // of a step, without padding
   device::Buffer<ops::PartialPiece> pieces_;  // of all per-tile parameters of a set
 };
 

@@ -73,13 +73,12 @@ class BatchTiles {
     return {placed_sets_ != nullptr ? placed_sets_ : set_of_granule_.data(), first_row};
   }
   Span<const ops::SetRows> sets() const { return sets_; }
-  // The same for the host.
-  ops::TileView host_view(IndexRange tiles) const {
-    return {tiles_.data() + tiles.begin, tiles.size(), most_tile_rows()};
+  // What a run takes of each of its tiles: a piece of one, or whole tiles.
+  ops::TileRows rows_of_each(const TileRun& run) const {
+    const ops::TileView tiles = view(run.tiles);
+    if (run.tiles.size() != 1) return tiles;
+    return {tiles, run.rows.begin - rows(run.tiles.begin).begin, run.rows.size()};
   }
-  // What a run takes of each of its tiles, for kernels; and for the host.
-  ops::TileRows rows_of_each(const TileRun& run) const { return rows_of_each(run, view(run.tiles)); }
-  ops::TileRows host_rows_of_each(const TileRun& run) const { return rows_of_each(run, host_view(run.tiles)); }
   // By set, for kernels.
   Span<const ops::SetTiles> set_tiles() const {
     return {placed_set_tiles_ != nullptr ? placed_set_tiles_ : set_tiles_.data(), set_count()};
@@ -144,11 +143,6 @@ class BatchTiles {
 
  private:
   void list_tiles();
-  // A piece of a tile, or whole tiles.
-  ops::TileRows rows_of_each(const TileRun& run, ops::TileView tiles) const {
-    if (run.tiles.size() != 1) return tiles;
-    return {tiles, run.rows.begin - rows(run.tiles.begin).begin, run.rows.size()};
-  }
   template <class T>
   Span<const T> gather(device::Context& context, Span<const T> mine, Span<const index_t> per_rank,
                        index_t total, index_t width) const {

@@ -1,5 +1,9 @@
 #include "nn/block_gradient.hpp"
 
+#include <algorithm>
+
+#include "device/transfer.hpp"
+#include "nn/dense.hpp"
 #include "nn/network_gradient.hpp"
 #include "ops/counted.hpp"
 #include "ops/reduce.hpp"
@@ -34,19 +38,25 @@ BlockGradient::BlockGradient(Network& network, const RowBlocks& blocks, comm::Da
       mine_(partition(blocks.count, blocks.copies, copies != nullptr ? copies->rank().index() : 0)),
       tree_(copies, parameters_of(network), network.memory()) {
   index_t partial = 0;
+  Vector<ops::PartialPiece> pieces;
   for_each_parameter(network, [&](const ParameterPlace& place) {
     const index_t count = place.parameter.count();
     if (place.whole_rows()) {
+      whole_layers_.push_back({place.layer, set_width_});
       for (index_t b = 0; b < place.entries.size(); ++b) {
         const IndexRange rows = place.rows_of_block(b);
         whole_rows_.push_back({place.layer, rows, set_width_ + rows.begin * place.row_elements()});
       }
     } else {
       per_tile_.push_back({count, partial, set_width_});
+      for (const ops::PartialPiece& piece : ops::pieces_of({partial, count, set_width_, 0}))
+        pieces.push_back(piece);
       partial += count;
     }
     set_width_ += count;
   });
+  for (ops::PartialPiece& piece : pieces) piece.set_stride = set_width_;
+  pieces_ = device::make_table<ops::PartialPiece>(network.memory(), pieces);
 }
 
 void BlockGradient::add_norms(const Network& network, NormTable& table) {
@@ -59,10 +69,16 @@ void BlockGradient::add_norms(const Network& network, NormTable& table) {
 
 void BlockGradient::compute(const Pass& pass, Span<const index_t> rows, Span<const float> partials,
                             const NetworkRecord& record) {
+  if (pass.context.device() == device::DeviceKind::cuda) {
+    tree_.begin(pass, blocks_.count, blocks_.count);
+    return tree_.sum_shards(pass.context, {0, network_->sets() * set_width_},
+                            [&](IndexRange of_blocks, TilePartials sums) {
+                              compute_at_once(pass, rows, of_blocks, partials, record, sums.first);
+                            });
+  }
   // A set's first task adds the partials of its tiles; the others are blocks of its large matrices. They are
   // enough to work on one row block at a time.
-  const bool at_once = pass.context.device() == device::DeviceKind::cuda;
-  tree_.begin(pass, blocks_.count, at_once ? blocks_.count : 1);
+  tree_.begin(pass, blocks_.count, 1);
   const index_t tasks = 1 + std::ssize(whole_rows_);
   tree_.sum_shards(pass.context, {0, network_->sets() * set_width_}, network_->sets() * tasks,
                    [&](index_t block, index_t task, float* row) {
@@ -75,6 +91,39 @@ void BlockGradient::compute(const Pass& pass, Span<const index_t> rows, Span<con
                        multiply(pass, of, whole_rows_[task % tasks - 1], record, of_set);
                      }
                    });
+}
+
+void BlockGradient::compute_at_once(const Pass& pass, Span<const index_t> rows, IndexRange of_blocks,
+                                    Span<const float> partials, const NetworkRecord& record,
+                                    float* sums) const {
+  const index_t sets = network_->sets(), count = of_blocks.size() * sets;
+  if (count == 0) return;
+  device::Workspace& host = pass.context.host_workspace();
+  const Span<ops::SetTiles> tiles = host.allocate<ops::SetTiles>(count);
+  const Span<ops::Tile> row_ranges = host.allocate<ops::Tile>(count);
+  index_t most_tiles = 0;
+  for (index_t i = 0; i < count; ++i) {
+    const OfBlock of = tiles_of(pass, rows, i % sets, mine_.begin + of_blocks.begin + i / sets);
+    const TileRun run = pass.tiles().run(of.tiles);
+    const auto samples = static_cast<std::int32_t>(run.rows.size() - pass.tiles().padding(run));
+    tiles[i] = {static_cast<std::int32_t>(of.tiles.begin), static_cast<std::int32_t>(of.tiles.end), samples};
+    row_ranges[i] = {static_cast<std::int32_t>(run.rows.begin), samples, samples, 0};
+    most_tiles = std::max(most_tiles, of.tiles.size());
+  }
+  ops::sum_set_partials(pass.context,
+                        {.partials = partials.data(),
+                         .width = network_->partial_width(),
+                         .sets = device::place(pass.context, tiles).data(),
+                         .pieces = {pieces_.data(), pieces_.count()},
+                         .sums = sums,
+                         .added = false},
+                        count, most_tiles);
+  const ops::TileView ranges{device::place(pass.context, row_ranges).data(), count, 0};
+  for (const OfLayer& whole : whole_layers_) {
+    product_gradients_of_ranges(pass, ranges,
+                                network_->layer(whole.layer).product_rows(*record.layers[whole.layer]),
+                                {sums + whole.column, set_width_});
+  }
 }
 
 BlockGradient::OfBlock BlockGradient::tiles_of(const Pass& pass, Span<const index_t> rows, index_t set,

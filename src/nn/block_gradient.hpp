@@ -8,6 +8,7 @@
 #include "nn/gradient_tree.hpp"
 #include "nn/network.hpp"
 #include "nn/row_blocks.hpp"
+#include "ops/reduce.hpp"
 
 namespace switchyard::nn {
 
@@ -15,8 +16,8 @@ namespace switchyard::nn {
 // shards and the copies the ranks: bits depend on the number of blocks, and not on that of copies. The copies
 // share out the update, too, and gather the values. A frozen network has no gradient: no slices, no memory.
 //
-// Of a step's memory this takes what the tree does, log2(blocks) + 1 times the parameters of all sets, fewer
-// where copies share the blocks out.
+// Of a step's memory this takes what the tree does, log2(blocks) + 1 times the parameters of all sets, and on
+// a GPU `blocks` times, fewer where copies share the blocks out.
 class BlockGradient {
  public:
   // `copies`: the data plane of the ranks that have the same sets, which must outlive this object; null: there
@@ -53,6 +54,13 @@ class BlockGradient {
     index_t set;
     IndexRange tiles;  // of this rank
   };
+  struct OfLayer {
+    index_t layer, column;
+  };
+  // Of all sets and blocks in a launch for each layer and one for all others: what a GPU does. sums: [blocks,
+  // sets, set_width_].
+  void compute_at_once(const Pass& pass, Span<const index_t> rows, IndexRange of_blocks,
+                       Span<const float> partials, const NetworkRecord& record, float* sums) const;
   OfBlock tiles_of(const Pass& pass, Span<const index_t> rows, index_t set, index_t block) const;
   void add_partials(const Pass& pass, const OfBlock& of, Span<const float> partials, float* of_set) const;
   void multiply(const Pass& pass, const OfBlock& of, const WholeRows& whole, const NetworkRecord& record,
@@ -63,6 +71,8 @@ class BlockGradient {
   IndexRange mine_;  // blocks
   Vector<PerTile> per_tile_;
   Vector<WholeRows> whole_rows_;
+  Vector<OfLayer> whole_layers_;
+  device::Buffer<ops::PartialPiece> pieces_;  // of per_tile_
   index_t set_width_ = 0;
   GradientTree tree_;
 };

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/contract.hpp"
-#include "device/thread_pool.hpp"
+#include "device/tile_runs.hpp"
 #include "nn/past.hpp"
 #include "ops/product.hpp"
 #include "ops/rows.hpp"
@@ -46,6 +46,8 @@ void along_tokens(device::Context& context, ops::Transpose transpose_a, tensor::
   product(context, transpose_a, a, ops::Transpose::no, b, c);
 }
 
+bool is_on_gpu(const Pass& pass) { return pass.context.device() == device::DeviceKind::cuda; }
+
 }  // namespace
 
 NetworkModuleOptions CausalAttentionOptions::queries_keys_values() const { return projection(*this, "qkv", 3); }
@@ -78,6 +80,10 @@ float CausalAttention::scale() const {
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_width())));
 }
 
+HeadsAtOnce CausalAttention::heads_at_once(const Pass& pass) const {
+  return {pass, {options_.width, options_.heads, options_.window, scale(), options_.across_documents}};
+}
+
 CausalAttention::Head CausalAttention::head_of(const Pass& pass, index_t task, tensor::Matrix qkv,
                                                tensor::Matrix seen) const {
   const index_t row = task / options_.heads * options_.window;
@@ -94,11 +100,9 @@ CausalAttention::Head CausalAttention::head_of(const Pass& pass, index_t task, t
 void CausalAttention::for_each_head(const Pass& pass, index_t rooms, const auto& body) const {
   const index_t window = options_.window;
   const index_t tasks = pass.tiles().local_rows() / window * options_.heads;
-  // On a GPU nothing is launched from tasks of the pool.
-  const bool on_gpu = pass.context.device() == device::DeviceKind::cuda;
-  const index_t threads = std::min<index_t>(tasks, on_gpu ? 1 : pass.context.pool().size());
+  const index_t threads = std::min(tasks, device::tasks_at_once(pass.context));
   const tensor::Matrix room = tensor::allocate_matrix(pass.workspace(), threads * rooms * window, window);
-  pass.context.pool().parallel_for(threads, [&](index_t thread) {
+  device::for_each_task(pass.context, threads, [&](index_t thread) {
     const tensor::Matrix own = room.rows_from(thread * rooms * window, rooms * window);
     for (index_t task = thread; task < tasks; task += threads) body(task, own);
   });
@@ -127,9 +131,13 @@ tensor::Matrix CausalAttention::see_past(const Pass& pass, tensor::Matrix qkv) c
   ops::gather_rows(pass.context, tensor::ConstMatrix(qkv.data + width, read, 2 * width, qkv.stride),
                    kept.rows_from(mask.places.first, read));
   const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), qkv.rows, width);
+  if (is_on_gpu(pass)) {
+    heads_at_once(pass).forward_behind(qkv, kept, mask, seen);
+    return seen;
+  }
   const tensor::Matrix rooms =
       tensor::allocate_matrix(pass.workspace(), options_.heads * qkv.rows, options_.window);
-  const auto see = [&](index_t head) {
+  device::for_each_task(pass.context, options_.heads, [&](index_t head) {
     const index_t column = head * head_width();
     const auto part = [&](tensor::Matrix all, index_t first) {
       return tensor::Matrix(all.data + first, all.rows, head_width(), all.stride);
@@ -137,12 +145,7 @@ tensor::Matrix CausalAttention::see_past(const Pass& pass, tensor::Matrix qkv) c
     forward_head(pass,
                  {part(qkv, column), part(kept, column), part(kept, width + column), part(seen, column), mask},
                  rooms.rows_from(head * qkv.rows, qkv.rows));
-  };
-  if (pass.context.device() == device::DeviceKind::cuda) {
-    for (index_t head = 0; head < options_.heads; ++head) see(head);
-  } else {
-    pass.context.pool().parallel_for(options_.heads, see);
-  }
+  });
   return seen;
 }
 
@@ -152,9 +155,13 @@ tensor::Matrix CausalAttention::forward(const Pass& pass, tensor::ConstMatrix x)
   pass.trace->push<Record>().qkv = qkv;
   ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::forward, qkv);
   const tensor::Matrix seen = tensor::allocate_matrix(pass.workspace(), x.rows, options_.width);
-  for_each_head(pass, 1, [&](index_t task, tensor::Matrix room) {
-    forward_head(pass, head_of(pass, task, qkv, seen), room);
-  });
+  if (is_on_gpu(pass)) {
+    heads_at_once(pass).forward(qkv, seen);
+  } else {
+    for_each_head(pass, 1, [&](index_t task, tensor::Matrix room) {
+      forward_head(pass, head_of(pass, task, qkv, seen), room);
+    });
+  }
   return out_.forward(pass, seen);
 }
 
@@ -173,10 +180,14 @@ tensor::Matrix CausalAttention::backward(const Pass& pass, tensor::Matrix d_y, W
   const tensor::Matrix d_seen = out_.backward(pass, d_y, Wants::input_gradient);
   const tensor::Matrix qkv = pass.trace->pop<Record>().qkv;
   const tensor::Matrix d_qkv = tensor::allocate_matrix(pass.workspace(), qkv.rows, qkv.cols);
-  for_each_head(pass, 2, [&](index_t task, tensor::Matrix rooms) {
-    backward_head(pass, head_of(pass, task, qkv, {}), head_of(pass, task, d_qkv, d_seen),
-                  rooms.rows_from(0, options_.window), rooms.rows_from(options_.window, options_.window));
-  });
+  if (is_on_gpu(pass)) {
+    heads_at_once(pass).backward(qkv, d_seen, d_qkv);
+  } else {
+    for_each_head(pass, 2, [&](index_t task, tensor::Matrix rooms) {
+      backward_head(pass, head_of(pass, task, qkv, {}), head_of(pass, task, d_qkv, d_seen),
+                    rooms.rows_from(0, options_.window), rooms.rows_from(options_.window, options_.window));
+    });
+  }
   ops::rotate(pass.context, positions_, 2 * options_.heads, ops::Turn::backward, d_qkv);
   return in_.backward(pass, d_qkv, wants);
 }

@@ -1,6 +1,7 @@
 // Self-attention along a sequence.
 #pragma once
 
+#include "nn/heads_at_once.hpp"
 #include "nn/network_module.hpp"
 #include "ops/causal.hpp"
 
@@ -54,6 +55,7 @@ class CausalAttention final : public Module {
   };
   index_t head_width() const { return options_.width / options_.heads; }
   float scale() const;
+  HeadsAtOnce heads_at_once(const Pass& pass) const;
   Head head_of(const Pass& pass, index_t task, tensor::Matrix qkv, tensor::Matrix seen) const;
   void probabilities(const Pass& pass, const Head& head, tensor::Matrix p) const;
   void forward_head(const Pass& pass, const Head& head, tensor::Matrix p) const;

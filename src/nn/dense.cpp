@@ -22,10 +22,12 @@ struct Record : LayerRecord {
 class Dense final : public Layer {
  public:
   // In bf16, products read copies of rows and weights and accumulate in float32; all that is kept is float32.
-  Dense(const std::string& name, const DenseShape& shape, GradientRule weight_rule, Precision precision)
+  Dense(const std::string& name, const DenseShape& shape, const NetworkOptions& options)
       : shape_(shape),
-        in_bf16_(precision == Precision::bf16),
-        parameters_{Parameter{{name + "/weight", {in(), out()}, BankArray::First::drawn, in()}, weight_rule},
+        in_bf16_(options.precision == Precision::bf16),
+        sets_of_all_ranks_(options.sets_of_all_ranks),
+        parameters_{Parameter{{name + "/weight", {in(), out()}, BankArray::First::drawn, in()},
+                              options.policy.rule(in(), out())},
                     Parameter{{name + "/bias", {out()}, BankArray::First::drawn, in(), Role::bias}}} {
     SY_EXPECTS(shape.bias || !shape.relu, "{} has a ReLU and no bias", name);
   }
@@ -170,6 +172,7 @@ class Dense final : public Layer {
   ops::SetProduct<Number> set_product(const Product& of, const Number* rows, const Number* weights) const {
     return {.n = of.n,
             .k = of.k,
+            .sets_of_all_ranks = sets_of_all_ranks_,
             .transpose_b = of.transpose_b,
             .epilogue = of.epilogue,
             .a = rows,
@@ -185,6 +188,7 @@ class Dense final : public Layer {
 
   DenseShape shape_;
   bool in_bf16_;
+  index_t sets_of_all_ranks_;
   std::array<Parameter, 2> parameters_;        // weight, and the bias if there is one
   device::Buffer<ops::bfloat16> weight_bf16_;  // [sets, in, out], as far apart as the weights
 };
@@ -220,6 +224,39 @@ void product_gradients_of_tiles(const Pass& pass, IndexRange tiles, const Produc
   }
 }
 
+void product_gradients_of_ranges(const Pass& pass, ops::TileView ranges, const ProductPair& rows,
+                                 TilePartials gradients) {
+  const index_t in = rows.input.cols;
+  const index_t out = rows.d_output.cols;
+  const auto compute = [&]<class Number>(const Number* x, const Number* y) {
+    ops::tile_gradients<Number>(pass.context, ranges, {x, in, in, y, out, out}, gradients.first,
+                                gradients.stride);
+  };
+  if (rows.input.in_bf16) return compute(rows.input.bf16, rows.d_output.bf16);
+  compute(rows.input.f32, rows.d_output.f32);
+}
+
+void product_gradients_of_sets(const Pass& pass, const ProductPair& rows, Span<const ops::SetRows> sets,
+                               ops::OfSets<float> gradients) {
+  const index_t in = rows.input.cols;
+  const index_t out = rows.d_output.cols;
+  // Of no rows at all there is no table, not even in the context's memory.
+  const ops::Tile* const tiles = pass.tiles().local_count() > 0 ? pass.tiles().view().tiles : nullptr;
+  const auto compute = [&]<class Number>(const Number* x, const Number* y) {
+    ops::set_gradients<Number>(pass.context,
+                               {.rows = {x, in, in, y, out, out},
+                                .tiles = tiles,
+                                .sets = pass.tiles().set_tiles().data(),
+                                .count = pass.tiles().set_count(),
+                                .gradient = gradients.first,
+                                .stride = gradients.stride,
+                                .added = !pass.batch.is_first_part},
+                               sets);
+  };
+  if (rows.input.in_bf16) return compute(rows.input.bf16, rows.d_output.bf16);
+  compute(rows.input.f32, rows.d_output.f32);
+}
+
 std::optional<DenseShape> DenseShape::read(LayerText& text) {
   if (!text.at(LayerSpec::Kind::dense)) return {};
   DenseShape shape{.in = text.sample.features(), .out = text.take_outputs()};
@@ -229,8 +266,7 @@ std::optional<DenseShape> DenseShape::read(LayerText& text) {
 }
 
 std::unique_ptr<Layer> DenseShape::make(LayerNames& names, const NetworkOptions& options) const {
-  return std::make_unique<Dense>(name.empty() ? names.next("dense") : std::string(name), *this,
-                                 options.policy.rule(in, out), options.precision);
+  return std::make_unique<Dense>(name.empty() ? names.next("dense") : std::string(name), *this, options);
 }
 
 }  // namespace switchyard::nn

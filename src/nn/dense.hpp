@@ -29,5 +29,12 @@ void product_gradient(device::Context& context, const ProductPair& rows, IndexRa
 // The same of each tile of a run, of all rows of the weight.
 void product_gradients_of_tiles(const Pass& pass, IndexRange tiles, const ProductPair& rows,
                                 TilePartials partials);
+// The same of ranges of rows, which a GPU takes in one launch.
+void product_gradients_of_ranges(const Pass& pass, ops::TileView ranges, const ProductPair& rows,
+                                 TilePartials gradients);
+// The same of all rows of each set, of which there are as many as `sets` says, without padding; into
+// `gradients` of all sets, or added to it for a later part of the batch.
+void product_gradients_of_sets(const Pass& pass, const ProductPair& rows, Span<const ops::SetRows> sets,
+                               ops::OfSets<float> gradients);
 
 }  // namespace switchyard::nn

@@ -57,14 +57,9 @@ class GradientTree {
       write(IndexRange{tile, tile + 1}, TilePartials{row, width_});
     });
   }
-  // write(tile, piece, row) for each of `pieces` pieces of a shard, which are tasks of their own; on a GPU one
-  // after the other.
+  // write(tile, piece, row) for each of `pieces` pieces of a shard, which are tasks of their own of a CPU.
   template <class Write>
   void sum_shards(device::Context& context, IndexRange columns, index_t pieces, const Write& write) {
-    if (context.device() == device::DeviceKind::cuda) {
-      for (index_t t = 0; t < run_.size() * pieces; ++t) write(t / pieces, t % pieces, room(t / pieces).data());
-      return join_all(context, columns);
-    }
     free_all_rooms();
     for (index_t first = 0; first < run_.size(); first += at_once_) {
       take_rooms(first);

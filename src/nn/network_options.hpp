@@ -32,6 +32,7 @@ struct NetworkOptions {
   bool frozen = false;
   bool input_gradient = false;                           // its rows are another layer's; else they are data
   device::MemoryKind memory = device::MemoryKind::host;  // of its arrays: that of the context it runs in
+  index_t sets_of_all_ranks = 1;                         // of weights: experts
 };
 
 // Layers are numbered by their kind: conv_1, conv_2, batch_norm_1, dense_1.

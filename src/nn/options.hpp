@@ -6,7 +6,7 @@
 namespace switchyard::nn {
 
 // Of products: what their rows and weights are read in. All that is kept is float32.
-enum class Precision { float32, bf16 };
+enum class Precision { float32, tf32, bf16 };
 // How first weights are drawn; nn/parameter.hpp has the formulas.
 enum class InitialValues { uniform, normal };
 

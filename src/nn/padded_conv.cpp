@@ -209,7 +209,7 @@ class PaddedConv final : public NormedConv {
   // by now.
   void weight_gradients(const Pass& pass, const TileRun& piece, const Record& record,
                         tensor::Matrix gradients) const {
-    const ops::TileRows rows = pass.tiles().host_rows_of_each(piece);
+    const ops::TileRows rows = pass.tiles().rows_of_each(piece);
     const bool continues = rows.first > 0;  // what an earlier piece of the tile has begun
     const index_t stride = shape_.weight_count() + shape_.out_channels;
     const Span<float> more = record.scratch.subspan(piece.tiles.begin * stride, gradients.cols);

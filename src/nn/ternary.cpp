@@ -24,10 +24,11 @@ ProductRows product_rows_of(const ops::bfloat16* rows, index_t count, index_t co
 template <class Number>
 class Ternary final : public Layer {
  public:
-  Ternary(const TernaryShape& shape, GradientRule weight_rule)
+  Ternary(const TernaryShape& shape, const NetworkOptions& options)
       : shape_(shape),
+        sets_of_all_ranks_(options.sets_of_all_ranks),
         weight_{{std::string(shape.name) + "/weight", {in(), out()}, BankArray::First::drawn, in()},
-                weight_rule} {
+                options.policy.rule(in(), out())} {
     SY_EXPECTS(in() <= most_quantised_inputs, "{} has {} inputs, whose sums are not exact", shape.name, in());
   }
 
@@ -138,6 +139,7 @@ class Ternary final : public Layer {
   ops::SetProduct<T> forward_product(const T* rows, const T* weights, const Record& record) const {
     return {.n = out(),
             .k = in(),
+            .sets_of_all_ranks = sets_of_all_ranks_,
             .a = rows,
             .lda = in(),
             .b = weights,
@@ -154,6 +156,7 @@ class Ternary final : public Layer {
     multiply_by_sets<Number>(pass, run,
                              {.n = in(),
                               .k = out(),
+                              .sets_of_all_ranks = sets_of_all_ranks_,
                               .transpose_b = ops::Transpose::yes,
                               .a = record.times_gammas.data(),
                               .lda = out(),
@@ -165,6 +168,7 @@ class Ternary final : public Layer {
   }
 
   TernaryShape shape_;
+  index_t sets_of_all_ranks_;
   Parameter weight_;
   index_t sets_ = 0;
   device::Buffer<double> row_sums_;  // [sets, in, matrices]
@@ -177,9 +181,8 @@ class Ternary final : public Layer {
 }  // namespace
 
 std::unique_ptr<Layer> TernaryShape::make(LayerNames&, const NetworkOptions& options) const {
-  const GradientRule rule = options.policy.rule(in, out);
-  if (options.precision == Precision::bf16) return std::make_unique<Ternary<ops::bfloat16>>(*this, rule);
-  return std::make_unique<Ternary<float>>(*this, rule);
+  if (options.precision == Precision::bf16) return std::make_unique<Ternary<ops::bfloat16>>(*this, options);
+  return std::make_unique<Ternary<float>>(*this, options);
 }
 
 }  // namespace switchyard::nn

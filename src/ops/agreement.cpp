@@ -124,12 +124,11 @@ struct AgreeOnStep {
   // Once a step was not finite all later ones count as such, too: the host may have enqueued one before it
   // knew.
   SY_HD void write(double norm, bool has_strange_sum) const {
-    const bool clips = most_norm > 0.0 && norm > most_norm;
     StepScalars::Agreed& agreed = scalars->agreed;
     const bool is_sound =
         is_finite(norm) && !has_strange_sum && marks[mark_failed] == 0 && agreed.has_failed == 0;
     agreed.gradient_norm = norm;
-    agreed.gradient_scale = clips ? static_cast<float>(most_norm / norm) : 1.0F;
+    agreed.gradient_scale = static_cast<float>(clip_scale(norm, most_norm));
     agreed.is_finite = is_sound ? 1 : 0;
     agreed.has_failed = is_sound ? 0 : 1;
   }

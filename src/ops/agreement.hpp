@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/host_device.hpp"
 #include "base/span.hpp"
 #include "device/context.hpp"
 #include "ops/from_base.hpp"
@@ -58,13 +59,19 @@ struct NormTables {
 // Squares of an entry that one thread adds up.
 inline constexpr index_t short_squares = 32;
 
+// The factor for all gradients that brings their global norm down to max_norm; 1 if it is smaller, or max_norm
+// is 0.
+SY_HD inline double clip_scale(double norm, double max_norm) {
+  return max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0;
+}
+
 struct AgreementInput {
   Span<const std::int64_t> message;  // of all ranks
   Span<const double> sums = {};      // of the batch, over all ranks
   double most_norm = 0;              // that is not clipped; 0: any
 };
 // scalars->agreed and norms.unit_scales; one launch. The step is finite if the norm and all sums are, no rank
-// has marked a failure, and all steps before were. The clip scale is optim::clip_scale().
+// has marked a failure, and all steps before were. Clipping is clip_scale().
 void agree(device::Context&, const AgreementInput& input, const NormTables& norms, StepScalars* scalars);
 
 }  // namespace switchyard::ops

@@ -1,5 +1,6 @@
 #include "ops/causal.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/contract.hpp"
@@ -38,26 +39,30 @@ void rotate(device::Context& context, const RotaryTable& table, index_t heads, T
 
 namespace {
 
-kernels::SeenColumns seen_by(CausalMask mask, index_t rows) {
-  SY_EXPECTS(mask.first.empty() || std::ssize(mask.first) == rows, "{} first columns of {} rows",
-             mask.first.size(), rows);
-  return {mask.first.empty() ? nullptr : mask.first.data(), mask.places};
+kernels::SeenColumns seen_by(const CausalMask& mask, index_t rows) {
+  const bool of_one = mask.rows >= rows;
+  const index_t heads = of_one ? 1 : (mask.first_head + rows / mask.rows + mask.heads - 1) / mask.heads;
+  SY_EXPECTS(mask.first.empty() || std::ssize(mask.first) >= heads * (of_one ? rows : mask.rows),
+             "{} first columns of {} rows", mask.first.size(), rows);
+  SY_EXPECTS(of_one || rows % mask.rows == 0, "{} rows of heads with {} each", rows, mask.rows);
+  return {mask.first.empty() ? nullptr : mask.first.data(), mask.places, mask.rows, mask.heads,
+          mask.first_head};
 }
 
 }  // namespace
 
 void causal_softmax(device::Context& context, CausalMask mask, float scale, tensor::Matrix scores) {
   const Places& places = mask.places;
-  SY_EXPECTS(
-      places.first >= 0 && places.count > 0 && (scores.rows == 0 || places.of(scores.rows - 1) < scores.cols),
-      "{} rows from position {} on of {}", scores.rows, places.first, scores.cols);
+  SY_EXPECTS(places.first >= 0 && places.count > 0 &&
+                 (scores.rows == 0 || places.of(std::min(scores.rows, mask.rows) - 1) < scores.cols),
+             "{} rows from position {} on of {}", scores.rows, places.first, scores.cols);
   device::for_each_row(context, scores.rows, kernels::CausalSoftmax{seen_by(mask, scores.rows), scale, scores});
 }
 
 void causal_softmax_backward(device::Context& context, CausalMask mask, tensor::ConstMatrix p, float scale,
                              tensor::Matrix d) {
-  expect_shape("p", p, p.rows, p.rows);
-  expect_shape("d", d, p.rows, p.rows);
+  expect_shape("p", p, p.rows, std::min(p.rows, mask.rows));
+  expect_shape("d", d, p.rows, p.cols);
   device::for_each_row(context, p.rows, kernels::CausalSoftmaxBackward{seen_by(mask, p.rows), p, scale, d});
 }
 

@@ -42,11 +42,16 @@ void rotate(device::Context&, const RotaryTable& table, index_t heads, Turn turn
 struct CausalMask {
   Span<const std::int32_t> first = {};
   Places places = {};
+  // Of several heads, each with `rows` rows, one behind the other: those of a sequence share its part of
+  // `first`, which begins with the sequence of head 0.
+  index_t rows = std::numeric_limits<index_t>::max();
+  index_t heads = 1;       // of a sequence
+  index_t first_head = 0;  // that of row 0
 };
 // scores: [rows, L]. Row i becomes the softmax of scale * scores_ij over what it sees, and 0 elsewhere, in
 // place.
 void causal_softmax(device::Context&, CausalMask mask, float scale, tensor::Matrix scores);
-// From the gradient of p = causal_softmax(s) of a whole sequence, in place: d_s_ij = scale p_ij (d_ij - sum_k
+// From the gradient of p = causal_softmax(s) of whole sequences, in place: d_s_ij = scale p_ij (d_ij - sum_k
 // p_ik d_ik).
 void causal_softmax_backward(device::Context&, CausalMask mask, tensor::ConstMatrix p, float scale,
                              tensor::Matrix d);

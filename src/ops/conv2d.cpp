@@ -8,7 +8,6 @@
 
 #include "base/contract.hpp"
 #include "device/buffer.hpp"
-#include "device/copy.hpp"
 #include "ops/conv2d_columns.hpp"
 #include "ops/counted.hpp"
 #include "ops/detail/onednn.hpp"
@@ -220,14 +219,6 @@ void conv2d_backward_data(device::Context& context, const Conv2dShape& shape, co
   conv2d_backward_data_by_columns(context, shape, d_y, weight, d_x);
 }
 
-void conv2d_backward_weights(device::Context& context, const Conv2dShape& shape, const float* x,
-                             const float* d_y, float* d_weight, float* d_bias) {
-  if (context.device() == device::DeviceKind::cpu)
-    return conv2d_backward_weights(shape, x, d_y, d_weight, d_bias);
-  check_shape(Pass::backward_weights, shape);
-  conv2d_backward_weights_by_columns(context, shape, x, d_y, d_weight, d_bias);
-}
-
 void conv2d_backward_weights_of_tiles(device::Context& context, const Conv2dShape& shape, const TileRows& rows,
                                       const float* x, const float* d_y, tensor::Matrix gradients) {
   const index_t weights = shape.weight_count();
@@ -235,21 +226,22 @@ void conv2d_backward_weights_of_tiles(device::Context& context, const Conv2dShap
                  (gradients.cols == weights || gradients.cols == weights + shape.out_channels),
              "{} x {} gradients of {} tiles, {} weights and {} biases", gradients.rows, gradients.cols,
              rows.tiles.count, weights, shape.out_channels);
+  if (context.device() == device::DeviceKind::cuda)
+    return conv2d_weight_gradients_by_columns(context, shape, rows, x, d_y, gradients);
   Conv2dShape one = shape;
   one.batch = 1;
-  // A call for each tile is a launch or two for each on a GPU: the one cost of this layer that grows with them.
   for (index_t t = 0; t < rows.tiles.count; ++t) {
     const Tile& tile = rows.tiles[t];
     float* const gradient = gradients.row(t);
     Conv2dShape of_tile = shape;
     of_tile.batch = std::clamp<index_t>(tile.rows - rows.first, 0, rows.rows);
     if (of_tile.batch == 0) {
-      device::zero_on_device(context, std::span(gradient, as_size(gradients.cols)));
+      std::fill_n(gradient, gradients.cols, 0.0F);
       continue;
     }
     const index_t first = tile.first_row + rows.first;
-    conv2d_backward_weights(context, of_tile, x + first * one.in_count(), d_y + first * one.out_count(),
-                            gradient, gradients.cols > weights ? gradient + weights : nullptr);
+    conv2d_backward_weights(of_tile, x + first * one.in_count(), d_y + first * one.out_count(), gradient,
+                            gradients.cols > weights ? gradient + weights : nullptr);
   }
 }
 

@@ -55,11 +55,8 @@ void conv2d_forward(device::Context&, const Conv2dShape&, const float* x, const 
                     const float* bias, float* y);
 void conv2d_backward_data(device::Context&, const Conv2dShape&, const float* d_y, const float* weight,
                           float* d_x);
-void conv2d_backward_weights(device::Context&, const Conv2dShape&, const float* x, const float* d_y,
-                             float* d_weight, float* d_bias);
 // For rows of several tiles, a gradient for each: gradients [tiles], of the weight and, where rows are longer
-// than that, of the bias behind it. x and d_y begin with row 0 of the batch; shape.batch is not read. `rows`
-// are in the host's memory.
+// than that, of the bias behind it. x and d_y begin with row 0 of the batch; shape.batch is not read.
 void conv2d_backward_weights_of_tiles(device::Context&, const Conv2dShape&, const TileRows& rows,
                                       const float* x, const float* d_y, tensor::Matrix gradients);
 

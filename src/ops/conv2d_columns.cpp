@@ -3,21 +3,23 @@
 #include <algorithm>
 
 #include "device/launch.hpp"
+#include "ops/counted.hpp"
+#include "ops/kernels/conv_weights.hpp"
 #include "ops/kernels/im2col.hpp"
 #include "ops/product.hpp"
-#include "ops/rows.hpp"
 
 namespace switchyard::ops {
 namespace {
 
 constexpr index_t most_column_bytes = index_t{64} << 20;
+// Of a weight gradient: so many are some 100 us of one multiprocessor.
+constexpr index_t terms_of_part = 2048;
 
 // The rows of the result of some images.
 struct Piece {
   index_t images;
   index_t in_offset, out_offset;  // of its first image, in floats
   index_t rows;
-  bool is_first;
 };
 
 // body(piece) for each, with memory for the columns of one.
@@ -33,8 +35,7 @@ void for_each_piece(device::Context& context, const Conv2dShape& s, const Body& 
     body(Piece{.images = images,
                .in_offset = first * g.height * g.width * g.channels,
                .out_offset = first * g.places() * s.out_channels,
-               .rows = images * g.places(),
-               .is_first = first == 0},
+               .rows = images * g.places()},
          columns);
   }
   workspace.release(mark);
@@ -84,29 +85,26 @@ void conv2d_backward_data_by_columns(device::Context& context, const Conv2dShape
   });
 }
 
-void conv2d_backward_weights_by_columns(device::Context& context, const Conv2dShape& s, const float* x,
-                                        const float* d_y, float* d_weight, float* d_bias) {
-  const index_t width = kernels::ColumnGeometry(s).columns();
-  const auto add_piece = [&](const Piece& piece, const float* columns) {
-    matmul(context,
-           {.m = s.out_channels,
-            .n = width,
-            .k = piece.rows,
-            .lda = s.out_channels,
-            .ldb = width,
-            .ldc = width,
-            .transpose_a = Transpose::yes,
-            .accumulate = !piece.is_first},
-           d_y + piece.out_offset, columns, d_weight);
-  };
-  for_each_piece(context, s, [&](const Piece& piece, float* columns) {
-    to_columns(context, s, x + piece.in_offset, piece.rows, columns);
-    add_piece(piece, columns);
-  });
-  if (s.batch == 0) add_piece({.images = 0, .in_offset = 0, .out_offset = 0, .rows = 0, .is_first = true}, x);
-  if (d_bias == nullptr) return;
-  const index_t rows = s.batch * s.out_height() * s.out_width();
-  column_sums(context, {d_y, rows, s.out_channels}, {d_bias, s.out_channels});
+void conv2d_weight_gradients_by_columns(device::Context& context, const Conv2dShape& s, const TileRows& rows,
+                                        const float* x, const float* d_y, tensor::Matrix gradients) {
+  if (gradients.rows == 0) return;
+  const index_t images = std::max<index_t>(terms_of_part / (s.out_height() * s.out_width()), 1);
+  const kernels::ImageParts parts{rows, images, (rows.rows + images - 1) / images};
+  device::Workspace& workspace = context.workspace();
+  const device::Workspace::Mark mark = workspace.mark();
+  kernels::ConvWeightGradients kernel{.g = kernels::ColumnGeometry(s),
+                                      .parts = parts,
+                                      .x = x,
+                                      .d_y = d_y,
+                                      .out_channels = s.out_channels,
+                                      .bias = gradients.cols > s.weight_count(),
+                                      .gradients = nullptr};
+  kernel.gradients = workspace.allocate<float>(gradients.rows * parts.most * kernel.width).data();
+  add_multiply_adds(gradients.rows * rows.rows * s.out_height() * s.out_width() * s.weight_count());
+  device::for_each_row(context, gradients.rows * parts.most * kernel.row_blocks * kernel.column_blocks, kernel);
+  device::for_each(context, gradients.rows * kernel.width,
+                   kernels::AddParts{parts, kernel.gradients, kernel.width, gradients.data, gradients.stride});
+  workspace.release(mark);
 }
 
 }  // namespace switchyard::ops

@@ -4,7 +4,7 @@
 #include "device/launch.hpp"
 
 namespace switchyard::ops {
-namespace {
+namespace kernels {
 
 struct ToBfloat16 {
   const float* from;
@@ -12,11 +12,11 @@ struct ToBfloat16 {
   SY_HD void operator()(index_t i) const { to[i] = to_bfloat16(from[i]); }
 };
 
-}  // namespace
+}  // namespace kernels
 
 void to_bfloat16(device::Context& context, Span<const float> from, Span<bfloat16> to) {
   SY_EXPECTS(from.size() == to.size(), "{} values into {} places", from.size(), to.size());
-  device::for_each(context, std::ssize(from), ToBfloat16{from.data(), to.data()});
+  device::for_each(context, std::ssize(from), kernels::ToBfloat16{from.data(), to.data()});
 }
 
 }  // namespace switchyard::ops

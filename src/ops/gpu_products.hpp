@@ -5,11 +5,9 @@
 // kernel of ours (ops/tile_product.hpp) where nothing of it holds.
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <vector>
 
-#include "base/span.hpp"
 #include "device/context.hpp"
 
 namespace switchyard::ops {
@@ -31,11 +29,13 @@ struct ProductChoice {
 // In the order in which products were met first. Empty on a CPU.
 std::vector<ProductChoice> product_choices(const device::Context&);
 
-// Ranks must decide alike, or an expert's bits depend on where it lives: one gives its choices to the others,
-// which take them over, in place of what they have decided themselves. Local; the caller carries the bytes.
-// BlasError if they are of another version of the library. Nothing to do on a CPU.
-std::vector<std::byte> product_choice_bytes(const device::Context&);
-void adopt_product_choices(const device::Context&, Span<const std::byte> bytes);
+// What the bits of products depend on besides the program, where the context computes. Each rank decides for
+// itself what computes its products: with the same of these it decides alike.
+struct ProductIdentity {
+  std::string library;       // "oneDNN 2.7.2", "cublasLt 13.1.0"
+  std::string instructions;  // "avx512_core_amx", the text of the GPU
+};
+ProductIdentity product_identity(const device::Context&);
 
 // What the library makes of float32 from here on: the products of float32, or faster ones of operands that are
 // cut to 10 bits (TF32). Products of our own kernel stay float32.

@@ -55,6 +55,32 @@ void set_products(device::Context& context, const SetProduct<Number>& product, S
   }
 }
 
+template <class Number>
+void set_gradient(device::Context& context, const SetGradients<Number>& of, const SetRows& of_set) {
+  const TileFactors<Number>& rows = of.rows;
+  matmul(context,
+         {.m = rows.in,
+          .n = rows.out,
+          .k = of_set.rows.size(),
+          .lda = rows.x_stride,
+          .ldb = rows.y_stride,
+          .ldc = rows.out,
+          .transpose_a = Transpose::yes,
+          .accumulate = of.added},
+         rows.x + of_set.rows.begin * rows.x_stride, rows.y + of_set.rows.begin * rows.y_stride,
+         of.gradient + of_set.set * of.stride);
+}
+
+template <class Number>
+void set_gradients(device::Context& context, const SetGradients<Number>& of, Span<const SetRows> of_sets) {
+  if (is_on_gpu(context)) return cuda::set_gradients(context, of, of_sets);
+  for (const auto& [set, rows] : of_sets) set_gradient(context, of, {set, rows});
+}
+
+template void set_gradient(device::Context&, const SetGradients<float>&, const SetRows&);
+template void set_gradient(device::Context&, const SetGradients<bfloat16>&, const SetRows&);
+template void set_gradients(device::Context&, const SetGradients<float>&, Span<const SetRows>);
+template void set_gradients(device::Context&, const SetGradients<bfloat16>&, Span<const SetRows>);
 template void set_products(device::Context&, const SetProduct<float>&, Span<const SetRows>, RowSets);
 template void set_products(device::Context&, const SetProduct<bfloat16>&, Span<const SetRows>, RowSets);
 template void set_products(device::Context&, const SetProduct<std::int8_t>&, Span<const SetRows>, RowSets);

@@ -6,6 +6,7 @@
 #include "base/span.hpp"
 #include "device/context.hpp"
 #include "ops/matmul.hpp"
+#include "ops/tile_gradient.hpp"
 #include "ops/tiles.hpp"
 
 namespace switchyard::ops {
@@ -23,6 +24,7 @@ template <class Number>
 struct SetProduct {
   index_t n = 0;
   index_t k = 0;
+  index_t sets_of_all_ranks = 1;  // a model's number: no row's bits depend on the sets that are here
   Transpose transpose_b = Transpose::no;
   Epilogue epilogue = Epilogue::none;
   const Number* a = nullptr;  // row 0 of the batch
@@ -41,5 +43,15 @@ struct SetProduct {
 template <class Number>
 void set_products(device::Context&, const SetProduct<Number>& product, Span<const SetRows> sets,
                   RowSets of_rows);
+
+// The gradient of the weights of each set: gradient_s[i, j] = the sum over the rows r of set s of x_ri y_rj, or
+// added to what is there. On a CPU a product of the library for each set; on a GPU one launch for all but those
+// with so much work that a call of the library for each is worth it. How a set's is computed depends on its own
+// rows alone. `of_sets` says the same as of.sets, without the padding. Number: float or bfloat16.
+template <class Number>
+void set_gradients(device::Context&, const SetGradients<Number>& of, Span<const SetRows> of_sets);
+// That of one set, as a product.
+template <class Number>
+void set_gradient(device::Context&, const SetGradients<Number>& of, const SetRows& of_set);
 
 }  // namespace switchyard::ops

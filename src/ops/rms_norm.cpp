@@ -29,11 +29,9 @@ void rms_norm_weight_gradient(device::Context& context, TileView tiles, tensor::
                               Span<const float> inverse_rms, tensor::ConstMatrix d_y, float* d_weight,
                               index_t stride) {
   expect_shape("d_y", d_y, x.rows, x.cols);
-  const index_t block = kernels::columns_of_block(context.device());
-  const index_t blocks = (x.cols + block - 1) / block;
-  device::for_each_row(
-      context, tiles.count * blocks,
-      kernels::RmsNormWeightGradient{tiles, x, inverse_rms.data(), d_y, d_weight, stride, block, blocks});
+  const kernels::TileColumns columns(context.device(), tiles, x.cols);
+  device::for_each_row(context, columns.rows(),
+                       kernels::RmsNormWeightGradient{columns, x, inverse_rms.data(), d_y, d_weight, stride});
 }
 
 }  // namespace switchyard::ops

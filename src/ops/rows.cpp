@@ -76,10 +76,8 @@ void column_sums(device::Context& context, tensor::ConstMatrix x, Span<float> su
 
 void tile_column_sums(device::Context& context, TileView tiles, tensor::ConstMatrix x, float* sums,
                       index_t stride) {
-  const index_t block = kernels::columns_of_block(context.device());
-  const index_t blocks = (x.cols + block - 1) / block;
-  device::for_each_row(context, tiles.count * blocks,
-                       kernels::TileColumnSums{tiles, x, sums, stride, block, blocks});
+  const kernels::TileColumns columns(context.device(), tiles, x.cols);
+  device::for_each_row(context, columns.rows(), kernels::TileColumnSums{columns, x, sums, stride});
 }
 
 void gather_rows(device::Context& context, tensor::RowSource source, tensor::Matrix out) {

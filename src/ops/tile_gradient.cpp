@@ -4,18 +4,38 @@
 #include "ops/kernels/tile_gradient.hpp"
 
 namespace switchyard::ops {
+namespace {
+
+template <class Number, class Ranges>
+void launch(device::Context& context, index_t ranges, const kernels::RowGradients<Number, Ranges>& kernel) {
+  device::for_each_row(context, ranges * kernel.in_blocks * kernel.out_blocks, kernel);
+}
+
+}  // namespace
 
 template <class Number>
 void tile_gradients(device::Context& context, TileView tiles, const TileFactors<Number>& rows, float* gradient,
                     index_t stride) {
-  using Kernel = kernels::TileGradient<Number>;
-  const index_t in_blocks = (rows.in + Kernel::side - 1) / Kernel::side;
-  const index_t out_blocks = (rows.out + Kernel::side - 1) / Kernel::side;
-  device::for_each_row(context, tiles.count * in_blocks * out_blocks,
-                       Kernel{tiles, rows, gradient, stride, in_blocks, out_blocks});
+  launch<Number, kernels::RowsOfTiles>(
+      context, tiles.count,
+      {.ranges = {tiles}, .rows = rows, .gradient = gradient, .apart = stride, .added = false});
 }
 
-template void tile_gradients(device::Context&, TileView, const TileFactors<float>&, float*, index_t);
-template void tile_gradients(device::Context&, TileView, const TileFactors<bfloat16>&, float*, index_t);
+template <class Number>
+void tile_set_gradients(device::Context& context, const SetGradients<Number>& of, index_t too_many) {
+  launch<Number, kernels::RowsOfSets>(context, of.count,
+                                      {.ranges = {of.tiles, of.sets, too_many},
+                                       .rows = of.rows,
+                                       .gradient = of.gradient,
+                                       .apart = of.stride,
+                                       .added = of.added});
+}
+
+#define SY_TILE_GRADIENTS_OF(Number)                                                                     \
+  template void tile_gradients(device::Context&, TileView, const TileFactors<Number>&, float*, index_t); \
+  template void tile_set_gradients(device::Context&, const SetGradients<Number>&, index_t);
+SY_TILE_GRADIENTS_OF(float)
+SY_TILE_GRADIENTS_OF(bfloat16)
+#undef SY_TILE_GRADIENTS_OF
 
 }  // namespace switchyard::ops

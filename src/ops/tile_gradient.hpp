@@ -1,4 +1,4 @@
-// Products over the rows of a tile, in kernels of ours: the gradient that a tile gives of a small matrix.
+// Products over the rows of a tile or of a set, in kernels of ours: the gradients that they give of a matrix.
 #pragma once
 
 #include "device/context.hpp"
@@ -24,5 +24,21 @@ struct TileFactors {
 template <class Number>
 void tile_gradients(device::Context&, TileView tiles, const TileFactors<Number>& rows, float* gradient,
                     index_t stride);
+
+// The same of the rows of sets, which are all here, without their padding. Zeros for a set without any, or
+// added to what is there.
+template <class Number>
+struct SetGradients {
+  TileFactors<Number> rows;
+  const Tile* tiles = nullptr;     // of all sets, in the context's memory
+  const SetTiles* sets = nullptr;  // there, too
+  index_t count = 0;               // of sets
+  float* gradient = nullptr;       // of set 0
+  index_t stride = 0;
+  bool added = false;
+};
+// Of those with fewer rows than `too_many`, in one launch.
+template <class Number>
+void tile_set_gradients(device::Context&, const SetGradients<Number>& of, index_t too_many);
 
 }  // namespace switchyard::ops

@@ -13,12 +13,8 @@ void tile_product(device::Context& context, const MatmulShape& s, const Number* 
   detail::check_shape(s, bias);
   if (s.m == 0 || s.n == 0) return;
   const bool plain_a = s.transpose_a == Transpose::no, plain_b = s.transpose_b == Transpose::no;
-  const kernels::TileProduct<Number> kernel{.a = a,
-                                            .a_row = plain_a ? s.lda : 1,
-                                            .a_inner = plain_a ? 1 : s.lda,
-                                            .b = b,
-                                            .b_column = plain_b ? 1 : s.ldb,
-                                            .b_inner = plain_b ? s.ldb : 1,
+  const kernels::TileProduct<Number> kernel{.a = {a, plain_a ? s.lda : 1, plain_a ? 1 : s.lda},
+                                            .b = {b, plain_b ? 1 : s.ldb, plain_b ? s.ldb : 1},
                                             .b_set = 0,
                                             .c = c,
                                             .ldc = s.ldc,
@@ -41,12 +37,8 @@ void tile_set_products(device::Context& context, const SetProduct<Number>& p, In
              granule_rows);
   if (rows.empty() || p.n == 0) return;
   const bool plain_b = p.transpose_b == Transpose::no;
-  const kernels::TileProduct<Number> kernel{.a = p.a,
-                                            .a_row = p.lda,
-                                            .a_inner = 1,
-                                            .b = p.b,
-                                            .b_column = plain_b ? 1 : p.ldb,
-                                            .b_inner = plain_b ? p.ldb : 1,
+  const kernels::TileProduct<Number> kernel{.a = {p.a, p.lda, 1},
+                                            .b = {p.b, plain_b ? 1 : p.ldb, plain_b ? p.ldb : 1},
                                             .b_set = p.b_stride,
                                             .c = p.c,
                                             .ldc = p.ldc,

@@ -45,10 +45,6 @@ double learning_rate(const Options& options, index_t horizon, index_t step) {
   return options.learning_rate * (options.floor + (1.0 - options.floor) * part_left(options.schedule, done));
 }
 
-double clip_scale(double norm, double max_norm) {
-  return max_norm > 0.0 && norm > max_norm ? max_norm / norm : 1.0;
-}
-
 OptimiserKind kind_of(const Options& options, nn::Role role) {
   const bool has_own = role == nn::Role::router && options.gate_name != OptimiserKind::same;
   return has_own ? options.gate_name : options.name;

@@ -24,10 +24,6 @@ namespace switchyard::optim {
 // where it was. Past the horizon the rate stays where it ended.
 double learning_rate(const Options& options, index_t horizon, index_t step);
 
-// The factor for all gradients that brings their global norm down to max_norm; 1 if it is smaller, or max_norm
-// is 0.
-double clip_scale(double norm, double max_norm);
-
 // The optimiser of parameters of that role: routers may have one of their own (optim.gate_name).
 OptimiserKind kind_of(const Options& options, nn::Role role);
 // Whether weight decay is for them: those of optim.decay_on; by itself all, under AdamW the weights alone.

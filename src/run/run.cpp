@@ -40,7 +40,7 @@ Outcome execute(PreparedRun& prepared, const RunMeans& means) {
     const checkpoint::Reader reader(communicator, prepared.checkpoint);
     comm::agree(communicator, [&] { loop->restore(reader); });
     if (communicator.is_root()) {
-      for (const std::string& warning : warnings_of(reader)) log::warn("{}", warning);
+      for (const std::string& warning : warnings_of(reader, means.resources.context)) log::warn("{}", warning);
     }
     // A run that was over and was killed before it wrote its results has none.
     const bool has_results = loop->is_over() && folder != nullptr && folder->has_result_of(loop->step());

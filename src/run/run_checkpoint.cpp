@@ -12,7 +12,7 @@
 #include "comm/agreement.hpp"
 #include "comm/watchdog.hpp"
 #include "data/batches.hpp"
-#include "ops/matmul.hpp"
+#include "ops/gpu_products.hpp"
 #include "run/config.hpp"
 #include "run/data_arrays.hpp"
 #include "run/host_arrays.hpp"
@@ -92,10 +92,11 @@ struct Computer {
   std::string value;  // here
 };
 
-std::array<Computer, 3> this_computer() {
+std::array<Computer, 3> this_computer(const device::Context& context) {
+  const ops::ProductIdentity products = ops::product_identity(context);
   return {{{"build", "the build", describe(build_info())},
-           {"products", "the library of products", ops::product_library()},
-           {"instruction_set", "the instruction set of products", ops::product_instruction_set()}}};
+           {"products", "the library of products", products.library},
+           {"instruction_set", "the instruction set of products", products.instructions}}};
 }
 
 std::string best_path(std::string_view score) { return fmt::format("state/best_{}", score); }
@@ -136,7 +137,7 @@ void save_checkpoint(comm::Communicator& communicator, device::Context& context,
                     {"state/smallest_loss", state.smallest_loss},
                     {"state/last_loss", state.last_loss}};
   header.texts = {{"config", schema().to_ini(config)}, {"data/digest", state.data.digest}};
-  for (const Computer& part : this_computer()) header.texts.emplace(part.path, part.value);
+  for (const Computer& part : this_computer(context)) header.texts.emplace(part.path, part.value);
   add_data_facts(dataset, header);
 
   HostArrays host(context);
@@ -186,9 +187,9 @@ std::optional<data::Identity> stored_identity(const checkpoint::Reader& reader) 
                         reader.integer("data/test_samples"), reader.text("data/digest")};
 }
 
-std::vector<std::string> warnings_of(const checkpoint::Reader& reader) {
+std::vector<std::string> warnings_of(const checkpoint::Reader& reader, const device::Context& context) {
   std::vector<std::string> warnings;
-  for (const Computer& part : this_computer()) {
+  for (const Computer& part : this_computer(context)) {
     const std::string then = reader.contains(part.path) ? reader.text(part.path) : "not known";
     if (then == part.value) continue;
     warnings.push_back(fmt::format(

@@ -59,10 +59,10 @@ std::optional<data::Identity> stored_identity(const checkpoint::Reader& reader);
 RunState state_of(const checkpoint::Reader& reader, const Config& config, const data::Identity& data,
                   std::string_view score);
 
-// What computed the run so far and is another now (the build, the library of products, its instruction set),
-// and data that cannot be compared: a sentence each. A resumed run may differ in bits from one that never
-// stopped.
-std::vector<std::string> warnings_of(const checkpoint::Reader& reader);
+// What computed the run so far and is another now (the build, the library of products, its instruction set or
+// the GPU), and data that cannot be compared: a sentence each. A resumed run may differ in bits from one that
+// never stopped.
+std::vector<std::string> warnings_of(const checkpoint::Reader& reader, const device::Context& context);
 
 // What save_checkpoint() stored of `last_step`: importance and load, for a run that saves again before it makes
 // a step.

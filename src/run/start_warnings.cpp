@@ -205,10 +205,23 @@ void warn_of_pixels(const data::Options& options, const data::Dataset& dataset, 
       fmt::join(raw_deviations, " ")));
 }
 
+// On a processor.
+void warn_of_precision(nn::Precision precision, Warnings& warnings) {
+  if (precision == nn::Precision::bf16 && !ops::has_bfloat16_products()) {
+    warnings.emplace_back(
+        "train.precision = bf16 on a processor without products of bf16 (they are widened to float32, which takes longer "
+        "than float32 does); use float32");
+  }
+  if (precision == nn::Precision::tf32) {
+    warnings.emplace_back(
+        "train.precision = tf32 on a processor (which has float32 products only); use float32, or a GPU");
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> start_warnings(const Config& config, const data::Dataset& dataset,
-                                        const moe::Placement& placement) {
+                                        const moe::Placement& placement, device::DeviceKind device) {
   Warnings warnings;
   const index_t samples = dataset.size(data::Split::train);
   warn_of_idle_ranks(config.train, samples, placement, warnings);
@@ -226,11 +239,7 @@ std::vector<std::string> start_warnings(const Config& config, const data::Datase
     warnings.push_back(
         "no document of the text is for validation (no epoch is evaluated, no checkpoint is the best); add text");
   }
-  if (config.train.precision == nn::Precision::bf16 && !ops::has_bfloat16_products()) {
-    warnings.push_back(
-        "train.precision = bf16 on a processor without products of bf16 (they are widened to float32, which takes longer "
-        "than float32 does); use float32");
-  }
+  if (device == device::DeviceKind::cpu) warn_of_precision(config.train.precision, warnings);
   std::ranges::move(dataset.remarks(), std::back_inserter(warnings));
   warn_of_classes(dataset, warnings);
   warn_of_targets(dataset, warnings);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/dataset.hpp"
+#include "device/context.hpp"
 #include "moe/placement.hpp"
 
 namespace switchyard::run {
@@ -17,6 +18,6 @@ struct Config;
 // bf16 on a processor that has none. `placement` is the run's, on all its
 // ranks. Local; reads the labels of the training split until every class was seen, and up to 1,000 images.
 std::vector<std::string> start_warnings(const Config& config, const data::Dataset& dataset,
-                                        const moe::Placement& placement);
+                                        const moe::Placement& placement, device::DeviceKind device);
 
 }  // namespace switchyard::run

@@ -36,7 +36,7 @@ void check_networks(const Config& config) {
         "train.recompute = yes with batch_norm in model.{} (its running statistics would count a batch twice); set "
         "train.recompute = no",
         is_gate ? "gate" : "expert");
-    require(config.train.precision == nn::Precision::float32 || !has(Kind::patch_filters),
+    require(config.train.precision != nn::Precision::bf16 || !has(Kind::patch_filters),
             "train.precision = bf16 with patch_filters in model.{} (they compute in float32 only); use float32",
             is_gate ? "gate" : "expert");
     require(data::reads_images(config.data) || !needs_image,

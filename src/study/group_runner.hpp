@@ -35,7 +35,7 @@ class GroupRunner {
 
   comm::Communicator* group_;
   const Options* options_;
-  std::unique_ptr<comm::DataPlane> data_plane_;  // made with the first run, on whose device the others are, too
+  std::shared_ptr<comm::DataPlane> data_plane_;  // made with the first run, on whose device the others are, too
   const Means* means_;
   // The runs of a study mostly share one; by what it depends on.
   std::map<std::string, data::Dataset> datasets_;

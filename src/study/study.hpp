@@ -17,7 +17,7 @@ struct Means {
   comm::Communicator* world = nullptr;
   std::function<device::Context&(const run::Options&)> device;  // for a run's choice; local
   // A data plane of that device over a group of ranks, which outlive it. Collective over them.
-  std::function<std::unique_ptr<comm::DataPlane>(comm::Communicator&)> make_plane;
+  std::function<std::shared_ptr<comm::DataPlane>(comm::Communicator&)> make_plane;
   int threads = 1;                    // per rank, for the table at the start
   index_t most_held_bytes = 0;        // of samples as floats, on this rank
   std::vector<std::string> warnings;  // for the table, too

@@ -9,6 +9,7 @@ namespace {
 constexpr std::array order_words = {config::Word{SampleOrder::shuffled, "shuffled"},
                                     config::Word{SampleOrder::fixed, "fixed"}};
 constexpr std::array precision_words = {config::Word{nn::Precision::float32, "float32"},
+                                        config::Word{nn::Precision::tf32, "tf32"},
                                         config::Word{nn::Precision::bf16, "bf16"}};
 
 constexpr config::FieldTable<Options> arithmetic{config::Role::arithmetic};
@@ -40,8 +41,9 @@ constexpr std::array fields = {
     training.text<&Options::freeze>(
         "freeze",
         "what training leaves as it is, by patterns of names of whole networks, such as: gate; experts/*"),
-    arithmetic.choice<&Options::precision, precision_words>("precision",
-                                                            "of the products; sums are float32 in both"),
+    arithmetic.choice<&Options::precision, precision_words>(
+        "precision",
+        "of the products, whose sums are float32 in all; tf32: a GPU's library cuts the factors to 10 bits"),
     placement.choice<&Options::recompute, config::yes_no_words>(
         "recompute",
         "yes: a model of tokens keeps the inputs of its layers alone and computes them again on the way back: less "

@@ -1,6 +1,7 @@
 #include "train/step.hpp"
 
 #include "base/contract.hpp"
+#include "device/phase_mark.hpp"
 #include "optim/optimiser.hpp"
 
 namespace switchyard::train {
@@ -24,6 +25,7 @@ Step::Step(const optim::Options& options, index_t horizon, Learner learner, comm
       figures_(sizes_, resources.context.memory()),
       steps_{make_pending(), make_pending()} {
   report_.statistics = learner.model.statistics();
+  clock_.set_mark(device::phase_mark(resources.context));
 }
 
 Step::Pending Step::make_pending() const {

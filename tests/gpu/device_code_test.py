@@ -22,6 +22,7 @@ FATBIN_CUBIN = 2  # entries hold PTX (1) or a cubin (2)
 NV_INFO_SIZED = 4  # an attribute of .nv.info with its value behind it
 NV_INFO_FRAME_BYTES, NV_INFO_REGISTERS = 0x11, 0x2F
 ROW_KERNELS = ("run_rows_by_warp", "run_rows_by_block")  # of src/device/cuda/launch.cuh
+BLOCK_KERNELS = ("run_rows_by_block",)  # of a scratch that is known when it is compiled
 ELEMENT_KERNELS = ("run_elements",)
 
 
@@ -124,7 +125,8 @@ def defined_functors(sources):
                 end += 1
             body = text[match.end():end]
             if re.search(r"\boperator\(\)\(const Team&", body):
-                functors[match[1]] = ROW_KERNELS
+                constant_scratch = re.search(r"\bstatic constexpr index_t scratch_bytes\(\)", body)
+                functors[match[1]] = BLOCK_KERNELS if constant_scratch else ROW_KERNELS
             elif re.search(r"\bSY_HD\s+void\s+operator\(\)\(index_t\b", body):
                 functors[match[1]] = ELEMENT_KERNELS
     return functors

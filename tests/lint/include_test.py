@@ -87,7 +87,7 @@ class Planted(unittest.TestCase):
         self.assert_clean("data/a.cpp", '// #include "moe/layer.hpp"')
 
     def test_every_vendor_header_is_found_outside_its_place(self):
-        for header in ["mpi.h", "nccl.h", "cuda_runtime.h", "cuda.h", "cooperative_groups.h", "cublas_v2.h", "dnnl.hpp",
+        for header in ["mpi.h", "nccl.h", "cuda_runtime.h", "cuda.h", "nvtx3/nvToolsExt.h", "cooperative_groups.h", "cublas_v2.h", "dnnl.hpp",
                        "oneapi/dnnl/dnnl.hpp", "hdf5.h", "H5public.h", "boost/program_options.hpp", "omp.h", "sentencepiece_trainer.h"]:
             self.assert_found("nn/a.cpp", f"#include <{header}>", f"{header} may only be included in")
 

@@ -48,7 +48,7 @@ VENDOR_HEADERS = [
     (r"mpi\.h|mpi/.*", ["comm/mpi/"]),
     (r"nccl.*\.h", ["comm/nccl/"]),
     (r"cublas.*\.h", ["ops/"]),
-    (r"cuda.*|cooperative_groups.*|cub/.*|device_launch_parameters\.h", ["device/cuda/", "ops/", "comm/nccl/"]),
+    (r"cuda.*|nvtx3/.*|cooperative_groups.*|cub/.*|device_launch_parameters\.h", ["device/cuda/", "ops/", "comm/nccl/"]),
     (r"dnnl.*|oneapi/.*", ["ops/"]),
     (r"hdf5.*|H5.*", ["checkpoint/"]),
     (r"boost/math/.*", ["study/"]),

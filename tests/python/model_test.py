@@ -90,6 +90,7 @@ CONFIGURATIONS = {
                                           "model.expert": "patch_filters:3 bias gelu sum:classes"}),
     "other activations": (PATCHES, {"model.gate": "patch_filters:2 relu sum:experts",
                                     "model.expert": "patch_filters:3 bias celu sum:classes"}),
+    "tf32 on a processor": (TABLE, {"train.precision": "tf32"}),
     "bf16": (IMAGE, {"train.precision": "bf16", "model.gate": "conv:3 relu max_pool dense:5 relu dense:experts"}),
     "bf16 cosines": (TABLE, {"train.precision": "bf16", "model.gate": "cosine:experts"}),
     "bf16 attention": (TABLE, {"train.precision": "bf16", "model.gate": "dense:6 relu attention:experts"}),

@@ -23,7 +23,6 @@ using namespace simgpu;
 constexpr int version = 13000;  // 1000 * major + 10 * minor
 constexpr int warp_size = 32;
 constexpr int most_threads = 1024;
-constexpr int multiprocessors = 132;
 constexpr int multiprocessor_shared_bytes = 228 << 10;
 constexpr int l2_bytes = 50 << 20;
 constexpr int clock_khz = 1'980'000;
@@ -82,13 +81,15 @@ const ErrorName* named(cudaError_t error) {
 extern "C" {
 
 cudaError_t cudaDriverGetVersion(int* result) {
-  add_to_count("cudaDriverGetVersion");
+  if (const auto planned = enter("cudaDriverGetVersion", cudaErrorUnknown))
+    return remember(static_cast<cudaError_t>(*planned));
   *result = settings().driver == Driver::missing ? 0 : version;
   return cudaSuccess;
 }
 
 cudaError_t cudaRuntimeGetVersion(int* result) {
-  add_to_count("cudaRuntimeGetVersion");
+  if (const auto planned = enter("cudaRuntimeGetVersion", cudaErrorUnknown))
+    return remember(static_cast<cudaError_t>(*planned));
   *result = version;
   return cudaSuccess;
 }
@@ -112,7 +113,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp* properties, int devic
   properties->maxThreadsPerBlock = most_threads;
   properties->major = compute_major;
   properties->minor = compute_minor;
-  properties->multiProcessorCount = multiprocessors;
+  properties->multiProcessorCount = settings().multiprocessors;
   properties->l2CacheSize = l2_bytes;
   properties->memoryBusWidth = bus_bits;
   properties->pciBusID = device + 1;
@@ -132,7 +133,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, enum cudaDeviceAttr attribute, in
     case cudaDevAttrClockRate:
       return *value = clock_khz, cudaSuccess;
     case cudaDevAttrMultiProcessorCount:
-      return *value = multiprocessors, cudaSuccess;
+      return *value = settings().multiprocessors, cudaSuccess;
     case cudaDevAttrMemoryClockRate:
       return *value = memory_clock_khz, cudaSuccess;
     case cudaDevAttrGlobalMemoryBusWidth:

@@ -4,10 +4,12 @@
 //   SWITCHYARD_SIMGPU_ORDER          issue | latest | needed | at_once | a seed
 //   SWITCHYARD_SIMGPU_KERNELS        serial | fibers | fibers:SEED
 //   SWITCHYARD_SIMGPU_HOST_POINTERS  0 | 1
-//   SWITCHYARD_SIMGPU_FAIL           call[:n][:code]
+//   SWITCHYARD_SIMGPU_FAIL           call[@site][:n][:code]
 //   SWITCHYARD_SIMGPU_MEMORY         bytes of each device
+//   SWITCHYARD_SIMGPU_MULTIPROCESSORS  of each device: another model has another number
 //   SWITCHYARD_SIMGPU_DEVICES        how many; 0: there is no driver; none: a driver without a device
 //   SWITCHYARD_SIMGPU_COUNTS         file to which the counts are appended at exit: a JSON object on a line
+//   SWITCHYARD_SIMGPU_SITES          file to which the places that called each function are appended, likewise
 #pragma once
 
 #include <cstddef>
@@ -47,7 +49,8 @@ void set_kernel_threads(const KernelThreads& threads);
 void allow_host_pointers(bool allowed);
 
 // "call", "call:n" or "call:n:code": the n-th call from now on of this function (n from 1) fails with that
-// code. "kernel:n:code": the n-th kernel to run loses the device. "stall:n": the n-th kernel to run never ends.
+// code; of "call@site", the n-th from this place of the program, as SWITCHYARD_SIMGPU_SITES names it.
+// "kernel:n:code": the n-th kernel to run loses the device. "stall:n": the n-th kernel to run never ends.
 // Empty: none of these any more.
 void plan_failure(const std::string& text);
 

@@ -62,7 +62,7 @@ void enqueue_until_done(Stream stream, std::string name, std::function<bool()> a
 bool make_progress();
 
 // ---- Faults and counts. Each function of a stand-in begins with it: counts the call, and gives the code to
-// fail with if this call shall fail (SWITCHYARD_SIMGPU_FAIL=call[:n][:code]; `default_code` without a code).
+// fail with if this call shall fail (SWITCHYARD_SIMGPU_FAIL, control.hpp; `default_code` without a code).
 std::optional<int> enter(std::string_view call, int default_code);
 
 // From now on each call of the runtime fails with this code of the runtime (cudaErrorLaunchFailure is 719), as

@@ -22,12 +22,14 @@
 #include "simgpu/streams.hpp"
 
 namespace switchyard::device::cuda {
+inline namespace with_nvcc {
 
 // What kernels declare `extern __shared__`, of the one block that runs. Behind it, room for what they write too
 // far.
 inline constexpr std::size_t watched_bytes = 1024;
 alignas(64) std::byte shared_memory[simgpu::most_shared_bytes + watched_bytes];
 
+}  // namespace with_nvcc
 }  // namespace switchyard::device::cuda
 
 namespace simgpu {

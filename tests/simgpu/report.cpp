@@ -85,18 +85,19 @@ void explain_faults() {
   ::sigaction(SIGSEGV, &action, &handler_before);
 }
 
-void write_counts() {
-  const std::string& name = settings().counts_file;
+void append(const std::string& name, std::string (*line)()) {
   if (name.empty()) return;
   std::ofstream file(name, std::ios::app);
-  file << counts_as_json();
+  file << line();
 }
 
 // Runs after all static objects of the program are gone: it was registered before they were made.
 void look_at_the_end(int status, void*) {
-  write_counts();
+  append(settings().counts_file, counts_as_json);
+  append(settings().sites_file, sites_as_json);
   const std::vector<std::string> left = left_over();
-  if (status != 0 || left.empty()) return;
+  // What could not be let go of, or was in use by something that failed, is no mistake of the program.
+  if (status != 0 || has_failed_as_planned() || left.empty()) return;
   for (const std::string& sentence : left) print_line("leak: " + sentence);
   std::fflush(nullptr);
   ::_exit(mistake_exit_code);

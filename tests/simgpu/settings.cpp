@@ -70,8 +70,12 @@ Settings of_environment() {
                 [&](auto name, auto value) { result.host_pointers = number_of(name, value) != 0; });
   with_variable("SWITCHYARD_SIMGPU_MEMORY",
                 [&](auto name, auto value) { result.memory_bytes = number_of(name, value); });
+  with_variable("SWITCHYARD_SIMGPU_MULTIPROCESSORS", [&](auto name, auto value) {
+    result.multiprocessors = static_cast<int>(number_of(name, value));
+  });
   with_variable("SWITCHYARD_SIMGPU_DEVICES", [&](auto name, auto value) { take_devices(name, value, result); });
   with_variable("SWITCHYARD_SIMGPU_COUNTS", [&](auto, auto value) { result.counts_file = value; });
+  with_variable("SWITCHYARD_SIMGPU_SITES", [&](auto, auto value) { result.sites_file = value; });
   with_variable("SWITCHYARD_SIMGPU_FAIL", [&](auto, auto value) { plan_failure(std::string(value)); });
   return result;
 }

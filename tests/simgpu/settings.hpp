@@ -14,10 +14,12 @@ struct Settings {
   Order order;
   KernelThreads kernel_threads;
   bool host_pointers = false;
+  int multiprocessors = 132;
   std::size_t memory_bytes = std::size_t{16} << 30;
   Driver driver = Driver::present;
   int devices = 1;
   std::string counts_file;  // empty: none
+  std::string sites_file;   // empty: none
 };
 
 // Read once, at the first call.

@@ -7,6 +7,7 @@
 
 #include "base/partition.hpp"
 #include "base/timing.hpp"
+#include "cli/bench/product_choices.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/options.hpp"
 #include "comm/agreement.hpp"
@@ -100,9 +101,21 @@ void print_phases(const Measured& m) {
                            m.step.median() * 1e3, m.step.percentile(0.9) * 1e3);
 }
 
+std::string_view name_of(nn::Precision precision) {
+  switch (precision) {
+    case nn::Precision::float32:
+      return "float32";
+    case nn::Precision::tf32:
+      return "tf32";
+    case nn::Precision::bf16:
+      return "bf16";
+  }
+  return {};
+}
+
 // What is exceeded was no limit.
 std::string_view why_above_one(nn::Precision precision) {
-  if (precision == nn::Precision::bf16) return "its products are bf16, and the limit is of float32";
+  if (precision != nn::Precision::float32) return "its products are of fewer bits, and the limit is of float32";
   return "its products are faster than that of the limit, or the machine was slower while it ran the latter";
 }
 
@@ -117,8 +130,8 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
   std::cout << fmt::format(
                    "{:.0f} {}/s in {}; {:.6g} MFLOP a {} (the multiply-adds of products and "
                    "convolutions, times 2)\n",
-                   rate, samples, precision == nn::Precision::bf16 ? "bf16" : "float32",
-                   m.flops_per_sample * 1e-6, samples.substr(0, samples.size() - 1))
+                   rate, samples, name_of(precision), m.flops_per_sample * 1e-6,
+                   samples.substr(0, samples.size() - 1))
             << fmt::format(
                    "limit: {} core(s) at {:.1f} GFLOP/s, the median of {} float32 products of 512 x 1352 x 512 "
                    "between the steps (p10 {:.1f}, p90 {:.1f})\n",
@@ -133,17 +146,21 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
   if (rate > limit) std::cout << fmt::format("the share is above 1: {}\n", why_above_one(precision));
 }
 
-// The share of a GPU's limit is not known: nobody has measured that.
-void print_device(const Measured& m, std::string_view device, std::string_view samples) {
+// The share of a GPU's limit is not known here: `bench device` measures that.
+void print_device(const Measured& m, Runtime& runtime, std::string_view samples) {
   const auto a_step = [&](index_t count) {
     return static_cast<double>(count) / static_cast<double>(m.step.count());
   };
   const device::Counters& of = m.of_device;
-  std::cout << fmt::format("{}\n{:.0f} {}/s; phases are times of the host, which enqueues\n", device,
-                           static_cast<double>(m.samples) / m.step.sum(), samples)
+  const double flops = 2.0 * static_cast<double>(m.counted.all);
+  std::cout << fmt::format("{}\n{:.0f} {}/s; phases are times of the host, which enqueues\n",
+                           runtime.device_text(), static_cast<double>(m.samples) / m.step.sum(), samples)
+            << fmt::format("counted: {:.6g} MFLOP a step, {:.6g} GFLOP/s\n",
+                           flops / static_cast<double>(m.step.count()) * 1e-6, flops / m.step.sum() * 1e-9)
             << fmt::format("a step: {:.1f} launches, {:.1f} products, {:.1f} copies, {:.1f} waits\n",
                            a_step(of.launches), a_step(of.products), a_step(of.copies), a_step(of.waits))
             << fmt::format("workspace: {:.1f} MiB\n", static_cast<double>(m.workspace_bytes) / (1 << 20));
+  print_product_choices(std::cout, runtime.resources().context);
 }
 
 }  // namespace
@@ -162,7 +179,7 @@ int bench_step(Runtime& runtime, Arguments arguments) {
                              steps, config.train.batch_size, runtime.communicator().size(), runtime.threads());
     print_phases(measured);
     if (runtime.resources().context.device() == device::DeviceKind::cuda)
-      print_device(measured, runtime.device_text(), dataset.counted());
+      print_device(measured, runtime, dataset.counted());
     else
       print_share(measured, cores, config.train.precision, dataset.counted());
   }

@@ -19,6 +19,7 @@ int evaluate(Runtime& runtime, Arguments arguments);
 int predict(Runtime& runtime, Arguments arguments);
 int sample(Runtime& runtime, Arguments arguments);
 int bench(Runtime& runtime, Arguments arguments);
+int bench_device(Runtime& runtime, Arguments arguments);
 int bench_matmul(Runtime& runtime, Arguments arguments);
 int bench_exchange(Runtime& runtime, Arguments arguments);
 int bench_step(Runtime& runtime, Arguments arguments);

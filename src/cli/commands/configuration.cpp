@@ -22,7 +22,8 @@ with `conv:CHANNELS relu max_pool` or `conv:CHANNELS batch_norm relu max_pool` (
 padding, pooling 2x2), and go on, or begin, with any number of `padded_conv:CHANNELS` (convolution 3x3 with
 a border of zeros), each with or without `batch_norm`, `relu` and `max_pool` after it, in that order; all
 other layers are `dense:UNITS`, each with or without a `relu` after it. The gate ends in `dense:experts`,
-the expert in `dense:classes`. Convolutions compute in float32, whatever `train.precision` is.
+the expert in `dense:classes`. Convolutions compute in float32 where
+`train.precision` is bf16.
 
 `batch_norm` takes mean and variance over the global batch, in an expert over the samples of the batch that
 were sent to it: all of them if the gate is dense, under top-k routing those that chose the expert. A batch

@@ -261,7 +261,8 @@ void print_start_table(Runtime& runtime, const run::PreparedRun& prepared, const
                                                                     : "AVX2 or less"},
                              {"build", describe(build_info())}}});
   table.warnings = runtime.warnings();
-  std::ranges::move(run::start_warnings(config, dataset, placement), std::back_inserter(table.warnings));
+  std::ranges::move(run::start_warnings(config, dataset, placement, runtime.device_kind()),
+                    std::back_inserter(table.warnings));
   std::cout << console::start_table(table, console::detect_terminal(1).style) << std::flush;
 }
 

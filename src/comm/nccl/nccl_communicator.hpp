@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <atomic>
-#include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,23 +14,6 @@
 #include "comm/nccl/nccl_library.hpp"
 
 namespace switchyard::comm::nccl {
-
-// How long something has been waited for, without time in which this process did not run (a suspended job).
-class Patience {
- public:
-  Patience() { begin(); }
-  void begin() {
-    last_ = Clock::now();
-    seconds_ = 0;
-  }
-  // So far; to be asked again and again.
-  double waited_seconds();
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point last_;
-  double seconds_;
-};
 
 // What a rank has asked of NCCL, for messages.
 struct Request {
@@ -65,13 +48,11 @@ class NcclCommunicator {
     if (result != ncclSuccess && result != ncclInProgress) [[unlikely]]
       fail(result, call, fmt::format(details, std::forward<Args>(args)...));
   }
-  // Waits until NCCL has enqueued what the last call asked for: it may return before.
+  // Waits until NCCL has enqueued what the last call asked for: it may return before. The group's watchdog
+  // watches.
   void settle(std::string_view call, const Request& request) const;
   // Throws what NCCL has met since, as NcclError. Whether what was asked for has been enqueued.
   bool look(std::string_view call, const Request& request) const;
-  // Throws TimeoutError if `waited_seconds` are more than a rank waits for others.
-  void expect_in_time(double waited_seconds, const Request& request) const;
-
   // All that was enqueued has ended, on this rank: lets go of the handle in good order.
   void finish() noexcept;
   void give_up() noexcept;
@@ -79,12 +60,14 @@ class NcclCommunicator {
  private:
   explicit NcclCommunicator(Communicator& group) : group_(group) {}
 
-  void join(const ncclUniqueId& id);
+  void ask_for(const ncclUniqueId& id);
+  void wait_for_all() const;
+  void expect_in_time(double waited_seconds) const;
   [[noreturn]] void fail(ncclResult_t result, std::string_view call, std::string_view details) const;
 
   Communicator& group_;
   std::atomic<ncclComm_t> comm_ = nullptr;
-  double limit_share_ = 1;  // of what the watchdog grants a wait
+  mutable std::mutex looked_at_;  // a look goes on, and give_up() of another thread waits for its end
 };
 
 }  // namespace switchyard::comm::nccl

@@ -2,6 +2,8 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "base/timeline.hpp"
@@ -15,14 +17,15 @@ namespace {
 
 class NcclDataPlane final : public DataPlane {
  public:
-  explicit NcclDataPlane(std::unique_ptr<NcclCommunicator> comm)
-      : comm_(std::move(comm)), ready_(device::Event::cuda()), done_(device::Event::cuda()) {}
+  explicit NcclDataPlane(std::unique_ptr<NcclCommunicator> comm) : comm_(std::move(comm)) {
+    for (Enqueued& slot : enqueued_) slot = {device::Event::cuda(), device::Event::cuda(), {}};
+  }
   ~NcclDataPlane() override;
 
   GroupRank rank() const override { return comm_->group().rank(); }
   int size() const override { return comm_->group().size(); }
 
-  void look() override;
+  bool look() override;
   void give_up() noexcept override { comm_->give_up(); }
 
  private:
@@ -32,16 +35,23 @@ class NcclDataPlane final : public DataPlane {
                           Span<const index_t> rows, index_t row_bytes) override;
   void do_all_reduce_sum(device::Context& context, Span<std::int64_t> values) override;
 
+  // Has its place until so many more have come: then only the device knows of it.
+  struct Enqueued {
+    device::Event ready;  // what is sent
+    device::Event done;
+    Request request;
+  };
+  static constexpr index_t most_enqueued = 32;
+
   template <class Body>
   void enqueue(device::Context& context, Request request, const Body& body);
+  Enqueued& place_of(index_t number) { return enqueued_[as_size(number % most_enqueued)]; }
 
   std::unique_ptr<NcclCommunicator> comm_;
-  device::Event ready_;  // what is sent
-  device::Event done_;   // the last request
-  Request last_;
-  bool is_sound_ = true;        // no call has failed
-  bool is_waited_for_ = false;  // the last request, by look()
-  Patience patience_;
+  std::array<Enqueued, most_enqueued> enqueued_;
+  index_t last_ = 0;      // number of the last request; the first is 1
+  index_t over_ = 0;      // the last one that is known to have ended
+  bool is_sound_ = true;  // no call has failed
 };
 
 // Sends and receives that go on at the same time. Ranks make them in one order: by peer, a send first.
@@ -84,7 +94,7 @@ class Exchange {
 // In good order if the device has come past all messages. If not, somebody has failed.
 NcclDataPlane::~NcclDataPlane() {
   try {
-    if (is_sound_ && done_.is_over()) comm_->finish();
+    if (is_sound_ && place_of(last_).done.is_over()) comm_->finish();
   } catch (const Error&) {  // of the device, which has failed before: what is left is aborted
   }
 }
@@ -94,15 +104,16 @@ NcclDataPlane::~NcclDataPlane() {
 template <class Body>
 void NcclDataPlane::enqueue(device::Context& context, Request request, const Body& body) {
   const Timeline::Clock::time_point begin = Timeline::Clock::now();
-  request.number = last_.number + 1;
-  last_ = request;
-  is_waited_for_ = is_sound_ = false;
-  ready_.record(context.compute());
-  context.messages().wait_for(ready_);
+  is_sound_ = false;
+  request.number = ++last_;
+  Enqueued& slot = place_of(last_);
+  slot.request = request;
+  slot.ready.record(context.compute());
+  context.messages().wait_for(slot.ready);
   body(context.messages().stream());
   comm_->settle(name(request.operation), request);
-  done_.record(context.messages());
-  context.compute().wait_for(done_);
+  slot.done.record(context.messages());
+  context.compute().wait_for(slot.done);
   is_sound_ = true;
   Timeline* const timeline = comm_->group().timeline();
   if (timeline != nullptr && timeline->is_in_step()) {
@@ -111,14 +122,15 @@ void NcclDataPlane::enqueue(device::Context& context, Request request, const Bod
   }
 }
 
-void NcclDataPlane::look() {
-  if (last_.number == 0 || done_.is_over()) return;
-  if (!is_waited_for_) patience_.begin();
-  is_waited_for_ = true;
+bool NcclDataPlane::look() {
+  over_ = std::max(over_, last_ - most_enqueued);
+  while (over_ < last_ && place_of(over_ + 1).done.is_over()) ++over_;
+  if (over_ == last_) return false;
+  const Enqueued& next = place_of(over_ + 1);
   is_sound_ = false;
-  (void)comm_->look(name(last_.operation), last_);
-  comm_->expect_in_time(patience_.waited_seconds(), last_);
+  (void)comm_->look(name(next.request.operation), next.request);
   is_sound_ = true;
+  return next.ready.is_over();
 }
 
 index_t rows_of_others(RowLayout layout, GroupRank self) {

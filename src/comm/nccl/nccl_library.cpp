@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "comm/nccl/nccl.hpp"
+#include "device/cuda/check.hpp"
 
 namespace switchyard::comm::nccl {
 namespace {
@@ -68,7 +69,8 @@ Library find_library() {
     const ncclResult_t result = opened.get_version(&found.version);
     if (result == ncclSuccess) return {found.version, opened.library.path(), ""};
     found.why_none =
-        fmt::format("ncclGetVersion of {} failed ({})", opened.library.path(), opened.error_string(result));
+        fmt::format("ncclGetVersion failed ({}: {}); install NCCL 2.18 or newer, or set comm.data_plane = mpi",
+                    opened.library.path(), opened.error_string(result));
   } catch (const NcclError& error) {
     found.why_none = error.what();
   }
@@ -84,12 +86,8 @@ std::string version_text(int version) {
 std::string current_gpu() {
   int device = 0;
   std::array<char, 32> place{};
-  cudaError_t status = cudaGetDevice(&device);
-  if (status == cudaSuccess) status = cudaDeviceGetPCIBusId(place.data(), place.size(), device);
-  if (status != cudaSuccess) {
-    throw CudaError(fmt::format("cannot find the place of GPU {} ({}); `switchyard doctor` shows the devices",
-                                device, cudaGetErrorString(status)));
-  }
+  device::cuda::check(cudaGetDevice(&device), "cudaGetDevice");
+  device::cuda::check(cudaDeviceGetPCIBusId(place.data(), place.size(), device), "cudaDeviceGetPCIBusId");
   return place.data();
 }
 

@@ -26,9 +26,11 @@ MadeDataPlane on_processors(PlaneKind asked, Communicator& communicator) {
 }
 
 // What all ranks know of all afterwards, for the one choice that they make.
-std::vector<RankGpu> gather_gpus(Communicator& communicator, const nccl::Library& library) {
+std::vector<RankGpu> gather_gpus(PlaneKind asked, Communicator& communicator, const nccl::Library& library) {
   RankGpu mine;
   agree(communicator, [&] {
+    if (asked == PlaneKind::nccl && library.version == 0)
+      throw NcclError(fmt::format("comm.data_plane = nccl cannot be had: {}", library.why_none));
     mine =
         make_rank_gpu(host_name(), nccl::current_gpu(), library.version, std::getenv("NCCL_HOSTID") != nullptr);
   });
@@ -55,7 +57,7 @@ MadeDataPlane make_data_plane(PlaneKind asked, Communicator& communicator, const
   // Not opened where nobody wants it.
   const bool may_be_nccl = asked != PlaneKind::mpi;
   const nccl::Library library = may_be_nccl ? nccl::find_library() : nccl::Library{};
-  const std::vector<RankGpu> gpus = gather_gpus(communicator, library);
+  const std::vector<RankGpu> gpus = gather_gpus(asked, communicator, library);
   const PlaneChoice choice = choose_data_plane(asked, gpus);
   if (choice.kind == PlaneKind::nccl) return over_nccl(choice, library, gpus, communicator);
   return {std::make_unique<StagedDataPlane>(communicator, context), PlaneKind::mpi,

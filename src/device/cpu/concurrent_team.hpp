@@ -22,6 +22,9 @@ struct TeamShared {
 
 class ConcurrentTeam {
  public:
+  template <class T, int n>
+  using Kept = KeptByOne<T, n>;
+
   ConcurrentTeam(TeamShared& shared, int rank, int size, std::byte* scratch)
       : shared_(&shared), rank_(rank), size_(size), scratch_(scratch) {}
 

@@ -2,6 +2,10 @@
 
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
+#include <nvtx3/nvToolsExt.h>
+
+#include <mutex>
+#include <unordered_map>
 
 #include "base/error.hpp"
 #include "device/cuda/check.hpp"
@@ -16,7 +20,8 @@ CudaDevices cuda_devices() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) {
     (void)cudaGetLastError();
-    found.why_none = found.driver_version == 0 ? "this machine has no CUDA driver" : cudaGetErrorString(status);
+    const std::string met = cuda::describe(status, "cudaGetDeviceCount");
+    found.why_none = found.driver_version == 0 ? "this machine has no CUDA driver: " + met : met;
   } else if (count == 0) {
     found.why_none = "the driver shows no device";
   }
@@ -25,31 +30,87 @@ CudaDevices cuda_devices() {
     cuda::check(cudaGetDeviceProperties(&properties, ordinal), "cudaGetDeviceProperties");
     found.devices.push_back({.name = properties.name,
                              .compute_capability = 10 * properties.major + properties.minor,
+                             .multiprocessors = properties.multiProcessorCount,
                              .memory_bytes = properties.totalGlobalMem});
   }
   return found;
 }
 
 namespace cuda {
+namespace {
+
+// What this process holds, for the sentence of the allocation that does not fit.
+class Holdings {
+ public:
+  void add(void* data, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    bytes_of_.emplace(data, bytes);
+    total_ += bytes;
+  }
+  void remove(void* data) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = bytes_of_.find(data);
+    if (found == bytes_of_.end()) return;
+    total_ -= found->second;
+    bytes_of_.erase(found);
+  }
+  std::size_t total() const {
+    const std::lock_guard lock(mutex_);
+    return total_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<void*, std::size_t> bytes_of_;
+  std::size_t total_ = 0;
+};
+
+Holdings& on_device() {
+  static Holdings& all = *new Holdings;  // outlives every owner of memory
+  return all;
+}
+Holdings& pinned() {
+  static Holdings& all = *new Holdings;
+  return all;
+}
+
+std::string mebibytes(std::size_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+[[noreturn]] void throw_out_of_memory(std::size_t bytes) {
+  (void)cudaGetLastError();
+  const std::size_t held = on_device().total();
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  const bool is_known = cudaMemGetInfo(&free_bytes, &total_bytes) == cudaSuccess;
+  (void)cudaGetLastError();
+  const std::string room =
+      is_known ? fmt::format("{} of its {} are free", mebibytes(free_bytes), mebibytes(total_bytes))
+               : "how much is free it does not say";
+  throw OutOfMemory(fmt::format(
+      "cannot allocate {} bytes on the GPU (this rank holds {} there and needs {}; {}); use a smaller "
+      "train.batch_size, more train.parts, more GPUs with a rank each or a smaller model, and keep "
+      "other programs off the GPU; `switchyard plan` shows what a rank holds",
+      bytes, mebibytes(held), mebibytes(held + bytes), room));
+}
+
+}  // namespace
 
 void* allocate(std::size_t bytes) {
   void* data = nullptr;
   const cudaError_t status = cudaMalloc(&data, bytes);
-  if (status == cudaErrorMemoryAllocation) {
-    (void)cudaGetLastError();
-    std::size_t free_bytes = 0;
-    std::size_t total_bytes = 0;
-    check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
-    throw OutOfMemory(
-        fmt::format("cannot allocate {} bytes on the GPU ({} of its {} bytes are free); use more ranks, a "
-                    "smaller batch or a smaller model",
-                    bytes, free_bytes, total_bytes));
-  }
+  if (status == cudaErrorMemoryAllocation) throw_out_of_memory(bytes);
   check(status, "cudaMalloc");
+  on_device().add(data, bytes);
   return data;
 }
 
-void release(void* data) noexcept { log_failure(cudaFree(data), "cudaFree"); }
+void release(void* data) noexcept {
+  if (!may_release()) return;
+  on_device().remove(data);
+  log_failure(cudaFree(data), "cudaFree");
+}
 
 void* allocate_pinned(std::size_t bytes) {
   void* data = nullptr;
@@ -57,15 +118,21 @@ void* allocate_pinned(std::size_t bytes) {
   if (status == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();
     throw OutOfMemory(
-        fmt::format("cannot allocate {} bytes of pinned memory (the system refused); raise the limit on locked "
-                    "memory (ulimit -l), or use fewer ranks per host or a smaller batch",
-                    bytes));
+        fmt::format("cannot allocate {} bytes of pinned memory (the system refused; this rank holds {} of it); "
+                    "raise the limit on locked memory (ulimit -l), or use fewer ranks per host, a smaller "
+                    "train.batch_size or more train.parts",
+                    bytes, mebibytes(pinned().total())));
   }
   check(status, "cudaMallocHost");
+  pinned().add(data, bytes);
   return data;
 }
 
-void release_pinned(void* data) noexcept { log_failure(cudaFreeHost(data), "cudaFreeHost"); }
+void release_pinned(void* data) noexcept {
+  if (!may_release()) return;
+  pinned().remove(data);
+  log_failure(cudaFreeHost(data), "cudaFreeHost");
+}
 
 namespace {
 
@@ -105,7 +172,7 @@ void zero_async(void* data, std::size_t bytes, void* stream) {
   check(cudaMemsetAsync(data, 0, bytes, static_cast<cudaStream_t>(stream)), "cudaMemsetAsync");
 }
 
-void select_device(int ordinal) {
+CudaDevice select_device(int ordinal) {
   const CudaDevices found = cuda_devices();
   if (ordinal < 0 || ordinal >= found.count()) {
     throw CudaError(
@@ -114,15 +181,20 @@ void select_device(int ordinal) {
                     ordinal, found.count(), found.why_none.empty() ? "" : ": ", found.why_none));
   }
   check(cudaSetDevice(ordinal), "cudaSetDevice");
+  forget_failures();
+  return found.devices[ordinal];
 }
 
 void* open_stream() {
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  note_stream(stream);
   return stream;
 }
 
 void close_stream(void* stream) noexcept {
+  if (!may_release()) return;
+  forget_stream(static_cast<cudaStream_t>(stream));
   log_failure(cudaStreamDestroy(static_cast<cudaStream_t>(stream)), "cudaStreamDestroy");
 }
 
@@ -133,7 +205,7 @@ void* open_event() {
 }
 
 void close_event(void* event) noexcept {
-  log_failure(cudaEventDestroy(static_cast<cudaEvent_t>(event)), "cudaEventDestroy");
+  if (may_release()) log_failure(cudaEventDestroy(static_cast<cudaEvent_t>(event)), "cudaEventDestroy");
 }
 
 void record(void* event, void* stream) {
@@ -153,6 +225,13 @@ bool is_over(void* event) {
   }
   check(status, "cudaEventQuery");
   return true;
+}
+
+void mark_range(const char* name) {
+  static thread_local bool is_open = false;
+  if (is_open) nvtxRangePop();
+  nvtxRangePushA(name);
+  is_open = true;
 }
 
 }  // namespace cuda

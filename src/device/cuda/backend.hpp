@@ -12,6 +12,7 @@ namespace switchyard::device {
 struct CudaDevice {
   std::string name;
   int compute_capability = 0;  // 90 is 9.0
+  int multiprocessors = 0;
   std::size_t memory_bytes = 0;
 };
 
@@ -46,9 +47,9 @@ void copy_now(void* to, const void* from, std::size_t bytes, CopyDirection direc
 void copy_async(void* to, const void* from, std::size_t bytes, CopyDirection direction, void* stream);
 void zero_async(void* data, std::size_t bytes, void* stream);
 
-// Makes `ordinal` the calling thread's current device. CudaError, with the number of devices, if there is none
-// of that ordinal.
-void select_device(int ordinal);
+// Makes `ordinal` the calling thread's current device, and says what it is. CudaError, with the number of
+// devices, if there is none of that ordinal.
+CudaDevice select_device(int ordinal);
 
 // Of the current device.
 void* open_stream();
@@ -59,6 +60,10 @@ void record(void* event, void* stream);
 void wait_for(void* stream, void* event);
 // CudaError if any of the work before it failed.
 bool is_over(void* event);
+
+// For a profiler: what the calling thread enqueues from here on is part of `name`, and no longer of the one
+// before.
+void mark_range(const char* name);
 
 }  // namespace cuda
 }  // namespace switchyard::device

@@ -12,6 +12,7 @@
 namespace switchyard::device::cuda {
 
 inline constexpr unsigned all_lanes = 0xffffffffU;
+inline constexpr int block_threads = 256;
 
 // Called by all 32 threads of a warp; the result is the same on each.
 template <class F>
@@ -34,6 +35,9 @@ __device__ float warp_max(index_t n, const F& f) {
 // One warp owns the row; other warps of the block have rows of their own.
 class WarpTeam {
  public:
+  template <class T, int n>
+  using Kept = KeptBySome<T, n, lane_count>;
+
   __device__ explicit WarpTeam(std::byte* scratch) : scratch_(scratch) {}
 
   template <class F>
@@ -72,6 +76,9 @@ class WarpTeam {
 // `result`.
 class BlockTeam {
  public:
+  template <class T, int n>
+  using Kept = KeptBySome<T, n, block_threads>;
+
   static constexpr int result_bytes = 16;  // room for a double, and scratch behind it stays aligned
 
   // `shared`: result_bytes, then the functor's scratch.

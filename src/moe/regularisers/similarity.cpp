@@ -4,7 +4,7 @@
 
 #include "base/contract.hpp"
 #include "device/copy.hpp"
-#include "device/thread_pool.hpp"
+#include "device/tile_runs.hpp"
 #include "moe/regulariser.hpp"
 #include "ops/moe/pairwise.hpp"
 #include "ops/product.hpp"
@@ -33,6 +33,7 @@ struct Pairs {
   ops::PairwiseRows all;              // [B, D]
   tensor::ConstMatrix probabilities;  // [B, E]
   index_t first_row;                  // of this rank's samples
+  index_t column_block;
 
   void add(device::Context& context, IndexRange block, Span<float> memory, const SimilarityTerms& terms) const;
 };
@@ -46,8 +47,8 @@ void Pairs::add(device::Context& context, IndexRange block, Span<float> memory,
   const ops::PairwiseRows rows = part(first_row + block.begin, block.size());
   const auto sums = [&](Span<double> of_all) { return of_all.subspan(block.begin, block.size()); };
   const index_t experts = probabilities.cols;
-  for (index_t first = 0; first < all.values.rows; first += SimilarityPairs::column_block) {
-    const index_t count = std::min(SimilarityPairs::column_block, all.values.rows - first);
+  for (index_t first = 0; first < all.values.rows; first += column_block) {
+    const index_t count = std::min(column_block, all.values.rows - first);
     const tensor::Matrix distances(memory.data(), block.size(), count);
     ops::pairwise_distances(context, rows, part(first, count), first_row + block.begin - first,
                             {distances, sums(terms.distances)});
@@ -114,6 +115,20 @@ ops::SimilarityWeights similarity_weights(const Options& options) {
   return {options.similarity, options.similarity_same, options.similarity_different};
 }
 
+void SimilarityPairs::cut(const nn::BatchTiles& tiles, bool on_gpu) {
+  blocks_.clear();
+  most_rows_ = 0;
+  const index_t most = on_gpu ? gpu_block : row_block;
+  const auto add = [&](IndexRange rows) {
+    for (index_t first = rows.begin; first < rows.end; first += most) {
+      blocks_.push_back({first, std::min(first + most, rows.end)});
+      most_rows_ = std::max(most_rows_, blocks_.back().size());
+    }
+  };
+  if (on_gpu) return add({0, tiles.local_rows()});
+  for (index_t tile = 0; tile < tiles.local_count(); ++tile) add(tiles.rows(tile));
+}
+
 SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::BatchTiles& tiles,
                                          tensor::RowSource features, tensor::ConstMatrix scores) {
   device::Workspace& workspace = context.workspace();
@@ -125,35 +140,25 @@ SimilarityTerms SimilarityPairs::measure(device::Context& context, const nn::Bat
   const tensor::ConstMatrix all = gather(context, tiles, side_by_side(context, features));
   const Span<float> norms = workspace.allocate<float>(all.rows);
   ops::squared_norms(context, all, norms);
-  const Pairs pairs{{all, norms}, gather(context, tiles, mine), tiles.first_row()};
+  const bool on_gpu = context.device() == device::DeviceKind::cuda;
+  const Pairs pairs{
+      {all, norms}, gather(context, tiles, mine), tiles.first_row(), on_gpu ? gpu_block : column_block};
 
   const SimilarityTerms terms{tensor::allocate_matrix(workspace, rows, scores.cols),
                               workspace.allocate<double>(rows), workspace.allocate<double>(rows)};
   device::zero_on_device<double>(context, terms.distances);
-  blocks_.clear();
-  for (index_t tile = 0; tile < tiles.local_count(); ++tile) {
-    const IndexRange shard = tiles.rows(tile);
-    for (index_t first = shard.begin; first < shard.end; first += row_block) {
-      blocks_.push_back({first, std::min(first + row_block, shard.end)});
-    }
-  }
-  // A run of blocks shares the memory of one. A GPU has one run: nothing is launched from tasks.
+  cut(tiles, on_gpu);
+  // A run of blocks shares the memory of one.
   const auto blocks = std::ssize(blocks_);
-  const bool on_gpu = context.device() == device::DeviceKind::cuda;
-  const index_t runs = std::min<index_t>(blocks, on_gpu ? 1 : context.pool().size());
-  constexpr index_t block_size = row_block * column_block;
+  const index_t runs = std::min(blocks, device::tasks_at_once(context));
+  const index_t block_size = most_rows_ * std::min(pairs.column_block, all.rows);
   const Span<float> memory = workspace.allocate<float>(runs * block_size);
-  const auto add_run = [&](index_t run) {
+  device::for_each_task(context, runs, [&](index_t run) {
     const IndexRange mine_of_run = partition(blocks, runs, run);
     for (index_t b = mine_of_run.begin; b < mine_of_run.end; ++b) {
       pairs.add(context, blocks_[b], memory.subspan(run * block_size, block_size), terms);
     }
-  };
-  if (on_gpu) {
-    for (index_t run = 0; run < runs; ++run) add_run(run);
-  } else {
-    context.pool().parallel_for(runs, add_run);
-  }
+  });
   return terms;
 }
 

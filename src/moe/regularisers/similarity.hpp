@@ -29,14 +29,17 @@ struct SimilarityTerms {
 };
 
 // Distances come block by block from a matrix product (ops/moe/pairwise.hpp), so that never more than row_block
-// x column_block of them are in memory per thread (a GPU is given one block after the other). Every rank needs
-// all rows: per step each receives the others' part of B (D + E) floats, and all ranks together compute 2 B^2
-// (D + E) floating-point operations. Blocks of rows end with a shard, blocks of columns are counted in the
-// global batch, so that bits do not depend on the layout.
+// x column_block of them are in memory per thread, or those of a block of a GPU, which is given one after the
+// other and where a row has the same bits whatever rows are beside it. Every rank needs all rows: per step each
+// receives the others' part of B (D + E) floats, and all ranks together compute 2 B^2 (D + E) floating-point
+// operations. Blocks of rows end with a shard, blocks of columns are counted in the global batch, so that bits
+// do not depend on the layout.
 class SimilarityPairs {
  public:
   static constexpr index_t row_block = 128;
   static constexpr index_t column_block = 512;
+  // 256 MiB: a batch of up to so many samples is a launch of each kind.
+  static constexpr index_t gpu_block = 8192;
 
   // features: [N, D] of this rank, what distances are taken of; scores: [N, E] of the gate. Collective over the
   // batch's ranks.
@@ -44,7 +47,10 @@ class SimilarityPairs {
                           tensor::ConstMatrix scores);
 
  private:
+  void cut(const nn::BatchTiles& tiles, bool on_gpu);
+
   Vector<IndexRange> blocks_;  // of this rank's rows
+  index_t most_rows_ = 0;      // of a block
 };
 
 }  // namespace switchyard::moe

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <exception>
+
 #include "base/error.hpp"
+#include "base/log.hpp"
+#include "device/cuda/check.hpp"
 
 namespace switchyard::ops::cuda {
 namespace {
@@ -64,13 +68,22 @@ const CublasLibrary& cublas() {
                   soname, library.why_none));
 }
 
-void check_cublas(cublasStatus_t status, std::string_view action, std::string_view subject) {
+void check_cublas(cublasStatus_t status, std::string_view call, std::string_view subject) {
   if (status == CUBLAS_STATUS_SUCCESS) [[likely]]
     return;
-  throw BlasError(
-      fmt::format("cublasLt could not {} {} (status {}, {}); `switchyard doctor` shows the library that was "
-                  "taken, and CUBLASLT_LOG_LEVEL=2 makes it say more",
-                  action, subject, static_cast<int>(status), cublas().get_status_string(status)));
+  throw BlasError(fmt::format(
+      "{} failed for {} (status {}, {}{}); `switchyard doctor` shows the library that was taken, and "
+      "CUBLASLT_LOG_LEVEL=2 makes it say more",
+      call, subject, static_cast<int>(status), cublas().get_status_string(status), device::cuda::also_met()));
+}
+
+void log_cublas_failure(cublasStatus_t status, std::string_view call) noexcept {
+  if (status == CUBLAS_STATUS_SUCCESS || std::uncaught_exceptions() > 0) return;
+  try {
+    log::error("{} failed (status {}, {})", call, static_cast<int>(status),
+               find_cublas().get_status_string(status));
+  } catch (const std::exception&) {  // no memory for the line: nothing to add to that
+  }
 }
 
 }  // namespace switchyard::ops::cuda

@@ -43,7 +43,9 @@ const CublasLibrary& find_cublas();
 // The same; BlasError with what was tried if there is none.
 const CublasLibrary& cublas();
 
-// BlasError unless the status is success: "cublasLt could not ACTION SUBJECT (why); what to try".
-void check_cublas(cublasStatus_t status, std::string_view action, std::string_view subject);
+// BlasError unless the status is success: "CALL failed for SUBJECT (why); what to try".
+void check_cublas(cublasStatus_t status, std::string_view call, std::string_view subject);
+// For destructors: logs instead, and nothing while an exception unwinds, which has said what failed.
+void log_cublas_failure(cublasStatus_t status, std::string_view call) noexcept;
 
 }  // namespace switchyard::ops::cuda

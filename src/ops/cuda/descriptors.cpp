@@ -38,34 +38,40 @@ std::string subject_of(const Product& product) {
 
 template <class Value>
 void set_in_desc(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t what, Value value) {
-  check_cublas(cublas().desc_set(desc, what, &value, sizeof value), "describe", "a product");
+  check_cublas(cublas().desc_set(desc, what, &value, sizeof value), "cublasLtMatmulDescSetAttribute",
+               "a product");
 }
 
 template <class Value>
 void set_in_layout(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t what, Value value) {
-  check_cublas(cublas().layout_set(layout, what, &value, sizeof value), "describe", "a matrix of a product");
+  check_cublas(cublas().layout_set(layout, what, &value, sizeof value), "cublasLtMatrixLayoutSetAttribute",
+               "a matrix of a product");
 }
 
 cublasLtMatrixLayout_t make_layout(cudaDataType_t type) {
   cublasLtMatrixLayout_t layout = nullptr;
-  check_cublas(cublas().layout_create(&layout, type, 1, 1, 1), "describe", "a matrix of a product");
+  check_cublas(cublas().layout_create(&layout, type, 1, 1, 1), "cublasLtMatrixLayoutCreate",
+               "a matrix of a product");
   return layout;
 }
 
 struct PreferenceTraits {
   using Handle = cublasLtMatmulPreference_t;
   static Handle none() noexcept { return nullptr; }
-  static void close(Handle preference) noexcept { find_cublas().preference_destroy(preference); }
+  static void close(Handle preference) noexcept {
+    log_cublas_failure(find_cublas().preference_destroy(preference), "cublasLtMatmulPreferenceDestroy");
+  }
 };
 using Preference = UniqueHandle<PreferenceTraits>;
 
 // A workspace would be shared by queues, and a sum that is cut would be added up in it: neither.
 Preference make_preference(const ProductKey& key) {
   cublasLtMatmulPreference_t handle = nullptr;
-  check_cublas(cublas().preference_create(&handle), "prepare", "a product");
+  check_cublas(cublas().preference_create(&handle), "cublasLtMatmulPreferenceCreate", "a product");
   Preference preference(handle);
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, auto value) {
-    check_cublas(cublas().preference_set(preference.get(), what, &value, sizeof value), "prepare", "a product");
+    check_cublas(cublas().preference_set(preference.get(), what, &value, sizeof value),
+                 "cublasLtMatmulPreferenceSetAttribute", "a product");
   };
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{0});
   prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_NONE});
@@ -76,13 +82,13 @@ Preference make_preference(const ProductKey& key) {
   return preference;
 }
 
-// -1 if the library does not say.
 template <class Value>
 std::int64_t config_of(const Algorithm& algorithm, cublasLtMatmulAlgoConfigAttributes_t what) {
   Value value{};
   std::size_t written = 0;
-  const cublasStatus_t status = cublas().algo_config(&algorithm.bytes, what, &value, sizeof value, &written);
-  return status == CUBLAS_STATUS_SUCCESS ? static_cast<std::int64_t>(value) : -1;
+  check_cublas(cublas().algo_config(&algorithm.bytes, what, &value, sizeof value, &written),
+               "cublasLtMatmulAlgoConfigGetAttribute", "an algorithm");
+  return static_cast<std::int64_t>(value);
 }
 
 bool sums_at_once(const Algorithm& algorithm) {
@@ -93,7 +99,7 @@ bool sums_at_once(const Algorithm& algorithm) {
 
 CublasHandle open_cublas_handle() {
   cublasLtHandle_t handle = nullptr;
-  check_cublas(cublas().create(&handle), "open", "this GPU");
+  check_cublas(cublas().create(&handle), "cublasLtCreate", "this GPU");
   return CublasHandle(handle);
 }
 
@@ -107,7 +113,8 @@ std::string describe(const Algorithm& algorithm) {
 Descriptors::Descriptors(const ProductKey& key) : key_(key) {
   const Types types = types_of(key.arithmetic);
   cublasLtMatmulDesc_t operation = nullptr;
-  check_cublas(cublas().desc_create(&operation, types.compute, types.scale), "describe", "a product");
+  check_cublas(cublas().desc_create(&operation, types.compute, types.scale), "cublasLtMatmulDescCreate",
+               "a product");
   operation_ = UniqueHandle<DescTraits>(operation);
   const auto transpose = [](Transpose t) {
     return static_cast<std::int32_t>(t == Transpose::no ? CUBLAS_OP_N : CUBLAS_OP_T);
@@ -155,7 +162,7 @@ std::vector<Algorithm> Descriptors::candidates(cublasLtHandle_t handle, const Pr
       handle, operation_.get(), first_.layout.get(), second_.layout.get(), result_.layout.get(),
       result_.layout.get(), preference.get(), most_candidates, found.data(), &count);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
-  check_cublas(status, "choose an algorithm for", subject_of(product));
+  check_cublas(status, "cublasLtMatmulAlgoGetHeuristic", subject_of(product));
   std::vector<Algorithm> algorithms;
   for (int i = 0; i < count; ++i) {
     const cublasLtMatmulHeuristicResult_t& result = found[as_size(i)];
@@ -173,7 +180,7 @@ bool Descriptors::accepts(cublasLtHandle_t handle, const Product& product, const
       cublas().algo_check(handle, operation_.get(), first_.layout.get(), second_.layout.get(),
                           result_.layout.get(), result_.layout.get(), &algorithm.bytes, &result);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) return false;
-  check_cublas(status, "look at an algorithm for", subject_of(product));
+  check_cublas(status, "cublasLtMatmulAlgoCheck", subject_of(product));
   return result.workspaceSize == 0;
 }
 
@@ -192,7 +199,7 @@ void Descriptors::run(cublasLtHandle_t handle, const Product& product, const Alg
       factor(product.shape.accumulate), product.c, result_.layout.get(), product.c, result_.layout.get(),
       &algorithm.bytes, nullptr, 0, static_cast<cudaStream_t>(stream));
   if (status != CUBLAS_STATUS_SUCCESS) [[unlikely]]
-    check_cublas(status, "run", subject_of(product));
+    check_cublas(status, "cublasLtMatmul", subject_of(product));
 }
 
 }  // namespace switchyard::ops::cuda

@@ -15,17 +15,23 @@ namespace switchyard::ops::cuda {
 struct HandleTraits {
   using Handle = cublasLtHandle_t;
   static Handle none() noexcept { return nullptr; }
-  static void close(Handle handle) noexcept { find_cublas().destroy(handle); }
+  static void close(Handle handle) noexcept {
+    log_cublas_failure(find_cublas().destroy(handle), "cublasLtDestroy");
+  }
 };
 struct DescTraits {
   using Handle = cublasLtMatmulDesc_t;
   static Handle none() noexcept { return nullptr; }
-  static void close(Handle desc) noexcept { find_cublas().desc_destroy(desc); }
+  static void close(Handle desc) noexcept {
+    log_cublas_failure(find_cublas().desc_destroy(desc), "cublasLtMatmulDescDestroy");
+  }
 };
 struct LayoutTraits {
   using Handle = cublasLtMatrixLayout_t;
   static Handle none() noexcept { return nullptr; }
-  static void close(Handle layout) noexcept { find_cublas().layout_destroy(layout); }
+  static void close(Handle layout) noexcept {
+    log_cublas_failure(find_cublas().layout_destroy(layout), "cublasLtMatrixLayoutDestroy");
+  }
 };
 using CublasHandle = UniqueHandle<HandleTraits>;
 

@@ -9,8 +9,8 @@ namespace {
 
 [[noreturn]] void not_built() {
   throw NotBuilt(
-      "cannot multiply matrices on a GPU (this build has no CUDA); set run.device = cpu, or configure with the "
-      "preset `cuda`");
+      "cannot multiply matrices on a GPU (this build has no CUDA); set run.device = cpu, or configure with "
+      "SWITCHYARD_CUDA=ON");
 }
 
 }  // namespace
@@ -24,6 +24,13 @@ template <class Number>
 void multiply_sets(device::Context&, const SetProduct<Number>&, Span<const SetRows>, RowSets) {
   not_built();
 }
+
+template <class Number>
+void set_gradients(device::Context&, const SetGradients<Number>&, Span<const SetRows>) {
+  not_built();
+}
+template void set_gradients(device::Context&, const SetGradients<float>&, Span<const SetRows>);
+template void set_gradients(device::Context&, const SetGradients<bfloat16>&, Span<const SetRows>);
 
 #define SY_GPU_PRODUCTS_OF(Number)                                                                   \
   template void multiply(device::Context&, const MatmulShape&, const Number*, const Number*, float*, \
@@ -39,8 +46,9 @@ SY_GPU_PRODUCTS_OF(std::int8_t)
 // Without a context of a GPU nothing was decided for one.
 GpuProductLibrary gpu_product_library() { return {"", "", "this build has no CUDA"}; }
 std::vector<ProductChoice> product_choices(const device::Context&) { return {}; }
-std::vector<std::byte> product_choice_bytes(const device::Context&) { return {}; }
-void adopt_product_choices(const device::Context&, Span<const std::byte>) {}
+ProductIdentity product_identity(const device::Context&) {
+  return {product_library(), product_instruction_set()};
+}
 void set_float_products(const device::Context&, FloatProducts) {}
 
 }  // namespace switchyard::ops

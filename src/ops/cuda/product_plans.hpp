@@ -1,13 +1,10 @@
 // What was decided for each product on a GPU, and kept.
 #pragma once
 
-#include <cstddef>
 #include <deque>
 #include <map>
 #include <string>
-#include <vector>
 
-#include "base/span.hpp"
 #include "device/context.hpp"
 #include "ops/cuda/descriptors.hpp"
 #include "ops/gpu_products.hpp"
@@ -36,11 +33,6 @@ class ProductPlans {
   ProductPlan& plan(device::Context& context, const ProductKey& key);
   cublasLtHandle_t handle() const { return handle_.get(); }
   const std::deque<ProductPlan>& all() const { return plans_; }
-
-  // For another process with a GPU of this model and this version of the library.
-  std::vector<std::byte> choices() const;
-  // What is decided here already gives way. BlasError if they are of another version.
-  void adopt(Span<const std::byte> choices);
 
   Arithmetic of_floats = Arithmetic::float32;
 

@@ -12,5 +12,7 @@ void multiply(device::Context&, const MatmulShape& shape, const Number* a, const
 template <class Number>
 void multiply_sets(device::Context&, const SetProduct<Number>& product, Span<const SetRows> sets,
                    RowSets of_rows);
+template <class Number>
+void set_gradients(device::Context&, const SetGradients<Number>& of, Span<const SetRows> of_sets);
 
 }  // namespace switchyard::ops::cuda

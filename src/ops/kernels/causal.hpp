@@ -41,13 +41,21 @@ struct Rotate {
   }
 };
 
-// Of row i: columns first(i) to last(i).
+// What rows of heads see.
 struct SeenColumns {
   const std::int32_t* begin;  // null: 0 for every row
   Places places;
+  index_t rows, heads, first_head;
 
-  SY_HD index_t first(index_t row) const { return begin == nullptr ? 0 : begin[row]; }
-  SY_HD index_t last(index_t row) const { return places.of(row); }
+  struct Range {
+    index_t first, last;
+  };
+  SY_HD Range of(index_t row) const {
+    const index_t head = row < rows ? 0 : row / rows, of_head = row - head * rows;
+    if (begin == nullptr) return {0, places.of(of_head)};
+    const index_t sequence = heads == 1 ? first_head + head : (first_head + head) / heads;
+    return {begin[sequence * rows + of_head], places.of(of_head)};
+  }
 };
 
 // 0 for the columns of a row that it does not see.
@@ -64,8 +72,7 @@ struct CausalSoftmax {
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const index_t first = mask.first(row);
-    const index_t last = mask.last(row);
+    const auto [first, last] = mask.of(row);
     float* const s = scores.row(row) + first;
     const index_t seen = last + 1 - first;
     const float factor = scale;
@@ -85,9 +92,8 @@ struct CausalSoftmaxBackward {
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const index_t first = mask.first(row);
+    const auto [first, last] = mask.of(row);
     const float* const share = p.row(row) + first;
-    const index_t last = mask.last(row);
     float* const out = d.row(row) + first;
     const index_t seen = last + 1 - first;
     const float factor = scale;

@@ -3,6 +3,7 @@
 
 #include "base/host_device.hpp"
 #include "device/context.hpp"
+#include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
@@ -36,5 +37,27 @@ SY_HD void sum_block_of_columns(const Team& team, index_t rows, index_t cols, in
   add_block_of_columns(team, rows, cols, block, index, term,
                        [=](index_t c, double sum) { sums[c] = static_cast<float>(sum); });
 }
+
+// The blocks of columns of the rows of tiles: those of a tile are `count` neighbouring rows of a launch.
+struct TileColumns {
+  TileView tiles;
+  index_t cols;
+  index_t block;  // columns
+  index_t count;  // blocks of a tile
+
+  TileColumns(device::DeviceKind device, TileView tiles_in, index_t cols_in)
+      : tiles(tiles_in), cols(cols_in), block(columns_of_block(device)), count((cols + block - 1) / block) {}
+
+  index_t rows() const { return tiles.count * count; }
+  index_t scratch_bytes() const { return block * size_of<double>; }
+  // The sums over a tile's rows to sums[tile * stride + c]. term: of rows of the batch.
+  template <class Team, class Term>
+  SY_HD void sum(const Team& team, index_t row, float* sums, index_t stride, const Term& term) const {
+    const index_t tile = row / count;
+    const index_t first = tiles[tile].first_row;
+    sum_block_of_columns(team, tiles[tile].rows, cols, block, row % count, sums + tile * stride,
+                         [=](index_t r) { return term(first + r); });
+  }
+};
 
 }  // namespace switchyard::ops::kernels

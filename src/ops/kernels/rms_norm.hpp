@@ -51,26 +51,23 @@ struct RmsNormBackward {
 
 // "Row" is a tile and a block of columns.
 struct RmsNormWeightGradient {
-  TileView tiles;
+  TileColumns columns;
   tensor::ConstMatrix x;
   const float* inverse_rms;
   tensor::ConstMatrix d_y;
   float* d_weight;
   index_t stride;
-  index_t block, blocks;  // columns; of a tile
 
-  index_t scratch_bytes() const { return block * size_of<double>; }
+  index_t scratch_bytes() const { return columns.scratch_bytes(); }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const index_t tile = row / blocks;
-    const index_t first = tiles[tile].first_row;
-    sum_block_of_columns(team, tiles[tile].rows, x.cols, block, row % blocks, d_weight + tile * stride,
-                         [&](index_t r) {
-                           const float* const in = x.row(first + r);
-                           const float* const d = d_y.row(first + r);
-                           const float inverse = inverse_rms[first + r];
-                           return [=](index_t c) { return static_cast<double>(d[c]) * (in[c] * inverse); };
-                         });
+    const RmsNormWeightGradient of = *this;
+    columns.sum(team, row, d_weight, stride, [=](index_t r) {
+      const float* const in = of.x.row(r);
+      const float* const d = of.d_y.row(r);
+      const float inverse = of.inverse_rms[r];
+      return [=](index_t c) { return static_cast<double>(d[c]) * (in[c] * inverse); };
+    });
   }
 };
 

@@ -210,21 +210,17 @@ struct ColumnSums {
 
 // "Row" is a tile and a block of columns.
 struct TileColumnSums {
-  TileView tiles;
+  TileColumns columns;
   tensor::ConstMatrix x;
   float* sums;
   index_t stride;
-  index_t block, blocks;  // columns; of a tile
 
-  index_t scratch_bytes() const { return block * size_of<double>; }
+  index_t scratch_bytes() const { return columns.scratch_bytes(); }
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const index_t tile = row / blocks;
-    const Tile& of = tiles[tile];
     const tensor::ConstMatrix rows = x;
-    const index_t first = of.first_row;
-    sum_block_of_columns(team, of.rows, x.cols, block, row % blocks, sums + tile * stride, [=](index_t r) {
-      const float* const in = rows.row(first + r);
+    columns.sum(team, row, sums, stride, [=](index_t r) {
+      const float* const in = rows.row(r);
       return [=](index_t c) { return in[c]; };
     });
   }

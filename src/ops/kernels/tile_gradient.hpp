@@ -2,63 +2,71 @@
 #pragma once
 
 #include "base/host_device.hpp"
-#include "ops/convert.hpp"
-#include "ops/kernels/math.hpp"
+#include "ops/kernels/block_product.hpp"
 #include "ops/tile_gradient.hpp"
 
 namespace switchyard::ops::kernels {
 
-SY_HD inline float number(float value) { return value; }
-SY_HD inline float number(bfloat16 value) { return to_float(value); }
+// "Row" is a range of rows of the batch and a square block of its gradient. Ranges has
+//   IndexRange of(i)   the rows of range i
+//   bool skips(i)      if there is nothing to do for it
+// and the gradient of range i begins `apart` floats behind that of range i - 1.
+template <class Number, class Ranges>
+struct RowGradients {
+  using Block = BlockProduct<float>;
+  static constexpr index_t side = Block::side;
 
-// "Row" is a tile and a square block of its gradient, of which a thread has 4 x 4 elements in registers.
-// Neighbours read the same numbers of a row, from the cache.
-template <class Number>
-struct TileGradient {
-  static constexpr index_t side = 64;
-  static constexpr index_t own = 4;  // of a side
-  static constexpr index_t items = (side / own) * (side / own);
-
-  TileView tiles;
+  Ranges ranges;
   TileFactors<Number> rows;
   float* gradient;
-  index_t stride;
-  index_t in_blocks, out_blocks;
+  index_t apart;
+  bool added;
+  index_t in_blocks = (rows.in + side - 1) / side;
+  index_t out_blocks = (rows.out + side - 1) / side;
 
-  // A block of threads, though it shares nothing.
-  index_t scratch_bytes() const { return items * own * own * size_of<float>; }
+  static constexpr index_t scratch_bytes() { return Block::scratch_bytes(); }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t row) const {
-    const TileGradient k = *this;
-    const index_t tile = row / (in_blocks * out_blocks);
-    const index_t block = row % (in_blocks * out_blocks);
-    team.for_each(items, [=](index_t item) {
-      const index_t i = block / k.out_blocks * side + item / (side / own) * own;
-      const index_t j = block % k.out_blocks * side + item % (side / own) * own;
-      k.add(tile, i, j);
-    });
+    const index_t range = row / (in_blocks * out_blocks), block = row % (in_blocks * out_blocks);
+    if (ranges.skips(range)) return;
+    const IndexRange of_range = ranges.of(range);
+    const index_t i = block / out_blocks * side, j = block % out_blocks * side;
+    float* const to = gradient + range * apart + i * rows.out + j;
+    const Operand<Number> x{rows.x + of_range.begin * rows.x_stride + i, 1, rows.x_stride};
+    const Operand<Number> y{rows.y + of_range.begin * rows.y_stride + j, 1, rows.y_stride};
+    Block::compute(team, x, rows.in - i, y, rows.out - j, of_range.size(),
+                   [&](index_t r, index_t q, Four<float> sums, index_t count) {
+                     float* const at = to + r * rows.out + q;
+                     for (int c = 0; c < 4; ++c) {
+                       if (added && c < count) sums.value[c] += at[c];
+                     }
+                     write_neighbours(at, sums, count);
+                   });
   }
+};
 
- private:
-  SY_HD void add(index_t tile, index_t i, index_t j) const {
-    const index_t i_count = rows.in - i < own ? rows.in - i : own;
-    const index_t j_count = rows.out - j < own ? rows.out - j : own;
-    if (i_count <= 0 || j_count <= 0) return;
-    float sum[own][own] = {};
-    const index_t end = index_t{tiles[tile].first_row} + tiles[tile].rows;
-    for (index_t r = tiles[tile].first_row; r < end; ++r) {
-      float x[own], y[own];
-      for (index_t a = 0; a < own; ++a) x[a] = a < i_count ? number(rows.x[r * rows.x_stride + i + a]) : 0.0F;
-      for (index_t b = 0; b < own; ++b) y[b] = b < j_count ? number(rows.y[r * rows.y_stride + j + b]) : 0.0F;
-      for (index_t a = 0; a < own; ++a) {
-        for (index_t b = 0; b < own; ++b) sum[a][b] = fused_multiply_add(x[a], y[b], sum[a][b]);
-      }
-    }
-    float* const to = gradient + tile * stride + i * rows.out + j;
-    for (index_t a = 0; a < i_count; ++a) {
-      for (index_t b = 0; b < j_count; ++b) to[a * rows.out + b] = sum[a][b];
-    }
+struct RowsOfTiles {
+  TileView tiles;
+
+  SY_HD bool skips(index_t /*tile*/) const { return false; }
+  SY_HD IndexRange of(index_t tile) const {
+    const index_t first = tiles[tile].first_row;
+    return {first, first + tiles[tile].rows};
+  }
+};
+
+// Of the sets with fewer rows than `too_many`; their padding is left out.
+struct RowsOfSets {
+  const Tile* tiles;
+  const SetTiles* sets;
+  index_t too_many;
+
+  SY_HD bool skips(index_t set) const { return sets[set].samples >= too_many; }
+  SY_HD IndexRange of(index_t set) const {
+    if (sets[set].samples == 0) return {0, 0};
+    const index_t first = tiles[sets[set].begin].first_row;
+    return {first, first + sets[set].samples};
   }
 };
 

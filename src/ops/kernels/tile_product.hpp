@@ -4,49 +4,25 @@
 #include <cstdint>
 
 #include "base/host_device.hpp"
-#include "ops/convert.hpp"
-#include "ops/kernels/math.hpp"
+#include "ops/kernels/block_product.hpp"
 #include "ops/kernels/pack.hpp"
 #include "ops/tiles.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops::kernels {
 
-// What the terms of a sum are added up in, and how: one rounding a term, or none.
-template <class Number>
-struct ProductSum {
-  using Type = float;
-};
-template <>
-struct ProductSum<std::int8_t> {
-  using Type = std::int32_t;
-};
-SY_HD inline float add_product(float a, float b, float sum) { return fused_multiply_add(a, b, sum); }
-SY_HD inline float add_product(bfloat16 a, bfloat16 b, float sum) {
-  return fused_multiply_add(to_float(a), to_float(b), sum);
-}
-SY_HD inline std::int32_t add_product(std::int8_t a, std::int8_t b, std::int32_t sum) { return sum + a * b; }
-
-// A NaN stays one.
-SY_HD inline float relu_of(float x) { return x <= 0.0F ? 0.0F : x; }
-
 // C[r, c] = sum over i < k, ascending, of A[r, i] B_s[i, c], s the set of row r; then what is asked for on top.
-// "Row" is a block of rows that share a set, by a block of columns. Each of 32 threads has 4 x 4 places, so
-// that a value that is read serves four sums; the places are 4 rows and 8 columns apart, so that neighbouring
-// threads read neighbours. What lies beyond the last row or column is computed of the last one, and not
-// written.
+// "Row" is a block of rows that share a set, by a block of columns.
 template <class Number>
 struct TileProduct {
-  static constexpr index_t block_rows = 16, block_columns = 32;
-  static constexpr index_t rows_apart = 4, columns_apart = 8;
-  static constexpr index_t threads = rows_apart * columns_apart;
-  static constexpr int places = 4;  // of a thread, along rows and along columns
-  static_assert(granule_rows % block_rows == 0);
+  using Sum = typename ProductSum<Number>::Type;
+  using Block = BlockProduct<Sum>;
+  static constexpr index_t side = Block::side;
+  static_assert(granule_rows % side == 0);
 
-  const Number* a;
-  index_t a_row, a_inner;  // distances in A of neighbouring rows, and of neighbouring terms
-  const Number* b;
-  index_t b_column, b_inner, b_set;
+  Operand<Number> a;  // from row 0 on
+  Operand<Number> b;  // of set 0
+  index_t b_set;
   float* c;
   index_t ldc;
   const float* bias;  // null: none
@@ -55,52 +31,36 @@ struct TileProduct {
   RowSets sets;
   bool accumulate, relu;
 
-  SY_HD index_t column_blocks() const { return (n + block_columns - 1) / block_columns; }
-  index_t blocks() const { return (end_row - first_row + block_rows - 1) / block_rows * column_blocks(); }
+  static constexpr index_t scratch_bytes() { return Block::scratch_bytes(); }
+  SY_HD index_t column_blocks() const { return (n + side - 1) / side; }
+  index_t blocks() const { return (end_row - first_row + side - 1) / side * column_blocks(); }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
     const GridPlace place(block, column_blocks());
-    const index_t row = first_row + place.row * block_rows;
-    const index_t column = place.column * block_columns;
+    const index_t row = first_row + place.row * side, column = place.column * side;
     const index_t set = sets.of(row);
-    team.for_each(threads, [=, this](index_t thread) {
-      compute(set, row + thread / columns_apart, column + thread % columns_apart);
-    });
+    const Operand<Number> of_a{a.first + row * a.place_apart, a.place_apart, a.term_apart};
+    const Operand<Number> of_b{b.first + set * b_set + column * b.place_apart, b.place_apart, b.term_apart};
+    Block::compute(team, of_a, end_row - row, of_b, n - column, k,
+                   [&](index_t r, index_t q, const Four<Sum>& sums, index_t count) {
+                     write(set, row + r, column + q, sums, count);
+                   });
   }
 
  private:
-  using Sum = typename ProductSum<Number>::Type;
-
-  SY_HD void compute(index_t set, index_t row, index_t column) const {
-    const Number* a_at[places];
-    const Number* b_at[places];
-    for (int j = 0; j < places; ++j) {
-      const index_t r = row + j * rows_apart, column_j = column + j * columns_apart;
-      a_at[j] = a + (r < end_row ? r : end_row - 1) * a_row;
-      b_at[j] = b + set * b_set + (column_j < n ? column_j : n - 1) * b_column;
+  SY_HD void write(index_t set, index_t row, index_t column, const Four<Sum>& sums, index_t count) const {
+    float* const to = c + row * ldc + column;
+    const float* const added = bias == nullptr ? nullptr : bias + set * bias_set + column;
+    Four<float> values;
+    for (int q = 0; q < 4; ++q) {
+      if (q >= count) continue;
+      auto value = static_cast<float>(sums.value[q]);
+      if (accumulate) value += to[q];
+      if (added != nullptr) value += added[q];
+      values.value[q] = relu ? relu_of(value) : value;
     }
-    Sum sum[places][places] = {};
-    for (index_t i = 0; i < k; ++i) {
-      Number of_a[places], of_b[places];
-      for (int j = 0; j < places; ++j) {
-        of_a[j] = a_at[j][i * a_inner];
-        of_b[j] = b_at[j][i * b_inner];
-      }
-      for (int r = 0; r < places; ++r)
-        for (int q = 0; q < places; ++q) sum[r][q] = add_product(of_a[r], of_b[q], sum[r][q]);
-    }
-    for (int r = 0; r < places; ++r)
-      for (int q = 0; q < places; ++q)
-        write(set, row + r * rows_apart, column + q * columns_apart, static_cast<float>(sum[r][q]));
-  }
-
-  SY_HD void write(index_t set, index_t row, index_t column, float value) const {
-    if (row >= end_row || column >= n) return;
-    float& to = c[row * ldc + column];
-    if (accumulate) value += to;
-    if (bias != nullptr) value += bias[set * bias_set + column];
-    to = relu ? relu_of(value) : value;
+    write_neighbours(to, values, count);
   }
 };
 

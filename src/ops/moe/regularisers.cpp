@@ -17,9 +17,9 @@ void expect_gradient(const RegulariserResult& result, index_t count) {
 void squared_variation(device::Context& context, Span<const double> amount, double weight,
                        const RegulariserResult& result) {
   expect_gradient(result, std::ssize(amount));
-  device::for_each_row(context, 1,
-                       kernels::SquaredVariation{amount.data(), std::ssize(amount), weight, result.loss,
-                                                 result.gradient.data(), result.share});
+  device::for_each(context, 1,
+                   kernels::SquaredVariation{amount.data(), std::ssize(amount), weight, result.loss,
+                                             result.gradient.data(), result.share});
 }
 
 void balance(device::Context& context, Span<const double> load, Span<const double> probability, index_t samples,
@@ -27,9 +27,9 @@ void balance(device::Context& context, Span<const double> load, Span<const doubl
   SY_EXPECTS(load.size() == probability.size(), "loads of {} experts, probabilities of {}", load.size(),
              probability.size());
   expect_gradient(result, std::ssize(load));
-  device::for_each_row(context, 1,
-                       kernels::BalanceLoss{load.data(), probability.data(), std::ssize(load), samples, weight,
-                                            result.loss, result.gradient.data(), result.share});
+  device::for_each(context, 1,
+                   kernels::BalanceLoss{load.data(), probability.data(), std::ssize(load), samples, weight,
+                                        result.loss, result.gradient.data(), result.share});
 }
 
 void mean_of_samples(device::Context& context, const double* sum, index_t samples, double weight,

@@ -10,6 +10,7 @@
 
 #include "comm/communicator.hpp"
 #include "comm/data_plane.hpp"
+#include "comm/watchdog.hpp"
 #include "device/context.hpp"
 
 namespace switchyard::comm {
@@ -43,13 +44,32 @@ inline index_t elements_of(RowLayout layout, index_t width) {
   return end * std::max<index_t>(width, 0);
 }
 
+// Looks at the plane meanwhile.
+struct PlaneWaits final : device::Waits {
+  void begin() override {
+    if (watchdog != nullptr) watchdog->begin_on_device(Operation::device);
+  }
+  void look() override {
+    const bool waits_for_ranks = plane->look();
+    if (watchdog != nullptr) watchdog->set_device_waits_for_ranks(waits_for_ranks);
+  }
+  void end() noexcept override {
+    if (watchdog != nullptr) watchdog->end();
+  }
+  DataPlane* plane = nullptr;
+  Watchdog* watchdog = nullptr;
+};
+
 // A plane and the context whose rows it moves, for arrays of the host.
 class Plane {
  public:
   Plane(device::Context context, const std::function<std::unique_ptr<DataPlane>(device::Context&)>& make)
       : context_(std::move(context)), plane_(make(context_)) {
-    context_.set_look([](void* plane) { static_cast<DataPlane*>(plane)->look(); }, plane_.get());
+    waits_.plane = plane_.get();
+    context_.set_waits(&waits_);
   }
+  // Of waits for the context.
+  void set_watchdog(Watchdog* watchdog) { waits_.watchdog = watchdog; }
 
   GroupRank rank() const { return plane_->rank(); }
   int size() const { return plane_->size(); }
@@ -93,6 +113,7 @@ class Plane {
  private:
   device::Context context_;
   std::unique_ptr<DataPlane> plane_;
+  PlaneWaits waits_;
 };
 
 struct PlaneMaker {

@@ -161,5 +161,43 @@ TEST(Places, of_rows_are_those_of_the_whole_sequence) {
   }
 }
 
+// Heads one behind the other have the bits of each alone: here the last of one sequence, both of the next and
+// the first of a third.
+TEST(CausalSoftmax, of_several_heads_is_each_heads_own) {
+  constexpr index_t n = 37, heads = 2, first_head = 1, count = 4;
+  constexpr float scale = 0.4F;
+  std::vector<std::int32_t> first(3 * n);
+  for (index_t i = 0; i < std::ssize(first); ++i)
+    first[as_size(i)] = static_cast<std::int32_t>(i % n < 5 + i / n ? 0 : 5 + i / n);
+  const std::vector<float> scores = random_values(count * n * n, 1, 9.0F), d = random_values(count * n * n, 2);
+  for (const bool across_documents : {false, true}) {
+    const auto mask = [&](index_t begin, index_t rows) {
+      return across_documents ? CausalMask{}
+                              : CausalMask{.first = Span<const std::int32_t>(first).subspan(begin, rows)};
+    };
+    const auto together = on_every_executor("causal_softmax of heads", [&](device::Context& context) {
+      std::vector<float> p = scores, d_s = d;
+      CausalMask of_all = mask(0, 3 * n);
+      of_all.rows = n;
+      of_all.heads = heads;
+      of_all.first_head = first_head;
+      causal_softmax(context, of_all, scale, {p.data(), count * n, n});
+      causal_softmax_backward(context, of_all, {p.data(), count * n, n}, scale, {d_s.data(), count * n, n});
+      p.insert(p.end(), d_s.begin(), d_s.end());
+      return p;
+    });
+    device::Context context(1);
+    std::vector<float> p = scores, d_s = d;
+    for (index_t head = 0; head < count; ++head) {
+      const CausalMask own = mask((first_head + head) / heads * n, n);
+      float* const of_head = p.data() + head * n * n;
+      causal_softmax(context, own, scale, {of_head, n, n});
+      causal_softmax_backward(context, own, {of_head, n, n}, scale, {d_s.data() + head * n * n, n, n});
+    }
+    p.insert(p.end(), d_s.begin(), d_s.end());
+    EXPECT_TRUE(same_bits(together, p)) << "across documents " << across_documents;
+  }
+}
+
 }  // namespace
 }  // namespace switchyard::ops

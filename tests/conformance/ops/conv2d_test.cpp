@@ -52,8 +52,15 @@ struct ByColumns {
   device::Context& context;
   void forward(const auto&... arguments) const { conv2d_forward_by_columns(context, arguments...); }
   void backward_data(const auto&... arguments) const { conv2d_backward_data_by_columns(context, arguments...); }
-  void backward_weights(const auto&... arguments) const {
-    conv2d_backward_weights_by_columns(context, arguments...);
+  void backward_weights(Conv2dShape shape, const float* x, const float* d_y, float* d_weight,
+                        float* d_bias) const {
+    const auto images = static_cast<std::int32_t>(shape.batch);
+    const Tile tile{0, images, images, 0};
+    std::vector<float> gradient(as_size(shape.weight_count() + (d_bias == nullptr ? 0 : shape.out_channels)));
+    conv2d_weight_gradients_by_columns(context, shape, TileView{&tile, 1, shape.batch}, x, d_y,
+                                       {gradient.data(), 1, std::ssize(gradient)});
+    std::copy_n(gradient.begin(), shape.weight_count(), d_weight);
+    if (d_bias != nullptr) std::copy(gradient.begin() + shape.weight_count(), gradient.end(), d_bias);
   }
 };
 
@@ -121,7 +128,7 @@ TEST(Conv2d, by_columns_takes_images_in_pieces) {
   EXPECT_EQ(context.workspace().used_bytes(), 0U);
   conv2d_forward(context, s, x.data(), weight.data(), nullptr, y_all.data());
   conv2d_backward_data(context, s, d_y.data(), weight.data(), d_x_all.data());
-  conv2d_backward_weights(context, s, x.data(), d_y.data(), d_weight_all.data(), d_bias_all.data());
+  conv2d_backward_weights(s, x.data(), d_y.data(), d_weight_all.data(), d_bias_all.data());
   // The library on all images: sums of 576, 18 and 36,864 terms near 1 in another order.
   expect_near(y, wide(y_all), 576);
   expect_near(d_x, wide(d_x_all), 18);
@@ -156,7 +163,7 @@ TEST(Conv2d, of_no_images_has_zero_weight_gradients) {
   bias.assign(5, 1.0F);
   conv2d_forward_by_columns(context, shape, nullptr, weight.data(), bias.data(), nullptr);
   conv2d_backward_data_by_columns(context, shape, nullptr, weight.data(), nullptr);
-  conv2d_backward_weights_by_columns(context, shape, nullptr, nullptr, weight.data(), bias.data());
+  ByColumns{context}.backward_weights(shape, nullptr, nullptr, weight.data(), bias.data());
   EXPECT_EQ(weight, std::vector<float>(weight.size(), 0.0F));
   EXPECT_EQ(bias, std::vector<float>(5, 0.0F));
 }
@@ -191,6 +198,43 @@ TEST(Conv2d, weight_gradients_of_tiles_are_those_of_their_images) {
                                 d_y.data() + first * one.out_count(), to, biases > 0 ? to + weights : nullptr);
       }
       EXPECT_TRUE(same_bits(gradients, expected)) << biases << " biases, rows from " << rows.first;
+    }
+  }
+}
+
+// What a GPU does of them, with tiles of several parts.
+TEST(Conv2d, weight_gradients_by_columns_are_those_of_each_tile) {
+  const Tile tiles[] = {{0, 70, 70, 0}, {70, 0, 0, 0}, {70, 3, 1, 0}, {73, 30, 30, 0}};
+  Conv2dShape one{.batch = 1,
+                  .in_channels = 9,
+                  .height = 8,
+                  .width = 9,
+                  .out_channels = 66,
+                  .kernel_height = 3,
+                  .kernel_width = 3,
+                  .padding_height = 1,
+                  .padding_width = 1};
+  const index_t weights = one.weight_count(), width = weights + one.out_channels;
+  const auto x = random_values(103 * one.in_count(), 1), d_y = random_values(103 * one.out_count(), 2);
+  for (const TileRows& rows : {TileRows({tiles, 4, 70}), TileRows({tiles, 4, 70}, 2, 40)}) {
+    const auto got = on_every_executor("weight gradients by columns", [&](device::Context& context) {
+      std::vector<float> gradients(as_size(4 * (width + 2)), 9.0F);
+      conv2d_weight_gradients_by_columns(context, one, rows, x.data(), d_y.data(),
+                                         {gradients.data(), 4, width, width + 2});
+      EXPECT_EQ(context.workspace().used_bytes(), 0U);
+      return gradients;
+    });
+    for (index_t t = 0; t < 4; ++t) {
+      Conv2dShape of_tile = one;
+      of_tile.batch = std::clamp<index_t>(tiles[t].rows - rows.first, 0, rows.rows);
+      const index_t first = tiles[t].first_row + rows.first;
+      std::vector<float> expected(as_size(width));
+      conv2d_backward_weights(of_tile, x.data() + first * one.in_count(), d_y.data() + first * one.out_count(),
+                              expected.data(), expected.data() + weights);
+      for (index_t i = 0; i < width; ++i)
+        ASSERT_NEAR(got[as_size(t * (width + 2) + i)], expected[as_size(i)], 2e-3F)
+            << "tile " << t << ", " << i;
+      ASSERT_EQ(got[as_size(t * (width + 2) + width)], 9.0F);
     }
   }
 }

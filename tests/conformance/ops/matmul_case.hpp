@@ -69,7 +69,7 @@ inline void expect_near(const MatmulCase& c, const reference::Array& expected) {
 
 inline constexpr index_t matmul_sizes[][3] = {
     {1, 1, 1},     {1, 7, 5},    {7, 1, 5},    {5, 7, 1},   {31, 33, 32}, {64, 64, 169}, {27, 64, 100},
-    {27, 64, 300}, {33, 5, 257}, {33, 10, 64}, {4, 100, 0}, {0, 4, 5},    {4, 0, 5}};
+    {27, 64, 300}, {33, 5, 257}, {33, 10, 64}, {4, 100, 0}, {0, 4, 5},    {4, 0, 5},     {70, 131, 35}};
 
 inline std::vector<bfloat16> rounded(PaddedMatrix& m) {
   std::vector<bfloat16> out;

@@ -73,6 +73,21 @@ TEST(TileProduct, has_the_same_bits_on_every_executor) {
   }
 }
 
+TEST(TileProduct, adds_terms_in_ascending_order_with_one_rounding_each) {
+  const index_t m = 66, n = 70, k = 83;
+  const std::vector<float> a = random_values(m * k, 1), b = random_values(k * n, 2);
+  std::vector<float> c(as_size(m * n)), expected = c;
+  device::Context context(1);
+  tile_product(context, {.m = m, .n = n, .k = k, .lda = k, .ldb = n, .ldc = n}, a.data(), b.data(), c.data());
+  for (index_t r = 0; r < m; ++r) {
+    for (index_t q = 0; q < n; ++q) {
+      float& sum = expected[as_size(r * n + q)];
+      for (index_t i = 0; i < k; ++i) sum = std::fma(a[as_size(r * k + i)], b[as_size(i * n + q)], sum);
+    }
+  }
+  EXPECT_TRUE(same_bits(c, expected));
+}
+
 // The library of a GPU is asked for what this kernel promises.
 TEST(TileProduct, has_rows_that_depend_on_themselves_alone) {
   const index_t m = 150, n = 45, k = 83;

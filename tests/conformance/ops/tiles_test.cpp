@@ -81,6 +81,69 @@ TEST(Tiles, gradients_of_bfloat16_are_those_of_its_values) {
   EXPECT_TRUE(same_bits(got, expected));
 }
 
+// Four sets: of two tiles the second of which is padded, none, one of padding alone, and one row.
+struct OfSets4 {
+  std::vector<Tile> tiles = {{0, 64, 64, 0}, {64, 64, 6, 0}, {128, 64, 0, 2}, {192, 64, 1, 3}};
+  std::vector<SetTiles> sets = {{0, 2, 70}, {2, 2, 0}, {2, 3, 0}, {3, 4, 1}};
+  static constexpr index_t count = 4, rows = 256;
+
+  template <class Number>
+  std::vector<float> gradients(device::Context& context, const TileFactors<Number>& factors, bool added,
+                               index_t too_many) const {
+    const index_t stride = factors.in * factors.out + 3;
+    std::vector<float> result = random_values(count * stride, 8);
+    tile_set_gradients<Number>(
+        context, {factors, tiles.data(), sets.data(), count, result.data(), stride, added}, too_many);
+    return result;
+  }
+};
+
+TEST(Tiles, gradients_of_sets_leave_out_padding_and_what_has_too_many_rows) {
+  const OfSets4 of;
+  for (const auto& [in, out] : {std::array<index_t, 2>{1, 1}, {5, 3}, {130, 67}}) {
+    const std::vector<float> x = random_values(of.rows * in, 2), y = random_values(of.rows * out, 3);
+    const index_t stride = in * out + 3;
+    const std::vector<float> before = random_values(of.count * stride, 8);
+    for (const bool added : {false, true}) {
+      for (const index_t too_many : {index_t{71}, index_t{70}}) {
+        const auto got = on_every_executor("tile_set_gradients", [&](device::Context& context) {
+          return of.gradients<float>(context, {x.data(), in, in, y.data(), out, out}, added, too_many);
+        });
+        for (index_t set = 0; set < of.count; ++set) {
+          const SetTiles& s = of.sets[as_size(set)];
+          const index_t first = s.samples == 0 ? 0 : of.tiles[as_size(s.begin)].first_row;
+          for (index_t e = 0; e < stride; ++e) {
+            const std::size_t at = as_size(set * stride + e);
+            if (s.samples >= too_many || e >= in * out) {
+              ASSERT_EQ(got[at], before[at]) << "set " << set;
+              continue;
+            }
+            double sum = added ? static_cast<double>(before[at]) : 0.0;
+            for (index_t r = first; r < first + s.samples; ++r)
+              sum += static_cast<double>(x[as_size(r * in + e / out)]) * y[as_size(r * out + e % out)];
+            ASSERT_NEAR(got[at], sum, 1e-4) << in << ' ' << out << " set " << set;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Tiles, gradients_of_sets_of_bfloat16_are_those_of_its_values) {
+  const OfSets4 of;
+  const index_t in = 66, out = 5;
+  std::vector<bfloat16> x, y;
+  std::vector<float> wide_x, wide_y;
+  for (const float value : random_values(of.rows * in, 4)) x.push_back(to_bfloat16(value));
+  for (const float value : random_values(of.rows * out, 5)) y.push_back(to_bfloat16(value));
+  for (const bfloat16 value : x) wide_x.push_back(to_float(value));
+  for (const bfloat16 value : y) wide_y.push_back(to_float(value));
+  device::Context context(1);
+  EXPECT_TRUE(
+      same_bits(of.gradients<bfloat16>(context, {x.data(), in, in, y.data(), out, out}, false, 100),
+                of.gradients<float>(context, {wide_x.data(), in, in, wide_y.data(), out, out}, false, 100)));
+}
+
 TEST(Tiles, partials_of_sets_are_added_by_the_tree_of_each_set) {
   // Parameters of 3 and 700 columns, of sets with 5, no and 2 tiles.
   const std::vector<SetTiles> set_tiles = {{0, 5, 5}, {5, 5, 0}, {5, 7, 2}};

@@ -9,6 +9,7 @@
 #include "base/philox.hpp"
 #include "comm/host_data_plane.hpp"
 #include "comm/threads/thread_group.hpp"
+#include "support/measure.hpp"
 
 namespace switchyard::model {
 namespace {

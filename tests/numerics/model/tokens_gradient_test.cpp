@@ -10,6 +10,7 @@
 #include "comm/host_data_plane.hpp"
 #include "comm/threads/thread_group.hpp"
 #include "model/model.hpp"
+#include "support/measure.hpp"
 
 namespace switchyard::model {
 namespace {

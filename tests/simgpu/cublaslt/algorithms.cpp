@@ -150,6 +150,8 @@ cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t lightHandle, cublasLtMat
 cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t* algo,
                                                     cublasLtMatmulAlgoConfigAttributes_t attr, void* buf,
                                                     size_t sizeInBytes, size_t* sizeWritten) {
+  if (const auto code = simgpu::enter("cublasLtMatmulAlgoConfigGetAttribute", CUBLAS_STATUS_INTERNAL_ERROR))
+    return static_cast<cublasStatus_t>(*code);
   std::uint32_t value = 1;  // tile, stages, and how often a sum is split
   if (attr == CUBLASLT_ALGO_CONFIG_ID) value = static_cast<std::uint32_t>(choice_of(*algo).order);
   if (sizeInBytes != sizeof value) return refuse("an attribute of an algorithm has another size");

@@ -93,42 +93,6 @@ TEST(ProductChoices, are_our_own_kernel_where_the_library_has_none) {
   });
 }
 
-TEST(ProductChoices, are_taken_over_from_another_rank) {
-  std::vector<std::byte> bytes;
-  std::vector<float> expected;
-  {
-    const Products products("by_rows");
-    on_new_thread([&](device::Context& context) {
-      expected = multiply(context, 10);
-      bytes = product_choice_bytes(context);
-    });
-  }
-  on_new_thread([&](device::Context& context) {
-    EXPECT_FALSE(same_bits(multiply(context, 10), expected));  // decided otherwise
-    adopt_product_choices(context, bytes);
-    EXPECT_EQ(only_choice(context).computed_by, "algorithm 2, tile 1, stages 1");
-    EXPECT_TRUE(same_bits(multiply(context, 10), expected));
-  });
-  on_new_thread([&](device::Context& context) {
-    simgpu::clear_counts();
-    adopt_product_choices(context, bytes);
-    EXPECT_TRUE(same_bits(multiply(context, 10), expected));
-    EXPECT_EQ(simgpu::count("cublasLtMatmulAlgoGetHeuristic"), 0);
-    EXPECT_EQ(simgpu::count("cublasLtMatmul"), 1);
-  });
-}
-
-TEST(ProductChoices, of_another_library_are_refused) {
-  on_new_thread([](device::Context& context) {
-    multiply(context, 10);
-    std::vector<std::byte> bytes = product_choice_bytes(context);
-    bytes[0] ^= std::byte{1};
-    EXPECT_THROW(adopt_product_choices(context, bytes), BlasError);
-    bytes.pop_back();
-    EXPECT_THROW(adopt_product_choices(context, bytes), BlasError);
-  });
-}
-
 // What failed once may go well the next time, on a rank that goes on.
 TEST(ProductChoices, that_fail_are_no_choices) {
   on_new_thread([](device::Context& context) {

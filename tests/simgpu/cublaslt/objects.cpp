@@ -91,7 +91,10 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t* lightHandle) {
 }
 
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t lightHandle) {
-  return handles().remove(lightHandle) ? CUBLAS_STATUS_SUCCESS : refuse("a library handle is destroyed twice");
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  (void)fails("cublasLtDestroy", status);  // it is gone all the same
+  if (!handles().remove(lightHandle)) return refuse("a library handle is destroyed twice");
+  return status;
 }
 
 const char* cublasLtGetStatusString(cublasStatus_t status) {
@@ -128,7 +131,10 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* matmulDesc, cublas
 }
 
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t matmulDesc) {
-  return operations().remove(matmulDesc) ? CUBLAS_STATUS_SUCCESS : refuse("an operation is destroyed twice");
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  (void)fails("cublasLtMatmulDescDestroy", status);  // it is gone all the same
+  if (!operations().remove(matmulDesc)) return refuse("an operation is destroyed twice");
+  return status;
 }
 
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t matmulDesc,
@@ -166,7 +172,10 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t* matLayout, cud
 }
 
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t matLayout) {
-  return layouts().remove(matLayout) ? CUBLAS_STATUS_SUCCESS : refuse("a layout is destroyed twice");
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  (void)fails("cublasLtMatrixLayoutDestroy", status);  // it is gone all the same
+  if (!layouts().remove(matLayout)) return refuse("a layout is destroyed twice");
+  return status;
 }
 
 cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t matLayout,
@@ -202,7 +211,10 @@ cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* pref) 
 }
 
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t pref) {
-  return preferences().remove(pref) ? CUBLAS_STATUS_SUCCESS : refuse("a preference is destroyed twice");
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  (void)fails("cublasLtMatmulPreferenceDestroy", status);  // it is gone all the same
+  if (!preferences().remove(pref)) return refuse("a preference is destroyed twice");
+  return status;
 }
 
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t pref,

@@ -21,7 +21,8 @@ struct Sets {
   index_t n, k;
   DeviceArray<float> a, b, bias;
 
-  std::vector<float> multiply(device::Context& context, const std::vector<SetRows>& list, Epilogue epilogue) {
+  std::vector<float> multiply(device::Context& context, const std::vector<SetRows>& list, Epilogue epilogue,
+                              index_t sets_of_all_ranks = sets) {
     std::vector<std::int32_t> of_granule(6);
     for (const auto& [set, range] : list) {
       for (index_t row = range.begin; row < range.end; row += granule_rows)
@@ -32,6 +33,7 @@ struct Sets {
     set_products<float>(context,
                         {.n = n,
                          .k = k,
+                         .sets_of_all_ranks = sets_of_all_ranks,
                          .transpose_b = Transpose::yes,
                          .epilogue = epilogue,
                          .a = a.data(),
@@ -81,6 +83,50 @@ TEST(GpuSets, of_large_matrices_are_the_librarys) {
     EXPECT_EQ(count(unlike).products, 3);
     EXPECT_EQ(count(unlike).launches, 1);
     EXPECT_EQ(product_choices(context).size(), 1U);
+  });
+}
+
+TEST(GpuSets, of_large_matrices_are_one_launch_where_a_model_has_many_sets) {
+  on_new_thread([](device::Context& context) {
+    Sets s(520, 512);
+    for (const std::vector<SetRows>& list : {alike, unlike}) {
+      const device::Counters before = context.counters();
+      s.multiply(context, list, Epilogue::bias_relu, 64);
+      const device::Counters of_call = context.counters() - before;
+      EXPECT_EQ(of_call.launches, 1);
+      EXPECT_EQ(of_call.products, 0);
+    }
+  });
+}
+
+// Of 1024 x 1024 weights, with 20, no and 130 rows: the last set is worth a call of the library.
+TEST(GpuSets, have_gradients_in_one_launch_and_a_product_for_each_large_one) {
+  on_new_thread([](device::Context& context) {
+    const index_t side = 1024, rows = 150;
+    DeviceArray<float> x(random_values(rows * side, 1)), y(random_values(rows * side, 2)),
+        gradient(random_values(3 * side * side, 3));
+    DeviceArray<Tile> tiles({{0, 20, 20, 0}, {20, 130, 130, 2}});
+    DeviceArray<SetTiles> set_tiles({{0, 1, 20}, {1, 1, 0}, {1, 2, 130}});
+    SetGradients<float> of{{x.data(), side, side, y.data(), side, side},
+                           tiles.data(),
+                           set_tiles.data(),
+                           3,
+                           gradient.data(),
+                           side * side,
+                           false};
+    const std::vector<SetRows> all = {{0, {0, 20}}, {1, {20, 20}}, {2, {20, 150}}};
+    const device::Counters before = context.counters();
+    set_gradients(context, of, all);
+    const device::Counters of_call = context.counters() - before;
+    EXPECT_EQ(of_call.launches, 1);
+    EXPECT_EQ(of_call.products, 1);
+    const std::vector<float> together = gradient.values(context);
+    for (const SetRows& one : all) {
+      set_gradient(context, of, one);
+      const std::vector<float> alone = gradient.values(context);
+      for (index_t i = one.set * side * side; i < (one.set + 1) * side * side; ++i)
+        ASSERT_NEAR(together[as_size(i)], alone[as_size(i)], 1e-3F) << "set " << one.set;
+    }
   });
 }
 
@@ -155,7 +201,14 @@ TEST(GpuConv2d, equals_the_cpus) {
     }
     conv2d_forward(context, s, gx.data(), gw.data(), gb.data(), gy.data());
     conv2d_backward_data(context, s, gdy.data(), gw.data(), gdx.data());
-    conv2d_backward_weights(context, s, gx.data(), gdy.data(), gdw.data(), gdb.data());
+    const Tile batch{0, 3, 3, 0};
+    DeviceArray<Tile> tile({batch});
+    DeviceArray<float> gradient(std::vector<float>(weight.size() + bias.size(), -1.0F));
+    conv2d_backward_weights_of_tiles(context, s, TileView{tile.data(), 1, 3}, gx.data(), gdy.data(),
+                                     {gradient.data(), 1, s.weight_count() + s.out_channels});
+    const std::vector<float> both = gradient.values(context);
+    gdw = DeviceArray<float>(std::vector<float>(both.begin(), both.begin() + s.weight_count()));
+    gdb = DeviceArray<float>(std::vector<float>(both.begin() + s.weight_count(), both.end()));
     const auto expect_near = [&](DeviceArray<float>& got, const std::vector<float>& expected) {
       const std::vector<float> values = got.values(context);
       for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(values[i], expected[i], 1e-4F) << i;

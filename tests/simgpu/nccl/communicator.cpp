@@ -26,12 +26,16 @@ std::string my_gpu() {
 
 bool may_share_a_gpu() {
   const char* const allowed = std::getenv("NCCL_MULTI_RANK_GPU_ENABLE");
-  int version = 0;
-  ncclGetVersion(&version);
-  return version >= 23000 && allowed != nullptr && std::string_view(allowed) == "1";
+  return library_version() >= 23000 && allowed != nullptr && std::string_view(allowed) == "1";
 }
 
 }  // namespace
+
+int library_version() {
+  constexpr int usual_version = 22809;
+  const char* const other = std::getenv("SWITCHYARD_SIMGPU_NCCL_VERSION");
+  return other != nullptr ? std::atoi(other) : usual_version;
+}
 
 Communicator::Communicator(std::shared_ptr<Page> page, std::string name, int ranks, int rank, bool blocks)
     : page_(std::move(page)), name_(std::move(name)), rank_(rank), ranks_(ranks), blocks_(blocks) {

@@ -15,6 +15,9 @@
 
 namespace simgpu::nccl {
 
+// What ncclGetVersion answers.
+int library_version();
+
 // A call between ncclGroupStart and ncclGroupEnd, or alone.
 struct Call {
   enum class Kind { send, receive, all_reduce };

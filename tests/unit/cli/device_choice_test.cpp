@@ -15,8 +15,10 @@ using ::testing::HasSubstr;
 FoundGpus gpus(int count) {
   FoundGpus found;
   for (int i = 0; i < count; ++i)
-    found.devices.devices.push_back(
-        {.name = "NVIDIA H100", .compute_capability = 90, .memory_bytes = std::size_t{80} << 30});
+    found.devices.devices.push_back({.name = "NVIDIA H100",
+                                     .compute_capability = 90,
+                                     .multiprocessors = 132,
+                                     .memory_bytes = std::size_t{80} << 30});
   found.devices.driver_version = 13000;
   found.devices.runtime_version = 12080;
   if (count == 0) found.devices.why_none = "this machine has no CUDA driver";
@@ -55,8 +57,9 @@ TEST(ChooseDevice, says_what_is_missing) {
 }
 
 TEST(DeviceTexts, say_versions_and_files) {
-  EXPECT_EQ(gpu_text(gpus(2), 1),
-            "cuda 1: NVIDIA H100, compute capability 9.0, 80.0 GiB; driver 13.0, runtime 12.8");
+  EXPECT_EQ(
+      gpu_text(gpus(2), 1),
+      "cuda 1: NVIDIA H100, compute capability 9.0, 132 multiprocessors, 80.0 GiB; driver 13.0, runtime 12.8");
   EXPECT_EQ(products_text(gpus(1).products), "cublasLt 13.1.0 (/usr/lib/libcublasLt.so.13)");
 }
 

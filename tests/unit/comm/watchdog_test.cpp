@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -232,6 +233,53 @@ TEST(Watchdog, a_thread_that_computes_while_it_reads_does_not_wait) {
   const std::string sentence = sentences.first();  // now this thread sleeps
   EXPECT_NE(sentence.find("for files (operation read_files, step 0, phase data"), std::string::npos)
       << sentence;
+}
+
+TEST(Watchdog, says_that_a_rank_waits_for_its_own_gpu) {
+  Sentences sentences;
+  Watchdog watchdog(WorldRank(2), 0.05, nullptr, sentences.action());
+  { const WatchedWait before(&watchdog, dispatch_tag()); }
+  watchdog.begin_on_device(Operation::device);
+  const std::string sentence = sentences.first();
+  watchdog.end();
+  EXPECT_NE(sentence.find("rank 2 on " + host_name() + " has waited 0."), std::string::npos) << sentence;
+  EXPECT_NE(sentence.find("for work of its own GPU (operation device, step 17, phase dispatch; the limit is"),
+            std::string::npos)
+      << sentence;
+}
+
+// Which is what the other then waits for.
+TEST(Watchdog, a_gpu_that_waits_for_other_ranks_misses_the_one_that_waits_for_its_own) {
+  const test::TemporaryDirectory folder;
+  const auto board_of = [&](int rank) { return Board::open_file(folder.path() / "board", WorldRank(rank)); };
+  Sentences sentences;
+  Watchdog slow(WorldRank(1), hangs.count(), board_of(1), sentences.action());
+  Watchdog watchdog(WorldRank(0), 0.2, board_of(0), sentences.action());
+  slow.begin_on_device(Operation::device);
+  std::this_thread::sleep_for(200ms);  // longer than half the limit: no reason to be patient with it
+  watchdog.begin_on_device(Operation::device);
+  watchdog.set_device_waits_for_ranks(true);
+  const std::string sentence = sentences.first();
+  watchdog.end();
+  slow.end();
+  EXPECT_NE(sentence.find("is missing (rank 1: it waits for work of its own GPU, operation device"),
+            std::string::npos)
+      << sentence;
+}
+
+TEST(Watchdog, gives_up_what_is_enqueued_before_the_end) {
+  Sentences sentences;
+  std::atomic<bool> is_given_up = false;
+  bool was_given_up = false;
+  Watchdog watchdog(WorldRank(0), 0.05, nullptr, [&](std::string_view sentence) {
+    was_given_up = is_given_up;
+    sentences.action()(sentence);
+  });
+  watchdog.set_give_up([&] { is_given_up = true; });
+  watchdog.begin(dispatch_tag());
+  (void)sentences.first();
+  watchdog.end();
+  EXPECT_TRUE(was_given_up);
 }
 
 TEST(Board, holds_what_each_rank_published_and_gives_the_voice_once) {

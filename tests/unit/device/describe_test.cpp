@@ -71,9 +71,12 @@ TEST(DescribeMachine, shows_devices_or_why_there_are_none) {
   MachineInfo machine;
   machine.cuda.why_none = "no reason";
   EXPECT_THAT(to_string(machine), HasSubstr("CUDA devices: none (no reason)"));
-  machine.cuda.devices.push_back(
-      {.name = "Example", .compute_capability = 90, .memory_bytes = std::size_t{80} << 30});
-  EXPECT_THAT(to_string(machine), HasSubstr("CUDA device 0: Example, compute capability 9.0, 80.0 GiB"));
+  machine.cuda.devices.push_back({.name = "Example",
+                                  .compute_capability = 90,
+                                  .multiprocessors = 132,
+                                  .memory_bytes = std::size_t{80} << 30});
+  EXPECT_THAT(to_string(machine),
+              HasSubstr("CUDA device 0: Example, compute capability 9.0, 132 multiprocessors, 80.0 GiB"));
 }
 
 // In a build without CUDA, in one with CUDA on a machine without a driver, and where there are devices.

@@ -10,6 +10,7 @@
 #include "comm/threads/thread_group.hpp"
 #include "ops/reduce.hpp"
 #include "ops/tokens.hpp"
+#include "support/measure.hpp"
 
 namespace switchyard::model {
 namespace {

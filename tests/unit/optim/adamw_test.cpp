@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/agreement.hpp"
 #include "optim/optimiser.hpp"
 #include "support/known_step.hpp"
 #include "support/reference.hpp"
@@ -88,7 +89,7 @@ TEST(AdamW, is_that_of_float64_along_a_schedule) {
   for (int t = 1; t <= steps; ++t) {
     const float g = normal(generator);
     const double rate = learning_rate(options, steps, t - 1);
-    const double scale = clip_scale(std::abs(static_cast<double>(g)), 0.8);
+    const double scale = ops::clip_scale(std::abs(static_cast<double>(g)), 0.8);
     parameters.step(t - 1, g, rate, scale);
     const auto stepped = [&](reference::AdamState from, double decay) {
       return reference::adamw(from, static_cast<double>(g), rate, 0.9, 0.95, 1e-6, decay, scale, t);

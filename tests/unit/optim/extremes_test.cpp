@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "ops/agreement.hpp"
 #include "optim/optimiser.hpp"
 #include "support/known_step.hpp"
 #include "support/reference.hpp"
@@ -96,7 +97,7 @@ TEST(Clipping, is_that_of_float64_at_every_size) {
       double path = 0;
       for (int t = 0; t < steps; ++t) {
         const auto g = static_cast<float>(size);
-        const double scale = clip_scale(static_cast<double>(g), 1.0);
+        const double scale = ops::clip_scale(static_cast<double>(g), 1.0);
         weight.step(t, g, scale);
         const double before = state.w;
         state = reference::sgd(state, static_cast<double>(g), rate, momentum, 0, scale);

@@ -1,3 +1,4 @@
+#include "ops/agreement.hpp"
 #include "optim/optimiser.hpp"
 #include "support/known_step.hpp"
 
@@ -82,9 +83,9 @@ TEST(Schedule, is_stable_until_its_last_share) {
 }
 
 TEST(Clipping, brings_the_norm_down_to_the_bound_and_leaves_smaller_ones) {
-  EXPECT_DOUBLE_EQ(clip_scale(4.0, 1.0), 0.25);
-  EXPECT_DOUBLE_EQ(clip_scale(0.5, 1.0), 1.0);
-  EXPECT_DOUBLE_EQ(clip_scale(4.0, 0.0), 1.0);  // off
+  EXPECT_DOUBLE_EQ(ops::clip_scale(4.0, 1.0), 0.25);
+  EXPECT_DOUBLE_EQ(ops::clip_scale(0.5, 1.0), 1.0);
+  EXPECT_DOUBLE_EQ(ops::clip_scale(4.0, 0.0), 1.0);  // off
 }
 
 TEST(Optimiser, names_its_state) {

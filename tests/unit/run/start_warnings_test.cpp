@@ -35,10 +35,10 @@ class StartWarnings : public testing::Test {
     for (std::size_t i = 0; i < images.labels.size(); ++i) images.labels[i] = labels[i % labels.size()];
     test::write_idx_pair(dir_.path(), "train", images);
   }
-  std::vector<std::string> warnings(int ranks = 1) {
+  std::vector<std::string> warnings(int ranks = 1, device::DeviceKind device = device::DeviceKind::cpu) {
     const data::Dataset dataset = data::load_dataset(config_.data, 1);
     return start_warnings(config_, dataset,
-                          moe::Placement::make(config_.moe.placement, config_.moe.experts, ranks));
+                          moe::Placement::make(config_.moe.placement, config_.moe.experts, ranks), device);
   }
 
   test::TemporaryDirectory dir_;
@@ -144,6 +144,12 @@ TEST_F(StartWarnings, leave_made_up_samples_alone) {
   EXPECT_THAT(warnings(), IsEmpty());
   config_.data.source = data::Source::clusters;
   EXPECT_THAT(warnings(), IsEmpty());
+}
+
+TEST_F(StartWarnings, tf32_is_of_a_gpu) {
+  config_.train.precision = nn::Precision::tf32;
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("train.precision = tf32 on a processor")));
+  EXPECT_THAT(warnings(1, device::DeviceKind::cuda), IsEmpty());
 }
 
 }  // namespace

@@ -35,22 +35,33 @@ struct BlockOfSlots {
   }
 };
 
+// What a team that walks along a block keeps: the keys; a number of each column; and the last sample that went
+// to each rank.
+struct WalkScratch {
+  std::int32_t* keys;
+  std::int32_t* of_column;
+  std::int32_t* last;
+
+  static index_t bytes(const BlockOfSlots& slots, const PlanColumns& columns) {
+    return (slots.slot_count() + columns.width() + columns.ranks) * size_of<std::int32_t>;
+  }
+  SY_HD WalkScratch(std::int32_t* scratch, const BlockOfSlots& slots, const PlanColumns& columns)
+      : keys(scratch),
+        of_column(keys + slots.blocks.samples * slots.of.slots),
+        last(of_column + columns.width()) {}
+};
+
 struct CountSlots {
   BlockOfSlots slots;
   PlanTables tables;
   std::int32_t* counts;  // [blocks, width]
 
-  // The keys; counts; and the last sample that went to each rank.
-  index_t scratch_bytes() const {
-    return (slots.slot_count() + tables.columns.width() + tables.columns.ranks) * size_of<std::int32_t>;
-  }
+  index_t scratch_bytes() const { return WalkScratch::bytes(slots, tables.columns); }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
     const index_t width = tables.columns.width();
-    std::int32_t* const keys = team.template scratch<std::int32_t>();
-    std::int32_t* const count = keys + slots.blocks.samples * slots.of.slots;
-    std::int32_t* const last = count + width;
+    const auto [keys, count, last] = WalkScratch(team.template scratch<std::int32_t>(), slots, tables.columns);
     slots.read(team, block, tables.hosted_of_expert, keys);
     team.for_each(width, [=](index_t c) { count[c] = 0; });
     team.for_each(tables.columns.ranks, [=](index_t r) { last[r] = -1; });
@@ -141,17 +152,12 @@ struct PlaceSlots {
   const std::int32_t* per_sample;  // [width], without `before`
   PlacedSlots placed;
 
-  // The keys; the next place of each column; and the last sample that went to each rank.
-  index_t scratch_bytes() const {
-    return (slots.slot_count() + tables.columns.width() + tables.columns.ranks) * size_of<std::int32_t>;
-  }
+  index_t scratch_bytes() const { return WalkScratch::bytes(slots, tables.columns); }
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
     const index_t width = tables.columns.width();
-    std::int32_t* const keys = team.template scratch<std::int32_t>();
-    std::int32_t* const next = keys + slots.blocks.samples * slots.of.slots;
-    std::int32_t* const last = next + width;
+    const auto [keys, next, last] = WalkScratch(team.template scratch<std::int32_t>(), slots, tables.columns);
     const index_t first = slots.first_sample(block);
     const std::int32_t* const done = before != nullptr ? before + block * width : nullptr;
     slots.read(team, block, tables.hosted_of_expert, keys);

@@ -1,4 +1,4 @@
-// Kernels of ops/moe/regularisers.hpp: one row, whose numbers one thread takes in their order.
+// Kernels of ops/moe/regularisers.hpp: one element, whose numbers one thread takes in their order.
 #pragma once
 
 #include "base/host_device.hpp"
@@ -14,13 +14,7 @@ struct SquaredVariation {
   double* gradient;
   double share;
 
-  template <class Team>
-  SY_HD void operator()(const Team& team, index_t /*row*/) const {
-    team.once([&] { complete(); });
-  }
-
- private:
-  SY_HD void complete() const {
+  SY_HD void operator()(index_t /*i*/) const {
     const auto count = static_cast<double>(experts);
     double total = 0;
     double squares = 0;
@@ -48,13 +42,7 @@ struct BalanceLoss {
   double* gradient;
   double share;
 
-  template <class Team>
-  SY_HD void operator()(const Team& team, index_t /*row*/) const {
-    team.once([&] { complete(); });
-  }
-
- private:
-  SY_HD void complete() const {
+  SY_HD void operator()(index_t /*i*/) const {
     const auto count = static_cast<double>(experts);
     double slots = 0;
     double all = 0;

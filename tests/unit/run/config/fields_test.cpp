@@ -98,7 +98,7 @@ TEST(Fields, enumerations_use_the_documented_words) {
   EXPECT_EQ(words("moe.placement"), "block cyclic ");
   EXPECT_EQ(words("optim.name"), "adam adamw sgd normalised_sgd ");
   EXPECT_EQ(words("optim.schedule"), "constant cosine linear warmup_stable_decay ");
-  EXPECT_EQ(words("train.precision"), "float32 bf16 ");
+  EXPECT_EQ(words("train.precision"), "float32 tf32 bf16 ");
 
   Config config;
   schema().set(config, "run.device", "cuda", "test");
