@@ -169,6 +169,13 @@ class WatchedWait {
   // For `what` ("configuration", at most 23 characters) to come from, or MPI to begin or end.
   WatchedWait(Watchdog* watchdog, Operation operation, std::string_view what)
       : WatchedWait(watchdog, OperationTag{.operation = operation, .phase = PhaseName(what)}) {}
+  // For this rank's GPU, or for what it makes of `operation`.
+  struct OnDevice {
+    Operation operation;
+  };
+  WatchedWait(Watchdog* watchdog, OnDevice what) : watchdog_(watchdog) {
+    if (watchdog_ != nullptr) watchdog_->begin_on_device(what.operation);
+  }
   ~WatchedWait() {
     if (watchdog_ != nullptr) watchdog_->end();
   }

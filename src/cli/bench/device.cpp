@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <charconv>
 #include <functional>
 #include <iostream>
 #include <string>
@@ -11,6 +10,7 @@
 #include "base/timing.hpp"
 #include "cli/bench/product_choices.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/number_option.hpp"
 #include "comm/agreement.hpp"
 #include "device/copy.hpp"
 #include "device/transfer.hpp"
@@ -24,38 +24,19 @@ namespace switchyard::cli {
 namespace {
 
 struct Sizes {
-  index_t mib = 1024;    // of a copy
-  index_t width = 8192;  // of a product, of square matrices
+  index_t mib;    // of a copy
+  index_t width;  // of a product, of square matrices
 };
 
-constexpr index_t most_mib = 65'536;
-constexpr index_t most_width = 65'536;
-
-index_t number_of(std::string_view option, std::string_view text, index_t most) {
-  index_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || number < 1 || number > most) {
-    throw ConfigError(fmt::format("{}'{}' is no whole number from 1 to {}; try `switchyard bench device`",
-                                  option, text, most));
-  }
-  return number;
-}
-
 Sizes parse(Arguments arguments) {
-  Sizes sizes;
-  for (const std::string_view argument : arguments) {
-    constexpr std::string_view mib = "--mib=", width = "--width=";
-    if (argument.starts_with(mib)) {
-      sizes.mib = number_of(mib, argument.substr(mib.size()), most_mib);
-    } else if (argument.starts_with(width)) {
-      sizes.width = number_of(width, argument.substr(width.size()), most_width);
-    } else {
-      throw ConfigError(fmt::format(
-          "bench device takes --mib=N and --width=N ('{}' was given); try `switchyard bench device`",
-          argument));
-    }
+  const CommandLine line = parse_command_line(arguments, {.own = {"mib", "width"}});
+  if (!line.positionals.empty()) {
+    throw ConfigError(
+        fmt::format("bench device takes --mib=N and --width=N ('{}' was given); try `switchyard bench device`",
+                    line.positionals.front()));
   }
-  return sizes;
+  constexpr Range sizes{1, 65'536, "a whole number from 1 to 65536"};
+  return {number_of<index_t>(line, "mib", 1024, sizes), number_of<index_t>(line, "width", 8192, sizes)};
 }
 
 // What is enqueued `calls` times and then waited for, a number of times; seconds of a call.
@@ -64,31 +45,29 @@ class Bench {
   explicit Bench(device::Context& context) : context_(context) {}
 
   Times times(int calls, const std::function<void()>& enqueue) const {
+    return measure(calls, [&] {
+      for (int call = 0; call < calls; ++call) enqueue();
+      context_.wait();
+    });
+  }
+  // The host's part alone: how long a call takes to return.
+  Times times_to_enqueue(int calls, const std::function<void()>& enqueue) const {
+    return measure(calls, [&] {
+      for (int call = 0; call < calls; ++call) enqueue();
+    });
+  }
+
+ private:
+  Times measure(int calls, const auto& body) const {
     Times found;
     for (int i = 0; i < 10; ++i) {
-      const double seconds = seconds_of([&] {
-        for (int call = 0; call < calls; ++call) enqueue();
-        context_.wait();
-      });
+      const double seconds = seconds_of(body);
+      context_.wait();
       if (i > 0) found.add(seconds / calls);  // the first warms up
     }
     return found;
   }
-  // The host's part alone: how long a call takes to return.
-  Times times_to_enqueue(int calls, const std::function<void()>& enqueue) const {
-    Times found;
-    for (int i = 0; i < 10; ++i) {
-      context_.wait();
-      const double seconds = seconds_of([&] {
-        for (int call = 0; call < calls; ++call) enqueue();
-      });
-      if (i > 0) found.add(seconds / calls);
-    }
-    context_.wait();
-    return found;
-  }
 
- private:
   device::Context& context_;
 };
 
@@ -158,7 +137,7 @@ void bench_calls(device::Context& context) {
 }  // namespace
 
 int bench_device(Runtime& runtime, Arguments arguments) {
-  Sizes sizes;
+  Sizes sizes{};
   comm::agree(runtime.communicator(), [&] { sizes = parse(arguments); });
   run::Options options;
   options.device = run::DeviceChoice::cuda;

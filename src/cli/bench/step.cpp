@@ -101,25 +101,13 @@ void print_phases(const Measured& m) {
                            m.step.median() * 1e3, m.step.percentile(0.9) * 1e3);
 }
 
-std::string_view name_of(nn::Precision precision) {
-  switch (precision) {
-    case nn::Precision::float32:
-      return "float32";
-    case nn::Precision::tf32:
-      return "tf32";
-    case nn::Precision::bf16:
-      return "bf16";
-  }
-  return {};
-}
-
 // What is exceeded was no limit.
 std::string_view why_above_one(nn::Precision precision) {
   if (precision != nn::Precision::float32) return "its products are of fewer bits, and the limit is of float32";
   return "its products are faster than that of the limit, or the machine was slower while it ran the latter";
 }
 
-void print_share(const Measured& m, int cores, nn::Precision precision, std::string_view samples) {
+void print_share(const Measured& m, int cores, const run::Config& config, std::string_view samples) {
   const double rate = static_cast<double>(m.samples) / m.step.sum();
   const auto flops_of = [&](index_t multiply_adds) {
     return 2.0 * static_cast<double>(multiply_adds) / static_cast<double>(m.samples);
@@ -130,7 +118,7 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
   std::cout << fmt::format(
                    "{:.0f} {}/s in {}; {:.6g} MFLOP a {} (the multiply-adds of products and "
                    "convolutions, times 2)\n",
-                   rate, samples, name_of(precision), m.flops_per_sample * 1e-6,
+                   rate, samples, run::schema().text(config, "train.precision"), m.flops_per_sample * 1e-6,
                    samples.substr(0, samples.size() - 1))
             << fmt::format(
                    "limit: {} core(s) at {:.1f} GFLOP/s, the median of {} float32 products of 512 x 1352 x 512 "
@@ -143,7 +131,8 @@ void print_share(const Measured& m, int cores, nn::Precision precision, std::str
                            useful * 1e-6, samples.substr(0, samples.size() - 1),
                            flops_of(m.counted.of_padding) * 1e-6,
                            static_cast<double>(m.workspace_bytes) / (1 << 20));
-  if (rate > limit) std::cout << fmt::format("the share is above 1: {}\n", why_above_one(precision));
+  if (rate > limit)
+    std::cout << fmt::format("the share is above 1: {}\n", why_above_one(config.train.precision));
 }
 
 // The share of a GPU's limit is not known here: `bench device` measures that.
@@ -181,7 +170,7 @@ int bench_step(Runtime& runtime, Arguments arguments) {
     if (runtime.resources().context.device() == device::DeviceKind::cuda)
       print_device(measured, runtime, dataset.counted());
     else
-      print_share(measured, cores, config.train.precision, dataset.counted());
+      print_share(measured, cores, config, dataset.counted());
   }
   return 0;
 }

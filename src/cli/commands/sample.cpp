@@ -1,9 +1,7 @@
 // sample: text of a trained model.
 #include <fmt/format.h>
 
-#include <charconv>
 #include <chrono>
-#include <cmath>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -17,6 +15,7 @@
 #include "base/utf8.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/handshake.hpp"
+#include "cli/number_option.hpp"
 #include "cli/stored_run.hpp"
 #include "comm/agreement.hpp"
 #include "config/messages.hpp"
@@ -32,27 +31,6 @@ namespace {
 
 constexpr std::string_view own_options[] = {"checkpoint", "count",  "prompt",      "prompts",
                                             "seed",       "tokens", "temperature", "top-p"};
-
-struct Range {
-  double smallest, largest;
-  std::string_view text;  // "a number from 0 on"
-  bool is_open = false;   // the smallest is not part of it
-};
-
-template <class T>
-T number_of(const CommandLine& line, std::string_view name, T otherwise, const Range& range) {
-  const std::optional<std::string> text = line.option(name);
-  if (!text) return otherwise;
-  const char* const end = text->data() + text->size();
-  T value{};
-  const auto parsed = std::from_chars(text->data(), end, value);
-  const auto number = static_cast<double>(value);
-  if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(number) || number < range.smallest ||
-      number > range.largest || (range.is_open && number == range.smallest)) {
-    throw ConfigError(fmt::format("--{}={} is not {}; try --{}={}", name, *text, range.text, name, otherwise));
-  }
-  return value;
-}
 
 struct SampleOptions {
   model::ContinuationOptions text;

@@ -41,21 +41,6 @@ class Patience {
   double seconds_ = 0;
 };
 
-class WaitForNccl {
- public:
-  WaitForNccl(Watchdog* watchdog, Operation operation) : watchdog_(watchdog) {
-    if (watchdog_ != nullptr) watchdog_->begin_on_device(operation);
-  }
-  ~WaitForNccl() {
-    if (watchdog_ != nullptr) watchdog_->end();
-  }
-  WaitForNccl(const WaitForNccl&) = delete;
-  WaitForNccl& operator=(const WaitForNccl&) = delete;
-
- private:
-  Watchdog* watchdog_;
-};
-
 }  // namespace
 
 std::string Request::text() const {
@@ -138,7 +123,7 @@ ncclComm_t NcclCommunicator::handle() const {
 
 void NcclCommunicator::settle(std::string_view call, const Request& request) const {
   if (look(call, request)) return;
-  const WaitForNccl wait(group_.watchdog(), request.operation);
+  const WatchedWait wait(group_.watchdog(), WatchedWait::OnDevice{request.operation});
   while (!look(call, request)) std::this_thread::sleep_for(pause);
 }
 
