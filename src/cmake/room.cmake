@@ -35,6 +35,10 @@ endfunction()
 # of the CPU, since nvcc's would have no vector registers. The files are the same, so all other functions are there twice:
 # objcopy leaves nothing to be seen but the launches, and takes the groups away by which the linker would drop one of two.
 function(sy_device_code target)
+  if(SWITCHYARD_FUZZ)
+    # No input comes to a kernel, and sanitizers make of one what takes a minute to compile.
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "-O0;-fno-sanitize=all")
+  endif()
   if(NOT SWITCHYARD_CUDA OR "${ARGN}" STREQUAL "")
     return()
   endif()

@@ -49,6 +49,12 @@ struct WalkScratch {
       : keys(scratch),
         of_column(keys + slots.blocks.samples * slots.of.slots),
         last(of_column + columns.width()) {}
+
+  template <class Team>
+  SY_HD void reset_last(const Team& team, const PlanColumns& columns) const {
+    std::int32_t* const none = last;
+    team.for_each(columns.ranks, [=](index_t r) { none[r] = -1; });
+  }
 };
 
 struct CountSlots {
@@ -61,15 +67,15 @@ struct CountSlots {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
     const index_t width = tables.columns.width();
-    const auto [keys, count, last] = WalkScratch(team.template scratch<std::int32_t>(), slots, tables.columns);
-    slots.read(team, block, tables.hosted_of_expert, keys);
-    team.for_each(width, [=](index_t c) { count[c] = 0; });
-    team.for_each(tables.columns.ranks, [=](index_t r) { last[r] = -1; });
+    const WalkScratch walked(team.template scratch<std::int32_t>(), slots, tables.columns);
+    slots.read(team, block, tables.hosted_of_expert, walked.keys);
+    walked.reset_last(team, tables.columns);
+    team.for_each(width, [=](index_t c) { walked.of_column[c] = 0; });
     team.sync();
-    team.once([&] { walk(slots.samples(block), keys, count, last); });
+    team.once([&] { walk(slots.samples(block), walked.keys, walked.of_column, walked.last); });
     team.sync();
     std::int32_t* const out = counts + block * width;
-    team.for_each(width, [=](index_t c) { out[c] = count[c]; });
+    team.for_each(width, [=](index_t c) { out[c] = walked.of_column[c]; });
   }
 
  private:
@@ -157,19 +163,19 @@ struct PlaceSlots {
   template <class Team>
   SY_HD void operator()(const Team& team, index_t block) const {
     const index_t width = tables.columns.width();
-    const auto [keys, next, last] = WalkScratch(team.template scratch<std::int32_t>(), slots, tables.columns);
+    const WalkScratch walked(team.template scratch<std::int32_t>(), slots, tables.columns);
     const index_t first = slots.first_sample(block);
     const std::int32_t* const done = before != nullptr ? before + block * width : nullptr;
-    slots.read(team, block, tables.hosted_of_expert, keys);
+    slots.read(team, block, tables.hosted_of_expert, walked.keys);
+    walked.reset_last(team, tables.columns);
     team.for_each(width, [&](index_t c) {
-      next[c] =
+      walked.of_column[c] =
           placed.first[c] + (done != nullptr ? done[c] : static_cast<std::int32_t>(first) * per_sample[c]);
     });
-    team.for_each(tables.columns.ranks, [=](index_t r) { last[r] = -1; });
     team.sync();
     team.once([&] {
       for (index_t n = 0; n < slots.samples(block); ++n)
-        place(first + n, keys + n * slots.of.slots, next, last);
+        place(first + n, walked.keys + n * slots.of.slots, walked.of_column, walked.last);
     });
   }
 
