@@ -92,7 +92,7 @@ data::Dataset Runtime::read_data(const run::Config& config, data::Purpose purpos
   return *std::move(dataset);
 }
 
-device::Context& Runtime::start_device(const run::Options& run, comm::PlaneKind data_plane) {
+device::Context& Runtime::start_device(const run::Options& run, const comm::Options& planes) {
   watchdog_.set_limit_seconds(run.wait_seconds);
   const ChosenDevice chosen = find_device(run);
   threads_ = threads_of(run);
@@ -104,8 +104,8 @@ device::Context& Runtime::start_device(const run::Options& run, comm::PlaneKind 
       context_.emplace(threads_);
   });
   expect_same_gpus(*communicator_, *context_);
-  plane_kind_ = data_plane;
-  comm::MadeDataPlane made = comm::make_data_plane(plane_kind_, *communicator_, *context_);
+  plane_options_ = planes;
+  comm::MadeDataPlane made = comm::make_data_plane(planes, *communicator_, *context_);
   data_plane_ = std::move(made.plane);
   data_plane_text_ = std::move(made.text);
   planes_.emplace_back(data_plane_);
@@ -115,7 +115,7 @@ device::Context& Runtime::start_device(const run::Options& run, comm::PlaneKind 
 }
 
 std::shared_ptr<comm::DataPlane> Runtime::make_plane(comm::Communicator& group) {
-  std::shared_ptr<comm::DataPlane> made = comm::make_data_plane(plane_kind_, group, *context_).plane;
+  std::shared_ptr<comm::DataPlane> made = comm::make_data_plane(plane_options_, group, *context_).plane;
   const std::lock_guard lock(planes_mutex_);
   std::erase_if(planes_, [](const auto& plane) { return plane.expired(); });
   planes_.emplace_back(made);

@@ -64,8 +64,7 @@ class Runtime final : private device::Waits {
 
   // Makes the device, and the data plane that is asked for, and sets the watchdog's limit, as `run` says. Call
   // once; collective. Throws on all ranks alike if the choice cannot be had.
-  device::Context& start_device(const run::Options& run,
-                                comm::PlaneKind data_plane = comm::PlaneKind::automatic);
+  device::Context& start_device(const run::Options& run, const comm::Options& planes = {});
   // After start_device, for a further run in this process: the same with other numbers. Local.
   device::Context& adjust_device(const run::Options& run);
   // After start_device(): what a run with so many replicas of experts (moe.replicas) is made with. Collective.
@@ -101,8 +100,8 @@ class Runtime final : private device::Waits {
   std::unique_ptr<comm::Communicator> communicator_;
   comm::NodeLayout nodes_;
   std::optional<device::Context> context_;
-  comm::PlaneKind plane_kind_ = comm::PlaneKind::automatic;  // as asked
-  std::shared_ptr<comm::DataPlane> data_plane_;              // over communicator_
+  comm::Options plane_options_;
+  std::shared_ptr<comm::DataPlane> data_plane_;  // over communicator_
   std::string data_plane_text_;
   std::mutex planes_mutex_;  // for changes, which are this thread's, and for the watchdog's thread
   std::vector<std::weak_ptr<comm::DataPlane>> planes_;  // all that were made

@@ -38,12 +38,18 @@ class DataPlane {
 
   // To rank r go send_layout.rows[r] rows of `send`; recv_layout.rows[r] rows come from it, which must be what
   // it sends. The block of a rank to itself is copied, or left alone if it is in place already.
+  //
+  // `ready` marks where in compute() all of `send` was written and `recv` was free: what has been enqueued
+  // behind that goes on while rows travel. Null, or marking nothing: all that was enqueued so far comes first.
   template <class T>
   void all_to_all_rows(device::Context& context, const T* send, RowLayout send_layout, T* recv,
-                       RowLayout recv_layout, index_t row_elements) {
+                       RowLayout recv_layout, index_t row_elements, const device::Event* ready = nullptr) {
     do_all_to_all_rows(context, reinterpret_cast<const std::byte*>(send), send_layout,
-                       reinterpret_cast<std::byte*>(recv), recv_layout, row_elements * element_bytes<T>());
+                       reinterpret_cast<std::byte*>(recv), recv_layout, row_elements * element_bytes<T>(),
+                       overlaps_ && ready != nullptr && *ready ? ready : nullptr);
   }
+  // Whether `ready` is heeded; else it counts as null. Bits are the same.
+  void set_overlap(bool overlaps) { overlaps_ = overlaps; }
   // Each rank's rows (mine = rows[rank] rows of row_elements), in rank order, to every rank. `all` holds the
   // sum of rows. `mine` may be the place in `all` where it belongs.
   template <class T>
@@ -68,7 +74,8 @@ class DataPlane {
   DataPlane() = default;
 
   virtual void do_all_to_all_rows(device::Context& context, const std::byte* send, RowLayout send_layout,
-                                  std::byte* recv, RowLayout recv_layout, index_t row_bytes) = 0;
+                                  std::byte* recv, RowLayout recv_layout, index_t row_bytes,
+                                  const device::Event* ready) = 0;
   virtual void do_all_gather_rows(device::Context& context, Span<const std::byte> mine, Span<std::byte> all,
                                   Span<const index_t> rows, index_t row_bytes) = 0;
   virtual void do_all_reduce_sum(device::Context& context, Span<std::int64_t> values) = 0;
@@ -79,6 +86,8 @@ class DataPlane {
     static_assert(std::is_trivially_copyable_v<T>);
     return size_of<T>;
   }
+
+  bool overlaps_ = true;
 };
 
 }  // namespace switchyard::comm

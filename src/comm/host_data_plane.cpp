@@ -4,7 +4,7 @@ namespace switchyard::comm {
 
 void HostDataPlane::do_all_to_all_rows(device::Context& /*context*/, const std::byte* send,
                                        RowLayout send_layout, std::byte* recv, RowLayout recv_layout,
-                                       index_t row_bytes) {
+                                       index_t row_bytes, const device::Event* /*ready*/) {
   communicator_.all_to_all_rows(send, send_layout, recv, recv_layout, row_bytes);
 }
 

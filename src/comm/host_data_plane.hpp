@@ -18,7 +18,8 @@ class HostDataPlane final : public DataPlane {
 
  private:
   void do_all_to_all_rows(device::Context& context, const std::byte* send, RowLayout send_layout,
-                          std::byte* recv, RowLayout recv_layout, index_t row_bytes) override;
+                          std::byte* recv, RowLayout recv_layout, index_t row_bytes,
+                          const device::Event* ready) override;
   void do_all_gather_rows(device::Context& context, Span<const std::byte> mine, Span<std::byte> all,
                           Span<const index_t> rows, index_t row_bytes) override;
   void do_all_reduce_sum(device::Context& context, Span<std::int64_t> values) override;

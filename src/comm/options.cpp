@@ -12,6 +12,8 @@ constexpr std::array fields = {
     placement.choice<&Options::data_plane, plane_words>(
         "data_plane",
         "what carries rows between GPUs; auto: nccl where each rank has a GPU of its own, else mpi"),
+    placement.choice<&Options::overlap, config::yes_no_words>(
+        "overlap", "on GPUs: rows travel while what needs none of them is computed; the same bits"),
 };
 
 }  // namespace

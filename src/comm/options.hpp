@@ -9,6 +9,7 @@ enum class PlaneKind { automatic, mpi, nccl };
 
 struct Options {
   PlaneKind data_plane = PlaneKind::automatic;
+  bool overlap = true;
 };
 
 config::Section section();

@@ -11,8 +11,9 @@
 namespace switchyard::comm {
 
 // What leaves this rank is copied to pinned memory, sent by the communicator, and what arrives is copied to the
-// device: each call waits once for the context, and the communicator checks it, tags it and shows it to the
-// watchdog. A rank's rows for itself are copied on the device. A group of one waits for nothing.
+// device, in the queue of messages: each call waits once for that queue, and the communicator checks it, tags
+// it and shows it to the watchdog. A rank's rows for itself are copied on the device. A group of one waits for
+// nothing.
 //
 // It is the reference of the planes that only enqueue. On a context of a CPU it works, too: for tests.
 class StagedDataPlane final : public DataPlane {
@@ -45,14 +46,22 @@ class StagedDataPlane final : public DataPlane {
   };
 
   void do_all_to_all_rows(device::Context& context, const std::byte* send, RowLayout send_layout,
-                          std::byte* recv, RowLayout recv_layout, index_t row_bytes) override;
+                          std::byte* recv, RowLayout recv_layout, index_t row_bytes,
+                          const device::Event* ready) override;
   void do_all_gather_rows(device::Context& context, Span<const std::byte> mine, Span<std::byte> all,
                           Span<const index_t> rows, index_t row_bytes) override;
   void do_all_reduce_sum(device::Context& context, Span<std::int64_t> values) override;
 
+  // Waits until what `copy` brings to the host is there: behind `ready`, or behind all of the context's
+  // computing if that is null.
+  void leave(device::Context& context, const device::Event* ready, const auto& copy);
+  // What is computed from here on has what `copy` brings to the device.
+  void arrive(device::Context& context, const auto& copy);
+
   Communicator& communicator_;
+  device::Event ready_, left_, arrived_;
   Stage leaving_;
-  Stage arriving_;  // the device may still copy from it, until the next wait for the context
+  Stage arriving_;  // the device may still copy from it, until what leaves next has left
 };
 
 }  // namespace switchyard::comm

@@ -65,6 +65,8 @@ class Context {
   Queue& messages() { return messages_; }
   // cudaStream_t of compute() on a GPU, null on a CPU.
   void* stream() const { return compute_.stream(); }
+  // For a point of a queue of this device; on a CPU one that marks nothing.
+  Event make_event() const { return device_ == DeviceKind::cpu ? Event() : Event::cuda(); }
 
   // Waits until all that was enqueued in compute() so far is done; throws CudaError if it failed. Nothing to
   // wait for on a CPU.

@@ -32,6 +32,8 @@ class Event {
   // Whether what was marked is done. CudaError if it failed.
   bool is_over() const { return !event_ || cuda::is_over(event_.get()); }
   void* handle() const { return event_.get(); }
+  // Whether there is one to be waited for: none on a CPU.
+  explicit operator bool() const { return static_cast<bool>(event_); }
 
  private:
   explicit Event(void* event) : event_(event) {}

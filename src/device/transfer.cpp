@@ -27,16 +27,16 @@ void Upload::send() {
   pieces_.clear();
 }
 
-void place_bytes(Context& context, const void* host, void* device, std::size_t bytes) {
+void place_bytes(Context& context, const Queue& queue, const void* host, void* device, std::size_t bytes) {
   if (bytes == 0) return;
   ++context.counters().copies;
-  cuda::copy_async(device, host, bytes, cuda::CopyDirection::to_device, context.stream());
+  cuda::copy_async(device, host, bytes, cuda::CopyDirection::to_device, queue.stream());
 }
 
-void fetch_bytes(Context& context, const void* device, void* host, std::size_t bytes) {
+void fetch_bytes(Context& context, const Queue& queue, const void* device, void* host, std::size_t bytes) {
   if (bytes == 0) return;
   ++context.counters().copies;
-  cuda::copy_async(host, device, bytes, cuda::CopyDirection::to_host, context.stream());
+  cuda::copy_async(host, device, bytes, cuda::CopyDirection::to_host, queue.stream());
 }
 
 }  // namespace switchyard::device

@@ -45,8 +45,9 @@ class Upload {
   std::vector<Piece> pieces_;
 };
 
-void place_bytes(Context& context, const void* host, void* device, std::size_t bytes);
-void fetch_bytes(Context& context, const void* device, void* host, std::size_t bytes);
+// In a queue of the context's.
+void place_bytes(Context& context, const Queue& queue, const void* host, void* device, std::size_t bytes);
+void fetch_bytes(Context& context, const Queue& queue, const void* device, void* host, std::size_t bytes);
 
 // Values in host_workspace() for kernels that are launched from here on, in the step's memory; the host leaves
 // them as they are. On a CPU the very place.
@@ -54,7 +55,7 @@ template <class T>
 Span<T> place(Context& context, Span<T> host) {
   if (context.memory() != MemoryKind::device) return host;
   const Span<T> device = context.workspace().allocate<T>(std::ssize(host));
-  place_bytes(context, host.data(), device.data(), host.size_bytes());
+  place_bytes(context, context.compute(), host.data(), device.data(), host.size_bytes());
   return device;
 }
 
@@ -64,7 +65,7 @@ Span<T> fetch(Context& context, Span<T> device) {
   if (context.memory() != MemoryKind::device) return device;
   const Span<std::remove_const_t<T>> host =
       context.host_workspace().allocate<std::remove_const_t<T>>(std::ssize(device));
-  fetch_bytes(context, device.data(), host.data(), device.size_bytes());
+  fetch_bytes(context, context.compute(), device.data(), host.data(), device.size_bytes());
   return host;
 }
 

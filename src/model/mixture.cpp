@@ -210,7 +210,7 @@ void Mixture::backward(const nn::Pass& pass) {
   head_->backward(pass.context, output_, pass.batch, scale, gradients);
   if (!pass.batch.weights.empty())
     ops::weigh_gradients(pass.context, pass.batch.weights, gradients.slots, gradients.slot_rows());
-  layer_.backward(pass, output_, gradients, sums_.regulariser_gradients());
+  layer_.backward(pass, output_, gradients, sums_.regulariser_gradients(), nn::Wants::nothing);
 }
 
 }  // namespace switchyard::model

@@ -101,18 +101,22 @@ SlotParts<const float> Exchange::combine(device::Context& context, const Dispatc
   return slots<const float>(plan, received, experts);
 }
 
-tensor::RowSource Exchange::dispatch_backward(device::Context& context, const DispatchPlan& plan,
-                                              tensor::ConstMatrix d_input) {
-  device::Workspace& workspace = context.workspace();
+void Exchange::begin_dispatch_backward(device::Context& context, const DispatchPlan& plan,
+                                       tensor::ConstMatrix d_input) {
+  const index_t slots = plan.inbound().slot_count;
+  const tensor::Matrix send = tensor::allocate_matrix(context.workspace(), slots, d_input.cols);
+  ops::gather_rows(context, tensor::RowSource(plan.expert_row().data(), slots, d_input), send);
+  d_input_ = d_input;
+  begin(context, send, rows_of_slots(context, plan, d_input.cols));
+}
+
+tensor::RowSource Exchange::dispatch_backward(device::Context& context, const DispatchPlan& plan) {
   const DispatchPlan::Messages& outbound = plan.outbound();
   const DispatchPlan::Messages& inbound = plan.inbound();
-  const index_t cols = d_input.cols;
-  const tensor::Matrix send = tensor::allocate_matrix(workspace, inbound.slot_count, cols);
-  ops::gather_rows(context, tensor::RowSource(plan.expert_row().data(), inbound.slot_count, d_input), send);
-  const tensor::Matrix received = rows_of_slots(context, plan, cols);
-  data_plane_->all_to_all_rows<float>(context, send.data, {inbound.slots, inbound.first_slot}, received.data,
-                                      {outbound.slots, outbound.first_slot}, cols);
-  return {plan.slot_index().data(), std::ssize(plan.slot_index()), received, d_input};
+  data_plane_->all_to_all_rows<float>(context, leaving_.data, {inbound.slots, inbound.first_slot},
+                                      arriving_.data, {outbound.slots, outbound.first_slot}, arriving_.cols,
+                                      &ready_);
+  return {plan.slot_index().data(), std::ssize(plan.slot_index()), arriving_, d_input_};
 }
 
 SlotParts<float> Exchange::gradient_rows(device::Context& context, const DispatchPlan& plan,
@@ -121,18 +125,28 @@ SlotParts<float> Exchange::gradient_rows(device::Context& context, const Dispatc
   return slots<float>(plan, d_message_, d_experts);
 }
 
+void Exchange::begin_combine_backward(device::Context& context, const DispatchPlan& plan) {
+  begin(context, d_message_,
+        tensor::allocate_matrix(context.workspace(), plan.inbound().slot_count, message_cols()));
+}
+
 void Exchange::combine_backward(device::Context& context, const DispatchPlan& plan,
                                 const ExpertParts& d_experts) {
   const DispatchPlan::Messages& outbound = plan.outbound();
   const DispatchPlan::Messages& inbound = plan.inbound();
-  const tensor::Matrix received =
-      tensor::allocate_matrix(context.workspace(), inbound.slot_count, message_cols());
-  data_plane_->all_to_all_rows<float>(context, d_message_.data, {outbound.slots, outbound.first_slot},
-                                      received.data, {inbound.slots, inbound.first_slot}, message_cols());
+  data_plane_->all_to_all_rows<float>(context, leaving_.data, {outbound.slots, outbound.first_slot},
+                                      arriving_.data, {inbound.slots, inbound.first_slot}, arriving_.cols,
+                                      &ready_);
   for_each_part([&](std::size_t part, index_t width, index_t first) {
-    ops::scatter_rows(context, columns(tensor::ConstMatrix(received), first, width), plan.expert_row(),
+    ops::scatter_rows(context, columns(tensor::ConstMatrix(arriving_), first, width), plan.expert_row(),
                       d_experts[part]);
   });
+}
+
+void Exchange::begin(device::Context& context, tensor::ConstMatrix leaving, tensor::Matrix arriving) {
+  leaving_ = leaving;
+  arriving_ = arriving;
+  ready_.record(context.compute());
 }
 
 }  // namespace switchyard::moe

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/span.hpp"
-#include "comm/data_plane.hpp"
+#include "comm/resources.hpp"
 #include "device/context.hpp"
 #include "moe/dispatch_plan.hpp"
 
@@ -31,7 +31,8 @@ using SlotParts = std::array<tensor::IndexedRows<T>, Returned::count>;
 // results live in the step's workspace. Rows of the own rank are never packed: an index says where they lie.
 class Exchange {
  public:
-  Exchange(comm::DataPlane& data_plane, const PartWidths& widths) : data_plane_(&data_plane), widths_(widths) {}
+  Exchange(const comm::Resources& resources, const PartWidths& widths)
+      : data_plane_(&resources.data_plane), widths_(widths), ready_(resources.context.make_event()) {}
 
   // Sends each sample's row to the ranks of its experts. `samples` are those of the plan. Afterwards input()
   // names the rows of the local experts, expert after expert and each in global order, padded with rows of
@@ -44,23 +45,27 @@ class Exchange {
   SlotParts<const float> combine(device::Context& context, const DispatchPlan& plan,
                                  const ExpertParts& experts);
 
-  // The mirror of combine. First the places where the gradient row of each slot is to be written, then the
-  // transport: afterwards d_experts holds the gradient of every row of every local expert, and zeros in the
-  // padding.
+  // The mirror of combine. First the places where the gradient row of each slot is to be written; when they
+  // are, begin_combine_backward; then the transport: afterwards d_experts holds the gradient of every row of
+  // every local expert, and zeros in the padding. What is computed between the last two goes on while rows
+  // travel between GPUs.
   SlotParts<float> gradient_rows(device::Context& context, const DispatchPlan& plan,
                                  const ExpertParts& d_experts);
+  void begin_combine_backward(device::Context& context, const DispatchPlan& plan);
   void combine_backward(device::Context& context, const DispatchPlan& plan, const ExpertParts& d_experts);
 
-  // The mirror of dispatch: the gradients of input(), in its order, go back to where the rows came from.
-  // Returns, for each of this rank's slots, where the gradient by its expert lies: one row per slot, since a
-  // sum at the owner would follow the placement, and its bits with it.
-  tensor::RowSource dispatch_backward(device::Context& context, const DispatchPlan& plan,
-                                      tensor::ConstMatrix d_input);
+  // The mirror of dispatch: the gradients of input(), in its order, go back to where the rows came from, in two
+  // parts as above. Returns, for each of this rank's slots, where the gradient by its expert lies: one row per
+  // slot, since a sum at the owner would follow the placement, and its bits with it.
+  void begin_dispatch_backward(device::Context& context, const DispatchPlan& plan, tensor::ConstMatrix d_input);
+  tensor::RowSource dispatch_backward(device::Context& context, const DispatchPlan& plan);
 
  private:
   index_t message_cols() const { return widths_[Returned::output] + widths_[Returned::hidden]; }
   // body(part, width, first column in a message) for every part that is returned.
   void for_each_part(const auto& body) const;
+
+  void begin(device::Context& context, tensor::ConstMatrix leaving, tensor::Matrix arriving);
 
   // Uninitialised for the slots that travel, and behind them zeros for those that no expert takes.
   static tensor::Matrix rows_of_slots(device::Context& context, const DispatchPlan& plan, index_t cols);
@@ -73,6 +78,12 @@ class Exchange {
   Vector<index_t> zeros_;
   tensor::Matrix d_message_;  // gradient rows on their way to the experts: [outbound slots and dropped ones,
                               // message_cols()]
+  // Of an exchange that has begun: what is sent, and where what comes goes; and the point behind which both are
+  // there.
+  tensor::ConstMatrix leaving_;
+  tensor::Matrix arriving_;
+  device::Event ready_;
+  tensor::ConstMatrix d_input_;  // of dispatch_backward
 };
 
 }  // namespace switchyard::moe

@@ -53,7 +53,7 @@ Layer::Layer(const LayerOptions& options, comm::Resources resources, Placement p
                placement_.hosted_by(resources.communicator.rank()), options.seed,
                {blocks_, resources.replicas}),
       plan_(placement_, resources.communicator.rank(), resources.context.memory()),
-      exchange_(resources.data_plane, {options.outputs, experts_.network().shown_hidden()}) {
+      exchange_(resources, {options.outputs, experts_.network().shown_hidden()}) {
   const int copies = resources.replicas != nullptr ? resources.replicas->size() : 1;
   SY_EXPECTS(placement_.replicas() == copies && blocks_.count >= (copies > 1 ? copies : 0),
              "{} replicas of experts on {} ranks share {} blocks", placement_.replicas(), copies,
@@ -89,32 +89,42 @@ SlotGradients Layer::begin_backward(const nn::Pass& pass) {
   return gradients;
 }
 
-void Layer::backward(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
-                     const RegulariserGradients& regularisers) {
+tensor::Matrix Layer::backward(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
+                               const RegulariserGradients& regularisers, nn::Wants wants) {
+  device::Context& context = pass.context;
+  RouterNetwork* const network = router_->network();
+  const bool trains_experts = !experts_.frozen();
   pass.clock.enter(Phase::combine);
   router_->backward_scores(pass, output, gradients, regularisers);
-  if (!experts_.frozen()) {
-    exchange_.combine_backward(pass.context, plan_, experts_.d_returned());
+  if (trains_experts) exchange_.begin_combine_backward(context, plan_);
+  pass.clock.enter(Phase::gate);
+  if (network != nullptr) network->backward(pass);
+  if (trains_experts) {
+    pass.clock.enter(Phase::combine);
+    exchange_.combine_backward(context, plan_, experts_.d_returned());
     pass.clock.enter(Phase::experts);
     experts_.backward(pass);
   }
-  pass.clock.enter(Phase::gate);
-  if (RouterNetwork* const network = router_->network()) network->backward(pass);
-}
 
-tensor::Matrix Layer::input_gradient(const nn::Pass& pass) {
+  const bool gives_gradient = wants == nn::Wants::input_gradient;
+  if (gives_gradient) {
+    pass.clock.enter(Phase::exchange);
+    exchange_.begin_dispatch_backward(context, plan_, experts_.input_gradient());
+  }
+  if (trains_experts) {
+    pass.clock.enter(Phase::experts);
+    experts_.compute_gradients(pass, plan_.all_expert_rows());
+  }
+  if (!gives_gradient) return {};
   pass.clock.enter(Phase::exchange);
-  const tensor::Matrix by_experts = experts_.input_gradient();
-  const tensor::RowSource slots = exchange_.dispatch_backward(pass.context, plan_, by_experts);
+  const tensor::RowSource slots = exchange_.dispatch_backward(context, plan_);
   const tensor::Matrix d_x = tensor::allocate_matrix(pass.workspace(), pass.tiles().local_rows(), slots.cols);
-  ops::sum_slots(pass.context, slots, router_->slots(), d_x);
-  if (RouterNetwork* const network = router_->network()) ops::add(pass.context, network->input_gradient(), d_x);
+  ops::sum_slots(context, slots, router_->slots(), d_x);
+  if (network != nullptr) ops::add(context, network->input_gradient(), d_x);
   return d_x;
 }
 
 void Layer::reduce_gradients(const nn::Pass& pass) {
-  pass.clock.enter(Phase::experts);
-  if (!experts_.frozen()) experts_.compute_gradients(pass, plan_.all_expert_rows());
   pass.clock.enter(Phase::reduction);
   if (!experts_.frozen()) experts_.reduce_gradients(pass);
   if (RouterNetwork* const network = router_->network()) network->reduce_gradients(pass);

@@ -8,6 +8,7 @@
 #include "moe/capacity.hpp"
 #include "moe/experts.hpp"
 #include "moe/router.hpp"
+#include "nn/module.hpp"
 
 namespace switchyard::moe {
 
@@ -38,13 +39,12 @@ class Layer {
   LayerOutput forward(const nn::Pass& pass);
   SlotGradients begin_backward(const nn::Pass& pass);
   // combine, experts, router, mirrored with the same plan; `output` is the one of forward. A frozen network has
-  // no backward, and frozen experts no mirror of combine.
-  void backward(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
-                const RegulariserGradients& regularisers);
-  // Then the mirror of dispatch, where the rows are another layer's and not data (nn::NetworkOptions::
-  // input_gradient of both networks): [N, in]. The gradients by a row's experts are added in the order of
-  // slots, and the router's after them.
-  tensor::Matrix input_gradient(const nn::Pass& pass);
+  // no backward, and frozen experts no mirror of combine. Then, if it is wanted, the mirror of dispatch, where
+  // the rows are another layer's and not data (nn::NetworkOptions::input_gradient of both networks): [N, in].
+  // The gradients by a row's experts are added in the order of slots, and the router's after them. While rows
+  // travel between GPUs the router's network goes back, and then the experts' own gradients are computed.
+  tensor::Matrix backward(const nn::Pass& pass, const LayerOutput& output, const SlotGradients& gradients,
+                          const RegulariserGradients& regularisers, nn::Wants wants);
   // Parameter gradients over the global batch.
   void reduce_gradients(const nn::Pass& pass);
 

@@ -31,8 +31,8 @@ tensor::Matrix MixtureModule::backward(const nn::Pass& pass, tensor::Matrix d_y,
   const SlotGradients gradients = layer_.begin_backward(own);
   ops::combine_backward(pass.context, {record.output.slot_rows(), record.output.routing.factors}, d_y,
                         {1.0F, layer_.router().options().measure, gradients.slot_rows(), gradients.slots});
-  layer_.backward(own, record.output, gradients, sums_.regulariser_gradients());
-  const tensor::Matrix d_x = wants == nn::Wants::nothing ? tensor::Matrix() : layer_.input_gradient(own);
+  const tensor::Matrix d_x =
+      layer_.backward(own, record.output, gradients, sums_.regulariser_gradients(), wants);
   pass.clock.enter(Phase::other);
   return d_x;
 }

@@ -28,12 +28,12 @@ void StepFigures::give(device::Context& context, const ops::StepScalars::Given& 
   }
   const Span<ops::StepScalars::Given> host = context.host_workspace().allocate<ops::StepScalars::Given>(1);
   host[0] = given;
-  device::place_bytes(context, host.data(), &scalars()->given, sizeof(given));
+  device::place_bytes(context, context.compute(), host.data(), &scalars()->given, sizeof(given));
 }
 
 void StepFigures::copy_to(device::Context& context, StepFigures& host) {
   if (context.memory() == device::MemoryKind::device) {
-    device::fetch_bytes(context, block_.data(), host.block_.data(), as_size(block_.count()));
+    device::fetch_bytes(context, context.compute(), block_.data(), host.block_.data(), as_size(block_.count()));
   } else {
     std::memcpy(host.block_.data(), block_.data(), as_size(block_.count()));
   }

@@ -33,7 +33,7 @@ TEST(Payload, of_a_top_1_dispatch_is_the_rows_that_leave_their_rank) {
   routing.slots = 1;
   const tensor::ConstMatrix rows_here(samples.data(), tiles.local_rows(), features);
   DispatchPlan plan(placement, world.rank(), context.memory());
-  Exchange exchange(data_plane, {10, 0});
+  Exchange exchange({world, data_plane, context}, {10, 0});
   world.barrier();
   comm::reset_mpi_payload();
   plan.build({world, data_plane, context}, routing, {.samples = rows_here, .multiple = 64});

@@ -87,10 +87,12 @@ void bench_copies(device::Context& context, index_t mib) {
   };
   say("copy on the device, read and written", 2 * bytes,
       [&] { device::copy_on_device<std::byte>(context, from.span(), to.span()); });
-  say("copy from pinned memory", bytes,
-      [&] { device::place_bytes(context, host.data(), to.data(), host.span().size_bytes()); });
-  say("copy to pinned memory", bytes,
-      [&] { device::fetch_bytes(context, from.data(), host.data(), host.span().size_bytes()); });
+  say("copy from pinned memory", bytes, [&] {
+    device::place_bytes(context, context.compute(), host.data(), to.data(), host.span().size_bytes());
+  });
+  say("copy to pinned memory", bytes, [&] {
+    device::fetch_bytes(context, context.compute(), from.data(), host.data(), host.span().size_bytes());
+  });
 }
 
 template <class Number>

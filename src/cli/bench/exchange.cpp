@@ -50,7 +50,7 @@ Result measure(comm::Resources resources, index_t rows_per_pair) {
   const Workload w = make_workload(rows_per_pair, ranks);
   const moe::Placement placement = moe::Placement::make(moe::PlacementRule::block, ranks, ranks);
   const tensor::ConstMatrix samples(w.samples.data(), w.routing.samples, row_floats);
-  moe::Exchange exchange(data_plane, {row_floats, 0});
+  moe::Exchange exchange(resources, {row_floats, 0});
   moe::DispatchPlan plan(placement, communicator.rank(), context.memory());
 
   const index_t off_rank = rows_per_pair * (ranks - 1);

@@ -156,7 +156,7 @@ void print_device(const Measured& m, Runtime& runtime, std::string_view samples)
 
 int bench_step(Runtime& runtime, Arguments arguments) {
   const run::Config config = runtime.read_config([&] { return parse_run_options(arguments); });
-  runtime.start_device(config.run, config.comm.data_plane);
+  runtime.start_device(config.run, config.comm);
   const data::Dataset dataset = runtime.read_data(config);
   const index_t steps = config.train.max_steps > 0 ? config.train.max_steps : 200;
   const Measured measured =

@@ -46,7 +46,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
                     std::vector{compared_argument("--split", train::name(split))});
   const checkpoint::Reader reader(communicator, file);
   const run::Config config = run::without_own_scales(reader, stored_config(runtime, reader, file, line));
-  runtime.start_device(config.run, config.comm.data_plane);
+  runtime.start_device(config.run, config.comm);
   const comm::Resources resources = runtime.resources(config.moe.replicas);
   data::Dataset dataset = runtime.read_data(config, data::Purpose::prediction);
   std::optional<train::BatchLoader> loader;

@@ -225,7 +225,7 @@ int predict(Runtime& runtime, Arguments arguments) {
                                 compared_argument("--outputs", options.with_outputs ? "yes" : "no")});
   const checkpoint::Reader reader(communicator, file);
   const run::Config config = run::without_own_scales(reader, stored_config(runtime, reader, file, line));
-  runtime.start_device(config.run, config.comm.data_plane);
+  runtime.start_device(config.run, config.comm);
   const comm::Resources resources = runtime.resources(config.moe.replicas);
   data::Dataset dataset = runtime.read_data(config, data::Purpose::prediction);
   std::optional<train::BatchLoader> loader;

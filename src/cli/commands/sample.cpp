@@ -210,7 +210,7 @@ int sample(Runtime& runtime, Arguments arguments) {
   const checkpoint::Reader reader(communicator, file);
   const run::Config config = stored_config(runtime, reader, file, line);
   comm::agree(communicator, [&] { expect_text(config); });
-  runtime.start_device(config.run, config.comm.data_plane);
+  runtime.start_device(config.run, config.comm);
   data::TokenText text;
   std::unique_ptr<model::TokenModel> model;
   const index_t window = run::data_options(config).window;

@@ -62,7 +62,7 @@ int study(Runtime& runtime, Arguments arguments) {
     return newest;
   });
   comm::expect_same(world, ErrorKind::config, things);
-  runtime.start_device(first.run, first.comm.data_plane);
+  runtime.start_device(first.run, first.comm);
   const run::Outcome outcome = study::run_study(
       spec, {.world = &world,
              .device = [&](const run::Options& run) -> device::Context& { return runtime.adjust_device(run); },

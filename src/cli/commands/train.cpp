@@ -72,7 +72,7 @@ void warn_of_edits(const std::filesystem::path& file, const run::Config& stored,
 }
 
 int run(Runtime& runtime, run::PreparedRun& prepared) {
-  runtime.start_device(prepared.config.run, prepared.config.comm.data_plane);
+  runtime.start_device(prepared.config.run, prepared.config.comm);
   const comm::Resources resources = runtime.resources(prepared.config.moe.replicas);
   const data::Dataset dataset = runtime.read_data(prepared.config);
   const run::Outcome outcome = run::execute(

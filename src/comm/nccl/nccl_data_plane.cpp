@@ -30,21 +30,23 @@ class NcclDataPlane final : public DataPlane {
 
  private:
   void do_all_to_all_rows(device::Context& context, const std::byte* send, RowLayout send_layout,
-                          std::byte* recv, RowLayout recv_layout, index_t row_bytes) override;
+                          std::byte* recv, RowLayout recv_layout, index_t row_bytes,
+                          const device::Event* ready) override;
   void do_all_gather_rows(device::Context& context, Span<const std::byte> mine, Span<std::byte> all,
                           Span<const index_t> rows, index_t row_bytes) override;
   void do_all_reduce_sum(device::Context& context, Span<std::int64_t> values) override;
 
   // Has its place until so many more have come: then only the device knows of it.
   struct Enqueued {
-    device::Event ready;  // what is sent
+    device::Event come_to;  // when it was enqueued
     device::Event done;
     Request request;
   };
   static constexpr index_t most_enqueued = 32;
 
   template <class Body>
-  void enqueue(device::Context& context, Request request, const Body& body);
+  void enqueue(device::Context& context, Request request, const Body& body,
+               const device::Event* ready = nullptr);
   Enqueued& place_of(index_t number) { return enqueued_[as_size(number % most_enqueued)]; }
 
   std::unique_ptr<NcclCommunicator> comm_;
@@ -100,16 +102,17 @@ NcclDataPlane::~NcclDataPlane() {
 }
 
 // The one place where computing and messages wait for each other. `body` asks NCCL for what it gets a stream
-// for.
+// for, behind `ready` where that is given.
 template <class Body>
-void NcclDataPlane::enqueue(device::Context& context, Request request, const Body& body) {
+void NcclDataPlane::enqueue(device::Context& context, Request request, const Body& body,
+                            const device::Event* ready) {
   const Timeline::Clock::time_point begin = Timeline::Clock::now();
   is_sound_ = false;
   request.number = ++last_;
   Enqueued& slot = place_of(last_);
   slot.request = request;
-  slot.ready.record(context.compute());
-  context.messages().wait_for(slot.ready);
+  slot.come_to.record(context.compute());
+  context.messages().wait_for(ready != nullptr ? *ready : slot.come_to);
   body(context.messages().stream());
   comm_->settle(name(request.operation), request);
   slot.done.record(context.messages());
@@ -130,7 +133,7 @@ bool NcclDataPlane::look() {
   is_sound_ = false;
   (void)comm_->look(name(next.request.operation), next.request);
   is_sound_ = true;
-  return next.ready.is_over();
+  return next.come_to.is_over();
 }
 
 index_t rows_of_others(RowLayout layout, GroupRank self) {
@@ -138,7 +141,8 @@ index_t rows_of_others(RowLayout layout, GroupRank self) {
 }
 
 void NcclDataPlane::do_all_to_all_rows(device::Context& context, const std::byte* send, RowLayout send_layout,
-                                       std::byte* recv, RowLayout recv_layout, index_t row_bytes) {
+                                       std::byte* recv, RowLayout recv_layout, index_t row_bytes,
+                                       const device::Event* ready) {
   detail::require_exchange({rank(), size()}, send_layout, recv_layout, row_bytes);
   const Request request{.operation = Operation::all_to_all_rows,
                         .sent_bytes = rows_of_others(send_layout, rank()) * row_bytes,
@@ -148,7 +152,7 @@ void NcclDataPlane::do_all_to_all_rows(device::Context& context, const std::byte
     detail::copy_own_block(context, rank(), send, send_layout, recv, recv_layout, row_bytes);
   };
   if (request.sent_bytes + request.received_bytes == 0) return copy_own();
-  enqueue(context, request, [&](void* stream) {
+  const auto exchange_rows = [&](void* stream) {
     copy_own();
     Exchange exchange(*comm_, stream);
     for (int r = 0; r < size(); ++r) {
@@ -157,7 +161,8 @@ void NcclDataPlane::do_all_to_all_rows(device::Context& context, const std::byte
       exchange.receive(recv, recv_layout.first_row[r] * row_bytes, recv_layout.rows[r] * row_bytes, r);
     }
     exchange.end();
-  });
+  };
+  enqueue(context, request, exchange_rows, ready);
 }
 
 void NcclDataPlane::do_all_gather_rows(device::Context& context, Span<const std::byte> mine,

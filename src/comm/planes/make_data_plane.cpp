@@ -50,9 +50,7 @@ MadeDataPlane over_nccl(const PlaneChoice& choice, const nccl::Library& library,
           fmt::format("NCCL {}: {}", version.value, choice.why)};
 }
 
-}  // namespace
-
-MadeDataPlane make_data_plane(PlaneKind asked, Communicator& communicator, const device::Context& context) {
+MadeDataPlane make_plane(PlaneKind asked, Communicator& communicator, const device::Context& context) {
   if (context.device() == device::DeviceKind::cpu) return on_processors(asked, communicator);
   // Not opened where nobody wants it.
   const bool may_be_nccl = asked != PlaneKind::mpi;
@@ -62,6 +60,15 @@ MadeDataPlane make_data_plane(PlaneKind asked, Communicator& communicator, const
   if (choice.kind == PlaneKind::nccl) return over_nccl(choice, library, gpus, communicator);
   return {std::make_unique<StagedDataPlane>(communicator, context), PlaneKind::mpi,
           fmt::format("MPI, through pinned memory: {}", choice.why)};
+}
+
+}  // namespace
+
+MadeDataPlane make_data_plane(const Options& asked, Communicator& communicator,
+                              const device::Context& context) {
+  MadeDataPlane made = make_plane(asked.data_plane, communicator, context);
+  made.plane->set_overlap(asked.overlap);
+  return made;
 }
 
 }  // namespace switchyard::comm

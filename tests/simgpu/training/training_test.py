@@ -107,6 +107,10 @@ class Simulated(runs.RunTest):
                 with self.subTest(name, ranks=ranks, plane=plane):
                     other = self.run_on("cuda", name, ranks=ranks, comm_data_plane=plane, **keys)
                     self.assert_same_run(alone, other)
+            for plane in ("mpi", "nccl"):
+                with self.subTest(name, plane=plane, overlap="no"):
+                    other = self.run_on("cuda", name, ranks=2, comm_data_plane=plane, comm_overlap="no", **keys)
+                    self.assert_same_run(alone, other)
 
     def test_orders_of_execution_have_the_same_bits(self):
         for name, ranks in (("fashion_mnist/original", 0), ("fashion_mnist/top1", 2)):

@@ -66,10 +66,10 @@ TEST(DataPlaneChoice, processors_send_over_the_host_and_have_no_nccl) {
   run_ranks(2, [](Communicator& communicator) {
     const device::Context context(1);
     for (const PlaneKind asked : {PlaneKind::automatic, PlaneKind::mpi}) {
-      const MadeDataPlane made = make_data_plane(asked, communicator, context);
+      const MadeDataPlane made = make_data_plane({asked}, communicator, context);
       EXPECT_NE(dynamic_cast<HostDataPlane*>(made.plane.get()), nullptr);
     }
-    EXPECT_THROW(make_data_plane(PlaneKind::nccl, communicator, context), ConfigError);
+    EXPECT_THROW(make_data_plane({PlaneKind::nccl}, communicator, context), ConfigError);
   });
 }
 

@@ -125,7 +125,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
   EXPECT_EQ(plan.sent_rows(), static_cast<index_t>(crossings.size()));
 
   const PartWidths widths{outputs, s.hidden};
-  Exchange exchange(data_plane, widths);
+  Exchange exchange({communicator, data_plane, context}, widths);
   exchange.dispatch(context, plan, where);
   const auto hosted = placement.hosted_by(communicator.rank());
   std::vector<std::vector<index_t>> expected_rows(
@@ -194,6 +194,7 @@ void check_rank(const Setting& s, comm::Communicator& communicator) {
       }
     }
   }
+  exchange.begin_combine_backward(context, plan);
   exchange.combine_backward(context, plan, d_results);
   for (std::size_t e = 0; e < hosted.size(); ++e) {
     const auto count = static_cast<index_t>(expected_rows[e].size());

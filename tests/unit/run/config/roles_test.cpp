@@ -25,7 +25,7 @@ std::vector<std::string> keys_that(bool (*hold)(const config::Field&)) {
 TEST(Roles, a_resume_changes_nothing_that_changes_the_numbers) {
   EXPECT_THAT(keys_that(may_change_on_resume),
               UnorderedElementsAre("run.threads", "run.max_minutes", "run.device", "run.wait_seconds",
-                                   "comm.data_plane", "train.max_steps", "train.recompute",
+                                   "comm.data_plane", "comm.overlap", "train.max_steps", "train.recompute",
                                    "train.log_every_steps", "checkpoint.every_steps", "checkpoint.keep_last",
                                    "metrics.every_steps", "output.tensorboard", "output.trace",
                                    "output.trace_steps", "data.dir", "data.file", "csv.label", "csv.cluster",
@@ -38,8 +38,8 @@ TEST(Roles, an_evaluation_may_ask_fewer_experts_elsewhere) {
       UnorderedElementsAre("data.source", "data.dir", "data.file", "csv.label", "csv.cluster", "csv.id",
                            "csv.weight", "data.evaluation_samples", "moe.top_k", "moe.bias_rate",
                            "moe.placement", "moe.replicas", "train.recompute", "transformer.integer_products",
-                           "run.threads", "run.device", "run.wait_seconds", "comm.data_plane", "moe.groups",
-                           "moe.top_groups", "moe.capacity", "moe.drop", "moe.capacity_when"));
+                           "run.threads", "run.device", "run.wait_seconds", "comm.data_plane", "comm.overlap",
+                           "moe.groups", "moe.top_groups", "moe.capacity", "moe.drop", "moe.capacity_when"));
 }
 
 TEST(Roles, ranks_may_differ_in_where_they_run) {
