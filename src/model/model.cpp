@@ -14,16 +14,19 @@
 namespace switchyard::model {
 namespace {
 
-// Values and gradients are the least that a rank holds of its parameters. Memory is handed out before it is
-// there: without this the kernel ends the process when it is written to, and nobody says why.
-void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
+// Values and gradients are the least that a rank holds of its parameters; on a GPU values, which the host fills
+// first: there memory that does not suffice is an error that says so itself. The host's is handed out before it
+// is there: without this the kernel ends the process when it is written to, and nobody says why.
+void expect_memory(const ModelOptions& options, const Task& task, const comm::Resources& resources) {
+  const int ranks = resources.communicator.size();
+  const bool on_gpu = resources.context.device() == device::DeviceKind::cuda;
   const Outline planned = outline(options, task);
   index_t parameters = planned.trunk().parameters;
-  index_t floats = 2 * parameters;
+  index_t floats = on_gpu ? parameters : 2 * parameters;
   const auto add = [&](const nn::NetworkShape& shape, index_t sets, bool frozen) {
     const index_t count = sets * nn::Network(shape).parameter_count();
     parameters += count;
-    floats += frozen ? count : 2 * count;
+    floats += frozen || on_gpu ? count : 2 * count;
   };
   for (const moe::LayerOptions& layer : planned.layers) {
     add(layer.gate, 1, options.frozen.gate);
@@ -35,9 +38,10 @@ void expect_memory(const ModelOptions& options, const Task& task, int ranks) {
   if (allowed == 0 || needed <= allowed) return;
   constexpr double gibibyte = 1 << 30;
   throw OutOfMemory(fmt::format(
-      "the model has {} parameters on a rank, {:.1f} GiB with their gradients (this host allows {:.1f} GiB); use a "
-      "smaller model or more hosts (`switchyard plan` says what a rank takes)",
-      parameters, needed / gibibyte, allowed / gibibyte));
+      "the model has {} parameters on a rank, {:.1f} GiB {} (this host allows {:.1f} GiB); use a smaller model or "
+      "more hosts (`switchyard plan` says what a rank takes)",
+      parameters, needed / gibibyte,
+      on_gpu ? "of the host's memory until they are on the GPU" : "with their gradients", allowed / gibibyte));
 }
 
 // Where the context computes, and with the products that are asked for.
@@ -52,12 +56,12 @@ ModelOptions placed_in(const device::Context& context, ModelOptions options) {
 
 std::unique_ptr<TokenModel> make_token_model(const ModelOptions& options, const Task& task,
                                              comm::Resources resources) {
-  expect_memory(options, task, resources.communicator.size());
+  expect_memory(options, task, resources);
   return std::make_unique<TokenModel>(placed_in(resources.context, options), task, resources);
 }
 
 std::unique_ptr<Model> make_model(const ModelOptions& options, const Task& task, comm::Resources resources) {
-  expect_memory(options, task, resources.communicator.size());
+  expect_memory(options, task, resources);
   const ModelOptions placed = placed_in(resources.context, options);
   switch (options.networks.family) {
     case Family::mixture:

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -413,6 +414,8 @@ bool Loop::evaluate_best() {
                                     checkpoint::path_of(checkpoint_folder_, state_.best_step));
     comm::agree(resources_.communicator, [&] { load_arrays(reader, resources_.context, *model_, nullptr); });
   } catch (const AgreedError& error) {
+    constexpr std::array of_the_file = {ErrorKind::data, ErrorKind::hdf5, ErrorKind::numeric};
+    if (std::ranges::find(of_the_file, error.kind()) == of_the_file.end()) throw;
     if (resources_.communicator.is_root())
       log::warn(
           "no test figures of the best checkpoint, that of step {} ({}); eval RUN --checkpoint=best makes them",

@@ -247,6 +247,7 @@ std::string first_not_finite(comm::Communicator& communicator, device::Context& 
       expect_finite(slices);
     });
   } catch (const AgreedError& error) {
+    if (error.kind() != ErrorKind::numeric) throw;
     return error.what();  // of the lowest rank
   }
   return {};

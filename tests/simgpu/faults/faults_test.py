@@ -161,6 +161,14 @@ class Faults(runs.RunTest):
                              {call for call, *_ in sites})
         self.each(sites, lambda case: self.assert_site_ends(0, case, seconds, **LARGE_GATE))
 
+    def test_every_call_site_of_reading_the_best_checkpoint(self):
+        """A checkpoint that cannot be read there is a warning; a GPU that fails is none."""
+        keys = {"train_evaluate_every_steps": 1, "optim_learning_rate": 1e-9}  # the second step is no better than the first
+        sites, seconds = self.call_sites(0, **keys)
+        sites = [case for case in sites if "evaluate_best" in case[2] and case[0] not in HARMLESS]
+        self.assertGreater(len(sites), 3)
+        self.each(sites, lambda case: self.assert_site_ends(0, case, seconds, **keys))
+
     def test_every_call_site_of_nccl(self):
         sites, seconds = self.call_sites(2, comm_data_plane="nccl")
         sites = [case for case in sites if case[0].startswith("nccl")]
