@@ -21,8 +21,9 @@ SIMGPU, LIBRARIES = sys.argv.pop(3), sys.argv.pop(3)
 STEPS = 3
 # Products are added in another order than on the CPU. That is all that differs.
 CLOSE = 1e-5
-# Batch norm over few and small images makes more of a difference with every step.
-CLOSE_AFTER_STEPS = {"cifar10/original": 1e-4}
+# Adam divides a gradient by its own size: of one that is rounding alone, as of a bias in front of a batch norm, it makes a step of
+# the learning rate. With the epsilon of the file CIFAR's third loss differs by 3.5e-5; with SGD by 3e-8.
+NO_STEPS_OF_ROUNDING = {"cifar10/original": {"optim_epsilon": 1e-4}}
 FAMILIES = (
     "bench/large_experts", "cifar10/original", "clusters/setting1_cubic", "clusters/setting1_linear",
     "clusters/setting1_single_cubic", "fashion_mnist/attentive_importance", "fashion_mnist/attentive_similarity",
@@ -78,13 +79,13 @@ class Simulated(runs.RunTest):
         self.assertEqual(finished.code, 0, finished)
         return finished.out
 
-    def assert_close(self, expected, run, close=CLOSE):
+    def assert_close(self, expected, run):
         """The losses of steps and of results, and what was chosen."""
         ours, theirs = runs.metrics(run), runs.metrics(expected)
         self.assertEqual(len(ours), len(theirs))
         for mine, other in zip(ours, theirs):
             for key in set(other) & {"loss", "task_loss", "importance_loss", "similarity_loss"}:
-                self.assertLess(abs(mine[key] - other[key]), close * max(abs(other[key]), 1e-3), f"{key} of {other}")
+                self.assertLess(abs(mine[key] - other[key]), CLOSE * max(abs(other[key]), 1e-3), f"{key} of {other}")
             for key in set(other) & {"load", "choices", "class_by_expert"}:
                 self.assertEqual(mine[key], other[key])
 
@@ -92,11 +93,11 @@ class Simulated(runs.RunTest):
         begun = {}
         for name in FAMILIES:
             with self.subTest(name):
-                keys = {}
+                keys = dict(NO_STEPS_OF_ROUNDING.get(name, {}))
                 if name == "fashion_mnist/distilled_importance":
                     keys = {"init_from": begun["fashion_mnist/attentive_importance"]}
                 expected = self.run_on("cpu", name, **keys)
-                self.assert_close(expected, self.run_on("cuda", name, **keys), CLOSE_AFTER_STEPS.get(name, CLOSE))
+                self.assert_close(expected, self.run_on("cuda", name, **keys))
                 begun[name] = expected
 
     def test_ranks_and_data_planes_have_the_same_bits(self):
