@@ -21,11 +21,15 @@ build=build/bundle file=""
 while [ $# -gt 0 ]; do
   case "$1" in
     -o)
-      [ -n "${2:-}" ] || fail "-o needs a file; see the head of this script"
+      [ -n "${2:-}" ] || fail "-o needs a file; --help tells more"
       file=$2
       shift 2
       ;;
-    -*) fail "there is no option $1; see the head of this script" ;;
+    -h | --help)
+      sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      exit 0
+      ;;
+    -*) fail "there is no option $1; --help lists them" ;;
     *)
       build=$1
       shift

@@ -27,7 +27,7 @@ simulated="" only="" out=gpu-check bundle=""
 while [ $# -gt 0 ]; do
   case "$1" in
     --simulated | --only | --out)
-      [ -n "${2:-}" ] || fail "$1 needs a value; see the head of this script"
+      [ -n "${2:-}" ] || fail "$1 needs a value; --help lists them"
       case "$1" in
         --simulated) simulated=$2 ;;
         --only) only=$2 ;;
@@ -35,7 +35,11 @@ while [ $# -gt 0 ]; do
       esac
       shift 2
       ;;
-    -*) fail "there is no option $1; see the head of this script" ;;
+    -h | --help)
+      sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      exit 0
+      ;;
+    -*) fail "there is no option $1; --help lists them" ;;
     *)
       [ -z "$bundle" ] || fail "two bundles are given ($bundle, $1); give one"
       bundle=$1

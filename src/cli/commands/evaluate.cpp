@@ -90,6 +90,7 @@ int evaluate(Runtime& runtime, Arguments arguments) {
 std::string evaluate_help() {
   return R"(usage: switchyard eval CHECKPOINT|RUN [--checkpoint=best|latest|STEP] [--split=test|validation|train]
                        [--data.dir=FOLDER|--data.file=FILE] [--moe.top_k=K] [--run.threads=N]
+                       [--run.device=auto|cpu|cuda]
 
 Evaluates a checkpoint, or one of a run folder (--checkpoint; without it the newest whole one), on a whole split and
 prints one JSON object: error, loss (-ln of the label's probability), task_loss (model.loss), h_s, h_s_chosen, h_u,

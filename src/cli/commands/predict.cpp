@@ -279,6 +279,7 @@ int predict(Runtime& runtime, Arguments arguments) {
 std::string predict_help() {
   return R"(usage: switchyard predict CHECKPOINT|RUN --out=FILE.h5|FILE.csv [--split=test|validation|train] [--outputs=yes]
                           [--checkpoint=best|latest|STEP] [--data.source=SOURCE --data.file=FILE|--data.dir=FOLDER]
+                          [--run.device=auto|cpu|cuda]
 
 Writes what a model says of each sample of a split: ids, prediction (the class), probabilities (of each class), experts
 (those that answered, K for each sample) and gate_weights (theirs); labels, where the data have them; with --outputs=yes

@@ -231,6 +231,7 @@ int sample(Runtime& runtime, Arguments arguments) {
 std::string sample_help() {
   return R"(usage: switchyard sample CHECKPOINT|RUN [--prompt=TEXT|--prompts=FILE] [--tokens=200] [--temperature=1] [--top-p=1]
                          [--seed=1] [--count=1] [--checkpoint=best|latest|STEP] [--data.file=FILE] [--run.threads=N]
+                         [--run.device=auto|cpu|cuda]
 
 Goes on with a text as a model of text would, and prints what it says, without the prompt, as it grows. --prompt=- reads
 the prompt from standard input; --prompts=FILE goes on with each line of a file. Without one, a document begins (a model

@@ -66,11 +66,13 @@ PlaneChoice choose_data_plane(PlaneKind asked, Span<const RankGpu> ranks) {
   const std::string why_not = refusal(ranks);
   if (asked == PlaneKind::nccl) {
     if (why_not.empty()) return {PlaneKind::nccl, "comm.data_plane = nccl"};
-    throw ConfigError(fmt::format(
-        "comm.data_plane = nccl cannot be had ({}); set comm.data_plane = mpi, or give every rank a "
-        "GPU of its own and NCCL (`switchyard doctor` shows both); ranks that share a GPU may set "
-        "NCCL_HOSTID, each to a word of its own",
-        why_not));
+    throw_agreed(
+        ErrorKind::config,
+        fmt::format(
+            "comm.data_plane = nccl cannot be had ({}); set comm.data_plane = mpi, or give every rank a "
+            "GPU of its own and NCCL (`switchyard doctor` shows both); ranks that share a GPU may set "
+            "NCCL_HOSTID, each to a word of its own",
+            why_not));
   }
   if (!why_not.empty()) return {PlaneKind::mpi, why_not};
   const SharedGpu shared = find_shared_gpu(ranks);

@@ -18,7 +18,8 @@ namespace {
 
 MadeDataPlane on_processors(PlaneKind asked, Communicator& communicator) {
   if (asked == PlaneKind::nccl) {
-    throw ConfigError(
+    throw_agreed(
+        ErrorKind::config,
         "comm.data_plane = nccl cannot be had (ranks compute on processors, and NCCL carries rows between GPUs); "
         "set comm.data_plane = auto, or run.device = cuda");
   }

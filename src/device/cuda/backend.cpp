@@ -89,7 +89,7 @@ std::string mebibytes(std::size_t bytes) {
       is_known ? fmt::format("{} of its {} are free", mebibytes(free_bytes), mebibytes(total_bytes))
                : "how much is free it does not say";
   throw OutOfMemory(fmt::format(
-      "cannot allocate {} bytes on the GPU (this rank holds {} there and needs {}; {}); use a smaller "
+      "cannot allocate {} bytes on the GPU (this rank holds {} there and needs at least {}; {}); use a smaller "
       "train.batch_size, more train.parts, more GPUs with a rank each or a smaller model, and keep "
       "other programs off the GPU; `switchyard plan` shows what a rank holds",
       bytes, mebibytes(held), mebibytes(held + bytes), room));

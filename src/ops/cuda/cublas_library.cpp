@@ -72,8 +72,8 @@ void check_cublas(cublasStatus_t status, std::string_view call, std::string_view
   if (status == CUBLAS_STATUS_SUCCESS) [[likely]]
     return;
   throw BlasError(fmt::format(
-      "{} failed for {} (status {}, {}{}); `switchyard doctor` shows the library that was taken, and "
-      "CUBLASLT_LOG_LEVEL=2 makes it say more",
+      "{} failed for {} (status {}, {}{}); `switchyard doctor` shows the library that was taken, "
+      "CUBLASLT_LOG_LEVEL=2 makes it say more, and run.device = cpu does without it",
       call, subject, static_cast<int>(status), cublas().get_status_string(status), device::cuda::also_met()));
 }
 

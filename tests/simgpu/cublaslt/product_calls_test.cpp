@@ -49,7 +49,7 @@ TEST(GpuProducts, that_fail_name_their_shape) {
           error.what(),
           "cublasLtMatmul failed for the float32 product 5 x 7 x 9 (m, n, k; A plain, lda 12; B transposed, ldb "
           "12; ldc 12) (status 14, CUBLAS_STATUS_INTERNAL_ERROR); `switchyard doctor` shows the library that "
-          "was taken, and CUBLASLT_LOG_LEVEL=2 makes it say more");
+          "was taken, CUBLASLT_LOG_LEVEL=2 makes it say more, and run.device = cpu does without it");
     }
     simgpu::plan_failure("");
   });

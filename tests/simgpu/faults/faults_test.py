@@ -278,7 +278,7 @@ class Faults(runs.RunTest):
                 return self.assert_trains(finished)
             return self.assert_ends(
                 finished, LIBRARY_CODE,
-                r"OutOfMemory: cannot allocate \d+ bytes on the GPU \(this rank holds [\d.]+ MiB there and needs [\d.]+ MiB; "
+                r"OutOfMemory: cannot allocate \d+ bytes on the GPU \(this rank holds [\d.]+ MiB there and needs at least [\d.]+ MiB; "
                 r"[\d.]+ MiB of its [\d.]+ MiB are free\); use a smaller train.batch_size, more train.parts",
                 "switchyard plan")
 
@@ -294,6 +294,10 @@ class Faults(runs.RunTest):
                     self.assert_ends(
                         self.run_with(2, {"SWITCHYARD_SIMGPU_MEMORY": str(kibibytes * 1024)}, 1, comm_data_plane=plane),
                         LIBRARY_CODE, "OutOfMemory: .*cannot allocate", rank=1)
+
+    def test_nccl_of_ranks_that_share_a_gpu(self):
+        self.assert_ends(self.run_with(2, {"SWITCHYARD_SIMGPU_DEVICES": "1"}, comm_data_plane="nccl"), 2,
+                         r"ConfigError: comm.data_plane = nccl cannot be had \(ranks 0 and 1 share the GPU .*NCCL_HOSTID")
 
     def test_gpus_of_two_models(self):
         finished = self.run_with(2, {"SWITCHYARD_SIMGPU_MULTIPROCESSORS": "114"}, 1)

@@ -32,7 +32,7 @@ TEST(SimulatedChoice, mpi_does_where_ranks_share_a_gpu) {
     const MadeDataPlane made = make_data_plane({PlaneKind::automatic}, communicator, context);
     EXPECT_TRUE(is_staged(made));
     EXPECT_THAT(made.text, HasSubstr("MPI, through pinned memory: ranks 0 and 1 share the GPU 0000:"));
-    EXPECT_THROW(make_data_plane({PlaneKind::nccl}, communicator, context), ConfigError);
+    EXPECT_THROW(make_data_plane({PlaneKind::nccl}, communicator, context), AgreedError);
   });
 }
 

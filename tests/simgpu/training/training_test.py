@@ -113,6 +113,21 @@ class Simulated(runs.RunTest):
                     other = self.run_on("cuda", name, ranks=2, comm_data_plane=plane, comm_overlap="no", **keys)
                     self.assert_same_run(alone, other)
 
+    def test_ranks_say_the_same_of_a_model(self):
+        run = self.run_on("cuda", "tokens/bytes")
+        asked = (("sample", run, "--prompt=a", "--tokens=5"), ("eval", run))
+        alone = [self.program("cuda", *words, "--run.device=cuda") for words in asked]
+        for ranks, plane in itertools.product((2, 3), ("mpi", "nccl")):
+            for words, expected in zip(asked, alone):
+                with self.subTest(words[0], ranks=ranks, plane=plane):
+                    out = self.program("cuda", *words, "--run.device=cuda", f"--comm.data_plane={plane}", ranks=ranks)
+                    self.assertEqual(self.without_places(out), self.without_places(expected))
+
+    @staticmethod
+    def without_places(said):
+        """An evaluation without its times and the rows that crossed to other ranks."""
+        return {key: value for key, value in json.loads(said).items() if key != "time"} if said.startswith("{") else said
+
     def test_orders_of_execution_have_the_same_bits(self):
         for name, ranks in (("fashion_mnist/original", 0), ("fashion_mnist/top1", 2)):
             expected = self.run_on("cuda", name, ranks, train_batch_size=96)

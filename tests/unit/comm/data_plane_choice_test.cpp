@@ -57,7 +57,7 @@ TEST(DataPlaneChoice, what_is_asked_for_is_taken_or_refused) {
   try {
     choose({gpu("a", "0"), gpu("a", "0")}, PlaneKind::nccl);
     FAIL() << "did not throw";
-  } catch (const ConfigError& error) {
+  } catch (const AgreedError& error) {
     EXPECT_THAT(error.what(), HasSubstr("nccl cannot be had (ranks 0 and 1 share the GPU 0 of a"));
   }
 }
@@ -69,7 +69,7 @@ TEST(DataPlaneChoice, processors_send_over_the_host_and_have_no_nccl) {
       const MadeDataPlane made = make_data_plane({asked}, communicator, context);
       EXPECT_NE(dynamic_cast<HostDataPlane*>(made.plane.get()), nullptr);
     }
-    EXPECT_THROW(make_data_plane({PlaneKind::nccl}, communicator, context), ConfigError);
+    EXPECT_THROW(make_data_plane({PlaneKind::nccl}, communicator, context), AgreedError);
   });
 }
 
