@@ -96,7 +96,7 @@ bundle=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 exec "$@"
 END
 chmod 755 "$bundle/run"
-"$build/switchyard" doctor | head -n 1 >"$bundle/BUILD"
+"$build/switchyard" doctor | sed -n 1p >"$bundle/BUILD"
 
 # Programs hold the same device code: a dictionary as large as all of them stores it once.
 tar -C "$scratch" --owner=0 --group=0 --sort=name -c switchyard-gpu | xz --lzma2=preset=6,dict=64MiB >"$scratch/bundle.tar.xz"

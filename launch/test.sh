@@ -38,7 +38,7 @@ if [ "$code" -ne 0 ]; then
 fi
 
 # ctest itself is content with skipped and disabled tests.
-count() { sed -n "s/^[[:space:]]*$1=\"\([0-9]*\)\".*/\1/p" "$result" | head -n 1; }
+count() { sed -n "s/^[[:space:]]*$1=\"\([0-9]*\)\".*/\1/p" "$result" | sed -n 1p; }
 tests=$(count tests)
 left_out=$(($(count skipped) + $(count disabled)))
 if [ "${tests:-0}" -eq 0 ] || [ "$left_out" -ne 0 ]; then

@@ -13,8 +13,9 @@ big_endian() {
   printf '%b' "\\x${hex:0:2}\\x${hex:2:2}\\x${hex:4:2}\\x${hex:6:2}"
 }
 
-# cut FILE SKIPPED BYTES: of a file, or noise. head ends before its writer does.
+# cut_bytes FILE SKIPPED BYTES: of a file, or noise. head ends before its writer does.
 cut_bytes() {
+  set +o pipefail
   if [ -e "$from/$1.gz" ]; then
     { gzip -dc "$from/$1.gz" 2>/dev/null || true; } | tail -c +$(($2 + 1)) | head -c "$3"
   elif [[ "$1" == *labels* ]]; then
@@ -22,12 +23,12 @@ cut_bytes() {
   else
     head -c "$3" /dev/urandom
   fi
+  set -o pipefail
 }
 
 mkdir -p "$to"
 for split in train:"$training" t10k:"$test"; do
   name=${split%:*} count=${split#*:}
-  set +o pipefail
   {
     big_endian 2051
     big_endian "$count"
@@ -40,7 +41,6 @@ for split in train:"$training" t10k:"$test"; do
     big_endian "$count"
     cut_bytes "$name-labels-idx1-ubyte" 8 "$count"
   } >"$to/$name-labels-idx1-ubyte"
-  set -o pipefail
   [ "$(wc -c <"$to/$name-images-idx3-ubyte")" -eq $((16 + count * side * side)) ] ||
     { echo "launch/gpu/cut_images.sh: $from has fewer than $count images in $name" >&2; exit 3; }
   [ "$(wc -c <"$to/$name-labels-idx1-ubyte")" -eq $((8 + count)) ] ||

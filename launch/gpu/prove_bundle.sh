@@ -34,7 +34,7 @@ for tool in "${tools[@]}"; do
 done
 # What the program needs of glibc beyond what tools do: of the rest it has its own.
 for library in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libresolv.so.2 libutil.so.1; do
-  path=$(ldconfig -p | awk -v name="$library" '$1 == name && /x86-64/ { print $NF; exit }')
+  path=$(ldconfig -p | awk -v name="$library" '$1 == name && /x86-64/ && !found++ { print $NF }')
   mkdir -p "$place$(dirname "$path")"
   cp -L "$path" "$place$path"
 done

@@ -12,7 +12,7 @@ stage_start() {
   grep -q '^training device: cuda' "$said" ||
     { failed "no card is used: $(grep '^training device' "$said")"; return 0; }
   grep -q '^products on a GPU: cublasLt' "$said" ||
-    { failed "$(grep '^products on a GPU' "$said" | head -n 1)"; return 0; }
+    { failed "$(grep -m 1 '^products on a GPU' "$said")"; return 0; }
   note judged
 }
 

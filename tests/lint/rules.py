@@ -158,6 +158,25 @@ def key_list_findings(text, _path):
         yield text.count("\n", 0, match.start()) + 1, "a list of keys outside the tables: ask the role of the field"
 
 
+# Readers that stop before their input ends, behind a pipe (the pattern follows it).
+_STOPS_EARLY = re.compile(r"(?<!\|)\|\s*(head\b|grep\s[^|]*?-\w*[qm]|awk\s[^|]*\bexit\b|sed\s[^|]*(?:;|\b\d+)\s*q\b)")
+
+
+def is_bash(file):
+    return re.match(r"#!/usr/bin/env bash\n|# shellcheck shell=bash\n", file.read_bytes()[:40].decode("utf-8", "ignore")) is not None
+
+
+def pipe_findings(text):
+    """Pipes of a script under pipefail whose reader may end first: the writer then ends by SIGPIPE, and the script with it."""
+    is_failing = True
+    for number, line in enumerate(text.splitlines(), start=1):
+        if "o pipefail" in line:
+            is_failing = "+o pipefail" not in line
+        match = _STOPS_EARLY.search(line)
+        if match and is_failing and not line.lstrip().startswith("#"):
+            yield number, f"{match.group(1).split()[0]} may stop before the end of its pipe"
+
+
 INCLUDE_RULES = [room_findings, plane_findings, vendor_findings, header_findings]
 TEXT_RULES = [length_findings, leftover_findings, key_list_findings]
 

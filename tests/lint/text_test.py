@@ -1,4 +1,5 @@
-"""No file in src/ is too long, marks unfinished work or lists keys of a configuration; planted offences are found."""
+"""No file in src/ is too long, marks unfinished work or lists keys of a configuration, and no script stops reading a pipe
+early; planted offences are found."""
 
 import pathlib
 import sys
@@ -45,6 +46,26 @@ class Planted(unittest.TestCase):
             self.assertEqual(self.findings(f"int a;\nconst char* const keys[] = {{{keys}}};\n"), found, keys)
         self.assertEqual(self.findings('text_of(config, "moe.noise"), text_of(config, "moe.noise_draw")\n'), [])
         self.assertEqual(self.findings('open("run.ini", "train.bin");\n'), [])
+
+
+class Scripts(unittest.TestCase):
+    """Under pipefail a reader that stops early fails the script now and then: its writer ends by SIGPIPE, code 141."""
+
+    def test_read_pipes_to_their_end(self):
+        scripts = [file for folder in ["launch", ".ci", "tests"] for file in (ROOT / folder).rglob("*")
+                   if file.is_file() and rules.is_bash(file)]
+        self.assertGreater(len(scripts), 20, "no scripts found: wrong folder?")
+        self.assertEqual([f"{file.relative_to(ROOT)}:{number}: {sentence}" for file in scripts
+                          for number, sentence in rules.pipe_findings(file.read_text(encoding="utf-8"))], [])
+
+    def test_a_reader_that_stops_is_found(self):
+        for reader in ["head -n 1", "grep -q a", "grep -Fqx a", "grep -m 1 a", "awk '{ print; exit }'", "sed -n '1p;q'", "sed 3q"]:
+            self.assertEqual(list(rules.pipe_findings(f"echo\nls | {reader} >b\n")),
+                             [(2, f"{reader.split()[0]} may stop before the end of its pipe")], reader)
+            self.assertEqual(list(rules.pipe_findings(f"set +o pipefail\nls | {reader}\nset -o pipefail\n")), [], reader)
+        for reader in ["sed -n 1p", "tail -n 1", "grep -v q", "awk 'NR == 1'"]:
+            self.assertEqual(list(rules.pipe_findings(f"ls | {reader}\n")), [], reader)
+        self.assertEqual(list(rules.pipe_findings("ls || head -n 1 a\ngrep -q a b | cat\n# ls | head\n")), [])
 
 
 if __name__ == "__main__":
