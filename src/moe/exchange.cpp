@@ -106,17 +106,17 @@ void Exchange::begin_dispatch_backward(device::Context& context, const DispatchP
   const index_t slots = plan.inbound().slot_count;
   const tensor::Matrix send = tensor::allocate_matrix(context.workspace(), slots, d_input.cols);
   ops::gather_rows(context, tensor::RowSource(plan.expert_row().data(), slots, d_input), send);
-  d_input_ = d_input;
   begin(context, send, rows_of_slots(context, plan, d_input.cols));
 }
 
-tensor::RowSource Exchange::dispatch_backward(device::Context& context, const DispatchPlan& plan) {
+tensor::RowSource Exchange::dispatch_backward(device::Context& context, const DispatchPlan& plan,
+                                              tensor::ConstMatrix d_input) {
   const DispatchPlan::Messages& outbound = plan.outbound();
   const DispatchPlan::Messages& inbound = plan.inbound();
   data_plane_->all_to_all_rows<float>(context, leaving_.data, {inbound.slots, inbound.first_slot},
                                       arriving_.data, {outbound.slots, outbound.first_slot}, arriving_.cols,
                                       &ready_);
-  return {plan.slot_index().data(), std::ssize(plan.slot_index()), arriving_, d_input_};
+  return {plan.slot_index().data(), std::ssize(plan.slot_index()), arriving_, d_input};
 }
 
 SlotParts<float> Exchange::gradient_rows(device::Context& context, const DispatchPlan& plan,
@@ -146,7 +146,7 @@ void Exchange::combine_backward(device::Context& context, const DispatchPlan& pl
 void Exchange::begin(device::Context& context, tensor::ConstMatrix leaving, tensor::Matrix arriving) {
   leaving_ = leaving;
   arriving_ = arriving;
-  ready_.record(context.compute());
+  if (data_plane_->size() > 1) ready_.record(context.compute());
 }
 
 }  // namespace switchyard::moe

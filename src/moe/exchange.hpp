@@ -58,7 +58,8 @@ class Exchange {
   // parts as above. Returns, for each of this rank's slots, where the gradient by its expert lies: one row per
   // slot, since a sum at the owner would follow the placement, and its bits with it.
   void begin_dispatch_backward(device::Context& context, const DispatchPlan& plan, tensor::ConstMatrix d_input);
-  tensor::RowSource dispatch_backward(device::Context& context, const DispatchPlan& plan);
+  tensor::RowSource dispatch_backward(device::Context& context, const DispatchPlan& plan,
+                                      tensor::ConstMatrix d_input);
 
  private:
   index_t message_cols() const { return widths_[Returned::output] + widths_[Returned::hidden]; }
@@ -83,7 +84,6 @@ class Exchange {
   tensor::ConstMatrix leaving_;
   tensor::Matrix arriving_;
   device::Event ready_;
-  tensor::ConstMatrix d_input_;  // of dispatch_backward
 };
 
 }  // namespace switchyard::moe

@@ -117,7 +117,7 @@ tensor::Matrix Layer::backward(const nn::Pass& pass, const LayerOutput& output, 
   }
   if (!gives_gradient) return {};
   pass.clock.enter(Phase::exchange);
-  const tensor::RowSource slots = exchange_.dispatch_backward(context, plan_);
+  const tensor::RowSource slots = exchange_.dispatch_backward(context, plan_, experts_.input_gradient());
   const tensor::Matrix d_x = tensor::allocate_matrix(pass.workspace(), pass.tiles().local_rows(), slots.cols);
   ops::sum_slots(context, slots, router_->slots(), d_x);
   if (network != nullptr) ops::add(context, network->input_gradient(), d_x);

@@ -25,7 +25,8 @@ struct PlaneChoice {
   std::string why;                  // "each rank has a GPU of its own"
 };
 
-// The same on all ranks, for it looks at nothing else. ConfigError where NCCL is asked for and would refuse.
+// The same on all ranks, for it looks at nothing else. AgreedError (config) where NCCL is asked for and would
+// refuse.
 PlaneChoice choose_data_plane(PlaneKind asked, Span<const RankGpu> ranks);
 
 // Two ranks with one GPU: the lowest such. Neither where each has one of its own.

@@ -19,7 +19,7 @@ struct MadeDataPlane {
 };
 
 // Over the ranks of `communicator`, which must outlive it, for `context` alone, which is of the calling
-// thread's current GPU or a CPU, on all ranks alike. ConfigError if NCCL is asked for and cannot be had; else
+// thread's current GPU or a CPU, on all ranks alike. AgreedError if NCCL is asked for and cannot be had; else
 // as nccl::make_data_plane(). Collective; ranks agree on the choice and on failures.
 MadeDataPlane make_data_plane(const Options& asked, Communicator& communicator, const device::Context& context);
 
