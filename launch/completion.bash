@@ -23,7 +23,7 @@ _switchyard() {
   words=$(for command in "${helps[@]}"; do "$program" "$command" --help 2>/dev/null; done |
     sed -n -e 's/^  \([a-z_]*\.[a-z0-9_]*\)$/--\1/' -e 's/--/\n--/gp' |
     sed -n 's/^\(--[a-z][a-z0-9_-]*\(\.[a-z][a-z0-9_]*\)*\).*/\1=/p' | grep -v '\.key=$')
-  case "${COMP_WORDS[1]}" in convert | new) words=$(grep -E -e '^--(data|csv|cifar|random|clusters)\.' -e '^--[a-z]+=$' <<<"$words") ;; esac
+  case "${COMP_WORDS[1]}" in convert | new) words=$(grep -E -e '^--(data|csv|cifar|images|random|clusters)\.' -e '^--[a-z]+=$' <<<"$words") ;; esac
   mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$word" | sort -u)
   compopt -o nospace 2>/dev/null
 }

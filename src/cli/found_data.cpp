@@ -24,6 +24,7 @@ struct Kind {
   data::Source source;
   const char* files;  // a pattern of the name of one of them
   std::string_view words;
+  bool is_folder = false;  // of a split, which holds images of classes
 };
 constexpr std::array folders = {
     Kind{data::Source::npy, R"((train|test|validation)_samples\.npy)", "train_samples.npy"},
@@ -31,6 +32,7 @@ constexpr std::array folders = {
     Kind{data::Source::idx, R"((train|t10k)-images[-.]idx[1-4]-[a-z0-9]+(\.gz)?)", "train-images-idx3-ubyte"},
     Kind{data::Source::cifar, R"((data_batch_[1-5]|test_batch|train|test)\.bin(\.gz)?)",
          "data_batch_1.bin or train.bin (CIFAR)"},
+    Kind{data::Source::images, "train|test|validation|val", "train/CLASS/*.jpg or *.png", true},
     Kind{data::Source::text, R"([^.].*\.txt(\.gz)?)", "*.txt"}};
 
 std::string all_words() {
@@ -39,13 +41,28 @@ std::string all_words() {
   return fmt::format("an HDF5 file, or a folder with {}", fmt::join(words, ", "));
 }
 
+bool holds_images_of_classes(const fs::path& split) {
+  const std::regex image(R"([^.].*\.(jpe?g|png))", std::regex::icase);
+  std::error_code error;
+  for (fs::directory_iterator of_class(split, error), end; !error && of_class != end;
+       of_class.increment(error)) {
+    std::error_code ignored;
+    for (fs::directory_iterator file(of_class->path(), ignored); !ignored && file != end;
+         file.increment(ignored)) {
+      if (std::regex_match(file->path().filename().string(), image)) return true;
+    }
+  }
+  return false;
+}
+
 data::Options in_folder(const std::string& path) {
   std::vector<const Kind*> found;
   std::error_code error;
   for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     for (const Kind& kind : folders) {
-      if (std::regex_match(name, std::regex(kind.files)) && std::ranges::count(found, &kind) == 0)
+      if (std::regex_match(name, std::regex(kind.files)) && std::ranges::count(found, &kind) == 0 &&
+          (!kind.is_folder || holds_images_of_classes(entry->path())))
         found.push_back(&kind);
     }
   }

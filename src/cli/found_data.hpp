@@ -9,8 +9,8 @@
 namespace switchyard::cli {
 
 // data.source, and data.dir or data.file, for a file or a folder: an HDF5 file of samples, a file of tokens, a
-// folder of npy, csv, IDX, CIFAR or text files. Looks at names and at a file's first bytes. Throws DataError
-// for what is none of them, and for a folder of several, with what is looked for.
+// folder of npy, csv, IDX, CIFAR or text files, or of folders of images. Looks at names and at a file's first
+// bytes. Throws DataError for what is none of them, and for a folder of several, with what is looked for.
 data::Options find_data(const std::string& path);
 
 // `config`, with the keys of [data], of its sources' sections and model.loss that the line gives. ConfigError

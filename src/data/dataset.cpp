@@ -107,6 +107,7 @@ std::string_view Dataset::counted() const {
 }
 const Normalisation* Dataset::learned_normalisation() const { return source_->learned_normalisation(); }
 bool Dataset::has_pixels() const { return source_->has_pixels(); }
+std::vector<std::string> Dataset::class_names() const { return source_->class_names(); }
 std::vector<std::string> Dataset::feature_names() const { return source_->feature_names(); }
 bool Dataset::scales_features() const { return source_->scales_features(); }
 bool Dataset::has_labels(Split split) const { return source_->has_labels(split); }

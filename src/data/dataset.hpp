@@ -27,8 +27,8 @@ class SampleSource;
 enum class Split { train, validation, test };
 
 // What data are read for. A model predicts without labels, and of splits without samples to train on: idx,
-// hdf5, npy and csv may then lack both. To be converted, splits are what the files hold, and no samples are
-// taken from those of training.
+// images, hdf5, npy and csv may then lack both. To be converted, splits are what the files hold, and no samples
+// are taken from those of training.
 enum class Purpose { training, prediction, conversion };
 // What a label is: the number of a class, or real numbers, the targets of a regression.
 enum class Labels { classes, numbers };
@@ -103,6 +103,8 @@ class Dataset {
   bool has_pixels() const;
   // Of the numbers of a sample, where the data have names for them.
   std::vector<std::string> feature_names() const;
+  // By label, where the data have names for classes.
+  std::vector<std::string> class_names() const;
   // Whether there may be a scale for each number of a sample, and not only for each channel.
   bool scales_features() const;
   // In place of the scales that the options gave: one for each channel, or number. Before the data are used.
@@ -188,6 +190,8 @@ class Dataset {
 // With `validation_balanced` it has as many samples of each class.
 // source = cifar: the binary version of CIFAR-10 or CIFAR-100, whichever data.dir holds, plain or .gz; the
 // validation split is made alike. Fine labels of CIFAR-100 have their coarse labels as groups.
+// source = images: data.dir/SPLIT/CLASS/*.jpg and the like; classes are numbered in the order of their names,
+// and samples lie class by class, each in the order of files' names.
 // source = random: learnable noise, made on the fly as a pure function of (seed, split, sample); source =
 // clusters: the patches of Chen et al. 2022, such a function too, drawn once and held as floats by every rank
 // (26 MB for the published sizes). Their seed is data.seed, or `seed` if that is 0.

@@ -15,6 +15,7 @@ namespace switchyard::data {
 namespace detail {
 SourceKind idx_source();
 SourceKind cifar_source();
+SourceKind image_source();
 SourceKind hdf5_source();
 SourceKind npy_source();
 SourceKind csv_source();
@@ -31,10 +32,11 @@ using config::require;
 using config::Role;
 using config::Word;
 
-constexpr std::array source_words = {
-    Word{Source::idx, "idx"},           Word{Source::cifar, "cifar"}, Word{Source::hdf5, "hdf5"},
-    Word{Source::npy, "npy"},           Word{Source::csv, "csv"},     Word{Source::random, "random"},
-    Word{Source::clusters, "clusters"}, Word{Source::text, "text"},   Word{Source::tokens, "tokens"}};
+constexpr std::array source_words = {Word{Source::idx, "idx"},       Word{Source::cifar, "cifar"},
+                                     Word{Source::images, "images"}, Word{Source::hdf5, "hdf5"},
+                                     Word{Source::npy, "npy"},       Word{Source::csv, "csv"},
+                                     Word{Source::random, "random"}, Word{Source::clusters, "clusters"},
+                                     Word{Source::text, "text"},     Word{Source::tokens, "tokens"}};
 constexpr std::array normalise_words = {Word{Normalise::given, "given"}, Word{Normalise::channel, "channel"},
                                         Word{Normalise::feature, "feature"}};
 
@@ -43,29 +45,30 @@ constexpr FieldTable<Options> place{Role::source};
 constexpr std::array fields = {
     free_in_evaluation(arithmetic.choice<&Options::source, source_words>(
         "source",
-        "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; hdf5: data sets "
+        "idx: the four files of MNIST's format; cifar: the binary version of CIFAR-10 or CIFAR-100; images: JPEG and PNG files in folders of classes; hdf5: data sets "
         "of an HDF5 file; npy: NumPy's files; csv: tables of text; random: made up; clusters: the clustered patches of Chen et al. 2022; text: the bytes of text files; tokens: a file "
         "that `switchyard corpus` wrote")),
     per_rank(place.text<&Options::dir>(
-        "dir", "idx, cifar, npy, csv, text: the folder of the files; all but npy plain or .gz")),
+        "dir",
+        "idx, cifar, images, npy, csv, text: the folder of the files; of idx, cifar, csv and text plain or .gz")),
     per_rank(place.text<&Options::file>("file", "hdf5, tokens: the file")),
     or_auto(arithmetic.integer<&Options::validation_samples>(
         "validation_samples", 0, config::largest_count,
-        "idx, cifar, hdf5, npy, csv: taken from the training samples, where there are none for validation; auto: a "
+        "idx, cifar, images, hdf5, npy, csv: taken from the training samples, where there are none for validation; auto: a "
         "tenth of them, 5,000 at most",
         "samples")),
     arithmetic.choice<&Options::validation_balanced, config::yes_no_words>(
         "validation_balanced",
-        "idx, cifar, hdf5, npy, csv: yes: the same number of each class for validation; the first classes have one "
+        "idx, cifar, images, hdf5, npy, csv: yes: the same number of each class for validation; the first classes have one "
         "more where that does not divide"),
     or_auto(arithmetic.integer<&Options::test_samples>(
         "test_samples", 1, config::largest_count,
-        "hdf5, npy, csv: taken from the training samples, where there are none for test; auto: a fifth of them, 10,000 "
+        "images, hdf5, npy, csv: taken from the training samples, where there are none for test; auto: a fifth of them, 10,000 "
         "at most",
         "samples")),
     arithmetic.choice<&Options::normalise, normalise_words>(
         "normalise",
-        "idx, cifar, hdf5, npy, csv: channel, feature: mean and standard deviation are those of the training samples, of each "
+        "idx, cifar, images, hdf5, npy, csv: channel, feature: mean and standard deviation are those of the training samples, of each "
         "channel or of each number of a sample; given: those below"),
     arithmetic.numbers<&Options::mean>(
         "mean", {}, "of numbers, or of pixels as value/255, for all channels or for each; subtracted"),
@@ -93,9 +96,10 @@ constexpr std::array fields = {
 };
 
 // In the order of Source.
-constexpr std::array kinds = {detail::idx_source,     detail::cifar_source, detail::hdf5_source,
-                              detail::npy_source,     detail::csv_source,   detail::random_source,
-                              detail::cluster_source, detail::text_source,  detail::token_source};
+constexpr std::array kinds = {detail::idx_source,    detail::cifar_source,   detail::image_source,
+                              detail::hdf5_source,   detail::npy_source,     detail::csv_source,
+                              detail::random_source, detail::cluster_source, detail::text_source,
+                              detail::token_source};
 static_assert(kinds.size() == as_size(Source::tokens) + 1 && kinds.size() == source_words.size());
 
 detail::SourceKind kind_of(Source source) { return kinds[as_size(source)](); }
@@ -138,12 +142,12 @@ void validate(const Options& options) {
           word);
   require(
       kind.takes_test_samples || options.test_samples == config::automatic_count,
-      "data.test_samples = {} with data.source = {} (only hdf5, npy and csv take test samples from those of "
+      "data.test_samples = {} with data.source = {} (only images, hdf5, npy and csv take test samples from those of "
       "training); remove it",
       options.test_samples, word);
   require(
       kind.read_tables != nullptr || options.normalise == Normalise::given,
-      "data.normalise is set with data.source = {} (only idx, cifar, hdf5, npy and csv learn it from the samples); remove it, or "
+      "data.normalise is set with data.source = {} (only idx, cifar, images, hdf5, npy and csv learn it from the samples); remove it, or "
       "set data.mean and data.standard_deviation",
       word);
   require(options.validation_samples != 0 || !options.validation_balanced,

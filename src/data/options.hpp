@@ -9,7 +9,7 @@
 
 namespace switchyard::data {
 
-enum class Source { idx, cifar, hdf5, npy, csv, random, clusters, text, tokens };
+enum class Source { idx, cifar, images, hdf5, npy, csv, random, clusters, text, tokens };
 // Which of CIFAR-100's two labels a sample has.
 enum class LabelLevel { fine, coarse };
 // What happens to an image of the training split each time that training visits it.
@@ -22,6 +22,14 @@ enum class Normalise { given, channel, feature };
 struct CifarOptions {
   LabelLevel labels = LabelLevel::fine;       // of CIFAR-100
   Augmentation augment = Augmentation::none;  // of training images
+};
+
+// How many channels images get: as many as the most colourful of them has, or one or three.
+enum class ImageChannels { automatic, grey, colour };
+
+struct ImageOptions {
+  ImageChannels channels = ImageChannels::automatic;
+  std::string size;  // HEIGHTxWIDTH to which all are resized; empty: all have one size
 };
 
 struct CsvOptions {
@@ -61,8 +69,8 @@ struct Options {
   // most.
   std::int64_t validation_samples = config::automatic_count;
   bool validation_balanced = false;  // the same number of each class
-  // hdf5, npy, csv: taken from the training files where there are none for test; automatic: a fifth of them,
-  // 10,000 at most.
+  // images, hdf5, npy, csv: taken from the training files where there are none for test; automatic: a fifth of
+  // them, 10,000 at most.
   std::int64_t test_samples = config::automatic_count;
   Normalise normalise = Normalise::given;
   // Of numbers, and of pixels as value/255; one for all channels or one for each.
@@ -75,6 +83,7 @@ struct Options {
   std::int64_t evaluation_samples = 0;
   bool pack = true;  // tokens: windows go on from one document into the next of its domain
   CifarOptions cifar;
+  ImageOptions images;
   CsvOptions csv;
   RandomOptions random;
   ClusterOptions clusters;
@@ -90,7 +99,7 @@ void validate(const Options& options);
 bool reads_files(const Options& options);
 // Those of them whose samples may be images.
 bool reads_images(const Options& options);
-// Those whose samples are rows of a table with labels: a user's own arrays.
+// Those whose samples are a user's own, with labels: arrays, tables of text, images.
 bool reads_tables(const Options& options);
 
 // Those whose samples are rows with labels in files, whoever wrote them.

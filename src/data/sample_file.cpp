@@ -155,6 +155,8 @@ std::vector<WrittenArray> write_samples(const std::filesystem::path& file, const
     if (dataset.group_count() > 0) header.integers["clusters"] = dataset.group_count();
     if (const std::vector<std::string> names = dataset.feature_names(); !names.empty())
       header.texts["columns"] = fmt::format("{}\n", fmt::join(names, "\n"));
+    if (const std::vector<std::string> names = dataset.class_names(); !names.empty())
+      header.texts["class_names"] = fmt::format("{}\n", fmt::join(names, "\n"));
   }
   checkpoint::write_arrays(file, header, Span<const MadeArray>(arrays));
   std::vector<WrittenArray> written;

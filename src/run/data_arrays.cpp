@@ -58,6 +58,8 @@ void add_data_facts(const data::Dataset& dataset, checkpoint::Header& header) {
   header.integers["data/pixels"] = dataset.has_pixels() ? 1 : 0;
   if (const std::vector<std::string> names = dataset.feature_names(); !names.empty())
     header.texts["data/columns"] = fmt::format("{}\n", fmt::join(names, "\n"));
+  if (const std::vector<std::string> names = dataset.class_names(); !names.empty())
+    header.texts["data/class_names"] = fmt::format("{}\n", fmt::join(names, "\n"));
 }
 
 std::vector<checkpoint::Slice> data_arrays(const data::Dataset& dataset) {
@@ -97,6 +99,18 @@ void fit_targets(const checkpoint::Reader& reader, data::Dataset& dataset) {
     dataset.scale_targets_by({std::move(mean), stored(reader, target_deviation_path)});
 }
 
+// A label is a place among the names: where they are others, it is another class.
+void expect_same_classes(const checkpoint::Reader& reader, const checkpoint::Header& now) {
+  const std::string path = "data/class_names";
+  if (!reader.contains(path) || !now.texts.contains(path)) return;
+  const std::string then = reader.text(path);
+  if (!then.starts_with(now.texts.at(path)))
+    throw DataError(fmt::format(
+        "the classes of the data are {}, and those of the checkpoint's run {} (a label is a place among them); give "
+        "data of the same classes, of which some may be empty folders",
+        in_a_line(now.texts.at(path)), in_a_line(then)));
+}
+
 }  // namespace
 
 model::Task fit_to_checkpoint(const checkpoint::Reader& reader, data::Dataset& dataset) {
@@ -114,6 +128,7 @@ model::Task fit_to_checkpoint(const checkpoint::Reader& reader, data::Dataset& d
   };
   expect_same_text("data/shape", "samples");
   expect_same_text("data/columns", "columns");
+  expect_same_classes(reader, now);
   const auto kind = [](std::int64_t pixels) { return pixels != 0 ? "pixels (uint8, value / 255)" : "numbers"; };
   if (dataset.window() == 0 && reader.contains("data/pixels")) {
     if (const std::int64_t then = reader.integer("data/pixels"); then != now.integers.at("data/pixels"))

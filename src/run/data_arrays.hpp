@@ -12,7 +12,8 @@
 namespace switchyard::run {
 
 // To be written: data/classes and, of samples, data/shape of one, data/pixels (whether numbers are that) and
-// data/columns (their names, a line each, where they have some).
+// data/columns (their names, a line each, where they have some), and data/class_names (where classes have
+// some).
 void add_data_facts(const data::Dataset& dataset, checkpoint::Header& header);
 // And data/vocabulary (vocabulary.hpp); data/mean and data/standard_deviation where data.normalise takes them
 // from the training samples. They point into the data set.

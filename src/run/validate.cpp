@@ -39,10 +39,11 @@ void check_networks(const Config& config) {
     require(config.train.precision != nn::Precision::bf16 || !has(Kind::patch_filters),
             "train.precision = bf16 with patch_filters in model.{} (they compute in float32 only); use float32",
             is_gate ? "gate" : "expert");
-    require(data::reads_images(config.data) || !needs_image,
-            "model.{} has conv, padded_conv or max_pool layers (only data.source = idx and cifar have images); "
-            "use dense layers, or data.source = idx",
-            is_gate ? "gate" : "expert");
+    require(
+        data::reads_images(config.data) || !needs_image,
+        "model.{} has conv, padded_conv or max_pool layers (data.source = idx, cifar, images, hdf5 and npy have images); "
+        "use dense layers, or data.source = idx",
+        is_gate ? "gate" : "expert");
   }
 }
 

@@ -1,9 +1,11 @@
 """Inputs that the fuzz targets begin with: small and whole, one of each form that the program reads."""
 
+import base64
 import gzip
 import json
 import pathlib
 import struct
+import zlib
 
 import h5py
 import numpy
@@ -33,6 +35,35 @@ def cifar():
     yield bytes(2 * 3073)
     yield bytes(2 * 3074)
     yield gzip.compress(bytes(3074), mtime=0)
+
+
+# 8 x 8 pixels: grey, and of colours in several passes.
+JPEGS = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8yb"
+    "qmx5moq6T/wAALCAAIAAgBAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIh"
+    "MUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhI"
+    "WGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/9oACAEBAAA/AJLn"
+    "b5fHWv/Z",
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDACgcHiMeGSgjISMtKygwPGRBPDc3PHtYXUlkkYCZlo+AjIqgtObDoKrarYqMyP/L2u71////m8H///"
+    "/6/+b9//j/2wBDASstLTw1PHZBQXb4pYyl+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj/wgARCAAI"
+    "AAgDASIAAhEBAxEB/8QAFQABAQAAAAAAAAAAAAAAAAAAAAL/xAAVAQEBAAAAAAAAAAAAAAAAAAABAv/aAAwDAQACEAMQAAABsM//xAAVEAEBAA"
+    "AAAAAAAAAAAAAAAAAAAf/aAAgBAQABBQKv/8QAFBEBAAAAAAAAAAAAAAAAAAAAAP/aAAgBAwEBPwF//8QAFBEBAAAAAAAAAAAAAAAAAAAAAP/a"
+    "AAgBAgEBPwF//8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQAGPwJ//8QAFRABAQAAAAAAAAAAAAAAAAAAADH/2gAIAQEAAT8hl//aAAwDAQ"
+    "ACAAMAAAAQ/wD/xAAUEQEAAAAAAAAAAAAAAAAAAAAA/9oACAEDAQE/EH//xAAUEQEAAAAAAAAAAAAAAAAAAAAA/9oACAECAQE/EH//xAAWEAAD"
+    "AAAAAAAAAAAAAAAAAAAAETH/2gAIAQEAAT8QST//2Q==")
+
+
+def image():
+    yield from (base64.b64decode(text) for text in JPEGS)
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    for bits, kind, row_bytes, interlaced in ((1, 0, 1, 0), (8, 2, 9, 0), (16, 6, 24, 0), (4, 3, 2, 0), (8, 4, 6, 1)):
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 1 if interlaced else 2, bits, kind, 0, 0, interlaced))
+        palette = chunk(b"PLTE", bytes(range(48))) + chunk(b"tRNS", bytes(5)) if kind == 3 else b""
+        # In passes the three pixels of one row are the first and sixth of them.
+        rows = b"".join(bytes(1 + size) for size in (2, 2, 2)) if interlaced else bytes(2 * (1 + row_bytes))
+        yield b"\x89PNG\r\n\x1a\n" + header + palette + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def checkpoint():
@@ -76,7 +107,7 @@ def safetensors():
         yield struct.pack("<Q", len(text)) + text + bytes(end)
 
 
-TARGETS = {"config": config, "study": study, "idx": idx, "cifar": cifar, "checkpoint": checkpoint, "json": json_files,
+TARGETS = {"config": config, "study": study, "idx": idx, "cifar": cifar, "image": image, "checkpoint": checkpoint, "json": json_files,
            "safetensors": safetensors}
 
 

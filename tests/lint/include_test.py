@@ -88,7 +88,8 @@ class Planted(unittest.TestCase):
 
     def test_every_vendor_header_is_found_outside_its_place(self):
         for header in ["mpi.h", "nccl.h", "cuda_runtime.h", "cuda.h", "nvtx3/nvToolsExt.h", "cooperative_groups.h", "cublas_v2.h", "dnnl.hpp",
-                       "oneapi/dnnl/dnnl.hpp", "hdf5.h", "H5public.h", "boost/program_options.hpp", "omp.h", "sentencepiece_trainer.h"]:
+                       "oneapi/dnnl/dnnl.hpp", "hdf5.h", "H5public.h", "boost/program_options.hpp", "omp.h", "sentencepiece_trainer.h",
+                       "jpeglib.h", "png.h"]:
             self.assert_found("nn/a.cpp", f"#include <{header}>", f"{header} may only be included in")
 
     def test_a_vendor_header_next_to_its_place_is_found(self):
@@ -99,13 +100,15 @@ class Planted(unittest.TestCase):
         self.assert_found("config/a.cpp", "#include <boost/program_options.hpp>", "cli/")
         self.assert_found("train/a.cpp", "#include <boost/math/distributions/students_t.hpp>", "study/")
         self.assert_found("data/a.cpp", "#include <hdf5.h>", "checkpoint/")
+        self.assert_found("data/idx.cpp", "#include <jpeglib.h>", "image_file")
 
     def test_a_vendor_header_in_its_place_is_not(self):
         for path, header in [("comm/mpi/a.cpp", "mpi.h"), ("comm/nccl/a.cpp", "nccl.h"), ("comm/nccl/a.cpp", "cuda_runtime.h"),
                              ("device/cuda/a.cu", "cuda_runtime.h"), ("ops/a.cpp", "cublas_v2.h"), ("ops/a.cpp", "dnnl.hpp"),
                              ("checkpoint/a.cpp", "hdf5.h"), ("cli/a.cpp", "boost/program_options.hpp"),
                              ("study/a.cpp", "boost/math/distributions/students_t.hpp"),
-                             ("device/single_threaded_libraries.cpp", "omp.h"), ("data/a.cpp", "sentencepiece_trainer.h")]:
+                             ("device/single_threaded_libraries.cpp", "omp.h"), ("data/a.cpp", "sentencepiece_trainer.h"),
+                             ("data/detail/image_file.cpp", "jpeglib.h"), ("data/detail/image_file.cpp", "png.h")]:
             self.assert_clean(path, f"#include <{header}>")
 
     def test_private_and_badly_named_headers_are_found(self):

@@ -55,6 +55,8 @@ VENDOR_HEADERS = [
     (r"boost/.*", ["cli/"]),
     (r"sentencepiece.*", ["data/"]),
     (r"csv\.h", ["data/"]),
+    (r"j(peglib|config|morecfg|error|pegint)\.h|turbojpeg\.h", ["data/detail/image_file.cpp"]),
+    (r"png(conf|libconf)?\.h", ["data/detail/image_file.cpp"]),
     (r"omp\.h", ["device/single_threaded_libraries.cpp"]),
 ]
 

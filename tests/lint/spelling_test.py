@@ -16,7 +16,7 @@ AMERICAN = re.compile(
     r"(?:cancel|label|model|signal|travel)(?:ed|ing|er)|artifacts?|catalogs?|defenses?|judgments?|license[ds]?|fulfill")
 # Names that others gave, and those that files of runs and configurations hold.
 GIVEN_NAMES = re.compile(
-    r"\w*(?:MPI|NCCL)_\w+|\b(?:cuda|H5|std::|benchmark::)\w+|AuthorizedKeysFile|common-licenses|LICENSE|\"license\"|initializer_list|\w+_color_sinks?\w*|-W[\w-]+|"
+    r"\w*(?:MPI|NCCL)_\w+|\b(?:png|PNG|JCS)_\w+|\b(?:jpeg|in|out)_color_space\b|\b(?:cuda|H5|std::|benchmark::)\w+|AuthorizedKeysFile|common-licenses|LICENSE|\"license\"|initializer_list|\w+_color_sinks?\w*|-W[\w-]+|"
     r"normalization_rule_name|\"(?:initializer_range|tokenizer_class)\"|tokenizer(?=\.model)|LoadFromSerializedProto|-artifact_prefix|color-(?:scheme|adjust)|\bcolor:|: center\b|(?:cluster_)?center_(?:min|max)|\"(?:cluster_)?center\"|"
     r"optimizer(?=/)|(?<=[\"'`])optimizer(?=[\"'`])")
 

@@ -42,7 +42,7 @@ Asked asked_of(const CommandLine& line) {
   data::validate(options);
   if (!data::has_tables(options))
     throw ConfigError(fmt::format(
-        "{} is no source that convert reads (idx, cifar, npy, csv and hdf5 are: samples with labels, in files); {}",
+        "{} is no source that convert reads (idx, cifar, images, npy, csv and hdf5 are: samples with labels, in files); {}",
         data::describe(options), "`switchyard samples` writes what a run sees of any other"));
   // Of splits and scales the files say nothing: a run of the converted file still takes them as it is told.
   options.normalise = data::Normalise::given;
@@ -79,17 +79,18 @@ int convert(Arguments arguments) {
 }
 
 std::string convert_help() {
-  return R"(usage: switchyard convert [FILE.ini] --out=FILE.h5 [--data.source=idx|cifar|npy|csv|hdf5 --data.dir=FOLDER ...]
+  return R"(usage: switchyard convert [FILE.ini] --out=FILE.h5 [--data.source=idx|cifar|images|npy|csv|hdf5 --data.dir=FOLDER ...]
 
 Writes the samples and labels of a data set to one HDF5 file, which data.source = hdf5 reads row by row, also where it is
 larger than memory: SPLIT/samples as the files hold them (pixels stay uint8), SPLIT/labels, and SPLIT/clusters, SPLIT/ids and
-SPLIT/weights where there are some, for each split that has files. Nothing is scaled and no split is made: a run of the new file does both
-as it would have of the old ones, and gives the same bits. `switchyard samples` writes what a run sees instead.
+SPLIT/weights where there are some, for each split that has files, and the class_names of
+folders of images. Nothing is scaled and no split is made: a run of the new file does both as it would have of the old ones,
+and gives the same bits. `switchyard samples` writes what a run sees instead.
 
 Where labels are real numbers, say so with --model.loss=squared_error. Where the data lie is said by the keys of [data] and of
-its source ([csv], [cifar]), in FILE.ini or as options:
+its source ([csv], [cifar], [images]), in FILE.ini or as options:
   switchyard convert --data.source=csv --data.dir=tables --csv.label=species --out=own.h5
-Memory does not grow with the numbers of samples, but with their count; numbers of text and compressed files wait in the
+Memory does not grow with the numbers of samples, but with their count; numbers of text, images and compressed files wait in the
 folder of FILE.h5, which then needs the space twice. A converted file is replaced, no other one.
 )";
 }

@@ -255,8 +255,8 @@ std::string new_help() {
                       [--model.loss=squared_error|gaussian]
 
 Writes NAME.ini, a configuration with comments that trains as it is, for the data that are there: an HDF5 file of samples
-and labels, a file of tokens (`switchyard corpus`), or a folder of npy, csv, IDX, CIFAR or text files (docs/data.md says how
-they are called). It reads them, says how many samples, which shape and how many classes it found, and chooses a network
+and labels, a file of tokens (`switchyard corpus`), or a folder of npy, csv, IDX, CIFAR or text files, or folders of
+images (docs/data.md says how they are called). It reads them, says how many samples, which shape and how many classes it found, and chooses a network
 that fits (dense layers for rows of numbers, convolutions for images), a mixture of 8 experts of which a sample asks 2, and
 scales by what the numbers are. Keys of [data] and of its sources may be given, and are written, too. Where labels are real
 numbers to learn, say so with --model.loss. A file that is there is not replaced.

@@ -40,18 +40,30 @@ std::string windows_text(const data::Dataset& dataset) {
   return text + counted(dataset.group_count(), "domain");
 }
 
+// "0 cat, 1 dog"; the first ones of many.
+std::string classes_text(const std::vector<std::string>& names) {
+  constexpr std::size_t most = 10;
+  std::string text;
+  for (std::size_t label = 0; label < std::min(most, names.size()); ++label)
+    text += fmt::format("{}{} {}", label > 0 ? ", " : "", label, names[label]);
+  return names.size() > most ? fmt::format("{}, ... {} {}", text, names.size() - 1, names.back()) : text;
+}
+
 Rows data_rows(const run::Config& config, const train::BatchLoader& loader) {
   const data::Dataset& dataset = loader.dataset();
   const tensor::SampleShape shape = dataset.shape();
-  return {{"source", data::describe(run::data_options(config))},
-          {"samples",
-           fmt::format("{} train, {} validation, {} test", console::grouped(dataset.size(data::Split::train)),
-                       console::grouped(dataset.size(data::Split::validation)),
-                       console::grouped(dataset.size(data::Split::test)))},
-          {"shape", dataset.window() > 0 ? windows_text(dataset)
-                                         : fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height,
-                                                       shape.width, dataset.class_count())},
-          {"as floats", held_text(loader)}};
+  Rows rows{{"source", data::describe(run::data_options(config))},
+            {"samples",
+             fmt::format("{} train, {} validation, {} test", console::grouped(dataset.size(data::Split::train)),
+                         console::grouped(dataset.size(data::Split::validation)),
+                         console::grouped(dataset.size(data::Split::test)))},
+            {"shape", dataset.window() > 0 ? windows_text(dataset)
+                                           : fmt::format("{} x {} x {}, {} classes", shape.channels,
+                                                         shape.height, shape.width, dataset.class_count())},
+            {"as floats", held_text(loader)}};
+  if (const std::vector<std::string> names = dataset.class_names(); !names.empty())
+    rows.insert(rows.end() - 1, {"classes", classes_text(names)});
+  return rows;
 }
 
 std::string text_of(const run::Config& config, std::string_view key) { return run::schema().text(config, key); }

@@ -79,6 +79,17 @@ class TableFile {
     tables.least_clusters = count_if_there("clusters", "clusters", tables, &Table::clusters, most);
     tables.feature_names = columns_if_there(
         tables.train ? *tables.train : *(tables.test ? tables.test : tables.validation), tables.remarks);
+    tables.class_names = names_if_there("class_names", tables.remarks);
+    if (!tables.class_names.empty()) {
+      const index_t named = std::ssize(tables.class_names);
+      if (const index_t classes = std::max(tables.least_classes, largest_of(tables, &Table::labels) + 1);
+          named < classes)
+        fail("class_names",
+             fmt::format("has {} names, but there are {} classes (each needs one, with a line break "
+                         "behind it); write it anew, or leave it out",
+                         named, classes));
+      tables.least_classes = named;
+    }
     return tables;
   }
 
@@ -95,11 +106,7 @@ class TableFile {
                        name));
     std::int64_t count = 0;
     check(H5Dread(dataset.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, &count), "reading " + name);
-    std::int64_t largest = 0;
-    for (const std::optional<Table>* table : {&tables.train, &tables.validation, &tables.test}) {
-      if (!*table || !((**table).*array)) continue;
-      for (const std::int64_t value : ((**table).*array)->values) largest = std::max(largest, value);
-    }
+    const std::int64_t largest = largest_of(tables, array);
     if (count <= largest)
       fail(name, fmt::format("is {}, but {} go up to {} ({} counts from 0); write {} at least, or leave it out",
                              count, of, largest, name, largest + 1));
@@ -109,29 +116,44 @@ class TableFile {
     return count;
   }
 
-  // Names of the numbers of a sample, a line each.
-  std::vector<std::string> columns_if_there(const Table& table, std::vector<std::string>& remarks) const {
-    if (!has("columns") || is_group("columns")) return {};
-    const hdf5::DatasetId dataset = open("columns");
-    const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
-    if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) > 0 ||
-        !shape_of(dataset).empty()) {
-      remarks.push_back(fmt::format(
-          "{} is not read (a text of fixed length with a name on each line is, as `switchyard convert` writes it)",
-          name_of("columns")));
-      return {};
+  static std::int64_t largest_of(const Tables& tables, std::optional<LabelArray> Table::*array) {
+    std::int64_t largest = 0;
+    for (const std::optional<Table>* table : {&tables.train, &tables.validation, &tables.test}) {
+      if (!*table || !((**table).*array)) continue;
+      for (const std::int64_t value : ((**table).*array)->values) largest = std::max(largest, value);
     }
-    std::string text(H5Tget_size(type.get()), '\0');
-    check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), "reading columns");
-    std::vector<std::string> names;
-    for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
-      names.push_back(text.substr(at, end - at));
-    if (std::ssize(names) != table.samples.row_size())
+    return largest;
+  }
+
+  // Of the numbers of a sample.
+  std::vector<std::string> columns_if_there(const Table& table, std::vector<std::string>& remarks) const {
+    std::vector<std::string> names = names_if_there("columns", remarks);
+    if (!names.empty() && std::ssize(names) != table.samples.row_size())
       fail("columns",
            fmt::format(
                "has {} names, but a sample has {} numbers (each needs one, with a line break behind it); "
                "write it anew, or leave it out",
                names.size(), table.samples.row_size()));
+    return names;
+  }
+
+  // Of a text with one on each line.
+  std::vector<std::string> names_if_there(const std::string& array, std::vector<std::string>& remarks) const {
+    if (!has(array) || is_group(array)) return {};
+    const hdf5::DatasetId dataset = open(array);
+    const auto type = checked<hdf5::TypeId>(H5Dget_type(dataset.get()), "asking for a type");
+    if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) > 0 ||
+        !shape_of(dataset).empty()) {
+      remarks.push_back(fmt::format(
+          "{} is not read (a text of fixed length with a name on each line is, as `switchyard convert` writes it)",
+          name_of(array)));
+      return {};
+    }
+    std::string text(H5Tget_size(type.get()), '\0');
+    check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), "reading " + array);
+    std::vector<std::string> names;
+    for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+      names.push_back(text.substr(at, end - at));
     return names;
   }
 

@@ -48,6 +48,8 @@ class SampleSource {
   virtual bool has_pixels() const { return false; }
   // Of the numbers of a sample, where the data have names for them.
   virtual std::vector<std::string> feature_names() const { return {}; }
+  // By label, where the data have names for classes.
+  virtual std::vector<std::string> class_names() const { return {}; }
   virtual const Normalisation* learned_normalisation() const { return nullptr; }
   // Whether a normalisation may have a mean for each number of a sample, not only for each channel.
   virtual bool scales_features() const { return false; }

@@ -59,6 +59,7 @@ class TableSource final : public SampleSource {
         shape_(shape_of(first().samples)),
         split_(split_of(options, reading.purpose)),
         feature_names_(std::move(tables.feature_names)),
+        class_names_(std::move(tables.class_names)),
         augment_(tables.augment),
         remarks_(std::move(tables.remarks)) {
     class_count_ = reading.labels == Labels::classes ? tables.least_classes : 0;
@@ -98,6 +99,7 @@ class TableSource final : public SampleSource {
 
   bool has_pixels() const override { return first().samples.type() == NumberType::uint8; }
   std::vector<std::string> feature_names() const override { return feature_names_; }
+  std::vector<std::string> class_names() const override { return class_names_; }
   const Normalisation* learned_normalisation() const override { return scales_ ? &*scales_ : nullptr; }
   bool scales_features() const override { return true; }
 
@@ -401,7 +403,7 @@ class TableSource final : public SampleSource {
   std::array<std::optional<Checked>, 3> own_;  // by Split
   tensor::SampleShape shape_;
   FileSplit split_;
-  std::vector<std::string> feature_names_;
+  std::vector<std::string> feature_names_, class_names_;
   Augment augment_;
   std::vector<std::string> remarks_;
   index_t class_count_ = 0;

@@ -51,6 +51,7 @@ struct Table {
 struct Tables {
   std::optional<Table> train = {}, validation = {}, test = {};
   std::vector<std::string> feature_names = {};    // if the numbers of a sample have names
+  std::vector<std::string> class_names = {};      // if classes have some, by label
   index_t least_classes = 0, least_clusters = 0;  // where there are more than the largest number says
   Augment augment = nullptr;                      // of pixels that are in memory
   std::vector<std::string> remarks = {};          // as Dataset's

@@ -29,12 +29,13 @@ std::size_t rows_of(std::string_view name) {
 
 // A member without a row could not be set by anyone, and nothing would say so.
 TEST(Fields, have_a_row_for_every_member) {
-  constexpr std::size_t sources_with_keys = 4;
+  constexpr std::size_t sources_with_keys = 5;
   constexpr std::size_t families_with_keys = 2;
   EXPECT_EQ(schema().sections().size(), member_count<Config>() + sources_with_keys + families_with_keys);
   EXPECT_EQ(rows_of("run"), member_count<Options>());
   EXPECT_EQ(rows_of("data"), member_count<data::Options>() - sources_with_keys);
   EXPECT_EQ(rows_of("cifar"), member_count<data::CifarOptions>());
+  EXPECT_EQ(rows_of("images"), member_count<data::ImageOptions>());
   EXPECT_EQ(rows_of("csv"), member_count<data::CsvOptions>());
   EXPECT_EQ(rows_of("random"), member_count<data::RandomOptions>());
   EXPECT_EQ(rows_of("clusters"), member_count<data::ClusterOptions>());
@@ -92,9 +93,10 @@ TEST(Fields, enumerations_use_the_documented_words) {
   };
   EXPECT_EQ(words("run.device"), "auto cpu cuda ");
   EXPECT_EQ(words("run.resume"), "never auto ");
-  EXPECT_EQ(words("data.source"), "idx cifar hdf5 npy csv random clusters text tokens ");
+  EXPECT_EQ(words("data.source"), "idx cifar images hdf5 npy csv random clusters text tokens ");
   EXPECT_EQ(words("cifar.labels"), "fine coarse ");
   EXPECT_EQ(words("cifar.augment"), "none flip_crop ");
+  EXPECT_EQ(words("images.channels"), "auto 1 3 ");
   EXPECT_EQ(words("moe.placement"), "block cyclic ");
   EXPECT_EQ(words("optim.name"), "adam adamw sgd normalised_sgd ");
   EXPECT_EQ(words("optim.schedule"), "constant cosine linear warmup_stable_decay ");

@@ -86,7 +86,7 @@ TEST(Ini, says_the_line_of_a_mistake) {
 TEST(Ini, an_unknown_section_names_the_nearest) {
   EXPECT_EQ(
       error_of("\n[optimiser]\n"),
-      "unknown section 'optimiser' (run.ini:2); did you mean 'optim'? sections are run, comm, data, cifar, csv, "
+      "unknown section 'optimiser' (run.ini:2); did you mean 'optim'? sections are run, comm, data, cifar, images, csv, "
       "random, clusters, model, tokens, transformer, init, moe, optim, train, checkpoint, metrics or output");
   EXPECT_THAT(error_of("[]"), HasSubstr("unknown section ''"));
   EXPECT_THAT(error_of("[Moe]"), HasSubstr("did you mean 'moe'?"));

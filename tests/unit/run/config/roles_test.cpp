@@ -35,11 +35,12 @@ TEST(Roles, a_resume_changes_nothing_that_changes_the_numbers) {
 TEST(Roles, an_evaluation_may_ask_fewer_experts_elsewhere) {
   EXPECT_THAT(
       keys_that(may_change_in_evaluation),
-      UnorderedElementsAre("data.source", "data.dir", "data.file", "csv.label", "csv.cluster", "csv.id",
-                           "csv.weight", "data.evaluation_samples", "moe.top_k", "moe.bias_rate",
-                           "moe.placement", "moe.replicas", "train.recompute", "transformer.integer_products",
-                           "run.threads", "run.device", "run.wait_seconds", "comm.data_plane", "comm.overlap",
-                           "moe.groups", "moe.top_groups", "moe.capacity", "moe.drop", "moe.capacity_when"));
+      UnorderedElementsAre("data.source", "data.dir", "data.file", "images.channels", "images.size",
+                           "csv.label", "csv.cluster", "csv.id", "csv.weight", "data.evaluation_samples",
+                           "moe.top_k", "moe.bias_rate", "moe.placement", "moe.replicas", "train.recompute",
+                           "transformer.integer_products", "run.threads", "run.device", "run.wait_seconds",
+                           "comm.data_plane", "comm.overlap", "moe.groups", "moe.top_groups", "moe.capacity",
+                           "moe.drop", "moe.capacity_when"));
 }
 
 TEST(Roles, ranks_may_differ_in_where_they_run) {

@@ -132,12 +132,13 @@ TEST(Validate, both_networks_are_required) {
 TEST(Validate, flat_samples_take_no_image_layers) {
   for (const auto gate :
        {"conv:8 relu dense:experts", "max_pool dense:experts", "padded_conv:8 relu dense:experts"}) {
-    EXPECT_THAT(error_of([&](Config& c) {
-                  c.data.source = data::Source::random;
-                  c.model.gate = gate;
-                }),
-                HasSubstr("model.gate has conv, padded_conv or max_pool layers (only data.source = idx and "
-                          "cifar have images)"));
+    EXPECT_THAT(
+        error_of([&](Config& c) {
+          c.data.source = data::Source::random;
+          c.model.gate = gate;
+        }),
+        HasSubstr(
+            "model.gate has conv, padded_conv or max_pool layers (data.source = idx, cifar, images, hdf5 and npy have images)"));
   }
 }
 
@@ -449,9 +450,10 @@ TEST(ValidateClusters, balance_needs_two_experts) {
 }
 
 TEST(ValidateClusters, clusters_are_no_images) {
-  EXPECT_THAT(clustered_error_of([](Config& c) { c.model.expert = "conv:1 relu max_pool dense:classes"; }),
-              HasSubstr("model.expert has conv, padded_conv or max_pool layers (only data.source = idx and "
-                        "cifar have images)"));
+  EXPECT_THAT(
+      clustered_error_of([](Config& c) { c.model.expert = "conv:1 relu max_pool dense:classes"; }),
+      HasSubstr(
+          "model.expert has conv, padded_conv or max_pool layers (data.source = idx, cifar, images, hdf5 and npy have images)"));
 }
 
 // What either optimiser reads may be set.
