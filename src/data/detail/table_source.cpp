@@ -73,7 +73,8 @@ class TableSource final : public SampleSource {
     if (!is_of_bytes()) digest_ = scan();
     if (options.normalise != Normalise::given && reading.purpose != Purpose::conversion)
       learn_scales(options.normalise);
-    if (has_weights(Split::train) && reading.purpose != Purpose::conversion) weight_unit_ = mean_weight();
+    if (size(Split::train) > 0 && has_weights(Split::train) && reading.purpose != Purpose::conversion)
+      weight_unit_ = mean_weight();
   }
 
   const tensor::SampleShape& shape() const override { return shape_; }
@@ -207,7 +208,10 @@ class TableSource final : public SampleSource {
     }
     return tables;
   }
-  const Checked& first() const { return *all().front(); }
+  // Of every fill: without memory.
+  const Checked& first() const {
+    return **std::ranges::find_if(own_, [](const std::optional<Checked>& table) { return table.has_value(); });
+  }
 
   // Of the first table that has them: a prediction may be of data without.
   const std::optional<RealArray>& targets_of_first() const {
