@@ -43,15 +43,18 @@ std::string windows_text(const data::Dataset& dataset) {
 Rows data_rows(const run::Config& config, const train::BatchLoader& loader) {
   const data::Dataset& dataset = loader.dataset();
   const tensor::SampleShape shape = dataset.shape();
-  return {{"source", data::describe(run::data_options(config))},
-          {"samples",
-           fmt::format("{} train, {} validation, {} test", console::grouped(dataset.size(data::Split::train)),
-                       console::grouped(dataset.size(data::Split::validation)),
-                       console::grouped(dataset.size(data::Split::test)))},
-          {"shape", dataset.window() > 0 ? windows_text(dataset)
-                                         : fmt::format("{} x {} x {}, {} classes", shape.channels, shape.height,
-                                                       shape.width, dataset.class_count())},
-          {"as floats", held_text(loader)}};
+  Rows rows = {{"source", data::describe(run::data_options(config))},
+               {"samples", fmt::format("{} train, {} validation, {} test",
+                                       console::grouped(dataset.size(data::Split::train)),
+                                       console::grouped(dataset.size(data::Split::validation)),
+                                       console::grouped(dataset.size(data::Split::test)))},
+               {"shape", dataset.window() > 0 ? windows_text(dataset)
+                                              : fmt::format("{} x {} x {}, {} classes", shape.channels,
+                                                            shape.height, shape.width, dataset.class_count())},
+               {"as floats", held_text(loader)}};
+  if (std::string images = data::describe_images(config.data); !images.empty())
+    rows.emplace_back("images", std::move(images));
+  return rows;
 }
 
 std::string text_of(const run::Config& config, std::string_view key) { return run::schema().text(config, key); }

@@ -94,7 +94,6 @@ TEST(Fields, enumerations_use_the_documented_words) {
   EXPECT_EQ(words("run.resume"), "never auto ");
   EXPECT_EQ(words("data.source"), "idx cifar hdf5 npy csv random clusters text tokens ");
   EXPECT_EQ(words("cifar.labels"), "fine coarse ");
-  EXPECT_EQ(words("cifar.augment"), "none flip_crop ");
   EXPECT_EQ(words("moe.placement"), "block cyclic ");
   EXPECT_EQ(words("optim.name"), "adam adamw sgd normalised_sgd ");
   EXPECT_EQ(words("optim.schedule"), "constant cosine linear warmup_stable_decay ");
