@@ -80,15 +80,14 @@ constexpr std::array fields = {
         "those of the training samples; predictions and errors are in the units of the data"),
     free_in_evaluation(arithmetic.text<&Options::derive>(
         "derive",
-        "of images, none or rotated:DEGREES: two samples of each, upright (label 0) and turned by so much, "
-        "counter-clockwise (label 1); its class is their cluster")),
+        "of each image, none or rotated:DEGREES: two samples, upright (label 0) and rotated counter-clockwise (label 1), "
+        "with its class as their cluster")),
     free_in_evaluation(arithmetic.text<&Options::prepare>(
         "prepare",
-        "of all images, once: none, or of rotate:DEGREES, centre_crop:N or :HxW, resize:N or :HxW some in their order")),
+        "of all images, once, none or words in their order: rotate:DEGREES, centre_crop:N or :HxW, resize:N or :HxW")),
     training.text<&Options::augment>(
         "augment",
-        "of training images, drawn on each visit: none, or of flip, crop:N, blur:WxH:A:B, rotate:DEGREES some in their "
-        "order"),
+        "of training images, drawn on each visit, none or words in their order: flip, crop:N, blur:WxH:A:B, rotate:A"),
     arithmetic.integer<&Options::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
                                        "random, clusters: of the samples; 0: run.seed"),
     arithmetic.integer<&Options::window>(

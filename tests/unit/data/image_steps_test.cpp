@@ -64,7 +64,7 @@ TEST(ImageSteps, a_word_that_is_none_is_quoted_with_its_place_and_the_nearest) {
       augment_error("flip crob:4"),
       "data.augment: word 2 'crob:4' is nothing that data.augment does (column 6 of 'flip crob:4'); did you mean "
       "'crop'? words are flip, crop, blur or rotate");
-  EXPECT_THAT(prepare_error("center_crop:24"),
+  EXPECT_THAT(prepare_error("centre_cut:24"),
               HasSubstr("did you mean 'centre_crop'? words are rotate, centre_crop or "
                         "resize"));
   EXPECT_THAT(prepare_error("flip"),
