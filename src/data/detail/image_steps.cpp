@@ -26,6 +26,8 @@ struct StepWord {
   std::string_view name;
   std::string_view form;
 };
+template <class Kind>
+StepWord(Kind, std::string_view, std::string_view) -> StepWord<Kind>;  // clang++ 14 cannot tell by itself
 
 enum class Derived { rotated };
 constexpr std::array derive_words = {
