@@ -6,8 +6,9 @@ import difflib
 from .errors import ReadError
 
 # Keys whose values stay as they are written; those of several numbers are tuples of floats.
-TEXTS = {"run.dir", "data.dir", "data.file", "images.size", "csv.label", "csv.cluster", "csv.id", "csv.weight", "model.gate", "model.expert",
-         "init.from", "init.parts", "moe.partition", "optim.decay_on", "train.freeze"}
+TEXTS = {"run.dir", "data.dir", "data.file", "data.derive", "data.prepare", "data.augment", "images.size", "csv.label", "csv.cluster",
+         "csv.id", "csv.weight", "model.gate", "model.expert", "init.from", "init.parts", "moe.partition", "optim.decay_on",
+         "train.freeze"}
 LISTS = {"data.mean", "data.standard_deviation"}
 
 

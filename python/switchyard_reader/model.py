@@ -51,7 +51,8 @@ class Model:
         gate_weights and expert_outputs. Of labels that are real numbers prediction is in the units of the data, [N] of one
         number, and there are no probabilities.
 
-        samples [N, ...] are as the file of the data has them (pixels are uint8), or a pandas.DataFrame with the run's columns;
+        samples [N, ...] are as the file of the data has them (pixels are uint8; images prepared as data.prepare says, which is not
+        done here), or a pandas.DataFrame with the run's columns;
         with `scaled` as `switchyard samples` writes them. ids default to 0, 1 and so on. With moe.noise_when = always noise is that
         of the first places of `split`.
         """

@@ -24,6 +24,8 @@ enum class RandomUse : std::uint32_t {
   augmentation = 7,
   dropout = 8,
   token_choice = 9,
+  blur_augmentation = 10,
+  turn_augmentation = 11,
 };
 
 struct Philox {

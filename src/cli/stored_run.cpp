@@ -21,6 +21,8 @@ data::Options of_another_kind(const data::Options& stored) {
   other.mean = stored.mean;
   other.standard_deviation = stored.standard_deviation;
   other.normalise = stored.normalise;
+  other.derive = stored.derive;
+  other.prepare = stored.prepare;
   other.window = stored.window;
   return other;
 }

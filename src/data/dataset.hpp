@@ -62,7 +62,7 @@ struct Identity {
   index_t training_samples = 0;
   index_t validation_samples = 0;
   index_t test_samples = 0;
-  std::string digest;  // of all samples and labels as the source holds them (pixels before normalisation)
+  std::string digest;  // of all samples and labels: pixels before normalisation, images as they are prepared
 
   bool operator==(const Identity&) const = default;
 };
@@ -132,13 +132,15 @@ class Dataset {
   std::string_view counted() const;
   // Whether fill_labels() is of labels that the data have, and not of zeros.
   bool has_labels(Split split) const;
-  // What the data call a sample; else its place among those of the file that it is from, from 0.
+  // What the data call a sample; else its place among those of the file that it is from, from 0. Of two that
+  // data.derive makes of an image, twice that, and once more.
   std::int64_t id(Split split, index_t sample) const;
   // Whether the data themselves call samples so.
   bool has_ids(Split split) const;
   // What tells two readings of ids apart; they are no part of the identity.
   std::string ids_digest() const;
-  // How many samples the file holds that the split's are from: more than the split has where it is divided.
+  // How many samples the file holds that the split's are from: more than the split has where it is divided. Of
+  // derived ones, as many as are derived from all of the file.
   index_t file_samples(Split split) const;
   // Sentences about what in the files is probably not meant so.
   std::vector<std::string> remarks() const;
@@ -153,7 +155,7 @@ class Dataset {
 
   // Row i of `images` becomes sample samples[i] of the split: its pixels (channel, then height, then width)
   // normalised in double and rounded once, or the floats that the data set holds. With a visit, samples are
-  // augmented if cifar.augment says so, each as a function of (seed, epoch, sample); without one, as in
+  // augmented if data.augment says so, each as a function of (seed, epoch, sample); without one, as in
   // evaluation, never. Samples may repeat. Allocates nothing. Contract: images is samples.size() x features,
   // every sample in [0, size(split)); a visit is to the training split.
   void fill(Split split, Span<const index_t> samples, tensor::Matrix images,
@@ -182,6 +184,8 @@ class Dataset {
 };
 
 // Loads the data set that [data] describes.
+//
+// What data.derive and data.prepare ask for is done to images once they are read; data.augment on a visit.
 //
 // source = idx: train-{images-idx3,labels-idx1}-ubyte and t10k-... in data.dir, plain or .gz; their numbers may
 // be of any type of the format, and images have 1 to 4 dimensions. The validation

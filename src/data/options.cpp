@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "config/field_table.hpp"
 #include "config/require.hpp"
+#include "data/detail/image_steps.hpp"
 #include "data/detail/source.hpp"
 #include "data/detail/table_source.hpp"
 
@@ -41,6 +42,7 @@ constexpr std::array normalise_words = {Word{Normalise::given, "given"}, Word{No
                                         Word{Normalise::feature, "feature"}};
 
 constexpr FieldTable<Options> arithmetic{Role::arithmetic};
+constexpr FieldTable<Options> training{Role::training};
 constexpr FieldTable<Options> place{Role::source};
 constexpr std::array fields = {
     free_in_evaluation(arithmetic.choice<&Options::source, source_words>(
@@ -79,6 +81,16 @@ constexpr std::array fields = {
         "scale_targets",
         "hdf5, npy, csv: yes: of labels that are real numbers the model learns (label - mean) / standard deviation, "
         "those of the training samples; predictions and errors are in the units of the data"),
+    free_in_evaluation(arithmetic.text<&Options::derive>(
+        "derive",
+        "of each image, none or rotated:DEGREES: two samples, upright (label 0) and rotated counter-clockwise (label 1), "
+        "with its class as their cluster")),
+    free_in_evaluation(arithmetic.text<&Options::prepare>(
+        "prepare",
+        "of all images, once, none or words in their order: rotate:DEGREES, centre_crop:N or :HxW, resize:N or :HxW")),
+    training.text<&Options::augment>(
+        "augment",
+        "of training images, drawn on each visit, none or words in their order: flip, crop:N, blur:WxH:A:B, rotate:A"),
     arithmetic.integer<&Options::seed>("seed", 0, std::numeric_limits<std::int64_t>::max(),
                                        "random, clusters: of the samples; 0: run.seed"),
     arithmetic.integer<&Options::window>(
@@ -103,6 +115,18 @@ constexpr std::array kinds = {detail::idx_source,    detail::cifar_source,   det
 static_assert(kinds.size() == as_size(Source::tokens) + 1 && kinds.size() == source_words.size());
 
 detail::SourceKind kind_of(Source source) { return kinds[as_size(source)](); }
+
+// Whether samples are images is known once they are read.
+void validate_images(const Options& options, const detail::SourceKind& kind, std::string_view word) {
+  const auto expect_images = [&](std::string_view key, const std::string& value, bool is_set) {
+    require(!is_set || kind.reads_images,
+            "data.{} = {} with data.source = {} (its samples are no images); set data.{} = none", key, value,
+            word, key);
+  };
+  expect_images("derive", options.derive, detail::parse_derive(options.derive).has_value());
+  expect_images("prepare", options.prepare, !detail::parse_prepare(options.prepare).empty());
+  expect_images("augment", options.augment, !detail::parse_augment(options.augment).empty());
+}
 
 }  // namespace
 
@@ -178,6 +202,7 @@ void validate(const Options& options) {
           "data.pack = no with data.source = {} (only tokens have documents that "
           "are packed); remove it",
           word);
+  validate_images(options, kind, word);
   if (kind.validate) kind.validate(options);
 }
 
@@ -188,6 +213,15 @@ bool has_tables(const Options& options) { return kind_of(options.source).read_ta
 bool reads_tables(const Options& options) { return kind_of(options.source).takes_test_samples; }
 
 std::string describe(const Options& options) { return kind_of(options.source).describe(options); }
+
+std::string describe_images(const Options& options) {
+  std::string text;
+  for (const auto& [what, steps] :
+       {std::pair{"derived", options.derive}, {"prepared", options.prepare}, {"augmented", options.augment}}) {
+    if (steps != "none") text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", what, steps);
+  }
+  return text;
+}
 
 std::unique_ptr<const detail::SampleSource> detail::make_source(const Options& options, std::uint64_t seed,
                                                                 const Reading& reading) {

@@ -12,16 +12,13 @@ namespace switchyard::data {
 enum class Source { idx, cifar, images, hdf5, npy, csv, random, clusters, text, tokens };
 // Which of CIFAR-100's two labels a sample has.
 enum class LabelLevel { fine, coarse };
-// What happens to an image of the training split each time that training visits it.
-enum class Augmentation { none, flip_crop };
 
 // Where the mean and the standard deviation of numbers come from: data.mean and data.standard_deviation, or the
 // training samples, for each channel or for each number of a sample.
 enum class Normalise { given, channel, feature };
 
 struct CifarOptions {
-  LabelLevel labels = LabelLevel::fine;       // of CIFAR-100
-  Augmentation augment = Augmentation::none;  // of training images
+  LabelLevel labels = LabelLevel::fine;  // of CIFAR-100
 };
 
 // How many channels images get: as many as the most colourful of them has, or one or three.
@@ -76,6 +73,11 @@ struct Options {
   // Of numbers, and of pixels as value/255; one for all channels or one for each.
   std::vector<double> mean = {0};
   std::vector<double> standard_deviation = {1};
+  // What is done to images before they are samples: two labelled ones are made of each, then steps that change
+  // all of them; and to those of training on each visit (data/detail/image_steps.hpp).
+  std::string derive = "none";
+  std::string prepare = "none";
+  std::string augment = "none";
   bool scale_targets = false;  // labels that are real numbers, by their mean and deviation in training
   std::uint64_t seed = 0;      // of samples that are made up; 0: run.seed
   std::int64_t window = 128;   // text, tokens: bytes or tokens of a sample
@@ -110,5 +112,7 @@ bool reads_tokens(const Options& options);
 
 // The samples in a few words.
 std::string describe(const Options& options);
+// What is done to images, in a few words; empty: nothing.
+std::string describe_images(const Options& options);
 
 }  // namespace switchyard::data

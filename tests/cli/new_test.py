@@ -136,8 +136,8 @@ class Configurations(OfData):
             records = random.integers(256, size=(60, 3074), dtype="u1")
             records[:, 0], records[:, 1] = records[:, 0] % 20, records[:, 1] % 100
             (folder / f"{name}.bin").write_bytes(records.tobytes())
-        file, parser = self.new(folder, "--cifar.augment=flip_crop")
-        self.assertEqual((parser["data"]["source"], parser["cifar"]["augment"]), ("cifar", "flip_crop"))
+        file, parser = self.new(folder, "--data.augment=flip crop:4")
+        self.assertEqual((parser["data"]["source"], parser["data"]["augment"]), ("cifar", "flip crop:4"))
         self.assertIn("100 classes (0 to 99), 20 clusters", self.said)
         self.trained(file, parser, "--train.max_steps=3")
 

@@ -9,7 +9,7 @@ import runs
 KEYS = {
     "data_source": "cifar",
     "data_validation_samples": 60,
-    "cifar_augment": "flip_crop",
+    "data_augment": "flip crop:4",
     "data_mean": "0.5074 0.4867 0.4411",
     "data_standard_deviation": "0.2011 0.1987 0.2025",
     "model_gate": "dense:16 relu dense:experts",
@@ -28,6 +28,12 @@ CONVOLUTIONS = {
     "model_expert": "padded_conv:3 relu max_pool padded_conv:18 batch_norm relu max_pool dense:8 relu dense:classes",
     "train_batch_size": 160,
     "optim_learning_rate": 5e-3,
+}
+# Two samples of each image: 680 for training, 11 steps an epoch.
+IMAGES = {
+    "data_derive": "rotated:30",
+    "data_prepare": "centre_crop:24 resize:28x32",
+    "data_augment": "rotate:10 flip crop:4 blur:3x7:1.1:2.2",
 }
 ROUTING = {0: {"moe_top_k": 0, "moe_experts": 5}, 1: {"moe_top_k": 1, "moe_experts": 12}}
 
@@ -91,7 +97,7 @@ class Cifar(runs.RunTest):
         self.assertEqual(runs.json.loads(other.out)["error"], test["error"])
 
     def test_augmentation_changes_the_run(self):
-        files = [runs.newest_checkpoint(self.run_to(2, 0, cifar_augment=augment)) for augment in ("none", "flip_crop")]
+        files = [runs.newest_checkpoint(self.run_to(2, 0, data_augment=augment)) for augment in ("none", "flip crop:4")]
         self.assertEqual(runs.switchyard("diff", *files).code, 1)
 
     def test_stopped_within_epochs_and_moved(self):
@@ -103,8 +109,61 @@ class Cifar(runs.RunTest):
 
     def test_resume_refuses_another_augmentation(self):
         run = self.run_to(2, 0)
-        finished = runs.switchyard("resume", run, "--cifar.augment=none", ranks=2)
-        self.expect_failure(finished, 2, "cifar.augment", kind="ConfigError")
+        finished = runs.switchyard("resume", run, "--data.augment=none", ranks=2)
+        self.expect_failure(finished, 2, "data.augment", kind="ConfigError")
+
+    def test_derived_prepared_and_augmented_images_on_any_layout(self):
+        straight = self.run_to(14, 0, **IMAGES)
+        test = runs.summary(straight)["test"]
+        self.assertEqual(numpy.array(test["cluster_by_expert"]).sum(axis=1).shape, (10,))
+        self.assertEqual((len(test["class_by_expert"]), numpy.sum(test["class_by_expert"])), (2, 200))
+        for ranks, threads in ((2, 1), (3, 1), (0, 2)):
+            with self.subTest(ranks=ranks, threads=threads):
+                self.assert_same_run(straight, self.run_to(14, ranks, run_threads=threads, **IMAGES))
+        run = self.run_to(4, 2, **IMAGES)
+        self.resume(run, "--train.max_steps=9", ranks=3)
+        self.resume(run, "--train.max_steps=14")
+        self.assert_same_run(straight, run)
+        for words in ("--data.derive=rotated:31", "--data.prepare=none", "--data.augment=flip crop:4"):
+            self.expect_failure(runs.switchyard("resume", run, words), 2, words[2:].partition("=")[0], kind="ConfigError")
+        self.check_what_is_said(run)
+
+    def check_what_is_said(self, run):
+        """Of images that are derived and prepared."""
+        config = run / "config.ini"
+        said = "derived: rotated:30; prepared: centre_crop:24 resize:28x32; augmented: rotate:10 flip crop:4 blur:3x7:1.1:2.2"
+        self.assertIn(f"images {said}\n", self.expect(runs.switchyard("plan", config), 0).out)
+        samples, table = self.new_path("samples.h5"), self.new_path("predictions.csv")
+        self.expect(runs.switchyard("samples", config, f"--out={samples}"), 0)
+        with runs.h5py.File(samples) as file:
+            self.assertEqual(file["test/samples"].shape, (200, 3, 28, 32))
+            self.assertEqual(file["validation/labels"][:].tolist(), [0, 1] * 60)
+            clusters = file["validation/clusters"][:]
+            ids = file["validation/ids"][:]
+        self.assertEqual(clusters[::2].tolist(), clusters[1::2].tolist())
+        self.assertEqual((ids[::2] + 1).tolist(), ids[1::2].tolist())
+        self.expect(runs.switchyard("predict", run, f"--out={table}"), 0)
+        rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+        self.assertEqual([int(row[0]) for row in rows], list(range(200)))
+        # Own data are prepared as the run's are; those that are labelled and turned already, not derived.
+        own = self.new_path("own.h5")
+        self.expect(runs.switchyard("convert", config, f"--out={own}"), 0)
+        with runs.h5py.File(own) as file:
+            self.assertEqual(file["test/samples"].shape, (100, 3, 32, 32))
+        asked = [self.evaluated(run, *words) for words in ([], ["--data.source=hdf5", f"--data.file={own}"])]
+        self.assertEqual(*(found["error"] for found in asked))
+        prepared = self.new_path("prepared.h5")
+        with runs.h5py.File(own) as file, runs.h5py.File(prepared, "w") as half:
+            half["test/samples"], half["test/labels"] = file["test/samples"][:], numpy.zeros(100, "i4")
+        words = ["--data.source=hdf5", f"--data.file={prepared}", "--data.derive=none"]
+        self.assertEqual(self.evaluated(run, *words, command="predict")[1], 100)
+
+    def evaluated(self, run, *words, command="eval"):
+        if command == "predict":
+            table = self.new_path("predictions.csv")
+            finished = self.expect(runs.switchyard(command, run, *words, f"--out={table}"), 0)
+            return finished, len(table.read_text().splitlines()) - 1
+        return runs.json.loads(self.expect(runs.switchyard(command, run, *words), 0).out)
 
     def test_fine_labels_have_coarse_groups(self):
         straight = self.run_to(8, 0, data_dir=self.cifar100)

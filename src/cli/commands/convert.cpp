@@ -83,8 +83,8 @@ std::string convert_help() {
 
 Writes the samples and labels of a data set to one HDF5 file, which data.source = hdf5 reads row by row, also where it is
 larger than memory: SPLIT/samples as the files hold them (pixels stay uint8), SPLIT/labels, and SPLIT/clusters, SPLIT/ids and
-SPLIT/weights where there are some, for each split that has files, and the class_names of
-folders of images. Nothing is scaled and no split is made: a run of the new file does both as it would have of the old ones,
+SPLIT/weights where there are some, for each split that has files, and the class_names of folders of images. Nothing is scaled,
+no split is made, and no image is derived or prepared: a run of the new file does all of it as it would have of the old ones,
 and gives the same bits. `switchyard samples` writes what a run sees instead.
 
 Where labels are real numbers, say so with --model.loss=squared_error. Where the data lie is said by the keys of [data] and of

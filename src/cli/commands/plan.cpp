@@ -287,6 +287,8 @@ int plan(Arguments arguments) {
   out << headline(p)
       << fmt::format("{} steps per epoch, {} epochs; {}{}\n\n", batching.batches_per_epoch(),
                      config.train.epochs, batch_text(config.train), products_text(config.model.transformer));
+  if (const std::string images = data::describe_images(config.data); !images.empty())
+    out << fmt::format("images {}\n\n", images);
   if (model::reads_tokens(config.model.family)) print_costs(out, outline, placement);
   if (const auto other = line.option("match"))
     print_match(out, {line.positionals.front(), config}, *other, task);

@@ -49,7 +49,7 @@ std::string samples_help() {
   return R"(usage: switchyard samples FILE.ini --out=FILE.h5 [--section.key=value ...]
 
 Writes the samples that a run of FILE.ini would see to an HDF5 file that h5py opens: SPLIT/samples as floats (samples x
-channels x height x width), scaled as the run scales them and in its splits; SPLIT/labels and SPLIT/ids (their places in
+channels x height x width), prepared and scaled as the run does it and in its splits; SPLIT/labels and SPLIT/ids (their places in
 the files, from 0, or what the data call them), or, of text, SPLIT/tokens and SPLIT/targets (samples x window); and
 SPLIT/clusters where the data have them (for fine labels of CIFAR-100: the coarse labels; for text: the files). Nothing is
 augmented. `switchyard convert` writes what the files themselves hold.

@@ -63,6 +63,8 @@ Rows data_rows(const run::Config& config, const train::BatchLoader& loader) {
             {"as floats", held_text(loader)}};
   if (const std::vector<std::string> names = dataset.class_names(); !names.empty())
     rows.insert(rows.end() - 1, {"classes", classes_text(names)});
+  if (std::string images = data::describe_images(config.data); !images.empty())
+    rows.emplace_back("images", std::move(images));
   return rows;
 }
 

@@ -49,7 +49,7 @@ Vector<index_t> shares_of_classes(index_t samples, Span<const std::int32_t> labe
 }  // namespace
 
 FileSplit::FileSplit(const Options& options, Span<const std::int32_t> train_labels, GivenRows given,
-                     std::string_view train_files)
+                     std::string_view train_files, index_t rows_of_one)
     : given_{std::nullopt, given.validation, given.test} {
   const auto rows = std::ssize(train_labels);
   const index_t validation = samples_of("data.validation_samples", options.validation_samples, given.validation,
@@ -80,8 +80,9 @@ FileSplit::FileSplit(const Options& options, Span<const std::int32_t> train_labe
     split_of[row] = Split::validation;
     ++taken;
   }
-  rows_[as_size(Split::train)].reserve(as_size(rows - validation - test));
-  for (index_t row = 0; row < rows; ++row) rows_[as_size(split_of[row])].push_back(row);
+  rows_[as_size(Split::train)].reserve((rows - validation - test) * rows_of_one);
+  for (index_t row = 0; row < rows * rows_of_one; ++row)
+    rows_[as_size(split_of[row / rows_of_one])].push_back(row);
 }
 
 index_t FileSplit::size(Split split) const {

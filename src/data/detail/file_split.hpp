@@ -28,8 +28,11 @@ class FileSplit {
   // Of training rows with these labels, one at least, as data.validation_samples, validation_balanced and
   // test_samples say. `train_files` names them in the ConfigError for splits that leave no training sample, or,
   // balanced, none of some class, and for numbers of samples where the split has rows of its own.
+  // `rows_of_one`: where so many rows, side by side, are made of one thing, which then goes into one split.
+  // Such things are what has labels and what is counted, but for given rows and what the functions below
+  // return.
   FileSplit(const Options& options, Span<const std::int32_t> train_labels, GivenRows given,
-            std::string_view train_files);
+            std::string_view train_files, index_t rows_of_one = 1);
 
   index_t size(Split split) const;
   // The row of the split's own, or of the training rows. 0 <= sample < size(split).

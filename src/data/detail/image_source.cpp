@@ -25,8 +25,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // "32x48". Nothing for other text.
-std::optional<ImageSize> parsed_size(std::string_view text) {
-  ImageSize size;
+std::optional<PlaneSize> parsed_size(std::string_view text) {
+  PlaneSize size;
   const char* const end = text.data() + text.size();
   const auto height = std::from_chars(text.data(), end, size.height);
   if (height.ec != std::errc() || height.ptr == end || *height.ptr != 'x') return {};
@@ -78,7 +78,7 @@ class ImageReader {
   }
 
   Table table(const ImageFiles& images) const {
-    const ImageSize size = size_given_.value_or(first_size_);
+    const PlaneSize size = size_given_.value_or(first_size_);
     const auto count = std::ssize(images.files);
     NumberSpool spool(spool_folder_, count * channels_ * size.height * size.width);
     for (const fs::path& file : images.files) spool.append(pixels_of(file, size));
@@ -106,11 +106,11 @@ class ImageReader {
     return 1;
   }
 
-  Vector<std::uint8_t> pixels_of(const fs::path& file, ImageSize size) const {
+  Vector<std::uint8_t> pixels_of(const fs::path& file, PlaneSize size) const {
     const Content content(file);
     const std::string name = file.string();
     const ImageShape shape = image_shape(content.bytes(), name);
-    const ImageSize own{shape.height, shape.width};
+    const PlaneSize own{shape.height, shape.width};
     if (!size_given_ && own != first_size_)
       throw DataError(fmt::format(
           "{} has {} x {} pixels, but {} {} x {} (all images of a run have one height and width); set images.size, "
@@ -128,10 +128,10 @@ class ImageReader {
     return result;
   }
 
-  std::optional<ImageSize> size_given_;
+  std::optional<PlaneSize> size_given_;
   std::string spool_folder_;
   fs::path first_;  // to which the others are compared
-  ImageSize first_size_;
+  PlaneSize first_size_;
   index_t channels_ = 1;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <utility>
 
@@ -12,7 +13,9 @@
 #include "base/span.hpp"
 #include "data/cifar.hpp"
 #include "data/detail/file_split.hpp"
+#include "data/detail/image_augmenter.hpp"
 #include "data/detail/pixels.hpp"
+#include "data/detail/prepared_images.hpp"
 #include "data/detail/table_checks.hpp"
 
 namespace switchyard::data::detail {
@@ -57,10 +60,12 @@ class TableSource final : public SampleSource {
         own_{checked_table(std::move(tables.train)), checked_table(std::move(tables.validation)),
              checked_table(std::move(tables.test))},
         shape_(shape_of(first().samples)),
+        rows_of_one_(tables.rows_of_one),
         split_(split_of(options, reading.purpose)),
         feature_names_(std::move(tables.feature_names)),
         class_names_(std::move(tables.class_names)),
-        augment_(tables.augment),
+        cluster_names_(std::move(tables.cluster_names)),
+        augmenter_(augmenter_of(options, reading.purpose)),
         remarks_(std::move(tables.remarks)) {
     class_count_ = reading.labels == Labels::classes ? tables.least_classes : 0;
     group_count_ = first().clusters.empty() ? 0 : tables.least_clusters;
@@ -74,12 +79,14 @@ class TableSource final : public SampleSource {
     if (!is_of_bytes()) digest_ = scan();
     if (options.normalise != Normalise::given && reading.purpose != Purpose::conversion)
       learn_scales(options.normalise);
-    if (has_weights(Split::train) && reading.purpose != Purpose::conversion) weight_unit_ = mean_weight();
+    if (size(Split::train) > 0 && has_weights(Split::train) && reading.purpose != Purpose::conversion)
+      weight_unit_ = mean_weight();
   }
 
   const tensor::SampleShape& shape() const override { return shape_; }
   index_t class_count() const override { return class_count_; }
   index_t group_count() const override { return group_count_; }
+  std::vector<std::string> group_names() const override { return cluster_names_; }
   index_t size(Split split) const override { return split_.size(split); }
 
   void fill(const Request& request, tensor::Matrix rows) const override {
@@ -113,7 +120,7 @@ class TableSource final : public SampleSource {
       add_to(hash, Span<const std::int64_t>(table->ids));
     }
   }
-  bool augments() const override { return augment_ != nullptr; }
+  bool augments() const override { return augmenter_.has_value(); }
   const NumberArray* stored(Split split) const override {
     return own_[as_size(split)] ? &of(split).samples : nullptr;
   }
@@ -194,12 +201,30 @@ class TableSource final : public SampleSource {
     GivenRows given;
     if (validation) given.validation = rows_of(validation);
     if (test) given.test = rows_of(test);
-    if (purpose != Purpose::prediction) return {options, train->labels, given, train->samples.name()};
+    const Vector<std::int32_t> classes = classes_of_things(*train);
+    if (purpose != Purpose::prediction) return {options, classes, given, train->samples.name(), rows_of_one_};
     // What was taken for splits of the run's own data is nothing to others that bring theirs.
     Options of_these = options;
     if (validation) of_these.validation_samples = config::automatic_count;
     if (test) of_these.test_samples = config::automatic_count;
-    return {of_these, train->labels, given, train->samples.name()};
+    return {of_these, classes, given, train->samples.name(), rows_of_one_};
+  }
+
+  // Of what rows are made of: the label of a row, or, of several, the cluster that they share.
+  Vector<std::int32_t> classes_of_things(const Checked& table) const {
+    if (rows_of_one_ == 1) return table.labels;
+    Vector<std::int32_t> classes(table.samples.rows() / rows_of_one_);
+    if (table.clusters.empty()) return classes;
+    for (index_t thing = 0; thing < std::ssize(classes); ++thing)
+      classes[thing] = table.clusters[thing * rows_of_one_];
+    return classes;
+  }
+
+  std::optional<ImageAugmenter> augmenter_of(const Options& options, Purpose purpose) const {
+    std::vector<AugmentStep> steps = parse_augment(options.augment);
+    if (steps.empty() || purpose != Purpose::training) return {};
+    expect_images(first().samples, "data.augment", options.augment);
+    return ImageAugmenter(std::move(steps), shape_);
   }
 
   std::vector<const Checked*> all() const {
@@ -209,7 +234,10 @@ class TableSource final : public SampleSource {
     }
     return tables;
   }
-  const Checked& first() const { return *all().front(); }
+  // Of every fill: without memory.
+  const Checked& first() const {
+    return **std::ranges::find_if(own_, [](const std::optional<Checked>& table) { return table.has_value(); });
+  }
 
   // Of the first table that has them: a prediction may be of data without.
   const std::optional<RealArray>& targets_of_first() const {
@@ -322,12 +350,11 @@ class TableSource final : public SampleSource {
                 float* row) const {
     const index_t features = shape_.features();
     std::array<std::uint8_t, 16384> buffer;
-    if (augment_ != nullptr && request.visit) {
-      augment_(*request.visit, sample, samples.in_memory(first), buffer.data());
-      scale_pixels(request, buffer.data(), {0, features}, row);
+    if (augmenter_ && request.visit) {
+      fill_augmented(request, samples, first, sample, row);
     } else if (request.normalised.empty()) {
       samples.read({first, first + features}, row);
-      normalise(*request.normalisation, row);
+      normalise(*request.normalisation, row, row);
     } else if (const std::uint8_t* const pixels = samples.in_memory(first)) {
       scale_pixels(request, pixels, {0, features}, row);
     } else {
@@ -339,11 +366,28 @@ class TableSource final : public SampleSource {
     }
   }
 
+  // Of pixels that are moved about and no more, the result is looked up as that of others is.
+  void fill_augmented(const Request& request, const NumberArray& samples, index_t first, index_t sample,
+                      float* row) const {
+    static thread_local AugmentScratch scratch;
+    const index_t features = shape_.features();
+    const std::uint8_t* pixels = samples.in_memory(first);
+    if (pixels == nullptr) {
+      scratch.pixels.resize(features);
+      samples.read_bytes({first, first + features}, std::as_writable_bytes(Span(scratch.pixels)));
+      pixels = scratch.pixels.data();
+    }
+    if (augmenter_->only_moves())
+      return scale_pixels(request, augmenter_->moved(*request.visit, sample, pixels, scratch), {0, features},
+                          row);
+    normalise(*request.normalisation, augmenter_->changed(*request.visit, sample, pixels, scratch), row);
+  }
+
   // row[f] of the features f, from their pixels.
   void scale_pixels(const Request& request, const std::uint8_t* pixels, IndexRange features, float* row) const {
     if (request.normalised.empty()) {
       std::copy_n(pixels, features.size(), row + features.begin);
-      return normalise(*request.normalisation, row);
+      return normalise(*request.normalisation, row, row);
     }
     const index_t plane = shape_.height * shape_.width;
     for (index_t at = features.begin; at < features.end;) {
@@ -354,16 +398,17 @@ class TableSource final : public SampleSource {
     }
   }
 
-  // y = (x - mean) / standard deviation in double, rounded once.
-  void normalise(const Normalisation& scales, float* row) const {
+  // y = (x - mean) / standard deviation in double, rounded once. `numbers` may be `row`.
+  template <class Number>
+  void normalise(const Normalisation& scales, const Number* numbers, float* row) const {
     const double unit = has_pixels() ? 255 : 1;
     const auto count = std::ssize(scales.mean);
     const index_t each = shape_.features() / count;
     for (index_t i = 0; i < count; ++i) {
       const double mean = scales.mean[as_size(i)], deviation = scales.standard_deviation[as_size(i)];
-      if (mean == 0 && deviation == 1 && unit == 1) continue;
+      if (std::same_as<Number, float> && mean == 0 && deviation == 1 && unit == 1) continue;
       for (index_t f = i * each; f < (i + 1) * each; ++f)
-        row[f] = static_cast<float>((static_cast<double>(row[f]) / unit - mean) / deviation);
+        row[f] = static_cast<float>((static_cast<double>(numbers[f]) / unit - mean) / deviation);
     }
   }
 
@@ -402,9 +447,10 @@ class TableSource final : public SampleSource {
   index_t most_classes_;
   std::array<std::optional<Checked>, 3> own_;  // by Split
   tensor::SampleShape shape_;
+  index_t rows_of_one_;  // neighbours that are in one split
   FileSplit split_;
-  std::vector<std::string> feature_names_, class_names_;
-  Augment augment_;
+  std::vector<std::string> feature_names_, class_names_, cluster_names_;
+  std::optional<ImageAugmenter> augmenter_;
   std::vector<std::string> remarks_;
   index_t class_count_ = 0;
   index_t group_count_ = 0;
@@ -417,6 +463,8 @@ class TableSource final : public SampleSource {
 
 std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options,
                                                       const Reading& reading) {
+  if (reading.purpose != Purpose::conversion && are_prepared(options))
+    tables = prepared(std::move(tables), options, reading);
   return std::make_unique<TableSource>(std::move(tables), options, reading);
 }
 

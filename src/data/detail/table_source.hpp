@@ -32,9 +32,6 @@ struct RealArray {
   index_t columns() const { return shape.size() > 1 ? shape[1] : 1; }
 };
 
-// Changes an image of the training split: `result`, of at most 16 KiB, becomes what it is on that visit.
-using Augment = void (*)(const Visit& visit, index_t sample, const std::uint8_t* pixels, std::uint8_t* result);
-
 // What they are called in a file: samples first.
 inline constexpr std::array<std::string_view, 5> array_names = {"samples", "labels", "clusters", "ids",
                                                                 "weights"};
@@ -51,10 +48,10 @@ struct Table {
 struct Tables {
   std::optional<Table> train = {}, validation = {}, test = {};
   std::vector<std::string> feature_names = {};    // if the numbers of a sample have names
-  std::vector<std::string> class_names = {};      // if classes have some, by label
   index_t least_classes = 0, least_clusters = 0;  // where there are more than the largest number says
-  Augment augment = nullptr;                      // of pixels that are in memory
-  std::vector<std::string> remarks = {};          // as Dataset's
+  std::vector<std::string> class_names = {}, cluster_names = {};  // if they have names, by label
+  index_t rows_of_one = 1;                // neighbours that are made of one thing, and are in one split
+  std::vector<std::string> remarks = {};  // as Dataset's
 };
 
 // Behind a message that labels are no whole numbers.
@@ -63,9 +60,10 @@ constexpr std::string_view hint_at_labels(const Reading& reading) {
   return reading.purpose == Purpose::prediction ? "; the model was trained on classes" : regression_hint;
 }
 
-// Reads all numbers once, for their digest and to see that they are finite. Throws DataError, which names the
-// array and the row, for tables at odds with each other, labels that are negative or too large, weights that
-// are negative or all 0, and numbers that are not finite; ConfigError as load_dataset().
+// Images are derived and prepared first, as data.derive and data.prepare say, but not to be converted. Reads
+// all numbers once, for their digest and to see that they are finite. Throws DataError, which names the array
+// and the row, for tables at odds with each other, labels that are negative or too large, weights that are
+// negative or all 0, and numbers that are not finite; ConfigError as load_dataset().
 std::unique_ptr<const SampleSource> make_table_source(Tables tables, const Options& options,
                                                       const Reading& reading);
 

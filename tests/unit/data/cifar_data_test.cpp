@@ -386,7 +386,7 @@ class CifarAugmentation : public CifarData {
  protected:
   CifarAugmentation() {
     write_cifar100();
-    config_.cifar.augment = data::Augmentation::flip_crop;
+    config_.augment = "flip crop:4";
   }
   static std::vector<float> batch(const Dataset& dataset, const std::vector<index_t>& samples,
                                   const std::optional<Visit>& visit) {
@@ -459,7 +459,7 @@ TEST_P(CifarAugmentation, does_not_depend_on_the_batch) {
 
 TEST_P(CifarAugmentation, leaves_evaluation_and_labels_alone) {
   const Dataset dataset = load();
-  config_.cifar.augment = data::Augmentation::none;
+  config_.augment = "none";
   const Dataset plain = load();
   const std::vector<index_t> samples = {3, 39, 0};
   EXPECT_EQ(batch(dataset, samples, {}), batch(plain, samples, {}));

@@ -13,7 +13,7 @@ namespace {
 
 using test::Bytes;
 
-Bytes resized_bytes(const Bytes& plane, ImageSize from, ImageSize to) {
+Bytes resized_bytes(const Bytes& plane, PlaneSize from, PlaneSize to) {
   const Vector<std::uint8_t> result = resized(Span<const std::uint8_t>(plane), from, to);
   return {result.begin(), result.end()};
 }
@@ -25,7 +25,7 @@ double weight_of(index_t k, index_t i, index_t from, index_t to) {
 }
 
 // Every pixel over every other one: the formula in the header.
-double slow_pixel(const Bytes& plane, ImageSize from, ImageSize to, index_t y, index_t x) {
+double slow_pixel(const Bytes& plane, PlaneSize from, PlaneSize to, index_t y, index_t x) {
   double sum = 0, weights = 0;
   for (index_t j = 0; j < from.height; ++j) {
     for (index_t k = 0; k < from.width; ++k) {
@@ -52,16 +52,16 @@ TEST(ImageScaling, leaves_what_has_the_size_and_what_is_flat) {
   const Bytes plane = test::Image::smooth(1, 9, 13, 4).pixels;
   EXPECT_EQ(resized_bytes(plane, {9, 13}, {9, 13}), plane);
   for (const std::uint8_t value : Bytes{0, 1, 127, 254, 255}) {
-    for (const ImageSize to : {ImageSize{1, 1}, {3, 40}, {40, 3}, {12, 14}})
+    for (const PlaneSize to : {PlaneSize{1, 1}, {3, 40}, {40, 3}, {12, 14}})
       EXPECT_EQ(resized_bytes(Bytes(9 * 13, value), {9, 13}, to),
                 Bytes(static_cast<std::size_t>(to.height * to.width), value));
   }
 }
 
 TEST(ImageScaling, is_the_formula) {
-  const ImageSize from{23, 31};
+  const PlaneSize from{23, 31};
   const Bytes plane = test::Image::smooth(1, 23, 31, 7).pixels;
-  for (const ImageSize to : {ImageSize{8, 8}, {23, 10}, {1, 31}, {50, 29}, {64, 64}, {3, 100}}) {
+  for (const PlaneSize to : {PlaneSize{8, 8}, {23, 10}, {1, 31}, {50, 29}, {64, 64}, {3, 100}}) {
     const Bytes found = resized_bytes(plane, from, to);
     for (index_t y = 0; y < to.height; ++y) {
       for (index_t x = 0; x < to.width; ++x)

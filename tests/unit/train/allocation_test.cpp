@@ -221,9 +221,11 @@ TEST(Step, on_augmented_images_allocates_nothing_once_it_is_warm) {
   config.data.source = data::Source::cifar;
   config.data.dir = dir.path().string();
   config.data.validation_samples = 0;
-  config.data.cifar.augment = data::Augmentation::flip_crop;
   config.train.batch_size = 30;
-  EXPECT_EQ(allocations_of_warm_steps(config, 2), 0);
+  for (const char* const augment : {"flip crop:4", "flip crop:4 blur:3x7:1.1:2.2 rotate:10"}) {
+    config.data.augment = augment;
+    EXPECT_EQ(allocations_of_warm_steps(config, 2), 0) << augment;
+  }
 }
 
 TEST(Step, of_several_convolutions_with_batch_norm_allocates_nothing_once_it_is_warm) {

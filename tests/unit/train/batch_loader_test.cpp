@@ -24,7 +24,7 @@ class BatchLoaderAugmentation : public testing::Test {
     config_.data.source = data::Source::cifar;
     config_.data.dir = dir_.path().string();
     config_.data.validation_samples = 10;
-    config_.data.cifar.augment = data::Augmentation::flip_crop;
+    config_.data.augment = "flip crop:4";
     config_.train.batch_size = 16;  // two whole batches and one of 8
     config_.train.shards = 4;
   }
@@ -81,7 +81,7 @@ constexpr index_t sample_bytes = 3072 * 4;
 class BatchLoaderHeld : public BatchLoaderAugmentation {
  protected:
   BatchLoaderHeld() {
-    config_.data.cifar.augment = data::Augmentation::none;
+    config_.data.augment = "none";
     config_.data.mean = {0.5, 0.25, 0.1};
     config_.data.standard_deviation = {0.3, 0.2, 0.1};
     config_.train.epochs = 4;
@@ -160,7 +160,7 @@ TEST_F(BatchLoaderHeld, takes_what_it_may_and_what_comes_again) {
   EXPECT_EQ(held_bytes(1, 10 * sample_bytes - 1), 0);
   EXPECT_EQ(held_bytes(3, no_limit), 50 * sample_bytes);
   EXPECT_EQ(held_bytes(4, no_limit), 10 * sample_bytes) << "a rank has a training sample once in four epochs";
-  config_.data.cifar.augment = data::Augmentation::flip_crop;
+  config_.data.augment = "flip crop:4";
   EXPECT_EQ(held_bytes(1, no_limit), 10 * sample_bytes) << "training samples change";
 }
 

@@ -95,7 +95,6 @@ TEST(Fields, enumerations_use_the_documented_words) {
   EXPECT_EQ(words("run.resume"), "never auto ");
   EXPECT_EQ(words("data.source"), "idx cifar images hdf5 npy csv random clusters text tokens ");
   EXPECT_EQ(words("cifar.labels"), "fine coarse ");
-  EXPECT_EQ(words("cifar.augment"), "none flip_crop ");
   EXPECT_EQ(words("images.channels"), "auto 1 3 ");
   EXPECT_EQ(words("moe.placement"), "block cyclic ");
   EXPECT_EQ(words("optim.name"), "adam adamw sgd normalised_sgd ");

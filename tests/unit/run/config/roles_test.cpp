@@ -35,12 +35,12 @@ TEST(Roles, a_resume_changes_nothing_that_changes_the_numbers) {
 TEST(Roles, an_evaluation_may_ask_fewer_experts_elsewhere) {
   EXPECT_THAT(
       keys_that(may_change_in_evaluation),
-      UnorderedElementsAre("data.source", "data.dir", "data.file", "images.channels", "images.size",
-                           "csv.label", "csv.cluster", "csv.id", "csv.weight", "data.evaluation_samples",
-                           "moe.top_k", "moe.bias_rate", "moe.placement", "moe.replicas", "train.recompute",
-                           "transformer.integer_products", "run.threads", "run.device", "run.wait_seconds",
-                           "comm.data_plane", "comm.overlap", "moe.groups", "moe.top_groups", "moe.capacity",
-                           "moe.drop", "moe.capacity_when"));
+      UnorderedElementsAre("data.source", "data.dir", "data.file", "data.derive", "data.prepare",
+                           "images.channels", "images.size", "csv.label", "csv.cluster", "csv.id", "csv.weight",
+                           "data.evaluation_samples", "moe.top_k", "moe.bias_rate", "moe.placement",
+                           "moe.replicas", "train.recompute", "transformer.integer_products", "run.threads",
+                           "run.device", "run.wait_seconds", "comm.data_plane", "comm.overlap", "moe.groups",
+                           "moe.top_groups", "moe.capacity", "moe.drop", "moe.capacity_when"));
 }
 
 TEST(Roles, ranks_may_differ_in_where_they_run) {
@@ -57,6 +57,7 @@ TEST(Roles, without_training_no_regulariser_forbids_another_top_k) {
   config.moe.importance = config.moe.balance = config.moe.similarity = 0.3;
   config.moe.similarity_layer = 1;
   config.train.freeze = "none";
+  config.data.augment = "flip crop:1";
   config.optim.learning_rate = 0.5;
   EXPECT_NO_THROW(validate(config));
   Config asked = without_training(config);
@@ -68,6 +69,7 @@ TEST(Roles, without_training_no_regulariser_forbids_another_top_k) {
   EXPECT_EQ(asked.moe.experts, config.moe.experts);
   EXPECT_EQ(asked.train.batch_size, config.train.batch_size);
   EXPECT_EQ(asked.data.dir, config.data.dir);
+  EXPECT_EQ(asked.data.augment, "none") << "images of training alone";
   EXPECT_EQ(asked.run.seed, config.run.seed);
 }
 

@@ -92,7 +92,7 @@ TEST(Validate, cifar_has_images_labels_and_augmentation) {
   const auto cifar = [](Config& c) {
     c.data.source = data::Source::cifar;
     c.data.cifar.labels = data::LabelLevel::coarse;
-    c.data.cifar.augment = data::Augmentation::flip_crop;
+    c.data.augment = "flip crop:4";
   };
   Config config = valid();
   cifar(config);
@@ -114,8 +114,26 @@ TEST(Validate, cifar_has_images_labels_and_augmentation) {
               HasSubstr("data.validation_balanced = yes with data.source = "));
   EXPECT_THAT(error_of([](Config& c) { c.data.cifar.labels = data::LabelLevel::coarse; }),
               HasSubstr("cifar.labels = coarse without data.source = cifar"));
-  EXPECT_THAT(error_of([](Config& c) { c.data.cifar.augment = data::Augmentation::flip_crop; }),
-              HasSubstr("cifar.augment = flip_crop without data.source = cifar"));
+}
+
+TEST(Validate, what_is_done_to_images_is_of_sources_of_images) {
+  const auto with = [](std::string data::Options::*key, const char* text, data::Source source) {
+    return [=](Config& c) {
+      c.data.source = source;
+      c.data.*key = text;
+    };
+  };
+  EXPECT_THAT(error_of(with(&data::Options::derive, "rotated:30", data::Source::csv)),
+              HasSubstr("data.derive = rotated:30 with data.source = csv (its samples are no images); set "
+                        "data.derive = none"));
+  EXPECT_THAT(error_of(with(&data::Options::prepare, "resize:32", data::Source::csv)),
+              HasSubstr("data.prepare = resize:32 with data.source = csv"));
+  EXPECT_THAT(error_of(with(&data::Options::augment, "flip", data::Source::csv)),
+              HasSubstr("data.augment = flip with data.source = csv"));
+  EXPECT_THAT(
+      error_of(with(&data::Options::augment, "flop", data::Source::idx)),
+      HasSubstr("data.augment: word 1 'flop' is nothing that data.augment does (column 1 of 'flop'); did you "
+                "mean 'flip'?"));
 }
 
 TEST(Validate, a_run_needs_a_folder) {
