@@ -37,14 +37,14 @@ void BatchNorm::join_backward(const Pass& pass, Span<const double> tile_sums, in
                           {mean_dy_.data(), mean_dy_xhat_.data()});
 }
 
-NormedConv::NormedConv(LayerNames& names, index_t in_channels, index_t out_channels, Has has)
+NormedConv::NormedConv(LayerNames& names, index_t in_channels, index_t out_channels, index_t kernel, Has has)
     : has_bias_(has.bias) {
   using First = BankArray::First;
   const auto add = [&](std::string name, Role role, tensor::Shape shape, First first) {
-    parameters_.push_back({{std::move(name), std::move(shape), first, in_channels * 9, role}});
+    parameters_.push_back({{std::move(name), std::move(shape), first, in_channels * kernel * kernel, role}});
   };
   const std::string conv = names.next("conv");
-  add(conv + "/weight", Role::weight, {out_channels, in_channels, 3, 3}, First::drawn);
+  add(conv + "/weight", Role::weight, {out_channels, in_channels, kernel, kernel}, First::drawn);
   if (has.bias) add(conv + "/bias", Role::bias, {out_channels}, First::drawn);
   if (!has.batch_norm) return;
   const std::string norm = names.next("batch_norm");

@@ -54,7 +54,7 @@ class BatchNorm {
   device::Buffer<float> scale_, shift_;
 };
 
-// A 3x3 convolution that a batch norm may follow. Parameters: weight, [bias], [gamma, beta].
+// A convolution that a batch norm may follow. Parameters: weight, [bias], [gamma, beta].
 class NormedConv : public Layer {
  public:
   Span<Parameter> parameters() override { return parameters_; }
@@ -68,7 +68,8 @@ class NormedConv : public Layer {
   struct Has {
     bool bias, batch_norm;
   };
-  NormedConv(LayerNames& names, index_t in_channels, index_t out_channels, Has has);
+  // A kernel reads `in_channels` channels, and is so many pixels high and wide.
+  NormedConv(LayerNames& names, index_t in_channels, index_t out_channels, index_t kernel, Has has);
 
   ops::OfSets<const float> weight() const { return parameters_[0].of_sets(); }
   // Without a bias null.

@@ -31,7 +31,7 @@ Span<T> of_tiles(Span<T> all, IndexRange tiles, index_t width) {
 class ConvStage final : public NormedConv {
  public:
   ConvStage(LayerNames& names, const ConvStageShape& shape)
-      : NormedConv(names, shape.in_channels, shape.out_channels,
+      : NormedConv(names, shape.in_channels, shape.out_channels, 3,
                    {.bias = !shape.batch_norm || shape.padding == 0, .batch_norm = shape.batch_norm}),
         shape_(shape) {}
 
@@ -152,8 +152,12 @@ std::optional<ConvStageShape> ConvStageShape::read(LayerText& text) {
   if (text.next > 0 || (!padded && !rest.at(Kind::conv))) return {};
   ConvStageShape shape{{image.channels, image.height, image.width, rest.take_outputs(), padded ? 1 : 0}};
   shape.batch_norm = rest.take(Kind::batch_norm);
+  const bool strided = text.spec[text.next].stride > 1;
   const bool pooled = rest.take(Kind::relu) && rest.take(Kind::max_pool);
-  if (padded && (!pooled || image.channels > 4 || image.height < 2 || image.width < 2)) return {};
+  // Behind it images lie channels first, and a block that adds what it was given wants them last.
+  const bool in_block = rest.at(Kind::residual) || rest.at(Kind::inverted_residual);
+  if (padded && (strided || !pooled || in_block || image.channels > 4 || image.height < 2 || image.width < 2))
+    return {};
   if (!pooled) {
     throw ConfigError(
         fmt::format("the {} begins with a convolution that is not followed by `[batch_norm] relu max_pool` "

@@ -6,6 +6,7 @@
 #include "base/span.hpp"
 #include "nn/parameter.hpp"
 #include "nn/pass.hpp"
+#include "ops/norm_pool.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::nn {
@@ -17,9 +18,10 @@ struct NetworkOptions;
 // What one layer's forward leaves for its backward, for one batch. Each kind of layer adds what it needs. All
 // memory is the step's workspace; the record is used again in every step.
 struct LayerRecord {
-  tensor::RowSource input;  // [rows, in_features]
-  tensor::Matrix output;    // [rows, out_features], dense
-  tensor::Matrix d_output;  // gradient of output; backward overwrites it with the gradient before the ReLU
+  tensor::RowSource input;   // [rows, in_features]
+  tensor::ConstMatrix skip;  // the output of another layer, if its is added; else without data
+  tensor::Matrix output;     // [rows, out_features], dense
+  tensor::Matrix d_output;   // gradient of output; backward overwrites it with the gradient before the ReLU
 
   LayerRecord() = default;
   LayerRecord(const LayerRecord&) = delete;
@@ -92,6 +94,9 @@ class Layer {
   virtual void begin_backward(const Pass&, LayerRecord&) const {}
   virtual void backward_statistics(const Pass&, IndexRange /*tiles*/, LayerRecord&) const {}
   virtual void join_backward_statistics(const Pass&, LayerRecord&) {}
+  // The gradient of record.skip, before backward.
+  virtual void skip_gradient(const Pass&, IndexRange /*tiles*/, const LayerRecord&, tensor::Matrix /*d_skip*/,
+                             ops::SkipGradient /*how*/) const {}
   // Writes the tiles' rows of d_input (unless d_input.data is null), and of each tile the partial gradients of
   // the per-tile parameters, one after the other in the order of parameters().
   virtual void backward(const Pass& pass, IndexRange tiles, LayerRecord& record, tensor::Matrix d_input,

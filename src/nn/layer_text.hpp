@@ -25,6 +25,15 @@ struct LayerText {
     ++next;
     return true;
   }
+  // How the layer that the next word is of wants its images.
+  ops::ImageOrder order_of_next() const {
+    using Kind = LayerSpec::Kind;
+    for (const Kind kind : {Kind::padded_conv, Kind::pointwise_conv, Kind::depthwise_conv, Kind::residual,
+                            Kind::inverted_residual, Kind::global_average_pool}) {
+      if (at(kind)) return ops::ImageOrder::channels_last;
+    }
+    return ops::ImageOrder::channels_first;
+  }
   // The number of the next word.
   index_t take_outputs() {
     const index_t number = spec[next++].outputs;

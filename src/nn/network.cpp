@@ -15,7 +15,11 @@ Network::Network(std::vector<std::string> names, const NetworkShape& shape, cons
   LayerNames layer_names;
   for (const LayerShape& layer : shape.layers)
     layers_.push_back(std::visit([&](const auto& kind) { return kind.make(layer_names, options); }, layer));
+  links_.resize(layers_.size());
+  for (const auto& [i, of_layer] : shape.links) links_[i] = of_layer;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    last_reader_.push_back(i);
+    if (const auto from = input_of(i)) last_reader_[*from] = i;
     if (layers_[i]->needs_batch_statistics()) normalised_.push_back(i);
     partial_offset_.push_back(partial_width_);
     for (const Parameter& parameter : layers_[i]->parameters()) {
@@ -81,9 +85,11 @@ Cost Network::cost() const {
             .partial_floats = static_cast<double>(partial_width_)};
   if (gives_input_gradient_ && !layers_.empty())
     cost.row_floats += static_cast<double>(layers_.front()->in_features());
-  for (const auto& layer : layers_) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Layer* const layer = layers_[i].get();
     cost.row_floats += layer->activation_floats();
-    const Span<const Parameter> parameters = layer->parameters();
+    if (has_added_gradient(i)) cost.row_floats += static_cast<double>(layer->in_features());
+    const Span<const Parameter> parameters = layers_[i]->parameters();
     if (!parameters.empty() && parameters.front().rule == GradientRule::whole_rows)
       cost.gathered_floats += static_cast<double>(layer->in_features() + layer->out_features());
   }
@@ -103,7 +109,9 @@ void Network::values_changed(device::Context& context) {
 void Network::begin_forward(const Pass& pass, NetworkRecord& record) const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (i == record.layers.size()) record.layers.push_back(layers_[i]->make_record());
-    record.layers[i]->input = i == 0 ? pass.batch.rows : tensor::RowSource(record.layers[i - 1]->output);
+    const std::optional<std::size_t> from = input_of(i), skip = links_[i].skip;
+    record.layers[i]->input = from ? tensor::RowSource(record.layers[*from]->output) : pass.batch.rows;
+    record.layers[i]->skip = skip ? record.layers[*skip]->output : tensor::ConstMatrix();
     layers_[i]->begin_forward(own(pass), *record.layers[i]);
   }
 }
@@ -134,6 +142,11 @@ void Network::begin_backward(const Pass& pass, NetworkRecord& record, tensor::Ma
     record.layers[i]->d_output = is_given ? d_output : like(record.layers[i]->output);
     layers_[i]->begin_backward(pass, *record.layers[i]);
   }
+  record.added_d_input.resize(layers_.size());
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    record.added_d_input[i] =
+        has_added_gradient(i) ? like(record.layers[*input_of(i)]->output) : tensor::Matrix();
+  }
   record.d_hidden = !shown_layer_ ? tensor::Matrix() : like(hidden(record));
   record.d_input = {};
   if (gives_input_gradient_) {
@@ -146,20 +159,42 @@ void Network::backward_tiles(const Pass& pass, index_t stage, IndexRange tiles, 
                              TilePartials partials) const {
   const TileRun of_tiles = pass.tiles().run(tiles);
   const ops::PaddedRows padded(of_tiles.rows.size(), pass.tiles().padding(of_tiles));
-  const auto layer = [&](std::size_t i) {
-    if (i == shown_layer_) {
-      const IndexRange rows = pass.tiles().rows(tiles);
-      ops::add(pass.context, record.d_hidden.rows_from(rows), record.layers[i]->d_output.rows_from(rows));
-    }
-    const tensor::Matrix d_input = i == 0 ? record.d_input : record.layers[i - 1]->d_output;
-    layers_[i]->backward(pass, tiles, *record.layers[i], d_input, partials.from(partial_offset_[i]));
-  };
   // The first layer of a stage but stage 0 has its sums taken here, and its backward in the stage before.
   const std::size_t begin = stage_begin(stage);
   const std::size_t end = stage_end(stage);
-  if (end < layers_.size()) layer(end);
-  for (std::size_t i = end; i-- > begin + (stage > 0 ? 1 : 0);) layer(i);
-  if (stage > 0) layers_[begin]->backward_statistics(pass, tiles, *record.layers[begin]);
+  if (end < layers_.size()) backward_layer(pass, end, tiles, record, partials);
+  for (std::size_t i = end; i-- > begin + (stage > 0 ? 1 : 0);) {
+    complete_gradient(pass, i, tiles, record);
+    backward_layer(pass, i, tiles, record, partials);
+  }
+  if (stage == 0) return;
+  complete_gradient(pass, begin, tiles, record);
+  layers_[begin]->backward_statistics(pass, tiles, *record.layers[begin]);
+}
+
+void Network::complete_gradient(const Pass& pass, std::size_t i, IndexRange tiles,
+                                NetworkRecord& record) const {
+  const IndexRange rows = pass.tiles().rows(tiles);
+  const tensor::Matrix d_output = record.layers[i]->d_output;
+  const auto add = [&](const tensor::Matrix& to) {
+    ops::add(pass.context, to.rows_from(rows), d_output.rows_from(rows));
+  };
+  if (i == shown_layer_) add(record.d_hidden);
+  ops::SkipGradient how = last_reader_[i] == i ? ops::SkipGradient::written : ops::SkipGradient::added;
+  for (std::size_t reader = layers_.size(); reader-- > i + 1;) {
+    if (input_of(reader) == i && has_added_gradient(reader)) add(record.added_d_input[reader]);
+    if (links_[reader].skip != i) continue;
+    layers_[reader]->skip_gradient(pass, tiles, *record.layers[reader], d_output, how);
+    how = ops::SkipGradient::added;
+  }
+}
+
+void Network::backward_layer(const Pass& pass, std::size_t i, IndexRange tiles, NetworkRecord& record,
+                             TilePartials partials) const {
+  const std::optional<std::size_t> from = input_of(i);
+  tensor::Matrix d_input = from ? record.layers[*from]->d_output : record.d_input;
+  if (has_added_gradient(i)) d_input = record.added_d_input[i];
+  layers_[i]->backward(pass, tiles, *record.layers[i], d_input, partials.from(partial_offset_[i]));
 }
 
 IndexRange Network::partial_columns(index_t stage) const {

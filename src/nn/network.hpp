@@ -22,6 +22,8 @@ struct NetworkRecord {
   Vector<std::unique_ptr<LayerRecord>> layers;
   tensor::Matrix d_hidden;  // gradient of the hidden vectors from outside, added to that of the layers behind
   tensor::Matrix d_input;   // of the rows; no data if they are data
+  // By layer, of those whose input a later layer reads, too: the gradient that is added to that one's.
+  Vector<tensor::Matrix> added_d_input;
 
   tensor::Matrix output() const { return layers.back()->output; }
   tensor::Matrix d_output() const { return layers.back()->d_output; }
@@ -134,6 +136,20 @@ class Network {
   void join_forward(const Pass& pass, index_t stage, NetworkRecord& record);
   void backward_tiles(const Pass& pass, index_t stage, IndexRange tiles, NetworkRecord& record,
                       TilePartials partials) const;
+  // The layer whose output layer i reads; none: i reads the rows.
+  std::optional<std::size_t> input_of(std::size_t i) const {
+    if (links_[i].input) return links_[i].input;
+    return i == 0 ? std::nullopt : std::optional(i - 1);
+  }
+  // Whether the gradient of i's input is added to that of a layer behind it, which reads the same.
+  bool has_added_gradient(std::size_t i) const {
+    const std::optional<std::size_t> from = input_of(i);
+    return from && last_reader_[*from] != i;
+  }
+  void backward_layer(const Pass& pass, std::size_t i, IndexRange tiles, NetworkRecord& record,
+                      TilePartials partials) const;
+  // Brings to layer i's d_output what does not come from the layers that read it: before its backward.
+  void complete_gradient(const Pass& pass, std::size_t i, IndexRange tiles, NetworkRecord& record) const;
   // What backward_tiles writes.
   IndexRange partial_columns(index_t stage) const;
   // Nothing after stage 0. Collective over the batch's ranks.
@@ -141,7 +157,9 @@ class Network {
 
   std::vector<std::string> names_;  // by set
   Vector<std::unique_ptr<Layer>> layers_;
-  device::Buffer<float> values_;  // of all parameters
+  Vector<LayerLinks> links_;         // by layer
+  Vector<std::size_t> last_reader_;  // by layer: the last one that reads its output, itself: none
+  device::Buffer<float> values_;     // of all parameters
   device::Buffer<float> state_;
   Vector<std::size_t> normalised_;       // layers that need statistics of the whole batch
   std::vector<index_t> partial_offset_;  // per layer

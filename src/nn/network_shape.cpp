@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "nn/layer_text.hpp"
+#include "nn/residual_blocks.hpp"
 
 namespace switchyard::nn {
 namespace {
@@ -15,7 +16,7 @@ std::optional<LayerShape> read(LayerText& text) {
 
 // Those that a text can ask for, in the order in which they are asked whether the next words are theirs.
 constexpr auto readers = {read<ConvStageShape>, read<PaddedConvShape>, read<PatchFiltersShape>,
-                          read<DenseShape>};
+                          read<GlobalAveragePoolShape>, read<DenseShape>};
 
 }  // namespace
 
@@ -34,6 +35,7 @@ NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> 
                                    index_t outputs) {
   NetworkShape shape;
   for (LayerText text{name, spec, outputs, input}; text.next < spec.size();) {
+    if (read_residual_block(text, shape)) continue;
     std::optional<LayerShape> layer;
     for (const auto& reader : readers) {
       if (!layer) layer = reader(text);
@@ -41,8 +43,9 @@ NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> 
     if (!layer) {
       throw ConfigError(fmt::format(
           "layer {} of the {} cannot stand there (convolutions come first: `conv:N [batch_norm] relu "
-          "max_pool`, then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`; after them only "
-          "`dense:N [relu]` can follow; patch filters stand alone); change model.{}",
+          "max_pool`, then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`, pointwise and depthwise "
+          "ones and residual blocks; after them only `global_average_pool` and `dense:N [relu]` can follow; patch "
+          "filters stand alone); change model.{}",
           text.next + 1, name, name));
     }
     shape.layers.push_back(*layer);
@@ -53,7 +56,8 @@ NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> 
 std::optional<std::size_t> NetworkShape::hidden_layer() const {
   std::optional<std::size_t> before, last;
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (!std::holds_alternative<DenseShape>(layers[i])) continue;
+    const bool is_pool = std::holds_alternative<GlobalAveragePoolShape>(layers[i]);
+    if (!is_pool && !std::holds_alternative<DenseShape>(layers[i])) continue;
     before = last;
     last = i;
   }
@@ -62,12 +66,15 @@ std::optional<std::size_t> NetworkShape::hidden_layer() const {
 
 index_t NetworkShape::hidden() const {
   const std::optional<std::size_t> layer = hidden_layer();
-  return layer ? std::get<DenseShape>(layers[*layer]).out : 0;
+  if (!layer) return 0;
+  const auto* const pool = std::get_if<GlobalAveragePoolShape>(&layers[*layer]);
+  return pool != nullptr ? pool->image.channels : std::get<DenseShape>(layers[*layer]).out;
 }
 
 void NetworkShape::show_hidden() {
   shown = hidden_layer();
   if (!shown) return;
+  if (!std::holds_alternative<DenseShape>(layers[*shown])) return;
   auto& dense = std::get<DenseShape>(layers[*shown]);
   const RowFunctionShape relu{RowFunctionShape::Kind::relu, dense.out};
   if (std::exchange(dense.relu, false))

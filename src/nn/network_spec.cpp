@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
 #include <system_error>
 
 #include "base/error.hpp"
@@ -16,27 +17,38 @@ namespace {
 using Kind = LayerSpec::Kind;
 
 constexpr index_t largest_outputs = 1'000'000'000;  // as config::largest_count
+constexpr index_t largest_factor = 1000;
 constexpr std::string_view spaces = " \t";
 
 struct KindWord {
   Kind kind;
   std::string_view name;
-  std::string_view outputs;  // what the number after ':' counts; empty: takes none
+  std::string_view outputs = {};  // what the number after ':' counts; empty: takes none
+  bool has_stride = false;        // "/2" behind that
+  bool has_expansion = false;     // "*6" behind that
 };
 
-constexpr std::array kind_words = {KindWord{Kind::conv, "conv", "channels"},
-                                   KindWord{Kind::padded_conv, "padded_conv", "channels"},
-                                   KindWord{Kind::batch_norm, "batch_norm", ""},
-                                   KindWord{Kind::relu, "relu", ""},
-                                   KindWord{Kind::max_pool, "max_pool", ""},
-                                   KindWord{Kind::dense, "dense", "units"},
-                                   KindWord{Kind::patch_filters, "patch_filters", "filters"},
-                                   KindWord{Kind::bias, "bias", ""},
-                                   KindWord{Kind::cubic, "cubic", ""},
-                                   KindWord{Kind::celu, "celu", ""},
-                                   KindWord{Kind::gelu, "gelu", ""},
-                                   KindWord{Kind::tanh, "tanh", ""},
-                                   KindWord{Kind::sum, "sum", "outputs"}};
+constexpr std::array kind_words = {
+    KindWord{Kind::conv, "conv", "channels"},
+    KindWord{Kind::padded_conv, "padded_conv", "channels", true},
+    KindWord{Kind::pointwise_conv, "pointwise_conv", "channels", true},
+    KindWord{Kind::depthwise_conv, "depthwise_conv", "", true},
+    KindWord{Kind::batch_norm, "batch_norm"},
+    KindWord{Kind::relu, "relu"},
+    KindWord{Kind::relu6, "relu6"},
+    KindWord{Kind::max_pool, "max_pool"},
+    KindWord{Kind::residual, "residual", "channels", true},
+    KindWord{Kind::inverted_residual, "inverted_residual", "channels", true, true},
+    KindWord{Kind::global_average_pool, "global_average_pool"},
+    KindWord{Kind::dense, "dense", "units"},
+    KindWord{Kind::patches, "patches", "pixels"},
+    KindWord{Kind::patch_filters, "patch_filters", "filters"},
+    KindWord{Kind::bias, "bias"},
+    KindWord{Kind::cubic, "cubic"},
+    KindWord{Kind::celu, "celu"},
+    KindWord{Kind::gelu, "gelu"},
+    KindWord{Kind::tanh, "tanh"},
+    KindWord{Kind::sum, "sum", "outputs"}};
 
 std::vector<KindWord> words_with(Span<const GateEnd> ends) {
   std::vector<KindWord> words(kind_words.begin(), kind_words.end());
@@ -90,9 +102,35 @@ std::vector<Token> split(std::string_view whole, NetworkRole role) {
   return tokens;
 }
 
+// "CHANNELS[/STRIDE]": how a layer's numbers are written.
+std::string form_of(const KindWord& word) {
+  std::string form(word.name);
+  if (!word.outputs.empty()) {
+    form += ':';
+    for (const char c : word.outputs) form += static_cast<char>(c - 'a' + 'A');
+  }
+  if (word.has_stride) form += "[/STRIDE]";
+  if (word.has_expansion) form += "[*EXPANSION]";
+  return form;
+}
+
+// A whole number from 1 to `most`.
+index_t parse_number(const Token& token, const KindWord& word, std::string_view text, std::string_view counted,
+                     index_t most) {
+  const std::string try_this =
+      fmt::format("write {}, {} a whole number from 1 to {}", form_of(word), counted, most);
+  if (text.empty()) token.reject(fmt::format("says no number of {}", counted), try_this);
+  index_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, number);
+  if (error == std::errc::invalid_argument || stopped != end)
+    token.reject(fmt::format("has {} for a number of {}", config::in_quotes(text), counted), try_this);
+  if (error == std::errc::result_out_of_range || number < 1 || number > most)
+    token.reject(fmt::format("has {} {}", text, counted), try_this);
+  return number;
+}
+
 index_t parse_outputs(const Token& token, const KindWord& word, std::string_view count) {
-  std::string capitals(word.outputs);
-  std::ranges::transform(capitals, capitals.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
   if (word.kind == Kind::gate_end && token.role != NetworkRole::gate) {
     token.reject("is a layer of gates", fmt::format("end an expert with dense:{}", outputs_word(token.role)));
   }
@@ -106,42 +144,112 @@ index_t parse_outputs(const Token& token, const KindWord& word, std::string_view
     token.reject(fmt::format("is not how {} ends", network_of(token.role)),
                  fmt::format("write dense:{}", outputs_word(token.role)));
   }
-  const std::string try_this =
-      fmt::format("write {}:{}, a whole number from 1 to {}", word.name, capitals, largest_outputs);
-  if (count.empty()) token.reject(fmt::format("says no number of {}", word.outputs), try_this);
-  index_t outputs = 0;
-  const char* end = count.data() + count.size();
-  const auto [stopped, error] = std::from_chars(count.data(), end, outputs);
-  if (error == std::errc::invalid_argument || stopped != end) {
-    token.reject(fmt::format("has {} for a number of {}", config::in_quotes(count), word.outputs), try_this);
-  }
-  if (error == std::errc::result_out_of_range || outputs < 1 || outputs > largest_outputs) {
-    token.reject(fmt::format("has {} {}", count, word.outputs), try_this);
-  }
-  return outputs;
+  return parse_number(token, word, count, word.outputs, largest_outputs);
+}
+
+// Takes what follows `mark` off the text: "64/2" becomes "64", and "2" is it.
+std::optional<std::string_view> cut_behind(char mark, std::string_view& text) {
+  const std::size_t at = text.find(mark);
+  if (at == text.npos) return {};
+  const std::string_view behind = text.substr(at + 1);
+  text = text.substr(0, at);
+  return behind;
 }
 
 LayerSpec parse_layer(const Token& token, const std::vector<KindWord>& words) {
-  const std::size_t colon = token.text.find(':');
-  const std::string_view name = token.text.substr(0, colon);
+  const std::string_view name = token.text.substr(0, token.text.find_first_of(":/*"));
   const auto word = std::ranges::find(words, name, &KindWord::name);
   if (word == words.end()) {
     std::vector<std::string_view> names(words.size());
     std::ranges::transform(words, names.begin(), &KindWord::name);
+    for (const NamedNetwork& network : named_networks()) names.push_back(network.name);
     token.reject("is no layer", fmt::format("did you mean '{}'? layers are {}", config::nearest(name, names),
                                             config::one_of(names)));
   }
-  if (!word->outputs.empty()) {
-    return {word->kind,
-            parse_outputs(token, *word, colon == token.text.npos ? "" : token.text.substr(colon + 1)),
-            word->kind == Kind::gate_end ? word->name : ""};
+  std::string_view rest = token.text.substr(name.size());
+  LayerSpec layer{.kind = word->kind};
+  if (word->has_expansion) {
+    if (const auto number = cut_behind('*', rest))
+      layer.expansion = parse_number(token, *word, *number, "expansions", largest_factor);
   }
-  if (colon != token.text.npos)
-    token.reject("has a number, which this layer does not take", fmt::format("write {}", name));
-  return {word->kind, 0};
+  if (word->has_stride) {
+    if (const auto number = cut_behind('/', rest))
+      layer.stride = parse_number(token, *word, *number, "strides", largest_factor);
+  }
+  const std::optional<std::string_view> number = cut_behind(':', rest);
+  if (!rest.empty() || (word->outputs.empty() && number))
+    token.reject("has a number, which this layer does not take", fmt::format("write {}", form_of(*word)));
+  if (word->outputs.empty()) return layer;
+  layer.outputs = parse_outputs(token, *word, number.value_or(""));
+  if (word->kind == Kind::gate_end) layer.end = word->name;
+  return layer;
+}
+
+constexpr std::array named = {
+    NamedNetwork{
+        "resnet18",
+        "padded_conv:64 batch_norm relu residual:64 residual:64 residual:128/2 residual:128 residual:256/2 "
+        "residual:256 residual:512/2 residual:512 global_average_pool"},
+    NamedNetwork{
+        "mobilenet_v2",
+        "padded_conv:32 batch_norm relu6 inverted_residual:16 inverted_residual:24*6 inverted_residual:24*6 "
+        "inverted_residual:32/2*6 inverted_residual:32*6 inverted_residual:32*6 inverted_residual:64/2*6 "
+        "inverted_residual:64*6 inverted_residual:64*6 inverted_residual:64*6 inverted_residual:96*6 "
+        "inverted_residual:96*6 inverted_residual:96*6 inverted_residual:160/2*6 inverted_residual:160*6 "
+        "inverted_residual:160*6 inverted_residual:320*6 pointwise_conv:1280 batch_norm relu6 "
+        "global_average_pool"}};
+
+// The layers of a text that is a name; else none.
+std::vector<LayerSpec> layers_of_a_name(const std::vector<Token>& tokens) {
+  std::vector<LayerSpec> layers;
+  for (const Token& token : tokens) {
+    const std::size_t colon = std::min(token.text.find(':'), token.text.size());
+    const auto network = std::ranges::find(named, token.text.substr(0, colon), &NamedNetwork::name);
+    if (network == named.end()) continue;
+    const std::string last = fmt::format("{}:{}", network->name, outputs_word(token.role));
+    if (token.text != last) token.reject("does not name the outputs", "write " + last);
+    if (tokens.size() > 1)
+      token.reject("is a whole network", fmt::format("write it alone, or its layers: {} dense:{}",
+                                                     network->layers, outputs_word(token.role)));
+    const std::vector<KindWord> words = words_with({});
+    for (const Token& layer : split(network->layers, token.role)) layers.push_back(parse_layer(layer, words));
+    layers.push_back({.kind = Kind::dense, .outputs = LayerSpec::from_task});
+  }
+  return layers;
 }
 
 }  // namespace
+
+Span<const NamedNetwork> named_networks() { return named; }
+
+bool is_of_images(LayerSpec::Kind kind) {
+  switch (kind) {
+    case Kind::conv:
+    case Kind::padded_conv:
+    case Kind::pointwise_conv:
+    case Kind::depthwise_conv:
+    case Kind::max_pool:
+    case Kind::residual:
+    case Kind::inverted_residual:
+    case Kind::global_average_pool:
+    case Kind::patches:
+      return true;
+    case Kind::batch_norm:
+    case Kind::relu:
+    case Kind::relu6:
+    case Kind::dense:
+    case Kind::patch_filters:
+    case Kind::bias:
+    case Kind::cubic:
+    case Kind::celu:
+    case Kind::gelu:
+    case Kind::tanh:
+    case Kind::sum:
+    case Kind::gate_end:
+      return false;
+  }
+  return false;
+}
 
 std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role, Span<const GateEnd> ends) {
   const std::vector<Token> tokens = split(text, role);
@@ -153,6 +261,7 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role, Sp
                     "dense:32 relu {}",
                     key_of(role), last));
   }
+  if (std::vector<LayerSpec> layers = layers_of_a_name(tokens); !layers.empty()) return layers;
   // Filters of patches give no gradient of their input, so rows of a network that goes on are not for them.
   const std::string endings =
       role == NetworkRole::inner_expert
@@ -169,7 +278,7 @@ std::vector<LayerSpec> parse_network(std::string_view text, NetworkRole role, Sp
     if (!token.is_last && layer.outputs == LayerSpec::from_task) {
       token.reject("must be the last", "give a number of units here, or remove what follows");
     }
-    if (flat && (layer.kind == Kind::conv || layer.kind == Kind::padded_conv || layer.kind == Kind::max_pool)) {
+    if (flat && is_of_images(layer.kind)) {
       token.reject("comes after a dense layer, whose output is no image",
                    "move it before the first dense layer");
     }

@@ -13,15 +13,22 @@ namespace switchyard::nn {
 
 struct LayerSpec {
   enum class Kind {
-    conv,         // 3x3, stride 1, no padding: H x W becomes (H-2) x (W-2)
-    padded_conv,  // 3x3, stride 1, a border of zeros: H x W stays
-    batch_norm,   // statistics over the global batch
+    conv,            // 3x3, stride 1, no padding: H x W becomes (H-2) x (W-2)
+    padded_conv,     // 3x3, a border of zeros: H x W becomes ceil(H/stride) x ceil(W/stride)
+    pointwise_conv,  // 1x1, of every stride-th pixel
+    depthwise_conv,  // 3x3, a border of zeros, a kernel for each channel
+    batch_norm,      // statistics over the global batch
     relu,
-    max_pool,       // 2x2, stride 2: H x W becomes floor(H/2) x floor(W/2)
-    dense,          // flattens what it is given
-    patch_filters,  // so many filters for each output, applied to every patch (row) of the sample
-    bias,           // of the filters
-    cubic,          // z^3
+    relu6,                // min(relu(x), 6)
+    max_pool,             // 2x2, stride 2: H x W becomes floor(H/2) x floor(W/2)
+    residual,             // a block of two convolutions and what it was given (nn/residual_blocks.hpp)
+    inverted_residual,    // ... of a narrow one, a depthwise one and a narrow one
+    global_average_pool,  // the mean of each channel
+    dense,                // flattens what it is given
+    patches,              // squares of an image, of so many pixels a side, for the patch_filters behind it
+    patch_filters,        // so many filters for each output, applied to every patch (else a row) of the sample
+    bias,                 // of the filters
+    cubic,                // z^3
     celu,
     gelu,
     tanh,
@@ -33,12 +40,17 @@ struct LayerSpec {
   static constexpr index_t from_task = -1;
 
   Kind kind = Kind::dense;
-  index_t outputs = 0;  // conv, padded_conv: channels; patch_filters: filters; dense: units or from_task; sum
-                        // and gate_end: from_task
+  index_t outputs = 0;  // convolutions and residual blocks: channels; patches: pixels; patch_filters: filters;
+                        // dense: units or from_task; sum and gate_end: from_task
   std::string_view end = {};  // gate_end: its word
+  index_t stride = 1;         // of convolutions with a border, pointwise ones and residual blocks
+  index_t expansion = 1;      // inverted_residual: times so many channels inside
 
   bool operator==(const LayerSpec&) const = default;
 };
+
+// Whether it is given, or gives, an image with channels.
+bool is_of_images(LayerSpec::Kind kind);
 
 // Which network a text describes: names the key in messages and the word of the last layer.
 // An inner expert's rows are those of a network that goes on: it ends in the word `width`.
@@ -49,6 +61,13 @@ struct GateEnd {
   std::string_view word;      // outlives what is read with it
   bool reads_layers = false;  // they may stand before it
 };
+
+// Networks that have names, which stand for their text. "resnet18:classes" is one.
+struct NamedNetwork {
+  std::string_view name;
+  std::string_view layers;  // all but the last, which is dense
+};
+Span<const NamedNetwork> named_networks();
 
 // The text of a gate without layers, of a single expert.
 inline constexpr std::string_view no_layers = "none";

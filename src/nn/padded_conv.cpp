@@ -43,7 +43,7 @@ struct Record : LayerRecord {
 class PaddedConv final : public NormedConv {
  public:
   PaddedConv(LayerNames& names, const PaddedConvShape& shape)
-      : NormedConv(names, shape.in_channels, shape.out_channels,
+      : NormedConv(names, shape.kernel_channels(), shape.out_channels, shape.kernel,
                    {.bias = !shape.batch_norm, .batch_norm = shape.batch_norm}),
         shape_(shape),
         piece_rows_(piece_rows(shape)) {}
@@ -111,7 +111,7 @@ class PaddedConv final : public NormedConv {
     for_each_piece(pass, run.tiles, [&](const TileRun& piece) {
       if (!norm_) convolve(pass, piece, record);
       ops::norm_pool_forward(pass.context, shape_.norm_pool(), pass.tiles().rows_of_each(piece),
-                             record.convolved, affine(), {record.output, argmax_place(record)});
+                             record.convolved, affine(), {record.output, argmax_place(record)}, record.skip);
     });
   }
 
@@ -133,6 +133,12 @@ class PaddedConv final : public NormedConv {
                                  record.row_statistics);
     ops::add_backward_sums(pass.context, view, norm_view(), record.row_statistics,
                            record.tile_statistics.subspan(tiles.begin * width, tiles.size() * width));
+  }
+  void skip_gradient(const Pass& pass, IndexRange tiles, const LayerRecord& of_layer, tensor::Matrix d_skip,
+                     ops::SkipGradient how) const override {
+    const auto& record = static_cast<const Record&>(of_layer);
+    ops::skip_gradient(pass.context, shape_.norm_pool(), pass.tiles().view(tiles), pooled(record).pooled,
+                       d_skip, how);
   }
   void join_backward_statistics(const Pass& pass, LayerRecord& of_layer) override {
     auto& record = static_cast<Record&>(of_layer);
@@ -158,17 +164,6 @@ class PaddedConv final : public NormedConv {
   }
 
  private:
-  ops::Conv2dShape conv(index_t rows) const {
-    return {.batch = rows,
-            .in_channels = shape_.in_channels,
-            .height = shape_.height,
-            .width = shape_.width,
-            .out_channels = shape_.out_channels,
-            .kernel_height = 3,
-            .kernel_width = 3,
-            .padding_height = 1,
-            .padding_width = 1};
-  }
   // On a CPU pieces of one tile's images, and of a tile without rows one that is empty. A GPU takes all tiles.
   void for_each_piece(const Pass& pass, IndexRange tiles, const auto& body) const {
     if (pass.context.device() == device::DeviceKind::cuda) return body(pass.tiles().run(tiles));
@@ -201,8 +196,9 @@ class PaddedConv final : public NormedConv {
           {record.gathered_input.data() + piece.rows.begin * in_features(), piece.rows.size(), in_features()});
     }
     pass.tiles().for_each_set(piece, [&](index_t set, IndexRange rows) {
-      ops::conv2d_forward(pass.context, conv(rows.size()), library_input(record) + rows.begin * in_features(),
-                          weight().of(set), bias().of(set), record.convolved.row(rows.begin));
+      ops::conv2d_forward(pass.context, shape_.conv(rows.size()),
+                          library_input(record) + rows.begin * in_features(), weight().of(set), bias().of(set),
+                          record.convolved.row(rows.begin));
     });
   }
   // Of each tile of the piece, weight and then bias where there is one. The convolved values are their gradient
@@ -214,7 +210,7 @@ class PaddedConv final : public NormedConv {
     const index_t stride = shape_.weight_count() + shape_.out_channels;
     const Span<float> more = record.scratch.subspan(piece.tiles.begin * stride, gradients.cols);
     const tensor::Matrix to = continues ? tensor::Matrix(more.data(), 1, gradients.cols) : gradients;
-    ops::conv2d_backward_weights_of_tiles(pass.context, conv(0), rows, library_input(record),
+    ops::conv2d_backward_weights_of_tiles(pass.context, shape_.conv(0), rows, library_input(record),
                                           record.convolved.data, to);
     if (continues) ops::add_to(pass.context, more, {gradients.data, gradients.cols});
   }
@@ -225,7 +221,7 @@ class PaddedConv final : public NormedConv {
                d_input.stride);
     float* const to = reordered ? record.gathered_input.data() : d_input.data;
     pass.tiles().for_each_set(piece, [&](index_t set, IndexRange rows) {
-      ops::conv2d_backward_data(pass.context, conv(rows.size()), record.convolved.row(rows.begin),
+      ops::conv2d_backward_data(pass.context, shape_.conv(rows.size()), record.convolved.row(rows.begin),
                                 weight().of(set), to + rows.begin * in_features());
     });
     if (!reordered) return;
@@ -242,27 +238,52 @@ class PaddedConv final : public NormedConv {
 
 }  // namespace
 
+ops::Conv2dShape PaddedConvShape::conv(index_t rows) const {
+  return {.batch = rows,
+          .in_channels = in_channels,
+          .height = height,
+          .width = width,
+          .out_channels = out_channels,
+          .kernel_height = kernel,
+          .kernel_width = kernel,
+          .stride_height = stride,
+          .stride_width = stride,
+          .padding_height = kernel / 2,
+          .padding_width = kernel / 2,
+          .depthwise = depthwise};
+}
+
 std::optional<PaddedConvShape> PaddedConvShape::read(LayerText& text) {
   using Kind = LayerSpec::Kind;
-  if (!text.at(Kind::padded_conv)) return {};
+  const bool depthwise = text.at(Kind::depthwise_conv), pointwise = text.at(Kind::pointwise_conv);
+  if (!depthwise && !pointwise && !text.at(Kind::padded_conv)) return {};
   const tensor::SampleShape image = text.sample;
   PaddedConvShape shape{.in_channels = image.channels,
                         .height = image.height,
                         .width = image.width,
-                        .out_channels = text.take_outputs(),
+                        .kernel = pointwise ? 1 : 3,
+                        .stride = text.spec[text.next].stride,
+                        .depthwise = depthwise,
                         .in_order = text.order};
+  const index_t channels = text.take_outputs();
+  shape.out_channels = depthwise ? image.channels : channels;
   shape.batch_norm = text.take(Kind::batch_norm);
-  shape.relu = text.take(Kind::relu);
+  if (text.take(Kind::relu)) {
+    shape.activation = ops::ImageActivation::relu;
+  } else if (text.take(Kind::relu6)) {
+    shape.activation = ops::ImageActivation::relu6;
+  }
   shape.max_pool = text.take(Kind::max_pool);
-  if (shape.max_pool && (image.height < 2 || image.width < 2)) {
+  const ops::NormPoolShape after = shape.norm_pool();
+  if (shape.max_pool && (after.height < 2 || after.width < 2)) {
     throw ConfigError(fmt::format(
         "layer {} of the {}, max_pool, is given images of {} x {} pixels (it takes the largest of 2 x 2); "
         "remove it, or pool less often before it",
-        text.next, text.network, image.height, image.width));
+        text.next, text.network, after.height, after.width));
   }
-  if (text.at(Kind::padded_conv)) shape.out_order = ops::ImageOrder::channels_last;
+  shape.out_order = text.order_of_next();
   text.order = shape.out_order;
-  text.sample = {shape.out_channels, shape.norm_pool().out_height(), shape.norm_pool().out_width()};
+  text.sample = {shape.out_channels, after.out_height(), after.out_width()};
   return shape;
 }
 

@@ -15,11 +15,12 @@ namespace {
 struct Record : LayerRecord {
   tensor::Matrix patch_sums, filtered;  // see ops::PatchFilterRecord
   Span<float> scratch;                  // [tiles, workspace_floats]
+  tensor::Matrix cut;                   // the rows as patches, if they are cut
 };
 
 class PatchFilters final : public Layer {
  public:
-  PatchFilters(const std::string& name, const ops::PatchFilterShape& shape) : shape_(shape) {
+  PatchFilters(const std::string& name, const PatchFiltersShape& shape) : shape_(shape) {
     const auto add = [&](std::string_view array, Role role, tensor::Shape sizes) {
       parameters_.push_back({{fmt::format("{}/{}", name, array), std::move(sizes), BankArray::First::drawn,
                               shape.patch_size, role}});
@@ -35,6 +36,7 @@ class PatchFilters final : public Layer {
     index_t floats = 2 * shape_.outputs;
     if (shape_.sums_first()) floats += shape_.patch_size;
     if (!shape_.is_linear_map()) floats += shape_.filtered_patches() * shape_.units();
+    if (shape_.side > 0) floats += shape_.in_features();
     return static_cast<double>(floats);
   }
   Span<Parameter> parameters() override { return parameters_; }
@@ -50,11 +52,16 @@ class PatchFilters final : public Layer {
     record.output = matrix(shape_.outputs);
     if (!shape_.is_linear_map()) record.filtered = matrix(shape_.filtered_patches() * shape_.units());
     if (shape_.sums_first()) record.patch_sums = matrix(shape_.patch_size);
+    if (shape_.side > 0) record.cut = matrix(shape_.in_features());
   }
   void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
     const ops::PatchFilterWeights weights{parameters_[0].of_sets(),
                                           shape_.bias ? parameters_[1].of_sets() : ops::OfSets<float>()};
+    if (shape_.side > 0) {
+      ops::cut_patches(pass.context, record.input.rows_from(run.rows), shape_.image, shape_.side,
+                       record.cut.rows_from(run.rows));
+    }
     ops::patch_filters_forward(pass.context, shape_, pass.tiles().view(run.tiles), rows_of(record), weights,
                                record.output);
   }
@@ -78,11 +85,13 @@ class PatchFilters final : public Layer {
   index_t workspace_floats(const BatchTiles& tiles) const {
     return ops::patch_filters_workspace_floats(shape_, tiles.most_tile_rows());
   }
-  static ops::PatchFilterRows rows_of(const Record& record) {
-    return {record.input, {record.patch_sums, record.filtered}, record.d_output};
+  ops::PatchFilterRows rows_of(const Record& record) const {
+    return {shape_.side > 0 ? tensor::RowSource(record.cut) : record.input,
+            {record.patch_sums, record.filtered},
+            record.d_output};
   }
 
-  ops::PatchFilterShape shape_;
+  PatchFiltersShape shape_;
   Vector<Parameter> parameters_;  // weight, and bias if there is one
 };
 
@@ -96,20 +105,31 @@ constexpr std::pair<Kind, ops::PatchActivation> activations[] = {{Kind::relu, op
 }  // namespace
 
 std::optional<PatchFiltersShape> PatchFiltersShape::read(LayerText& text) {
-  if (text.next > 0 || !text.at(Kind::patch_filters)) return {};
-  const index_t filters = text.take_outputs();
+  if (text.next > 0 || (!text.at(Kind::patch_filters) && !text.at(Kind::patches))) return {};
   const tensor::SampleShape sample = text.sample;
-  PatchFiltersShape shape{{sample.channels * sample.height, sample.width, text.outputs, filters}};
+  PatchFiltersShape shape{{sample.channels * sample.height, sample.width, text.outputs, 0}};
+  if (text.at(Kind::patches)) {
+    const index_t side = text.take_outputs();
+    if (sample.height % side != 0 || sample.width % side != 0) {
+      throw ConfigError(fmt::format(
+          "patches:{} of the {} does not cut images of {} x {} pixels into squares; take a number that divides both",
+          side, text.network, sample.height, sample.width));
+    }
+    shape = {{sample.height / side * (sample.width / side), sample.channels * side * side, text.outputs, 0},
+             side,
+             sample};
+  }
+  if (text.at(Kind::patch_filters)) shape.filters = text.take_outputs();
   shape.bias = text.take(Kind::bias);
   for (const auto& [kind, activation] : activations) {
     if (!text.take(kind)) continue;
     shape.activation = activation;
     break;
   }
-  if (!text.take(Kind::sum) || text.next != text.spec.size()) {
+  if (shape.filters == 0 || !text.take(Kind::sum) || text.next != text.spec.size()) {
     throw ConfigError(fmt::format(
-        "the {} begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum:WORD` (one fused "
-        "layer, with an activation among relu, cubic, celu, gelu, tanh, or without one; WORD is experts in a "
+        "the {} begins with patch filters and is not `[patches:N] patch_filters:N [bias] [ACTIVATION] sum:WORD` (one "
+        "fused layer, with an activation among relu, cubic, celu, gelu, tanh, or without one; WORD is experts in a "
         "gate, classes in an expert); change model.{}",
         text.network, text.network));
   }

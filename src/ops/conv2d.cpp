@@ -10,6 +10,7 @@
 #include "device/buffer.hpp"
 #include "ops/conv2d_columns.hpp"
 #include "ops/counted.hpp"
+#include "ops/depthwise.hpp"
 #include "ops/detail/onednn.hpp"
 #include "ops/detail/plan_cache.hpp"
 
@@ -48,6 +49,7 @@ void check_shape(Pass pass, const Conv2dShape& s) {
                  s.kernel_width > 0 && s.stride_height > 0 && s.stride_width > 0 && s.padding_height >= 0 &&
                  s.padding_width >= 0,
              "a size of {} is out of range", describe(pass, s));
+  SY_EXPECTS(!s.depthwise, "{} is depthwise", describe(pass, s));
   SY_EXPECTS(
       s.height + 2 * s.padding_height >= s.kernel_height && s.width + 2 * s.padding_width >= s.kernel_width,
       "the kernel is larger than the padded image in {}", describe(pass, s));
@@ -167,6 +169,64 @@ index_t multiply_adds(const Conv2dShape& shape) {
   return shape.batch * shape.out_height() * shape.out_width() * shape.weight_count();
 }
 
+// A 1x1 convolution of every stride-th pixel is one of those pixels side by side. The library has a way of its
+// own for it, which writes behind its memory where channels are few (oneDNN 2.6, AVX2: 3 channels, stride 2).
+class Pixels {
+ public:
+  explicit Pixels(const Conv2dShape& shape) : s_(shape) {
+    is_some_ = s_.kernel_height == 1 && s_.kernel_width == 1 && s_.padding_height == 0 &&
+               s_.padding_width == 0 && (s_.stride_height > 1 || s_.stride_width > 1);
+  }
+
+  // What the library convolves.
+  Conv2dShape shape() const {
+    if (!is_some_) return s_;
+    Conv2dShape unit = s_;
+    unit.height = s_.out_height();
+    unit.width = s_.out_width();
+    unit.stride_height = unit.stride_width = 1;
+    return unit;
+  }
+  // Of x, which stays where it is if all its pixels are convolved.
+  const float* taken(const float* x) const {
+    if (!is_some_) return x;
+    float* to = place(nullptr);
+    for_each([&](index_t pixel) { to = std::copy_n(x + pixel, s_.in_channels, to); });
+    return place(nullptr);
+  }
+  // Where their gradient is written; put() then brings it into d_x, which is 0 elsewhere.
+  float* place(float* d_x) const {
+    if (!is_some_) return d_x;
+    static thread_local Vector<float> room;
+    const auto count = as_size(shape().in_count());
+    if (room.size() < count) room.resize(count);
+    return room.data();
+  }
+  void put(float* d_x) const {
+    if (!is_some_) return;
+    std::fill_n(d_x, s_.in_count(), 0.0F);
+    const float* from = place(nullptr);
+    for_each([&](index_t pixel) {
+      std::copy_n(from, s_.in_channels, d_x + pixel);
+      from += s_.in_channels;
+    });
+  }
+
+ private:
+  template <class Body>
+  void for_each(const Body& body) const {
+    for (index_t n = 0; n < s_.batch; ++n) {
+      for (index_t y = 0; y < s_.height; y += s_.stride_height) {
+        for (index_t x = 0; x < s_.width; x += s_.stride_width)
+          body(((n * s_.height + y) * s_.width + x) * s_.in_channels);
+      }
+    }
+  }
+
+  Conv2dShape s_;
+  bool is_some_;
+};
+
 Plan& plan_of(const Key& key) {
   static thread_local detail::PlanCache<Key, Plan, KeyHash> cache;
   return cache.plan(key, build);
@@ -179,16 +239,19 @@ void conv2d_forward(const Conv2dShape& shape, const float* x, const float* weigh
   check_shape(Pass::forward, shape);
   if (shape.batch == 0) return;
   add_multiply_adds(multiply_adds(shape));
-  Plan& plan = plan_of({Pass::forward, bias != nullptr, shape});
-  plan.operation.run({x, plan.weight.in(weight), y, bias});
+  const Pixels pixels(shape);
+  Plan& plan = plan_of({Pass::forward, bias != nullptr, pixels.shape()});
+  plan.operation.run({pixels.taken(x), plan.weight.in(weight), y, bias});
 }
 
 void conv2d_backward_data(const Conv2dShape& shape, const float* d_y, const float* weight, float* d_x) {
   check_shape(Pass::backward_data, shape);
   if (shape.batch == 0) return;
   add_multiply_adds(multiply_adds(shape));
-  Plan& plan = plan_of({Pass::backward_data, false, shape});
-  plan.operation.run({d_y, plan.weight.in(weight), d_x});
+  const Pixels pixels(shape);
+  Plan& plan = plan_of({Pass::backward_data, false, pixels.shape()});
+  plan.operation.run({d_y, plan.weight.in(weight), pixels.place(d_x)});
+  pixels.put(d_x);
 }
 
 void conv2d_backward_weights(const Conv2dShape& shape, const float* x, const float* d_y, float* d_weight,
@@ -200,13 +263,15 @@ void conv2d_backward_weights(const Conv2dShape& shape, const float* x, const flo
     return;
   }
   add_multiply_adds(multiply_adds(shape));
-  Plan& plan = plan_of({Pass::backward_weights, d_bias != nullptr, shape});
-  plan.operation.run({x, d_y, plan.weight.place(d_weight), d_bias});
+  const Pixels pixels(shape);
+  Plan& plan = plan_of({Pass::backward_weights, d_bias != nullptr, pixels.shape()});
+  plan.operation.run({pixels.taken(x), d_y, plan.weight.place(d_weight), d_bias});
   plan.weight.out(d_weight);
 }
 
 void conv2d_forward(device::Context& context, const Conv2dShape& shape, const float* x, const float* weight,
                     const float* bias, float* y) {
+  if (shape.depthwise) return depthwise_forward(context, shape, x, weight, bias, y);
   if (context.device() == device::DeviceKind::cpu) return conv2d_forward(shape, x, weight, bias, y);
   check_shape(Pass::forward, shape);
   conv2d_forward_by_columns(context, shape, x, weight, bias, y);
@@ -214,6 +279,7 @@ void conv2d_forward(device::Context& context, const Conv2dShape& shape, const fl
 
 void conv2d_backward_data(device::Context& context, const Conv2dShape& shape, const float* d_y,
                           const float* weight, float* d_x) {
+  if (shape.depthwise) return depthwise_backward_data(context, shape, d_y, weight, d_x);
   if (context.device() == device::DeviceKind::cpu) return conv2d_backward_data(shape, d_y, weight, d_x);
   check_shape(Pass::backward_data, shape);
   conv2d_backward_data_by_columns(context, shape, d_y, weight, d_x);
@@ -226,6 +292,7 @@ void conv2d_backward_weights_of_tiles(device::Context& context, const Conv2dShap
                  (gradients.cols == weights || gradients.cols == weights + shape.out_channels),
              "{} x {} gradients of {} tiles, {} weights and {} biases", gradients.rows, gradients.cols,
              rows.tiles.count, weights, shape.out_channels);
+  if (shape.depthwise) return depthwise_weight_gradients(context, shape, rows, x, d_y, gradients);
   if (context.device() == device::DeviceKind::cuda)
     return conv2d_weight_gradients_by_columns(context, shape, rows, x, d_y, gradients);
   Conv2dShape one = shape;

@@ -28,12 +28,15 @@ struct Conv2dShape {
   index_t stride_width = 1;
   index_t padding_height = 0;  // on both sides
   index_t padding_width = 0;
+  bool depthwise = false;  // a kernel for each channel: weight [out_channels, 1, ...], and as many in_channels
 
   index_t out_height() const { return (height + 2 * padding_height - kernel_height) / stride_height + 1; }
   index_t out_width() const { return (width + 2 * padding_width - kernel_width) / stride_width + 1; }
   index_t in_count() const { return batch * in_channels * height * width; }
   index_t out_count() const { return batch * out_channels * out_height() * out_width(); }
-  index_t weight_count() const { return out_channels * in_channels * kernel_height * kernel_width; }
+  index_t weight_count() const {
+    return out_channels * (depthwise ? 1 : in_channels) * kernel_height * kernel_width;
+  }
   auto operator<=>(const Conv2dShape&) const = default;
 };
 
@@ -50,7 +53,8 @@ void conv2d_backward_data(const Conv2dShape&, const float* d_y, const float* wei
 void conv2d_backward_weights(const Conv2dShape&, const float* x, const float* d_y, float* d_weight,
                              float* d_bias);
 
-// The same on the device of a context: on a CPU as above, on a GPU enqueued (ops/conv2d_columns.hpp).
+// The same on the device of a context: on a CPU as above, on a GPU enqueued (ops/conv2d_columns.hpp); and of
+// depthwise convolutions (ops/depthwise.hpp), which the library's above do not take.
 void conv2d_forward(device::Context&, const Conv2dShape&, const float* x, const float* weight,
                     const float* bias, float* y);
 void conv2d_backward_data(device::Context&, const Conv2dShape&, const float* d_y, const float* weight,

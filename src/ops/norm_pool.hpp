@@ -1,5 +1,5 @@
-// What follows a convolution of many channels, in one pass: [batch norm], [ReLU], [2x2 max pooling]; and the
-// order of an image's values.
+// What follows a convolution of many channels, in one pass: [batch norm], [a skip], [ReLU], [2x2 max pooling];
+// and the order of an image's values.
 #pragma once
 
 #include "base/span.hpp"
@@ -22,12 +22,22 @@ struct ImageSizes {
 void reorder_images(device::Context&, tensor::RowSource images, ImageSizes sizes, ImageOrder to,
                     tensor::Matrix out);
 
+// y[row][c] = the mean of channel c over the places of the image in row `row` of x, which is in `order`; added
+// in the order of places. And the gradient: d_y / places at each of them.
+void average_places(device::Context&, tensor::ConstMatrix x, ImageSizes sizes, ImageOrder order,
+                    tensor::Matrix y);
+void average_places_backward(device::Context&, tensor::ConstMatrix d_y, ImageSizes sizes, ImageOrder order,
+                             tensor::Matrix d_x);
+
+// relu6: min(max(x, 0), 6).
+enum class ImageActivation { none, relu, relu6 };
+
 // z, the convolution, is [rows][height][width][channels]; the result [rows] in `out_order`.
 struct NormPoolShape {
   index_t height = 0;
   index_t width = 0;
   index_t channels = 0;
-  bool relu = false;
+  ImageActivation activation = ImageActivation::none;
   bool max_pool = false;  // an odd last row or column is dropped
   ImageOrder out_order = ImageOrder::channels_last;
 
@@ -48,10 +58,10 @@ void channel_moments(device::Context&, const NormPoolShape&, TileRows rows, tens
 // Those of each tile's samples, merged in the order of the rows: [tiles][channels].
 void merge_moments(device::Context&, TileView tiles, Span<const Moments> of_rows, Span<Moments> of_tiles);
 
-// result.out = maxpool(relu(scale_c * z + shift_c)). result.argmax_place is channels last; null without
-// pooling.
+// result.out = maxpool(activation(scale_c * z + shift_c + skip)). result.argmax_place is channels last; null
+// without pooling. skip: [rows] as z, or null; only without pooling.
 void norm_pool_forward(device::Context&, const NormPoolShape&, TileRows rows, tensor::ConstMatrix z,
-                       const Affine&, const PooledResult& result);
+                       const Affine&, const PooledResult& result, tensor::ConstMatrix skip = {});
 
 // The convolution, and what pooling it gave.
 struct NormPoolRows {
@@ -68,6 +78,12 @@ void norm_pool_backward_sums(device::Context&, const NormPoolShape&, TileRows ro
 // (of gamma).
 void add_backward_sums(device::Context&, TileView tiles, const NormView&, Span<const double> of_rows,
                        Span<double> of_tiles);
+
+// The gradient of skip, d_skip [rows] as z, is written or added to: that of the result where the activation let
+// it through. Without pooling. Rows of padding stay as they are.
+enum class SkipGradient { written, added };
+void skip_gradient(device::Context&, const NormPoolShape&, TileRows rows, const PooledGradient&,
+                   tensor::Matrix d_skip, SkipGradient how);
 
 // Second pass: z becomes its own gradient,
 //   gamma * inv_std * (dy - mean_dy - xhat * mean_dy_xhat)   with batch norm, the means over the whole batch,

@@ -27,6 +27,16 @@ void expect_rows(const PatchFilterShape& shape, const PatchFilterRows& rows) {
 
 }  // namespace
 
+void cut_patches(device::Context& context, tensor::RowSource images, const tensor::SampleShape& image,
+                 index_t side, tensor::Matrix out) {
+  SY_EXPECTS(side > 0 && image.height % side == 0 && image.width % side == 0 &&
+                 images.cols == image.features() && out.cols == images.cols && out.rows == images.rows,
+             "{} images of {} values, {} x {} x {}, in squares of {} pixels, to {} of {} values", images.rows,
+             images.cols, image.channels, image.height, image.width, side, out.rows, out.cols);
+  device::for_each_row(context, images.rows,
+                       kernels::CutPatches{images, image.channels, image.height, image.width, side, out});
+}
+
 index_t patch_filters_scratch_bytes(const PatchFilterShape& shape) {
   return std::max(kernels::PatchFiltersForward::scratch_bytes(shape),
                   kernels::PatchFiltersActivationBackward::scratch_bytes(shape));

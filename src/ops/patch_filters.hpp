@@ -9,9 +9,15 @@
 #include "device/context.hpp"
 #include "ops/of_sets.hpp"
 #include "ops/tiles.hpp"
+#include "tensor/tensor.hpp"
 #include "tensor/view.hpp"
 
 namespace switchyard::ops {
+
+// out row r: the squares of the image in row r, `side` x `side` pixels, one behind the other from the top left
+// on, each [channels][side][side]. The sides of the image are multiples of `side`.
+void cut_patches(device::Context&, tensor::RowSource images, const tensor::SampleShape& image, index_t side,
+                 tensor::Matrix out);
 
 // gelu is x Phi(x) with the tanh approximation (Hendrycks and Gimpel 2016); celu has alpha = 1 (Barron 2017).
 enum class PatchActivation { none, relu, cubic, celu, gelu, tanh };

@@ -83,11 +83,24 @@ CONFIGURATIONS = {
         "model.gate": "padded_conv:5 batch_norm relu max_pool padded_conv:3 max_pool dense:experts",
         "model.expert": "padded_conv:3 relu padded_conv:4 batch_norm max_pool dense:5 relu dense:classes"}),
     "padded behind conv": (IMAGE, {"model.expert": "conv:3 batch_norm relu max_pool padded_conv:4 batch_norm relu dense:classes"}),
+    "strides": (IMAGE, {
+        "model.gate": "padded_conv:4/2 relu6 depthwise_conv batch_norm pointwise_conv:3/2 relu global_average_pool dense:experts",
+        "model.expert": "pointwise_conv:3 batch_norm relu6 depthwise_conv/2 dense:classes"}),
+    "residual blocks": (IMAGE, {
+        "model.gate": "padded_conv:3 batch_norm relu residual:3 residual:4/2 global_average_pool dense:experts",
+        "model.expert": "padded_conv:4 relu residual:5 max_pool dense:classes"}),
+    "inverted residual blocks": (IMAGE, {
+        "model.gate": "padded_conv:3 inverted_residual:3 inverted_residual:3*2 inverted_residual:4/2*3 dense:experts",
+        "model.expert": "padded_conv:2 relu inverted_residual:2*2 global_average_pool dense:classes"}),
+    "attention to averages": (IMAGE, {"model.gate": "attention:experts",
+                                      "model.expert": "padded_conv:3 relu global_average_pool dense:classes"}),
     "batch norm of the chosen": (IMAGE, {"model.gate": CONV, "moe.top_k": 1,
                                          "model.expert": "padded_conv:3 batch_norm dense:classes"}),
     "patch filters": (PATCHES, {"model.gate": "patch_filters:1 sum:experts", "model.expert": "patch_filters:4 cubic sum:classes"}),
     "patch filters of channels": (IMAGE, {"model.gate": "patch_filters:2 bias tanh sum:experts",
                                           "model.expert": "patch_filters:3 bias gelu sum:classes"}),
+    "patch filters of squares": ((2, 9, 6), {"model.gate": "patches:3 patch_filters:1 bias sum:experts",
+                                             "model.expert": "patches:3 patch_filters:2 relu sum:classes"}),
     "other activations": (PATCHES, {"model.gate": "patch_filters:2 relu sum:experts",
                                     "model.expert": "patch_filters:3 bias celu sum:classes"}),
     "tf32 on a processor": (TABLE, {"train.precision": "tf32"}),
@@ -370,7 +383,15 @@ class Words(ModelTest):
         ends = set(gates.GATES) - {"", "none"}
         self.assertEqual(listed, network.WORDS | ends)
         texts = " ".join(self.used("model.gate") | self.used("model.expert"))
-        self.assertEqual(listed | {"none"} | ends, {word.partition(":")[0] for word in texts.split()})
+        self.assertEqual((listed - set(network.NAMED)) | {"none"} | ends, {re.split("[:/*]", word)[0] for word in texts.split()})
+
+    def test_names_stand_for_the_same_networks(self):
+        config = self.new_path("run.ini")
+        config.write_text("")
+        for name, layers in network.NAMED.items():
+            refused = runs.switchyard("train", config, "--data.source=random", "--model.gate=dense:experts",
+                                      f"--model.expert={name}:classes relu")
+            self.assertIn(f"its layers: {layers} dense:classes", refused.err)
 
     def test_every_loss_and_option_is_compared(self):
         self.assertEqual(set(help_of("model", "loss")), set(losses.LOSSES))

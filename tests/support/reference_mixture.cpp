@@ -19,9 +19,13 @@ struct Convolution {
   std::int64_t in_channels, height, width, out_channels;
   std::int64_t padding;
   bool batch_norm, relu, max_pool;
+  std::int64_t kernel = 3, stride = 1;
+  bool depthwise = false;
+  double most = std::numeric_limits<double>::infinity();  // that relu lets through
 
-  std::int64_t out_height() const { return height + 2 * padding - 2; }
-  std::int64_t out_width() const { return width + 2 * padding - 2; }
+  std::int64_t out(std::int64_t size) const { return (size + 2 * padding - kernel) / stride + 1; }
+  std::int64_t out_height() const { return out(height); }
+  std::int64_t out_width() const { return out(width); }
 };
 
 // [out_channels][out_height][out_width] of every image. An empty bias is none.
@@ -38,11 +42,13 @@ std::vector<Values> convolve(const Convolution& conv, const std::vector<Values>&
       for (std::int64_t y = 0; y < conv.out_height(); ++y)
         for (std::int64_t x = 0; x < conv.out_width(); ++x) {
           double sum = bias.empty() ? 0.0 : bias[as_size(o)];
-          for (std::int64_t c = 0; c < conv.in_channels; ++c)
-            for (std::int64_t dy = 0; dy < 3; ++dy)
-              for (std::int64_t dx = 0; dx < 3; ++dx)
-                sum += weight[as_size(((o * conv.in_channels + c) * 3 + dy) * 3 + dx)] *
-                       pixel(image, c, y + dy - conv.padding, x + dx - conv.padding);
+          const std::int64_t seen = conv.depthwise ? 1 : conv.in_channels;
+          for (std::int64_t c = 0; c < seen; ++c)
+            for (std::int64_t dy = 0; dy < conv.kernel; ++dy)
+              for (std::int64_t dx = 0; dx < conv.kernel; ++dx)
+                sum += weight[as_size(((o * seen + c) * conv.kernel + dy) * conv.kernel + dx)] *
+                       pixel(image, conv.depthwise ? o : c, y * conv.stride + dy - conv.padding,
+                             x * conv.stride + dx - conv.padding);
           out.push_back(sum);
         }
     results.push_back(std::move(out));
@@ -72,7 +78,7 @@ void batch_norm(std::vector<Values>& rows, std::int64_t channels, const Values& 
 
 Values relu_pool(const Convolution& conv, Values in) {
   if (conv.relu)
-    for (double& value : in) value = std::max(value, 0.0);
+    for (double& value : in) value = std::clamp(value, 0.0, conv.most);
   if (!conv.max_pool) return in;
   const std::int64_t height = conv.out_height();
   const std::int64_t width = conv.out_width();
@@ -98,11 +104,24 @@ Values product(const Values& x, const Values& weight, std::int64_t outputs) {
   return y;
 }
 
+// The squares of an image, one behind the other.
+Values cut(const nn::PatchFiltersShape& s, const Values& image) {
+  Values patches;
+  for (std::int64_t top = 0; top < s.image.height; top += s.side)
+    for (std::int64_t left = 0; left < s.image.width; left += s.side)
+      for (std::int64_t c = 0; c < s.image.channels; ++c)
+        for (std::int64_t y = top; y < top + s.side; ++y)
+          for (std::int64_t x = left; x < left + s.side; ++x)
+            patches.push_back(image[as_size((c * s.image.height + y) * s.image.width + x)]);
+  return patches;
+}
+
 // A network on some rows, layer by layer.
 struct Run {
   const std::string& name;
   const Parameters& parameters;
   std::vector<Values> rows;
+  std::vector<Values> skip = {};            // added before the next activation; empty: none
   std::map<std::string, int> numbers = {};  // of the layers of a kind so far
 
   std::string path(const std::string& kind) {
@@ -114,23 +133,46 @@ struct Run {
 
   void layer(const Convolution& conv) {
     const std::string at = path("conv");
-    const bool has_bias = conv.padding == 0 || !conv.batch_norm;
+    const bool has_bias = !conv.batch_norm || (conv.padding == 0 && conv.kernel == 3);
     rows = convolve(conv, rows, of(at, "weight"), has_bias ? of(at, "bias") : Values{});
     if (conv.batch_norm) {
       const std::string norm = path("batch_norm");
       batch_norm(rows, conv.out_channels, of(norm, "gamma"), of(norm, "beta"));
     }
+    for (std::size_t n = 0; n < skip.size(); ++n)
+      for (std::size_t i = 0; i < rows[n].size(); ++i) rows[n][i] += skip[n][i];
     for (Values& row : rows) row = relu_pool(conv, std::move(row));
   }
   void operator()(const nn::ConvStageShape& s) {
     layer({s.in_channels, s.height, s.width, s.out_channels, s.padding, s.batch_norm, true, true});
   }
   void operator()(const nn::PaddedConvShape& s) {
-    layer({s.in_channels, s.height, s.width, s.out_channels, 1, s.batch_norm, s.relu, s.max_pool});
+    Convolution conv{s.in_channels, s.height, s.width, s.out_channels, s.kernel / 2, s.batch_norm};
+    conv.relu = s.activation != ops::ImageActivation::none;
+    if (s.activation == ops::ImageActivation::relu6) conv.most = 6;
+    conv.max_pool = s.max_pool;
+    conv.kernel = s.kernel;
+    conv.stride = s.stride;
+    conv.depthwise = s.depthwise;
+    layer(conv);
+  }
+  void operator()(const nn::GlobalAveragePoolShape& s) {
+    for (Values& row : rows) {
+      Values means;
+      for (std::int64_t c = 0; c < s.image.channels; ++c) {
+        const auto first = row.begin() + c * s.image.places;
+        means.push_back(std::accumulate(first, first + s.image.places, 0.0) /
+                        static_cast<double>(s.image.places));
+      }
+      row = std::move(means);
+    }
   }
   void operator()(const nn::PatchFiltersShape& s) {
     const std::string at = path("patch_filters");
-    for (Values& row : rows) row = patch_filters(s, row, of(at, "weight"), s.bias ? of(at, "bias") : Values{});
+    for (Values& row : rows) {
+      if (s.side > 0) row = cut(s, row);
+      row = patch_filters(s, row, of(at, "weight"), s.bias ? of(at, "bias") : Values{});
+    }
   }
   void operator()(const nn::DenseShape& s) {
     if (s.name == "query" || s.name == "key") return;  // layers of attention are not run
@@ -181,8 +223,14 @@ std::vector<Values> run(const nn::NetworkShape& shape, const std::string& name, 
                         std::vector<Values> rows, std::vector<Values>* hidden = nullptr,
                         std::int64_t layers = std::numeric_limits<std::int64_t>::max()) {
   Run network{name, parameters, std::move(rows)};
+  std::vector<std::vector<Values>> outputs;
   for (std::size_t i = 0; i < shape.layers.size() && static_cast<std::int64_t>(i) < layers; ++i) {
+    const auto links = shape.links.find(i);
+    const nn::LayerLinks of_layer = links == shape.links.end() ? nn::LayerLinks() : links->second;
+    if (of_layer.input) network.rows = outputs[*of_layer.input];
+    network.skip = of_layer.skip ? outputs[*of_layer.skip] : std::vector<Values>();
     std::visit(network, shape.layers[i]);
+    outputs.push_back(network.rows);
     if (hidden != nullptr && shape.shown == i) *hidden = network.rows;
   }
   return network.rows;

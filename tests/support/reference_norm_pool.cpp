@@ -31,7 +31,7 @@ std::size_t NormPoolSizes::out(int row, int y, int x, int c) const {
 }
 
 NormPool norm_pool(const NormPoolSizes& s, const std::vector<double>& z, const std::vector<double>& scale,
-                   const std::vector<double>& shift) {
+                   const std::vector<double>& shift, const std::vector<double>& skip) {
   NormPool result{std::vector<double>(s.out_count()), std::vector<std::size_t>(s.out_count())};
   const int window = s.max_pool ? 2 : 1;
   for (int row = 0; row < s.rows; ++row)
@@ -41,13 +41,14 @@ NormPool norm_pool(const NormPoolSizes& s, const std::vector<double>& z, const s
           const std::size_t to = s.out(row, y, x, c);
           for (int i = 0; i < window * window; ++i) {
             const std::size_t from = s.in(row, window * y + i / window, window * x + i % window, c);
-            const double value = scale[as_size(c)] * z[from] + shift[as_size(c)];
+            const double value =
+                scale[as_size(c)] * z[from] + shift[as_size(c)] + (skip.empty() ? 0.0 : skip[from]);
             if (i == 0 || value > result.out[to]) {
               result.out[to] = value;
               result.source[to] = from;
             }
           }
-          if (s.relu) result.out[to] = std::max(result.out[to], 0.0);
+          if (s.relu) result.out[to] = std::clamp(result.out[to], 0.0, s.most);
         }
   return result;
 }
@@ -56,7 +57,7 @@ std::vector<double> norm_pool_backward(const NormPoolSizes& s, const NormPool& f
                                        const std::vector<double>& d_out) {
   std::vector<double> dy(s.in_count(), 0.0);
   for (std::size_t i = 0; i < d_out.size(); ++i) {
-    if (!s.relu || forward.out[i] > 0) dy[forward.source[i]] = d_out[i];
+    if (!s.relu || (forward.out[i] > 0 && forward.out[i] < s.most)) dy[forward.source[i]] = d_out[i];
   }
   return dy;
 }

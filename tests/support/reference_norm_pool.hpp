@@ -1,8 +1,9 @@
-// The slow, obvious form of what follows a convolution of many channels: batch norm, ReLU, 2x2 max pooling, in
-// float64. Shares nothing with src/ops.
+// The slow, obvious form of what follows a convolution of many channels: batch norm, a skip, ReLU, 2x2 max
+// pooling, in float64. Shares nothing with src/ops.
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 namespace switchyard::reference {
@@ -15,6 +16,7 @@ struct NormPoolSizes {
   int channels = 0;
   bool relu = false;
   bool max_pool = false;
+  double most = std::numeric_limits<double>::infinity();  // that relu lets through
 
   int out_height() const { return max_pool ? height / 2 : height; }
   int out_width() const { return max_pool ? width / 2 : width; }
@@ -29,7 +31,7 @@ struct NormPool {
   std::vector<std::size_t> source;  // of each result: the place of z that it came from, the first on ties
 };
 NormPool norm_pool(const NormPoolSizes&, const std::vector<double>& z, const std::vector<double>& scale,
-                   const std::vector<double>& shift);
+                   const std::vector<double>& shift, const std::vector<double>& skip = {});
 // The gradient at the places of z before scale and shift, of a loss with gradient d_out.
 std::vector<double> norm_pool_backward(const NormPoolSizes&, const NormPool&, const std::vector<double>& d_out);
 

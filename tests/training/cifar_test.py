@@ -35,6 +35,14 @@ IMAGES = {
     "data_prepare": "centre_crop:24 resize:28x32",
     "data_augment": "rotate:10 flip crop:4 blur:3x7:1.1:2.2",
 }
+# Blocks with what they were given as it is and through a convolution, strides, depthwise and pointwise convolutions.
+BLOCKS = {
+    "model_gate": "padded_conv:4/2 batch_norm relu residual:4 residual:6/2 global_average_pool dense:experts",
+    "model_expert": "padded_conv:3/2 batch_norm relu6 inverted_residual:3*2 inverted_residual:5/2*2 residual:5 "
+                    "global_average_pool dense:classes",
+    "train_batch_size": 160,
+    "optim_learning_rate": 5e-3,
+}
 ROUTING = {0: {"moe_top_k": 0, "moe_experts": 5}, 1: {"moe_top_k": 1, "moe_experts": 12}}
 
 
@@ -74,6 +82,16 @@ class Cifar(runs.RunTest):
                     self.assert_same_run(straight, self.run_to(8, ranks, run_threads=threads, **keys))
             with self.subTest(top_k=top_k, stopped="and moved"):
                 self.check_stopped_and_moved(straight, keys)
+
+    def test_residual_blocks_on_any_layout(self):
+        for top_k, routing in ROUTING.items():
+            keys = {**BLOCKS, **routing}
+            straight = self.run_to(6, 0, **keys)
+            losses = [m["task_loss"] for m in runs.metrics(straight) if m["kind"] == "step"]
+            self.assertLess(losses[-1], 0.99 * losses[0], "the run learned nothing: equal bits would prove nothing")
+            for ranks, threads in ((2, 1), (3, 1), (0, 2)):
+                with self.subTest(top_k=top_k, ranks=ranks, threads=threads):
+                    self.assert_same_run(straight, self.run_to(6, ranks, run_threads=threads, **keys))
 
     def check_running_statistics(self, run, experts):
         """Each expert has its own, beside its parameters."""

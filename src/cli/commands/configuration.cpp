@@ -20,10 +20,23 @@ configuration does not read: a section may belong to one `data.source`.
 `model.gate` and `model.expert` are layers in order, with spaces between. A network on images may begin
 with `conv:CHANNELS relu max_pool` or `conv:CHANNELS batch_norm relu max_pool` (convolution 3x3 without
 padding, pooling 2x2), and go on, or begin, with any number of `padded_conv:CHANNELS` (convolution 3x3 with
-a border of zeros), each with or without `batch_norm`, `relu` and `max_pool` after it, in that order; all
-other layers are `dense:UNITS`, each with or without a `relu` after it. The gate ends in `dense:experts`,
+a border of zeros), each with or without `batch_norm`, `relu` (or `relu6`, at most 6) and `max_pool` after it, in that
+order; all other layers are `dense:UNITS`, each with or without a `relu` after it. The gate ends in `dense:experts`,
 the expert in `dense:classes`. Convolutions compute in float32 where
 `train.precision` is bf16.
+
+| instead of `padded_conv:CHANNELS` | |
+|---|---|
+| `padded_conv:CHANNELS/STRIDE` | of every STRIDE-th row and column |
+| `pointwise_conv:CHANNELS[/STRIDE]` | convolution 1x1 |
+| `depthwise_conv[/STRIDE]` | convolution 3x3 with a border of zeros, a kernel for each channel |
+| `residual:CHANNELS[/STRIDE]` | the basic block of He et al. 2016: two convolutions 3x3 with batch norm, the first with a ReLU and the stride; what the block was given is added, through a convolution 1x1 with batch norm where the block changes its size; a ReLU |
+| `inverted_residual:CHANNELS[/STRIDE][*EXPANSION]` | the block of Sandler et al. 2018: EXPANSION times as many channels by a convolution 1x1 (none where that is 1), a depthwise one with the stride, a convolution 1x1 to CHANNELS, all with batch norm and the first two with `relu6`; what the block was given is added where its size stays |
+| `global_average_pool` | the mean of each channel, before the first dense layer |
+
+A block stands behind a convolution. Two whole networks have names: `resnet18:classes` (or `:experts`) is ResNet18, and
+`mobilenet_v2:classes` MobileNetV2, both as they are built for images of 32 x 32, with a first convolution 3x3 without stride or
+pooling; ahead of a word too many, an error prints their layers.
 
 `batch_norm` takes mean and variance over the global batch, in an expert over the samples of the batch that
 were sent to it: all of them if the gate is dense, under top-k routing those that chose the expert. A batch
@@ -35,9 +48,9 @@ none) and a vector of each expert, in float32; or in `attention:experts`, a quer
 dense layer before an expert's last, before its `relu`). Three gates have no layers: `most_certain:experts`, where the most certain expert answers;
 `by_label:experts`, where `moe.partition` says whose a label is; and `none` for a single expert.
 
-A network on patches is `patch_filters:N [bias] [ACTIVATION] sum:experts` or `sum:classes` and nothing else: N filters
-for every output, each applied to every patch (a row of the sample), an activation among `relu`, `cubic`, `celu`, `gelu`
-and `tanh` or none, and the sum over patches and filters.
+A network on patches is `[patches:S] patch_filters:N [bias] [ACTIVATION] sum:experts` or `sum:classes` and nothing else: N
+filters for every output, each applied to every patch (a row of the sample, or a square of S x S pixels), an
+activation among `relu`, `cubic`, `celu`, `gelu` and `tanh` or none, and the sum over patches and filters.
 )" + config::markdown_tables(run::schema());
 }
 

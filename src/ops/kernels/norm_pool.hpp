@@ -1,4 +1,4 @@
-// Batch norm, ReLU and 2x2 max pooling of convolutions whose channels lie side by side: a pack holds
+// Batch norm, a skip, ReLU and 2x2 max pooling of convolutions whose channels lie side by side: a pack holds
 // neighbouring channels of one place.
 #pragma once
 
@@ -65,6 +65,8 @@ SY_ALWAYS_INLINE SY_HD inline P load_rounded(const double* from, index_t n) {
   return P::load(lane);
 }
 
+inline constexpr float largest_of_relu6 = 6;
+
 // The sizes of a NormPoolShape, computed once on the host.
 struct NormPoolGeometry {
   explicit NormPoolGeometry(const NormPoolShape& s)
@@ -76,13 +78,13 @@ struct NormPoolGeometry {
         window(s.max_pool ? 2 : 1),
         place_stride(s.out_order == ImageOrder::channels_last ? s.channels : 1),
         channel_stride(s.out_order == ImageOrder::channels_last ? 1 : s.out_height() * s.out_width()),
-        relu(s.relu) {}
+        activation(s.activation) {}
 
   index_t height, width, channels;
   index_t out_height, out_width;
   index_t window;
   index_t place_stride, channel_stride;  // of the result
-  bool relu;
+  ImageActivation activation;
 
   template <class P>
   SY_HD index_t packs() const {
@@ -106,6 +108,7 @@ struct NormPoolForward {
   tensor::ConstMatrix z;
   Affine norm;
   PooledResult result;
+  tensor::ConstMatrix skip;  // no data: none
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t i) const {
@@ -131,6 +134,7 @@ struct NormPoolForward {
     const index_t n = g.channels - c;
     const bool affine = scale != nullptr;
     const P zero = P::broadcast(0);
+    const P six = P::broadcast(largest_of_relu6);
     const P a = affine ? P::load_first(scale + c, n) : zero;
     const P b = affine ? P::load_first(shift + c, n) : zero;
     const float* const in = z.row(row);
@@ -142,6 +146,7 @@ struct NormPoolForward {
       P best;
       if (g.window == 1) {
         best = value(y, x);
+        if (skip.data != nullptr) best = best + P::load_first(skip.row(row) + g.place(y, x, c), n);
       } else {
         // The largest of four, the first on ties. A NaN in any place stays one.
         const P top[2] = {value(2 * y, 2 * x), value(2 * y, 2 * x + 1)};
@@ -155,7 +160,8 @@ struct NormPoolForward {
         P::store_bits_first(result.argmax_place + row * result.out.cols + g.argmax_index(y, x, c), n,
                             select(is_lower, lower_right, upper_right), is_lower);
       }
-      if (g.relu) best = max(zero, best);  // lets a NaN through
+      if (g.activation != ImageActivation::none) best = max(zero, best);  // lets a NaN through
+      if (g.activation == ImageActivation::relu6) best = select(best > six, six, best);
       store_channels(best, result.out.row(row) + g.out_place(y, x, c), g.channel_stride, n);
     }
   }
@@ -179,9 +185,11 @@ struct WindowGradient {
     const P zero = P::broadcast(0);
     At<P> result;
     result.dy = load_channels<P>(pooled.d_out.row(row) + place, g.channel_stride, n);
-    if (g.relu) {
+    if (g.activation != ImageActivation::none) {
       const P value = load_channels<P>(pooled.out.row(row) + place, g.channel_stride, n);
       result.dy = select(value > zero, result.dy, zero);
+      if (g.activation == ImageActivation::relu6)
+        result.dy = select(P::broadcast(largest_of_relu6) > value, result.dy, zero);
     }
     if (g.window == 2) {
       P::load_bits_first(pooled.argmax_place + row * pooled.out.cols + g.argmax_index(y, x, c), n,
@@ -269,6 +277,37 @@ struct AddBackwardSums {
     double sum = 0;
     for (index_t row = 0; row < tile.samples; ++row) sum += first[row * 2 * channels];
     of_tiles[i] = column < channels ? sum : inv_std.of(tile.set)[column - channels] * sum;
+  }
+};
+
+// Row r of those taken: the gradient of its skip.
+struct SkipRows {
+  WindowGradient gradient;
+  TileRows rows;
+  index_t parts;  // of an image
+  SkipGradient how;
+  tensor::Matrix to;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t i) const {
+    using P = Pack<pack_width<Team>>;
+    const ImagePart part(i, parts);
+    const TileRows::Place at = rows.at(part.row);
+    if (!at.is_sample) return;
+    const index_t packs = gradient.g.packs<P>();
+    const IndexRange items = part.of(gradient.g.height * packs);
+    team.for_each(items.size(), [=, this](index_t item) SY_ALWAYS_INLINE {
+      const SkipRows k = *this;  // a copy stays in registers: no store can change it
+      const NormPoolGeometry& g = k.gradient.g;
+      const GridPlace place(items.begin + item, packs);
+      const index_t c = place.column * pack_floats<P>, n = g.channels - c;
+      for (index_t x = 0; x < g.width; ++x) {
+        P dy = k.gradient.template at<P>(at.row, place.row, x, c).dy;
+        float* const d_skip = k.to.row(at.row) + g.place(place.row, x, c);
+        if (k.how == SkipGradient::added) dy = P::load_first(d_skip, n) + dy;
+        dy.store_first(d_skip, n);
+      }
+    });
   }
 };
 

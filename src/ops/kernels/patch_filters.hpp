@@ -10,6 +10,28 @@
 
 namespace switchyard::ops::kernels {
 
+// Row r: an image as squares.
+struct CutPatches {
+  tensor::RowSource images;
+  index_t channels, height, width, side;
+  tensor::Matrix out;
+
+  template <class Team>
+  SY_HD void operator()(const Team& team, index_t row) const {
+    const float* const from = images.row(row);
+    float* const to = out.row(row);
+    const CutPatches k = *this;
+    // A line of a square lies side by side in both.
+    team.for_each(channels * height * (width / side), [=](index_t line) {
+      const GridPlace of_square(line, k.channels * k.side), of_channel(of_square.column, k.side);
+      const GridPlace square(of_square.row, k.width / k.side);
+      const index_t y = square.row * k.side + of_channel.column;
+      const float* const pixels = from + (of_channel.row * k.height + y) * k.width + square.column * k.side;
+      for (index_t x = 0; x < k.side; ++x) to[line * k.side + x] = pixels[x];
+    });
+  }
+};
+
 // "Row" i: out[r] of the samples r of group i, and the record that backward needs. A tile's samples are taken
 // in groups, so that there are vectors enough (patches of the samples, or their sums) to hide the latency of a
 // multiply-add.

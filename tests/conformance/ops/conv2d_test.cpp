@@ -15,6 +15,10 @@ const reference::ConvCase cases[] = {
     {2, 3, 8, 9, 5, 3, 3, 1, 1, 0, 0},      // odd channels
     {3, 16, 14, 14, 32, 3, 3, 1, 1, 1, 1},  // the blocks that oneDNN likes
     {2, 32, 7, 5, 16, 1, 1, 1, 1, 0, 0},    // 1 x 1
+    {2, 3, 8, 8, 3, 1, 1, 2, 2, 0, 0},      // ... of every second pixel, few channels
+    {3, 64, 8, 8, 128, 1, 1, 2, 2, 0, 0},   // ... many
+    {2, 16, 7, 7, 16, 1, 1, 2, 2, 0, 0},    // ... of an odd image
+    {3, 64, 9, 8, 32, 3, 3, 2, 2, 1, 1},    // 3 x 3 of every second pixel
     {2, 17, 11, 8, 19, 5, 3, 2, 3, 2, 1},   // everything uneven
 };
 
@@ -134,6 +138,94 @@ TEST(Conv2d, by_columns_takes_images_in_pieces) {
   expect_near(d_x, wide(d_x_all), 18);
   for (std::size_t i = 0; i < d_weight.size(); ++i) ASSERT_NEAR(d_weight[i], d_weight_all[i], 0.01F);
   for (std::size_t i = 0; i < d_bias.size(); ++i) ASSERT_NEAR(d_bias[i], d_bias_all[i], 0.01F);
+}
+
+// Channel by channel a convolution of one channel, of tiles and sets as a layer has them.
+TEST(Conv2d, of_a_kernel_for_each_channel_equals_the_reference_in_all_three_passes) {
+  struct Problem {
+    int images, channels, height, width, stride;
+  };
+  for (const Problem& p : {Problem{3, 5, 6, 7, 1}, Problem{2, 33, 5, 4, 2}, Problem{1, 16, 1, 1, 1},
+                           Problem{2, 3, 2, 9, 2}, Problem{130, 2, 9, 9, 1}, Problem{0, 4, 4, 4, 1}}) {
+    SCOPED_TRACE(::testing::Message() << p.images << " images of " << p.channels << " x " << p.height << " x "
+                                      << p.width << ", stride " << p.stride);
+    const Conv2dShape s{.batch = p.images,
+                        .in_channels = p.channels,
+                        .height = p.height,
+                        .width = p.width,
+                        .out_channels = p.channels,
+                        .kernel_height = 3,
+                        .kernel_width = 3,
+                        .stride_height = p.stride,
+                        .stride_width = p.stride,
+                        .padding_height = 1,
+                        .padding_width = 1,
+                        .depthwise = true};
+    const auto x = random_values(s.in_count(), 1), weight = random_values(s.weight_count(), 2);
+    const auto bias = random_values(s.out_channels, 3), d_y = random_values(s.out_count(), 4);
+    // A tile of all images but one, one without any, and one with the last.
+    const std::int32_t most = std::max(p.images - 1, 0), last = p.images - most;
+    const Tile tiles[] = {{0, most, most, 0}, {most, 0, 0, 0}, {most, last, last, 0}};
+    const index_t width = s.weight_count() + s.out_channels;
+    struct Results {
+      std::vector<float> y, without_bias, d_x, gradients;
+    };
+    const auto all = on_every_executor("depthwise", [&](device::Context& context) {
+      Results r{std::vector<float>(d_y.size()), std::vector<float>(d_y.size()), std::vector<float>(x.size()),
+                std::vector<float>(as_size(3 * width), 99.0F)};
+      conv2d_forward(context, s, x.data(), weight.data(), bias.data(), r.y.data());
+      conv2d_forward(context, s, x.data(), weight.data(), nullptr, r.without_bias.data());
+      conv2d_backward_data(context, s, d_y.data(), weight.data(), r.d_x.data());
+      conv2d_backward_weights_of_tiles(context, s, TileView{tiles, 3, std::max<index_t>(most, last)}, x.data(),
+                                       d_y.data(), {r.gradients.data(), 3, width});
+      std::vector<float> values = r.y;
+      for (const auto* more : {&r.without_bias, &r.d_x, &r.gradients})
+        values.insert(values.end(), more->begin(), more->end());
+      return values;
+    });
+    auto take = [at = all.begin()](std::size_t count) mutable {
+      at += static_cast<std::ptrdiff_t>(count);
+      return std::vector<float>(at - static_cast<std::ptrdiff_t>(count), at);
+    };
+    const Results got{take(d_y.size()), take(d_y.size()), take(x.size()), take(as_size(3 * width))};
+
+    const reference::ConvCase one{1, 1, p.height, p.width, 1, 3, 3, p.stride, p.stride, 1, 1};
+    const index_t in_places = s.height * s.width, out_places = s.out_height() * s.out_width();
+    std::vector<double> d_weight(as_size(3 * s.weight_count())), d_bias(as_size(3 * s.out_channels));
+    for (index_t n = 0; n < s.batch; ++n) {
+      for (index_t c = 0; c < s.in_channels; ++c) {
+        const auto channel = [&](const std::vector<float>& images, index_t places) {
+          std::vector<double> values;
+          for (index_t place = 0; place < places; ++place)
+            values.push_back(images[as_size((n * places + place) * s.in_channels + c)]);
+          return values;
+        };
+        const std::vector<double> kernel(weight.begin() + c * 9, weight.begin() + (c + 1) * 9);
+        const auto plane = channel(x, in_places), gradient = channel(d_y, out_places);
+        const auto expect_plane = [&](const std::vector<float>& images, const std::vector<double>& expected) {
+          const auto values = channel(images, std::ssize(expected));
+          for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(values[i], expected[i], 2e-6);
+        };
+        expect_plane(got.y, reference::conv2d(one, plane, kernel, {bias[as_size(c)]}));
+        expect_plane(got.without_bias, reference::conv2d(one, plane, kernel, {0.0}));
+        const auto of_plane = reference::conv2d_gradients(one, plane, kernel, gradient);
+        expect_plane(got.d_x, of_plane.x);
+        const index_t tile = n < most ? 0 : 2;
+        for (index_t tap = 0; tap < 9; ++tap)
+          d_weight[as_size(tile * s.weight_count() + c * 9 + tap)] += of_plane.weight[as_size(tap)];
+        d_bias[as_size(tile * s.out_channels + c)] += of_plane.bias[0];
+      }
+    }
+    for (index_t t = 0; t < 3; ++t) {
+      const double tolerance = 1e-6 * static_cast<double>(out_places * (p.images + 1));
+      for (index_t i = 0; i < s.weight_count(); ++i)
+        ASSERT_NEAR(got.gradients[as_size(t * width + i)], d_weight[as_size(t * s.weight_count() + i)],
+                    tolerance);
+      for (index_t c = 0; c < s.out_channels; ++c)
+        ASSERT_NEAR(got.gradients[as_size(t * width + s.weight_count() + c)],
+                    d_bias[as_size(t * s.out_channels + c)], tolerance);
+    }
+  }
 }
 
 TEST(Conv2d, repeats_its_bits_and_follows_new_weights) {

@@ -27,17 +27,20 @@ struct Problem {
 const Problem problems[] = {{5, 4, 4, 16}, {3, 5, 7, 3},  {2, 2, 2, 33}, {4, 1, 1, 17},
                             {9, 3, 3, 1},  {1, 6, 8, 32}, {0, 4, 4, 2}};
 
+constexpr ImageActivation activations[] = {ImageActivation::none, ImageActivation::relu,
+                                           ImageActivation::relu6};
+
 template <class F>
 void for_each_shape(const F& f) {
   for (const Problem& p : problems) {
-    for (const bool relu : {false, true}) {
+    for (const ImageActivation activation : activations) {
       for (const bool max_pool : {false, true}) {
         if (max_pool && (p.height < 2 || p.width < 2)) continue;
         for (const ImageOrder order : {ImageOrder::channels_first, ImageOrder::channels_last}) {
-          const NormPoolShape shape{p.height, p.width, p.channels, relu, max_pool, order};
+          const NormPoolShape shape{p.height, p.width, p.channels, activation, max_pool, order};
           SCOPED_TRACE(::testing::Message()
                        << p.rows << " rows of " << p.height << " x " << p.width << " x " << p.channels
-                       << (relu ? ", relu" : "") << (max_pool ? ", pooled" : "")
+                       << ", activation " << static_cast<int>(activation) << (max_pool ? ", pooled" : "")
                        << (order == ImageOrder::channels_last ? ", channels last" : ""));
           f(shape, p.rows);
         }
@@ -62,8 +65,12 @@ struct Case {
              static_cast<int>(shape.height),
              static_cast<int>(shape.width),
              static_cast<int>(shape.channels),
-             shape.relu,
+             shape.activation != ImageActivation::none,
              shape.max_pool};
+    if (shape.activation == ImageActivation::relu6) {
+      sizes.most = 6;
+      for (float& value : gamma) value *= 8;  // so that some are larger
+    }
     const naive::ChannelStatistics batch = naive::channel_statistics(sizes, wide(z));
     for (index_t c = 0; c < shape.channels; ++c) {
       mean_of.push_back(batch.mean[as_size(c)]);
@@ -95,7 +102,8 @@ struct Case {
     if (shape.max_pool) result.argmax_place.assign(d_out.size(), 99);
     norm_pool_forward(context, shape, tiles(), z_view(), {scale.data(), shift.data()},
                       {{result.out.data(), rows, shape.out_features()},
-                       shape.max_pool ? result.argmax_place.data() : nullptr});
+                       shape.max_pool ? result.argmax_place.data() : nullptr},
+                      skip.empty() ? tensor::ConstMatrix() : rows_of(skip));
     return result;
   }
   PooledGradient gradient(const Forward& from) const {
@@ -122,16 +130,19 @@ struct Case {
     norm_pool_backward(context, shape, TileView{&padded, 1, rows}, view, rows_with(d_z, from));
     return d_z;
   }
+  naive::NormPool reference() const {
+    return naive::norm_pool(sizes, wide(z), wide(scale), wide(shift), wide(skip));
+  }
   // The gradient at the norm's output.
   Doubles reference_dy() const {
-    const auto forward = naive::norm_pool(sizes, wide(z), wide(scale), wide(shift));
-    return naive::norm_pool_backward(sizes, forward, wide(in_reference_order(d_out)));
+    return naive::norm_pool_backward(sizes, reference(), wide(in_reference_order(d_out)));
   }
 
   NormPoolShape shape;
   index_t rows;
   Tile tile;
   std::vector<float> z, gamma, beta, d_out;
+  std::vector<float> skip = {};  // empty: none
   naive::NormPoolSizes sizes;
   Doubles mean_of, inv_std;
   std::vector<float> scale, shift;
@@ -155,15 +166,40 @@ TEST(NormPool, forward_is_that_of_the_reference) {
       all.insert(all.end(), result.argmax_place.begin(), result.argmax_place.end());
       return all;
     });
-    const auto expected = naive::norm_pool(c.sizes, wide(c.z), wide(c.scale), wide(c.shift));
+    const auto expected = c.reference();
     const auto split = out.begin() + static_cast<std::ptrdiff_t>(c.d_out.size());
     expect_close(c.in_reference_order({out.begin(), split}), expected.out, 1e-6);
   });
 }
 
+TEST(NormPool, adds_a_skip_and_gives_it_its_gradient) {
+  for_each_shape([](const NormPoolShape& shape, index_t rows) {
+    if (shape.max_pool) return;
+    Case c(shape, rows);
+    c.skip = random_values(std::ssize(c.z), 5);
+    const auto out =
+        on_every_executor("forward", [&](device::Context& context) { return c.forward(context).out; });
+    expect_close(c.in_reference_order(out), c.reference().out, 1e-6);
+    const std::vector<float> before = random_values(std::ssize(c.z), 6);
+    const auto d_skip = [&](SkipGradient how) {
+      return on_every_executor("gradient", [&](device::Context& context) {
+        std::vector<float> values = before;
+        const Case::Forward forward = c.forward(context);
+        skip_gradient(context, shape, c.tiles(), c.gradient(forward),
+                      {values.data(), rows, shape.in_features()}, how);
+        return values;
+      });
+    };
+    Doubles expected = c.reference_dy();
+    EXPECT_EQ(wide(d_skip(SkipGradient::written)), expected);
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] = before[i] + static_cast<float>(expected[i]);
+    EXPECT_EQ(wide(d_skip(SkipGradient::added)), expected);
+  });
+}
+
 TEST(NormPool, gives_ties_to_the_first_and_lets_a_nan_through) {
   device::Context context(1);
-  const NormPoolShape shape{2, 2, 17, true, true, ImageOrder::channels_last};
+  const NormPoolShape shape{2, 2, 17, ImageActivation::relu, true, ImageOrder::channels_last};
   std::vector<float> z(as_size(shape.in_features()), 3.0F), out(17);
   std::vector<std::uint8_t> argmax_place(17, 99);
   z[16] = std::numeric_limits<float>::quiet_NaN();
@@ -179,7 +215,7 @@ TEST(NormPool, gives_ties_to_the_first_and_lets_a_nan_through) {
 TEST(NormPool, moments_are_those_of_two_passes) {
   for (const float mean : {0.0F, 300.0F}) {
     for_each_shape([&](const NormPoolShape& shape, index_t rows) {
-      if (shape.relu || shape.max_pool) return;
+      if (shape.activation != ImageActivation::none || shape.max_pool) return;
       const Case c(shape, rows, mean);
       const auto values = on_every_executor("moments", [&](device::Context& context) {
         std::vector<Moments> of_rows(as_size(rows * shape.channels)), all(as_size(shape.channels));
@@ -232,7 +268,7 @@ TEST(NormPool, backward_with_a_norm_is_that_of_the_reference) {
 
 TEST(NormPool, gives_padding_no_gradient) {
   device::Context context(1);
-  const Case c({4, 4, 5, true, true, ImageOrder::channels_last}, 6);
+  const Case c({4, 4, 5, ImageActivation::relu, true, ImageOrder::channels_last}, 6);
   const Doubles means(10, 0.5);
   const auto all = c.backward(context, c.forward(context), means, 6);
   auto expected = all;
@@ -261,9 +297,43 @@ TEST(ReorderImages, goes_there_and_back) {
   EXPECT_EQ(back, images);
 }
 
+TEST(AveragePlaces, are_those_of_the_reference_in_both_orders) {
+  constexpr index_t rows = 3, channels = 19, places = 7;
+  const ImageSizes sizes{channels, places};
+  const std::vector<float> x = random_values(rows * channels * places, 1);
+  const std::vector<float> d_y = random_values(rows * channels, 2);
+  for (const ImageOrder order : {ImageOrder::channels_first, ImageOrder::channels_last}) {
+    const auto place = [&](index_t row, index_t c, index_t p) {
+      return as_size(row * channels * places +
+                     (order == ImageOrder::channels_last ? p * channels + c : c * places + p));
+    };
+    const auto y = on_every_executor("means", [&](device::Context& context) {
+      std::vector<float> result(d_y.size());
+      average_places(context, {x.data(), rows, channels * places}, sizes, order,
+                     {result.data(), rows, channels});
+      return result;
+    });
+    const auto d_x = on_every_executor("their gradient", [&](device::Context& context) {
+      std::vector<float> result(x.size());
+      average_places_backward(context, {d_y.data(), rows, channels}, sizes, order,
+                              {result.data(), rows, channels * places});
+      return result;
+    });
+    for (index_t row = 0; row < rows; ++row) {
+      for (index_t c = 0; c < channels; ++c) {
+        const std::size_t mean = as_size(row * channels + c);
+        double sum = 0;
+        for (index_t p = 0; p < places; ++p) sum += x[place(row, c, p)];
+        EXPECT_NEAR(y[mean], sum / places, 1e-6);
+        for (index_t p = 0; p < places; ++p) EXPECT_NEAR(d_x[place(row, c, p)], d_y[mean] / places, 1e-7);
+      }
+    }
+  }
+}
+
 TEST(NormPool, refuses_sizes_that_do_not_fit) {
   device::Context context(1);
-  Case c({4, 4, 5, true, true, ImageOrder::channels_last}, 2);
+  Case c({4, 4, 5, ImageActivation::relu, true, ImageOrder::channels_last}, 2);
   const Case::Forward forward = c.forward(context);
   std::vector<float> out(forward.out.size());
   const tensor::Matrix result{out.data(), 2, c.shape.out_features()};
@@ -273,6 +343,9 @@ TEST(NormPool, refuses_sizes_that_do_not_fit) {
   EXPECT_THROW(norm_pool_forward(context, c.shape, c.tiles(), c.z_view(), {c.scale.data(), nullptr},
                                  {result, argmax_place.data()}),
                ContractViolation);
+  EXPECT_THROW(
+      norm_pool_forward(context, c.shape, c.tiles(), c.z_view(), {}, {result, argmax_place.data()}, c.z_view()),
+      ContractViolation);  // a skip to what is pooled
   NormPoolShape larger = c.shape;
   larger.channels = 6;
   EXPECT_THROW(norm_pool_forward(context, larger, c.tiles(), c.z_view(), {}, {result, argmax_place.data()}),

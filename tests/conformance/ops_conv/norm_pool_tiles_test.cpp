@@ -73,9 +73,10 @@ std::vector<double> run(device::Context& context, const NormPoolShape& shape, co
 }
 
 TEST(NormPoolTiles, have_the_bits_that_they_and_their_pieces_have_alone) {
-  for (const NormPoolShape& shape : {NormPoolShape{4, 5, 3, true, true, ImageOrder::channels_first},
-                                     {5, 4, 19, false, true, ImageOrder::channels_last},
-                                     {3, 3, 40, true, false, ImageOrder::channels_last}}) {
+  for (const NormPoolShape& shape :
+       {NormPoolShape{4, 5, 3, ImageActivation::relu, true, ImageOrder::channels_first},
+        {5, 4, 19, ImageActivation::none, true, ImageOrder::channels_last},
+        {3, 3, 40, ImageActivation::relu6, false, ImageOrder::channels_last}}) {
     const TileView together{tiles, tile_count, most_rows};
     const auto at_once = on_every_executor("all tiles at once", [&](device::Context& context) {
       return run(context, shape, {{together, {together}}});

@@ -44,6 +44,50 @@ TEST(MixtureGradient, of_convolutions_with_and_without_what_may_follow) {
   const std::string expert = "padded_conv:1 max_pool padded_conv:17 batch_norm padded_conv:1 dense:classes";
   expect_equal({gate, expert, {5, 5, 4}, 2, 0.3}, 1e-6, 4e-6);
 }
+// Strides, 1x1 and depthwise convolutions, with and without a norm, and averages of both orders of an image.
+TEST(MixtureGradient, of_convolutions_of_every_kind) {
+  const std::string gate =
+      "padded_conv:4/2 batch_norm relu6 depthwise_conv relu pointwise_conv:3/2 global_average_pool dense:experts";
+  const std::string expert =
+      "pointwise_conv:5 relu depthwise_conv/2 batch_norm relu6 max_pool padded_conv:3 "
+      "dense:classes";
+  for (const index_t top_k : {0, 1}) {
+    SCOPED_TRACE(top_k);
+    expect_equal({gate, expert, {5, 6, 7}, top_k, 0.3}, 1e-6, 4e-6);
+    expect_equal({gate, "conv:3 relu max_pool global_average_pool dense:classes", image, top_k, 0.3}, 1e-6,
+                 4e-6);
+  }
+}
+TEST(MixtureGradient, of_filters_of_squares) {
+  expect_equal({"patches:2 patch_filters:1 bias sum:experts",
+                "patches:3 patch_filters:2 gelu sum:classes",
+                {3, 6, 12},
+                1,
+                0.3},
+               1e-6, 4e-6);
+}
+// With what was given as it is, and through a convolution; behind the last block a norm's input, or an average.
+TEST(MixtureGradient, of_residual_blocks) {
+  const std::string gate =
+      "padded_conv:3 batch_norm relu residual:3 residual:4/2 residual:4 global_average_pool dense:experts";
+  const std::string expert = "padded_conv:2 relu max_pool residual:3/2 residual:3 dense:classes";
+  for (const index_t top_k : {0, 1, 2}) {
+    SCOPED_TRACE(top_k);
+    expect_equal({gate, expert, image, top_k, 0.7}, 1e-6, 8e-6);
+  }
+}
+TEST(MixtureGradient, of_inverted_residual_blocks) {
+  const std::string gate =
+      "padded_conv:3 batch_norm relu6 inverted_residual:3 inverted_residual:4/2*2 "
+      "inverted_residual:4*3 pointwise_conv:6 batch_norm relu6 global_average_pool dense:experts";
+  const std::string expert =
+      "padded_conv:2 inverted_residual:2*2 inverted_residual:2*2 global_average_pool "
+      "dense:4 relu dense:classes";
+  for (const index_t top_k : {0, 1}) {
+    SCOPED_TRACE(top_k);
+    expect_equal({gate, expert, image, top_k, 0.7}, 1e-6, 8e-6);
+  }
+}
 TEST(MixtureGradient, of_batch_norm_behind_an_experts_only_convolution) {
   for (const std::string expert :
        {"conv:2 batch_norm relu max_pool dense:classes", "padded_conv:2 batch_norm relu max_pool dense:classes",

@@ -42,6 +42,22 @@ TEST(PatchFilterNetwork, takes_its_sizes_from_the_sample_and_the_task) {
   EXPECT_EQ(layer<PatchFiltersShape>(shape_of("patch_filters:8 cubic sum:classes", {3, 5, 7}), 0).patches, 15);
 }
 
+TEST(PatchFilterNetwork, takes_squares_of_images) {
+  const NetworkShape shape = shape_of("patches:4 patch_filters:1 bias sum:classes", {3, 32, 24});
+  const auto& filters = layer<PatchFiltersShape>(shape, 0);
+  EXPECT_EQ(filters.patches, 8 * 6);
+  EXPECT_EQ(filters.patch_size, 48);
+  EXPECT_EQ(filters.side, 4);
+  EXPECT_EQ(Network(shape).parameter_count(), 48 * 2 + 2);
+  EXPECT_EQ(Network(shape).in_features(), 3 * 32 * 24);
+  for (const auto text : {"patches:7 patch_filters:1 sum:classes", "patches:5 patch_filters:1 sum:classes"}) {
+    EXPECT_THAT(config_error_of([&] {
+                  shape_of(text, {3, 10, 14});
+                }),
+                HasSubstr("does not cut images of 10 x 14 pixels into squares"));
+  }
+}
+
 TEST(PatchFilterNetwork, knows_every_activation_and_the_bias) {
   const std::pair<const char*, PatchActivation> words[] = {
       {"", PatchActivation::none},      {"relu ", PatchActivation::relu}, {"cubic ", PatchActivation::cubic},
@@ -66,9 +82,14 @@ TEST(PatchFilterNetwork, stands_alone) {
     EXPECT_THAT(
         config_error_of([&] { shape_of(text); }),
         HasSubstr(
-            "the expert begins with patch filters and is not `patch_filters:N [bias] [ACTIVATION] sum:WORD`"))
+            "the expert begins with patch filters and is not `[patches:N] patch_filters:N [bias] [ACTIVATION] sum:WORD`"))
         << text;
   }
+  for (const auto text : {"patches:5 sum:classes", "patches:5 dense:classes", "patches:5 bias sum:classes"})
+    EXPECT_THAT(config_error_of([&] {
+                  shape_of(text, {1, 10, 50});
+                }),
+                HasSubstr("[patches:N] patch_filters:N"));
   for (const auto text : {"dense:5 patch_filters:3 sum:classes", "dense:5 sum:classes", "sum:classes",
                           "dense:5 cubic dense:classes", "dense:5 bias dense:classes"}) {
     EXPECT_THAT(config_error_of([&] { shape_of(text); }), HasSubstr("patch filters stand alone")) << text;
@@ -120,6 +141,57 @@ TEST(ImageNetwork, is_the_published_expert_for_cifar_100) {
   EXPECT_EQ(layer<DenseShape>(shape, 4).in, 512);
   EXPECT_EQ(Network(shape).multiply_adds(),
             32 * 32 * 27 * 16 + 3 * 256 * 9 * 16 * 32 + 512 * 1024 + 1024 * 256 + 256 * 100);
+}
+
+// Parameters as published for 10 classes: He et al. 2016 and Sandler et al. 2018 as they are built for images
+// of 32 x 32. Multiply-adds of convolutions and of the last layer, by hand.
+TEST(ImageNetwork, has_the_sizes_of_resnet18_and_mobilenet_v2) {
+  struct Published {
+    const char* text;
+    index_t parameters, multiply_adds;
+  };
+  for (const auto& [text, parameters, multiply_adds] :
+       {Published{"resnet18:classes", 11'173'962, 555'422'720},
+        Published{"mobilenet_v2:classes", 2'236'682, 87'976'448}}) {
+    const NetworkShape shape =
+        NetworkShape::resolve("expert", nn::parse_network(text, NetworkRole::expert), cifar, 10);
+    const Network network(shape);
+    EXPECT_EQ(network.parameter_count(), parameters) << text;
+    EXPECT_EQ(network.multiply_adds(), multiply_adds) << text;
+  }
+}
+
+TEST(ImageNetwork, links_residual_blocks) {
+  using Place = std::optional<std::size_t>;
+  const auto links_of = [](const std::string& text) {
+    std::vector<std::tuple<std::size_t, Place, Place>> all;
+    for (const auto& [layer, of] : shape_of(text, cifar).links) all.emplace_back(layer, of.input, of.skip);
+    return all;
+  };
+  using testing::ElementsAre;
+  const Place none;
+  // As it is; and through a 1x1 convolution, past which the block begins again.
+  EXPECT_THAT(links_of("padded_conv:4 residual:4 dense:classes"), ElementsAre(std::tuple(2, none, 0)));
+  EXPECT_THAT(links_of("padded_conv:4 residual:4/2 dense:classes"),
+              ElementsAre(std::tuple(2, 0, none), std::tuple(3, none, 1)));
+  EXPECT_THAT(links_of("padded_conv:4 residual:5 dense:classes"),
+              ElementsAre(std::tuple(2, 0, none), std::tuple(3, none, 1)));
+  EXPECT_THAT(links_of("padded_conv:4 inverted_residual:4*2 dense:classes"),
+              ElementsAre(std::tuple(3, none, 0)));
+  EXPECT_THAT(links_of("padded_conv:4 inverted_residual:4 dense:classes"), ElementsAre(std::tuple(2, none, 0)));
+  EXPECT_THAT(links_of("padded_conv:4 inverted_residual:4/2 inverted_residual:5 dense:classes"), ElementsAre());
+}
+
+TEST(ImageNetwork, wants_a_convolution_before_a_residual_block) {
+  for (const std::string block : {"residual:3", "inverted_residual:3*2"}) {
+    EXPECT_EQ(
+        config_error_of([&] { shape_of(block + " dense:classes", cifar); }),
+        "layer 1 of the expert is a residual block without a convolution before it, whose result it would "
+        "add; begin with `padded_conv:N [batch_norm] [relu]`");
+    EXPECT_THAT(config_error_of([&] { shape_of("conv:3 relu max_pool " + block + " dense:classes", cifar); }),
+                HasSubstr("layer 4 of the expert is a residual block without"));
+    EXPECT_NO_THROW(shape_of("padded_conv:3 relu max_pool " + block + " dense:classes", cifar));
+  }
 }
 
 // By hand. Samples are data: what reads them gives them no gradient.
@@ -186,8 +258,9 @@ TEST(ImageNetwork, says_what_cannot_stand_where) {
   EXPECT_EQ(
       config_error_of([] { shape_of("padded_conv:3 max_pool max_pool dense:classes", cifar); }),
       "layer 3 of the expert cannot stand there (convolutions come first: `conv:N [batch_norm] relu max_pool`, "
-      "then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`; after them only `dense:N [relu]` can "
-      "follow; patch filters stand alone); change model.expert");
+      "then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`, pointwise and depthwise ones and residual "
+      "blocks; after them only `global_average_pool` and `dense:N [relu]` can follow; patch filters stand alone); "
+      "change model.expert");
   for (const auto text :
        {"batch_norm dense:classes", "padded_conv:3 relu batch_norm dense:classes",
         "padded_conv:3 conv:2 relu max_pool dense:classes", "dense:3 batch_norm dense:classes"}) {
@@ -219,6 +292,11 @@ TEST(HiddenVector, is_the_output_of_the_dense_layer_before_the_last) {
   shape.layers.push_back(RowFunctionShape{RowFunctionShape::Kind::log_softmax, 2});
   EXPECT_EQ(shape.hidden(), 6);
   EXPECT_EQ(Network(shape).parameter_count(), network.parameter_count());
+  NetworkShape pooled = shape_of("padded_conv:3 relu global_average_pool dense:classes", cifar);
+  pooled.show_hidden();
+  EXPECT_EQ(pooled.hidden(), 3);
+  EXPECT_EQ(Network(pooled).shown_hidden(), 3);
+  EXPECT_EQ(pooled.layers.size(), 3U);
   NetworkShape without = shape_of("padded_conv:3 dense:classes", cifar);
   without.show_hidden();
   EXPECT_EQ(without.hidden(), 0);

@@ -32,6 +32,53 @@ TEST(Network, reads_every_layer) {
               ElementsAre(LayerSpec{Kind::dense, LayerSpec::from_task}));
 }
 
+TEST(Network, reads_strides_and_expansions) {
+  EXPECT_THAT(parse_network("padded_conv:16/2 pointwise_conv:8 depthwise_conv/3 relu6 residual:4 residual:5/2 "
+                            "inverted_residual:6*3 inverted_residual:7/2*6 global_average_pool dense:classes",
+                            NetworkRole::expert),
+              ElementsAre(LayerSpec{.kind = Kind::padded_conv, .outputs = 16, .stride = 2},
+                          LayerSpec{.kind = Kind::pointwise_conv, .outputs = 8},
+                          LayerSpec{.kind = Kind::depthwise_conv, .stride = 3}, LayerSpec{.kind = Kind::relu6},
+                          LayerSpec{.kind = Kind::residual, .outputs = 4},
+                          LayerSpec{.kind = Kind::residual, .outputs = 5, .stride = 2},
+                          LayerSpec{.kind = Kind::inverted_residual, .outputs = 6, .expansion = 3},
+                          LayerSpec{.kind = Kind::inverted_residual, .outputs = 7, .stride = 2, .expansion = 6},
+                          LayerSpec{.kind = Kind::global_average_pool},
+                          LayerSpec{.kind = Kind::dense, .outputs = LayerSpec::from_task}));
+  for (const auto& [text, why, hint] :
+       {std::array{"padded_conv:16/ dense:experts", "says no number of strides",
+                   "padded_conv:CHANNELS[/STRIDE]"},
+        std::array{"padded_conv:16/0 dense:experts", "has 0 strides", "from 1 to 1000"},
+        std::array{"depthwise_conv:8 dense:experts", "has a number, which", "write depthwise_conv[/STRIDE]"},
+        std::array{"conv:8/2 dense:experts", "has '8/2' for a number of channels", "write conv:CHANNELS"},
+        std::array{"residual:8*2 dense:experts", "has '8*2' for a number of channels",
+                   "residual:CHANNELS[/STRIDE]"},
+        std::array{"inverted_residual:8*x dense:experts", "has 'x' for a number of expansions",
+                   "inverted_residual:CHANNELS[/STRIDE][*EXPANSION]"},
+        std::array{"dense:8/2 dense:experts", "has '8/2' for a number of units", "write dense:UNITS"},
+        std::array{"relu/2 dense:experts", "has a number, which", "write relu"}}) {
+    EXPECT_THAT(gate_error(text), AllOf(HasSubstr(why), HasSubstr(hint))) << text;
+  }
+}
+
+TEST(Network, has_names_for_whole_networks) {
+  for (const NamedNetwork& network : named_networks()) {
+    const std::string name(network.name), layers(network.layers);
+    EXPECT_EQ(parse_network(name + ":classes", NetworkRole::expert),
+              parse_network(layers + " dense:classes", NetworkRole::expert));
+    EXPECT_EQ(parse_network(" " + name + ":experts ", NetworkRole::gate),
+              parse_network(layers + " dense:experts", NetworkRole::gate));
+    for (const std::string text : {name, name + ":classes", name + ":10"}) {
+      EXPECT_THAT(gate_error(text), AllOf(HasSubstr("does not name the outputs"),
+                                          testing::EndsWith("; write " + name + ":experts")))
+          << text;
+    }
+    EXPECT_THAT(gate_error(name + ":experts relu"),
+                AllOf(HasSubstr("is a whole network"), HasSubstr("its layers: padded_conv:")));
+  }
+  EXPECT_THAT(gate_error("resnet19:experts"), HasSubstr("did you mean 'resnet18'?"));
+}
+
 TEST(Network, may_have_any_spaces_between_layers) {
   EXPECT_EQ(parse_network("\t relu \t  dense:classes  ", NetworkRole::expert),
             parse_network("relu dense:classes", NetworkRole::expert));
@@ -53,8 +100,9 @@ TEST(Network, an_unknown_layer_names_the_nearest_and_its_place) {
   EXPECT_EQ(
       gate_error("conv:8 rleu dense:experts"),
       "model.gate: layer 2 'rleu' is no layer (column 8 of 'conv:8 rleu dense:experts'); did you mean 'relu'? "
-      "layers are conv, padded_conv, batch_norm, relu, max_pool, dense, patch_filters, bias, cubic, celu, "
-      "gelu, tanh, sum, attention, most_certain or by_label");
+      "layers are conv, padded_conv, pointwise_conv, depthwise_conv, batch_norm, relu, relu6, max_pool, residual, "
+      "inverted_residual, global_average_pool, dense, patches, patch_filters, bias, cubic, celu, gelu, tanh, sum, attention, "
+      "most_certain, by_label, resnet18 or mobilenet_v2");
   EXPECT_THAT(gate_error("Dense:5 dense:experts"), HasSubstr("did you mean 'dense'?"));
   EXPECT_THAT(gate_error(":5 dense:experts"), HasSubstr("layer 1 ':5' is no layer"));
 }

@@ -86,10 +86,12 @@ std::vector<float> run(Network& network, index_t l, const Ranges& ranges, Pieces
 }
 
 TEST(TileRanges, give_the_bits_of_their_tiles) {
-  for (const std::string text :
-       {"conv:3 batch_norm relu max_pool padded_conv:4 batch_norm relu max_pool dense:6 relu dense:classes",
-        "padded_conv:3 relu max_pool padded_conv:4 padded_conv:5 relu dense:6 relu dense:classes",
-        "patch_filters:3 bias cubic sum:classes"}) {
+  for (
+      const std::string text :
+      {"conv:3 batch_norm relu max_pool padded_conv:4 batch_norm relu max_pool dense:6 relu dense:classes",
+       "padded_conv:3 relu max_pool padded_conv:4 padded_conv:5 relu dense:6 relu dense:classes",
+       "padded_conv:3/2 batch_norm relu6 inverted_residual:3*2 pointwise_conv:4 global_average_pool dense:classes",
+       "patch_filters:3 bias cubic sum:classes", "patches:3 patch_filters:2 bias relu sum:classes"}) {
     NetworkShape shape =
         NetworkShape::resolve("expert", parse_network(text, NetworkRole::expert), {2, 6, 6}, 3);
     shape.show_hidden();

@@ -81,7 +81,7 @@ TEST(ValidateFamily, experts_of_tokens_end_in_the_width) {
   EXPECT_THAT(error_of([](Config& c) { c.model.expert = "patch_filters:4 cubic sum:width"; }),
               HasSubstr("patch_filters with model.family = tokens"));
   EXPECT_THAT(error_of([](Config& c) { c.model.expert = "padded_conv:4 relu dense:width"; }),
-              HasSubstr("model.expert has conv, padded_conv or max_pool layers"));
+              HasSubstr("model.expert has layers of images, such as conv and max_pool"));
   Config mixture = switchyard::run::test::valid();
   mixture.model.expert = "dense:64 relu dense:width";
   EXPECT_NE(config_error_of([&] { validate(mixture); }), "");

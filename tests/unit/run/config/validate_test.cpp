@@ -156,7 +156,7 @@ TEST(Validate, flat_samples_take_no_image_layers) {
           c.model.gate = gate;
         }),
         HasSubstr(
-            "model.gate has conv, padded_conv or max_pool layers (data.source = idx, cifar, images, hdf5 and npy have images)"));
+            "model.gate has layers of images, such as conv and max_pool (data.source = idx, cifar, images, hdf5 and npy have images)"));
   }
 }
 
@@ -471,7 +471,7 @@ TEST(ValidateClusters, clusters_are_no_images) {
   EXPECT_THAT(
       clustered_error_of([](Config& c) { c.model.expert = "conv:1 relu max_pool dense:classes"; }),
       HasSubstr(
-          "model.expert has conv, padded_conv or max_pool layers (data.source = idx, cifar, images, hdf5 and npy have images)"));
+          "model.expert has layers of images, such as conv and max_pool (data.source = idx, cifar, images, hdf5 and npy have images)"));
 }
 
 // What either optimiser reads may be set.
