@@ -35,8 +35,8 @@ the expert in `dense:classes`. Convolutions compute in float32 where
 | `global_average_pool` | the mean of each channel, before the first dense layer |
 
 A block stands behind a convolution. Two whole networks have names: `resnet18:classes` (or `:experts`) is ResNet18, and
-`mobilenet_v2:classes` MobileNetV2, both as they are built for images of 32 x 32, with a first convolution 3x3 without stride or
-pooling; ahead of a word too many, an error prints their layers.
+`mobilenet_v2:classes` MobileNetV2, both as they are built for images of 32 x 32: the first convolution is 3x3, without a stride or
+pooling.
 
 `batch_norm` takes mean and variance over the global batch, in an expert over the samples of the batch that
 were sent to it: all of them if the gate is dense, under top-k routing those that chose the expert. A batch
