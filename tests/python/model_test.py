@@ -3,7 +3,9 @@
 import gzip
 import pathlib
 import re
+import struct
 import unittest.mock
+import zlib
 
 import h5py
 import numpy
@@ -88,7 +90,7 @@ CONFIGURATIONS = {
         "model.expert": "pointwise_conv:3 batch_norm relu6 depthwise_conv/2 dense:classes"}),
     "residual blocks": (IMAGE, {
         "model.gate": "padded_conv:3 batch_norm relu residual:3 residual:4/2 global_average_pool dense:experts",
-        "model.expert": "padded_conv:4 relu residual:5 max_pool dense:classes"}),
+        "model.expert": "padded_conv:4 relu max_pool residual:5 dense:classes"}),
     "inverted residual blocks": (IMAGE, {
         "model.gate": "padded_conv:3 inverted_residual:3 inverted_residual:3*2 inverted_residual:4/2*3 dense:experts",
         "model.expert": "padded_conv:2 relu inverted_residual:2*2 global_average_pool dense:classes"}),
@@ -278,6 +280,17 @@ class Predictions(ModelTest):
             refused(known.model, value.split(":")[0], "this reader knows", "version")
 
 
+def png(pixels):
+    """A PNG file of height x width x 3 bytes, its rows as they are."""
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
 class Sources(ModelTest):
     """Samples as the files of each data.source have them."""
 
@@ -313,6 +326,19 @@ class Sources(ModelTest):
         records = numpy.frombuffer((folder / "test_batch.bin").read_bytes(), numpy.uint8).reshape(-1, 3073)
         scales = {"data.mean": "0.5 0.4 0.3", "data.standard_deviation": "0.2 0.3 0.4"}
         self.check({"data.source": "cifar", "data.dir": folder, **scales, "model.gate": CONV}, records[:, 1:], records[:, 0])
+
+    def of_images(self):
+        folder, random = self.new_path("images"), numpy.random.default_rng(4)
+        found = {"train": [], "test": []}
+        for split, rows in found.items():
+            for label in range(CLASSES):
+                (folder / split / f"class {label}").mkdir(parents=True)
+                for place in range(ROWS // CLASSES):
+                    rows.append((random.integers(256, size=(9, 8, 3), dtype=numpy.uint8), label))
+                    (folder / split / f"class {label}" / f"{place:03}.png").write_bytes(png(rows[-1][0]))
+        samples = numpy.array([pixels for pixels, _ in found["test"]]).transpose(0, 3, 1, 2)
+        self.check({"data.source": "images", "data.dir": folder, **self.SCALES}, samples,
+                   numpy.array([label for _, label in found["test"]]))
 
     def of_hdf5(self):
         random = numpy.random.default_rng(3)

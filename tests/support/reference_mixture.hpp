@@ -3,17 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <string>
 #include <vector>
 
-#include "nn/network.hpp"
 #include "run/config.hpp"
+#include "support/reference_network.hpp"
 
 namespace switchyard::reference {
-
-using Values = std::vector<double>;
-using Parameters = std::map<std::string, Values>;  // "gate/dense_1/weight" -> elements, row-major
 
 // Where the scores of the experts come from.
 enum class GateKind { network, attention, most_certain, by_label, none };
