@@ -68,7 +68,7 @@ TEST(Network, has_names_for_whole_networks) {
               parse_network(layers + " dense:classes", NetworkRole::expert));
     EXPECT_EQ(parse_network(" " + name + ":experts ", NetworkRole::gate),
               parse_network(layers + " dense:experts", NetworkRole::gate));
-    for (const std::string text : {name, name + ":classes", name + ":10"}) {
+    for (const std::string& text : {name, name + ":classes", name + ":10"}) {
       EXPECT_THAT(gate_error(text), AllOf(HasSubstr("does not name the outputs"),
                                           testing::EndsWith("; write " + name + ":experts")))
           << text;
