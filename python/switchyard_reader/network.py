@@ -28,7 +28,8 @@ class Network:
         words = words[:len(words) - skip]
         self._steps = []
         if words and words[0][0] == "patches":
-            self._steps.append(lambda x, side=int(words.pop(0)[1]): squares(x, side))
+            side = int(words.pop(0)[1])
+            self._steps.append(lambda x: squares(x, side))
         if words and words[0][0] == "patch_filters":
             self._steps.append(self._patch_filters(words))
             return
@@ -37,8 +38,8 @@ class Network:
                 self._steps.append(BLOCKS[name](self, int(channels), int(stride or 1), int(expansion or 1)))
                 continue
             if name not in LAYERS:
-                raise ReadError(f"{name} is no layer that this reader knows (it knows {one_of([*LAYERS, *BLOCKS])}, and patch_filters alone); "
-                                "install the switchyard-reader of the program's version")
+                raise ReadError(f"{name} is no layer that this reader knows (it knows {one_of([*LAYERS, *BLOCKS])}, and "
+                                "patch_filters alone); install the switchyard-reader of the program's version")
             self._steps.append(LAYERS[name](self, int(stride or 1)))
 
     def __call__(self, x):

@@ -25,7 +25,7 @@ void check_networks(const Config& config) {
     const auto has = [&](Kind kind) {
       return std::ranges::find(layers, kind, &nn::LayerSpec::kind) != layers.end();
     };
-    const auto image_layer = std::ranges::find_if(layers, nn::is_of_images, &nn::LayerSpec::kind);
+    const bool needs_image = std::ranges::any_of(layers, nn::is_of_images, &nn::LayerSpec::kind);
     require(
         config.train.parts == 1 || !has(Kind::batch_norm),
         "train.parts = {} with batch_norm in model.{} (its statistics are of the whole batch, and parts are computed "
@@ -40,7 +40,7 @@ void check_networks(const Config& config) {
             "train.precision = bf16 with patch_filters in model.{} (they compute in float32 only); use float32",
             is_gate ? "gate" : "expert");
     require(
-        data::reads_images(config.data) || image_layer == layers.end(),
+        data::reads_images(config.data) || !needs_image,
         "model.{} has layers of images, such as conv and max_pool (data.source = idx, cifar, images, hdf5 and npy have "
         "images); use dense layers, or data.source = idx",
         is_gate ? "gate" : "expert");
