@@ -11,21 +11,22 @@
 #include "nn/network_options.hpp"
 #include "ops/batch_norm.hpp"
 #include "ops/conv2d.hpp"
+#include "ops/counted.hpp"
 #include "ops/reduce.hpp"
 #include "tensor/tensor.hpp"
 
 namespace switchyard::nn {
 namespace {
 
-// Images whose input and convolution together fill half of a core's second-level cache, at most 128. A piece
-// copies the weights into the library's order: where they are many, it holds at least twice as many values, so
-// that the copy is cheap beside the arithmetic.
+// Images whose input and convolution together fill half of a core's second-level cache, at most 16: of an
+// expert with few samples, no more than that are computed for nothing. A piece copies the weights into the
+// library's order, so each of them meets at least 256 places.
 index_t piece_rows(const PaddedConvShape& shape) {
   constexpr index_t cache_floats = (index_t{1} << 20) / size_of<float>;
-  const index_t floats = std::max(cache_floats, 2 * shape.weight_count());
-  const index_t of_image = shape.in_features() + shape.norm_pool().in_features();
+  const ops::NormPoolShape after = shape.norm_pool();
   index_t rows = 1;
-  while (rows < 128 && 2 * rows * of_image <= floats) rows *= 2;
+  while (rows < 16 && 2 * rows * (shape.in_features() + after.in_features()) <= cache_floats) rows *= 2;
+  while (rows < 128 && rows * after.places() < 256) rows *= 2;
   return rows;
 }
 
@@ -91,7 +92,7 @@ class PaddedConv final : public NormedConv {
     const bool training = !record.tile_statistics.empty();
     const Span<ops::Moments> of_rows{reinterpret_cast<ops::Moments*>(record.row_statistics.data()),
                                      training ? record.convolved.rows * channels : 0};
-    for_each_piece(pass, tiles, [&](const TileRun& piece) {
+    for_each_piece(pass, tiles, {}, [&](const TileRun& piece) {
       convolve(pass, piece, record);
       if (!training) return;
       ops::channel_moments(pass.context, shape_.norm_pool(), pass.tiles().rows_of_each(piece), record.convolved,
@@ -108,7 +109,7 @@ class PaddedConv final : public NormedConv {
   }
   void forward(const Pass& pass, const TileRun& run, LayerRecord& of_layer) const override {
     auto& record = static_cast<Record&>(of_layer);
-    for_each_piece(pass, run.tiles, [&](const TileRun& piece) {
+    for_each_piece(pass, run.tiles, record.output, [&](const TileRun& piece) {
       if (!norm_) convolve(pass, piece, record);
       ops::norm_pool_forward(pass.context, shape_.norm_pool(), pass.tiles().rows_of_each(piece),
                              record.convolved, affine(), {record.output, argmax_place(record)}, record.skip);
@@ -149,7 +150,7 @@ class PaddedConv final : public NormedConv {
     auto& record = static_cast<Record&>(of_layer);
     const index_t weights = shape_.weight_count();
     const index_t width = 2 * shape_.out_channels;
-    for_each_piece(pass, tiles, [&](const TileRun& piece) {
+    for_each_piece(pass, tiles, d_input, [&](const TileRun& piece) {
       ops::norm_pool_backward(pass.context, shape_.norm_pool(), pass.tiles().rows_of_each(piece), norm_view(),
                               pooled(record));
       weight_gradients(pass, piece, record,
@@ -164,17 +165,23 @@ class PaddedConv final : public NormedConv {
   }
 
  private:
-  // On a CPU pieces of one tile's images, and of a tile without rows one that is empty. A GPU takes all tiles.
-  void for_each_piece(const Pass& pass, IndexRange tiles, const auto& body) const {
+  // On a CPU pieces of one tile's images, of a tile without samples one that is empty. What is left of a tile
+  // is padding and not computed: its rows of `result` become zeros. A GPU takes all tiles.
+  void for_each_piece(const Pass& pass, IndexRange tiles, tensor::Matrix result, const auto& body) const {
     if (pass.context.device() == device::DeviceKind::cuda) return body(pass.tiles().run(tiles));
     for (index_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const IndexRange rows = pass.tiles().rows(tile);
+      const IndexRange samples = pass.tiles().samples(tile);
       index_t first = rows.begin;
       do {
-        const index_t end = std::min(rows.end, first + piece_rows_);
-        body(TileRun{{tile, tile + 1}, {first, end}});
+        const index_t end = samples.empty() ? first : std::min(rows.end, first + piece_rows_);
+        const TileRun piece{{tile, tile + 1}, {first, end}};
+        const ops::PaddedRows padded(end - first, pass.tiles().padding(piece));
+        body(piece);
         first = end;
-      } while (first < rows.end);
+      } while (first < samples.end);
+      if (result.data == nullptr) continue;
+      for (index_t row = first; row < rows.end; ++row) std::fill_n(result.row(row), result.cols, 0.0F);
     }
   }
   const float* library_input(const Record& record) const {

@@ -17,7 +17,16 @@ using kernels::ConvGeometry;
 using kernels::TakenRows;
 using kernels::TileChunks;
 
-TileChunks chunks_of(TileView tiles, TakenRows taken) { return {tiles, kernels::rows_per_chunk, taken}; }
+// Padding has no sums: its gradients are zeros.
+TileChunks chunks_of(TileView tiles) { return {tiles, kernels::rows_per_chunk, TakenRows::samples}; }
+
+// Of the samples of tiles; where the host cannot read these, of all their rows.
+void add_multiply_adds_of_samples(const device::Context& context, TileView tiles, index_t of_row) {
+  const index_t rows = kernels::counted_rows(context, chunks_of(tiles));
+  if (context.memory() == device::MemoryKind::device) return add_multiply_adds(rows * of_row);
+  const PaddedRows none(rows, 0);
+  add_multiply_adds(rows * of_row);
+}
 
 index_t patch_size(const FusedConvShape& shape) { return 9 * shape.in_channels; }
 
@@ -75,15 +84,15 @@ kernels::PatchSumTiles patch_sum_tiles(const FusedConvShape& s, TileView tiles, 
 // weights, and behind them those of dy, of out_channels.
 template <class Store>
 void sum_patch_gradients(device::Context& context, const FusedConvShape& shape, const ConvTiles& of,
-                         TakenRows taken, const double* patch_sums, const Store& store) {
+                         const double* patch_sums, const Store& store) {
   const tensor::RowSource& images = of.images;
   expect_shape(shape);
   expect_images(shape, images);
   expect_pooled(shape, images.rows, "out", of.pooled.out);
   expect_pooled(shape, images.rows, "d_out", of.pooled.d_out);
   expect_workspace(shape, of.tiles, of.workspace);
-  const TileChunks chunks = chunks_of(of.tiles, taken);
-  add_multiply_adds(kernels::counted_rows(context, chunks) * shape.gradient_multiply_adds());
+  const TileChunks chunks = chunks_of(of.tiles);
+  add_multiply_adds_of_samples(context, of.tiles, shape.gradient_multiply_adds());
   float* const partials = of.workspace.data();
   const ConvGeometry geometry(shape);
   const kernels::PatchGradients gradients{
@@ -118,7 +127,7 @@ void conv_patch_sums(device::Context& context, const FusedConvShape& shape, Tile
   expect_images(shape, images);
   expect_workspace(shape, tiles, workspace);
   expect_patch_sums(shape, tiles, patch_sums);
-  const TileChunks chunks = chunks_of(tiles, TakenRows::samples);
+  const TileChunks chunks = chunks_of(tiles);
   device::for_each_row(context, tiles.count,
                        kernels::BeginPatchSums{tiles, shape.conv_height() * shape.conv_width(),
                                                conv_patch_sums_count(shape), images, patch_sums.data()});
@@ -144,7 +153,7 @@ void fused_conv_forward(device::Context& context, const FusedConvShape& shape, T
   expect_shape(shape);
   expect_images(shape, images);
   expect_pooled(shape, images.rows, "out", result.out);
-  add_multiply_adds(kernels::counted_rows(context, chunks_of(tiles, TakenRows::all)) * shape.multiply_adds());
+  add_multiply_adds_of_samples(context, tiles, shape.multiply_adds());
   const TileRows rows(tiles);
   device::for_each_row(context, rows.count(),
                        kernels::FusedConvForward{ConvGeometry(shape), rows, images, weights, result});
@@ -155,13 +164,13 @@ void fused_conv_backward(device::Context& context, const FusedConvShape& shape, 
   SY_EXPECTS(gradients.rows == of.tiles.count && gradients.cols == shape.weight_count() + shape.out_channels,
              "{} x {} gradients of {} tiles, {} weights and {} biases", gradients.rows, gradients.cols,
              of.tiles.count, shape.weight_count(), shape.out_channels);
-  sum_patch_gradients(context, shape, of, TakenRows::all, nullptr, kernels::StoreInRows{gradients});
+  sum_patch_gradients(context, shape, of, nullptr, kernels::StoreInRows{gradients});
 }
 
 void fused_conv_bn_backward_sums(device::Context& context, const FusedConvShape& shape, const ConvTiles& of,
                                  const ConvBatchNormView& bn, const ConvTileSums& sums) {
   expect_sums(shape, of.tiles, sums);
-  sum_patch_gradients(context, shape, of, TakenRows::samples, sums.patch_sums.data(),
+  sum_patch_gradients(context, shape, of, sums.patch_sums.data(),
                       kernels::StoreConvSums{shape.weight_count(), shape.out_channels, sums.sum_dy_x.data(),
                                              sums.sum_dy.data()});
   device::for_each(context, of.tiles.count * shape.out_channels,

@@ -33,6 +33,11 @@ struct FusedConvForward {
     const TileRows::Place at = rows.at(i);
     if (!at.exists) return;
     const index_t row = at.row;
+    if (!at.is_sample) {
+      float* const to = result.out.row(row);
+      team.for_each(result.out.cols, [=](index_t v) { to[v] = 0; });
+      return;
+    }
     // Eight accumulators hide the latency of a fused multiply-add, and with sixteen inputs fill the 32
     // registers: two channels of one row of windows, or the last of an odd number of channels in two rows.
     constexpr index_t rows_per_item = width > 1 ? 2 : 1;
