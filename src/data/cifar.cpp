@@ -6,8 +6,11 @@
 #include <array>
 #include <limits>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "base/error.hpp"
+#include "base/name_lines.hpp"
 #include "base/span.hpp"
 #include "data/detail/byte_reader.hpp"
 
@@ -99,13 +102,36 @@ CifarRecords read_files(CifarKind kind, const fs::path& dir, Span<const std::str
   return records;
 }
 
+// None unless the file names so many labels and no more: a list of something else names none of ours.
+std::vector<std::string> read_names(const fs::path& file, index_t count) {
+  constexpr std::size_t most_bytes = 65536;
+  if (std::error_code error; !fs::is_regular_file(file, error)) return {};
+  std::vector<std::uint8_t> bytes;
+  detail::ByteReader(file).append_to(bytes, most_bytes);
+  bytes.push_back('\n');  // the last one may lack it
+  std::vector<std::string> names = names_on_lines({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  for (std::string& name : names) {
+    if (name.ends_with('\r')) name.pop_back();
+    name = printable(std::move(name));
+  }
+  while (!names.empty() && names.back().empty()) names.pop_back();
+  if (std::ssize(names) != count || std::ranges::find(names, "") != names.end()) return {};
+  return names;
+}
+
 }  // namespace
 
 Cifar read_cifar(const fs::path& dir) {
   const CifarKind kind = kind_in(dir);
   if (kind == CifarKind::cifar10)
-    return {kind, read_files(kind, dir, cifar10_train), read_files(kind, dir, cifar10_test)};
-  return {kind, read_files(kind, dir, cifar100_train), read_files(kind, dir, cifar100_test)};
+    return {kind,
+            read_files(kind, dir, cifar10_train),
+            read_files(kind, dir, cifar10_test),
+            read_names(dir / "batches.meta.txt", cifar10_classes),
+            {}};
+  return {kind, read_files(kind, dir, cifar100_train), read_files(kind, dir, cifar100_test),
+          read_names(dir / "fine_label_names.txt", cifar100_fine_classes),
+          read_names(dir / "coarse_label_names.txt", cifar100_coarse_classes)};
 }
 
 }  // namespace switchyard::data

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/contract.hpp"
+#include "base/name_lines.hpp"
 #include "data/detail/number_array.hpp"
 #include "data/detail/source.hpp"
 
@@ -154,9 +155,9 @@ std::vector<WrittenArray> write_samples(const std::filesystem::path& file, const
     header.integers["classes"] = dataset.class_count();
     if (dataset.group_count() > 0) header.integers["clusters"] = dataset.group_count();
     if (const std::vector<std::string> names = dataset.feature_names(); !names.empty())
-      header.texts["columns"] = fmt::format("{}\n", fmt::join(names, "\n"));
+      header.texts["columns"] = lines_of(names);
     if (const std::vector<std::string> names = dataset.class_names(); !names.empty())
-      header.texts["class_names"] = fmt::format("{}\n", fmt::join(names, "\n"));
+      header.texts["class_names"] = lines_of(names);
   }
   checkpoint::write_arrays(file, header, Span<const MadeArray>(arrays));
   std::vector<WrittenArray> written;

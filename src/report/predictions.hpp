@@ -21,12 +21,15 @@ struct Predictions {
   std::vector<double> predicted;  // the class, or a number; empty: unknown
   bool are_classes = true;        // and not real numbers
   bool of_classes = true;         // whether one of them is known to be right
+  std::vector<std::string> class_names = {};  // by label, if they have names
   std::vector<double> certainty;  // the probability of the predicted class; empty: there is none
   index_t slots = 0;
   std::vector<std::int64_t> experts;  // [N][K]
   std::vector<float> gate_weights;    // [N][K]
   // Of a sample, which it reads; an empty one where the sample is none. Null: samples are no pictures.
   std::function<Picture(index_t sample)> picture;
+  // The name or number of a sample's cluster; null: they have none.
+  std::function<std::string(index_t sample)> cluster;
 
   index_t samples() const { return static_cast<index_t>(ids.size()); }
 };

@@ -77,8 +77,18 @@ std::vector<index_t> take(std::vector<Claim>& claims, std::size_t wanted, auto b
   return taken;
 }
 
-std::string value_text(double value, bool is_class) {
-  return is_class ? fmt::format("{:.0f}", value) : number_text(value);
+std::string value_text(const Predictions& predictions, double value) {
+  if (!predictions.of_classes) return number_text(value);
+  if (value >= 0 && value < static_cast<double>(predictions.class_names.size()))
+    return predictions.class_names[static_cast<std::size_t>(value)];
+  return fmt::format("{:.0f}", value);
+}
+
+std::string label_text(const Predictions& predictions, index_t sample) {
+  return value_text(predictions, predictions.labels[as_size(sample)]);
+}
+std::string predicted_text(const Predictions& predictions, index_t sample) {
+  return value_text(predictions, predictions.predicted[as_size(sample)]);
 }
 
 // "sample 17: label 9, prediction 7 (0.61), gate weight 0.51, of expert 2 0.48"
@@ -86,10 +96,9 @@ std::string sample_text(const Predictions& predictions, index_t sample) {
   const auto at = as_size(sample);
   const Weights weights = weights_of(predictions, sample);
   std::string text = fmt::format("sample {}: ", predictions.ids[at]);
-  if (!predictions.labels.empty())
-    text += fmt::format("label {}, ", value_text(predictions.labels[at], predictions.of_classes));
-  if (!predictions.predicted.empty())
-    text += fmt::format("prediction {}", value_text(predictions.predicted[at], predictions.of_classes));
+  if (!predictions.labels.empty()) text += fmt::format("label {}, ", label_text(predictions, sample));
+  if (predictions.cluster) text += fmt::format("cluster {}, ", predictions.cluster(sample));
+  if (!predictions.predicted.empty()) text += fmt::format("prediction {}", predicted_text(predictions, sample));
   if (!predictions.certainty.empty()) text += fmt::format(" ({})", number_text(predictions.certainty[at]));
   text += fmt::format(", gate weight {}", number_text(weights.first_weight));
   if (weights.second >= 0)
@@ -97,16 +106,15 @@ std::string sample_text(const Predictions& predictions, index_t sample) {
   return text;
 }
 
-// Below a picture: "9", or "9 → 7" where that is what was said of it.
+// Below a picture: its cluster, and "9", or "9 → 7" where that is what was said of it.
 std::string caption_html(const Predictions& predictions, index_t sample) {
-  const auto at = as_size(sample);
   std::string text;
-  if (!predictions.labels.empty()) text = value_text(predictions.labels[at], predictions.of_classes);
+  if (!predictions.labels.empty()) text = label_text(predictions, sample);
   const bool differs = !has_labels(predictions) || !predictions.of_classes || is_wrong(predictions, sample);
-  if (!predictions.predicted.empty() && differs)
-    text += " → " + value_text(predictions.predicted[at], predictions.of_classes);
-  return fmt::format("<b{}>{}</b><br>{}", is_wrong(predictions, sample) ? " class=\"wrong\"" : "", escape(text),
-                     number_text(weights_of(predictions, sample).first_weight));
+  if (!predictions.predicted.empty() && differs) text += " → " + predicted_text(predictions, sample);
+  const std::string cluster = predictions.cluster ? escape(predictions.cluster(sample)) + "<br>" : "";
+  return fmt::format("{}<b{}>{}</b><br>{}", cluster, is_wrong(predictions, sample) ? " class=\"wrong\"" : "",
+                     escape(text), number_text(weights_of(predictions, sample).first_weight));
 }
 
 std::string sheet_html(const Predictions& predictions, std::string_view title,
@@ -128,9 +136,10 @@ void add_rows(const Predictions& predictions, std::string_view kind, const std::
     const auto at = as_size(sample);
     const Weights weights = weights_of(predictions, sample);
     std::vector<std::string> row = {escape(kind), fmt::format("{}", predictions.ids[at])};
-    if (!predictions.labels.empty()) row.push_back(value_text(predictions.labels[at], predictions.of_classes));
+    if (predictions.cluster) row.push_back(escape(predictions.cluster(sample)));
+    if (!predictions.labels.empty()) row.push_back(escape(label_text(predictions, sample)));
     if (!predictions.predicted.empty()) {
-      const std::string text = value_text(predictions.predicted[at], predictions.of_classes);
+      const std::string text = escape(predicted_text(predictions, sample));
       row.push_back(is_wrong(predictions, sample) ? fmt::format("<b class=\"wrong\">{}</b>", text) : text);
     }
     if (!predictions.certainty.empty()) row.push_back(number_text(predictions.certainty[at]));
@@ -143,6 +152,7 @@ void add_rows(const Predictions& predictions, std::string_view kind, const std::
 
 std::string sample_table(const Predictions& predictions, const TakenSamples& taken) {
   Table table{{"", "id"}, {}, 1};
+  if (predictions.cluster) table.head.emplace_back("cluster");
   if (!predictions.labels.empty()) table.head.emplace_back("label");
   if (!predictions.predicted.empty()) table.head.emplace_back("prediction");
   if (!predictions.certainty.empty()) table.head.emplace_back("probability");
@@ -190,6 +200,10 @@ std::string errors_html(const Predictions& predictions) {
   HeatMap map{fmt::format("Wrong predictions ({})", predictions.split), "true class",
               "expert with the largest weight", std::vector(classes, std::vector<std::int64_t>(experts)),
               "Samples that were predicted wrongly."};
+  if (!predictions.class_names.empty()) {
+    for (std::size_t label = 0; label < classes; ++label)
+      map.row_names.push_back(value_text(predictions, static_cast<double>(label)));
+  }
   for (index_t n = 0; n < predictions.samples(); ++n) {
     if (!is_wrong(predictions, n) || weights_of(predictions, n).first < 0) continue;
     ++map.counts[static_cast<std::size_t>(predictions.labels[as_size(n)])]
@@ -237,9 +251,13 @@ std::string run_samples(const Predictions& predictions) {
   const std::size_t experts = taken_samples(predictions, 1).size();
   std::string note = fmt::format(
       "{} samples of the {} split, by {}, each with the expert of the largest gate weight: those that an expert has most "
-      "of, and those that the next one nearly has as much of (with one expert a sample: those that it has least of).{}",
-      number_text(static_cast<double>(predictions.samples())), predictions.split, predictions.checkpoint,
-      pictures ? " Below a picture: the true class, what it was taken for instead, and the gate weight." : "");
+      "of, and those that the next one nearly has as much of (with one expert a sample: those that it has least of).",
+      number_text(static_cast<double>(predictions.samples())), predictions.split, predictions.checkpoint);
+  if (pictures) {
+    note +=
+        fmt::format(" Below a picture: {}the true class, what it was taken for instead, and the gate weight.",
+                    predictions.cluster ? "its cluster, " : "");
+  }
   if (!predictions.is_of_run)
     note += " The run does not hold this checkpoint: whether they are of its model is not known.";
   if (experts > experts_shown) note += fmt::format(" The first {} of {} experts.", experts_shown, experts);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/name_lines.hpp"
 #include "base/span.hpp"
 #include "run/vocabulary.hpp"
 #include "train/batch_loader.hpp"
@@ -57,9 +58,9 @@ void add_data_facts(const data::Dataset& dataset, checkpoint::Header& header) {
   header.texts["data/shape"] = fmt::format("{} x {} x {}", shape.channels, shape.height, shape.width);
   header.integers["data/pixels"] = dataset.has_pixels() ? 1 : 0;
   if (const std::vector<std::string> names = dataset.feature_names(); !names.empty())
-    header.texts["data/columns"] = fmt::format("{}\n", fmt::join(names, "\n"));
+    header.texts["data/columns"] = lines_of(names);
   if (const std::vector<std::string> names = dataset.class_names(); !names.empty())
-    header.texts["data/class_names"] = fmt::format("{}\n", fmt::join(names, "\n"));
+    header.texts["data/class_names"] = lines_of(names);
 }
 
 std::vector<checkpoint::Slice> data_arrays(const data::Dataset& dataset) {

@@ -125,9 +125,9 @@ data::Split split_named(const std::string& name, const std::string& file) {
   reject_file(file, fmt::format("'{}' is no split", name));
 }
 
-// By id, as the data of the run have them.
-void add_pictures(const CommandLine& line, const std::string& file, const std::string& data_digest,
-                  report::Predictions& said) {
+// Pictures, clusters and names of classes, as the data of the run have them; samples by their ids.
+void add_data(const CommandLine& line, const std::string& file, const std::string& data_digest,
+              report::Predictions& said) {
   const std::filesystem::path folder = line.positionals.front();
   std::shared_ptr<const data::Dataset> dataset;
   const data::Split split = split_named(said.split, file);
@@ -160,6 +160,14 @@ void add_pictures(const CommandLine& line, const std::string& file, const std::s
           "keys of [data] that predict was given",
           file, said.split, id));
     rows.push_back(place->second);
+  }
+  if (said.of_classes) said.class_names = dataset->class_names();
+  if (dataset->group_count() > 0) {
+    said.cluster = [dataset, split, rows, names = dataset->group_names()](index_t sample) {
+      std::int32_t group = 0;
+      dataset->fill_groups(split, {&rows[as_size(sample)], 1}, {&group, 1});
+      return group < std::ssize(names) ? names[as_size(group)] : fmt::format("{}", group);
+    };
   }
   said.picture = [dataset, split, rows = std::move(rows)](index_t sample) {
     const tensor::SampleShape& shape = dataset->shape();
@@ -225,7 +233,7 @@ std::optional<report::Predictions> predictions_of(const CommandLine& line) {
     return reader.contains(name) ? reader.text(name) : "unknown";
   };
   expect_of_run(line.positionals.front(), *file, text_of("checkpoint_digest"), said);
-  add_pictures(line, *file, text_of("data_digest"), said);
+  add_data(line, *file, text_of("data_digest"), said);
   return said;
 }
 

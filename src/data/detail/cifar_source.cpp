@@ -63,7 +63,11 @@ Tables read_tables(const Options& options, const Reading& /*reading*/) {
   tables.train = table_of(std::move(files.train), level, options.dir + ": training images");
   tables.test = table_of(std::move(files.test), level, options.dir + ": test images");
   tables.least_classes = classes_of(files.kind, level);
-  if (tables.train->clusters) tables.least_clusters = cifar100_coarse_classes;
+  tables.class_names = level == LabelLevel::fine ? std::move(files.fine_names) : files.coarse_names;
+  if (tables.train->clusters) {
+    tables.least_clusters = cifar100_coarse_classes;
+    tables.cluster_names = std::move(files.coarse_names);
+  }
   return tables;
 }
 

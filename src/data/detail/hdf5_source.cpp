@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/name_lines.hpp"
 #include "checkpoint/hdf5.hpp"
 #include "data/detail/table_checks.hpp"
 #include "data/detail/table_source.hpp"
@@ -151,10 +152,7 @@ class TableFile {
     }
     std::string text(H5Tget_size(type.get()), '\0');
     check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), "reading " + array);
-    std::vector<std::string> names;
-    for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
-      names.push_back(text.substr(at, end - at));
-    return names;
+    return names_on_lines(text);
   }
 
   // What a split has that is not read: a name may be wrong by a letter.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/name_lines.hpp"
 #include "base/span.hpp"
 #include "config/field_table.hpp"
 #include "config/require.hpp"
@@ -134,13 +135,6 @@ class ImageReader {
   PlaneSize first_size_;
   index_t channels_ = 1;
 };
-
-// A name is a line of its own in files, and goes to terminals.
-std::string printable(std::string name) {
-  std::ranges::replace_if(
-      name, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, '?');
-  return name;
-}
 
 Tables read_tables(const Options& options, const Reading& reading) {
   ImageFolders found = find_images(options.dir, reading);

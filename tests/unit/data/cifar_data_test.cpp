@@ -26,6 +26,7 @@ using test::Bytes;
 using test::Encoding;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 constexpr std::size_t pixel_count = 3072;
 constexpr index_t samples_in_a_file = 12;
@@ -75,6 +76,9 @@ class CifarData : public testing::TestWithParam<Encoding> {
   void write_cifar100() {
     write("train.bin", records(true, 0, 40));
     write("test.bin", records(true, 1000, 7));
+  }
+  void write_names(const std::string& name, const std::string& text) {
+    test::write_file(dir_.path() / name, Bytes(text.begin(), text.end()), Encoding::plain);
   }
   Dataset load() const { return load_dataset(config_, 1); }
 
@@ -170,6 +174,36 @@ TEST_P(CifarData, cifar100_takes_coarse_labels) {
   EXPECT_EQ(dataset.group_count(), 0);
   const auto labels = labels_of(dataset, Split::train);
   for (index_t i = 0; i < 40; ++i) EXPECT_EQ(labels[static_cast<std::size_t>(i)], coarse_of(i));
+}
+
+TEST_P(CifarData, classes_are_called_as_the_folder_says) {
+  write_cifar10();
+  EXPECT_THAT(load().class_names(), IsEmpty());
+  const std::string names = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\n";
+  write_names("batches.meta.txt", names + "truck\n\n");
+  EXPECT_EQ(load().class_names()[9], "truck");
+  write_names("batches.meta.txt", names + "tru\tck\r");
+  EXPECT_EQ(load().class_names()[9], "tru?ck") << "as files of other systems end";
+  write_names("batches.meta.txt", names);
+  EXPECT_THAT(load().class_names(), IsEmpty()) << "nine names";
+  config_.derive = "rotated:30";
+  write_names("batches.meta.txt", names + "truck\n");
+  EXPECT_THAT(load().class_names(), testing::ElementsAre("upright", "rotated"));
+  EXPECT_EQ(load().group_names()[9], "truck");
+}
+
+TEST_P(CifarData, coarse_labels_have_names_of_their_own) {
+  write_cifar100();
+  std::string fine, coarse;
+  for (int n = 0; n < 100; ++n) fine += fmt::format("fine {}\n", n);
+  for (int n = 0; n < 20; ++n) coarse += fmt::format("coarse {}\n", n);
+  write_names("fine_label_names.txt", fine);
+  write_names("coarse_label_names.txt", coarse);
+  EXPECT_EQ(load().class_names()[99], "fine 99");
+  EXPECT_EQ(load().group_names()[19], "coarse 19");
+  config_.cifar.labels = data::LabelLevel::coarse;
+  EXPECT_EQ(load().class_names()[19], "coarse 19");
+  EXPECT_THAT(load().group_names(), IsEmpty());
 }
 
 TEST_P(CifarData, cifar10_has_no_coarse_labels) {

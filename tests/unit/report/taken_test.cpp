@@ -156,6 +156,21 @@ TEST(Samples, are_tables_where_they_are_no_pictures) {
   EXPECT_THAT(html, Not(HasSubstr("<img")));
 }
 
+TEST(Samples, are_called_as_the_data_call_them) {
+  Predictions said = few();
+  said.class_names = {"cat", "dog", "<i>"};
+  said.cluster = [](index_t sample) { return sample == 2 ? "small & brown" : "large"; };
+  const std::string table = run_samples(said);
+  EXPECT_THAT(table, HasSubstr("<td>14</td><td>large</td><td>&lt;i&gt;</td><td>&lt;i&gt;</td>"));
+  EXPECT_THAT(table, HasSubstr("<td>small &amp; brown</td><td>dog</td><td><b class=\"wrong\">cat</b></td>"));
+  EXPECT_THAT(table, HasSubstr("true class dog, expert with the largest weight 0: 1,"));
+  said.picture = [](index_t) { return Picture{1, 1, 1, {0}}; };
+  const std::string pictures = run_samples(said);
+  EXPECT_THAT(pictures, HasSubstr("small &amp; brown<br><b class=\"wrong\">dog → cat</b>"));
+  EXPECT_THAT(pictures, HasSubstr("large<br><b>cat</b>"));
+  EXPECT_THAT(pictures, HasSubstr("sample 12: label dog, cluster small &amp; brown, prediction cat"));
+}
+
 TEST(Samples, may_lack_labels_and_be_numbers) {
   Predictions said = few();
   said.labels.clear();
