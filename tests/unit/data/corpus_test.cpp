@@ -77,16 +77,6 @@ class CorpusOf : public testing::Test {
   Corpus make(std::vector<std::string> inputs, index_t vocabulary = 300, const std::string& without = "") {
     return make_corpus({std::move(inputs), without, vocabulary}, [](const std::string&) {});
   }
-  template <class Action>
-  static std::string data_error_of(const Action& action) {
-    try {
-      action();
-    } catch (const DataError& error) {
-      return error.what();
-    }
-    ADD_FAILURE() << "did not throw a DataError";
-    return {};
-  }
 
   test::TemporaryDirectory dir_;
 };
@@ -213,10 +203,10 @@ TEST_F(CorpusOf, bad_input_is_refused) {
   write("b/a.txt", page(50));
   write("pictures/a.png", page(51));
   EXPECT_THAT(test::config_error_of([&] { make({}); }), HasSubstr("no text was named"));
-  EXPECT_THAT(data_error_of([&] { make({path("none.txt")}); }), HasSubstr("none.txt cannot be opened"));
-  EXPECT_THAT(data_error_of([&] { make({path("pictures")}); }), HasSubstr("holds no text"));
-  EXPECT_THAT(data_error_of([&] { make({path("a"), path("empty.txt")}); }), HasSubstr("adds no text"));
-  EXPECT_THAT(data_error_of([&] { make({path("a"), path("again")}); }), HasSubstr("adds no text"));
+  EXPECT_THAT(test::data_error_of([&] { make({path("none.txt")}); }), HasSubstr("none.txt cannot be opened"));
+  EXPECT_THAT(test::data_error_of([&] { make({path("pictures")}); }), HasSubstr("holds no text"));
+  EXPECT_THAT(test::data_error_of([&] { make({path("a"), path("empty.txt")}); }), HasSubstr("adds no text"));
+  EXPECT_THAT(test::data_error_of([&] { make({path("a"), path("again")}); }), HasSubstr("adds no text"));
   EXPECT_THAT(test::config_error_of([&] {
                 make({path("a"), path("b/a.txt")});
               }),
@@ -233,7 +223,7 @@ TEST_F(CorpusOf, a_file_that_breaks_its_promises_is_refused) {
     Corpus corpus = make({path("a")});
     change(corpus);
     write_corpus(path("bad.h5"), corpus);
-    return data_error_of([&] { read_corpus(path("bad.h5")); });
+    return test::data_error_of([&] { read_corpus(path("bad.h5")); });
   };
   EXPECT_THAT(refusal([](Corpus& c) { std::swap(c.document_begin[1], c.document_begin[2]); }),
               HasSubstr("and does not end there"));
@@ -245,7 +235,7 @@ TEST_F(CorpusOf, a_file_that_breaks_its_promises_is_refused) {
               HasSubstr("is of split 0 and domain 0, behind 0 and 1"));
   EXPECT_THAT(refusal([](Corpus& c) { c.document_split[0] = 2; }), HasSubstr("behind 2 and 0"));
   EXPECT_THAT(refusal([](Corpus& c) { c.document_split.push_back(2); }), HasSubstr("splits of documents"));
-  EXPECT_THAT(data_error_of([&] { read_corpus(path("a/00.txt")); }),
+  EXPECT_THAT(test::data_error_of([&] { read_corpus(path("a/00.txt")); }),
               HasSubstr("does not begin as a file of tokens"));
 }
 

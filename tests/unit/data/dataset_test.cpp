@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "data/permutation.hpp"
+#include "support/config_error.hpp"
 #include "support/idx_files.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -52,13 +53,7 @@ class IdxDataset : public testing::Test {
   }
   template <class Failure>
   std::string failure() {
-    try {
-      load_dataset(config_, 1);
-    } catch (const Failure& error) {
-      EXPECT_THAT(error.what(), HasSubstr("; "));
-      return error.what();
-    }
-    return "no error";
+    return test::data_error_of<Failure>([&] { load_dataset(config_, 1); });
   }
   // Which image of the training files a filled row came from.
   static index_t number_of(const std::vector<float>& row) {

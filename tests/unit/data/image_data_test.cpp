@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "data/dataset.hpp"
 #include "data/options.hpp"
+#include "support/config_error.hpp"
 #include "support/image_files.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -53,14 +54,7 @@ class ImageData : public testing::Test {
 
   template <class Failure = DataError>
   std::string failure(Purpose purpose = Purpose::training) {
-    try {
-      load(purpose);
-    } catch (const Failure& error) {
-      EXPECT_THAT(error.what(), HasSubstr("; "));
-      return error.what();
-    }
-    ADD_FAILURE() << "loaded without an error";
-    return "";
+    return test::data_error_of<Failure>([&] { load(purpose); });
   }
 
   test::TemporaryDirectory dir_;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
+#include "support/config_error.hpp"
 
 namespace switchyard::data::detail {
 namespace {
@@ -13,13 +14,7 @@ using testing::HasSubstr;
 
 template <class Parse>
 std::string error_of(const Parse& parse, std::string_view text) {
-  try {
-    parse(text);
-  } catch (const ConfigError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("; "));
-    return error.what();
-  }
-  return "no error";
+  return test::data_error_of<ConfigError>([&] { parse(text); });
 }
 std::string derive_error(std::string_view text) { return error_of(parse_derive, text); }
 std::string prepare_error(std::string_view text) { return error_of(parse_prepare, text); }
