@@ -46,8 +46,8 @@ struct Cifar {
 
 // Reads data_batch_1.bin to data_batch_5.bin and test_batch.bin (CIFAR-10), or train.bin and test.bin
 // (CIFAR-100), each plain or .gz; the names in `dir` say which. Any number of records, at least one in each
-// file. Beside them batches.meta.txt (CIFAR-10), or fine_label_names.txt and coarse_label_names.txt (CIFAR-100), if
-// they are there and name every label.
+// file. Beside them batches.meta.txt (CIFAR-10), or fine_label_names.txt and coarse_label_names.txt
+// (CIFAR-100), if they are there and name every label.
 //
 // Blocking and local. Throws DataError: files of both kinds or of none, one that is missing or unreadable, an
 // empty one, one that ends within a record, a label out of range (with file, offset and value; offsets are

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "config/messages.hpp"
+#include "config/word_in_value.hpp"
 
 namespace switchyard::nn {
 namespace {
@@ -18,7 +19,6 @@ using Kind = LayerSpec::Kind;
 
 constexpr index_t largest_outputs = 1'000'000'000;  // as config::largest_count
 constexpr index_t largest_factor = 1000;
-constexpr std::string_view spaces = " \t";
 
 struct KindWord {
   Kind kind;
@@ -76,28 +76,19 @@ bool names_outputs_of_another(NetworkRole role, std::string_view word) {
   return word != outputs_word(role) && std::ranges::find(words, word) != words.end();
 }
 
-// One layer's text and where it stands, for messages.
-struct Token {
-  std::string_view text;   // "conv:8"
-  std::string_view whole;  // the network's text
+// One layer's text, such as "conv:8".
+struct Token : config::WordInValue {
   NetworkRole role;
-  std::size_t position;  // from 1
   bool is_last = false;
 
   [[noreturn]] void reject(std::string_view why, std::string_view try_this) const {
-    throw ConfigError(fmt::format("{}: layer {} {} {} (column {} of {}); {}", key_of(role), position,
-                                  config::in_quotes(text), why, text.data() - whole.data() + 1,
-                                  config::in_quotes(whole), try_this));
+    WordInValue::reject(key_of(role), "layer", why, try_this);
   }
 };
 
 std::vector<Token> split(std::string_view whole, NetworkRole role) {
   std::vector<Token> tokens;
-  for (std::size_t start = whole.find_first_not_of(spaces); start != whole.npos;) {
-    const std::size_t end = std::min(whole.find_first_of(spaces, start), whole.size());
-    tokens.push_back({whole.substr(start, end - start), whole, role, tokens.size() + 1});
-    start = whole.find_first_not_of(spaces, end);
-  }
+  for (const config::WordInValue& word : config::words_in(whole)) tokens.push_back({word, role});
   if (!tokens.empty()) tokens.back().is_last = true;
   return tokens;
 }

@@ -34,7 +34,7 @@ struct PaddedConvShape {
   // Channels that one of the result is made of.
   index_t kernel_channels() const { return depthwise ? 1 : in_channels; }
   index_t weight_count() const { return out_channels * kernel_channels() * kernel * kernel; }
-  index_t multiply_adds() const { return norm_pool().places() * weight_count(); }
+  index_t multiply_adds() const { return conv(1).multiply_adds(); }
   ops::Conv2dShape conv(index_t rows) const;
 
   // `padded_conv:N[/STRIDE]`, `pointwise_conv:N[/STRIDE]` or `depthwise_conv[/STRIDE]`, and behind it

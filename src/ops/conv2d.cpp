@@ -164,11 +164,6 @@ Plan build(const Key& key) {
   return plan;
 }
 
-// Also those with the zeros around an image, of which the library may leave out some.
-index_t multiply_adds(const Conv2dShape& shape) {
-  return shape.batch * shape.out_height() * shape.out_width() * shape.weight_count();
-}
-
 // A 1x1 convolution of every stride-th pixel is one of those pixels side by side. The library has a way of its
 // own for it, which writes behind its memory where channels are few (oneDNN 2.6, AVX2: 3 channels, stride 2).
 class Pixels {
@@ -190,22 +185,16 @@ class Pixels {
   // Of x, which stays where it is if all its pixels are convolved.
   const float* taken(const float* x) const {
     if (!is_some_) return x;
-    float* to = place(nullptr);
+    float* to = room();
     for_each([&](index_t pixel) { to = std::copy_n(x + pixel, s_.in_channels, to); });
-    return place(nullptr);
+    return room();
   }
   // Where their gradient is written; put() then brings it into d_x, which is 0 elsewhere.
-  float* place(float* d_x) const {
-    if (!is_some_) return d_x;
-    static thread_local Vector<float> room;
-    const auto count = as_size(shape().in_count());
-    if (room.size() < count) room.resize(count);
-    return room.data();
-  }
+  float* place(float* d_x) const { return is_some_ ? room() : d_x; }
   void put(float* d_x) const {
     if (!is_some_) return;
     std::fill_n(d_x, s_.in_count(), 0.0F);
-    const float* from = place(nullptr);
+    const float* from = room();
     for_each([&](index_t pixel) {
       std::copy_n(from, s_.in_channels, d_x + pixel);
       from += s_.in_channels;
@@ -213,6 +202,12 @@ class Pixels {
   }
 
  private:
+  float* room() const {
+    static thread_local Vector<float> pixels;
+    const auto count = as_size(shape().in_count());
+    if (pixels.size() < count) pixels.resize(count);
+    return pixels.data();
+  }
   template <class Body>
   void for_each(const Body& body) const {
     for (index_t n = 0; n < s_.batch; ++n) {
@@ -238,7 +233,7 @@ void conv2d_forward(const Conv2dShape& shape, const float* x, const float* weigh
                     float* y) {
   check_shape(Pass::forward, shape);
   if (shape.batch == 0) return;
-  add_multiply_adds(multiply_adds(shape));
+  add_multiply_adds(shape.multiply_adds());
   const Pixels pixels(shape);
   Plan& plan = plan_of({Pass::forward, bias != nullptr, pixels.shape()});
   plan.operation.run({pixels.taken(x), plan.weight.in(weight), y, bias});
@@ -247,7 +242,7 @@ void conv2d_forward(const Conv2dShape& shape, const float* x, const float* weigh
 void conv2d_backward_data(const Conv2dShape& shape, const float* d_y, const float* weight, float* d_x) {
   check_shape(Pass::backward_data, shape);
   if (shape.batch == 0) return;
-  add_multiply_adds(multiply_adds(shape));
+  add_multiply_adds(shape.multiply_adds());
   const Pixels pixels(shape);
   Plan& plan = plan_of({Pass::backward_data, false, pixels.shape()});
   plan.operation.run({d_y, plan.weight.in(weight), pixels.place(d_x)});
@@ -262,7 +257,7 @@ void conv2d_backward_weights(const Conv2dShape& shape, const float* x, const flo
     if (d_bias != nullptr) std::fill_n(d_bias, shape.out_channels, 0.0F);
     return;
   }
-  add_multiply_adds(multiply_adds(shape));
+  add_multiply_adds(shape.multiply_adds());
   const Pixels pixels(shape);
   Plan& plan = plan_of({Pass::backward_weights, d_bias != nullptr, pixels.shape()});
   plan.operation.run({pixels.taken(x), d_y, plan.weight.place(d_weight), d_bias});

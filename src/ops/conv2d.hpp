@@ -37,6 +37,8 @@ struct Conv2dShape {
   index_t weight_count() const {
     return out_channels * (depthwise ? 1 : in_channels) * kernel_height * kernel_width;
   }
+  // Also those with the zeros around an image, of which the library may leave out some.
+  index_t multiply_adds() const { return batch * out_height() * out_width() * weight_count(); }
   auto operator<=>(const Conv2dShape&) const = default;
 };
 

@@ -100,7 +100,9 @@ void conv2d_weight_gradients_by_columns(device::Context& context, const Conv2dSh
                                       .bias = gradients.cols > s.weight_count(),
                                       .gradients = nullptr};
   kernel.gradients = workspace.allocate<float>(gradients.rows * parts.most * kernel.width).data();
-  add_multiply_adds(gradients.rows * rows.rows * s.out_height() * s.out_width() * s.weight_count());
+  Conv2dShape all = s;
+  all.batch = gradients.rows * rows.rows;
+  add_multiply_adds(all.multiply_adds());
   device::for_each_row(context, gradients.rows * parts.most * kernel.row_blocks * kernel.column_blocks, kernel);
   device::for_each(context, gradients.rows * kernel.width,
                    kernels::AddParts{parts, kernel.gradients, kernel.width, gradients.data, gradients.stride});

@@ -26,36 +26,25 @@ void expect_depthwise(const Conv2dShape& s) {
 index_t bands(const device::Context& context, index_t rows) {
   return kernels::wants_many_rows(context) ? rows : 1;
 }
-// Rows of a launch for an image, of which the lanes of a warp share the channels of a band.
-index_t parts(const device::Context& context, const Conv2dShape& s, index_t rows) {
-  return kernels::wants_many_rows(context)
-             ? (rows * s.in_channels + device::lane_count - 1) / device::lane_count
-             : 1;
-}
-index_t multiply_adds(const Conv2dShape& s) {
-  return s.batch * s.out_height() * s.out_width() * s.weight_count();
-}
 
 }  // namespace
 
 void depthwise_forward(device::Context& context, const Conv2dShape& s, const float* x, const float* weight,
                        const float* bias, float* y) {
   expect_depthwise(s);
-  add_multiply_adds(multiply_adds(s));
+  add_multiply_adds(s.multiply_adds());
   const DepthwiseGeometry g(s, bands(context, s.out_height()));
-  const index_t parts_of_image = parts(context, s, s.out_height());
-  device::for_each_row(context, s.batch * parts_of_image,
-                       kernels::DepthwiseForward{g, parts_of_image, x, weight, bias, y});
+  const index_t parts = kernels::parts_of_image(context, s.out_height() * s.in_channels);
+  device::for_each_row(context, s.batch * parts, kernels::DepthwiseForward{g, parts, x, weight, bias, y});
 }
 
 void depthwise_backward_data(device::Context& context, const Conv2dShape& s, const float* d_y,
                              const float* weight, float* d_x) {
   expect_depthwise(s);
-  add_multiply_adds(multiply_adds(s));
+  add_multiply_adds(s.multiply_adds());
   const DepthwiseGeometry g(s, bands(context, s.height));
-  const index_t parts_of_image = parts(context, s, s.height);
-  device::for_each_row(context, s.batch * parts_of_image,
-                       kernels::DepthwiseBackwardData{g, parts_of_image, d_y, weight, d_x});
+  const index_t parts = kernels::parts_of_image(context, s.height * s.in_channels);
+  device::for_each_row(context, s.batch * parts, kernels::DepthwiseBackwardData{g, parts, d_y, weight, d_x});
 }
 
 void depthwise_weight_gradients(device::Context& context, const Conv2dShape& s, const TileRows& rows,
@@ -66,7 +55,7 @@ void depthwise_weight_gradients(device::Context& context, const Conv2dShape& s, 
   const kernels::ImageParts parts_of_tiles{rows, images, (rows.rows + images - 1) / images};
   Conv2dShape all = s;
   all.batch = gradients.rows * rows.rows;
-  add_multiply_adds(multiply_adds(all));
+  add_multiply_adds(all.multiply_adds());
   const bool bias = gradients.cols > s.weight_count();
   kernels::DepthwiseWeightGradients kernel{DepthwiseGeometry(s, 1), parts_of_tiles,  true, x, d_y, bias,
                                            gradients.data,          gradients.stride};

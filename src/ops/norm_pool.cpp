@@ -11,6 +11,7 @@ namespace switchyard::ops {
 namespace {
 
 using kernels::NormPoolGeometry;
+using kernels::parts_of_image;
 
 void expect_convolution(const NormPoolShape& s, tensor::ConstMatrix z) {
   SY_EXPECTS(z.cols == s.in_features(), "a convolution of {} x {} x {} has {} values, the rows have {}",
@@ -48,11 +49,6 @@ kernels::WindowGradient window_gradient(const NormPoolShape& s, const NormPoolRo
   return {NormPoolGeometry(s), rows.pooled};
 }
 
-// Rows of a launch for an image with so many places or channels, which the lanes of a warp share.
-index_t parts_of_image(const device::Context& context, index_t count) {
-  return kernels::wants_many_rows(context) ? (count + device::lane_count - 1) / device::lane_count : 1;
-}
-
 }  // namespace
 
 void reorder_images(device::Context& context, tensor::RowSource images, ImageSizes sizes, ImageOrder to,
@@ -68,13 +64,13 @@ void reorder_images(device::Context& context, tensor::RowSource images, ImageSiz
 void average_places(device::Context& context, tensor::ConstMatrix x, ImageSizes sizes, ImageOrder order,
                     tensor::Matrix y) {
   expect_average(x, sizes, y);
-  device::for_each_row(context, x.rows, kernels::AveragePlaces{x, sizes, order, y});
+  device::for_each_row(context, x.rows, kernels::AveragePlaces{x, sizes, {sizes, order}, y});
 }
 
 void average_places_backward(device::Context& context, tensor::ConstMatrix d_y, ImageSizes sizes,
                              ImageOrder order, tensor::Matrix d_x) {
   expect_average(d_x, sizes, d_y);
-  device::for_each_row(context, d_x.rows, kernels::AveragePlacesBackward{d_y, sizes, order, d_x});
+  device::for_each_row(context, d_x.rows, kernels::AveragePlacesBackward{d_y, sizes, {sizes, order}, d_x});
 }
 
 void channel_moments(device::Context& context, const NormPoolShape& shape, TileRows rows, tensor::ConstMatrix z,

@@ -17,12 +17,12 @@ struct Predictions {
   std::string checkpoint;  // whose model it was
   bool is_of_run = true;   // whether that is a checkpoint of the run, or nothing tells
   std::vector<std::int64_t> ids;
-  std::vector<double> labels;     // empty: the data have none
-  std::vector<double> predicted;  // the class, or a number; empty: unknown
-  bool are_classes = true;        // and not real numbers
-  bool of_classes = true;         // whether one of them is known to be right
+  std::vector<double> labels;                 // empty: the data have none
+  std::vector<double> predicted;              // the class, or a number; empty: unknown
+  bool are_classes = true;                    // and not real numbers
+  bool of_classes = true;                     // whether one of them is known to be right
   std::vector<std::string> class_names = {};  // by label, if they have names
-  std::vector<double> certainty;  // the probability of the predicted class; empty: there is none
+  std::vector<double> certainty;              // the probability of the predicted class; empty: there is none
   index_t slots = 0;
   std::vector<std::int64_t> experts;  // [N][K]
   std::vector<float> gate_weights;    // [N][K]

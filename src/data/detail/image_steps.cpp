@@ -11,11 +11,11 @@
 #include "base/error.hpp"
 #include "base/span.hpp"
 #include "config/messages.hpp"
+#include "config/word_in_value.hpp"
 
 namespace switchyard::data::detail {
 namespace {
 
-constexpr std::string_view spaces = " \t";
 constexpr index_t largest_side = 16384;
 constexpr index_t largest_kernel = 255;
 
@@ -42,31 +42,16 @@ constexpr std::array augment_words = {
     StepWord{AugmentStep::Kind::blur, "blur", "blur:WIDTHxHEIGHT:A:B, such as blur:3x7:1.1:2.2"},
     StepWord{AugmentStep::Kind::rotate, "rotate", "rotate:DEGREES, such as rotate:10"}};
 
-// One word of a text and where it stands, for messages.
-struct Token {
-  std::string_view key;    // "data.prepare"
-  std::string_view text;   // "resize:32"
-  std::string_view whole;  // the key's value
-  std::size_t position;    // from 1
+// A step's text, such as "resize:32".
+struct Token : config::WordInValue {
+  std::string_view key;  // "data.prepare"
   std::string_view form = {};
 
   [[noreturn]] void reject(std::string_view why, std::string_view try_this) const {
-    throw ConfigError(fmt::format("{}: word {} {} {} (column {} of {}); {}", key, position,
-                                  config::in_quotes(text), why, text.data() - whole.data() + 1,
-                                  config::in_quotes(whole), try_this));
+    WordInValue::reject(key, "word", why, try_this);
   }
   [[noreturn]] void reject(std::string_view why) const { reject(why, fmt::format("write {}", form)); }
 };
-
-std::vector<Token> split(std::string_view key, std::string_view whole) {
-  std::vector<Token> tokens;
-  for (std::size_t start = whole.find_first_not_of(spaces); start != whole.npos;) {
-    const std::size_t end = std::min(whole.find_first_of(spaces, start), whole.size());
-    tokens.push_back({key, whole.substr(start, end - start), whole, tokens.size() + 1});
-    start = whole.find_first_not_of(spaces, end);
-  }
-  return tokens;
-}
 
 // What stands between the colons behind a word's name.
 std::vector<std::string_view> values_of(const Token& token, std::size_t count) {
@@ -122,7 +107,8 @@ void for_each_word(std::string_view key, std::string_view text, const std::array
                    const Read& read) {
   std::vector<std::string_view> names(count);
   std::ranges::transform(words, names.begin(), &StepWord<Kind>::name);
-  std::vector<Token> tokens = split(key, text);
+  std::vector<Token> tokens;
+  for (const config::WordInValue& word : config::words_in(text)) tokens.push_back({word, key});
   if (tokens.empty()) {
     throw ConfigError(fmt::format("{} is empty (it says what is done to images); write none, or {}", key,
                                   words.front().form));

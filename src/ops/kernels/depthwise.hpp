@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/host_device.hpp"
+#include "ops/kernels/channels.hpp"
 #include "ops/kernels/conv_weights.hpp"
 #include "ops/kernels/im2col.hpp"
 #include "ops/kernels/image_part.hpp"
@@ -21,7 +22,7 @@ struct DepthwiseGeometry : ColumnGeometry {
 
   template <class P>
   SY_HD index_t packs() const {
-    return (channels + pack_floats<P> - 1) / pack_floats<P>;
+    return packs_of<P>(channels);
   }
   SY_HD IndexRange band(index_t i, index_t rows) const { return {rows * i / bands, rows * (i + 1) / bands}; }
   SY_HD index_t in_place(index_t y, index_t x, index_t c) const { return (y * width + x) * channels + c; }
@@ -29,13 +30,25 @@ struct DepthwiseGeometry : ColumnGeometry {
   // Those of channels c and following, [channels][taps].
   template <class P>
   SY_ALWAYS_INLINE SY_HD void load_weights(const float* weight, index_t c, P (&to)[taps]) const {
-    for (int tap = 0; tap < taps; ++tap) {
-      float lane[pack_floats<P>] = {};
-      for (index_t l = 0; l < pack_floats<P> && l < channels - c; ++l) lane[l] = weight[(c + l) * taps + tap];
-      to[tap] = P::load(lane);
-    }
+    for (int tap = 0; tap < taps; ++tap)
+      to[tap] = load_channels<P>(weight + c * taps + tap, taps, channels - c);
   }
 };
+
+// Calls kernel.rows_of<P>(image, rows, c) for the bands of part i of an image's `height` rows, and in each for
+// every pack of channels.
+template <class Team, class Kernel>
+SY_HD inline void for_each_band(const Team& team, const Kernel& of_image, index_t i, index_t height) {
+  using P = Pack<pack_width<Team>>;
+  const ImagePart part(i, of_image.parts);
+  const index_t packs = of_image.g.template packs<P>();
+  const IndexRange items = part.of(of_image.g.bands * packs);
+  team.for_each(items.size(), [=](index_t item) SY_ALWAYS_INLINE {
+    const Kernel kernel = of_image;  // a copy stays in registers: no store can change it
+    const GridPlace place(items.begin + item, packs);
+    kernel.template rows_of<P>(part.row, kernel.g.band(place.row, height), place.column * pack_floats<P>);
+  });
+}
 
 // "Row" is an image, or a part of one.
 struct DepthwiseForward {
@@ -48,21 +61,10 @@ struct DepthwiseForward {
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t i) const {
-    using P = Pack<pack_width<Team>>;
-    const ImagePart part(i, parts);
-    const index_t packs = g.packs<P>();
-    const IndexRange items = part.of(g.bands * packs);
-    team.for_each(items.size(), [=, this](index_t item) SY_ALWAYS_INLINE {
-      const DepthwiseForward k = *this;  // a copy stays in registers: no store can change it
-      const GridPlace place(items.begin + item, packs);
-      k.template rows_of_results<P>(part.row, k.g.band(place.row, k.g.out_height),
-                                    place.column * pack_floats<P>);
-    });
+    for_each_band(team, *this, i, g.out_height);
   }
-
- private:
   template <class P>
-  SY_ALWAYS_INLINE SY_HD void rows_of_results(index_t image, IndexRange rows, index_t c) const {
+  SY_ALWAYS_INLINE SY_HD void rows_of(index_t image, IndexRange rows, index_t c) const {
     const index_t n = g.channels - c;
     P w[DepthwiseGeometry::taps];
     g.load_weights(weight, c, w);
@@ -94,18 +96,8 @@ struct DepthwiseBackwardData {
 
   template <class Team>
   SY_HD void operator()(const Team& team, index_t i) const {
-    using P = Pack<pack_width<Team>>;
-    const ImagePart part(i, parts);
-    const index_t packs = g.packs<P>();
-    const IndexRange items = part.of(g.bands * packs);
-    team.for_each(items.size(), [=, this](index_t item) SY_ALWAYS_INLINE {
-      const DepthwiseBackwardData k = *this;  // a copy stays in registers: no store can change it
-      const GridPlace place(items.begin + item, packs);
-      k.template rows_of_pixels<P>(part.row, k.g.band(place.row, k.g.height), place.column * pack_floats<P>);
-    });
+    for_each_band(team, *this, i, g.height);
   }
-
- private:
   // The result that meets a pixel with tap `tap` of its kernel, along one side; -1: none.
   SY_ALWAYS_INLINE SY_HD static index_t met(index_t pixel, index_t tap, index_t stride, index_t results) {
     const index_t from = pixel + 1 - tap;
@@ -115,7 +107,7 @@ struct DepthwiseBackwardData {
     return result * stride == from && result < results ? result : -1;
   }
   template <class P>
-  SY_ALWAYS_INLINE SY_HD void rows_of_pixels(index_t image, IndexRange rows, index_t c) const {
+  SY_ALWAYS_INLINE SY_HD void rows_of(index_t image, IndexRange rows, index_t c) const {
     const index_t n = g.channels - c;
     P w[DepthwiseGeometry::taps];
     g.load_weights(weight, c, w);
@@ -202,10 +194,11 @@ struct DepthwiseWeightGradients {
     const index_t n = g.channels - c;
     unrolled<sums>([&](auto i) SY_ALWAYS_INLINE {
       if (i == taps && !bias) return;
-      float lane[pack_floats<P>];
-      sum[i].store(lane);
-      for (index_t l = 0; l < pack_floats<P> && l < n; ++l)
-        to[i == taps ? g.channels * taps + c + l : (c + l) * taps + i] = lane[l];
+      if (i == taps) {
+        store_channels(sum[i], to + g.channels * taps + c, 1, n);
+      } else {
+        store_channels(sum[i], to + c * taps + i, taps, n);
+      }
     });
   }
 };

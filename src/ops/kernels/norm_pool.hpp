@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "ops/kernels/channels.hpp"
 #include "ops/kernels/image_part.hpp"
 #include "ops/kernels/pack.hpp"
 #include "ops/norm_pool.hpp"
@@ -41,22 +42,6 @@ struct ReorderImage {
   }
 };
 
-// A pack of `n` (or fewer) results of neighbouring channels, which lie `stride` apart.
-template <class P>
-SY_ALWAYS_INLINE SY_HD inline void store_channels(P values, float* to, index_t stride, index_t n) {
-  if (stride == 1) return values.store_first(to, n);
-  float lane[pack_floats<P>];
-  values.store(lane);
-  for (index_t l = 0; l < pack_floats<P> && l < n; ++l) to[l * stride] = lane[l];
-}
-template <class P>
-SY_ALWAYS_INLINE SY_HD inline P load_channels(const float* from, index_t stride, index_t n) {
-  if (stride == 1) return P::load_first(from, n);
-  float lane[pack_floats<P>] = {};
-  for (index_t l = 0; l < pack_floats<P> && l < n; ++l) lane[l] = from[l * stride];
-  return P::load(lane);
-}
-
 // float64 values, rounded.
 template <class P>
 SY_ALWAYS_INLINE SY_HD inline P load_rounded(const double* from, index_t n) {
@@ -76,24 +61,23 @@ struct NormPoolGeometry {
         out_height(s.out_height()),
         out_width(s.out_width()),
         window(s.max_pool ? 2 : 1),
-        place_stride(s.out_order == ImageOrder::channels_last ? s.channels : 1),
-        channel_stride(s.out_order == ImageOrder::channels_last ? 1 : s.out_height() * s.out_width()),
+        out({s.channels, s.out_height() * s.out_width()}, s.out_order),
         activation(s.activation) {}
 
   index_t height, width, channels;
   index_t out_height, out_width;
   index_t window;
-  index_t place_stride, channel_stride;  // of the result
+  ImageStrides out;
   ImageActivation activation;
 
   template <class P>
   SY_HD index_t packs() const {
-    return (channels + pack_floats<P> - 1) / pack_floats<P>;
+    return packs_of<P>(channels);
   }
   // Of z.
   SY_HD index_t place(index_t y, index_t x, index_t c) const { return (y * width + x) * channels + c; }
   SY_HD index_t out_place(index_t y, index_t x, index_t c) const {
-    return (y * out_width + x) * place_stride + c * channel_stride;
+    return (y * out_width + x) * out.place + c * out.channel;
   }
   SY_HD index_t argmax_index(index_t y, index_t x, index_t c) const {
     return (y * out_width + x) * channels + c;
@@ -162,7 +146,7 @@ struct NormPoolForward {
       }
       if (g.activation != ImageActivation::none) best = max(zero, best);  // lets a NaN through
       if (g.activation == ImageActivation::relu6) best = select(best > six, six, best);
-      store_channels(best, result.out.row(row) + g.out_place(y, x, c), g.channel_stride, n);
+      store_channels(best, result.out.row(row) + g.out_place(y, x, c), g.out.channel, n);
     }
   }
 };
@@ -184,9 +168,9 @@ struct WindowGradient {
     const index_t place = g.out_place(y, x, c);
     const P zero = P::broadcast(0);
     At<P> result;
-    result.dy = load_channels<P>(pooled.d_out.row(row) + place, g.channel_stride, n);
+    result.dy = load_channels<P>(pooled.d_out.row(row) + place, g.out.channel, n);
     if (g.activation != ImageActivation::none) {
-      const P value = load_channels<P>(pooled.out.row(row) + place, g.channel_stride, n);
+      const P value = load_channels<P>(pooled.out.row(row) + place, g.out.channel, n);
       result.dy = select(value > zero, result.dy, zero);
       if (g.activation == ImageActivation::relu6)
         result.dy = select(P::broadcast(largest_of_relu6) > value, result.dy, zero);

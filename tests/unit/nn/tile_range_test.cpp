@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <limits>
 
 #include "base/philox.hpp"
 #include "device/tile_runs.hpp"
 #include "nn/network.hpp"
+#include "ops/counted.hpp"
 
 namespace switchyard::nn {
 namespace {
@@ -111,6 +114,59 @@ TEST(TileRanges, give_the_bits_of_their_tiles) {
         }
       }
     }
+  }
+}
+
+// An expert with few samples has many rows of padding.
+TEST(Convolutions, of_padding_alone_are_not_done) {
+  for (const std::string text : {"padded_conv:3 relu padded_conv:4 relu dense:classes",
+                                 "padded_conv:3 batch_norm relu padded_conv:4 batch_norm relu dense:classes"}) {
+    const NetworkShape shape =
+        NetworkShape::resolve("expert", parse_network(text, NetworkRole::expert), {2, 16, 16}, 3);
+    Network network({"a", "b", "c"}, shape, {}, 5);
+    Rows rows;
+    constexpr index_t of_set = 64, samples = 20, computed = 32;
+    rows.tiles.set_local(std::vector<index_t>{of_set, of_set, 0}, std::vector<index_t>{samples, 0, 0}, of_set);
+    network.values_changed(rows.context);
+    const Pass pass = rows.pass();
+    Layer& layer = network.layer(1);
+    std::vector<float> x = draw(2 * of_set * layer.in_features(), 1);
+    // What would make anything of it a NaN.
+    std::fill(x.begin() + computed * layer.in_features(), x.end(), std::numeric_limits<float>::quiet_NaN());
+    const std::unique_ptr<LayerRecord> record = layer.make_record();
+    record->input = tensor::ConstMatrix(x.data(), 2 * of_set, layer.in_features());
+    const ops::MultiplyAdds before = ops::counted_multiply_adds();
+    layer.begin_forward(pass, *record);
+    if (layer.needs_batch_statistics()) {
+      layer.forward_statistics(pass, {0, 2}, *record);
+      layer.join_forward_statistics(pass, *record);
+    }
+    layer.forward(pass, rows.tiles.run({0, 2}), *record);
+    const ops::MultiplyAdds forward = ops::counted_multiply_adds() - before;
+    EXPECT_EQ(forward.all, computed * layer.multiply_adds()) << text;
+    EXPECT_EQ(forward.of_padding, (computed - samples) * layer.multiply_adds()) << text;
+    for (index_t row = computed; row < 2 * of_set; ++row) {
+      for (index_t c = 0; c < layer.out_features(); ++c)
+        ASSERT_EQ(record->output(row, c), 0) << row << ' ' << c;
+    }
+
+    std::vector<float> d_y(as_size(2 * of_set * layer.out_features()));
+    const std::vector<float> of_samples = draw(samples * layer.out_features(), 2);
+    std::copy(of_samples.begin(), of_samples.end(), d_y.begin());
+    std::vector<float> d_x(x.size(), 7), partials(as_size(2 * network.partial_width()));
+    record->d_output = {d_y.data(), 2 * of_set, layer.out_features()};
+    layer.begin_backward(pass, *record);
+    if (layer.needs_batch_statistics()) {
+      layer.backward_statistics(pass, {0, 2}, *record);
+      layer.join_backward_statistics(pass, *record);
+    }
+    const ops::MultiplyAdds between = ops::counted_multiply_adds();
+    layer.backward(pass, {0, 2}, *record, {d_x.data(), 2 * of_set, layer.in_features()},
+                   {partials.data(), network.partial_width()});
+    EXPECT_EQ((ops::counted_multiply_adds() - between).all, 2 * computed * layer.multiply_adds()) << text;
+    const auto behind_samples = d_x.begin() + samples * layer.in_features();
+    EXPECT_TRUE(std::all_of(behind_samples, d_x.end(), [](float d) { return d == 0; })) << text;
+    EXPECT_TRUE(std::none_of(partials.begin(), partials.end(), [](float d) { return std::isnan(d); })) << text;
   }
 }
 
