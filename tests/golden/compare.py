@@ -43,6 +43,7 @@ OVERRIDES = {
     "tokens": {"data.dir": "text", "train.batch_size": 13},
 }
 NO_CONFIGURATIONS = ("studies",)  # grids over the others
+TOO_LARGE = ("cifar10/rotate_mobilenet_v2", "cifar10/rotate_resnet18")  # minutes each
 FEWEST = 30  # configurations; less is a mistake of this script
 
 
@@ -56,9 +57,10 @@ class Build:
 
     def __init__(self, checkout, binary, folder, data):
         self._binary, self._folder, self._data = pathlib.Path(binary).resolve(), folder, data
-        self._files = {f"{file.parent.name}/{file.stem}": file
-                       for file in pathlib.Path(checkout).resolve().glob("configs/*/*.ini")
-                       if file.parent.name not in NO_CONFIGURATIONS}
+        files = {f"{file.parent.name}/{file.stem}": file
+                 for file in pathlib.Path(checkout).resolve().glob("configs/*/*.ini")
+                 if file.parent.name not in NO_CONFIGURATIONS}
+        self._files = {name: file for name, file in files.items() if name not in TOO_LARGE}
         texts = {name: file.read_text() for name, file in self._files.items()}
         self._runs = {name: re.search(r"^dir *= *(runs/\S+)", text, re.MULTILINE)[1] for name, text in texts.items()}
         by_run = {run: name for name, run in self._runs.items()}
