@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <nlohmann/json.hpp>
+
+#include "run/summary.hpp"
+#include "study/metric_path.hpp"
 
 namespace switchyard::study {
 namespace {
@@ -43,26 +47,57 @@ std::string result_text(const Spec& spec, const RunResult& run) {
 
 }  // namespace
 
-Progress::Progress(const Spec& spec) : folder_(spec.options.dir) {
+Progress::Progress(const Spec& spec) : folder_(spec.options.dir), by_arm_(spec.arms.size()) {
+  const auto add = [&](const Job& job) {
+    open_.push_back({job.arm, static_cast<double>(job.config.train.epochs), job.folder});
+  };
   for (std::size_t a = 0; a < spec.arms.size(); ++a) {
-    for (const Job& job : selection_jobs(spec, a)) open_.push_back(job.folder);
-    for (std::int64_t i = 0; i < spec.options.seeds; ++i)
-      open_.push_back(result_folder(spec.arms[a], spec.options.first_seed + i));
+    std::ranges::for_each(selection_jobs(spec, a), add);
+    std::ranges::for_each(result_jobs(spec, a, 0), add);  // a folder for any combination
   }
   total_ = std::ssize(open_);
-  done_at_start_ = done();
+  done();
+  finished_here_.clear();
 }
 
 index_t Progress::done() {
-  std::erase_if(open_, [&](const std::string& run) { return is_done(run_status(folder_ / run)); });
+  std::erase_if(open_, [&](const Run& run) {
+    const RunStatus status = run_status(folder_ / run.folder);
+    if (status == RunStatus::finished) {
+      const auto summary = run::finished_summary(folder_ / run.folder / "summary.json");
+      by_arm_[run.arm].seconds += summary ? metric(*summary, "train.seconds").value_or(0) : 0;
+      by_arm_[run.arm].epochs += run.epochs;
+      finished_here_.push_back(run);
+    }
+    return is_done(status);
+  });
   return total_ - std::ssize(open_);
 }
 
+double Progress::weight(const std::vector<Run>& runs) const {
+  Trained all;
+  for (const Trained& arm : by_arm_) {
+    all.epochs += arm.epochs;
+    all.seconds += arm.seconds;
+  }
+  double sum = 0;
+  for (const Run& run : runs) {
+    const Trained& known = by_arm_[run.arm].epochs > 0 ? by_arm_[run.arm] : all;
+    sum += run.epochs * known.seconds / known.epochs;
+  }
+  return sum;
+}
+
+double Progress::work_left() {
+  done();
+  if (open_.empty()) return 0;
+  const double done_weight = weight(finished_here_);
+  return done_weight > 0 ? weight(open_) / done_weight : std::numeric_limits<double>::quiet_NaN();
+}
+
 double Progress::seconds_left() {
-  const index_t now_done = done() - done_at_start_;
-  if (now_done == 0) return std::numeric_limits<double>::quiet_NaN();
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  return seconds / static_cast<double>(now_done) * static_cast<double>(open_.size());
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
+  return passed.count() * work_left();
 }
 
 std::string run_line(const Spec& spec, const Job& job, const RunResult& run, double seconds,

@@ -18,14 +18,30 @@ class Progress {
   index_t total() const { return total_; }
   // Looks into the folders of the runs that were not done before.
   index_t done();
-  // What is left takes as long per run as it has since this object was made; NaN before the first run is done.
+  // What is left, of what was finished since this object was made: NaN before something is, if runs are
+  // left. An epoch of an arm weighs what it took in the arm's runs that finished, of an arm with none what one
+  // takes on average.
+  double work_left();
+  // From work_left() and the time since this object was made.
   double seconds_left();
 
  private:
+  struct Run {
+    std::size_t arm = 0;
+    double epochs = 0;
+    std::string folder;
+  };
+  struct Trained {
+    double epochs = 0;
+    double seconds = 0;
+  };
+  double weight(const std::vector<Run>& runs) const;
+
   std::filesystem::path folder_;
   index_t total_ = 0;
-  std::vector<std::string> open_;  // folders of runs that are not done
-  index_t done_at_start_ = 0;
+  std::vector<Run> open_;           // not done
+  std::vector<Trained> by_arm_;     // in runs that finished
+  std::vector<Run> finished_here_;  // since this object was made
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
