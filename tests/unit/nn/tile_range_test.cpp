@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/philox.hpp"
 #include "device/tile_runs.hpp"
@@ -43,16 +44,29 @@ TEST(TileRange, PaddingIsWhatLiesBehindTheRowsOfASet) {
 }
 
 enum class Pieces { whole, of_two };
+enum class Lie { in_order, anywhere };
 
 // All that forward and backward of the layer write, range by range; forward in pieces of a tile's rows.
-std::vector<float> run(Network& network, index_t l, const Ranges& ranges, Pieces pieces = Pieces::whole) {
+std::vector<float> run(Network& network, index_t l, const Ranges& ranges, Pieces pieces = Pieces::whole,
+                       Lie lie = Lie::in_order) {
   Layer& layer = network.layer(l);
   Rows rows;
   const Pass pass = rows.pass();
   const index_t count = rows.tiles.local_rows();
-  const std::vector<float> x = draw(count * layer.in_features(), 1);
+  const index_t features = layer.in_features();
+  std::vector<float> x = draw(count * features, 1);
+  std::vector<std::int32_t> places(as_size(count));
+  if (lie == Lie::anywhere) {
+    const std::vector<float> in_order = std::exchange(x, std::vector<float>(x.size()));
+    for (index_t row = 0; row < count; ++row) {
+      places[as_size(row)] = static_cast<std::int32_t>(5 * row % count);
+      std::copy_n(in_order.begin() + row * features, features, x.begin() + 5 * row % count * features);
+    }
+  }
+  const tensor::ConstMatrix lies(x.data(), count, features);
   const std::unique_ptr<LayerRecord> record = layer.make_record();
-  record->input = tensor::ConstMatrix(x.data(), count, layer.in_features());
+  record->input =
+      lie == Lie::anywhere ? tensor::RowSource(places.data(), count, lies) : tensor::RowSource(lies);
   layer.begin_forward(pass, *record);
   if (layer.needs_batch_statistics()) {
     for (const IndexRange tiles : ranges) layer.forward_statistics(pass, tiles, *record);
@@ -112,6 +126,29 @@ TEST(TileRanges, give_the_bits_of_their_tiles) {
           EXPECT_EQ(by_tile, run(network, l, {{0, 5}})) << text << ", layer " << l;
           EXPECT_EQ(by_tile, run(network, l, {{0, 2}, {2, 4}, {4, 5}})) << text << ", layer " << l;
         }
+      }
+    }
+  }
+}
+
+// Samples of a shuffled data set, and those that a router sends to an expert.
+TEST(FirstLayer, reads_rows_wherever_they_lie) {
+  for (const std::string text :
+       {"dense:classes", "dense:6 relu dense:classes", "conv:3 relu max_pool dense:classes",
+        "conv:3 batch_norm relu max_pool dense:classes", "padded_conv:3 dense:classes",
+        "padded_conv:3 batch_norm relu max_pool dense:classes", "pointwise_conv:3 dense:classes",
+        "depthwise_conv/2 dense:classes", "global_average_pool dense:classes",
+        "patch_filters:3 bias cubic sum:classes", "patches:3 patch_filters:2 bias relu sum:classes"}) {
+    const NetworkShape shape =
+        NetworkShape::resolve("expert", parse_network(text, NetworkRole::expert), {2, 6, 6}, 3);
+    for (const Precision precision : {Precision::float32, Precision::bf16}) {
+      Network network({"a", "b"}, shape, {{false, 1000, 1}, precision}, 5);
+      Rows rows;
+      network.values_changed(rows.context);
+      for (const Pieces pieces : {Pieces::whole, Pieces::of_two}) {
+        const Ranges each = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}};
+        EXPECT_EQ(run(network, 0, each, pieces, Lie::anywhere), run(network, 0, each, pieces))
+            << text << ", " << (precision == Precision::bf16 ? "bf16" : "float32");
       }
     }
   }
