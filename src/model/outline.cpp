@@ -182,6 +182,33 @@ Outline outline_of_transformer(const ModelOptions& options, const Task& task) {
   return outline;
 }
 
+// Beyond this a size would be no number that a step could be planned with.
+constexpr double most_parameters = 1e15;
+
+void expect_countable(const Outline& outline) {
+  double parameters = 0;
+  for (const moe::LayerOptions& layer : outline.layers) {
+    parameters += static_cast<double>(nn::Network(layer.expert).parameter_count()) *
+                  static_cast<double>(layer.routing.experts);
+  }
+  if (parameters <= most_parameters) return;
+  throw ConfigError(fmt::format(
+      "all experts have {:.3g} parameters (at most {:.0e} are computed with); give fewer or smaller ones (moe.experts)",
+      parameters, most_parameters));
+}
+
+Outline outline_of(const ModelOptions& options, const Task& task) {
+  switch (options.networks.family) {
+    case Family::mixture:
+      return outline_of_mixture(options, task);
+    case Family::tokens:
+      return outline_of_tokens(options, task);
+    case Family::transformer:
+      return outline_of_transformer(options, task);
+  }
+  return {};
+}
+
 }  // namespace
 
 Costs& Costs::operator+=(const Costs& more) {
@@ -242,15 +269,9 @@ nn::Cost Outline::trunk() const {
 }
 
 Outline outline(const ModelOptions& options, const Task& task) {
-  switch (options.networks.family) {
-    case Family::mixture:
-      return outline_of_mixture(options, task);
-    case Family::tokens:
-      return outline_of_tokens(options, task);
-    case Family::transformer:
-      return outline_of_transformer(options, task);
-  }
-  return {};
+  Outline outline = outline_of(options, task);
+  expect_countable(outline);
+  return outline;
 }
 
 }  // namespace switchyard::model

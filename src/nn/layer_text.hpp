@@ -25,6 +25,9 @@ struct LayerText {
     ++next;
     return true;
   }
+  // ConfigError if the layer of the word before `next` would make more of a sample than sizes can be computed
+  // of.
+  void expect_countable(const tensor::SampleShape& made) const;
   // How the layer that the next word is of wants its images.
   ops::ImageOrder order_of_next() const {
     using Kind = LayerSpec::Kind;

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "nn/layer_text.hpp"
+#include "nn/network.hpp"
 #include "nn/residual_blocks.hpp"
 
 namespace switchyard::nn {
@@ -18,7 +19,32 @@ std::optional<LayerShape> read(LayerText& text) {
 constexpr auto readers = {read<ConvStageShape>, read<PaddedConvShape>, read<PatchFiltersShape>,
                           read<GlobalAveragePoolShape>, read<DenseShape>};
 
+// Beyond these a size would be no number that a step could be planned with.
+constexpr double most_features = 1e9, most_parameters = 1e13;
+
+double parameters_of(const Network& network) {
+  double all = 0;
+  for (index_t l = 0; l < network.layer_count(); ++l) {
+    for (const Parameter& parameter : network.layer(l).parameters()) {
+      double count = 1;
+      for (const index_t extent : parameter.shape) count *= static_cast<double>(extent);
+      all += count;
+    }
+  }
+  return all;
+}
+
 }  // namespace
+
+void LayerText::expect_countable(const tensor::SampleShape& made) const {
+  const double features =
+      static_cast<double>(made.channels) * static_cast<double>(made.height) * static_cast<double>(made.width);
+  if (features <= most_features) return;
+  throw ConfigError(fmt::format(
+      "layer {} of the {} makes {:.3g} numbers of a sample (at most {:.0e} are computed with); give a smaller number "
+      "in model.{}",
+      next, network, features, most_features, network));
+}
 
 LayerShape product_shape(const Quantisation& quantisation, std::string_view name, index_t in, index_t out,
                          index_t matrices) {
@@ -49,6 +75,12 @@ NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> 
           text.next + 1, name, name));
     }
     shape.layers.push_back(*layer);
+    text.expect_countable(text.sample);
+  }
+  if (const double parameters = parameters_of(Network(shape)); parameters > most_parameters) {
+    throw ConfigError(fmt::format(
+        "the {} has {:.3g} parameters (at most {:.0e} are computed with); give smaller numbers in model.{}",
+        name, parameters, most_parameters, name));
   }
   return shape;
 }

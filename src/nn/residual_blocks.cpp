@@ -38,6 +38,7 @@ class Block {
                           .out_order = ops::ImageOrder::channels_last};
     const ops::NormPoolShape after = layer.norm_pool();
     sample_ = {conv.channels, after.out_height(), after.out_width()};
+    text_.expect_countable(sample_);
     shape_.layers.push_back(layer);
     return shape_.layers.size() - 1;
   }

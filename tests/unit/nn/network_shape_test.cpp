@@ -276,6 +276,32 @@ TEST(ImageNetwork, says_what_cannot_stand_where) {
               HasSubstr("or padded_conv:N, which any of these may follow"));
 }
 
+TEST(NetworkShape, is_refused_beyond_the_sizes_that_are_computed_with) {
+  EXPECT_EQ(
+      config_error_of([] { shape_of("padded_conv:3 residual:1000000000 dense:classes", cifar); }),
+      "layer 2 of the expert makes 1.02e+12 numbers of a sample (at most 1e+09 are computed with); give a smaller "
+      "number in model.expert");
+  EXPECT_THAT(config_error_of([] {
+                shape_of("padded_conv:1000000 inverted_residual:4*1000 dense:classes", {1, 1, 1});
+              }),
+              HasSubstr("the expert has 1e+15 parameters"));
+  EXPECT_THAT(config_error_of([] {
+                shape_of("padded_conv:1000001 inverted_residual:4*1000 dense:classes", {1, 1, 1});
+              }),
+              HasSubstr("layer 2 of the expert makes 1e+09 numbers of a sample"));
+  for (const auto text : {"conv:100000000 relu max_pool dense:classes", "padded_conv:1000000000 dense:classes"})
+    EXPECT_THAT(config_error_of([&] {
+                  shape_of(text, {1, 28, 28});
+                }),
+                HasSubstr("numbers of a sample"))
+        << text;
+  EXPECT_EQ(config_error_of([] {
+              shape_of("dense:1000000000 dense:100000000 dense:classes", {1, 1, 1});
+            }),
+            "the expert has 1e+17 parameters (at most 1e+13 are computed with); give smaller numbers in "
+            "model.expert");
+}
+
 // Before its ReLU, which becomes a layer of its own without a number in names.
 TEST(HiddenVector, is_the_output_of_the_dense_layer_before_the_last) {
   NetworkShape shape = shape_of("padded_conv:3 dense:8 relu dense:6 relu dense:classes", cifar);
