@@ -1,6 +1,11 @@
 #include "base/name_lines.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <set>
+
+#include "base/utf8.hpp"
 
 namespace switchyard {
 
@@ -17,10 +22,27 @@ std::vector<std::string> names_on_lines(std::string_view text) {
   return names;
 }
 
-std::string printable(std::string name) {
-  std::ranges::replace_if(
-      name, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, '?');
-  return name;
+std::string printable(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    const std::size_t bytes = character_bytes(text);
+    const bool is_fine = bytes > 0 && static_cast<unsigned char>(text[0]) >= ' ' && text[0] != '\x7f';
+    shown += is_fine ? text.substr(0, bytes) : "?";
+    text.remove_prefix(std::max<std::size_t>(bytes, 1));
+  }
+  return shown;
+}
+
+std::string flaw_of(Span<const std::string> names) {
+  constexpr std::size_t most_bytes = 256;
+  std::set<std::string_view> seen;
+  for (const std::string& name : names) {
+    if (name.empty()) return "an empty name";
+    if (name.size() > most_bytes)
+      return fmt::format("a name of {} bytes (at most {} are read)", name.size(), most_bytes);
+    if (!seen.insert(name).second) return fmt::format("the name {} twice", printable(name));
+  }
+  return {};
 }
 
 }  // namespace switchyard

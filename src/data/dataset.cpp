@@ -120,6 +120,7 @@ bool Dataset::has_weights(Split split) const { return source_->has_weights(split
 bool Dataset::has_ids(Split split) const { return source_->has_ids(split); }
 index_t Dataset::file_samples(Split split) const { return source_->file_samples(split); }
 std::vector<std::string> Dataset::remarks() const { return source_->remarks(); }
+index_t Dataset::held_bytes() const { return source_->held_bytes(); }
 const float* Dataset::rows(Split split) const { return source_->rows(split); }
 bool Dataset::is_augmented(Split split) const { return split == Split::train && source_->augments(); }
 

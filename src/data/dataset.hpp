@@ -150,6 +150,9 @@ class Dataset {
   // them. Else null.
   const float* rows(Split split) const;
 
+  // Of samples in memory, in whatever form they have there, which every rank holds.
+  index_t held_bytes() const;
+
   // Whether a visit changes the samples of the split.
   bool is_augmented(Split split) const;
 

@@ -227,12 +227,14 @@ void print_rank(std::ostream& out, const Plan& p, const moe::Placement& placemen
 }
 
 void print_samples(std::ostream& out, const Plan& p, const data::Dataset& dataset) {
+  if (const index_t held = dataset.held_bytes(); held > 0)
+    out << fmt::format("\nsamples in memory: {} per rank\n", mebibytes(static_cast<double>(held)));
   if (dataset.window() > 0 || dataset.rows(data::Split::train) != nullptr) return;
   double bytes = static_cast<double>(train::HeldSamples::bytes_of(dataset, data::Split::validation));
   if (!dataset.is_augmented(data::Split::train) && p.config.train.epochs > p.ranks)
     bytes += static_cast<double>(train::HeldSamples::bytes_of(dataset, data::Split::train));
   out << fmt::format(
-      "\nsamples as floats: at most {} more per rank, where the ranks of a host have room for theirs in a tenth of "
+      "samples as floats: at most {} more per rank, where the ranks of a host have room for theirs in a tenth of "
       "its memory\n",
       mebibytes(bytes));
 }

@@ -111,6 +111,9 @@ class ClusterSource final : public SampleSource {
   index_t size(Split split) const override { return split == Split::validation ? 0 : options_.samples; }
 
   const float* rows(Split split) const override { return size(split) == 0 ? nullptr : of(split).rows.data(); }
+  index_t held_bytes() const override {
+    return static_cast<index_t>(sizeof(float)) * (train_.rows.count() + test_.rows.count());
+  }
   void fill(const Request& request, tensor::Matrix rows) const override {
     const float* const all = of(request.split).rows.data();
     for (index_t i = 0; i < std::ssize(request.samples); ++i) {

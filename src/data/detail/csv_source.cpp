@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/name_lines.hpp"
 #include "config/field_table.hpp"
 #include "data/detail/byte_reader.hpp"
 #include "data/detail/table_source.hpp"
@@ -36,14 +37,6 @@ std::optional<T> parsed(std::string_view text) {
   const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
   if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return {};
   return value;
-}
-
-// What a message can hold: a NUL would end it.
-std::string printable(std::string_view text) {
-  std::string all(text);
-  std::ranges::replace_if(
-      all, [](char c) { return static_cast<unsigned char>(c) < ' '; }, '?');
-  return all;
 }
 
 // The parser of libcsv (quotes and line breaks within them as RFC 4180 has them), and what its fields come to.

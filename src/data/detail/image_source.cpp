@@ -17,6 +17,7 @@
 #include "data/detail/image_file.hpp"
 #include "data/detail/image_folders.hpp"
 #include "data/detail/image_scaling.hpp"
+#include "data/detail/table_checks.hpp"
 #include "data/detail/table_source.hpp"
 #include "files/regular_file.hpp"
 
@@ -25,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "32x48". Nothing for other text.
+// "32x48". Nothing for other text, nor for what no image can have.
 std::optional<PlaneSize> parsed_size(std::string_view text) {
   PlaneSize size;
   const char* const end = text.data() + text.size();
@@ -40,9 +41,11 @@ std::optional<PlaneSize> parsed_size(std::string_view text) {
 }
 
 void validate(const Options& options) {
-  config::require(options.images.size.empty() || parsed_size(options.images.size),
-                  "images.size = {} is no size (HEIGHTxWIDTH in pixels is); try images.size = 32x32",
-                  options.images.size);
+  config::require(
+      options.images.size.empty() || parsed_size(options.images.size),
+      "images.size = {} is no size that is read (HEIGHTxWIDTH in pixels is, each from 1 to {}, and their product up "
+      "to {}); try images.size = 32x32",
+      options.images.size, longest_image_side, most_image_bytes / 3);
 }
 
 // All of a file as bytes.
@@ -76,6 +79,13 @@ class ImageReader {
     const ImageShape shape = image_shape(Content(first_).bytes(), first_.string());
     first_size_ = {shape.height, shape.width};
     channels_ = channels_of(options.images.channels, all);
+    if (!spool_folder_.empty()) return;
+    index_t count = 0;
+    for (const ImageFiles* const images : all) count += std::ssize(images->files);
+    const PlaneSize size = size_given_.value_or(first_size_);
+    expect_memory(
+        count, {channels_, size.height, size.width},
+        size_given_ ? "images.size = " + options.images.size : fmt::format("the size of {}", first_.string()));
   }
 
   Table table(const ImageFiles& images) const {
@@ -144,7 +154,7 @@ Tables read_tables(const Options& options, const Reading& reading) {
   if (found.validation) tables.validation = reader.table(*found.validation);
   if (found.test) tables.test = reader.table(*found.test);
   tables.least_classes = std::ssize(found.classes);
-  for (std::string& name : found.classes) tables.class_names.push_back(printable(std::move(name)));
+  for (const std::string& name : found.classes) tables.class_names.push_back(printable(name));
   tables.remarks = std::move(found.remarks);
   return tables;
 }

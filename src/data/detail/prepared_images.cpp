@@ -102,6 +102,16 @@ NumberArray prepared_samples(const NumberArray& samples, Preparation& preparatio
       samples.name(), NumberType::uint8, {rows, shape.channels, shape.height, shape.width}, std::move(bytes)};
 }
 
+// "data.derive = rotated:30, data.prepare = resize:64": those of them that do anything.
+std::string because(const Options& options) {
+  std::string text;
+  for (const auto& [key, value] :
+       {std::pair{"data.derive", options.derive}, {"data.prepare", options.prepare}}) {
+    if (value != "none") text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", key, value);
+  }
+  return text;
+}
+
 template <class T>
 std::vector<T> doubled(const std::vector<T>& values) {
   std::vector<T> twice;
@@ -177,9 +187,16 @@ Tables prepared(Tables tables, const Options& options, const Reading& reading) {
   const bool have_classes =
       std::ranges::all_of(all, [](const Table* table) { return table->labels.has_value(); });
   const index_t most_classes = most_classes_of(tables, reading.purpose);
+  const std::string_view key = turned ? "data.derive" : "data.prepare";
+  const std::string& value = turned ? options.derive : options.prepare;
+  index_t images = 0;
+  for (const Table* const table : all) {
+    expect_images(table->samples, key, value);
+    const Preparation preparation(shape_of(table->samples), turned, steps);
+    images += table->samples.rows() * preparation.copies();
+    expect_memory(images, preparation.result(), because(options));
+  }
   for (Table* const table : all) {
-    expect_images(table->samples, turned ? "data.derive" : "data.prepare",
-                  turned ? options.derive : options.prepare);
     Preparation preparation(shape_of(table->samples), turned, steps);
     if (turned) derive_labels(*table, have_classes, most_classes);
     table->samples = prepared_samples(table->samples, preparation);

@@ -58,6 +58,8 @@ class SampleSource {
                            Span<std::int32_t> /*targets*/) const {}
   // All samples of a split side by side, if the source holds them as floats; else null.
   virtual const float* rows(Split) const { return nullptr; }
+  // Of all samples that it holds, in the memory of every rank.
+  virtual index_t held_bytes() const { return 0; }
   // Whether a visit changes training samples.
   virtual bool augments() const { return false; }
   // As Dataset::fill.

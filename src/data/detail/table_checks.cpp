@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "device/allowed_memory.hpp"
 
 namespace switchyard::data::detail {
 namespace {
@@ -53,6 +54,17 @@ tensor::SampleShape shape_of(const NumberArray& samples) {
   if (s.size() > 2) shape.height = s[s.size() - 2];
   if (s.size() > 3) shape.channels = s[1];
   return shape;
+}
+
+void expect_memory(index_t images, const tensor::SampleShape& shape, std::string_view because) {
+  const double needed = static_cast<double>(images) * static_cast<double>(shape.features());
+  const auto allowed = static_cast<double>(device::allowed_memory_bytes());
+  if (allowed == 0 || needed <= allowed) return;
+  constexpr double gibibyte = 1 << 30;
+  throw OutOfMemory(fmt::format(
+      "{} images of {} x {} x {} are {:.1f} GiB ({}; this host allows {:.1f} GiB, and every rank holds all images); make "
+      "them smaller, or take fewer",
+      images, shape.channels, shape.height, shape.width, needed / gibibyte, because, allowed / gibibyte));
 }
 
 void expect_one_each(const LabelArray& labels, const NumberArray& samples) {

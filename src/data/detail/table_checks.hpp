@@ -2,6 +2,8 @@
 // the array and the row.
 #pragma once
 
+#include <string_view>
+
 #include "base/span.hpp"
 #include "data/dataset.hpp"
 #include "data/detail/table_source.hpp"
@@ -10,6 +12,10 @@ namespace switchyard::data::detail {
 
 // Of a sample of that array.
 tensor::SampleShape shape_of(const NumberArray& samples);
+
+// OutOfMemory if so many images are more than this host has memory for, where every rank holds them all.
+// `because` names the key that gave them their size: "data.prepare = resize:64".
+void expect_memory(index_t images, const tensor::SampleShape& shape, std::string_view because);
 
 void expect_one_each(const LabelArray& labels, const NumberArray& samples);
 // One for each sample, in [0, most).

@@ -120,6 +120,15 @@ class TableSource final : public SampleSource {
       add_to(hash, Span<const std::int64_t>(table->ids));
     }
   }
+  index_t held_bytes() const override {
+    index_t bytes = 0;
+    for (const Checked* table : all()) {
+      const NumberArray& samples = table->samples;
+      if (samples.in_memory(0) != nullptr)
+        bytes += samples.rows() * samples.row_size() * bytes_of(samples.type());
+    }
+    return bytes;
+  }
   bool augments() const override { return augmenter_.has_value(); }
   const NumberArray* stored(Split split) const override {
     return own_[as_size(split)] ? &of(split).samples : nullptr;

@@ -22,6 +22,16 @@ TEST(NameLines, end_with_the_last_line_break) {
 TEST(NameLines, show_no_control_characters) {
   EXPECT_EQ(printable("a\nb\x1b[31m\x7f"), "a?b?[31m?");
   EXPECT_EQ(printable("Käse"), "Käse");
+  EXPECT_EQ(printable("K\xe4se\xc3"), "K?se?") << "Latin-1";
+}
+
+TEST(NameLines, say_what_keeps_them_from_telling_things_apart) {
+  EXPECT_EQ(flaw_of(std::vector<std::string>{"cat", "Cat", "a dog"}), "");
+  EXPECT_EQ(flaw_of(std::vector<std::string>{"cat", "dog", "cat"}), "the name cat twice");
+  EXPECT_EQ(flaw_of(std::vector<std::string>{"cat", ""}), "an empty name");
+  EXPECT_EQ(flaw_of(std::vector<std::string>{std::string(256, 'a')}), "");
+  EXPECT_EQ(flaw_of(std::vector<std::string>{std::string(257, 'a')}),
+            "a name of 257 bytes (at most 256 are read)");
 }
 
 }  // namespace

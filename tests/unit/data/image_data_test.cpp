@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "data/dataset.hpp"
 #include "data/options.hpp"
+#include "device/allowed_memory.hpp"
 #include "support/config_error.hpp"
 #include "support/image_files.hpp"
 #include "support/temporary_directory.hpp"
@@ -335,6 +336,18 @@ TEST_F(ImageData, takes_scales_from_its_training_images) {
 TEST_F(ImageData, labels_are_no_real_numbers) {
   write("train/a/x.png", flat(51));
   EXPECT_THROW(load_dataset(options_, 1, {.labels = Labels::numbers}), ConfigError);
+}
+
+TEST_F(ImageData, is_refused_beyond_all_memory) {
+  constexpr index_t side = 9459;  // the largest of a colour image
+  const index_t count = device::allowed_memory_bytes() / (3 * side * side) + 1;
+  for (index_t i = 0; i < count; ++i) write(fmt::format("train/a/{}.png", i), flat(1));
+  write("train/b/1.png", flat(2));
+  options_.images.size = fmt::format("{0}x{0}", side);
+  options_.images.channels = ImageChannels::colour;
+  EXPECT_THAT(failure<OutOfMemory>(),
+              AllOf(HasSubstr(fmt::format("{} images of 3 x 9459 x 9459 are ", count + 1)),
+                    HasSubstr("(images.size = 9459x9459; this host allows ")));
 }
 
 }  // namespace

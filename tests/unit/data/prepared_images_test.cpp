@@ -2,6 +2,7 @@
 #include "data/detail/prepared_images.hpp"
 
 #include "support/cifar_files.hpp"
+#include "support/config_error.hpp"
 #include "unit/data/image_planes.hpp"
 
 namespace switchyard::data {
@@ -187,6 +188,32 @@ TEST_F(PreparedImages, what_are_no_images_is_refused) {
       }
     }
   }
+}
+
+TEST_F(PreparedImages, are_refused_beyond_all_memory) {
+  write(10'000, 2, 2);
+  config_.prepare = "resize:16384";
+  EXPECT_THAT(test::error_of<OutOfMemory>([&] { load(); }),
+              AllOf(HasSubstr(" images of 1 x 16384 x 16384 are "),
+                    HasSubstr(" GiB (data.prepare = resize:16384; this host allows "),
+                    HasSubstr(" GiB, and every rank holds all images); make them smaller, or take fewer")));
+  config_.derive = "rotated:30";
+  config_.prepare = "centre_crop:2 resize:16000x16384";
+  EXPECT_THAT(
+      test::error_of<OutOfMemory>([&] { load(); }),
+      HasSubstr("(data.derive = rotated:30, data.prepare = centre_crop:2 resize:16000x16384; this host"));
+}
+
+TEST_F(PreparedImages, are_counted_in_the_memory_that_samples_take) {
+  write(8, 6, 6);
+  const index_t plain = load().held_bytes();
+  EXPECT_GT(plain, 8 * 36);
+  config_.prepare = "resize:12x3";
+  EXPECT_EQ(load().held_bytes(), plain);
+  config_.derive = "rotated:30";
+  EXPECT_EQ(load().held_bytes(), 2 * plain);
+  config_.prepare = "resize:18x6";
+  EXPECT_EQ(load().held_bytes(), 6 * plain);
 }
 
 }  // namespace
