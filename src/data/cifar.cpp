@@ -102,36 +102,49 @@ CifarRecords read_files(CifarKind kind, const fs::path& dir, Span<const std::str
   return records;
 }
 
-// None unless the file names so many labels and no more: a list of something else names none of ours.
-std::vector<std::string> read_names(const fs::path& file, index_t count) {
+// The names in a list that may be there, and tell so many classes apart; else none, and a remark that says why.
+std::vector<std::string> read_names(const fs::path& file, index_t count, Cifar& cifar) {
   constexpr std::size_t most_bytes = 65536;
-  if (std::error_code error; !fs::is_regular_file(file, error)) return {};
-  std::vector<std::uint8_t> bytes;
-  detail::ByteReader(file).append_to(bytes, most_bytes);
-  bytes.push_back('\n');  // the last one may lack it
-  std::vector<std::string> names = names_on_lines({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-  for (std::string& name : names) {
-    if (name.ends_with('\r')) name.pop_back();
-    name = printable(std::move(name));
+  std::error_code error;
+  if (!fs::exists(file, error)) return {};
+  std::vector<std::string> names;
+  std::string why = "is no regular file";
+  if (fs::is_regular_file(file, error)) {
+    std::vector<std::uint8_t> bytes;
+    detail::ByteReader(file).append_to(bytes, most_bytes);
+    bytes.push_back('\n');  // the last one may lack it
+    names = names_on_lines({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    for (std::string& name : names) {
+      if (name.ends_with('\r')) name.pop_back();
+      name = printable(name);
+    }
+    while (!names.empty() && names.back().empty()) names.pop_back();
+    std::string flaw = flaw_of(names);
+    if (flaw.empty() && std::ssize(names) == count) return names;
+    why = "has " + (std::ssize(names) != count ? fmt::format("{} lines", names.size()) : flaw);
   }
-  while (!names.empty() && names.back().empty()) names.pop_back();
-  if (std::ssize(names) != count || std::ranges::find(names, "") != names.end()) return {};
-  return names;
+  cifar.remarks.push_back(fmt::format(
+      "{} gives no names (it {}, and {} has {} classes); write the name of each on a line, or remove it",
+      file.string(), why, name_of(cifar.kind), count));
+  return {};
 }
 
 }  // namespace
 
 Cifar read_cifar(const fs::path& dir) {
-  const CifarKind kind = kind_in(dir);
-  if (kind == CifarKind::cifar10)
-    return {kind,
-            read_files(kind, dir, cifar10_train),
-            read_files(kind, dir, cifar10_test),
-            read_names(dir / "batches.meta.txt", cifar10_classes),
-            {}};
-  return {kind, read_files(kind, dir, cifar100_train), read_files(kind, dir, cifar100_test),
-          read_names(dir / "fine_label_names.txt", cifar100_fine_classes),
-          read_names(dir / "coarse_label_names.txt", cifar100_coarse_classes)};
+  Cifar cifar;
+  cifar.kind = kind_in(dir);
+  if (cifar.kind == CifarKind::cifar10) {
+    cifar.train = read_files(cifar.kind, dir, cifar10_train);
+    cifar.test = read_files(cifar.kind, dir, cifar10_test);
+    cifar.fine_names = read_names(dir / "batches.meta.txt", cifar10_classes, cifar);
+  } else {
+    cifar.train = read_files(cifar.kind, dir, cifar100_train);
+    cifar.test = read_files(cifar.kind, dir, cifar100_test);
+    cifar.fine_names = read_names(dir / "fine_label_names.txt", cifar100_fine_classes, cifar);
+    cifar.coarse_names = read_names(dir / "coarse_label_names.txt", cifar100_coarse_classes, cifar);
+  }
+  return cifar;
 }
 
 }  // namespace switchyard::data

@@ -42,12 +42,13 @@ struct Cifar {
   CifarRecords test;
   // By label, if the folder holds the lists of names that belong to the files.
   std::vector<std::string> fine_names, coarse_names;
+  std::vector<std::string> remarks;  // as Dataset::remarks()
 };
 
 // Reads data_batch_1.bin to data_batch_5.bin and test_batch.bin (CIFAR-10), or train.bin and test.bin
 // (CIFAR-100), each plain or .gz; the names in `dir` say which. Any number of records, at least one in each
 // file. Beside them batches.meta.txt (CIFAR-10), or fine_label_names.txt and coarse_label_names.txt
-// (CIFAR-100), if they are there and name every label.
+// (CIFAR-100), if they are there and name every label; a remark says if they are and do not.
 //
 // Blocking and local. Throws DataError: files of both kinds or of none, one that is missing or unreadable, an
 // empty one, one that ends within a record, a label out of range (with file, offset and value; offsets are

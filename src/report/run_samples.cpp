@@ -106,12 +106,14 @@ std::string sample_text(const Predictions& predictions, index_t sample) {
   return text;
 }
 
-// Below a picture: its cluster, and "9", or "9 → 7" where that is what was said of it.
+// Below a picture: its cluster, and "9", or "9 → 7" where that is what was said of it, or that alone without a
+// label.
 std::string caption_html(const Predictions& predictions, index_t sample) {
   std::string text;
   if (!predictions.labels.empty()) text = label_text(predictions, sample);
   const bool differs = !has_labels(predictions) || !predictions.of_classes || is_wrong(predictions, sample);
-  if (!predictions.predicted.empty() && differs) text += " → " + predicted_text(predictions, sample);
+  if (!predictions.predicted.empty() && differs)
+    text += (text.empty() ? "" : " → ") + predicted_text(predictions, sample);
   const std::string cluster = predictions.cluster ? escape(predictions.cluster(sample)) + "<br>" : "";
   return fmt::format("{}<b{}>{}</b><br>{}", cluster, is_wrong(predictions, sample) ? " class=\"wrong\"" : "",
                      escape(text), number_text(weights_of(predictions, sample).first_weight));
@@ -254,9 +256,9 @@ std::string run_samples(const Predictions& predictions) {
       "of, and those that the next one nearly has as much of (with one expert a sample: those that it has least of).",
       number_text(static_cast<double>(predictions.samples())), predictions.split, predictions.checkpoint);
   if (pictures) {
-    note +=
-        fmt::format(" Below a picture: {}the true class, what it was taken for instead, and the gate weight.",
-                    predictions.cluster ? "its cluster, " : "");
+    note += fmt::format(
+        " Below a picture: {}{}, and the gate weight.", predictions.cluster ? "its cluster, " : "",
+        has_labels(predictions) ? "the true class, what it was taken for instead" : "what it was taken for");
   }
   if (!predictions.is_of_run)
     note += " The run does not hold this checkpoint: whether they are of its model is not known.";

@@ -100,6 +100,18 @@ void fit_targets(const checkpoint::Reader& reader, data::Dataset& dataset) {
     dataset.scale_targets_by({std::move(mean), stored(reader, target_deviation_path)});
 }
 
+// How folders of images are read as those of the run were, as words behind a remedy; else empty.
+std::string as_the_images_were(const data::Dataset& dataset, const std::string& shape) {
+  constexpr std::string_view cross = " x ";
+  const std::size_t height = shape.find(cross), width = shape.rfind(cross);
+  if (!dataset.has_pixels() || dataset.shape().height == 1 || height == shape.npos || width == height)
+    return {};
+  const std::size_t begin = height + cross.size();
+  return fmt::format(" (folders of images: with --images.size={}x{} --images.channels={})",
+                     shape.substr(begin, width - begin), shape.substr(width + cross.size()),
+                     shape.substr(0, height));
+}
+
 // A label is a place among the names: where they are others, it is another class.
 void expect_same_classes(const checkpoint::Reader& reader, const checkpoint::Header& now) {
   const std::string path = "data/class_names";
@@ -123,9 +135,8 @@ model::Task fit_to_checkpoint(const checkpoint::Reader& reader, data::Dataset& d
     const std::string then = reader.text(path);
     if (then != now.texts.at(path))
       throw DataError(fmt::format(
-          "the {} of the data are {}, and those of the checkpoint's run {}; give data that are like "
-          "them",
-          what, in_a_line(now.texts.at(path)), in_a_line(then)));
+          "the {} of the data are {}, and those of the checkpoint's run {}; give data that are like them{}",
+          what, in_a_line(now.texts.at(path)), in_a_line(then), as_the_images_were(dataset, then)));
   };
   expect_same_text("data/shape", "samples");
   expect_same_text("data/columns", "columns");

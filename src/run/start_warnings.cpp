@@ -89,6 +89,18 @@ void warn_of_classes(const data::Dataset& dataset, Warnings& warnings) {
         "number the labels from 0 without gaps",
         console::grouped(std::ssize(missing)), console::grouped(std::ssize(counts)),
         console::grouped(std::ssize(counts) - 1)));
+  } else if (const std::vector<std::string> names = dataset.class_names(); !missing.empty() && !names.empty()) {
+    std::vector<std::string> named;
+    for (const std::size_t c : missing) {
+      if (c < names.size() && named.size() < listed) named.push_back(names[c]);
+    }
+    const bool one = missing.size() == 1;
+    warnings.push_back(fmt::format(
+        "{} {}{} {} no training sample (the model has an output for each class); add some, or take {} out of "
+        "the other splits",
+        one ? "the class" : "the classes", fmt::join(named, ", "),
+        missing.size() > listed ? fmt::format(" and {} more", missing.size() - listed) : "",
+        one ? "has" : "have", one ? "it" : "them"));
   } else if (!missing.empty()) {
     const Span<const std::size_t> some = Span(missing).first(std::min(listed, missing.size()));
     warnings.push_back(

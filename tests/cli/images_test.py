@@ -1,6 +1,7 @@
 """`data.source = images`: folders of PNG and JPEG files that train like arrays of the same pixels, on any number of ranks."""
 
 import base64
+import re
 import struct
 import zlib
 
@@ -84,11 +85,20 @@ class Images(runs.RunTest):
         one, other = self.trained(keys), self.trained({"data.source": "hdf5", "data.file": file})
         self.assertRegex(self.said, r"classes +0 Yak, 1 ant, 2 cat")
         self.assert_same_run(one, other)
-        with h5py.File(file, "a") as out:
-            del out["class_names"]
-            out["class_names"] = numpy.bytes_("Yak\nant\n")
-        finished = runs.switchyard("convert", "--data.source=hdf5", f"--data.file={file}", f"--out={self.new_path('x.h5')}")
-        self.expect_failure(finished, 3, "class_names has 2 names", "3 classes", kind="DataError")
+        for names, why in (("Yak\nant\n", "class_names has 2 names, but there are 3 classes"),
+                           ("Yak\nant\ncat\ndog\n", "class_names has 4 names, but there are 3 classes"),
+                           ("Yak\nant\nant\n", "class_names has the name ant twice"),
+                           ("Yak\n\ncat\n", "class_names has an empty name")):
+            with h5py.File(file, "a") as out:
+                del out["class_names"]
+                out["class_names"] = numpy.bytes_(names)
+            finished = runs.switchyard("convert", "--data.source=hdf5", f"--data.file={file}", f"--out={self.new_path('x.h5')}")
+            self.expect_failure(finished, 3, why, kind="DataError")
+        with h5py.File(file, "a") as out:  # a class may have a name and no sample, if nothing says how many there are
+            del out["class_names"], out["classes"]
+            out["class_names"] = numpy.bytes_("Yak\nant\ncat\ndog\n")
+        run = self.trained({"data.source": "hdf5", "data.file": file})
+        self.assertRegex(self.said, r"warning: the class dog has no training sample")
 
     def test_a_label_is_the_same_class_in_an_evaluation(self):
         folder, _ = self.image_folder()
@@ -113,8 +123,36 @@ class Images(runs.RunTest):
             self.assertNotIn("labels", of_none)
             for path in ("probabilities", "prediction", "ids"):
                 numpy.testing.assert_array_equal(of_classes[path][:], of_none[path][:])
+            self.assertEqual(of_none["class_names"][()].decode().rstrip("\0"), "Yak\nant\ncat\n")
+        page = self.new_path("page.html")
+        self.expect(runs.switchyard("report", run, f"--predictions={out[1]}", f"--data.dir={plain}", f"--out={page}"), 0)
+        shown = page.read_text()
+        self.assertRegex(shown, r"sample \d+: prediction (Yak|ant|cat) ")
+        self.assertEqual(set(re.findall(r"<b>(.*?)</b><br>", shown)) - set(CLASSES), set(), "what it was taken for, alone")
         finished = runs.switchyard("eval", run, f"--data.dir={plain}")
         self.expect_failure(finished, 3, "labels", kind="DataError")
+
+    def test_images_unlike_those_of_the_run(self):
+        folder, _ = self.image_folder()
+        run = self.trained({"data.source": "images", "data.dir": folder})
+        for shape, why in (((7, 5, 3), "the data are 3 x 7 x 5"), ((6, 5), "the data are 1 x 6 x 5")):
+            other, _ = self.image_folder(shape=shape, counts=(("test", 3),))
+            words = ["predict", run, f"--data.dir={other}", f"--out={self.new_path('p.h5')}"]
+            self.expect_failure(runs.switchyard(*words), 3, why, "with --images.size=6x5 --images.channels=3", kind="DataError")
+            self.expect(runs.switchyard(*words, "--images.size=6x5", "--images.channels=3"), 0)
+
+    def test_a_folder_without_splits(self):
+        folder, _ = self.image_folder()
+        config = self.new_path("config.ini")
+        config.write_text("")
+        for asked, why in ((folder / "train", "set data.dir to the folder above"), (folder / "none", "is no folder: there is nothing"),
+                           (folder / "train" / "cat" / "000.png", "is no folder (data.source = images reads"),
+                           (folder / "test" / "cat", "set data.dir to the folder that holds one")):
+            finished = runs.switchyard("plan", config, "--data.source=images", f"--data.dir={asked}", *self.words(VECTORS))
+            self.expect_failure(finished, 3, why, f"{asked}/train/CLASS/*.jpg", kind="DataError")
+        classes = (folder / "train").rename(self.new_path("classes"))
+        finished = runs.switchyard("plan", config, "--data.source=images", f"--data.dir={classes}", *self.words(VECTORS))
+        self.expect_failure(finished, 3, f"move the folders of classes into {classes}/train", kind="DataError")
 
     def test_jpeg_and_png_of_one_size_by_a_key(self):
         folder, _ = self.image_folder(shape=(6, 5))
@@ -126,8 +164,10 @@ class Images(runs.RunTest):
         self.expect_failure(finished, 3, "photo.JPG has 8 x 8 pixels", "6 x 5", "images.size", kind="DataError")
         said = self.expect(runs.switchyard("plan", *words, "--images.size=4x4", "--images.channels=3"), 0).out
         self.assertRegex(said, r"(?m)^ +48 x 5 ")  # a matrix of the gate
-        finished = runs.switchyard("plan", *words, "--images.size=4")
-        self.expect_failure(finished, 2, "images.size = 4 is no size", kind="ConfigError")
+        for size in ("4", "0x4", "20000x20000", "4x65536"):
+            finished = runs.switchyard("plan", *words, f"--images.size={size}")
+            self.expect_failure(finished, 2, f"images.size = {size} is no size that is read", "from 1 to 65535", "up to 89478485",
+                                kind="ConfigError")
         (folder / "train" / "cat" / "photo.JPG").write_bytes(JPEG[:-20])
         finished = runs.switchyard("plan", *words, "--images.size=4x4")
         self.expect_failure(finished, 3, "photo.JPG cannot be read as a JPEG image", kind="DataError")

@@ -83,7 +83,7 @@ std::string convert_help() {
 
 Writes the samples and labels of a data set to one HDF5 file, which data.source = hdf5 reads row by row, also where it is
 larger than memory: SPLIT/samples as the files hold them (pixels stay uint8), SPLIT/labels, and SPLIT/clusters, SPLIT/ids and
-SPLIT/weights where there are some, for each split that has files, and the class_names of folders of images. Nothing is scaled,
+SPLIT/weights where there are some, for each split that has files, and class_names where classes have some. Nothing is scaled,
 no split is made, and no image is derived or prepared: a run of the new file does all of it as it would have of the old ones,
 and gives the same bits. `switchyard samples` writes what a run sees instead.
 

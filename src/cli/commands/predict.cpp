@@ -258,13 +258,15 @@ int predict(Runtime& runtime, Arguments arguments) {
     if (options.as_text) {
       files::replace_file(options.file, csv_text(columns), "--out=FILE");
     } else {
-      write_hdf5(options.file, columns,
-                 {.integers = {{"step", reader.integer("state/step")}},
-                  .numbers = {},
-                  .texts = {{"checkpoint", file},
-                            {"checkpoint_digest", reader.digest()},
-                            {"data_digest", dataset.identity().digest},
-                            {"split", std::string(train::name(options.split))}}});
+      checkpoint::Header header{.integers = {{"step", reader.integer("state/step")}},
+                                .numbers = {},
+                                .texts = {{"checkpoint", file},
+                                          {"checkpoint_digest", reader.digest()},
+                                          {"data_digest", dataset.identity().digest},
+                                          {"split", std::string(train::name(options.split))}}};
+      // Those of the model: data without labels have none.
+      if (reader.contains("data/class_names")) header.texts["class_names"] = reader.text("data/class_names");
+      write_hdf5(options.file, columns, header);
     }
     std::cout << fmt::format("{}: {} samples, {} {}, {} of {} experts each\n", options.file, count, outputs,
                              task.targets == 0   ? "classes"

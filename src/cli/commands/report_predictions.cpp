@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/name_lines.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "cli/stored_run.hpp"
 #include "data/dataset.hpp"
@@ -113,6 +114,8 @@ report::Predictions read_file(const checkpoint::Reader& reader, const std::strin
     for (auto row = probabilities->floats.begin(); row != probabilities->floats.end(); row += columns)
       said.certainty.push_back(static_cast<double>(*std::max_element(row, row + columns)));
   }
+  if (said.of_classes && reader.contains("class_names"))
+    said.class_names = names_on_lines(reader.text("class_names"));
   said.split = reader.contains("split") ? reader.text("split") : "test";
   said.checkpoint = reader.contains("checkpoint") ? reader.text("checkpoint") : "an unnamed checkpoint";
   return said;
@@ -146,7 +149,7 @@ void add_data(const CommandLine& line, const std::string& file, const std::strin
   if (dataset->identity().digest != data_digest) {
     throw DataError(fmt::format(
         "the predictions in '{}' are of other data than {} (the digest of theirs is {}, of these {}); give "
-        "the data that predict was given, such as --data.file=FILE",
+        "the data that predict was given, such as --data.file=FILE or --data.dir=FOLDER",
         file, line.overrides.empty() ? "the run's" : "these", data_digest, dataset->identity().digest));
   }
   std::unordered_map<std::int64_t, index_t> places;
@@ -161,7 +164,7 @@ void add_data(const CommandLine& line, const std::string& file, const std::strin
           file, said.split, id));
     rows.push_back(place->second);
   }
-  if (said.of_classes) said.class_names = dataset->class_names();
+  if (said.of_classes && said.class_names.empty()) said.class_names = dataset->class_names();
   if (dataset->group_count() > 0) {
     said.cluster = [dataset, split, rows, names = dataset->group_names()](index_t sample) {
       std::int32_t group = 0;

@@ -62,6 +62,7 @@ Tables read_tables(const Options& options, const Reading& /*reading*/) {
   Tables tables;
   tables.train = table_of(std::move(files.train), level, options.dir + ": training images");
   tables.test = table_of(std::move(files.test), level, options.dir + ": test images");
+  tables.remarks = std::move(files.remarks);
   tables.least_classes = classes_of(files.kind, level);
   tables.class_names = level == LabelLevel::fine ? std::move(files.fine_names) : files.coarse_names;
   if (tables.train->clusters) {

@@ -81,16 +81,7 @@ class TableFile {
     tables.feature_names = columns_if_there(
         tables.train ? *tables.train : *(tables.test ? tables.test : tables.validation), tables.remarks);
     tables.class_names = names_if_there("class_names", tables.remarks);
-    if (!tables.class_names.empty()) {
-      const index_t named = std::ssize(tables.class_names);
-      if (const index_t classes = std::max(tables.least_classes, largest_of(tables, &Table::labels) + 1);
-          named < classes)
-        fail("class_names",
-             fmt::format("has {} names, but there are {} classes (each needs one, with a line break "
-                         "behind it); write it anew, or leave it out",
-                         named, classes));
-      tables.least_classes = named;
-    }
+    if (!tables.class_names.empty()) tables.least_classes = named_classes(tables);
     return tables;
   }
 
@@ -115,6 +106,22 @@ class TableFile {
       fail(name, fmt::format("is {} (with as few samples {} at most are read); write it anew, or leave it out",
                              count, most));
     return count;
+  }
+
+  // How many classes have names: all, each its own.
+  index_t named_classes(const Tables& tables) const {
+    const index_t named = std::ssize(tables.class_names);
+    const index_t labels = largest_of(tables, &Table::labels) + 1,
+                  classes = std::max(tables.least_classes, labels);
+    if (named < classes || (has("classes") && named != classes))
+      fail("class_names",
+           fmt::format("has {} names, but there are {} classes (each needs one, with a line break "
+                       "behind it); write it anew, or leave it out",
+                       named, classes));
+    if (const std::string flaw = flaw_of(tables.class_names); !flaw.empty())
+      fail("class_names",
+           fmt::format("has {} (names tell classes apart); write it anew, or leave it out", flaw));
+    return named;
   }
 
   static std::int64_t largest_of(const Tables& tables, std::optional<LabelArray> Table::*array) {

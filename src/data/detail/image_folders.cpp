@@ -107,10 +107,27 @@ class Finder {
     for (const char* const name : {"train", "validation", "val", "test"}) {
       if ((!needs_labels_ || name == std::string_view("train")) && files::is_there(dir_ / name)) return;
     }
-    throw DataError(fmt::format(
-        "{0} holds no folder 'train' (data.source = images reads {0}/train/CLASS/*.jpg, *.jpeg and *.png, and "
-        "the same of test and validation where they are); set data.dir to the folder above",
-        dir_.string()));
+    std::error_code error;
+    if (!fs::is_directory(dir_, error))
+      throw DataError(
+          fmt::format("{} is no folder{} (data.source = images reads {}); give it with --data.dir=FOLDER",
+                      dir_.string(), files::is_there(dir_) ? "" : ": there is nothing", what_is_read()));
+    throw DataError(fmt::format("{} holds no folder 'train' (data.source = images reads {}); {}", dir_.string(),
+                                what_is_read(), remedy_without_a_split()));
+  }
+  std::string remedy_without_a_split() const {
+    const fs::path name = dir_.filename();
+    if (name == "train" || name == "validation" || name == "val" || name == "test")
+      return "set data.dir to the folder above";
+    const std::vector<fs::path> folders = content_of(dir_).folders;
+    if (std::ranges::any_of(folders, [](const fs::path& folder) { return !content_of(folder).images.empty(); }))
+      return fmt::format("move the folders of classes into {}/train", dir_.string());
+    return "set data.dir to the folder that holds one";
+  }
+  std::string what_is_read() const {
+    return fmt::format(
+        "{}/train/CLASS/*.jpg, *.jpeg and *.png, and the same of test and validation where they are",
+        dir_.string());
   }
 
   std::optional<SplitContent> split_of_validation() {

@@ -42,6 +42,17 @@ constexpr std::array augment_words = {
     StepWord{AugmentStep::Kind::blur, "blur", "blur:WIDTHxHEIGHT:A:B, such as blur:3x7:1.1:2.2"},
     StepWord{AugmentStep::Kind::rotate, "rotate", "rotate:DEGREES, such as rotate:10"}};
 
+// The key that a word is of, for those who write it into another one; empty: it is of none.
+template <class Words>
+bool has_word(const Words& words, std::string_view name) {
+  return std::ranges::any_of(words, [&](const auto& word) { return word.name == name; });
+}
+std::string_view key_of(std::string_view name) {
+  if (has_word(derive_words, name)) return "data.derive";
+  if (has_word(prepare_words, name)) return "data.prepare";
+  return has_word(augment_words, name) ? "data.augment" : "";
+}
+
 // A step's text, such as "resize:32".
 struct Token : config::WordInValue {
   std::string_view key;  // "data.prepare"
@@ -119,9 +130,12 @@ void for_each_word(std::string_view key, std::string_view text, const std::array
     if (name == "none") token.reject("stands beside other words", "write none alone, or leave it out");
     const auto word = std::ranges::find(words, name, &StepWord<Kind>::name);
     if (word == words.end()) {
+      const std::string_view nearest = config::nearest(name, names), other = key_of(name);
+      const bool is_misspelt = other.empty() || nearest.starts_with(name) || name.starts_with(nearest);
       token.reject(fmt::format("is nothing that {} does", key),
-                   fmt::format("did you mean '{}'? {} {}", config::nearest(name, names),
-                               count == 1 ? "the word is" : "words are", config::one_of(names)));
+                   is_misspelt ? fmt::format("did you mean '{}'? {} {}", nearest,
+                                             count == 1 ? "the word is" : "words are", config::one_of(names))
+                               : fmt::format("{0} does: write {0} = {1}", other, token.text));
     }
     token.form = word->form;
     read(token, word->kind);

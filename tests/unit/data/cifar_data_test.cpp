@@ -92,12 +92,31 @@ TEST_P(CifarData, classes_are_called_as_the_folder_says) {
   EXPECT_EQ(load().class_names()[9], "truck");
   write_names("batches.meta.txt", names + "tru\tck\r");
   EXPECT_EQ(load().class_names()[9], "tru?ck") << "as files of other systems end";
-  write_names("batches.meta.txt", names);
-  EXPECT_THAT(load().class_names(), IsEmpty()) << "nine names";
+  EXPECT_THAT(load().remarks(), IsEmpty());
   config_.derive = "rotated:30";
   write_names("batches.meta.txt", names + "truck\n");
   EXPECT_THAT(load().class_names(), testing::ElementsAre("upright", "rotated"));
   EXPECT_EQ(load().group_names()[9], "truck");
+}
+
+TEST_P(CifarData, lists_that_name_no_classes_are_remarked_upon) {
+  write_cifar10();
+  const std::string names = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\n";
+  const auto expect = [&](const std::string& list, const std::string& why) {
+    write_names("batches.meta.txt", list);
+    const Dataset dataset = load();
+    EXPECT_THAT(dataset.class_names(), IsEmpty()) << why;
+    EXPECT_THAT(dataset.remarks(), testing::ElementsAre(AllOf(HasSubstr(
+                                       "batches.meta.txt gives no names (it has " + why +
+                                       ", and CIFAR-10 has 10 classes); write the name of each on a line"))));
+  };
+  expect(names, "9 lines");
+  expect(names + "truck\ntrain\n", "11 lines");
+  expect("\n" + names, "an empty name");
+  expect(names + "cat\n", "the name cat twice");
+  expect(names + std::string(5000, 'x'), "a name of 5000 bytes (at most 256 are read)");
+  write_names("batches.meta.txt", "");
+  EXPECT_THAT(load().remarks(), testing::ElementsAre(HasSubstr("(it has 0 lines")));
 }
 
 TEST_P(CifarData, coarse_labels_have_names_of_their_own) {

@@ -62,12 +62,22 @@ TEST(ImageSteps, a_word_that_is_none_is_quoted_with_its_place_and_the_nearest) {
   EXPECT_THAT(prepare_error("centre_cut:24"),
               HasSubstr("did you mean 'centre_crop'? words are rotate, centre_crop or "
                         "resize"));
-  EXPECT_THAT(prepare_error("flip"),
-              HasSubstr("data.prepare: word 1 'flip' is nothing that data.prepare does"));
+  EXPECT_THAT(prepare_error("rotated:30"), HasSubstr("did you mean 'rotate'?"));
   EXPECT_THAT(derive_error("rotate:30"), HasSubstr("did you mean 'rotated'? the word is rotated"));
   EXPECT_THAT(augment_error("flip none"),
               AllOf(HasSubstr("word 2 'none' stands beside other words"), HasSubstr("write none alone")));
   EXPECT_THAT(prepare_error(" "), HasSubstr("data.prepare is empty"));
+}
+
+TEST(ImageSteps, a_word_of_another_key_is_sent_there) {
+  EXPECT_EQ(
+      prepare_error("flip"),
+      "data.prepare: word 1 'flip' is nothing that data.prepare does (column 1 of 'flip'); data.augment does: write "
+      "data.augment = flip");
+  EXPECT_THAT(prepare_error("resize:8 crop:4"), HasSubstr("data.augment does: write data.augment = crop:4"));
+  EXPECT_THAT(augment_error("resize:16"), HasSubstr("data.prepare does: write data.prepare = resize:16"));
+  EXPECT_THAT(augment_error("rotated:30"), HasSubstr("did you mean 'rotate'?"));
+  EXPECT_THAT(derive_error("flip"), HasSubstr("data.augment does: write data.augment = flip"));
 }
 
 TEST(ImageSteps, values_are_as_many_as_the_word_takes) {
