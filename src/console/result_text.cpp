@@ -35,12 +35,12 @@ struct Table {
   std::string_view kind, kinds, rows;  // "class", "classes", "samples"
   std::int64_t (moe::RoutingStatistics::*count)(index_t, index_t) const;
   index_t size;
-  const std::vector<std::string>* names;  // of its rows; null: numbers
+  const std::vector<std::string>* names;  // of its rows; a row without one is shown by its number
 };
 
 std::string name_of(const Table& table, index_t row, const TextStyle& style) {
-  return table.names != nullptr ? name_cell((*table.names)[as_size(row)], name_columns_shown, style)
-                                : fmt::format("{}", row);
+  return row < std::ssize(*table.names) ? name_cell((*table.names)[as_size(row)], name_columns_shown, style)
+                                        : fmt::format("{}", row);
 }
 
 std::int64_t rows_of(const moe::RoutingStatistics& routing, const Table& table, index_t row) {
@@ -193,9 +193,10 @@ std::string kind_table(const moe::RoutingStatistics& routing, const Table& table
 
 }  // namespace
 
-std::string class_table(const moe::RoutingStatistics& routing, std::string_view split, const TextStyle& style) {
+std::string class_table(const moe::RoutingStatistics& routing, const std::vector<std::string>& names,
+                        std::string_view split, const TextStyle& style) {
   return kind_table(
-      routing, {"class", "classes", "samples", &moe::RoutingStatistics::by_label, routing.classes(), nullptr},
+      routing, {"class", "classes", "samples", &moe::RoutingStatistics::by_label, routing.classes(), &names},
       split, style);
 }
 
@@ -204,9 +205,7 @@ std::string group_table(const moe::RoutingStatistics& routing, const std::vector
   if (routing.groups() == 0) return "";
   const std::string_view kind = routing.kinds().group;
   const std::string kinds = fmt::format("{}s", kind);
-  return kind_table(routing,
-                    {kind, kinds, rows, &moe::RoutingStatistics::by_group, routing.groups(),
-                     names.empty() ? nullptr : &names},
+  return kind_table(routing, {kind, kinds, rows, &moe::RoutingStatistics::by_group, routing.groups(), &names},
                     split, style);
 }
 
@@ -246,8 +245,9 @@ std::string result_text(const Result& result, const TextStyle& style) {
     out += "\n" + usage_bars(routing, where, style) + "\n";
     const std::string rows =
         fmt::format("{}{}s", routing.rows() == shown->samples() ? "" : "sub-", routing.kinds().row);
-    out += routing.classes() > 0 ? class_table(routing, where, style)
-                                 : group_table(routing, shown->group_names, where, style, rows);
+    if (routing.classes() > 0) out += class_table(routing, shown->names->classes, where, style);
+    if (routing.classes() > 0 && routing.groups() > 0) out += "\n";
+    out += group_table(routing, shown->names->groups, where, style, rows);
     warnings += dead_expert_warning(routing, where, result.importance_weight, style);
   }
   return warnings.empty() ? out : out + "\n" + warnings;

@@ -28,11 +28,11 @@ std::string score_table(const Result& result);
 // A line per expert: its share of the samples, its mean gate weight, a bar.
 std::string usage_bars(const moe::RoutingStatistics& statistics, std::string_view split,
                        const TextStyle& style);
-// A row per class, a column per expert; percentages of the row. Columns that do not fit are folded below; more
-// than 64 experts and 20 classes are cut, with a note where the rest is.
-std::string class_table(const moe::RoutingStatistics& statistics, std::string_view split,
-                        const TextStyle& style);
-// The same of groups, such as domains, by their names if they have any. Empty where there are none.
+// A row per class, by its name if it has one, a column per expert; percentages of the row. Columns that do not
+// fit are folded below; more than 64 experts and 20 classes are cut, with a note where the rest is.
+std::string class_table(const moe::RoutingStatistics& statistics, const std::vector<std::string>& names,
+                        std::string_view split, const TextStyle& style);
+// The same of groups, such as clusters or domains. Empty where there are none.
 std::string group_table(const moe::RoutingStatistics& statistics, const std::vector<std::string>& names,
                         std::string_view split, const TextStyle& style, std::string_view rows = "tokens");
 // "try ...", against experts that get too few samples; without the end of a sentence.

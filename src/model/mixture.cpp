@@ -41,6 +41,7 @@ Mixture::Mixture(const ModelOptions& mixture, const Task& task, comm::Resources 
 moe::Statistics Mixture::statistics() const {
   moe::Statistics statistics(
       {{"", moe::RoutingStatistics(options_.routing.experts, {task_.classes, task_.groups})}});
+  statistics.names = task_.names;
   statistics.targets.units = task_.target_units;
   statistics.targets.are_densities = kind_of(loss_).of_distributions;
   statistics.squared_errors.resize(as_size(task_.targets));

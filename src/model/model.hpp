@@ -26,7 +26,7 @@ struct Task {
   tensor::SampleShape sample;
   index_t classes = 0;
   index_t groups = 0;  // kinds of samples besides classes, for analysis
-  std::vector<std::string> group_names = {};
+  std::shared_ptr<const moe::Statistics::Names> names = moe::Statistics::no_names();
   index_t window = 0;                     // tokens of a sample that is a sequence of them; 0: it is a row
   index_t targets = 0;                    // of labels that are real numbers, in place of classes
   std::vector<double> target_units = {};  // what 1 is of the data's own units, of each target

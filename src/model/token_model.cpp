@@ -73,7 +73,7 @@ moe::Statistics TokenModel::statistics() const {
                                         experts, {.groups = task_.groups, .group = "domain", .row = "token"})});
   }
   moe::Statistics statistics(std::move(layers));
-  statistics.group_names = task_.group_names;
+  statistics.names = task_.names;
   return statistics;
 }
 

@@ -6,6 +6,11 @@
 
 namespace switchyard::moe {
 
+const std::shared_ptr<const Statistics::Names>& Statistics::no_names() {
+  static const auto none = std::make_shared<const Names>();
+  return none;
+}
+
 void Statistics::clear() {
   task_loss_sum = likelihood_loss_sum = 0;
   std::ranges::fill(squared_errors, 0.0);

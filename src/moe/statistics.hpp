@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <numbers>
 #include <string>
 #include <string_view>
@@ -20,6 +21,12 @@ class Statistics {
     std::string name;  // the scope of its parameters; empty: the model is that one layer
     RoutingStatistics routing;
   };
+
+  // What the data call their classes and groups, in order; empty where they have no names for them.
+  struct Names {
+    std::vector<std::string> classes, groups;
+  };
+  static const std::shared_ptr<const Names>& no_names();
 
   Statistics() = default;
   explicit Statistics(std::vector<Layer> of_layers) : layers(std::move(of_layers)) {}
@@ -68,7 +75,7 @@ class Statistics {
   double likelihood_loss_sum = 0;  // of evaluations; a step does not ask for it
   Vector<double> squared_errors;   // of each target, summed over samples, in the units that the model learns
   std::vector<Layer> layers;
-  std::vector<std::string> group_names;  // where the data name their groups
+  std::shared_ptr<const Names> names = no_names();
   // Of a model of tokens: what one is called, and how many bytes of text the evaluated ones are in the mean.
   // Of labels that are real numbers.
   struct Targets {

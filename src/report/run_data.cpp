@@ -17,8 +17,9 @@
 namespace switchyard::report {
 namespace {
 
-constexpr std::string_view tables[] = {"class_by_expert", "class_by_expert_predicted", "domain_by_expert",
-                                       "domains"};
+constexpr std::string_view tables[] = {
+    "class_by_expert", "class_by_expert_predicted", "classes", "cluster_by_expert",
+    "clusters",        "domain_by_expert",          "domains"};
 constexpr std::size_t most_layers = 128;  // no model of ours has more; further ones are passed over
 
 // `use`s each of the layers that `object` tells of, and what is recorded of it.

@@ -16,9 +16,10 @@ struct RowTable {
   std::string_view row;
   std::string_view names = {};  // the member with its rows' names
 };
-constexpr RowTable class_table = {"class_by_expert", "True class by expert", "true class"};
+constexpr RowTable class_table = {"class_by_expert", "True class by expert", "true class", "classes"};
 constexpr RowTable predicted_table = {"class_by_expert_predicted", "Predicted class by expert",
-                                      "predicted class"};
+                                      "predicted class", "classes"};
+constexpr RowTable cluster_table = {"cluster_by_expert", "Cluster by expert", "cluster", "clusters"};
 constexpr RowTable domain_table = {"domain_by_expert", "Domain by expert", "domain", "domains"};
 
 Figure row_map(const Records& records, const RowTable& table) {
@@ -55,15 +56,15 @@ LineChart bits_chart(const Records& records, std::string title, const std::array
 }
 
 // How mixed the clusters or domains of the data are that reach an expert, where the run recorded it. Its
-// largest value is ln of their count, which is not recorded of clusters.
+// largest value is ln of their count.
 Figure dispatch_chart(const Records& records) {
   LineChart chart = step_chart(records, "Dispatch entropy", "nats");
   chart.curves = {training_curve(records, "dispatch_entropy", "training batches", 0),
                   validation_curve(records, "dispatch_entropy", "validation", 1)};
-  if (const std::size_t domains = strings_of(find_evaluation(records, "domains").object, "domains").size();
-      domains > 1) {
-    const double most = std::log(static_cast<double>(domains));
-    chart.reference = ReferenceLine{most, fmt::format("ln {} = {:.3f}", domains, most)};
+  const std::string_view table = (records.of_layer() ? domain_table : cluster_table).member;
+  if (const std::size_t kinds = counts_of(find_evaluation(records, table).object, table).size(); kinds > 1) {
+    const double most = std::log(static_cast<double>(kinds));
+    chart.reference = ReferenceLine{most, fmt::format("ln {} = {:.3f}", kinds, most)};
   }
   const std::string layer = records.of_layer() ? "." + records.name : "";
   std::string at_end;
@@ -99,6 +100,8 @@ std::string run_experts(const Records& records) {
   add_recorded(row_map(records, records.of_layer() ? domain_table : class_table));
   if (!find_evaluation(records, predicted_table.member).object.is_null())
     figures.push_back(row_map(records, predicted_table));
+  if (!find_evaluation(records, cluster_table.member).object.is_null())
+    figures.push_back(row_map(records, cluster_table));
   std::ranges::move(mixing_figures(records), std::back_inserter(figures));
   figures.push_back(draw(bits_chart(records, "Entropies of the gate", {{{"h_s", "H_s"}, {"h_u", "H_u"}}})));
   if (!records.of_layer()) {

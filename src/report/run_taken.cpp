@@ -33,7 +33,7 @@ Taken taken_of(const Records& records) {
   const std::string_view table = domains ? "domain_by_expert" : "class_by_expert";
   const Found found = find_evaluation(records, table);
   for (const auto& row : counts_of(found.object, table)) taken.counts.emplace_back(row.begin(), row.end());
-  taken.names = strings_of(found.object, "domains");
+  taken.names = strings_of(found.object, domains ? "domains" : "classes");
   if (taken.names.size() != taken.counts.size()) {
     taken.names.clear();
     for (std::size_t k = 0; k < taken.counts.size(); ++k) taken.names.push_back(fmt::format("{}", k));

@@ -170,11 +170,15 @@ Json evaluation_object(const moe::Statistics& statistics) {
   object["task_loss"] = statistics.task_loss();
   if (statistics.is_one_layer()) {
     object.update(routing_object(statistics.routing()));
+    for (const auto& [member, names] :
+         {std::pair{"classes", &statistics.names->classes}, {"clusters", &statistics.names->groups}}) {
+      if (!names->empty()) object[member] = *names;
+    }
     return object;
   }
   object["perplexity"] = statistics.perplexity();
   object["bits_per_byte"] = statistics.bits_per_byte();
-  object["domains"] = statistics.group_names;
+  object["domains"] = statistics.names->groups;
   Json layers = Json::array();
   for (const moe::Statistics::Layer& layer : statistics.layers) {
     layers.push_back({{"name", layer.name}});

@@ -25,7 +25,8 @@ model::Task task_of(const data::Dataset& dataset) {
   model::Task task{.sample = dataset.shape(),
                    .classes = dataset.class_count(),
                    .groups = dataset.group_count(),
-                   .group_names = dataset.group_names(),
+                   .names = std::make_shared<const moe::Statistics::Names>(
+                       moe::Statistics::Names{dataset.class_names(), dataset.group_names()}),
                    .window = dataset.window(),
                    .targets = dataset.target_count()};
   const data::Normalisation* const scales = dataset.target_scales();

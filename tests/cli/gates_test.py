@@ -112,6 +112,11 @@ class Plan(runs.RunTest):
                 self.assertIn(f"{experts} experts on {self.RANKS} rank(s), {choice};", output)
                 self.assertIn("parameters: gate 0, an expert", output)
 
+    def test_multiply_adds_of_a_sample(self):
+        output, _ = self.plan(model_gate="dense:experts", model_expert="dense:32 relu dense:classes", moe_top_k=2)
+        gate, expert = runs.IMAGE_SIDE**2 * runs.EXPERTS, 32 * (runs.IMAGE_SIDE**2 + runs.CLASSES)
+        self.assertIn(f"multiply-adds of a sample, forward: gate {gate:,}, an expert {expert:,}, in all {gate + 2 * expert:,}\n", output)
+
     def test_labels_send_a_sample_to_one_expert(self):
         features = runs.IMAGE_SIDE**2
         _, by_rank = self.plan(**{key: value for key, value in GATES["labels"].items() if key != "moe_importance"})

@@ -70,6 +70,7 @@ class Images(runs.RunTest):
         with h5py.File(arrays, "w") as out:
             for split, (samples, labels) in held.items():
                 out[f"{split}/samples"], out[f"{split}/labels"] = samples, labels
+            out["class_names"] = numpy.bytes_("".join(f"{name}\n" for name in CLASSES))
         self.assert_same_run(one, self.trained({"data.source": "hdf5", "data.file": arrays}))
 
     def test_converted(self):

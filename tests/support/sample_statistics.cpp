@@ -41,7 +41,8 @@ moe::Statistics text_statistics() {
   statistics.samples() = 1000;
   statistics.errors() = 250;
   statistics.likelihood_loss_sum = statistics.task_loss_sum = 500.0 / std::numbers::log2e;
-  statistics.group_names = {"code", "letters"};
+  statistics.names =
+      std::make_shared<const moe::Statistics::Names>(moe::Statistics::Names{{}, {"code", "letters"}});
   const std::int64_t tables[2][2][3] = {{{400, 100, 100}, {0, 0, 400}}, {{300, 300, 0}, {200, 200, 0}}};
   for (std::size_t l = 0; l < 2; ++l) {
     moe::RoutingStatistics& routing = statistics.layers[l].routing;

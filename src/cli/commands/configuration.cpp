@@ -34,9 +34,10 @@ the expert in `dense:classes`. Convolutions compute in float32 where
 | `inverted_residual:CHANNELS[/STRIDE][*EXPANSION]` | the block of Sandler et al. 2018: EXPANSION times as many channels by a convolution 1x1 (none where that is 1), a depthwise one with the stride, a convolution 1x1 to CHANNELS, all with batch norm and the first two with `relu6`; what the block was given is added where its size stays |
 | `global_average_pool` | the mean of each channel, before the first dense layer |
 
-A block stands behind a convolution. Two whole networks have names: `resnet18:classes` (or `:experts`) is ResNet18, and
-`mobilenet_v2:classes` MobileNetV2, both as they are built for images of 32 x 32: the first convolution is 3x3, without a stride or
-pooling.
+A block stands behind a convolution. Two whole networks have names: `resnet18:classes` (or `:experts`) is ResNet18 (of 10 classes
+11,173,962 parameters and 555,422,720 multiply-adds of a sample), and `mobilenet_v2:classes` MobileNetV2 (2,236,682 and 87,976,448),
+both as they are built for images of 32 x 32: the first convolution is 3x3, without a stride or pooling. `plan` says both of any
+model.
 
 `batch_norm` takes mean and variance over the global batch, in an expert over the samples of the batch that
 were sent to it: all of them if the gate is dense, under top-k routing those that chose the expert. A batch

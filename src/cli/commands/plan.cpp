@@ -60,13 +60,19 @@ std::string headline(const Plan& p) {
   if (p.outline.layers.empty())
     return fmt::format("no mixture layer, {} rank(s); {} parameters\n", p.ranks, all);
   const bool inner = !p.outline.branches.empty();
-  return fmt::format(
+  std::string text = fmt::format(
       "{}{} experts on {} rank(s), {}; {} parameters: {}gate {}, an expert {}\n",
       p.outline.layers.size() > 1 ? fmt::format("{} mixture layers of ", p.outline.layers.size()) : "",
       p.config.moe.experts, p.ranks, choice_text(p.options.routing), all,
       inner ? fmt::format("{} outside of gates and experts, a ", console::grouped(p.outline.trunk().parameters))
             : "",
       console::grouped(p.gate.parameter_count()), console::grouped(p.expert.parameter_count()));
+  if (!inner) {
+    text += fmt::format("multiply-adds of a sample, forward: gate {}, an expert {}, in all {}\n",
+                        console::grouped(p.gate.multiply_adds()), console::grouped(p.expert.multiply_adds()),
+                        console::grouped(p.outline.cost().multiply_adds));
+  }
+  return text;
 }
 
 void print_gradients(std::ostream& out, const Plan& p) {

@@ -55,7 +55,7 @@ Outcome run(const Case& of, int ranks, const Arrays& direction = {}, double step
   comm::run_ranks(ranks, [&](comm::Communicator& communicator) {
     comm::HostDataPlane data_plane(communicator);
     device::Context context(1);
-    const Task task{{1, 1, window}, vocabulary, 2, {"one", "two"}, window};
+    const Task task{.sample = {1, 1, window}, .classes = vocabulary, .groups = 2, .window = window};
     const std::unique_ptr<Model> model = make_model(options_of(of), task, {communicator, data_plane, context});
     for (const nn::NamedArray& array : model->parameters()) {
       const index_t count = tensor::element_count(array.shape);

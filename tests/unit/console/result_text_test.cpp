@@ -106,11 +106,33 @@ TEST(ResultText, has_the_tables_of_every_layer) {
       "         fewer experts (moe.experts) or another seed (run.seed)\n");
 }
 
+TEST(ResultText, has_classes_and_clusters_by_name) {
+  moe::Statistics test({{"", moe::RoutingStatistics(2, {.classes = 3, .groups = 2})}});
+  test.samples() = test.routing().rows() = 10;
+  test.routing().by_label(0, 0) = 4;
+  test.routing().by_label(1, 0) = 3;
+  test.routing().by_label(2, 1) = 3;
+  test.routing().by_group(0, 0) = test.routing().by_group(1, 1) = 5;
+  test.names = std::make_shared<const moe::Statistics::Names>(
+      moe::Statistics::Names{{"upright", "rotated"}, {"aeroplane", "frog"}});
+  EXPECT_THAT(
+      result_text({nullptr, &test, 0}, {}),
+      HasSubstr("class by expert on test: % of a class's samples that go to each expert (. is none)\n"
+                "    class  samples   0   1\n"
+                "  upright        4 100   .\n"
+                "  rotated        3 100   .\n"
+                "        2        3   . 100\n"
+                "\n"
+                "cluster by expert on test: % of a cluster's samples that go to each expert (. is none)\n"
+                "    cluster  samples   0   1\n"
+                "  aeroplane        5 100   .\n"
+                "       frog        5   . 100\n"));
+}
+
 TEST(DomainTable, shows_any_name) {
-  moe::Statistics test = test::text_statistics();
-  test.group_names = {"bücher", "\x1b[31m of more than twenty-four characters"};
-  const std::string text =
-      group_table(test.layers[0].routing, test.group_names, "test", {.columns = 60, .utf8 = true});
+  const moe::Statistics test = test::text_statistics();
+  const std::vector<std::string> names = {"bücher", "\x1b[31m of more than twenty-four characters"};
+  const std::string text = group_table(test.layers[0].routing, names, "test", {.columns = 60, .utf8 = true});
   EXPECT_THAT(text, HasSubstr("\n                    bücher      600  67"));
   EXPECT_THAT(text, HasSubstr("\n  ?[31m of more than twen…      400   ."));
 }
@@ -159,33 +181,33 @@ TEST(UsageBars, end_after_64_experts_with_a_note) {
 }
 
 TEST(ClassTable, folds_experts_that_do_not_fit) {
-  EXPECT_EQ(
-      class_table(test::statistics_of({{1, 2, 3, 4, 0}, {0, 0, 0, 0, 0}}).routing(), "test", {.columns = 24}),
-      "class by expert on test: % of a class's samples that go to each expert (. is none)\n"
-      "  class  samples   0   1\n"
-      "      0       10  10  20\n"
-      "      1        0   .   .\n"
-      "  class  samples   2   3\n"
-      "      0       10  30  40\n"
-      "      1        0   .   .\n"
-      "  class  samples   4\n"
-      "      0       10   .\n"
-      "      1        0   .\n");
+  EXPECT_EQ(class_table(test::statistics_of({{1, 2, 3, 4, 0}, {0, 0, 0, 0, 0}}).routing(), {}, "test",
+                        {.columns = 24}),
+            "class by expert on test: % of a class's samples that go to each expert (. is none)\n"
+            "  class  samples   0   1\n"
+            "      0       10  10  20\n"
+            "      1        0   .   .\n"
+            "  class  samples   2   3\n"
+            "      0       10  30  40\n"
+            "      1        0   .   .\n"
+            "  class  samples   4\n"
+            "      0       10   .\n"
+            "      1        0   .\n");
 }
 
 TEST(ClassTable, stays_readable_with_64_experts_and_more) {
   for (const index_t experts : {64, 200}) {
-    const std::string text = class_table(large_statistics(100, experts), "test", {});
+    const std::string text = class_table(large_statistics(100, experts), {}, "test", {});
     for (const std::string& line : lines_of(text)) EXPECT_LE(line.size(), 100U) << line;
     EXPECT_THAT(
         text, HasSubstr("  class  samples  48  49  50  51  52  53  54  55  56  57  58  59  60  61  62  63\n"));
     // A title, 4 blocks of a head and 20 classes, a note.
     EXPECT_EQ(lines_of(text).size(), 1U + 4U * 21U + 1U);
   }
-  EXPECT_THAT(class_table(large_statistics(100, 64), "test", {}),
+  EXPECT_THAT(class_table(large_statistics(100, 64), {}, "test", {}),
               HasSubstr("\n  (more in summary.json, class_by_expert: classes 20 to 99)\n"));
   EXPECT_THAT(
-      class_table(large_statistics(100, 200), "test", {}),
+      class_table(large_statistics(100, 200), {}, "test", {}),
       HasSubstr("\n  (more in summary.json, class_by_expert: experts 64 to 199 and classes 20 to 99)\n"));
 }
 

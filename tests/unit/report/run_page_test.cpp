@@ -41,6 +41,22 @@ TEST(RunPage, has_every_section_of_a_finished_run) {
   }
 }
 
+TEST(RunPage, shows_clusters_and_names) {
+  const test::TemporaryDirectory folder;
+  test::write_run(folder.path());
+  EXPECT_THAT(page_of_folder(folder.path()), Not(HasSubstr("Cluster by expert")));
+  write_file(
+      folder.path() / "summary.json",
+      R"({"test":{"error":0.5,"h_s":1,"expert_share":[0.7,0.3],"class_by_expert":[[5,2],[2,1]],"classes":["upright","<rotated>"],)"
+      R"("cluster_by_expert":[[4,0],[3,0],[0,3]],"clusters":["frog","aeroplane","ship"],"dispatch_entropy":0.5}})");
+  const std::string page = page_of_folder(folder.path());
+  expect_whole(page);
+  EXPECT_THAT(page, HasSubstr("<figcaption>Cluster by expert (test)</figcaption>"));
+  EXPECT_THAT(page, HasSubstr("cluster aeroplane, expert with the largest weight 0: 3,"));
+  EXPECT_THAT(page, HasSubstr("true class &lt;rotated&gt;, expert with the largest weight 1: 1,"));
+  EXPECT_THAT(page, HasSubstr("ln 3 = 1.099"));
+}
+
 TEST(RunPage, of_squared_errors_has_no_loss_in_nats) {
   const test::TemporaryDirectory folder;
   test::write_run(folder.path());

@@ -178,6 +178,17 @@ TEST(EvaluationRecordObject, has_the_tables_with_classes_as_rows) {
             R"({"at":"1970-01-01T00:00:00.000Z","evaluation":2.0,"samples_per_second":500.0})");
 }
 
+TEST(EvaluationObject, names_classes_and_clusters_where_the_data_do) {
+  moe::Statistics statistics({{"", moe::RoutingStatistics(3, {.classes = 2, .groups = 1})}});
+  EXPECT_FALSE(evaluation_object(statistics).contains("classes"));
+  statistics.names =
+      std::make_shared<const moe::Statistics::Names>(moe::Statistics::Names{{"upright", "rotated"}, {"frog"}});
+  const Json object = evaluation_object(statistics);
+  EXPECT_EQ(object["classes"].dump(), R"(["upright","rotated"])");
+  EXPECT_EQ(object["clusters"].dump(), R"(["frog"])");
+  EXPECT_EQ(object["cluster_by_expert"].dump(), "[[0,0,0]]");
+}
+
 TEST(EvaluationObject, has_the_names_that_all_readers_know) {
   const Json object = evaluation_object(test::sample_statistics());
   EXPECT_THAT(keys(object), testing::ElementsAre(
