@@ -119,15 +119,19 @@ bool Study::run_level(int level) {
   for (std::size_t a = 0; a < spec_.arms.size(); ++a) {
     if (level_[a] == level) std::ranges::move(selection_jobs(spec_, a), std::back_inserter(selecting));
   }
-  if (!run_stage(selecting)) return false;
-  select(level);
+  const bool selected = run_stage(selecting);
+  if (selected) select(level);
+  if (!selecting.empty()) write_results();  // with what was selected: results take hours
+  if (!selected) return false;
   std::vector<Job> results;
   for (std::size_t a = 0; a < spec_.arms.size(); ++a) {
     if (level_[a] == level && selected_[a])
       std::ranges::move(result_jobs(spec_, a, *selected_[a]), std::back_inserter(results));
   }
   take_from_selection(results);
-  if (!run_stage(results)) return false;
+  const bool done = run_stage(results);
+  if (!results.empty()) write_results();
+  if (!done) return false;
   at_root([&] { remove_unneeded_checkpoints(level); });
   return true;
 }
@@ -136,7 +140,6 @@ bool Study::run_stage(const std::vector<Job>& jobs) {
   if (jobs.empty()) return true;
   std::int64_t stopped = run_share(open_jobs(jobs)) ? 0 : 1;
   world_->all_reduce_max({&stopped, 1});
-  write_results();
   return stopped == 0;
 }
 

@@ -91,6 +91,17 @@ class Interrupted(studies.StudyTest):
         codes = [json.loads(file.read_text())["exit"]["code"] for file in folder.rglob("summary.json")]
         self.assertEqual(codes, [75, 75])
 
+    def test_what_was_selected_is_said_while_the_results_are_made(self):
+        file, folder = self.write_study(studies.TWO_ARMS.replace("train.batch_size = 32", "train.epochs = 100000"))
+        running = runs.Running("study", file)
+        try:
+            self.assertTrue(running.wait_until(lambda: any("runs" in file.parts for file in pointers(folder))))
+            arm = json.loads((folder / "study.json").read_text())["arms"][1]
+            self.assertEqual([combination["n"] for combination in arm["selection"]], [2, 2])
+            self.assertIn(arm["values"], [combination["values"] for combination in arm["selection"]])
+        finally:
+            running.kill()
+
     def test_a_second_writer_is_kept_out(self):
         file, folder = self.write_study(self.LONGER)
         running = runs.Running("study", file)
