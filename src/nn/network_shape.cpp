@@ -68,11 +68,11 @@ NetworkShape NetworkShape::resolve(std::string_view name, Span<const LayerSpec> 
     }
     if (!layer) {
       throw ConfigError(fmt::format(
-          "layer {} of the {} cannot stand there (convolutions come first: `conv:N [batch_norm] relu "
-          "max_pool`, then any number of `padded_conv:N [batch_norm] [relu] [max_pool]`, pointwise and depthwise "
-          "ones and residual blocks; after them only `global_average_pool` and `dense:N [relu]` can follow; patch "
-          "filters stand alone); change model.{}",
-          text.next + 1, name, name));
+          "layer {} of the {}, {}, cannot stand there (convolutions come first: `conv:N [batch_norm] relu "
+          "max_pool`, then any number of `padded_conv:N [batch_norm] [relu or relu6] [max_pool]`, pointwise and "
+          "depthwise ones and residual blocks; after them only `global_average_pool` and `dense:N [relu]` can follow; "
+          "patch filters stand alone); change model.{}",
+          text.next + 1, name, word_of(spec[text.next]), name));
     }
     shape.layers.push_back(*layer);
     text.expect_countable(text.sample);

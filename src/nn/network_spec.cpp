@@ -213,6 +213,11 @@ std::vector<LayerSpec> layers_of_a_name(const std::vector<Token>& tokens) {
 
 Span<const NamedNetwork> named_networks() { return named; }
 
+std::string_view word_of(const LayerSpec& layer) {
+  const auto* const word = std::ranges::find(kind_words, layer.kind, &KindWord::kind);
+  return word != kind_words.end() ? word->name : layer.end;
+}
+
 bool is_of_images(LayerSpec::Kind kind) {
   switch (kind) {
     case Kind::conv:

@@ -49,6 +49,9 @@ struct LayerSpec {
   bool operator==(const LayerSpec&) const = default;
 };
 
+// What a text calls the layer, without its numbers: "padded_conv".
+std::string_view word_of(const LayerSpec& layer);
+
 // Whether it is given, or gives, an image with channels.
 bool is_of_images(LayerSpec::Kind kind);
 

@@ -211,10 +211,10 @@ class Cifar(runs.RunTest):
 
     def test_networks_that_do_not_fit_the_images(self):
         layers = "padded_conv:2 max_pool max_pool dense:classes"
-        self.check_failure(2, "layer 3 of the expert cannot stand there", "any number of `padded_conv:N",
+        self.check_failure(2, "layer 3 of the expert, max_pool, cannot stand there", "any number of `padded_conv:N",
                            kind="ConfigError", model_expert=layers)
         layers = "dense:8 batch_norm relu dense:experts"
-        self.check_failure(2, "layer 2 of the gate cannot stand there", kind="ConfigError", model_gate=layers)
+        self.check_failure(2, "layer 2 of the gate, batch_norm, cannot stand there", kind="ConfigError", model_gate=layers)
 
     def check_failure(self, code, *fragments, kind, **sections):
         for ranks in (0, 2, 3):
