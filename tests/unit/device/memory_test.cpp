@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "device/allowed_memory.hpp"
 #include "device/copy.hpp"
 #include "device/launch.hpp"
 #include "device/workspace.hpp"
@@ -17,6 +18,7 @@
 namespace switchyard::device {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 bool is_aligned(const void* data) { return reinterpret_cast<std::uintptr_t>(data) % alignment_bytes == 0; }
@@ -149,6 +151,19 @@ TEST(Copy, refuses_spans_of_different_length) {
   EXPECT_THROW(copy_to_device(context, host, device.span()), ContractViolation);
   EXPECT_THAT(message_of([&] { copy_to_host(context, device.span(), std::span<float>(host)); }),
               HasSubstr("a copy of 4 elements into 3"));
+}
+
+// The kernel promises it all the same, and would end the process where it is written to.
+TEST(HostMemory, is_refused_where_all_blocks_together_are_more_than_the_host_has) {
+  const auto most = static_cast<double>(allowed_memory_bytes());
+  const auto part = static_cast<std::size_t>(0.6 * most);
+  for (int round = 0; round < 2; ++round) {
+    void* const first = allocate_bytes(MemoryKind::host, part);
+    EXPECT_THAT(
+        message_of([&] { free_bytes(MemoryKind::host, allocate_bytes(MemoryKind::host, part)); }),
+        AllOf(HasSubstr("cannot allocate "), HasSubstr("this host allows"), HasSubstr("a smaller batch")));
+    free_bytes(MemoryKind::host, first);
+  }
 }
 
 }  // namespace
